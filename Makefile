@@ -1,0 +1,85 @@
+# `make demo` and `make test` set up all they need: .venv/, the packages, a Vulkan driver.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PROMPT ?= a red apple
+PICTURE ?= demo.png
+ARGS ?=
+
+TYPED := gpucore gpustd diffusion examples bench
+SETUP := pyproject.toml tools/setup/venv.sh tools/setup/apt.sh
+
+# Mesa keeps its sockets there and warns where the variable is unset.
+ifndef XDG_RUNTIME_DIR
+export XDG_RUNTIME_DIR := $(CURDIR)/$(VENV)/run
+endif
+
+# Some container hosts mount NVIDIA's driver where the Vulkan loader does not look.
+NVIDIA_ICD := $(wildcard /usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json)
+ifneq ($(NVIDIA_ICD),)
+export VK_ADD_DRIVER_FILES ?= $(NVIDIA_ICD)
+endif
+
+.PHONY: help
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a red apple") to PICTURE (demo.png)
+	@$(VENV)/bin/avila txt2img "$(PROMPT)" --output "$(PICTURE)"
+	@echo "The picture is $(abspath $(PICTURE))"
+
+.PHONY: test
+test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests (ARGS="-k gemm" for some)
+	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.setup-dev ## check format and style
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+.PHONY: types
+types: $(VENV)/.setup-dev ## check the types
+	$(PYTHON) -m mypy --strict $(TYPED)
+
+.PHONY: check
+check: lint types test ## everything: format, style, types, tests
+
+.PHONY: format
+format: $(VENV)/.setup-dev ## format and mend the style
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+.PHONY: doctor
+doctor: $(VENV)/.setup-run ## what this machine offers, and what it lacks
+	@$(VENV)/bin/avila doctor
+
+.PHONY: clean
+clean: ## remove .venv, caches and build results
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment serves all targets: each set of extras adds to it.
+$(VENV)/.setup-run: $(SETUP)
+	@tools/setup/venv.sh $(VENV) .
+	@touch $@
+
+$(VENV)/.setup-test: $(SETUP)
+	@tools/setup/venv.sh $(VENV) '.[test]'
+	@touch $(VENV)/.setup-run $@
+
+$(VENV)/.setup-dev: $(SETUP)
+	@tools/setup/venv.sh $(VENV) '.[dev]'
+	@touch $(VENV)/.setup-run $(VENV)/.setup-test $@
+
+$(VENV)/.setup-vulkan: tools/setup/vulkan.sh tools/setup/adapters.py | $(VENV)/.setup-run
+	@mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
+	@tools/setup/vulkan.sh $(PYTHON)
+	@touch $@

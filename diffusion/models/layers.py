@@ -1,0 +1,128 @@
+"""The layers that text encoder, UNet and VAE are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffusion.models.module import Module, Parameter
+from gpucore import Buffer, i32
+from gpustd import conv2d, embedding, gemm, group_norm, layer_norm
+
+__all__ = ["Activations", "Conv2d", "Embedding", "GroupNorm", "LayerNorm", "Linear", "PointwiseConv"]
+
+# f16 where the device has it, f32 otherwise; one of the two throughout a model.
+Activations = Buffer[Any]
+
+
+class Linear(Module):
+    """``x @ weight.T + bias`` over the last axis, with a fused activation and residual."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        self.weight = Parameter((outputs, inputs), "linear")
+        self.bias = Parameter((outputs,), "vector") if bias else None
+
+    def __call__(
+        self,
+        x: Activations,
+        *,
+        activation: str | None = None,
+        residual: Activations | None = None,
+    ) -> Activations:
+        bias = self.bias.buffer if self.bias else None
+        return gemm(x, self.weight.buffer, bias=bias, activation=activation, residual=residual)
+
+
+class Conv2d(Module):
+    """A square convolution over (N, H, W, C)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int | tuple[int, int, int, int] = 0,
+    ) -> None:
+        self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
+        self.bias = Parameter((outputs,), "vector")
+        self._stride = stride
+        self._padding = padding
+
+    def __call__(
+        self,
+        x: Activations,
+        *,
+        second: Activations | None = None,
+        per_image: Activations | None = None,
+        residual: Activations | None = None,
+        upsample: tuple[int, int] | None = None,
+    ) -> Activations:
+        return conv2d(
+            x,
+            self.weight.buffer,
+            bias=self.bias.buffer,
+            stride=self._stride,
+            padding=self._padding,
+            second=second,
+            per_image=per_image,
+            residual=residual,
+            upsample=upsample,
+        )
+
+
+class PointwiseConv(Module):
+    """A 1x1 convolution whose file shape is (out, in, 1, 1): a `Linear` over the channels."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.weight = Parameter((outputs, inputs, 1, 1), "conv")
+        self.bias = Parameter((outputs,), "vector")
+
+    def __call__(self, x: Activations, *, residual: Activations | None = None) -> Activations:
+        weight = self.weight.buffer
+        return gemm(x, weight.view(weight.shape[2:]), bias=self.bias.buffer, residual=residual)
+
+
+class GroupNorm(Module):
+    """Group normalisation over (N, H, W, C), optionally with SiLU and a second source."""
+
+    def __init__(self, groups: int, channels: int, eps: float) -> None:
+        self.weight = Parameter((channels,), "vector")
+        self.bias = Parameter((channels,), "vector")
+        self._groups = groups
+        self._eps = eps
+
+    def __call__(
+        self, x: Activations, *, silu: bool = False, second: Activations | None = None
+    ) -> Activations:
+        return group_norm(
+            x,
+            self.weight.buffer,
+            self.bias.buffer,
+            groups=self._groups,
+            eps=self._eps,
+            silu=silu,
+            second=second,
+        )
+
+
+class LayerNorm(Module):
+    """Layer normalisation over the last axis."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        self.weight = Parameter((channels,), "vector")
+        self.bias = Parameter((channels,), "vector")
+        self._eps = eps
+
+    def __call__(self, x: Activations) -> Activations:
+        return layer_norm(x, self.weight.buffer, self.bias.buffer, eps=self._eps)
+
+
+class Embedding(Module):
+    """Rows of a table by number."""
+
+    def __init__(self, rows: int, channels: int) -> None:
+        self.weight = Parameter((rows, channels))
+
+    def __call__(self, ids: Buffer[i32]) -> Activations:
+        return embedding(self.weight.buffer, ids)

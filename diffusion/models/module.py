@@ -1,0 +1,77 @@
+"""`Module`: attributes that are weights or modules, and one ``__call__``.
+
+Attribute names are the parameter names of the diffusers layout, so that a folder loads with no
+table: ``self.to_out = [Linear(...)]`` holds ``to_out.0.weight`` and ``to_out.0.bias``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import Buffer, Device, DType, f32
+from gpustd import transpose
+
+__all__ = ["Layout", "Module", "Parameter", "load"]
+
+Layout = Literal["plain", "vector", "linear", "conv"]
+
+_AXES: dict[Layout, tuple[int, ...]] = {"linear": (1, 0), "conv": (2, 3, 1, 0)}
+
+
+class Parameter:
+    """A weight: its shape in the file, and its buffer once loaded.
+
+    ``layout`` says how the device holds it: ``plain`` as in the file; ``vector`` in f32 (biases and
+    norms); ``linear`` (out, in) as (in, out); ``conv`` (out, in, kh, kw) as (kh, kw, in, out).
+    """
+
+    def __init__(self, shape: tuple[int, ...], layout: Layout = "plain") -> None:
+        self.shape = shape
+        self.layout: Layout = layout
+        self._buffer: Buffer[Any] | None = None
+
+    @property
+    def buffer(self) -> Buffer[Any]:
+        """The weight on the device; an error before `load`."""
+        if self._buffer is None:
+            raise RuntimeError(f"a parameter of shape {self.shape} is used before it is loaded")
+        return self._buffer
+
+    def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
+        """Upload ``array`` (of the file's shape) and lay it out on the device."""
+        kept = f32 if self.layout == "vector" else dtype
+        buffer = device.buffer_from_array(np.ascontiguousarray(array), kept)
+        axes = _AXES.get(self.layout)
+        self._buffer = buffer if axes is None else transpose(buffer, axes)
+
+
+class Module:
+    """A part of a network; its parameters are found through its attributes."""
+
+    def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Names in the file, and the parameters, depth first; private attributes are passed over."""
+        for name, value in vars(self).items():
+            if not name.startswith("_"):
+                yield from _walk(f"{prefix}{name}", value)
+
+
+def _walk(name: str, value: object) -> Iterator[tuple[str, Parameter]]:
+    if isinstance(value, Parameter):
+        yield name, value
+    elif isinstance(value, Module):
+        yield from value.parameters(f"{name}.")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(f"{name}.{index}", item)
+
+
+def load(
+    module: Module, read: Callable[[str], NDArray[Any]], device: Device, dtype: type[DType]
+) -> None:
+    """Fill every parameter with the array that ``read`` gives for its name."""
+    for name, parameter in module.parameters():
+        parameter.fill(read(name), device, dtype)

@@ -1,0 +1,63 @@
+"""Residual block, and the changes of resolution, of UNet and VAE."""
+
+from __future__ import annotations
+
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
+from diffusion.models.module import Module
+from gpustd import concat
+
+__all__ = ["Downsample", "ResnetBlock", "Upsample"]
+
+
+class ResnetBlock(Module):
+    """norm, SiLU, conv, time embedding, norm, SiLU, conv, plus the (projected) input.
+
+    ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, groups: int, eps: float, time: int | None = None
+    ) -> None:
+        self.norm1 = GroupNorm(groups, inputs, eps)
+        self.conv1 = Conv2d(inputs, outputs, 3, padding=1)
+        self.time_emb_proj = Linear(time, outputs) if time else None
+        self.norm2 = GroupNorm(groups, outputs, eps)
+        self.conv2 = Conv2d(outputs, outputs, 3, padding=1)
+        self.conv_shortcut = Conv2d(inputs, outputs, 1) if inputs != outputs else None
+
+    def __call__(
+        self,
+        x: Activations,
+        time: Activations | None = None,
+        second: Activations | None = None,
+    ) -> Activations:
+        shift = self.time_emb_proj(time) if self.time_emb_proj and time is not None else None
+        h = self.norm1(x, silu=True, second=second)
+        h = self.conv1(h, per_image=shift)
+        h = self.norm2(h, silu=True)
+        return self.conv2(h, residual=self._shortcut(x, second))
+
+    def _shortcut(self, x: Activations, second: Activations | None) -> Activations:
+        if self.conv_shortcut:
+            return self.conv_shortcut(x, second=second)
+        return x if second is None else concat([x, second], axis=3)
+
+
+class Downsample(Module):
+    """Convolution of stride 2."""
+
+    def __init__(self, channels: int, padding: int | tuple[int, int, int, int]) -> None:
+        self.conv = Conv2d(channels, channels, 3, stride=2, padding=padding)
+
+    def __call__(self, x: Activations) -> Activations:
+        return self.conv(x)
+
+
+class Upsample(Module):
+    """Nearest-neighbour enlargement to a size, and a convolution, in one pass."""
+
+    def __init__(self, channels: int) -> None:
+        self.conv = Conv2d(channels, channels, 3, padding=1)
+
+    def __call__(self, x: Activations, size: tuple[int, int] | None = None) -> Activations:
+        return self.conv(x, upsample=size or (2 * x.shape[1], 2 * x.shape[2]))

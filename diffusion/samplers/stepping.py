@@ -1,0 +1,63 @@
+"""The moves that samplers share: down a list of levels, straight towards x₀, and up by churning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.errors import SettingsError
+from diffusion.samplers.options import SamplerOptions
+from diffusion.samplers.protocols import Algebra, NoiseSource
+
+__all__ = ["Interval", "churned", "intervals", "towards"]
+
+A = TypeVar("A")
+
+MOST_CHURN = math.sqrt(2.0) - 1.0
+"""A step's level may at most grow by √2 (Karras et al. 2022, algorithm 2)."""
+
+
+class Interval(NamedTuple):
+    """One step: from level ``high`` to ``low``; step ``index`` of ``count``."""
+
+    index: int
+    count: int
+    high: float
+    low: float
+
+
+def intervals(sigmas: Sequence[float] | NDArray[np.float64]) -> Iterator[Interval]:
+    """The steps of a list of levels, which must fall to 0 or above; else ``SettingsError``."""
+    levels = [float(sigma) for sigma in sigmas]
+    pairs = list(zip(levels, levels[1:], strict=False))
+    falling = all(high > low for high, low in pairs)
+    if not pairs or not falling or levels[-1] < 0.0 or math.isinf(levels[0]):
+        raise SettingsError("sigmas", levels, "give two or more levels that fall to 0 or above")
+    for index, (high, low) in enumerate(pairs):
+        yield Interval(index, len(pairs), high, low)
+
+
+def towards(algebra: Algebra[A], x: A, denoised: A, high: float, low: float) -> A:
+    """``x`` taken from level ``high`` to ``low`` on the straight line to ``denoised``.
+
+    x + (low - high)·(x - denoised) / high, an Euler step; at level 0 it is ``denoised`` itself.
+    """
+    if low == 0.0:
+        return denoised
+    kept = low / high
+    return algebra.combine([(kept, x), (1.0 - kept, denoised)])
+
+
+def churned(
+    step: Interval, x: A, algebra: Algebra[A], noise: NoiseSource[A], options: SamplerOptions
+) -> tuple[A, float]:
+    """``x`` with fresh noise, and its raised level (Karras et al. 2022, algorithm 2, lines 4-6)."""
+    if options.s_churn == 0.0 or not options.s_tmin <= step.high <= options.s_tmax:
+        return x, step.high
+    raised = step.high * (1.0 + min(options.s_churn / step.count, MOST_CHURN))
+    added = options.s_noise * math.sqrt(raised**2 - step.high**2)
+    return algebra.combine([(1.0, x), (added, noise(step.index))]), raised

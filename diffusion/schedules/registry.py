@@ -1,0 +1,58 @@
+"""The schedules by name. Labels and aliases are those of A1111, ComfyUI and diffusers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from diffusion.catalogue import Catalogue
+from diffusion.schedules import spacings
+from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
+
+__all__ = ["AUTOMATIC", "SCHEDULES", "Schedule", "find_schedule"]
+
+AUTOMATIC: Final = "automatic"
+"""The name that stands for the sampler's own choice."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A way of choosing noise levels.
+
+    ``sigmas(noise, steps)`` gives steps + 1 levels. ``unit_variance``: sampling starts from noise
+    of variance 1 in the network's own scale, as DDIM does and diffusers' Euler with ``leading``;
+    otherwise from σ₀ times unit noise.
+    """
+
+    name: str
+    label: str
+    aliases: tuple[str, ...]
+    sigmas: Callable[[NoiseSchedule, int], Levels]
+    unit_variance: bool = False
+
+    def initial_scale(self, first_sigma: float) -> float:
+        """What unit noise is multiplied by to give the x that sampling starts from."""
+        return math.sqrt(1.0 + first_sigma**2) if self.unit_variance else first_sigma
+
+
+SCHEDULES: Final = Catalogue(
+    "schedule",
+    [
+        Schedule("karras", "Karras", (), spacings.karras),
+        Schedule("normal", "Normal", (), spacings.normal),
+        Schedule("uniform", "Uniform", ("linspace",), spacings.uniform),
+        Schedule("sgm_uniform", "SGM Uniform", (), spacings.sgm_uniform),
+        Schedule("exponential", "Exponential", (), spacings.exponential),
+        Schedule("trailing", "Trailing", (), spacings.trailing),
+        Schedule("ddim_uniform", "DDIM", (), spacings.ddim_uniform),
+        Schedule("leading", "Leading", (), spacings.leading, unit_variance=True),
+    ],
+    special=AUTOMATIC,
+)
+
+
+def find_schedule(text: str) -> Schedule | None:
+    """The schedule called ``text``; None for "automatic". Raises ``SettingsError``."""
+    return None if text.strip().casefold() == AUTOMATIC else SCHEDULES.find(text)

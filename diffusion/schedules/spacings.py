@@ -1,0 +1,119 @@
+"""Which noise levels a sampler steps through: one pure function for each way of choosing them.
+
+Each takes the model's noise schedule and the number of steps n, and gives n + 1 levels, strictly
+falling. All end in 0, save ``leading`` (see there). With one step all start at the highest level
+that they would have with more; diffusers' ``linspace`` starts at the lowest instead, which samples
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from diffusion.errors import SettingsError
+from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
+
+__all__ = [
+    "ddim_uniform",
+    "exponential",
+    "karras",
+    "leading",
+    "normal",
+    "sgm_uniform",
+    "trailing",
+    "uniform",
+]
+
+RHO = 7.0
+"""The exponent of Karras et al. 2022; theirs for all of their models."""
+
+
+def karras(noise: NoiseSchedule, steps: int) -> Levels:
+    """σ^(1/7) evenly from the highest to the lowest level (Karras et al. 2022, equation 5)."""
+    first, last = noise.sigma_max ** (1 / RHO), noise.sigma_min ** (1 / RHO)
+    return _ending_in(0.0, np.linspace(first, last, _checked(steps)) ** RHO)
+
+
+def exponential(noise: NoiseSchedule, steps: int) -> Levels:
+    """Log σ evenly from the highest to the lowest level, as k-diffusion's and diffusers'."""
+    ends = math.log(noise.sigma_max), math.log(noise.sigma_min)
+    return _ending_in(0.0, np.exp(np.linspace(*ends, _checked(steps))))
+
+
+def normal(noise: NoiseSchedule, steps: int) -> Levels:
+    """Time steps evenly from the last to 0, both included; between whole ones log σ is linear.
+
+    k-diffusion's ``get_sigmas``; ComfyUI's ``normal``.
+    """
+    return _ending_in(0.0, noise.sigmas_at(_descending(noise, _checked(steps))))
+
+
+def uniform(noise: NoiseSchedule, steps: int) -> Levels:
+    """The time steps of ``normal``; between whole ones σ itself is linear.
+
+    What diffusers' Euler, Euler ancestral and Heun do by default (``linspace``).
+    """
+    whole = np.arange(noise.num_train_timesteps, dtype=np.float64)
+    timesteps = _descending(noise, _checked(steps))
+    return _ending_in(0.0, np.interp(timesteps, whole, noise.sigmas))
+
+
+def sgm_uniform(noise: NoiseSchedule, steps: int) -> Levels:
+    """Time steps evenly from the last towards 0, which is left out (Stability's samplers).
+
+    diffusers' DPMSolverMultistep rounds these time steps by default.
+    """
+    return _ending_in(0.0, noise.sigmas_at(_descending(noise, _checked(steps) + 1)[:-1]))
+
+
+def trailing(noise: NoiseSchedule, steps: int) -> Levels:
+    """Whole time steps counted down from the last (Lin et al. 2023, arXiv 2305.08891, table 2)."""
+    count = noise.num_train_timesteps
+    spaced = count - count / _checked(steps, count) * np.arange(steps)
+    return _ending_in(0.0, noise.sigmas_at(np.round(spaced) - 1.0))
+
+
+def leading(noise: NoiseSchedule, steps: int) -> Levels:
+    """Every ⌊T / n⌋-th of T time steps, counted up from ``steps_offset`` (Lin et al. 2023).
+
+    The way of the DDIM paper (arXiv 2010.02502) and of diffusers' DDIMScheduler. Ends in the
+    model's ``final_sigma``: where ``set_alpha_to_one`` is off, as for Stable Diffusion 1.x, that is
+    the level of time step 0, or 0 where this is itself the last one stepped from. The offset is
+    lowered where it would lead beyond the last time step.
+    """
+    sigmas = noise.sigmas_at(_every_nth(noise, steps))
+    end = noise.final_sigma
+    return _ending_in(end if end < sigmas[-1] else 0.0, sigmas)
+
+
+def ddim_uniform(noise: NoiseSchedule, steps: int) -> Levels:
+    """The levels of ``leading``, ending in 0: ComfyUI's ``ddim_uniform``."""
+    return _ending_in(0.0, noise.sigmas_at(_every_nth(noise, steps)))
+
+
+def _every_nth(noise: NoiseSchedule, steps: int) -> Levels:
+    """Leading time steps, falling."""
+    count = noise.num_train_timesteps
+    highest = (_checked(steps, count) - 1) * (count // steps)
+    offset = min(noise.steps_offset, count - 1 - highest)
+    return np.arange(steps - 1, -1, -1, dtype=np.float64) * (count // steps) + offset
+
+
+def _descending(noise: NoiseSchedule, count: int) -> Levels:
+    """``count`` time steps evenly from the last training step to 0."""
+    return np.linspace(noise.num_train_timesteps - 1, 0.0, count)
+
+
+def _ending_in(end: float, sigmas: Levels) -> Levels:
+    return np.append(sigmas, end)
+
+
+def _checked(steps: int, most: int | None = None) -> int:
+    """``steps``, once it is 1 or more and, for whole time steps, no more than there are."""
+    if steps < 1:
+        raise SettingsError("steps", steps, "give 1 or more")
+    if most is not None and steps > most:
+        raise SettingsError("steps", steps, f"this schedule has {most} time steps to choose from")
+    return steps

@@ -1,0 +1,118 @@
+"""CLIP's byte-pair tokenizer from a model's own files (Radford et al. 2021, arXiv 2103.00020)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from diffusion.errors import ModelFormatError
+
+__all__ = ["ClipTokenizer"]
+
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+_AGAIN = "download the tokenizer folder again"
+
+
+class ClipTokenizer:
+    """Text to token ids: start, at most ``length - 2`` tokens, end, padding.
+
+    ``folder`` holds ``vocab.json`` and ``merges.txt``; ``tokenizer_config.json`` and
+    ``special_tokens_map.json`` may name the padding token (the end token by default).
+    Raises `ModelFormatError`.
+    """
+
+    def __init__(self, folder: Path, length: int) -> None:
+        self.length = length
+        vocabulary = _read_vocabulary(folder / "vocab.json")
+        self._start = _special(vocabulary, _START, folder / "vocab.json")
+        self._end = _special(vocabulary, _END, folder / "vocab.json")
+        self._pad = vocabulary.get(_padding(folder), self._end)
+        self._bpe = _build(vocabulary, _read_merges(folder / "merges.txt", vocabulary))
+        # As in other tools, the special tokens may be written out in a prompt.
+        self._bpe.add_special_tokens([AddedToken(_START), AddedToken(_END)])
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, all of the model's length; longer texts are cut."""
+        return [self._row(self.tokens(text)) for text in texts]
+
+    def tokens(self, text: str) -> list[int]:
+        """Ids of a text without start, end and padding, and uncut."""
+        ids: list[int] = self._bpe.encode(_encodable(text), add_special_tokens=False).ids
+        return ids
+
+    def _row(self, tokens: list[int]) -> list[int]:
+        row = [self._start, *tokens[: self.length - 2], self._end]
+        return row + [self._pad] * (self.length - len(row))
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 holds, become replacement characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _build(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+    tokenizer = Tokenizer(
+        models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=_END, fuse_unk=False)
+    )
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    return tokenizer
+
+
+def _read_vocabulary(path: Path) -> dict[str, int]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFormatError(path, "vocabulary", type(error).__name__, _AGAIN) from None
+    if not isinstance(found, dict) or not all(
+        type(i) is int and 0 <= i < len(found) for i in found.values()
+    ):
+        raise ModelFormatError(path, "vocabulary", "is not a map of tokens to numbers", _AGAIN)
+    return found
+
+
+def _special(vocabulary: dict[str, int], token: str, path: Path) -> int:
+    if token not in vocabulary:
+        raise ModelFormatError(path, "vocabulary", f"lacks {token}", _AGAIN)
+    return vocabulary[token]
+
+
+def _read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(path, "merges", type(error).__name__, _AGAIN) from None
+    merges = []
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if not parts or (number == 1 and line.startswith("#version")):
+            continue
+        if len(parts) != 2 or not {parts[0], parts[1], parts[0] + parts[1]} <= vocabulary.keys():
+            raise ModelFormatError(path, f"line {number}", "is not a pair of known tokens", _AGAIN)
+        merges.append((parts[0], parts[1]))
+    return merges
+
+
+def _padding(folder: Path) -> str:
+    """Padding token that the folder's small JSON files name, else the end token."""
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8")).get("pad_token")
+        except (OSError, ValueError, AttributeError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            found = found.get("content")
+        if isinstance(found, str):
+            return found
+    return _END

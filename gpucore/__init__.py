@@ -1,0 +1,54 @@
+"""GPU computing on any vendor's card: devices, typed buffers, WGSL kernels.
+
+Law: knows no operation, and only `gpucore.backends` touches a GPU API.
+"""
+
+from gpucore.backends import AdapterInfo
+from gpucore.buffer import Buffer
+from gpucore.device import Device
+from gpucore.dtypes import DType, T, c64, f16, f32, i8, i32, u8, u32
+from gpucore.errors import (
+    ArgumentError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    DTypeError,
+    GpuError,
+    KernelCompileError,
+    LimitError,
+    OutOfMemoryError,
+    ReleasedBufferError,
+    ShapeError,
+)
+from gpucore.graph import Graph
+from gpucore.kernel import Kernel
+from gpucore.memory import MemoryStats
+from gpucore.stream import Stream
+
+__all__ = [
+    "AdapterInfo",
+    "ArgumentError",
+    "Buffer",
+    "DType",
+    "DTypeError",
+    "Device",
+    "DeviceLostError",
+    "DeviceNotFoundError",
+    "GpuError",
+    "Graph",
+    "Kernel",
+    "KernelCompileError",
+    "LimitError",
+    "MemoryStats",
+    "OutOfMemoryError",
+    "ReleasedBufferError",
+    "ShapeError",
+    "Stream",
+    "T",
+    "c64",
+    "f16",
+    "f32",
+    "i8",
+    "i32",
+    "u8",
+    "u32",
+]

@@ -1,0 +1,91 @@
+"""Finding adapters over all engines, and choosing one by preference or by name."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from gpucore.backends import AdapterInfo, Backend, dawn, null, wgpu_native
+from gpucore.errors import DeviceNotFoundError
+
+__all__ = ["DEVICE_VARIABLE", "all_adapters", "choose", "open_backend", "preferred"]
+
+DEVICE_VARIABLE = "GPUCORE_DEVICE"
+
+_KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu": 4, "null": 9}
+_BACKEND_RANK = {"dawn": 0, "wgpu": 1}
+
+
+def all_adapters() -> list[AdapterInfo]:
+    """Every adapter of every engine, best first; the null adapter is not among them."""
+    return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
+
+
+def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
+    return (
+        _KIND_RANK[info.kind],
+        "matrix-units" not in info.features,
+        "f16" not in info.features,
+        info.api == "gl",
+        _BACKEND_RANK.get(info.engine, 5),
+    )
+
+
+def preferred() -> AdapterInfo:
+    """The adapter that the environment variable names, else the best one."""
+    wanted = os.environ.get(DEVICE_VARIABLE, "")
+    return choose(wanted) if wanted else choose("")
+
+
+def choose(wanted: str) -> AdapterInfo:
+    """First adapter that fits ``wanted``.
+
+    ``wanted`` is a name in `AdapterInfo.backend` (``dawn-vulkan``), an engine (``dawn``,
+    ``wgpu``, ``null``), an API (``vulkan``, ``metal``, ``dx12``, ``gl``), ``cpu``, or part of the
+    card's name; ``:2`` at its end takes the third that fits. Empty takes the best.
+    Raises `DeviceNotFoundError`.
+    """
+    name, _, number = wanted.strip().lower().partition(":")
+    present = null.adapters() if name == "null" else all_adapters()
+    fitting = [info for info in present if _fits(info, name)]
+    index = int(number) if number.isdecimal() else 0
+    if (number and not number.isdecimal()) or index >= len(fitting):
+        raise DeviceNotFoundError(_not_found(wanted, present))
+    return fitting[index]
+
+
+def _fits(info: AdapterInfo, name: str) -> bool:
+    return (
+        name in ("", info.engine, info.api, info.backend, info.kind) or name in info.name.lower()
+    )
+
+
+def _not_found(wanted: str, present: list[AdapterInfo]) -> str:
+    if present:
+        listed = "; ".join(f"{info.backend}: {info.name}" for info in present)
+        return f"no device fits {wanted!r}; present: {listed}"
+    return f"no GPU adapter was found. {install_hint()}"
+
+
+def install_hint() -> str:
+    """What to install on this system so that an adapter appears."""
+    system = platform.system()
+    if system == "Linux":
+        return (
+            "Install your card's Vulkan driver (NVIDIA: the driver package with libvulkan1; AMD "
+            "and Intel: mesa-vulkan-drivers), or run on the CPU: "
+            "sudo apt-get install mesa-vulkan-drivers libvulkan1 (Debian 12: with "
+            "-t bookworm-backports)"
+        )
+    if system == "Darwin":
+        return "macOS 11 or newer has Metal built in; run outside of a virtual machine."
+    return "Update the graphics driver from the card's vendor (Direct3D 12 or Vulkan is needed)."
+
+
+def open_backend(info: AdapterInfo) -> Backend:
+    """Open an adapter with its engine."""
+    if info.engine == "null":
+        return null.NullBackend(info)
+    if info.engine == "dawn":
+        return dawn.open_adapter(info)
+    return wgpu_native.open_adapter(info)

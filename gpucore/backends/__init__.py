@@ -1,0 +1,25 @@
+"""GPU APIs, one file each. Law: only this package touches a GPU API, and it knows no operation."""
+
+from gpucore.backends.interface import (
+    AdapterInfo,
+    Backend,
+    BindingSpec,
+    Command,
+    Copy,
+    Handle,
+    Launch,
+    PendingRead,
+    Program,
+)
+
+__all__ = [
+    "AdapterInfo",
+    "Backend",
+    "BindingSpec",
+    "Command",
+    "Copy",
+    "Handle",
+    "Launch",
+    "PendingRead",
+    "Program",
+]

@@ -1,0 +1,121 @@
+"""wgpudawn: Dawn on Vulkan, Metal and D3D12, with matrix units where the adapter has them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.webgpu import WebGpuBackend, compile_error
+
+__all__ = ["adapters", "open_adapter"]
+
+_APIS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "dx12", "D3D11": "dx11", "Null": "null"}
+_KINDS: dict[str, Kind] = {
+    "DiscreteGPU": "discrete",
+    "IntegratedGPU": "integrated",
+    "CPU": "cpu",
+}
+_FEATURES = {
+    "shader-f16": "f16",
+    "subgroups": "subgroups",
+    "chromium-experimental-subgroup-matrix": "matrix-units",
+    "subgroup-size-control": "subgroup-size-control",
+    "timestamp-query": "timestamps",
+}
+# f16 is hidden on NVIDIA's Vulkan driver, and matrix units everywhere, without these two.
+_TOGGLES = ("allow_unsafe_apis", "vulkan_enable_f16_on_nvidia")
+_ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
+_DISABLE = ("timestamp_quantization",)
+
+
+class DawnBackend(WebGpuBackend):
+    """A Dawn device; pipelines compile in Dawn's own threads."""
+
+    def _start_compile(
+        self, source: str, entry: str, constants: dict[str, float], layout: Any
+    ) -> Callable[[], Any]:
+        try:
+            module = self._device.create_shader_module(code=source)
+            stage = {"module": module, "entry_point": entry, "constants": constants}
+            promise = self._device.create_compute_pipeline_async(layout=layout, compute=stage)
+        except self._module.GPUError as error:
+            raise compile_error(str(error), source) from None
+        return functools.partial(_finish, promise, self._module, source)
+
+
+def _finish(promise: Any, module: Any, source: str) -> Any:
+    try:
+        return promise.sync_wait()
+    except (RuntimeError, module.GPUError) as error:
+        raise compile_error(str(error), source) from None
+
+
+@functools.cache
+def _prepare() -> None:
+    """Set the instance's toggles; must precede the first request for an adapter."""
+    from wgpudawn.backends.dawn import extras
+
+    extras.set_instance_extras(enable_toggles=_TOGGLES)
+
+
+def _raw_adapters() -> list[Any]:
+    import wgpudawn
+
+    _prepare()
+    found: list[Any] = wgpudawn.gpu.enumerate_adapters_sync()
+    return found
+
+
+def _describe(raw: Any, index: int) -> AdapterInfo:
+    from wgpudawn.backends.dawn import extras
+
+    info = raw.info
+    properties = extras.get_adapter_properties(raw)
+    heaps = properties.get("memory_heaps", [])
+    local = [h["size"] for h in heaps if "device-local" in h["properties"]]
+    shapes = tuple(
+        (str(c["component_type"]), str(c["result_component_type"]), c["m"], c["n"], c["k"])
+        for c in properties.get("subgroup_matrix_configs", [])
+    )
+    return AdapterInfo(
+        engine="dawn",
+        api=_APIS.get(info["backend_type"], info["backend_type"].lower()),
+        name=info["device"],
+        vendor=info["vendor"],
+        driver=info["description"],
+        kind=_KINDS.get(info["adapter_type"], "unknown"),
+        features=frozenset(ours for theirs, ours in _FEATURES.items() if theirs in raw.features),
+        limits={k.replace("-", "_"): v for k, v in raw.limits.items()},
+        subgroup_size=(int(info["stackgroup_min_size"]), int(info["stackgroup_max_size"])),
+        memory_size=max(local, default=None),
+        matrix_shapes=shapes,
+        index=index,
+    )
+
+
+def adapters() -> list[AdapterInfo]:
+    """Adapters that Dawn sees; empty where wgpudawn is not installed."""
+    try:
+        found = _raw_adapters()
+    except (ImportError, OSError, RuntimeError):
+        return []
+    return [_describe(raw, index) for index, raw in enumerate(found)]
+
+
+def open_adapter(info: AdapterInfo) -> DawnBackend:
+    """Open an adapter of `adapters` with its full limits."""
+    import wgpudawn
+    from wgpudawn.backends.dawn import extras, ffi, lib
+
+    raw = _raw_adapters()[info.index]
+    features = [theirs for theirs in _FEATURES if theirs in raw.features]
+    device = extras.request_device_sync(
+        raw,
+        required_features=features,
+        required_limits=dict(raw.limits),
+        enable_toggles=_ENABLE,
+        disable_toggles=_DISABLE,
+    )
+    return DawnBackend(info, device, wgpudawn, lib, ffi.NULL)

@@ -1,0 +1,118 @@
+"""A backend that computes nothing: it keeps bytes and records commands, to test host logic."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy
+
+__all__ = ["NullBackend", "adapters"]
+
+_LIMITS = {
+    "max_buffer_size": 1 << 32,
+    "max_storage_buffer_binding_size": 1 << 31,
+    "max_compute_workgroups_per_dimension": 65535,
+    "max_compute_invocations_per_workgroup": 1024,
+    "max_compute_workgroup_size_x": 1024,
+    "max_compute_workgroup_size_y": 1024,
+    "max_compute_workgroup_size_z": 64,
+    "max_compute_workgroup_storage_size": 49152,
+    "max_storage_buffers_per_shader_stage": 16,
+}
+
+
+class NullBuffer:
+    """Host bytes in place of device memory."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.data = bytearray(nbytes)
+
+
+class NullProgram:
+    """A program that is its own text."""
+
+    def __init__(self, source: str, entry: str, constants: Mapping[str, float]) -> None:
+        self.source, self.entry, self.constants = source, entry, dict(constants)
+
+    def wait(self) -> None:
+        """Nothing to wait for."""
+
+
+class NullRead:
+    """A read that is already done."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def wait(self) -> bytes:
+        return self._data
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        yield from ()
+        return self._data
+
+
+class NullBackend:
+    """Records every submitted command in ``submitted``, a list for each submission."""
+
+    def __init__(self, info: AdapterInfo) -> None:
+        self.info = info
+        self.submitted: list[list[Command]] = []
+        self.freed = 0
+
+    def allocate(self, nbytes: int) -> NullBuffer:
+        return NullBuffer(nbytes)
+
+    def free(self, handle: NullBuffer) -> None:
+        self.freed += 1
+
+    def write(self, handle: NullBuffer, data: memoryview) -> None:
+        handle.data[: data.nbytes] = data.cast("B")
+
+    def read(self, handle: NullBuffer, nbytes: int) -> NullRead:
+        return NullRead(bytes(handle.data[:nbytes]))
+
+    def compile(
+        self,
+        source: str,
+        entry: str,
+        constants: Mapping[str, float],
+        bindings: tuple[BindingSpec, ...],
+    ) -> NullProgram:
+        return NullProgram(source, entry, constants)
+
+    def bind(
+        self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[NullBuffer, int]]
+    ) -> tuple[tuple[NullBuffer, int], ...]:
+        return tuple(buffers)
+
+    def submit(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Copy):
+                command.target.data[: command.nbytes] = command.source.data[: command.nbytes]
+        self.submitted.append(list(commands))
+
+    def synchronize(self) -> None:
+        """Nothing runs, so nothing is waited for."""
+
+    def close(self) -> None:
+        self.submitted.clear()
+
+
+def adapters() -> list[AdapterInfo]:
+    """The one null adapter."""
+    return [
+        AdapterInfo(
+            engine="null",
+            api="null",
+            name="null device",
+            vendor="",
+            driver="",
+            kind="null",
+            features=frozenset({"f16", "subgroups", "matrix-units"}),
+            limits=_LIMITS,
+            subgroup_size=(32, 32),
+        )
+    ]

@@ -1,0 +1,205 @@
+"""The WebGPU backend, shared by wgpu-py and wgpudawn, which offer the same Python API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
+from gpucore.errors import DeviceLostError, GpuError, KernelCompileError, OutOfMemoryError
+
+__all__ = ["WebGpuBackend", "WebGpuBuffer", "WebGpuProgram", "compile_error"]
+
+_PLACE = re.compile(r":(\d+):(\d+)")
+_SAID = re.compile(r"\berror: (.+)")
+
+
+class WebGpuBuffer:
+    """A GPUBuffer and the native handle of it."""
+
+    __slots__ = ("nbytes", "raw")
+
+    def __init__(self, raw: Any, nbytes: int) -> None:
+        self.raw = raw
+        self.nbytes = nbytes
+
+
+class WebGpuProgram:
+    """A compute pipeline that may still be compiling; ``finish`` waits for it."""
+
+    __slots__ = ("_finish", "_native", "_pipeline")
+
+    def __init__(self, finish: Callable[[], Any]) -> None:
+        self._finish = finish
+        self._pipeline: Any = None
+        self._native: Any = None
+
+    def wait(self) -> None:
+        """Block until compiled; raises `KernelCompileError`."""
+        if self._pipeline is None:
+            self._pipeline = self._finish()
+            self._native = self._pipeline._internal
+
+    @property
+    def native(self) -> Any:
+        """The engine's handle of the finished pipeline."""
+        if self._native is None:
+            self.wait()
+        return self._native
+
+
+class _PendingRead:
+    """A staging buffer being mapped."""
+
+    def __init__(self, staging: Any) -> None:
+        self._staging = staging
+        self._promise = staging.map_async("READ_NOSYNC")
+
+    def _take(self) -> memoryview:
+        data: memoryview = self._staging.read_mapped()
+        self._staging.destroy()
+        return data
+
+    def wait(self) -> memoryview:
+        self._promise.sync_wait()
+        return self._take()
+
+    def __await__(self) -> Generator[Any, Any, memoryview]:
+        yield from self._promise.__await__()
+        return self._take()
+
+
+class WebGpuBackend:
+    """An opened WebGPU device.
+
+    ``module`` is ``wgpu`` or ``wgpudawn``; ``native`` its C library, whose pass calls are made
+    directly (the wrappers cost several times more a launch), and ``null`` its null pointer.
+    """
+
+    def __init__(
+        self, info: AdapterInfo, device: Any, module: Any, native: Any, null: Any
+    ) -> None:
+        self.info = info
+        self._device = device
+        self._module = module
+        self._native = native
+        self._null = null
+        self._layouts: dict[tuple[BindingSpec, ...], tuple[Any, Any]] = {}
+
+    def allocate(self, nbytes: int) -> WebGpuBuffer:
+        usage = self._module.BufferUsage
+        flags = usage.STORAGE | usage.UNIFORM | usage.COPY_SRC | usage.COPY_DST
+        try:
+            return WebGpuBuffer(self._device.create_buffer(size=nbytes, usage=flags), nbytes)
+        except self._module.GPUError as error:
+            raise self._translate(error, f"allocating {nbytes} bytes") from None
+
+    def free(self, handle: WebGpuBuffer) -> None:
+        handle.raw.destroy()
+
+    def write(self, handle: WebGpuBuffer, data: memoryview) -> None:
+        self._device.queue.write_buffer(handle.raw, 0, data)
+
+    def read(self, handle: WebGpuBuffer, nbytes: int) -> _PendingRead:
+        usage = self._module.BufferUsage
+        staging = self._device.create_buffer(size=nbytes, usage=usage.COPY_DST | usage.MAP_READ)
+        encoder = self._device.create_command_encoder()
+        encoder.copy_buffer_to_buffer(handle.raw, 0, staging, 0, nbytes)
+        self._device.queue.submit([encoder.finish()])
+        return _PendingRead(staging)
+
+    def compile(
+        self,
+        source: str,
+        entry: str,
+        constants: Mapping[str, float],
+        bindings: tuple[BindingSpec, ...],
+    ) -> WebGpuProgram:
+        layout = self._layout(bindings)[1]
+        return WebGpuProgram(self._start_compile(source, entry, dict(constants), layout))
+
+    def _start_compile(
+        self, source: str, entry: str, constants: dict[str, float], layout: Any
+    ) -> Callable[[], Any]:
+        """Begin compiling; the returned call waits for the pipeline or raises."""
+        raise NotImplementedError
+
+    def _layout(self, bindings: tuple[BindingSpec, ...]) -> tuple[Any, Any]:
+        found = self._layouts.get(bindings)
+        if found is None:
+            entries = [
+                {
+                    "binding": b.binding,
+                    "visibility": self._module.ShaderStage.COMPUTE,
+                    "buffer": {"type": b.access, "min_binding_size": b.min_size},
+                }
+                for b in bindings
+            ]
+            group = self._device.create_bind_group_layout(entries=entries)
+            pipeline = self._device.create_pipeline_layout(bind_group_layouts=[group])
+            found = self._layouts[bindings] = (group, pipeline)
+        return found
+
+    def bind(
+        self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[WebGpuBuffer, int]]
+    ) -> Any:
+        entries = [
+            {"binding": b.binding, "resource": {"buffer": h.raw, "offset": 0, "size": n}}
+            for b, (h, n) in zip(bindings, buffers, strict=True)
+        ]
+        return self._device.create_bind_group(layout=self._layout(bindings)[0], entries=entries)
+
+    def submit(self, commands: Sequence[Command]) -> None:
+        try:
+            encoder = self._device.create_command_encoder()
+            self._encode(encoder, commands)
+            self._device.queue.submit([encoder.finish()])
+        except self._module.GPUError as error:
+            raise self._translate(error, "submitting commands") from None
+
+    def _encode(self, encoder: Any, commands: Sequence[Command]) -> None:
+        compute: Any = None
+        for command in commands:
+            if isinstance(command, Launch):
+                if compute is None:
+                    compute = encoder.begin_compute_pass()
+                self._dispatch(compute._internal, command)
+                continue
+            if compute is not None:
+                compute.end()
+                compute = None
+            encoder.copy_buffer_to_buffer(
+                command.source.raw, 0, command.target.raw, 0, command.nbytes
+            )
+        if compute is not None:
+            compute.end()
+
+    def _dispatch(self, compute: Any, launch: Launch) -> None:
+        lib = self._native
+        lib.wgpuComputePassEncoderSetPipeline(compute, launch.program.native)
+        lib.wgpuComputePassEncoderSetBindGroup(compute, 0, launch.group._internal, 0, self._null)
+        lib.wgpuComputePassEncoderDispatchWorkgroups(compute, *launch.grid)
+
+    def synchronize(self) -> None:
+        self._device.queue.on_submitted_work_done_async().sync_wait()
+
+    def close(self) -> None:
+        self._device.destroy()
+
+    def _translate(self, error: Exception, doing: str) -> GpuError:
+        text = f"{self.info.name} ({self.info.backend}), {doing}: {error}"
+        if isinstance(error, self._module.GPUOutOfMemoryError):
+            return OutOfMemoryError(text + "; free buffers or use a smaller size")
+        if "lost" in str(error).lower():
+            return DeviceLostError(text)
+        return GpuError(text)
+
+
+def compile_error(message: str, source: str) -> KernelCompileError:
+    """An engine's compile message, cut to what went wrong and the WGSL line it speaks of."""
+    place = _PLACE.search(message)
+    line, column = (int(place[1]), int(place[2])) if place else (0, 0)
+    said = [m[1].strip() for m in _SAID.finditer(message)]
+    text = "; ".join(said) or message.strip()
+    return KernelCompileError(f"WGSL does not compile: {text}", source, line, column)

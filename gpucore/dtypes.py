@@ -1,0 +1,79 @@
+"""Element types of buffers: classes used as markers, so that ``Buffer[f32]`` is a type.
+
+The table is open: a new dtype is one more subclass of `DType`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from gpucore.errors import DTypeError
+
+__all__ = ["DTYPES", "DType", "T", "c64", "dtype_of", "f16", "f32", "i8", "i32", "u8", "u32"]
+
+
+class DType:
+    """An element type: its name in messages, its NumPy dtype, its scalar type in WGSL.
+
+    ``wgsl`` is None where WGSL has no such scalar and a kernel reads packed words instead.
+    """
+
+    name: ClassVar[str]
+    numpy: ClassVar[np.dtype[np.generic]]
+    itemsize: ClassVar[int]
+    wgsl: ClassVar[str | None]
+
+    def __init_subclass__(cls, *, like: DTypeLike, wgsl: str | None) -> None:
+        cls.name = cls.__name__
+        cls.numpy = np.dtype(like)
+        cls.itemsize = cls.numpy.itemsize
+        cls.wgsl = wgsl
+
+
+class f32(DType, like=np.float32, wgsl="f32"):
+    """32-bit float."""
+
+
+class f16(DType, like=np.float16, wgsl="f16"):
+    """16-bit float (a kernel that names it needs ``enable f16``)."""
+
+
+class i32(DType, like=np.int32, wgsl="i32"):
+    """32-bit signed integer."""
+
+
+class u32(DType, like=np.uint32, wgsl="u32"):
+    """32-bit unsigned integer."""
+
+
+class i8(DType, like=np.int8, wgsl=None):
+    """8-bit signed integer, four to a word in kernels."""
+
+
+class u8(DType, like=np.uint8, wgsl=None):
+    """8-bit unsigned integer, four to a word in kernels."""
+
+
+class c64(DType, like=np.complex64, wgsl=None):
+    """Complex number of two f32, ``vec2<f32>`` in kernels (alias ``c64x1``)."""
+
+
+T = TypeVar("T", bound=DType)
+
+DTYPES: dict[str, type[DType]] = {d.name: d for d in (c64, f16, f32, i32, i8, u32, u8)}
+_BY_NUMPY = {d.numpy: d for d in DTYPES.values()}
+
+
+def dtype_of(numpy_dtype: DTypeLike) -> type[DType]:
+    """Marker of a NumPy dtype. Raises `DTypeError` where no marker fits."""
+    found = _BY_NUMPY.get(np.dtype(numpy_dtype))
+    if found is None:
+        names = ", ".join(str(d.numpy) for d in DTYPES.values())
+        raise DTypeError(
+            f"no buffer dtype for NumPy {np.dtype(numpy_dtype)}: convert the array to one of "
+            f"{names} first (array.astype(...))"
+        )
+    return found

@@ -1,0 +1,88 @@
+"""Every error that gpucore and gpustd raise, in one tree.
+
+::
+
+    GpuError
+    ├── DeviceNotFoundError     no adapter, or none of the asked kind
+    ├── DeviceLostError         the driver took the device away
+    ├── OutOfMemoryError        the device has no room for an allocation
+    ├── LimitError              a size is over a limit of the device
+    ├── KernelCompileError      WGSL that does not compile (knows line and column)
+    ├── ArgumentError           a kernel's arguments do not fit its declaration
+    ├── ShapeError              an operation's shapes do not fit
+    ├── DTypeError              an operation or a buffer has the wrong dtype
+    └── ReleasedBufferError     a buffer was used after its release
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "DTypeError",
+    "DeviceLostError",
+    "DeviceNotFoundError",
+    "GpuError",
+    "KernelCompileError",
+    "LimitError",
+    "OutOfMemoryError",
+    "ReleasedBufferError",
+    "ShapeError",
+]
+
+
+class GpuError(Exception):
+    """Root of all errors of gpucore and gpustd."""
+
+
+class DeviceNotFoundError(GpuError):
+    """No adapter of the asked kind is present; the text says what to install."""
+
+
+class DeviceLostError(GpuError):
+    """The device was lost; make a new one and upload the data again."""
+
+
+class OutOfMemoryError(GpuError):
+    """The device could not allocate a buffer."""
+
+
+class LimitError(GpuError):
+    """A size is over a limit of the device."""
+
+
+class ArgumentError(GpuError):
+    """A kernel was called with arguments that do not fit its WGSL declarations."""
+
+
+class ShapeError(GpuError):
+    """Shapes of an operation's arguments do not fit together."""
+
+
+class DTypeError(GpuError):
+    """A dtype that an operation or a buffer does not take."""
+
+
+class ReleasedBufferError(GpuError):
+    """A buffer was used after ``release()``."""
+
+
+class KernelCompileError(GpuError):
+    """WGSL that does not parse or compile; shows the place in the source.
+
+    Attributes:
+        line, column: one-based place in the WGSL, or 0 where the engine names none.
+        source: the WGSL text.
+    """
+
+    def __init__(self, message: str, source: str = "", line: int = 0, column: int = 0) -> None:
+        self.line, self.column, self.source = line, column, source
+        super().__init__(self._with_place(message))
+
+    def _with_place(self, message: str) -> str:
+        lines = self.source.splitlines()
+        if not 1 <= self.line <= len(lines):
+            return message
+        text = lines[self.line - 1]
+        caret = " " * (max(self.column, 1) - 1) + "^"
+        number = f"{self.line:5d} | "
+        return f"{message}\n{number}{text}\n{' ' * len(number)}{caret}"

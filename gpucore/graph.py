@@ -1,0 +1,63 @@
+"""A captured command list that replays with next to no Python work per launch."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from gpucore.memory import Arena
+from gpucore.stream import CommandList
+
+if TYPE_CHECKING:
+    from gpucore.device import Device
+
+__all__ = ["Graph"]
+
+
+class Graph:
+    """Made by ``with device.capture() as graph:``; what is called inside is recorded, not run.
+
+    Buffers that exist before the capture are pinned and are the graph's inputs: write them, then
+    `replay`. Buffers made inside belong to the graph; those still referenced afterwards are its
+    outputs and hold new values after each replay.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._list = CommandList()
+        self._arena: Arena | None = None
+
+    def __enter__(self) -> Self:
+        self._list = self._device.stream.begin_capture()
+        self._arena = self._device.pool.open_arena()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._device.pool.leave_arena()
+        self._device.stream.end_capture()
+        if error is not None:
+            self.release()
+
+    def __len__(self) -> int:
+        """Number of captured commands."""
+        return len(self._list.commands)
+
+    def replay(self) -> None:
+        """Submit the captured commands again; does not wait."""
+        self._device.stream.submit()
+        self._device.backend.submit(self._list.commands)
+
+    def release(self) -> None:
+        """Unpin the buffers; the graph can no longer be replayed."""
+        self._list = CommandList()
+        if self._arena is not None:
+            self._device.pool.close_arena(self._arena)
+            self._arena = None
+
+    def __del__(self) -> None:
+        self.release()

@@ -1,0 +1,169 @@
+"""`Kernel`: compiled WGSL that is called like a function, its arguments checked first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gpucore.backends import BindingSpec, Program
+from gpucore.buffer import Buffer
+from gpucore.errors import ArgumentError, KernelCompileError, LimitError
+from gpucore.memory import Storage
+from gpucore.wgsl import Binding, pack_struct
+
+if TYPE_CHECKING:
+    from gpucore.device import Device
+
+__all__ = ["Argument", "Grid", "Kernel"]
+
+Value = int | float | bool
+Argument = Buffer[Any] | Mapping[str, Value]
+Grid = int | tuple[int, ...]
+
+_GROUP_LIMIT = "max_compute_workgroups_per_dimension"
+
+
+class Kernel:
+    """A compute entry point of a WGSL module, made by `Device.compile_kernel`.
+
+    Call it with one argument for each ``@group(0) @binding(n)`` in the order of n: a `Buffer` for
+    ``var<storage>``, a mapping of field names to numbers for ``var<uniform>``; and ``grid``, the
+    number of workgroups as (x, y, z). The launch is recorded; nothing waits.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        program: Program,
+        bindings: tuple[Binding, ...],
+        entry: str,
+    ) -> None:
+        self.device = device
+        self.entry = entry
+        self.bindings = bindings
+        self._program = program
+        self._specs = binding_specs(bindings)
+        self._most_groups = device.limits.get(_GROUP_LIMIT, 65535)
+
+    @classmethod
+    def compiled(
+        cls,
+        device: Device,
+        source: str,
+        entry: str,
+        constants: Mapping[str, float],
+        bindings: tuple[Binding, ...],
+    ) -> Kernel:
+        """Start compiling ``source`` for a device."""
+        program = device.backend.compile(source, entry, constants, binding_specs(bindings))
+        return cls(device, program, bindings, entry)
+
+    def wait(self) -> None:
+        """Block until compiled; raises `KernelCompileError`."""
+        self._program.wait()
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.signature})"
+
+    @property
+    def signature(self) -> str:
+        """The entry point with its bindings as WGSL declares them."""
+        return f"{self.entry}({', '.join(b.declaration.strip() for b in self.bindings)})"
+
+    def __call__(self, *arguments: Argument, grid: Grid) -> None:
+        """Record a launch over ``grid`` workgroups; a grid with a zero does nothing.
+
+        Raises `ArgumentError` with both declarations where an argument does not fit, `LimitError`
+        where the grid is too large.
+        """
+        if len(arguments) != len(self.bindings):
+            raise ArgumentError(
+                f"kernel {self.entry!r} takes {len(self.bindings)} arguments, got "
+                f"{len(arguments)}: {self.signature}"
+            )
+        full = self._full_grid(grid)
+        buffers: list[tuple[Any, int]] = []
+        storages: list[Storage] = []
+        for binding, argument in zip(self.bindings, arguments, strict=True):
+            handle, nbytes, storage = self._bind(binding, argument)
+            buffers.append((handle, nbytes))
+            if storage is not None:
+                storages.append(storage)
+        self._refuse_aliases(arguments)
+        if 0 in full:
+            return
+        group = self.device.bind_group(self._specs, tuple(buffers))
+        self.device.stream.launch(self._program, group, full, tuple(storages))
+
+    def _full_grid(self, grid: Grid) -> tuple[int, int, int]:
+        sizes = (grid,) if isinstance(grid, int) else grid
+        if not 1 <= len(sizes) <= 3 or any(n < 0 for n in sizes):
+            raise ArgumentError(f"kernel {self.entry!r}: grid {grid} is not 1 to 3 sizes >= 0")
+        if max(sizes) > self._most_groups:
+            raise LimitError(
+                f"kernel {self.entry!r}: grid {grid} has more than {self._most_groups} workgroups "
+                "in one dimension; spread it over two (x, y) or use larger workgroups"
+            )
+        x, y, z = (*sizes, 1, 1)[:3]
+        return x, y, z
+
+    def _bind(self, binding: Binding, argument: Argument) -> tuple[Any, int, Storage | None]:
+        if binding.address_space == "uniform":
+            return self._bind_uniform(binding, argument)
+        if not isinstance(argument, Buffer):
+            raise self._mismatch(binding, f"got {type(argument).__name__}, not a Buffer")
+        if argument.device is not self.device:
+            raise self._mismatch(binding, f"got {argument!r}, which lives on another device")
+        if argument.dtype.name != binding.scalar:
+            raise self._mismatch(binding, f"got {argument!r} of dtype {argument.dtype.name}")
+        unit = max(binding.stride or 4, 4)
+        nbytes = max((argument.nbytes + unit - 1) // unit * unit, unit)
+        if binding.stride is None and argument.nbytes < binding.min_size:
+            raise self._mismatch(
+                binding, f"got {argument!r} of {argument.nbytes} bytes, needs {binding.min_size}"
+            )
+        nbytes = max(nbytes, binding.min_size)
+        return argument.storage.handle, nbytes, argument.storage
+
+    def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
+        if not isinstance(argument, Mapping):
+            fields = ", ".join(f.name for f in binding.fields)
+            raise self._mismatch(binding, f"got {argument!r}, not a mapping of its fields {fields}")
+        try:
+            data = pack_struct(binding, argument)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._mismatch(binding, str(error)) from None
+        return self.device.constant(data), len(data), None
+
+    def _refuse_aliases(self, arguments: tuple[Argument, ...]) -> None:
+        """WebGPU forbids one buffer as read and written (or written twice) in one dispatch."""
+        seen: dict[Storage, Binding] = {}
+        for binding, argument in zip(self.bindings, arguments, strict=True):
+            if not isinstance(argument, Buffer):
+                continue
+            other = seen.setdefault(argument.storage, binding)
+            if other is not binding and "read_write" in (other.access, binding.access):
+                raise self._mismatch(
+                    binding, f"got the same memory as {other.name!r}; write to a buffer of its own"
+                )
+
+    def _mismatch(self, binding: Binding, problem: str) -> ArgumentError:
+        return ArgumentError(
+            f"kernel {self.entry!r}, argument {binding.name!r}: {problem}; "
+            f"WGSL line {binding.line} declares `{binding.declaration.strip()}`"
+        )
+
+
+def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
+    """Layout entries of reflected bindings; all must be in group 0."""
+    specs = []
+    for b in bindings:
+        if b.group != 0:
+            raise KernelCompileError(f"{b.name!r} is in @group({b.group}); kernels use @group(0)")
+        if b.address_space == "uniform":
+            specs.append(BindingSpec(b.binding, "uniform", b.min_size))
+        elif b.access == "read_write":
+            specs.append(BindingSpec(b.binding, "storage", b.min_size))
+        else:
+            specs.append(BindingSpec(b.binding, "read-only-storage", b.min_size))
+    return tuple(specs)

@@ -1,0 +1,170 @@
+"""The buffer pool: exact accounting, best fit, and arenas that a graph keeps to itself.
+
+Separate GPU buffers, never slices of one: WebGPU tracks hazards per buffer, so two tensors in
+one buffer could not be read and written by the same dispatch.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Any
+
+from gpucore.backends import Backend
+from gpucore.errors import LimitError, OutOfMemoryError
+
+__all__ = ["Arena", "MemoryStats", "Pool", "Storage"]
+
+_GRAIN = 256
+_SLACK = 1.25
+
+
+@dataclass(frozen=True)
+class MemoryStats:
+    """Bytes: ``live`` in buffers in use, ``reserved`` taken from the device, and their peaks."""
+
+    live: int
+    peak: int
+    reserved: int
+    peak_reserved: int
+
+
+class FreeList:
+    """Idle handles, sorted by size; ``take`` finds the best fit with little waste."""
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []
+        self._handles: list[Any] = []
+
+    def put(self, handle: Any) -> None:
+        at = bisect.bisect_right(self._sizes, handle.nbytes)
+        self._sizes.insert(at, handle.nbytes)
+        self._handles.insert(at, handle)
+
+    def take(self, nbytes: int) -> Any | None:
+        at = bisect.bisect_left(self._sizes, nbytes)
+        if at == len(self._sizes) or self._sizes[at] > nbytes * _SLACK + _GRAIN:
+            return None
+        self._sizes.pop(at)
+        return self._handles.pop(at)
+
+    def drain(self) -> list[Any]:
+        handles, self._handles, self._sizes = self._handles, [], []
+        return handles
+
+
+class Arena:
+    """Where a storage's handle goes back to: the pool's own list, or a graph's private one."""
+
+    def __init__(self) -> None:
+        self.free = FreeList()
+        self.parent: Arena | None = None
+
+    def close(self, parent: Arena) -> None:
+        """Give all to ``parent``, now and whatever comes back later."""
+        self.parent = parent
+        for handle in self.free.drain():
+            parent.give(handle)
+
+    def give(self, handle: Any) -> None:
+        target = self
+        while target.parent is not None:
+            target = target.parent
+        target.free.put(handle)
+
+
+class Storage:
+    """Device memory held by one or more buffer views; goes back to its arena with the last."""
+
+    __slots__ = ("_arena", "_pool", "handle")
+
+    def __init__(self, pool: Pool, arena: Arena, handle: Any) -> None:
+        self._pool, self._arena, self.handle = pool, arena, handle
+
+    def __del__(self) -> None:
+        if self.handle is not None:
+            self._pool.release(self._arena, self.handle)
+            self.handle = None
+
+
+class Pool:
+    """Allocates storages of a backend and reuses them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._common = Arena()
+        self._arenas = [self._common]
+        self._live = self._peak = self._reserved = self._peak_reserved = 0
+
+    @property
+    def stats(self) -> MemoryStats:
+        """What is in use now, and the most that ever was."""
+        return MemoryStats(self._live, self._peak, self._reserved, self._peak_reserved)
+
+    def reset_peak(self) -> None:
+        """Start the peaks again from what is in use now."""
+        self._peak, self._peak_reserved = self._live, self._reserved
+
+    def allocate(self, nbytes: int) -> Storage:
+        """Storage of at least ``nbytes``; contents undefined. `LimitError`, `OutOfMemoryError`."""
+        size = max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
+        arena = self._arenas[-1]
+        handle = arena.free.take(size)
+        if handle is None and arena is not self._common:
+            handle = self._common.free.take(size)
+        if handle is None:
+            handle = self._new(size)
+        self._live += handle.nbytes
+        self._peak = max(self._peak, self._live)
+        return Storage(self, arena, handle)
+
+    def _new(self, size: int) -> Any:
+        limits = self._backend.info.limits
+        most = min(
+            limits.get("max_buffer_size", size), limits.get("max_storage_buffer_binding_size", size)
+        )
+        if size > most:
+            raise LimitError(
+                f"a buffer of {size} bytes is over the limit of {most} bytes of "
+                f"{self._backend.info.name} ({self._backend.info.backend}): split the array"
+            )
+        try:
+            handle = self._backend.allocate(size)
+        except OutOfMemoryError:
+            self.trim()
+            handle = self._backend.allocate(size)
+        self._reserved += handle.nbytes
+        self._peak_reserved = max(self._peak_reserved, self._reserved)
+        return handle
+
+    def release(self, arena: Arena, handle: Any) -> None:
+        """Called by a dying storage."""
+        self._live -= handle.nbytes
+        arena.give(handle)
+
+    def trim(self) -> int:
+        """Give idle buffers back to the device; returns the bytes freed.
+
+        The caller has submitted what it recorded: a destroyed buffer must not be in a command
+        that is still to be submitted.
+        """
+        freed = 0
+        for handle in self._common.free.drain():
+            freed += handle.nbytes
+            self._backend.free(handle)
+        self._reserved -= freed
+        return freed
+
+    def open_arena(self) -> Arena:
+        """Allocations go to a new arena until `leave_arena`."""
+        arena = Arena()
+        self._arenas.append(arena)
+        return arena
+
+    def leave_arena(self) -> None:
+        """Back to the arena before."""
+        self._arenas.pop()
+
+    def close_arena(self, arena: Arena) -> None:
+        """Hand a left arena's memory to the pool."""
+        arena.close(self._common)

@@ -1,0 +1,91 @@
+"""A stream: commands are recorded here and submitted in one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gpucore.backends import Command, Copy, Launch
+from gpucore.memory import Storage
+
+if TYPE_CHECKING:
+    from gpucore.backends import Backend
+
+__all__ = ["Stream"]
+
+_MOST_RECORDED = 512
+
+
+class Stream:
+    """An ordered list of launches and copies.
+
+    Nothing runs before `submit`; reading a buffer submits first. Long lists are submitted by
+    themselves, so that the device starts early and the list stays bounded.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._commands: list[Command] = []
+        self._captured: CommandList | None = None
+
+    def launch(
+        self,
+        program: Any,
+        group: Any,
+        grid: tuple[int, int, int],
+        storages: tuple[Storage, ...],
+    ) -> None:
+        """Record a launch; ``storages`` are pinned if a graph is being captured."""
+        self._record(Launch(program, group, grid), storages)
+
+    def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
+        """Record a copy between buffers."""
+        self._record(Copy(source.handle, target.handle, nbytes), (source, target))
+
+    def _record(self, command: Command, storages: tuple[Storage, ...]) -> None:
+        if self._captured is not None:
+            self._captured.commands.append(command)
+            self._captured.storages.update(storages)
+            return
+        self._commands.append(command)
+        if len(self._commands) >= _MOST_RECORDED:
+            self.submit()
+
+    def submit(self) -> None:
+        """Hand everything recorded to the device; does not wait."""
+        if self._captured is not None:
+            self._captured.refuse_read()
+        if self._commands:
+            commands, self._commands = self._commands, []
+            self._backend.submit(commands)
+
+    def synchronize(self) -> None:
+        """Submit and block until the device is done."""
+        self.submit()
+        self._backend.synchronize()
+
+    def begin_capture(self) -> CommandList:
+        """Record into a new list, unsubmitted, until `end_capture`."""
+        if self._captured is not None:
+            raise RuntimeError("a graph is already being captured on this stream")
+        self.submit()
+        self._captured = CommandList()
+        return self._captured
+
+    def end_capture(self) -> None:
+        """Back to recording for submission."""
+        self._captured = None
+
+
+class CommandList:
+    """Commands of a graph and the storages that they use."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.storages: set[Storage] = set()
+
+    def refuse_read(self) -> None:
+        """Host access would run before the commands it should see."""
+        raise RuntimeError(
+            "read, write or synchronize inside device.capture(): a captured graph holds device "
+            "commands only; move host access before the capture or after graph.replay()"
+        )

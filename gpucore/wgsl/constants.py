@@ -1,0 +1,214 @@
+"""Evaluating const- and override-expressions: sizes of arrays and workgroups are such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gpucore.wgsl.errors import WgslLayoutError, layout_error, locate
+from gpucore.wgsl.syntax import (
+    Alias,
+    Attribute,
+    Binary,
+    Call,
+    Declaration,
+    Expression,
+    Literal,
+    Name,
+    Unary,
+    Variable,
+)
+from gpucore.wgsl.values import (
+    FLOATS,
+    INTEGERS,
+    Constant,
+    ConstantError,
+    Number,
+    call,
+    combine,
+    convert,
+    convert_given,
+    fitted,
+    literal,
+    shown,
+)
+
+_CONCRETE: Final = {"int": "i32", "float": "f32"}
+_MAX_DEPTH: Final = 64
+
+
+class MissingOverrideError(WgslLayoutError):
+    """A value hangs on an override that has no default and was not given."""
+
+
+class Constants:
+    """Values of a module's ``const`` and ``override`` names, worked out once each when asked for.
+
+    ``given`` are pipeline constants by override name or ``@id`` number; with ``None`` an override
+    has no value, as in the size of a buffer's type. With ``guess`` an
+    override without a default counts as 1, which is enough to tell the type of an expression.
+    All errors are ``WgslLayoutError``.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, Declaration],
+        source: str = "",
+        given: Mapping[str, Number] | None = None,
+        *,
+        guess: bool = False,
+    ) -> None:
+        self._names = names
+        self._source = source
+        self._given = given
+        self._guess = guess
+        self._known: dict[str, Constant] = {}
+        self._open: set[str] = set()
+
+    def evaluate(self, expression: Expression) -> Constant:
+        """The value of an expression; raises ``WgslLayoutError`` at the part that has none."""
+        try:
+            return self._value(expression)
+        except ConstantError as error:
+            raise layout_error(str(error), self._source, expression.at) from None
+        except (ValueError, OverflowError, RecursionError) as error:
+            message = f"the expression has no value: {error}"
+            raise layout_error(message, self._source, expression.at) from None
+
+    def count(self, expression: Expression, what: str) -> int:
+        """A positive integer: the size of an array, a workgroup, an alignment."""
+        constant = self.evaluate(expression)
+        if constant.type not in ("i32", "u32", "int"):
+            message = f"{what} is of type {shown(constant.type)}, not an integer"
+            raise layout_error(message, self._source, expression.at)
+        if constant.value < 1:
+            message = f"{what} is {constant.value}, it must be at least 1"
+            raise layout_error(message, self._source, expression.at)
+        return int(constant.value)
+
+    def _value(self, expression: Expression) -> Constant:
+        match expression:
+            case Literal(text=text):
+                return literal(text)
+            case Name(name=name, arguments=()):
+                return self._named(name, expression.at)
+            case Unary(operator=symbol, operand=operand):
+                return self._unary(symbol, self._value(operand))
+            case Binary():
+                return self._binary(expression)
+            case Call(function=function, arguments=arguments):
+                return self._call(function, [self._value(a) for a in arguments])
+            case _:
+                raise ConstantError("only numbers and bools can be worked out here")
+
+    def _unary(self, symbol: str, operand: Constant) -> Constant:
+        if symbol == "-" and operand.type != "bool" and operand.type[0] != "u":
+            return fitted(-operand.value, operand.type)
+        if symbol == "!" and operand.type == "bool":
+            return Constant("bool", not operand.value)
+        if symbol == "~" and operand.type in INTEGERS:
+            return fitted(~int(operand.value), operand.type)
+        raise ConstantError(f"'{symbol}' does not work on {shown(operand.type)}")
+
+    def _binary(self, expression: Binary) -> Constant:
+        """Down the left spine without recursion: sums may have hundreds of terms."""
+        spine: list[Binary] = []
+        left: Expression = expression
+        while isinstance(left, Binary):
+            spine.append(left)
+            left = left.left
+        value = self._value(left)
+        for node in reversed(spine):
+            if node.operator in ("&&", "||"):
+                if convert(value, "bool").value == (node.operator == "&&"):
+                    value = convert(self._value(node.right), "bool")
+            else:
+                value = combine(node.operator, value, self._value(node.right))
+        return value
+
+    def _call(self, function: Name, arguments: list[Constant]) -> Constant:
+        name = self._type_name(function)
+        if name in INTEGERS or name in FLOATS or name == "bool":
+            if not arguments:
+                return convert(Constant("int", 0), name, explicit=True)
+            if len(arguments) == 1:
+                return convert(arguments[0], name, explicit=True)
+        return call(name, arguments)
+
+    def _type_name(self, name: Name) -> str:
+        """What an alias stands for, when that is a plain name."""
+        for _ in range(_MAX_DEPTH):
+            declaration = self._names.get(name.name)
+            if not isinstance(declaration, Alias):
+                break
+            name = declaration.type
+        return name.name
+
+    def _named(self, name: str, at: int) -> Constant:
+        if name in self._known:
+            return self._known[name]
+        declaration = self._names.get(name)
+        if not isinstance(declaration, Variable) or declaration.kind not in ("const", "override"):
+            raise layout_error(f"'{name}' is not a constant", self._source, at)
+        if name in self._open or len(self._open) >= _MAX_DEPTH:
+            raise layout_error(f"'{name}' is defined through itself", self._source, at)
+        self._open.add(name)
+        try:
+            if declaration.kind == "const":
+                value = self._declared(declaration, declaration.value)
+            else:
+                value = self._override(declaration, at)
+        except ConstantError as error:
+            raise layout_error(f"'{name}': {error}", self._source, declaration.at) from None
+        finally:
+            self._open.discard(name)
+        self._known[name] = value
+        return value
+
+    def _declared(self, declaration: Variable, value: Expression | None) -> Constant:
+        if value is None:
+            raise ConstantError("it has no value")
+        constant = self.evaluate(value)
+        if declaration.type is not None:
+            return convert(constant, self._type_name(declaration.type))
+        return constant
+
+    def _override(self, declaration: Variable, at: int) -> Constant:
+        name = declaration.name
+        if self._given is None:
+            message = f"'{name}' is an override, its value is not known here; use a const"
+            raise layout_error(message, self._source, at)
+        given = self._given.get(name, self._given.get(self.override_key(declaration)))
+        if given is not None:
+            type_ = self.override_type(declaration)
+            return convert_given(given, type_)
+        if declaration.value is None and self._guess:
+            return convert(Constant("int", 1), self.override_type(declaration), explicit=True)
+        if declaration.value is None:
+            message = f"override '{name}' has no default: give it a value in constants"
+            raise MissingOverrideError(message, *locate(self._source, at))
+        value = self._declared(declaration, declaration.value)
+        return convert(value, _CONCRETE.get(value.type, value.type))
+
+    def override_key(self, declaration: Variable) -> str:
+        """How a pipeline names an override: the number of its ``@id``, else its name."""
+        mark = attribute(declaration.attributes, "id")
+        if mark is None or not mark.arguments:
+            return declaration.name
+        return str(self.evaluate(mark.arguments[0]).value)
+
+    def override_type(self, declaration: Variable) -> str:
+        """The scalar type of an override: as declared, else that of its default."""
+        if declaration.type is not None:
+            return self._type_name(declaration.type)
+        if declaration.value is None:
+            message = f"override '{declaration.name}' has neither type nor value"
+            raise layout_error(message, self._source, declaration.at)
+        guess = Constants(self._names, self._source, {}, guess=True)
+        type_ = guess.evaluate(declaration.value).type
+        return _CONCRETE.get(type_, type_)
+
+
+def attribute(attributes: tuple[Attribute, ...], name: str) -> Attribute | None:
+    """The attribute of that name, if it is there."""
+    return next((a for a in attributes if a.name == name), None)

@@ -1,0 +1,69 @@
+"""The two errors of the front end, and how a place in a source is found and shown."""
+
+from __future__ import annotations
+
+import re
+
+_LINE_BREAK = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
+_WINDOW = 100  # characters of a long source line shown beside a message
+
+
+class WgslError(Exception):
+    """Something is wrong with a WGSL source: message, line and column (from 1), source line.
+
+    ``line`` is 0 where the fault has no place in a source, as in a tree built by hand.
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0, source_line: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.source_line = source_line
+
+    def __str__(self) -> str:
+        """The message; with its place, the source line and a caret where it has one."""
+        if not self.line:
+            return self.message
+        start = max(0, min(self.column - 1 - _WINDOW // 2, len(self.source_line) - _WINDOW))
+        shown = self.source_line[start : start + _WINDOW]
+        before = shown[: self.column - 1 - start]
+        caret = "".join("\t" if c == "\t" else " " for c in before) + "^"
+        place = f"line {self.line}, column {self.column}"
+        return f"{place}: {self.message}\n    {shown}\n    {caret}"
+
+
+class WgslSyntaxError(WgslError):
+    """The text is not WGSL."""
+
+
+class WgslLayoutError(WgslError):
+    """A type, size or constant of a well-formed module cannot be worked out, or breaks a rule."""
+
+
+def line_starts(source: str) -> list[int]:
+    """The offset at which each line of ``source`` starts (line breaks as WGSL has them)."""
+    return [0, *(match.end() for match in _LINE_BREAK.finditer(source))]
+
+
+def locate(source: str, offset: int) -> tuple[int, int, str]:
+    """The line, the column (both from 1) and the text of the line at ``offset``."""
+    if offset < 0 or not source:
+        return 0, 0, ""
+    line, start = 1, 0
+    for match in _LINE_BREAK.finditer(source):
+        if match.end() > offset:
+            break
+        line, start = line + 1, match.end()
+    end = _LINE_BREAK.search(source, start)
+    return line, offset - start + 1, source[start : end.start() if end else len(source)]
+
+
+def syntax_error(message: str, source: str, offset: int) -> WgslSyntaxError:
+    """A ``WgslSyntaxError`` at ``offset`` of ``source``."""
+    return WgslSyntaxError(message, *locate(source, offset))
+
+
+def layout_error(message: str, source: str, offset: int) -> WgslLayoutError:
+    """A ``WgslLayoutError`` at ``offset`` of ``source``."""
+    return WgslLayoutError(message, *locate(source, offset))

@@ -1,0 +1,236 @@
+"""Host values to the bytes of a uniform: the fields of a structure, and a packer for them.
+
+Packing happens at every launch, so that the format is compiled once with the reflection.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from gpucore.wgsl.layout import (
+    PACKED,
+    Array,
+    Layout,
+    Matrix,
+    Record,
+    Scalar,
+    Vector,
+    Word,
+)
+from gpucore.wgsl.printer import print_expression
+
+Number = int | float | bool
+Value = Number | Sequence["Value"]
+
+FORMATS: Final[Mapping[str, str]] = {
+    "f32": "f",
+    "f16": "e",
+    "f64": "d",
+    "i8": "b",
+    "i16": "h",
+    "i32": "i",
+    "i64": "q",
+    "u8": "B",
+    "u16": "H",
+    "u32": "I",
+    "u64": "Q",
+}
+"""``struct`` codes of the dtypes that a uniform can hold."""
+
+_MAX_RECORDS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A leaf of a structure: ``count`` scalars from ``offset`` on, ``run`` of them side by side.
+
+    Runs start ``stride`` bytes apart (the columns of a matrix, the elements of an array).
+    ``size`` is in bytes, padding between runs included. Nested names are joined with dots, and an
+    element of an array of structures goes by its number: ``lights.0.color``.
+    """
+
+    name: str
+    offset: int
+    size: int
+    type_text: str
+    scalar: str
+    count: int
+    run: int
+    stride: int
+
+
+class PackError(ValueError):
+    """Values that do not fit the fields of a uniform."""
+
+
+class Uniform(Protocol):
+    """What ``pack_struct`` needs of a binding."""
+
+    @property
+    def packer(self) -> Packer | None:
+        """The compiled packer."""
+
+
+class Packer:
+    """Turns a mapping of field names to numbers into the bytes of one structure."""
+
+    def __init__(self, name: str, fields: Sequence[Field], size: int) -> None:
+        self.name = name
+        self.fields = tuple(fields)
+        self._names = tuple(field.name for field in fields)
+        self._scalars = all(field.count == 1 for field in fields)
+        self._struct = struct.Struct(_format(fields, size))
+
+    def pack(self, values: Mapping[str, Value]) -> bytes:
+        """The bytes, little-endian, padding zero. Raises ``PackError`` naming the field."""
+        if len(values) == len(self._names):
+            try:
+                if self._scalars:
+                    return self._struct.pack(*[values[name] for name in self._names])
+                return self._struct.pack(*self._flat(values))
+            except (KeyError, TypeError, ValueError, OverflowError, struct.error):
+                pass
+        raise PackError(self._fault(values))
+
+    def _flat(self, values: Mapping[str, Value]) -> list[object]:
+        numbers: list[object] = []
+        for field in self.fields:
+            found = list(_numbers(values[field.name]))
+            if len(found) != field.count:
+                raise PackError
+            numbers += found
+        return numbers
+
+    def _fault(self, values: Mapping[str, Value]) -> str:
+        """What is wrong with ``values``, in words."""
+        known = ", ".join(f"{field.name}: {field.type_text}" for field in self.fields)
+        missing = [name for name in self._names if name not in values]
+        unknown = [str(name) for name in values if name not in self._names]
+        parts = [f"missing {', '.join(missing)}"] if missing else []
+        parts += [f"unknown {', '.join(unknown)}"] if unknown else []
+        if not parts:
+            parts = [fault for f in self.fields if (fault := _field_fault(f, values[f.name]))]
+        return f"uniform '{self.name}' ({known}): {'; '.join(parts)}"
+
+
+def pack_struct(binding: Uniform, values: Mapping[str, Value]) -> bytes:
+    """The bytes of a uniform from its fields' values; vectors and arrays are (nested) sequences.
+
+    Little-endian, ``binding.size`` bytes, padding zero. Raises ``PackError`` (a ``ValueError``)
+    that names missing and unknown fields and values that do not fit.
+    """
+    if binding.packer is None:
+        raise PackError("this binding has no fields to pack")
+    return binding.packer.pack(values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """``runs`` times ``run`` scalars side by side, ``stride`` bytes from one run to the next."""
+
+    scalar: str
+    run: int
+    stride: int
+    runs: int
+
+
+def flatten(name: str, type_text: str, layout: Layout, offset: int = 0) -> Iterator[Field]:
+    """The leaves of a type placed at ``offset``; runtime-sized arrays and ``buffer`` have none.
+
+    ``type_text`` is the type as written; ``name`` is empty for the structure as a whole.
+    """
+    runs = _runs(layout)
+    if runs is not None:
+        count = runs.run * runs.runs
+        yield Field(name, offset, layout.size, type_text, runs.scalar, count, runs.run, runs.stride)
+    elif isinstance(layout, Record):
+        for member in layout.members:
+            joined = f"{name}.{member.name}" if name else member.name
+            text = print_expression(member.type)
+            yield from flatten(joined, text, member.layout, offset + member.offset)
+    elif isinstance(layout, Array) and layout.count is not None:
+        if layout.count > _MAX_RECORDS:
+            raise PackError(f"'{name}' has {layout.count} elements, more than {_MAX_RECORDS}")
+        for i in range(layout.count):
+            place = offset + i * layout.stride
+            yield from flatten(f"{name}.{i}", type_text, layout.element, place)
+
+
+def _runs(layout: Layout) -> _Runs | None:
+    """A type as evenly spaced runs of one scalar; ``None`` if it has structures in it."""
+    match layout:
+        case Scalar(name=name, size=size):
+            return _Runs(name, 1, size, 1)
+        case Vector(scalar=scalar, count=count, size=size):
+            return _Runs(scalar.name, count, size, 1)
+        case Word(dtype=dtype, count=count, size=size):
+            return _Runs(dtype, count, size, 1)
+        case Matrix(column=column, columns=columns, stride=stride):
+            return _Runs(column.scalar.name, column.count, stride, columns)
+        case Array(count=int()):
+            return _array_runs(layout)
+        case _:
+            return None
+
+
+def _array_runs(array: Array) -> _Runs | None:
+    """The runs of an array, if its elements have some and lie without gaps between them."""
+    inner = _runs(array.element)
+    if inner is None or array.count is None:
+        return None
+    if inner.runs == 1:
+        return _Runs(inner.scalar, inner.run, array.stride, array.count)
+    if inner.runs * inner.stride != array.stride:
+        return None
+    return _Runs(inner.scalar, inner.run, inner.stride, inner.runs * array.count)
+
+
+def _format(fields: Sequence[Field], size: int) -> str:
+    """The ``struct`` format of fields in a structure of ``size`` bytes, padding spelt out."""
+    parts = ["<"]
+    end = 0
+    for field in fields:
+        itemsize, code = PACKED[field.scalar], FORMATS[field.scalar]
+        for i in range(field.count // field.run):
+            start = field.offset + i * field.stride
+            if start > end:
+                parts.append(f"{start - end}x")
+            parts.append(code if field.run == 1 else f"{field.run}{code}")
+            end = start + field.run * itemsize
+    if size > end:
+        parts.append(f"{size - end}x")
+    return "".join(parts)
+
+
+def _numbers(value: object) -> Iterator[object]:
+    """The numbers of a (nested) sequence, first to last; NumPy arrays through ``tolist``."""
+    if isinstance(value, int | float):
+        yield value
+        return
+    listed = getattr(value, "tolist", None)
+    plain = listed() if callable(listed) else value
+    if isinstance(plain, str | bytes | Mapping):
+        raise TypeError
+    if isinstance(plain, Sequence):
+        for one in plain:
+            yield from _numbers(one)
+    else:
+        yield plain
+
+
+def _field_fault(field: Field, value: object) -> str | None:
+    """Why ``value`` does not fit ``field``, in words; ``None`` if it does."""
+    try:
+        numbers = list(_numbers(value))
+    except TypeError:
+        return f"{field.name} of type {field.type_text} got {value!r}"
+    if len(numbers) != field.count:
+        return f"{field.name} of type {field.type_text} takes {field.count} numbers, got {value!r}"
+    try:
+        struct.pack(f"<{field.count}{FORMATS[field.scalar]}", *numbers)
+    except (struct.error, OverflowError, TypeError, ValueError) as error:
+        return f"{field.name} of type {field.type_text} got {value!r}: {error}"
+    return None

@@ -1,0 +1,4 @@
+"""t"""
+from gpustd.gemm import gemm
+from gpustd.conv import conv2d
+

@@ -1,0 +1,139 @@
+"""Two-dimensional convolution over channels-last images, as an implicit matrix product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, ShapeError, T, f32
+from gpustd.product import Product, check_activation
+
+__all__ = ["conv2d"]
+
+Padding = int | tuple[int, int, int, int]
+
+
+def conv2d(
+    x: Buffer[T],
+    w: Buffer[T],
+    *,
+    bias: Buffer[f32] | None = None,
+    stride: int = 1,
+    padding: Padding = 0,
+    upsample: tuple[int, int] | None = None,
+    second: Buffer[T] | None = None,
+    per_image: Buffer[T] | None = None,
+    residual: Buffer[T] | None = None,
+    activation: str | None = None,
+) -> Buffer[T]:
+    """``activation(conv(x, w) + bias + per_image) + residual``, accumulated in f32.
+
+    Args:
+        x: (images, height, width, C1), f16 or f32.
+        w: (kernel height, kernel width, C1 + C2, Cout) of the same dtype.
+        bias: f32 (Cout).
+        stride: of both axes.
+        padding: zeros around the image: one number, or (top, bottom, left, right).
+        upsample: convolve the image enlarged by nearest neighbour to this (height, width), each
+            twice the image's, or one less (how an odd size comes back).
+        second: (images, height, width, C2), whose channels follow those of ``x``.
+        per_image: (images, Cout), added to all pixels of an image (time embedding).
+        residual: like the result, added last.
+        activation: as in `gpustd.gemm`, without ``geglu``.
+
+    Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
+    """
+    check_activation("conv2d", activation)
+    if activation == "geglu" or stride < 1:
+        raise ShapeError(f"conv2d: activation {activation!r} or stride {stride} is not possible")
+    pads = (padding,) * 4 if isinstance(padding, int) else padding
+    channels = _channels(x, second, w)
+    shape = _result_shape(x, w, stride, pads, upsample)
+    _check_extras(shape, bias, per_image, residual)
+    y = x.device.buffer(x.dtype, shape)
+    if not y.size:
+        return y
+    images, out_height, out_width, n = shape
+    view_height, view_width = upsample or x.shape[1:3]
+    product = Product(
+        op="conv2d",
+        source="conv/pixels.wgsl",
+        m=images * out_height * out_width,
+        images=images,
+        n=n,
+        channels=channels,
+        sizes={
+            "m": images * out_height * out_width,
+            "n": n,
+            "height": x.shape[1],
+            "width": x.shape[2],
+            "view_height": view_height,
+            "view_width": view_width,
+            "out_height": out_height,
+            "out_width": out_width,
+            "c1": channels[0],
+            "c2": sum(channels[1:]),
+        },
+        structure={
+            "kernel_height": w.shape[0],
+            "kernel_width": w.shape[1],
+            "stride": stride,
+            "pad_top": pads[0],
+            "pad_left": pads[2],
+            "scale": 2 if upsample else 1,
+            "masked": any(pads),
+        },
+        activation=activation,
+    )
+    product.launch(x, second, w, bias, per_image, residual, y)
+    return y
+
+
+def _result_shape(
+    x: Buffer[Any],
+    w: Buffer[Any],
+    stride: int,
+    pads: tuple[int, int, int, int],
+    upsample: tuple[int, int] | None,
+) -> tuple[int, int, int, int]:
+    """(images, out height, out width, Cout)."""
+    images, height, width, _ = x.shape
+    if upsample and not (
+        2 * height - 1 <= upsample[0] <= 2 * height and 2 * width - 1 <= upsample[1] <= 2 * width
+    ):
+        raise ShapeError(f"conv2d: upsample {upsample} of {x.shape}: wants twice, or one less")
+    seen = upsample or (height, width)
+    out_height = (seen[0] + pads[0] + pads[1] - w.shape[0]) // stride + 1
+    out_width = (seen[1] + pads[2] + pads[3] - w.shape[1]) // stride + 1
+    if out_height < 1 or out_width < 1 or min(pads) < 0:
+        raise ShapeError(f"conv2d: {x.shape} with kernel {w.shape[:2]}, padding {pads}: no result")
+    return images, out_height, out_width, w.shape[3]
+
+
+def _channels(x: Buffer[Any], second: Buffer[Any] | None, w: Buffer[Any]) -> tuple[int, ...]:
+    """Channels of each source, checked against the weights."""
+    if len(x.shape) != 4 or len(w.shape) != 4:
+        raise ShapeError(
+            f"conv2d: x {x.shape} and w {w.shape}: wants (N, H, W, C) and (kh, kw, C, Cout)"
+        )
+    channels = (x.shape[3],)
+    if second is not None:
+        if len(second.shape) != 4 or second.shape[:3] != x.shape[:3]:
+            raise ShapeError(f"conv2d: second source {second.shape} beside {x.shape}")
+        channels += (second.shape[3],)
+    if sum(channels) != w.shape[2]:
+        raise ShapeError(f"conv2d: channels {channels} for weights {w.shape}")
+    return channels
+
+
+def _check_extras(
+    shape: tuple[int, int, int, int],
+    bias: Buffer[Any] | None,
+    per_image: Buffer[Any] | None,
+    residual: Buffer[Any] | None,
+) -> None:
+    if bias is not None and bias.shape != (shape[3],):
+        raise ShapeError(f"conv2d: bias {bias.shape} for {shape[3]} channels")
+    if per_image is not None and per_image.shape != (shape[0], shape[3]):
+        raise ShapeError(f"conv2d: per_image {per_image.shape} for a result {shape}")
+    if residual is not None and residual.shape != shape:
+        raise ShapeError(f"conv2d: residual {residual.shape} for a result {shape}")

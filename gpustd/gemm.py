@@ -1,0 +1,71 @@
+"""Matrix product with a fused epilogue."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpucore import Buffer, ShapeError, T, f32
+from gpustd.product import Product, check_activation
+
+__all__ = ["gemm"]
+
+
+def gemm(
+    a: Buffer[T],
+    w: Buffer[T],
+    *,
+    bias: Buffer[f32] | None = None,
+    activation: str | None = None,
+    residual: Buffer[T] | None = None,
+) -> Buffer[T]:
+    """``activation(a @ w + bias) + residual``, accumulated in f32.
+
+    Args:
+        a: (..., K), f16 or f32.
+        w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
+        bias: f32, one for each column of ``w``.
+        activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu`` or ``geglu``
+            (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
+        residual: (..., N), added last.
+
+    Returns (..., N). Raises `ShapeError` or `DTypeError`.
+    """
+    check_activation("gemm", activation)
+    if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
+        raise ShapeError(f"gemm: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
+    k, columns = w.shape
+    if activation == "geglu" and columns % 2:
+        raise ShapeError(f"gemm: geglu wants an even number of columns, got {w.shape}")
+    n = columns // 2 if activation == "geglu" else columns
+    shape = (*a.shape[:-1], n)
+    _check_extras(columns, shape, bias, residual)
+    m = math.prod(a.shape[:-1])
+    images = a.shape[0] if len(a.shape) > 2 else 1
+    y = a.device.buffer(a.dtype, shape)
+    product = Product(
+        op="gemm",
+        source="gemm/rows.wgsl",
+        m=m,
+        images=images,
+        n=n,
+        channels=(k,),
+        sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
+        structure={"masked": False},
+        activation=activation,
+    )
+    if y.size:
+        product.launch(a, None, w, bias, None, residual, y)
+    return y
+
+
+def _check_extras(
+    columns: int,
+    shape: tuple[int, ...],
+    bias: Buffer[Any] | None,
+    residual: Buffer[Any] | None,
+) -> None:
+    if bias is not None and bias.shape != (columns,):
+        raise ShapeError(f"gemm: bias {bias.shape} for {columns} columns")
+    if residual is not None and residual.shape != shape:
+        raise ShapeError(f"gemm: residual {residual.shape} for a result {shape}")

@@ -1,0 +1,25 @@
+"""Subgroup width of a software renderer, for kernels that hand values from lane to lane."""
+
+from __future__ import annotations
+
+import re
+
+from gpucore import Device
+
+__all__ = ["broadcast_lanes"]
+
+_WIDTH = re.compile(r"llvmpipe \(.*, (\d+) bits\)")
+
+
+def broadcast_lanes(device: Device) -> int:
+    """Lanes of a subgroup of a CPU adapter that has subgroups; 0 elsewhere.
+
+    Mesa's llvmpipe runs one invocation a 32-bit lane of its vectors, whose width stands in the
+    device's name, while the subgroup sizes that it reports are only bounds. On a CPU a load costs
+    the same whether lanes share an address or not, and a broadcast from a constant lane is next
+    to free: there, lanes should load different values and hand them round.
+    """
+    found = _WIDTH.match(device.name)
+    if not device.is_cpu or "subgroups" not in device.features or found is None:
+        return 0
+    return int(found[1]) // 32

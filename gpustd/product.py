@@ -1,0 +1,178 @@
+"""The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
+
+The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
+has one, a convolution one for each tap and source. Four rungs share that view and one epilogue
+(``shaders/gemm``): ``naive``, ``cpu``, ``tiled`` and ``matrix``.
+
+An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
+device, dtype and widths only: results do not change with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from gpucore import Buffer, Device, DTypeError, ShapeError, f32
+from gpustd.grid import MOST_GROUPS, flat_grid
+from gpustd.template import Value, kernel, scalar_of
+
+__all__ = ["ACTIVATIONS", "Product", "Rung", "Tile", "check_activation", "forced"]
+
+Rung = tuple[str, dict[str, Value], tuple[int, ...]]
+
+ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu", "geglu")
+
+_CPU_TILE = 8
+_CPU_WORKGROUP = 16
+_NAIVE_WORKGROUP = 64
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn)."""
+
+    bm: int
+    bn: int
+    bk: int
+    wm: int
+    wn: int
+    rate: float = 1.0
+
+    def cost(self, m: int, columns: int) -> float:
+        """Relative time on a card with some 132 cores: waves of blocks times work of a block."""
+        blocks = -(-m // self.bm) * -(-columns // self.bn)
+        return -(-blocks // 132) * self.bm * self.bn / self.rate
+
+
+_TILED = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4, rate=0.7))
+# Rates are relative speeds of full waves, seen on an H200 (bench/results).
+_MATRIX = (
+    Tile(128, 256, 32, 64, 64),
+    Tile(128, 160, 64, 32, 80, rate=0.9),
+    Tile(128, 128, 32, 64, 64, rate=0.9),
+    Tile(64, 160, 64, 32, 80, rate=0.8),
+    Tile(64, 80, 64, 32, 80, rate=0.6),
+    Tile(64, 64, 32, 32, 32, rate=0.5),
+)
+
+
+_forced: ContextVar[tuple[str, Tile | None] | None] = ContextVar("forced", default=None)
+
+
+@contextmanager
+def forced(rung: str, tile: Tile | None = None) -> Iterator[None]:
+    """Take one rung (and tile) wherever it can run, for tests and for tuning."""
+    token = _forced.set((rung, tile))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product to launch.
+
+    ``source`` names the WGSL file with the left operand's addressing, whose template variables are
+    ``structure`` and whose uniform fields are ``sizes``. ``m`` rows in ``images`` images, ``n``
+    result columns; ``channels`` are the lengths of the segments.
+    """
+
+    op: str
+    source: str
+    m: int
+    images: int
+    n: int
+    channels: tuple[int, ...]
+    sizes: Mapping[str, int]
+    structure: Mapping[str, Value]
+    activation: str | None
+
+    def launch(
+        self,
+        x: Buffer[Any],
+        x2: Buffer[Any] | None,
+        w: Buffer[Any],
+        bias: Buffer[f32] | None,
+        per_image: Buffer[Any] | None,
+        residual: Buffer[Any] | None,
+        y: Buffer[Any],
+    ) -> None:
+        """Record the launch that writes ``y``."""
+        present = [b for b in (x, x2, w, per_image, residual, y) if b is not None]
+        spec = {
+            "scalar": scalar_of(self.op, *present),
+            "source": self.source,
+            "two": x2 is not None,
+            "bias": bias is not None,
+            "per_image": per_image is not None,
+            "residual": residual is not None,
+            "activation": self.activation or "none",
+            **self.structure,
+        }
+        if bias is not None and bias.dtype is not f32:
+            raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
+        arguments = [b for b in (x, x2, w, bias, per_image, residual, y) if b is not None]
+        device = x.device
+        name, rung, grid = self._rung(device, str(spec["scalar"]))
+        kernel(device, name, **spec, **rung)(*arguments, dict(self.sizes), grid=grid)
+
+    def _rung(self, device: Device, scalar: str) -> Rung:
+        """Shader, its own template variables, and the grid."""
+        wanted = _forced.get()
+        name, tile = wanted or (self._suited(device, scalar), None)
+        if name == "naive":
+            return self._naive()
+        if name == "cpu":
+            return self._cpu()
+        return self._tiled(tile) if name == "tiled" else self._matrix(tile)
+
+    def _suited(self, device: Device, scalar: str) -> str:
+        """Name of the fastest rung that can run this product on a device."""
+        if device.is_cpu:
+            return "cpu" if self.n % 4 == 0 else "naive"
+        whole = all(n % 8 == 0 for n in (*self.channels, self.n))
+        if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:
+            return "matrix"
+        return "tiled"
+
+    def _naive(self) -> Rung:
+        grid = flat_grid(self.m * self.n, _NAIVE_WORKGROUP)
+        return "gemm/naive.wgsl", {"vector": False}, grid
+
+    def _cpu(self) -> Rung:
+        width = 4 if self.activation == "geglu" else _CPU_TILE
+        tiles = -(-self.m // _CPU_TILE) * -(-self.n // width)
+        return "gemm/cpu.wgsl", {"vector": True}, flat_grid(tiles, _CPU_WORKGROUP)
+
+    def _tiled(self, tile: Tile | None) -> Rung:
+        t = tile or self._best(_TILED)
+        variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "tm": t.wm, "tn": t.wn}
+        threads = t.bm * t.bn // (t.wm * t.wn)
+        grid = (-(-self.m // t.bm), -(-self._columns // t.bn), 1)
+        return "gemm/tiled.wgsl", {"vector": False, "threads": threads, **variables}, grid
+
+    def _matrix(self, tile: Tile | None) -> Rung:
+        t = tile or self._best(_MATRIX)
+        variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "wm": t.wm, "wn": t.wn}
+        blocks = -(-self.m // t.bm) * -(-self._columns // t.bn)
+        grid = (min(blocks, MOST_GROUPS), -(-blocks // MOST_GROUPS), 1)
+        return "gemm/matrix.wgsl", {"vector": True, "matrix": True, **variables}, grid
+
+    @property
+    def _columns(self) -> int:
+        return self.n * (2 if self.activation == "geglu" else 1)
+
+    def _best(self, tiles: tuple[Tile, ...]) -> Tile:
+        rows = self.m // max(self.images, 1)
+        return min(tiles, key=lambda t: t.cost(rows, self._columns))
+
+
+def check_activation(op: str, activation: str | None) -> None:
+    """Raise `ShapeError` for an unknown activation."""
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ShapeError(f"{op}: unknown activation {activation!r}; there are {ACTIVATIONS}")

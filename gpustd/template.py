@@ -1,0 +1,77 @@
+"""Rendering and compiling the shaders: Jinja2 with line statements, cached by spec.
+
+A line that starts with ``//%`` is a Jinja statement, ``{{ name }}`` an expression; an unknown name
+is an error. What shapes the code (dtype, tile, epilogue) is a template variable, sizes go in a
+uniform struct.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gpucore import Buffer, Device, DType, DTypeError, Kernel, f16, f32
+
+__all__ = ["SHADERS", "Value", "kernel", "render", "rendered_corpus", "scalar_of"]
+
+Value = str | int | float | bool | None
+
+_HERE = Path(__file__).parent
+SHADERS = next(p for p in (_HERE / "shaders", _HERE.parent / "shaders") if p.is_dir())
+
+_kernels: weakref.WeakKeyDictionary[Device, dict[tuple[object, ...], Kernel]] = (
+    weakref.WeakKeyDictionary()
+)
+_rendered: dict[tuple[object, ...], str] = {}
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SHADERS),
+        undefined=jinja2.StrictUndefined,
+        line_statement_prefix="//%",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # The output is WGSL, never HTML.
+        autoescape=False,  # noqa: S701
+    )
+
+
+def render(name: str, spec: dict[str, Value]) -> str:
+    """WGSL of ``shaders/<name>`` for a spec."""
+    key = (name, *sorted(spec.items()))
+    text = _rendered.get(key)
+    if text is None:
+        text = _rendered[key] = _environment().get_template(name).render(spec)
+    return text
+
+
+def kernel(device: Device, name: str, **spec: Value) -> Kernel:
+    """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device."""
+    cache = _kernels.setdefault(device, {})
+    key = (name, *sorted(spec.items()))
+    found = cache.get(key)
+    if found is None:
+        found = cache[key] = device.compile_kernel(render(name, spec), wait=False)
+    return found
+
+
+def rendered_corpus() -> Iterator[tuple[str, str]]:
+    """Name and WGSL of everything rendered so far in this process."""
+    for key, text in _rendered.items():
+        yield str(key), text
+
+
+def scalar_of(op: str, *buffers: Buffer[Any]) -> str:
+    """Common scalar name (``f16`` or ``f32``) of float buffers. Raises `DTypeError`."""
+    kinds: set[type[DType]] = {b.dtype for b in buffers}
+    if len(kinds) == 1 and kinds <= {f16, f32}:
+        return kinds.pop().name
+    listed = ", ".join(repr(b) for b in buffers)
+    raise DTypeError(f"{op}: wants buffers of one float dtype (f16 or f32), got {listed}")

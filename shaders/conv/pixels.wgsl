@@ -1,0 +1,49 @@
+// Source of a convolution as an implicit matrix product over a channels-last image.
+//
+// Row m is output pixel (image, oy, ox). K runs over the taps (ky, kx) and, within a tap, over the
+// channels of x and then of x2: each (tap, source) is a segment of consecutive elements, so that no
+// im2col matrix is ever made. Nearest 2x upsampling and stride are address arithmetic.
+struct Params {
+    m: u32, n: u32,
+    height: u32, width: u32,           // of the image in memory
+    view_height: u32, view_width: u32, // of the image that is convolved, enlarged or not
+    out_height: u32, out_width: u32,
+    c1: u32, c2: u32,
+}
+
+struct Row { image: u32, y: i32, x: i32 }
+
+const SOURCES = {{ 2 if two else 1 }}u;
+
+fn image_of(m: u32) -> u32 { return m / (params.out_height * params.out_width); }
+
+fn row_of(m: u32) -> Row {
+    let ox = m % params.out_width;
+    let rest = m / params.out_width;
+    let oy = rest % params.out_height;
+    return Row(
+        rest / params.out_height,
+        i32(oy * {{ stride }}u) - {{ pad_top }},
+        i32(ox * {{ stride }}u) - {{ pad_left }},
+    );
+}
+
+fn segments() -> u32 { return {{ kernel_height * kernel_width }}u * SOURCES; }
+
+fn segment_source(s: u32) -> u32 { return s % SOURCES; }
+
+fn segment_length(s: u32) -> u32 {
+    return {{ "select(params.c2, params.c1, s % SOURCES == 0u)" if two else "params.c1" }};
+}
+
+// Element of the segment's source where it starts for a row, or NONE outside of the image.
+fn segment_offset(s: u32, row: Row) -> u32 {
+    let tap = s / SOURCES;
+    let py = row.y + i32(tap / {{ kernel_width }}u);
+    let px = row.x + i32(tap % {{ kernel_width }}u);
+    if (py < 0 || px < 0 || u32(py) >= params.view_height || u32(px) >= params.view_width) {
+        return NONE;
+    }
+    let pixel = (row.image * params.height + u32(py) / {{ scale }}u) * params.width + u32(px) / {{ scale }}u;
+    return pixel * segment_length(s);
+}

@@ -1,0 +1,91 @@
+// Operands of gemm and convolution, with the epilogue that both share.
+//
+// Memory: x is the left operand (its addressing comes from the included source file), w the packed
+// weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S; bias is
+// f32 (columns); per_image is (images, columns), added to every row of its image; residual is like y.
+// "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
+//% if scalar == "f16"
+enable f16;
+//% endif
+//% if matrix is defined
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+alias f16x8 = vec4<u32>;
+//% endif
+
+alias S = {{ scalar }};
+alias W = {{ "vec4<S>" if vector else "S" }};
+
+//% if matrix is defined
+@group(0) @binding(0) var<storage, read> x: array<f16x8>;
+//% if two
+@group(0) @binding(1) var<storage, read> x2: array<f16x8>;
+//% endif
+@group(0) @binding(2) var<storage, read> w: array<f16x8>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<S>;
+//% if two
+@group(0) @binding(1) var<storage, read> x2: array<S>;
+//% endif
+@group(0) @binding(2) var<storage, read> w: array<W>;
+//% endif
+//% if bias
+@group(0) @binding(3) var<storage, read> bias: array<{{ "vec4<f32>" if vector else "f32" }}>;
+//% endif
+//% if per_image
+@group(0) @binding(4) var<storage, read> image_bias: array<W>;
+//% endif
+//% if residual
+@group(0) @binding(5) var<storage, read> residual: array<W>;
+//% endif
+@group(0) @binding(6) var<storage, read_write> y: array<W>;
+@group(0) @binding(7) var<uniform> params: Params;
+
+// Outside of the source: reads as zero.
+const NONE = 0xffffffffu;
+
+//% include source
+//% include "activation/activations.wgsl"
+
+alias F = {{ "vec4<f32>" if vector else "f32" }};
+
+//% macro apply(name)
+//% if vector
+    return vec4<f32>({{ name }}(v.x), {{ name }}(v.y), {{ name }}(v.z), {{ name }}(v.w));
+//% else
+    return {{ name }}(v);
+//% endif
+//% endmacro
+
+fn activate(v: F) -> F {
+//% if activation in ("gelu", "geglu")
+    {{ apply("act_gelu") }}
+//% elif activation in ("silu", "gelu_tanh", "quick_gelu")
+    {{ apply("act_" ~ activation) }}
+//% else
+    return v;
+//% endif
+}
+
+// Bias of weight column(s) `c` (in units of F) for row `m`, added to an accumulated value.
+fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
+    var r = v;
+//% if bias
+    r += bias[c];
+//% endif
+//% if per_image
+    r += F(image_bias[image_of(m) * columns + c]);
+//% endif
+    return r;
+}
+
+// Writes result column(s) `n` (in units of F; `pitch` of them a row) of row `m`.
+fn store(v: F, m: u32, n: u32, pitch: u32) {
+    let at = m * pitch + n;
+//% if residual
+    y[at] = W(v + F(residual[at]));
+//% else
+    y[at] = W(v);
+//% endif
+}

@@ -1,0 +1,17 @@
+// Source of a plain matrix product: row m of x is K consecutive elements. One segment.
+struct Params { m: u32, n: u32, k: u32, rows: u32 }
+
+struct Row { m: u32 }
+
+fn row_of(m: u32) -> Row { return Row(m); }
+
+fn image_of(m: u32) -> u32 { return m / params.rows; }
+
+fn segments() -> u32 { return 1u; }
+
+fn segment_length(s: u32) -> u32 { return params.k; }
+
+fn segment_source(s: u32) -> u32 { return 0u; }
+
+// Element of x where the segment starts for a row, or NONE.
+fn segment_offset(s: u32, row: Row) -> u32 { return row.m * params.k; }

@@ -1,0 +1,59 @@
+"""Fixtures shared by all tests: one body runs on every engine present."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+
+import pytest
+
+from gpucore import AdapterInfo, Device
+
+# Mesa warns where it is missing; it is read when an engine is first asked for adapters.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+ENGINES = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan", "wgpu-metal", "dawn-metal", "wgpu-dx12")
+# Engines that continuous integration must have; elsewhere a missing one is a named skip.
+REQUIRED = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan")
+
+
+@functools.cache
+def present() -> dict[str, AdapterInfo]:
+    """First adapter of each engine."""
+    found: dict[str, AdapterInfo] = {}
+    for info in Device.list():
+        found.setdefault(info.backend, info)
+    return found
+
+
+@functools.cache
+def opened(engine: str) -> Device:
+    """One device an engine for the whole run: opening takes time, and kernels are cached in it."""
+    return Device.open(present()[engine])
+
+
+def engines() -> list[str]:
+    """Engines to run on: those present and those required; ``AVILA_TEST_ENGINES`` overrides."""
+    chosen = os.environ.get("AVILA_TEST_ENGINES")
+    if chosen:
+        return chosen.split(",")
+    return [e for e in ENGINES if e in present() or e in REQUIRED]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that takes ``device`` once on every engine."""
+    if "device" in metafunc.fixturenames:
+        metafunc.parametrize("device", engines(), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> Device:
+    """A device of each engine in turn."""
+    engine: str = request.param
+    if engine not in present():
+        message = f"engine {engine} is not present: run `avila doctor` for what to install"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return opened(engine)

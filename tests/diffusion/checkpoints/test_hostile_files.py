@@ -1,0 +1,240 @@
+"""Hostile and broken safetensors files: refused with a clear message, or read as documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffusion.checkpoints import SafetensorsFile, open_safetensors, save_safetensors
+from diffusion.checkpoints import header as header_module
+from diffusion.checkpoints.safetensors import HEADER_LIMIT
+from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
+from tests.diffusion.checkpoints.corpus import (
+    ACCEPTED,
+    ONE,
+    REFUSED,
+    framed,
+    one,
+    reference_tensors,
+)
+
+MEBIBYTE = 2**20
+PEAK_LIMIT = 64 * MEBIBYTE
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "model.safetensors"
+    path.write_bytes(content)
+    return path
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """Bytes that Python and NumPy held at most while `action` ran."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def refusal(path: Path) -> ModelFormatError:
+    with pytest.raises(ModelFormatError) as caught:
+        open_safetensors(path)
+    return caught.value
+
+
+def test_the_corpus_is_whole() -> None:
+    assert len(REFUSED) + len(ACCEPTED) == 73
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    build, pattern = REFUSED[name]
+    path = written(tmp_path, build())
+    errors: list[ModelFormatError] = []
+    assert peak_of(lambda: errors.append(refusal(path))) <= PEAK_LIMIT
+    message = str(errors[0])
+    assert re.search(pattern, message), message
+    assert errors[0].file == str(path)
+    assert errors[0].field
+    assert errors[0].reason
+    assert errors[0].hint
+    assert message.isprintable()
+    assert len(message) - len(str(path)) <= 300, "one clear line"
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted(name: str, tmp_path: Path) -> None:
+    build, names = ACCEPTED[name]
+    content = build()
+    path = written(tmp_path, content)
+    files: list[SafetensorsFile] = []
+    assert peak_of(lambda: files.append(open_safetensors(path))) <= PEAK_LIMIT
+    assert set(files[0].names) == set(names)
+    for tensor in names:
+        assert files[0].read(tensor).shape == files[0].entry(tensor).shape
+    assert reference_tensors(content).keys() == set(names), "the reference agrees"
+
+
+def test_any_boolean_byte_but_zero_is_true(tmp_path: Path) -> None:
+    file = open_safetensors(written(tmp_path, ACCEPTED["dtype_boolean_byte_2"][0]()))
+    assert file.read("a").tolist() == [False, True, True, True]
+
+
+# ---------------------------------------------------------------- the limits, from both sides
+
+
+def test_rank(tmp_path: Path) -> None:
+    assert open_safetensors(written(tmp_path, framed(one(shape=[1] * 8)))).read("a").ndim == 8
+    assert "more than 8" in str(refusal(written(tmp_path, framed(one(shape=[1] * 9)))))
+
+
+def test_name_length_is_counted_in_bytes(tmp_path: Path) -> None:
+    assert open_safetensors(written(tmp_path, framed({"é" * 256: ONE}))).names == ("é" * 256,)
+    assert "longer than" in str(refusal(written(tmp_path, framed({"é" * 256 + "x": ONE}))))
+
+
+@pytest.mark.parametrize("bad", ["\x1b[31m", "a\nb", "\x7f", "\x85"])
+def test_control_characters_in_names(bad: str, tmp_path: Path) -> None:
+    error = refusal(written(tmp_path, framed({bad: ONE})))
+    assert "control characters" in error.reason
+    assert str(error).isprintable()
+
+
+def test_elements_are_bounded_even_beside_a_zero(tmp_path: Path) -> None:
+    largest = one(shape=[0, 2**48], data_offsets=[0, 0])
+    assert open_safetensors(written(tmp_path, framed(largest, b""))).read("a").shape == (0, 2**48)
+    larger = one(shape=[0, 2**48 + 1], data_offsets=[0, 0])
+    assert "2**48" in refusal(written(tmp_path, framed(larger, b""))).reason
+
+
+def test_number_of_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert header_module.MAX_TENSORS == 100_000
+    monkeypatch.setattr(header_module, "MAX_TENSORS", 100)
+    empty = ONE | {"shape": [0], "data_offsets": [0, 0]}
+    most = {str(index): empty for index in range(100)}
+    assert len(open_safetensors(written(tmp_path, framed(most, b""))).names) == 100
+    error = refusal(written(tmp_path, framed(most | {"one more": empty}, b"")))
+    assert "more than 100 tensors" in error.reason
+
+
+def test_300000_tensors_are_too_many_even_where_the_header_may_be_long(tmp_path: Path) -> None:
+    path = written(tmp_path, REFUSED["names_300000_empty_tensors"][0]())
+    with pytest.raises(ModelFormatError, match="more than 100000 tensors"):
+        open_safetensors(path, header_limit=100_000_000)
+
+
+def test_metadata_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header_module, "MAX_METADATA", 3)
+    notes = {str(index): "" for index in range(3)}
+    assert (
+        open_safetensors(written(tmp_path, framed({"__metadata__": notes}, b""))).metadata == notes
+    )
+    error = refusal(written(tmp_path, framed({"__metadata__": notes | {"x": ""}}, b"")))
+    assert "more than 3 entries" in error.reason
+
+
+def test_header_limit_is_a_setting_with_a_ceiling(tmp_path: Path) -> None:
+    text = b"{}" + b" " * (HEADER_LIMIT - 2)
+    assert open_safetensors(written(tmp_path, framed(text, b""))).names == ()
+    larger = written(tmp_path, framed(text + b" ", b""))
+    assert f"at most {HEADER_LIMIT}" in refusal(larger).reason
+    assert open_safetensors(larger, header_limit=HEADER_LIMIT + 1).names == ()
+    with pytest.raises(SettingsError, match="header_limit"):
+        open_safetensors(larger, header_limit=100_000_001)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a":' + b"[" * (8 * MEBIBYTE),
+        b'{"a":{"dtype":"F32","shape":[' + b"0," * (8 * MEBIBYTE),
+        b'{"__metadata__":{' + b",".join(b'"%d":""' % i for i in range(1_000_000)) + b"}}",
+        b'{"a":{"x":"' + b"\\n" * (7 * MEBIBYTE) + b'"}}',
+    ],
+    ids=["brackets", "numbers", "notes", "escapes"],
+)
+def test_a_large_hostile_header_stays_small_in_memory(header: bytes, tmp_path: Path) -> None:
+    path = written(tmp_path, framed(header, b""))
+    assert peak_of(lambda: refusal(path)) <= PEAK_LIMIT
+
+
+# ---------------------------------------------------------------- where the file is no file
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path / "nul\0.safetensors"):
+        with pytest.raises(ModelNotFoundError, match="there is no such file"):
+            open_safetensors(path)
+
+
+def test_folder_and_pipe_are_not_read(tmp_path: Path) -> None:
+    assert "is a folder" in refusal(tmp_path).reason
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        assert "no plain file" in refusal(tmp_path / "pipe").reason
+
+
+# ---------------------------------------------------------------- a file that changes while in use
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> SafetensorsFile:
+    path = tmp_path / "model.safetensors"
+    save_safetensors(path, {"a": np.arange(4096, dtype=np.float32), "b": np.ones(3, np.float16)})
+    return open_safetensors(path)
+
+
+def changed(file: SafetensorsFile) -> None:
+    for name in file.names:
+        with pytest.raises(ModelFormatError, match="has changed since it was opened; load"):
+            file.read(name)
+
+
+def test_unchanged(opened: SafetensorsFile) -> None:
+    assert np.array_equal(opened.read("a"), np.arange(4096, dtype=np.float32))
+
+
+def test_truncated_while_open(opened: SafetensorsFile) -> None:
+    os.truncate(opened.path, 100)
+    changed(opened)
+
+
+def test_truncated_in_the_middle_of_a_read(
+    opened: SafetensorsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(file: SafetensorsFile, handle: object) -> None:
+        os.truncate(file.path, 1000)
+
+    monkeypatch.setattr(SafetensorsFile, "_check_unchanged", cut)
+    with pytest.raises(ModelFormatError, match="has changed since it was opened"):
+        opened.read("a")
+
+
+def test_replaced_while_open(opened: SafetensorsFile, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(opened.path.read_bytes())
+    other.replace(opened.path)
+    changed(opened)
+
+
+def test_overwritten_while_open(opened: SafetensorsFile) -> None:
+    before = opened.path.stat()
+    with opened.path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
+    # A second later by the clock, whatever the file system's resolution.
+    os.utime(opened.path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    changed(opened)
+
+
+def test_deleted_while_open(opened: SafetensorsFile) -> None:
+    opened.path.unlink()
+    changed(opened)

@@ -1,0 +1,422 @@
+"""Runs subgroup-matrix shaders where there are no matrix units: the built-ins become functions.
+
+A matrix of the emulated subgroup of 32 is spread over its invocations as real units do: each
+holds a run of one row of the result, that row of the left operand, and those columns of the right
+one. So a load sees what memory holds then, a store writes each element once, and a missing barrier
+shows wherever invocations run apart.
+
+The 32 invocations are consecutive local indices; ``subgroup_id`` and ``subgroup_invocation_id`` are
+computed from those, and no subgroup feature is needed. One kind of product a shader. Other subgroup
+built-ins are refused, since the adapter's own subgroups have another size.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["EmulationError", "emulate"]
+
+LANES = 32
+
+_DROPPED = {"chromium_experimental_subgroup_matrix", "subgroups", "subgroup_size_control"}
+_TYPE = re.compile(
+    r"subgroup_matrix_(left|right|result)\s*<\s*(\w+)\s*,\s*(\d+)u?\s*,\s*(\d+)u?\s*,?\s*>"
+)
+_VARIABLE = re.compile(r"var\s*<\s*(?:workgroup|storage)[^>]*>\s*(\w+)\s*:\s*array\s*<")
+_FOREIGN = re.compile(r"\bsubgroup(?!Matrix)[A-Z]\w*|\bquad[A-Z]\w*")
+_SCALAR = re.compile(r"subgroupMatrixScalar(Add|Subtract|Multiply)\b")
+
+
+class EmulationError(ValueError):
+    """The shader uses something that the emulator does not know."""
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A matrix type: ``side`` left, right or result; columns before rows, as WGSL has them."""
+
+    side: str
+    component: str
+    columns: int
+    rows: int
+
+    @property
+    def name(self) -> str:
+        return f"Emulated_{self.side}_{self.component}_{self.columns}_{self.rows}"
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A module variable that is an array: its elements are ``width`` words of ``word``."""
+
+    name: str
+    word: str
+    width: int
+
+    def per_element(self, component: str) -> int:
+        """Matrix components in one array element."""
+        return self.width * (2 if self.packs(component) else 1)
+
+    def packs(self, component: str) -> bool:
+        """True where a 32-bit word holds two components."""
+        return self.word == "u32" and component == "f16"
+
+    def at(self, scalar: str) -> str:
+        """WGSL place of word number ``scalar``."""
+        if self.width == 1:
+            return f"{self.name}[{scalar}]"
+        return f"{self.name}[({scalar}) / {self.width}u][({scalar}) % {self.width}u]"
+
+
+def emulate(source: str) -> str:
+    """WGSL with the subgroup-matrix built-ins of ``source`` replaced by plain functions.
+
+    ``source`` is rendered WGSL; the result needs ``shader-f16`` where ``source`` enables f16, and
+    nothing else. Raises `EmulationError` on what is not emulated.
+    """
+    text = _without_comments(source)
+    foreign = _FOREIGN.search(text)
+    if foreign:
+        raise EmulationError(f"{foreign[0]} is not emulated: only matrix built-ins are")
+    text = _without_directives(text)
+    matrices, text = _replace_types(text)
+    aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", text))
+    for alias, target in aliases.items():
+        if target.strip() in matrices:
+            matrices[alias] = matrices[target.strip()]
+    functions: dict[str, str] = {}
+    text = _replace_calls(text, matrices, _memories(text, aliases), functions)
+    text = _wire_entry_points(text)
+    return "\n".join([text, _structures(matrices), *functions.values()])
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+
+
+def _without_directives(text: str) -> str:
+    def keep(match: re.Match[str]) -> str:
+        names = [n.strip() for n in match[1].split(",")]
+        kept = [n for n in names if n and n not in _DROPPED]
+        return f"enable {', '.join(kept)};" if kept else ""
+
+    text = re.sub(r"\benable\s+([^;]+);", keep, text)
+    text = re.sub(r"\bdiagnostic\s*\(\s*off\s*,\s*chromium\.[^)]*\)\s*;", "", text)
+    return re.sub(r"@subgroup_size\s*\([^)]*\)", "", text)
+
+
+def _replace_types(text: str) -> tuple[dict[str, _Matrix], str]:
+    """Matrix types become structure names; a type called with an argument becomes a splat."""
+    found: dict[str, _Matrix] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        matrix = _Matrix(match[1], match[2], int(match[3]), int(match[4]))
+        found[matrix.name] = matrix
+        return matrix.name
+
+    text = _TYPE.sub(rename, text)
+    left_over = re.search(r"subgroup_matrix_\w+\s*<[^>]*>", text)
+    if left_over:
+        raise EmulationError(f"write the extents of {left_over[0]} as numbers")
+    return found, re.sub(r"\b(Emulated_\w+)\s*\((?!\s*\))", r"\1_splat(", text)
+
+
+def _memories(text: str, aliases: dict[str, str]) -> dict[str, _Memory]:
+    found = {}
+    for match in _VARIABLE.finditer(text):
+        inside = text[match.end() : _closing(text, match.end() - 1, "<>")]
+        element = _split(inside)[0]
+        while element in aliases:
+            element = aliases[element].strip()
+        vector = re.fullmatch(r"vec([234])\s*<\s*(\w+)\s*>|vec([234])([fhu])", element)
+        short = {"f": "f32", "h": "f16", "u": "u32"}
+        if vector is None:
+            found[match[1]] = _Memory(match[1], element, 1)
+        elif vector[2]:
+            word = aliases.get(vector[2], vector[2]).strip()
+            found[match[1]] = _Memory(match[1], word, int(vector[1]))
+        else:
+            found[match[1]] = _Memory(match[1], short[vector[4]], int(vector[3]))
+    return found
+
+
+def _replace_calls(
+    text: str,
+    matrices: dict[str, _Matrix],
+    memories: dict[str, _Memory],
+    functions: dict[str, str],
+) -> str:
+    """Rewrite calls from the last to the first, so that arguments are done before their call."""
+    sides = {m.side: m for m in matrices.values()}
+    if len(set(matrices.values())) != len(sides):
+        raise EmulationError(f"more than one kind of product: {', '.join(sorted(matrices))}")
+    while (start := text.rfind("subgroupMatrix")) >= 0:
+        name = re.match(r"\w+", text[start:])
+        assert name is not None
+        at = start + name.end()
+        template: list[str] = []
+        if text[at:].lstrip().startswith("<"):
+            at = text.index("<", at)
+            end = _closing(text, at, "<>")
+            template = _split(text[at + 1 : end])
+            at = end + 1
+        at = text.index("(", at)
+        end = _closing(text, at, "()")
+        arguments = _split(text[at + 1 : end], "([", ")]")
+        scalar = _SCALAR.fullmatch(name[0])
+        if name[0] == "subgroupMatrixLoad":
+            call = _load(matrices, memories, functions, template, arguments)
+        elif name[0] == "subgroupMatrixStore":
+            call = _store(sides, memories, functions, template, arguments)
+        elif name[0] == "subgroupMatrixMultiplyAccumulate":
+            call = _multiply(sides, functions, arguments)
+        elif scalar:
+            call = _scalar(sides, functions, scalar[1], arguments)
+        else:
+            raise EmulationError(f"{name[0]} is not emulated")
+        text = text[:start] + call + text[end + 1 :]
+    return text
+
+
+def _place(memories: dict[str, _Memory], pointer: str) -> _Memory:
+    memory = memories.get(pointer.removeprefix("&").strip())
+    if memory is None:
+        raise EmulationError(f"{pointer} is not the address of a module variable that is an array")
+    return memory
+
+
+def _layout(template: list[str], position: int) -> bool:
+    """True for column-major."""
+    if len(template) <= position or template[position] not in ("row_major", "col_major"):
+        raise EmulationError(f"template <{', '.join(template)}> lacks row_major or col_major")
+    return template[position] == "col_major"
+
+
+def _element(memory: _Memory, component: str) -> str:
+    """WGSL expression of component number ``s`` as f32."""
+    if memory.packs(component):
+        word = memory.at("(s / 2u)")
+        return f"unpack2x16float({word})[s & 1u]"
+    if memory.word == "u32":
+        return f"bitcast<f32>({memory.at('s')})"
+    return f"f32({memory.at('s')})"
+
+
+def _load(
+    matrices: dict[str, _Matrix],
+    memories: dict[str, _Memory],
+    functions: dict[str, str],
+    template: list[str],
+    arguments: list[str],
+) -> str:
+    matrix, memory = matrices[template[0]], _place(memories, arguments[0])
+    by_column = _layout(template, 1)
+    name = f"{matrix.name}_load_{memory.name}_{'columns' if by_column else 'rows'}"
+    per = memory.per_element(matrix.component)
+    run = _run(matrix)
+    i = {"left": "i", "right": f"(i / {run}u)", "result": "0u"}[matrix.side]
+    j = {"left": "0u", "right": f"(i % {run}u)", "result": "i"}[matrix.side]
+    row, column = _position(matrix)
+    if matrix.side == "left":
+        place = (row, i)
+    elif matrix.side == "right":
+        place = (i, f"({column} + {j})")
+    else:
+        place = (row, f"({column} + {j})")
+    major, minor = (place[1], place[0]) if by_column else place
+    functions[name] = f"""
+fn {name}(offset: u32, stride: u32) -> {matrix.name} {{
+    var m: {matrix.name};
+    for (var i = 0u; i < {_held(matrix)}u * emulated_one; i++) {{
+        let s = (offset + {major} * stride) * {per}u + {minor};
+        m.e[i] = {_element(memory, matrix.component)};
+    }}
+    return m;
+}}"""
+    return f"{name}({', '.join(arguments[1:])})"
+
+
+def _store(
+    sides: dict[str, _Matrix],
+    memories: dict[str, _Memory],
+    functions: dict[str, str],
+    template: list[str],
+    arguments: list[str],
+) -> str:
+    matrix, memory = sides["result"], _place(memories, arguments[0])
+    by_column = _layout(template, 0)
+    name = f"{matrix.name}_store_{memory.name}_{'columns' if by_column else 'rows'}"
+    per = memory.per_element(matrix.component)
+    row, column = _position(matrix)
+    if by_column and per > 1:
+        raise EmulationError(f"column-major store into {memory.name}, whose elements hold {per}")
+    if not by_column and _run(matrix) % per:
+        raise EmulationError(f"elements of {memory.name} hold more than one lane's {_run(matrix)}")
+    major, minor = (f"({column} + i)", row) if by_column else (row, f"({column} + i)")
+    functions[name] = f"""
+fn {name}(offset: u32, given: {matrix.name}, stride: u32) {{
+    var m = given;
+    for (var i = 0u; i < {_run(matrix)}u * emulated_one; i += {per}u) {{
+        let s = (offset + {major} * stride) * {per}u + {minor};
+        {memory.name}[s / {per}u] = {_packed(memory, matrix.component)};
+    }}
+}}"""
+    return f"{name}({', '.join(arguments[1:])})"
+
+
+def _packed(memory: _Memory, component: str) -> str:
+    """WGSL value of one array element made of the components from ``m.e[i]`` on."""
+    if memory.packs(component):
+        words = [
+            f"pack2x16float(vec2<f32>(m.e[i + {2 * w}u], m.e[i + {2 * w + 1}u]))"
+            for w in range(memory.width)
+        ]
+    elif memory.word == "u32":
+        words = [f"bitcast<u32>(m.e[i + {w}u])" for w in range(memory.width)]
+    else:
+        words = [f"{memory.word}(m.e[i + {w}u])" for w in range(memory.width)]
+    if memory.width == 1:
+        return words[0]
+    return f"vec{memory.width}<{memory.word}>({', '.join(words)})"
+
+
+def _multiply(
+    sides: dict[str, _Matrix], functions: dict[str, str], arguments: list[str]
+) -> str:
+    left, right, result = sides["left"], sides["right"], sides["result"]
+    if (left.rows, right.columns) != (result.rows, result.columns) or left.columns != right.rows:
+        raise EmulationError(f"{left.name} times {right.name} does not make {result.name}")
+    run = _run(result)
+    functions["multiply"] = f"""
+fn emulated_multiply(left: {left.name}, right: {right.name}, sum: {result.name}) -> {result.name} {{
+    var a = left;
+    var b = right;
+    var c = sum;
+    for (var k = 0u; k < {left.columns}u * emulated_one; k++) {{
+        for (var i = 0u; i < {run}u * emulated_one; i++) {{
+            c.e[i] += a.e[k] * b.e[k * {run}u + i];
+        }}
+    }}
+    return c;
+}}"""
+    return f"emulated_multiply({', '.join(arguments)})"
+
+
+def _scalar(
+    sides: dict[str, _Matrix], functions: dict[str, str], kind: str, arguments: list[str]
+) -> str:
+    result = sides["result"]
+    sign = {"Add": "+", "Subtract": "-", "Multiply": "*"}[kind]
+    functions[kind] = f"""
+fn emulated_scalar_{kind}(given: {result.name}, scalar: {result.component}) -> {result.name} {{
+    var m = given;
+    for (var i = 0u; i < {_run(result)}u * emulated_one; i++) {{
+        m.e[i] = m.e[i] {sign} f32(scalar);
+    }}
+    return m;
+}}"""
+    return f"emulated_scalar_{kind}({', '.join(arguments)})"
+
+
+def _run(matrix: _Matrix) -> int:
+    """Consecutive columns of one row that an invocation holds of the result."""
+    if matrix.side == "right":
+        return matrix.columns * 16 // LANES
+    return matrix.rows * matrix.columns // LANES
+
+
+def _held(matrix: _Matrix) -> int:
+    """Components of a matrix that an invocation holds."""
+    return {
+        "left": matrix.columns,
+        "right": matrix.rows * _run(matrix),
+        "result": _run(matrix),
+    }[matrix.side]
+
+
+def _position(matrix: _Matrix) -> tuple[str, str]:
+    """WGSL expressions of an invocation's row, and of the first of its columns."""
+    lanes_a_row = LANES // 16
+    run = matrix.columns // lanes_a_row
+    return f"(emulated_lane / {lanes_a_row}u)", f"(emulated_lane % {lanes_a_row}u * {run}u)"
+
+
+def _structures(matrices: dict[str, _Matrix]) -> str:
+    lines = [
+        "var<private> emulated_lane: u32;",
+        "// 1, though the compiler cannot know: keeps it from unrolling the loops.",
+        "var<private> emulated_one: u32;",
+    ]
+    for matrix in {m.name: m for m in matrices.values()}.values():
+        if matrix.side != "right" and matrix.rows != 16:
+            raise EmulationError(f"{matrix.name}: only 16 rows are emulated")
+        held = _held(matrix)
+        lines.append(f"struct {matrix.name} {{ e: array<f32, {held}> }}")
+        lines.append(
+            f"fn {matrix.name}_splat(v: {matrix.component}) -> {matrix.name} {{\n"
+            f"    var m: {matrix.name};\n"
+            f"    for (var i = 0u; i < {held}u * emulated_one; i++) {{ m.e[i] = f32(v); }}\n"
+            f"    return m;\n}}"
+        )
+    return "\n".join(lines)
+
+
+def _wire_entry_points(text: str) -> str:
+    """Every compute entry point sets the lane before its first statement."""
+    for point in reversed(list(re.finditer(r"@compute\b[^;{]*?\bfn\s+\w+\s*\(", text))):
+        start = point.end() - 1
+        end = _closing(text, start, "()")
+        kept, opening = _parameters(_split(text[start + 1 : end], "([", ")]"))
+        body = text.index("{", end) + 1
+        text = f"{text[: start + 1]}{', '.join(kept)}{text[end:body]}{opening}{text[body:]}"
+    return text
+
+
+def _parameters(given: list[str]) -> tuple[list[str], str]:
+    """Parameters left, and the statements that replace the subgroup's."""
+    named = {}
+    kept = []
+    for parameter in given:
+        match = re.search(r"@builtin\s*\(\s*(\w+)\s*\)\s*(\w+)", parameter)
+        if match:
+            named[match[1]] = match[2]
+        if not match or match[1] not in ("subgroup_id", "subgroup_invocation_id", "subgroup_size"):
+            kept.append(parameter)
+    index = named.get("local_invocation_index", "emulated_index")
+    groups = named.get("num_workgroups", "emulated_groups")
+    if "local_invocation_index" not in named:
+        kept.append(f"@builtin(local_invocation_index) {index}: u32")
+    if "num_workgroups" not in named:
+        kept.append(f"@builtin(num_workgroups) {groups}: vec3<u32>")
+    values = {
+        "subgroup_id": f"{index} / {LANES}u",
+        "subgroup_invocation_id": f"{index} % {LANES}u",
+        "subgroup_size": f"{LANES}u",
+    }
+    lines = [f"let {named[k]} = {v};" for k, v in values.items() if k in named]
+    lines.append(f"emulated_lane = {index} % {LANES}u;")
+    lines.append(f"emulated_one = min({groups}.x, 1u);")
+    return kept, "\n    " + "\n    ".join(lines)
+
+
+def _closing(text: str, start: int, pair: str) -> int:
+    """Index of the bracket that closes the one at ``start``."""
+    depth = 0
+    for i in range(start, len(text)):
+        depth += (text[i] == pair[0]) - (text[i] == pair[1])
+        if depth == 0:
+            return i
+    raise EmulationError(f"no {pair[1]} for the {pair[0]} in {text[start : start + 60]!r}")
+
+
+def _split(text: str, opening: str = "(<[", closing: str = ")>]") -> list[str]:
+    """Parts between the commas that no bracket holds."""
+    parts, depth, last = [], 0, 0
+    for i, c in enumerate(text):
+        depth += (c in opening) - (c in closing)
+        if c == "," and depth == 0:
+            parts.append(text[last:i].strip())
+            last = i + 1
+    parts.append(text[last:].strip())
+    return [p for p in parts if p]

@@ -1,0 +1,134 @@
+"""conv2d against NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, ShapeError, f16, f32
+from gpustd import conv2d
+from gpustd.reference import conv as oracle
+from gpustd.reference.conv import CASES, Case
+from tests.gpustd.products import on_rung
+
+Array = NDArray[Any]
+
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+
+
+def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
+    """Random operands, rounded to the storage type; ``x`` holds both sources."""
+    rng = np.random.default_rng(seed)
+    channels = case.channels + case.second
+    shapes: dict[str, tuple[int, ...]] = {
+        "x": (case.images, case.height, case.width, channels),
+        "w": (case.kernel, case.kernel, channels, case.outputs),
+    }
+    if case.per_image:
+        shapes["per_image"] = (case.images, case.outputs)
+    operands: dict[str, Array] = {
+        name: rng.standard_normal(shape).astype(dtype.numpy) for name, shape in shapes.items()
+    }
+    operands["bias"] = rng.standard_normal(case.outputs).astype(np.float32)
+    if case.residual:
+        shape = oracle.convolve(case, operands["x"], operands["w"]).shape
+        operands["residual"] = rng.standard_normal(shape).astype(dtype.numpy)
+    return operands
+
+
+def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
+    """Result of conv2d into memory that held NaN."""
+    x = operands["x"]
+    up = device.buffer_from_array
+    first = up(np.ascontiguousarray(x[..., : case.channels]))
+    second = up(np.ascontiguousarray(x[..., case.channels :])) if case.second else None
+    size = oracle.convolve(case, x[:1] * 0, operands["w"]).size * max(case.images, 1)
+    up(np.full(size, np.nan, x.dtype)).release()
+    return conv2d(
+        first,
+        up(operands["w"]),
+        bias=up(operands["bias"]),
+        stride=case.stride,
+        padding=case.padding,
+        upsample=case.upsample,
+        second=second,
+        per_image=up(operands["per_image"]) if case.per_image else None,
+        residual=up(operands["residual"]) if case.residual else None,
+        activation=case.activation,
+    ).read()
+
+
+def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> None:
+    wide = {name: array.astype(np.float64) for name, array in operands.items()}
+    expected = oracle.reference(
+        case, wide["x"], wide["w"], wide["bias"], wide.get("per_image"), wide.get("residual")
+    )
+    error = np.abs(result.astype(np.float64) - expected)
+    allowed = oracle.bound(case, wide["x"], wide["w"], expected, eps)
+    assert result.shape == expected.shape
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=1)
+    check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_other_rungs(
+    device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operands = draw(case, f32, seed=2)
+    with on_rung(device, rung, monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f32])
+
+
+MATRIX_CASES = (
+    Case(1, 6, 5, 8, 24, per_image=True),
+    Case(2, 5, 4, 40, 64, residual=True),
+    Case(1, 5, 4, 8, 16, second=40, activation="silu"),
+    Case(1, 7, 6, 16, 32, stride=2, padding=(0, 1, 0, 1)),
+    Case(1, 4, 3, 8, 16, upsample=(7, 6)),
+    Case(2, 5, 4, 32, 16, kernel=1, padding=(0, 0, 0, 0), second=8),
+)
+
+
+@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device.info.api == "gl":
+        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
+    operands = draw(case, f16, seed=3)
+    with on_rung(device, "matrix", monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f16])
+
+
+def test_result_does_not_depend_on_the_batch(device: Device) -> None:
+    case = Case(3, 7, 6, 16, 12, per_image=True, second=8)
+    operands = draw(case, f32, seed=5)
+    together = run(device, case, operands)
+    one = Case(1, 7, 6, 16, 12, per_image=True, second=8)
+    for image in range(3):
+        cut = {name: operands[name][image : image + 1] for name in ("x", "per_image")}
+        np.testing.assert_array_equal(together[image], run(device, one, {**operands, **cut})[0])
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x, w = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (3, 3, 8, 4))
+    with pytest.raises(ShapeError, match="channels"):
+        conv2d(x, device.buffer(f32, (3, 3, 4, 4)))
+    with pytest.raises(ShapeError, match="second source"):
+        conv2d(x, w, second=device.buffer(f32, (1, 4, 5, 8)))
+    with pytest.raises(ShapeError, match="no result"):
+        conv2d(device.buffer(f32, (1, 2, 2, 8)), w)
+    with pytest.raises(ShapeError, match="wants twice"):
+        conv2d(x, w, upsample=(12, 12))
+    with pytest.raises(ShapeError, match="per_image"):
+        conv2d(x, w, padding=1, per_image=device.buffer(f32, (2, 4)))

@@ -1,0 +1,149 @@
+"""gemm against NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
+from gpustd import gemm
+from gpustd.product import Tile, forced
+from gpustd.reference import gemm as oracle
+from gpustd.reference.gemm import CASES, Case
+from tests.gpustd.products import on_rung
+
+Array = NDArray[Any]
+
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+
+
+def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array | None]:
+    """Random operands, already rounded to the storage type."""
+    rng = np.random.default_rng(seed)
+    columns = 2 * case.n if case.activation == "geglu" else case.n
+
+    def normal(shape: tuple[int, ...], kind: Any) -> Array:
+        return rng.standard_normal(shape).astype(kind)
+
+    return {
+        "a": normal((*case.rows, case.k), dtype.numpy),
+        "w": normal((case.k, columns), dtype.numpy),
+        "bias": normal((columns,), np.float32) if case.bias else None,
+        "residual": normal((*case.rows, case.n), dtype.numpy) if case.residual else None,
+    }
+
+
+def run(device: Device, case: Case, operands: dict[str, Array | None]) -> Array:
+    """Result of gemm into memory that held NaN."""
+    buffers = {
+        name: None if array is None else device.buffer_from_array(array)
+        for name, array in operands.items()
+    }
+    a, w = buffers["a"], buffers["w"]
+    assert a is not None
+    assert w is not None
+    poison = device.buffer_from_array(np.full((*case.rows, case.n), np.nan, a.dtype.numpy))
+    poison.release()
+    result = gemm(
+        a, w, bias=buffers["bias"], activation=case.activation, residual=buffers["residual"]
+    )
+    return result.read()
+
+
+def check(case: Case, operands: dict[str, Array | None], result: Array, eps: float) -> None:
+    a, w, bias, residual = (
+        None if operands[name] is None else np.asarray(operands[name], np.float64)
+        for name in ("a", "w", "bias", "residual")
+    )
+    assert a is not None
+    assert w is not None
+    expected = oracle.reference(a, w, bias, case.activation, residual)
+    error = np.abs(result.astype(np.float64) - expected)
+    allowed = oracle.bound(a, w, expected, eps)
+    assert result.shape == expected.shape
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=1)
+    check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_other_rungs(
+    device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operands = draw(case, f32, seed=2)
+    with on_rung(device, rung, monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f32])
+
+
+MATRIX_CASES = (
+    Case((40,), 32, 64),
+    Case((33,), 40, 72, bias=True, activation="silu"),
+    Case((2, 19), 72, 24, bias=True, residual=True),
+    Case((35,), 64, 40, bias=True, activation="geglu", residual=True),
+)
+
+
+@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device.info.api == "gl":
+        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
+    operands = draw(case, f16, seed=3)
+    with on_rung(device, "matrix", monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f16])
+
+
+def test_more_groups_than_one_dimension_has(device: Device) -> None:
+    """Over 65 535 workgroups of the naive rung."""
+    case = Case((65536 * 64 // 4 + 5,), 1, 4)
+    operands = draw(case, f32, seed=4)
+    with forced("naive"):
+        check(case, operands, run(device, case, operands), EPS[f32])
+
+
+def test_result_does_not_depend_on_the_batch(device: Device) -> None:
+    case = Case((3, 20), 96, 40, bias=True, activation="gelu")
+    operands = draw(case, f32, seed=5)
+    together = run(device, case, operands)
+    for image in range(3):
+        a = operands["a"]
+        assert a is not None
+        alone = run(device, Case((1, 20), 96, 40, True, "gelu"), {**operands, "a": a[image][None]})
+        np.testing.assert_array_equal(together[image], alone[0])
+
+
+def test_result_does_not_depend_on_the_tile(device: Device) -> None:
+    case = Case((50,), 200, 36)
+    operands = draw(case, f32, seed=6)
+    results = []
+    for tile in (Tile(32, 32, 8, 4, 4), Tile(64, 32, 16, 8, 4)):
+        with forced("tiled", tile):
+            results.append(run(device, case, operands))
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
+    with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
+        gemm(a, w)
+    w = device.buffer(f32, (6, 8))
+    with pytest.raises(ShapeError, match=r"bias \(7,\) for 8 columns"):
+        gemm(a, w, bias=device.buffer(f32, 7))
+    with pytest.raises(ShapeError, match="residual"):
+        gemm(a, w, residual=device.buffer(f32, (4, 7)))
+    with pytest.raises(ShapeError, match="'swish'"):
+        gemm(a, w, activation="swish")
+    with pytest.raises(ShapeError, match="even number"):
+        gemm(a, device.buffer(f32, (6, 7)), activation="geglu")
+    with pytest.raises(DTypeError, match="one float dtype"):
+        gemm(a, w, residual=device.buffer(f16, (4, 8)))  # type: ignore[arg-type]

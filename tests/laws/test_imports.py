@@ -1,0 +1,94 @@
+"""Who may import whom: diffusion → gpustd → gpucore, and the finer laws inside each."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+
+import pytest
+
+from tests.laws.sources import PACKAGES, ROOT, imports_of, is_within, name_of, python_files
+
+# folder or file: what nothing in it may import
+FORBIDDEN = {
+    "gpucore": ["gpustd", "diffusion"],
+    "gpucore/wgsl": ["gpucore.backends", "gpucore.device", "gpucore.kernel", "numpy"],
+    "gpustd": ["diffusion"],
+    "gpustd/reference": ["gpucore"],
+    "diffusion/checkpoints": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
+    "diffusion/models": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
+    "diffusion/pipeline.py": ["diffusion.cli"],
+    "diffusion/samplers": ["diffusion.cli", "diffusion.models", "diffusion.pipeline", "gpucore"],
+    "diffusion/schedules": ["diffusion.cli", "diffusion.models", "diffusion.pipeline", "gpucore"],
+}
+ENGINES = ("wgpu", "wgpudawn")
+# distribution: the module it brings, where the names differ
+MODULES = {"pillow": "PIL"}
+
+
+def violations(folder: str, packages: list[str]) -> list[str]:
+    """Each import under `folder` that reaches into one of `packages`, as file:line: module."""
+    return [
+        f"{name_of(file)}:{line}: {module}"
+        for file in python_files(folder)
+        for line, module in imports_of(file)
+        if any(is_within(module, package) for package in packages)
+    ]
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_go_one_way(folder: str) -> None:
+    assert python_files(folder), f"{folder} is gone: mend the table above"
+    assert violations(folder, FORBIDDEN[folder]) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_do_not_import_what_is_not_shipped(package: str) -> None:
+    assert violations(package, ["tests", "bench", "tools", "examples"]) == []
+
+
+def test_only_the_backends_touch_a_gpu_interface() -> None:
+    found = [hit for package in PACKAGES for hit in violations(package, list(ENGINES))]
+    assert [hit for hit in found if not hit.startswith("gpucore/backends/")] == []
+    # The engine modules are also imported by name; the name alone must not leak either.
+    for file in python_files(*PACKAGES):
+        if not name_of(file).startswith("gpucore/backends/"):
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r"import_module\(\s*[\"'](wgpu|wgpudawn)\b", text), name_of(file)
+
+
+def dependencies() -> list[str]:
+    """The plain install's distributions, by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [re.split(r"[<>=~!\[; ]", entry, maxsplit=1)[0] for entry in project["dependencies"]]
+
+
+def third_party_imports() -> dict[str, str]:
+    """Each top-level module from outside that the packages import: where it is imported."""
+    return {
+        module.split(".")[0]: f"{name_of(file)}:{line}"
+        for file in python_files(*PACKAGES)
+        for line, module in imports_of(file)
+        if module.split(".")[0] not in {*PACKAGES, *sys.stdlib_module_names}
+    }
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    declared = {MODULES.get(name, name) for name in dependencies()}
+    unknown = {name: place for name, place in third_party_imports().items() if name not in declared}
+    assert unknown == {}
+
+
+def test_every_dependency_is_imported_and_explained() -> None:
+    imported = third_party_imports().keys() | set(ENGINES)
+    explained = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for name in dependencies():
+        assert MODULES.get(name, name) in imported, f"{name} is declared and never imported"
+        assert f"| `{name}` |" in explained, f"ARCHITECTURE.md has no line for {name}"
+
+
+def test_no_star_imports() -> None:
+    files = python_files(*PACKAGES, "bench", "examples", "tests", "tools")
+    stars = [name_of(f) for f in files for _, name in imports_of(f) if name.endswith(".*")]
+    assert stars == []

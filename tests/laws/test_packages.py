@@ -1,0 +1,62 @@
+"""Every package states its law, names what it exports, and ships its types."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.laws.sources import PACKAGES, ROOT, module_of, name_of, python_files, tree_of
+
+INITS = [file for file in python_files(*PACKAGES) if file.name == "__init__.py"]
+
+
+def exported(tree: ast.Module) -> list[str] | None:
+    """The literal list that the module assigns to __all__; None where it assigns none."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            assert isinstance(node, ast.Assign)
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return None
+
+
+def in_order(name: str) -> tuple[int, list[tuple[int, str]]]:
+    """Order of exported names: CONSTANTS, Classes, functions; numbers by value (i8 before i32)."""
+    rank = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    pieces = re.findall(r"\d+|\D+", name)
+    return rank, [(int(piece), "") if piece.isdigit() else (0, piece) for piece in pieces]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_of_code_is_a_package(package: str) -> None:
+    folders = {file.parent for file in python_files(package)}
+    assert [name_of(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("init", INITS, ids=module_of)
+def test_package_states_its_law_and_its_names(init: Path) -> None:
+    tree = tree_of(init)
+    assert len((ast.get_docstring(tree) or "").split()) >= 5, "the docstring states the law"
+    names = exported(tree)
+    assert names is not None, "a package has one __all__"
+    assert names == sorted(names, key=in_order)
+    assert len(names) == len(set(names))
+    module = importlib.import_module(module_of(init))
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_keep_their_exports_sorted(package: str) -> None:
+    for file in python_files(package):
+        names = exported(tree_of(file)) or []
+        assert names == sorted(names, key=in_order), name_of(file)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_is_marked_as_typed(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()

@@ -1,0 +1,59 @@
+"""The repository's own order: what its files contain and what its documents promise."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.laws.sources import ROOT, name_of, tracked_files
+
+BINARY = {".bin", ".gif", ".jpg", ".npy", ".npz", ".png", ".safetensors", ".webp"}
+TEXT_FILES = [file for file in tracked_files() if file.suffix not in BINARY]
+# Paths that exist on one machine only. Written in two parts, so that this file passes.
+LOCAL_PATHS = ["/wo" + "rk/", "/tmp/x" + "dg", "/ho" + "me/", "/Us" + "ers/", "C:\\Us" + "ers"]
+MAX_FILE_BYTES = 24 * 1024 * 1024
+
+
+def project() -> dict[str, object]:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table: dict[str, object] = tomllib.loads(text)["project"]
+    return table
+
+
+@pytest.mark.parametrize("file", TEXT_FILES, ids=name_of)
+def test_text_is_clean(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert [path for path in LOCAL_PATHS if path in text] == [], "a path of one machine"
+    assert "\r" not in text
+    assert not re.search(r"^(<{7}|>{7}) ", text, re.MULTILINE), "a merge is unfinished"
+
+
+def test_no_file_is_huge() -> None:
+    huge = {
+        name_of(f): f.stat().st_size for f in tracked_files() if f.stat().st_size > MAX_FILE_BYTES
+    }
+    assert huge == {}
+
+
+def test_the_changelog_knows_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{project()['version']}]" in changelog
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_documents_name_targets_and_files_that_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_licences_of_all_art_are_listed() -> None:
+    listed = (ROOT / "LICENSES.md").read_text(encoding="utf-8")
+    for model in (ROOT / "models").iterdir():
+        assert f"models/{model.name}" in listed

@@ -1,0 +1,62 @@
+"""shaders/ holds WGSL alone, each file readable alone; no WGSL hides in Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.laws.sources import ROOT, name_of, python_files, tracked_files, tree_of
+
+FILES = [file for file in tracked_files() if file.is_relative_to(ROOT / "shaders")]
+SHADERS = [file for file in FILES if file.suffix == ".wgsl"]
+# What only a shader's text contains.
+MARKS = ("@compute", "@group(", "@workgroup_size", "var<storage", "var<workgroup")
+
+
+def opening(text: str) -> str:
+    """The comment block that the file opens with, without its slashes."""
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("//") or line.startswith("//%"):
+            break
+        lines.append(line.removeprefix("//").strip())
+    return "\n".join(lines)
+
+
+def test_there_are_shaders() -> None:
+    assert len(SHADERS) >= 10
+
+
+def test_only_wgsl_lies_there() -> None:
+    assert [name_of(file) for file in FILES if file.suffix != ".wgsl"] == []
+
+
+def with_includes(file: Path) -> list[Path]:
+    """The file and what its template includes, which its reader sees as one text."""
+    text = file.read_text(encoding="utf-8")
+    named = re.findall(r"^//%-?\s*(?:include|import|from)\s+\"([^\"]+)\"", text, re.MULTILINE)
+    return [file, *(each for name in named for each in with_includes(ROOT / "shaders" / name))]
+
+
+@pytest.mark.parametrize("file", SHADERS, ids=name_of)
+def test_shader_opens_with_its_idea(file: Path) -> None:
+    words = opening(file.read_text(encoding="utf-8")).split()
+    assert len(words) >= 8, "the first lines are a comment that tells the idea"
+
+
+@pytest.mark.parametrize("file", [f for f in SHADERS if "@compute" in f.read_text()], ids=name_of)
+def test_kernel_tells_its_memory_layout_and_limits(file: Path) -> None:
+    parts = [opening(part.read_text(encoding="utf-8")) for part in with_includes(file)]
+    told = "\n".join(parts).lower()
+    assert re.search(r"\b(memory|layout):", told), "no line 'Memory:' in the opening comment"
+    assert "limits:" in told, "no line 'Limits:' in the opening comment"
+
+
+@pytest.mark.parametrize("file", python_files("gpustd", "diffusion"), ids=name_of)
+def test_no_wgsl_in_python(file: Path) -> None:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not any(mark in node.value for mark in MARKS), f"{name_of(file)}:{node.lineno}"

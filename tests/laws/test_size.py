@@ -1,0 +1,103 @@
+"""Files and functions stay small enough to be read at once."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+
+from tests.laws.sources import (
+    CODE,
+    PACKAGES,
+    ROOT,
+    functions_of,
+    name_of,
+    python_files,
+    tracked_files,
+)
+
+MAX_FILE_LINES = 600
+MEDIAN_FILE_LINES = 200
+MAX_FUNCTION_LINES = 60
+MAX_ARGUMENTS = 8
+# Functions whose arguments are one thing each and cannot be grouped without hiding them.
+MORE_ARGUMENTS = {
+    "gpustd/conv.py conv2d": 10,  # a fused operation: each argument is one operand or its geometry
+}
+FORBIDDEN_NAMES = {"base", "utils", "util", "common", "helpers", "helper", "misc"}
+FILES = python_files(*CODE)
+
+
+def line_count(file: Path) -> int:
+    return len(file.read_text(encoding="utf-8").splitlines())
+
+
+def test_there_is_code() -> None:
+    assert len(FILES) > 20
+
+
+def test_no_file_says_nothing_by_its_name() -> None:
+    assert [name_of(f) for f in tracked_files() if f.stem.lower() in FORBIDDEN_NAMES] == []
+    folders = {parent.name for file in tracked_files() for parent in file.relative_to(ROOT).parents}
+    assert folders & FORBIDDEN_NAMES == set()
+
+
+def test_no_file_is_too_long() -> None:
+    sources = [*FILES, *(file for file in tracked_files() if file.suffix == ".wgsl")]
+    long = {name_of(f): line_count(f) for f in sources if line_count(f) > MAX_FILE_LINES}
+    assert long == {}
+
+
+def test_most_files_are_short() -> None:
+    lengths = [line_count(file) for file in python_files(*PACKAGES) if file.name != "__init__.py"]
+    assert statistics.median(lengths) <= MEDIAN_FILE_LINES
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end, less the docstring: documentation is not length."""
+    length = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        length -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return length
+
+
+def argument_count(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Arguments that a caller gives: all but self and cls."""
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return len([each for each in named if each.arg not in {"self", "cls"}])
+
+
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether the function is a command, whose arguments are the options a user types."""
+    return any(".command(" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_functions_are_short_and_take_few_arguments(file: Path) -> None:
+    for function in functions_of(file):
+        place = f"{name_of(file)}:{function.lineno} {function.name}"
+        assert body_lines(function) <= MAX_FUNCTION_LINES, place
+        if not is_command(function):
+            most = MORE_ARGUMENTS.get(f"{name_of(file)} {function.name}", MAX_ARGUMENTS)
+            assert argument_count(function) <= most, place
+
+
+@pytest.mark.parametrize("file", python_files(*PACKAGES), ids=name_of)
+def test_no_keyword_arguments_are_passed_through(file: Path) -> None:
+    """`**kwargs` that is handed on hides what a function takes; **of a named kind may be read."""
+    for function in functions_of(file):
+        if function.args.kwarg is None:
+            continue
+        name = function.args.kwarg.arg
+        assert name not in {"kwargs", "kw", "kwds"}, f"{name_of(file)}:{function.lineno}"
+
+
+def test_the_measures_measure() -> None:
+    source = 'def f(self, a, *, b):\n    """Doc.\n\n    More.\n    """\n    return a + b\n'
+    function = ast.parse(source).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert (body_lines(function), argument_count(function)) == (2, 2)

@@ -1,0 +1,199 @@
+"""Latents and captions made once, so that diffusion training never touches a picture."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Literal
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from tools.train_emoji.augment import over, place, slight_placement
+from tools.train_emoji.captions import (
+    Concept,
+    background_caption,
+    colour_caption,
+    plain_caption,
+)
+from tools.train_emoji.dataset import Dataset, Picture
+from tools.train_emoji.networks import autocast, compiled, posterior
+from tools.train_emoji.recolour import BACKGROUNDS, COLOURS, recolour
+from tools.train_emoji.settings import SCALING_FACTOR, STYLES
+from tools.train_emoji.timebox import log
+from tools.train_emoji.tokenizer import Encoder
+
+BATCH = 64
+PLAIN_VIEWS = 4
+PLAIN_CAPTIONS, OTHER_CAPTIONS = 32, 6
+# Shares of the training draws.
+PLAIN_SHARE, COLOUR_SHARE, BACKGROUND_SHARE = 0.74, 0.20, 0.06
+STYLE_SHARES = {"3d": 0.58, "flat": 0.20, "noto": 0.22}
+GROUP_WEIGHTS = {"people-body": 0.7, "symbols": 0.7, "flags": 0.7, "smileys-emotion": 1.0}
+# Chance of each of a plain picture's views; the first is the picture as drawn.
+VIEW_BOUNDS = (0.58, 0.72, 0.86)
+_NEVER_RECOLOURED = {"people-body", "flags"}
+_TINTED = {"animals-nature", "food-drink", "objects", "travel-places", "activities"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of picture to draw from: which, how changed, how many latents, how often."""
+
+    picture: int
+    kind: Literal["plain", "colour", "background"]
+    colour: str
+    views: int
+    captions: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Bank:
+    """All of training's inputs on the device.
+
+    `latents` float16 (L, 4, h, w) scaled; `tokens` int16 (C, 77); an entry owns `views`
+    latents from `first_latent` on and `captions` captions from `first_caption` on.
+    """
+
+    latents: Tensor
+    tokens: Tensor
+    first_latent: Tensor
+    views: Tensor
+    first_caption: Tensor
+    captions: Tensor
+    cumulative: Tensor
+
+    def draw(self, n: int) -> tuple[Tensor, Tensor]:
+        """n scaled latents float32 and their tokens int64 (n, 77)."""
+        device = self.latents.device
+        chosen = torch.searchsorted(
+            self.cumulative, torch.rand(n, device=device, dtype=torch.float64)
+        ).clamp(max=len(self.views) - 1)
+        bounds = torch.tensor(VIEW_BOUNDS, device=device)
+        view = torch.bucketize(torch.rand(n, device=device), bounds)
+        view = torch.where(self.views[chosen] > 1, view, torch.zeros_like(view))
+        spoken = (torch.rand(n, device=device) * self.captions[chosen]).long()
+        latents = self.latents[self.first_latent[chosen] + view].float()
+        return latents, self.tokens[self.first_caption[chosen] + spoken].long()
+
+    def save(self, path: Path) -> None:
+        """Writes it for a later call."""
+        torch.save(asdict(self), path)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "Bank":
+        """Reads what `save` wrote."""
+        return cls(**torch.load(path, map_location=device))
+
+
+def may_recolour(picture: Picture, concept: Concept) -> bool:
+    """Whether one hue rules the picture, or none at all where a tint makes sense."""
+    if not concept.nouns or concept.group in _NEVER_RECOLOURED:
+        return False
+    if picture.hue < 0:
+        return concept.group in _TINTED
+    return picture.share >= 0.35
+
+
+def entries(data: Dataset, rng: random.Random) -> Iterator[Entry]:
+    """What the bank holds: every picture plain, many recoloured, all on two backgrounds."""
+    number = Counter(picture.style for picture in data.pictures)
+    for index, picture in enumerate(data.pictures):
+        concept = data.concepts[picture.concept]
+        weight = GROUP_WEIGHTS.get(concept.group, 1.2)
+        weight *= STYLE_SHARES[picture.style] / number[picture.style]
+        share = weight * PLAIN_SHARE
+        yield Entry(index, "plain", "", PLAIN_VIEWS, PLAIN_CAPTIONS, share)
+        if may_recolour(picture, concept):
+            colours = list(COLOURS)
+            if picture.style != STYLES[0]:
+                colours = rng.sample(colours, 4)
+            share = weight * COLOUR_SHARE / len(colours)
+            for colour in colours:
+                yield Entry(index, "colour", colour, 1, OTHER_CAPTIONS, share)
+        for colour in rng.sample(list(BACKGROUNDS), 2):
+            share = weight * BACKGROUND_SHARE / 2
+            yield Entry(index, "background", colour, 1, OTHER_CAPTIONS, share)
+
+
+def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
+    """Pictures of (entry, view) pairs, RGB in [-1, 1]."""
+    device = data.pixels.device
+    index = torch.tensor([entry.picture for entry, _ in wanted], device=device)
+    x = data.premultiplied(index)
+    rows = [k for k, (entry, _) in enumerate(wanted) if entry.kind == "colour"]
+    if rows:
+        hues = [data.pictures[wanted[k][0].picture].hue for k in rows]
+        targets = [COLOURS[wanted[k][0].colour] for k in rows]
+        x[rows] = recolour(
+            x[rows], torch.tensor(hues, device=device), torch.tensor(targets, device=device)
+        )
+    moved = torch.tensor([view > 0 for _, view in wanted], device=device)
+    x = place(x, slight_placement(moved, data.may_flip[index]))
+    white = (1.0, 1.0, 1.0)
+    grounds = [BACKGROUNDS[e.colour] if e.kind == "background" else white for e, _ in wanted]
+    ground = torch.tensor(grounds, device=device)[:, :, None, None]
+    return over(x, ground).clamp(0, 1) * 2 - 1
+
+
+def caption(entry: Entry, data: Dataset, rng: random.Random) -> str:
+    """One of the captions of an entry."""
+    picture = data.pictures[entry.picture]
+    concept = data.concepts[picture.concept]
+    if entry.kind == "colour":
+        return colour_caption(concept, picture.style, entry.colour, rng)
+    if entry.kind == "background":
+        return background_caption(concept, picture.style, entry.colour, rng)
+    return plain_caption(concept, picture.style, rng)
+
+
+def build_bank(
+    data: Dataset, vae: AutoencoderKL, encoder: Encoder, *, compile_it: bool
+) -> Bank:
+    """Encodes every entry and writes its captions."""
+    rng = random.Random(99)
+    kept = list(entries(data, rng))
+    latents = _encode(data, vae, kept, compile_it=compile_it)
+    texts = [caption(entry, data, rng) for entry in kept for _ in range(entry.captions)]
+    log(f"bank: {len(kept)} entries, {len(latents)} latents, {len(texts)} captions")
+    log("bank: captions such as", rng.sample(texts, min(12, len(texts))))
+    device = latents.device
+    weight = torch.tensor([entry.weight for entry in kept], dtype=torch.float64)
+    views = [entry.views for entry in kept]
+    captions = [entry.captions for entry in kept]
+    return Bank(
+        latents=latents,
+        tokens=encoder(texts).to(device, torch.int16),
+        first_latent=_starts(views).to(device),
+        views=torch.tensor(views, device=device),
+        first_caption=_starts(captions).to(device),
+        captions=torch.tensor(captions, device=device),
+        cumulative=(weight / weight.sum()).cumsum(0).to(device),
+    )
+
+
+def _starts(counts: Sequence[int]) -> Tensor:
+    return torch.tensor([0, *accumulate(counts)][:-1])
+
+
+@torch.no_grad()
+def _encode(
+    data: Dataset, vae: AutoencoderKL, kept: Sequence[Entry], *, compile_it: bool
+) -> Tensor:
+    """Scaled posterior means, float16, in the order of entries and views."""
+    device = data.pixels.device
+    wanted = [(entry, view) for entry in kept for view in range(entry.views)]
+    mean_of = compiled(lambda x: posterior(vae, x)[0], enabled=compile_it)
+    parts: list[Tensor] = []
+    for start in range(0, len(wanted), BATCH):
+        some = wanted[start : start + BATCH]
+        padded = [*some, *[some[-1]] * (BATCH - len(some))]
+        x = render(data, padded).contiguous(memory_format=torch.channels_last)
+        with autocast(device):
+            means = mean_of(x)
+        parts.append((means[: len(some)] * SCALING_FACTOR).half().contiguous())
+    return torch.cat(parts)

@@ -1,0 +1,206 @@
+"""Captions: the words of a concept, and the sentences that training draws from them."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# What people say, and the label of the one concept that they mean by it.
+EVERYDAY: dict[str, str] = {
+    "airliner": "airplane",
+    "apple": "red apple",
+    "bag": "handbag",
+    "ball": "soccer ball",
+    "beer": "beer mug",
+    "boat": "sailboat",
+    "book": "closed book",
+    "bottle": "baby bottle",
+    "box": "package",
+    "bulb": "light bulb",
+    "cake": "shortcake",
+    "candle light": "candle",
+    "car": "automobile",
+    "cheese": "cheese wedge",
+    "clock": "mantelpiece clock",
+    "coffee": "hot beverage",
+    "computer": "laptop",
+    "corn": "ear of corn",
+    "cup of coffee": "hot beverage",
+    "cup of tea": "teacup without handle",
+    "diamond": "gem stone",
+    "donut": "doughnut",
+    "face": "smiling face",
+    "flower": "hibiscus",
+    "football": "american football",
+    "fries": "french fries",
+    "gem": "gem stone",
+    "gift": "wrapped gift",
+    "hand": "raised hand",
+    "hat": "top hat",
+    "heart": "red heart",
+    "hot pepper": "hot pepper",
+    "knife": "kitchen knife",
+    "ladybug": "lady beetle",
+    "lamp": "diya lamp",
+    "leaf": "maple leaf",
+    "milk": "glass of milk",
+    "moon": "crescent moon",
+    "phone": "mobile phone",
+    "plane": "airplane",
+    "present": "wrapped gift",
+    "salad": "green salad",
+    "shirt": "t-shirt",
+    "shoe": "running shoe",
+    "smiley": "grinning face",
+    "sneaker": "running shoe",
+    "sword": "dagger",
+    "tea": "teacup without handle",
+    "tree": "deciduous tree",
+    "truck": "delivery truck",
+    "wine": "wine glass",
+}
+COLOUR_WORDS = frozenset(
+    "red orange yellow green teal blue purple pink black white gray grey brown blond".split()
+)
+PREFIXES = (
+    *("a picture of", "an image of", "a photo of", "an icon of", "an emoji of", "picture of"),
+    *("an illustration of", "a drawing of", "a painting of", "clipart of"),
+)
+SUFFIXES = (
+    *("high quality", "highly detailed", "masterpiece", "best quality", "digital art", "cute"),
+    *("beautiful", "4k", "icon", "emoji", "on a white background", "simple", "sharp focus"),
+    "trending on artstation",
+)
+STYLE_FORMS: dict[str, tuple[str, ...]] = {
+    "3d": ("3d {}", "{}, 3d render", "{}, 3d", "3d emoji of {}", "3d render of {}"),
+    "flat": ("flat {}", "{}, flat", "{}, flat design", "flat icon of {}", "flat vector {}"),
+    "noto": ("cartoon {}", "{}, cartoon", "cartoon of {}", "{}, cartoon style", "{}, noto style"),
+}
+# Never used in training: they measure how far the words carry.
+HELD_OUT_FORMS = (
+    *("show me {} please", "one single {} in the middle"),
+    *("my favourite {}", "look at this lovely {}"),
+)
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What is known of one emoji.
+
+    `aliases` and `tags` are all its words (the tokenizer's text); `names` are those that
+    point to this concept and hardly to another; `nouns` may take a colour word.
+    """
+
+    label: str
+    group: str
+    subgroup: str
+    aliases: Sequence[str]
+    tags: Sequence[str]
+    names: Sequence[str] = field(default=())
+    keywords: Sequence[str] = field(default=())
+    nouns: Sequence[str] = field(default=())
+
+
+def read_concepts(entries: Sequence[Mapping[str, Any]]) -> list[Concept]:
+    """Concepts of `meta.json`, with words sorted by how well they name their concept."""
+    labels = {entry["label"] for entry in entries}
+    missing = sorted(set(EVERYDAY.values()) - labels)
+    if missing:
+        raise ValueError(f"EVERYDAY names no concept of the data for {missing}")
+    uses = Counter(w for e in entries for w in {*e["aliases"], *e["tags"]})
+    return [_concept(entry, uses, labels) for entry in entries]
+
+
+def _concept(entry: Mapping[str, Any], uses: Counter[str], labels: set[str]) -> Concept:
+    label = entry["label"]
+    everyday = [word for word, meant in EVERYDAY.items() if meant == label]
+    taken = labels | EVERYDAY.keys()
+    aliases = [w for w in entry["aliases"] if uses[w] <= 3 and w not in taken]
+    bare = colourless(label)
+    nouns = [w for w in (bare, *everyday) if w]
+    return Concept(
+        label,
+        entry["group"],
+        entry["sub"],
+        entry["aliases"],
+        [w for w in entry["tags"] if w not in EVERYDAY],
+        names=tuple(everyday * 2 + aliases),
+        keywords=tuple(w for w in entry["tags"] if uses[w] <= 2 and w not in taken),
+        nouns=tuple(nouns),
+    )
+
+
+def colourless(label: str) -> str:
+    """The label without its colour words: "light blue heart" is a "heart"."""
+    words = label.split()
+    kept = [word for word in words if word not in COLOUR_WORDS]
+    if len(kept) < len(words) and kept and kept[0] in ("light", "dark"):
+        kept = kept[1:]
+    return " ".join(kept)
+
+
+def with_article(name: str, rng: random.Random) -> str:
+    """Half of the time with "a", "an" or "the"; plurals without "a"."""
+    k = rng.random()
+    if k < 0.45:
+        return name
+    if k < 0.5:
+        return "the " + name
+    if name.endswith("s") and not name.endswith("ss"):
+        return name
+    return ("an " if name[0] in "aeiou" else "a ") + name
+
+
+def _name(concept: Concept, rng: random.Random) -> str:
+    """The label (62 %), another name, or a rare keyword."""
+    k = rng.random()
+    if k > 0.68 and concept.names:
+        return rng.choice(concept.names)
+    if 0.62 < k <= 0.68 and concept.keywords:
+        return rng.choice(concept.keywords)
+    return concept.label
+
+
+def _styled(name: str, style: str, rng: random.Random) -> str:
+    """Every flat and cartoon picture says its style; a quarter of the 3D ones do."""
+    if style == "3d" and rng.random() >= 0.25:
+        return with_article(name, rng)
+    form = rng.choice(STYLE_FORMS[style])
+    if form.startswith("{}") or rng.random() < 0.5:
+        return with_article(form.format(name), rng)
+    return form.format(with_article(name, rng))
+
+
+def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
+    """The words that people put around a prompt and that change nothing."""
+    if rng.random() < 0.25:
+        text = f"{rng.choice(PREFIXES)} {text}"
+    while rng.random() < 0.18:
+        suffix = rng.choice(SUFFIXES)
+        if on_white or "background" not in suffix:
+            text += f", {suffix}"
+    return text
+
+
+def plain_caption(concept: Concept, style: str, rng: random.Random) -> str:
+    """A caption of a picture as it was drawn."""
+    text = _styled(_name(concept, rng), style, rng)
+    if concept.tags and rng.random() < 0.08:
+        count = min(len(concept.tags), rng.randint(1, 2))
+        text += ", " + ", ".join(rng.sample(list(concept.tags), count))
+    return _decorated(text, rng, on_white=True)
+
+
+def colour_caption(concept: Concept, style: str, colour: str, rng: random.Random) -> str:
+    """A caption of a recoloured picture."""
+    noun = rng.choice(concept.nouns)
+    name = f"{colour} {noun}" if rng.random() < 0.88 else f"{noun} in {colour}"
+    return _decorated(_styled(name, style, rng), rng, on_white=True)
+
+
+def background_caption(concept: Concept, style: str, colour: str, rng: random.Random) -> str:
+    """A caption of a picture on a coloured background."""
+    text = _styled(_name(concept, rng), style, rng)
+    ending = f" on a {colour} background" if rng.random() < 0.8 else f", {colour} background"
+    return _decorated(text + ending, rng, on_white=False)

@@ -1,0 +1,83 @@
+"""Writes the trained model as a diffusers folder: float16 weights, configs, tokenizer."""
+
+import json
+import shutil
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tools.train_emoji.diffusion import Denoiser
+from tools.train_emoji.networks import SCHEDULE
+from tools.train_emoji.timebox import log
+
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_PREFIX = "text_model."
+
+
+def half_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The float16 weights.
+
+    Raises ValueError where one is too large for float16.
+    """
+    state = {k: v for k, v in module.state_dict().items() if "position_ids" not in k}
+    halves = {k: v.detach().half().contiguous().cpu() for k, v in state.items()}
+    wrong = [k for k, v in halves.items() if not torch.isfinite(v).all()]
+    if wrong:
+        raise ValueError(f"not finite in float16: {wrong}; train again with more weight decay")
+    return halves
+
+
+def export(folder: Path, vae: AutoencoderKL, net: Denoiser, tokenizer: Path) -> None:
+    """Writes the whole folder; what it held under these names is replaced."""
+    for name, module in (("unet", net.unet), ("vae", vae)):
+        module.save_config(folder / name)
+        save_file(half_weights(module), folder / name / _WEIGHTS, {"format": "pt"})
+    _export_text_encoder(folder / "text_encoder", net)
+    shutil.copytree(tokenizer, folder / "tokenizer", dirs_exist_ok=True)
+    DDIMScheduler(
+        **SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    ).save_config(folder / "scheduler")
+    _write_json(folder / "model_index.json", _index())
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    log(f"export: {size / 1e6:.2f} MB in {folder}")
+
+
+def _export_text_encoder(folder: Path, net: Denoiser) -> None:
+    """Keys as in Stable Diffusion 1.x files, whatever this version of transformers uses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = half_weights(net.text)
+    weights = {k if k.startswith(_PREFIX) else _PREFIX + k: v for k, v in weights.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    config = net.text.config.to_dict()
+    config.pop("dtype", None)
+    config |= {
+        "architectures": ["CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "torch_dtype": "float16",
+    }
+    _write_json(folder / "config.json", config)
+
+
+def _index() -> dict[str, object]:
+    nothing = [None, None]
+    return {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": diffusers.__version__,
+        "feature_extractor": nothing,
+        "image_encoder": nothing,
+        "requires_safety_checker": False,
+        "safety_checker": nothing,
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
