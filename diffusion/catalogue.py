@@ -82,4 +82,6 @@ class Catalogue(Generic[T]):
         close = difflib.get_close_matches(_folded(text[:LONGEST]), self._by_name, n=8, cutoff=0.5)
         near = list(dict.fromkeys(self._by_name[key].name for key in close))[:3]
         every = ", ".join(sorted(filter(None, [*self.names, self._special])))
-        return f"did you mean {' or '.join(near)}? (all: {every})" if near else f"give one of {every}"
+        return (
+            f"did you mean {' or '.join(near)}? (all: {every})" if near else f"give one of {every}"
+        )

@@ -38,6 +38,7 @@ ROUNDS: Final = 10
 BLOCK: Final = 1 << 18
 """Elements made at once, so that the words between take some megabytes and no more."""
 
+LOG_2: Final = 0.6931471805599453
 LOG_TERMS: Final = 12
 """|s| ≤ 0.172 in ``_log``: the first term left out is below s²⁴ / 25 < 2⁻⁶⁴ of the sum."""
 SINE_TERMS: Final = 9
@@ -94,7 +95,7 @@ def _log(x: Reals) -> Reals:
     total = np.full_like(s, 1.0 / (2 * LOG_TERMS - 1))
     for k in range(LOG_TERMS - 2, -1, -1):
         total = total * square + 1.0 / (2 * k + 1)
-    return (exponent - low) * math.log(2.0) + s * total * 2.0
+    return (exponent - low) * LOG_2 + s * total * 2.0
 
 
 def _sine(word: Words) -> Reals:

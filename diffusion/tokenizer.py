@@ -13,7 +13,10 @@ from diffusion.errors import ModelFormatError
 __all__ = ["ClipTokenizer"]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+_WORDS = (
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|"
+    r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
 _AGAIN = "download the tokenizer folder again"
 
 

@@ -9,6 +9,7 @@ from gpucore.device import Device
 from gpucore.dtypes import DType, T, c64, f16, f32, i8, i32, u8, u32
 from gpucore.errors import (
     ArgumentError,
+    CaptureError,
     DeviceLostError,
     DeviceNotFoundError,
     DTypeError,
@@ -28,6 +29,7 @@ __all__ = [
     "AdapterInfo",
     "ArgumentError",
     "Buffer",
+    "CaptureError",
     "DType",
     "DTypeError",
     "Device",

@@ -8,7 +8,15 @@ import platform
 from gpucore.backends import AdapterInfo, Backend, dawn, null, wgpu_native
 from gpucore.errors import DeviceNotFoundError
 
-__all__ = ["DEVICE_VARIABLE", "all_adapters", "choose", "open_backend", "preferred"]
+__all__ = [
+    "DEVICE_VARIABLE",
+    "all_adapters",
+    "choose",
+    "engine_adapters",
+    "install_hint",
+    "open_backend",
+    "preferred",
+]
 
 DEVICE_VARIABLE = "GPUCORE_DEVICE"
 
@@ -19,6 +27,11 @@ _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
 def all_adapters() -> list[AdapterInfo]:
     """Every adapter of every engine, best first; the null adapter is not among them."""
     return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
+
+
+def engine_adapters(engine: str) -> list[AdapterInfo]:
+    """Adapters of ``dawn`` or ``wgpu`` in the engine's order; raises what a broken one raises."""
+    return {"dawn": dawn, "wgpu": wgpu_native}[engine].find_adapters()
 
 
 def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
@@ -34,7 +47,13 @@ def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
 def preferred() -> AdapterInfo:
     """The adapter that the environment variable names, else the best one."""
     wanted = os.environ.get(DEVICE_VARIABLE, "")
-    return choose(wanted) if wanted else choose("")
+    try:
+        return choose(wanted)
+    except DeviceNotFoundError as error:
+        if not wanted:
+            raise
+        message = f"{error} (the environment variable {DEVICE_VARIABLE} asked for it)"
+        raise DeviceNotFoundError(message) from None
 
 
 def choose(wanted: str) -> AdapterInfo:
@@ -47,17 +66,16 @@ def choose(wanted: str) -> AdapterInfo:
     """
     name, _, number = wanted.strip().lower().partition(":")
     present = null.adapters() if name == "null" else all_adapters()
-    fitting = [info for info in present if _fits(info, name)]
+    fitting = [info for info in present if _is_called(info, name)]
+    fitting = fitting or [info for info in present if name in info.name.lower()]
     index = int(number) if number.isdecimal() else 0
     if (number and not number.isdecimal()) or index >= len(fitting):
         raise DeviceNotFoundError(_not_found(wanted, present))
     return fitting[index]
 
 
-def _fits(info: AdapterInfo, name: str) -> bool:
-    return (
-        name in ("", info.engine, info.api, info.backend, info.kind) or name in info.name.lower()
-    )
+def _is_called(info: AdapterInfo, name: str) -> bool:
+    return name in ("", info.engine, info.api, info.backend, info.kind)
 
 
 def _not_found(wanted: str, present: list[AdapterInfo]) -> str:

@@ -141,4 +141,4 @@ def _bytes_of(data: NDArray[Any]) -> memoryview:
     flat = data.reshape(-1).view(np.uint8)
     if flat.size % 4:
         flat = np.concatenate([flat, np.zeros(4 - flat.size % 4, np.uint8)])
-    return memoryview(flat)
+    return flat.data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -35,8 +35,8 @@ class Device:
 
     def __init__(self, backend: Backend) -> None:
         self.backend_object = backend
-        self.pool = Pool(backend)
         self.stream = Stream(backend)
+        self.pool = Pool(backend, self.stream.flush)
         self._constants: dict[bytes, Any] = {}
         self._groups: dict[tuple[Any, ...], Any] = {}
 
@@ -201,9 +201,7 @@ class Device:
     @overload
     def buffer_from_array(self, array: ArrayLike) -> Buffer[Any]: ...
 
-    def buffer_from_array(
-        self, array: ArrayLike, dtype: type[DType] | None = None
-    ) -> Buffer[Any]:
+    def buffer_from_array(self, array: ArrayLike, dtype: type[DType] | None = None) -> Buffer[Any]:
         """Buffer with a copy of ``array``, converted to ``dtype`` if one is given.
 
         Raises `DTypeError` where the array's own dtype has no marker.
@@ -246,7 +244,7 @@ class Device:
             kernel.wait()
         return kernel
 
-    def execute_kernel(self, kernel: Kernel, arguments: list[Argument], grid: Grid) -> None:
+    def execute_kernel(self, kernel: Kernel, arguments: Sequence[Argument], grid: Grid) -> None:
         """Same as ``kernel(*arguments, grid=grid)``."""
         kernel(*arguments, grid=grid)
 

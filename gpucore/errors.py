@@ -9,6 +9,7 @@
     ├── LimitError              a size is over a limit of the device
     ├── KernelCompileError      WGSL that does not compile (knows line and column)
     ├── ArgumentError           a kernel's arguments do not fit its declaration
+    ├── CaptureError            host access or a second capture while a graph is captured
     ├── ShapeError              an operation's shapes do not fit
     ├── DTypeError              an operation or a buffer has the wrong dtype
     └── ReleasedBufferError     a buffer was used after its release
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "CaptureError",
     "DTypeError",
     "DeviceLostError",
     "DeviceNotFoundError",
@@ -52,6 +54,10 @@ class LimitError(GpuError):
 
 class ArgumentError(GpuError):
     """A kernel was called with arguments that do not fit its WGSL declarations."""
+
+
+class CaptureError(GpuError):
+    """Something that cannot be captured in a graph, or a graph used after its release."""
 
 
 class ShapeError(GpuError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from gpucore.errors import CaptureError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList
 
@@ -29,7 +30,7 @@ class Graph:
 
     def __enter__(self) -> Self:
         self._list = self._device.stream.begin_capture()
-        self._arena = self._device.pool.open_arena()
+        self._list.arena = self._arena = self._device.pool.open_arena()
         return self
 
     def __exit__(
@@ -48,7 +49,9 @@ class Graph:
         return len(self._list.commands)
 
     def replay(self) -> None:
-        """Submit the captured commands again; does not wait."""
+        """Submit the captured commands again; does not wait. `CaptureError` once released."""
+        if self._arena is None:
+            raise CaptureError("replay of a graph that was released or never captured: capture it")
         self._device.stream.submit()
         self._device.backend.submit(self._list.commands)
 

@@ -123,7 +123,12 @@ class Kernel:
                 binding, f"got {argument!r} of {argument.nbytes} bytes, needs {binding.min_size}"
             )
         nbytes = max(nbytes, binding.min_size)
-        return argument.storage.handle, nbytes, argument.storage
+        storage = argument.storage
+        if nbytes > storage.handle.nbytes:
+            raise self._mismatch(
+                binding, f"got {argument!r} of {argument.nbytes} bytes, needs {nbytes}"
+            )
+        return storage.handle, nbytes, storage
 
     def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
         if not isinstance(argument, Mapping):

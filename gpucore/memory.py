@@ -7,6 +7,8 @@ one buffer could not be read and written by the same dispatch.
 from __future__ import annotations
 
 import bisect
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,37 +78,50 @@ class Arena:
 class Storage:
     """Device memory held by one or more buffer views; goes back to its arena with the last."""
 
-    __slots__ = ("_arena", "_pool", "handle")
+    __slots__ = ("_pool", "arena", "handle")
 
     def __init__(self, pool: Pool, arena: Arena, handle: Any) -> None:
-        self._pool, self._arena, self.handle = pool, arena, handle
+        self._pool, self.arena, self.handle = pool, arena, handle
 
     def __del__(self) -> None:
         if self.handle is not None:
-            self._pool.release(self._arena, self.handle)
+            self._pool.release(self.arena, self.handle)
             self.handle = None
 
 
 class Pool:
-    """Allocates storages of a backend and reuses them."""
+    """Allocates storages of a backend and reuses them.
 
-    def __init__(self, backend: Backend) -> None:
+    The garbage collector may end a storage at any time, amid a call of the pool too: `release` and
+    `close_arena` only note what is to be done, and the next call does it. For the same reason the
+    pool refers to every handle: one reachable from a storage alone would be finalised with it.
+
+    ``flush`` submits recorded commands; it is called before idle memory is freed for want of room.
+    """
+
+    def __init__(self, backend: Backend, flush: Callable[[], None]) -> None:
         self._backend = backend
+        self._flush = flush
         self._common = Arena()
         self._arenas = [self._common]
+        self._handles: set[Any] = set()
+        self._noted: deque[tuple[Arena, Any | None]] = deque()
         self._live = self._peak = self._reserved = self._peak_reserved = 0
 
     @property
     def stats(self) -> MemoryStats:
         """What is in use now, and the most that ever was."""
+        self._settle()
         return MemoryStats(self._live, self._peak, self._reserved, self._peak_reserved)
 
     def reset_peak(self) -> None:
         """Start the peaks again from what is in use now."""
+        self._settle()
         self._peak, self._peak_reserved = self._live, self._reserved
 
     def allocate(self, nbytes: int) -> Storage:
         """Storage of at least ``nbytes``; contents undefined. `LimitError`, `OutOfMemoryError`."""
+        self._settle()
         size = max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
         arena = self._arenas[-1]
         handle = arena.free.take(size)
@@ -131,16 +146,27 @@ class Pool:
         try:
             handle = self._backend.allocate(size)
         except OutOfMemoryError:
+            self._flush()
             self.trim()
             handle = self._backend.allocate(size)
+        self._handles.add(handle)
         self._reserved += handle.nbytes
         self._peak_reserved = max(self._peak_reserved, self._reserved)
         return handle
 
     def release(self, arena: Arena, handle: Any) -> None:
         """Called by a dying storage."""
-        self._live -= handle.nbytes
-        arena.give(handle)
+        self._noted.append((arena, handle))
+
+    def _settle(self) -> None:
+        """Do what was noted."""
+        while self._noted:
+            arena, handle = self._noted.popleft()
+            if handle is None:
+                arena.close(self._common)
+            else:
+                self._live -= handle.nbytes
+                arena.give(handle)
 
     def trim(self) -> int:
         """Give idle buffers back to the device; returns the bytes freed.
@@ -148,9 +174,11 @@ class Pool:
         The caller has submitted what it recorded: a destroyed buffer must not be in a command
         that is still to be submitted.
         """
+        self._settle()
         freed = 0
         for handle in self._common.free.drain():
             freed += handle.nbytes
+            self._handles.remove(handle)
             self._backend.free(handle)
         self._reserved -= freed
         return freed
@@ -167,4 +195,4 @@ class Pool:
 
     def close_arena(self, arena: Arena) -> None:
         """Hand a left arena's memory to the pool."""
-        arena.close(self._common)
+        self._noted.append((arena, None))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpucore.backends import Command, Copy, Launch
-from gpucore.memory import Storage
+from gpucore.errors import CaptureError
+from gpucore.memory import Arena, Storage
 
 if TYPE_CHECKING:
     from gpucore.backends import Backend
@@ -43,8 +44,7 @@ class Stream:
 
     def _record(self, command: Command, storages: tuple[Storage, ...]) -> None:
         if self._captured is not None:
-            self._captured.commands.append(command)
-            self._captured.storages.update(storages)
+            self._captured.add(command, storages)
             return
         self._commands.append(command)
         if len(self._commands) >= _MOST_RECORDED:
@@ -54,6 +54,10 @@ class Stream:
         """Hand everything recorded to the device; does not wait."""
         if self._captured is not None:
             self._captured.refuse_read()
+        self.flush()
+
+    def flush(self) -> None:
+        """Submit what was recorded outside of a capture, also while one is under way."""
         if self._commands:
             commands, self._commands = self._commands, []
             self._backend.submit(commands)
@@ -66,7 +70,7 @@ class Stream:
     def begin_capture(self) -> CommandList:
         """Record into a new list, unsubmitted, until `end_capture`."""
         if self._captured is not None:
-            raise RuntimeError("a graph is already being captured on this stream")
+            raise CaptureError("a graph is already being captured on this stream")
         self.submit()
         self._captured = CommandList()
         return self._captured
@@ -77,15 +81,25 @@ class Stream:
 
 
 class CommandList:
-    """Commands of a graph and the storages that they use."""
+    """Commands of a graph, and the storages that they use and that are not in its arena.
+
+    Those in the arena need no pin: their memory goes back to the arena, so that later buffers of
+    the same graph share it, and to nobody else.
+    """
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.storages: set[Storage] = set()
+        self.arena: Arena | None = None
+
+    def add(self, command: Command, storages: tuple[Storage, ...]) -> None:
+        """Append a command and pin its storages."""
+        self.commands.append(command)
+        self.storages.update(s for s in storages if s.arena is not self.arena)
 
     def refuse_read(self) -> None:
         """Host access would run before the commands it should see."""
-        raise RuntimeError(
+        raise CaptureError(
             "read, write or synchronize inside device.capture(): a captured graph holds device "
             "commands only; move host access before the capture or after graph.replay()"
         )

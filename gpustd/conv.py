@@ -101,7 +101,7 @@ def _result_shape(
         2 * height - 1 <= upsample[0] <= 2 * height and 2 * width - 1 <= upsample[1] <= 2 * width
     ):
         raise ShapeError(f"conv2d: upsample {upsample} of {x.shape}: wants twice, or one less")
-    seen = upsample or (height, width)
+    seen: tuple[int, int] = upsample or (height, width)
     out_height = (seen[0] + pads[0] + pads[1] - w.shape[0]) // stride + 1
     out_width = (seen[1] + pads[2] + pads[3] - w.shape[1]) // stride + 1
     if out_height < 1 or out_width < 1 or min(pads) < 0:
@@ -115,7 +115,7 @@ def _channels(x: Buffer[Any], second: Buffer[Any] | None, w: Buffer[Any]) -> tup
         raise ShapeError(
             f"conv2d: x {x.shape} and w {w.shape}: wants (N, H, W, C) and (kh, kw, C, Cout)"
         )
-    channels = (x.shape[3],)
+    channels: tuple[int, ...] = (x.shape[3],)
     if second is not None:
         if len(second.shape) != 4 or second.shape[:3] != x.shape[:3]:
             raise ShapeError(f"conv2d: second source {second.shape} beside {x.shape}")

@@ -1,8 +1,9 @@
 """The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
 
 The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
-has one, a convolution one for each tap and source. Four rungs share that view and one epilogue
-(``shaders/gemm``): ``naive``, ``cpu``, ``tiled`` and ``matrix``.
+has one, a convolution one for each tap and source. Five rungs share that view and one epilogue
+(``shaders/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU;
+``matrix`` for matrix units.
 
 An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
 device, dtype and widths only: results do not change with the batch.
@@ -18,6 +19,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32
 from gpustd.grid import MOST_GROUPS, flat_grid
+from gpustd.lanes import broadcast_lanes
 from gpustd.template import Value, kernel, scalar_of
 
 __all__ = ["ACTIVATIONS", "Product", "Rung", "Tile", "check_activation", "forced"]
@@ -129,16 +131,23 @@ class Product:
             return self._naive()
         if name == "cpu":
             return self._cpu()
+        if name == "lanes":
+            return self._lanes(device)
         return self._tiled(tile) if name == "tiled" else self._matrix(tile)
 
     def _suited(self, device: Device, scalar: str) -> str:
         """Name of the fastest rung that can run this product on a device."""
         if device.is_cpu:
-            return "cpu" if self.n % 4 == 0 else "naive"
+            return self._suited_to_cpu(device)
         whole = all(n % 8 == 0 for n in (*self.channels, self.n))
         if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:
             return "matrix"
         return "tiled"
+
+    def _suited_to_cpu(self, device: Device) -> str:
+        if self.n % 4:
+            return "naive"
+        return "lanes" if self.n >= 16 and broadcast_lanes(device) else "cpu"
 
     def _naive(self) -> Rung:
         grid = flat_grid(self.m * self.n, _NAIVE_WORKGROUP)
@@ -148,6 +157,21 @@ class Product:
         width = 4 if self.activation == "geglu" else _CPU_TILE
         tiles = -(-self.m // _CPU_TILE) * -(-self.n // width)
         return "gemm/cpu.wgsl", {"vector": True}, flat_grid(tiles, _CPU_WORKGROUP)
+
+    def _lanes(self, device: Device) -> Rung:
+        lanes = broadcast_lanes(device)
+        quads = 2 if self.activation == "geglu" or self.n % (8 * lanes) == 0 else 1
+        rows = lanes if self.m // max(self.images, 1) <= lanes else 2 * lanes
+        width = 4 * lanes if self.activation == "geglu" else 4 * quads * lanes
+        tiles = -(-self.m // rows) * -(-self.n // width)
+        variables: dict[str, Value] = {
+            "vector": True,
+            "lanes": lanes,
+            "rows": rows,
+            "quads": quads,
+            "enable_subgroups": device.info.engine == "dawn",
+        }
+        return "gemm/lanes.wgsl", variables, flat_grid(tiles, 1)
 
     def _tiled(self, tile: Tile | None) -> Rung:
         t = tile or self._best(_TILED)

@@ -38,8 +38,7 @@ def _environment() -> jinja2.Environment:
         line_statement_prefix="//%",
         trim_blocks=True,
         lstrip_blocks=True,
-        # The output is WGSL, never HTML.
-        autoescape=False,  # noqa: S701
+        autoescape=False,
     )
 
 

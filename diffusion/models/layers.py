@@ -8,7 +8,15 @@ from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
 from gpustd import conv2d, embedding, gemm, group_norm, layer_norm
 
-__all__ = ["Activations", "Conv2d", "Embedding", "GroupNorm", "LayerNorm", "Linear", "PointwiseConv"]
+__all__ = [
+    "Activations",
+    "Conv2d",
+    "Embedding",
+    "GroupNorm",
+    "LayerNorm",
+    "Linear",
+    "PointwiseConv",
+]
 
 # f16 where the device has it, f32 otherwise; one of the two throughout a model.
 Activations = Buffer[Any]

@@ -53,7 +53,7 @@ class Module:
     """A part of a network; its parameters are found through its attributes."""
 
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Names in the file, and the parameters, depth first; private attributes are passed over."""
+        """Names in the file and parameters, depth first; private attributes are passed over."""
         for name, value in vars(self).items():
             if not name.startswith("_"):
                 yield from _walk(f"{prefix}{name}", value)

@@ -17,7 +17,10 @@ PromptKeys = Mapping["Attention", tuple[Buffer[Any], Buffer[Any]]]
 
 
 class Attention(Module):
-    """Multi-head attention with a residual; ``context`` width differs from ``width`` if cross."""
+    """Multi-head attention with a residual.
+
+    ``context`` is the width that keys and values come from: ``width`` itself, or the text's.
+    """
 
     def __init__(self, width: int, context: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)

@@ -85,16 +85,12 @@ class DownBlock(Block):
         padding = config.downsample_padding
         self.downsamplers = [] if last else [Downsample(widths[level], padding)]
 
-    def __call__(
-        self, x: Activations, time: Activations, prompt: PromptKeys
-    ) -> list[Activations]:
-        outputs = []
+    def __call__(self, x: Activations, time: Activations, prompt: PromptKeys) -> list[Activations]:
+        outputs = [x]
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, time, prompt)
-            outputs.append(x)
-        for downsample in self.downsamplers:
-            outputs.append(downsample(x))
-        return outputs
+            outputs.append(self.layer(index, outputs[-1], time, prompt))
+        outputs.extend(downsample(outputs[-1]) for downsample in self.downsamplers)
+        return outputs[1:]
 
 
 class MidBlock(Module):
@@ -133,7 +129,8 @@ class UpBlock(Block):
             x = self.layer(index, x, time, prompt, skips.pop())
         for upsample in self.upsamplers:
             # An odd size on the way down comes back from the skip connection that is next.
-            x = upsample(x, skips[-1].shape[1:3])
+            _, height, width, _ = skips[-1].shape
+            x = upsample(x, (height, width))
         return x
 
 
@@ -164,7 +161,7 @@ class UNet(Module):
 
     def cross_attentions(self) -> list[Attention]:
         """All attentions that look at the prompt."""
-        blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
+        blocks: list[Block | MidBlock] = [*self.down_blocks, self.mid_block, *self.up_blocks]
         return [a for block in blocks for t in block.attentions for a in t.cross_attentions()]
 
     def prompt_keys(self, context: Activations) -> PromptKeys:
@@ -183,5 +180,3 @@ class UNet(Module):
         for up in self.up_blocks:
             x = up(x, time, prompt, skips)
         return self.conv_out(self.conv_norm_out(x, silu=True))
-
-

@@ -4,7 +4,7 @@ Lu et al. 2022 (arXiv 2211.01095), algorithm 2, in the variance-exploding form, 
 λ is -log σ. The first step, and one that ends in level 0 (where λ is infinite), are of first
 order. This is diffusers' DPMSolverMultistepScheduler (``dpmsolver++``, midpoint) with
 ``final_sigmas_type="zero"``, whose ``lower_order_final`` then changes nothing; and k-diffusion's
-``sample_dpmpp_2m``. A list that ends above 0 is walked in second order to its end, as by the latter.
+``sample_dpmpp_2m``. A list that ends above 0 is walked in second order to its end.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Sampler:
         return ancestral or (self.churns and options.s_churn > 0.0)
 
     def automatic_schedule(self, noise: NoiseSchedule) -> Schedule:
-        """This sampler's own schedule; ``trailing`` where a model wants that and it may be.
+        """The sampler's own schedule; ``trailing`` where a model wants that and it may be.
 
         Models distilled to few steps are trained for ``trailing`` time steps alone and say so in
         their folder. A ``karras`` sampler has no time steps to space.

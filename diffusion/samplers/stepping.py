@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ MOST_CHURN = math.sqrt(2.0) - 1.0
 """A step's level may at most grow by √2 (Karras et al. 2022, algorithm 2)."""
 
 
-class Interval(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Interval:
     """One step: from level ``high`` to ``low``; step ``index`` of ``count``."""
 
     index: int
@@ -33,7 +36,7 @@ class Interval(NamedTuple):
 def intervals(sigmas: Sequence[float] | NDArray[np.float64]) -> Iterator[Interval]:
     """The steps of a list of levels, which must fall to 0 or above; else ``SettingsError``."""
     levels = [float(sigma) for sigma in sigmas]
-    pairs = list(zip(levels, levels[1:], strict=False))
+    pairs = list(itertools.pairwise(levels))
     falling = all(high > low for high, low in pairs)
     if not pairs or not falling or levels[-1] < 0.0 or math.isinf(levels[0]):
         raise SettingsError("sigmas", levels, "give two or more levels that fall to 0 or above")

@@ -87,7 +87,7 @@ class NoiseSchedule:
         kept = np.array(self.alphas_cumprod, dtype=np.float64)
         if kept.ndim != 1 or len(kept) < 2:
             raise SettingsError("alphas_cumprod", f"shape {kept.shape}", "give at least two values")
-        if not (np.all(np.diff(kept) < 0) and 0 < kept[-1] and kept[0] < 1):
+        if not (np.all(np.diff(kept) < 0) and kept[-1] > 0 and kept[0] < 1):
             raise SettingsError("alphas_cumprod", kept.tolist(), "they must fall within (0, 1)")
         _check("prediction_type", self.prediction_type, PREDICTION_TYPES)
         _check("timestep_spacing", self.timestep_spacing, SPACINGS)
@@ -108,8 +108,9 @@ class NoiseSchedule:
             )
         else:
             variances = np.array(trained_betas, dtype=np.float64)
+        kept: Levels = np.cumprod(1.0 - variances, dtype=np.float64)
         return cls(
-            np.cumprod(1.0 - variances),
+            kept,
             config.prediction_type,
             config.steps_offset,
             config.set_alpha_to_one,
@@ -194,4 +195,5 @@ def betas(beta_schedule: str, start: float, end: float, count: int) -> Levels:
         return np.linspace(math.sqrt(start), math.sqrt(end), count) ** 2
     times = np.arange(count + 1) / count
     kept = np.cos((times + 0.008) / 1.008 * math.pi / 2.0) ** 2
-    return np.minimum(1.0 - kept[1:] / kept[:-1], LARGEST_BETA)
+    variances: Levels = np.minimum(1.0 - kept[1:] / kept[:-1], LARGEST_BETA)
+    return variances

@@ -9,7 +9,7 @@ from typing import Any
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu import WebGpuBackend, compile_error
 
-__all__ = ["adapters", "open_adapter"]
+__all__ = ["adapters", "find_adapters", "open_adapter"]
 
 _APIS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "dx12", "D3D11": "dx11", "Null": "null"}
 _KINDS: dict[str, Kind] = {
@@ -96,12 +96,16 @@ def _describe(raw: Any, index: int) -> AdapterInfo:
 
 
 def adapters() -> list[AdapterInfo]:
-    """Adapters that Dawn sees; empty where wgpudawn is not installed."""
+    """Adapters that Dawn sees; empty where wgpudawn is not installed or does not start."""
     try:
-        found = _raw_adapters()
+        return find_adapters()
     except (ImportError, OSError, RuntimeError):
         return []
-    return [_describe(raw, index) for index, raw in enumerate(found)]
+
+
+def find_adapters() -> list[AdapterInfo]:
+    """Adapters that Dawn sees; raises what the engine raises where it does not start."""
+    return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
 def open_adapter(info: AdapterInfo) -> DawnBackend:

@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
+from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Launch
 from gpucore.errors import DeviceLostError, GpuError, KernelCompileError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer", "WebGpuProgram", "compile_error"]
 
 _PLACE = re.compile(r":(\d+):(\d+)")
 _SAID = re.compile(r"\berror: (.+)")
+# naga names an invalid entry point first, then under the source line what is wrong with it.
+_WHY = re.compile(r"^\s+│\s+\^+ (.+)|^\s+= (.+)", re.MULTILINE)
 
 
 class WebGpuBuffer:
@@ -77,9 +79,7 @@ class WebGpuBackend:
     directly (the wrappers cost several times more a launch), and ``null`` its null pointer.
     """
 
-    def __init__(
-        self, info: AdapterInfo, device: Any, module: Any, native: Any, null: Any
-    ) -> None:
+    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, null: Any) -> None:
         self.info = info
         self._device = device
         self._module = module
@@ -201,5 +201,8 @@ def compile_error(message: str, source: str) -> KernelCompileError:
     place = _PLACE.search(message)
     line, column = (int(place[1]), int(place[2])) if place else (0, 0)
     said = [m[1].strip() for m in _SAID.finditer(message)]
+    if any(text.endswith("is invalid") for text in said):
+        why = [(m[1] or m[2]).strip() for m in _WHY.finditer(message)]
+        said += [w for w in why if "naga::" not in w and not w.endswith("is invalid")]
     text = "; ".join(said) or message.strip()
     return KernelCompileError(f"WGSL does not compile: {text}", source, line, column)

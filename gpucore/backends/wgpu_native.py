@@ -10,7 +10,7 @@ from typing import Any
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu import WebGpuBackend, compile_error
 
-__all__ = ["adapters", "open_adapter"]
+__all__ = ["adapters", "find_adapters", "open_adapter"]
 
 _APIS = {"Vulkan": "vulkan", "OpenGL": "gl", "OpenGLES": "gl", "Metal": "metal", "D3D12": "dx12"}
 _KINDS: dict[str, Kind] = {
@@ -91,12 +91,16 @@ def _describe(raw: Any, index: int) -> AdapterInfo:
 
 
 def adapters() -> list[AdapterInfo]:
-    """Adapters that wgpu-py sees; empty where it is not installed."""
+    """Adapters that wgpu-py sees; empty where it is not installed or does not start."""
     try:
-        found = _raw_adapters()
+        return find_adapters()
     except (ImportError, OSError, RuntimeError):
         return []
-    return [_describe(raw, index) for index, raw in enumerate(found)]
+
+
+def find_adapters() -> list[AdapterInfo]:
+    """Adapters that wgpu-py sees; raises what the engine raises where it does not start."""
+    return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
 def open_adapter(info: AdapterInfo) -> WgpuBackend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _LINE_BREAK = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
+_MOST = 400  # characters of a message: it may quote a token of any length
 _WINDOW = 100  # characters of a long source line shown beside a message
 
 
@@ -16,7 +17,7 @@ class WgslError(Exception):
 
     def __init__(self, message: str, line: int = 0, column: int = 0, source_line: str = "") -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= _MOST else f"{message[:_MOST]} [...]"
         self.line = line
         self.column = column
         self.source_line = source_line

@@ -78,5 +78,7 @@ def bound(a: Array, w: Array, result: Array, eps_out: float) -> Array:
         spread = (spread[..., :half] + 1) * (spread[..., half:] + 1)
     eps = float(np.finfo(np.float32).eps)
     return np.asarray(
-        4 * eps * np.sqrt(k) * (spread + 1) + 16 * eps * (1 + np.abs(result)) + eps_out * (np.abs(result) + 1e-3)
+        4 * eps * np.sqrt(k) * (spread + 1)
+        + 16 * eps * (1 + np.abs(result))
+        + eps_out * (np.abs(result) + 1e-3)
     )

@@ -6,10 +6,12 @@ import importlib
 
 import pytest
 
-from tests.laws.sources import ROOT
+from tests.laws.sources import ROOT, imports_of, python_files
 
-REFERENCES = sorted(
-    file.stem for file in (ROOT / "gpustd" / "reference").glob("*.py") if file.stem != "__init__"
+GPUSTD = ROOT / "gpustd"
+# The modules whose functions gpustd offers.
+STEMS = sorted(
+    {name.split(".")[1] for _, name in imports_of(GPUSTD / "__init__.py") if name.count(".") == 2}
 )
 PLACES = (
     "gpustd/{}.py",
@@ -21,22 +23,31 @@ PLACES = (
 
 
 def test_there_are_operations() -> None:
-    assert {"attention", "conv", "gemm"} <= set(REFERENCES)
+    assert {"attention", "conv", "gemm", "group_norm", "layer_norm", "softmax"} <= set(STEMS)
 
 
-@pytest.mark.parametrize("stem", REFERENCES)
+@pytest.mark.parametrize("stem", STEMS)
 def test_operation_has_its_five_places(stem: str) -> None:
     missing = [place.format(stem) for place in PLACES if not (ROOT / place.format(stem)).exists()]
     assert missing == []
 
 
-def test_no_shader_is_without_an_operation() -> None:
-    folders = sorted(path.name for path in (ROOT / "shaders").iterdir() if path.is_dir())
-    assert folders == REFERENCES
-
-
-@pytest.mark.parametrize("stem", REFERENCES)
+@pytest.mark.parametrize("stem", STEMS)
 def test_reference_has_a_case_table(stem: str) -> None:
     module = importlib.import_module(f"gpustd.reference.{stem}")
     assert len(module.CASES) >= 3
     assert callable(module.reference)
+
+
+def test_no_shader_is_without_an_operation() -> None:
+    folders = {path.name for path in (ROOT / "shaders").iterdir() if path.is_dir()}
+    assert folders <= set(STEMS)
+
+
+def test_no_reference_is_without_an_operation() -> None:
+    """A module beside the references of operations serves at least one of them."""
+    files = python_files("gpustd/reference")
+    imported = {name for file in files for _, name in imports_of(file)}
+    used = {n.split(".")[2] for n in imported if n.startswith("gpustd.reference.")}
+    others = {file.stem for file in files} - set(STEMS) - {"__init__"}
+    assert others <= used

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tools.train_emoji import tokenizer
@@ -26,6 +25,8 @@ from tools.train_emoji.settings import (
 from tools.train_emoji.sheets import recolouring_sheet
 from tools.train_emoji.timebox import log
 from tools.train_emoji.vae import train_vae
+
+_HERE = Path(__file__).parent
 
 
 class Stages:
@@ -99,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.train_emoji", description=__doc__)
     add = parser.add_argument
     add("stages", help="comma list of colours, tokenizer, vae, bank, diffusion, export, evaluate")
-    add("--data", type=Path, default=Path("emoji-data"), help="emoji.bin and meta.json")
-    add("--work", type=Path, default=Path("emoji-work"), help="state; a later call goes on")
-    add("--out", type=Path, default=Path("emoji-out"), help="sheets and measurements")
+    add("--data", type=Path, default=_HERE / "build", help="emoji.bin and meta.json")
+    add("--work", type=Path, default=_HERE / "runs" / "work", help="state; a later call goes on")
+    add("--out", type=Path, default=_HERE / "runs" / "out", help="sheets and measurements")
     add("--model", type=Path, help="a model folder to evaluate instead of the exported one")
     add("--image", type=int, default=sizes.image)
     add("--vae-channels", type=_numbers, default=sizes.vae_channels)
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--diffusion-total", type=float, default=diffusion.total_seconds, help="of all calls")
     add("--diffusion-batch", type=int, default=diffusion.batch)
     add("--diffusion-rate", type=float, default=diffusion.learning_rate)
+    add("--diffusion-from", type=Path, help="model folder to go on from")
     add("--deadline", type=float, help="training ends this many seconds after the start")
     add("--max-steps", type=int, help="ends each training after so many steps")
     add("--concepts", type=int, help="uses only so many concepts")
@@ -127,7 +129,11 @@ def _settings(a: argparse.Namespace) -> Settings:
         Sizes(image=a.image, vae_channels=a.vae_channels, unet_channels=a.unet_channels),
         VaeTraining(a.vae_seconds, a.vae_batch, a.vae_rate, start_from=a.vae_from),
         DiffusionTraining(
-            a.diffusion_seconds, a.diffusion_total, a.diffusion_batch, a.diffusion_rate
+            a.diffusion_seconds,
+            a.diffusion_total,
+            a.diffusion_batch,
+            a.diffusion_rate,
+            start_from=a.diffusion_from,
         ),
         compile=not a.no_compile,
         max_steps=a.max_steps,
@@ -149,7 +155,6 @@ def main() -> None:
     for folder in (settings.folders.work, settings.folders.out):
         folder.mkdir(parents=True, exist_ok=True)
     random.seed(1234)
-    np.random.seed(1234)
     torch.manual_seed(1234)
     reach_for_speed()
     for name in names:

@@ -40,9 +40,7 @@ def place(x: Tensor, at: Placement) -> Tensor:
     """Moves the pictures; what comes in from outside is transparent."""
     cos, sin = torch.cos(at.turn) / at.scale, torch.sin(at.turn) / at.scale
     sign = torch.where(at.mirror, -1.0, 1.0)
-    first = torch.stack(
-        [cos * sign, -sin * sign, -(cos * at.shift_x - sin * at.shift_y) * sign], 1
-    )
+    first = torch.stack([cos * sign, -sin * sign, -(cos * at.shift_x - sin * at.shift_y) * sign], 1)
     second = torch.stack([sin, cos, -(sin * at.shift_x + cos * at.shift_y)], 1)
     grid = F.affine_grid(torch.stack([first, second], 1), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
@@ -102,14 +100,14 @@ def wild_batch(data: Dataset, n: int) -> Tensor:
     return y.clamp(0, 1) * 2 - 1
 
 
-def slight_placement(moved: Tensor, may_flip: Tensor) -> Placement:
-    """A small move for the pictures marked in `moved`, a quarter of them mirrored if allowed."""
+def slight_placement(moved: Tensor) -> Placement:
+    """A small move for the pictures marked in `moved`; which way they face stays."""
     n, device = len(moved), moved.device
     zero = torch.zeros(n, device=device)
     return Placement(
         scale=torch.where(moved, uniform(n, 0.86, 1.04, device), zero + 1),
         shift_x=torch.where(moved, uniform(n, -0.06, 0.06, device), zero),
         shift_y=torch.where(moved, uniform(n, -0.06, 0.06, device), zero),
-        mirror=moved & may_flip & chance(n, 0.25, device),
+        mirror=torch.zeros_like(moved),
         turn=zero,
     )

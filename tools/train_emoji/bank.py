@@ -34,7 +34,7 @@ PLAIN_SHARE, COLOUR_SHARE, BACKGROUND_SHARE = 0.74, 0.20, 0.06
 STYLE_SHARES = {"3d": 0.58, "flat": 0.20, "noto": 0.22}
 GROUP_WEIGHTS = {"people-body": 0.7, "symbols": 0.7, "flags": 0.7, "smileys-emotion": 1.0}
 # Chance of each of a plain picture's views; the first is the picture as drawn.
-VIEW_BOUNDS = (0.58, 0.72, 0.86)
+VIEW_BOUNDS = (0.70, 0.80, 0.90)
 _NEVER_RECOLOURED = {"people-body", "flags"}
 _TINTED = {"animals-nature", "food-drink", "objects", "travel-places", "activities"}
 
@@ -133,7 +133,7 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
             x[rows], torch.tensor(hues, device=device), torch.tensor(targets, device=device)
         )
     moved = torch.tensor([view > 0 for _, view in wanted], device=device)
-    x = place(x, slight_placement(moved, data.may_flip[index]))
+    x = place(x, slight_placement(moved))
     white = (1.0, 1.0, 1.0)
     grounds = [BACKGROUNDS[e.colour] if e.kind == "background" else white for e, _ in wanted]
     ground = torch.tensor(grounds, device=device)[:, :, None, None]
@@ -151,9 +151,7 @@ def caption(entry: Entry, data: Dataset, rng: random.Random) -> str:
     return plain_caption(concept, picture.style, rng)
 
 
-def build_bank(
-    data: Dataset, vae: AutoencoderKL, encoder: Encoder, *, compile_it: bool
-) -> Bank:
+def build_bank(data: Dataset, vae: AutoencoderKL, encoder: Encoder, *, compile_it: bool) -> Bank:
     """Encodes every entry and writes its captions."""
     rng = random.Random(99)
     kept = list(entries(data, rng))

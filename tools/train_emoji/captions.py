@@ -77,6 +77,12 @@ STYLE_FORMS: dict[str, tuple[str, ...]] = {
     "flat": ("flat {}", "{}, flat", "{}, flat design", "flat icon of {}", "flat vector {}"),
     "noto": ("cartoon {}", "{}, cartoon", "cartoon of {}", "{}, cartoon style", "{}, noto style"),
 }
+_SYLLABLES = (
+    *("ab al am an ar ba be bi bo bu ca ce co da de di do du el en er es fa fe fi fo".split()),
+    *("ga ge go ha he hi ho il in is it ka ki la le li lo lu ma me mi mo mu na ne ni".split()),
+    *("no ob of ol on or os ou pa pe pi po pu ra re ri ro ru sa se sh si so su ta te".split()),
+    *("th ti to tu ul un up ur us va ve vi vo wa we wi wo ya ye yo za ze zo".split()),
+)
 # Never used in training: they measure how far the words carry.
 HELD_OUT_FORMS = (
     *("show me {} please", "one single {} in the middle"),
@@ -172,9 +178,22 @@ def _styled(name: str, style: str, rng: random.Random) -> str:
     return form.format(with_article(name, rng))
 
 
+def _unknown_words(rng: random.Random) -> str:
+    """One to three made-up words."""
+    words = ("".join(rng.choices(_SYLLABLES, k=rng.randint(1, 3))) for _ in range(3))
+    return " ".join(list(words)[: rng.randint(1, 3)])
+
+
 def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
-    """The words that people put around a prompt and that change nothing."""
-    if rng.random() < 0.25:
+    """The words that people put around a prompt and that change nothing.
+
+    Made-up words teach that a word never seen is to be passed over.
+    """
+    if rng.random() < 0.1:
+        text = f"{_unknown_words(rng)} {text}"
+    if rng.random() < 0.07:
+        text = f"{text} {_unknown_words(rng)}"
+    if rng.random() < 0.2:
         text = f"{rng.choice(PREFIXES)} {text}"
     while rng.random() < 0.18:
         suffix = rng.choice(SUFFIXES)

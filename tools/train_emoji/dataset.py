@@ -15,13 +15,6 @@ from torch import Tensor
 
 from tools.train_emoji.captions import Concept, read_concepts
 
-# Mirroring spoils these: they hold writing, or their side is their meaning.
-_ONE_SIDED_GROUPS = {"time", "book-paper", "other-symbol", "math", "arrow", "mail", "money"}
-_ONE_SIDED_WORDS = (
-    *("left", "right", "clock", "abc", "input", "hundred", "calendar", "globe", "map", "music"),
-    *("musical", "check", "question", "number", "1st", "2nd", "3rd", "counter"),
-)
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -41,7 +34,6 @@ class Dataset:
     pictures: Sequence[Picture]
     pixels: Tensor
     labels: Tensor
-    may_flip: Tensor
 
     def premultiplied(self, index: Tensor) -> Tensor:
         """RGBA in [0, 1] with colour multiplied by alpha, (n, 4, S, S) float32."""
@@ -59,9 +51,7 @@ class Dataset:
         return torch.tensor(found, device=self.pixels.device)
 
 
-def load(
-    folder: Path, size: int, device: torch.device, *, concepts: int | None = None
-) -> Dataset:
+def load(folder: Path, size: int, device: torch.device, *, concepts: int | None = None) -> Dataset:
     """Reads `emoji.bin` and `meta.json`; `concepts` keeps that many of them (for tests)."""
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     known = read_concepts(meta["concepts"])
@@ -81,16 +71,9 @@ def load(
     with ThreadPoolExecutor() as pool:
         pixels = np.stack(list(pool.map(decode, images)))
     pictures = [Picture(i["c"], i["s"], i["hue"], i["frac"]) for i in images]
-    flips = [_may_flip(known[p.concept]) for p in pictures]
     return Dataset(
         known,
         pictures,
         torch.from_numpy(pixels).to(device),
         torch.tensor([p.concept for p in pictures], device=device),
-        torch.tensor(flips, device=device),
     )
-
-
-def _may_flip(concept: Concept) -> bool:
-    worded = any(word in concept.label for word in _ONE_SIDED_WORDS)
-    return concept.subgroup not in _ONE_SIDED_GROUPS and not worded

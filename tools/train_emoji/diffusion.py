@@ -45,6 +45,13 @@ class Denoiser:
         average.apply()
         return made
 
+    @classmethod
+    def exported(cls, folder: Path) -> "Denoiser":
+        """The weights of a model folder; its tokenizer must be the run's own."""
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
+        text = CLIPTextModel.from_pretrained(folder / "text_encoder").float()
+        return cls(unet, text)
+
     def parameters(self) -> list[nn.Parameter]:
         """Weights of both, in a fixed order."""
         return [*self.unet.parameters(), *self.text.parameters()]
@@ -129,7 +136,10 @@ def train_diffusion(bank: Bank, empty: Tensor, settings: Settings, checkpoint: P
     `empty` holds the tokens of the empty prompt, (1, 77).
     """
     device, how = settings.device, settings.diffusion
-    net = Denoiser.build(settings.sizes).to(device)
+    if how.start_from is None:
+        net = Denoiser.build(settings.sizes).to(device)
+    else:
+        net = Denoiser.exported(how.start_from).to(device)
     net.unet.train()
     net.text.train()
     optimiser = torch.optim.AdamW(

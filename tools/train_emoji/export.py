@@ -16,6 +16,12 @@ from tools.train_emoji.timebox import log
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 _PREFIX = "text_model."
+# What defines the text model; the library's own list grows with each of its versions.
+_TEXT_KEYS = (
+    *("vocab_size", "hidden_size", "intermediate_size", "projection_dim", "hidden_act"),
+    *("num_hidden_layers", "num_attention_heads", "max_position_embeddings"),
+    *("layer_norm_eps", "bos_token_id", "eos_token_id", "pad_token_id"),
+)
 
 
 def half_weights(module: nn.Module) -> dict[str, Tensor]:
@@ -35,6 +41,7 @@ def export(folder: Path, vae: AutoencoderKL, net: Denoiser, tokenizer: Path) -> 
     """Writes the whole folder; what it held under these names is replaced."""
     for name, module in (("unet", net.unet), ("vae", vae)):
         module.save_config(folder / name)
+        _forget_origin(folder / name / "config.json")
         save_file(half_weights(module), folder / name / _WEIGHTS, {"format": "pt"})
     _export_text_encoder(folder / "text_encoder", net)
     shutil.copytree(tokenizer, folder / "tokenizer", dirs_exist_ok=True)
@@ -52,14 +59,20 @@ def _export_text_encoder(folder: Path, net: Denoiser) -> None:
     weights = half_weights(net.text)
     weights = {k if k.startswith(_PREFIX) else _PREFIX + k: v for k, v in weights.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    config = net.text.config.to_dict()
-    config.pop("dtype", None)
-    config |= {
+    known = net.text.config.to_dict()
+    config = {key: known[key] for key in _TEXT_KEYS} | {
         "architectures": ["CLIPTextModel"],
         "model_type": "clip_text_model",
         "torch_dtype": "float16",
     }
     _write_json(folder / "config.json", config)
+
+
+def _forget_origin(path: Path) -> None:
+    """Takes out the folder of this machine from which the weights were read."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    _write_json(path, config)
 
 
 def _index() -> dict[str, object]:

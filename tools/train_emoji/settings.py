@@ -63,6 +63,7 @@ class DiffusionTraining:
     warm_up_steps: int = 400
     caption_dropout: float = 0.1
     snr_limit: float = 5.0
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,7 @@ def sheet(
 def recolouring_sheet(data: Dataset, path: Path, *, objects: int = 24) -> None:
     """Some pictures in every colour and on every background: look before training."""
     rng = random.Random(4)
-    kept = [
-        k for k, p in enumerate(data.pictures) if may_recolour(p, data.concepts[p.concept])
-    ]
+    kept = [k for k, p in enumerate(data.pictures) if may_recolour(p, data.concepts[p.concept])]
     pairs: list[tuple[Entry, int]] = []
     for index in rng.sample(kept, min(objects, len(kept))):
         pairs.append((Entry(index, "plain", "", 1, 1, 1.0), 0))
@@ -63,8 +61,7 @@ def recolouring_sheet(data: Dataset, path: Path, *, objects: int = 24) -> None:
         ground = rng.choice(list(BACKGROUNDS))
         pairs.append((Entry(index, "background", ground, 1, 1, 1.0), 0))
     captions = [
-        f"{entry.colour or entry.kind} "
-        f"{data.concepts[data.pictures[entry.picture].concept].label}"
+        f"{entry.colour or entry.kind} {data.concepts[data.pictures[entry.picture].concept].label}"
         for entry, _ in pairs
     ]
     pictures = torch.cat([render(data, pairs[k : k + 64]) for k in range(0, len(pairs), 64)])

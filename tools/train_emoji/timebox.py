@@ -74,9 +74,7 @@ class TimeBox:
         if self.steps == UNTIMED_STEPS:
             drain()
             self._started = time.monotonic()
-        late = (
-            self._deadline is not None and time.monotonic() - PROCESS_START >= self._deadline
-        )
+        late = self._deadline is not None and time.monotonic() - PROCESS_START >= self._deadline
         capped = self._max_steps is not None and self.steps >= self._max_steps
         return late or capped or self.elapsed >= self._seconds or self.progress >= 1.0
 

@@ -78,9 +78,7 @@ def _start(settings: Settings) -> AutoencoderKL:
     return vae
 
 
-def _fit(
-    vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Settings
-) -> None:
+def _fit(vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Settings) -> None:
     how, device = settings.vae, settings.device
     parameters = list(vae.parameters())
     optimiser = torch.optim.AdamW(
@@ -96,7 +94,7 @@ def _fit(
     over = False
     while not over:
         wanted = rng.random() < how.small_latent_share
-        small = wanted and box.progress < how.small_latent_until or box.steps == 1
+        small = (wanted and box.progress < how.small_latent_until) or box.steps == 1
         x = wild_batch(data, how.batch).contiguous(memory_format=torch.channels_last)
         noise = torch.randn(how.batch, 4, side, side, device=device)
         with autocast(device):

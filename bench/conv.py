@@ -1,0 +1,51 @@
+"""conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import conv2d
+
+__all__ = ["ENTRIES"]
+
+
+def entry(
+    images: int, side: int, channels: int, outputs: int, dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """One 3x3 convolution of a square image with padding 1."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((images, side, side, channels))
+        w = rng.standard_normal((3, 3, channels, outputs)) / (9 * channels) ** 0.5
+        first = device.buffer_from_array(x, dtype)
+        second = device.buffer_from_array(w, dtype)
+        return lambda: conv2d(first, second, padding=1)
+
+    pixels = images * side * side
+    return Entry(
+        name=f"conv 3x3 {images}x{side}x{side}x{channels}->{outputs} {dtype.name}",
+        setup=setup,
+        flops=2.0 * pixels * 9 * channels * outputs,
+        bytes=float(dtype.itemsize * (pixels * (channels + outputs) + 9 * channels * outputs)),
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    entry(2, 32, 64, 64, f32, cpu=True),
+    entry(2, 16, 128, 128, f32, cpu=True),
+    entry(1, 256, 32, 32, f32, cpu=True),
+    entry(2, 64, 320, 320, f16),
+    entry(2, 32, 640, 640, f16),
+    entry(2, 16, 1280, 1280, f16),
+    entry(2, 16, 2560, 1280, f16),
+    entry(1, 128, 512, 512, f16),
+    entry(1, 512, 256, 256, f16),
+    entry(1, 512, 128, 128, f16),
+]

@@ -1,0 +1,190 @@
+r"""The text that pictures carry about how they were made, in the form that the field reads.
+
+Three parts: the lines of the prompt; the lines of the negative prompt, of which the first opens
+with ``Negative prompt:``; and one last line of ``Key: value`` pairs, joined by ``, ``. A value that
+holds ``,`` ``:`` or a newline stands in JSON quotes. The last line counts as such only with three
+pairs or more. (A1111's form; PNG keeps it under the key ``parameters``, JPEG and WebP in EXIF's
+UserComment.)
+
+What cannot be kept: a line of a prompt that itself opens with ``Negative prompt:`` reads back as
+the negative prompt. Line ends become ``\n``, and NUL, which PNG forbids, goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from diffusion.errors import SettingsError
+
+__all__ = ["Infotext", "parse_infotext", "png_info", "read_infotext", "write_infotext"]
+
+FIELDS: Final = (
+    "Steps",
+    "Sampler",
+    "Schedule type",
+    "CFG scale",
+    "Seed",
+    "Size",
+    "Model hash",
+    "Model",
+    "Denoising strength",
+    "Clip skip",
+    "RNG",
+)
+"""The order of known settings; others follow as given, and ``Version`` comes last."""
+
+KEY: Final = "parameters"
+NEGATIVE: Final = "Negative prompt:"
+FEWEST_SETTINGS: Final = 3
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+LARGEST_FILE: Final = 256 << 20
+"""Bytes of a picture's file, more of which nobody reads."""
+LARGEST_TEXT: Final = 1 << 20
+"""Characters of an infotext: Pillow's own limit for one chunk of text."""
+
+_NAME = re.compile(r"\w[\w /-]*[\w/-]")
+_QUOTED = re.compile(r'[,:\n]|^["\s]|\s$')
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
+_EXIF, _USER_COMMENT = 0x8769, 0x9286
+_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """What an infotext says. ``settings``: in their order, as text. Equal where all of it is."""
+
+    prompt: str
+    negative: str
+    settings: Mapping[str, str]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height from ``Size``, or None where it is absent or no size."""
+        match = _SIZE.fullmatch(self.settings.get("Size", ""))
+        return (int(match[1]), int(match[2])) if match else None
+
+
+def write_infotext(prompt: str, negative: str, settings: Mapping[str, str | int | float]) -> str:
+    """The infotext. Raises ``SettingsError`` for fewer than three settings or an unreadable key."""
+    if len(settings) < FEWEST_SETTINGS:
+        raise SettingsError("settings", dict(settings), "readers want three or more")
+    for name in settings:
+        if not _NAME.fullmatch(name):
+            raise SettingsError("settings", name, "a key has letters, digits, blanks, - and /")
+    rank = {name: i for i, name in enumerate(FIELDS)} | {"Version": len(FIELDS) + 1}
+    ordered = sorted(settings, key=lambda name: rank.get(name, len(FIELDS)))
+    pairs = ", ".join(f"{name}: {_value(settings[name])}" for name in ordered)
+    parts = [_plain(prompt), f"{NEGATIVE} {_plain(negative)}" if negative else "", pairs]
+    return "\n".join(filter(None, parts))
+
+
+def _plain(text: str) -> str:
+    return text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _value(value: str | float) -> str:
+    """A setting's value as text: whole floats without a point, text quoted where it must be."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    text = _plain(str(value))
+    return json.dumps(text, ensure_ascii=False) if _QUOTED.search(text) else text
+
+
+def parse_infotext(text: str) -> Infotext:
+    """Read an infotext of any tool; without a last line of settings all of it is prompt.
+
+    Raises ``SettingsError`` for more than a million characters.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise SettingsError("infotext", f"{len(text)} characters", f"at most {LARGEST_TEXT}")
+    lines = _plain(text).split("\n")
+    settings = dict(_pairs(lines[-1]))
+    if len(settings) < FEWEST_SETTINGS:
+        settings = {}
+    else:
+        lines.pop()
+    cut = next((i for i, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
+    negative = lines[cut:]
+    if negative:
+        negative[0] = negative[0].removeprefix(NEGATIVE).removeprefix(" ")
+    return Infotext("\n".join(lines[:cut]), "\n".join(negative), settings)
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    """The ``Key: value`` pairs of a line. Goes over it once: a pair that is none is left out."""
+    place, quotes = 0, True
+    while place < len(line):
+        colon, comma = line.find(":", place), line.find(",", place)
+        if colon < 0:
+            return
+        if 0 <= comma < colon:
+            place = comma + 1
+            continue
+        name, place = line[place:colon].strip(), colon + 1
+        place += len(line[place : place + 1]) - len(line[place : place + 1].lstrip())
+        value = None
+        if quotes and line.startswith('"', place):
+            value, place = _unquoted(line, place)
+            quotes = value is not None
+        end = line.find(",", place)
+        end = len(line) if end < 0 else end
+        rest, place = line[place:end], end + 1
+        if _NAME.fullmatch(name):
+            yield name, rest.strip() if value is None else value
+
+
+def _unquoted(line: str, place: int) -> tuple[str | None, int]:
+    """The JSON text at ``place`` and where it ends; None where its closing quote is missing."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(line, place)
+    except json.JSONDecodeError:
+        return None, place
+    return str(value), end
+
+
+def png_info(text: str) -> PngInfo:
+    """What ``Image.save(..., pnginfo=...)`` takes: tEXt where Latin-1 can hold it, else iTXt."""
+    info = PngInfo()
+    info.add_text(KEY, text.encode("utf-8", "replace").decode("utf-8"))
+    return info
+
+
+def read_infotext(path: str | os.PathLike[str]) -> str | None:
+    """The infotext in a PNG, JPEG or WebP file, or None where it has none.
+
+    Pixels are not decoded. Raises ``SettingsError`` where the file cannot be read, is none of
+    these, or is too large.
+    """
+    try:
+        if Path(path).stat().st_size > LARGEST_FILE:
+            raise SettingsError("image", os.fspath(path), f"it has over {LARGEST_FILE} bytes")
+        with Image.open(path, formats=FORMATS) as image:
+            text = image.info.get(KEY)
+            return text if isinstance(text, str) else _user_comment(image)
+    except UnidentifiedImageError as error:
+        raise SettingsError("image", os.fspath(path), "give a PNG, JPEG or WebP file") from error
+    except _UNREADABLE as error:
+        raise SettingsError("image", os.fspath(path), f"it cannot be read: {error}") from error
+
+
+def _user_comment(image: Image.Image) -> str | None:
+    """EXIF's UserComment: eight bytes that name its code, then the text."""
+    comment = image.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
+    if not isinstance(comment, bytes):
+        return comment if isinstance(comment, str) else None
+    code, body = comment[:8], comment[8:]
+    if code != b"UNICODE\0":
+        return body.decode("utf-8", "replace").rstrip("\0") or None
+    # Writers disagree on the byte order. The settings' line is ASCII: its zeros show the high byte.
+    low_first = body[1::2].count(0) > body[0::2].count(0)
+    return body.decode("utf-16-le" if low_first else "utf-16-be", "replace") or None

@@ -1,0 +1,161 @@
+"""Scaled dot-product attention, with no matrix of scores in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpucore import Buffer, Device, LimitError, ShapeError, T
+from gpustd.grid import flat_grid
+from gpustd.lanes import broadcast_lanes
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel, scalar_of
+
+__all__ = ["attention"]
+
+_ALL_ONES = 0xFFFFFFFF
+_WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
+
+
+def attention(
+    q: Buffer[T], k: Buffer[T], v: Buffer[T], *, heads: int, causal: bool = False
+) -> Buffer[T]:
+    """``softmax(q k^T / sqrt(D)) v`` for each head, scores and sums in f32.
+
+    Args:
+        q: (B, Sq, heads * D), f16 or f32.
+        k, v: (B, Sk, heads * D) of the same dtype, Sk >= 1.
+        heads: how many heads share the channels; head h has channels h * D to h * D + D - 1.
+        causal: row i sees keys 0 to i only.
+
+    Returns (B, Sq, heads * D). Raises `ShapeError` or `DTypeError`.
+    """
+    scalar = scalar_of("attention", q, k, v)
+    sizes = _sizes(q, k, v, heads)
+    y = q.device.buffer(q.dtype, q.shape)
+    rung = wanted_rung("attention") or _suited(q.device, scalar, sizes)
+    shader = _RUNGS[rung](q.device, scalar, sizes)
+    params = {
+        "batch": sizes.batch,
+        "sq": sizes.sq,
+        "sk": sizes.sk,
+        "heads": heads,
+        "units": sizes.head // shader.unit,
+        "open": 0 if causal else _ALL_ONES,
+        "scale": math.log2(math.e) / math.sqrt(sizes.head),
+    }
+    launch = kernel(q.device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
+    launch(q, k, v, y, params, grid=shader.grid)
+    return y
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    batch: int
+    sq: int
+    sk: int
+    heads: int
+    head: int
+
+
+@dataclass(frozen=True)
+class _Shader:
+    """Template variables of a rung, channels in one element of its buffers, and the grid."""
+
+    spec: dict[str, Value]
+    unit: int
+    grid: tuple[int, int, int]
+
+
+def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> _Sizes:
+    shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
+    if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
+        raise ShapeError(f"attention: {shapes}: wants (B, Sq, C), (B, Sk, C), (B, Sk, C)")
+    batch, sq, channels = q.shape
+    if k.shape != v.shape or (k.shape[0], k.shape[2]) != (batch, channels):
+        raise ShapeError(
+            f"attention: {shapes}: k and v must be alike, with the batch and channels of q"
+        )
+    if k.shape[1] < 1:
+        raise ShapeError(f"attention: {shapes}: softmax over no keys is undefined")
+    if heads < 1 or channels < heads or channels % heads:
+        raise ShapeError(f"attention: {channels} channels do not split into {heads} heads")
+    return _Sizes(batch, sq, k.shape[1], heads, channels // heads)
+
+
+def _suited(device: Device, scalar: str, s: _Sizes) -> str:
+    """Fastest rung for a device; depends on the sizes of one image only."""
+    if device.is_cpu:
+        return "cpu" if s.head % 4 == 0 else "naive"
+    if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
+        return "matrix"
+    return "flash" if _flash_tile(device, scalar, s) else "naive"
+
+
+def _naive(device: Device, scalar: str, s: _Sizes) -> _Shader:
+    grid = flat_grid(s.batch * s.sq * s.heads, 64)
+    return _Shader({"vector": False, "head": s.head}, 1, grid)
+
+
+def _cpu(device: Device, scalar: str, s: _Sizes) -> _Shader:
+    """Blocks of keys as wide as a subgroup where values can be handed round, else of two."""
+    lanes = broadcast_lanes(device)
+    rows, keys, widest, workgroup = (2, lanes, 32, lanes) if lanes else (4, 2, 16, 8)
+    if s.head > 160:
+        widest = 64
+    slices = -(-s.head // widest)
+    spec: dict[str, Value] = {
+        "vector": True,
+        "rows": rows,
+        "keys": keys,
+        "lanes": lanes,
+        "workgroup": workgroup,
+        "slice": -(-s.head // (4 * slices)) * 4,
+    }
+    if lanes and device.info.engine == "dawn":
+        spec["broadcast"] = True
+    return _Shader(spec, 4, (-(-s.sq // (rows * workgroup)), s.heads * slices, s.batch))
+
+
+def _flash(device: Device, scalar: str, s: _Sizes) -> _Shader:
+    tile = _flash_tile(device, scalar, s)
+    if tile is None:
+        raise LimitError(
+            f"attention: heads of {s.head} channels do not fit the registers and the "
+            f"{device.limits[_WORKGROUP_BYTES]} bytes of workgroup memory of {device.name}"
+        )
+    rows, slab = tile
+    unit = 4 if s.head % 4 == 0 else 1
+    spec: dict[str, Value] = {"vector": unit == 4, "head": s.head, "rows": rows, "slab": slab}
+    return _Shader(spec, unit, (-(-s.sq // (16 * rows)), s.heads, s.batch))
+
+
+def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | None:
+    """Rows an invocation and channels staged at a time: the largest that fit."""
+    whole = -(-s.head // 4) * 4
+    slabs = [whole] if whole <= 160 else []
+    # No more rows than leave half of a workgroup idle.
+    for rows in (n for n in (4, 2, 1) if n == 1 or 8 * n < s.sq):
+        for slab in (*slabs, *(n for n in (128, 64, 32) if n < whole)):
+            registers = rows * -(-whole // slab) * -(-slab // 32) * 4
+            pitch = slab // 4 | 1
+            tiles = (16 * rows + 32) * pitch * (16 if scalar == "f32" else 8)
+            nbytes = tiles + 16 * rows * (9 * 16 + 8 * 4)
+            if registers <= 128 and nbytes <= device.limits[_WORKGROUP_BYTES]:
+                return rows, slab
+    return None
+
+
+def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
+    fq = 2 if s.head <= 80 and s.sq > 64 else 1
+    grid = (-(-s.sq // (64 * fq)), s.heads, s.batch)
+    return _Shader({"matrix": True, "head": s.head, "fq": fq}, 8, grid)
+
+
+_RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {
+    "naive": _naive,
+    "cpu": _cpu,
+    "flash": _flash,
+    "matrix": _matrix,
+}

@@ -1,0 +1,27 @@
+"""Rows of a table by number."""
+
+from __future__ import annotations
+
+import math
+
+from gpucore import Buffer, ShapeError, T, i32
+from gpustd.flat import float_scalar, launch_flat, width_of
+
+__all__ = ["embedding"]
+
+
+def embedding(table: Buffer[T], ids: Buffer[i32]) -> Buffer[T]:
+    """Rows of ``table`` (V, C), f16 or f32, for ``ids`` (...,), as (..., C).
+
+    An id outside of 0 .. V - 1 gives a row of NaN: ids live on the device, where nothing can be
+    raised, and NaN shows in whatever is computed from it. Raises `ShapeError`, `DTypeError`.
+    """
+    if len(table.shape) != 2:
+        raise ShapeError(f"embedding: table {table.shape}: wants (rows, channels)")
+    rows, channels = table.shape
+    y = table.device.buffer(table.dtype, (*ids.shape, channels))
+    width = width_of(channels)
+    spec = {"scalar": float_scalar("embedding", table), "width": width}
+    sizes = {"rows": rows, "channels": channels // width, "invalid": math.nan}
+    launch_flat("embedding/naive.wgsl", spec, (table, ids, y), y.size // width, sizes)
+    return y

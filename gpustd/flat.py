@@ -1,0 +1,72 @@
+"""Flat kernels: one invocation for each word of the result.
+
+A word is four elements where the extents allow it, else one. The last word of a buffer may reach
+past its last element: memory comes in grains of 256 bytes, so that this stays inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpucore import Buffer, DTypeError, LimitError
+from gpustd.grid import flat_grid
+from gpustd.template import Value, kernel, scalar_of
+
+__all__ = ["WORKGROUP", "float_scalar", "launch_flat", "plain_scalar", "width_of", "words_of"]
+
+WORKGROUP = 64
+_MOST_WORDS = 2**32 - 1
+
+
+def width_of(*extents: int) -> int:
+    """Elements of a word that starts and ends at multiples of all ``extents``: 4 or 1."""
+    return 1 if any(n % 4 for n in extents) else 4
+
+
+def words_of(size: int) -> int:
+    """Words of four elements that hold ``size`` elements."""
+    return (size + 3) // 4
+
+
+def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
+    """Common WGSL scalar of buffers that are only moved. Raises `DTypeError`."""
+    names = {b.dtype.wgsl for b in buffers}
+    listed = ", ".join(repr(b) for b in buffers)
+    if len(names) != 1:
+        raise DTypeError(f"{op}: wants buffers of one dtype, got {listed}: cast them first")
+    name = names.pop()
+    if name is None:
+        raise DTypeError(f"{op}: dtype of {listed} has no WGSL scalar; use f16, f32, i32 or u32")
+    _refuse_missing_f16(op, name, buffers)
+    return name
+
+
+def float_scalar(op: str, *buffers: Buffer[Any]) -> str:
+    """Common scalar, f16 or f32, of buffers that are computed with. Raises `DTypeError`."""
+    name = scalar_of(op, *buffers)
+    _refuse_missing_f16(op, name, buffers)
+    return name
+
+
+def _refuse_missing_f16(op: str, name: str, buffers: Sequence[Buffer[Any]]) -> None:
+    if name == "f16" and not buffers[0].device.has_f16:
+        raise DTypeError(f"{op}: {buffers[0].device!r} has no f16, got {buffers[0]!r}: cast to f32")
+
+
+def launch_flat(
+    name: str,
+    spec: Mapping[str, Value],
+    buffers: Sequence[Buffer[Any]],
+    count: int,
+    sizes: Mapping[str, int | float] | None = None,
+) -> None:
+    """Record ``shaders/<name>`` over ``count`` words; the last buffer is the result.
+
+    The shader's uniform has ``count`` and ``sizes``. Raises `LimitError`.
+    """
+    device = buffers[-1].device
+    if count > _MOST_WORDS:
+        raise LimitError(f"{name}: {count} words are more than a 32-bit index holds: split the array")
+    launch = kernel(device, name, **spec)
+    launch(*buffers, {"count": count, **(sizes or {})}, grid=flat_grid(count, WORKGROUP))

@@ -1,0 +1,23 @@
+"""Enlarging images by nearest neighbour (`gpustd.conv` does it by itself where one follows)."""
+
+from __future__ import annotations
+
+from gpucore import Buffer, ShapeError, T
+from gpustd.flat import launch_flat, plain_scalar, width_of
+
+__all__ = ["upsample_nearest"]
+
+
+def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
+    """(N, H, W, C) to (N, factor H, factor W, C), any dtype. Raises `ShapeError`, `DTypeError`."""
+    if len(x.shape) != 4 or factor < 1:
+        raise ShapeError(
+            f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"
+        )
+    images, height, width, channels = x.shape
+    y = x.device.buffer(x.dtype, (images, factor * height, factor * width, channels))
+    unit = width_of(channels)
+    spec = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
+    sizes = {"row": width * channels // unit, "channels": channels // unit, "factor": factor}
+    launch_flat("upsample_nearest/naive.wgsl", spec, (x, y), y.size // unit, sizes)
+    return y

@@ -1,0 +1,93 @@
+// Second step of group norm: merges the moments of a group's channels over all runs, 64 lanes a
+// group (1 lane on software renderers: no barrier), and gives its mean and 1 / sqrt(variance + eps).
+//
+// Memory: partials is (images, runs, channels) of (mean, spread); statistics is (images, groups) of
+// (mean, factor).
+// Workgroup memory: 12 bytes a lane.
+// Limits: 2^32 partials.
+//% set lanes = 1 if cpu else 64
+
+alias F = f32;
+
+// size: channels of a group; run: pixels of a run.
+struct Params {
+    count: u32,
+    groups: u32,
+    size: u32,
+    pixels: u32,
+    runs: u32,
+    run: u32,
+    eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> partials: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read_write> statistics: array<vec2<f32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+//% include "group_norm/moments.wgsl"
+
+const LANES = {{ lanes }}u;
+
+//% if not cpu
+var<workgroup> counts: array<f32, LANES>;
+var<workgroup> means: array<f32, LANES>;
+var<workgroup> spreads: array<f32, LANES>;
+
+//% endif
+// Where a group's partials begin.
+fn origin(index: u32) -> u32 {
+    let image = index / params.groups;
+    return image * params.runs * params.groups * params.size + index % params.groups * params.size;
+}
+
+// Moments of every LANES-th partial of a group, from the lane's own on, measured from `shift`.
+fn gathered(first: u32, lane: u32, shift: f32) -> Moments {
+    var m = Moments(0.0, 0.0, 0.0);
+    for (var e = lane; e < params.runs * params.size; e += LANES) {
+        let run = e / params.size;
+        let at = first + run * params.groups * params.size + e % params.size;
+        let pixels = f32(min(params.run, params.pixels - run * params.run));
+        m = merged(m, Moments(pixels, partials[at].x - shift, partials[at].y));
+    }
+    return m;
+}
+
+//% if cpu
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = id.x + id.y * (65535u * 64u);
+    if (index >= params.count) { return; }
+    let first = origin(index);
+    let shift = partials[first].x;
+    let m = gathered(first, 0u, shift);
+    statistics[index] = vec2<f32>(shift + m.mean, 1.0 / sqrt(m.spread / m.count + params.eps));
+}
+//% else
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = group.x + group.y * 65535u;
+    // Groups past the end take part in the barriers.
+    let first = origin(min(index, params.count - 1u));
+    let shift = partials[first].x;
+    var m = gathered(first, lane, shift);
+    counts[lane] = m.count;
+    means[lane] = m.mean;
+    spreads[lane] = m.spread;
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        workgroupBarrier();
+        if (lane < step) {
+            let o = lane + step;
+            m = merged(m, Moments(counts[o], means[o], spreads[o]));
+            counts[lane] = m.count;
+            means[lane] = m.mean;
+            spreads[lane] = m.spread;
+        }
+    }
+    if (lane == 0u && index < params.count) {
+        statistics[index] = vec2<f32>(shift + m.mean, 1.0 / sqrt(m.spread / m.count + params.eps));
+    }
+}
+//% endif

@@ -1,0 +1,31 @@
+"""The tiny golden models, written as folders and loaded once for each device."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+from diffusion.checkpoints import ModelFolder
+from diffusion.networks import Networks, load_networks
+from gpucore import Device, DType, f32
+from tests.goldens.folders import write_model
+
+__all__ = ["networks"]
+
+
+@functools.cache
+def _folder(model: str) -> Path:
+    return write_folder(Path(tempfile.mkdtemp(prefix=f"avila-{model}-")), model)
+
+
+def write_folder(path: Path, model: str) -> Path:
+    """A model's folder at ``path``."""
+    write_model(path, model)
+    return path
+
+
+@functools.cache
+def networks(device: Device, model: str, dtype: type[DType] = f32) -> Networks:
+    """A golden model on a device."""
+    return load_networks(ModelFolder(_folder(model)), device, dtype)

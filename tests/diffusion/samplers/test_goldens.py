@@ -1,0 +1,142 @@
+"""Every sampler equals diffusers', step by step; tools/goldens/samplers.py makes the file."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from diffusion.samplers import NumpyAlgebra, SamplerOptions, find_sampler
+from diffusion.schedules import SCHEDULES, NoiseSchedule
+from tests.diffusion.noise_schedules import stable_diffusion
+from tests.diffusion.samplers.cases import (
+    CASES,
+    STEPS,
+    Array,
+    Run,
+    SamplerCase,
+    initial_noise,
+    network,
+    step_noise,
+)
+from tests.goldens.loader import load, relative_error
+
+RUNS = [pytest.param(case, steps, id=f"{case.name}-{steps}") for case in CASES for steps in STEPS]
+# Those with levels of our own choosing. With `linspace` diffusers' only step of one is from time
+# step 0, ours from the last.
+LEVEL_RUNS = [
+    pytest.param(case, steps, id=f"{case.name}-{steps}")
+    for case in CASES
+    for steps in STEPS
+    if case.schedule and not (steps == 1 and case.starts_low)
+]
+# The lowest level is √((1 - ᾱ₀)/ᾱ₀) with 1 - ᾱ₀ = 8.5e-4: in f32 ᾱ₀ carries half an ulp, 3e-8,
+# and 1 - ᾱ₀ thus 3.5e-5 of itself, its root 1.8e-5.
+LEVELS_F32 = 2e-5
+
+
+def golden(precision: str, case: SamplerCase, steps: int) -> Run:
+    return Run(load("samplers")[f"{precision}/{case.name}-{steps}"])
+
+
+def variance_exploding(case: SamplerCase, x: Array, sigmas: Array) -> Array:
+    """diffusers' x as x₀ + σ·noise, whichever it keeps."""
+    return x * np.sqrt(1.0 + sigmas[:, None] ** 2) if case.preserving else x
+
+
+def walk(case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: Run, x: Array) -> Array:
+    """Our x before and after each step along `sigmas`, with the time steps of `run`."""
+
+    def denoise(x: Array, sigma: float) -> Array:
+        timestep = float(run.timesteps[np.argmin(np.abs(sigmas[:-1] - sigma))])
+        scale = noise.scalings(sigma)
+        output = network(scale.into * x, timestep).astype(x.dtype)
+        return scale.skip * x + scale.out * output
+
+    def given(step: int) -> Array:
+        return step_noise(step).astype(x.dtype)
+
+    sampler, options = find_sampler(case.sampler), SamplerOptions(eta=case.eta)
+    steps = list(sampler.run(denoise, x, sigmas, NumpyAlgebra(), given, options))
+    assert [step.index for step in steps] == list(range(len(sigmas) - 1))
+    assert [step.sigma for step in steps] == sigmas[1:].tolist()
+    assert all(step.x.dtype == x.dtype for step in steps)
+    return np.stack([x, *(step.x for step in steps)])
+
+
+@functools.cache
+def schedule_for(prediction: str, offset: int, alpha_one: bool) -> NoiseSchedule:
+    return stable_diffusion(prediction, offset, alpha_one)
+
+
+def noise_schedule(case: SamplerCase) -> NoiseSchedule:
+    offset = case.config.get("steps_offset", 0)
+    assert isinstance(offset, int)
+    alpha_one = bool(case.config.get("set_alpha_to_one", True))
+    return schedule_for(case.prediction, offset, alpha_one)
+
+
+@pytest.mark.parametrize(("case", "steps"), RUNS)
+def test_every_step_equals_diffusers_in_float64(case: SamplerCase, steps: int) -> None:
+    run = golden("f64", case, steps)
+    expected = variance_exploding(case, run.x, run.sigmas)
+    actual = walk(case, noise_schedule(case), run.sigmas, run, expected[0])
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert relative_error(ours, theirs) <= 1e-12
+
+
+@pytest.mark.parametrize(("case", "steps"), LEVEL_RUNS)
+def test_levels_equal_diffusers(case: SamplerCase, steps: int) -> None:
+    sigmas = SCHEDULES.find(case.schedule).sigmas(noise_schedule(case), steps)
+    np.testing.assert_allclose(sigmas, golden("f64", case, steps).sigmas, rtol=1e-11)
+    np.testing.assert_allclose(sigmas, golden("f32", case, steps).sigmas, rtol=LEVELS_F32)
+
+
+@pytest.mark.parametrize(("case", "steps"), RUNS)
+def test_time_steps_equal_diffusers(case: SamplerCase, steps: int) -> None:
+    run, noise = golden("f64", case, steps), noise_schedule(case)
+    actual = [noise.timestep_of(sigma) for sigma in run.sigmas[:-1]]
+    if case.config.get("timestep_spacing") == "linspace" and case.sampler != "dpmpp_2m":
+        # Between whole steps diffusers' σ is linear, not log σ: between neighbours of ratio r the
+        # two fractions differ by log(r)/8 at most. The lowest fraction of these runs is at 52.6,
+        # where log(r) = 0.0109.
+        tolerance = 1.4e-3
+    elif case.sampler == "dpmpp_2m" and "use_karras_sigmas" in case.config:
+        tolerance = 0.5 + 1e-9  # diffusers rounds
+    elif case.sampler == "dpmpp_2m" and "use_exponential_sigmas" in case.config:
+        tolerance = 1.0  # diffusers cuts
+    else:
+        tolerance = 1e-6
+    np.testing.assert_allclose(actual, run.timesteps, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("case", "steps"), LEVEL_RUNS)
+def test_a_whole_run_in_f32_equals_diffusers(case: SamplerCase, steps: int) -> None:
+    """Our levels, our start and our steps in f32, against diffusers as it is."""
+    run, noise = golden("f32", case, steps), noise_schedule(case)
+    sigmas = SCHEDULES.find(case.schedule).sigmas(noise, steps)
+    # Heun's first of two steps divides by the lowest level and so takes on its error.
+    tolerance = LEVELS_F32 if (case.sampler, steps) == ("heun", 2) else 1e-5
+    start = variance_exploding(case, run.x, run.sigmas)[0].astype(np.float32)
+    actual = walk(case, noise, sigmas, run, start)
+    expected = variance_exploding(case, run.x, run.sigmas)
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert relative_error(ours, theirs) <= tolerance
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.schedule == "leading"], ids=lambda c: c.name
+)
+def test_ddim_starts_where_diffusers_does(case: SamplerCase, steps: int) -> None:
+    run, schedule = golden("f64", case, steps), SCHEDULES.find("leading")
+    first = schedule.sigmas(noise_schedule(case), steps)[0]
+    start = initial_noise() * schedule.initial_scale(float(first))
+    assert relative_error(start, variance_exploding(case, run.x, run.sigmas)[0]) <= 1e-12
+
+
+@pytest.mark.parametrize("spacing", ["uniform", "trailing"])
+def test_euler_starts_where_diffusers_does(spacing: str) -> None:
+    case = next(c for c in CASES if c.sampler == "euler" and c.schedule == spacing)
+    run, schedule = golden("f64", case, 10), SCHEDULES.find(spacing)
+    start = initial_noise() * schedule.initial_scale(float(run.sigmas[0]))
+    assert relative_error(start, run.x[0]) <= 1e-12

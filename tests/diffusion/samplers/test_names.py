@@ -1,0 +1,75 @@
+"""Samplers are found by every name that the field has for them."""
+
+import pytest
+
+from diffusion.catalogue import Catalogue
+from diffusion.errors import SettingsError
+from diffusion.samplers import SAMPLERS, Sampler, find_sampler, find_sampler_and_schedule
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("euler", "euler"),
+        ("Euler", "euler"),
+        ("k_euler", "euler"),
+        ("Euler a", "euler_a"),
+        ("euler_a", "euler_a"),
+        ("euler_ancestral", "euler_a"),
+        ("k_euler_a", "euler_a"),
+        ("EULER A", "euler_a"),
+        ("DPM++ 2M", "dpmpp_2m"),
+        ("dpm++2m", "dpmpp_2m"),
+        ("k_dpmpp_2m", "dpmpp_2m"),
+        ("dpmpp_2m", "dpmpp_2m"),
+        ("DPMSolverMultistepScheduler", "dpmpp_2m"),
+        ("DDIM", "ddim"),
+        ("heun", "heun"),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    assert find_sampler(text).name == name
+    sampler, schedule = find_sampler_and_schedule(text)
+    assert (sampler.name, schedule) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "schedule"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
+        ("dpm++ 2m sgm uniform", "dpmpp_2m", "sgm_uniform"),
+        ("Euler a Karras", "euler_a", "karras"),
+        ("Euler Exponential", "euler", "exponential"),
+    ],
+)
+def test_labels_of_both(text: str, name: str, schedule: str) -> None:
+    sampler, found = find_sampler_and_schedule(text)
+    assert found is not None
+    assert (sampler.name, found.name) == (name, schedule)
+
+
+@pytest.mark.parametrize("text", ["DPM++ 2M Fast", "Karras", "", "euler karras karras"])
+def test_labels_of_neither(text: str) -> None:
+    with pytest.raises(SettingsError, match="sampler cannot be"):
+        find_sampler_and_schedule(text)
+
+
+def test_an_unknown_name_lists_the_nearest() -> None:
+    with pytest.raises(SettingsError) as caught:
+        find_sampler("eular a")
+    assert "did you mean euler_a" in str(caught.value)
+    assert "(all: ddim, dpmpp_2m, euler, euler_a, heun)" in str(caught.value)
+    assert caught.value.field == "sampler"
+
+
+def test_a_hopeless_name_lists_all() -> None:
+    with pytest.raises(SettingsError, match="give one of ddim, dpmpp_2m, euler, euler_a, heun"):
+        find_sampler("?")
+
+
+def test_no_two_entries_share_a_name() -> None:
+    euler = find_sampler("euler")
+    twin = Sampler("euler2", "K-Euler", (), euler.run, "uniform")
+    with pytest.raises(ValueError, match="two entries are called 'K-Euler'"):
+        Catalogue("sampler", [euler, twin])
+    assert SAMPLERS.names == tuple(sampler.name for sampler in SAMPLERS)

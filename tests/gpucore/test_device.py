@@ -1,0 +1,167 @@
+"""Choosing a device, by preference, by name and by environment variable; its properties."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from gpucore import AdapterInfo, Device, DeviceNotFoundError, adapters
+
+ORDER = ("discrete", "integrated", "virtual", "unknown", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def no_preference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(adapters.DEVICE_VARIABLE, raising=False)
+
+
+def pretended(name: str, engine: str, api: str, kind: str, *features: str) -> AdapterInfo:
+    """An adapter that does not exist."""
+    info = Device.null().info
+    return dataclasses.replace(
+        info, name=name, engine=engine, api=api, kind=kind, features=frozenset(features)
+    )
+
+
+SOFTWARE = pretended("llvmpipe", "dawn", "vulkan", "cpu", "f16", "subgroups")
+OPENGL = pretended("GLorious 3000", "wgpu", "gl", "discrete")
+PLAIN = pretended("Radiant 1", "wgpu", "vulkan", "discrete", "f16", "subgroups")
+MATRIX = pretended("Radiant 1", "dawn", "vulkan", "discrete", "f16", "subgroups", "matrix-units")
+LAPTOP = pretended("Thin 2", "dawn", "metal", "integrated", "f16", "subgroups")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with five adapters over two engines, in no order."""
+    monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE, LAPTOP, MATRIX])
+    monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: [OPENGL, PLAIN])
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters.dawn, "adapters", list)
+    monkeypatch.setattr(adapters.wgpu_native, "adapters", list)
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_list_has_the_best_first() -> None:
+    assert Device.list() == [MATRIX, PLAIN, OPENGL, LAPTOP, SOFTWARE]
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("", MATRIX),
+        ("dawn", MATRIX),
+        ("wgpu", PLAIN),
+        ("wgpu-gl", OPENGL),
+        ("gl", OPENGL),
+        ("metal", LAPTOP),
+        ("cpu", SOFTWARE),
+        ("integrated", LAPTOP),
+        ("radiant", MATRIX),
+        ("radiant:1", PLAIN),
+        ("Thin 2", LAPTOP),
+        ("  DAWN-Vulkan:1 ", SOFTWARE),
+        (":4", SOFTWARE),
+    ],
+)
+def test_names_choose(wanted: str, found: AdapterInfo) -> None:
+    assert adapters.choose(wanted) is found
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("wanted", ["cuda", "dx12", "dawn:3", "dawn:x", "radiant:-1"])
+def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
+    with pytest.raises(DeviceNotFoundError, match=re.escape(repr(wanted))) as caught:
+        Device.named(wanted)
+    assert "dawn-metal: Thin 2" in str(caught.value)
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_environment_variable_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUCORE_DEVICE", "metal")
+    assert adapters.preferred() is LAPTOP
+    monkeypatch.setenv("GPUCORE_DEVICE", "null")
+    assert Device.auto().info.engine == "null"
+    monkeypatch.setenv("GPUCORE_DEVICE", "cuda")
+    with pytest.raises(DeviceNotFoundError, match="GPUCORE_DEVICE asked for it"):
+        Device.auto()
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_without_adapters_the_error_says_what_to_install() -> None:
+    assert Device.list() == []
+    with pytest.raises(DeviceNotFoundError, match="no GPU adapter was found") as caught:
+        Device.auto()
+    assert adapters.install_hint() in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("system", "advice"),
+    [("Linux", "apt-get install mesa-vulkan-drivers"), ("Darwin", "Metal"), ("Windows", "driver")],
+)
+def test_the_hint_is_for_this_system(
+    system: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters.platform, "system", lambda: system)
+    assert advice in adapters.install_hint()
+
+
+def test_present_adapters_are_listed_in_order() -> None:
+    kinds = [ORDER.index(info.kind) for info in Device.list()]
+    assert kinds == sorted(kinds)
+    assert all(info.engine != "null" for info in Device.list())
+
+
+def test_selectors_open_what_they_say(device: Device) -> None:
+    selector = {"wgpu": Device.wgpu, "dawn": Device.dawn}[device.info.engine]
+    with_engine = selector()
+    assert with_engine.info.engine == device.info.engine
+    with_engine.close()
+    api = {"vulkan": Device.vulkan, "metal": Device.metal, "dx12": Device.dx12}
+    if device.info.api in api:
+        of_interface = api[device.info.api]()
+        assert of_interface.info.api == device.info.api
+        of_interface.close()
+    if device.is_cpu:
+        software = Device.cpu()
+        assert software.is_cpu
+        software.close()
+
+
+def test_properties(device: Device) -> None:
+    assert device.name
+    assert device.driver
+    assert device.info.backend in repr(device)
+    assert device.features <= {
+        "f16",
+        "subgroups",
+        "matrix-units",
+        "timestamps",
+        "subgroup-size-control",
+    }
+    assert device.has_f16 == ("f16" in device.features)
+    assert device.has_matrix_units == bool(device.info.matrix_shapes)
+    least, most = device.subgroup_size
+    assert 0 <= least <= most <= 128
+    assert (device.compute_units is not None) == device.is_cpu
+    assert device.memory_size is None or device.memory_size > 2**20
+
+
+def test_limits_are_those_of_the_adapter(device: Device) -> None:
+    """WebGPU's defaults are 128 MiB a binding, 256 MiB a buffer and 16 KiB workgroup memory."""
+    assert device.limits["max_compute_workgroups_per_dimension"] >= 65535
+    assert device.limits["max_storage_buffer_binding_size"] >= 2**27
+    assert device.limits["max_buffer_size"] > 2**28
+    assert device.limits["max_compute_workgroup_storage_size"] >= 2**14
+
+
+def test_a_backend_of_ones_own() -> None:
+    backend = Device.null().backend
+    device = Device.from_backend(backend)
+    assert device.backend is backend
+    assert device.name == "null device"

@@ -1,0 +1,208 @@
+"""Graphs: captured once, replayed with new inputs, their memory kept to themselves."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from gpucore import Buffer, CaptureError, Device, Graph, Kernel, f32
+from tests.gpucore.kernels import AFFINE, INCREMENT
+
+COUNT = 1000
+PARAMETERS = {"count": COUNT, "factor": 2, "shift": 1}
+
+
+@pytest.fixture
+def affine(device: Device) -> Kernel:
+    device.trim()
+    return device.compile_kernel(AFFINE)
+
+
+def constant(value: float) -> np.ndarray:
+    return np.full(COUNT, value, np.float32)
+
+
+def chain(device: Device, affine: Kernel, x: Buffer[f32], length: int) -> Buffer[f32]:
+    """Apply y = 2 x + 1 ``length`` times, each into a buffer of its own."""
+    for _ in range(length):
+        y = device.buffer(f32, COUNT)
+        affine(x, y, PARAMETERS, grid=16)
+        x = y
+    return x
+
+
+def test_capture_records_and_replay_runs(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(1))
+    y = device.buffer_from_array(constant(-1))
+    with device.capture() as graph:
+        affine(x, y, PARAMETERS, grid=16)
+    assert len(graph) == 1
+    assert (y.read() == -1).all()
+    for value in (1, 5, -3):
+        x.write(constant(value))
+        graph.replay()
+        assert (y.read() == 2 * value + 1).all()
+
+
+def test_work_recorded_before_runs_before(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(1))
+    y = device.buffer(f32, COUNT)
+    affine(x, y, PARAMETERS, grid=16)
+    with device.capture() as graph:
+        affine(y, x, PARAMETERS, grid=16)
+    affine(x, y, PARAMETERS, grid=16)
+    assert (y.read() == 3).all()
+    graph.replay()
+    assert (x.read() == 7).all()
+
+
+def test_copies_and_many_launches_are_captured(device: Device) -> None:
+    """More than the stream's own bound of recorded commands stay one graph."""
+    increment = device.compile_kernel(INCREMENT)
+    x, kept = device.buffer_from_array(constant(0)), device.buffer(f32, COUNT)
+    with device.capture() as graph:
+        for _ in range(600):
+            increment(x, grid=16)
+        kept.copy_from(x)
+        increment(x, grid=16)
+    assert len(graph) == 602
+    graph.replay()
+    graph.replay()
+    assert (kept.read() == 601 + 600).all()
+    assert (x.read() == 1202).all()
+
+
+def test_an_output_holds_new_values_after_each_replay(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(0))
+    with device.capture() as graph:
+        y = chain(device, affine, x, 6)
+    for value in (0.0, 1.0):
+        x.write(constant(value))
+        graph.replay()
+        assert (y.read() == 64 * value + 63).all()
+
+
+def test_buffers_of_a_graph_share_memory(device: Device, affine: Kernel) -> None:
+    """A chain of 40 needs the memory of two buffers, as it does outside of a capture."""
+    x = device.buffer_from_array(constant(0))
+    before = device.memory.reserved
+    with device.capture() as graph:
+        y = chain(device, affine, x, 40)
+    assert device.memory.reserved - before == 2 * 4096
+    graph.replay()
+    assert np.isfinite(y.read()).all()
+
+
+def test_memory_of_a_graph_is_given_to_nobody_else(device: Device, affine: Kernel) -> None:
+    """Buffers made between replays neither see nor disturb what the graph keeps."""
+    x = device.buffer_from_array(constant(1))
+    with device.capture() as graph:
+        y = chain(device, affine, x, 5)
+    others = [device.buffer_from_array(constant(-i)) for i in range(10)]
+    graph.replay()
+    assert (y.read() == 63).all()
+    for i, other in enumerate(others):
+        assert (other.read() == -i).all()
+
+
+def test_inputs_are_pinned(device: Device, affine: Kernel) -> None:
+    """The graph keeps what it reads and writes, even where nobody else does."""
+    x, weights = device.buffer_from_array(constant(1)), device.buffer_from_array(constant(7))
+    with device.capture() as graph:
+        affine(weights, x, PARAMETERS, grid=16)
+    del weights
+    gc.collect()
+    device.buffer_from_array(constant(99))
+    graph.replay()
+    assert (x.read() == 15).all()
+
+
+def test_release_gives_the_memory_back(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(1))
+    live, reserved = device.memory.live, device.memory.reserved
+    with device.capture() as graph:
+        y = chain(device, affine, x, 5)
+    graph.replay()
+    graph.release()
+    assert (y.read() == 63).all()
+    with pytest.raises(CaptureError, match="released"):
+        graph.replay()
+    y.release()
+    assert device.memory.live == live
+    assert device.trim() >= 2 * 4096
+    assert device.memory.reserved <= reserved
+
+
+def test_a_graph_that_is_dropped_is_released(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(1))
+    device.trim()
+    reserved = device.memory.reserved
+    with device.capture() as graph:
+        chain(device, affine, x, 3)
+    assert device.memory.reserved == reserved + 2 * 4096
+    del graph
+    assert device.trim() == 2 * 4096
+
+
+def test_host_access_is_refused_inside(device: Device, affine: Kernel) -> None:
+    x = device.buffer_from_array(constant(1))
+    y = device.buffer(f32, COUNT)
+
+    def write() -> None:
+        x.write(constant(2))
+
+    for access in (x.read, write, device.synchronize, device.trim):
+        with device.capture() as graph:
+            affine(x, y, PARAMETERS, grid=16)
+            with pytest.raises(CaptureError, match=r"inside device\.capture\(\).*move host"):
+                access()
+        graph.replay()
+        assert (y.read() == 3).all()
+
+
+def test_a_capture_inside_a_capture_is_refused(device: Device, affine: Kernel) -> None:
+    x, y = device.buffer_from_array(constant(1)), device.buffer(f32, COUNT)
+
+    def nest() -> None:
+        with device.capture():
+            pass
+
+    with device.capture() as graph:
+        with pytest.raises(CaptureError, match="already being captured"):
+            nest()
+        affine(x, y, PARAMETERS, grid=16)
+    graph.replay()
+    assert (y.read() == 3).all()
+
+
+def test_an_error_inside_ends_the_capture(device: Device, affine: Kernel) -> None:
+    x, y = device.buffer_from_array(constant(1)), device.buffer(f32, COUNT)
+
+    def fail() -> Graph:
+        with device.capture() as graph:
+            affine(x, y, PARAMETERS, grid=16)
+            raise ValueError("stop")
+        return graph
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
+    affine(x, y, PARAMETERS, grid=16)
+    assert (y.read() == 3).all()
+
+
+def test_replay_submits_the_same_commands() -> None:
+    """No Python work per launch: the very list of the capture goes to the backend."""
+    device = Device.null()
+    kernel = device.compile_kernel(INCREMENT)
+    x = device.buffer(f32, COUNT)
+    with device.capture() as graph:
+        kernel(x, grid=1)
+        kernel(x, grid=2)
+    assert device.backend.submitted == []
+    graph.replay()
+    graph.replay()
+    first, second = device.backend.submitted
+    assert [command.grid for command in first] == [(1, 1, 1), (2, 1, 1)]
+    assert all(a is b for a, b in zip(first, second, strict=True))

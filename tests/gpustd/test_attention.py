@@ -1,0 +1,215 @@
+"""attention against NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
+from gpustd import attention as attention_module
+from gpustd import template
+from gpustd.attention import attention
+from gpustd.lanes import broadcast_lanes
+from gpustd.reference import attention as oracle
+from gpustd.reference.attention import CASES, Case
+from gpustd.rungs import forced_rung
+from tests.gpustd.matrix_emulator import emulate
+
+Array = NDArray[Any]
+
+# Half a unit in the last place of the storage type, relatively.
+ROUNDING: dict[type[DType], float] = {f32: 2.0**-24, f16: 2.0**-11}
+
+named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def run(device: Device, case: Case, operands: tuple[Array, Array, Array]) -> Array:
+    """Result of attention into memory that held NaN."""
+    q, k, v = (device.buffer_from_array(x) for x in operands)
+    device.buffer_from_array(np.full(q.shape, np.nan, q.dtype.numpy)).release()
+    return attention(q, k, v, heads=case.heads, causal=case.causal).read()
+
+
+def check(
+    case: Case, operands: tuple[Array, Array, Array], result: Array, weights: float = 0.0
+) -> None:
+    """``weights`` is the rounding of the stored weights, for the rung that stores them."""
+    q, k, v = (x.astype(np.float64) for x in operands)
+    expected = oracle.reference(q, k, v, case.heads, case.causal)
+    out = 2.0**-11 if result.dtype == np.float16 else 2.0**-24
+    allowed = oracle.bound(q, k, v, case.heads, case.causal, out, weights)
+    assert result.shape == expected.shape
+    assert np.all(np.isfinite(result))
+    error = np.abs(result.astype(np.float64) - expected)
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
+
+
+@named
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = oracle.draw(case, dtype.numpy, seed=1)
+    check(case, operands, run(device, case, operands))
+
+
+@named
+def test_naive_rung(device: Device, case: Case) -> None:
+    operands = oracle.draw(case, np.float32, seed=2)
+    with forced_rung("attention", "naive"):
+        check(case, operands, run(device, case, operands))
+
+
+FLASH_CASES = (
+    Case(2, 70, 77, 2, 40),
+    Case(1, 77, 77, 2, 40, causal=True),
+    Case(2, 15, 45, 3, 7),
+    Case(1, 33, 100, 2, 40, peak=300.0),
+)
+
+
+@pytest.mark.parametrize("case", FLASH_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_flash_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = oracle.draw(case, dtype.numpy, seed=3)
+    with forced_rung("attention", "flash"):
+        check(case, operands, run(device, case, operands))
+
+
+def test_flash_rung_in_slabs(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wide heads pass through in slabs; here 40 channels in slabs of 32."""
+    monkeypatch.setattr(attention_module, "_flash_tile", lambda device, scalar, sizes: (1, 32))
+    case = Case(1, 17, 45, 2, 40)
+    operands = oracle.draw(case, np.float32, seed=3)
+    with forced_rung("attention", "flash"):
+        check(case, operands, run(device, case, operands))
+
+
+def test_cpu_rung_without_subgroups(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_module, "broadcast_lanes", lambda device: 0)
+    for case in (Case(2, 65, 77, 3, 40), Case(1, 33, 40, 2, 20, causal=True)):
+        operands = oracle.draw(case, np.float32, seed=4)
+        with forced_rung("attention", "cpu"):
+            check(case, operands, run(device, case, operands))
+
+
+def test_width_of_a_subgroup_is_what_the_kernel_assumes(device: Device) -> None:
+    lanes = broadcast_lanes(device)
+    if not lanes:
+        pytest.skip(f"{device!r} hands no values round")
+    enable = "enable subgroups;" if device.info.engine == "dawn" else ""
+    kernel = device.compile_kernel(
+        enable
+        + """
+        @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(local_invocation_index) i: u32, @builtin(subgroup_size) n: u32) {
+            y[i] = subgroupBroadcast(i, 0u) + 1000u * n;
+        }"""
+    )
+    y = device.buffer_from_array(np.zeros(64, np.uint32))
+    kernel(y, grid=1)
+    np.testing.assert_array_equal(y.read(), np.arange(64) // lanes * lanes + 1000 * lanes)
+
+
+slow = pytest.mark.slow
+
+# Compiling the emulation takes a second for each ten matrix built-ins.
+MATRIX_CASES = (
+    pytest.param(Case(1, 20, 64, 1, 8, causal=True)),
+    pytest.param(Case(2, 70, 77, 2, 24)),
+    pytest.param(Case(1, 77, 100, 2, 24, causal=True, peak=20.0)),
+    pytest.param(Case(1, 20, 77, 1, 40, peak=5.0), marks=slow),
+    pytest.param(Case(1, 40, 70, 1, 96), marks=slow),
+)
+
+
+def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
+    return device.compile_kernel(emulate(template.render(name, spec)))
+
+
+@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device.info.engine != "dawn" or not device.has_f16:
+        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    if not device.has_matrix_units:
+        monkeypatch.setattr(attention_module, "kernel", emulated)
+    operands = oracle.draw(case, np.float16, seed=5)
+    with forced_rung("attention", "matrix"):
+        check(case, operands, run(device, case, operands), weights=2.0**-11)
+
+
+NULL_CHECK = """
+from gpustd.template import render
+import wgpudawn
+from wgpudawn.backends.dawn import extras
+extras.set_instance_extras(enable_toggles=["allow_unsafe_apis"])
+adapter = wgpudawn.gpu.request_adapter_sync()
+features = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"]
+device = extras.request_device_sync(adapter, required_features=features, required_limits={})
+for head in (8, 32, 40, 48, 64, 80, 96, 160):
+    for fq in (1, 2) if head <= 80 else (1,):
+        spec = dict(scalar="f16", matrix=True, head=head, fq=fq)
+        device.create_shader_module(code=render("attention/matrix.wgsl", spec))
+print("accepted")
+"""
+
+
+def test_dawn_accepts_the_matrix_rung() -> None:
+    """Dawn's Null backend offers every feature, and its validator is the real one."""
+    pytest.importorskip("wgpudawn")
+    done = subprocess.run(
+        [sys.executable, "-c", NULL_CHECK],
+        env={**os.environ, "WGPU_BACKEND_TYPE": "Null", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("accepted\n"), done.stderr[-3000:]
+
+
+def test_large_scores_do_not_overflow(device: Device) -> None:
+    """Scores of +-1e30: weights are exactly 0 and 1."""
+    q = np.full((1, 3, 8), 1e15, np.float32)
+    k = np.stack([np.full(8, -1e15), np.full(8, 1e15), np.full(8, 0)])[None].astype(np.float32)
+    v = np.arange(24, dtype=np.float32).reshape(1, 3, 8)
+    for rung in ("naive", "cpu", "flash"):
+        with forced_rung("attention", rung):
+            result = run(device, Case(1, 3, 3, 1, 8), (q, k, v))
+        np.testing.assert_array_equal(result, np.broadcast_to(v[:, 1:2], (1, 3, 8)))
+
+
+@pytest.mark.parametrize("rung", ["suited", "naive", "flash"])
+def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+    case = Case(3, 70, 77, 2, 40)
+    operands = oracle.draw(case, np.float32, seed=6)
+    with forced_rung("attention", rung) if rung != "suited" else forced_rung("none", rung):
+        together = run(device, case, operands)
+        for image in range(3):
+            one = tuple(x[image : image + 1] for x in operands)
+            alone = run(device, Case(1, 70, 77, 2, 40), (one[0], one[1], one[2]))
+            np.testing.assert_array_equal(together[image], alone[0])
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    q = device.buffer(f32, (1, 4, 12))
+    with pytest.raises(ShapeError, match="wants"):
+        attention(device.buffer(f32, (4, 12)), q, q, heads=2)
+    with pytest.raises(ShapeError, match="batch and channels of q"):
+        attention(q, device.buffer(f32, (1, 4, 8)), device.buffer(f32, (1, 4, 8)), heads=2)
+    with pytest.raises(ShapeError, match="alike"):
+        attention(q, q, device.buffer(f32, (1, 5, 12)), heads=2)
+    with pytest.raises(ShapeError, match="no keys"):
+        attention(q, device.buffer(f32, (1, 0, 12)), device.buffer(f32, (1, 0, 12)), heads=2)
+    with pytest.raises(ShapeError, match="12 channels do not split into 5 heads"):
+        attention(q, q, q, heads=5)
+    with pytest.raises(DTypeError, match="one float dtype"):
+        attention(q, device.buffer(f16, (1, 4, 12)), q, heads=2)  # type: ignore[arg-type]

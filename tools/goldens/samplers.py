@@ -1,0 +1,140 @@
+"""`python -m tools.goldens.samplers`: makes tests/data/goldens/samplers.npz.
+
+diffusers' own schedulers, each along its own levels and time steps, with the stand-in network and
+the given noise of `tests/diffusion/samplers/cases.py`; what is stored is said there. Made with
+diffusers 0.39.0, torch 2.13.0 (CPU), NumPy 2.4.6.
+
+The schedulers cast to f32 at every turn. For the float64 runs their modules see a `torch` and an
+`np` whose `float32` is `float64`; nothing else of them changes.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+
+from tests.diffusion.samplers.cases import (
+    BETA_RULES,
+    CASES,
+    STABLE_DIFFUSION,
+    STEPS,
+    STRIDE,
+    Array,
+    SamplerCase,
+    initial_noise,
+    network,
+    step_noise,
+)
+from tests.goldens.loader import FOLDER
+
+
+class Widened:
+    """A module whose `float32` is `float64`."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self.float32 = module.float64
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+@contextlib.contextmanager
+def computing_in(dtype: torch.dtype, owner: type) -> Iterator[None]:
+    """Inside, the scheduler class `owner` computes in `dtype`."""
+    module: Any = sys.modules[owner.__module__]
+    if dtype == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float64)
+    originals = module.torch, module.np
+    module.torch, module.np = Widened(torch), Widened(np)
+    try:
+        yield
+    finally:
+        module.torch, module.np = originals
+        torch.set_default_dtype(torch.float32)
+
+
+def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
+    """diffusers' noise levels (n + 1) and time steps (n)."""
+    timesteps = scheduler.timesteps.numpy()
+    if case.sampler == "ddim":
+        kept = np.append(
+            scheduler.alphas_cumprod.numpy()[timesteps], float(scheduler.final_alpha_cumprod)
+        )
+        return np.sqrt((1.0 - kept) / kept), timesteps
+    sigmas = scheduler.sigmas.numpy()
+    if case.sampler == "heun":
+        return np.append(sigmas[:1], sigmas[1::2]), np.append(timesteps[:1], timesteps[1::2])
+    return sigmas, timesteps
+
+
+def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
+    """One run: the array that `cases.Run` reads."""
+    owner = getattr(diffusers, case.diffusers)
+    clip = {"clip_sample": False} if case.sampler == "ddim" else {}
+    with computing_in(dtype, owner):
+        scheduler = owner(
+            **{**STABLE_DIFFUSION, **case.config, **clip, "prediction_type": case.prediction}
+        )
+        scheduler.set_timesteps(steps)
+        sigmas, timesteps = levels(scheduler, case)
+        states = walk(scheduler, case, dtype)
+    rows = np.empty((steps + 1, 2 + states.shape[1]))
+    rows[:, 0], rows[:, 1], rows[:, 2:] = sigmas, np.append(timesteps, -1.0), states
+    return rows.astype(np.float32) if dtype == torch.float32 else rows
+
+
+def walk(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
+    """x before the first step and after each. Heun's steps are two of diffusers', but the last."""
+    x = torch.from_numpy(initial_noise()).to(dtype) * scheduler.init_noise_sigma
+    states = [x.numpy()]
+    for index, timestep in enumerate(scheduler.timesteps):
+        given = scheduler.scale_model_input(x, timestep).numpy()
+        output = torch.from_numpy(network(given, float(timestep))).to(dtype)
+        noise = torch.from_numpy(step_noise(len(states) - 1)).to(dtype)
+        x = step(scheduler, case, noise)(output, timestep, x).prev_sample
+        assert x.dtype == dtype
+        if case.sampler != "heun" or index % 2 == 1 or index == len(scheduler.timesteps) - 1:
+            states.append(x.numpy())
+    return np.stack(states)
+
+
+def step(scheduler: Any, case: SamplerCase, noise: torch.Tensor) -> Any:
+    """The scheduler's `step` with its draw of noise given."""
+    if case.sampler == "ddim":
+        given = noise if case.eta else None
+        return functools.partial(scheduler.step, eta=case.eta or 0.0, variance_noise=given)
+    if case.sampler == "euler_a":
+        sys.modules[type(scheduler).__module__].randn_tensor = lambda *_, **__: noise
+    return scheduler.step
+
+
+def alphas_cumprod(rule: str) -> Array:
+    """Every 37th ᾱ of a β rule, float64."""
+    owner = diffusers.DDIMScheduler
+    with computing_in(torch.float64, owner):
+        kept: Array = owner(**BETA_RULES[rule]).alphas_cumprod.numpy()
+    return kept[::STRIDE] if len(kept) > STRIDE else kept
+
+
+def main() -> None:
+    """Make the file."""
+    arrays = {f"alphas_cumprod/{rule}": alphas_cumprod(rule) for rule in BETA_RULES}
+    for case in CASES:
+        for steps in STEPS:
+            arrays[f"f64/{case.name}-{steps}"] = run(case, steps, torch.float64)
+            arrays[f"f32/{case.name}-{steps}"] = run(case, steps, torch.float32)
+    np.savez_compressed(FOLDER / "samplers.npz", **arrays)
+    print(f"{len(arrays)} arrays, {(FOLDER / 'samplers.npz').stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
