@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffusion.checkpoints import ModelFolder
 from diffusion.errors import ModelNotFoundError
+from diffusion.settings import Defaults
 
-__all__ = ["bundled_model"]
+__all__ = ["bundled_model", "suited_defaults"]
 
 _HERE = Path(__file__).parent
 # In a wheel, and in a checkout.
@@ -21,3 +23,14 @@ def bundled_model() -> Path:
     raise ModelNotFoundError(
         _PLACES[0], "the bundled model is missing", "install the package again"
     )
+
+
+def suited_defaults(folder: ModelFolder) -> Defaults:
+    """Defaults for a model: its own size, and for the bundled one steps that spare a CPU.
+
+    The bundled model's pictures at 12 steps look like those at 20; guidance above 4 hardens them.
+    """
+    side = folder.unet.sample_size * folder.vae.downscale
+    if any(place.is_dir() and folder.path.samefile(place) for place in _PLACES):
+        return Defaults(side, side, steps=12, guidance=4.0)
+    return Defaults(side, side)

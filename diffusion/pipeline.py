@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion.bundled import bundled_model
+from diffusion.bundled import bundled_model, suited_defaults
 from diffusion.checkpoints import ModelFolder
 from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.models.layers import Activations
@@ -80,9 +80,7 @@ class Pipeline:
 
     def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
         self.networks = networks
-        folder = networks.folder
-        side = folder.unet.sample_size * folder.vae.downscale
-        self.defaults = defaults or Defaults(width=side, height=side)
+        self.defaults = defaults or suited_defaults(networks.folder)
 
     @classmethod
     def load(
@@ -129,14 +127,11 @@ class Pipeline:
         context = run.context()
         images: list[Image.Image] = []
         for numbers in run.batches():
-            latents: Latents | None = None
             yield Stage("preparing")
             for step in run.steps(context, numbers):
-                latents = step.x
                 yield run.event(step, numbers)
-            assert latents is not None
             yield Stage("decoding")
-            images += self.decode(latents)
+            images += self.decode(run.finished(step))
         yield Result(images, [run.seed(i) for i in range(len(images))], full)
 
     def txt2img(
@@ -235,6 +230,11 @@ class _Run:
             )
         finally:
             denoiser.release()
+
+    def finished(self, step: SamplerStep[Latents]) -> Latents:
+        """Latents after the last step; DDIM may leave a little noise, whose scale is undone."""
+        factor = self._pipeline.networks.noise.scalings(step.sigma).into
+        return step.x if factor == 1 else linear_combination([(factor, step.x)])
 
     def _for_batch(self, context: Activations, images: int) -> Activations:
         if images == 1:

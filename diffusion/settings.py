@@ -65,7 +65,7 @@ class Settings:
             guidance=defaults.guidance if self.guidance is None else self.guidance,
             sampler=self.sampler or defaults.sampler,
             schedule=self.schedule or defaults.schedule,
-            batch=self.batch or min(self.count, 4),
+            batch=min(self.count, 4) if self.batch is None else self.batch,
         )
         full.check()
         return full

@@ -31,7 +31,7 @@ def all_adapters() -> list[AdapterInfo]:
 
 def engine_adapters(engine: str) -> list[AdapterInfo]:
     """Adapters of ``dawn`` or ``wgpu`` in the engine's order; raises what a broken one raises."""
-    return {"dawn": dawn, "wgpu": wgpu_native}[engine].find_adapters()
+    return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
 
 def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:

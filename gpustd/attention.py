@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T
+from gpustd.flat import float_scalar
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel, scalar_of
+from gpustd.template import Value, kernel
 
 __all__ = ["attention"]
 
@@ -25,13 +26,14 @@ def attention(
 
     Args:
         q: (B, Sq, heads * D), f16 or f32.
-        k, v: (B, Sk, heads * D) of the same dtype, Sk >= 1.
+        k: (B, Sk, heads * D) of the same dtype, Sk >= 1.
+        v: like k.
         heads: how many heads share the channels; head h has channels h * D to h * D + D - 1.
         causal: row i sees keys 0 to i only.
 
     Returns (B, Sq, heads * D). Raises `ShapeError` or `DTypeError`.
     """
-    scalar = scalar_of("attention", q, k, v)
+    scalar = float_scalar("attention", q, k, v)
     sizes = _sizes(q, k, v, heads)
     y = q.device.buffer(q.dtype, q.shape)
     rung = wanted_rung("attention") or _suited(q.device, scalar, sizes)
@@ -88,7 +90,8 @@ def _suited(device: Device, scalar: str, s: _Sizes) -> str:
     """Fastest rung for a device; depends on the sizes of one image only."""
     if device.is_cpu:
         return "cpu" if s.head % 4 == 0 else "naive"
-    if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
+    whole = device.has_matrix_units and device.subgroup_size == (32, 32)
+    if whole and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
         return "matrix"
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 

@@ -67,6 +67,8 @@ def launch_flat(
     """
     device = buffers[-1].device
     if count > _MOST_WORDS:
-        raise LimitError(f"{name}: {count} words are more than a 32-bit index holds: split the array")
+        raise LimitError(
+            f"{name}: {count} words are more than a 32-bit index holds: split the array"
+        )
     launch = kernel(device, name, **spec)
     launch(*buffers, {"count": count, **(sizes or {})}, grid=flat_grid(count, WORKGROUP))

@@ -18,6 +18,9 @@ __all__ = ["group_norm"]
 _UNITS_OF_A_GROUP = 16
 _LANES = 16
 _CPU_RUNS = 16
+# The last step takes up to 8 pixels an invocation where as many invocations as these are left.
+_MOST_PIXELS = 8
+_WORDS_AT_ONCE = {True: 2**10, False: 2**17}
 
 
 def group_norm(
@@ -143,7 +146,7 @@ class Norm:
         }
         cpu = rung == "channels_cpu"
         launch = kernel(device, "group_norm/groups.wgsl", cpu=cpu)
-        launch(partials, statistics, sizes, grid=flat_grid(count, 64 if cpu else 1))
+        launch(partials, statistics, sizes, grid=flat_grid(count, 8 if cpu else 1))
         return statistics
 
     def _partials(
@@ -159,7 +162,7 @@ class Norm:
         width = width_of(source.shape[-1])
         units = source.shape[-1] // width
         if rung == "channels_cpu":
-            grid = flat_grid(self.images * runs * units, 64)
+            grid = flat_grid(self.images * runs * units, 16)
         else:
             grid = (runs, -(-units // _UNITS_OF_A_GROUP), self.images)
         sizes = {
@@ -185,12 +188,17 @@ class Norm:
             "whole": self.size % width == 0,
         }
         units = self.channels // width
+        enough = _WORDS_AT_ONCE[buffers[0].device.is_cpu]
+        run = min(max(self.pixels * units // enough, 1), _MOST_PIXELS)
+        runs = -(-self.pixels // run)
         sizes = {
             "pixels": self.pixels,
             "units": units,
             "units1": self.widths[0] // width,
             "groups": self.groups,
             "size": self.size,
+            "runs": runs,
+            "run": run,
         }
-        count = self.images * self.pixels * units
+        count = self.images * runs * units
         launch_flat("group_norm/normalise.wgsl", spec, buffers, count, sizes)

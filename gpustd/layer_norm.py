@@ -16,9 +16,7 @@ __all__ = ["layer_norm"]
 _ROWS_OF_A_GROUP = {"naive": 64, "workgroup": 4}
 
 
-def layer_norm(
-    x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: float
-) -> Buffer[T]:
+def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: float) -> Buffer[T]:
     """``(x - mean) / sqrt(variance + eps) * gamma + beta`` over the last axis.
 
     Ba, Kiros and Hinton 2016 (arXiv 1607.06450). ``x`` (..., C) is f16 or f32, ``gamma`` and

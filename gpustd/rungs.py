@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
 __all__ = ["forced_rung", "wanted_rung"]
 
-_wanted: ContextVar[Mapping[str, str]] = ContextVar("wanted", default={})
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+_wanted: ContextVar[Mapping[str, str]] = ContextVar("wanted", default=_NONE)
 
 
 @contextmanager

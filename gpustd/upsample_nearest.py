@@ -18,6 +18,6 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     y = x.device.buffer(x.dtype, (images, factor * height, factor * width, channels))
     unit = width_of(channels)
     spec = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
-    sizes = {"row": width * channels // unit, "channels": channels // unit, "factor": factor}
-    launch_flat("upsample_nearest/naive.wgsl", spec, (x, y), y.size // unit, sizes)
+    sizes = {"width": width, "channels": channels // unit, "factor": factor}
+    launch_flat("upsample_nearest/naive.wgsl", spec, (x, y), x.size // unit, sizes)
     return y

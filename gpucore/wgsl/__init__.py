@@ -7,8 +7,8 @@ points, bindings with their byte layouts, and overrides; `pack_struct` fills a u
 source are `WgslSyntaxError` and `WgslLayoutError`, each with line, column and source line.
 """
 
-from gpucore.wgsl.errors import WgslError, WgslLayoutError, WgslSyntaxError
-from gpucore.wgsl.packing import Field, PackError, pack_struct
+from gpucore.wgsl.errors import PackError, WgslError, WgslLayoutError, WgslSyntaxError
+from gpucore.wgsl.packing import Field, pack_struct
 from gpucore.wgsl.parser import parse
 from gpucore.wgsl.printer import print_module
 from gpucore.wgsl.reflect import Binding, EntryPoint, Override, Reflection, reflect

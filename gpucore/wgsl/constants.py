@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gpucore.wgsl.errors import WgslLayoutError, layout_error, locate
+from gpucore.wgsl.errors import ConstantError, MissingOverrideError, layout_error, locate
 from gpucore.wgsl.syntax import (
     Alias,
     Attribute,
@@ -22,7 +22,6 @@ from gpucore.wgsl.values import (
     FLOATS,
     INTEGERS,
     Constant,
-    ConstantError,
     Number,
     call,
     combine,
@@ -35,10 +34,6 @@ from gpucore.wgsl.values import (
 
 _CONCRETE: Final = {"int": "i32", "float": "f32"}
 _MAX_DEPTH: Final = 64
-
-
-class MissingOverrideError(WgslLayoutError):
-    """A value hangs on an override that has no default and was not given."""
 
 
 class Constants:
@@ -70,7 +65,7 @@ class Constants:
         try:
             return self._value(expression)
         except ConstantError as error:
-            raise layout_error(str(error), self._source, expression.at) from None
+            raise layout_error(error.message, self._source, expression.at) from None
         except (ValueError, OverflowError, RecursionError) as error:
             message = f"the expression has no value: {error}"
             raise layout_error(message, self._source, expression.at) from None

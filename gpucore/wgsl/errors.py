@@ -1,4 +1,14 @@
-"""The two errors of the front end, and how a place in a source is found and shown."""
+"""Every error of the front end, in one tree, and how a place in a source is found and shown.
+
+::
+
+    WgslError                       message, line, column and source line
+    ├── WgslSyntaxError             the text is not WGSL
+    ├── WgslLayoutError             a type, size or constant cannot be worked out
+    │   └── MissingOverrideError    for want of the value of an override
+    ├── ConstantError               why a value cannot be worked out, before the place is known
+    └── PackError                   values do not fit the fields of a uniform
+"""
 
 from __future__ import annotations
 
@@ -40,6 +50,18 @@ class WgslSyntaxError(WgslError):
 
 class WgslLayoutError(WgslError):
     """A type, size or constant of a well-formed module cannot be worked out, or breaks a rule."""
+
+
+class MissingOverrideError(WgslLayoutError):
+    """A value hangs on an override that has no default and was not given."""
+
+
+class ConstantError(WgslError):
+    """Why a value cannot be worked out; becomes a ``WgslLayoutError`` where the place is known."""
+
+
+class PackError(WgslError, ValueError):
+    """Values that do not fit the fields of a uniform; the message names the fields."""
 
 
 def line_starts(source: str) -> list[int]:

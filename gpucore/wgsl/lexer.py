@@ -63,7 +63,7 @@ _OPERATOR = (
 )
 _TOKEN = re.compile(
     rf"(?>[{_BLANKS}]+|//[^{_BREAKS}]*)*+"
-    r"(?:([A-Za-z_][A-Za-z_0-9]*+(?![\u0080-\U0010ffff]))"
+    rf"(?:([A-Za-z_][A-Za-z_0-9]*+(?![^\x00-\x7f{_BLANKS}]))"
     r"|((?:0|[1-9][0-9]*)[iu]?(?![\w.]))"
     rf"|((?>{_NUMBER})(?!\w))"
     rf"|({_OPERATOR})"

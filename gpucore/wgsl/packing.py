@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gpucore.wgsl.errors import PackError
 from gpucore.wgsl.layout import (
     PACKED,
     Array,
@@ -62,10 +63,6 @@ class Field:
     stride: int
 
 
-class PackError(ValueError):
-    """Values that do not fit the fields of a uniform."""
-
-
 class Uniform(Protocol):
     """What ``pack_struct`` needs of a binding."""
 
@@ -100,7 +97,7 @@ class Packer:
         for field in self.fields:
             found = list(_numbers(values[field.name]))
             if len(found) != field.count:
-                raise PackError
+                raise ValueError
             numbers += found
         return numbers
 

@@ -151,6 +151,9 @@ def _binary(expression: Binary) -> str:
 
 
 def _bare(operand: Expression, operator: str, least: int) -> bool:
+    """Whether an operand needs no parentheses; ``a < b >> c`` would read as ``a<b> > c``."""
+    if operator == "<" and isinstance(operand, Binary) and operand.operator == ">>":
+        return False
     if operator in _LOGICAL and isinstance(operand, Binary) and operand.operator in _COMPARE:
         return True
     return _level(operand) >= least

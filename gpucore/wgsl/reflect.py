@@ -12,10 +12,15 @@ from typing import Final
 
 from gpucore.wgsl.constants import (
     Constants,
-    MissingOverrideError,
     attribute,
 )
-from gpucore.wgsl.errors import layout_error, locate, syntax_error
+from gpucore.wgsl.errors import (
+    MissingOverrideError,
+    PackError,
+    layout_error,
+    locate,
+    syntax_error,
+)
 from gpucore.wgsl.layout import (
     Layout,
     Layouts,
@@ -28,7 +33,7 @@ from gpucore.wgsl.layout import (
     uniform_fault,
 )
 from gpucore.wgsl.lexer import uncommented
-from gpucore.wgsl.packing import FORMATS, Field, Packer, PackError, flatten
+from gpucore.wgsl.packing import FORMATS, Field, Packer, flatten
 from gpucore.wgsl.printer import print_declaration, print_expression
 from gpucore.wgsl.syntax import (
     ConstAssert,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, SupportsFloat, SupportsIndex
 
+from gpucore.wgsl.errors import ConstantError
+
 Number = int | float | bool
 
 INTEGERS: Final = {"i32": 32, "u32": 32, "i64": 64, "u64": 64, "int": 64}
@@ -28,10 +30,6 @@ class Constant:
 
     type: str
     value: Number
-
-
-class ConstantError(Exception):
-    """Why a value cannot be worked out, before the place is known."""
 
 
 def literal(text: str) -> Constant:

@@ -104,8 +104,8 @@ def bound(
     and a weight exp(score) relatively by what its score is off. Both the result and the total by
     which it is divided carry that error. exp2 is off by 3 + 2|x| units in the last place; as
     2^x * 2|x| < 1.1, that is below 5 units of the largest weight. Sums over Sk keys in f32 add
-    eps * sqrt(Sk). ``eps_weights`` is the rounding of stored weights (2^-11 where they are f16, whose
-    smallest step of 2^-24 counts beside a largest weight of 1), ``eps_out`` that of the result.
+    eps * sqrt(Sk). ``eps_weights`` is the rounding of stored weights (2^-11 where they are f16,
+    whose smallest step of 2^-24 counts beside a largest weight of 1), ``eps_out`` the result's.
     """
     eps = float(np.finfo(np.float32).eps)
     qs, ks, vs = _split(q, heads), _split(k, heads), _split(v, heads)
@@ -118,8 +118,10 @@ def bound(
     # Errors of weights in the result, and of the total, which scales all of it.
     direct = (weights * relative) @ size
     total = (weights * relative).sum(-1, keepdims=True) * (weights @ size)
-    floor = (2.0**-24 if eps_weights else 0.0) * size.sum(axis=2, keepdims=True) * weights.max(
-        axis=-1, keepdims=True, initial=0
+    floor = (
+        (2.0**-24 if eps_weights else 0.0)
+        * size.sum(axis=2, keepdims=True)
+        * weights.max(axis=-1, keepdims=True, initial=0)
     )
     result = np.abs(_join(weights @ vs))
     return np.asarray(_join(direct + total + floor) + eps_out * (result + 1e-3))

@@ -5,7 +5,7 @@
 // of the result that follows from it, cost once a block. Loads are dear on a CPU and cost the same
 // whether the address is shared or not. With subgroups, lane i therefore loads key i of a block of
 // LANES, and subgroupBroadcast from a constant lane (next to free) hands it to all rows of the
-// subgroup; without, each invocation loads blocks of 4 keys for itself.
+// subgroup; without, each invocation loads blocks of {{ keys }} keys for itself.
 //
 // Grid: row blocks, heads * slices, batch. The loop over channels stays a loop (its length is a
 // uniform): unrolled, it compiles for seconds. Slices past the first repeat the scores.

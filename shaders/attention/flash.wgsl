@@ -38,7 +38,7 @@ fn fetch_{{ name }}(row: u32, chunk: u32) -> vec4<S> {
 //% if vector
     return {{ name }}[row + chunk];
 //% else
-    var r: vec4<S>;
+    var r = vec4<S>();
     for (var i = 0u; i < 4u; i++) {
         let c = chunk * 4u + i;
         if (c < D) { r[i] = {{ name }}[row + c]; }

@@ -1,9 +1,9 @@
 // For software renderers: one channel word and one run of pixels an invocation, no barrier.
 //% include "group_norm/source.wgsl"
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let index = id.x + id.y * (65535u * 64u);
+    let index = id.x + id.y * (65535u * 16u);
     let unit = index % params.units;
     let run = index / params.units % params.runs;
     let image = index / params.units / params.runs;

@@ -1,11 +1,10 @@
 // Second step of group norm: merges the moments of a group's channels over all runs, 64 lanes a
-// group (1 lane on software renderers: no barrier), and gives its mean and 1 / sqrt(variance + eps).
+// group, one invocation a group on software renderers, and gives mean and 1 / sqrt(variance + eps).
 //
 // Memory: partials is (images, runs, channels) of (mean, spread); statistics is (images, groups) of
 // (mean, factor).
-// Workgroup memory: 12 bytes a lane.
+// Workgroup memory: 768 bytes.
 // Limits: 2^32 partials.
-//% set lanes = 1 if cpu else 64
 
 alias F = f32;
 
@@ -26,43 +25,55 @@ struct Params {
 
 //% include "group_norm/moments.wgsl"
 
-const LANES = {{ lanes }}u;
-
-//% if not cpu
-var<workgroup> counts: array<f32, LANES>;
-var<workgroup> means: array<f32, LANES>;
-var<workgroup> spreads: array<f32, LANES>;
-
-//% endif
 // Where a group's partials begin.
 fn origin(index: u32) -> u32 {
     let image = index / params.groups;
     return image * params.runs * params.groups * params.size + index % params.groups * params.size;
 }
 
+//% if cpu
+// Moments of a group's partials, measured from `shift`.
+fn gathered(first: u32, shift: f32) -> Moments {
+    var m = Moments(0.0, 0.0, 0.0);
+    for (var run = 0u; run < params.runs; run++) {
+        let row = first + run * params.groups * params.size;
+        let pixels = f32(min(params.run, params.pixels - run * params.run));
+        for (var c = 0u; c < params.size; c++) {
+            let part = partials[row + c];
+            m = merged(m, Moments(pixels, part.x - shift, part.y));
+        }
+    }
+    return m;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = id.x + id.y * (65535u * 8u);
+    if (index >= params.count) { return; }
+    let first = origin(index);
+    let shift = partials[first].x;
+    let m = gathered(first, shift);
+    statistics[index] = vec2<f32>(shift + m.mean, 1.0 / sqrt(m.spread / m.count + params.eps));
+}
+//% else
+const LANES = 64u;
+
+var<workgroup> counts: array<f32, LANES>;
+var<workgroup> means: array<f32, LANES>;
+var<workgroup> spreads: array<f32, LANES>;
+
 // Moments of every LANES-th partial of a group, from the lane's own on, measured from `shift`.
 fn gathered(first: u32, lane: u32, shift: f32) -> Moments {
     var m = Moments(0.0, 0.0, 0.0);
     for (var e = lane; e < params.runs * params.size; e += LANES) {
         let run = e / params.size;
-        let at = first + run * params.groups * params.size + e % params.size;
+        let part = partials[first + run * params.groups * params.size + e % params.size];
         let pixels = f32(min(params.run, params.pixels - run * params.run));
-        m = merged(m, Moments(pixels, partials[at].x - shift, partials[at].y));
+        m = merged(m, Moments(pixels, part.x - shift, part.y));
     }
     return m;
 }
 
-//% if cpu
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let index = id.x + id.y * (65535u * 64u);
-    if (index >= params.count) { return; }
-    let first = origin(index);
-    let shift = partials[first].x;
-    let m = gathered(first, 0u, shift);
-    statistics[index] = vec2<f32>(shift + m.mean, 1.0 / sqrt(m.spread / m.count + params.eps));
-}
-//% else
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

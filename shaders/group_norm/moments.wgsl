@@ -18,6 +18,6 @@ fn merged(a: Moments, b: Moments) -> Moments {
 // With one more number (Welford 1962); `count` is that of the result.
 fn with_value(m: Moments, count: f32, v: F) -> Moments {
     let d = v - m.mean;
-    let mean = m.mean + d / count;
+    let mean = m.mean + d * (1.0 / count);
     return Moments(count, mean, m.spread + d * (v - mean));
 }

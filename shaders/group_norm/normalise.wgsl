@@ -1,5 +1,5 @@
 // Last step of group norm: y = (x - mean) * factor * gamma + beta, then SiLU if asked for. One
-// invocation a word of the result.
+// channel word of a run of pixels an invocation: index arithmetic and look-ups are paid once a run.
 //
 // Memory: y is (images, pixels, units) of words of {{ width }} channel(s); x has the first `units1`
 // units of a pixel, x2 the others; statistics is (images, groups) of (mean, factor); gamma and beta
@@ -11,6 +11,7 @@
 //% include "activation/activations.wgsl"
 //% endif
 
+// run: pixels of an invocation; runs: of them in an image.
 struct Params {
     count: u32,
     pixels: u32,
@@ -18,6 +19,8 @@ struct Params {
     units1: u32,
     groups: u32,
     size: u32,
+    runs: u32,
+    run: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
@@ -30,39 +33,56 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<W>;
 @group(0) @binding(6) var<uniform> params: Params;
 
+fn activated(v: F) -> F {
+//% if silu and width == 4
+    return F(act_silu(v.x), act_silu(v.y), act_silu(v.z), act_silu(v.w));
+//% elif silu
+    return act_silu(v);
+//% else
+    return v;
+//% endif
+}
+
+//% macro pixels(source, units, unit)
+    var at = first * {{ units }} + {{ unit }};
+    for (var p = 0u; p < length; p++) {
+        y[to] = W(activated((F({{ source }}[at]) - mean) * scale + shift));
+        at += {{ units }};
+        to += params.units;
+    }
+//% endmacro
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = word_of(id);
     if (index >= params.count) { return; }
-    let pixel = index / params.units;
     let u = index % params.units;
-    let first = pixel / params.pixels * params.groups;
-//% if two
-    var v = F();
-    if (u < params.units1) {
-        v = F(x[pixel * params.units1 + u]);
-    } else {
-        v = F(x2[pixel * (params.units - params.units1) + u - params.units1]);
-    }
-//% else
-    var v = F(x[index]);
-//% endif
+    let row = index / params.units;
+    let image = row / params.runs;
+    let begin = row % params.runs * params.run;
+    let length = min(params.run, params.pixels - begin);
+    let first = image * params.pixels + begin;
+    let group = image * params.groups;
 //% if width == 4 and not whole
 //% for c in range(4)
-    let s{{ c }} = statistics[first + (u * 4u + {{ c }}u) / params.size];
+    let s{{ c }} = statistics[group + (u * 4u + {{ c }}u) / params.size];
 //% endfor
     let mean = F(s0.x, s1.x, s2.x, s3.x);
-    let factor = F(s0.y, s1.y, s2.y, s3.y);
+    let scale = F(s0.y, s1.y, s2.y, s3.y) * gamma[u];
 //% else
-    let s = statistics[first + u * {{ width }}u / params.size];
+    let s = statistics[group + u * {{ width }}u / params.size];
     let mean = s.x;
-    let factor = s.y;
+    let scale = s.y * gamma[u];
 //% endif
-    v = (v - mean) * factor * gamma[u] + beta[u];
-//% if silu and width == 4
-    v = F(act_silu(v.x), act_silu(v.y), act_silu(v.z), act_silu(v.w));
-//% elif silu
-    v = act_silu(v);
+    let shift = beta[u];
+    var to = first * params.units + u;
+//% if two
+    if (u < params.units1) {
+{{ pixels("x", "params.units1", "u") }}
+    } else {
+        let units2 = params.units - params.units1;
+{{ pixels("x2", "units2", "u - params.units1") }}
+    }
+//% else
+{{ pixels("x", "params.units", "u") }}
 //% endif
-    y[index] = W(v);
 }

@@ -281,9 +281,7 @@ def _packed(memory: _Memory, component: str) -> str:
     return f"vec{memory.width}<{memory.word}>({', '.join(words)})"
 
 
-def _multiply(
-    sides: dict[str, _Matrix], functions: dict[str, str], arguments: list[str]
-) -> str:
+def _multiply(sides: dict[str, _Matrix], functions: dict[str, str], arguments: list[str]) -> str:
     left, right, result = sides["left"], sides["right"], sides["result"]
     if (left.rows, right.columns) != (result.rows, result.columns) or left.columns != right.rows:
         raise EmulationError(f"{left.name} times {right.name} does not make {result.name}")

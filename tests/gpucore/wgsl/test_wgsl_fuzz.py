@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpucore.wgsl import WgslError, parse, print_module, reflect
+from gpucore.wgsl import WgslError, WgslLayoutError, WgslSyntaxError, parse, print_module, reflect
 from gpucore.wgsl.lexer import KEYWORDS
 
 SOURCE = """
@@ -63,7 +63,7 @@ def run(source: str) -> WgslError | None:
         for point in reflection.entry_points.values():
             point.workgroup_size({"scale": 1.0} if "scale" in reflection.overrides else {})
             point.workgroup_bytes({"WG": 8} if "WG" in reflection.overrides else {})
-    except WgslError as error:
+    except (WgslSyntaxError, WgslLayoutError) as error:
         return error
     return None
 
@@ -110,7 +110,7 @@ def evaluated(source: str) -> WgslError | None:
     try:
         for point in reflect(parse(source)).entry_points.values():
             point.workgroup_size()
-    except WgslError as error:
+    except (WgslSyntaxError, WgslLayoutError) as error:
         return error
     return None
 

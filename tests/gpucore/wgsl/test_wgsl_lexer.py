@@ -105,6 +105,7 @@ def test_two_underscores_may_not_open_a_name() -> None:
 
 
 def test_keywords_reserved_words_and_names_are_told_apart() -> None:
+    assert kinds("fn\u2028if\x85f\u200e") == ["fn", "if", "ident", "end"]
     assert kinds("fn target _ targets f32 array") == [
         *("fn", "reserved", "_", "ident", "ident", "ident", "end")
     ]
@@ -151,6 +152,7 @@ def marked(source: str) -> str:
         ("a<=b>c", "a<=b>c"),
         ("a<-b>c", "a«-b»c"),
         ("a >> b", "a>>b"),
+        ("a < b >> c", "a«b»>c"),
         ("a >>= b", "a>>=b"),
         ("bufferView<array<vec4<u32>>>(&m, 0)", "bufferView«array«vec4«u32»»»(&m,0)"),
         (

@@ -215,7 +215,7 @@ def test_many_more_programs() -> None:
 
 
 def test_blanks_and_comments_change_nothing() -> None:
-    gaps = [" ", "\n", "\t", " // note\n", "/* a /* b */ c */", "\r\n", "\u2028"]
+    gaps = [" ", "\n", "\t", " // note\n", " /* a /* b */ c */", "\r\n", "\u2028"]
     for seed in range(200):
         random = Random(seed)
         module = Grower(random, 40).module()

@@ -1,0 +1,77 @@
+"""attention at the sizes of Stable Diffusion and of the bundled model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd.attention import attention
+from gpustd.reference.attention import Case
+
+__all__ = ["ENTRIES"]
+
+Array = NDArray[np.float32]
+
+
+def _operands(case: Case) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(0)
+    channels = case.heads * case.head
+    q = rng.standard_normal((case.batch, case.sq, channels), np.float32)
+    k = rng.standard_normal((case.batch, case.sk, channels), np.float32)
+    v = rng.standard_normal((case.batch, case.sk, channels), np.float32)
+    return q, k, v
+
+
+def _plain(case: Case, q: Array, k: Array, v: Array) -> Array:
+    """Attention in NumPy f32, with the matrix of scores."""
+
+    def split(x: Array) -> Array:
+        return x.reshape(case.batch, -1, case.heads, case.head).transpose(0, 2, 1, 3)
+
+    scores = split(q) @ split(k).transpose(0, 1, 3, 2) / np.float32(np.sqrt(case.head))
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True)) @ split(v)
+
+
+def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """One attention; small ones beside NumPy."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        q, k, v = (device.buffer_from_array(x, dtype) for x in _operands(case))
+        return lambda: attention(q, k, v, heads=case.heads)
+
+    operands = functools.cache(lambda: _operands(case))
+    tokens = 2 * case.batch * (case.sq + case.sk)
+    return Entry(
+        name=f"attention {case.name} {dtype.name}",
+        setup=setup,
+        flops=case.flops,
+        bytes=float(dtype.itemsize * tokens * case.heads * case.head),
+        peer=(lambda: _plain(case, *operands())) if cpu else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    # The bundled model at 256 x 256 pixels with guidance, and its VAE.
+    entry(Case(2, 256, 256, 4, 32), f32, cpu=True),
+    entry(Case(2, 256, 77, 4, 32), f32, cpu=True),
+    entry(Case(2, 64, 64, 4, 48), f32, cpu=True),
+    entry(Case(1, 1024, 1024, 1, 96), f32, cpu=True),
+    # Stable Diffusion 1.5 at 512 x 512 with guidance, and its VAE.
+    entry(Case(2, 4096, 4096, 8, 40), f16),
+    entry(Case(2, 4096, 77, 8, 40), f16),
+    entry(Case(2, 1024, 1024, 8, 80), f16),
+    entry(Case(2, 256, 256, 8, 160), f16),
+    entry(Case(1, 4096, 4096, 1, 512), f16),
+    entry(Case(2, 4096, 4096, 8, 40), f32),
+    # Stable Diffusion 2.1 and XL.
+    entry(Case(2, 4096, 4096, 10, 64), f16),
+    entry(Case(2, 1024, 1024, 20, 64), f16),
+]

@@ -1,0 +1,51 @@
+"""The embedding look-up: bytes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import embedding
+
+__all__ = ["ENTRIES"]
+
+
+def entry(
+    table: tuple[int, int], ids: tuple[int, int], dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """Rows of a random table."""
+
+    def arrays() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        rng = np.random.default_rng(0)
+        return rng.standard_normal(table, np.float32), rng.integers(0, table[0], ids, np.int32)
+
+    def setup(device: Device) -> Callable[[], object]:
+        rows, numbers = arrays()
+        first = device.buffer_from_array(rows, dtype)
+        second = device.buffer_from_array(numbers)
+        return lambda: embedding(first, second)
+
+    def peer() -> object:
+        if not operands:
+            operands.extend(arrays())
+        return operands[0][operands[1]]
+
+    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    return Entry(
+        name=f"embedding {table[0]}x{table[1]}, ids {ids[0]}x{ids[1]} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=2.0 * dtype.itemsize * ids[0] * ids[1] * table[1],
+        peer=peer if cpu else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    entry((2000, 128), (2, 32), f32, cpu=True),
+    entry((49408, 768), (2, 77), f16),
+]

@@ -1,0 +1,71 @@
+"""Group norm + SiLU at the sizes of the UNet and the VAE, and of the bundled model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import group_norm
+
+__all__ = ["ENTRIES"]
+
+
+def entry(
+    images: int,
+    side: int,
+    channels: int,
+    dtype: type[DType],
+    *,
+    second: int = 0,
+    cpu: bool = False,
+) -> Entry:
+    """Square images, 32 groups, SiLU; ``second`` channels come from a second source."""
+    shape = (images, side, side, channels)
+    total = channels + second
+
+    def setup(device: Device) -> Callable[[], object]:
+        rng = np.random.default_rng(0)
+        x = device.buffer_from_array(rng.standard_normal(shape), dtype)
+        skip = rng.standard_normal((*shape[:3], second))
+        other = device.buffer_from_array(skip, dtype) if second else None
+        gamma = device.buffer_from_array(np.ones(total, np.float32))
+        beta = device.buffer_from_array(np.zeros(total, np.float32))
+        return lambda: group_norm(x, gamma, beta, groups=32, eps=1e-5, silu=True, second=other)
+
+    def peer() -> object:
+        if not operands:
+            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
+        x = operands[0].reshape(images, side * side, 32, channels // 32)
+        centred = x - x.mean((1, 3), keepdims=True)
+        y = centred / np.sqrt((centred**2).mean((1, 3), keepdims=True) + 1e-5)
+        return y / (1 + np.exp(-y))
+
+    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    source = f"{channels}+{second}" if second else str(channels)
+    return Entry(
+        name=f"group_norm {images}x{side}x{side}x{source} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=3.0 * dtype.itemsize * images * side * side * total,
+        peer=peer if cpu and not second else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    entry(2, 16, 128, f32, cpu=True),
+    entry(2, 16, 128, f32, second=64, cpu=True),
+    entry(1, 128, 32, f32, cpu=True),
+    entry(2, 64, 320, f16),
+    entry(2, 64, 320, f16, second=640),
+    entry(2, 32, 640, f16),
+    entry(2, 16, 1280, f16),
+    entry(2, 8, 1280, f16),
+    entry(1, 512, 128, f16),
+    entry(1, 256, 256, f16),
+    entry(1, 64, 512, f16),
+]

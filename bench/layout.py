@@ -1,0 +1,71 @@
+"""Moving elements: bytes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import concat, transpose
+
+__all__ = ["ENTRIES"]
+
+
+def transposed(
+    shape: tuple[int, ...], axes: tuple[int, ...], dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """``transpose``, as weights are laid out."""
+    size = int(np.prod(shape))
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
+        return lambda: transpose(x, axes)
+
+    def peer() -> object:
+        if not operands:
+            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
+        return np.ascontiguousarray(operands[0].transpose(axes))
+
+    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    return Entry(
+        name=f"transpose {'x'.join(map(str, shape))} to {axes} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=2.0 * dtype.itemsize * size,
+        peer=peer if cpu else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+def joined(side: int, widths: tuple[int, int], dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """``concat`` of the channels of two square images."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        rng = np.random.default_rng(0)
+        parts = [
+            device.buffer_from_array(rng.standard_normal((2, side, side, width)), dtype)
+            for width in widths
+        ]
+        return lambda: concat(parts, 3)
+
+    return Entry(
+        name=f"concat 2x{side}x{side}x{widths} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=4.0 * dtype.itemsize * side * side * sum(widths),
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    transposed((128, 128, 3, 3), (2, 3, 1, 0), f32, cpu=True),
+    transposed((512, 512), (1, 0), f32, cpu=True),
+    joined(16, (128, 64), f32, cpu=True),
+    transposed((1280, 2560, 3, 3), (2, 3, 1, 0), f16),
+    transposed((1280, 5120), (1, 0), f16),
+    joined(64, (320, 320), f16),
+]

@@ -1,0 +1,41 @@
+"""The conversion to grey levels: bytes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import to_image
+
+__all__ = ["ENTRIES"]
+
+
+def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Square images of ``side`` pixels."""
+    shape = (images, side, side, 3)
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
+        return lambda: to_image(x)
+
+    def peer() -> object:
+        if not operands:
+            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
+        return np.clip(np.rint((operands[0] / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+
+    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    return Entry(
+        name=f"to_image {images}x{side}x{side} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=float((dtype.itemsize + 1) * np.prod(shape)),
+        peer=peer if cpu else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [entry(1, 256, f32, cpu=True), entry(1, 512, f16), entry(4, 1024, f16)]

@@ -1,0 +1,44 @@
+"""Nearest-neighbour enlargement: bytes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.entry import Entry
+from gpucore import Device, DType, f16, f32
+from gpustd import upsample_nearest
+
+__all__ = ["ENTRIES"]
+
+
+def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Images of ``shape`` to twice their sides."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
+        return lambda: upsample_nearest(x, 2)
+
+    def peer() -> object:
+        if not operands:
+            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
+        return operands[0].repeat(2, axis=1).repeat(2, axis=2)
+
+    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    return Entry(
+        name=f"upsample_nearest {'x'.join(map(str, shape))} {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=5.0 * dtype.itemsize * np.prod(shape),
+        peer=peer if cpu else None,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    entry((1, 64, 64, 64), f32, cpu=True),
+    entry((1, 256, 256, 256), f16),
+    entry((2, 32, 32, 640), f16),
+]

@@ -1,0 +1,5 @@
+"""``python -m diffusion.cli`` is ``avila``."""
+
+from diffusion.cli import main
+
+main()

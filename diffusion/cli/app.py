@@ -1,0 +1,76 @@
+"""The command's frame: its options before any command, and how errors are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from diffusion.errors import DiffusionError
+from gpucore import GpuError
+
+__all__ = ["WRONG_INPUT", "app", "complain", "reporting", "version"]
+
+WRONG_INPUT = 2
+"""Exit status for what the caller can mend: an option, a model, a device."""
+
+app = typer.Typer(
+    name="avila",
+    help="Pictures from text: Stable Diffusion on any GPU, or on none.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def version() -> str:
+    """The installed version; "unknown" for a checkout that is not installed."""
+    try:
+        return metadata.version("avila-diffusion")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"avila {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def frame(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Pictures from text: Stable Diffusion on any GPU, or on none."""
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    print(f"avila: {message}", file=sys.stderr)
+
+
+@contextmanager
+def reporting(debug: bool = False) -> Iterator[None]:
+    """Tell errors that the caller can mend in one line and exit with status 2.
+
+    With ``debug`` or the environment variable ``AVILA_DEBUG`` they pass, with their traceback.
+    """
+    try:
+        yield
+    except (DiffusionError, GpuError) as error:
+        if debug or os.environ.get("AVILA_DEBUG"):
+            raise
+        complain(str(error))
+        raise typer.Exit(WRONG_INPUT) from None

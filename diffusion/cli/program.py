@@ -1,0 +1,36 @@
+"""The program as a whole: all commands, and its exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+import typer
+
+from diffusion.cli import doctor, txt2img
+from diffusion.cli.app import WRONG_INPUT, app, complain
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = (txt2img, doctor)
+"""Modules that hold a command each; importing them adds it to the program."""
+
+# typer keeps the root of its usage errors to itself, and has moved it between versions.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``avila`` with ``arguments`` (the process's own if None) and exit.
+
+    Status 0: done. 1: an error of the program itself, with a traceback. 2: wrong input, told in
+    one line. 130: stopped with Ctrl-C.
+    """
+    try:
+        status = app(arguments, prog_name="avila", standalone_mode=False)
+    except _UsageError as error:
+        complain(f"{error.format_message().rstrip('.')} (avila --help tells more)")
+        status = WRONG_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    sys.exit(status)

@@ -1,0 +1,40 @@
+"""Reference, cases and tolerance of casts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["CASES", "bound", "reference"]
+
+Array = NDArray[Any]
+
+CASES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+    ("f32", "f16", (0,)),
+    ("f32", "f16", (1,)),
+    ("f32", "f16", (3, 5)),
+    ("f32", "f16", (1025,)),
+    ("f16", "f32", (7, 9)),
+    ("f16", "i32", (130,)),
+    ("f32", "i32", (3, 33)),
+    ("f32", "u32", (66,)),
+    ("i32", "f32", (5, 5)),
+    ("i32", "f16", (127,)),
+    ("u32", "i32", (17,)),
+    ("u32", "f32", (2, 3, 5)),
+)
+"""Source, target and shape."""
+
+
+def reference(x: Array, dtype: DTypeLike) -> Array:
+    """NumPy's conversion: floats to nearest, ties to even; to integers towards zero."""
+    return x.astype(dtype)
+
+
+def bound(result: Array) -> Array:
+    """Greatest error allowed: none but to f16, which WGSL may round to either neighbour (1 ulp)."""
+    if result.dtype != np.float16:
+        return np.zeros(result.shape)
+    return np.asarray(np.spacing(np.abs(result)).astype(np.float64))

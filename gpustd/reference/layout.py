@@ -1,0 +1,55 @@
+"""Reference and cases of moving elements; results are equal bit by bit, so there is no tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CASES", "JOINS", "SLICES", "reference"]
+
+Array = NDArray[Any]
+
+CASES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((5,), (0,)),
+    ((0, 3), (1, 0)),
+    ((1, 1), (1, 0)),
+    ((7, 13), (1, 0)),
+    ((64, 33), (1, 0)),
+    ((8, 12, 3, 3), (2, 3, 1, 0)),
+    ((5, 4, 1, 1), (2, 3, 1, 0)),
+    ((2, 3, 5, 8), (0, 2, 1, 3)),
+    ((2, 6, 5, 4), (2, 0, 1, 3)),
+    ((3, 4, 5), (0, 1, 2)),
+    ((2, 3, 4, 5, 7), (4, 3, 2, 1, 0)),
+    ((2, 3, 2, 3, 2, 4), (4, 0, 2, 1, 3, 5)),
+    ((2, 3, 2, 3, 2, 3), (5, 4, 0, 1, 3, 2)),
+)
+"""Shapes and the axes of their transpose."""
+
+JOINS: tuple[tuple[tuple[tuple[int, ...], ...], int], ...] = (
+    (((3,),), 0),
+    (((3,), (5,), (1,)), 0),
+    (((2, 8), (2, 4)), 1),
+    (((2, 3, 4), (2, 0, 4), (2, 5, 4)), 1),
+    (((2, 5, 3), (2, 5, 6)), -1),
+    (((0, 4), (2, 4)), 0),
+)
+"""Shapes to join, and the axis."""
+
+SLICES: tuple[tuple[tuple[int, ...], int, int, int], ...] = (
+    ((9,), 0, 2, 7),
+    ((4, 8), 0, 1, 3),
+    ((4, 8), 1, 4, 8),
+    ((3, 7, 5), 1, 0, 7),
+    ((3, 7, 5), -1, 1, 2),
+    ((3, 7), 1, 3, 3),
+)
+"""Shape, axis, start and stop."""
+
+
+def reference(x: Array, axes: Sequence[int]) -> Array:
+    """The transpose."""
+    return np.ascontiguousarray(np.transpose(x, axes))

@@ -1,0 +1,26 @@
+"""Reference and cases of nearest-neighbour enlargement; equal bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CASES", "reference"]
+
+CASES: tuple[tuple[tuple[int, int, int, int], int], ...] = (
+    ((1, 1, 1, 1), 2),
+    ((2, 3, 5, 4), 2),
+    ((1, 7, 4, 3), 2),
+    ((1, 2, 3, 8), 3),
+    ((2, 4, 4, 5), 1),
+    ((0, 4, 4, 4), 2),
+    ((1, 17, 31, 12), 2),
+)
+"""Shapes and factors."""
+
+
+def reference(x: NDArray[Any], factor: int) -> NDArray[Any]:
+    """The enlarged images."""
+    return np.asarray(x.repeat(factor, axis=1).repeat(factor, axis=2))

@@ -1,0 +1,140 @@
+"""Pictures with the bundled model: the same every time, in every batch, on every engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffusion import Pipeline, Result, Settings, Stage, Step
+from diffusion.errors import SettingsError
+from gpucore import Device
+from tests.conftest import engines, opened, present
+
+SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=3, guidance=4.0, seed=5)
+
+
+@functools.cache
+def pipeline_on(device: Device) -> Pipeline:
+    return Pipeline.load(device=device)
+
+
+def pixels(pipeline: Pipeline, settings: Settings) -> NDArray[Any]:
+    """All images of a run."""
+    *_, last = pipeline.generate(settings)
+    assert isinstance(last, Result)
+    return np.stack([np.asarray(image) for image in last.images])
+
+
+def test_twenty_runs_are_equal(device: Device) -> None:
+    pipeline = pipeline_on(device)
+    first = pixels(pipeline, SMALL)
+    assert first.shape == (1, 48, 64, 3)
+    for _ in range(19):
+        np.testing.assert_array_equal(pixels(pipeline, SMALL), first)
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler_a"])
+def test_an_image_does_not_depend_on_its_batch(device: Device, sampler: str) -> None:
+    pipeline = pipeline_on(device)
+    four = dataclasses.replace(SMALL, count=4, sampler=sampler)
+    together = pixels(pipeline, dataclasses.replace(four, batch=4))
+    pairs = pixels(pipeline, dataclasses.replace(four, batch=2))
+    alone = pixels(pipeline, dataclasses.replace(four, batch=1))
+    np.testing.assert_array_equal(together, pairs)
+    np.testing.assert_array_equal(together, alone)
+    assert not np.array_equal(alone[0], alone[1]), "each image has a seed of its own"
+    third = dataclasses.replace(SMALL, seed=SMALL.seed + 2, sampler=sampler)
+    np.testing.assert_array_equal(pixels(pipeline, third)[0], together[2])
+
+
+def test_engines_agree() -> None:
+    """At most 2 grey levels between any two engines, at the model's own size."""
+    settings = dataclasses.replace(SMALL, width=128, height=128, steps=6)
+    images = [
+        pixels(pipeline_on(opened(engine)), settings) for engine in engines() if engine in present()
+    ]
+    for image in images[1:]:
+        assert np.abs(image.astype(int) - images[0].astype(int)).max() <= 2
+
+
+def test_events_come_in_order(device: Device) -> None:
+    events = list(pipeline_on(device).generate(dataclasses.replace(SMALL, count=3, batch=2)))
+    names = [e.name if isinstance(e, Stage) else type(e).__name__ for e in events]
+    batch = ["preparing", "Step", "Step", "Step", "decoding"]
+    assert names == ["encoding prompt", *batch, *batch, "Result"]
+    steps = [e for e in events if isinstance(e, Step)]
+    assert [(s.index, s.total) for s in steps] == [(i, 6) for i in range(1, 7)]
+    assert [s.image_numbers for s in steps] == [(0, 1)] * 3 + [(2,)] * 3
+    result = events[-1]
+    assert isinstance(result, Result)
+    assert result.seeds == [5, 6, 7]
+    assert result.settings.sampler == "dpmpp_2m"
+
+
+def test_preview_shows_what_the_network_sees(device: Device) -> None:
+    for event in pipeline_on(device).generate(SMALL):
+        if isinstance(event, Step):
+            (image,) = event.preview()
+            assert image.size == (64, 48)
+
+
+def test_closing_the_generator_gives_the_memory_back(device: Device) -> None:
+    pipeline = pipeline_on(device)
+    pixels(pipeline, SMALL)
+    before = device.memory.live
+    events = pipeline.generate(SMALL)
+    while not isinstance(next(events), Step):
+        pass
+    events.close()  # type: ignore[attr-defined]
+    assert device.memory.live == before
+
+
+def test_prompt_and_guidance_matter(device: Device) -> None:
+    pipeline = pipeline_on(device)
+    base = pixels(pipeline, SMALL)
+    for change in (
+        dataclasses.replace(SMALL, prompt="a blue car"),
+        dataclasses.replace(SMALL, negative=""),
+        dataclasses.replace(SMALL, guidance=1.0),
+        dataclasses.replace(SMALL, sampler="ddim"),
+        dataclasses.replace(SMALL, schedule="sgm_uniform"),
+        dataclasses.replace(SMALL, seed=6),
+    ):
+        assert not np.array_equal(pixels(pipeline, change), base)
+
+
+def test_an_empty_prompt_is_allowed(device: Device) -> None:
+    assert pixels(pipeline_on(device), dataclasses.replace(SMALL, prompt="", negative="")).size
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("width", 60),
+        ("width", 0),
+        ("height", -8),
+        ("height", 10**6),
+        ("steps", 0),
+        ("steps", 10**6),
+        ("guidance", float("nan")),
+        ("guidance", -1.0),
+        ("sampler", "eular"),
+        ("schedule", "karas"),
+        ("seed", -1),
+        ("seed", 2**64),
+        ("count", 0),
+        ("batch", 0),
+        ("eta", 2.0),
+        ("prompt", "x" * 70000),
+        ("steps", True),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_at_once(field: str, value: object) -> None:
+    pipeline = pipeline_on(opened(next(e for e in engines() if e in present())))
+    with pytest.raises(SettingsError, match=field):
+        next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]

@@ -1,0 +1,71 @@
+"""Activations against NumPy float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, DType, DTypeError, f16, f32, i32
+from gpustd import unary
+from gpustd.activation import UNARY
+from gpustd.reference import activation as oracle
+from tests.gpustd.poison import poison_pool
+
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+LARGE = {f32: 3.0e38, f16: 65504.0}
+
+
+def run(device: Device, x: NDArray[Any], name: str) -> NDArray[Any]:
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes)
+    return unary(buffer, name).read()
+
+
+def check(x: NDArray[Any], result: NDArray[Any], name: str, eps: float) -> None:
+    exact = x.astype(np.float64)
+    expected = oracle.reference(exact, name)
+    error = np.abs(result.astype(np.float64) - expected)
+    allowed = oracle.bound(exact, expected, eps)
+    assert result.shape == x.shape
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed)} at {x[error > allowed][:3]}"
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    for count in oracle.CASES:
+        x = np.linspace(-30, 30, count).astype(dtype.numpy)
+        check(x, run(device, x, name), name, EPS[dtype])
+    near_zero = np.geomspace(1e-7, 1, 301)
+    x = np.concatenate([-near_zero, near_zero, [0.0]]).astype(dtype.numpy)
+    check(x, run(device, x, name), name, EPS[dtype])
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_large_values_do_not_overflow(device: Device, name: str, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    large = LARGE[dtype]
+    x = np.array([large, -large, 1000, -1000, 90, -90, 20, -20], dtype.numpy)
+    result = run(device, x, name)
+    np.testing.assert_allclose(result[::2], x[::2], rtol=1e-6)
+    np.testing.assert_allclose(result[1::2], 0, atol=1e-6)
+
+
+def test_nan_stays(device: Device) -> None:
+    x = np.array([np.nan, 1.0, np.nan], np.float32)
+    for name in UNARY:
+        np.testing.assert_array_equal(np.isnan(run(device, x, name)), np.isnan(x))
+
+
+def test_refuses_what_it_does_not_know(device: Device) -> None:
+    with pytest.raises(ArgumentError, match="'swish'; there are gelu"):
+        unary(device.buffer(f32, 4), "swish")
+    with pytest.raises(DTypeError, match="f16 or f32"):
+        unary(device.buffer(i32, 4), "silu")

@@ -1,0 +1,46 @@
+"""Casts against NumPy; on devices without f16 as well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpucore import Device, DTypeError, f32, u8
+from gpucore.dtypes import DTYPES
+from gpustd import cast
+from gpustd.reference import cast as oracle
+from gpustd.reference.cast import CASES
+from tests.gpustd.poison import poison_pool
+
+
+@pytest.mark.parametrize(("source", "target", "shape"), CASES, ids=str)
+def test_matches_numpy(device: Device, source: str, target: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).normal(0, 300, shape)
+    x = (np.abs(x) if "u32" in (source, target) else x).astype(DTYPES[source].numpy)
+    expected = oracle.reference(x, DTYPES[target].numpy)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, expected.nbytes)
+    result = cast(buffer, DTYPES[target]).read()
+    assert result.dtype == expected.dtype
+    assert result.shape == shape
+    error = np.abs(result.astype(np.float64) - expected.astype(np.float64))
+    assert np.all(error <= oracle.bound(expected))
+
+
+def test_there_and_back_is_exact(device: Device) -> None:
+    """All finite f16 but the subnormal ones, which a device may flush."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every) & (np.abs(every) >= 2.0**-14)]
+    wide = cast(device.buffer_from_array(every), f32)
+    np.testing.assert_array_equal(wide.read(), every.astype(np.float32))
+    np.testing.assert_array_equal(cast(wide, DTYPES["f16"]).read(), every)
+
+
+def test_the_same_dtype_is_the_same_buffer(device: Device) -> None:
+    x = device.buffer(f32, 3)
+    assert cast(x, f32) is x
+
+
+def test_refuses_other_dtypes(device: Device) -> None:
+    with pytest.raises(DTypeError, match="to u8: casts are between"):
+        cast(device.buffer(f32, 3), u8)

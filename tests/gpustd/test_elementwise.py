@@ -1,0 +1,116 @@
+"""Elementwise arithmetic against NumPy float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
+from gpustd import add, guidance, linear_combination, multiply
+from gpustd.reference import elementwise as oracle
+from gpustd.reference.elementwise import CASES, MANY
+from tests.gpustd.poison import poison_pool
+
+Array = NDArray[Any]
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+
+
+def draw(shape: tuple[int, ...], dtype: type[DType], seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype.numpy)
+
+
+def run(device: Device, call: Callable[..., Buffer[Any]], *arrays: Array) -> Array:
+    buffers = [device.buffer_from_array(a) for a in arrays]
+    poison_pool(device, arrays[0].nbytes, arrays[0].nbytes // 2)
+    return call(*buffers).read()
+
+
+def check(result: Array, expected: Array, allowed: Array) -> None:
+    assert result.shape == expected.shape
+    error = np.abs(result.astype(np.float64) - expected)
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed)}"
+
+
+@pytest.fixture(params=[f32, f16], ids=["f32", "f16"])
+def dtype(request: pytest.FixtureRequest, device: Device) -> type[DType]:
+    found: type[DType] = request.param
+    if found is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    return found
+
+
+@pytest.mark.parametrize("shape", CASES, ids=str)
+def test_add_and_multiply(device: Device, dtype: type[DType], shape: tuple[int, ...]) -> None:
+    x, y = draw(shape, dtype, 1), draw(shape, dtype, 2)
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    allowed = oracle.bound(np.abs(a) + np.abs(b), a + b, 1, EPS[dtype])
+    check(run(device, add, x, y), a + b, allowed)
+    allowed = oracle.bound(np.abs(a * b), a * b, 1, EPS[dtype])
+    check(run(device, multiply, x, y), a * b, allowed)
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3, 5, 8])
+def test_linear_combination(device: Device, dtype: type[DType], terms: int) -> None:
+    coefficients = [float(c) for c in np.random.default_rng(terms).normal(0, 3, terms)]
+    for shape in CASES:
+        arrays = [draw(shape, dtype, seed) for seed in range(terms)]
+        exact = [a.astype(np.float64) for a in arrays]
+        expected = oracle.reference(coefficients, exact)
+        magnitude = oracle.reference([abs(c) for c in coefficients], [np.abs(a) for a in exact])
+        result = run(
+            device,
+            lambda *buffers: linear_combination(list(zip(coefficients, buffers, strict=True))),
+            *arrays,
+        )
+        check(result, expected, oracle.bound(magnitude, expected, 2 * terms, EPS[dtype]))
+
+
+def guidance_case(device: Device, shape: tuple[int, ...], dtype: type[DType]) -> None:
+    x = draw(shape, dtype, 3)
+    exact = x.astype(np.float64)
+    expected = oracle.guided(exact, 7.5)
+    first, second = np.split(np.abs(exact), 2)
+    magnitude = first + 7.5 * (first + second)
+    allowed = oracle.bound(magnitude, expected, 3, EPS[dtype])
+    check(run(device, lambda b: guidance(b, 7.5), x), expected, allowed)
+
+
+@pytest.mark.parametrize("shape", [s for s in CASES if s[0] % 2 == 0], ids=str)
+def test_guidance(device: Device, dtype: type[DType], shape: tuple[int, ...]) -> None:
+    guidance_case(device, shape, dtype)
+
+
+def test_more_groups_than_one_dimension_has(device: Device) -> None:
+    guidance_case(device, MANY, f32)
+
+
+def test_one_buffer_may_be_several_terms(device: Device) -> None:
+    x = device.buffer_from_array(np.arange(5, dtype=np.float32))
+    np.testing.assert_array_equal(linear_combination([(2.0, x), (1.0, x)]).read(), 3 * x.read())
+    np.testing.assert_array_equal(add(x, x).read(), 2 * x.read())
+
+
+def test_guidance_does_not_depend_on_the_batch(device: Device) -> None:
+    x = draw((6, 5, 7), f32, 4)
+    together = run(device, lambda b: guidance(b, 3.3), x)
+    for image in range(3):
+        alone = run(device, lambda b: guidance(b, 3.3), x[[image, image + 3]])
+        np.testing.assert_array_equal(together[image], alone[0])
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x, y = device.buffer(f32, (2, 3)), device.buffer(f32, (3, 2))
+    with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\), \(3, 2\) differ"):
+        add(x, y)
+    with pytest.raises(DTypeError, match="one float dtype"):
+        multiply(x, device.buffer(f16, (2, 3)))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="9 terms; takes 1 to 8"):
+        linear_combination([(1.0, x)] * 9)
+    with pytest.raises(ArgumentError, match="0 terms"):
+        linear_combination([])
+    with pytest.raises(ShapeError, match="even batch"):
+        guidance(y, 2.0)

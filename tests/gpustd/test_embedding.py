@@ -1,0 +1,44 @@
+"""The embedding look-up against NumPy, bit by bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32
+from gpustd import embedding
+from gpustd.reference import embedding as oracle
+from gpustd.reference.embedding import CASES
+from tests.gpustd.poison import poison_pool
+
+
+@pytest.mark.parametrize(("table", "ids"), CASES, ids=str)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_numpy(
+    device: Device, dtype: type[DType], table: tuple[int, int], ids: tuple[int, ...]
+) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal(table).astype(dtype.numpy)
+    numbers = rng.integers(0, table[0], ids, np.int32)
+    buffers = device.buffer_from_array(rows), device.buffer_from_array(numbers)
+    poison_pool(device, numbers.size * table[1] * dtype.itemsize)
+    result = embedding(*buffers).read()
+    np.testing.assert_array_equal(result, oracle.reference(rows, numbers))
+
+
+def test_an_id_out_of_range_gives_nan(device: Device) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    ids = np.array([0, 4, 3, -1, 2**31 - 1, -(2**31)], np.int32)
+    result = embedding(device.buffer_from_array(rows), device.buffer_from_array(ids)).read()
+    np.testing.assert_array_equal(result, oracle.reference(rows, ids))
+    assert np.isnan(result[[1, 3, 4, 5]]).all()
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    ids = device.buffer_from_array(np.zeros(3, np.int32))
+    with pytest.raises(ShapeError, match=r"table \(4,\)"):
+        embedding(device.buffer(f32, 4), ids)
+    with pytest.raises(ArgumentError, match="dtype f32"):
+        embedding(device.buffer(f32, (4, 4)), device.buffer(f32, 3))  # type: ignore[arg-type]

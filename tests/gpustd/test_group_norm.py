@@ -1,0 +1,117 @@
+"""Group norm against NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
+from gpustd import group_norm
+from gpustd.reference import group_norm as oracle
+from gpustd.reference.group_norm import CASES, Case
+from gpustd.rungs import forced_rung
+from tests.gpustd.poison import poison_pool
+
+Array = NDArray[Any]
+Operands = tuple[Array, Array | None, Array, Array]
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+RUNGS = ("naive", "channels_cpu", "channels")
+
+
+def draw(case: Case, dtype: type[DType]) -> Operands:
+    """Both sources, gamma and beta; each channel has a mean and a spread of its own."""
+    rng = np.random.default_rng(1)
+    shape = (*case.shape[:-1], case.channels)
+    means, spreads = rng.standard_normal(case.channels), rng.uniform(0.5, 2, case.channels)
+    x = (rng.standard_normal(shape) * spreads + means + case.offset).astype(dtype.numpy)
+    gamma, beta = rng.standard_normal((2, case.channels)).astype(np.float32)
+    first, second = x[..., : case.shape[-1]], x[..., case.shape[-1] :]
+    return np.ascontiguousarray(first), second if case.second else None, gamma, beta
+
+
+def run(device: Device, rung: str, case: Case, operands: Operands) -> Array:
+    x, second, gamma, beta = (
+        None if a is None else device.buffer_from_array(np.ascontiguousarray(a)) for a in operands
+    )
+    assert x is not None
+    assert gamma is not None
+    assert beta is not None
+    nbytes = x.nbytes + (second.nbytes if second else 0)
+    statistics = 8 * case.shape[0] * case.groups
+    poison_pool(device, nbytes, statistics, 8 * 16 * case.shape[0] * case.channels)
+    with forced_rung("group_norm", rung):
+        y = group_norm(x, gamma, beta, groups=case.groups, eps=1e-5, silu=case.silu, second=second)
+    return y.read()
+
+
+def check(case: Case, operands: Operands, result: Array, eps: float) -> None:
+    x, second, gamma, beta = operands
+    joined = x if second is None else np.concatenate([x, second], axis=-1)
+    exact = joined.astype(np.float64)
+    scale, shift = gamma.astype(np.float64), beta.astype(np.float64)
+    expected = oracle.reference(case, exact, scale, shift, 1e-5)
+    error = np.abs(result.astype(np.float64) - expected)
+    allowed = oracle.bound(case, exact, scale, shift, 1e-5, eps)
+    assert result.shape == expected.shape
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed)} of what is allowed"
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Case) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype)
+    check(case, operands, run(device, rung, case, operands), EPS[dtype])
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+    case = Case((3, 17, 23, 12), 4, second=8, silu=True)
+    x, second, gamma, beta = draw(case, f32)
+    assert second is not None
+    together = run(device, rung, case, (x, second, gamma, beta))
+    one = Case((1, 17, 23, 12), 4, second=8, silu=True)
+    for image in range(3):
+        alone = run(device, rung, one, (x[[image]], second[[image]], gamma, beta))
+        np.testing.assert_array_equal(together[image], alone[0])
+
+
+def test_a_constant_image_gives_beta(device: Device) -> None:
+    case = Case((1, 9, 7, 8), 2)
+    gamma, beta = np.ones(8, np.float32), np.arange(8, dtype=np.float32)
+    x = np.full(case.shape, 1234.5, np.float32)
+    for rung in RUNGS:
+        result = run(device, rung, case, (x, None, gamma, beta))
+        np.testing.assert_array_equal(result, np.broadcast_to(beta, case.shape))
+
+
+def test_the_device_takes_its_own_rung(device: Device) -> None:
+    case = Case((1, 8, 9, 16), 4, silu=True)
+    operands = draw(case, f32)
+    x, _, gamma, beta = (None if a is None else device.buffer_from_array(a) for a in operands)
+    assert x is not None
+    assert gamma is not None
+    assert beta is not None
+    result = group_norm(x, gamma, beta, groups=4, eps=1e-5, silu=True).read()
+    same = run(device, "channels_cpu" if device.is_cpu else "channels", case, operands)
+    np.testing.assert_array_equal(result, same)
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x, gamma = device.buffer(f32, (2, 4, 4, 8)), device.buffer(f32, 8)
+    with pytest.raises(ShapeError, match="3 groups do not divide 8"):
+        group_norm(x, gamma, gamma, groups=3, eps=1e-5)
+    with pytest.raises(ShapeError, match=r"gamma \(8,\) for 12 channels"):
+        second = device.buffer(f32, (2, 4, 4, 4))
+        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)
+    with pytest.raises(ShapeError, match="alike but for C"):
+        second = device.buffer(f32, (2, 4, 5, 4))
+        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)
+    with pytest.raises(DTypeError, match="one float dtype"):
+        second, gamma = device.buffer(f16, (2, 4, 4, 8)), device.buffer(f32, 16)
+        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)  # type: ignore[misc]

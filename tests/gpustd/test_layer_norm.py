@@ -1,0 +1,88 @@
+"""Layer norm against NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
+from gpustd import layer_norm
+from gpustd.reference import layer_norm as oracle
+from gpustd.reference.layer_norm import CASES
+from gpustd.rungs import forced_rung
+from tests.gpustd.poison import poison_pool
+
+Array = NDArray[Any]
+EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+RUNGS = ("naive", "workgroup")
+
+
+def draw(shape: tuple[int, ...], dtype: type[DType], offset: float) -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal(shape) * 2 + offset).astype(dtype.numpy)
+    gamma, beta = rng.standard_normal((2, shape[-1])).astype(np.float32)
+    return x, gamma, beta
+
+
+def run(device: Device, rung: str, *arrays: Array) -> Array:
+    x, gamma, beta = (device.buffer_from_array(a) for a in arrays)
+    poison_pool(device, x.nbytes)
+    with forced_rung("layer_norm", rung):
+        return layer_norm(x, gamma, beta, eps=1e-5).read()
+
+
+def check(arrays: tuple[Array, Array, Array], result: Array, eps: float) -> None:
+    x, gamma, beta = (a.astype(np.float64) for a in arrays)
+    expected = oracle.reference(x, gamma, beta, 1e-5)
+    error = np.abs(result.astype(np.float64) - expected)
+    allowed = oracle.bound(x, gamma, beta, 1e-5, eps)
+    assert result.shape == expected.shape
+    assert np.all(error <= allowed), f"worst {np.max(error / allowed)} of what is allowed"
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("shape", CASES, ids=str)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(
+    device: Device, rung: str, dtype: type[DType], shape: tuple[int, ...]
+) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    arrays = draw(shape, dtype, 1.0)
+    check(arrays, run(device, rung, *arrays), EPS[dtype])
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_large_mean_does_not_cancel(device: Device, rung: str) -> None:
+    arrays = draw((3, 640), f32, 10_000.0)
+    check(arrays, run(device, rung, *arrays), EPS[f32])
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+    x, gamma, beta = draw((3, 13, 36), f32, 1.0)
+    together = run(device, rung, x, gamma, beta)
+    for image in range(3):
+        alone = run(device, rung, x[[image]], gamma, beta)
+        np.testing.assert_array_equal(together[image], alone[0])
+
+
+def test_the_device_takes_its_own_rung(device: Device) -> None:
+    arrays = draw((5, 24), f32, 0.0)
+    x, gamma, beta = (device.buffer_from_array(a) for a in arrays)
+    result = layer_norm(x, gamma, beta, eps=1e-5).read()
+    same = run(device, "naive" if device.is_cpu else "workgroup", *arrays)
+    np.testing.assert_array_equal(result, same)
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x, gamma = device.buffer(f32, (2, 8)), device.buffer(f32, 8)
+    with pytest.raises(ShapeError, match=r"beta \(7,\) for 8 channels"):
+        layer_norm(x, gamma, device.buffer(f32, 7), eps=1e-5)
+    with pytest.raises(DTypeError, match="gamma must be f32"):
+        layer_norm(x, device.buffer(f16, 8), gamma, eps=1e-5)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="wants a last axis"):
+        layer_norm(device.buffer(f32, ()), gamma, gamma, eps=1e-5)

@@ -1,0 +1,104 @@
+"""Moving elements against NumPy, bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
+from gpustd import concat, repeat_batch, slice_axis, transpose
+from gpustd.layout import merged
+from gpustd.reference import layout as oracle
+from gpustd.reference.layout import CASES, JOINS, SLICES
+from tests.gpustd.poison import poison_pool
+
+Array = NDArray[Any]
+
+
+@pytest.fixture(params=[f32, f16, i32], ids=["f32", "f16", "i32"])
+def dtype(request: pytest.FixtureRequest, device: Device) -> type[DType]:
+    found: type[DType] = request.param
+    if found is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    return found
+
+
+def draw(shape: tuple[int, ...], dtype: type[DType], first: int = 1) -> Array:
+    """Different numbers that every dtype holds exactly."""
+    return (np.arange(np.prod(shape)) % 2039 + first).reshape(shape).astype(dtype.numpy)
+
+
+@pytest.mark.parametrize(("shape", "axes"), CASES, ids=str)
+def test_transpose(
+    device: Device, dtype: type[DType], shape: tuple[int, ...], axes: tuple[int, ...]
+) -> None:
+    x = draw(shape, dtype)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes)
+    np.testing.assert_array_equal(transpose(buffer, axes).read(), oracle.reference(x, axes))
+
+
+@pytest.mark.parametrize(("shapes", "axis"), JOINS, ids=str)
+def test_concat(
+    device: Device, dtype: type[DType], shapes: tuple[tuple[int, ...], ...], axis: int
+) -> None:
+    arrays = [draw(shape, dtype, 100 * i) for i, shape in enumerate(shapes)]
+    buffers = [device.buffer_from_array(a) for a in arrays]
+    poison_pool(device, sum(a.nbytes for a in arrays))
+    result = concat(buffers, axis).read()
+    np.testing.assert_array_equal(result, np.concatenate(arrays, axis))
+
+
+@pytest.mark.parametrize(("shape", "axis", "start", "stop"), SLICES, ids=str)
+def test_slice_axis(
+    device: Device, dtype: type[DType], shape: tuple[int, ...], axis: int, start: int, stop: int
+) -> None:
+    x = draw(shape, dtype)
+    expected = np.take(x, range(start, stop), axis)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, expected.nbytes)
+    np.testing.assert_array_equal(slice_axis(buffer, axis, start, stop).read(), expected)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 3, 5), (1, 4, 4, 4), (0, 3)], ids=str)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_repeat_batch(
+    device: Device, dtype: type[DType], shape: tuple[int, ...], count: int
+) -> None:
+    x = draw(shape, dtype)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes * count)
+    expected = np.concatenate([x] * count)
+    np.testing.assert_array_equal(repeat_batch(buffer, count).read(), expected)
+
+
+def test_axes_that_stay_neighbours_are_merged() -> None:
+    assert merged((4, 5, 6), (0, 1, 2)) == ([120], [1])
+    assert merged((4, 5, 6), (2, 0, 1)) == ([6, 20], [1, 6])
+    assert merged((4, 1, 6), (2, 1, 0)) == ([6, 4], [1, 6])
+    assert merged((1, 1), (1, 0)) == ([1], [1])
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x = device.buffer(f32, (2, 3))
+    with pytest.raises(ShapeError, match="each of its axes once"):
+        transpose(x, (0, 0))
+    with pytest.raises(ShapeError, match="at most 6"):
+        transpose(device.buffer(f32, (1,) * 7), range(7))
+    with pytest.raises(ShapeError, match="axis 1 only"):
+        concat([x, device.buffer(f32, (3, 3))], 1)
+    with pytest.raises(ShapeError, match="at least one"):
+        concat([], 0)
+    with pytest.raises(DTypeError, match="one dtype"):
+        concat([x, device.buffer(i32, (2, 3))], 0)  # type: ignore[list-item]
+    with pytest.raises(ShapeError, match="2:5 of axis 1"):
+        slice_axis(x, 1, 2, 5)
+    with pytest.raises(ShapeError, match="axis 2 of"):
+        slice_axis(x, 2, 0, 1)
+    with pytest.raises(ShapeError, match="count >= 1"):
+        repeat_batch(x, 0)
+    with pytest.raises(DTypeError, match="no WGSL scalar"):
+        transpose(device.buffer(u8, (2, 4)), (1, 0))

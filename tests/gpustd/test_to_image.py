@@ -1,0 +1,38 @@
+"""Grey levels against NumPy float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpucore import Device, DType, ShapeError, f16, f32
+from gpustd import to_image
+from gpustd.reference import to_image as oracle
+from gpustd.reference.to_image import CASES, TIE
+from tests.gpustd.poison import poison_pool
+
+
+@pytest.mark.parametrize("shape", CASES, ids=str)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_float64(device: Device, dtype: type[DType], shape: tuple[int, ...]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    x = np.random.default_rng(1).normal(0, 0.7, shape).astype(dtype.numpy)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.size)
+    result = to_image(buffer).read()
+    exact = oracle.reference(x.astype(np.float64))
+    assert result.dtype == np.uint8
+    assert result.shape == shape
+    assert np.all(np.abs(result - exact) <= 0.5 + TIE)
+
+
+def test_ends_middle_and_beyond(device: Device) -> None:
+    x = np.array([-1, 0, 1, -1e9, 1e9, 1 / 255], np.float32).reshape(1, 1, 2, 3)
+    result = to_image(device.buffer_from_array(x)).read()
+    np.testing.assert_array_equal(result.ravel(), [0, 128, 255, 0, 255, 128])
+
+
+def test_refuses_what_is_no_image(device: Device) -> None:
+    with pytest.raises(ShapeError, match=r"wants \(N, H, W, 3\)"):
+        to_image(device.buffer(f32, (1, 4, 4, 4)))

@@ -1,0 +1,33 @@
+"""Nearest-neighbour enlargement against NumPy, bit by bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpucore import Device, DType, ShapeError, f16, f32
+from gpustd import upsample_nearest
+from gpustd.reference import upsample_nearest as oracle
+from gpustd.reference.upsample_nearest import CASES
+from tests.gpustd.poison import poison_pool
+
+
+@pytest.mark.parametrize(("shape", "factor"), CASES, ids=str)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_matches_numpy(
+    device: Device, dtype: type[DType], shape: tuple[int, int, int, int], factor: int
+) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    x = np.random.default_rng(1).standard_normal(shape).astype(dtype.numpy)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes * factor * factor)
+    result = upsample_nearest(buffer, factor).read()
+    np.testing.assert_array_equal(result, oracle.reference(x, factor))
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    with pytest.raises(ShapeError, match=r"wants \(N, H, W, C\)"):
+        upsample_nearest(device.buffer(f32, (2, 3, 4)))
+    with pytest.raises(ShapeError, match="factor >= 1"):
+        upsample_nearest(device.buffer(f32, (1, 2, 3, 4)), 0)
