@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -21,13 +24,14 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), dtype)
         return lambda: unary(x, name)
 
+    @functools.cache
+    def operand() -> NDArray[Any]:
+        return np.random.default_rng(0).standard_normal(size, np.float32)
+
     def peer() -> object:
-        if not operands:
-            operands.append(np.random.default_rng(0).standard_normal(size, np.float32))
-        x = operands[0]
+        x = operand()
         return x / (1 + np.exp(-x))
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
     return Entry(
         name=f"{name} {millions}Mi {dtype.name}",
         setup=setup,

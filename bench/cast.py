@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -21,12 +24,13 @@ def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool 
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), source)
         return lambda: cast(x, target)
 
-    def peer() -> object:
-        if not operands:
-            operands.append(np.random.default_rng(0).standard_normal(size).astype(source.numpy))
-        return operands[0].astype(target.numpy)
+    @functools.cache
+    def operand() -> NDArray[Any]:
+        return np.random.default_rng(0).standard_normal(size).astype(source.numpy)
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    def peer() -> object:
+        return operand().astype(target.numpy)
+
     return Entry(
         name=f"cast {millions}Mi {source.name} to {target.name}",
         setup=setup,

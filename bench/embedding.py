@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -18,7 +20,8 @@ def entry(
 ) -> Entry:
     """Rows of a random table."""
 
-    def arrays() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    @functools.cache
+    def arrays() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         rng = np.random.default_rng(0)
         return rng.standard_normal(table, np.float32), rng.integers(0, table[0], ids, np.int32)
 
@@ -29,11 +32,9 @@ def entry(
         return lambda: embedding(first, second)
 
     def peer() -> object:
-        if not operands:
-            operands.extend(arrays())
-        return operands[0][operands[1]]
+        rows, numbers = arrays()
+        return rows[numbers]
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
     return Entry(
         name=f"embedding {table[0]}x{table[1]}, ids {ids[0]}x{ids[1]} {dtype.name}",
         setup=setup,

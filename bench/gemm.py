@@ -29,7 +29,7 @@ def entry(m: int, n: int, k: int, dtype: type[DType], *, cpu: bool = False) -> E
             operands.append(rng.standard_normal((k, n)).astype(np.float32))
         return operands[0] @ operands[1]
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    operands: list[np.ndarray] = []
     return Entry(
         name=f"gemm {m}x{n}x{k} {dtype.name}",
         setup=setup,

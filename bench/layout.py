@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -23,12 +26,13 @@ def transposed(
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
         return lambda: transpose(x, axes)
 
-    def peer() -> object:
-        if not operands:
-            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
-        return np.ascontiguousarray(operands[0].transpose(axes))
+    @functools.cache
+    def operand() -> NDArray[Any]:
+        return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    def peer() -> object:
+        return np.ascontiguousarray(operand().transpose(axes))
+
     return Entry(
         name=f"transpose {'x'.join(map(str, shape))} to {axes} {dtype.name}",
         setup=setup,

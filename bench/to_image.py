@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -21,12 +24,13 @@ def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> E
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
         return lambda: to_image(x)
 
-    def peer() -> object:
-        if not operands:
-            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
-        return np.clip(np.rint((operands[0] / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+    @functools.cache
+    def operand() -> NDArray[Any]:
+        return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    def peer() -> object:
+        return np.clip(np.rint((operand() / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+
     return Entry(
         name=f"to_image {images}x{side}x{side} {dtype.name}",
         setup=setup,

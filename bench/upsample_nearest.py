@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
@@ -20,12 +23,13 @@ def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = F
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)
         return lambda: upsample_nearest(x, 2)
 
-    def peer() -> object:
-        if not operands:
-            operands.append(np.random.default_rng(0).standard_normal(shape, np.float32))
-        return operands[0].repeat(2, axis=1).repeat(2, axis=2)
+    @functools.cache
+    def operand() -> NDArray[Any]:
+        return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    operands: list[np.ndarray] = []  # type: ignore[type-arg]
+    def peer() -> object:
+        return operand().repeat(2, axis=1).repeat(2, axis=2)
+
     return Entry(
         name=f"upsample_nearest {'x'.join(map(str, shape))} {dtype.name}",
         setup=setup,

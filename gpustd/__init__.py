@@ -14,9 +14,8 @@ from gpustd.embedding import embedding
 from gpustd.gemm import gemm
 from gpustd.group_norm import group_norm
 from gpustd.layer_norm import layer_norm
-from gpustd.group_norm import group_norm
-from gpustd.layer_norm import layer_norm
 from gpustd.layout import concat, repeat_batch, slice_axis, transpose
+from gpustd.softmax import softmax
 from gpustd.to_image import to_image
 from gpustd.upsample_nearest import upsample_nearest
 
@@ -29,14 +28,13 @@ __all__ = [
     "embedding",
     "gemm",
     "group_norm",
-    "group_norm",
     "guidance",
-    "layer_norm",
     "layer_norm",
     "linear_combination",
     "multiply",
     "repeat_batch",
     "slice_axis",
+    "softmax",
     "to_image",
     "transpose",
     "unary",

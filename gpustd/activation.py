@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, T
 from gpustd.flat import float_scalar, launch_flat, words_of
+from gpustd.template import Value
 
 __all__ = ["UNARY", "unary"]
 
@@ -19,7 +20,11 @@ def unary(x: Buffer[T], name: str) -> Buffer[T]:
     """
     if name not in UNARY:
         raise ArgumentError(f"unary: unknown function {name!r}; there are {', '.join(UNARY)}")
-    spec = {"scalar": float_scalar("unary", x), "width": 4, "function": f"act_{name}"}
+    spec: dict[str, Value] = {
+        "scalar": float_scalar("unary", x),
+        "width": 4,
+        "function": f"act_{name}",
+    }
     y = x.device.buffer(x.dtype, x.shape)
     launch_flat("activation/unary.wgsl", spec, (x, y), words_of(x.size))
     return y

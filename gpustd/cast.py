@@ -6,6 +6,7 @@ from typing import Any
 
 from gpucore import Buffer, DTypeError, T
 from gpustd.flat import launch_flat, words_of
+from gpustd.template import Value
 
 __all__ = ["cast"]
 
@@ -25,6 +26,6 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     if source not in _CASTS or target not in _CASTS:
         raise DTypeError(f"cast: {x!r} to {target}: casts are between {', '.join(_CASTS)}")
     y = x.device.buffer(dtype, x.shape)
-    spec = {"source": source, "target": target}
+    spec: dict[str, Value] = {"source": source, "target": target}
     launch_flat("cast/naive.wgsl", spec, (x, y), words_of(x.size))
     return y

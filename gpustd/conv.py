@@ -73,14 +73,13 @@ def conv2d(
             "c1": channels[0],
             "c2": sum(channels[1:]),
         },
-        structure={
+        window={
             "kernel_height": w.shape[0],
             "kernel_width": w.shape[1],
             "stride": stride,
             "pad_top": pads[0],
             "pad_left": pads[2],
             "scale": 2 if upsample else 1,
-            "masked": any(pads),
         },
         activation=activation,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, LimitError, ShapeError, T
 from gpustd.flat import float_scalar, launch_flat, width_of, words_of
+from gpustd.template import Value
 
 __all__ = ["add", "guidance", "linear_combination", "multiply"]
 
@@ -26,7 +27,7 @@ def multiply(x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
 
 def _binary(op: str, operator: str, x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
     _check_shapes(op, [x, y])
-    spec = {"scalar": float_scalar(op, x, y), "width": 4, "operator": operator}
+    spec: dict[str, Value] = {"scalar": float_scalar(op, x, y), "width": 4, "operator": operator}
     result = x.device.buffer(x.dtype, x.shape)
     launch_flat("elementwise/binary.wgsl", spec, (x, y, result), words_of(x.size))
     return result
@@ -51,7 +52,7 @@ def linear_combination(terms: Sequence[tuple[float, Buffer[T]]]) -> Buffer[T]:
             f"{most} buffers in a kernel: combine some of them first"
         )
     scalar = float_scalar("linear_combination", *buffers)
-    spec = {"scalar": scalar, "width": 4, "terms": len(terms)}
+    spec: dict[str, Value] = {"scalar": scalar, "width": 4, "terms": len(terms)}
     coefficients = {f"c{i}": float(c) for i, (c, _) in enumerate(terms)}
     y = first.device.buffer(first.dtype, first.shape)
     count = words_of(first.size)
@@ -69,7 +70,7 @@ def guidance(x: Buffer[T], scale: float) -> Buffer[T]:
         raise ShapeError(f"guidance: {x.shape}: wants an even batch, unconditional half first")
     y = x.device.buffer(x.dtype, (x.shape[0] // 2, *x.shape[1:]))
     width = width_of(y.size)
-    spec = {"scalar": float_scalar("guidance", x), "width": width}
+    spec: dict[str, Value] = {"scalar": float_scalar("guidance", x), "width": width}
     sizes = {"scale": float(scale)}
     launch_flat("elementwise/guidance.wgsl", spec, (x, y), y.size // width, sizes)
     return y

@@ -6,6 +6,7 @@ import math
 
 from gpucore import Buffer, ShapeError, T, i32
 from gpustd.flat import float_scalar, launch_flat, width_of
+from gpustd.template import Value
 
 __all__ = ["embedding"]
 
@@ -21,7 +22,7 @@ def embedding(table: Buffer[T], ids: Buffer[i32]) -> Buffer[T]:
     rows, channels = table.shape
     y = table.device.buffer(table.dtype, (*ids.shape, channels))
     width = width_of(channels)
-    spec = {"scalar": float_scalar("embedding", table), "width": width}
+    spec: dict[str, Value] = {"scalar": float_scalar("embedding", table), "width": width}
     sizes = {"rows": rows, "channels": channels // width, "invalid": math.nan}
     launch_flat("embedding/naive.wgsl", spec, (table, ids, y), y.size // width, sizes)
     return y

@@ -31,7 +31,7 @@ def words_of(size: int) -> int:
 
 def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
     """Common WGSL scalar of buffers that are only moved. Raises `DTypeError`."""
-    names = {b.dtype.wgsl for b in buffers}
+    names: set[str | None] = {b.dtype.wgsl for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(names) != 1:
         raise DTypeError(f"{op}: wants buffers of one dtype, got {listed}: cast them first")

@@ -51,7 +51,7 @@ def gemm(
         n=n,
         channels=(k,),
         sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
-        structure={"masked": False},
+        window={},
         activation=activation,
     )
     if y.size:

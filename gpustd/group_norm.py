@@ -11,7 +11,7 @@ from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.grid import flat_grid
 from gpustd.layer_norm import check_affine
 from gpustd.rungs import wanted_rung
-from gpustd.template import kernel
+from gpustd.template import Value, kernel
 
 __all__ = ["group_norm"]
 
@@ -40,8 +40,11 @@ def group_norm(
 
     Args:
         x: (N, ..., C1), f16 or f32.
-        gamma: f32 (C1 + C2), like ``beta``.
+        gamma: f32 (C1 + C2), multiplied.
+        beta: f32 (C1 + C2), added.
         groups: divides C1 + C2; a group may lie in both sources.
+        eps: added to the variance.
+        silu: apply SiLU to the result.
         second: (N, ..., C2), whose channels follow those of ``x``.
 
     Returns (N, ..., C1 + C2). Raises `ShapeError`, `DTypeError`.
@@ -117,7 +120,7 @@ class Norm:
             "c2": sum(self.widths[1:]),
             "eps": eps,
         }
-        spec = {"scalar": scalar, "two": len(sources) > 1}
+        spec: dict[str, Value] = {"scalar": scalar, "two": len(sources) > 1}
         launch_flat("group_norm/naive.wgsl", spec, (*sources, statistics), count, sizes)
         return statistics
 
@@ -180,7 +183,7 @@ class Norm:
     def normalise(self, buffers: tuple[Buffer[Any], ...], scalar: str, silu: bool) -> None:
         """Record the last step; ``buffers`` are its sources, statistics, gamma, beta, result."""
         width = width_of(*self.widths)
-        spec = {
+        spec: dict[str, Value] = {
             "scalar": scalar,
             "width": width,
             "two": len(self.widths) > 1,

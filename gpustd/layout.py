@@ -9,6 +9,7 @@ from typing import Any
 
 from gpucore import Buffer, ShapeError, T
 from gpustd.flat import launch_flat, plain_scalar, width_of
+from gpustd.template import Value
 
 __all__ = ["concat", "repeat_batch", "slice_axis", "transpose"]
 
@@ -32,7 +33,7 @@ class Block:
         width = width_of(*extents)
         names = ("inner", "x_pitch", "x_start", "y_pitch", "y_start")
         sizes = {name: n // width for name, n in zip(names, extents, strict=True)}
-        spec = {"scalar": plain_scalar(op, x, y), "width": width}
+        spec: dict[str, Value] = {"scalar": plain_scalar(op, x, y), "width": width}
         launch_flat("layout/block.wgsl", spec, (x, y), self.rows * self.inner // width, sizes)
 
 
@@ -95,7 +96,11 @@ def transpose(x: Buffer[T], axes: Sequence[int]) -> Buffer[T]:
     sizes |= {f"stride{i}": n // width for i, n in enumerate(strides)}
     last = len(extents) - 1
     sizes |= {f"extent{last}": extents[-1] // width, f"stride{last}": strides[-1]}
-    spec = {"scalar": plain_scalar("transpose", x), "width": width, "rank": len(extents)}
+    spec: dict[str, Value] = {
+        "scalar": plain_scalar("transpose", x),
+        "width": width,
+        "rank": len(extents),
+    }
     launch_flat("layout/transpose.wgsl", spec, (x, y), y.size // width, sizes)
     return y
 

@@ -11,6 +11,7 @@ device, dtype and widths only: results do not change with the batch.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,11 +23,23 @@ from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.template import Value, kernel, scalar_of
 
-__all__ = ["ACTIVATIONS", "Product", "Rung", "Tile", "check_activation", "forced"]
+__all__ = [
+    "ACTIVATIONS",
+    "MATRIX_TILES",
+    "TILED_TILES",
+    "Product",
+    "Rung",
+    "Tile",
+    "check_activation",
+    "forced",
+]
 
 Rung = tuple[str, dict[str, Value], tuple[int, ...]]
 
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu", "geglu")
+
+# Rungs of software renderers: what is fused, and a window, are uniforms (see operands.wgsl).
+_FLEXIBLE = ("gemm/naive.wgsl", "gemm/cpu.wgsl", "gemm/lanes.wgsl")
 
 _CPU_TILE = 8
 _CPU_WORKGROUP = 16
@@ -50,9 +63,9 @@ class Tile:
         return -(-blocks // 132) * self.bm * self.bn / self.rate
 
 
-_TILED = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4, rate=0.7))
+TILED_TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4, rate=0.7))
 # Rates are relative speeds of full waves, seen on an H200 (bench/results).
-_MATRIX = (
+MATRIX_TILES = (
     Tile(128, 256, 32, 64, 64),
     Tile(128, 160, 64, 32, 80, rate=0.9),
     Tile(128, 128, 32, 64, 64, rate=0.9),
@@ -79,9 +92,10 @@ def forced(rung: str, tile: Tile | None = None) -> Iterator[None]:
 class Product:
     """One product to launch.
 
-    ``source`` names the WGSL file with the left operand's addressing, whose template variables are
-    ``structure`` and whose uniform fields are ``sizes``. ``m`` rows in ``images`` images, ``n``
-    result columns; ``channels`` are the lengths of the segments.
+    ``source`` names the WGSL file with the left operand's addressing and ``sizes`` its uniform
+    fields. ``window`` is a convolution's kernel, stride, padding and scale: constants of the
+    shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
+    ``channels`` are the lengths of the segments.
     """
 
     op: str
@@ -91,7 +105,7 @@ class Product:
     n: int
     channels: tuple[int, ...]
     sizes: Mapping[str, int]
-    structure: Mapping[str, Value]
+    window: Mapping[str, int]
     activation: str | None
 
     def launch(
@@ -105,23 +119,35 @@ class Product:
         y: Buffer[Any],
     ) -> None:
         """Record the launch that writes ``y``."""
-        present = [b for b in (x, x2, w, per_image, residual, y) if b is not None]
-        spec = {
-            "scalar": scalar_of(self.op, *present),
-            "source": self.source,
-            "two": x2 is not None,
-            "bias": bias is not None,
-            "per_image": per_image is not None,
-            "residual": residual is not None,
-            "activation": self.activation or "none",
-            **self.structure,
-        }
+        scalar = scalar_of(
+            self.op, *(b for b in (x, x2, w, per_image, residual, y) if b is not None)
+        )
         if bias is not None and bias.dtype is not f32:
             raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
-        arguments = [b for b in (x, x2, w, bias, per_image, residual, y) if b is not None]
         device = x.device
-        name, rung, grid = self._rung(device, str(spec["scalar"]))
-        kernel(device, name, **spec, **rung)(*arguments, dict(self.sizes), grid=grid)
+        name, variables, grid = self._rung(device, scalar)
+        spec: dict[str, Value] = {
+            "scalar": scalar,
+            "source": self.source,
+            "two": x2 is not None,
+            "activation": self.activation or "none",
+            **variables,
+        }
+        fused = (bias, per_image, residual)
+        if name in _FLEXIBLE:
+            # What is not fused is bound to something that the kernel then leaves alone.
+            spec |= {"flexible": True, "masked": bool(self.window)}
+            stand_ins = (_some_f32(device), w, w)
+            extras = [b if b is not None else s for b, s in zip(fused, stand_ins, strict=True)]
+        else:
+            names = ("bias", "per_image", "residual")
+            spec |= {"flexible": False, **self.window}
+            spec |= {n: b is not None for n, b in zip(names, fused, strict=True)}
+            extras = [b for b in fused if b is not None]
+        sources = [x] if x2 is None else [x, x2]
+        bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
+        sizes = {**self.sizes, **self.window, "fused": bits}
+        kernel(device, name, **spec)(*sources, w, *extras, y, sizes, grid=grid)
 
     def _rung(self, device: Device, scalar: str) -> Rung:
         """Shader, its own template variables, and the grid."""
@@ -174,14 +200,14 @@ class Product:
         return "gemm/lanes.wgsl", variables, flat_grid(tiles, 1)
 
     def _tiled(self, tile: Tile | None) -> Rung:
-        t = tile or self._best(_TILED)
+        t = tile or self._best(TILED_TILES)
         variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "tm": t.wm, "tn": t.wn}
         threads = t.bm * t.bn // (t.wm * t.wn)
         grid = (-(-self.m // t.bm), -(-self._columns // t.bn), 1)
         return "gemm/tiled.wgsl", {"vector": False, "threads": threads, **variables}, grid
 
     def _matrix(self, tile: Tile | None) -> Rung:
-        t = tile or self._best(_MATRIX)
+        t = tile or self._best(MATRIX_TILES)
         variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "wm": t.wm, "wn": t.wn}
         blocks = -(-self.m // t.bm) * -(-self._columns // t.bn)
         grid = (min(blocks, MOST_GROUPS), -(-blocks // MOST_GROUPS), 1)
@@ -194,6 +220,16 @@ class Product:
     def _best(self, tiles: tuple[Tile, ...]) -> Tile:
         rows = self.m // max(self.images, 1)
         return min(tiles, key=lambda t: t.cost(rows, self._columns))
+
+
+_stand_ins: weakref.WeakKeyDictionary[Device, Buffer[f32]] = weakref.WeakKeyDictionary()
+
+
+def _some_f32(device: Device) -> Buffer[f32]:
+    """A small f32 buffer to bind where no bias is."""
+    if device not in _stand_ins:
+        _stand_ins[device] = device.buffer(f32, 4)
+    return _stand_ins[device]
 
 
 def check_activation(op: str, activation: str | None) -> None:

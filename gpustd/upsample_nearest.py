@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T
 from gpustd.flat import launch_flat, plain_scalar, width_of
+from gpustd.template import Value
 
 __all__ = ["upsample_nearest"]
 
@@ -17,7 +18,7 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     images, height, width, channels = x.shape
     y = x.device.buffer(x.dtype, (images, factor * height, factor * width, channels))
     unit = width_of(channels)
-    spec = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
+    spec: dict[str, Value] = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
     sizes = {"width": width, "channels": channels // unit, "factor": factor}
     launch_flat("upsample_nearest/naive.wgsl", spec, (x, y), x.size // unit, sizes)
     return y

@@ -1,6 +1,6 @@
 """Draw a sheet of 24 prompts with the bundled model: plain, with colours, in each style.
 
-    python -m tools.prompt_sheet docs/images/sheet.png
+python -m tools.prompt_sheet docs/images/sheet.png
 """
 
 from __future__ import annotations

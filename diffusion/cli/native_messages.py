@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gpucore import GpuError
+
 __all__ = ["held_back"]
 
 
 @contextmanager
 def held_back(shown: bool = False) -> Iterator[None]:
-    """Keep what native code prints to stderr out of sight; it comes out where the block raises.
+    """Keep what native code prints to stderr out of sight.
 
-    With ``shown`` nothing is held. Python's own ``sys.stderr`` shares the stream: print nothing
-    inside.
+    It comes out where the block raises what gpucore did not foresee. With ``shown`` nothing is
+    held. Python's own ``sys.stderr`` shares the stream: print nothing inside.
     """
     if shown:
         yield
@@ -25,13 +27,16 @@ def held_back(shown: bool = False) -> Iterator[None]:
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
-        failed = True
+        foreseen = False
         try:
             yield
-            failed = False
+            foreseen = True
+        except GpuError:
+            foreseen = True
+            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            if failed:
+            if not foreseen:
                 file.seek(0)
                 os.write(2, file.read())

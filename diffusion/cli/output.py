@@ -25,7 +25,7 @@ class Output:
     """What ``--output`` names.
 
     A file (``apple.png``) is replaced; of several pictures each gets its number before the suffix
-    (``apple-1.png``). A folder gets ``00001-SEED.png`` and onwards, never over a file that is there.
+    (``apple-1.png``). A folder gets ``00001-SEED.png`` and onwards, never over a file that exists.
     """
 
     place: Path
@@ -52,7 +52,7 @@ class Output:
         return self.place if self.is_folder else self.place.parent
 
     def save(self, image: Image.Image, seed: int, number: int, count: int, infotext: str) -> Path:
-        """Write picture ``number`` of ``count``, from 1, with its infotext. Raises `OutputError`."""
+        """Write picture ``number`` (from 1) of ``count`` with its text. Raises `OutputError`."""
         with _told(self.place):
             written = _written(image, self.folder, infotext)
             try:

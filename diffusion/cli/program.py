@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         status = app(arguments, prog_name="avila", standalone_mode=False)
     except _UsageError as error:
-        complain(f"{error.format_message().rstrip('.')} (avila --help tells more)")
+        if message := error.format_message().rstrip("."):  # empty where the help was shown
+            complain(f"{message} (avila --help tells more)")
         status = WRONG_INPUT
     except (KeyboardInterrupt, typer.Abort):
         status = 130

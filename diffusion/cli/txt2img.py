@@ -17,6 +17,7 @@ import typer
 
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting, version
+from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.cli.output import Output
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
@@ -49,6 +50,7 @@ _STOPPED = 130
 @app.command(epilog=EXAMPLES)
 def txt2img(
     prompt: options.Prompt,
+    *,
     negative: options.Negative = "",
     size: options.Size = None,
     seed: options.Seed = -1,
@@ -137,8 +139,9 @@ class Job:
     about: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def run(self, model: Path | None, device: Device) -> None:
-        """Load the model, draw and write every picture."""
-        with self.progress:
+        """Load the model, draw and write every picture. Ctrl-C raises `KeyboardInterrupt`."""
+        told = "stopping (Ctrl-C again: at once)"
+        with self.progress, interruptible(lambda: self.progress.phase(told)) as interruption:
             pipeline = Pipeline.load(model, device)
             self.settings = self.settings.filled(pipeline.defaults)
             self.about = {
@@ -146,28 +149,34 @@ class Job:
                 "device": {"name": device.name, "backend": device.info.backend},
             }
             for first in range(0, self.settings.count, self.settings.batch or 1):
-                self._draw_batch(pipeline, first)
+                self._draw_batch(pipeline, first, interruption)
 
-    def _draw_batch(self, pipeline: Pipeline, first: int) -> None:
+    def _draw_batch(self, pipeline: Pipeline, first: int, interruption: Interruption) -> None:
         """Draw the pictures that are computed together, from number ``first``, and write them.
 
         A run for each batch, so that finished pictures are on disk whatever happens later; a
         picture does not depend on its batch.
         """
         whole = self.settings
-        size = min(whole.batch or 1, whole.count - first)
-        batches = -(-whole.count // (whole.batch or 1))
-        part = dataclasses.replace(whole, seed=(whole.seed + first) % 2**64, count=size)
-        before = first // (whole.batch or 1)
+        each = whole.batch or 1
+        part = dataclasses.replace(
+            whole, seed=(whole.seed + first) % 2**64, count=min(each, whole.count - first)
+        )
         for event in closing(pipeline.generate(part)):
             if isinstance(event, Stage):
                 self._phase(_PHASES.get(event.name, event.name))
             elif isinstance(event, Step):
-                event.wait()
-                self.clock.step()
-                self.progress.step(before * event.total + event.index, batches * event.total)
+                self._step(event, first // each, -(-whole.count // each))
             else:
                 self._save(event)
+            interruption.check()
+
+    def _step(self, step: Step, batch: int, batches: int) -> None:
+        step.wait()
+        if step.index == 1:  # the first step waits for what is being compiled
+            self.clock.phase("sampling")
+        self.clock.step()
+        self.progress.step(batch * step.total + step.index, batches * step.total)
 
     def _phase(self, name: str) -> None:
         self.clock.phase(name)

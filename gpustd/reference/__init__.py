@@ -4,4 +4,4 @@ Law: knows NumPy only. Each module has `CASES`, `reference` and, where results a
 greatest error allowed with the arithmetic behind it.
 """
 
-__all__: list[str] = []
+__all__ = []

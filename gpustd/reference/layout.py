@@ -1,4 +1,4 @@
-"""Reference and cases of moving elements; results are equal bit by bit, so there is no tolerance."""
+"""Reference and cases of moving elements; results are equal bit by bit."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ JOINS: tuple[tuple[tuple[tuple[int, ...], ...], int], ...] = (
     (((2, 3, 4), (2, 0, 4), (2, 5, 4)), 1),
     (((2, 5, 3), (2, 5, 6)), -1),
     (((0, 4), (2, 4)), 0),
+    (((2, 3), (2, 4)), 1),
 )
 """Shapes to join, and the axis."""
 
@@ -43,6 +44,8 @@ SLICES: tuple[tuple[tuple[int, ...], int, int, int], ...] = (
     ((9,), 0, 2, 7),
     ((4, 8), 0, 1, 3),
     ((4, 8), 1, 4, 8),
+    ((4, 9), 1, 3, 7),
+    ((2, 8), 1, 2, 6),
     ((3, 7, 5), 1, 0, 7),
     ((3, 7, 5), -1, 1, 2),
     ((3, 7), 1, 3, 3),

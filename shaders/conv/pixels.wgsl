@@ -9,7 +9,26 @@ struct Params {
     view_height: u32, view_width: u32, // of the image that is convolved, enlarged or not
     out_height: u32, out_width: u32,
     c1: u32, c2: u32,
+    kernel_height: u32, kernel_width: u32, stride: u32, scale: u32, pad_top: i32, pad_left: i32,
+    fused: u32,
 }
+
+// The window: constants, or in a flexible kernel uniforms.
+//% if flexible
+fn kernel_height() -> u32 { return params.kernel_height; }
+fn kernel_width() -> u32 { return params.kernel_width; }
+fn stride() -> u32 { return params.stride; }
+fn scale() -> u32 { return params.scale; }
+fn pad_top() -> i32 { return params.pad_top; }
+fn pad_left() -> i32 { return params.pad_left; }
+//% else
+fn kernel_height() -> u32 { return {{ kernel_height }}u; }
+fn kernel_width() -> u32 { return {{ kernel_width }}u; }
+fn stride() -> u32 { return {{ stride }}u; }
+fn scale() -> u32 { return {{ scale }}u; }
+fn pad_top() -> i32 { return {{ pad_top }}; }
+fn pad_left() -> i32 { return {{ pad_left }}; }
+//% endif
 
 struct Row { image: u32, y: i32, x: i32 }
 
@@ -23,12 +42,12 @@ fn row_of(m: u32) -> Row {
     let oy = rest % params.out_height;
     return Row(
         rest / params.out_height,
-        i32(oy * {{ stride }}u) - {{ pad_top }},
-        i32(ox * {{ stride }}u) - {{ pad_left }},
+        i32(oy * stride()) - pad_top(),
+        i32(ox * stride()) - pad_left(),
     );
 }
 
-fn segments() -> u32 { return {{ kernel_height * kernel_width }}u * SOURCES; }
+fn segments() -> u32 { return kernel_height() * kernel_width() * SOURCES; }
 
 fn segment_source(s: u32) -> u32 { return s % SOURCES; }
 
@@ -39,11 +58,11 @@ fn segment_length(s: u32) -> u32 {
 // Element of the segment's source where it starts for a row, or NONE outside of the image.
 fn segment_offset(s: u32, row: Row) -> u32 {
     let tap = s / SOURCES;
-    let py = row.y + i32(tap / {{ kernel_width }}u);
-    let px = row.x + i32(tap % {{ kernel_width }}u);
+    let py = row.y + i32(tap / kernel_width());
+    let px = row.x + i32(tap % kernel_width());
     if (py < 0 || px < 0 || u32(py) >= params.view_height || u32(px) >= params.view_width) {
         return NONE;
     }
-    let pixel = (row.image * params.height + u32(py) / {{ scale }}u) * params.width + u32(px) / {{ scale }}u;
+    let pixel = (row.image * params.height + u32(py) / scale()) * params.width + u32(px) / scale();
     return pixel * segment_length(s);
 }

@@ -1,4 +1,7 @@
 // One result element an invocation: the readable truth, and the fallback for odd widths.
+//
+// Memory: as in gemm/operands.wgsl. Limits: none but the device's; each operand element is read again
+// for every result that needs it.
 //% include "gemm/operands.wgsl"
 
 fn dot(row: Row, column: u32, columns: u32) -> f32 {

@@ -4,6 +4,9 @@
 // weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S; bias is
 // f32 (columns); per_image is (images, columns), added to every row of its image; residual is like y.
 // "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
+//
+// Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
+// branches: a flexible kernel has all bindings, and bits of params.fused tell which of them count.
 //% if scalar == "f16"
 enable f16;
 //% endif
@@ -30,13 +33,13 @@ alias W = {{ "vec4<S>" if vector else "S" }};
 //% endif
 @group(0) @binding(2) var<storage, read> w: array<W>;
 //% endif
-//% if bias
+//% if flexible or bias
 @group(0) @binding(3) var<storage, read> bias: array<{{ "vec4<f32>" if vector else "f32" }}>;
 //% endif
-//% if per_image
+//% if flexible or per_image
 @group(0) @binding(4) var<storage, read> image_bias: array<W>;
 //% endif
-//% if residual
+//% if flexible or residual
 @group(0) @binding(5) var<storage, read> residual: array<W>;
 //% endif
 @group(0) @binding(6) var<storage, read_write> y: array<W>;
@@ -71,11 +74,16 @@ fn activate(v: F) -> F {
 // Bias of weight column(s) `c` (in units of F) for row `m`, added to an accumulated value.
 fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
     var r = v;
+//% if flexible
+    if ((params.fused & 1u) != 0u) { r += bias[c]; }
+    if ((params.fused & 2u) != 0u) { r += F(image_bias[image_of(m) * columns + c]); }
+//% else
 //% if bias
     r += bias[c];
 //% endif
 //% if per_image
     r += F(image_bias[image_of(m) * columns + c]);
+//% endif
 //% endif
     return r;
 }
@@ -83,7 +91,11 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
 // Writes result column(s) `n` (in units of F; `pitch` of them a row) of row `m`.
 fn store(v: F, m: u32, n: u32, pitch: u32) {
     let at = m * pitch + n;
-//% if residual
+//% if flexible
+    var sum = v;
+    if ((params.fused & 4u) != 0u) { sum += F(residual[at]); }
+    y[at] = W(sum);
+//% elif residual
     y[at] = W(v + F(residual[at]));
 //% else
     y[at] = W(v);

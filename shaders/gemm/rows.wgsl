@@ -1,5 +1,5 @@
 // Source of a plain matrix product: row m of x is K consecutive elements. One segment.
-struct Params { m: u32, n: u32, k: u32, rows: u32 }
+struct Params { m: u32, n: u32, k: u32, rows: u32, fused: u32 }
 
 struct Row { m: u32 }
 

@@ -1,7 +1,8 @@
 // For any GPU: a block of BM x BN results a workgroup, TM x TN an invocation, both operands staged
 // through workgroup memory in slices of BK, multiplied in f32 whatever the storage type.
 //
-// Workgroup memory: (BM + BN) * BK * 4 bytes. GEGLU: an invocation's first TN / 2 columns are values,
+// Memory: as in gemm/operands.wgsl; (BM + BN) * BK * 4 bytes of workgroup memory. Limits: none but the
+// device's. GEGLU: an invocation's first TN / 2 columns are values,
 // the others their gates.
 //% include "gemm/operands.wgsl"
 

@@ -3,7 +3,7 @@
 //
 // Memory: x is (images, pixels, channels) of the storage scalar S, x2 the second source, whose
 // channels follow those of x; statistics is (images, groups) of (mean, 1 / sqrt(variance + eps)).
-// Limits: 2^32 elements.
+// Limits: 2^32 elements; plain sums, so that groups of more than some 10^5 elements lose digits.
 //% if scalar == "f16"
 enable f16;
 //% endif

@@ -129,7 +129,6 @@ MATRIX_CASES = (
     pytest.param(Case(1, 20, 64, 1, 8, causal=True)),
     pytest.param(Case(2, 70, 77, 2, 24)),
     pytest.param(Case(1, 77, 100, 2, 24, causal=True, peak=20.0)),
-    pytest.param(Case(1, 20, 77, 1, 40, peak=5.0), marks=slow),
     pytest.param(Case(1, 40, 70, 1, 96), marks=slow),
 )
 

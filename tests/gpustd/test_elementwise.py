@@ -107,7 +107,7 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
     with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\), \(3, 2\) differ"):
         add(x, y)
     with pytest.raises(DTypeError, match="one float dtype"):
-        multiply(x, device.buffer(f16, (2, 3)))  # type: ignore[arg-type]
+        multiply(x, device.buffer(f16, (2, 3)))  # type: ignore[misc]
     with pytest.raises(ArgumentError, match="9 terms; takes 1 to 8"):
         linear_combination([(1.0, x)] * 9)
     with pytest.raises(ArgumentError, match="0 terms"):

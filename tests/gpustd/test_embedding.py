@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32
+from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32
 from gpustd import embedding
 from gpustd.reference import embedding as oracle
 from gpustd.reference.embedding import CASES
@@ -37,7 +37,7 @@ def test_an_id_out_of_range_gives_nan(device: Device) -> None:
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    ids = device.buffer_from_array(np.zeros(3, np.int32))
+    ids = device.buffer(i32, 3)
     with pytest.raises(ShapeError, match=r"table \(4,\)"):
         embedding(device.buffer(f32, 4), ids)
     with pytest.raises(ArgumentError, match="dtype f32"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -147,3 +150,39 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         gemm(a, device.buffer(f32, (6, 7)), activation="geglu")
     with pytest.raises(DTypeError, match="one float dtype"):
         gemm(a, w, residual=device.buffer(f16, (4, 8)))  # type: ignore[arg-type]
+
+
+NULL_CHECK = """
+from gpustd.product import MATRIX_TILES
+from gpustd.template import render
+import wgpudawn
+from wgpudawn.backends.dawn import extras
+extras.set_instance_extras(enable_toggles=["allow_unsafe_apis"])
+adapter = wgpudawn.gpu.request_adapter_sync()
+features = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"]
+device = extras.request_device_sync(adapter, required_features=features, required_limits={})
+window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad_left=1)
+sources = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
+common = dict(scalar="f16", vector=True, matrix=True, flexible=False, bias=True, residual=True)
+for tile in MATRIX_TILES:
+    shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
+    for source, size, activation in sources:
+        spec = dict(source=source, activation=activation, two=bool(size), per_image=bool(size))
+        device.create_shader_module(
+            code=render("gemm/matrix.wgsl", {**common, **shape, **size, **spec})
+        )
+print("accepted")
+"""
+
+
+def test_dawn_accepts_every_matrix_tile() -> None:
+    """Dawn's Null backend offers every feature, and its validator is the real one."""
+    pytest.importorskip("wgpudawn")
+    done = subprocess.run(
+        [sys.executable, "-c", NULL_CHECK],
+        env={**os.environ, "WGPU_BACKEND_TYPE": "Null", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("accepted\n"), done.stderr[-3000:]

@@ -102,16 +102,27 @@ def test_the_device_takes_its_own_rung(device: Device) -> None:
     np.testing.assert_array_equal(result, same)
 
 
+def test_a_group_is_spread_over_many_workgroups() -> None:
+    """At full size, statistics come from hundreds of workgroups; small images keep some, too."""
+    device = Device.null()
+    gamma = device.buffer(f32, 128)
+    for side, runs in ((512, 512), (64, 64), (8, 4)):
+        x = device.buffer(f16, (1, side, side, 128))
+        group_norm(x, gamma, gamma, groups=32, eps=1e-5)
+        device.synchronize()
+        statistics = device.backend.submitted[-1][0]  # type: ignore[attr-defined]
+        assert statistics.grid == (runs, 2, 1)
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    x, gamma = device.buffer(f32, (2, 4, 4, 8)), device.buffer(f32, 8)
-    with pytest.raises(ShapeError, match="3 groups do not divide 8"):
-        group_norm(x, gamma, gamma, groups=3, eps=1e-5)
-    with pytest.raises(ShapeError, match=r"gamma \(8,\) for 12 channels"):
-        second = device.buffer(f32, (2, 4, 4, 4))
-        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)
-    with pytest.raises(ShapeError, match="alike but for C"):
-        second = device.buffer(f32, (2, 4, 5, 4))
-        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)
-    with pytest.raises(DTypeError, match="one float dtype"):
-        second, gamma = device.buffer(f16, (2, 4, 4, 8)), device.buffer(f32, 16)
-        group_norm(x, gamma, gamma, groups=4, eps=1e-5, second=second)  # type: ignore[misc]
+    def refused(error: type[Exception], said: str, width: int, groups: int, second: Any) -> None:
+        gamma = device.buffer(f32, width)
+        with pytest.raises(error, match=said):
+            group_norm(x, gamma, gamma, groups=groups, eps=1e-5, second=second)
+
+    x = device.buffer(f32, (2, 4, 4, 8))
+    refused(ShapeError, "3 groups do not divide 8", 8, 3, None)
+    refused(ShapeError, "0 groups", 8, 0, None)
+    refused(ShapeError, r"gamma \(8,\) for 12", 8, 4, device.buffer(f32, (2, 4, 4, 4)))
+    refused(ShapeError, "alike but for C", 12, 4, device.buffer(f32, (2, 4, 5, 4)))
+    refused(DTypeError, "one float dtype", 16, 4, device.buffer(f16, (2, 4, 4, 8)))

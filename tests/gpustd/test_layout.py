@@ -93,7 +93,7 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
     with pytest.raises(ShapeError, match="at least one"):
         concat([], 0)
     with pytest.raises(DTypeError, match="one dtype"):
-        concat([x, device.buffer(i32, (2, 3))], 0)  # type: ignore[list-item]
+        concat([x, device.buffer(i32, (2, 3))], 0)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="2:5 of axis 1"):
         slice_axis(x, 1, 2, 5)
     with pytest.raises(ShapeError, match="axis 2 of"):

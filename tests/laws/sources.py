@@ -12,7 +12,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gpucore", "gpustd", "diffusion")
 CODE = (*PACKAGES, "examples", "bench", "tools", "tests")
-NOT_OURS = {".git", ".venv", "__pycache__", "build", "dist"}
+# What tools leave in a checkout; asked only where git cannot tell what belongs to us.
+NOT_OURS = {
+    ".git",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+}
 
 
 @functools.cache
@@ -20,16 +31,13 @@ def tracked_files() -> tuple[Path, ...]:
     """Every file that is, or with the next commit may be, part of the repository."""
     if shutil.which("git") and (ROOT / ".git").exists():
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        files = [ROOT / name for name in listing.stdout.split("\0") if name]
-        return tuple(sorted(file for file in files if file.is_file()))
-    return tuple(
-        sorted(
-            file
-            for file in ROOT.rglob("*")
-            if file.is_file() and not NOT_OURS.intersection(file.relative_to(ROOT).parts)
-        )
-    )
+        listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        # git refuses a checkout that belongs to another user, as in some containers.
+        if listing.returncode == 0:
+            files = [ROOT / name for name in listing.stdout.split("\0") if name]
+            return tuple(sorted(file for file in files if file.is_file()))
+    walked = [file for file in ROOT.rglob("*") if file.is_file()]
+    return tuple(sorted(f for f in walked if not NOT_OURS.intersection(f.relative_to(ROOT).parts)))
 
 
 def name_of(file: Path) -> str:

@@ -18,8 +18,11 @@ def exported(tree: ast.Module) -> list[str] | None:
     """The literal list that the module assigns to __all__; None where it assigns none."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-            assert isinstance(node, ast.Assign)
+            assert isinstance(node, ast.Assign | ast.AnnAssign)
+            assert node.value is not None
             names: list[str] = ast.literal_eval(node.value)
             return names
     return None

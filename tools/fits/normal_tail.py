@@ -31,10 +31,12 @@ def fit(a: Array) -> tuple[Array, float]:
     u = 1 / (1 + STRETCH * a)
     powers = np.vander(u, DEGREE + 1, increasing=True) / target(a)[:, None]
     weights = np.ones_like(a)
-    best, least = np.zeros(DEGREE + 1), math.inf
+    best: Array = np.zeros(DEGREE + 1)
+    least = math.inf
     for _ in range(ROUNDS):
         root = np.sqrt(weights)
-        coefficients = np.linalg.lstsq(powers * root[:, None], root, rcond=None)[0]
+        solved = np.linalg.lstsq(powers * root[:, None], root, rcond=None)[0]
+        coefficients = solved.astype(np.float64)
         error = np.abs(powers @ coefficients - 1)
         if error.max() < least:
             best, least = coefficients, float(error.max())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -205,6 +206,22 @@ def test_printed_expressions_parse_back_to_the_same_tree(random: Random, room: i
     (found,) = parse(f"const x = {print_expression(expression)};").declarations
     assert isinstance(found, s.Variable)
     assert found.value == expression
+
+
+@pytest.mark.parametrize("less", ["a < b", "c && a < b", "(a < b) == c", "a < (b >> 1u)"])
+@pytest.mark.parametrize("more", ["c > d", "c >= d", "c >> d", "c > d && a", "(a) > d"])
+def test_a_comparison_before_a_comma_is_never_taken_for_a_template(less: str, more: str) -> None:
+    (one, two) = (parse(f"const x = {text};").declarations[0] for text in (less, more))
+    assert isinstance(one, s.Variable)
+    assert isinstance(two, s.Variable)
+    assert one.value is not None
+    assert two.value is not None
+    pair = (one.value, two.value)
+    case = s.CaseClause(pair, s.Block(()))
+    body = s.Block((s.Return(s.Call(s.Name("f"), pair)), s.Switch(one.value, (case,))))
+    mark = s.Attribute("workgroup_size", pair)
+    module = Module((), (s.Function("f", (), body, attributes=(mark,)),))
+    assert parse(print_module(module)) == module
 
 
 def test_many_more_programs() -> None:

@@ -205,6 +205,20 @@ def test_local_names_hide_module_names() -> None:
     }
 
 
+def test_words_of_attributes_are_no_names_of_the_module() -> None:
+    source = """
+        @group(0) @binding(0) var<storage> workgroup_id: array<f32>;
+        @group(0) @binding(1) var<storage> off: array<f32>;
+        @group(0) @binding(2) var<storage> member: array<f32>;
+        struct S { member: f32 }
+        @compute @workgroup_size(1) fn main(@builtin(workgroup_id) id: vec3<u32>) {
+            var s: S;
+            @diagnostic(off, derivative_uniformity) if id.x == 0u { s.member = 1f; }
+        }
+    """
+    assert reflect(parse(source)).entry_points["main"].resources == ()
+
+
 def test_textures_and_samplers_are_handles() -> None:
     source = """
         @group(0) @binding(0) var image: texture_2d<f32>;
