@@ -24,6 +24,7 @@ from gpucore.wgsl import WgslLayoutError, WgslSyntaxError, parse, reflect
 __all__ = ["Device"]
 
 _MOST_CACHED = 8192
+_MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 
 
 class Device:
@@ -161,8 +162,10 @@ class Device:
 
     @property
     def has_matrix_units(self) -> bool:
-        """True where 16x16x16 matrix products of f16 into f32 can be asked for."""
-        return "matrix-units" in self.features
+        """True where subgroups of 32 multiply 16x16x16 matrices of f16 into f32."""
+        shapes = self.info.matrix_shapes
+        wide = self.subgroup_size == (32, 32)
+        return "matrix-units" in self.features and wide and _MATRIX_SHAPE in shapes
 
     @property
     def subgroup_size(self) -> tuple[int, int]:

@@ -165,10 +165,13 @@ def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
     for b in bindings:
         if b.group != 0:
             raise KernelCompileError(f"{b.name!r} is in @group({b.group}); kernels use @group(0)")
+        # A runtime-sized array's least size is the engine's to find: a matrix load needs more
+        # than one element.
+        least = b.min_size if b.stride is None else 0
         if b.address_space == "uniform":
-            specs.append(BindingSpec(b.binding, "uniform", b.min_size))
+            specs.append(BindingSpec(b.binding, "uniform", least))
         elif b.access == "read_write":
-            specs.append(BindingSpec(b.binding, "storage", b.min_size))
+            specs.append(BindingSpec(b.binding, "storage", least))
         else:
-            specs.append(BindingSpec(b.binding, "read-only-storage", b.min_size))
+            specs.append(BindingSpec(b.binding, "read-only-storage", least))
     return tuple(specs)

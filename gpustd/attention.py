@@ -90,8 +90,7 @@ def _suited(device: Device, scalar: str, s: _Sizes) -> str:
     """Fastest rung for a device; depends on the sizes of one image only."""
     if device.is_cpu:
         return "cpu" if s.head % 4 == 0 else "naive"
-    whole = device.has_matrix_units and device.subgroup_size == (32, 32)
-    if whole and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
+    if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
         return "matrix"
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 

@@ -88,11 +88,18 @@ def _describe(raw: Any, index: int) -> AdapterInfo:
         kind=_KINDS.get(info["adapter_type"], "unknown"),
         features=frozenset(ours for theirs, ours in _FEATURES.items() if theirs in raw.features),
         limits={k.replace("-", "_"): v for k, v in raw.limits.items()},
-        subgroup_size=(int(info["stackgroup_min_size"]), int(info["stackgroup_max_size"])),
+        subgroup_size=_subgroup_size(info),
         memory_size=max(local, default=None),
         matrix_shapes=shapes,
         index=index,
     )
+
+
+def _subgroup_size(info: Any) -> tuple[int, int]:
+    """Least and greatest size; the info has only WebGPU's bounds where NVIDIA's is always 32."""
+    if info["vendor"].lower() == "nvidia":
+        return 32, 32
+    return int(info["stackgroup_min_size"]), int(info["stackgroup_max_size"])
 
 
 def adapters() -> list[AdapterInfo]:

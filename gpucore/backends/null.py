@@ -114,5 +114,6 @@ def adapters() -> list[AdapterInfo]:
             features=frozenset({"f16", "subgroups", "matrix-units"}),
             limits=_LIMITS,
             subgroup_size=(32, 32),
+            matrix_shapes=(("f16", "f32", 16, 16, 16),),
         )
     ]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -67,6 +66,8 @@ class IconSet:
         icon = self._icon(self._names[code])
         if icon is None:
             raise KeyError(f"no icon for {code} in this set")
+        import resvg_py  # here, so that all else in this file works without it
+
         svg = _document(self._set, icon)
         png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=self._side, height=self._side))
         drawn = Image.open(io.BytesIO(png)).convert("RGBA")
