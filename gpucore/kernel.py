@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
-from gpucore.memory import Storage
+from gpucore.memory import Storage, storage_size
 from gpucore.wgsl import Binding, pack_struct
 
 if TYPE_CHECKING:
@@ -123,12 +123,11 @@ class Kernel:
                 binding, f"got {argument!r} of {argument.nbytes} bytes, needs {binding.min_size}"
             )
         nbytes = max(nbytes, binding.min_size)
-        storage = argument.storage
-        if nbytes > storage.handle.nbytes:
+        if nbytes > storage_size(argument.nbytes):
             raise self._mismatch(
                 binding, f"got {argument!r} of {argument.nbytes} bytes, needs {nbytes}"
             )
-        return storage.handle, nbytes, storage
+        return argument.storage.handle, nbytes, argument.storage
 
     def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
         if not isinstance(argument, Mapping):

@@ -15,10 +15,15 @@ from typing import Any
 from gpucore.backends import Backend
 from gpucore.errors import LimitError, OutOfMemoryError
 
-__all__ = ["Arena", "MemoryStats", "Pool", "Storage"]
+__all__ = ["Arena", "MemoryStats", "Pool", "Storage", "storage_size"]
 
 _GRAIN = 256
 _SLACK = 1.25
+
+
+def storage_size(nbytes: int) -> int:
+    """Bytes that a storage of ``nbytes`` has at least: what a kernel may bind of it."""
+    return max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class Pool:
     def allocate(self, nbytes: int) -> Storage:
         """Storage of at least ``nbytes``; contents undefined. `LimitError`, `OutOfMemoryError`."""
         self._settle()
-        size = max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
+        size = storage_size(nbytes)
         arena = self._arenas[-1]
         handle = arena.free.take(size)
         if handle is None and arena is not self._common:

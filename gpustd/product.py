@@ -187,7 +187,7 @@ class Product:
     def _lanes(self, device: Device) -> Rung:
         lanes = broadcast_lanes(device)
         quads = 2 if self.activation == "geglu" or self.n % (8 * lanes) == 0 else 1
-        rows = lanes if self.m // max(self.images, 1) <= lanes else 2 * lanes
+        rows = 2 * lanes
         width = 4 * lanes if self.activation == "geglu" else 4 * quads * lanes
         tiles = -(-self.m // rows) * -(-self.n // width)
         variables: dict[str, Value] = {

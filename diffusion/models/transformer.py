@@ -54,7 +54,7 @@ class GatedProjection(Module):
 
 
 class FeedForward(Module):
-    """Gated projection to four times the width, and back. (Entry 1 of ``net`` is a dropout.)"""
+    """Gated projection to four times the width, and back; entry 1 of ``net`` is a dropout."""
 
     def __init__(self, width: int) -> None:
         self._gate = GatedProjection(width, 4 * width)

@@ -66,18 +66,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endif
         k += length;
     }
+    // The epilogue is a loop over what was summed up: unrolled, it would take most of the compile time.
+    var sums = array<vec4<f32>, {{ 2 * rows | length }}>(
 //% for i in rows
-    if (m0 + {{ i }}u <= last) {
-        let m = m0 + {{ i }}u;
+        p{{ i }}, q{{ i }},
+//% endfor
+    );
+    for (var e = 0u; e < 16u; e++) {
+        let m = m0 + e / 2u;
+        if (m > last) { break; }
 //% if activation == "geglu"
-        let value = biased(p{{ i }}, m, left, pitch);
-        store(value * activate(biased(q{{ i }}, m, right, pitch)), m, left, n4);
-//% else
-        store(activate(biased(p{{ i }}, m, left, pitch)), m, left, n4);
-        if (left + 1u < n4) {
-            store(activate(biased(q{{ i }}, m, right, pitch)), m, right, n4);
+        if (e % 2u == 0u) {
+            let value = biased(sums[e], m, left, pitch);
+            store(value * activate(biased(sums[e + 1u], m, right, pitch)), m, left, n4);
         }
+//% else
+        let n = left + e % 2u;
+        if (n < n4) { store(activate(biased(sums[e], m, n, pitch)), m, n, n4); }
 //% endif
     }
-//% endfor
 }

@@ -89,17 +89,24 @@ fn main(
         k += length;
     }
     if (first >= n4) { return; }
+    // The epilogue is a loop over what was summed up: unrolled, it would take most of the compile time.
+    var sums = array<vec4<f32>, {{ rows * quads }}>(
 //% for i in range(rows)
-    if (m0 + {{ i }}u <= last) {
-        let m = m0 + {{ i }}u;
-//% if activation == "geglu"
-        let value = biased(c{{ i }}_0, m, column0, pitch);
-        store(value * activate(biased(c{{ i }}_1, m, column1, pitch)), m, column0, n4);
-//% else
 //% for j in range(quads)
-        {{ "if (first + %du < n4) " % j if j else "" }}{ store(activate(biased(c{{ i }}_{{ j }}, m, column{{ j }}, pitch)), m, column{{ j }}, n4); }
+        c{{ i }}_{{ j }},
 //% endfor
+//% endfor
+    );
+    for (var i = 0u; i < min(ROWS, params.m - m0); i++) {
+//% if activation == "geglu"
+        let value = biased(sums[2u * i], m0 + i, column0, pitch);
+        let gate = biased(sums[2u * i + 1u], m0 + i, column1, pitch);
+        store(value * activate(gate), m0 + i, column0, n4);
+//% else
+        for (var j = 0u; j < min({{ quads }}u, n4 - first); j++) {
+            let sum = biased(sums[i * {{ quads }}u + j], m0 + i, first + j, pitch);
+            store(activate(sum), m0 + i, first + j, n4);
+        }
 //% endif
     }
-//% endfor
 }

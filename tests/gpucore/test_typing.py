@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mypy import api
+
+api = pytest.importorskip("mypy.api", reason="mypy is in the test extra")
 
 ROOT = Path(__file__).parents[2]
 PREAMBLE = """\

@@ -18,6 +18,7 @@ from tools.train_emoji.networks import load_vae, reach_for_speed
 from tools.train_emoji.settings import (
     DiffusionTraining,
     Folders,
+    Mix,
     Settings,
     Sizes,
     VaeTraining,
@@ -73,7 +74,7 @@ class Stages:
         vae = load_vae(self._work / "vae").to(s.device).eval().requires_grad_(False)
         vae = vae.to(memory_format=torch.channels_last)
         encoder = tokenizer.Encoder(self._work / "tokenizer")
-        bank = build_bank(self._data, vae, encoder, compile_it=s.compile)
+        bank = build_bank(self._data, vae, encoder, s.mix, compile_it=s.compile)
         bank.save(self._work / "bank.pt")
 
     def _diffusion(self) -> None:
@@ -93,6 +94,23 @@ class Stages:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    plain, colour, background = (float(part) for part in text.split(","))
+    if abs(plain + colour + background - 1) > 1e-6:
+        raise argparse.ArgumentTypeError(f"the three shares must add up to 1, not {text}")
+    return plain, colour, background
+
+
+def _add_mix(parser: argparse.ArgumentParser, mix: Mix) -> None:
+    """What the bank draws; `bank` reads it."""
+    add = parser.add_argument
+    add("--kinds", type=_shares, default=mix.kinds, help="plain,recoloured,background; sum 1")
+    add("--solid", type=float, default=mix.solid, help="share of the 3D style")
+    add("--still", type=float, default=mix.still, help="share of plain pictures as drawn")
+    add("--label", type=float, default=mix.label, help="share of captions that say the label")
+    add("--people", type=float, default=mix.people, help="weight of people; of things 1.2")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--diffusion-total", type=float, default=diffusion.total_seconds, help="of all calls")
     add("--diffusion-batch", type=int, default=diffusion.batch)
     add("--diffusion-rate", type=float, default=diffusion.learning_rate)
+    add("--least-weight", type=float, default=diffusion.least_weight, help="of any time step")
     add("--diffusion-from", type=Path, help="model folder to go on from")
+    _add_mix(parser, Mix())
     add("--deadline", type=float, help="training ends this many seconds after the start")
     add("--max-steps", type=int, help="ends each training after so many steps")
     add("--concepts", type=int, help="uses only so many concepts")
@@ -133,8 +153,10 @@ def _settings(a: argparse.Namespace) -> Settings:
             a.diffusion_total,
             a.diffusion_batch,
             a.diffusion_rate,
+            least_weight=a.least_weight,
             start_from=a.diffusion_from,
         ),
+        Mix(a.kinds, a.solid, a.still, a.label, a.people),
         compile=not a.no_compile,
         max_steps=a.max_steps,
         concepts=a.concepts,

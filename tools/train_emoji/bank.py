@@ -22,19 +22,14 @@ from tools.train_emoji.captions import (
 from tools.train_emoji.dataset import Dataset, Picture
 from tools.train_emoji.networks import autocast, compiled, posterior
 from tools.train_emoji.recolour import BACKGROUNDS, COLOURS, recolour
-from tools.train_emoji.settings import SCALING_FACTOR, STYLES
+from tools.train_emoji.settings import SCALING_FACTOR, STYLES, Mix
 from tools.train_emoji.timebox import log
 from tools.train_emoji.tokenizer import Encoder
 
 BATCH = 64
 PLAIN_VIEWS = 4
 PLAIN_CAPTIONS, OTHER_CAPTIONS = 32, 6
-# Shares of the training draws.
-PLAIN_SHARE, COLOUR_SHARE, BACKGROUND_SHARE = 0.74, 0.20, 0.06
-STYLE_SHARES = {"3d": 0.58, "flat": 0.20, "noto": 0.22}
-GROUP_WEIGHTS = {"people-body": 0.7, "symbols": 0.7, "flags": 0.7, "smileys-emotion": 1.0}
-# Chance of each of a plain picture's views; the first is the picture as drawn.
-VIEW_BOUNDS = (0.70, 0.80, 0.90)
+GROUP_WEIGHTS = {"symbols": 0.7, "flags": 0.7, "smileys-emotion": 1.0}
 _NEVER_RECOLOURED = {"people-body", "flags"}
 _TINTED = {"animals-nature", "food-drink", "objects", "travel-places", "activities"}
 
@@ -56,7 +51,8 @@ class Bank:
     """All of training's inputs on the device.
 
     `latents` float16 (L, 4, h, w) scaled; `tokens` int16 (C, 77); an entry owns `views`
-    latents from `first_latent` on and `captions` captions from `first_caption` on.
+    latents from `first_latent` on and `captions` captions from `first_caption` on. The
+    first of several views is the picture as drawn, with the chance `still`.
     """
 
     latents: Tensor
@@ -66,6 +62,7 @@ class Bank:
     first_caption: Tensor
     captions: Tensor
     cumulative: Tensor
+    still: float
 
     def draw(self, n: int) -> tuple[Tensor, Tensor]:
         """n scaled latents float32 and their tokens int64 (n, 77)."""
@@ -73,9 +70,9 @@ class Bank:
         chosen = torch.searchsorted(
             self.cumulative, torch.rand(n, device=device, dtype=torch.float64)
         ).clamp(max=len(self.views) - 1)
-        bounds = torch.tensor(VIEW_BOUNDS, device=device)
-        view = torch.bucketize(torch.rand(n, device=device), bounds)
-        view = torch.where(self.views[chosen] > 1, view, torch.zeros_like(view))
+        others = self.views[chosen] - 1
+        moved = (others > 0) & (torch.rand(n, device=device) >= self.still)
+        view = torch.where(moved, 1 + (torch.rand(n, device=device) * others).long(), 0)
         spoken = (torch.rand(n, device=device) * self.captions[chosen]).long()
         latents = self.latents[self.first_latent[chosen] + view].float()
         return latents, self.tokens[self.first_caption[chosen] + spoken].long()
@@ -99,24 +96,28 @@ def may_recolour(picture: Picture, concept: Concept) -> bool:
     return picture.share >= 0.35
 
 
-def entries(data: Dataset, rng: random.Random) -> Iterator[Entry]:
+def entries(data: Dataset, mix: Mix, rng: random.Random) -> Iterator[Entry]:
     """What the bank holds: every picture plain, many recoloured, all on two backgrounds."""
     number = Counter(picture.style for picture in data.pictures)
+    rest = (1 - mix.solid) / 21
+    styles = {"3d": mix.solid, "flat": rest * 10, "noto": rest * 11}
+    groups = GROUP_WEIGHTS | {"people-body": mix.people}
+    plain, recoloured, on_background = mix.kinds
     for index, picture in enumerate(data.pictures):
         concept = data.concepts[picture.concept]
-        weight = GROUP_WEIGHTS.get(concept.group, 1.2)
-        weight *= STYLE_SHARES[picture.style] / number[picture.style]
-        share = weight * PLAIN_SHARE
+        weight = groups.get(concept.group, 1.2)
+        weight *= styles[picture.style] / number[picture.style]
+        share = weight * plain
         yield Entry(index, "plain", "", PLAIN_VIEWS, PLAIN_CAPTIONS, share)
         if may_recolour(picture, concept):
             colours = list(COLOURS)
             if picture.style != STYLES[0]:
                 colours = rng.sample(colours, 4)
-            share = weight * COLOUR_SHARE / len(colours)
+            share = weight * recoloured / len(colours)
             for colour in colours:
                 yield Entry(index, "colour", colour, 1, OTHER_CAPTIONS, share)
         for colour in rng.sample(list(BACKGROUNDS), 2):
-            share = weight * BACKGROUND_SHARE / 2
+            share = weight * on_background / 2
             yield Entry(index, "background", colour, 1, OTHER_CAPTIONS, share)
 
 
@@ -140,23 +141,25 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
     return over(x, ground).clamp(0, 1) * 2 - 1
 
 
-def caption(entry: Entry, data: Dataset, rng: random.Random) -> str:
-    """One of the captions of an entry."""
+def caption(entry: Entry, data: Dataset, label: float, rng: random.Random) -> str:
+    """One of the captions of an entry; `label` is the chance of the concept's label."""
     picture = data.pictures[entry.picture]
     concept = data.concepts[picture.concept]
     if entry.kind == "colour":
         return colour_caption(concept, picture.style, entry.colour, rng)
     if entry.kind == "background":
-        return background_caption(concept, picture.style, entry.colour, rng)
-    return plain_caption(concept, picture.style, rng)
+        return background_caption(concept, picture.style, entry.colour, rng, label=label)
+    return plain_caption(concept, picture.style, rng, label=label)
 
 
-def build_bank(data: Dataset, vae: AutoencoderKL, encoder: Encoder, *, compile_it: bool) -> Bank:
+def build_bank(
+    data: Dataset, vae: AutoencoderKL, encoder: Encoder, mix: Mix, *, compile_it: bool
+) -> Bank:
     """Encodes every entry and writes its captions."""
     rng = random.Random(99)
-    kept = list(entries(data, rng))
+    kept = list(entries(data, mix, rng))
     latents = _encode(data, vae, kept, compile_it=compile_it)
-    texts = [caption(entry, data, rng) for entry in kept for _ in range(entry.captions)]
+    texts = [caption(entry, data, mix.label, rng) for entry in kept for _ in range(entry.captions)]
     log(f"bank: {len(kept)} entries, {len(latents)} latents, {len(texts)} captions")
     log("bank: captions such as", rng.sample(texts, min(12, len(texts))))
     device = latents.device
@@ -171,6 +174,7 @@ def build_bank(data: Dataset, vae: AutoencoderKL, encoder: Encoder, *, compile_i
         first_caption=_starts(captions).to(device),
         captions=torch.tensor(captions, device=device),
         cumulative=(weight / weight.sum()).cumsum(0).to(device),
+        still=mix.still,
     )
 
 

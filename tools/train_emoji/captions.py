@@ -83,6 +83,7 @@ _SYLLABLES = (
     *("no ob of ol on or os ou pa pe pi po pu ra re ri ro ru sa se sh si so su ta te".split()),
     *("th ti to tu ul un up ur us va ve vi vo wa we wi wo ya ye yo za ze zo".split()),
 )
+LABEL_CHANCE = 0.62  # of the label rather than another name
 # Never used in training: they measure how far the words carry.
 HELD_OUT_FORMS = (
     *("show me {} please", "one single {} in the middle"),
@@ -158,12 +159,12 @@ def with_article(name: str, rng: random.Random) -> str:
     return ("an " if name[0] in "aeiou" else "a ") + name
 
 
-def _name(concept: Concept, rng: random.Random) -> str:
-    """The label (62 %), another name, or a rare keyword."""
-    k = rng.random()
-    if k > 0.68 and concept.names:
+def _name(concept: Concept, label: float, rng: random.Random) -> str:
+    """The label (chance `label` at least), another name, or a rare keyword (one in six)."""
+    k = (rng.random() - label) / (1 - label)
+    if k > 0.16 and concept.names:
         return rng.choice(concept.names)
-    if 0.62 < k <= 0.68 and concept.keywords:
+    if 0 < k <= 0.16 and concept.keywords:
         return rng.choice(concept.keywords)
     return concept.label
 
@@ -202,9 +203,11 @@ def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
     return text
 
 
-def plain_caption(concept: Concept, style: str, rng: random.Random) -> str:
+def plain_caption(
+    concept: Concept, style: str, rng: random.Random, *, label: float = LABEL_CHANCE
+) -> str:
     """A caption of a picture as it was drawn."""
-    text = _styled(_name(concept, rng), style, rng)
+    text = _styled(_name(concept, label, rng), style, rng)
     if concept.tags and rng.random() < 0.08:
         count = min(len(concept.tags), rng.randint(1, 2))
         text += ", " + ", ".join(rng.sample(list(concept.tags), count))
@@ -218,8 +221,10 @@ def colour_caption(concept: Concept, style: str, colour: str, rng: random.Random
     return _decorated(_styled(name, style, rng), rng, on_white=True)
 
 
-def background_caption(concept: Concept, style: str, colour: str, rng: random.Random) -> str:
+def background_caption(
+    concept: Concept, style: str, colour: str, rng: random.Random, *, label: float = LABEL_CHANCE
+) -> str:
     """A caption of a picture on a coloured background."""
-    text = _styled(_name(concept, rng), style, rng)
+    text = _styled(_name(concept, label, rng), style, rng)
     ending = f" on a {colour} background" if rng.random() < 0.8 else f", {colour} background"
     return _decorated(text + ending, rng, on_white=False)

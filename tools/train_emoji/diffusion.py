@@ -71,7 +71,7 @@ class VelocityLoss:
     ) -> None:
         device = empty.device
         self._alphas = alphas_cumulative(device)
-        self._weights = velocity_weight(self._alphas, how.snr_limit)
+        self._weights = velocity_weight(self._alphas, how.snr_limit, how.least_weight)
         self._empty = empty
         self._dropout = how.caption_dropout
         self._net = net

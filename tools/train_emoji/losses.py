@@ -35,7 +35,11 @@ def alphas_cumulative(device: torch.device) -> Tensor:
     return torch.cumprod(1 - betas, 0).to(device, torch.float32)
 
 
-def velocity_weight(alphas: Tensor, limit: float) -> Tensor:
-    """Weight of the squared error of v: min(SNR, limit) / (SNR + 1) (Hang et al. 2023)."""
+def velocity_weight(alphas: Tensor, limit: float, least: float = 0.0) -> Tensor:
+    """Weight of the squared error of v: min(SNR, limit) / (SNR + 1) (Hang et al. 2023).
+
+    That is next to nothing in nearly pure noise, where the words alone decide what the
+    picture becomes: no weight is below `least`.
+    """
     snr = alphas / (1 - alphas)
-    return snr.clamp(max=limit) / (snr + 1)
+    return (snr.clamp(max=limit) / (snr + 1)).clamp(min=least)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from tools.train_emoji.captions import LABEL_CHANCE
+
 SCALING_FACTOR = 0.18215  # the latents' 1 / standard deviation in Stable Diffusion 1.x
 STYLES = ("3d", "flat", "noto")
 
@@ -53,6 +55,22 @@ class VaeTraining:
 
 
 @dataclass(frozen=True)
+class Mix:
+    """What the diffusion training draws.
+
+    Shares of plain, recoloured and background pictures, sum 1; share of the 3D style (flat
+    and cartoon share the rest as 10 to 11); chance that a plain picture stays as drawn; chance
+    that a caption says the concept's label; weight of people beside things (1.2).
+    """
+
+    kinds: tuple[float, float, float] = (0.74, 0.20, 0.06)
+    solid: float = 0.58
+    still: float = 0.70
+    label: float = LABEL_CHANCE
+    people: float = 0.7
+
+
+@dataclass(frozen=True)
 class DiffusionTraining:
     """Time of this call, time over all calls (it shapes the learning rate), optimiser."""
 
@@ -63,6 +81,7 @@ class DiffusionTraining:
     warm_up_steps: int = 400
     caption_dropout: float = 0.1
     snr_limit: float = 5.0
+    least_weight: float = 0.0
     start_from: Path | None = None
 
 
@@ -74,6 +93,7 @@ class Settings:
     sizes: Sizes = Sizes()
     vae: VaeTraining = VaeTraining()
     diffusion: DiffusionTraining = DiffusionTraining()
+    mix: Mix = Mix()
     compile: bool = True
     max_steps: int | None = None
     concepts: int | None = None
