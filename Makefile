@@ -38,7 +38,7 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 
 .PHONY: test
 test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests (ARGS="-k gemm" for some)
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.setup-dev ## check format and style
