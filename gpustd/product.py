@@ -12,15 +12,14 @@ device, dtype and widths only: results do not change with the batch.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32
 from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.lanes import broadcast_lanes
+from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "Rung",
     "Tile",
     "check_activation",
-    "forced",
 ]
 
 Rung = tuple[str, dict[str, Value], tuple[int, ...]]
@@ -73,19 +71,6 @@ MATRIX_TILES = (
     Tile(64, 80, 64, 32, 80, rate=0.6),
     Tile(64, 64, 32, 32, 32, rate=0.5),
 )
-
-
-_forced: ContextVar[tuple[str, Tile | None] | None] = ContextVar("forced", default=None)
-
-
-@contextmanager
-def forced(rung: str, tile: Tile | None = None) -> Iterator[None]:
-    """Take one rung (and tile) wherever it can run, for tests and for tuning."""
-    token = _forced.set((rung, tile))
-    try:
-        yield
-    finally:
-        _forced.reset(token)
 
 
 @dataclass(frozen=True)
@@ -151,15 +136,14 @@ class Product:
 
     def _rung(self, device: Device, scalar: str) -> Rung:
         """Shader, its own template variables, and the grid."""
-        wanted = _forced.get()
-        name, tile = wanted or (self._suited(device, scalar), None)
+        name = wanted_rung("product") or self._suited(device, scalar)
         if name == "naive":
             return self._naive()
         if name == "cpu":
             return self._cpu()
         if name == "lanes":
             return self._lanes(device)
-        return self._tiled(tile) if name == "tiled" else self._matrix(tile)
+        return self._tiled() if name == "tiled" else self._matrix()
 
     def _suited(self, device: Device, scalar: str) -> str:
         """Name of the fastest rung that can run this product on a device."""
@@ -199,15 +183,15 @@ class Product:
         }
         return "gemm/lanes.wgsl", variables, flat_grid(tiles, 1)
 
-    def _tiled(self, tile: Tile | None) -> Rung:
-        t = tile or self._best(TILED_TILES)
+    def _tiled(self) -> Rung:
+        t = self._best(TILED_TILES)
         variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "tm": t.wm, "tn": t.wn}
         threads = t.bm * t.bn // (t.wm * t.wn)
         grid = (-(-self.m // t.bm), -(-self._columns // t.bn), 1)
         return "gemm/tiled.wgsl", {"vector": False, "threads": threads, **variables}, grid
 
-    def _matrix(self, tile: Tile | None) -> Rung:
-        t = tile or self._best(MATRIX_TILES)
+    def _matrix(self) -> Rung:
+        t = self._best(MATRIX_TILES)
         variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "wm": t.wm, "wn": t.wn}
         blocks = -(-self.m // t.bm) * -(-self._columns // t.bn)
         grid = (min(blocks, MOST_GROUPS), -(-blocks // MOST_GROUPS), 1)
@@ -218,6 +202,9 @@ class Product:
         return self.n * (2 if self.activation == "geglu" else 1)
 
     def _best(self, tiles: tuple[Tile, ...]) -> Tile:
+        wanted = wanted_tile("product")
+        if isinstance(wanted, Tile):
+            return wanted
         rows = self.m // max(self.images, 1)
         return min(tiles, key=lambda t: t.cost(rows, self._columns))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.reference.activations import activate
+from gpustd.reference.gemm import activate
 
 __all__ = ["CASES", "Case", "bound", "reference"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.reference.activations import activate
+from gpustd.reference import activation as activations
 
-__all__ = ["CASES", "Case", "bound", "reference"]
+__all__ = ["CASES", "Case", "activate", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -61,6 +61,16 @@ def reference(
     product = a @ w + (0.0 if bias is None else bias)
     result = activate(product, activation)
     return result if residual is None else result + residual
+
+
+def activate(x: Array, name: str | None) -> Array:
+    """Activation by the name that gemm knows; ``geglu`` halves the last axis."""
+    if name is None:
+        return x
+    if name == "geglu":
+        value, gate = np.split(x, 2, axis=-1)
+        return np.asarray(value * activations.reference(gate, "gelu"))
+    return activations.reference(x, name)
 
 
 def bound(a: Array, w: Array, result: Array, eps_out: float) -> Array:

@@ -9,7 +9,8 @@ import pytest
 
 from gpucore import Device, Kernel
 from gpustd import product, template
-from gpustd.product import Tile, forced
+from gpustd.product import Tile
+from gpustd.rungs import forced_rung
 from tests.gpustd.matrix_emulator import emulate
 
 SMALL_MATRIX = Tile(32, 64, 32, 16, 32)
@@ -34,5 +35,5 @@ def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[No
     if rung == "matrix" and not device.has_matrix_units:
         patch.setattr(product, "kernel", _emulated_kernel)
     tile = {"matrix": SMALL_MATRIX, "tiled": SMALL_TILED}.get(rung)
-    with forced(rung, tile):
+    with forced_rung("product", rung, tile):
         yield

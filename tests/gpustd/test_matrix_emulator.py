@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from gpucore import Device
 from tests.gpustd.matrix_emulator import EmulationError, emulate
+from tests.gpustd.null_validator import assert_accepted
 
 LEFT = "subgroup_matrix_left<f16, 16, 16>"
 RIGHT = "subgroup_matrix_right<f16, 16, 16>"
@@ -111,33 +108,10 @@ def test_results_through_memory(device: Device) -> None:
 
 
 def test_emulates_only_what_dawn_accepts() -> None:
-    """The same sources pass Dawn's validator, on its Null backend."""
-    pytest.importorskip("wgpudawn")
-    script = """
-import sys, wgpudawn
-from wgpudawn.backends.dawn import extras
+    assert_accepted("""
 from tests.gpustd.test_matrix_emulator import PRODUCTS, ROUND_TRIP, product
-extras.set_instance_extras(enable_toggles=["allow_unsafe_apis"])
-adapter = wgpudawn.gpu.request_adapter_sync()
-features = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"]
-device = extras.request_device_sync(adapter, required_features=features, required_limits={})
-for source in (*map(product, PRODUCTS.values()), ROUND_TRIP):
-    device.create_shader_module(code=source)
-print("accepted")
-"""
-    environment = {
-        **os.environ,
-        "WGPU_BACKEND_TYPE": "Null",
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.endswith("accepted\n"), done.stderr[-3000:]
+sources += [*map(product, PRODUCTS.values()), ROUND_TRIP]
+""")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32
 from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect
-from gpustd.product import forced
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
 from gpustd.template import SHADERS, rendered_corpus
@@ -133,7 +132,7 @@ def render(device: Device, dtype: type[DType]) -> None:
         call(make, floats)
     matrix = device.has_matrix_units and dtype is f16
     for rung, needs_matrix in PRODUCT_RUNGS:
-        with forced(rung):
+        with forced_rung("product", rung):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     for op, rung, needs_matrix in OTHER_RUNGS:
