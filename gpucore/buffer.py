@@ -86,7 +86,7 @@ class Buffer(Generic[T]):
 
     def _begin_read(self) -> Any:
         self.device.stream.submit()
-        return self.device.backend.read(self.storage.handle, _padded(self.nbytes))
+        return self.device.engine.read(self.storage.handle, _padded(self.nbytes))
 
     def _array(self, data: bytes | memoryview) -> NDArray[Any]:
         flat = np.frombuffer(data, self.dtype.numpy, self.size)
@@ -108,7 +108,7 @@ class Buffer(Generic[T]):
         if self.size == 0:
             return
         self.device.stream.submit()
-        self.device.backend.write(self.storage.handle, _bytes_of(data))
+        self.device.engine.write(self.storage.handle, _bytes_of(data))
 
     def copy_from(self, other: Buffer[T]) -> None:
         """Copy another buffer of the same dtype and size on the same device."""

@@ -35,7 +35,7 @@ class Device:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self.backend_object = backend
+        self.engine = backend
         self.stream = Stream(backend)
         self.pool = Pool(backend, self.stream.flush)
         self._constants: dict[bytes, Any] = {}
@@ -106,14 +106,14 @@ class Device:
     # Properties --------------------------------------------------------------------------
 
     @property
-    def backend(self) -> Backend:
-        """The backend object."""
-        return self.backend_object
-
-    @property
     def info(self) -> AdapterInfo:
         """What the engine says of the adapter."""
-        return self.backend_object.info
+        return self.engine.info
+
+    @property
+    def backend(self) -> str:
+        """Engine and API, such as ``dawn-vulkan``."""
+        return self.info.backend
 
     @property
     def name(self) -> str:
@@ -270,7 +270,7 @@ class Device:
         self.synchronize()
         self._groups.clear()
         self._constants.clear()
-        self.backend_object.close()
+        self.engine.close()
 
     # Caches that kernels use -------------------------------------------------------------
 
@@ -282,8 +282,8 @@ class Device:
                 self._constants.clear()
                 self._groups.clear()
             padded = data + bytes(-len(data) % 16)
-            handle = self.backend_object.allocate(len(padded))
-            self.backend_object.write(handle, memoryview(padded))
+            handle = self.engine.allocate(len(padded))
+            self.engine.write(handle, memoryview(padded))
             self._constants[data] = handle
         return handle
 
@@ -296,7 +296,7 @@ class Device:
         if group is None:
             if len(self._groups) >= _MOST_CACHED:
                 self._groups.clear()
-            group = self._groups[key] = self.backend_object.bind(specs, buffers)
+            group = self._groups[key] = self.engine.bind(specs, buffers)
         return group
 
 

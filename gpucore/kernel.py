@@ -55,7 +55,7 @@ class Kernel:
         bindings: tuple[Binding, ...],
     ) -> Kernel:
         """Start compiling ``source`` for a device."""
-        program = device.backend.compile(source, entry, constants, binding_specs(bindings))
+        program = device.engine.compile(source, entry, constants, binding_specs(bindings))
         return cls(device, program, bindings, entry)
 
     def wait(self) -> None:

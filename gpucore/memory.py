@@ -28,7 +28,10 @@ def storage_size(nbytes: int) -> int:
 
 @dataclass(frozen=True)
 class MemoryStats:
-    """Bytes: ``live`` in buffers in use, ``reserved`` taken from the device, and their peaks."""
+    """Bytes: ``live`` in buffers in use, ``reserved`` taken from the device, and their peaks.
+
+    Buffers count in units of 256 bytes, whatever the size of the memory that serves them again.
+    """
 
     live: int
     peak: int
@@ -83,14 +86,14 @@ class Arena:
 class Storage:
     """Device memory held by one or more buffer views; goes back to its arena with the last."""
 
-    __slots__ = ("_pool", "arena", "handle")
+    __slots__ = ("_nbytes", "_pool", "arena", "handle")
 
-    def __init__(self, pool: Pool, arena: Arena, handle: Any) -> None:
-        self._pool, self.arena, self.handle = pool, arena, handle
+    def __init__(self, pool: Pool, arena: Arena, handle: Any, nbytes: int) -> None:
+        self._pool, self.arena, self.handle, self._nbytes = pool, arena, handle, nbytes
 
     def __del__(self) -> None:
         if self.handle is not None:
-            self._pool.release(self.arena, self.handle)
+            self._pool.release(self.arena, self.handle, self._nbytes)
             self.handle = None
 
 
@@ -110,7 +113,7 @@ class Pool:
         self._common = Arena()
         self._arenas = [self._common]
         self._handles: set[Any] = set()
-        self._noted: deque[tuple[Arena, Any | None]] = deque()
+        self._noted: deque[tuple[Arena, Any | None, int]] = deque()
         self._live = self._peak = self._reserved = self._peak_reserved = 0
 
     @property
@@ -134,9 +137,9 @@ class Pool:
             handle = self._common.free.take(size)
         if handle is None:
             handle = self._new(size)
-        self._live += handle.nbytes
+        self._live += size
         self._peak = max(self._peak, self._live)
-        return Storage(self, arena, handle)
+        return Storage(self, arena, handle, size)
 
     def _new(self, size: int) -> Any:
         limits = self._backend.info.limits
@@ -159,18 +162,18 @@ class Pool:
         self._peak_reserved = max(self._peak_reserved, self._reserved)
         return handle
 
-    def release(self, arena: Arena, handle: Any) -> None:
-        """Called by a dying storage."""
-        self._noted.append((arena, handle))
+    def release(self, arena: Arena, handle: Any, nbytes: int) -> None:
+        """Called by a dying storage of ``nbytes``."""
+        self._noted.append((arena, handle, nbytes))
 
     def _settle(self) -> None:
         """Do what was noted."""
         while self._noted:
-            arena, handle = self._noted.popleft()
+            arena, handle, nbytes = self._noted.popleft()
+            self._live -= nbytes
             if handle is None:
                 arena.close(self._common)
             else:
-                self._live -= handle.nbytes
                 arena.give(handle)
 
     def trim(self) -> int:
@@ -200,4 +203,4 @@ class Pool:
 
     def close_arena(self, arena: Arena) -> None:
         """Hand a left arena's memory to the pool."""
-        self._noted.append((arena, None))
+        self._noted.append((arena, None, 0))

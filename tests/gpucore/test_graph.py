@@ -200,9 +200,9 @@ def test_replay_submits_the_same_commands() -> None:
     with device.capture() as graph:
         kernel(x, grid=1)
         kernel(x, grid=2)
-    assert device.backend.submitted == []
+    assert device.engine.submitted == []
     graph.replay()
     graph.replay()
-    first, second = device.backend.submitted
+    first, second = device.engine.submitted
     assert [command.grid for command in first] == [(1, 1, 1), (2, 1, 1)]
     assert all(a is b for a, b in zip(first, second, strict=True))

@@ -28,12 +28,12 @@ def test_nothing_is_submitted_before_a_read() -> None:
     buffer = device.buffer(f32, COUNT)
     for _ in range(5):
         kernel(buffer, grid=5)
-    assert device.backend.submitted == []
+    assert device.engine.submitted == []
     buffer.read()
-    assert [len(commands) for commands in device.backend.submitted] == [5]
+    assert [len(commands) for commands in device.engine.submitted] == [5]
     buffer.read()
     device.synchronize()
-    assert len(device.backend.submitted) == 1
+    assert len(device.engine.submitted) == 1
 
 
 def test_long_lists_are_submitted_by_themselves() -> None:
@@ -42,10 +42,10 @@ def test_long_lists_are_submitted_by_themselves() -> None:
     buffer = device.buffer(f32, COUNT)
     for _ in range(1300):
         kernel(buffer, grid=5)
-    sizes = [len(commands) for commands in device.backend.submitted]
+    sizes = [len(commands) for commands in device.engine.submitted]
     assert sizes == [512, 512]
     device.synchronize()
-    assert sum(len(commands) for commands in device.backend.submitted) == 1300
+    assert sum(len(commands) for commands in device.engine.submitted) == 1300
 
 
 def test_launches_run_in_order(device: Device, affine: Kernel) -> None:

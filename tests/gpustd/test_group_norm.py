@@ -110,7 +110,7 @@ def test_a_group_is_spread_over_many_workgroups() -> None:
         x = device.buffer(f16, (1, side, side, 128))
         group_norm(x, gamma, gamma, groups=32, eps=1e-5)
         device.synchronize()
-        statistics = device.backend.submitted[-1][0]  # type: ignore[attr-defined]
+        statistics = device.engine.submitted[-1][0]  # type: ignore[attr-defined]
         assert statistics.grid == (runs, 2, 1)
 
 

@@ -100,6 +100,18 @@ def test_captions_say_thing_and_style(style: str, known: dict[str, captions.Conc
         assert styled == DRAWS
 
 
+@pytest.mark.parametrize("chance", [captions.LABEL_CHANCE, 0.9])
+def test_the_label_is_said_as_often_as_asked(
+    chance: float, known: dict[str, captions.Concept]
+) -> None:
+    book, rng = known["closed book"], random.Random(6)
+    said = [captions.plain_caption(book, "3d", rng, label=chance) for _ in range(DRAWS)]
+    # One in six of the others would be a keyword; this concept has none and says its label.
+    wanted = chance + 0.16 * (1 - chance)
+    # 3000 draws have a deviation of at most 0.9 %, five of which are 4.5 %.
+    assert sum("closed book" in text for text in said) / DRAWS == pytest.approx(wanted, abs=0.045)
+
+
 def test_colours_and_backgrounds_are_said(known: dict[str, captions.Concept]) -> None:
     rng = random.Random(3)
     for _ in range(DRAWS):
