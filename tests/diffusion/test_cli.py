@@ -351,6 +351,7 @@ def test_help_teaches() -> None:
 
 
 def test_progress_shows_phase_steps_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # on a dumb terminal rich draws no bar
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=120)
     monkeypatch.setattr(progress, "Console", lambda **_: console)
