@@ -46,8 +46,9 @@ class GuidedDenoiser:
         width = networks.folder.unet.block_out_channels[0]
         self._input: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (self._rows, width))
-        prompt = networks.unet.prompt_keys(context)
-        with device.capture() as graph:
+        with device.region("unet"):
+            prompt = networks.unet.prompt_keys(context)
+        with device.capture() as graph, device.region("unet"):
             latents = self._input if scale is None else repeat_batch(self._input, 2)
             output = networks.unet(latents, self._features, prompt)
             guided = output if scale is None else guidance(output, scale)

@@ -18,6 +18,7 @@ from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.models.layers import Activations
 from diffusion.networks import Networks, load_networks
 from diffusion.noise import LatentNoise
+from diffusion.prompts import EMPHASES, chunk_prompt
 from diffusion.samplers import SamplerOptions, find_sampler_and_schedule
 from diffusion.samplers import Step as SamplerStep
 from diffusion.schedules import find_schedule
@@ -160,8 +161,9 @@ class Pipeline:
         images = []
         for index in range(latents.shape[0]):
             one = scaled if latents.shape[0] == 1 else slice_axis(scaled, 0, index, index + 1)
-            pixels = to_image(self.networks.vae.decode(one)).read()
-            images.append(Image.fromarray(pixels[0]))
+            with self.device.region("vae"):
+                pixels = to_image(self.networks.vae.decode(one))
+            images.append(Image.fromarray(pixels.read()[0]))
         return images
 
 
@@ -186,6 +188,12 @@ class _Run:
         self._height = (settings.height or 0) // vae.downscale
         self._width = (settings.width or 0) // vae.downscale
         self._guided = settings.guidance != 1
+        self._emphasis = EMPHASES.find(settings.emphasis)
+        texts = {"negative": settings.negative} if self._guided else {}
+        self._prompts = [
+            chunk_prompt(name, text, self._emphasis, networks.tokenizer)
+            for name, text in (texts | {"prompt": settings.prompt}).items()
+        ]
         self._done = 0
 
     def seed(self, number: int) -> int:
@@ -194,8 +202,7 @@ class _Run:
 
     def context(self) -> Activations:
         """Text embeddings of one image: (2, S, width), the negative first, or (1, S, width)."""
-        texts = [self._settings.negative] * self._guided + [self._settings.prompt]
-        return self._pipeline.networks.encode_text(texts)
+        return self._pipeline.networks.encode_prompts(self._prompts, self._emphasis)
 
     def batches(self) -> Iterator[tuple[int, ...]]:
         """Numbers of the images that are computed together."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from diffusion.errors import SettingsError
+from diffusion.prompts import EMPHASES
 
 __all__ = ["Defaults", "Settings"]
 
@@ -31,7 +32,7 @@ class Settings:
     """Settings of a text-to-image run. None takes the model's default.
 
     Args:
-        prompt, negative: text; either may be empty.
+        prompt, negative: text; either may be empty, hold weights, and be of any length.
         width, height: in pixels, multiples of 8.
         steps: of the sampler.
         guidance: classifier-free guidance scale (Ho and Salimans 2022, arXiv 2207.12598); 1 turns
@@ -40,6 +41,7 @@ class Settings:
         seed: of the first image; image i has ``seed + i``.
         count: number of images. batch: how many are computed at once.
         eta: noise that DDIM (0 by default) or an ancestral sampler (1 by default) adds.
+        emphasis: what weights in prompts do: original, no_norm, ignore or none.
     """
 
     prompt: str
@@ -54,6 +56,7 @@ class Settings:
     count: int = 1
     batch: int | None = None
     eta: float | None = None
+    emphasis: str = "original"
 
     def filled(self, defaults: Defaults) -> Settings:
         """With defaults for what is None, checked. Raises `SettingsError`."""
@@ -72,8 +75,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that cannot be."""
-        for name in ("prompt", "negative"):
+        for name in ("prompt", "negative", "emphasis"):
             _check_text(name, getattr(self, name))
+        EMPHASES.find(self.emphasis)
         for name in ("width", "height"):
             _check_side(name, getattr(self, name))
         if (self.width or 0) * (self.height or 0) > _MOST_PIXELS:

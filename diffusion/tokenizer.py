@@ -13,6 +13,7 @@ from diffusion.errors import ModelFormatError
 __all__ = ["ClipTokenizer"]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
+_COMMA = ",</w>"
 _WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|"
     r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -24,7 +25,8 @@ class ClipTokenizer:
     """Text to token ids: start, at most ``length - 2`` tokens, end, padding.
 
     ``folder`` holds ``vocab.json`` and ``merges.txt``; ``tokenizer_config.json`` and
-    ``special_tokens_map.json`` may name the padding token (the end token by default).
+    ``special_tokens_map.json`` may name the padding token (the end token by default). ``comma`` is
+    the id of a comma that stands alone, None where the vocabulary has none.
     Raises `ModelFormatError`.
     """
 
@@ -34,21 +36,28 @@ class ClipTokenizer:
         self._start = _special(vocabulary, _START, folder / "vocab.json")
         self._end = _special(vocabulary, _END, folder / "vocab.json")
         self._pad = vocabulary.get(_padding(folder), self._end)
+        self.comma: int | None = vocabulary.get(_COMMA)
         self._bpe = _build(vocabulary, _read_merges(folder / "merges.txt", vocabulary))
         # As in other tools, the special tokens may be written out in a prompt.
         self._bpe.add_special_tokens([AddedToken(_START), AddedToken(_END)])
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, all of the model's length; longer texts are cut."""
-        return [self._row(self.tokens(text)) for text in texts]
+        return [self.row(self.tokens(text)) for text in texts]
+
+    @property
+    def capacity(self) -> int:
+        """Tokens between start and end."""
+        return self.length - 2
 
     def tokens(self, text: str) -> list[int]:
         """Ids of a text without start, end and padding, and uncut."""
         ids: list[int] = self._bpe.encode(_encodable(text), add_special_tokens=False).ids
         return ids
 
-    def _row(self, tokens: list[int]) -> list[int]:
-        row = [self._start, *tokens[: self.length - 2], self._end]
+    def row(self, tokens: Sequence[int]) -> list[int]:
+        """Start, the tokens, cut where they are too many, end, and padding."""
+        row = [self._start, *tokens[: self.capacity], self._end]
         return row + [self._pad] * (self.length - len(row))
 
 

@@ -13,6 +13,7 @@ from gpucore.errors import (
     DeviceLostError,
     DeviceNotFoundError,
     DTypeError,
+    FeatureError,
     GpuError,
     KernelCompileError,
     LimitError,
@@ -23,6 +24,7 @@ from gpucore.errors import (
 from gpucore.graph import Graph
 from gpucore.kernel import Kernel
 from gpucore.memory import MemoryStats
+from gpucore.profiler import Profile, Timing
 from gpucore.stream import Stream
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Device",
     "DeviceLostError",
     "DeviceNotFoundError",
+    "FeatureError",
     "GpuError",
     "Graph",
     "Kernel",
@@ -42,10 +45,12 @@ __all__ = [
     "LimitError",
     "MemoryStats",
     "OutOfMemoryError",
+    "Profile",
     "ReleasedBufferError",
     "ShapeError",
     "Stream",
     "T",
+    "Timing",
     "c64",
     "f16",
     "f32",

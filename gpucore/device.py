@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -18,6 +19,7 @@ from gpucore.errors import ArgumentError, KernelCompileError, ShapeError
 from gpucore.graph import Graph
 from gpucore.kernel import Argument, Grid, Kernel
 from gpucore.memory import MemoryStats, Pool
+from gpucore.profiler import Profile
 from gpucore.stream import Stream
 from gpucore.wgsl import WgslLayoutError, WgslSyntaxError, parse, reflect
 
@@ -224,11 +226,13 @@ class Device:
         constants: Mapping[str, int | float | bool] | None = None,
         *,
         wait: bool = True,
+        label: str | None = None,
     ) -> Kernel:
         """Compile an entry point of WGSL ``source``; ``constants`` set its overrides.
 
         With ``wait=False`` compiling goes on in the background, and an error of the engine shows
-        at `Kernel.wait` or at the first submission. Raises `KernelCompileError`.
+        at `Kernel.wait` or at the first submission. ``label`` (the entry's name if None) is what
+        profiles call the kernel. Raises `KernelCompileError`.
         """
         try:
             reflection = reflect(parse(source))
@@ -242,7 +246,7 @@ class Device:
             raise KernelCompileError(f"no compute entry point {entry!r}; there are: {found}")
         values = _known_constants(constants or {}, reflection.overrides)
         used = tuple(b for b in reflection.bindings if b.name in point.resources)
-        kernel = Kernel.compiled(self, source, entry, values, used)
+        kernel = Kernel.compiled(self, source, entry, values, used, label or entry)
         if wait:
             kernel.wait()
         return kernel
@@ -254,6 +258,24 @@ class Device:
     def capture(self) -> Graph:
         """Context in which launches are recorded into a `Graph` instead of the stream."""
         return Graph(self)
+
+    def profile(self) -> Profile:
+        """Context in which every launch is timed; see `Profile`. `FeatureError` if it cannot be."""
+        return Profile(self)
+
+    @contextmanager
+    def region(self, name: str) -> Iterator[None]:
+        """Launches recorded inside carry ``name`` in profiles, inside a graph for good.
+
+        Regions nest: ``unet`` and inside it ``mid`` make ``unet/mid``.
+        """
+        stream = self.stream
+        outer = stream.region
+        stream.region = f"{outer}/{name}" if outer else name
+        try:
+            yield
+        finally:
+            stream.region = outer
 
     def synchronize(self) -> None:
         """Submit what is recorded and wait until the device is done."""

@@ -7,6 +7,7 @@
     ├── DeviceLostError         the driver took the device away
     ├── OutOfMemoryError        the device has no room for an allocation
     ├── LimitError              a size is over a limit of the device
+    ├── FeatureError            the device lacks a feature that was asked for
     ├── KernelCompileError      WGSL that does not compile (knows line and column)
     ├── ArgumentError           a kernel's arguments do not fit its declaration
     ├── CaptureError            host access or a second capture while a graph is captured
@@ -23,6 +24,7 @@ __all__ = [
     "DTypeError",
     "DeviceLostError",
     "DeviceNotFoundError",
+    "FeatureError",
     "GpuError",
     "KernelCompileError",
     "LimitError",
@@ -50,6 +52,10 @@ class OutOfMemoryError(GpuError):
 
 class LimitError(GpuError):
     """A size is over a limit of the device."""
+
+
+class FeatureError(GpuError):
+    """The device, or its engine, lacks a feature that was asked for."""
 
 
 class ArgumentError(GpuError):

@@ -53,7 +53,7 @@ class Graph:
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
         self._device.stream.submit()
-        self._device.engine.submit(self._list.commands)
+        self._device.stream.send(self._list.commands)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed."""

@@ -53,9 +53,11 @@ class Kernel:
         entry: str,
         constants: Mapping[str, float],
         bindings: tuple[Binding, ...],
+        label: str,
     ) -> Kernel:
-        """Start compiling ``source`` for a device."""
+        """Start compiling ``source`` for a device; ``label`` names it in profiles."""
         program = device.engine.compile(source, entry, constants, binding_specs(bindings))
+        program.label = label
         return cls(device, program, bindings, entry)
 
     def wait(self) -> None:
@@ -64,6 +66,11 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"Kernel({self.signature})"
+
+    @property
+    def label(self) -> str:
+        """The name under which profiles count its launches."""
+        return self._program.label
 
     @property
     def signature(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpucore.backends import Command, Copy, Launch
@@ -21,12 +22,17 @@ class Stream:
 
     Nothing runs before `submit`; reading a buffer submits first. Long lists are submitted by
     themselves, so that the device starts early and the list stays bounded.
+
+    ``send`` takes every submitted list, a graph's too: the backend's ``submit``, or a profile.
+    ``region`` is what launches are recorded under (see `Device.region`).
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._commands: list[Command] = []
         self._captured: CommandList | None = None
+        self.region = ""
+        self.send: Callable[[Sequence[Command]], object] = backend.submit
 
     def launch(
         self,
@@ -36,7 +42,7 @@ class Stream:
         storages: tuple[Storage, ...],
     ) -> None:
         """Record a launch; ``storages`` are pinned if a graph is being captured."""
-        self._record(Launch(program, group, grid), storages)
+        self._record(Launch(program, group, grid, self.region), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
         """Record a copy between buffers."""
@@ -60,7 +66,7 @@ class Stream:
         """Submit what was recorded outside of a capture, also while one is under way."""
         if self._commands:
             commands, self._commands = self._commands, []
-            self._backend.submit(commands)
+            self.send(commands)
 
     def synchronize(self) -> None:
         """Submit and block until the device is done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import jinja2
 
 from gpucore import Buffer, Device, DType, DTypeError, Kernel, f16, f32
 
-__all__ = ["SHADERS", "Value", "kernel", "render", "rendered_corpus", "scalar_of"]
+__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
 
 Value = str | int | float | bool | None
 
@@ -57,8 +57,23 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
     key = (name, *sorted(spec.items()))
     found = cache.get(key)
     if found is None:
-        found = cache[key] = device.compile_kernel(render(name, spec), wait=False)
+        found = cache[key] = device.compile_kernel(
+            render(name, spec), wait=False, label=label_of(name, spec)
+        )
     return found
+
+
+def label_of(name: str, spec: Mapping[str, Value]) -> str:
+    """What profiles call a kernel: ``gemm/tiled f16 bias bm64``; what is off is left out."""
+    words = [name.removesuffix(".wgsl")]
+    for key, value in spec.items():
+        if value is True:
+            words.append(key)
+        elif isinstance(value, str) and value != "none":
+            words.append(value.removesuffix(".wgsl"))
+        elif value is not None and not isinstance(value, (bool, str)):
+            words.append(f"{key}{value}")
+    return " ".join(words)
 
 
 def rendered_corpus() -> Iterator[tuple[str, str]]:

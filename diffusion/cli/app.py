@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -61,6 +62,18 @@ def complain(message: str) -> None:
     print(f"avila: {message}", file=sys.stderr)
 
 
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning in one line, without the place in the code that Python would show."""
+    complain(f"warning: {message}")
+
+
 @contextmanager
 def reporting(debug: bool = False) -> Iterator[None]:
     """Tell errors that the caller can mend in one line and exit with status 2.
@@ -68,7 +81,9 @@ def reporting(debug: bool = False) -> Iterator[None]:
     With ``debug`` or the environment variable ``AVILA_DEBUG`` they pass, with their traceback.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell_warning
+            yield
     except (DiffusionError, GpuError) as error:
         if debug or os.environ.get("AVILA_DEBUG"):
             raise

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
 
@@ -16,11 +17,13 @@ __all__ = [
     "Count",
     "Debug",
     "DeviceName",
+    "EmphasisName",
     "Eta",
     "Guidance",
     "Model",
     "Negative",
     "Output",
+    "Profile",
     "Prompt",
     "SamplerName",
     "ScheduleName",
@@ -33,7 +36,13 @@ _PICTURE = "The picture"
 _SAMPLING = "Sampling"
 _RUNNING = "Files and devices"
 
-Prompt = Annotated[str, Argument(help="What to draw; may be empty.", show_default=False)]
+Prompt = Annotated[
+    str,
+    Argument(
+        help="What to draw; may be empty. (word) and (word:1.3) weigh more, [word] less.",
+        show_default=False,
+    ),
+]
 
 Negative = Annotated[str, Option("--negative", help="What not to draw.", rich_help_panel=_PICTURE)]
 Size = Annotated[
@@ -42,6 +51,16 @@ Size = Annotated[
         "--size",
         metavar="WxH",
         help="Width and height in pixels, multiples of 8 (512x768); the model's own if absent.",
+        rich_help_panel=_PICTURE,
+    ),
+]
+EmphasisName = Annotated[
+    str,
+    Option(
+        "--emphasis",
+        metavar="NAME",
+        help=f"What weights in prompts do: one of {', '.join(EMPHASES.names)}; with none, brackets "
+        "are text.",
         rich_help_panel=_PICTURE,
     ),
 ]
@@ -130,6 +149,16 @@ DeviceName = Annotated[
         metavar="NAME",
         help="dawn, wgpu, vulkan, metal, dx12, gl, cpu, or part of a card's name; the best present "
         "if absent (avila doctor lists them).",
+        rich_help_panel=_RUNNING,
+    ),
+]
+Profile = Annotated[
+    Path | None,
+    Option(
+        "--profile",
+        metavar="FILE.json",
+        help="Time every kernel: a table on stderr, and a trace for Perfetto or Chrome in the "
+        "file, which is replaced. The run takes longer.",
         rich_help_panel=_RUNNING,
     ),
 ]

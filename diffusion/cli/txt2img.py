@@ -20,10 +20,12 @@ from diffusion.cli.app import app, complain, reporting, version
 from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.cli.output import Output
+from diffusion.cli.profiling import profiled
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
 from diffusion.errors import SettingsError
 from diffusion.infotext import write_infotext
 from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
+from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
 from diffusion.settings import Settings
@@ -60,10 +62,12 @@ def txt2img(
     sampler: options.SamplerName = None,
     schedule: options.ScheduleName = None,
     eta: options.Eta = None,
+    emphasis: options.EmphasisName = "original",
     batch: options.Batch = None,
     model: options.Model = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
+    profile: options.Profile = None,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
@@ -85,13 +89,15 @@ def txt2img(
             count,
             batch,
             eta,
+            emphasis,
         )
         check(settings)
         job = Job(settings, Output.named(output), ProgressBar(shown=not as_json))
         with held_back(shown=debug):
             opened = Device.named(device) if device else Device.auto()
         try:
-            job.run(model, opened)
+            with profiled(opened, profile):
+                job.run(model, opened)
         except KeyboardInterrupt:
             complain(f"stopped; {len(job.files)} of {count} pictures were finished")
             raise typer.Exit(_STOPPED) from None
@@ -234,4 +240,7 @@ def infotext(settings: Settings, seed: int, model: dict[str, str]) -> str:
     }
     if settings.eta is not None:
         pairs["Eta"] = settings.eta
+    emphasis = EMPHASES.find(settings.emphasis)
+    if emphasis.name != "original":
+        pairs["Emphasis"] = emphasis.label
     return write_infotext(settings.prompt, settings.negative, pairs)

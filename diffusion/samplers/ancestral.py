@@ -16,7 +16,6 @@ They equal diffusers' DDIMScheduler and EulerAncestralDiscreteScheduler.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import intervals, towards
+from diffusion.samplers.stepping import ancestral_levels, intervals, towards
 
 __all__ = ["DDIM_ETA", "EULER_A_ETA", "ddim", "euler_a"]
 
@@ -47,8 +46,7 @@ def euler_a(
     eta = options.eta_or(EULER_A_ETA)
     for step in intervals(sigmas):
         denoised = denoise(x, step.high)
-        up = eta * step.low * math.sqrt(1.0 - (step.low / step.high) ** 2)
-        down = math.sqrt(step.low**2 - up**2)
+        down, up = ancestral_levels(step.high, step.low, eta)
         if up == 0.0:
             x = towards(algebra, x, denoised, step.high, step.low)
         else:

@@ -30,7 +30,7 @@ class Algebra(Protocol[A]):
     """The one operation that samplers need of arrays."""
 
     def combine(self, terms: Sequence[tuple[float, A]]) -> A:
-        """A new array: the sum of factor × array over ``terms`` (1 to 4, all of one shape)."""
+        """A new array: the sum of factor × array over ``terms`` (1 to 5, all of one shape)."""
         ...
 
 
@@ -38,7 +38,8 @@ Denoiser: TypeAlias = Callable[[A, float], A]
 """``denoise(x, sigma)``: the estimate of x₀ in x = x₀ + sigma·noise."""
 
 NoiseSource: TypeAlias = Callable[[int], A]
-"""``noise(k)``: unit normal noise of x's shape for step k, the same at every call."""
+"""``noise(k)``: unit normal noise of x's shape, the same at every call; k is the step's number, or
+where a ``BrownianPath`` draws, that of one of its tents (below 2¹⁷)."""
 
 
 @dataclass(frozen=True)

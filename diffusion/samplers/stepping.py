@@ -15,7 +15,7 @@ from diffusion.errors import SettingsError
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, NoiseSource
 
-__all__ = ["Interval", "churned", "intervals", "towards"]
+__all__ = ["Interval", "ancestral_levels", "churned", "intervals", "slope", "towards"]
 
 A = TypeVar("A")
 
@@ -53,6 +53,20 @@ def towards(algebra: Algebra[A], x: A, denoised: A, high: float, low: float) -> 
         return denoised
     kept = low / high
     return algebra.combine([(kept, x), (1.0 - kept, denoised)])
+
+
+def slope(algebra: Algebra[A], x: A, denoised: A, sigma: float) -> A:
+    """dx/dσ = (x - D) / σ, which is also the estimate of the noise in ``x``."""
+    return algebra.combine([(1.0 / sigma, x), (-1.0 / sigma, denoised)])
+
+
+def ancestral_levels(high: float, low: float, eta: float) -> tuple[float, float]:
+    """The level that a step from ``high`` to ``low`` first goes to, and the noise that it adds.
+
+    Their squares sum to low²; the noise is η·low·√(1 - low²/high²) (Song et al. 2021, equation 16).
+    """
+    up = eta * low * math.sqrt(1.0 - (low / high) ** 2)
+    return math.sqrt(low**2 - up**2), up
 
 
 def churned(

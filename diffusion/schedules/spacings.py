@@ -13,21 +13,37 @@ import math
 import numpy as np
 
 from diffusion.errors import SettingsError
+from diffusion.schedules.beta import beta_quantiles
 from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
 
 __all__ = [
+    "align_your_steps",
+    "beta",
     "ddim_uniform",
     "exponential",
     "karras",
+    "kl_optimal",
     "leading",
+    "linear_quadratic",
     "normal",
+    "polyexponential",
     "sgm_uniform",
+    "simple",
     "trailing",
     "uniform",
 ]
 
 RHO = 7.0
 """The exponent of Karras et al. 2022; theirs for all of their models."""
+
+BETA_SHAPE = 0.6
+"""Both parameters of the beta distribution (Lee et al. 2024, arXiv 2407.12173)."""
+
+ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+"""Levels of ten steps found for Stable Diffusion 1.5 (Sabour et al. 2024, arXiv 2404.14507)."""
+
+SLOW_SHARE = 0.025
+"""The part of the way that ``linear_quadratic`` takes in the first half of its steps."""
 
 
 def karras(noise: NoiseSchedule, steps: int) -> Levels:
@@ -40,6 +56,67 @@ def exponential(noise: NoiseSchedule, steps: int) -> Levels:
     """Log σ evenly from the highest to the lowest level, as k-diffusion's and diffusers'."""
     ends = math.log(noise.sigma_max), math.log(noise.sigma_min)
     return _ending_in(0.0, np.exp(np.linspace(*ends, _checked(steps))))
+
+
+def polyexponential(noise: NoiseSchedule, steps: int, rho: float = 1.0) -> Levels:
+    """Log σ falls as rampᵖ from the highest to the lowest level; p = ``rho`` (k-diffusion).
+
+    With ρ = 1, the default there and here, the levels of ``exponential``.
+    """
+    high, low = math.log(noise.sigma_max), math.log(noise.sigma_min)
+    ramp = np.linspace(1.0, 0.0, _checked(steps)) ** rho
+    return _ending_in(0.0, np.exp(low + ramp * (high - low)))
+
+
+def kl_optimal(noise: NoiseSchedule, steps: int) -> Levels:
+    """arctan σ evenly from the highest to the lowest level (Sabour et al. 2024, section 3).
+
+    ComfyUI's ``kl_optimal``, which ends in 0; A1111's spreads one level more and has no 0.
+    """
+    ends = math.atan(noise.sigma_max), math.atan(noise.sigma_min)
+    return _ending_in(0.0, np.tan(np.linspace(*ends, _checked(steps))))
+
+
+def beta(noise: NoiseSchedule, steps: int) -> Levels:
+    """σ from the highest to the lowest level at even shares of Beta(0.6, 0.6).
+
+    A1111's and diffusers' rule, which scales σ itself. ComfyUI's takes time steps at these shares,
+    rounds them and drops those that come twice, and so may give fewer levels than asked for.
+    """
+    share = beta_quantiles(np.linspace(1.0, 0.0, _checked(steps)), BETA_SHAPE)
+    return _ending_in(0.0, noise.sigma_min + share * (noise.sigma_max - noise.sigma_min))
+
+
+def align_your_steps(noise: NoiseSchedule, steps: int) -> Levels:
+    """The eleven levels found for Stable Diffusion 1.5, log σ linear between them, the last 0.
+
+    As in ComfyUI and diffusers (``AysSchedules``). They are the same for all training noise.
+    """
+    at = np.linspace(0.0, len(ALIGNED) - 1.0, _checked(steps) + 1)
+    levels = np.exp(np.interp(at, np.arange(len(ALIGNED)), np.log(ALIGNED)))
+    return _ending_in(0.0, levels[:-1])
+
+
+def linear_quadratic(noise: NoiseSchedule, steps: int) -> Levels:
+    """Half of the steps evenly over the first 2.5 %, then on a parabola to 0, without a kink.
+
+    From the video model Mochi; ComfyUI's ``linear_quadratic``. One step goes straight to 0.
+    """
+    slow = _checked(steps) // 2
+    if slow == 0:
+        return np.array([noise.sigma_max, 0.0])
+    at = np.arange(steps + 1, dtype=np.float64)
+    rate = SLOW_SHARE / slow
+    parabola = np.maximum((at - slow) / (steps - slow), 0.0) ** 2
+    left = 1.0 - rate * at - (1.0 - rate * steps) * parabola
+    return _ending_in(0.0, noise.sigma_max * left[:-1])
+
+
+def simple(noise: NoiseSchedule, steps: int) -> Levels:
+    """The trained levels at every T/n-th time step, rounded down, from the last (ComfyUI)."""
+    count = noise.num_train_timesteps
+    back = (np.arange(_checked(steps, count)) * (count / steps)).astype(np.int64)
+    return _ending_in(0.0, noise.sigmas[count - 1 - back])
 
 
 def normal(noise: NoiseSchedule, steps: int) -> Levels:

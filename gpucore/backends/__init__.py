@@ -9,6 +9,7 @@ from gpucore.backends.interface import (
     Handle,
     Launch,
     PendingRead,
+    PendingTimes,
     Program,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "Handle",
     "Launch",
     "PendingRead",
+    "PendingTimes",
     "Program",
 ]

@@ -15,6 +15,7 @@ __all__ = [
     "Handle",
     "Launch",
     "PendingRead",
+    "PendingTimes",
     "Program",
 ]
 
@@ -66,7 +67,9 @@ class Handle(Protocol):
 
 
 class Program(Protocol):
-    """A compute pipeline, perhaps still compiling."""
+    """A compute pipeline, perhaps still compiling. ``label`` names it in profiles."""
+
+    label: str
 
     def wait(self) -> None:
         """Block until compiled; raises `KernelCompileError`."""
@@ -74,11 +77,15 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Run a program over a grid of workgroups with bound buffers."""
+    """Run a program over a grid of workgroups with bound buffers.
+
+    ``region`` is what profiles file it under.
+    """
 
     program: Any
     group: Any
     grid: tuple[int, int, int]
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,13 @@ class PendingRead(Protocol):
 
     def __await__(self) -> Any:
         """Await the bytes."""
+
+
+class PendingTimes(Protocol):
+    """Timestamps under way."""
+
+    def wait(self) -> list[tuple[int, int]]:
+        """Nanoseconds at the begin and the end of each launch, as the device wrote them."""
 
 
 class Backend(Protocol):
@@ -134,6 +148,12 @@ class Backend(Protocol):
 
     def submit(self, commands: Sequence[Command]) -> None:
         """Run commands in order."""
+
+    def submit_timed(self, commands: Sequence[Command]) -> PendingTimes:
+        """Run commands in order, each launch by itself between two timestamps.
+
+        Optional: called only where ``info.features`` has ``timestamps``.
+        """
 
     def synchronize(self) -> None:
         """Block until everything submitted is done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy
+from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
 
 __all__ = ["NullBackend", "adapters"]
 
@@ -33,6 +33,8 @@ class NullBuffer:
 class NullProgram:
     """A program that is its own text."""
 
+    label = ""
+
     def __init__(self, source: str, entry: str, constants: Mapping[str, float]) -> None:
         self.source, self.entry, self.constants = source, entry, dict(constants)
 
@@ -52,6 +54,16 @@ class NullRead:
     def __await__(self) -> Generator[Any, Any, bytes]:
         yield from ()
         return self._data
+
+
+class NullTimes:
+    """Timestamps that nobody wrote: nothing ran, so nothing took time."""
+
+    def __init__(self, launches: int) -> None:
+        self._launches = launches
+
+    def wait(self) -> list[tuple[int, int]]:
+        return [(0, 0)] * self._launches
 
 
 class NullBackend:
@@ -94,6 +106,10 @@ class NullBackend:
                 command.target.data[: command.nbytes] = command.source.data[: command.nbytes]
         self.submitted.append(list(commands))
 
+    def submit_timed(self, commands: Sequence[Command]) -> NullTimes:
+        self.submit(commands)
+        return NullTimes(sum(isinstance(command, Launch) for command in commands))
+
     def synchronize(self) -> None:
         """Nothing runs, so nothing is waited for."""
 
@@ -111,7 +127,7 @@ def adapters() -> list[AdapterInfo]:
             vendor="",
             driver="",
             kind="null",
-            features=frozenset({"f16", "subgroups", "matrix-units"}),
+            features=frozenset({"f16", "subgroups", "matrix-units", "timestamps"}),
             limits=_LIMITS,
             subgroup_size=(32, 32),
             matrix_shapes=(("f16", "f32", 16, 16, 16),),

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
-from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Launch
+import numpy as np
+
+from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
 from gpucore.errors import DeviceLostError, GpuError, KernelCompileError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer", "WebGpuProgram", "compile_error"]
+
+# WebGPU allows 4096 queries in a set; a launch takes two.
+_MOST_TIMED = 2048
 
 _PLACE = re.compile(r":(\d+):(\d+)")
 _SAID = re.compile(r"\berror: (.+)")
@@ -30,9 +36,10 @@ class WebGpuBuffer:
 class WebGpuProgram:
     """A compute pipeline that may still be compiling; ``finish`` waits for it."""
 
-    __slots__ = ("_finish", "_native", "_pipeline")
+    __slots__ = ("_finish", "_native", "_pipeline", "label")
 
     def __init__(self, finish: Callable[[], Any]) -> None:
+        self.label = ""
         self._finish = finish
         self._pipeline: Any = None
         self._native: Any = None
@@ -70,6 +77,22 @@ class _PendingRead:
     def __await__(self) -> Generator[Any, Any, memoryview]:
         yield from self._promise.__await__()
         return self._take()
+
+
+class _PendingTimes:
+    """Reads of timestamps in ticks of ``period`` nanoseconds, two for each launch."""
+
+    def __init__(self, reads: list[_PendingRead], period: float) -> None:
+        self._reads = reads
+        self._period = Fraction(period)  # exact: ticks may fill all of 64 bits
+
+    def wait(self) -> list[tuple[int, int]]:
+        times: list[tuple[int, int]] = []
+        for read in self._reads:
+            ticks: list[int] = np.frombuffer(read.wait(), np.uint64).tolist()
+            at = [int(tick * self._period) for tick in ticks]
+            times += zip(at[::2], at[1::2], strict=True)
+        return times
 
 
 class WebGpuBackend:
@@ -169,9 +192,7 @@ class WebGpuBackend:
             if compute is not None:
                 compute.end()
                 compute = None
-            encoder.copy_buffer_to_buffer(
-                command.source.raw, 0, command.target.raw, 0, command.nbytes
-            )
+            _encode_copy(encoder, command)
         if compute is not None:
             compute.end()
 
@@ -180,6 +201,54 @@ class WebGpuBackend:
         lib.wgpuComputePassEncoderSetPipeline(compute, launch.program.native)
         lib.wgpuComputePassEncoderSetBindGroup(compute, 0, launch.group._internal, 0, self._null)
         lib.wgpuComputePassEncoderDispatchWorkgroups(compute, *launch.grid)
+
+    def submit_timed(self, commands: Sequence[Command]) -> _PendingTimes:
+        parts = [commands[i : i + _MOST_TIMED] for i in range(0, len(commands), _MOST_TIMED)]
+        try:
+            reads = [read for part in parts if (read := self._submit_part_timed(part))]
+        except self._module.GPUError as error:
+            raise self._translate(error, "submitting timed commands") from None
+        return _PendingTimes(reads, self._timestamp_period())
+
+    def _submit_part_timed(self, commands: Sequence[Command]) -> _PendingRead | None:
+        """Submit commands that need one query set at most; None where none of them is a launch."""
+        marks = 2 * sum(isinstance(command, Launch) for command in commands)
+        if not marks:
+            self.submit(commands)
+            return None
+        usage = self._module.BufferUsage
+        queries = self._device.create_query_set(type="timestamp", count=marks)
+        flags = usage.QUERY_RESOLVE | usage.COPY_SRC
+        times = WebGpuBuffer(self._device.create_buffer(size=8 * marks, usage=flags), 8 * marks)
+        encoder = self._device.create_command_encoder()
+        self._encode_timed(encoder, commands, queries)
+        encoder.resolve_query_set(queries, 0, marks, times.raw, 0)
+        self._device.queue.submit([encoder.finish()])
+        read = self.read(times, times.nbytes)
+        times.raw.destroy()
+        queries.destroy()
+        return read
+
+    def _encode_timed(self, encoder: Any, commands: Sequence[Command], queries: Any) -> None:
+        """A pass for each launch, since only passes write timestamps everywhere."""
+        mark = 0
+        for command in commands:
+            if not isinstance(command, Launch):
+                _encode_copy(encoder, command)
+                continue
+            writes = {
+                "query_set": queries,
+                "beginning_of_pass_write_index": mark,
+                "end_of_pass_write_index": mark + 1,
+            }
+            compute = encoder.begin_compute_pass(timestamp_writes=writes)
+            self._dispatch(compute._internal, command)
+            compute.end()
+            mark += 2
+
+    def _timestamp_period(self) -> float:
+        """Nanoseconds of a timestamp's tick; WebGPU itself counts nanoseconds."""
+        return 1.0
 
     def synchronize(self) -> None:
         self._device.queue.on_submitted_work_done_async().sync_wait()
@@ -194,6 +263,10 @@ class WebGpuBackend:
         if "lost" in str(error).lower():
             return DeviceLostError(text)
         return GpuError(text)
+
+
+def _encode_copy(encoder: Any, copy: Copy) -> None:
+    encoder.copy_buffer_to_buffer(copy.source.raw, 0, copy.target.raw, 0, copy.nbytes)
 
 
 def compile_error(message: str, source: str) -> KernelCompileError:

@@ -47,6 +47,11 @@ class WgpuBackend(WebGpuBackend):
         except self._module.GPUError as error:
             raise compile_error(str(error), source) from None
 
+    def _timestamp_period(self) -> float:
+        # wgpu-native resolves the adapter's raw ticks.
+        period: float = self._native.wgpuQueueGetTimestampPeriod(self._device.queue._internal)
+        return period
+
     def synchronize(self) -> None:
         # wgpu-py 0.32's on_submitted_work_done_async has a callback of the wrong type.
         self._native.wgpuDevicePoll(self._device._internal, True, self._null)

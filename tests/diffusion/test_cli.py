@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 
 from diffusion import DiffusionError, Result, Settings, Stage, Step
 from diffusion.cli import main, output, progress
-from diffusion.cli.app import app
+from diffusion.cli.app import app, reporting
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
@@ -248,8 +249,8 @@ WRONG = [
     (["--guidance", "nan"], "guidance cannot be nan"),
     (["--seed", "-2"], "seed cannot be -2; give a whole number from 0 on, or -1"),
     (["--count", "0"], "count cannot be 0"),
-    (["--sampler", "eular"], "did you mean euler or euler_a?"),
-    (["--schedule", "karas"], "did you mean karras?"),
+    (["--sampler", "eular"], "did you mean euler"),
+    (["--schedule", "karas"], "did you mean karras"),
     (["--model", "nowhere"], "nowhere: there is no such model folder"),
     (["--device", "cuda"], "no device fits 'cuda'"),
     (["--output", "a.jpg"], "a.jpg: cannot be written: its name ends in .jpg"),
@@ -485,3 +486,10 @@ def test_a_real_ctrl_c(tmp_path: Path) -> None:
     assert "Traceback" not in stderr
     for name in finished:
         assert read_infotext(tmp_path / name)
+
+
+def test_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting():
+        warnings.simplefilter("default")  # pytest makes errors of them
+        warnings.warn("weights beyond ±10 are cut", stacklevel=1)
+    assert capsys.readouterr().err == "avila: warning: weights beyond ±10 are cut\n"

@@ -23,7 +23,6 @@ from tests.diffusion.samplers.cases import (
     BETA_RULES,
     CASES,
     STABLE_DIFFUSION,
-    STEPS,
     STRIDE,
     Array,
     SamplerCase,
@@ -65,21 +64,24 @@ def computing_in(dtype: torch.dtype, owner: type) -> Iterator[None]:
 def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
     """diffusers' noise levels (n + 1) and time steps (n)."""
     timesteps = scheduler.timesteps.numpy()
-    if case.sampler == "ddim":
-        kept = np.append(
-            scheduler.alphas_cumprod.numpy()[timesteps], float(scheduler.final_alpha_cumprod)
-        )
+    if case.sampler in ("ddim", "ddpm", "lcm", "plms"):
+        if case.sampler == "plms":
+            timesteps = np.delete(timesteps, 1)
+        final = 1.0 if case.sampler in ("ddpm", "lcm") else float(scheduler.final_alpha_cumprod)
+        kept = np.append(scheduler.alphas_cumprod.numpy()[timesteps], final)
         return np.sqrt((1.0 - kept) / kept), timesteps
     sigmas = scheduler.sigmas.numpy()
     if case.sampler == "heun":
         return np.append(sigmas[:1], sigmas[1::2]), np.append(timesteps[:1], timesteps[1::2])
+    if case.twice:
+        return np.append(sigmas[:1], sigmas[1:-2:2]), timesteps[::2]
     return sigmas, timesteps
 
 
 def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
     """One run: the array that `cases.Run` reads."""
     owner = getattr(diffusers, case.diffusers)
-    clip = {"clip_sample": False} if case.sampler == "ddim" else {}
+    clip = {"clip_sample": False} if case.sampler in ("ddim", "ddpm") else {}
     with computing_in(dtype, owner):
         scheduler = owner(
             **{**STABLE_DIFFUSION, **case.config, **clip, "prediction_type": case.prediction}
@@ -93,17 +95,18 @@ def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
 
 
 def walk(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
-    """x before the first step and after each. Heun's steps are two of diffusers', but the last."""
-    x = torch.from_numpy(initial_noise()).to(dtype) * scheduler.init_noise_sigma
-    states = [x.numpy()]
+    """x before the first step and after each. Some steps are two of diffusers', but the last."""
+    x = torch.from_numpy(initial_noise()).to(dtype)[None] * scheduler.init_noise_sigma
+    states = [x[0].numpy()]
     for index, timestep in enumerate(scheduler.timesteps):
         given = scheduler.scale_model_input(x, timestep).numpy()
         output = torch.from_numpy(network(given, float(timestep))).to(dtype)
-        noise = torch.from_numpy(step_noise(len(states) - 1)).to(dtype)
+        noise = torch.from_numpy(step_noise(len(states) - 1)).to(dtype)[None]
         x = step(scheduler, case, noise)(output, timestep, x).prev_sample
         assert x.dtype == dtype
-        if case.sampler != "heun" or index % 2 == 1 or index == len(scheduler.timesteps) - 1:
-            states.append(x.numpy())
+        last = index == len(scheduler.timesteps) - 1
+        if index > 0 if case.sampler == "plms" else not case.twice or index % 2 == 1 or last:
+            states.append(x[0].numpy())
     return np.stack(states)
 
 
@@ -112,7 +115,9 @@ def step(scheduler: Any, case: SamplerCase, noise: torch.Tensor) -> Any:
     if case.sampler == "ddim":
         given = noise if case.eta else None
         return functools.partial(scheduler.step, eta=case.eta or 0.0, variance_noise=given)
-    if case.sampler == "euler_a":
+    if "_sde" in case.sampler:
+        return functools.partial(scheduler.step, variance_noise=noise)
+    if case.sampler in ("euler_a", "dpm2_a", "ddpm", "lcm"):
         sys.modules[type(scheduler).__module__].randn_tensor = lambda *_, **__: noise
     return scheduler.step
 
@@ -129,7 +134,7 @@ def main() -> None:
     """Make the file."""
     arrays = {f"alphas_cumprod/{rule}": alphas_cumprod(rule) for rule in BETA_RULES}
     for case in CASES:
-        for steps in STEPS:
+        for steps in case.steps:
             arrays[f"f64/{case.name}-{steps}"] = run(case, steps, torch.float64)
             arrays[f"f32/{case.name}-{steps}"] = run(case, steps, torch.float32)
     np.savez_compressed(FOLDER / "samplers.npz", **arrays)

@@ -52,13 +52,33 @@ class SamplerCase:
     @property
     def preserving(self) -> bool:
         """Whether diffusers keeps x / √(1 + σ²)."""
-        return self.sampler in ("ddim", "dpmpp_2m")
+        return self.whole or self.sampler in ("ddim", "ddpm", "lcm", "plms")
+
+    @property
+    def whole(self) -> bool:
+        """Whether diffusers rounds time steps, and takes n of n + 1 with `linspace`."""
+        return self.sampler.startswith(("dpmpp", "unipc", "deis"))
+
+    @property
+    def twice(self) -> bool:
+        """Whether a step of ours is two of diffusers'."""
+        return self.sampler in ("heun", "dpm2", "dpm2_a")
 
     @property
     def starts_low(self) -> bool:
         """Whether diffusers' only step of one would start at time step 0, as with `linspace`."""
         spacing = self.config.get("timestep_spacing", "linspace")
-        return spacing == "linspace" and self.sampler != "dpmpp_2m"
+        return spacing == "linspace" and not self.whole
+
+    @property
+    def ends_in_nan(self) -> bool:
+        """Whether diffusers' step to level 0, of infinite width in λ, comes to infinity times 0."""
+        return self.sampler == "unipc"
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Lengths of runs. diffusers' PNDM cannot make one step."""
+        return STEPS[1:] if self.sampler == "plms" else STEPS
 
     @property
     def name(self) -> str:
@@ -73,8 +93,24 @@ _LEADING: Mapping[str, object] = {"timestep_spacing": "leading", "steps_offset":
 _KARRAS: Mapping[str, object] = {"use_karras_sigmas": True}
 _EXPONENTIAL: Mapping[str, object] = {"use_exponential_sigmas": True}
 _DDIM: Mapping[str, object] = {"set_alpha_to_one": False, **_LEADING}
+_ALPHA_ONE: Mapping[str, object] = {"timestep_spacing": "leading", "steps_offset": 0}
+_BETA: Mapping[str, object] = {"use_beta_sigmas": True}
+_SDE: Mapping[str, object] = {"algorithm_type": "sde-dpmsolver++"}
+_SDE_HEUN: Mapping[str, object] = {**_SDE, "solver_type": "heun"}
+_BH1: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh1"}
+_BH2: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh2"}
+_DEIS: Mapping[str, object] = {"solver_order": 3, "lower_order_final": False}
+_PLMS: Mapping[str, object] = {"skip_prk_steps": True, **_DDIM}
+# With time steps so large that its boundary condition takes nothing of x.
+_LCM: Mapping[str, object] = {"timestep_scaling": 1e9}
 _EULER, _ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
 _HEUN, _DPM, _DDIM_CLASS = "HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "DDIMScheduler"
+_DPM2, _DPM2_A = "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"
+_UNIPC, _LMS, _DEIS_CLASS = (
+    "UniPCMultistepScheduler",
+    "LMSDiscreteScheduler",
+    "DEISMultistepScheduler",
+)
 
 CASES = [
     SamplerCase("euler", _EULER, _LINSPACE, "uniform"),
@@ -100,6 +136,26 @@ CASES = [
     SamplerCase("ddim", _DDIM_CLASS, _DDIM, "leading", "sample"),
     SamplerCase("ddim", _DDIM_CLASS, _TRAILING, "trailing"),
     SamplerCase("ddim", _DDIM_CLASS, _TRAILING, "trailing", "epsilon", 1.0),
+    SamplerCase("euler", _EULER, _BETA, "beta"),
+    SamplerCase("ddpm", "DDPMScheduler", _ALPHA_ONE, "ddim_uniform"),
+    SamplerCase("lms", _LMS, _LINSPACE, "uniform"),
+    SamplerCase("lms", _LMS, _KARRAS, "karras", "v_prediction"),
+    SamplerCase("dpm2", _DPM2, _LINSPACE, "uniform"),
+    SamplerCase("dpm2", _DPM2, _KARRAS, "karras", "v_prediction"),
+    SamplerCase("dpm2_a", _DPM2_A, _LINSPACE, "uniform"),
+    SamplerCase("dpm2_a", _DPM2_A, _KARRAS, "karras", "v_prediction"),
+    SamplerCase("dpmpp_2m_sde", _DPM, {**_SDE, **_EXPONENTIAL}, "exponential"),
+    SamplerCase("dpmpp_2m_sde", _DPM, {**_SDE, **_TRAILING}, "trailing", "v_prediction"),
+    SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_EXPONENTIAL}, "exponential"),
+    SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_KARRAS}, "karras"),
+    SamplerCase("unipc", _UNIPC, {**_BH1, **_TRAILING}, "trailing"),
+    SamplerCase("unipc", _UNIPC, {**_BH1, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
+    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_LINSPACE}),
+    SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_TRAILING}, "", "v_prediction"),
+    SamplerCase("plms", "PNDMScheduler", _PLMS, "leading"),
+    SamplerCase("lcm", "LCMScheduler", _LCM),
 ]
 
 

@@ -26,6 +26,10 @@ Reals = NDArray[np.float64]
 NAMES = SAMPLERS.names
 SPREAD = 0.8
 PLAIN = SamplerOptions()
+TWICE = ("heun", "dpm2", "dpm2_a", "dpmpp_2s_a", "dpmpp_sde", "plms")
+"""Samplers whose first step calls the network twice."""
+PATHS = ("dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde")
+"""Samplers whose draws are a Brownian path's, any number of them a step."""
 
 
 def gaussian(x: Reals, sigma: float) -> Reals:
@@ -62,11 +66,32 @@ def error_of(name: str, steps: int) -> float:
     sigmas = np.geomspace(10.0, 0.1, steps + 1)
     exact = math.sqrt((SPREAD**2 + 0.01) / (SPREAD**2 + 100.0))
     start = np.array([1.0, -2.0, 0.5, 3.0]) * 10.0
-    return float(np.max(np.abs(walk(name, sigmas, noise=no_noise)[-1].x / (start * exact) - 1.0)))
+    still = SamplerOptions(eta=0.0)
+    return float(
+        np.max(np.abs(walk(name, sigmas, still, noise=no_noise)[-1].x / (start * exact) - 1.0))
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpmpp_2m", 2)]
+    ("name", "order"),
+    [
+        ("euler", 1),
+        ("ddim", 1),
+        ("heun", 2),
+        ("dpmpp_2m", 2),
+        ("dpm2", 2),
+        ("dpm2_a", 2),
+        ("dpmpp_2s_a", 2),
+        ("dpmpp_sde", 2),
+        ("dpmpp_2m_sde", 2),
+        ("dpmpp_2m_sde_heun", 2),
+        ("dpmpp_3m_sde", 2),
+        ("unipc", 2),
+        ("unipc_bh2", 2),
+        ("deis", 2),
+        ("plms", 2),
+        ("res_multistep", 2),
+    ],
 )
 def test_order_of_convergence(name: str, order: int) -> None:
     """Twice the steps, half the error, or a quarter of it: within 0.1 of the order at 320 steps."""
@@ -75,7 +100,7 @@ def test_order_of_convergence(name: str, order: int) -> None:
     assert error_of(name, 320) < 10.0 ** (-1.5 * order)
 
 
-@pytest.mark.parametrize("name", ["euler_a", "ddim"])
+@pytest.mark.parametrize("name", ["euler_a", "ddim", "ddpm"])
 @pytest.mark.parametrize("eta", [0.3, 1.0])
 def test_ancestral_noise_keeps_the_right_spread(name: str, eta: float) -> None:
     """x stays linear in the start and in each draw: follow their weights, not samples of them.
@@ -165,7 +190,7 @@ def test_one_step_to_zero_is_the_denoised_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_calls_of_the_network(name: str) -> None:
-    """One a step, Heun's two but for the last; always at levels of the list."""
+    """One a step, or more but for the last, these at levels ahead or at the middle."""
     levels: list[float] = []
 
     def counting(x: Reals, sigma: float) -> Reals:
@@ -174,7 +199,15 @@ def test_calls_of_the_network(name: str) -> None:
 
     sigmas = np.array([9.0, 3.0, 1.0, 0.0])
     walk(name, sigmas, denoise=counting)
-    assert levels == ([9.0, 3.0, 3.0, 1.0, 1.0] if name == "heun" else [9.0, 3.0, 1.0])
+    if name == "heunpp2":
+        assert levels == [9.0, 3.0, 1.0, 3.0, 1.0, 1.0]
+    elif name in ("dpm2", "dpmpp_sde"):
+        assert levels == pytest.approx([9.0, math.sqrt(27.0), 3.0, math.sqrt(3.0), 1.0])
+    elif name in ("heun", "dpm2_a", "dpmpp_2s_a"):
+        # With η = 1 an ancestral step goes down to b²/a, and its middle is b.
+        assert levels == pytest.approx([9.0, 3.0, 3.0, 1.0, 1.0])
+    else:
+        assert levels == ([9.0, 3.0, 3.0, 1.0] if name == "plms" else [9.0, 3.0, 1.0])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -182,9 +215,9 @@ def test_calls_of_the_network(name: str) -> None:
 def test_the_dtype_is_kept_and_the_start_unharmed(name: str, dtype: type) -> None:
     x = np.full(4, 9.0, dtype)
     sampler = find_sampler(name)
-    draws = [np.ones(4, dtype)] * 3
     sigmas = [9.0, 3.0, 1.0, 0.0]
-    *_, last = sampler.run(gaussian, x, sigmas, NumpyAlgebra(), draws.__getitem__, PLAIN)
+    noise = np.ones(4, dtype)
+    *_, last = sampler.run(gaussian, x, sigmas, NumpyAlgebra(), lambda k: noise, PLAIN)
     assert last.x.dtype == dtype
     np.testing.assert_array_equal(x, np.full(4, 9.0))
 
@@ -204,7 +237,7 @@ def test_steps_come_one_by_one(name: str) -> None:
     run = find_sampler(name).run(counting, x, sigmas, NumpyAlgebra(), lambda k: x, PLAIN)
     assert calls == 0
     next(run)
-    assert calls == (2 if name == "heun" else 1)
+    assert calls == (3 if name == "heunpp2" else 2 if name in TWICE else 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -222,7 +255,7 @@ def test_noise_is_drawn_where_the_registry_says(
     options = SamplerOptions(eta=eta, s_churn=s_churn)
     walk(name, np.array([9.0, 3.0, 1.0, 0.0]), options, noise=counting)
     assert bool(drawn) == find_sampler(name).needs_noise(options)
-    assert drawn == sorted(set(drawn))
+    assert name in PATHS or drawn == sorted(set(drawn))
 
 
 @pytest.mark.parametrize(
@@ -271,6 +304,24 @@ def test_own_schedules() -> None:
         "heun": "uniform",
         "dpmpp_2m": "karras",
         "ddim": "leading",
+        "ddpm": "ddim_uniform",
+        "heunpp2": "uniform",
+        "lms": "uniform",
+        "dpm2": "karras",
+        "dpm2_a": "karras",
+        "dpmpp_2s_a": "karras",
+        "dpmpp_sde": "karras",
+        "dpmpp_2m_sde": "exponential",
+        "dpmpp_2m_sde_heun": "exponential",
+        "dpmpp_3m_sde": "exponential",
+        "unipc": "sgm_uniform",
+        "unipc_bh2": "sgm_uniform",
+        "deis": "uniform",
+        "ipndm": "uniform",
+        "plms": "leading",
+        "res_multistep": "uniform",
+        "lcm": "sgm_uniform",
     }
     wanted = {each.name: each.automatic_schedule(trailing).name for each in SAMPLERS}
-    assert wanted == dict.fromkeys(NAMES, "trailing") | {"dpmpp_2m": "karras"}
+    spaced = {name for name, schedule in own.items() if schedule not in ("karras", "exponential")}
+    assert wanted == own | dict.fromkeys(spaced, "trailing")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from diffusion.errors import SettingsError
 from diffusion.schedules import SCHEDULES, NoiseSchedule, Schedule, find_schedule
 from diffusion.schedules.noise_schedule import betas
+from diffusion.schedules.spacings import polyexponential
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SHIFTED = stable_diffusion()
@@ -29,7 +30,8 @@ def test_levels_fall_strictly(schedule: Schedule, steps: int, offset: int, alpha
     assert sigmas.shape == (steps + 1,)
     assert sigmas.dtype == np.float64
     assert np.all(np.diff(sigmas) < 0)
-    assert sigmas[0] <= noise.sigma_max * (1 + 1e-12)
+    # Those of align_your_steps are rounded to three places.
+    assert sigmas[0] <= max(noise.sigma_max * (1 + 1e-12), 14.615)
     assert sigmas[-2] >= noise.sigma_min * (1 - 1e-12)
     ends = {0.0, noise.final_sigma} if schedule.name == "leading" else {0.0}
     assert sigmas[-1] in ends
@@ -49,7 +51,7 @@ def test_steps_below_one(schedule: Schedule) -> None:
         schedule.sigmas(SHIFTED, 0)
 
 
-@pytest.mark.parametrize("name", ["trailing", "leading", "ddim_uniform"])
+@pytest.mark.parametrize("name", ["trailing", "leading", "ddim_uniform", "simple"])
 def test_more_steps_than_time_steps(name: str) -> None:
     with pytest.raises(SettingsError, match="1000 time steps"):
         levels(name, 1001)
@@ -86,6 +88,9 @@ def test_exponential_has_one_ratio() -> None:
         ("leading", 4, [751, 501, 251, 1]),
         ("leading", 3, [667, 334, 1]),
         ("ddim_uniform", 3, [667, 334, 1]),
+        # 999 - floor(1000 i / n)
+        ("simple", 4, [999, 749, 499, 249]),
+        ("simple", 3, [999, 666, 333]),
     ],
 )
 def test_time_steps(name: str, steps: int, timesteps: list[float]) -> None:
@@ -102,6 +107,50 @@ def test_uniform_is_linear_in_sigma_between_time_steps() -> None:
 def test_one_step_starts_at_the_top() -> None:
     for name in ("karras", "exponential", "normal", "uniform", "sgm_uniform", "trailing"):
         assert levels(name, 1) == pytest.approx([SHIFTED.sigma_max, 0.0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["polyexponential", "simple", "beta", "kl_optimal", "linear_quadratic"]
+)
+def test_one_step_of_the_others(name: str) -> None:
+    assert levels(name, 1) == pytest.approx([SHIFTED.sigma_max, 0.0], rel=1e-12)
+
+
+def test_polyexponential_is_the_formula() -> None:
+    """k-diffusion's: log σ = rampᵖ (log max - log min) + log min; ρ = 1: exponential."""
+    high, low = math.log(SHIFTED.sigma_max), math.log(SHIFTED.sigma_min)
+    expected = [math.exp((1 - i / 8) ** 2.5 * (high - low) + low) for i in range(9)]
+    np.testing.assert_allclose(polyexponential(SHIFTED, 9, 2.5), [*expected, 0.0], 1e-12)
+    np.testing.assert_allclose(levels("polyexponential", 9), levels("exponential", 9), 1e-12)
+
+
+def test_kl_optimal_is_the_papers_formula() -> None:
+    """Sabour et al. 2024, arXiv 2404.14507: σ = tan((1 - i/n) arctan max + i/n arctan min)."""
+    high, low = math.atan(SHIFTED.sigma_max), math.atan(SHIFTED.sigma_min)
+    expected = [math.tan((1 - i / 6) * high + i / 6 * low) for i in range(7)]
+    np.testing.assert_allclose(levels("kl_optimal", 7), [*expected, 0.0], 1e-12)
+
+
+def test_align_your_steps_has_the_papers_levels() -> None:
+    found = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152]
+    assert levels("align_your_steps", 10) == pytest.approx([*found, 0.0], rel=1e-12)
+    twice = levels("align_your_steps", 20)
+    assert twice[:20:2] == pytest.approx(found, rel=1e-12)
+    assert twice[1] == pytest.approx(math.sqrt(14.615 * 6.475), rel=1e-12)
+    assert twice[19] == pytest.approx(math.sqrt(0.152 * 0.029), rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", [2, 7, 20])
+def test_linear_quadratic_is_comfyuis_list(steps: int) -> None:
+    """As published for Mochi: a line to 2.5 % in half of the steps, then c₂i² + c₁i + c₀."""
+    line, rest = steps // 2, steps - steps // 2
+    excess = line - 0.025 * steps
+    c2 = excess / (line * rest**2)
+    c1 = 0.025 / line - 2 * excess / rest**2
+    done = [i * 0.025 / line for i in range(line)]
+    done += [c2 * i**2 + c1 * i + c2 * line**2 for i in range(line, steps)]
+    expected = [(1 - part) * SHIFTED.sigma_max for part in [*done, 1.0]]
+    np.testing.assert_allclose(levels("linear_quadratic", steps), expected, 1e-12)
 
 
 def test_leading_ends_where_ddim_ends() -> None:
@@ -138,6 +187,13 @@ def test_where_sampling_starts() -> None:
         ("NORMAL", "normal"),
         ("linspace", "uniform"),
         ("DDIM", "ddim_uniform"),
+        ("Polyexponential", "polyexponential"),
+        ("Simple", "simple"),
+        ("Beta", "beta"),
+        ("KL Optimal", "kl_optimal"),
+        ("Align Your Steps", "align_your_steps"),
+        ("Align_Your_Steps_11", "align_your_steps"),
+        ("linear_quadratic", "linear_quadratic"),
         (" exponential ", "exponential"),
     ],
 )
@@ -160,5 +216,5 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 
 def test_a_hopeless_name_lists_all() -> None:
-    with pytest.raises(SettingsError, match="give one of automatic, ddim_uniform"):
+    with pytest.raises(SettingsError, match="give one of align_your_steps, automatic, beta"):
         find_schedule("q" * 10_000)

@@ -1,0 +1,175 @@
+"""Higher order from the slopes of earlier steps: one network call a step.
+
+The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integrated over the step:
+
+* ``lms``: by the polynomial in σ through the last four (Adams and Bashforth's for uneven steps);
+  diffusers' LMSDiscreteScheduler and k-diffusion's ``sample_lms``;
+* ``deis``: by the polynomial in log σ through the last three (Zhang and Chen 2022, arXiv
+  2204.13902, ρAB with log ρ as variable); diffusers' DEISMultistepScheduler of order 3 without
+  ``lower_order_final``. Its step to level 0, where log σ is infinite, is Euler's;
+* ``ipndm``: by Adams and Bashforth's weights for equal steps, whatever the steps (the same paper,
+  section 4), to order 4, the step to level 0 Euler's as in ComfyUI;
+* ``plms``: as ``ipndm``, but the first step is Heun's with a second network call (Liu et al. 2022,
+  arXiv 2202.09778, without Runge-Kutta's steps), and the step to level 0 is as the others;
+  diffusers' PNDMScheduler with ``skip_prk_steps``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.samplers.options import SamplerOptions
+from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
+from diffusion.samplers.stepping import Interval, intervals, slope, towards
+
+__all__ = ["deis", "ipndm", "lms", "plms"]
+
+A = TypeVar("A")
+
+LMS_ORDER = 4
+DEIS_ORDER = 3
+EQUAL_STEPS = (
+    (1.0,),
+    (3 / 2, -1 / 2),
+    (23 / 12, -16 / 12, 5 / 12),
+    (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+)
+"""Adams and Bashforth's weights, newest slope first."""
+
+
+def lms(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    slopes: list[A] = []
+    levels: list[float] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][:LMS_ORDER]
+        levels = [step.high, *levels][:LMS_ORDER]
+        if len(slopes) == 1:
+            x = towards(algebra, x, denoised, step.high, step.low)
+        else:
+            x = _moved(algebra, x, _weights_in_sigma(levels, step.low), slopes)
+        yield Step(step.index, step.low, x, denoised)
+
+
+def deis(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    slopes: list[A] = []
+    levels: list[float] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][:DEIS_ORDER]
+        levels = [step.high, *levels][:DEIS_ORDER]
+        if len(slopes) == 1 or step.low == 0.0:
+            x = towards(algebra, x, denoised, step.high, step.low)
+        else:
+            x = _moved(algebra, x, _weights_in_log_sigma(levels, step.low), slopes)
+        yield Step(step.index, step.low, x, denoised)
+
+
+def ipndm(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    slopes: list[A] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][: len(EQUAL_STEPS)]
+        if len(slopes) == 1 or step.low == 0.0:
+            x = towards(algebra, x, denoised, step.high, step.low)
+        else:
+            x = _moved(algebra, x, _equal_weights(step, len(slopes)), slopes)
+        yield Step(step.index, step.low, x, denoised)
+
+
+def plms(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    slopes: list[A] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][: len(EQUAL_STEPS)]
+        if len(slopes) > 1:
+            x = _moved(algebra, x, _equal_weights(step, len(slopes)), slopes)
+        else:
+            ahead = towards(algebra, x, denoised, step.high, step.low)
+            if step.low > 0.0:
+                there = slope(algebra, ahead, denoise(ahead, step.low), step.low)
+                half = (step.low - step.high) / 2.0
+                ahead = algebra.combine([(1.0, x), (half, slopes[0]), (half, there)])
+            x = ahead
+        yield Step(step.index, step.low, x, denoised)
+
+
+def _moved(algebra: Algebra[A], x: A, weights: Sequence[float], slopes: Sequence[A]) -> A:
+    """x + Σ weight·slope."""
+    return algebra.combine([(1.0, x), *zip(weights, slopes, strict=True)])
+
+
+def _equal_weights(step: Interval, order: int) -> list[float]:
+    """Weights of the last slopes for equal steps, times the step's width."""
+    return [weight * (step.low - step.high) for weight in EQUAL_STEPS[order - 1]]
+
+
+def _basis(nodes: NDArray[np.float64], index: int) -> np.polynomial.Polynomial:
+    """Lagrange's polynomial that is 1 at one node and 0 at the others."""
+    others = np.delete(nodes, index)
+    scale = float(np.prod(nodes[index] - others))
+    return np.polynomial.Polynomial.fromroots(others) / scale
+
+
+def _weights_in_sigma(levels: Sequence[float], low: float) -> list[float]:
+    """∫ of each level's Lagrange polynomial in σ, from the newest level to ``low``.
+
+    In units of the step's width, counted from the newest level, so that no digits are lost.
+    """
+    width = low - levels[0]
+    nodes = (np.array(levels) - levels[0]) / width
+    return [width * float(_basis(nodes, k).integ()(1.0)) for k in range(len(nodes))]
+
+
+def _weights_in_log_sigma(levels: Sequence[float], low: float) -> list[float]:
+    """∫ of each level's Lagrange polynomial in u = log(σ / σ_newest), over σ, to ``low``.
+
+    With dσ = σ_newest·eᵘ du and repeated parts, ∫ p eᵘ du = eᵘ (p - p' + p'' - ...).
+    """
+    nodes = np.log(np.array(levels) / levels[0])
+    end = math.log(low / levels[0])
+    weights = []
+    for k in range(len(nodes)):
+        basis = _basis(nodes, k)
+        parts = basis
+        for order in range(1, len(nodes)):
+            parts = parts + (-1.0) ** order * basis.deriv(order)
+        weights.append(levels[0] * float(math.exp(end) * parts(end) - parts(0.0)))
+    return weights

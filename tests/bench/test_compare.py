@@ -1,0 +1,93 @@
+"""The comparison of two benchmark results: ratios, the limit, files that cannot be compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.__main__ import report
+from bench.compare import main
+from bench.measure import Row
+from gpucore import Device
+
+BEFORE = {"gemm": 0.002, "cast": 0.004}
+
+
+def written(file: Path, seconds: dict[str, Any], **machine: str) -> str:
+    """A file as the benchmarks write it."""
+    rows = [Row(name, value, None, 1.0, 1.0, None) for name, value in seconds.items()]
+    file.write_text(json.dumps(report(Device.null(), 1e9, rows) | machine))
+    return str(file)
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> str:
+    return written(tmp_path / "before.json", BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("cast", "limit", "status"),
+    [(0.004, "1", 0), (0.0044, "1.2", 0), (0.006, "1.5", 0), (0.0061, "1.5", 1), (0.001, "1", 0)],
+)
+def test_an_entry_past_the_limit_fails(
+    cast: float, limit: str, status: int, before: str, tmp_path: Path
+) -> None:
+    after = written(tmp_path / "after.json", BEFORE | {"cast": cast})
+    assert main([before, after, "--limit", limit]) == status
+
+
+def test_the_table_shows_both_times_and_who_is_slower(
+    before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after = written(tmp_path / "after.json", {"cast": 0.008, "gemm": 0.002})
+    assert main([before, after]) == 1
+    gemm, cast = capsys.readouterr().out.splitlines()[1:3]
+    assert gemm.split() == ["gemm", "2.0000", "ms", "2.0000", "ms", "1.000"]
+    assert cast.split() == ["cast", "4.0000", "ms", "8.0000", "ms", "2.000", "slower"]
+
+
+def test_what_differs_otherwise_is_told(
+    before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after = written(tmp_path / "after.json", {"gemm": 0.002, "conv": 1.0}, adapter="Card")
+    assert main([before, after]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "other adapter: 'null device' before, 'Card' after",
+        "only before: cast",
+        "only after: conv",
+        "0 of 1 entries",
+    ):
+        assert part in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no JSON"),
+        ("[]", "has no rows"),
+        ('{"rows": [{"name": "gemm"}]}', "without name or seconds"),
+        ('{"rows": [{"name": "gemm", "seconds": null}]}', "without name or seconds"),
+        ('{"rows": [{"name": "gemm", "seconds": NaN}]}', "no measurement"),
+        ('{"rows": [{"name": "gemm", "seconds": 0}]}', "no measurement"),
+        ('{"rows": [{"name": "gemm", "seconds": -1}]}', "no measurement"),
+        ('{"rows": [{"name": "a", "seconds": 1}, {"name": "a", "seconds": 2}]}', "'a' twice"),
+        ('{"rows": [{"name": "other", "seconds": 1}]}', "no entry in common"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    text: str, message: str, before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "after.json").write_text(text)
+    assert main([before, str(tmp_path / "after.json")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_file_and_a_wrong_limit(before: str) -> None:
+    assert main([before, "nowhere.json"]) == 2
+    for limit in ("0", "nan", "fast"):
+        with pytest.raises(SystemExit, match="2"):
+            main([before, before, "--limit", limit])

@@ -1,0 +1,268 @@
+"""Profiles: every launch once, with sane times on real engines; tables, traces, bad timestamps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpucore import CaptureError, Device, FeatureError, Kernel, Profile, Timing, f32
+from gpucore.backends import Command, null
+from tests.gpucore.kernels import AFFINE, INCREMENT
+
+COUNT = 1000
+SPIN = """\
+override rounds: u32;
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    var value = x[id.x];
+    for (var i = 0u; i < rounds; i += 1u) {
+        value = fract(value * 1.5 + 0.25);
+    }
+    x[id.x] = value;
+}
+"""
+
+
+class ScriptedTimes:
+    """Timestamps known before."""
+
+    def __init__(self, times: list[tuple[int, int]]) -> None:
+        self._times = times
+
+    def wait(self) -> list[tuple[int, int]]:
+        return self._times
+
+
+class ScriptedBackend(null.NullBackend):
+    """A null device whose launches take the times in ``script``, one after the other."""
+
+    script: list[tuple[int, int]]
+
+    def submit_timed(self, commands: Sequence[Command]) -> ScriptedTimes:  # type: ignore[override]
+        count = len(super().submit_timed(commands).wait())
+        times, self.script = self.script[:count], self.script[count:]
+        return ScriptedTimes(times)
+
+
+def scripted(*times: tuple[int, int]) -> tuple[Device, Profile]:
+    """A device and the profile of launches of ``one`` and ``two`` in turn that take ``times``."""
+    backend = ScriptedBackend(null.adapters()[0])
+    backend.script = list(times)
+    device = Device.from_backend(backend)
+    kernels = [device.compile_kernel(INCREMENT, label=label) for label in ("one", "two")]
+    x = device.buffer(f32, COUNT)
+    with device.profile() as profile:
+        for index in range(len(times)):
+            with device.region("even" if index % 2 == 0 else "odd"):
+                kernels[index % 2](x, grid=index + 1)
+    return device, profile
+
+
+@pytest.fixture
+def timed(device: Device) -> Device:
+    if "timestamps" not in device.features:
+        pytest.skip(f"{device.info.backend} has no timestamps here")
+    return device
+
+
+@pytest.fixture
+def increment(timed: Device) -> Kernel:
+    return timed.compile_kernel(INCREMENT, label="increment")
+
+
+def test_every_launch_inside_is_timed_and_none_outside(timed: Device, increment: Kernel) -> None:
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    increment(x, grid=1)
+    with timed.profile() as profile:
+        for size in (16, 8, 16):
+            increment(x, grid=size)
+    increment(x, grid=1)
+    assert [r.grid for r in profile.records] == [(16, 1, 1), (8, 1, 1), (16, 1, 1)]
+    assert {r.label for r in profile.records} == {"increment"}
+    assert [float(value) for value in x.read()[[0, 511, 999]]] == [5, 3, 2]
+
+
+def test_times_are_sane(timed: Device) -> None:
+    """They are in order, inside the host's own time, and follow the work."""
+    short, long = (timed.compile_kernel(SPIN, constants={"rounds": n}) for n in (10, 100_000))
+    x = timed.buffer_from_array(np.full(64 * 16, 0.5, np.float32))
+    for kernel in (short, long):
+        kernel(x, grid=16)
+    timed.synchronize()
+    begin = time.perf_counter_ns()
+    with timed.profile() as profile:
+        short(x, grid=16)
+        long(x, grid=16)
+    spent = time.perf_counter_ns() - begin
+    first, second = profile.records
+    assert first.start_ns == 0
+    assert first.duration_ns is not None
+    assert second.duration_ns is not None
+    assert second.start_ns is not None
+    assert second.start_ns >= 0
+    # Ten thousand times the work.
+    assert first.duration_ns < second.duration_ns
+    assert profile.span_ns == second.start_ns + second.duration_ns <= spent
+
+
+def test_replays_count_each_time_with_the_regions_of_the_capture(
+    timed: Device, increment: Kernel
+) -> None:
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    kept = timed.buffer(f32, COUNT)
+    with timed.capture() as graph, timed.region("unet"):
+        increment(x, grid=16)
+        kept.copy_from(x)
+        with timed.region("mid"):
+            increment(x, grid=16)
+    graph.replay()
+    with timed.profile() as profile:
+        graph.replay()
+        with timed.region("not of the graph"):
+            graph.replay()
+    graph.replay()
+    assert [r.region for r in profile.records] == ["unet", "unet/mid"] * 2
+    assert profile.untimed == 0
+    assert (x.read() == 8).all()
+    assert (kept.read() == 7).all()
+
+
+def test_more_launches_than_a_query_set_holds(timed: Device, increment: Kernel) -> None:
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    with timed.capture() as graph:
+        for size in range(2051):
+            increment(x, grid=16 if size % 2 else 1)
+    with timed.profile() as profile:
+        graph.replay()
+    assert [r.grid[0] for r in profile.records] == [16 if i % 2 else 1 for i in range(2051)]
+    assert profile.untimed == 0
+    assert x.read()[0] == 2051
+
+
+def test_copies_alone_and_nothing_at_all(timed: Device) -> None:
+    x = timed.buffer_from_array(np.ones(COUNT, np.float32))
+    y = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    with timed.profile() as profile:
+        y.copy_from(x)
+    assert profile.records == []
+    assert (y.read() == 1).all()
+    with timed.profile() as profile:
+        pass
+    assert profile.table().endswith("0 launches, 0.000 ms of 0.000 ms in all")
+
+
+def test_an_error_inside_ends_the_profile(timed: Device, increment: Kernel) -> None:
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    profile = timed.profile()
+
+    def fail() -> None:
+        with profile:
+            increment(x, grid=16)
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
+    assert profile.records == []
+    assert (x.read() == 1).all()
+    with profile:
+        increment(x, grid=16)
+    assert len(profile.records) == 1
+
+
+def test_profiles_do_not_nest(timed: Device, increment: Kernel) -> None:
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    with timed.profile() as outer:
+        with pytest.raises(CaptureError, match="already under way"), timed.profile():
+            pass
+        increment(x, grid=16)
+    assert len(outer.records) == 1
+
+
+def test_a_device_without_timestamps_refuses() -> None:
+    info = null.adapters()[0]
+    blind = dataclasses.replace(info, features=info.features - {"timestamps"})
+    with pytest.raises(FeatureError, match=r"null device \(null-null\) has no timestamps"):
+        Device.from_backend(null.NullBackend(blind)).profile()
+
+
+def test_the_null_device_counts_and_invents_no_times() -> None:
+    device = Device.null()
+    kernel = device.compile_kernel(AFFINE)
+    x, y = device.buffer(f32, COUNT), device.buffer(f32, COUNT)
+    with device.profile() as profile:
+        kernel(x, y, {"count": COUNT, "factor": 1, "shift": 0}, grid=(4, 3, 2))
+    assert profile.records == [Timing("main", "", (4, 3, 2), None, None)]
+    assert profile.untimed == 1
+    assert profile.groups()[0].share is None
+    assert "1 of them without valid timestamps" in profile.table()
+
+
+def test_groups_add_up() -> None:
+    _, profile = scripted((1000, 1300), (1300, 2000), (2500, 3000))
+    one, two = profile.groups()
+    assert (one.name, one.count, one.total_ns, one.mean_ns) == ("one", 2, 800, 400)
+    assert (two.name, two.count, two.total_ns, two.mean_ns) == ("two", 1, 700, 700)
+    assert (one.share, two.share) == (pytest.approx(8 / 15), pytest.approx(7 / 15))
+    assert [(g.name, g.total_ns) for g in profile.groups("region")] == [("even", 800), ("odd", 700)]
+    rows = [line.split() for line in profile.table().splitlines()]
+    assert rows[1] == ["one", "2", "0.001", "0.40", "53.3%"]
+    assert profile.table().endswith("3 launches, 0.002 ms of 0.002 ms in all")
+    assert (profile.total_ns, profile.span_ns) == (1500, 2000)
+
+
+def test_overlapping_times_are_told() -> None:
+    _, profile = scripted((1000, 3000), (1500, 4000))
+    assert (profile.total_ns, profile.span_ns) == (4500, 3000)
+    assert "times overlap" in profile.table()
+    assert "times overlap" not in scripted((1000, 2000), (2000, 3000))[1].table()
+
+
+def test_timestamps_that_are_none_are_in_no_time() -> None:
+    """Unwritten ones are zero, and clocks have run backwards; equal ones are a coarse clock."""
+    times = (0, 0), (5000, 4000), (9000, 9500), (0, 7000), (8000, 8000), (6000, 0)
+    _, profile = scripted(*times)
+    assert [(r.start_ns, r.duration_ns) for r in profile.records] == [
+        (None, None),
+        (None, None),
+        (1000, 500),
+        (None, None),
+        (0, 0),
+        (None, None),
+    ]
+    assert (profile.total_ns, profile.untimed) == (500, 4)
+    assert [(g.name, g.count, g.timed, g.mean_ns) for g in profile.groups()] == [
+        ("one", 3, 2, 250),
+        ("two", 3, 0, None),
+    ]
+
+
+def test_the_trace_holds_the_timed_launches(tmp_path: Path) -> None:
+    _, profile = scripted((2**63, 2**63 + 1500), (0, 0), (2**63 + 2000, 2**63 + 2250))
+    profile.write_trace(tmp_path / "trace.json")
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    about, spans = trace["traceEvents"][:2], trace["traceEvents"][2:]
+    assert [event["args"]["name"] for event in about] == ["null device", "null-null"]
+    assert [(e["ph"], e["name"], e["cat"], e["ts"], e["dur"]) for e in spans] == [
+        ("X", "one", "even", 0, 1.5),
+        ("X", "one", "even", 2, 0.25),
+    ]
+    assert spans[1]["args"]["grid"] == [3, 1, 1]
+    assert {(e["pid"], e["tid"]) for e in spans} == {(1, 1)}
+    assert trace["otherData"] == {"driver": "", "launches": 3, "untimed": 1}
+
+
+def test_without_a_profile_the_backend_gets_the_lists_itself() -> None:
+    """The path of all other runs stays as short as it was."""
+    device = Device.null()
+    assert device.stream.send == device.engine.submit
+    with device.profile():
+        assert device.stream.send != device.engine.submit
+    assert device.stream.send == device.engine.submit
