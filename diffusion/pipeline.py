@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Pipeline:
         """Name of the model's folder."""
         return self.networks.folder.path.resolve().name
 
-    @property
+    @functools.cached_property
     def model_hash(self) -> str:
         """First ten hexadecimal digits of the SHA-256 of the UNet's weights."""
         digest = hashlib.sha256()

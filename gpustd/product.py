@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32
-from gpustd.grid import MOST_GROUPS, flat_grid
+from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
@@ -194,8 +194,8 @@ class Product:
         t = self._best(MATRIX_TILES)
         variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "wm": t.wm, "wn": t.wn}
         blocks = -(-self.m // t.bm) * -(-self._columns // t.bn)
-        grid = (min(blocks, MOST_GROUPS), -(-blocks // MOST_GROUPS), 1)
-        return "gemm/matrix.wgsl", {"vector": True, "matrix": True, **variables}, grid
+        spec: dict[str, Value] = {"vector": True, "matrix": True, **variables}
+        return "gemm/matrix.wgsl", spec, flat_grid(blocks, 1)
 
     @property
     def _columns(self) -> int:

@@ -17,19 +17,22 @@ The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import Interval, intervals, slope, towards
+from diffusion.samplers.stepping import intervals, slope, towards
 
 __all__ = ["deis", "ipndm", "lms", "plms"]
 
 A = TypeVar("A")
+
+Weights: TypeAlias = Callable[[Sequence[float], float], list[float] | None]
+"""``weights(levels, low)``: those of the last slopes, newest first; None for an Euler step."""
 
 LMS_ORDER = 4
 DEIS_ORDER = 3
@@ -51,17 +54,7 @@ def lms(
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
     """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    slopes: list[A] = []
-    levels: list[float] = []
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
-        slopes = [slope(algebra, x, denoised, step.high), *slopes][:LMS_ORDER]
-        levels = [step.high, *levels][:LMS_ORDER]
-        if len(slopes) == 1:
-            x = towards(algebra, x, denoised, step.high, step.low)
-        else:
-            x = _moved(algebra, x, _weights_in_sigma(levels, step.low), slopes)
-        yield Step(step.index, step.low, x, denoised)
+    return through_slopes(denoise, x, sigmas, algebra, _weights_in_sigma, LMS_ORDER)
 
 
 def deis(
@@ -73,17 +66,7 @@ def deis(
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
     """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    slopes: list[A] = []
-    levels: list[float] = []
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
-        slopes = [slope(algebra, x, denoised, step.high), *slopes][:DEIS_ORDER]
-        levels = [step.high, *levels][:DEIS_ORDER]
-        if len(slopes) == 1 or step.low == 0.0:
-            x = towards(algebra, x, denoised, step.high, step.low)
-        else:
-            x = _moved(algebra, x, _weights_in_log_sigma(levels, step.low), slopes)
-        yield Step(step.index, step.low, x, denoised)
+    return through_slopes(denoise, x, sigmas, algebra, _deis_weights, DEIS_ORDER)
 
 
 def ipndm(
@@ -95,15 +78,7 @@ def ipndm(
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
     """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    slopes: list[A] = []
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
-        slopes = [slope(algebra, x, denoised, step.high), *slopes][: len(EQUAL_STEPS)]
-        if len(slopes) == 1 or step.low == 0.0:
-            x = towards(algebra, x, denoised, step.high, step.low)
-        else:
-            x = _moved(algebra, x, _equal_weights(step, len(slopes)), slopes)
-        yield Step(step.index, step.low, x, denoised)
+    return through_slopes(denoise, x, sigmas, algebra, _ipndm_weights, len(EQUAL_STEPS))
 
 
 def plms(
@@ -116,11 +91,13 @@ def plms(
 ) -> Iterator[Step[A]]:
     """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
     slopes: list[A] = []
+    levels: list[float] = []
     for step in intervals(sigmas):
         denoised = denoise(x, step.high)
         slopes = [slope(algebra, x, denoised, step.high), *slopes][: len(EQUAL_STEPS)]
+        levels = [step.high, *levels][: len(EQUAL_STEPS)]
         if len(slopes) > 1:
-            x = _moved(algebra, x, _equal_weights(step, len(slopes)), slopes)
+            x = _moved(algebra, x, _equal_weights(levels, step.low), slopes)
         else:
             ahead = towards(algebra, x, denoised, step.high, step.low)
             if step.low > 0.0:
@@ -131,14 +108,47 @@ def plms(
         yield Step(step.index, step.low, x, denoised)
 
 
+def through_slopes(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    weights: Weights,
+    order: int,
+) -> Iterator[Step[A]]:
+    """The samplers of this file with one network call a step; ``weights`` tells them apart."""
+    slopes: list[A] = []
+    levels: list[float] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][:order]
+        levels = [step.high, *levels][:order]
+        given = weights(levels, step.low) if len(slopes) > 1 else None
+        if given is None:
+            x = towards(algebra, x, denoised, step.high, step.low)
+        else:
+            x = _moved(algebra, x, given, slopes)
+        yield Step(step.index, step.low, x, denoised)
+
+
 def _moved(algebra: Algebra[A], x: A, weights: Sequence[float], slopes: Sequence[A]) -> A:
     """x + Σ weight·slope."""
     return algebra.combine([(1.0, x), *zip(weights, slopes, strict=True)])
 
 
-def _equal_weights(step: Interval, order: int) -> list[float]:
+def _equal_weights(levels: Sequence[float], low: float) -> list[float]:
     """Weights of the last slopes for equal steps, times the step's width."""
-    return [weight * (step.low - step.high) for weight in EQUAL_STEPS[order - 1]]
+    return [weight * (low - levels[0]) for weight in EQUAL_STEPS[len(levels) - 1]]
+
+
+def _ipndm_weights(levels: Sequence[float], low: float) -> list[float] | None:
+    """Those for equal steps; the step to level 0 is Euler's."""
+    return _equal_weights(levels, low) if low > 0.0 else None
+
+
+def _deis_weights(levels: Sequence[float], low: float) -> list[float] | None:
+    """Those of the polynomial in log σ; the step to level 0 is Euler's."""
+    return _weights_in_log_sigma(levels, low) if low > 0.0 else None
 
 
 def _basis(nodes: NDArray[np.float64], index: int) -> np.polynomial.Polynomial:
