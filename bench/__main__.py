@@ -3,7 +3,8 @@
     python -m bench [OPERATION ...] [--device NAME] [--json FILE]
 
 Without operations, all of them. Prints the median time of each entry, its rate, its share of the
-copy bandwidth measured in the same run, and NumPy's time beside it.
+roof measured in the same run, and how quick it is beside its quickest peer: NumPy for small ones,
+PyTorch on the same NVIDIA card where it is installed. ``python -m bench.full_size`` times models.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import importlib.util
 import json
 import pkgutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import gpustd.reference
 from bench.entry import Entry
-from bench.measure import Row, copy_bandwidth, measure
+from bench.measure import measure, open_device
+from bench.report import HEAD, line, report
+from bench.roofs import Roofs
+from bench.torch_peer import torch_peer
 from gpucore import Device, DeviceNotFoundError
 
 
@@ -40,40 +42,24 @@ def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
                 yield entry
 
 
-def line(row: Row) -> str:
-    """One row of the table."""
-    rate = f"{row.gbytes:9.1f} GB/s" if row.gflops is None else f"{row.gflops:9.1f} GFLOP/s"
-    text = f"{row.name:<52}{row.seconds * 1e3:10.4f} ms{rate:>19}{row.roof:8.1%}"
-    if row.peer_seconds is None:
-        return text
-    return f"{text}{row.peer_seconds * 1e3:11.4f} ms"
-
-
-def report(device: Device, bandwidth: float, rows: Sequence[Row]) -> dict[str, object]:
-    """What the JSON file holds: seconds, 10^9 FLOP/s, 10^9 bytes/s."""
-    return {
-        "adapter": device.name,
-        "backend": device.info.backend,
-        "engine": device.info.engine,
-        "driver": device.driver,
-        "date": time.strftime("%Y-%m-%d"),
-        "copy_gbytes": bandwidth / 1e9,
-        "rows": [asdict(row) for row in rows],
-    }
-
-
 def run(device: Device, stems: Sequence[str]) -> dict[str, object]:
     """Time the entries, print the table, return the report."""
-    bandwidth = copy_bandwidth(device)
+    peer = torch_peer(device)
+    roofs = Roofs(device, peer)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
-    print(f"copies: {bandwidth / 1e9:.1f} GB/s read and written")
-    print(f"{'':<52}{'time':>13}{'rate':>19}{'roof':>8}{'NumPy':>14}")
+    print(HEAD)
     rows = []
     for entry in entries(stems, device):
-        rows.append(measure(device, entry, bandwidth))
+        rows.append(measure(device, entry, roofs, peer))
         print(line(rows[-1]), flush=True)
-        device.trim()
-    return report(device, bandwidth, rows)
+    print(f"roof: copies {_rates(roofs.copies, 1e9)} GB/s")
+    for dtype, rates in roofs.products.items():
+        print(f"roof: {dtype} products {_rates(rates, 1e12)} TFLOP/s")
+    return report(device, rows, copies=roofs.copies, products=roofs.products)
+
+
+def _rates(rates: dict[str, float], unit: float) -> str:
+    return ", ".join(f"{name} {rate / unit:.4g}" for name, rate in rates.items())
 
 
 def main() -> int:
@@ -88,7 +74,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark of {', '.join(unknown)}; there are {', '.join(known)}")
     try:
-        device = Device.named(chosen.device) if chosen.device else Device.auto()
+        device = open_device(chosen.device)
     except DeviceNotFoundError as error:
         print(error, file=sys.stderr)
         return 2

@@ -28,7 +28,7 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(size, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         x = operand()
         return x / (1 + np.exp(-x))
 
@@ -37,7 +37,7 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
         setup=setup,
         flops=0,
         bytes=2.0 * dtype.itemsize * size,
-        peer=peer if cpu and name == "silu" else None,
+        numpy=in_numpy if cpu and name == "silu" else None,
         f16=dtype is f16,
         cpu=cpu,
     )

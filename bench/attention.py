@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entry import Entry
+from bench.entry import Entry, Target
+from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd.attention import attention
 from gpustd.reference.attention import Case
@@ -38,12 +40,22 @@ def _plain(case: Case, q: Array, k: Array, v: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True)) @ split(v)
 
 
-def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
+def entry(
+    case: Case, dtype: type[DType], *, target: Target | None = None, cpu: bool = False
+) -> Entry:
     """One attention; small ones beside NumPy."""
 
     def setup(device: Device) -> Callable[[], object]:
         q, k, v = (device.buffer_from_array(x, dtype) for x in _operands(case))
         return lambda: attention(q, k, v, heads=case.heads)
+
+    def in_torch(torch: Any) -> Callable[[], object]:
+        def heads(tokens: int) -> Any:
+            x = random(torch, (case.batch, tokens, case.heads, case.head), dtype)
+            return x.transpose(1, 2)
+
+        q, k, v = heads(case.sq), heads(case.sk), heads(case.sk)
+        return lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v)
 
     operands = functools.cache(lambda: _operands(case))
     tokens = 2 * case.batch * (case.sq + case.sk)
@@ -52,11 +64,15 @@ def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
         setup=setup,
         flops=case.flops,
         bytes=float(dtype.itemsize * tokens * case.heads * case.head),
-        peer=(lambda: _plain(case, *operands())) if cpu else None,
+        numpy=(lambda: _plain(case, *operands())) if cpu else None,
+        torch=in_torch,
+        target=target,
         f16=dtype is f16,
         cpu=cpu,
     )
 
+
+_SELF = Target("tflops", 150)
 
 ENTRIES = [
     # The bundled model at 256 x 256 pixels with guidance, and its VAE.
@@ -65,13 +81,13 @@ ENTRIES = [
     entry(Case(2, 64, 64, 4, 48), f32, cpu=True),
     entry(Case(1, 1024, 1024, 1, 96), f32, cpu=True),
     # Stable Diffusion 1.5 at 512 x 512 with guidance, and its VAE.
-    entry(Case(2, 4096, 4096, 8, 40), f16),
+    entry(Case(2, 4096, 4096, 8, 40), f16, target=_SELF),
     entry(Case(2, 4096, 77, 8, 40), f16),
-    entry(Case(2, 1024, 1024, 8, 80), f16),
+    entry(Case(2, 1024, 1024, 8, 80), f16, target=_SELF),
     entry(Case(2, 256, 256, 8, 160), f16),
     entry(Case(1, 4096, 4096, 1, 512), f16),
     entry(Case(2, 4096, 4096, 8, 40), f32),
     # Stable Diffusion 2.1 and XL.
-    entry(Case(2, 4096, 4096, 10, 64), f16),
-    entry(Case(2, 1024, 1024, 20, 64), f16),
+    entry(Case(2, 4096, 4096, 10, 64), f16, target=_SELF),
+    entry(Case(2, 1024, 1024, 20, 64), f16, target=_SELF),
 ]

@@ -28,7 +28,7 @@ def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool 
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(size).astype(source.numpy)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         return operand().astype(target.numpy)
 
     return Entry(
@@ -36,7 +36,7 @@ def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool 
         setup=setup,
         flops=0,
         bytes=float((source.itemsize + target.itemsize) * size),
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         cpu=cpu,
     )
 

@@ -1,9 +1,9 @@
 """Compare two results of ``python -m bench``.
 
-    python -m bench.compare BEFORE.json AFTER.json [--limit RATIO]
+    python -m bench.compare BEFORE.json AFTER.json [--limit 5%]
 
 Prints seconds before and after of each entry that both files have, and their ratio. Exit status 1
-when an entry takes more than RATIO times its seconds before, 2 for files that cannot be compared.
+when an entry takes longer than before by more than the limit, 2 for files that cannot be compared.
 """
 
 from __future__ import annotations
@@ -108,10 +108,12 @@ def remarks(before: Result, after: Result) -> list[str]:
 
 
 def _limit(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a ratio above 0")
-    return value
+    """The ratio allowed, from ``5%``."""
+    number, percent, rest = text.partition("%")
+    value = float(number)
+    if not percent or rest or not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is no share such as 5%")
+    return 1 + value / 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("before", type=Path, help="result to compare with")
     parser.add_argument("after", type=Path, help="result that may not be slower")
-    parser.add_argument("--limit", type=_limit, default=1.1, help="ratio allowed (1.1)")
+    parser.add_argument("--limit", type=_limit, default=1.1, help="slower by so much (10%%)")
     chosen = parser.parse_args(arguments)
     try:
         before, after = read_result(chosen.before), read_result(chosen.after)
@@ -133,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print("\n".join([table(speeds, chosen.limit), *remarks(before, after)]))
     slower = sum(speed.ratio > chosen.limit for speed in speeds)
-    print(f"{slower} of {len(speeds)} entries take more than {chosen.limit:g} times as long")
+    percent = 100 * (chosen.limit - 1)
+    print(f"{slower} of {len(speeds)} entries are more than {percent:.3g}% slower")
     return 1 if slower else 0
 
 

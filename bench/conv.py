@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from bench.entry import Entry
+from bench.entry import Entry, Target
+from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd import conv2d
 
@@ -14,7 +16,14 @@ __all__ = ["ENTRIES"]
 
 
 def entry(
-    images: int, side: int, channels: int, outputs: int, dtype: type[DType], *, cpu: bool = False
+    images: int,
+    side: int,
+    channels: int,
+    outputs: int,
+    dtype: type[DType],
+    *,
+    target: Target | None = None,
+    cpu: bool = False,
 ) -> Entry:
     """One 3x3 convolution of a square image with padding 1."""
 
@@ -26,26 +35,39 @@ def entry(
         second = device.buffer_from_array(w, dtype)
         return lambda: conv2d(first, second, padding=1)
 
+    def in_torch(torch: Any) -> Callable[[], object]:
+        last = torch.channels_last
+        x = random(torch, (images, channels, side, side), dtype).to(memory_format=last)
+        w = random(torch, (outputs, channels, 3, 3), dtype).to(memory_format=last)
+        return lambda: torch.nn.functional.conv2d(x, w, padding=1)
+
     pixels = images * side * side
     return Entry(
         name=f"conv 3x3 {images}x{side}x{side}x{channels}->{outputs} {dtype.name}",
         setup=setup,
         flops=2.0 * pixels * 9 * channels * outputs,
         bytes=float(dtype.itemsize * (pixels * (channels + outputs) + 9 * channels * outputs)),
+        torch=in_torch,
+        target=target,
         f16=dtype is f16,
         cpu=cpu,
     )
 
 
+_NEAR_CUDNN = Target("of peer", 0.85)
+_VAE = Target("tflops", 350)
+
 ENTRIES = [
     entry(2, 32, 64, 64, f32, cpu=True),
     entry(2, 16, 128, 128, f32, cpu=True),
     entry(1, 256, 32, 32, f32, cpu=True),
-    entry(2, 64, 320, 320, f16),
-    entry(2, 32, 640, 640, f16),
-    entry(2, 16, 1280, 1280, f16),
-    entry(2, 16, 2560, 1280, f16),
-    entry(1, 128, 512, 512, f16),
-    entry(1, 512, 256, 256, f16),
-    entry(1, 512, 128, 128, f16),
+    entry(2, 64, 320, 320, f16, target=_NEAR_CUDNN),
+    entry(2, 32, 640, 640, f16, target=_NEAR_CUDNN),
+    entry(2, 16, 1280, 1280, f16, target=_NEAR_CUDNN),
+    entry(2, 16, 2560, 1280, f16, target=_NEAR_CUDNN),
+    entry(1, 128, 512, 512, f16, target=_VAE),
+    entry(1, 512, 256, 256, f16, target=_VAE),
+    entry(1, 512, 128, 128, f16, target=_VAE),
+    entry(2, 64, 320, 4, f16),
+    entry(1, 512, 128, 3, f16),
 ]

@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entry import Entry
+from bench.entry import Entry, Target
+from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd import add, guidance, linear_combination
 
 __all__ = ["ENTRIES"]
+
+
+_NEAR_COPIES = Target("of copy rate", 0.95)
+
+
+def copy(millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """`gpucore.Buffer.copy_from` of ``millions`` times 2^20 elements."""
+    size = millions * 2**20
+
+    def setup(device: Device) -> Callable[[], object]:
+        source = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), dtype)
+        target = device.buffer(dtype, size)
+        return lambda: target.copy_from(source)
+
+    def in_torch(torch: Any) -> Callable[[], object]:
+        source = random(torch, (size,), dtype)
+        return functools.partial(torch.empty_like(source).copy_, source)
+
+    return Entry(
+        name=f"copy {millions}Mi {dtype.name}",
+        setup=setup,
+        flops=0,
+        bytes=2.0 * dtype.itemsize * size,
+        torch=in_torch,
+        target=None if cpu else _NEAR_COPIES,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
 
 
 def combination(terms: int, millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
@@ -28,7 +58,7 @@ def combination(terms: int, millions: int, dtype: type[DType], *, cpu: bool = Fa
         weighed = [(0.5 + i, device.buffer_from_array(a, dtype)) for i, a in enumerate(arrays())]
         return lambda: linear_combination(weighed)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         return sum(np.float32(0.5 + i) * a for i, a in enumerate(arrays()))
 
     return Entry(
@@ -36,7 +66,8 @@ def combination(terms: int, millions: int, dtype: type[DType], *, cpu: bool = Fa
         setup=setup,
         flops=0,
         bytes=float((terms + 1) * dtype.itemsize * size),
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
+        target=_NEAR_COPIES if terms == 1 else None,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -51,11 +82,17 @@ def sum_of_two(millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry
         x, y = (device.buffer_from_array(rng.standard_normal(size), dtype) for _ in range(2))
         return lambda: add(x, y)
 
+    def in_torch(torch: Any) -> Callable[[], object]:
+        x, y = (random(torch, (size,), dtype) for _ in range(2))
+        return lambda: x + y
+
     return Entry(
         name=f"add {millions}Mi {dtype.name}",
         setup=setup,
         flops=0,
         bytes=3.0 * dtype.itemsize * size,
+        torch=in_torch,
+        target=None if cpu else _NEAR_COPIES,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -80,9 +117,12 @@ def guided(shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = False) -> 
 
 
 ENTRIES = [
+    copy(1, f32, cpu=True),
     sum_of_two(1, f32, cpu=True),
     combination(4, 1, f32, cpu=True),
     guided((2, 64, 64, 4), f32, cpu=True),
+    copy(64, f16),
+    combination(1, 64, f16),
     sum_of_two(64, f16),
     combination(4, 16, f16),
     combination(4, 16, f32),

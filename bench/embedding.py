@@ -31,7 +31,7 @@ def entry(
         second = device.buffer_from_array(numbers)
         return lambda: embedding(first, second)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         rows, numbers = arrays()
         return rows[numbers]
 
@@ -40,7 +40,7 @@ def entry(
         setup=setup,
         flops=0,
         bytes=2.0 * dtype.itemsize * ids[0] * ids[1] * table[1],
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )

@@ -1,10 +1,14 @@
-"""The full-size Stable Diffusion 1.5 with random weights on one device.
+"""A whole model on one device: the full-size Stable Diffusion with random weights, or any other.
 
-    python -m tools.full_size FOLDER     # with PyTorch: weights, fp32 references, peer times
+    python -m tools.full_size FOLDER       # with PyTorch: weights, fp32 references, peers' times
     python -m bench.full_size FOLDER --device dawn --json bench/results/NAME.json
 
-Compares one UNet call and one VAE decoding with diffusers in fp32, times both (median of 20, the
-device kept busy), makes a 512 x 512 image of 20 steps, and counts bytes.
+Times one captured UNet call for an image with guidance (batch 2), the host's part of it, a
+decoding (one of twice the size, too, up to 1024), and an image of 20 steps; counts bytes; and, with
+--cold, starts fresh processes with empty and with filled caches, the driver's own among them.
+Medians of 20, the device kept busy. Where the folder has ``reference.npz``, the UNet and the VAE
+are compared with diffusers in fp32; where it has ``peer.json``, its times stand beside ours. With
+--profile, the UNet's layers and kernels are shown.
 """
 
 from __future__ import annotations
@@ -13,142 +17,245 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cold_start import cold_starts
+from bench.entry import Row
+from bench.measure import host_seconds, open_device, replay_seconds
+from bench.models import (
+    SD15,
+    cold_row,
+    decoded_sizes,
+    goal_of,
+    host_row,
+    image_row,
+    unet_row,
+    vae_row,
+)
+from bench.report import HEAD, line, report
+from bench.roofs import Roofs
+from bench.torch_peer import torch_peer
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder
-from diffusion.models.unet import time_features
+from diffusion.models.layers import Activations
+from diffusion.models.unet import size_features, time_features
 from diffusion.networks import Networks, load_networks
-from gpucore import Buffer, Device
+from gpucore import Device, Graph, Roof
 from gpustd import to_image
 
-REPEATS = 20
+Array = NDArray[Any]
+
+TIMESTEP = 500.0
 
 
-def channels_last(array: NDArray[Any]) -> NDArray[Any]:
+@dataclass
+class Run:
+    """What is measured, of which model at which size, and what came out."""
+
+    folder: Path
+    device: Device
+    model: str
+    size: int
+    steps: int
+    peers: dict[str, dict[str, float]]
+    rows: list[Row] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def add(self, name: str, seconds: float, graph: Graph | None, roof: Roof | None) -> None:
+        """Keep a row, with the work of a graph, and show it."""
+        works = graph.works if graph else []
+        least = sum(map(roof.seconds, works)) if roof else 0.0
+        goal = goal_of(name, self.device.info.engine)
+        row = Row(
+            name,
+            seconds,
+            flops=sum(work.flops for work in works),
+            bytes=sum(work.bytes for work in works),
+            roof=least / seconds if least else None,
+            peers=self.peers.get(name, {}),
+            target=goal.target if goal else None,
+        )
+        self.rows.append(row)
+        print(line(row), flush=True)
+
+
+def channels_last(array: Array) -> Array:
     """(n, channels, height, width) as (n, height, width, channels)."""
     return np.ascontiguousarray(np.moveaxis(array, 1, -1))
 
 
-def distance(actual: NDArray[Any], expected: NDArray[Any]) -> float:
+def distance(actual: Array, expected: Array) -> float:
     """Relative L2."""
     wide = expected.astype(np.float64)
     return float(np.linalg.norm(actual - wide) / np.linalg.norm(wide))
 
 
-def median_ms(device: Device, call: Callable[[], object]) -> float:
-    """Median time of a call; a burst before keeps the card at its working clocks."""
-    end = time.perf_counter() + 0.5
-    while time.perf_counter() < end:
-        call()
-        device.synchronize()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        device.synchronize()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
+def inputs(networks: Networks, size: int) -> dict[str, Array]:
+    """Random inputs of one call, under the names and in the shapes of ``reference.npz``."""
+    unet, rng = networks.folder.unet, np.random.default_rng(7)
+    side = size // networks.folder.vae.downscale
+    shapes = {
+        "latents": (2, unet.in_channels, side, side),
+        "text": (2, 77, unet.cross_attention_dim),
+        "pooled": (2, pooled_width(networks)),
+        "code": (1, networks.folder.vae.latent_channels, side, side),
+    }
+    return {name: rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def unet_call(networks: Networks, arrays: Any) -> dict[str, float]:
-    """Accuracy and time of one captured UNet call at batch 2."""
+def pooled_width(networks: Networks) -> int:
+    """Width of the pooled text; 0 for models that take none."""
+    unet = networks.folder.unet
+    added = unet.projection_class_embeddings_input_dim
+    return added - 6 * (unet.addition_time_embed_dim or 0) if added else 0
+
+
+def added_embedding(networks: Networks, pooled: Array, size: int) -> Activations | None:
+    """What SDXL is told beside the prompt: pooled text, and the size three times over."""
+    if not pooled_width(networks):
+        return None
+    sizes = size_features((size, size, 0, 0, size, size), networks.folder.unet)
+    vectors = np.concatenate([pooled, np.tile(sizes, (2, 1))], axis=1)
+    on_device = networks.device.buffer_from_array(vectors, networks.dtype)
+    return networks.unet.embed_added(on_device)
+
+
+def unet_graph(networks: Networks, arrays: dict[str, Array], size: int) -> tuple[Graph, Any]:
+    """One captured UNet call at batch 2, and its output."""
     device, dtype = networks.device, networks.dtype
     latents = device.buffer_from_array(channels_last(arrays["latents"]), dtype)
-    features = device.buffer_from_array(time_features([500.0] * 2, networks.folder.unet), dtype)
+    features = time_features([TIMESTEP] * 2, networks.folder.unet)
+    time_input = device.buffer_from_array(features, dtype)
     prompt = networks.unet.prompt_keys(device.buffer_from_array(arrays["text"], dtype))
-    started = time.perf_counter()
-    with device.capture() as graph:
-        output: Buffer[Any] = networks.unet(latents, features, prompt)
-    graph.replay()
-    error = distance(output.read(), channels_last(arrays["unet"]))
-    first = time.perf_counter() - started
-    start = time.perf_counter()
-    graph.replay()
-    host_ms = (time.perf_counter() - start) * 1e3
-    device.synchronize()
-    return {
-        "unet_relative_l2": error,
-        "unet_first_s": first,
-        "unet_ms": median_ms(device, graph.replay),
-        "unet_host_ms": host_ms,
-        "unet_launches": len(graph),
-    }
+    added = added_embedding(networks, arrays.get("pooled", np.zeros((2, 0))), size)
+    with device.capture() as graph, device.region("unet"):
+        output = networks.unet(latents, time_input, prompt, added=added)
+    return graph, output
 
 
-def vae_call(networks: Networks, arrays: Any) -> dict[str, float]:
-    """Accuracy and time of one captured decoding to 512 x 512."""
-    device = networks.device
-    code = device.buffer_from_array(channels_last(arrays["code"]), networks.dtype)
-    with device.capture() as graph:
-        image: Buffer[Any] = networks.vae.decode(code)
+def vae_graph(networks: Networks, code: Array) -> tuple[Graph, Any]:
+    """One captured decoding of (1, channels, h, w), and its image."""
+    latents = networks.device.buffer_from_array(channels_last(code), networks.vae_dtype)
+    with networks.device.capture() as graph, networks.device.region("vae"):
+        image = networks.vae.decode(latents)
         to_image(image)
+    return graph, image
+
+
+def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool) -> None:
+    """The UNet, its host time and the VAE at two sizes."""
+    device, size = run.device, run.size
+    file = run.folder / "reference.npz"
+    arrays = inputs(networks, size)
+    if file.is_file():
+        arrays |= dict(np.load(file))
+    graph, output = unet_graph(networks, arrays, size)
     graph.replay()
-    return {
-        "vae_relative_l2": distance(image.read(), channels_last(arrays["image"])),
-        "vae_ms": median_ms(device, graph.replay),
-    }
+    if "unet" in arrays:
+        run.facts["unet_relative_l2"] = distance(output.read(), channels_last(arrays["unet"]))
+    run.facts["unet_launches"] = len(graph)
+    run.add(unet_row(run.model, size), replay_seconds(device, graph), graph, roof)
+    run.add(host_row(run.model), host_seconds(device, graph), None, None)
+    if profile:
+        with device.profile(roof) as timed:
+            graph.replay()
+        print(timed.table())
+    graph.release()
+    for side in decoded_sizes(size):
+        times = side // size
+        graph, image = vae_graph(networks, np.tile(arrays["code"], (1, 1, times, times)))
+        graph.replay()
+        if side == size and "image" in arrays:
+            run.facts["vae_relative_l2"] = distance(image.read(), channels_last(arrays["image"]))
+        run.add(vae_row(run.model, side), replay_seconds(device, graph), graph, roof)
+        graph.release()
 
 
-def image(pipeline: Pipeline) -> dict[str, Any]:
-    """Time of a 20-step image, and whether every step's latents are finite."""
-    settings = Settings("a red apple", steps=20, guidance=7.5, seed=1)
+def measure_image(run: Run, networks: Networks) -> None:
+    """A whole image: once to see that each step is finite, then for its time."""
+    pipeline = Pipeline(networks)
+    settings = Settings(
+        "a red apple", width=run.size, height=run.size, steps=run.steps, guidance=7.5, seed=1
+    )
     finite = True
     for event in pipeline.generate(settings):
         if isinstance(event, Step):
             finite &= bool(np.isfinite(event.latents()).all())
-    start = time.perf_counter()
-    for event in pipeline.generate(settings):
-        if isinstance(event, Result):
-            seconds = time.perf_counter() - start
-    return {"image_s": seconds, "image_finite": finite}
+    times = []
+    for _ in range(1 if run.device.is_cpu else 5):
+        start = time.perf_counter()
+        ended = [isinstance(event, Result) for event in pipeline.generate(settings)]
+        times.append(time.perf_counter() - start)
+        assert ended[-1]
+    run.facts["image_finite"] = finite
+    run.add(image_row(run.model, run.size, run.steps), statistics.median(times), None, None)
 
 
-def measure(folder: Path, device: Device) -> dict[str, Any]:
-    """All numbers of one device."""
+def measure_cold(run: Run, device: str) -> None:
+    """Fresh processes up to the first step, less the time of the weights."""
+    for cached, (seconds, load) in cold_starts(run.folder, device, run.size).items():
+        run.add(cold_row(run.model, cached=cached), seconds - load, None, None)
+        run.facts["cold_load_s" if not cached else "cached_load_s"] = load
+
+
+def measure(run: Run, device_name: str, *, cold: bool, profile: bool) -> dict[str, Any]:
+    """All numbers of one device, as the JSON file holds them."""
+    device = run.device
+    roofs = Roofs(device, torch_peer(device))
     start = time.perf_counter()
-    networks = load_networks(ModelFolder(folder), device)
+    networks = load_networks(ModelFolder(run.folder), device)
     device.synchronize()
-    arrays = np.load(folder / "reference.npz")
-    results: dict[str, Any] = {
-        "device": device.name,
-        "backend": device.info.backend,
-        "driver": device.driver,
-        "dtype": networks.dtype.name,
-        "date": time.strftime("%Y-%m-%d"),
-        "load_s": time.perf_counter() - start,
-        "weights_bytes": device.memory.live,
-    }
-    results |= unet_call(networks, arrays)
-    results |= vae_call(networks, arrays)
+    run.facts["load_s"] = time.perf_counter() - start
+    run.facts["weights_bytes"] = device.memory.live
+    run.facts["dtype"] = networks.dtype.name
+    print(HEAD)
+    measure_networks(run, networks, roofs.of(networks.dtype), profile=profile)
     device.trim()
     device.pool.reset_peak()
-    results |= image(Pipeline(networks))
-    results["image_peak_bytes"] = device.memory.peak_reserved
-    return results
+    measure_image(run, networks)
+    run.facts["peak_bytes"] = device.memory.peak_reserved
+    if cold:
+        measure_cold(run, device_name)
+    rates = {"copies": roofs.copies, "products": roofs.products}
+    return report(device, run.rows, model=run.model, **rates, facts=run.facts)
 
 
-def main() -> None:
+def read_peers(folder: Path) -> dict[str, dict[str, float]]:
+    """Seconds of each row by others, from ``peer.json``; empty where there is none."""
+    file = folder / "peer.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.is_file() else {}
+    return {str(name): dict(seconds) for name, seconds in rows.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Measure the device named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.full_size",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--device", default="")
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
-    device = Device.named(chosen.device) if chosen.device else Device.auto()
-    results = measure(chosen.folder, device)
-    peer = chosen.folder / "peer.json"
-    if peer.is_file():
-        results["peer"] = json.loads(peer.read_text())
-    text = json.dumps(results, indent=2)
-    print(text)
+    parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--model", default=SD15, help=f"what rows call it ({SD15})")
+    parser.add_argument("--size", type=int, default=512, help="pixels of a side (512)")
+    parser.add_argument("--steps", type=int, default=20, help="of the image (20)")
+    parser.add_argument("--cold", action="store_true", help="start fresh processes too")
+    parser.add_argument("--profile", action="store_true", help="show the UNet's layers and kernels")
+    chosen = parser.parse_args(arguments)
+    device = open_device(chosen.device)
+    peers = read_peers(chosen.folder)
+    run = Run(chosen.folder, device, chosen.model, chosen.size, chosen.steps, peers)
+    results = measure(run, chosen.device, cold=chosen.cold, profile=chosen.profile)
+    for name, value in run.facts.items():
+        print(f"{name}: {value}")
     if chosen.json:
-        chosen.json.write_text(text + "\n")
+        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def entry(
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         x = operand().reshape(images, side * side, 32, channels // 32)
         centred = x - x.mean((1, 3), keepdims=True)
         y = centred / np.sqrt((centred**2).mean((1, 3), keepdims=True) + 1e-5)
@@ -54,7 +54,7 @@ def entry(
         setup=setup,
         flops=0,
         bytes=3.0 * dtype.itemsize * images * side * side * total,
-        peer=peer if cpu and not second else None,
+        numpy=in_numpy if cpu and not second else None,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -65,11 +65,18 @@ ENTRIES = [
     entry(2, 16, 128, f32, second=64, cpu=True),
     entry(1, 128, 32, f32, cpu=True),
     entry(2, 64, 320, f16),
+    entry(2, 64, 320, f16, second=320),
     entry(2, 64, 320, f16, second=640),
     entry(2, 32, 640, f16),
+    entry(2, 32, 1280, f16, second=640),
     entry(2, 16, 1280, f16),
+    entry(2, 16, 1280, f16, second=1280),
     entry(2, 8, 1280, f16),
+    entry(2, 8, 1280, f16, second=1280),
     entry(1, 512, 128, f16),
+    entry(1, 512, 256, f16),
     entry(1, 256, 256, f16),
+    entry(1, 256, 512, f16),
+    entry(1, 128, 512, f16),
     entry(1, 64, 512, f16),
 ]

@@ -30,7 +30,7 @@ def entry(rows: int, channels: int, dtype: type[DType], *, cpu: bool = False) ->
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         x = operand()
         centred = x - x.mean(-1, keepdims=True)
         return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
@@ -40,7 +40,7 @@ def entry(rows: int, channels: int, dtype: type[DType], *, cpu: bool = False) ->
         setup=setup,
         flops=0,
         bytes=2.0 * dtype.itemsize * rows * channels,
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -52,5 +52,6 @@ ENTRIES = [
     entry(8192, 320, f16),
     entry(2048, 640, f16),
     entry(512, 1280, f16),
+    entry(128, 1280, f16),
     entry(154, 768, f16),
 ]

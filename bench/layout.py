@@ -30,7 +30,7 @@ def transposed(
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         return np.ascontiguousarray(operand().transpose(axes))
 
     return Entry(
@@ -38,7 +38,7 @@ def transposed(
         setup=setup,
         flops=0,
         bytes=2.0 * dtype.itemsize * size,
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )

@@ -6,12 +6,13 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from bench.entry import Entry
-from gpucore import Device, u32
+from bench.entry import Entry, Row
+from bench.roofs import Roofs
+from bench.torch_peer import TorchPeer
+from gpucore import Device, Graph, Work, f16, f32
 
-__all__ = ["Row", "copy_bandwidth", "measure"]
+__all__ = ["host_seconds", "measure", "open_device", "replay_seconds", "seconds_of"]
 
 _BUSY_S = 0.3
 _SAMPLE_S = 0.005
@@ -19,31 +20,30 @@ _MOST_CALLS = 200
 _PEER_SAMPLES = 5
 
 
-@dataclass(frozen=True)
-class Row:
-    """Result of an entry: seconds of a call, rates, and the peer's seconds (None: no peer).
-
-    ``roof`` is the time in which the device copies the entry's bytes, over the time it took.
-    """
-
-    name: str
-    seconds: float
-    gflops: float | None
-    gbytes: float
-    roof: float
-    peer_seconds: float | None
+def open_device(name: str) -> Device:
+    """The device of a name, the best for an empty one; its kernels are trusted, as in pipelines."""
+    return Device.named(name, checks=False) if name else Device.auto(checks=False)
 
 
-def measure(device: Device, entry: Entry, bandwidth: float) -> Row:
-    """Time one entry; ``bandwidth`` in bytes a second is the roof."""
+def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None = None) -> Row:
+    """Time one entry, then its peers: one after the other, since they share the card."""
+    roof = roofs.of(f16 if entry.f16 else f32)
     seconds = seconds_of(device, entry.setup(device))
+    device.trim()
+    peers = {}
+    if entry.torch is not None and peer is not None:
+        peers["PyTorch"] = peer.seconds(entry.torch)
+    if entry.numpy is not None:
+        peers["NumPy"] = _numpy_seconds(entry.numpy)
     return Row(
         name=entry.name,
         seconds=seconds,
-        gflops=entry.flops / seconds / 1e9 if entry.flops else None,
-        gbytes=entry.bytes / seconds / 1e9,
-        roof=entry.bytes / bandwidth / seconds,
-        peer_seconds=None if entry.peer is None else _host_seconds(entry.peer),
+        flops=entry.flops,
+        bytes=entry.bytes,
+        roof=roof.seconds(Work(entry.flops, entry.bytes)) / seconds,
+        copy_share=entry.bytes / seconds / roofs.copy_rate,
+        peers=peers,
+        target=entry.target,
     )
 
 
@@ -59,21 +59,30 @@ def seconds_of(device: Device, call: Callable[[], object]) -> float:
     with device.capture() as graph:
         for _ in range(count):
             call()
+    seconds = replay_seconds(device, graph) / count
+    graph.release()
+    return seconds
+
+
+def replay_seconds(device: Device, graph: Graph) -> float:
+    """Median seconds of a replay over 20 (7 on a software renderer), the device busy before."""
     end = time.perf_counter() + _BUSY_S
     while time.perf_counter() < end:
         graph.replay()
         device.synchronize()
     samples = [_elapsed(device, graph.replay) for _ in range(7 if device.is_cpu else 20)]
-    graph.release()
-    return statistics.median(samples) / count
+    return statistics.median(samples)
 
 
-def copy_bandwidth(device: Device) -> float:
-    """Bytes read and written a second by copies between two buffers beyond the caches."""
-    words = (16 if device.is_cpu else 64) * 2**20
-    source, target = device.buffer(u32, words), device.buffer(u32, words)
-    seconds = seconds_of(device, lambda: target.copy_from(source))
-    return 2 * source.nbytes / seconds
+def host_seconds(device: Device, graph: Graph) -> float:
+    """Median seconds, over 20, that a replay takes of the host before it is submitted."""
+    samples = []
+    for _ in range(20):
+        start = time.perf_counter()
+        graph.replay()
+        samples.append(time.perf_counter() - start)
+        device.synchronize()
+    return statistics.median(samples)
 
 
 def _elapsed(device: Device, call: Callable[[], object]) -> float:
@@ -83,7 +92,7 @@ def _elapsed(device: Device, call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _host_seconds(call: Callable[[], object]) -> float:
+def _numpy_seconds(call: Callable[[], object]) -> float:
     call()
     samples = []
     for _ in range(_PEER_SAMPLES):

@@ -38,7 +38,7 @@ def entry(shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = False) -> E
         setup=setup,
         flops=0.0,
         bytes=2.0 * dtype.itemsize * math.prod(shape),
-        peer=(lambda: _plain(operand())) if cpu else None,
+        numpy=(lambda: _plain(operand())) if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )

@@ -28,7 +28,7 @@ def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> E
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         return np.clip(np.rint((operand() / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
 
     return Entry(
@@ -36,7 +36,7 @@ def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> E
         setup=setup,
         flops=0,
         bytes=float((dtype.itemsize + 1) * np.prod(shape)),
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )

@@ -27,7 +27,7 @@ def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = F
     def operand() -> NDArray[Any]:
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
-    def peer() -> object:
+    def in_numpy() -> object:
         return operand().repeat(2, axis=1).repeat(2, axis=2)
 
     return Entry(
@@ -35,7 +35,7 @@ def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = F
         setup=setup,
         flops=0,
         bytes=5.0 * dtype.itemsize * np.prod(shape),
-        peer=peer if cpu else None,
+        numpy=in_numpy if cpu else None,
         f16=dtype is f16,
         cpu=cpu,
     )

@@ -29,8 +29,11 @@ def suited_defaults(folder: ModelFolder) -> Defaults:
     """Defaults for a model: its own size, and for the bundled one steps that spare a CPU.
 
     The bundled model's pictures at 12 steps look like those at 20; guidance above 4 hardens them.
+    A consistency model is made for four steps of its own sampler.
     """
     side = folder.unet.sample_size * folder.vae.downscale
     if any(place.is_dir() and folder.path.samefile(place) for place in _PLACES):
         return Defaults(side, side, steps=12, guidance=4.0)
+    if folder.unet.time_cond_proj_dim is not None:
+        return Defaults(side, side, steps=4, guidance=8.0, sampler="lcm")
     return Defaults(side, side)

@@ -26,7 +26,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffusion.errors import SettingsError
 
-__all__ = ["Infotext", "parse_infotext", "png_info", "read_infotext", "write_infotext"]
+__all__ = [
+    "Infotext",
+    "exif_info",
+    "parse_infotext",
+    "png_info",
+    "read_infotext",
+    "write_infotext",
+]
 
 FIELDS: Final = (
     "Steps",
@@ -37,6 +44,9 @@ FIELDS: Final = (
     "Size",
     "Model hash",
     "Model",
+    "Variation seed",
+    "Variation seed strength",
+    "Seed resize from",
     "Denoising strength",
     "Clip skip",
     "RNG",
@@ -56,6 +66,7 @@ _NAME = re.compile(r"\w[\w /-]*[\w/-]")
 _QUOTED = re.compile(r'[,:\n]|^["\s]|\s$')
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
+_UTF_16: Final = b"UNICODE\0"
 _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
@@ -159,6 +170,17 @@ def png_info(text: str) -> PngInfo:
     return info
 
 
+def exif_info(text: str) -> bytes:
+    """What ``Image.save(..., exif=...)`` takes for JPEG and WebP: EXIF with a UserComment.
+
+    In UTF-16 with the high byte first, as the field's tools write it.
+    """
+    exif = Image.Exif()
+    body = text.encode("utf-8", "replace").decode("utf-8").encode("utf-16-be")
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = _UTF_16 + body
+    return exif.tobytes()
+
+
 def read_infotext(path: str | os.PathLike[str]) -> str | None:
     """The infotext in a PNG, JPEG or WebP file, or None where it has none.
 
@@ -183,7 +205,7 @@ def _user_comment(image: Image.Image) -> str | None:
     if not isinstance(comment, bytes):
         return comment if isinstance(comment, str) else None
     code, body = comment[:8], comment[8:]
-    if code != b"UNICODE\0":
+    if code != _UTF_16:
         return body.decode("utf-8", "replace").rstrip("\0") or None
     # Writers disagree on the byte order. The settings' line is ASCII: its zeros show the high byte.
     low_first = body[1::2].count(0) > body[0::2].count(0)

@@ -2,114 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.checkpoints import ModelFolder, Weights
-from diffusion.models.clip import ClipTextModel
+from diffusion.checkpoints import ModelFolder, SeparateVae, Weights
+from diffusion.conditioning import Conditioning, Sizes
+from diffusion.errors import ModelFormatError
+from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
+from diffusion.models.config import TinyVaeConfig, VaeConfig
 from diffusion.models.layers import Activations
 from diffusion.models.module import Module, load
-from diffusion.models.unet import UNet
+from diffusion.models.tiny_vae import TinyVae
+from diffusion.models.unet import UNet, guidance_features, size_features
 from diffusion.models.vae import Vae
-from diffusion.prompts import Chunk, Emphasis, weigh
+from diffusion.prompts import Chunk, Emphasis
 from diffusion.schedules import NoiseSchedule
+from diffusion.text import TextEncoder, TextEncoders
 from diffusion.tokenizer import ClipTokenizer
-from gpucore import Device, DType, f16, f32, i32
-from gpustd import concat
+from gpucore import Device, DType, f16, f32
+from gpustd import concat, slice_axis
 
-__all__ = ["Networks", "load_networks"]
+__all__ = ["Autoencoder", "Networks", "load_networks"]
 
-_ROWS = 16
-"""Chunks of text that are encoded at once; more would only take memory."""
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A VAE, its config and what it computes in."""
+
+    config: VaeConfig | TinyVaeConfig
+    network: Vae | TinyVae
+    dtype: type[DType]
 
 
 @dataclass(frozen=True)
 class Networks:
-    """A Stable Diffusion model: its folder's configs, networks, tokenizer and noise levels."""
+    """A Stable Diffusion model: its folder's configs, networks, tokenizers and noise levels."""
 
     device: Device
     dtype: type[DType]
     folder: ModelFolder
-    tokenizer: ClipTokenizer
-    text_encoder: ClipTextModel
+    text: TextEncoders
     unet: UNet
-    vae: Vae
+    autoencoder: Autoencoder
+    preview: Autoencoder | None
     noise: NoiseSchedule
 
-    def encode_text(self, texts: list[str]) -> Activations:
-        """Embeddings (texts, tokens, width) of the last layer, after the final norm.
+    @property
+    def vae(self) -> Vae | TinyVae:
+        """What makes latents of images, and images of latents."""
+        return self.autoencoder.network
 
-        The texts are plain, and cut where they are longer than the model takes.
-        """
-        return self._encode(self.tokenizer(texts))
+    @property
+    def vae_config(self) -> VaeConfig | TinyVaeConfig:
+        """The config of ``vae``, which may be another than the folder's."""
+        return self.autoencoder.config
+
+    @property
+    def vae_dtype(self) -> type[DType]:
+        """What ``vae`` computes in."""
+        return self.autoencoder.dtype
+
+    @property
+    def for_preview(self) -> Networks:
+        """The same, with the VAE for previews if there is one."""
+        return replace(self, autoencoder=self.preview or self.autoencoder)
+
+    @property
+    def tokenizer(self) -> ClipTokenizer:
+        """What prompts are cut into chunks with."""
+        return self.text.tokenizer
+
+    def encode_text(self, texts: list[str]) -> Activations:
+        """Embeddings (texts, tokens, width) of plain texts, cut where they are too long."""
+        return self.text.encode_text(texts).context
 
     def encode_prompts(self, prompts: Sequence[Sequence[Chunk]], emphasis: Emphasis) -> Activations:
-        """Embeddings (prompts, chunks * tokens, width), each token's times its weight.
+        """Embeddings (prompts, chunks * tokens, width); see `TextEncoders.encode_prompts`."""
+        return self.text.encode_prompts(prompts, emphasis).context
 
-        Shorter prompts are filled up with empty chunks. Weights are applied on the host, only
-        where one is not 1.
+    def condition(
+        self,
+        prompts: Sequence[Sequence[Chunk]],
+        emphasis: Emphasis,
+        sizes: Sizes,
+        *,
+        guidance: float = 1.0,
+        skip: int = 0,
+    ) -> Conditioning:
+        """What the UNet is told: of one prompt, or of a negative prompt and then one or more.
+
+        ``guidance`` counts for models that embed it. ``skip``: see `TextEncoders.encode_prompts`.
         """
-        most = max(map(len, prompts))
-        chunks = [chunk for each in prompts for chunk in (*each, *[Chunk()] * (most - len(each)))]
-        rows = [self.tokenizer.row(chunk.tokens) for chunk in chunks]
-        groups = [self._encode(rows[i : i + _ROWS]) for i in range(0, len(rows), _ROWS)]
-        states = groups[0] if len(groups) == 1 else concat(groups, 0)
-        weights = np.ones(states.shape[:2])
-        for row, chunk in zip(weights, chunks, strict=True):
-            row[1 : 1 + len(chunk.weights)] = chunk.weights
-        if (weights != 1).any():
-            weighed = weigh(states.read(), weights, emphasis.keeps_mean)
-            states = self.device.buffer_from_array(weighed, self.dtype)
-        return states.view((len(prompts), most * states.shape[1], states.shape[2]))
+        context, pooled = self.text.encode_prompts(prompts, emphasis, skip)
+        negative = prompts[0] if len(prompts) > 1 else None
+        empty = negative is not None and not any(chunk.tokens for chunk in negative)
+        if self.folder.zeros_for_empty_prompt and empty:
+            context = self._zeros_first(context)
+            pooled = None if pooled is None else self._zeros_first(pooled)
+        added = None if pooled is None else self._embed_added(pooled, sizes)
+        return Conditioning(context, added, self._guidance_rows(len(prompts), guidance))
 
-    def _encode(self, rows: list[list[int]]) -> Activations:
-        """Embeddings (rows, tokens, width) of rows of token ids."""
-        ids = np.array(rows, np.int32)
-        positions = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
-        up = self.device.buffer_from_array
-        with self.device.region("text encoder"):
-            return self.text_encoder(up(ids, i32), up(positions, i32))
+    @property
+    def embeds_guidance(self) -> bool:
+        """Tell whether the UNet is told the guidance, and is not to be called without a prompt."""
+        return self.folder.unet.time_cond_proj_dim is not None
+
+    def _zeros_first(self, rows: Activations) -> Activations:
+        """The same with zeros in the first row."""
+        first = self.device.buffer_from_array(np.zeros((1, *rows.shape[1:])), rows.dtype)
+        return concat([first, slice_axis(rows, 0, 1, rows.shape[0])], 0)
+
+    def _embed_added(self, pooled: Activations, sizes: Sizes) -> Activations:
+        """Pooled text (rows, width) and sizes, embedded: (rows, time width)."""
+        count, scored = pooled.shape[0], self.folder.asks_for_score
+        negatives = [row == 0 and count > 1 for row in range(count)]
+        numbers = [sizes.numbers(scored=scored, negative=negative) for negative in negatives]
+        features = np.stack([size_features(each, self.folder.unet) for each in numbers])
+        on_device = self.device.buffer_from_array(features, self.dtype)
+        with self.device.region("unet"):
+            return self.unet.embed_added(concat([pooled, on_device], 1))
+
+    def _guidance_rows(self, count: int, guidance: float) -> Activations | None:
+        if not self.embeds_guidance:
+            return None
+        rows = np.tile(guidance_features(guidance, self.folder.unet), (count, 1))
+        return self.device.buffer_from_array(rows, self.dtype)
 
     def encode_images(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Moments (B, h, w, 8) of images (B, H, W, 3) in [-1, 1]: means, logs of variances."""
-        moments = self.vae.moments(self.device.buffer_from_array(images, self.dtype))
+        moments = self.vae.moments(self.device.buffer_from_array(images, self.vae_dtype))
         return moments.read().astype(np.float32)
 
 
 def load_networks(
-    folder: ModelFolder, device: Device, dtype: type[DType] | None = None
+    folder: ModelFolder,
+    device: Device,
+    dtype: type[DType] | None = None,
+    *,
+    vae: SeparateVae | None = None,
+    preview: SeparateVae | None = None,
 ) -> Networks:
     """Check all weights against the model's parameters, then upload them.
 
-    ``dtype`` is f16 where the device computes well with it, else f32.
+    ``dtype`` is f16 where the device computes well with it, else f32. The VAE of an XL model whose
+    config says ``force_upcast`` is f32 in any case: its activations overflow f16. ``vae`` takes the
+    place of the model's own; ``preview`` is for `Networks.for_preview` alone.
     Raises `ModelFormatError`, `ModelMismatchError`.
     """
     chosen = dtype or (f16 if device.has_f16 and not device.is_cpu else f32)
-    text_encoder, unet, vae = (
-        ClipTextModel(folder.text_encoder),
-        UNet(folder.unet),
-        Vae(folder.vae),
-    )
-    pairs: Iterable[tuple[Module, Weights]] = [
-        (text_encoder, folder.weights("text_encoder")),
-        (unet, folder.weights("unet")),
-        (vae, folder.weights("vae")),
+    unet = UNet(folder.unet)
+    sources = [
+        vae or SeparateVae(folder.vae, folder.weights("vae")),
+        *([preview] if preview else []),
     ]
-    for module, weights in pairs:
+    vaes = [_autoencoder(source.config, folder, chosen) for source in sources]
+    encoders = {
+        part: (ProjectedClipTextModel if part == "text_encoder_2" else ClipTextModel)(config)
+        for part, config in folder.text_encoders.items()
+    }
+    pairs: list[tuple[Module, Weights, type[DType]]] = [
+        *((module, folder.weights(part), chosen) for part, module in encoders.items()),
+        (unet, folder.weights("unet"), chosen),
+        *((v.network, s.weights, v.dtype) for v, s in zip(vaes, sources, strict=True)),
+    ]
+    for module, weights, _ in pairs:
         weights.check({name: parameter.shape for name, parameter in module.parameters()})
+    tokenizers = _tokenizers(folder)
     with device.region("loading"):
-        for module, weights in pairs:
-            load(module, weights.read, device, chosen)
+        for module, weights, wanted in pairs:
+            load(module, weights.read, device, wanted)
+    device.trim()
+    text = [
+        TextEncoder(tokenizer, module, folder.is_xl)
+        for tokenizer, module in zip(tokenizers, encoders.values(), strict=True)
+    ]
     return Networks(
         device=device,
         dtype=chosen,
         folder=folder,
-        tokenizer=ClipTokenizer(folder.tokenizer, folder.text_encoder.max_position_embeddings),
-        text_encoder=text_encoder,
+        text=TextEncoders(device, chosen, tuple(text)),
         unet=unet,
-        vae=vae,
+        autoencoder=vaes[0],
+        preview=vaes[1] if preview else None,
         noise=NoiseSchedule.from_config(folder.scheduler),
     )
+
+
+def _autoencoder(
+    config: VaeConfig | TinyVaeConfig, folder: ModelFolder, dtype: type[DType]
+) -> Autoencoder:
+    upcast = folder.is_xl and config.force_upcast
+    network = TinyVae(config) if isinstance(config, TinyVaeConfig) else Vae(config)
+    return Autoencoder(config, network, f32 if upcast else dtype)
+
+
+def _tokenizers(folder: ModelFolder) -> list[ClipTokenizer]:
+    """The encoders' tokenizers. A prompt is cut once for all, so they must know the same tokens."""
+    found = [
+        ClipTokenizer(folder.tokenizers[part], config.max_position_embeddings, folder.padding(part))
+        for part, config in folder.text_encoders.items()
+    ]
+    if not all(each.shares_tokens(found[0]) for each in found):
+        file = folder.tokenizers["text_encoder_2"] / "vocab.json"
+        reason = "differs from that of the first tokenizer"
+        raise ModelFormatError(file, "vocabulary", reason, "download both tokenizers again")
+    return found

@@ -15,7 +15,7 @@ own log, sin and cos differ between processors in the last bit; here they are sh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,23 +24,34 @@ from numpy.typing import NDArray
 
 from diffusion.errors import SettingsError
 
-__all__ = ["LatentNoise", "normal", "philox4x32"]
+__all__ = [
+    "Draw",
+    "LatentNoise",
+    "Reals",
+    "alternating",
+    "natural_log",
+    "normal",
+    "philox4x32",
+]
 
 Words = NDArray[np.uint64]
 """32-bit words, each in 64 bits, so that their products fit."""
 Reals = NDArray[np.float64]
+Draw = Callable[[int, int, Sequence[int]], NDArray[np.float32]]
+"""``draw(seed, stream, shape)``: unit normal noise, draw number ``stream`` of a seed."""
 
 MASK: Final = np.uint64(0xFFFFFFFF)
 SHIFT: Final = np.uint64(32)
 MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 KEY_STEPS: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
+LAST_STREAM: Final = 0xFFFFFFFF
 BLOCK: Final = 1 << 18
 """Elements made at once, so that the words between take some megabytes and no more."""
 
 LOG_2: Final = 0.6931471805599453
 LOG_TERMS: Final = 12
-"""|s| ≤ 0.172 in ``_log``: the first term left out is below s²⁴ / 25 < 2⁻⁶⁴ of the sum."""
+"""|s| ≤ 0.172 in ``natural_log``: the first term left out is below s²⁴ / 25 < 2⁻⁶⁴ of the sum."""
 SINE_TERMS: Final = 9
 """|θ| ≤ π/4 in ``_sine``: the first terms left out are below θ¹⁸ / 18! < 2⁻⁵⁸."""
 
@@ -82,10 +93,10 @@ def normal(seed: int, stream: int, shape: Sequence[int]) -> NDArray[np.float32]:
 def _box_muller(radius: Words, angle: Words) -> Reals:
     """√(-2 log u) · sin 2πv for u, v = (word + 1/2) / 2³²."""
     uniform = (radius.astype(np.float64) + 0.5) * 2.0**-32
-    return np.sqrt(_log(uniform) * -2.0) * _sine(angle)
+    return np.sqrt(natural_log(uniform) * -2.0) * _sine(angle)
 
 
-def _log(x: Reals) -> Reals:
+def natural_log(x: Reals) -> Reals:
     """Natural logarithm of numbers in (0, 1), to about an ulp: x = m·2ᵉ, log m = 2 artanh s."""
     mantissa, exponent = np.frexp(x)
     low = mantissa < math.sqrt(0.5)
@@ -105,12 +116,12 @@ def _sine(word: Words) -> Reals:
     rest = (shifted & np.uint64((1 << 30) - 1)).astype(np.float64) + (0.5 - 2.0**29)
     theta = rest * (2.0 * math.pi * 2.0**-32)
     square = theta * theta
-    sine, cosine = (_alternating(square, first) for first in (1, 0))
+    sine, cosine = (alternating(square, first) for first in (1, 0))
     turned = np.where(quarter & np.uint64(1), cosine, sine * theta)
     return np.where(quarter & np.uint64(2), -turned, turned)
 
 
-def _alternating(square: Reals, first: int) -> Reals:
+def alternating(square: Reals, first: int) -> Reals:
     """Σ (-1)ᵏ square^k / (2k + first)!: the cosine's series, or the sine's over its argument."""
     total = np.zeros_like(square)
     for k in range(SINE_TERMS - 1, -1, -1):
@@ -122,14 +133,16 @@ def _alternating(square: Reals, first: int) -> Reals:
 class LatentNoise:
     """All noise of a batch of pictures: image i draws with its own seed, whatever the batch.
 
-    ``seeds``: one an image. The rest is the latent's size. Drawn channel by channel, as the field
-    does, and given channels last: (images, height, width, channels) f32.
+    ``seeds``: one an image. ``draw``: whose noise it is. The rest is the latent's size. Drawn
+    channel by channel, as the field does, and given channels last: (images, height, width,
+    channels) f32.
     """
 
     seeds: tuple[int, ...]
     height: int
     width: int
     channels: int = 4
+    draw: Draw = normal
 
     def initial(self) -> NDArray[np.float32]:
         """The noise that sampling starts from: draw 0."""
@@ -139,7 +152,17 @@ class LatentNoise:
         """The noise of step ``index``, from 0: draw index + 1."""
         return self._draw(index + 1)
 
-    def _draw(self, stream: int) -> NDArray[np.float32]:
+    def encoding(self, picture: int = 0) -> NDArray[np.float32]:
+        """The noise that a latent is drawn with from an encoded picture's moments.
+
+        Counted from the last draw backwards, far from those of any step: picture 0 is the one that
+        sampling starts from, 1 the one that an inpainting model reads. Always from `normal`: other
+        generators have to make all draws before one.
+        """
+        return self._draw(LAST_STREAM - picture, normal)
+
+    def _draw(self, stream: int, draw: Draw | None = None) -> NDArray[np.float32]:
         shape = (self.channels, self.height, self.width)
-        images = [np.moveaxis(normal(seed, stream, shape), 0, -1) for seed in self.seeds]
+        draw = draw or self.draw
+        images = [np.moveaxis(draw(seed, stream, shape), 0, -1) for seed in self.seeds]
         return np.ascontiguousarray(np.stack(images))

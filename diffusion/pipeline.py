@@ -7,32 +7,32 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion.autoencoding import decode
 from diffusion.bundled import bundled_model, suited_defaults
-from diffusion.checkpoints import ModelFolder
-from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
-from diffusion.models.layers import Activations
+from diffusion.captures import Captures
+from diffusion.checkpoints import open_model, open_vae
+from diffusion.denoiser import Latents
+from diffusion.hub import find_model
 from diffusion.networks import Networks, load_networks
-from diffusion.noise import LatentNoise
-from diffusion.prompts import EMPHASES, chunk_prompt
-from diffusion.samplers import SamplerOptions, find_sampler_and_schedule
-from diffusion.samplers import Step as SamplerStep
-from diffusion.schedules import find_schedule
+from diffusion.run import Run
 from diffusion.settings import Defaults, Settings
+from diffusion.tasks import Inpaint, Source
 from gpucore import Device, DType
-from gpustd import cast, concat, linear_combination, repeat_batch, slice_axis, to_image
 
 __all__ = ["Event", "Pipeline", "Result", "Stage", "Step"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A phase begins: ``encoding prompt``, ``preparing`` or ``decoding``."""
+    """A phase begins.
+
+    ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or ``decoding``.
+    """
 
     name: str
 
@@ -41,8 +41,9 @@ class Stage:
 class Step:
     """A sampler's step is recorded.
 
-    ``index`` counts from 1 to ``total`` over all batches; ``sigma`` is the noise level left;
-    ``image_numbers`` are the images being made.
+    ``index`` counts from 1 to ``total`` over all batches and passes (an adaptive sampler may stop
+    before and may go on, ``total`` with it); ``sigma`` is the noise level
+    left; ``image_numbers`` are the images being made.
     """
 
     index: int
@@ -57,8 +58,8 @@ class Step:
         self._pipeline.device.synchronize()
 
     def preview(self) -> list[Image.Image]:
-        """The images as the network sees them now; costs a decoding."""
-        return self._pipeline.decode(self._denoised)
+        """The images as the network sees them now; costs a decoding, by the quick VAE if any."""
+        return list(decode(self._pipeline.networks.for_preview, self._denoised))
 
     def latents(self) -> NDArray[np.float32]:
         """The denoised latents (images, h, w, 4)."""
@@ -83,6 +84,7 @@ class Pipeline:
     def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
         self.networks = networks
         self.defaults = defaults or suited_defaults(networks.folder)
+        self._captures = Captures(networks)
 
     @classmethod
     def load(
@@ -90,14 +92,24 @@ class Pipeline:
         model: str | Path | None = None,
         device: Device | None = None,
         dtype: type[DType] | None = None,
+        *,
+        vae: str | Path | None = None,
+        preview: str | Path | None = None,
     ) -> Pipeline:
-        """Load a model folder (the bundled model if None) on a device (the best if None).
+        """Load a model on a device (the best if None).
 
+        ``model``: a folder in the diffusers layout, a single ``.safetensors`` file, ``owner/name``
+        from the cache of downloads, or None for the bundled one.
+
+        ``vae``: a folder or file of another VAE to use in the place of the model's; ``preview``:
+        of one for `Step.preview` alone, such as TAESD.
         Raises `ModelNotFoundError`, `ModelFormatError`, `ModelMismatchError`,
         `gpucore.DeviceNotFoundError`.
         """
-        folder = ModelFolder(bundled_model() if model is None else Path(model))
-        return cls(load_networks(folder, device or Device.auto(), dtype))
+        folder = open_model(bundled_model() if model is None else find_model(model))
+        own, quick = (open_vae(path, folder) if path else None for path in (vae, preview))
+        chosen = device or Device.auto(checks=False)
+        return cls(load_networks(folder, chosen, dtype, vae=own, preview=quick))
 
     @property
     def device(self) -> Device:
@@ -107,7 +119,7 @@ class Pipeline:
     @property
     def model_name(self) -> str:
         """Name of the model's folder."""
-        return self.networks.folder.path.resolve().name
+        return self.networks.folder.name
 
     @functools.cached_property
     def model_hash(self) -> str:
@@ -124,17 +136,36 @@ class Pipeline:
         Raises `SettingsError` before any work.
         """
         full = settings.filled(self.defaults)
-        run = _Run(self, full)
+        run = Run(self.networks, self._captures, full)
         yield Stage("encoding prompt")
-        context = run.context()
-        images: list[Image.Image] = []
+        run.conditioning(run.first)
+        done, images = 0, []
         for numbers in run.batches():
+            if run.canvas:
+                yield Stage("encoding picture")
+            start = run.begin(numbers)
             yield Stage("preparing")
-            for step in run.steps(context, numbers):
-                yield run.event(step, numbers)
+            for step in run.steps(run.first, start):
+                done += 1
+                yield Step(done, max(run.total, done), step.sigma, numbers, step.denoised, self)
+            if run.second:
+                yield Stage("enlarging")
+                start = run.enlarged(step.x, numbers)
+                yield Stage("preparing")
+                for step in run.steps(run.second, start):
+                    done += 1
+                    yield Step(done, max(run.total, done), step.sigma, numbers, step.denoised, self)
             yield Stage("decoding")
-            images += self.decode(run.finished(step))
+            drawn = decode(self.networks, step.x, full.vae_tiling)
+            images += [run.canvas.finished(each) if run.canvas else each for each in drawn]
         yield Result(images, [run.seed(i) for i in range(len(images))], full)
+
+    def draw(self, settings: Settings) -> list[Image.Image]:
+        """The pictures of `generate`, without progress. Raises `SettingsError`."""
+        for event in self.generate(settings):
+            if isinstance(event, Result):
+                return event.images
+        raise AssertionError("generate ends with a Result")
 
     def txt2img(
         self,
@@ -147,114 +178,52 @@ class Pipeline:
         sampler: str | None = None,
         seed: int = 0,
     ) -> Image.Image:
-        """One picture, without progress; see `Settings` for all that can be chosen."""
+        """One picture from text; see `Settings` for all that can be chosen."""
         width, height = size or (None, None)
         settings = Settings(prompt, negative, width, height, steps, guidance, sampler, seed=seed)
-        for event in self.generate(settings):
-            if isinstance(event, Result):
-                return event.images[0]
-        raise AssertionError("generate ends with a Result")
+        return self.draw(settings)[0]
 
-    def decode(self, latents: Latents) -> list[Image.Image]:
+    def img2img(
+        self,
+        image: Image.Image,
+        prompt: str,
+        *,
+        strength: float = 0.75,
+        negative: str = "",
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+    ) -> Image.Image:
+        """One picture that starts from another; see `Source` for all that can be chosen."""
+        source = Source(image, strength)
+        settings = Settings(
+            prompt, negative, steps=steps, guidance=guidance, seed=seed, source=source
+        )
+        return self.draw(settings)[0]
+
+    def inpaint(
+        self,
+        image: Image.Image,
+        mask: Image.Image,
+        prompt: str,
+        *,
+        strength: float = 0.75,
+        negative: str = "",
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+    ) -> Image.Image:
+        """One picture, drawn anew where ``mask`` is white; see `Inpaint` for more choices."""
+        source = Source(image, strength, inpaint=Inpaint(mask))
+        settings = Settings(
+            prompt, negative, steps=steps, guidance=guidance, seed=seed, source=source
+        )
+        return self.draw(settings)[0]
+
+    def decode(self, latents: Latents, vae_tiling: str = "auto") -> list[Image.Image]:
         """Pictures of latents (B, h, w, 4) in the UNet's scale, one at a time to spare memory."""
-        factor = 1 / self.networks.folder.vae.scaling_factor
-        scaled = cast(linear_combination([(factor, latents)]), self.networks.dtype)
-        images = []
-        for index in range(latents.shape[0]):
-            one = scaled if latents.shape[0] == 1 else slice_axis(scaled, 0, index, index + 1)
-            with self.device.region("vae"):
-                pixels = to_image(self.networks.vae.decode(one))
-            images.append(Image.fromarray(pixels.read()[0]))
-        return images
+        return list(decode(self.networks, latents, vae_tiling))
 
-
-class _Run:
-    """One `Pipeline.generate` call: what its settings come to."""
-
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
-        self._pipeline = pipeline
-        self._settings = settings
-        networks = pipeline.networks
-        vae = networks.folder.vae
-        sampler, named = find_sampler_and_schedule(settings.sampler or "")
-        schedule = (
-            named
-            or find_schedule(settings.schedule or "automatic")
-            or (sampler.automatic_schedule(networks.noise))
-        )
-        self._sampler = sampler
-        self._options = SamplerOptions(eta=settings.eta)
-        self._sigmas = schedule.sigmas(networks.noise, settings.steps or 1)
-        self._start = schedule.initial_scale(float(self._sigmas[0]))
-        self._height = (settings.height or 0) // vae.downscale
-        self._width = (settings.width or 0) // vae.downscale
-        self._guided = settings.guidance != 1
-        self._emphasis = EMPHASES.find(settings.emphasis)
-        texts = {"negative": settings.negative} if self._guided else {}
-        self._prompts = [
-            chunk_prompt(name, text, self._emphasis, networks.tokenizer)
-            for name, text in (texts | {"prompt": settings.prompt}).items()
-        ]
-        self._done = 0
-
-    def seed(self, number: int) -> int:
-        """Seed of image ``number``."""
-        return (self._settings.seed + number) % 2**64
-
-    def context(self) -> Activations:
-        """Text embeddings of one image: (2, S, width), the negative first, or (1, S, width)."""
-        return self._pipeline.networks.encode_prompts(self._prompts, self._emphasis)
-
-    def batches(self) -> Iterator[tuple[int, ...]]:
-        """Numbers of the images that are computed together."""
-        count, batch = self._settings.count, self._settings.batch or 1
-        for first in range(0, count, batch):
-            yield tuple(range(first, min(first + batch, count)))
-
-    def steps(
-        self, context: Activations, numbers: tuple[int, ...]
-    ) -> Iterator[SamplerStep[Latents]]:
-        """The sampler's steps for a batch."""
-        networks = self._pipeline.networks
-        up = networks.device.buffer_from_array
-        channels = networks.folder.unet.in_channels
-        seeds = tuple(self.seed(i) for i in numbers)
-        noise = LatentNoise(seeds, self._height, self._width, channels)
-        denoiser = GuidedDenoiser(
-            networks,
-            self._for_batch(context, len(numbers)),
-            (len(numbers), self._height, self._width, channels),
-            self._settings.guidance if self._guided else None,
-        )
-        x = linear_combination([(self._start, up(noise.initial()))])
-        try:
-            yield from self._sampler.run(
-                denoiser,
-                x,
-                self._sigmas,
-                BufferAlgebra(),
-                lambda index: up(noise.step(index)),
-                self._options,
-            )
-        finally:
-            denoiser.release()
-
-    def finished(self, step: SamplerStep[Latents]) -> Latents:
-        """Latents after the last step; DDIM may leave a little noise, whose scale is undone."""
-        factor = self._pipeline.networks.noise.scalings(step.sigma).into
-        return step.x if factor == 1 else linear_combination([(factor, step.x)])
-
-    def _for_batch(self, context: Activations, images: int) -> Activations:
-        if images == 1:
-            return context
-        rows: list[Any] = [
-            repeat_batch(slice_axis(context, 0, i, i + 1), images) for i in range(context.shape[0])
-        ]
-        return rows[0] if len(rows) == 1 else concat(rows, 0)
-
-    def event(self, step: SamplerStep[Latents], numbers: tuple[int, ...]) -> Step:
-        """What the caller sees of a sampler's step."""
-        self._done += 1
-        batches = -(-self._settings.count // (self._settings.batch or 1))
-        total = batches * (len(self._sigmas) - 1)
-        return Step(self._done, total, step.sigma, numbers, step.denoised, self._pipeline)
+    def release(self) -> None:
+        """Give back what is kept for the next run: captured graphs and text embeddings."""
+        self._captures.forget()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
+from diffusion.noise_sources import NOISES
 from diffusion.prompts import EMPHASES
+from diffusion.sampling import Sampling
+from diffusion.tasks import TILINGS, Hires, Source, Variation
 
 __all__ = ["Defaults", "Settings"]
 
 _MOST_PIXELS = 16384 * 16384
 _MOST_SEED = 2**64 - 1
-_MOST_PROMPT = 65536
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,27 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a text-to-image run. None takes the model's default.
+    """Settings of a run. None takes the model's default.
 
     Args:
         prompt, negative: text; either may be empty, hold weights, and be of any length.
-        width, height: in pixels, multiples of 8.
+        width, height: in pixels, multiples of 8; with a picture its own, to the nearest multiples.
         steps: of the sampler.
-        guidance: classifier-free guidance scale (Ho and Salimans 2022, arXiv 2207.12598); 1 turns
-            it off and halves the work.
+        guidance: classifier-free guidance scale (Ho and Salimans 2022, arXiv 2207.12598); 1
+            or less turns it off and halves the work.
         sampler, schedule: names or labels in the registries.
         seed: of the first image; image i has ``seed + i``.
         count: number of images. batch: how many are computed at once.
         eta: noise that DDIM (0 by default) or an ancestral sampler (1 by default) adds.
         emphasis: what weights in prompts do: original, no_norm, ignore or none.
+        clip_skip: 1 takes the text encoder's last states, 2 those of the layer before, and so on.
+        source: a picture to start from, or a part of it to draw anew.
+        hires: a second pass at a larger size; not with a picture.
+        variation: another noise to start from.
+        vae_tiling: encode and decode in tiles: ``on``, ``off``, or ``auto``: above 1024x1024 pixels
+            and above what the device's buffers hold.
+        rng: whose noise a seed means: ``nv``, or ``cpu`` for PyTorch's on a CPU.
+        sampling: the rarer choices about sampling.
     """
 
     prompt: str
@@ -57,13 +67,22 @@ class Settings:
     batch: int | None = None
     eta: float | None = None
     emphasis: str = "original"
+    clip_skip: int = 1
+    source: Source | None = None
+    hires: Hires | None = None
+    variation: Variation | None = None
+    vae_tiling: str = "auto"
+    rng: str = "nv"
+    sampling: Sampling = field(default_factory=Sampling)
 
     def filled(self, defaults: Defaults) -> Settings:
         """With defaults for what is None, checked. Raises `SettingsError`."""
+        own = self.source.size() if self.source else None
+        width, height = own or (defaults.width, defaults.height)
         full = replace(
             self,
-            width=defaults.width if self.width is None else self.width,
-            height=defaults.height if self.height is None else self.height,
+            width=width if self.width is None else self.width,
+            height=height if self.height is None else self.height,
             steps=defaults.steps if self.steps is None else self.steps,
             guidance=defaults.guidance if self.guidance is None else self.guidance,
             sampler=self.sampler or defaults.sampler,
@@ -73,48 +92,36 @@ class Settings:
         full.check()
         return full
 
+    def part(self, first: int, count: int) -> Settings:
+        """Settings of ``count`` images from number ``first`` on, which come out the same."""
+        variation = self.variation
+        if variation is None or not variation.strength:
+            return replace(self, seed=(self.seed + first) % 2**64, count=count)
+        moved = replace(variation, seed=(variation.seed + first) % 2**64)
+        return replace(self, variation=moved, count=count)
+
     def check(self) -> None:
         """Raise `SettingsError` for the first setting that cannot be."""
         for name in ("prompt", "negative", "emphasis"):
-            _check_text(name, getattr(self, name))
+            check_text(name, getattr(self, name))
         EMPHASES.find(self.emphasis)
         for name in ("width", "height"):
-            _check_side(name, getattr(self, name))
+            check_side(name, getattr(self, name))
         if (self.width or 0) * (self.height or 0) > _MOST_PIXELS:
             raise SettingsError("size", f"{self.width}x{self.height}", "too many pixels")
-        _check_integer("steps", self.steps, 1, 1000)
-        _check_integer("seed", self.seed, 0, _MOST_SEED)
-        _check_integer("count", self.count, 1, 1000)
-        _check_integer("batch", self.batch, 1, 64)
-        _check_number("guidance", self.guidance, 0, 100)
-        _check_number("eta", self.eta, 0, 1)
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise SettingsError(name, value, "give text")
-    if len(value) > _MOST_PROMPT:
-        raise SettingsError(name, f"{len(value)} characters", f"at most {_MOST_PROMPT} are read")
-
-
-def _check_side(name: str, value: object) -> None:
-    _check_integer(name, value, 8, 16384)
-    if isinstance(value, int) and value % 8:
-        near = max(8, round(value / 8) * 8)
-        raise SettingsError(name, value, f"give a multiple of 8, such as {near}")
-
-
-def _check_integer(name: str, value: object, least: int, most: int) -> None:
-    if value is None:
-        return
-    if type(value) is not int or not least <= value <= most:
-        raise SettingsError(name, value, f"give a whole number from {least} to {most}")
-
-
-def _check_number(name: str, value: object, least: float, most: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(name, value, "give a number")
-    if not (math.isfinite(value) and least <= value <= most):
-        raise SettingsError(name, value, f"give a number from {least} to {most}")
+        check_integer("steps", self.steps, 1, 1000)
+        check_integer("seed", self.seed, 0, _MOST_SEED)
+        check_integer("count", self.count, 1, 1000)
+        check_integer("batch", self.batch, 1, 64)
+        check_integer("clip_skip", self.clip_skip, 1, 12)
+        check_number("guidance", self.guidance, 0, 100)
+        check_number("eta", self.eta, 0, 1)
+        TILINGS.find(self.vae_tiling)
+        check_text("rng", self.rng)
+        NOISES.find(self.rng)
+        self.sampling.check()
+        for part in (self.source, self.hires, self.variation):
+            if part is not None:
+                part.check()
+        if self.source and self.hires:
+            raise SettingsError("hires", self.hires.scale, "not with a picture: enlarge it first")

@@ -25,17 +25,17 @@ class ClipTokenizer:
     """Text to token ids: start, at most ``length - 2`` tokens, end, padding.
 
     ``folder`` holds ``vocab.json`` and ``merges.txt``; ``tokenizer_config.json`` and
-    ``special_tokens_map.json`` may name the padding token (the end token by default). ``comma`` is
-    the id of a comma that stands alone, None where the vocabulary has none.
-    Raises `ModelFormatError`.
+    ``special_tokens_map.json`` may name the padding token (the end token by default), unless
+    ``padding`` does. ``end`` is the end token's id, ``comma`` that of a comma that stands alone,
+    None where there is none. Raises `ModelFormatError`.
     """
 
-    def __init__(self, folder: Path, length: int) -> None:
+    def __init__(self, folder: Path, length: int, padding: str | None = None) -> None:
         self.length = length
         vocabulary = _read_vocabulary(folder / "vocab.json")
         self._start = _special(vocabulary, _START, folder / "vocab.json")
-        self._end = _special(vocabulary, _END, folder / "vocab.json")
-        self._pad = vocabulary.get(_padding(folder), self._end)
+        self.end = _special(vocabulary, _END, folder / "vocab.json")
+        self._pad = vocabulary.get(padding or _padding(folder), self.end)
         self.comma: int | None = vocabulary.get(_COMMA)
         self._bpe = _build(vocabulary, _read_merges(folder / "merges.txt", vocabulary))
         # As in other tools, the special tokens may be written out in a prompt.
@@ -50,6 +50,11 @@ class ClipTokenizer:
         """Tokens between start and end."""
         return self.length - 2
 
+    def shares_tokens(self, other: ClipTokenizer) -> bool:
+        """Tell whether both know the same tokens and lengths; their padding may differ."""
+        same = self._bpe.get_vocab() == other._bpe.get_vocab()
+        return same and self.length == other.length
+
     def tokens(self, text: str) -> list[int]:
         """Ids of a text without start, end and padding, and uncut."""
         ids: list[int] = self._bpe.encode(_encodable(text), add_special_tokens=False).ids
@@ -57,7 +62,7 @@ class ClipTokenizer:
 
     def row(self, tokens: Sequence[int]) -> list[int]:
         """Start, the tokens, cut where they are too many, end, and padding."""
-        row = [self._start, *tokens[: self.capacity], self._end]
+        row = [self._start, *tokens[: self.capacity], self.end]
         return row + [self._pad] * (self.length - len(row))
 
 

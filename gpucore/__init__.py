@@ -26,6 +26,7 @@ from gpucore.kernel import Kernel
 from gpucore.memory import MemoryStats
 from gpucore.profiler import Profile, Timing
 from gpucore.stream import Stream
+from gpucore.work import Roof, Work
 
 __all__ = [
     "AdapterInfo",
@@ -47,10 +48,12 @@ __all__ = [
     "OutOfMemoryError",
     "Profile",
     "ReleasedBufferError",
+    "Roof",
     "ShapeError",
     "Stream",
     "T",
     "Timing",
+    "Work",
     "c64",
     "f16",
     "f32",

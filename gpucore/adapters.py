@@ -100,10 +100,10 @@ def install_hint() -> str:
     return "Update the graphics driver from the card's vendor (Direct3D 12 or Vulkan is needed)."
 
 
-def open_backend(info: AdapterInfo) -> Backend:
-    """Open an adapter with its engine."""
+def open_backend(info: AdapterInfo, *, checks: bool = True) -> Backend:
+    """Open an adapter with its engine; ``checks`` as in `Device.open`."""
     if info.engine == "null":
         return null.NullBackend(info)
     if info.engine == "dawn":
-        return dawn.open_adapter(info)
-    return wgpu_native.open_adapter(info)
+        return dawn.open_adapter(info, checks=checks)
+    return wgpu_native.open_adapter(info, checks=checks)

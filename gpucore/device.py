@@ -22,6 +22,7 @@ from gpucore.memory import MemoryStats, Pool
 from gpucore.profiler import Profile
 from gpucore.stream import Stream
 from gpucore.wgsl import WgslLayoutError, WgslSyntaxError, parse, reflect
+from gpucore.work import Roof
 
 __all__ = ["Device"]
 
@@ -46,19 +47,25 @@ class Device:
     # Selection ---------------------------------------------------------------------------
 
     @classmethod
-    def auto(cls) -> Device:
+    def auto(cls, *, checks: bool = True) -> Device:
         """The device that ``GPUCORE_DEVICE`` names, else the best present."""
-        return cls.open(adapters.preferred())
+        return cls.open(adapters.preferred(), checks=checks)
 
     @classmethod
-    def named(cls, name: str) -> Device:
+    def named(cls, name: str, *, checks: bool = True) -> Device:
         """Device by name (see `gpucore.adapters.choose`). Raises `DeviceNotFoundError`."""
-        return cls.open(adapters.choose(name))
+        return cls.open(adapters.choose(name), checks=checks)
 
     @classmethod
-    def open(cls, info: AdapterInfo) -> Device:
-        """Device of an adapter that `list` showed."""
-        return cls(adapters.open_backend(info))
+    def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
+        """Device of an adapter that `list` showed.
+
+        With ``checks``, a kernel's index beyond a buffer's end or an endless loop does no harm.
+        Without, kernels run faster and are trusted: open it so for tested kernels only, as the
+        diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
+        """
+        wanted = os.environ.get("GPUCORE_CHECKS", "")
+        return cls(adapters.open_backend(info, checks=checks if not wanted else wanted != "0"))
 
     @classmethod
     def from_backend(cls, backend: Backend) -> Device:
@@ -259,9 +266,9 @@ class Device:
         """Context in which launches are recorded into a `Graph` instead of the stream."""
         return Graph(self)
 
-    def profile(self) -> Profile:
+    def profile(self, roof: Roof | None = None) -> Profile:
         """Context in which every launch is timed; see `Profile`. `FeatureError` if it cannot be."""
-        return Profile(self)
+        return Profile(self, roof)
 
     @contextmanager
     def region(self, name: str) -> Iterator[None]:

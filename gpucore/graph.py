@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from gpucore.backends import Launch
 from gpucore.errors import CaptureError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList
+from gpucore.work import Work
 
 if TYPE_CHECKING:
     from gpucore.device import Device
@@ -47,6 +49,11 @@ class Graph:
     def __len__(self) -> int:
         """Number of captured commands."""
         return len(self._list.commands)
+
+    @property
+    def works(self) -> list[Work]:
+        """What each captured launch must do."""
+        return [c.work for c in self._list.commands if isinstance(c, Launch)]
 
     def replay(self) -> None:
         """Submit the captured commands again; does not wait. `CaptureError` once released."""

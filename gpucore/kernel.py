@@ -10,6 +10,7 @@ from gpucore.buffer import Buffer
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
 from gpucore.memory import Storage, storage_size
 from gpucore.wgsl import Binding, pack_struct
+from gpucore.work import Work
 
 if TYPE_CHECKING:
     from gpucore.device import Device
@@ -77,8 +78,11 @@ class Kernel:
         """The entry point with its bindings as WGSL declares them."""
         return f"{self.entry}({', '.join(b.declaration.strip() for b in self.bindings)})"
 
-    def __call__(self, *arguments: Argument, grid: Grid) -> None:
+    def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
         """Record a launch over ``grid`` workgroups; a grid with a zero does nothing.
+
+        ``work`` is what profiles make rates from; where it is None, no arithmetic, and each bound
+        buffer read or written once as a whole.
 
         Raises `ArgumentError` with both declarations where an argument does not fit, `LimitError`
         where the grid is too large.
@@ -91,16 +95,19 @@ class Kernel:
         full = self._full_grid(grid)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []
+        moved = 0
         for binding, argument in zip(self.bindings, arguments, strict=True):
             handle, nbytes, storage = self._bind(binding, argument)
             buffers.append((handle, nbytes))
             if storage is not None:
                 storages.append(storage)
+                moved += nbytes
         self._refuse_aliases(arguments)
         if 0 in full:
             return
         group = self.device.bind_group(self._specs, tuple(buffers))
-        self.device.stream.launch(self._program, group, full, tuple(storages))
+        done = Work(0, moved) if work is None else work
+        self.device.stream.launch(self._program, group, full, tuple(storages), done)
 
     def _full_grid(self, grid: Grid) -> tuple[int, int, int]:
         sizes = (grid,) if isinstance(grid, int) else grid

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpucore.backends import Command, Copy, Launch
+from gpucore.backends import Command, Copy, Launch, Recording
 from gpucore.errors import CaptureError
 from gpucore.memory import Arena, Storage
+from gpucore.work import Work
 
 if TYPE_CHECKING:
     from gpucore.backends import Backend
@@ -40,9 +41,10 @@ class Stream:
         group: Any,
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
+        work: Work,
     ) -> None:
         """Record a launch; ``storages`` are pinned if a graph is being captured."""
-        self._record(Launch(program, group, grid, self.region), storages)
+        self._record(Launch(program, group, grid, self.region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
         """Record a copy between buffers."""
@@ -94,7 +96,7 @@ class CommandList:
     """
 
     def __init__(self) -> None:
-        self.commands: list[Command] = []
+        self.commands = Recording()
         self.storages: set[Storage] = set()
         self.arena: Arena | None = None
 

@@ -6,12 +6,12 @@ its batch. Images are (N, H, W, C), tokens (N, S, C), weights (K, N) and (kh, kw
 """
 
 from gpustd.activation import unary
-from gpustd.attention import attention
+from gpustd.attention import attention, self_attention
 from gpustd.cast import cast
 from gpustd.conv import conv2d
-from gpustd.elementwise import add, guidance, linear_combination, multiply
+from gpustd.elementwise import add, combine_into, guidance, linear_combination, multiply
 from gpustd.embedding import embedding
-from gpustd.gemm import gemm
+from gpustd.gemm import gemm, wide_gemm
 from gpustd.group_norm import group_norm
 from gpustd.layer_norm import layer_norm
 from gpustd.layout import concat, repeat_batch, slice_axis, transpose
@@ -23,6 +23,7 @@ __all__ = [
     "add",
     "attention",
     "cast",
+    "combine_into",
     "concat",
     "conv2d",
     "embedding",
@@ -33,10 +34,12 @@ __all__ = [
     "linear_combination",
     "multiply",
     "repeat_batch",
+    "self_attention",
     "slice_axis",
     "softmax",
     "to_image",
     "transpose",
     "unary",
     "upsample_nearest",
+    "wide_gemm",
 ]

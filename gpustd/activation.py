@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.flat import float_scalar, launch_flat, words_of
+from gpustd.flat import float_scalar, launch_each, words_of
 from gpustd.template import Value
 
 __all__ = ["UNARY", "unary"]
 
-UNARY = ("gelu", "gelu_tanh", "quick_gelu", "silu")
+UNARY = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
 
 
 def unary(x: Buffer[T], name: str) -> Buffer[T]:
     """Activation ``name`` of every element, computed in f32.
 
     ``silu`` x sigmoid(x); ``gelu`` x Phi(x), exact (Hendrycks and Gimpel 2016, arXiv 1606.08415);
-    ``gelu_tanh`` its approximation by tanh; ``quick_gelu`` x sigmoid(1.702 x). ``x`` is f16 or f32
-    of any shape. Raises `ArgumentError` for another name, `DTypeError`.
+    ``gelu_tanh`` its approximation by tanh; ``quick_gelu`` x sigmoid(1.702 x); ``relu``
+    max(x, 0). ``x`` is f16 or f32 of any shape.
+    Raises `ArgumentError` for another name, `DTypeError`.
     """
     if name not in UNARY:
         raise ArgumentError(f"unary: unknown function {name!r}; there are {', '.join(UNARY)}")
@@ -26,5 +27,5 @@ def unary(x: Buffer[T], name: str) -> Buffer[T]:
         "function": f"act_{name}",
     }
     y = x.device.buffer(x.dtype, x.shape)
-    launch_flat("activation/unary.wgsl", spec, (x, y), words_of(x.size))
+    launch_each("activation/unary.wgsl", spec, (x, y), words_of(x.size))
     return y

@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpucore import Buffer, Device, LimitError, ShapeError, T
+from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
+from gpustd.attention_products import attention_by_products
 from gpustd.flat import float_scalar
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
-from gpustd.rungs import wanted_rung
+from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["attention"]
+__all__ = ["attention", "self_attention"]
 
 _ALL_ONES = 0xFFFFFFFF
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
@@ -33,23 +34,64 @@ def attention(
 
     Returns (B, Sq, heads * D). Raises `ShapeError` or `DTypeError`.
     """
-    scalar = float_scalar("attention", q, k, v)
     sizes = _sizes(q, k, v, heads)
+    scalar = float_scalar("attention", q, k, v)
+    if not causal and (wanted_rung("attention") or _suited(q.device, scalar, sizes)) == "products":
+        return attention_by_products(q, k, v)
     y = q.device.buffer(q.dtype, q.shape)
-    rung = wanted_rung("attention") or _suited(q.device, scalar, sizes)
-    shader = _RUNGS[rung](q.device, scalar, sizes)
-    params = {
+    _launch((q, k, v), (0, 0, 0), y, sizes, causal)
+    return y
+
+
+def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffer[T]:
+    """`attention` whose q, k and v stand side by side in each row, as one product makes them.
+
+    Args:
+        qkv: (B, S, 3 * heads * D), f16 or f32: q, then k, then v.
+        heads: as in `attention`.
+        causal: as in `attention`.
+
+    Returns (B, S, heads * D). Raises `ShapeError` or `DTypeError`.
+    """
+    if len(qkv.shape) != 3 or qkv.shape[1] < 1 or heads < 1 or qkv.shape[2] % (3 * heads):
+        raise ShapeError(f"self_attention: {qkv.shape}: wants (B, S, 3 * {heads} heads * D)")
+    batch, rows, columns = qkv.shape
+    width = columns // 3
+    y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
+    sizes = _Sizes(batch, rows, rows, heads, width // heads)
+    _launch((qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
+    return y
+
+
+def _launch(
+    operands: tuple[Buffer[T], Buffer[T], Buffer[T]],
+    firsts: tuple[int, int, int],
+    y: Buffer[T],
+    sizes: _Sizes,
+    causal: bool,
+) -> None:
+    """Record the launch; the heads of each operand begin at ``firsts`` in its rows."""
+    device = y.device
+    scalar = float_scalar("attention", *operands)
+    rung = wanted_rung("attention") or _suited(device, scalar, sizes)
+    rung = "flash" if rung == "products" else rung
+    shader = _RUNGS[rung](device, scalar, sizes)
+    params: dict[str, float] = {
         "batch": sizes.batch,
         "sq": sizes.sq,
         "sk": sizes.sk,
-        "heads": heads,
+        "heads": sizes.heads,
         "units": sizes.head // shader.unit,
         "open": 0 if causal else _ALL_ONES,
         "scale": math.log2(math.e) / math.sqrt(sizes.head),
     }
-    launch = kernel(q.device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
-    launch(q, k, v, y, params, grid=shader.grid)
-    return y
+    for name, operand, first in zip("qkv", operands, firsts, strict=True):
+        params[f"{name}_pitch"] = operand.shape[2] // shader.unit
+        params[f"{name}_first"] = first // shader.unit
+    launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
+    seen = (sizes.sk + 1) / 2 if causal else sizes.sk
+    work = Work(4.0 * y.size * seen, sum(b.nbytes for b in {*operands, y}))
+    launch(*operands, y, params, grid=shader.grid, work=work)
 
 
 @dataclass(frozen=True)
@@ -92,6 +134,9 @@ def _suited(device: Device, scalar: str, s: _Sizes) -> str:
         return "cpu" if s.head % 4 == 0 else "naive"
     if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
         return "matrix"
+    wide = s.heads == 1 and s.head > 160 and s.sk % 8 == 0 and s.batch * s.sq > 0
+    if wide and device.has_matrix_units and scalar == "f16" and s.head % 8 == 0:
+        return "products"
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 
 
@@ -150,9 +195,21 @@ def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | Non
 
 
 def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
-    fq = 2 if s.head <= 80 and s.sq > 64 else 1
-    grid = (-(-s.sq // (64 * fq)), s.heads, s.batch)
-    return _Shader({"matrix": True, "head": s.head, "fq": fq}, 8, grid)
+    """``fq`` blocks of 16 rows a subgroup, and subgroups: as measured on an H200."""
+    fq, subgroups = 1, 4
+    wanted = wanted_tile("attention")
+    if isinstance(wanted, tuple):
+        fq, subgroups = wanted
+    while subgroups > 1 and _matrix_bytes(s, fq, subgroups) > device.limits[_WORKGROUP_BYTES]:
+        subgroups //= 2
+    grid = (-(-s.sq // (16 * fq * subgroups)), s.heads, s.batch)
+    spec: dict[str, Value] = {"matrix": True, "head": s.head, "fq": fq, "subgroups": subgroups}
+    return _Shader(spec, 8, grid)
+
+
+def _matrix_bytes(s: _Sizes, fq: int, subgroups: int) -> int:
+    """Workgroup memory of the matrix rung."""
+    return (64 * (2 * -(-s.head // 16) + 1) + 16 * subgroups * fq * 14) * 16 + 8
 
 
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {

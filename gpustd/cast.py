@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, T
-from gpustd.flat import launch_flat, words_of
+from gpustd.flat import launch_each, words_of
 from gpustd.template import Value
 
 __all__ = ["cast"]
@@ -27,5 +27,5 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
         raise DTypeError(f"cast: {x!r} to {target}: casts are between {', '.join(_CASTS)}")
     y = x.device.buffer(dtype, x.shape)
     spec: dict[str, Value] = {"source": source, "target": target}
-    launch_flat("cast/naive.wgsl", spec, (x, y), words_of(x.size))
+    launch_each("cast/naive.wgsl", spec, (x, y), words_of(x.size))
     return y

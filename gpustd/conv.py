@@ -22,6 +22,7 @@ def conv2d(
     upsample: tuple[int, int] | None = None,
     second: Buffer[T] | None = None,
     per_image: Buffer[T] | None = None,
+    per_image_first: int = 0,
     residual: Buffer[T] | None = None,
     activation: str | None = None,
 ) -> Buffer[T]:
@@ -36,7 +37,9 @@ def conv2d(
         upsample: convolve the image enlarged by nearest neighbour to this (height, width), each
             twice the image's, or one less (how an odd size comes back).
         second: (images, height, width, C2), whose channels follow those of ``x``.
-        per_image: (images, Cout), added to all pixels of an image (time embedding).
+        per_image: (images, Cout), added to all pixels of an image (time embedding); or wider,
+            with those of other convolutions beside it.
+        per_image_first: its first column that is this one's, a multiple of 8.
         residual: like the result, added last.
         activation: as in `gpustd.gemm`, without ``geglu``.
 
@@ -48,7 +51,7 @@ def conv2d(
     pads = (padding,) * 4 if isinstance(padding, int) else padding
     channels = _channels(x, second, w)
     shape = _result_shape(x, w, stride, pads, upsample)
-    _check_extras(shape, bias, per_image, residual)
+    _check_extras(shape, bias, per_image, residual, per_image_first)
     y = x.device.buffer(x.dtype, shape)
     if not y.size:
         return y
@@ -77,11 +80,12 @@ def conv2d(
             "kernel_height": w.shape[0],
             "kernel_width": w.shape[1],
             "stride": stride,
+            "scale": 2 if upsample else 1,
             "pad_top": pads[0],
             "pad_left": pads[2],
-            "scale": 2 if upsample else 1,
         },
         activation=activation,
+        image_first=per_image_first,
     )
     product.launch(x, second, w, bias, per_image, residual, y)
     return y
@@ -129,10 +133,24 @@ def _check_extras(
     bias: Buffer[Any] | None,
     per_image: Buffer[Any] | None,
     residual: Buffer[Any] | None,
+    first: int,
 ) -> None:
     if bias is not None and bias.shape != (shape[3],):
         raise ShapeError(f"conv2d: bias {bias.shape} for {shape[3]} channels")
-    if per_image is not None and per_image.shape != (shape[0], shape[3]):
-        raise ShapeError(f"conv2d: per_image {per_image.shape} for a result {shape}")
+    if per_image is not None:
+        _check_per_image(shape, per_image, first)
     if residual is not None and residual.shape != shape:
         raise ShapeError(f"conv2d: residual {residual.shape} for a result {shape}")
+
+
+def _check_per_image(shape: tuple[int, int, int, int], per_image: Buffer[Any], first: int) -> None:
+    whole = per_image.shape == (shape[0], shape[3]) and first == 0
+    words = len(per_image.shape) == 2 and per_image.shape[1] % 8 == 0 == first % 8 and first >= 0
+    if whole or (
+        words and per_image.shape[0] == shape[0] and per_image.shape[1] >= first + shape[3]
+    ):
+        return
+    raise ShapeError(
+        f"conv2d: per_image {per_image.shape} from column {first} for a result {shape}: wants "
+        "(images, Cout), or more columns, their number and the first multiples of 8"
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
-from gpucore import ArgumentError, Buffer, LimitError, ShapeError, T
-from gpustd.flat import float_scalar, launch_flat, width_of, words_of
+from gpucore import ArgumentError, Buffer, DType, LimitError, ShapeError, T
+from gpustd.flat import float_scalar, launch_each, width_of, words_of
 from gpustd.template import Value
 
-__all__ = ["add", "guidance", "linear_combination", "multiply"]
+__all__ = ["add", "combine_into", "guidance", "linear_combination", "multiply"]
+
+U = TypeVar("U", bound=DType)
+Terms = Sequence[tuple[float, Buffer[Any]]]
 
 _MOST_TERMS = 8
 _BUFFER_LIMIT = "max_storage_buffers_per_shader_stage"
@@ -29,7 +32,7 @@ def _binary(op: str, operator: str, x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
     _check_shapes(op, [x, y])
     spec: dict[str, Value] = {"scalar": float_scalar(op, x, y), "width": 4, "operator": operator}
     result = x.device.buffer(x.dtype, x.shape)
-    launch_flat("elementwise/binary.wgsl", spec, (x, y, result), words_of(x.size))
+    launch_each("elementwise/binary.wgsl", spec, (x, y, result), words_of(x.size))
     return result
 
 
@@ -40,39 +43,100 @@ def linear_combination(terms: Sequence[tuple[float, Buffer[T]]]) -> Buffer[T]:
     coefficient is 0 still counts: a NaN in it stays. Raises `ArgumentError`, `ShapeError`,
     `DTypeError`, and `LimitError` where the device takes fewer buffers in a kernel.
     """
-    if not 1 <= len(terms) <= _MOST_TERMS:
-        raise ArgumentError(f"linear_combination: {len(terms)} terms; takes 1 to {_MOST_TERMS}")
-    buffers = [buffer for _, buffer in terms]
-    _check_shapes("linear_combination", buffers)
-    first = buffers[0]
-    most = first.device.limits.get(_BUFFER_LIMIT, _MOST_TERMS + 1)
-    if len(terms) >= most:
-        raise LimitError(
-            f"linear_combination: {len(terms)} terms and a result, and {first.device!r} takes "
-            f"{most} buffers in a kernel: combine some of them first"
-        )
-    scalar = float_scalar("linear_combination", *buffers)
-    spec: dict[str, Value] = {"scalar": scalar, "width": 4, "terms": len(terms)}
-    coefficients = {f"c{i}": float(c) for i, (c, _) in enumerate(terms)}
+    _check_terms("linear_combination", terms)
+    first = terms[0][1]
     y = first.device.buffer(first.dtype, first.shape)
-    count = words_of(first.size)
-    launch_flat("elementwise/combination.wgsl", spec, (*buffers, y), count, coefficients)
+    _combine("linear_combination", terms, y)
     return y
 
 
-def guidance(x: Buffer[T], scale: float) -> Buffer[T]:
+def combine_into(y: Buffer[Any], terms: Terms) -> None:
+    """Write a linear combination to ``y``, f16 or f32 whatever the terms are.
+
+    ``y`` may hold the terms' shape several times along axis 0: the sum is then repeated, as a
+    guided batch wants it. Raises as `linear_combination`.
+    """
+    _check_terms("combine_into", terms)
+    shape = terms[0][1].shape
+    whole = bool(shape) and y.shape[1:] == shape[1:] and len(y.shape) == len(shape)
+    if y.shape != shape and not (whole and shape[0] and y.shape[0] % shape[0] == 0):
+        raise ShapeError(f"combine_into: {y.shape} is not {shape} once or several times")
+    _combine("combine_into", terms, y)
+
+
+def _check_terms(op: str, terms: Terms) -> None:
+    if not 1 <= len(terms) <= _MOST_TERMS:
+        raise ArgumentError(f"{op}: {len(terms)} terms; takes 1 to {_MOST_TERMS}")
+    buffers = [buffer for _, buffer in terms]
+    _check_shapes(op, buffers)
+    device = buffers[0].device
+    most = device.limits.get(_BUFFER_LIMIT, _MOST_TERMS + 1)
+    if len(terms) >= most:
+        raise LimitError(
+            f"{op}: {len(terms)} terms and a result, and {device!r} takes "
+            f"{most} buffers in a kernel: combine some of them first"
+        )
+
+
+def _combine(op: str, terms: Terms, y: Buffer[Any]) -> None:
+    """Record the sum of checked terms."""
+    buffers = [buffer for _, buffer in terms]
+    size = buffers[0].size
+    repeated = y.size != size
+    width = width_of(size) if repeated else 4
+    spec: dict[str, Value] = {
+        "scalar": float_scalar(op, *buffers),
+        "target": float_scalar(op, y),
+        "width": width,
+        "terms": len(terms),
+        "repeated": repeated,
+    }
+    sizes: dict[str, int | float] = {f"c{i}": float(c) for i, (c, _) in enumerate(terms)}
+    sizes["period"] = -(-size // width)
+    count = -(-y.size // width)
+    launch_each("elementwise/combination.wgsl", spec, (*buffers, y), count, sizes)
+
+
+@overload
+def guidance(x: Buffer[T], scale: float) -> Buffer[T]: ...
+@overload
+def guidance(
+    x: Buffer[Any], scale: float, *, factor: float, plus: tuple[float, Buffer[U]]
+) -> Buffer[U]: ...
+def guidance(
+    x: Buffer[Any],
+    scale: float,
+    *,
+    factor: float = 1.0,
+    plus: tuple[float, Buffer[Any]] | None = None,
+) -> Buffer[Any]:
     """Classifier-free guidance: (2 B, ...), unconditional half first, to (B, ...).
 
-    ``u + scale (c - u)`` of each image of both halves (Ho and Salimans 2022, arXiv 2207.12598),
-    f16 or f32. Raises `ShapeError` for an odd batch, `DTypeError`.
+    ``g = u + scale (c - u)`` of each image of both halves (Ho and Salimans 2022, arXiv 2207.12598),
+    f16 or f32. With ``plus``, a weight and a buffer of the result's shape, it is ``factor g +
+    weight buffer`` in that buffer's dtype: a model's output becomes an estimate of the image in
+    the same launch. Raises `ShapeError` for an odd batch or another shape, `ArgumentError` for a
+    factor without ``plus``, `DTypeError`.
     """
     if not x.shape or x.shape[0] % 2:
         raise ShapeError(f"guidance: {x.shape}: wants an even batch, unconditional half first")
-    y = x.device.buffer(x.dtype, (x.shape[0] // 2, *x.shape[1:]))
+    if plus is None and factor != 1:
+        raise ArgumentError("guidance: a factor goes with `plus`")
+    shape = (x.shape[0] // 2, *x.shape[1:])
+    weight, base = plus or (0.0, x)
+    if plus and base.shape != shape:
+        raise ShapeError(f"guidance: {base.shape} to add to {shape}: make them equal")
+    y = x.device.buffer(base.dtype, shape)
     width = width_of(y.size)
-    spec: dict[str, Value] = {"scalar": float_scalar("guidance", x), "width": width}
-    sizes = {"scale": float(scale)}
-    launch_flat("elementwise/guidance.wgsl", spec, (x, y), y.size // width, sizes)
+    spec: dict[str, Value] = {
+        "scalar": float_scalar("guidance", x),
+        "target": float_scalar("guidance", base),
+        "width": width,
+        "plus": plus is not None,
+    }
+    sizes = {"scale": float(scale), "factor": float(factor), "weight": float(weight)}
+    buffers = (x, base, y) if plus else (x, y)
+    launch_each("elementwise/guidance.wgsl", spec, buffers, y.size // width, sizes)
     return y
 
 

@@ -1,4 +1,4 @@
-"""Flat kernels: one invocation for each word of the result.
+"""Flat kernels: each word of the result is made alone.
 
 A word is four elements where the extents allow it, else one. The last word of a buffer may reach
 past its last element: memory comes in grains of 256 bytes, so that this stays inside.
@@ -6,22 +6,40 @@ past its last element: memory comes in grains of 256 bytes, so that this stays i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer, DTypeError, LimitError
 from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 
-__all__ = ["WORKGROUP", "float_scalar", "launch_flat", "plain_scalar", "width_of", "words_of"]
+__all__ = [
+    "WORKGROUP",
+    "float_scalar",
+    "launch_each",
+    "launch_flat",
+    "plain_scalar",
+    "widest_word",
+    "width_of",
+    "words_of",
+]
 
 WORKGROUP = 64
-_MOST_WORDS = 2**32 - 1
+_MOST_WORDS = 2**32 - 2**11
+# From so many words on, invocations take several and still fill the largest GPUs.
+_MANY_WORDS = 2**20
 
 
 def width_of(*extents: int) -> int:
     """Elements of a word that starts and ends at multiples of all ``extents``: 4 or 1."""
     return 1 if any(n % 4 for n in extents) else 4
+
+
+def widest_word(itemsize: int, *extents: int) -> int:
+    """Elements of the widest word, of at most 16 bytes, that divides all ``extents``."""
+    return math.gcd(16 // itemsize, *extents)
 
 
 def words_of(size: int) -> int:
@@ -61,14 +79,50 @@ def launch_flat(
     count: int,
     sizes: Mapping[str, int | float] | None = None,
 ) -> None:
-    """Record ``shaders/<name>`` over ``count`` words; the last buffer is the result.
+    """Record ``shaders/<name>`` over ``count`` invocations; the last buffer is the result.
 
     The shader's uniform has ``count`` and ``sizes``. Raises `LimitError`.
     """
-    device = buffers[-1].device
-    if count > _MOST_WORDS:
+    _launch(name, spec, buffers, {"count": count, **(sizes or {})}, WORKGROUP)
+
+
+def launch_each(
+    name: str,
+    spec: Mapping[str, Value],
+    buffers: Sequence[Buffer[Any]],
+    count: int,
+    sizes: Mapping[str, int | float] | None = None,
+) -> None:
+    """As `launch_flat`, for shaders that include ``elementwise/each.wgsl``.
+
+    Large arrays on a GPU take larger workgroups, and several words an invocation.
+    """
+    workgroup, words = _tile(buffers, count)
+    spec = {**spec, "workgroup": workgroup, "words": words}
+    _launch(name, spec, buffers, {"count": count, **(sizes or {})}, workgroup * words)
+
+
+def _tile(buffers: Sequence[Buffer[Any]], count: int) -> tuple[int, int]:
+    """Invocations of a workgroup, and words of each."""
+    wanted = wanted_tile("flat")
+    if isinstance(wanted, tuple):
+        return wanted
+    if buffers[-1].device.is_cpu or count < _MANY_WORDS:
+        return WORKGROUP, 1
+    return 256, 4 if len(buffers) <= 3 else 2
+
+
+def _launch(
+    name: str,
+    spec: Mapping[str, Value],
+    buffers: Sequence[Buffer[Any]],
+    sizes: Mapping[str, int | float],
+    tile: int,
+) -> None:
+    """Record over workgroups of ``tile`` words."""
+    if sizes["count"] > _MOST_WORDS:
         raise LimitError(
-            f"{name}: {count} words are more than a 32-bit index holds: split the array"
+            f"{name}: {sizes['count']} words are more than a 32-bit index holds: split the array"
         )
-    launch = kernel(device, name, **spec)
-    launch(*buffers, {"count": count, **(sizes or {})}, grid=flat_grid(count, WORKGROUP))
+    launch = kernel(buffers[-1].device, name, **spec)
+    launch(*buffers, sizes, grid=flat_grid(int(sizes["count"]), tile))

@@ -8,7 +8,7 @@ from typing import Any
 from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["gemm"]
+__all__ = ["gemm", "wide_gemm"]
 
 
 def gemm(
@@ -25,38 +25,65 @@ def gemm(
         a: (..., K), f16 or f32.
         w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
         bias: f32, one for each column of ``w``.
-        activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu`` or ``geglu``
-            (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
+        activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
+            ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.
 
     Returns (..., N). Raises `ShapeError` or `DTypeError`.
     """
     check_activation("gemm", activation)
-    if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
-        raise ShapeError(f"gemm: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
-    k, columns = w.shape
+    _check_operands(a, w)
+    columns = w.shape[1]
     if activation == "geglu" and columns % 2:
         raise ShapeError(f"gemm: geglu wants an even number of columns, got {w.shape}")
     n = columns // 2 if activation == "geglu" else columns
     shape = (*a.shape[:-1], n)
     _check_extras(columns, shape, bias, residual)
-    m = math.prod(a.shape[:-1])
-    images = a.shape[0] if len(a.shape) > 2 else 1
     y = a.device.buffer(a.dtype, shape)
+    _launch(a, w, y, activation, bias=bias, residual=residual)
+    return y
+
+
+def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
+    """``a @ w`` in f32, whatever the operands' dtype: what rounding to f16 would spoil.
+
+    Operands as in `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
+    """
+    _check_operands(a, w)
+    y = a.device.buffer(f32, (*a.shape[:-1], w.shape[1]))
+    _launch(a, w, y, None)
+    return y
+
+
+def _launch(
+    a: Buffer[T],
+    w: Buffer[T],
+    y: Buffer[Any],
+    activation: str | None,
+    *,
+    bias: Buffer[f32] | None = None,
+    residual: Buffer[T] | None = None,
+) -> None:
+    m, k = math.prod(a.shape[:-1]), a.shape[-1]
+    images = a.shape[0] if len(a.shape) > 2 else 1
     product = Product(
         op="gemm",
         source="gemm/rows.wgsl",
         m=m,
         images=images,
-        n=n,
+        n=y.shape[-1],
         channels=(k,),
-        sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
+        sizes={"m": m, "n": y.shape[-1], "k": k, "rows": max(m // max(images, 1), 1)},
         window={},
         activation=activation,
     )
     if y.size:
         product.launch(a, None, w, bias, None, residual, y)
-    return y
+
+
+def _check_operands(a: Buffer[Any], w: Buffer[Any]) -> None:
+    if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
+        raise ShapeError(f"gemm: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
 
 
 def _check_extras(

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, ShapeError, T, f32
+from gpucore import Buffer, T, f32
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.grid import flat_grid
+from gpustd.group_plan import Norm, Plan, most_lanes
 from gpustd.layer_norm import check_affine
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
 __all__ = ["group_norm"]
 
-_UNITS_OF_A_GROUP = 16
-_LANES = 16
+_Buffers = tuple[Buffer[Any], ...]
+
+# Elements of a group of one image that one workgroup takes: more are spread over many.
+_MOST_OF_A_WORKGROUP = 2**16
 _CPU_RUNS = 16
-# The last step takes up to 8 pixels an invocation where as many invocations as these are left.
+# The last step on a software renderer takes up to 8 pixels an invocation where as many invocations
+# as these are left.
 _MOST_PIXELS = 8
-_WORDS_AT_ONCE = {True: 2**10, False: 2**17}
+_WORDS_AT_ONCE = 2**10
 
 
 def group_norm(
@@ -52,156 +54,145 @@ def group_norm(
     sources = (x,) if second is None else (x, second)
     norm = Norm.of(sources, groups)
     check_affine("group_norm", norm.channels, gamma, beta)
-    scalar = float_scalar("group_norm", *sources)
+    float_scalar("group_norm", *sources)
     y = x.device.buffer(x.dtype, (*x.shape[:-1], norm.channels))
     if not y.size:
         return y
-    rung = wanted_rung("group_norm") or ("channels_cpu" if x.device.is_cpu else "channels")
-    if rung == "naive":
-        statistics = norm.plain_statistics(sources, scalar, eps)
+    rung = wanted_rung("group_norm") or _suited(norm, x)
+    if rung == "group":
+        _in_one_launch(norm, sources, (gamma, beta, y), eps, silu)
+    elif rung == "runs":
+        _in_two_launches(norm, sources, (gamma, beta, y), eps, silu)
     else:
-        statistics = norm.merged_statistics(sources, scalar, eps, rung)
-    norm.normalise((*sources, statistics, gamma, beta, y), scalar, silu)
+        plain = rung == "naive"
+        statistics = (_plain_statistics if plain else _merged_statistics)(norm, sources, eps)
+        _normalise(norm, (*sources, statistics, gamma, beta, y), silu)
     return y
 
 
-@dataclass(frozen=True)
-class Norm:
-    """Sizes of one group norm: ``widths`` are the channels of each source."""
+def _suited(norm: Norm, x: Buffer[Any]) -> str:
+    """Name of the rung for a device and the sizes of one image."""
+    words = norm.size // norm.word_width(x.dtype.itemsize)
+    if x.device.is_cpu or words > most_lanes(x.device):
+        return "channels_cpu"
+    return "group" if norm.pixels * norm.size <= _MOST_OF_A_WORKGROUP else "runs"
 
-    images: int
-    pixels: int
-    widths: tuple[int, ...]
-    groups: int
 
-    @classmethod
-    def of(cls, sources: tuple[Buffer[Any], ...], groups: int) -> Norm:
-        """Sizes of these sources. Raises `ShapeError`."""
-        shape = sources[0].shape
-        if len(shape) < 2 or any(s.shape[:-1] != shape[:-1] for s in sources):
-            shapes = " and ".join(str(s.shape) for s in sources)
-            raise ShapeError(f"group_norm: {shapes}: wants (N, ..., C), alike but for C")
-        widths = tuple(s.shape[-1] for s in sources)
-        if groups < 1 or sum(widths) % groups:
-            raise ShapeError(f"group_norm: {groups} groups do not divide {sum(widths)} channels")
-        return cls(shape[0], math.prod(shape[1:-1]), widths, groups)
+def _spec(sources: _Buffers, plan: Plan) -> dict[str, Value]:
+    """Template variables of the kernels over lanes."""
+    return {
+        "scalar": sources[0].dtype.name,
+        "two": len(sources) > 1,
+        "width": plan.width,
+        "lanes": plan.lanes,
+        "depth": plan.depth,
+    }
 
-    @property
-    def channels(self) -> int:
-        """Of all sources."""
-        return sum(self.widths)
 
-    @property
-    def size(self) -> int:
-        """Channels of a group."""
-        return self.channels // self.groups
+def _in_one_launch(norm: Norm, sources: _Buffers, rest: _Buffers, eps: float, silu: bool) -> None:
+    """Record ``group``; ``rest`` are gamma, beta and the result."""
+    device, itemsize = sources[0].device, sources[0].dtype.itemsize
+    plan = Plan.one_launch(norm, itemsize, most_lanes(device))
+    spec = _spec(sources, plan) | {"held": plan.held, "silu": silu}
+    launch = kernel(device, "group_norm/group.wgsl", **spec)
+    launch(*sources, *rest, plan.sizes(norm, eps), grid=plan.grid(norm))
 
-    def run(self, rung: str) -> int:
-        """Pixels of a run: some 64 runs an image, and at most 32 pixels a lane.
 
-        It depends on one image only, so that a batch does not change the order of the sums.
-        """
-        if rung == "channels_cpu":
-            return -(-self.pixels // _CPU_RUNS)
-        return _LANES * min(max(self.pixels // (64 * _LANES), 1), 32)
+def _in_two_launches(norm: Norm, sources: _Buffers, rest: _Buffers, eps: float, silu: bool) -> None:
+    """Record ``runs`` and ``merge``; ``rest`` are gamma, beta and the result."""
+    device, itemsize = sources[0].device, sources[0].dtype.itemsize
+    first, second = Plan.two_launches(norm, itemsize, most_lanes(device))
+    partials = device.buffer(f32, (norm.images, norm.groups, first.runs, 2))
+    launch = kernel(device, "group_norm/runs.wgsl", **_spec(sources, first))
+    launch(*sources, partials, first.sizes(norm, eps), grid=first.grid(norm))
+    launch = kernel(device, "group_norm/merge.wgsl", **_spec(sources, second), silu=silu)
+    launch(*sources, partials, *rest, second.sizes(norm, eps), grid=second.grid(norm))
 
-    def plain_statistics(
-        self, sources: tuple[Buffer[Any], ...], scalar: str, eps: float
-    ) -> Buffer[f32]:
-        """Mean and factor (images, groups, 2) by the naive rung."""
-        device = sources[0].device
-        count = self.images * self.groups
-        statistics = device.buffer(f32, (self.images, self.groups, 2))
-        sizes = {
-            "groups": self.groups,
-            "size": self.size,
-            "pixels": self.pixels,
-            "c1": self.widths[0],
-            "c2": sum(self.widths[1:]),
-            "eps": eps,
-        }
-        spec: dict[str, Value] = {"scalar": scalar, "two": len(sources) > 1}
-        launch_flat("group_norm/naive.wgsl", spec, (*sources, statistics), count, sizes)
-        return statistics
 
-    def merged_statistics(
-        self, sources: tuple[Buffer[Any], ...], scalar: str, eps: float, rung: str
-    ) -> Buffer[f32]:
-        """Mean and factor (images, groups, 2) from moments of channels over runs of pixels."""
-        device = sources[0].device
-        run = self.run(rung)
-        runs = -(-self.pixels // run)
-        partials = device.buffer(f32, (self.images, runs, self.channels, 2))
-        first = 0
-        for source in sources:
-            self._partials(source, partials, scalar, rung, (first, runs, run))
-            first += source.shape[-1]
-        statistics = device.buffer(f32, (self.images, self.groups, 2))
-        count = self.images * self.groups
-        sizes = {
-            "count": count,
-            "groups": self.groups,
-            "size": self.size,
-            "pixels": self.pixels,
-            "runs": runs,
-            "run": run,
-            "eps": eps,
-        }
-        cpu = rung == "channels_cpu"
-        launch = kernel(device, "group_norm/groups.wgsl", cpu=cpu)
-        launch(partials, statistics, sizes, grid=flat_grid(count, 8 if cpu else 1))
-        return statistics
+def _plain_statistics(norm: Norm, sources: _Buffers, eps: float) -> Buffer[f32]:
+    """Mean and factor (images, groups, 2) by the naive rung."""
+    statistics = sources[0].device.buffer(f32, (norm.images, norm.groups, 2))
+    sizes = {
+        "groups": norm.groups,
+        "size": norm.size,
+        "pixels": norm.pixels,
+        "c1": norm.widths[0],
+        "c2": sum(norm.widths[1:]),
+        "eps": eps,
+    }
+    spec: dict[str, Value] = {"scalar": sources[0].dtype.name, "two": len(sources) > 1}
+    count = norm.images * norm.groups
+    launch_flat("group_norm/naive.wgsl", spec, (*sources, statistics), count, sizes)
+    return statistics
 
-    def _partials(
-        self,
-        source: Buffer[Any],
-        partials: Buffer[f32],
-        scalar: str,
-        rung: str,
-        place: tuple[int, int, int],
-    ) -> None:
-        """Moments of one source's channels; ``place``: its first channel, runs, pixels of a run."""
-        first, runs, run = place
-        width = width_of(source.shape[-1])
-        units = source.shape[-1] // width
-        if rung == "channels_cpu":
-            grid = flat_grid(self.images * runs * units, 16)
-        else:
-            grid = (runs, -(-units // _UNITS_OF_A_GROUP), self.images)
-        sizes = {
-            "images": self.images,
-            "pixels": self.pixels,
-            "units": units,
-            "channels": self.channels,
-            "first": first,
-            "runs": runs,
-            "run": run,
-        }
-        launch = kernel(source.device, f"group_norm/{rung}.wgsl", scalar=scalar, width=width)
-        launch(source, partials, sizes, grid=grid)
 
-    def normalise(self, buffers: tuple[Buffer[Any], ...], scalar: str, silu: bool) -> None:
-        """Record the last step; ``buffers`` are its sources, statistics, gamma, beta, result."""
-        width = width_of(*self.widths)
-        spec: dict[str, Value] = {
-            "scalar": scalar,
-            "width": width,
-            "two": len(self.widths) > 1,
-            "silu": silu,
-            "whole": self.size % width == 0,
-        }
-        units = self.channels // width
-        enough = _WORDS_AT_ONCE[buffers[0].device.is_cpu]
-        run = min(max(self.pixels * units // enough, 1), _MOST_PIXELS)
-        runs = -(-self.pixels // run)
-        sizes = {
-            "pixels": self.pixels,
-            "units": units,
-            "units1": self.widths[0] // width,
-            "groups": self.groups,
-            "size": self.size,
-            "runs": runs,
-            "run": run,
-        }
-        count = self.images * runs * units
-        launch_flat("group_norm/normalise.wgsl", spec, buffers, count, sizes)
+def _merged_statistics(norm: Norm, sources: _Buffers, eps: float) -> Buffer[f32]:
+    """Mean and factor (images, groups, 2) from moments of channels over runs of pixels."""
+    device = sources[0].device
+    # It depends on one image only, so that a batch does not change the order of the sums.
+    run = -(-norm.pixels // _CPU_RUNS)
+    runs = -(-norm.pixels // run)
+    partials = device.buffer(f32, (norm.images, runs, norm.channels, 2))
+    first = 0
+    for source in sources:
+        _partials(norm, source, partials, first, run)
+        first += source.shape[-1]
+    statistics = device.buffer(f32, (norm.images, norm.groups, 2))
+    count = norm.images * norm.groups
+    sizes = {
+        "count": count,
+        "groups": norm.groups,
+        "size": norm.size,
+        "pixels": norm.pixels,
+        "runs": runs,
+        "run": run,
+        "eps": eps,
+    }
+    launch = kernel(device, "group_norm/groups.wgsl")
+    launch(partials, statistics, sizes, grid=flat_grid(count, 8))
+    return statistics
+
+
+def _partials(norm: Norm, source: Buffer[Any], partials: Buffer[f32], first: int, run: int) -> None:
+    """Moments of one source's channels, which begin at ``first``, over runs of ``run`` pixels."""
+    width = width_of(source.shape[-1])
+    units = source.shape[-1] // width
+    runs = partials.shape[1]
+    sizes = {
+        "images": norm.images,
+        "pixels": norm.pixels,
+        "units": units,
+        "channels": norm.channels,
+        "first": first,
+        "runs": runs,
+        "run": run,
+    }
+    spec: dict[str, Value] = {"scalar": source.dtype.name, "width": width}
+    launch = kernel(source.device, "group_norm/channels_cpu.wgsl", **spec)
+    launch(source, partials, sizes, grid=flat_grid(norm.images * runs * units, 16))
+
+
+def _normalise(norm: Norm, buffers: _Buffers, silu: bool) -> None:
+    """Record the last step; ``buffers`` are its sources, statistics, gamma, beta, result."""
+    width = width_of(*norm.widths)
+    spec: dict[str, Value] = {
+        "scalar": buffers[0].dtype.name,
+        "width": width,
+        "two": len(norm.widths) > 1,
+        "silu": silu,
+        "whole": norm.size % width == 0,
+    }
+    units = norm.channels // width
+    run = min(max(norm.pixels * units // _WORDS_AT_ONCE, 1), _MOST_PIXELS)
+    runs = -(-norm.pixels // run)
+    sizes = {
+        "pixels": norm.pixels,
+        "units": units,
+        "units1": norm.widths[0] // width,
+        "groups": norm.groups,
+        "size": norm.size,
+        "runs": runs,
+        "run": run,
+    }
+    count = norm.images * runs * units
+    launch_flat("group_norm/normalise.wgsl", spec, buffers, count, sizes)

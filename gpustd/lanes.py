@@ -1,4 +1,4 @@
-"""Subgroup width of a software renderer, for kernels that hand values from lane to lane."""
+"""Width of subgroups, for kernels that hand values from lane to lane."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from gpucore import Device
 
-__all__ = ["broadcast_lanes"]
+__all__ = ["broadcast_lanes", "row_lanes"]
 
 _WIDTH = re.compile(r"llvmpipe \(.*, (\d+) bits\)")
 
@@ -23,3 +23,11 @@ def broadcast_lanes(device: Device) -> int:
     if not device.is_cpu or "subgroups" not in device.features or found is None:
         return 0
     return int(found[1]) // 32
+
+
+def row_lanes(device: Device) -> int:
+    """Lanes of a subgroup where it is known that all have as many, up to 64; 0 elsewhere."""
+    least, most = device.subgroup_size
+    if device.is_cpu or "subgroups" not in device.features:
+        return broadcast_lanes(device)
+    return most if least == most <= 64 else 0

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpucore import Buffer, DTypeError, ShapeError, T, f32
-from gpustd.flat import float_scalar, width_of
+from gpucore import Buffer, Device, DTypeError, ShapeError, T, f32
+from gpustd.flat import float_scalar, widest_word, width_of
 from gpustd.grid import flat_grid
+from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung
-from gpustd.template import kernel
+from gpustd.template import Value, kernel
 
 __all__ = ["layer_norm"]
 
-_ROWS_OF_A_GROUP = {"naive": 64, "workgroup": 4}
+_NAIVE_ROWS, _ROWS = 64, 4
+_WORKGROUP_LANES = 32
+# A lane keeps at most so many elements, in at most so many words.
+_HELD_ELEMENTS, _HELD_WORDS = 64, 16
 
 
 def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: float) -> Buffer[T]:
@@ -26,17 +30,40 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
         raise ShapeError(f"layer_norm: {x.shape}: wants a last axis to normalise")
     channels = x.shape[-1]
     check_affine("layer_norm", channels, gamma, beta)
-    rung = wanted_rung("layer_norm") or ("naive" if x.device.is_cpu else "workgroup")
-    width = width_of(channels)
     scalar = float_scalar("layer_norm", x)
     y = x.device.buffer(x.dtype, x.shape)
     if not y.size:
         return y
     rows = math.prod(x.shape[:-1])
-    launch = kernel(x.device, f"layer_norm/{rung}.wgsl", scalar=scalar, width=width)
-    sizes = {"rows": rows, "units": channels // width, "eps": eps}
-    launch(x, gamma, beta, y, sizes, grid=flat_grid(rows, _ROWS_OF_A_GROUP[rung]))
+    rung = wanted_rung("layer_norm") or _suited(x.device)
+    if rung == "naive":
+        spec: dict[str, Value] = {"width": width_of(channels)}
+        grid = flat_grid(rows, _NAIVE_ROWS)
+    else:
+        lanes = row_lanes(x.device) if rung == "subgroup" else _WORKGROUP_LANES
+        spec = _spec(x, lanes, rung)
+        grid = flat_grid(rows, _ROWS)
+    launch = kernel(x.device, f"layer_norm/{rung}.wgsl", scalar=scalar, **spec)
+    sizes = {"rows": rows, "units": channels // int(spec["width"] or 1), "eps": eps}
+    launch(x, gamma, beta, y, sizes, grid=grid)
     return y
+
+
+def _suited(device: Device) -> str:
+    if device.is_cpu:
+        return "naive"
+    return "subgroup" if row_lanes(device) else "workgroup"
+
+
+def _spec(x: Buffer[Any], lanes: int, rung: str) -> dict[str, Value]:
+    """Template variables of ``lanes`` lanes a row; ``depth`` 0: too long to be kept."""
+    width = widest_word(x.dtype.itemsize, x.shape[-1])
+    depth = -(-x.shape[-1] // (width * lanes))
+    kept = depth * width <= _HELD_ELEMENTS and depth <= _HELD_WORDS
+    spec: dict[str, Value] = {"width": width, "lanes": lanes, "depth": depth if kept else 0}
+    if rung == "subgroup":
+        spec["enable_subgroups"] = x.device.info.engine == "dawn"
+    return spec
 
 
 def check_affine(op: str, channels: int, gamma: Buffer[Any], beta: Buffer[Any]) -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.flat import launch_flat, plain_scalar, width_of
-from gpustd.template import Value
+from gpustd.flat import launch_each, plain_scalar, width_of
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
 
 __all__ = ["concat", "repeat_batch", "slice_axis", "transpose"]
 
 MOST_AXES = 6
+_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Block:
         names = ("inner", "x_pitch", "x_start", "y_pitch", "y_start")
         sizes = {name: n // width for name, n in zip(names, extents, strict=True)}
         spec: dict[str, Value] = {"scalar": plain_scalar(op, x, y), "width": width}
-        launch_flat("layout/block.wgsl", spec, (x, y), self.rows * self.inner // width, sizes)
+        launch_each("layout/block.wgsl", spec, (x, y), self.rows * self.inner // width, sizes)
 
 
 def concat(parts: Sequence[Buffer[T]], axis: int) -> Buffer[T]:
@@ -90,7 +93,17 @@ def transpose(x: Buffer[T], axes: Sequence[int]) -> Buffer[T]:
         )
     y = x.device.buffer(x.dtype, tuple(x.shape[a] for a in axes))
     extents, strides = merged(x.shape, axes)
-    # A last axis that stays the last is moved in words.
+    tiles = not x.device.is_cpu and strides[-1] > 1
+    rung = wanted_rung("transpose") or ("tiles" if tiles else "transpose")
+    if rung == "tiles" and strides[-1] > 1 and y.size:
+        _transpose_tiles(x, y, extents, strides)
+    else:
+        _transpose_flat(x, y, extents, strides)
+    return y
+
+
+def _transpose_flat(x: Buffer[T], y: Buffer[T], extents: list[int], strides: list[int]) -> None:
+    """Record the gathering of each word of the result; a last axis that stays moves in words."""
     width = width_of(extents[-1], *strides[:-1]) if strides[-1] == 1 else 1
     sizes = {f"extent{i}": n for i, n in enumerate(extents)}
     sizes |= {f"stride{i}": n // width for i, n in enumerate(strides)}
@@ -101,8 +114,27 @@ def transpose(x: Buffer[T], axes: Sequence[int]) -> Buffer[T]:
         "width": width,
         "rank": len(extents),
     }
-    launch_flat("layout/transpose.wgsl", spec, (x, y), y.size // width, sizes)
-    return y
+    launch_each("layout/transpose.wgsl", spec, (x, y), y.size // width, sizes)
+
+
+def _transpose_tiles(x: Buffer[T], y: Buffer[T], extents: list[int], strides: list[int]) -> None:
+    """Record the transpose by blocks of the result's last axis and of all others."""
+    pitches = [math.prod(extents[i + 1 :]) for i in range(len(extents))]
+    inward = sorted(range(len(extents) - 1), key=lambda i: strides[i])
+    others = y.size // extents[-1]
+    across = -(-extents[-1] // _SIDE)
+    blocks = across * -(-others // _SIDE)
+    sizes = {
+        "blocks": blocks,
+        "across": across,
+        "last": extents[-1],
+        "others": others,
+        "inner": strides[-1],
+    }
+    sizes |= {f"extent{n}": extents[i] for n, i in enumerate(inward)}
+    sizes |= {f"stride{n}": pitches[i] for n, i in enumerate(inward)}
+    spec: dict[str, Value] = {"scalar": plain_scalar("transpose", x), "rank": len(extents)}
+    kernel(x.device, "layout/tiles.wgsl", **spec)(x, y, sizes, grid=flat_grid(blocks, 1))
 
 
 def merged(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[int]]:

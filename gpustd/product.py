@@ -1,9 +1,9 @@
 """The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
 
 The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
-has one, a convolution one for each tap and source. Five rungs share that view and one epilogue
-(``shaders/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU;
-``matrix`` for matrix units.
+has one, a convolution one for each tap and source. Six rungs share that view and one epilogue
+(``shaders/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU,
+and ``narrow`` where there are few columns; ``matrix`` for matrix units.
 
 An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
 device, dtype and widths only: results do not change with the batch.
@@ -16,61 +16,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, Device, DTypeError, ShapeError, f32
+from gpucore import Buffer, Device, DTypeError, ShapeError, Work, f32
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
+from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
+from gpustd.tuning import tuned_tile
 
-__all__ = [
-    "ACTIVATIONS",
-    "MATRIX_TILES",
-    "TILED_TILES",
-    "Product",
-    "Rung",
-    "Tile",
-    "check_activation",
-]
+__all__ = ["ACTIVATIONS", "Product", "Rung", "check_activation"]
 
 Rung = tuple[str, dict[str, Value], tuple[int, ...]]
+Extras = tuple[Buffer[Any] | None, ...]
 
-ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu", "geglu")
+ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "geglu")
 
-# Rungs of software renderers: what is fused, and a window, are uniforms (see operands.wgsl).
-_FLEXIBLE = ("gemm/naive.wgsl", "gemm/cpu.wgsl", "gemm/lanes.wgsl")
+_EXTRAS = ("bias", "per_image", "residual")
+_NOTHING_FUSED: dict[str, Value] = {"activation": "none", **dict.fromkeys(_EXTRAS, False)}
+_POINTWISE = {
+    "kernel_height": 1,
+    "kernel_width": 1,
+    "stride": 1,
+    "scale": 1,
+    "pad_top": 0,
+    "pad_left": 0,
+}
 
+# Few columns take the rung "narrow"; a bit for each tap limits the rungs that have such masks.
+_NARROW = 16
+_NARROW_WORKGROUP = 128
+_MOST_TAPS = 30
 _CPU_TILE = 8
 _CPU_WORKGROUP = 16
 _NAIVE_WORKGROUP = 64
-
-
-@dataclass(frozen=True)
-class Tile:
-    """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn)."""
-
-    bm: int
-    bn: int
-    bk: int
-    wm: int
-    wn: int
-    rate: float = 1.0
-
-    def cost(self, m: int, columns: int) -> float:
-        """Relative time on a card with some 132 cores: waves of blocks times work of a block."""
-        blocks = -(-m // self.bm) * -(-columns // self.bn)
-        return -(-blocks // 132) * self.bm * self.bn / self.rate
-
-
-TILED_TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4, rate=0.7))
-# Rates are relative speeds of full waves, seen on an H200 (bench/results).
-MATRIX_TILES = (
-    Tile(128, 256, 32, 64, 64),
-    Tile(128, 160, 64, 32, 80, rate=0.9),
-    Tile(128, 128, 32, 64, 64, rate=0.9),
-    Tile(64, 160, 64, 32, 80, rate=0.8),
-    Tile(64, 80, 64, 32, 80, rate=0.6),
-    Tile(64, 64, 32, 32, 32, rate=0.5),
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +58,8 @@ class Product:
     ``source`` names the WGSL file with the left operand's addressing and ``sizes`` its uniform
     fields. ``window`` is a convolution's kernel, stride, padding and scale: constants of the
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
-    ``channels`` are the lengths of the segments.
+    ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
+    on count.
     """
 
     op: str
@@ -92,6 +71,7 @@ class Product:
     sizes: Mapping[str, int]
     window: Mapping[str, int]
     activation: str | None
+    image_first: int = 0
 
     def launch(
         self,
@@ -104,51 +84,161 @@ class Product:
         y: Buffer[Any],
     ) -> None:
         """Record the launch that writes ``y``."""
-        scalar = scalar_of(
-            self.op, *(b for b in (x, x2, w, per_image, residual, y) if b is not None)
-        )
+        scalar = scalar_of(self.op, *(b for b in (x, x2, w, per_image, residual) if b is not None))
         if bias is not None and bias.dtype is not f32:
             raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
         device = x.device
-        name, variables, grid = self._rung(device, scalar)
+        operands = [x, w] if x2 is None else [x, x2, w]
+        fused = (bias, per_image, residual)
+        rung = wanted_rung("product") or self._suited(device, scalar)
+        if rung == "narrow":
+            self._launch_narrow(scalar, operands, fused, y)
+        elif rung in ("tiled", "matrix"):
+            self._launch_blocks(rung, scalar, operands, fused, y)
+        else:
+            self._launch_flexible(rung, scalar, operands, fused, y)
+
+    def _launch_flexible(
+        self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
+    ) -> None:
+        """By a kernel that is told what is fused: the rest is bound to a stand-in, left alone."""
+        device = y.device
+        name, variables, grid = self._rung(rung, device)
         spec: dict[str, Value] = {
             "scalar": scalar,
+            "out": y.dtype.name,
             "source": self.source,
-            "two": x2 is not None,
+            "two": len(operands) > 2,
             "activation": self.activation or "none",
+            "flexible": True,
+            "masked": bool(self.window),
             **variables,
         }
-        fused = (bias, per_image, residual)
-        if name in _FLEXIBLE:
-            # What is not fused is bound to something that the kernel then leaves alone.
-            spec |= {"flexible": True, "masked": bool(self.window)}
-            stand_ins = (_some_f32(device), w, w)
-            extras = [b if b is not None else s for b, s in zip(fused, stand_ins, strict=True)]
-        else:
-            names = ("bias", "per_image", "residual")
-            spec |= {"flexible": False, **self.window}
-            spec |= {n: b is not None for n, b in zip(names, fused, strict=True)}
-            extras = [b for b in fused if b is not None]
-        sources = [x] if x2 is None else [x, x2]
+        stand_ins = (_some_f32(device), operands[-1], operands[-1])
+        extras = [b if b is not None else s for b, s in zip(fused, stand_ins, strict=True)]
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
-        sizes = {**self.sizes, **self.window, "fused": bits}
-        kernel(device, name, **spec)(*sources, w, *extras, y, sizes, grid=grid)
+        sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
+        work = self._work(operands, fused, y)
+        kernel(device, name, **spec)(*operands, *extras, y, sizes, grid=grid, work=work)
 
-    def _rung(self, device: Device, scalar: str) -> Rung:
+    def _launch_narrow(
+        self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
+    ) -> None:
+        """Few columns: a word of x is 16 bytes where channels fill such words."""
+        unit = 8 if scalar == "f16" else 4
+        if any(c % unit for c in self.channels):
+            unit = 1
+        words = self._k // unit
+        lanes = 32 if words >= 256 else 16 if words >= 64 else 8
+        spec: dict[str, Value] = {
+            **self._fixed(scalar, y, False),
+            **self._fused(extras),
+            "two": len(operands) > 2,
+            "holes": self._holes,
+            "unit": unit,
+            "lanes": lanes,
+            "columns": self._columns,
+            "sizes": _constants(self._sizes(0, extras[1], 1)),
+        }
+        rest = [b for b in extras if b is not None]
+        rows = 4 * (_NARROW_WORKGROUP // lanes)
+        launch = kernel(y.device, "gemm/narrow.wgsl", **spec)
+        work = self._work(operands, extras, y)
+        launch(*operands, *rest, y, grid=flat_grid(-(-self.m // rows), 1), work=work)
+
+    def _launch_blocks(
+        self,
+        rung: str,
+        scalar: str,
+        operands: list[Buffer[Any]],
+        extras: Extras,
+        y: Buffer[Any],
+    ) -> None:
+        """By tiles: one launch, or partial sums of parts of K and their reduction."""
+        device = y.device
+        vector = not any(c % 4 for c in (*self.channels, self.n))
+        tile, splits = self._tile(device, rung, scalar, vector)
+        common = self._fixed(scalar, y, vector)
+        if rung == "matrix":
+            common["matrix"] = True
+        spec: dict[str, Value] = {
+            **common,
+            "two": len(operands) > 2,
+            "holes": self._holes,
+            "ragged": any(c % tile.bk for c in self.channels),
+            "bm": tile.bm,
+            "bn": tile.bn,
+            "bk": tile.bk,
+            "wm": tile.wm,
+            "wn": tile.wn,
+            "stages": tile.stages,
+        }
+        sizes = self._sizes(0, extras[1], 4 if vector else 1)
+        rest = [b for b in extras if b is not None]
+        width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
+        name = f"gemm/{rung}.wgsl"
+        if splits == 1:
+            spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
+            work = self._work(operands, extras, y)
+            launch = kernel(device, name, **spec)
+            launch(*operands, *rest, y, grid=(width, height, 1), work=work)
+            return
+        pitch = -(-self._columns // tile.bn) * tile.bn // 4
+        plane = -(-self.m // tile.bm) * tile.bm * pitch
+        partials = device.buffer(f32, 4 * plane * splits)
+        sizes |= {"splits": splits, "plane": plane, "pitch": pitch}
+        columns = _constants({**sizes, "n": self._columns})
+        spec |= {**_NOTHING_FUSED, "split": True, "sizes": columns}
+        launch = kernel(device, name, **spec)
+        work = self._work(operands, (), partials)
+        launch(*operands, partials, grid=(width, height, splits), work=work)
+        spec = {**common, **self._fused(extras), "two": False, "reduce": True}
+        reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=_constants(sizes))
+        reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
+
+    def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
+        """Template variables of the rungs whose window is part of the text."""
+        return {
+            "scalar": scalar,
+            "out": y.dtype.name,
+            "source": self.source,
+            "vector": vector,
+            "flexible": False,
+            **self.window,
+        }
+
+    def _fused(self, extras: Extras) -> dict[str, Value]:
+        present = {n: b is not None for n, b in zip(_EXTRAS, extras, strict=True)}
+        return {"activation": self.activation or "none", **present}
+
+    def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
+        """Tile, and the parts that K is cut into."""
+        rows = self.m // max(self.images, 1)
+        splits = suited_splits(rows, self._columns, self._k) if splittable else 1
+        wanted = wanted_tile("product")
+        if isinstance(wanted, Tile):
+            return wanted, wanted.splits or splits if splittable else 1
+        # A part of K is a number of slices: their width must not depend on the batch.
+        tiles = MATRIX_TILES if rung == "matrix" else TILED_TILES
+        widest = max(t.bk for t in tiles)
+        offered = [t for t in tiles if splits == 1 or t.bk == widest]
+        offered.sort(key=lambda t: t.cost(self.m, self._columns, splits))
+        return tuned_tile(device, self, rung, scalar, offered), splits
+
+    def _rung(self, name: str, device: Device) -> Rung:
         """Shader, its own template variables, and the grid."""
-        name = wanted_rung("product") or self._suited(device, scalar)
         if name == "naive":
             return self._naive()
-        if name == "cpu":
-            return self._cpu()
-        if name == "lanes":
-            return self._lanes(device)
-        return self._tiled() if name == "tiled" else self._matrix()
+        return self._cpu() if name == "cpu" else self._lanes(device)
 
     def _suited(self, device: Device, scalar: str) -> str:
         """Name of the fastest rung that can run this product on a device."""
         if device.is_cpu:
             return self._suited_to_cpu(device)
+        if self._taps > _MOST_TAPS:
+            return "naive"
+        if self._columns < _NARROW:
+            return "narrow"
         whole = all(n % 8 == 0 for n in (*self.channels, self.n))
         if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:
             return "matrix"
@@ -183,30 +273,44 @@ class Product:
         }
         return "gemm/lanes.wgsl", variables, flat_grid(tiles, 1)
 
-    def _tiled(self) -> Rung:
-        t = self._best(TILED_TILES)
-        variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "tm": t.wm, "tn": t.wn}
-        threads = t.bm * t.bn // (t.wm * t.wn)
-        grid = (-(-self.m // t.bm), -(-self._columns // t.bn), 1)
-        return "gemm/tiled.wgsl", {"vector": False, "threads": threads, **variables}, grid
+    def _sizes(self, fused: int, per_image: Buffer[Any] | None, unit: int) -> dict[str, int]:
+        """The fields of Params in order; ``unit`` columns are one word of the epilogue."""
+        pitch = 0 if per_image is None else per_image.shape[1]
+        return {
+            **self.sizes,
+            **self.window,
+            "fused": fused,
+            "image_pitch": pitch // unit,
+            "image_first": self.image_first // unit,
+            "splits": 1,
+            "plane": 0,
+            "pitch": 0,
+        }
 
-    def _matrix(self) -> Rung:
-        t = self._best(MATRIX_TILES)
-        variables: dict[str, Value] = {"bm": t.bm, "bn": t.bn, "bk": t.bk, "wm": t.wm, "wn": t.wn}
-        blocks = -(-self.m // t.bm) * -(-self._columns // t.bn)
-        spec: dict[str, Value] = {"vector": True, "matrix": True, **variables}
-        return "gemm/matrix.wgsl", spec, flat_grid(blocks, 1)
+    def _work(self, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]) -> Work:
+        moved = [b for b in (*operands, *extras, y) if b is not None]
+        return Work(2.0 * self.m * operands[-1].size, sum(b.nbytes for b in moved))
 
     @property
     def _columns(self) -> int:
         return self.n * (2 if self.activation == "geglu" else 1)
 
-    def _best(self, tiles: tuple[Tile, ...]) -> Tile:
-        wanted = wanted_tile("product")
-        if isinstance(wanted, Tile):
-            return wanted
-        rows = self.m // max(self.images, 1)
-        return min(tiles, key=lambda t: t.cost(rows, self._columns))
+    @property
+    def _taps(self) -> int:
+        return self.window.get("kernel_height", 1) * self.window.get("kernel_width", 1)
+
+    @property
+    def _k(self) -> int:
+        return self._taps * sum(self.channels)
+
+    @property
+    def _holes(self) -> bool:
+        return bool(self.window) and self.window != _POINTWISE
+
+
+def _constants(sizes: Mapping[str, int]) -> str:
+    """Sizes in the order of the shaders' Params: as constants, they save divisions."""
+    return ", ".join(str(value) for value in sizes.values())
 
 
 _stand_ins: weakref.WeakKeyDictionary[Device, Buffer[f32]] = weakref.WeakKeyDictionary()

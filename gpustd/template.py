@@ -67,6 +67,8 @@ def label_of(name: str, spec: Mapping[str, Value]) -> str:
     """What profiles call a kernel: ``gemm/tiled f16 bias bm64``; what is off is left out."""
     words = [name.removesuffix(".wgsl")]
     for key, value in spec.items():
+        if key == "sizes":
+            continue
         if value is True:
             words.append(key)
         elif isinstance(value, str) and value != "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, u8
-from gpustd.flat import float_scalar, launch_flat, words_of
+from gpustd.flat import float_scalar, launch_each, words_of
 from gpustd.template import Value
 
 __all__ = ["to_image"]
@@ -21,5 +21,5 @@ def to_image(x: Buffer[Any]) -> Buffer[u8]:
         raise ShapeError(f"to_image: {x.shape}: wants (N, H, W, 3)")
     y = x.device.buffer(u8, x.shape)
     spec: dict[str, Value] = {"scalar": float_scalar("to_image", x), "width": 4}
-    launch_flat("to_image/naive.wgsl", spec, (x, y), words_of(x.size))
+    launch_each("to_image/naive.wgsl", spec, (x, y), words_of(x.size))
     return y

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from diffusion.checkpoints.element_types import STORED
 from diffusion.checkpoints.lookalikes import AGAIN
 from diffusion.errors import ModelFormatError, Path, quoted
 
@@ -27,21 +28,7 @@ MAX_NAME_BYTES = 512
 MAX_ELEMENTS = 2**48
 """Bound of a shape's product, with every 0 in it counted as 1."""
 
-ITEM_BYTES = {
-    "BOOL": 1,
-    "U8": 1,
-    "I8": 1,
-    "U16": 2,
-    "I16": 2,
-    "F16": 2,
-    "BF16": 2,
-    "U32": 4,
-    "I32": 4,
-    "F32": 4,
-    "U64": 8,
-    "I64": 8,
-    "F64": 8,
-}
+ITEM_BYTES = {name: code.itemsize for name, code in STORED.items()}
 """The element types that are read, and their sizes in bytes."""
 
 _NOT_READ = re.compile(r"F4|F6_\w+|F8_\w+|C64")
@@ -55,12 +42,39 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """Where one tensor lies: ``offset`` is counted from the file's first byte."""
+    """Where one tensor lies: ``offset`` is counted from the file's first byte.
+
+    ``axes``: where the file holds the axes in another order, the stored axis that each axis of
+    ``shape`` is (as in ``numpy.transpose``).
+    """
 
     dtype: str
     shape: tuple[int, ...]
     offset: int
     nbytes: int
+    axes: tuple[int, ...] | None = None
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in the file's own order of axes."""
+        if self.axes is None:
+            return self.shape
+        return tuple(self.shape[self.axes.index(axis)] for axis in range(len(self.axes)))
+
+    def part(self, index: int, count: int) -> "TensorEntry":
+        """Part ``index`` of ``count`` equal ones of the first axis, for an entry without axes."""
+        nbytes = self.nbytes // count
+        shape = (self.shape[0] // count, *self.shape[1:])
+        return TensorEntry(self.dtype, shape, self.offset + index * nbytes, nbytes)
+
+    def reshaped(self, *shape: int) -> "TensorEntry":
+        """The same bytes in another shape of as many elements, for an entry without axes."""
+        return TensorEntry(self.dtype, shape, self.offset, self.nbytes)
+
+    def transposed(self) -> "TensorEntry":
+        """A matrix with its axes exchanged."""
+        axes = (1, 0) if self.axes in (None, (0, 1)) else None
+        return TensorEntry(self.dtype, self.shape[::-1], self.offset, self.nbytes, axes)
 
 
 @dataclass(frozen=True, slots=True)

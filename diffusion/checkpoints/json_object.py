@@ -20,7 +20,11 @@ def read_json_object(path: Path, *, limit: int = CONFIG_LIMIT) -> dict[str, obje
     object. ``Infinity`` and ``NaN`` pass, since the tools of this layout write them into
     schedulers' configs; whoever reads a number checks that it is finite.
     """
-    text = _read(path, limit)
+    return parse_json_object(_read(path, limit), path)
+
+
+def parse_json_object(text: bytes, path: Path) -> dict[str, object]:
+    """The object that a JSON text out of a file holds; refused as ``read_json_object`` does."""
     try:
         tree = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:

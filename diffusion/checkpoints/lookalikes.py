@@ -11,7 +11,7 @@ PROBE_BYTES = 512
 """So many of a file's first bytes are looked at."""
 
 AGAIN = "download the file again"
-CONVERT = "convert it to safetensors with the tool that made it"
+CONVERT = "convert it to safetensors: avila convert FILE -o NAME.safetensors"
 
 
 class LookAlike(NamedTuple):
@@ -47,7 +47,10 @@ _SIGNS: tuple[tuple[re.Pattern[bytes], LookAlike], ...] = (
     (re.compile(rb"c[a-z_][\w.]*\n[\w.]+\n|\([dl]p\d+\n|[\]}]q\x00"), _PICKLE),
     (re.compile(rb"PK(?:\x03\x04|\x05\x06)"), _ZIP),
     (re.compile(rb"\x1f\x8b"), LookAlike("this is a gzip archive", "unpack it first (`gunzip`)")),
-    (re.compile(rb"GGUF"), LookAlike("this is a GGUF file, which is not read", CONVERT)),
+    (
+        re.compile(rb"GGUF"),
+        LookAlike("this is a GGUF file, which is not read", "get the model as safetensors"),
+    ),
     (
         re.compile(rb"\s*[{\[]"),
         LookAlike("this is a JSON text, not a model's weights", "name the .safetensors file"),

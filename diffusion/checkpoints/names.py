@@ -32,7 +32,7 @@ _FAMILIES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a LoRA", re.compile(r"\blora_(?:A|B|up|down|unet|te)|\.lora\.|^lora_")),
     (
         "a single-file checkpoint",
-        re.compile(r"^(?:model\.diffusion_model|first_stage_model|cond_stage_model)\."),
+        re.compile(r"^(?:model\.diffusion_model|first_stage_model|cond_stage_model|conditioner)\."),
     ),
     ("a textual-inversion embedding", re.compile(r"^(?:emb_params|string_to_param|clip_[lg])\b")),
     ("a ControlNet", re.compile(r"^controlnet_")),

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
+from diffusion.checkpoints.element_types import FLOATING
 from diffusion.checkpoints.header import TensorEntry
 from diffusion.checkpoints.names import IGNORED_NAMES, family
 from diffusion.errors import ModelMismatchError, Path, Shape
-
-_FLOATING = frozenset({"F16", "BF16", "F32", "F64"})
 
 
 def check_parameters(
@@ -25,7 +24,7 @@ def check_parameters(
         for name in both
         if found[name].shape != tuple(expected[name])
     ]
-    mistyped = [(name, found[name].dtype) for name in both if found[name].dtype not in _FLOATING]
+    mistyped = [(name, found[name].dtype) for name in both if found[name].dtype not in FLOATING]
     if missing or extra or misshapen or mistyped:
         raise ModelMismatchError(
             file,

@@ -8,46 +8,36 @@ never a signal. Nothing in the file is used as a path.
 """
 
 import json
+import math
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.checkpoints.header import Header, TensorEntry, parse_header
+from diffusion.checkpoints.element_types import NAMES, STORED, decode, encode
+from diffusion.checkpoints.header import ITEM_BYTES, Header, TensorEntry, parse_header
 from diffusion.checkpoints.lookalikes import AGAIN, PROBE_BYTES, look_alike
-from diffusion.errors import ModelFormatError, ModelNotFoundError, OutputError, SettingsError
+from diffusion.errors import (
+    ModelFormatError,
+    ModelNotFoundError,
+    OutputError,
+    SettingsError,
+    Shape,
+)
 
 HEADER_LIMIT: Final = 16 * 2**20
 """A header of more bytes than this is refused unless the caller allows more."""
 
 HEADER_CEILING: Final = 100_000_000
 """The format's own limit, which no caller may pass."""
-
-_NUMPY_TYPES: Final = {
-    "BOOL": "u1",
-    "U8": "u1",
-    "I8": "i1",
-    "U16": "<u2",
-    "I16": "<i2",
-    "F16": "<f2",
-    "BF16": "<u2",
-    "U32": "<u4",
-    "I32": "<i4",
-    "F32": "<f4",
-    "U64": "<u8",
-    "I64": "<i8",
-    "F64": "<f8",
-}
-_STORED_TYPES: Final = {
-    np.dtype(code): name for name, code in _NUMPY_TYPES.items() if name not in ("BOOL", "BF16")
-} | {np.dtype(np.bool_): "BOOL"}
 
 _Identity = tuple[int, int, int, int]
 
@@ -73,28 +63,30 @@ class SafetensorsFile:
         return self.entries[name]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Copy a tensor out of the file.
+        """Copy a tensor out of the file; see ``read_entry``."""
+        return self.read_entry(self.entries[name])
 
-        BF16 comes back as float32, exactly; BOOL as ``bool``, any byte but 0 being true; all
-        others in their own type. Raises ``ModelFormatError`` if the file has changed since it
-        was opened.
+    def read_entry(self, entry: TensorEntry) -> NDArray[Any]:
+        """Copy out a tensor, or the part of one that ``entry`` describes.
+
+        BF16 comes back as float32 and F8 as float16, exactly; BOOL as ``bool``, any byte but 0
+        being true; all others in their own type. Raises ``ModelFormatError`` if the file has
+        changed since it was opened.
         """
-        entry = self.entries[name]
-        stored = np.empty(entry.shape, np.dtype(_NUMPY_TYPES[entry.dtype]))
+        stored = np.empty(entry.stored_shape, STORED[entry.dtype])
         try:
-            with _open_regular(self.path) as file:
+            with open_regular(self.path) as file:
                 self._check_unchanged(file)
                 file.seek(entry.offset)
                 _fill(file, stored, self.path)
                 self._check_unchanged(file)
         except ModelNotFoundError as error:
             raise _changed(self.path) from error
-        if entry.dtype == "BF16":
-            return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        return stored.astype(np.bool_) if entry.dtype == "BOOL" else stored
+        values = decode(entry.dtype, stored)
+        return values if entry.axes is None else values.transpose(entry.axes)
 
     def _check_unchanged(self, file: FileIO) -> None:
-        if _identity(os.fstat(file.fileno())) != self._identity:
+        if identity_of(os.fstat(file.fileno())) != self._identity:
             raise _changed(self.path)
 
 
@@ -109,7 +101,7 @@ def open_safetensors(
     if not 2 <= header_limit <= HEADER_CEILING:
         raise SettingsError("header_limit", header_limit, f"it may be 2 to {HEADER_CEILING}")
     path = Path(path)
-    with _open_regular(path) as file:
+    with open_regular(path) as file:
         status = os.fstat(file.fileno())
         length = _header_length(file, path, status.st_size, header_limit)
         text = file.read(length)
@@ -117,7 +109,7 @@ def open_safetensors(
             raise _changed(path)
     start = 8 + length
     header = parse_header(text, path, start, status.st_size - start)
-    return SafetensorsFile(path, header, _identity(status))
+    return SafetensorsFile(path, header, identity_of(status))
 
 
 def save_safetensors(
@@ -125,32 +117,51 @@ def save_safetensors(
     tensors: Mapping[str, NDArray[Any]],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a file that :func:`open_safetensors` takes, whole or not at all.
+    """Write arrays, each in its own type; see ``write_safetensors``.
 
-    The bytes go to a temporary file beside ``path`` that then takes its place. Wider types come
-    first, so that each tensor lies aligned. Raises ``SettingsError`` for an array whose type the
-    format lacks, ``ModelFormatError`` for names or shapes beyond the reader's limits and
-    ``OutputError`` when the disk refuses.
+    Raises ``SettingsError`` for an array whose type the format lacks.
     """
-    path = Path(path)
     arrays = {name: np.asarray(tensors[name]) for name in tensors}
     for name, array in arrays.items():
-        if array.dtype not in _STORED_TYPES:
-            types = ", ".join(sorted(str(dtype) for dtype in _STORED_TYPES))
+        if array.dtype not in NAMES:
+            types = ", ".join(sorted(str(dtype) for dtype in NAMES))
             raise SettingsError(f"tensor {name!r}", str(array.dtype), f"it may be one of {types}")
-    ordered = dict(sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])))
-    header = _header_text(ordered, metadata or {})
-    data_bytes = sum(array.nbytes for array in ordered.values())
+    kinds = {name: (NAMES[array.dtype], array.shape) for name, array in arrays.items()}
+    write_safetensors(path, kinds, arrays.__getitem__, metadata)
+
+
+def write_safetensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, tuple[str, Shape]],
+    read: Callable[[str], NDArray[Any]],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a file that :func:`open_safetensors` takes, whole or not at all.
+
+    ``tensors``: element type and shape by name; ``read`` gives each one's values when its turn
+    comes, so that one at a time is in memory. The bytes go to a temporary file beside ``path``
+    that then takes its place. Wider types come first, so that each tensor lies aligned. Raises
+    ``ModelFormatError`` for names or shapes beyond the reader's limits, ``OutputError`` when the
+    disk refuses, and what ``read`` raises.
+    """
+    path = Path(path)
+    ordered = dict(sorted(tensors.items(), key=lambda item: (-ITEM_BYTES[item[1][0]], item[0])))
+    header, data_bytes = _header_text(ordered, metadata or {})
     parse_header(header, path, 8 + len(header), data_bytes)
     try:
-        _write(path, header, ordered)
+        with _replacing(path) as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            for name, (dtype, shape) in ordered.items():
+                stored = encode(dtype, read(name))
+                if stored.shape != shape:
+                    raise ValueError(f"{name} has the shape {stored.shape} and not {shape}")
+                file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
     except OSError as error:
-        raise OutputError(
-            path, str(error.strerror), "choose a folder that is writable and not full"
-        ) from error
+        hint = "choose a folder that is writable and not full"
+        raise OutputError(path, error.strerror or str(error), hint) from error
 
 
-def _open_regular(path: Path) -> FileIO:
+def open_regular(path: Path) -> FileIO:
     """Open a plain file for reading; a pipe or a device would block or never end."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -164,7 +175,7 @@ def _open_regular(path: Path) -> FileIO:
         raise ModelFormatError(path, "file", reason, "check the path and its rights") from error
 
 
-def _identity(status: os.stat_result) -> _Identity:
+def identity_of(status: os.stat_result) -> _Identity:
     """What tells one state of a file from another: device, number, size, time of last change."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -210,27 +221,26 @@ def _fill(file: FileIO, array: NDArray[Any], path: Path) -> None:
         view = view[count:]
 
 
-def _header_text(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """The header of these tensors in this order, padded with spaces to a multiple of 8."""
+def _header_text(
+    tensors: Mapping[str, tuple[str, Shape]], metadata: Mapping[str, str]
+) -> tuple[bytes, int]:
+    """The header of these tensors in this order, padded to a multiple of 8; the data's bytes."""
     tree: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
-    for name, array in tensors.items():
-        span = [end, end + array.nbytes]
-        dtype = _STORED_TYPES[array.dtype]
-        tree[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": span}
-        end = span[1]
+    for name, (dtype, shape) in tensors.items():
+        start, end = end, end + math.prod(shape) * ITEM_BYTES[dtype]
+        tree[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
-    return text + b" " * (-len(text) % 8)
+    return text + b" " * (-len(text) % 8), end
 
 
-def _write(path: Path, header: bytes, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write beside ``path``, flush to the disk, then rename over it."""
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file beside ``path``, flushed to the disk and renamed over it at the end."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with draft.open("xb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            for array in tensors.values():
-                file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

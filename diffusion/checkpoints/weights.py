@@ -1,9 +1,9 @@
 """The tensors of one part of a model, from one file or several, under the model's own names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -18,24 +18,32 @@ from diffusion.errors import ModelFormatError, Shape, quoted
 MAX_SHARDS = 256
 
 
+class Place(NamedTuple):
+    """Where a parameter lies: ``entry`` is the tensor ``stored`` of ``file``, or part of it."""
+
+    name: str
+    file: SafetensorsFile
+    stored: str
+    entry: TensorEntry
+
+
 class Weights:
     """Tensors by the model's names; ``path`` is the file (or index) that errors name.
 
-    Two stored names that a name table makes equal are an error.
+    Two places with one name are an error.
     """
 
-    def __init__(self, path: Path, files: Sequence[SafetensorsFile], names: NameTable) -> None:
+    def __init__(self, path: Path, places: Iterable[Place]) -> None:
         self.path = path
-        self._places: dict[str, tuple[SafetensorsFile, str]] = {}
-        for file in files:
-            for stored in file.names:
-                name = translate(stored, names)
-                if name in self._places:
-                    reason = f"holds {quoted(name)} twice, under two spellings or in two files"
-                    raise ModelFormatError(file.path, f"tensor {quoted(stored)}", reason, AGAIN)
-                self._places[name] = (file, stored)
+        self._places: dict[str, Place] = {}
+        for place in places:
+            if place.name in self._places:
+                reason = f"holds {quoted(place.name)} twice, under two spellings or in two files"
+                where = f"tensor {quoted(place.stored)}"
+                raise ModelFormatError(place.file.path, where, reason, AGAIN)
+            self._places[place.name] = place
         self.entries: Mapping[str, TensorEntry] = MappingProxyType(
-            {name: file.entry(stored) for name, (file, stored) in self._places.items()}
+            {name: place.entry for name, place in self._places.items()}
         )
 
     def check(self, expected: Mapping[str, Shape]) -> None:
@@ -43,15 +51,22 @@ class Weights:
         check_parameters(expected, self.entries, self.path)
 
     def read(self, name: str) -> NDArray[Any]:
-        """Copy one tensor out; see ``SafetensorsFile.read``."""
-        file, stored = self._places[name]
-        return file.read(stored)
+        """Copy one tensor out; see ``SafetensorsFile.read_entry``."""
+        place = self._places[name]
+        return place.file.read_entry(place.entry)
 
 
 def open_weights(path: Path, names: NameTable) -> Weights:
     """Open ``*.safetensors``, or ``*.json``: the index of weights split over several files."""
     files = _open_shards(path) if path.suffix == ".json" else [open_safetensors(path)]
-    return Weights(path, files, names)
+    return Weights(
+        path,
+        (
+            Place(translate(stored, names), file, stored, file.entry(stored))
+            for file in files
+            for stored in file.names
+        ),
+    )
 
 
 def _open_shards(index: Path) -> list[SafetensorsFile]:

@@ -10,39 +10,74 @@ from typer import Argument, Option
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
+from diffusion.tasks import AREAS, CONTENTS, RESIZE_MODES, TILINGS, UPSCALERS
 
 __all__ = [
+    "Area",
     "AsJson",
     "Batch",
+    "Bottom",
+    "ClipSkip",
+    "Content",
     "Count",
     "Debug",
     "DeviceName",
     "EmphasisName",
     "Eta",
     "Guidance",
+    "HiresNegative",
+    "HiresPrompt",
+    "HiresSampler",
+    "HiresScale",
+    "HiresSteps",
+    "HiresStrength",
+    "HiresUpscaler",
+    "Image",
+    "InpaintStrength",
+    "Invert",
+    "Left",
+    "Mask",
+    "MaskBlur",
     "Model",
     "Negative",
     "Output",
+    "Padding",
+    "PictureSize",
+    "PixelUpscaler",
     "Profile",
     "Prompt",
+    "Resize",
+    "Right",
     "SamplerName",
+    "Scale",
     "ScheduleName",
     "Seed",
+    "SeedResize",
     "Size",
     "Steps",
+    "Strength",
+    "Top",
+    "UpscaleNegative",
+    "UpscalePrompt",
+    "UpscaleStrength",
+    "VaeTiling",
+    "VariationSeed",
+    "VariationStrength",
 ]
 
+_START = "The picture to start from"
+_MASK = "What is drawn"
+_EXTEND = "Extending the picture"
 _PICTURE = "The picture"
+_HIRES = "Second pass"
 _SAMPLING = "Sampling"
 _RUNNING = "Files and devices"
 
-Prompt = Annotated[
-    str,
-    Argument(
-        help="What to draw; may be empty. (word) and (word:1.3) weigh more, [word] less.",
-        show_default=False,
-    ),
-]
+PROMPT_HELP = (
+    "What to draw; may be empty. (word) and (word:1.3) weigh more, \\[word] less; \\[a:b:0.5] is "
+    "a, then b; \\[a|b] both in turn; a AND b :0.5 are composed."
+)
+Prompt = Annotated[str, Argument(help=PROMPT_HELP, show_default=False)]
 
 Negative = Annotated[str, Option("--negative", help="What not to draw.", rich_help_panel=_PICTURE)]
 Size = Annotated[
@@ -121,13 +156,286 @@ Batch = Annotated[
     Option("--batch", help="How many pictures to compute at once.", rich_help_panel=_SAMPLING),
 ]
 
+Image = Annotated[
+    Path,
+    Argument(help="The picture to start from: a PNG, JPEG or WebP file.", show_default=False),
+]
+Strength = Annotated[
+    float,
+    Option(
+        "--strength",
+        help="How much is drawn anew: 0 keeps the picture, 1 next to nothing of it.",
+        rich_help_panel=_START,
+    ),
+]
+InpaintStrength = Annotated[
+    float | None,
+    Option(
+        "--strength",
+        help="How much of the masked part is drawn anew, 0 to 1; 0.75 if absent, or 0.9 where the "
+        "picture is extended.",
+        rich_help_panel=_START,
+    ),
+]
+Resize = Annotated[
+    str,
+    Option(
+        "--resize",
+        metavar="NAME",
+        help=f"How the picture comes to --size: one of {', '.join(RESIZE_MODES.names)}.",
+        rich_help_panel=_START,
+    ),
+]
+PictureSize = Annotated[
+    str | None,
+    Option(
+        "--size",
+        metavar="WxH",
+        help="Width and height to draw at, multiples of 8; the picture's own if absent.",
+        rich_help_panel=_START,
+    ),
+]
+Mask = Annotated[
+    Path | None,
+    Option(
+        "--mask",
+        metavar="FILE",
+        help="A picture as large as the first: white is drawn anew, black stays.",
+        rich_help_panel=_MASK,
+    ),
+]
+Invert = Annotated[
+    bool,
+    Option(
+        "--invert",
+        help="Draw what is black in the mask instead.",
+        rich_help_panel=_MASK,
+    ),
+]
+MaskBlur = Annotated[
+    float,
+    Option(
+        "--mask-blur",
+        help="Width in pixels of the soft edge where old and new mix.",
+        rich_help_panel=_MASK,
+    ),
+]
+Content = Annotated[
+    str,
+    Option(
+        "--content",
+        metavar="NAME",
+        help=f"What the masked part starts from: one of {', '.join(CONTENTS.names)}. All but "
+        "original want a --strength near 1.",
+        rich_help_panel=_MASK,
+    ),
+]
+Area = Annotated[
+    str,
+    Option(
+        "--area",
+        metavar="NAME",
+        help=f"What is drawn: one of {', '.join(AREAS.names)}. masked: only a box around the mask, "
+        "at --size or the model's own.",
+        rich_help_panel=_MASK,
+    ),
+]
+Padding = Annotated[
+    int,
+    Option(
+        "--padding",
+        help="Pixels of surroundings in that box, on each side.",
+        rich_help_panel=_MASK,
+    ),
+]
+Left = Annotated[
+    int,
+    Option(
+        "--left",
+        help="Pixels to add at the left.",
+        rich_help_panel=_EXTEND,
+    ),
+]
+Top = Annotated[
+    int,
+    Option(
+        "--top",
+        help="Pixels to add at the top.",
+        rich_help_panel=_EXTEND,
+    ),
+]
+Right = Annotated[
+    int,
+    Option(
+        "--right",
+        help="Pixels to add at the right.",
+        rich_help_panel=_EXTEND,
+    ),
+]
+Bottom = Annotated[
+    int,
+    Option(
+        "--bottom",
+        help="Pixels to add at the bottom.",
+        rich_help_panel=_EXTEND,
+    ),
+]
+Scale = Annotated[
+    float,
+    Option(
+        "--scale",
+        help="How many times as wide and high, 1 to 16.",
+        rich_help_panel=_START,
+    ),
+]
+PixelUpscaler = Annotated[
+    str,
+    Option(
+        "--upscaler",
+        metavar="NAME",
+        help=f"One of {', '.join(each.name for each in UPSCALERS if each.filter is not None)}.",
+        rich_help_panel=_START,
+    ),
+]
+UpscaleStrength = Annotated[
+    float,
+    Option(
+        "--strength",
+        help="How much is drawn anew: 0.2 sharpens, 0.5 invents.",
+        rich_help_panel=_START,
+    ),
+]
+UpscalePrompt = Annotated[
+    str | None,
+    Option(
+        "--prompt",
+        help="What the picture shows; if absent, the prompt in the picture's own text, or none.",
+        rich_help_panel=_START,
+    ),
+]
+UpscaleNegative = Annotated[
+    str | None,
+    Option(
+        "--negative",
+        help="What not to draw; if absent, as with the prompt.",
+        rich_help_panel=_START,
+    ),
+]
+HiresScale = Annotated[
+    float | None,
+    Option(
+        "--hires",
+        metavar="SCALE",
+        help="Enlarge the picture so many times and draw on it again; 1.5 to 2 is usual.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresUpscaler = Annotated[
+    str,
+    Option(
+        "--hires-upscaler",
+        metavar="NAME",
+        help=f"One of {', '.join(UPSCALERS.names)}. Those of latents want a strength above 0.5.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresStrength = Annotated[
+    float,
+    Option(
+        "--hires-strength",
+        help="How much the second pass draws anew, 0.05 to 1.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresSteps = Annotated[
+    int | None,
+    Option(
+        "--hires-steps",
+        help="Steps of the second pass; as many as the first if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresSampler = Annotated[
+    str | None,
+    Option(
+        "--hires-sampler",
+        metavar="NAME",
+        help="Sampler of the second pass; the first's if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresPrompt = Annotated[
+    str | None,
+    Option(
+        "--hires-prompt",
+        help="Prompt of the second pass; the first's if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresNegative = Annotated[
+    str | None,
+    Option(
+        "--hires-negative",
+        help="Negative prompt of the second pass; the first's if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+VariationStrength = Annotated[
+    float,
+    Option(
+        "--variation",
+        help="How far to go from the seed's noise to that of --variation-seed, 0 to 1: with 0.1 to "
+        "0.3, --count pictures that are much alike.",
+        rich_help_panel=_PICTURE,
+    ),
+]
+VariationSeed = Annotated[
+    int,
+    Option(
+        "--variation-seed",
+        help="The other seed; further pictures take those after it, and all share --seed. -1: "
+        "random.",
+        rich_help_panel=_PICTURE,
+    ),
+]
+SeedResize = Annotated[
+    str | None,
+    Option(
+        "--seed-resize",
+        metavar="WxH",
+        help="Put the seed's noise of this size in the middle: a composition found at one --size "
+        "mostly stays at another.",
+        rich_help_panel=_PICTURE,
+    ),
+]
+ClipSkip = Annotated[
+    int,
+    Option(
+        "--clip-skip",
+        help="Take the text encoder's states before its last layers: 2 for the last but one.",
+        rich_help_panel=_PICTURE,
+    ),
+]
+VaeTiling = Annotated[
+    str,
+    Option(
+        "--vae-tiling",
+        metavar="NAME",
+        help="Pass the autoencoder in tiles, which spares memory: one of "
+        f"{', '.join(TILINGS.names)}; auto does above 1024x1024 "
+        "pixels, and above what the device takes.",
+        rich_help_panel=_RUNNING,
+    ),
+]
+
 Model = Annotated[
     Path | None,
     Option(
         "--model",
         "-m",
-        metavar="FOLDER",
-        help="A Stable Diffusion 1.x model in the diffusers layout; the bundled one if absent.",
+        metavar="MODEL",
+        help="A folder in the diffusers layout, a .safetensors file, or owner/name from the cache "
+        "(avila model pull); the bundled one if absent.",
         rich_help_panel=_RUNNING,
     ),
 ]
@@ -137,7 +445,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        help="A PNG file, which is replaced, or a folder, where nothing is.",
+        help="A PNG, JPEG or WebP file, which is replaced, or a folder, where nothing is.",
         rich_help_panel=_RUNNING,
     ),
 ]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Final
 
 from PIL import Image
 
 from diffusion.errors import OutputError
-from diffusion.infotext import png_info
+from diffusion.infotext import exif_info, png_info
 
 __all__ = ["Output"]
+
+FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+MOST_JPEG_EXIF: Final = 65533
+"""Bytes of one segment of a JPEG file."""
 
 _NUMBERED = re.compile(r"(\d{5,})-.*\.png", re.IGNORECASE)
 
@@ -24,8 +30,9 @@ _NUMBERED = re.compile(r"(\d{5,})-.*\.png", re.IGNORECASE)
 class Output:
     """What ``--output`` names.
 
-    A file (``apple.png``) is replaced; of several pictures each gets its number before the suffix
-    (``apple-1.png``). A folder gets ``00001-SEED.png`` and onwards, never over a file that exists.
+    A file (``apple.png``, a JPEG or a WebP) is replaced; of several pictures each gets its number
+    before the suffix (``apple-1.png``). A folder gets ``00001-SEED.png`` and onwards, never over a
+    file that exists.
     """
 
     place: Path
@@ -36,8 +43,8 @@ class Output:
         """From the option's text; makes missing folders. Raises `OutputError`."""
         place = Path(text).expanduser()
         is_folder = text.endswith(("/", os.sep)) or place.is_dir() or not place.suffix
-        if not is_folder and place.suffix.lower() != ".png":
-            hint = "pictures are PNG files: give NAME.png, or a folder with a / at its end"
+        if not is_folder and place.suffix.lower() not in FORMATS:
+            hint = f"give NAME with one of {', '.join(FORMATS)}, or a folder with a / at its end"
             raise OutputError(text, f"its name ends in {place.suffix}", hint)
         output = cls(place, is_folder)
         with _told(place):
@@ -54,7 +61,8 @@ class Output:
     def save(self, image: Image.Image, seed: int, number: int, count: int, infotext: str) -> Path:
         """Write picture ``number`` (from 1) of ``count`` with its text. Raises `OutputError`."""
         with _told(self.place):
-            written = _written(image, self.folder, infotext)
+            suffix = ".png" if self.is_folder else self.place.suffix.lower()
+            written = _written(image, self.folder, infotext, suffix)
             try:
                 return self._placed(written, seed, number, count)
             except OSError:
@@ -81,13 +89,13 @@ class Output:
         return max((int(match[1]) for match in found if match), default=0) + 1
 
 
-def _written(image: Image.Image, folder: Path, infotext: str) -> Path:
-    """A complete PNG under a passing name in the same folder, so that naming it is atomic."""
+def _written(image: Image.Image, folder: Path, infotext: str, suffix: str) -> Path:
+    """A complete file under a passing name in the same folder, so that naming it is atomic."""
     with tempfile.NamedTemporaryFile(
-        dir=folder, prefix=".avila-", suffix=".png", delete=False
+        dir=folder, prefix=".avila-", suffix=suffix, delete=False
     ) as file:
         try:
-            image.save(file, "PNG", pnginfo=png_info(infotext))
+            _save(image, file, infotext, FORMATS[suffix])
             file.flush()
             os.fsync(file.fileno())
             path = Path(file.name)
@@ -96,6 +104,21 @@ def _written(image: Image.Image, folder: Path, infotext: str) -> Path:
             Path(file.name).unlink()
             raise
     return path
+
+
+def _save(image: Image.Image, file: IO[bytes], infotext: str, kind: str) -> None:
+    """Encode a picture with its text: PNG and WebP without loss, JPEG at quality 95."""
+    if kind == "PNG":
+        image.save(file, kind, pnginfo=png_info(infotext))
+        return
+    exif = exif_info(infotext)
+    if kind == "WEBP":
+        image.save(file, kind, exif=exif, lossless=True)
+        return
+    if len(exif) > MOST_JPEG_EXIF:
+        warnings.warn("the settings are too long for a JPEG file and left out", stacklevel=2)
+        exif = b""
+    image.save(file, kind, exif=exif, quality=95, subsampling=0)
 
 
 def _umask() -> int:

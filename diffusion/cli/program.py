@@ -8,12 +8,12 @@ from typing import NoReturn, cast
 
 import typer
 
-from diffusion.cli import doctor, txt2img
+from diffusion.cli import convert, doctor, img2img, info, inpaint, model, tune, txt2img, upscale
 from diffusion.cli.app import WRONG_INPUT, app, complain
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (txt2img, doctor)
+COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, tune, doctor)
 """Modules that hold a command each; importing them adds it to the program."""
 
 # typer keeps the root of its usage errors to itself, and has moved it between versions.

@@ -6,9 +6,9 @@ from diffusion.models.config import ClipTextConfig
 from diffusion.models.layers import Activations, Embedding, LayerNorm, Linear
 from diffusion.models.module import Module
 from gpucore import Buffer, i32
-from gpustd import add, attention
+from gpustd import add, attention, embedding
 
-__all__ = ["ClipTextModel"]
+__all__ = ["ClipTextModel", "ProjectedClipTextModel"]
 
 
 class SelfAttention(Module):
@@ -65,13 +65,13 @@ class Embeddings(Module):
 
 
 class Encoder(Module):
-    """The stack of layers."""
+    """The stack of layers, or those from ``first`` up to but not with ``end``."""
 
     def __init__(self, config: ClipTextConfig) -> None:
         self.layers = [EncoderLayer(config) for _ in range(config.num_hidden_layers)]
 
-    def __call__(self, x: Activations) -> Activations:
-        for layer in self.layers:
+    def __call__(self, x: Activations, first: int = 0, end: int | None = None) -> Activations:
+        for layer in self.layers[first:end]:
             x = layer(x)
         return x
 
@@ -84,15 +84,46 @@ class TextTransformer(Module):
         self.encoder = Encoder(config)
         self.final_layer_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
-    def __call__(self, ids: Buffer[i32], positions: Buffer[i32]) -> Activations:
-        return self.final_layer_norm(self.encoder(self.embeddings(ids, positions)))
+    def __call__(self, ids: Buffer[i32], positions: Buffer[i32], skip: int = 0) -> Activations:
+        kept = len(self.encoder.layers) - skip
+        return self.encoder(self.embeddings(ids, positions), end=kept)
 
 
 class ClipTextModel(Module):
-    """Token ids (B, S) and their positions (B, S) to embeddings (B, S, hidden)."""
+    """Token ids (B, S) and their positions (B, S) to embeddings (B, S, hidden).
+
+    ``skip``: last layers that are left out (CLIP skip); ``normed``: whether the final norm follows,
+    as in all models but SDXL.
+    """
 
     def __init__(self, config: ClipTextConfig) -> None:
         self.text_model = TextTransformer(config)
 
-    def __call__(self, ids: Buffer[i32], positions: Buffer[i32]) -> Activations:
-        return self.text_model(ids, positions)
+    def __call__(
+        self, ids: Buffer[i32], positions: Buffer[i32], *, skip: int = 0, normed: bool = True
+    ) -> Activations:
+        states = self.text_model(ids, positions, skip)
+        return self.text_model.final_layer_norm(states) if normed else states
+
+
+class ProjectedClipTextModel(ClipTextModel):
+    """The text model with a projection of the whole text, its state at the end token."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__(config)
+        self.text_projection = Linear(config.hidden_size, config.projection_dim, bias=False)
+
+    def encode(
+        self, ids: Buffer[i32], positions: Buffer[i32], ends: Buffer[i32], skip: int
+    ) -> tuple[Activations, Activations]:
+        """Embeddings (B, S, hidden) as ``normed=False`` gives, and the pooled text (B, projection).
+
+        ``ends`` (B,): where the end tokens are among all B S tokens. The pooled text comes from
+        the last layer and the final norm, whatever is skipped.
+        """
+        model = self.text_model
+        states = model(ids, positions, skip)
+        last = model.encoder(states, first=len(model.encoder.layers) - skip)
+        tokens = model.final_layer_norm(last)
+        table = tokens.view((tokens.shape[0] * tokens.shape[1], tokens.shape[2]))
+        return states, self.text_projection(embedding(table, ends))

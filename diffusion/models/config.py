@@ -1,4 +1,4 @@
-"""The configs of Stable Diffusion 1.x and 2.x, read from a model folder's own JSON files.
+"""The configs of VAE, text encoder and scheduler, read from a model folder's own JSON files.
 
 Field names are those of the files. Only what a model computes with is kept; options that this
 project does not build are in a ``_..._FIXED`` table with the one value that is supported, and any
@@ -11,52 +11,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from diffusion.errors import Path
-from diffusion.models.fields import Fields
+from diffusion.models.fields import MAX_BLOCKS, MAX_CHANNELS, MAX_LAYERS, MAX_SIDE, Fields
 
-_MAX_BLOCKS: Final = 8
-_MAX_LAYERS: Final = 128
-_MAX_CHANNELS: Final = 16_384
-_MAX_SIDE: Final = 16_384
 _MAX_VOCABULARY: Final = 2**20
 
 _SILU: Final = ("silu", "swish")
-_DOWN: Final = ("CrossAttnDownBlock2D", "DownBlock2D")
-_UP: Final = ("CrossAttnUpBlock2D", "UpBlock2D")
-
-_UNET_FIXED: Final[dict[str, object]] = {
-    "addition_embed_type": None,
-    "addition_time_embed_dim": None,
-    "attention_type": "default",
-    "center_input_sample": False,
-    "class_embed_type": None,
-    "class_embeddings_concat": False,
-    "conv_in_kernel": 3,
-    "conv_out_kernel": 3,
-    "cross_attention_norm": None,
-    "dual_cross_attention": False,
-    "encoder_hid_dim": None,
-    "encoder_hid_dim_type": None,
-    "mid_block_only_cross_attention": (None, False),
-    "mid_block_scale_factor": 1,
-    "mid_block_type": "UNetMidBlock2DCrossAttn",
-    "num_attention_heads": None,
-    "num_class_embeds": None,
-    "only_cross_attention": False,
-    "projection_class_embeddings_input_dim": None,
-    "resnet_out_scale_factor": 1,
-    "resnet_skip_time_act": False,
-    "resnet_time_scale_shift": "default",
-    "reverse_transformer_layers_per_block": None,
-    "time_cond_proj_dim": None,
-    "time_embedding_act_fn": None,
-    "time_embedding_dim": None,
-    "time_embedding_type": "positional",
-    "timestep_post_act": None,
-    "transformer_layers_per_block": 1,
-}
-
-_UNET_SKIPPED: Final = ("addition_embed_type_num_heads", "dropout")
-"""Training only, or part of an option that must be off."""
 
 _VAE_FIXED: Final[dict[str, object]] = {
     "latents_mean": None,
@@ -67,9 +26,18 @@ _VAE_FIXED: Final[dict[str, object]] = {
     "use_quant_conv": True,
 }
 
+_TINY_FIXED: Final[dict[str, object]] = {
+    "act_fn": "relu",
+    "shift_factor": (0, None),
+    "upsample_fn": "nearest",
+    "upsampling_scaling_factor": 2,
+}
+
+_TINY_SKIPPED: Final = ("block_out_channels", "force_upcast", "latent_magnitude", "latent_shift")
+"""Said twice, or of the bytes that latents may be kept in."""
+
 _SCHEDULER_FIXED: Final[dict[str, object]] = {
     "interpolation_type": "linear",
-    "rescale_betas_zero_snr": False,
     "thresholding": False,
     "timestep_type": "discrete",
     "trained_betas": None,
@@ -159,7 +127,6 @@ _TEXT_SKIPPED: Final = (
     "pad_token_id",
     "prefix",
     "problem_type",
-    "projection_dim",
     "remove_invalid_values",
     "repetition_penalty",
     "return_dict",
@@ -184,67 +151,6 @@ _TEXT_SKIPPED: Final = (
 """What transformers writes into every config (training, generation, output form) and what the
 tokenizer's own files say better (token ids: SD 1.5's config has wrong ones).
 """
-
-
-@dataclass(frozen=True, slots=True)
-class UNetConfig:
-    """The denoising network. One entry per resolution in ``block_out_channels``, ``heads`` etc.
-
-    ``heads`` is the file's ``attention_head_dim``: in this family it counts heads, whatever its
-    name says. ``sample_size``: the side in latent pixels that the model was trained at.
-    """
-
-    in_channels: int
-    out_channels: int
-    sample_size: int
-    block_out_channels: tuple[int, ...]
-    down_block_types: tuple[str, ...]
-    up_block_types: tuple[str, ...]
-    layers_per_block: int
-    heads: tuple[int, ...]
-    cross_attention_dim: int
-    norm_num_groups: int
-    norm_eps: float
-    use_linear_projection: bool
-    upcast_attention: bool
-    downsample_padding: int
-    flip_sin_to_cos: bool
-    freq_shift: float
-
-    @property
-    def time_embed_dim(self) -> int:
-        """Width of the time embedding: four times the first block's channels."""
-        return 4 * self.block_out_channels[0]
-
-    @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
-        """Read ``unet/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
-        fields = Fields(mapping, file)
-        channels = fields.integers("block_out_channels", 1, _MAX_CHANNELS, _MAX_BLOCKS)
-        count = len(channels)
-        fields.choice("act_fn", _SILU, "silu")
-        fields.fixed(_UNET_FIXED)
-        fields.skip(_UNET_SKIPPED)
-        config = cls(
-            in_channels=fields.integer("in_channels", 1, _MAX_CHANNELS, 4),
-            out_channels=fields.integer("out_channels", 1, _MAX_CHANNELS, 4),
-            sample_size=fields.integer("sample_size", 1, _MAX_SIDE),
-            block_out_channels=channels,
-            down_block_types=fields.choices("down_block_types", _DOWN, count),
-            up_block_types=fields.choices("up_block_types", _UP, count),
-            layers_per_block=fields.integer("layers_per_block", 1, _MAX_LAYERS, 2),
-            heads=_heads(fields, channels),
-            cross_attention_dim=fields.integer("cross_attention_dim", 1, _MAX_CHANNELS),
-            norm_num_groups=_groups(fields, channels),
-            norm_eps=fields.number("norm_eps", 1e-12, 1, 1e-5),
-            use_linear_projection=fields.flag("use_linear_projection", False),
-            upcast_attention=fields.flag("upcast_attention", False),
-            downsample_padding=fields.integer("downsample_padding", 0, 1, 1),
-            flip_sin_to_cos=fields.flag("flip_sin_to_cos", True),
-            freq_shift=fields.number("freq_shift", 0, 1, 0),
-        )
-        fields.finish()
-        return config
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,19 +179,19 @@ class VaeConfig:
     def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
         """Read ``vae/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
         fields = Fields(mapping, file)
-        channels = fields.integers("block_out_channels", 1, _MAX_CHANNELS, _MAX_BLOCKS)
+        channels = fields.integers("block_out_channels", 1, MAX_CHANNELS, MAX_BLOCKS)
         fields.choices("down_block_types", ("DownEncoderBlock2D",), len(channels))
         fields.choices("up_block_types", ("UpDecoderBlock2D",), len(channels))
         fields.choice("act_fn", _SILU, "silu")
         fields.fixed(_VAE_FIXED)
         config = cls(
-            in_channels=fields.integer("in_channels", 1, _MAX_CHANNELS, 3),
-            out_channels=fields.integer("out_channels", 1, _MAX_CHANNELS, 3),
-            latent_channels=fields.integer("latent_channels", 1, _MAX_CHANNELS, 4),
-            sample_size=fields.integer("sample_size", 1, _MAX_SIDE, 32),
+            in_channels=fields.integer("in_channels", 1, MAX_CHANNELS, 3),
+            out_channels=fields.integer("out_channels", 1, MAX_CHANNELS, 3),
+            latent_channels=fields.integer("latent_channels", 1, MAX_CHANNELS, 4),
+            sample_size=fields.integer("sample_size", 1, MAX_SIDE, 32),
             block_out_channels=channels,
-            layers_per_block=fields.integer("layers_per_block", 1, _MAX_LAYERS, 1),
-            norm_num_groups=_groups(fields, channels),
+            layers_per_block=fields.integer("layers_per_block", 1, MAX_LAYERS, 1),
+            norm_num_groups=fields.groups(channels),
             scaling_factor=fields.number("scaling_factor", 1e-6, 1e6, 0.18215),
             force_upcast=fields.flag("force_upcast", True),
         )
@@ -294,8 +200,73 @@ class VaeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TinyVaeConfig:
+    """A tiny autoencoder (TAESD). One entry a resolution: the encoder's from the highest down.
+
+    ``encoder_blocks`` and ``decoder_blocks``: how many blocks of three convolutions.
+    """
+
+    in_channels: int
+    out_channels: int
+    latent_channels: int
+    encoder_channels: tuple[int, ...]
+    decoder_channels: tuple[int, ...]
+    encoder_blocks: tuple[int, ...]
+    decoder_blocks: tuple[int, ...]
+    scaling_factor: float
+
+    @property
+    def downscale(self) -> int:
+        """Pixels per latent pixel along a side: one halving between each two blocks."""
+        return 1 << (len(self.decoder_channels) - 1)
+
+    @property
+    def force_upcast(self) -> bool:
+        """Its activations are small."""
+        return False
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+        """Read a tiny autoencoder's ``config.json``. Raises ``ModelFormatError``."""
+        fields = Fields(mapping, file)
+        fields.fixed(_TINY_FIXED)
+        fields.skip(_TINY_SKIPPED)
+        encoder = _tiny_levels(fields, "encoder", (1, 3, 3, 3))
+        decoder = _tiny_levels(fields, "decoder", (3, 3, 3, 1))
+        config = cls(
+            in_channels=fields.integer("in_channels", 1, MAX_CHANNELS, 3),
+            out_channels=fields.integer("out_channels", 1, MAX_CHANNELS, 3),
+            latent_channels=fields.integer("latent_channels", 1, MAX_CHANNELS, 4),
+            encoder_channels=encoder[0],
+            decoder_channels=decoder[0],
+            encoder_blocks=encoder[1],
+            decoder_blocks=decoder[1],
+            scaling_factor=fields.number("scaling_factor", 1e-6, 1e6, 1.0),
+        )
+        fields.finish()
+        if len(encoder[0]) != len(decoder[0]):
+            fields.fail("decoder_block_out_channels", "has another count than the encoder's")
+        return config
+
+
+def _tiny_levels(
+    fields: Fields, half: str, blocks: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels, all equal as diffusers builds it, and blocks of each resolution."""
+    key = f"{half}_block_out_channels"
+    channels = fields.integers_or(key, 1, MAX_CHANNELS, (64,) * len(blocks))
+    found = fields.integers_or(f"num_{half}_blocks", 1, MAX_LAYERS, blocks)
+    if len(set(channels)) > 1 or len(found) != len(channels):
+        fields.fail(key, f"{list(channels)} for {list(found)} blocks: equal channels for each")
+    return channels, found
+
+
+@dataclass(frozen=True, slots=True)
 class ClipTextConfig:
-    """The text encoder. ``hidden_act``: ``quick_gelu`` (SD 1.x) or ``gelu`` (SD 2.x)."""
+    """The text encoder. ``hidden_act``: ``quick_gelu`` (SD 1.x) or ``gelu`` (SD 2.x).
+
+    ``projection_dim``: width of the pooled text, where a model has the projection (SDXL's second).
+    """
 
     vocab_size: int
     hidden_size: int
@@ -305,6 +276,7 @@ class ClipTextConfig:
     max_position_embeddings: int
     hidden_act: str
     layer_norm_eps: float
+    projection_dim: int
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
@@ -314,13 +286,14 @@ class ClipTextConfig:
         fields.skip(_TEXT_SKIPPED)
         config = cls(
             vocab_size=fields.integer("vocab_size", 2, _MAX_VOCABULARY, 49408),
-            hidden_size=fields.integer("hidden_size", 1, _MAX_CHANNELS, 512),
-            intermediate_size=fields.integer("intermediate_size", 1, 8 * _MAX_CHANNELS, 2048),
-            num_hidden_layers=fields.integer("num_hidden_layers", 1, _MAX_LAYERS, 12),
-            num_attention_heads=fields.integer("num_attention_heads", 1, _MAX_CHANNELS, 8),
+            hidden_size=fields.integer("hidden_size", 1, MAX_CHANNELS, 512),
+            intermediate_size=fields.integer("intermediate_size", 1, 8 * MAX_CHANNELS, 2048),
+            num_hidden_layers=fields.integer("num_hidden_layers", 1, MAX_LAYERS, 12),
+            num_attention_heads=fields.integer("num_attention_heads", 1, MAX_CHANNELS, 8),
             max_position_embeddings=fields.integer("max_position_embeddings", 3, 4096, 77),
             hidden_act=fields.choice("hidden_act", ("quick_gelu", "gelu"), "quick_gelu"),
             layer_norm_eps=fields.number("layer_norm_eps", 1e-12, 1, 1e-5),
+            projection_dim=fields.integer("projection_dim", 1, MAX_CHANNELS, 512),
         )
         fields.finish()
         if config.hidden_size % config.num_attention_heads:
@@ -336,6 +309,7 @@ class SchedulerConfig:
     ``beta_schedule``: how the variances run from ``beta_start`` to ``beta_end``.
     ``prediction_type``: what the network's output means. ``steps_offset`` and
     ``set_alpha_to_one`` are DDIM's: added to each time step, and the last step's target.
+    ``rescale_betas_zero_snr``: the last time step is noise alone (Lin et al. 2023).
     """
 
     num_train_timesteps: int
@@ -346,6 +320,7 @@ class SchedulerConfig:
     steps_offset: int
     set_alpha_to_one: bool
     timestep_spacing: str
+    rescale_betas_zero_snr: bool
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
@@ -361,7 +336,7 @@ class SchedulerConfig:
             beta_end=fields.number("beta_end", start, 0.999),
             beta_schedule=fields.choice("beta_schedule", ("scaled_linear", "linear")),
             prediction_type=fields.choice(
-                "prediction_type", ("epsilon", "v_prediction"), "epsilon"
+                "prediction_type", ("epsilon", "v_prediction", "sample"), "epsilon"
             ),
             steps_offset=fields.integer("steps_offset", 0, 1000, 0),
             set_alpha_to_one=fields.flag("set_alpha_to_one", owner != "PNDMScheduler"),
@@ -370,25 +345,7 @@ class SchedulerConfig:
                 ("leading", "linspace", "trailing"),
                 "leading" if owner in _LEADING else "linspace",
             ),
+            rescale_betas_zero_snr=fields.flag("rescale_betas_zero_snr", False),
         )
         fields.finish()
         return config
-
-
-def _groups(fields: Fields, channels: tuple[int, ...]) -> int:
-    """``norm_num_groups``, which must divide every block's channels."""
-    groups = fields.integer("norm_num_groups", 1, _MAX_CHANNELS, 32)
-    if any(count % groups for count in channels):
-        fields.fail("norm_num_groups", f"{groups} does not divide all of {list(channels)} channels")
-    return groups
-
-
-def _heads(fields: Fields, channels: tuple[int, ...]) -> tuple[int, ...]:
-    """``attention_head_dim``: one count of heads for all blocks, or one for each."""
-    heads = fields.integers("attention_head_dim", 1, _MAX_CHANNELS, _MAX_BLOCKS, 8)
-    heads = heads * len(channels) if len(heads) == 1 else heads
-    if len(heads) != len(channels):
-        fields.fail("attention_head_dim", f"{list(heads)} is not one for each of {len(channels)}")
-    if any(width % count for width, count in zip(channels, heads, strict=True)):
-        fields.fail("attention_head_dim", f"{list(heads)} do not divide {list(channels)} channels")
-    return heads

@@ -6,11 +6,16 @@ is left, so that no option of a model is passed over in silence.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from diffusion.errors import ModelFormatError, Path, quoted
 
-_OTHER = "this model needs a feature that is not built; use a Stable Diffusion 1.x or 2.x model"
+MAX_BLOCKS: Final = 8
+MAX_LAYERS: Final = 128
+MAX_CHANNELS: Final = 16_384
+MAX_SIDE: Final = 16_384
+
+_OTHER = "this model needs a feature that is not built; use a Stable Diffusion 1.x, 2.x or XL model"
 _DAMAGED = "the file is damaged; download the model again"
 
 
@@ -25,6 +30,10 @@ class Fields:
         self._left = {key: mapping[key] for key in mapping if not key.startswith("_")}
         self._file = file
 
+    def has(self, key: str) -> bool:
+        """Whether a key is there and not ``null``."""
+        return self._left.get(key) is not None
+
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """A whole number from ``low`` to ``high``."""
         return self._whole(key, self._take(key, default), low, high)
@@ -38,6 +47,51 @@ class Fields:
         if not 1 <= len(items) <= most:
             self.fail(key, f"has {len(items)} entries, and 1 to {most} may be")
         return tuple(self._whole(key, item, low, high) for item in items)
+
+    def integers_or(
+        self, key: str, low: int, high: int, default: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """A list of 1 to ``MAX_BLOCKS`` whole numbers, ``default`` where there is none."""
+        return self.integers(key, low, high, MAX_BLOCKS) if self.has(key) else default
+
+    def integer_or_none(self, key: str, low: int, high: int) -> int | None:
+        """A whole number from ``low`` to ``high``; ``null`` or nothing is None."""
+        value = self._left.pop(key, None)
+        return None if value is None else self._whole(key, value, low, high)
+
+    def integers_of(
+        self, key: str, low: int, high: int, count: int, default: int | None = None
+    ) -> tuple[int, ...]:
+        """``count`` whole numbers; a single number stands for that many equal ones."""
+        found = self.integers(key, low, high, MAX_BLOCKS, default)
+        found = found * count if len(found) == 1 else found
+        if len(found) != count:
+            self.fail(key, f"{list(found)} is not one for each of {count}")
+        return found
+
+    def rows(
+        self, key: str, low: int, high: int, count: int, default: int | None = None
+    ) -> tuple[tuple[int, ...], ...]:
+        """``count`` lists of 1 to ``MAX_LAYERS`` whole numbers.
+
+        A number stands for a list of one, a single number in place of all lists for that many.
+        """
+        value = self._take(key, default)
+        rows = value if isinstance(value, list) else [value] * count
+        if len(rows) != count:
+            self.fail(key, f"has {len(rows)} entries, and {count} must be there")
+        lists = [row if isinstance(row, list) else [row] for row in rows]
+        if not all(1 <= len(row) <= MAX_LAYERS for row in lists):
+            self.fail(key, f"has an entry that is no list of 1 to {MAX_LAYERS} numbers")
+        return tuple(tuple(self._whole(key, item, low, high) for item in row) for row in lists)
+
+    def groups(self, channels: tuple[int, ...]) -> int:
+        """``norm_num_groups``, which must divide every block's channels."""
+        key = "norm_num_groups"
+        groups = self.integer(key, 1, MAX_CHANNELS, 32)
+        if any(count % groups for count in channels):
+            self.fail(key, f"{groups} does not divide all of {list(channels)} channels")
+        return groups
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         """A finite number from ``low`` to ``high``."""
@@ -55,9 +109,22 @@ class Fields:
             self.fail(key, f"is {quoted(value)}, and true or false must be there")
         return value
 
+    def flags(self, key: str, count: int, default: bool) -> tuple[bool, ...]:
+        """``count`` times ``true`` or ``false``; a single one stands for that many."""
+        value = self._take(key, default)
+        items = value if isinstance(value, list) else [value] * count
+        if len(items) != count or not all(isinstance(item, bool) for item in items):
+            self.fail(key, f"is {quoted(value)}, and true or false for each of {count} must be")
+        return tuple(items)
+
     def choice(self, key: str, allowed: Iterable[str], default: str | None = None) -> str:
         """One of the ``allowed`` words."""
         return self._word(key, self._take(key, default), tuple(allowed))
+
+    def choice_or_none(self, key: str, allowed: Iterable[str], default: str | None) -> str | None:
+        """One of the ``allowed`` words, or ``null`` as None."""
+        value = self._left.pop(key, default)
+        return None if value is None else self._word(key, value, tuple(allowed))
 
     def choices(self, key: str, allowed: Iterable[str], count: int) -> tuple[str, ...]:
         """A list of ``count`` of the ``allowed`` words."""

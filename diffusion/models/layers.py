@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
-from gpustd import conv2d, embedding, gemm, group_norm, layer_norm
+from gpustd import concat, conv2d, embedding, gemm, group_norm, layer_norm
 
 __all__ = [
     "Activations",
     "Conv2d",
     "Embedding",
     "GroupNorm",
+    "Joined",
     "LayerNorm",
     "Linear",
     "PointwiseConv",
@@ -40,6 +42,29 @@ class Linear(Module):
         return gemm(x, self.weight.buffer, bias=bias, activation=activation, residual=residual)
 
 
+class Joined:
+    """Linear layers of one input as one product: their results stand side by side.
+
+    The layers' own weights are given back.
+    """
+
+    def __init__(self, layers: Sequence[Linear]) -> None:
+        self.firsts = [0]
+        for layer in layers:
+            self.firsts.append(self.firsts[-1] + layer.weight.buffer.shape[1])
+        self._weight = concat([layer.weight.buffer for layer in layers], axis=1)
+        biases = [layer.bias for layer in layers if layer.bias]
+        self._bias = concat([bias.buffer for bias in biases], axis=0) if biases else None
+        for layer in layers:
+            for parameter in (layer.weight, layer.bias):
+                if parameter:
+                    parameter.release()
+
+    def __call__(self, x: Activations) -> Activations:
+        """(..., inputs) to (..., all outputs)."""
+        return gemm(x, self._weight, bias=self._bias)
+
+
 class Conv2d(Module):
     """A square convolution over (N, H, W, C)."""
 
@@ -51,9 +76,10 @@ class Conv2d(Module):
         *,
         stride: int = 1,
         padding: int | tuple[int, int, int, int] = 0,
+        bias: bool = True,
     ) -> None:
         self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
-        self.bias = Parameter((outputs,), "vector")
+        self.bias = Parameter((outputs,), "vector") if bias else None
         self._stride = stride
         self._padding = padding
 
@@ -63,19 +89,23 @@ class Conv2d(Module):
         *,
         second: Activations | None = None,
         per_image: Activations | None = None,
+        per_image_first: int = 0,
         residual: Activations | None = None,
         upsample: tuple[int, int] | None = None,
+        activation: str | None = None,
     ) -> Activations:
         return conv2d(
             x,
             self.weight.buffer,
-            bias=self.bias.buffer,
+            bias=self.bias.buffer if self.bias else None,
             stride=self._stride,
             padding=self._padding,
             second=second,
             per_image=per_image,
+            per_image_first=per_image_first,
             residual=residual,
             upsample=upsample,
+            activation=activation,
         )
 
 

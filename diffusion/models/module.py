@@ -2,10 +2,14 @@
 
 Attribute names are the parameter names of the diffusers layout, so that a folder loads with no
 table: ``self.to_out = [Linear(...)]`` holds ``to_out.0.weight`` and ``to_out.0.bias``.
+
+In profiles, what a module records lies in a region of its own, named as in its parent:
+``unet/down_blocks.0/resnets.1/conv1``.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -41,6 +45,10 @@ class Parameter:
             raise RuntimeError(f"a parameter of shape {self.shape} is used before it is loaded")
         return self._buffer
 
+    def release(self) -> None:
+        """Give the memory back: the weight lives on in another buffer."""
+        self._buffer = None
+
     def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
         """Upload ``array`` (of the file's shape) and lay it out on the device."""
         kept = f32 if self.layout == "vector" else dtype
@@ -52,11 +60,35 @@ class Parameter:
 class Module:
     """A part of a network; its parameters are found through its attributes."""
 
+    _place: tuple[Device, str] | None = None
+    """Device and name in the parent, once loaded; a network itself has no name."""
+
+    def __init_subclass__(cls) -> None:
+        if "__call__" in vars(cls):
+            cls.__call__ = _in_region(cls.__call__)  # type: ignore[method-assign]
+
+    def loaded(self) -> None:
+        """Called once all weights are on the device, children first: to lay weights together."""
+
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Names in the file and parameters, depth first; private attributes are passed over."""
         for name, value in vars(self).items():
             if not name.startswith("_"):
                 yield from _walk(f"{prefix}{name}", value)
+
+
+def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call, inside the module's region."""
+
+    @functools.wraps(call)
+    def inside(module: Module, *arguments: Any, **options: Any) -> Any:
+        if module._place is None:
+            return call(module, *arguments, **options)
+        device, name = module._place
+        with device.region(name):
+            return call(module, *arguments, **options)
+
+    return inside
 
 
 def _walk(name: str, value: object) -> Iterator[tuple[str, Parameter]]:
@@ -72,6 +104,20 @@ def _walk(name: str, value: object) -> Iterator[tuple[str, Parameter]]:
 def load(
     module: Module, read: Callable[[str], NDArray[Any]], device: Device, dtype: type[DType]
 ) -> None:
-    """Fill every parameter with the array that ``read`` gives for its name."""
+    """Fill every parameter with the array that ``read`` gives for its name; name the regions."""
     for name, parameter in module.parameters():
         parameter.fill(read(name), device, dtype)
+    _place_children(module, device)
+    module.loaded()
+
+
+def _place_children(module: Module, device: Device) -> None:
+    for name, value in vars(module).items():
+        if name.startswith("_"):
+            continue
+        listed = value if isinstance(value, list) else [value]
+        for index, child in enumerate(listed):
+            if isinstance(child, Module):
+                child._place = device, f"{name}.{index}" if isinstance(value, list) else name
+                _place_children(child, device)
+                child.loaded()

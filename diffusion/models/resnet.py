@@ -13,6 +13,8 @@ class ResnetBlock(Module):
     """norm, SiLU, conv, time embedding, norm, SiLU, conv, plus the (projected) input.
 
     ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
+    ``shifts`` are the projected time embeddings of all blocks, made in one product, of which this
+    block's begin at ``first_shift``.
     """
 
     def __init__(
@@ -24,16 +26,16 @@ class ResnetBlock(Module):
         self.norm2 = GroupNorm(groups, outputs, eps)
         self.conv2 = Conv2d(outputs, outputs, 3, padding=1)
         self.conv_shortcut = Conv2d(inputs, outputs, 1) if inputs != outputs else None
+        self.first_shift = 0
 
     def __call__(
         self,
         x: Activations,
-        time: Activations | None = None,
+        shifts: Activations | None = None,
         second: Activations | None = None,
     ) -> Activations:
-        shift = self.time_emb_proj(time) if self.time_emb_proj and time is not None else None
         h = self.norm1(x, silu=True, second=second)
-        h = self.conv1(h, per_image=shift)
+        h = self.conv1(h, per_image=shifts, per_image_first=self.first_shift)
         h = self.norm2(h, silu=True)
         return self.conv2(h, residual=self._shortcut(x, second))
 

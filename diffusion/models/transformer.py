@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from diffusion.models.layers import Activations, GroupNorm, LayerNorm, Linear, PointwiseConv
+from diffusion.models.layers import Activations, GroupNorm, Joined, LayerNorm, Linear, PointwiseConv
 from diffusion.models.module import Module
 from gpucore import Buffer
-from gpustd import attention
+from gpustd import attention, self_attention
 
-__all__ = ["Attention", "PromptKeys", "SpatialTransformer"]
+__all__ = ["CrossAttention", "PromptKeys", "SpatialTransformer"]
 
 # Keys and values of the prompt for each cross-attention: they do not change over the steps.
-PromptKeys = Mapping["Attention", tuple[Buffer[Any], Buffer[Any]]]
+PromptKeys = Mapping["CrossAttention", tuple[Buffer[Any], Buffer[Any]]]
 
 
-class Attention(Module):
-    """Multi-head attention with a residual.
+class SelfAttention(Module):
+    """Multi-head attention over its input, with a residual; q, k and v come from one product."""
 
-    ``context`` is the width that keys and values come from: ``width`` itself, or the text's.
-    """
+    _qkv: Joined
+
+    def __init__(self, width: int, heads: int) -> None:
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(width, width, bias=False)
+        self.to_v = Linear(width, width, bias=False)
+        self.to_out = [Linear(width, width)]
+        self._heads = heads
+
+    def loaded(self) -> None:
+        self._qkv = Joined([self.to_q, self.to_k, self.to_v])
+
+    def __call__(self, x: Activations, residual: Activations) -> Activations:
+        seen = self_attention(self._qkv(x), heads=self._heads)
+        return self.to_out[0](seen, residual=residual)
+
+
+class CrossAttention(Module):
+    """Multi-head attention to keys and values made beforehand, with a residual."""
 
     def __init__(self, width: int, context: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)
@@ -34,13 +51,10 @@ class Attention(Module):
         return self.to_k(context), self.to_v(context)
 
     def __call__(
-        self,
-        x: Activations,
-        residual: Activations,
-        keys: tuple[Activations, Activations] | None = None,
+        self, x: Activations, residual: Activations, keys: tuple[Activations, Activations]
     ) -> Activations:
-        k, v = keys or self.keys(x)
-        return self.to_out[0](attention(self.to_q(x), k, v, heads=self._heads), residual=residual)
+        seen = attention(self.to_q(x), *keys, heads=self._heads)
+        return self.to_out[0](seen, residual=residual)
 
 
 class GatedProjection(Module):
@@ -66,38 +80,62 @@ class FeedForward(Module):
 
 
 class TransformerBlock(Module):
-    """Self-attention, cross-attention, feed-forward, each normalised first and added."""
+    """Self-attention, cross-attention, feed-forward, each normalised first and added.
 
-    def __init__(self, width: int, context: int, heads: int) -> None:
+    ``only_cross``: the first attention looks at the prompt too.
+    """
+
+    def __init__(self, width: int, context: int, heads: int, *, only_cross: bool = False) -> None:
         self.norm1 = LayerNorm(width)
-        self.attn1 = Attention(width, width, heads)
+        self.attn1 = (
+            CrossAttention(width, context, heads) if only_cross else SelfAttention(width, heads)
+        )
         self.norm2 = LayerNorm(width)
-        self.attn2 = Attention(width, context, heads)
+        self.attn2 = CrossAttention(width, context, heads)
         self.norm3 = LayerNorm(width)
         self.ff = FeedForward(width)
 
+    def cross_attentions(self) -> Iterator[CrossAttention]:
+        """The attentions that look at the prompt."""
+        if isinstance(self.attn1, CrossAttention):
+            yield self.attn1
+        yield self.attn2
+
     def __call__(self, x: Activations, prompt: PromptKeys) -> Activations:
-        x = self.attn1(self.norm1(x), x)
+        if isinstance(self.attn1, CrossAttention):
+            x = self.attn1(self.norm1(x), x, prompt[self.attn1])
+        else:
+            x = self.attn1(self.norm1(x), x)
         x = self.attn2(self.norm2(x), x, prompt[self.attn2])
         return self.ff(self.norm3(x), x)
 
 
 class SpatialTransformer(Module):
-    """Transformer blocks over the pixels of (N, H, W, C), added to their input."""
+    """``depth`` transformer blocks over the pixels of (N, H, W, C), added to their input."""
 
     def __init__(
-        self, width: int, context: int, heads: int, groups: int, *, linear: bool, depth: int = 1
+        self,
+        width: int,
+        context: int,
+        heads: int,
+        groups: int,
+        *,
+        linear: bool,
+        depth: int = 1,
+        only_cross: bool = False,
     ) -> None:
         self.norm = GroupNorm(groups, width, 1e-6)
         projection = Linear if linear else PointwiseConv
         self.proj_in = projection(width, width)
-        self.transformer_blocks = [TransformerBlock(width, context, heads) for _ in range(depth)]
+        self.transformer_blocks = [
+            TransformerBlock(width, context, heads, only_cross=only_cross) for _ in range(depth)
+        ]
         self.proj_out = projection(width, width)
 
-    def cross_attentions(self) -> Iterator[Attention]:
+    def cross_attentions(self) -> Iterator[CrossAttention]:
         """The attentions that look at the prompt."""
         for block in self.transformer_blocks:
-            yield block.attn2
+            yield from block.cross_attentions()
 
     def __call__(self, x: Activations, prompt: PromptKeys) -> Activations:
         images, height, width, channels = x.shape

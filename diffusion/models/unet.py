@@ -8,67 +8,102 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.config import UNetConfig
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Joined, Linear
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Upsample
-from diffusion.models.transformer import Attention, PromptKeys, SpatialTransformer
+from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
+from diffusion.models.unet_config import UNetConfig
+from gpucore import ArgumentError
+from gpustd import unary
 
-__all__ = ["UNet", "time_features"]
+__all__ = ["UNet", "guidance_features", "size_features", "time_features"]
 
 
 def time_features(timesteps: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
-    """Sinusoids (B, C) of time steps, C being the first block's channels.
+    """Sinusoids (B, C) of time steps, C being the first block's channels."""
+    width = config.block_out_channels[0]
+    return _sinusoids(timesteps, width, config.freq_shift, cosine_first=config.flip_sin_to_cos)
 
-    Computed in float64: sines of large arguments are imprecise on GPUs.
+
+def size_features(numbers: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
+    """Sinusoids of the sizes, crops or scores that SDXL is told, one after another: (n * C,)."""
+    width = config.addition_time_embed_dim or 0
+    flip = config.flip_sin_to_cos
+    return _sinusoids(numbers, width, config.freq_shift, cosine_first=flip).reshape(-1)
+
+
+def guidance_features(scale: float, config: UNetConfig) -> NDArray[np.float32]:
+    """Sinusoids (C,) of the guidance that a consistency model embeds: of 1000 (scale - 1).
+
+    (Meng et al. 2023, arXiv 2210.03142; Luo et al. 2023, arXiv 2310.04378.)
+    """
+    width = config.time_cond_proj_dim or 0
+    return _sinusoids([1000.0 * (scale - 1.0)], width, 1.0, cosine_first=False).reshape(-1)
+
+
+def _sinusoids(
+    numbers: Sequence[float], width: int, shift: float, *, cosine_first: bool
+) -> NDArray[np.float32]:
+    """Sinusoids (n, width) of falling frequencies, in float64: GPUs' sines are imprecise.
+
     (Vaswani et al. 2017, arXiv 1706.03762, with diffusers' order and ``freq_shift``.)
     """
-    width = config.block_out_channels[0]
     half = width // 2
-    exponent = -math.log(10000) * np.arange(half) / (half - config.freq_shift)
-    angles = np.asarray(timesteps, np.float64)[:, None] * np.exp(exponent)
+    exponent = -math.log(10000) * np.arange(half) / (half - shift)
+    angles = np.asarray(numbers, np.float64)[:, None] * np.exp(exponent)
     first, second = np.sin(angles), np.cos(angles)
-    if config.flip_sin_to_cos:
+    if cosine_first:
         first, second = second, first
     result = np.zeros((len(angles), width), np.float32)
     result[:, :half], result[:, half : 2 * half] = first, second
     return result
 
 
-class TimeEmbedding(Module):
-    """Two linear layers over the time features. The second SiLU is the one of every resnet."""
+class FeatureEmbedding(Module):
+    """Two linear layers with SiLU between; ``condition`` is the width of a second input."""
 
-    def __init__(self, config: UNetConfig) -> None:
-        self.linear_1 = Linear(config.block_out_channels[0], config.time_embed_dim)
-        self.linear_2 = Linear(config.time_embed_dim, config.time_embed_dim)
+    def __init__(self, inputs: int, outputs: int, condition: int | None = None) -> None:
+        self.linear_1 = Linear(inputs, outputs)
+        self.cond_proj = Linear(condition, inputs, bias=False) if condition else None
+        self.linear_2 = Linear(outputs, outputs)
 
-    def __call__(self, features: Activations) -> Activations:
-        return self.linear_2(self.linear_1(features, activation="silu"), activation="silu")
+    def __call__(
+        self,
+        features: Activations,
+        condition: Activations | None = None,
+        *,
+        activation: str | None = None,
+        residual: Activations | None = None,
+    ) -> Activations:
+        if self.cond_proj and condition is not None:
+            features = self.cond_proj(condition, residual=features)
+        h = self.linear_1(features, activation="silu")
+        return self.linear_2(h, activation=activation, residual=residual)
 
 
 class Block(Module):
-    """One resolution: residual blocks, each followed by a transformer if the block has them."""
+    """One resolution: residual blocks, each followed by a transformer if ``depths`` has them."""
 
     def __init__(
-        self, config: UNetConfig, level: int, inputs: Sequence[int], *, attend: bool
+        self, config: UNetConfig, level: int, inputs: Sequence[int], depths: Sequence[int]
     ) -> None:
         width = config.block_out_channels[level]
         groups, eps = config.norm_num_groups, config.norm_eps
         self.resnets = [
             ResnetBlock(count, width, groups, eps, config.time_embed_dim) for count in inputs
         ]
-        self.attentions = [transformer(config, level) for _ in inputs] if attend else []
+        self.attentions = [transformer(config, level, depth) for depth in depths]
 
     def layer(
         self,
         index: int,
         x: Activations,
-        time: Activations,
+        shifts: Activations,
         prompt: PromptKeys,
         second: Activations | None = None,
     ) -> Activations:
         """Residual block ``index`` and its transformer."""
-        x = self.resnets[index](x, time, second)
+        x = self.resnets[index](x, shifts, second)
         return self.attentions[index](x, prompt) if self.attentions else x
 
 
@@ -78,33 +113,40 @@ class DownBlock(Block):
     def __init__(self, config: UNetConfig, level: int) -> None:
         widths = config.block_out_channels
         before = widths[max(level - 1, 0)]
-        inputs = [before] + [widths[level]] * (config.layers_per_block - 1)
-        attend = config.down_block_types[level] == "CrossAttnDownBlock2D"
-        super().__init__(config, level, inputs, attend=attend)
+        inputs = [before] + [widths[level]] * (config.layers_per_block[level] - 1)
+        attends = config.down_block_types[level] == "CrossAttnDownBlock2D"
+        super().__init__(config, level, inputs, config.down_depths[level] if attends else ())
         last = level == len(widths) - 1
         padding = config.downsample_padding
         self.downsamplers = [] if last else [Downsample(widths[level], padding)]
 
-    def __call__(self, x: Activations, time: Activations, prompt: PromptKeys) -> list[Activations]:
+    def __call__(
+        self, x: Activations, shifts: Activations, prompt: PromptKeys
+    ) -> list[Activations]:
         outputs = [x]
         for index in range(len(self.resnets)):
-            outputs.append(self.layer(index, outputs[-1], time, prompt))
+            outputs.append(self.layer(index, outputs[-1], shifts, prompt))
         outputs.extend(downsample(outputs[-1]) for downsample in self.downsamplers)
         return outputs[1:]
 
 
 class MidBlock(Module):
-    """Residual block, transformer, residual block."""
+    """Residual block, transformer, residual block; or one residual block alone."""
 
     def __init__(self, config: UNetConfig) -> None:
         width = config.block_out_channels[-1]
         arguments = (width, width, config.norm_num_groups, config.norm_eps, config.time_embed_dim)
-        self.resnets = [ResnetBlock(*arguments), ResnetBlock(*arguments)]
-        self.attentions = [transformer(config, len(config.block_out_channels) - 1)]
+        attends = config.mid_block_type == "UNetMidBlock2DCrossAttn"
+        last = len(config.block_out_channels) - 1
+        self.resnets = [ResnetBlock(*arguments) for _ in range(1 + attends)]
+        depth = config.mid_depth
+        self.attentions = [transformer(config, last, depth, middle=True)] if attends else []
 
-    def __call__(self, x: Activations, time: Activations, prompt: PromptKeys) -> Activations:
-        x = self.attentions[0](self.resnets[0](x, time), prompt)
-        return self.resnets[1](x, time)
+    def __call__(self, x: Activations, shifts: Activations, prompt: PromptKeys) -> Activations:
+        x = self.resnets[0](x, shifts)
+        for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
+            x = resnet(attention(x, prompt), shifts)
+        return x
 
 
 class UpBlock(Block):
@@ -114,19 +156,19 @@ class UpBlock(Block):
         widths = config.block_out_channels
         level = len(widths) - 1 - index
         before = widths[min(level + 1, len(widths) - 1)]
-        count = config.layers_per_block + 1
+        count = config.layers_per_block[level] + 1
         skips = [widths[level]] * (count - 1) + [widths[max(level - 1, 0)]]
         inputs = [before] + [widths[level]] * (count - 1)
         sums = [a + b for a, b in zip(inputs, skips, strict=True)]
-        attend = config.up_block_types[index] == "CrossAttnUpBlock2D"
-        super().__init__(config, level, sums, attend=attend)
+        attends = config.up_block_types[index] == "CrossAttnUpBlock2D"
+        super().__init__(config, level, sums, config.up_depths[level] if attends else ())
         self.upsamplers = [Upsample(widths[level])] if level else []
 
     def __call__(
-        self, x: Activations, time: Activations, prompt: PromptKeys, skips: list[Activations]
+        self, x: Activations, shifts: Activations, prompt: PromptKeys, skips: list[Activations]
     ) -> Activations:
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, time, prompt, skips.pop())
+            x = self.layer(index, x, shifts, prompt, skips.pop())
         for upsample in self.upsamplers:
             # An odd size on the way down comes back from the skip connection that is next.
             _, height, width, _ = skips[-1].shape
@@ -134,49 +176,98 @@ class UpBlock(Block):
         return x
 
 
-def transformer(config: UNetConfig, level: int) -> SpatialTransformer:
-    """The spatial transformer of a level."""
+def transformer(
+    config: UNetConfig, level: int, depth: int, *, middle: bool = False
+) -> SpatialTransformer:
+    """A level's spatial transformer; the one in the ``middle`` always attends to itself first."""
     return SpatialTransformer(
         config.block_out_channels[level],
         config.cross_attention_dim,
         config.heads[level],
         config.norm_num_groups,
         linear=config.use_linear_projection,
+        depth=depth,
+        only_cross=config.only_cross_attention[level] and not middle,
     )
 
 
 class UNet(Module):
-    """Latents (B, H, W, 4), time features (B, C) and the prompt to the network's prediction."""
+    """Latents (B, H, W, C), time features (B, C) and the prompt to the network's prediction.
+
+    A call's other arguments are those of special models: ``added`` (B, time width) is `embed_added`
+    of SDXL's pooled text and sizes, ``guidance`` (B, C) `guidance_features`.
+    """
+
+    _shifts: Joined
 
     def __init__(self, config: UNetConfig) -> None:
-        widths = config.block_out_channels
+        widths, time = config.block_out_channels, config.time_embed_dim
+        added = config.projection_class_embeddings_input_dim
         levels = range(len(widths))
         self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
-        self.time_embedding = TimeEmbedding(config)
+        self.time_embedding = FeatureEmbedding(widths[0], time, config.time_cond_proj_dim)
+        self.add_embedding = FeatureEmbedding(added, time) if added else None
         self.down_blocks = [DownBlock(config, level) for level in levels]
-        self.mid_block = MidBlock(config)
+        self.mid_block = MidBlock(config) if config.mid_block_type else None
         self.up_blocks = [UpBlock(config, index) for index in levels]
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
         self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
-    def cross_attentions(self) -> list[Attention]:
+    def loaded(self) -> None:
+        resnets = [r for block in self._blocks() for r in block.resnets]
+        self._shifts = Joined([r.time_emb_proj for r in resnets if r.time_emb_proj])
+        for resnet, first in zip(resnets, self._shifts.firsts, strict=False):
+            resnet.first_shift = first
+
+    def _blocks(self) -> list[Block | MidBlock]:
+        middle = [self.mid_block] if self.mid_block else []
+        return [*self.down_blocks, *middle, *self.up_blocks]
+
+    def cross_attentions(self) -> list[CrossAttention]:
         """All attentions that look at the prompt."""
-        blocks: list[Block | MidBlock] = [*self.down_blocks, self.mid_block, *self.up_blocks]
-        return [a for block in blocks for t in block.attentions for a in t.cross_attentions()]
+        return [
+            a for block in self._blocks() for t in block.attentions for a in t.cross_attentions()
+        ]
 
     def prompt_keys(self, context: Activations) -> PromptKeys:
         """Keys and values of text embeddings (B, S, width); made once a prompt."""
         return {attention: attention.keys(context) for attention in self.cross_attentions()}
 
+    def embed_added(self, vectors: Activations) -> Activations:
+        """What pooled text and size features (B, C) add to the time embedding; once a prompt."""
+        if self.add_embedding is None:
+            raise ArgumentError("unet: this model takes no pooled text and sizes")
+        return self.add_embedding(vectors)
+
     def __call__(
-        self, latents: Activations, features: Activations, prompt: PromptKeys
+        self,
+        latents: Activations,
+        features: Activations,
+        prompt: PromptKeys,
+        *,
+        added: Activations | None = None,
+        guidance: Activations | None = None,
     ) -> Activations:
-        time = self.time_embedding(features)
+        shifts = self._shifts(self._time(features, added, guidance))
         x = self.conv_in(latents)
         skips = [x]
         for down in self.down_blocks:
-            skips += down(skips[-1], time, prompt)
-        x = self.mid_block(skips[-1], time, prompt)
+            skips += down(skips[-1], shifts, prompt)
+        x = skips[-1]
+        if self.mid_block:
+            x = self.mid_block(x, shifts, prompt)
         for up in self.up_blocks:
-            x = up(x, time, prompt, skips)
+            x = up(x, shifts, prompt, skips)
         return self.conv_out(self.conv_norm_out(x, silu=True))
+
+    def _time(
+        self, features: Activations, added: Activations | None, guidance: Activations | None
+    ) -> Activations:
+        """The time embedding, with the SiLU that each residual block would apply to it."""
+        if (added is None) is not (self.add_embedding is None):
+            raise ArgumentError("unet: `added` goes with a model that has an add_embedding")
+        if (guidance is None) is not (self.time_embedding.cond_proj is None):
+            raise ArgumentError("unet: `guidance` goes with a model that has a cond_proj")
+        if added is None:
+            return self.time_embedding(features, guidance, activation="silu")
+        return unary(self.time_embedding(features, guidance, residual=added), "silu")

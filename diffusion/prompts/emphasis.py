@@ -19,8 +19,9 @@ _MOST_RESCALING: Final = 10.0
 class Emphasis:
     """A mode.
 
-    ``reads_brackets``: whether brackets and ``BREAK`` mean anything; ``weighs``: whether weights
-    count; ``keeps_mean``: whether a weighted chunk is rescaled to the mean it had.
+    ``reads_brackets``: whether brackets, words such as ``BREAK`` and ``AND``, and comments mean
+    anything; ``weighs``: whether weights count; ``keeps_mean``: whether a weighted chunk is
+    rescaled to the mean it had.
     """
 
     name: str

@@ -12,8 +12,8 @@ Nested brackets multiply. A bracket that is never closed weighs what follows it 
 that closes nothing is text. Round and square brackets are paired apart from each other, so that
 ``(a [b) c]`` weighs b by both. ``BREAK`` in brackets breaks too (in the WebUI it turns into text).
 
-Not part of this grammar, hence text in brackets: scheduling ``[a:b:0.5]``, alternation ``[a|b]``,
-composition with ``AND``, and extra networks ``<lora:x:1>``.
+Comments, ``AND``, scheduling ``[a:b:0.5]`` and alternation ``[a|b]`` are read before, in
+``composition`` and ``scheduling``; extra networks ``<lora:x:1>`` are text here.
 
 The time is linear in the text's length: every pattern is possessive, each token is seen once, and
 the weights come from one sweep over the brackets.

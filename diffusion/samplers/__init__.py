@@ -7,12 +7,20 @@ above 0 leaves x / √(1 + σ²) as the network's own scale for what is left.
 
 from diffusion.samplers.ancestral import ddim, euler_a
 from diffusion.samplers.brownian import BrownianPath
+from diffusion.samplers.cfgpp import (
+    ddim_cfg_pp,
+    dpmpp_2m_cfg_pp,
+    dpmpp_2s_a_cfg_pp,
+    euler_a_cfg_pp,
+    euler_cfg_pp,
+)
+from diffusion.samplers.dpm_solver import dpm_adaptive, dpm_fast
 from diffusion.samplers.dpmpp import dpmpp_2m
 from diffusion.samplers.euler import euler
 from diffusion.samplers.heun import heun
 from diffusion.samplers.heunpp2 import heunpp2
-from diffusion.samplers.lcm import lcm
-from diffusion.samplers.multistep import deis, ipndm, lms, plms
+from diffusion.samplers.lcm import lcm, tcd
+from diffusion.samplers.multistep import deis, ipndm, ipndm_v, lms, plms
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import (
     Algebra,
@@ -20,6 +28,7 @@ from diffusion.samplers.protocols import (
     NoiseSource,
     NumpyAlgebra,
     SamplerFunction,
+    SplitDenoiser,
     Step,
 )
 from diffusion.samplers.registry import (
@@ -28,6 +37,8 @@ from diffusion.samplers.registry import (
     find_sampler,
     find_sampler_and_schedule,
 )
+from diffusion.samplers.restart import restart
+from diffusion.samplers.sa_solver import sa_solver
 from diffusion.samplers.sde import (
     dpmpp_2m_sde,
     dpmpp_2m_sde_heun,
@@ -36,7 +47,7 @@ from diffusion.samplers.sde import (
     res_multistep,
 )
 from diffusion.samplers.singlestep import dpm2, dpm2_a, dpmpp_2s_a
-from diffusion.samplers.unipc import unipc, unipc_bh2
+from diffusion.samplers.unipc import unipc, unipc_bh1
 
 __all__ = [
     "SAMPLERS",
@@ -48,28 +59,40 @@ __all__ = [
     "Sampler",
     "SamplerFunction",
     "SamplerOptions",
+    "SplitDenoiser",
     "Step",
     "ddim",
+    "ddim_cfg_pp",
     "deis",
     "dpm2",
     "dpm2_a",
+    "dpm_adaptive",
+    "dpm_fast",
     "dpmpp_2m",
+    "dpmpp_2m_cfg_pp",
     "dpmpp_2m_sde",
     "dpmpp_2m_sde_heun",
     "dpmpp_2s_a",
+    "dpmpp_2s_a_cfg_pp",
     "dpmpp_3m_sde",
     "dpmpp_sde",
     "euler",
     "euler_a",
+    "euler_a_cfg_pp",
+    "euler_cfg_pp",
     "find_sampler",
     "find_sampler_and_schedule",
     "heun",
     "heunpp2",
     "ipndm",
+    "ipndm_v",
     "lcm",
     "lms",
     "plms",
     "res_multistep",
+    "restart",
+    "sa_solver",
+    "tcd",
     "unipc",
-    "unipc_bh2",
+    "unipc_bh1",
 ]

@@ -4,14 +4,23 @@ The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integra
 
 * ``lms``: by the polynomial in σ through the last four (Adams and Bashforth's for uneven steps);
   diffusers' LMSDiscreteScheduler and k-diffusion's ``sample_lms``;
-* ``deis``: by the polynomial in log σ through the last three (Zhang and Chen 2022, arXiv
-  2204.13902, ρAB with log ρ as variable); diffusers' DEISMultistepScheduler of order 3 without
+* ``deis``: by the polynomial in log σ through the last two (Zhang and Chen 2022, arXiv 2204.13902,
+  ρAB with log ρ as variable); diffusers' DEISMultistepScheduler, order 3 without
   ``lower_order_final``. Its step to level 0, where log σ is infinite, is Euler's;
 * ``ipndm``: by Adams and Bashforth's weights for equal steps, whatever the steps (the same paper,
   section 4), to order 4, the step to level 0 Euler's as in ComfyUI;
+* ``ipndm_v``: as ``lms``, the step to level 0 Euler's: iPNDM with the weights of uneven steps. In
+  the code of zju-pi/diff-sampler, and so in ComfyUI, a bracket of the third weight and a ratio of
+  the fourth are misplaced, which counts where steps are uneven; here they are the method's;
 * ``plms``: as ``ipndm``, but the first step is Heun's with a second network call (Liu et al. 2022,
   arXiv 2202.09778, without Runge-Kutta's steps), and the step to level 0 is as the others;
-  diffusers' PNDMScheduler with ``skip_prk_steps``.
+  diffusers' PNDMScheduler with ``skip_prk_steps`` for networks that predict noise; of those that
+  predict v it weighs v's instead.
+
+The option ``order`` lowers the number of slopes (``deis``: up to 4). The higher the order, the
+sooner guidance makes it unstable: guidance multiplies how far a change of x changes the slope, and
+Adams and Bashforth's method of order 4 is stable over a seventh of what Euler's is. With few steps
+or much guidance, choose order 2.
 """
 
 from __future__ import annotations
@@ -27,15 +36,15 @@ from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
 from diffusion.samplers.stepping import intervals, slope, towards
 
-__all__ = ["deis", "ipndm", "lms", "plms"]
+__all__ = ["deis", "ipndm", "ipndm_v", "lms", "plms"]
 
 A = TypeVar("A")
 
 Weights: TypeAlias = Callable[[Sequence[float], float], list[float] | None]
 """``weights(levels, low)``: those of the last slopes, newest first; None for an Euler step."""
 
-LMS_ORDER = 4
-DEIS_ORDER = 3
+MOST_ORDER = 4
+DEIS_ORDER = 2
 EQUAL_STEPS = (
     (1.0,),
     (3 / 2, -1 / 2),
@@ -53,8 +62,9 @@ def lms(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    return through_slopes(denoise, x, sigmas, algebra, _weights_in_sigma, LMS_ORDER)
+    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
+    order = options.order_or(MOST_ORDER, MOST_ORDER)
+    return through_slopes(denoise, x, sigmas, algebra, _weights_in_sigma, order)
 
 
 def deis(
@@ -65,8 +75,9 @@ def deis(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    return through_slopes(denoise, x, sigmas, algebra, _deis_weights, DEIS_ORDER)
+    """Walk ``x`` down ``sigmas``. Draws no noise; order 2 unless chosen otherwise."""
+    order = options.order_or(DEIS_ORDER, MOST_ORDER)
+    return through_slopes(denoise, x, sigmas, algebra, _deis_weights, order)
 
 
 def ipndm(
@@ -77,8 +88,22 @@ def ipndm(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    return through_slopes(denoise, x, sigmas, algebra, _ipndm_weights, len(EQUAL_STEPS))
+    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
+    order = options.order_or(MOST_ORDER, MOST_ORDER)
+    return through_slopes(denoise, x, sigmas, algebra, _ipndm_weights, order)
+
+
+def ipndm_v(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
+    order = options.order_or(MOST_ORDER, MOST_ORDER)
+    return through_slopes(denoise, x, sigmas, algebra, _ipndm_v_weights, order)
 
 
 def plms(
@@ -89,13 +114,14 @@ def plms(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
+    order = max(2, options.order_or(MOST_ORDER, MOST_ORDER))
     slopes: list[A] = []
     levels: list[float] = []
     for step in intervals(sigmas):
         denoised = denoise(x, step.high)
-        slopes = [slope(algebra, x, denoised, step.high), *slopes][: len(EQUAL_STEPS)]
-        levels = [step.high, *levels][: len(EQUAL_STEPS)]
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][:order]
+        levels = [step.high, *levels][:order]
         if len(slopes) > 1:
             x = _moved(algebra, x, _equal_weights(levels, step.low), slopes)
         else:
@@ -144,6 +170,11 @@ def _equal_weights(levels: Sequence[float], low: float) -> list[float]:
 def _ipndm_weights(levels: Sequence[float], low: float) -> list[float] | None:
     """Those for equal steps; the step to level 0 is Euler's."""
     return _equal_weights(levels, low) if low > 0.0 else None
+
+
+def _ipndm_v_weights(levels: Sequence[float], low: float) -> list[float] | None:
+    """Those of the polynomial in σ; the step to level 0 is Euler's."""
+    return _weights_in_sigma(levels, low) if low > 0.0 else None
 
 
 def _deis_weights(levels: Sequence[float], low: float) -> list[float] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ __all__ = [
     "NoiseSource",
     "NumpyAlgebra",
     "SamplerFunction",
+    "SplitDenoiser",
     "Step",
 ]
 
@@ -27,15 +28,36 @@ A = TypeVar("A")
 
 
 class Algebra(Protocol[A]):
-    """The one operation that samplers need of arrays."""
+    """What samplers need of arrays."""
 
     def combine(self, terms: Sequence[tuple[float, A]]) -> A:
         """A new array: the sum of factor × array over ``terms`` (1 to 5, all of one shape)."""
         ...
 
+    def distance(self, x: A, y: A, before: A, absolute: float, relative: float) -> float:
+        """Root mean square of (x - y) / max(absolute, relative·max(|x|, |before|)); waits for it.
+
+        What a sampler that chooses its steps by their error asks (Lu et al. 2022, appendix C).
+        """
+        ...
+
 
 Denoiser: TypeAlias = Callable[[A, float], A]
 """``denoise(x, sigma)``: the estimate of x₀ in x = x₀ + sigma·noise."""
+
+
+@runtime_checkable
+class SplitDenoiser(Protocol[A]):
+    """A denoiser with guidance that can be asked for both of its parts."""
+
+    def __call__(self, x: A, sigma: float) -> A:
+        """The guided estimate of x₀."""
+        ...
+
+    def split(self, x: A, sigma: float) -> tuple[A, A]:
+        """The guided estimate of x₀, and the one without the prompt."""
+        ...
+
 
 NoiseSource: TypeAlias = Callable[[int], A]
 """``noise(k)``: unit normal noise of x's shape, the same at every call; k is the step's number, or
@@ -80,3 +102,16 @@ class NumpyAlgebra:
         for factor, array in rest:
             total += array * factor
         return total
+
+    def distance(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        before: NDArray[Any],
+        absolute: float,
+        relative: float,
+    ) -> float:
+        """The distance in float64."""
+        wide = np.maximum(np.abs(x), np.abs(before)).astype(np.float64)
+        apart = (x.astype(np.float64) - y) / np.maximum(absolute, relative * wide)
+        return float(np.sqrt(np.mean(apart * apart)))

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from diffusion.catalogue import Catalogue
 from diffusion.samplers.ancestral import DDIM_ETA, EULER_A_ETA, ddim, euler_a
+from diffusion.samplers.cfgpp import (
+    GUIDANCE_SHARE,
+    ddim_cfg_pp,
+    dpmpp_2m_cfg_pp,
+    dpmpp_2s_a_cfg_pp,
+    euler_a_cfg_pp,
+    euler_cfg_pp,
+)
+from diffusion.samplers.dpm_solver import (
+    DPM_FAST_ETA,
+    dpm_adaptive,
+    dpm_fast,
+    fast_steps,
+    solver_end,
+)
 from diffusion.samplers.dpmpp import dpmpp_2m
 from diffusion.samplers.euler import euler
 from diffusion.samplers.heun import heun
 from diffusion.samplers.heunpp2 import heunpp2
-from diffusion.samplers.lcm import LCM_ETA, lcm
-from diffusion.samplers.multistep import deis, ipndm, lms, plms
+from diffusion.samplers.lcm import LCM_ETA, TCD_ETA, lcm, tcd
+from diffusion.samplers.multistep import deis, ipndm, ipndm_v, lms, plms
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import SamplerFunction
+from diffusion.samplers.restart import restart
+from diffusion.samplers.sa_solver import SA_ETA, sa_solver
 from diffusion.samplers.sde import (
     SDE_ETA,
     dpmpp_2m_sde,
@@ -30,10 +48,15 @@ from diffusion.samplers.singlestep import (
     dpm2_a,
     dpmpp_2s_a,
 )
-from diffusion.samplers.unipc import unipc, unipc_bh2
-from diffusion.schedules import SCHEDULES, NoiseSchedule, Schedule, find_schedule
+from diffusion.samplers.unipc import unipc, unipc_bh1
+from diffusion.schedules import SCHEDULES, Levels, NoiseSchedule, Schedule, find_schedule
 
 __all__ = ["SAMPLERS", "Sampler", "find_sampler", "find_sampler_and_schedule"]
+
+
+def last_level(sigmas: Levels) -> float:
+    """Where a list ends."""
+    return float(sigmas[-1])
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,11 @@ class Sampler:
     """A sampler and what it is by default.
 
     ``run``: the generator function. ``schedule``: the name of its own schedule. ``eta``: its
-    default where it is ancestral, else None. ``churns``: whether it has ``s_churn``.
+    default where it is ancestral, else None. ``churns``: whether it has ``s_churn``. ``restarts``:
+    whether longer runs draw noise whatever the options. ``splits``: whether it takes the estimate
+    without the prompt apart, and divides the guidance. ``adaptive``: whether it chooses its steps
+    by its errors, so that pictures must be made one by one. ``own_steps``: how many steps it makes
+    of those asked for, where not as many. ``end``: the level of its last step's x.
     """
 
     name: str
@@ -51,11 +78,21 @@ class Sampler:
     schedule: str
     eta: float | None = None
     churns: bool = False
+    restarts: bool = False
+    splits: bool = False
+    adaptive: bool = False
+    own_steps: Callable[[int], int] = int
+    end: Callable[[Levels], float] = last_level
+
+    @property
+    def guidance_share(self) -> float:
+        """What the guidance that a user gives is multiplied by."""
+        return GUIDANCE_SHARE if self.splits else 1.0
 
     def needs_noise(self, options: SamplerOptions) -> bool:
         """Tell whether steps may draw noise, beyond that which sampling starts from."""
         ancestral = self.eta is not None and options.eta_or(self.eta) > 0.0
-        return ancestral or (self.churns and options.s_churn > 0.0)
+        return ancestral or self.restarts or (self.churns and options.s_churn > 0.0)
 
     def automatic_schedule(self, noise: NoiseSchedule) -> Schedule:
         """The sampler's own schedule; ``trailing`` where a model wants that and it may be.
@@ -158,16 +195,82 @@ SAMPLERS: Final = Catalogue(
         Sampler(
             "unipc",
             "UniPC",
-            ("uni_pc", "unipc_bh1", "UniPCMultistepScheduler"),
+            ("uni_pc_bh2", "UniPC bh2", "UniPCMultistepScheduler"),
             unipc,
             "sgm_uniform",
         ),
-        Sampler("unipc_bh2", "UniPC bh2", ("uni_pc_bh2",), unipc_bh2, "sgm_uniform"),
+        Sampler("unipc_bh1", "UniPC bh1", ("uni_pc_bh1",), unipc_bh1, "sgm_uniform"),
         Sampler("deis", "DEIS", ("DEISMultistepScheduler",), deis, "uniform"),
-        Sampler("ipndm", "IPNDM", (), ipndm, "uniform"),
+        Sampler("ipndm", "IPNDM", ("IPNDMScheduler",), ipndm, "uniform"),
+        Sampler("ipndm_v", "IPNDM_V", (), ipndm_v, "uniform"),
         Sampler("plms", "PLMS", ("pndm", "PNDMScheduler"), plms, "leading"),
         Sampler("res_multistep", "Res Multistep", (), res_multistep, "uniform"),
         Sampler("lcm", "LCM", ("k_lcm", "LCMScheduler"), lcm, "sgm_uniform", eta=LCM_ETA),
+        Sampler("tcd", "TCD", ("k_tcd", "TCDScheduler"), tcd, "sgm_uniform", eta=TCD_ETA),
+        Sampler(
+            "dpm_fast",
+            "DPM fast",
+            ("k_dpm_fast",),
+            dpm_fast,
+            "karras",
+            eta=DPM_FAST_ETA,
+            own_steps=fast_steps,
+            end=solver_end,
+        ),
+        Sampler(
+            "dpm_adaptive",
+            "DPM adaptive",
+            ("k_dpm_ad", "k_dpm_adaptive"),
+            dpm_adaptive,
+            "karras",
+            adaptive=True,
+            end=solver_end,
+        ),
+        Sampler("restart", "Restart", (), restart, "karras", restarts=True),
+        Sampler(
+            "sa_solver",
+            "SA-Solver",
+            ("SASolverScheduler",),
+            sa_solver,
+            "sgm_uniform",
+            eta=SA_ETA,
+        ),
+        Sampler("euler_cfg_pp", "Euler CFG++", (), euler_cfg_pp, "uniform", splits=True),
+        Sampler(
+            "euler_a_cfg_pp",
+            "Euler a CFG++",
+            ("euler_ancestral_cfg_pp",),
+            euler_a_cfg_pp,
+            "uniform",
+            eta=EULER_A_ETA,
+            splits=True,
+        ),
+        Sampler(
+            "dpmpp_2s_a_cfg_pp",
+            "DPM++ 2S a CFG++",
+            ("dpmpp_2s_ancestral_cfg_pp",),
+            dpmpp_2s_a_cfg_pp,
+            "karras",
+            eta=DPMPP_2S_A_ETA,
+            splits=True,
+        ),
+        Sampler(
+            "dpmpp_2m_cfg_pp",
+            "DPM++ 2M CFG++",
+            (),
+            dpmpp_2m_cfg_pp,
+            "karras",
+            splits=True,
+        ),
+        Sampler(
+            "ddim_cfg_pp",
+            "DDIM CFG++",
+            (),
+            ddim_cfg_pp,
+            "leading",
+            eta=DDIM_ETA,
+            splits=True,
+        ),
     ],
 )
 
@@ -178,8 +281,8 @@ def find_sampler(text: str) -> Sampler:
 
 
 def find_sampler_and_schedule(text: str) -> tuple[Sampler, Schedule | None]:
-    """Read also the old labels that name both, such as "DPM++ 2M Karras"; None: none was named."""
-    words = text.split()
+    """Read also names of both, "DPM++ 2M Karras" or ``ddim_trailing``; None: none was named."""
+    words = text.replace("_", " ").split()
     for cut in range(len(words) - 1, 0, -1):
         head, tail = " ".join(words[:cut]), " ".join(words[cut:])
         sampler = SAMPLERS.get(head)

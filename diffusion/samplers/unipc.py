@@ -1,8 +1,8 @@
 """UniPC: a multistep predictor, corrected by the next step's own network call; one call a step.
 
 Zhao et al. 2023 (arXiv 2302.04867), algorithms 5 and 6 (data prediction) of order 3, in the
-variance-exploding form, where λ is -log σ. ``unipc`` has B(h) = h (``bh1``), ``unipc_bh2`` has
-B(h) = eʰ - 1. Orders 1 and 2 start a run and end it. diffusers' UniPCMultistepScheduler with
+variance-exploding form, where λ is -log σ. ``unipc`` has B(h) = eʰ - 1 (``bh2``), ``unipc_bh1`` has
+B(h) = h. Lower orders start a run and end it. diffusers' UniPCMultistepScheduler with
 ``solver_order=3`` and ``final_sigmas_type="zero"``.
 """
 
@@ -19,7 +19,7 @@ from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
 from diffusion.samplers.stepping import intervals, towards
 
-__all__ = ["unipc", "unipc_bh2"]
+__all__ = ["unipc", "unipc_bh1"]
 
 A = TypeVar("A")
 
@@ -34,11 +34,11 @@ def unipc(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas`` with B(h) = h. Draws no noise and has no options."""
-    return _walk(denoise, x, sigmas, algebra, False)
+    """Walk ``x`` down ``sigmas`` with B(h) = eʰ - 1. Draws no noise; order 3 unless chosen."""
+    return _walk(denoise, x, sigmas, algebra, True, options.order_or(ORDER, ORDER))
 
 
-def unipc_bh2(
+def unipc_bh1(
     denoise: Denoiser[A],
     x: A,
     sigmas: Sequence[float] | NDArray[np.float64],
@@ -46,8 +46,8 @@ def unipc_bh2(
     noise: NoiseSource[A],
     options: SamplerOptions,
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas`` with B(h) = eʰ - 1. Draws no noise and has no options."""
-    return _walk(denoise, x, sigmas, algebra, True)
+    """Walk ``x`` down ``sigmas`` with B(h) = h. Draws no noise; order 3 unless chosen."""
+    return _walk(denoise, x, sigmas, algebra, False, options.order_or(ORDER, ORDER))
 
 
 def _walk(
@@ -56,8 +56,9 @@ def _walk(
     sigmas: Sequence[float] | NDArray[np.float64],
     algebra: Algebra[A],
     curved: bool,
+    most: int,
 ) -> Iterator[Step[A]]:
-    """``curved``: B(h) = eʰ - 1."""
+    """``curved``: B(h) = eʰ - 1. ``most``: the order in the middle of a run."""
     seen: list[A] = []
     levels: list[float] = []
     before, order = x, 0
@@ -67,8 +68,8 @@ def _walk(
             kept, now, old = _corrector(step.high, levels[:order], curved)
             terms = [(kept, before), (now, denoised), *zip(old, seen, strict=False)]
             x = algebra.combine(terms)
-        seen, levels = [denoised, *seen][:ORDER], [step.high, *levels][:ORDER]
-        order = min(ORDER, len(seen), step.count - step.index)
+        seen, levels = [denoised, *seen][:most], [step.high, *levels][:most]
+        order = min(most, len(seen), step.count - step.index)
         before = x
         if order == 1:
             x = towards(algebra, x, denoised, step.high, step.low)

@@ -26,6 +26,8 @@ Levels = NDArray[np.float64]
 
 PREDICTION_TYPES: Final = ("epsilon", "sample", "v_prediction")
 SPACINGS: Final = ("leading", "linspace", "trailing")
+LEAST_KEPT: Final = 2.0**-24
+"""ᾱ of a last time step that keeps nothing: f16's least number, so that σ is 4096, not infinite."""
 LARGEST_BETA: Final = 0.999
 """Cap of the cosine schedule's variances (Nichol and Dhariwal 2021, arXiv 2102.09672)."""
 
@@ -56,6 +58,9 @@ class NoiseConfig(Protocol):
 
     @property
     def timestep_spacing(self) -> str: ...
+
+    @property
+    def rescale_betas_zero_snr(self) -> bool: ...
 
 
 class Scalings(NamedTuple):
@@ -110,7 +115,7 @@ class NoiseSchedule:
             variances = np.array(trained_betas, dtype=np.float64)
         kept: Levels = np.cumprod(1.0 - variances, dtype=np.float64)
         return cls(
-            kept,
+            without_signal_at_end(kept) if config.rescale_betas_zero_snr else kept,
             config.prediction_type,
             config.steps_offset,
             config.set_alpha_to_one,
@@ -166,6 +171,11 @@ class NoiseSchedule:
         whole = np.arange(self.num_train_timesteps, dtype=np.float64)
         return float(np.interp(math.log(sigma), self._log_sigmas, whole))
 
+    def earlier(self, sigma: float, share: float) -> float:
+        """The level of the whole time step that is ``share`` of a level's, rounded down."""
+        # A whole step's fraction may come out an ulp too low.
+        return self.sigma_of(math.floor(share * self.timestep_of(sigma) + 1e-6))
+
     def scalings(self, sigma: float) -> Scalings:
         """How the network's input and output at ``sigma`` make the denoised picture."""
         spread = math.sqrt(1.0 + sigma * sigma)
@@ -179,6 +189,17 @@ class NoiseSchedule:
 def _check(field: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise SettingsError(field, value, f"give one of {', '.join(choices)}")
+
+
+def without_signal_at_end(alphas_cumprod: Levels) -> Levels:
+    """ᾱ shifted and scaled in √ᾱ so that the last time step keeps nothing, the first what it kept.
+
+    (Lin et al. 2023, arXiv 2305.08891, algorithm 1; the last ᾱ as diffusers' Euler has it.)
+    """
+    root = np.sqrt(alphas_cumprod)
+    kept: Levels = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+    kept[-1] = LEAST_KEPT
+    return kept
 
 
 def betas(beta_schedule: str, start: float, end: float, count: int) -> Levels:

@@ -15,6 +15,7 @@ import numpy as np
 from diffusion.errors import SettingsError
 from diffusion.schedules.beta import beta_quantiles
 from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
+from diffusion.schedules.span import WHOLE, Span
 
 __all__ = [
     "align_your_steps",
@@ -46,45 +47,47 @@ SLOW_SHARE = 0.025
 """The part of the way that ``linear_quadratic`` takes in the first half of its steps."""
 
 
-def karras(noise: NoiseSchedule, steps: int) -> Levels:
-    """σ^(1/7) evenly from the highest to the lowest level (Karras et al. 2022, equation 5)."""
-    first, last = noise.sigma_max ** (1 / RHO), noise.sigma_min ** (1 / RHO)
-    return _ending_in(0.0, np.linspace(first, last, _checked(steps)) ** RHO)
+def karras(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
+    """σ^(1/ρ) evenly from the highest to the lowest level (Karras et al. 2022, equation 5)."""
+    rho = span.rho_or(RHO)
+    first, last = (end ** (1 / rho) for end in span.ends(noise))
+    return _ending_in(0.0, np.linspace(first, last, _checked(steps)) ** rho)
 
 
-def exponential(noise: NoiseSchedule, steps: int) -> Levels:
+def exponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     """Log σ evenly from the highest to the lowest level, as k-diffusion's and diffusers'."""
-    ends = math.log(noise.sigma_max), math.log(noise.sigma_min)
-    return _ending_in(0.0, np.exp(np.linspace(*ends, _checked(steps))))
+    first, last = map(math.log, span.ends(noise))
+    return _ending_in(0.0, np.exp(np.linspace(first, last, _checked(steps))))
 
 
-def polyexponential(noise: NoiseSchedule, steps: int, rho: float = 1.0) -> Levels:
-    """Log σ falls as rampᵖ from the highest to the lowest level; p = ``rho`` (k-diffusion).
+def polyexponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
+    """Log σ falls as rampᵖ from the highest to the lowest level; p = ρ (k-diffusion).
 
     With ρ = 1, the default there and here, the levels of ``exponential``.
     """
-    high, low = math.log(noise.sigma_max), math.log(noise.sigma_min)
-    ramp = np.linspace(1.0, 0.0, _checked(steps)) ** rho
+    high, low = map(math.log, span.ends(noise))
+    ramp = np.linspace(1.0, 0.0, _checked(steps)) ** span.rho_or(1.0)
     return _ending_in(0.0, np.exp(low + ramp * (high - low)))
 
 
-def kl_optimal(noise: NoiseSchedule, steps: int) -> Levels:
+def kl_optimal(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     """arctan σ evenly from the highest to the lowest level (Sabour et al. 2024, section 3).
 
     ComfyUI's ``kl_optimal``, which ends in 0; A1111's spreads one level more and has no 0.
     """
-    ends = math.atan(noise.sigma_max), math.atan(noise.sigma_min)
-    return _ending_in(0.0, np.tan(np.linspace(*ends, _checked(steps))))
+    first, last = map(math.atan, span.ends(noise))
+    return _ending_in(0.0, np.tan(np.linspace(first, last, _checked(steps))))
 
 
-def beta(noise: NoiseSchedule, steps: int) -> Levels:
+def beta(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     """σ from the highest to the lowest level at even shares of Beta(0.6, 0.6).
 
     A1111's and diffusers' rule, which scales σ itself. ComfyUI's takes time steps at these shares,
     rounds them and drops those that come twice, and so may give fewer levels than asked for.
     """
     share = beta_quantiles(np.linspace(1.0, 0.0, _checked(steps)), BETA_SHAPE)
-    return _ending_in(0.0, noise.sigma_min + share * (noise.sigma_max - noise.sigma_min))
+    high, low = span.ends(noise)
+    return _ending_in(0.0, low + share * (high - low))
 
 
 def align_your_steps(noise: NoiseSchedule, steps: int) -> Levels:

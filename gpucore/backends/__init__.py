@@ -11,6 +11,7 @@ from gpucore.backends.interface import (
     PendingRead,
     PendingTimes,
     Program,
+    Recording,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "PendingRead",
     "PendingTimes",
     "Program",
+    "Recording",
 ]

@@ -28,6 +28,9 @@ _FEATURES = {
 _TOGGLES = ("allow_unsafe_apis", "vulkan_enable_f16_on_nvidia")
 _ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
 _DISABLE = ("timestamp_quantization",)
+# What makes wrong kernels harmless costs speed: bounds of indices and loops, zeroed memory.
+_ENABLE_UNCHECKED = (*_ENABLE, "disable_robustness", "skip_validation", "disable_workgroup_init")
+_DISABLE_UNCHECKED = (*_DISABLE, "lazy_clear_resource_on_first_use")
 
 
 class DawnBackend(WebGpuBackend):
@@ -115,8 +118,11 @@ def find_adapters() -> list[AdapterInfo]:
     return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
-def open_adapter(info: AdapterInfo) -> DawnBackend:
-    """Open an adapter of `adapters` with its full limits."""
+def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
+    """Open an adapter of `adapters` with its full limits.
+
+    Without ``checks``, kernels are trusted to stay inside their buffers.
+    """
     import wgpudawn
     from wgpudawn.backends.dawn import extras, ffi, lib
 
@@ -126,7 +132,7 @@ def open_adapter(info: AdapterInfo) -> DawnBackend:
         raw,
         required_features=features,
         required_limits=dict(raw.limits),
-        enable_toggles=_ENABLE,
-        disable_toggles=_DISABLE,
+        enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
+        disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
     return DawnBackend(info, device, wgpudawn, lib, ffi.NULL)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gpucore.work import Work
+
 __all__ = [
     "AdapterInfo",
     "Backend",
@@ -79,13 +81,14 @@ class Program(Protocol):
 class Launch:
     """Run a program over a grid of workgroups with bound buffers.
 
-    ``region`` is what profiles file it under.
+    ``region`` is what profiles file it under, ``work`` what their rates are made from.
     """
 
     program: Any
     group: Any
     grid: tuple[int, int, int]
-    region: str = ""
+    region: str
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,12 @@ class Copy:
 
 
 Command = Launch | Copy
+
+
+class Recording(list[Command]):
+    """Commands that are submitted many times; ``plan`` is the backend's own form of them."""
+
+    plan: Any = None
 
 
 class PendingRead(Protocol):

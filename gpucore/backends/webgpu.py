@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
+from gpucore.backends.interface import (
+    AdapterInfo,
+    BindingSpec,
+    Command,
+    Copy,
+    Launch,
+    Recording,
+)
 from gpucore.errors import DeviceLostError, GpuError, KernelCompileError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer", "WebGpuProgram", "compile_error"]
+
+_Dispatch = tuple[Any, Any, int, int, int]
 
 # WebGPU allows 4096 queries in a set; a launch takes two.
 _MOST_TIMED = 2048
@@ -175,32 +184,51 @@ class WebGpuBackend:
 
     def submit(self, commands: Sequence[Command]) -> None:
         try:
+            plan = self._plan(commands)
             encoder = self._device.create_command_encoder()
-            self._encode(encoder, commands)
+            for part in plan:
+                if isinstance(part, Copy):
+                    _encode_copy(encoder, part)
+                else:
+                    compute = encoder.begin_compute_pass()
+                    self._dispatch(compute._internal, part)
+                    compute.end()
             self._device.queue.submit([encoder.finish()])
         except self._module.GPUError as error:
             raise self._translate(error, "submitting commands") from None
 
-    def _encode(self, encoder: Any, commands: Sequence[Command]) -> None:
-        compute: Any = None
+    def _plan(self, commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
+        """Copies, and runs of launches as what the native calls take; kept by a recording."""
+        if isinstance(commands, Recording) and commands.plan is not None:
+            kept: list[Copy | list[_Dispatch]] = commands.plan
+            return kept
+        plan: list[Copy | list[_Dispatch]] = []
         for command in commands:
-            if isinstance(command, Launch):
-                if compute is None:
-                    compute = encoder.begin_compute_pass()
-                self._dispatch(compute._internal, command)
+            if isinstance(command, Copy):
+                plan.append(command)
                 continue
-            if compute is not None:
-                compute.end()
-                compute = None
-            _encode_copy(encoder, command)
-        if compute is not None:
-            compute.end()
+            if not plan or isinstance(plan[-1], Copy):
+                plan.append([])
+            run = plan[-1]
+            assert isinstance(run, list)
+            run.append(_native(command))
+        if isinstance(commands, Recording):
+            commands.plan = plan
+        return plan
 
-    def _dispatch(self, compute: Any, launch: Launch) -> None:
-        lib = self._native
-        lib.wgpuComputePassEncoderSetPipeline(compute, launch.program.native)
-        lib.wgpuComputePassEncoderSetBindGroup(compute, 0, launch.group._internal, 0, self._null)
-        lib.wgpuComputePassEncoderDispatchWorkgroups(compute, *launch.grid)
+    def _dispatch(self, compute: Any, run: Sequence[_Dispatch]) -> None:
+        """Three native calls a launch: what a replay costs the host."""
+        pipeline_of = self._native.wgpuComputePassEncoderSetPipeline
+        bind = self._native.wgpuComputePassEncoderSetBindGroup
+        dispatch = self._native.wgpuComputePassEncoderDispatchWorkgroups
+        null = self._null
+        last: Any = None
+        for pipeline, group, x, y, z in run:
+            if pipeline is not last:
+                pipeline_of(compute, pipeline)
+                last = pipeline
+            bind(compute, 0, group, 0, null)
+            dispatch(compute, x, y, z)
 
     def submit_timed(self, commands: Sequence[Command]) -> _PendingTimes:
         parts = [commands[i : i + _MOST_TIMED] for i in range(0, len(commands), _MOST_TIMED)]
@@ -242,7 +270,7 @@ class WebGpuBackend:
                 "end_of_pass_write_index": mark + 1,
             }
             compute = encoder.begin_compute_pass(timestamp_writes=writes)
-            self._dispatch(compute._internal, command)
+            self._dispatch(compute._internal, [_native(command)])
             compute.end()
             mark += 2
 
@@ -263,6 +291,11 @@ class WebGpuBackend:
         if "lost" in str(error).lower():
             return DeviceLostError(text)
         return GpuError(text)
+
+
+def _native(launch: Launch) -> _Dispatch:
+    """Pipeline, bind group and workgroups as the native calls take them."""
+    return launch.program.native, launch.group._internal, *launch.grid
 
 
 def _encode_copy(encoder: Any, copy: Copy) -> None:

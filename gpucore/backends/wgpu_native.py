@@ -29,6 +29,7 @@ _FEATURES = {
 class WgpuBackend(WebGpuBackend):
     """A wgpu-native device; pipelines compile in threads (the calls release the GIL)."""
 
+    checks = True
     _compilers: ThreadPoolExecutor | None = None
 
     def _start_compile(
@@ -41,11 +42,26 @@ class WgpuBackend(WebGpuBackend):
 
     def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
         try:
-            module = self._device.create_shader_module(code=source)
-            stage = {"module": module, "entry_point": entry, "constants": constants}
+            make = self._device.create_shader_module if self.checks else self._trusted_module
+            stage = {"module": make(code=source), "entry_point": entry, "constants": constants}
             return self._device.create_compute_pipeline(layout=layout, compute=stage)
         except self._module.GPUError as error:
             raise compile_error(str(error), source) from None
+
+    def _trusted_module(self, code: str) -> Any:
+        """A shader module without checks of indices and loops, which wgpu-py has no call for."""
+        from wgpu.backends.wgpu_native import ffi, lib
+        from wgpu.backends.wgpu_native._api import GPUShaderModule, libf
+
+        text = code.encode()
+        source = ffi.new("WGPUShaderSourceWGSL *")
+        source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
+        kept = ffi.new("char[]", text)
+        source.code.data, source.code.length = kept, len(text)
+        descriptor = ffi.new("WGPUShaderModuleDescriptor *")
+        descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
+        make = libf.wgpuDeviceCreateShaderModuleTrusted
+        return GPUShaderModule("", make(self._device._internal, descriptor, 0), self._device)
 
     def _timestamp_period(self) -> float:
         # wgpu-native resolves the adapter's raw ticks.
@@ -108,12 +124,17 @@ def find_adapters() -> list[AdapterInfo]:
     return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
-def open_adapter(info: AdapterInfo) -> WgpuBackend:
-    """Open an adapter of `adapters` with its full limits."""
+def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
+    """Open an adapter of `adapters` with its full limits.
+
+    Without ``checks``, kernels are trusted to stay inside their buffers.
+    """
     import wgpu
     from wgpu.backends.wgpu_native import ffi, lib
 
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
-    return WgpuBackend(info, device, wgpu, lib, ffi.NULL)
+    backend = WgpuBackend(info, device, wgpu, lib, ffi.NULL)
+    backend.checks = checks
+    return backend

@@ -23,6 +23,8 @@ def reference(x: Array, name: str) -> Array:
         return np.asarray(x * 0.5 * _erfc(-x / math.sqrt(2)))
     if name == "silu":
         return np.asarray(x * _sigmoid(x))
+    if name == "relu":
+        return np.maximum(x, 0.0)
     if name == "quick_gelu":
         return np.asarray(x * _sigmoid(1.702 * x))
     if name == "gelu_tanh":

@@ -65,6 +65,7 @@ CASES = (
     Case(2, 5, 4, 8, 8, kernel=1, padding=_NONE, second=8),
     Case(1, 3, 3, 24, 3, kernel=1, padding=_NONE),
     Case(1, 6, 6, 40, 72, activation="gelu"),
+    Case(2, 5, 7, 12, 12, residual=True, activation="relu"),
     Case(0, 4, 4, 4, 4),
     Case(1, 11, 13, 8, 8, kernel=5, padding=(2, 2, 2, 2), stride=3),
 )

@@ -51,6 +51,8 @@ CASES = (
     Case((1, 63, 65, 8), 2),
     Case((1, 32, 33, 16), 4, offset=1000.0),
     Case((1, 32, 33, 12), 4, second=8, offset=-1000.0),
+    Case((1, 129, 131, 8), 2, silu=True, offset=100.0),
+    Case((2, 20, 21, 64), 8, second=64, silu=True),
     Case((0, 4, 4, 8), 2),
     Case((2, 0, 4, 8), 2),
 )

@@ -1,13 +1,19 @@
 // Activations on f32, included by elementwise kernels and by the epilogues of products.
 //
-// All are v times a probability, written so that nothing overflows or cancels: exp gets arguments
-// <= 0 only, and a NaN stays one. Errors: 4 ulp for v >= 0; below, where the true value fades like
-// exp(-s), rounding s costs s ulp more.
+// All but relu are v times a probability, written so that nothing overflows or cancels: exp gets
+// arguments <= 0 only, and a NaN stays one. Errors: 4 ulp for v >= 0; below, where the true value
+// fades like exp(-s), rounding s costs s ulp more.
 
 // 1 / (1 + exp(-v)) times x, for |v| given and the sign of v.
 fn act_times_sigmoid(x: f32, magnitude: f32, negative: bool) -> f32 {
     let e = exp(-min(magnitude, 100.0));
     return x * (select(1.0, e, negative) / (1.0 + e));
+}
+
+// v where it is positive, else 0: the bits from -0 to -infinity. (Compilers turn a comparison into
+// max, which may drop a NaN.)
+fn act_relu(v: f32) -> f32 {
+    return select(v, 0.0, bitcast<u32>(v) - 0x80000000u <= 0x7f800000u);
 }
 
 // v * sigmoid(v), also called swish.

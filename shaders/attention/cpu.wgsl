@@ -22,11 +22,11 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let pitch = params.heads * params.units;
     let head = group.y % params.heads * params.units;
     let start = group.y / params.heads * SLICE;
-    let q_base = group.z * params.sq * pitch + head;
-    let k_base = group.z * params.sk * pitch + head;
+    let q_base = group.z * params.sq * params.q_pitch + params.q_first + head;
+    let k_base = group.z * params.sk * params.k_pitch + params.k_first + head;
+    let v_base = group.z * params.sk * params.v_pitch + params.v_first + head;
     let first = group.x * ROWS;
     let last = params.sk - 1u;
 //% if lanes
@@ -35,7 +35,7 @@ fn main(
 //% for r in range(rows)
     let row{{ r }} = first + index + {{ r }}u * WG;
     let seen{{ r }} = min(last, row{{ r }} | params.open);
-    let q{{ r }} = q_base + min(row{{ r }}, params.sq - 1u) * pitch;
+    let q{{ r }} = q_base + min(row{{ r }}, params.sq - 1u) * params.q_pitch;
     var high{{ r }} = MASKED;
     var total{{ r }} = 0.0;
 //% for c in range(slice // 4)
@@ -45,23 +45,27 @@ fn main(
 
 //% macro fetch(source, chunk)
 //% if lanes
-            let own = vec4<f32>({{ source }}[at + {{ chunk }}]);
+            let own = vec4<f32>({{ source }}[{{ source }}_at + {{ chunk }}]);
 //% for i in range(keys)
             let b{{ i }} = subgroupBroadcast(own, {{ i }}u);
 //% endfor
 //% else
 //% for i in range(keys)
-            let b{{ i }} = vec4<f32>({{ source }}[at{{ i }} + {{ chunk }}]);
+            let b{{ i }} = vec4<f32>({{ source }}[{{ source }}_at{{ i }} + {{ chunk }}]);
 //% endfor
 //% endif
 //% endmacro
     let end = min(params.sk, (first + ROWS) | params.open);
     for (var j = 0u; j < end; j += {{ keys }}u) {
 //% if lanes
-        let at = k_base + min(j + lane, last) * pitch;
+        let key = min(j + lane, last);
+        let k_at = k_base + key * params.k_pitch;
+        let v_at = v_base + key * params.v_pitch;
 //% else
 //% for i in range(keys)
-        let at{{ i }} = k_base + min(j + {{ i }}u, last) * pitch;
+        let key{{ i }} = min(j + {{ i }}u, last);
+        let k_at{{ i }} = k_base + key{{ i }} * params.k_pitch;
+        let v_at{{ i }} = v_base + key{{ i }} * params.v_pitch;
 //% endfor
 //% endif
 //% for r in range(rows)
@@ -109,7 +113,7 @@ fn main(
 //% for r in range(rows)
     if (row{{ r }} < params.sq) {
         let weight = 1.0 / total{{ r }};
-        let out = q{{ r }} + start;
+        let out = (group.z * params.sq + row{{ r }}) * params.heads * params.units + head + start;
 //% for c in range(slice // 4)
         if (start + {{ c }}u < params.units) { y[out + {{ c }}u] = vec4<S>(o{{ r }}_{{ c }} * weight); }
 //% endfor

@@ -67,10 +67,11 @@ fn main(
 ) {
     let tx = t % 8u;
     let ty = t / 8u;
-    let pitch = params.heads * params.units;
     let first = group.x * BQ;
-    let q_base = group.z * params.sq * pitch + group.y * params.units;
-    let k_base = group.z * params.sk * pitch + group.y * params.units;
+    let head = group.y * params.units;
+    let q_base = group.z * params.sq * params.q_pitch + params.q_first + head;
+    let k_base = group.z * params.sk * params.k_pitch + params.k_first + head;
+    let v_base = group.z * params.sk * params.v_pitch + params.v_first + head;
     let last = params.sk - 1u;
 
 //% for r in range(rows)
@@ -86,14 +87,14 @@ fn main(
 //% macro stage_q(s)
         for (var e = t; e < BQ * SLAB; e += THREADS) {
             let row = min(first + e / SLAB, params.sq - 1u);
-            q_tile[e / SLAB * PITCH + e % SLAB] = fetch_q(q_base + row * pitch, {{ s }}u * SLAB + e % SLAB);
+            q_tile[e / SLAB * PITCH + e % SLAB] = fetch_q(q_base + row * params.q_pitch, {{ s }}u * SLAB + e % SLAB);
         }
 //% endmacro
 //% macro stage(name, s, row)
         for (var e = t; e < 32u * SLAB; e += THREADS) {
             let r = e / SLAB;
             let key = min(j + {{ row }}, last);
-            tile[r * PITCH + e % SLAB] = fetch_{{ name }}(k_base + key * pitch, {{ s }}u * SLAB + e % SLAB);
+            tile[r * PITCH + e % SLAB] = fetch_{{ name }}({{ name }}_base + key * params.{{ name }}_pitch, {{ s }}u * SLAB + e % SLAB);
         }
 //% endmacro
 //% if slabs == 1
@@ -177,7 +178,7 @@ fn main(
 //% for s in range(slabs)
 //% for c in range(own)
         if (tx + {{ 8 * c }}u < SLAB) {
-            store(q_base + row{{ r }} * pitch, {{ s * slab4 + 8 * c }}u + tx, o{{ r }}_{{ s * own + c }} / sum);
+            store((group.z * params.sq + row{{ r }}) * params.heads * params.units + head, {{ s * slab4 + 8 * c }}u + tx, o{{ r }}_{{ s * own + c }} / sum);
         }
 //% endfor
 //% endfor

@@ -1,33 +1,40 @@
 // Flash attention on matrix units (Dawn): f16 in, f32 scores and results, 16 x 16 x 16 products.
 //
-// A workgroup of 4 subgroups of 32 makes 4 * ROWS rows of one head; a subgroup owns ROWS of them whole,
+// A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
 // Q and the results stay in its matrices. For each block of 32 keys: S = Q K^T goes to workgroup memory,
-// where one invocation a row makes the weights and puts them, as f16, in the place of the scores, to be
-// loaded as the left operand of the product with V.
+// where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
+// with V. The next block of K and this one of V travel during the first product, and come to workgroup
+// memory once nobody reads the last ones: three barriers a step.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
 //
 // K and V rows are zero-padded to {{ 16 * ((head + 15) // 16) }} channels and have an odd number of 16-byte words, as have
-// the rows of `stage` (32 f32 or f16, or 64 f16 of Q): no bank conflicts. Grid: row blocks, heads, batch.
-// Workgroup memory: {{ (64 * (2 * ((head + 15) // 16) + 1) + 64 * fq * 9) * 16 }} bytes.
+// the rows of `scores` (32 f32) and `weights` (32 f16): no bank conflicts. Grid: row blocks, heads, batch.
+// Workgroup memory: {{ (64 * (2 * ((head + 15) // 16) + 1) + 16 * subgroups * fq * 14) * 16 + 8 }} bytes.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
 //% set frags = (head + 15) // 16
 //% set wide = 2 * frags
+//% set threads = 32 * subgroups
+//% set loads = (32 * wide + threads - 1) // threads
+//% set lanes = 2 // fq
+//% set quads = 8 // lanes
 //% include "attention/operands.wgsl"
 
 const WORDS = {{ head // 8 }}u;
 const WIDE = {{ wide }}u;
 const PITCH = {{ wide + 1 }}u;
 const ROWS = {{ 16 * fq }}u;
-const BQ = 4u * ROWS;
+const BQ = {{ subgroups }}u * ROWS;
 const SP = 9u;
+const WP = 5u;
 const SLACK = 8.0;
 
 var<workgroup> k_tile: array<vec4<u32>, 32u * PITCH>;
 var<workgroup> v_tile: array<vec4<u32>, 32u * PITCH>;
-var<workgroup> stage: array<vec4<u32>, BQ * SP>;
-var<workgroup> grown: u32;
+var<workgroup> scores: array<vec4<u32>, BQ * SP>;
+var<workgroup> weights: array<vec4<u32>, BQ * WP>;
+var<workgroup> grown: array<u32, 2>;
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
     return vec4<u32>(
@@ -35,23 +42,32 @@ fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
     );
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size({{ threads }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let pitch = params.heads * WORDS;
     let first = group.x * BQ;
-    let q_base = group.z * params.sq * pitch + group.y * WORDS;
-    let k_base = group.z * params.sk * pitch + group.y * WORDS;
+    let q_base = group.z * params.sq * params.q_pitch + params.q_first + group.y * WORDS;
+    let k_base = group.z * params.sk * params.k_pitch + params.k_first + group.y * WORDS;
+    let v_base = group.z * params.sk * params.v_pitch + params.v_first + group.y * WORDS;
     let last = params.sk - 1u;
 
-    // Part of `stage` that is this subgroup's, and the row there that is this invocation's.
+    // Part of `scores` that is this subgroup's; the row there, and the quads of keys in it, that are
+    // this invocation's.
     let slice = subgroup * (ROWS * SP);
-    let own = slice + lane * SP;
-    let row = first + subgroup * ROWS + lane;
+    let part = subgroup * (ROWS * WP);
+//% if lanes == 2
+    let own = lane / 2u;
+    let side = lane % 2u;
+//% else
+    let own = lane;
+    let side = 0u;
+//% endif
+    let mine = slice + own * SP;
+    let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
     var high = MASKED;
     var total = 0.0;
@@ -62,39 +78,54 @@ fn main(
 //% if f
     workgroupBarrier();
 //% endif
-    for (var e = t; e < BQ * 8u; e += 128u) {
+    for (var e = t; e < BQ * 8u; e += {{ threads }}u) {
         let word = {{ 2 * f }}u + e % 8u;
         var x = vec4<u32>();
-        if (word < WORDS) { x = q[q_base + min(first + e / 8u, params.sq - 1u) * pitch + word]; }
-        stage[e / 8u * SP + e % 8u] = x;
+        if (word < WORDS) { x = q[q_base + min(first + e / 8u, params.sq - 1u) * params.q_pitch + word]; }
+        scores[e / 8u * SP + e % 8u] = x;
     }
     workgroupBarrier();
 //% endif
 //% for i in range(fq)
-    let q{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ f % 4 * 2 }}u, SP);
+    let q{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ f % 4 * 2 }}u, SP);
     var o{{ i }}_{{ f }}: subgroup_matrix_result<f32, 16, 16>;
 //% endfor
 //% endfor
 
-    let end = min(params.sk, (first + BQ) | params.open);
-    for (var j = 0u; j < end; j += 32u) {
-        workgroupBarrier();
-        for (var e = t; e < 32u * WIDE; e += 128u) {
-            let r = e / WIDE;
-            let word = e % WIDE;
-            let at = k_base + min(j + r, last) * pitch + word;
-            var x = vec4<u32>();
-            var z = vec4<u32>();
-            if (word < WORDS) {
-                x = k[at];
-                z = v[at];
-            }
-            k_tile[r * PITCH + word] = x;
-            v_tile[r * PITCH + word] = z;
-        }
-        if (t == 0u) { grown = 0u; }
-        workgroupBarrier();
+    // This invocation's words of a block of K or V.
+//% for i in range(loads)
+    let e{{ i }} = min(t + {{ threads * i }}u, 32u * WIDE - 1u);
+    let r{{ i }} = e{{ i }} / WIDE;
+    let w{{ i }} = e{{ i }} % WIDE;
+    let to{{ i }} = r{{ i }} * PITCH + w{{ i }};
+    var k{{ i }} = vec4<u32>();
+    var v{{ i }} = vec4<u32>();
+//% endfor
+//% macro fetch(name, block)
+//% for i in range(loads)
+//% if head % 16
+        if (w{{ i }} < WORDS) { {{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}]; }
+//% else
+        {{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];
+//% endif
+//% endfor
+//% endmacro
+//% macro put(name)
+//% for i in range(loads)
+        {{ name }}_tile[to{{ i }}] = {{ name }}{{ i }};
+//% endfor
+//% endmacro
 
+{{ fetch("k", "0u") }}
+{{ put("k") }}
+    if (t < 2u) { grown[t] = 0u; }
+    workgroupBarrier();
+
+    let end = min(params.sk, (first + BQ) | params.open);
+    var turn = 0u;
+    for (var j = 0u; j < end; j += 32u) {
+{{ fetch("k", "j + 32u") }}
+{{ fetch("v", "j") }}
 //% for n in range(2)
 //% for i in range(fq)
         var s{{ i }}_{{ n }} = subgroup_matrix_result<f32, 16, 16>();
@@ -106,96 +137,102 @@ fn main(
 //% endfor
 //% endfor
 //% for i in range(fq)
-        subgroupMatrixStore<row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ 4 * n }}u, s{{ i }}_{{ n }}, SP);
+        subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * n }}u, s{{ i }}_{{ n }}, SP);
 //% endfor
 //% endfor
+        // From here on nobody reads K of this block, nor V and the weights of the last.
         workgroupBarrier();
+{{ put("k") }}
+{{ put("v") }}
+        if (t == 0u) { grown[1u - turn] = 0u; }
 
-        // One invocation a row, from here to the weights.
-        var factor = 1.0;
-//% for w in range(8)
-        var a{{ w }} = vec4<f32>(MASKED);
+//% for w in range(quads)
+        var a{{ w }} = bitcast<vec4<f32>>(scores[mine + side * {{ quads }}u + {{ w }}u]);
 //% endfor
-        if (lane < ROWS) {
-            let key = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u);
-            var m = vec4<f32>(MASKED);
-//% for w in range(8)
-            a{{ w }} = bitcast<vec4<f32>>(stage[own + {{ w }}u]) * params.scale;
+        if (j + 32u > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
+            let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
+//% for w in range(quads)
             a{{ w }} = select(a{{ w }}, vec4<f32>(MASKED), key + vec4<u32>({{ 4 * w }}u) > vec4<u32>(seen));
-            m = max(m, a{{ w }});
 //% endfor
-            let top = max(max(m.x, m.y), max(m.z, m.w));
-            if (top > high + SLACK) {
-                factor = exp2(high - top);
-                high = top;
-                // Before the first block the results are zero. All writers write the same.
-                if (j > 0u) { grown = 1u; }
-            }
         }
-        if (workgroupUniformLoad(&grown) != 0u) {
+        var most = a0;
+//% for w in range(1, quads)
+        most = max(most, a{{ w }});
+//% endfor
+        var top = max(max(most.x, most.y), max(most.z, most.w)) * params.scale;
+//% if lanes == 2
+        top = max(top, subgroupShuffleXor(top, 1u));
+//% endif
+        var factor = 1.0;
+        if (top > high + SLACK) {
+            factor = exp2(high - top);
+            high = top;
+            total *= factor;
+            // Before the first block the results are zero. All writers write the same.
+            if (j > 0u) { grown[turn] = 1u; }
+        }
+//% for w in range(0, quads, 2)
+        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>(-high)));
+        let p{{ w + 1 }} = exp2(fma(a{{ w + 1 }}, vec4<f32>(params.scale), vec4<f32>(-high)));
+        total += dot(p{{ w }} + p{{ w + 1 }}, vec4<f32>(1.0));
+        weights[part + own * WP + side * {{ quads // 2 }}u + {{ w // 2 }}u] = halves(p{{ w }}, p{{ w + 1 }});
+//% endfor
+        if (workgroupUniformLoad(&grown[turn]) != 0u) {
 //% for piece in range(0, frags, 2)
 //% set here = [2, frags - piece] | min
 //% for f in range(here)
 //% for i in range(fq)
-            subgroupMatrixStore<row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
+            subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
 //% endfor
 //% endfor
             workgroupBarrier();
-            if (lane < ROWS) {
-                for (var w = 0u; w < {{ 4 * here }}u; w++) {
-                    let x = bitcast<vec4<f32>>(stage[own + w]) * factor;
-                    stage[own + w] = bitcast<vec4<u32>>(x);
-                }
+            for (var w = side; w < {{ 4 * here }}u; w += {{ lanes }}u) {
+                let x = bitcast<vec4<f32>>(scores[mine + w]) * factor;
+                scores[mine + w] = bitcast<vec4<u32>>(x);
             }
             workgroupBarrier();
 //% for f in range(here)
 //% for i in range(fq)
-            o{{ i }}_{{ piece + f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, SP);
+            o{{ i }}_{{ piece + f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, SP);
 //% endfor
 //% endfor
             workgroupBarrier();
 //% endfor
         }
-        if (lane < ROWS) {
-            total *= factor;
-//% for w in range(0, 8, 2)
-            let p{{ w }} = exp2(a{{ w }} - high);
-            let p{{ w + 1 }} = exp2(a{{ w + 1 }} - high);
-            total += dot(p{{ w }} + p{{ w + 1 }}, vec4<f32>(1.0));
-            stage[own + {{ w // 2 }}u] = halves(p{{ w }}, p{{ w + 1 }});
-//% endfor
-        }
-        workgroupBarrier();
+        turn = 1u - turn;
 
 //% for n in range(2)
 //% for i in range(fq)
-        let w{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ 2 * n }}u, SP);
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, part + {{ 16 * i }}u * WP + {{ 2 * n }}u, WP);
 //% endfor
 //% for f in range(frags)
         let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&v_tile, {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
 //% for i in range(fq)
-        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(w{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
+        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
 //% endfor
 //% endfor
 //% endfor
     }
 
+//% if lanes == 2
+    total += subgroupShuffleXor(total, 1u);
+//% endif
     let weight = 1.0 / total;
-    let out = q_base + row * pitch;
+    let out = (group.z * params.sq + row) * params.heads * WORDS + group.y * WORDS;
 //% for piece in range(0, frags, 2)
 //% set here = [2, frags - piece] | min
     workgroupBarrier();
 //% for f in range(here)
 //% for i in range(fq)
-    subgroupMatrixStore<row_major>(&stage, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
+    subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
 //% endfor
 //% endfor
     workgroupBarrier();
-    if (lane < ROWS && row < params.sq) {
-        for (var w = 0u; w < {{ 2 * here }}u; w++) {
+    if (row < params.sq) {
+        for (var w = side; w < {{ 2 * here }}u; w += {{ lanes }}u) {
             if ({{ 2 * piece }}u + w < WORDS) {
-                let a = bitcast<vec4<f32>>(stage[own + 2u * w]) * weight;
-                let b = bitcast<vec4<f32>>(stage[own + 2u * w + 1u]) * weight;
+                let a = bitcast<vec4<f32>>(scores[mine + 2u * w]) * weight;
+                let b = bitcast<vec4<f32>>(scores[mine + 2u * w + 1u]) * weight;
                 y[out + {{ 2 * piece }}u + w] = halves(a, b);
             }
         }

@@ -13,16 +13,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let head = index % params.heads;
     let row = index / params.heads % params.sq;
     let batch = index / params.heads / params.sq;
+    let own = (batch * params.sq + row) * params.q_pitch + params.q_first + head * d;
 
     var sum: array<f32, {{ head }}>;
     var total = 0.0;
     var high = MASKED;
     let last = min(params.sk - 1u, row | params.open);
     for (var j = 0u; j <= last; j++) {
-        let at = ((batch * params.sk + j) * params.heads + head) * d;
+        let key = (batch * params.sk + j) * params.k_pitch + params.k_first + head * d;
+        let value = (batch * params.sk + j) * params.v_pitch + params.v_first + head * d;
         var score = 0.0;
         for (var c = 0u; c < d; c++) {
-            score = fma(f32(q[index * d + c]), f32(k[at + c]), score);
+            score = fma(f32(q[own + c]), f32(k[key + c]), score);
         }
         score *= params.scale;
         let top = max(high, score);
@@ -31,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         high = top;
         total = fma(total, shrink, p);
         for (var c = 0u; c < d; c++) {
-            sum[c] = fma(sum[c], shrink, p * f32(v[at + c]));
+            sum[c] = fma(sum[c], shrink, p * f32(v[value + c]));
         }
     }
     for (var c = 0u; c < d; c++) {

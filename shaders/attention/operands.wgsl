@@ -1,6 +1,6 @@
 // Operands of attention, shared by its rungs.
 //
-// Memory: q (B, SQ, H, D), k and v (B, SK, H, D), y like q, row-major, in units of E{{ "" if matrix is defined else ": " ~ ("4 channels" if vector else "1 channel") }}.
+// Memory: q (B, SQ, H, D), k and v (B, SK, H, D), each in rows of its own pitch, and y (B, SQ, H, D), row-major, in units of E{{ "" if matrix is defined else ": " ~ ("4 channels" if vector else "1 channel") }}.
 // `units` is the width of one head in E. `open` is 0 for causal attention, where row i sees keys 0..i,
 // and all ones otherwise. `scale` is 1 / sqrt(D), with log2(e) folded in: weights are powers of two.
 //% if scalar == "f16"
@@ -29,6 +29,10 @@ struct Params {
     units: u32,
     open: u32,
     scale: f32,
+    // E of a row of an operand, and where the heads begin in it: q, k and v may share rows.
+    q_pitch: u32, q_first: u32,
+    k_pitch: u32, k_first: u32,
+    v_pitch: u32, v_first: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<E>;

@@ -11,6 +11,8 @@ struct Params {
     c1: u32, c2: u32,
     kernel_height: u32, kernel_width: u32, stride: u32, scale: u32, pad_top: i32, pad_left: i32,
     fused: u32,
+    image_pitch: u32, image_first: u32,  // in units of F, see gemm/operands.wgsl
+    splits: u32, plane: u32, pitch: u32, // see gemm/reduce.wgsl
 }
 
 // The window: constants, or in a flexible kernel uniforms.
@@ -66,3 +68,38 @@ fn segment_offset(s: u32, row: Row) -> u32 {
     let pixel = (row.image * params.height + u32(py) / scale()) * params.width + u32(px) / scale();
     return pixel * segment_length(s);
 }
+//% if matrix is defined or walk is defined
+
+// The same walk, pixel by pixel: where a row's window begins (a pixel, modulo 2^32), which of its
+// taps lie in the image (bits 0 to 29), and the way from the first pixel to a tap's. Bits 30 and 31
+// are the parities of y and x, which enlarging by two needs.
+fn taps() -> u32 { return {{ kernel_height * kernel_width }}u; }
+
+fn channels(source: u32) -> u32 { return select(params.c2, params.c1, source == 0u); }
+
+fn first_pixel(row: Row) -> u32 {
+    let y = row.y{{ " >> 1u" if scale == 2 }};
+    let x = row.x{{ " >> 1u" if scale == 2 }};
+    return (row.image * params.height + u32(y)) * params.width + u32(x);
+}
+
+fn seen_taps(row: Row) -> u32 {
+    var seen = ((u32(row.y) & 1u) << 30u) | ((u32(row.x) & 1u) << 31u);
+    for (var tap = 0u; tap < taps(); tap++) {
+        let y = u32(row.y) + tap / {{ kernel_width }}u;
+        let x = u32(row.x) + tap % {{ kernel_width }}u;
+        seen |= select(0u, 1u, y < params.view_height && x < params.view_width) << tap;
+    }
+    return seen;
+}
+
+fn tap_pixel(tap: u32, seen: u32) -> u32 {
+    let y = tap / {{ kernel_width }}u;
+    let x = tap % {{ kernel_width }}u;
+//% if scale == 2
+    return ((y + ((seen >> 30u) & 1u)) >> 1u) * params.width + ((x + (seen >> 31u)) >> 1u);
+//% else
+    return y * params.width + x;
+//% endif
+}
+//% endif

@@ -1,9 +1,9 @@
-// Head of flat kernels: one invocation a word of the result, a word being {{ width }} element(s).
+// Head of flat kernels, over words of {{ width }} element(s).
 //
 // Memory: buffers are rows of words W of the storage scalar S, computed with as F. The last word
 // may reach past the last element, into the padding that every buffer has.
-// Limits: 2^32 - 1 words; a row of 65535 workgroups, then the next row.
-//% if scalar == "f16"
+// Limits: 2^32 - 2^11 words; a row of 65535 workgroups, then the next row.
+//% if "f16" in (scalar, target | default("f32"))
 enable f16;
 //% endif
 
@@ -18,6 +18,7 @@ alias F = f32;
 
 const WORKGROUP = 64u;
 
+// The word of an invocation, for kernels with a main of their own (the others: each.wgsl).
 fn word_of(id: vec3<u32>) -> u32 {
     return id.x + id.y * (65535u * WORKGROUP);
 }

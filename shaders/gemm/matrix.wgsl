@@ -3,10 +3,13 @@
 // A workgroup makes BM x BN results from slices of BK staged in workgroup memory as 16-byte words; a
 // subgroup of 32 makes WM x WN of them. While a slice is multiplied, the next one is on its way in
 // registers. Rows in workgroup memory are padded by 16 bytes against bank conflicts. Results leave
-// through workgroup memory, 16 rows of a subgroup at a time, since accumulators have no element access.
+// through workgroup memory, 16 rows of a subgroup at a time, since accumulators have no element
+// access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
+// they are.
 //
+// Rows and columns past the end read what is there for others; they are not stored.
 // Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
-// Limits: channels and weight columns multiples of 8, f16 only, subgroups of 32.
+// Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
 //% set subgroups = (bm // wm) * (bn // wn)
 //% set threads = subgroups * 32
 //% set fm = wm // 16
@@ -14,14 +17,14 @@
 //% set la = (bk + 8) // 8
 //% set lb = (bn + 8) // 8
 //% set ep = (wn + 8) // 4
-//% set a_loads = bm * bk // 8 // threads
-//% set b_loads = bn * bk // 8 // threads
-//% set words = [bm * la + bk * lb, subgroups * 16 * ep] | max
+//% set a_loads = (bm * bk // 8 + threads - 1) // threads
+//% set b_loads = (bn * bk // 8 + threads - 1) // threads
+//% set words = [bm * la + bk * lb, 0 if split else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
 const BN = {{ bn }}u;
-const BK = {{ bk }}u;
+const BK8 = {{ bk // 8 }}u;
 const LA = {{ la }}u;
 const LB = {{ lb }}u;
 const EP = {{ ep }}u;
@@ -30,7 +33,7 @@ const ROW_GROUP = 8u;
 
 var<workgroup> tile: array<vec4<u32>, {{ words }}>;
 
-// First weight column, in units of 8, of a block's local 8-column chunk; NONE past the end.
+// Weight column, in units of 8, of a block's local 8-column chunk, or past the end.
 fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% if activation == "geglu"
     let half = {{ wn // 16 }}u;
@@ -56,26 +59,33 @@ fn main(
     let out_width = {{ "BN / 2u" if activation == "geglu" else "BN" }};
     let tiles_n = (params.n + out_width - 1u) / out_width;
     if (index >= tiles_m * tiles_n) { return; }
-    let first = index / (ROW_GROUP * tiles_n) * ROW_GROUP;
-    let high = min(ROW_GROUP, tiles_m - first);
+    let first_row = index / (ROW_GROUP * tiles_n) * ROW_GROUP;
+    let high = min(ROW_GROUP, tiles_m - first_row);
     let inner = index % (ROW_GROUP * tiles_n);
-    let m0 = (first + inner % high) * BM;
+    let m0 = (first_row + inner % high) * BM;
     let block = inner / high;
     let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
     let wm = subgroup % {{ bm // wm }}u * {{ wm }}u;
     let wn = subgroup / {{ bm // wm }}u * {{ wn }}u;
 
 //% for i in range(a_loads)
-    let ra{{ i }} = (t + {{ i * threads }}u) / (BK / 8u);
-    let ka{{ i }} = (t + {{ i * threads }}u) % (BK / 8u) * 8u;
+//% set last = bm * bk // 8 - 1
+    let ea{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" if (i + 1) * threads > last + 1 else "t + " ~ i * threads ~ "u" }};
+    let ra{{ i }} = ea{{ i }} / BK8;
+    let ka{{ i }} = ea{{ i }} % BK8;
     let row{{ i }} = row_of(min(m0 + ra{{ i }}, params.m - 1u));
-    var start{{ i }} = segment_offset(0u, row{{ i }});
+    let pixel{{ i }} = first_pixel(row{{ i }});
+//% if holes
+    let seen{{ i }} = seen_taps(row{{ i }});
+//% endif
     var va{{ i }} = vec4<u32>();
 //% endfor
 //% for i in range(b_loads)
-    let kb{{ i }} = (t + {{ i * threads }}u) / (BN / 8u);
-    let cb{{ i }} = (t + {{ i * threads }}u) % (BN / 8u);
-    let column{{ i }} = chunk_column(block, cb{{ i }});
+//% set last = bn * bk // 8 - 1
+    let eb{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" if (i + 1) * threads > last + 1 else "t + " ~ i * threads ~ "u" }};
+    let kb{{ i }} = eb{{ i }} / (BN / 8u);
+    let cb{{ i }} = eb{{ i }} % (BN / 8u);
+    let pb{{ i }} = kb{{ i }} * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
     var vb{{ i }} = vec4<u32>();
 //% endfor
 //% for i in range(fm)
@@ -84,88 +94,133 @@ fn main(
 //% endfor
 //% endfor
 
-//% macro load(source)
+    // Slices: of each tap, first those of x, then those of x2.
+    let width1 = channels(0u) / 8u;
+    let slices1 = (width1 + BK8 - 1u) / BK8;
+//% if two
+    let width2 = channels(1u) / 8u;
+    let slices = slices1 + (width2 + BK8 - 1u) / BK8;
+//% else
+    let slices = slices1;
+//% endif
+    let all_steps = taps() * slices;
+//% if split
+    let steps = (all_steps + params.splits - 1u) / params.splits;
+    let begin = min(group.z * steps, all_steps);
+    let end = min(begin + steps, all_steps);
+//% else
+    let begin = 0u;
+    let end = all_steps;
+//% endif
+    var tap = begin / slices;
+    var slice = begin % slices;
+
+//% macro load_a(source, width, c)
 //% for i in range(a_loads)
-            va{{ i }} = vec4<u32>();
-            if (start{{ i }} != NONE && c + ka{{ i }} < length) {
-                va{{ i }} = {{ source }}[(start{{ i }} + c + ka{{ i }}) / 8u];
-            }
+//% set inside = []
+//% if holes
+//% set inside = inside + ["((seen" ~ i ~ " >> tap) & 1u) != 0u"]
+//% endif
+//% if ragged
+//% set inside = inside + [c ~ " + ka" ~ i ~ " < " ~ width]
+//% endif
+//% if inside
+        va{{ i }} = vec4<u32>();
+        if ({{ inside | join(" && ") }}) {
+            va{{ i }} = {{ source }}[(pixel{{ i }} + {{ "tap_pixel(tap, seen" ~ i ~ ")" if holes else "0u" }}) * {{ width }} + {{ c }} + ka{{ i }}];
+        }
+//% else
+        va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka{{ i }}];
+//% endif
 //% endfor
 //% endmacro
-    var s = 0u;
-    var c = 0u;
-    var k = 0u;
-    var length = segment_length(0u);
-    var pending = true;
-    var staged = false;
-    while (pending || staged) {
-        // Slice in registers goes to workgroup memory once everybody is done with the last one.
-        workgroupBarrier();
-        if (staged) {
-//% for i in range(a_loads)
-            tile[ra{{ i }} * LA + ka{{ i }} / 8u] = va{{ i }};
-//% endfor
-//% for i in range(b_loads)
-            tile[A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};
-//% endfor
-        }
-        workgroupBarrier();
-        let ready = staged;
-        staged = pending;
-        if (pending) {
+//% macro load()
+    {
 //% if two
-            if (segment_source(s) == 0u) {
-{{ load("x") }}
-            } else {
-{{ load("x2") }}
-            }
+    let k_tap = tap * (width1 + width2) * 8u;
+    var k = k_tap + slice * {{ bk }}u;
+    var left = width1 - min(slice * BK8, width1);
+    if (slice < slices1) {
+        let c = slice * BK8;
+{{ load_a("x", "width1", "c") }}
+    } else {
+        let c = (slice - slices1) * BK8;
+        k = k_tap + width1 * 8u + c * 8u;
+        left = width2 - c;
+{{ load_a("x2", "width2", "c") }}
+    }
 //% else
-{{ load("x") }}
+    let c = slice * BK8;
+    let k = (tap * width1 + c) * 8u;
+//% if ragged
+    let left = width1 - c;
+//% endif
+{{ load_a("x", "width1", "c") }}
 //% endif
 //% for i in range(b_loads)
-            vb{{ i }} = vec4<u32>();
-            if (column{{ i }} != NONE && c + kb{{ i }} < length) {
-                vb{{ i }} = w[(k + c + kb{{ i }}) * columns8 + column{{ i }}];
-            }
+//% if ragged
+    vb{{ i }} = vec4<u32>();
+    if (kb{{ i }} < left * 8u) { vb{{ i }} = w[k * columns8 + pb{{ i }}]; }
+//% else
+    vb{{ i }} = w[k * columns8 + pb{{ i }}];
+//% endif
 //% endfor
-            c += BK;
-            if (c >= length) {
-                c = 0u;
-                k += length;
-                s++;
-                pending = s < segments();
-                if (pending) {
-                    length = segment_length(s);
+    }
+//% endmacro
+    if (begin < end) {
+{{ load() }}
+    }
+    for (var step = begin; step < end; step++) {
+        workgroupBarrier();
 //% for i in range(a_loads)
-                    start{{ i }} = segment_offset(s, row{{ i }});
+        tile[ra{{ i }} * LA + ka{{ i }}] = va{{ i }};
 //% endfor
-                }
+//% for i in range(b_loads)
+        tile[A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};
+//% endfor
+        // Past the last slice that one is loaded again: cheaper than a branch around the loads, which
+        // stand before a barrier lest compilers put them off until after the products.
+        if (step + 1u < end) {
+            slice++;
+            if (slice == slices) {
+                slice = 0u;
+                tap++;
             }
         }
-        if (ready) {
+{{ load() }}
+        workgroupBarrier();
 //% for kk in range(0, bk, 16)
-            {
+        {
 //% for i in range(fm)
-                let a{{ i }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, (wm + {{ 16 * i }}u) * LA + {{ kk // 8 }}u, LA);
+            let a{{ i }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, (wm + {{ 16 * i }}u) * LA + {{ kk // 8 }}u, LA);
 //% endfor
 //% for j in range(fn)
-                let b{{ j }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, A_WORDS + {{ kk * lb }}u + wn / 8u + {{ 2 * j }}u, LB);
+            let b{{ j }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, A_WORDS + {{ kk * lb }}u + wn / 8u + {{ 2 * j }}u, LB);
 //% for i in range(fm)
-                c{{ i }}_{{ j }} = subgroupMatrixMultiplyAccumulate(a{{ i }}, b{{ j }}, c{{ i }}_{{ j }});
+            c{{ i }}_{{ j }} = subgroupMatrixMultiplyAccumulate(a{{ i }}, b{{ j }}, c{{ i }}_{{ j }});
 //% endfor
-//% endfor
-            }
 //% endfor
         }
+//% endfor
     }
 
-    let stage = subgroup * {{ 16 * ep }}u;
+//% if split
+    // Rows and columns of partials are padded to whole tiles.
+    let pitch = tiles_n * (BN / 4u);
+    let to = (group.z * tiles_m * BM + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
+//% for i in range(fm)
+//% for j in range(fn)
+    subgroupMatrixStore<row_major>(&partials, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+//% endfor
+//% endfor
+//% else
+    let own = subgroup * {{ 16 * ep }}u;
     let n4 = params.n / 4u;
 //% set wide = wn // 8 if activation == "geglu" else wn // 4
 //% for i in range(fm)
     workgroupBarrier();
 //% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, stage + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
+    subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
     workgroupBarrier();
     for (var e = lane; e < {{ 16 * wide }}u; e += 32u) {
@@ -175,9 +230,9 @@ fn main(
         let n8 = chunk_column(block, wn / 8u + j / 2u);
         if (m < params.m && n8 != NONE) {
             let n = n8 * 2u + j % 2u;
-            let value = bitcast<vec4<f32>>(tile[stage + r * EP + j]);
+            let value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
 //% if activation == "geglu"
-            let gate = bitcast<vec4<f32>>(tile[stage + r * EP + j + {{ wide }}u]);
+            let gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wide }}u]);
             let opened = activate(biased(gate, m, n + n4, 2u * n4));
             store(biased(value, m, n, 2u * n4) * opened, m, n, n4);
 //% else
@@ -186,4 +241,5 @@ fn main(
         }
     }
 //% endfor
+//% endif
 }

@@ -1,12 +1,15 @@
 // Operands of gemm and convolution, with the epilogue that both share.
 //
 // Memory: x is the left operand (its addressing comes from the included source file), w the packed
-// weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S; bias is
-// f32 (columns); per_image is (images, columns), added to every row of its image; residual is like y.
+// weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S but y, which may be wider; bias is
+// f32 (columns); per_image is (images, image_pitch), its columns from
+// image_first on added to every row of their image; residual is like y.
 // "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
 //
 // Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
 // branches: a flexible kernel has all bindings, and bits of params.fused tell which of them count.
+//% set split = split is defined and split
+//% set reduce = reduce is defined
 //% if scalar == "f16"
 enable f16;
 //% endif
@@ -19,19 +22,22 @@ alias f16x8 = vec4<u32>;
 
 alias S = {{ scalar }};
 alias W = {{ "vec4<S>" if vector else "S" }};
+alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
 
-//% if matrix is defined
+//% if reduce
+@group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
+//% elif matrix is defined
 @group(0) @binding(0) var<storage, read> x: array<f16x8>;
 //% if two
 @group(0) @binding(1) var<storage, read> x2: array<f16x8>;
 //% endif
 @group(0) @binding(2) var<storage, read> w: array<f16x8>;
 //% else
-@group(0) @binding(0) var<storage, read> x: array<S>;
+@group(0) @binding(0) var<storage, read> x: array<{{ word if word is defined else "S" }}>;
 //% if two
-@group(0) @binding(1) var<storage, read> x2: array<S>;
+@group(0) @binding(1) var<storage, read> x2: array<{{ word if word is defined else "S" }}>;
 //% endif
-@group(0) @binding(2) var<storage, read> w: array<W>;
+@group(0) @binding(2) var<storage, read> w: array<{{ word if word is defined else "W" }}>;
 //% endif
 //% if flexible or bias
 @group(0) @binding(3) var<storage, read> bias: array<{{ "vec4<f32>" if vector else "f32" }}>;
@@ -42,13 +48,22 @@ alias W = {{ "vec4<S>" if vector else "S" }};
 //% if flexible or residual
 @group(0) @binding(5) var<storage, read> residual: array<W>;
 //% endif
-@group(0) @binding(6) var<storage, read_write> y: array<W>;
+//% if split
+@group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
+//% else
+@group(0) @binding(6) var<storage, read_write> y: array<Y>;
+//% endif
+//% if sizes is defined
+const params = Params({{ sizes }});
+//% else
 @group(0) @binding(7) var<uniform> params: Params;
+//% endif
 
 // Outside of the source: reads as zero.
 const NONE = 0xffffffffu;
 
 //% include source
+//% if not split
 //% include "activation/activations.wgsl"
 
 alias F = {{ "vec4<f32>" if vector else "f32" }};
@@ -64,7 +79,7 @@ alias F = {{ "vec4<f32>" if vector else "f32" }};
 fn activate(v: F) -> F {
 //% if activation in ("gelu", "geglu")
     {{ apply("act_gelu") }}
-//% elif activation in ("silu", "gelu_tanh", "quick_gelu")
+//% elif activation in ("silu", "gelu_tanh", "quick_gelu", "relu")
     {{ apply("act_" ~ activation) }}
 //% else
     return v;
@@ -76,13 +91,13 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
     var r = v;
 //% if flexible
     if ((params.fused & 1u) != 0u) { r += bias[c]; }
-    if ((params.fused & 2u) != 0u) { r += F(image_bias[image_of(m) * columns + c]); }
+    if ((params.fused & 2u) != 0u) { r += F(image_bias[image_of(m) * params.image_pitch + params.image_first + c]); }
 //% else
 //% if bias
     r += bias[c];
 //% endif
 //% if per_image
-    r += F(image_bias[image_of(m) * columns + c]);
+    r += F(image_bias[image_of(m) * params.image_pitch + params.image_first + c]);
 //% endif
 //% endif
     return r;
@@ -94,10 +109,11 @@ fn store(v: F, m: u32, n: u32, pitch: u32) {
 //% if flexible
     var sum = v;
     if ((params.fused & 4u) != 0u) { sum += F(residual[at]); }
-    y[at] = W(sum);
+    y[at] = Y(sum);
 //% elif residual
-    y[at] = W(v + F(residual[at]));
+    y[at] = Y(v + F(residual[at]));
 //% else
-    y[at] = W(v);
+    y[at] = Y(v);
 //% endif
 }
+//% endif

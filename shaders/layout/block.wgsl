@@ -2,6 +2,8 @@
 // concatenations and repetitions are such copies (x_pitch 0 reads the same row again).
 // All extents count words.
 //% include "elementwise/flat.wgsl"
+//% set scattered = true
+//% include "elementwise/each.wgsl"
 
 struct Params {
     count: u32,
@@ -16,11 +18,12 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<W>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let index = word_of(id);
-    if (index >= params.count) { return; }
+fn result(index: u32) -> W {
     let row = index / params.inner;
-    let i = index % params.inner;
-    y[row * params.y_pitch + params.y_start + i] = x[row * params.x_pitch + params.x_start + i];
+    return x[row * params.x_pitch + params.x_start + index - row * params.inner];
+}
+
+fn goal(index: u32) -> u32 {
+    let row = index / params.inner;
+    return row * params.y_pitch + params.y_start + index - row * params.inner;
 }

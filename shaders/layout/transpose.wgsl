@@ -2,6 +2,7 @@
 // coordinates, from the last axis to the first, which the strides of x put together again.
 // Axes that stay neighbours are merged before; extents and strides count words.
 //% include "elementwise/flat.wgsl"
+//% include "elementwise/each.wgsl"
 
 struct Params {
     count: u32,
@@ -15,15 +16,12 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<W>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let index = word_of(id);
-    if (index >= params.count) { return; }
+fn result(index: u32) -> W {
     var rest = index;
     var at = 0u;
 //% for axis in range(rank - 1, 0, -1)
     at += rest % params.extent{{ axis }} * params.stride{{ axis }};
     rest /= params.extent{{ axis }};
 //% endfor
-    y[index] = x[at + rest * params.stride0];
+    return x[at + rest * params.stride0];
 }

@@ -1,6 +1,7 @@
 // Values in [-1, 1] to grey levels 0 .. 255: round((x / 2 + 1/2) * 255), ties to even, clamped.
-// Four elements an invocation, packed into one word of the result, the first in its lowest byte.
+// Four elements a word, packed into one word of the result, the first in its lowest byte.
 //% include "elementwise/flat.wgsl"
+//% include "elementwise/each.wgsl"
 
 alias u8x4 = u32;
 
@@ -10,10 +11,7 @@ struct Params { count: u32 }
 @group(0) @binding(1) var<storage, read_write> y: array<u8x4>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = word_of(id);
-    if (i >= params.count) { return; }
+fn result(i: u32) -> u32 {
     let level = vec4<u32>(clamp(round((F(x[i]) * 0.5 + 0.5) * 255.0), F(0.0), F(255.0)));
-    y[i] = level.x | (level.y << 8u) | (level.z << 16u) | (level.w << 24u);
+    return level.x | (level.y << 8u) | (level.z << 16u) | (level.w << 24u);
 }

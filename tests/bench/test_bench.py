@@ -5,14 +5,55 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.__main__ import entries, line, main, operations
-from bench.entry import Entry
+from bench.__main__ import entries, main, operations
+from bench.entry import Entry, Row, Target
+from bench.machine import clocks_of
 from bench.measure import measure
-from gpucore import Device
+from bench.report import line
+from bench.roofs import Roofs
+from bench.torch_peer import TorchPeer, torch_peer
+from gpucore import Device, f16, f32
+
+# What the goals on one NVIDIA H200 speak of.
+GOALS = {
+    "gemm 4096x4096x4096 f16": "≥ 400 TFLOP/s",
+    "gemm 4096x4096x4096 f32": "≥ 43 TFLOP/s",
+    "gemm 2048x5120x640 f16": "≥ 85% of peer",
+    "conv 3x3 2x16x16x2560->1280 f16": "≥ 85% of peer",
+    "conv 3x3 1x512x512x128->128 f16": "≥ 350 TFLOP/s",
+    "add 64Mi f16": "≥ 95% of copy rate",
+    "copy 64Mi f16": "≥ 95% of copy rate",
+}
+
+
+class FixedRoofs(Roofs):
+    """1e12 FLOP/s and 1e9 bytes/s, with nothing measured."""
+
+    def __init__(self) -> None:
+        self.copies = {"Avila": 1e9}
+        self.products = {"f16": {"Avila": 1e12}, "f32": {"Avila": 1e12}}
+
+
+class FixedPeer(TorchPeer):
+    """A peer that takes two seconds for whatever it is given."""
+
+    def seconds(self, make: Callable[[Any], Callable[[], object]]) -> float:
+        return 2.0
+
+
+@pytest.fixture(autouse=True)
+def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The null device copies on the host: little is enough."""
+    monkeypatch.setattr("gpustd.roof._ELEMENTS", {True: 1024, False: 1024})
+    monkeypatch.setattr("gpustd.roof._SIDE", {True: 64, False: 64})
+    monkeypatch.setattr("gpustd.roof._SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("stem", operations())
@@ -21,17 +62,84 @@ def test_entries_say_what_they_are(stem: str) -> None:
     assert len({entry.name for entry in found}) == len(found)
     assert any(entry.cpu and not entry.f16 for entry in found), "one that runs everywhere"
     assert all(entry.bytes > 0 and entry.flops >= 0 for entry in found)
+    wanting = [e for e in found if e.target is not None and e.target.kind == "of peer"]
+    assert all(entry.torch is not None for entry in wanting)
 
 
-def test_an_entry_is_measured() -> None:
+def test_the_goals_have_entries() -> None:
     device = Device.null()
-    entry = next(e for e in entries(["layer_norm"], device) if e.cpu)
-    row = measure(device, entry, bandwidth=1e9)
+    found = {entry.name: str(entry.target) for entry in entries(operations(), device)}
+    assert {name: found.get(name) for name in GOALS} == GOALS
+
+
+def test_an_entry_is_measured_with_its_peers() -> None:
+    device = Device.null()
+    entry = next(e for e in entries(["gemm"], device) if e.cpu)
+    row = measure(device, entry, FixedRoofs(), FixedPeer(None))
     assert row.seconds > 0
-    assert row.gbytes == pytest.approx(entry.bytes / row.seconds / 1e9)
-    assert row.roof == pytest.approx(row.gbytes)
-    assert row.peer_seconds is not None
+    least = max(entry.flops / 1e12, entry.bytes / 1e9)
+    assert row.roof == pytest.approx(least / row.seconds)
+    assert row.copy_share == pytest.approx(entry.bytes / row.seconds / 1e9)
+    assert row.peers.keys() == {"NumPy", "PyTorch"}
+    assert row.peers["PyTorch"] == 2
+    assert row.ratio == pytest.approx(min(row.peers.values()) / row.seconds)
     assert row.name in line(row)
+    assert Row.of_json(json.loads(json.dumps(asdict(row)))) == row
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reached"),
+    [
+        ("tflops", 4, True),
+        ("tflops", 4.1, False),
+        ("of peer", 0.75, True),
+        ("of peer", 0.76, False),
+        ("of copy rate", 0.5, True),
+        ("of copy rate", 0.6, False),
+        ("seconds", 2, True),
+        ("seconds", 1.9, False),
+    ],
+)
+def test_a_target_is_reached_or_not(kind: Any, value: float, reached: bool) -> None:
+    peers = {"PyTorch": 1.5, "NumPy": 9.0}
+    row = Row("x", 2.0, 8e12, 1.0, copy_share=0.5, peers=peers, target=Target(kind, value))
+    assert row.reached is reached
+    assert ("reached" if reached else "missed") in line(row)
+
+
+def test_a_target_beside_a_peer_that_is_not_there_is_open() -> None:
+    row = Row("x", 2.0, target=Target("of peer", 0.85))
+    assert row.reached is None
+    assert line(row).endswith("≥ 85% of peer: unknown")
+    assert Row("x", 2.0).reached is None
+
+
+def test_targets_read_as_bounds() -> None:
+    assert str(Target("seconds", 0.0085)) == "≤ 8.5 ms"
+    assert str(Target("seconds", 25)) == "≤ 25 s"
+
+
+def test_roofs_are_measured_once_and_take_the_best() -> None:
+    device = Device.null()
+    roofs = Roofs(device, FixedPeer(None))
+    first = roofs.of(f32)
+    assert (roofs.of(f32), roofs.of(f16).bytes_per_second) == (first, first.bytes_per_second)
+    assert roofs.copies.keys() == roofs.products["f32"].keys() == {"Avila", "PyTorch"}
+    assert first.flops_per_second == max(roofs.products["f32"].values())
+
+
+def test_there_is_no_cuda_peer_of_a_device_that_is_no_cuda_card() -> None:
+    assert torch_peer(Device.null()) is None
+
+
+def test_what_nvidia_smi_prints_is_read() -> None:
+    text = "NVIDIA H200, 1980, 3201, 1980, 3201, 612.5, 700.0, 41, 143771\n"
+    (card,) = clocks_of(text)
+    assert (card["name"], card["clocks.sm"], card["memory.total"]) == (
+        "NVIDIA H200",
+        "1980",
+        "143771",
+    )
 
 
 def test_the_command_writes_json(
@@ -43,7 +151,8 @@ def test_the_command_writes_json(
     assert main() == 0
     result = json.loads(file.read_text())
     assert result["engine"] == "null"
-    assert all(row["seconds"] > 0 for row in result["rows"])
+    assert all(Row.of_json(row).seconds > 0 for row in result["rows"])
+    assert {"host", "versions", "date", "clocks", "copies", "products"} <= result.keys()
     assert "GB/s" in capsys.readouterr().out
 
 

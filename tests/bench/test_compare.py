@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import report
 from bench.compare import main
-from bench.measure import Row
+from bench.entry import Row
+from bench.report import report
 from gpucore import Device
 
 BEFORE = {"gemm": 0.002, "cast": 0.004}
@@ -18,8 +18,8 @@ BEFORE = {"gemm": 0.002, "cast": 0.004}
 
 def written(file: Path, seconds: dict[str, Any], **machine: str) -> str:
     """A file as the benchmarks write it."""
-    rows = [Row(name, value, None, 1.0, 1.0, None) for name, value in seconds.items()]
-    file.write_text(json.dumps(report(Device.null(), 1e9, rows) | machine))
+    rows = [Row(name, value) for name, value in seconds.items()]
+    file.write_text(json.dumps(report(Device.null(), rows) | machine))
     return str(file)
 
 
@@ -30,7 +30,14 @@ def before(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(
     ("cast", "limit", "status"),
-    [(0.004, "1", 0), (0.0044, "1.2", 0), (0.006, "1.5", 0), (0.0061, "1.5", 1), (0.001, "1", 0)],
+    [
+        (0.004, "0%", 0),
+        (0.0044, "20%", 0),
+        (0.006, "50%", 0),
+        (0.0061, "50%", 1),
+        (0.00422, "5%", 1),
+        (0.001, "0%", 0),
+    ],
 )
 def test_an_entry_past_the_limit_fails(
     cast: float, limit: str, status: int, before: str, tmp_path: Path
@@ -88,6 +95,6 @@ def test_what_cannot_be_compared_is_refused(
 
 def test_a_missing_file_and_a_wrong_limit(before: str) -> None:
     assert main([before, "nowhere.json"]) == 2
-    for limit in ("0", "nan", "fast"):
+    for limit in ("5", "nan%", "-1%", "5%%", "fast"):
         with pytest.raises(SystemExit, match="2"):
             main([before, before, "--limit", limit])

@@ -20,6 +20,7 @@ def config(
         steps_offset=offset,
         set_alpha_to_one=alpha_one,
         timestep_spacing=spacing,
+        rescale_betas_zero_snr=False,
     )
 
 

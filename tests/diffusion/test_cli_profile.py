@@ -30,35 +30,44 @@ def run(*arguments: str) -> Any:
     return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, list(arguments))
 
 
-def rows(text: str) -> dict[str, int]:
-    """Count of each row of the tables."""
-    found = {}
+def tables(text: str) -> dict[str, dict[str, list[str]]]:
+    """Cells of each row of each table: tables by their first word, rows by their names."""
+    found: dict[str, dict[str, list[str]]] = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) > 4 and words[-4].isdigit() and re.fullmatch(r"-|[0-9.]+%", words[-1]):
-            found[" ".join(words[:-4])] = int(words[-4])
+        if words[1:3] == ["count", "total"]:
+            table = found.setdefault(words[0], {})
+        elif found and len(words) > 7 and words[-7].isdigit():
+            table[" ".join(words[:-7])] = words[-7:]
     return found
+
+
+def counts(table: dict[str, list[str]]) -> dict[str, int]:
+    """Launches of each row."""
+    return {name: int(cells[0]) for name, cells in table.items()}
 
 
 def test_the_null_device_counts_every_launch(tmp_path: Path) -> None:
     """The table's kernels and its regions each hold all launches, and a second step adds some."""
-    counts = []
+    seen = []
     for steps in ("1", "2"):
         done = run(*SMALL, "--steps", steps, "--device", "null", "--profile", "trace.json")
         assert done.exit_code == 0, done.stderr
         assert done.stdout.endswith("-1.png\n")
-        counts.append(rows(done.stderr))
-    regions = {"loading", "text encoder", "unet", "vae", "-"}
-    assert regions <= counts[0].keys()
-    for count in counts:
-        of_regions = sum(count[region] for region in regions)
-        assert sum(count.values()) == 2 * of_regions
+        found = tables(done.stderr)
+        launches = sum(counts(found["kernel"]).values())
+        assert sum(counts(found["region"]).values()) == launches
+        assert len(found["layer"]) == 25
+        assert re.search(r"^and \d+ more, ", done.stderr, re.MULTILINE)
+        seen.append(counts(found["region"]))
+    assert seen[0].keys() == {"loading", "text encoder", "unet", "vae", "-"}
     # The network runs once a step; the rest, but for the sampler's own arithmetic, once.
-    assert counts[1]["unet"] > 1.5 * counts[0]["unet"]
-    assert counts[1]["vae"] == counts[0]["vae"]
+    assert seen[1]["unet"] > 1.5 * seen[0]["unet"]
+    assert seen[1]["vae"] == seen[0]["vae"]
     assert "without valid timestamps" in done.stderr
+    assert "roof:" not in done.stderr, "nothing was timed that a roof could be held against"
     trace = json.loads((tmp_path / "trace.json").read_text())
-    assert trace["otherData"]["untimed"] == trace["otherData"]["launches"] == of_regions
+    assert trace["otherData"]["untimed"] == trace["otherData"]["launches"] == launches
 
 
 def test_a_real_run_has_times(tmp_path: Path) -> None:
@@ -69,12 +78,21 @@ def test_a_real_run_has_times(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["files"] == ["a.png"]
     trace = json.loads((tmp_path / "trace.json").read_text())
-    spans = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    spans = [e for e in trace["traceEvents"] if e["ph"] == "X" and e["tid"] == 1]
     assert len(spans) == trace["otherData"]["launches"] > 500
     assert {"loading", "text encoder", "unet", "vae"} <= {span["cat"] for span in spans}
     assert all(span["dur"] >= 0 and span["ts"] >= 0 for span in spans)
     assert sum(span["dur"] for span in spans) > 0
-    assert rows(done.stderr)["vae"] == sum(span["cat"] == "vae" for span in spans)
+    found = tables(done.stderr)
+    assert counts(found["region"])["vae"] == sum(span["cat"] == "vae" for span in spans)
+    # Layers carry the names of the weights that they read.
+    assert "vae/decoder/conv_out" in {span["args"]["region"] for span in spans}
+    assert any(name.startswith("unet/") for name in found["layer"])
+    share, _, gbytes, of_roof = found["region"]["unet"][3:]
+    assert share.endswith("%")
+    assert float(gbytes) > 0
+    assert float(of_roof.rstrip("%")) > 0
+    assert re.search(r"^roof: [0-9.e-]+ TFLOP/s, [0-9.]+ GB/s$", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +115,7 @@ def test_a_device_without_timestamps_is_told(
 ) -> None:
     info = null.adapters()[0]
     blind = dataclasses.replace(info, features=info.features - {"timestamps"})
-    monkeypatch.setattr(Device, "auto", lambda: Device.from_backend(null.NullBackend(blind)))
+    monkeypatch.setattr(Device, "auto", lambda **_: Device.from_backend(null.NullBackend(blind)))
     with pytest.raises(SystemExit, match="2"):
         main([*SMALL, "--profile", "trace.json"])
     assert "has no timestamps" in capfd.readouterr().err

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from diffusion.conditioning import Conditioning
 from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.pipeline import Pipeline
 from diffusion.samplers import SAMPLERS, SamplerOptions
@@ -34,7 +35,7 @@ def run(device: Device, case: PipelineCase) -> tuple[list[np.ndarray], list[np.n
     text = made.encode_text([NEGATIVE, PROMPT])
     rows = [repeat_batch(slice_axis(text, 0, i, i + 1), case.batch) for i in range(2)]
     shape = (case.batch, case.height, case.width, 4)
-    denoiser = GuidedDenoiser(made, concat(rows, 0), shape, GUIDANCE)
+    denoiser = GuidedDenoiser(made, Conditioning(concat(rows, 0)), shape, GUIDANCE)
     sigmas = SCHEDULES.find(case.schedule).sigmas(made.noise, case.steps)
     np.testing.assert_allclose(sigmas, load("pipeline")[f"{case.name}/sigmas"], rtol=1e-9)
     start = device.buffer_from_array(channels_last(case.initial_noise()))

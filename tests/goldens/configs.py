@@ -70,7 +70,7 @@ def _integer(value: Json) -> int:
     return value
 
 
-def _text_encoder(
+def text_encoder(
     width: int, layers: int, heads: int, *, activation: str = "quick_gelu", length: int = 77
 ) -> dict[str, Json]:
     return {
@@ -88,7 +88,7 @@ def _text_encoder(
     }
 
 
-def _unet(
+def unet(
     channels: list[int], cross: list[bool], heads: int | list[int], groups: int, width: int
 ) -> dict[str, Json]:
     """`cross` says of each level whether it attends to the text, which is `width` wide."""
@@ -104,7 +104,7 @@ def _unet(
     }
 
 
-def _vae(channels: list[int], layers: int, groups: int, scaling: float) -> dict[str, Json]:
+def vae(channels: list[int], layers: int, groups: int, scaling: float) -> dict[str, Json]:
     return {
         "block_out_channels": channels,
         "down_block_types": ["DownEncoderBlock2D"] * len(channels),
@@ -120,27 +120,27 @@ def _vae(channels: list[int], layers: int, groups: int, scaling: float) -> dict[
 MODELS: Mapping[str, Model] = {
     # Shaped as Stable Diffusion 1.5: two layers a block, one head count, 77 tokens, factor 8.
     "two_levels": Model(
-        _text_encoder(32, 2, 4),
-        _unet([16, 32], [True, False], 2, 8, 32) | {"layers_per_block": 2},
-        _vae([8, 16, 16, 24], 1, 4, 0.18215),
+        text_encoder(32, 2, 4),
+        unet([16, 32], [True, False], 2, 8, 32) | {"layers_per_block": 2},
+        vae([8, 16, 16, 24], 1, 4, 0.18215),
     ),
     # Odd multiples of 8, heads 8 and 20 wide, attention at the lower levels only.
     "three_levels": Model(
-        _text_encoder(40, 3, 5, activation="gelu"),
-        _unet([16, 24, 40], [False, True, True], [1, 3, 2], 8, 40),
-        _vae([24, 40], 2, 8, 0.65654),
+        text_encoder(40, 3, 5, activation="gelu"),
+        unet([16, 24, 40], [False, True, True], [1, 3, 2], 8, 40),
+        vae([24, 40], 2, 8, 0.65654),
     ),
     # Linear projections and a list of heads, as Stable Diffusion 2 has them; four levels.
     "four_levels": Model(
-        _text_encoder(48, 2, 3, activation="gelu", length=24),
-        _unet([8, 16, 24, 32], [True, True, True, False], [1, 2, 3, 4], 4, 48)
+        text_encoder(48, 2, 3, activation="gelu", length=24),
+        unet([8, 16, 24, 32], [True, True, True, False], [1, 2, 3, 4], 4, 48)
         | {"use_linear_projection": True},
-        _vae([16, 16, 32], 1, 8, 0.5),
+        vae([16, 16, 32], 1, 8, 0.5),
     ),
     # Heads 12 and 20 wide, norm groups of 6 and 10 channels, a narrow text.
     "wide_heads": Model(
-        _text_encoder(24, 2, 2),
-        _unet([24, 40], [True, True], 2, 4, 24),
-        _vae([16, 24, 24, 40], 1, 2, 0.18215),
+        text_encoder(24, 2, 2),
+        unet([24, 40], [True, True], 2, 4, 24),
+        vae([16, 24, 24, 40], 1, 2, 0.18215),
     ),
 }

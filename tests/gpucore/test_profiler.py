@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpucore import CaptureError, Device, FeatureError, Kernel, Profile, Timing, f32
+from gpucore import (
+    CaptureError,
+    Device,
+    FeatureError,
+    Kernel,
+    Profile,
+    Roof,
+    Timing,
+    Work,
+    f32,
+)
 from gpucore.backends import Command, null
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
@@ -199,7 +209,7 @@ def test_the_null_device_counts_and_invents_no_times() -> None:
     x, y = device.buffer(f32, COUNT), device.buffer(f32, COUNT)
     with device.profile() as profile:
         kernel(x, y, {"count": COUNT, "factor": 1, "shift": 0}, grid=(4, 3, 2))
-    assert profile.records == [Timing("main", "", (4, 3, 2), None, None)]
+    assert profile.records == [Timing("main", "", (4, 3, 2), Work(0, 8 * COUNT), None, None)]
     assert profile.untimed == 1
     assert profile.groups()[0].share is None
     assert "1 of them without valid timestamps" in profile.table()
@@ -213,9 +223,54 @@ def test_groups_add_up() -> None:
     assert (one.share, two.share) == (pytest.approx(8 / 15), pytest.approx(7 / 15))
     assert [(g.name, g.total_ns) for g in profile.groups("region")] == [("even", 800), ("odd", 700)]
     rows = [line.split() for line in profile.table().splitlines()]
-    assert rows[1] == ["one", "2", "0.001", "0.40", "53.3%"]
+    assert rows[1] == ["even", "2", "0.001", "0.40", "53.3%", "-", "10", "-"]
+    assert rows[5] == ["one", "2", "0.001", "0.40", "53.3%", "-", "10", "-"]
     assert profile.table().endswith("3 launches, 0.002 ms of 0.002 ms in all")
     assert (profile.total_ns, profile.span_ns) == (1500, 2000)
+
+
+def test_work_makes_rates_and_shares_of_the_roof() -> None:
+    """16000 FLOP and 1000 bytes in 400 ns, no FLOP and 4000 bytes in 1600 ns."""
+    backend = ScriptedBackend(null.adapters()[0])
+    backend.script = [(1000, 1400), (1400, 3000), (0, 0)]
+    device = Device.from_backend(backend)
+    kernel = device.compile_kernel(INCREMENT, label="increment")
+    x = device.buffer(f32, COUNT)
+    with device.capture() as graph, device.region("unet"):
+        for name, work in ("conv", Work(16000, 1000)), ("add", None), ("add", Work(9e9, 9e9)):
+            with device.region(name):
+                kernel(x, grid=1, work=work)
+    with device.profile() as profile:
+        graph.replay()
+    assert [record.work for record in profile.records] == graph.works
+    assert [record.work for record in profile.records[:2]] == [Work(16000, 1000), Work(0, 4000)]
+    assert profile.groups()[0].of_roof is None
+    # At the roof 16000 FLOP take 160 ns, 4000 bytes 400 ns.
+    profile.roof = Roof(flops_per_second=1e11, bytes_per_second=1e10)
+    (whole,) = profile.groups()
+    add, conv = profile.groups("region")
+    # What was not timed is in no rate.
+    assert (add.name, add.count, add.work) == ("unet/add", 2, Work(0, 4000))
+    assert (conv.flops_per_second, conv.bytes_per_second) == (40e9, 2.5e9)
+    assert (conv.of_roof, add.of_roof, whole.of_roof) == pytest.approx((0.4, 0.25, 0.28))
+    assert [group.name for group in profile.groups("region", depth=1)] == ["unet"]
+    rows = [line.split() for line in profile.table().splitlines()]
+    assert rows[5] == ["unet/conv", "1", "0.000", "0.40", "20.0%", "0.04", "2.5", "40.0%"]
+    assert "roof: 0.1 TFLOP/s, 10 GB/s" in profile.table()
+
+
+def test_the_table_counts_the_layers_that_it_leaves_out() -> None:
+    device = Device.null()
+    kernel = device.compile_kernel(INCREMENT)
+    x = device.buffer(f32, COUNT)
+    with device.profile() as profile:
+        for index in range(9):
+            with device.region("unet"), device.region(f"layer{index}"):
+                kernel(x, grid=1)
+    text = profile.table(layers=7)
+    assert text.count("unet/layer") == 7
+    assert "and 2 more, 0.000 ms" in text
+    assert "more" not in profile.table(layers=9)
 
 
 def test_overlapping_times_are_told() -> None:
@@ -248,13 +303,16 @@ def test_the_trace_holds_the_timed_launches(tmp_path: Path) -> None:
     _, profile = scripted((2**63, 2**63 + 1500), (0, 0), (2**63 + 2000, 2**63 + 2250))
     profile.write_trace(tmp_path / "trace.json")
     trace = json.loads((tmp_path / "trace.json").read_text())
-    about, spans = trace["traceEvents"][:2], trace["traceEvents"][2:]
-    assert [event["args"]["name"] for event in about] == ["null device", "null-null"]
+    about, spans = trace["traceEvents"][:3], trace["traceEvents"][3:]
+    assert [event["args"]["name"] for event in about] == ["null device", "null-null", "regions"]
+    # Between both launches of the region one was not timed: it parts nothing.
+    region = spans.pop()
+    assert (region["name"], region["tid"], region["ts"], region["dur"]) == ("even", 2, 0, 2.25)
     assert [(e["ph"], e["name"], e["cat"], e["ts"], e["dur"]) for e in spans] == [
         ("X", "one", "even", 0, 1.5),
         ("X", "one", "even", 2, 0.25),
     ]
-    assert spans[1]["args"]["grid"] == [3, 1, 1]
+    assert spans[1]["args"] == {"grid": [3, 1, 1], "region": "even", "flops": 0, "bytes": 4000}
     assert {(e["pid"], e["tid"]) for e in spans} == {(1, 1)}
     assert trace["otherData"] == {"driver": "", "launches": 3, "untimed": 1}
 

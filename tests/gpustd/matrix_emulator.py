@@ -6,8 +6,9 @@ one. So a load sees what memory holds then, a store writes each element once, an
 shows wherever invocations run apart.
 
 The 32 invocations are consecutive local indices; ``subgroup_id`` and ``subgroup_invocation_id`` are
-computed from those, and no subgroup feature is needed. One kind of product a shader. Other subgroup
-built-ins are refused, since the adapter's own subgroups have another size.
+computed from those. One kind of product a shader. Of the other subgroup built-ins,
+``subgroupShuffleXor`` is left to the adapter, whose smaller subgroups are right for neighbours, and
+the rest refused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TYPE = re.compile(
     r"subgroup_matrix_(left|right|result)\s*<\s*(\w+)\s*,\s*(\d+)u?\s*,\s*(\d+)u?\s*,?\s*>"
 )
 _VARIABLE = re.compile(r"var\s*<\s*(?:workgroup|storage)[^>]*>\s*(\w+)\s*:\s*array\s*<")
-_FOREIGN = re.compile(r"\bsubgroup(?!Matrix)[A-Z]\w*|\bquad[A-Z]\w*")
+_FOREIGN = re.compile(r"\bsubgroup(?!Matrix|ShuffleXor)[A-Z]\w*|\bquad[A-Z]\w*")
 _SCALAR = re.compile(r"subgroupMatrixScalar(Add|Subtract|Multiply)\b")
 
 
@@ -96,9 +97,11 @@ def _without_comments(text: str) -> str:
 
 
 def _without_directives(text: str) -> str:
+    shuffles = "subgroupShuffleXor" in text
+
     def keep(match: re.Match[str]) -> str:
         names = [n.strip() for n in match[1].split(",")]
-        kept = [n for n in names if n and n not in _DROPPED]
+        kept = [n for n in names if n and (n not in _DROPPED or (shuffles and n == "subgroups"))]
         return f"enable {', '.join(kept)};" if kept else ""
 
     text = re.sub(r"\benable\s+([^;]+);", keep, text)

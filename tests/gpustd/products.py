@@ -9,12 +9,19 @@ import pytest
 
 from gpucore import Device, Kernel
 from gpustd import product, template
-from gpustd.product import Tile
 from gpustd.rungs import forced_rung
+from gpustd.tiles import Tile
 from tests.gpustd.matrix_emulator import emulate
 
-SMALL_MATRIX = Tile(32, 64, 32, 16, 32)
-SMALL_TILED = Tile(32, 32, 8, 4, 4)
+SMALL_MATRIX = {
+    "matrix": Tile(32, 64, 32, 16, 32, splits=1),
+    "matrix split": Tile(32, 64, 32, 16, 32, splits=2),
+}
+SMALL_TILED = {
+    "tiled": Tile(32, 64, 8, 4, 8),
+    "tiled staged": Tile(32, 64, 8, 4, 8, stages=2),
+    "tiled split": Tile(32, 64, 8, 4, 8, splits=2),
+}
 
 _emulated: dict[tuple[Device, str], Kernel] = {}
 
@@ -29,11 +36,12 @@ def _emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kerne
 
 @contextmanager
 def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take ``rung`` with a small tile; skip where the device lacks what it needs."""
+    """Take ``rung``, or a form of it, with a small tile; skip where the device cannot."""
+    tile = {**SMALL_TILED, **SMALL_MATRIX}.get(rung)
+    rung = rung.split(maxsplit=1)[0]
     if rung == "matrix" and not device.has_f16:
         pytest.skip(f"{device!r} has no f16, which matrix units compute with")
     if rung == "matrix" and not device.has_matrix_units:
         patch.setattr(product, "kernel", _emulated_kernel)
-    tile = {"matrix": SMALL_MATRIX, "tiled": SMALL_TILED}.get(rung)
     with forced_rung("product", rung, tile):
         yield

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
 from gpustd import template
-from gpustd.attention import attention
+from gpustd.attention import attention, self_attention
 from gpustd.lanes import broadcast_lanes
 from gpustd.reference import attention as oracle
 from gpustd.reference.attention import CASES, Case
@@ -24,6 +24,7 @@ Array = NDArray[Any]
 
 # The module, whose name the package gives to the function.
 attention_module = importlib.import_module("gpustd.attention")
+attention_products_module = importlib.import_module("gpustd.attention_products")
 
 named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -135,22 +136,38 @@ def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
     return device.compile_kernel(emulate(template.render(name, spec)))
 
 
+@pytest.mark.parametrize("rows", [(1, 4), (2, 2)], ids=["one", "two"])
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
-def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_rung(
+    device: Device, case: Case, rows: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated)
     operands = oracle.draw(case, np.float16, seed=5)
-    with forced_rung("attention", "matrix"):
+    with forced_rung("attention", "matrix", rows):
         check(case, operands, run(device, case, operands), weights=2.0**-11)
+
+
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    for case in (Case(2, 33, 33, 2, 8), Case(1, 20, 20, 3, 5, causal=True)):
+        operands = oracle.draw(case, dtype.numpy, seed=9)
+        qkv = device.buffer_from_array(np.concatenate(operands, axis=2))
+        result = self_attention(qkv, heads=case.heads, causal=case.causal)
+        np.testing.assert_array_equal(result.read(), run(device, case, operands))
+    with pytest.raises(ShapeError, match="3 \\* 4 heads"):
+        self_attention(device.buffer(f32, (1, 3, 30)), heads=4)
 
 
 NULL_CHECK = """
 from gpustd.template import render
 for head in (8, 32, 40, 48, 64, 80, 96, 160):
     for fq in (1, 2) if head <= 80 else (1,):
-        spec = dict(scalar="f16", matrix=True, head=head, fq=fq)
+        spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4)
         sources.append(render("attention/matrix.wgsl", spec))
 """
 
@@ -196,3 +213,12 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         attention(q, q, q, heads=5)
     with pytest.raises(DTypeError, match="one float dtype"):
         attention(q, device.buffer(f16, (1, 4, 12)), q, heads=2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", [Case(2, 130, 72, 1, 24), Case(1, 200, 8, 1, 512)])
+def test_products_form(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores for 64 queries at a time."""
+    monkeypatch.setattr(attention_products_module, "_MOST_SCORES", 64)
+    operands = oracle.draw(case, np.float32, seed=11)
+    with forced_rung("attention", "products"):
+        check(case, operands, run(device, case, operands))

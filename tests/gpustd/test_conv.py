@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import conv2d
 from gpustd.reference import conv as oracle
 from gpustd.reference.conv import CASES, Case
-from tests.gpustd.products import on_rung
+from gpustd.rungs import forced_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
 
 Array = NDArray[Any]
 
@@ -91,6 +94,44 @@ def test_other_rungs(
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
+TILED_CASES = (
+    Case(2, 5, 4, 20, 12, second=40, residual=True, activation="silu"),
+    Case(1, 7, 6, 16, 8, stride=2, padding=(0, 1, 0, 1), per_image=True),
+    Case(1, 4, 3, 6, 5, upsample=(7, 6), second=3),
+)
+
+
+@pytest.mark.parametrize("form", SMALL_TILED)
+@pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
+def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, f16, seed=7)
+    with on_rung(device, form, monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f16])
+
+
+NARROW_CASES = (
+    Case(2, 5, 7, 8, 4, per_image=True),
+    Case(1, 6, 5, 16, 3, second=40, residual=True, activation="silu"),
+    Case(1, 6, 5, 5, 2, second=2),
+    Case(1, 8, 6, 64, 3, stride=2, padding=(0, 1, 0, 1)),
+    Case(1, 4, 3, 16, 6, upsample=(7, 6)),
+    Case(2, 3, 3, 24, 9, kernel=1, padding=(0, 0, 0, 0)),
+    Case(1, 5, 4, 240, 1),
+)
+
+
+@pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=8)
+    with forced_rung("product", "narrow"):
+        check(case, operands, run(device, case, operands), EPS[dtype])
+
+
 MATRIX_CASES = (
     Case(1, 6, 5, 8, 24, per_image=True),
     Case(2, 5, 4, 40, 64, residual=True),
@@ -101,23 +142,43 @@ MATRIX_CASES = (
 )
 
 
+@pytest.mark.parametrize("form", SMALL_MATRIX)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
-def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_rung(
+    device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if device.info.api == "gl":
         pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     operands = draw(case, f16, seed=3)
-    with on_rung(device, "matrix", monkeypatch):
+    with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
-def test_result_does_not_depend_on_the_batch(device: Device) -> None:
+@pytest.mark.parametrize("rung", ["suited", "tiled", "narrow"])
+def test_result_does_not_depend_on_the_batch(
+    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = Case(3, 7, 6, 16, 12, per_image=True, second=8)
     operands = draw(case, f32, seed=5)
-    together = run(device, case, operands)
-    one = Case(1, 7, 6, 16, 12, per_image=True, second=8)
-    for image in range(3):
-        cut = {name: operands[name][image : image + 1] for name in ("x", "per_image")}
-        np.testing.assert_array_equal(together[image], run(device, one, {**operands, **cut})[0])
+    one = dataclasses.replace(case, images=1)
+    with nullcontext() if rung == "suited" else on_rung(device, rung, monkeypatch):
+        together = run(device, case, operands)
+        for image in range(3):
+            cut = {name: operands[name][image : image + 1] for name in ("x", "per_image")}
+            alone = run(device, one, {**operands, **cut})
+            np.testing.assert_array_equal(together[image], alone[0])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "outputs", "rung"), [(3, 16, "tiled"), (3, 15, "narrow"), (7, 16, "naive")]
+)
+def test_rung_follows_from_the_window_and_the_columns(kernel: int, outputs: int, rung: str) -> None:
+    """A mask of taps has 30 bits: a window of 7 x 7 has no place in it."""
+    device = Device.null()
+    x, w = device.buffer(f32, (1, 8, 8, 4)), device.buffer(f32, (kernel, kernel, 4, outputs))
+    with device.profile() as profile:
+        conv2d(x, w, padding=kernel // 2)
+    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{rung}"]
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import add, guidance, linear_combination, multiply
+from gpustd.elementwise import combine_into
 from gpustd.reference import elementwise as oracle
 from gpustd.reference.elementwise import CASES, MANY
+from gpustd.rungs import forced_rung
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -85,7 +87,43 @@ def test_guidance(device: Device, dtype: type[DType], shape: tuple[int, ...]) ->
 
 
 def test_more_groups_than_one_dimension_has(device: Device) -> None:
-    guidance_case(device, MANY, f32)
+    with forced_rung("flat", "each", (64, 1)):
+        guidance_case(device, MANY, f32)
+
+
+@pytest.mark.parametrize("target", [f32, f16], ids=["to f32", "to f16"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_combine_into(device: Device, dtype: type[DType], target: type[DType], times: int) -> None:
+    if target is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    for shape in [(1,), *CASES[2:]]:
+        arrays = [draw(shape, dtype, seed) for seed in range(2)]
+        x, y = (device.buffer_from_array(a) for a in arrays)
+        result = device.buffer_from_array(
+            np.full((shape[0] * times, *shape[1:]), np.nan, target.numpy)
+        )
+        combine_into(result, [(0.3, x), (-1.7, y)])
+        exact = [np.concatenate([a.astype(np.float64)] * times) for a in arrays]
+        expected = oracle.reference([0.3, -1.7], exact)
+        magnitude = oracle.reference([0.3, 1.7], [np.abs(a) for a in exact])
+        check(result.read(), expected, oracle.bound(magnitude, expected, 4, EPS[target]))
+
+
+@pytest.mark.parametrize("shape", [s for s in CASES if s[0] % 2 == 0], ids=str)
+def test_guidance_with_a_step(device: Device, dtype: type[DType], shape: tuple[int, ...]) -> None:
+    x, base = draw(shape, dtype, 3), draw((shape[0] // 2, *shape[1:]), f32, 4)
+    exact, added = x.astype(np.float64), base.astype(np.float64)
+    expected = 0.9 * added - 1.3 * oracle.guided(exact, 7.5)
+    first, second = np.split(np.abs(exact), 2)
+    magnitude = 1.3 * (first + 7.5 * (first + second)) + 0.9 * np.abs(added)
+    allowed = oracle.bound(magnitude, expected, 6, EPS[f32])
+
+    def call(model: Buffer[Any], latents: Buffer[Any]) -> Buffer[Any]:
+        return guidance(model, 7.5, factor=-1.3, plus=(0.9, latents))
+
+    result = run(device, call, x, base)
+    assert result.dtype == np.float32
+    check(result, expected, allowed)
 
 
 def test_one_buffer_may_be_several_terms(device: Device) -> None:
@@ -114,3 +152,11 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         linear_combination([])
     with pytest.raises(ShapeError, match="even batch"):
         guidance(y, 2.0)
+    with pytest.raises(ShapeError, match=r"\(2, 3\) to add to \(1, 3\)"):
+        guidance(x, 2.0, factor=1.0, plus=(1.0, x))
+    with pytest.raises(ArgumentError, match="goes with `plus`"):
+        guidance(x, 2.0, factor=2.0)  # type: ignore[call-overload]
+    with pytest.raises(ShapeError, match=r"\(3, 3\) is not \(2, 3\) once or several"):
+        combine_into(device.buffer(f32, (3, 3)), [(1.0, x)])
+    with pytest.raises(ShapeError, match="once or several"):
+        combine_into(y, [(1.0, x)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
-from gpustd import gemm
-from gpustd.product import Tile
+from gpustd import gemm, wide_gemm
 from gpustd.reference import gemm as oracle
 from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
+from gpustd.tiles import Tile
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
 
 Array = NDArray[Any]
 
@@ -88,6 +89,44 @@ def test_other_rungs(
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
+TILED_CASES = (
+    Case((33,), 40, 72, bias=True, activation="silu"),
+    Case((2, 19), 72, 24, bias=True, residual=True),
+    Case((35,), 64, 40, activation="geglu", residual=True),
+    Case((9,), 33, 10, bias=True),
+)
+
+
+@pytest.mark.parametrize("form", SMALL_TILED)
+@pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
+def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, f16, seed=7)
+    with on_rung(device, form, monkeypatch):
+        check(case, operands, run(device, case, operands), EPS[f16])
+
+
+NARROW_CASES = (
+    Case((1,), 1, 1),
+    Case((17,), 31, 13, bias=True, residual=True),
+    Case((2, 19), 72, 3, bias=True, activation="silu"),
+    Case((35,), 64, 7, bias=True, activation="geglu", residual=True),
+    Case((9,), 2056, 5),
+    Case((4,), 0, 8, bias=True),
+)
+
+
+@pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=8)
+    with forced_rung("product", "narrow"):
+        check(case, operands, run(device, case, operands), EPS[dtype])
+
+
 MATRIX_CASES = (
     Case((40,), 32, 64),
     Case((33,), 40, 72, bias=True, activation="silu"),
@@ -96,12 +135,15 @@ MATRIX_CASES = (
 )
 
 
+@pytest.mark.parametrize("form", SMALL_MATRIX)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
-def test_matrix_rung(device: Device, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_rung(
+    device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if device.info.api == "gl":
         pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     operands = draw(case, f16, seed=3)
-    with on_rung(device, "matrix", monkeypatch):
+    with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
@@ -113,25 +155,39 @@ def test_more_groups_than_one_dimension_has(device: Device) -> None:
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
-def test_result_does_not_depend_on_the_batch(device: Device) -> None:
-    case = Case((3, 20), 96, 40, bias=True, activation="gelu")
-    operands = draw(case, f32, seed=5)
-    together = run(device, case, operands)
-    for image in range(3):
-        a = operands["a"]
-        assert a is not None
-        alone = run(device, Case((1, 20), 96, 40, True, "gelu"), {**operands, "a": a[image][None]})
-        np.testing.assert_array_equal(together[image], alone[0])
+@pytest.mark.parametrize("rung", ["suited", "tiled", "tiled split", "narrow"])
+def test_result_does_not_depend_on_the_batch(
+    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n = 12 if rung == "narrow" else 40
+    operands = draw(Case((3, 20), 96, n, bias=True), f32, seed=5)
+    with nullcontext() if rung == "suited" else on_rung(device, rung, monkeypatch):
+        together = run(device, Case((3, 20), 96, n, True, "gelu"), operands)
+        for image in range(3):
+            a = operands["a"]
+            assert a is not None
+            alone = run(
+                device, Case((1, 20), 96, n, True, "gelu"), {**operands, "a": a[image][None]}
+            )
+            np.testing.assert_array_equal(together[image], alone[0])
 
 
-def test_result_does_not_depend_on_the_tile(device: Device) -> None:
+TILES = (
+    (Tile(32, 64, 8, 4, 8), Tile(32, 64, 16, 4, 4), Tile(64, 64, 8, 8, 4, stages=2)),
+    (Tile(32, 64, 8, 4, 8, splits=3), Tile(64, 64, 8, 8, 4, splits=3)),
+)
+
+
+@pytest.mark.parametrize("tiles", TILES, ids=["whole", "split"])
+def test_result_does_not_depend_on_the_tile(device: Device, tiles: tuple[Tile, ...]) -> None:
     case = Case((50,), 200, 36)
     operands = draw(case, f32, seed=6)
     results = []
-    for tile in (Tile(32, 32, 8, 4, 4), Tile(64, 32, 16, 8, 4)):
+    for tile in tiles:
         with forced_rung("product", "tiled", tile):
             results.append(run(device, case, operands))
-    np.testing.assert_array_equal(results[0], results[1])
+    for result in results[1:]:
+        np.testing.assert_array_equal(results[0], result)
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
@@ -152,18 +208,34 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
 
 
 NULL_CHECK = """
-from gpustd.product import MATRIX_TILES
+from gpustd.tiles import MATRIX_TILES
 from gpustd.template import render
 window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad_left=1)
 kinds = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
-common = dict(scalar="f16", vector=True, matrix=True, flexible=False, bias=True, residual=True)
+common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
+common |= dict(bias=True, residual=True)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
+    shape |= dict(ragged=True, split=False)
     for source, size, activation in kinds:
-        spec = dict(source=source, activation=activation, two=bool(size), per_image=bool(size))
+        spec = dict(source=source, activation=activation)
+        spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
 """
 
 
 def test_dawn_accepts_every_matrix_tile() -> None:
     assert_accepted(NULL_CHECK)
+
+
+def test_wide_gemm_is_not_rounded_to_f16(device: Device) -> None:
+    if not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    case = Case((2, 19), 24, 40)
+    operands = draw(case, f16, seed=8)
+    a, w = operands["a"], operands["w"]
+    assert a is not None
+    assert w is not None
+    result = wide_gemm(device.buffer_from_array(a), device.buffer_from_array(w)).read()
+    assert result.dtype == np.float32
+    check(case, operands, result, EPS[f32])

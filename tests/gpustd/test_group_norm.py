@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import group_norm
+from gpustd.group_plan import Norm, Plan
 from gpustd.reference import group_norm as oracle
 from gpustd.reference.group_norm import CASES, Case
 from gpustd.rungs import forced_rung
@@ -18,7 +19,22 @@ from tests.gpustd.poison import poison_pool
 Array = NDArray[Any]
 Operands = tuple[Array, Array | None, Array, Array]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
-RUNGS = ("naive", "channels_cpu", "channels")
+RUNGS = ("naive", "channels_cpu", "group", "runs")
+# f16 changes the rungs of GPUs by the widths of words only: 8, 4, 2 and 1 channels. (A software
+# renderer compiles them for seconds.)
+HALVES = (
+    Case((2, 20, 21, 64), 8, second=64, silu=True),
+    Case((1, 129, 131, 8), 2, silu=True, offset=100.0),
+    Case((2, 16, 17, 40), 10, second=20, silu=True),
+    Case((1, 1, 1, 5), 4, second=7),
+)
+MATCHES = [
+    pytest.param(rung, dtype, case, id=f"{dtype.name}-{rung}-{case.name}")
+    for case in CASES
+    for dtype in (f32, f16)
+    for rung in RUNGS
+    if dtype is f32 or case in HALVES or rung not in ("group", "runs")
+]
 
 
 def draw(case: Case, dtype: type[DType]) -> Operands:
@@ -59,9 +75,7 @@ def check(case: Case, operands: Operands, result: Array, eps: float) -> None:
     assert np.all(error <= allowed), f"worst {np.max(error / allowed)} of what is allowed"
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+@pytest.mark.parametrize(("rung", "dtype", "case"), MATCHES)
 def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Case) -> None:
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
@@ -98,20 +112,48 @@ def test_the_device_takes_its_own_rung(device: Device) -> None:
     assert gamma is not None
     assert beta is not None
     result = group_norm(x, gamma, beta, groups=4, eps=1e-5, silu=True).read()
-    same = run(device, "channels_cpu" if device.is_cpu else "channels", case, operands)
+    same = run(device, "channels_cpu" if device.is_cpu else "group", case, operands)
     np.testing.assert_array_equal(result, same)
 
 
-def test_a_group_is_spread_over_many_workgroups() -> None:
-    """At full size, statistics come from hundreds of workgroups; small images keep some, too."""
+def launches(side: int, channels: int, second: int = 0) -> int:
+    """Launches for one image of 32 groups on a card of no maker."""
     device = Device.null()
-    gamma = device.buffer(f32, 128)
-    for side, runs in ((512, 512), (64, 64), (8, 4)):
-        x = device.buffer(f16, (1, side, side, 128))
-        group_norm(x, gamma, gamma, groups=32, eps=1e-5)
-        device.synchronize()
-        statistics = device.engine.submitted[-1][0]  # type: ignore[attr-defined]
-        assert statistics.grid == (runs, 2, 1)
+    gamma = device.buffer(f32, channels + second)
+    x = device.buffer(f16, (1, side, side, channels))
+    other = device.buffer(f16, (1, side, side, second)) if second else None
+    group_norm(x, gamma, gamma, groups=32, eps=1e-5, second=other)
+    device.synchronize()
+    return len(device.engine.submitted[-1])  # type: ignore[attr-defined]
+
+
+def test_small_groups_take_one_launch_and_large_ones_two() -> None:
+    assert launches(8, 1280) == 1
+    assert launches(64, 320) == 1
+    assert launches(32, 1280, second=640) == 1
+    assert launches(64, 640, second=320) == 2
+
+
+def test_large_groups_are_spread_over_many_workgroups() -> None:
+    """At full size both launches of one image fill a large GPU, and moments have few runs."""
+    for side, channels in ((512, 128), (512, 256), (256, 512), (128, 512), (64, 960)):
+        norm = Norm(1, side * side, (channels,), 32)
+        moments, result = Plan.two_launches(norm, 2, 1024)
+        blocks, runs, _ = moments.grid(norm)
+        assert runs == result.runs <= 128
+        assert blocks * runs >= 256
+        assert result.grid(norm)[1] * blocks >= 512
+
+
+def test_words_lie_in_one_source_and_one_group() -> None:
+    def width(widths: tuple[int, ...], groups: int, itemsize: int) -> int:
+        return Norm(1, 1, widths, groups).word_width(itemsize)
+
+    assert [width((c,), 32, 2) for c in (320, 640, 960, 1280, 128, 31 * 32)] == [2, 4, 2, 8, 4, 1]
+    assert width((1280, 640), 32, 2) == 4
+    assert width((36, 28), 8, 2) == 4
+    assert width((34, 30), 8, 2) == 2
+    assert width((1280,), 32, 4) == 4
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:

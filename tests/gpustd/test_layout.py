@@ -13,6 +13,7 @@ from gpustd import concat, repeat_batch, slice_axis, transpose
 from gpustd.layout import merged
 from gpustd.reference import layout as oracle
 from gpustd.reference.layout import CASES, JOINS, SLICES
+from gpustd.rungs import forced_rung
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -31,14 +32,29 @@ def draw(shape: tuple[int, ...], dtype: type[DType], first: int = 1) -> Array:
     return (np.arange(np.prod(shape)) % 2039 + first).reshape(shape).astype(dtype.numpy)
 
 
+@pytest.mark.parametrize("rung", ["transpose", "tiles"])
 @pytest.mark.parametrize(("shape", "axes"), CASES, ids=str)
 def test_transpose(
-    device: Device, dtype: type[DType], shape: tuple[int, ...], axes: tuple[int, ...]
+    device: Device, dtype: type[DType], rung: str, shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> None:
     x = draw(shape, dtype)
     buffer = device.buffer_from_array(x)
     poison_pool(device, x.nbytes)
-    np.testing.assert_array_equal(transpose(buffer, axes).read(), oracle.reference(x, axes))
+    with forced_rung("transpose", rung):
+        result = transpose(buffer, axes).read()
+    np.testing.assert_array_equal(result, oracle.reference(x, axes))
+
+
+def test_transpose_takes_blocks_where_lines_are_crossed() -> None:
+    def grid(axes: tuple[int, ...]) -> tuple[int, ...]:
+        device = Device.null()
+        transpose(device.buffer(f16, (70, 40, 3, 3)), axes)
+        device.synchronize()
+        found: tuple[int, ...] = device.engine.submitted[-1][0].grid  # type: ignore[attr-defined]
+        return found
+
+    assert grid((2, 3, 1, 0)) == (3 * 12, 1, 1)
+    assert grid((1, 0, 2, 3)) == (70 * 40 * 9 // 64 + 1, 1, 1)
 
 
 @pytest.mark.parametrize(("shapes", "axis"), JOINS, ids=str)

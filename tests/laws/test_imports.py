@@ -19,6 +19,8 @@ FORBIDDEN = {
     "diffusion/checkpoints": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/models": ["diffusion.cli", "diffusion.pipeline", "diffusion.samplers"],
     "diffusion/pipeline.py": ["diffusion.cli"],
+    "diffusion/run.py": ["diffusion.cli", "diffusion.pipeline"],
+    "diffusion/tasks": ["diffusion.cli", "diffusion.models", "diffusion.pipeline"],
     "diffusion/prompts": ["diffusion.cli", "diffusion.models", "diffusion.pipeline", "gpucore"],
     "diffusion/samplers": ["diffusion.cli", "diffusion.models", "diffusion.pipeline", "gpucore"],
     "diffusion/schedules": ["diffusion.cli", "diffusion.models", "diffusion.pipeline", "gpucore"],

@@ -1,4 +1,4 @@
-"""A full-size Stable Diffusion 1.5 with random weights, and what diffusers computes with it.
+"""Full-size Stable Diffusion models with random weights, and what diffusers computes with them.
 
 Law: PyTorch and diffusers are used here only, never at run time.
 """

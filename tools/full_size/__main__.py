@@ -1,50 +1,44 @@
-"""Write a Stable Diffusion 1.5 folder with random weights and reference results beside it.
+"""Write a full-size model folder with random weights, references and peers' times beside it.
 
-    python -m tools.full_size FOLDER
+    python -m tools.full_size FOLDER [--model sd15|sdxl] [--compile]
 
 Needs a CUDA device, PyTorch, diffusers and transformers. ``FOLDER/reference.npz`` holds inputs and
-fp32 results (TF32 off) of one UNet call at 512 x 512 with batch 2 and of one VAE decoding;
-``FOLDER/peer.json`` PyTorch's own times in fp16 on the same card.
+fp32 results (TF32 off) of one UNet call with batch 2 and of one VAE decoding; ``FOLDER/peer.json``
+PyTorch's own times in fp16 on the same card: eager, as a CUDA graph and, with --compile, compiled.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-import statistics
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from tools.full_size.models import MODELS, Model
+from tools.full_size.peers import peer_rows, unet_arguments
 
 EMOJI = Path(__file__).resolve().parents[2] / "models" / "emoji"
 
-UNET = {
-    "sample_size": 64,
-    "cross_attention_dim": 768,
-    "attention_head_dim": 8,
-    "block_out_channels": [320, 640, 1280, 1280],
+BUILDERS = {
+    "unet": lambda config: UNet2DConditionModel(**config),
+    "vae": lambda config: AutoencoderKL(**config),
+    "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig(**config)),
+    "text_encoder_2": lambda config: CLIPTextModelWithProjection(CLIPTextConfig(**config)),
 }
-VAE = {
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "sample_size": 512,
-}
-TEXT = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_attention_heads": 12,
-    "num_hidden_layers": 12,
-    "vocab_size": 49408,
-    "projection_dim": 768,
+LIBRARIES = {
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
 }
 
 
@@ -57,91 +51,90 @@ def randomize(network: torch.nn.Module, seed: int) -> None:
         if value.ndim == 1:
             offset = 0.0 if name.endswith("bias") else 1.0
             value.copy_(offset + (0.2 if offset else 0.1) * noise)
-        elif "embedding" in name and "time" not in name:
+        elif "embedding" in name and "time" not in name and "add_embedding" not in name:
             value.copy_(0.1 * noise)
         else:
             value.copy_(noise / value[0].numel() ** 0.5)
         value.copy_(value.half().float())
 
 
-def build(seed: int) -> dict[str, torch.nn.Module]:
-    """The three networks on the card, fp32."""
-    networks = {
-        "unet": UNet2DConditionModel(**UNET),
-        "vae": AutoencoderKL(**VAE),
-        "text_encoder": CLIPTextModel(CLIPTextConfig(**TEXT)),
-    }
+def build(model: Model, seed: int) -> dict[str, torch.nn.Module]:
+    """The networks on the card, fp32."""
+    networks = {part: BUILDERS[part](config) for part, config in model.parts.items()}
     for offset, network in enumerate(networks.values()):
         network.to("cuda").eval()
         randomize(network, seed + offset)
     return networks
 
 
-def write_folder(folder: Path, networks: dict[str, Any]) -> None:
+def write_folder(folder: Path, model: Model, networks: dict[str, Any]) -> None:
     """The diffusers layout; tokenizer and scheduler are the bundled model's."""
     for name, network in networks.items():
         network.half().save_pretrained(folder / name)
         network.float()
-    for name in ("tokenizer", "scheduler"):
-        shutil.copytree(EMOJI / name, folder / name, dirs_exist_ok=True)
-    shutil.copy(EMOJI / "model_index.json", folder / "model_index.json")
+    tokenizers = [part.replace("text_encoder", "tokenizer") for part in networks if "text" in part]
+    for name in tokenizers:
+        shutil.copytree(EMOJI / "tokenizer", folder / name, dirs_exist_ok=True)
+    shutil.copytree(EMOJI / "scheduler", folder / "scheduler", dirs_exist_ok=True)
+    parts = (*networks, *tokenizers, "scheduler")
+    index = {"_class_name": model.pipeline, **{part: LIBRARIES[part] for part in parts}}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-@torch.no_grad()
-def reference(networks: dict[str, Any]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
-    """Inputs and fp32 results."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+def random_inputs(model: Model) -> dict[str, torch.Tensor]:
+    """Inputs of one UNet call at batch 2 and of one decoding, rounded to f16."""
     generator = torch.Generator("cuda").manual_seed(7)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, device="cuda").half().float()
 
-    latents, text, code = normal(2, 4, 64, 64), normal(2, 77, 768), normal(1, 4, 64, 64)
-    output = networks["unet"](latents, 500.0, text).sample
-    image = networks["vae"].decode(code).sample
-    arrays = {"latents": latents, "text": text, "unet": output, "code": code, "image": image}
-    return {name: array.cpu().numpy() for name, array in arrays.items()}
-
-
-@torch.no_grad()
-def median_ms(call: Callable[[], object], repeats: int = 20) -> float:
-    """Median time of a call on the card."""
-    for _ in range(5):
-        call()
-    times = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
-
-
-@torch.no_grad()
-def peer(networks: dict[str, Any]) -> dict[str, object]:
-    """PyTorch's times in fp16, eager, in milliseconds."""
-    unet, vae = networks["unet"].half(), networks["vae"].half()
-    latents = torch.randn(2, 4, 64, 64, device="cuda", dtype=torch.float16)
-    text = torch.randn(2, 77, 768, device="cuda", dtype=torch.float16)
-    return {
-        "torch": torch.__version__,
-        "card": torch.cuda.get_device_name(),
-        "unet_ms": median_ms(lambda: unet(latents, 500.0, text)),
-        "vae_ms": median_ms(lambda: vae.decode(latents[:1])),
+    side = model.size // 8
+    inputs = {
+        "latents": normal(2, 4, side, side),
+        "text": normal(2, 77, model.parts["unet"]["cross_attention_dim"]),
+        "code": normal(1, 4, side, side),
     }
+    if model.pooled_width:
+        inputs["pooled"] = normal(2, model.pooled_width)
+    return inputs
+
+
+@torch.no_grad()
+def reference(
+    model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Results in fp32."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    output = networks["unet"](*unet_arguments(model, inputs)).sample
+    return {"unet": output, "image": networks["vae"].decode(inputs["code"]).sample}
 
 
 def main() -> None:
     """Make the folder named on the command line."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    networks = build(seed=1)
-    write_folder(folder, networks)
-    np.savez(folder / "reference.npz", **reference(networks))  # type: ignore[arg-type]
-    (folder / "peer.json").write_text(json.dumps(peer(networks), indent=2) + "\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.full_size",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", choices=MODELS, default="sd15")
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too (minutes)")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    model = MODELS[chosen.model]
+    networks = build(model, seed=1)
+    write_folder(chosen.folder, model, networks)
+    inputs = random_inputs(model)
+    arrays = {**inputs, **reference(model, networks, inputs)}
+    numbers = {name: array.cpu().numpy() for name, array in arrays.items()}
+    np.savez(chosen.folder / "reference.npz", **numbers)  # type: ignore[arg-type]
+    peer = {
+        "torch": torch.__version__,
+        "card": torch.cuda.get_device_name(),
+        "rows": peer_rows(model, networks, inputs, compiled=chosen.compile),
+    }
+    (chosen.folder / "peer.json").write_text(json.dumps(peer, indent=2) + "\n")
 
 
 if __name__ == "__main__":

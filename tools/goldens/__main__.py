@@ -13,7 +13,16 @@ from diffusers.utils.logging import disable_progress_bar
 
 from tests.goldens.configs import MODELS
 from tests.goldens.loader import FOLDER, load
-from tools.goldens import agreement, models, networks, pipelines, tokenizers
+from tools.goldens import (
+    agreement,
+    models,
+    networks,
+    pipelines,
+    single_files,
+    tasks,
+    tokenizers,
+    torch_files,
+)
 from tools.goldens.networks import Arrays
 
 Compute: TypeAlias = Callable[[Mapping[str, Any]], Arrays]
@@ -70,10 +79,33 @@ def make_pipelines() -> None:
     _write("pipeline", arrays)
 
 
+def make_tasks() -> None:
+    """tasks.npz: img2img and inpainting, once the f32 run has agreed with the float64 one."""
+    with models.exact():
+        arrays = tasks.run(torch.float64)
+    tasks.check(tasks.run(torch.float32), arrays)
+    _write("tasks", arrays)
+
+
 def make_tokenizers() -> None:
     """tokenizer_golden.json and tokenizer_emoji.json."""
     tokenizers.write_golden(FOLDER / "tokenizer_golden.json")
     tokenizers.write_ids(EMOJI_TOKENIZER, FOLDER / "tokenizer_emoji.json")
+
+
+def make_single_files() -> None:
+    """single_files.npz: where diffusers finds its parameters in full-size single files."""
+    arrays = {
+        f"{name}/{key}": array
+        for name, model in single_files.MODELS.items()
+        for key, array in single_files.describe(model).items()
+    }
+    np.savez_compressed(FOLDER / "single_files.npz", **arrays)
+
+
+def make_torch_files() -> None:
+    """checkpoint.bin and checkpoint.npz: a file as PyTorch saves it, and what is in it."""
+    torch_files.write(FOLDER)
 
 
 def report_precision() -> None:
@@ -91,7 +123,10 @@ STAGES: Mapping[str, Callable[[], None]] = {
     "models": make_models,
     "networks": make_networks,
     "pipelines": make_pipelines,
+    "tasks": make_tasks,
     "tokenizers": make_tokenizers,
+    "single_files": make_single_files,
+    "torch_files": make_torch_files,
     "precision": report_precision,
 }
 

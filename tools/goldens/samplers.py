@@ -32,6 +32,9 @@ from tests.diffusion.samplers.cases import (
 )
 from tests.goldens.loader import FOLDER
 
+TCD_ETA = 0.3
+"""diffusers' own default."""
+
 
 class Widened:
     """A module whose `float32` is `float64`."""
@@ -64,10 +67,12 @@ def computing_in(dtype: torch.dtype, owner: type) -> Iterator[None]:
 def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
     """diffusers' noise levels (n + 1) and time steps (n)."""
     timesteps = scheduler.timesteps.numpy()
-    if case.sampler in ("ddim", "ddpm", "lcm", "plms"):
+    if case.sampler in ("ddim", "ddpm", "lcm", "plms", "tcd"):
         if case.sampler == "plms":
             timesteps = np.delete(timesteps, 1)
         final = 1.0 if case.sampler in ("ddpm", "lcm") else float(scheduler.final_alpha_cumprod)
+        if case.sampler == "tcd":  # its last step goes to time step 0
+            final = float(scheduler.alphas_cumprod[0])
         kept = np.append(scheduler.alphas_cumprod.numpy()[timesteps], final)
         return np.sqrt((1.0 - kept) / kept), timesteps
     sigmas = scheduler.sigmas.numpy()
@@ -115,9 +120,12 @@ def step(scheduler: Any, case: SamplerCase, noise: torch.Tensor) -> Any:
     if case.sampler == "ddim":
         given = noise if case.eta else None
         return functools.partial(scheduler.step, eta=case.eta or 0.0, variance_noise=given)
+    if case.sampler == "tcd":
+        sys.modules[type(scheduler).__module__].randn_tensor = lambda *_, **__: noise
+        return functools.partial(scheduler.step, eta=TCD_ETA if case.eta is None else case.eta)
     if "_sde" in case.sampler:
         return functools.partial(scheduler.step, variance_noise=noise)
-    if case.sampler in ("euler_a", "dpm2_a", "ddpm", "lcm"):
+    if case.sampler in ("euler_a", "dpm2_a", "ddpm", "lcm", "sa_solver"):
         sys.modules[type(scheduler).__module__].randn_tensor = lambda *_, **__: noise
     return scheduler.step
 

@@ -38,8 +38,9 @@ def folder(tmp_path: Path) -> Path:
 def test_bundled_model() -> None:
     model = ModelFolder(BUNDLED)
     assert model.unet.in_channels == model.vae.latent_channels == 4
-    assert model.unet.cross_attention_dim == model.text_encoder.hidden_size
-    assert (model.tokenizer / "merges.txt").is_file()
+    assert model.unet.cross_attention_dim == model.text_encoders["text_encoder"].hidden_size
+    assert (model.tokenizers["text_encoder"] / "merges.txt").is_file()
+    assert not model.is_xl
     for part in PARTS:
         weights = model.weights(part)  # type: ignore[arg-type]
         assert len(weights.entries) > 40
@@ -55,7 +56,7 @@ def test_sd15_as_old_tools_wrote_it(folder: Path) -> None:
     assert model.unet.down_block_types[-1] == "DownBlock2D"
     assert model.vae.scaling_factor == 0.18215
     assert model.vae.downscale == 8
-    assert model.text_encoder.hidden_act == "quick_gelu"
+    assert model.text_encoders["text_encoder"].hidden_act == "quick_gelu"
     assert model.scheduler.prediction_type == "epsilon"
     assert model.scheduler.timestep_spacing == "leading"
     assert not model.scheduler.set_alpha_to_one
@@ -68,7 +69,7 @@ def test_sd21(folder: Path) -> None:
         attention_head_dim=[5, 10, 20, 20],
         cross_attention_dim=1024,
         use_linear_projection=True,
-        upcast_attention=True,
+        upcast_attention=None,
         dual_cross_attention=False,
         num_class_embeds=None,
         only_cross_attention=False,
@@ -89,7 +90,6 @@ def test_sd21(folder: Path) -> None:
     model = ModelFolder(folder)
     assert model.unet.heads == (5, 10, 20, 20)
     assert model.unet.use_linear_projection
-    assert model.unet.upcast_attention
     assert model.scheduler.prediction_type == "v_prediction"
     assert model.scheduler.timestep_spacing == "linspace"
 
@@ -341,12 +341,26 @@ HOSTILE: list[tuple[str, str, object]] = [
     ("unet/config.json", "act_fn", "mish"),
     ("unet/config.json", "class_embed_type", "timestep"),
     ("unet/config.json", "dual_cross_attention", True),
-    ("unet/config.json", "addition_embed_type", "text_time"),
-    ("unet/config.json", "time_cond_proj_dim", 256),
+    ("unet/config.json", "addition_embed_type", "text_image"),
+    ("unet/config.json", "addition_time_embed_dim", 256),
+    ("unet/config.json", "projection_class_embeddings_input_dim", 2816),
+    ("unet/config.json", "time_cond_proj_dim", 10**9),
+    ("unet/config.json", "time_cond_proj_dim", "256"),
     ("unet/config.json", "transformer_layers_per_block", [1, 2, 10]),
+    ("unet/config.json", "transformer_layers_per_block", [1, 2, 10, 10**9]),
+    ("unet/config.json", "transformer_layers_per_block", [1, 2, [1, 1, 1], 1]),
+    ("unet/config.json", "transformer_layers_per_block", [1, 2, [], 1]),
+    ("unet/config.json", "transformer_layers_per_block", [1, 2, [[1], 1], 1]),
+    ("unet/config.json", "reverse_transformer_layers_per_block", [1, 1, [1, 1], 1]),
+    ("unet/config.json", "layers_per_block", [2, 2]),
+    ("unet/config.json", "only_cross_attention", 1),
+    ("unet/config.json", "only_cross_attention", [True, False]),
+    ("unet/config.json", "cross_attention_dim", [768, 768, 768, 1024]),
+    ("unet/config.json", "mid_block_type", 1),
     ("unet/config.json", "num_attention_heads", 8),
     ("unet/config.json", "conv_in_kernel", 1),
-    ("unet/config.json", "in_channels", 9),
+    ("unet/config.json", "in_channels", 3),
+    ("unet/config.json", "out_channels", 8),
     ("unet/config.json", "cross_attention_dim", 1024),
     ("unet/config.json", "_class_name", "UNet3DConditionModel"),
     ("unet/config.json", "brand_new_option", True),
@@ -372,8 +386,8 @@ HOSTILE: list[tuple[str, str, object]] = [
     ("scheduler/scheduler_config.json", "beta_end", 0.0001),
     ("scheduler/scheduler_config.json", "beta_schedule", "squaredcos_cap_v2"),
     ("scheduler/scheduler_config.json", "num_train_timesteps", 10**9),
-    ("scheduler/scheduler_config.json", "prediction_type", "sample"),
-    ("scheduler/scheduler_config.json", "rescale_betas_zero_snr", True),
+    ("scheduler/scheduler_config.json", "prediction_type", "flow_prediction"),
+    ("scheduler/scheduler_config.json", "rescale_betas_zero_snr", "yes"),
     ("scheduler/scheduler_config.json", "trained_betas", [0.1]),
     ("scheduler/scheduler_config.json", "shift", 3.0),
     ("model_index.json", "_class_name", "StableDiffusionXLPipeline"),
@@ -381,7 +395,9 @@ HOSTILE: list[tuple[str, str, object]] = [
     ("model_index.json", "unet", ["diffusers", "UNet3DConditionModel"]),
     ("model_index.json", "text_encoder", ["transformers", "CLIPTextModelWithProjection"]),
     ("model_index.json", "tokenizer", {"a": [1]}),
-    ("model_index.json", "text_encoder_2", ["transformers", "CLIPTextModelWithProjection"]),
+    ("model_index.json", "text_encoder", [None, None]),
+    ("model_index.json", "text_encoder_2", ["transformers", "CLIPTextModel"]),
+    ("model_index.json", "force_zeros_for_empty_prompt", "true"),
 ]
 
 

@@ -13,7 +13,7 @@ from diffusion.checkpoints import ModelFolder, open_safetensors
 from diffusion.errors import ModelError, ModelFormatError
 from tests.diffusion.checkpoints.small_folder import load, write_folder
 
-REMEDY = "convert it to safetensors with the tool that made it"
+REMEDY = "convert it to safetensors: avila convert"
 
 
 class Canary:

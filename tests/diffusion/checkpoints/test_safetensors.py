@@ -219,7 +219,7 @@ def test_every_bf16_pattern(tmp_path: Path) -> None:
     assert not np.any(found & 0xFFFF)
 
 
-@pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F8_E4M3", "F8_E5M2", "F8_E8M0", "C64"])
+@pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F8_E8M0", "C64"])
 def test_types_that_are_not_read_say_what_to_do(dtype: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
     path.write_bytes(framed(one(dtype=dtype, shape=[4])))

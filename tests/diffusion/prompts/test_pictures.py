@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from diffusion import Pipeline, Result, Settings
 from diffusion.cli import main
 from diffusion.cli.app import app
-from diffusion.cli.txt2img import infotext
 from diffusion.errors import SettingsError
 from diffusion.infotext import parse_infotext
+from diffusion.picture_text import picture_text
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
 from gpucore.adapters import DEVICE_VARIABLE
@@ -87,7 +87,7 @@ def test_chunks_are_encoded_alone_and_joined() -> None:
     networks = pipeline().networks
     long = [chunk for number in range(20) for chunk in chunked(f"a red apple number {number}")]
     states = networks.encode_prompts([chunked("blurry"), long], ORIGINAL).read()
-    assert states.shape == (2, 20 * 77, networks.folder.text_encoder.hidden_size)
+    assert states.shape == (2, 20 * 77, networks.folder.unet.cross_attention_dim)
     texts = ["blurry", "", "a red apple number 0", "a red apple number 19"]
     alone = networks.encode_text(texts).read()
     for row, chunk, text in ((0, 0, 0), (0, 1, 1), (0, 19, 1), (1, 0, 2), (1, 19, 3)):
@@ -133,17 +133,16 @@ def test_what_cannot_be_is_refused_before_any_work(field: str, value: object) ->
 
 
 def test_pictures_tell_their_mode_where_it_is_not_the_usual() -> None:
-    model = {"name": "emoji", "hash": "0123456789"}
     drawn = replace(SMALL, prompt="a (red:1.5) apple", sampler="euler")
     for emphasis, told in (("original", None), ("no_norm", "No norm"), ("None", "None")):
-        text = infotext(replace(drawn, emphasis=emphasis), 5, model)
+        text = picture_text(replace(drawn, emphasis=emphasis), 0, "emoji", "0123456789", "Avila")
         found = parse_infotext(text)
         assert found.settings.get("Emphasis") == told
         assert found.prompt == "a (red:1.5) apple"
 
 
 def test_the_option_reaches_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    command = sys.modules["diffusion.cli.txt2img"]
+    command = sys.modules["diffusion.cli.job"]
     ran: list[Settings] = []
     monkeypatch.setattr(command.Job, "run", lambda job, *_: ran.append(job.settings))
     monkeypatch.setenv(DEVICE_VARIABLE, "null")

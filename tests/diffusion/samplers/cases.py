@@ -52,17 +52,24 @@ class SamplerCase:
     @property
     def preserving(self) -> bool:
         """Whether diffusers keeps x / √(1 + σ²)."""
-        return self.whole or self.sampler in ("ddim", "ddpm", "lcm", "plms")
+        return self.whole or self.sampler in ("ddim", "ddpm", "lcm", "plms", "tcd")
 
     @property
     def whole(self) -> bool:
         """Whether diffusers rounds time steps, and takes n of n + 1 with `linspace`."""
-        return self.sampler.startswith(("dpmpp", "unipc", "deis"))
+        return self.sampler.startswith(("dpmpp", "unipc", "deis", "sa_"))
 
     @property
     def twice(self) -> bool:
         """Whether a step of ours is two of diffusers'."""
         return self.sampler in ("heun", "dpm2", "dpm2_a")
+
+    @property
+    def order(self) -> int | None:
+        """Of a multistep sampler, where it is not diffusers' own, 2."""
+        order = self.config.get("solver_order")
+        assert order is None or isinstance(order, int)
+        return order
 
     @property
     def starts_low(self) -> bool:
@@ -73,7 +80,7 @@ class SamplerCase:
     @property
     def ends_in_nan(self) -> bool:
         """Whether diffusers' step to level 0, of infinite width in λ, comes to infinity times 0."""
-        return self.sampler == "unipc"
+        return self.sampler == "unipc_bh1"
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -100,6 +107,7 @@ _SDE_HEUN: Mapping[str, object] = {**_SDE, "solver_type": "heun"}
 _BH1: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh1"}
 _BH2: Mapping[str, object] = {"solver_order": 3, "solver_type": "bh2"}
 _DEIS: Mapping[str, object] = {"solver_order": 3, "lower_order_final": False}
+_UNIPC_2: Mapping[str, object] = {"solver_order": 2, "solver_type": "bh2"}
 _PLMS: Mapping[str, object] = {"skip_prk_steps": True, **_DDIM}
 # With time steps so large that its boundary condition takes nothing of x.
 _LCM: Mapping[str, object] = {"timestep_scaling": 1e9}
@@ -148,14 +156,21 @@ CASES = [
     SamplerCase("dpmpp_2m_sde", _DPM, {**_SDE, **_TRAILING}, "trailing", "v_prediction"),
     SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_EXPONENTIAL}, "exponential"),
     SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_KARRAS}, "karras"),
-    SamplerCase("unipc", _UNIPC, {**_BH1, **_TRAILING}, "trailing"),
-    SamplerCase("unipc", _UNIPC, {**_BH1, **_KARRAS}, "karras", "v_prediction"),
-    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
-    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc_bh1", _UNIPC, {**_BH1, **_TRAILING}, "trailing"),
+    SamplerCase("unipc_bh1", _UNIPC, {**_BH1, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
+    SamplerCase("unipc", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc", _UNIPC, {**_UNIPC_2, **_TRAILING}, "trailing"),
+    SamplerCase("deis", _DEIS_CLASS, {"lower_order_final": False, **_TRAILING}),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_LINSPACE}),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_TRAILING}, "", "v_prediction"),
     SamplerCase("plms", "PNDMScheduler", _PLMS, "leading"),
     SamplerCase("lcm", "LCMScheduler", _LCM),
+    SamplerCase("tcd", "TCDScheduler", {}),
+    SamplerCase("tcd", "TCDScheduler", {}, "", "v_prediction", 0.8),
+    SamplerCase("tcd", "TCDScheduler", {}, "", "epsilon", 0.0),
+    SamplerCase("sa_solver", "SASolverScheduler", _LINSPACE),
+    SamplerCase("sa_solver", "SASolverScheduler", _TRAILING, "", "v_prediction"),
 ]
 
 

@@ -53,6 +53,11 @@ def variance_exploding(case: SamplerCase, x: Array, sigmas: Array) -> Array:
     return x * np.sqrt(1.0 + sigmas[:, None] ** 2) if case.preserving else x
 
 
+def options_of(case: SamplerCase, noise: NoiseSchedule) -> SamplerOptions:
+    """As a pipeline makes them."""
+    return SamplerOptions(eta=case.eta, order=case.order, earlier=noise.earlier)
+
+
 def walk(case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: Run, x: Array) -> Array:
     """Our x before and after each step along `sigmas`, with the time steps of `run`."""
     calls = itertools.count()
@@ -68,7 +73,7 @@ def walk(case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: Run, x: Ar
     def given(step: int) -> Array:
         return step_noise(step).astype(x.dtype)
 
-    sampler, options = find_sampler(case.sampler), SamplerOptions(eta=case.eta)
+    sampler, options = find_sampler(case.sampler), options_of(case, noise)
     if case.sampler in SDE:
         own = (given(step) for step in range(len(sigmas)))
         weights, algebra = SDE[case.sampler], NumpyAlgebra()

@@ -191,3 +191,61 @@ def test_lcm_draws_its_share_anew(eta: float) -> None:
         epsilon = (x - d) / high
         x = d + low * (math.sqrt(1 - eta**2) * epsilon + eta * 0.9 * waves(i))
     np.testing.assert_allclose(run("lcm", eta, 0.9), x, rtol=1e-11)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, None])
+def test_ipndm_v_is_adams_and_bashforths_for_uneven_steps(order: int | None) -> None:
+    """The slopes' polynomial through up to four levels, integrated by Gauss's rule."""
+    places, weights = np.polynomial.legendre.leggauss(4)
+    x = START * SIGMAS[0]
+    e: list[Reals] = []
+    for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
+        d = curved(x, high)
+        e.append((x - d) / high)
+        nodes = SIGMAS[: i + 1][-(order or 4) :]
+        at = (high + low) / 2 + (low - high) / 2 * places
+        fit = np.polyfit(nodes - high, np.stack(e[-len(nodes) :]), len(nodes) - 1)
+        values = np.stack([np.polyval(column, at - high) for column in fit.T])
+        mean = values @ weights / 2
+        x = x + (low - high) * mean if low > 0 else d
+    options = SamplerOptions(order=order)
+    start = START * SIGMAS[0]
+    *_, last = find_sampler("ipndm_v").run(curved, start, SIGMAS, NumpyAlgebra(), waves, options)
+    np.testing.assert_allclose(last.x, x, rtol=1e-9)
+
+
+@ETAS
+def test_tcd_goes_to_a_share_of_the_time_and_back_up(eta: float) -> None:
+    """Zheng et al. 2024, arXiv 2402.19159, algorithm 4, in their variables; time is σ here."""
+    a = 1.0 / np.sqrt(1.0 + SIGMAS**2)
+    x = START * SIGMAS[0] * a[0]
+    for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
+        d = curved(x / a[i], high)
+        epsilon = (x - a[i] * d) / math.sqrt(1 - a[i] ** 2)
+        s = (1 - eta) * low
+        a_s = 1.0 / math.sqrt(1.0 + s**2)
+        x = a_s * d + math.sqrt(1 - a_s**2) * epsilon
+        share = a[i + 1] / a_s
+        x = share * x + 0.9 * math.sqrt(max(0.0, 1 - share**2)) * waves(i)
+    np.testing.assert_allclose(run("tcd", eta, 0.9), x, rtol=1e-11)
+
+
+def test_order_lowers_what_multistep_samplers_look_back() -> None:
+    """Order 1 is Euler's for each; and DEIS of order 2 is another than of 3."""
+    x = START * SIGMAS[0]
+    for high, low in itertools.pairwise(SIGMAS):
+        d = curved(x, high)
+        x = d + low / high * (x - d)
+    ends = {}
+    for name in ("lms", "deis", "ipndm", "ipndm_v", "unipc", "unipc_bh1"):
+        for order in (1, 2, 3):
+            options = SamplerOptions(order=order)
+            start = START * SIGMAS[0]
+            sampler = find_sampler(name).run
+            *_, last = sampler(curved, start, SIGMAS, NumpyAlgebra(), waves, options)
+            ends[name, order] = last.x
+    for name in ("lms", "deis", "ipndm", "ipndm_v"):
+        np.testing.assert_allclose(ends[name, 1], x, rtol=1e-11)
+        assert not np.allclose(ends[name, 2], ends[name, 3], rtol=1e-5)
+    np.testing.assert_array_equal(ends["deis", 2], run("deis"))
+    np.testing.assert_array_equal(ends["unipc", 3], run("unipc"))

@@ -42,13 +42,26 @@ from diffusion.samplers import SAMPLERS, Sampler, find_sampler, find_sampler_and
         ("DPM++ 3M SDE", "dpmpp_3m_sde"),
         ("UniPC", "unipc"),
         ("uni_pc", "unipc"),
-        ("uni_pc_bh2", "unipc_bh2"),
+        ("uni_pc_bh2", "unipc"),
+        ("UniPC bh1", "unipc_bh1"),
         ("DEIS", "deis"),
         ("IPNDM", "ipndm"),
         ("PLMS", "plms"),
         ("Res Multistep", "res_multistep"),
         ("LCM", "lcm"),
         ("DDPM", "ddpm"),
+        ("TCD", "tcd"),
+        ("ipndm_v", "ipndm_v"),
+        ("DPM fast", "dpm_fast"),
+        ("dpm_adaptive", "dpm_adaptive"),
+        ("k_dpm_ad", "dpm_adaptive"),
+        ("Restart", "restart"),
+        ("SA-Solver", "sa_solver"),
+        ("DDIM CFG++", "ddim_cfg_pp"),
+        ("euler_cfg_pp", "euler_cfg_pp"),
+        ("euler_ancestral_cfg_pp", "euler_a_cfg_pp"),
+        ("dpmpp_2s_ancestral_cfg_pp", "dpmpp_2s_a_cfg_pp"),
+        ("dpmpp_2m_cfg_pp", "dpmpp_2m_cfg_pp"),
     ],
 )
 def test_names(text: str, name: str) -> None:
@@ -67,6 +80,9 @@ def test_names(text: str, name: str) -> None:
         ("DPM++ 2M SDE Karras", "dpmpp_2m_sde", "karras"),
         ("DPM++ 2M SDE Heun Exponential", "dpmpp_2m_sde_heun", "exponential"),
         ("LMS Karras", "lms", "karras"),
+        ("ddim_trailing", "ddim", "trailing"),
+        ("dpmpp_2m_karras", "dpmpp_2m", "karras"),
+        ("k_dpm_2_a_karras", "dpm2_a", "karras"),
     ],
 )
 def test_labels_of_both(text: str, name: str, schedule: str) -> None:
@@ -90,7 +106,7 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 
 def test_a_hopeless_name_lists_all() -> None:
-    with pytest.raises(SettingsError, match=r"give one of ddim, ddpm, deis, dpm2, .*, unipc_bh2"):
+    with pytest.raises(SettingsError, match=r"give one of ddim, ddim_cfg_pp, ddpm, .*, unipc_bh1"):
         find_sampler("?")
 
 

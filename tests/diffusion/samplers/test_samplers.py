@@ -26,8 +26,19 @@ Reals = NDArray[np.float64]
 NAMES = SAMPLERS.names
 SPREAD = 0.8
 PLAIN = SamplerOptions()
-TWICE = ("heun", "dpm2", "dpm2_a", "dpmpp_2s_a", "dpmpp_sde", "plms")
+TWICE = (
+    "heun",
+    "dpm2",
+    "dpm2_a",
+    "dpmpp_2s_a",
+    "dpmpp_2s_a_cfg_pp",
+    "dpmpp_sde",
+    "plms",
+    "restart",
+)
 """Samplers whose first step calls the network twice."""
+OWN_STEPS = ("dpm_fast", "dpm_adaptive")
+"""Samplers that choose their own levels."""
 PATHS = ("dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde")
 """Samplers whose draws are a Brownian path's, any number of them a step."""
 
@@ -87,8 +98,15 @@ def error_of(name: str, steps: int) -> float:
         ("dpmpp_2m_sde_heun", 2),
         ("dpmpp_3m_sde", 2),
         ("unipc", 2),
-        ("unipc_bh2", 2),
+        ("unipc_bh1", 2),
         ("deis", 2),
+        ("sa_solver", 2),
+        ("tcd", 1),
+        ("euler_cfg_pp", 1),
+        ("euler_a_cfg_pp", 1),
+        ("ddim_cfg_pp", 1),
+        ("dpmpp_2m_cfg_pp", 2),
+        ("dpmpp_2s_a_cfg_pp", 2),
         ("plms", 2),
         ("res_multistep", 2),
     ],
@@ -201,9 +219,13 @@ def test_calls_of_the_network(name: str) -> None:
     walk(name, sigmas, denoise=counting)
     if name == "heunpp2":
         assert levels == [9.0, 3.0, 1.0, 3.0, 1.0, 1.0]
+    elif name == "dpm_fast":  # orders 2 and 1, as wide as each other in log σ
+        assert levels == pytest.approx([9.0, 9.0**0.75, 3.0])
+    elif name == "dpm_adaptive":
+        assert len(levels) % 3 == 0
     elif name in ("dpm2", "dpmpp_sde"):
         assert levels == pytest.approx([9.0, math.sqrt(27.0), 3.0, math.sqrt(3.0), 1.0])
-    elif name in ("heun", "dpm2_a", "dpmpp_2s_a"):
+    elif name in ("heun", "restart", "dpm2_a", "dpmpp_2s_a", "dpmpp_2s_a_cfg_pp"):
         # With η = 1 an ancestral step goes down to b²/a, and its middle is b.
         assert levels == pytest.approx([9.0, 3.0, 3.0, 1.0, 1.0])
     else:
@@ -237,7 +259,8 @@ def test_steps_come_one_by_one(name: str) -> None:
     run = find_sampler(name).run(counting, x, sigmas, NumpyAlgebra(), lambda k: x, PLAIN)
     assert calls == 0
     next(run)
-    assert calls == (3 if name == "heunpp2" else 2 if name in TWICE else 1)
+    if name not in OWN_STEPS:
+        assert calls == (3 if name == "heunpp2" else 2 if name in TWICE else 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -253,7 +276,7 @@ def test_noise_is_drawn_where_the_registry_says(
         return waves(step)
 
     options = SamplerOptions(eta=eta, s_churn=s_churn)
-    walk(name, np.array([9.0, 3.0, 1.0, 0.0]), options, noise=counting)
+    walk(name, np.append(np.geomspace(9.0, 0.05, 24), 0.0), options, noise=counting)
     assert bool(drawn) == find_sampler(name).needs_noise(options)
     assert name in PATHS or drawn == sorted(set(drawn))
 
@@ -280,6 +303,8 @@ def test_levels_that_do_not_fall(name: str, sigmas: list[float]) -> None:
         ("s_tmax", -1.0),
         ("s_tmax", math.nan),
         ("s_noise", math.nan),
+        ("order", 0),
+        ("order", 5),
     ],
 )
 def test_options_that_cannot_be(field: str, value: float) -> None:
@@ -315,12 +340,23 @@ def test_own_schedules() -> None:
         "dpmpp_2m_sde_heun": "exponential",
         "dpmpp_3m_sde": "exponential",
         "unipc": "sgm_uniform",
-        "unipc_bh2": "sgm_uniform",
+        "unipc_bh1": "sgm_uniform",
         "deis": "uniform",
         "ipndm": "uniform",
+        "ipndm_v": "uniform",
         "plms": "leading",
         "res_multistep": "uniform",
         "lcm": "sgm_uniform",
+        "tcd": "sgm_uniform",
+        "dpm_fast": "karras",
+        "dpm_adaptive": "karras",
+        "restart": "karras",
+        "sa_solver": "sgm_uniform",
+        "euler_cfg_pp": "uniform",
+        "euler_a_cfg_pp": "uniform",
+        "dpmpp_2s_a_cfg_pp": "karras",
+        "dpmpp_2m_cfg_pp": "karras",
+        "ddim_cfg_pp": "leading",
     }
     wanted = {each.name: each.automatic_schedule(trailing).name for each in SAMPLERS}
     spaced = {name for name, schedule in own.items() if schedule not in ("karras", "exponential")}

@@ -1,6 +1,7 @@
 """Training noise: ᾱ as diffusers has it, and the way between time steps and levels."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,17 @@ def test_trained_betas_replace_the_rule() -> None:
     golden = load("samplers")["alphas_cumprod/trained_betas"]
     np.testing.assert_allclose(noise.alphas_cumprod, golden, 1e-12)
     assert noise.num_train_timesteps == len(trained)
+
+
+def test_a_last_step_without_signal() -> None:
+    """√ᾱ shifted and scaled: the last is nothing (2⁻²⁴, so σ is 4096), the first as it was."""
+    zero = NoiseSchedule.from_config(replace(config(), rescale_betas_zero_snr=True))
+    assert zero.alphas_cumprod[-1] == 2.0**-24
+    assert zero.sigma_max == pytest.approx(4096.0, rel=1e-7)
+    np.testing.assert_allclose(zero.alphas_cumprod[0], NOISE.alphas_cumprod[0], 1e-14)
+    root, before = np.sqrt(zero.alphas_cumprod[:-1]), np.sqrt(NOISE.alphas_cumprod[:-1])
+    slopes = np.diff(root) / np.diff(before)
+    np.testing.assert_allclose(slopes, slopes[0], 1e-9)
 
 
 def test_the_levels_of_stable_diffusion() -> None:

@@ -102,6 +102,7 @@ OTHER_RUNGS = (
     ("attention", "matrix", True),
     ("layer_norm", "naive", False),
     ("group_norm", "naive", False),
+    ("group_norm", "runs", False),
     ("softmax", "naive", False),
 )
 
@@ -130,6 +131,8 @@ def render(device: Device, dtype: type[DType]) -> None:
 
     for call in CALLS:
         call(make, floats)
+    gpustd.gemm(make(2, 64, 64), make(64, 12))
+    gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
     for rung, needs_matrix in PRODUCT_RUNGS:
         with forced_rung("product", rung):

@@ -1,0 +1,84 @@
+"""What a result was measured on: card, engine, driver, clocks, versions, date."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+from gpucore import Device
+
+__all__ = ["clocks", "description"]
+
+_QUERY = (
+    "name",
+    "clocks.sm",
+    "clocks.mem",
+    "clocks.max.sm",
+    "clocks.max.mem",
+    "power.draw",
+    "power.limit",
+    "temperature.gpu",
+    "memory.total",
+)
+_DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch")
+
+
+def description(device: Device) -> dict[str, object]:
+    """What every result file opens with."""
+    return {
+        "adapter": device.name,
+        "backend": device.info.backend,
+        "engine": device.info.engine,
+        "driver": device.driver,
+        "host": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": _versions(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def clocks() -> list[dict[str, str]]:
+    """What ``nvidia-smi`` says of each card's clocks (MHz), power (W) and memory (MiB) just now.
+
+    Empty where it is not installed or fails.
+    """
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return clocks_of(done.stdout)
+
+
+def clocks_of(text: str) -> list[dict[str, str]]:
+    """Fields of each line that ``nvidia-smi`` printed."""
+    lines = [line.split(", ") for line in text.splitlines() if line.strip()]
+    return [dict(zip(_QUERY, values, strict=True)) for values in lines]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """The CPU's name, from Linux where it tells."""
+    file = Path("/proc/cpuinfo")
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,38 @@
+"""How results are shown: a line of text for a row, and what a result file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from bench.entry import Row
+from bench.machine import clocks, description
+from gpucore import Device
+
+__all__ = ["HEAD", "line", "report"]
+
+HEAD = f"{'':<44}{'time':>13}{'rate':>17}{'roof':>8}{'peer':>14}{'':>19}{'ratio':>6}"
+_MARKS = {True: "reached", False: "missed", None: "unknown"}
+
+
+def line(row: Row) -> str:
+    """One row of the table: its peer is the quickest one."""
+    rate = ""
+    if row.flops:
+        rate = f"{row.flops / row.seconds / 1e12:.4g} TFLOP/s"
+    elif row.bytes:
+        rate = f"{row.bytes / row.seconds / 1e9:.4g} GB/s"
+    roof = "" if row.roof is None else f"{row.roof:.1%}"
+    text = f"{row.name:<44}{row.seconds * 1e3:10.4f} ms{rate:>17}{roof:>8}"
+    if row.peers:
+        peer = min(row.peers, key=lambda name: row.peers[name])
+        text += f"{row.peers[peer] * 1e3:11.4f} ms {peer:<18}{row.ratio:6.2f}"
+    if row.target is None:
+        return text.rstrip()
+    return f"{text:<121}  {row.target}: {_MARKS[row.reached]}"
+
+
+def report(device: Device, rows: Sequence[Row], **more: object) -> dict[str, object]:
+    """What a JSON file holds: seconds, FLOP, bytes, shares; the clocks are those just now."""
+    machine = {**description(device), "clocks": clocks()}
+    return {**machine, **more, "rows": [asdict(row) for row in rows]}

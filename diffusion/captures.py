@@ -1,0 +1,89 @@
+"""Captured denoisers and conditionings that wait for the next picture of their kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from diffusion.conditioning import Conditioning
+from diffusion.denoiser import GuidedDenoiser
+from diffusion.networks import Networks
+
+__all__ = ["Captures"]
+
+MOST_DENOISERS: Final = 2
+"""Kept idle: hires fix has two sizes."""
+LARGEST_KEPT: Final = 2 * 128 * 128
+"""Latent pixels of a batch, beyond which the memory is wanted for decoding: 1024×1024, twice."""
+MOST_CONDITIONINGS: Final = 4
+
+Shape = tuple[int, int, int, int]
+Weights = tuple[float, ...]
+Key = tuple[Shape, tuple[int, ...], float | None, Weights]
+
+
+class Captures:
+    """What one pipeline keeps between runs.
+
+    A denoiser is taken out while a run uses it, so that runs whose steps alternate do not meet in
+    one.
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._idle: dict[Key, GuidedDenoiser] = {}
+        self._conditionings: dict[Hashable, Conditioning] = {}
+
+    def take(
+        self,
+        conditioning: Conditioning,
+        shape: Shape,
+        scale: float | None,
+        weights: Weights = (1.0,),
+    ) -> GuidedDenoiser:
+        """A denoiser that follows ``conditioning``; `give` it back. See `GuidedDenoiser`."""
+        kept = self._idle.pop((shape, conditioning.context.shape, scale, weights), None)
+        if kept is None:
+            return GuidedDenoiser(self._networks, conditioning, shape, scale, weights)
+        kept.attend(conditioning)
+        return kept
+
+    def give(
+        self,
+        denoiser: GuidedDenoiser,
+        conditioning: Conditioning,
+        shape: Shape,
+        scale: float | None,
+        weights: Weights = (1.0,),
+    ) -> None:
+        """Keep a denoiser for the next of its kind.
+
+        Of too many, the one kept longest goes; one for large pictures is not kept.
+        """
+        key = (shape, conditioning.context.shape, scale, weights)
+        if key in self._idle or math.prod(shape[:3]) > LARGEST_KEPT:
+            denoiser.release()
+            return
+        self._idle[key] = denoiser
+        while len(self._idle) > MOST_DENOISERS:
+            self._idle.pop(next(iter(self._idle))).release()
+
+    def conditioning(self, key: Hashable, encode: Callable[[], Conditioning]) -> Conditioning:
+        """The conditioning kept under ``key``, or the one that ``encode`` makes."""
+        found = self._conditionings.pop(key, None)
+        self._conditionings[key] = encode() if found is None else found
+        while len(self._conditionings) > MOST_CONDITIONINGS:
+            del self._conditionings[next(iter(self._conditionings))]
+        return self._conditionings[key]
+
+    def release(self) -> None:
+        """Give the memory of all idle denoisers back."""
+        for denoiser in self._idle.values():
+            denoiser.release()
+        self._idle.clear()
+
+    def forget(self) -> None:
+        """Drop all that was made from the weights: call it after they change."""
+        self.release()
+        self._conditionings.clear()

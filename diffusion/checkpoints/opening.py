@@ -1,0 +1,25 @@
+"""Opening whatever a user names as a model: a folder or a single file."""
+
+from pathlib import Path
+
+from diffusion.checkpoints.folder import ModelFolder
+from diffusion.checkpoints.single_file import ModelFile, Prediction
+
+SUFFIX = ".safetensors"
+
+
+def open_model(
+    path: str | Path,
+    *,
+    tokenizer: str | Path | None = None,
+    prediction: Prediction | None = None,
+) -> ModelFolder:
+    """Open a model's folder, or a single ``.safetensors`` file.
+
+    ``tokenizer`` and ``prediction`` are for single files, which lack them (see ``ModelFile``).
+    Raises ``ModelNotFoundError`` or ``ModelFormatError``.
+    """
+    path = Path(path)
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
+        return ModelFile(path, tokenizer=tokenizer, prediction=prediction)
+    return ModelFolder(path)

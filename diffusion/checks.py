@@ -1,0 +1,46 @@
+"""Checks that settings share. Each raises `SettingsError` that names the setting."""
+
+from __future__ import annotations
+
+import math
+
+from diffusion.errors import SettingsError
+
+__all__ = ["check_integer", "check_number", "check_side", "check_text"]
+
+MOST_PROMPT = 65536
+MOST_SIDE = 16384
+
+
+def check_text(name: str, value: object) -> None:
+    """Text of a length that is read."""
+    if not isinstance(value, str):
+        raise SettingsError(name, value, "give text")
+    if len(value) > MOST_PROMPT:
+        raise SettingsError(name, f"{len(value)} characters", f"at most {MOST_PROMPT} are read")
+
+
+def check_side(name: str, value: object) -> None:
+    """A picture's side in pixels, or None."""
+    check_integer(name, value, 8, MOST_SIDE)
+    if isinstance(value, int) and value % 8:
+        near = max(8, round(value / 8) * 8)
+        raise SettingsError(name, value, f"give a multiple of 8, such as {near}")
+
+
+def check_integer(name: str, value: object, least: int, most: int) -> None:
+    """A whole number within limits, or None."""
+    if value is None:
+        return
+    if type(value) is not int or not least <= value <= most:
+        raise SettingsError(name, value, f"give a whole number from {least} to {most}")
+
+
+def check_number(name: str, value: object, least: float, most: float) -> None:
+    """A finite number within limits, or None."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SettingsError(name, value, "give a number")
+    if not (math.isfinite(value) and least <= value <= most):
+        raise SettingsError(name, value, f"give a number from {least} to {most}")

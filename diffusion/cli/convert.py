@@ -1,0 +1,149 @@
+"""``avila convert``: a model in another file format."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, cast
+
+from typer import Argument, Option
+
+from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
+from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
+from diffusion.checkpoints.single_file import Prediction
+from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
+from diffusion.cli import options
+from diffusion.cli.app import app, reporting
+from diffusion.errors import OutputError, SettingsError
+from diffusion.hub import find_model
+
+__all__ = ["convert", "convert_model"]
+
+EXAMPLES = """\
+Examples:
+
+[cyan]avila convert model.ckpt -o model.safetensors[/cyan]
+
+[cyan]avila convert model.safetensors -o folder --tokenizer path/to/tokenizer[/cyan]
+
+[cyan]avila convert folder -o half.safetensors --dtype f16[/cyan]
+"""
+DTYPES = {
+    "bf16": "BF16",
+    "f16": "F16",
+    "f32": "F32",
+    "f8_e4m3": "F8_E4M3",
+    "f8_e5m2": "F8_E5M2",
+}
+PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
+_SINGLE = ".safetensors"
+
+Source = Annotated[
+    str,
+    Argument(
+        help="A model's folder, a .safetensors file, or a PyTorch file (.ckpt, .pt, .pth, .bin), "
+        "which is read as data in a process of its own and never run.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    Path,
+    Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="NAME.safetensors for a single file, or a new folder in the diffusers layout.",
+        show_default=False,
+    ),
+]
+DType = Annotated[
+    str | None,
+    Option(
+        "--dtype",
+        metavar="NAME",
+        help=f"Element type of the weights: one of {', '.join(DTYPES)}; their own if absent.",
+    ),
+]
+Tokenizer = Annotated[
+    Path | None,
+    Option(
+        "--tokenizer",
+        metavar="FOLDER",
+        help="Folder with the vocab.json and merges.txt that a single file lacks; the folder "
+        "called tokenizer beside it if absent.",
+    ),
+]
+Predicts = Annotated[
+    str | None,
+    Option(
+        "--prediction",
+        metavar="NAME",
+        help="What a single file's UNet predicts, epsilon or v, where the file does not tell: an "
+        "SD 2.x model is taken for v, or for epsilon if its name says base or 512.",
+    ),
+]
+
+
+@app.command(epilog=EXAMPLES)
+def convert(
+    source: Source,
+    *,
+    output: Target,
+    dtype: DType = None,
+    tokenizer: Tokenizer = None,
+    prediction: Predicts = None,
+    debug: options.Debug = False,
+) -> None:
+    """Write a model as a single file or as a folder.
+
+    A file becomes a single file tensor by tensor, names unchanged, whatever kind of model it is.
+    Nothing is written over.
+    """
+    with reporting(debug):
+        kind = _chosen("dtype", dtype, DTYPES)
+        predicts = cast("Prediction | None", _chosen("prediction", prediction, PREDICTIONS))
+        if output.exists():
+            raise OutputError(output, "it exists", "give another --output, or remove it first")
+        convert_model(find_model(source), output, kind, tokenizer=tokenizer, prediction=predicts)
+    size = sum(file.stat().st_size for file in [output, *output.rglob("*")] if file.is_file())
+    print(output)
+    print(f"{size / 1e6:.1f} MB", file=sys.stderr)
+
+
+def _chosen(field: str, text: str | None, names: dict[str, str]) -> str | None:
+    """The entry called ``text``. Raises `SettingsError`."""
+    if text is not None and text not in names:
+        raise SettingsError(field, text, f"give one of {', '.join(names)}")
+    return None if text is None else names[text]
+
+
+def convert_model(
+    source: Path,
+    target: Path,
+    dtype: str | None = None,
+    *,
+    tokenizer: Path | None = None,
+    prediction: Prediction | None = None,
+) -> None:
+    """Write ``source`` as ``target``, whose suffix decides the layout.
+
+    Raises `ModelError`, `OutputError`.
+    """
+    single = target.suffix.lower() == _SINGLE
+    if source.is_dir():
+        save: Callable[[ModelFolder, Path, str | None], None] = (
+            save_single if single else save_folder
+        )
+        save(ModelFolder(source), target, dtype)
+        return
+    file = _opened(source)
+    if single:
+        save_tensors(file, target, dtype)
+    else:
+        save_folder(ModelFile(file, tokenizer=tokenizer, prediction=prediction), target, dtype)
+
+
+def _opened(source: Path) -> SafetensorsFile:
+    is_torch = source.suffix.lower() in SUFFIXES
+    return open_torch(source) if is_torch else open_safetensors(source)

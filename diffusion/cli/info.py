@@ -1,0 +1,48 @@
+"""``avila info``: the settings that a picture carries."""
+
+from __future__ import annotations
+
+import json
+
+from diffusion.cli import options
+from diffusion.cli.app import app, reporting
+from diffusion.errors import SettingsError
+from diffusion.infotext import parse_infotext, read_infotext
+
+__all__ = ["info"]
+
+EXAMPLES = """\
+Examples:
+
+[cyan]avila info 00001-7.png[/cyan]
+
+[cyan]avila info 00001-7.png --json[/cyan]
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def info(
+    image: options.Image, *, as_json: options.AsJson = False, debug: options.Debug = False
+) -> None:
+    """Print the settings that a picture carries.
+
+    Reads the text that this program and others of the field write into PNG, JPEG and WebP files.
+    """
+    with reporting(debug):
+        text = read_infotext(image)
+        if text is None:
+            raise SettingsError("image", str(image), "it carries no settings")
+        if not as_json:
+            print(shown(text))
+            return
+        found = parse_infotext(text)
+        record = {"prompt": found.prompt, "negative": found.negative}
+        print(json.dumps(record | {"settings": dict(found.settings)}))
+
+
+def shown(text: str) -> str:
+    """``text`` with what could steer a terminal escaped; lines stay lines."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )

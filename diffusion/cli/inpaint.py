@@ -1,0 +1,119 @@
+"""``avila inpaint``: parts of a picture drawn anew, or the picture continued beyond its edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import PIL.Image
+
+from diffusion.cli import options, rarer
+from diffusion.cli.app import app, reporting
+from diffusion.cli.job import Place, chosen_seed, draw, parsed_size
+from diffusion.errors import SettingsError
+from diffusion.images import read_image, to_mask
+from diffusion.settings import Settings
+from diffusion.tasks import Inpaint, Source, extended
+
+__all__ = ["inpaint"]
+
+EXAMPLES = """\
+Examples:
+
+[cyan]avila inpaint face.png "a red hat" --mask hat.png[/cyan]
+
+[cyan]avila inpaint room.jpg "a wooden chair" --mask chair.png --area masked --strength 0.9[/cyan]
+
+[cyan]avila inpaint view.png "mountains, blue sky" --left 64 --right 64[/cyan]
+"""
+STRENGTH = 0.75
+EXTENDING_STRENGTH = 0.9
+
+
+@app.command(epilog=EXAMPLES)
+def inpaint(
+    image: options.Image,
+    prompt: options.Prompt,
+    *,
+    mask: options.Mask = None,
+    invert: options.Invert = False,
+    mask_blur: options.MaskBlur = 4.0,
+    content: options.Content = "original",
+    area: options.Area = "whole",
+    padding: options.Padding = 32,
+    left: options.Left = 0,
+    top: options.Top = 0,
+    right: options.Right = 0,
+    bottom: options.Bottom = 0,
+    strength: options.InpaintStrength = None,
+    negative: options.Negative = "",
+    size: options.PictureSize = None,
+    seed: options.Seed = -1,
+    count: options.Count = 1,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.SamplerName = None,
+    schedule: options.ScheduleName = None,
+    eta: options.Eta = None,
+    emphasis: options.EmphasisName = "original",
+    clip_skip: options.ClipSkip = 1,
+    batch: options.Batch = None,
+    rng: rarer.Rng = "nv",
+    rare: rarer.Set = None,
+    vae_tiling: options.VaeTiling = "auto",
+    model: options.Model = None,
+    output: options.Output = ".",
+    device: options.DeviceName = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw a part of a picture anew; or continue it beyond its edges.
+
+    White in --mask is drawn, black stays, to the pixel but for the blurred edge. Without --mask,
+    what is transparent in the picture is drawn. --area masked cuts a box around the mask, draws it
+    at full size and puts it back: detail for small things. --left, --top, --right and --bottom
+    add so many pixels at a side, which continue the edge and are drawn anew.
+
+    Any model can do it; those made for inpainting (nine input channels) fit the rest better.
+    """
+    with reporting(debug):
+        picture = read_image(image)
+        sides = (left, top, right, bottom)
+        if any(sides):
+            if mask is not None:
+                raise SettingsError("mask", str(mask), "extend the picture, or give a mask")
+            picture, masked = extended(picture, sides)
+        else:
+            masked = found_mask(picture, mask)
+        usual = EXTENDING_STRENGTH if any(sides) else STRENGTH
+        part = Inpaint(masked, mask_blur, invert, content, area, padding)
+        settings = Settings(
+            prompt,
+            negative,
+            *parsed_size(size),
+            steps,
+            guidance,
+            sampler,
+            schedule,
+            chosen_seed(seed),
+            count,
+            batch,
+            eta,
+            emphasis,
+            clip_skip,
+            source=Source(picture, usual if strength is None else strength, inpaint=part),
+            vae_tiling=vae_tiling,
+            rng=rng,
+            sampling=rarer.parsed_sampling(rare),
+        )
+        draw(settings, Place(model, output, device, profile, as_json, debug))
+
+
+def found_mask(picture: PIL.Image.Image, mask: Path | None) -> PIL.Image.Image:
+    """The mask in a file, or else what is transparent in the picture. Raises `SettingsError`."""
+    if mask is not None:
+        return to_mask(read_image(mask, "mask"))
+    alpha = picture.convert("RGBA").getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        raise SettingsError("mask", None, "give --mask FILE, or a picture with transparent parts")
+    return PIL.Image.eval(alpha, lambda level: 255 if level < 128 else 0)

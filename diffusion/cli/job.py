@@ -1,0 +1,198 @@
+"""What the drawing commands share: from settings to files, with progress and a report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+import secrets
+import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import typer
+from PIL import Image
+
+from diffusion.cli.app import complain, version
+from diffusion.cli.interruption import Interruption, interruptible
+from diffusion.cli.native_messages import held_back
+from diffusion.cli.output import Output
+from diffusion.cli.profiling import profiled
+from diffusion.cli.progress import Clock, ProgressBar, rate_text
+from diffusion.cli.rarer import tell_other_model
+from diffusion.errors import SettingsError
+from diffusion.picture_text import picture_text
+from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.schedules import find_schedule
+from diffusion.settings import Settings
+from gpucore import Device
+
+__all__ = ["Job", "Place", "chosen_seed", "draw", "parsed_size"]
+
+_PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
+_LARGEST_RANDOM_SEED = 2**32 - 1
+_STOPPED = 130
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs and writes: the options that all drawing commands have."""
+
+    model: Path | None
+    output: str
+    device: str | None
+    profile: Path | None
+    as_json: bool
+    debug: bool
+
+
+def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
+    """Draw and write the pictures of ``settings`` and tell of them. Inside `reporting`.
+
+    ``carried``: the text of the picture that they come from.
+    """
+    check(settings)
+    job = Job(settings, Output.named(place.output), ProgressBar(shown=not place.as_json))
+    with held_back(shown=place.debug):
+        opened = (
+            Device.named(place.device, checks=False) if place.device else Device.auto(checks=False)
+        )
+    try:
+        with profiled(opened, place.profile):
+            job.run(place.model, opened)
+    except KeyboardInterrupt:
+        complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
+        raise typer.Exit(_STOPPED) from None
+    if carried is not None:
+        tell_other_model(carried, job.about["model"]["name"], job.about["model"]["hash"])
+    print(json.dumps(job.record()) if place.as_json else "\n".join(map(str, job.files)))
+    if not place.as_json:
+        print(job.summary(), file=sys.stderr)
+
+
+def parsed_size(text: str | None) -> tuple[int | None, int | None]:
+    """Width and height from ``512x768``. Raises `SettingsError`."""
+    if text is None:
+        return None, None
+    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text)
+    if not match:
+        raise SettingsError("size", text, "give WIDTHxHEIGHT, such as 512x768")
+    return int(match[1]), int(match[2])
+
+
+def chosen_seed(seed: int, field: str = "seed") -> int:
+    """The seed, drawn at random for -1. Raises `SettingsError`."""
+    if seed < -1:
+        raise SettingsError(field, seed, "give a whole number from 0 on, or -1 for a random one")
+    return secrets.randbelow(_LARGEST_RANDOM_SEED) if seed == -1 else seed
+
+
+def check(settings: Settings) -> None:
+    """Find wrong settings before a model is loaded. Raises `SettingsError`."""
+    settings.check()
+    if settings.sampler is not None:
+        find_sampler_and_schedule(settings.sampler)
+    if settings.schedule is not None:
+        find_schedule(settings.schedule)
+
+
+@dataclass
+class Job:
+    """One run of a command: what it makes and how long that takes."""
+
+    settings: Settings
+    output: Output
+    progress: ProgressBar
+    clock: Clock = field(default_factory=Clock)
+    files: list[Path] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    about: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def run(self, model: Path | None, device: Device) -> None:
+        """Load the model, draw and write every picture. Ctrl-C raises `KeyboardInterrupt`."""
+        told = "stopping (Ctrl-C again: at once)"
+        with self.progress, interruptible(lambda: self.progress.phase(told)) as interruption:
+            pipeline = Pipeline.load(model, device)
+            self.settings = self.settings.filled(pipeline.defaults)
+            self.about = {
+                "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
+                "device": {"name": device.name, "backend": device.info.backend},
+            }
+            for first in range(0, self.settings.count, self.settings.batch or 1):
+                self._draw_batch(pipeline, first, interruption)
+
+    def _draw_batch(self, pipeline: Pipeline, first: int, interruption: Interruption) -> None:
+        """Draw the pictures that are computed together, from number ``first``, and write them.
+
+        A run for each batch, so that finished pictures are on disk whatever happens later; a
+        picture does not depend on its batch.
+        """
+        whole = self.settings
+        each = whole.batch or 1
+        for event in closing(pipeline.generate(whole.part(first, min(each, whole.count - first)))):
+            if isinstance(event, Stage):
+                self._phase(_PHASES.get(event.name, event.name))
+            elif isinstance(event, Step):
+                self._step(event, first // each, -(-whole.count // each))
+            else:
+                self._save(event)
+            interruption.check()
+
+    def _step(self, step: Step, batch: int, batches: int) -> None:
+        step.wait()
+        if step.index == 1:  # the first step waits for what is being compiled
+            self.clock.phase("sampling")
+        self.clock.step()
+        self.progress.step(batch * step.total + step.index, batches * step.total)
+
+    def _phase(self, name: str) -> None:
+        self.clock.phase(name)
+        self.progress.phase(name)
+
+    def _save(self, result: Result) -> None:
+        self._phase("writing")
+        model = self.about["model"]
+        program = f"Avila {version()}"
+        for number, (image, seed) in enumerate(zip(result.images, result.seeds, strict=True)):
+            text = picture_text(result.settings, number, model["name"], model["hash"], program)
+            place = len(self.files) + 1
+            self.files.append(self.output.save(image, seed, place, self.settings.count, text))
+            self.seeds.append(seed)
+
+    def record(self) -> dict[str, object]:
+        """What ``--json`` prints."""
+        rate = self.clock.rate
+        return {
+            "files": [str(file) for file in self.files],
+            "seed": self.settings.seed,
+            "seeds": self.seeds,
+            "settings": plain(self.settings),
+            **self.about,
+            "timings": self.clock.seconds(),
+            "steps_per_second": None if rate is None else round(rate, 4),
+        }
+
+    def summary(self) -> str:
+        """One line for people."""
+        spent = self.clock.seconds()["total"]
+        rate = "" if self.clock.rate is None else f", {rate_text(self.clock.rate)}"
+        return f"seed {self.settings.seed}, {self.settings.steps} steps{rate}, {spent:.1f} s"
+
+
+def plain(value: object) -> object:
+    """Settings as what JSON can hold; of a picture its size."""
+    if dataclasses.is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Image.Image):
+        return f"{value.width}x{value.height}"
+    return value
+
+
+def closing(events: Iterator[Event]) -> Iterator[Event]:
+    """The same events; the pipeline is told at once where the caller stops listening."""
+    with contextlib.closing(cast("Generator[Event]", events)) as closed:
+        yield from closed

@@ -1,0 +1,273 @@
+"""``avila tune``: the quickest tiles for a model's products on this device, remembered on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from diffusion.cli import options
+from diffusion.cli.app import app, complain, reporting
+from diffusion.cli.interruption import interruptible
+from diffusion.cli.job import check, parsed_size
+from diffusion.cli.native_messages import held_back
+from diffusion.errors import OutputError, SettingsError
+from diffusion.pipeline import Pipeline
+from diffusion.settings import Settings
+from gpucore import Device
+from gpustd.tiles import Tile
+from gpustd.tuner import Outcome, Standing, tune_product
+from gpustd.tuning import SeenProduct, recorded_products, tile_size
+from gpustd.tuning_files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
+
+__all__ = ["tune"]
+
+EXAMPLES = """\
+Examples:
+
+[cyan]avila tune[/cyan]
+
+[cyan]avila tune --model path/to/model --size 768x768 --batch 4[/cyan]
+
+[cyan]GPUCORE_TUNING=card.json avila tune --device wgpu[/cyan]
+"""
+_STOPPED = 130
+
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Time also what the table knows already."),
+]
+
+
+@app.command(epilog=EXAMPLES)
+def tune(
+    *,
+    model: options.Model = None,
+    size: options.Size = None,
+    batch: options.Batch = None,
+    again: Again = False,
+    device: options.DeviceName = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find the quickest tiles for a model's products on this device, and remember them.
+
+    Nearly all of a picture's time goes into products: convolutions and linear layers. A GPU
+    computes them in tiles, and which tile is quickest depends on the card, its driver and the
+    sizes. Without a table a rule of thumb chooses.
+
+    One step is drawn to see which products there are. Each tile is checked against the plainest
+    kernel and then timed on random numbers; a minute or two in all. Pictures keep every bit: only
+    the time changes. Tune once for each size and batch that you draw often.
+
+    The table is for this adapter, engine and driver, in the user's cache folder; the environment
+    variable GPUCORE_TUNING names another file, or with "off" lets runs use no table. Ctrl-C keeps
+    what is done, and the next call goes on from there.
+    """
+    with reporting(debug):
+        count = 1 if batch is None else batch
+        settings = Settings("a", "", *parsed_size(size), steps=1, count=count, batch=count)
+        check(settings)
+        with held_back(shown=debug):
+            opened = Device.named(device) if device else Device.auto()
+        tuning = Tuning(opened, table_file(opened))
+        tuning.read()
+        try:
+            tuning.run(lambda: seen_products(opened, model, settings), again, shown=not as_json)
+        except KeyboardInterrupt:
+            complain(f"stopped; {len(tuning.outcomes)} products are tuned and kept")
+            raise typer.Exit(_STOPPED) from None
+        finally:
+            tuning.tell_refused()
+    if as_json:
+        print(json.dumps(tuning.record()))
+    elif tuning.outcomes:
+        Console(soft_wrap=True).print(tuning.table())
+    if not as_json:
+        print(tuning.summary(), file=sys.stderr)
+
+
+def table_file(device: Device) -> Path:
+    """The file to write. Raises `SettingsError` where there is none."""
+    file = user_file(device.info)
+    if file is None:
+        raise SettingsError(TUNING_VARIABLE, "off", "name the file that the table goes to")
+    return file
+
+
+def seen_products(device: Device, model: Path | None, settings: Settings) -> list[SeenProduct]:
+    """The products of one step with a choice of tiles, those with the most work first.
+
+    Software renderers have none: their kernels have no tiles.
+    """
+    if device.is_cpu:
+        return []
+    pipeline = Pipeline.load(model, device)
+    with recorded_products() as seen:
+        for _ in pipeline.generate(settings):
+            pass
+    pipeline.release()
+    return sorted((each for each in seen.values() if len(each.tiles) > 1), key=_work, reverse=True)
+
+
+def _work(seen: SeenProduct) -> int:
+    """Multiplications of all its launches."""
+    product = seen.product
+    taps = product.window.get("kernel_height", 1) * product.window.get("kernel_width", 1)
+    return seen.count * product.m * product.n * sum(product.channels) * taps
+
+
+@dataclass
+class Tuning:
+    """One run of the command: the table that it fills, and what it found."""
+
+    device: Device
+    file: Path
+    tiles: dict[str, TileSize] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    known: int = 0
+
+    def read(self) -> None:
+        """Begin with what the file has. Raises `OutputError` for a file that is no such table."""
+        try:
+            self.tiles = read_tiles(self.file, self.device.info)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, RecursionError) as error:
+            hint = f"remove it, or name another in {TUNING_VARIABLE}"
+            raise OutputError(
+                self.file, f"what is there is no table of tiles: {error}", hint
+            ) from (error)
+
+    def run(
+        self, products: Callable[[], Iterable[SeenProduct]], again: bool, *, shown: bool
+    ) -> None:
+        """Tune what the table lacks, or all ``again``. Ctrl-C raises `KeyboardInterrupt`."""
+        bar = progress_bar(shown)
+        line = bar.add_task("seeing which products there are", total=None)
+
+        def tell(text: str) -> None:
+            bar.update(line, description=text)
+
+        told = "stopping (Ctrl-C again: at once)"
+        with bar, interruptible(lambda: tell(told)) as interruption:
+            seen = list(products())
+            interruption.check()
+            todo = [each for each in seen if again or each.key not in self.tiles]
+            self.known = len(seen) - len(todo)
+            bar.reset(line, total=len(todo))
+            for each in todo:
+                for standing in self._tuned(each):
+                    tell(f"{each.key}  {standing_text(standing)}")
+                    interruption.check()
+                bar.advance(line)
+
+    def _tuned(self, seen: SeenProduct) -> Iterator[Standing]:
+        """Tune one product and write the table. Raises `OutputError`."""
+        outcome = yield from tune_product(self.device, seen)
+        self.outcomes.append(outcome)
+        self.device.trim()
+        if outcome.tile is None:
+            return
+        self.tiles[seen.key] = tile_size(outcome.tile)
+        try:
+            write_tiles(self.file, self.device.info, self.tiles)
+        except OSError as error:
+            reason, hint = error.strerror or str(error), f"name another file in {TUNING_VARIABLE}"
+            raise OutputError(self.file, reason, hint) from error
+
+    def tell_refused(self) -> None:
+        """A warning for each tile that did not compile or was wrong."""
+        for outcome in self.outcomes:
+            for tile, why in outcome.refused.items():
+                complain(f"warning: {outcome.seen.key}: {tile_text(tile)} is not used: {why}")
+
+    def table(self) -> Table:
+        """A row for each product."""
+        table = Table("product", "launches", "tile", "time", "gain", box=None)
+        for outcome in self.outcomes:
+            if outcome.tile is not None:
+                seconds = seconds_text(outcome.seconds[outcome.tile])
+                row = (tile_text(outcome.tile), seconds, f"{outcome.gain:.2f}x")
+                table.add_row(Text(outcome.seen.key), str(outcome.seen.count), *row)
+        return table
+
+    def record(self) -> dict[str, object]:
+        """What ``--json`` prints."""
+        rows = [
+            {
+                "product": outcome.seen.key,
+                "launches": outcome.seen.count,
+                "tile": outcome.tile and tile_size(outcome.tile),
+                "seconds": outcome.tile and outcome.seconds[outcome.tile],
+                "gain": round(outcome.gain, 4),
+                "refused": {tile_text(tile): why for tile, why in outcome.refused.items()},
+            }
+            for outcome in self.outcomes
+        ]
+        about = {"name": self.device.name, "backend": self.device.backend}
+        return {"file": str(self.file), "device": about, "known": self.known, "products": rows}
+
+    def summary(self) -> str:
+        """One line for people."""
+        if not self.outcomes:
+            if self.known:
+                return f"all {self.known} products are in {self.file}; --again times them anew"
+            return f"nothing to tune: on {self.device.name} products have no choice of tiles"
+        timed = [each for each in self.outcomes if each.tile is not None]
+        after = sum(each.seen.count * each.seconds[each.tile] for each in timed if each.tile)
+        before = sum(
+            each.seen.count * each.seconds[each.tile] * each.gain for each in timed if each.tile
+        )
+        told = f"{len(timed)} products tuned, {self.known} known before; {self.file}"
+        gain = f"{before / after:.3f} times as fast as without a table" if after else "none sound"
+        return f"{told}\nthese launches together: {gain}"
+
+
+def progress_bar(shown: bool) -> Progress:
+    """A bar on stderr, gone at the end."""
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+    )
+
+
+def tile_text(tile: Tile) -> str:
+    """``128x160x64/32x80``: the block of a workgroup, and its parts."""
+    return f"{tile.bm}x{tile.bn}x{tile.bk}/{tile.wm}x{tile.wn}"
+
+
+def standing_text(standing: Standing) -> str:
+    """The quickest tile so far."""
+    if standing.tile is None or standing.seconds is None:
+        return "checking"
+    return f"{tile_text(standing.tile)} {seconds_text(standing.seconds)}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Microseconds, or milliseconds from one on."""
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"

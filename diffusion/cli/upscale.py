@@ -1,0 +1,91 @@
+"""``avila upscale``: a picture enlarged, with detail drawn into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import PIL.Image
+
+from diffusion.catalogue import Catalogue
+from diffusion.checks import check_number
+from diffusion.cli import options
+from diffusion.cli.app import app, reporting
+from diffusion.cli.job import Place, chosen_seed, draw
+from diffusion.errors import SettingsError
+from diffusion.images import MOST_PIXELS, read_image, to_rgb
+from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.settings import Settings
+from diffusion.tasks import UPSCALERS, Source
+
+__all__ = ["upscale"]
+
+EXAMPLES = """\
+Examples:
+
+[cyan]avila upscale apple.png[/cyan]
+
+[cyan]avila upscale photo.jpg --scale 1.5 --prompt "a photo of a cat" --strength 0.2[/cyan]
+
+[cyan]avila upscale old.png --scale 4 --vae-tiling on --output large.png[/cyan]
+"""
+FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is not None])
+
+
+@app.command(epilog=EXAMPLES)
+def upscale(
+    image: options.Image,
+    *,
+    scale: options.Scale = 2.0,
+    upscaler: options.PixelUpscaler = "lanczos",
+    strength: options.UpscaleStrength = 0.3,
+    prompt: options.UpscalePrompt = None,
+    negative: options.UpscaleNegative = None,
+    seed: options.Seed = -1,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.SamplerName = None,
+    schedule: options.ScheduleName = None,
+    vae_tiling: options.VaeTiling = "auto",
+    model: options.Model = None,
+    output: options.Output = ".",
+    device: options.DeviceName = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Enlarge a picture, and draw detail into it.
+
+    The picture is enlarged by --upscaler; then --strength of it is drawn anew at its new size, as
+    img2img does. The prompt is the picture's own, if its text has one. Large pictures pass the
+    autoencoder in tiles, so that memory does not grow with them.
+    """
+    with reporting(debug):
+        own = own_prompts(image)
+        settings = Settings(
+            own[0] if prompt is None else prompt,
+            own[1] if negative is None else negative,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            seed=chosen_seed(seed),
+            source=Source(enlarged(to_rgb(read_image(image)), scale, upscaler), strength),
+            vae_tiling=vae_tiling,
+        )
+        draw(settings, Place(model, output, device, profile, as_json, debug))
+
+
+def own_prompts(image: Path) -> tuple[str, str]:
+    """Prompt and negative prompt in a picture's text; empty where it has none."""
+    found = parse_infotext(read_infotext(image) or "")
+    return (found.prompt, found.negative) if found.settings else ("", "")
+
+
+def enlarged(image: PIL.Image.Image, scale: float, upscaler: str) -> PIL.Image.Image:
+    """``image`` times ``scale``, to the nearest multiples of 8. Raises `SettingsError`."""
+    check_number("scale", scale, 1, 16)
+    resampling = FILTERS.find(upscaler).filter
+    width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
+    if width * height > MOST_PIXELS:
+        raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
+    return image.resize((width, height), resampling)

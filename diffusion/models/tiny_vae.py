@@ -1,0 +1,116 @@
+"""The tiny autoencoder TAESD (Ollin Boer Bohan 2023): latents to images in a few milliseconds.
+
+Plain convolutions and ReLU, no norms, no attention. Layers have the numbers of the sequence that
+diffusers keeps them in; entries without weights are None.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffusion.models.config import TinyVaeConfig
+from diffusion.models.layers import Activations, Conv2d
+from diffusion.models.module import Module
+from gpustd import concat, linear_combination, unary
+
+__all__ = ["TinyVae"]
+
+_LIMIT = 3.0
+"""Latents beyond this are bent back before they are decoded."""
+_LOG_VARIANCE = -30.0
+"""Of latents that are not drawn but certain: the least that is counted with."""
+
+Layers = list["Conv2d | Block | None"]
+
+
+class Block(Module):
+    """Three convolutions with ReLU, added to their input, and ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        first, second, third = (Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.conv = [first, None, second, None, third]
+        self._convolutions = first, second, third
+
+    def __call__(self, x: Activations) -> Activations:
+        first, second, third = self._convolutions
+        h = second(first(x, activation="relu"), activation="relu")
+        return unary(third(h, residual=x), "relu")
+
+
+class Encoder(Module):
+    """Images in [0, 1] to latents."""
+
+    def __init__(self, config: TinyVaeConfig) -> None:
+        layers: Layers = []
+        for channels, blocks in zip(config.encoder_channels, config.encoder_blocks, strict=True):
+            if layers:
+                layers.append(Conv2d(channels, channels, 3, stride=2, padding=1, bias=False))
+            else:
+                layers.append(Conv2d(config.in_channels, channels, 3, padding=1))
+            layers += [Block(channels) for _ in range(blocks)]
+        last = config.encoder_channels[-1]
+        self.layers = [*layers, Conv2d(last, config.latent_channels, 3, padding=1)]
+
+    def __call__(self, x: Activations) -> Activations:
+        for layer in self.layers:
+            assert layer is not None
+            x = layer(x)
+        return x
+
+
+class Decoder(Module):
+    """Latents to images in [0, 1]. Enlarging is part of the convolution after it."""
+
+    def __init__(self, config: TinyVaeConfig) -> None:
+        levels = list(zip(config.decoder_channels, config.decoder_blocks, strict=True))
+        layers: Layers = [Conv2d(config.latent_channels, levels[0][0], 3, padding=1), None]
+        for channels, blocks in levels[:-1]:
+            layers += [Block(channels) for _ in range(blocks)]
+            layers += [None, Conv2d(channels, channels, 3, padding=1, bias=False)]
+        channels, blocks = levels[-1]
+        layers += [Block(channels) for _ in range(blocks)]
+        self.layers = [*layers, Conv2d(channels, config.out_channels, 3, padding=1)]
+
+    def __call__(self, x: Activations) -> Activations:
+        first, *rest = self.layers
+        assert isinstance(first, Conv2d)
+        x = first(x, activation="relu")
+        enlarge = False
+        for layer in rest[1:]:
+            if layer is None:
+                enlarge = True
+            elif isinstance(layer, Conv2d):
+                x = layer(x, upsample=(2 * x.shape[1], 2 * x.shape[2]) if enlarge else None)
+                enlarge = False
+            else:
+                x = layer(x)
+        return x
+
+
+class TinyVae(Module):
+    """Encoder and decoder, in the place of a `Vae`; latents are the UNet's own."""
+
+    def __init__(self, config: TinyVaeConfig) -> None:
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    def moments(self, images: Activations) -> Activations:
+        """(B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): latents, and their lack of variance."""
+        latents = self.encoder(_affine(images, 0.5, 0.5))
+        return concat([latents, _filled(latents, _LOG_VARIANCE)], 3)
+
+    def decode(self, latents: Activations) -> Activations:
+        """(B, h, w, 4) to images (B, 8 h, 8 w, 3) in about [-1, 1]. Reads the latents back."""
+        # Few numbers: what bends them is not worth a kernel.
+        bent = _LIMIT * np.tanh(latents.read().astype(np.float64) / _LIMIT)
+        on_device = latents.device.buffer_from_array(bent, latents.dtype)
+        return _affine(self.decoder(on_device), 2.0, -1.0)
+
+
+def _affine(x: Activations, factor: float, offset: float) -> Activations:
+    return linear_combination([(factor, x), (offset, _filled(x, 1.0))])
+
+
+def _filled(like: Activations, value: float) -> Activations:
+    """A buffer of one number."""
+    return like.device.buffer_from_array(np.full(like.shape, value), like.dtype)

@@ -1,0 +1,113 @@
+"""What a picture's text says of the settings that made it, under the names that the WebUI gives."""
+
+from __future__ import annotations
+
+from diffusion.infotext import write_infotext
+from diffusion.noise_sources import NOISES
+from diffusion.picture_settings import SAMPLING_KEYS
+from diffusion.prompts import EMPHASES
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.schedules import AUTOMATIC, find_schedule
+from diffusion.settings import Settings
+from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
+
+__all__ = ["picture_text"]
+
+Pairs = dict[str, str | int | float]
+
+
+def picture_text(settings: Settings, number: int, model: str, digest: str, program: str) -> str:
+    """The infotext of image ``number`` of a run.
+
+    ``settings``: filled. ``model``, ``digest``: its name and hash. ``program``: name and version.
+    """
+    sampler, schedule = _labels(settings.sampler or "", settings.schedule)
+    varied = settings.variation is not None and settings.variation.strength > 0
+    pairs: Pairs = {
+        "Steps": settings.steps or 0,
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": settings.guidance or 0.0,
+        "Seed": (settings.seed + (0 if varied else number)) % 2**64,
+        "Size": f"{settings.width}x{settings.height}",
+        "Model hash": digest,
+        "Model": model,
+        "RNG": NOISES.find(settings.rng).label,
+        "Version": program,
+    }
+    if settings.eta is not None:
+        pairs["Eta"] = settings.eta
+    for name, key in SAMPLING_KEYS.items():
+        chosen = getattr(settings.sampling, name)
+        if chosen is not None:
+            pairs[key] = chosen
+    if settings.vae_tiling != "auto":
+        pairs["VAE tiling"] = settings.vae_tiling
+    if settings.clip_skip > 1:
+        pairs["Clip skip"] = settings.clip_skip
+    emphasis = EMPHASES.find(settings.emphasis)
+    if emphasis.name != "original":
+        pairs["Emphasis"] = emphasis.label
+    if settings.variation is not None:
+        pairs |= _of_variation(settings.variation, number)
+    if settings.source is not None:
+        pairs["Denoising strength"] = settings.source.strength
+        if settings.source.inpaint is not None:
+            pairs |= _of_inpaint(settings.source.inpaint)
+    if settings.hires is not None:
+        pairs |= _of_hires(settings.hires)
+    return write_infotext(settings.prompt, settings.negative, pairs)
+
+
+def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:
+    """Of the sampler and its schedule."""
+    found, named = find_sampler_and_schedule(sampler)
+    chosen = named or find_schedule(schedule or AUTOMATIC)
+    return found.label, chosen.label if chosen else "Automatic"
+
+
+def _of_variation(variation: Variation, number: int) -> Pairs:
+    pairs: Pairs = {}
+    if variation.strength:
+        pairs["Variation seed"] = (variation.seed + number) % 2**64
+        pairs["Variation seed strength"] = variation.strength
+    if variation.resize_from is not None:
+        pairs["Seed resize from"] = "{}x{}".format(*variation.resize_from)
+    return pairs
+
+
+def _of_inpaint(inpaint: Inpaint) -> Pairs:
+    pairs: Pairs = {}
+    if inpaint.blur:
+        pairs["Mask blur"] = inpaint.blur
+    if inpaint.invert:
+        pairs["Mask mode"] = "Inpaint not masked"
+    content = CONTENTS.find(inpaint.content)
+    if content.name != "original":
+        pairs["Masked content"] = content.label
+    area = AREAS.find(inpaint.area)
+    if area.name == "masked":
+        pairs["Inpaint area"] = area.label
+        pairs["Masked area padding"] = inpaint.padding
+    return pairs
+
+
+def _of_hires(hires: Hires) -> Pairs:
+    pairs: Pairs = {
+        "Denoising strength": hires.strength,
+        "Hires upscale": hires.scale,
+        "Hires upscaler": UPSCALERS.find(hires.upscaler).label,
+    }
+    if hires.steps is not None:
+        pairs["Hires steps"] = hires.steps
+    if hires.sampler is not None:
+        pairs["Hires sampler"] = _labels(hires.sampler, hires.schedule)[0]
+    if hires.schedule is not None:
+        pairs["Hires schedule type"] = _labels("euler", hires.schedule)[1]
+    if hires.guidance is not None:
+        pairs["Hires CFG Scale"] = hires.guidance
+    if hires.prompt is not None:
+        pairs["Hires prompt"] = hires.prompt
+    if hires.negative is not None:
+        pairs["Hires negative prompt"] = hires.negative
+    return pairs

@@ -1,0 +1,112 @@
+"""Base and refiner: one model draws, a second one takes the last steps (Podell et al. 2023).
+
+Both see the same latents on the same noise levels (arXiv 2307.01952, section 2.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.autoencoding import decode
+from diffusion.checks import check_number
+from diffusion.denoiser import Latents
+from diffusion.errors import SettingsError
+from diffusion.noise import LatentNoise
+from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
+from diffusion.run import Run, Start
+from diffusion.settings import Settings
+
+__all__ = ["SWITCH", "refine"]
+
+SWITCH = 0.8
+"""Share of the steps that the base makes, as its makers chose."""
+
+
+@dataclass(frozen=True)
+class LaterNoise(LatentNoise):
+    """The noise of a run whose first ``done`` steps are made."""
+
+    done: int = 0
+
+    def step(self, index: int) -> NDArray[np.float32]:
+        """The noise of step ``index`` after those."""
+        return super().step(self.done + index)
+
+
+def refine(
+    base: Pipeline, refiner: Pipeline, settings: Settings, switch: float = SWITCH
+) -> Iterator[Event]:
+    """Make pictures as `Pipeline.generate` does, the refiner making the last steps.
+
+    ``base`` makes the first ``switch`` (0 to 1) of the steps, to the nearest whole one; its
+    defaults count. A sampler that remembers steps starts anew at the switch. Raises
+    `SettingsError`, before any work, where the models do not go together or for settings with a
+    picture or a second pass.
+    """
+    full = settings.filled(base.defaults)
+    check_number("switch", switch, 0, 1)
+    both = [(each, Run(each.networks, each._captures, full)) for each in (base, refiner)]
+    _check(both, full)
+    first, second = (run for _, run in both)
+    total = first.first.walk.steps
+    cut = round(switch * total)
+    _share(first, second, cut)
+    taken = [(pipeline, run) for pipeline, run in both if run.first.walk.steps]
+    yield Stage("encoding prompt")
+    for _, run in taken:
+        run.conditioning(run.first)
+    done, images = 0, []
+    every = total * len(list(first.batches()))
+    for numbers in first.batches():
+        start = first.begin(numbers)
+        yield Stage("preparing")
+        for pipeline, run in taken:
+            for step in run.steps(run.first, start):
+                done += 1
+                yield Step(done, every, step.sigma, numbers, step.denoised, pipeline)
+            start = _handed_over(start, step.x, cut)
+        yield Stage("decoding")
+        images += list(decode(taken[-1][0].networks, step.x, full.vae_tiling))
+    yield Result(images, [first.seed(i) for i in range(len(images))], full)
+
+
+def _share(base: Run, refiner: Run, cut: int) -> None:
+    """Leave the base the first ``cut`` steps and the refiner the rest, prompts included."""
+    whole, script = refiner.first.walk, refiner.first.script
+    base.first = replace(base.first, walk=base.first.walk.first(cut))
+    if cut:
+        later = replace(script, which=script.which[cut:] or script.which[-1:])
+        walk = whole.last(whole.steps - cut)
+        refiner.first = replace(refiner.first, walk=walk, script=later)
+
+
+def _handed_over(start: Start, latents: Latents, done: int) -> Start:
+    """The refiner's start: the base's latents, whose noise is still in them."""
+    noise = start.noise
+    later = LaterNoise(noise.seeds, noise.height, noise.width, noise.channels, noise.draw, done)
+    return Start(later, np.zeros_like(start.drawn), latents)
+
+
+def _check(both: list[tuple[Pipeline, Run]], settings: Settings) -> None:
+    """Raise `SettingsError` where they do not go together."""
+    (base, first), (refiner, second) = both
+    walk = first.first.walk
+    if walk.sampler.adaptive or walk.made != walk.steps:
+        raise SettingsError("sampler", walk.sampler.name, "it chooses its own steps")
+    hint = "give a refiner that was made for the base"
+    scales = [each.networks.folder.vae.scaling_factor for each in (base, refiner)]
+    ours, theirs = walk.sigmas, second.first.walk.sigmas
+    same = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-6)
+    reasons = {
+        "not with a picture or a second pass": settings.source or settings.hires,
+        "load both models on one device": base.device is not refiner.device,
+        f"its latents are scaled otherwise; {hint}": scales[0] != scales[1],
+        f"its noise levels differ; {hint}": not same,
+    }
+    for reason, found in reasons.items():
+        if found:
+            raise SettingsError("refiner", refiner.model_name, reason)

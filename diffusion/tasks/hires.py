@@ -1,0 +1,92 @@
+"""Hires fix: a first picture at the model's own size, enlarged, and partly drawn anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
+
+from diffusion.catalogue import Catalogue
+from diffusion.checks import MOST_SIDE, check_integer, check_number, check_text
+from diffusion.errors import SettingsError
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.schedules import find_schedule
+
+__all__ = ["UPSCALERS", "Hires", "Upscaler"]
+
+GRAIN: Final = 8
+LEAST_STRENGTH: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """How the first picture is enlarged: latents by a ``kernel``, or pixels by a ``filter``."""
+
+    name: str
+    label: str
+    aliases: tuple[str, ...]
+    kernel: str | None = None
+    filter: Image.Resampling | None = None
+
+
+UPSCALERS: Final = Catalogue(
+    "upscaler",
+    [
+        Upscaler("latent", "Latent", (), "linear"),
+        Upscaler("latent_antialiased", "Latent (antialiased)", (), "linear_antialiased"),
+        Upscaler("latent_bicubic", "Latent (bicubic)", (), "cubic"),
+        Upscaler(
+            "latent_bicubic_antialiased", "Latent (bicubic antialiased)", (), "cubic_antialiased"
+        ),
+        Upscaler("latent_nearest", "Latent (nearest)", (), "nearest"),
+        Upscaler("latent_nearest_exact", "Latent (nearest-exact)", (), "nearest_exact"),
+        Upscaler("lanczos", "Lanczos", (), filter=Image.Resampling.LANCZOS),
+        Upscaler("nearest", "Nearest", (), filter=Image.Resampling.NEAREST),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Hires:
+    """The second pass. None takes the first pass's value.
+
+    Args:
+        scale: of both sides; the result's sides are rounded down to multiples of 8.
+        upscaler: name or label in `UPSCALERS`; those of latents want a strength of 0.5 and more.
+        strength: how much is drawn anew, 0.05 to 1.
+        steps: that are made, whatever the strength.
+        sampler, schedule, prompt, negative, guidance: of the second pass.
+    """
+
+    scale: float = 2.0
+    upscaler: str = "latent"
+    strength: float = 0.7
+    steps: int | None = None
+    sampler: str | None = None
+    schedule: str | None = None
+    prompt: str | None = None
+    negative: str | None = None
+    guidance: float | None = None
+
+    def check(self) -> None:
+        """Raise `SettingsError` for the first setting that cannot be."""
+        check_number("hires scale", self.scale, 1, 8)
+        UPSCALERS.find(self.upscaler)
+        check_number("hires strength", self.strength, LEAST_STRENGTH, 1)
+        check_integer("hires steps", self.steps, 1, 1000)
+        check_number("hires guidance", self.guidance, 0, 100)
+        for name in ("prompt", "negative"):
+            if getattr(self, name) is not None:
+                check_text(f"hires {name}", getattr(self, name))
+        if self.sampler is not None:
+            find_sampler_and_schedule(self.sampler)
+        if self.schedule is not None:
+            find_schedule(self.schedule)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the second pass. Raises `SettingsError`."""
+        sides = tuple(int(side * self.scale) // GRAIN * GRAIN for side in (width, height))
+        if max(sides) > MOST_SIDE:
+            raise SettingsError("hires scale", self.scale, f"{sides[0]}x{sides[1]} is too large")
+        return sides[0], sides[1]

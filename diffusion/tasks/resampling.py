@@ -1,0 +1,122 @@
+"""Latents at another size, on the device: two products with a matrix of weights each.
+
+The kernels are PyTorch's ``interpolate`` without aligned corners, so that hires fix shows what it
+shows in the WebUI: linear and cubic (a = -3/4) read neighbours of the nearest point; antialiased
+ones (cubic: a = -1/2) are Pillow's, whose window widens where a picture shrinks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion.errors import SettingsError
+from gpucore import Buffer, f32
+from gpustd import gemm, transpose
+
+__all__ = ["KERNELS", "resample", "weights"]
+
+Matrix = NDArray[np.float64]
+
+
+def nearest(source: int, target: int) -> Matrix:
+    """The pixel at ⌊i·s⌋, s being source over target."""
+    return _picked(np.arange(target) * source // target, source)
+
+
+def nearest_exact(source: int, target: int) -> Matrix:
+    """The pixel whose square holds the middle of the new one."""
+    return _picked((2 * np.arange(target) + 1) * source // (2 * target), source)
+
+
+def _picked(indices: NDArray[np.int64], source: int) -> Matrix:
+    return np.eye(source)[np.minimum(indices, source - 1)]
+
+
+def linear(source: int, target: int) -> Matrix:
+    """Between the two nearest pixels."""
+    return _interpolated(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
+
+
+def cubic(source: int, target: int) -> Matrix:
+    """Keys' cubic over four pixels, a = -3/4 (Keys 1981)."""
+    return _interpolated(source, target, lambda x: _keys(x, -0.75), 2)
+
+
+def _interpolated(
+    source: int, target: int, kernel: Callable[[Matrix], Matrix], reach: int
+) -> Matrix:
+    """Weights of the pixels within ``reach``; beyond the edge, the edge's pixel stands."""
+    places = (np.arange(target) + 0.5) * source / target - 0.5
+    first = np.floor(places).astype(np.int64) - reach + 1
+    result = np.zeros((target, source))
+    for offset in range(2 * reach):
+        taps = first + offset
+        np.add.at(
+            result,
+            (np.arange(target), np.clip(taps, 0, source - 1)),
+            kernel(places - taps),
+        )
+    return result
+
+
+def _keys(x: Matrix, a: float) -> Matrix:
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((x - 5) * x + 8) * x * a - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def linear_antialiased(source: int, target: int) -> Matrix:
+    """Triangle as wide as a new pixel."""
+    return _windowed(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
+
+
+def cubic_antialiased(source: int, target: int) -> Matrix:
+    """Keys' cubic, a = -1/2, as wide as a new pixel."""
+    return _windowed(source, target, lambda x: _keys(x, -0.5), 2)
+
+
+def _windowed(source: int, target: int, kernel: Callable[[Matrix], Matrix], reach: int) -> Matrix:
+    """Weights that sum to 1 over the pixels there are."""
+    factor = source / target
+    width = max(factor, 1.0)
+    result = np.zeros((target, source))
+    for index in range(target):
+        middle = (index + 0.5) * factor
+        low = max(math.floor(middle - reach * width + 0.5), 0)
+        high = min(math.floor(middle + reach * width + 0.5), source)
+        taps = kernel((np.arange(low, high, dtype=np.float64) - middle + 0.5) / width)
+        result[index, low:high] = taps / taps.sum()
+    return result
+
+
+KERNELS: Final = {
+    "nearest": nearest,
+    "nearest_exact": nearest_exact,
+    "linear": linear,
+    "linear_antialiased": linear_antialiased,
+    "cubic": cubic,
+    "cubic_antialiased": cubic_antialiased,
+}
+
+
+def weights(kernel: str, source: int, target: int) -> Matrix:
+    """(target, source): each new pixel's weights of the old ones. Raises `SettingsError`."""
+    if kernel not in KERNELS:
+        raise SettingsError("kernel", kernel, f"give one of {', '.join(KERNELS)}")
+    return KERNELS[kernel](source, target)
+
+
+def resample(x: Buffer[f32], size: tuple[int, int], kernel: str) -> Buffer[f32]:
+    """(B, h, w, C) to (B, *size, C), size being (height, width); summed in f32."""
+    for axis, target in ((2, size[1]), (1, size[0])):
+        matrix = weights(kernel, x.shape[axis], target).T.astype(np.float32)
+        last = transpose(x, (0, 3 - axis, 3, axis))
+        y = gemm(last, x.device.buffer_from_array(np.ascontiguousarray(matrix)))
+        x = transpose(y, (0, 1, 3, 2) if axis == 2 else (0, 3, 1, 2))
+    return x

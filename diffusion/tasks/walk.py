@@ -1,0 +1,96 @@
+"""The levels that a sampler walks: all of a schedule, or its end for a picture that is there.
+
+How strength cuts a schedule is the WebUI's rule: of n steps the last int(strength n) + 1 are made
+(n at most), from x = picture + σ·noise. diffusers cuts at int(strength n); both walk the same
+levels where the counts are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from diffusion.errors import SettingsError
+from diffusion.samplers import Sampler, SamplerOptions, find_sampler_and_schedule
+from diffusion.sampling import Sampling
+from diffusion.schedules import Levels, NoiseSchedule, find_schedule
+
+__all__ = ["Walk", "exact_walk", "full_walk"]
+
+LARGEST_STRENGTH: Final = 0.999
+PLAIN: Final = Sampling()
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """``sigmas``: levels, falling. ``start``: what the unit noise of its beginning is times.
+
+    ``whole``: it ends where the schedule does, and not where another model goes on.
+    """
+
+    sampler: Sampler
+    options: SamplerOptions
+    sigmas: Levels
+    start: float
+    whole: bool = True
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has."""
+        return len(self.sigmas) - 1
+
+    @property
+    def made(self) -> int:
+        """How many steps the sampler makes of them; an adaptive one may make others."""
+        return self.sampler.own_steps(self.steps)
+
+    @property
+    def end(self) -> float:
+        """The level of the last step's x."""
+        return self.sampler.end(self.sigmas)
+
+    def first(self, count: int) -> Walk:
+        """Its first ``count`` steps."""
+        return replace(self, sigmas=self.sigmas[: count + 1], whole=count == self.steps)
+
+    def last(self, count: int) -> Walk:
+        """Its last ``count`` steps, which start at a picture with noise of their first level."""
+        sigmas = self.sigmas[self.steps - count :]
+        return replace(self, sigmas=sigmas, start=float(sigmas[0]))
+
+    def for_strength(self, strength: float) -> Walk:
+        """The steps that draw ``strength`` of a picture anew: at least one."""
+        return self.last(int(min(strength, LARGEST_STRENGTH) * self.steps) + 1)
+
+
+def full_walk(
+    noise: NoiseSchedule,
+    sampler: str,
+    schedule: str,
+    steps: int,
+    eta: float | None,
+    sampling: Sampling = PLAIN,
+) -> Walk:
+    """A whole schedule. Raises `SettingsError`."""
+    found, named = find_sampler_and_schedule(sampler)
+    chosen = named or find_schedule(schedule) or found.automatic_schedule(noise)
+    sigmas = chosen.levels(noise, steps, sampling.span())
+    if len(sigmas) < 2:
+        raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")
+    options = sampling.options(noise, eta)
+    return Walk(found, options, sigmas, chosen.initial_scale(float(sigmas[0])))
+
+
+def exact_walk(
+    noise: NoiseSchedule,
+    sampler: str,
+    schedule: str,
+    steps: int,
+    eta: float | None,
+    strength: float,
+    sampling: Sampling = PLAIN,
+) -> Walk:
+    """Exactly ``steps`` steps from the level that ``strength`` starts at, as hires fix makes."""
+    more = int(steps / min(strength, LARGEST_STRENGTH))
+    whole = full_walk(noise, sampler, schedule, more, eta, sampling)
+    return whole.last(min(steps, whole.steps))

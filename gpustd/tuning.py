@@ -1,0 +1,126 @@
+"""Tiles of products that were timed on this device: their lookup, and what a run looks up.
+
+A tile changes how long a product takes and never its result. A table therefore may choose only
+among the tiles that a product offers; whatever else it says is passed over.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gpucore import Device
+from gpustd.tiles import Tile
+from gpustd.tuning_files import TileSize, load_tiles
+
+if TYPE_CHECKING:
+    from gpustd.product import Product
+
+__all__ = [
+    "SeenProduct",
+    "fits",
+    "product_key",
+    "recorded_products",
+    "tile_size",
+    "tuned_tile",
+    "use_tiles",
+]
+
+_INVOCATIONS = "max_compute_invocations_per_workgroup"
+_WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
+
+
+@dataclass(frozen=True)
+class SeenProduct:
+    """A product that a run launched ``count`` times, and the tiles it may take, likeliest first."""
+
+    key: str
+    product: Product
+    rung: str
+    scalar: str
+    tiles: tuple[Tile, ...]
+    count: int
+
+
+_Seen = dict[str, SeenProduct]
+
+_tables: weakref.WeakKeyDictionary[Device, Mapping[str, TileSize]] = weakref.WeakKeyDictionary()
+_recording: ContextVar[_Seen | None] = ContextVar("recording", default=None)
+
+
+def tuned_tile(
+    device: Device, product: Product, rung: str, scalar: str, tiles: Sequence[Tile]
+) -> Tile:
+    """The one of ``tiles`` that was quickest when timed on ``device``; else the first.
+
+    ``tiles`` must all give the same bits; the likeliest comes first.
+    """
+    table = _tables.get(device)
+    if table is None:
+        table = _tables[device] = load_tiles(device.info)
+    seen = _recording.get()
+    if not table and seen is None:
+        return tiles[0]
+    key = product_key(product, rung, scalar)
+    if seen is not None:
+        known = seen.get(key) or SeenProduct(key, product, rung, scalar, tuple(tiles), 0)
+        seen[key] = replace(known, count=known.count + 1)
+    wanted = table.get(key)
+    found = (tile for tile in tiles if tile_size(tile) == wanted and fits(device, rung, tile))
+    return next(found, tiles[0])
+
+
+def product_key(product: Product, rung: str, scalar: str) -> str:
+    """Name of a product in tables: what its time, and its split over K, depend on.
+
+    What is fused beside the activation, and the padding, are left out: they weigh next to nothing.
+    """
+    channels = "+".join(map(str, product.channels))
+    words = [rung, scalar, f"m{product.m}/{product.images}", f"n{product.n}", f"k{channels}"]
+    if window := product.window:
+        words.append(f"{window['kernel_height']}x{window['kernel_width']}")
+        words += [f"{name}{window[name]}" for name in ("stride", "scale") if window[name] != 1]
+    if product.activation:
+        words.append(product.activation)
+    return " ".join(words)
+
+
+def tile_size(tile: Tile) -> TileSize:
+    """A tile as tables hold it: bm, bn, bk, wm, wn."""
+    return tile.bm, tile.bn, tile.bk, tile.wm, tile.wn
+
+
+def fits(device: Device, rung: str, tile: Tile) -> bool:
+    """Tell whether a workgroup of a tile keeps the device's limits (sizes as in shaders/gemm)."""
+    parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
+    if rung == "matrix":
+        invocations = 32 * parts
+        stage = tile.bm * (tile.bk + 8) // 8 + tile.bk * (tile.bn + 8) // 8
+        nbytes = 16 * max(stage, parts * 16 * (tile.wn + 8) // 4)
+    else:
+        invocations = tile.bm * tile.bn // (tile.wm * tile.wn)
+        nbytes = 4 * tile.stages * tile.bk * (tile.bm + tile.bn)
+    return invocations <= device.limits[_INVOCATIONS] and nbytes <= device.limits[_WORKGROUP_BYTES]
+
+
+@contextmanager
+def recorded_products() -> Iterator[_Seen]:
+    """Collect, by key, the distinct products with a choice of tiles that are launched inside."""
+    seen: _Seen = {}
+    token = _recording.set(seen)
+    try:
+        yield seen
+    finally:
+        _recording.reset(token)
+
+
+def use_tiles(device: Device, tiles: Mapping[str, TileSize] | None) -> None:
+    """Take these tiles from now on; None reads the device's files again at the next product."""
+    if tiles is None:
+        _tables.pop(device, None)
+    else:
+        _tables[device] = tiles

@@ -1,0 +1,92 @@
+"""Random operands of a product that is tuned, and the check of what a tile makes of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import Buffer, Device, DType, Graph, f16, f32
+from gpustd.product import Product
+from gpustd.rungs import forced_rung
+from gpustd.tiles import Tile
+from gpustd.tuning import SeenProduct
+
+__all__ = ["TrialOperands"]
+
+# The naive rung checks the first rows only of a product that would take it long.
+_MOST_CHECKED_FLOPS = 2**36
+_BLOCK = 2**20 - 3
+_DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
+
+
+class TrialOperands:
+    """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else."""
+
+    def __init__(self, device: Device, seen: SeenProduct) -> None:
+        self.device, self.seen = device, seen
+        self.dtype = _DTYPES[seen.scalar]
+        product, random = seen.product, np.random.default_rng(0)
+        taps = product.window.get("kernel_height", 1) * product.window.get("kernel_width", 1)
+        self.k = taps * sum(product.channels)
+        self.columns = product.n * (2 if product.activation == "geglu" else 1)
+        block = random.uniform(-1, 1, _BLOCK).astype(np.float32)
+
+        def drawn(size: int, scale: float, dtype: type[DType]) -> Buffer[Any]:
+            numbers = (block * np.float32(scale)).astype(dtype.numpy)
+            return device.buffer_from_array(np.resize(numbers, size), dtype)
+
+        sizes = product.sizes
+        pixels = product.images * sizes["height"] * sizes["width"] if product.window else product.m
+        self._sources = [drawn(pixels * width, 1.0, self.dtype) for width in product.channels]
+        self._w = drawn(self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
+        self._bias = drawn(self.columns, 1.0, f32)
+        self._y: Buffer[Any] = device.buffer(self.dtype, product.m * product.n)
+
+    def captured(self, tile: Tile, calls: int) -> Graph:
+        """A run of calls with a tile; its kernels begin to compile."""
+        with self.device.capture() as graph:
+            for _ in range(calls):
+                self._launch(self.seen.rung, tile, self.seen.product, self._y)
+        return graph
+
+    def result(self, graph: Graph) -> NDArray[Any]:
+        """What a captured run leaves where all was NaN."""
+        self._y.write(np.full(self._y.shape, np.nan, self._y.dtype.numpy))
+        graph.replay()
+        return self._y.read()
+
+    def truth(self) -> NDArray[Any]:
+        """The result by the naive rung, or the first rows of it."""
+        product = self.seen.product
+        rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // (2 * self.k * self.columns)))
+        first = replace(product, m=rows, sizes={**product.sizes, "m": rows})
+        y: Buffer[Any] = self.device.buffer(self.dtype, rows * product.n)
+        self._launch("naive", None, first, y)
+        return y.read()
+
+    def agrees(self, result: NDArray[Any], truth: NDArray[Any]) -> bool:
+        """Tell whether a result is that of the same sums, whatever their order.
+
+        Both sides may be off by the bound in gpustd/reference/gemm.py. In that, ``spread`` sums K
+        values |x w| of mean 1/4, over the square root of K; twice their mean is allowed for.
+        """
+        eps = float(np.finfo(np.float32).eps)
+        stored = 2.0**-10 if self.dtype is f16 else eps
+        spread = math.sqrt(self.k) / 2 + 1
+        if self.seen.product.activation == "geglu":
+            spread *= spread
+        ours, theirs = (x.astype(np.float32) for x in (result[: truth.size], truth))
+        sums = 4 * eps * math.sqrt(self.k) * (spread + 1)
+        size = np.abs(theirs)
+        bound = sums + 16 * eps * (1 + size) + stored * (size + 1e-3)
+        with np.errstate(invalid="ignore"):
+            return bool(np.all(np.abs(ours - theirs) <= 2 * bound))
+
+    def _launch(self, rung: str, tile: Tile | None, product: Product, y: Buffer[Any]) -> None:
+        x, *second = self._sources
+        with forced_rung("product", rung, tile):
+            product.launch(x, second[0] if second else None, self._w, self._bias, None, None, y)

@@ -1,0 +1,42 @@
+"""The golden models beyond SD 1.x, written as folders and loaded once for each device."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+from diffusion.checkpoints import ModelFolder
+from diffusion.networks import Networks, load_networks
+from gpucore import Device, DType, f32
+from tests.goldens.families import RunCase
+from tests.goldens.family_folders import write_family, write_part
+
+__all__ = ["for_run", "networks", "vae_folder"]
+
+Changes = tuple[tuple[str, object], ...]
+
+
+@functools.cache
+def _folder(model: str, changes: Changes) -> Path:
+    place = Path(tempfile.mkdtemp(prefix=f"avila-{model}-"))
+    return write_family(place, model, dict(changes))
+
+
+def vae_folder(place: Path) -> Path:
+    """The tiny VAE, written as a folder."""
+    write_part(place, "taesd", "tiny_vae")
+    return place
+
+
+@functools.cache
+def networks(
+    device: Device, model: str, dtype: type[DType] = f32, changes: Changes = ()
+) -> Networks:
+    """A model on a device; ``changes`` to its scheduler's config."""
+    return load_networks(ModelFolder(_folder(model, changes)), device, dtype)
+
+
+def for_run(device: Device, case: RunCase) -> Networks:
+    """The model of a run, with the run's scheduler."""
+    return networks(device, case.model, changes=tuple(case.scheduler.items()))

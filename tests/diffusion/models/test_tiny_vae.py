@@ -1,0 +1,122 @@
+"""The tiny autoencoder against diffusers, and in the place of a model's VAE."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from diffusion import Pipeline, Result, Settings, Step
+from diffusion.checkpoints import ModelFolder, open_vae
+from diffusion.checkpoints.single_file_names import vae_names
+from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
+from diffusion.models.config import TinyVaeConfig
+from diffusion.models.module import load as load_weights
+from diffusion.models.tiny_vae import TinyVae
+from gpucore import Device, DType, f16, f32
+from tests.diffusion.checkpoints.small_folder import edit_json
+from tests.diffusion.golden_families import vae_folder
+from tests.goldens import family_folders
+from tests.goldens.families import TINY_VAE_CASES, TinyVAECase
+from tests.goldens.family_folders import write_family, write_part
+from tests.goldens.loader import channels_last, load, relative_error
+
+TOLERANCE: dict[type[DType], float] = {f32: 1e-4, f16: 1e-2}
+SETTINGS = Settings("a cat", width=16, height=16, steps=2, guidance=4.0, sampler="euler", seed=3)
+
+
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+@pytest.mark.parametrize("case", TINY_VAE_CASES, ids=lambda case: case.name)
+def test_goldens(device: Device, case: TinyVAECase, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    config = TinyVaeConfig.from_json(family_folders.config(case.model, "tiny_vae"), Path("c.json"))
+    made = TinyVae(config)
+    weights = family_folders.parameters(case.model, "tiny_vae")
+    assert {name for name, _ in made.parameters()} == set(weights)
+    load_weights(made, weights.__getitem__, device, dtype)
+    golden = load("families")
+    image = device.buffer_from_array(channels_last(case.image()), dtype)
+    means, logs = np.split(made.moments(image).read(), 2, axis=3)
+    expected = channels_last(golden[f"{case.name}/latents"])
+    assert relative_error(means, expected) < TOLERANCE[dtype]
+    assert (logs == -30).all()
+    latents = device.buffer_from_array(channels_last(case.latents()), dtype)
+    expected = channels_last(golden[f"{case.name}/decoded"])
+    assert relative_error(made.decode(latents).read(), expected) < TOLERANCE[dtype]
+
+
+def images(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """The last step's preview, and the finished picture."""
+    for event in pipeline.generate(SETTINGS):
+        if isinstance(event, Step):
+            (preview,) = event.preview()
+        if isinstance(event, Result):
+            (picture,) = event.images
+    return np.asarray(preview), np.asarray(picture)
+
+
+def test_in_the_place_of_the_models_vae_and_for_previews(device: Device, tmp_path: Path) -> None:
+    model = write_family(tmp_path / "model", "sd2")
+    tiny = vae_folder(tmp_path / "tiny")
+    own_preview, own = images(Pipeline.load(model, device))
+    np.testing.assert_array_equal(own_preview, own)
+    preview, picture = images(Pipeline.load(model, device, preview=tiny))
+    np.testing.assert_array_equal(picture, own)
+    assert preview.shape == own.shape
+    both_preview, both = images(Pipeline.load(model, device, vae=tiny))
+    np.testing.assert_array_equal(both, preview)
+    np.testing.assert_array_equal(both_preview, preview)
+    assert not np.array_equal(preview, own)
+
+
+def test_a_vae_file_by_either_spelling(tmp_path: Path) -> None:
+    """A file of another model's VAE, under diffusers' names and under the training code's."""
+    model = ModelFolder(write_family(tmp_path / "model", "sd2"))
+    write_part(tmp_path / "vae", "sd2", "vae")
+    stored = load_file(tmp_path / "vae" / "diffusion_pytorch_model.safetensors")
+    names = vae_names(2, 1)
+    old = {}
+    for name, array in stored.items():
+        square = array.ndim == 2
+        old[names.single(name) or name] = array[:, :, None, None] if square else array
+    assert "encoder.down.0.block.0.conv1.weight" in old
+    for prefix, tensors in (("", stored), ("", old), ("first_stage_model.", old)):
+        file = tmp_path / "vae.safetensors"
+        save_file({prefix + name: array for name, array in tensors.items()}, file)
+        found = open_vae(file, model)
+        assert found.config == model.vae
+        assert set(found.weights.entries) == set(stored)
+        for name, array in stored.items():
+            np.testing.assert_array_equal(found.weights.read(name).reshape(array.shape), array)
+            assert found.weights.entries[name].shape == array.shape
+
+
+def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
+    model = ModelFolder(write_family(tmp_path / "model", "sd2"))
+    with pytest.raises(ModelNotFoundError, match="no such VAE"):
+        open_vae(tmp_path / "none", model)
+    with pytest.raises(ModelFormatError, match="_class_name"):
+        open_vae(tmp_path / "model" / "unet", model)
+    tiny = vae_folder(tmp_path / "tiny")
+    changes: list[tuple[str, object]] = [
+        ("latent_channels", 16),
+        ("act_fn", "silu"),
+        ("decoder_block_out_channels", [8, 16]),
+        ("decoder_block_out_channels", [8, 8, 8]),
+        ("num_encoder_blocks", [1, 10**9]),
+        ("upsampling_scaling_factor", 4),
+        ("brand_new_option", 1),
+    ]
+    for key, value in changes:
+        edit_json(vae_folder(tmp_path / "tiny"), "config.json", **{key: value})
+        with pytest.raises(ModelError) as caught:
+            open_vae(tiny, model)
+        assert key in str(caught.value)
+    eight = dataclasses.replace(model.vae, block_out_channels=(8, 16, 16))
+    model.vae = eight
+    with pytest.raises(ModelFormatError, match="downscale: is 2, and 4 goes"):
+        open_vae(vae_folder(tmp_path / "tiny"), model)

@@ -1,0 +1,104 @@
+"""Comments, ``AND`` and its weights, and what a whole prompt says over the steps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion.errors import SettingsError
+from diffusion.prompts import MOST_PARTS, script
+
+
+def parts(prompt: str) -> list[tuple[str, float]]:
+    found = script(prompt, None, 1)
+    return list(zip(found.variants[0], found.weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a cat", [("a cat", 1)]),
+        ("a cat AND a dog", [("a cat ", 1), (" a dog", 1)]),
+        ("a cat :1.2 AND a dog:0.8", [("a cat ", 1.2), (" a dog", 0.8)]),
+        ("a :-0.5 AND b : .5 AND c: 2. ", [("a ", -0.5), (" b ", 0.5), (" c", 2)]),
+        ("(a:1.2) AND b", [("(a:1.2) ", 1), (" b", 1)]),
+        ("a: b AND c:", [("a: b ", 1), (" c:", 1)]),
+        ("AND a", [("", 1), (" a", 1)]),
+        ("a AND", [("a ", 1), ("", 1)]),
+        ("a AND AND b", [("a ", 1), (" ", 1), (" b", 1)]),
+        ("BAND and ANDY", [("BAND and ANDY", 1)]),
+        ("[a AND b]", [("[a ", 1), (" b]", 1)]),
+        ("a:1e3 AND b:nan", [("a:1e3 ", 1), (" b:nan", 1)]),
+        # A text alone keeps its end: a clock's time is no weight.
+        ("a cat at 10:30", [("a cat at 10:30", 1)]),
+    ],
+)
+def test_and(prompt: str, expected: list[tuple[str, float]]) -> None:
+    assert parts(prompt) == expected
+
+
+def test_weights_of_any_size_are_cut() -> None:
+    with pytest.warns(UserWarning, match="weights beyond ±10 are cut"):
+        assert parts(f"a:{'9' * 400} AND b:-11") == [("a", 10), (" b", -10)]
+
+
+def test_too_many_parts() -> None:
+    assert len(parts(" AND ".join("a" * MOST_PARTS))) == MOST_PARTS
+    with pytest.raises(SettingsError, match="at most 16 parts"):
+        parts(" AND ".join("a" * (MOST_PARTS + 1)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("a # b", "a "),
+        ("# a\nb", "\nb"),
+        ("a # b AND c\nd", "a \nd"),
+        (r"a \# b", r"a \# b"),
+        (r"a \\# b", "a \\\\"),
+        ("#", ""),
+        ("a#b\n#c\n[d#:e:1]\nf", "a\n\n[d\nf"),
+    ],
+)
+def test_comments(prompt: str, text: str) -> None:
+    assert parts(prompt) == [(text, 1)]
+    assert script("", prompt, 1).variants == ((text, ""),)
+
+
+def test_rows_over_the_steps() -> None:
+    found = script("[a:b:2] AND c :0.5", "[x|y]", 4)
+    assert found.weights == (1.0, 0.5)
+    assert [found.variants[found.at(step)] for step in range(5)] == [
+        ("x", "a ", " c "),
+        ("y", "a ", " c "),
+        ("x", "b ", " c "),
+        ("y", "b ", " c "),
+        ("y", "b ", " c "),
+    ]
+
+
+def test_and_is_a_word_in_a_negative_prompt() -> None:
+    assert script("a", "b AND c :2", 1).variants == (("b AND c :2", "a"),)
+
+
+def test_without_guidance_there_is_no_negative_prompt() -> None:
+    assert script("[a:b:1]", None, 2).variants == (("a",), ("b",))
+
+
+def test_a_second_pass_counts_on() -> None:
+    assert script("[a:b:1.5]", None, 4, 10).which == (0, 0, 1, 1)
+
+
+def test_all_is_text_where_nothing_is_read() -> None:
+    text = "[a:b:2] AND c # d"
+    assert script(text, "#", 3, reads=False).variants == (("#", text),)
+    assert script(text, None, 3, reads=False).which == (0, 0, 0)
+
+
+@given(st.text(), st.text("aAND:1.# \\[]|"), st.integers(1, 9))
+def test_any_text_is_a_prompt(negative: str, prompt: str, steps: int) -> None:
+    found = script(prompt, negative, steps)
+    assert len(found.which) == steps
+    assert {len(row) for row in found.variants} == {1 + len(found.weights)}
+    assert len(set(found.variants)) == len(found.variants)

@@ -1,0 +1,92 @@
+"""Tiles: they cover everything, mix without seams, and bound the memory of large pictures."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from diffusion import autoencoding
+from diffusion.autoencoding import decode, moments
+from diffusion.errors import SettingsError
+from diffusion.tasks.tiling import TILE, Span, in_tiles, spans, tiled
+from gpucore import Device
+from tests.diffusion.golden_models import networks
+
+
+@given(st.integers(1, 2000), st.integers(1, 128))
+def test_spans_cover_all(extent: int, tile: int) -> None:
+    found = spans(extent, tile)
+    assert found[0].start == 0
+    assert found[-1].start + found[-1].extent == extent
+    for one, next_one in itertools.pairwise(found):
+        assert one.start + one.extent - next_one.start >= one.overlap
+    assert all(each.extent == min(tile, extent) for each in found)
+    assert all((each.weights(2) > 0).all() for each in found)
+
+
+@pytest.mark.parametrize("factor", [1, 8])
+def test_what_does_not_depend_on_tiles_comes_back(factor: int) -> None:
+    size = (TILE + 31, 2 * TILE + 5)
+    whole = np.random.default_rng(1).normal(size=(size[0] * factor, size[1] * factor, 2))
+
+    def compute(rows: Span, columns: Span) -> NDArray[np.float32]:
+        return whole[rows.place(factor), columns.place(factor)].astype(np.float32)
+
+    np.testing.assert_allclose(tiled(compute, size, factor), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_when_tiles_are_taken() -> None:
+    assert [in_tiles("auto", n) for n in (1024 * 1024, 1024 * 1024 + 64)] == [False, True]
+    assert [in_tiles("auto", n, 64) for n in (64, 65)] == [False, True]
+    assert in_tiles("On", 64)
+    assert not in_tiles("off", 10**9)
+    with pytest.raises(SettingsError, match="vae tiling"):
+        in_tiles("maybe", 64)
+
+
+def test_tiles_of_a_network(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of 12 latents with 3 in common: near the whole, for normalisation sees a part only."""
+    monkeypatch.setattr(autoencoding, "TILE", 12)
+    made = networks(device, "three_levels")
+    noise = np.random.default_rng(2).normal(size=(1, 20, 28, 4)).astype(np.float32)
+    latents = device.buffer_from_array(noise * made.folder.vae.scaling_factor)
+    whole, parts = (
+        np.asarray(next(decode(made, latents, how))).astype(np.float64) for how in ("off", "on")
+    )
+    assert whole.shape == parts.shape == (40, 56, 3)
+    assert np.corrcoef(whole.ravel(), parts.ravel())[0, 1] > 0.95
+    pixels = np.random.default_rng(3).uniform(-1, 1, (1, 40, 56, 3)).astype(np.float32)
+    one, several = (moments(made, pixels, how) for how in ("off", "on"))
+    assert one.shape == several.shape == (20, 28, 8)
+    assert np.corrcoef(one.ravel(), several.ravel())[0, 1] > 0.95
+    one = moments(made, pixels[:, :24, :24], "on")
+    np.testing.assert_array_equal(one, moments(made, pixels[:, :24, :24], "off"))
+
+
+def test_memory_does_not_grow_with_the_picture() -> None:
+    """Live bytes while decoding: 2048² in tiles take at most 1.5 times those of 1024² whole."""
+    peaks = []
+    for side in (128, 256):
+        device = Device.null()
+        made = networks(device, "two_levels")
+        latents = device.buffer_from_array(np.zeros((1, side, side, 4), np.float32))
+        before = device.memory.live
+        list(decode(made, latents))
+        peaks.append(device.memory.peak - before)
+    assert peaks[1] <= 1.5 * peaks[0]
+
+
+def test_a_device_of_small_buffers_takes_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feature maps of 40 channels in f32 at full size: 9 MiB hold 242² pixels."""
+    device = Device.null()
+    made = networks(device, "three_levels")
+    limits = dict(device.limits) | {"max_storage_buffer_binding_size": 9 << 20}
+    monkeypatch.setattr(type(device), "limits", limits)
+    assert autoencoding.most_pixels(made) == (9 << 20) // 160
+    monkeypatch.setattr(type(device), "limits", limits | {"max_buffer_size": 160 * 80 * 80})
+    assert autoencoding.tile_side(made) == 40

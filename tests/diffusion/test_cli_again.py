@@ -1,0 +1,153 @@
+"""``avila txt2img --from``, ``--set`` and ``--rng``: what they make of the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from diffusion import Settings
+from diffusion.cli import main
+from diffusion.cli.app import app
+from diffusion.cli.output import Output
+from diffusion.picture_text import picture_text
+from diffusion.sampling import Sampling
+from diffusion.tasks import Variation
+from gpucore.adapters import DEVICE_VARIABLE
+
+DRAWN = Settings(
+    "a red apple",
+    "bad",
+    64,
+    48,
+    3,
+    4.5,
+    "euler",
+    "karras",
+    7,
+    eta=0.5,
+    rng="cpu",
+    variation=Variation(9, 0.5),
+    sampling=Sampling(rho=5.0),
+)
+AGAIN = Settings(
+    "a red apple",
+    "bad",
+    64,
+    48,
+    3,
+    4.5,
+    "Euler",
+    "Karras",
+    7,
+    eta=0.5,
+    emphasis="original",
+    rng="CPU",
+    variation=Variation(9, 0.5),
+    sampling=Sampling(rho=5.0),
+)
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
+    """The settings of each run, none of which draws anything."""
+    command = sys.modules["diffusion.cli.job"]
+    found: list[Settings] = []
+
+    def run(job: object, *_: object) -> None:
+        found.append(job.settings)  # type: ignore[attr-defined]
+        job.about = {"model": {"name": "m", "hash": "0123456789"}}  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(command.Job, "run", run)
+    monkeypatch.setenv(DEVICE_VARIABLE, "null")
+    monkeypatch.chdir(tmp_path)
+    for suffix in ("png", "jpg", "webp"):
+        text = picture_text(DRAWN, 0, "m", "0123456789", "Avila 1")
+        Output.named(f"a.{suffix}").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    Image.new("RGB", (8, 8)).save("bare.png")
+    return found
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["txt2img", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_from_a_picture(ran: list[Settings], suffix: str) -> None:
+    told = run("--from", f"a.{suffix}")
+    assert ran == [AGAIN]
+    assert "another model" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change"),
+    [
+        (["a pear"], {"prompt": "a pear"}),
+        (["--negative", ""], {"negative": ""}),
+        (["--size", "72x80"], {"width": 72, "height": 80}),
+        (["--seed", "8", "--count", "2"], {"seed": 8, "count": 2}),
+        (["--steps", "9", "--sampler", "lms"], {"steps": 9, "sampler": "lms"}),
+        (["--set", "s_noise=0.9"], {"sampling": Sampling(s_noise=0.9)}),
+        (["--rng", "nv", "--clip-skip", "2"], {"rng": "nv", "clip_skip": 2}),
+        (["--variation", "0"], {"variation": None}),
+        (["--emphasis", "no_norm", "--eta", "0"], {"emphasis": "no_norm", "eta": 0.0}),
+        (["--guidance", "2", "--schedule", "beta"], {"guidance": 2.0, "schedule": "beta"}),
+        (["--vae-tiling", "on", "--batch", "1"], {"vae_tiling": "on", "batch": 1}),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_options_beside_it_change_it(
+    ran: list[Settings], arguments: list[str], change: dict[str, object]
+) -> None:
+    run("--from", "a.png", *arguments)
+    assert ran == [dataclasses.replace(AGAIN, **change)]  # type: ignore[arg-type]
+
+
+def test_hires_options_go_together(ran: list[Settings]) -> None:
+    run("--from", "a.png", "--hires", "1.5", "--hires-steps", "4")
+    assert ran[0].hires is not None
+    assert (ran[0].hires.scale, ran[0].hires.steps) == (1.5, 4)
+
+
+@pytest.mark.usefixtures("ran")
+def test_another_model_is_told() -> None:
+    text = picture_text(DRAWN, 0, "other\x1b[31m", "9876543210", "Avila 1")
+    Output.named("b.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    told = run("--from", "b.png")
+    assert "names another model, 'other\\x1b[31m' ('9876543210'); drawn by m (0123456789)" in told
+
+
+def test_rarer_choices(ran: list[Settings]) -> None:
+    run("a", "--set", "s_churn=10", "--set", "order=3", "--set", "sigma-max=9.5", "--rng", "CPU")
+    assert ran[0].sampling == Sampling(s_churn=10.0, order=3, sigma_max=9.5)
+    assert ran[0].rng == "CPU"
+
+
+@pytest.mark.usefixtures("ran")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "bare.png"], "from cannot be 'bare.png'; it carries no settings"),
+        (["--from", "none.png"], "No such file"),
+        ([], "prompt cannot be None; give one, or --from PICTURE"),
+        (["a", "--set", "s_chrun=1"], "set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
+        (["a", "--set", "rho"], "set cannot be 'rho'"),
+        (["a", "--set", "rho=x"], "rho cannot be 'x'; give a number"),
+        (["a", "--set", "rho=0"], "rho cannot be 0.0; give a number above 0"),
+        (["a", "--set", "order=5"], "order cannot be 5; give a whole number from 1 to 4"),
+        (["a", "--set", "s_noise=nan"], "s_noise cannot be nan"),
+        (["a", "--rng", "gpuu"], "rng cannot be 'gpuu'; did you mean"),
+    ],
+)
+def test_wrong_input(arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["txt2img", *arguments])
+    stderr = capfd.readouterr().err
+    assert stderr.count("\n") == 1
+    assert message in stderr

@@ -1,0 +1,116 @@
+"""`avila convert`, and what `avila model` tells of models that lie on the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors
+from diffusion.cli.app import app
+from diffusion.cli.program import COMMANDS
+from tests.diffusion.checkpoints.test_pickles import checkpoint, zipped
+from tests.goldens.loader import FOLDER, load
+
+BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
+TOKENIZER = str(BUNDLED / "tokenizer")
+
+assert COMMANDS, "importing them adds them to the app"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def test_folder_to_file_to_folder(tmp_path: Path) -> None:
+    single, folder = tmp_path / "a.safetensors", tmp_path / "folder"
+    done = run("convert", BUNDLED, "-o", single)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.strip() == str(single)
+    assert " MB" in done.stderr
+    done = run("convert", single, "-o", folder, "--tokenizer", TOKENIZER, "--dtype", "f32")
+    assert done.exit_code == 0, done.output
+    wide = ModelFolder(folder).weights("unet")
+    assert {entry.dtype for entry in wide.entries.values()} == {"F32"}
+    whole = ModelFolder(BUNDLED).weights("unet")
+    assert all(np.array_equal(whole.read(name), wide.read(name)) for name in whole.entries)
+    done = run("convert", folder, "-o", tmp_path / "again", "--dtype", "f16")
+    assert done.exit_code == 0, done.output
+    ModelFolder(tmp_path / "again")
+
+
+def test_a_file_of_pytorch(tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    done = run("convert", FOLDER / "checkpoint.bin", "-o", target, "--dtype", "bf16")
+    assert done.exit_code == 0, done.output
+    file = open_safetensors(target)
+    assert file.entry("f32").dtype == "BF16"
+    assert np.array_equal(file.read("i64"), load("checkpoint")["i64"])
+
+
+def test_metadata_comes_along(tmp_path: Path) -> None:
+    run("convert", BUNDLED, "-o", tmp_path / "a.safetensors")
+    model = ModelFile(tmp_path / "a.safetensors", tokenizer=TOKENIZER)
+    done = run("convert", model.path, "-o", tmp_path / "b.safetensors", "--dtype", "f8_e5m2")
+    assert done.exit_code == 0, done.output
+    narrow = ModelFile(tmp_path / "b.safetensors", tokenizer=TOKENIZER)
+    assert narrow.unet == model.unet
+    assert {entry.dtype for entry in narrow.file.entries.values()} == {"F8_E5M2"}
+
+
+def test_a_canary_is_not_let_out(tmp_path: Path) -> None:
+    trace, path = tmp_path / "trace", tmp_path / "a.ckpt"
+    path.write_bytes(zipped(checkpoint(trace)))
+    done = run("convert", path, "-o", tmp_path / "a.safetensors")
+    assert done.exit_code == 2
+    assert "which a model has no need of" in done.stderr
+    assert not trace.exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["{source}", "-o", "{taken}"], "it exists"),
+        (["{source}", "-o", "{new}", "--dtype", "f64"], "give one of bf16, f16"),
+        (["{source}", "-o", "{new}", "--prediction", "x"], "give one of epsilon, v"),
+        (["{source}/none", "-o", "{new}.safetensors"], "there is no such file"),
+        (["no/model", "-o", "{new}"], "avila model pull no/model"),
+        (["{source}/vae/diffusion_pytorch_model.safetensors", "-o", "{new}"], "looks like a VAE"),
+    ],
+)
+def test_what_cannot_be_converted(arguments: list[str], reason: str, tmp_path: Path) -> None:
+    places = {"source": BUNDLED, "taken": tmp_path, "new": tmp_path / "new"}
+    done = run("convert", *(each.format(**places) for each in arguments))
+    assert done.exit_code == 2
+    assert reason in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_show(tmp_path: Path) -> None:
+    folder = json.loads(run("model", "show", "emoji", "--json").stdout)
+    assert folder["layout"] == "folder"
+    assert folder["pipeline"] == "StableDiffusionPipeline"
+    assert folder["unet"].startswith("326 tensors, F16")
+    run("convert", BUNDLED, "-o", tmp_path / "a.safetensors")
+    single = json.loads(run("model", "show", tmp_path / "a.safetensors", "--json").stdout)
+    assert single["layout"] == "single file"
+    same = ("layout", "path")
+    assert {k: v for k, v in single.items() if k not in same} == {
+        k: v for k, v in folder.items() if k not in same
+    }
+    assert "unet: 326 tensors" in run("model", "show", BUNDLED).stdout
+
+
+def test_verify(tmp_path: Path) -> None:
+    assert "unet: 326 tensors fit" in run("model", "verify", "emoji").stdout
+    path = tmp_path / "a.safetensors"
+    run("convert", BUNDLED, "-o", path)
+    assert run("model", "verify", path).exit_code == 0
+    path.write_bytes(path.read_bytes()[:-1])
+    cut = run("model", "verify", path)
+    assert cut.exit_code == 2
+    assert "no span within" in cut.stderr

@@ -1,0 +1,138 @@
+"""Base and refiner together, against diffusers and against themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffusion import Pipeline, Result, Settings, Stage, Step, refining
+from diffusion.denoiser import Latents
+from diffusion.errors import SettingsError
+from diffusion.noise import LatentNoise
+from diffusion.refining import refine
+from diffusion.run import Start
+from diffusion.tasks import Hires, Source
+from gpucore import Device
+from tests.goldens.cases import NEGATIVE, PROMPT
+from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
+from tests.goldens.family_folders import write_family
+from tests.goldens.loader import channels_last, load, relative_error
+from tests.goldens.weights import initial_noise
+
+SHARE = REFINED_SWITCH / REFINED_STEPS
+SETTINGS = Settings(
+    PROMPT,
+    NEGATIVE,
+    width=24,
+    height=16,
+    steps=REFINED_STEPS,
+    guidance=5.0,
+    sampler="euler",
+    schedule="leading",
+    seed=5,
+)
+
+
+@functools.cache
+def pipeline(device: Device, model: str) -> Pipeline:
+    folder = write_family(Path(tempfile.mkdtemp(prefix=f"avila-{model}-")), model)
+    return Pipeline.load(folder, device)
+
+
+def pair(device: Device) -> tuple[Pipeline, Pipeline]:
+    return pipeline(device, "xl_base"), pipeline(device, "xl_refiner")
+
+
+def pixels(device: Device, settings: Settings, switch: float = SHARE) -> NDArray[Any]:
+    *_, last = refine(*pair(device), settings, switch)
+    assert isinstance(last, Result)
+    return np.stack([np.asarray(image) for image in last.images])
+
+
+def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = channels_last(initial_noise(batch=1, height=8, width=12))
+    monkeypatch.setattr(LatentNoise, "initial", lambda _: noise)
+    golden = load("families")
+    base, refiner = pair(device)
+    states, handed = [], []
+    original = refining._handed_over
+
+    def hand_over(start: Start, latents: Latents, done: int) -> Start:
+        handed.append(latents.read())
+        return original(start, latents, done)
+
+    monkeypatch.setattr(refining, "_handed_over", hand_over)
+    for event in refine(base, refiner, SETTINGS, SHARE):
+        if isinstance(event, Step):
+            states.append((event.sigma, event._pipeline))
+        if isinstance(event, Result):
+            (image,) = event.images
+    assert [owner for _, owner in states] == [base] * 3 + [refiner] * 2
+    assert np.all(np.diff([sigma for sigma, _ in states]) < 0)
+    assert relative_error(handed[0], channels_last(golden["refined/latents"])) < 1e-4
+    difference = np.asarray(image).astype(int) - golden["refined/image"][0].astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_the_ends_are_one_model_alone(device: Device) -> None:
+    def alone(model: str) -> NDArray[Any]:
+        return np.stack([np.asarray(i) for i in pipeline(device, model).draw(SETTINGS)])
+
+    np.testing.assert_array_equal(pixels(device, SETTINGS, 1.0), alone("xl_base"))
+    np.testing.assert_array_equal(pixels(device, SETTINGS, 0.0), alone("xl_refiner"))
+    both = pixels(device, SETTINGS)
+    assert not np.array_equal(both, alone("xl_base"))
+    assert not np.array_equal(both, alone("xl_refiner"))
+
+
+@pytest.mark.parametrize("sampler", ["euler_a", "dpmpp_2m"])
+def test_an_image_does_not_depend_on_its_batch(device: Device, sampler: str) -> None:
+    three = dataclasses.replace(SETTINGS, sampler=sampler, count=3)
+    together = pixels(device, dataclasses.replace(three, batch=3))
+    np.testing.assert_array_equal(together, pixels(device, dataclasses.replace(three, batch=2)))
+    alone = dataclasses.replace(SETTINGS, sampler=sampler, seed=6)
+    np.testing.assert_array_equal(together[1:2], pixels(device, alone))
+
+
+def test_the_refiner_draws_other_noise_than_the_base(device: Device) -> None:
+    drawn: list[int] = []
+    original = LatentNoise.step
+
+    def step(self: LatentNoise, index: int) -> NDArray[np.float32]:
+        drawn.append(index)
+        return original(self, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LatentNoise, "step", step)
+        pixels(device, dataclasses.replace(SETTINGS, sampler="euler_a"))
+    assert drawn == sorted(set(drawn))
+    assert max(drawn) >= REFINED_SWITCH
+
+
+def test_events_come_in_order(device: Device) -> None:
+    events = list(refine(*pair(device), dataclasses.replace(SETTINGS, count=2, batch=1), SHARE))
+    names = [e.name if isinstance(e, Stage) else type(e).__name__ for e in events]
+    batch = ["preparing", *["Step"] * REFINED_STEPS, "decoding"]
+    assert names == ["encoding prompt", *batch, *batch, "Result"]
+    steps = [e for e in events if isinstance(e, Step)]
+    assert [(s.index, s.total) for s in steps] == [(i, 10) for i in range(1, 11)]
+
+
+def test_what_does_not_go_together(device: Device) -> None:
+    base, refiner = pair(device)
+    picture = Source(Image.new("RGB", (24, 16)))
+    for changes in ({"source": picture}, {"hires": Hires()}, {"sampler": "dpm_adaptive"}):
+        with pytest.raises(SettingsError):
+            next(refine(base, refiner, dataclasses.replace(SETTINGS, **changes)))  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="switch"):
+        next(refine(base, refiner, SETTINGS, 1.5))
+    with pytest.raises(SettingsError, match="scaled otherwise"):
+        next(refine(base, pipeline(device, "sd2"), SETTINGS))

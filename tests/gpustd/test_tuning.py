@@ -1,0 +1,493 @@
+"""Tuning: tables on disk, what a launch takes from them, and the tuner on two small tiles."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.meta
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpucore import Device, DeviceLostError, LimitError, f32
+from gpucore.backends.null import NullBackend
+from gpustd import conv2d, gemm, product, tuner, tuning_check, tuning_files
+from gpustd.product import Product
+from gpustd.rungs import forced_rung
+from gpustd.template import SHADERS, Value, render
+from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile
+from gpustd.tuner import Outcome, Standing, tune_product
+from gpustd.tuning import (
+    SeenProduct,
+    fits,
+    product_key,
+    recorded_products,
+    tile_size,
+    tuned_tile,
+    use_tiles,
+)
+from gpustd.tuning_files import (
+    TUNING_VARIABLE,
+    kernel_hash,
+    load_tiles,
+    read_tiles,
+    shipped_file,
+    user_file,
+    write_tiles,
+)
+
+LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
+KEY = "tiled f32 m40/2 n24 k12 silu"
+SIZES = {"m": 40, "n": 24, "k": 12, "rows": 20}
+GEMM = Product("gemm", "gemm/rows.wgsl", 40, 2, 24, (12,), SIZES, {}, "silu")
+
+
+@pytest.fixture
+def null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
+    """A device whose user's and shipped tables would lie in an empty folder."""
+    monkeypatch.delenv(TUNING_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(tuning_files, "_SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(tuning_files, "_told", set())
+    return Device.null()
+
+
+def users(device: Device) -> Path:
+    found = user_file(device.info)
+    assert found is not None
+    return found
+
+
+def test_a_table_comes_back(null: Device, tmp_path: Path) -> None:
+    tiles = {KEY: tile_size(SMALL), "matrix f16 m1/1 n16 k8": tile_size(MATRIX_TILES[0])}
+    path = tmp_path / "new" / "table.json"
+    write_tiles(path, null.info, tiles)
+    assert read_tiles(path, null.info) == tiles
+    table = json.loads(path.read_text(encoding="utf-8"))
+    assert table["adapter"] == null.name
+    assert (table["schema"], table["engine"]) == (1, null.info.engine)
+    assert table["kernels"].keys() == {"matrix", "tiled"}
+    write_tiles(path, null.info, {})
+    assert read_tiles(path, null.info) == {}
+    assert [each.name for each in path.parent.iterdir()] == ["table.json"]
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(
+    null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.json"
+    write_tiles(path, null.info, {KEY: tile_size(SMALL)})
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError("no space")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        write_tiles(path, null.info, {})
+    assert read_tiles(path, null.info) == {KEY: tile_size(SMALL)}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_users_tiles_go_before_those_shipped(null: Device) -> None:
+    both = {KEY: tile_size(LARGE), "tiled f32 other": tile_size(LARGE)}
+    write_tiles(shipped_file(null.info), null.info, both)
+    write_tiles(users(null), null.info, {KEY: tile_size(SMALL)})
+    assert load_tiles(null.info) == both | {KEY: tile_size(SMALL)}
+
+
+def test_the_variable_names_a_file_or_none(
+    null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiles(users(null), null.info, {KEY: tile_size(LARGE)})
+    path = tmp_path / "own.json"
+    write_tiles(path, null.info, {KEY: tile_size(SMALL)})
+    monkeypatch.setenv(TUNING_VARIABLE, str(path))
+    assert user_file(null.info) == path
+    assert load_tiles(null.info) == {KEY: tile_size(SMALL)}
+    monkeypatch.setenv(TUNING_VARIABLE, "off")
+    assert user_file(null.info) is None
+    assert load_tiles(null.info) == {}
+
+
+def good(device: Device) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "adapter": device.name,
+        "kernels": {"tiled": kernel_hash("tiled")},
+        "tiles": {KEY: list(tile_size(SMALL))},
+    }
+
+
+HOSTILE: dict[str, Any] = {
+    "not JSON": b"{",
+    "not text": b"\xff\xfe\x00",
+    "nested": b"[" * 100_000,
+    "a long number": b"9" * 10_000,
+    "too large": b" " * (5 << 20),
+    "no object": b"[]",
+    "another schema": {"schema": 2},
+    "another adapter": {"adapter": "NVIDIA Other"},
+    "no adapter": {"adapter": None},
+    "kernels are a list": {"kernels": []},
+    "tiles are a list": {"tiles": [KEY]},
+    "a tile is a number": {"tiles": {KEY: 7}},
+    "a tile of texts": {"tiles": {KEY: ["16"] * 5}},
+    "a tile of truths": {"tiles": {KEY: [True] * 5}},
+    "a short tile": {"tiles": {KEY: [16, 16, 8, 2]}},
+    "a long tile": {"tiles": {KEY: [16, 16, 8, 2, 2, 1]}},
+    "a tile of nothing": {"tiles": {KEY: [0, 16, 8, 2, 2]}},
+    "a huge tile": {"tiles": {KEY: [10**30, 16, 8, 2, 2]}},
+    "a fraction": {"tiles": {KEY: [16.0, 16, 8, 2, 2]}},
+}
+
+
+def test_a_good_file_is_read(null: Device, tmp_path: Path) -> None:
+    path = tmp_path / "good.json"
+    path.write_text(json.dumps(good(null)), encoding="utf-8")
+    assert read_tiles(path, null.info) == {KEY: tile_size(SMALL)}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_passed_over_with_one_warning(null: Device, name: str) -> None:
+    path, content = users(null), HOSTILE[name]
+    path.parent.mkdir(parents=True)
+    if isinstance(content, dict):
+        content = json.dumps(good(null) | content).encode()
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="tuning table ignored"):
+        assert load_tiles(null.info) == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_tiles(null.info) == {}
+
+
+def test_a_folder_in_the_files_place_is_passed_over(null: Device) -> None:
+    users(null).mkdir(parents=True)
+    with pytest.warns(UserWarning, match="tuning table ignored"):
+        assert load_tiles(null.info) == {}
+
+
+def test_changed_templates_void_the_tiles_of_their_rung(
+    null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.json"
+    matrix = "matrix f16 m1/1 n16 k8"
+    write_tiles(path, null.info, {KEY: tile_size(SMALL), matrix: tile_size(SMALL)})
+    shaders = tmp_path / "shaders"
+    for name in [*tuning_files._SHARED, *sum(tuning_files._RUNGS.values(), ())]:
+        target = shaders / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((SHADERS / name).read_bytes())
+    monkeypatch.setattr(tuning_files, "SHADERS", shaders)
+
+    def changed(name: str, text: str) -> set[str]:
+        """Keys that are left while ``text`` ends the file ``name``."""
+        file = shaders / name
+        before = file.read_bytes()
+        file.write_bytes(before + text.encode())
+        kernel_hash.cache_clear()
+        try:
+            return set(read_tiles(path, null.info))
+        finally:
+            file.write_bytes(before)
+            kernel_hash.cache_clear()
+
+    assert changed("gemm/tiled.wgsl", "// a comment\n\n") == {KEY, matrix}
+    assert changed("gemm/tiled.wgsl", "const A = 1;\n") == {matrix}
+    assert changed("gemm/tiled.wgsl", "//% set a = 1\n") == {matrix}
+    assert changed("gemm/reduce.wgsl", "const A = 1;\n") == set()
+    for name in tuning_files._SHARED:
+        assert changed(name, "const A = 1;\n") == set()
+
+
+def test_every_template_of_a_rung_counts() -> None:
+    """The included ones too; what is included by a variable is a source's addressing."""
+    environment = jinja2.Environment(line_statement_prefix="//%")
+    for rung, names in tuning_files._RUNGS.items():
+        known = {*names, *tuning_files._SHARED}
+        assert f"gemm/{rung}.wgsl" in known
+        for name in known:
+            tree = environment.parse((SHADERS / name).read_text(encoding="utf-8"))
+            included = {each for each in jinja2.meta.find_referenced_templates(tree) if each}
+            assert included <= known
+
+
+def test_shipped_tables_hold_only_tiles_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names a product's own tiles; for kernels as they are or as they were."""
+    for path in tuning_files._SHIPPED.glob("*.json"):
+        table = json.loads(path.read_text(encoding="utf-8"))
+        tiles = {"matrix": MATRIX_TILES, "tiled": TILED_TILES}
+        for key, size in table["tiles"].items():
+            assert tuple(size) in {tile_size(tile) for tile in tiles[key.split()[0]]}, key
+        slug = tuning_files._slug(table["adapter"])
+        assert path.stem == slug
+
+
+def test_only_offered_tiles_that_fit_are_taken(null: Device) -> None:
+    assert product_key(GEMM, "tiled", "f32") == KEY
+    tiles = [LARGE, SMALL]
+    for size, taken in (
+        (None, LARGE),
+        (tile_size(SMALL), SMALL),
+        (tile_size(LARGE), LARGE),
+        (tile_size(TILED_TILES[0]), LARGE),  # exists, and is not offered
+        (tile_size(Tile(8, 8, 8, 1, 1)), LARGE),
+    ):
+        use_tiles(null, {} if size is None else {KEY: size})
+        assert tuned_tile(null, GEMM, "tiled", "f32", tiles) is taken
+    too_large = Tile(1024, 1024, 8, 8, 8)
+    assert not fits(null, "tiled", too_large)
+    use_tiles(null, {KEY: tile_size(too_large)})
+    assert tuned_tile(null, GEMM, "tiled", "f32", [LARGE, too_large]) is LARGE
+
+
+def test_tiles_are_read_once_for_a_device(null: Device) -> None:
+    assert tuned_tile(null, GEMM, "tiled", "f32", [LARGE, SMALL]) is LARGE
+    write_tiles(users(null), null.info, {KEY: tile_size(SMALL)})
+    assert tuned_tile(null, GEMM, "tiled", "f32", [LARGE, SMALL]) is LARGE
+    use_tiles(null, None)
+    assert tuned_tile(null, GEMM, "tiled", "f32", [LARGE, SMALL]) is SMALL
+
+
+def with_memory(device: Device, nbytes: int) -> Device:
+    """A null device with so much workgroup memory."""
+    limits = {**device.limits, "max_compute_workgroup_storage_size": nbytes}
+    return Device(NullBackend(replace(device.info, limits=limits)))
+
+
+@pytest.mark.parametrize("tile", MATRIX_TILES, ids=lambda t: f"{t.bm}x{t.bn}")
+def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: Tile) -> None:
+    names = ("two", "holes", "ragged", "bias", "per_image", "residual", "split", "flexible")
+    spec: dict[str, Value] = {
+        "scalar": "f16",
+        "out": "f16",
+        "source": "gemm/rows.wgsl",
+        "matrix": True,
+    }
+    spec |= {"vector": True, "activation": "none", "sizes": "1", **dict.fromkeys(names, False)}
+    spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn")}
+    declared = re.findall(
+        r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render("gemm/matrix.wgsl", spec)
+    )
+    nbytes = 16 * sum(map(int, declared))
+    assert nbytes
+    assert fits(with_memory(null, nbytes), "matrix", tile)
+    assert not fits(with_memory(null, nbytes - 1), "matrix", tile)
+
+
+def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
+    a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
+    x, image = null.buffer(f32, (1, 6, 6, 4)), null.buffer(f32, (3, 3, 8, 4))
+    with recorded_products() as seen, forced_rung("product", "tiled"):
+        gemm(a, w, activation="silu")
+        gemm(a, w, activation="silu")
+        conv2d(x, image, second=x, stride=2, padding=1)
+    gemm(a, w)
+    assert {key: each.count for key, each in seen.items()} == {
+        KEY: 2,
+        "tiled f32 m9/1 n4 k4+4 3x3 stride2": 1,
+    }
+    assert set(seen[KEY].tiles) == set(TILED_TILES)
+    assert seen[KEY].product.channels == (12,)
+
+
+def outcome_of(tuning: Generator[Standing, None, Outcome]) -> tuple[list[Standing], Outcome]:
+    standings = []
+    while True:
+        try:
+            standings.append(next(tuning))
+        except StopIteration as done:
+            return standings, done.value
+
+
+def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenProduct:
+    """A product of odd sizes, as a run records it, with two tiles."""
+    patch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    a, w = device.buffer(f32, (2, 21, 20)), device.buffer(f32, (20, 13))
+    with recorded_products() as seen, forced_rung("product", "tiled"):
+        gemm(a, w)
+    (only,) = seen.values()
+    return only
+
+
+def test_the_tuner_times_tiles_whose_results_are_the_same(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = small_product(device, monkeypatch)
+    standings, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    assert outcome.refused == {}
+    assert outcome.seconds.keys() == {LARGE, SMALL}
+    assert all(seconds > 0 for seconds in outcome.seconds.values())
+    assert outcome.tile in (LARGE, SMALL)
+    assert standings[-1].seconds is not None
+    a, w = (
+        np.random.default_rng(i).standard_normal(s) for i, s in enumerate([(2, 21, 20), (20, 13)])
+    )
+    results = []
+    try:
+        for table in ({}, {seen.key: tile_size(LARGE)}, {seen.key: tile_size(SMALL)}):
+            use_tiles(device, table)
+            with forced_rung("product", "tiled"):
+                up = device.buffer_from_array
+                results.append(gemm(up(a, f32), up(w, f32)).read())
+    finally:
+        use_tiles(device, None)
+    np.testing.assert_allclose(results[0], a @ w, atol=1e-4)
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
+def test_a_tile_that_writes_nothing_is_refused(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = small_product(device, monkeypatch)
+    real = product.kernel
+
+    def broken(device: Device, name: str, **spec: Any) -> Any:
+        return (lambda *_, **__: None) if spec.get("bm") == 16 else real(device, name, **spec)
+
+    monkeypatch.setattr(product, "kernel", broken)
+    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    assert outcome.tile == LARGE
+    assert outcome.refused == {SMALL: "its result is wrong"}
+
+
+TRUTH = np.linspace(-1, 1, 40 * 24, dtype=np.float32)
+THREE = (LARGE, SMALL, Tile(16, 64, 8, 4, 8))
+
+
+class Pretended:
+    """Results and seconds by tile in the place of a device's."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.results: dict[Tile, Any] = {}
+        self.seconds: dict[Tile, float] = {}
+        self.samples = dict.fromkeys(THREE, 0)
+        patch.setattr(tuning_check.TrialOperands, "truth", lambda _: TRUTH)
+        patch.setattr(tuner._Trial, "result", lambda trial, _: self.result(trial.tile))
+        patch.setattr(tuner._Trial, "sample", lambda trial, _: self.sample(trial.tile))
+        patch.setattr(tuner, "_BUSY_S", 0.0)
+
+    def result(self, tile: Tile) -> Any:
+        found = self.results.get(tile, TRUTH)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def sample(self, tile: Tile) -> float:
+        self.samples[tile] += 1
+        return self.seconds.get(tile, 1.0)
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Pretended:
+    return Pretended(monkeypatch)
+
+
+def tuned(device: Device, budget: float = 60.0) -> Outcome:
+    seen = SeenProduct(KEY, GEMM, "tiled", "f32", THREE, 1)
+    return outcome_of(tune_product(device, seen, budget))[1]
+
+
+def test_of_nearly_equal_tiles_the_likeliest_is_kept(null: Device, pretended: Pretended) -> None:
+    pretended.seconds = {LARGE: 1.019, SMALL: 1.0, THREE[2]: 1.0}
+    assert tuned(null).tile == LARGE
+    pretended.seconds[LARGE] = 1.021
+    outcome = tuned(null)
+    assert outcome.tile == SMALL
+    assert outcome.gain == pytest.approx(1.021)
+
+
+def test_hopeless_tiles_drop_out_and_the_budget_ends_turns(
+    null: Device, pretended: Pretended
+) -> None:
+    pretended.seconds = {LARGE: 1.29, SMALL: 1.0, THREE[2]: 1.31}
+    warm = 4  # samples before the turns
+    tuned(null)
+    assert pretended.samples == {LARGE: warm + 10, SMALL: warm + 10, THREE[2]: warm + 3}
+    pretended.samples = dict.fromkeys(THREE, 0)
+    tuned(null, budget=0.0)
+    assert pretended.samples == {LARGE: warm + 3, SMALL: warm + 3, THREE[2]: warm + 3}
+
+
+def test_samples_are_long_enough(
+    null: Device, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of 20 µs and 100 µs of waiting make 5 ms of 224 calls at the second attempt."""
+    calls = []
+
+    def sample(trial: Any, _: Device) -> float:
+        calls.append(trial.calls)
+        return (100e-6 + 20e-6 * trial.calls) / trial.calls
+
+    monkeypatch.setattr(tuner._Trial, "sample", sample)
+    outcome = tuned(null)
+    assert sorted(set(calls)) == [1, 42, 224]
+    assert calls.count(224) == 3 * 10
+    assert outcome.seconds[LARGE] == pytest.approx(20e-6, rel=0.03)
+
+
+def test_wrong_tiles_are_refused_with_the_reason(null: Device, pretended: Pretended) -> None:
+    other = np.nextafter(TRUTH, np.float32(2))
+    pretended.results = {LARGE: LimitError("too large"), THREE[2]: other}
+    pretended.seconds = {THREE[2]: 0.1}
+    outcome = tuned(null)
+    assert outcome.tile == SMALL
+    assert outcome.refused[LARGE] == "LimitError: too large"
+    assert "other bits" in outcome.refused[THREE[2]]
+    assert outcome.gain == 1.0
+
+
+@pytest.mark.parametrize("wrong", [TRUTH * np.nan, -TRUTH, TRUTH + np.float32(1e-3), TRUTH * 0])
+def test_no_tile_is_taken_where_all_are_wrong(
+    null: Device, pretended: Pretended, wrong: NDArray[np.float32]
+) -> None:
+    pretended.results = dict.fromkeys(THREE, wrong)
+    outcome = tuned(null)
+    assert outcome.tile is None
+    assert outcome.seconds == {}
+    assert len(outcome.refused) == 3
+
+
+def test_a_lost_device_is_no_tiles_fault(null: Device, pretended: Pretended) -> None:
+    pretended.results = {LARGE: DeviceLostError("gone")}
+    with pytest.raises(DeviceLostError):
+        tuned(null)
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_stopping_gives_all_memory_back(null: Device, steps: int) -> None:
+    before = null.memory.live
+    tuning = tune_product(null, SeenProduct(KEY, GEMM, "tiled", "f32", THREE, 1))
+    for _ in range(steps):
+        next(tuning)
+    assert null.memory.live > before
+    tuning.close()
+    assert null.memory.live == before
+
+
+def test_the_check_reads_the_first_rows_of_what_takes_long(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both sources of a convolution too, whose naive rung then makes fewer rows."""
+    x, w = device.buffer(f32, (1, 5, 4, 4)), device.buffer(f32, (3, 3, 8, 4))
+    with recorded_products() as recorded, forced_rung("product", "tiled"):
+        conv2d(x, w, second=x, padding=1)
+    (seen,) = recorded.values()
+    operands = tuning_check.TrialOperands(device, seen)
+    whole = operands.truth()
+    assert whole.size == 20 * 4
+    monkeypatch.setattr(tuning_check, "_MOST_CHECKED_FLOPS", 7 * 2 * 72 * 4 + 1)
+    first = operands.truth()
+    np.testing.assert_array_equal(first, whole[: 7 * 4])
+    assert operands.agrees(whole, first)
+    assert np.std(whole) > 0.1

@@ -1,0 +1,103 @@
+"""The models' shapes: Stable Diffusion 1.5 and XL, part by part, as diffusers is given them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.models import SD15, SDXL
+
+__all__ = ["MODELS", "Model"]
+
+_VAE = {
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "sample_size": 512,
+}
+_CLIP_L = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "vocab_size": 49408,
+    "projection_dim": 768,
+}
+_CLIP_BIG_G = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_attention_heads": 20,
+    "num_hidden_layers": 32,
+    "hidden_act": "gelu",
+    "vocab_size": 49408,
+    "projection_dim": 1280,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """``name`` is what rows of the benchmark call it, ``size`` the side of its pictures.
+
+    ``parts`` has the configs of the networks by their folders, ``pipeline`` the diffusers class.
+    """
+
+    name: str
+    size: int
+    pipeline: str
+    parts: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def pooled_width(self) -> int:
+        """Width of the pooled text that the UNet is told; 0 where it is told none."""
+        second = self.parts.get("text_encoder_2")
+        return int(second["projection_dim"]) if second else 0
+
+
+MODELS = {
+    "sd15": Model(
+        SD15,
+        512,
+        "StableDiffusionPipeline",
+        {
+            "unet": {
+                "sample_size": 64,
+                "cross_attention_dim": 768,
+                "attention_head_dim": 8,
+                "block_out_channels": [320, 640, 1280, 1280],
+            },
+            "vae": _VAE,
+            "text_encoder": _CLIP_L,
+        },
+    ),
+    "sdxl": Model(
+        SDXL,
+        1024,
+        "StableDiffusionXLPipeline",
+        {
+            "unet": {
+                "sample_size": 128,
+                "cross_attention_dim": 2048,
+                "attention_head_dim": [5, 10, 20],
+                "block_out_channels": [320, 640, 1280],
+                "transformer_layers_per_block": [1, 2, 10],
+                "down_block_types": [
+                    "DownBlock2D",
+                    "CrossAttnDownBlock2D",
+                    "CrossAttnDownBlock2D",
+                ],
+                "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+                "use_linear_projection": True,
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 256,
+                "projection_class_embeddings_input_dim": 2816,
+            },
+            # Random weights do not overflow f16 as those of SDXL's own VAE do.
+            "vae": {**_VAE, "sample_size": 1024, "force_upcast": False},
+            "text_encoder": _CLIP_L,
+            "text_encoder_2": _CLIP_BIG_G,
+        },
+    ),
+}

@@ -1,0 +1,119 @@
+"""Draw the pictures of docs/guide.md with the bundled model.
+
+python -m tools.guide_pictures docs/images
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from diffusion import Pipeline, Settings
+from diffusion.tasks import Hires, Inpaint, Source, extended
+
+SIDE = 176
+CAPTION = 20
+COLOURS = 160
+"""Of a picture's palette: a strip then takes less than 60 kB."""
+
+Captioned = tuple[Image.Image, str]
+
+
+def strip(parts: Sequence[Captioned], heights: Sequence[int] | None = None) -> Image.Image:
+    """Pictures side by side, each above its caption; ``heights`` in pixels, or all alike."""
+    scaled = []
+    for (picture, _), height in zip(parts, heights or [SIDE] * len(parts), strict=True):
+        width = round(picture.width * height / picture.height)
+        scaled.append(picture.resize((width, height), Image.Resampling.LANCZOS))
+    total = sum(each.width for each in scaled) + 8 * (len(scaled) - 1)
+    tallest = max(each.height for each in scaled)
+    result = Image.new("RGB", (total, tallest + CAPTION), "white")
+    draw = ImageDraw.Draw(result)
+    font = ImageFont.load_default(12)
+    left = 0
+    for picture, (_, caption) in zip(scaled, parts, strict=True):
+        result.paste(picture, (left, tallest - picture.height))
+        draw.text((left + picture.width // 2, tallest + 3), caption, "black", font, anchor="ma")
+        left += picture.width + 8
+    return result
+
+
+def oval(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
+    """A mask, white in an oval."""
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).ellipse(box, fill=255)
+    return mask
+
+
+def shown(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """The picture, grey where the mask is white."""
+    half = Image.fromarray(np.asarray(mask) // 2)
+    return Image.composite(Image.new("RGB", picture.size, "white"), picture, half)
+
+
+def img2img(pipeline: Pipeline) -> Image.Image:
+    """A cat on its way to a dog."""
+    cat = pipeline.txt2img("a cat")
+    parts = [(cat, "a cat")]
+    for strength in (0.3, 0.5, 0.7):
+        drawn = pipeline.img2img(cat, "a dog", strength=strength, seed=3)
+        parts.append((drawn, f"a dog, --strength {strength}"))
+    return strip(parts)
+
+
+def inpaint(pipeline: Pipeline) -> Image.Image:
+    """A face on an apple, and the apple's other half of the picture."""
+    apple = pipeline.txt2img("a red apple")
+    mask = oval(apple.size, (60, 80, 200, 220))
+    source = Source(apple, 0.9, inpaint=Inpaint(mask))
+    face = pipeline.draw(Settings("smiling face", seed=3, source=source))[0]
+    source = Source(apple, 0.9, inpaint=Inpaint(mask, area="masked"))
+    full = pipeline.draw(Settings("smiling face", seed=3, source=source))[0]
+    larger, added = extended(apple, (0, 0, 128, 0))
+    source = Source(larger, 0.9, inpaint=Inpaint(added))
+    wide = pipeline.draw(Settings("a red apple", seed=1, source=source))[0]
+    return strip(
+        [
+            (shown(apple, mask), "--mask"),
+            (face, "--area whole"),
+            (full, "--area masked"),
+            (wide, "--right 128"),
+        ]
+    )
+
+
+def hires(pipeline: Pipeline) -> Image.Image:
+    """One seed at its own size and enlarged."""
+    first = Settings("a rocket", seed=0)
+    parts = [(pipeline.draw(first)[0], "256x256")]
+    for upscaler, strength in (("lanczos", 0.15), ("latent", 0.6)):
+        second = Settings("a rocket", seed=0, hires=Hires(1.5, upscaler, strength))
+        parts.append((pipeline.draw(second)[0], f"{upscaler}, --hires-strength {strength}"))
+    return strip(parts, [SIDE, SIDE * 3 // 2, SIDE * 3 // 2])
+
+
+def prompt_editing(pipeline: Pipeline) -> Image.Image:
+    """A cat that becomes a dog along the way."""
+    prompts = ("a cat", "[a cat:a dog:0.5]", "[a cat|a dog]", "a dog")
+    return strip([(pipeline.txt2img(prompt), prompt) for prompt in prompts])
+
+
+PICTURES = (img2img, inpaint, hires, prompt_editing)
+
+
+def main() -> None:
+    """Write the pictures into the folder named on the command line."""
+    pipeline = Pipeline.load()
+    for make in PICTURES:
+        name = f"guide-{make.__name__.replace('_', '-')}.png"
+        print(name, file=sys.stderr)
+        picture = make(pipeline).quantize(COLOURS, dither=Image.Dither.NONE)
+        picture.save(Path(sys.argv[1]) / name, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
