@@ -17,6 +17,9 @@ __all__ = ["host_seconds", "measure", "open_device", "replay_seconds", "seconds_
 _BUSY_S = 0.3
 _SAMPLE_S = 0.005
 _MOST_CALLS = 200
+_FIRST_CALLS = 20
+# In a row, the host records a replay while the device runs the one before.
+_REPLAYS = 4
 _PEER_SAMPLES = 5
 
 
@@ -55,23 +58,42 @@ def seconds_of(device: Device, call: Callable[[], object]) -> float:
     call()
     device.synchronize()
     once = _elapsed(device, call)
+    if once < _SAMPLE_S:
+        graph = _captured(device, call, _FIRST_CALLS)
+        graph.replay()
+        device.synchronize()
+        once = _elapsed(device, graph.replay) / _FIRST_CALLS
+        graph.release()
     count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))
-    with device.capture() as graph:
-        for _ in range(count):
-            call()
+    graph = _captured(device, call, count)
     seconds = replay_seconds(device, graph) / count
     graph.release()
     return seconds
 
 
+def _captured(device: Device, call: Callable[[], object], count: int) -> Graph:
+    with device.capture() as graph:
+        for _ in range(count):
+            call()
+    return graph
+
+
 def replay_seconds(device: Device, graph: Graph) -> float:
-    """Median seconds of a replay over 20 (7 on a software renderer), the device busy before."""
+    """Median seconds of a replay over 20 samples of some in a row, the device busy before.
+
+    On a software renderer, over 7 of one replay each.
+    """
+    replays, count = (1, 7) if device.is_cpu else (_REPLAYS, 20)
+
+    def row() -> None:
+        for _ in range(replays):
+            graph.replay()
+
     end = time.perf_counter() + _BUSY_S
     while time.perf_counter() < end:
         graph.replay()
         device.synchronize()
-    samples = [_elapsed(device, graph.replay) for _ in range(7 if device.is_cpu else 20)]
-    return statistics.median(samples)
+    return statistics.median(_elapsed(device, row) for _ in range(count)) / replays
 
 
 def host_seconds(device: Device, graph: Graph) -> float:

@@ -196,7 +196,7 @@ def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | Non
 
 def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
     """``fq`` blocks of 16 rows a subgroup, and subgroups: as measured on an H200."""
-    fq, subgroups = 1, 4
+    fq, subgroups = 1, 4 if 48 < s.head <= 64 else 8
     wanted = wanted_tile("attention")
     if isinstance(wanted, tuple):
         fq, subgroups = wanted

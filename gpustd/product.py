@@ -22,7 +22,7 @@ from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
-from gpustd.tuning import tuned_tile
+from gpustd.tuning import fits, tuned_tile
 
 __all__ = ["ACTIVATIONS", "Product", "Rung", "check_activation"]
 
@@ -219,7 +219,8 @@ class Product:
         if isinstance(wanted, Tile):
             return wanted, wanted.splits or splits if splittable else 1
         # A part of K is a number of slices: their width must not depend on the batch.
-        tiles = MATRIX_TILES if rung == "matrix" else TILED_TILES
+        listed = MATRIX_TILES if rung == "matrix" else TILED_TILES
+        tiles = [t for t in listed if fits(device, rung, t)]
         widest = max(t.bk for t in tiles)
         offered = [t for t in tiles if splits == 1 or t.bk == widest]
         offered.sort(key=lambda t: t.cost(self.m, self._columns, splits))

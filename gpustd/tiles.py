@@ -14,9 +14,9 @@ _MOST_SPLITS = 8
 class Tile:
     """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn).
 
-    ``stages`` slices of bk are in workgroup memory at once (the rung "tiled" only) and K is cut
-    into ``splits`` parts (0: as suits the size); ``rate`` is the speed of full waves relative to
-    other tiles.
+    ``stages`` slices of bk are in workgroup memory at once (1 on matrix units); K is cut into
+    ``splits`` parts (0: as suits the size); ``rate`` is the speed of full waves relative to other
+    tiles.
     """
 
     bm: int
@@ -40,10 +40,9 @@ class Tile:
 
 # All of one bk, since a part of K is a number of slices.
 TILED_TILES = (
-    Tile(128, 128, 16, 8, 8),
-    Tile(128, 64, 16, 8, 8, rate=0.95),
-    Tile(64, 128, 16, 8, 8, rate=0.95),
-    Tile(64, 64, 16, 8, 8, rate=0.85),
+    Tile(128, 64, 16, 8, 8, stages=2),
+    Tile(128, 128, 16, 8, 8, stages=2, rate=0.9),
+    Tile(64, 64, 16, 8, 8, rate=0.84),
 )
 # Rates are relative speeds of full waves, seen on an H200 (bench/results).
 MATRIX_TILES = (

@@ -95,7 +95,7 @@ def test_products_are_tuned_and_remembered(pretended: Pretended, tmp_path: Path)
     assert table(tmp_path) == {each.key for each in PRODUCTS}
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[0] == ["product", "launches", "tile", "time", "gain"]
-    assert rows[2] == ["tiled", "f32", "m20/1", "n8", "k16", "3", "128x64x16/8x8"] + [
+    assert rows[2] == ["tiled", "f32", "m20/1", "n8", "k16", "3", "128x128x16/8x8"] + [
         "100.0",
         "µs",
         "3.00x",
@@ -135,7 +135,7 @@ def test_a_wrong_tile_is_told_and_not_kept(pretended: Pretended, tmp_path: Path)
     pretended.wrong = PRODUCTS[0].key
     done = run()
     assert done.exit_code == 0
-    assert f"{PRODUCTS[0].key}: 128x128x16/8x8 is not used: its result is wrong" in done.stderr
+    assert f"{PRODUCTS[0].key}: 128x64x16/8x8 is not used: its result is wrong" in done.stderr
     assert table(tmp_path) == {PRODUCTS[1].key, PRODUCTS[2].key}
 
 
