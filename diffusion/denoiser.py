@@ -14,7 +14,15 @@ from diffusion.networks import Networks
 from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
 from gpucore import Buffer, Graph, f32
-from gpustd import cast, concat, guidance, linear_combination, repeat_batch, slice_axis
+from gpustd import (
+    cast,
+    combine_into,
+    concat,
+    guidance,
+    linear_combination,
+    repeat_batch,
+    slice_axis,
+)
 
 __all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents"]
 
@@ -115,8 +123,7 @@ class GuidedDenoiser:
         """Run the network on ``x``."""
         noise = self._networks.noise
         scalings = noise.scalings(sigma)
-        scaled = cast(linear_combination([(scalings.into, x)]), self._input.dtype)
-        self._input.copy_from(scaled)
+        combine_into(self._input, [(scalings.into, x)])
         timesteps = [noise.timestep_of(sigma)] * self._rows
         features = time_features(timesteps, self._networks.folder.unet)
         self._features.write(features.astype(self._features.dtype.numpy))
