@@ -6,9 +6,13 @@ from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.errors import ModelNotFoundError
+from diffusion.hub import find_model
 from diffusion.settings import Defaults
 
-__all__ = ["bundled_model", "suited_defaults"]
+__all__ = ["BUNDLED", "bundled_model", "named_model", "suited_defaults"]
+
+BUNDLED = "emoji"
+"""The name of the model that comes with the package."""
 
 _HERE = Path(__file__).parent
 # In a wheel, and in a checkout.
@@ -23,6 +27,16 @@ def bundled_model() -> Path:
     raise ModelNotFoundError(
         _PLACES[0], "the bundled model is missing", "install the package again"
     )
+
+
+def named_model(name: str | Path | None) -> Path:
+    """The path of a model: the bundled one for None or its name, else as `find_model`.
+
+    A folder of that name goes before it. Raises `ModelNotFoundError`.
+    """
+    if name is None or (str(name) == BUNDLED and not Path(name).exists()):
+        return bundled_model()
+    return find_model(name)
 
 
 def suited_defaults(folder: ModelFolder) -> Defaults:

@@ -140,9 +140,13 @@ def find_model(text: str | Path) -> Path:
 
     Raises `ModelNotFoundError`.
     """
-    path = Path(text).expanduser()
     name = text.as_posix() if isinstance(text, Path) else text
-    if path.exists() or not _NAME.fullmatch(name) or ".." in name:
+    try:
+        path = Path(text).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError) as error:  # too long, or the home of nobody
+        raise ModelNotFoundError(quoted(name), "cannot be a path", "check the path") from error
+    if exists or not _NAME.fullmatch(name) or ".." in name:
         return path
     found = cached_model(name)
     if found is None:
@@ -157,7 +161,7 @@ def cached_model(name: str, revision: str = "main") -> CachedModel | None:
     place = _place(repository)
     try:
         commit = (place / "refs" / revision).read_text(encoding="utf-8").strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         commit = revision
     snapshot = place / "snapshots" / commit
     if not re.fullmatch(r"[0-9a-f]{40}", commit) or not snapshot.is_dir():
@@ -243,6 +247,7 @@ def offered(name: str, revision: str = "main", variant: str | None = None) -> Of
     _check_chosen(name, file, remote, chosen)
     files = tuple(remote[each] for each in chosen)
     commit = info.sha or ""
+    _check_hashes(name, commit, files)
     missing = sum(each.size - _bytes_here(_place(repository), commit, each) for each in files)
     named = (getattr(info.card_data, key, None) for key in ("license_name", "license"))
     licence = next((str(each) for each in named if each), "unknown")
@@ -261,6 +266,14 @@ def _check_chosen(name: str, file: str | None, sizes: Iterable[str], chosen: lis
     if file is None and not any(_WEIGHTS.fullmatch(each) for each in chosen):
         reason = "has no weights as safetensors; pickles can run code and are not downloaded"
         raise ModelNotFoundError(name, reason, "look for a copy of the model as safetensors")
+
+
+def _check_hashes(name: str, commit: str, files: Iterable[RemoteFile]) -> None:
+    """Raise `ModelNotFoundError` for a hash that is none: the cache names its files by them."""
+    sound = re.fullmatch(r"[0-9a-f]{40}", commit) is not None
+    hashes = (file.sha256 for file in files if file.sha256 is not None)
+    if not sound or not all(re.fullmatch(r"[0-9a-f]{64}", each) for each in hashes):
+        raise ModelNotFoundError(name, "the Hub named a hash that is none", "check HF_ENDPOINT")
 
 
 def _bytes_here(place: Path, commit: str, file: RemoteFile) -> int:

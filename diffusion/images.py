@@ -32,6 +32,8 @@ MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I", "
 """What is taken. ``I`` holds 16-bit grey in 32 bits."""
 
 _MENDABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError)
+_DAMAGED = (*_MENDABLE, ArithmeticError, AttributeError, LookupError, TypeError)
+"""What Pillow raises for files, the last four where a tag of EXIF is of another type."""
 
 
 def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Image:
@@ -41,13 +43,13 @@ def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Imag
     """
     name = os.fspath(path)
     try:
-        size = Path(path).stat().st_size
-        if size > LARGEST_FILE:
-            raise SettingsError(field, name, f"it has over {LARGEST_FILE >> 20} MiB")
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such path"
         raise SettingsError(field, name, f"it cannot be read: {reason}") from error
+    if len(data) > LARGEST_FILE:
+        raise SettingsError(field, name, f"it has over {LARGEST_FILE >> 20} MiB")
     return _decoded(data, field, name)
 
 
@@ -56,16 +58,18 @@ def _decoded(data: bytes, field: str, name: str) -> Image.Image:
     damaged = SettingsError(field, name, "it is damaged or cut short; save or fetch it again")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
                 _check_kind(opened, field, name)
                 opened.load()
+                _check_palette(opened)
                 return ImageOps.exif_transpose(opened)
     except UnidentifiedImageError as error:
         raise SettingsError(field, name, "give a PNG, JPEG or WebP file") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise SettingsError(field, name, f"it has over {MOST_PIXELS} pixels") from error
-    except _MENDABLE as error:
+    except _DAMAGED as error:
         raise damaged from error
 
 
@@ -77,6 +81,13 @@ def _check_kind(image: Image.Image, field: str, name: str) -> None:
         raise SettingsError(
             field, name, f"pixels of mode {image.mode} are not read; save it as RGB"
         )
+
+
+def _check_palette(image: Image.Image) -> None:
+    """Raise ``ValueError`` where more colours are said to be clear than a palette can have."""
+    clear = image.info.get("transparency")
+    if image.mode == "P" and isinstance(clear, bytes) and len(clear) > 256:
+        raise ValueError(len(clear))
 
 
 def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
@@ -97,8 +108,8 @@ def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
 
 def _sixteen_bits(image: Image.Image) -> Image.Image:
     """16-bit grey as 8-bit grey, scaled: Pillow's own conversion cuts at 255."""
-    levels = np.asarray(image).astype(np.float64)
-    return Image.fromarray(np.round(np.clip(levels, 0, 65535) / 257).astype(np.uint8))
+    levels = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
 
 
 def _in_srgb(image: Image.Image, profile: object) -> Image.Image:

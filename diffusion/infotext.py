@@ -133,9 +133,11 @@ def parse_infotext(text: str) -> Infotext:
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
     """The ``Key: value`` pairs of a line. Goes over it once: a pair that is none is left out."""
-    place, quotes = 0, True
+    place, colon, quotes = 0, -1, True
     while place < len(line):
-        colon, comma = line.find(":", place), line.find(",", place)
+        comma = line.find(",", place)
+        if colon < place:
+            colon = line.find(":", place)
         if colon < 0:
             return
         if 0 <= comma < colon:
@@ -196,7 +198,8 @@ def read_infotext(path: str | os.PathLike[str]) -> str | None:
     except UnidentifiedImageError as error:
         raise SettingsError("image", os.fspath(path), "give a PNG, JPEG or WebP file") from error
     except _UNREADABLE as error:
-        raise SettingsError("image", os.fspath(path), f"it cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or "it is damaged or cut short"
+        raise SettingsError("image", os.fspath(path), f"it cannot be read: {reason}") from error
 
 
 def _user_comment(image: Image.Image) -> str | None:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.autoencoding import decode
-from diffusion.bundled import bundled_model, suited_defaults
+from diffusion.bundled import named_model, suited_defaults
 from diffusion.captures import Captures
-from diffusion.checkpoints import open_model, open_vae
+from diffusion.checkpoints import ModelFile, open_model, open_vae
+from diffusion.checkpoints.single_file import Prediction
 from diffusion.denoiser import Latents
-from diffusion.hub import find_model
+from diffusion.errors import SettingsError
 from diffusion.networks import Networks, load_networks
 from diffusion.run import Run
 from diffusion.settings import Defaults, Settings
@@ -95,6 +96,8 @@ class Pipeline:
         *,
         vae: str | Path | None = None,
         preview: str | Path | None = None,
+        tokenizer: str | Path | None = None,
+        prediction: Prediction | None = None,
     ) -> Pipeline:
         """Load a model on a device (the best if None).
 
@@ -102,11 +105,15 @@ class Pipeline:
         from the cache of downloads, or None for the bundled one.
 
         ``vae``: a folder or file of another VAE to use in the place of the model's; ``preview``:
-        of one for `Step.preview` alone, such as TAESD.
-        Raises `ModelNotFoundError`, `ModelFormatError`, `ModelMismatchError`,
-        `gpucore.DeviceNotFoundError`.
+        of one for `Step.preview` alone, such as TAESD. ``tokenizer`` and ``prediction``: what a
+        single file lacks, see `open_model`.
+        Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
+        `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
-        folder = open_model(bundled_model() if model is None else find_model(model))
+        folder = open_model(named_model(model), tokenizer=tokenizer, prediction=prediction)
+        for name, given in (("tokenizer", tokenizer), ("prediction", prediction)):
+            if given is not None and not isinstance(folder, ModelFile):
+                raise SettingsError(name, str(given), "a model's folder has its own; leave it out")
         own, quick = (open_vae(path, folder) if path else None for path in (vae, preview))
         chosen = device or Device.auto(checks=False)
         return cls(load_networks(folder, chosen, dtype, vae=own, preview=quick))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from diffusion.autoencoding import decode
 from diffusion.captures import Captures
+from diffusion.checks import check_integer
 from diffusion.conditioning import Conditioning, Sizes
 from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.encoded import EncodedPicture, reads_mask
@@ -79,6 +80,7 @@ class Run:
         self._settings = settings
         self._emphasis = EMPHASES.find(settings.emphasis)
         self._told: dict[Hashable, Conditioning] = {}
+        check_integer("clip_skip", settings.clip_skip, 1, networks.text.most_skipped + 1)
         walk = full_walk(
             networks.noise,
             settings.sampler or "",

@@ -72,6 +72,13 @@ class TextEncoders:
         """The first one's; the others differ in padding alone."""
         return self.encoders[0].tokenizer
 
+    @property
+    def most_skipped(self) -> int:
+        """How many last layers can be left out; then no layer is left of the shortest encoder."""
+        return min(
+            len(each.network.text_model.encoder.layers) - each.penultimate for each in self.encoders
+        )
+
     def encode_text(self, texts: Sequence[str]) -> EncodedText:
         """Embeddings of plain texts, cut where they are longer than the model takes."""
         return self._joined(

@@ -150,7 +150,7 @@ class ModelFile(ModelFolder):
             return tokenizer_folder(place)
         except ModelNotFoundError as error:
             reason = "a single file holds no tokenizer, and there is none here"
-            hint = "name a folder with the model's vocab.json and merges.txt as the tokenizer"
+            hint = "name a folder with the model's vocab.json and merges.txt (--tokenizer)"
             raise ModelNotFoundError(error.path, reason, hint) from None
 
 

@@ -163,7 +163,7 @@ def unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
         "layers_per_block": _one_or_all([len(level.depths) for level in levels]),
         "norm_eps": 1e-5,
         "norm_num_groups": 32,
-        "out_channels": inner.get("out.2.weight", (4,))[0],
+        "out_channels": (inner.get("out.2.weight") or (4,))[0],
         "sample_size": side // 8,
         "use_linear_projection": len(next(projections, ())) == 2,
     }

@@ -28,7 +28,9 @@ from diffusion.checkpoints.safetensors import SafetensorsFile, identity_of, open
 from diffusion.errors import ModelFormatError, quoted
 
 SUFFIXES: Final = (".bin", ".ckpt", ".pt", ".pth")
-_ANSWER_LIMIT: Final = 64 * 2**20
+_MOST_SHARING: Final = 16
+"""So many times the file's size its tensors may have in all: those that are tied share bytes."""
+
 _PATIENCE: Final = 120
 """Seconds that the other process may take, waiting included."""
 
@@ -53,6 +55,9 @@ def open_torch(path: str | Path) -> SafetensorsFile:
         reason = str(answer.get("error"))[:300]
         raise ModelFormatError(path, "pickle", reason, "do not use this file")
     entries = {name: _entry(name, tensors[name], path, status.st_size) for name in tensors}
+    if sum(entry.nbytes for entry in entries.values()) > _MOST_SHARING * status.st_size:
+        reason = f"holds tensors of more than {_MOST_SHARING} times the file's size"
+        raise ModelFormatError(path, "tensors", reason, "do not use this file")
     return SafetensorsFile(path, Header(entries, {}), identity_of(status))
 
 
@@ -78,7 +83,7 @@ def _ask(file: int, path: Path) -> dict[str, object]:
     ) as process:
         try:
             text, _ = process.communicate(timeout=_PATIENCE)
-            answer = json.loads(text) if len(text) <= _ANSWER_LIMIT else None
+            answer = json.loads(text) if len(text) <= torch_pickle.MAX_ANSWER else None
         except (subprocess.TimeoutExpired, ValueError, RecursionError):
             answer = None
         finally:

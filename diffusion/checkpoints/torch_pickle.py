@@ -20,6 +20,7 @@ import pickletools
 import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Hashable, Iterator
 from pickle import UnpicklingError
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -31,6 +32,7 @@ MAX_STEPS: Final = 2_000_000
 MAX_TENSORS: Final = 100_000
 MAX_VISITS: Final = 1_000_000
 MAX_DEPTH: Final = 8
+MAX_ANSWER: Final = 64 * 2**20
 
 _TYPES: Final = {
     "BoolStorage": ("BOOL", 1),
@@ -82,6 +84,13 @@ class _Opaque:
     """The result of a call that is allowed and of no interest."""
 
 
+def _shown(value: object) -> str:
+    """A name or a text; of all else the kind, since what lies in one another may be of any size."""
+    if isinstance(value, Name):
+        value = f"{value.module}.{value.name}"
+    return repr(value[:80] if isinstance(value, str) else type(value).__name__)
+
+
 def _natural(value: object) -> int:
     if type(value) is not int or not 0 <= value < 2**62:
         raise UnpicklingError("holds a tensor whose sizes are not whole numbers")
@@ -105,7 +114,7 @@ def _typed_tensor(*arguments: object) -> Tensor:
     """torch._utils._rebuild_tensor_v3: the type follows the arguments of version 2."""
     tensor, kind = _tensor(*arguments[:4]), arguments[6] if len(arguments) > 6 else None
     if not isinstance(kind, Name) or kind.name not in _TYPES:
-        raise UnpicklingError(f"holds a tensor of the type {str(kind)[:60]!r}, which is not read")
+        raise UnpicklingError(f"holds a tensor of the type {_shown(kind)}, which is not read")
     dtype, itemsize = _TYPES[kind.name]
     storage = Storage(dtype, itemsize, tensor.storage.key, tensor.storage.numel // itemsize)
     return tensor._replace(storage=storage)
@@ -154,7 +163,7 @@ _ONLY_NAMED: Final = {
 def _key(value: object) -> Hashable:
     if value is None or isinstance(value, str | bytes | int | float | Name):
         return value
-    if isinstance(value, tuple) and len(value) <= 8:
+    if isinstance(value, tuple) and len(value) <= 8 and not any(type(i) is tuple for i in value):
         return tuple(_key(item) for item in value)
     raise UnpicklingError("holds a dictionary with a key of an unknown form")
 
@@ -273,7 +282,7 @@ class _Machine:
         arguments, called = self._stack.pop(), self._stack.pop()
         call = _CALLS.get(called) if isinstance(called, Name) else None
         if call is None or not isinstance(arguments, tuple):
-            raise UnpicklingError(f"calls {str(called)[:80]!r}, which is no call that is allowed")
+            raise UnpicklingError(f"calls {_shown(called)}, which is no call that is allowed")
         self._stack.append(call(*arguments))
 
     def _build(self, _: object) -> None:
@@ -287,7 +296,7 @@ class _Machine:
             case ("storage", Name(name=kind), str(key), str(), int(numel)) if kind in _TYPES:
                 self._stack.append(Storage(*_TYPES[kind], key, _natural(numel)))
             case other:
-                raise UnpicklingError(f"refers to {str(other)[:80]!r}, which is no storage")
+                raise UnpicklingError(f"refers to {_shown(other)}, which is no storage")
 
 
 _ENCODINGS: Final = ("ascii", "cp437", "latin-1", "raw_unicode_escape", "unicode_escape")
@@ -443,9 +452,21 @@ def describe(file: BinaryIO) -> dict[str, object]:
             raise UnpicklingError("was saved on a machine of the other byte order")
         found, skipped = tensors_in(read_pickle(_read(archive, pickles[0])))
         places = {name: place_of(found[name], archive, file, top) for name in found}
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, *_UNSOUND) as error:
         raise UnpicklingError(f"is no sound zip archive ({type(error).__name__})") from None
     return {"tensors": places, "skipped": skipped}
+
+
+_UNSOUND: Final = (
+    OSError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+    struct.error,
+)
+"""What the module ``zipfile`` raises for damage; ``RuntimeError`` where a password is wanted."""
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -483,7 +504,10 @@ def main() -> None:
         answer = {"error": str(error)}
     except MemoryError:
         answer = {"error": f"takes more than {MEMORY} bytes of memory to read"}
-    sys.stdout.write(json.dumps(answer))
+    text = json.dumps(answer)
+    if len(text) > MAX_ANSWER:
+        text = json.dumps({"error": "has names that are longer than any model's"})
+    sys.stdout.write(text)
 
 
 if __name__ == "__main__":

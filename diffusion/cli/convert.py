@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 from typer import Argument, Option
 
+from diffusion.bundled import named_model
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
-from diffusion.errors import OutputError, SettingsError
-from diffusion.hub import find_model
+from diffusion.cli.job import parsed_name, parsed_prediction
+from diffusion.errors import OutputError
 
 __all__ = ["convert", "convert_model"]
 
@@ -36,7 +37,6 @@ DTYPES = {
     "f8_e4m3": "F8_E4M3",
     "f8_e5m2": "F8_E5M2",
 }
-PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
 _SINGLE = ".safetensors"
 
 Source = Annotated[
@@ -65,24 +65,6 @@ DType = Annotated[
         help=f"Element type of the weights: one of {', '.join(DTYPES)}; their own if absent.",
     ),
 ]
-Tokenizer = Annotated[
-    Path | None,
-    Option(
-        "--tokenizer",
-        metavar="FOLDER",
-        help="Folder with the vocab.json and merges.txt that a single file lacks; the folder "
-        "called tokenizer beside it if absent.",
-    ),
-]
-Predicts = Annotated[
-    str | None,
-    Option(
-        "--prediction",
-        metavar="NAME",
-        help="What a single file's UNet predicts, epsilon or v, where the file does not tell: an "
-        "SD 2.x model is taken for v, or for epsilon if its name says base or 512.",
-    ),
-]
 
 
 @app.command(epilog=EXAMPLES)
@@ -91,8 +73,8 @@ def convert(
     *,
     output: Target,
     dtype: DType = None,
-    tokenizer: Tokenizer = None,
-    prediction: Predicts = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     debug: options.Debug = False,
 ) -> None:
     """Write a model as a single file or as a folder.
@@ -101,21 +83,14 @@ def convert(
     Nothing is written over.
     """
     with reporting(debug):
-        kind = _chosen("dtype", dtype, DTYPES)
-        predicts = cast("Prediction | None", _chosen("prediction", prediction, PREDICTIONS))
+        kind = None if dtype is None else parsed_name("dtype", dtype, DTYPES)
+        predicts = parsed_prediction(prediction)
         if output.exists():
             raise OutputError(output, "it exists", "give another --output, or remove it first")
-        convert_model(find_model(source), output, kind, tokenizer=tokenizer, prediction=predicts)
+        convert_model(named_model(source), output, kind, tokenizer=tokenizer, prediction=predicts)
     size = sum(file.stat().st_size for file in [output, *output.rglob("*")] if file.is_file())
     print(output)
     print(f"{size / 1e6:.1f} MB", file=sys.stderr)
-
-
-def _chosen(field: str, text: str | None, names: dict[str, str]) -> str | None:
-    """The entry called ``text``. Raises `SettingsError`."""
-    if text is not None and text not in names:
-        raise SettingsError(field, text, f"give one of {', '.join(names)}")
-    return None if text is None else names[text]
 
 
 def convert_model(

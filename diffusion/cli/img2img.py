@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusion.cli import options, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.images import read_image
 from diffusion.settings import Settings
 from diffusion.tasks import Source
@@ -45,6 +45,8 @@ def img2img(
     rare: rarer.Set = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -77,4 +79,5 @@ def img2img(
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        draw(settings, Place(model, output, device, profile, as_json, debug))
+        named = NamedModel(model, tokenizer, prediction)
+        draw(settings, Place(named, output, device, profile, as_json, debug))

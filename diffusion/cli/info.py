@@ -22,7 +22,7 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def info(
-    image: options.Image, *, as_json: options.AsJson = False, debug: options.Debug = False
+    image: options.Shown, *, as_json: options.AsJson = False, debug: options.Debug = False
 ) -> None:
     """Print the settings that a picture carries.
 

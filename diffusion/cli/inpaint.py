@@ -8,7 +8,7 @@ import PIL.Image
 
 from diffusion.cli import options, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
 from diffusion.settings import Settings
@@ -61,6 +61,8 @@ def inpaint(
     rare: rarer.Set = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -106,7 +108,8 @@ def inpaint(
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        draw(settings, Place(model, output, device, profile, as_json, debug))
+        named = NamedModel(model, tokenizer, prediction)
+        draw(settings, Place(named, output, device, profile, as_json, debug))
 
 
 def found_mask(picture: PIL.Image.Image, mask: Path | None) -> PIL.Image.Image:

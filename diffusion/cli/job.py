@@ -8,14 +8,15 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Final, TypeVar, cast
 
 import typer
 from PIL import Image
 
+from diffusion.checkpoints.single_file import Prediction
 from diffusion.cli.app import complain, version
 from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.native_messages import held_back
@@ -31,18 +32,44 @@ from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
 from gpucore import Device
 
-__all__ = ["Job", "Place", "chosen_seed", "draw", "parsed_size"]
+__all__ = [
+    "Job",
+    "NamedModel",
+    "Place",
+    "chosen_seed",
+    "draw",
+    "parsed_name",
+    "parsed_prediction",
+    "parsed_size",
+]
+
+T = TypeVar("T")
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
 _LARGEST_RANDOM_SEED = 2**32 - 1
 _STOPPED = 130
+_PREDICTIONS: Final[dict[str, Prediction]] = {"epsilon": "epsilon", "v": "v_prediction"}
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """The model that the options name, and what a single file lacks."""
+
+    path: Path | None
+    tokenizer: Path | None = None
+    prediction: str | None = None
+
+    def load(self, device: Device) -> Pipeline:
+        """The model on a device. Raises as `Pipeline.load`, and `SettingsError`."""
+        predicts = parsed_prediction(self.prediction)
+        return Pipeline.load(self.path, device, tokenizer=self.tokenizer, prediction=predicts)
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a command runs and writes: the options that all drawing commands have."""
 
-    model: Path | None
+    model: NamedModel
     output: str
     device: str | None
     profile: Path | None
@@ -56,6 +83,7 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     ``carried``: the text of the picture that they come from.
     """
     check(settings)
+    parsed_prediction(place.model.prediction)
     job = Job(settings, Output.named(place.output), ProgressBar(shown=not place.as_json))
     with held_back(shown=place.debug):
         opened = (
@@ -74,14 +102,26 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
         print(job.summary(), file=sys.stderr)
 
 
-def parsed_size(text: str | None) -> tuple[int | None, int | None]:
+def parsed_size(text: str | None, field: str = "size") -> tuple[int | None, int | None]:
     """Width and height from ``512x768``. Raises `SettingsError`."""
     if text is None:
         return None, None
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text)
     if not match:
-        raise SettingsError("size", text, "give WIDTHxHEIGHT, such as 512x768")
+        raise SettingsError(field, text, "give WIDTHxHEIGHT, such as 512x768")
     return int(match[1]), int(match[2])
+
+
+def parsed_name(field: str, text: str, names: Mapping[str, T]) -> T:
+    """The entry called ``text``. Raises `SettingsError`."""
+    if text not in names:
+        raise SettingsError(field, text, f"give one of {', '.join(names)}")
+    return names[text]
+
+
+def parsed_prediction(text: str | None) -> Prediction | None:
+    """What ``--prediction`` names. Raises `SettingsError`."""
+    return None if text is None else parsed_name("prediction", text, _PREDICTIONS)
 
 
 def chosen_seed(seed: int, field: str = "seed") -> int:
@@ -112,11 +152,11 @@ class Job:
     seeds: list[int] = field(default_factory=list)
     about: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def run(self, model: Path | None, device: Device) -> None:
+    def run(self, model: NamedModel, device: Device) -> None:
         """Load the model, draw and write every picture. Ctrl-C raises `KeyboardInterrupt`."""
         told = "stopping (Ctrl-C again: at once)"
         with self.progress, interruptible(lambda: self.progress.phase(told)) as interruption:
-            pipeline = Pipeline.load(model, device)
+            pipeline = model.load(device)
             self.settings = self.settings.filled(pipeline.defaults)
             self.about = {
                 "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion import hub
-from diffusion.bundled import bundled_model
+from diffusion.bundled import BUNDLED, bundled_model, named_model
 from diffusion.checkpoints import ModelFile, ModelFolder, open_model
 from diffusion.checkpoints.folder import Part
 from diffusion.cli import options
@@ -30,7 +30,6 @@ __all__ = ["models"]
 models = typer.Typer(name="model", help="List, show, download, delete and check models.")
 app.add_typer(models, no_args_is_help=True)
 
-BUNDLED = "emoji"
 _FAILED = 1
 
 Name = Annotated[
@@ -175,8 +174,7 @@ def _cached(name: str) -> hub.CachedModel:
 
 def _opened(name: str) -> ModelFolder:
     """The model; a single file, which has no tokenizer to look at, borrows the bundled one's."""
-    path = bundled_model() if name == BUNDLED else hub.find_model(name)
-    return open_model(path, tokenizer=bundled_model() / "tokenizer")
+    return open_model(named_model(name), tokenizer=bundled_model() / "tokenizer")
 
 
 def _parts(model: ModelFolder) -> tuple[Part, ...]:

@@ -44,6 +44,7 @@ __all__ = [
     "Padding",
     "PictureSize",
     "PixelUpscaler",
+    "Predicts",
     "Profile",
     "Prompt",
     "Resize",
@@ -53,9 +54,11 @@ __all__ = [
     "ScheduleName",
     "Seed",
     "SeedResize",
+    "Shown",
     "Size",
     "Steps",
     "Strength",
+    "Tokenizer",
     "Top",
     "UpscaleNegative",
     "UpscalePrompt",
@@ -74,8 +77,8 @@ _SAMPLING = "Sampling"
 _RUNNING = "Files and devices"
 
 PROMPT_HELP = (
-    "What to draw; may be empty. (word) and (word:1.3) weigh more, \\[word] less; \\[a:b:0.5] is "
-    "a, then b; \\[a|b] both in turn; a AND b :0.5 are composed."
+    "What to draw; may be empty. (word) and (word:1.3) weigh more, \\[word] less; \\[x:y:0.5] is "
+    "x, then y; \\[x|y] both in turn; x AND y :0.5 are composed."
 )
 Prompt = Annotated[str, Argument(help=PROMPT_HELP, show_default=False)]
 
@@ -130,7 +133,8 @@ SamplerName = Annotated[
     Option(
         "--sampler",
         metavar="NAME",
-        help=f"One of {', '.join(SAMPLERS.names)}.",
+        help=f"One of {', '.join(SAMPLERS.names)}. With guidance, ipndm, plms and lms want "
+        "--set order=2.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -156,6 +160,10 @@ Batch = Annotated[
     Option("--batch", help="How many pictures to compute at once.", rich_help_panel=_SAMPLING),
 ]
 
+Shown = Annotated[
+    Path,
+    Argument(help="A PNG, JPEG or WebP file.", show_default=False),
+]
 Image = Annotated[
     Path,
     Argument(help="The picture to start from: a PNG, JPEG or WebP file.", show_default=False),
@@ -434,8 +442,28 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="A folder in the diffusers layout, a .safetensors file, or owner/name from the cache "
-        "(avila model pull); the bundled one if absent.",
+        help="A folder in the diffusers layout, a .safetensors file, or a name that avila "
+        "model list shows; the bundled one if absent.",
+        rich_help_panel=_RUNNING,
+    ),
+]
+Tokenizer = Annotated[
+    Path | None,
+    Option(
+        "--tokenizer",
+        metavar="FOLDER",
+        help="Folder with the vocab.json and merges.txt that a single file lacks; the folder "
+        "called tokenizer beside it if absent.",
+        rich_help_panel=_RUNNING,
+    ),
+]
+Predicts = Annotated[
+    str | None,
+    Option(
+        "--prediction",
+        metavar="NAME",
+        help="What a single file's UNet predicts, epsilon or v, where the file does not tell: an "
+        "SD 2.x model is taken for v, or for epsilon if its name says base or 512.",
         rich_help_panel=_RUNNING,
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from diffusion.noise_sources import NOISES
 from diffusion.picture_settings import picture_settings
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
+from diffusion.tasks import Hires, Variation
 
 __all__ = [
     "FromPicture",
@@ -26,19 +27,20 @@ __all__ = [
     "Set",
     "again",
     "carried",
+    "check_partners",
     "parsed_sampling",
     "tell_other_model",
+    "written",
 ]
 
 NAMES = tuple(field.name for field in fields(Sampling))
 MOST_DIGITS = 40
-OPTIONS = {
-    "size": ("width", "height"),
-    "variation_seed": ("variation",),
-    "seed_resize": ("variation",),
-    "rare": ("sampling",),
-}
+OPTIONS = {"size": ("width", "height"), "rare": ("sampling",)}
 """Fields of `Settings` where they are not called like the option."""
+VARIATION = {"variation": "strength", "variation_seed": "seed", "seed_resize": "resize_from"}
+"""Fields of `Variation` by their options."""
+HIRES = "hires_"
+"""What the options for fields of `Hires` begin with."""
 
 PromptOrNone = Annotated[str | None, Argument(help=PROMPT_HELP, show_default=False)]
 Rng = Annotated[
@@ -95,20 +97,62 @@ def carried(picture: Path) -> str:
     return text
 
 
-def again(picture: Path, given: Settings, context: typer.Context) -> Settings:
-    """The settings in ``picture``, with those of ``given`` that were written on the command line.
-
-    How many pictures and at once, is always as ``given``. Raises `SettingsError`.
-    """
-    written = {
-        field
-        for option in context.params
+def written(context: typer.Context) -> dict[str, Any]:
+    """The options that were written on the command line, with their values."""
+    return {
+        option: value
+        for option, value in context.params.items()
         if getattr(context.get_parameter_source(option), "name", "") == "COMMANDLINE"
-        for field in OPTIONS.get(option, (option.split("_")[0] if "hires" in option else option,))
     }
-    own = {field.name for field in fields(Settings)} & (written | {"count", "batch"})
+
+
+def check_partners(
+    options: Mapping[str, Any], hires: Hires | None, other: Variation | None
+) -> None:
+    """Refuse options about a second pass or a variation that there is not.
+
+    Raises `SettingsError`.
+    """
+    for option, value in options.items():
+        if option.startswith(HIRES) and hires is None:
+            raise SettingsError(option.replace("_", " "), value, "give --hires SCALE beside it")
+        if option == "variation_seed" and (other is None or not other.strength):
+            raise SettingsError("variation seed", value, "give --variation STRENGTH beside it")
+
+
+def again(picture: Path, given: Settings, asked: Variation, options: Mapping[str, Any]) -> Settings:
+    """The settings in ``picture``, with those of ``given`` that are among the ``options`` written.
+
+    How many pictures and at once, is always as ``given``; ``asked``: the variation of all options.
+    Raises `SettingsError`.
+    """
+    own = {"count", "batch"}.union(*(OPTIONS.get(option, (option,)) for option in options))
+    own &= {field.name for field in fields(Settings)} - {"hires", "variation"}
     made = picture_settings(carried(picture))
-    return replace(made, **{name: getattr(given, name) for name in own})
+    made = replace(made, **{name: getattr(given, name) for name in own})
+    return replace(
+        made,
+        hires=_hires(made.hires, given.hires, options),
+        variation=_variation(made.variation, asked, options),
+    )
+
+
+def _hires(made: Hires | None, given: Hires | None, options: Mapping[str, Any]) -> Hires | None:
+    """The second pass of a picture with the options about it; where it has none, as ``given``."""
+    parts = {o.removeprefix(HIRES): value for o, value in options.items() if o.startswith(HIRES)}
+    if made is None:
+        return given
+    scale = given.scale if given else made.scale
+    return replace(made, **{"scale": scale, **parts})
+
+
+def _variation(
+    made: Variation | None, asked: Variation, options: Mapping[str, Any]
+) -> Variation | None:
+    """The variation of a picture with the options about it."""
+    parts = {field: getattr(asked, field) for o, field in VARIATION.items() if o in options}
+    merged = asked if made is None else replace(made, **parts)
+    return merged if merged.strength or merged.resize_from else None
 
 
 def tell_other_model(text: str, name: str, digest: str) -> None:

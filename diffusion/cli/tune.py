@@ -25,10 +25,9 @@ from rich.text import Text
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.interruption import interruptible
-from diffusion.cli.job import check, parsed_size
+from diffusion.cli.job import NamedModel, check, parsed_prediction, parsed_size
 from diffusion.cli.native_messages import held_back
 from diffusion.errors import OutputError, SettingsError
-from diffusion.pipeline import Pipeline
 from diffusion.settings import Settings
 from gpucore import Device
 from gpustd.tiles import Tile
@@ -59,6 +58,8 @@ Again = Annotated[
 def tune(
     *,
     model: options.Model = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     size: options.Size = None,
     batch: options.Batch = None,
     again: Again = False,
@@ -84,12 +85,14 @@ def tune(
         count = 1 if batch is None else batch
         settings = Settings("a", "", *parsed_size(size), steps=1, count=count, batch=count)
         check(settings)
+        parsed_prediction(prediction)
+        named = NamedModel(model, tokenizer, prediction)
         with held_back(shown=debug):
             opened = Device.named(device) if device else Device.auto()
         tuning = Tuning(opened, table_file(opened))
         tuning.read()
         try:
-            tuning.run(lambda: seen_products(opened, model, settings), again, shown=not as_json)
+            tuning.run(lambda: seen_products(opened, named, settings), again, shown=not as_json)
         except KeyboardInterrupt:
             complain(f"stopped; {len(tuning.outcomes)} products are tuned and kept")
             raise typer.Exit(_STOPPED) from None
@@ -111,14 +114,14 @@ def table_file(device: Device) -> Path:
     return file
 
 
-def seen_products(device: Device, model: Path | None, settings: Settings) -> list[SeenProduct]:
+def seen_products(device: Device, model: NamedModel, settings: Settings) -> list[SeenProduct]:
     """The products of one step with a choice of tiles, those with the most work first.
 
     Software renderers have none: their kernels have no tiles.
     """
     if device.is_cpu:
         return []
-    pipeline = Pipeline.load(model, device)
+    pipeline = model.load(device)
     with recorded_products() as seen:
         for _ in pipeline.generate(settings):
             pass

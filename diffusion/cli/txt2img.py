@@ -6,7 +6,7 @@ import typer
 
 from diffusion.cli import options, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.errors import SettingsError
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
@@ -64,6 +64,8 @@ def txt2img(
     hires_negative: options.HiresNegative = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -92,6 +94,7 @@ def txt2img(
             )
         if prompt is None and source is None:
             raise SettingsError("prompt", None, "give one, or --from PICTURE")
+        asked = asked_variation(variation, variation_seed, seed_resize)
         settings = Settings(
             prompt or "",
             negative,
@@ -107,22 +110,22 @@ def txt2img(
             emphasis,
             clip_skip,
             hires=second,
-            variation=varied(variation, variation_seed, seed_resize),
+            variation=asked if asked.strength or asked.resize_from else None,
             vae_tiling=vae_tiling,
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        place = Place(model, output, device, profile, as_json, debug)
-        if source is None:
-            draw(settings, place)
-        else:
-            draw(rarer.again(source, settings, context), place, rarer.carried(source))
+        named = NamedModel(model, tokenizer, prediction)
+        place = Place(named, output, device, profile, as_json, debug)
+        written = rarer.written(context)
+        if source is not None:
+            settings = rarer.again(source, settings, asked, written)
+        rarer.check_partners(written, settings.hires, settings.variation)
+        draw(settings, place, None if source is None else rarer.carried(source))
 
 
-def varied(strength: float, seed: int, resize: str | None) -> Variation | None:
-    """The variation that the options ask for, or None. Raises `SettingsError`."""
-    if not strength and resize is None:
-        return None
-    width, height = parsed_size(resize)
+def asked_variation(strength: float, seed: int, resize: str | None) -> Variation:
+    """The variation of the options, which may be none. Raises `SettingsError`."""
+    width, height = parsed_size(resize, "seed resize")
     resize_from = None if width is None or height is None else (width, height)
     return Variation(chosen_seed(seed, "variation seed"), strength, resize_from)

@@ -10,7 +10,7 @@ from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import Place, chosen_seed, draw
+from diffusion.cli.job import NamedModel, Place, chosen_seed, draw
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
 from diffusion.infotext import parse_infotext, read_infotext
@@ -47,6 +47,8 @@ def upscale(
     schedule: options.ScheduleName = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
+    tokenizer: options.Tokenizer = None,
+    prediction: options.Predicts = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -72,7 +74,8 @@ def upscale(
             source=Source(enlarged(to_rgb(read_image(image)), scale, upscaler), strength),
             vae_tiling=vae_tiling,
         )
-        draw(settings, Place(model, output, device, profile, as_json, debug))
+        named = NamedModel(model, tokenizer, prediction)
+        draw(settings, Place(named, output, device, profile, as_json, debug))
 
 
 def own_prompts(image: Path) -> tuple[str, str]:

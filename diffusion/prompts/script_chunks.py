@@ -23,16 +23,19 @@ def script_chunks(
     Raises `SettingsError` for a text of too many chunks, or a script.
     """
     made: dict[tuple[str, str], list[Chunk]] = {}
+    rows = len(script.variants) * len(script.variants[0])
+    most = 0
     for texts in script.variants:
         for row, text in enumerate(texts):
             name = "negative" if row == 0 and len(texts) > len(script.weights) else "prompt"
             if (name, text) not in made:
                 made[name, text] = chunk_prompt(name, text, emphasis, tokenizer)
-    most = max(map(len, made.values()))
-    rows = len(script.variants) * len(script.variants[0])
-    if most * rows > MOST_SCRIPT_CHUNKS and len(script.variants) > 1:
-        hint = f"with all its changes it has more than {MOST_SCRIPT_CHUNKS} chunks of tokens"
-        raise SettingsError("prompt", f"{len(script.variants)} variants", hint)
+                most = max(most, len(made[name, text]))
+            if most * rows > MOST_SCRIPT_CHUNKS and len(script.variants) > 1:
+                hint = (
+                    f"with all its changes it has more than {MOST_SCRIPT_CHUNKS} chunks of tokens"
+                )
+                raise SettingsError("prompt", f"{len(script.variants)} variants", hint)
     filled = [Chunk()] * most
     by_text = {text: (chunks + filled)[:most] for (_, text), chunks in made.items()}
     return [[by_text[text] for text in texts] for texts in script.variants]

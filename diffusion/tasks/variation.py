@@ -44,7 +44,7 @@ class Variation:
         check_number("variation strength", self.strength, 0, 1)
         if self.resize_from is not None:
             for side in self.resize_from:
-                check_side("resize_from", side)
+                check_side("seed resize", side)
 
     def initial(self, noise: LatentNoise, numbers: tuple[int, ...], downscale: int) -> Noise:
         """The first noise (images, h, w, channels) f32 of the images ``numbers``.

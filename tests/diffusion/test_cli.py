@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from diffusion import DiffusionError, Result, Settings, Stage, Step
+from diffusion import DiffusionError, Pipeline, Result, Settings, Stage, Step
 from diffusion.cli import main, output, progress
 from diffusion.cli.app import app, reporting
 from diffusion.cli.interruption import interruptible
@@ -46,6 +46,7 @@ class PretendedPipeline:
     model_hash = "0123456789"
     defaults = Defaults(width=16, height=24, steps=3)
     loaded: list[Path | None]
+    lacked: list[tuple[Path | None, str | None]]
     ran: list[Settings]
     closed: list[bool]
     stop_at_run: int | None
@@ -54,8 +55,16 @@ class PretendedPipeline:
         self.device = device
 
     @classmethod
-    def load(cls, model: Path | None, device: Device) -> PretendedPipeline:
+    def load(
+        cls,
+        model: Path | None,
+        device: Device,
+        *,
+        tokenizer: Path | None,
+        prediction: str | None,
+    ) -> PretendedPipeline:
         cls.loaded.append(model)
+        cls.lacked.append((tokenizer, prediction))
         if model is not None:
             raise ModelNotFoundError(model, "there is no such model folder", "check the path")
         return cls(device)
@@ -82,6 +91,7 @@ class PretendedPipeline:
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[PretendedPipeline]:
     """The stand-in in the command's place of a pipeline, and an empty folder to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
+    PretendedPipeline.lacked = []
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
@@ -493,3 +503,28 @@ def test_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         warnings.simplefilter("default")  # pytest makes errors of them
         warnings.warn("weights beyond ±10 are cut", stacklevel=1)
     assert capsys.readouterr().err == "avila: warning: weights beyond ±10 are cut\n"
+
+
+def test_what_a_single_file_lacks(pretended: type[PretendedPipeline]) -> None:
+    done = run("txt2img", "a", "--tokenizer", "words", "--prediction", "v")
+    assert done.exit_code == 0, done.stderr
+    assert pretended.lacked == [(Path("words"), "v_prediction")]
+    wrong = run("txt2img", "a", "--prediction", "x")
+    assert wrong.exit_code == 2
+    assert "prediction cannot be 'x'; give one of epsilon, v" in wrong.stderr
+    assert len(pretended.lacked) == 1
+
+
+def test_a_folder_has_a_tokenizer_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="a model's folder has its own"):
+        Pipeline.load("emoji", tokenizer="words")
+
+
+def test_help_shows_prompts_as_they_are_written() -> None:
+    text = " ".join(run("txt2img", "--help").stdout.split())
+    assert "[x:y:0.5] is x, then y" in text
+
+
+@pytest.mark.parametrize("command", ["txt2img", "img2img", "inpaint", "upscale", "tune", "info"])
+def test_help_has_no_emoji(command: str) -> None:
+    assert not [each for each in run(command, "--help").stdout if ord(each) >= 0x1F000]

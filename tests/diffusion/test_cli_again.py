@@ -16,7 +16,7 @@ from diffusion.cli.app import app
 from diffusion.cli.output import Output
 from diffusion.picture_text import picture_text
 from diffusion.sampling import Sampling
-from diffusion.tasks import Variation
+from diffusion.tasks import Hires, Variation
 from gpucore.adapters import DEVICE_VARIABLE
 
 DRAWN = Settings(
@@ -151,3 +151,52 @@ def test_wrong_input(arguments: list[str], message: str, capfd: pytest.CaptureFi
     stderr = capfd.readouterr().err
     assert stderr.count("\n") == 1
     assert message in stderr
+
+
+@pytest.fixture
+def enlarged(ran: list[Settings]) -> list[Settings]:
+    """The same, with a picture of two passes."""
+    drawn = dataclasses.replace(DRAWN, hires=Hires(2.0, "lanczos", 0.4, prompt="a pear"))
+    text = picture_text(drawn, 0, "m", "0123456789", "Avila 1")
+    Output.named("two.png").save(Image.new("RGB", (128, 96)), 7, 1, 1, text)
+    return ran
+
+
+def test_an_option_about_the_second_pass_keeps_it(enlarged: list[Settings]) -> None:
+    run("--from", "two.png", "--hires-steps", "4", "--hires-negative", "blue")
+    run("--from", "two.png", "--hires", "1.5")
+    first, scaled = (each.hires for each in enlarged)
+    assert first is not None
+    assert scaled is not None
+    assert (first.scale, first.strength, first.prompt) == (2.0, 0.4, "a pear")
+    assert (first.steps, first.negative) == (4, "blue")
+    assert scaled == Hires(1.5, "Lanczos", 0.4, prompt="a pear")
+
+
+def test_an_option_about_the_variation_keeps_it(ran: list[Settings]) -> None:
+    run("--from", "a.png", "--variation-seed", "11")
+    run("--from", "a.png", "--variation", "0.2")
+    run("--from", "a.png", "--seed-resize", "32x32")
+    assert [each.variation for each in ran] == [
+        Variation(11, 0.5),
+        Variation(9, 0.2),
+        Variation(9, 0.5, (32, 32)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "--hires-steps", "4"], "hires steps cannot be 4; give --hires SCALE beside it"),
+        (["--from", "a.png", "--hires-strength", "0.4"], "give --hires SCALE beside it"),
+        (["a", "--variation-seed", "4"], "give --variation STRENGTH beside it"),
+        (["a", "--seed-resize", "5"], "seed resize cannot be '5'; give WIDTHxHEIGHT"),
+    ],
+)
+def test_options_that_would_change_nothing(
+    ran: list[Settings], arguments: list[str], message: str
+) -> None:
+    done = CliRunner().invoke(app, ["txt2img", *arguments])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not ran

@@ -114,3 +114,11 @@ def test_verify(tmp_path: Path) -> None:
     cut = run("model", "verify", path)
     assert cut.exit_code == 2
     assert "no span within" in cut.stderr
+
+
+def test_the_bundled_model_by_its_name(tmp_path: Path) -> None:
+    done = run("convert", "emoji", "-o", tmp_path / "a.safetensors")
+    assert done.exit_code == 0, done.output
+    assert (
+        ModelFile(tmp_path / "a.safetensors", tokenizer=TOKENIZER).unet == ModelFolder(BUNDLED).unet
+    )

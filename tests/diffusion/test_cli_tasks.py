@@ -24,6 +24,7 @@ from tests.diffusion.test_cli import PretendedPipeline, run, status_of
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[PretendedPipeline]:
     """A stand-in for a loaded model, and a folder with a picture and a mask to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
+    PretendedPipeline.lacked = []
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from diffusion.cli.app import app
+from diffusion.cli.job import NamedModel
 from diffusion.cli.program import COMMANDS
 from diffusion.settings import Settings
 from gpucore import Device
@@ -190,7 +191,7 @@ def test_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_of_the_bundled_model_shows_its_products() -> None:
     """Text encoder, UNet with guidance and decoder, on a device that computes nothing."""
     device = Device.null()
-    found = MODULE.seen_products(device, None, Settings("a", steps=1, count=1, batch=1))
+    found = MODULE.seen_products(device, NamedModel(None), Settings("a", steps=1, count=1, batch=1))
     keys = {each.key for each in found}
     assert len(keys) == len(found) > 40
     assert all(len(each.tiles) > 1 for each in found)

@@ -216,6 +216,17 @@ def test_what_cannot_be_pulled(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("sha256", ["../../../planted", "/tmp/planted", "A" * 64, ""])
+def test_hashes_that_are_none(sha256: str) -> None:
+    """The cache names files by their hashes: a hash may lead nowhere else."""
+    file = hub.RemoteFile("unet/diffusion_pytorch_model.safetensors", 1, sha256)
+    with pytest.raises(ModelNotFoundError, match="a hash that is none"):
+        hub._check_hashes("some/model", COMMIT, (file,))
+    hub._check_hashes("some/model", COMMIT, (hub.RemoteFile("README.md", 1, "a" * 64),))
+    with pytest.raises(ModelNotFoundError, match="a hash that is none"):
+        hub._check_hashes("some/model", f"../{sha256}", ())
+
+
 def test_no_server(tmp_path: Path) -> None:
     done = avila(None, tmp_path, "model", "pull", "some/model")
     assert done.status == 2
@@ -274,6 +285,12 @@ def test_a_single_file_in_the_cache(cache: Path) -> None:
 def test_names_that_are_none(name: str, cache: Path) -> None:
     with pytest.raises(SettingsError, match="give owner/name"):
         hub.cached_model(name)
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, "a/" * 3000])
+def test_paths_that_cannot_be(text: str, cache: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="cannot be a path"):
+        hub.find_model(text)
 
 
 def test_references_lead_nowhere_else(cache: Path) -> None:

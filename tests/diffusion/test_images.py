@@ -169,6 +169,31 @@ def test_hostile_files(tmp_path: Path, kind: str, told: str) -> None:
     assert psutil.Process().memory_info().rss - before < 50 << 20
 
 
+def test_a_palette_with_more_clear_colours_than_it_can_have(tmp_path: Path) -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    whole = saved(tmp_path / "a.png", image).read_bytes()
+    start = whole.index(b"IDAT") - 4
+    clear = chunk(b"tRNS", b"\0\1" * 300)
+    (tmp_path / "b.png").write_bytes(whole[:start] + clear + whole[start:])
+    with pytest.raises(SettingsError, match="damaged"):
+        read_image(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_of_other_types(tmp_path: Path, kind: str) -> None:
+    """A maker that is a fraction: Pillow reads it, and fails to write it in turning."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker of the camera"
+    body = bytearray(exif.tobytes())
+    place = body.index(b"\x01\x0f") + 2
+    body[place : place + 6] = struct.pack(">HI", 5, 1)
+    path = tmp_path / "a.img"
+    Image.new("RGB", (4, 2)).save(path, kind, exif=bytes(body))
+    with pytest.raises(SettingsError, match="damaged"):
+        read_image(path)
+
+
 def test_places_that_cannot_be_read(tmp_path: Path) -> None:
     for place in (tmp_path / "none.png", tmp_path, Path("a\0b")):
         with pytest.raises(SettingsError, match="it cannot be read"):

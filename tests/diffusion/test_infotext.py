@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -153,6 +154,13 @@ def test_any_punctuation_is_read(text: str) -> None:
 def test_long_lines_take_linear_time(piece: str) -> None:
     """A line of a million characters: what looked back at each would not end."""
     parse_infotext(piece * (LARGEST_TEXT // len(piece)))
+
+
+def test_a_colon_far_off_is_looked_for_once() -> None:
+    line = "," * (LARGEST_TEXT - 1) + ":"
+    start = time.process_time()
+    assert parse_infotext(line).prompt == line
+    assert time.process_time() - start < 8
 
 
 def test_longer_text_is_refused() -> None:

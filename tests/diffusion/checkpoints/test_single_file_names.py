@@ -255,6 +255,11 @@ def test_other_models_say_what_they_are(
         opened({name: shape for name, shape in shapes.items() if shape is not None})
 
 
+def test_a_last_convolution_of_no_shape() -> None:
+    shapes = single_shapes("sd1") | {"model.diffusion_model.out.2.weight": ()}
+    assert opened(shapes).unet.out_channels == 4
+
+
 def test_a_lora_is_no_model() -> None:
     with pytest.raises(ModelFormatError, match="looks like a LoRA, and a whole model is wanted"):
         opened({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)})

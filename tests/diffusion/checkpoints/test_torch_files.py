@@ -274,6 +274,53 @@ def test_a_dictionary_within_itself(tmp_path: Path) -> None:
     assert "holds no tensors" in refusal(written(tmp_path, archive(program(body))))
 
 
+def test_tuples_within_tuples(tmp_path: Path) -> None:
+    """Forty levels of three references each: nothing may go through all of them."""
+    levels = (b"q" + bytes([n]) + (b"h" + bytes([n])) * 2 + b"\x87" for n in range(1, 40))
+    tree = b")" + b"".join(levels)
+    start = time.monotonic()
+    for body, reason in (
+        (b"}(" + tree + text("x") + b"u", "a key of an unknown form"),
+        (tree + b"Q", "refers to 'tuple'"),
+        (tree + b")R", "calls 'tuple'"),
+    ):
+        assert reason in refusal(written(tmp_path, archive(program(body))))
+    assert time.monotonic() - start < 20
+
+
+def test_long_names_make_no_long_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, archive(program(mapping(a=tensor()))))
+    monkeypatch.setattr(torch_pickle, "_give_up_rights", lambda: None)
+    monkeypatch.setattr(torch_pickle, "MAX_ANSWER", 40)
+    with path.open("rb") as file, io.TextIOWrapper(file) as opened:
+        monkeypatch.setattr(sys, "stdin", opened)
+        torch_pickle.main()
+    assert "longer than any model's" in capsys.readouterr().out
+
+
+def test_many_tensors_of_the_same_bytes(tmp_path: Path) -> None:
+    """Written out, they would fill the disk."""
+    shared = tensor((2**14,), numel=2**14) + b"q\x01"
+    many = b"".join(text(str(n)) + b"h\x01" for n in range(40))
+    content = program(b"}(" + text("a") + shared + many + b"u")
+    path = written(tmp_path, archive(content, bytes(4 * 2**14)))
+    assert "16 times the file's size" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["a password", "damage"])
+def test_a_pickle_that_cannot_be_unpacked(kind: str, tmp_path: Path) -> None:
+    whole = archive(program(mapping(a=tensor())), compression=zipfile.ZIP_DEFLATED)
+    content = bytearray(whole)
+    if kind == "damage":
+        start = whole.index(b"model/data.pkl") + 14
+        content[start : start + 8] = b"\xff" * 8
+    else:
+        content[whole.index(b"PK\x01\x02") + 8] |= 1
+    assert "no sound zip archive" in refusal(written(tmp_path, bytes(content)))
+
+
 def test_a_program_without_end(tmp_path: Path) -> None:
     """60 MB of instructions, each of which makes an object."""
     content = program(b"(" + b"}" * (60 * 2**20))

@@ -160,6 +160,23 @@ def test_scripts_of_too_many_chunks_are_refused() -> None:
         script_chunks(made, original, networks.tokenizer)
 
 
+def test_scripts_of_too_many_chunks_are_refused_at_once() -> None:
+    """After one variant, not after all of them."""
+    read: list[str] = []
+
+    class Tokens:
+        capacity, comma = 75, None
+
+        def tokens(self, text: str) -> list[int]:
+            read.append(text)
+            return [1] * len(text)
+
+    made = script("a" * 9000 + "[" + "|".join(map(str, range(200))) + "]", None, 1000)
+    with pytest.raises(SettingsError, match="more than 4096 chunks"):
+        script_chunks(made, EMPHASES.find("original"), Tokens())
+    assert len(read) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -198,6 +198,7 @@ def test_what_cannot_be_is_refused_before_any_work(first: Device) -> None:
         {"variation": Variation(strength=2.0)},
         {"vae_tiling": "sometimes"},
         {"clip_skip": 0},
+        {"clip_skip": 5},  # of three layers
     ):
         with pytest.raises(SettingsError):
             next(pipeline_on(first).generate(replace(SMALL, **changes)))
