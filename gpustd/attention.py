@@ -36,10 +36,11 @@ def attention(
     """
     sizes = _sizes(q, k, v, heads)
     scalar = float_scalar("attention", q, k, v)
-    if not causal and (wanted_rung("attention") or _suited(q.device, scalar, sizes)) == "products":
+    rung = _chosen(q.device, scalar, sizes, alone=not causal)
+    if rung == "products":
         return attention_by_products(q, k, v)
     y = q.device.buffer(q.dtype, q.shape)
-    _launch((q, k, v), (0, 0, 0), y, sizes, causal)
+    _launch(rung, (q, k, v), (0, 0, 0), y, sizes, causal)
     return y
 
 
@@ -59,11 +60,14 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     width = columns // 3
     y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
     sizes = _Sizes(batch, rows, rows, heads, width // heads)
-    _launch((qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
+    scalar = float_scalar("attention", qkv)
+    rung = _chosen(qkv.device, scalar, sizes, alone=False)
+    _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
     return y
 
 
 def _launch(
+    rung: str,
     operands: tuple[Buffer[T], Buffer[T], Buffer[T]],
     firsts: tuple[int, int, int],
     y: Buffer[T],
@@ -72,9 +76,7 @@ def _launch(
 ) -> None:
     """Record the launch; the heads of each operand begin at ``firsts`` in its rows."""
     device = y.device
-    scalar = float_scalar("attention", *operands)
-    rung = wanted_rung("attention") or _suited(device, scalar, sizes)
-    rung = "flash" if rung == "products" else rung
+    scalar = y.dtype.name
     shader = _RUNGS[rung](device, scalar, sizes)
     params: dict[str, float] = {
         "batch": sizes.batch,
@@ -128,14 +130,25 @@ def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> _Sizes:
     return _Sizes(batch, sq, k.shape[1], heads, channels // heads)
 
 
-def _suited(device: Device, scalar: str, s: _Sizes) -> str:
+def _chosen(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
+    """The rung that is asked for, or the suited one.
+
+    ``alone``: q, k and v share no rows and every row sees all keys, as the rung "products" wants.
+    """
+    wanted = wanted_rung("attention")
+    if wanted is None or (wanted == "products" and not alone):
+        return _suited(device, scalar, s, alone=alone)
+    return wanted
+
+
+def _suited(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
     """Fastest rung for a device; depends on the sizes of one image only."""
     if device.is_cpu:
         return "cpu" if s.head % 4 == 0 else "naive"
     if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
         return "matrix"
     wide = s.heads == 1 and s.head > 160 and s.sk % 8 == 0 and s.batch * s.sq > 0
-    if wide and device.has_matrix_units and scalar == "f16" and s.head % 8 == 0:
+    if alone and wide and device.has_matrix_units and scalar == "f16" and s.head % 8 == 0:
         return "products"
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 

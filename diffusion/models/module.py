@@ -72,9 +72,11 @@ class Module:
 
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Names in the file and parameters, depth first; private attributes are passed over."""
-        for name, value in vars(self).items():
-            if not name.startswith("_"):
-                yield from _walk(f"{prefix}{name}", value)
+        for name, member in _members(self):
+            if isinstance(member, Parameter):
+                yield f"{prefix}{name}", member
+            else:
+                yield from member.parameters(f"{prefix}{name}.")
 
 
 def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,14 +93,19 @@ def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
     return inside
 
 
-def _walk(name: str, value: object) -> Iterator[tuple[str, Parameter]]:
-    if isinstance(value, Parameter):
+def _members(module: Module) -> Iterator[tuple[str, Parameter | Module]]:
+    """Names and values of the public attributes that are weights or modules, or lists of them."""
+    for name, value in vars(module).items():
+        if not name.startswith("_"):
+            yield from _flat(name, value)
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
+    if isinstance(value, (Parameter, Module)):
         yield name, value
-    elif isinstance(value, Module):
-        yield from value.parameters(f"{name}.")
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(f"{name}.{index}", item)
+            yield from _flat(f"{name}.{index}", item)
 
 
 def load(
@@ -107,17 +114,13 @@ def load(
     """Fill every parameter with the array that ``read`` gives for its name; name the regions."""
     for name, parameter in module.parameters():
         parameter.fill(read(name), device, dtype)
-    _place_children(module, device)
+    _finish(module, device)
+
+
+def _finish(module: Module, device: Device) -> None:
+    """Name the regions of all modules inside; tell each, children first, that it is loaded."""
+    for name, member in _members(module):
+        if isinstance(member, Module):
+            member._place = device, name
+            _finish(member, device)
     module.loaded()
-
-
-def _place_children(module: Module, device: Device) -> None:
-    for name, value in vars(module).items():
-        if name.startswith("_"):
-            continue
-        listed = value if isinstance(value, list) else [value]
-        for index, child in enumerate(listed):
-            if isinstance(child, Module):
-                child._place = device, f"{name}.{index}" if isinstance(value, list) else name
-                _place_children(child, device)
-                child.loaded()

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -54,58 +55,6 @@ EQUAL_STEPS = (
 """Adams and Bashforth's weights, newest slope first."""
 
 
-def lms(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
-    order = options.order_or(MOST_ORDER, MOST_ORDER)
-    return through_slopes(denoise, x, sigmas, algebra, _weights_in_sigma, order)
-
-
-def deis(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise; order 2 unless chosen otherwise."""
-    order = options.order_or(DEIS_ORDER, MOST_ORDER)
-    return through_slopes(denoise, x, sigmas, algebra, _deis_weights, order)
-
-
-def ipndm(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
-    order = options.order_or(MOST_ORDER, MOST_ORDER)
-    return through_slopes(denoise, x, sigmas, algebra, _ipndm_weights, order)
-
-
-def ipndm_v(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise; order 4 unless chosen otherwise."""
-    order = options.order_or(MOST_ORDER, MOST_ORDER)
-    return through_slopes(denoise, x, sigmas, algebra, _ipndm_v_weights, order)
-
-
 def plms(
     denoise: Denoiser[A],
     x: A,
@@ -131,29 +80,6 @@ def plms(
                 half = (step.low - step.high) / 2.0
                 ahead = algebra.combine([(1.0, x), (half, slopes[0]), (half, there)])
             x = ahead
-        yield Step(step.index, step.low, x, denoised)
-
-
-def through_slopes(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    weights: Weights,
-    order: int,
-) -> Iterator[Step[A]]:
-    """The samplers of this file with one network call a step; ``weights`` tells them apart."""
-    slopes: list[A] = []
-    levels: list[float] = []
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
-        slopes = [slope(algebra, x, denoised, step.high), *slopes][:order]
-        levels = [step.high, *levels][:order]
-        given = weights(levels, step.low) if len(slopes) > 1 else None
-        if given is None:
-            x = towards(algebra, x, denoised, step.high, step.low)
-        else:
-            x = _moved(algebra, x, given, slopes)
         yield Step(step.index, step.low, x, denoised)
 
 
@@ -214,3 +140,56 @@ def _weights_in_log_sigma(levels: Sequence[float], low: float) -> list[float]:
             parts = parts + (-1.0) ** order * basis.deriv(order)
         weights.append(levels[0] * float(math.exp(end) * parts(end) - parts(0.0)))
     return weights
+
+
+@dataclass(frozen=True)
+class SlopeSampler:
+    """The samplers of this file with one network call a step; ``weights`` tells them apart.
+
+    ``order``: how many slopes count, unless chosen otherwise.
+    """
+
+    weights: Weights
+    order: int = MOST_ORDER
+
+    def __call__(
+        self,
+        denoise: Denoiser[A],
+        x: A,
+        sigmas: Sequence[float] | NDArray[np.float64],
+        algebra: Algebra[A],
+        noise: NoiseSource[A],
+        options: SamplerOptions,
+    ) -> Iterator[Step[A]]:
+        """Walk ``x`` down ``sigmas``. Draws no noise."""
+        order = options.order_or(self.order, MOST_ORDER)
+        return through_slopes(denoise, x, sigmas, algebra, self.weights, order)
+
+
+def through_slopes(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    weights: Weights,
+    order: int,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas`` by the weighted sum of the last ``order`` slopes."""
+    slopes: list[A] = []
+    levels: list[float] = []
+    for step in intervals(sigmas):
+        denoised = denoise(x, step.high)
+        slopes = [slope(algebra, x, denoised, step.high), *slopes][:order]
+        levels = [step.high, *levels][:order]
+        given = weights(levels, step.low) if len(slopes) > 1 else None
+        if given is None:
+            x = towards(algebra, x, denoised, step.high, step.low)
+        else:
+            x = _moved(algebra, x, given, slopes)
+        yield Step(step.index, step.low, x, denoised)
+
+
+lms = SlopeSampler(_weights_in_sigma)
+deis = SlopeSampler(_deis_weights, DEIS_ORDER)
+ipndm = SlopeSampler(_ipndm_weights)
+ipndm_v = SlopeSampler(_ipndm_v_weights)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -50,45 +51,6 @@ Weights: TypeAlias = Callable[[float, float, Sequence[float]], list[float]]
 SDE_ETA = 1.0
 
 
-def dpmpp_2m_sde(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise."""
-    path = BrownianPath(algebra, noise)
-    return sde_multistep(denoise, x, sigmas, algebra, path, options, midpoint_weights)
-
-
-def dpmpp_2m_sde_heun(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise."""
-    path = BrownianPath(algebra, noise)
-    return sde_multistep(denoise, x, sigmas, algebra, path, options, line_weights)
-
-
-def dpmpp_3m_sde(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise."""
-    path = BrownianPath(algebra, noise)
-    return sde_multistep(denoise, x, sigmas, algebra, path, options, parabola_weights)
-
-
 def res_multistep(
     denoise: Denoiser[A],
     x: A,
@@ -112,7 +74,7 @@ def sde_multistep(
     options: SamplerOptions,
     weights: Weights,
 ) -> Iterator[Step[A]]:
-    """The multistep samplers of this file; ``weights`` tells them apart."""
+    """Walk ``x`` down ``sigmas`` by the weighted sum of the last estimates of x₀."""
     eta = options.eta_or(SDE_ETA)
     seen: list[A] = []
     widths: list[float] = []
@@ -194,3 +156,28 @@ def dpmpp_sde(
             ahead = denoise(moved(x, denoised, step.high, middle), middle)
         x = moved(x, ahead, step.high, step.low)
         yield Step(step.index, step.low, x, denoised)
+
+
+@dataclass(frozen=True)
+class SdeSampler:
+    """The multistep samplers of this file that draw noise; ``weights`` tells them apart."""
+
+    weights: Weights
+
+    def __call__(
+        self,
+        denoise: Denoiser[A],
+        x: A,
+        sigmas: Sequence[float] | NDArray[np.float64],
+        algebra: Algebra[A],
+        noise: NoiseSource[A],
+        options: SamplerOptions,
+    ) -> Iterator[Step[A]]:
+        """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise."""
+        path = BrownianPath(algebra, noise)
+        return sde_multistep(denoise, x, sigmas, algebra, path, options, self.weights)
+
+
+dpmpp_2m_sde = SdeSampler(midpoint_weights)
+dpmpp_2m_sde_heun = SdeSampler(line_weights)
+dpmpp_3m_sde = SdeSampler(parabola_weights)
