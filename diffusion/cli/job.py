@@ -38,6 +38,7 @@ __all__ = [
     "Place",
     "chosen_seed",
     "draw",
+    "opened_device",
     "parsed_name",
     "parsed_prediction",
     "parsed_size",
@@ -86,9 +87,7 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     parsed_prediction(place.model.prediction)
     job = Job(settings, Output.named(place.output), ProgressBar(shown=not place.as_json))
     with held_back(shown=place.debug):
-        opened = (
-            Device.named(place.device, checks=False) if place.device else Device.auto(checks=False)
-        )
+        opened = opened_device(place.device)
     try:
         with profiled(opened, place.profile):
             job.run(place.model, opened)
@@ -100,6 +99,11 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     print(json.dumps(job.record()) if place.as_json else "\n".join(map(str, job.files)))
     if not place.as_json:
         print(job.summary(), file=sys.stderr)
+
+
+def opened_device(name: str | None) -> Device:
+    """The device that ``--device`` names, or the best. Our kernels are trusted on it."""
+    return Device.named(name, checks=False) if name else Device.auto(checks=False)
 
 
 def parsed_size(text: str | None, field: str = "size") -> tuple[int | None, int | None]:

@@ -25,7 +25,13 @@ from rich.text import Text
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.interruption import interruptible
-from diffusion.cli.job import NamedModel, check, parsed_prediction, parsed_size
+from diffusion.cli.job import (
+    NamedModel,
+    check,
+    opened_device,
+    parsed_prediction,
+    parsed_size,
+)
 from diffusion.cli.native_messages import held_back
 from diffusion.errors import OutputError, SettingsError
 from diffusion.settings import Settings
@@ -88,7 +94,7 @@ def tune(
         parsed_prediction(prediction)
         named = NamedModel(model, tokenizer, prediction)
         with held_back(shown=debug):
-            opened = Device.named(device) if device else Device.auto()
+            opened = opened_device(device)
         tuning = Tuning(opened, table_file(opened))
         tuning.read()
         try:
