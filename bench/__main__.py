@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import gpustd
 import gpustd.reference
 from bench.entry import Entry
 from bench.measure import measure, open_device
@@ -29,7 +30,9 @@ from gpucore import Device, DeviceNotFoundError
 
 def operations() -> list[str]:
     """Operations that have a benchmark file."""
-    stems = (module.name for module in pkgutil.iter_modules(gpustd.reference.__path__))
+    operations = {module.name for module in pkgutil.iter_modules(gpustd.reference.__path__)}
+    packages = {module.name for module in pkgutil.iter_modules(gpustd.__path__) if module.ispkg}
+    stems = (operations | packages) - {"reference", "tuned"}
     return sorted(stem for stem in stems if importlib.util.find_spec(f"bench.{stem}"))
 
 

@@ -60,25 +60,39 @@ class TorchPeer:
         """Median seconds of a call over 20 samples, on CUDA's own clock.
 
         A sample is a CUDA graph of calls, as our own calls are replayed from a graph: neither
-        counts its host's time. The card is kept busy for a while before. Nothing of it runs or
-        holds memory afterwards, so that it is alone on the card as we are.
+        counts its host's time. What cannot be captured is called as it is. The card is kept busy
+        for a while before. Nothing of it runs or holds memory afterwards, so that it is alone on
+        the card as we are.
         """
         torch = self.torch
         with torch.no_grad():
             call = make(torch)
             once = self._warmed(call)
             count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))
-            graph = torch.cuda.CUDAGraph()
+            run = self._captured(call, count)
+            if run is None:
+                run, count = call, 1
+            end = time.perf_counter() + _BUSY_S
+            while time.perf_counter() < end:
+                self._elapsed(run)
+            samples = [self._elapsed(run) for _ in range(_SAMPLES)]
+            del run, call
+            torch.cuda.empty_cache()
+        return statistics.median(samples) / count
+
+    def _captured(self, call: Call, count: int) -> Call | None:
+        """A graph of calls; None for what reads back (a solver's status) and cannot be captured."""
+        torch = self.torch
+        graph = torch.cuda.CUDAGraph()
+        try:
             with torch.cuda.graph(graph):
                 for _ in range(count):
                     call()
-            end = time.perf_counter() + _BUSY_S
-            while time.perf_counter() < end:
-                self._elapsed(graph.replay)
-            samples = [self._elapsed(graph.replay) for _ in range(_SAMPLES)]
-            del graph, call
-            torch.cuda.empty_cache()
-        return statistics.median(samples) / count
+        except RuntimeError:
+            torch.cuda.synchronize()
+            return None
+        replay: Call = graph.replay
+        return replay
 
     def _warmed(self, call: Call) -> float:
         """Seconds of a call once it has been made on a side stream, as capturing wants it."""

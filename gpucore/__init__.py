@@ -3,9 +3,10 @@
 Law: knows no operation, and only `gpucore.backends` touches a GPU API.
 """
 
-from gpucore.backends import AdapterInfo
+from gpucore.backends import AdapterInfo, StagingStats
 from gpucore.buffer import Buffer
 from gpucore.device import Device
+from gpucore.devices import Devices
 from gpucore.dtypes import DType, T, c64, f16, f32, i8, i32, u8, u32
 from gpucore.errors import (
     ArgumentError,
@@ -21,6 +22,7 @@ from gpucore.errors import (
     ReleasedBufferError,
     ShapeError,
 )
+from gpucore.event import Event
 from gpucore.graph import Graph
 from gpucore.kernel import Kernel
 from gpucore.memory import MemoryStats
@@ -38,6 +40,8 @@ __all__ = [
     "Device",
     "DeviceLostError",
     "DeviceNotFoundError",
+    "Devices",
+    "Event",
     "FeatureError",
     "GpuError",
     "Graph",
@@ -50,6 +54,7 @@ __all__ = [
     "ReleasedBufferError",
     "Roof",
     "ShapeError",
+    "StagingStats",
     "Stream",
     "T",
     "Timing",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gpucore import interchange
+from gpucore.display import buffer_html
 from gpucore.dtypes import T
-from gpucore.errors import DTypeError, ReleasedBufferError, ShapeError
+from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
 from gpucore.memory import Storage
+from gpucore.waiting import settled
 
 if TYPE_CHECKING:
+    from gpucore.backends import Backend
     from gpucore.device import Device
 
 __all__ = ["Buffer"]
@@ -24,6 +30,12 @@ class Buffer(Generic[T]):
 
     Its memory returns to the device's pool when the last reference (views count) goes, on
     `release`, or at the end of a ``with`` block.
+
+    >>> x = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(3, 2))
+    >>> x
+    Buffer[f32]((3, 2) on null device)
+    >>> x.read_slice(1, 3).tolist()
+    [[2.0, 3.0], [4.0, 5.0]]
 
     Attributes:
         device: where it lives. dtype: its marker, such as ``f32``. shape: its extents.
@@ -57,6 +69,34 @@ class Buffer(Generic[T]):
         state = "" if self._storage is not None else ", released"
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
 
+    def _repr_html_(self) -> str:
+        return buffer_html(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """A read, so that NumPy takes a buffer (``np.asarray(buffer)``): always a copy.
+
+        ``copy=False`` raises ValueError, as NumPy 2 asks of what cannot avoid one.
+        """
+        return interchange.array_of(self.read(), dtype, copy)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A read as a DLPack capsule on the CPU (``torch.from_dlpack(buffer)``): always a copy.
+
+        Without a copy would take a platform whose engine shows device memory to other libraries;
+        none does. Raises `BufferError` for ``copy=False``, a stream, or another device.
+        """
+        return interchange.capsule(self.read(), stream, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return interchange.CPU
+
     def __enter__(self) -> Self:
         return self
 
@@ -72,43 +112,109 @@ class Buffer(Generic[T]):
         """Let go of the memory now; later use raises `ReleasedBufferError`."""
         self._storage = None
 
-    def read(self) -> NDArray[Any]:
-        """Contents as a new array of the buffer's shape and dtype; waits for the device."""
-        if self.size == 0:
+    def read(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Contents as a new array of the buffer's shape and dtype, or in ``out``; waits.
+
+        ``out`` is an array of the same shape and dtype, in any memory order; it is returned.
+        Raises `ShapeError`, `DTypeError`, `DeviceLostError`.
+        """
+        target = self._target(out)
+        if self.size:
+            self._reading(0, self.nbytes).into(target)
+        return target
+
+    async def read_async(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """`read`, awaited (asyncio or trio); other tasks run meanwhile.
+
+        It reads what the buffer holds after everything recorded when the call begins. A task that
+        is cancelled leaves ``out`` as it was, and the device usable.
+        """
+        target = self._target(out)
+        if self.size:
+            await self._reading(0, self.nbytes).into_async(target)
+        return target
+
+    def read_slice(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``start`` to ``stop`` (along the first axis) as a new array; only they are copied.
+
+        Raises `ShapeError` where the rows do not exist.
+        """
+        first, nbytes = self._rows(start, stop)
+        target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
+        if nbytes:
+            self._reading(first, nbytes).into(target)
+        return target
+
+    def _target(self, out: NDArray[Any] | None) -> NDArray[Any]:
+        if out is None:
             return np.empty(self.shape, self.dtype.numpy)
-        return self._array(self._begin_read().wait())
+        if out.dtype != self.dtype.numpy:
+            raise DTypeError(
+                f"read of {self!r} into an array of {out.dtype}: give one of {self.dtype.numpy}"
+            )
+        if out.shape != self.shape:
+            raise ShapeError(
+                f"read of {self!r} into an array of shape {out.shape}: give one of {self.shape}"
+            )
+        if not out.flags.writeable:
+            raise ArgumentError(f"read of {self!r} into an array that is read-only")
+        return out
 
-    async def read_async(self) -> NDArray[Any]:
-        """Contents, awaited."""
-        if self.size == 0:
-            return np.empty(self.shape, self.dtype.numpy)
-        return self._array(await self._begin_read())
+    def _reading(self, first: int, nbytes: int) -> Reading:
+        self.device.submit()
+        return Reading(self.device.engine, self.storage, first, nbytes)
 
-    def _begin_read(self) -> Any:
-        self.device.stream.submit()
-        return self.device.engine.read(self.storage.handle, _padded(self.nbytes))
-
-    def _array(self, data: bytes | memoryview) -> NDArray[Any]:
-        flat = np.frombuffer(data, self.dtype.numpy, self.size)
-        return flat.reshape(self.shape).copy()
+    def _rows(self, start: int, stop: int) -> tuple[int, int]:
+        """First byte of a range of rows, and how many bytes they have."""
+        if not self.shape or not 0 <= start <= stop <= self.shape[0]:
+            count = self.shape[0] if self.shape else "no"
+            raise ShapeError(f"rows {start} to {stop} of {self!r}, which has {count} rows")
+        row = self.nbytes // self.shape[0] if self.shape[0] else 0
+        return start * row, (stop - start) * row
 
     def write(self, array: ArrayLike) -> None:
         """Replace the contents. Shape and dtype must be the buffer's; the data is copied at once.
 
         Raises `ShapeError` or `DTypeError`; nothing is converted silently.
         """
+        data = self._checked(array)
+        if data.shape != self.shape and (np.ndim(array) or self.shape):
+            raise ShapeError(
+                f"write of shape {data.shape} into {self!r}: reshape the array, or write a part of "
+                "the rows with write_slice"
+            )
+        if self.size == 0:
+            return
+        self.device.submit()
+        self.device.engine.write(self.storage.handle, _bytes_of(data))
+
+    def write_slice(self, start: int, array: ArrayLike) -> None:
+        """Replace rows (along the first axis) from ``start`` on; ``array`` has so many rows.
+
+        Devices write whole words: where rows are no multiple of 4 bytes, as of f16 or u8, the part
+        must begin at one, and end at one or with the buffer. Raises `ShapeError`, `DTypeError`.
+        """
+        data = self._checked(array)
+        if data.shape[1:] != self.shape[1:] or not data.ndim:
+            raise ShapeError(f"write of rows of shape {data.shape[1:]} into {self!r}")
+        first, nbytes = self._rows(start, start + data.shape[0])
+        if first % 4 or (nbytes % 4 and first + nbytes != self.nbytes):
+            raise ShapeError(
+                f"write of bytes {first} to {first + nbytes} of {self!r}: a part begins and ends "
+                "at multiples of 4 bytes; write more rows, or the whole buffer"
+            )
+        if nbytes:
+            self.device.submit()
+            self.device.engine.write(self.storage.handle, _bytes_of(data), first)
+
+    def _checked(self, array: ArrayLike) -> NDArray[Any]:
         data = np.ascontiguousarray(array)
         if data.dtype != self.dtype.numpy:
             raise DTypeError(
                 f"write of {data.dtype} into {self!r}: convert it first, "
                 f"array.astype(np.{self.dtype.numpy})"
             )
-        if data.shape != self.shape and (np.ndim(array) or self.shape):
-            raise ShapeError(f"write of shape {data.shape} into {self!r}")
-        if self.size == 0:
-            return
-        self.device.stream.submit()
-        self.device.engine.write(self.storage.handle, _bytes_of(data))
+        return data
 
     def copy_from(self, other: Buffer[T]) -> None:
         """Copy another buffer of the same dtype and size on the same device."""
@@ -117,23 +223,88 @@ class Buffer(Generic[T]):
         if other.size != self.size:
             raise ShapeError(f"copy of {other!r} into {self!r}: {other.size} and {self.size}")
         if other.device is not self.device:
-            raise ShapeError(f"copy of {other!r} into {self!r}: another device, read and write it")
+            raise ShapeError(
+                f"copy of {other!r} into {self!r}: another device; other.to(device) copies through "
+                "the host"
+            )
         if self.size and other.storage is not self.storage:
             self.device.stream.copy(other.storage, self.storage, _padded(self.nbytes))
 
-    def view(self, shape: tuple[int, ...]) -> Buffer[T]:
+    def to(self, device: Device) -> Buffer[T]:
+        """The buffer itself where it is on ``device`` already, else a copy there.
+
+        The copy goes through the host and waits for this device: no engine shows the memory of one
+        device to another.
+        """
+        if device is self.device:
+            return self
+        copied = device.buffer(self.dtype, self.shape)
+        copied.write(self.read())
+        return copied
+
+    def view(self, shape: int | tuple[int, ...]) -> Buffer[T]:
         """The same memory in another shape; one extent may be -1. `ShapeError` if sizes differ."""
-        known = math.prod(n for n in shape if n != -1)
-        if shape.count(-1) == 1 and known and self.size % known == 0:
-            shape = tuple(self.size // known if n == -1 else n for n in shape)
-        if -1 in shape or math.prod(shape) != self.size:
-            raise ShapeError(f"view of {self!r} as {shape}: sizes differ")
-        return Buffer(self.device, self.dtype, shape, self.storage)
+        wanted = extents(shape)
+        known = math.prod(n for n in wanted if n != -1)
+        if wanted.count(-1) == 1 and known and self.size % known == 0:
+            wanted = tuple(self.size // known if n == -1 else n for n in wanted)
+        if -1 in wanted or math.prod(wanted) != self.size:
+            raise ShapeError(
+                f"view of {self!r} as {shape}: sizes differ, it has {self.size} elements"
+            )
+        return Buffer(self.device, self.dtype, wanted, self.storage)
+
+
+def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """A shape as a tuple of Python integers. Raises `ShapeError` for what is none.
+
+    >>> extents(5), extents([2, 3])
+    ((5,), (2, 3))
+    """
+    if isinstance(shape, int):
+        return (shape,)
+    try:
+        return tuple(map(index, shape))
+    except TypeError:
+        pass
+    try:
+        return (index(shape),)  # type: ignore[arg-type]  # NumPy's integers
+    except TypeError:
+        message = f"shape {shape!r}: give whole numbers, such as 1000 or (20, 50)"
+        raise ShapeError(message) from None
 
 
 def _padded(nbytes: int) -> int:
     """Bytes rounded up to WebGPU's copy unit of 4; storages are larger, so this stays inside."""
     return (nbytes + 3) // 4 * 4
+
+
+class Reading:
+    """A read of a storage's bytes that has begun; it is waited for once."""
+
+    def __init__(self, engine: Backend, storage: Storage, first: int, nbytes: int) -> None:
+        self._skip = first % 4
+        self._nbytes = nbytes
+        self._pending = engine.read(
+            storage.handle, _padded(self._skip + nbytes), first - self._skip
+        )
+
+    def into(self, target: NDArray[Any]) -> None:
+        """Block, then fill ``target``."""
+        try:
+            data = self._pending.wait()[self._skip : self._skip + self._nbytes]
+            np.copyto(target, np.frombuffer(data, target.dtype).reshape(target.shape))
+        finally:
+            self._pending.release()
+
+    async def into_async(self, target: NDArray[Any]) -> None:
+        """Await it, then fill ``target``."""
+        try:
+            await settled(self._pending)
+        except BaseException:
+            self._pending.release()
+            raise
+        self.into(target)
 
 
 def _bytes_of(data: NDArray[Any]) -> memoryview:

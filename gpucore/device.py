@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpucore import adapters
-from gpucore.backends import AdapterInfo, Backend, BindingSpec
-from gpucore.buffer import Buffer
-from gpucore.dtypes import DType, T, dtype_of, f16, f32, i32, u8, u32
-from gpucore.errors import ArgumentError, KernelCompileError, ShapeError
+from gpucore import adapters, interchange
+from gpucore.backends import AdapterInfo, Backend, BindingSpec, StagingStats
+from gpucore.buffer import Buffer, extents
+from gpucore.compiling import checked
+from gpucore.display import device_html
+from gpucore.dtypes import DTYPES, DType, T, dtype_of, f16, f32, i32, is_marker, u8, u32
+from gpucore.errors import DeviceLostError, DeviceNotFoundError, DTypeError, ShapeError
+from gpucore.event import Event
 from gpucore.graph import Graph
+from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel
-from gpucore.memory import MemoryStats, Pool
+from gpucore.memory import MemoryStats, Pool, memory_limit
 from gpucore.profiler import Profile
+from gpucore.reload import kernel_of
 from gpucore.stream import Stream
-from gpucore.wgsl import WgslLayoutError, WgslSyntaxError, parse, reflect
+from gpucore.waiting import settled
 from gpucore.work import Roof
 
 __all__ = ["Device"]
@@ -35,12 +42,22 @@ class Device:
 
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
+    ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
+
+    A device is for one thread. Launches and copies are recorded; reading, `synchronize` and
+    `submit` hand them over. Recording does not touch it, so that `DeviceLostError` shows there.
+
+    Attributes:
+        engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, checks: bool = True) -> None:
         self.engine = backend
+        self.checks = checks
         self.stream = Stream(backend)
-        self.pool = Pool(backend, self.stream.flush)
+        self.pool = Pool(backend, self.stream.flush_all, memory_limit())
+        self._main = self.stream
+        self._streams = [weakref.ref(self.stream)]
         self._constants: dict[bytes, Any] = {}
         self._groups: dict[tuple[Any, ...], Any] = {}
 
@@ -65,7 +82,23 @@ class Device:
         diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
         """
         wanted = os.environ.get("GPUCORE_CHECKS", "")
-        return cls(adapters.open_backend(info, checks=checks if not wanted else wanted != "0"))
+        checked = checks if not wanted else wanted != "0"
+        return cls(adapters.open_backend(info, checks=checked), checks=checked)
+
+    def reopen(self) -> Device:
+        """A new device of the same adapter: what to go on with after `DeviceLostError`.
+
+        Buffers, kernels and graphs belong to the old device and are to be made again. Raises
+        `DeviceNotFoundError` where the adapter is gone, too.
+        """
+        try:
+            backend = adapters.open_backend(self.info, checks=self.checks)
+        except (IndexError, RuntimeError) as error:
+            raise DeviceNotFoundError(
+                f"{self.name} ({self.backend}) does not open again: {error}; Device.list() shows "
+                "what is present"
+            ) from None
+        return Device(backend, checks=self.checks)
 
     @classmethod
     def from_backend(cls, backend: Backend) -> Device:
@@ -186,16 +219,33 @@ class Device:
         """Bytes in use and reserved, and their peaks."""
         return self.pool.stats
 
+    @property
+    def staging(self) -> StagingStats:
+        """Staging memory that reads go through, and how often it was used again."""
+        return self.engine.staging
+
     def __repr__(self) -> str:
         return f"Device({self.name}, {self.info.backend})"
+
+    def _repr_html_(self) -> str:
+        return device_html(self)
 
     # Buffers -----------------------------------------------------------------------------
 
     def buffer(self, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
-        """New buffer; contents undefined. Raises `ShapeError`, `LimitError`, `OutOfMemoryError`."""
-        full = (shape,) if isinstance(shape, int) else tuple(shape)
-        if any(n < 0 for n in full):
+        """New buffer; contents undefined.
+
+        Raises `ShapeError`, `DTypeError`, `LimitError`, `OutOfMemoryError`.
+        """
+        full = extents(shape)
+        if full and min(full) < 0:
             raise ShapeError(f"buffer of shape {full}: extents must not be negative")
+        if not is_marker(dtype):
+            names = ", ".join(DTYPES)
+            raise DTypeError(
+                f"buffer of dtype {dtype!r}: give a marker of gpucore's, one of {names} "
+                "(from gpucore import f32)"
+            )
         return Buffer(self, dtype, full, self.pool.allocate(math.prod(full) * dtype.itemsize))
 
     @overload
@@ -216,13 +266,23 @@ class Device:
     def buffer_from_array(self, array: ArrayLike, dtype: type[DType] | None = None) -> Buffer[Any]:
         """Buffer with a copy of ``array``, converted to ``dtype`` if one is given.
 
-        Raises `DTypeError` where the array's own dtype has no marker.
+        ``array`` may be whatever NumPy takes, and a DLPack producer on the CPU. Raises `DTypeError`
+        where the array's own dtype has no marker.
         """
-        data = np.asarray(array)
-        marker = dtype_of(data.dtype) if dtype is None else dtype
-        result: Buffer[Any] = self.buffer(marker, data.shape)
-        result.write(data.astype(marker.numpy, copy=False))
+        is_plain = hasattr(array, "__array__") or not hasattr(array, "__dlpack__")
+        data = np.asarray(array) if is_plain else interchange.as_array(array)
+        result: Buffer[Any]
+        result = self.buffer(dtype_of(data.dtype) if dtype is None else dtype, data.shape)
+        result.write(data.astype(result.dtype.numpy, copy=False))
         return result
+
+    def from_dlpack(self, producer: DLPackProducer) -> Buffer[Any]:
+        """Buffer with a copy of another library's array, taken through DLPack.
+
+        The producer's data must be on the CPU, as a PyTorch tensor's after ``.detach().cpu()``;
+        the way back is ``torch.from_dlpack(buffer)``. Raises `ArgumentError`, `DTypeError`.
+        """
+        return self.buffer_from_array(interchange.as_array(producer))
 
     # Kernels -----------------------------------------------------------------------------
 
@@ -239,24 +299,34 @@ class Device:
 
         With ``wait=False`` compiling goes on in the background, and an error of the engine shows
         at `Kernel.wait` or at the first submission. ``label`` (the entry's name if None) is what
-        profiles call the kernel. Raises `KernelCompileError`.
+        profiles call the kernel. Raises `KernelCompileError`, `ArgumentError`.
         """
-        try:
-            reflection = reflect(parse(source))
-        except (WgslSyntaxError, WgslLayoutError) as error:
-            raise KernelCompileError(
-                f"WGSL does not parse: {error.message}", source, error.line, error.column
-            ) from None
-        point = reflection.entry_points.get(entry)
-        if point is None or point.stage != "compute":
-            found = ", ".join(n for n, p in reflection.entry_points.items() if p.stage == "compute")
-            raise KernelCompileError(f"no compute entry point {entry!r}; there are: {found}")
-        values = _known_constants(constants or {}, reflection.overrides)
-        used = tuple(b for b in reflection.bindings if b.name in point.resources)
+        values, used = checked(source, entry, constants or {}, self.limits)
         kernel = Kernel.compiled(self, source, entry, values, used, label or entry)
         if wait:
             kernel.wait()
         return kernel
+
+    def compile_file(
+        self,
+        path: str | Path,
+        entry: str = "main",
+        constants: Mapping[str, int | float | bool] | None = None,
+        *,
+        label: str | None = None,
+        reload: bool | None = None,
+    ) -> Kernel:
+        """`compile_kernel` of a ``.wgsl`` file; errors name it.
+
+        With ``reload``, or where it is None and the environment has ``GPUCORE_HOT_RELOAD=1``, each
+        call of the kernel compiles the file again if it has changed: see
+        `gpucore.reload.ReloadingKernel`. Raises `ArgumentError` where the file cannot be read.
+        """
+
+        def build(source: str) -> Kernel:
+            return self.compile_kernel(source, entry, constants, label=label or Path(path).stem)
+
+        return kernel_of(Path(path), build, reload=reload)
 
     def execute_kernel(self, kernel: Kernel, arguments: Sequence[Argument], grid: Grid) -> None:
         """Same as ``kernel(*arguments, grid=grid)``."""
@@ -284,19 +354,60 @@ class Device:
         finally:
             stream.region = outer
 
+    # Order and waiting -------------------------------------------------------------------
+
+    def new_stream(self, name: str = "") -> Stream:
+        """Another list of commands, recorded beside the main one; see `Stream` for its order.
+
+        Enter it (``with stream:``) to record into it; `stream` is the one recorded into now.
+        """
+        self._streams = [ref for ref in self._streams if ref() is not None]
+        other = self._main.sibling(self, name or f"stream {len(self._streams)}")
+        self._streams.append(weakref.ref(other))
+        return other
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that somebody holds or that hold commands, the main one first."""
+        return tuple(stream for ref in self._streams if (stream := ref()) is not None)
+
+    def new_event(self, *, timing: bool = False) -> Event:
+        """An event to record in a stream; `FeatureError` if it is to have a time and cannot."""
+        return Event(self, timing=timing)
+
+    def submit(self) -> None:
+        """Hand to the device what every stream has recorded; does not wait."""
+        self.stream.submit_all()
+
     def synchronize(self) -> None:
-        """Submit what is recorded and wait until the device is done."""
-        self.stream.synchronize()
+        """Submit what is recorded, on every stream, and wait until the device is done."""
+        self.submit()
+        self.engine.synchronize()
+
+    async def synchronize_async(self) -> None:
+        """`synchronize`, awaited (asyncio or trio); other tasks run meanwhile."""
+        self.submit()
+        fence = self.engine.fence()
+        await settled(fence)
+        fence.wait()
 
     def trim(self) -> int:
-        """Give idle pooled memory back to the device; returns the bytes freed."""
-        self.stream.submit()
+        """Give idle memory back to the device; returns the bytes of buffers freed.
+
+        Idle staging memory goes back, too.
+        """
+        self.submit()
         self._groups.clear()
+        self.engine.trim()
         return self.pool.trim()
 
     def close(self) -> None:
-        """Release the device; its buffers can no longer be used."""
-        self.synchronize()
+        """Release the device; its buffers, kernels and graphs raise `DeviceLostError` from here on.
+
+        A lost device may be closed as well.
+        """
+        with suppress(DeviceLostError):
+            self.synchronize()
         self._groups.clear()
         self._constants.clear()
         self.engine.close()
@@ -327,14 +438,3 @@ class Device:
                 self._groups.clear()
             group = self._groups[key] = self.engine.bind(specs, buffers)
         return group
-
-
-def _known_constants(
-    given: Mapping[str, int | float | bool], declared: Mapping[str, Any]
-) -> dict[str, float]:
-    unknown = sorted(set(given) - set(declared))
-    if unknown:
-        raise ArgumentError(
-            f"no override {', '.join(unknown)} in the WGSL; there are: {', '.join(declared) or '-'}"
-        )
-    return {name: float(value) for name, value in given.items()}

@@ -12,7 +12,20 @@ from numpy.typing import DTypeLike
 
 from gpucore.errors import DTypeError
 
-__all__ = ["DTYPES", "DType", "T", "c64", "dtype_of", "f16", "f32", "i8", "i32", "u8", "u32"]
+__all__ = [
+    "DTYPES",
+    "DType",
+    "T",
+    "c64",
+    "dtype_of",
+    "f16",
+    "f32",
+    "i8",
+    "i32",
+    "is_marker",
+    "u8",
+    "u32",
+]
 
 
 class DType:
@@ -65,6 +78,11 @@ T = TypeVar("T", bound=DType)
 
 DTYPES: dict[str, type[DType]] = {d.name: d for d in (c64, f16, f32, i32, i8, u32, u8)}
 _BY_NUMPY = {d.numpy: d for d in DTYPES.values()}
+
+
+def is_marker(dtype: object) -> bool:
+    """True for a subclass of `DType`; False for NumPy's dtypes and for names."""
+    return isinstance(dtype, type) and issubclass(dtype, DType)
 
 
 def dtype_of(numpy_dtype: DTypeLike) -> type[DType]:

@@ -4,8 +4,8 @@
 
     GpuError
     ├── DeviceNotFoundError     no adapter, or none of the asked kind
-    ├── DeviceLostError         the driver took the device away
-    ├── OutOfMemoryError        the device has no room for an allocation
+    ├── DeviceLostError         the driver took the device away, or it was closed
+    ├── OutOfMemoryError        the device, or the limit set, has no room for an allocation
     ├── LimitError              a size is over a limit of the device
     ├── FeatureError            the device lacks a feature that was asked for
     ├── KernelCompileError      WGSL that does not compile (knows line and column)
@@ -43,7 +43,7 @@ class DeviceNotFoundError(GpuError):
 
 
 class DeviceLostError(GpuError):
-    """The device was lost; make a new one and upload the data again."""
+    """The device was lost or closed; make a new one (`Device.reopen`) and upload the data again."""
 
 
 class OutOfMemoryError(GpuError):
@@ -82,12 +82,13 @@ class KernelCompileError(GpuError):
     """WGSL that does not parse or compile; shows the place in the source.
 
     Attributes:
+        message: what is wrong, without the place.
         line, column: one-based place in the WGSL, or 0 where the engine names none.
         source: the WGSL text.
     """
 
     def __init__(self, message: str, source: str = "", line: int = 0, column: int = 0) -> None:
-        self.line, self.column, self.source = line, column, source
+        self.message, self.line, self.column, self.source = message, line, column, source
         super().__init__(self._with_place(message))
 
     def _with_place(self, message: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from gpucore.backends import Launch
 from gpucore.errors import CaptureError
 from gpucore.memory import Arena
-from gpucore.stream import CommandList
+from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ class Graph:
         self._device = device
         self._list = CommandList()
         self._arena: Arena | None = None
+        self._stream: Stream = device.stream
 
     def __enter__(self) -> Self:
-        self._list = self._device.stream.begin_capture()
+        self._stream = self._device.stream
+        self._list = self._stream.begin_capture()
         self._list.arena = self._arena = self._device.pool.open_arena()
         return self
 
@@ -42,9 +44,15 @@ class Graph:
         trace: TracebackType | None,
     ) -> None:
         self._device.pool.leave_arena()
-        self._device.stream.end_capture()
+        self._stream.end_capture()
         if error is not None:
             self.release()
+
+    def __repr__(self) -> str:
+        launches = len(self.works)
+        copies = len(self) - launches
+        state = "" if self._arena is not None else ", released"
+        return f"Graph({launches} launches, {copies} copies, on {self._device.name}{state})"
 
     def __len__(self) -> int:
         """Number of captured commands."""

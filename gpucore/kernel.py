@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
+from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
 from gpucore.memory import Storage, storage_size
+from gpucore.waiting import settled
 from gpucore.wgsl import Binding, pack_struct
 from gpucore.work import Work
 
@@ -30,6 +33,10 @@ class Kernel:
     Call it with one argument for each ``@group(0) @binding(n)`` in the order of n: a `Buffer` for
     ``var<storage>``, a mapping of field names to numbers for ``var<uniform>``; and ``grid``, the
     number of workgroups as (x, y, z). The launch is recorded; nothing waits.
+
+    >>> kernel = device.compile_kernel(AFFINE)
+    >>> x, y = device.buffer(f32, 1000), device.buffer(f32, 1000)
+    >>> kernel(x, y, {"count": 1000, "factor": 2, "shift": 0}, grid=(1000 + 63) // 64)
     """
 
     def __init__(
@@ -65,6 +72,15 @@ class Kernel:
         """Block until compiled; raises `KernelCompileError`."""
         self._program.wait()
 
+    def __await__(self) -> Generator[Any, Any, Kernel]:
+        """Wait until compiled while other tasks run (asyncio or trio); gives the kernel."""
+        return self._settled().__await__()
+
+    async def _settled(self) -> Kernel:
+        await settled(self._program)
+        self._program.wait()
+        return self
+
     def __repr__(self) -> str:
         return f"Kernel({self.signature})"
 
@@ -90,7 +106,8 @@ class Kernel:
         if len(arguments) != len(self.bindings):
             raise ArgumentError(
                 f"kernel {self.entry!r} takes {len(self.bindings)} arguments, got "
-                f"{len(arguments)}: {self.signature}"
+                f"{len(arguments)}: give one for each binding, in the order of their numbers: "
+                f"{self.signature}"
             )
         full = self._full_grid(grid)
         buffers: list[tuple[Any, int]] = []
@@ -110,13 +127,20 @@ class Kernel:
         self.device.stream.launch(self._program, group, full, tuple(storages), done)
 
     def _full_grid(self, grid: Grid) -> tuple[int, int, int]:
-        sizes = (grid,) if isinstance(grid, int) else grid
-        if not 1 <= len(sizes) <= 3 or any(n < 0 for n in sizes):
-            raise ArgumentError(f"kernel {self.entry!r}: grid {grid} is not 1 to 3 sizes >= 0")
+        try:
+            sizes = tuple(map(index, grid)) if isinstance(grid, tuple | list) else (index(grid),)
+        except TypeError:
+            sizes = ()
+        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
+            raise ArgumentError(
+                f"kernel {self.entry!r}: grid {grid!r} is not 1 to 3 sizes >= 0; it is the number "
+                "of workgroups as whole numbers, such as (count + 63) // 64 for @workgroup_size(64)"
+            )
         if max(sizes) > self._most_groups:
             raise LimitError(
                 f"kernel {self.entry!r}: grid {grid} has more than {self._most_groups} workgroups "
-                "in one dimension; spread it over two (x, y) or use larger workgroups"
+                "in one dimension; spread it over two (x, y) or use larger workgroups, or let each "
+                "invocation do several elements"
             )
         x, y, z = (*sizes, 1, 1)[:3]
         return x, y, z
@@ -125,11 +149,16 @@ class Kernel:
         if binding.address_space == "uniform":
             return self._bind_uniform(binding, argument)
         if not isinstance(argument, Buffer):
-            raise self._mismatch(binding, f"got {type(argument).__name__}, not a Buffer")
+            kind = type(argument).__name__
+            advice = "upload an array with device.buffer_from_array(array)"
+            raise self._mismatch(binding, f"got {kind}, not a Buffer", advice)
         if argument.device is not self.device:
-            raise self._mismatch(binding, f"got {argument!r}, which lives on another device")
+            problem = f"got {argument!r}, which lives on another device"
+            advice = f"the kernel's is {self.device!r}: buffer.to(device) copies it there"
+            raise self._mismatch(binding, problem, advice)
         if argument.dtype.name != binding.scalar:
-            raise self._mismatch(binding, f"got {argument!r} of dtype {argument.dtype.name}")
+            problem = f"got {argument!r} of dtype {argument.dtype.name}"
+            raise self._mismatch(binding, problem, _other_dtype(binding, argument))
         unit = max(binding.stride or 4, 4)
         nbytes = max((argument.nbytes + unit - 1) // unit * unit, unit)
         if binding.stride is None and argument.nbytes < binding.min_size:
@@ -146,7 +175,12 @@ class Kernel:
     def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
         if not isinstance(argument, Mapping):
             fields = ", ".join(f.name for f in binding.fields)
-            raise self._mismatch(binding, f"got {argument!r}, not a mapping of its fields {fields}")
+            values = ", ".join(f"{f.name!r}: ..." for f in binding.fields)
+            raise self._mismatch(
+                binding,
+                f"got {argument!r}, not a mapping of its fields {fields}",
+                f"give a dict, {{{values}}}",
+            )
         try:
             data = pack_struct(binding, argument)
         except (KeyError, TypeError, ValueError) as error:
@@ -165,11 +199,21 @@ class Kernel:
                     binding, f"got the same memory as {other.name!r}; write to a buffer of its own"
                 )
 
-    def _mismatch(self, binding: Binding, problem: str) -> ArgumentError:
+    def _mismatch(self, binding: Binding, problem: str, advice: str = "") -> ArgumentError:
         return ArgumentError(
             f"kernel {self.entry!r}, argument {binding.name!r}: {problem}; "
             f"WGSL line {binding.line} declares `{binding.declaration.strip()}`"
+            + (f": {advice}" if advice else "")
         )
+
+
+def _other_dtype(binding: Binding, buffer: Buffer[Any]) -> str:
+    """What to do about a buffer whose dtype is not the binding's."""
+    wanted = DTYPES.get(binding.scalar or "")
+    declare = buffer.dtype.wgsl or f"an alias of a word, such as {buffer.dtype.name}x4 = u32"
+    if wanted is None:
+        return f"or declare {declare}"
+    return f"make it {wanted.name} (array.astype(np.{wanted.numpy})), or declare {declare}"
 
 
 def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
@@ -177,7 +221,9 @@ def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
     specs = []
     for b in bindings:
         if b.group != 0:
-            raise KernelCompileError(f"{b.name!r} is in @group({b.group}); kernels use @group(0)")
+            raise KernelCompileError(
+                f"{b.name!r} is in @group({b.group}); kernels use @group(0): declare it there"
+            )
         # A runtime-sized array's least size is the engine's to find: a matrix load needs more
         # than one element.
         least = b.min_size if b.stride is None else 0

@@ -6,19 +6,32 @@ one buffer could not be read and written by the same dispatch.
 
 from __future__ import annotations
 
-import bisect
+import os
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gpucore.backends import Backend
-from gpucore.errors import LimitError, OutOfMemoryError
+from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
+from gpucore.free_list import FreeList
 
-__all__ = ["Arena", "MemoryStats", "Pool", "Storage", "storage_size"]
+__all__ = [
+    "LIMIT_VARIABLE",
+    "Arena",
+    "MemoryStats",
+    "Pool",
+    "Storage",
+    "memory_limit",
+    "readable",
+    "storage_size",
+]
+
+LIMIT_VARIABLE = "GPUCORE_MEMORY_LIMIT"
 
 _GRAIN = 256
-_SLACK = 1.25
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def storage_size(nbytes: int) -> int:
@@ -26,48 +39,69 @@ def storage_size(nbytes: int) -> int:
     return max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MemoryStats:
     """Bytes: ``live`` in buffers in use, ``reserved`` taken from the device, and their peaks.
 
     Buffers count in units of 256 bytes, whatever the size of the memory that serves them again.
+    ``buffers`` is how many are in use, ``limit`` the most that may be reserved (None: all that the
+    device gives), ``staging`` what reads go through, beside the reserved (see `Device.staging`).
     """
 
     live: int
     peak: int
     reserved: int
     peak_reserved: int
+    buffers: int = 0
+    limit: int | None = None
+    staging: int = 0
+
+    def __repr__(self) -> str:
+        limit = "none" if self.limit is None else readable(self.limit)
+        return (
+            f"MemoryStats(live {readable(self.live)} in {self.buffers} buffers, "
+            f"peak {readable(self.peak)}; reserved {readable(self.reserved)}, "
+            f"peak {readable(self.peak_reserved)}, limit {limit}; "
+            f"staging {readable(self.staging)})"
+        )
 
 
-class FreeList:
-    """Idle handles, sorted by size; ``take`` finds the best fit with little waste."""
+def readable(nbytes: int) -> str:
+    """Bytes for people.
 
-    def __init__(self) -> None:
-        self._sizes: list[int] = []
-        self._handles: list[Any] = []
+    >>> readable(1536)
+    '1.5 KiB'
+    """
+    value = float(nbytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} TiB"
 
-    def put(self, handle: Any) -> None:
-        at = bisect.bisect_right(self._sizes, handle.nbytes)
-        self._sizes.insert(at, handle.nbytes)
-        self._handles.insert(at, handle)
 
-    def take(self, nbytes: int) -> Any | None:
-        at = bisect.bisect_left(self._sizes, nbytes)
-        if at == len(self._sizes) or self._sizes[at] > nbytes * _SLACK + _GRAIN:
-            return None
-        self._sizes.pop(at)
-        return self._handles.pop(at)
+def memory_limit() -> int | None:
+    """Bytes that ``GPUCORE_MEMORY_LIMIT`` allows, as 2GiB, 500 MB or 1073741824; None if unset.
 
-    def drain(self) -> list[Any]:
-        handles, self._handles, self._sizes = self._handles, [], []
-        return handles
+    Raises `ArgumentError` where it is no size.
+    """
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not text:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ArgumentError(
+            f"{LIMIT_VARIABLE}={text!r} is no size: write bytes or a unit, as in 2GiB or 500MB"
+        )
+    power = " kmgt".index(match[2].lower() or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 class Arena:
     """Where a storage's handle goes back to: the pool's own list, or a graph's private one."""
 
     def __init__(self) -> None:
-        self.free = FreeList()
+        self.free: FreeList[Any] = FreeList()
         self.parent: Arena | None = None
 
     def close(self, parent: Arena) -> None:
@@ -105,22 +139,35 @@ class Pool:
     pool refers to every handle: one reachable from a storage alone would be finalised with it.
 
     ``flush`` submits recorded commands; it is called before idle memory is freed for want of room.
+    ``limit`` is the most that may be reserved, in bytes; it may be set at any time, and what is
+    over it already stays.
     """
 
-    def __init__(self, backend: Backend, flush: Callable[[], None]) -> None:
+    def __init__(
+        self, backend: Backend, flush: Callable[[], None], limit: int | None = None
+    ) -> None:
         self._backend = backend
         self._flush = flush
+        self.limit = limit
         self._common = Arena()
         self._arenas = [self._common]
         self._handles: set[Any] = set()
         self._noted: deque[tuple[Arena, Any | None, int]] = deque()
-        self._live = self._peak = self._reserved = self._peak_reserved = 0
+        self._live = self._peak = self._reserved = self._peak_reserved = self._buffers = 0
 
     @property
     def stats(self) -> MemoryStats:
         """What is in use now, and the most that ever was."""
         self._settle()
-        return MemoryStats(self._live, self._peak, self._reserved, self._peak_reserved)
+        return MemoryStats(
+            self._live,
+            self._peak,
+            self._reserved,
+            self._peak_reserved,
+            self._buffers,
+            self.limit,
+            self._backend.staging.nbytes,
+        )
 
     def reset_peak(self) -> None:
         """Start the peaks again from what is in use now."""
@@ -138,6 +185,7 @@ class Pool:
         if handle is None:
             handle = self._new(size)
         self._live += size
+        self._buffers += 1
         self._peak = max(self._peak, self._live)
         return Storage(self, arena, handle, size)
 
@@ -151,16 +199,41 @@ class Pool:
                 f"a buffer of {size} bytes is over the limit of {most} bytes of "
                 f"{self._backend.info.name} ({self._backend.info.backend}): split the array"
             )
+        if self._is_over(size):
+            self._make_room()
+            if self._is_over(size):
+                raise OutOfMemoryError(self._no_room(size, f"{LIMIT_VARIABLE} allows no more"))
         try:
             handle = self._backend.allocate(size)
         except OutOfMemoryError:
-            self._flush()
-            self.trim()
-            handle = self._backend.allocate(size)
+            self._make_room()
+            try:
+                handle = self._backend.allocate(size)
+            except OutOfMemoryError as error:
+                raise OutOfMemoryError(self._no_room(size, str(error))) from None
         self._handles.add(handle)
         self._reserved += handle.nbytes
         self._peak_reserved = max(self._peak_reserved, self._reserved)
         return handle
+
+    def _is_over(self, size: int) -> bool:
+        return self.limit is not None and self._reserved + size > self.limit
+
+    def _make_room(self) -> None:
+        self._flush()
+        self.trim()
+        self._backend.trim()
+
+    def _no_room(self, size: int, why: str) -> str:
+        """What to say when a buffer cannot be had; idle memory has been freed before."""
+        limit = "none set" if self.limit is None else readable(self.limit)
+        return (
+            f"no room for a buffer of {readable(size)} on {self._backend.info.name} "
+            f"({self._backend.info.backend}): live {readable(self._live)} in {self._buffers} "
+            f"buffers, reserved {readable(self._reserved)}, limit {limit} ({why}). Release buffers "
+            "(buffer.release(), or `with`) and graphs that you no longer need, use smaller ones, "
+            f"or raise {LIMIT_VARIABLE}; idle memory was given back already, as device.trim() does"
+        )
 
     def release(self, arena: Arena, handle: Any, nbytes: int) -> None:
         """Called by a dying storage of ``nbytes``."""
@@ -170,10 +243,11 @@ class Pool:
         """Do what was noted."""
         while self._noted:
             arena, handle, nbytes = self._noted.popleft()
-            self._live -= nbytes
             if handle is None:
                 arena.close(self._common)
             else:
+                self._live -= nbytes
+                self._buffers -= 1
                 arena.give(handle)
 
     def trim(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -101,9 +101,9 @@ class Profile:
         stream = self._device.stream
         if stream.send != self._device.engine.submit:
             raise CaptureError("a profile is already under way on this device: end it first")
-        stream.submit()
+        stream.submit_all()
         self.records, self._pending = [], []
-        stream.send = self._send
+        self._redirect(self._send)
         return self
 
     def __exit__(
@@ -112,14 +112,17 @@ class Profile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        stream = self._device.stream
         try:
             if error is None:
-                stream.submit()
+                self._device.submit()
                 self.records = list(_records(self._pending))
         finally:
             self._pending = []
-            stream.send = self._device.engine.submit
+            self._redirect(self._device.engine.submit)
+
+    def _redirect(self, send: Callable[[Sequence[Command]], object]) -> None:
+        for stream in self._device.streams:
+            stream.send = send
 
     def _send(self, commands: Sequence[Command]) -> None:
         launches = [command for command in commands if isinstance(command, Launch)]

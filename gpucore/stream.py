@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from gpucore.backends import Command, Copy, Launch, Recording
 from gpucore.errors import CaptureError
@@ -12,6 +14,8 @@ from gpucore.work import Work
 
 if TYPE_CHECKING:
     from gpucore.backends import Backend
+    from gpucore.device import Device
+    from gpucore.event import Event
 
 __all__ = ["Stream"]
 
@@ -19,10 +23,26 @@ _MOST_RECORDED = 512
 
 
 class Stream:
-    """An ordered list of launches and copies.
+    """An ordered list of launches and copies. A device has one, `Device.new_stream` makes more.
 
     Nothing runs before `submit`; reading a buffer submits first. Long lists are submitted by
     themselves, so that the device starts early and the list stays bounded.
+
+    WebGPU has one queue a device: submitted lists run in the order of submission, whichever stream
+    they come from, and streams do not make a device do two things at once. Streams are lists that
+    are recorded side by side; what another stream has recorded and not submitted comes later, or
+    earlier once an `Event` is recorded behind it, or the stream submitted. Reads, writes and
+    `Device.synchronize` submit every stream first, in the order in which they began to record.
+
+    ``with stream:`` records into it what is called inside. It is a setting of the device, so that
+    a task of an event loop must not await inside. As a device, a stream is for one thread.
+
+    >>> increment, x = device.compile_kernel(INCREMENT), device.buffer(f32, 64)
+    >>> side = device.new_stream("side")
+    >>> with side:
+    ...     increment(x, grid=1)
+    >>> side
+    Stream('side', 1 commands not submitted)
 
     ``send`` takes every submitted list, a graph's too: the backend's ``submit``, or a profile.
     ``region`` is what launches are recorded under (see `Device.region`).
@@ -32,8 +52,57 @@ class Stream:
         self._backend = backend
         self._commands: list[Command] = []
         self._captured: CommandList | None = None
+        # Several streams: what unsubmitted commands use must not be handed out again to another
+        # stream, and a stream that holds commands must not be lost. None while there is one.
+        self._held: list[tuple[Storage, ...]] | None = None
+        self._open: dict[Stream, None] = {}
+        self._siblings: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._device: weakref.ref[Device] | None = None
+        self._outer: list[Stream] = []
+        self.name = "main"
         self.region = ""
         self.send: Callable[[Sequence[Command]], object] = backend.submit
+
+    def sibling(self, device: Device, name: str) -> Stream:
+        """Another stream of the same queue; called on the main one (see `Device.new_stream`)."""
+        if self._held is None:
+            self.flush()
+            self._held = []
+            self._device = weakref.ref(device)
+        other = Stream(self._backend)
+        other._held, other._open, other._device = [], self._open, self._device
+        other.name, other.send = name, self.send
+        other._siblings.add(self)
+        self._siblings.add(other)
+        return other
+
+    def __repr__(self) -> str:
+        state = "capturing a graph, " if self._captured is not None else ""
+        return f"Stream({self.name!r}, {state}{len(self._commands)} commands not submitted)"
+
+    def __enter__(self) -> Self:
+        device = self._device() if self._device is not None else None
+        if device is None:
+            return self  # the only stream of its device
+        if device.stream._captured is not None and device.stream is not self:
+            raise CaptureError(
+                "another stream inside device.capture(): a graph is captured on one stream, enter "
+                "the stream first and capture inside"
+            )
+        self._outer.append(device.stream)
+        self.region = device.stream.region
+        device.stream = self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        device = self._device() if self._device is not None else None
+        if device is not None and self._outer:
+            device.stream = self._outer.pop()
 
     def launch(
         self,
@@ -55,6 +124,9 @@ class Stream:
             self._captured.add(command, storages)
             return
         self._commands.append(command)
+        if self._held is not None:
+            self._held.append(storages)
+            self._open[self] = None
         if len(self._commands) >= _MOST_RECORDED:
             self.submit()
 
@@ -68,10 +140,36 @@ class Stream:
         """Submit what was recorded outside of a capture, also while one is under way."""
         if self._commands:
             commands, self._commands = self._commands, []
+            if self._held is not None:
+                self._held = [] if self._siblings else None
+                self._open.pop(self, None)
             self.send(commands)
 
+    def flush_all(self) -> None:
+        """`flush` for every stream of the device."""
+        for stream in tuple(self._open):
+            stream.flush()
+        self.flush()
+        if self._held is not None and not self._siblings:
+            self._held = None  # the only stream again
+
+    def submit_all(self) -> None:
+        """`submit` for every stream of the device."""
+        if self._captured is not None:
+            self._captured.refuse_read()
+        self.flush_all()
+
+    def wait(self, event: Event) -> None:
+        """Let what is recorded from here on run after ``event``; the host does not wait.
+
+        The event is of this device and was recorded, which submitted the work before it: the one
+        queue then keeps the order. For an event of another device, and it alone, the host waits.
+        Raises `ArgumentError` if the event was never recorded.
+        """
+        event.order(self._backend)
+
     def synchronize(self) -> None:
-        """Submit and block until the device is done."""
+        """Submit and block until the device is done, with every stream's submitted work."""
         self.submit()
         self._backend.synchronize()
 
@@ -79,7 +177,7 @@ class Stream:
         """Record into a new list, unsubmitted, until `end_capture`."""
         if self._captured is not None:
             raise CaptureError("a graph is already being captured on this stream")
-        self.submit()
+        self.submit_all()
         self._captured = CommandList()
         return self._captured
 

@@ -208,21 +208,41 @@ def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | Non
 
 
 def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
-    """``fq`` blocks of 16 rows a subgroup, and subgroups: as measured on an H200."""
-    fq, subgroups = 1, 4 if 48 < s.head <= 64 else 8
+    """``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step."""
     wanted = wanted_tile("attention")
-    if isinstance(wanted, tuple):
-        fq, subgroups = wanted
-    while subgroups > 1 and _matrix_bytes(s, fq, subgroups) > device.limits[_WORKGROUP_BYTES]:
+    fq, subgroups, keys = wanted if isinstance(wanted, tuple) else _matrix_tile(s)
+    while subgroups > 1 and _matrix_bytes(s, fq, subgroups, keys) > device.limits[_WORKGROUP_BYTES]:
         subgroups //= 2
     grid = (-(-s.sq // (16 * fq * subgroups)), s.heads, s.batch)
-    spec: dict[str, Value] = {"matrix": True, "head": s.head, "fq": fq, "subgroups": subgroups}
+    spec: dict[str, Value] = {
+        "matrix": True,
+        "head": s.head,
+        "fq": fq,
+        "subgroups": subgroups,
+        "keys": keys,
+    }
     return _Shader(spec, 8, grid)
 
 
-def _matrix_bytes(s: _Sizes, fq: int, subgroups: int) -> int:
+def _matrix_tile(s: _Sizes) -> tuple[int, int, int]:
+    """As measured on an H200, which has 48 KiB of workgroup memory for all that runs at once.
+
+    Depends on the sizes of one image only, since the steps order the sums.
+    """
+    blocks = s.heads * -(-s.sq // 128)
+    if s.head <= 64 and blocks >= 200:
+        return 2, 4, 16
+    if 64 < s.head <= 80 and s.sk > 128:
+        return 2, 4, 32
+    if s.head > 80 and blocks < 66:
+        return 1, 2, 32
+    return 1, 4 if 48 < s.head <= 64 else 8, 32
+
+
+def _matrix_bytes(s: _Sizes, fq: int, subgroups: int, keys: int) -> int:
     """Workgroup memory of the matrix rung."""
-    return (64 * (2 * -(-s.head // 16) + 1) + 16 * subgroups * fq * 14) * 16 + 8
+    tiles = 2 * keys * (2 * -(-s.head // 16) + 1)
+    return (tiles + 16 * subgroups * fq * (keys // 8 * 3 + 2)) * 16 + 8
 
 
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {

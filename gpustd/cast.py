@@ -10,21 +10,24 @@ from gpustd.template import Value
 
 __all__ = ["cast"]
 
-_CASTS = ("f16", "f32", "i32", "u32")
+_CASTS = ("f16", "f32", "i8", "i32", "u8", "u32")
 
 
 def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     """``x`` as another dtype; ``x`` itself where it has that dtype already.
 
-    Between f16, f32, i32 and u32, on every device: f16 needs no f16 arithmetic here. Floats go to
-    integers towards zero and are clamped to their range; f32 beyond the range of f16 (65504) gives
-    the device's own overflow, mostly an infinity. Raises `DTypeError`.
+    Between all real dtypes, and from them to c64 (whose parts are `gpustd.arrays.real` and `imag`),
+    on every device: f16 needs no f16 arithmetic here. Floats go to integers towards zero and are
+    clamped to their range (a NaN gives some integer); integers go to narrower ones and to other
+    signs by their lowest bits, as in NumPy. f32 beyond the range of f16 (65504) gives the device's
+    own overflow, mostly an infinity. Raises `DTypeError`.
     """
     if x.dtype is dtype:
         return x
     source, target = x.dtype.name, dtype.name
-    if source not in _CASTS or target not in _CASTS:
-        raise DTypeError(f"cast: {x!r} to {target}: casts are between {', '.join(_CASTS)}")
+    if source not in _CASTS or target not in (*_CASTS, "c64"):
+        listed = ", ".join(_CASTS)
+        raise DTypeError(f"cast: {x!r} to {target}: casts are between {listed}, and to c64")
     y = x.device.buffer(dtype, x.shape)
     spec: dict[str, Value] = {"source": source, "target": target}
     launch_each("cast/naive.wgsl", spec, (x, y), words_of(x.size))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["conv2d"]
+__all__ = ["Wrap", "conv2d"]
 
 Padding = int | tuple[int, int, int, int]
+Wrap = Literal["", "x", "y", "xy"]
 
 
 def conv2d(
@@ -25,6 +26,7 @@ def conv2d(
     per_image_first: int = 0,
     residual: Buffer[T] | None = None,
     activation: str | None = None,
+    wrap: Wrap = "",
 ) -> Buffer[T]:
     """``activation(conv(x, w) + bias + per_image) + residual``, accumulated in f32.
 
@@ -42,6 +44,8 @@ def conv2d(
         per_image_first: its first column that is this one's, a multiple of 8.
         residual: like the result, added last.
         activation: as in `gpustd.gemm`, without ``geglu``.
+        wrap: axes along which the padding is the image's opposite side instead of zeros, so that
+            the result can be laid beside itself without a seam.
 
     Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
     """
@@ -83,6 +87,8 @@ def conv2d(
             "scale": 2 if upsample else 1,
             "pad_top": pads[0],
             "pad_left": pads[2],
+            "wrap_y": int("y" in wrap),
+            "wrap_x": int("x" in wrap),
         },
         activation=activation,
         image_first=per_image_first,

@@ -6,34 +6,16 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 from gpucore import ArgumentError, Buffer, DType, LimitError, ShapeError, T
-from gpustd.flat import float_scalar, launch_each, width_of, words_of
+from gpustd.flat import float_scalar, launch_each, width_of
 from gpustd.template import Value
 
-__all__ = ["add", "combine_into", "guidance", "linear_combination", "multiply"]
+__all__ = ["combine_into", "guidance", "linear_combination"]
 
 U = TypeVar("U", bound=DType)
 Terms = Sequence[tuple[float, Buffer[Any]]]
 
 _MOST_TERMS = 8
 _BUFFER_LIMIT = "max_storage_buffers_per_shader_stage"
-
-
-def add(x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
-    """``x + y`` of one shape, f16 or f32. Raises `ShapeError`, `DTypeError`."""
-    return _binary("add", "+", x, y)
-
-
-def multiply(x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
-    """``x * y`` of one shape, f16 or f32. Raises `ShapeError`, `DTypeError`."""
-    return _binary("multiply", "*", x, y)
-
-
-def _binary(op: str, operator: str, x: Buffer[T], y: Buffer[T]) -> Buffer[T]:
-    _check_shapes(op, [x, y])
-    spec: dict[str, Value] = {"scalar": float_scalar(op, x, y), "width": 4, "operator": operator}
-    result = x.device.buffer(x.dtype, x.shape)
-    launch_each("elementwise/binary.wgsl", spec, (x, y, result), words_of(x.size))
-    return result
 
 
 def linear_combination(terms: Sequence[tuple[float, Buffer[T]]]) -> Buffer[T]:

@@ -21,6 +21,7 @@ __all__ = [
     "launch_each",
     "launch_flat",
     "plain_scalar",
+    "refuse_missing_f16",
     "widest_word",
     "width_of",
     "words_of",
@@ -56,18 +57,19 @@ def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
     name = names.pop()
     if name is None:
         raise DTypeError(f"{op}: dtype of {listed} has no WGSL scalar; use f16, f32, i32 or u32")
-    _refuse_missing_f16(op, name, buffers)
+    refuse_missing_f16(op, name, buffers)
     return name
 
 
 def float_scalar(op: str, *buffers: Buffer[Any]) -> str:
     """Common scalar, f16 or f32, of buffers that are computed with. Raises `DTypeError`."""
     name = scalar_of(op, *buffers)
-    _refuse_missing_f16(op, name, buffers)
+    refuse_missing_f16(op, name, buffers)
     return name
 
 
-def _refuse_missing_f16(op: str, name: str, buffers: Sequence[Buffer[Any]]) -> None:
+def refuse_missing_f16(op: str, name: str, buffers: Sequence[Buffer[Any]]) -> None:
+    """Raise `DTypeError` where ``name`` is f16 and the device computes with none."""
     if name == "f16" and not buffers[0].device.has_f16:
         raise DTypeError(f"{op}: {buffers[0].device!r} has no f16, got {buffers[0]!r}: cast to f32")
 

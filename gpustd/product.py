@@ -40,6 +40,8 @@ _POINTWISE = {
     "scale": 1,
     "pad_top": 0,
     "pad_left": 0,
+    "wrap_y": 0,
+    "wrap_x": 0,
 }
 
 # Few columns take the rung "narrow"; a bit for each tap limits the rungs that have such masks.
@@ -166,6 +168,7 @@ class Product:
             "two": len(operands) > 2,
             "holes": self._holes,
             "ragged": any(c % tile.bk for c in self.channels),
+            "whole": self.m % tile.bm == 0 and not self._holes,
             "bm": tile.bm,
             "bn": tile.bn,
             "bk": tile.bk,

@@ -73,7 +73,7 @@ def label_of(name: str, spec: Mapping[str, Value]) -> str:
             words.append(key)
         elif isinstance(value, str) and value != "none":
             words.append(value.removesuffix(".wgsl"))
-        elif value is not None and not isinstance(value, (bool, str)):
+        elif value and not isinstance(value, (bool, str)):
             words.append(f"{key}{value}")
     return " ".join(words)
 

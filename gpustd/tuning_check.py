@@ -20,6 +20,8 @@ __all__ = ["TrialOperands"]
 # The naive rung checks the first rows only of a product that would take it long.
 _MOST_CHECKED_FLOPS = 2**36
 _BLOCK = 2**20 - 3
+# Fields of a convolution's sizes that are extents of its image (conv/pixels, nn/voxels).
+_EXTENTS = ("height", "width", "size_z", "size_y", "size_x")
 _DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
 
 
@@ -39,8 +41,8 @@ class TrialOperands:
             numbers = (block * np.float32(scale)).astype(dtype.numpy)
             return device.buffer_from_array(np.resize(numbers, size), dtype)
 
-        sizes = product.sizes
-        pixels = product.images * sizes["height"] * sizes["width"] if product.window else product.m
+        extents = [n for name, n in product.sizes.items() if name in _EXTENTS]
+        pixels = product.images * math.prod(extents) if product.window else product.m
         self._sources = [drawn(pixels * width, 1.0, self.dtype) for width in product.channels]
         self._w = drawn(self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
         self._bias = drawn(self.columns, 1.0, f32)

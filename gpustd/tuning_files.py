@@ -13,12 +13,13 @@ import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from gpucore import AdapterInfo
 from gpustd.template import SHADERS
@@ -87,9 +88,10 @@ def user_file(info: AdapterInfo) -> Path | None:
     chosen = os.environ.get(TUNING_VARIABLE, "")
     if chosen:
         return None if chosen == "off" else Path(chosen)
-    folder = _cache_folder()
+    folder = platformdirs.user_cache_path("avila", appauthor=False)
     name = "-".join(map(_slug, (info.name, info.engine, info.driver)))
-    return folder / "avila" / "tuning" / f"{name}.json" if folder else None
+    # Of a user without a home it is relative.
+    return folder / "tuning" / f"{name}.json" if folder.is_absolute() else None
 
 
 def shipped_file(info: AdapterInfo) -> Path:
@@ -177,15 +179,3 @@ def _slug(text: str) -> str:
     """Text as part of a file's name; a remark in brackets (LLVM's version, say) left out."""
     plain = re.sub(r"\(.*\)", "", text).lower()
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:80] or "unknown"
-
-
-def _cache_folder() -> Path | None:
-    """The user's folder for what programs may make again; None for a user without a home."""
-    chosen = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    if chosen and Path(chosen).is_absolute():
-        return Path(chosen)
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")

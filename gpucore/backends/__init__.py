@@ -8,10 +8,12 @@ from gpucore.backends.interface import (
     Copy,
     Handle,
     Launch,
+    Pending,
     PendingRead,
     PendingTimes,
     Program,
     Recording,
+    StagingStats,
 )
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "Copy",
     "Handle",
     "Launch",
+    "Pending",
     "PendingRead",
     "PendingTimes",
     "Program",
     "Recording",
+    "StagingStats",
 ]

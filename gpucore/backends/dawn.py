@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 from gpucore.backends.interface import AdapterInfo, Kind
-from gpucore.backends.webgpu import WebGpuBackend, compile_error
+from gpucore.backends.staging import StagingBuffer
+from gpucore.backends.webgpu import WebGpuBackend
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -34,25 +34,101 @@ _DISABLE_UNCHECKED = (*_DISABLE, "lazy_clear_resource_on_first_use")
 
 
 class DawnBackend(WebGpuBackend):
-    """A Dawn device; pipelines compile in Dawn's own threads."""
+    """A Dawn device; pipelines compile in Dawn's own threads.
+
+    Dawn is not made for calls from several threads, so that nothing here waits in another one: a
+    pending operation is looked at (which lets Dawn do its callbacks), or waited for.
+    """
 
     def _start_compile(
         self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Callable[[], Any]:
+    ) -> _Pipeline:
         try:
             module = self._device.create_shader_module(code=source)
             stage = {"module": module, "entry_point": entry, "constants": constants}
             promise = self._device.create_compute_pipeline_async(layout=layout, compute=stage)
-        except self._module.GPUError as error:
-            raise compile_error(str(error), source) from None
-        return functools.partial(_finish, promise, self._module, source)
+        except self.errors as error:
+            raise self.compile_failure(error, source) from None
+        return _Pipeline(self, _free(promise), source)
+
+    def _map(self, staging: StagingBuffer, nbytes: int) -> _Promised:
+        return _Promised(self, staging.raw.map_async("READ", 0, nbytes), f"reading {nbytes} bytes")
+
+    def _unmap(self, staging: StagingBuffer) -> None:
+        staging.raw.unmap()
+
+    def fence(self) -> _Promised:
+        self.lost_reason()
+        self.refuse_lost("waiting for it")
+        done = self._device.queue.on_submitted_work_done_async()
+        return _Promised(self, done, "waiting for it")
+
+    def _is_gone(self) -> bool:
+        # Once its callback of the loss has run, Dawn takes every call and does nothing.
+        return bool(self._device._lost_promise._state != "pending")
+
+    def lost_reason(self) -> str:
+        _process_events()
+        if not self._is_gone():
+            return ""
+        info = self._device._lost_promise.sync_wait()
+        return f"{info.reason}: {info.message}"
 
 
-def _finish(promise: Any, module: Any, source: str) -> Any:
-    try:
-        return promise.sync_wait()
-    except (RuntimeError, module.GPUError) as error:
-        raise compile_error(str(error), source) from None
+def _free(promise: Any) -> Any:
+    """The promise, cut from the event loop that is perhaps running: it may end before it does."""
+    promise._call_soon_threadsafe = None
+    return promise
+
+
+def _process_events() -> None:
+    from wgpudawn.backends.dawn import _api
+
+    _api.process_events()
+
+
+class _Promised:
+    """A promise of Dawn's as a `Pending`."""
+
+    def __init__(self, backend: DawnBackend, promise: Any, doing: str) -> None:
+        self._backend = backend
+        self._promise = _free(promise)
+        self._doing = doing
+
+    @property
+    def done(self) -> bool:
+        if self._promise._state == "pending":
+            _process_events()
+        return bool(self._promise._state != "pending")
+
+    def wait(self) -> None:
+        try:
+            self._promise.sync_wait()
+        except (RuntimeError, self._backend.errors) as error:
+            raise self._backend.failure(self._doing, error) from None
+        # Dawn ends what is pending well when it destroys a device.
+        if reason := self._backend.lost_reason():
+            raise self._backend.failure(self._doing, reason)
+
+
+class _Pipeline:
+    """A pipeline that Dawn compiles."""
+
+    def __init__(self, backend: DawnBackend, promise: Any, source: str) -> None:
+        self._backend = backend
+        self._promise = promise
+        self._source = source
+
+    def done(self) -> bool:
+        if self._promise._state == "pending":
+            _process_events()
+        return bool(self._promise._state != "pending")
+
+    def result(self) -> Any:
+        try:
+            return self._promise.sync_wait()
+        except (RuntimeError, self._backend.errors) as error:
+            raise self._backend.compile_failure(error, self._source) from None
 
 
 @functools.cache
@@ -135,4 +211,4 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
         enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
         disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
-    return DawnBackend(info, device, wgpudawn, lib, ffi.NULL)
+    return DawnBackend(info, device, wgpudawn, lib, ffi)

@@ -16,9 +16,11 @@ __all__ = [
     "Copy",
     "Handle",
     "Launch",
+    "Pending",
     "PendingRead",
     "PendingTimes",
     "Program",
+    "StagingStats",
 ]
 
 Access = Literal["storage", "read-only-storage", "uniform"]
@@ -68,13 +70,38 @@ class Handle(Protocol):
     nbytes: int
 
 
-class Program(Protocol):
-    """A compute pipeline, perhaps still compiling. ``label`` names it in profiles."""
+@dataclass(frozen=True)
+class StagingStats:
+    """Staging memory through which reads go: bytes, and how often some of it was used again.
 
-    label: str
+    ``nbytes`` are taken from the device, ``idle`` of them wait for the next read. ``made`` counts
+    the reads that needed new memory, ``reused`` those that did not.
+    """
+
+    nbytes: int = 0
+    idle: int = 0
+    made: int = 0
+    reused: int = 0
+
+
+class Pending(Protocol):
+    """Something that the device or its compiler has still to do."""
+
+    @property
+    def done(self) -> bool:
+        """True once `wait` no longer blocks; looking takes no time. True where it failed, too."""
 
     def wait(self) -> None:
-        """Block until compiled; raises `KernelCompileError`."""
+        """Block until it is done; `DeviceLostError` where it never will be."""
+
+
+class Program(Pending, Protocol):
+    """A compute pipeline, perhaps still compiling; `wait` raises `KernelCompileError`.
+
+    ``label`` names it in profiles.
+    """
+
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +137,17 @@ class Recording(list[Command]):
 
 
 class PendingRead(Protocol):
-    """A read under way; wait for it or await it."""
+    """A read under way: `wait`, use the bytes, `release`."""
 
-    def wait(self) -> bytes | memoryview:
-        """Block until the bytes are here."""
+    @property
+    def done(self) -> bool:
+        """True once `wait` no longer blocks."""
 
-    def __await__(self) -> Any:
-        """Await the bytes."""
+    def wait(self) -> memoryview:
+        """Block until the bytes are here. They are valid until `release`."""
+
+    def release(self) -> None:
+        """Give the staging memory back; a read that is not done yet is abandoned."""
 
 
 class PendingTimes(Protocol):
@@ -127,7 +158,10 @@ class PendingTimes(Protocol):
 
 
 class Backend(Protocol):
-    """An opened adapter. Calls are ordered as on one queue; only reads and ``wait`` block."""
+    """An opened adapter. Calls are ordered as on one queue; only what is pending can block.
+
+    Every call raises `DeviceLostError` once the device is lost or closed.
+    """
 
     info: AdapterInfo
 
@@ -137,11 +171,11 @@ class Backend(Protocol):
     def free(self, handle: Any) -> None:
         """Give a buffer's memory back."""
 
-    def write(self, handle: Any, data: memoryview) -> None:
-        """Copy host bytes (a multiple of 4) to the start of a buffer."""
+    def write(self, handle: Any, data: memoryview, offset: int = 0) -> None:
+        """Copy host bytes to ``offset`` of a buffer (both multiples of 4); the copy is at once."""
 
-    def read(self, handle: Any, nbytes: int) -> PendingRead:
-        """Start copying the first ``nbytes`` (a multiple of 4) to the host."""
+    def read(self, handle: Any, nbytes: int, offset: int = 0) -> PendingRead:
+        """Start copying ``nbytes`` from ``offset`` (both multiples of 4) to the host."""
 
     def compile(
         self,
@@ -164,8 +198,24 @@ class Backend(Protocol):
         Optional: called only where ``info.features`` has ``timestamps``.
         """
 
+    def timestamp(self) -> PendingTimes:
+        """One pair of timestamps, written when everything submitted before is done.
+
+        Optional, as `submit_timed`.
+        """
+
+    def fence(self) -> Pending:
+        """Done once everything submitted so far is."""
+
     def synchronize(self) -> None:
         """Block until everything submitted is done."""
+
+    @property
+    def staging(self) -> StagingStats:
+        """The staging memory that reads go through."""
+
+    def trim(self) -> None:
+        """Give idle staging memory back."""
 
     def close(self) -> None:
         """Release the device."""

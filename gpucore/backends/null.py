@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from gpucore.backends.interface import AdapterInfo, BindingSpec, Command, Copy, Launch
+from gpucore.backends.interface import (
+    AdapterInfo,
+    BindingSpec,
+    Command,
+    Copy,
+    Launch,
+    StagingStats,
+)
 
 __all__ = ["NullBackend", "adapters"]
 
@@ -30,7 +36,16 @@ class NullBuffer:
         self.data = bytearray(nbytes)
 
 
-class NullProgram:
+class NullPending:
+    """Something that is already done."""
+
+    done = True
+
+    def wait(self) -> None:
+        """Nothing to wait for."""
+
+
+class NullProgram(NullPending):
     """A program that is its own text."""
 
     label = ""
@@ -38,22 +53,20 @@ class NullProgram:
     def __init__(self, source: str, entry: str, constants: Mapping[str, float]) -> None:
         self.source, self.entry, self.constants = source, entry, dict(constants)
 
-    def wait(self) -> None:
-        """Nothing to wait for."""
-
 
 class NullRead:
     """A read that is already done."""
 
+    done = True
+
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def wait(self) -> bytes:
-        return self._data
+    def wait(self) -> memoryview:
+        return memoryview(self._data)
 
-    def __await__(self) -> Generator[Any, Any, bytes]:
-        yield from ()
-        return self._data
+    def release(self) -> None:
+        """The bytes are a copy of their own."""
 
 
 class NullTimes:
@@ -80,11 +93,11 @@ class NullBackend:
     def free(self, handle: NullBuffer) -> None:
         self.freed += 1
 
-    def write(self, handle: NullBuffer, data: memoryview) -> None:
-        handle.data[: data.nbytes] = data.cast("B")
+    def write(self, handle: NullBuffer, data: memoryview, offset: int = 0) -> None:
+        handle.data[offset : offset + data.nbytes] = data.cast("B")
 
-    def read(self, handle: NullBuffer, nbytes: int) -> NullRead:
-        return NullRead(bytes(handle.data[:nbytes]))
+    def read(self, handle: NullBuffer, nbytes: int, offset: int = 0) -> NullRead:
+        return NullRead(bytes(handle.data[offset : offset + nbytes]))
 
     def compile(
         self,
@@ -110,8 +123,21 @@ class NullBackend:
         self.submit(commands)
         return NullTimes(sum(isinstance(command, Launch) for command in commands))
 
+    def timestamp(self) -> NullTimes:
+        return NullTimes(1)
+
+    def fence(self) -> NullPending:
+        return NullPending()
+
     def synchronize(self) -> None:
         """Nothing runs, so nothing is waited for."""
+
+    @property
+    def staging(self) -> StagingStats:
+        return StagingStats()
+
+    def trim(self) -> None:
+        """There is no staging memory."""
 
     def close(self) -> None:
         self.submitted.clear()

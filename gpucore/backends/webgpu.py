@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from gpucore.backends.compile_errors import compile_error
 from gpucore.backends.interface import (
     AdapterInfo,
     BindingSpec,
     Command,
     Copy,
     Launch,
+    Pending,
     Recording,
+    StagingStats,
 )
-from gpucore.errors import DeviceLostError, GpuError, KernelCompileError, OutOfMemoryError
+from gpucore.backends.pending import Building, WebGpuProgram, WebGpuRead, WebGpuTimes
+from gpucore.backends.staging import StagingBuffer, StagingPool
+from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 
-__all__ = ["WebGpuBackend", "WebGpuBuffer", "WebGpuProgram", "compile_error"]
+__all__ = ["WebGpuBackend", "WebGpuBuffer"]
 
 _Dispatch = tuple[Any, Any, int, int, int]
 
 # WebGPU allows 4096 queries in a set; a launch takes two.
 _MOST_TIMED = 2048
 
-_PLACE = re.compile(r":(\d+):(\d+)")
-_SAID = re.compile(r"\berror: (.+)")
-# naga names an invalid entry point first, then under the source line what is wrong with it.
-_WHY = re.compile(r"^\s+│\s+\^+ (.+)|^\s+= (.+)", re.MULTILINE)
+_REOPEN = (
+    "its buffers, kernels and graphs are gone: open a new one (device.reopen() or Device.auto()) "
+    "and upload the data again"
+)
 
 
 class WebGpuBuffer:
@@ -42,104 +43,85 @@ class WebGpuBuffer:
         self.nbytes = nbytes
 
 
-class WebGpuProgram:
-    """A compute pipeline that may still be compiling; ``finish`` waits for it."""
-
-    __slots__ = ("_finish", "_native", "_pipeline", "label")
-
-    def __init__(self, finish: Callable[[], Any]) -> None:
-        self.label = ""
-        self._finish = finish
-        self._pipeline: Any = None
-        self._native: Any = None
-
-    def wait(self) -> None:
-        """Block until compiled; raises `KernelCompileError`."""
-        if self._pipeline is None:
-            self._pipeline = self._finish()
-            self._native = self._pipeline._internal
-
-    @property
-    def native(self) -> Any:
-        """The engine's handle of the finished pipeline."""
-        if self._native is None:
-            self.wait()
-        return self._native
-
-
-class _PendingRead:
-    """A staging buffer being mapped."""
-
-    def __init__(self, staging: Any) -> None:
-        self._staging = staging
-        self._promise = staging.map_async("READ_NOSYNC")
-
-    def _take(self) -> memoryview:
-        data: memoryview = self._staging.read_mapped()
-        self._staging.destroy()
-        return data
-
-    def wait(self) -> memoryview:
-        self._promise.sync_wait()
-        return self._take()
-
-    def __await__(self) -> Generator[Any, Any, memoryview]:
-        yield from self._promise.__await__()
-        return self._take()
-
-
-class _PendingTimes:
-    """Reads of timestamps in ticks of ``period`` nanoseconds, two for each launch."""
-
-    def __init__(self, reads: list[_PendingRead], period: float) -> None:
-        self._reads = reads
-        self._period = Fraction(period)  # exact: ticks may fill all of 64 bits
-
-    def wait(self) -> list[tuple[int, int]]:
-        times: list[tuple[int, int]] = []
-        for read in self._reads:
-            ticks: list[int] = np.frombuffer(read.wait(), np.uint64).tolist()
-            at = [int(tick * self._period) for tick in ticks]
-            times += zip(at[::2], at[1::2], strict=True)
-        return times
-
-
 class WebGpuBackend:
     """An opened WebGPU device.
 
     ``module`` is ``wgpu`` or ``wgpudawn``; ``native`` its C library, whose pass calls are made
-    directly (the wrappers cost several times more a launch), and ``null`` its null pointer.
+    directly (the wrappers cost several times more a launch), and ``ffi`` the way into it.
     """
 
-    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, null: Any) -> None:
+    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, ffi: Any) -> None:
         self.info = info
         self._device = device
         self._module = module
+        self.errors: type[Exception] = module.GPUError
         self._native = native
-        self._null = null
+        self._ffi = ffi
+        self._null = ffi.NULL
+        self._closed = False
         self._layouts: dict[tuple[BindingSpec, ...], tuple[Any, Any]] = {}
+        usage = module.BufferUsage.COPY_DST | module.BufferUsage.MAP_READ
+        self._staging = StagingPool(lambda size: device.create_buffer(size=size, usage=usage))
 
     def allocate(self, nbytes: int) -> WebGpuBuffer:
+        self.refuse_lost("allocating")
         usage = self._module.BufferUsage
         flags = usage.STORAGE | usage.UNIFORM | usage.COPY_SRC | usage.COPY_DST
         try:
             return WebGpuBuffer(self._device.create_buffer(size=nbytes, usage=flags), nbytes)
-        except self._module.GPUError as error:
-            raise self._translate(error, f"allocating {nbytes} bytes") from None
+        except self.errors as error:
+            raise self.failure(f"allocating {nbytes} bytes", error) from None
 
     def free(self, handle: WebGpuBuffer) -> None:
         handle.raw.destroy()
 
-    def write(self, handle: WebGpuBuffer, data: memoryview) -> None:
-        self._device.queue.write_buffer(handle.raw, 0, data)
+    def write(self, handle: WebGpuBuffer, data: memoryview, offset: int = 0) -> None:
+        self.refuse_lost("writing")
+        try:
+            self._device.queue.write_buffer(handle.raw, offset, data)
+        except self.errors as error:
+            raise self.failure(f"writing {data.nbytes} bytes", error) from None
 
-    def read(self, handle: WebGpuBuffer, nbytes: int) -> _PendingRead:
-        usage = self._module.BufferUsage
-        staging = self._device.create_buffer(size=nbytes, usage=usage.COPY_DST | usage.MAP_READ)
-        encoder = self._device.create_command_encoder()
-        encoder.copy_buffer_to_buffer(handle.raw, 0, staging, 0, nbytes)
-        self._device.queue.submit([encoder.finish()])
-        return _PendingRead(staging)
+    def read(self, handle: WebGpuBuffer, nbytes: int, offset: int = 0) -> WebGpuRead:
+        self.refuse_lost("reading")
+        try:
+            staging = self._staging.take(nbytes)
+            encoder = self._device.create_command_encoder()
+            encoder.copy_buffer_to_buffer(handle.raw, offset, staging.raw, 0, nbytes)
+            self._device.queue.submit([encoder.finish()])
+            return WebGpuRead(self, staging, nbytes, self._map(staging, nbytes))
+        except self.errors as error:
+            raise self.failure(f"reading {nbytes} bytes", error) from None
+
+    def _map(self, staging: StagingBuffer, nbytes: int) -> Pending:
+        """Begin mapping; ``wait`` of the result raises what `failure` makes."""
+        raise NotImplementedError
+
+    def _unmap(self, staging: StagingBuffer) -> None:
+        """Unmap a mapped buffer."""
+        raise NotImplementedError
+
+    def mapped(self, staging: StagingBuffer, nbytes: int) -> memoryview:
+        """The bytes of a mapped staging buffer, valid until it is unmapped."""
+        address = self._native.wgpuBufferGetConstMappedRange(staging.raw._internal, 0, nbytes)
+        if address == self._null:
+            raise self.failure(f"reading {nbytes} bytes", "the engine does not show them")
+        return memoryview(self._ffi.buffer(address, nbytes))
+
+    def unstage(self, staging: StagingBuffer, *, is_mapped: bool) -> None:
+        """Take a read's staging buffer back; one still being mapped is destroyed."""
+        if is_mapped and not self._closed:
+            self._unmap(staging)
+            self._staging.give(staging)
+        else:
+            self._staging.drop(staging)
+
+    @property
+    def staging(self) -> StagingStats:
+        return self._staging.stats
+
+    def trim(self) -> None:
+        self._staging.trim()
 
     def compile(
         self,
@@ -148,13 +130,17 @@ class WebGpuBackend:
         constants: Mapping[str, float],
         bindings: tuple[BindingSpec, ...],
     ) -> WebGpuProgram:
-        layout = self._layout(bindings)[1]
+        self.refuse_lost("compiling a kernel")
+        try:
+            layout = self._layout(bindings)[1]
+        except self.errors as error:
+            raise self.compile_failure(error, source) from None
         return WebGpuProgram(self._start_compile(source, entry, dict(constants), layout))
 
     def _start_compile(
         self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Callable[[], Any]:
-        """Begin compiling; the returned call waits for the pipeline or raises."""
+    ) -> Building:
+        """Begin compiling."""
         raise NotImplementedError
 
     def _layout(self, bindings: tuple[BindingSpec, ...]) -> tuple[Any, Any]:
@@ -176,13 +162,18 @@ class WebGpuBackend:
     def bind(
         self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[WebGpuBuffer, int]]
     ) -> Any:
+        self.refuse_lost("binding buffers")
         entries = [
             {"binding": b.binding, "resource": {"buffer": h.raw, "offset": 0, "size": n}}
             for b, (h, n) in zip(bindings, buffers, strict=True)
         ]
-        return self._device.create_bind_group(layout=self._layout(bindings)[0], entries=entries)
+        try:
+            return self._device.create_bind_group(layout=self._layout(bindings)[0], entries=entries)
+        except self.errors as error:
+            raise self.failure("binding buffers", error) from None
 
     def submit(self, commands: Sequence[Command]) -> None:
+        self.refuse_lost("submitting commands")
         try:
             plan = self._plan(commands)
             encoder = self._device.create_command_encoder()
@@ -194,8 +185,8 @@ class WebGpuBackend:
                     self._dispatch(compute._internal, part)
                     compute.end()
             self._device.queue.submit([encoder.finish()])
-        except self._module.GPUError as error:
-            raise self._translate(error, "submitting commands") from None
+        except self.errors as error:
+            raise self.failure("submitting commands", error) from None
 
     def _plan(self, commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
         """Copies, and runs of launches as what the native calls take; kept by a recording."""
@@ -230,29 +221,48 @@ class WebGpuBackend:
             bind(compute, 0, group, 0, null)
             dispatch(compute, x, y, z)
 
-    def submit_timed(self, commands: Sequence[Command]) -> _PendingTimes:
+    def submit_timed(self, commands: Sequence[Command]) -> WebGpuTimes:
+        self.refuse_lost("submitting timed commands")
         parts = [commands[i : i + _MOST_TIMED] for i in range(0, len(commands), _MOST_TIMED)]
         try:
             reads = [read for part in parts if (read := self._submit_part_timed(part))]
-        except self._module.GPUError as error:
-            raise self._translate(error, "submitting timed commands") from None
-        return _PendingTimes(reads, self._timestamp_period())
+        except self.errors as error:
+            raise self.failure("submitting timed commands", error) from None
+        return WebGpuTimes(reads, self._timestamp_period())
 
-    def _submit_part_timed(self, commands: Sequence[Command]) -> _PendingRead | None:
+    def _submit_part_timed(self, commands: Sequence[Command]) -> WebGpuRead | None:
         """Submit commands that need one query set at most; None where none of them is a launch."""
-        marks = 2 * sum(isinstance(command, Launch) for command in commands)
-        if not marks:
+        launches = sum(isinstance(command, Launch) for command in commands)
+        if not launches:
             self.submit(commands)
             return None
+        return self._timed(
+            launches, lambda encoder, queries: self._encode_timed(encoder, commands, queries)
+        )
+
+    def timestamp(self) -> WebGpuTimes:
+        self.refuse_lost("writing a timestamp")
+
+        def encode(encoder: Any, queries: Any) -> None:
+            encoder.begin_compute_pass(timestamp_writes=_marks(queries, 0)).end()
+
+        try:
+            return WebGpuTimes([self._timed(1, encode)], self._timestamp_period())
+        except self.errors as error:
+            raise self.failure("writing a timestamp", error) from None
+
+    def _timed(self, pairs: int, encode: Callable[[Any, Any], None]) -> WebGpuRead:
+        """Submit what ``encode`` puts into an encoder, with queries for so many pairs of times."""
         usage = self._module.BufferUsage
-        queries = self._device.create_query_set(type="timestamp", count=marks)
+        nbytes = 16 * pairs
+        queries = self._device.create_query_set(type="timestamp", count=2 * pairs)
         flags = usage.QUERY_RESOLVE | usage.COPY_SRC
-        times = WebGpuBuffer(self._device.create_buffer(size=8 * marks, usage=flags), 8 * marks)
+        times = WebGpuBuffer(self._device.create_buffer(size=nbytes, usage=flags), nbytes)
         encoder = self._device.create_command_encoder()
-        self._encode_timed(encoder, commands, queries)
-        encoder.resolve_query_set(queries, 0, marks, times.raw, 0)
+        encode(encoder, queries)
+        encoder.resolve_query_set(queries, 0, 2 * pairs, times.raw, 0)
         self._device.queue.submit([encoder.finish()])
-        read = self.read(times, times.nbytes)
+        read = self.read(times, nbytes)
         times.raw.destroy()
         queries.destroy()
         return read
@@ -264,12 +274,7 @@ class WebGpuBackend:
             if not isinstance(command, Launch):
                 _encode_copy(encoder, command)
                 continue
-            writes = {
-                "query_set": queries,
-                "beginning_of_pass_write_index": mark,
-                "end_of_pass_write_index": mark + 1,
-            }
-            compute = encoder.begin_compute_pass(timestamp_writes=writes)
+            compute = encoder.begin_compute_pass(timestamp_writes=_marks(queries, mark))
             self._dispatch(compute._internal, [_native(command)])
             compute.end()
             mark += 2
@@ -278,19 +283,45 @@ class WebGpuBackend:
         """Nanoseconds of a timestamp's tick; WebGPU itself counts nanoseconds."""
         return 1.0
 
+    def fence(self) -> Pending:
+        raise NotImplementedError
+
     def synchronize(self) -> None:
-        self._device.queue.on_submitted_work_done_async().sync_wait()
+        self.fence().wait()
 
     def close(self) -> None:
+        self._closed = True
         self._device.destroy()
 
-    def _translate(self, error: Exception, doing: str) -> GpuError:
-        text = f"{self.info.name} ({self.info.backend}), {doing}: {error}"
+    def refuse_lost(self, doing: str) -> None:
+        """Raise `DeviceLostError` where the device is known to be lost, or was closed."""
+        if self._closed or self._is_gone():
+            raise self.failure(doing, "device is lost")
+
+    def _is_gone(self) -> bool:
+        """True where the engine has told of the loss, and says nothing from there on."""
+        return False
+
+    def lost_reason(self) -> str:
+        """Why the device is lost, as the engine tells it; empty while it lives."""
+        raise NotImplementedError
+
+    def failure(self, doing: str, error: Exception | str) -> GpuError:
+        """What to raise where the engine reports ``error`` while ``doing`` something."""
+        where = f"{self.info.name} ({self.info.backend}), {doing}"
+        if self._closed:
+            return DeviceLostError(f"{where}: the device was closed; {_REOPEN}")
         if isinstance(error, self._module.GPUOutOfMemoryError):
-            return OutOfMemoryError(text + "; free buffers or use a smaller size")
-        if "lost" in str(error).lower():
-            return DeviceLostError(text)
-        return GpuError(text)
+            return OutOfMemoryError(f"{where}: {error}; free buffers or use a smaller size")
+        reason = self.lost_reason()
+        if reason or "device is lost" in str(error).lower():
+            return DeviceLostError(f"{where}: the device was lost ({reason or error}); {_REOPEN}")
+        return GpuError(f"{where}: {error}")
+
+    def compile_failure(self, error: Exception, source: str) -> GpuError:
+        """What to raise where the engine refuses a pipeline."""
+        failure = self.failure("compiling a kernel", error)
+        return failure if isinstance(failure, DeviceLostError) else compile_error(error, source)
 
 
 def _native(launch: Launch) -> _Dispatch:
@@ -302,13 +333,10 @@ def _encode_copy(encoder: Any, copy: Copy) -> None:
     encoder.copy_buffer_to_buffer(copy.source.raw, 0, copy.target.raw, 0, copy.nbytes)
 
 
-def compile_error(message: str, source: str) -> KernelCompileError:
-    """An engine's compile message, cut to what went wrong and the WGSL line it speaks of."""
-    place = _PLACE.search(message)
-    line, column = (int(place[1]), int(place[2])) if place else (0, 0)
-    said = [m[1].strip() for m in _SAID.finditer(message)]
-    if any(text.endswith("is invalid") for text in said):
-        why = [(m[1] or m[2]).strip() for m in _WHY.finditer(message)]
-        said += [w for w in why if "naga::" not in w and not w.endswith("is invalid")]
-    text = "; ".join(said) or message.strip()
-    return KernelCompileError(f"WGSL does not compile: {text}", source, line, column)
+def _marks(queries: Any, first: int) -> dict[str, Any]:
+    """A pass's own timestamps: two queries from ``first`` on."""
+    return {
+        "query_set": queries,
+        "beginning_of_pass_write_index": first,
+        "end_of_pass_write_index": first + 1,
+    }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gpucore.backends.interface import AdapterInfo, Kind
-from gpucore.backends.webgpu import WebGpuBackend, compile_error
+from gpucore.backends.staging import StagingBuffer
+from gpucore.backends.webgpu import WebGpuBackend
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -32,21 +34,26 @@ class WgpuBackend(WebGpuBackend):
     checks = True
     _compilers: ThreadPoolExecutor | None = None
 
+    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, ffi: Any) -> None:
+        super().__init__(info, device, module, native, ffi)
+        self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
+        self._nothing = ffi.new("char[4]")
+
     def _start_compile(
         self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Callable[[], Any]:
+    ) -> Future[Any]:
         if self._compilers is None:
             workers = min(8, os.cpu_count() or 1)
             self._compilers = ThreadPoolExecutor(workers, "gpucore-compile")
-        return self._compilers.submit(self._build, source, entry, constants, layout).result
+        return self._compilers.submit(self._build, source, entry, constants, layout)
 
     def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
         try:
             make = self._device.create_shader_module if self.checks else self._trusted_module
             stage = {"module": make(code=source), "entry_point": entry, "constants": constants}
             return self._device.create_compute_pipeline(layout=layout, compute=stage)
-        except self._module.GPUError as error:
-            raise compile_error(str(error), source) from None
+        except self.errors as error:
+            raise self.compile_failure(error, source) from None
 
     def _trusted_module(self, code: str) -> Any:
         """A shader module without checks of indices and loops, which wgpu-py has no call for."""
@@ -68,14 +75,103 @@ class WgpuBackend(WebGpuBackend):
         period: float = self._native.wgpuQueueGetTimestampPeriod(self._device.queue._internal)
         return period
 
-    def synchronize(self) -> None:
-        # wgpu-py 0.32's on_submitted_work_done_async has a callback of the wrong type.
-        self._native.wgpuDevicePoll(self._device._internal, True, self._null)
+    # wgpu-py 0.32 maps and waits through a thread that blocks in the driver, which holds up every
+    # submission meanwhile, and its on_submitted_work_done_async has a callback of the wrong type:
+    # both are called below it here.
+
+    def _map(self, staging: StagingBuffer, nbytes: int) -> _Signal:
+        from wgpu.backends.wgpu_native._api import libf
+
+        signal = _Signal(self, f"reading {nbytes} bytes")
+        info = self._ffi.new("WGPUBufferMapCallbackInfo *")
+        info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
+        info.callback = _callbacks()[0]
+        info.userdata1 = self._ffi.cast("void *", signal.number)
+        libf.wgpuBufferMapAsync(
+            staging.raw._internal, self._native.WGPUMapMode_Read, 0, nbytes, info[0]
+        )
+        return signal
+
+    def _unmap(self, staging: StagingBuffer) -> None:
+        self._native.wgpuBufferUnmap(staging.raw._internal)
+
+    def fence(self) -> _Signal:
+        if self._closed or self.lost_reason():
+            raise self.failure("waiting for it", "device is lost")
+        signal = _Signal(self, "waiting for it")
+        info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
+        info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
+        info.callback = _callbacks()[1]
+        info.userdata1 = self._ffi.cast("void *", signal.number)
+        self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
+        return signal
+
+    def poll(self, *, block: bool) -> None:
+        """Let wgpu-native do its callbacks; ``block`` waits until the queue is empty."""
+        self._native.wgpuDevicePoll(self._device._internal, block, self._null)
+
+    def lost_reason(self) -> str:
+        # Nothing asks whether a device lives; a write of no bytes is refused if it does not.
+        from wgpu.backends.wgpu_native._api import libf
+
+        try:
+            libf.wgpuQueueWriteBuffer(
+                self._device.queue._internal, self._probe._internal, 0, self._nothing, 0
+            )
+        except self.errors as error:
+            return str(error).strip().rsplit("\n", 1)[-1].strip()
+        return ""
 
     def close(self) -> None:
+        self._closed = True
         if self._compilers is not None:
             self._compilers.shutdown(wait=True, cancel_futures=True)
         super().close()
+
+
+class _Signal:
+    """What wgpu-native will call back about, as a `Pending`."""
+
+    def __init__(self, backend: WgpuBackend, doing: str) -> None:
+        self.number = next(_NUMBERS)
+        self.status: int | None = None
+        self._backend = backend
+        self._doing = doing
+        _AWAITED[self.number] = self
+
+    @property
+    def done(self) -> bool:
+        if self.status is None:
+            self._backend.poll(block=False)
+        return self.status is not None or bool(self._backend.lost_reason())
+
+    def wait(self) -> None:
+        while not self.done:
+            self._backend.poll(block=True)
+        # wgpu-native ends what is pending well when a device is destroyed.
+        if reason := self._backend.lost_reason():
+            raise self._backend.failure(self._doing, reason)
+        if self.status != _SUCCESS:
+            raise self._backend.failure(self._doing, f"the engine failed ({self.status})")
+
+
+_SUCCESS = 1  # of both kinds of callback
+_NUMBERS = itertools.count(1)
+_AWAITED: dict[int, _Signal] = {}
+
+
+@functools.cache
+def _callbacks() -> tuple[Any, Any]:
+    """The callbacks of maps and of work done; kept for ever, since the library may call late."""
+    from wgpu.backends.wgpu_native import ffi
+
+    def settle(status: int, message: Any, number: Any, unused: Any) -> None:
+        _AWAITED.pop(int(ffi.cast("intptr_t", number))).status = int(status)
+
+    return (
+        ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", settle),
+        ffi.callback("void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)", settle),
+    )
 
 
 def _raw_adapters() -> list[Any]:
@@ -135,6 +231,6 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
-    backend = WgpuBackend(info, device, wgpu, lib, ffi.NULL)
+    backend = WgpuBackend(info, device, wgpu, lib, ffi)
     backend.checks = checks
     return backend

@@ -246,7 +246,7 @@ class _Scope:
         """The value of ``@group`` or ``@binding``."""
         mark = attribute(variable.attributes, name)
         if mark is None or len(mark.arguments) != 1:
-            message = f"'{variable.name}' needs @{name}(n)"
+            message = f"'{variable.name}' needs @{name}(n), as in @group(0) @binding(0)"
             raise layout_error(message, self.source, variable.at)
         constant = self._fixed.evaluate(mark.arguments[0])
         if constant.type not in ("int", "i32", "u32") or constant.value < 0:

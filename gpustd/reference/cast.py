@@ -24,13 +24,27 @@ CASES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("i32", "f16", (127,)),
     ("u32", "i32", (17,)),
     ("u32", "f32", (2, 3, 5)),
+    ("f32", "i8", (3, 33)),
+    ("f16", "u8", (130,)),
+    ("i8", "f32", (7, 9)),
+    ("u8", "f16", (17,)),
+    ("i32", "u8", (1025,)),
+    ("u32", "i8", (33,)),
+    ("i8", "u32", (5, 5)),
+    ("u8", "i8", (2, 3, 5)),
+    ("f32", "c64", (3, 7)),
+    ("i8", "c64", (5,)),
 )
 """Source, target and shape."""
 
 
 def reference(x: Array, dtype: DTypeLike) -> Array:
-    """NumPy's conversion: floats to nearest, ties to even; to integers towards zero."""
-    return x.astype(dtype)
+    """NumPy's conversion: floats to nearest, ties to even; to integers towards zero, clamped."""
+    target = np.dtype(dtype)
+    if x.dtype.kind == "f" and target.kind in "iu":
+        info = np.iinfo(target)
+        x = np.clip(x.astype(np.float64), info.min, info.max)
+    return x.astype(target)
 
 
 def bound(result: Array) -> Array:

@@ -31,6 +31,7 @@ class Case:
     per_image: bool = False
     residual: bool = False
     activation: str | None = None
+    wrap: str = ""
 
     @property
     def name(self) -> str:
@@ -45,6 +46,7 @@ class Case:
             "image" if self.per_image else "",
             "residual" if self.residual else "",
             self.activation or "",
+            f"wrap{self.wrap}" if self.wrap else "",
         ]
         return "-".join(part for part in parts if part)
 
@@ -68,6 +70,9 @@ CASES = (
     Case(2, 5, 7, 12, 12, residual=True, activation="relu"),
     Case(0, 4, 4, 4, 4),
     Case(1, 11, 13, 8, 8, kernel=5, padding=(2, 2, 2, 2), stride=3),
+    Case(2, 5, 7, 8, 16, wrap="xy"),
+    Case(1, 4, 6, 8, 8, stride=2, padding=(0, 1, 0, 1), wrap="x"),
+    Case(1, 3, 4, 8, 8, upsample=(6, 7), wrap="y", second=8),
 )
 
 
@@ -92,7 +97,10 @@ def convolve(case: Case, x: Array, w: Array) -> Array:
     if case.upsample:
         x = x.repeat(2, axis=1).repeat(2, axis=2)[:, : case.upsample[0], : case.upsample[1]]
     top, bottom, left, right = case.padding
-    x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    for axis, name, pads in ((1, "y", (top, bottom)), (2, "x", (left, right))):
+        widths = [(0, 0)] * 4
+        widths[axis] = pads
+        x = np.pad(x, widths, mode="wrap" if name in case.wrap else "constant")
     height = (x.shape[1] - case.kernel) // case.stride + 1
     width = (x.shape[2] - case.kernel) // case.stride + 1
     result = np.zeros((x.shape[0], height, width, w.shape[3]))

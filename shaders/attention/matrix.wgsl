@@ -1,7 +1,7 @@
 // Flash attention on matrix units (Dawn): f16 in, f32 scores and results, 16 x 16 x 16 products.
 //
 // A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
-// Q and the results stay in its matrices. For each block of 32 keys: S = Q K^T goes to workgroup memory,
+// Q and the results stay in its matrices. For each block of {{ keys }} keys: S = Q K^T goes to workgroup memory,
 // where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
 // with V. The next block of K and this one of V travel during the first product, and come to workgroup
 // memory once nobody reads the last ones: three barriers a step.
@@ -10,15 +10,16 @@
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
 //
 // K and V rows are zero-padded to {{ 16 * ((head + 15) // 16) }} channels and have an odd number of 16-byte words, as have
-// the rows of `scores` (32 f32) and `weights` (32 f16): no bank conflicts. Grid: row blocks, heads, batch.
-// Workgroup memory: {{ (64 * (2 * ((head + 15) // 16) + 1) + 16 * subgroups * fq * 14) * 16 + 8 }} bytes.
+// the rows of `scores` ({{ keys }} f32) and `weights` ({{ keys }} f16): no bank conflicts. Grid: row blocks, heads, batch.
+// Workgroup memory: {{ (2 * keys * (2 * ((head + 15) // 16) + 1) + 16 * subgroups * fq * (keys // 8 * 3 + 2)) * 16 + 8 }} bytes.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
 //% set frags = (head + 15) // 16
 //% set wide = 2 * frags
 //% set threads = 32 * subgroups
-//% set loads = (32 * wide + threads - 1) // threads
+//% set loads = (keys * wide + threads - 1) // threads
 //% set lanes = 2 // fq
-//% set quads = 8 // lanes
+//% set blocks = keys // 16
+//% set quads = keys // 4 // lanes
 //% include "attention/operands.wgsl"
 
 const WORDS = {{ head // 8 }}u;
@@ -26,12 +27,13 @@ const WIDE = {{ wide }}u;
 const PITCH = {{ wide + 1 }}u;
 const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
-const SP = 9u;
-const WP = 5u;
+const KEYS = {{ keys }}u;
+const SP = {{ keys // 4 + 1 }}u;
+const WP = {{ keys // 8 + 1 }}u;
 const SLACK = 8.0;
 
-var<workgroup> k_tile: array<vec4<u32>, 32u * PITCH>;
-var<workgroup> v_tile: array<vec4<u32>, 32u * PITCH>;
+var<workgroup> k_tile: array<vec4<u32>, KEYS * PITCH>;
+var<workgroup> v_tile: array<vec4<u32>, KEYS * PITCH>;
 var<workgroup> scores: array<vec4<u32>, BQ * SP>;
 var<workgroup> weights: array<vec4<u32>, BQ * WP>;
 var<workgroup> grown: array<u32, 2>;
@@ -72,29 +74,30 @@ fn main(
     var high = MASKED;
     var total = 0.0;
 
-    // Q comes in slabs of 64 channels.
+    // Q comes in slabs of {{ 2 * keys }} channels.
 //% for f in range(frags)
-//% if f % 4 == 0
+//% set slab = 2 * blocks
+//% if f % slab == 0
 //% if f
     workgroupBarrier();
 //% endif
-    for (var e = t; e < BQ * 8u; e += {{ threads }}u) {
-        let word = {{ 2 * f }}u + e % 8u;
+    for (var e = t; e < BQ * {{ 2 * slab }}u; e += {{ threads }}u) {
+        let word = {{ 2 * f }}u + e % {{ 2 * slab }}u;
         var x = vec4<u32>();
-        if (word < WORDS) { x = q[q_base + min(first + e / 8u, params.sq - 1u) * params.q_pitch + word]; }
-        scores[e / 8u * SP + e % 8u] = x;
+        if (word < WORDS) { x = q[q_base + min(first + e / {{ 2 * slab }}u, params.sq - 1u) * params.q_pitch + word]; }
+        scores[e / {{ 2 * slab }}u * SP + e % {{ 2 * slab }}u] = x;
     }
     workgroupBarrier();
 //% endif
 //% for i in range(fq)
-    let q{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ f % 4 * 2 }}u, SP);
+    let q{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ f % slab * 2 }}u, SP);
     var o{{ i }}_{{ f }}: subgroup_matrix_result<f32, 16, 16>;
 //% endfor
 //% endfor
 
     // This invocation's words of a block of K or V.
 //% for i in range(loads)
-    let e{{ i }} = min(t + {{ threads * i }}u, 32u * WIDE - 1u);
+    let e{{ i }} = min(t + {{ threads * i }}u, KEYS * WIDE - 1u);
     let r{{ i }} = e{{ i }} / WIDE;
     let w{{ i }} = e{{ i }} % WIDE;
     let to{{ i }} = r{{ i }} * PITCH + w{{ i }};
@@ -123,10 +126,10 @@ fn main(
 
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
-    for (var j = 0u; j < end; j += 32u) {
-{{ fetch("k", "j + 32u") }}
+    for (var j = 0u; j < end; j += KEYS) {
+{{ fetch("k", "j + KEYS") }}
 {{ fetch("v", "j") }}
-//% for n in range(2)
+//% for n in range(blocks)
 //% for i in range(fq)
         var s{{ i }}_{{ n }} = subgroup_matrix_result<f32, 16, 16>();
 //% endfor
@@ -149,7 +152,7 @@ fn main(
 //% for w in range(quads)
         var a{{ w }} = bitcast<vec4<f32>>(scores[mine + side * {{ quads }}u + {{ w }}u]);
 //% endfor
-        if (j + 32u > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
+        if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
             let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
             a{{ w }} = select(a{{ w }}, vec4<f32>(MASKED), key + vec4<u32>({{ 4 * w }}u) > vec4<u32>(seen));
@@ -178,8 +181,8 @@ fn main(
         weights[part + own * WP + side * {{ quads // 2 }}u + {{ w // 2 }}u] = halves(p{{ w }}, p{{ w + 1 }});
 //% endfor
         if (workgroupUniformLoad(&grown[turn]) != 0u) {
-//% for piece in range(0, frags, 2)
-//% set here = [2, frags - piece] | min
+//% for piece in range(0, frags, blocks)
+//% set here = [blocks, frags - piece] | min
 //% for f in range(here)
 //% for i in range(fq)
             subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
@@ -201,7 +204,7 @@ fn main(
         }
         turn = 1u - turn;
 
-//% for n in range(2)
+//% for n in range(blocks)
 //% for i in range(fq)
         let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, part + {{ 16 * i }}u * WP + {{ 2 * n }}u, WP);
 //% endfor
@@ -219,8 +222,8 @@ fn main(
 //% endif
     let weight = 1.0 / total;
     let out = (group.z * params.sq + row) * params.heads * WORDS + group.y * WORDS;
-//% for piece in range(0, frags, 2)
-//% set here = [2, frags - piece] | min
+//% for piece in range(0, frags, blocks)
+//% set here = [blocks, frags - piece] | min
     workgroupBarrier();
 //% for f in range(here)
 //% for i in range(fq)

@@ -68,13 +68,17 @@ fn main(
     let wm = subgroup % {{ bm // wm }}u * {{ wm }}u;
     let wn = subgroup / {{ bm // wm }}u * {{ wn }}u;
 
+    // An invocation loads the same word of some rows of A, and, where a row's words divide the
+    // invocations, of some rows of B: their addresses differ by constants, and take few registers.
+    let ka = t % BK8;
 //% for i in range(a_loads)
-//% set last = bm * bk // 8 - 1
-    let ea{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" if (i + 1) * threads > last + 1 else "t + " ~ i * threads ~ "u" }};
-    let ra{{ i }} = ea{{ i }} / BK8;
-    let ka{{ i }} = ea{{ i }} % BK8;
+    let ra{{ i }} = {{ "t / BK8 + %du" % (i * threads * 8 // bk) if (i + 1) * threads <= bm * bk // 8 else "min(t / BK8 + %du, BM - 1u)" % (i * threads * 8 // bk) }};
+//% if i and whole
+    let pixel{{ i }} = pixel0 + {{ i * threads * 8 // bk }}u;
+//% else
     let row{{ i }} = row_of(min(m0 + ra{{ i }}, params.m - 1u));
     let pixel{{ i }} = first_pixel(row{{ i }});
+//% endif
 //% if holes
     let seen{{ i }} = seen_taps(row{{ i }});
 //% endif
@@ -82,10 +86,17 @@ fn main(
 //% endfor
 //% for i in range(b_loads)
 //% set last = bn * bk // 8 - 1
+//% set apart = i * threads * 8 // bn
+//% if i and threads * 8 % bn == 0 and (i + 1) * threads <= last + 1
+    let kb{{ i }} = kb0 + {{ apart }}u;
+    let cb{{ i }} = cb0;
+    let pb{{ i }} = pb0 + {{ apart }}u * columns8;
+//% else
     let eb{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" if (i + 1) * threads > last + 1 else "t + " ~ i * threads ~ "u" }};
     let kb{{ i }} = eb{{ i }} / (BN / 8u);
     let cb{{ i }} = eb{{ i }} % (BN / 8u);
     let pb{{ i }} = kb{{ i }} * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
+//% endif
     var vb{{ i }} = vec4<u32>();
 //% endfor
 //% for i in range(fm)
@@ -122,15 +133,15 @@ fn main(
 //% set inside = inside + ["((seen" ~ i ~ " >> tap) & 1u) != 0u"]
 //% endif
 //% if ragged
-//% set inside = inside + [c ~ " + ka" ~ i ~ " < " ~ width]
+//% set inside = inside + [c ~ " + ka < " ~ width]
 //% endif
 //% if inside
         va{{ i }} = vec4<u32>();
         if ({{ inside | join(" && ") }}) {
-            va{{ i }} = {{ source }}[(pixel{{ i }} + {{ "tap_pixel(tap, seen" ~ i ~ ")" if holes else "0u" }}) * {{ width }} + {{ c }} + ka{{ i }}];
+            va{{ i }} = {{ source }}[{{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (i, i, i) if holes else "pixel%d" % i }} * {{ width }} + {{ c }} + ka];
         }
 //% else
-        va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka{{ i }}];
+        va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka];
 //% endif
 //% endfor
 //% endmacro
@@ -173,7 +184,7 @@ fn main(
     for (var step = begin; step < end; step++) {
         workgroupBarrier();
 //% for i in range(a_loads)
-        tile[ra{{ i }} * LA + ka{{ i }}] = va{{ i }};
+        tile[ra{{ i }} * LA + ka] = va{{ i }};
 //% endfor
 //% for i in range(b_loads)
         tile[A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};

@@ -58,7 +58,7 @@ fn main(
 //% for r in range(4)
         var a{{ r }} = {{ word }}();
         {{ "if (((seen%d >> tap) & 1u) != 0u) " % r if holes else "" }}{
-            let pixel = pixel{{ r }}{{ " + tap_pixel(tap, seen%d)" % r if holes else "" }};
+            let pixel = {{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (r, r, r) if holes else "pixel%d" % r }};
 //% if two
             if (at < words1) {
                 a{{ r }} = x[pixel * words1 + at];

@@ -177,7 +177,7 @@ fn main(
 //% if ragged
 //% set inside = inside + ["c + ka" ~ i ~ " < words" ~ (s + 1)]
 //% endif
-//% set pixel = "(pixel" ~ row ~ (" + tap_pixel(tap, seen" ~ row ~ "))" if holes else ")")
+//% set pixel = "tap_pixel(row%d, pixel%d, tap, seen%d)" % (row, row, row) if holes else "pixel%d" % row
 //% if inside
         va{{ i }} = vec4<S>();
         if ({{ inside | join(" && ") }}) {

@@ -28,3 +28,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
 }
 """
+
+# Keeps a device busy: ``rounds`` of a hash for each element.
+HASH = """\
+struct Sizes { rounds: u32 }
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@group(0) @binding(1) var<uniform> p: Sizes;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    var h = id.x;
+    for (var i = 0u; i < p.rounds; i++) {
+        h = (h ^ (h >> 15u)) * 2246822519u + i;
+    }
+    if (id.x < arrayLength(&x)) {
+        x[id.x] = h;
+    }
+}
+"""

@@ -10,7 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from gpucore import Buffer, Device, LimitError, OutOfMemoryError, f16, f32
+from gpucore import ArgumentError, Buffer, Device, LimitError, OutOfMemoryError, f16, f32
+from gpucore.memory import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 
@@ -191,3 +192,74 @@ def test_compiling_again_and_again_leaks_nothing(fresh: Device) -> None:
     assert fresh.memory.live == 0
     assert fresh.trim() == fresh.memory.peak_reserved
     assert fresh.memory.reserved == 0
+
+
+def test_a_limit_holds(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle memory goes first; then the message tells what there is and what to do."""
+    monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", "64 KiB")
+    own = Device.open(device.info)
+    assert own.memory.limit == 65536
+    kept, idle = own.buffer(f32, 8192), own.buffer(f32, 6000)
+    idle.release()
+    again = own.buffer(f32, 4096)
+    assert own.memory.reserved == 49152
+    with pytest.raises(OutOfMemoryError) as caught:
+        own.buffer(f32, 4097)
+    message = str(caught.value)
+    for told in (
+        "no room for a buffer of 16.25 KiB",
+        f"on {own.name} ({own.backend})",
+        "live 48 KiB in 2 buffers",
+        "limit 64 KiB",
+        "GPUCORE_MEMORY_LIMIT",
+        "buffer.release()",
+        "device.trim()",
+    ):
+        assert told in message, told
+    kept.release()
+    assert own.buffer(f32, 4097).read().shape == (4097,)
+    assert own.memory.buffers == 1
+    again.release()
+    own.close()
+
+
+def test_a_full_device_tells_what_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device.null()
+    held = device.buffer(f32, 1000)
+
+    def full(nbytes: int) -> object:
+        raise OutOfMemoryError("the card is full")
+
+    monkeypatch.setattr(device.engine, "allocate", full)
+    with pytest.raises(
+        OutOfMemoryError, match=r"live 4 KiB in 1 buffers.*limit none set"
+    ) as caught:
+        device.buffer(f32, 2000)
+    assert "the card is full" in str(caught.value)
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("1073741824", 2**30),
+        ("2GiB", 2**31),
+        ("2 gib", 2**31),
+        ("1.5MB", 1_500_000),
+        ("3k", 3000),
+        ("1 TiB", 2**40),
+        ("7B", 7),
+        ("", None),
+        (" ", None),
+    ],
+)
+def test_limits_are_read(text: str, nbytes: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", text)
+    assert memory_limit() == nbytes
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "2 PiB", "GiB", "1e9", "2GiB free"])
+def test_limits_that_are_none_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", text)
+    with pytest.raises(ArgumentError, match=r"is no size: write bytes or a unit, as in 2GiB"):
+        Device.null()

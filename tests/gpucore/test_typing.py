@@ -38,9 +38,44 @@ def check(snippet: str, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPat
     return output
 
 
+RIGHT = """\
+import numpy as np
+from numpy.typing import NDArray
+from gpucore import Devices, Event, Kernel, Stream
+from gpucore.testing import Guarded, assert_allclose, guarded, on_all_devices, poisoned
+
+wants_integers(integers)
+wants_floats(floats.view((2, 2)))
+wants_floats(floats.to(device))
+wants_floats(device.buffer_from_array(np.zeros(3, np.float32)))
+wants_integers(device.buffer_from_array([1, 2], i32))
+wants_floats(poisoned(device, f32, 3))
+guard: Guarded[i32] = guarded(device, i32, 3)
+wants_integers(guard.buffer)
+assert_allclose(floats, np.zeros(4), rtol=1e-6)
+with device.new_stream() as stream:
+    event: Event = device.new_event(timing=True).record(stream)
+stream.wait(event)
+seconds: float = event.elapsed(event)
+devices: Devices = Devices.all()
+parts: list[Buffer[f32]] = devices.split_buffer(floats)
+lengths: list[int] = devices.parallel_execute(len, parts)
+whole: NDArray[np.float32] = devices.gather(parts)
+
+async def waits(kernel: Kernel) -> Kernel:
+    await event
+    await device.synchronize_async()
+    array = await floats.read_async(out=np.zeros(4, np.float32))
+    assert array is not None
+    return await kernel
+
+@on_all_devices
+def test(device: Device) -> None: ...
+"""
+
+
 def test_right_dtypes_pass(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    snippet = "wants_integers(integers)\nwants_floats(floats.view((2, 2)))\n"
-    output = check(snippet, tmp_path, cache, monkeypatch)
+    output = check(RIGHT, tmp_path, cache, monkeypatch)
     assert output.startswith("Success"), output
 
 
@@ -51,6 +86,10 @@ def test_right_dtypes_pass(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         ("wants_floats(integers)", "i32", "f32"),
         ("wants_integers(floats.view((4,)))", "f32", "i32"),
         ("floats.copy_from(integers)", "i32", "f32"),
+        ("wants_integers(floats.to(device))", "f32", "i32"),
+        ("wants_integers(Devices.all().split_buffer(floats)[0])", "f32", "i32"),
+        ("poison = poisoned(device, f32, 3)\nwants_integers(poison)", "f32", "i32"),
+        ("guard = guarded(device, i32, 3)\nwants_floats(guard.buffer)", "i32", "f32"),
     ],
 )
 def test_wrong_dtypes_are_rejected(
@@ -61,5 +100,6 @@ def test_wrong_dtypes_are_rejected(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    output = check(snippet + "\n", tmp_path, cache, monkeypatch)
+    imports = "from gpucore import Devices\nfrom gpucore.testing import guarded, poisoned\n"
+    output = check(f"{imports}{snippet}\n", tmp_path, cache, monkeypatch)
     assert f'has incompatible type "Buffer[{given}]"; expected "Buffer[{wanted}]"' in output, output

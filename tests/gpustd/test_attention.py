@@ -136,17 +136,17 @@ def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
     return device.compile_kernel(emulate(template.render(name, spec)))
 
 
-@pytest.mark.parametrize("rows", [(1, 4), (2, 2)], ids=["one", "two"])
+@pytest.mark.parametrize("tile", [(1, 4, 32), (2, 2, 32), (1, 4, 16)], ids=str)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
 def test_matrix_rung(
-    device: Device, case: Case, rows: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    device: Device, case: Case, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated)
     operands = oracle.draw(case, np.float16, seed=5)
-    with forced_rung("attention", "matrix", rows):
+    with forced_rung("attention", "matrix", tile):
         check(case, operands, run(device, case, operands), weights=2.0**-11)
 
 
@@ -166,8 +166,8 @@ def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) ->
 NULL_CHECK = """
 from gpustd.template import render
 for head in (8, 32, 40, 48, 64, 80, 96, 160):
-    for fq in (1, 2) if head <= 80 else (1,):
-        spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4)
+    for fq, keys in ((1, 32), (1, 16), (2, 32))[: 3 if head <= 80 else 2]:
+        spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
         sources.append(render("attention/matrix.wgsl", spec))
 """
 

@@ -61,6 +61,7 @@ def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
         per_image=up(operands["per_image"]) if case.per_image else None,
         residual=up(operands["residual"]) if case.residual else None,
         activation=case.activation,
+        wrap=case.wrap,
     ).read()
 
 
@@ -98,6 +99,7 @@ TILED_CASES = (
     Case(2, 5, 4, 20, 12, second=40, residual=True, activation="silu"),
     Case(1, 7, 6, 16, 8, stride=2, padding=(0, 1, 0, 1), per_image=True),
     Case(1, 4, 3, 6, 5, upsample=(7, 6), second=3),
+    Case(1, 5, 4, 8, 12, wrap="xy"),
 )
 
 
@@ -119,6 +121,7 @@ NARROW_CASES = (
     Case(1, 4, 3, 16, 6, upsample=(7, 6)),
     Case(2, 3, 3, 24, 9, kernel=1, padding=(0, 0, 0, 0)),
     Case(1, 5, 4, 240, 1),
+    Case(1, 5, 4, 8, 3, wrap="x"),
 )
 
 
@@ -138,6 +141,7 @@ MATRIX_CASES = (
     Case(1, 5, 4, 8, 16, second=40, activation="silu"),
     Case(1, 7, 6, 16, 32, stride=2, padding=(0, 1, 0, 1)),
     Case(1, 4, 3, 8, 16, upsample=(7, 6)),
+    Case(1, 5, 4, 8, 16, wrap="y"),
     Case(2, 5, 4, 32, 16, kernel=1, padding=(0, 0, 0, 0), second=8),
 )
 

@@ -9,8 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
-from gpustd import concat, repeat_batch, slice_axis, transpose
-from gpustd.layout import merged
+from gpustd.layout import concat, merged, repeat_batch, slice_axis, transpose
 from gpustd.reference import layout as oracle
 from gpustd.reference.layout import CASES, JOINS, SLICES
 from gpustd.rungs import forced_rung

@@ -9,9 +9,12 @@ import pytest
 from tests.laws.sources import ROOT, imports_of, python_files
 
 GPUSTD = ROOT / "gpustd"
-# The modules whose functions gpustd offers.
+# The standard library: its oracles are NumPy and SciPy, called by the tests themselves.
+LIBRARY = ("arrays", "image", "linalg", "nn", "random", "signal")
+# The modules whose functions gpustd offers, other than the library's packages.
 STEMS = sorted(
     {name.split(".")[1] for _, name in imports_of(GPUSTD / "__init__.py") if name.count(".") == 2}
+    - set(LIBRARY)
 )
 PLACES = (
     "gpustd/{}.py",
@@ -41,7 +44,7 @@ def test_reference_has_a_case_table(stem: str) -> None:
 
 def test_no_shader_is_without_an_operation() -> None:
     folders = {path.name for path in (ROOT / "shaders").iterdir() if path.is_dir()}
-    assert folders <= set(STEMS)
+    assert folders <= {*STEMS, *LIBRARY}
 
 
 def test_no_reference_is_without_an_operation() -> None:
@@ -51,3 +54,16 @@ def test_no_reference_is_without_an_operation() -> None:
     used = {n.split(".")[2] for n in imported if n.startswith("gpustd.reference.")}
     others = {file.stem for file in files} - set(STEMS) - {"__init__"}
     assert others <= used
+
+
+@pytest.mark.parametrize("package", [name for name in LIBRARY if (GPUSTD / name).is_dir()])
+def test_library_package_is_tested_and_timed(package: str) -> None:
+    """Each module whose functions a package offers has a test; the package has a benchmark."""
+    offered = {
+        name.split(".")[2]
+        for _, name in imports_of(GPUSTD / package / "__init__.py")
+        if name.startswith(f"gpustd.{package}.")
+    }
+    tests = ROOT / "tests" / "gpustd" / package
+    assert [stem for stem in sorted(offered) if not (tests / f"test_{stem}.py").exists()] == []
+    assert importlib.import_module(f"bench.{package}").ENTRIES

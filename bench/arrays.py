@@ -1,0 +1,249 @@
+"""Arrays: what only moves bytes against the rate of copies, sorting against PyTorch's (CUB's).
+
+Floors: an elementwise operation reads its operands and writes its result once; a sum reads once; a
+scan of three passes reads twice and writes once; a radix sort of 32-bit keys reads and writes them
+once a pass of 8 bits and counts them once more, 48 bytes a key.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.entry import Entry, Target
+from gpucore import Buffer, Device, DType, f16, f32, i32, u8
+from gpustd import arrays
+
+__all__ = ["ENTRIES"]
+
+_NEAR_COPIES = Target("of copy rate", 0.9)
+_HALF_OF_PEER = Target("of peer", 0.5)
+_LARGE = 64 * 2**20
+
+Operands = Sequence[tuple[tuple[int, ...], type[DType]]]
+
+
+def _array(shape: tuple[int, ...], dtype: type[DType], seed: int) -> NDArray[Any]:
+    """Normal floats; integers below 2^31 (of indices: below 2^20)."""
+    rng = np.random.default_rng(seed)
+    if dtype in (f16, f32):
+        return rng.standard_normal(shape, np.float32).astype(dtype.numpy)
+    return rng.integers(0, 256 if dtype is u8 else 2**20, shape).astype(dtype.numpy)
+
+
+def entry(
+    name: str,
+    ours: Callable[..., object],
+    operands: Operands,
+    moved: float,
+    peers: tuple[Callable[..., object] | None, Callable[..., Any] | None] = (None, None),
+    target: Target | None = None,
+) -> Entry:
+    """``ours`` over buffers; ``peers`` are the same in NumPy over arrays and in PyTorch."""
+    in_numpy, in_torch = peers
+    size = max(math.prod(shape) for shape, _ in operands)
+    cpu = size <= 2**20
+    make = functools.cache(
+        lambda: [_array(shape, dtype, seed) for seed, (shape, dtype) in enumerate(operands)]
+    )
+
+    def setup(device: Device) -> Callable[[], object]:
+        buffers: list[Buffer[Any]] = [device.buffer_from_array(a) for a in make()]
+        return lambda: ours(*buffers)
+
+    def torch_call(torch: Any) -> Callable[[], object]:
+        assert in_torch is not None
+        tensors = [torch.from_numpy(a).cuda() for a in make()]
+        return functools.partial(in_torch, torch, *tensors)
+
+    shapes = ", ".join(f"{'x'.join(map(str, shape))} {dtype.name}" for shape, dtype in operands)
+    return Entry(
+        name=f"{name} {shapes}",
+        setup=setup,
+        flops=0.0,
+        bytes=float(moved),
+        numpy=(lambda: in_numpy(*make())) if cpu and in_numpy else None,
+        torch=torch_call if in_torch else None,
+        target=None if cpu else target,
+        f16=any(dtype is f16 for _, dtype in operands),
+        cpu=cpu,
+    )
+
+
+def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
+    """Flat, broadcast and transcendental operators."""
+    b = dtype.itemsize
+    rows = (size // 1024, 1024)
+    return [
+        entry(
+            "add",
+            arrays.add,
+            [((size,), dtype)] * 2,
+            3.0 * b * size,
+            (np.add, lambda _, x, y: x + y),
+            _NEAR_COPIES,
+        ),
+        entry(
+            "add a row",
+            arrays.add,
+            [(rows, dtype), ((1024,), dtype)],
+            2.0 * b * size,
+            (np.add, lambda _, x, y: x + y),
+            _NEAR_COPIES,
+        ),
+        entry(
+            "multiply a column",
+            arrays.multiply,
+            [(rows, dtype), ((rows[0], 1), dtype)],
+            2.0 * b * size,
+            (np.multiply, lambda _, x, y: x * y),
+            _NEAR_COPIES,
+        ),
+        *(
+            entry(
+                name,
+                getattr(arrays, name),
+                [((size,), dtype)],
+                2.0 * b * size,
+                (getattr(np, name), lambda torch, x, name=name: getattr(torch, name)(x)),
+                _NEAR_COPIES,
+            )
+            for name in ("exp", "sin", "tanh")
+        ),
+    ]
+
+
+def reductions(size: int, dtype: type[DType]) -> list[Entry]:
+    """Sums of all, of rows and of columns; extremes."""
+    b = dtype.itemsize
+    shapes = {None: (size,), 1: (size // 4096, 4096), 0: (4096, size // 4096)}
+    sums = [
+        entry(
+            f"sum over {'all' if axis is None else ('columns', 'rows')[axis]}",
+            functools.partial(arrays.sum, axis=axis),
+            [(shape, dtype)],
+            float(b * size),
+            (functools.partial(np.sum, axis=axis), lambda _, x, axis=axis: x.sum(axis)),
+            _NEAR_COPIES,
+        )
+        for axis, shape in shapes.items()
+    ]
+    largest = entry(
+        "max",
+        arrays.max,
+        [((size,), dtype)],
+        float(b * size),
+        (np.max, lambda _, x: x.max()),
+        _NEAR_COPIES,
+    )
+    place = entry(
+        "argmax (two passes)",
+        arrays.argmax,
+        [((size,), dtype)],
+        2.0 * b * size,
+        (np.argmax, lambda _, x: x.argmax()),
+    )
+    return [*sums, largest, place]
+
+
+def scans(size: int) -> list[Entry]:
+    """cumsum of one row, of many, and down columns."""
+    shapes = {-1: (size,), 1: (size // 8192, 8192), 0: (8192, size // 8192)}
+    return [
+        entry(
+            f"cumsum along {axis}",
+            functools.partial(arrays.cumsum, axis=axis),
+            [(shape, f32)],
+            12.0 * size,
+            (functools.partial(np.cumsum, axis=axis), lambda _, x, axis=axis: x.cumsum(axis)),
+            _NEAR_COPIES,
+        )
+        for axis, shape in shapes.items()
+    ]
+
+
+def sorts(size: int) -> list[Entry]:
+    """Sorts of one long row, of short ones, with places, and the largest of rows."""
+    short = (size // 512, 512)
+    return [
+        *(
+            entry(
+                "sort",
+                arrays.sort,
+                [((size,), dtype)],
+                48.0 * size,
+                (np.sort, lambda _, x: x.sort()[0]),
+                _HALF_OF_PEER,
+            )
+            for dtype in (f32, i32)
+        ),
+        entry(
+            "argsort",
+            arrays.argsort,
+            [((size,), f32)],
+            80.0 * size,
+            (np.argsort, lambda _, x: x.argsort(stable=True)),
+            _HALF_OF_PEER,
+        ),
+        entry(
+            "sort short rows",
+            arrays.sort,
+            [(short, f32)],
+            8.0 * size,
+            (np.sort, lambda _, x: x.sort(-1)[0]),
+            _HALF_OF_PEER,
+        ),
+        entry(
+            "topk 10 of rows",
+            lambda x: arrays.topk(x, 10),
+            [(short, f32)],
+            4.0 * size,
+            (None, lambda _, x: x.topk(10, -1)),
+        ),
+    ]
+
+
+def moves(size: int) -> list[Entry]:
+    """Gathers and scatters."""
+    rows = (size // 256, 256)
+    picked = size // 256
+    return [
+        entry(
+            "take rows",
+            lambda x, i: arrays.take(x, arrays.remainder(i, rows[0]), 0),
+            [(rows, f32), ((picked,), i32)],
+            8.0 * size,
+            (None, lambda _, x, i: x[i % rows[0]]),
+            _NEAR_COPIES,
+        ),
+        entry(
+            "scatter_add of integers",
+            arrays.scatter_add,
+            [((2**20,), i32), ((size // 8,), i32), ((size // 8,), i32)],
+            1.0 * size,
+            (None, lambda _, x, i, v: x.index_add(0, i, v)),
+        ),
+        entry(
+            "transpose",
+            arrays.transpose,
+            [(rows, u8)],
+            2.0 * size,
+            (lambda x: np.ascontiguousarray(x.T), lambda _, x: x.T.contiguous()),
+        ),
+    ]
+
+
+ENTRIES = [
+    *(each for size in (2**20, _LARGE) for each in elementwise(size, f32)),
+    *elementwise(_LARGE, f16)[:3],
+    *(each for size in (2**20, _LARGE) for each in reductions(size, f32)),
+    *reductions(_LARGE, f16)[:2],
+    *(each for size in (2**20, _LARGE) for each in scans(size)),
+    *(each for size in (2**18, _LARGE) for each in sorts(size)),
+    *(each for size in (2**18, _LARGE) for each in moves(size)),
+]

@@ -1,0 +1,9 @@
+"""Linear algebra: products, solves and factorisations beside cuBLAS and cuSOLVER."""
+
+from __future__ import annotations
+
+from bench import linalg_dense, linalg_orthogonal
+
+__all__ = ["ENTRIES"]
+
+ENTRIES = [*linalg_dense.ENTRIES, *linalg_orthogonal.ENTRIES]

@@ -1,0 +1,281 @@
+"""gpustd.nn: what is bound by memory as a share of copies, products beside PyTorch's.
+
+An activation, a normalisation by channels and a resize move each element once in and once out;
+pooling and depthwise convolution read the image once and write the result. Windows that overlap
+are read from caches, and a block of results an invocation keeps that to some 1.5 times the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.entry import Entry, Target
+from bench.torch_peer import random
+from gpucore import Buffer, Device, DType, f16, f32
+from gpustd import nn
+
+__all__ = ["ENTRIES"]
+
+_NEAR_COPIES = Target("of copy rate", 0.9)
+_NEAR_TORCH = Target("of peer", 0.8)
+
+_MAPS = (32, 112, 112, 128)
+_SMALL = (1, 32, 32, 32)
+
+Shape = tuple[int, ...]
+Ours = Callable[..., Buffer[Any]]
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Operands in the dtype of the entry, vectors in f32, and the result; sizes count elements."""
+
+    operands: tuple[tuple[int, ...], ...]
+    vectors: tuple[tuple[int, ...], ...]
+    result: tuple[int, ...]
+
+    def bytes(self, dtype: type[DType]) -> float:
+        moved = sum(float(np.prod(shape)) for shape in (*self.operands, self.result))
+        return moved * dtype.itemsize + 4.0 * sum(float(np.prod(shape)) for shape in self.vectors)
+
+
+def entry(
+    name: str,
+    ours: Ours,
+    theirs: Callable[[Any, Any], Callable[[], object]] | None,
+    shapes: _Shapes,
+    dtype: type[DType],
+    *,
+    flops: float = 0.0,
+    target: Target | None = None,
+    cpu: bool = False,
+) -> Entry:
+    """One call; ``theirs`` makes it for PyTorch from its module and the dtype."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        rng = np.random.default_rng(0)
+        wide = [
+            device.buffer_from_array(rng.standard_normal(shape, np.float32), dtype)
+            for shape in shapes.operands
+        ]
+        vectors = [
+            device.buffer_from_array(rng.random(shape, np.float32) + np.float32(0.5))
+            for shape in shapes.vectors
+        ]
+        return lambda: ours(*wide, *vectors)
+
+    return Entry(
+        name=f"nn.{name} {'x'.join(map(str, shapes.operands[0]))} {dtype.name}",
+        setup=setup,
+        flops=flops,
+        bytes=shapes.bytes(dtype),
+        torch=None if theirs is None else lambda torch: theirs(torch, dtype),
+        target=target,
+        f16=dtype is f16,
+        cpu=cpu,
+    )
+
+
+def activation(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """An activation of that name here and in PyTorch."""
+
+    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
+        x = random(torch, shape, kind)
+        function = getattr(torch.nn.functional, name)
+        return lambda: function(x)
+
+    target = None if cpu else _NEAR_COPIES
+    shapes = _Shapes((shape,), (), shape)
+    return entry(name, getattr(nn, name), theirs, shapes, dtype, target=target, cpu=cpu)
+
+
+def pool(
+    kind: str, window: tuple[int, int], shape: Shape, dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """``max`` or ``avg`` over square windows (side, stride), padded by half where they overlap."""
+    kernel, stride = window
+    padding = kernel // 2 if kernel > stride else 0
+    sides = [(n + 2 * padding - kernel) // stride + 1 for n in shape[1:3]]
+    ours: Ours = getattr(nn, f"{kind}_pool2d")
+
+    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
+        x = random(torch, (shape[0], shape[3], *shape[1:3]), dtype)
+        x = x.to(memory_format=torch.channels_last)
+        function = getattr(torch.nn.functional, f"{kind}_pool2d")
+        return lambda: function(x, kernel, stride, padding)
+
+    return entry(
+        f"{kind}_pool2d {kernel}/{stride}",
+        lambda x: ours(x, kernel, stride, padding),
+        theirs,
+        _Shapes((shape,), (), (shape[0], *sides, shape[3])),
+        dtype,
+        target=None if cpu else _NEAR_COPIES,
+        cpu=cpu,
+    )
+
+
+def convolution(
+    shape: Shape,
+    kernel: tuple[int, ...],
+    outputs: int,
+    dtype: type[DType],
+    *,
+    groups: int = 1,
+    target: Target | None = None,
+    cpu: bool = False,
+) -> Entry:
+    """One convolution with padding "same" over the axes of ``kernel``."""
+    rank, inputs = len(kernel), shape[-1]
+    ours: Ours = getattr(nn, f"conv{rank}d")
+    weights = (*kernel, inputs // groups, outputs)
+    result = (*shape[:-1], outputs)
+
+    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
+        x = random(torch, (shape[0], inputs, *shape[1:-1]), dtype)
+        w = random(torch, (outputs, inputs // groups, *kernel), dtype)
+        if rank > 1:
+            last = torch.channels_last if rank == 2 else torch.channels_last_3d
+            x, w = x.to(memory_format=last), w.to(memory_format=last)
+        function = getattr(torch.nn.functional, f"conv{rank}d")
+        return lambda: function(x, w, padding="same", groups=groups)
+
+    window = "x".join(map(str, kernel))
+    return entry(
+        f"conv{rank}d {window} to {outputs} in {groups}",
+        lambda x, w: ours(x, w, padding="same", groups=groups),
+        theirs,
+        _Shapes((shape, weights), (), result),
+        dtype,
+        flops=2.0 * float(np.prod(result)) * float(np.prod(weights[:-1])),
+        target=target,
+        cpu=cpu,
+    )
+
+
+def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Twice the size by a kernel of 4 x 4 with stride 2."""
+    images, height, width, inputs = shape
+
+    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
+        last = torch.channels_last
+        x = random(torch, (images, inputs, height, width), dtype).to(memory_format=last)
+        w = random(torch, (inputs, outputs, 4, 4), dtype).to(memory_format=last)
+        return lambda: torch.nn.functional.conv_transpose2d(x, w, stride=2, padding=1)
+
+    pixels = images * height * width
+    return entry(
+        f"conv_transpose2d 4x4/2 to {outputs}",
+        lambda x, w: nn.conv_transpose2d(x, w, stride=2, padding=1),
+        theirs,
+        _Shapes((shape, (4, 4, inputs, outputs)), (), (images, 2 * height, 2 * width, outputs)),
+        dtype,
+        flops=2.0 * pixels * 16 * inputs * outputs,
+        target=None if cpu else _NEAR_TORCH,
+        cpu=cpu,
+    )
+
+
+def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """``batch_norm`` with weight and bias."""
+
+    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
+        x = random(torch, (shape[0], shape[3], *shape[1:3]), kind)
+        x = x.to(memory_format=torch.channels_last)
+        mean, var, w, b = (random(torch, (shape[3],), f32).abs() for _ in range(4))
+        return lambda: torch.nn.functional.batch_norm(x, mean, var, w, b)
+
+    shapes = _Shapes((shape,), ((shape[3],),) * 4, shape)
+    target = None if cpu else _NEAR_COPIES
+    return entry("batch_norm", nn.batch_norm, theirs, shapes, dtype, target=target, cpu=cpu)
+
+
+def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """``rms_norm``, ``normalize`` or ``log_softmax`` of every row."""
+
+    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
+        x = random(torch, shape, kind)
+        functions = torch.nn.functional
+        return {
+            "rms_norm": lambda: functions.rms_norm(x, shape[-1:]),
+            "normalize": lambda: functions.normalize(x, dim=-1),
+            "log_softmax": lambda: functions.log_softmax(x, dim=-1),
+        }[name]
+
+    target = None if cpu else _NEAR_COPIES
+    shapes = _Shapes((shape,), (), shape)
+    return entry(name, getattr(nn, name), theirs, shapes, dtype, target=target, cpu=cpu)
+
+
+def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Twice the size."""
+    images, height, width, channels = shape
+
+    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
+        x = random(torch, (images, channels, height, width), kind)
+        x = x.to(memory_format=torch.channels_last)
+        return lambda: torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+
+    return entry(
+        "interpolate bilinear x2",
+        lambda x: nn.interpolate(x, scale_factor=2, mode="bilinear"),
+        theirs,
+        _Shapes((shape,), (), (images, 2 * height, 2 * width, channels)),
+        dtype,
+        target=None if cpu else _NEAR_COPIES,
+        cpu=cpu,
+    )
+
+
+def masked_attention(
+    batch: int, rows: int, heads: int, dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """Attention over (batch, rows, heads, 64) with a mask that is added."""
+    shape = (batch, rows, heads, 64)
+
+    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
+        q, k, v = (random(torch, (batch, heads, rows, 64), kind) for _ in range(3))
+        mask = random(torch, (rows, rows), kind)
+        attend = torch.nn.functional.scaled_dot_product_attention
+        return lambda: attend(q, k, v, attn_mask=mask)
+
+    return entry(
+        "scaled_dot_product_attention mask",
+        nn.scaled_dot_product_attention,
+        theirs,
+        _Shapes((shape,) * 3, ((rows, rows),), shape),
+        dtype,
+        flops=4.0 * batch * heads * rows * rows * 64,
+        cpu=cpu,
+    )
+
+
+ENTRIES = [
+    activation("gelu", (2**20,), f32, cpu=True),
+    pool("max", (3, 2), _SMALL, f32, cpu=True),
+    convolution(_SMALL, (3, 3), 32, f32, groups=32, cpu=True),
+    convolution((1, 8, 16, 16, 16), (3, 3, 3), 16, f32, cpu=True),
+    batch_norm(_SMALL, f32, cpu=True),
+    rows("rms_norm", (1024, 256), f32, cpu=True),
+    *(activation(name, (2**26,), f16) for name in ("gelu", "mish", "softplus", "hardswish")),
+    activation("gelu", (2**26,), f32),
+    *(pool(kind, (2, 2), _MAPS, f16) for kind in ("max", "avg")),
+    *(pool(kind, (3, 2), _MAPS, f16) for kind in ("max", "avg")),
+    *(pool("max", (3, 1), _MAPS, dtype) for dtype in (f16, f32)),
+    *(convolution(_MAPS, (3, 3), 128, t, groups=128, target=_NEAR_COPIES) for t in (f16, f32)),
+    convolution(_MAPS, (5, 5), 128, f16, groups=128, target=_NEAR_COPIES),
+    convolution(_MAPS, (7, 7), 128, f16, groups=128),
+    convolution((32, 56, 56, 256), (3, 3), 256, f16, groups=32, target=_NEAR_TORCH),
+    convolution((2, 16, 64, 64, 128), (3, 3, 3), 128, f16, target=_NEAR_TORCH),
+    convolution((8, 16384, 256), (3,), 256, f16, target=_NEAR_TORCH),
+    convolution((32, 224, 224, 8), (7, 7), 64, f16, target=_NEAR_TORCH),
+    transposed((8, 64, 64, 256), 128, f16),
+    *(batch_norm(_MAPS, dtype) for dtype in (f16, f32)),
+    *(rows(name, (65536, 1024), f16) for name in ("rms_norm", "normalize", "log_softmax")),
+    bilinear((8, 128, 128, 128), f16),
+    masked_attention(2, 2048, 16, f16),
+]

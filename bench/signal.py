@@ -1,0 +1,183 @@
+"""Fourier transforms beside cuFFT, convolution and filters.
+
+Floor of a transform: bytes, each number read and written once; lengths above some thousand take two
+passes in any library, so that half the rate of copies is the best they reach. FLOP are counted as
+5 n log2(n), as is usual.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.entry import Entry, Target
+from gpucore import Buffer, Device
+from gpustd import signal
+
+__all__ = ["ENTRIES"]
+
+Array = NDArray[Any]
+_SMOOTH = Target("of peer", 0.6)
+_POWERS = Target("of peer", 0.8)
+
+
+@functools.cache
+def _scipy() -> Any:
+    """Loaded where it is first needed: it is a peer, and makes a filter's coefficients."""
+    return importlib.import_module("scipy.signal")
+
+
+@functools.lru_cache(maxsize=2)
+def _numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape, np.float32)
+    return (x + 1j * rng.standard_normal(shape, np.float32)).astype(np.complex64) if complex_ else x
+
+
+def transform(
+    name: str, shape: tuple[int, ...], axis: int = -1, target: Target | None = None
+) -> Entry:
+    """One transform, by the name that NumPy, PyTorch and this package share."""
+    real = name.startswith("rfft")
+    n = math.prod(shape) if name.endswith("2") else shape[axis]
+    flops = (2.5 if real else 5.0) * math.prod(shape) * math.log2(max(n, 2))
+    where: dict[str, Any] = {} if name.endswith("2") else {"axis": axis}
+
+    def setup(device: Device) -> Callable[[], object]:
+        x: Buffer[Any] = device.buffer_from_array(_numbers(shape, complex_=not real))
+        return lambda: getattr(signal, name)(x, **where)
+
+    def torch(peer: Any) -> Callable[[], object]:
+        kind = peer.float32 if real else peer.complex64
+        x = peer.randn(shape, device="cuda", dtype=kind)
+        given = {"dim" if key == "axis" else key: value for key, value in where.items()}
+        return lambda: getattr(peer.fft, name)(x, **given)
+
+    cpu = math.prod(shape) <= 2**18
+    return Entry(
+        name=f"{name} {'x'.join(map(str, shape))}{f' axis {axis}' if axis != -1 else ''}",
+        setup=setup,
+        flops=flops,
+        bytes=(8.0 if real else 16.0) * math.prod(shape),
+        numpy=(lambda: getattr(np.fft, name)(_numbers(shape, complex_=not real), **where))
+        if cpu
+        else None,
+        torch=torch,
+        target=target,
+        cpu=cpu,
+    )
+
+
+def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
+    """A long signal with a filter of finite response, by the quicker method."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(_numbers((n,), complex_=False))
+        h = device.buffer_from_array(_numbers((taps,), complex_=False))
+        return lambda: signal.oaconvolve(x, h) if taps > 64 else signal.convolve(x, h)
+
+    def torch(peer: Any) -> Callable[[], object]:
+        x = peer.randn((1, 1, n), device="cuda")
+        h = peer.randn((1, 1, taps), device="cuda")
+        return lambda: peer.nn.functional.conv1d(x, h, padding=taps - 1)
+
+    return Entry(
+        name=f"convolve {n} {taps}",
+        setup=setup,
+        flops=2.0 * n * taps if taps <= 64 else 0.0,
+        bytes=8.0 * n,
+        numpy=(
+            lambda: np.convolve(_numbers((n,), complex_=False), _numbers((taps,), complex_=False))
+        )
+        if cpu
+        else None,
+        torch=torch,
+        cpu=cpu,
+    )
+
+
+def sections(shape: tuple[int, ...], order: int, *, cpu: bool = False) -> Entry:
+    """A recursive filter in second-order sections along the last axis."""
+    sos = functools.cache(lambda: _scipy().butter(order, 0.2, output="sos"))
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(_numbers(shape, complex_=False))
+        return lambda: signal.sosfilt(sos(), x)
+
+    return Entry(
+        name=f"sosfilt {'x'.join(map(str, shape))} order {order}",
+        setup=setup,
+        flops=4.5 * order * math.prod(shape),
+        bytes=8.0 * math.prod(shape),
+        numpy=(lambda: _scipy().sosfilt(sos(), _numbers(shape, complex_=False))) if cpu else None,
+        cpu=cpu,
+    )
+
+
+def short_time(n: int, size: int, *, cpu: bool = False) -> Entry:
+    """A short-time transform with a Hann window and half overlap."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(_numbers((n,), complex_=False))
+        return lambda: signal.stft(x, nperseg=size)
+
+    def torch(peer: Any) -> Callable[[], object]:
+        x = peer.randn((n,), device="cuda")
+        window = peer.hann_window(size, device="cuda")
+        return lambda: peer.stft(
+            x, size, size // 2, window=window, pad_mode="constant", return_complex=True
+        )
+
+    return Entry(
+        name=f"stft {n} {size}",
+        setup=setup,
+        flops=5.0 * n * math.log2(size),
+        bytes=12.0 * n,
+        numpy=(lambda: _scipy().stft(_numbers((n,), complex_=False), nperseg=size))
+        if cpu
+        else None,
+        torch=torch,
+        cpu=cpu,
+    )
+
+
+def _batch(n: int) -> tuple[int, int]:
+    """As many transforms of ``n`` as make 2^24 numbers."""
+    return max(1, 2**24 // n), n
+
+
+ENTRIES = [
+    transform("fft", (16, 1024)),
+    transform("fft", (256, 1000)),
+    transform("rfft", (16, 4096)),
+    transform("fft", _batch(16)),
+    transform("fft", _batch(128)),
+    *(transform("fft", _batch(2**k), target=_POWERS) for k in range(10, 25)),
+    *(transform("fft", (1, 2**k), target=_POWERS) for k in range(10, 24, 2)),
+    *(transform("fft", _batch(n), target=_SMOOTH) for n in (105, 1000, 3**6, 5**4 * 7, 2520)),
+    *(transform("fft", _batch(n), target=_SMOOTH) for n in (44100, 3**5 * 5**3 * 7, 10**6)),
+    transform("fft", _batch(1009)),
+    transform("fft", _batch(65537)),
+    *(transform("rfft", _batch(2**k), target=_POWERS) for k in (10, 12, 13, 16, 20, 24)),
+    *(
+        transform("irfft", (max(1, 2**24 // 2**k), 2**k + 1), target=_POWERS)
+        for k in (9, 11, 15, 19)
+    ),
+    *(transform("fft", (2**k, 2 ** (24 - k)), 0, _POWERS) for k in (6, 10, 12)),
+    transform("fft2", (4096, 4096), target=_POWERS),
+    transform("rfft2", (4096, 4096), target=_POWERS),
+    convolution(2**16, 32, cpu=True),
+    convolution(2**24, 32),
+    convolution(2**24, 1000),
+    sections((4, 2**15), 4, cpu=True),
+    sections((1, 2**24), 4),
+    sections((1024, 2**14), 8),
+    short_time(2**17, 512, cpu=True),
+    short_time(2**24, 1024),
+]

@@ -1,0 +1,84 @@
+"""What is checked of a kernel's text before an engine sees it: engines say it less plainly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gpucore.errors import ArgumentError, KernelCompileError
+from gpucore.wgsl import Binding, EntryPoint, WgslLayoutError, WgslSyntaxError, parse, reflect
+
+__all__ = ["checked"]
+
+Constants = Mapping[str, int | float | bool]
+
+
+def checked(
+    source: str, entry: str, constants: Constants, limits: Mapping[str, int]
+) -> tuple[dict[str, float], tuple[Binding, ...]]:
+    """Values of the overrides, and the bindings that the entry point uses.
+
+    ``limits`` are the device's. Raises `KernelCompileError`, and `ArgumentError` for what is no
+    WGSL text and for constants that it does not declare.
+    """
+    if not _is_text(source):
+        raise ArgumentError(
+            f"compile_kernel of {source!r}: it takes the WGSL text itself; "
+            "device.compile_file(path) reads it from a file"
+        )
+    try:
+        reflection = reflect(parse(source))
+    except (WgslSyntaxError, WgslLayoutError) as error:
+        raise KernelCompileError(
+            f"WGSL does not parse: {error.message}", source, error.line, error.column
+        ) from None
+    point = reflection.entry_points.get(entry)
+    if point is None or point.stage != "compute":
+        found = [n for n, p in reflection.entry_points.items() if p.stage == "compute"]
+        raise KernelCompileError(
+            f"no compute entry point {entry!r}; there are: {', '.join(found) or 'none'}; give "
+            "one's name as `entry`, or write `@compute @workgroup_size(64) fn main(...)`"
+        )
+    values = _known_constants(constants, reflection.overrides)
+    _fit_workgroup(point, values, limits)
+    return values, tuple(b for b in reflection.bindings if b.name in point.resources)
+
+
+def _is_text(source: object) -> bool:
+    """False for what is no text, and for the name of a file."""
+    return isinstance(source, str) and not source.endswith(".wgsl")
+
+
+def _known_constants(given: Constants, declared: Mapping[str, Any]) -> dict[str, float]:
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ArgumentError(
+            f"no override {', '.join(unknown)} in the WGSL; there are: "
+            f"{', '.join(declared) or 'none'}; `constants` sets what the WGSL declares as "
+            "`override name: type;`"
+        )
+    try:
+        return {name: float(value) for name, value in given.items()}
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"constants {dict(given)!r}: values must be numbers: {error}") from None
+
+
+def _fit_workgroup(
+    point: EntryPoint, constants: Mapping[str, float], limits: Mapping[str, int]
+) -> None:
+    """Refuse a workgroup that no device of these limits runs."""
+    try:
+        size = point.workgroup_size(constants)
+    except WgslLayoutError:
+        return  # an override without a value: the engine names it
+    most = [
+        limits.get(f"max_compute_workgroup_size_{axis}", n)
+        for axis, n in zip("xyz", size, strict=True)
+    ]
+    together = limits.get("max_compute_invocations_per_workgroup", math.prod(size))
+    if math.prod(size) > together or any(n > m for n, m in zip(size, most, strict=True)):
+        raise KernelCompileError(
+            f"@workgroup_size{size} of {point.name!r} is over the device's limits of {together} "
+            f"invocations and {tuple(most)} along x, y, z: use smaller workgroups and a larger grid"
+        )

@@ -1,0 +1,178 @@
+"""`Devices`: several devices used as one, for work that splits along an array's first axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import adapters
+from gpucore.buffer import Buffer
+from gpucore.device import Device
+from gpucore.dtypes import T
+from gpucore.errors import ArgumentError, DeviceNotFoundError, DTypeError, ShapeError
+from gpucore.kernel import Kernel
+
+__all__ = ["Devices"]
+
+R = TypeVar("R")
+
+
+class Devices(Sequence[Device]):
+    """Opened devices in order; ``Devices.all()`` opens the machine's cards, each once.
+
+    No engine lets two devices share memory: data moves between them through the host. They compute
+    at the same time, since recording and submitting do not wait. A ``with`` block closes them.
+
+        with Devices.all() as devices:
+            parts = devices.split_buffer(array)
+            kernels = devices.compile_kernel(source)
+            devices.parallel_execute(lambda kernel, x: kernel(x, grid=64), kernels, parts)
+            result = devices.gather(parts)
+    """
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        if not devices:
+            raise DeviceNotFoundError("Devices() without a device: name one at least")
+        self._devices = tuple(devices)
+
+    @classmethod
+    def all(cls, *, checks: bool = True) -> Devices:
+        """Every card of the machine, through the engine and interface that sees the most of them.
+
+        A card that two engines see is opened once. Software adapters count only where there is no
+        card; `named` opens them beside one. Raises `DeviceNotFoundError`.
+        """
+        present = adapters.all_adapters()
+        if not present:
+            raise DeviceNotFoundError(f"no GPU adapter was found. {adapters.install_hint()}")
+        cards = [info for info in present if info.kind != "cpu"] or present
+        names = [info.backend for info in cards]
+        best = max(dict.fromkeys(names), key=names.count)
+        chosen = [info for info in cards if info.backend == best]
+        return cls([Device.open(info, checks=checks) for info in chosen])
+
+    @classmethod
+    def named(cls, *names: str, checks: bool = True) -> Devices:
+        """Devices by name, such as ``dawn-vulkan:0``; see `gpucore.adapters.choose`."""
+        return cls([Device.named(name, checks=checks) for name in names])
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self._devices)
+
+    @overload
+    def __getitem__(self, index: int) -> Device: ...
+    @overload
+    def __getitem__(self, index: slice) -> Devices: ...
+
+    def __getitem__(self, index: int | slice) -> Device | Devices:
+        if isinstance(index, slice):
+            return Devices(self._devices[index])
+        return self._devices[index]
+
+    def __repr__(self) -> str:
+        return f"Devices({', '.join(map(repr, self._devices))})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every device."""
+        for device in self._devices:
+            device.close()
+
+    def synchronize(self) -> None:
+        """Submit on every device, then wait for each."""
+        self._submit()
+        for device in self._devices:
+            device.synchronize()
+
+    def _submit(self) -> None:
+        for device in self._devices:
+            device.submit()
+
+    def compile_kernel(
+        self,
+        source: str,
+        entry: str = "main",
+        constants: Mapping[str, int | float | bool] | None = None,
+    ) -> list[Kernel]:
+        """The same kernel for each device, in their order, compiled at the same time."""
+        kernels = [d.compile_kernel(source, entry, constants, wait=False) for d in self._devices]
+        for kernel in kernels:
+            kernel.wait()
+        return kernels
+
+    @overload
+    def split_buffer(self, array: Buffer[T]) -> list[Buffer[T]]: ...
+    @overload
+    def split_buffer(self, array: NDArray[Any]) -> list[Buffer[Any]]: ...
+
+    def split_buffer(self, array: Buffer[Any] | NDArray[Any]) -> list[Buffer[Any]]:
+        """Cut an array along its first axis into one part for each device, in their order.
+
+        The first parts have one row more where the rows do not divide; with fewer rows than devices
+        the last parts are empty. A buffer is read first. Raises `ShapeError` for no dimensions.
+        """
+        data = array.read() if isinstance(array, Buffer) else np.asarray(array)
+        if not data.ndim:
+            raise ShapeError("split of an array without dimensions: there is no axis to cut")
+        parts = np.array_split(data, len(self._devices))
+        pairs = zip(self._devices, parts, strict=True)
+        return [device.buffer_from_array(part) for device, part in pairs]
+
+    def gather(self, parts: Sequence[Buffer[Any]]) -> NDArray[Any]:
+        """One array of the parts, one after the other along the first axis; waits for each.
+
+        Everything is submitted before the first wait. Raises `ShapeError` or `DTypeError` where
+        parts do not fit together.
+        """
+        if not parts:
+            raise ShapeError("gather of no parts")
+        first = parts[0]
+        for part in parts:
+            if not part.shape or part.shape[1:] != first.shape[1:]:
+                raise ShapeError(f"gather of {first!r} and {part!r}: rows differ in shape")
+            if part.dtype is not first.dtype:
+                raise DTypeError(f"gather of {first!r} and {part!r}: dtypes differ")
+        self._submit()
+        whole = np.empty((sum(map(len, parts)), *first.shape[1:]), first.dtype.numpy)
+        start = 0
+        for part in parts:
+            part.read(out=whole[start : start + len(part)])
+            start += len(part)
+        return whole
+
+    def parallel_execute(self, work: Callable[..., R], *split: Sequence[Any]) -> list[R]:
+        """Call ``work(*items)`` once for each device and return the results, in their order.
+
+        Each of ``split`` has one item for each device, as `split_buffer` and `compile_kernel`
+        return them. What the calls record is submitted as soon as each returns: the devices run at
+        the same time as long as ``work`` does not read or synchronize. Nothing is waited for.
+        Raises `ArgumentError` where a list has another length.
+        """
+        for items in split:
+            if len(items) != len(self._devices):
+                raise ArgumentError(
+                    f"parallel_execute over {len(self._devices)} devices got a list of "
+                    f"{len(items)}: give one item for each device (devices.split_buffer makes them)"
+                )
+        results = []
+        for i, device in enumerate(self._devices):
+            results.append(work(*(items[i] for items in split)))
+            device.submit()
+        return results

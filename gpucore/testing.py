@@ -1,0 +1,204 @@
+"""For tests of kernels of one's own: every device, poisoned results, canaries, clear failures.
+
+    @on_all_devices
+    def test_double(device):
+        x = random_array((1000,), np.float32)
+        with guarded(device, f32, 1000) as y:
+            device.compile_kernel(DOUBLE)(device.buffer_from_array(x), y.buffer, grid=16)
+            assert_allclose(y.read(), 2 * x, rtol=1e-6)
+
+pytest is imported by `on_all_devices` alone, when it is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from gpucore import adapters
+from gpucore.buffer import Buffer
+from gpucore.device import Device
+from gpucore.dtypes import T
+from gpucore.errors import GpuError
+
+__all__ = [
+    "Guarded",
+    "all_devices",
+    "assert_allclose",
+    "guarded",
+    "on_all_devices",
+    "poisoned",
+    "random_array",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CANARIES = 256  # elements behind a guarded buffer's own
+
+
+@functools.cache
+def all_devices() -> tuple[Device, ...]:
+    """One device of each engine and interface present, the best first; opened once a process.
+
+    Adapters that do not open are left out.
+    """
+    opened: dict[str, Device] = {}
+    for info in adapters.all_adapters():
+        if info.backend not in opened:
+            try:
+                opened[info.backend] = Device.open(info)
+            except (GpuError, RuntimeError):
+                continue
+    return tuple(opened.values())
+
+
+def on_all_devices(test: F) -> F:
+    """Decorator: pytest runs the test, which takes ``device``, once on each of `all_devices`."""
+    pytest = importlib.import_module("pytest")  # the caller's own: no dependency of gpucore
+    devices = all_devices()
+    names = [device.backend for device in devices]
+    marked: F = pytest.mark.parametrize("device", devices, ids=names)(test)
+    return marked
+
+
+def assert_allclose(
+    actual: Buffer[Any] | ArrayLike,
+    expected: Buffer[Any] | ArrayLike,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+) -> None:
+    """Fail unless ``|actual - expected| <= atol + rtol |expected|`` at every element.
+
+    Buffers are read. Shapes must be equal, nothing is broadcast; NaN equals NaN, an infinity
+    itself. The difference is taken in float64 (complex128), where integers up to 2^53 are exact.
+    The failure tells how many elements differ, and shows the worst one and the first.
+    """
+    found, wanted = _on_host(actual), _on_host(expected)
+    if found.shape != wanted.shape:
+        raise AssertionError(f"shapes differ: got {found.shape}, expected {wanted.shape}")
+    wide = np.complex128 if "c" in (found.dtype.kind, wanted.dtype.kind) else np.float64
+    a, b = found.astype(wide), wanted.astype(wide)
+    with np.errstate(invalid="ignore"):
+        error = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+        allowed = np.where(np.isfinite(b), atol + rtol * np.abs(b), 0.0)
+    wrong = ~(error <= allowed)
+    if not wrong.any():
+        return
+    weighed = np.where(wrong, np.nan_to_num(error - allowed, nan=np.inf, posinf=np.inf), -np.inf)
+    worst, first = int(np.argmax(weighed)), int(np.argmax(wrong))
+    allowance = f"atol={atol:g} + rtol={rtol:g} |expected|"
+    lines = [
+        f"{np.count_nonzero(wrong)} of {wrong.size} elements differ by more than {allowance}",
+        _shown("worst", worst, found, wanted, error),
+    ]
+    if first != worst:
+        lines.append(_shown("first", first, found, wanted, error))
+    raise AssertionError("\n".join(lines))
+
+
+def _on_host(values: Buffer[Any] | ArrayLike) -> NDArray[Any]:
+    return values.read() if isinstance(values, Buffer) else np.asarray(values)
+
+
+def _shown(
+    which: str, at: int, found: NDArray[Any], wanted: NDArray[Any], error: NDArray[Any]
+) -> str:
+    index = tuple(int(i) for i in np.unravel_index(at, found.shape))
+    return (
+        f"{which}: at {index} got {found[index]!s}, expected {wanted[index]!s}, "
+        f"difference {error[index]:.6g}"
+    )
+
+
+def poisoned(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
+    """A buffer full of what no result should be: NaN, or the byte 0xA5 in integers.
+
+    An element that a kernel forgets to write then shows.
+    """
+    buffer = device.buffer(dtype, shape)
+    buffer.write(_poison(dtype, buffer.shape))
+    return buffer
+
+
+def _poison(dtype: type[T], shape: tuple[int, ...]) -> NDArray[Any]:
+    if dtype.numpy.kind in "fc":
+        return np.full(shape, np.nan, dtype.numpy)
+    size = math.prod(shape) * dtype.itemsize
+    return np.full(size, 0xA5, np.uint8).view(dtype.numpy).reshape(shape)
+
+
+def random_array(
+    shape: int | tuple[int, ...], dtype: DTypeLike = np.float32, seed: int = 0
+) -> NDArray[Any]:
+    """The same numbers for the same arguments: normal ones, or integers over the whole range."""
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype)
+    if kind.kind == "c":
+        return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape), kind)
+    if kind.kind == "f":
+        return np.asarray(rng.normal(size=shape), kind)
+    span = np.iinfo(kind)
+    return np.asarray(rng.integers(span.min, span.max, shape, kind, endpoint=True))
+
+
+class Guarded(Generic[T]):
+    """Made by `guarded`: a poisoned buffer with canaries behind its own elements.
+
+    Attributes:
+        buffer: what the kernel is given: one dimension, own elements and canaries. shape: of the
+            part that is the kernel's to write.
+    """
+
+    def __init__(self, device: Device, dtype: type[T], shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._size = math.prod(shape)
+        self.buffer: Buffer[T] = poisoned(device, dtype, self._size + _CANARIES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.check()
+
+    def read(self) -> NDArray[Any]:
+        """The kernel's part."""
+        whole = self.buffer.read()
+        return whole[: self._size].reshape(self.shape)
+
+    def check(self) -> None:
+        """Fail if anything was written behind the part."""
+        found = self.buffer.read()[self._size :]
+        expected = _poison(self.buffer.dtype, found.shape)
+        size = self.buffer.dtype.itemsize
+        same = found.view(np.uint8).reshape(-1, size) == expected.view(np.uint8).reshape(-1, size)
+        touched = np.flatnonzero(~same.all(axis=1))
+        if touched.size:
+            at = int(touched[0])
+            raise AssertionError(
+                f"a kernel wrote past its part of {self._size} elements (shape {self.shape}): "
+                f"{touched.size} of {found.size} canaries changed, the first is element "
+                f"{self._size + at}, now {found[at]!s}; compare the invocation's index with the "
+                "count before it writes"
+            )
+
+
+def guarded(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Guarded[T]:
+    """A buffer that finds a kernel writing past its part; ``with`` checks at the end.
+
+    It is for kernels that are told their count (a uniform, an override). One that goes by
+    ``arrayLength`` takes the canaries for its own, and engines' checks stop it at the buffer's end.
+    """
+    return Guarded(device, dtype, (shape,) if isinstance(shape, int) else tuple(shape))

@@ -1,0 +1,147 @@
+"""Arithmetic element by element: f16 in f32 rounded once, i8 and u8 in 32 bits wrapped.
+
+An operand is a `Buffer` or a Python number; shapes broadcast as NumPy's do. Buffers have one dtype,
+and a number takes it: nothing is promoted. All raise `ShapeError` where shapes do not broadcast,
+`DTypeError` where dtypes differ or are not taken, `ArgumentError` for a number that the dtype does
+not hold. Two f32 sums, differences and products are rounded to nearest, quotients to 2.5 units in
+the last place (WGSL, 15.7.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from gpucore import Buffer, T, c64, f32
+from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, elementwise
+
+__all__ = [
+    "absolute",
+    "add",
+    "clip",
+    "divide",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "power",
+    "reciprocal",
+    "remainder",
+    "sign",
+    "square",
+    "subtract",
+]
+
+
+def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x + y``; integers wrap.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([[1], [2]], np.int32))
+    >>> arrays.add(x, device.buffer_from_array(np.array([10, 20, 30], np.int32))).read()
+    array([[11, 21, 31],
+           [12, 22, 32]], dtype=int32)
+    """
+    return elementwise("add", [x, y], ALL)
+
+
+def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x - y``; integers wrap."""
+    return elementwise("subtract", [x, y], ALL)
+
+
+def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x * y``; integers wrap."""
+    return elementwise("multiply", [x, y], ALL)
+
+
+def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast)."""
+    return elementwise("divide", [x, y], NUMBERS)
+
+
+def floor_divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """The quotient rounded down, as Python's ``//``. Integers over 0 give 0."""
+    return elementwise("floor_divide", [x, y], REALS)
+
+
+def remainder(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """What `floor_divide` leaves, with the sign of ``y``, as Python's ``%``.
+
+    Of floats it is exact but for the last addition where signs differ. Integers over 0 leave 0.
+    """
+    return elementwise("remainder", [x, y], REALS)
+
+
+def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x`` to the power of ``y``; integers wrap, and have 0 for a negative power of most numbers.
+
+    Floats err by at most ``2^-23 (4 + |y| + |y log2 x|)`` of the result; negative numbers have
+    whole powers only, else NaN.
+    """
+    if isinstance(x, Buffer) and not isinstance(y, Buffer) and y == 2:
+        return square(x)
+    return elementwise("power", [x, y], REALS)
+
+
+def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """The larger of each two; NaN if either is."""
+    return elementwise("maximum", [x, y], REALS)
+
+
+def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """The smaller of each two; NaN if either is."""
+    return elementwise("minimum", [x, y], REALS)
+
+
+def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """The larger of each two; NaN only if both are."""
+    return elementwise("fmax", [x, y], REALS)
+
+
+def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """The smaller of each two; NaN only if both are."""
+    return elementwise("fmin", [x, y], REALS)
+
+
+def negative(x: Buffer[T]) -> Buffer[T]:
+    """``-x``; integers wrap."""
+    return elementwise("negative", [x], ALL)
+
+
+def sign(x: Buffer[T]) -> Buffer[T]:
+    """-1, 0 or 1 as ``x`` is below, at or above 0; NaN of NaN."""
+    return elementwise("sign", [x], REALS)
+
+
+def square(x: Buffer[T]) -> Buffer[T]:
+    """``x * x``; integers wrap."""
+    return elementwise("square", [x], ALL)
+
+
+def reciprocal(x: Buffer[T]) -> Buffer[T]:
+    """``1 / x`` of floats or complex numbers."""
+    return elementwise("reciprocal", [x], NUMBERS)
+
+
+def clip(x: Buffer[T], low: Operand[T] | None = None, high: Operand[T] | None = None) -> Buffer[T]:
+    """``x`` with what is below ``low`` raised to it, and what is above ``high`` lowered to it.
+
+    None leaves that side open. NaN stays.
+    """
+    if low is None or high is None:
+        bounded = x if low is None else maximum(x, low)
+        return negative(negative(bounded)) if high is None else minimum(bounded, high)
+    return elementwise("clip", [x, low, high], REALS)
+
+
+@overload
+def absolute(x: Buffer[c64]) -> Buffer[f32]: ...
+@overload
+def absolute(x: Buffer[T]) -> Buffer[T]: ...
+def absolute(x: Buffer[Any]) -> Buffer[Any]:
+    """Sizes of numbers; of c64 in f32, without overflow between. The least integer wraps."""
+    return elementwise("absolute", [x], ALL, f32 if x.dtype is c64 else None)

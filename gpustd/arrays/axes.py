@@ -1,0 +1,38 @@
+"""Axes by number: checked, counted from the front, and an array seen as (outer, n, inner)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gpucore import Buffer, ShapeError
+
+__all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
+
+Axes = int | Sequence[int] | None
+
+
+def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:
+    """``axis`` counted from the front. Raises `ShapeError`."""
+    rank = len(x.shape)
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
+    return axis % rank
+
+
+def axes_of(op: str, axis: Axes, x: Buffer[Any]) -> tuple[int, ...]:
+    """The named axes in rising order, all for None. Raises `ShapeError` for one named twice."""
+    if axis is None:
+        return tuple(range(len(x.shape)))
+    named = [axis] if isinstance(axis, int) else list(axis)
+    found = sorted(axis_of(op, a, x) for a in named)
+    if len(set(found)) != len(found):
+        raise ShapeError(f"{op}: axes {tuple(named)} of {x.shape} name one twice")
+    return tuple(found)
+
+
+def three_extents(shape: Sequence[int], first: int, last: int) -> tuple[int, int, int]:
+    """Extents before, of, and behind the axes ``first`` to ``last`` (included)."""
+    middle = math.prod(shape[first : last + 1])
+    return math.prod(shape[:first]), middle, math.prod(shape[last + 1 :])

@@ -1,0 +1,55 @@
+"""Bits of integers, element by element, broadcast as NumPy does.
+
+A Python number takes its buffer's dtype. All raise `ShapeError`, `DTypeError` (floats, and dtypes
+that differ) and `ArgumentError`. Shifts by negative numbers are undefined.
+"""
+
+from __future__ import annotations
+
+from gpucore import Buffer, T
+from gpustd.arrays.operands import INTEGERS, Operand, elementwise
+
+__all__ = [
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "left_shift",
+    "right_shift",
+]
+
+
+def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """Bits set in both.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array(np.array([5, 6, 7], np.uint8))
+    >>> arrays.bitwise_and(x, 4).read()
+    array([4, 4, 4], dtype=uint8)
+    """
+    return elementwise("bitwise_and", [x, y], INTEGERS)
+
+
+def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """Bits set in one or both."""
+    return elementwise("bitwise_or", [x, y], INTEGERS)
+
+
+def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """Bits set in just one."""
+    return elementwise("bitwise_xor", [x, y], INTEGERS)
+
+
+def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on."""
+    return elementwise("left_shift", [x, y], INTEGERS)
+
+
+def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x`` over 2 to the power of ``y``, rounded down; its sign fills, from the width on too."""
+    return elementwise("right_shift", [x, y], INTEGERS)
+
+
+def bitwise_not(x: Buffer[T]) -> Buffer[T]:
+    """Each bit the other way."""
+    return elementwise("bitwise_not", [x], INTEGERS)

@@ -1,0 +1,27 @@
+"""Parts of complex numbers, element by element. All raise `DTypeError` for other than c64."""
+
+from __future__ import annotations
+
+from gpucore import Buffer, c64, f32
+from gpustd.arrays.operands import elementwise
+
+__all__ = [
+    "conjugate",
+    "imag",
+    "real",
+]
+
+
+def real(x: Buffer[c64]) -> Buffer[f32]:
+    """Real parts."""
+    return elementwise("real", [x], ("c64",), f32)
+
+
+def imag(x: Buffer[c64]) -> Buffer[f32]:
+    """Imaginary parts."""
+    return elementwise("imag", [x], ("c64",), f32)
+
+
+def conjugate(x: Buffer[c64]) -> Buffer[c64]:
+    """The imaginary part the other way."""
+    return elementwise("conjugate", [x], ("c64",))

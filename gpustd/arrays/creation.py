@@ -1,0 +1,99 @@
+"""New arrays on a device: one number, or numbers at equal steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpucore import ArgumentError, Buffer, Device, DType, T, c64, f32
+from gpustd.arrays.operands import Number, number_as
+from gpustd.flat import launch_each, refuse_missing_f16, words_of
+
+__all__ = ["arange", "full", "linspace", "ones", "zeros"]
+
+Shape = int | tuple[int, ...]
+
+
+def full(device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[T]:
+    """``value`` everywhere. Raises `ArgumentError` or `DTypeError` where ``dtype`` holds it not.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> arrays.full(Device.auto(), (2, 2), 7, i32).read()
+    array([[7, 7],
+           [7, 7]], dtype=int32)
+    """
+    y = device.buffer(dtype, shape)
+    number = number_as("full", value, dtype)
+    _fill("full", y, number, [0.0, 0.0] if dtype is c64 else 0, number, closed=False)
+    return y
+
+
+def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
+    """0 everywhere."""
+    return full(device, shape, 0, dtype)
+
+
+def ones(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
+    """1 everywhere."""
+    return full(device, shape, 1, dtype)
+
+
+def arange(
+    device: Device, start: float, stop: float | None = None, step: float = 1, *, dtype: type[T]
+) -> Buffer[T]:
+    """``start``, ``start + step`` and so on, below ``stop``; with one number, 0 up to it.
+
+    Floats are ``start + i step`` in f32, rounded twice. Raises `ArgumentError` for a step of 0, for
+    an integer dtype's numbers that it does not hold, `DTypeError`.
+    """
+    begin, end = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ArgumentError("arange: a step of 0 leads nowhere: give another, or use full")
+    count = max(0, math.ceil((end - begin) / step))
+    if dtype is c64:
+        raise ArgumentError("arange: c64 has no order: give a real dtype")
+    first = number_as("arange", begin, dtype)
+    if count:
+        number_as("arange", begin + (count - 1) * step, dtype)
+    y = device.buffer(dtype, count)
+    _fill("arange", y, first, _pace(step, dtype), first, closed=False)
+    return y
+
+
+def linspace(
+    device: Device,
+    start: float,
+    stop: float,
+    num: int = 50,
+    *,
+    endpoint: bool = True,
+    dtype: type[T],
+) -> Buffer[T]:
+    """``num`` numbers at equal steps from ``start`` to ``stop``, included if ``endpoint``.
+
+    f16 or f32, ``start + i step`` in f32; the last is ``stop`` itself. Raises `ArgumentError`.
+    """
+    if num < 0 or dtype.name not in ("f16", "f32"):
+        raise ArgumentError(f"linspace: {num} of {dtype.name}: wants num >= 0, of f16 or f32")
+    parts = num - 1 if endpoint else num
+    step = (stop - start) / parts if parts > 0 else 0.0
+    y = device.buffer(dtype, num)
+    closed = endpoint and num > 1
+    _fill("linspace", y, float(start), step, float(stop), closed=closed)
+    return y
+
+
+def _pace(step: float, dtype: type[DType]) -> Any:
+    """A step as kernels take it: f32 for f16; of unsigned integers wrapped, so that it can fall."""
+    if not isinstance(step, int) or dtype.name in ("f16", "f32"):
+        return number_as("arange", step, f32 if dtype.name == "f16" else dtype)
+    return step % 2**32 if dtype.name[0] == "u" else step
+
+
+def _fill(op: str, y: Buffer[Any], start: Any, step: Any, stop: Any, *, closed: bool) -> None:
+    refuse_missing_f16(op, y.dtype.name, [y])
+    if not y.size:
+        return
+    sizes = {"last": y.size - 1, "start": start, "step": step, "stop": stop}
+    spec: dict[str, Any] = {"kind": y.dtype.name, "closed": closed}
+    launch_each("arrays/ramp.wgsl", spec, (y,), words_of(y.size), sizes)

@@ -1,0 +1,185 @@
+"""Folding an axis of an (outer, n, inner) array by an associative operation, in passes.
+
+A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n
+and the device alone, so that an element of the result does not depend on its neighbours. A pass
+adds at most 40 roundings to a sum: of n elements it errs by ``40 p 2^-24`` times the sum of sizes,
+p being the number of passes, which grows with log n.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gpucore import Buffer, Device, DType, c64, f32, i32, u32
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["Fold", "accumulator", "takes_rows", "widened"]
+
+_COMBINE = {
+    "sum": "add",
+    "mean": "add",
+    "squares": "add",
+    "count": "add",
+    "prod": "mul",
+    "max": "max",
+    "min": "max",
+    "any": "max",
+    "all": "min",
+    "where_max": "min",
+    "where_min": "min",
+}
+_KEYED = ("max", "min", "where_max", "where_min")
+_FLAGS = ("any", "all", "count")
+_BLOCK = 32
+# Elements of a run: on a GPU 16 words for each of 256 lanes, or a column's part that still leaves
+# many of them; on a CPU enough to pay for a lane.
+_ROW_RUN = 16384
+_COLUMN_RUN = 128
+_CPU_RUN = 1024
+_SHORT_ROW = 16
+# Elements side by side that fill the lines of memory which lanes read together.
+_NEAR = 256
+_WORKGROUP = 64
+_ROWS_WORKGROUP = 256
+
+
+def accumulator(op: str, dtype: type[DType]) -> type[DType]:
+    """The dtype in which ``op`` folds elements of ``dtype``."""
+    if op in _KEYED or op in _FLAGS:
+        return u32
+    return widened(dtype)
+
+
+def takes_rows(device: Device) -> bool:
+    """Whether a workgroup takes a row, with barriers: on GPUs."""
+    return not device.is_cpu or wanted_rung("fold") == "rows"
+
+
+def widened(dtype: type[DType]) -> type[DType]:
+    """The 32-bit dtype in which numbers of ``dtype`` are computed with."""
+    return {"f": f32, "c": f32, "i": i32, "u": u32}[dtype.name[0]]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: ``op``, the 32-bit dtypes it folds in and ends in.
+
+    ``scale`` multiplies means at the end; ``second`` holds, for each (outer, inner), the mean whose
+    distance is squared (``squares``) or the key that is sought (``where_max``,
+    ``where_min``).
+    """
+
+    op: str
+    acc: type[DType]
+    target: type[DType]
+    scale: float = 1.0
+    second: Buffer[Any] | None = None
+
+    def over(
+        self,
+        x: Buffer[Any],
+        extents: tuple[int, int, int],
+        *,
+        first: bool = True,
+        last: bool = True,
+    ) -> Buffer[Any]:
+        """``x`` seen as ``extents``, folded to (outer, 1, inner).
+
+        ``first`` is false where ``x`` has been folded along another axis already, ``last`` where
+        it will be; the result is then in the accumulator's dtype.
+        """
+        outer, n, inner = extents
+        side = self._side_by_side(x, n, inner)
+        if side > 1:
+            wide = (outer, n // side, side * inner)
+            x = self.over(x, wide, first=first, last=False)
+            n, first = side, False
+        begun = False
+        while not begun or n > 1:
+            run = self.run_of(x.device, n, inner)
+            x = self.runs(x, (outer, n, inner), run, first=first, last=last)
+            n = max(1, -(-n // run))
+            first, begun = False, True
+        return x
+
+    def _side_by_side(self, x: Buffer[Any], n: int, inner: int) -> int:
+        """Parts of a long axis to fold side by side first, where lanes would lie far apart."""
+        placed = self.second is not None or self.op.startswith("where")
+        beside = inner * (2 if x.dtype is c64 else 1)
+        if placed or not takes_rows(x.device) or not 1 < beside < _NEAR or n < _NEAR:
+            return 1
+        return math.gcd(n, _NEAR)
+
+    def run_of(self, device: Device, n: int, inner: int) -> int:
+        """Elements of a run of an axis of n."""
+        if not takes_rows(device):
+            return _CPU_RUN
+        if inner > 1 or n <= _SHORT_ROW:
+            return _COLUMN_RUN
+        return _ROW_RUN
+
+    def runs(
+        self,
+        x: Buffer[Any],
+        extents: tuple[int, int, int],
+        run: int,
+        *,
+        first: bool,
+        last: bool,
+    ) -> Buffer[Any]:
+        """One pass: (outer, chunks, inner), a number for each ``run`` elements of the axis."""
+        outer, n, inner = extents
+        chunks = max(1, -(-n // run))
+        last = last and chunks == 1
+        paired = x.dtype is c64
+        target = c64 if paired else self.target if last else self.acc
+        y: Buffer[Any] = x.device.buffer(target, (outer, chunks, inner))
+        spec: dict[str, Value] = {
+            "op": self.op,
+            "combine": _COMBINE[self.op],
+            "kind": "parts" if paired else x.dtype.name,
+            "acc": self.acc.name,
+            "target": self.target.name,
+            "family": {"f": "float", "i": "signed", "u": "unsigned"}[self.target.name[0]],
+            "first": first,
+            "last": last,
+            "second": first and self.second is not None,
+        }
+        inner *= 2 if paired else 1
+        sizes: dict[str, int | float] = {
+            "outer": outer,
+            "n": n,
+            "inner": inner,
+            "chunk": run,
+            "chunks": chunks,
+            "scale": self.scale,
+        }
+        operands = [x, self.second, y] if first and self.second is not None else [x, y]
+        if inner == 1 and n > _SHORT_ROW and takes_rows(x.device):
+            self._launch_rows(spec, operands, sizes)
+        else:
+            self._launch_runs(spec, operands, sizes)
+        return y
+
+    def _launch_rows(
+        self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
+    ) -> None:
+        lanes = 32 if sizes["n"] <= _WORKGROUP * 8 else _ROWS_WORKGROUP
+        spec |= {"lanes": lanes, "aligned": sizes["n"] % 4 == 0 or sizes["outer"] == 1}
+        count = int(sizes["outer"] * sizes["chunks"])
+        grid = flat_grid(count, _ROWS_WORKGROUP // lanes)
+        launch = kernel(operands[-1].device, "arrays/fold_rows.wgsl", **spec)
+        launch(*operands, {**sizes, "count": count}, grid=grid)
+
+    def _launch_runs(
+        self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
+    ) -> None:
+        width = 4 if sizes["inner"] % 4 == 0 else 1
+        spec |= {"width": width, "block": _BLOCK}
+        count = int(sizes["outer"] * sizes["chunks"] * sizes["inner"]) // width
+        launch = kernel(operands[-1].device, "arrays/fold_runs.wgsl", **spec)
+        launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, _WORKGROUP))

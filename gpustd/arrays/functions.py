@@ -1,0 +1,171 @@
+"""Functions of floats, element by element, computed in f32: f16 is rounded once at the end.
+
+The shaders compute them with series of their own, so that they are as good on every device; what
+WGSL has built in may be good to 2^-11 only (sines) or to ``|x|`` units (exponentials). Where no
+other is named, the error is at most 8 units in the last place (of pi / 2 for angles). Numbers below
+1.2e-38 may be taken for 0, as the device does. All raise `DTypeError`.
+"""
+
+from __future__ import annotations
+
+from gpucore import Buffer, T
+from gpustd.arrays.operands import FLOATS, Operand, elementwise
+
+__all__ = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "round",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+]
+
+
+def sqrt(x: Buffer[T]) -> Buffer[T]:
+    """Square root, to 2.5 units in the last place; NaN below 0."""
+    return elementwise("sqrt", [x], FLOATS)
+
+
+def exp(x: Buffer[T]) -> Buffer[T]:
+    """e to the power of ``x``, to 2 units in the last place.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array(np.array([0, 1, 2], np.float32))
+    >>> arrays.exp(x).read().astype(float).round(4).tolist()
+    [1.0, 2.7183, 7.3891]
+    """
+    return elementwise("exp", [x], FLOATS)
+
+
+def exp2(x: Buffer[T]) -> Buffer[T]:
+    """2 to the power of ``x``, to 2 units in the last place; exact for whole numbers."""
+    return elementwise("exp2", [x], FLOATS)
+
+
+def expm1(x: Buffer[T]) -> Buffer[T]:
+    """``exp(x) - 1``, to 3 units in the last place, for small ``x`` too."""
+    return elementwise("expm1", [x], FLOATS)
+
+
+def log(x: Buffer[T]) -> Buffer[T]:
+    """Natural logarithm, to 2 units in the last place; -inf of 0, NaN below."""
+    return elementwise("log", [x], FLOATS)
+
+
+def log2(x: Buffer[T]) -> Buffer[T]:
+    """Logarithm to base 2, to 3 units in the last place; exact for powers of 2."""
+    return elementwise("log2", [x], FLOATS)
+
+
+def log10(x: Buffer[T]) -> Buffer[T]:
+    """Logarithm to base 10, to 3 units in the last place."""
+    return elementwise("log10", [x], FLOATS)
+
+
+def log1p(x: Buffer[T]) -> Buffer[T]:
+    """``log(1 + x)``, to 3 units in the last place, for small ``x`` too."""
+    return elementwise("log1p", [x], FLOATS)
+
+
+def sin(x: Buffer[T]) -> Buffer[T]:
+    """Sine of radians, to ``3 2^-24`` however large ``x`` is."""
+    return elementwise("sin", [x], FLOATS)
+
+
+def cos(x: Buffer[T]) -> Buffer[T]:
+    """Cosine of radians, to ``3 2^-24``."""
+    return elementwise("cos", [x], FLOATS)
+
+
+def tan(x: Buffer[T]) -> Buffer[T]:
+    """Tangent of radians, to ``2^-21 (1 + y^2)`` where y is the result."""
+    return elementwise("tan", [x], FLOATS)
+
+
+def asin(x: Buffer[T]) -> Buffer[T]:
+    """Angle in [-pi/2, pi/2] whose sine is ``x``; NaN beyond [-1, 1]."""
+    return elementwise("asin", [x], FLOATS)
+
+
+def acos(x: Buffer[T]) -> Buffer[T]:
+    """Angle in [0, pi] whose cosine is ``x``; NaN beyond [-1, 1]."""
+    return elementwise("acos", [x], FLOATS)
+
+
+def atan(x: Buffer[T]) -> Buffer[T]:
+    """Angle in [-pi/2, pi/2] whose tangent is ``x``."""
+    return elementwise("atan", [x], FLOATS)
+
+
+def sinh(x: Buffer[T]) -> Buffer[T]:
+    """Hyperbolic sine."""
+    return elementwise("sinh", [x], FLOATS)
+
+
+def cosh(x: Buffer[T]) -> Buffer[T]:
+    """Hyperbolic cosine."""
+    return elementwise("cosh", [x], FLOATS)
+
+
+def tanh(x: Buffer[T]) -> Buffer[T]:
+    """Hyperbolic tangent."""
+    return elementwise("tanh", [x], FLOATS)
+
+
+def asinh(x: Buffer[T]) -> Buffer[T]:
+    """Number whose hyperbolic sine is ``x``."""
+    return elementwise("asinh", [x], FLOATS)
+
+
+def acosh(x: Buffer[T]) -> Buffer[T]:
+    """Number >= 0 whose hyperbolic cosine is ``x``; NaN below 1."""
+    return elementwise("acosh", [x], FLOATS)
+
+
+def atanh(x: Buffer[T]) -> Buffer[T]:
+    """Number whose hyperbolic tangent is ``x``; infinite at -1 and 1, NaN beyond."""
+    return elementwise("atanh", [x], FLOATS)
+
+
+def floor(x: Buffer[T]) -> Buffer[T]:
+    """The largest whole number not above ``x``."""
+    return elementwise("floor", [x], FLOATS)
+
+
+def ceil(x: Buffer[T]) -> Buffer[T]:
+    """The least whole number not below ``x``."""
+    return elementwise("ceil", [x], FLOATS)
+
+
+def trunc(x: Buffer[T]) -> Buffer[T]:
+    """``x`` without its fraction."""
+    return elementwise("trunc", [x], FLOATS)
+
+
+def round(x: Buffer[T]) -> Buffer[T]:  # noqa: A001
+    """The nearest whole number, the even one of two."""
+    return elementwise("round", [x], FLOATS)
+
+
+def atan2(y: Operand[T], x: Operand[T]) -> Buffer[T]:
+    """Angle in [-pi, pi] of the point whose sides are ``x`` and ``y``; signs of zeros count."""
+    return elementwise("atan2", [y, x], FLOATS)

@@ -1,0 +1,212 @@
+"""Elements by index: taken, put, added, chosen.
+
+Indices are i32 or u32. Negative ones count from the axis's end; those beyond it are clipped to it,
+since a kernel cannot raise. All raise `ShapeError` for shapes and axes that do not fit,
+`DTypeError` for other indices.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpucore import Buffer, DTypeError, ShapeError, T, i32, u32
+from gpustd.arrays.arithmetic import add, clip, floor_divide, remainder
+from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.creation import zeros
+from gpustd.arrays.logic import less, not_equal, where
+from gpustd.arrays.operands import REALS, common_dtype
+from gpustd.arrays.scans import cumsum
+from gpustd.arrays.sorting import argsort
+from gpustd.cast import cast
+from gpustd.flat import launch_each, launch_flat, refuse_missing_f16, words_of
+from gpustd.template import Value
+
+__all__ = [
+    "compress",
+    "nonzero",
+    "put_along_axis",
+    "scatter_add",
+    "take",
+    "take_along_axis",
+]
+
+_FLOATS = ("c64", "f16", "f32")
+
+
+def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[T]:
+    """Elements at ``indices`` along an axis (of the flattened array for None).
+
+    The axis is replaced by the axes of ``indices``.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([10, 20, 30], np.int32))
+    >>> arrays.take(x, device.buffer_from_array(np.array([2, 0, -1], np.int32))).read()
+    array([30, 10, 30], dtype=int32)
+    """
+    flat = x.view((x.size,)) if axis is None else x
+    along = axis_of("take", 0 if axis is None else axis, flat)
+    outer, n, inner = three_extents(flat.shape, along, along)
+    shape = (*flat.shape[:along], *indices.shape, *flat.shape[along + 1 :])
+    return _taken("take", x, indices, (outer, n, indices.size, inner), shape)
+
+
+def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int) -> Buffer[T]:
+    """``indices`` is as ``x`` but along ``axis``: each names the element to take there."""
+    along = _along("take_along_axis", x, indices, axis)
+    outer, n, inner = three_extents(x.shape, along, along)
+    extents = (outer, n, indices.shape[along], inner)
+    return _taken("take_along_axis", x, indices, extents, indices.shape)
+
+
+def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int) -> Buffer[T]:
+    """A copy of ``x`` with ``values`` put where `take_along_axis` would take them.
+
+    Where an index comes twice the last one counts, as in NumPy. ``values`` has the shape of
+    ``indices``.
+    """
+    along = _along("put_along_axis", x, indices, axis)
+    kind = common_dtype("put_along_axis", [x, values], ("c64", *REALS)).name
+    if values.shape != indices.shape:
+        raise ShapeError(f"put_along_axis: values {values.shape}, indices {indices.shape}: equal?")
+    outer, n, inner = three_extents(x.shape, along, along)
+    claimed = zeros(x.device, x.shape, u32)
+    index = _index_kind("put_along_axis", indices)
+    if x.size and indices.size:
+        sizes = {"n": n, "m": indices.shape[along], "inner": inner}
+        operands = (indices, claimed)
+        launch_flat(
+            "arrays/claim.wgsl", {"index": index}, operands, outer * sizes["m"] * inner, sizes
+        )
+    y = x.device.buffer(x.dtype, x.shape)
+    if x.size:
+        given = values if values.size else x
+        buffers = (x, given, claimed, y)
+        launch_each(
+            "arrays/settle.wgsl", {"kind": kind}, buffers, words_of(x.size), {"last": x.size - 1}
+        )
+    return y
+
+
+def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int = 0) -> Buffer[T]:
+    """A copy of ``x`` to which rows of ``values`` are added at ``indices`` (M) along an axis.
+
+    ``values`` has the shape of ``x`` with M along the axis. i32 and u32 wrap; floats are added in
+    f32 in the order of the indices, the same bits each time (`numpy.add.at`). Integers go by
+    atomic additions, floats by sorting the indices.
+    """
+    along = axis_of("scatter_add", axis, x)
+    kind = common_dtype("scatter_add", [x, values], (*_FLOATS, "i32", "u32")).name
+    wanted = (*x.shape[:along], indices.size, *x.shape[along + 1 :])
+    if len(indices.shape) != 1 or values.shape != wanted:
+        raise ShapeError(
+            f"scatter_add: indices {indices.shape}, values {values.shape}: wants one axis of "
+            f"indices and values of {wanted}"
+        )
+    _, n, inner = three_extents(x.shape, along, along)
+    y = x.device.buffer(x.dtype, x.shape)
+    index = _index_kind("scatter_add", indices)
+    sizes = {"n": n, "m": indices.size, "inner": inner}
+    if kind not in _FLOATS or not values.size:
+        y.copy_from(x)
+        if values.size:
+            spec: dict[str, Value] = {"kind": kind, "index": index}
+            operands = (values, indices, y)
+            launch_flat("arrays/scatter_add.wgsl", spec, operands, values.size, sizes)
+        return y
+    places = _clipped(indices, n)
+    order = argsort(places)
+    buffers = (x, values, take(places, order), order, y)
+    last = {"last": x.size - 1}
+    launch_each("arrays/segment_add.wgsl", {"kind": kind}, buffers, words_of(x.size), sizes | last)
+    return y
+
+
+def nonzero(x: Buffer[Any]) -> tuple[Buffer[i32], ...]:
+    """Coordinates of the elements other than 0: an array for each axis, in row-major order.
+
+    How many there are is read back from the device, since the arrays are as long: this waits.
+    """
+    flat = _chosen("nonzero", x)
+    found: list[Buffer[i32]] = []
+    for axis, n in enumerate(x.shape):
+        whole = floor_divide(flat, max(1, math.prod(x.shape[axis + 1 :])))
+        found.append(remainder(whole, n) if axis else whole)
+    return tuple(found)
+
+
+def compress(condition: Buffer[Any], x: Buffer[T], axis: int | None = None) -> Buffer[T]:
+    """The elements along an axis (of the flattened array for None) where ``condition`` is not 0.
+
+    ``condition`` has one axis, no longer than that one. Waits, as `nonzero` does.
+    """
+    flat = x.view((x.size,)) if axis is None else x
+    along = axis_of("compress", 0 if axis is None else axis, flat)
+    if len(condition.shape) != 1 or condition.size > flat.shape[along]:
+        raise ShapeError(
+            f"compress: condition {condition.shape} along axis {along} of {flat.shape}"
+        )
+    return take(flat, _chosen("compress", condition), along)
+
+
+def _chosen(op: str, x: Buffer[Any]) -> Buffer[i32]:
+    """Flat indices of the elements other than 0; reads their number back."""
+    common_dtype(op, [x], REALS)
+    if not x.size:
+        return x.device.buffer(i32, 0)
+    flags = not_equal(x.view((x.size,)), 0)
+    before = cumsum(flags, exclusive=True)
+    last = x.device.buffer_from_array([x.size - 1], i32)
+    count = int(take(before, last).read()[0]) + int(take(flags, last).read()[0])
+    y = x.device.buffer(i32, count)
+    if count:
+        launch_flat("arrays/compact.wgsl", {}, (flags, before, y), x.size)
+    return y
+
+
+def _along(op: str, x: Buffer[Any], indices: Buffer[Any], axis: int) -> int:
+    along = axis_of(op, axis, x)
+    same = len(x.shape) == len(indices.shape) and all(
+        n == m for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)) if a != along
+    )
+    if not same:
+        raise ShapeError(f"{op}: indices {indices.shape} of {x.shape} may differ in axis {along}")
+    return along
+
+
+def _index_kind(op: str, indices: Buffer[Any]) -> str:
+    name: str = indices.dtype.name
+    if name not in ("i32", "u32"):
+        raise DTypeError(f"{op}: indices are i32 or u32, got {indices!r}: cast them")
+    return name
+
+
+def _taken(
+    op: str,
+    x: Buffer[T],
+    indices: Buffer[Any],
+    extents: tuple[int, int, int, int],
+    shape: tuple[int, ...],
+) -> Buffer[T]:
+    _, n, m, inner = extents
+    refuse_missing_f16(op, x.dtype.name, [x])
+    index = _index_kind(op, indices)
+    y = x.device.buffer(x.dtype, shape)
+    if not y.size:
+        return y
+    if not n:
+        raise ShapeError(f"{op}: nothing to take from {x.shape}")
+    along = indices.size != m
+    width = 4 if inner % 4 == 0 and not along else 1
+    spec: dict[str, Value] = {"kind": x.dtype.name, "index": index, "along": along, "width": width}
+    sizes = {"last": y.size - 1, "n": n, "m": m, "inner": inner // width}
+    launch_each("arrays/take.wgsl", spec, (x, indices, y), words_of(y.size), sizes)
+    return y
+
+
+def _clipped(indices: Buffer[Any], n: int) -> Buffer[i32]:
+    """Indices as i32 from 0 to n - 1."""
+    if indices.dtype is not i32:
+        return cast(clip(indices, 0, n - 1), i32)
+    return clip(where(less(indices, 0), add(indices, n), indices), 0, n - 1)

@@ -1,0 +1,111 @@
+"""Comparisons, tests and choice, element by element, broadcast as NumPy does.
+
+Truth is u8 0 or 1: there is no buffer of booleans. A Python number takes its buffer's dtype. All
+raise `ShapeError`, `DTypeError`, `ArgumentError` as `gpustd.arrays.arithmetic` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, T, u8
+from gpustd.arrays.operands import ALL, FLOATS, REALS, Operand, apply, common_dtype, elementwise
+
+__all__ = [
+    "equal",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+    "where",
+]
+
+
+def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x == y``; NaN equals nothing."""
+    return elementwise("equal", [x, y], ALL, u8)
+
+
+def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x != y``."""
+    return elementwise("not_equal", [x, y], ALL, u8)
+
+
+def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x < y``.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array(np.array([1, 5, 3], np.float32))
+    >>> arrays.less(x, 4).read()
+    array([1, 0, 1], dtype=uint8)
+    """
+    return elementwise("less", [x, y], REALS, u8)
+
+
+def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x <= y``."""
+    return elementwise("less_equal", [x, y], REALS, u8)
+
+
+def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x > y``."""
+    return elementwise("greater", [x, y], REALS, u8)
+
+
+def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where ``x >= y``."""
+    return elementwise("greater_equal", [x, y], REALS, u8)
+
+
+def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where both are other than 0."""
+    return elementwise("logical_and", [x, y], REALS, u8)
+
+
+def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where one or both are other than 0."""
+    return elementwise("logical_or", [x, y], REALS, u8)
+
+
+def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
+    """Where just one is other than 0."""
+    return elementwise("logical_xor", [x, y], REALS, u8)
+
+
+def logical_not(x: Buffer[T]) -> Buffer[u8]:
+    """Where ``x`` is 0."""
+    return elementwise("logical_not", [x], REALS, u8)
+
+
+def isnan(x: Buffer[T]) -> Buffer[u8]:
+    """Where ``x`` is not a number."""
+    return elementwise("isnan", [x], FLOATS, u8)
+
+
+def isinf(x: Buffer[T]) -> Buffer[u8]:
+    """Where ``x`` is infinite."""
+    return elementwise("isinf", [x], FLOATS, u8)
+
+
+def isfinite(x: Buffer[T]) -> Buffer[u8]:
+    """Where ``x`` is neither infinite nor NaN."""
+    return elementwise("isfinite", [x], FLOATS, u8)
+
+
+def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:
+    """``x`` where ``condition`` is other than 0, else ``y``; all three broadcast.
+
+    ``condition`` is of any real dtype (NaN counts as other than 0), ``x`` and ``y`` of any one
+    dtype, at least one of them a buffer. Raises as all here.
+    """
+    dtype = common_dtype("where", [x, y], ALL)
+    chosen = common_dtype("where", [condition], REALS)
+    return apply("where", [condition, x, y], [chosen, dtype, dtype], dtype)

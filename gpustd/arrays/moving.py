@@ -1,0 +1,202 @@
+"""Arrays in another order or shape: nothing is computed, any dtype, results are new buffers.
+
+`gpucore.Buffer.view` gives the same elements another shape without a copy. All raise `ShapeError`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gpucore import Buffer, DTypeError, ShapeError, T
+from gpustd import layout
+from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
+from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
+from gpustd.flat import launch_each, refuse_missing_f16, words_of
+from gpustd.template import Value
+
+__all__ = ["broadcast_to", "concat", "flip", "repeat", "roll", "stack", "tile", "transpose"]
+
+_PLAIN = ("f16", "f32", "i32", "u32")
+_MOST_PARTS = 6
+
+
+def broadcast_to(x: Buffer[T], shape: tuple[int, ...]) -> Buffer[T]:
+    """``x`` repeated along axes of extent 1 and new ones in front, to ``shape``."""
+    if broadcast_shape("broadcast_to", [x.shape, shape]) != shape:
+        raise ShapeError(f"broadcast_to: {x.shape} does not broadcast to {shape}")
+    return _gathered("broadcast_to", x, shape, broadcast_strides(x.shape, shape))
+
+
+def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
+    """Axis i of the result is axis ``axes[i]`` of ``x``; all the other way round for None.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    >>> arrays.transpose(x).read().tolist()
+    [[0, 3], [1, 4], [2, 5]]
+    """
+    rank = len(x.shape)
+    order = list(range(rank))[::-1] if axes is None else [axis_of("transpose", a, x) for a in axes]
+    if sorted(order) != list(range(rank)):
+        raise ShapeError(f"transpose: axes {order} of {x.shape}: wants each of its axes once")
+    if x.dtype.name in _PLAIN and rank <= layout.MOST_AXES:
+        return layout.transpose(x, order)
+    steps = _strides(x.shape)
+    return _gathered("transpose", x, tuple(x.shape[a] for a in order), [steps[a] for a in order])
+
+
+def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
+    """Axes the other way round: one, several, or all for None."""
+    axes = axes_of("flip", axis, x)
+    steps = _strides(x.shape)
+    start = sum((x.shape[a] - 1) * steps[a] for a in axes)
+    return _gathered(
+        "flip", x, x.shape, [-s if a in axes else s for a, s in enumerate(steps)], start
+    )
+
+
+def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
+    """Elements moved ``shift`` places on along an axis (the flattened array for None), round."""
+    if axis is None:
+        return roll(x.view((x.size,)), shift, 0).view(x.shape)
+    along = axis_of("roll", axis, x)
+    outer, n, inner = three_extents(x.shape, along, along)
+    back = -shift % max(n, 1)
+    wraps = [(0, outer), (back, n), (0, inner)]
+    return _wrapped("roll", x, x.shape, [outer, n, inner], [n * inner, inner, 1], wraps)
+
+
+def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
+    """``x`` behind itself so many times along each axis; missing ones count as 1, in front."""
+    times = [repetitions] if isinstance(repetitions, int) else list(repetitions)
+    if any(n < 0 for n in times):
+        raise ShapeError(f"tile: {times} of {x.shape}: repetitions must not be negative")
+    rank = max(len(times), len(x.shape))
+    times = [1] * (rank - len(times)) + times
+    shape = (1,) * (rank - len(x.shape)) + x.shape
+    full = tuple(t * n for t, n in zip(times, shape, strict=True))
+    split = [e for t, n in zip(times, shape, strict=True) for e in (t, n)]
+    steps = [s for step in _strides(shape) for s in (0, step)]
+    return _gathered("tile", x, tuple(split), steps).view(full)
+
+
+def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
+    """Each element ``repeats`` times along an axis, of the flattened array for None."""
+    if repeats < 0:
+        raise ShapeError(f"repeat: {repeats} of {x.shape}: wants a number >= 0")
+    flat = x.view((x.size,)) if axis is None else x
+    along = axis_of("repeat", 0 if axis is None else axis, flat)
+    outer, n, inner = three_extents(flat.shape, along, along)
+    y = _gathered("repeat", flat, (outer, n, repeats, inner), [n * inner, inner, 0, 1])
+    return y.view((*flat.shape[:along], n * repeats, *flat.shape[along + 1 :]))
+
+
+def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
+    """Buffers whose shapes differ in ``axis`` only, behind one another. Raises `DTypeError` too."""
+    if not parts:
+        raise ShapeError("concat: no buffers: give at least one")
+    if parts[0].dtype.name in _PLAIN:
+        return layout.concat(parts, axis)
+    along = axis_of("concat", axis, parts[0])
+    first = parts[0].shape
+    for part in parts:
+        if part.dtype is not parts[0].dtype:
+            raise DTypeError(f"concat: {part!r} and {parts[0]!r}: cast them to one dtype first")
+        if len(part.shape) != len(first) or any(
+            part.shape[a] != n for a, n in enumerate(first) if a != along
+        ):
+            raise ShapeError(f"concat: {part.shape} and {first} must differ in axis {along} only")
+    if len(parts) == 1:
+        return _gathered("concat", parts[0], first, _strides(first))
+    joined = list(parts)
+    while len(joined) > 1:
+        groups = range(0, len(joined), _MOST_PARTS)
+        joined = [_joined(joined[k : k + _MOST_PARTS], along) for k in groups]
+    return joined[0]
+
+
+def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
+    """Buffers of one shape side by side along a new axis."""
+    if not parts:
+        raise ShapeError("stack: no buffers: give at least one")
+    shape = parts[0].shape
+    if any(part.shape != shape for part in parts):
+        raise ShapeError(f"stack: shapes {[p.shape for p in parts]} differ: make them equal")
+    if not -len(shape) - 1 <= axis <= len(shape):
+        raise ShapeError(f"stack: axis {axis} of {shape}: the result has {len(shape) + 1} axes")
+    along = axis % (len(shape) + 1)
+    return concat([p.view((*shape[:along], 1, *shape[along:])) for p in parts], along)
+
+
+def _joined(parts: Sequence[Buffer[Any]], axis: int) -> Buffer[Any]:
+    """Up to six buffers of one dtype along ``axis``, in one launch."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = list(parts[0].shape)
+    shape[axis] = sum(p.shape[axis] for p in parts)
+    y: Buffer[Any] = parts[0].device.buffer(parts[0].dtype, tuple(shape))
+    if y.size:
+        rest = math.prod(shape[axis + 1 :])
+        ends = [rest * sum(p.shape[axis] for p in parts[: k + 1]) for k in range(len(parts))]
+        sizes = {"last": y.size - 1} | {f"end{k}": end for k, end in enumerate(ends)}
+        spec: dict[str, Value] = {"kind": y.dtype.name, "parts": len(parts)}
+        launch_each("arrays/concat.wgsl", spec, (*parts, y), words_of(y.size), sizes)
+    return y
+
+
+def _strides(shape: Sequence[int]) -> list[int]:
+    return [math.prod(shape[a + 1 :]) for a in range(len(shape))]
+
+
+def _gathered(
+    op: str, x: Buffer[T], shape: tuple[int, ...], strides: Sequence[int], start: int = 0
+) -> Buffer[T]:
+    """Element (i, j, ...) of the result is x at ``start + i strides[0] + j strides[1] + ...``."""
+    refuse_missing_f16(op, x.dtype.name, [x])
+    y = x.device.buffer(x.dtype, shape)
+    if not y.size:
+        return y
+    extents, (steps,) = merged_axes(shape, [strides])
+    if not extents:
+        extents, steps = [1], [1]
+    pieces = (extents[-1], start, *steps[:-1])
+    width = 4 if steps[-1] == 1 and all(n % 4 == 0 for n in pieces) else 1
+    if width == 4:
+        extents[-1] //= 4
+        start //= 4
+        steps = [*(s // 4 for s in steps[:-1]), 1]
+    sizes = {"last": y.size - 1, "start": start}
+    sizes |= {f"extent{i}": n for i, n in enumerate(extents)}
+    sizes |= {f"stride{i}": s % 2**32 for i, s in enumerate(steps)}
+    spec: dict[str, Value] = {"kind": x.dtype.name, "rank": len(extents)}
+    spec |= {"width": width, "wraps": False}
+    launch_each("arrays/gather.wgsl", spec, (x, y), words_of(y.size), sizes)
+    return y
+
+
+def _wrapped(
+    op: str,
+    x: Buffer[T],
+    shape: tuple[int, ...],
+    extents: Sequence[int],
+    strides: Sequence[int],
+    wraps: Sequence[tuple[int, int]],
+) -> Buffer[T]:
+    """As `_gathered`, with each coordinate moved by a shift and taken modulo a period."""
+    refuse_missing_f16(op, x.dtype.name, [x])
+    y = x.device.buffer(x.dtype, shape)
+    if not y.size:
+        return y
+    sizes = {"last": y.size - 1, "start": 0}
+    for i, (n, step, (shift, period)) in enumerate(zip(extents, strides, wraps, strict=True)):
+        sizes |= {f"extent{i}": n, f"stride{i}": step, f"shift{i}": shift, f"period{i}": period}
+    spec: dict[str, Value] = {"kind": x.dtype.name, "rank": len(extents), "width": 1, "wraps": True}
+    launch_each("arrays/gather.wgsl", spec, (x, y), words_of(y.size), sizes)
+    return y
+
+
+def cut(x: Buffer[T], start: int, stop: int) -> Buffer[T]:
+    """Elements ``start`` to ``stop`` (not included) of each row of (rows, n)."""
+    return _gathered("cut", x, (x.shape[0], stop - start), [x.shape[1], 1], start)

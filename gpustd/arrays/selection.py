@@ -1,0 +1,59 @@
+"""The k largest or least along an axis, and what there is at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import ArgumentError, Buffer, ShapeError, T, i32
+from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.indexing import compress, take_along_axis
+from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_or
+from gpustd.arrays.moving import concat, cut
+from gpustd.arrays.operands import FLOATS
+from gpustd.arrays.sorting import argsort, sort
+
+__all__ = ["topk", "unique"]
+
+
+def topk(
+    x: Buffer[T], k: int, axis: int = -1, *, largest: bool = True
+) -> tuple[Buffer[T], Buffer[i32]]:
+    """The ``k`` largest (or least) along an axis in falling (rising) order, and their places.
+
+    Of equal ones the first come first; NaN comes last. Raises `ArgumentError` for more than there
+    are, `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array(np.array([3, 9, 4, 9], np.int32))
+    >>> [found.read().tolist() for found in arrays.topk(x, 3)]
+    [[9, 9, 4], [1, 3, 2]]
+    """
+    if not x.shape:
+        raise ShapeError("topk: a number without axes: give it one with view")
+    along = axis_of("topk", axis, x)
+    if not 0 <= k <= x.shape[along]:
+        raise ArgumentError(f"topk: {k} of axis {along} of {x.shape}: 0 to {x.shape[along]}")
+    order: Buffer[Any] = argsort(x, along, descending=largest)
+    outer, n, inner = three_extents(x.shape, along, along)
+    shape = (*x.shape[:along], k, *x.shape[along + 1 :])
+    places = cut(order.view((outer, n * inner)), 0, k * inner).view(shape)
+    return take_along_axis(x, places, along), places
+
+
+def unique(x: Buffer[T]) -> Buffer[T]:
+    """The different numbers of ``x``, flattened, in rising order; NaN once, last.
+
+    How many there are is read back from the device, as the result is as long: this waits. Raises
+    `DTypeError`.
+    """
+    rising = sort(x, None)
+    if rising.size < 2:
+        return rising
+    row = rising.view((1, rising.size))
+    first = cut(row, 0, 1).view((1,))
+    before = cut(row, 0, rising.size - 1).view((rising.size - 1,))
+    after = cut(row, 1, rising.size).view((rising.size - 1,))
+    fresh = less(before, after)
+    if x.dtype.name in FLOATS:
+        fresh = logical_or(fresh, logical_and(isnan(after), logical_not(isnan(before))))
+    return concat([first, compress(fresh, after)])

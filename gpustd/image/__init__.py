@@ -1,0 +1,79 @@
+"""Images on buffers: resizing, filters, edges, morphology, warps, colours, histograms.
+
+Law: an image is (H, W), (H, W, C) or (N, H, W, C) with one to four channels, of u8 (levels 0 to
+255) or f32; names, order of arguments and borders follow SciPy's `ndimage`, and Pillow where said.
+Arithmetic is f32; what becomes u8 is rounded once, to the nearest, ties upwards, and clamped.
+"""
+
+from gpustd.image.arrange import crop, flip, pad
+from gpustd.image.blur import box_blur, gaussian_blur, unsharp_mask
+from gpustd.image.canny import canny
+from gpustd.image.colour import (
+    hsv_to_rgb,
+    lab_to_rgb,
+    linear_to_srgb,
+    rgb_to_grey,
+    rgb_to_hsv,
+    rgb_to_lab,
+    rgb_to_ycbcr,
+    srgb_to_linear,
+    to_float,
+    to_u8,
+    ycbcr_to_rgb,
+)
+from gpustd.image.composite import alpha_composite
+from gpustd.image.edges import laplacian, scharr, sobel
+from gpustd.image.filter2d import filter2d
+from gpustd.image.histogram import equalise, histogram
+from gpustd.image.morphology import (
+    black_tophat,
+    closing,
+    dilate,
+    erode,
+    morphological_gradient,
+    opening,
+    white_tophat,
+)
+from gpustd.image.rank import median
+from gpustd.image.resize import resize
+from gpustd.image.warp import affine_transform, perspective_transform, rotate
+
+__all__ = [
+    "affine_transform",
+    "alpha_composite",
+    "black_tophat",
+    "box_blur",
+    "canny",
+    "closing",
+    "crop",
+    "dilate",
+    "equalise",
+    "erode",
+    "filter2d",
+    "flip",
+    "gaussian_blur",
+    "histogram",
+    "hsv_to_rgb",
+    "lab_to_rgb",
+    "laplacian",
+    "linear_to_srgb",
+    "median",
+    "morphological_gradient",
+    "opening",
+    "pad",
+    "perspective_transform",
+    "resize",
+    "rgb_to_grey",
+    "rgb_to_hsv",
+    "rgb_to_lab",
+    "rgb_to_ycbcr",
+    "rotate",
+    "scharr",
+    "sobel",
+    "srgb_to_linear",
+    "to_float",
+    "to_u8",
+    "unsharp_mask",
+    "white_tophat",
+    "ycbcr_to_rgb",
+]

@@ -1,0 +1,116 @@
+"""Arranging pixels: flip, crop and pad."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpucore import ArgumentError, Buffer, ShapeError, T, u8
+from gpustd.image.border import CONSTANT, extended
+from gpustd.image.gather import gather
+from gpustd.image.picture import Picture, picture_of
+
+__all__ = ["crop", "flip", "pad"]
+
+# numpy.pad's names; its reflect is scipy.ndimage's mirror.
+_PAD_MODES = {"symmetric": 0, "reflect": 1, "edge": 2, "wrap": 3, "constant": CONSTANT}
+
+Widths = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+
+
+def flip(image: Buffer[T], axis: int | None = None) -> Buffer[T]:
+    """Reverse the rows (axis 0), the columns (1) or both (None), as `numpy.flip`.
+
+    Axes are those of the picture: 0 is its height and 1 its width, in a batch too. Images are
+    (H, W), (H, W, C) or (N, H, W, C) of u8 or f32, C 1 to 4.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = device.buffer_from_array(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    >>> image.flip(picture, 1).read().tolist()
+    [[2, 1, 0], [5, 4, 3]]
+    """
+    picture = picture_of("flip", image)
+    if axis not in {0, 1, None}:
+        raise ArgumentError(f"flip: axis {axis}: wants 0 (height), 1 (width) or None (both)")
+    rows, columns = _identity(picture)
+    return gather(
+        "flip", image, rows if axis == 1 else rows[::-1], columns if axis == 0 else columns[::-1]
+    )
+
+
+def crop(image: Buffer[T], top: int, left: int, height: int, width: int) -> Buffer[T]:
+    """The ``height`` by ``width`` pixels from (``top``, ``left``) on.
+
+    Raises `ShapeError` where they reach beyond the image, `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = device.buffer_from_array(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    >>> image.crop(picture, 1, 1, 2, 2).read().tolist()
+    [[5, 6], [9, 10]]
+    """
+    picture = picture_of("crop", image)
+    inside = 0 <= top <= top + height <= picture.height
+    if not inside or not 0 <= left <= left + width <= picture.width:
+        raise ShapeError(
+            f"crop: {height} x {width} from ({top}, {left}) reaches beyond {image!r}: pad it first"
+        )
+    rows, columns = _identity(picture)
+    return gather("crop", image, rows[top : top + height], columns[left : left + width])
+
+
+def pad(
+    image: Buffer[T], pad_width: Widths, mode: str = "constant", constant_values: float = 0
+) -> Buffer[T]:
+    """Surround the picture, as `numpy.pad` does its height and width.
+
+    ``pad_width`` is one number of pixels for all sides, (before, after) for both axes, or
+    ((top, bottom), (left, right)). Modes: constant, edge, reflect (the edge is not repeated),
+    symmetric (it is), wrap. Raises `ArgumentError`, `ShapeError` (an empty picture has only the
+    mode constant), `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = device.buffer_from_array(np.array([[1, 2, 3]], np.uint8))
+    >>> image.pad(picture, ((0, 0), (2, 1)), mode="reflect").read().tolist()
+    [[3, 2, 1, 2, 3, 2]]
+    """
+    picture = picture_of("pad", image)
+    number = _PAD_MODES.get(mode)
+    if number is None:
+        raise ArgumentError(f"pad: mode {mode!r}: it is one of {', '.join(_PAD_MODES)}")
+    if image.dtype is u8 and constant_values not in range(256):
+        raise ArgumentError(f"pad: constant_values {constant_values}: u8 holds 0 to 255")
+    (top, bottom), (left, right) = _widths(pad_width)
+    if number != CONSTANT and 0 in (picture.height, picture.width):
+        raise ShapeError(f"pad: {image!r} is empty: only the mode constant can pad it")
+    rows = extended(number, top, picture.height, bottom)
+    columns = extended(number, left, picture.width, right)
+    return gather("pad", image, rows, columns, constant_values)
+
+
+def _identity(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+    """Maps that leave every pixel in its place."""
+    return np.arange(picture.height, dtype=np.int32), np.arange(picture.width, dtype=np.int32)
+
+
+def _widths(pad_width: Widths) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Before and after, of height and width. Raises `ArgumentError`."""
+    try:
+        full = np.broadcast_to(np.asarray(pad_width), (2, 2)).tolist()
+    except ValueError:
+        full = [[-1, -1], [-1, -1]]
+    (top, bottom), (left, right) = full
+    if any(not isinstance(n, int) or n < 0 for n in (top, bottom, left, right)):
+        raise ArgumentError(
+            f"pad: pad_width {pad_width}: wants a number >= 0, (before, after) or "
+            "((top, bottom), (left, right))"
+        )
+    return (top, bottom), (left, right)

@@ -1,0 +1,37 @@
+"""Laying one picture over another."""
+
+from __future__ import annotations
+
+from gpucore import Buffer, ShapeError, T
+from gpustd.flat import launch_each
+from gpustd.image.picture import picture_of, require_same
+from gpustd.template import Value
+
+__all__ = ["alpha_composite"]
+
+
+def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = False) -> Buffer[T]:
+    """``above`` over ``below``, both (H, W, 4) or (N, H, W, 4) of RGBA (Porter and Duff's over).
+
+    Straight alpha: of u8 the same levels as `PIL.Image.alpha_composite`; of f32 (0 .. 1) the
+    colours (Cs as + Cd ad (1 - as)) / a with a = as + ad (1 - as), and those of ``below`` where a
+    is 0. ``premultiplied``: all four channels s + d (1 - as), u8 rounded to the nearest.
+    Raises `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> white = device.buffer_from_array(np.full((1, 1, 4), 255, np.uint8))
+    >>> red = device.buffer_from_array(np.array([[[255, 0, 0, 51]]], np.uint8))
+    >>> image.alpha_composite(white, red).read().tolist()
+    [[[255, 204, 204, 255]]]
+    """
+    picture = picture_of("alpha_composite", below)
+    if picture.channels != 4:
+        raise ShapeError(f"alpha_composite: {below!r}: wants 4 channels, the last one alpha")
+    require_same("alpha_composite", below, above)
+    result = below.device.buffer(below.dtype, below.shape)
+    spec: dict[str, Value] = {"source": below.dtype.name, "premultiplied": premultiplied}
+    launch_each("image/composite.wgsl", spec, (below, above, result), picture.pixels)
+    return result

@@ -1,0 +1,143 @@
+"""Counting levels, and spreading them evenly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpucore import ArgumentError, Buffer, DTypeError, f32, u8, u32
+from gpustd.grid import MOST_GROUPS
+from gpustd.image.cells import lanes_of, launch_cells
+from gpustd.image.picture import Picture, picture_of
+from gpustd.image.tables import table
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["equalise", "histogram"]
+
+_MOST_LOCAL = 4096
+_WORKGROUP = 256
+_MOST_BINS = 2**20
+_GROUPS_CPU, _GROUPS_GPU = 8, 2048
+
+
+def histogram(
+    image: Buffer[Any],
+    bins: int = 256,
+    range: tuple[float, float] | None = None,  # noqa: A002
+) -> Buffer[u32]:
+    """Counts by channel: (bins,) of (H, W), (C, bins) of (H, W, C), (N, C, bins) of (N, H, W, C).
+
+    u8 has 256 levels, and ``bins`` divides 256; there is no ``range``. f32 has equal bins over
+    ``range`` (first, last), as `numpy.histogram` of float64: the last bin holds ``last`` too, what
+    lies outside and NaNs are not counted. Counts are exact.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = device.buffer_from_array(np.array([[0, 0.1, 0.5], [0.9, 1, 2]], np.float32))
+    >>> image.histogram(picture, 2, (0, 1)).read().tolist()
+    [2, 3]
+    """
+    picture = picture_of("histogram", image)
+    _check_bins(image, bins, range)
+    shape = {2: (bins,), 3: (picture.channels, bins)}.get(
+        picture.rank, (picture.images, picture.channels, bins)
+    )
+    device = image.device
+    counts = device.buffer(u32, shape)
+    counts.copy_from(table(device, np.zeros(counts.size, np.uint32)))
+    if picture.size:
+        _count(image, picture, counts, bins, range)
+    return counts
+
+
+def _check_bins(image: Buffer[Any], bins: int, span: tuple[float, float] | None) -> None:
+    if image.dtype is u8 and (span is not None or bins < 1 or 256 % bins):
+        raise ArgumentError(
+            f"histogram: {bins} bins, range {span} of {image!r}: u8 wants a number of bins that "
+            "divides 256, and no range"
+        )
+    if image.dtype is f32 and (span is None or not -np.inf < span[0] < span[1] < np.inf):
+        raise ArgumentError(f"histogram: range {span} of {image!r}: f32 wants (first, last)")
+    if not 1 <= bins <= _MOST_BINS:
+        raise ArgumentError(f"histogram: {bins} bins: wants 1 to {_MOST_BINS}")
+
+
+def _count(
+    image: Buffer[Any],
+    picture: Picture,
+    counts: Buffer[u32],
+    bins: int,
+    span: tuple[float, float] | None,
+) -> None:
+    device = image.device
+    size = picture.height * picture.row
+    words = size // lanes_of(image) + 2
+    most = _GROUPS_CPU if device.is_cpu else max(_GROUPS_GPU // picture.images, 1)
+    groups = max(1, min(most, words // (16 * _WORKGROUP), MOST_GROUPS))
+    slots = picture.channels * bins
+    fast = wanted_rung("histogram") == "copies" or not device.is_cpu
+    spec: dict[str, Value] = {
+        "source": image.dtype.name,
+        "channels": picture.channels,
+        "bins": bins,
+        "local": slots <= _MOST_LOCAL,
+        "copies": _copies(slots) if fast else 1,
+        "loads": 4 if fast else 1,
+    }
+    sizes: dict[str, float] = {"size": size, "groups": groups}
+    buffers = [image]
+    if span is not None:
+        edges = _not_below(np.linspace(span[0], span[1], bins + 1))
+        last = -_not_below(np.array([-span[1]]))[0]
+        sizes |= {
+            "least": float(edges[0]),
+            "most": float(last),
+            "scale": bins / (span[1] - span[0]),
+        }
+        buffers.append(table(device, edges))
+    launch = kernel(device, "image/histogram.wgsl", **spec)
+    launch(*buffers, counts, sizes, grid=(groups, picture.images))
+
+
+def _copies(slots: int) -> int:
+    """Copies of the counts that workgroup memory holds: 1, 2, 4 or 8."""
+    return max(1, min(8, 1 << (_MOST_LOCAL // slots).bit_length() >> 1))
+
+
+def _not_below(values: np.ndarray) -> np.ndarray:
+    """The least f32 that are not below: an f32 reaches them when it reaches the values."""
+    near = values.astype(np.float32)
+    return np.where(near < values, np.nextafter(near, np.float32(np.inf)), near)
+
+
+def equalise(image: Buffer[u8]) -> Buffer[u8]:
+    """Spread the levels of each channel of each image evenly, as Pillow's `ImageOps.equalize`.
+
+    The same levels as Pillow's. u8 only. Raises `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = np.repeat(np.array([[10, 20, 30, 40]], np.uint8), 255, axis=0)
+    >>> image.equalise(device.buffer_from_array(picture)).read()[0].tolist()
+    [0, 85, 170, 255]
+    """
+    picture = picture_of("equalise", image)
+    if image.dtype is not u8:
+        raise DTypeError(f"equalise: wants u8, got {image!r}: gpustd.image.to_u8 converts f32")
+    result = image.device.buffer(u8, picture.shape)
+    if not picture.size:
+        return result
+    counts = histogram(image)
+    levels = image.device.buffer(u32, counts.shape)
+    tables = picture.images * picture.channels
+    grid = (min(tables, MOST_GROUPS), -(-tables // MOST_GROUPS))
+    kernel(image.device, "image/equalise_levels.wgsl")(counts, levels, grid=grid)
+    launch_cells("levels.wgsl", {}, (image, levels, result), picture, {}, light=True)
+    return result

@@ -1,0 +1,45 @@
+"""Rank filters: the median."""
+
+from __future__ import annotations
+
+from gpucore import ArgumentError, Buffer, T
+from gpustd.image.border import border_number
+from gpustd.image.cells import launch_cells
+from gpustd.image.picture import picture_of
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value
+
+__all__ = ["median"]
+
+_SIZES = (1, 3, 5, 7, 9)
+_QUICK_TO_COMPILE = 5
+
+
+def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float = 0.0) -> Buffer[T]:
+    """Median of ``size`` by ``size`` pixels, as `scipy.ndimage.median_filter`; exact.
+
+    ``size`` is 1, 3, 5, 7 or 9. ``mode`` and ``cval``: `gpustd.image.border`. Images are (H, W),
+    (H, W, C) or (N, H, W, C) of u8 or f32. A window with a NaN gives some value of f32.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import image
+    >>> device = Device.auto()
+    >>> picture = device.buffer_from_array(np.array([[1, 9, 2], [3, 1, 4], [8, 2, 3]], np.uint8))
+    >>> image.median(picture, 3).read().tolist()
+    [[1, 2, 2], [3, 3, 3], [3, 3, 3]]
+    """
+    picture = picture_of("median", image)
+    if size not in _SIZES:
+        raise ArgumentError(f"median: size {size}: it is one of {', '.join(map(str, _SIZES))}")
+    result = image.device.buffer(image.dtype, picture.shape)
+    sizes = {"mode": border_number("median", mode), "fill": cval}
+    if not picture.size or size == 1:
+        result.copy_from(image)
+        return result
+    quick = not image.device.is_cpu or size <= _QUICK_TO_COMPILE
+    rung = wanted_rung("median") or ("select" if quick else "bisect")
+    spec: dict[str, Value] = {"size": size, "rung": rung}
+    launch_cells("median.wgsl", spec, (image, result), picture, sizes)
+    return result

@@ -1,0 +1,120 @@
+"""Weights of resizing along one axis, in float64.
+
+``Taps.starts[p]`` is the first place of the source that place p of the result sums, and
+``Taps.weights[p]`` its weights; every row sums to 1. Those with ``antialias`` follow Pillow
+(`src/libImaging/Resample.c`): on shrinking, the filter grows with the scale, what lies beyond the
+edge is left out and the rest made to sum to 1. Those without interpolate between half-pixel
+centres, and places beyond the edge are the edge's (as OpenCV's INTER_LINEAR and INTER_CUBIC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Taps", "area_taps", "filter_taps", "point_taps", "smoothing_taps"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Starts (places,) and weights (places, taps)."""
+
+    starts: NDArray[np.uint32]
+    weights: NDArray[np.float64]
+
+
+def _triangle(x: Array) -> Array:
+    return np.asarray(np.maximum(1 - np.abs(x), 0))
+
+
+def _cubic(x: Array, a: float) -> Array:
+    """Keys 1981, doi 10.1109/TASSP.1981.1163711."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _lanczos(x: Array) -> Array:
+    """Duchon 1979, three lobes."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+# method: its half width; the function where it antialiases, and where it interpolates.
+_FILTERS: dict[str, tuple[float, Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "bilinear": (1, _triangle, _triangle),
+    "bicubic": (2, lambda x: _cubic(x, -0.5), lambda x: _cubic(x, -0.75)),
+    "lanczos": (3, _lanczos, _lanczos),
+}
+
+
+def filter_taps(method: str, source: int, made: int) -> Taps:
+    """Antialiased weights from ``source`` places to ``made``, as Pillow's."""
+    support, function, _ = _FILTERS[method]
+    scale = source / made
+    stretch = max(scale, 1.0)
+    centre = (np.arange(made) + 0.5) * scale
+    first = np.maximum(np.trunc(centre - support * stretch + 0.5), 0).astype(np.int64)
+    end = np.minimum(np.trunc(centre + support * stretch + 0.5), source).astype(np.int64)
+    places = first[:, None] + np.arange((end - first).max(initial=1))
+    weights = function((places - centre[:, None] + 0.5) / stretch)
+    weights = np.where(places < end[:, None], weights, 0)
+    return _fitted(first, weights / weights.sum(axis=1, keepdims=True), source)
+
+
+def point_taps(method: str, source: int, made: int) -> Taps:
+    """Weights that interpolate at the centres of the result's pixels."""
+    support, _, function = _FILTERS[method]
+    centre = (np.arange(made) + 0.5) * (source / made) - 0.5
+    nearest = np.floor(centre).astype(np.int64)
+    places = nearest[:, None] + np.arange(1 - int(support), int(support) + 1)
+    weights = function(places - centre[:, None])
+    weights /= weights.sum(axis=1, keepdims=True)
+    inside = np.clip(places, 0, source - 1)
+    first = inside[:, :1]
+    moved = np.zeros_like(weights)
+    np.add.at(moved, (np.arange(made)[:, None], inside - first), weights)
+    return _fitted(first[:, 0], moved, source)
+
+
+def area_taps(source: int, made: int) -> Taps:
+    """Mean of the source under each pixel of the result; a pixel under its edge counts in part."""
+    edges = np.arange(made + 1) * source / made
+    first = np.minimum(np.floor(edges[:-1]).astype(np.int64), source - 1)
+    count = int((np.ceil(edges[1:]).astype(np.int64) - first).max(initial=1))
+    places = first[:, None] + np.arange(count)
+    overlap = np.minimum(places + 1, edges[1:, None]) - np.maximum(places, edges[:-1, None])
+    weights = np.where(places < source, np.maximum(overlap, 0), 0)
+    return _fitted(first, weights / weights.sum(axis=1, keepdims=True), source)
+
+
+def _fitted(first: Array, weights: Array, source: int) -> Taps:
+    """Starts moved back so that no tap, used or not, lies beyond the source."""
+    taps = min(weights.shape[1], source)
+    starts = np.minimum(first, source - taps)
+    moved = np.zeros((len(first), taps))
+    shift = first - starts
+    for k in range(taps):
+        from_ = k - shift
+        rows = (from_ >= 0) & (from_ < weights.shape[1])
+        moved[rows, k] = weights[rows, from_[rows]]
+    return Taps(starts.astype(np.uint32), moved)
+
+
+def smoothing_taps(weights: Array, extent: int) -> Taps:
+    """A centred window, cut off at the edges, with what is left made to sum to 1."""
+    radius = len(weights) // 2
+    places = np.arange(extent)[:, None] + np.arange(-radius, radius + 1)
+    inside = np.where((places >= 0) & (places < extent), weights, 0)
+    first = np.maximum(np.arange(extent) - radius, 0)
+    rolled = np.zeros_like(inside)
+    for p in range(min(radius, extent)):
+        rolled[p, : p + radius + 1] = inside[p, radius - p :]
+    rolled[radius:] = inside[radius:]
+    return _fitted(first, rolled / rolled.sum(axis=1, keepdims=True), extent)

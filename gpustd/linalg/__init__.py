@@ -1,0 +1,61 @@
+"""Linear algebra on buffers, with NumPy's and SciPy's names.
+
+Law: the last two axes are matrices, all axes before them a batch; results are new buffers, computed
+on the device without a read-back; the bits of a matrix do not depend on how many stand beside it.
+"""
+
+from gpustd.linalg.blas1 import asum, axpy, copy, dot, iamax, nrm2, rot, scal, swap
+from gpustd.linalg.blas2 import gemv, ger, symv, trsv
+from gpustd.linalg.blas3 import gemm, symm, syrk, trsm
+from gpustd.linalg.cholesky import cho_solve, cholesky
+from gpustd.linalg.eigh import eigh
+from gpustd.linalg.lstsq import cond, lstsq, matrix_rank, pinv
+from gpustd.linalg.lu import LU, lu, lu_factor, lu_solve
+from gpustd.linalg.matmul import matmul
+from gpustd.linalg.norms import norm
+from gpustd.linalg.qr import qr
+from gpustd.linalg.solve import SlogDet, det, inv, slogdet, solve
+from gpustd.linalg.svd import svd, svdvals
+from gpustd.linalg.triangular import solve_triangular
+
+__all__ = [
+    "LU",
+    "SlogDet",
+    "asum",
+    "axpy",
+    "cho_solve",
+    "cholesky",
+    "cond",
+    "copy",
+    "det",
+    "dot",
+    "eigh",
+    "gemm",
+    "gemv",
+    "ger",
+    "iamax",
+    "inv",
+    "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_solve",
+    "matmul",
+    "matrix_rank",
+    "norm",
+    "nrm2",
+    "pinv",
+    "qr",
+    "rot",
+    "scal",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "swap",
+    "symm",
+    "symv",
+    "syrk",
+    "trsm",
+    "trsv",
+]

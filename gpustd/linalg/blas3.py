@@ -1,0 +1,263 @@
+"""BLAS 3: products of matrices (Dongarra et al. 1990, doi 10.1145/77626.79170).
+
+Arguments stand as in `scipy.linalg.blas`; results are new buffers; axes before the last two are a
+batch. The floor is 2 M N K operations (8 M N K in c64, and half of it for syrk).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
+from gpustd.elementwise import combine_into
+from gpustd.gemm import gemm as dense_gemm
+from gpustd.gemm import wide_gemm
+from gpustd.layout import transpose
+from gpustd.linalg.matmul import multiply_matrices
+from gpustd.linalg.products import multiply_into, scalar_kind
+from gpustd.linalg.triangles import fresh_copy, mirrored
+from gpustd.linalg.triangular import Trans, check_square, substitute_into, transposed
+from gpustd.linalg.views import broadcast_batch, matrices
+
+__all__ = ["gemm", "symm", "syrk", "trsm"]
+
+
+def gemm(
+    alpha: complex,
+    a: Buffer[T],
+    b: Buffer[T],
+    beta: complex = 0.0,
+    c: Buffer[T] | None = None,
+    *,
+    trans_a: Trans = 0,
+    trans_b: Trans = 0,
+) -> Buffer[T]:
+    """``alpha op(A) op(B) + beta C`` of each matrix of a batch, summed in f32.
+
+    Args:
+        alpha: scales the product; real, but for c64.
+        a: (..., M, K), or (..., K, M) where transposed; f32, f16 or c64.
+        b: (..., K, N), or (..., N, K) where transposed.
+        beta: scales ``c``, which is not read where it is 0.
+        c: (..., M, N). Batch axes of all three broadcast.
+        trans_a: 0 or "N" for A, 1 or "T" for its transpose, 2 or "C" for its conjugate transpose.
+        trans_b: the same for B.
+
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> print(linalg.gemm(1.0, a, a, -1.0, a, trans_b=1).read().tolist())
+    [[4.0, 9.0], [8.0, 21.0]]
+    """
+    flipped_a, flipped_b = transposed("gemm", trans_a), transposed("gemm", trans_b)
+    _check_product(a, b, flipped_a, flipped_b)
+    _check_scales("gemm", a, alpha, beta)
+    added = c if beta else None
+    operands = [a, b] if c is None else [a, b, c]
+    scalar_kind("gemm", *operands)
+    batch = broadcast_batch("gemm", *(x.shape[:-2] for x in operands))
+    if _wants_matrix_units(a, b) and batch == a.shape[:-2]:
+        return _through_matrix_units(alpha, a, b, beta, added, (flipped_a, flipped_b))
+    if alpha == 1 and c is None and not flipped_a and not flipped_b:
+        return multiply_matrices("gemm", a, b)
+    left, right = matrices(a, batch), matrices(b, batch)
+    left, right = (left.T if flipped_a else left), (right.T if flipped_b else right)
+    y = _start("gemm", a, (*batch, left.rows, right.columns), c, read=added is not None)
+    is_complex = a.dtype is c64
+    multiply_into(
+        matrices(y),
+        left,
+        right,
+        batch,
+        alpha=alpha,
+        beta=beta if added is not None else 0.0,
+        conjugate=(is_complex and trans_a in (2, "C"), is_complex and trans_b in (2, "C")),
+    )
+    return y
+
+
+def syrk(
+    alpha: float,
+    a: Buffer[T],
+    beta: float = 0.0,
+    c: Buffer[T] | None = None,
+    *,
+    trans: Trans = 0,
+    lower: bool = False,
+) -> Buffer[T]:
+    """One triangle of ``alpha A A^T + beta C``, or of ``alpha A^T A + beta C`` with ``trans``.
+
+    ``a`` (..., N, K), or (..., K, N) with ``trans``; ``c`` (..., N, N); f32 or f16. The other
+    triangle is that of ``c``, or zeros without one. Raises `ShapeError`, `DTypeError`,
+    `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> print(linalg.syrk(1.0, a, lower=True).read().tolist())
+    [[5.0, 0.0], [11.0, 25.0]]
+    """
+    flipped = transposed("syrk", trans)
+    if len(a.shape) < 2:
+        raise ShapeError(f"syrk: {a.shape}: wants (..., N, K)")
+    if a.dtype is c64:
+        raise DTypeError(f"syrk: {a!r}: wants f32 or f16")
+    scalar_kind("syrk", a)
+    batch = a.shape[:-2]
+    view = matrices(a).T if flipped else matrices(a)
+    shape = (*batch, view.rows, view.rows)
+    if c is None:
+        y = a.device.buffer(a.dtype, shape)
+        nothing = view.block(0, 0, view.rows, 0)
+        multiply_into(matrices(y), nothing, nothing.T, batch)
+    else:
+        y = _start("syrk", a, shape, c, read=True)
+    part = "lower" if lower else "upper"
+    factor = beta if c is not None else 0.0
+    multiply_into(matrices(y), view, view.T, batch, alpha=alpha, beta=factor, part=part)
+    return y
+
+
+def symm(
+    alpha: float,
+    a: Buffer[T],
+    b: Buffer[T],
+    beta: float = 0.0,
+    c: Buffer[T] | None = None,
+    *,
+    side: int = 0,
+    lower: bool = False,
+) -> Buffer[T]:
+    """``alpha A B + beta C`` for a symmetric A of which one triangle is read; ``side`` 1: ``B A``.
+
+    ``a`` (..., N, N), ``b`` and ``c`` as in `gemm`. The triangle is mirrored first, N² numbers of
+    memory. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> print(linalg.symm(1.0, a, a).read().tolist())
+    [[7.0, 10.0], [14.0, 20.0]]
+    """
+    if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(f"symm: {a.shape}: wants square matrices (..., N, N)")
+    _check_side("symm", side)
+    scalar_kind("symm", a, b)
+    full = mirrored(a, "lower" if lower else "upper")
+    return gemm(alpha, b, full, beta, c) if side else gemm(alpha, full, b, beta, c)
+
+
+def trsm(
+    alpha: float,
+    a: Buffer[f32],
+    b: Buffer[f32],
+    *,
+    side: int = 0,
+    lower: bool = False,
+    trans_a: Trans = 0,
+    unit_diagonal: bool = False,
+) -> Buffer[f32]:
+    """X with ``op(A) X = alpha B`` for a triangular A; with ``side`` 1, ``X op(A) = alpha B``.
+
+    ``a`` (..., N, N), ``b`` (..., N, K), or (..., K, N) with ``side`` 1, in f32; batch axes
+    broadcast. Zeros on the diagonal as in `solve_triangular`. Raises `ShapeError`, `DTypeError`,
+    `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> device = Device.auto()
+    >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
+    >>> b = device.buffer_from_array(np.array([[2, 4], [9, 6]], np.float32))
+    >>> print(linalg.trsm(1.0, a, b, lower=True).read().tolist())
+    [[1.0, 2.0], [2.0, 1.0]]
+    """
+    flipped = transposed("trsm", trans_a)
+    check_square("trsm", a)
+    _check_side("trsm", side)
+    if b.dtype is not f32:
+        raise DTypeError(f"trsm: {b!r}: wants f32; cast it")
+    if len(b.shape) < 2 or b.shape[-1 if side else -2] != a.shape[-1]:
+        raise ShapeError(f"trsm: {a.shape} and {b.shape}, side={side}: extents differ")
+    batch = broadcast_batch("trsm", a.shape[:-2], b.shape[:-2])
+    x = fresh_copy(b, batch)
+    if alpha != 1:
+        scaled = x.device.buffer(f32, x.shape)
+        combine_into(scaled, [(float(alpha), x)])
+        x = scaled
+    view, solution = matrices(a, batch), matrices(x)
+    view = view.T if flipped != bool(side) else view
+    solution = solution.T if side else solution
+    lowered = lower != (flipped != bool(side))
+    substitute_into(solution, view, batch, lower=lowered, unit=unit_diagonal)
+    return x
+
+
+def _wants_matrix_units(a: Buffer[Any], b: Buffer[Any]) -> bool:
+    fits = a.dtype is f16 and len(b.shape) == 2 and bool(a.size and b.size)
+    return fits and a.device.has_matrix_units
+
+
+def _through_matrix_units(
+    alpha: complex,
+    a: Buffer[Any],
+    b: Buffer[Any],
+    beta: complex,
+    c: Buffer[Any] | None,
+    flipped: tuple[bool, bool],
+) -> Buffer[Any]:
+    """By `gpustd.gemm`, transposes made first; the sum is scaled in f32 and rounded once."""
+    rank = len(a.shape)
+    if flipped[0]:
+        a = transpose(a, (*range(rank - 2), rank - 1, rank - 2))
+    if flipped[1]:
+        b = transpose(b, (1, 0))
+    if alpha == 1 and c is None:
+        return dense_gemm(a, b)
+    product = wide_gemm(a, b)
+    y = a.device.buffer(a.dtype, product.shape)
+    if c is None:
+        combine_into(y, [(complex(alpha).real, product)])
+        return y
+    wide = a.device.buffer(f32, product.shape)
+    combine_into(wide, [(1.0, _start("gemm", a, product.shape, c, read=True))])
+    combine_into(y, [(complex(alpha).real, product), (complex(beta).real, wide)])
+    return y
+
+
+def _start(
+    op: str, a: Buffer[T], shape: tuple[int, ...], c: Buffer[T] | None, *, read: bool
+) -> Buffer[T]:
+    """The result: new memory, or a copy of ``c`` to add to. Raises `ShapeError`."""
+    if c is None:
+        return a.device.buffer(a.dtype, shape)
+    if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
+        raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
+    if not read:
+        return a.device.buffer(a.dtype, shape)
+    scalar_kind(op, a, c)
+    return fresh_copy(c, shape[:-2])
+
+
+def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: bool) -> None:
+    fits = len(a.shape) >= 2 and len(b.shape) >= 2
+    if not fits or a.shape[-2 if flipped_a else -1] != b.shape[-1 if flipped_b else -2]:
+        raise ShapeError(
+            f"gemm: {a.shape} and {b.shape}, transposed {flipped_a} and {flipped_b}: inner "
+            "extents differ"
+        )
+
+
+def _check_scales(op: str, a: Buffer[Any], *scales: complex) -> None:
+    if a.dtype is not c64 and any(complex(s).imag for s in scales):
+        raise ArgumentError(f"{op}: complex scales {scales} for real operands: make them c64")
+
+
+def _check_side(op: str, side: int) -> None:
+    if side not in (0, 1):
+        raise ArgumentError(f"{op}: side = {side!r}: 0 for A on the left, 1 for the right")

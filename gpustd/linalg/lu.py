@@ -1,0 +1,248 @@
+"""LU with partial pivoting, by halves: 2 N³ / 3 operations.
+
+The columns are halved down to panels that a workgroup factors in registers (Toledo 1997, doi
+10.1137/S0895479896297744); a panel's row exchanges are made in all other columns at once, so that
+what is left of a half is one triangular solve and one product.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gpucore import Buffer, Device, ShapeError, f32, i32
+from gpustd.grid import flat_grid
+from gpustd.linalg.products import multiply_into
+from gpustd.linalg.triangles import fresh_copy, triangle
+from gpustd.linalg.triangular import Trans, as_columns, check_square, substitute_into, transposed
+from gpustd.linalg.views import (
+    Matrices,
+    broadcast_batch,
+    launch_batch,
+    matrices,
+    view_sizes,
+)
+from gpustd.rungs import wanted_rung, wanted_tile
+from gpustd.template import Value, kernel
+
+__all__ = ["LU", "factored", "identity_in_order", "lu", "lu_factor", "lu_solve"]
+
+_WIDTH = 16
+_CPU_THREADS = 8
+_GROUP = 64
+_INVOCATIONS = "max_compute_invocations_per_workgroup"
+# Rows of an invocation that registers hold, and entries of a permutation that a workgroup holds.
+_MOST_ROWS = 8
+_MOST_HELD = 4096
+
+
+class LU(NamedTuple):
+    """``lu`` (..., N, N): U, and below its diagonal L without its ones; ``piv`` (..., N), i32.
+
+    Row i was exchanged with row ``piv[i]``, one after the other.
+    """
+
+    lu: Buffer[f32]
+    piv: Buffer[i32]
+
+
+def lu_factor(a: Buffer[f32]) -> LU:
+    """``P A = L U`` with partial pivoting, as `scipy.linalg.lu_factor`.
+
+    ``a`` (..., N, N), f32. Of equal pivots the first is taken; a NaN counts as the largest. A
+    singular matrix has a zero on the diagonal of U; nothing is raised. Error: Higham 2002, theorem
+    9.3. Raises `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> factor, piv = linalg.lu_factor(a)
+    >>> print(factor.read().tolist(), piv.read())
+    [[4.0, 4.0], [0.25, 1.0]] [1 1]
+    """
+    check_square("lu_factor", a)
+    factor = fresh_copy(a, a.shape[:-2])
+    return factored(factor)
+
+
+def lu_solve(
+    lu_and_piv: tuple[Buffer[f32], Buffer[i32]], b: Buffer[f32], trans: Trans = 0
+) -> Buffer[f32]:
+    """Solution of ``op(A) x = b`` from the factors of A, as `scipy.linalg.lu_solve`.
+
+    Args:
+        lu_and_piv: what `lu_factor` returned for (..., N, N).
+        b: (N,), or (..., N, K); batch axes broadcast.
+        trans: 0 or "N" for A, 1 or "T" (and 2 or "C") for its transpose.
+
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> device = Device.auto()
+    >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> b = device.buffer_from_array(np.array([5, 12], np.float32))
+    >>> print(linalg.lu_solve(linalg.lu_factor(a), b).read())
+    [1. 2.]
+    """
+    factor, piv = lu_and_piv
+    flipped = transposed("lu_solve", trans)
+    columns = as_columns("lu_solve", factor, b)
+    if piv.shape != factor.shape[:-1]:
+        raise ShapeError(f"lu_solve: piv is {piv.shape} for factors {factor.shape}")
+    batch = broadcast_batch("lu_solve", factor.shape[:-2], columns.shape[:-2])
+    order, view = _row_order(piv), matrices(factor, batch)
+    if flipped:
+        solved = fresh_copy(columns, batch)
+        substitute_into(matrices(solved), view.T, batch, lower=True)
+        substitute_into(matrices(solved), view.T, batch, lower=False, unit=True)
+        x = _permuted_rows(solved, order, batch, inverse=True)
+    else:
+        x = _permuted_rows(columns, order, batch)
+        substitute_into(matrices(x), view, batch, lower=True, unit=True)
+        substitute_into(matrices(x), view, batch, lower=False)
+    return x.view((*batch, columns.shape[-2])) if len(b.shape) == 1 else x
+
+
+def lu(a: Buffer[f32]) -> tuple[Buffer[f32], Buffer[f32], Buffer[f32]]:
+    """``A = P L U`` as `scipy.linalg.lu`: permutation, unit lower and upper triangle.
+
+    ``a`` (..., N, N), f32; three results of its shape. Raises as `lu_factor`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> p, l, u = (x.read().tolist() for x in linalg.lu(a))
+    >>> print(p, l, u)
+    [[0.0, 1.0], [1.0, 0.0]] [[1.0, 0.0], [0.25, 1.0]] [[4.0, 4.0], [0.0, 1.0]]
+    """
+    factor, piv = lu_factor(a)
+    p = identity_in_order(piv, inverse=True)
+    return p, triangle(factor, "lower", unit=True), triangle(factor, "upper")
+
+
+def factored(a: Buffer[f32]) -> LU:
+    """Factor the matrices of ``a`` in its own memory."""
+    piv = a.device.buffer(i32, a.shape[:-1])
+    if a.size:
+        _factor(matrices(a), piv, a.shape[:-2], 0, a.shape[-1])
+    return LU(a, piv)
+
+
+def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int) -> None:
+    """Record the factorisation of ``count`` columns from ``at`` on, and below its diagonal."""
+    n = a.rows
+    width = _width()
+    if count <= width:
+        _launch_panel(a, piv, batch, at, count)
+        if count < n:
+            _launch_exchange(a, piv, batch, at, count)
+        return
+    half = (count // 2 + width - 1) // width * width
+    rest, middle = count - half, at + half
+    _factor(a, piv, batch, at, half)
+    corner, right = a.block(at, at, half, half), a.block(at, middle, half, rest)
+    substitute_into(right, corner, batch, lower=True, unit=True)
+    below, goal = a.block(middle, at, n - middle, half), a.block(middle, middle, n - middle, rest)
+    multiply_into(goal, below, right, batch, alpha=-1.0, beta=1.0)
+    _factor(a, piv, batch, middle, rest)
+
+
+def _width() -> int:
+    """Columns of a panel."""
+    wanted = wanted_tile("panel")
+    return wanted[1] if isinstance(wanted, tuple) else _WIDTH
+
+
+def _launch_panel(
+    a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int
+) -> None:
+    device = a.buffer.device
+    rows = a.rows - at
+    panel = a.block(at, at, rows, count)
+    rank, sizes = launch_batch(batch, {"a": panel})
+    params = {"rows": rows, "columns": count, "n": a.rows, "first_row": at, **sizes}
+    params |= view_sizes("a", panel)
+    spec: dict[str, Value] = {"rank": rank, "width": _width()}
+    rung, threads = _panel_rung(device, rows)
+    grid = flat_grid(sizes["batch"], threads if rung == "alone" else 1)
+    spec["threads"] = threads
+    if rung == "panel_registers":
+        spec["rows"] = max(2, 1 << (-(-rows // threads) - 1).bit_length())
+        launch = kernel(device, "linalg/panel_registers.wgsl", **spec)
+    else:
+        launch = kernel(device, "linalg/panel.wgsl", **spec, alone=rung == "alone")
+    launch(a.buffer, piv, params, grid=grid)
+
+
+def _panel_rung(device: Device, rows: int) -> tuple[str, int]:
+    """Rung and invocations of a workgroup."""
+    wanted = wanted_tile("panel")
+    most = min(device.limits[_INVOCATIONS], 1024)
+    threads = wanted[0] if isinstance(wanted, tuple) else most if rows > 512 else 256
+    suited = "panel_registers" if rows <= _MOST_ROWS * threads else "panel"
+    rung = wanted_rung("panel") or ("alone" if device.is_cpu else suited)
+    return rung, _CPU_THREADS if rung == "alone" else threads
+
+
+def _launch_exchange(
+    a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int
+) -> None:
+    """Record a panel's row exchanges in all columns but its own."""
+    rank, sizes = launch_batch(batch, {"a": a})
+    columns = a.columns - count
+    params = {"n": a.rows, "columns": columns, "count": count, "first_row": at}
+    params |= {"gap_first": at, "gap": count, **sizes, **view_sizes("a", a)}
+    spec: dict[str, Value] = {"rank": rank, "group": _GROUP, "width": _width()}
+    grid = flat_grid(sizes["batch"] * -(-columns // _GROUP), 1)
+    kernel(a.buffer.device, "linalg/exchange.wgsl", **spec)(a.buffer, piv, params, grid=grid)
+
+
+def _row_order(piv: Buffer[i32]) -> Buffer[i32]:
+    """The rows of A in the order of those of ``P A``, from pivots (..., N)."""
+    device, n = piv.device, piv.shape[-1]
+    order = device.buffer(i32, piv.shape)
+    count = piv.size // n if n else 0
+    spec: dict[str, Value] = {"held": n <= _MOST_HELD, "most": _MOST_HELD, "threads": _GROUP}
+    launch = kernel(device, "linalg/permutation.wgsl", **spec)
+    launch(piv, order, {"batch": count, "n": n}, grid=flat_grid(count, 1))
+    return order
+
+
+def identity_in_order(piv: Buffer[i32], *, inverse: bool) -> Buffer[f32]:
+    """The matrices P (..., N, N) of pivots (..., N); with ``inverse`` their transposes."""
+    y = piv.device.buffer(f32, (*piv.shape, piv.shape[-1]))
+    _gather(None, _row_order(piv), y, piv.shape[:-1], inverse=inverse)
+    return y
+
+
+def _permuted_rows(
+    x: Buffer[f32], order: Buffer[i32], batch: tuple[int, ...], *, inverse: bool = False
+) -> Buffer[f32]:
+    """Rows of ``x`` (..., N, K), broadcast to ``batch``, taken (``inverse``: put) in an order."""
+    y = x.device.buffer(f32, (*batch, *x.shape[-2:]))
+    _gather(x, order, y, batch, inverse=inverse)
+    return y
+
+
+def _gather(
+    x: Buffer[f32] | None,
+    order: Buffer[i32],
+    y: Buffer[f32],
+    batch: tuple[int, ...],
+    *,
+    inverse: bool,
+) -> None:
+    """Record the permutation of ``x``, of the unit matrix where there is none."""
+    lines = order.view((*order.shape[:-1], 1, order.shape[-1]))
+    source = matrices(y if x is None else x, batch)
+    views = {"a": source, "order": matrices(lines, batch), "c": matrices(y)}
+    rank, sizes = launch_batch(batch, views)
+    params = {"n": y.shape[-2], "columns": y.shape[-1], "inverse": int(inverse), **sizes}
+    for name, view in views.items():
+        params |= view_sizes(name, view)
+    operands: list[Buffer[Any]] = [order, y] if x is None else [x, order, y]
+    launch = kernel(y.device, "linalg/gather_rows.wgsl", rank=rank, eye=x is None)
+    launch(*operands, params, grid=flat_grid(y.size, _GROUP))

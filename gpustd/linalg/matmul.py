@@ -1,0 +1,104 @@
+"""matmul in NumPy's sense, over batches, and the choice of its kernels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from gpucore import Buffer, ShapeError, T, f16
+from gpustd.gemm import gemm as dense_gemm
+from gpustd.layout import concat, slice_axis
+from gpustd.linalg.blas1 import dot
+from gpustd.linalg.blas2 import gemv
+from gpustd.linalg.products import multiply_into, scalar_kind
+from gpustd.linalg.views import broadcast_batch, matrices
+from gpustd.rungs import wanted_rung
+
+__all__ = ["matmul", "multiply_matrices", "suits_dense_gemm"]
+
+# M N K from which a product on matrix units saves more than copying its operands costs.
+_MANY_PRODUCTS = 2**29
+
+
+def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
+    """``a @ b`` as `numpy.matmul`, in f32, f16 (summed in f32) or c64.
+
+    ``a`` (..., M, K) or (K,), ``b`` (..., K, N) or (K,); batch axes broadcast. A vector on the left
+    is a row, on the right a column, and its axis of 1 is left out of the result. M = N = K = n
+    takes 2 n³ operations (8 n³ in c64). Raises `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> print(linalg.matmul(a, a).read().tolist())
+    [[7.0, 10.0], [15.0, 22.0]]
+    """
+    if not a.shape or not b.shape:
+        raise ShapeError(f"matmul: {a.shape} @ {b.shape}: wants at least one axis each")
+    if a.shape[-1] != b.shape[-min(2, len(b.shape))]:
+        raise ShapeError(f"matmul: {a.shape} @ {b.shape}: inner extents differ")
+    kind = scalar_kind("matmul", a, b)
+    if len(a.shape) == len(b.shape) == 1:
+        return dot(a, b)
+    if kind != "c64" and len(b.shape) == 1:
+        return gemv(1.0, a, b)
+    if kind != "c64" and len(a.shape) == 1:
+        return gemv(1.0, b, a, trans=1)
+    left = a.view((1, *a.shape)) if len(a.shape) == 1 else a
+    right = b.view((*b.shape, 1)) if len(b.shape) == 1 else b
+    y = multiply_matrices("matmul", left, right)
+    lead = y.shape[:-2]
+    if len(a.shape) == 1:
+        return y.view((*lead, y.shape[-1]))
+    return y.view((*lead, y.shape[-2])) if len(b.shape) == 1 else y
+
+
+def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
+    """Products of (..., M, K) and (..., K, N).
+
+    Through gpustd.gemm for a single right operand, and one after the other for large matrices of
+    f16, whose matrix units are worth the copies.
+    """
+    if suits_dense_gemm(a, b):
+        return dense_gemm(a, b)
+    batch = broadcast_batch(op, a.shape[:-2], b.shape[:-2])
+    if _worth_copies(a, b) and all(batch):
+        return _one_by_one(a, b, batch)
+    y = a.device.buffer(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
+    multiply_into(matrices(y), matrices(a, batch), matrices(b, batch), batch)
+    return y
+
+
+def _worth_copies(a: Buffer[T], b: Buffer[T]) -> bool:
+    extents = (*a.shape[-2:], b.shape[-1])
+    suited = a.dtype is f16 and a.device.has_matrix_units and not any(n % 8 for n in extents)
+    return suited and math.prod(extents) >= _MANY_PRODUCTS
+
+
+def _one_by_one(a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
+    """Each product of a batch by itself, joined."""
+    products = []
+    for place in itertools.product(*map(range, batch)):
+        left, right = _matrix_at(a, place), _matrix_at(b, place)
+        products.append(dense_gemm(left, right.view(right.shape[-2:])))
+    joined = concat(products, 0)
+    return joined.view((*batch, a.shape[-2], b.shape[-1]))
+
+
+def _matrix_at(x: Buffer[T], place: tuple[int, ...]) -> Buffer[T]:
+    """The matrix (1, M, N) that stands at a place of the batch, to which ``x`` is broadcast."""
+    lead = x.shape[:-2]
+    index = 0
+    for extent, i in zip(lead, place[len(place) - len(lead) :], strict=True):
+        index = index * extent + (i if extent > 1 else 0)
+    return slice_axis(x.view((-1, *x.shape[-2:])), 0, index, index + 1)
+
+
+def suits_dense_gemm(a: Buffer[T], b: Buffer[T]) -> bool:
+    """Whether `gpustd.gemm`, which has the tuned rungs, takes these operands.
+
+    Software renderers have a quick rung there for widths of four only.
+    """
+    fits = len(b.shape) == 2 and scalar_kind("matmul", a, b) != "c64"
+    return fits and not wanted_rung("multiply") and (not a.device.is_cpu or b.shape[1] % 4 == 0)

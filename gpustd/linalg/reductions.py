@@ -1,0 +1,96 @@
+"""Reductions of the last axis: the launches behind dot, asum, nrm2, iamax and vector norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, DType, c64, f32, u32
+from gpustd.flat import float_scalar, width_of
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["reduce_last"]
+
+_STATES: dict[str, tuple[type[DType], int]] = {
+    "iamax": (u32, 2),
+    "amax": (u32, 1),
+    "amin": (u32, 1),
+    "nrm2": (f32, 4),
+}
+_GROUPS = {"lanes": 256, "alone": 16}
+# Elements of a chunk, and the most chunks of a row: enough to fill the largest GPUs.
+_SPANS = {"lanes": 8192, "alone": 1024}
+_MOST_CHUNKS = 1024
+# Rows shorter than this leave most lanes of a workgroup idle.
+_SHORT = 32
+
+
+def reduce_last(
+    op: str,
+    kind: str,
+    operands: tuple[Buffer[Any], ...],
+    result: Buffer[Any],
+    *,
+    conjugate: bool = False,
+    power: float = 1.0,
+) -> None:
+    """Reduce the last axis of one or two operands of a shape (..., N) into ``result`` (...).
+
+    ``kind`` is one of shaders/linalg/reduce.wgsl, ``op`` the name in errors. The cuts of a row
+    follow from N alone. An empty row gives what the kind starts from. Raises `DTypeError`.
+    """
+    x = operands[0]
+    length = x.shape[-1]
+    scalar = "c64" if x.dtype is c64 else float_scalar(op, *operands)
+    cpu = x.device.is_cpu
+    rung = wanted_rung("reduce") or ("alone" if cpu or length < _SHORT else "lanes")
+    unit = width_of(length) if scalar != "c64" else 1
+    span = max(_SPANS[rung], -(-length // (_MOST_CHUNKS * 4)) * 4)
+    chunks = max(-(-length // span), 1)
+    spec: dict[str, Value] = {
+        "kind": kind,
+        "scalar": scalar,
+        "out": result.dtype.name,
+        "conjugate": conjugate,
+    }
+    if chunks == 1:
+        _launch(rung, {**spec, "unit": unit}, (*operands, result), (result.size, 1, length), power)
+        return
+    dtype, words = _STATES.get(kind, (c64 if scalar == "c64" else f32, 1))
+    states = x.device.buffer(dtype, result.size * chunks * words)
+    sizes = (result.size, chunks, length)
+    _launch(rung, {**spec, "unit": unit, "partial": True}, (*operands, states), sizes, power, span)
+    merging: dict[str, Value] = {**spec, "unit": 1, "merging": True}
+    _launch(rung, merging, (states, result), (result.size, 1, chunks), power)
+
+
+def _launch(
+    rung: str,
+    spec: dict[str, Value],
+    buffers: tuple[Buffer[Any], ...],
+    sizes: tuple[int, int, int],
+    power: float,
+    span: int | None = None,
+) -> None:
+    """Record one pass over ``sizes``: rows, chunks of a row, elements of a row."""
+    rows, chunks, length = sizes
+    unit = int(spec["unit"] or 1)
+    group = _GROUPS[rung]
+    lanes = group if rung == "lanes" else 1
+    full: dict[str, Value] = {
+        "merging": False,
+        "partial": False,
+        **spec,
+        "lanes": lanes,
+        "group": group,
+    }
+    params = {
+        "rows": rows,
+        "chunks": chunks,
+        "length": length // unit,
+        "span": (length if span is None else span) // unit,
+        "power": power,
+    }
+    launch = kernel(buffers[-1].device, "linalg/reduce.wgsl", **full)
+    launch(*buffers, params, grid=flat_grid(rows * chunks * lanes, group))

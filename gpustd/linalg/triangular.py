@@ -1,0 +1,168 @@
+"""Triangular systems, by halves: blocks on the diagonal are solved, the rest is products.
+
+N rows and K columns want N² K operations; below some hundred columns the bytes of the triangle, and
+the chain of N / 64 launches, count for more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
+from gpustd.grid import flat_grid
+from gpustd.linalg.products import multiply_into
+from gpustd.linalg.triangles import fresh_copy
+from gpustd.linalg.views import (
+    Matrices,
+    broadcast_batch,
+    launch_batch,
+    matrices,
+    view_sizes,
+)
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = [
+    "Trans",
+    "as_columns",
+    "block_rows",
+    "check_square",
+    "solve_triangular",
+    "substitute_into",
+    "transposed",
+]
+
+Trans = Literal[0, 1, 2, "N", "T", "C"]
+
+_COLUMNS = 32
+_THREADS = 256
+_CPU_THREADS = 16
+_WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
+
+
+def solve_triangular(
+    a: Buffer[f32],
+    b: Buffer[f32],
+    trans: Trans = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+) -> Buffer[f32]:
+    """Solution of ``op(A) x = b`` for a triangular A, as `scipy.linalg.solve_triangular`.
+
+    Args:
+        a: (..., N, N), f32; the other triangle is not read.
+        b: (N,), or (..., N, K); batch axes broadcast with those of ``a``.
+        trans: 0 or "N" for A, 1 or "T" (and 2 or "C") for its transpose.
+        lower: A is lower triangular, else upper.
+        unit_diagonal: the diagonal counts as ones and is not read.
+
+    A zero on the diagonal gives infinities and NaN; nothing is raised, since that would wait for
+    the device. Backward stable by rows of blocks (Higham 2002, Accuracy and Stability of Numerical
+    Algorithms, chapter 8). Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import linalg
+    >>> device = Device.auto()
+    >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
+    >>> b = device.buffer_from_array(np.array([2, 9], np.float32))
+    >>> print(linalg.solve_triangular(a, b, lower=True).read())
+    [1. 2.]
+    """
+    flipped = transposed("solve_triangular", trans)
+    columns = as_columns("solve_triangular", a, b)
+    batch = broadcast_batch("solve_triangular", a.shape[:-2], columns.shape[:-2])
+    x = fresh_copy(columns, batch)
+    view = matrices(a, batch)
+    substitute_into(
+        matrices(x),
+        view.T if flipped else view,
+        batch,
+        lower=lower != flipped,
+        unit=unit_diagonal,
+    )
+    return x.view((*batch, a.shape[-1])) if len(b.shape) == 1 else x
+
+
+def substitute_into(
+    x: Matrices, a: Matrices, batch: tuple[int, ...], *, lower: bool, unit: bool = False
+) -> None:
+    """Record ``x = A^-1 x`` in place, for the lower or upper triangle of ``a``."""
+    n, rows = a.rows, block_rows(x.buffer.device)
+    if not (n and x.columns and all(batch)):
+        return
+    if n <= rows:
+        if lower:
+            _launch(x, a, batch, unit)
+        else:
+            _launch(x.last_rows_first, a.reversed, batch, unit)
+        return
+    half = (n // 2 + rows - 1) // rows * rows
+    first, second = ((0, half), (half, n - half)) if lower else ((half, n - half), (0, half))
+    solved, rest = (x.block(at, 0, size, x.columns) for at, size in (first, second))
+    corner = a.block(second[0], first[0], second[1], first[1])
+    substitute_into(solved, _diagonal(a, *first), batch, lower=lower, unit=unit)
+    multiply_into(rest, corner, solved, batch, alpha=-1.0, beta=1.0)
+    substitute_into(rest, _diagonal(a, *second), batch, lower=lower, unit=unit)
+
+
+def _diagonal(a: Matrices, at: int, size: int) -> Matrices:
+    return a.block(at, at, size, size)
+
+
+def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
+    """Record the solution for one block on the diagonal, a lower one."""
+    device = x.buffer.device
+    rank, sizes = launch_batch(batch, {"a": a, "x": x})
+    alone = (wanted_rung("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
+    columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, _THREADS)
+    spec: dict[str, Value] = {
+        "rank": rank,
+        "a_in_x": a.buffer.storage is x.buffer.storage,
+        "alone": alone,
+        "nb": block_rows(device),
+        "columns": columns,
+        "threads": threads,
+    }
+    params = {"n": a.rows, "columns": x.columns, "unit": int(unit), **sizes}
+    for name, view in (("a", a), ("x", x)):
+        params |= {f"{name}_quick": int(abs(view.column_step) != 1), **view_sizes(name, view)}
+    operands = [] if spec["a_in_x"] else [a.buffer]
+    count = sizes["batch"] * -(-x.columns // columns)
+    grid = flat_grid(count, threads if alone else 1)
+    kernel(device, "linalg/substitute.wgsl", **spec)(*operands, x.buffer, params, grid=grid)
+
+
+def block_rows(device: Device) -> int:
+    """Rows of a block on the diagonal: what a workgroup's memory holds."""
+    if device.is_cpu:
+        return 32
+    return 64 if device.limits[_WORKGROUP_BYTES] >= 32768 else 32
+
+
+def transposed(op: str, trans: Trans) -> bool:
+    """Whether ``trans`` asks for a transpose. Raises `ArgumentError`."""
+    if trans not in (0, 1, 2, "N", "T", "C"):
+        raise ArgumentError(f"{op}: trans = {trans!r}: one of 0, 1, 2, 'N', 'T', 'C'")
+    return trans not in (0, "N")
+
+
+def check_square(op: str, a: Buffer[Any]) -> None:
+    """Raise `ShapeError` or `DTypeError` unless ``a`` is (..., N, N) in f32."""
+    if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(f"{op}: {a.shape}: wants square matrices (..., N, N)")
+    if a.dtype is not f32:
+        raise DTypeError(f"{op}: {a!r}: wants f32; cast it")
+
+
+def as_columns(op: str, a: Buffer[Any], b: Buffer[Any]) -> Buffer[Any]:
+    """Right-hand sides as (..., N, K): a vector becomes one column. Raises as `check_square`."""
+    check_square(op, a)
+    if b.dtype is not f32:
+        raise DTypeError(f"{op}: {b!r}: wants f32; cast it")
+    columns = b.view((*b.shape, 1)) if len(b.shape) == 1 else b
+    if len(columns.shape) < 2 or columns.shape[-2] != a.shape[-1]:
+        raise ShapeError(
+            f"{op}: {a.shape} and {b.shape}: wants (..., N, N) and (..., N, K) or (N,)"
+        )
+    return columns

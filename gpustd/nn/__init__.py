@@ -1,0 +1,103 @@
+"""Neural networks' operations under the names their users know, for inference.
+
+Law: feature maps are channels-last, (N, L, C), (N, H, W, C) and (N, D, H, W, C), tokens (N, S, C);
+weights are (K, N) and (kernel..., C / groups, Cout), biases, norms' weights and statistics f32.
+f16 and f32 are computed with in f32. What `gpustd` has is used as it is, without copies.
+"""
+
+from gpustd.attention import attention, self_attention
+from gpustd.nn.activations import (
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    leaky_relu,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    tanh,
+)
+from gpustd.nn.attention import scaled_dot_product_attention
+from gpustd.nn.convolution import conv1d, conv2d, conv3d
+from gpustd.nn.linear import linear
+from gpustd.nn.norms import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    normalize,
+    prelu,
+    rms_norm,
+)
+from gpustd.nn.padding import pad
+from gpustd.nn.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    global_avg_pool,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from gpustd.nn.resize import interpolate, pixel_shuffle, pixel_unshuffle
+from gpustd.nn.softmax import log_softmax, softmax
+from gpustd.nn.tokens import embedding, one_hot
+from gpustd.nn.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from gpustd.upsample_nearest import upsample_nearest
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "attention",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "elu",
+    "embedding",
+    "gelu",
+    "global_avg_pool",
+    "group_norm",
+    "hardsigmoid",
+    "hardswish",
+    "instance_norm",
+    "interpolate",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "mish",
+    "normalize",
+    "one_hot",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "prelu",
+    "relu",
+    "relu6",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "self_attention",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+    "upsample_nearest",
+]

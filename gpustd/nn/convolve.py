@@ -1,0 +1,186 @@
+"""Convolution over up to three axes by the kernel that suits it.
+
+One group is a matrix product (`gpustd.conv2d` where it can, else `gpustd.product` with the
+addressing in ``shaders/nn/voxels.wgsl``), a group for each channel is bound by memory and has a
+kernel of its own, and so have the groups between.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from gpucore import Buffer, T, Work, f32
+from gpustd.conv import conv2d
+from gpustd.flat import float_scalar, width_of
+from gpustd.grid import flat_grid
+from gpustd.nn.blocks import launch_window
+from gpustd.nn.unfold import unfolded
+from gpustd.nn.windows import Window, fields
+from gpustd.product import Product
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["convolve"]
+
+# Products mask taps by bits of a word; see gpustd.product.
+_MOST_TAPS = 30
+_MOST_UNFOLDED = 2**28
+# Pixels of an invocation of the kernel for groups.
+_PIXELS = 4
+
+
+def convolve(
+    op: str,
+    x: Buffer[T],
+    w: Buffer[T],
+    bias: Buffer[f32] | None,
+    window: Window,
+    groups: int,
+) -> Buffer[T]:
+    """``x`` (N, D, H, W, C) with ``w`` (kd, kh, kw, C / groups, Cout), as (N, ..., Cout).
+
+    Extents are those of the window, whose ``before`` may be negative.
+    """
+    scalar = float_scalar(op, x, w)
+    shape = (x.shape[0], *(axis.result for axis in window), w.shape[4])
+    if not math.prod(shape):
+        return x.device.buffer(x.dtype, shape)
+    if groups == 1:
+        return _dense(op, x, w, bias, window)
+    y = x.device.buffer(x.dtype, shape)
+    operands = (x, w) if bias is None else (x, w, bias)
+    if groups == x.shape[4] == w.shape[4]:
+        _depthwise(scalar, operands, y, window)
+    else:
+        _grouped(scalar, operands, y, window, groups)
+    return y
+
+
+def _dense(
+    op: str, x: Buffer[T], w: Buffer[T], bias: Buffer[f32] | None, window: Window
+) -> Buffer[T]:
+    """One group: all channels of a tap are one run of elements."""
+    padding = _plane(window)
+    taps = math.prod(axis.kernel for axis in window)
+    forced = wanted_rung("nn.conv")
+    many = taps > _MOST_TAPS and not x.device.is_cpu
+    if forced == "unfold" or (many and forced is None):
+        narrow = _narrowed(x, w, window)
+        if narrow is not None:
+            return _dense(op, narrow[0], narrow[1], bias, narrow[2])
+    shape = (x.shape[0], *(axis.result for axis in window), w.shape[4])
+    if padding is not None and forced != "voxels":
+        _, ay, ax = window
+        image = x.view((x.shape[0], ay.size, ax.size, x.shape[4]))
+        stride = ax.stride if ax.result > 1 else ay.stride
+        plane = w.view((ay.kernel, ax.kernel, *w.shape[3:]))
+        return conv2d(image, plane, bias=bias, stride=stride, padding=padding).view(shape)
+    y = x.device.buffer(x.dtype, shape)
+    _product(op, shape, x.shape[4], window).launch(x, None, w, bias, None, None, y)
+    return y
+
+
+def _plane(window: Window) -> tuple[int, int, int, int] | None:
+    """Padding (top, bottom, left, right) where `gpustd.conv2d` can do it, else None."""
+    z, y, x = window
+    if (z.size, z.kernel, z.before, z.result) != (1, 1, 0, 1):
+        return None
+    if any(a.dilation > 1 and a.kernel > 1 for a in (y, x)):
+        return None
+    if y.result > 1 < x.result and y.stride != x.stride:
+        return None
+    stride = x.stride if x.result > 1 else y.stride
+    pads: list[int] = []
+    for axis in (y, x):
+        after = (axis.result - 1) * stride + axis.kernel - axis.size - axis.before
+        room = axis.size + axis.before + max(after, 0) - axis.kernel
+        if axis.before < 0 or room // stride + 1 != axis.result:
+            return None
+        pads += [axis.before, max(after, 0)]
+    return pads[0], pads[1], pads[2], pads[3]
+
+
+def _narrowed(
+    x: Buffer[T], w: Buffer[T], window: Window
+) -> tuple[Buffer[T], Buffer[T], Window] | None:
+    """The same with one axis of the window moved to the channels; None where it grows too large."""
+    axis = max(i for i, a in enumerate(window) if a.kernel > 1 or i == 0)
+    along = window[axis]
+    if along.kernel == 1 or x.size // along.size * along.result * along.kernel > _MOST_UNFOLDED:
+        return None
+    shape = tuple(1 if i == axis else a.kernel for i, a in enumerate(window))
+    flat = w.view((*shape, along.kernel * w.shape[3], w.shape[4]))
+    done = replace(along, size=along.result, kernel=1, stride=1, dilation=1, before=0, after=0)
+    z, y, x_axis = (done if i == axis else a for i, a in enumerate(window))
+    return unfolded(x, axis + 1, along), flat, (z, y, x_axis)
+
+
+def _product(op: str, shape: tuple[int, ...], channels: int, window: Window) -> Product:
+    z, y, x = window
+    rows = math.prod(shape[:4])
+    sizes = {"m": rows, "n": shape[4], "c1": channels}
+    sizes |= {k: v for k, v in fields(window).items() if k.startswith(("size", "result"))}
+    return Product(
+        op=op,
+        source="nn/voxels.wgsl",
+        m=rows,
+        images=shape[0],
+        n=shape[4],
+        channels=(channels,),
+        sizes=sizes,
+        window={
+            "kernel_height": z.kernel * y.kernel,
+            "kernel_width": x.kernel,
+            "kernel_rows": y.kernel,
+            "stride": x.stride,
+            "scale": 1,
+            "stride_z": z.stride,
+            "stride_y": y.stride,
+            "dilation_z": z.dilation,
+            "dilation_y": y.dilation,
+            "dilation_x": x.dilation,
+            "before_z": z.before,
+            "before_y": y.before,
+            "before_x": x.before,
+        },
+        activation=None,
+    )
+
+
+def _depthwise(
+    scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window
+) -> None:
+    width, bias = width_of(y.shape[4]), len(operands) > 2
+    spec: dict[str, Value] = {"scalar": scalar, "width": width, "bias": bias}
+    launch_window("depthwise", spec, (*operands, y), window, {})
+
+
+def _grouped(
+    scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
+) -> None:
+    x, w = operands[:2]
+    inputs, outputs = w.shape[3], w.shape[4] // groups
+    width, deep = width_of(outputs), width_of(inputs)
+    units = w.shape[4] // width
+    spec: dict[str, Value] = {
+        "scalar": scalar,
+        "width": width,
+        "deep": deep,
+        "bias": len(operands) > 2,
+        "pixels": _PIXELS,
+    }
+    sizes = {
+        "units": units,
+        **fields(window),
+        "inputs": inputs // deep,
+        "outputs": outputs // width,
+        "channels": x.shape[4] // deep,
+    }
+    across = -(-window[2].result // _PIXELS)
+    count = y.size // (window[2].result * w.shape[4]) * across * units
+    moved = sum(b.nbytes for b in (*operands, y))
+    work = Work(2.0 * y.size * math.prod(w.shape[:4]), moved)
+    launch = kernel(x.device, "nn/grouped.wgsl", **spec)
+    launch(*operands, y, {"count": count, **sizes}, grid=flat_grid(count, 64), work=work)

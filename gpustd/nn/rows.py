@@ -1,0 +1,56 @@
+"""Launching kernels that reduce each row and then write it: ``shaders/nn/rows.wgsl``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpucore import Buffer, Device, T
+from gpustd.flat import float_scalar, width_of
+from gpustd.grid import flat_grid
+from gpustd.lanes import row_lanes
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["launch_rows", "row_spec"]
+
+_LANES = 32
+_THREADS = 128
+_NAIVE_THREADS = 64
+
+
+def row_spec(device: Device) -> tuple[int, int, dict[str, Value]]:
+    """Lanes of a row, invocations of a workgroup, template variables of ``row_reduce.wgsl``.
+
+    Rungs: ``naive`` one lane, ``workgroup`` 32 lanes and a tree, ``subgroup`` a subgroup.
+    """
+    subgroup = 0 if device.is_cpu else row_lanes(device)
+    rung = wanted_rung("nn.rows") or ("subgroup" if subgroup else "workgroup")
+    if device.is_cpu and wanted_rung("nn.rows") is None:
+        rung = "naive"
+    lanes = {"naive": 1, "workgroup": _LANES}.get(rung) or row_lanes(device)
+    threads = _NAIVE_THREADS if lanes == 1 else _THREADS
+    spec: dict[str, Value] = {
+        "lanes": lanes,
+        "threads": threads,
+        "subgroups": rung == "subgroup",
+        "enable_subgroups": rung == "subgroup" and device.info.engine == "dawn",
+    }
+    return lanes, threads, spec
+
+
+def launch_rows(
+    kind: str, x: Buffer[T], *extras: Buffer[Any], eps: float = 0.0, weighted: bool = False
+) -> Buffer[T]:
+    """``kind`` over the last axis of ``x``; ``extras`` are bound behind it."""
+    y = x.device.buffer(x.dtype, x.shape)
+    if not y.size:
+        return y
+    width = width_of(x.shape[-1])
+    lanes, threads, spec = row_spec(x.device)
+    spec |= {"scalar": float_scalar(kind, x), "width": width, "kind": kind, "weighted": weighted}
+    rows = math.prod(x.shape[:-1])
+    sizes = {"rows": rows, "units": x.shape[-1] // width, "eps": eps}
+    launch = kernel(x.device, "nn/rows.wgsl", **spec)
+    launch(x, *extras, y, sizes, grid=flat_grid(rows, threads // lanes))
+    return y

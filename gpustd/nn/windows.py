@@ -1,0 +1,83 @@
+"""Windows that slide over up to three spatial axes: their arguments and extents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gpucore import ArgumentError, Buffer, ShapeError
+
+__all__ = [
+    "AXES",
+    "Axis",
+    "Extents",
+    "Padding",
+    "Window",
+    "each_axis",
+    "fields",
+    "spatial",
+    "three",
+]
+
+Extents = int | Sequence[int]
+Padding = Extents | str
+AXES = ("z", "y", "x")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A window along one axis: tap k of result i is element ``i stride + k dilation - before``."""
+
+    size: int = 1
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    result: int = 1
+
+    @property
+    def span(self) -> int:
+        """Elements from the first to the last tap."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    def sized(self) -> Axis:
+        """With as many results as windows lie wholly in the padded elements."""
+        room = self.size + self.before + self.after - self.span
+        return replace(self, result=room // self.stride + 1)
+
+
+Window = tuple[Axis, Axis, Axis]
+
+
+def each_axis(op: str, name: str, value: Extents, rank: int, least: int = 1) -> tuple[int, ...]:
+    """One number for each of ``rank`` axes, none below ``least``. Raises `ArgumentError`."""
+    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(numbers) != rank or any(n < least for n in numbers):
+        raise ArgumentError(
+            f"{op}: {name} {value!r}: wants a number, or {rank} of them, of at least {least}"
+        )
+    return numbers
+
+
+def spatial(op: str, x: Buffer[Any], rank: int) -> tuple[int, ...]:
+    """Extents of the spatial axes of (N, ..., C). Raises `ShapeError`."""
+    if len(x.shape) != rank + 2:
+        axes = ", ".join(("N", *"DHW"[3 - rank :], "C")) if rank > 1 else "N, L, C"
+        raise ShapeError(f"{op}: {x.shape}: wants ({axes}), channels last")
+    return x.shape[1:-1]
+
+
+def three(axes: Sequence[Axis]) -> Window:
+    """A window over three axes, of which the first may be single elements."""
+    z, y, x = (*(Axis() for _ in range(3 - len(axes))), *axes)
+    return z, y, x
+
+
+def fields(window: Window) -> dict[str, int]:
+    """The fields of ``Params`` in ``shaders/nn/window_params.wgsl``, but for the first two."""
+    table: dict[str, int] = {}
+    for name in ("size", "result", "kernel", "stride", "dilation", "before"):
+        table |= {f"{name}_{a}": getattr(x, name) for a, x in zip(AXES, window, strict=True)}
+    return table

@@ -1,0 +1,47 @@
+"""Signals: Fourier transforms, windows, convolution and filters, named as in SciPy.
+
+Law: operands are buffers of f32 or c64 and results new ones; the host makes only small tables, in
+float64. An operation makes those of a new size at its first call: call it once before capturing it.
+"""
+
+from gpustd.signal.convolve import convolve, correlate, fftconvolve, oaconvolve
+from gpustd.signal.fft import fft, hfft, ifft, ihfft, irfft, rfft
+from gpustd.signal.fftn import fft2, fftn, ifft2, ifftn, irfft2, irfftn, rfft2, rfftn
+from gpustd.signal.filters import filtfilt, firwin, lfilter, sosfilt, sosfiltfilt
+from gpustd.signal.frequencies import fftfreq, fftshift, ifftshift, next_fast_len, rfftfreq
+from gpustd.signal.stft import istft, stft
+from gpustd.signal.windows import get_window
+
+__all__ = [
+    "convolve",
+    "correlate",
+    "fft",
+    "fft2",
+    "fftconvolve",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "filtfilt",
+    "firwin",
+    "get_window",
+    "hfft",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "irfft",
+    "irfft2",
+    "irfftn",
+    "istft",
+    "lfilter",
+    "next_fast_len",
+    "oaconvolve",
+    "rfft",
+    "rfft2",
+    "rfftfreq",
+    "rfftn",
+    "sosfilt",
+    "sosfiltfilt",
+    "stft",
+]

@@ -1,0 +1,59 @@
+"""Checks of arguments that the functions of this package share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, c64, f32
+
+__all__ = ["Norm", "axis_of", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
+
+Norm = str | None
+
+
+def check_dtype(op: str, x: Buffer[Any], *dtypes: type[DType]) -> None:
+    """Raise `DTypeError` unless ``x`` has one of the dtypes."""
+    if x.dtype not in dtypes:
+        names = " or ".join(d.name for d in dtypes)
+        raise DTypeError(f"{op}: wants {names}, got {x!r}: cast it first (gpustd.cast)")
+
+
+def axis_of(op: str, x: Buffer[Any], axis: int) -> int:
+    """``axis`` counted from the front. Raises `ShapeError`."""
+    rank = len(x.shape)
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
+    return axis % rank
+
+
+def outer_of(shape: Sequence[int], axis: int) -> int:
+    """Product of the extents before ``axis``."""
+    return math.prod(shape[:axis])
+
+
+def inner_of(shape: Sequence[int], axis: int) -> int:
+    """Product of the extents behind ``axis``."""
+    return math.prod(shape[axis + 1 :])
+
+
+def replaced(shape: Sequence[int], axis: int, extent: int) -> tuple[int, ...]:
+    """``shape`` with another extent of one axis."""
+    return (*shape[:axis], extent, *shape[axis + 1 :])
+
+
+def scale_of(op: str, norm: Norm, n: int, *, inverse: bool) -> float:
+    """Factor of a transform of ``n``. Raises `ArgumentError` for an unknown norm."""
+    if norm in (None, "backward"):
+        return 1.0 / n if inverse else 1.0
+    if norm == "forward":
+        return 1.0 if inverse else 1.0 / n
+    if norm == "ortho":
+        return 1.0 / math.sqrt(n)
+    raise ArgumentError(f"{op}: norm {norm!r}: give 'backward', 'ortho' or 'forward'")
+
+
+def float_or_complex(op: str, x: Buffer[Any]) -> None:
+    """Raise `DTypeError` unless ``x`` is f32 or c64."""
+    check_dtype(op, x, f32, c64)

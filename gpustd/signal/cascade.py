@@ -1,0 +1,196 @@
+"""Linear filters as cascades of sections, run in blocks side by side.
+
+A block's states at its end are linear in those at its start. So blocks first run from zeros, which
+gives their input's share; the states at all starts follow from those and the matrix of a step over
+a block, made in float64 on the host; then blocks run again from there. Floor: x read twice, y
+written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import Buffer, T, f32
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung, wanted_tile
+from gpustd.signal.arguments import inner_of, outer_of
+from gpustd.signal.boxes import scalar_of
+from gpustd.signal.tables import table
+from gpustd.template import Value, kernel
+
+__all__ = ["MOST_STATES", "Cascade", "Run"]
+
+MOST_STATES = 32
+"""States of a cascade that an invocation holds."""
+
+_WORKGROUP = 64
+# Samples of a block, by the scalar where a workgroup holds 64 blocks; blocks of a run of blocks.
+_BLOCKS = {"f32": 64, "c64x1": 32}
+_CPU_BLOCK, _RUN = 256, 64
+# Signals that keep a device busy without blocks.
+_MANY, _CPU_MANY = 2**16, 64
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a cascade: along which axis, backwards or not, and whether its end is wanted."""
+
+    axis: int
+    backward: bool = False
+    ended: bool = False
+
+
+class Cascade:
+    """Filters one behind the other, each of the same order.
+
+    Args:
+        numerators: b of each section, (sections, order + 1); denominators: a, where a[:, 0] is 1.
+    """
+
+    def __init__(self, numerators: Array, denominators: Array) -> None:
+        self.b, self.a = numerators, denominators
+        self.sections, self.order = len(numerators), numerators.shape[1] - 1
+        self._key = (numerators.shape, numerators.tobytes(), denominators.tobytes())
+
+    def run(
+        self, x: Buffer[T], how: Run, starts: Buffer[T] | None
+    ) -> tuple[Buffer[T], Buffer[T] | None]:
+        """Filtered ``x``, and the states at the end if they are wanted.
+
+        ``starts`` are states (sections, outer, order, inner), zeros if None.
+        """
+        device, length = x.device, x.shape[how.axis]
+        outer, inner = outer_of(x.shape, how.axis), inner_of(x.shape, how.axis)
+        block = self._block(x, length, outer * inner, inner)
+        blocks = max(1, -(-length // block))
+        sizes: dict[str, int | float] = {
+            "inner": inner,
+            "outer": outer,
+            "length": length,
+            "block": block,
+            "blocks": blocks,
+            "backward": int(how.backward),
+        }
+        if blocks > 1 and x.size:
+            starts = self._starts(x, sizes, starts)
+        y = device.buffer(x.dtype, x.shape)
+        ends = device.buffer(x.dtype, (self.sections, outer, self.order, inner))
+        spec = self._spec(x) | {
+            "started": starts is not None,
+            "filtered": True,
+            "ended": how.ended,
+        }
+        buffers: list[Buffer[Any]] = [x, self._coefficients(x)]
+        buffers += [starts] if starts is not None else []
+        buffers += [y, ends] if how.ended else [y]
+        self._launch(spec, buffers, sizes)
+        return y, ends if how.ended else None
+
+    def _launch(
+        self, spec: dict[str, Value], buffers: list[Buffer[Any]], sizes: dict[str, int | float]
+    ) -> None:
+        """Record the run over all blocks; over all but the last where only ends are wanted."""
+        device, block = buffers[0].device, int(sizes["block"])
+        outer, inner, blocks = (int(sizes[name]) for name in ("outer", "inner", "blocks"))
+        tiled = not device.is_cpu and blocks >= _WORKGROUP
+        wanted = wanted_rung("filter") or ("filter_tiles" if tiled else "filter")
+        if wanted == "filter_tiles" and inner == 1 and block == _BLOCKS[str(spec["scalar"])]:
+            groups = outer * -(-blocks // _WORKGROUP)
+            launch = kernel(device, "signal/filter_tiles.wgsl", block=block, **spec)
+            launch(*buffers, sizes | {"count": groups}, grid=flat_grid(groups, 1))
+            return
+        count = outer * (blocks if spec["filtered"] else blocks - 1) * inner
+        launch = kernel(device, "signal/filter.wgsl", **spec)
+        launch(*buffers, sizes | {"count": count}, grid=flat_grid(count, _WORKGROUP))
+
+    def steady(self) -> Array:
+        """States (sections, order) that an input of ones never changes. Raises `LinAlgError`."""
+        step, gain = self._system()
+        states = np.linalg.solve(np.eye(len(step)) - step, gain)
+        return np.asarray(states.reshape(self.sections, self.order))
+
+    def _block(self, x: Buffer[Any], length: int, signals: int, inner: int) -> int:
+        wanted = wanted_tile("filter")
+        if isinstance(wanted, int):
+            return wanted
+        own = _BLOCKS[scalar_of(x)]
+        many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, own)
+        # On a GPU, lanes read neighbours: of other signals, or of one through workgroup memory.
+        apart = not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * block
+        return block if apart or signals < many else max(length, 1)
+
+    def _spec(self, x: Buffer[Any]) -> dict[str, Value]:
+        return {"sections": self.sections, "order": self.order, "scalar": scalar_of(x)}
+
+    def _coefficients(self, x: Buffer[Any]) -> Buffer[f32]:
+        def make() -> Array:
+            return np.concatenate([self.b, self.a[:, 1:]], axis=1)
+
+        return table(x.device, f32, ("filter", self._key), make)
+
+    def _starts(
+        self, x: Buffer[T], sizes: dict[str, int | float], starts: Buffer[T] | None
+    ) -> Buffer[T]:
+        """States at the starts of all blocks, from those at the start of the signals."""
+        blocks, outer, inner = (int(sizes[name]) for name in ("blocks", "outer", "inner"))
+        ends = x.device.buffer(x.dtype, (self.sections, blocks, outer, self.order, inner))
+        spec = self._spec(x) | {"started": False, "filtered": False, "ended": True}
+        self._launch(spec, [x, self._coefficients(x), ends], sizes)
+        return self._scan(ends, starts, int(sizes["block"]))
+
+    def _scan(self, ends: Buffer[T], starts: Buffer[T] | None, samples: int) -> Buffer[T]:
+        """States at the starts of blocks of ``samples`` from the blocks' shares at their ends."""
+        blocks = ends.shape[1]
+        runs = -(-blocks // _RUN)
+        if runs > 1:
+            shares = self._step(ends, None, samples, runs, prefixes=False)
+            starts = self._scan(shares, starts, samples * _RUN)
+        return self._step(ends, starts, samples, runs, prefixes=True)
+
+    def _step(
+        self, ends: Buffer[T], starts: Buffer[T] | None, samples: int, runs: int, *, prefixes: bool
+    ) -> Buffer[T]:
+        """Walk over runs of blocks: the states at each block's start, or at the runs' ends."""
+        device = ends.device
+        sections, blocks, outer, order, inner = ends.shape
+        shape = (sections, blocks if prefixes else runs, outer, order, inner)
+        y = device.buffer(ends.dtype, shape)
+        spec = self._spec(ends) | {"started": starts is not None, "prefixes": prefixes}
+        step = table(device, f32, ("step", samples, self._key), lambda: self._power(samples))
+        given = () if starts is None else (starts,)
+        count = outer * runs * inner
+        sizes: dict[str, int | float] = {
+            "count": count,
+            "inner": inner,
+            "outer": outer,
+            "blocks": blocks,
+            "run": _RUN,
+            "runs": runs,
+        }
+        launch = kernel(device, "signal/states.wgsl", **spec)
+        launch(ends, step, *given, y, sizes, grid=flat_grid(count, _WORKGROUP))
+        return y
+
+    def _power(self, samples: int) -> Array:
+        return np.linalg.matrix_power(self._system()[0], samples)
+
+    def _system(self) -> tuple[Array, Array]:
+        """Matrix A and vector B of the states' recurrence s' = A s + B x."""
+        size = self.sections * self.order
+        step = np.stack([self._after(e, 0.0) for e in np.eye(size)], axis=1)
+        return step, self._after(np.zeros(size), 1.0)
+
+    def _after(self, states: Array, sample: float) -> Array:
+        """All states after one sample."""
+        after = []
+        for s, b, a in zip(states.reshape(self.sections, -1), self.b, self.a, strict=True):
+            result = b[0] * sample + s[0]
+            after.append(np.append(s[1:], 0.0) + b[1:] * sample - a[1:] * result)
+            sample = result
+        return np.concatenate(after)

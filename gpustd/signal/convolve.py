@@ -1,0 +1,226 @@
+"""Convolution and correlation over all axes or some: names and results as in `scipy.signal`.
+
+Short kernels go by the definition, one read of the kernel for each result, others through Fourier
+transforms of both operands; by blocks where one is much longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
+from gpustd.flat import launch_each
+from gpustd.signal.arguments import axis_of, float_or_complex
+from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
+from gpustd.signal.fftn import fftn, ifftn, irfftn, rfftn
+from gpustd.signal.frames import Framing, framed
+from gpustd.signal.plan import smooth_above
+from gpustd.template import Value
+
+__all__ = ["convolve", "correlate", "fftconvolve", "oaconvolve"]
+
+_MODES = ("full", "same", "valid")
+# Elements of the smaller operand up to which the definition is quicker than transforms.
+_MOST_DIRECT = 64
+# Blocks hold so many times the short operand, and at least so many elements.
+_BLOCK, _LEAST_BLOCK = 8, 1024
+
+Axes = int | Sequence[int] | None
+
+
+@overload
+def convolve(
+    in1: Buffer[f32], in2: Buffer[f32], mode: str = "full", method: str = "auto"
+) -> Buffer[f32]: ...
+@overload
+def convolve(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
+) -> Buffer[Any]: ...
+def convolve(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
+) -> Buffer[Any]:
+    """Convolution of two arrays of as many axes, f32 or c64 (c64 where either is).
+
+    ``mode``: "full"; "same", the middle of it, of ``in1``'s shape; "valid", where one lies inside
+    of the other. ``method``: "direct", "fft", or "auto": direct where one has at most 64 elements.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device
+    >>> from gpustd import signal
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([1, 2, 3], np.float32))
+    >>> signal.convolve(x, x).read().tolist()
+    [1.0, 4.0, 10.0, 12.0, 9.0]
+    """
+    _check("convolve", in1, in2, mode)
+    return _convolved("convolve", in1, in2, mode, method)
+
+
+@overload
+def correlate(
+    in1: Buffer[f32], in2: Buffer[f32], mode: str = "full", method: str = "auto"
+) -> Buffer[f32]: ...
+@overload
+def correlate(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
+) -> Buffer[Any]: ...
+def correlate(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
+) -> Buffer[Any]:
+    """Correlation: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors."""
+    _check("correlate", in1, in2, mode)
+    return _convolved("correlate", in1, reversed_conjugate(in2), mode, method)
+
+
+def fftconvolve(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", axes: Axes = None
+) -> Buffer[Any]:
+    """Convolution over ``axes`` (all) through transforms; other extents agree or are 1.
+
+    Modes, dtypes and errors as of `convolve`.
+    """
+    _check("fftconvolve", in1, in2, mode)
+    return _by_transforms("fftconvolve", in1, in2, mode, _chosen("fftconvolve", in1, axes))
+
+
+def oaconvolve(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", axes: Axes = None
+) -> Buffer[Any]:
+    """As `fftconvolve`, by blocks where one operand is much longer along a single axis.
+
+    Blocks overlap by the short operand and keep what it does not wrap around (overlap-save; Press
+    et al., Numerical Recipes, 13.1): transforms of some thousand elements instead of all.
+    """
+    _check("oaconvolve", in1, in2, mode)
+    chosen = _chosen("oaconvolve", in1, axes)
+    moving = [a for a in chosen if in1.shape[a] > 1 and in2.shape[a] > 1]
+    if len(moving) == 1 and in1.size and in2.size and len(in1.shape) < MOST_AXES:
+        short, long = sorted((in1.shape[moving[0]], in2.shape[moving[0]]))
+        size = 2 * smooth_above(max(_BLOCK * short, _LEAST_BLOCK) // 2, (2,))
+        if long + short - 1 > 2 * size:
+            return _by_blocks(in1, in2, mode, moving[0], size)
+    return _by_transforms("oaconvolve", in1, in2, mode, chosen)
+
+
+def _check(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
+    float_or_complex(op, in1)
+    float_or_complex(op, in2)
+    if mode not in _MODES:
+        raise ArgumentError(f"{op}: mode {mode!r}: give one of {', '.join(_MODES)}")
+    ranks = {len(in1.shape), len(in2.shape)}
+    if len(ranks) > 1 or not 1 <= min(ranks) <= max(ranks) <= MOST_AXES:
+        raise ShapeError(f"{op}: {in1.shape} and {in2.shape}: want as many axes, 1 to {MOST_AXES}")
+
+
+def _chosen(op: str, x: Buffer[Any], axes: Axes) -> list[int]:
+    if axes is None:
+        return list(range(len(x.shape)))
+    return sorted({axis_of(op, x, a) for a in ((axes,) if isinstance(axes, int) else axes)})
+
+
+def _convolved(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, method: str) -> Buffer[Any]:
+    if method not in ("auto", "direct", "fft"):
+        raise ArgumentError(f"{op}: method {method!r}: give auto, direct or fft")
+    axes = list(range(len(in1.shape)))
+    if not in1.size or not in2.size:
+        return _empty(in1, in2)
+    if method == "fft" or (method == "auto" and min(in1.size, in2.size) > _MOST_DIRECT):
+        return _by_transforms(op, in1, in2, mode, axes)
+    return _by_definition(op, in1, in2, mode, axes)
+
+
+def _empty(in1: Buffer[Any], in2: Buffer[Any]) -> Buffer[Any]:
+    return in1.device.buffer(_result_dtype(in1, in2), (0,) * len(in1.shape))
+
+
+def _result_dtype(in1: Buffer[Any], in2: Buffer[Any]) -> Any:
+    return c64 if c64 in (in1.dtype, in2.dtype) else f32
+
+
+def _box(
+    op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Starts and extents of a mode's part of the full convolution. Raises `ShapeError`."""
+    starts, extents = [0] * len(in1.shape), []
+    pairs = list(zip(in1.shape, in2.shape, strict=True))
+    inside = [m >= n for a, (m, n) in enumerate(pairs) if a in axes]
+    outside = [m <= n for a, (m, n) in enumerate(pairs) if a in axes]
+    if mode == "valid" and not (all(inside) or all(outside)):
+        raise ShapeError(f"{op}: valid: neither of {in1.shape} and {in2.shape} holds the other")
+    for a, (m, n) in enumerate(pairs):
+        if a not in axes:
+            if m != n and 1 not in (m, n):
+                raise ShapeError(f"{op}: {in1.shape} and {in2.shape} do not agree in axis {a}")
+            extents.append(n if m == 1 else m)
+        elif mode == "full":
+            extents.append(m + n - 1)
+        elif mode == "same":
+            starts[a] = (n - 1) // 2
+            extents.append(m)
+        else:
+            starts[a] = min(m, n) - 1
+            extents.append(abs(m - n) + 1)
+    return starts, extents
+
+
+def _by_definition(
+    op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
+) -> Buffer[Any]:
+    starts, extents = _box(op, in1, in2, mode, axes)
+    x, h = (in1, in2) if in1.size >= in2.size else (in2, in1)
+    y = x.device.buffer(_result_dtype(in1, in2), tuple(extents))
+    sizes: dict[str, int | float] = {}
+    for a, extent in enumerate(extents):
+        sizes[f"extent{a}"] = extent
+        sizes[f"x_extent{a}"] = x.shape[a]
+        sizes[f"taps{a}"] = h.shape[a]
+        sizes[f"first{a}"] = starts[a]
+    spec: dict[str, Value] = {"a": scalar_of(x), "b": scalar_of(h), "rank": len(extents)}
+    launch_each("signal/direct.wgsl", spec, (x, h, y), y.size, sizes)
+    return y
+
+
+def _by_transforms(
+    op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
+) -> Buffer[Any]:
+    if not in1.size or not in2.size:
+        return _empty(in1, in2)
+    starts, extents = _box(op, in1, in2, mode, axes)
+    moving = [a for a in axes if in1.shape[a] > 1 and in2.shape[a] > 1]
+    if not moving:
+        moving = [len(in1.shape) - 1]
+    full = [in1.shape[a] + in2.shape[a] - 1 for a in moving]
+    lengths = [2 * smooth_above(-(-n // 2), (2, 3, 5)) for n in full]
+    result = _transformed(op, in1, in2, lengths, moving)
+    return region(op, result, starts, extents)
+
+
+def _transformed(
+    op: str, in1: Buffer[Any], in2: Buffer[Any], lengths: Sequence[int], axes: Sequence[int]
+) -> Buffer[Any]:
+    """Circular convolution of ``lengths`` along ``axes``."""
+    if _result_dtype(in1, in2) is f32:
+        spectra = [rfftn(x, lengths, axes) for x in (in1, in2)]
+        return irfftn(product(op, *spectra), lengths, axes)
+    spectra = [fftn(x, lengths, axes) for x in (in1, in2)]
+    return ifftn(product(op, *spectra), lengths, axes)
+
+
+def _by_blocks(in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: int) -> Buffer[Any]:
+    starts, extents = _box("oaconvolve", in1, in2, mode, [axis])
+    x, h = (in1, in2) if in1.shape[axis] >= in2.shape[axis] else (in2, in1)
+    lost = h.shape[axis] - 1
+    hop = size - lost
+    frames = -(-(x.shape[axis] + lost) // hop)
+    blocks = framed(x, axis, Framing(size, hop, frames, lost), None, last=False)
+    taps = h.view((*h.shape[:axis], 1, *h.shape[axis:]))
+    rounds = _transformed("oaconvolve", blocks, taps, [size], [axis + 1])
+    before = rounds.shape[: axis + 1]
+    behind = rounds.shape[axis + 2 :]
+    skipped = [0] * len(rounds.shape)
+    skipped[axis + 1] = lost
+    kept = region("oaconvolve", rounds, skipped, (*before, hop, *behind))
+    whole = kept.view((*before[:-1], frames * hop, *behind))
+    return region("oaconvolve", whole, starts, extents)

@@ -1,0 +1,62 @@
+"""Frames of a signal: cutting it up, with a window or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gpucore import Buffer, T, f32
+from gpustd.flat import launch_each
+from gpustd.signal.arguments import inner_of
+from gpustd.signal.boxes import scalar_of
+from gpustd.template import Value
+
+__all__ = ["Framing", "framed"]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """``frames`` of ``size``, ``hop`` apart, the first ``start`` before the signal.
+
+    ``boundary`` says how the signal goes on for ``reach`` elements before zeros come: zeros, even,
+    odd or constant.
+    """
+
+    size: int
+    hop: int
+    frames: int
+    start: int
+    boundary: str = "zeros"
+    reach: int = 0
+
+
+def framed(
+    x: Buffer[T], axis: int, framing: Framing, window: Buffer[f32] | None, *, last: bool
+) -> Buffer[T]:
+    """Frames along ``axis``, times a window if one is given.
+
+    With ``last``, the axis becomes a frame's and the frames are a new last axis; else the frames
+    are a new axis before it.
+    """
+    size, frames = framing.size, framing.frames
+    before, behind = x.shape[:axis], x.shape[axis + 1 :]
+    shape = (*before, size, *behind, frames) if last else (*before, frames, size, *behind)
+    y = x.device.buffer(x.dtype, shape)
+    spec: dict[str, Value] = {
+        "scalar": scalar_of(x),
+        "window": window is not None,
+        "frames_last": last,
+        "boundary": framing.boundary,
+    }
+    sizes: dict[str, int | float] = {
+        "inner": inner_of(x.shape, axis),
+        "length": x.shape[axis],
+        "size": size,
+        "frames": frames,
+        "hop": framing.hop,
+        "start": framing.start,
+        "reach": framing.reach,
+    }
+    buffers: tuple[Buffer[Any], ...] = (x, y) if window is None else (x, window, y)
+    launch_each("signal/frames.wgsl", spec, buffers, y.size, sizes)
+    return y

@@ -1,0 +1,172 @@
+"""Short-time Fourier transform and its inverse, with the conventions of `scipy.signal`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Buffer, Device, ShapeError, c64, f32
+from gpustd.flat import launch_each
+from gpustd.signal.arguments import check_dtype, float_or_complex
+from gpustd.signal.boxes import scalar_of
+from gpustd.signal.fft import fft, ifft, irfft, rfft
+from gpustd.signal.frames import Framing, framed
+from gpustd.signal.frequencies import fftfreq, rfftfreq
+from gpustd.signal.tables import table, table_copy
+from gpustd.signal.windows import Window, window_values
+
+__all__ = ["istft", "stft"]
+
+Array = NDArray[np.float64]
+_BOUNDARIES = ("constant", "even", "odd", "zeros")
+_LEAST_NORM = 1e-10
+
+
+def stft(
+    x: Buffer[Any],
+    fs: float = 1.0,
+    window: Window | Array = "hann",
+    nperseg: int = 256,
+    noverlap: int | None = None,
+    nfft: int | None = None,
+    *,
+    boundary: str | None = "zeros",
+    padded: bool = True,
+) -> tuple[Buffer[f32], Buffer[f32], Buffer[c64]]:
+    """Frequencies, times and transforms (..., frequency, time) of frames of the last axis.
+
+    Args:
+        x: (..., n), f32 (the first half of the spectrum is given) or c64 (all of it).
+        fs: samples a second; frequencies are in its unit, times in the inverse of it.
+        window: as of `get_window`, or its ``nperseg`` numbers. The result is divided by their sum.
+        nperseg: samples of a frame, at most n. noverlap: those it shares with the next, by default
+            half. nfft: length of the transform, filled up with zeros; by default nperseg.
+        boundary: how the signal goes on for half a frame at both ends: "zeros", "even", "odd",
+            "constant", or None where it does not.
+        padded: whether zeros fill up the last frame; else it is left out.
+
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`. Nothing is subtracted from frames.
+    """
+    float_or_complex("stft", x)
+    if not x.shape or not x.shape[-1]:
+        raise ShapeError(f"stft: {x.shape}: wants a last axis of samples")
+    if boundary is not None and boundary not in _BOUNDARIES:
+        raise ArgumentError(f"stft: boundary {boundary!r}: give {', '.join(_BOUNDARIES)} or None")
+    n = x.shape[-1]
+    cut = _Cut.checked("stft", window, min(nperseg, n), noverlap, nfft)
+    reach = cut.size // 2 if boundary else 0
+    whole = n + 2 * reach
+    if padded:
+        whole += -(whole - cut.size) % cut.hop
+    frames = (whole - cut.size) // cut.hop + 1
+    framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
+    weights = _weights(x.device, cut.window / cut.window.sum())
+    parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
+    step = rfft if x.dtype is f32 else fft
+    spectra = step(parts, cut.nfft, -2)
+    frequencies = (rfftfreq if x.dtype is f32 else fftfreq)(cut.nfft, 1 / fs, device=x.device)
+    times = _times(x.device, frames, 0.0 if boundary else cut.size / 2, cut.hop, fs)
+    return frequencies, times, spectra
+
+
+def istft(
+    Zxx: Buffer[c64],
+    fs: float = 1.0,
+    window: Window | Array = "hann",
+    nperseg: int | None = None,
+    noverlap: int | None = None,
+    nfft: int | None = None,
+    input_onesided: bool = True,
+    boundary: bool = True,
+) -> tuple[Buffer[f32], Buffer[Any]]:
+    """Times and the signal of transforms (..., frequency, time) as `stft` makes them.
+
+    The signal is f32 if ``input_onesided``, else c64; with ``boundary`` half a frame is cut off at
+    both ends. Perfect where the squared windows of all frames add up to more than zero everywhere;
+    `ArgumentError` where they do not. Other arguments as of `stft`; ``nperseg`` follows from the
+    number of frequencies. Raises `ShapeError`, `DTypeError`.
+    """
+    check_dtype("istft", Zxx, c64)
+    if len(Zxx.shape) < 2 or not Zxx.shape[-1]:
+        raise ShapeError(f"istft: {Zxx.shape}: wants axes of frequencies and of times")
+    given = Zxx.shape[-2]
+    least = 2 * (given - 1) if input_onesided else given
+    if nperseg is None:
+        nperseg = least
+    if nfft is None:
+        nfft = nperseg if input_onesided and nperseg == least + 1 else least
+    cut = _Cut.checked("istft", window, nperseg, noverlap, nfft)
+    if (cut.nfft // 2 + 1 if input_onesided else cut.nfft) != given:
+        raise ShapeError(f"istft: {given} frequencies do not come from transforms of {cut.nfft}")
+    cut.check_invertible()
+    parts = irfft(Zxx, cut.nfft, -2) if input_onesided else ifft(Zxx, cut.nfft, -2)
+    frames = Zxx.shape[-1]
+    start = cut.size // 2 if boundary else 0
+    length = cut.size + (frames - 1) * cut.hop - 2 * start
+    y = Zxx.device.buffer(parts.dtype, (*Zxx.shape[:-2], length))
+    sizes: dict[str, int | float] = {
+        "length": length,
+        "size": cut.nfft,
+        "taps": cut.size,
+        "frames": frames,
+        "hop": cut.hop,
+        "start": start,
+        "scale": float(cut.window.sum()),
+    }
+    weights = _weights(Zxx.device, cut.window)
+    spec = {"scalar": scalar_of(parts)}
+    launch_each("signal/overlap.wgsl", spec, (parts, weights, y), y.size, sizes)
+    return _times(Zxx.device, length, 0.0, 1, fs), y
+
+
+def _weights(device: Device, values: Array) -> Buffer[f32]:
+    return table(device, f32, ("weights", values.tobytes()), lambda: values)
+
+
+def _times(device: Device, count: int, first: float, hop: int, fs: float) -> Buffer[f32]:
+    def make() -> Array:
+        return np.asarray((first + hop * np.arange(count)) / fs)
+
+    return table_copy(device, f32, ("times", count, first, hop, fs), make)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How a signal is cut: the window's numbers, a frame's size, the hop to the next, nfft."""
+
+    window: Array
+    size: int
+    hop: int
+    nfft: int
+
+    @classmethod
+    def checked(
+        cls, op: str, window: Window | Array, size: int, noverlap: int | None, nfft: int | None
+    ) -> _Cut:
+        """Raises `ArgumentError` or `ShapeError` for what does not fit."""
+        if size < 1:
+            raise ArgumentError(f"{op}: frames of {size} samples: wants nperseg >= 1")
+        shared = size // 2 if noverlap is None else noverlap
+        length = size if nfft is None else nfft
+        if not 0 <= shared < size:
+            raise ArgumentError(f"{op}: noverlap {shared} of {size} samples: wants 0 to {size - 1}")
+        if length < size:
+            raise ArgumentError(f"{op}: nfft {length} is less than nperseg {size}")
+        if isinstance(window, np.ndarray):
+            if window.shape != (size,):
+                raise ShapeError(f"{op}: a window of {window.shape} for frames of {size} samples")
+            values = window.astype(np.float64)
+        else:
+            values = window_values(window, size, periodic=True)
+        return cls(values, size, size - shared, length)
+
+    def check_invertible(self) -> None:
+        """Raise `ArgumentError` where no frame's window reaches some sample."""
+        padded = np.pad(self.window**2, (0, -self.size % self.hop))
+        if padded.reshape(-1, self.hop).sum(axis=0).min() <= _LEAST_NORM:
+            raise ArgumentError(
+                "istft: the squared windows add up to zero at some samples: use more overlap"
+            )

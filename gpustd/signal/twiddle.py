@@ -1,0 +1,85 @@
+"""Tables of roots of unity, made in float64 on the host, rounded once, and kept for each device."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import Buffer, Device, c64
+from gpustd.signal.tables import table
+
+__all__ = ["chirp", "chirp_spectrum", "levels_of", "near_roots", "roots"]
+
+Complex = NDArray[np.complex128]
+
+# A table of all roots up to here, above it one of the first 4096 and one of their multiples.
+_MOST_DIRECT = 2**14
+_LOW = 4096
+
+
+def turns(numerators: NDArray[np.int64], n: int) -> Complex:
+    """``exp(-2 pi i numerators / n)``, the angle reduced in integers first."""
+    angles = (numerators % n) * (-2.0 * np.pi / n)
+    return np.asarray(np.cos(angles) + 1j * np.sin(angles))
+
+
+def levels_of(n: int) -> int:
+    """Tables that the ``n``-th roots of unity take: 1 or 2."""
+    return 1 if n <= _MOST_DIRECT else 2
+
+
+def roots(device: Device, n: int) -> Buffer[c64]:
+    """``exp(-2 pi i k / n)``: for all k, or for k < 4096 and then for multiples of 4096."""
+
+    def make() -> Complex:
+        if levels_of(n) == 1:
+            return turns(np.arange(n), n)
+        low = turns(np.arange(_LOW), n)
+        return np.concatenate([low, turns(np.arange(0, n, _LOW, dtype=np.int64), n)])
+
+    return table(device, c64, ("roots", n), make)
+
+
+def near_roots(device: Device, radices: tuple[int, ...]) -> Buffer[c64]:
+    """What a workgroup multiplies by between butterflies of these radices, from the second on.
+
+    For each: the roots' powers 1, 2, 4 and 8 below the radix, of which the others are products.
+    """
+
+    def make() -> Complex:
+        done, parts = radices[0], []
+        for radix in radices[1:]:
+            steps = np.arange(done, dtype=np.int64)
+            parts += [turns(p * steps, done * radix) for p in (1, 2, 4, 8) if p < radix]
+            done *= radix
+        return np.concatenate(parts)
+
+    return table(device, c64, ("near", radices), make)
+
+
+def _chirp(n: int) -> Complex:
+    """``exp(-pi i k^2 / n)`` for k < n."""
+    k = np.arange(n, dtype=np.int64)
+    return turns(k * k, 2 * n)
+
+
+def chirp(device: Device, n: int, size: int, *, conjugate: bool) -> Buffer[c64]:
+    """Bluestein's chirp ``exp(-pi i k^2 / n)`` or its conjugate, then zeros up to ``size``."""
+
+    def make() -> Complex:
+        wave = _chirp(n)
+        return np.pad(wave.conj() if conjugate else wave, (0, size - n))
+
+    return table(device, c64, ("chirp", n, size, conjugate), make)
+
+
+def chirp_spectrum(device: Device, n: int, size: int) -> Buffer[c64]:
+    """Transform over ``size`` of the conjugate chirp, mirrored at 0, over ``size``."""
+
+    def make() -> Complex:
+        wave = np.zeros(size, np.complex128)
+        wave[:n] = _chirp(n).conj()
+        wave[size - n + 1 :] = wave[1:n][::-1]
+        return np.fft.fft(wave) / size
+
+    return table(device, c64, ("chirp spectrum", n, size), make)

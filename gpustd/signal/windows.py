@@ -1,0 +1,129 @@
+"""Windows, made in float64 on the host: names and values as in `scipy.signal.windows`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
+from gpustd.signal.tables import table_copy
+
+__all__ = ["Window", "get_window", "window_values"]
+
+Array = NDArray[np.float64]
+Window = str | float | tuple[str, *tuple[float, ...]]
+
+_COSINES: dict[str, Sequence[float]] = {
+    "blackman": (0.42, 0.5, 0.08),
+    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
+    "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
+    "hamming": (0.54, 0.46),
+    "hann": (0.5, 0.5),
+    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
+}
+"""Weights of cos(0 t), cos(1 t) and so on, for t from -pi to pi.
+
+Sources: Harris, Proc. IEEE 66, 1978; Nuttall, IEEE Trans. ASSP 29, 1981; the flat top of D'Antona
+and Ferrero, Digital Signal Processing for Measurement Systems, 2006.
+"""
+
+
+def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) -> Buffer[f32]:
+    """A window of ``n`` numbers: periodic if ``fftbins``, for spectra, else symmetric, for filters.
+
+    ``window``: boxcar, triang, hann, hamming, blackman, blackmanharris, nuttall, flattop, bartlett,
+    cosine; with parameters ("kaiser", beta), ("gaussian", deviation), ("tukey", tapered share); or
+    a number, the beta of a Kaiser window. Raises `ArgumentError`, `ShapeError`.
+
+    >>> from gpucore import Device
+    >>> from gpustd import signal
+    >>> signal.get_window("hann", 4, device=Device.auto()).read().tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    values = window_values(window, n, periodic=fftbins)
+    return table_copy(device, f32, ("window", values.tobytes()), lambda: values)
+
+
+def window_values(window: Window, n: int, *, periodic: bool) -> Array:
+    """The numbers of `get_window`, on the host."""
+    if n < 1:
+        raise ShapeError(f"get_window: {n} numbers: wants n >= 1")
+    make = _maker(window)
+    if n == 1:
+        return np.ones(n)
+    return make(n + 1)[:-1] if periodic else make(n)
+
+
+def _maker(window: Window) -> Callable[[int], Array]:
+    """The symmetric window as a function of its length. Raises `ArgumentError`."""
+    if isinstance(window, (int, float)):
+        window = ("kaiser", float(window))
+    name, *parameters = (window,) if isinstance(window, str) else window
+    if name in _COSINES and not parameters:
+        return lambda n: _cosines(n, _COSINES[name])
+    if name in _PLAIN and not parameters:
+        return _PLAIN[name]
+    if name in _SHAPED and (len(parameters) == 1 or (name == "tukey" and not parameters)):
+        (parameter,) = parameters or (0.5,)
+        return lambda n: _SHAPED[name](n, float(parameter))
+    known = ", ".join(sorted({*_COSINES, *_PLAIN}))
+    shaped = ", ".join(f"('{each}', number)" for each in sorted(_SHAPED))
+    raise ArgumentError(f"get_window: {window!r}: there are {known}, {shaped}")
+
+
+def _cosines(n: int, weights: Sequence[float]) -> Array:
+    t = np.linspace(-np.pi, np.pi, n)
+    return np.asarray(sum(w * np.cos(k * t) for k, w in enumerate(weights)))
+
+
+def _boxcar(n: int) -> Array:
+    return np.ones(n)
+
+
+def _triang(n: int) -> Array:
+    """A triangle that does not reach zero at its ends."""
+    distance = np.abs(np.arange(n) - (n - 1) / 2)
+    return np.asarray(1 - distance / ((n + n % 2) / 2))
+
+
+def _bartlett(n: int) -> Array:
+    """A triangle that is zero at its ends."""
+    return np.asarray(1 - np.abs(np.arange(n) / ((n - 1) / 2) - 1))
+
+
+def _cosine(n: int) -> Array:
+    return np.asarray(np.sin(np.pi / n * (np.arange(n) + 0.5)))
+
+
+def _kaiser(n: int, beta: float) -> Array:
+    middle = (n - 1) / 2
+    inside = 1 - ((np.arange(n) - middle) / middle) ** 2
+    return np.asarray(np.i0(beta * np.sqrt(np.maximum(inside, 0))) / np.i0(beta))
+
+
+def _gaussian(n: int, deviation: float) -> Array:
+    return np.asarray(np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / deviation) ** 2))
+
+
+def _tukey(n: int, share: float) -> Array:
+    """Half a Hann window of ``share`` of the length at each end, ones between."""
+    if share <= 0:
+        return np.ones(n)
+    nearest_end = np.minimum(np.arange(n), np.arange(n)[::-1])
+    width = min(share, 1.0) * (n - 1) / 2
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.minimum(nearest_end / width, 1)))
+
+
+_PLAIN: dict[str, Callable[[int], Array]] = {
+    "bartlett": _bartlett,
+    "boxcar": _boxcar,
+    "cosine": _cosine,
+    "triang": _triang,
+}
+_SHAPED: dict[str, Callable[[int, float], Array]] = {
+    "gaussian": _gaussian,
+    "kaiser": _kaiser,
+    "tukey": _tukey,
+}

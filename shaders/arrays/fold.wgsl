@@ -1,0 +1,88 @@
+// What folding one axis needs, whatever the kernel: the array is (outer, n, inner), each run of
+// `chunk` elements of the axis becomes one number of y, which is (outer, chunks, inner).
+//
+// Each operation has a map of four elements, a sum (any associative operation) of two, and its
+// neutral element; the last pass finishes. Largest and least are those of keys, so that NaN wins.
+// Memory: x in words of four (arrays/words.wgsl), y of {{ target if last else acc }}; `per` has a number for each of
+// (outer, inner).
+//% set keyed = op in ("max", "min", "where_max", "where_min")
+//% set counted = op in ("any", "all", "count")
+//% set neutral = {"add": "0", "mul": "1", "max": "0", "min": "0xffffffff"}[combine]
+//% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)", "min": "min(a, b)"}
+{{ typed.head([kind]) }}
+alias c64x1 = vec2<f32>;
+alias A = vec4<{{ acc }}>;
+
+//% import "arrays/keys.wgsl" as keys
+//% if keyed and first
+{{ keys.of(typed.family[kind], typed.value[kind], "vec4<u32>", true) }}
+//% endif
+//% if op in ("max", "min") and last
+{{ keys.of(family, target, "u32", true, "_one") }}
+//% endif
+
+struct Params {
+    outer: u32,
+    n: u32,
+    inner: u32,
+    chunk: u32,
+    chunks: u32,
+    count: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
+//% if second
+@group(0) @binding(1) var<storage, read> per: array<{{ acc }}>;
+//% endif
+@group(0) @binding({{ 2 if second else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else target if last else acc }}>;
+@group(0) @binding({{ 3 if second else 2 }}) var<uniform> params: Params;
+
+fn neutral() -> A { return A({{ neutral }}); }
+
+fn sum_of(a: A, b: A) -> A { return {{ forms[combine] }}; }
+
+fn sum_of_two(a: {{ acc }}, b: {{ acc }}) -> {{ acc }} { return {{ forms[combine] }}; }
+
+fn total(v: A) -> {{ acc }} {
+    return sum_of_two(sum_of_two(v.x, v.y), sum_of_two(v.z, v.w));
+}
+
+// Four elements of the axis, at `place`; `other` is theirs of `per`.
+fn mapped(v: {{ typed.value[kind] }}, place: vec4<u32>, other: A) -> A {
+//% if not first
+    return v;
+//% elif op == "squares"
+    return (v - other) * (v - other);
+//% elif op == "max"
+    return key_of(v);
+//% elif op == "min"
+    return reversed_key(key_of(v));
+//% elif op == "where_max"
+    return select(vec4<u32>(0xffffffffu), place, key_of(v) == other);
+//% elif op == "where_min"
+    return select(vec4<u32>(0xffffffffu), place, reversed_key(key_of(v)) == other);
+//% elif counted
+    return select(vec4<u32>(1u), vec4<u32>(0u), v == {{ typed.value[kind] }}());
+//% else
+    return A(v);
+//% endif
+}
+
+fn finished(v: {{ acc }}) -> {{ target if last else acc }} {
+//% if op in ("mean", "squares") and last
+    return v * params.scale;
+//% elif op == "all" and last
+    return min(v, 1u);
+//% elif op == "max" and last
+    return number_of_one(v);
+//% elif op == "min" and last
+    return number_of_one(reversed_key_one(v));
+//% else
+    return {{ target if last else acc }}(v);
+//% endif
+}
+
+fn put(i: u32, v: {{ acc }}) {
+    y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = finished(v);
+}

@@ -1,0 +1,32 @@
+// First derivatives over 3 by 3 pixels, smoothed across by ({{ side }}, {{ middle }}, {{ side }}): {{ {"down": "along the height", "across": "along the width", "both": "the length of both together"}[along] }}.
+//% include "image/neighbours.wgsl"
+
+struct Params { elements: u32, rows: u32, row: u32, mode: u32, fill: f32 }
+
+@group(0) @binding(1) var<storage, read_write> y: array<Y>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn element(image: u32, row: u32, column: u32) -> F {
+    let place = column / CHANNELS;
+    let channel = column - place * CHANNELS;
+//% for i in range(3)
+    let l{{ i }} = line_at(image, i32(row) + {{ i - 1 }});
+    let p{{ i }} = place_at(i32(place) + {{ i - 1 }}, channel);
+//% endfor
+    let a = value(l0, p0);
+    let b = value(l0, p2);
+    let d = value(l2, p0);
+    let e = value(l2, p2);
+//% if along != "across"
+    let up = value(l0, p1);
+    let below = value(l2, p1);
+    let down = {{ side }}.0 * ((d - a) + (e - b)) + {{ middle }}.0 * (below - up);
+//% endif
+//% if along != "down"
+    let left = value(l1, p0);
+    let right = value(l1, p2);
+    let across = {{ side }}.0 * ((b - a) + (e - d)) + {{ middle }}.0 * (right - left);
+//% endif
+    return {{ "sqrt(down * down + across * across)" if along == "both" else along }};
+}
+//% include "image/cells.wgsl"

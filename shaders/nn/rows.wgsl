@@ -1,0 +1,71 @@
+// {{ kind }} of every row, in f32: {{ lanes }} lane(s) a row reduce it, then write it.
+//
+// Neighbouring lanes read neighbouring words; sums come together in {{ "a subgroup" if subgroups else "workgroup memory" if lanes > 1 else "one invocation" }}. A row
+// is read again rather than kept: it comes from the cache.
+// Memory: x and y are (rows, units) of words of {{ width }} element(s); a weight is f32 (units).
+// Limits: 2^32 words{{ "; lanes %d i to %d i + %d of a workgroup are its subgroup i" % (lanes, lanes, lanes - 1) if subgroups }}.
+//% if enable_subgroups
+enable subgroups;
+//% endif
+//% include "elementwise/flat.wgsl"
+
+struct Params { rows: u32, units: u32, eps: f32 }
+
+const ROWS = {{ threads // lanes }}u;
+
+@group(0) @binding(0) var<storage, read> x: array<W>;
+//% if weighted
+@group(0) @binding(1) var<storage, read> weight: array<F>;
+//% endif
+@group(0) @binding(2) var<storage, read_write> y: array<W>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+//% if width == 4
+fn total(v: F) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+fn largest(v: F) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+//% else
+fn total(v: F) -> f32 { return v; }
+fn largest(v: F) -> f32 { return v; }
+//% endif
+//% include "nn/row_reduce.wgsl"
+
+@compute @workgroup_size({{ threads }})
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let lane = t % LANES;
+    let row = (group.x + group.y * 65535u) * ROWS + t / LANES;
+    // Lanes of rows past the end take part in the sums of the last row, which they do not write.
+    let first = min(row, params.rows - 1u) * params.units;
+    let end = first + params.units;
+//% if kind == "log_softmax"
+    // Lanes past a short row's end repeat its last word.
+    var high = F(x[min(first + lane, end - 1u)]);
+    for (var u = first + lane + LANES; u < end; u += LANES) { high = max(high, F(x[u])); }
+    let top = row_max(largest(high), t, lane);
+    var sum = F();
+    for (var u = first + lane; u < end; u += LANES) { sum += exp(F(x[u]) - top); }
+    let less = log(row_sum(total(sum), t, lane));
+//% else
+    var sum = F();
+    for (var u = first + lane; u < end; u += LANES) {
+        let v = F(x[u]);
+        sum = fma(v, v, sum);
+    }
+    let squares = row_sum(total(sum), t, lane);
+//% if kind == "rms_norm"
+    let scale = 1.0 / sqrt(squares / f32(params.units * {{ width }}u) + params.eps);
+//% else
+    let scale = 1.0 / max(sqrt(squares), params.eps);
+//% endif
+//% endif
+    if (row >= params.rows) { return; }
+    for (var u = first + lane; u < end; u += LANES) {
+//% if kind == "log_softmax"
+        y[u] = W((F(x[u]) - top) - less);
+//% else
+        y[u] = W(F(x[u]) * scale{{ " * weight[u - first]" if weighted }});
+//% endif
+    }
+}

@@ -1,0 +1,17 @@
+// An activation of every element: y = {{ function }}(x), in f32; a NaN stays one.
+//% include "elementwise/flat.wgsl"
+//% include "elementwise/each.wgsl"
+//% include "nn/functions.wgsl"
+
+struct Params { count: u32, a: f32, b: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<W>;
+@group(0) @binding(1) var<storage, read_write> y: array<W>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn one(v: f32) -> f32 { return kept(v, {{ function }}(v)); }
+
+fn result(i: u32) -> W {
+    let v = F(x[i]);
+    return W(F(one(v.x), one(v.y), one(v.z), one(v.w)));
+}

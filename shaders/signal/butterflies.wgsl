@@ -1,0 +1,169 @@
+// Discrete Fourier transforms of 2 to 16 complex numbers that lie in variables, as macros:
+// `butterfly(names)` replaces their values, in natural order, by sum_j v_j exp(-2 pi i j k / R).
+//
+// 2 and 4 are written out. An odd prime takes the sums and differences of opposite elements, which
+// need real products only: (R - 1)^2 / 2 of them. 8, 9 and 16 are split by Cooley and Tukey's rule
+// with constant roots between the halves, 6, 10, 12, 14 and 15 by Good's, whose factors have no
+// divisor in common and need none. Constants are rounded from float64.
+
+//% set COS = {
+    3: [1.0, -0.5],
+    5: [1.0, 0.3090169944, -0.8090169944],
+    7: [1.0, 0.6234898019, -0.222520934, -0.9009688679],
+    11: [1.0, 0.8412535328, 0.415415013, -0.1423148383, -0.6548607339, -0.9594929736],
+    13: [1.0, 0.8854560257, 0.5680647467, 0.1205366803, -0.354604887, -0.7485107482, -0.9709418174]
+}
+//% set SIN = {
+    3: [0.0, 0.8660254038],
+    5: [0.0, 0.9510565163, 0.5877852523],
+    7: [0.0, 0.7818314825, 0.9749279122, 0.4338837391],
+    11: [0.0, 0.5406408175, 0.9096319954, 0.9898214419, 0.7557495744, 0.2817325568],
+    13: [0.0, 0.464723172, 0.8229838659, 0.9927088741, 0.9350162427, 0.6631226582, 0.2393156643]
+}
+//% set SPLIT = {8: (4, 2), 9: (3, 3), 16: (4, 4)}
+//% set ROOTS = {
+    8: {1: "0.7071067812, -0.7071067812", 3: "-0.7071067812, -0.7071067812"},
+    9: {
+        1: "0.7660444431, -0.6427876097",
+        2: "0.1736481777, -0.984807753",
+        4: "-0.9396926208, -0.3420201433"
+    },
+    16: {
+        1: "0.9238795325, -0.3826834324",
+        2: "0.7071067812, -0.7071067812",
+        3: "0.3826834324, -0.9238795325",
+        6: "-0.7071067812, -0.7071067812",
+        9: "-0.9238795325, 0.3826834324"
+    }
+}
+//% set COPRIME = {6: (3, 2, 4, 3), 10: (5, 2, 6, 5), 12: (3, 4, 4, 9), 14: (7, 2, 8, 7), 15: (5, 3, 6, 10)}
+//% set G = ["g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8", "g9", "g10", "g11", "g12", "g13", "g14"]
+
+//% macro functions()
+// a b of complex numbers.
+fn times(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    return vec2<f32>(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+}
+
+// -i v: a quarter of a turn.
+fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
+//% endmacro
+
+//% macro two(v)
+    { let d = {{ v[0] }} - {{ v[1] }}; {{ v[0] }} += {{ v[1] }}; {{ v[1] }} = d; }
+//% endmacro
+
+//% macro four(v)
+    {
+        let a = {{ v[0] }} + {{ v[2] }};
+        let b = {{ v[0] }} - {{ v[2] }};
+        let c = {{ v[1] }} + {{ v[3] }};
+        let d = turned({{ v[1] }} - {{ v[3] }});
+        {{ v[0] }} = a + c;
+        {{ v[1] }} = b + d;
+        {{ v[2] }} = a - c;
+        {{ v[3] }} = b - d;
+    }
+//% endmacro
+
+//% macro prime(v)
+//% set R = v | length
+//% set half = R // 2
+    {
+//% for j in range(1, half + 1)
+        let s{{ j }} = {{ v[j] }} + {{ v[R - j] }};
+        let d{{ j }} = {{ v[j] }} - {{ v[R - j] }};
+//% endfor
+        let first = {{ v[0] }};
+        {{ v[0] }} = first{% for j in range(1, half + 1) %} + s{{ j }}{% endfor %};
+//% for k in range(1, half + 1)
+        {
+            let even = first
+//%- for j in range(1, half + 1)
+//% set m = j * k % R
+                + ({{ COS[R][m if m <= half else R - m] }}) * s{{ j }}
+//%- endfor
+                ;
+            let odd = turned(
+//%- for j in range(1, half + 1)
+//% set m = j * k % R
+                {{ "+ " if j > 1 else "" }}({{ SIN[R][m] if m <= half else -SIN[R][R - m] }}) * d{{ j }}
+//%- endfor
+                );
+            {{ v[k] }} = even + odd;
+            {{ v[R - k] }} = even - odd;
+        }
+//% endfor
+    }
+//% endmacro
+
+//% macro split(v)
+//% set R = v | length
+//% set A, B = SPLIT[R]
+//% for b in range(B)
+{{ part(v[b::B]) }}
+//%- for a in range(1, A)
+//% if a * b in ROOTS[R]
+    {{ v[b + B * a] }} = times({{ v[b + B * a] }}, vec2<f32>({{ ROOTS[R][a * b] }}));
+//% elif a * b
+    {{ v[b + B * a] }} = turned({{ v[b + B * a] }});
+//% endif
+//% endfor
+//% endfor
+//% for a in range(A)
+{{ part(v[B * a : B * a + B]) }}
+//%- endfor
+    {
+//% for i in range(R)
+        let p{{ i }} = {{ v[i] }};
+//% endfor
+//% for a in range(A)
+//% for b in range(B)
+        {{ v[a + A * b] }} = p{{ B * a + b }};
+//% endfor
+//% endfor
+    }
+//% endmacro
+
+//% macro coprime(v)
+//% set R = v | length
+//% set A, B, unit_a, unit_b = COPRIME[R]
+    {
+//% for a in range(A)
+//% for b in range(B)
+        var {{ G[B * a + b] }} = {{ v[(B * a + A * b) % R] }};
+//% endfor
+//% endfor
+//% for b in range(B)
+{{ part(G[b:R:B]) }}
+//%- endfor
+//% for a in range(A)
+{{ part(G[B * a : B * a + B]) }}
+//%- endfor
+//% for a in range(A)
+//% for b in range(B)
+        {{ v[(unit_a * a + unit_b * b) % R] }} = {{ G[B * a + b] }};
+//% endfor
+//% endfor
+    }
+//% endmacro
+
+//% macro part(v)
+{{ two(v) if v | length == 2 else four(v) if v | length == 4 else prime(v) }}
+//%- endmacro
+
+//% macro butterfly(v)
+//% set R = v | length
+{{ split(v) if R in SPLIT else coprime(v) if R in COPRIME else part(v) if R > 1 else "" }}
+//%- endmacro
+
+//% macro roots(name, table, levels)
+// exp(-2 pi i n / N), from a table{{ " of it" if levels == 1 else " of n < 4096 and one of multiples of 4096" }}.
+fn {{ name }}(n: u32) -> vec2<f32> {
+//% if levels == 1
+    return {{ table }}[n];
+//% else
+    return times({{ table }}[n & 4095u], {{ table }}[4096u + (n >> 12u)]);
+//% endif
+}
+//% endmacro

@@ -1,0 +1,144 @@
+// Both ends of a pass of a Fourier transform: where its numbers come from and where they go.
+//
+// Memory: arrays are (outer, extent, inner), and the transform runs over the middle axis. A column is
+// one short transform; its elements lie `columns` apart on the axis where the pass reads, and
+// `done`, the product of the lengths of the passes before, where it writes (Stockham's order, which
+// needs no transposition: Govindaraju et al., SC 2008). Elements past an array's extent are zeros.
+// Source {{ source }}: x holds complex numbers, real ones, pairs (two real numbers in a row are one
+// complex one), hermitian (the half of a spectrum of real numbers), or hermitian_pairs (its
+// entanglement, the spectrum of such pairs).
+// Limits: 2^32 elements.
+
+alias c64x1 = vec2<f32>;
+alias X = {{ "f32" if source in ("real", "pairs") else "vec2<f32>" if joined_source else "c64x1" }};
+alias Y = {{ "f32" if target in ("real", "pairs") else "vec2<f32>" if joined_target else "c64x1" }};
+
+// columns: of one (outer, inner), that is the transform's length over that of the pass. period: columns
+// times inner. extent: of the numbers that a hermitian source stands for, pairs as one. x_count, y_count:
+// how many of a row's numbers are read and stored. The signs are -1 where a conjugate is meant; scale_im
+// holds that of the result.
+struct Params {
+    count: u32,
+    period: u32,
+    inner: u32,
+    columns: u32,
+    done: u32,
+    extent: u32,
+    x_extent: u32,
+    x_count: u32,
+    y_extent: u32,
+    y_count: u32,
+    x_sign: f32,
+    scale: f32,
+    scale_im: f32,
+}
+
+//% set next = namespace(binding=0)
+//% macro binding(access, name, type)
+@group(0) @binding({{ next.binding }}) var<storage, {{ access }}> {{ name }}: array<{{ type }}>;
+//% set next.binding = next.binding + 1
+//% endmacro
+{{ binding("read", "x", "X") }}
+//% if load_by
+{{ binding("read", "load_by", "c64x1") }}
+//% endif
+//% if store_by
+{{ binding("read", "store_by", "c64x1") }}
+//% endif
+//% if far
+{{ binding("read", "far", "c64x1") }}
+//% endif
+//% if halves
+{{ binding("read", "halves", "c64x1") }}
+//% endif
+//% if near
+{{ binding("read", "near", "c64x1") }}
+//% endif
+{{ binding("read_write", "y", "Y") }}
+@group(0) @binding({{ next.binding }}) var<uniform> params: Params;
+
+//% from "signal/butterflies.wgsl" import butterfly, functions, roots
+{{ functions() }}
+//% if far
+{{ roots("far_root", "far", far) }}
+//% endif
+//% if halves
+{{ roots("half_root", "halves", halves) }}
+//% endif
+
+// A column: the arrays' starts, its place among the columns of its axis, its place on the inner axes.
+struct Column { outer: u32, j: u32, inner: u32 }
+
+fn column_of(index: u32) -> Column {
+    let outer = index / params.period;
+    let rest = index - outer * params.period;
+    let j = rest / params.inner;
+    return Column(outer, j, rest - j * params.inner);
+}
+
+//% if source in ("hermitian", "hermitian_pairs")
+fn spectrum(at: Column, k: u32) -> vec2<f32> {
+    if (k >= params.x_count) { return vec2<f32>(); }
+    let v = x[(at.outer * params.x_extent + k) * params.inner + at.inner];
+    return vec2<f32>(v.x, v.y * params.x_sign);
+}
+//% endif
+
+//% if source == "hermitian"
+fn number(at: Column, k: u32) -> vec2<f32> {
+    if (2u * k > params.extent) { return spectrum(at, params.extent - k); }
+    let v = spectrum(at, k);
+    return vec2<f32>(v.x, -v.y);
+}
+//% elif source == "hermitian_pairs"
+fn number(at: Column, k: u32) -> vec2<f32> {
+    var a = spectrum(at, k);
+    var b = spectrum(at, params.extent - k);
+    if (k == 0u) {
+        a.y = 0.0;
+        b.y = 0.0;
+    }
+    b.y = -b.y;
+    let root = half_root(k);
+    let v = a + b - turned(times(a - b, vec2<f32>(root.x, -root.y)));
+    return vec2<f32>(v.x, -v.y);
+}
+//% elif source == "pairs"
+fn number(at: Column, k: u32) -> vec2<f32> {
+    let first = (at.outer * params.x_extent + 2u * k) * params.inner + at.inner;
+    var v = vec2<f32>();
+    if (2u * k < params.x_count) { v.x = x[first]; }
+    if (2u * k + 1u < params.x_count) { v.y = x[first + params.inner]; }
+    return v;
+}
+//% else
+fn number(at: Column, k: u32) -> vec2<f32> {
+//% if cropped_source
+    if (k >= params.x_count) { return vec2<f32>(); }
+//% endif
+    let v = x[(at.outer * params.x_extent + k) * params.inner + at.inner];
+    return {{ "vec2<f32>(v, 0.0)" if source == "real" else "vec2<f32>(v.x, v.y * params.x_sign)" }};
+}
+//% endif
+
+fn loaded(at: Column, k: u32) -> vec2<f32> {
+    return {{ "times(number(at, k), load_by[k])" if load_by else "number(at, k)" }};
+}
+
+fn store(at: Column, k: u32, value: vec2<f32>) {
+//% if cropped_target
+    if (k >= params.y_count) { return; }
+//% endif
+//% if store_by
+    let v = times(value, store_by[k]) * vec2<f32>(params.scale, params.scale_im);
+//% else
+    let v = value * vec2<f32>(params.scale, params.scale_im);
+//% endif
+//% if target == "pairs"
+    let first = (at.outer * params.y_extent + 2u * k) * params.inner + at.inner;
+    y[first] = v.x;
+    y[first + params.inner] = v.y;
+//% else
+    y[(at.outer * params.y_extent + k) * params.inner + at.inner] = {{ "v.x" if target == "real" else "v" }};
+//% endif
+}

@@ -1,0 +1,66 @@
+// Frames of a signal, {{ "each times a window" if window else "as they lie" }}: an element of frame f at i is that of the signal at f hop +
+// i - start. Up to `reach` before and behind the signal it goes on as its boundary says, then come zeros.
+// Memory: x is (outer, length, inner), y is {{ "(outer, size, inner, frames)" if frames_last else "(outer, frames, size, inner)" }}.
+// Limits: 2^31 elements.
+//% include "elementwise/each.wgsl"
+
+alias c64x1 = vec2<f32>;
+alias W = {{ scalar }};
+
+struct Params {
+    count: u32,
+    inner: u32,
+    length: i32,
+    size: u32,
+    frames: u32,
+    hop: u32,
+    start: i32,
+    reach: i32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<W>;
+//% if window
+@group(0) @binding(1) var<storage, read> window: array<f32>;
+//% endif
+@group(0) @binding({{ 2 if window else 1 }}) var<storage, read_write> y: array<W>;
+@group(0) @binding({{ 3 if window else 2 }}) var<uniform> params: Params;
+
+fn sample(outer: u32, p: i32, inner: u32) -> W {
+    return x[(outer * u32(params.length) + u32(p)) * params.inner + inner];
+}
+
+fn extended(outer: u32, p: i32, inner: u32) -> W {
+    if (p >= 0 && p < params.length) { return sample(outer, p, inner); }
+    if (p < -params.reach || p >= params.length + params.reach) { return W(); }
+//% if boundary == "zeros"
+    return W();
+//% else
+    let end = select(0, params.length - 1, p > 0);
+//% if boundary == "constant"
+    return sample(outer, end, inner);
+//% else
+    let mirrored = sample(outer, 2 * end - p, inner);
+    return {{ "mirrored" if boundary == "even" else "2.0 * sample(outer, end, inner) - mirrored" }};
+//% endif
+//% endif
+}
+
+fn result(index: u32) -> W {
+//% if frames_last
+    var rest = index / params.frames;
+    let frame = index - rest * params.frames;
+    let inner = rest % params.inner;
+    rest /= params.inner;
+    let i = rest % params.size;
+    let outer = rest / params.size;
+//% else
+    var rest = index / params.inner;
+    let inner = index - rest * params.inner;
+    let i = rest % params.size;
+    rest /= params.size;
+    let frame = rest % params.frames;
+    let outer = rest / params.frames;
+//% endif
+    let v = extended(outer, i32(frame * params.hop + i) - params.start, inner);
+    return {{ "window[i] * v" if window else "v" }};
+}

@@ -1,0 +1,41 @@
+// A signal from its windowed frames: y[t] = sum_f w[t - f hop] v[t - f hop, f] / sum_f w[t - f hop]^2,
+// the signal whose frames are nearest (Griffin and Lim, IEEE Trans. ASSP 32, 1984). Where no window
+// reaches, the divisor is 1.
+// Memory: v is (outer, size, frames) of which the first `taps` of size count; y is (outer, length).
+// Limits: 2^31 elements.
+//% include "elementwise/each.wgsl"
+
+alias c64x1 = vec2<f32>;
+alias W = {{ scalar }};
+
+struct Params {
+    count: u32,
+    length: u32,
+    size: u32,
+    taps: u32,
+    frames: u32,
+    hop: u32,
+    start: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> v: array<W>;
+@group(0) @binding(1) var<storage, read> window: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<W>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn result(index: u32) -> W {
+    let outer = index / params.length;
+    let t = index - outer * params.length + params.start;
+    let low = (max(t + 1u, params.taps) - params.taps + params.hop - 1u) / params.hop;
+    let high = min(t / params.hop + 1u, params.frames);
+    var sum = W();
+    var norm = 0.0;
+    for (var f = low; f < high; f++) {
+        let i = t - f * params.hop;
+        let w = window[i];
+        sum += w * v[(outer * params.size + i) * params.frames + f];
+        norm += w * w;
+    }
+    return sum * (params.scale / select(1.0, norm, norm > 1e-10));
+}

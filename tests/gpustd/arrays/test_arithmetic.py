@@ -1,0 +1,252 @@
+"""Arithmetic against NumPy: float64, or exact integers wrapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
+from gpustd import arrays
+from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16, ulps
+from tests.gpustd.compare import compare
+
+REALS = ("f32", "f16", "i32", "u32", "i8", "u8")
+SIZE = (3, 47)
+# Operator: greatest error in units in the last place of f32 (WGSL: a / b to 2.5).
+EXACT = {"add": 0.5, "subtract": 0.5, "multiply": 0.5, "maximum": 0, "minimum": 0, "fmax": 0}
+UNARY = {"negative": 0, "absolute": 0, "sign": 0, "square": 0.5}
+
+
+def wide(x: Any) -> Any:
+    """Operands in which NumPy computes exactly: floats in float64, integers as they are."""
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize("op", [*EXACT, *UNARY])
+def test_reals(device: Device, op: str, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    operands = [draw(dtype, SIZE, seed) for seed in range(2 if op in EXACT else 1)]
+    result = on_device(device, getattr(arrays, op), *operands)
+    with np.errstate(over="ignore"):
+        expected = getattr(np, op)(*map(wide, operands))
+    if expected.dtype.kind == "f":
+        compare(
+            device, f"arrays.{op}", result, expected, ulps(expected, {**EXACT, **UNARY}[op], dtype)
+        )
+    else:
+        np.testing.assert_array_equal(result, expected)
+        assert result.dtype == operands[0].dtype
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize("op", ["floor_divide", "remainder"])
+def test_quotients(device: Device, op: str, dtype: str) -> None:
+    """Float remainders are exact but for one sum; the quotient is whole, so exact below 2^22."""
+    skip_without_f16(device, dtype)
+    x, y = draw(dtype, SIZE), draw(dtype, SIZE, 1)
+    with np.errstate(all="ignore"):
+        expected = getattr(np, op)(wide(x), wide(y))
+    result = on_device(device, getattr(arrays, op), x, y)
+    if x.dtype.kind == "f":
+        compare(device, f"arrays.{op}", result, expected, ulps(wide(y), 0.5, dtype))
+    else:
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_remainders_of_far_numbers(device: Device) -> None:
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-60, 80, 400)).astype(np.float32)
+    y = np.exp(rng.uniform(-60, 80, 400)).astype(np.float32)
+    expected = np.fmod(x.astype(np.float64), y.astype(np.float64))
+    np.testing.assert_array_equal(on_device(device, arrays.remainder, x, y), expected)
+
+
+def test_special_quotients(device: Device) -> None:
+    inf = np.inf
+    x = np.array([1, -1, 0, inf, 5, -5, 5, -5, np.nan, -0.0, 6], np.float32)
+    y = np.array([0, 0, 0, 2, inf, inf, -inf, -inf, 1, 3, -3], np.float32)
+    with np.errstate(all="ignore"):
+        for op in ("floor_divide", "remainder"):
+            expected = getattr(np, op)(x, y)
+            np.testing.assert_array_equal(
+                on_device(device, getattr(arrays, op), x, y), expected, op
+            )
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_divide(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x, y = draw(dtype, SIZE), draw(dtype, SIZE, 1)
+    expected = wide(x) / wide(y)
+    allowed = ulps(expected, 2.5, dtype)
+    compare(device, "arrays.divide", on_device(device, arrays.divide, x, y), expected, allowed)
+    compare(
+        device,
+        "arrays.reciprocal",
+        on_device(device, arrays.reciprocal, y),
+        1 / wide(y),
+        ulps(1 / wide(y), 2.5, dtype),
+    )
+
+
+def test_power_of_floats(device: Device) -> None:
+    rng = np.random.default_rng(0)
+    x, y = (
+        np.exp(rng.normal(0, 4, 500)).astype(np.float32),
+        rng.normal(0, 4, 500).astype(np.float32),
+    )
+    expected = x.astype(np.float64) ** y.astype(np.float64)
+    keep = (expected < 1e38) & (expected > 1e-37)
+    x, y, expected = x[keep], y[keep], expected[keep]
+    allowed = ulps(expected, 1) * (4 + np.abs(y) + np.abs(y * np.log2(x)))
+    compare(device, "arrays.power", on_device(device, arrays.power, x, y), expected, allowed)
+
+
+def test_special_powers(device: Device) -> None:
+    values = np.array([-np.inf, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, np.inf, np.nan], np.float32)
+    x, y = (a.ravel().copy() for a in np.meshgrid(values, values))
+    with np.errstate(all="ignore"):
+        expected = np.power(x, y)
+    result = on_device(device, arrays.power, x, y)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i32", "u32", "u8"])
+def test_power_of_integers(device: Device, dtype: str) -> None:
+    x, y = draw(dtype, SIZE), np.abs(draw(dtype, SIZE, 1)) % 40
+    np.testing.assert_array_equal(on_device(device, arrays.power, x, y), x**y)
+
+
+def test_complex(device: Device) -> None:
+    """A product's parts are two products and a sum, 1.5 eps of |x| |y|; a quotient has six more."""
+    x, y = draw("c64", SIZE), draw("c64", SIZE, 1)
+    a, b = x.astype(np.complex128), y.astype(np.complex128)
+    cases = {
+        "add": (a + b, 1.0),
+        "subtract": (a - b, 1.0),
+        "multiply": (a * b, 2.0),
+        "divide": (a / b, 12.0),
+    }
+    for op, (expected, count) in cases.items():
+        size = np.abs(a) + np.abs(b) if op in ("add", "subtract") else expected
+        compare(
+            device,
+            f"arrays.{op}",
+            on_device(device, getattr(arrays, op), x, y),
+            expected,
+            ulps(size, count),
+        )
+    compare(device, "arrays.absolute", on_device(device, arrays.absolute, x), np.abs(a), ulps(a, 8))
+    np.testing.assert_array_equal(on_device(device, arrays.negative, x), -x)
+
+
+def test_absolute_of_large_complex_numbers(device: Device) -> None:
+    x = np.array([3e38 + 1e38j, 0, 3e-30 + 4e-30j], np.complex64)
+    expected = np.abs(x.astype(np.complex128))
+    compare(
+        device,
+        "arrays.absolute",
+        on_device(device, arrays.absolute, x),
+        expected,
+        ulps(expected, 8),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_not_a_number_wins_or_loses(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x = np.array([np.nan, 1, np.nan, 2, -np.inf], np.float32).astype(
+        np.float16 if dtype == "f16" else np.float32
+    )
+    y = np.array([1, np.nan, np.nan, 3, 5], x.dtype)
+    for op in ("maximum", "minimum", "fmax", "fmin"):
+        np.testing.assert_array_equal(
+            on_device(device, getattr(arrays, op), x, y), getattr(np, op)(x, y), op
+        )
+    np.testing.assert_array_equal(
+        on_device(device, arrays.clip, x, -1, 1.5), np.clip(x, -1, x.dtype.type(1.5))
+    )
+
+
+SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 8, 13]), max_size=4).flatmap(
+    lambda s: st.tuples(
+        st.just(tuple(s)),
+        st.tuples(*[st.sampled_from([n, 1]) for n in s]).flatmap(
+            lambda t: st.integers(0, len(t)).map(lambda cut: t[cut:])
+        ),
+    )
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, st.sampled_from(["f32", "i32", "u8", "c64"]), st.booleans())
+def test_broadcasting(
+    device: Device, shapes: tuple[tuple[int, ...], ...], dtype: str, flip: bool
+) -> None:
+    x, y = draw(dtype, shapes[0]), draw(dtype, shapes[1], 1)
+    if flip:
+        x, y = y, x
+    result = on_device(device, arrays.subtract, np.asarray(x), np.asarray(y))
+    np.testing.assert_array_equal(result, np.asarray(x - y))
+
+
+def test_both_broadcast(device: Device) -> None:
+    for shapes in (((5, 1, 4), (1, 3, 4)), ((7, 1), (1, 9)), ((2, 1, 3, 1), (4, 1, 8))):
+        x, y = (draw("f32", s, i) for i, s in enumerate(shapes))
+        np.testing.assert_array_equal(on_device(device, arrays.add, x, y), x + y)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "i8", "u32", "c64"])
+def test_numbers(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x = draw(dtype, (5, 7))
+    np.testing.assert_array_equal(on_device(device, arrays.add, x, 3), x + x.dtype.type(3))
+    np.testing.assert_array_equal(on_device(device, arrays.subtract, 3, x), x.dtype.type(3) - x)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_sums_and_products_are_rounded_once(device: Device, dtype: str) -> None:
+    """What networks add and multiply: the bits of one f32 operation, of NumPy's too."""
+    skip_without_f16(device, dtype)
+    x, y = draw(dtype, (4, 33, 5)), draw(dtype, (4, 33, 5), 1)
+    a, b = x.astype(np.float32), y.astype(np.float32)
+    np.testing.assert_array_equal(on_device(device, arrays.add, x, y), (a + b).astype(x.dtype))
+    np.testing.assert_array_equal(on_device(device, arrays.multiply, x, y), (a * b).astype(x.dtype))
+
+
+def test_clip_with_one_side(device: Device) -> None:
+    x = draw("i32", (33,))
+    np.testing.assert_array_equal(on_device(device, arrays.clip, x, 1), np.maximum(x, 1))
+    np.testing.assert_array_equal(on_device(device, arrays.clip, x, None, 1), np.minimum(x, 1))
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    x, n = device.buffer(f32, (2, 3)), device.buffer(i8, (2, 3))
+    with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\), \(2,\) do not broadcast"):
+        arrays.add(x, device.buffer(f32, 2))
+    with pytest.raises(DTypeError, match="multiply: wants buffers of one dtype"):
+        arrays.multiply(x, device.buffer(i32, (2, 3)))  # type: ignore[misc]
+    with pytest.raises(DTypeError, match="divide: takes c64, f16, f32"):
+        arrays.divide(n, n)
+    with pytest.raises(ArgumentError, match="i8 does not hold 128"):
+        arrays.add(n, 128)
+    with pytest.raises(ArgumentError, match="u8 does not hold -1"):
+        arrays.add(device.buffer(u8, 3), -1)
+    with pytest.raises(ArgumentError, match="f32 does not hold 16777217"):
+        arrays.add(x, 2**24 + 1)
+    with pytest.raises(ArgumentError, match="beyond the range of f32"):
+        arrays.add(x, 1e39)
+    with pytest.raises(DTypeError, match=r"0\.5 with i8"):
+        arrays.add(n, 0.5)
+    with pytest.raises(DTypeError, match="1j with f32"):
+        arrays.add(x, 1j)
+    with pytest.raises(ArgumentError, match="no operand is a Buffer"):
+        arrays.add(1, 2)
+    if not device.has_f16:
+        with pytest.raises(DTypeError, match="has no f16"):
+            arrays.add(device.buffer(f16, 3), 1)

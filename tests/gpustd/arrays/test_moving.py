@@ -1,0 +1,88 @@
+"""Moved elements against NumPy, bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpucore import Device, DTypeError, ShapeError, f32, i8, u8
+from gpustd import arrays
+from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+
+DTYPES = ("f32", "f16", "i32", "i8", "c64")
+
+
+def same(device: Device, name: str, x: Any, *arguments: Any) -> None:
+    result = on_device(device, lambda b: getattr(arrays, name)(b, *arguments), x)
+    np.testing.assert_array_equal(result, getattr(np, name)(x, *arguments))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x = draw(dtype, (3, 5, 4))
+    same(device, "broadcast_to", x[:, :1], (2, 3, 5, 4))
+    same(device, "transpose", x, (2, 0, 1))
+    same(device, "flip", x, (0, 2))
+    same(device, "roll", x, 2, 1)
+    same(device, "tile", x, (2, 1, 3))
+    same(device, "repeat", x, 3, 1)
+
+
+SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 8, 9]), min_size=1, max_size=4).map(tuple)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SHAPE, st.data())
+def test_shapes(device: Device, shape: tuple[int, ...], data: st.DataObject) -> None:
+    x = draw("u8", shape)
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    same(device, "flip", x, axis)
+    same(device, "roll", x, data.draw(st.integers(-20, 20)), data.draw(st.none() | st.just(axis)))
+    same(device, "tile", x, data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5)))
+    same(device, "repeat", x, data.draw(st.integers(0, 3)), data.draw(st.none() | st.just(axis)))
+    same(device, "transpose", x, data.draw(st.permutations(range(len(shape)))))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_concat_and_stack(device: Device, dtype: str, count: int) -> None:
+    skip_without_f16(device, dtype)
+    for axis in (0, 1, -1):
+        parts = [
+            draw(dtype, tuple(5 if a == axis % 3 else n for a, n in enumerate((2, 3, 7))), k)
+            for k in range(count)
+        ]
+        result = arrays.concat([device.buffer_from_array(p) for p in parts], axis).read()
+        np.testing.assert_array_equal(result, np.concatenate(parts, axis))
+        result = arrays.stack([device.buffer_from_array(p) for p in parts], axis).read()
+        np.testing.assert_array_equal(result, np.stack(parts, axis))
+
+
+def test_results_are_new_buffers(device: Device) -> None:
+    x = device.buffer_from_array(np.arange(3, dtype=np.uint8))
+    for y in (arrays.concat([x]), arrays.flip(x, ()), arrays.broadcast_to(x, (3,))):
+        assert y.storage is not x.storage
+        np.testing.assert_array_equal(y.read(), [0, 1, 2])
+
+
+def test_refuses(device: Device) -> None:
+    x = device.buffer(i8, (2, 3))
+    with pytest.raises(ShapeError, match=r"broadcast_to: \(2, 3\) does not broadcast to \(3,\)"):
+        arrays.broadcast_to(x, (3,))
+    with pytest.raises(ShapeError, match="wants each of its axes once"):
+        arrays.transpose(x, (0, 0))
+    with pytest.raises(ShapeError, match="differ in axis 0 only"):
+        arrays.concat([x, device.buffer(i8, (2, 4))])
+    with pytest.raises(DTypeError, match="one dtype"):
+        arrays.concat([x, device.buffer(u8, (2, 3))])  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="stack: shapes"):
+        arrays.stack([x, device.buffer(i8, (3, 2))])
+    with pytest.raises(ShapeError, match="no buffers"):
+        arrays.stack([])
+    with pytest.raises(ShapeError, match="negative"):
+        arrays.tile(device.buffer(f32, 3), -1)

@@ -1,0 +1,201 @@
+"""Reductions against NumPy: float64, or exact integers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import Device, DTypeError, ShapeError, f32, i32
+from gpustd import arrays
+from gpustd.rungs import forced_rung
+from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.compare import compare
+
+Array = NDArray[Any]
+OPS = ("sum", "prod", "mean", "var", "std", "min", "max", "argmin", "argmax", "any", "all")
+ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")
+
+
+def summed(x: Array, axis: Any, keepdims: bool = False) -> Array:
+    """What a sum may err by: 40 roundings a pass of the sum of sizes, then one to f16."""
+    sizes = np.abs(x.astype(np.complex128)).sum(axis=axis, keepdims=keepdims).real
+    passes = 1 + math.log(max(x.size, 2), 128)
+    return np.asarray(40 * passes * 2.0**-24 * sizes)
+
+
+def rounding(x: Array, expected: Array) -> Any:
+    return 2.0**-10 * np.abs(expected) + 6e-8 if x.dtype == np.float16 else 0
+
+
+def check(device: Device, op: str, x: Array, axis: Any, keepdims: bool = False) -> None:
+    result = on_device(device, lambda b: getattr(arrays, op)(b, axis, keepdims=keepdims), x)
+    name = f"arrays.{op}"
+    if op in ORDER:
+        expected = np.asarray(getattr(np, op)(x, axis=axis, keepdims=keepdims))
+        np.testing.assert_array_equal(result, expected, name)
+        return
+    if x.dtype.kind in "iu":
+        bits = np.int32 if x.dtype.kind == "i" else np.uint32
+        np.testing.assert_array_equal(
+            result, getattr(np, op)(x.astype(bits), axis=axis, keepdims=keepdims, dtype=bits)
+        )
+        assert result.dtype == bits
+        return
+    exact = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = np.asarray(getattr(np, op)(exact, axis=axis, keepdims=keepdims))
+    allowed: Any = summed(x, axis, keepdims)
+    if op == "prod":
+        allowed = np.abs(expected) * 2.0**-23 * max(x.size, 1)
+    elif op in ("mean", "var", "std"):
+        count = max(x.size // max(expected.size, 1), 1)
+        centre = exact.mean(axis=axis, keepdims=True) if x.size else 0
+        spread = np.abs(exact - centre) if op != "mean" else exact
+        # A mean that is wrong by m moves each square by 2 m times the distance, and by m squared.
+        allowed = summed(spread ** (1 if op == "mean" else 2), axis, keepdims) / count
+        off = summed(exact, axis, keepdims) / count + 2.0**-24 * np.abs(exact).max(initial=0)
+        if op != "mean":
+            allowed = 2 * allowed + 2 * off * spread.mean(axis=axis, keepdims=keepdims) + off**2
+        if op == "std":
+            allowed = allowed / np.maximum(expected, 1e-9) + 3 * 2.0**-23 * expected
+        allowed = allowed + 2.0**-23 * np.abs(np.where(np.isfinite(expected), expected, 0))
+    compare(
+        device,
+        name,
+        result,
+        expected,
+        allowed + rounding(x, np.where(np.isfinite(expected), expected, 0)),
+    )
+
+
+@pytest.mark.parametrize("op", [*OPS, "count_nonzero"])
+def test_each_axis(device: Device, op: str) -> None:
+    x = draw("f32", (3, 5, 8))
+    x[np.abs(x) < 0.5] = 0
+    for axis in (None, 0, 1, -1):
+        check(device, op, x, axis)
+        check(device, op, x, axis, keepdims=True)
+
+
+@pytest.mark.parametrize("op", ["sum", "mean", "var", "max", "all"])
+def test_several_axes(device: Device, op: str) -> None:
+    x = draw("f32", (3, 4, 5, 2))
+    for axis in ((0, 2), (1, 3), (0, 1), (0, -1), (0, 1, 3)):
+        check(device, op, x, axis)
+
+
+@pytest.mark.parametrize("dtype", ["f16", "i32", "u32", "i8", "u8", "c64"])
+def test_dtypes(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x = draw(dtype, (7, 12))
+    ops = {"c64": ("sum", "mean"), "f16": ("sum", "prod", "mean", "var", *ORDER)}
+    for op in ops.get(dtype, ("sum", "prod", *ORDER)):
+        for axis in (0, 1):
+            check(device, op, x, axis)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1,), (4097,), (3, 1025), (1025, 3), (40000,), (2, 5000, 4)], ids=str
+)
+def test_sizes(device: Device, shape: tuple[int, ...]) -> None:
+    x = draw("f32", shape)
+    for op in ("sum", "max", "argmin"):
+        check(device, op, x, None)
+        check(device, op, x, -1)
+        check(device, op, x, 0)
+
+
+def test_large_sums_keep_their_digits(device: Device) -> None:
+    """One after the other, a million of 0.1 would be 958 too much."""
+    x = np.full(10**6, 0.1, np.float32)
+    check(device, "sum", x, None)
+    check(device, "mean", x + np.float32(1000), None)
+    check(device, "var", draw("f32", (10**5,)) + np.float32(1000), None)
+
+
+def test_not_a_number_wins(device: Device) -> None:
+    x = draw("f32", (4, 9))
+    x[1, 3], x[1, 5], x[2, 0] = np.nan, -np.nan, np.inf
+    x[3, 4:6] = 0.0, -0.0
+    for op in ("min", "max", "argmin", "argmax"):
+        check(device, op, x, 1)
+    zeros = np.array([1.0, -0.0, 0.0], np.float32)
+    check(device, "argmin", zeros, None)
+    check(device, "any", np.array([0.0, np.nan], np.float32), None)
+
+
+def test_integers_wrap(device: Device) -> None:
+    x = np.full(1000, 2**30, np.int32)
+    check(device, "sum", x, None)
+    check(device, "prod", np.full(7, 99, np.uint8), None)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 5, 16, 33]), min_size=1, max_size=3),
+    st.sampled_from(["sum", "mean", "any", "all", "max"]),
+    st.data(),
+)
+def test_shapes(device: Device, shape: list[int], op: str, data: st.DataObject) -> None:
+    x = draw("f32", tuple(shape))
+    axes = data.draw(st.sets(st.integers(0, len(shape) - 1)).map(tuple) | st.none())
+    kept = data.draw(st.booleans())
+    if op == "max" and 0 in (shape if axes is None else [shape[a] for a in axes]):
+        with pytest.raises(ShapeError, match="nothing to compare"):
+            arrays.max(device.buffer_from_array(x), axes)
+        return
+    check(device, op, x, axes, keepdims=kept)
+
+
+def test_no_neighbour_changes_a_sum(device: Device) -> None:
+    x = draw("f32", (5, 3000))
+    whole = on_device(device, lambda b: arrays.sum(b, 1), x)
+    for row in range(5):
+        alone = on_device(device, lambda b: arrays.sum(b, 1), x[row : row + 1])
+        np.testing.assert_array_equal(whole[row], alone[0])
+
+
+def test_ddof(device: Device) -> None:
+    x = draw("f32", (4, 6))
+    expected = x.astype(np.float64).var(axis=1, ddof=1)
+    result = on_device(device, lambda b: arrays.var(b, 1, ddof=1), x)
+    compare(device, "arrays.var", result, expected, 1e-5 * expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (2, 4096), (1, 20003), (5, 513), (3, 16388)], ids=str)
+def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> None:
+    with forced_rung("fold", "rows"):
+        x = draw("f32", shape)
+        for op in ("sum", "var", "min", "argmax"):
+            check(device, op, x, 1)
+        check(device, "sum", draw("u8", shape), 1)
+        check(device, "all", draw("i32", shape), None)
+
+
+@pytest.mark.parametrize("shape", [(512, 3), (2, 1280, 2)], ids=str)
+def test_long_axes_before_short_ones(device: Device, shape: tuple[int, ...]) -> None:
+    with forced_rung("fold", "rows"):
+        for op in ("sum", "mean", "max", "argmax", "var"):
+            check(device, op, draw("f32", shape), -2)
+        check(device, "sum", draw("c64", shape), -2)
+        check(device, "sum", draw("c64", shape), None)
+
+
+def test_refuses(device: Device) -> None:
+    x = device.buffer(f32, (2, 3))
+    with pytest.raises(ShapeError, match=r"sum: axis 2 of \(2, 3\)"):
+        arrays.sum(x, 2)
+    with pytest.raises(ShapeError, match="name one twice"):
+        arrays.sum(x, (0, -2))
+    with pytest.raises(DTypeError, match="mean: takes c64, f16, f32"):
+        arrays.mean(device.buffer(i32, 3))
+    with pytest.raises(ShapeError, match="argmax: nothing to compare"):
+        arrays.argmax(device.buffer(f32, (0, 2)), 0)

@@ -1,0 +1,109 @@
+"""Scans against NumPy: float64, or exact integers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import Device, DTypeError, ShapeError, c64, f32
+from gpustd import arrays
+from gpustd.rungs import forced_rung
+from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.compare import compare
+
+Array = NDArray[Any]
+EXACT = {"cummax": np.maximum, "cummin": np.minimum}
+
+
+def check(device: Device, op: str, x: Array, axis: int | None = None) -> None:
+    result = on_device(device, lambda b: getattr(arrays, op)(b, axis), x)
+    flat = x.ravel() if axis is None else x
+    along = 0 if axis is None else axis
+    if op in EXACT:
+        np.testing.assert_array_equal(result, EXACT[op].accumulate(flat, axis=along))
+    elif x.dtype.kind in "iu":
+        bits = np.int32 if x.dtype.kind == "i" else np.uint32
+        np.testing.assert_array_equal(result, getattr(np, op)(flat, axis=along, dtype=bits))
+    else:
+        wide = flat.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+        expected = getattr(np, op)(wide, axis=along)
+        if op == "cumprod":
+            allowed: Any = np.abs(expected) * 2.0**-23 * flat.shape[along]
+        else:
+            passes = 1 + math.log(max(x.size, 2), 128)
+            allowed = 130 * passes * 2.0**-24 * np.cumsum(np.abs(wide), axis=along)
+        if x.dtype == np.float16:
+            allowed = allowed + 2.0**-10 * np.abs(expected) + 6e-8
+        compare(device, f"arrays.{op}", result, expected, allowed)
+
+
+@pytest.mark.parametrize("op", ["cumsum", "cumprod", "cummax", "cummin"])
+@pytest.mark.parametrize("shape", [(1,), (5, 7), (3, 300, 2), (200, 4), (2, 1000)], ids=str)
+def test_floats(device: Device, op: str, shape: tuple[int, ...]) -> None:
+    x = 1 + draw("f32", shape) / 100 if op == "cumprod" else draw("f32", shape)
+    for axis in (None, 0, -1):
+        check(device, op, x, axis)
+
+
+@pytest.mark.parametrize("dtype", ["f16", "i32", "u8", "i8", "c64"])
+def test_dtypes(device: Device, dtype: str) -> None:
+    skip_without_f16(device, dtype)
+    x = draw(dtype, (9, 151))
+    for op in ("cumsum",) if dtype == "c64" else ("cumsum", "cummin"):
+        check(device, op, x, 0)
+        check(device, op, x, 1)
+
+
+def test_long_rows(device: Device) -> None:
+    check(device, "cumsum", draw("i32", (40000,)))
+    check(device, "cumsum", draw("f32", (20011,)))
+
+
+@pytest.mark.parametrize("shape", [(6,), (300,), (3, 200)], ids=str)
+def test_exclusive(device: Device, shape: tuple[int, ...]) -> None:
+    x = draw("i32", shape)
+    result = on_device(device, lambda b: arrays.cumsum(b, -1, exclusive=True), x)
+    np.testing.assert_array_equal(result, np.cumsum(x, axis=-1, dtype=np.int32) - x)
+    result = on_device(device, lambda b: arrays.cumprod(b, -1, exclusive=True), x)
+    assert np.all(result[..., 0] == 1)
+
+
+def test_not_a_number_stays(device: Device) -> None:
+    x = np.array([1, 3, np.nan, 5, -np.inf], np.float32)
+    check(device, "cummax", x)
+    check(device, "cummin", x)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 5, 129, 260]), min_size=1, max_size=3).filter(
+        lambda s: np.prod(s) < 40000
+    )
+)
+def test_shapes(device: Device, shape: list[int]) -> None:
+    for axis in range(len(shape)):
+        check(device, "cumsum", draw("i32", tuple(shape)), axis)
+
+
+@pytest.mark.parametrize("shape", [(2, 1000), (3, 4099), (1, 9001)], ids=str)
+def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> None:
+    with forced_rung("fold", "rows"):
+        for op in ("cumsum", "cummin"):
+            check(device, op, draw("f32", shape), 1)
+            check(device, op, draw("u8", shape), 1)
+        x = draw("i32", shape)
+        result = on_device(device, lambda b: arrays.cumsum(b, 1, exclusive=True), x)
+        np.testing.assert_array_equal(result, np.cumsum(x, axis=1, dtype=np.int32) - x)
+
+
+def test_refuses(device: Device) -> None:
+    with pytest.raises(ShapeError, match="cumsum: axis 1"):
+        arrays.cumsum(device.buffer(f32, 3), 1)
+    with pytest.raises(DTypeError, match="cummax: takes"):
+        arrays.cummax(device.buffer(c64, 3))

@@ -1,0 +1,40 @@
+"""topk against NumPy's stable sort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpucore import ArgumentError, Device, ShapeError, f32
+from gpustd import arrays
+from tests.gpustd.arrays.operators import draw
+
+
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("dtype", ["f32", "i32", "u8"])
+def test_topk(device: Device, dtype: str, largest: bool) -> None:
+    x = draw(dtype, (4, 37, 3))
+    for axis, k in ((1, 5), (-1, 3), (0, 1), (1, 0)):
+        order = np.argsort(-x.astype(np.float64) if largest else x, axis=axis, kind="stable")
+        places = np.take(order, np.arange(k), axis=axis)
+        values, found = arrays.topk(device.buffer_from_array(x), k, axis, largest=largest)
+        np.testing.assert_array_equal(found.read(), places)
+        np.testing.assert_array_equal(values.read(), np.take_along_axis(x, places, axis))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "i32", "u8", "i8"])
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (5, 60)], ids=str)
+def test_unique(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    x = draw(dtype, shape)
+    if x.dtype.kind == "f":
+        x = np.round(x)
+        x.reshape(-1)[::5] = np.nan
+    result = arrays.unique(device.buffer_from_array(x)).read()
+    np.testing.assert_array_equal(result, np.unique(x), strict=True)
+
+
+def test_refuses(device: Device) -> None:
+    with pytest.raises(ArgumentError, match="topk: 4 of axis 0"):
+        arrays.topk(device.buffer(f32, 3), 4)
+    with pytest.raises(ShapeError, match="without axes"):
+        arrays.topk(device.buffer(f32, ()), 1)

@@ -1,0 +1,119 @@
+"""Sorting against NumPy's stable sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
+from gpustd import arrays
+from gpustd.lanes import row_lanes
+from gpustd.rungs import forced_rung
+from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+
+Array = NDArray[Any]
+
+
+def with_specials(x: Array) -> Array:
+    """Every seventh number each NaN, 0 and -0; of integers, much the same number often."""
+    flat = x.reshape(-1)
+    if x.dtype.kind == "f":
+        flat[::7], flat[1::7], flat[2::7], flat[3::21] = np.nan, 0.0, -0.0, -np.nan
+    else:
+        flat[::3] = 1
+    return x
+
+
+def falling(x: Array, axis: int = -1) -> Array:
+    """Stable places in falling order, NaN last."""
+    if x.dtype.kind == "f":
+        return np.argsort(-x, axis=axis, kind="stable")
+    return np.argsort(-x.astype(np.int64), axis=axis, kind="stable")
+
+
+def check(device: Device, x: Array, axis: int = -1) -> None:
+    places = np.argsort(x, axis=axis, kind="stable")
+    np.testing.assert_array_equal(on_device(device, lambda b: arrays.argsort(b, axis), x), places)
+    np.testing.assert_array_equal(
+        on_device(device, lambda b: arrays.sort(b, axis), x), np.take_along_axis(x, places, axis)
+    )
+    places = falling(x, axis)
+    result = on_device(device, lambda b: arrays.argsort(b, axis, descending=True), x)
+    np.testing.assert_array_equal(result, places)
+    result = on_device(device, lambda b: arrays.sort(b, axis, descending=True), x)
+    np.testing.assert_array_equal(result, np.take_along_axis(x, places, axis))
+
+
+@contextmanager
+def rung_of(device: Device, rung: str) -> Iterator[None]:
+    """A rung; digits of four bits where it needs subgroups, whose counts then fit anywhere."""
+    if rung == "subgroups" and not row_lanes(device):
+        pytest.skip(f"{device!r} has no subgroups of known width")
+    with forced_rung("sort", rung, (4, 1024) if rung == "subgroups" else None):
+        yield
+
+
+@pytest.mark.parametrize("rung", ["plain", "rows", "subgroups"])
+@pytest.mark.parametrize("dtype", ["f32", "f16", "i32", "u32", "i8", "u8"])
+def test_dtypes(device: Device, dtype: str, rung: str) -> None:
+    skip_without_f16(device, dtype)
+    with rung_of(device, rung):
+        check(device, with_specials(draw(dtype, (3, 300))))
+
+
+@pytest.mark.parametrize("rung", ["plain", "subgroups"])
+@pytest.mark.parametrize("shape", [(1,), (2,), (5000,), (2, 1024), (2, 1025)], ids=str)
+def test_sizes(device: Device, shape: tuple[int, ...], rung: str) -> None:
+    with rung_of(device, rung):
+        check(device, with_specials(draw("f32", shape)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 256, 1000])
+def test_short_rows(device: Device, n: int) -> None:
+    with forced_rung("sort", "rows"):
+        check(device, with_specials(draw("i32", (5, n))))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from([0, 1, 2, 7, 40]), min_size=1, max_size=3), st.data())
+def test_axes(device: Device, shape: list[int], data: st.DataObject) -> None:
+    check(device, draw("i32", tuple(shape)), data.draw(st.integers(-len(shape), len(shape) - 1)))
+
+
+def test_axis_none_is_flat(device: Device) -> None:
+    x = draw("u8", (5, 9))
+    np.testing.assert_array_equal(
+        on_device(device, lambda b: arrays.sort(b, None), x), np.sort(x, axis=None)
+    )
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searchsorted(device: Device, side: str) -> None:
+    a = np.sort(with_specials(draw("f32", (100,))))
+    v = np.concatenate([a, draw("f32", (50,)), np.array([np.nan, np.inf, -np.inf], np.float32)])
+    result = on_device(device, lambda p, q: arrays.searchsorted(p, q, side), a[:1].repeat(153), v)
+    np.testing.assert_array_equal(result, np.searchsorted(a[:1].repeat(153), v, side))
+    buffers = (device.buffer_from_array(a), device.buffer_from_array(v))
+    result = arrays.searchsorted(*buffers, side).read()
+    np.testing.assert_array_equal(result, np.searchsorted(a, v, side))
+
+
+def test_searching_nothing(device: Device) -> None:
+    v = device.buffer_from_array(np.arange(3, dtype=np.float32))
+    np.testing.assert_array_equal(arrays.searchsorted(device.buffer(f32, 0), v).read(), 0)
+
+
+def test_refuses(device: Device) -> None:
+    with pytest.raises(ShapeError, match="sort: axis 1"):
+        arrays.sort(device.buffer(f32, 3), 1)
+    with pytest.raises(DTypeError, match="argsort: takes"):
+        arrays.argsort(device.buffer(c64, 3))
+    with pytest.raises(ArgumentError, match="side 'middle'"):
+        arrays.searchsorted(device.buffer(f32, 3), device.buffer(f32, 3), "middle")

@@ -1,0 +1,126 @@
+"""Blurs against `scipy.ndimage` in float64, on both rungs.
+
+A sum of K products in f32, weights rounded, is off by at most (K + 2) 2^-24 sum |w x|; the weights
+of a blur sum to 1 on each axis, so that (K_y + K_x + 4) 2^-24 max |x| holds for both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpucore import ArgumentError, Device, u8
+from gpustd import image
+from gpustd.rungs import forced_rung
+from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, upload
+
+DTYPES = (np.uint8, np.float32)
+
+
+CASES = [
+    ("axes", np.uint8, (13, 17)),
+    ("axes", np.float32, (13, 17)),
+    ("axes", np.uint8, (6, 20, 3)),
+    ("axes", np.float32, (2, 5, 7, 4)),
+    ("axes", np.uint8, (2, 5, 7, 4)),
+    ("axes", np.float32, (1, 1, 2)),
+    ("tile", np.uint8, (6, 20, 3)),
+    ("tile", np.float32, (2, 9, 4, 1)),
+]
+
+
+@pytest.mark.parametrize(("rung", "dtype", "shape"), CASES, ids=str)
+def test_gaussian(device: Device, rung: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
+    x = draw(shape, dtype)
+    sigmas = per_axis(shape, 0.5, 0.9, 0)
+    for mode in MODES:
+        exact = scipy.ndimage.gaussian_filter(
+            x.astype(np.float64), sigmas, mode=mode, cval=3, truncate=2
+        )
+        with forced_rung("separable", rung):
+            result = image.gaussian_blur(upload(device, x), (0.5, 0.9), 2, mode, 3).read()
+        check(device, "gaussian_blur", result, exact, 12 * EPS * np.abs(x).max(initial=3))
+
+
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    dtype=st.sampled_from(DTYPES),
+)
+@settings(max_examples=12, deadline=None)
+def test_box(
+    device: Device, height: int, width: int, size: tuple[int, int], dtype: type[Any]
+) -> None:
+    x = draw((height, width, 3), dtype)
+    exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1))
+    result = image.box_blur(upload(device, x), size).read()
+    check(device, "box_blur", result, exact, 16 * EPS * np.abs(x).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
+    """Several workgroups down and across, and more than one strip of rows."""
+    x = draw((21, 600), dtype)
+    exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (2, 5))
+    with forced_rung("separable", "tile"):
+        result = image.box_blur(upload(device, x), (2, 5)).read()
+    check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_several_rows_an_invocation(device: Device, dtype: type[Any]) -> None:
+    """As GPUs make the axis of the height."""
+    x = draw((21, 12), dtype)
+    exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (5, 1))
+    with forced_rung("separable", "axes"), forced_rung("cells", "whole", 4):
+        result = image.box_blur(upload(device, x), (5, 1)).read()
+    check(device, "box_blur", result, exact, 10 * EPS * np.abs(x).max())
+
+
+def test_wide_windows(device: Device) -> None:
+    """Windows that reach beyond the picture several times over."""
+    x = draw((5, 8), np.float32)
+    for mode in MODES:
+        exact = scipy.ndimage.gaussian_filter(x.astype(np.float64), 6, mode=mode)
+        result = image.gaussian_blur(upload(device, x), 6, mode=mode).read()
+        check(device, "gaussian_blur", result, exact, 102 * EPS * np.abs(x).max())
+
+
+@pytest.mark.parametrize("threshold", [0, 20])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unsharp_mask(device: Device, dtype: type[Any], threshold: float) -> None:
+    x = draw((7, 9, 3), dtype)
+    wide = x.astype(np.float64)
+    rest = wide - scipy.ndimage.gaussian_filter(wide, (0.8, 0.8, 0))
+    limit = threshold / 100 if dtype is np.float32 else threshold
+    # No difference is so near the threshold that rounding decides.
+    assert np.abs(np.abs(rest) - limit).min() > 1e-3 or not threshold
+    exact = wide + 1.5 * np.where(np.abs(rest) >= limit, rest, 0)
+    result = image.unsharp_mask(upload(device, x), 0.8, 1.5, limit).read()
+    check(device, "unsharp_mask", result, exact, 1.5 * 24 * EPS * np.abs(x).max())
+
+
+def test_nothing_to_blur(device: Device) -> None:
+    assert image.gaussian_blur(device.buffer(u8, (3, 0, 2)), 1).read().shape == (3, 0, 2)
+    x = draw((3, 5), np.uint8)
+    np.testing.assert_array_equal(image.gaussian_blur(upload(device, x), 0).read(), x)
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    picture = device.buffer(u8, (4, 5))
+    with pytest.raises(ArgumentError, match="sigma -1"):
+        image.gaussian_blur(picture, -1)
+    with pytest.raises(ArgumentError, match="truncate -2"):
+        image.gaussian_blur(picture, 1, -2)
+    with pytest.raises(ArgumentError, match="mode 'symmetric'"):
+        image.gaussian_blur(picture, 1, mode="symmetric")
+    with pytest.raises(ArgumentError, match="size 0"):
+        image.box_blur(picture, 0)
+    with pytest.raises(ArgumentError, match=r"sigma \(1, inf\)"):
+        image.unsharp_mask(picture, (1, float("inf")))

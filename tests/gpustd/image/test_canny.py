@@ -1,0 +1,141 @@
+"""Canny's edges between two float64 computations of scikit-image's steps.
+
+Whether a pixel is an edge is a yes or no, and rounding may turn it where a comparison is close.
+The reference takes each step's worst error, and knows of each pixel whether it is surely a
+candidate, and whether it possibly is. Hysteresis only ever adds where candidates are added, so that
+the result lies between that of the sure ones and that of the possible ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, ShapeError, f32, u8
+from gpustd import image
+from gpustd.image.canny import connect
+from gpustd.image.picture import picture_of
+from tests.gpustd.image.pictures import EPS, draw, upload
+
+Array = NDArray[Any]
+
+
+def joined(weak: Array, strong: Array) -> Array:
+    """The components of ``weak`` with a ``strong`` pixel."""
+    labels, count = scipy.ndimage.label(weak, np.ones((3, 3)))
+    kept = np.zeros(count + 1, bool)
+    kept[np.unique(labels[strong & weak])] = True
+    kept[0] = False
+    return np.asarray(kept[labels])
+
+
+def smoothed(x: Array, sigma: float, mode: str) -> Array:
+    if mode != "constant":
+        return np.asarray(scipy.ndimage.gaussian_filter(x, sigma, mode=mode))
+    inside = scipy.ndimage.gaussian_filter(np.ones_like(x), sigma, mode=mode)
+    return np.asarray(scipy.ndimage.gaussian_filter(x, sigma, mode=mode) / inside)
+
+
+def beside(m: Array, i: Array, j: Array) -> tuple[Array, Array]:
+    """Lengths of the gradient at both neighbours along it, and what rounding of it changes."""
+    same = (i >= 0) & (j >= 0) | (i <= 0) & (j <= 0)
+    steep = np.where(same, abs(i) > abs(j), abs(i) >= abs(j))
+    larger = np.maximum(np.maximum(abs(i), abs(j)), 1e-30)
+    w = np.minimum(abs(i), abs(j)) / larger
+    results = []
+    for sign in (1, -1):
+        down = sign * np.where(same, 1, -1)
+        rows, columns = np.indices(m.shape)
+        height, width = m.shape
+
+        def at(r: Array, c: Array, height: int = height, width: int = width) -> Array:
+            return np.asarray(m[np.clip(r, 0, height - 1), np.clip(c, 0, width - 1)])
+
+        far = at(rows + down, columns + sign)
+        near = np.where(steep, at(rows + down, columns), at(rows, columns + sign))
+        results.append((far * w + near * (1 - w), abs(far - near) / larger))
+    return np.stack([r[0] for r in results]), np.stack([r[1] for r in results])
+
+
+def bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[Array, Array]:
+    """Edges that must be found, and those that may be."""
+    s = smoothed(x.astype(np.float64), sigma, mode)
+    i, j = scipy.ndimage.sobel(s, 0), scipy.ndimage.sobel(s, 1)
+    m = np.hypot(i, j)
+    taps = 2 * int(4 * sigma + 0.5) + 1
+    largest = float(np.abs(x).max())
+    error = 8 * (2 * (taps + 2) * EPS * largest) + 6 * EPS * 8 * largest
+    near, tilt = beside(m, i, j)
+    gap = m - near
+    close = 2 * (2 * error) + 4 * error * tilt + 8 * EPS * m
+    inner = np.zeros(x.shape, bool)
+    inner[1:-1, 1:-1] = True
+    sure = inner & (gap > close).all(0) & (m > low + 2 * error) & (m > 8 * error)
+    may = inner & (gap > -close).all(0) & (m > low - 2 * error)
+    return joined(sure, m > high + 2 * error), joined(may, m > high - 2 * error)
+
+
+@pytest.mark.parametrize("mode", ["constant", "nearest"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("sigma", [0.8, 2.0])
+def test_lies_between(device: Device, sigma: float, dtype: type[Any], mode: str) -> None:
+    x = scipy.ndimage.gaussian_filter(np.random.default_rng(5).random((61, 47)), 2)
+    x = ((x - x.min()) / np.ptp(x) * 255).astype(dtype)
+    low, high = 45.0, 120.0
+    least, most = bounds(x, sigma, low, high, mode)
+    assert least.sum() > 30
+    assert (least != most).mean() < 0.01
+    assert joined(least, least).sum() < joined(*[bounds(x, sigma, low, low, mode)[0]] * 2).sum()
+    result = image.canny(upload(device, x), sigma, low, high, mode).read()
+    assert set(np.unique(result)) <= {0, 1}
+    assert not np.any(least & (result == 0))
+    assert not np.any(~most & (result == 1))
+
+
+@pytest.mark.parametrize("density", [0.3, 0.45, 0.6])
+@pytest.mark.parametrize("shape", [(1, 9), (37, 53), (2, 21, 33, 1)], ids=str)
+def test_components(device: Device, shape: tuple[int, ...], density: float) -> None:
+    rng = np.random.default_rng(7)
+    thin = np.where(rng.random(shape) < density, rng.random(shape), 0).astype(np.float32)
+    flat = thin.reshape(-1, *shape[-3:-1]) if len(shape) == 4 else thin[None]
+    expected = np.stack([joined(one > 0, one >= 0.98) for one in flat]).reshape(shape)
+    buffer = upload(device, thin)
+    edges = device.buffer(u8, shape)
+    connect(buffer, edges, picture_of("test", buffer), 0.98)
+    np.testing.assert_array_equal(edges.read(), expected)
+
+
+def test_a_long_way(device: Device) -> None:
+    """One component as long as the image has room: rows joined at their ends in turn."""
+    thin = np.zeros((33, 40), np.float32)
+    thin[::2] = 1
+    thin[1::4, -1] = thin[3::4, 0] = 1
+    thin[-1, -1] = 2
+    buffer = upload(device, thin)
+    edges = device.buffer(u8, thin.shape)
+    connect(buffer, edges, picture_of("test", buffer), 2.0)
+    np.testing.assert_array_equal(edges.read(), thin > 0)
+
+
+def test_defaults_and_batches(device: Device) -> None:
+    x = draw((2, 12, 17, 1), np.uint8)
+    together = image.canny(upload(device, x)).read()
+    assert together.any()
+    for n in range(2):
+        alone = image.canny(upload(device, x[n, ..., 0]), 1.0, 25.5, 51).read()
+        np.testing.assert_array_equal(together[n, ..., 0], alone)
+    floats = image.canny(upload(device, (x[0] / 8).astype(np.float32) * 8), 1.0, 25.5, 51).read()
+    np.testing.assert_array_equal(floats, together[0])
+
+
+def test_nothing_and_refusals(device: Device) -> None:
+    assert image.canny(device.buffer(u8, (0, 5))).read().shape == (0, 5)
+    assert image.canny(upload(device, draw((2, 2), np.uint8))).read().tolist() == [[0, 0]] * 2
+    with pytest.raises(ShapeError, match="has 3 channels"):
+        image.canny(device.buffer(f32, (4, 5, 3)))
+    with pytest.raises(ArgumentError, match="low_threshold 3"):
+        image.canny(device.buffer(f32, (4, 5)), 1, 3, 2)

@@ -1,0 +1,49 @@
+"""Correlation against `scipy.ndimage` in float64: (K + 2) 2^-24 sum |w x| for K taps in f32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpucore import ArgumentError, Device, u8
+from gpustd import image
+from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, upload
+
+
+@given(
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    shape=st.sampled_from(((13, 17), (6, 20, 3), (2, 5, 7, 4))),
+    dtype=st.sampled_from((np.uint8, np.float32)),
+    mode=st.sampled_from(MODES),
+)
+@settings(max_examples=20, deadline=None)
+def test_correlates(
+    device: Device, size: tuple[int, int], shape: tuple[int, ...], dtype: type[Any], mode: str
+) -> None:
+    x = draw(shape, dtype)
+    taps = np.random.default_rng(3).normal(0, 0.3, size)
+    taps[0, 0] = 0
+    full = taps.reshape(per_axis(shape, *size, 1))
+    exact = scipy.ndimage.correlate(x.astype(np.float64), full, mode=mode, cval=2)
+    largest = scipy.ndimage.correlate(np.abs(x).astype(np.float64), np.abs(full), mode=mode, cval=2)
+    result = image.filter2d(upload(device, x), taps, mode, 2).read()
+    check(device, "filter2d", result, exact, (taps.size + 2) * EPS * largest)
+
+
+def test_nothing(device: Device) -> None:
+    x = draw((4, 5), np.float32)
+    np.testing.assert_array_equal(image.filter2d(upload(device, x), [[0.0]]).read(), 0 * x)
+    assert image.filter2d(device.buffer(u8, (0, 5)), [[1]]).read().shape == (0, 5)
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    picture = device.buffer(u8, (4, 5))
+    with pytest.raises(ArgumentError, match=r"kernel of shape \(3,\)"):
+        image.filter2d(picture, [1, 2, 3])
+    with pytest.raises(ArgumentError, match="mode 'zero'"):
+        image.filter2d(picture, [[1]], "zero")

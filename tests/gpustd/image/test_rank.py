@@ -1,0 +1,61 @@
+"""The median is SciPy's, to the bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from gpucore import ArgumentError, Device, u8
+from gpustd import image
+from gpustd.rungs import forced_rung
+from tests.gpustd.image.pictures import MODES, draw, per_axis, upload
+
+CASES = [
+    ("select", 3, np.uint8, (13, 17)),
+    ("select", 3, np.float32, (2, 5, 7, 3)),
+    ("select", 5, np.float32, (6, 20, 3)),
+    ("select", 5, np.uint8, (9, 12)),
+    ("bisect", 3, np.float32, (6, 7)),
+    ("bisect", 7, np.uint8, (6, 20, 3)),
+    ("bisect", 7, np.float32, (9, 5)),
+    ("bisect", 9, np.float32, (2, 3, 12, 2)),
+]
+
+
+@pytest.mark.parametrize(("rung", "size", "dtype", "shape"), CASES, ids=str)
+def test_median(
+    device: Device, rung: str, size: int, dtype: type[Any], shape: tuple[int, ...]
+) -> None:
+    x = draw(shape, dtype)
+    for mode in MODES:
+        expected = scipy.ndimage.median_filter(
+            x, tuple(per_axis(shape, size, size, 1)), mode=mode, cval=3
+        )
+        with forced_rung("median", rung):
+            result = image.median(upload(device, x), size, mode, 3).read()
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.slow
+def test_large_networks(device: Device) -> None:
+    """What GPUs take for seven and nine; a software renderer compiles it for seconds."""
+    x = draw((5, 8), np.float32)
+    with forced_rung("median", "select"):
+        result = image.median(upload(device, x), 7).read()
+    np.testing.assert_array_equal(result, scipy.ndimage.median_filter(x, 7))
+
+
+def test_small_and_empty(device: Device) -> None:
+    x = draw((1, 1), np.uint8)
+    np.testing.assert_array_equal(image.median(upload(device, x), 5).read(), x)
+    np.testing.assert_array_equal(image.median(upload(device, x), 1).read(), x)
+    assert image.median(device.buffer(u8, (0, 3)), 3).read().shape == (0, 3)
+
+
+def test_refuses_even_sizes(device: Device) -> None:
+    for size in (0, 2, 11):
+        with pytest.raises(ArgumentError, match="it is one of 1, 3, 5, 7, 9"):
+            image.median(device.buffer(u8, (4, 4)), size)

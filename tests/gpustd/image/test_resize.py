@@ -1,0 +1,164 @@
+"""Resizing against float64 sums of our own and against Pillow.
+
+An axis of K taps is off by at most (K + 2) 2^-24 sum |w x| in f32, and sum |w| is at most 1.5 for
+the methods here; the second axis carries the error of the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from gpucore import ArgumentError, Device, ShapeError, u8
+from gpustd import image
+from gpustd.image.resize import Method
+from tests.gpustd.image.pictures import EPS, check, draw, upload
+
+Array = NDArray[Any]
+DTYPES = (np.uint8, np.float32)
+PILLOW = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+SIZES = ((5, 9), (31, 37), (12, 8), (3, 40))
+
+
+def cubic(x: float, a: float) -> float:
+    x = abs(x)
+    if x < 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
+
+
+def kernel(method: str, x: float, antialias: bool) -> float:
+    if method == "bilinear":
+        return max(1 - abs(x), 0.0)
+    if method == "bicubic":
+        return cubic(x, -0.5 if antialias else -0.75)
+    return float(np.sinc(x) * np.sinc(x / 3)) if abs(x) < 3 else 0.0
+
+
+def matrix(method: str, source: int, made: int, antialias: bool) -> Array:
+    """Weights (made, source), written down anew: whole sums over all source pixels."""
+    full = np.zeros((made, source))
+    scale = source / made
+    for p in range(made):
+        if method == "area":
+            for q in range(source):
+                full[p, q] = max(0.0, min(q + 1, (p + 1) * scale) - max(q, p * scale))
+        elif antialias:
+            for q in range(source):
+                full[p, q] = kernel(method, (q + 0.5 - (p + 0.5) * scale) / max(scale, 1), True)
+        else:
+            for q in range(-4, source + 4):
+                weight = kernel(method, q - ((p + 0.5) * scale - 0.5), False)
+                full[p, min(max(q, 0), source - 1)] += weight
+    return full / full.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "lanczos", "area"])
+@pytest.mark.parametrize("shape", [(12, 16, 3), (7, 12)], ids=str)
+def test_f32_is_the_sum(
+    device: Device, shape: tuple[int, ...], method: Method, antialias: bool
+) -> None:
+    x = draw(shape, np.float32)
+    for size in SIZES:
+        down, across = (
+            matrix(method, n, m, antialias) for n, m in zip(shape[:2], size, strict=True)
+        )
+        exact = np.einsum("ph,hw...,qw->pq...", down, x.astype(np.float64), across)
+        taps = sum(int(np.count_nonzero(m, axis=1).max()) + 4 for m in (down, across))
+        result = image.resize(upload(device, x), size, method, antialias).read()
+        check(device, "resize", result, exact, taps * EPS * 1.5**2 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("method", list(PILLOW))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_u8_is_pillows_within_a_level(device: Device, channels: int, method: Method) -> None:
+    """A level at ties: Pillow's weights are rounded to 22 bits, ours to 24.
+
+    Pillow is asked for one axis at a time, since version 13 chooses which goes first.
+    """
+    x = draw((12, 16, channels), np.uint8)
+    for size in SIZES:
+        each = [
+            Image.fromarray(x[..., c])
+            .resize((size[1], len(x)), PILLOW[method])
+            .resize(size[::-1], PILLOW[method])
+            for c in range(channels)
+        ]
+        expected = np.stack([np.asarray(e) for e in each], axis=-1).astype(int)
+        result = image.resize(upload(device, x), size, method).read().astype(int)
+        assert np.abs(result - expected).max() <= 1
+
+
+@pytest.mark.parametrize("method", ["bilinear", "area"])
+def test_u8_without_pillow_is_rounded_once(device: Device, method: Method) -> None:
+    x = draw((2, 6, 8, 3), np.uint8)
+    down, across = (matrix(method, n, m, False) for n, m in ((6, 4), (8, 11)))
+    exact = np.einsum("ph,nhwc,qw->npqc", down, x.astype(np.float64), across)
+    result = image.resize(upload(device, x), (4, 11), method, antialias=False).read()
+    check(device, "resize", result, exact, 255 * 20 * EPS)
+
+
+@given(
+    source=st.tuples(*[st.integers(1, 40)] * 2),
+    size=st.tuples(*[st.integers(0, 40)] * 2),
+    channels=st.integers(1, 4),
+    dtype=st.sampled_from(DTYPES),
+)
+@settings(max_examples=15, deadline=None)
+def test_nearest_takes_the_pixel_under_the_centre(
+    device: Device,
+    source: tuple[int, int],
+    size: tuple[int, int],
+    channels: int,
+    dtype: type[Any],
+) -> None:
+    x = draw((*source, channels), dtype)
+    rows, columns = (
+        [(2 * i + 1) * n // (2 * m) for i in range(m)] for n, m in zip(source, size, strict=True)
+    )
+    result = image.resize(upload(device, x), size, "nearest").read()
+    np.testing.assert_array_equal(result, x[rows][:, columns])
+
+
+def test_nearest_is_pillows(device: Device) -> None:
+    """Where no centre falls on the edge of two pixels, which Pillow's float64 decides."""
+    x = draw((13, 15), np.uint8)
+    expected = np.asarray(Image.fromarray(x).resize((4, 6), Image.Resampling.NEAREST))
+    result = image.resize(upload(device, x), (6, 4), "nearest").read()
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_ties_go_up(device: Device) -> None:
+    x = np.array([[0, 1, 1, 2, 254, 255]], np.uint8)
+    result = image.resize(upload(device, x), (1, 3), "area").read()
+    np.testing.assert_array_equal(result, [[1, 2, 255]])
+
+
+def test_the_same_size_is_a_copy(device: Device) -> None:
+    x = draw((3, 5), np.uint8)
+    picture = upload(device, x)
+    result = image.resize(picture, (3, 5), "bicubic")
+    assert result.storage is not picture.storage
+    np.testing.assert_array_equal(result.read(), x)
+
+
+def test_refuses_what_does_not_fit(device: Device) -> None:
+    picture = device.buffer(u8, (4, 5))
+    with pytest.raises(ShapeError, match="is empty"):
+        image.resize(device.buffer(u8, (0, 5)), (2, 2))
+    with pytest.raises(ShapeError, match=r"size \(2, -1\)"):
+        image.resize(picture, (2, -1))
+    with pytest.raises(ArgumentError, match="method 'cubic'"):
+        image.resize(picture, (2, 2), "cubic")  # type: ignore[arg-type]
+    assert image.resize(device.buffer(u8, (0, 5)), (0, 2)).read().shape == (0, 2)

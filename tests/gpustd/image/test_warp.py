@@ -1,0 +1,187 @@
+"""Warps against `scipy.ndimage` in float64.
+
+A point is computed in f32 from products: it is off by d = 4 x 2^-24 of the sum of their sizes. A
+linear interpolation changes by at most the range of the values for each pixel of both axes; a
+cubic one by 2 x 9 max |x|, since the filter's coefficients are at most 3 max |x| an axis and the
+slopes of B-splines sum to less than 2. Where a value jumps (the nearest pixel, the edge of the
+mode constant), points within d of the jump are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, ShapeError, u8
+from gpustd import image
+from tests.gpustd.image.pictures import EPS, check, draw, upload
+
+Array = NDArray[Any]
+MODES = ("constant", "grid-constant", "nearest", "reflect", "mirror", "grid-wrap")
+MATRIX = np.array([[0.83171, 0.31193, -1.37131], [-0.42067, 1.21039, 2.29177]])
+TILTED = np.array([[0.9, 0.2, 0.7], [-0.1, 1.1, 0.9], [0.011, -0.007, 1.1]])
+CASES = [
+    (np.uint8, (13, 17), 0),
+    (np.float32, (9, 12, 3), 0),
+    (np.uint8, (9, 12, 3), 1),
+    (np.float32, (2, 7, 6, 2), 1),
+    (np.uint8, (2, 7, 6, 4), 3),
+    (np.float32, (13, 17), 3),
+]
+
+
+def points(matrix: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Where each pixel comes from, (2, height, width), and what f32 may be off."""
+    where = np.stack([*np.indices(shape), np.ones(shape)]).astype(np.float64)
+    full = np.vstack([matrix, [0, 0, 1]]) if len(matrix) == 2 else matrix
+    there = np.einsum("ij,jhw->ihw", full, where)
+    sizes = np.einsum("ij,jhw->ihw", abs(full), where)
+    place = there[:2] / there[2]
+    error = 4 * EPS * (sizes[:2] / abs(there[2]) + abs(place) * (1 + sizes[2] / abs(there[2])))
+    return place, error
+
+
+def sampled(x: Array, place: Array, order: int, mode: str, cval: float) -> Array:
+    """Values at the points, of each image and channel."""
+    full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2)).astype(np.float64)
+    made = [
+        [
+            scipy.ndimage.map_coordinates(full[n, ..., c], place, order=order, mode=mode, cval=cval)
+            for c in range(full.shape[-1])
+        ]
+        for n in range(len(full))
+    ]
+    result = np.moveaxis(np.array(made), 1, -1)
+    return result.reshape(
+        *x.shape[: max(x.ndim - 3, 0)], *place.shape[1:], *x.shape[2 + (x.ndim == 4) :]
+    )
+
+
+def agree(
+    device: Device,
+    name: str,
+    result: Array,
+    x: Array,
+    place: Array,
+    error: Array,
+    order: int,
+    mode: str,
+) -> None:
+    """Compare, but for points at a jump."""
+    exact = sampled(x, place, order, mode, 3)
+    first = 1 if x.ndim == 4 else 0
+    largest = max(float(np.abs(x).max()), 3.0)
+    d = float(error.max())
+    allowed = {
+        0: 0.0,
+        1: 2 * d * 2 * largest + 12 * EPS * largest,
+        # 62 taps, 20 roundings of the interpolation; scipy's and our margin of twelve pixels.
+        3: 2 * d * 18 * largest + 9 * largest * (82 * EPS + 2 * 0.268**12),
+    }[order]
+    extents = np.array(x.shape[first : first + 2])[:, None, None]
+    jumps = np.zeros(place.shape[1:], bool)
+    if order == 0:
+        jumps |= (abs(place + 0.5 - np.rint(place + 0.5)) <= d).any(0)
+    if mode == "constant":
+        jumps |= (abs(place) <= d).any(0) | (abs(place - extents + 1) <= d).any(0)
+    assert jumps.mean() < 0.05
+    shape = (1,) * first + jumps.shape + (1,) * (x.ndim - first - 2)
+    jumps = np.broadcast_to(jumps.reshape(shape), exact.shape)
+    check(
+        device,
+        name,
+        np.where(jumps, 0, result).astype(result.dtype),
+        np.where(jumps, 0, exact),
+        allowed,
+    )
+
+
+@pytest.mark.parametrize(("dtype", "shape", "order"), CASES, ids=str)
+def test_affine(device: Device, dtype: type[Any], shape: tuple[int, ...], order: int) -> None:
+    x = draw(shape, dtype)
+    place, error = points(MATRIX, (11, 14))
+    for mode in MODES:
+        result = image.affine_transform(
+            upload(device, x), MATRIX, output_shape=(11, 14), order=order, mode=mode, cval=3
+        ).read()
+        agree(device, "affine_transform", result, x, place, error, order, mode)
+
+
+@pytest.mark.parametrize(("dtype", "shape", "order"), CASES, ids=str)
+def test_perspective(device: Device, dtype: type[Any], shape: tuple[int, ...], order: int) -> None:
+    x = draw(shape, dtype)
+    place, error = points(TILTED, (11, 14))
+    for mode in ("constant", "reflect"):
+        result = image.perspective_transform(
+            upload(device, x), TILTED, (11, 14), order, mode, 3
+        ).read()
+        agree(device, "perspective_transform", result, x, place, error, order, mode)
+
+
+def test_affine_is_scipys(device: Device) -> None:
+    """The arguments themselves: matrix and offset apart, the shape of the image by default."""
+    x = draw((9, 12), np.float32)
+    exact = scipy.ndimage.affine_transform(
+        x.astype(np.float64), MATRIX[:, :2], MATRIX[:, 2], mode="mirror"
+    )
+    largest = float(np.abs(x).max())
+    result = image.affine_transform(
+        upload(device, x), MATRIX[:, :2], MATRIX[:, 2].tolist(), mode="mirror"
+    ).read()
+    check(device, "affine_transform", result, exact, (2 * 4 * 25 * 18 + 9 * 82) * EPS * largest)
+
+
+@pytest.mark.parametrize("reshape", [True, False])
+@pytest.mark.parametrize("shape", [(9, 12), (2, 6, 5, 3)], ids=str)
+def test_rotate(device: Device, shape: tuple[int, ...], reshape: bool) -> None:
+    x = draw(shape, np.float32)
+    axes = (1, 2) if len(shape) == 4 else (0, 1)
+    largest = float(np.abs(x).max())
+    for angle in (33.0, -100.5, 205):
+        for order in (1, 3):
+            exact = scipy.ndimage.rotate(
+                x.astype(np.float64), angle, axes[::-1], reshape, order=order, mode="reflect"
+            )
+            result = image.rotate(upload(device, x), angle, reshape, order, "reflect").read()
+            allowed = (2 * 4 * 40 * 18 + 9 * 82) * EPS * largest
+            check(device, "rotate", result, exact, allowed)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_quarter_turns_keep_every_pixel(device: Device, order: int) -> None:
+    x = draw((6, 9, 3), np.uint8)
+    for quarters in range(-1, 4):
+        result = image.rotate(upload(device, x), 90 * quarters, order=order).read()
+        np.testing.assert_array_equal(result, np.rot90(x, quarters))
+
+
+def test_opencvs_matrix(device: Device) -> None:
+    """A shift by 2 along x and 1 along y, as OpenCV writes it, converted as the docstring says."""
+    x = draw((5, 6), np.uint8)
+    exchange = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    forward = np.array([[1, 0, 2], [0, 1, 1], [0, 0, 1]])
+    matrix = exchange @ np.linalg.inv(forward) @ exchange
+    result = image.perspective_transform(upload(device, x), matrix).read()
+    np.testing.assert_array_equal(result, np.pad(x, ((1, 0), (2, 0)))[:5, :6])
+
+
+def test_nothing_and_refusals(device: Device) -> None:
+    picture = device.buffer(u8, (4, 5))
+    assert image.rotate(picture, 45).shape == (6, 6)
+    assert image.affine_transform(picture, np.eye(2), output_shape=(0, 3)).read().shape == (0, 3)
+    with pytest.raises(ArgumentError, match="affine_transform: matrix of shape"):
+        image.affine_transform(picture, [1, 2])
+    with pytest.raises(ArgumentError, match="order 2"):
+        image.affine_transform(picture, np.eye(2), order=2)
+    with pytest.raises(ArgumentError, match="mode 'wrap'"):
+        image.rotate(picture, 45, mode="wrap")
+    with pytest.raises(ArgumentError, match="angle nan"):
+        image.rotate(picture, float("nan"))
+    with pytest.raises(ArgumentError, match=r"wants \(3, 3\)"):
+        image.perspective_transform(picture, MATRIX)
+    with pytest.raises(ShapeError, match="is empty"):
+        image.affine_transform(device.buffer(u8, (0, 5)), np.eye(2), output_shape=(2, 2))

@@ -1,0 +1,117 @@
+"""BLAS 2 against NumPy float64, with bounds from the arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpucore import Device, DTypeError, ShapeError
+from gpustd import linalg
+from gpustd.rungs import forced_rung
+from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+
+EPS = 2.0**-24
+RUNGS = ("alone", "lanes")
+
+
+def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def product(a: np.ndarray, x: np.ndarray, rounding: float = EPS) -> tuple[np.ndarray, np.ndarray]:
+    """The exact product and what n + 4 roundings of its terms may change."""
+    wide, other = a.astype(np.float64), x.astype(np.float64)
+    exact = (wide @ other[..., None])[..., 0]
+    size = (np.abs(wide) @ np.abs(other)[..., None])[..., 0]
+    return exact, (a.shape[-1] + 4) * EPS * size + rounding * np.abs(exact) + 1e-45
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 200), (300, 5), (37, 64), (0, 3), (3, 0)])
+def test_gemv(device: Device, m: int, n: int, rung: str) -> None:
+    a, x, z = normal(m, n), normal(n, seed=1), normal(m, seed=2)
+    buffers = [device.buffer_from_array(v) for v in (a, x, z)]
+    poison_pool(device, z.nbytes, x.nbytes)
+    with forced_rung("gemv", rung):
+        plain = linalg.gemv(1.0, buffers[0], buffers[1]).read()
+        scaled = linalg.gemv(0.5, buffers[0], buffers[1], -2.0, buffers[2]).read()
+        flipped = linalg.gemv(2.0, buffers[0], buffers[2], trans=1).read()
+    exact, bound = product(a, x)
+    compare(device, "linalg.gemv", plain, exact, bound)
+    compare(device, "linalg.gemv", scaled, 0.5 * exact - 2.0 * z, bound + 8 * EPS * np.abs(z))
+    exact, bound = product(a.T, z)
+    compare(device, "linalg.gemv", flipped, 2 * exact, 2 * bound)
+
+
+def test_gemv_broadcasts_and_ignores_y_at_beta_0(device: Device) -> None:
+    a, x = normal(2, 1, 6, 8), normal(3, 8)
+    y = device.buffer_from_array(np.full((2, 3, 6), np.nan, np.float32))
+    result = linalg.gemv(1.0, *(device.buffer_from_array(v) for v in (a, x)), 0.0, y)
+    compare(device, "linalg.gemv", result.read(), *product(a, x))
+
+
+def test_gemv_in_f16(device: Device) -> None:
+    if not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    a, x, z = normal(40, 64, dtype=np.float16), normal(64, dtype=np.float16), normal(40)
+    p, q = device.buffer_from_array(a), device.buffer_from_array(x)
+    compare(device, "linalg.gemv", linalg.gemv(1.0, p, q).read(), *product(a, x, 2.0**-11))
+    z = z.astype(np.float16)
+    flipped = linalg.gemv(1.0, p, device.buffer_from_array(z), trans="T")
+    compare(device, "linalg.gemv", flipped.read(), *product(a.T, z, 2.0**-11))
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (7, 3), (1, 1), (0, 4), (4, 0)], ids=str)
+def test_ger(device: Device, shape: tuple[int, int]) -> None:
+    a, x, y = normal(*shape), normal(shape[0], seed=1), normal(shape[1], seed=2)
+    p, q, r = (device.buffer_from_array(v) for v in (x, y, a))
+    exact = 1.5 * np.outer(x.astype(np.float64), y)
+    bound = 3 * EPS * np.abs(exact)
+    compare(device, "linalg.ger", linalg.ger(1.5, p, q).read(), exact, bound)
+    full = linalg.ger(1.5, p, q, r).read()
+    compare(device, "linalg.ger", full, exact + a, bound + 2 * EPS * np.abs(exact + a))
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("n", [0, 1, 70, 200])
+def test_symv(device: Device, n: int, lower: bool, rung: str) -> None:
+    a, x, y = normal(n, n), normal(n, seed=1), normal(n, seed=2)
+    half = np.tril(a) if lower else np.triu(a)
+    full = half + half.T - np.diag(np.diag(a))
+    other = np.triu(np.full_like(a, np.nan), 1) if lower else np.tril(np.full_like(a, np.nan), -1)
+    buffers = [device.buffer_from_array(v) for v in (half + other, x, y)]
+    with forced_rung("gemv", rung):
+        result = linalg.symv(1.0, buffers[0], buffers[1], 3.0, buffers[2], lower=lower).read()
+    exact, bound = product(full, x)
+    compare(device, "linalg.symv", result, exact + 3.0 * y, 2 * bound + 8 * EPS * np.abs(y))
+
+
+def test_trsv(device: Device) -> None:
+    a = (normal(40, 40) / 40 + np.eye(40)).astype(np.float32)
+    b = normal(40, seed=1)
+    x = linalg.trsv(device.buffer_from_array(a), device.buffer_from_array(b), lower=True).read()
+    exact = np.linalg.solve(np.tril(a).astype(np.float64), b)
+    reach = np.abs(np.linalg.inv(np.tril(a).astype(np.float64))) @ (np.abs(a) @ np.abs(exact))
+    compare(device, "linalg.trsv", x, exact, 92 * EPS * reach)
+
+
+def test_refusals(device: Device) -> None:
+    def zeros(*shape: int, dtype: Any = np.float32) -> Any:
+        return device.buffer_from_array(np.zeros(shape, dtype))
+
+    with pytest.raises(ShapeError, match="gemv"):
+        linalg.gemv(1.0, zeros(2, 3), zeros(2))
+    with pytest.raises(ShapeError, match="equal"):
+        linalg.gemv(1.0, zeros(2, 3), zeros(3), 1.0, zeros(3))
+    with pytest.raises(DTypeError, match="gemv"):
+        linalg.gemv(1.0, zeros(2, 3, dtype=np.int32), zeros(3, dtype=np.int32))
+    with pytest.raises(ShapeError, match="ger"):
+        linalg.ger(1.0, zeros(2), zeros(2, 3))
+    with pytest.raises(ShapeError, match="symv"):
+        linalg.symv(1.0, zeros(2, 3), zeros(3))
+    with pytest.raises(ShapeError, match="trsv"):
+        linalg.trsv(zeros(2, 2), zeros())

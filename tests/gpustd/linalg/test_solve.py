@@ -1,0 +1,126 @@
+"""solve, inv, det and slogdet against NumPy float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError
+from gpustd import linalg
+from tests.gpustd.compare import compare
+
+EPS = 2.0**-24
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def growth(a: np.ndarray) -> np.ndarray:
+    """P |L| |U| of the exact factors: what the backward error of LU is measured in."""
+    p, lower, upper = scipy.linalg.lu(a.astype(np.float64))
+    return np.asarray(p @ (np.abs(lower) @ np.abs(upper)))
+
+
+def forward_bound(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """|A^-1| 3 (n + 2) eps |L| |U| |x| (Higham 2002, theorem 9.4), doubled for the second order."""
+    n = a.shape[-1]
+    return np.asarray(
+        6 * (n + 4) * EPS * np.abs(np.linalg.inv(a.astype(np.float64))) @ growth(a) @ np.abs(x)
+    )
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_solves(device: Device, n: int) -> None:
+    a, b = normal(n, n), normal(n, 3, seed=1)
+    operands = [device.buffer_from_array(x) for x in (a, b)]
+    exact = np.linalg.solve(a.astype(np.float64), b)
+    compare(device, "linalg.solve", linalg.solve(*operands).read(), exact, forward_bound(a, exact))
+    vector = device.buffer_from_array(b[:, 0].copy())
+    result = linalg.solve(operands[0], vector).read()
+    compare(device, "linalg.solve", result, exact[:, 0], forward_bound(a, exact[:, :1])[:, 0])
+
+
+@pytest.mark.parametrize("kind", ["pos", "sym"])
+@pytest.mark.parametrize("lower", [False, True])
+def test_solves_from_a_triangle(device: Device, kind: str, lower: bool) -> None:
+    n = 37
+    a = normal(n, n)
+    a = a @ a.T / n + np.eye(n, dtype=np.float32) if kind == "pos" else a + a.T
+    b = normal(n, 2, seed=1)
+    broken = (np.tril if lower else np.triu)(a)
+    broken[broken == 0] = np.nan
+    operands = [device.buffer_from_array(x) for x in (broken, b)]
+    x = linalg.solve(*operands, lower=lower, assume_a=kind).read()
+    exact = np.linalg.solve(a.astype(np.float64), b)
+    compare(device, "linalg.solve", x, exact, 2 * forward_bound(a, exact))
+
+
+def test_batches_broadcast(device: Device) -> None:
+    a, b = normal(2, 1, 6, 6), normal(3, 6, 2, seed=1)
+    x = linalg.solve(*(device.buffer_from_array(v) for v in (a, b))).read()
+    exact = np.linalg.solve(a.astype(np.float64), b)
+    allowed = np.array([[forward_bound(a[i, 0], exact[i, j]) for j in range(3)] for i in range(2)])
+    compare(device, "linalg.solve", x, exact, allowed)
+
+
+def test_a_singular_matrix_has_no_finite_solution(device: Device) -> None:
+    a = device.buffer_from_array(np.ones((3, 3), np.float32))
+    b = device.buffer_from_array(np.array([1, 2, 3], np.float32))
+    assert not np.all(np.isfinite(linalg.solve(a, b).read()))
+
+
+@pytest.mark.parametrize("n", [1, 6, 45])
+def test_inverse(device: Device, n: int) -> None:
+    a = normal(2, n, n)
+    result = linalg.inv(device.buffer_from_array(a)).read()
+    exact = np.linalg.inv(a.astype(np.float64))
+    allowed = np.array([forward_bound(m, x) for m, x in zip(a, exact, strict=True)])
+    compare(device, "linalg.inv", result, exact, allowed)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 30])
+def test_determinants(device: Device, n: int) -> None:
+    a = normal(2, n, n)
+    operand = device.buffer_from_array(a)
+    sign, size = linalg.slogdet(operand)
+    exact_sign, exact = np.linalg.slogdet(a.astype(np.float64))
+    # log det(A + E) - log det A is trace(A^-1 E) to first order; then n roundings of the product.
+    inverse = np.linalg.inv(a.astype(np.float64))
+    moved = [np.sum(np.abs(i).T * growth(m)) if n else 0 for m, i in zip(a, inverse, strict=True)]
+    relative = np.asarray(moved) * (2 * n + 8) * EPS + 4 * n * EPS
+    np.testing.assert_array_equal(sign.read(), exact_sign)
+    compare(device, "linalg.slogdet", size.read(), exact, relative + 8 * EPS * (1 + np.abs(exact)))
+    whole = exact_sign * np.exp(exact)
+    compare(device, "linalg.det", linalg.det(operand).read(), whole, 2 * relative * np.abs(whole))
+
+
+def test_determinants_of_wide_range(device: Device) -> None:
+    """Partial products overflow and vanish; the whole does not, or does as it should."""
+    diagonals = np.array([[2.0**100, 2.0**100, 2.0**-100, -(2.0**-90)], [2.0**60] * 4], np.float32)
+    singular = np.zeros((1, 4, 4), np.float32)
+    a = np.concatenate([np.stack([np.diag(d) for d in diagonals]), singular])
+    operand = device.buffer_from_array(a)
+    np.testing.assert_array_equal(linalg.det(operand).read(), [-(2.0**10), np.inf, 0])
+    sign, size = linalg.slogdet(operand)
+    np.testing.assert_array_equal(sign.read(), [-1, 1, 0])
+    expected = np.log(2.0) * np.array([10, 240, -np.inf])
+    compare(device, "linalg.slogdet", size.read(), expected, 1e-4)
+
+
+def test_refusals(device: Device) -> None:
+    def zeros(*shape: int, dtype: Any = np.float32) -> Any:
+        return device.buffer_from_array(np.zeros(shape, dtype))
+
+    for call in (linalg.inv, linalg.det, linalg.slogdet):
+        with pytest.raises(ShapeError, match=call.__name__):
+            call(zeros(2, 3))
+        with pytest.raises(DTypeError, match=call.__name__):
+            call(zeros(2, 2, dtype=np.int32))
+    with pytest.raises(ArgumentError, match="assume_a"):
+        linalg.solve(zeros(2, 2), zeros(2), assume_a="her")
+    with pytest.raises(ShapeError, match="solve"):
+        linalg.solve(zeros(2, 2), zeros(3))

@@ -1,0 +1,107 @@
+"""Activations against NumPy and SciPy in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import special
+
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, f32, i32
+from gpustd import nn
+from tests.gpustd.nn.oracle import DTYPES, EPS, check, up
+
+Array = NDArray[Any]
+Pair = tuple[Callable[[Buffer[Any]], Buffer[Any]], Callable[[Array], Array]]
+
+SELU = (1.0507009873554804934, 1.6732632423543772848)
+
+
+def gelu_tanh(x: Array) -> Array:
+    """The definition, as x sigmoid(2 y) so that it does not cancel for x < 0."""
+    near = np.clip(x, -100, 100)
+    return np.asarray(x * special.expit(np.sqrt(8 / np.pi) * (near + 0.044715 * near**3)))
+
+
+def softplus(x: Array) -> Array:
+    return np.asarray(np.where(2.5 * x > 8.1, x, np.logaddexp(0, 2.5 * x) / 2.5))
+
+
+def low(x: Array) -> Array:
+    """exp(x) - 1 where x is negative."""
+    return np.asarray(np.expm1(np.minimum(x, 0)))
+
+
+PAIRS: dict[str, Pair] = {
+    "relu": (nn.relu, lambda x: np.maximum(x, 0)),
+    "relu6": (nn.relu6, lambda x: np.clip(x, 0, 6)),
+    "leaky_relu": (lambda x: nn.leaky_relu(x, 0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
+    "elu": (lambda x: nn.elu(x, 1.5), lambda x: np.where(x > 0, x, 1.5 * low(x))),
+    "selu": (nn.selu, lambda x: SELU[0] * np.where(x > 0, x, SELU[1] * low(x))),
+    "gelu": (nn.gelu, lambda x: x * special.ndtr(x)),
+    "gelu tanh": (lambda x: nn.gelu(x, "tanh"), gelu_tanh),
+    "silu": (nn.silu, lambda x: x * special.expit(x)),
+    "mish": (nn.mish, lambda x: x * np.tanh(np.logaddexp(0, x))),
+    "sigmoid": (nn.sigmoid, special.expit),
+    "hardsigmoid": (nn.hardsigmoid, lambda x: np.clip(x + 3, 0, 6) / 6),
+    "hardswish": (nn.hardswish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    "tanh": (nn.tanh, np.tanh),
+    "softplus": (lambda x: nn.softplus(x, 2.5, 8.1), softplus),
+}
+NAMES = pytest.mark.parametrize("name", PAIRS)
+
+
+def bound(x: Array, expected: Array, name: str) -> Array:
+    """Some fourteen roundings, and for x < 0, where the result is about exp(-s), that of s.
+
+    WGSL's exp turns it into 2.5 s units; for x > 0 that times exp(-s) is below one. A sum with 3 is
+    off by roundings of x itself.
+    """
+    a = np.where(x < 0, np.minimum(np.abs(x), 100.0), 0.0)
+    s = a**2 / 2 + 0.08 * a**3 + 1.8 * a if name.startswith("gelu") else a
+    s = 2.5 * s if name == "softplus" else s
+    flushed = (np.abs(x) + 1) * 2.0**-126
+    extra = 4.0 * (1 + np.abs(x)) if name.startswith("hard") else 0.0
+    return np.asarray(EPS * ((14 + 2.5 * s) * np.abs(expected) + extra) + flushed)
+
+
+@NAMES
+@DTYPES
+def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
+    near = np.geomspace(1e-6, 2, 150)
+    x = np.concatenate([-near, near, np.linspace(-30, 30, 301), [0.0, -0.0]]).astype(dtype.numpy)
+    ours, oracle = PAIRS[name]
+    result = ours(up(device, x)).read()
+    wide = x.astype(np.float64)
+    expected = oracle(wide)
+    check(device, name.split(maxsplit=1)[0], result, expected, bound(wide, expected, name))
+
+
+@NAMES
+def test_limits_and_nan(device: Device, name: str) -> None:
+    ours, oracle = PAIRS[name]
+    x = np.array([3e38, -3e38, 1e4, -1e4, 90, -90, np.nan, -np.nan], np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = oracle(x.astype(np.float64))
+    result = ours(up(device, x)).read()
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(x))
+    np.testing.assert_allclose(result[:6], expected[:6], rtol=1e-5, atol=1e-6)
+
+
+def test_small_sizes(device: Device) -> None:
+    for size in (0, 1, 3, 4, 5, 257):
+        x = np.linspace(-3, 3, size, dtype=np.float32)
+        np.testing.assert_array_equal(nn.relu6(up(device, x)).read(), np.clip(x, 0, 6))
+
+
+def test_refuses_what_it_does_not_know(device: Device) -> None:
+    x = device.buffer(f32, 4)
+    with pytest.raises(ArgumentError, match="'none' or 'tanh'"):
+        nn.gelu(x, "erf")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="beta 0"):
+        nn.softplus(x, 0.0)
+    with pytest.raises(DTypeError, match="mish: wants buffers of one float dtype"):
+        nn.mish(device.buffer(i32, 4))

@@ -1,0 +1,112 @@
+"""scaled_dot_product_attention against NumPy float64, by gpustd.attention and by products."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import special
+
+from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f32, u8
+from gpustd import nn
+from gpustd.rungs import forced_rung
+from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
+
+Array = NDArray[Any]
+
+RUNGS = pytest.mark.parametrize("rung", [None, "plain", "tiled"])
+
+
+def run(
+    device: Device,
+    operands: tuple[Array, Array, Array],
+    rung: str | None = None,
+    *,
+    mask: Array | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+) -> None:
+    q, k, v = (x.astype(np.float64) for x in operands)
+    rows, heads, depth = q.shape[1:]
+    factor = 1 / np.sqrt(depth) if scale is None else scale
+    k, v = (x.repeat(heads // x.shape[2], axis=2) for x in (k, v))
+    scores = np.einsum("bqhd,bkhd->bhqk", q, k) * factor
+    size = np.einsum("bqhd,bkhd->bhqk", np.abs(q), np.abs(k)) * abs(factor)
+    if causal:
+        scores[..., ~np.tri(rows, k.shape[1], dtype=bool)] = -np.inf
+    if mask is not None and mask.dtype.kind == "f":
+        scores = scores + mask
+    elif mask is not None:
+        scores = np.where(mask != 0, scores, -np.inf)
+    shares = special.softmax(np.where(np.isfinite(scores), scores, -1e30), axis=-1)
+    shares = np.where(np.isfinite(scores), shares, 0)
+    expected = np.einsum("bhqk,bkhd->bqhd", shares, v)
+    with forced_rung("nn.attention", rung) if rung else nullcontext():
+        buffers = [up(device, x) for x in operands]
+        held = None if mask is None else up(device, mask, poison=expected.size * 4)
+        result = nn.scaled_dot_product_attention(*buffers, held, causal, scale).read()
+    # A score is off by its depth in roundings, which both the power and the sum of powers take on;
+    # f16's kernels round powers to f16, whose unit is 2^-10.
+    rounding = 2.0**-10 if result.dtype == np.float16 else 0.0
+    score = EPS * (depth + 8) * (size.max() + np.abs(scores[np.isfinite(scores)]).max())
+    allowed = 2 * score + EPS * (2 * k.shape[1] + 20) + 2 * rounding
+    limit = allowed * np.einsum("bhqk,bkhd->bqhd", shares, np.abs(v))
+    check(device, "scaled_dot_product_attention", result, expected, limit)
+
+
+def some(dtype: type[DType] = f32, heads: int = 3, shared: int = 3, width: int = 8) -> Any:
+    return (
+        drawn(0, (2, 70, heads, 8), dtype),
+        drawn(1, (2, 19, shared, 8), dtype),
+        drawn(2, (2, 19, shared, width), dtype),
+    )
+
+
+@RUNGS
+@pytest.mark.parametrize("causal", [False, True])
+def test_matches_float64(device: Device, causal: bool, rung: Any) -> None:
+    run(device, some(), rung, causal=causal)
+
+
+@DTYPES
+def test_each_dtype(device: Device, dtype: type[DType]) -> None:
+    run(device, some(dtype), "plain", mask=drawn(3, (70, 19), dtype))
+
+
+@RUNGS
+@pytest.mark.parametrize("lead", [(), (3,), (2, 1), (1, 3), (2, 3)], ids=str)
+def test_masks(device: Device, lead: tuple[int, ...], rung: Any) -> None:
+    run(device, some(), rung, mask=drawn(3, (*lead, 70, 19)))
+    keep = np.random.default_rng(4).integers(0, 2, (*lead, 70, 19)).astype(np.int32)
+    keep[..., 5, :] = 0
+    run(device, some(), rung, mask=keep, scale=0.7)
+
+
+@RUNGS
+def test_shared_heads_and_other_widths(device: Device, rung: Any) -> None:
+    run(device, some(heads=6, shared=3, width=5), rung)
+    run(device, some(heads=4, shared=1), rung, causal=True, scale=-0.3)
+    run(device, some(), rung, mask=drawn(3, (1, 19)).astype(np.float32))
+
+
+def test_empty(device: Device) -> None:
+    q, k = device.buffer(f32, (0, 3, 2, 4)), device.buffer(f32, (0, 5, 2, 4))
+    assert nn.scaled_dot_product_attention(q, k, k, scale=1.0).read().shape == (0, 3, 2, 4)
+
+
+def test_refuses(device: Device) -> None:
+    q, k = device.buffer(f32, (1, 3, 4, 8)), device.buffer(f32, (1, 5, 4, 8))
+    attend = nn.scaled_dot_product_attention
+    with pytest.raises(ShapeError, match=r"wants \(B, S, heads, D\)"):
+        attend(device.buffer(f32, (3, 4, 8)), k, k)
+    with pytest.raises(ShapeError, match="divide the query's"):
+        attend(q, *(device.buffer(f32, (1, 5, 3, 8)) for _ in range(2)))
+    with pytest.raises(ShapeError, match="mask"):
+        attend(q, k, k, device.buffer(f32, (3, 1)))
+    with pytest.raises(ArgumentError, match="is_causal with a mask"):
+        attend(q, k, k, device.buffer(f32, (3, 5)), True)
+    with pytest.raises(DTypeError, match="mask"):
+        attend(q, k, k, device.buffer(u8, (3, 5)))

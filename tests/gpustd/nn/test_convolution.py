@@ -1,0 +1,180 @@
+"""conv1d to conv3d against NumPy float64, on every kernel that may run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
+from gpustd import nn
+from gpustd.nn.blocks import Block
+from gpustd.rungs import forced_rung
+from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, convolution, drawn, up
+from tests.gpustd.products import on_rung
+
+Array = NDArray[Any]
+
+CALLS: dict[int, Callable[..., Buffer[Any]]] = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}
+EXTENTS = {1: (11,), 2: (9, 7), 3: (4, 5, 6)}
+KERNELS = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
+# groups, input and output channels: dense, by groups, depthwise, with a multiplier
+WIDTHS = ((1, 8, 12), (1, 5, 3), (2, 8, 16), (3, 6, 3), (8, 8, 8), (3, 3, 3), (4, 4, 8))
+
+
+def run(
+    device: Device,
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    widths: tuple[int, int, int],
+    dtype: type[DType] = f32,
+    numbers: tuple[Any, Any, Any] = (1, 0, 1),
+    bias: bool = True,
+) -> None:
+    """One convolution of random operands with stride, padding and dilation, checked."""
+    rank, (groups, inputs, outputs) = len(shape) - 1, widths
+    stride, padding, dilation = numbers
+    x = drawn(0, (*shape, inputs), dtype)
+    w = drawn(1, (*kernel, inputs // groups, outputs), dtype)
+    b = drawn(2, (outputs,)) if bias else np.zeros(outputs, np.float32)
+    operands = up(device, x), up(device, w), up(device, b) if bias else None
+    result = CALLS[rank](*operands, stride, padding, dilation, groups).read()
+    steps = [n if isinstance(n, tuple) else (n,) * rank for n in (stride, dilation)]
+    pads = _pads(padding, kernel, steps[1])
+    wide = x.astype(np.float64), w.astype(np.float64)
+    named: dict[str, Any] = {"stride": steps[0], "padding": pads, "dilation": steps[1]}
+    expected = convolution(*wide, **named, groups=groups) + b
+    size = convolution(np.abs(wide[0]), np.abs(wide[1]), **named, groups=groups) + np.abs(b)
+    # A product and a sum for each term, in any order, and the bias.
+    terms = np.prod(w.shape[:-1])
+    check(device, f"conv{rank}d", result, expected, EPS * (terms + 2) * size)
+
+
+def _pads(
+    padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]
+) -> list[tuple[int, int]]:
+    if padding == "same":
+        totals = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+        return [(n // 2, n - n // 2) for n in totals]
+    if padding == "valid":
+        padding = 0
+    numbers = padding if isinstance(padding, tuple) else (padding,) * len(kernel)
+    return [(n, n) for n in numbers]
+
+
+@given(
+    rank=st.integers(1, 3),
+    widths=st.sampled_from(WIDTHS),
+    stride=st.integers(1, 3),
+    padding=st.sampled_from([0, 1, 2, "same", "valid"]),
+    dilation=st.integers(1, 2),
+    bias=st.booleans(),
+)
+@settings(max_examples=30, deadline=None)
+def test_matches_float64(
+    device: Device,
+    rank: int,
+    widths: tuple[int, int, int],
+    stride: int,
+    padding: Any,
+    dilation: int,
+    bias: bool,
+) -> None:
+    numbers = (1 if padding == "same" else stride, padding, dilation)
+    run(device, (2, *EXTENTS[rank]), KERNELS[rank], widths, f32, numbers, bias)
+
+
+# In f16 not the widest product, which software renderers take ten seconds to compile.
+@pytest.mark.parametrize(
+    ("widths", "dtype"),
+    [*((w, f32) for w in WIDTHS), *((w, f16) for w in WIDTHS[1:])],
+    ids=case_name,
+)
+def test_numbers_of_their_own_for_each_axis(
+    device: Device, widths: tuple[int, int, int], dtype: type[DType]
+) -> None:
+    run(device, (2, 9, 7), (2, 3), widths, dtype, ((2, 1), (1, 3), (1, 2)))
+    run(device, (1, 1, 1), (1, 1), widths, dtype)
+    run(device, (3, 2, 2), (1, 1), widths, dtype, (2, 0, 1), bias=False)
+
+
+@pytest.mark.parametrize("rung", ["tiled", "narrow", "matrix", "lanes", "cpu", "naive"])
+def test_products_over_three_axes(
+    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The addressing of ``voxels`` under every rung of the product."""
+    dtype = f16 if rung == "matrix" else f32
+    if rung == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
+        pytest.skip("for software renderers with subgroups")
+    outputs = 4 if rung == "narrow" else 16
+    numbers = ((1, 2, 1), (1, 0, 2), (1, 1, 2))
+    with ExitStack() as stack:
+        stack.enter_context(on_rung(device, rung, monkeypatch))
+        stack.enter_context(forced_rung("nn.conv", "voxels"))
+        run(device, (2, 3, 5, 6), (2, 2, 3), (1, 8, outputs), dtype, numbers)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_unfolding(device: Device, rank: int) -> None:
+    """What GPUs do where the window has more taps than a mask has bits."""
+    with forced_rung("nn.conv", "unfold"):
+        run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
+
+
+@pytest.mark.parametrize("block", [Block(), Block(2, 2), Block(1, 4)], ids=str)
+def test_blocks_of_depthwise(device: Device, block: Block) -> None:
+    """What GPUs run: a block of results an invocation."""
+    with forced_rung("nn.depthwise", "block", block):
+        run(device, (1, 9, 7), (3, 2), (3, 3, 3), f32, (2, 2, 1), bias=False)
+        run(device, (1, 3, 9, 7), (2, 2, 1), (4, 4, 4), f32, (1, 2, 2))
+
+
+@DTYPES
+def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) -> None:
+    with forced_rung("nn.depthwise", "block", Block(2, 1)):
+        run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_result_does_not_depend_on_the_batch(device: Device, groups: int) -> None:
+    x, w = drawn(0, (3, 4, 5, 6, 8)), drawn(1, (2, 2, 2, 8 // groups, 8))
+    weights = up(device, w)
+    together = nn.conv3d(up(device, x), weights, groups=groups).read()
+    for image in range(3):
+        alone = nn.conv3d(up(device, x[image : image + 1]), weights, groups=groups).read()
+        np.testing.assert_array_equal(together[image : image + 1], alone)
+
+
+def test_empty(device: Device) -> None:
+    x, w = device.buffer(f32, (0, 5, 4)), device.buffer(f32, (3, 4, 6))
+    assert nn.conv1d(x, w).read().shape == (0, 3, 6)
+
+
+def test_refuses(device: Device) -> None:
+    x, w = device.buffer(f32, (1, 5, 5, 4)), device.buffer(f32, (3, 3, 4, 6))
+    with pytest.raises(ShapeError, match=r"wants \(N, L, C\)"):
+        nn.conv1d(x, w)
+    with pytest.raises(ShapeError, match=r"wants \(kh, kw, C / groups, Cout\)"):
+        nn.conv2d(x, device.buffer(f32, (3, 4, 6)))
+    with pytest.raises(ShapeError, match="in 2 groups"):
+        nn.conv2d(x, w, groups=2)
+    with pytest.raises(ShapeError, match="no result"):
+        nn.conv2d(x, device.buffer(f32, (6, 1, 4, 6)))
+    with pytest.raises(ArgumentError, match="'same' with stride 1"):
+        nn.conv2d(x, w, stride=2, padding="same")
+    with pytest.raises(ArgumentError, match="dilation"):
+        nn.conv2d(x, w, dilation=0)
+    with pytest.raises(ShapeError, match="bias"):
+        nn.conv2d(x, w, device.buffer(f32, 4))
+    if device.has_f16:
+        half = up(device, np.zeros((3, 3, 4, 6), np.float16))
+        with pytest.raises(DTypeError, match="conv2d"):
+            nn.conv2d(x, half)
+        with pytest.raises(DTypeError, match="bias must be f32"):
+            nn.conv2d(x, w, up(device, np.zeros(6, np.float16)))

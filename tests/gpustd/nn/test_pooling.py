@@ -1,0 +1,178 @@
+"""Pooling against windows in NumPy float64, on every rung and engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32, i32
+from gpustd import nn
+from gpustd.nn.blocks import Block
+from gpustd.rungs import forced_rung
+from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, drawn, pooling, up
+
+Array = NDArray[Any]
+Call = Callable[..., Buffer[Any]]
+
+MAX: dict[int, Call] = {1: nn.max_pool1d, 2: nn.max_pool2d, 3: nn.max_pool3d}
+MEAN: dict[int, Call] = {1: nn.avg_pool1d, 2: nn.avg_pool2d, 3: nn.avg_pool3d}
+EXTENTS = {1: (11,), 2: (9, 7), 3: (4, 5, 6)}
+
+
+def run_max(device: Device, x: Array, numbers: dict[str, Any]) -> None:
+    rank = x.ndim - 2
+    result = MAX[rank](up(device, x), numbers["kernel"], *list(numbers.values())[1:]).read()
+    windows = pooling(x, -np.inf, **each(rank, numbers))
+    # The imaginary part would order what is equal; no pooling's result has one.
+    expected = windows.real.max(axis=rank + 1)
+    check(device, f"max_pool{rank}d", result, expected, 0.0)
+
+
+def run_mean(device: Device, x: Array, numbers: dict[str, Any], counted: bool) -> None:
+    rank = x.ndim - 2
+    given_numbers = {**numbers, "dilation": 1}
+    windows = pooling(x, 0.0, **each(rank, given_numbers))
+    inside = pooling(np.ones_like(x), 0.0, **each(rank, given_numbers))
+    count = (inside.imag == 0 if counted else inside.real).sum(axis=rank + 1)
+    expected = windows.real.sum(axis=rank + 1) / count
+    result = MEAN[rank](
+        up(device, x),
+        numbers["kernel"],
+        numbers["stride"],
+        numbers["padding"],
+        numbers["ceil_mode"],
+        counted,
+    ).read()
+    size = np.abs(windows.real).sum(axis=rank + 1) / count
+    allowed = EPS * (windows.shape[rank + 1] + 4) * np.nan_to_num(size)
+    check(device, f"avg_pool{rank}d", result, expected, allowed)
+
+
+def each(rank: int, numbers: dict[str, Any]) -> dict[str, Any]:
+    """A number for every axis, and the kernel as stride where there is none."""
+    full = {**numbers, "stride": numbers["stride"] or numbers["kernel"]}
+    return {k: v if isinstance(v, bool) else (v,) * rank for k, v in full.items()}
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> dict[str, Any]:
+    """Arguments of a pooling in the order of the call."""
+    kernel = draw(st.sampled_from([1, 2, 3]))
+    return {
+        "kernel": kernel,
+        "stride": draw(st.sampled_from([None, 1, 2, 3])),
+        "padding": draw(st.integers(0, kernel // 2)),
+        "dilation": draw(st.sampled_from([1, 2])) if kernel < 3 else 1,
+        "ceil_mode": draw(st.booleans()),
+    }
+
+
+@given(
+    rank=st.integers(1, 3),
+    numbers=windows(),
+    channels=st.sampled_from([1, 3, 8]),
+    counted=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_matches_float64(
+    device: Device, rank: int, numbers: dict[str, Any], channels: int, counted: bool
+) -> None:
+    x = drawn(rank, (2, *EXTENTS[rank], channels))
+    x.ravel()[7] = np.nan
+    run_max(device, x, numbers)
+    run_mean(device, x, numbers, counted)
+
+
+@pytest.mark.parametrize(
+    ("block", "dtype"), [(Block(2, 2), f32), (Block(1, 3), f32), (Block(), f16)], ids=case_name
+)
+def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
+    """What GPUs run: a block of results an invocation."""
+    numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
+    x = drawn(0, (2, 7, 9, 12), dtype)
+    x[0, 3, 3, 5], x[1, 0, 0, 0] = np.nan, -np.inf
+    with forced_rung("nn.pool", "block", block):
+        run_max(device, x, numbers)
+        run_mean(device, np.nan_to_num(x, neginf=1), numbers, False)
+        strided = {**numbers, "stride": 2, "kernel": 2, "padding": 0, "ceil_mode": True}
+        run_max(device, x, {**strided, "dilation": 3})
+        run_mean(device, np.nan_to_num(x, neginf=1), strided, True)
+
+
+@DTYPES
+@pytest.mark.parametrize("size", [(3, 4), (1, 1), (9, 7), (12, 2)], ids=str)
+@pytest.mark.parametrize("channels", [3, 8])
+def test_adaptive(device: Device, size: tuple[int, int], channels: int, dtype: type[DType]) -> None:
+    x = drawn(1, (2, 9, 7, channels), dtype)
+    wide = x.astype(np.float64)
+    mean, most = (np.empty((2, *size, channels)) for _ in range(2))
+    for i in range(size[0]):
+        for j in range(size[1]):
+            rows = slice(i * 9 // size[0], -(-(i + 1) * 9 // size[0]))
+            columns = slice(j * 7 // size[1], -(-(j + 1) * 7 // size[1]))
+            mean[:, i, j] = wide[:, rows, columns].mean(axis=(1, 2))
+            most[:, i, j] = wide[:, rows, columns].max(axis=(1, 2))
+    allowed = EPS * 67 * np.abs(wide).max()
+    check(
+        device,
+        "adaptive_avg_pool2d",
+        nn.adaptive_avg_pool2d(up(device, x), size).read(),
+        mean,
+        allowed,
+    )
+    check(
+        device, "adaptive_max_pool2d", nn.adaptive_max_pool2d(up(device, x), size).read(), most, 0.0
+    )
+
+
+@DTYPES
+@pytest.mark.parametrize("rung", [None, "sliced"])
+@pytest.mark.parametrize("shape", [(2, 3, 1), (3, 70, 8), (1, 5, 9, 68), (2, 2, 3, 4, 5)], ids=str)
+def test_global(
+    device: Device, shape: tuple[int, ...], rung: str | None, dtype: type[DType]
+) -> None:
+    x = drawn(2, shape, dtype)
+    axes = tuple(range(1, len(shape) - 1))
+    wide = x.astype(np.float64)
+    with forced_rung("nn.mean", rung) if rung else nullcontext():
+        result = nn.global_avg_pool(up(device, x)).read()
+    pixels = np.prod([shape[a] for a in axes])
+    allowed = EPS * (pixels / 4 + 20) * np.abs(wide).mean(axis=axes)
+    check(device, "global_avg_pool", result, wide.mean(axis=axes), allowed)
+
+
+def test_nan_wins_everywhere(device: Device) -> None:
+    x = np.array([1, np.nan, 3, 4, np.inf, -np.nan, 5, 6], np.float32).reshape(1, 8, 1)
+    result = nn.max_pool1d(up(device, x), 2).read().ravel()
+    np.testing.assert_array_equal(result, [np.nan, 4, np.nan, 6])
+    image = x.reshape(1, 2, 4, 1)
+    result = nn.adaptive_max_pool2d(up(device, image), (1, 4)).read().ravel()
+    np.testing.assert_array_equal(result, [np.inf, np.nan, 5, 6])
+
+
+def test_more_groups_than_one_dimension_has(device: Device) -> None:
+    x = np.arange(64 * 65535 + 5, dtype=np.float32).reshape(-1, 1, 1)
+    np.testing.assert_array_equal(nn.max_pool1d(up(device, x), 1).read(), x)
+
+
+def test_refuses(device: Device) -> None:
+    x = device.buffer(f32, (1, 4, 4, 2))
+    with pytest.raises(ShapeError, match=r"max_pool1d: .* wants \(N, L, C\)"):
+        nn.max_pool1d(x, 2)
+    with pytest.raises(ArgumentError, match="more than half"):
+        nn.max_pool2d(x, 2, padding=2)
+    with pytest.raises(ArgumentError, match="stride"):
+        nn.avg_pool2d(x, 2, stride=(1, 1, 1))
+    with pytest.raises(ShapeError, match="holds no window of 5"):
+        nn.avg_pool2d(x, 5)
+    with pytest.raises(ArgumentError, match="output_size"):
+        nn.adaptive_avg_pool2d(x, 0)
+    with pytest.raises(DTypeError, match="max_pool2d"):
+        nn.max_pool2d(device.buffer(i32, (1, 4, 4, 2)), 2)

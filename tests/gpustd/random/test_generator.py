@@ -1,0 +1,273 @@
+"""The generator against NumPy: Philox in integers, the distributions in the same fixed point."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from gpucore import ArgumentError, Device, DTypeError, f32, i8, i32, u8, u32
+from gpustd.random import Generator
+from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+
+Words = NDArray[np.uint64]
+SEED = 0x0123456789ABCDEF
+MASK = np.uint64(0xFFFFFFFF)
+LOG = (
+    3880715, 27652985, 92325738, 196742391, 312350848, 415261089, 509487427, 618503402, 774429133,
+    1032715517, 1549081885, 3098164009,
+)  # fmt: skip
+SINE = (7370, 344144, 10053783, 171138563, 1387197332, 3373259426)
+ROOT = (1206830324, 3146881609, 3056448744, 1650518956)
+
+
+def high(a: Any, b: Any) -> Any:
+    return (a * b) >> np.uint64(32)
+
+
+def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    c0, c1, c2, c3 = (np.asarray(c, np.uint64) for c in counter)
+    k0, k1 = (np.uint64(k) for k in key)
+    for _ in range(10):
+        p, q = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (
+            (q >> np.uint64(32)) ^ c1 ^ k0,
+            q & MASK,
+            (p >> np.uint64(32)) ^ c3 ^ k1,
+            p & MASK,
+        )
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & MASK, (k1 + np.uint64(0xBB67AE85)) & MASK
+    return c0, c1, c2, c3
+
+
+def words(count: int, draw: int = 0, stream: int = 0, seed: int = SEED, attempt: int = 0) -> Words:
+    """(blocks, 4) words that hold ``count``."""
+    block = np.arange(-(-count // 4))
+    found = philox((block, attempt, draw, stream), (seed & 0xFFFFFFFF, seed >> 32))
+    return np.stack(np.broadcast_arrays(*found), axis=-1)
+
+
+def horner(coefficients: tuple[int, ...], x: Words) -> Words:
+    p = np.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        p = np.uint64(c) - high(p, x)
+    return p
+
+
+def leading_zeros(x: Words) -> Words:
+    return np.uint64(32) - np.where(x > 0, np.frexp(x.astype(np.float64))[1], 0).astype(np.uint64)
+
+
+def scaled_log(w: Words, even: bool) -> tuple[Words, Words, Words]:
+    n = (w + np.uint64(1)) & MASK
+    zeros = leading_zeros(n)
+    f = ((n << (zeros & np.uint64(31))) << np.uint64(1)) & MASK
+    log = high(horner(LOG, f), f)
+    near = (np.uint64(1 << 31) - log) >> np.uint64(1)
+    far = ((zeros + np.uint64(1)) << np.uint64(26)) - (log >> np.uint64(5))
+    small = zeros == 0
+    d = np.where(n == 0, np.uint64(0), np.where(small, near, far))
+    shift = leading_zeros(d) & np.uint64(30 if even else 31)
+    return (d << shift) & MASK, shift, np.where(small, np.uint64(30), np.uint64(26))
+
+
+def real(m: Words, place: Any) -> NDArray[np.float64]:
+    drop = np.uint64(8) - np.minimum(leading_zeros(m), np.uint64(8))
+    half = (np.uint64(1) << drop) >> np.uint64(1)
+    kept = ((m + half) >> drop).astype(np.float64)
+    return np.ldexp(kept, (drop.astype(np.int64) - np.asarray(place, np.int64)).astype(np.int32))
+
+
+def radius(w: Words) -> Words:
+    m, shift, base = scaled_log(w, even=True)
+    y = horner(ROOT, m) << np.uint64(1)
+    for _ in range(3):
+        t = high(high(y, y), m)
+        y = high(y, ((np.uint64(0x30000000) - t) << np.uint64(2)) & MASK) << np.uint64(1)
+    root = high(high(m, y) << np.uint64(1), np.uint64(2528468770))
+    down = shift >> np.uint64(1)
+    up = np.where(base == 30, np.uint64(0), np.uint64(2))
+    least = np.minimum(up, down)
+    return np.where(up > down, root << (up - least), root >> (down - least))
+
+
+def normals(w: Words) -> NDArray[np.float64]:
+    """(blocks, 4) words to as many normal numbers."""
+    r, angle = radius(w[:, ::2]), w[:, 1::2]
+    quarter = angle >> np.uint64(30)
+    x = ((angle << np.uint64(2)) & MASK) | np.uint64(2)
+
+    def sine(x: Words) -> Words:
+        return high(horner(SINE, high(x, x)), x)
+
+    s, c = high(r, sine(x)), high(r, sine((np.uint64(1 << 32) - x) & MASK))
+    odd, two = quarter % np.uint64(2) == 1, quarter >= 2
+    a = real(np.where(odd, c, s), 28) * np.where(two, -1, 1)
+    b = real(np.where(odd, s, c), 28) * np.where(odd != two, -1, 1)
+    return np.stack([a, b], axis=-1).reshape(-1, 4)
+
+
+def exponentials(w: Words) -> NDArray[np.float64]:
+    m, shift, base = scaled_log(w, even=False)
+    return real(high(m, np.uint64(2977044472)), shift + base)
+
+
+def run(device: Device, call: str, *arguments: Any, stream: int = 0, draws: int = 0) -> Any:
+    rng = Generator(device, SEED, stream=stream)
+    rng.draws = draws
+    poison_pool(device, 4000, 1000)
+    return getattr(rng, call)(*arguments).read()
+
+
+def test_the_reference_is_philox() -> None:
+    """Known answers of Random123, the authors' own code."""
+    assert [int(w) for w in philox((0, 0, 0, 0), (0, 0))] == [
+        0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8,
+    ]  # fmt: skip
+    ones = 0xFFFFFFFF
+    assert [int(w) for w in philox((ones,) * 4, (ones, ones))] == [
+        0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 4, 1000, 1003])
+def test_uniform_bits(device: Device, count: int) -> None:
+    for stream, draws in ((0, 0), (5, 3)):
+        expected = (words(count, draws, stream).reshape(-1)[:count] >> np.uint64(8)) * 2.0**-24
+        result = run(device, "random", count, stream=stream, draws=draws)
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_normal_bits(device: Device) -> None:
+    expected = normals(words(20000)).reshape(-1)
+    np.testing.assert_array_equal(run(device, "standard_normal", (100, 200)).ravel(), expected)
+
+
+def test_exponential_bits(device: Device) -> None:
+    expected = exponentials(words(20000)).reshape(-1)
+    np.testing.assert_array_equal(run(device, "standard_exponential", 20000), expected)
+
+
+EDGES = np.array(
+    [0, 1, 2, 3, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 3, 2**32 - 2, 2**32 - 1], np.uint64
+)
+
+
+def test_fixed_point_is_box_and_mullers_transform() -> None:
+    """Within 2^-23: the root errs by 2^-28 of the radius, the logarithm by 2^-29 over it."""
+    rng = np.random.default_rng(0)
+    first = np.concatenate([EDGES, rng.integers(0, 2**32, 100000, np.uint64)])
+    second = rng.integers(0, 2**32, len(first), np.uint64)
+    w = np.stack([first, second, first, second], axis=-1)
+    r = np.sqrt(-2 * np.log((first.astype(np.float64) + 1) * 2.0**-32))
+    turn = 2 * math.pi * (second.astype(np.float64) + 0.5) * 2.0**-32
+    result = normals(w)[:, :2]
+    wanted = np.stack([r * np.sin(turn), r * np.cos(turn)], axis=-1)
+    error = np.abs(result - wanted).max(axis=1)
+    assert np.all(error <= np.where(r >= 0.02, 2.0**-23 * np.maximum(r, 1), 2.0**-14))
+    logs = exponentials(first)
+    wanted = -np.log((first.astype(np.float64) + 1) * 2.0**-32)
+    assert np.all(np.abs(logs - wanted) <= 2.0**-24 * wanted + 2.0**-25 * (wanted > 0.7) + 2.0**-28)
+
+
+def test_edges_on_the_device(device: Device) -> None:
+    """Radii of the words at the ends are rare: the fixed point is tried over all leading zeros."""
+    found = np.concatenate([normals(words(4000, draw)).reshape(-1) for draw in range(3)])
+    rng = Generator(device, SEED)
+    result = np.concatenate([rng.standard_normal(4000).read() for _ in range(3)])
+    np.testing.assert_array_equal(result, found)
+
+
+def test_distributions(device: Device) -> None:
+    """Kolmogorov's and Smirnov's test; the seeds are fixed, so the outcome is too."""
+    assert stats.kstest(run(device, "random", 50000), "uniform").pvalue > 1e-3
+    assert stats.kstest(run(device, "standard_normal", 50000), "norm").pvalue > 1e-3
+    assert stats.kstest(run(device, "standard_exponential", 50000), "expon").pvalue > 1e-3
+
+
+def integers(low: int, high_: int, count: int) -> NDArray[np.int64]:
+    size = np.uint64(high_ - low)
+    threshold = np.uint64((2**32 - int(size)) % int(size))
+    w = words(count)
+    for attempt in range(1, 50):
+        rejected = (w * size & MASK) < threshold
+        if not rejected.any():
+            break
+        w = np.where(rejected, words(count, attempt=attempt), w)
+    return (np.int64(low) + high(w, size).astype(np.int64)).reshape(-1)[:count]
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [(0, 1), (0, 10), (-5, 6), (0, 2**31 - 1), (-(2**31), 2**31 - 2), (7, 3 * 2**29)],
+    ids=str,
+)
+def test_integers(device: Device, bounds: tuple[int, int]) -> None:
+    np.testing.assert_array_equal(run(device, "integers", *bounds, 1003), integers(*bounds, 1003))
+
+
+def test_integers_of_other_dtypes(device: Device) -> None:
+    for dtype, bounds in ((u8, (0, 256)), (i8, (-128, 100)), (u32, (0, 2**32 - 5))):
+        result = run(device, "integers", *bounds, 999, dtype)
+        assert result.dtype == dtype.numpy
+        np.testing.assert_array_equal(result, integers(*bounds, 999))
+    whole = run(device, "integers", 0, 2**32, 999, u32)
+    np.testing.assert_array_equal(whole, words(999).reshape(-1)[:999])
+
+
+def test_scaled_numbers(device: Device) -> None:
+    """A product and a sum, each rounded to half a unit at most."""
+    plain = {"uniform": run(device, "random", 999), "normal": run(device, "standard_normal", 999)}
+    for name, (first, second, low, scale) in {
+        "uniform": (-3.0, 5.0, -3.0, 8.0),
+        "normal": (10.0, 0.3, 10.0, 0.3),
+    }.items():
+        expected = low + scale * plain[name].astype(np.float64)
+        allowed = 2.0**-23 * (abs(low) + np.abs(scale * plain[name])) + 2.0**-24 * abs(scale)
+        compare(device, f"random.{name}", run(device, name, first, second, 999), expected, allowed)
+    result = run(device, "exponential", 3.0, 99)
+    np.testing.assert_allclose(result, 3 * run(device, "standard_exponential", 99), rtol=2e-7)
+
+
+def test_permutation(device: Device) -> None:
+    expected = np.argsort(words(1000).reshape(-1), kind="stable")
+    np.testing.assert_array_equal(run(device, "permutation", 1000), expected)
+    x = np.arange(24, dtype=np.uint8).reshape(6, 4)
+    rows = run(device, "permutation", device.buffer_from_array(x))
+    np.testing.assert_array_equal(rows, x[np.argsort(words(6).reshape(-1)[:6], kind="stable")])
+
+
+def test_choice(device: Device) -> None:
+    np.testing.assert_array_equal(run(device, "choice", 10, 99), integers(0, 10, 99))
+    rng = Generator(device, 3)
+    few = rng.choice(50, 20, replace=False).read()
+    assert len(set(few.tolist())) == 20
+
+
+def test_draws_and_streams_are_independent(device: Device) -> None:
+    rng = Generator(device, 1)
+    first, second = rng.random(1000).read(), rng.random(1000).read()
+    other = rng.jumped().random(1000).read()
+    assert rng.draws == 2
+    for a, b in ((first, second), (first, other), (second, other)):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 0.1
+    again = Generator(device, 1)
+    np.testing.assert_array_equal(again.random(10).read(), first[:10])
+
+
+def test_refuses(device: Device) -> None:
+    with pytest.raises(ArgumentError, match="seed -1"):
+        Generator(device, -1)
+    rng = Generator(device)
+    with pytest.raises(DTypeError, match="integers: f32"):
+        rng.integers(0, 3, dtype=f32)
+    for bounds in ((3, 3), (0, 2**31 + 1)):
+        with pytest.raises(ArgumentError, match="none, or not held"):
+            rng.integers(*bounds, dtype=i32)
+    with pytest.raises(ArgumentError, match="5 of 3 without replace"):
+        rng.choice(3, 5, replace=False)

@@ -1,0 +1,149 @@
+"""Convolution and correlation against SciPy in float64, on every engine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
+from gpustd import signal
+from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+from tests.gpustd.signal.tolerance import U, transform_error
+
+Array = NDArray[Any]
+
+MODES = ("full", "same", "valid")
+
+
+def numbers(shape: tuple[int, ...], *, complex_: bool = False, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape).astype(np.float32)
+    return (x + 1j * rng.standard_normal(shape)).astype(np.complex64) if complex_ else x
+
+
+def exact(x: Array) -> Array:
+    return x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
+def allowed_direct(a: Array, b: Array) -> float:
+    """The rounding of n products and n - 1 sums, twice for complex numbers.
+
+    That is gamma_(2 n) times the sum of the terms' sizes, which Cauchy and Schwarz bound.
+    """
+    return 2 * min(a.size, b.size) * U * float(np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def allowed_transforms(a: Array, b: Array, length: int) -> float:
+    """The error of each number of a convolution along one axis, or over all.
+
+    By Cauchy and Schwarz, errors of both spectra and of their product (sqrt(5) U) are at most such
+    shares of both operands' norms; the way back adds its share of the result's, which are no larger
+    than those times the root of the shorter one's length.
+    """
+    flat = a.ndim != 3
+    norms = [np.linalg.norm(x) if flat else np.linalg.norm(x, axis=1).max() for x in (a, b)]
+    taps = min(a.size, b.size) if flat else min(a.shape[1], b.shape[1])
+    error = (2 + taps**0.5) * transform_error(length) + math.sqrt(5) * U
+    return float(error * norms[0] * norms[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    first=st.lists(st.sampled_from([1, 2, 5, 11]), min_size=1, max_size=3),
+    second=st.lists(st.sampled_from([1, 3, 4]), min_size=3, max_size=3),
+    mode=st.sampled_from(MODES),
+    kinds=st.sampled_from([(False, False), (True, False), (False, True), (True, True)]),
+    swapped=st.booleans(),
+)
+def test_by_definition(
+    device: Device,
+    first: list[int],
+    second: list[int],
+    mode: str,
+    kinds: tuple[bool, bool],
+    swapped: bool,
+) -> None:
+    a = numbers(tuple(first), complex_=kinds[0])
+    b = numbers(tuple(second[: len(first)]), complex_=kinds[1], seed=1)
+    if swapped:
+        a, b = b, a
+    larger = [m >= n for m, n in zip(a.shape, b.shape, strict=True)]
+    smaller = [m <= n for m, n in zip(a.shape, b.shape, strict=True)]
+    if mode == "valid" and not all(larger) and not all(smaller):
+        mode = "full"
+    for name in ("convolve", "correlate"):
+        expected = getattr(scipy.signal, name)(exact(a), exact(b), mode, "direct")
+        operands = device.buffer_from_array(a), device.buffer_from_array(b)
+        poison_pool(device, expected.size * 4, expected.size * 8)
+        result = getattr(signal, name)(*operands, mode, "direct").read()
+        compare(device, f"signal.{name}", result, expected, allowed_direct(a, b))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+def test_by_transforms(device: Device, mode: str, complex_: bool) -> None:
+    for shapes in (((18,), (7,)), ((7,), (18,)), ((9, 6), (4, 3))):
+        a, b = (numbers(s, complex_=complex_, seed=i) for i, s in enumerate(shapes))
+        expected = scipy.signal.convolve(exact(a), exact(b), mode, "direct")
+        operands = device.buffer_from_array(a), device.buffer_from_array(b)
+        result = signal.convolve(*operands, mode, "fft").read()
+        compare(device, "signal.convolve", result, expected, allowed_transforms(a, b, 512))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_along_one_axis(device: Device, mode: str) -> None:
+    """By transforms of all of it, by blocks where that is long; other axes are repeated."""
+    for length, name in ((40, "fftconvolve"), (2500, "oaconvolve"), (50, "oaconvolve")):
+        a, b = numbers((2, length, 3)), numbers((1, 9, 3), seed=1)
+        expected = getattr(scipy.signal, name)(exact(a), exact(b), mode, axes=1)
+        operands = device.buffer_from_array(a), device.buffer_from_array(b)
+        result = getattr(signal, name)(*operands, mode, axes=1).read()
+        allowed = allowed_transforms(a, b, 4096)
+        compare(device, f"signal.{name}", result, expected, allowed)
+
+
+def test_automatic_method(device: Device) -> None:
+    """Two long operands go through transforms, a short one by the definition."""
+    for n in (64, 65):
+        a, b = numbers((960,)), numbers((n,), seed=1)
+        result = signal.convolve(device.buffer_from_array(a), device.buffer_from_array(b))
+        expected = np.convolve(exact(a), exact(b))
+        allowed = max(allowed_transforms(a, b, 1024), allowed_direct(a, b))
+        compare(device, "signal.convolve", result.read(), expected, allowed)
+
+
+def test_integers_are_exact_by_definition(device: Device) -> None:
+    x = np.random.default_rng(0).integers(-9, 9, (3, 40)).astype(np.float32)
+    h = np.random.default_rng(1).integers(-9, 9, (2, 5)).astype(np.float32)
+    result = signal.convolve(device.buffer_from_array(x), device.buffer_from_array(h)).read()
+    np.testing.assert_array_equal(result, scipy.signal.convolve(x, h, method="direct"))
+
+
+def test_nothing_gives_nothing(device: Device) -> None:
+    x, h = device.buffer(f32, 0), device.buffer(f32, 3)
+    for function in (signal.convolve, signal.fftconvolve, signal.oaconvolve):
+        assert function(x, h).shape == (0,)
+
+
+def test_wrong_arguments(device: Device) -> None:
+    x, h = device.buffer(f32, (4, 2)), device.buffer(f32, (2, 4))
+    with pytest.raises(ShapeError, match="holds the other"):
+        signal.convolve(x, h, "valid")
+    with pytest.raises(ShapeError, match="as many axes"):
+        signal.correlate(x, device.buffer(f32, 4))
+    with pytest.raises(ShapeError, match="do not agree"):
+        signal.fftconvolve(x, device.buffer(f32, (2, 3)), axes=0)
+    with pytest.raises(ArgumentError, match="mode 'half'"):
+        signal.convolve(x, h, "half")
+    with pytest.raises(ArgumentError, match="method 'fast'"):
+        signal.convolve(x, h, method="fast")
+    with pytest.raises(DTypeError, match="cast"):
+        signal.convolve(device.buffer(f16, 4), device.buffer(f16, 4))

@@ -1,0 +1,187 @@
+"""Fourier transforms over one axis against SciPy in float64, on both rungs and every engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.fft
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
+from gpustd import signal
+from gpustd.rungs import forced_rung
+from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+from tests.gpustd.signal.tolerance import along, check_norms, transform_error
+
+Array = NDArray[Any]
+
+OF_REAL = ("fft", "ifft", "rfft", "ihfft")
+OF_COMPLEX = ("fft", "ifft", "irfft", "hfft")
+
+
+def numbers(shape: tuple[int, ...], *, complex_: bool, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape).astype(np.float32)
+    return (x + 1j * rng.standard_normal(shape)).astype(np.complex64) if complex_ else x
+
+
+def check(
+    device: Device, name: str, x: Array, n: int | None = None, axis: int = -1, norm: Any = None
+) -> None:
+    """Compare one function with SciPy's."""
+    exact = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+    expected = getattr(scipy.fft, name)(exact, n, axis, norm)
+    operand = device.buffer_from_array(x)
+    poison_pool(device, expected.size * (8 if np.iscomplexobj(expected) else 4), x.size * 8)
+    result = getattr(signal, name)(operand, n, axis, norm)
+    assert result.dtype is (c64 if np.iscomplexobj(expected) else f32)
+    inverse = name in ("irfft", "hfft")
+    length = expected.shape[axis] if inverse or n is None else n
+    if name in ("rfft", "ihfft") and n is None:
+        length = x.shape[axis]
+    error = transform_error(max(length, 1))
+    compare(device, f"signal.{name}", result.read(), expected, along(expected, axis, error))
+    check_norms(result.read(), expected, axis, error)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n"),
+    [((3, 12), None), ((3, 12), 15), ((2, 12, 3), 9)],
+    ids=["whole", "filled", "cut"],
+)
+def test_every_kind(device: Device, shape: tuple[int, ...], n: int | None) -> None:
+    for name in OF_REAL:
+        check(device, name, numbers(shape, complex_=False), n, 1)
+    for name in OF_COMPLEX:
+        check(device, name, numbers(shape, complex_=True), n, 1, "ortho")
+
+
+@pytest.mark.parametrize("name", ["rfft", "irfft"])
+def test_a_large_prime_times_two(device: Device, name: str) -> None:
+    """Pairs go through Bluestein's rule."""
+    check(device, name, numbers((2, 34, 3), complex_=name == "irfft"), 34, 1)
+
+
+# One number, a butterfly of each radix, several of them, primes, a large prime's multiple.
+LENGTHS = [1, 2, 3, 4, 5, 7, 8, 11, 13, 77, 1024, 97]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_every_length(device: Device, n: int) -> None:
+    check(device, "fft", numbers((2, n), complex_=True))
+
+
+@pytest.mark.parametrize("n", [6, 9, 10, 12, 14, 15, 16])
+def test_long_butterflies(device: Device, n: int) -> None:
+    """Those that a GPU alone takes."""
+    with forced_rung("fft", "workgroup"):
+        check(device, "fft", numbers((2, n, 2), complex_=True), axis=1)
+
+
+# Rows whose lanes do not divide the work; columns; two passes, the first of which turns columns
+# into rows, in two parts for want of memory; Bluestein's rule; spectra of real numbers from rows,
+# in parts, and from mirrored columns, two of which are alone; real numbers from half a spectrum.
+TILES = [
+    ("fft", (3, 33), 4096),
+    ("fft", (2, 35, 3), 8192),
+    ("fft", (1, 400), 1300),
+    ("ifft", (2, 17), 4096),
+    ("rfft", (1, 70), 200),
+    ("rfft", (2, 800), 1690),
+    ("irfft", (3, 36), 4096),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "memory"), TILES, ids=str)
+def test_workgroups(device: Device, name: str, shape: tuple[int, ...], memory: int) -> None:
+    with forced_rung("fft", "workgroup", memory):
+        check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), axis=1)
+
+
+def test_roots_from_two_tables(device: Device) -> None:
+    """Beyond 2^14 roots are products."""
+    check(device, "fft", numbers((32768,), complex_=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.lists(st.sampled_from([0, 1, 2, 3, 12]), min_size=1, max_size=3),
+    where=st.integers(0, 2),
+    n=st.sampled_from([1, 4, 12, 15]),
+    name=st.sampled_from(OF_REAL + OF_COMPLEX),
+    norm=st.sampled_from([None, "backward", "ortho", "forward"]),
+    seed=st.integers(0, 9),
+)
+def test_shapes_axes_and_norms(
+    device: Device, shape: list[int], where: int, n: int, name: str, norm: Any, seed: int
+) -> None:
+    axis = where % len(shape)
+    shape[axis] = max(shape[axis], 1)
+    x = numbers(tuple(shape), complex_=name in ("irfft", "hfft") or seed % 2 == 1, seed=seed)
+    if name in ("rfft", "ihfft"):
+        x = np.ascontiguousarray(x.real)
+    check(device, name, x, n, axis - len(shape), norm)
+
+
+def test_an_impulse_gives_roots_of_unity(device: Device) -> None:
+    """Each root is within one rounding of a table and those of three products."""
+    x = np.zeros((1, 1001), np.complex64)
+    x[0, 1] = 1
+    expected = np.exp(-2j * np.pi * np.arange(1001) / 1001)[None]
+    result = signal.fft(device.buffer_from_array(x)).read()
+    compare(device, "signal.fft", result, expected, 12 * 2.0**-24)
+
+
+def test_not_a_number_and_infinity_reach_the_whole_row(device: Device) -> None:
+    x = numbers((2, 12), complex_=True)
+    x[1, 5] = np.nan
+    result = signal.fft(device.buffer_from_array(x)).read()
+    assert np.isfinite(result[0]).all()
+    assert np.isnan(result[1]).all()
+
+
+def test_the_inverse_ends_ignored_are_ignored(device: Device) -> None:
+    """Imaginary parts of the first and the last number of half a spectrum do not count."""
+    x = numbers((1, 13), complex_=True)
+    for changed in (0, 12):
+        y = x.copy()
+        y[0, changed] += 5j
+        results = [signal.irfft(device.buffer_from_array(v)).read() for v in (x, y)]
+        np.testing.assert_array_equal(*results)
+
+
+def test_wrong_arguments(device: Device) -> None:
+    x = device.buffer(f32, (2, 4))
+    with pytest.raises(ShapeError, match="axis 2"):
+        signal.fft(x, axis=2)
+    with pytest.raises(ShapeError, match="n >= 1"):
+        signal.fft(x, n=0)
+    with pytest.raises(ShapeError, match="n >= 1"):
+        signal.irfft(device.buffer(c64, (2, 1)))
+    with pytest.raises(ShapeError):
+        signal.fft(device.buffer(f32, ()))
+    with pytest.raises(ArgumentError, match="norm 'unit'"):
+        signal.ifft(x, norm="unit")
+    with pytest.raises(DTypeError, match="cast"):
+        signal.fft(device.buffer(f16, 4))  # type: ignore[arg-type]
+    with pytest.raises(DTypeError, match="rfft"):
+        signal.rfft(device.buffer(c64, 4))  # type: ignore[arg-type]
+    with pytest.raises(DTypeError, match="irfft"):
+        signal.irfft(x)  # type: ignore[arg-type]
+
+
+def test_captured_and_replayed(device: Device) -> None:
+    """Once its tables are made, a transform can be part of a graph."""
+    x = device.buffer_from_array(numbers((2, 12), complex_=True))
+    signal.fft(x)
+    with device.capture() as graph:
+        y = signal.fft(x)
+    other = numbers((2, 12), complex_=True, seed=3)
+    x.write(other)
+    graph.replay()
+    np.testing.assert_allclose(y.read(), np.fft.fft(other), atol=1e-5)

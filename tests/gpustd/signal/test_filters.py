@@ -1,0 +1,265 @@
+"""Linear filters against SciPy in float64, in one block and in many, on every engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
+from gpustd import signal
+from gpustd.rungs import forced_rung
+from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+from tests.gpustd.signal.tolerance import U
+
+Array = NDArray[Any]
+
+# Samples of a block: all in one, ragged blocks, and more of them than a run takes (64).
+BLOCKS = [None, 7, 2]
+
+
+def rounded(x: Any) -> Array:
+    """Coefficients as the device has them, in float64."""
+    return np.asarray(x, np.float32).astype(np.float64)
+
+
+BUTTER = tuple(rounded(c) for c in scipy.signal.butter(3, 0.3))
+SECTIONS = rounded(scipy.signal.ellip(5, 1, 40, 0.2, output="sos"))
+
+
+def numbers(shape: tuple[int, ...], *, complex_: bool = False, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape).astype(np.float32)
+    return (x + 1j * rng.standard_normal(shape)).astype(np.complex64) if complex_ else x
+
+
+def exact(x: Array) -> Array:
+    return x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
+def sections_of(b: Array, a: Array) -> Array:
+    """A filter as rows of b and a of one length."""
+    order = max(len(a), len(b)) - 1
+    pad = [np.pad(c / a[0], (0, order + 1 - len(c))) for c in (b, a)]
+    return np.concatenate(pad)[None]
+
+
+def allowed(sections: Array, x: Array, block: int | None, states: Array | None = None) -> float:
+    """Error of a cascade in f32, whose rows are b and a, on signals along the last axis.
+
+    A sample rounds a section's result twice and each state four times, on numbers no larger than
+    the sums of their terms; a block's start rounds each state as often as there are states, and
+    once more. A rounding shows in the result as the response to it, through the sections behind.
+    Roundings of random signals are independent, of a deviation of U / sqrt(3) each, so that squares
+    add up; six deviations are allowed.
+    """
+    taps = sections.shape[1] // 2
+    count = (taps - 1) * len(sections)
+    given = 0.0 if states is None else float(np.abs(states).max(initial=0))
+    flow, largest, squares = exact(x), float(np.abs(x).max(initial=0)), 0.0
+    for k, row in enumerate(sections):
+        b, a = np.abs(row[:taps]), np.abs(row[taps:])
+        responses = [respond(row, unit) for unit in np.eye(taps - 1)]
+        growth = max(1.0, sum(float(np.abs(r).max()) for r in responses))
+        flow = scipy.signal.lfilter(row[:taps], row[taps:], flow) if flow.size else flow
+        passed = float(np.abs(flow).max(initial=0)) + given * growth
+        terms = b * largest + a * passed
+        held = np.append(np.cumsum(terms[:0:-1])[::-1], 0.0)
+        behind = sections[k + 1 :]
+        gains = np.array([square_sum(r, behind) for r in responses])
+        around = square_sum(np.eye(1, RESPONSE)[0], behind) + float(a[1:] ** 2 @ gains)
+        starts = (
+            (count + 1) * (held[:-1].max(initial=given) * growth) ** 2 / (block or x.shape[-1] or 1)
+        )
+        squares += 2 * (b[0] * largest + held[0]) ** 2 * around
+        squares += float((4 * (terms[1:] + held[1:]) ** 2 + starts) @ gains)
+        largest = passed
+    return 6 * U * float(np.sqrt(squares / 3))
+
+
+RESPONSE = 1500
+
+
+def respond(row: Array, states: Array) -> Array:
+    """What a section makes of its states alone."""
+    taps = len(row) // 2
+    response, _ = scipy.signal.lfilter(row[:taps], row[taps:], np.zeros(RESPONSE), zi=states)
+    return np.asarray(response)
+
+
+def square_sum(response: Array, behind: Array) -> float:
+    """Sum of the squares of what sections behind make of a response."""
+    for row in behind:
+        taps = len(row) // 2
+        response = scipy.signal.lfilter(row[:taps], row[taps:], response)
+    return float((response**2).sum())
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize(("shape", "axis"), [((2, 260), -1), ((2, 260, 3), 1)], ids=str)
+def test_as_scipy(device: Device, shape: tuple[int, ...], axis: int, block: int | None) -> None:
+    x = numbers(shape)
+    b, a = BUTTER
+    expected = scipy.signal.lfilter(b, a, exact(x), axis)
+    limit = allowed(sections_of(b, a), np.moveaxis(x, axis, -1), block)
+    operand = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes)
+    with forced_rung("filter", "filter", block):
+        result = signal.lfilter(b, a, operand, axis).read()
+        compare(device, "signal.lfilter", result, expected, limit)
+        expected = scipy.signal.sosfilt(SECTIONS, exact(x), axis)
+        result = signal.sosfilt(SECTIONS, operand, axis).read()
+    limit = allowed(SECTIONS, np.moveaxis(x, axis, -1), block)
+    compare(device, "signal.sosfilt", result, expected, limit)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_states(device: Device, block: int | None) -> None:
+    """Given at the start, returned at the end: halves one after the other make the whole."""
+    x = numbers((2, 140, 3), complex_=True)
+    b, a = BUTTER
+    zi = numbers((2, 3, 3), complex_=True, seed=1)
+    limit = allowed(sections_of(b, a), np.moveaxis(x, 1, -1), block, zi)
+    states = device.buffer_from_array(zi)
+    with forced_rung("filter", "filter", block):
+        y, zf = signal.lfilter(b, a, device.buffer_from_array(x), 1, zi=states)
+        want, want_states = scipy.signal.lfilter(b, a, exact(x), 1, zi=exact(zi))
+        compare(device, "signal.lfilter", y.read(), want, limit)
+        compare(device, "signal.lfilter", zf.read(), want_states, limit)
+        zi = numbers((3, 2, 2, 3), complex_=True, seed=2)
+        limit = allowed(SECTIONS, np.moveaxis(x, 1, -1), block, zi)
+        states = device.buffer_from_array(zi)
+        y, zf = signal.sosfilt(SECTIONS, device.buffer_from_array(x), 1, zi=states)
+        want, want_states = scipy.signal.sosfilt(SECTIONS, exact(x), 1, zi=exact(zi))
+    compare(device, "signal.sosfilt", y.read(), want, limit)
+    compare(device, "signal.sosfilt", zf.read(), want_states, limit)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    n=st.sampled_from([0, 1, 2, 60]),
+    numerator=st.sampled_from([1, 2, 4]),
+    poles=st.lists(st.floats(-0.9, 0.9), min_size=0, max_size=1),
+    block=st.sampled_from([None, 5]),
+)
+def test_any_order(
+    device: Device, n: int, numerator: int, poles: list[float], block: int | None
+) -> None:
+    b = rounded(np.random.default_rng(numerator).standard_normal(numerator))
+    a = rounded(2 * np.poly(poles)) if poles else np.array([2.0])
+    # Divided by a0 = 2, which is exact.
+    x = numbers((3, n))
+    expected = scipy.signal.lfilter(b, a, exact(x)) if n else exact(x)
+    with forced_rung("filter", "filter", block):
+        result = signal.lfilter(b, a, device.buffer_from_array(x)).read()
+    compare(device, "signal.lfilter", result, expected, allowed(sections_of(b, a), x, block))
+
+
+@pytest.mark.parametrize("taps", [1, 5, 100])
+def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
+    x = numbers((2, 2100, 2))
+    h = rounded(np.random.default_rng(5).standard_normal(taps))
+    expected = scipy.signal.lfilter(h, [1.0], exact(x), 1)
+    result = signal.lfilter(h, 1.0, device.buffer_from_array(x), 1).read()
+    # Short ones by the definition (2 roundings a term), long ones by transforms of 1024, whose
+    # error is a share of the norms of a block and of the taps.
+    norms = np.linalg.norm(h) * np.linalg.norm(x[0, :1024, 0]) * 2
+    limit = (2 * taps * U if taps <= 64 else 3 * 22 * U * taps**0.5) * norms
+    compare(device, "signal.lfilter", result, expected, limit)
+
+
+@pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])
+def test_both_ways(device: Device, padtype: str | None) -> None:
+    x = numbers((2, 120, 2))
+    b, a = BUTTER
+    expected = scipy.signal.filtfilt(b, a, exact(x), 1, padtype)
+    result = signal.filtfilt(b, a, device.buffer_from_array(x), 1, padtype).read()
+    # The second way passes the first one's error on, by its response's absolute sum, and adds its
+    # own; the padded signal is at most three times as large.
+    gain = 1 + float(np.abs(scipy.signal.lfilter(b, a, np.eye(1, 2000)[0])).sum())
+    limit = 3 * (1 + gain) * allowed(sections_of(b, a), np.moveaxis(x, 1, -1), None)
+    compare(device, "signal.filtfilt", result, expected, limit)
+    expected = scipy.signal.sosfiltfilt(SECTIONS, exact(x), 1, padtype)
+    result = signal.sosfiltfilt(SECTIONS, device.buffer_from_array(x), 1, padtype).read()
+    gain = 1 + float(np.abs(scipy.signal.sosfilt(SECTIONS, np.eye(1, 2000)[0])).sum())
+    limit = 3 * (1 + gain) * allowed(SECTIONS, np.moveaxis(x, 1, -1), None)
+    compare(device, "signal.sosfiltfilt", result, expected, limit)
+
+
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+def test_tiles(device: Device, complex_: bool) -> None:
+    """The rung of GPUs, where neighbours in memory go through workgroup memory."""
+    x = numbers((2, 4500), complex_=complex_)
+    b, a = BUTTER
+    zi = numbers((2, 3), complex_=complex_, seed=1)
+    limit = allowed(sections_of(b, a), x, 32, zi)
+    states = device.buffer_from_array(zi)
+    operand = device.buffer_from_array(x)
+    with forced_rung("filter", "filter_tiles", 32 if complex_ else 64):
+        y, zf = signal.lfilter(b, a, operand, zi=states)
+        want, want_states = scipy.signal.lfilter(b, a, exact(x), zi=exact(zi))
+        compare(device, "signal.lfilter", y.read(), want, limit)
+        compare(device, "signal.lfilter", zf.read(), want_states, limit)
+        both = signal.filtfilt(b, a, operand).read()
+    gain = 1 + float(np.abs(scipy.signal.lfilter(b, a, np.eye(1, 2000)[0])).sum())
+    want = scipy.signal.filtfilt(b, a, exact(x))
+    compare(device, "signal.filtfilt", both, want, 3 * (1 + gain) * limit)
+
+
+def test_a_running_sum_stays_exact(device: Device) -> None:
+    """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
+    x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
+    with forced_rung("filter", "filter", 4):
+        result = signal.lfilter([1.0], [1.0, -1.0], device.buffer_from_array(x)).read()
+    np.testing.assert_array_equal(result, np.cumsum(x))
+
+
+def test_taps_by_the_window_method() -> None:
+    """In float64 on the host: a few of its roundings are allowed."""
+    for cutoff, zero in ((0.3, True), ([0.2, 0.5], True), ([0.1, 0.2, 0.4], False), (0.4, False)):
+        for window in ("hamming", ("kaiser", 4.0)):
+            for scale in (True, False):
+                expected = scipy.signal.firwin(
+                    31, cutoff, window=window, pass_zero=zero, scale=scale
+                )
+                result = signal.firwin(31, cutoff, window, zero, scale)
+                np.testing.assert_allclose(result, expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(
+        signal.firwin(8, 100.0, fs=1000.0), scipy.signal.firwin(8, 100.0, fs=1000.0), atol=1e-14
+    )
+
+
+def test_wrong_arguments(device: Device) -> None:
+    x = device.buffer(f32, (2, 8))
+    with pytest.raises(ArgumentError, match=r"a\[0\]"):
+        signal.lfilter([1.0], [0.0, 1.0], x)
+    with pytest.raises(ArgumentError, match="sosfilt"):
+        signal.lfilter([1.0], np.ones(40), x)
+    with pytest.raises(ShapeError, match="one axis"):
+        signal.lfilter(np.ones((2, 2)), [1.0], x)
+    with pytest.raises(ShapeError, match="zi"):
+        signal.lfilter([1.0], [1.0, 0.5], x, zi=device.buffer(f32, (2, 2)))
+    with pytest.raises(ShapeError, match="sections, 6"):
+        signal.sosfilt(np.ones((2, 5)), x)
+    with pytest.raises(ArgumentError, match="a0"):
+        signal.sosfilt(np.full((1, 6), 2.0), x)
+    with pytest.raises(ArgumentError, match="17 sections"):
+        signal.sosfilt(np.ones((17, 6)), x)
+    with pytest.raises(ShapeError, match="padlen"):
+        signal.filtfilt(*BUTTER, x)
+    with pytest.raises(ArgumentError, match="padtype"):
+        signal.sosfiltfilt(SECTIONS, x, padtype="wrap")
+    with pytest.raises(ArgumentError, match="pole at 1"):
+        signal.filtfilt([1.0], [1.0, -1.0], x, padlen=0)
+    with pytest.raises(DTypeError, match="cast"):
+        signal.lfilter([1.0], [1.0], device.buffer(f16, 8))
+    with pytest.raises(ArgumentError, match="odd"):
+        signal.firwin(8, 0.3, pass_zero=False)
+    with pytest.raises(ArgumentError, match="rise"):
+        signal.firwin(9, [0.5, 0.3])

@@ -1,0 +1,73 @@
+"""Write docs/accuracy.md: the greatest error of each function, dtype and engine.
+
+    python -m tools.accuracy            # runs the library's tests on every engine present
+
+The numbers are those that `tests.gpustd.compare.compare` saw, against float64, in the tests of
+`gpustd`'s packages: over all their operands, random ones among them, so that they move a little
+from run to run. An error is given in units of the result's largest element.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "docs" / "accuracy.md"
+PACKAGES = ("arrays", "image", "linalg", "nn", "random", "signal")
+
+HEAD = """# Accuracy
+
+The greatest error that the tests saw of each function, against NumPy and SciPy in float64 on the
+same operands, in units of the largest element of that result. Integers and moved data are exact
+(0). What each test allows is derived beside it, in `tests/gpustd`. Made by `python -m
+tools.accuracy`.
+"""
+
+Key = tuple[str, str]
+
+
+def log(path: Path) -> None:
+    """Run the tests with the log switched on."""
+    tests = [str(ROOT / "tests" / "gpustd" / name) for name in PACKAGES]
+    command = [sys.executable, "-m", "pytest", "-q", *[t for t in tests if Path(t).is_dir()]]
+    environment = {**os.environ, "AVILA_ERROR_LOG": str(path)}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+def table(lines: list[dict[str, object]]) -> str:
+    """Rows of function and dtype, columns of engines."""
+    worst: dict[Key, dict[str, float]] = defaultdict(dict)
+    for line in lines:
+        key = str(line["function"]), str(line["dtype"])
+        error, largest = float(str(line["error"])), float(str(line["largest"]))
+        relative = error / largest if largest else error
+        engine = str(line["engine"])
+        worst[key][engine] = max(relative, worst[key].get(engine, 0.0))
+    engines = sorted({engine for row in worst.values() for engine in row})
+    rows = [
+        f"| function | dtype | {' | '.join(engines)} |",
+        "| --- | --- |" + " --- |" * len(engines),
+    ]
+    for (function, dtype), row in sorted(worst.items()):
+        cells = [f"{row[e]:.1e}" if row.get(e) else "0" if e in row else "–" for e in engines]
+        rows.append(f"| `{function}` | {dtype} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run, collect, write."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "errors.jsonl"
+        log(path)
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    TARGET.write_text(f"{HEAD}\n{table(lines)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
