@@ -4,6 +4,8 @@ Slicing: one picture at a time, so that a batch takes no more memory than one. T
 picture is large, square parts of it, mixed over their overlap with weights that fall linearly to
 the tile's edge; the peak is then that of one tile. Normalisation sees a tile only, which shifts
 colours a little from what the whole would give.
+
+What overflows f16 is done again in f32; see `diffusion.overflow`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,14 @@ from PIL import Image
 from diffusion.denoiser import Latents
 from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
+from diffusion.models.layers import Activations
 from diffusion.networks import Networks
+from diffusion.overflow import is_finite, redone
 from diffusion.tasks.tiling import TILE, Span, in_tiles, tiled
+from gpucore import f32
 from gpustd import cast, linear_combination, slice_axis, to_image
 
-__all__ = ["decode", "draw_latents", "moments"]
+__all__ = ["Decoded", "decode", "draw_latents", "moments"]
 
 Array = NDArray[np.float32]
 
@@ -33,52 +38,83 @@ LARGEST_LOG_VARIANCE: Final = 20.0
 LEAST_LOG_VARIANCE: Final = -30.0
 
 
-def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterator[Image.Image]:
-    """Pictures of latents (B, h, w, C) in the UNet's scale, one at a time."""
+class Decoded(NamedTuple):
+    """A picture, and the layer after which its decoding was done again in f32 (None: nowhere)."""
+
+    image: Image.Image
+    redone: str | None
+
+
+def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterator[Decoded]:
+    """Pictures of latents (B, h, w, C) in the UNet's scale, one at a time.
+
+    Raises `NotFiniteError` where there is none in them.
+    """
     vae = networks.vae_config
-    scaled = cast(linear_combination([(1 / vae.scaling_factor, latents)]), networks.vae_dtype)
+    scaled = linear_combination([(1 / vae.scaling_factor, latents)])
     _, height, width, _ = latents.shape
     for index in range(latents.shape[0]):
         one = scaled if latents.shape[0] == 1 else slice_axis(scaled, 0, index, index + 1)
-        with networks.device.region("vae"):
-            if in_tiles(tiling, height * width * vae.downscale**2, most_pixels(networks)):
-                yield from_pixels(_decoded_tiles(networks, one))
-            else:
-                yield Image.fromarray(to_image(networks.vae.decode(one)).read()[0])
+        if in_tiles(tiling, height * width * vae.downscale**2, most_pixels(networks)):
+            yield _decoded_tiles(networks, one)
+        else:
+            pixels, layer = _decoded(networks, one)
+            yield Decoded(Image.fromarray(to_image(pixels).read()[0]), layer)
 
 
-def _decoded_tiles(networks: Networks, latents: Any) -> Array:
-    """Pixels (H, W, 3) of latents (1, h, w, C), in tiles."""
+def _decoded(networks: Networks, latents: Latents) -> tuple[Activations, str | None]:
+    """Pixels (1, H, W, 3) of latents (1, h, w, C) in the VAE's scale; the layer redone from."""
+    with networks.device.region("vae"):
+        pixels = networks.vae.decode(cast(latents, networks.vae_dtype))
+    return (pixels, None) if is_finite(pixels) else redone(networks, "decoding", latents)
+
+
+def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
+    """The picture of latents (1, h, w, C), in tiles; of several layers the first one's."""
+    layers: list[str] = []
 
     def compute(rows: Span, columns: Span) -> Array:
         part = latents
         for axis, span in ((1, rows), (2, columns)):
             part = slice_axis(part, axis, span.start, span.start + span.extent)
-        pixels: Array = networks.vae.decode(part).read()[0].astype(np.float32)
-        return pixels
+        pixels, layer = _decoded(networks, part)
+        layers.extend([layer] if layer else [])
+        read: Array = pixels.read()[0].astype(np.float32)
+        return read
 
     factor = networks.vae_config.downscale
-    return tiled(compute, latents.shape[1:3], factor, tile_side(networks))
+    size = latents.shape[1], latents.shape[2]
+    pixels = tiled(compute, size, factor, tile_side(networks))
+    return Decoded(from_pixels(pixels), layers[0] if layers else None)
 
 
 def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
     """Moments (h, w, 2 C) of the latents of a picture (1, H, W, 3) in [-1, 1].
 
     Means, then logarithms of variances. They are read back, before the first step.
+    Raises `NotFiniteError`.
     """
     _, height, width, _ = pixels.shape
     factor = networks.folder.vae.downscale
 
     def compute(rows: Span, columns: Span) -> Array:
         part: Array = pixels[:, rows.place(factor), columns.place(factor)]
-        found: Array = networks.encode_images(np.ascontiguousarray(part))[0]
-        return found
+        return _encoded(networks, np.ascontiguousarray(part))
 
+    if not in_tiles(tiling, height * width, most_pixels(networks)):
+        return _encoded(networks, pixels)
+    return tiled(compute, (height // factor, width // factor), 1, tile_side(networks))
+
+
+def _encoded(networks: Networks, pixels: Array) -> Array:
+    """Moments (h, w, 2 C) of a picture (1, H, W, 3)."""
     with networks.device.region("vae"):
-        if not in_tiles(tiling, height * width, most_pixels(networks)):
-            whole: Array = networks.encode_images(pixels)[0]
-            return whole
-        return tiled(compute, (height // factor, width // factor), 1, tile_side(networks))
+        found: Array = networks.encode_images(pixels)[0]
+    if np.isfinite(found).all():
+        return found
+    again, _ = redone(networks, "encoding", networks.device.buffer_from_array(pixels, f32))
+    mended: Array = again.read()[0]
+    return mended
 
 
 def most_pixels(networks: Networks) -> int:

@@ -8,6 +8,7 @@
     │   ├── ModelFormatError       a file is damaged, hostile or of a kind that is not read
     │   └── ModelMismatchError     a sound file, but its tensors are not those the model wants
     ├── SettingsError              a setting (size, steps, sampler, ...) has a value that cannot be
+    ├── NotFiniteError             a network computed infinities or NaN: there is no picture in them
     ├── OutputError                a result cannot be written
     └── CancelledError             the caller asked a running job to stop
 
@@ -142,6 +143,22 @@ class SettingsError(DiffusionError):
 
     def __str__(self) -> str:
         return _sentence(f"{self.field} cannot be {quoted(self.value)}", self.hint)
+
+
+class NotFiniteError(DiffusionError):
+    """A network computed infinities or NaN: there is no picture in them.
+
+    ``part``: which network; ``place``: where in it or when; ``hint``: what to do.
+    """
+
+    def __init__(self, part: str, place: str, hint: str) -> None:
+        super().__init__(part, place, hint)
+        self.part = part
+        self.place = place
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.part}: numbers are infinite or NaN {self.place}", self.hint)
 
 
 class OutputError(DiffusionError):

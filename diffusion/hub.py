@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -334,7 +335,7 @@ def _fetch(offer: Offer, repository: str, file: RemoteFile, blob: Path) -> None:
         if begun < file.size:
             http_get(
                 huggingface_hub.hf_hub_url(repository, file.name, revision=offer.commit),
-                target,
+                cast("BinaryIO", _Bounded(target, file.size)),
                 resume_size=begun,
                 headers=build_hf_headers(),
                 expected_size=file.size,
@@ -349,6 +350,31 @@ def _fetch(offer: Offer, repository: str, file: RemoteFile, blob: Path) -> None:
         reason = f"{file.name} came with a content that is not the Hub's"
         raise ModelNotFoundError(offer.name, reason, "pull it again")
     part.replace(blob)
+
+
+class _Bounded:
+    """A file that takes no more than ``most`` bytes: an answer of any length is not written.
+
+    It has what the Hub's client asks of one.
+    """
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file = file
+        self._most = most
+
+    def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > self._most:
+            raise OSError(f"it sends more than the {self._most} bytes that it named")
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
 
 
 def _check_space(offer: Offer) -> None:

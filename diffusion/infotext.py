@@ -44,12 +44,16 @@ FIELDS: Final = (
     "Size",
     "Model hash",
     "Model",
+    "VAE hash",
+    "VAE",
     "Variation seed",
     "Variation seed strength",
     "Seed resize from",
     "Denoising strength",
     "Clip skip",
     "RNG",
+    "Refiner",
+    "Refiner switch at",
 )
 """The order of known settings; others follow as given, and ``Version`` comes last."""
 

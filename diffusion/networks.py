@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,11 +31,22 @@ __all__ = ["Autoencoder", "Networks", "load_networks"]
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A VAE, its config and what it computes in."""
+    """A VAE, where it comes from and what it computes in."""
 
-    config: VaeConfig | TinyVaeConfig
+    source: SeparateVae
     network: Vae | TinyVae
     dtype: type[DType]
+    device: Device
+
+    @functools.cached_property
+    def exact(self) -> Vae | TinyVae:
+        """The same in f32; loaded when it is first asked for."""
+        if self.dtype is f32:
+            return self.network
+        network = _vae(self.source.config)
+        with self.device.region("loading"):
+            load(network, self.source.weights.read, self.device, f32)
+        return network
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Networks:
     @property
     def vae_config(self) -> VaeConfig | TinyVaeConfig:
         """The config of ``vae``, which may be another than the folder's."""
-        return self.autoencoder.config
+        return self.autoencoder.source.config
 
     @property
     def vae_dtype(self) -> type[DType]:
@@ -158,7 +170,7 @@ def load_networks(
         vae or SeparateVae(folder.vae, folder.weights("vae")),
         *([preview] if preview else []),
     ]
-    vaes = [_autoencoder(source.config, folder, chosen) for source in sources]
+    vaes = [_autoencoder(source, folder, chosen, device) for source in sources]
     encoders = {
         part: (ProjectedClipTextModel if part == "text_encoder_2" else ClipTextModel)(config)
         for part, config in folder.text_encoders.items()
@@ -166,7 +178,7 @@ def load_networks(
     pairs: list[tuple[Module, Weights, type[DType]]] = [
         *((module, folder.weights(part), chosen) for part, module in encoders.items()),
         (unet, folder.weights("unet"), chosen),
-        *((v.network, s.weights, v.dtype) for v, s in zip(vaes, sources, strict=True)),
+        *((vae.network, vae.source.weights, vae.dtype) for vae in vaes),
     ]
     for module, weights, _ in pairs:
         weights.check({name: parameter.shape for name, parameter in module.parameters()})
@@ -192,11 +204,14 @@ def load_networks(
 
 
 def _autoencoder(
-    config: VaeConfig | TinyVaeConfig, folder: ModelFolder, dtype: type[DType]
+    source: SeparateVae, folder: ModelFolder, dtype: type[DType], device: Device
 ) -> Autoencoder:
-    upcast = folder.is_xl and config.force_upcast
-    network = TinyVae(config) if isinstance(config, TinyVaeConfig) else Vae(config)
-    return Autoencoder(config, network, f32 if upcast else dtype)
+    upcast = folder.is_xl and source.config.force_upcast
+    return Autoencoder(source, _vae(source.config), f32 if upcast else dtype, device)
+
+
+def _vae(config: VaeConfig | TinyVaeConfig) -> Vae | TinyVae:
+    return TinyVae(config) if isinstance(config, TinyVaeConfig) else Vae(config)
 
 
 def _tokenizers(folder: ModelFolder) -> list[ClipTokenizer]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from diffusion.infotext import write_infotext
 from diffusion.noise_sources import NOISES
 from diffusion.picture_settings import SAMPLING_KEYS
@@ -11,15 +13,23 @@ from diffusion.schedules import AUTOMATIC, find_schedule
 from diffusion.settings import Settings
 from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
 
-__all__ = ["picture_text"]
+__all__ = ["others_text", "picture_text"]
 
 Pairs = dict[str, str | int | float]
 
 
-def picture_text(settings: Settings, number: int, model: str, digest: str, program: str) -> str:
+def picture_text(
+    settings: Settings,
+    number: int,
+    model: str,
+    digest: str,
+    program: str,
+    more: Mapping[str, str | int | float] | None = None,
+) -> str:
     """The infotext of image ``number`` of a run.
 
     ``settings``: filled. ``model``, ``digest``: its name and hash. ``program``: name and version.
+    ``more``: of other networks, see `others_text`.
     """
     sampler, schedule = _labels(settings.sampler or "", settings.schedule)
     varied = settings.variation is not None and settings.variation.strength > 0
@@ -56,7 +66,23 @@ def picture_text(settings: Settings, number: int, model: str, digest: str, progr
             pairs |= _of_inpaint(settings.source.inpaint)
     if settings.hires is not None:
         pairs |= _of_hires(settings.hires)
+    pairs |= more or {}
     return write_infotext(settings.prompt, settings.negative, pairs)
+
+
+def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
+    """What the text says of the networks beside the model.
+
+    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such;
+    ``switch``: the share of the steps before the refiner.
+    """
+    pairs: Pairs = {}
+    if "vae" in about:
+        pairs |= {"VAE": about["vae"]["name"], "VAE hash": about["vae"]["hash"]}
+    if "refiner" in about and switch is not None:
+        pairs["Refiner"] = "{name} [{hash}]".format(**about["refiner"])
+        pairs["Refiner switch at"] = switch
+    return pairs
 
 
 def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:

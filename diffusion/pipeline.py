@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion.autoencoding import decode
+from diffusion.autoencoding import Decoded, decode
 from diffusion.bundled import named_model, suited_defaults
 from diffusion.captures import Captures
 from diffusion.checkpoints import ModelFile, open_model, open_vae
@@ -20,6 +20,7 @@ from diffusion.checkpoints.single_file import Prediction
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
 from diffusion.networks import Networks, load_networks
+from diffusion.overflow import Watch
 from diffusion.run import Run
 from diffusion.settings import Defaults, Settings
 from diffusion.tasks import Inpaint, Source
@@ -53,14 +54,22 @@ class Step:
     image_numbers: tuple[int, ...]
     _denoised: Latents = field(repr=False)
     _pipeline: Pipeline = field(repr=False)
+    _watch: Watch = field(repr=False)
 
     def wait(self) -> None:
-        """Block until the device has finished this step."""
-        self._pipeline.device.synchronize()
+        """Block until the device has finished this step.
+
+        Raises `NotFiniteError` where it or one before gave infinities or NaN.
+        """
+        self._watch.check()
 
     def preview(self) -> list[Image.Image]:
-        """The images as the network sees them now; costs a decoding, by the quick VAE if any."""
-        return list(decode(self._pipeline.networks.for_preview, self._denoised))
+        """The images as the network sees them now; costs a decoding, by the quick VAE if any.
+
+        Raises `NotFiniteError`.
+        """
+        decoded = decode(self._pipeline.networks.for_preview, self._denoised)
+        return [each.image for each in decoded]
 
     def latents(self) -> NDArray[np.float32]:
         """The denoised latents (images, h, w, 4)."""
@@ -69,11 +78,22 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """The finished images in order, their seeds, and the settings with all defaults filled in."""
+    """The finished images in order, their seeds, and the settings with all defaults filled in.
+
+    ``redone``: of each image the VAE's layer where f16 overflowed and from which on it was decoded
+    again in f32; None where all went well.
+    """
 
     images: list[Image.Image]
     seeds: list[int]
     settings: Settings
+    redone: list[str | None]
+
+    @classmethod
+    def of(cls, decoded: list[Decoded], run: Run, settings: Settings) -> Result:
+        """All pictures of a run."""
+        images, layers = [each.image for each in decoded], [each.redone for each in decoded]
+        return cls(images, [run.seed(i) for i in range(len(images))], settings, layers)
 
 
 Event = Stage | Step | Result
@@ -131,41 +151,47 @@ class Pipeline:
     @functools.cached_property
     def model_hash(self) -> str:
         """First ten hexadecimal digits of the SHA-256 of the UNet's weights."""
-        digest = hashlib.sha256()
-        with self.networks.folder.weights("unet").path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()[:10]
+        return short_hash(self.networks.folder.weights("unet").path)
+
+    @functools.cached_property
+    def vae_hash(self) -> str:
+        """The same of the VAE's."""
+        return short_hash(self.networks.autoencoder.source.weights.path)
 
     def generate(self, settings: Settings) -> Iterator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.
 
-        Raises `SettingsError` before any work.
+        Raises `SettingsError` before any work; `NotFiniteError` where the model computes infinities
+        or NaN, so that no picture could be made.
         """
         full = settings.filled(self.defaults)
         run = Run(self.networks, self._captures, full)
         yield Stage("encoding prompt")
         run.conditioning(run.first)
-        done, images = 0, []
+        done, images = 0, list[Decoded]()
         for numbers in run.batches():
             if run.canvas:
                 yield Stage("encoding picture")
             start = run.begin(numbers)
             yield Stage("preparing")
-            for step in run.steps(run.first, start):
+            watch = run.watch(run.first)
+            for step in run.steps(run.first, start, watch):
                 done += 1
-                yield Step(done, max(run.total, done), step.sigma, numbers, step.denoised, self)
+                total = max(run.total, done)
+                yield Step(done, total, step.sigma, numbers, step.denoised, self, watch)
             if run.second:
                 yield Stage("enlarging")
                 start = run.enlarged(step.x, numbers)
                 yield Stage("preparing")
-                for step in run.steps(run.second, start):
+                watch = run.watch(run.second)
+                for step in run.steps(run.second, start, watch):
                     done += 1
-                    yield Step(done, max(run.total, done), step.sigma, numbers, step.denoised, self)
+                    total = max(run.total, done)
+                    yield Step(done, total, step.sigma, numbers, step.denoised, self, watch)
             yield Stage("decoding")
-            drawn = decode(self.networks, step.x, full.vae_tiling)
-            images += [run.canvas.finished(each) if run.canvas else each for each in drawn]
-        yield Result(images, [run.seed(i) for i in range(len(images))], full)
+            for drawn, layer in decode(self.networks, step.x, full.vae_tiling):
+                images.append(Decoded(run.canvas.finished(drawn) if run.canvas else drawn, layer))
+        yield Result.of(images, run, full)
 
     def draw(self, settings: Settings) -> list[Image.Image]:
         """The pictures of `generate`, without progress. Raises `SettingsError`."""
@@ -221,16 +247,25 @@ class Pipeline:
         seed: int = 0,
     ) -> Image.Image:
         """One picture, drawn anew where ``mask`` is white; see `Inpaint` for more choices."""
-        source = Source(image, strength, inpaint=Inpaint(mask))
+        source = Source(image, strength, "pad", inpaint=Inpaint(mask))
         settings = Settings(
             prompt, negative, steps=steps, guidance=guidance, seed=seed, source=source
         )
         return self.draw(settings)[0]
 
     def decode(self, latents: Latents, vae_tiling: str = "auto") -> list[Image.Image]:
-        """Pictures of latents (B, h, w, 4) in the UNet's scale, one at a time to spare memory."""
-        return list(decode(self.networks, latents, vae_tiling))
+        """Pictures of latents (B, h, w, 4) in the UNet's scale, one at a time to spare memory.
+
+        Raises `NotFiniteError`.
+        """
+        return [each.image for each in decode(self.networks, latents, vae_tiling)]
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs and text embeddings."""
         self._captures.forget()
+
+
+def short_hash(path: Path) -> str:
+    """First ten hexadecimal digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:10]

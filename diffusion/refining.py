@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.autoencoding import decode
+from diffusion.autoencoding import Decoded, decode
 from diffusion.checks import check_number
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
@@ -43,9 +43,9 @@ def refine(
     """Make pictures as `Pipeline.generate` does, the refiner making the last steps.
 
     ``base`` makes the first ``switch`` (0 to 1) of the steps, to the nearest whole one; its
-    defaults count. A sampler that remembers steps starts anew at the switch. Raises
-    `SettingsError`, before any work, where the models do not go together or for settings with a
-    picture or a second pass.
+    defaults count. Of a picture to start from, the steps are those that its strength leaves. A
+    sampler that remembers steps starts anew at the switch. Raises `SettingsError`, before any work,
+    where the models do not go together or for settings with a mask or a second pass.
     """
     full = settings.filled(base.defaults)
     check_number("switch", switch, 0, 1)
@@ -59,19 +59,22 @@ def refine(
     yield Stage("encoding prompt")
     for _, run in taken:
         run.conditioning(run.first)
-    done, images = 0, []
+    done, images = 0, list[Decoded]()
     every = total * len(list(first.batches()))
     for numbers in first.batches():
+        if first.canvas:
+            yield Stage("encoding picture")
         start = first.begin(numbers)
         yield Stage("preparing")
         for pipeline, run in taken:
-            for step in run.steps(run.first, start):
+            watch = run.watch(run.first)
+            for step in run.steps(run.first, start, watch):
                 done += 1
-                yield Step(done, every, step.sigma, numbers, step.denoised, pipeline)
+                yield Step(done, every, step.sigma, numbers, step.denoised, pipeline, watch)
             start = _handed_over(start, step.x, cut)
         yield Stage("decoding")
-        images += list(decode(taken[-1][0].networks, step.x, full.vae_tiling))
-    yield Result(images, [first.seed(i) for i in range(len(images))], full)
+        images += decode(taken[-1][0].networks, step.x, full.vae_tiling)
+    yield Result.of(images, first, full)
 
 
 def _share(base: Run, refiner: Run, cut: int) -> None:
@@ -100,9 +103,10 @@ def _check(both: list[tuple[Pipeline, Run]], settings: Settings) -> None:
     hint = "give a refiner that was made for the base"
     scales = [each.networks.folder.vae.scaling_factor for each in (base, refiner)]
     ours, theirs = walk.sigmas, second.first.walk.sigmas
+    masked = settings.source is not None and settings.source.inpaint is not None
     same = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-6)
     reasons = {
-        "not with a picture or a second pass": settings.source or settings.hires,
+        "not with a mask or a second pass": masked or settings.hires,
         "load both models on one device": base.device is not refiner.device,
         f"its latents are scaled otherwise; {hint}": scales[0] != scales[1],
         f"its noise levels differ; {hint}": not same,

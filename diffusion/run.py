@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,11 @@ from diffusion.checks import check_integer
 from diffusion.conditioning import Conditioning, Sizes
 from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.encoded import EncodedPicture, reads_mask
-from diffusion.errors import SettingsError
+from diffusion.errors import NotFiniteError, SettingsError
 from diffusion.networks import Networks
 from diffusion.noise import LatentNoise
 from diffusion.noise_sources import NOISES
+from diffusion.overflow import Watch, is_finite
 from diffusion.prompts import EMPHASES, Chunk, Script, script, script_chunks
 from diffusion.samplers import Step as SamplerStep
 from diffusion.settings import Settings
@@ -28,6 +30,7 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.resampling import resample
 from diffusion.tasks.source import Canvas
 from diffusion.tasks.walk import Walk, exact_walk, full_walk
+from gpucore import f32
 from gpustd import linear_combination
 
 __all__ = ["Numbers", "Pass", "Run"]
@@ -210,15 +213,22 @@ class Run:
         assert self.second is not None
         size, tiling = (self.second.width, self.second.height), self._settings.vae_tiling
         parts = []
-        for index, image in enumerate(decode(self._networks, latents, tiling)):
+        for index, decoded in enumerate(decode(self._networks, latents, tiling)):
             own = replace(noise, seeds=noise.seeds[index : index + 1])
-            canvas = Canvas(image.resize(size, resampling))
+            canvas = Canvas(decoded.image.resize(size, resampling))
             picture = EncodedPicture(self._networks, canvas, tiling=tiling)
             parts.append(picture.latents(own, own.initial()))
         return np.concatenate(parts)
 
-    def steps(self, chosen: Pass, start: Start) -> Iterator[SamplerStep[Latents]]:
-        """The sampler's steps of a pass for a batch; the last one's x is without noise."""
+    def watch(self, chosen: Pass) -> Watch:
+        """A watch for `steps` of a pass."""
+        return Watch(self._networks.device, chosen.walk.made, partial(self._blame, chosen))
+
+    def steps(self, chosen: Pass, start: Start, watch: Watch) -> Iterator[SamplerStep[Latents]]:
+        """The sampler's steps of a pass for a batch; the last one's x is without noise.
+
+        ``watch`` follows them; it is asked at the end. Raises `NotFiniteError`.
+        """
         up = self._networks.device.buffer_from_array
         x = linear_combination([(chosen.walk.start, up(start.drawn))])
         blend = None
@@ -238,11 +248,24 @@ class Run:
                 lambda index: up(start.noise.step(index)),
                 chosen.walk.options,
             ):
+                watch.note(step.index, step.x)
                 last = chosen.walk.whole and step.sigma <= chosen.walk.end
                 yield self._finished(step, blend) if last else step
                 if chosen.script.at(step.index) != chosen.script.at(step.index + 1):
                     told = self.conditioning(chosen, step.index + 1)
                     denoiser.attend(told.for_batch(len(start.noise.seeds)))
+        watch.check()
+
+    def _blame(self, chosen: Pass, step: int) -> NotFiniteError:
+        """The error for a pass that went wrong at ``step``, from 1."""
+        networks = self._networks
+        wide = networks.dtype is f32
+        hint = "check the weights (avila model verify)" if wide else "compute in f32 (--dtype f32)"
+        told = [self.conditioning(chosen, index) for index in range(step)]
+        if not all(is_finite(each.context) for each in told):
+            return NotFiniteError("text encoder", "in what it makes of the prompt", hint)
+        which = " of the second pass" if chosen is self.second else ""
+        return NotFiniteError("UNet", f"after step {step} of {chosen.walk.made}{which}", hint)
 
     def _finished(self, step: SamplerStep[Latents], blend: Blend | None) -> SamplerStep[Latents]:
         """The last step; DDIM may leave a little noise, whose scale is undone."""

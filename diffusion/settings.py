@@ -123,5 +123,7 @@ class Settings:
         for part in (self.source, self.hires, self.variation):
             if part is not None:
                 part.check()
+        if self.source and self.width and self.height:
+            self.source.check_size((self.width, self.height))
         if self.source and self.hires:
             raise SettingsError("hires", self.hires.scale, "not with a picture: enlarge it first")

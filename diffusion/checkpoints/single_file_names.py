@@ -50,19 +50,23 @@ class NamePairs:
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._diffusers = MappingProxyType(dict(pairs))
         self._single = MappingProxyType({new: old for old, new in self._diffusers.items()})
+        self._parts = max(name.count(".") + 1 for pair in self._diffusers.items() for name in pair)
 
     def diffusers(self, name: str) -> str | None:
         """The diffusers name of a single file's parameter; None for one that is not known."""
-        return _below(name, self._diffusers)
+        return _below(name, self._diffusers, self._parts)
 
     def single(self, name: str) -> str | None:
         """The single file's name of a diffusers parameter; None for one that is not known."""
-        return _below(name, self._single)
+        return _below(name, self._single, self._parts)
 
 
-def _below(name: str, table: Mapping[str, str]) -> str | None:
-    """The name with the longest of its leading parts that the table has replaced."""
-    start = name
+def _below(name: str, table: Mapping[str, str], most: int) -> str | None:
+    """The name with the longest of its leading parts that the table has replaced.
+
+    ``most``: parts of the table's names.
+    """
+    start = ".".join(name.split(".", most)[:most])
     while start:
         if start in table:
             return table[start] + name[len(start) :]

@@ -28,8 +28,9 @@ from typing import Any, BinaryIO, Final, NamedTuple
 MEMORY: Final = 2**30
 SECONDS: Final = 60
 MAX_PICKLE: Final = 64 * 2**20
-MAX_STEPS: Final = 2_000_000
 MAX_TENSORS: Final = 100_000
+MAX_STEPS: Final = 40 * MAX_TENSORS
+"""PyTorch writes up to 30 instructions a tensor."""
 MAX_VISITS: Final = 1_000_000
 MAX_DEPTH: Final = 8
 MAX_ANSWER: Final = 64 * 2**20
@@ -181,15 +182,15 @@ class _Machine:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(pickle)):
             if count > MAX_STEPS:
                 raise UnpicklingError(f"takes more than {MAX_STEPS} steps to read")
-            if opcode.name == "STOP":
-                return self._stack.pop()
-            if opcode.name in _PUSHED:
+            name = opcode.name
+            if name in _PUSHED:
                 self._stack.append(argument)
+            elif name in _STEPS:
+                _STEPS[name](self, argument)
+            elif name == "STOP":
+                return self._stack.pop()
             else:
-                step = _STEPS.get(opcode.name)
-                if step is None:
-                    raise UnpicklingError(f"has the instruction {opcode.name}, which is not read")
-                step(self, argument)
+                raise UnpicklingError(f"has the instruction {name}, which is not read")
         raise UnpicklingError("has no end")
 
     def _items(self) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffusion.cli import options, rarer
+from diffusion.cli import networks, options, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.images import read_image
@@ -43,10 +43,14 @@ def img2img(
     batch: options.Batch = None,
     rng: rarer.Rng = "nv",
     rare: rarer.Set = None,
+    refiner: networks.Refiner = None,
+    refiner_switch: networks.RefinerSwitch = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
     prediction: options.Predicts = None,
+    vae: networks.Vae = None,
+    dtype: networks.DTypeName = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -79,5 +83,6 @@ def img2img(
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction)
-        draw(settings, Place(named, output, device, profile, as_json, debug))
+        named = NamedModel(model, tokenizer, prediction, vae, dtype)
+        second = networks.NamedRefiner.chosen(refiner, refiner_switch)
+        draw(settings, Place(named, output, device, profile, as_json, debug, second))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import PIL.Image
 
-from diffusion.cli import options, rarer
+from diffusion.cli import networks, options, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
 from diffusion.settings import Settings
-from diffusion.tasks import Inpaint, Source, extended
+from diffusion.tasks import AREAS, Inpaint, Source, extended
+from diffusion.tasks.outpaint import Sides
 
 __all__ = ["inpaint"]
 
@@ -27,6 +28,7 @@ Examples:
 """
 STRENGTH = 0.75
 EXTENDING_STRENGTH = 0.9
+PADDING = 32
 
 
 @app.command(epilog=EXAMPLES)
@@ -39,7 +41,7 @@ def inpaint(
     mask_blur: options.MaskBlur = 4.0,
     content: options.Content = "original",
     area: options.Area = "whole",
-    padding: options.Padding = 32,
+    padding: options.Padding = None,
     left: options.Left = 0,
     top: options.Top = 0,
     right: options.Right = 0,
@@ -63,6 +65,8 @@ def inpaint(
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
     prediction: options.Predicts = None,
+    vae: networks.Vae = None,
+    dtype: networks.DTypeName = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -71,7 +75,8 @@ def inpaint(
 ) -> None:
     """Draw a part of a picture anew; or continue it beyond its edges.
 
-    White in --mask is drawn, black stays, to the pixel but for the blurred edge. Without --mask,
+    White in --mask is drawn, black stays, to the pixel but for the blurred edge (with --size, the
+    picture is scaled first). Without --mask,
     what is transparent in the picture is drawn. --area masked cuts a box around the mask, draws it
     at full size and puts it back: detail for small things. --left, --top, --right and --bottom
     add so many pixels at a side, which continue the edge and are drawn anew.
@@ -81,14 +86,20 @@ def inpaint(
     with reporting(debug):
         picture = read_image(image)
         sides = (left, top, right, bottom)
+        check_partners(sides, mask, invert, area, padding)
         if any(sides):
-            if mask is not None:
-                raise SettingsError("mask", str(mask), "extend the picture, or give a mask")
             picture, masked = extended(picture, sides)
         else:
             masked = found_mask(picture, mask)
         usual = EXTENDING_STRENGTH if any(sides) else STRENGTH
-        part = Inpaint(masked, mask_blur, invert, content, area, padding)
+        around = PADDING if padding is None else padding
+        part = Inpaint(masked, mask_blur, invert, content, area, around)
+        start = Source(
+            picture,
+            usual if strength is None else strength,
+            "stretch" if size else "pad",
+            inpaint=part,
+        )
         settings = Settings(
             prompt,
             negative,
@@ -103,13 +114,25 @@ def inpaint(
             eta,
             emphasis,
             clip_skip,
-            source=Source(picture, usual if strength is None else strength, inpaint=part),
+            source=start,
             vae_tiling=vae_tiling,
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype)
         draw(settings, Place(named, output, device, profile, as_json, debug))
+
+
+def check_partners(
+    sides: Sides, mask: Path | None, invert: bool, area: str, padding: int | None
+) -> None:
+    """Refuse options that exclude each other or would change nothing. Raises `SettingsError`."""
+    if any(sides) and mask is not None:
+        raise SettingsError("mask", str(mask), "extend the picture, or give a mask")
+    if any(sides) and invert:
+        raise SettingsError("invert", True, "what is added to the picture is drawn; leave it out")
+    if padding is not None and AREAS.find(area).name != "masked":
+        raise SettingsError("padding", padding, "give --area masked beside it")
 
 
 def found_mask(picture: PIL.Image.Image, mask: Path | None) -> PIL.Image.Image:

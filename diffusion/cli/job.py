@@ -8,8 +8,8 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -20,13 +20,15 @@ from diffusion.checkpoints.single_file import Prediction
 from diffusion.cli.app import complain, version
 from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.native_messages import held_back
+from diffusion.cli.networks import NamedRefiner, chosen_dtype
 from diffusion.cli.output import Output
 from diffusion.cli.profiling import profiled
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
-from diffusion.cli.rarer import tell_other_model
+from diffusion.cli.rarer import tell_other_networks
 from diffusion.errors import SettingsError
-from diffusion.picture_text import picture_text
+from diffusion.picture_text import others_text, picture_text
 from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
+from diffusion.refining import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Generate = Callable[[Settings], Iterator[Event]]
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
 _LARGEST_RANDOM_SEED = 2**32 - 1
@@ -59,11 +62,24 @@ class NamedModel:
     path: Path | None
     tokenizer: Path | None = None
     prediction: str | None = None
+    vae: Path | None = None
+    dtype: str | None = None
+
+    def check(self) -> None:
+        """Find what cannot be before anything is loaded. Raises `SettingsError`."""
+        parsed_prediction(self.prediction)
+        chosen_dtype(self.dtype)
 
     def load(self, device: Device) -> Pipeline:
         """The model on a device. Raises as `Pipeline.load`, and `SettingsError`."""
-        predicts = parsed_prediction(self.prediction)
-        return Pipeline.load(self.path, device, tokenizer=self.tokenizer, prediction=predicts)
+        return Pipeline.load(
+            self.path,
+            device,
+            chosen_dtype(self.dtype, device),
+            vae=self.vae,
+            tokenizer=self.tokenizer,
+            prediction=parsed_prediction(self.prediction),
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,7 @@ class Place:
     profile: Path | None
     as_json: bool
     debug: bool
+    refiner: NamedRefiner | None = None
 
 
 def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
@@ -84,8 +101,9 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     ``carried``: the text of the picture that they come from.
     """
     check(settings)
-    parsed_prediction(place.model.prediction)
-    job = Job(settings, Output.named(place.output), ProgressBar(shown=not place.as_json))
+    place.model.check()
+    progress = ProgressBar(shown=not place.as_json)
+    job = Job(settings, Output.named(place.output), progress, place.refiner)
     with held_back(shown=place.debug):
         opened = opened_device(place.device)
     try:
@@ -95,7 +113,7 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
         complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
         raise typer.Exit(_STOPPED) from None
     if carried is not None:
-        tell_other_model(carried, job.about["model"]["name"], job.about["model"]["hash"])
+        tell_other_networks(carried, job.about)
     print(json.dumps(job.record()) if place.as_json else "\n".join(map(str, job.files)))
     if not place.as_json:
         print(job.summary(), file=sys.stderr)
@@ -151,9 +169,11 @@ class Job:
     settings: Settings
     output: Output
     progress: ProgressBar
+    refiner: NamedRefiner | None = None
     clock: Clock = field(default_factory=Clock)
     files: list[Path] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
+    redone: dict[str, str] = field(default_factory=dict)
     about: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def run(self, model: NamedModel, device: Device) -> None:
@@ -166,10 +186,23 @@ class Job:
                 "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
                 "device": {"name": device.name, "backend": device.info.backend},
             }
+            if model.vae is not None:
+                self.about["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
+            generate: Generate = pipeline.generate
+            if self.refiner is not None:
+                generate = self._refined(pipeline, replace(model, path=self.refiner.path))
             for first in range(0, self.settings.count, self.settings.batch or 1):
-                self._draw_batch(pipeline, first, interruption)
+                self._draw_batch(generate, first, interruption)
 
-    def _draw_batch(self, pipeline: Pipeline, first: int, interruption: Interruption) -> None:
+    def _refined(self, base: Pipeline, model: NamedModel) -> Generate:
+        """Load the refiner, ``model``: what draws with both."""
+        assert self.refiner is not None
+        switch = self.refiner.switch
+        second = model.load(base.device)
+        self.about["refiner"] = {"name": second.model_name, "hash": second.model_hash}
+        return lambda settings: refine(base, second, settings, switch)
+
+    def _draw_batch(self, generate: Generate, first: int, interruption: Interruption) -> None:
         """Draw the pictures that are computed together, from number ``first``, and write them.
 
         A run for each batch, so that finished pictures are on disk whatever happens later; a
@@ -177,7 +210,7 @@ class Job:
         """
         whole = self.settings
         each = whole.batch or 1
-        for event in closing(pipeline.generate(whole.part(first, min(each, whole.count - first)))):
+        for event in closing(generate(whole.part(first, min(each, whole.count - first)))):
             if isinstance(event, Stage):
                 self._phase(_PHASES.get(event.name, event.name))
             elif isinstance(event, Step):
@@ -201,11 +234,16 @@ class Job:
         self._phase("writing")
         model = self.about["model"]
         program = f"Avila {version()}"
-        for number, (image, seed) in enumerate(zip(result.images, result.seeds, strict=True)):
-            text = picture_text(result.settings, number, model["name"], model["hash"], program)
-            place = len(self.files) + 1
+        more = others_text(self.about, self.refiner.switch if self.refiner else None)
+        for number, image in enumerate(result.images):
+            text = picture_text(
+                result.settings, number, model["name"], model["hash"], program, more
+            )
+            place, seed = len(self.files) + 1, result.seeds[number]
             self.files.append(self.output.save(image, seed, place, self.settings.count, text))
             self.seeds.append(seed)
+            if layer := result.redone[number]:
+                self.redone[str(self.files[-1])] = layer
 
     def record(self) -> dict[str, object]:
         """What ``--json`` prints."""
@@ -215,6 +253,7 @@ class Job:
             "seed": self.settings.seed,
             "seeds": self.seeds,
             "settings": plain(self.settings),
+            "redone": self.redone,
             **self.about,
             "timings": self.clock.seconds(),
             "steps_per_second": None if rate is None else round(rate, 4),

@@ -106,6 +106,10 @@ def pull(
 def rm(name: Name, *, yes: Yes = False, debug: options.Debug = False) -> None:
     """Delete a model from the cache."""
     with reporting(debug):
+        if name == BUNDLED or Path(name).exists():
+            reason = "comes with the package" if name == BUNDLED else "is a path, not a name"
+            hint = "only downloaded models are deleted; avila model list shows them"
+            raise ModelNotFoundError(name, reason, hint)
         model = _cached(name)
         confirm(f"Delete {model.folder} ({gigabytes(_size(model.folder))})?", yes)
         freed = hub.remove(model)

@@ -25,10 +25,12 @@ __all__ = [
     "EmphasisName",
     "Eta",
     "Guidance",
+    "HiresGuidance",
     "HiresNegative",
     "HiresPrompt",
     "HiresSampler",
     "HiresScale",
+    "HiresSchedule",
     "HiresSteps",
     "HiresStrength",
     "HiresUpscaler",
@@ -249,10 +251,10 @@ Area = Annotated[
     ),
 ]
 Padding = Annotated[
-    int,
+    int | None,
     Option(
         "--padding",
-        help="Pixels of surroundings in that box, on each side.",
+        help="Pixels of surroundings in that box, on each side; 32 if absent.",
         rich_help_panel=_MASK,
     ),
 ]
@@ -369,6 +371,23 @@ HiresSampler = Annotated[
         "--hires-sampler",
         metavar="NAME",
         help="Sampler of the second pass; the first's if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresSchedule = Annotated[
+    str | None,
+    Option(
+        "--hires-schedule",
+        metavar="NAME",
+        help="Noise levels of the second pass; the first's if absent.",
+        rich_help_panel=_HIRES,
+    ),
+]
+HiresGuidance = Annotated[
+    float | None,
+    Option(
+        "--hires-guidance",
+        help="Guidance of the second pass; the first's if absent.",
         rich_help_panel=_HIRES,
     ),
 ]

@@ -27,18 +27,20 @@ __all__ = [
     "Set",
     "again",
     "carried",
+    "carried_switch",
     "check_partners",
     "parsed_sampling",
-    "tell_other_model",
+    "tell_other_networks",
     "written",
 ]
 
 NAMES = tuple(field.name for field in fields(Sampling))
 MOST_DIGITS = 40
-OPTIONS = {"size": ("width", "height"), "rare": ("sampling",)}
+OPTIONS = {"size": ("width", "height")}
 """Fields of `Settings` where they are not called like the option."""
 VARIATION = {"variation": "strength", "variation_seed": "seed", "seed_resize": "resize_from"}
 """Fields of `Variation` by their options."""
+WITHOUT = "the model alone; give --refiner"
 HIRES = "hires_"
 """What the options for fields of `Hires` begin with."""
 
@@ -58,7 +60,8 @@ Set = Annotated[
     Option(
         "--set",
         metavar="NAME=VALUE",
-        help=f"A rarer choice about sampling, again for each: {', '.join(NAMES)}.",
+        help=f"A rarer choice about sampling, again for each: {', '.join(NAMES)}. Beside --from, "
+        "the picture's others stay, and NAME= takes one back.",
         rich_help_panel="Sampling",
     ),
 ]
@@ -76,6 +79,14 @@ FromPicture = Annotated[
 
 def parsed_sampling(texts: Sequence[str] | None) -> Sampling:
     """From ``NAME=VALUE`` each. Raises `SettingsError`."""
+    return merged_sampling(Sampling(), texts)
+
+
+def merged_sampling(made: Sampling, texts: Sequence[str] | None) -> Sampling:
+    """``made`` with each ``NAME=VALUE`` changed; no value: back to the default.
+
+    Raises `SettingsError`.
+    """
     chosen: dict[str, Any] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -83,10 +94,14 @@ def parsed_sampling(texts: Sequence[str] | None) -> Sampling:
         if not equals or name not in NAMES:
             raise SettingsError("set", text, f"give NAME=VALUE, NAME one of {', '.join(NAMES)}")
         try:
-            chosen[name] = int(value[:MOST_DIGITS]) if name == "order" else float(value)
+            chosen[name] = _number(name, value[:MOST_DIGITS]) if value.strip() else None
         except ValueError:
             raise SettingsError(name, value, "give a number") from None
-    return Sampling(**chosen)
+    return replace(made, **chosen)
+
+
+def _number(name: str, text: str) -> float:
+    return int(text) if name == "order" else float(text)
 
 
 def carried(picture: Path) -> str:
@@ -120,18 +135,20 @@ def check_partners(
             raise SettingsError("variation seed", value, "give --variation STRENGTH beside it")
 
 
-def again(picture: Path, given: Settings, asked: Variation, options: Mapping[str, Any]) -> Settings:
-    """The settings in ``picture``, with those of ``given`` that are among the ``options`` written.
+def again(text: str, given: Settings, asked: Variation, options: Mapping[str, Any]) -> Settings:
+    """The settings in ``text``, with those of ``given`` that are among the ``options`` written.
 
     How many pictures and at once, is always as ``given``; ``asked``: the variation of all options.
     Raises `SettingsError`.
     """
     own = {"count", "batch"}.union(*(OPTIONS.get(option, (option,)) for option in options))
     own &= {field.name for field in fields(Settings)} - {"hires", "variation"}
-    made = picture_settings(carried(picture))
+    made = picture_settings(text)
+    sampling = merged_sampling(made.sampling, options.get("rare"))
     made = replace(made, **{name: getattr(given, name) for name in own})
     return replace(
         made,
+        sampling=sampling,
         hires=_hires(made.hires, given.hires, options),
         variation=_variation(made.variation, asked, options),
     )
@@ -155,10 +172,28 @@ def _variation(
     return merged if merged.strength or merged.resize_from else None
 
 
-def tell_other_model(text: str, name: str, digest: str) -> None:
-    """One line where a picture's text names another model than the one loaded."""
+def carried_switch(text: str) -> float | None:
+    """The share of the steps before the refiner that a picture's text names, if it is one."""
+    try:
+        return float(parse_infotext(text).settings.get("Refiner switch at", "")[:MOST_DIGITS])
+    except ValueError:
+        return None
+
+
+def tell_other_networks(text: str, about: Mapping[str, Mapping[str, str]]) -> None:
+    """One line for each network in a picture's text that is another than the one loaded.
+
+    ``about``: names and hashes of the ``model``, and of the ``vae`` and the ``refiner`` given.
+    """
     found = parse_infotext(text).settings
-    wanted = found.get("Model hash")
-    if wanted is not None and wanted != digest:
-        theirs = f"{quoted(found.get('Model', ''))} ({quoted(wanted, 20)})"
-        complain(f"the picture names another model, {theirs}; drawn by {name} ({digest})")
+    refiner = found.get("Refiner")
+    for part, name, wanted, lacking in (
+        ("model", found.get("Model", ""), found.get("Model hash"), ""),
+        ("VAE", found.get("VAE", ""), found.get("VAE hash"), "the model's own; give --vae"),
+        ("refiner", refiner, refiner and refiner.rpartition("[")[2].rstrip("]"), WITHOUT),
+    ):
+        ours = about.get(part.lower())
+        if wanted is not None and (ours is None or ours["hash"] != wanted):
+            theirs = f"{quoted(name)} ({quoted(wanted, 20)})"
+            drawn = "{name} ({hash})".format(**ours) if ours else lacking
+            complain(f"the picture names another {part}, {theirs}; drawn by {drawn}")

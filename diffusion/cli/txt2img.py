@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from diffusion.cli import options, rarer
+from diffusion.cli import networks, options, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
 from diffusion.errors import SettingsError
@@ -27,6 +27,8 @@ Examples:
 [cyan]avila txt2img "a cat" --seed 7 --variation 0.2 --count 4[/cyan]
 
 [cyan]avila txt2img --from 00001-7.png --steps 30[/cyan]
+
+[cyan]avila txt2img "a castle" --model sdxl/ --refiner refiner/ --refiner-switch 0.8[/cyan]
 
 [cyan]avila txt2img "a fox" --device cpu --json[/cyan]
 """
@@ -60,12 +62,18 @@ def txt2img(
     hires_strength: options.HiresStrength = 0.7,
     hires_steps: options.HiresSteps = None,
     hires_sampler: options.HiresSampler = None,
+    hires_schedule: options.HiresSchedule = None,
+    hires_guidance: options.HiresGuidance = None,
     hires_prompt: options.HiresPrompt = None,
     hires_negative: options.HiresNegative = None,
+    refiner: networks.Refiner = None,
+    refiner_switch: networks.RefinerSwitch = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
     prediction: options.Predicts = None,
+    vae: networks.Vae = None,
+    dtype: networks.DTypeName = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -89,8 +97,10 @@ def txt2img(
                 hires_strength,
                 hires_steps,
                 hires_sampler,
-                prompt=hires_prompt,
-                negative=hires_negative,
+                hires_schedule,
+                hires_prompt,
+                hires_negative,
+                hires_guidance,
             )
         if prompt is None and source is None:
             raise SettingsError("prompt", None, "give one, or --from PICTURE")
@@ -115,13 +125,15 @@ def txt2img(
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction)
-        place = Place(named, output, device, profile, as_json, debug)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype)
         written = rarer.written(context)
-        if source is not None:
-            settings = rarer.again(source, settings, asked, written)
+        text = None if source is None else rarer.carried(source)
+        if text is not None:
+            settings = rarer.again(text, settings, asked, written)
         rarer.check_partners(written, settings.hires, settings.variation)
-        draw(settings, place, None if source is None else rarer.carried(source))
+        usual = None if text is None else rarer.carried_switch(text)
+        last = networks.NamedRefiner.chosen(refiner, refiner_switch, usual)
+        draw(settings, Place(named, output, device, profile, as_json, debug, last), text)
 
 
 def asked_variation(strength: float, seed: int, resize: str | None) -> Variation:

@@ -8,7 +8,7 @@ import PIL.Image
 
 from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number
-from diffusion.cli import options
+from diffusion.cli import networks, options
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw
 from diffusion.errors import SettingsError
@@ -49,6 +49,8 @@ def upscale(
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
     prediction: options.Predicts = None,
+    vae: networks.Vae = None,
+    dtype: networks.DTypeName = None,
     output: options.Output = ".",
     device: options.DeviceName = None,
     profile: options.Profile = None,
@@ -74,7 +76,7 @@ def upscale(
             source=Source(enlarged(to_rgb(read_image(image)), scale, upscaler), strength),
             vae_tiling=vae_tiling,
         )
-        named = NamedModel(model, tokenizer, prediction)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype)
         draw(settings, Place(named, output, device, profile, as_json, debug))
 
 

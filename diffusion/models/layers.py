@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from diffusion.models.module import Module, Parameter
@@ -17,11 +17,21 @@ __all__ = [
     "Joined",
     "LayerNorm",
     "Linear",
+    "Part",
     "PointwiseConv",
+    "in_turn",
 ]
 
 # f16 where the device has it, f32 otherwise; one of the two throughout a model.
 Activations = Buffer[Any]
+Part = Callable[[Activations], Activations]
+
+
+def in_turn(parts: Iterable[Part], x: Activations) -> Activations:
+    """``x`` through ``parts``, one after another."""
+    for part in parts:
+        x = part(x)
+    return x
 
 
 class Linear(Module):

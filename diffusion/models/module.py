@@ -10,7 +10,10 @@ In profiles, what a module records lies in a region of its own, named as in its 
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +22,13 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, DType, f32
 from gpustd import transpose
 
-__all__ = ["Layout", "Module", "Parameter", "load"]
+__all__ = ["Layout", "Module", "Observer", "Parameter", "load", "observed"]
 
 Layout = Literal["plain", "vector", "linear", "conv"]
+Observer = Callable[[str, Any], None]
+"""Takes a module's region and its result."""
+
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 _AXES: dict[Layout, tuple[int, ...]] = {"linear": (1, 0), "conv": (2, 3, 1, 0)}
 
@@ -88,9 +95,23 @@ def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(module, *arguments, **options)
         device, name = module._place
         with device.region(name):
-            return call(module, *arguments, **options)
+            result = call(module, *arguments, **options)
+            observer = _observer.get()
+            if observer is not None:
+                observer(device.stream.region, result)
+            return result
 
     return inside
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Show ``observer`` the result of every module that is called inside, inner ones first."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
 
 
 def _members(module: Module) -> Iterator[tuple[str, Parameter | Module]]:
@@ -111,9 +132,20 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
 def load(
     module: Module, read: Callable[[str], NDArray[Any]], device: Device, dtype: type[DType]
 ) -> None:
-    """Fill every parameter with the array that ``read`` gives for its name; name the regions."""
+    """Fill every parameter with the array that ``read`` gives for its name; name the regions.
+
+    Warns of weights beyond the range of ``dtype``, which become infinite.
+    """
     for name, parameter in module.parameters():
-        parameter.fill(read(name), device, dtype)
+        array = read(name)
+        try:
+            with np.errstate(over="raise"):
+                parameter.fill(array, device, dtype)
+        except FloatingPointError:
+            message = f"{name} holds weights beyond the range of {dtype.name}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            with np.errstate(over="ignore"):
+                parameter.fill(array, device, dtype)
     _finish(module, device)
 
 

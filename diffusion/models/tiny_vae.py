@@ -6,10 +6,13 @@ diffusers keeps them in; entries without weights are None.
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import numpy as np
 
 from diffusion.models.config import TinyVaeConfig
-from diffusion.models.layers import Activations, Conv2d
+from diffusion.models.layers import Activations, Conv2d, Part, in_turn
 from diffusion.models.module import Module
 from gpustd import concat, linear_combination, unary
 
@@ -51,11 +54,13 @@ class Encoder(Module):
         last = config.encoder_channels[-1]
         self.layers = [*layers, Conv2d(last, config.latent_channels, 3, padding=1)]
 
+    @property
+    def parts(self) -> list[Part]:
+        """What follows one another in a call."""
+        return [layer for layer in self.layers if layer is not None]
+
     def __call__(self, x: Activations) -> Activations:
-        for layer in self.layers:
-            assert layer is not None
-            x = layer(x)
-        return x
+        return in_turn(self.parts, x)
 
 
 class Decoder(Module):
@@ -71,20 +76,26 @@ class Decoder(Module):
         layers += [Block(channels) for _ in range(blocks)]
         self.layers = [*layers, Conv2d(channels, config.out_channels, 3, padding=1)]
 
-    def __call__(self, x: Activations) -> Activations:
+    @property
+    def parts(self) -> list[Part]:
+        """What follows one another in a call."""
         first, *rest = self.layers
         assert isinstance(first, Conv2d)
-        x = first(x, activation="relu")
-        enlarge = False
-        for layer in rest[1:]:
-            if layer is None:
-                enlarge = True
-            elif isinstance(layer, Conv2d):
-                x = layer(x, upsample=(2 * x.shape[1], 2 * x.shape[2]) if enlarge else None)
-                enlarge = False
-            else:
-                x = layer(x)
-        return x
+        parts: list[Part] = [functools.partial(first, activation="relu")]
+        for before, layer in itertools.pairwise(rest):
+            if isinstance(layer, Conv2d) and before is None:
+                parts.append(functools.partial(_enlarged, layer))
+            elif layer is not None:
+                parts.append(layer)
+        return parts
+
+    def __call__(self, x: Activations) -> Activations:
+        return in_turn(self.parts, x)
+
+
+def _enlarged(layer: Conv2d, x: Activations) -> Activations:
+    """A convolution of ``x`` at twice its size."""
+    return layer(x, upsample=(2 * x.shape[1], 2 * x.shape[2]))
 
 
 class TinyVae(Module):
@@ -94,17 +105,45 @@ class TinyVae(Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
+    @property
+    def encoding(self) -> list[tuple[str, Part]]:
+        """The parts of `moments` in turn, each with the region that it records in."""
+        parts: list[tuple[str, Part]] = [("vae/encoder", part) for part in self.encoder.parts]
+        return [("vae", _unsigned), *parts, ("vae", _certain)]
+
+    @property
+    def decoding(self) -> list[tuple[str, Part]]:
+        """The parts of `decode` in turn, each with the region that it records in."""
+        parts: list[tuple[str, Part]] = [("vae/decoder", part) for part in self.decoder.parts]
+        return [("vae", _bent), *parts, ("vae", _signed)]
+
     def moments(self, images: Activations) -> Activations:
         """(B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): latents, and their lack of variance."""
-        latents = self.encoder(_affine(images, 0.5, 0.5))
-        return concat([latents, _filled(latents, _LOG_VARIANCE)], 3)
+        return _certain(self.encoder(_unsigned(images)))
 
     def decode(self, latents: Activations) -> Activations:
         """(B, h, w, 4) to images (B, 8 h, 8 w, 3) in about [-1, 1]. Reads the latents back."""
-        # Few numbers: what bends them is not worth a kernel.
-        bent = _LIMIT * np.tanh(latents.read().astype(np.float64) / _LIMIT)
-        on_device = latents.device.buffer_from_array(bent, latents.dtype)
-        return _affine(self.decoder(on_device), 2.0, -1.0)
+        return _signed(self.decoder(_bent(latents)))
+
+
+def _bent(latents: Activations) -> Activations:
+    """Latents within the limit."""
+    # Few numbers: what bends them is not worth a kernel.
+    bent = _LIMIT * np.tanh(latents.read().astype(np.float64) / _LIMIT)
+    return latents.device.buffer_from_array(bent, latents.dtype)
+
+
+def _certain(latents: Activations) -> Activations:
+    """Moments of latents that have no variance."""
+    return concat([latents, _filled(latents, _LOG_VARIANCE)], 3)
+
+
+def _unsigned(images: Activations) -> Activations:
+    return _affine(images, 0.5, 0.5)
+
+
+def _signed(images: Activations) -> Activations:
+    return _affine(images, 2.0, -1.0)
 
 
 def _affine(x: Activations, factor: float, offset: float) -> Activations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffusion.models.config import VaeConfig
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, Part, in_turn
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Upsample
 from gpustd import attention
@@ -90,11 +90,16 @@ class Encoder(Module):
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[-1], _EPS)
         self.conv_out = Conv2d(widths[-1], 2 * config.latent_channels, 3, padding=1)
 
+    @property
+    def parts(self) -> list[Part]:
+        """What follows one another in a call."""
+        return [self.conv_in, *self.down_blocks, self.mid_block, self._out]
+
+    def _out(self, x: Activations) -> Activations:
+        return self.conv_out(self.conv_norm_out(x, silu=True))
+
     def __call__(self, images: Activations) -> Activations:
-        x = self.conv_in(images)
-        for block in self.down_blocks:
-            x = block(x)
-        return self.conv_out(self.conv_norm_out(self.mid_block(x), silu=True))
+        return in_turn(self.parts, images)
 
 
 class Decoder(Module):
@@ -108,11 +113,16 @@ class Decoder(Module):
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], _EPS)
         self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
-    def __call__(self, latents: Activations) -> Activations:
-        x = self.mid_block(self.conv_in(latents))
-        for block in self.up_blocks:
-            x = block(x)
+    @property
+    def parts(self) -> list[Part]:
+        """What follows one another in a call."""
+        return [self.conv_in, self.mid_block, *self.up_blocks, self._out]
+
+    def _out(self, x: Activations) -> Activations:
         return self.conv_out(self.conv_norm_out(x, silu=True))
+
+    def __call__(self, latents: Activations) -> Activations:
+        return in_turn(self.parts, latents)
 
 
 class Vae(Module):
@@ -124,6 +134,18 @@ class Vae(Module):
         self.decoder = Decoder(config)
         self.quant_conv = Conv2d(2 * latent, 2 * latent, 1)
         self.post_quant_conv = Conv2d(latent, latent, 1)
+
+    @property
+    def encoding(self) -> list[tuple[str, Part]]:
+        """The parts of `moments` in turn, each with the region that it records in."""
+        parts: list[tuple[str, Part]] = [("vae/encoder", part) for part in self.encoder.parts]
+        return [*parts, ("vae", self.quant_conv)]
+
+    @property
+    def decoding(self) -> list[tuple[str, Part]]:
+        """The parts of `decode` in turn, each with the region that it records in."""
+        parts: list[tuple[str, Part]] = [("vae/decoder", part) for part in self.decoder.parts]
+        return [("vae", self.post_quant_conv), *parts]
 
     def moments(self, images: Activations) -> Activations:
         """(B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): means, then logarithms of variances."""

@@ -132,8 +132,9 @@ def dpm_adaptive(
 ) -> Iterator[Step[A]]:
     """Go from the first to the last level above 0. Draws no noise and has no options.
 
-    Three network calls for each attempt; a refused attempt is not yielded. Raises
-    ``SettingsError`` where 10 000 attempts do not reach the end.
+    Three network calls for each attempt; a refused attempt is not yielded. Numbers that are not
+    finite end it: no step is narrow enough for them. Raises ``SettingsError`` where 10 000 attempts
+    do not reach the end.
     """
     steps = list(intervals(sigmas))
     high, last = _ends(sigmas)
@@ -147,6 +148,9 @@ def dpm_adaptive(
         solver = _Solver(denoise, algebra, x, high)
         lower, higher = solver.step(low, 2, 1 / 3), solver.step(low, 3)
         error = algebra.distance(lower, higher, before, ABSOLUTE, RELATIVE)
+        if not math.isfinite(error):
+            yield Step(index, last, higher, solver.denoised)
+            return
         factor = 1.0 + math.atan((error + 1e-8) ** (-1 / 3) - 1.0)
         width *= factor
         if factor >= LEAST_FACTOR:

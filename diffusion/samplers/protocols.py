@@ -113,5 +113,6 @@ class NumpyAlgebra:
     ) -> float:
         """The distance in float64."""
         wide = np.maximum(np.abs(x), np.abs(before)).astype(np.float64)
-        apart = (x.astype(np.float64) - y) / np.maximum(absolute, relative * wide)
+        with np.errstate(invalid="ignore"):  # infinity less infinity: the caller sees NaN
+            apart = (x.astype(np.float64) - y) / np.maximum(absolute, relative * wide)
         return float(np.sqrt(np.mean(apart * apart)))

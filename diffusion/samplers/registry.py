@@ -64,11 +64,12 @@ class Sampler:
     """A sampler and what it is by default.
 
     ``run``: the generator function. ``schedule``: the name of its own schedule. ``eta``: its
-    default where it is ancestral, else None. ``churns``: whether it has ``s_churn``. ``restarts``:
-    whether longer runs draw noise whatever the options. ``splits``: whether it takes the estimate
-    without the prompt apart, and divides the guidance. ``adaptive``: whether it chooses its steps
-    by its errors, so that pictures must be made one by one. ``own_steps``: how many steps it makes
-    of those asked for, where not as many. ``end``: the level of its last step's x.
+    default where it is ancestral, else None. ``churns``: whether it has ``s_churn``. ``orders``:
+    whether its order can be chosen. ``restarts``: whether longer runs draw noise whatever the
+    options. ``splits``: whether it takes the estimate without the prompt apart, and divides the
+    guidance. ``adaptive``: whether it chooses its steps by its errors, so that pictures must be
+    made one by one. ``own_steps``: how many steps it makes of those asked for, where not as many.
+    ``end``: the level of its last step's x.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Sampler:
     schedule: str
     eta: float | None = None
     churns: bool = False
+    orders: bool = False
     restarts: bool = False
     splits: bool = False
     adaptive: bool = False
@@ -93,6 +95,16 @@ class Sampler:
         """Tell whether steps may draw noise, beyond that which sampling starts from."""
         ancestral = self.eta is not None and options.eta_or(self.eta) > 0.0
         return ancestral or self.restarts or (self.churns and options.s_churn > 0.0)
+
+    def has(self, option: str) -> bool:
+        """Tell whether an option of `SamplerOptions` changes anything."""
+        if option == "eta":
+            return self.eta is not None
+        if option == "order":
+            return self.orders
+        if option == "s_noise":
+            return self.eta is not None or self.churns or self.restarts
+        return self.churns
 
     def automatic_schedule(self, noise: NoiseSchedule) -> Schedule:
         """The sampler's own schedule; ``trailing`` where a model wants that and it may be.
@@ -135,7 +147,7 @@ SAMPLERS: Final = Catalogue(
         Sampler("ddim", "DDIM", ("DDIMScheduler",), ddim, "leading", eta=DDIM_ETA),
         Sampler("ddpm", "DDPM", ("DDPMScheduler",), euler_a, "ddim_uniform", eta=EULER_A_ETA),
         Sampler("heunpp2", "HeunPP2", ("k_heunpp2",), heunpp2, "uniform", churns=True),
-        Sampler("lms", "LMS", ("k_lms", "LMSDiscreteScheduler"), lms, "uniform"),
+        Sampler("lms", "LMS", ("k_lms", "LMSDiscreteScheduler"), lms, "uniform", orders=True),
         Sampler(
             "dpm2",
             "DPM2",
@@ -198,12 +210,13 @@ SAMPLERS: Final = Catalogue(
             ("uni_pc_bh2", "UniPC bh2", "UniPCMultistepScheduler"),
             unipc,
             "sgm_uniform",
+            orders=True,
         ),
-        Sampler("unipc_bh1", "UniPC bh1", ("uni_pc_bh1",), unipc_bh1, "sgm_uniform"),
-        Sampler("deis", "DEIS", ("DEISMultistepScheduler",), deis, "uniform"),
-        Sampler("ipndm", "IPNDM", ("IPNDMScheduler",), ipndm, "uniform"),
-        Sampler("ipndm_v", "IPNDM_V", (), ipndm_v, "uniform"),
-        Sampler("plms", "PLMS", ("pndm", "PNDMScheduler"), plms, "leading"),
+        Sampler("unipc_bh1", "UniPC bh1", ("uni_pc_bh1",), unipc_bh1, "sgm_uniform", orders=True),
+        Sampler("deis", "DEIS", ("DEISMultistepScheduler",), deis, "uniform", orders=True),
+        Sampler("ipndm", "IPNDM", ("IPNDMScheduler",), ipndm, "uniform", orders=True),
+        Sampler("ipndm_v", "IPNDM_V", (), ipndm_v, "uniform", orders=True),
+        Sampler("plms", "PLMS", ("pndm", "PNDMScheduler"), plms, "leading", orders=True),
         Sampler("res_multistep", "Res Multistep", (), res_multistep, "uniform"),
         Sampler("lcm", "LCM", ("k_lcm", "LCMScheduler"), lcm, "sgm_uniform", eta=LCM_ETA),
         Sampler("tcd", "TCD", ("k_tcd", "TCDScheduler"), tcd, "sgm_uniform", eta=TCD_ETA),

@@ -1,4 +1,4 @@
-"""Bringing a picture to the size that is drawn, in the three ways of the WebUI."""
+"""Bringing a picture to the size that is drawn: in the three ways of the WebUI, or padded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from diffusion.catalogue import Catalogue
+from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
 
-__all__ = ["RESIZE_MODES", "drawn_size", "fit"]
+__all__ = ["RESIZE_MODES", "check_size", "drawn_size", "fit"]
 
 RESIZE_MODES: Final = Catalogue(
     "resize",
@@ -18,27 +19,44 @@ RESIZE_MODES: Final = Catalogue(
         Choice("stretch", "Just resize"),
         Choice("crop", "Crop and resize"),
         Choice("fill", "Resize and fill"),
+        Choice("pad", "Pad"),
     ],
 )
 GRAIN: Final = 8
 """Sides are multiples of this."""
 
 
-def drawn_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of a picture to the nearest multiples of 8."""
-    width, height = (max(GRAIN, round(side / GRAIN) * GRAIN) for side in image.size)
+def drawn_size(image: Image.Image, mode: str = "stretch") -> tuple[int, int]:
+    """Width and height of a picture to the nearest multiples of 8, to the next ones for ``pad``."""
+    up = RESIZE_MODES.find(mode).name == "pad"
+    width, height = (
+        max(GRAIN, (-(-side // GRAIN) if up else round(side / GRAIN)) * GRAIN)
+        for side in image.size
+    )
     return width, height
+
+
+def check_size(image: Image.Image, size: tuple[int, int], mode: str) -> None:
+    """Raise `SettingsError` where a picture cannot come to ``size``."""
+    if RESIZE_MODES.find(mode).name == "pad" and size != drawn_size(image, mode):
+        hint = f"with resize pad it follows from the picture's, {image.width}x{image.height}"
+        raise SettingsError("size", f"{size[0]}x{size[1]}", hint)
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     """``image`` (L or RGB) at ``size``, by Lanczos where it must be scaled.
 
     ``stretch`` changes its shape; ``crop`` keeps it and cuts what is over, on both sides alike;
-    ``fill`` keeps it and continues the edge's pixels into what is missing.
+    ``fill`` keeps it and continues the edge's pixels into what is missing. ``pad`` keeps every
+    pixel and continues the right and the lower edge; it takes no other size than the next
+    multiples of 8. Raises `SettingsError`.
     """
     name = RESIZE_MODES.find(mode).name
     if image.size == size:
         return image
+    check_size(image, size, mode)
+    if name == "pad":
+        return _continued(image, (0, 0, size[0] - image.width, size[1] - image.height))
     if name == "stretch":
         return image.resize(size, Image.Resampling.LANCZOS)
     factors = [wanted / found for wanted, found in zip(size, image.size, strict=True)]
@@ -48,6 +66,12 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     if name == "crop":
         return scaled.crop((-left, -top, size[0] - left, size[1] - top))
-    pads = ((top, size[1] - height - top), (left, size[0] - width - left))
-    pixels = np.asarray(scaled)
-    return Image.fromarray(np.pad(pixels, (*pads, *[(0, 0)] * (pixels.ndim - 2)), mode="edge"))
+    return _continued(scaled, (left, top, size[0] - width - left, size[1] - height - top))
+
+
+def _continued(image: Image.Image, sides: tuple[int, int, int, int]) -> Image.Image:
+    """``image`` with its edges' pixels repeated at the left, top, right and bottom."""
+    left, top, right, bottom = sides
+    pixels = np.asarray(image)
+    pads = ((top, bottom), (left, right), *[(0, 0)] * (pixels.ndim - 2))
+    return Image.fromarray(np.pad(pixels, pads, mode="edge"))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
-from diffusion.tasks.fitting import RESIZE_MODES, drawn_size, fit
+from diffusion.tasks.fitting import RESIZE_MODES, check_size, drawn_size, fit
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, filled, region
 
 __all__ = ["Canvas", "Source"]
@@ -51,7 +51,8 @@ class Source:
         image: the picture, of any mode that `diffusion.images` takes.
         strength: how much of it is drawn anew, 0 to 1. Of n steps the last int(strength n) + 1
             are made, n at most, as the WebUI does; diffusers makes int(strength n).
-        resize: how it comes to the size drawn: ``stretch``, ``crop`` or ``fill``.
+        resize: how it comes to the size drawn: ``stretch``, ``crop`` or ``fill``; or ``pad``: its
+            pixels stay, are continued to multiples of 8, and the result is cut back.
         inpaint: which part of it is drawn; None for all.
     """
 
@@ -72,6 +73,11 @@ class Source:
         if self.inpaint is not None:
             self.inpaint.check()
 
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raise `SettingsError` where the picture cannot come to a drawn ``size``."""
+        if not self.only_masked:
+            check_size(self.image, size, self.resize)
+
     @property
     def only_masked(self) -> bool:
         """Tell whether a box around the mask is drawn, and not the picture."""
@@ -79,7 +85,7 @@ class Source:
 
     def size(self) -> tuple[int, int] | None:
         """The size drawn where none is chosen: the picture's; None for the model's."""
-        return None if self.only_masked else drawn_size(self.image)
+        return None if self.only_masked else drawn_size(self.image, self.resize)
 
     def canvas(self, size: tuple[int, int]) -> Canvas:
         """Prepare everything that is done to pictures before the first step.
@@ -88,7 +94,10 @@ class Source:
         """
         image = to_rgb(self.image)
         if self.inpaint is None:
-            return Canvas(fit(image, size, self.resize))
+            part = fit(image, size, self.resize)
+            return _cut_back(
+                Canvas(part, None, part, Image.new("L", size, 255)), image, self.resize
+            )
         soft = self.inpaint.soft_mask(image.size)
         if self.only_masked:
             box = region(soft, self.inpaint.padding, size)
@@ -98,7 +107,15 @@ class Source:
             part, mask = (fit(each, size, self.resize) for each in (image, soft))
             # The edge lies outside the mask: where it was half, the result counts wholly.
             overlay = mask.point([min(2 * level, 255) for level in range(256)])
-            canvas = Canvas(part, mask, part, overlay)
+            canvas = _cut_back(Canvas(part, mask, part, overlay), image, self.resize)
         if CONTENTS.find(self.inpaint.content).name == "original":
             return canvas
         return Canvas(filled(part, mask), mask, canvas.whole, canvas.overlay, canvas.box)
+
+
+def _cut_back(canvas: Canvas, image: Image.Image, resize: str) -> Canvas:
+    """``canvas``, its result cut to the size of a padded ``image``."""
+    if RESIZE_MODES.find(resize).name != "pad" or canvas.overlay is None:
+        return canvas
+    overlay = canvas.overlay.crop((0, 0, *image.size))
+    return replace(canvas, whole=image, overlay=overlay, box=(0, 0, *canvas.image.size))

@@ -7,7 +7,9 @@ levels where the counts are equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from diffusion.errors import SettingsError
@@ -19,6 +21,8 @@ __all__ = ["Walk", "exact_walk", "full_walk"]
 
 LARGEST_STRENGTH: Final = 0.999
 PLAIN: Final = Sampling()
+IDLE: Final = ("eta", "order", "s_churn", "s_tmin", "s_tmax", "s_noise")
+"""Options that only some samplers have; those about levels a schedule refuses itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,16 @@ def full_walk(
     if len(sigmas) < 2:
         raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")
     options = sampling.options(noise, eta)
+    _tell_idle(found, {"eta": eta, **asdict(sampling)})
     return Walk(found, options, sigmas, chosen.initial_scale(float(sigmas[0])))
+
+
+def _tell_idle(sampler: Sampler, chosen: Mapping[str, object]) -> None:
+    """Warn of options that are chosen and that the sampler has not."""
+    for option in IDLE:
+        if chosen[option] is not None and not sampler.has(option):
+            message = f"{option} changes nothing: {sampler.label} has no such option"
+            warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def exact_walk(

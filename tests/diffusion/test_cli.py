@@ -25,12 +25,13 @@ from diffusion.cli import main, output, progress
 from diffusion.cli.app import app, reporting
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
+from diffusion.cli.networks import chosen_dtype
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
-from gpucore import Device, DeviceNotFoundError
+from gpucore import Device, DeviceNotFoundError, DType, f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
 from gpucore.findings import AdapterReport, EngineReport, Machine, Problem, Report
 from gpucore.selftest import Check, adapter_record
@@ -39,14 +40,24 @@ ROOT = Path(__file__).parents[2]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
+class PretendedStep(Step):
+    """A step that was never computed."""
+
+    def wait(self) -> None:
+        """It is done."""
+
+
 class PretendedPipeline:
     """Draws a red square at once; stands in for a loaded model."""
 
     model_name = "pretended"
     model_hash = "0123456789"
+    vae_hash = "abcdefabcd"
     defaults = Defaults(width=16, height=24, steps=3)
     loaded: list[Path | None]
     lacked: list[tuple[Path | None, str | None]]
+    parts: list[tuple[type[DType] | None, Path | None]]
+    redone: str | None
     ran: list[Settings]
     closed: list[bool]
     stop_at_run: int | None
@@ -59,12 +70,15 @@ class PretendedPipeline:
         cls,
         model: Path | None,
         device: Device,
+        dtype: type[DType] | None,
         *,
+        vae: Path | None,
         tokenizer: Path | None,
         prediction: str | None,
     ) -> PretendedPipeline:
         cls.loaded.append(model)
         cls.lacked.append((tokenizer, prediction))
+        cls.parts.append((dtype, vae))
         if model is not None:
             raise ModelNotFoundError(model, "there is no such model folder", "check the path")
         return cls(device)
@@ -78,11 +92,12 @@ class PretendedPipeline:
             for index in range(1, steps + 1):
                 if len(self.ran) == self.stop_at_run and index == 2:
                     raise KeyboardInterrupt
-                yield Step(index, steps, 0.5, (0,), None, self)  # type: ignore[arg-type]
+                yield PretendedStep(index, steps, 0.5, (0,), None, self, None)  # type: ignore[arg-type]
             yield Stage("decoding")
             size = (settings.width or 0, settings.height or 0)
             images = [Image.new("RGB", size, RED) for _ in range(settings.count)]
-            yield Result(images, [settings.seed + i for i in range(settings.count)], settings)
+            seeds = [settings.seed + i for i in range(settings.count)]
+            yield Result(images, seeds, settings, [self.redone] * settings.count)
         finally:
             self.closed.append(True)
 
@@ -91,7 +106,8 @@ class PretendedPipeline:
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[PretendedPipeline]:
     """The stand-in in the command's place of a pipeline, and an empty folder to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
-    PretendedPipeline.lacked = []
+    PretendedPipeline.lacked, PretendedPipeline.parts = [], []
+    PretendedPipeline.redone = None
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
@@ -513,6 +529,26 @@ def test_what_a_single_file_lacks(pretended: type[PretendedPipeline]) -> None:
     assert wrong.exit_code == 2
     assert "prediction cannot be 'x'; give one of epsilon, v" in wrong.stderr
     assert len(pretended.lacked) == 1
+
+
+def test_networks_and_what_they_compute_in(pretended: type[PretendedPipeline]) -> None:
+    pretended.redone = "decoder.conv_out"
+    done = run("txt2img", "a", "--dtype", "f32", "--vae", "other/vae", "--seed", "1", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert pretended.parts == [(f32, Path("other/vae"))]
+    record = json.loads(done.stdout)
+    assert record["vae"] == {"name": "vae", "hash": "abcdefabcd"}
+    assert record["redone"] == {"00001-1.png": "decoder.conv_out"}
+    settings = parse_infotext(read_infotext("00001-1.png") or "").settings
+    assert (settings["VAE"], settings["VAE hash"]) == ("vae", "abcdefabcd")
+
+
+def test_a_device_without_f16_is_told(device: Device) -> None:
+    if device.has_f16:
+        assert chosen_dtype("f16", device) is f16
+        return
+    with pytest.raises(SettingsError, match="has no f16; give f32"):
+        chosen_dtype("f16", device)
 
 
 def test_a_folder_has_a_tokenizer_of_its_own() -> None:

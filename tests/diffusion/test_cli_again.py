@@ -14,7 +14,8 @@ from diffusion import Settings
 from diffusion.cli import main
 from diffusion.cli.app import app
 from diffusion.cli.output import Output
-from diffusion.picture_text import picture_text
+from diffusion.cli.rarer import carried_switch
+from diffusion.picture_text import others_text, picture_text
 from diffusion.sampling import Sampling
 from diffusion.tasks import Hires, Variation
 from gpucore.adapters import DEVICE_VARIABLE
@@ -93,7 +94,8 @@ def test_from_a_picture(ran: list[Settings], suffix: str) -> None:
         (["--size", "72x80"], {"width": 72, "height": 80}),
         (["--seed", "8", "--count", "2"], {"seed": 8, "count": 2}),
         (["--steps", "9", "--sampler", "lms"], {"steps": 9, "sampler": "lms"}),
-        (["--set", "s_noise=0.9"], {"sampling": Sampling(s_noise=0.9)}),
+        (["--set", "s_noise=0.9"], {"sampling": Sampling(s_noise=0.9, rho=5.0)}),
+        (["--set", "rho=", "--set", "order=2"], {"sampling": Sampling(order=2)}),
         (["--rng", "nv", "--clip-skip", "2"], {"rng": "nv", "clip_skip": 2}),
         (["--variation", "0"], {"variation": None}),
         (["--emphasis", "no_norm", "--eta", "0"], {"emphasis": "no_norm", "eta": 0.0}),
@@ -113,6 +115,29 @@ def test_hires_options_go_together(ran: list[Settings]) -> None:
     run("--from", "a.png", "--hires", "1.5", "--hires-steps", "4")
     assert ran[0].hires is not None
     assert (ran[0].hires.scale, ran[0].hires.steps) == (1.5, 4)
+
+
+@pytest.mark.usefixtures("ran")
+def test_other_networks_are_told() -> None:
+    about = {"vae": {"name": "v", "hash": "aaaa"}, "refiner": {"name": "r", "hash": "bbbb"}}
+    more = others_text(about, 0.7)
+    assert more == {
+        "VAE": "v",
+        "VAE hash": "aaaa",
+        "Refiner": "r [bbbb]",
+        "Refiner switch at": 0.7,
+    }
+    text = picture_text(DRAWN, 0, "m", "0123456789", "Avila 1", more)
+    Output.named("b.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    told = run("--from", "b.png")
+    assert "names another VAE, 'v' ('aaaa'); drawn by the model's own; give --vae" in told
+    assert (
+        "names another refiner, 'r [bbbb]' ('bbbb'); drawn by the model alone; give --refiner"
+        in told
+    )
+    assert carried_switch(text) == 0.7
+    assert carried_switch("a\nSteps: 1, Seed: 2, Refiner switch at: x") is None
+    assert carried_switch("a") is None
 
 
 @pytest.mark.usefixtures("ran")
@@ -143,6 +168,9 @@ def test_rarer_choices(ran: list[Settings]) -> None:
         (["a", "--set", "order=5"], "order cannot be 5; give a whole number from 1 to 4"),
         (["a", "--set", "s_noise=nan"], "s_noise cannot be nan"),
         (["a", "--rng", "gpuu"], "rng cannot be 'gpuu'; did you mean"),
+        (["a", "--dtype", "f8"], "dtype cannot be 'f8'; give one of f16, f32"),
+        (["a", "--refiner-switch", "0.5"], "give --refiner MODEL beside it"),
+        (["a", "--refiner", "r", "--refiner-switch", "2"], "refiner switch cannot be 2.0"),
     ],
 )
 def test_wrong_input(arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -60,10 +60,11 @@ def test_the_null_device_counts_every_launch(tmp_path: Path) -> None:
         assert len(found["layer"]) == 25
         assert re.search(r"^and \d+ more, ", done.stderr, re.MULTILINE)
         seen.append(counts(found["region"]))
-    assert seen[0].keys() == {"loading", "text encoder", "unet", "vae", "-"}
+    assert seen[0].keys() == {"loading", "text encoder", "unet", "vae", "watch", "-"}
     # The network runs once a step; the rest, but for the sampler's own arithmetic, once.
     assert seen[1]["unet"] > 1.5 * seen[0]["unet"]
     assert seen[1]["vae"] == seen[0]["vae"]
+    assert seen[1]["watch"] == seen[0]["watch"] + 1
     assert "without valid timestamps" in done.stderr
     assert "roof:" not in done.stderr, "nothing was timed that a roof could be held against"
     trace = json.loads((tmp_path / "trace.json").read_text())

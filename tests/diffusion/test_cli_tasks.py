@@ -24,7 +24,8 @@ from tests.diffusion.test_cli import PretendedPipeline, run, status_of
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[PretendedPipeline]:
     """A stand-in for a loaded model, and a folder with a picture and a mask to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
-    PretendedPipeline.lacked = []
+    PretendedPipeline.lacked, PretendedPipeline.parts = [], []
+    PretendedPipeline.redone = None
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
@@ -121,6 +122,18 @@ def test_extending(pretended: type[PretendedPipeline]) -> None:
     assert (pretended.ran[0].width, pretended.ran[0].height) == (64, 32)
 
 
+def test_extending_by_any_number_keeps_the_pixels(pretended: type[PretendedPipeline]) -> None:
+    assert run("inpaint", "in.png", "a pear", "--left", "7", "--top", "1").exit_code == 0
+    ran = pretended.ran[0]
+    assert ran.source is not None
+    assert (ran.width, ran.height) == (48, 32)
+    canvas = ran.source.canvas((48, 32))
+    finished = canvas.finished(Image.new("RGB", (48, 32), "blue"))
+    assert finished.size == (47, 25)
+    assert finished.getpixel((46, 24)) == (255, 0, 0)
+    assert finished.getpixel((0, 0)) == (0, 0, 255)
+
+
 def test_upscale_takes_the_pictures_own_prompt(pretended: type[PretendedPipeline]) -> None:
     text = PngInfo()
     text.add_text("parameters", "a pear\nNegative prompt: blurry\nSteps: 2, Seed: 3, Size: 40x24")
@@ -139,11 +152,12 @@ def test_hires_and_variations(pretended: type[PretendedPipeline]) -> None:
     options = (
         "--hires 1.5 --hires-upscaler lanczos --hires-strength 0.4 --hires-steps 5 "
         "--hires-sampler euler_a --hires-prompt b --hires-negative c "
+        "--hires-schedule karras --hires-guidance 3 "
         "--variation 0.25 --variation-seed 30 --seed-resize 64x32 --seed 7 --count 2 --batch 1"
     )
     done = run("txt2img", "a pear", *options.split(), "-o", "out.png")
     assert done.exit_code == 0, done.stderr
-    hires = Hires(1.5, "lanczos", 0.4, 5, "euler_a", prompt="b", negative="c")
+    hires = Hires(1.5, "lanczos", 0.4, 5, "euler_a", "karras", "b", "c", 3.0)
     assert [ran.hires for ran in pretended.ran] == [hires] * 2
     assert [ran.variation for ran in pretended.ran] == [
         Variation(30, 0.25, (64, 32)),
@@ -160,6 +174,8 @@ def test_hires_and_variations(pretended: type[PretendedPipeline]) -> None:
         "Hires upscaler": "Lanczos",
         "Hires steps": "5",
         "Hires sampler": "Euler a",
+        "Hires schedule type": "Karras",
+        "Hires CFG Scale": "3",
         "Hires prompt": "b",
         "Hires negative prompt": "c",
     }
@@ -180,6 +196,12 @@ WRONG: list[tuple[list[str], str]] = [
     (["img2img", "in.png", "a", "--resize", "shrnk"], "resize cannot be 'shrnk'"),
     (["inpaint", "in.png", "a"], "give --mask FILE, or a picture with transparent parts"),
     (["inpaint", "in.png", "a", "--mask", "in.png", "--left", "8"], "extend the picture, or give"),
+    (
+        ["inpaint", "in.png", "a", "--left", "8", "--invert"],
+        "what is added to the picture is drawn",
+    ),
+    (["inpaint", "in.png", "a", "--mask", "mask.png", "--padding", "8"], "give --area masked"),
+    (["img2img", "in.png", "a", "--resize", "pad", "--size", "64x64"], "resize pad it follows"),
     (["inpaint", "in.png", "a", "--mask", "notes.txt"], "mask cannot be 'notes.txt'"),
     (["inpaint", "in.png", "a", "--mask", "mask.png", "--area", "al"], "area cannot be 'al'"),
     (["inpaint", "in.png", "a", "--left", "99999"], "left cannot be 99999"),

@@ -168,6 +168,18 @@ def test_a_stopped_download_goes_on(tmp_path: Path) -> None:
         assert not any("GET resolve" in each for each in repository.requests)
 
 
+def test_an_answer_that_does_not_end(tmp_path: Path) -> None:
+    """What goes beyond the size that the Hub named is not written."""
+    content = bytes(range(256)) * 2**10
+    repository = Repository({"a.safetensors": content}, more=bytes(30 * 2**20))
+    with serving({"some/large": repository}) as server:
+        found = avila(server, tmp_path, "model", "pull", "some/large/a.safetensors", "--yes")
+    assert found.status == 2
+    assert f"it sends more than the {len(content)} bytes that it named" in found.err
+    assert "Traceback" not in found.err
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 2**20
+
+
 def test_a_part_with_another_content(remote: Hub, tmp_path: Path) -> None:
     """What was kept of a download is of no use; the next one begins anew."""
     repository = remote.repositories["some/model"]

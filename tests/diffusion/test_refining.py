@@ -19,7 +19,7 @@ from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
 from diffusion.refining import refine
 from diffusion.run import Start
-from diffusion.tasks import Hires, Source
+from diffusion.tasks import Hires, Inpaint, Source
 from gpucore import Device
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
@@ -126,10 +126,29 @@ def test_events_come_in_order(device: Device) -> None:
     assert [(s.index, s.total) for s in steps] == [(i, 10) for i in range(1, 11)]
 
 
+def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
+    """At strength 1 over no steps of the base: img2img by the refiner alone, and the reverse."""
+    picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
+    settings = dataclasses.replace(SETTINGS, steps=8, source=Source(picture, 0.5))
+
+    def alone(model: str) -> NDArray[Any]:
+        return np.stack([np.asarray(i) for i in pipeline(device, model).draw(settings)])
+
+    np.testing.assert_array_equal(pixels(device, settings, 1.0), alone("xl_base"))
+    events = list(refine(*pair(device), settings, 0.6))
+    base, refiner = pair(device)
+    owners = [event._pipeline for event in events if isinstance(event, Step)]
+    assert owners == [base] * 3 + [refiner] * 2
+    names = [event.name for event in events if isinstance(event, Stage)]
+    assert names == ["encoding prompt", "encoding picture", "preparing", "decoding"]
+    assert not np.array_equal(pixels(device, settings, 0.6), alone("xl_base"))
+
+
 def test_what_does_not_go_together(device: Device) -> None:
     base, refiner = pair(device)
-    picture = Source(Image.new("RGB", (24, 16)))
-    for changes in ({"source": picture}, {"hires": Hires()}, {"sampler": "dpm_adaptive"}):
+    picture, mask = Image.new("RGB", (24, 16)), Image.new("L", (24, 16), 255)
+    masked = Source(picture, inpaint=Inpaint(mask))
+    for changes in ({"source": masked}, {"hires": Hires()}, {"sampler": "dpm_adaptive"}):
         with pytest.raises(SettingsError):
             next(refine(base, refiner, dataclasses.replace(SETTINGS, **changes)))  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="switch"):

@@ -8,6 +8,7 @@ import pytest
 
 from diffusion.checkpoints import ModelFile, SafetensorsFile
 from diffusion.checkpoints.conversion import single_layout
+from diffusion.checkpoints.single_file_names import _below, vae_names
 from diffusion.errors import ModelFormatError
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
@@ -263,3 +264,20 @@ def test_a_last_convolution_of_no_shape() -> None:
 def test_a_lora_is_no_model() -> None:
     with pytest.raises(ModelFormatError, match="looks like a LoRA, and a whole model is wanted"):
         opened({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)})
+
+
+def test_a_name_of_many_parts_costs_no_more_than_one_of_few() -> None:
+    """Names come from files: only as many leading parts are looked at as the table's names have."""
+    looked_up: list[str] = []
+
+    class Counted(dict[str, str]):
+        def __contains__(self, key: object) -> bool:
+            looked_up.append(str(key))
+            return super().__contains__(key)
+
+    table = Counted({"a.b": "c.d"})
+    assert _below("a.b" + ".x" * 256, table, 2) == "c.d" + ".x" * 256
+    assert _below("x" + ".x" * 256, table, 2) is None
+    assert looked_up == ["a.b", "x.x", "x"]
+    names = vae_names(4, 2)
+    assert names.diffusers("decoder.mid.attn_1.q.weight" + "." * 256) is not None

@@ -100,10 +100,10 @@ def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(start.latents, np.ndarray)
     first = start.latents + np.float32(run.first.walk.start) * start.drawn
     assert relative_error(np.moveaxis(first, -1, 1), golden[f"{case.name}/start"]) < TOLERANCE
-    states = [step.x for step in run.steps(run.first, start)]
+    states = [step.x for step in run.steps(run.first, start, run.watch(run.first))]
     actual = [np.moveaxis(state.read(), -1, 1) for state in states]
     check_steps(actual, golden[f"{case.name}/latents"], golden[f"{case.name}/start"])
-    (image,) = decode(made, states[-1])
+    ((image, _),) = decode(made, states[-1])
     difference = np.asarray(image).astype(int) - golden[f"{case.name}/image"][0].astype(int)
     assert np.abs(difference).max() <= 1
 

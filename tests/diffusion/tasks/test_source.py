@@ -134,6 +134,25 @@ def test_outside_the_mask_pixels_stay(area: str) -> None:
     np.testing.assert_array_equal(pixels(done)[38:42, 48:52], [[[0, 0, 255]] * 4] * 4)
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_padding_keeps_every_pixel_and_the_size(masked: bool) -> None:
+    picture = ramp(43, 29)
+    mask = box_mask((43, 29), 10, 8, 20, 16)
+    source = Source(picture, resize="pad", inpaint=Inpaint(mask, blur=0) if masked else None)
+    assert source.size() == (48, 32)
+    canvas = source.canvas((48, 32))
+    assert canvas.image.size == (48, 32)
+    np.testing.assert_array_equal(pixels(canvas.image)[:29, :43], pixels(picture))
+    np.testing.assert_array_equal(pixels(canvas.image)[31, :43], pixels(picture)[28])
+    done = canvas.finished(Image.new("RGB", (48, 32), (0, 0, 255)))
+    assert done.size == (43, 29)
+    drawn = (pixels(done) == [0, 0, 255]).all(axis=2)
+    assert drawn.sum() == (80 if masked else 43 * 29)
+    np.testing.assert_array_equal(pixels(done)[~drawn], pixels(picture)[~drawn])
+    with pytest.raises(SettingsError, match="resize pad it follows from the picture's, 43x29"):
+        source.canvas((64, 64))
+
+
 def test_only_masked_draws_the_crop_at_full_size() -> None:
     picture = ramp(128, 128)
     mask = box_mask((128, 128), 56, 56, 72, 72)

@@ -56,7 +56,8 @@ def test_tiles_of_a_network(device: Device, monkeypatch: pytest.MonkeyPatch) -> 
     noise = np.random.default_rng(2).normal(size=(1, 20, 28, 4)).astype(np.float32)
     latents = device.buffer_from_array(noise * made.folder.vae.scaling_factor)
     whole, parts = (
-        np.asarray(next(decode(made, latents, how))).astype(np.float64) for how in ("off", "on")
+        np.asarray(next(decode(made, latents, how)).image).astype(np.float64)
+        for how in ("off", "on")
     )
     assert whole.shape == parts.shape == (40, 56, 3)
     assert np.corrcoef(whole.ravel(), parts.ravel())[0, 1] > 0.95

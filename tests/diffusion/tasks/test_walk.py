@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
 from diffusion.tasks.walk import exact_walk, full_walk
 from tests.diffusion.noise_schedules import stable_diffusion
@@ -37,3 +38,34 @@ def test_hires_makes_exactly_the_steps_asked_for(strength: float, steps: int) ->
     more = int(steps / min(strength, 0.999))
     whole = full_walk(SD15, "euler", "karras", more, None)
     np.testing.assert_array_equal(walk.sigmas, whole.sigmas[-steps - 1 :])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "eta", "sampling", "option"),
+    [
+        ("euler", 0.5, Sampling(), "eta"),
+        ("euler_a", None, Sampling(order=2), "order"),
+        ("dpmpp_2m", None, Sampling(s_noise=0.9), "s_noise"),
+        ("euler_a", None, Sampling(s_churn=1.0), "s_churn"),
+        ("lms", None, Sampling(s_tmin=1.0), "s_tmin"),
+    ],
+)
+def test_options_that_change_nothing_are_told(
+    sampler: str, eta: float | None, sampling: Sampling, option: str
+) -> None:
+    with pytest.warns(UserWarning, match=f"^{option} changes nothing: .* has no such option"):
+        full_walk(SD15, sampler, "automatic", 5, eta, sampling)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "eta", "sampling"),
+    [
+        ("ddim", 0.0, Sampling()),
+        ("euler", None, Sampling(s_churn=1.0, s_noise=0.9, s_tmin=0.1, s_tmax=5.0)),
+        ("restart", None, Sampling(s_noise=0.9)),
+        ("deis", None, Sampling(order=3)),
+        ("unipc", None, Sampling(order=2)),
+    ],
+)
+def test_options_that_count_are_not(sampler: str, eta: float | None, sampling: Sampling) -> None:
+    full_walk(SD15, sampler, "automatic", 5, eta, sampling)  # a warning is an error
