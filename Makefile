@@ -57,6 +57,11 @@ format: $(VENV)/.setup-dev ## format and mend the style
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+.PHONY: docs
+docs: $(VENV)/.setup-docs ## build the documentation to build/docs
+	$(PYTHON) -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "The documentation is $(abspath build/docs/index.html)"
+
 .PHONY: doctor
 doctor: $(VENV)/.setup-run ## what this machine offers, and what it lacks (avila doctor)
 	@$(VENV)/bin/avila doctor || [ $$? -eq 1 ]
@@ -78,6 +83,10 @@ $(VENV)/.setup-test: $(SETUP)
 $(VENV)/.setup-dev: $(SETUP)
 	@tools/setup/venv.sh $(VENV) '.[dev]'
 	@touch $(VENV)/.setup-run $(VENV)/.setup-test $@
+
+$(VENV)/.setup-docs: $(SETUP)
+	@tools/setup/venv.sh $(VENV) '.[docs]'
+	@touch $(VENV)/.setup-run $@
 
 $(VENV)/.setup-vulkan: tools/setup/vulkan.sh tools/setup/adapters.py | $(VENV)/.setup-run
 	@mkdir -p -m 700 "$$XDG_RUNTIME_DIR"

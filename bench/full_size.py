@@ -112,14 +112,20 @@ def pooled_width(networks: Networks) -> int:
     """Width of the pooled text; 0 for models that take none."""
     unet = networks.folder.unet
     added = unet.projection_class_embeddings_input_dim
-    return added - 6 * (unet.addition_time_embed_dim or 0) if added else 0
+    return added - told_sizes(networks) * (unet.addition_time_embed_dim or 0) if added else 0
+
+
+def told_sizes(networks: Networks) -> int:
+    """Numbers beside the pooled text: the refiner, with one text encoder, is told a score."""
+    return 6 if len(networks.text.encoders) > 1 else 5
 
 
 def added_embedding(networks: Networks, pooled: Array, size: int) -> Activations | None:
     """What SDXL is told beside the prompt: pooled text, and the size three times over."""
     if not pooled_width(networks):
         return None
-    sizes = size_features((size, size, 0, 0, size, size), networks.folder.unet)
+    told = (size, size, 0, 0, size, size) if told_sizes(networks) == 6 else (size, size, 0, 0, 6.0)
+    sizes = size_features(told, networks.folder.unet)
     vectors = np.concatenate([pooled, np.tile(sizes, (2, 1))], axis=1)
     on_device = networks.device.buffer_from_array(vectors, networks.dtype)
     return networks.unet.embed_added(on_device)
@@ -147,6 +153,18 @@ def vae_graph(networks: Networks, code: Array) -> tuple[Graph, Any]:
     return graph, image
 
 
+def text_distances(networks: Networks, arrays: dict[str, Array]) -> dict[str, float]:
+    """Relative L2 of each text encoder's states, and of the pooled text."""
+    found = {}
+    names = [n for n in ("text_encoder", "text_encoder_2") if f"{n}_states" in arrays]
+    for name, encoder in zip(names, networks.text.encoders, strict=True):
+        states, pooled = encoder.encode(networks.device, arrays["ids"].astype(int).tolist(), 0)
+        found[f"{name}_relative_l2"] = distance(states.read(), arrays[f"{name}_states"])
+        if pooled is not None:
+            found["pooled_text_relative_l2"] = distance(pooled.read(), arrays["pooled_text"])
+    return found
+
+
 def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool) -> None:
     """The UNet, its host time and the VAE at two sizes."""
     device, size = run.device, run.size
@@ -154,6 +172,8 @@ def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool)
     arrays = inputs(networks, size)
     if file.is_file():
         arrays |= dict(np.load(file))
+    if "ids" in arrays:
+        run.facts |= text_distances(networks, arrays)
     graph, output = unet_graph(networks, arrays, size)
     graph.replay()
     if "unet" in arrays:
@@ -203,8 +223,8 @@ def measure_cold(run: Run, device: str) -> None:
         run.facts["cold_load_s" if not cached else "cached_load_s"] = load
 
 
-def measure(run: Run, device_name: str, *, cold: bool, profile: bool) -> dict[str, Any]:
-    """All numbers of one device, as the JSON file holds them."""
+def measure(run: Run, cold_device: str | None, *, image: bool, profile: bool) -> dict[str, Any]:
+    """All numbers of one device, as the JSON file holds them; cold starts of the one named."""
     device = run.device
     roofs = Roofs(device, torch_peer(device))
     start = time.perf_counter()
@@ -217,10 +237,11 @@ def measure(run: Run, device_name: str, *, cold: bool, profile: bool) -> dict[st
     measure_networks(run, networks, roofs.of(networks.dtype), profile=profile)
     device.trim()
     device.pool.reset_peak()
-    measure_image(run, networks)
+    if image:
+        measure_image(run, networks)
     run.facts["peak_bytes"] = device.memory.peak_reserved
-    if cold:
-        measure_cold(run, device_name)
+    if cold_device is not None:
+        measure_cold(run, cold_device)
     rates = {"copies": roofs.copies, "products": roofs.products}
     return report(device, run.rows, model=run.model, **rates, facts=run.facts)
 
@@ -245,13 +266,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default=SD15, help=f"what rows call it ({SD15})")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (512)")
     parser.add_argument("--steps", type=int, default=20, help="of the image (20)")
+    parser.add_argument("--no-image", action="store_true", help="leave the image out")
     parser.add_argument("--cold", action="store_true", help="start fresh processes too")
     parser.add_argument("--profile", action="store_true", help="show the UNet's layers and kernels")
     chosen = parser.parse_args(arguments)
     device = open_device(chosen.device)
     peers = read_peers(chosen.folder)
     run = Run(chosen.folder, device, chosen.model, chosen.size, chosen.steps, peers)
-    results = measure(run, chosen.device, cold=chosen.cold, profile=chosen.profile)
+    cold_device = chosen.device if chosen.cold else None
+    results = measure(run, cold_device, image=not chosen.no_image, profile=chosen.profile)
     for name, value in run.facts.items():
         print(f"{name}: {value}")
     if chosen.json:

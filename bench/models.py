@@ -13,7 +13,9 @@ from bench.entry import Target
 
 __all__ = [
     "GOALS",
+    "REFINER",
     "SD15",
+    "SD21",
     "SDXL",
     "Goal",
     "cold_row",
@@ -26,7 +28,9 @@ __all__ = [
 ]
 
 SD15 = "SD 1.5"
+SD21 = "SD 2.1"
 SDXL = "SDXL"
+REFINER = "SDXL refiner"
 
 
 def unet_row(model: str, size: int) -> str:

@@ -78,6 +78,7 @@ class Device:
         """Device of an adapter that `list` showed.
 
         With ``checks``, a kernel's index beyond a buffer's end or an endless loop does no harm.
+        Workgroup memory is zero at first under Dawn only: write it before you read it.
         Without, kernels run faster and are trusted: open it so for tested kernels only, as the
         diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
         """

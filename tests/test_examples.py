@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -37,7 +40,14 @@ def test_examples_are_short(example: Path) -> None:
 
 def test_every_example_is_run_here() -> None:
     assert {file.name for file in EXAMPLES} == {
+        "fft.py",
+        "game_of_life.py",
+        "image_filter.py",
         "matrix_multiply.py",
+        "multi_gpu.py",
+        "own_kernel.py",
+        "streams.py",
+        "svd_compression.py",
         "txt2img.py",
         "vector_add.py",
     }
@@ -50,6 +60,71 @@ def test_vector_add(tmp_path: Path) -> None:
 def test_matrix_multiply(tmp_path: Path) -> None:
     lines = run("matrix_multiply.py", tmp_path).splitlines()
     assert [line.split(" on ")[0] for line in lines] == ["the kernel above", "gpustd.gemm"]
+
+
+def test_own_kernel(tmp_path: Path) -> None:
+    *bars, last = run("own_kernel.py", tmp_path).splitlines()
+    lengths = [line.count("#") for line in bars]
+    assert last == "299984 of 300001 values counted, as NumPy counts them"
+    assert len(lengths) == 16
+    assert max(lengths) == 60 == max(lengths[7:9])
+    assert lengths[0] == lengths[-1] == 0
+
+
+def test_fft(tmp_path: Path) -> None:
+    tones, noise = run("fft.py", tmp_path).splitlines()
+    assert tones == "tones at 440 Hz and 1250 Hz"
+    assert noise.startswith("noise 1.00 before, 0.02 after, on ")
+
+
+def test_streams(tmp_path: Path) -> None:
+    told = run("streams.py", tmp_path).splitlines()
+    assert told == [f"part {i}: 50000 values smoothed twice, equal to NumPy's" for i in range(4)]
+
+
+def test_multi_gpu(tmp_path: Path) -> None:
+    *parts, last = run("multi_gpu.py", tmp_path).splitlines()
+    assert sum(int(line.split(" rows on ")[0]) for line in parts) == 515
+    assert parts
+    assert last.startswith("515 rows in all, relative error ")
+
+
+def picture_in(file: Path) -> NDArray[np.float64]:
+    with Image.open(file) as image:
+        return np.asarray(image, np.float64)
+
+
+def test_image_filter(tmp_path: Path) -> None:
+    told = run("image_filter.py", tmp_path)
+    assert "4 times 128x128" in told
+    strip = picture_in(tmp_path / "image_filter.png")
+    assert strip.shape == (128, 512, 3)
+    drawn, soft, sharp, edges = np.split(strip, 4, 1)
+    assert np.abs(soft - gaussian_filter(drawn, (3, 3, 0), mode="reflect")).max() <= 1
+    assert soft.std() < drawn.std() < sharp.std()
+    assert set(np.unique(edges)) == {0, 255}
+    assert 0.05 < edges.mean() / 255 < 0.3
+
+
+def test_svd_compression(tmp_path: Path) -> None:
+    told = run("svd_compression.py", tmp_path, "", "ranks.png").splitlines()
+    strip = picture_in(tmp_path / "ranks.png")
+    assert strip.shape == (64, 256, 3)
+    *shown, drawn = np.split(strip, 4, 1)
+    u, s, vh = np.linalg.svd(np.moveaxis(drawn, 2, 0), full_matrices=False)
+    for rank, line, picture in zip((1, 4, 16), told, shown, strict=True):
+        nearest = np.moveaxis((u[..., :rank] * s[:, None, :rank]) @ vh[:, :rank], 0, 2)
+        assert line.startswith(f"rank {rank:2}: ")
+        assert np.abs(picture - nearest.clip(0, 255)).max() <= 1  # rounded to a level
+
+
+def test_game_of_life(tmp_path: Path) -> None:
+    told = run("game_of_life.py", tmp_path, "life.png", "20")
+    picture = picture_in(tmp_path / "life.png")
+    assert picture.shape == (480, 480)
+    cells = picture[::4, ::4]
+    assert np.array_equal(picture, np.kron(cells, np.ones((4, 4))))
+    assert told == f"{int(cells.sum()) // 255} cells live after 20 generations: life.png\n"
 
 
 def test_txt2img(tmp_path: Path) -> None:

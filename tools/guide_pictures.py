@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffusion import Pipeline, Settings
 from diffusion.tasks import Hires, Inpaint, Source, extended
+from gpustd.conv import Wrap
 
 SIDE = 176
 CAPTION = 20
@@ -102,7 +103,18 @@ def prompt_editing(pipeline: Pipeline) -> Image.Image:
     return strip([(pipeline.txt2img(prompt), prompt) for prompt in prompts])
 
 
-PICTURES = (img2img, inpaint, hires, prompt_editing)
+def seamless(pipeline: Pipeline) -> Image.Image:
+    """Four copies of one picture, whose edges meet or not."""
+    parts = []
+    axes: tuple[Wrap, ...] = ("", "x", "xy")
+    for each in axes:
+        settings = Settings("bricks", width=128, height=128, seed=0, seamless=each)
+        copies = np.tile(np.asarray(pipeline.draw(settings)[0]), (2, 2, 1))
+        parts.append((Image.fromarray(copies), f"--seamless {each or 'off'}, four copies"))
+    return strip(parts)
+
+
+PICTURES = (img2img, inpaint, hires, prompt_editing, seamless)
 
 
 def main() -> None:

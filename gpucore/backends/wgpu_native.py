@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +27,20 @@ _FEATURES = {
     "subgroup": "subgroups",
     "timestamp-query": "timestamps",
 }
+
+
+# wgpu-native 29 has subgroups without asking and refuses the directive that WGSL demands.
+_ENABLE = re.compile(r"(?m)^(\s*enable\b)([^;]*);")
+
+
+def _without_subgroups(source: str) -> str:
+    """The same WGSL, line for line, where ``enable`` names no subgroups."""
+
+    def rest(match: re.Match[str]) -> str:
+        names = [name for name in re.split(r"[\s,]+", match[2]) if name not in ("", "subgroups")]
+        return f"{match[1]} {', '.join(names)};" if names else ""
+
+    return _ENABLE.sub(rest, source)
 
 
 class WgpuBackend(WebGpuBackend):
@@ -50,7 +65,8 @@ class WgpuBackend(WebGpuBackend):
     def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
         try:
             make = self._device.create_shader_module if self.checks else self._trusted_module
-            stage = {"module": make(code=source), "entry_point": entry, "constants": constants}
+            module = make(code=_without_subgroups(source))
+            stage = {"module": module, "entry_point": entry, "constants": constants}
             return self._device.create_compute_pipeline(layout=layout, compute=stage)
         except self.errors as error:
             raise self.compile_failure(error, source) from None

@@ -30,6 +30,8 @@ _RADICES = range(_HELD, 1, -1)
 _CPU_RADICES = (13, 11, 7, 5, 3, 8, 4, 2)
 _ROW_LANES = 256
 _MOST_LANES = 512
+# Workgroups of a multiprocessor, whose memory is hardly more than one may have: best first.
+_AT_ONCE = (3, 2, 1)
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
 _GROUPS = ((16, 1), (8, 1), (8, 2), (4, 1), (4, 2))
 _PRIMES = (2, 3, 5, 7, 11, 13)
@@ -151,10 +153,12 @@ def row_tile(n: int, limits: Limits, most: int = _ROW_LANES) -> Tile | None:
     if best is None or best.lanes > min(_MOST_LANES, limits.lanes):
         return None
     pitch = _padded(n, best)
-    group = max(1, min(_ROW_LANES // best.lanes, limits.memory // (8 * pitch), most))
-    for parts in (1, 2):
-        if group * pitch * 8 // parts <= limits.memory:
-            return Tile(best.radices, best.lanes, best.held, group, parts)
+    for memory in (limits.memory // count for count in _AT_ONCE):
+        rows = max(1, min(_ROW_LANES // best.lanes, memory // (8 * pitch), most))
+        group = 1 << (rows.bit_length() - 1)
+        for parts in (1, 2):
+            if group * pitch * 8 // parts <= memory:
+                return Tile(best.radices, best.lanes, best.held, group, parts)
     return None
 
 

@@ -13,8 +13,13 @@ fn complex_quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 
 fn lengths(a: vec4<f32>) -> vec2<f32> {
+    // Scaled by a power of two near the larger part: quotients of large numbers are flushed to zero on
+    // some cards, which divide through a reciprocal.
     let size = abs(a);
     let large = max(size.xz, size.yw);
-    let ratio = min(size.xz, size.yw) / select(large, vec2<f32>(1.0), large == vec2<f32>(0.0));
-    return large * sqrt(1.0 + ratio * ratio);
+    let power = clamp(bitcast<vec2<u32>>(large) >> vec2<u32>(23u), vec2<u32>(1u), vec2<u32>(253u));
+    let down = bitcast<vec2<f32>>((vec2<u32>(254u) - power) << vec2<u32>(23u));
+    let x = size.xz * down;
+    let y = size.yw * down;
+    return sqrt(x * x + y * y) * bitcast<vec2<f32>>(power << vec2<u32>(23u));
 }

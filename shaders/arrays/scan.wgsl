@@ -25,7 +25,7 @@ struct Params {
 //% if many
 @group(0) @binding(1) var<storage, read> before: array<{{ "c64x1" if kind == "parts" else acc }}>;
 //% endif
-@group(0) @binding({{ 2 if many else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else target }}>;
+@group(0) @binding({{ 2 if many else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else "vec4<%s>" % target if aligned is defined and aligned else target }}>;
 @group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
 
 //% if many
@@ -58,6 +58,10 @@ fn finished(v: A) -> {{ typed.value[kind] if first else "A" }} {
 //% endif
 }
 
+//% if aligned is defined and aligned
+fn put_word(i: u32, v: {{ typed.value[kind] if first else "A" }}) { y[i >> 2u] = vec4<{{ target }}>(v); }
+//% else
 fn put(i: u32, v: {{ typed.element[kind] if first else acc }}) {
     y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = {{ "" if kind == "parts" else target }}(v);
 }
+//% endif

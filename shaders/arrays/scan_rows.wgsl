@@ -52,8 +52,13 @@ fn main(
         whole = sum_of_two(whole, sums[side + LANES - 1u]);
         workgroupBarrier();
         let shown = finished(sum_of(A(start), A({{ ("%s(%s), m.x, two, three" if exclusive else "m.x, two, three, sum_of_two(three, m.w)") | replace("%s(%s)", "%s(%s)" % (acc, neutral)) }})));
+//% if aligned
+        // The last word may reach past the last element, into the rest of its grain of memory.
+        if (e < end) { put_word(row + e, shown); }
+//% else
         for (var c = 0u; c < 4u; c++) {
             if (place[c] < end) { put(row + place[c], shown[c]); }
         }
+//% endif
     }
 }

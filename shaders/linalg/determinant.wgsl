@@ -69,7 +69,9 @@ fn main(
         value[index] = 0.0;
         size[index] = -bitcast<f32>(params.infinity);
     } else {
-        value[index] = product.mantissa / abs(product.mantissa);
+        let finite = (bitcast<u32>(product.mantissa) & 0x7f800000u) != 0x7f800000u;
+        let nothing = product.mantissa - product.mantissa;
+        value[index] = select(nothing, select(1.0, -1.0, product.mantissa < 0.0), finite);
         size[index] = log(abs(product.mantissa)) + f32(product.exponent) * 0.6931471805599453;
     }
 //% else

@@ -266,3 +266,23 @@ def test_a_compile_error_stays(device: Device) -> None:
 
 def test_the_name_tells_the_signature(affine: Kernel) -> None:
     assert repr(affine).startswith("Kernel(main(@group(0) @binding(0) var<storage, read> x: array")
+
+
+SUBGROUPS = """
+enable subgroups;
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(32) fn main(@builtin(local_invocation_index) t: u32) {
+    y[t] = subgroupMax(t) - subgroupMin(t);
+}
+"""
+
+
+def test_one_text_with_subgroups_runs_on_every_engine_that_has_them(device: Device) -> None:
+    """The directive is WGSL's; an engine that needs none must not refuse it."""
+    if "subgroups" not in device.features:
+        pytest.skip(f"{device!r} has no subgroups")
+    y = device.buffer(u32, 32)
+    device.compile_kernel(SUBGROUPS)(y, grid=1)
+    spread = int(y.read()[0])
+    assert 0 < spread < 32
+    assert (spread + 1) & spread == 0

@@ -1,10 +1,11 @@
 """Write a full-size model folder with random weights, references and peers' times beside it.
 
-    python -m tools.full_size FOLDER [--model sd15|sdxl] [--compile]
+    python -m tools.full_size FOLDER [--model sd15|sd21|sdxl|refiner] [--compile | --no-peers]
 
 Needs a CUDA device, PyTorch, diffusers and transformers. ``FOLDER/reference.npz`` holds inputs and
-fp32 results (TF32 off) of one UNet call with batch 2 and of one VAE decoding; ``FOLDER/peer.json``
-PyTorch's own times in fp16 on the same card: eager, as a CUDA graph and, with --compile, compiled.
+fp32 results (TF32 off) of one UNet call with batch 2, of one VAE decoding and of the text
+encoders; ``FOLDER/peer.json`` PyTorch's own times in fp16 on the same card: eager, as a CUDA graph
+and, with --compile, compiled.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def randomize(network: torch.nn.Module, seed: int) -> None:
 
 def build(model: Model, seed: int) -> dict[str, torch.nn.Module]:
     """The networks on the card, fp32."""
-    networks = {part: BUILDERS[part](config) for part, config in model.parts.items()}
+    with torch.device("cuda"):
+        networks = {part: BUILDERS[part](config) for part, config in model.parts.items()}
     for offset, network in enumerate(networks.values()):
         network.to("cuda").eval()
         randomize(network, seed + offset)
@@ -77,7 +79,11 @@ def write_folder(folder: Path, model: Model, networks: dict[str, Any]) -> None:
         shutil.copytree(EMOJI / "tokenizer", folder / name, dirs_exist_ok=True)
     shutil.copytree(EMOJI / "scheduler", folder / "scheduler", dirs_exist_ok=True)
     parts = (*networks, *tokenizers, "scheduler")
-    index = {"_class_name": model.pipeline, **{part: LIBRARIES[part] for part in parts}}
+    index: dict[str, Any] = {"_class_name": model.pipeline}
+    index |= {part: LIBRARIES[part] for part in parts}
+    if "text_encoder" not in networks:
+        index |= {"text_encoder": [None, None], "tokenizer": [None, None]}
+        index["requires_aesthetics_score"] = True
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
@@ -107,7 +113,27 @@ def reference(
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     output = networks["unet"](*unet_arguments(model, inputs)).sample
-    return {"unet": output, "image": networks["vae"].decode(inputs["code"]).sample}
+    image = networks["vae"].decode(inputs["code"]).sample
+    return {"unet": output, "image": image, **encoded_text(model, networks)}
+
+
+def encoded_text(model: Model, networks: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Token ids of two texts; each text encoder's states (as the UNet is given them), pooled text.
+
+    The ids are of the bundled tokenizer, which ends a text with its largest.
+    """
+    generator = torch.Generator("cuda").manual_seed(9)
+    ids = torch.randint(0, 1000, (2, 77), generator=generator, device="cuda")
+    vocabulary = json.loads((EMOJI / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    ids[:, 0], ids[:, 40:] = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
+    found = {"ids": ids}
+    for name in (part for part in networks if "text" in part):
+        result = networks[name](ids, output_hidden_states=True)
+        inner = bool(model.pooled_width)
+        found[f"{name}_states"] = result.hidden_states[-2] if inner else result.last_hidden_state
+        if name == "text_encoder_2":
+            found["pooled_text"] = result.text_embeds
+    return found
 
 
 def main() -> None:
@@ -120,6 +146,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", choices=MODELS, default="sd15")
     parser.add_argument("--compile", action="store_true", help="time torch.compile too (minutes)")
+    parser.add_argument("--no-peers", action="store_true", help="time nothing")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     model = MODELS[chosen.model]
@@ -129,6 +156,8 @@ def main() -> None:
     arrays = {**inputs, **reference(model, networks, inputs)}
     numbers = {name: array.cpu().numpy() for name, array in arrays.items()}
     np.savez(chosen.folder / "reference.npz", **numbers)  # type: ignore[arg-type]
+    if chosen.no_peers:
+        return
     peer = {
         "torch": torch.__version__,
         "card": torch.cuda.get_device_name(),

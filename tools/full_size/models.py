@@ -1,4 +1,4 @@
-"""The models' shapes: Stable Diffusion 1.5 and XL, part by part, as diffusers is given them."""
+"""The models' shapes: Stable Diffusion 1.5, 2.1, XL and its refiner, as diffusers is given them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.models import SD15, SDXL
+from bench.models import REFINER, SD15, SD21, SDXL
 
 __all__ = ["MODELS", "Model"]
 
@@ -18,6 +18,8 @@ _VAE = {
     "latent_channels": 4,
     "sample_size": 512,
 }
+# Random weights do not overflow f16 as those of SDXL's own VAE do.
+_VAE_XL = {**_VAE, "sample_size": 1024, "force_upcast": False}
 _CLIP_L = {
     "hidden_size": 768,
     "intermediate_size": 3072,
@@ -25,6 +27,15 @@ _CLIP_L = {
     "num_hidden_layers": 12,
     "vocab_size": 49408,
     "projection_dim": 768,
+}
+_CLIP_H = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 23,
+    "hidden_act": "gelu",
+    "vocab_size": 49408,
+    "projection_dim": 512,
 }
 _CLIP_BIG_G = {
     "hidden_size": 1280,
@@ -34,6 +45,7 @@ _CLIP_BIG_G = {
     "hidden_act": "gelu",
     "vocab_size": 49408,
     "projection_dim": 1280,
+    "eos_token_id": 2,  # as published: transformers then takes the largest id for the end
 }
 
 
@@ -54,6 +66,15 @@ class Model:
         """Width of the pooled text that the UNet is told; 0 where it is told none."""
         second = self.parts.get("text_encoder_2")
         return int(second["projection_dim"]) if second else 0
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """What the UNet is told beside the pooled text; the refiner a score in place of a size."""
+        size = float(self.size)
+        told = (size, size, 0.0, 0.0)
+        if not self.pooled_width:
+            return ()
+        return (*told, size, size) if "text_encoder" in self.parts else (*told, 6.0)
 
 
 MODELS = {
@@ -94,9 +115,56 @@ MODELS = {
                 "addition_time_embed_dim": 256,
                 "projection_class_embeddings_input_dim": 2816,
             },
-            # Random weights do not overflow f16 as those of SDXL's own VAE do.
-            "vae": {**_VAE, "sample_size": 1024, "force_upcast": False},
+            "vae": _VAE_XL,
             "text_encoder": _CLIP_L,
+            "text_encoder_2": _CLIP_BIG_G,
+        },
+    ),
+    "sd21": Model(
+        SD21,
+        768,
+        "StableDiffusionPipeline",
+        {
+            "unet": {
+                "sample_size": 96,
+                "cross_attention_dim": 1024,
+                "attention_head_dim": [5, 10, 20, 20],
+                "block_out_channels": [320, 640, 1280, 1280],
+                "use_linear_projection": True,
+            },
+            "vae": {**_VAE, "sample_size": 768},
+            "text_encoder": _CLIP_H,
+        },
+    ),
+    "refiner": Model(
+        REFINER,
+        1024,
+        "StableDiffusionXLImg2ImgPipeline",
+        {
+            "unet": {
+                "sample_size": 128,
+                "cross_attention_dim": 1280,
+                "attention_head_dim": [6, 12, 24, 24],
+                "block_out_channels": [384, 768, 1536, 1536],
+                "transformer_layers_per_block": 4,
+                "down_block_types": [
+                    "DownBlock2D",
+                    "CrossAttnDownBlock2D",
+                    "CrossAttnDownBlock2D",
+                    "DownBlock2D",
+                ],
+                "up_block_types": [
+                    "UpBlock2D",
+                    "CrossAttnUpBlock2D",
+                    "CrossAttnUpBlock2D",
+                    "UpBlock2D",
+                ],
+                "use_linear_projection": True,
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 256,
+                "projection_class_embeddings_input_dim": 2560,
+            },
+            "vae": _VAE_XL,
             "text_encoder_2": _CLIP_BIG_G,
         },
     ),

@@ -28,7 +28,7 @@ def unet_arguments(model: Model, inputs: dict[str, torch.Tensor]) -> tuple[Any, 
     time_step = torch.full((), 500.0, device=inputs["latents"].device)
     added = None
     if model.pooled_width:
-        sizes = [[model.size, model.size, 0, 0, model.size, model.size]] * 2
+        sizes = [model.sizes] * 2
         time_ids = torch.tensor(sizes, device=time_step.device, dtype=inputs["pooled"].dtype)
         added = {"text_embeds": inputs["pooled"], "time_ids": time_ids}
     return inputs["latents"], time_step, inputs["text"], None, None, None, None, added

@@ -1,0 +1,86 @@
+"""Pages of the documentation as programs: their Python blocks, and what each shows as printed.
+
+A page is one program: every fenced ``python`` block in order, in one namespace, at its own line, so
+that a traceback names the page's lines. A ``text`` block right behind a ``python`` block is what
+that block prints, with ``...`` for what differs from machine to machine. A block under the comment
+``<!-- not run: REASON -->`` is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.laws.sources import ROOT
+from tests.laws.test_readme import run_python
+
+__all__ = ["DOCS", "PAGES", "Block", "blocks", "fits", "printed", "program", "run_page"]
+
+DOCS = ROOT / "docs"
+# guide.md's commands and code have a test of their own, tests/diffusion/test_guide.py.
+PAGES = sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "guide")
+
+_MARK = "\x1e"
+_BLOCK = re.compile(
+    r"(?:^<!-- not run:(?P<reason>[^\n]*)-->\n+)?^```python\n(?P<code>.*?)^```\n"
+    r"(?:\n*^```text\n(?P<shown>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its first line in the page, its code, what the page says it prints."""
+
+    line: int
+    code: str
+    shown: str | None
+    reason: str | None
+
+
+@functools.cache
+def blocks(page: str) -> tuple[Block, ...]:
+    """All Python blocks of ``docs/PAGE.md``."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    found = []
+    for match in _BLOCK.finditer(text):
+        line = text[: match.start("code")].count("\n") + 1
+        reason = match["reason"]
+        found.append(Block(line, match["code"], match["shown"], reason and reason.strip()))
+    return tuple(found)
+
+
+def program(page: str) -> str:
+    """The blocks that run, each at its own line and behind a mark that it prints."""
+    lines: list[str] = []
+    for block in blocks(page):
+        if block.reason is None:
+            lines += [""] * (block.line - 2 - len(lines))
+            lines.append(f"print({_MARK!r}, end='', flush=True)")
+            lines += block.code.splitlines()
+    return "\n".join(lines) + "\n"
+
+
+def run_page(page: str) -> tuple[str, ...]:
+    """What each block that runs prints, in a fresh process and an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{page}.py"
+        file.write_text(program(page), encoding="utf-8")
+        done = run_python([str(file)], Path(folder))
+    assert done.returncode == 0, f"docs/{page}.md\n{done.stderr}"
+    return tuple(done.stdout.split(_MARK)[1:])
+
+
+@functools.cache
+def printed(page: str) -> tuple[str, ...]:
+    """`run_page`, once for all tests."""
+    return run_page(page)
+
+
+def fits(shown: str, output: str) -> bool:
+    """Whether the output is what is shown, where ``...`` stands for anything within a line."""
+    pattern = "[^\n]*".join(re.escape(part) for part in shown.rstrip().split("..."))
+    return re.fullmatch(pattern, output.rstrip()) is not None
