@@ -3,7 +3,8 @@
 Slicing: one picture at a time, so that a batch takes no more memory than one. Tiling: where a
 picture is large, square parts of it, mixed over their overlap with weights that fall linearly to
 the tile's edge; the peak is then that of one tile. Normalisation sees a tile only, which shifts
-colours a little from what the whole would give.
+colours a little from what the whole would give. A seamless picture's tiles lie across its edges
+too.
 
 What overflows f16 is done again in f32; see `diffusion.overflow`.
 """
@@ -22,12 +23,13 @@ from PIL import Image
 from diffusion.denoiser import Latents
 from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
-from diffusion.models.layers import Activations
+from diffusion.models.layers import Activations, wrapped
 from diffusion.networks import Networks
 from diffusion.overflow import is_finite, redone
 from diffusion.tasks.tiling import TILE, Span, in_tiles, tiled
 from gpucore import f32
-from gpustd import cast, linear_combination, slice_axis, to_image
+from gpustd import cast, concat, linear_combination, slice_axis, to_image
+from gpustd.conv import Wrap
 
 __all__ = ["Decoded", "decode", "draw_latents", "moments"]
 
@@ -58,15 +60,16 @@ def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterat
         if in_tiles(tiling, height * width * vae.downscale**2, most_pixels(networks)):
             yield _decoded_tiles(networks, one)
         else:
-            pixels, layer = _decoded(networks, one)
+            pixels, layer = _decoded(networks, one, networks.seamless)
             yield Decoded(Image.fromarray(to_image(pixels).read()[0]), layer)
 
 
-def _decoded(networks: Networks, latents: Latents) -> tuple[Activations, str | None]:
+def _decoded(networks: Networks, latents: Latents, wrap: Wrap) -> tuple[Activations, str | None]:
     """Pixels (1, H, W, 3) of latents (1, h, w, C) in the VAE's scale; the layer redone from."""
-    with networks.device.region("vae"):
-        pixels = networks.vae.decode(cast(latents, networks.vae_dtype))
-    return (pixels, None) if is_finite(pixels) else redone(networks, "decoding", latents)
+    with wrapped(wrap):
+        with networks.device.region("vae"):
+            pixels = networks.vae.decode(cast(latents, networks.vae_dtype))
+        return (pixels, None) if is_finite(pixels) else redone(networks, "decoding", latents)
 
 
 def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
@@ -74,18 +77,29 @@ def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
     layers: list[str] = []
 
     def compute(rows: Span, columns: Span) -> Array:
-        part = latents
-        for axis, span in ((1, rows), (2, columns)):
-            part = slice_axis(part, axis, span.start, span.start + span.extent)
-        pixels, layer = _decoded(networks, part)
+        part = _part(_part(latents, 1, rows), 2, columns)
+        pixels, layer = _decoded(networks, part, _closed(networks.seamless, rows, columns))
         layers.extend([layer] if layer else [])
         read: Array = pixels.read()[0].astype(np.float32)
         return read
 
     factor = networks.vae_config.downscale
     size = latents.shape[1], latents.shape[2]
-    pixels = tiled(compute, size, factor, tile_side(networks))
+    pixels = tiled(compute, size, factor, tile_side(networks), networks.seamless)
     return Decoded(from_pixels(pixels), layers[0] if layers else None)
+
+
+def _part(latents: Latents, axis: int, span: Span) -> Latents:
+    """Where ``span`` lies on an axis; what is beyond the end comes from the start."""
+    end, whole = span.start + span.extent, latents.shape[axis]
+    head = slice_axis(latents, axis, span.start, min(end, whole))
+    return head if end <= whole else concat([head, slice_axis(latents, axis, 0, end - whole)], axis)
+
+
+def _closed(wrap: Wrap, rows: Span, columns: Span) -> Wrap:
+    """The axes of ``wrap`` that one tile covers, so that it alone can close them."""
+    x, y = ("x" in wrap and not columns.after), ("y" in wrap and not rows.after)
+    return "xy" if x and y else "x" if x else "y" if y else ""
 
 
 def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
@@ -98,21 +112,24 @@ def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
     factor = networks.folder.vae.downscale
 
     def compute(rows: Span, columns: Span) -> Array:
-        part: Array = pixels[:, rows.place(factor), columns.place(factor)]
-        return _encoded(networks, np.ascontiguousarray(part))
+        part: Array = pixels[0][np.ix_(rows.place(factor), columns.place(factor))]
+        return _encoded(networks, part[None], _closed(networks.seamless, rows, columns))
 
     if not in_tiles(tiling, height * width, most_pixels(networks)):
-        return _encoded(networks, pixels)
-    return tiled(compute, (height // factor, width // factor), 1, tile_side(networks))
+        return _encoded(networks, pixels, networks.seamless)
+    size = height // factor, width // factor
+    return tiled(compute, size, 1, tile_side(networks), networks.seamless)
 
 
-def _encoded(networks: Networks, pixels: Array) -> Array:
+def _encoded(networks: Networks, pixels: Array, wrap: Wrap) -> Array:
     """Moments (h, w, 2 C) of a picture (1, H, W, 3)."""
-    with networks.device.region("vae"):
-        found: Array = networks.encode_images(pixels)[0]
-    if np.isfinite(found).all():
-        return found
-    again, _ = redone(networks, "encoding", networks.device.buffer_from_array(pixels, f32))
+    with wrapped(wrap):
+        with networks.device.region("vae"):
+            found: Array = networks.encode_images(pixels)[0]
+        if np.isfinite(found).all():
+            return found
+        on_device = networks.device.buffer_from_array(pixels, f32)
+        again, _ = redone(networks, "encoding", on_device)
     mended: Array = again.read()[0]
     return mended
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Final
 
 from diffusion.conditioning import Conditioning
 from diffusion.denoiser import GuidedDenoiser
 from diffusion.networks import Networks
+from gpustd.conv import Wrap
 
 __all__ = ["Captures"]
 
@@ -20,7 +22,7 @@ MOST_CONDITIONINGS: Final = 4
 
 Shape = tuple[int, int, int, int]
 Weights = tuple[float, ...]
-Key = tuple[Shape, tuple[int, ...], float | None, Weights]
+Key = tuple[Shape, tuple[int, ...], float | None, Weights, Wrap]
 
 
 class Captures:
@@ -41,11 +43,13 @@ class Captures:
         shape: Shape,
         scale: float | None,
         weights: Weights = (1.0,),
+        seamless: Wrap = "",
     ) -> GuidedDenoiser:
         """A denoiser that follows ``conditioning``; `give` it back. See `GuidedDenoiser`."""
-        kept = self._idle.pop((shape, conditioning.context.shape, scale, weights), None)
+        kept = self._idle.pop((shape, conditioning.context.shape, scale, weights, seamless), None)
         if kept is None:
-            return GuidedDenoiser(self._networks, conditioning, shape, scale, weights)
+            networks = replace(self._networks, seamless=seamless)
+            return GuidedDenoiser(networks, conditioning, shape, scale, weights)
         kept.attend(conditioning)
         return kept
 
@@ -56,12 +60,13 @@ class Captures:
         shape: Shape,
         scale: float | None,
         weights: Weights = (1.0,),
+        seamless: Wrap = "",
     ) -> None:
         """Keep a denoiser for the next of its kind.
 
         Of too many, the one kept longest goes; one for large pictures is not kept.
         """
-        key = (shape, conditioning.context.shape, scale, weights)
+        key = (shape, conditioning.context.shape, scale, weights, seamless)
         if key in self._idle or math.prod(shape[:3]) > LARGEST_KEPT:
             denoiser.release()
             return

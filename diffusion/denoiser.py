@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.conditioning import Conditioning
+from diffusion.models.layers import wrapped
 from diffusion.models.unet import time_features
 from diffusion.networks import Networks
 from diffusion.samplers import NumpyAlgebra
@@ -77,7 +78,7 @@ class GuidedDenoiser:
         with device.region("unet"):
             self._prompt = networks.unet.prompt_keys(conditioning.context)
         self._told = conditioning.copied()
-        with device.capture() as graph, device.region("unet"):
+        with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
             latents = seen if scale is None else repeat_batch(seen, parts)
             self._raw = networks.unet(

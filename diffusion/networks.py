@@ -25,6 +25,7 @@ from diffusion.text import TextEncoder, TextEncoders
 from diffusion.tokenizer import ClipTokenizer
 from gpucore import Device, DType, f16, f32
 from gpustd import concat, slice_axis
+from gpustd.conv import Wrap
 
 __all__ = ["Autoencoder", "Networks", "load_networks"]
 
@@ -51,7 +52,10 @@ class Autoencoder:
 
 @dataclass(frozen=True)
 class Networks:
-    """A Stable Diffusion model: its folder's configs, networks, tokenizers and noise levels."""
+    """A Stable Diffusion model: its folder's configs, networks, tokenizers and noise levels.
+
+    ``seamless``: axes along which UNet and VAE are to see a picture's opposite edges side by side.
+    """
 
     device: Device
     dtype: type[DType]
@@ -61,6 +65,7 @@ class Networks:
     autoencoder: Autoencoder
     preview: Autoencoder | None
     noise: NoiseSchedule
+    seamless: Wrap = ""
 
     @property
     def vae(self) -> Vae | TinyVae:

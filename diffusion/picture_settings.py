@@ -14,8 +14,9 @@ from diffusion.infotext import Infotext, parse_infotext
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
+from gpustd.conv import Wrap
 
-__all__ = ["SAMPLING_KEYS", "picture_settings"]
+__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ SAMPLING_KEYS: Final = {
     "rho": "Schedule rho",
 }
 """What the WebUI calls the fields of `Sampling`; the order is ours."""
+
+AXIS: Final = "Tiling axis"
+"""Ours: where the edges of one axis meet. The WebUI's ``Tiling: True`` is both."""
 
 MOST_DIGITS: Final = 40
 
@@ -64,6 +68,7 @@ def picture_settings(text: str) -> Settings:
         hires=_hires(said),
         variation=_variation(said),
         vae_tiling=said.get("VAE tiling", str) or "auto",
+        seamless=carried_axes(found),
         rng=said.get("RNG", str) or "nv",
         sampling=_sampling(said),
     )
@@ -108,6 +113,25 @@ def _pair(text: str) -> tuple[int, int]:
 def _size(found: Infotext, said: _Said) -> tuple[int | None, int | None]:
     size = said.get("Size", _pair)
     return (None, None) if size is None else size
+
+
+def carried_axes(found: Infotext) -> Wrap:
+    """The axes along which the edges of a text's picture meet. Raises `SettingsError`."""
+    said = _Said(found.settings)
+    return said.get(AXIS, _axis) or ("xy" if said.get("Tiling", _truth) else "")
+
+
+def _axis(text: str) -> Wrap:
+    axes: dict[str, Wrap] = {"x": "x", "y": "y"}
+    if text not in axes:
+        raise ValueError(text)
+    return axes[text]
+
+
+def _truth(text: str) -> bool:
+    if text not in ("True", "False"):
+        raise ValueError(text)
+    return text == "True"
 
 
 def _variation(said: _Said) -> Variation | None:

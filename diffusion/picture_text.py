@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.infotext import write_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import SAMPLING_KEYS
+from diffusion.picture_settings import AXIS, SAMPLING_KEYS
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
@@ -53,6 +53,9 @@ def picture_text(
             pairs[key] = chosen
     if settings.vae_tiling != "auto":
         pairs["VAE tiling"] = settings.vae_tiling
+    if settings.seamless:
+        key, value = ("Tiling", "True") if settings.seamless == "xy" else (AXIS, settings.seamless)
+        pairs[key] = value
     if settings.clip_skip > 1:
         pairs["Clip skip"] = settings.clip_skip
     emphasis = EMPHASES.find(settings.emphasis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from diffusion.run import Run
 from diffusion.settings import Defaults, Settings
 from diffusion.tasks import Inpaint, Source
 from gpucore import Device, DType
+from gpustd.conv import Wrap
 
 __all__ = ["Event", "Pipeline", "Result", "Stage", "Step"]
 
@@ -53,7 +54,7 @@ class Step:
     sigma: float
     image_numbers: tuple[int, ...]
     _denoised: Latents = field(repr=False)
-    _pipeline: Pipeline = field(repr=False)
+    _networks: Networks = field(repr=False)
     _watch: Watch = field(repr=False)
 
     def wait(self) -> None:
@@ -68,7 +69,7 @@ class Step:
 
         Raises `NotFiniteError`.
         """
-        decoded = decode(self._pipeline.networks.for_preview, self._denoised)
+        decoded = decode(self._networks.for_preview, self._denoised)
         return [each.image for each in decoded]
 
     def latents(self) -> NDArray[np.float32]:
@@ -178,7 +179,7 @@ class Pipeline:
             for step in run.steps(run.first, start, watch):
                 done += 1
                 total = max(run.total, done)
-                yield Step(done, total, step.sigma, numbers, step.denoised, self, watch)
+                yield Step(done, total, step.sigma, numbers, step.denoised, run.networks, watch)
             if run.second:
                 yield Stage("enlarging")
                 start = run.enlarged(step.x, numbers)
@@ -187,9 +188,9 @@ class Pipeline:
                 for step in run.steps(run.second, start, watch):
                     done += 1
                     total = max(run.total, done)
-                    yield Step(done, total, step.sigma, numbers, step.denoised, self, watch)
+                    yield Step(done, total, step.sigma, numbers, step.denoised, run.networks, watch)
             yield Stage("decoding")
-            for drawn, layer in decode(self.networks, step.x, full.vae_tiling):
+            for drawn, layer in decode(run.networks, step.x, full.vae_tiling):
                 images.append(Decoded(run.canvas.finished(drawn) if run.canvas else drawn, layer))
         yield Result.of(images, run, full)
 
@@ -253,12 +254,15 @@ class Pipeline:
         )
         return self.draw(settings)[0]
 
-    def decode(self, latents: Latents, vae_tiling: str = "auto") -> list[Image.Image]:
+    def decode(
+        self, latents: Latents, vae_tiling: str = "auto", seamless: Wrap = ""
+    ) -> list[Image.Image]:
         """Pictures of latents (B, h, w, 4) in the UNet's scale, one at a time to spare memory.
 
         Raises `NotFiniteError`.
         """
-        return [each.image for each in decode(self.networks, latents, vae_tiling)]
+        networks = replace(self.networks, seamless=seamless)
+        return [each.image for each in decode(networks, latents, vae_tiling)]
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs and text embeddings."""

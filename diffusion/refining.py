@@ -55,9 +55,9 @@ def refine(
     total = first.first.walk.steps
     cut = round(switch * total)
     _share(first, second, cut)
-    taken = [(pipeline, run) for pipeline, run in both if run.first.walk.steps]
+    taken = [run for _, run in both if run.first.walk.steps]
     yield Stage("encoding prompt")
-    for _, run in taken:
+    for run in taken:
         run.conditioning(run.first)
     done, images = 0, list[Decoded]()
     every = total * len(list(first.batches()))
@@ -66,14 +66,14 @@ def refine(
             yield Stage("encoding picture")
         start = first.begin(numbers)
         yield Stage("preparing")
-        for pipeline, run in taken:
+        for run in taken:
             watch = run.watch(run.first)
             for step in run.steps(run.first, start, watch):
                 done += 1
-                yield Step(done, every, step.sigma, numbers, step.denoised, pipeline, watch)
+                yield Step(done, every, step.sigma, numbers, step.denoised, run.networks, watch)
             start = _handed_over(start, step.x, cut)
         yield Stage("decoding")
-        images += decode(taken[-1][0].networks, step.x, full.vae_tiling)
+        images += decode(taken[-1].networks, step.x, full.vae_tiling)
     yield Result.of(images, first, full)
 
 

@@ -28,6 +28,7 @@ from diffusion.settings import Settings
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.resampling import resample
+from diffusion.tasks.seamless import resized
 from diffusion.tasks.source import Canvas
 from diffusion.tasks.walk import Walk, exact_walk, full_walk
 from gpucore import f32
@@ -78,7 +79,7 @@ class Run:
     """
 
     def __init__(self, networks: Networks, captures: Captures, settings: Settings) -> None:
-        self._networks = networks
+        self.networks = replace(networks, seamless=settings.seamless)
         self._captures = captures
         self._settings = settings
         self._emphasis = EMPHASES.find(settings.emphasis)
@@ -100,7 +101,7 @@ class Run:
             self.canvas = settings.source.canvas((width, height))
             inpaint = settings.source.inpaint
             content = inpaint.content if inpaint else "original"
-            self._picture = EncodedPicture(networks, self.canvas, content, settings.vae_tiling)
+            self._picture = EncodedPicture(self.networks, self.canvas, content, settings.vae_tiling)
         self.first = self._pass(walk, (width, height), Hires())
         self.second = None if settings.hires is None else self._second(settings.hires)
 
@@ -108,7 +109,7 @@ class Run:
         """The pass of hires fix."""
         settings = self._settings
         walk = exact_walk(
-            self._networks.noise,
+            self.networks.noise,
             hires.sampler or settings.sampler or "",
             hires.schedule or settings.schedule or "automatic",
             hires.steps or settings.steps or 1,
@@ -120,7 +121,7 @@ class Run:
 
     def _pass(self, walk: Walk, size: tuple[int, int], chosen: Hires) -> Pass:
         """A pass with ``chosen`` prompts and guidance, those of the run where it has none."""
-        settings, networks = self._settings, self._networks
+        settings, networks = self._settings, self.networks
         guidance = (settings.guidance if chosen.guidance is None else chosen.guidance) or 0.0
         negative = settings.negative if chosen.negative is None else chosen.negative
         prompt = settings.prompt if chosen.prompt is None else chosen.prompt
@@ -159,7 +160,7 @@ class Run:
         guidance, skip = max(chosen.guidance, 1.0), self._settings.clip_skip - 1
 
         def encode() -> Conditioning:
-            return self._networks.condition(
+            return self.networks.condition(
                 chosen.chunks[variant], self._emphasis, sizes, guidance=guidance, skip=skip
             )
 
@@ -176,7 +177,7 @@ class Run:
         return (self._settings.seed + own) % 2**64
 
     def _noise(self, chosen: Pass, numbers: Numbers) -> LatentNoise:
-        vae = self._networks.folder.vae
+        vae = self.networks.folder.vae
         height, width = (side // vae.downscale for side in (chosen.height, chosen.width))
         seeds, draw = tuple(map(self.seed, numbers)), NOISES.find(self._settings.rng).draw
         return LatentNoise(seeds, height, width, vae.latent_channels, draw)
@@ -188,7 +189,7 @@ class Run:
         if variation is None:
             drawn = noise.initial()
         else:
-            drawn = variation.initial(noise, numbers, self._networks.folder.vae.downscale)
+            drawn = variation.initial(noise, numbers, self.networks.folder.vae.downscale)
         if self._picture is None:
             return Start(noise, drawn, None)
         return Start(noise, drawn, self._picture.latents(noise, drawn))
@@ -203,33 +204,34 @@ class Run:
         if upscaler.kernel is not None:
             larger = resample(latents, (noise.height, noise.width), upscaler.kernel)
         else:
+            assert upscaler.filter is not None
             larger = self._enlarged_pixels(latents, noise, upscaler.filter)
         return Start(noise, noise.initial(), larger)
 
     def _enlarged_pixels(
-        self, latents: Latents, noise: LatentNoise, resampling: Image.Resampling | None
+        self, latents: Latents, noise: LatentNoise, resampling: Image.Resampling
     ) -> Array:
         """Latents of the decoded and enlarged pictures (through the host)."""
         assert self.second is not None
         size, tiling = (self.second.width, self.second.height), self._settings.vae_tiling
         parts = []
-        for index, decoded in enumerate(decode(self._networks, latents, tiling)):
+        for index, decoded in enumerate(decode(self.networks, latents, tiling)):
             own = replace(noise, seeds=noise.seeds[index : index + 1])
-            canvas = Canvas(decoded.image.resize(size, resampling))
-            picture = EncodedPicture(self._networks, canvas, tiling=tiling)
+            canvas = Canvas(resized(decoded.image, size, resampling, self._settings.seamless))
+            picture = EncodedPicture(self.networks, canvas, tiling=tiling)
             parts.append(picture.latents(own, own.initial()))
         return np.concatenate(parts)
 
     def watch(self, chosen: Pass) -> Watch:
         """A watch for `steps` of a pass."""
-        return Watch(self._networks.device, chosen.walk.made, partial(self._blame, chosen))
+        return Watch(self.networks.device, chosen.walk.made, partial(self._blame, chosen))
 
     def steps(self, chosen: Pass, start: Start, watch: Watch) -> Iterator[SamplerStep[Latents]]:
         """The sampler's steps of a pass for a batch; the last one's x is without noise.
 
         ``watch`` follows them; it is asked at the end. Raises `NotFiniteError`.
         """
-        up = self._networks.device.buffer_from_array
+        up = self.networks.device.buffer_from_array
         x = linear_combination([(chosen.walk.start, up(start.drawn))])
         blend = None
         if start.latents is not None:
@@ -238,7 +240,7 @@ class Run:
             x = linear_combination([(1.0, old), (1.0, x)])
             if chosen is self.first and self._picture and self._picture.mask is not None:
                 assert isinstance(held, np.ndarray)
-                blend = Blend(self._networks.device, self._picture.mask, held)
+                blend = Blend(self.networks.device, self._picture.mask, held)
         with self._denoiser(chosen, start) as denoiser:
             for step in chosen.walk.sampler.run(
                 blend.denoiser(denoiser) if blend else denoiser,
@@ -258,7 +260,7 @@ class Run:
 
     def _blame(self, chosen: Pass, step: int) -> NotFiniteError:
         """The error for a pass that went wrong at ``step``, from 1."""
-        networks = self._networks
+        networks = self.networks
         wide = networks.dtype is f32
         hint = "check the weights (avila model verify)" if wide else "compute in f32 (--dtype f32)"
         told = [self.conditioning(chosen, index) for index in range(step)]
@@ -269,7 +271,7 @@ class Run:
 
     def _finished(self, step: SamplerStep[Latents], blend: Blend | None) -> SamplerStep[Latents]:
         """The last step; DDIM may leave a little noise, whose scale is undone."""
-        factor = self._networks.noise.scalings(step.sigma).into
+        factor = self.networks.noise.scalings(step.sigma).into
         x = step.x if factor == 1 else linear_combination([(factor, step.x)])
         return replace(step, x=blend(x) if blend else x)
 
@@ -279,19 +281,19 @@ class Run:
         noise = start.noise
         conditioning = self.conditioning(chosen).for_batch(len(noise.seeds))
         shape = (len(noise.seeds), noise.height, noise.width, noise.channels)
-        weights = chosen.script.weights
-        denoiser = self._captures.take(conditioning, shape, chosen.scale, weights)
+        told = (conditioning, shape, chosen.scale, chosen.script.weights, self.networks.seamless)
+        denoiser = self._captures.take(*told)
         try:
-            if reads_mask(self._networks):
+            if reads_mask(self.networks):
                 denoiser.condition(self._condition(chosen, noise))
             yield denoiser
         finally:
-            self._captures.give(denoiser, conditioning, shape, chosen.scale, weights)
+            self._captures.give(denoiser, *told)
 
     def _condition(self, chosen: Pass, noise: LatentNoise) -> Array:
         """What an inpainting UNet reads beside the latents; without a mask, all is drawn."""
         picture = self._picture if chosen is self.first else None
         if picture is None:
             blank = Canvas(Image.new("RGB", (chosen.width, chosen.height)))
-            picture = EncodedPicture(self._networks, blank, tiling=self._settings.vae_tiling)
+            picture = EncodedPicture(self.networks, blank, tiling=self._settings.vae_tiling)
         return picture.condition(noise)

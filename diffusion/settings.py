@@ -9,7 +9,8 @@ from diffusion.errors import SettingsError
 from diffusion.noise_sources import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.sampling import Sampling
-from diffusion.tasks import TILINGS, Hires, Source, Variation
+from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless
+from gpustd.conv import Wrap
 
 __all__ = ["Defaults", "Settings"]
 
@@ -50,6 +51,8 @@ class Settings:
         variation: another noise to start from.
         vae_tiling: encode and decode in tiles: ``on``, ``off``, or ``auto``: above 1024x1024 pixels
             and above what the device's buffers hold.
+        seamless: axes along which opposite edges meet: ``x`` (left and right), ``y`` (top and
+            bottom), or ``xy``; not where only a box around a mask is drawn.
         rng: whose noise a seed means: ``nv``, or ``cpu`` for PyTorch's on a CPU.
         sampling: the rarer choices about sampling.
     """
@@ -72,6 +75,7 @@ class Settings:
     hires: Hires | None = None
     variation: Variation | None = None
     vae_tiling: str = "auto"
+    seamless: Wrap = ""
     rng: str = "nv"
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -117,6 +121,7 @@ class Settings:
         check_number("guidance", self.guidance, 0, 100)
         check_number("eta", self.eta, 0, 1)
         TILINGS.find(self.vae_tiling)
+        check_seamless(self.seamless)
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()
@@ -125,5 +130,7 @@ class Settings:
                 part.check()
         if self.source and self.width and self.height:
             self.source.check_size((self.width, self.height))
+        if self.source:
+            self.source.check_seamless(self.seamless)
         if self.source and self.hires:
             raise SettingsError("hires", self.hires.scale, "not with a picture: enlarge it first")

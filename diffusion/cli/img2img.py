@@ -45,6 +45,7 @@ def img2img(
     rare: rarer.Set = None,
     refiner: networks.Refiner = None,
     refiner_switch: networks.RefinerSwitch = None,
+    seamless: rarer.Seamless = "off",
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
@@ -80,6 +81,7 @@ def img2img(
             clip_skip,
             source=Source(read_image(image), strength, resize),
             vae_tiling=vae_tiling,
+            seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )

@@ -61,6 +61,7 @@ def inpaint(
     batch: options.Batch = None,
     rng: rarer.Rng = "nv",
     rare: rarer.Set = None,
+    seamless: rarer.Seamless = "off",
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
@@ -116,6 +117,7 @@ def inpaint(
             clip_skip,
             source=start,
             vae_tiling=vae_tiling,
+            seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )

@@ -1,11 +1,11 @@
-"""Options of drawing that few want: the noise's source, ``--set NAME=VALUE``, ``--from``."""
+"""Options of drawing that few want: the noise's source, ``--set``, ``--seamless``, ``--from``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer import Argument, Option
@@ -19,17 +19,21 @@ from diffusion.picture_settings import picture_settings
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
+from gpustd.conv import Wrap
 
 __all__ = [
     "FromPicture",
     "PromptOrNone",
     "Rng",
+    "Seamless",
     "Set",
+    "UpscaleSeamless",
     "again",
     "carried",
     "carried_switch",
     "check_partners",
     "parsed_sampling",
+    "parsed_seamless",
     "tell_other_networks",
     "written",
 ]
@@ -40,6 +44,8 @@ OPTIONS = {"size": ("width", "height")}
 """Fields of `Settings` where they are not called like the option."""
 VARIATION = {"variation": "strength", "variation_seed": "seed", "seed_resize": "resize_from"}
 """Fields of `Variation` by their options."""
+AXES: Final[dict[str, Wrap]] = {"off": "", "x": "x", "y": "y", "xy": "xy"}
+"""Axes along which edges meet, by their names on the command line."""
 WITHOUT = "the model alone; give --refiner"
 HIRES = "hires_"
 """What the options for fields of `Hires` begin with."""
@@ -63,6 +69,23 @@ Set = Annotated[
         help=f"A rarer choice about sampling, again for each: {', '.join(NAMES)}. Beside --from, "
         "the picture's others stay, and NAME= takes one back.",
         rich_help_panel="Sampling",
+    ),
+]
+SEAMLESS_HELP = (
+    "Let opposite edges meet, so that copies laid side by side show no seam: x (left and right), y "
+    "(top and bottom) or xy, for textures and panoramas; off"
+)
+Seamless = Annotated[
+    str,
+    Option("--seamless", metavar="AXES", help=f"{SEAMLESS_HELP}.", rich_help_panel="The picture"),
+]
+UpscaleSeamless = Annotated[
+    str | None,
+    Option(
+        "--seamless",
+        metavar="AXES",
+        help=f"{SEAMLESS_HELP}. As the picture's text says if absent.",
+        rich_help_panel="The picture",
     ),
 ]
 FromPicture = Annotated[
@@ -102,6 +125,13 @@ def merged_sampling(made: Sampling, texts: Sequence[str] | None) -> Sampling:
 
 def _number(name: str, text: str) -> float:
     return int(text) if name == "order" else float(text)
+
+
+def parsed_seamless(text: str) -> Wrap:
+    """The axes that ``--seamless`` names. Raises `SettingsError`."""
+    if text not in AXES:
+        raise SettingsError("seamless", text, f"give one of {', '.join(AXES)}")
+    return AXES[text]
 
 
 def carried(picture: Path) -> str:

@@ -26,6 +26,8 @@ Examples:
 
 [cyan]avila txt2img "a cat" --seed 7 --variation 0.2 --count 4[/cyan]
 
+[cyan]avila txt2img "pebbles, top view" --seamless xy[/cyan]
+
 [cyan]avila txt2img --from 00001-7.png --steps 30[/cyan]
 
 [cyan]avila txt2img "a castle" --model sdxl/ --refiner refiner/ --refiner-switch 0.8[/cyan]
@@ -68,6 +70,7 @@ def txt2img(
     hires_negative: options.HiresNegative = None,
     refiner: networks.Refiner = None,
     refiner_switch: networks.RefinerSwitch = None,
+    seamless: rarer.Seamless = "off",
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
@@ -122,6 +125,7 @@ def txt2img(
             hires=second,
             variation=asked if asked.strength or asked.resize_from else None,
             vae_tiling=vae_tiling,
+            seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )

@@ -8,14 +8,17 @@ import PIL.Image
 
 from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number
-from diffusion.cli import networks, options
+from diffusion.cli import networks, options, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
-from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.infotext import Infotext, parse_infotext, read_infotext
+from diffusion.picture_settings import carried_axes
 from diffusion.settings import Settings
 from diffusion.tasks import UPSCALERS, Source
+from diffusion.tasks.seamless import resized
+from gpustd.conv import Wrap
 
 __all__ = ["upscale"]
 
@@ -45,6 +48,7 @@ def upscale(
     guidance: options.Guidance = None,
     sampler: options.SamplerName = None,
     schedule: options.ScheduleName = None,
+    seamless: rarer.UpscaleSeamless = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
@@ -64,33 +68,42 @@ def upscale(
     autoencoder in tiles, so that memory does not grow with them.
     """
     with reporting(debug):
-        own = own_prompts(image)
+        own = own_text(image)
+        axes = carried_axes(own) if seamless is None else rarer.parsed_seamless(seamless)
+        larger = enlarged(to_rgb(read_image(image)), scale, upscaler, axes)
         settings = Settings(
-            own[0] if prompt is None else prompt,
-            own[1] if negative is None else negative,
+            own.prompt if prompt is None else prompt,
+            own.negative if negative is None else negative,
             steps=steps,
             guidance=guidance,
             sampler=sampler,
             schedule=schedule,
             seed=chosen_seed(seed),
-            source=Source(enlarged(to_rgb(read_image(image)), scale, upscaler), strength),
+            source=Source(larger, strength),
             vae_tiling=vae_tiling,
+            seamless=axes,
         )
         named = NamedModel(model, tokenizer, prediction, vae, dtype)
         draw(settings, Place(named, output, device, profile, as_json, debug))
 
 
-def own_prompts(image: Path) -> tuple[str, str]:
-    """Prompt and negative prompt in a picture's text; empty where it has none."""
+def own_text(image: Path) -> Infotext:
+    """A picture's text; empty where it has none."""
     found = parse_infotext(read_infotext(image) or "")
-    return (found.prompt, found.negative) if found.settings else ("", "")
+    return found if found.settings else Infotext("", "", {})
 
 
-def enlarged(image: PIL.Image.Image, scale: float, upscaler: str) -> PIL.Image.Image:
-    """``image`` times ``scale``, to the nearest multiples of 8. Raises `SettingsError`."""
+def enlarged(
+    image: PIL.Image.Image, scale: float, upscaler: str, wrap: Wrap = ""
+) -> PIL.Image.Image:
+    """``image`` times ``scale``, to the nearest multiples of 8; edges meet along ``wrap``.
+
+    Raises `SettingsError`.
+    """
     check_number("scale", scale, 1, 16)
     resampling = FILTERS.find(upscaler).filter
+    assert resampling is not None
     width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
     if width * height > MOST_PIXELS:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
-    return image.resize((width, height), resampling)
+    return resized(image, (width, height), resampling, wrap)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
 from gpustd import concat, conv2d, embedding, gemm, group_norm, layer_norm
+from gpustd.conv import Wrap
 
 __all__ = [
     "Activations",
@@ -20,11 +23,27 @@ __all__ = [
     "Part",
     "PointwiseConv",
     "in_turn",
+    "wrapped",
 ]
 
 # f16 where the device has it, f32 otherwise; one of the two throughout a model.
 Activations = Buffer[Any]
 Part = Callable[[Activations], Activations]
+
+_wrap: ContextVar[Wrap] = ContextVar("wrap", default="")
+
+
+@contextmanager
+def wrapped(axes: Wrap) -> Iterator[None]:
+    """Inside, what convolutions are padded with along ``axes`` is the image's opposite side.
+
+    Not around a ``yield`` of a generator: the caller would be inside as well.
+    """
+    token = _wrap.set(axes)
+    try:
+        yield
+    finally:
+        _wrap.reset(token)
 
 
 def in_turn(parts: Iterable[Part], x: Activations) -> Activations:
@@ -76,7 +95,7 @@ class Joined:
 
 
 class Conv2d(Module):
-    """A square convolution over (N, H, W, C)."""
+    """A square convolution over (N, H, W, C); `wrapped` says what it is padded with."""
 
     def __init__(
         self,
@@ -116,6 +135,7 @@ class Conv2d(Module):
             residual=residual,
             upsample=upsample,
             activation=activation,
+            wrap=_wrap.get() if self._padding else "",
         )
 
 

@@ -8,6 +8,7 @@ from diffusion.tasks.fitting import RESIZE_MODES
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extended
+from diffusion.tasks.seamless import check_seamless
 from diffusion.tasks.source import Source
 from diffusion.tasks.tiling import TILINGS
 from diffusion.tasks.variation import Variation
@@ -22,5 +23,6 @@ __all__ = [
     "Inpaint",
     "Source",
     "Variation",
+    "check_seamless",
     "extended",
 ]

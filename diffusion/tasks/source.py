@@ -11,6 +11,7 @@ from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
 from diffusion.tasks.fitting import RESIZE_MODES, check_size, drawn_size, fit
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, filled, region
+from gpustd.conv import Wrap
 
 __all__ = ["Canvas", "Source"]
 
@@ -77,6 +78,15 @@ class Source:
         """Raise `SettingsError` where the picture cannot come to a drawn ``size``."""
         if not self.only_masked:
             check_size(self.image, size, self.resize)
+
+    def check_seamless(self, axes: Wrap) -> None:
+        """Raise `SettingsError` where the result's edges are not those of what is drawn."""
+        if axes and self.only_masked:
+            raise SettingsError("seamless", axes, "a box around the mask is drawn; area whole")
+        pads = RESIZE_MODES.find(self.resize).name == "pad"
+        if axes and pads and self.image.size != drawn_size(self.image, "pad"):
+            hint = "what pads the picture to multiples of 8 is cut off again; give a size"
+            raise SettingsError("seamless", axes, hint)
 
     @property
     def only_masked(self) -> bool:

@@ -201,6 +201,17 @@ def test_an_option_about_the_second_pass_keeps_it(enlarged: list[Settings]) -> N
     assert scaled == Hires(1.5, "Lanczos", 0.4, prompt="a pear")
 
 
+def test_seamless_pictures_stay_so(ran: list[Settings]) -> None:
+    for axes in ("xy", "x"):
+        text = picture_text(dataclasses.replace(DRAWN, seamless=axes), 0, "m", "01", "Avila 1")
+        Output.named("ring.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+        run("--from", "ring.png", "--steps", "4")
+        run("--from", "ring.png", "--seamless", "y")
+        run("--from", "ring.png", "--seamless", "off")
+    run("--from", "a.png")
+    assert [each.seamless for each in ran] == ["xy", "y", "", "x", "y", "", ""]
+
+
 def test_an_option_about_the_variation_keeps_it(ran: list[Settings]) -> None:
     run("--from", "a.png", "--variation-seed", "11")
     run("--from", "a.png", "--variation", "0.2")

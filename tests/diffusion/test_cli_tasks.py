@@ -148,6 +148,28 @@ def test_upscale_takes_the_pictures_own_prompt(pretended: type[PretendedPipeline
     assert [ran.vae_tiling for ran in pretended.ran] == ["auto", "auto", "on"]
 
 
+def test_seamless(pretended: type[PretendedPipeline]) -> None:
+    Image.new("RGB", (64, 32)).save("even.png")
+    options = ("--seed", "7", "-o", "out.png", "--seamless")
+    masked = ("a", "--mask", "mask.png")
+    for axes, text in (("xy", {"Tiling": "True"}), ("y", {"Tiling axis": "y"}), ("off", {})):
+        for command in (
+            ("txt2img", "a"),
+            ("img2img", "in.png", "a"),
+            ("inpaint", "in.png", *masked),
+        ):
+            done = run(*command, *options, axes)
+            assert done.exit_code == 0, done.stderr
+            assert pretended.ran[-1].seamless == axes.replace("off", "")
+            carried = {key: value for key, value in told("out.png").items() if "Tiling" in key}
+            assert carried == text
+        run("txt2img", "a", *options, axes)
+        assert run("upscale", "out.png", "--scale", "1").exit_code == 0
+        assert pretended.ran[-1].seamless == axes.replace("off", "")
+        assert run("upscale", "out.png", "--seamless", "x").exit_code == 0
+        assert pretended.ran[-1].seamless == "x"
+
+
 def test_hires_and_variations(pretended: type[PretendedPipeline]) -> None:
     options = (
         "--hires 1.5 --hires-upscaler lanczos --hires-strength 0.4 --hires-steps 5 "
@@ -213,6 +235,15 @@ WRONG: list[tuple[list[str], str]] = [
     (["txt2img", "a", "--variation", "1", "--variation-seed", "-2"], "variation seed cannot be -2"),
     (["txt2img", "a", "--seed-resize", "big"], "cannot be 'big'"),
     (["txt2img", "a", "--vae-tiling", "yes"], "vae tiling cannot be 'yes'"),
+    (["txt2img", "a", "--seamless", "yes"], "seamless cannot be 'yes'; give one of off, x, y, xy"),
+    (
+        ["inpaint", "in.png", "a", "--left", "3", "--seamless", "x"],
+        "what pads the picture to multiples of 8 is cut off again; give a size",
+    ),
+    (
+        ["inpaint", "in.png", "a", "--mask", "mask.png", "--area", "masked", "--seamless", "x"],
+        "a box around the mask is drawn",
+    ),
     (["info", "in.png"], "it carries no settings"),
     (["info", "none.png"], "it cannot be read"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from diffusion.samplers import SAMPLERS
 from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
 from diffusion.tasks import UPSCALERS, Hires, Variation
+from gpustd.conv import Wrap
 from tests.conftest import engines, opened, present
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -83,6 +85,7 @@ SETTINGS = st.builds(
     hires=st.none() | HIRES,
     variation=st.none() | VARIATIONS,
     vae_tiling=st.sampled_from(["auto", "on", "off"]),
+    seamless=st.sampled_from(get_args(Wrap)),
     rng=st.sampled_from([each.label for each in NOISES]),
     sampling=SAMPLING,
 )
@@ -127,9 +130,16 @@ def test_as_another_tool_writes_it() -> None:
     )
 
 
+@pytest.mark.parametrize(("said", "axes"), [("True", "xy"), ("False", "")])
+def test_tiling_of_another_tool(said: str, axes: Wrap) -> None:
+    assert picture_settings(f"a\nSteps: 1, Seed: 2, Size: 64x64, Tiling: {said}").seamless == axes
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
+        ("Tiling: yes", "Tiling"),
+        ("Tiling axis: z", "Tiling axis"),
         ("Steps: 1e9", "Steps"),
         ("Steps: 99999999", "steps"),
         (f"Steps: {'9' * 5000}", "Steps"),
@@ -218,8 +228,10 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
             sampling=Sampling(rho=5.0, s_noise=0.9),
         ),
         Settings("a", "b", 64, 64, 3, 9.1, "euler_cfg_pp", variation=Variation(3, 0.25)),
+        Settings("a", "b", 64, 64, 3, 4.0, "euler", seamless="xy"),
+        Settings("a", "b", 64, 64, 3, 4.0, "euler", seamless="x"),
     ],
-    ids=["script", "sde", "cfg++"],
+    ids=["script", "sde", "cfg++", "seamless", "seamless x"],
 )
 def test_a_picture_is_drawn_again_bit_by_bit(settings: Settings) -> None:
     pipeline = Pipeline.load(device=opened(next(e for e in engines() if e in present())))

@@ -72,10 +72,11 @@ def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refining, "_handed_over", hand_over)
     for event in refine(base, refiner, SETTINGS, SHARE):
         if isinstance(event, Step):
-            states.append((event.sigma, event._pipeline))
+            states.append((event.sigma, event._networks.unet))
         if isinstance(event, Result):
             (image,) = event.images
-    assert [owner for _, owner in states] == [base] * 3 + [refiner] * 2
+    unets = [each.networks.unet for each in (base, refiner)]
+    assert [unet for _, unet in states] == unets[:1] * 3 + unets[1:] * 2
     assert np.all(np.diff([sigma for sigma, _ in states]) < 0)
     assert relative_error(handed[0], channels_last(golden["refined/latents"])) < 1e-4
     difference = np.asarray(image).astype(int) - golden["refined/image"][0].astype(int)
@@ -137,8 +138,9 @@ def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
     np.testing.assert_array_equal(pixels(device, settings, 1.0), alone("xl_base"))
     events = list(refine(*pair(device), settings, 0.6))
     base, refiner = pair(device)
-    owners = [event._pipeline for event in events if isinstance(event, Step)]
-    assert owners == [base] * 3 + [refiner] * 2
+    unets = [each.networks.unet for each in (base, refiner)]
+    steps = [event._networks.unet for event in events if isinstance(event, Step)]
+    assert steps == unets[:1] * 3 + unets[1:] * 2
     names = [event.name for event in events if isinstance(event, Stage)]
     assert names == ["encoding prompt", "encoding picture", "preparing", "decoding"]
     assert not np.array_equal(pixels(device, settings, 0.6), alone("xl_base"))

@@ -14,6 +14,7 @@ from diffusion.checkpoints import ModelFolder, open_vae
 from diffusion.checkpoints.single_file_names import vae_names
 from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
 from diffusion.models.config import TinyVaeConfig
+from diffusion.models.layers import wrapped
 from diffusion.models.module import load as load_weights
 from diffusion.models.tiny_vae import TinyVae
 from gpucore import Device, DType, f16, f32
@@ -47,6 +48,28 @@ def test_goldens(device: Device, case: TinyVAECase, dtype: type[DType]) -> None:
     latents = device.buffer_from_array(channels_last(case.latents()), dtype)
     expected = channels_last(golden[f"{case.name}/decoded"])
     assert relative_error(made.decode(latents).read(), expected) < TOLERANCE[dtype]
+
+
+def test_it_wraps_round(device: Device) -> None:
+    """A roll of a latent is a roll of its pixels, and the reverse."""
+    (case, *_) = TINY_VAE_CASES
+    config = TinyVaeConfig.from_json(family_folders.config(case.model, "tiny_vae"), Path("c.json"))
+    made = TinyVae(config)
+    weights = family_folders.parameters(case.model, "tiny_vae")
+    load_weights(made, weights.__getitem__, device, f32)
+    factor = case.image().shape[2] // case.latents().shape[2]
+    for network, array, ahead, back in (
+        (made.decode, case.latents(), 1, -factor),
+        (made.moments, case.image(), factor, -1),
+    ):
+        given = channels_last(array)
+        with wrapped("x"):
+            plain, turned, other = (
+                network(device.buffer_from_array(each)).read()
+                for each in (given, np.roll(given, ahead, 2), np.roll(given, ahead, 1))
+            )
+        np.testing.assert_allclose(np.roll(turned, back, 2), plain, rtol=0, atol=1e-5)
+        assert np.abs(np.roll(other, back, 1) - plain).max() > 1e-2
 
 
 def images(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +16,26 @@ from diffusion.autoencoding import decode, moments
 from diffusion.errors import SettingsError
 from diffusion.tasks.tiling import TILE, Span, in_tiles, spans, tiled
 from gpucore import Device
+from gpustd.conv import Wrap
 from tests.diffusion.golden_models import networks
+
+
+@given(st.integers(1, 2000), st.integers(1, 128))
+def test_spans_cover_a_ring(extent: int, tile: int) -> None:
+    found = spans(extent, tile, ring=True)
+    assert found[0].start == 0
+    starts = [each.start for each in found] + [extent]
+    assert all(each.extent == min(tile, extent) for each in found)
+    if extent > tile:
+        for each, after in zip(found, starts[1:], strict=True):
+            assert each.start + each.extent - after >= each.overlap
+            assert each.before
+            assert each.after
+    for each in found:
+        places = each.place(3)
+        assert len(set(places)) == 3 * each.extent
+        assert places.min() >= 0
+        assert places.max() < 3 * extent
 
 
 @given(st.integers(1, 2000), st.integers(1, 128))
@@ -29,15 +49,18 @@ def test_spans_cover_all(extent: int, tile: int) -> None:
     assert all((each.weights(2) > 0).all() for each in found)
 
 
+@pytest.mark.parametrize("wrap", get_args(Wrap))
 @pytest.mark.parametrize("factor", [1, 8])
-def test_what_does_not_depend_on_tiles_comes_back(factor: int) -> None:
+def test_what_does_not_depend_on_tiles_comes_back(factor: int, wrap: Wrap) -> None:
     size = (TILE + 31, 2 * TILE + 5)
     whole = np.random.default_rng(1).normal(size=(size[0] * factor, size[1] * factor, 2))
 
     def compute(rows: Span, columns: Span) -> NDArray[np.float32]:
-        return whole[rows.place(factor), columns.place(factor)].astype(np.float32)
+        part = whole[np.ix_(rows.place(factor), columns.place(factor))]
+        return part.astype(np.float32)
 
-    np.testing.assert_allclose(tiled(compute, size, factor), whole, rtol=1e-5, atol=1e-6)
+    found = tiled(compute, size, factor, wrap=wrap)
+    np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_when_tiles_are_taken() -> None:

@@ -1,0 +1,247 @@
+"""Seamless pictures: a roll of what goes in is a roll of what comes out, along wrapped axes alone.
+
+Convolutions that wrap round, normalisation and attention without positions all commute with a roll
+by the network's whole downscale; only the order of attention's sums changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffusion import Pipeline, Settings, Step, autoencoding, run
+from diffusion.autoencoding import decode, moments
+from diffusion.denoiser import Latents
+from diffusion.errors import SettingsError
+from diffusion.models.layers import Activations, Conv2d, wrapped
+from diffusion.networks import Networks
+from diffusion.noise import LatentNoise
+from diffusion.tasks import Hires, Inpaint, Source
+from diffusion.tasks.seamless import resized
+from gpucore import Device, f32
+from gpustd.conv import Wrap
+from tests.conftest import engines, opened, present
+from tests.diffusion.golden_models import networks
+from tests.diffusion.test_pipeline import pipeline_on, pixels
+from tests.goldens.loader import channels_last
+from tests.goldens.weights import initial_noise
+
+SETTINGS = Settings("a red apple", width=96, height=64, steps=2, guidance=4.0, sampler="euler")
+ROLL = {"x": 2, "y": 1}
+"""Axes of (B, H, W, C)."""
+STEP = 4
+"""Latents by which is rolled: the bundled UNet halves twice."""
+GREY = 2
+"""Levels by which engines and orders of summation may differ."""
+
+
+@pytest.fixture(scope="module")
+def first() -> Device:
+    """One engine, for what all of them share."""
+    return opened(next(each for each in engines() if each in present()))
+
+
+@contextmanager
+def rolled_noise(axis: str) -> Iterator[None]:
+    """Inside, all noise is rolled by `STEP`, of the second pass by as much more as it is larger."""
+
+    def turned(draw: Callable[..., NDArray[np.float32]]) -> Callable[..., NDArray[np.float32]]:
+        def drawn(noise: LatentNoise, *arguments: int) -> NDArray[np.float32]:
+            return np.roll(draw(noise, *arguments), STEP * (noise.width // 12), ROLL[axis])
+
+        return drawn
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("initial", "encoding"):
+            patch.setattr(LatentNoise, name, turned(getattr(LatentNoise, name)))
+        yield
+
+
+def rolled(device: Device, settings: Settings, axis: str) -> NDArray[Any]:
+    """The pictures of a run whose noise is rolled, rolled back."""
+    with rolled_noise(axis):
+        drawn = pixels(pipeline_on(device), settings)
+    return np.roll(drawn, -STEP * 8 * (drawn.shape[2] // 96), ROLL[axis])
+
+
+def distance(a: NDArray[Any], b: NDArray[Any]) -> int:
+    """The largest difference of two pictures in grey levels."""
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+def test_a_roll_of_the_noise_rolls_the_picture(device: Device) -> None:
+    for seamless in get_args(Wrap):
+        settings = dataclasses.replace(SETTINGS, seamless=seamless)
+        drawn = pixels(pipeline_on(device), settings)
+        for axis in "xy":
+            found = distance(rolled(device, settings, axis), drawn)
+            assert found <= GREY if axis in seamless else found > 5 * GREY, (seamless, axis)
+
+
+def test_captured_networks_are_kept_apart(first: Device) -> None:
+    """A run after one of another kind and the same size draws as a pipeline that made no other."""
+    used = Pipeline(pipeline_on(first).networks)
+    axes: list[Wrap] = ["xy", "", "x", "xy"]
+    for seamless in axes:
+        settings = dataclasses.replace(SETTINGS, seamless=seamless)
+        alone = pixels(Pipeline(used.networks), settings)
+        np.testing.assert_array_equal(pixels(used, settings), alone)
+
+
+def test_a_batch_and_previews(first: Device) -> None:
+    pipeline = pipeline_on(first)
+    two = dataclasses.replace(SETTINGS, seamless="xy", count=2)
+    alone = pixels(pipeline, dataclasses.replace(two, batch=1))
+    np.testing.assert_array_equal(pixels(pipeline, two), alone)
+    *_, last = (each for each in pipeline.generate(two) if isinstance(each, Step))
+    previews = np.stack([np.asarray(image) for image in last.preview()])
+    np.testing.assert_array_equal(previews, alone)
+    latents = first.buffer_from_array(last.latents())
+    again = pipeline.decode(latents, seamless="xy")
+    np.testing.assert_array_equal(np.stack([np.asarray(image) for image in again]), alone)
+
+
+@pytest.mark.parametrize("upscaler", ["latent_nearest", "lanczos"])
+def test_the_second_pass_wraps_too(
+    first: Device, upscaler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With enlargements that commute with rolls: of latents, and of pixels that are encoded.
+
+    A seam of Lanczos alone is drowned by encoder and decoder, so its axes are looked at.
+    """
+    seen: list[str] = []
+
+    def spied(*arguments: Any) -> Image.Image:
+        seen.append(arguments[3])
+        return resized(*arguments)
+
+    monkeypatch.setattr(run, "resized", spied)
+    hires = Hires(2, upscaler, 0.5, steps=1)
+    settings = dataclasses.replace(SETTINGS, steps=1, seamless="xy", hires=hires)
+    plain = pixels(pipeline_on(first), settings)
+    assert plain.shape == (1, 128, 192, 3)
+    assert distance(rolled(first, settings, "x"), plain) <= GREY
+    assert seen == ["xy", "xy"] * (upscaler == "lanczos")
+
+
+def test_encoding_rolls(device: Device) -> None:
+    """Its halvings, padded on one side only, wrap round as well; in tiles what fits one tile."""
+    made = networks(device, "three_levels")
+    picture = np.random.default_rng(4).uniform(-1, 1, (1, 16, 24, 3)).astype(np.float32)
+    for seamless in ("xy", "x"):
+        seen = dataclasses.replace(made, seamless=seamless)
+        for tiling in ("off", "on"):
+            plain = moments(seen, picture, tiling)
+            found = moments(seen, np.roll(picture, 4, 2), tiling)
+            np.testing.assert_allclose(np.roll(found, -2, 1), plain, rtol=0, atol=1e-4)
+            found = moments(seen, np.roll(picture, 4, 1), tiling)
+            near = np.abs(np.roll(found, -2, 0) - plain).max() < 1e-4
+            assert near is np.bool_(seamless == "xy")
+
+
+def in_pixels(made: Networks, latents: Latents) -> NDArray[Any]:
+    return np.asarray(next(decode(made, latents, "on")).image)
+
+
+def test_tiles_lie_across_the_edges(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three tiles of 12 latents on a ring of 24, 8 apart: a roll by 8 gives each its neighbour's.
+
+    Across lies one tile, which closes that axis itself.
+    """
+    monkeypatch.setattr(autoencoding, "TILE", 12)
+    made = networks(device, "three_levels")
+    noise = np.random.default_rng(2).normal(size=(1, 8, 24, 4)).astype(np.float32)
+    noise *= made.folder.vae.scaling_factor
+    seamless = dataclasses.replace(made, seamless="xy")
+    for shift in ((0, 8), (4, 0), (4, 16)):
+        turned = device.buffer_from_array(np.roll(noise, shift, (1, 2)))
+        back = [-2 * each for each in shift]
+        upright = device.buffer_from_array(noise)
+        for seen, wanted in ((seamless, True), (made, False)):
+            found = np.roll(in_pixels(seen, turned), back, (0, 1))
+            assert (distance(found, in_pixels(seen, upright)) <= 1) is wanted, shift
+    picture = np.random.default_rng(3).uniform(-1, 1, (1, 16, 48, 3)).astype(np.float32)
+    found = moments(seamless, np.roll(picture, 16, 2), "on")
+    plain = moments(seamless, picture, "on")
+    np.testing.assert_allclose(np.roll(found, -8, 1), plain, rtol=0, atol=1e-4)
+
+
+def test_what_overflowed_is_done_again_as_it_was(
+    first: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = dataclasses.replace(networks(first, "two_levels"), seamless="xy")
+    latents = first.buffer_from_array(channels_last(initial_noise(batch=1, height=4, width=4)))
+    with wrapped("xy"):
+        wanted = made.vae.decode(latents).read()
+    seen = []
+
+    def redone(networks: Networks, _: object, x: Latents) -> tuple[Activations, str]:
+        seen.append(networks.vae.decode(x).read())
+        return networks.vae.decode(x), "conv_in"
+
+    monkeypatch.setattr(autoencoding, "is_finite", lambda _: False)
+    monkeypatch.setattr(autoencoding, "redone", redone)
+    scaled = first.buffer_from_array(latents.read() * made.folder.vae.scaling_factor)
+    assert next(decode(made, scaled)).redone == "conv_in"
+    np.testing.assert_allclose(seen[0], wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("resampling", [Image.Resampling.LANCZOS, Image.Resampling.NEAREST])
+def test_enlarging_reads_across_the_edges(resampling: Image.Resampling) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (5, 7, 3), np.uint8)
+    size = (21, 10)
+
+    def enlarged(picture: NDArray[Any], wrap: Wrap) -> NDArray[Any]:
+        return np.asarray(resized(Image.fromarray(picture), size, resampling, wrap))
+
+    plain = enlarged(noise, "")
+    np.testing.assert_array_equal(
+        plain, np.asarray(Image.fromarray(noise).resize(size, resampling))
+    )
+    for wrap, shift in (("x", (0, 3)), ("y", (2, 0)), ("xy", (1, 5))):
+        there = enlarged(np.roll(noise, shift, (0, 1)), wrap)  # type: ignore[arg-type]
+        back = np.roll(there, (-2 * shift[0], -3 * shift[1]), (0, 1))
+        np.testing.assert_array_equal(back, enlarged(noise, wrap))  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_is_refused(first: Device) -> None:
+    picture = Image.new("RGB", (40, 24))
+    mask = Image.new("L", (40, 24), 255)
+    odd = Image.new("RGB", (41, 24))
+    for changes, message in (
+        ({"seamless": "z"}, "give x, y or xy"),
+        ({"seamless": "yx"}, "give x, y or xy"),
+        ({"seamless": None}, "give x, y or xy"),
+        ({"source": Source(picture, inpaint=Inpaint(mask, area="masked"))}, "area whole"),
+        ({"source": Source(odd, resize="pad"), "width": None, "height": None}, "give a size"),
+    ):
+        settings = dataclasses.replace(SETTINGS, **{"seamless": "xy", **changes})  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match=message):
+            next(pipeline_on(first).generate(settings))
+    even = Source(picture, resize="pad")
+    settings = dataclasses.replace(SETTINGS, width=None, height=None, source=even, seamless="xy")
+    settings.filled(pipeline_on(first).defaults)
+
+
+def test_a_convolution_is_as_before_outside(first: Device) -> None:
+    """The axes hold inside the block alone, one within another."""
+    layer = Conv2d(1, 1, 3, padding=1)
+    layer.weight.fill(np.ones((1, 1, 3, 3), np.float32), first, f32)
+    assert layer.bias is not None
+    layer.bias.fill(np.zeros(1, np.float32), first, f32)
+    x = first.buffer_from_array(np.arange(12, dtype=np.float32).reshape(1, 3, 4, 1))
+    plain = layer(x).read()
+    with wrapped("xy"):
+        ring = layer(x).read()
+        with wrapped(""):
+            np.testing.assert_array_equal(layer(x).read(), plain)
+        np.testing.assert_array_equal(layer(x).read(), ring)
+    np.testing.assert_array_equal(layer(x).read(), plain)
+    assert ring[0, 0, 0, 0] == 0 + 1 + 3 + 4 + 5 + 7 + 8 + 9 + 11
