@@ -3,6 +3,7 @@
 
 Law: names, arguments and results are NumPy's; nothing is promoted or converted silently, buffers
 are contiguous, and every result is a new buffer whose bits do not depend on how work was spread.
+Floats below the normal numbers (1.2e-38 in f32) may count as zero, as the device has it.
 """
 
 from gpustd.arrays.arithmetic import (

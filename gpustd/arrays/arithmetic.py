@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from gpucore import Buffer, T, c64, f32
-from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, elementwise
+from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, common_dtype, elementwise
 
 __all__ = [
     "absolute",
@@ -49,22 +49,46 @@ def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x - y``; integers wrap."""
+    """``x - y``; integers wrap.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.subtract(x, 1).read())
+    [0 1 2]
+    """
     return elementwise("subtract", [x, y], ALL)
 
 
 def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x * y``; integers wrap."""
+    """``x * y``; integers wrap.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.multiply(x, 10).read())
+    [10 20 30]
+    """
     return elementwise("multiply", [x, y], ALL)
 
 
 def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast)."""
+    """``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast).
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> print(arrays.divide(x, 4).read().round(3))
+    [0.25 0.5  0.75]
+    """
     return elementwise("divide", [x, y], NUMBERS)
 
 
 def floor_divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The quotient rounded down, as Python's ``//``. Integers over 0 give 0."""
+    """The quotient rounded down, as Python's ``//``. Integers over 0 give 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([7, -7], i32)
+    >>> print(arrays.floor_divide(x, 2).read())
+    [ 3 -4]
+    """
     return elementwise("floor_divide", [x, y], REALS)
 
 
@@ -72,6 +96,11 @@ def remainder(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """What `floor_divide` leaves, with the sign of ``y``, as Python's ``%``.
 
     Of floats it is exact but for the last addition where signs differ. Integers over 0 leave 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([7, -7], i32)
+    >>> print(arrays.remainder(x, 3).read())
+    [1 2]
     """
     return elementwise("remainder", [x, y], REALS)
 
@@ -81,6 +110,11 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
     Floats err by at most ``2^-23 (4 + |y| + |y log2 x|)`` of the result; negative numbers have
     whole powers only, else NaN.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.power(x, 3).read())
+    [ 1  8 27]
     """
     if isinstance(x, Buffer) and not isinstance(y, Buffer) and y == 2:
         return square(x)
@@ -88,42 +122,90 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The larger of each two; NaN if either is."""
+    """The larger of each two; NaN if either is.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.maximum(x, 3).read())
+    [3 5 3]
+    """
     return elementwise("maximum", [x, y], REALS)
 
 
 def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The smaller of each two; NaN if either is."""
+    """The smaller of each two; NaN if either is.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.minimum(x, 3).read())
+    [1 3 3]
+    """
     return elementwise("minimum", [x, y], REALS)
 
 
 def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The larger of each two; NaN only if both are."""
+    """The larger of each two; NaN only if both are.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, float("nan")], f32)
+    >>> print(arrays.fmax(x, 0).read().round(3))
+    [1. 0.]
+    """
     return elementwise("fmax", [x, y], REALS)
 
 
 def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The smaller of each two; NaN only if both are."""
+    """The smaller of each two; NaN only if both are.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, float("nan")], f32)
+    >>> print(arrays.fmin(x, 0).read().round(3))
+    [0. 0.]
+    """
     return elementwise("fmin", [x, y], REALS)
 
 
 def negative(x: Buffer[T]) -> Buffer[T]:
-    """``-x``; integers wrap."""
+    """``-x``; integers wrap.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, -2], i32)
+    >>> print(arrays.negative(x).read())
+    [-1  2]
+    """
     return elementwise("negative", [x], ALL)
 
 
 def sign(x: Buffer[T]) -> Buffer[T]:
-    """-1, 0 or 1 as ``x`` is below, at or above 0; NaN of NaN."""
+    """-1, 0 or 1 as ``x`` is below, at or above 0; NaN of NaN.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([5, 0, -3], i32)
+    >>> print(arrays.sign(x).read())
+    [ 1  0 -1]
+    """
     return elementwise("sign", [x], REALS)
 
 
 def square(x: Buffer[T]) -> Buffer[T]:
-    """``x * x``; integers wrap."""
+    """``x * x``; integers wrap.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, -2, 3], i32)
+    >>> print(arrays.square(x).read())
+    [1 4 9]
+    """
     return elementwise("square", [x], ALL)
 
 
 def reciprocal(x: Buffer[T]) -> Buffer[T]:
-    """``1 / x`` of floats or complex numbers."""
+    """``1 / x`` of floats or complex numbers.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 4], f32)
+    >>> print(arrays.reciprocal(x).read().round(3))
+    [1.   0.5  0.25]
+    """
     return elementwise("reciprocal", [x], NUMBERS)
 
 
@@ -131,7 +213,13 @@ def clip(x: Buffer[T], low: Operand[T] | None = None, high: Operand[T] | None = 
     """``x`` with what is below ``low`` raised to it, and what is above ``high`` lowered to it.
 
     None leaves that side open. NaN stays.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([-5, 2, 9], i32)
+    >>> print(arrays.clip(x, 0, 4).read())
+    [0 2 4]
     """
+    common_dtype("clip", [x], REALS)
     if low is None or high is None:
         bounded = x if low is None else maximum(x, low)
         return negative(negative(bounded)) if high is None else minimum(bounded, high)
@@ -143,5 +231,11 @@ def absolute(x: Buffer[c64]) -> Buffer[f32]: ...
 @overload
 def absolute(x: Buffer[T]) -> Buffer[T]: ...
 def absolute(x: Buffer[Any]) -> Buffer[Any]:
-    """Sizes of numbers; of c64 in f32, without overflow between. The least integer wraps."""
-    return elementwise("absolute", [x], ALL, f32 if x.dtype is c64 else None)
+    """Sizes of numbers; of c64 in f32, without overflow between. The least integer wraps.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([-5, 2], i32)
+    >>> print(arrays.absolute(x).read())
+    [5 2]
+    """
+    return elementwise("absolute", [x], ALL, f32 if getattr(x, "dtype", None) is c64 else None)

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
-from gpucore import Buffer, ShapeError
+from gpucore import ArgumentError, Buffer, ShapeError
 
-__all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
+__all__ = ["Axes", "axes_of", "axis_of", "refuse_others", "three_extents", "whole"]
 
 Axes = int | Sequence[int] | None
 
 
+def refuse_others(op: str, *operands: Any) -> None:
+    """Raise `ArgumentError` for an operand that is no `Buffer`."""
+    for each in operands:
+        if not isinstance(each, Buffer):
+            raise ArgumentError(
+                f"{op}: got {type(each).__name__}, wants a Buffer: upload an array with "
+                "device.buffer_from_array(array)"
+            )
+
+
+def whole(op: str, name: str, value: Any) -> int:
+    """A whole number, NumPy's too. Raises `ArgumentError`."""
+    try:
+        return index(value)
+    except TypeError:
+        raise ArgumentError(f"{op}: {name} {value!r}: give one whole number") from None
+
+
 def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:
-    """``axis`` counted from the front. Raises `ShapeError`."""
-    rank = len(x.shape)
+    """``axis`` counted from the front. Raises `ShapeError`, `ArgumentError`."""
+    refuse_others(op, x)
+    rank, axis = len(x.shape), whole(op, "axis", axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
     return axis % rank
@@ -23,9 +43,10 @@ def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:
 
 def axes_of(op: str, axis: Axes, x: Buffer[Any]) -> tuple[int, ...]:
     """The named axes in rising order, all for None. Raises `ShapeError` for one named twice."""
+    refuse_others(op, x)
     if axis is None:
         return tuple(range(len(x.shape)))
-    named = [axis] if isinstance(axis, int) else list(axis)
+    named = list(axis) if isinstance(axis, Sequence) else [axis]
     found = sorted(axis_of(op, a, x) for a in named)
     if len(set(found)) != len(found):
         raise ShapeError(f"{op}: axes {tuple(named)} of {x.shape} name one twice")

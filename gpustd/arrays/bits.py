@@ -31,25 +31,55 @@ def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """Bits set in one or both."""
+    """Bits set in one or both.
+
+    >>> from gpucore import Device, u8; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([5, 6, 7], u8)
+    >>> print(arrays.bitwise_or(x, 4).read())
+    [5 6 7]
+    """
     return elementwise("bitwise_or", [x, y], INTEGERS)
 
 
 def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """Bits set in just one."""
+    """Bits set in just one.
+
+    >>> from gpucore import Device, u8; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([5, 6, 7], u8)
+    >>> print(arrays.bitwise_xor(x, 4).read())
+    [1 2 3]
+    """
     return elementwise("bitwise_xor", [x, y], INTEGERS)
 
 
 def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on."""
+    """``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on.
+
+    >>> from gpucore import Device, u8; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 3], u8)
+    >>> print(arrays.left_shift(x, 2).read())
+    [ 4 12]
+    """
     return elementwise("left_shift", [x, y], INTEGERS)
 
 
 def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` over 2 to the power of ``y``, rounded down; its sign fills, from the width on too."""
+    """``x`` over 2 to the power of ``y``, rounded down; its sign fills, from the width on too.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([-8, 9], i32)
+    >>> print(arrays.right_shift(x, 2).read())
+    [-2  2]
+    """
     return elementwise("right_shift", [x, y], INTEGERS)
 
 
 def bitwise_not(x: Buffer[T]) -> Buffer[T]:
-    """Each bit the other way."""
+    """Each bit the other way.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([0, 5], i32)
+    >>> print(arrays.bitwise_not(x).read())
+    [-1 -6]
+    """
     return elementwise("bitwise_not", [x], INTEGERS)

@@ -13,15 +13,33 @@ __all__ = [
 
 
 def real(x: Buffer[c64]) -> Buffer[f32]:
-    """Real parts."""
+    """Real parts.
+
+    >>> from gpucore import Device, c64; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> print(arrays.real(x).read())
+    [1. 3.]
+    """
     return elementwise("real", [x], ("c64",), f32)
 
 
 def imag(x: Buffer[c64]) -> Buffer[f32]:
-    """Imaginary parts."""
+    """Imaginary parts.
+
+    >>> from gpucore import Device, c64; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> print(arrays.imag(x).read())
+    [2. 0.]
+    """
     return elementwise("imag", [x], ("c64",), f32)
 
 
 def conjugate(x: Buffer[c64]) -> Buffer[c64]:
-    """The imaginary part the other way."""
+    """The imaginary part the other way.
+
+    >>> from gpucore import Device, c64; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> print(arrays.conjugate(x).read())
+    [1.-2.j 3.-0.j]
+    """
     return elementwise("conjugate", [x], ("c64",))

@@ -1,4 +1,8 @@
-"""New arrays on a device: one number, or numbers at equal steps."""
+"""New arrays on a device: one number, or numbers at equal steps.
+
+``shape`` is a whole number or a tuple of them, ``dtype`` one of gpucore's markers. All raise
+`ShapeError` for another shape, `DTypeError` for another dtype.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,23 @@ def full(device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[
 
 
 def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
-    """0 everywhere."""
+    """0 everywhere. Raises as `full`.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> print(arrays.zeros(Device.auto(), (2, 2), f32).read())
+    [[0. 0.]
+     [0. 0.]]
+    """
     return full(device, shape, 0, dtype)
 
 
 def ones(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
-    """1 everywhere."""
+    """1 everywhere. Raises as `full`.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> print(arrays.ones(Device.auto(), 3, i32).read())
+    [1 1 1]
+    """
     return full(device, shape, 1, dtype)
 
 
@@ -45,10 +60,16 @@ def arange(
 
     Floats are ``start + i step`` in f32, rounded twice. Raises `ArgumentError` for a step of 0, for
     an integer dtype's numbers that it does not hold, `DTypeError`.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> print(arrays.arange(Device.auto(), 2, 10, 3, dtype=i32).read())
+    [2 5 8]
     """
     begin, end = (0, start) if stop is None else (start, stop)
     if step == 0:
         raise ArgumentError("arange: a step of 0 leads nowhere: give another, or use full")
+    if not math.isfinite((end - begin) / step):
+        raise ArgumentError(f"arange: {begin} to {end} by {step}: wants finite numbers")
     count = max(0, math.ceil((end - begin) / step))
     if dtype is c64:
         raise ArgumentError("arange: c64 has no order: give a real dtype")
@@ -72,9 +93,16 @@ def linspace(
     """``num`` numbers at equal steps from ``start`` to ``stop``, included if ``endpoint``.
 
     f16 or f32, ``start + i step`` in f32; the last is ``stop`` itself. Raises `ArgumentError`.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> print(arrays.linspace(Device.auto(), 0, 1, 5, dtype=f32).read())
+    [0.   0.25 0.5  0.75 1.  ]
     """
     if num < 0 or dtype.name not in ("f16", "f32"):
         raise ArgumentError(f"linspace: {num} of {dtype.name}: wants num >= 0, of f16 or f32")
+    for each in (start, stop):
+        number_as("linspace", each, dtype)
+    number_as("linspace", float(stop) - float(start), f32)
     parts = num - 1 if endpoint else num
     step = (stop - start) / parts if parts > 0 else 0.0
     y = device.buffer(dtype, num)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, i32, u32
 from gpustd.arrays.arithmetic import add, clip, floor_divide, remainder
-from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.axes import axis_of, refuse_others, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.logic import less, not_equal, where
 from gpustd.arrays.operands import REALS, common_dtype
@@ -45,6 +45,7 @@ def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[
     >>> arrays.take(x, device.buffer_from_array(np.array([2, 0, -1], np.int32))).read()
     array([30, 10, 30], dtype=int32)
     """
+    refuse_others("take", x, indices)
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("take", 0 if axis is None else axis, flat)
     outer, n, inner = three_extents(flat.shape, along, along)
@@ -53,7 +54,14 @@ def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[
 
 
 def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int) -> Buffer[T]:
-    """``indices`` is as ``x`` but along ``axis``: each names the element to take there."""
+    """``indices`` is as ``x`` but along ``axis``: each names the element to take there.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[3, 1, 2], [7, 9, 8]], i32)
+    >>> places = x.device.buffer_from_array([[1], [0]], i32)
+    >>> print(arrays.take_along_axis(x, places, 1).read().tolist())
+    [[1], [7]]
+    """
     along = _along("take_along_axis", x, indices, axis)
     outer, n, inner = three_extents(x.shape, along, along)
     extents = (outer, n, indices.shape[along], inner)
@@ -65,6 +73,12 @@ def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: 
 
     Where an index comes twice the last one counts, as in NumPy. ``values`` has the shape of
     ``indices``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> places, values = (x.device.buffer_from_array(a, i32) for a in ([2, 0], [30, 10]))
+    >>> print(arrays.put_along_axis(x, places, values, 0).read())
+    [10  2 30]
     """
     along = _along("put_along_axis", x, indices, axis)
     kind = common_dtype("put_along_axis", [x, values], ("c64", *REALS)).name
@@ -95,7 +109,14 @@ def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int
     ``values`` has the shape of ``x`` with M along the axis. i32 and u32 wrap; floats are added in
     f32 in the order of the indices, the same bits each time (`numpy.add.at`). Integers go by
     atomic additions, floats by sorting the indices.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> places, values = (x.device.buffer_from_array(a, i32) for a in ([2, 2], [10, 20]))
+    >>> print(arrays.scatter_add(x, places, values).read())
+    [ 1  2 33]
     """
+    refuse_others("scatter_add", x, indices, values)
     along = axis_of("scatter_add", axis, x)
     kind = common_dtype("scatter_add", [x, values], (*_FLOATS, "i32", "u32")).name
     wanted = (*x.shape[:along], indices.size, *x.shape[along + 1 :])
@@ -127,7 +148,15 @@ def nonzero(x: Buffer[Any]) -> tuple[Buffer[i32], ...]:
     """Coordinates of the elements other than 0: an array for each axis, in row-major order.
 
     How many there are is read back from the device, since the arrays are as long: this waits.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[0, 7], [8, 0]], i32)
+    >>> print([found.read().tolist() for found in arrays.nonzero(x)])
+    [[0, 1], [1, 0]]
     """
+    refuse_others("nonzero", x)
+    if not x.shape:
+        raise ShapeError("nonzero: a number without axes: give it one with view")
     flat = _chosen("nonzero", x)
     found: list[Buffer[i32]] = []
     for axis, n in enumerate(x.shape):
@@ -140,7 +169,13 @@ def compress(condition: Buffer[Any], x: Buffer[T], axis: int | None = None) -> B
     """The elements along an axis (of the flattened array for None) where ``condition`` is not 0.
 
     ``condition`` has one axis, no longer than that one. Waits, as `nonzero` does.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 2], i32)
+    >>> print(arrays.compress(arrays.less(x, 3), x).read())
+    [1 2]
     """
+    refuse_others("compress", condition, x)
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("compress", 0 if axis is None else axis, flat)
     if len(condition.shape) != 1 or condition.size > flat.shape[along]:
@@ -166,6 +201,7 @@ def _chosen(op: str, x: Buffer[Any]) -> Buffer[i32]:
 
 
 def _along(op: str, x: Buffer[Any], indices: Buffer[Any], axis: int) -> int:
+    refuse_others(op, x, indices)
     along = axis_of(op, axis, x)
     same = len(x.shape) == len(indices.shape) and all(
         n == m for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)) if a != along

@@ -30,12 +30,24 @@ __all__ = [
 
 
 def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x == y``; NaN equals nothing."""
+    """Where ``x == y``; NaN equals nothing.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.equal(x, 3).read())
+    [0 0 1]
+    """
     return elementwise("equal", [x, y], ALL, u8)
 
 
 def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x != y``."""
+    """Where ``x != y``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.not_equal(x, 3).read())
+    [1 1 0]
+    """
     return elementwise("not_equal", [x, y], ALL, u8)
 
 
@@ -51,52 +63,112 @@ def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x <= y``."""
+    """Where ``x <= y``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.less_equal(x, 3).read())
+    [1 0 1]
+    """
     return elementwise("less_equal", [x, y], REALS, u8)
 
 
 def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x > y``."""
+    """Where ``x > y``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.greater(x, 3).read())
+    [0 1 0]
+    """
     return elementwise("greater", [x, y], REALS, u8)
 
 
 def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x >= y``."""
+    """Where ``x >= y``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> print(arrays.greater_equal(x, 3).read())
+    [0 1 1]
+    """
     return elementwise("greater_equal", [x, y], REALS, u8)
 
 
 def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where both are other than 0."""
+    """Where both are other than 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> print(arrays.logical_and(x, 1).read())
+    [0 1 1]
+    """
     return elementwise("logical_and", [x, y], REALS, u8)
 
 
 def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where one or both are other than 0."""
+    """Where one or both are other than 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> print(arrays.logical_or(x, 1).read())
+    [1 1 1]
+    """
     return elementwise("logical_or", [x, y], REALS, u8)
 
 
 def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where just one is other than 0."""
+    """Where just one is other than 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> print(arrays.logical_xor(x, 1).read())
+    [1 0 0]
+    """
     return elementwise("logical_xor", [x, y], REALS, u8)
 
 
 def logical_not(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is 0."""
+    """Where ``x`` is 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> print(arrays.logical_not(x).read())
+    [1 0 0]
+    """
     return elementwise("logical_not", [x], REALS, u8)
 
 
 def isnan(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is not a number."""
+    """Where ``x`` is not a number.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> print(arrays.isnan(x).read())
+    [0 0 1]
+    """
     return elementwise("isnan", [x], FLOATS, u8)
 
 
 def isinf(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is infinite."""
+    """Where ``x`` is infinite.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> print(arrays.isinf(x).read())
+    [0 1 0]
+    """
     return elementwise("isinf", [x], FLOATS, u8)
 
 
 def isfinite(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is neither infinite nor NaN."""
+    """Where ``x`` is neither infinite nor NaN.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> print(arrays.isfinite(x).read())
+    [1 0 0]
+    """
     return elementwise("isfinite", [x], FLOATS, u8)
 
 
@@ -105,6 +177,11 @@ def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
     ``condition`` is of any real dtype (NaN counts as other than 0), ``x`` and ``y`` of any one
     dtype, at least one of them a buffer. Raises as all here.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 5, 2], i32)
+    >>> print(arrays.where(arrays.less(x, 3), x, 0).read())
+    [1 0 2]
     """
     dtype = common_dtype("where", [x, y], ALL)
     chosen = common_dtype("where", [condition], REALS)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T
 from gpustd import layout
-from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
+from gpustd.arrays.axes import Axes, axes_of, axis_of, refuse_others, three_extents, whole
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
 from gpustd.template import Value
@@ -22,8 +22,17 @@ _PLAIN = ("f16", "f32", "i32", "u32")
 _MOST_PARTS = 6
 
 
-def broadcast_to(x: Buffer[T], shape: tuple[int, ...]) -> Buffer[T]:
-    """``x`` repeated along axes of extent 1 and new ones in front, to ``shape``."""
+def broadcast_to(x: Buffer[T], shape: int | Sequence[int]) -> Buffer[T]:
+    """``x`` repeated along axes of extent 1 and new ones in front, to ``shape``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.broadcast_to(x, (2, 3)).read().tolist())
+    [[1, 2, 3], [1, 2, 3]]
+    """
+    refuse_others("broadcast_to", x)
+    listed = shape if isinstance(shape, Sequence) else [shape]
+    shape = tuple(whole("broadcast_to", "shape", n) for n in listed)
     if broadcast_shape("broadcast_to", [x.shape, shape]) != shape:
         raise ShapeError(f"broadcast_to: {x.shape} does not broadcast to {shape}")
     return _gathered("broadcast_to", x, shape, broadcast_strides(x.shape, shape))
@@ -37,6 +46,7 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
     >>> arrays.transpose(x).read().tolist()
     [[0, 3], [1, 4], [2, 5]]
     """
+    refuse_others("transpose", x)
     rank = len(x.shape)
     order = list(range(rank))[::-1] if axes is None else [axis_of("transpose", a, x) for a in axes]
     if sorted(order) != list(range(rank)):
@@ -48,7 +58,13 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
 
 
 def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
-    """Axes the other way round: one, several, or all for None."""
+    """Axes the other way round: one, several, or all for None.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.flip(x).read())
+    [3 2 1]
+    """
     axes = axes_of("flip", axis, x)
     steps = _strides(x.shape)
     start = sum((x.shape[a] - 1) * steps[a] for a in axes)
@@ -58,7 +74,15 @@ def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
 
 
 def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
-    """Elements moved ``shift`` places on along an axis (the flattened array for None), round."""
+    """Elements moved ``shift`` places on along an axis (the flattened array for None), round.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> print(arrays.roll(x, 1).read())
+    [3 1 2]
+    """
+    refuse_others("roll", x)
+    shift = whole("roll", "shift", shift)
     if axis is None:
         return roll(x.view((x.size,)), shift, 0).view(x.shape)
     along = axis_of("roll", axis, x)
@@ -69,8 +93,16 @@ def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
 
 
 def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
-    """``x`` behind itself so many times along each axis; missing ones count as 1, in front."""
-    times = [repetitions] if isinstance(repetitions, int) else list(repetitions)
+    """``x`` behind itself so many times along each axis; missing ones count as 1, in front.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> print(arrays.tile(x, 2).read())
+    [1 2 1 2]
+    """
+    refuse_others("tile", x)
+    listed = repetitions if isinstance(repetitions, Sequence) else [repetitions]
+    times = [whole("tile", "repetitions", n) for n in listed]
     if any(n < 0 for n in times):
         raise ShapeError(f"tile: {times} of {x.shape}: repetitions must not be negative")
     rank = max(len(times), len(x.shape))
@@ -83,8 +115,15 @@ def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
 
 
 def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
-    """Each element ``repeats`` times along an axis, of the flattened array for None."""
-    if repeats < 0:
+    """Each element ``repeats`` times along an axis, of the flattened array for None.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> print(arrays.repeat(x, 2).read())
+    [1 1 2 2]
+    """
+    refuse_others("repeat", x)
+    if whole("repeat", "repeats", repeats) < 0:
         raise ShapeError(f"repeat: {repeats} of {x.shape}: wants a number >= 0")
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("repeat", 0 if axis is None else axis, flat)
@@ -94,12 +133,19 @@ def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
 
 
 def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
-    """Buffers whose shapes differ in ``axis`` only, behind one another. Raises `DTypeError` too."""
-    if not parts:
+    """Buffers whose shapes differ in ``axis`` only, behind one another. Raises `DTypeError` too.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> print(arrays.concat([x, x]).read())
+    [1 2 1 2]
+    """
+    if not len(parts):
         raise ShapeError("concat: no buffers: give at least one")
-    if parts[0].dtype.name in _PLAIN:
-        return layout.concat(parts, axis)
+    refuse_others("concat", *parts)
     along = axis_of("concat", axis, parts[0])
+    if parts[0].dtype.name in _PLAIN:
+        return layout.concat(parts, along)
     first = parts[0].shape
     for part in parts:
         if part.dtype is not parts[0].dtype:
@@ -118,9 +164,17 @@ def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
 
 
 def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
-    """Buffers of one shape side by side along a new axis."""
-    if not parts:
+    """Buffers of one shape side by side along a new axis.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> print(arrays.stack([x, x]).read().tolist())
+    [[1, 2], [1, 2]]
+    """
+    if not len(parts):
         raise ShapeError("stack: no buffers: give at least one")
+    refuse_others("stack", *parts)
+    axis = whole("stack", "axis", axis)
     shape = parts[0].shape
     if any(part.shape != shape for part in parts):
         raise ShapeError(f"stack: shapes {[p.shape for p in parts]} differ: make them equal")

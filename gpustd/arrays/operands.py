@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
+from gpustd.arrays.axes import refuse_others
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
 from gpustd.template import Value
 
@@ -37,6 +39,8 @@ __all__ = [
 Number = complex
 """A Python number: int, float or complex."""
 Operand = Buffer[T] | Number
+Numeric = (numbers.Number, np.bool_)
+"""What is taken for a number at run time, refused where the dtype does not hold it."""
 
 FLOATS = ("f16", "f32")
 INTEGERS = ("i8", "i32", "u8", "u32")
@@ -63,8 +67,9 @@ def elementwise(
 def common_dtype(op: str, operands: Sequence[Operand[Any]], takes: tuple[str, ...]) -> type[DType]:
     """The one dtype of the buffers among ``operands``. Raises `DTypeError`, `ArgumentError`."""
     buffers = [each for each in operands if isinstance(each, Buffer)]
-    if not buffers:
+    if not buffers and all(isinstance(each, Numeric) for each in operands):
         raise ArgumentError(f"{op}: no operand is a Buffer: make one with gpustd.full")
+    refuse_others(op, *(each for each in operands if not isinstance(each, Numeric)))
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(kinds) != 1:
@@ -82,11 +87,11 @@ def number_as(op: str, value: Number, dtype: type[DType]) -> Any:
     Raises `DTypeError` for a float among integers or a complex number among reals, `ArgumentError`
     for a number that the dtype does not hold.
     """
-    if isinstance(value, (bool, int, np.integer)):
+    if isinstance(value, (bool, int, np.integer, np.bool_)):
         return _whole_as(op, int(value), dtype)
     if isinstance(value, (float, np.floating)) and dtype.name in NUMBERS:
         return _float_as(op, float(value), dtype)
-    if dtype is c64:
+    if dtype is c64 and isinstance(value, Numeric):
         return [_float_as(op, part, dtype)[0] for part in (value.real, value.imag)]
     raise DTypeError(f"{op}: {value!r} with {dtype.name}: cast the buffer or the number first")
 

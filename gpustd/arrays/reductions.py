@@ -50,12 +50,25 @@ def sum(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[An
 
 
 def prod(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[Any]:
-    """Product over axes; of i8 in i32, of u8 in u32, else in the dtype of ``x``."""
+    """Product over axes; of i8 in i32, of u8 in u32, else in the dtype of ``x``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> print(arrays.prod(x, 1).read())
+    [  6 120]
+    """
     return _reduced("prod", x, axis, keepdims, REALS)
 
 
 def mean(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:
-    """Mean over axes, of floats or complex numbers; NaN of nothing."""
+    """Mean over axes, of floats or complex numbers; NaN of nothing.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], f32)
+    >>> print(arrays.mean(x, axis=0).read().round(3))
+    [2.5 3.5 4.5]
+    """
+    common_dtype("mean", [x], NUMBERS)
     return _reduced("mean", x, axis, keepdims, NUMBERS, _scale(x, axis, 0))
 
 
@@ -63,6 +76,11 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     """Mean square of the distance from the mean over axes, of floats.
 
     The mean comes first, then the squares; they are divided by their number less ``ddof``.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> print(arrays.var(x).read().round(3))
+    1.25
     """
     common_dtype("var", [x], FLOATS)
     centre = Fold("mean", accumulator("mean", x.dtype), widened(x.dtype), _scale(x, axis, 0))
@@ -81,42 +99,91 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
 
 
 def std(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = False) -> Buffer[T]:
-    """Square root of `var`."""
+    """Square root of `var`.
+
+    >>> from gpucore import Device, f32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> print(arrays.std(x).read().round(3))
+    1.118
+    """
+    common_dtype("std", [x], FLOATS)
     return sqrt(var(x, axis, ddof=ddof, keepdims=keepdims))
 
 
 def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001
-    """Largest number over axes; NaN where one is. Raises `ShapeError` for no numbers."""
+    """Largest number over axes; NaN where one is. Raises `ShapeError` for no numbers.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> print(arrays.max(x, axis=1).read())
+    [3 6]
+    """
     return _reduced("max", x, axis, keepdims, REALS)
 
 
 def min(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001
-    """Least number over axes; NaN where one is. Raises `ShapeError` for no numbers."""
+    """Least number over axes; NaN where one is. Raises `ShapeError` for no numbers.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> print(arrays.min(x, axis=0).read())
+    [1 2 3]
+    """
     return _reduced("min", x, axis, keepdims, REALS)
 
 
 def argmax(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -> Buffer[i32]:
-    """Place of the first largest number (or NaN) along an axis, or in the flattened array."""
+    """Place of the first largest number (or NaN) along an axis, or in the flattened array.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([3, 9, 9], i32)
+    >>> print(arrays.argmax(x).read())
+    1
+    """
     return _place("max", x, axis, keepdims)
 
 
 def argmin(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -> Buffer[i32]:
-    """Place of the first least number (or NaN) along an axis, or in the flattened array."""
+    """Place of the first least number (or NaN) along an axis, or in the flattened array.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([3, 1, 9], i32)
+    >>> print(arrays.argmin(x).read())
+    1
+    """
     return _place("min", x, axis, keepdims)
 
 
 def any(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[u8]:  # noqa: A001
-    """1 where some number over axes is other than 0, else 0."""
+    """1 where some number over axes is other than 0, else 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[0, 0], [0, 7]], i32)
+    >>> print(arrays.any(x, axis=1).read())
+    [0 1]
+    """
     return _reduced("any", x, axis, keepdims, REALS)
 
 
 def all(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[u8]:  # noqa: A001
-    """1 where no number over axes is 0, else 0."""
+    """1 where no number over axes is 0, else 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 0], [2, 7]], i32)
+    >>> print(arrays.all(x, axis=1).read())
+    [0 1]
+    """
     return _reduced("all", x, axis, keepdims, REALS)
 
 
 def count_nonzero(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[i32]:
-    """How many numbers over axes are other than 0."""
+    """How many numbers over axes are other than 0.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([[1, 0], [2, 7]], i32)
+    >>> print(arrays.count_nonzero(x, axis=1).read())
+    [1 2]
+    """
     return _reduced("count", x, axis, keepdims, REALS)
 
 
@@ -128,8 +195,9 @@ def _reduced(
     takes: tuple[str, ...],
     scale: float = 1.0,
 ) -> Buffer[Any]:
-    common_dtype(op, [x], takes)
-    axes = axes_of(op, axis, x)
+    name = "count_nonzero" if op == "count" else op
+    common_dtype(name, [x], takes)
+    axes = axes_of(name, axis, x)
     if op in ("max", "min"):
         _refuse_nothing(op, x, axes)
     fold = Fold(op, accumulator(op, x.dtype), _target(op, x.dtype), scale)

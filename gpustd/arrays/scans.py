@@ -47,17 +47,34 @@ def cumprod(x: Buffer[T], axis: int | None = None, *, exclusive: bool = False) -
     """Products of all up to each element; ``exclusive`` leaves it out, so 1 is first.
 
     Of i8 in i32, of u8 in u32, else in the dtype of ``x``.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], i32)
+    >>> print(arrays.cumprod(x).read())
+    [ 1  2  6 24]
     """
     return _scanned("prod", x, axis, exclusive, REALS)
 
 
 def cummax(x: Buffer[T], axis: int | None = None) -> Buffer[T]:
-    """The largest so far, as ``numpy.maximum.accumulate``; NaN from a first one on."""
+    """The largest so far, as ``numpy.maximum.accumulate``; NaN from a first one on.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 3, 2, 5], i32)
+    >>> print(arrays.cummax(x).read())
+    [1 3 3 5]
+    """
     return _scanned("max", x, axis, False, REALS)
 
 
 def cummin(x: Buffer[T], axis: int | None = None) -> Buffer[T]:
-    """The least so far, as ``numpy.minimum.accumulate``; NaN from a first one on."""
+    """The least so far, as ``numpy.minimum.accumulate``; NaN from a first one on.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([4, 3, 5, 1], i32)
+    >>> print(arrays.cummin(x).read())
+    [4 3 3 1]
+    """
     return _scanned("min", x, axis, False, REALS)
 
 

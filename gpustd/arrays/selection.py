@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, i32
-from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.axes import axis_of, three_extents, whole
 from gpustd.arrays.indexing import compress, take_along_axis
 from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_or
 from gpustd.arrays.moving import concat, cut
-from gpustd.arrays.operands import FLOATS
+from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
 
 __all__ = ["topk", "unique"]
@@ -28,9 +28,11 @@ def topk(
     >>> [found.read().tolist() for found in arrays.topk(x, 3)]
     [[9, 9, 4], [1, 3, 2]]
     """
+    common_dtype("topk", [x], REALS)
     if not x.shape:
         raise ShapeError("topk: a number without axes: give it one with view")
     along = axis_of("topk", axis, x)
+    k = whole("topk", "k", k)
     if not 0 <= k <= x.shape[along]:
         raise ArgumentError(f"topk: {k} of axis {along} of {x.shape}: 0 to {x.shape[along]}")
     order: Buffer[Any] = argsort(x, along, descending=largest)
@@ -45,7 +47,13 @@ def unique(x: Buffer[T]) -> Buffer[T]:
 
     How many there are is read back from the device, as the result is as long: this waits. Raises
     `DTypeError`.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([3, 1, 3, 2], i32)
+    >>> print(arrays.unique(x).read())
+    [1 2 3]
     """
+    common_dtype("unique", [x], REALS)
     rising = sort(x, None)
     if rising.size < 2:
         return rising

@@ -51,7 +51,13 @@ def sort(x: Buffer[T], axis: int | None = -1, *, descending: bool = False) -> Bu
 
 
 def argsort(x: Buffer[Any], axis: int | None = -1, *, descending: bool = False) -> Buffer[i32]:
-    """Places of the elements along an axis in rising or falling order, stable."""
+    """Places of the elements along an axis in rising or falling order, stable.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([30, 10, 20], i32)
+    >>> print(arrays.argsort(x).read())
+    [1 2 0]
+    """
     kind = common_dtype("argsort", [x], REALS).name
     rows, back = _as_rows("argsort", x, axis)
     down = "_down" if descending else ""
@@ -64,6 +70,12 @@ def searchsorted(a: Buffer[T], v: Buffer[T], side: str = "left") -> Buffer[i32]:
     """Where each of ``v`` would go in ``a``, of one axis and in rising order: before its equals.
 
     ``side`` "right" goes behind them. Raises `ArgumentError` for another side.
+
+    >>> from gpucore import Device, i32; from gpustd import arrays
+    >>> x = Device.auto().buffer_from_array([1, 3, 5], i32)
+    >>> v = x.device.buffer_from_array([3, 4], i32)
+    >>> print(arrays.searchsorted(x, v).read())
+    [1 2]
     """
     kind = common_dtype("searchsorted", [a, v], ("f32", "i32", "u32")).name
     if side not in ("left", "right") or len(a.shape) != 1:

@@ -89,7 +89,8 @@ def pad(
     if image.dtype is u8 and constant_values not in range(256):
         raise ArgumentError(f"pad: constant_values {constant_values}: u8 holds 0 to 255")
     (top, bottom), (left, right) = _widths(pad_width)
-    if number != CONSTANT and 0 in (picture.height, picture.width):
+    grown = (picture.height, top + bottom), (picture.width, left + right)
+    if number != CONSTANT and any(added and not extent for extent, added in grown):
         raise ShapeError(f"pad: {image!r} is empty: only the mode constant can pad it")
     rows = extended(number, top, picture.height, bottom)
     columns = extended(number, left, picture.width, right)

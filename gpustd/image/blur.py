@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from gpucore import ArgumentError, Buffer, T, f32
 from gpustd.image.axis import weighted
 from gpustd.image.border import border_number
 from gpustd.image.pairs import combined
-from gpustd.image.picture import picture_of
+from gpustd.image.picture import picture_of, sides_of
 from gpustd.image.separable import separable
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
@@ -74,9 +76,7 @@ def box_blur(
     [[5.0, 3.0, 1.0], [3.0, 3.0, 3.0], [1.0, 3.0, 5.0]]
     """
     picture_of("box_blur", image)
-    down, across = (size, size) if isinstance(size, int) else size
-    if min(down, across) < 1:
-        raise ArgumentError(f"box_blur: size {size}: wants numbers >= 1")
+    down, across = sides_of("box_blur", size)
     border = (border_number("box_blur", mode), cval)
     windows = (weighted(np.full(down, 1 / down)), weighted(np.full(across, 1 / across)))
     return separable(image, windows, "sum", border, image.dtype)
@@ -107,7 +107,10 @@ def unsharp_mask(
 
 def _pair(op: str, name: str, value: Pair) -> tuple[float, float]:
     """A number for each axis, not negative. Raises `ArgumentError`."""
-    pair = value if isinstance(value, tuple) else (value, value)
-    if not all(0 <= v < np.inf for v in pair):
-        raise ArgumentError(f"{op}: {name} {value}: wants a number >= 0, or one for each axis")
-    return pair
+    try:
+        down, across = map(float, value if isinstance(value, Sequence) else (value, value))
+    except (TypeError, ValueError):
+        down = across = np.nan
+    if not (0 <= down < np.inf and 0 <= across < np.inf):
+        raise ArgumentError(f"{op}: {name} {value!r}: wants a number >= 0, or one for each axis")
+    return down, across

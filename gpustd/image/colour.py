@@ -46,6 +46,7 @@ def rgb_to_grey(image: Buffer[T]) -> Buffer[T]:
     >>> image.rgb_to_grey(colours).read().tolist()
     [[76, 150]]
     """
+    picture_of("rgb_to_grey", image)
     made = _converted("rgb_to_grey", image, 1, image.dtype, unit=1)
     return made.view(made.shape[:2]) if len(made.shape) == 3 else made
 
@@ -63,6 +64,7 @@ def rgb_to_ycbcr(image: Buffer[T]) -> Buffer[T]:
     >>> image.rgb_to_ycbcr(red).read().tolist()
     [[[76, 85, 255]]]
     """
+    picture_of("rgb_to_ycbcr", image)
     return _converted("rgb_to_ycbcr", image, 3, image.dtype, unit=1)
 
 
@@ -77,6 +79,7 @@ def ycbcr_to_rgb(image: Buffer[T]) -> Buffer[T]:
     >>> image.ycbcr_to_rgb(grey).read().tolist()
     [[[90, 90, 90]]]
     """
+    picture_of("ycbcr_to_rgb", image)
     return _converted("ycbcr_to_rgb", image, 3, image.dtype, unit=1)
 
 
@@ -182,6 +185,7 @@ def to_float(image: Buffer[u8]) -> Buffer[f32]:
     >>> image.to_float(picture).read().tolist()
     [[0.0, 1.0]]
     """
+    picture_of("to_float", image)
     if image.dtype is not u8:
         raise DTypeError(f"to_float: wants u8, got {image!r}")
     return _converted("to_float", image, None, f32, unit=1)
@@ -202,7 +206,8 @@ def to_u8(image: Buffer[f32]) -> Buffer[u8]:
 
 
 def _float(op: str, image: Buffer[f32]) -> Buffer[f32]:
-    """The image, which must be f32. Raises `DTypeError`."""
+    """The image, which must be f32. Raises `DTypeError`, `ShapeError`."""
+    picture_of(op, image)
     if image.dtype is not f32:
         raise DTypeError(f"{op}: wants f32, got {image!r}: gpustd.image.to_float converts u8")
     return image

@@ -37,7 +37,10 @@ def filter2d(
     [[1.0, 3.0, 6.0, 4.0]]
     """
     picture_of("filter2d", image)
-    taps = np.asarray(kernel, np.float64)
+    try:
+        taps = np.asarray(kernel, np.float64)
+    except (TypeError, ValueError):
+        taps = np.empty(0)
     if taps.ndim != 2 or not taps.size:
         raise ArgumentError(f"filter2d: kernel of shape {taps.shape}: wants (rows, columns)")
     border = (border_number("filter2d", mode), cval)

@@ -89,7 +89,7 @@ def _count(
         "copies": _copies(slots) if fast else 1,
         "loads": 4 if fast else 1,
     }
-    sizes: dict[str, float] = {"size": size, "groups": groups}
+    sizes: dict[str, float] = {"size": size, "groups": groups, "images": picture.images}
     buffers = [image]
     if span is not None:
         edges = _not_below(np.linspace(span[0], span[1], bins + 1))
@@ -101,7 +101,8 @@ def _count(
         }
         buffers.append(table(device, edges))
     launch = kernel(device, "image/histogram.wgsl", **spec)
-    launch(*buffers, counts, sizes, grid=(groups, picture.images))
+    images = min(picture.images, MOST_GROUPS)
+    launch(*buffers, counts, sizes, grid=(groups, images, -(-picture.images // MOST_GROUPS)))
 
 
 def _copies(slots: int) -> int:

@@ -1,4 +1,8 @@
-"""Grey morphology with flat structuring elements: windows of any form without weights."""
+"""Grey morphology with flat structuring elements: windows of any form without weights.
+
+All take the arguments of `erode`, give an image of the same shape and dtype, and raise
+`ShapeError`, `DTypeError`, `ArgumentError`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from gpustd.image.axis import Fold, Window
 from gpustd.image.border import border_number
 from gpustd.image.filter2d import fold_window
 from gpustd.image.pairs import combined
-from gpustd.image.picture import picture_of
+from gpustd.image.picture import picture_of, sides_of
 from gpustd.image.separable import separable
 
 __all__ = [
@@ -175,10 +179,7 @@ def black_tophat(
 def _window(op: str, size: Size, footprint: ArrayLike | None) -> NDArray[np.bool_]:
     """The window as an array of truth. Raises `ArgumentError`."""
     if footprint is None:
-        rows, columns = (size, size) if isinstance(size, int) else size
-        if min(rows, columns) < 1:
-            raise ArgumentError(f"{op}: size {size}: wants numbers >= 1")
-        return np.ones((rows, columns), bool)
+        return np.ones(sides_of(op, size), bool)
     window: NDArray[np.bool_] = np.asarray(footprint).astype(bool)
     if window.ndim != 2 or not window.any():
         raise ArgumentError(

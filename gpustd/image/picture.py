@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
-from gpucore import Buffer, DTypeError, LimitError, ShapeError, f32, u8
+from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
+from gpustd.arrays.axes import refuse_others
 
-__all__ = ["Picture", "picture_of", "require_dtype", "require_same"]
+__all__ = ["Picture", "picture_of", "require_dtype", "require_same", "sides_of"]
 
 _MOST_CHANNELS = 4
 _MOST_ELEMENTS = 2**32 - 2**12
@@ -52,6 +55,7 @@ class Picture:
 
 def picture_of(op: str, image: Buffer[Any]) -> Picture:
     """Extents of ``image``. Raises `ShapeError`, `DTypeError`, `LimitError` that name ``op``."""
+    refuse_others(op, image)
     rank = len(image.shape)
     if not 2 <= rank <= 4:
         raise ShapeError(f"{op}: {image!r}: wants (H, W), (H, W, C) or (N, H, W, C)")
@@ -66,6 +70,17 @@ def picture_of(op: str, image: Buffer[Any]) -> Picture:
     if math.prod(image.shape) > _MOST_ELEMENTS:
         raise LimitError(f"{op}: {image!r} has more elements than a 32-bit index holds: split it")
     return Picture(images, height, width, channels, rank)
+
+
+def sides_of(op: str, size: int | Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of a window: one number for both, or two. Raises `ArgumentError`."""
+    try:
+        rows, columns = map(index, size if isinstance(size, Sequence) else (size, size))
+    except (TypeError, ValueError):
+        rows = columns = 0
+    if min(rows, columns) < 1:
+        raise ArgumentError(f"{op}: size {size!r}: wants numbers >= 1: one, or (rows, columns)")
+    return rows, columns
 
 
 def require_dtype(op: str, image: Buffer[Any]) -> None:

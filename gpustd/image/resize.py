@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, Literal
 
 import numpy as np
@@ -49,11 +50,14 @@ def resize(
     [[50, 50, 150, 150]]
     """
     source = picture_of("resize", image)
-    if len(size) != 2 or min(size) < 0:
-        raise ShapeError(f"resize: size {tuple(size)}: wants (height, width), both >= 0")
+    try:
+        height, width = map(index, size)
+    except (TypeError, ValueError):
+        height = width = -1
+    if min(height, width) < 0:
+        raise ShapeError(f"resize: size {size!r}: wants (height, width), whole numbers >= 0")
     if method not in _METHODS:
         raise ArgumentError(f"resize: method {method!r}: it is one of {', '.join(_METHODS)}")
-    height, width = size
     made = source.resized(height, width)
     if made.size and not source.size:
         raise ShapeError(f"resize: {image!r} is empty: nothing to make {made.shape} from")

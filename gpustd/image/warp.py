@@ -47,11 +47,12 @@ def affine_transform(
     """Pixel o = (row, column) of the result from ``matrix @ o + offset`` of the image.
 
     As `scipy.ndimage.affine_transform` over height and width: the matrix maps the result into the
-    image, rows come first, the centre of pixel (i, j) is at (i, j). ``matrix`` is (2, 2), or (2, 3)
-    or (3, 3) with the offset inside. ``output_shape`` is (height, width). Orders: 0 nearest, 1
-    linear, 3 cubic B-spline (with its prefilter). Modes: constant (``cval`` outside of the pixels'
-    centres), grid-constant, nearest, reflect, mirror, grid-wrap. (OpenCV's matrix M, from x, y of
-    the image to those of the result, becomes the rows and columns exchanged of its inverse.)
+    image, rows come first, the centre of pixel (i, j) is at (i, j). ``matrix`` is (2, 2), its
+    diagonal (2,), or (2, 3) or (3, 3) with the offset inside. ``output_shape`` is (height, width).
+    Orders: 0 nearest, 1 linear, 3 cubic B-spline (with its prefilter). Modes: constant (``cval``
+    outside of the pixels' centres), grid-constant, nearest, reflect, mirror, grid-wrap. (OpenCV's
+    matrix M, from x, y of the image to those of the result, becomes the rows and columns exchanged
+    of its inverse.)
 
     Images are (H, W), (H, W, C) or (N, H, W, C) of u8 or f32; u8 is rounded to the nearest (ties
     upwards) and clamped. Points are computed in f32: they are off by up to 2^-22 of the largest
@@ -65,6 +66,7 @@ def affine_transform(
     >>> image.affine_transform(picture, [[1, 0], [0, 0.5]], output_shape=(1, 5), order=1).read()
     array([[10, 15, 20, 30, 40]], dtype=uint8)
     """
+    picture_of("affine_transform", image)
     full = _homogeneous("affine_transform", matrix, offset)
     return _warped("affine_transform", image, full, output_shape, (order, mode, cval))
 
@@ -92,6 +94,7 @@ def perspective_transform(
     >>> image.perspective_transform(picture, double, output_shape=(1, 2)).read()
     array([[1, 3]], dtype=uint8)
     """
+    picture_of("perspective_transform", image)
     full = np.asarray(matrix, np.float64)
     if full.shape != (3, 3) or not np.isfinite(full).all():
         raise ArgumentError(
@@ -148,15 +151,18 @@ def _homogeneous(
     op: str, matrix: ArrayLike, offset: float | Sequence[float]
 ) -> NDArray[np.float64]:
     """Matrix (3, 3). Raises `ArgumentError`."""
-    given = np.asarray(matrix, np.float64)
+    given, moved = np.asarray(matrix, np.float64), np.asarray(offset, np.float64)
+    given = np.diag(given) if given.shape == (2,) else given
     full = np.eye(3)
     if given.shape not in {(2, 2), (2, 3), (3, 3)} or not np.isfinite(given).all():
         raise ArgumentError(
-            f"{op}: matrix of shape {given.shape}: wants (2, 2), (2, 3) or (3, 3), all finite"
+            f"{op}: matrix of shape {given.shape}: wants (2, 2), (2,), (2, 3) or (3, 3), all finite"
         )
+    if moved.shape not in {(), (2,)} or not np.isfinite(moved).all():
+        raise ArgumentError(f"{op}: offset {offset!r}: wants a finite number, or (row, column)")
     full[:2, : given.shape[1]] = given[:2]
     if given.shape == (2, 2):
-        full[:2, 2] = offset
+        full[:2, 2] = moved
     return full
 
 

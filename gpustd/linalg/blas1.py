@@ -5,14 +5,32 @@ All are bound by memory: the floor is the bytes of their operands and results.
 
 from __future__ import annotations
 
+import math
+from numbers import Number
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
+from gpustd.arrays.axes import refuse_others
 from gpustd.elementwise import linear_combination
 from gpustd.flat import launch_each
 from gpustd.linalg.reductions import reduce_last
 
-__all__ = ["asum", "axpy", "copy", "dot", "iamax", "nrm2", "rot", "scal", "swap"]
+__all__ = [
+    "asum",
+    "axpy",
+    "copy",
+    "dot",
+    "iamax",
+    "nrm2",
+    "real_scale",
+    "rot",
+    "scal",
+    "scale",
+    "swap",
+]
+
+_MOST = 3.4028235677973366e38
+"""What rounds to no f32."""
 
 
 def dot(x: Buffer[T], y: Buffer[T], *, conjugate: bool = False) -> Buffer[T]:
@@ -46,6 +64,7 @@ def asum(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.asum(x).read())
     6.0
     """
+    refuse_others("asum", x)
     return _reduced("asum", x, x.dtype)
 
 
@@ -63,6 +82,7 @@ def nrm2(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.nrm2(x).read())
     5.0
     """
+    refuse_others("nrm2", x)
     return _reduced("nrm2", x, x.dtype)
 
 
@@ -79,6 +99,7 @@ def iamax(x: Buffer[Any]) -> Buffer[i32]:
     >>> print(linalg.iamax(x).read())
     1
     """
+    refuse_others("iamax", x)
     if x.shape and not x.shape[-1]:
         raise ShapeError(f"iamax: {x.shape}: an empty axis has no largest element")
     return _reduced("iamax", x, i32)
@@ -96,11 +117,12 @@ def axpy(x: Buffer[T], y: Buffer[T], a: complex = 1.0) -> Buffer[T]:
     >>> print(linalg.axpy(x, x, 10.0).read())
     [11. 22.]
     """
+    refuse_others("axpy", x, y)
     if x.shape != y.shape:
         raise ShapeError(f"axpy: {x.shape} and {y.shape}: make them equal")
     if x.dtype is c64 or y.dtype is c64:
         return _complex_line("axpy", a, (x, y))
-    return linear_combination([(_real("axpy", a), x), (1.0, y)])
+    return linear_combination([(real_scale("axpy", a), x), (1.0, y)])
 
 
 def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
@@ -115,13 +137,16 @@ def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.scal(3.0, x).read())
     [3. 6.]
     """
+    refuse_others("scal", x)
     if x.dtype is c64:
         return _complex_line("scal", a, (x,))
-    return linear_combination([(_real("scal", a), x)])
+    return linear_combination([(real_scale("scal", a), x)])
 
 
 def copy(x: Buffer[T]) -> Buffer[T]:
-    """A new buffer with the contents of ``x``, of any dtype.
+    """A new buffer with the contents of ``x``, of any shape and dtype.
+
+    Raises `ArgumentError` for what is no buffer.
 
     >>> import numpy as np
     >>> from gpucore import Device
@@ -130,6 +155,7 @@ def copy(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.copy(x).read())
     [1 2]
     """
+    refuse_others("copy", x)
     y = x.device.buffer(x.dtype, x.shape)
     y.copy_from(x)
     return y
@@ -150,6 +176,7 @@ def swap(x: Buffer[T], y: Buffer[T]) -> tuple[Buffer[T], Buffer[T]]:
     >>> print(x.read(), y.read())
     [3. 4.] [1. 2.]
     """
+    refuse_others("swap", x, y)
     if x.shape != y.shape:
         raise ShapeError(f"swap: {x.shape} and {y.shape}: make them equal")
     if x.dtype is not y.dtype:
@@ -175,6 +202,8 @@ def rot(x: Buffer[T], y: Buffer[T], c: float, s: float) -> tuple[Buffer[T], Buff
     >>> print(x.read(), y.read())
     [0. 1.] [-1.  0.]
     """
+    refuse_others("rot", x, y)
+    c, s = real_scale("rot", c), real_scale("rot", s)
     return linear_combination([(c, x), (s, y)]), linear_combination([(-s, x), (c, y)])
 
 
@@ -193,7 +222,7 @@ def _complex_line(op: str, a: complex, operands: tuple[Buffer[Any], ...]) -> Buf
         raise DTypeError(f"{op}: {operands} are of two dtypes: make both c64")
     x = operands[0]
     y = x.device.buffer(c64, x.shape)
-    number = complex(a)
+    number = scale(op, a)
     sizes = {"re": number.real, "im": number.imag}
     plus = len(operands) > 1
     launch_each("linalg/axpy.wgsl", {"plus": plus}, (*operands, y), x.size, sizes)
@@ -201,14 +230,26 @@ def _complex_line(op: str, a: complex, operands: tuple[Buffer[Any], ...]) -> Buf
 
 
 def _check_pair(op: str, x: Buffer[Any], y: Buffer[Any]) -> None:
+    refuse_others(op, x, y)
     if not x.shape or x.shape != y.shape:
         raise ShapeError(f"{op}: {x.shape} and {y.shape}: wants two of one shape (..., N)")
     if x.dtype is not y.dtype:
         raise DTypeError(f"{op}: {x!r} and {y!r}: cast one of them first")
 
 
-def _real(op: str, a: complex) -> float:
+def scale(op: str, a: complex) -> complex:
+    """A number, NumPy's too, within f32. Raises `ArgumentError`."""
+    if not isinstance(a, Number):
+        raise ArgumentError(f"{op}: scale {a!r}: wants a number")
     number = complex(a)
+    if any(_MOST < abs(part) < math.inf for part in (number.real, number.imag)):
+        raise ArgumentError(f"{op}: scale {a!r} is beyond the range of f32")
+    return number
+
+
+def real_scale(op: str, a: complex) -> float:
+    """`scale` for real operands. Raises `ArgumentError`."""
+    number = scale(op, a)
     if number.imag:
-        raise ArgumentError(f"{op}: a = {a} is complex and the operands are real: make them c64")
+        raise ArgumentError(f"{op}: scale {a!r} is complex, the operands real: make them c64")
     return number.real

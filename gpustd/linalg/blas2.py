@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
+from gpustd.arrays.axes import refuse_others
 from gpustd.flat import float_scalar, launch_each, width_of
 from gpustd.grid import flat_grid
-from gpustd.linalg.blas1 import copy
-from gpustd.linalg.triangular import Trans, solve_triangular, transposed
+from gpustd.linalg.blas1 import copy, real_scale
+from gpustd.linalg.triangular import Trans, check_square, solve_triangular, transposed
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,
@@ -65,6 +66,8 @@ def gemv(
     >>> print(linalg.gemv(1.0, a, x).read(), linalg.gemv(1.0, a, x, trans=1).read())
     [21. 43.] [31. 42.]
     """
+    refuse_others("gemv", a, x)
+    alpha, beta = real_scale("gemv", alpha), real_scale("gemv", beta)
     flipped = transposed("gemv", trans)
     if len(a.shape) < 2 or not x.shape or x.shape[-1] != a.shape[-2 if flipped else -1]:
         raise ShapeError(f"gemv: {a.shape} and {x.shape}, trans={trans}: inner extents differ")
@@ -88,6 +91,8 @@ def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) ->
     >>> print(linalg.ger(10.0, x, x).read().tolist())
     [[10.0, 20.0], [20.0, 40.0]]
     """
+    refuse_others("ger", x, y)
+    alpha = real_scale("ger", alpha)
     if not x.shape or not y.shape or x.shape[:-1] != y.shape[:-1]:
         raise ShapeError(f"ger: {x.shape} and {y.shape}: wants (..., M) and (..., N)")
     m, n = x.shape[-1], y.shape[-1]
@@ -102,7 +107,7 @@ def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) ->
         "plus": a is not None,
     }
     result = x.device.buffer(x.dtype, shape)
-    sizes = {"m": m, "words": n // width, "alpha": float(alpha)}
+    sizes = {"m": m, "words": n // width, "alpha": alpha}
     launch_each("linalg/ger.wgsl", spec, (*operands, result), result.size // width, sizes)
     return result
 
@@ -130,6 +135,8 @@ def symv(
     >>> print(linalg.symv(1.0, a, x).read())
     [21. 42.]
     """
+    refuse_others("symv", a, x)
+    alpha, beta = real_scale("symv", alpha), real_scale("symv", beta)
     square = len(a.shape) >= 2 and a.shape[-1] == a.shape[-2]
     if not square or not x.shape or x.shape[-1] != a.shape[-1]:
         raise ShapeError(f"symv: {a.shape} and {x.shape}: wants (..., N, N) and (..., N)")
@@ -164,6 +171,8 @@ def trsv(
     >>> print(linalg.trsv(a, x, lower=True).read())
     [1. 2.]
     """
+    check_square("trsv", a)
+    refuse_others("trsv", x)
     if not x.shape:
         raise ShapeError(f"trsv: {x.shape}: wants (..., N)")
     column = x.view((*x.shape, 1))

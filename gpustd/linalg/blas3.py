@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
+from gpustd.arrays.axes import refuse_others
 from gpustd.elementwise import combine_into
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.gemm import wide_gemm
 from gpustd.layout import transpose
+from gpustd.linalg.blas1 import scale
 from gpustd.linalg.matmul import multiply_matrices
 from gpustd.linalg.products import multiply_into, scalar_kind
 from gpustd.linalg.triangles import fresh_copy, mirrored
@@ -102,6 +104,7 @@ def syrk(
     [[5.0, 0.0], [11.0, 25.0]]
     """
     flipped = transposed("syrk", trans)
+    refuse_others("syrk", a)
     if len(a.shape) < 2:
         raise ShapeError(f"syrk: {a.shape}: wants (..., N, K)")
     if a.dtype is c64:
@@ -144,6 +147,7 @@ def symm(
     >>> print(linalg.symm(1.0, a, a).read().tolist())
     [[7.0, 10.0], [14.0, 20.0]]
     """
+    refuse_others("symm", a, b)
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"symm: {a.shape}: wants square matrices (..., N, N)")
     _check_side("symm", side)
@@ -180,6 +184,7 @@ def trsm(
     flipped = transposed("trsm", trans_a)
     check_square("trsm", a)
     _check_side("trsm", side)
+    refuse_others("trsm", b)
     if b.dtype is not f32:
         raise DTypeError(f"trsm: {b!r}: wants f32; cast it")
     if len(b.shape) < 2 or b.shape[-1 if side else -2] != a.shape[-1]:
@@ -245,6 +250,7 @@ def _start(
 
 
 def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: bool) -> None:
+    refuse_others("gemm", a, b)
     fits = len(a.shape) >= 2 and len(b.shape) >= 2
     if not fits or a.shape[-2 if flipped_a else -1] != b.shape[-1 if flipped_b else -2]:
         raise ShapeError(
@@ -254,7 +260,7 @@ def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: b
 
 
 def _check_scales(op: str, a: Buffer[Any], *scales: complex) -> None:
-    if a.dtype is not c64 and any(complex(s).imag for s in scales):
+    if a.dtype is not c64 and any(scale(op, s).imag for s in scales):
         raise ArgumentError(f"{op}: complex scales {scales} for real operands: make them c64")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
+from gpustd.arrays.axes import refuse_others
 from gpustd.flat import launch_flat
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
@@ -50,6 +51,7 @@ def lstsq(a: Buffer[f32], b: Buffer[f32], cond: float | None = None) -> Solution
     2
     """
     flat = checked_matrices("lstsq", a)
+    refuse_others("lstsq", b)
     batch, m, n = flat.shape
     least = _checked_cond("lstsq", _EPS if cond is None else cond)
     axes = len(a.shape) - 1

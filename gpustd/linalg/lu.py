@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gpucore import Buffer, Device, ShapeError, f32, i32
+from gpucore import Buffer, Device, DTypeError, ShapeError, f32, i32
+from gpustd.arrays.axes import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.triangles import fresh_copy, triangle
@@ -89,6 +90,9 @@ def lu_solve(
     factor, piv = lu_and_piv
     flipped = transposed("lu_solve", trans)
     columns = as_columns("lu_solve", factor, b)
+    refuse_others("lu_solve", piv)
+    if piv.dtype is not i32:
+        raise DTypeError(f"lu_solve: piv is {piv!r}: wants i32, as lu_factor gives it")
     if piv.shape != factor.shape[:-1]:
         raise ShapeError(f"lu_solve: piv is {piv.shape} for factors {factor.shape}")
     batch = broadcast_batch("lu_solve", factor.shape[:-2], columns.shape[:-2])

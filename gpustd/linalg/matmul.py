@@ -6,6 +6,7 @@ import itertools
 import math
 
 from gpucore import Buffer, ShapeError, T, f16
+from gpustd.arrays.axes import refuse_others
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.layout import concat, slice_axis
 from gpustd.linalg.blas1 import dot
@@ -34,6 +35,7 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.matmul(a, a).read().tolist())
     [[7.0, 10.0], [15.0, 22.0]]
     """
+    refuse_others("matmul", a, b)
     if not a.shape or not b.shape:
         raise ShapeError(f"matmul: {a.shape} @ {b.shape}: wants at least one axis each")
     if a.shape[-1] != b.shape[-min(2, len(b.shape))]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
+from gpustd.arrays.axes import refuse_others, whole
 from gpustd.layout import transpose
 from gpustd.linalg.reductions import reduce_last
 from gpustd.linalg.svd import svdvals
@@ -35,7 +36,8 @@ def norm(
         ord: None for the Euclidean (Frobenius) norm. Of vectors: inf, -inf, 0 (how many are not 0)
             or another number p, ``sum(|x|^p)^(1/p)``, whose powers are as exact as the device's.
             Of matrices: "fro", 1, -1 (sums of columns), inf, -inf (sums of rows), 2, -2 and
-            "nuc" (largest, smallest and sum of the singular values, of f32 alone).
+            "nuc" (largest, smallest and sum of the singular values, of f32 alone). Of nothing
+            it is 0; -inf, -1 and -2 of matrices are refused.
         axis: an axis of vectors, two axes of matrices, or None: all of x, which must have one or
             two axes unless ``ord`` is None.
         keepdims: the axes stay, as 1.
@@ -50,6 +52,7 @@ def norm(
     >>> print(linalg.norm(x, 1).read(), linalg.norm(x, axis=1).read())
     5.0 [5. 1.]
     """
+    refuse_others("norm", x)
     if x.dtype is c64:
         raise DTypeError(f"norm: {x!r}: wants f32 or f16")
     axes = _axes(x, ord, axis)
@@ -70,7 +73,7 @@ def _axes(x: Buffer[Any], order: float | str | None, axis: Any) -> tuple[int, ..
         if rank not in (1, 2):
             raise ShapeError(f"norm: ord = {order!r} of {x.shape}: tell which axes, by `axis`")
         return tuple(range(rank))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(axis) if isinstance(axis, Sequence) else (whole("norm", "axis", axis),)
     if len(axes) not in (1, 2) or any(not -rank <= a < rank for a in axes):
         raise ShapeError(f"norm: axis = {axis} of {x.shape}: wants one or two of its axes")
     if len({a % rank for a in axes}) != len(axes):
@@ -92,7 +95,7 @@ def _of_vectors(x: Buffer[T], order: float | str | None) -> Buffer[T]:
     if isinstance(order, str):
         raise ArgumentError(f"norm: ord = {order!r} of vectors: a number, inf, -inf or None")
     kind = _VECTOR_KINDS.get(order, "power")
-    if kind in ("amax", "amin") and not x.shape[-1]:
+    if kind == "amin" and not x.shape[-1]:
         raise ShapeError(f"norm: ord = {order} of vectors without elements")
     return _reduced(kind, x, 1.0 if order is None else float(order))
 
@@ -111,7 +114,7 @@ def _of_matrices(x: Buffer[T], order: float | str | None) -> Buffer[T]:
         sums = _reduced("asum", transpose(x, (*range(rank - 2), rank - 1, rank - 2)))
     else:
         sums = _reduced("asum", x)
-    if not sums.shape[-1]:
+    if not sums.shape[-1] and float(order) < 0:
         raise ShapeError(f"norm: ord = {order} of matrices {x.shape} without elements")
     return _reduced("amax" if float(order) > 0 else "amin", sums)
 

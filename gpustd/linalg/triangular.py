@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
+from gpustd.arrays.axes import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.triangles import fresh_copy
@@ -149,6 +150,7 @@ def transposed(op: str, trans: Trans) -> bool:
 
 def check_square(op: str, a: Buffer[Any]) -> None:
     """Raise `ShapeError` or `DTypeError` unless ``a`` is (..., N, N) in f32."""
+    refuse_others(op, a)
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"{op}: {a.shape}: wants square matrices (..., N, N)")
     if a.dtype is not f32:
@@ -158,6 +160,7 @@ def check_square(op: str, a: Buffer[Any]) -> None:
 def as_columns(op: str, a: Buffer[Any], b: Buffer[Any]) -> Buffer[Any]:
     """Right-hand sides as (..., N, K): a vector becomes one column. Raises as `check_square`."""
     check_square(op, a)
+    refuse_others(op, b)
     if b.dtype is not f32:
         raise DTypeError(f"{op}: {b!r}: wants f32; cast it")
     columns = b.view((*b.shape, 1)) if len(b.shape) == 1 else b

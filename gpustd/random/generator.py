@@ -6,6 +6,8 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, T, f32, i32, u32
 from gpustd.arrays import argsort, take
+from gpustd.arrays.axes import whole
+from gpustd.arrays.operands import number_as
 from gpustd.flat import launch_each, words_of
 from gpustd.layout import slice_axis
 from gpustd.template import Value
@@ -40,6 +42,7 @@ class Generator:
     """
 
     def __init__(self, device: Device, seed: int = 0, *, stream: int = 0) -> None:
+        seed, stream = whole("Generator", "seed", seed), whole("Generator", "stream", stream)
         if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
             raise ArgumentError(
                 f"Generator: seed {seed}, stream {stream}: 0 to 2**64 - 1 and 0 to 2**32 - 1"
@@ -73,7 +76,11 @@ class Generator:
         return self._drawn("normal", f32, size)
 
     def normal(self, loc: float = 0.0, scale: float = 1.0, size: Shape = 1) -> Buffer[f32]:
-        """Normal numbers of mean ``loc`` and standard deviation ``scale``."""
+        """Normal numbers of mean ``loc`` and standard deviation ``scale``.
+
+        Raises `ArgumentError` for a negative ``scale``, and numbers that f32 does not hold.
+        """
+        _check_scale("normal", scale)
         return self._drawn("normal", f32, size, (loc, scale))
 
     def standard_exponential(self, size: Shape = 1) -> Buffer[f32]:
@@ -81,7 +88,8 @@ class Generator:
         return self._drawn("exponential", f32, size)
 
     def exponential(self, scale: float = 1.0, size: Shape = 1) -> Buffer[f32]:
-        """Exponential numbers of mean ``scale``."""
+        """Exponential numbers of mean ``scale``. Raises `ArgumentError` as `normal`."""
+        _check_scale("exponential", scale)
         return self._drawn("exponential", f32, size, (0.0, scale))
 
     def integers(
@@ -92,12 +100,17 @@ class Generator:
         Raises `DTypeError` for a dtype other than i8, i32, u8, u32, `ArgumentError` for none or
         such that it does not hold.
         """
-        if dtype.name not in _INTEGERS:
-            raise DTypeError(f"integers: {dtype.name}: takes {', '.join(_INTEGERS)}")
-        begin, end = (0, low) if high is None else (low, high)
+        name = getattr(dtype, "name", None)
+        if name not in _INTEGERS:
+            raise DTypeError(f"integers: {name or dtype}: takes {', '.join(_INTEGERS)}")
+        low = whole("integers", "low", low)
+        begin, end = (0, low) if high is None else (low, whole("integers", "high", high))
         least, bits = _INTEGERS[dtype.name]
         if not least <= begin < end <= least + 2**bits:
-            raise ArgumentError(f"integers: {begin} up to {end} in {dtype.name}: none, or not held")
+            raise ArgumentError(
+                f"integers: from {begin}, below {end}, in {dtype.name}: none, or not held: "
+                f"give low < high from {least} to {least + 2**bits}"
+            )
         count = end - begin
         bounds = {
             "low": begin % 2**32,
@@ -111,14 +124,18 @@ class Generator:
 
         By sorting random keys of 32 bits: equal keys, of n²/2³³ pairs, keep their order.
         """
-        if isinstance(x, Buffer) and not x.shape:
+        if not isinstance(x, Buffer):
+            return argsort(self._drawn("words", u32, whole("permutation", "x", x)))
+        if not x.shape:
             raise ShapeError("permutation: a number without axes has no rows")
-        count = x if isinstance(x, int) else x.shape[0]
-        order = argsort(self._drawn("words", u32, count))
-        return order if isinstance(x, int) else take(x, order, 0) if x.size else x
+        order = argsort(self._drawn("words", u32, x.shape[0]))
+        return take(x, order, 0)
 
     def choice(self, n: int, size: int, *, replace: bool = True) -> Buffer[i32]:
         """``size`` of the integers 0 to n - 1, each at most once without ``replace``."""
+        n, size = whole("choice", "n", n), whole("choice", "size", size)
+        if n < 1 or size < 0:
+            raise ArgumentError(f"choice: {size} of {n}: give n >= 1 and size >= 0")
         if replace:
             return self.integers(0, n, size)
         if size > n:
@@ -136,15 +153,26 @@ class Generator:
         """The next draw; ``affine`` is shift and scale."""
         if self.draws >= 2**32:
             raise ArgumentError(f"{self!r}: 2**32 draws are all: take another stream")
+        shift, scale = (_number(draw, each) for each in affine or (0.0, 1.0))
+        y: Buffer[Any] = self.device.buffer(dtype, size)
         number = self.draws
         self.draws += 1
-        y: Buffer[Any] = self.device.buffer(dtype, size)
         if not y.size:
             return y
         sizes: dict[str, Any] = {"low": 0, "range": 0, "threshold": 0, **(bounds or {})}
-        shift, scale = affine or (0.0, 1.0)
         sizes |= {"draw": number, "stream": self.stream, "shift": shift, "scale": scale}
         sizes["seed"] = [self.seed % 2**32, self.seed >> 32]
         spec: dict[str, Value] = {"draw": draw, "kind": dtype.name, "affine": affine is not None}
         launch_each("random/draw.wgsl", spec, (y,), words_of(y.size), sizes)
         return y
+
+
+def _number(op: str, value: float) -> float:
+    """As f32; an integer is rounded, too. Raises `ArgumentError`, `DTypeError`."""
+    rounded: float = number_as(op, float(value) if isinstance(value, int) else value, f32)
+    return rounded
+
+
+def _check_scale(op: str, scale: float) -> None:
+    if not scale >= 0:
+        raise ArgumentError(f"{op}: scale {scale}: wants a number >= 0")

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, c64, f32
+from gpucore import ArgumentError, Buffer, DType, DTypeError, c64, f32
+from gpustd.arrays import axes
 
 __all__ = ["Norm", "axis_of", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
 
@@ -14,18 +15,16 @@ Norm = str | None
 
 
 def check_dtype(op: str, x: Buffer[Any], *dtypes: type[DType]) -> None:
-    """Raise `DTypeError` unless ``x`` has one of the dtypes."""
+    """Raise `DTypeError` unless ``x`` has one of the dtypes, `ArgumentError` for no buffer."""
+    axes.refuse_others(op, x)
     if x.dtype not in dtypes:
         names = " or ".join(d.name for d in dtypes)
         raise DTypeError(f"{op}: wants {names}, got {x!r}: cast it first (gpustd.cast)")
 
 
 def axis_of(op: str, x: Buffer[Any], axis: int) -> int:
-    """``axis`` counted from the front. Raises `ShapeError`."""
-    rank = len(x.shape)
-    if not -rank <= axis < rank:
-        raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
-    return axis % rank
+    """``axis`` counted from the front. Raises `ShapeError`, `ArgumentError`."""
+    return axes.axis_of(op, axis, x)
 
 
 def outer_of(shape: Sequence[int], axis: int) -> int:

@@ -69,7 +69,13 @@ def correlate(
 def correlate(
     in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
 ) -> Buffer[Any]:
-    """Correlation: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors."""
+    """Correlation: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> print(signal.correlate(x, x).read())
+    [ 3.  8. 14.  8.  3.]
+    """
     _check("correlate", in1, in2, mode)
     return _convolved("correlate", in1, reversed_conjugate(in2), mode, method)
 
@@ -80,6 +86,11 @@ def fftconvolve(
     """Convolution over ``axes`` (all) through transforms; other extents agree or are 1.
 
     Modes, dtypes and errors as of `convolve`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> print(signal.fftconvolve(x, x).read().round(3))
+    [ 1.  4. 10. 12.  9.]
     """
     _check("fftconvolve", in1, in2, mode)
     return _by_transforms("fftconvolve", in1, in2, mode, _chosen("fftconvolve", in1, axes))
@@ -92,6 +103,11 @@ def oaconvolve(
 
     Blocks overlap by the short operand and keep what it does not wrap around (overlap-save; Press
     et al., Numerical Recipes, 13.1): transforms of some thousand elements instead of all.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> print(signal.oaconvolve(x, x).read().round(3))
+    [ 1.  4. 10. 12.  9.]
     """
     _check("oaconvolve", in1, in2, mode)
     chosen = _chosen("oaconvolve", in1, axes)

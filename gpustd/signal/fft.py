@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, c64, f32
+from gpustd.arrays.axes import whole
 from gpustd.signal.arguments import (
     Norm,
     axis_of,
@@ -50,7 +51,13 @@ def fft(
 def ifft(
     x: Buffer[c64] | Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None
 ) -> Buffer[c64]:
-    """Inverse of `fft`, with the same arguments and errors."""
+    """Inverse of `fft`, with the same arguments and errors.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> print(signal.ifft(x).read().real)
+    [1. 1. 1. 1.]
+    """
     return _complex("ifft", x, n, axis, norm, inverse=True)
 
 
@@ -74,12 +81,23 @@ def rfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None
     """The first ``n // 2 + 1`` numbers of `fft` of real ``x``; the others are their conjugates.
 
     Arguments and errors as of `fft`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> print(signal.rfft(x).read().real.round(3))
+    [10. -2. -2.]
     """
     return _of_real("rfft", x, n, axis, norm, hermitian=False)
 
 
 def ihfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[c64]:
-    """The first half of `ifft` of real ``x``: the inverse of `hfft`. Arguments as of `rfft`."""
+    """The first half of `ifft` of real ``x``: the inverse of `hfft`. Arguments as of `rfft`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> print(signal.ihfft(x).read().real)
+    [1. 1. 1.]
+    """
     return _of_real("ihfft", x, n, axis, norm, hermitian=True)
 
 
@@ -113,12 +131,23 @@ def irfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = Non
 
     The imaginary parts of the first number, and of the last if n is even, do not count. Other
     arguments and errors as of `fft`.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0], c64)
+    >>> print(signal.irfft(x).read())
+    [1. 1. 1. 1.]
     """
     return _to_real("irfft", x, n, axis, norm, hermitian=False)
 
 
 def hfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[f32]:
-    """`fft` of a Hermitian signal, given by its first half. Arguments as of `irfft`."""
+    """`fft` of a Hermitian signal, given by its first half. Arguments as of `irfft`.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 0, 0], c64)
+    >>> print(signal.hfft(x).read())
+    [1. 1. 1. 1.]
+    """
     return _to_real("hfft", x, n, axis, norm, hermitian=True)
 
 
@@ -152,6 +181,7 @@ def _line(x: Buffer[Any], axis: int, n: int) -> Line:
 
 
 def _length(op: str, x: Buffer[Any], n: int) -> int:
+    n = whole(op, "n", n)
     if n < 1:
-        raise ShapeError(f"{op}: length {n} for an axis of {x.shape}: wants n >= 1")
+        raise ShapeError(f"{op}: length {n} for an axis of {x.shape}: give n >= 1")
     return n

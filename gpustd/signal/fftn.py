@@ -11,8 +11,8 @@ from gpustd.signal.fft import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
 
-Shape = Sequence[int] | None
-Axes = Sequence[int] | None
+Shape = int | Sequence[int] | None
+Axes = int | Sequence[int] | None
 _LAST_TWO = (-2, -1)
 
 
@@ -36,7 +36,13 @@ def fftn(
 def ifftn(
     x: Buffer[c64] | Buffer[f32], s: Shape = None, axes: Axes = None, norm: Norm = None
 ) -> Buffer[c64]:
-    """Inverse of `fftn`, with the same arguments and errors."""
+    """Inverse of `fftn`, with the same arguments and errors.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> print(signal.ifftn(x).read().real.tolist())
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     return _complex("ifftn", x, s, axes, norm, inverse=True)
 
 
@@ -46,7 +52,13 @@ def fft2(
     axes: Sequence[int] = _LAST_TWO,
     norm: Norm = None,
 ) -> Buffer[c64]:
-    """`fftn` over two axes, the last two by default."""
+    """`fftn` over two axes, the last two by default.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> print(signal.fft2(x).read().real.tolist())
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
     return _complex("fft2", x, s, axes, norm, inverse=False)
 
 
@@ -56,7 +68,13 @@ def ifft2(
     axes: Sequence[int] = _LAST_TWO,
     norm: Norm = None,
 ) -> Buffer[c64]:
-    """`ifftn` over two axes, the last two by default."""
+    """`ifftn` over two axes, the last two by default.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> print(signal.ifft2(x).read().real.tolist())
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     return _complex("ifft2", x, s, axes, norm, inverse=True)
 
 
@@ -72,14 +90,26 @@ def _complex(
 
 
 def rfftn(x: Buffer[f32], s: Shape = None, axes: Axes = None, norm: Norm = None) -> Buffer[c64]:
-    """`rfft` over the last of ``axes``, then `fft` over the others. Arguments as of `fftn`."""
+    """`rfft` over the last of ``axes``, then `fft` over the others. Arguments as of `fftn`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> print(signal.rfftn(x).read().real.tolist())
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
     return _of_real("rfftn", x, s, axes, norm)
 
 
 def rfft2(
     x: Buffer[f32], s: Shape = None, axes: Sequence[int] = _LAST_TWO, norm: Norm = None
 ) -> Buffer[c64]:
-    """`rfftn` over two axes, the last two by default."""
+    """`rfftn` over two axes, the last two by default.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> print(signal.rfft2(x).read().real.tolist())
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
     return _of_real("rfft2", x, s, axes, norm)
 
 
@@ -93,14 +123,26 @@ def _of_real(op: str, x: Buffer[f32], s: Shape, axes: Axes, norm: Norm) -> Buffe
 
 
 def irfftn(x: Buffer[c64], s: Shape = None, axes: Axes = None, norm: Norm = None) -> Buffer[f32]:
-    """Inverse of `rfftn`; the last of ``s`` is 2 (extent - 1) by default."""
+    """Inverse of `rfftn`; the last of ``s`` is 2 (extent - 1) by default.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], c64)
+    >>> print(signal.irfftn(x).read().tolist())
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     return _to_real("irfftn", x, s, axes, norm)
 
 
 def irfft2(
     x: Buffer[c64], s: Shape = None, axes: Sequence[int] = _LAST_TWO, norm: Norm = None
 ) -> Buffer[f32]:
-    """`irfftn` over two axes, the last two by default."""
+    """`irfftn` over two axes, the last two by default.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], c64)
+    >>> print(signal.irfft2(x).read().tolist())
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     return _to_real("irfft2", x, s, axes, norm)
 
 
@@ -115,6 +157,10 @@ def _to_real(op: str, x: Buffer[c64], s: Shape, axes: Axes, norm: Norm) -> Buffe
 def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes) -> list[tuple[int, int]]:
     """Each axis, counted from the front, with its length."""
     rank = len(x.shape)
+    s = s if s is None or isinstance(s, Sequence) else (s,)
+    axes = axes if axes is None or isinstance(axes, Sequence) else (axes,)
+    if s is not None and axes is None and len(s) > rank:
+        raise ShapeError(f"{op}: s {tuple(s)} of {x.shape}: it has {rank} axes")
     if axes is None:
         axes = range(rank) if s is None else range(rank - len(s), rank)
     found = [axis_of(op, x, axis) for axis in axes]

@@ -8,7 +8,9 @@ sections.
 
 from __future__ import annotations
 
-from typing import overload
+from collections.abc import Callable
+from functools import partial
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +30,9 @@ __all__ = ["filtfilt", "firwin", "lfilter", "sosfilt", "sosfiltfilt"]
 Array = NDArray[np.float64]
 _SHORT = 64
 _PADS = ("constant", "even", "odd")
+
+_Step = Callable[[Buffer[T], int, bool], Buffer[T]]
+"""Filters along an axis, backwards or not."""
 
 
 @overload
@@ -61,7 +66,7 @@ def lfilter(
         _check_states("lfilter", x, zi, replaced(x.shape, axis, order))
     if zi is None and len(denominator) == 1:
         return _convolved(numerator, x, axis)
-    cascade = _single(numerator, denominator, max(order, 1))
+    cascade = _single("lfilter", numerator, denominator, max(order, 1))
     if zi is None or order == 0:
         y, _ = cascade.run(x, Run(axis), None)
         return y if zi is None else (y, zi)
@@ -85,6 +90,11 @@ def sosfilt(
 
     With states ``zi``, (sections, ...) of the shape of ``x`` but 2 on the axis, also returns those
     at the end. Raises `ArgumentError`, `ShapeError`, `DTypeError`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 0, 0, 0], f32)
+    >>> print(signal.sosfilt([[1, 0, 0, 1, -0.5, 0]], x).read())
+    [1.    0.5   0.25  0.125]
     """
     float_or_complex("sosfilt", x)
     axis = axis_of("sosfilt", x, axis)
@@ -112,13 +122,22 @@ def filtfilt(
     The signal first goes on at both ends by ``padlen`` samples (three times the longer of ``a`` and
     ``b``) as ``padtype`` says: "odd", "even", "constant", or None for not at all. The states begin
     as if the first sample had always been. Raises as `lfilter`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([0, 0, 4, 0, 0], f32)
+    >>> print(signal.filtfilt([0.5, 0.5], [1], x, padlen=1).read())
+    [0. 1. 2. 1. 0.]
     """
     float_or_complex("filtfilt", x)
     numerator, denominator = _normalised("filtfilt", b, a)
     taps = max(len(numerator), len(denominator))
-    cascade = _single(numerator, denominator, max(taps - 1, 1))
     length = 3 * taps if padlen is None else padlen
-    return _both_ways("filtfilt", cascade, x, axis, padtype, length)
+    if len(denominator) == 1 and taps - 1 > MOST_STATES:
+        step: _Step[T] = partial(_slide, numerator)
+    else:
+        cascade = _single("filtfilt", numerator, denominator, max(taps - 1, 1))
+        step = partial(_settle, "filtfilt", cascade)
+    return _both_ways("filtfilt", step, x, axis, padtype, length)
 
 
 def sosfiltfilt(
@@ -128,16 +147,23 @@ def sosfiltfilt(
     padtype: str | None = "odd",
     padlen: int | None = None,
 ) -> Buffer[T]:
-    """`sosfilt` forwards and then backwards; see `filtfilt` for the arguments."""
+    """`sosfilt` forwards and then backwards; see `filtfilt` for the arguments.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([2, 2, 2, 2], f32)
+    >>> print(signal.sosfiltfilt([[0.5, 0.5, 0, 1, 0, 0]], x, padlen=1).read())
+    [2. 2. 2. 2.]
+    """
     float_or_complex("sosfiltfilt", x)
     cascade = _sections("sosfiltfilt", sos)
     idle = min(int((cascade.b[:, 2] == 0).sum()), int((cascade.a[:, 2] == 0).sum()))
     length = 3 * (2 * cascade.sections + 1 - idle) if padlen is None else padlen
-    return _both_ways("sosfiltfilt", cascade, x, axis, padtype, length)
+    step: _Step[T] = partial(_settle, "sosfiltfilt", cascade)
+    return _both_ways("sosfiltfilt", step, x, axis, padtype, length)
 
 
 def _both_ways(
-    op: str, cascade: Cascade, x: Buffer[T], axis: int, padtype: str | None, padlen: int
+    op: str, step: _Step[T], x: Buffer[T], axis: int, padtype: str | None, padlen: int
 ) -> Buffer[T]:
     axis = axis_of(op, x, axis)
     length = x.shape[axis]
@@ -151,11 +177,26 @@ def _both_ways(
         replaced(x.shape, axis, length + 2 * pad)
     )
     for backward in (False, True):
-        starts = _steady(op, cascade, wide, axis, backward=backward)
-        wide, _ = cascade.run(wide, Run(axis, backward), starts)
+        wide = step(wide, axis, backward)
     begin = [0] * len(x.shape)
     begin[axis] = pad
     return region(op, wide, begin, x.shape)
+
+
+def _settle(op: str, cascade: Cascade, x: Buffer[T], axis: int, backward: bool) -> Buffer[T]:
+    """One run of a cascade that begins as if the first sample had always been."""
+    starts = _steady(op, cascade, x, axis, backward=backward)
+    return cascade.run(x, Run(axis, backward), starts)[0]
+
+
+def _slide(taps: Array, x: Buffer[T], axis: int, backward: bool) -> Buffer[T]:
+    """The same with a filter of finite response: the first sample goes on before itself."""
+    reach = len(taps) - 1
+    length, start = x.shape[axis] + reach, 0 if backward else reach
+    wide = framed(x, axis, Framing(length, 1, 1, start, "constant", reach), None, last=False)
+    flat = wide.view((outer_of(x.shape, axis), length, inner_of(x.shape, axis)))
+    h = _kernel(taps[::-1] if backward else taps, x)
+    return oaconvolve(flat, h, "valid", axes=1).view(x.shape)
 
 
 def _steady(op: str, cascade: Cascade, x: Buffer[T], axis: int, *, backward: bool) -> Buffer[T]:
@@ -184,7 +225,7 @@ def _convolved(taps: Array, x: Buffer[T], axis: int) -> Buffer[T]:
     if not x.size:
         return x.device.buffer(x.dtype, x.shape)
     outer, inner = outer_of(x.shape, axis), inner_of(x.shape, axis)
-    h = table(x.device, f32, ("taps", taps.tobytes()), lambda: taps).view((1, len(taps), 1))
+    h = _kernel(taps, x)
     flat = x.view((outer, x.shape[axis], inner))
     if len(taps) <= _SHORT:
         full = convolve(flat, h, "full", "direct")
@@ -193,15 +234,22 @@ def _convolved(taps: Array, x: Buffer[T], axis: int) -> Buffer[T]:
     return region("lfilter", full, (0, 0, 0), flat.shape).view(x.shape)
 
 
-def _single(numerator: Array, denominator: Array, order: int) -> Cascade:
+def _kernel(taps: Array, x: Buffer[Any]) -> Buffer[f32]:
+    """Taps (1, taps, 1) for a convolution along the middle axis."""
+    found = table(x.device, f32, ("taps", taps.tobytes()), lambda: taps)
+    return found.view((1, len(taps), 1))
+
+
+def _single(op: str, numerator: Array, denominator: Array, order: int) -> Cascade:
     if order > MOST_STATES:
-        raise ArgumentError(f"lfilter: order {order}: takes up to {MOST_STATES}; use sosfilt")
+        advice = "leave zi out" if len(denominator) == 1 else "use sections (sosfilt)"
+        raise ArgumentError(f"{op}: order {order}: takes up to {MOST_STATES}: {advice}")
     b, a = (np.pad(each, (0, order + 1 - len(each))) for each in (numerator, denominator))
     return Cascade(b[None], a[None])
 
 
 def _sections(op: str, sos: ArrayLike) -> Cascade:
-    rows = np.asarray(sos, np.float64)
+    rows = _numbers(op, sos)
     if rows.ndim != 2 or rows.shape[1] != 6 or not len(rows):
         raise ShapeError(f"{op}: sos of shape {rows.shape}: wants (sections, 6)")
     if 2 * len(rows) > MOST_STATES:
@@ -213,7 +261,7 @@ def _sections(op: str, sos: ArrayLike) -> Cascade:
 
 def _normalised(op: str, b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
     """Both divided by a0, without zeros at the end of ``a``. `ArgumentError`, `ShapeError`."""
-    numerator, denominator = (np.atleast_1d(np.asarray(each, np.float64)) for each in (b, a))
+    numerator, denominator = (np.atleast_1d(_numbers(op, each)) for each in (b, a))
     if numerator.ndim > 1 or denominator.ndim > 1 or not numerator.size or not denominator.size:
         raise ShapeError(
             f"{op}: b of shape {numerator.shape}, a of {denominator.shape}: want one axis each"
@@ -221,6 +269,14 @@ def _normalised(op: str, b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
     if denominator[0] == 0:
         raise ArgumentError(f"{op}: a[0] is zero: it must not be")
     return numerator / denominator[0], denominator / denominator[0]
+
+
+def _numbers(op: str, values: ArrayLike) -> Array:
+    """Coefficients in float64. Raises `ArgumentError`."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{op}: coefficients {values!r}: want real numbers") from None
 
 
 def _check_states(op: str, x: Buffer[T], zi: Buffer[T], shape: tuple[int, ...]) -> None:
@@ -242,6 +298,10 @@ def firwin(
     ``pass_zero``, then every other. With ``scale`` the gain is 1 at the first passing band's middle
     (at 0 or ``fs`` / 2 if it begins or ends there). On the host, as `scipy.signal.firwin`. Raises
     `ArgumentError`.
+
+    >>> from gpustd import signal
+    >>> print(signal.firwin(3, 0.5).round(3))
+    [0.046 0.908 0.046]
     """
     edges = np.atleast_1d(np.asarray(cutoff, np.float64)) / (fs / 2)
     if numtaps < 1 or edges.ndim > 1 or not edges.size or edges.min() <= 0 or edges.max() >= 1:

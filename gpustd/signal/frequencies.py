@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
+from gpustd.arrays.axes import refuse_others, whole
 from gpustd.flat import launch_each, plain_scalar
 from gpustd.signal.arguments import axis_of
 from gpustd.signal.plan import smooth_above
@@ -29,39 +30,59 @@ def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
     >>> signal.fftfreq(4, device=Device.auto()).read().tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    _check_points("fftfreq", n)
+    _check_points("fftfreq", n, d)
     return table_copy(device, f32, ("fftfreq", n, d), lambda: np.fft.fftfreq(n, d))
 
 
 def rfftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
-    """Frequencies of `rfft`'s ``n // 2 + 1`` numbers; arguments and errors as of `fftfreq`."""
-    _check_points("rfftfreq", n)
+    """Frequencies of `rfft`'s ``n // 2 + 1`` numbers; arguments and errors as of `fftfreq`.
+
+    >>> from gpucore import Device; from gpustd import signal
+    >>> print(signal.rfftfreq(4, device=Device.auto()).read())
+    [0.   0.25 0.5 ]
+    """
+    _check_points("rfftfreq", n, d)
     return table_copy(device, f32, ("rfftfreq", n, d), lambda: np.fft.rfftfreq(n, d))
 
 
-def _check_points(op: str, n: int) -> None:
-    if n < 1:
+def _check_points(op: str, n: int, d: float) -> None:
+    if whole(op, "n", n) < 1:
         raise ShapeError(f"{op}: {n} points: wants n >= 1")
+    if not d:
+        raise ArgumentError(f"{op}: samples {d} apart: give another distance")
 
 
 def fftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
     """``x`` with the zero frequency in the middle of ``axes`` (all by default), as NumPy has it.
 
     Any dtype that WGSL has, or c64; up to 6 axes. Raises `ShapeError`, `DTypeError`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([0, 1, -2, -1], f32)
+    >>> print(signal.fftshift(x).read())
+    [-2. -1.  0.  1.]
     """
     return _shifted("fftshift", x, axes, back=False)
 
 
 def ifftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
-    """Undoes `fftshift`, also for odd extents."""
+    """Undoes `fftshift`, also for odd extents.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([-2, -1, 0, 1], f32)
+    >>> print(signal.ifftshift(x).read())
+    [ 0.  1. -2. -1.]
+    """
     return _shifted("ifftshift", x, axes, back=True)
 
 
 def _shifted(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: bool) -> Buffer[T]:
+    refuse_others(op, x)
     rank = len(x.shape)
     if rank > _MOST_AXES:
         raise ShapeError(f"{op}: {x.shape}: takes at most {_MOST_AXES} axes")
-    chosen = range(rank) if axes is None else (axes,) if isinstance(axes, int) else axes
+    given = range(rank) if axes is None else axes
+    chosen = given if isinstance(given, Sequence) else (given,)
     starts = [0] * rank
     for axis in chosen:
         place = axis_of(op, x, axis)
@@ -95,6 +116,7 @@ def next_fast_len(target: int, real: bool = False) -> int:
     >>> signal.next_fast_len(1021)
     1024
     """
+    target = whole("next_fast_len", "target", target)
     if target < 0:
         raise ArgumentError(f"next_fast_len: target {target} is negative")
     if not target:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, c64, f32
+from gpustd.arrays.axes import whole
 from gpustd.flat import launch_each
 from gpustd.signal.arguments import check_dtype, float_or_complex
 from gpustd.signal.boxes import scalar_of
@@ -49,10 +50,17 @@ def stft(
         padded: whether zeros fill up the last frame; else it is left out.
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`. Nothing is subtracted from frames.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1] * 8, f32)
+    >>> frequencies, times, spectra = signal.stft(x, nperseg=4)
+    >>> print(frequencies.read(), times.read(), spectra.shape)
+    [0.   0.25 0.5 ] [0. 2. 4. 6. 8.] (3, 5)
     """
     float_or_complex("stft", x)
     if not x.shape or not x.shape[-1]:
         raise ShapeError(f"stft: {x.shape}: wants a last axis of samples")
+    _check_rate("stft", fs)
     if boundary is not None and boundary not in _BOUNDARIES:
         raise ArgumentError(f"stft: boundary {boundary!r}: give {', '.join(_BOUNDARIES)} or None")
     n = x.shape[-1]
@@ -88,8 +96,15 @@ def istft(
     both ends. Perfect where the squared windows of all frames add up to more than zero everywhere;
     `ArgumentError` where they do not. Other arguments as of `stft`; ``nperseg`` follows from the
     number of frequencies. Raises `ShapeError`, `DTypeError`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4, 5, 6, 7, 8], f32)
+    >>> _, y = signal.istft(signal.stft(x, nperseg=4)[2], nperseg=4)
+    >>> print(y.read().round(3))
+    [1. 2. 3. 4. 5. 6. 7. 8.]
     """
     check_dtype("istft", Zxx, c64)
+    _check_rate("istft", fs)
     if len(Zxx.shape) < 2 or not Zxx.shape[-1]:
         raise ShapeError(f"istft: {Zxx.shape}: wants axes of frequencies and of times")
     given = Zxx.shape[-2]
@@ -122,6 +137,11 @@ def istft(
     return _times(Zxx.device, length, 0.0, 1, fs), y
 
 
+def _check_rate(op: str, fs: float) -> None:
+    if not fs:
+        raise ArgumentError(f"{op}: {fs} samples a second: give another rate")
+
+
 def _weights(device: Device, values: Array) -> Buffer[f32]:
     return table(device, f32, ("weights", values.tobytes()), lambda: values)
 
@@ -147,6 +167,9 @@ class _Cut:
         cls, op: str, window: Window | Array, size: int, noverlap: int | None, nfft: int | None
     ) -> _Cut:
         """Raises `ArgumentError` or `ShapeError` for what does not fit."""
+        given = (("nperseg", size), ("noverlap", noverlap or 0), ("nfft", nfft or 0))
+        for name, value in given:
+            whole(op, name, value)
         if size < 1:
             raise ArgumentError(f"{op}: frames of {size} samples: wants nperseg >= 1")
         shared = size // 2 if noverlap is None else noverlap

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
+from gpustd.arrays.axes import whole
 from gpustd.signal.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
@@ -48,6 +49,7 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
 
 def window_values(window: Window, n: int, *, periodic: bool) -> Array:
     """The numbers of `get_window`, on the host."""
+    n = whole("get_window", "n", n)
     if n < 1:
         raise ShapeError(f"get_window: {n} numbers: wants n >= 1")
     make = _maker(window)
@@ -60,14 +62,20 @@ def _maker(window: Window) -> Callable[[int], Array]:
     """The symmetric window as a function of its length. Raises `ArgumentError`."""
     if isinstance(window, (int, float)):
         window = ("kaiser", float(window))
-    name, *parameters = (window,) if isinstance(window, str) else window
+    name, *parameters = window if isinstance(window, tuple) and window else (window,)
     if name in _COSINES and not parameters:
         return lambda n: _cosines(n, _COSINES[name])
     if name in _PLAIN and not parameters:
         return _PLAIN[name]
     if name in _SHAPED and (len(parameters) == 1 or (name == "tukey" and not parameters)):
         (parameter,) = parameters or (0.5,)
-        return lambda n: _SHAPED[name](n, float(parameter))
+        try:
+            number = float(parameter)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number) or (name == "gaussian" and not number):
+            raise ArgumentError(f"get_window: {window!r}: wants a number; a deviation is not 0")
+        return lambda n: _SHAPED[name](n, number)
     known = ", ".join(sorted({*_COSINES, *_PLAIN}))
     shaped = ", ".join(f"('{each}', number)" for each in sorted(_SHAPED))
     raise ArgumentError(f"get_window: {window!r}: there are {known}, {shaped}")

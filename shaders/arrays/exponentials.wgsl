@@ -167,9 +167,12 @@ fn power_of(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let p = parts_of(abs(a));
     let t = log_tail(p.f);
     let l = (t * 0.4426950408889634 + p.f * 0.4426950408889634) + t + p.f;
-    let whole = clamp(b * p.e, vec4<f32>(-1e4), vec4<f32>(1e4));
+    // Of 2^e the thousandth power is out of range already; both parts stay in proportion.
+    let most = select(vec4<f32>(1e4), vec4<f32>(1e12), p.e == vec4<f32>(0.0));
+    let power = clamp(b, -most, most);
+    let whole = power * p.e;
     let n = round(whole);
-    let part = clamp(b * l + (whole - n), vec4<f32>(-1e4), vec4<f32>(1e4));
+    let part = clamp(power * l + (whole - n), vec4<f32>(-1e4), vec4<f32>(1e4));
     let m = round(part);
     let size = 1.0 + small_expm1((part - m) * 0.6931471805599453);
     let steps = vec4<i32>(clamp(n + m, vec4<f32>(-250.0), vec4<f32>(250.0)));

@@ -5,7 +5,7 @@
 //
 // Memory: x in words of four bytes; y is (images, channels, bins), zero before.
 //{{ " Workgroup memory: %d bytes." % (4 * channels * bins * copies) if local else "" }}
-// Limits: 2^32 elements, 65535 images.
+// Limits: 2^32 elements.
 //% set target = "f32"
 //% include "image/words.wgsl"
 
@@ -15,7 +15,7 @@ const LANES = {{ 4 if source == "u8" else 1 }}u;
 const WORKGROUP = 256u;
 
 // size: elements of an image.
-struct Params { size: u32, groups: u32{{ "" if source == "u8" else ", least: f32, most: f32, scale: f32" }} }
+struct Params { size: u32, groups: u32, images: u32{{ "" if source == "u8" else ", least: f32, most: f32, scale: f32" }} }
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
 //% if source == "f32"
@@ -71,11 +71,13 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    let image = group.y + group.z * 65535u;
+    if (image >= params.images) { return; }
 //% if local
     for (var k = lane; k < {{ channels * bins * copies }}u; k += WORKGROUP) { atomicStore(&counts[k], 0u); }
     workgroupBarrier();
 //% endif
-    let start = group.y * params.size;
+    let start = image * params.size;
     let end = start + params.size;
     let run = {{ loads }}u * WORKGROUP;
     for (var w = start / LANES + group.x * run + lane; w * LANES < end; w += params.groups * run) {
@@ -83,7 +85,7 @@ fn main(
         let word{{ k }} = x[min(w + {{ k }}u * WORKGROUP, (end - 1u) / LANES)];
 //% endfor
 //% for k in range(loads)
-        count_word(group.y, w + {{ k }}u * WORKGROUP, word{{ k }}, lane);
+        count_word(image, w + {{ k }}u * WORKGROUP, word{{ k }}, lane);
 //% endfor
     }
 //% if local
@@ -91,7 +93,7 @@ fn main(
     for (var k = lane; k < {{ channels * bins }}u; k += WORKGROUP) {
         var n = 0u;
         for (var c = 0u; c < {{ copies }}u; c++) { n += atomicLoad(&counts[k * {{ copies }}u + c]); }
-        if (n > 0u) { atomicAdd(&y[group.y * {{ channels * bins }}u + k], n); }
+        if (n > 0u) { atomicAdd(&y[image * {{ channels * bins }}u + k], n); }
     }
 //% endif
 }

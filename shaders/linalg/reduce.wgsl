@@ -42,12 +42,22 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> result: array<R>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-//% if keyed
+//% if keyed or kind in ("nrm2", "count", "power")
 const NAN_KEY = 0x7f800001u;
 
 // Order of sizes as integers; every NaN is one key.
 fn key_of(v: f32) -> u32 {
     return min(bitcast<u32>(v) & 0x7fffffffu, NAN_KEY);
+}
+
+//% endif
+//% if kind == "power"
+// Of 0 and of infinity WGSL's pow may be anything.
+fn power_of(size: f32, power: f32) -> f32 {
+    let key = key_of(size);
+    let infinity = bitcast<f32>(max(key, 0x7f800000u));
+    let edge = select(0.0, infinity, (key == 0u) == (power < 0.0));
+    return select(pow(size, power), edge, key == 0u || key == 0x7f800000u);
 }
 
 //% endif
@@ -95,12 +105,13 @@ fn take(before: A, at: u32, i: u32) -> A {
 //% elif kind == "asum"
         sum += abs(v);
 //% elif kind == "count"
-        sum += select(0.0, 1.0, v != 0.0);
+        sum += select(0.0, 1.0, key_of(v) != 0u);
 //% elif kind == "power"
-        sum += pow(abs(v), params.power);
+        sum += power_of(abs(v), params.power);
 //% elif kind == "nrm2"
         let size = abs(v);
-        let large = size > 0x1p52;
+        // Sizes that are NaN or infinite count as large, so that they meet in one sum.
+        let large = key_of(v) > key_of(0x1p52);
         let small = size < 0x1p-63;
         let scaled = v * select(select(1.0, 0x1p75, small), 0x1p-76, large);
         let square = scaled * scaled;
@@ -130,8 +141,11 @@ fn finish(a: A) -> R {
 //% elif kind == "amin"
     return R(bitcast<f32>(select(a - 1u, NAN_KEY, a == 0u)));
 //% elif kind == "nrm2"
-    if (a.x > 0.0) {
-        return R(sqrt(a.x + a.y * 0x1p-76 * 0x1p-76) * 0x1p76);
+    if (key_of(a.x) != 0u) {
+        // Not a sum of squares: engines fold 2^-76 twice into 2^-152, which is no f32.
+        let large = sqrt(a.x);
+        let ratio = sqrt(a.y) * 0x1p-76 / large;
+        return R(large * sqrt(1.0 + ratio * ratio) * 0x1p76);
     }
     let middle = sqrt(a.y);
     let small = sqrt(a.z) * 0x1p-75;
@@ -141,7 +155,7 @@ fn finish(a: A) -> R {
     let ratio = small / select(middle, 1.0, a.y == 0.0);
     return R(middle * sqrt(1.0 + ratio * ratio));
 //% elif kind == "power"
-    return R(pow(a, 1.0 / params.power));
+    return R(power_of(a, 1.0 / params.power));
 //% else
     return R(a);
 //% endif

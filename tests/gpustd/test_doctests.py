@@ -15,8 +15,8 @@ from gpucore import Device, DeviceNotFoundError
 
 MODULES = [info.name for info in pkgutil.walk_packages(gpustd.__path__, "gpustd.")]
 # Packages whose every function shows an example, and those of which some do.
-COMPLETE = ("image", "linalg")
-BEGUN = ("arrays", "nn", "random", "signal")
+COMPLETE = ("arrays", "image", "linalg", "signal")
+BEGUN = ("nn", "random")
 
 
 def examples() -> Iterator[doctest.DocTest]:

@@ -225,6 +225,23 @@ def test_clip_with_one_side(device: Device) -> None:
     np.testing.assert_array_equal(on_device(device, arrays.clip, x, None, 1), np.minimum(x, 1))
 
 
+def test_powers_beyond_the_range(device: Device) -> None:
+    """Whatever the exponent, the two parts of a power's logarithm must not cut each other off."""
+    bases = [3, 7, 0.1, 1e30, 1 + 2.0**-23, 1 - 2.0**-24, -3, -2]
+    exponents = [1e10, 3e38, -1e10, -3e38, 123456, 1e4, 200, -200, 2**24 - 1]
+    x, y = np.meshgrid(np.array(bases, np.float32), np.array(exponents, np.float32))
+    result = on_device(device, arrays.power, x, y)
+    with np.errstate(all="ignore"):
+        expected = np.power(x.astype(np.float64), y.astype(np.float64))
+        size = np.log2(np.abs(x.astype(np.float64)))
+        held = expected.astype(np.float32)
+    normal = np.isfinite(held) & (np.abs(held) >= 2.0**-126)
+    np.testing.assert_array_equal(result[np.isinf(held)], held[np.isinf(held)])
+    assert np.all(np.abs(result[np.abs(held) < 2.0**-126]) <= 2.0**-126)
+    allowed = 2.0**-23 * (4 + np.abs(y) + np.abs(y * size))[normal] * np.abs(expected[normal])
+    assert np.all(np.abs(result[normal] - expected[normal]) <= allowed)
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
     x, n = device.buffer(f32, (2, 3)), device.buffer(i8, (2, 3))
     with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\), \(2,\) do not broadcast"):

@@ -71,6 +71,14 @@ def test_refuses(device: Device) -> None:
         arrays.arange(device, 200, dtype=i8)
     with pytest.raises(ArgumentError, match="a step of 0"):
         arrays.arange(device, 1, 2, 0, dtype=f32)
+    for numbers in ((np.nan,), (0, np.inf), (0, 1, np.nan)):
+        with pytest.raises(ArgumentError, match="wants finite numbers"):
+            arrays.arange(device, *numbers, dtype=f32)
+    for start, stop in ((0, 1e39), (-3e38, 3e38)):
+        with pytest.raises(ArgumentError, match=r"linspace: .* is beyond the range of f32"):
+            arrays.linspace(device, start, stop, 5, dtype=f32)
+    with pytest.raises(DTypeError, match="linspace: 1j with f32"):
+        arrays.linspace(device, 1j, 2, 3, dtype=f32)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="linspace: 3 of i32"):
         arrays.linspace(device, 0, 1, 3, dtype=i32)
     if not device.has_f16:

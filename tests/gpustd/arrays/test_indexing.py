@@ -105,6 +105,8 @@ def test_compress(device: Device, dtype: str) -> None:
 
 
 def test_refuses(device: Device) -> None:
+    with pytest.raises(ShapeError, match="nonzero: a number without axes"):
+        arrays.nonzero(device.buffer(f32, ()))
     x, places = device.buffer(f32, (2, 3)), device.buffer(i32, (2, 2))
     with pytest.raises(DTypeError, match="indices are i32 or u32"):
         arrays.take(x, x)

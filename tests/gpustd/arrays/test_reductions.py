@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpucore import Device, DTypeError, ShapeError, f32, i32
+from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
@@ -199,3 +199,17 @@ def test_refuses(device: Device) -> None:
         arrays.mean(device.buffer(i32, 3))
     with pytest.raises(ShapeError, match="argmax: nothing to compare"):
         arrays.argmax(device.buffer(f32, (0, 2)), 0)
+
+
+def test_errors_name_the_function(device: Device) -> None:
+    """Also where it is made of others."""
+    whole, paired = device.buffer(i32, 4), device.buffer(c64, 4)
+    with pytest.raises(DTypeError, match=r"^std: "):
+        arrays.std(whole)
+    with pytest.raises(DTypeError, match=r"^count_nonzero: "):
+        arrays.count_nonzero(paired)
+    with pytest.raises(DTypeError, match=r"^mean: "):
+        arrays.mean(whole)
+    for name in ("topk", "unique", "clip"):
+        with pytest.raises(DTypeError, match=f"^{name}: "):
+            getattr(arrays, name)(paired, *([2] if name == "topk" else []))

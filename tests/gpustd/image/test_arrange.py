@@ -100,3 +100,13 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         image.pad(picture, 1, constant_values=300)
     with pytest.raises(ShapeError, match="only the mode constant"):
         image.pad(device.buffer(u8, (0, 4)), 1, "edge")
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+def test_pads_what_is_not_empty_of_the_empty(device: Device, mode: str) -> None:
+    """As NumPy: an axis without pixels has none to repeat, the other is no matter."""
+    picture = device.buffer(u8, (0, 3))
+    assert image.pad(picture, ((0, 0), (1, 2)), mode).read().shape == (0, 6)
+    assert image.pad(picture, 0, mode).read().shape == (0, 3)
+    with pytest.raises(ShapeError, match="only the mode constant"):
+        image.pad(picture, ((1, 0), (0, 0)), mode)

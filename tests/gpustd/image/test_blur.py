@@ -14,7 +14,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import ArgumentError, Device, u8
+from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
 from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, upload
@@ -124,3 +124,21 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         image.box_blur(picture, 0)
     with pytest.raises(ArgumentError, match=r"sigma \(1, inf\)"):
         image.unsharp_mask(picture, (1, float("inf")))
+
+
+def test_sizes_are_numbers(device: Device) -> None:
+    picture = upload(device, np.arange(20, dtype=np.uint8).reshape(4, 5))
+    of_numpy = image.box_blur(picture, np.int64(3))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(of_numpy.read(), image.box_blur(picture, 3).read())
+    for size in (2.5, "3", None, (1, 2, 3), (3,)):
+        for call in (image.box_blur, image.erode):
+            with pytest.raises(ArgumentError, match=r"wants numbers >= 1: one, or \(rows"):
+                call(picture, size)  # type: ignore[operator]
+    for sigma in ("a", None, (1, 2, 3)):
+        with pytest.raises(ArgumentError, match=r"sigma .*: wants a number >= 0"):
+            image.gaussian_blur(picture, sigma)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="filter2d: kernel"):
+        image.filter2d(picture, "abc")
+    for extents in (7, "ab", (1.5, 2)):
+        with pytest.raises(ShapeError, match="whole numbers >= 0"):
+            image.resize(picture, extents)  # type: ignore[arg-type]

@@ -95,3 +95,10 @@ def test_nothing_and_refusals(device: Device) -> None:
         image.histogram(device.buffer(f32, (4, 5)), 0, (0, 1))
     with pytest.raises(DTypeError, match="equalise: wants u8"):
         image.equalise(device.buffer(f32, (4, 5)))  # type: ignore[arg-type]
+
+
+def test_more_images_than_workgroups_of_a_dimension(device: Device) -> None:
+    x = np.arange(66000 * 2, dtype=np.uint32).astype(np.uint8).reshape(66000, 1, 2, 1)
+    counts = image.histogram(upload(device, x), 2).read()
+    np.testing.assert_array_equal(counts[:, 0, 1], (x >= 128).sum((1, 2, 3)))
+    np.testing.assert_array_equal(counts.sum(-1), 2)

@@ -169,12 +169,20 @@ def test_opencvs_matrix(device: Device) -> None:
     np.testing.assert_array_equal(result, np.pad(x, ((1, 0), (2, 0)))[:5, :6])
 
 
+def test_diagonal_for_a_matrix(device: Device) -> None:
+    picture = upload(device, np.arange(20, dtype=np.uint8).reshape(4, 5))
+    short, full = (image.affine_transform(picture, m, 0.5) for m in ([2, 0.5], np.diag([2, 0.5])))
+    np.testing.assert_array_equal(short.read(), full.read())
+
+
 def test_nothing_and_refusals(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
     assert image.rotate(picture, 45).shape == (6, 6)
     assert image.affine_transform(picture, np.eye(2), output_shape=(0, 3)).read().shape == (0, 3)
     with pytest.raises(ArgumentError, match="affine_transform: matrix of shape"):
-        image.affine_transform(picture, [1, 2])
+        image.affine_transform(picture, [1, 2, 3])
+    with pytest.raises(ArgumentError, match="offset"):
+        image.affine_transform(picture, np.eye(2), offset=(1, 2, 3))
     with pytest.raises(ArgumentError, match="order 2"):
         image.affine_transform(picture, np.eye(2), order=2)
     with pytest.raises(ArgumentError, match="mode 'wrap'"):

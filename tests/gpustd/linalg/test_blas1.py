@@ -144,3 +144,14 @@ def test_refusals(device: Device) -> None:
         linalg.iamax(device.buffer(x.dtype, (0,)))
     with pytest.raises(ShapeError, match="last axis"):
         linalg.asum(device.buffer(x.dtype, ()))
+
+
+def test_length_where_sums_meet(device: Device) -> None:
+    """Rows with elements on both sides of 2^52 and of 2^-63, where nrm2 changes its scale."""
+    for middle in (52, -63):
+        for apart in range(14):
+            row = 2.0 ** (middle + np.array([1, 0, -1, -1, -2, -apart])) * 0.99
+            x = np.tile(row.astype(np.float32), (2, 3))
+            expected = np.linalg.norm(x.astype(np.float64), axis=-1)
+            result = linalg.nrm2(device.buffer_from_array(x)).read()
+            compare(device, "linalg.nrm2", result, expected, 32 * 2.0**-24 * expected)

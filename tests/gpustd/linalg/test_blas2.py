@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpucore import Device, DTypeError, ShapeError
+from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.rungs import forced_rung
 from tests.gpustd.compare import compare
@@ -115,3 +116,26 @@ def test_refusals(device: Device) -> None:
         linalg.symv(1.0, zeros(2, 3), zeros(3))
     with pytest.raises(ShapeError, match="trsv"):
         linalg.trsv(zeros(2, 2), zeros())
+
+
+def test_scales_are_numbers_that_f32_holds(device: Device) -> None:
+    a, x = (device.buffer_from_array(np.ones(s, np.float32)) for s in ((3, 3), (3,)))
+    calls: tuple[Callable[[Any], Any], ...] = (
+        lambda s: linalg.scal(s, x),
+        lambda s: linalg.axpy(x, x, s),
+        lambda s: linalg.rot(x, x, s, 0),
+        lambda s: linalg.gemv(s, a, x),
+        lambda s: linalg.ger(s, x, x),
+        lambda s: linalg.symv(s, a, x),
+        lambda s: linalg.gemm(s, a, a),
+    )
+    for call in calls:
+        for scale, words in (("a", "wants a number"), (1e39, "beyond the range"), (1j, "complex")):
+            with pytest.raises(ArgumentError, match=words):
+                call(scale)
+
+
+def test_pivots_are_i32(device: Device) -> None:
+    a, x = (device.buffer_from_array(np.ones(s, np.float32)) for s in ((3, 3), (3,)))
+    with pytest.raises(DTypeError, match="lu_solve: piv"):
+        linalg.lu_solve((a, x), x)  # type: ignore[arg-type]

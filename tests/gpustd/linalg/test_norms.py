@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Device, DTypeError, ShapeError
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32
 from gpustd import linalg
 from tests.gpustd.compare import compare
 
@@ -72,6 +72,27 @@ def test_nan_and_infinity(device: Device) -> None:
     np.testing.assert_array_equal(linalg.norm(x, -INF, 1).read(), [np.nan, 1, 2])
 
 
+def test_specials_of_sums(device: Device) -> None:
+    """Where WGSL's pow and comparisons say nothing: NaN, infinities, zeros, negative orders."""
+    rows = [[np.nan, 1, 0], [INF, np.nan, 1], [-INF, INF, 1], [0, 3, 4], [-0.0, 0, 0], [2, -2, 1]]
+    x = np.array(rows, np.float32)
+    for order in (None, 0, 1, 2, 3, 0.5, -1, -2, INF, -INF):
+        result = linalg.norm(device.buffer_from_array(x), order, 1).read()
+        with np.errstate(all="ignore"):
+            expected = np.linalg.norm(x.astype(np.float64), order, 1)
+        # pow's relative error is some 2^-18 (WGSL 15.7.4 through exp2 and log2).
+        np.testing.assert_allclose(result, expected, rtol=2**-17, err_msg=f"ord {order}")
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3)])
+def test_nothing_has_norm_zero(device: Device, shape: tuple[int, ...]) -> None:
+    x = device.buffer(f32, shape)
+    for order in (None, "fro", "nuc", 1, 2, INF):
+        result = linalg.norm(x, order, (-2, -1)).read()
+        np.testing.assert_array_equal(result, np.zeros(shape[:-2]))
+    np.testing.assert_array_equal(linalg.norm(device.buffer(f32, (2, 0)), -2, 1).read(), [INF, INF])
+
+
 def test_refusals(device: Device) -> None:
     x = device.buffer_from_array(np.zeros((2, 3, 4), np.float32))
     with pytest.raises(ShapeError, match="tell which"):
@@ -85,6 +106,12 @@ def test_refusals(device: Device) -> None:
     with pytest.raises(ArgumentError, match="matrices"):
         linalg.norm(x, 3, (0, 1))
     with pytest.raises(ShapeError, match="without"):
-        linalg.norm(device.buffer(x.dtype, (0,)), INF)
+        linalg.norm(device.buffer(x.dtype, (0,)), -INF)
+    with pytest.raises(ShapeError, match="without"):
+        linalg.norm(device.buffer(x.dtype, (3, 0)), -2)
+    with pytest.raises(ArgumentError, match="upload an array"):
+        linalg.norm(np.zeros(3, np.float32))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="one whole number"):
+        linalg.norm(x, 1, 1.5)  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="norm"):
         linalg.norm(device.buffer_from_array(np.zeros(3, np.complex64)))

@@ -271,3 +271,39 @@ def test_refuses(device: Device) -> None:
             rng.integers(*bounds, dtype=i32)
     with pytest.raises(ArgumentError, match="5 of 3 without replace"):
         rng.choice(3, 5, replace=False)
+
+
+def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
+    """And a call that is refused takes no draw."""
+    rng = Generator(device, 3)
+    for seed in (1.5, "a", None):
+        with pytest.raises(ArgumentError, match=r"Generator: seed .*: give one whole number"):
+            Generator(device, seed)  # type: ignore[arg-type]
+    for wrong in (2.5, "a"):
+        with pytest.raises(ArgumentError, match="give one whole number"):
+            rng.integers(0, wrong)  # type: ignore[arg-type]
+        with pytest.raises(ArgumentError, match="give one whole number"):
+            rng.permutation(wrong)  # type: ignore[arg-type]
+        with pytest.raises(ArgumentError, match="give one whole number"):
+            rng.choice(5, wrong, replace=False)  # type: ignore[arg-type]
+    for n, size in ((0, 2), (5, -1)):
+        with pytest.raises(ArgumentError, match="give n >= 1 and size >= 0"):
+            rng.choice(n, size)
+    for call in (rng.exponential, lambda scale: rng.normal(0, scale)):
+        for scale in (-1.0, float("nan")):
+            with pytest.raises(ArgumentError, match="wants a number >= 0"):
+                call(scale)
+    with pytest.raises(ArgumentError, match=r"uniform: .* beyond the range of f32"):
+        rng.uniform(-3e38, 3e38)
+    with pytest.raises(DTypeError, match="normal: 'a'"):
+        rng.normal("a")  # type: ignore[arg-type]
+    assert rng.draws == 0
+
+
+def test_permutation_takes_numpy_numbers_and_gives_new_buffers(device: Device) -> None:
+    first, second = (Generator(device, 4).permutation(n) for n in (np.int64(9), 9))
+    np.testing.assert_array_equal(first.read(), second.read())
+    nothing = device.buffer(f32, (3, 0))
+    assert Generator(device).permutation(nothing) is not nothing
+    whole = Generator(device, 5).uniform(0, 2**24 + 1, 8).read()
+    assert np.all((whole >= 0) & (whole <= 2**24))

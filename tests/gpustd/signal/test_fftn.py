@@ -93,3 +93,14 @@ def test_wrong_arguments(device: Device) -> None:
         signal.rfftn(x)  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="irfft2"):
         signal.irfft2(device.buffer(f32, (2, 4)))  # type: ignore[arg-type]
+
+
+def test_one_number_for_axes_and_lengths(device: Device) -> None:
+    x = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
+    buffer = device.buffer_from_array(x)
+    for s, axes in ((3, None), (None, 0), (5, 0)):
+        result = signal.fftn(buffer, s, axes).read()
+        expected = scipy.fft.fftn(x.astype(np.float64), s, axes)
+        np.testing.assert_allclose(result, expected, atol=2.0**-18)
+    with pytest.raises(ShapeError, match=r"fftn: s \(2, 2, 2\) of \(4, 6\): it has 2 axes"):
+        signal.fftn(buffer, (2, 2, 2))

@@ -263,3 +263,31 @@ def test_wrong_arguments(device: Device) -> None:
         signal.firwin(8, 0.3, pass_zero=False)
     with pytest.raises(ArgumentError, match="rise"):
         signal.firwin(9, [0.5, 0.3])
+
+
+@pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_long_taps_both_ways(device: Device, padtype: str | None, dtype: type) -> None:
+    """More taps than a cascade has states: two convolutions of sums over all taps.
+
+    The transforms behind them err by less than 2^-20 of the signal's size here.
+    """
+    taps = signal.firwin(101, 0.3)
+    for shape, axis in (((331,), -1), ((3, 400), 1), ((400, 3), 0)):
+        x = np.random.default_rng(5).standard_normal(shape).astype(dtype)
+        buffer = device.buffer_from_array(x)
+        result = signal.filtfilt(taps, [1], buffer, axis, padtype).read()
+        wide = x.astype(np.complex128 if dtype is np.complex64 else np.float64)
+        expected = scipy.signal.filtfilt(taps, [1], wide, axis, padtype)
+        compare(device, "signal.filtfilt", result, expected, 2.0**-20 * np.abs(x).max())
+
+
+def test_orders_and_coefficients_are_refused(device: Device) -> None:
+    x = device.buffer(f32, 200)
+    with pytest.raises(ArgumentError, match="filtfilt: order 40: takes up to 32: use sections"):
+        signal.filtfilt([1], np.ones(41), x)
+    with pytest.raises(ArgumentError, match=r"lfilter: order 40: .*: leave zi out"):
+        signal.lfilter(np.ones(41), [1], x, zi=device.buffer(f32, 40))
+    for b in ("a", [1j], [[1], [2, 3]]):
+        with pytest.raises(ArgumentError, match=r"lfilter: coefficients .*: want real numbers"):
+            signal.lfilter(b, [1], x)  # type: ignore[call-overload]

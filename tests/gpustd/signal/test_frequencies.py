@@ -65,3 +65,16 @@ def test_wrong_arguments(device: Device) -> None:
         signal.fftshift(device.buffer(c64, (1,) * 7))
     with pytest.raises(ArgumentError, match="negative"):
         signal.next_fast_len(-1)
+
+
+def test_rates_of_zero_are_refused(device: Device) -> None:
+    x = device.buffer_from_array(np.ones(8, np.float32))
+    for call in (signal.fftfreq, signal.rfftfreq):
+        with pytest.raises(ArgumentError, match="give another distance"):
+            call(4, 0.0, device=device)
+    with pytest.raises(ArgumentError, match="give another rate"):
+        signal.stft(x, 0.0, nperseg=4)
+    with pytest.raises(ArgumentError, match="one whole number"):
+        signal.stft(x, nperseg=2.5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="one whole number"):
+        signal.next_fast_len(2.5)  # type: ignore[arg-type]

@@ -47,3 +47,11 @@ def test_wrong_arguments(device: Device) -> None:
             signal.get_window(wrong, 4, device=device)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="n >= 1"):
         signal.get_window("hann", 0, device=device)
+
+
+def test_parameters_are_numbers(device: Device) -> None:
+    for window in (("kaiser", "a"), ("gaussian", 0), ("tukey", float("nan"))):
+        with pytest.raises(ArgumentError, match="wants a number"):
+            signal.get_window(window, 8, device=device)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="None: there are"):
+        signal.get_window(None, 8, device=device)  # type: ignore[arg-type]

@@ -1,0 +1,120 @@
+"""What is no buffer, and axes and sizes that are no whole numbers, are refused in plain words."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpucore import ArgumentError, Buffer, Device, f32, i32
+from gpustd import arrays, signal
+
+PACKAGES = ("arrays", "image", "linalg", "signal")
+# What other parameters without a default take, by their annotations.
+OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
+
+
+def takers() -> dict[str, Callable[..., Any]]:
+    """Functions that want a buffer."""
+    found: dict[str, Callable[..., Any]] = {}
+    for package in PACKAGES:
+        module = importlib.import_module(f"gpustd.{package}")
+        for name in module.__all__:
+            member = getattr(module, name)
+            if inspect.isfunction(member) and any(
+                wanted(p.annotation) for p in inspect.signature(member).parameters.values()
+            ):
+                found[f"{package}.{name}"] = member
+    return found
+
+
+def wanted(annotation: str) -> bool:
+    return "Buffer[" in annotation or "Operand[" in annotation
+
+
+def argument(annotation: str, junk: Any) -> Any:
+    if annotation.startswith("Sequence[Buffer"):
+        return [junk]
+    if annotation.startswith("tuple[Buffer"):
+        return (junk, junk)
+    if annotation == "ArrayLike":
+        return np.eye(3)
+    return junk if wanted(annotation) else OTHERS.get(annotation, [1.0])
+
+
+TAKERS = takers()
+
+
+@pytest.mark.parametrize("path", TAKERS)
+def test_an_array_is_refused(path: str) -> None:
+    """NumPy's arrays, above all, which have shapes and dtypes too."""
+    parameters = inspect.signature(TAKERS[path]).parameters.values()
+    required = [
+        p.annotation for p in parameters if p.default is p.empty and p.kind < p.KEYWORD_ONLY
+    ]
+    for junk in (np.ones((3, 3), np.float32), None, [[1.0]], "text"):
+        given = [argument(annotation, junk) for annotation in required]
+        with pytest.raises(ArgumentError, match="wants a Buffer: upload an array"):
+            TAKERS[path](*given)
+
+
+ALONG: tuple[Callable[[Buffer[Any], Any], Any], ...] = (
+    arrays.sum,
+    arrays.argmax,
+    arrays.cumsum,
+    arrays.sort,
+    arrays.flip,
+    lambda x, axis: arrays.roll(x, 1, axis),
+    lambda x, axis: arrays.repeat(x, 2, axis),
+    lambda x, axis: arrays.topk(x, 1, axis)[0],
+    lambda x, axis: arrays.concat([x, x], axis),
+    lambda x, axis: arrays.stack([x, x], axis),
+    lambda x, axis: signal.fft(x, axis=axis),
+    signal.fftshift,
+)
+
+
+def test_axes_are_whole_numbers(device: Device) -> None:
+    x = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
+    for function in ALONG:
+        for axis in (1.0, "1", ("1",)):
+            with pytest.raises(ArgumentError, match="give one whole number"):
+                function(x, axis)
+        of_numpy, plain = function(x, np.int64(1)), function(x, 1)
+        np.testing.assert_array_equal(of_numpy.read(), plain.read())
+
+
+def test_counts_are_whole_numbers(device: Device) -> None:
+    x = device.buffer_from_array(np.arange(3, dtype=np.float32))
+    calls: tuple[Callable[[Any], Any], ...] = (
+        lambda n: arrays.roll(x, n),
+        lambda n: arrays.repeat(x, n),
+        lambda n: arrays.tile(x, n),
+        lambda n: arrays.broadcast_to(x, (n, 3)),
+        lambda n: signal.fft(x, n),
+        lambda n: signal.get_window("hann", n, device=device),
+        lambda n: signal.fftfreq(n, device=device),
+    )
+    for call in calls:
+        for count in (1.5, "2", None):
+            if count is not None or call is not calls[4]:
+                with pytest.raises(ArgumentError, match="give one whole number"):
+                    call(count)
+        np.testing.assert_array_equal(call(np.int64(2)).read(), call(2).read())
+
+
+def test_numbers_beside_buffers(device: Device) -> None:
+    """NumPy's numbers and truths are numbers, arrays without axes are not."""
+    x, whole = (device.buffer_from_array([1, 2], dtype) for dtype in (f32, i32))
+    for number in (True, np.True_, np.float64(1), np.float16(1), np.int8(1)):
+        np.testing.assert_array_equal(arrays.add(x, number).read(), [2, 3])
+    np.testing.assert_array_equal(arrays.add(whole, np.True_).read(), [2, 3])
+    with pytest.raises(ArgumentError, match="add: got ndarray, wants a Buffer"):
+        arrays.add(x, np.array(1.0))  # type: ignore[arg-type]
+    c = device.buffer_from_array(np.array([1j], np.complex64))
+    with pytest.raises(ArgumentError, match="multiply: got str"):
+        arrays.multiply(c, "2")  # type: ignore[arg-type]

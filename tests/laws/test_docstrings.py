@@ -1,0 +1,84 @@
+"""Each public function of gpustd's packages tells what it does, what it raises, and shows it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import gpucore
+
+PACKAGES = ("arrays", "image", "linalg", "nn", "random", "signal")
+ERRORS = [
+    name
+    for name in gpucore.__all__
+    if inspect.isclass(getattr(gpucore, name)) and issubclass(getattr(gpucore, name), Exception)
+]
+# "Raises as `fft`", "other arguments and errors as of `rfft`", "the inverse of `hfft`".
+POINTER = re.compile(r"`(?:\w+\.)*(\w+)`")
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Every function, and every public method of a class, that a package offers as its own."""
+    found: dict[str, Callable[..., Any]] = {}
+    for package in PACKAGES:
+        module = importlib.import_module(f"gpustd.{package}")
+        for name in module.__all__:
+            member = getattr(module, name)
+            if inspect.isfunction(member) and member.__module__.startswith(module.__name__):
+                found[f"{package}.{name}"] = member
+            elif inspect.isclass(member) and not issubclass(member, tuple):
+                found |= {f"{package}.{name}.{n}": m for n, m in methods(member)}
+    return found
+
+
+def methods(kind: type) -> list[tuple[str, Callable[..., Any]]]:
+    return [(n, m) for n, m in vars(kind).items() if inspect.isfunction(m) and n[0] != "_"]
+
+
+FUNCTIONS = functions()
+
+
+def documents(path: str) -> list[str]:
+    """The docstrings of a function, of the class around it if there is one, and of its module."""
+    function = FUNCTIONS[path]
+    module = importlib.import_module(function.__module__)
+    around = [getattr(module, name) for name in function.__qualname__.split(".")[:-1]]
+    return [inspect.getdoc(each) or "" for each in (function, *around, module)]
+
+
+def names_an_error(path: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a docstring names an error, or points to a function whose docstring does."""
+    texts = documents(path)
+    if any(error in text for text in texts for error in ERRORS):
+        return True
+    package = path.partition(".")[0]
+    pointed = {f"{package}.{name}" for name in POINTER.findall(texts[0])} & FUNCTIONS.keys()
+    return any(names_an_error(each, seen | {path}) for each in pointed - seen - {path})
+
+
+def test_there_are_functions() -> None:
+    assert {path.partition(".")[0] for path in FUNCTIONS} == set(PACKAGES)
+    assert len(FUNCTIONS) > 200
+
+
+def test_each_says_what_it_does() -> None:
+    first = {path: documents(path)[0].partition("\n")[0] for path in FUNCTIONS}
+    assert [path for path, line in first.items() if not line.endswith((".", ":"))] == []
+
+
+def test_each_shows_an_example() -> None:
+    shown = {path for path in FUNCTIONS if any(">>> " in text for text in documents(path))}
+    assert sorted(FUNCTIONS.keys() - shown) == []
+
+
+def test_each_names_an_error() -> None:
+    assert [path for path in FUNCTIONS if not names_an_error(path)] == []
+
+
+def test_errors_and_pointers_are_found() -> None:
+    assert {"ArgumentError", "ShapeError"} <= set(ERRORS)
+    assert "Buffer" not in ERRORS
+    assert POINTER.findall("Errors as of `signal.fft`; see `rfft`.") == ["fft", "rfft"]
