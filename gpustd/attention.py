@@ -33,6 +33,15 @@ def attention(
         causal: row i sees keys 0 to i only.
 
     Returns (B, Sq, heads * D). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> q = device.buffer_from_array(np.zeros((1, 2, 4), np.float32))
+    >>> v = device.buffer_from_array(np.eye(4, dtype=np.float32)[None, :2])
+    >>> gpustd.attention(q, v, v, heads=1).read().tolist()
+    [[[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]]
     """
     sizes = _sizes(q, k, v, heads)
     scalar = float_scalar("attention", q, k, v)
@@ -53,6 +62,14 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
         causal: as in `attention`.
 
     Returns (B, S, heads * D). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> qkv = device.buffer_from_array(np.ones((1, 5, 3 * 8), np.float32))
+    >>> gpustd.self_attention(qkv, heads=2).shape
+    (1, 5, 8)
     """
     if len(qkv.shape) != 3 or qkv.shape[1] < 1 or heads < 1 or qkv.shape[2] % (3 * heads):
         raise ShapeError(f"self_attention: {qkv.shape}: wants (B, S, 3 * {heads} heads * D)")

@@ -48,6 +48,15 @@ def conv2d(
             the result can be laid beside itself without a seam.
 
     Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
+    >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
+    >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     check_activation("conv2d", activation)
     if activation == "geglu" or stride < 1:

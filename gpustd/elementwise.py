@@ -24,6 +24,14 @@ def linear_combination(terms: Sequence[tuple[float, Buffer[T]]]) -> Buffer[T]:
     The sum runs from the first term to the last in f32 and is rounded once. A term whose
     coefficient is 0 still counts: a NaN in it stays. Raises `ArgumentError`, `ShapeError`,
     `DTypeError`, and `LimitError` where the device takes fewer buffers in a kernel.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
+    >>> gpustd.linear_combination([(2.0, x), (-0.5, x)]).read().tolist()
+    [1.5, 3.0]
     """
     _check_terms("linear_combination", terms)
     first = terms[0][1]
@@ -36,7 +44,17 @@ def combine_into(y: Buffer[Any], terms: Terms) -> None:
     """Write a linear combination to ``y``, f16 or f32 whatever the terms are.
 
     ``y`` may hold the terms' shape several times along axis 0: the sum is then repeated, as a
-    guided batch wants it. Raises as `linear_combination`.
+    guided batch wants it. Raises as `linear_combination`, `ShapeError` among them.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device, f32
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([[1, 2]], np.float32))
+    >>> y = device.buffer(f32, (2, 2))
+    >>> gpustd.combine_into(y, [(3.0, x)])
+    >>> y.read().tolist()
+    [[3.0, 6.0], [3.0, 6.0]]
     """
     _check_terms("combine_into", terms)
     shape = terms[0][1].shape
@@ -99,6 +117,14 @@ def guidance(
     weight buffer`` in that buffer's dtype: a model's output becomes an estimate of the image in
     the same launch. Raises `ShapeError` for an odd batch or another shape, `ArgumentError` for a
     factor without ``plus``, `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> both = device.buffer_from_array(np.array([[1.0], [2.0]], np.float32))
+    >>> gpustd.guidance(both, 7.0).read().tolist()
+    [[8.0]]
     """
     if not x.shape or x.shape[0] % 2:
         raise ShapeError(f"guidance: {x.shape}: wants an even batch, unconditional half first")

@@ -30,6 +30,15 @@ def gemm(
         residual: (..., N), added last.
 
     Returns (..., N). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> a = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
+    >>> w = device.buffer_from_array(np.ones((3, 4), np.float32))
+    >>> gpustd.gemm(a, w).read().tolist()
+    [[3.0, 3.0, 3.0, 3.0], [12.0, 12.0, 12.0, 12.0]]
     """
     check_activation("gemm", activation)
     _check_operands(a, w)
@@ -48,6 +57,14 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     """``a @ w`` in f32, whatever the operands' dtype: what rounding to f16 would spoil.
 
     Operands as in `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> a = device.buffer_from_array(np.full((1, 8), 2, np.float32))
+    >>> gpustd.wide_gemm(a, device.buffer_from_array(np.ones((8, 1), np.float32))).read().tolist()
+    [[16.0]]
     """
     _check_operands(a, w)
     y = a.device.buffer(f32, (*a.shape[:-1], w.shape[1]))

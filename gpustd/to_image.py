@@ -16,6 +16,14 @@ def to_image(x: Buffer[Any]) -> Buffer[u8]:
 
     Computed in f32, clamped to 0 .. 255, ties to even; a NaN gives some level. Raises
     `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([-1, 0, 1], np.float32).reshape(1, 1, 1, 3))
+    >>> gpustd.to_image(x).read().tolist()
+    [[[[0, 128, 255]]]]
     """
     if len(x.shape) != 4 or x.shape[3] != 3:
         raise ShapeError(f"to_image: {x.shape}: wants (N, H, W, 3)")

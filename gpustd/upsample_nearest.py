@@ -10,7 +10,16 @@ __all__ = ["upsample_nearest"]
 
 
 def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
-    """(N, H, W, C) to (N, factor H, factor W, C), any dtype. Raises `ShapeError`, `DTypeError`."""
+    """(N, H, W, C) to (N, factor H, factor W, C), any dtype. Raises `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32).reshape(1, 1, 2, 1))
+    >>> gpustd.upsample_nearest(x).read()[0, :, :, 0].tolist()
+    [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+    """
     if len(x.shape) != 4 or factor < 1:
         raise ShapeError(
             f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gpucore
+import gpustd
 
 PACKAGES = ("arrays", "image", "linalg", "nn", "random", "signal")
 ERRORS = [
@@ -32,6 +33,12 @@ def functions() -> dict[str, Callable[..., Any]]:
             elif inspect.isclass(member) and not issubclass(member, tuple):
                 found |= {f"{package}.{name}.{n}": m for n, m in methods(member)}
     return found
+
+
+def top() -> dict[str, Callable[..., Any]]:
+    """The functions at the top of gpustd that come from no package."""
+    offered = {f"gpustd.{name}": getattr(gpustd, name) for name in gpustd.__all__}
+    return {name: f for name, f in offered.items() if f.__module__.count(".") == 1}
 
 
 def methods(kind: type) -> list[tuple[str, Callable[..., Any]]]:
@@ -82,3 +89,10 @@ def test_errors_and_pointers_are_found() -> None:
     assert {"ArgumentError", "ShapeError"} <= set(ERRORS)
     assert "Buffer" not in ERRORS
     assert POINTER.findall("Errors as of `signal.fft`; see `rfft`.") == ["fft", "rfft"]
+
+
+def test_those_at_the_top_show_an_example_and_name_an_error() -> None:
+    found = {name: inspect.getdoc(function) or "" for name, function in top().items()}
+    assert len(found) > 15
+    assert [name for name, text in found.items() if ">>>" not in text] == []
+    assert [name for name, text in found.items() if not any(e in text for e in ERRORS)] == []
