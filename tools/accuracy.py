@@ -66,7 +66,8 @@ def main() -> None:
         path = Path(folder) / "errors.jsonl"
         log(path)
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    TARGET.write_text(f"{HEAD}\n{table(lines)}\n", encoding="utf-8")
+    adapters = ", ".join(sorted({str(line["adapter"]) for line in lines}))
+    TARGET.write_text(f"{HEAD}\nOn: {adapters}.\n\n{table(lines)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

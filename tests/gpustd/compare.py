@@ -53,6 +53,7 @@ def _log(
         "function": function,
         "dtype": dtype.name,
         "engine": device.backend,
+        "adapter": device.name,
         "error": float(error.max()),
         "largest": float(size.max()),
     }
