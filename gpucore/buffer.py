@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffer"]
 
+_MOST_AXES = 64
+
 
 class Buffer(Generic[T]):
     """An array on a device, made by `Device.buffer` or `Device.buffer_from_array`.
@@ -56,9 +58,13 @@ class Buffer(Generic[T]):
     @property
     def storage(self) -> Storage:
         """The memory behind; `ReleasedBufferError` once released."""
+        self._refuse_released()
+        assert self._storage is not None
+        return self._storage
+
+    def _refuse_released(self) -> None:
         if self._storage is None:
             raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
-        return self._storage
 
     def __len__(self) -> int:
         if not self.shape:
@@ -77,7 +83,7 @@ class Buffer(Generic[T]):
 
         ``copy=False`` raises ValueError, as NumPy 2 asks of what cannot avoid one.
         """
-        return interchange.array_of(self.read(), dtype, copy)
+        return interchange.array_of(self.read, dtype, copy)
 
     def __dlpack__(
         self,
@@ -92,7 +98,7 @@ class Buffer(Generic[T]):
         Without a copy would take a platform whose engine shows device memory to other libraries;
         none does. Raises `BufferError` for ``copy=False``, a stream, or another device.
         """
-        return interchange.capsule(self.read(), stream, dl_device, copy)
+        return interchange.capsule(self.read, stream, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return interchange.CPU
@@ -116,7 +122,7 @@ class Buffer(Generic[T]):
         """Contents as a new array of the buffer's shape and dtype, or in ``out``; waits.
 
         ``out`` is an array of the same shape and dtype, in any memory order; it is returned.
-        Raises `ShapeError`, `DTypeError`, `DeviceLostError`.
+        Raises `ArgumentError`, `ShapeError`, `DTypeError`, `DeviceLostError`.
         """
         target = self._target(out)
         if self.size:
@@ -146,8 +152,13 @@ class Buffer(Generic[T]):
         return target
 
     def _target(self, out: NDArray[Any] | None) -> NDArray[Any]:
+        self._refuse_released()
         if out is None:
             return np.empty(self.shape, self.dtype.numpy)
+        if not isinstance(out, np.ndarray):
+            raise ArgumentError(
+                f"read of {self!r} into {type(out).__name__}: give a NumPy array, or leave it out"
+            )
         if out.dtype != self.dtype.numpy:
             raise DTypeError(
                 f"read of {self!r} into an array of {out.dtype}: give one of {self.dtype.numpy}"
@@ -166,6 +177,8 @@ class Buffer(Generic[T]):
 
     def _rows(self, start: int, stop: int) -> tuple[int, int]:
         """First byte of a range of rows, and how many bytes they have."""
+        self._refuse_released()
+        start, stop = index(start), index(stop)
         if not self.shape or not 0 <= start <= stop <= self.shape[0]:
             count = self.shape[0] if self.shape else "no"
             raise ShapeError(f"rows {start} to {stop} of {self!r}, which has {count} rows")
@@ -208,6 +221,7 @@ class Buffer(Generic[T]):
             self.device.engine.write(self.storage.handle, _bytes_of(data), first)
 
     def _checked(self, array: ArrayLike) -> NDArray[Any]:
+        self._refuse_released()
         data = np.ascontiguousarray(array)
         if data.dtype != self.dtype.numpy:
             raise DTypeError(
@@ -218,6 +232,11 @@ class Buffer(Generic[T]):
 
     def copy_from(self, other: Buffer[T]) -> None:
         """Copy another buffer of the same dtype and size on the same device."""
+        if not isinstance(other, Buffer):
+            raise ArgumentError(
+                f"copy of {type(other).__name__} into {self!r}: give a Buffer; buffer.write(array) "
+                "takes an array"
+            )
         if other.dtype is not self.dtype:
             raise DTypeError(f"copy of {other!r} into {self!r}: cast it first")
         if other.size != self.size:
@@ -262,11 +281,15 @@ def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
     ((5,), (2, 3))
     """
     if isinstance(shape, int):
-        return (shape,)
+        return (int(shape),)
     try:
-        return tuple(map(index, shape))
+        full = tuple(map(index, shape))
     except TypeError:
         pass
+    else:
+        if len(full) > _MOST_AXES:
+            raise ShapeError(f"shape of {len(full)} axes: there may be {_MOST_AXES}, as in NumPy")
+        return full
     try:
         return (index(shape),)  # type: ignore[arg-type]  # NumPy's integers
     except TypeError:

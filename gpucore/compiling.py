@@ -47,7 +47,7 @@ def checked(
 
 def _is_text(source: object) -> bool:
     """False for what is no text, and for the name of a file."""
-    return isinstance(source, str) and not source.endswith(".wgsl")
+    return isinstance(source, str) and not ("{" not in source and source.endswith(".wgsl"))
 
 
 def _known_constants(given: Constants, declared: Mapping[str, Any]) -> dict[str, float]:

@@ -44,8 +44,9 @@ class Device:
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
 
-    A device is for one thread. Launches and copies are recorded; reading, `synchronize` and
-    `submit` hand them over. Recording does not touch it, so that `DeviceLostError` shows there.
+    A device is for one thread at a time: used by two at once, launches may be lost or run twice.
+    Launches and copies are recorded; reading, `synchronize` and `submit` hand them over. Recording
+    does not touch the device, so that `DeviceLostError` shows there.
 
     Attributes:
         engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
@@ -77,8 +78,8 @@ class Device:
     def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
         """Device of an adapter that `list` showed.
 
-        With ``checks``, a kernel's index beyond a buffer's end or an endless loop does no harm.
-        Workgroup memory is zero at first under Dawn only: write it before you read it.
+        With ``checks``, a kernel's index beyond a buffer's end or an endless loop does no harm, and
+        workgroup memory is zero when a workgroup starts, as WGSL promises.
         Without, kernels run faster and are trusted: open it so for tested kernels only, as the
         diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
         """
@@ -299,8 +300,9 @@ class Device:
         """Compile an entry point of WGSL ``source``; ``constants`` set its overrides.
 
         With ``wait=False`` compiling goes on in the background, and an error of the engine shows
-        at `Kernel.wait` or at the first submission. ``label`` (the entry's name if None) is what
-        profiles call the kernel. Raises `KernelCompileError`, `ArgumentError`.
+        at the latest at `Kernel.wait` or at the first submission, of which nothing runs then.
+        ``label`` (the entry's name if None) is what profiles call the kernel. Raises
+        `KernelCompileError`, `ArgumentError`.
         """
         values, used = checked(source, entry, constants or {}, self.limits)
         kernel = Kernel.compiled(self, source, entry, values, used, label or entry)

@@ -138,13 +138,15 @@ class Devices(Sequence[Device]):
     def gather(self, parts: Sequence[Buffer[Any]]) -> NDArray[Any]:
         """One array of the parts, one after the other along the first axis; waits for each.
 
-        Everything is submitted before the first wait. Raises `ShapeError` or `DTypeError` where
-        parts do not fit together.
+        Everything is submitted before the first wait. Raises `ArgumentError`, or `ShapeError`
+        or `DTypeError` where parts do not fit together.
         """
         if not parts:
             raise ShapeError("gather of no parts")
         first = parts[0]
         for part in parts:
+            if not isinstance(part, Buffer):
+                raise ArgumentError(f"gather of {type(part).__name__}: give buffers")
             if not part.shape or part.shape[1:] != first.shape[1:]:
                 raise ShapeError(f"gather of {first!r} and {part!r}: rows differ in shape")
             if part.dtype is not first.dtype:

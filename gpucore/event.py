@@ -54,9 +54,15 @@ class Event:
     def record(self, stream: Stream | None = None) -> Self:
         """Set the event behind everything in ``stream`` (the device's current one), and submit it.
 
-        Raises `CaptureError` inside `Device.capture`.
+        Raises `CaptureError` inside `Device.capture`, `ArgumentError` for another device's stream.
         """
-        (self.device.stream if stream is None else stream).submit()
+        target = self.device.stream if stream is None else stream
+        if target not in self.device.streams:
+            raise ArgumentError(
+                f"{self!r} cannot be recorded in {target!r}, which is no stream of this device: "
+                "make the event with the stream's own device"
+            )
+        target.submit()
         self._span = None
         self._times = self.device.engine.timestamp() if self.timing else None
         self._fence = self.device.engine.fence()

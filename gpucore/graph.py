@@ -33,7 +33,9 @@ class Graph:
 
     def __enter__(self) -> Self:
         self._stream = self._device.stream
-        self._list = self._stream.begin_capture()
+        captured = self._stream.begin_capture()
+        self.release()  # of an earlier capture
+        self._list = captured
         self._list.arena = self._arena = self._device.pool.open_arena()
         return self
 

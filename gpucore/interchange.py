@@ -6,6 +6,7 @@ read, inwards a write.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,8 @@ CPU = (1, 0)
 # kDLCPU, kDLCUDAHost, kDLROCMHost, kDLCUDAManaged: memory that the host may read.
 _HOST = (1, 3, 11, 13)
 
+Read = Callable[[], NDArray[Any]]
+
 
 class DLPackProducer(Protocol):
     """An array that another library can take without a copy (DLPack)."""
@@ -28,27 +31,26 @@ class DLPackProducer(Protocol):
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
-def array_of(data: NDArray[Any], dtype: Any, copy: bool | None) -> NDArray[Any]:
-    """What ``__array__`` returns of a fresh read; ``copy`` as NumPy 2 passes it."""
+def array_of(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
+    """What ``__array__`` returns of a fresh ``read``; ``copy`` as NumPy 2 passes it."""
     if copy is False:
         raise ValueError(
             "a buffer's memory is on the device, so that an array of it is always a copy: use "
             "np.asarray(buffer) or copy=None"
         )
+    data = read()
     return data if dtype is None else data.astype(dtype, copy=False)
 
 
-def capsule(
-    data: NDArray[Any], stream: Any, dl_device: tuple[int, int] | None, copy: bool | None
-) -> Any:
-    """What ``__dlpack__`` returns of a fresh read; raises `BufferError` as DLPack asks."""
+def capsule(read: Read, stream: Any, dl_device: tuple[int, int] | None, copy: bool | None) -> Any:
+    """What ``__dlpack__`` returns of a fresh ``read``; raises `BufferError` as DLPack asks."""
     if copy is False:
         raise BufferError("a buffer's memory is on the device: DLPack gets a copy of it")
     if stream is not None:
         raise BufferError("stream must be None: the data is a copy on the CPU")
     if dl_device is not None and tuple(dl_device) != CPU:
         raise BufferError(f"DLPack device {dl_device}: only the CPU, {CPU}, can be given")
-    return data.__dlpack__()
+    return read().__dlpack__()
 
 
 def as_array(producer: object) -> NDArray[Any]:

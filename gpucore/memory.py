@@ -31,7 +31,7 @@ __all__ = [
 LIMIT_VARIABLE = "GPUCORE_MEMORY_LIMIT"
 
 _GRAIN = 256
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 
 def storage_size(nbytes: int) -> int:
@@ -93,7 +93,7 @@ def memory_limit() -> int | None:
         raise ArgumentError(
             f"{LIMIT_VARIABLE}={text!r} is no size: write bytes or a unit, as in 2GiB or 500MB"
         )
-    power = " kmgt".index(match[2].lower() or " ")
+    power = " kmgt".index((match[2] or " ").lower())
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 

@@ -79,7 +79,7 @@ class ReloadingKernel(Kernel):
                 return False
             source = _text(self.path)
         except (OSError, ArgumentError) as error:
-            self._stamp = None
+            self._stamp, self._seen = None, self._running
             return self._report(ArgumentError(str(error)))
         self._stamp = stamp
         if source == self._running:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gpucore.backends import Command, Copy, Launch, Recording
-from gpucore.errors import CaptureError
+from gpucore.errors import CaptureError, GpuError
 from gpucore.memory import Arena, Storage
 from gpucore.work import Work
 
@@ -35,7 +35,8 @@ class Stream:
     `Device.synchronize` submit every stream first, in the order in which they began to record.
 
     ``with stream:`` records into it what is called inside. It is a setting of the device, so that
-    a task of an event loop must not await inside. As a device, a stream is for one thread.
+    a task of an event loop must not await inside: leaving raises `GpuError` where others came
+    between. As a device, a stream is for one thread.
 
     >>> increment, x = device.compile_kernel(INCREMENT), device.buffer(f32, 64)
     >>> side = device.new_stream("side")
@@ -101,8 +102,16 @@ class Stream:
         trace: TracebackType | None,
     ) -> None:
         device = self._device() if self._device is not None else None
-        if device is not None and self._outer:
-            device.stream = self._outer.pop()
+        if device is None or not self._outer:
+            return
+        inner, outer = device.stream, self._outer.pop()
+        device.stream = outer if inner is self else device.streams[0]
+        if inner is not self and error is None:
+            raise GpuError(
+                f"{self!r} was left while {inner!r} was recorded into, so that launches may be in "
+                "the wrong one: leave streams in the reverse order, and do not await inside "
+                "`with stream:`"
+            )
 
     def launch(
         self,
@@ -206,6 +215,6 @@ class CommandList:
     def refuse_read(self) -> None:
         """Host access would run before the commands it should see."""
         raise CaptureError(
-            "read, write or synchronize inside device.capture(): a captured graph holds device "
-            "commands only; move host access before the capture or after graph.replay()"
+            "read, write, replay or synchronize inside device.capture(): a captured graph holds "
+            "device commands only; move host access before the capture or after graph.replay()"
         )

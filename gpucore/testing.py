@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from gpucore import adapters
-from gpucore.buffer import Buffer
+from gpucore.buffer import Buffer, extents
 from gpucore.device import Device
 from gpucore.dtypes import T
-from gpucore.errors import GpuError
+from gpucore.errors import GpuError, ShapeError
 
 __all__ = [
     "Guarded",
@@ -200,5 +200,9 @@ def guarded(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Gua
 
     It is for kernels that are told their count (a uniform, an override). One that goes by
     ``arrayLength`` takes the canaries for its own, and engines' checks stop it at the buffer's end.
+    Raises `ShapeError`.
     """
-    return Guarded(device, dtype, (shape,) if isinstance(shape, int) else tuple(shape))
+    full = extents(shape)
+    if min(full, default=0) < 0:
+        raise ShapeError(f"guarded of shape {full}: extents must not be negative")
+    return Guarded(device, dtype, full)

@@ -12,6 +12,7 @@ from typing import Any
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu import WebGpuBackend
+from gpucore.wgsl.zeroing import zeroed
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -63,13 +64,24 @@ class WgpuBackend(WebGpuBackend):
         return self._compilers.submit(self._build, source, entry, constants, layout)
 
     def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
+        self.refuse_lost("compiling a kernel")
+        code = _without_subgroups(source)
+        zeroing = zeroed(code, entry) if self.checks else code
         try:
-            make = self._device.create_shader_module if self.checks else self._trusted_module
-            module = make(code=_without_subgroups(source))
-            stage = {"module": module, "entry_point": entry, "constants": constants}
-            return self._device.create_compute_pipeline(layout=layout, compute=stage)
+            return self._pipeline(zeroing, entry, constants, layout)
         except self.errors as error:
-            raise self.compile_failure(error, source) from None
+            failure = error
+        try:
+            if zeroing != code:
+                self._pipeline(code, entry, constants, layout)  # to name places as written
+        except self.errors as error:
+            failure = error
+        raise self.compile_failure(failure, source)
+
+    def _pipeline(self, code: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
+        make = self._device.create_shader_module if self.checks else self._trusted_module
+        stage = {"module": make(code=code), "entry_point": entry, "constants": constants}
+        return self._device.create_compute_pipeline(layout=layout, compute=stage)
 
     def _trusted_module(self, code: str) -> Any:
         """A shader module without checks of indices and loops, which wgpu-py has no call for."""
@@ -141,7 +153,7 @@ class WgpuBackend(WebGpuBackend):
     def close(self) -> None:
         self._closed = True
         if self._compilers is not None:
-            self._compilers.shutdown(wait=True, cancel_futures=True)
+            self._compilers.shutdown()
         super().close()
 
 

@@ -138,3 +138,8 @@ def test_all_takes_each_card_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class FakeBackend(type(Device.null().engine)):  # type: ignore[misc]
     """A null backend with an adapter of its own."""
+
+
+def test_arrays_are_not_gathered() -> None:
+    with pytest.raises(ArgumentError, match="gather of ndarray: give buffers"):
+        Devices([Device.null()]).gather([np.zeros(3, np.float32)])  # type: ignore[list-item]

@@ -70,7 +70,9 @@ def test_a_preview_that_cannot_be_had_says_why() -> None:
     device = Device.null()
     buffer = device.buffer(f32, 3)
     with device.capture():
-        assert "no preview: read, write or synchronize inside device" in buffer._repr_html_()
+        assert (
+            "no preview: read, write, replay or synchronize inside device" in buffer._repr_html_()
+        )
     buffer.release()
     assert "was released" in buffer._repr_html_()
 

@@ -206,3 +206,29 @@ def test_replay_submits_the_same_commands() -> None:
     first, second = device.engine.submitted
     assert [command.grid for command in first] == [(1, 1, 1), (2, 1, 1)]
     assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+def test_a_capture_anew_lets_the_former_one_go() -> None:
+    device = Device.null()
+    affine = device.compile_kernel(AFFINE)
+    x = device.buffer(f32, COUNT)
+    device.trim()
+    reserved = device.memory.reserved
+    graph = device.capture()
+    for _ in range(3):
+        with graph:
+            y = device.buffer(f32, 100 * COUNT)
+            affine(x, y, {"count": 1, "factor": 1, "shift": 0}, grid=1)
+        del y
+    assert len(graph) == 1
+    graph.release()
+    device.trim()
+    assert device.memory.reserved == reserved
+
+
+def test_a_replay_inside_a_capture_is_refused(device: Device) -> None:
+    with device.capture() as graph:
+        pass
+    with pytest.raises(CaptureError, match="replay or synchronize inside"), device.capture():
+        graph.replay()
+    graph.replay()

@@ -90,3 +90,24 @@ def test_pytorch_tensors(device: Device) -> None:
     assert torch.equal(torch.from_dlpack(buffer), tensor)
     with pytest.raises(ArgumentError, match="detach"):
         device.from_dlpack(tensor.requires_grad_())
+
+
+def test_what_is_refused_is_not_read_first() -> None:
+    """Reading waits for the device, and is no part of a capture."""
+    buffer = Device.null().buffer(f32, 3)
+    with buffer.device.capture():
+        with pytest.raises(ValueError, match="always a copy"):
+            buffer.__array__(copy=False)
+        for wrong in ({"copy": False}, {"stream": 1}, {"dl_device": (2, 0)}):
+            with pytest.raises(BufferError):
+                buffer.__dlpack__(**wrong)
+
+
+def test_arrays_of_every_kind_are_taken(device: Device) -> None:
+    array = np.arange(24, dtype=np.float32).reshape(4, 6)
+    fixed = array.copy()
+    fixed.flags.writeable = False
+    kinds = (array.T, array[::2, ::-3], fixed, np.broadcast_to(array[0], (3, 6)), array[:0])
+    for kind in (*kinds, np.array(3, np.float32)):
+        for upload in (device.from_dlpack, device.buffer_from_array):
+            assert np.array_equal(upload(kind).read(), kind)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -120,3 +122,13 @@ def test_closed_devices_tell_that_they_are(device: Device) -> None:
     for call in (x.read, launch, own.synchronize, lambda: own.compile_kernel(AFFINE)):
         assert_lost(own, call)
     own.close()
+
+
+def test_a_compile_that_was_not_begun_ends_with_the_device(doomed: Device) -> None:
+    if doomed.info.engine != "wgpu":
+        pytest.skip("the engine has threads of its own")
+    doomed.engine._compilers = ThreadPoolExecutor(1)
+    doomed.engine._compilers.submit(time.sleep, 0.2)
+    kernel = doomed.compile_kernel(INCREMENT, wait=False)
+    doomed.close()
+    assert_lost(doomed, kernel.wait)

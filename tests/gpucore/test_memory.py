@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from gpucore import ArgumentError, Buffer, Device, LimitError, OutOfMemoryError, f16, f32
+from gpucore import ArgumentError, Buffer, Device, LimitError, OutOfMemoryError, f16, f32, u8
 from gpucore.memory import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
@@ -258,8 +258,24 @@ def test_limits_are_read(text: str, nbytes: int | None, monkeypatch: pytest.Monk
     assert memory_limit() == nbytes
 
 
-@pytest.mark.parametrize("text", ["much", "-1", "2 PiB", "GiB", "1e9", "2GiB free"])
+@pytest.mark.parametrize(
+    "text", ["much", "-1", "2 PiB", "GiB", "1e9", "5ib", "2GiB free", "9" * 400]
+)
 def test_limits_that_are_none_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", text)
     with pytest.raises(ArgumentError, match=r"is no size: write bytes or a unit, as in 2GiB"):
         Device.null()
+
+
+def test_a_limit_met_inside_a_capture(device: Device) -> None:
+    """The capture ends, its memory goes back, and the device goes on."""
+    device.trim()
+    live, reserved = device.memory.live, device.memory.reserved
+    device.pool.limit = reserved + 100_000
+    try:
+        with pytest.raises(OutOfMemoryError, match="no room"), device.capture():
+            [device.buffer(u8, 60_000) for _ in range(2)]
+        assert device.memory.live == live
+        assert device.buffer(u8, 90_000).size == 90_000
+    finally:
+        device.pool.limit = None

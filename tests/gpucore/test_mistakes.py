@@ -249,3 +249,43 @@ def test_a_closed_device() -> None:
 def test_a_device_that_is_not_there() -> None:
     message = message_of(DeviceNotFoundError, lambda: Device.named("nonsense"))
     assert_tells(message, "no device fits 'nonsense'", "present:")
+
+
+@pytest.mark.parametrize("out", [[0.0] * 3, 3, "out"])
+def test_reading_into_what_is_no_array(device: Device, out: Any) -> None:
+    with pytest.raises(ArgumentError, match="give a NumPy array"):
+        device.buffer(f32, 3).read(out=out)
+
+
+def test_copying_from_an_array(device: Device) -> None:
+    with pytest.raises(ArgumentError, match=r"ndarray.*buffer\.write"):
+        device.buffer(f32, 3).copy_from(np.zeros(3, np.float32))  # type: ignore[arg-type]
+
+
+def test_rows_that_are_no_whole_numbers(device: Device) -> None:
+    buffer = device.buffer(f32, 8)
+    for use in (
+        lambda: buffer.read_slice(0, 2.0),  # type: ignore[arg-type]
+        lambda: buffer.write_slice(1.0, np.zeros(2, np.float32)),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match="integer"):
+            use()
+
+
+def test_more_axes_than_an_array_may_have() -> None:
+    with pytest.raises(ShapeError, match="65 axes"):
+        Device.null().buffer(f32, (1,) * 65)
+
+
+def test_a_released_buffer_without_elements(device: Device) -> None:
+    buffer = device.buffer(f32, (0, 3))
+    buffer.release()
+    nothing = np.zeros((0, 3), np.float32)
+    for use in (
+        buffer.read,
+        lambda: buffer.write(nothing),
+        lambda: buffer.read_slice(0, 0),
+        lambda: buffer.write_slice(0, nothing),
+    ):
+        with pytest.raises(ReleasedBufferError):
+            use()

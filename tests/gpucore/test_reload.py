@@ -119,3 +119,25 @@ def test_errors_name_the_file(device: Device, tmp_path: Path) -> None:
     with pytest.raises(KernelCompileError, match=r"broken\.wgsl: WGSL does not parse") as caught:
         device.compile_file(broken)
     assert caught.value.line == 6
+
+
+def test_a_bad_text_that_comes_back_is_told_again(path: Path) -> None:
+    """After the file was away, the fault is the text's, not that it is away."""
+    kernel = Device.null().compile_file(path, reload=True)
+    assert isinstance(kernel, ReloadingKernel)
+    bad = INCREMENT.replace("1.0", "1.0 +")
+    for _ in range(2):
+        write(path, bad)
+        kernel.refresh()
+        assert isinstance(kernel.fault, KernelCompileError)
+        path.unlink()
+        kernel.refresh()
+        assert isinstance(kernel.fault, ArgumentError)
+    write(path, INCREMENT)
+    kernel.refresh()
+    assert kernel.fault is None
+
+
+def test_a_last_line_that_names_a_file(path: Path) -> None:
+    write(path, INCREMENT + "// from increment.wgsl")
+    assert Device.null().compile_file(path).entry == "main"

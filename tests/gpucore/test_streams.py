@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 
@@ -230,3 +231,67 @@ def test_a_stream_tells_what_it_holds() -> None:
     assert repr(stream) == "Stream('stream 1', 1 commands not submitted)"
     with device.capture():
         assert repr(device.stream).startswith("Stream('main', capturing a graph")
+
+
+def test_an_event_is_for_streams_of_its_device(device: Device) -> None:
+    other = Device.null()
+    with pytest.raises(ArgumentError, match=r"no stream of this device"):
+        device.new_event().record(other.stream)
+    side = other.new_stream()
+    assert other.new_event().record(side).is_complete
+
+
+def test_an_event_recorded_twice_means_the_later_point(device: Device) -> None:
+    """What waited for the earlier point goes back."""
+    if "timestamps" not in device.features:
+        pytest.skip("no timestamps")
+    hashed, x = device.compile_kernel(HASH), device.buffer(u32, 4096)
+    device.trim()
+    start, end = (device.new_event(timing=True) for _ in range(2))
+    for rounds in (20000, 1):
+        hashed(x, {"rounds": rounds}, grid=64)
+        start.record()
+        hashed(x, {"rounds": rounds}, grid=64)
+        end.record(device.new_stream())
+        end.record()
+    short = end.elapsed(start)
+    assert 0 < short < 60
+    del start, end
+    assert device.staging.nbytes == device.staging.idle
+
+
+def test_tasks_that_await_inside_are_told(device: Device) -> None:
+    increment, x = device.compile_kernel(INCREMENT), device.buffer_from_array(constant(0))
+
+    async def record() -> None:
+        with device.new_stream():
+            await asyncio.sleep(0)
+            increment(x, grid=5)
+
+    async def both() -> list[BaseException | None]:
+        return await asyncio.gather(record(), record(), return_exceptions=True)
+
+    for error in asyncio.run(both()):
+        assert isinstance(error, GpuError)
+        assert "do not await inside" in str(error)
+    assert device.stream is device.streams[0]
+    assert (x.read() == 2).all()
+
+
+def test_an_error_inside_goes_back_to_the_stream_before(device: Device) -> None:
+    increment, x = device.compile_kernel(INCREMENT), device.buffer_from_array(constant(0))
+    side = device.new_stream()
+
+    def fail() -> None:
+        increment(x, grid=5)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), side:
+        fail()
+    assert device.stream is device.streams[0]
+    with pytest.raises(ZeroDivisionError), side, device.capture():
+        fail()
+    assert device.stream is device.streams[0]
+    with side:
+        increment(x, grid=5)
+    assert (x.read() == 2).all()

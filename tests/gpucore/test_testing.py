@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpucore import Device, c64, f16, f32, i32, u8
+from gpucore import Device, ShapeError, c64, f16, f32, i32, u8
 from gpucore.testing import (
     all_devices,
     assert_allclose,
@@ -138,3 +138,12 @@ def test_the_decorator_runs_a_test_on_each(tmp_path: Path) -> None:
 def test_pytest_is_not_imported() -> None:
     code = "import sys, gpucore.testing; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_shapes_of_a_guard() -> None:
+    device = Device.null()
+    for given, shape in ((np.int64(4), (4,)), ([2, 3], (2, 3)), ((0, 3), (0, 3)), ((), ())):
+        assert guarded(device, f32, given).read().shape == shape  # type: ignore[arg-type]
+    for wrong in (-4, (2, -1), 1.5):
+        with pytest.raises(ShapeError):
+            guarded(device, f32, wrong)  # type: ignore[arg-type]

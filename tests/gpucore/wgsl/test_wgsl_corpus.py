@@ -10,6 +10,7 @@ import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect
+from gpucore.wgsl.zeroing import zeroed
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
 from gpustd.template import SHADERS, rendered_corpus
@@ -170,6 +171,11 @@ def test_every_shader_parses_prints_and_reflects() -> None:
             x, y, z = point.workgroup_size()
             assert 1 <= x * y * z <= 1024, name
             assert point.workgroup_bytes() <= 49152, name
+            zeroing = zeroed(source, point.name)
+            assert (zeroing == source) == (point.workgroup_bytes() == 0), name
+            assert len(parse(zeroing).declarations) == len(module.declarations) + (
+                zeroing != source
+            ), name
         # The spec names the shader, and for products the source file that it includes.
         seen |= {file for path in re.findall(r"'([\w/]+\.wgsl)'", name) for file in included(path)}
     # The library's packages render theirs in tests of their own, where each is compiled.
