@@ -13,7 +13,8 @@
     └── CancelledError             the caller asked a running job to stop
 
 Every message is one line that says what is wrong, where, and what to do. Text that comes
-out of a file passes through :func:`quoted`, so that it cannot forge a line or steer a terminal.
+out of a file passes through :func:`quoted`, and paths, which a folder may have chosen, through
+:func:`printable`, so that they cannot forge a line or steer a terminal.
 Each class keeps its constructor's arguments as attributes and can be pickled.
 """
 
@@ -25,6 +26,13 @@ Path = str | os.PathLike[str]
 
 NAMED_KEYS = 5
 """So many keys of a kind are named in a message; the others are counted."""
+
+
+def printable(text: str) -> str:
+    """``text`` with all that is not to be seen (line ends, escapes, lone surrogates) escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def quoted(text: object, limit: int = 60) -> str:
@@ -61,7 +69,7 @@ class ModelNotFoundError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _sentence(f"{self.path}: {self.reason}", self.hint)
+        return _sentence(f"{printable(self.path)}: {self.reason}", self.hint)
 
 
 class ModelFormatError(ModelError):
@@ -79,7 +87,7 @@ class ModelFormatError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _sentence(f"{self.file}: {self.field}: {self.reason}", self.hint)
+        return _sentence(f"{printable(self.file)}: {self.field}: {self.reason}", self.hint)
 
 
 class ModelMismatchError(ModelError):
@@ -117,7 +125,8 @@ class ModelMismatchError(ModelError):
             _named("wrong shape:", shapes),
             _named("wrong type:", types),
         )
-        return _sentence(f"{self.file}: does not fit this model: {reasons}", self.hint)
+        file = printable(self.file)
+        return _sentence(f"{file}: does not fit this model: {reasons}", self.hint)
 
 
 def _named(title: str, items: Sequence[str]) -> str:
@@ -174,7 +183,8 @@ class OutputError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _sentence(f"{self.path}: cannot be written: {self.reason}", self.hint)
+        path = printable(self.path)
+        return _sentence(f"{path}: cannot be written: {self.reason}", self.hint)
 
 
 class CancelledError(DiffusionError):

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ _QUOTED = re.compile(r'[,:\n]|^["\s]|\s$')
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UTF_16: Final = b"UNICODE\0"
-_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -196,11 +197,15 @@ def read_infotext(path: str | os.PathLike[str]) -> str | None:
     try:
         if Path(path).stat().st_size > LARGEST_FILE:
             raise SettingsError("image", os.fspath(path), f"it has over {LARGEST_FILE} bytes")
-        with Image.open(path, formats=FORMATS) as image:
-            text = image.info.get(KEY)
-            return text if isinstance(text, str) else _user_comment(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes that are not decoded
+            with Image.open(path, formats=FORMATS) as image:
+                text = image.info.get(KEY)
+                return text if isinstance(text, str) else _user_comment(image)
     except UnidentifiedImageError as error:
         raise SettingsError("image", os.fspath(path), "give a PNG, JPEG or WebP file") from error
+    except Image.DecompressionBombError as error:
+        raise SettingsError("image", os.fspath(path), "it has too many pixels") from error
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or "it is damaged or cut short"
         raise SettingsError("image", os.fspath(path), f"it cannot be read: {reason}") from error

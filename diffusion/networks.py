@@ -225,6 +225,11 @@ def _tokenizers(folder: ModelFolder) -> list[ClipTokenizer]:
         ClipTokenizer(folder.tokenizers[part], config.max_position_embeddings, folder.padding(part))
         for part, config in folder.text_encoders.items()
     ]
+    for tokenizer, (part, config) in zip(found, folder.text_encoders.items(), strict=True):
+        if tokenizer.highest >= config.vocab_size:
+            file = folder.tokenizers[part] / "vocab.json"
+            reason = f"goes up to {tokenizer.highest}, and the encoder knows {config.vocab_size}"
+            raise ModelFormatError(file, "vocabulary", reason, "give the model its own tokenizer")
     if not all(each.shares_tokens(found[0]) for each in found):
         file = folder.tokenizers["text_encoder_2"] / "vocab.json"
         reason = "differs from that of the first tokenizer"

@@ -16,7 +16,7 @@ from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
 from gpustd.conv import Wrap
 
-__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
+__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings", "said_settings"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,16 @@ def picture_settings(text: str) -> Settings:
     What it leaves out is left to the model. Raises `SettingsError` for values that cannot be, for a
     text without settings, and for a picture that was drawn from another one.
     """
+    settings = said_settings(text)
+    settings.check()
+    return settings
+
+
+def said_settings(text: str) -> Settings:
+    """The same, not checked: for a caller who replaces some of them first, and then checks.
+
+    Raises `SettingsError` for values of another type than theirs.
+    """
     found = parse_infotext(text)
     if not found.settings:
         raise SettingsError("picture", text, "its text holds no settings")
@@ -52,7 +62,7 @@ def picture_settings(text: str) -> Settings:
         hint = "it was drawn from another picture, which its text does not hold"
         raise SettingsError("picture", found.settings["Denoising strength"], hint)
     width, height = _size(found, said)
-    settings = Settings(
+    return Settings(
         found.prompt,
         found.negative,
         width,
@@ -72,8 +82,6 @@ def picture_settings(text: str) -> Settings:
         rng=said.get("RNG", str) or "nv",
         sampling=_sampling(said),
     )
-    settings.check()
-    return settings
 
 
 class _Said:

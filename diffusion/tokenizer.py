@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from diffusion.errors import ModelFormatError
+from diffusion.checkpoints.json_object import read_json_object
+from diffusion.errors import ModelError, ModelFormatError
 
 __all__ = ["ClipTokenizer"]
 
@@ -26,8 +27,8 @@ class ClipTokenizer:
 
     ``folder`` holds ``vocab.json`` and ``merges.txt``; ``tokenizer_config.json`` and
     ``special_tokens_map.json`` may name the padding token (the end token by default), unless
-    ``padding`` does. ``end`` is the end token's id, ``comma`` that of a comma that stands alone,
-    None where there is none. Raises `ModelFormatError`.
+    ``padding`` does. ``end`` is the end token's id, ``highest`` the greatest of any, ``comma`` that
+    of a comma that stands alone, None where there is none. Raises `ModelFormatError`.
     """
 
     def __init__(self, folder: Path, length: int, padding: str | None = None) -> None:
@@ -36,6 +37,7 @@ class ClipTokenizer:
         self._start = _special(vocabulary, _START, folder / "vocab.json")
         self.end = _special(vocabulary, _END, folder / "vocab.json")
         self._pad = vocabulary.get(padding or _padding(folder), self.end)
+        self.highest = max(vocabulary.values())
         self.comma: int | None = vocabulary.get(_COMMA)
         self._bpe = _build(vocabulary, _read_merges(folder / "merges.txt", vocabulary))
         # As in other tools, the special tokens may be written out in a prompt.
@@ -96,6 +98,8 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
         type(i) is int and 0 <= i < len(found) for i in found.values()
     ):
         raise ModelFormatError(path, "vocabulary", "is not a map of tokens to numbers", _AGAIN)
+    if any(token != _encodable(token) for token in found):
+        raise ModelFormatError(path, "vocabulary", "has a token that is no text", _AGAIN)
     return found
 
 
@@ -125,8 +129,8 @@ def _padding(folder: Path) -> str:
     """Padding token that the folder's small JSON files name, else the end token."""
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         try:
-            found = json.loads((folder / name).read_text(encoding="utf-8")).get("pad_token")
-        except (OSError, ValueError, AttributeError, RecursionError):
+            found = read_json_object(folder / name).get("pad_token")
+        except ModelError:
             continue
         if isinstance(found, dict):
             found = found.get("content")

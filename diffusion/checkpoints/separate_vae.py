@@ -13,7 +13,7 @@ from diffusion.checkpoints.names import VAE_NAMES, translate
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file_names import is_vae_projection, vae_names
 from diffusion.checkpoints.weights import Place, Weights, open_weights
-from diffusion.errors import ModelFormatError, ModelNotFoundError, quoted
+from diffusion.errors import ModelFormatError, ModelNotFoundError, printable, quoted
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 
 __all__ = ["SeparateVae", "open_vae"]
@@ -53,6 +53,10 @@ def open_vae(path: str | Path, model: ModelFolder) -> SeparateVae:
 
 def _open_folder(folder: Path) -> SeparateVae:
     file = folder / "config.json"
+    if not file.exists():
+        inner = folder / "vae"
+        hint = f"name the model's VAE: {printable(str(inner))}" if inner.is_dir() else _HINT
+        raise ModelNotFoundError(file, "there is no such file", hint)
     mapping = read_json_object(file)
     name = mapping.get("_class_name")
     config: VaeConfig | TinyVaeConfig

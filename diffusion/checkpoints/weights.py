@@ -96,7 +96,7 @@ def _plain_name(shard: object, index: Path) -> str:
     if not isinstance(shard, str) or not shard.endswith(".safetensors") or len(shard) > 255:
         reason = f"{quoted(shard)} is not the name of a .safetensors file"
         raise ModelFormatError(index, "weight_map", reason, AGAIN)
-    if shard.startswith(".") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in shard):
+    if shard.startswith(".") or any(c in '/\\:*?"<>|' or not c.isprintable() for c in shard):
         reason = f"{quoted(shard)} is not a plain file name, and the index may not lead elsewhere"
         raise ModelFormatError(index, "weight_map", reason, "do not use this model")
     return shard

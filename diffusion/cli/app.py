@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from diffusion.errors import DiffusionError
+from diffusion.errors import DiffusionError, printable
 from gpucore import GpuError
 
 __all__ = ["WRONG_INPUT", "app", "complain", "reporting", "version"]
@@ -58,8 +58,9 @@ def frame(
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    print(f"avila: {message}", file=sys.stderr)
+    """A message on stderr, with what could steer a terminal escaped; lines stay lines."""
+    shown = "\n".join(map(printable, message.split("\n")))
+    print(f"avila: {shown}", file=sys.stderr)
 
 
 def _tell_warning(

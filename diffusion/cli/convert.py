@@ -17,7 +17,7 @@ from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import parsed_name, parsed_prediction
-from diffusion.errors import OutputError
+from diffusion.errors import OutputError, SettingsError
 
 __all__ = ["convert", "convert_model"]
 
@@ -103,9 +103,11 @@ def convert_model(
 ) -> None:
     """Write ``source`` as ``target``, whose suffix decides the layout.
 
-    Raises `ModelError`, `OutputError`.
+    Raises `ModelError`, `OutputError`, and `SettingsError` for options that change nothing.
     """
     single = target.suffix.lower() == _SINGLE
+    if source.is_dir() or single:
+        _check_unused(tokenizer=tokenizer, prediction=prediction)
     if source.is_dir():
         save: Callable[[ModelFolder, Path, str | None], None] = (
             save_single if single else save_folder
@@ -117,6 +119,13 @@ def convert_model(
         save_tensors(file, target, dtype)
     else:
         save_folder(ModelFile(file, tokenizer=tokenizer, prediction=prediction), target, dtype)
+
+
+def _check_unused(**options: object) -> None:
+    """Refuse options that would change nothing. Raises `SettingsError`."""
+    for name, value in options.items():
+        if value is not None:
+            raise SettingsError(name, str(value), "only for a folder made of a single file")
 
 
 def _opened(source: Path) -> SafetensorsFile:

@@ -6,7 +6,7 @@ import json
 
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
-from diffusion.errors import SettingsError
+from diffusion.errors import SettingsError, printable
 from diffusion.infotext import parse_infotext, read_infotext
 
 __all__ = ["info"]
@@ -32,17 +32,14 @@ def info(
         text = read_infotext(image)
         if text is None:
             raise SettingsError("image", str(image), "it carries no settings")
+        found = parse_infotext(text)
         if not as_json:
             print(shown(text))
             return
-        found = parse_infotext(text)
         record = {"prompt": found.prompt, "negative": found.negative}
         print(json.dumps(record | {"settings": dict(found.settings)}))
 
 
 def shown(text: str) -> str:
     """``text`` with what could steer a terminal escaped; lines stay lines."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
-        for each in text
-    )
+    return "\n".join(map(printable, text.split("\n")))

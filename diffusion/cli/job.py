@@ -102,6 +102,8 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     """
     check(settings)
     place.model.check()
+    if place.refiner is not None and settings.hires is not None:
+        raise SettingsError("refiner", str(place.refiner.path), "not with --hires")
     progress = ProgressBar(shown=not place.as_json)
     job = Job(settings, Output.named(place.output), progress, place.refiner)
     with held_back(shown=place.debug):

@@ -23,6 +23,8 @@ FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP
 MOST_JPEG_EXIF: Final = 65533
 """Bytes of one segment of a JPEG file."""
 
+MOST_WEBP_SIDE: Final = 16383
+
 _NUMBERED = re.compile(r"(\d{5,})-.*\.png", re.IGNORECASE)
 
 
@@ -60,8 +62,11 @@ class Output:
 
     def save(self, image: Image.Image, seed: int, number: int, count: int, infotext: str) -> Path:
         """Write picture ``number`` (from 1) of ``count`` with its text. Raises `OutputError`."""
+        suffix = ".png" if self.is_folder else self.place.suffix.lower()
+        if suffix == ".webp" and max(image.size) > MOST_WEBP_SIDE:
+            reason = f"{image.width}x{image.height} is too large for WebP"
+            raise OutputError(self.place, reason, "give --output a .png file")
         with _told(self.place):
-            suffix = ".png" if self.is_folder else self.place.suffix.lower()
             written = _written(image, self.folder, infotext, suffix)
             try:
                 return self._placed(written, seed, number, count)

@@ -15,7 +15,7 @@ from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
 from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import picture_settings
+from diffusion.picture_settings import said_settings
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
@@ -169,11 +169,12 @@ def again(text: str, given: Settings, asked: Variation, options: Mapping[str, An
     """The settings in ``text``, with those of ``given`` that are among the ``options`` written.
 
     How many pictures and at once, is always as ``given``; ``asked``: the variation of all options.
-    Raises `SettingsError`.
+    Not checked as a whole, so that an option can mend what another program wrote, such as an
+    upscaler that is not here. Raises `SettingsError`.
     """
     own = {"count", "batch"}.union(*(OPTIONS.get(option, (option,)) for option in options))
     own &= {field.name for field in fields(Settings)} - {"hires", "variation"}
-    made = picture_settings(text)
+    made = said_settings(text)
     sampling = merged_sampling(made.sampling, options.get("rare"))
     made = replace(made, **{name: getattr(given, name) for name in own})
     return replace(

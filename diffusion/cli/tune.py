@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from diffusion.checks import check_integer
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.interruption import interruptible
@@ -88,6 +89,7 @@ def tune(
     what is done, and the next call goes on from there.
     """
     with reporting(debug):
+        check_integer("batch", batch, 1, 64)
         count = 1 if batch is None else batch
         settings = Settings("a", "", *parsed_size(size), steps=1, count=count, batch=count)
         check(settings)

@@ -12,6 +12,8 @@ from diffusion.errors import ModelFormatError, Path, quoted
 
 MAX_BLOCKS: Final = 8
 MAX_LAYERS: Final = 128
+MAX_TOTAL: Final = 1024
+"""Residual and transformer blocks of a UNet in all; SDXL has 90."""
 MAX_CHANNELS: Final = 16_384
 MAX_SIDE: Final = 16_384
 

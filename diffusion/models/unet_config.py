@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from diffusion.errors import Path
-from diffusion.models.fields import MAX_BLOCKS, MAX_CHANNELS, MAX_LAYERS, MAX_SIDE, Fields
+from diffusion.models.fields import (
+    MAX_BLOCKS,
+    MAX_CHANNELS,
+    MAX_LAYERS,
+    MAX_SIDE,
+    MAX_TOTAL,
+    Fields,
+)
 
 _SILU: Final = ("silu", "swish")
 _DOWN: Final = ("CrossAttnDownBlock2D", "DownBlock2D")
@@ -131,7 +138,17 @@ class UNetConfig:
             projection_class_embeddings_input_dim=added_width,
         )
         fields.finish()
+        _check_total(config, fields)
         return config
+
+
+def _check_total(config: UNetConfig, fields: Fields) -> None:
+    """Bound the number of blocks, each of which is made before the weights are compared."""
+    rows = (*config.down_depths, *config.up_depths)
+    total = config.mid_depth + sum(len(row) + sum(row) for row in rows)
+    if total > MAX_TOTAL:
+        key = "layers_per_block"
+        fields.fail(key, f"makes {total} blocks with the transformers, and {MAX_TOTAL} may be")
 
 
 def _heads(fields: Fields, channels: tuple[int, ...]) -> tuple[int, ...]:

@@ -28,6 +28,8 @@ PREDICTION_TYPES: Final = ("epsilon", "sample", "v_prediction")
 SPACINGS: Final = ("leading", "linspace", "trailing")
 LEAST_KEPT: Final = 2.0**-24
 """ᾱ of a last time step that keeps nothing: f16's least number, so that σ is 4096, not infinite."""
+LEAST_READ: Final = 1e-12
+"""Least ᾱ that is taken, for which σ is a million; f32 computes with such levels."""
 LARGEST_BETA: Final = 0.999
 """Cap of the cosine schedule's variances (Nichol and Dhariwal 2021, arXiv 2102.09672)."""
 
@@ -94,6 +96,9 @@ class NoiseSchedule:
             raise SettingsError("alphas_cumprod", f"shape {kept.shape}", "give at least two values")
         if not (np.all(np.diff(kept) < 0) and kept[-1] > 0 and kept[0] < 1):
             raise SettingsError("alphas_cumprod", kept.tolist(), "they must fall within (0, 1)")
+        if kept[-1] < LEAST_READ:
+            hint = f"less than {LEAST_READ} is no model's; check the scheduler's config"
+            raise SettingsError("alphas_cumprod", float(kept[-1]), hint)
         _check("prediction_type", self.prediction_type, PREDICTION_TYPES)
         _check("timestep_spacing", self.timestep_spacing, SPACINGS)
         if self.steps_offset < 0:

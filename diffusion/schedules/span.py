@@ -12,12 +12,17 @@ from diffusion.schedules.noise_schedule import NoiseSchedule
 __all__ = ["WHOLE", "Span"]
 
 
+LEAST_LEVEL: Final = 1e-6
+LEAST_RHO: Final = 0.1
+
+
 @dataclass(frozen=True)
 class Span:
     """None takes the model's, or the schedule's.
 
     ``sigma_max``, ``sigma_min``: the highest level and the lowest above 0. ``rho``: the exponent of
-    ``karras`` (7 of its own) and ``polyexponential`` (1). Raises ``SettingsError``.
+    ``karras`` (7 of its own) and ``polyexponential`` (1). Raises ``SettingsError``, also for those
+    so small that powers of levels would leave float64.
     """
 
     sigma_min: float | None = None
@@ -26,8 +31,9 @@ class Span:
 
     def __post_init__(self) -> None:
         for name, value in self.given().items():
-            if not 0.0 < value < math.inf:
-                raise SettingsError(name, value, "give a number above 0")
+            least = LEAST_RHO if name == "rho" else LEAST_LEVEL
+            if not least <= value < math.inf:
+                raise SettingsError(name, value, f"give a number from {least:g} on")
 
     def given(self) -> dict[str, float]:
         """What was chosen, by name."""

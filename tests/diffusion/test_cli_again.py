@@ -117,6 +117,27 @@ def test_hires_options_go_together(ran: list[Settings]) -> None:
     assert (ran[0].hires.scale, ran[0].hires.steps) == (1.5, 4)
 
 
+def test_an_option_mends_what_another_program_wrote(
+    ran: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The WebUI has upscalers that are networks of their own."""
+    text = "a\nSteps: 3, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+"
+    Output.named("b.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    run("--from", "b.png", "--hires-upscaler", "lanczos")
+    assert ran[0].hires == Hires(2.0, "lanczos", 0.4)
+    with pytest.raises(SystemExit):
+        main(["txt2img", "--from", "b.png"])
+    assert "upscaler cannot be 'R-ESRGAN 4x+'; give one of" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_refiner_goes_without_a_second_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    """Told before two models are loaded."""
+    with pytest.raises(SystemExit):
+        main(["txt2img", "a", "--hires", "2", "--refiner", "r"])
+    assert "refiner cannot be 'r'; not with --hires" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("ran")
 def test_other_networks_are_told() -> None:
     about = {"vae": {"name": "v", "hash": "aaaa"}, "refiner": {"name": "r", "hash": "bbbb"}}
@@ -164,7 +185,9 @@ def test_rarer_choices(ran: list[Settings]) -> None:
         (["a", "--set", "s_chrun=1"], "set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
         (["a", "--set", "rho"], "set cannot be 'rho'"),
         (["a", "--set", "rho=x"], "rho cannot be 'x'; give a number"),
-        (["a", "--set", "rho=0"], "rho cannot be 0.0; give a number above 0"),
+        (["a", "--set", "rho=0"], "rho cannot be 0.0; give a number from 0.1 on"),
+        (["a", "--set", "rho=1e-300"], "rho cannot be 1e-300; give a number from 0.1 on"),
+        (["a", "--set", "sigma_min=1e-300"], "sigma_min cannot be 1e-300; give a number from"),
         (["a", "--set", "order=5"], "order cannot be 5; give a whole number from 1 to 4"),
         (["a", "--set", "s_noise=nan"], "s_noise cannot be nan"),
         (["a", "--rng", "gpuu"], "rng cannot be 'gpuu'; did you mean"),

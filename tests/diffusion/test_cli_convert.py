@@ -77,6 +77,8 @@ def test_a_canary_is_not_let_out(tmp_path: Path) -> None:
         (["{source}", "-o", "{taken}"], "it exists"),
         (["{source}", "-o", "{new}", "--dtype", "f64"], "give one of bf16, f16"),
         (["{source}", "-o", "{new}", "--prediction", "x"], "give one of epsilon, v"),
+        (["{source}", "-o", "{new}", "--tokenizer", "words"], "only for a folder made of a"),
+        (["{source}", "-o", "{new}.safetensors", "--prediction", "v"], "prediction cannot be"),
         (["{source}/none", "-o", "{new}.safetensors"], "there is no such file"),
         (["no/model", "-o", "{new}"], "avila model pull no/model"),
         (["{source}/vae/diffusion_pytorch_model.safetensors", "-o", "{new}"], "looks like a VAE"),

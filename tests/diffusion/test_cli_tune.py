@@ -177,6 +177,7 @@ def test_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         done = run(*arguments)
         assert done.exit_code == 2, arguments
         assert len(done.stderr.strip().splitlines()) == 1
+    assert "batch cannot be 0" in run("--batch", "0").stderr
     monkeypatch.setenv(TUNING_VARIABLE, "off")
     done = run()
     assert done.exit_code == 2

@@ -27,6 +27,10 @@ EXAMPLES: list[tuple[DiffusionError, str]] = [
     (SettingsError("size", 7, "a multiple of 8"), "size cannot be 7; a multiple of 8"),
     (SettingsError("sampler", "x\n", "euler"), "sampler cannot be 'x\\n'; euler"),
     (OutputError("o.png", "is full", "free it"), "o.png: cannot be written: is full; free it"),
+    (ModelFormatError("\x1b[31m\n", "a", "b", "c"), "\\x1b[31m\\n: a: b; c"),
+    (ModelMismatchError("\ud800", "c"), "\\ud800: does not fit this model: ; c"),
+    (OutputError("\x9b", "a", "b"), "\\x9b: cannot be written: a; b"),
+    (ModelNotFoundError("ü\u202e", "a", "b"), "ü\\u202e: a; b"),
     (CancelledError(3, 20), "cancelled after 3 of 20 steps"),
 ]
 

@@ -286,7 +286,16 @@ def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
         read_infotext(path)
 
 
-@pytest.mark.filterwarnings("ignore")
+def test_large_pictures_have_text_too(tmp_path: Path) -> None:
+    """Pixels are not decoded: no word of pixels that Pillow alone finds many."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(png(chunk(b"tEXt", b"parameters\0a"), size=(12000, 12000)))
+    assert read_infotext(path) == "a"
+    path.write_bytes(png(size=(20000, 20000)))
+    with pytest.raises(SettingsError, match="too many pixels"):
+        read_infotext(path)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_damaged_files_give_text_or_one_error(tmp_path: Path, kind: str) -> None:
     """300 files, each with a few bytes changed or its end cut off."""

@@ -67,3 +67,26 @@ def test_skipped_layers_leave_the_pooled_text_alone(device: Device) -> None:
     )
     assert not np.array_equal(states[0].read(), states[1].read())
     np.testing.assert_array_equal(pooled[0].read(), pooled[1].read())
+
+
+def test_hostile_tokenizers(tmp_path: Path) -> None:
+    folder = write_family(tmp_path, "xl_base") / "tokenizer"
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+        with (folder / name).open("wb") as file:
+            file.truncate(8 << 30)  # takes no room on the disk, and all of the memory when read
+    assert ClipTokenizer(folder, 77).row([5]) == [598, 5, *[599] * 75]
+    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    (folder / "vocab.json").write_text(json.dumps(vocabulary | {"\ud800": 600}), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="a token that is no text"):
+        ClipTokenizer(folder, 77)
+
+
+def test_a_tokenizer_of_another_model(device: Device, tmp_path: Path) -> None:
+    """Its tokens would be read from beyond the end of the embeddings."""
+    folder = ModelFolder(write_family(tmp_path, "sd2"))
+    file = tmp_path / "tokenizer" / "vocab.json"
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(vocabulary | {"more": len(vocabulary)}), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="goes up to 600, and the encoder knows 600"):
+        load_networks(folder, device)

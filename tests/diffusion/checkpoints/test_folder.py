@@ -195,6 +195,9 @@ def test_weights_in_several_files(index: str, folder: Path) -> None:
         "C:x.safetensors",
         "..safetensors",
         "a\0.safetensors",
+        "\x9b31m.safetensors",
+        "a\u202e.safetensors",
+        "\ud800.safetensors",
         "sub/a.safetensors",
         "passwd",
         "x" * 300 + ".safetensors",
@@ -319,6 +322,7 @@ HOSTILE: list[tuple[str, str, object]] = [
     ("unet/config.json", "layers_per_block", 10**9),
     ("unet/config.json", "layers_per_block", 0),
     ("unet/config.json", "layers_per_block", -1),
+    ("unet/config.json", "layers_per_block", 128),
     ("unet/config.json", "attention_head_dim", 7),
     ("unet/config.json", "attention_head_dim", [8, 8]),
     ("unet/config.json", "attention_head_dim", 0),
@@ -430,3 +434,13 @@ def test_a_vast_tokenizer_is_refused(folder: Path) -> None:
         file.truncate(2**24 + 1)
     with pytest.raises(ModelError, match="larger than 16777216 bytes"):
         ModelFolder(folder)
+
+
+def test_names_of_pickles_are_shown_escaped(folder: Path) -> None:
+    """The one place where a name that the folder chose is told."""
+    for file in (folder / "vae").glob("*.safetensors"):
+        file.unlink()
+    (folder / "vae" / "\x1b[31m\n.bin").touch()
+    with pytest.raises(ModelFormatError, match="only a Python pickle") as caught:
+        ModelFolder(folder).weights("vae")
+    assert str(caught.value).isprintable()

@@ -124,6 +124,8 @@ def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
         open_vae(tmp_path / "none", model)
     with pytest.raises(ModelFormatError, match="_class_name"):
         open_vae(tmp_path / "model" / "unet", model)
+    with pytest.raises(ModelNotFoundError, match=r"name the model's VAE: .*vae"):
+        open_vae(tmp_path / "model", model)
     tiny = vae_folder(tmp_path / "tiny")
     changes: list[tuple[str, object]] = [
         ("latent_channels", 16),

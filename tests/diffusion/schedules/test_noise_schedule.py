@@ -37,6 +37,12 @@ def test_trained_betas_replace_the_rule() -> None:
     assert noise.num_train_timesteps == len(trained)
 
 
+def test_levels_beyond_f32_are_refused() -> None:
+    """ᾱ of 100 000 steps ends at e^-537 or so, whose σ no f32 holds."""
+    with pytest.raises(SettingsError, match=r"no model's; check the scheduler's config"):
+        NoiseSchedule.from_config(replace(config(), num_train_timesteps=100_000))
+
+
 def test_a_last_step_without_signal() -> None:
     """√ᾱ shifted and scaled: the last is nothing (2⁻²⁴, so σ is 4096), the first as it was."""
     zero = NoiseSchedule.from_config(replace(config(), rescale_betas_zero_snr=True))
