@@ -229,7 +229,8 @@ def test_scaled_numbers(device: Device) -> None:
     }.items():
         expected = low + scale * plain[name].astype(np.float64)
         allowed = 2.0**-23 * (abs(low) + np.abs(scale * plain[name])) + 2.0**-24 * abs(scale)
-        compare(device, f"random.{name}", run(device, name, first, second, 999), expected, allowed)
+        result = run(device, name, first, second, 999)
+        compare(device, f"random.Generator.{name}", result, expected, allowed)
     result = run(device, "exponential", 3.0, 99)
     np.testing.assert_allclose(result, 3 * run(device, "standard_exponential", 99), rtol=2e-7)
 
