@@ -17,9 +17,10 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from tests.laws.sources import LIBRARY
+
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "accuracy.md"
-PACKAGES = ("arrays", "image", "linalg", "nn", "random", "signal")
 
 HEAD = """# Accuracy
 
@@ -34,7 +35,7 @@ Key = tuple[str, str]
 
 def log(path: Path) -> None:
     """Run the tests with the log switched on."""
-    tests = [str(ROOT / "tests" / "gpustd" / name) for name in PACKAGES]
+    tests = [str(ROOT / "tests" / "gpustd" / name) for name in LIBRARY]
     command = [sys.executable, "-m", "pytest", "-q", *[t for t in tests if Path(t).is_dir()]]
     environment = {**os.environ, "AVILA_ERROR_LOG": str(path)}
     subprocess.run(command, cwd=ROOT, env=environment, check=True)

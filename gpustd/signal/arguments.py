@@ -7,24 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, c64, f32
-from gpustd.arrays import axes
+from gpustd.arrays.axes import refuse_others
 
-__all__ = ["Norm", "axis_of", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
+__all__ = ["Norm", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
 
 Norm = str | None
 
 
 def check_dtype(op: str, x: Buffer[Any], *dtypes: type[DType]) -> None:
     """Raise `DTypeError` unless ``x`` has one of the dtypes, `ArgumentError` for no buffer."""
-    axes.refuse_others(op, x)
+    refuse_others(op, x)
     if x.dtype not in dtypes:
         names = " or ".join(d.name for d in dtypes)
         raise DTypeError(f"{op}: wants {names}, got {x!r}: cast it first (gpustd.cast)")
-
-
-def axis_of(op: str, x: Buffer[Any], axis: int) -> int:
-    """``axis`` counted from the front. Raises `ShapeError`, `ArgumentError`."""
-    return axes.axis_of(op, axis, x)
 
 
 def outer_of(shape: Sequence[int], axis: int) -> int:

@@ -19,7 +19,7 @@ from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.signal.arguments import inner_of, outer_of
 from gpustd.signal.boxes import scalar_of
-from gpustd.signal.tables import table
+from gpustd.tables import table
 from gpustd.template import Value, kernel
 
 __all__ = ["MOST_STATES", "Cascade", "Run"]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
+from gpustd.arrays.axes import axis_of
 from gpustd.flat import launch_each
-from gpustd.signal.arguments import axis_of, float_or_complex
+from gpustd.signal.arguments import float_or_complex
 from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
 from gpustd.signal.fftn import fftn, ifftn, irfftn, rfftn
 from gpustd.signal.frames import Framing, framed
@@ -133,7 +134,7 @@ def _check(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
 def _chosen(op: str, x: Buffer[Any], axes: Axes) -> list[int]:
     if axes is None:
         return list(range(len(x.shape)))
-    return sorted({axis_of(op, x, a) for a in ((axes,) if isinstance(axes, int) else axes)})
+    return sorted({axis_of(op, a, x) for a in ((axes,) if isinstance(axes, int) else axes)})
 
 
 def _convolved(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, method: str) -> Buffer[Any]:

@@ -14,10 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, c64, f32
-from gpustd.arrays.axes import whole
+from gpustd.arrays.axes import axis_of, whole
 from gpustd.signal.arguments import (
     Norm,
-    axis_of,
     check_dtype,
     inner_of,
     outer_of,
@@ -65,7 +64,7 @@ def _complex(
     op: str, x: Buffer[Any], n: int | None, axis: int, norm: Norm, *, inverse: bool
 ) -> Buffer[c64]:
     check_dtype(op, x, c64, f32)
-    axis = axis_of(op, x, axis)
+    axis = axis_of(op, axis, x)
     extent = x.shape[axis]
     n = _length(op, x, extent if n is None else n)
     scale = scale_of(op, norm, n, inverse=inverse)
@@ -105,7 +104,7 @@ def _of_real(
     op: str, x: Buffer[f32], n: int | None, axis: int, norm: Norm, *, hermitian: bool
 ) -> Buffer[c64]:
     check_dtype(op, x, f32)
-    axis = axis_of(op, x, axis)
+    axis = axis_of(op, axis, x)
     extent = x.shape[axis]
     n = _length(op, x, extent if n is None else n)
     half = n // 2 + 1
@@ -155,7 +154,7 @@ def _to_real(
     op: str, x: Buffer[c64], n: int | None, axis: int, norm: Norm, *, hermitian: bool
 ) -> Buffer[f32]:
     check_dtype(op, x, c64)
-    axis = axis_of(op, x, axis)
+    axis = axis_of(op, axis, x)
     extent = x.shape[axis]
     n = _length(op, x, 2 * (extent - 1) if n is None else n)
     count = min(extent, n // 2 + 1)

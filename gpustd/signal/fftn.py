@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
-from gpustd.signal.arguments import Norm, axis_of, check_dtype
+from gpustd.arrays.axes import axis_of
+from gpustd.signal.arguments import Norm, check_dtype
 from gpustd.signal.fft import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
@@ -163,7 +164,7 @@ def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes) -> list[tuple[int, i
         raise ShapeError(f"{op}: s {tuple(s)} of {x.shape}: it has {rank} axes")
     if axes is None:
         axes = range(rank) if s is None else range(rank - len(s), rank)
-    found = [axis_of(op, x, axis) for axis in axes]
+    found = [axis_of(op, axis, x) for axis in axes]
     if not found or len(set(found)) < len(found):
         raise ArgumentError(f"{op}: axes {tuple(axes)} of {x.shape}: give each once, at least one")
     lengths = [x.shape[axis] for axis in found] if s is None else list(s)

@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
+from gpustd.arrays.axes import axis_of
 from gpustd.flat import launch_each
-from gpustd.signal.arguments import axis_of, float_or_complex, inner_of, outer_of, replaced
+from gpustd.signal.arguments import float_or_complex, inner_of, outer_of, replaced
 from gpustd.signal.boxes import region, scalar_of
 from gpustd.signal.cascade import MOST_STATES, Cascade, Run
 from gpustd.signal.convolve import convolve, oaconvolve
 from gpustd.signal.frames import Framing, framed
-from gpustd.signal.tables import table
 from gpustd.signal.windows import Window, window_values
+from gpustd.tables import table
 
 __all__ = ["filtfilt", "firwin", "lfilter", "sosfilt", "sosfiltfilt"]
 
@@ -59,7 +60,7 @@ def lfilter(
     [1.0, 0.5, 0.25, 0.125]
     """
     float_or_complex("lfilter", x)
-    axis = axis_of("lfilter", x, axis)
+    axis = axis_of("lfilter", axis, x)
     numerator, denominator = _normalised("lfilter", b, a)
     order = max(len(numerator), len(denominator)) - 1
     if zi is not None:
@@ -97,7 +98,7 @@ def sosfilt(
     [1.    0.5   0.25  0.125]
     """
     float_or_complex("sosfilt", x)
-    axis = axis_of("sosfilt", x, axis)
+    axis = axis_of("sosfilt", axis, x)
     cascade = _sections("sosfilt", sos)
     if zi is None:
         return cascade.run(x, Run(axis), None)[0]
@@ -165,7 +166,7 @@ def sosfiltfilt(
 def _both_ways(
     op: str, step: _Step[T], x: Buffer[T], axis: int, padtype: str | None, padlen: int
 ) -> Buffer[T]:
-    axis = axis_of(op, x, axis)
+    axis = axis_of(op, axis, x)
     length = x.shape[axis]
     if padtype is not None and padtype not in _PADS:
         raise ArgumentError(f"{op}: padtype {padtype!r}: give {', '.join(_PADS)} or None")

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
-from gpustd.arrays.axes import refuse_others, whole
+from gpustd.arrays.axes import axis_of, refuse_others, whole
 from gpustd.flat import launch_each, plain_scalar
-from gpustd.signal.arguments import axis_of
 from gpustd.signal.plan import smooth_above
-from gpustd.signal.tables import table_copy
+from gpustd.tables import table_copy
 from gpustd.template import Value
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "next_fast_len", "rfftfreq"]
@@ -85,7 +84,7 @@ def _shifted(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: b
     chosen = given if isinstance(given, Sequence) else (given,)
     starts = [0] * rank
     for axis in chosen:
-        place = axis_of(op, x, axis)
+        place = axis_of(op, axis, x)
         extent = x.shape[place]
         starts[place] = extent // 2 if back else extent - extent // 2
     return rolled(op, x, starts)

@@ -16,8 +16,8 @@ from gpustd.signal.boxes import scalar_of
 from gpustd.signal.fft import fft, ifft, irfft, rfft
 from gpustd.signal.frames import Framing, framed
 from gpustd.signal.frequencies import fftfreq, rfftfreq
-from gpustd.signal.tables import table, table_copy
 from gpustd.signal.windows import Window, window_values
+from gpustd.tables import table, table_copy
 
 __all__ = ["istft", "stft"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, c64
-from gpustd.signal.tables import table
+from gpustd.tables import table
 
 __all__ = ["chirp", "chirp_spectrum", "levels_of", "near_roots", "roots"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
 from gpustd.arrays.axes import whole
-from gpustd.signal.tables import table_copy
+from gpustd.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
 

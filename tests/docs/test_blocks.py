@@ -9,12 +9,12 @@ import pytest
 
 from gpucore import Buffer, Device, Kernel
 from tests.docs.pages import DOCS, PAGES, blocks, fits, printed, program
+from tests.laws.sources import LIBRARY
 
 WITH_CODE = [page for page in PAGES if blocks(page)]
-PACKAGES = ("arrays", "image", "linalg", "nn", "random", "signal")
 # What a name before a dot means on these pages, where it means one thing.
 OWNERS: dict[str, tuple[object, ...]] = {
-    **{name: (importlib.import_module(f"gpustd.{name}"),) for name in PACKAGES},
+    **{name: (importlib.import_module(f"gpustd.{name}"),) for name in LIBRARY},
     "gpustd": (importlib.import_module("gpustd"),),
     "gpucore": (importlib.import_module("gpucore"), importlib.import_module("gpucore.testing")),
     "device": (Device,),

@@ -6,11 +6,9 @@ import importlib
 
 import pytest
 
-from tests.laws.sources import ROOT, imports_of, python_files
+from tests.laws.sources import LIBRARY, ROOT, imports_of, python_files
 
 GPUSTD = ROOT / "gpustd"
-# The standard library: its oracles are NumPy and SciPy, called by the tests themselves.
-LIBRARY = ("arrays", "image", "linalg", "nn", "random", "signal")
 # The modules whose functions gpustd offers, other than the library's packages.
 STEMS = sorted(
     {name.split(".")[1] for _, name in imports_of(GPUSTD / "__init__.py") if name.count(".") == 2}

@@ -14,8 +14,8 @@ from gpucore.wgsl.zeroing import zeroed
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
 from gpustd.template import SHADERS, rendered_corpus
+from tests.laws.sources import LIBRARY
 
-LIBRARY = ("arrays", "image", "linalg", "nn", "random", "signal")
 TEMPLATE_MARKS = ("{{", "{%", "//%")
 Make = Callable[..., Buffer[DType]]
 

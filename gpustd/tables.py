@@ -1,4 +1,4 @@
-"""Small tables made on the host in float64, rounded once, and kept for each device."""
+"""Small tables made on the host (weights, roots, index maps), kept for each device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpucore import Buffer, Device, T
 
 __all__ = ["table", "table_copy"]
 
-_MOST_TABLES = 256
+_MOST_TABLES = 512
 
 _tables: weakref.WeakKeyDictionary[Device, OrderedDict[object, Buffer[Any]]] = (
     weakref.WeakKeyDictionary()
@@ -23,7 +23,7 @@ _tables: weakref.WeakKeyDictionary[Device, OrderedDict[object, Buffer[Any]]] = (
 def table(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """The buffer of ``make()``, made once for its key; the 256 used last are kept. Only to be read.
+    """The buffer of ``make()``, made once for its key; the 512 used last are kept. Only to be read.
 
     Raises `CaptureError` where it must be made inside ``device.capture()``: call the function once
     before.
