@@ -114,6 +114,8 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     except KeyboardInterrupt:
         complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
         raise typer.Exit(_STOPPED) from None
+    finally:
+        opened.close()
     if carried is not None:
         tell_other_networks(carried, job.about)
     print(json.dumps(job.record()) if place.as_json else "\n".join(map(str, job.files)))
