@@ -16,7 +16,7 @@ from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
 from gpustd.conv import Wrap
 
-__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings", "said_settings"]
+__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
 
 T = TypeVar("T")
 
@@ -39,28 +39,19 @@ MOST_DIGITS: Final = 40
 
 
 def picture_settings(text: str) -> Settings:
-    """The settings in an infotext, of this program or another of the field.
+    """The settings in an infotext, of this program or another of the field, not checked.
 
-    What it leaves out is left to the model. Raises `SettingsError` for values that cannot be, for a
-    text without settings, and for a picture that was drawn from another one.
-    """
-    settings = said_settings(text)
-    settings.check()
-    return settings
-
-
-def said_settings(text: str) -> Settings:
-    """The same, not checked: for a caller who replaces some of them first, and then checks.
-
-    Raises `SettingsError` for values of another type than theirs.
+    So that a caller can replace some of them before `Settings.check`. What the text leaves out is
+    left to the model. Raises `SettingsError` for values of another type than theirs, for a text
+    without settings, and for a picture that was drawn from another one.
     """
     found = parse_infotext(text)
     if not found.settings:
         raise SettingsError("picture", text, "its text holds no settings")
     said = _Said(found.settings)
     if "Denoising strength" in found.settings and "Hires upscale" not in found.settings:
-        hint = "it was drawn from another picture, which its text does not hold"
-        raise SettingsError("picture", found.settings["Denoising strength"], hint)
+        hint = "the picture was drawn from another one, which its text does not hold"
+        raise SettingsError("Denoising strength", found.settings["Denoising strength"], hint)
     width, height = _size(found, said)
     return Settings(
         found.prompt,

@@ -3,6 +3,6 @@
 Law: this package alone prints, reads arguments and owns progress; nothing imports it.
 """
 
-from diffusion.cli.program import main
+from diffusion.cli.entry import main
 
 __all__ = ["main"]

@@ -7,18 +7,23 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import metadata
 from typing import Annotated, TextIO
 
 import typer
 
+from diffusion.cli.option_names import as_typed
 from diffusion.errors import DiffusionError, printable
 from gpucore import GpuError
 
-__all__ = ["WRONG_INPUT", "app", "complain", "reporting", "version"]
+__all__ = ["STOPPED", "WRONG_INPUT", "app", "complain", "reporting", "version"]
 
 WRONG_INPUT = 2
 """Exit status for what the caller can mend: an option, a model, a device."""
+
+STOPPED = 130
+"""Exit status for Ctrl-C."""
 
 app = typer.Typer(
     name="avila",
@@ -64,6 +69,7 @@ def complain(message: str) -> None:
 
 
 def _tell_warning(
+    context: typer.Context,
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -72,21 +78,26 @@ def _tell_warning(
     line: str | None = None,
 ) -> None:
     """A warning in one line, without the place in the code that Python would show."""
-    complain(f"warning: {message}")
+    complain(f"warning: {as_typed(context, message)}")
 
 
 @contextmanager
-def reporting(debug: bool = False) -> Iterator[None]:
-    """Tell errors that the caller can mend in one line and exit with status 2.
+def reporting(context: typer.Context, debug: bool = False) -> Iterator[None]:
+    """Tell errors that the caller can mend in one line and exit with status 2; warnings, too.
 
-    With ``debug`` or the environment variable ``AVILA_DEBUG`` they pass, with their traceback.
+    Settings get the names of the running command's options. Ctrl-C is told where the block does
+    not do so itself. With ``debug`` or the environment variable ``AVILA_DEBUG`` errors pass, with
+    their traceback.
     """
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _tell_warning
+            warnings.showwarning = partial(_tell_warning, context)
             yield
     except (DiffusionError, GpuError) as error:
         if debug or os.environ.get("AVILA_DEBUG"):
             raise
-        complain(str(error))
+        complain(as_typed(context, error))
         raise typer.Exit(WRONG_INPUT) from None
+    except KeyboardInterrupt:
+        complain("stopped")
+        raise typer.Exit(STOPPED) from None

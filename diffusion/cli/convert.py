@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Argument, Option
 
 from diffusion.bundled import named_model
@@ -69,6 +70,7 @@ DType = Annotated[
 
 @app.command(epilog=EXAMPLES)
 def convert(
+    context: typer.Context,
     source: Source,
     *,
     output: Target,
@@ -82,7 +84,7 @@ def convert(
     A file becomes a single file tensor by tensor, names unchanged, whatever kind of model it is.
     Nothing is written over.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         kind = None if dtype is None else parsed_name("dtype", dtype, DTYPES)
         predicts = parsed_prediction(prediction)
         if output.exists():

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diffusion.cli.app import app
+from diffusion.cli.app import app, reporting
 from gpucore.doctor import examine
 from gpucore.findings import AdapterReport, Report
 
@@ -24,6 +24,7 @@ VERDICTS = {
 
 @app.command()
 def doctor(
+    context: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Show GPUs, drivers and features, test that each adapter computes right, and say what to mend.
@@ -31,13 +32,14 @@ def doctor(
     Exit status 0: all is well. 1: it works, with problems (a software adapter only, say). 2:
     nothing usable.
     """
-    if json:
-        report = examine()
-        print(report.as_json())
-    else:
-        with Console(stderr=True).status("testing each adapter"):
+    with reporting(context):
+        if json:
             report = examine()
-        show(report, Console())
+            print(report.as_json())
+        else:
+            with Console(stderr=True).status("testing each adapter"):
+                report = examine()
+            show(report, Console())
     raise typer.Exit(report.status)
 
 

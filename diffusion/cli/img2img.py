@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from diffusion.cli import networks, options, rarer
+import typer
+
+from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import (
+    NamedModel,
+    Place,
+    asked_variation,
+    chosen_seed,
+    draw,
+    parsed_size,
+)
 from diffusion.images import read_image
 from diffusion.settings import Settings
 from diffusion.tasks import Source
@@ -24,6 +33,7 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def img2img(
+    context: typer.Context,
     image: options.Image,
     prompt: options.Prompt,
     *,
@@ -33,6 +43,9 @@ def img2img(
     size: options.PictureSize = None,
     seed: options.Seed = -1,
     count: options.Count = 1,
+    variation: options.VariationStrength = 0.0,
+    variation_seed: options.VariationSeed = -1,
+    seed_resize: options.SeedResize = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     sampler: options.SamplerName = None,
@@ -53,6 +66,9 @@ def img2img(
     vae: networks.Vae = None,
     dtype: networks.DTypeName = None,
     output: options.Output = ".",
+    preview: previews.PreviewFile = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     device: options.DeviceName = None,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
@@ -64,7 +80,7 @@ def img2img(
     0.3 keeps its shapes and changes surfaces, 0.75 keeps the composition, 1 keeps next to
     nothing. Of the --steps only the last int(strength x steps) + 1 are made.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         settings = Settings(
             prompt,
             negative,
@@ -80,11 +96,14 @@ def img2img(
             emphasis,
             clip_skip,
             source=Source(read_image(image), strength, resize),
+            variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction, vae, dtype)
+        rarer.check_partners(rarer.written(context), None, settings.variation)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
         second = networks.NamedRefiner.chosen(refiner, refiner_switch)
-        draw(settings, Place(named, output, device, profile, as_json, debug, second))
+        shown = previews.Preview.chosen(preview, preview_every, preview_vae, (image, profile))
+        draw(settings, Place(named, output, device, profile, as_json, debug, second, shown))

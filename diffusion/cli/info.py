@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import typer
+
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.errors import SettingsError, printable
@@ -22,13 +24,17 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def info(
-    image: options.Shown, *, as_json: options.AsJson = False, debug: options.Debug = False
+    context: typer.Context,
+    image: options.Shown,
+    *,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Print the settings that a picture carries.
 
     Reads the text that this program and others of the field write into PNG, JPEG and WebP files.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         text = read_infotext(image)
         if text is None:
             raise SettingsError("image", str(image), "it carries no settings")

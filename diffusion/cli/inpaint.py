@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import PIL.Image
+import typer
 
-from diffusion.cli import networks, options, rarer
+from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import (
+    NamedModel,
+    Place,
+    asked_variation,
+    chosen_seed,
+    draw,
+    parsed_size,
+)
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
 from diffusion.settings import Settings
@@ -33,6 +41,7 @@ PADDING = 32
 
 @app.command(epilog=EXAMPLES)
 def inpaint(
+    context: typer.Context,
     image: options.Image,
     prompt: options.Prompt,
     *,
@@ -51,6 +60,9 @@ def inpaint(
     size: options.PictureSize = None,
     seed: options.Seed = -1,
     count: options.Count = 1,
+    variation: options.VariationStrength = 0.0,
+    variation_seed: options.VariationSeed = -1,
+    seed_resize: options.SeedResize = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     sampler: options.SamplerName = None,
@@ -69,6 +81,9 @@ def inpaint(
     vae: networks.Vae = None,
     dtype: networks.DTypeName = None,
     output: options.Output = ".",
+    preview: previews.PreviewFile = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     device: options.DeviceName = None,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
@@ -84,7 +99,7 @@ def inpaint(
 
     Any model can do it; those made for inpainting (nine input channels) fit the rest better.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         picture = read_image(image)
         sides = (left, top, right, bottom)
         check_partners(sides, mask, invert, area, padding)
@@ -116,13 +131,16 @@ def inpaint(
             emphasis,
             clip_skip,
             source=start,
+            variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction, vae, dtype)
-        draw(settings, Place(named, output, device, profile, as_json, debug))
+        rarer.check_partners(rarer.written(context), None, settings.variation)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
+        shown = previews.Preview.chosen(preview, preview_every, preview_vae, (image, mask, profile))
+        draw(settings, Place(named, output, device, profile, as_json, debug, None, shown))
 
 
 def check_partners(

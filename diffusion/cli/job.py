@@ -17,27 +17,30 @@ import typer
 from PIL import Image
 
 from diffusion.checkpoints.single_file import Prediction
-from diffusion.cli.app import complain, version
+from diffusion.cli.app import STOPPED, complain, version
 from diffusion.cli.interruption import Interruption, interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.cli.networks import NamedRefiner, chosen_dtype
 from diffusion.cli.output import Output
+from diffusion.cli.previews import Preview
 from diffusion.cli.profiling import profiled
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
 from diffusion.cli.rarer import tell_other_networks
-from diffusion.errors import SettingsError
+from diffusion.errors import NotFiniteError, OutputError, SettingsError
 from diffusion.picture_text import others_text, picture_text
 from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
 from diffusion.refining import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
+from diffusion.tasks import Variation
 from gpucore import Device
 
 __all__ = [
     "Job",
     "NamedModel",
     "Place",
+    "asked_variation",
     "chosen_seed",
     "draw",
     "opened_device",
@@ -51,7 +54,6 @@ Generate = Callable[[Settings], Iterator[Event]]
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
 _LARGEST_RANDOM_SEED = 2**32 - 1
-_STOPPED = 130
 _PREDICTIONS: Final[dict[str, Prediction]] = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
@@ -64,6 +66,7 @@ class NamedModel:
     prediction: str | None = None
     vae: Path | None = None
     dtype: str | None = None
+    preview_vae: Path | None = None
 
     def check(self) -> None:
         """Find what cannot be before anything is loaded. Raises `SettingsError`."""
@@ -77,6 +80,7 @@ class NamedModel:
             device,
             chosen_dtype(self.dtype, device),
             vae=self.vae,
+            preview=self.preview_vae,
             tokenizer=self.tokenizer,
             prediction=parsed_prediction(self.prediction),
         )
@@ -93,6 +97,7 @@ class Place:
     as_json: bool
     debug: bool
     refiner: NamedRefiner | None = None
+    preview: Preview | None = None
 
 
 def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
@@ -104,8 +109,11 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
     place.model.check()
     if place.refiner is not None and settings.hires is not None:
         raise SettingsError("refiner", str(place.refiner.path), "not with --hires")
+    output = Output.named(place.output)
+    if place.preview is not None:
+        place.preview.check(output, settings.count)
     progress = ProgressBar(shown=not place.as_json)
-    job = Job(settings, Output.named(place.output), progress, place.refiner)
+    job = Job(settings, output, progress, place.refiner, place.preview)
     with held_back(shown=place.debug):
         opened = opened_device(place.device)
     try:
@@ -113,7 +121,7 @@ def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
             job.run(place.model, opened)
     except KeyboardInterrupt:
         complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
-        raise typer.Exit(_STOPPED) from None
+        raise typer.Exit(STOPPED) from None
     finally:
         opened.close()
     if carried is not None:
@@ -157,6 +165,13 @@ def chosen_seed(seed: int, field: str = "seed") -> int:
     return secrets.randbelow(_LARGEST_RANDOM_SEED) if seed == -1 else seed
 
 
+def asked_variation(strength: float, seed: int, resize: str | None) -> Variation:
+    """The variation of the options, which may be none. Raises `SettingsError`."""
+    width, height = parsed_size(resize, "seed resize")
+    resize_from = None if width is None or height is None else (width, height)
+    return Variation(chosen_seed(seed, "variation seed"), strength, resize_from)
+
+
 def check(settings: Settings) -> None:
     """Find wrong settings before a model is loaded. Raises `SettingsError`."""
     settings.check()
@@ -174,6 +189,7 @@ class Job:
     output: Output
     progress: ProgressBar
     refiner: NamedRefiner | None = None
+    preview: Preview | None = None
     clock: Clock = field(default_factory=Clock)
     files: list[Path] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
@@ -225,10 +241,21 @@ class Job:
 
     def _step(self, step: Step, batch: int, batches: int) -> None:
         step.wait()
-        if step.index == 1:  # the first step waits for what is being compiled
-            self.clock.phase("sampling")
         self.clock.step()
         self.progress.step(batch * step.total + step.index, batches * step.total)
+        if self.preview is not None and self.preview.is_due(step):
+            self._show(step.preview)
+            self.clock.resume()
+
+    def _show(self, images: Callable[[], list[Image.Image]]) -> None:
+        """Write a preview; where that fails, tell it and go on without: the pictures count."""
+        assert self.preview is not None
+        self.clock.phase("previewing")
+        try:
+            self.preview.show(images())
+        except (NotFiniteError, OutputError) as error:
+            complain(f"warning: no more previews: {error}")
+            self.preview = None
 
     def _phase(self, name: str) -> None:
         self.clock.phase(name)
@@ -248,6 +275,8 @@ class Job:
             self.seeds.append(seed)
             if layer := result.redone[number]:
                 self.redone[str(self.files[-1])] = layer
+        if self.preview is not None:
+            self._show(lambda: result.images)
 
     def record(self) -> dict[str, object]:
         """What ``--json`` prints."""

@@ -52,9 +52,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @models.command("list")
-def list_models(*, as_json: options.AsJson = False, debug: options.Debug = False) -> None:
+def list_models(
+    context: typer.Context, *, as_json: options.AsJson = False, debug: options.Debug = False
+) -> None:
     """List the bundled model and those in the Hugging Face cache."""
-    with reporting(debug):
+    with reporting(context, debug):
         rows = [(BUNDLED, "bundled", _size(bundled_model()), bundled_model())]
         rows += [(m.name, m.licence, m.size, m.path) for m in hub.cached_models()]
     if as_json:
@@ -68,9 +70,15 @@ def list_models(*, as_json: options.AsJson = False, debug: options.Debug = False
 
 
 @models.command()
-def show(name: Name, *, as_json: options.AsJson = False, debug: options.Debug = False) -> None:
+def show(
+    context: typer.Context,
+    name: Name,
+    *,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
     """Tell what a model is: its kind, its parts and their sizes."""
-    with reporting(debug):
+    with reporting(context, debug):
         facts = dict(_facts(_opened(name)))
     if as_json:
         print(json.dumps(facts))
@@ -81,6 +89,7 @@ def show(name: Name, *, as_json: options.AsJson = False, debug: options.Debug = 
 
 @models.command()
 def pull(
+    context: typer.Context,
     name: Name,
     *,
     revision: Revision = "main",
@@ -92,7 +101,7 @@ def pull(
 
     Licence and size are shown first. A download that was stopped goes on where it was.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         offer = hub.offered(name, revision, variant)
         for line in offer_lines(offer):
             print(line, file=sys.stderr)
@@ -103,9 +112,11 @@ def pull(
 
 
 @models.command()
-def rm(name: Name, *, yes: Yes = False, debug: options.Debug = False) -> None:
+def rm(
+    context: typer.Context, name: Name, *, yes: Yes = False, debug: options.Debug = False
+) -> None:
     """Delete a model from the cache."""
-    with reporting(debug):
+    with reporting(context, debug):
         if name == BUNDLED or Path(name).exists():
             reason = "comes with the package" if name == BUNDLED else "is a path, not a name"
             hint = "only downloaded models are deleted; avila model list shows them"
@@ -117,12 +128,12 @@ def rm(name: Name, *, yes: Yes = False, debug: options.Debug = False) -> None:
 
 
 @models.command()
-def verify(name: Name, *, debug: options.Debug = False) -> None:
+def verify(context: typer.Context, name: Name, *, debug: options.Debug = False) -> None:
     """Check a model: files against their hashes, configs, and every tensor's name and shape.
 
     Exit status 0: sound. 1: a file has changed since it was downloaded. 2: it cannot be used.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         cached = None if Path(name).exists() or name == BUNDLED else _cached(name)
         checked = list(hub.verified(cached)) if cached else []
         broken = [file for file, sound in checked if sound is False]

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,29 @@ from PIL import Image
 from diffusion.errors import OutputError
 from diffusion.infotext import exif_info, png_info
 
-__all__ = ["Output"]
+__all__ = ["FORMATS", "Output", "folder_made", "told", "written_file"]
 
 FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 MOST_JPEG_EXIF: Final = 65533
 """Bytes of one segment of a JPEG file."""
 
 MOST_WEBP_SIDE: Final = 16383
+
+KEEPING: Final[dict[str, dict[str, int]]] = {
+    "PNG": {},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": 1},
+}
+"""How pictures are encoded: without loss, or nearly."""
+
+QUICK: Final[dict[str, dict[str, int]]] = {
+    "PNG": {"compress_level": 1},
+    "JPEG": {"quality": 85},
+    "WEBP": {"quality": 80, "method": 0},
+}
+"""The same for what is soon replaced."""
+
+_HINT = "give another --output"
 
 _NUMBERED = re.compile(r"(\d{5,})-.*\.png", re.IGNORECASE)
 
@@ -49,10 +65,7 @@ class Output:
             hint = f"give NAME with one of {', '.join(FORMATS)}, or a folder with a / at its end"
             raise OutputError(text, f"its name ends in {place.suffix}", hint)
         output = cls(place, is_folder)
-        with _told(place):
-            output.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(output.folder, os.W_OK):
-            raise OutputError(output.folder, "no permission", "give another --output")
+        folder_made(output.folder, _HINT)
         return output
 
     @property
@@ -66,8 +79,8 @@ class Output:
         if suffix == ".webp" and max(image.size) > MOST_WEBP_SIDE:
             reason = f"{image.width}x{image.height} is too large for WebP"
             raise OutputError(self.place, reason, "give --output a .png file")
-        with _told(self.place):
-            written = _written(image, self.folder, infotext, suffix)
+        with told(self.place, _HINT):
+            written = written_file(image, self.folder, infotext, suffix)
             try:
                 return self._placed(written, seed, number, count)
             except OSError:
@@ -77,10 +90,7 @@ class Output:
     def _placed(self, written: Path, seed: int, number: int, count: int) -> Path:
         """Give a finished file its name."""
         if not self.is_folder:
-            name = f"{self.place.stem}-{number}{self.place.suffix}" if count > 1 else None
-            target = self.place.with_name(name) if name else self.place
-            written.replace(target)
-            return target
+            return written.replace(self._file(number, count))
         following = self._next_number()
         while True:
             target = self.place / f"{following:05d}-{seed}.png"
@@ -88,19 +98,38 @@ class Output:
                 return target
             following += 1
 
+    def _file(self, number: int, count: int) -> Path:
+        """The file of picture ``number`` of ``count``, where a file is named."""
+        name = f"{self.place.stem}-{number}{self.place.suffix}" if count > 1 else self.place.name
+        return self.place.with_name(name)
+
+    def may_write(self, file: Path, count: int) -> bool:
+        """Tell whether one of ``count`` pictures may get the name ``file``, in any capitals."""
+        if file.parent.resolve() != self.folder.resolve():
+            return False
+        if self.is_folder:
+            return _NUMBERED.fullmatch(file.name) is not None
+        names = {self._file(number, count).name for number in range(1, count + 1)}
+        return file.name.casefold() in map(str.casefold, names)
+
     def _next_number(self) -> int:
         """One more than the highest number in the folder."""
         found = (_NUMBERED.fullmatch(entry.name) for entry in os.scandir(self.place))
         return max((int(match[1]) for match in found if match), default=0) + 1
 
 
-def _written(image: Image.Image, folder: Path, infotext: str, suffix: str) -> Path:
-    """A complete file under a passing name in the same folder, so that naming it is atomic."""
+def written_file(
+    image: Image.Image, folder: Path, infotext: str, suffix: str, *, quick: bool = False
+) -> Path:
+    """A complete file under a passing name in the same folder, so that naming it is atomic.
+
+    ``quick``: encoded in little time instead of little space.
+    """
     with tempfile.NamedTemporaryFile(
         dir=folder, prefix=".avila-", suffix=suffix, delete=False
     ) as file:
         try:
-            _save(image, file, infotext, FORMATS[suffix])
+            _save(image, file, infotext, FORMATS[suffix], QUICK if quick else KEEPING)
             file.flush()
             os.fsync(file.fileno())
             path = Path(file.name)
@@ -111,19 +140,22 @@ def _written(image: Image.Image, folder: Path, infotext: str, suffix: str) -> Pa
     return path
 
 
-def _save(image: Image.Image, file: IO[bytes], infotext: str, kind: str) -> None:
-    """Encode a picture with its text: PNG and WebP without loss, JPEG at quality 95."""
+def _save(
+    image: Image.Image,
+    file: IO[bytes],
+    infotext: str,
+    kind: str,
+    encoding: Mapping[str, dict[str, int]],
+) -> None:
+    """Encode a picture with its text."""
     if kind == "PNG":
-        image.save(file, kind, pnginfo=png_info(infotext))
+        image.save(file, kind, pnginfo=png_info(infotext), **encoding[kind])
         return
     exif = exif_info(infotext)
-    if kind == "WEBP":
-        image.save(file, kind, exif=exif, lossless=True)
-        return
-    if len(exif) > MOST_JPEG_EXIF:
+    if kind == "JPEG" and len(exif) > MOST_JPEG_EXIF:
         warnings.warn("the settings are too long for a JPEG file and left out", stacklevel=2)
         exif = b""
-    image.save(file, kind, exif=exif, quality=95, subsampling=0)
+    image.save(file, kind, exif=exif, **encoding[kind])
 
 
 def _umask() -> int:
@@ -155,11 +187,18 @@ def _moved_by_claim(source: Path, target: Path) -> bool:
     return True
 
 
+def folder_made(folder: Path, hint: str) -> None:
+    """Make a folder for files, with those around it. Raises `OutputError`."""
+    with told(folder, hint):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise OutputError(folder, "no permission", hint)
+
+
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
+def told(place: Path, hint: str) -> Iterator[None]:
     """Turn what the system says into an `OutputError`."""
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(place, reason, "give another --output") from error
+        raise OutputError(place, error.strerror or str(error), hint) from error

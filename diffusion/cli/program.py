@@ -7,14 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn, TextIO, cast
+from typing import TextIO, cast
 
 import typer
 
 from diffusion.cli import convert, doctor, img2img, info, inpaint, model, tune, txt2img, upscale
-from diffusion.cli.app import WRONG_INPUT, app, complain
+from diffusion.cli.app import STOPPED, WRONG_INPUT, app, complain
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "app", "run"]
 
 COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, tune, doctor)
 """Modules that hold a command each; importing them adds it to the program."""
@@ -23,12 +23,8 @@ COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, tune, doct
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run ``avila`` with ``arguments`` (the process's own if None) and exit.
-
-    Status 0: done. 1: an error of the program itself, with a traceback. 2: wrong input, told in
-    one line, or a full disk behind stdout. 130: stopped with Ctrl-C.
-    """
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run ``avila`` with ``arguments``; the exit status, see `diffusion.cli.entry.main`."""
     _write_any_text(sys.stdout)
     try:
         status = app(arguments, prog_name="avila", standalone_mode=False)
@@ -38,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if message := error.format_message().rstrip("."):  # empty where the help was shown
             complain(f"{message} (avila --help tells more)")
         status = WRONG_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        status = 130
+    except (KeyboardInterrupt, typer.Abort):  # outside of a command, and at a question
+        complain("stopped")
+        status = STOPPED
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         status = _lose_output()
-    sys.exit(status)
+    return status or 0
 
 
 def _write_any_text(stream: TextIO | None) -> None:

@@ -22,6 +22,9 @@ from rich.text import Text
 __all__ = ["Clock", "ProgressBar"]
 
 
+SAMPLING = "sampling"
+
+
 class RateColumn(ProgressColumn):
     """Steps a second, or seconds a step where one takes longer."""
 
@@ -77,8 +80,8 @@ class ProgressBar:
         """Show the sampling at ``done`` of ``total`` steps; the first starts the clock."""
         if total != self._total:
             self._total = total
-            self._progress.reset(self._task, total=total, description="sampling")
-        self._progress.update(self._task, completed=done, description="sampling")
+            self._progress.reset(self._task, total=total, description=SAMPLING)
+        self._progress.update(self._task, completed=done, description=SAMPLING)
 
 
 class Clock:
@@ -99,11 +102,18 @@ class Clock:
         self._last_step = None
 
     def step(self) -> None:
-        """A step of the sampler is done."""
+        """A step of the sampler is done; the first of each pass waits for what is compiled."""
         now = time.perf_counter()
-        if self._last_step is not None:
+        if self._phase != SAMPLING:
+            self.phase(SAMPLING)
+        elif self._last_step is not None:
             self._intervals.append(now - self._last_step)
         self._last_step = now
+
+    def resume(self) -> None:
+        """Sampling goes on after another phase between two steps."""
+        self.phase(SAMPLING)
+        self._last_step = self._since
 
     @property
     def rate(self) -> float | None:

@@ -15,7 +15,7 @@ from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
 from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import said_settings
+from diffusion.picture_settings import picture_settings
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
@@ -34,6 +34,7 @@ __all__ = [
     "check_partners",
     "parsed_sampling",
     "parsed_seamless",
+    "some",
     "tell_other_networks",
     "written",
 ]
@@ -137,7 +138,7 @@ def parsed_seamless(text: str) -> Wrap:
 def carried(picture: Path) -> str:
     """The text that a picture's file carries. Raises `SettingsError` where it has none."""
     text = read_infotext(picture)
-    if text is None:
+    if text is None or not parse_infotext(text).settings:
         raise SettingsError("from", str(picture), "it carries no settings")
     return text
 
@@ -174,7 +175,7 @@ def again(text: str, given: Settings, asked: Variation, options: Mapping[str, An
     """
     own = {"count", "batch"}.union(*(OPTIONS.get(option, (option,)) for option in options))
     own &= {field.name for field in fields(Settings)} - {"hires", "variation"}
-    made = said_settings(text)
+    made = picture_settings(text)
     sampling = merged_sampling(made.sampling, options.get("rare"))
     made = replace(made, **{name: getattr(given, name) for name in own})
     return replace(
@@ -199,8 +200,12 @@ def _variation(
 ) -> Variation | None:
     """The variation of a picture with the options about it."""
     parts = {field: getattr(asked, field) for o, field in VARIATION.items() if o in options}
-    merged = asked if made is None else replace(made, **parts)
-    return merged if merged.strength or merged.resize_from else None
+    return some(asked if made is None else replace(made, **parts))
+
+
+def some(variation: Variation) -> Variation | None:
+    """The variation, or None where it changes nothing."""
+    return variation if variation.strength or variation.resize_from else None
 
 
 def carried_switch(text: str) -> float | None:

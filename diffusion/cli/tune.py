@@ -24,7 +24,7 @@ from rich.text import Text
 
 from diffusion.checks import check_integer
 from diffusion.cli import options
-from diffusion.cli.app import app, complain, reporting
+from diffusion.cli.app import STOPPED, app, complain, reporting
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.job import (
     NamedModel,
@@ -53,7 +53,6 @@ Examples:
 
 [cyan]GPUCORE_TUNING=card.json avila tune --device wgpu[/cyan]
 """
-_STOPPED = 130
 
 Again = Annotated[
     bool,
@@ -63,6 +62,7 @@ Again = Annotated[
 
 @app.command(epilog=EXAMPLES)
 def tune(
+    context: typer.Context,
     *,
     model: options.Model = None,
     tokenizer: options.Tokenizer = None,
@@ -88,7 +88,7 @@ def tune(
     variable GPUCORE_TUNING names another file, or with "off" lets runs use no table. Ctrl-C keeps
     what is done, and the next call goes on from there.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         check_integer("batch", batch, 1, 64)
         count = 1 if batch is None else batch
         settings = Settings("a", "", *parsed_size(size), steps=1, count=count, batch=count)
@@ -103,7 +103,7 @@ def tune(
             tuning.run(lambda: seen_products(opened, named, settings), again, shown=not as_json)
         except KeyboardInterrupt:
             complain(f"stopped; {len(tuning.outcomes)} products are tuned and kept")
-            raise typer.Exit(_STOPPED) from None
+            raise typer.Exit(STOPPED) from None
         finally:
             tuning.tell_refused()
     if as_json:

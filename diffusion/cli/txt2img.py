@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from diffusion.cli import networks, options, rarer
+from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import NamedModel, Place, chosen_seed, draw, parsed_size
+from diffusion.cli.job import (
+    NamedModel,
+    Place,
+    asked_variation,
+    chosen_seed,
+    draw,
+    parsed_size,
+)
 from diffusion.errors import SettingsError
 from diffusion.settings import Settings
-from diffusion.tasks import Hires, Variation
+from diffusion.tasks import Hires
 
 __all__ = ["txt2img"]
 
@@ -78,6 +85,9 @@ def txt2img(
     vae: networks.Vae = None,
     dtype: networks.DTypeName = None,
     output: options.Output = ".",
+    preview: previews.PreviewFile = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     device: options.DeviceName = None,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
@@ -91,7 +101,7 @@ def txt2img(
     --hires makes a second pass: the picture is enlarged, and --hires-strength of it is drawn anew
     at the new size, which adds detail without the doubled subjects that a large first pass shows.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         second = None
         if hires is not None:
             second = Hires(
@@ -123,13 +133,13 @@ def txt2img(
             emphasis,
             clip_skip,
             hires=second,
-            variation=asked if asked.strength or asked.resize_from else None,
+            variation=rarer.some(asked),
             vae_tiling=vae_tiling,
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
         )
-        named = NamedModel(model, tokenizer, prediction, vae, dtype)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
         written = rarer.written(context)
         text = None if source is None else rarer.carried(source)
         if text is not None:
@@ -137,11 +147,5 @@ def txt2img(
         rarer.check_partners(written, settings.hires, settings.variation)
         usual = None if text is None else rarer.carried_switch(text)
         last = networks.NamedRefiner.chosen(refiner, refiner_switch, usual)
-        draw(settings, Place(named, output, device, profile, as_json, debug, last), text)
-
-
-def asked_variation(strength: float, seed: int, resize: str | None) -> Variation:
-    """The variation of the options, which may be none. Raises `SettingsError`."""
-    width, height = parsed_size(resize, "seed resize")
-    resize_from = None if width is None or height is None else (width, height)
-    return Variation(chosen_seed(seed, "variation seed"), strength, resize_from)
+        shown = previews.Preview.chosen(preview, preview_every, preview_vae, (source, profile))
+        draw(settings, Place(named, output, device, profile, as_json, debug, last, shown), text)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import PIL.Image
+import typer
 
 from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number
-from diffusion.cli import networks, options, rarer
+from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, chosen_seed, draw
 from diffusion.errors import SettingsError
@@ -36,6 +37,7 @@ FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is no
 
 @app.command(epilog=EXAMPLES)
 def upscale(
+    context: typer.Context,
     image: options.Image,
     *,
     scale: options.Scale = 2.0,
@@ -56,6 +58,9 @@ def upscale(
     vae: networks.Vae = None,
     dtype: networks.DTypeName = None,
     output: options.Output = ".",
+    preview: previews.PreviewFile = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     device: options.DeviceName = None,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
@@ -67,7 +72,7 @@ def upscale(
     img2img does. The prompt is the picture's own, if its text has one. Large pictures pass the
     autoencoder in tiles, so that memory does not grow with them.
     """
-    with reporting(debug):
+    with reporting(context, debug):
         own = own_text(image)
         axes = carried_axes(own) if seamless is None else rarer.parsed_seamless(seamless)
         larger = enlarged(to_rgb(read_image(image)), scale, upscaler, axes)
@@ -83,8 +88,9 @@ def upscale(
             vae_tiling=vae_tiling,
             seamless=axes,
         )
-        named = NamedModel(model, tokenizer, prediction, vae, dtype)
-        draw(settings, Place(named, output, device, profile, as_json, debug))
+        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
+        shown = previews.Preview.chosen(preview, preview_every, preview_vae, (image, profile))
+        draw(settings, Place(named, output, device, profile, as_json, debug, None, shown))
 
 
 def own_text(image: Path) -> Infotext:

@@ -22,10 +22,10 @@ from typer.testing import CliRunner
 
 from diffusion import DiffusionError, Pipeline, Result, Settings, Stage, Step
 from diffusion.cli import main, output, progress
-from diffusion.cli.app import app, reporting
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.cli.networks import chosen_dtype
+from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.samplers import SAMPLERS
@@ -46,6 +46,10 @@ class PretendedStep(Step):
     def wait(self) -> None:
         """It is done."""
 
+    def preview(self) -> list[Image.Image]:
+        """A blue square for each image."""
+        return [Image.new("RGB", (16, 24), BLUE) for _ in self.image_numbers]
+
 
 class PretendedPipeline:
     """Draws a red square at once; stands in for a loaded model."""
@@ -57,6 +61,7 @@ class PretendedPipeline:
     loaded: list[Path | None]
     lacked: list[tuple[Path | None, str | None]]
     parts: list[tuple[type[DType] | None, Path | None]]
+    previewed: list[Path | None]
     redone: str | None
     ran: list[Settings]
     closed: list[bool]
@@ -73,26 +78,28 @@ class PretendedPipeline:
         dtype: type[DType] | None,
         *,
         vae: Path | None,
+        preview: Path | None,
         tokenizer: Path | None,
         prediction: str | None,
     ) -> PretendedPipeline:
         cls.loaded.append(model)
         cls.lacked.append((tokenizer, prediction))
         cls.parts.append((dtype, vae))
+        cls.previewed.append(preview)
         if model is not None:
             raise ModelNotFoundError(model, "there is no such model folder", "check the path")
         return cls(device)
 
     def generate(self, settings: Settings) -> Iterator[Stage | Step | Result]:
         self.ran.append(settings)
-        steps = settings.steps or 0
+        steps, numbers = settings.steps or 0, tuple(range(settings.count))
         try:
             yield Stage("encoding prompt")
             yield Stage("preparing")
             for index in range(1, steps + 1):
                 if len(self.ran) == self.stop_at_run and index == 2:
                     raise KeyboardInterrupt
-                yield PretendedStep(index, steps, 0.5, (0,), None, self, None)  # type: ignore[arg-type]
+                yield PretendedStep(index, steps, 0.5, numbers, None, self, None)  # type: ignore[arg-type]
             yield Stage("decoding")
             size = (settings.width or 0, settings.height or 0)
             images = [Image.new("RGB", size, RED) for _ in range(settings.count)]
@@ -107,6 +114,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Pretended
     """The stand-in in the command's place of a pipeline, and an empty folder to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
     PretendedPipeline.lacked, PretendedPipeline.parts = [], []
+    PretendedPipeline.previewed = []
     PretendedPipeline.redone = None
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
@@ -268,13 +276,13 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
 
 
 WRONG = [
-    (["--size", "63x64"], "width cannot be 63; give a multiple of 8, such as 64"),
-    (["--size", "big"], "size cannot be 'big'; give WIDTHxHEIGHT"),
-    (["--steps", "0"], "steps cannot be 0; give a whole number from 1 to 1000"),
+    (["--size", "63x64"], "--size width cannot be 63; give a multiple of 8, such as 64"),
+    (["--size", "big"], "--size cannot be 'big'; give WIDTHxHEIGHT"),
+    (["--steps", "0"], "--steps cannot be 0; give a whole number from 1 to 1000"),
     (["--steps", "many"], "'--steps'"),
-    (["--guidance", "nan"], "guidance cannot be nan"),
-    (["--seed", "-2"], "seed cannot be -2; give a whole number from 0 on, or -1"),
-    (["--count", "0"], "count cannot be 0"),
+    (["--guidance", "nan"], "--guidance cannot be nan"),
+    (["--seed", "-2"], "--seed cannot be -2; give a whole number from 0 on, or -1"),
+    (["--count", "0"], "--count cannot be 0"),
     (["--sampler", "eular"], "did you mean euler"),
     (["--schedule", "karas"], "did you mean karras"),
     (["--model", "nowhere"], "nowhere: there is no such model folder"),
@@ -514,11 +522,21 @@ def test_a_real_ctrl_c(tmp_path: Path) -> None:
         assert read_infotext(tmp_path / name)
 
 
-def test_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with reporting():
+def test_warnings_take_one_line(
+    pretended: type[PretendedPipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generate(_: object, settings: Settings) -> Iterator[Result]:
         warnings.simplefilter("default")  # pytest makes errors of them
-        warnings.warn("weights beyond ±10 are cut", stacklevel=1)
-    assert capsys.readouterr().err == "avila: warning: weights beyond ±10 are cut\n"
+        for message in ("weights beyond ±10 are cut", "eta changes nothing", "rho is idle"):
+            warnings.warn(message, stacklevel=1)
+        yield Result([], [], settings, [])
+
+    monkeypatch.setattr(pretended, "generate", generate)
+    assert run("txt2img", "a").stderr.splitlines()[:3] == [
+        "avila: warning: weights beyond ±10 are cut",
+        "avila: warning: --eta changes nothing",
+        "avila: warning: --set rho is idle",
+    ]
 
 
 def test_what_a_single_file_lacks(pretended: type[PretendedPipeline]) -> None:
@@ -527,7 +545,7 @@ def test_what_a_single_file_lacks(pretended: type[PretendedPipeline]) -> None:
     assert pretended.lacked == [(Path("words"), "v_prediction")]
     wrong = run("txt2img", "a", "--prediction", "x")
     assert wrong.exit_code == 2
-    assert "prediction cannot be 'x'; give one of epsilon, v" in wrong.stderr
+    assert "--prediction cannot be 'x'; give one of epsilon, v" in wrong.stderr
     assert len(pretended.lacked) == 1
 
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from diffusion import Settings
 from diffusion.cli import main
-from diffusion.cli.app import app
 from diffusion.cli.output import Output
+from diffusion.cli.program import app
 from diffusion.cli.rarer import carried_switch
 from diffusion.picture_text import others_text, picture_text
 from diffusion.sampling import Sampling
@@ -127,7 +127,7 @@ def test_an_option_mends_what_another_program_wrote(
     assert ran[0].hires == Hires(2.0, "lanczos", 0.4)
     with pytest.raises(SystemExit):
         main(["txt2img", "--from", "b.png"])
-    assert "upscaler cannot be 'R-ESRGAN 4x+'; give one of" in capsys.readouterr().err
+    assert "--hires-upscaler cannot be 'R-ESRGAN 4x+'; give one of" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("ran")
@@ -135,7 +135,7 @@ def test_a_refiner_goes_without_a_second_pass(capsys: pytest.CaptureFixture[str]
     """Told before two models are loaded."""
     with pytest.raises(SystemExit):
         main(["txt2img", "a", "--hires", "2", "--refiner", "r"])
-    assert "refiner cannot be 'r'; not with --hires" in capsys.readouterr().err
+    assert "--refiner cannot be 'r'; not with --hires" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("ran")
@@ -179,21 +179,24 @@ def test_rarer_choices(ran: list[Settings]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "bare.png"], "from cannot be 'bare.png'; it carries no settings"),
+        (["--from", "bare.png"], "--from cannot be 'bare.png'; it carries no settings"),
         (["--from", "none.png"], "No such file"),
         ([], "prompt cannot be None; give one, or --from PICTURE"),
-        (["a", "--set", "s_chrun=1"], "set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
-        (["a", "--set", "rho"], "set cannot be 'rho'"),
-        (["a", "--set", "rho=x"], "rho cannot be 'x'; give a number"),
-        (["a", "--set", "rho=0"], "rho cannot be 0.0; give a number from 0.1 on"),
-        (["a", "--set", "rho=1e-300"], "rho cannot be 1e-300; give a number from 0.1 on"),
-        (["a", "--set", "sigma_min=1e-300"], "sigma_min cannot be 1e-300; give a number from"),
-        (["a", "--set", "order=5"], "order cannot be 5; give a whole number from 1 to 4"),
-        (["a", "--set", "s_noise=nan"], "s_noise cannot be nan"),
-        (["a", "--rng", "gpuu"], "rng cannot be 'gpuu'; did you mean"),
-        (["a", "--dtype", "f8"], "dtype cannot be 'f8'; give one of f16, f32"),
+        (["a", "--set", "s_chrun=1"], "--set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
+        (["a", "--set", "rho"], "--set cannot be 'rho'"),
+        (["a", "--set", "rho=x"], "--set rho cannot be 'x'; give a number"),
+        (["a", "--set", "rho=0"], "--set rho cannot be 0.0; give a number from 0.1 on"),
+        (["a", "--set", "rho=1e-300"], "--set rho cannot be 1e-300; give a number from 0.1 on"),
+        (
+            ["a", "--set", "sigma_min=1e-300"],
+            "--set sigma_min cannot be 1e-300; give a number from",
+        ),
+        (["a", "--set", "order=5"], "--set order cannot be 5; give a whole number from 1 to 4"),
+        (["a", "--set", "s_noise=nan"], "--set s_noise cannot be nan"),
+        (["a", "--rng", "gpuu"], "--rng cannot be 'gpuu'; did you mean"),
+        (["a", "--dtype", "f8"], "--dtype cannot be 'f8'; give one of f16, f32"),
         (["a", "--refiner-switch", "0.5"], "give --refiner MODEL beside it"),
-        (["a", "--refiner", "r", "--refiner-switch", "2"], "refiner switch cannot be 2.0"),
+        (["a", "--refiner", "r", "--refiner-switch", "2"], "--refiner-switch cannot be 2.0"),
     ],
 )
 def test_wrong_input(arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -249,10 +252,10 @@ def test_an_option_about_the_variation_keeps_it(ran: list[Settings]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a", "--hires-steps", "4"], "hires steps cannot be 4; give --hires SCALE beside it"),
+        (["a", "--hires-steps", "4"], "--hires-steps cannot be 4; give --hires SCALE beside it"),
         (["--from", "a.png", "--hires-strength", "0.4"], "give --hires SCALE beside it"),
         (["a", "--variation-seed", "4"], "give --variation STRENGTH beside it"),
-        (["a", "--seed-resize", "5"], "seed resize cannot be '5'; give WIDTHxHEIGHT"),
+        (["a", "--seed-resize", "5"], "--seed-resize cannot be '5'; give WIDTHxHEIGHT"),
     ],
 )
 def test_options_that_would_change_nothing(

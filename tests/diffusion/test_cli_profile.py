@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from diffusion.cli import main
-from diffusion.cli.app import app
+from diffusion.cli.program import app
 from gpucore import Device
 from gpucore.backends import null
 

@@ -25,6 +25,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Pretended
     """A stand-in for a loaded model, and a folder with a picture and a mask to run in."""
     PretendedPipeline.loaded, PretendedPipeline.ran, PretendedPipeline.closed = [], [], []
     PretendedPipeline.lacked, PretendedPipeline.parts = [], []
+    PretendedPipeline.previewed = []
     PretendedPipeline.redone = None
     PretendedPipeline.stop_at_run = None
     monkeypatch.setattr(sys.modules["diffusion.cli.job"], "Pipeline", PretendedPipeline)
@@ -214,8 +215,8 @@ def test_parts_of_a_run() -> None:
 WRONG: list[tuple[list[str], str]] = [
     (["img2img", "none.png", "a"], "none.png'; it cannot be read: No such file"),
     (["img2img", "notes.txt", "a"], "give a PNG, JPEG or WebP file"),
-    (["img2img", "in.png", "a", "--strength", "2"], "strength cannot be 2"),
-    (["img2img", "in.png", "a", "--resize", "shrnk"], "resize cannot be 'shrnk'"),
+    (["img2img", "in.png", "a", "--strength", "2"], "--strength cannot be 2"),
+    (["img2img", "in.png", "a", "--resize", "shrnk"], "--resize cannot be 'shrnk'"),
     (["inpaint", "in.png", "a"], "give --mask FILE, or a picture with transparent parts"),
     (["inpaint", "in.png", "a", "--mask", "in.png", "--left", "8"], "extend the picture, or give"),
     (
@@ -224,18 +225,24 @@ WRONG: list[tuple[list[str], str]] = [
     ),
     (["inpaint", "in.png", "a", "--mask", "mask.png", "--padding", "8"], "give --area masked"),
     (["img2img", "in.png", "a", "--resize", "pad", "--size", "64x64"], "resize pad it follows"),
-    (["inpaint", "in.png", "a", "--mask", "notes.txt"], "mask cannot be 'notes.txt'"),
-    (["inpaint", "in.png", "a", "--mask", "mask.png", "--area", "al"], "area cannot be 'al'"),
-    (["inpaint", "in.png", "a", "--left", "99999"], "left cannot be 99999"),
-    (["upscale", "in.png", "--scale", "17"], "scale cannot be 17"),
-    (["upscale", "in.png", "--upscaler", "latent"], "upscaler cannot be 'latent'"),
-    (["txt2img", "a", "--hires", "0.5"], "hires scale cannot be 0.5"),
-    (["txt2img", "a", "--hires", "2", "--hires-upscaler", "esrgan"], "upscaler cannot be"),
-    (["txt2img", "a", "--variation", "2"], "variation strength cannot be 2"),
-    (["txt2img", "a", "--variation", "1", "--variation-seed", "-2"], "variation seed cannot be -2"),
-    (["txt2img", "a", "--seed-resize", "big"], "cannot be 'big'"),
-    (["txt2img", "a", "--vae-tiling", "yes"], "vae tiling cannot be 'yes'"),
-    (["txt2img", "a", "--seamless", "yes"], "seamless cannot be 'yes'; give one of off, x, y, xy"),
+    (["inpaint", "in.png", "a", "--mask", "notes.txt"], "--mask cannot be 'notes.txt'"),
+    (["inpaint", "in.png", "a", "--mask", "mask.png", "--area", "al"], "--area cannot be 'al'"),
+    (["inpaint", "in.png", "a", "--left", "99999"], "--left cannot be 99999"),
+    (["upscale", "in.png", "--scale", "17"], "--scale cannot be 17"),
+    (["upscale", "in.png", "--upscaler", "latent"], "--upscaler cannot be 'latent'"),
+    (["txt2img", "a", "--hires", "0.5"], "--hires cannot be 0.5"),
+    (["txt2img", "a", "--hires", "2", "--hires-upscaler", "esrgan"], "--hires-upscaler cannot be"),
+    (["txt2img", "a", "--variation", "2"], "--variation cannot be 2"),
+    (
+        ["txt2img", "a", "--variation", "1", "--variation-seed", "-2"],
+        "--variation-seed cannot be -2",
+    ),
+    (["txt2img", "a", "--seed-resize", "big"], "--seed-resize cannot be 'big'"),
+    (["txt2img", "a", "--vae-tiling", "yes"], "--vae-tiling cannot be 'yes'"),
+    (
+        ["txt2img", "a", "--seamless", "yes"],
+        "--seamless cannot be 'yes'; give one of off, x, y, xy",
+    ),
     (
         ["inpaint", "in.png", "a", "--left", "3", "--seamless", "x"],
         "what pads the picture to multiples of 8 is cut off again; give a size",
@@ -288,3 +295,19 @@ def test_help_teaches(command: str) -> None:
     assert command in run("--help").stdout
     if command != "info":
         assert "[word] less" in text or command == "upscale"
+
+
+@pytest.mark.parametrize("command", [["img2img"], ["inpaint", "--mask", "mask.png"]], ids=str)
+def test_variations_of_what_comes_from_a_picture(
+    pretended: type[PretendedPipeline], command: list[str]
+) -> None:
+    start = [command[0], "in.png", "a", *command[1:], "--seed", "1"]
+    options = ["--variation", "0.2", "--variation-seed", "5", "--seed-resize", "32x16"]
+    assert run(*start, *options).exit_code == 0
+    assert run(*start).exit_code == 0
+    assert [each.variation for each in pretended.ran] == [Variation(5, 0.2, (32, 16)), None]
+    settings = parse_infotext(read_infotext("00001-1.png") or "").settings
+    assert settings["Variation seed"] == "5"
+    assert settings["Seed resize from"] == "32x16"
+    wrong = run(*start, "--variation-seed", "5")
+    assert wrong.stderr.startswith("avila: --variation-seed cannot be 5; give --variation")

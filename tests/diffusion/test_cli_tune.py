@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from diffusion.cli.app import app
 from diffusion.cli.job import NamedModel
-from diffusion.cli.program import COMMANDS
+from diffusion.cli.program import app
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
@@ -23,8 +22,6 @@ from gpustd.tiles import TILED_TILES
 from gpustd.tuner import Outcome, Standing
 from gpustd.tuning import SeenProduct, product_key, tile_size
 from gpustd.tuning_files import TUNING_VARIABLE, read_tiles, write_tiles
-
-assert COMMANDS, "importing them adds them to the app"
 
 MODULE = sys.modules["diffusion.cli.tune"]
 FIRST, SECOND = TILED_TILES[:2]

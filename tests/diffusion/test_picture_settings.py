@@ -91,6 +91,13 @@ SETTINGS = st.builds(
 )
 
 
+def checked(text: str) -> Settings:
+    """What a text says, as it is used."""
+    settings = picture_settings(text)
+    settings.check()
+    return settings
+
+
 def plain(settings: Settings) -> Settings:
     """Without what a text need not tell: names in their own spelling, for comparison."""
     emphasis = EMPHASES.find(settings.emphasis).name
@@ -102,12 +109,12 @@ def plain(settings: Settings) -> Settings:
 @given(SETTINGS)
 def test_settings_come_back_as_they_were(settings: Settings) -> None:
     text = picture_text(settings, 0, "model, with: signs", "0123456789", "Avila 1")
-    assert plain(picture_settings(text)) == plain(settings)
+    assert plain(checked(text)) == plain(settings)
 
 
 def test_as_another_tool_writes_it() -> None:
     """The form of A1111 1.10, made by hand from the form's description."""
-    found = picture_settings(
+    found = checked(
         "(masterpiece:1.2), cat <lora:thing:0.7>,\nwith a hat\n"
         "Negative prompt: bad, worse\n"
         "Steps: 25, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 1234567890, Size: 640x512, "
@@ -132,7 +139,7 @@ def test_as_another_tool_writes_it() -> None:
 
 @pytest.mark.parametrize(("said", "axes"), [("True", "xy"), ("False", "")])
 def test_tiling_of_another_tool(said: str, axes: Wrap) -> None:
-    assert picture_settings(f"a\nSteps: 1, Seed: 2, Size: 64x64, Tiling: {said}").seamless == axes
+    assert checked(f"a\nSteps: 1, Seed: 2, Size: 64x64, Tiling: {said}").seamless == axes
 
 
 @pytest.mark.parametrize(
@@ -159,29 +166,29 @@ def test_tiling_of_another_tool(said: str, axes: Wrap) -> None:
         ("Hires upscale: 99", "hires scale"),
         ("Hires upscale: 2, Hires upscaler: ../esrgan.pth", "upscaler"),
         ("Variation seed strength: 7", "variation strength"),
-        ("Denoising strength: 0.5", "picture"),
+        ("Denoising strength: 0.5", "Denoising strength"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_name(change: str, field: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        picture_settings(f"a cat\nAa: 1, Bb: 2, Cc: 3, {change}")
+        checked(f"a cat\nAa: 1, Bb: 2, Cc: 3, {change}")
     assert caught.value.field == field
 
 
 def test_an_unknown_sampler_is_told_when_it_is_looked_for() -> None:
-    assert picture_settings("a\nAa: 1, Bb: 2, Sampler: Dream 3000").sampler == "Dream 3000"
+    assert checked("a\nAa: 1, Bb: 2, Sampler: Dream 3000").sampler == "Dream 3000"
 
 
 @pytest.mark.parametrize("text", ["", "a cat", "a cat\nSteps: 3, Seed: 1"])
 def test_a_text_without_settings(text: str) -> None:
     with pytest.raises(SettingsError, match="holds no settings"):
-        picture_settings(text)
+        checked(text)
 
 
 @given(st.text("Steps:CFGsacle, SedSizx0123456789\n", max_size=100))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        picture_settings(text)
+        checked(text)
     except SettingsError:
         return
 
@@ -239,5 +246,5 @@ def test_a_picture_is_drawn_again_bit_by_bit(settings: Settings) -> None:
     first = pipeline.draw(full)
     for number in range(2):
         text = picture_text(full, number, "m", "0", "Avila 1")
-        (again,) = pipeline.draw(picture_settings(text))
+        (again,) = pipeline.draw(checked(text))
         np.testing.assert_array_equal(np.asarray(again), np.asarray(first[number]))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from diffusion import Pipeline, Result, Settings
 from diffusion.cli import main
-from diffusion.cli.app import app
+from diffusion.cli.program import app
 from diffusion.errors import SettingsError
 from diffusion.infotext import parse_infotext
 from diffusion.picture_text import picture_text

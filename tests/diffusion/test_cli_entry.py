@@ -1,0 +1,76 @@
+"""Where the command's process begins: what it imports, and Ctrl-C while it imports the rest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import diffusion
+from diffusion import hub
+from diffusion.cli import main
+from diffusion.cli.program import COMMANDS, run
+
+ROOT = Path(__file__).parents[2]
+INTERRUPTED = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+
+
+def python(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A process that finds modules in ``path`` first."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT.parent,
+        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("module", ["numpy", "typer", "gpucore"])
+def test_ctrl_c_during_imports(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text(INTERRUPTED)
+    done = python("-m", "diffusion.cli", "--version", path=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "avila: stopped\n")
+
+
+def test_next_to_nothing_is_imported_before() -> None:
+    code = "import diffusion.cli, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    found = set(python("-c", code).stdout.split())
+    assert "diffusion" in found
+    assert not found & {"numpy", "PIL", "typer", "rich", "gpucore", "gpustd", "jinja2"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["doctor", "--json"], ["model", "list"], ["model", "rm", "a/b"]], ids=str
+)
+def test_ctrl_c_in_a_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["diffusion.cli.doctor"], "examine", interrupted)
+    monkeypatch.setattr(hub, "cached_models", interrupted)
+    monkeypatch.setattr(hub, "cached_model", interrupted)
+    assert run(arguments) == 130
+    assert capfd.readouterr().err == "avila: stopped\n"
+    with pytest.raises(SystemExit, match="130"):
+        main(arguments)
+
+
+def test_names_of_the_package() -> None:
+    for name in diffusion.__all__:
+        assert getattr(diffusion, name).__name__ == name
+    assert set(diffusion.__all__) <= set(dir(diffusion))
+    with pytest.raises(AttributeError, match="'diffusion' has no attribute 'Pipelin'"):
+        diffusion.Pipelin  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_every_command_has_a_module() -> None:
+    assert len(COMMANDS) == len(set(COMMANDS)) == 9
