@@ -132,6 +132,7 @@ from gpustd.layout import repeat_batch, slice_axis
 from gpustd.softmax import softmax
 from gpustd.to_image import to_image
 from gpustd.upsample_nearest import upsample_nearest
+from gpustd.winograd import winograd_conv2d, winograd_weights
 
 __all__ = [
     "absolute",
@@ -257,5 +258,7 @@ __all__ = [
     "var",
     "where",
     "wide_gemm",
+    "winograd_conv2d",
+    "winograd_weights",
     "zeros",
 ]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["Wrap", "conv2d"]
+__all__ = ["Window", "Wrap", "check_extras", "conv2d", "conv_product", "result_shape"]
 
 Padding = int | tuple[int, int, int, int]
 Wrap = Literal["", "x", "y", "xy"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a convolution walks over its image; ``pads`` are top, bottom, left, right."""
+
+    stride: int
+    pads: tuple[int, int, int, int]
+    upsample: tuple[int, int] | None
+    wrap: Wrap
 
 
 def conv2d(
@@ -58,20 +69,37 @@ def conv2d(
     >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    check_activation("conv2d", activation)
-    if activation == "geglu" or stride < 1:
-        raise ShapeError(f"conv2d: activation {activation!r} or stride {stride} is not possible")
+    if stride < 1:
+        raise ShapeError(f"conv2d: stride {stride} is not possible")
     pads = (padding,) * 4 if isinstance(padding, int) else padding
-    channels = _channels(x, second, w)
-    shape = _result_shape(x, w, stride, pads, upsample)
-    _check_extras(shape, bias, per_image, residual, per_image_first)
+    window = Window(stride, pads, upsample, wrap)
+    product = conv_product("conv2d", x, second, w.shape, window, activation, per_image_first)
+    shape = result_shape(product)
+    check_extras(shape, bias, per_image, residual, per_image_first)
     y = x.device.buffer(x.dtype, shape)
-    if not y.size:
-        return y
-    images, out_height, out_width, n = shape
-    view_height, view_width = upsample or x.shape[1:3]
-    product = Product(
-        op="conv2d",
+    if y.size:
+        product.launch(x, second, w, bias, per_image, residual, y)
+    return y
+
+
+def conv_product(
+    op: str,
+    x: Buffer[Any],
+    second: Buffer[Any] | None,
+    weights: tuple[int, ...],
+    window: Window,
+    activation: str | None,
+    per_image_first: int,
+) -> Product:
+    """The product that a convolution is; ``weights`` is (kernel height, kernel width, C, Cout)."""
+    check_activation(op, activation)
+    if activation == "geglu":
+        raise ShapeError(f"{op}: activation {activation!r} is not possible")
+    channels = _channels(op, x, second, weights)
+    images, out_height, out_width, n = _extents(op, x, weights, window)
+    view_height, view_width = window.upsample or x.shape[1:3]
+    return Product(
+        op=op,
         source="conv/pixels.wgsl",
         m=images * out_height * out_width,
         images=images,
@@ -90,66 +118,73 @@ def conv2d(
             "c2": sum(channels[1:]),
         },
         window={
-            "kernel_height": w.shape[0],
-            "kernel_width": w.shape[1],
-            "stride": stride,
-            "scale": 2 if upsample else 1,
-            "pad_top": pads[0],
-            "pad_left": pads[2],
-            "wrap_y": int("y" in wrap),
-            "wrap_x": int("x" in wrap),
+            "kernel_height": weights[0],
+            "kernel_width": weights[1],
+            "stride": window.stride,
+            "scale": 2 if window.upsample else 1,
+            "pad_top": window.pads[0],
+            "pad_left": window.pads[2],
+            "wrap_y": int("y" in window.wrap),
+            "wrap_x": int("x" in window.wrap),
         },
         activation=activation,
         image_first=per_image_first,
     )
-    product.launch(x, second, w, bias, per_image, residual, y)
-    return y
 
 
-def _result_shape(
+def result_shape(product: Product) -> tuple[int, int, int, int]:
+    """(images, out height, out width, Cout) of a convolution's product."""
+    sizes = product.sizes
+    return product.images, sizes["out_height"], sizes["out_width"], product.n
+
+
+def _extents(
+    op: str,
     x: Buffer[Any],
-    w: Buffer[Any],
-    stride: int,
-    pads: tuple[int, int, int, int],
-    upsample: tuple[int, int] | None,
+    weights: tuple[int, ...],
+    window: Window,
 ) -> tuple[int, int, int, int]:
     """(images, out height, out width, Cout)."""
     images, height, width, _ = x.shape
+    stride, pads, upsample = window.stride, window.pads, window.upsample
     if upsample and not (
         2 * height - 1 <= upsample[0] <= 2 * height and 2 * width - 1 <= upsample[1] <= 2 * width
     ):
-        raise ShapeError(f"conv2d: upsample {upsample} of {x.shape}: wants twice, or one less")
+        raise ShapeError(f"{op}: upsample {upsample} of {x.shape}: wants twice, or one less")
     seen: tuple[int, int] = upsample or (height, width)
-    out_height = (seen[0] + pads[0] + pads[1] - w.shape[0]) // stride + 1
-    out_width = (seen[1] + pads[2] + pads[3] - w.shape[1]) // stride + 1
+    out_height = (seen[0] + pads[0] + pads[1] - weights[0]) // stride + 1
+    out_width = (seen[1] + pads[2] + pads[3] - weights[1]) // stride + 1
     if out_height < 1 or out_width < 1 or min(pads) < 0:
-        raise ShapeError(f"conv2d: {x.shape} with kernel {w.shape[:2]}, padding {pads}: no result")
-    return images, out_height, out_width, w.shape[3]
+        raise ShapeError(f"{op}: {x.shape} with kernel {weights[:2]}, padding {pads}: no result")
+    return images, out_height, out_width, weights[3]
 
 
-def _channels(x: Buffer[Any], second: Buffer[Any] | None, w: Buffer[Any]) -> tuple[int, ...]:
+def _channels(
+    op: str, x: Buffer[Any], second: Buffer[Any] | None, weights: tuple[int, ...]
+) -> tuple[int, ...]:
     """Channels of each source, checked against the weights."""
-    if len(x.shape) != 4 or len(w.shape) != 4:
+    if len(x.shape) != 4 or len(weights) != 4:
         raise ShapeError(
-            f"conv2d: x {x.shape} and w {w.shape}: wants (N, H, W, C) and (kh, kw, C, Cout)"
+            f"{op}: x {x.shape} and w {weights}: wants (N, H, W, C) and (kh, kw, C, Cout)"
         )
     channels: tuple[int, ...] = (x.shape[3],)
     if second is not None:
         if len(second.shape) != 4 or second.shape[:3] != x.shape[:3]:
-            raise ShapeError(f"conv2d: second source {second.shape} beside {x.shape}")
+            raise ShapeError(f"{op}: second source {second.shape} beside {x.shape}")
         channels += (second.shape[3],)
-    if sum(channels) != w.shape[2]:
-        raise ShapeError(f"conv2d: channels {channels} for weights {w.shape}")
+    if sum(channels) != weights[2]:
+        raise ShapeError(f"{op}: channels {channels} for weights {weights}")
     return channels
 
 
-def _check_extras(
+def check_extras(
     shape: tuple[int, int, int, int],
     bias: Buffer[Any] | None,
     per_image: Buffer[Any] | None,
     residual: Buffer[Any] | None,
     first: int,
 ) -> None:
+    """Refuse what does not fit a result of ``shape``. Raises `ShapeError`."""
     if bias is not None and bias.shape != (shape[3],):
         raise ShapeError(f"conv2d: bias {bias.shape} for {shape[3]} channels")
     if per_image is not None:

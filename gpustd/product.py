@@ -60,7 +60,7 @@ class Product:
     fields. ``window`` is a convolution's kernel, stride, padding and scale: constants of the
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
-    on count.
+    on count. ``batch`` products of this size are made at once, their operands one behind the other.
     """
 
     op: str
@@ -73,6 +73,7 @@ class Product:
     window: Mapping[str, int]
     activation: str | None
     image_first: int = 0
+    batch: int = 1
 
     def launch(
         self,
@@ -99,6 +100,32 @@ class Product:
         else:
             self._launch_flexible(rung, scalar, operands, fused, y)
 
+    def finish(
+        self,
+        name: str,
+        partials: Buffer[f32],
+        extras: Extras,
+        y: Buffer[Any],
+        parts: Mapping[str, int],
+    ) -> None:
+        """Record the shader ``name``, which makes results of sums, and the epilogue.
+
+        Its first binding is ``partials``, its last the uniform struct ``parts``, whose ``count`` is
+        its invocations'.
+        """
+        scalar = scalar_of(self.op, y)
+        vector = self.n % 4 == 0
+        spec: dict[str, Value] = {
+            **self._fixed(scalar, y, vector),
+            **self._fused(extras),
+            "two": False,
+            "reduce": True,
+        }
+        sizes = self._sizes(0, extras[1], 4 if vector else 1)
+        rest = [b for b in extras if b is not None]
+        grid = flat_grid(parts["count"], 64)
+        kernel(y.device, name, **spec)(partials, *rest, y, sizes, parts, grid=grid)
+
     def _launch_flexible(
         self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
     ) -> None:
@@ -113,6 +140,7 @@ class Product:
             "activation": self.activation or "none",
             "flexible": True,
             "masked": bool(self.window),
+            "batched": self.batch > 1,
             **variables,
         }
         stand_ins = (_some_f32(device), operands[-1], operands[-1])
@@ -120,6 +148,7 @@ class Product:
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
         sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
         work = self._work(operands, fused, y)
+        grid = (*grid[:2], self.batch)
         kernel(device, name, **spec)(*operands, *extras, y, sizes, grid=grid, work=work)
 
     def _launch_narrow(
@@ -183,7 +212,7 @@ class Product:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
             work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, y, grid=(width, height, 1), work=work)
+            launch(*operands, *rest, y, grid=(width, height, self.batch), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -206,6 +235,7 @@ class Product:
             "source": self.source,
             "vector": vector,
             "flexible": False,
+            "batched": self.batch > 1,
             **self.window,
         }
 
@@ -216,6 +246,7 @@ class Product:
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
         rows = self.m // max(self.images, 1)
+        splittable = splittable and self.batch == 1
         splits = suited_splits(rows, self._columns, self._k) if splittable else 1
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):
@@ -225,7 +256,7 @@ class Product:
         tiles = [t for t in listed if fits(device, rung, t)]
         widest = max(t.bk for t in tiles)
         offered = [t for t in tiles if splits == 1 or t.bk == widest]
-        offered.sort(key=lambda t: t.cost(self.m, self._columns, splits))
+        offered.sort(key=lambda t: t.cost(self.m, self._columns, splits * self.batch))
         return tuned_tile(device, self, rung, scalar, offered), splits
 
     def _rung(self, name: str, device: Device) -> Rung:
@@ -240,7 +271,7 @@ class Product:
             return self._suited_to_cpu(device)
         if self._taps > _MOST_TAPS:
             return "naive"
-        if self._columns < _NARROW:
+        if self._columns < _NARROW and self.batch == 1:
             return "narrow"
         whole = all(n % 8 == 0 for n in (*self.channels, self.n))
         if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:

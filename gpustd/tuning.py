@@ -83,6 +83,8 @@ def product_key(product: Product, rung: str, scalar: str) -> str:
         words += [f"{name}{window[name]}" for name in ("stride", "scale") if window[name] != 1]
     if product.activation:
         words.append(product.activation)
+    if product.batch > 1:
+        words.append(f"x{product.batch}")
     return " ".join(words)
 
 

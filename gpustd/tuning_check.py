@@ -43,10 +43,11 @@ class TrialOperands:
 
         extents = [n for name, n in product.sizes.items() if name in _EXTENTS]
         pixels = product.images * math.prod(extents) if product.window else product.m
-        self._sources = [drawn(pixels * width, 1.0, self.dtype) for width in product.channels]
-        self._w = drawn(self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
+        batch = product.batch
+        self._sources = [drawn(batch * pixels * c, 1.0, self.dtype) for c in product.channels]
+        self._w = drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
         self._bias = drawn(self.columns, 1.0, f32)
-        self._y: Buffer[Any] = device.buffer(self.dtype, product.m * product.n)
+        self._y: Buffer[Any] = device.buffer(self.dtype, batch * product.m * product.n)
 
     def captured(self, tile: Tile, calls: int) -> Graph:
         """A run of calls with a tile; its kernels begin to compile."""
@@ -62,10 +63,10 @@ class TrialOperands:
         return self._y.read()
 
     def truth(self) -> NDArray[Any]:
-        """The result by the naive rung, or the first rows of it."""
+        """The result by the naive rung, or the first rows of it; of a batch, the first product."""
         product = self.seen.product
         rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // (2 * self.k * self.columns)))
-        first = replace(product, m=rows, sizes={**product.sizes, "m": rows})
+        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=1)
         y: Buffer[Any] = self.device.buffer(self.dtype, rows * product.n)
         self._launch("naive", None, first, y)
         return y.read()

@@ -9,8 +9,18 @@ from typing import Any
 
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
-from gpustd import concat, conv2d, embedding, gemm, group_norm, layer_norm
+from gpustd import (
+    concat,
+    conv2d,
+    embedding,
+    gemm,
+    group_norm,
+    layer_norm,
+    winograd_conv2d,
+    winograd_weights,
+)
 from gpustd.conv import Wrap
+from gpustd.winograd import winograd_pays
 
 __all__ = [
     "Activations",
@@ -95,7 +105,11 @@ class Joined:
 
 
 class Conv2d(Module):
-    """A square convolution over (N, H, W, C); `wrapped` says what it is padded with."""
+    """A square convolution over (N, H, W, C); `wrapped` says what it is padded with.
+
+    ``side``: of the images it sees at the size that the model was made for, if that is known; the
+    form that is quickest there is chosen when the weights are loaded.
+    """
 
     def __init__(
         self,
@@ -106,11 +120,23 @@ class Conv2d(Module):
         stride: int = 1,
         padding: int | tuple[int, int, int, int] = 0,
         bias: bool = True,
+        side: int | None = None,
     ) -> None:
         self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
         self.bias = Parameter((outputs,), "vector") if bias else None
         self._stride = stride
         self._padding = padding
+        self._side = side
+        self._transformed: Activations | None = None
+
+    def loaded(self) -> None:
+        weight = self.weight.buffer
+        kernel, _, inputs, outputs = weight.shape
+        if (kernel, self._stride, self._padding) == (3, 1, 1) and winograd_pays(
+            weight.device, weight.dtype, inputs, outputs, self._side
+        ):
+            self._transformed = winograd_weights(weight)
+            self.weight.release()
 
     def __call__(
         self,
@@ -123,10 +149,24 @@ class Conv2d(Module):
         upsample: tuple[int, int] | None = None,
         activation: str | None = None,
     ) -> Activations:
+        bias = self.bias.buffer if self.bias else None
+        if self._transformed is not None:
+            return winograd_conv2d(
+                x,
+                self._transformed,
+                bias=bias,
+                second=second,
+                per_image=per_image,
+                per_image_first=per_image_first,
+                residual=residual,
+                upsample=upsample,
+                activation=activation,
+                wrap=_wrap.get(),
+            )
         return conv2d(
             x,
             self.weight.buffer,
-            bias=self.bias.buffer if self.bias else None,
+            bias=bias,
             stride=self._stride,
             padding=self._padding,
             second=second,

@@ -14,17 +14,23 @@ class ResnetBlock(Module):
 
     ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
     ``shifts`` are the projected time embeddings of all blocks, made in one product, of which this
-    block's begin at ``first_shift``.
+    block's begin at ``first_shift``. ``side``: as in `Conv2d`.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, groups: int, eps: float, time: int | None = None
+        self,
+        inputs: int,
+        outputs: int,
+        groups: int,
+        eps: float,
+        time: int | None = None,
+        side: int | None = None,
     ) -> None:
         self.norm1 = GroupNorm(groups, inputs, eps)
-        self.conv1 = Conv2d(inputs, outputs, 3, padding=1)
+        self.conv1 = Conv2d(inputs, outputs, 3, padding=1, side=side)
         self.time_emb_proj = Linear(time, outputs) if time else None
         self.norm2 = GroupNorm(groups, outputs, eps)
-        self.conv2 = Conv2d(outputs, outputs, 3, padding=1)
+        self.conv2 = Conv2d(outputs, outputs, 3, padding=1, side=side)
         self.conv_shortcut = Conv2d(inputs, outputs, 1) if inputs != outputs else None
         self.first_shift = 0
 
@@ -58,8 +64,8 @@ class Downsample(Module):
 class Upsample(Module):
     """Nearest-neighbour enlargement to a size, and a convolution, in one pass."""
 
-    def __init__(self, channels: int) -> None:
-        self.conv = Conv2d(channels, channels, 3, padding=1)
+    def __init__(self, channels: int, side: int | None = None) -> None:
+        self.conv = Conv2d(channels, channels, 3, padding=1, side=side)
 
     def __call__(self, x: Activations, size: tuple[int, int] | None = None) -> Activations:
         return self.conv(x, upsample=size or (2 * x.shape[1], 2 * x.shape[2]))

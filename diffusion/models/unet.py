@@ -88,10 +88,9 @@ class Block(Module):
         self, config: UNetConfig, level: int, inputs: Sequence[int], depths: Sequence[int]
     ) -> None:
         width = config.block_out_channels[level]
-        groups, eps = config.norm_num_groups, config.norm_eps
-        self.resnets = [
-            ResnetBlock(count, width, groups, eps, config.time_embed_dim) for count in inputs
-        ]
+        groups, eps, time = config.norm_num_groups, config.norm_eps, config.time_embed_dim
+        side = side_of(config, level)
+        self.resnets = [ResnetBlock(count, width, groups, eps, time, side) for count in inputs]
         self.attentions = [transformer(config, level, depth) for depth in depths]
 
     def layer(
@@ -135,10 +134,13 @@ class MidBlock(Module):
 
     def __init__(self, config: UNetConfig) -> None:
         width = config.block_out_channels[-1]
-        arguments = (width, width, config.norm_num_groups, config.norm_eps, config.time_embed_dim)
+        groups, eps, time = config.norm_num_groups, config.norm_eps, config.time_embed_dim
         attends = config.mid_block_type == "UNetMidBlock2DCrossAttn"
         last = len(config.block_out_channels) - 1
-        self.resnets = [ResnetBlock(*arguments) for _ in range(1 + attends)]
+        side = side_of(config, last)
+        self.resnets = [
+            ResnetBlock(width, width, groups, eps, time, side) for _ in range(1 + attends)
+        ]
         depth = config.mid_depth
         self.attentions = [transformer(config, last, depth, middle=True)] if attends else []
 
@@ -162,7 +164,7 @@ class UpBlock(Block):
         sums = [a + b for a, b in zip(inputs, skips, strict=True)]
         attends = config.up_block_types[index] == "CrossAttnUpBlock2D"
         super().__init__(config, level, sums, config.up_depths[level] if attends else ())
-        self.upsamplers = [Upsample(widths[level])] if level else []
+        self.upsamplers = [Upsample(widths[level], side_of(config, level - 1))] if level else []
 
     def __call__(
         self, x: Activations, shifts: Activations, prompt: PromptKeys, skips: list[Activations]
@@ -174,6 +176,11 @@ class UpBlock(Block):
             _, height, width, _ = skips[-1].shape
             x = upsample(x, (height, width))
         return x
+
+
+def side_of(config: UNetConfig, level: int) -> int:
+    """Side of a level's images at the size that the model was trained at."""
+    return config.sample_size >> level
 
 
 def transformer(

@@ -31,12 +31,18 @@ class SelfAttention(Module):
         return self.to_out[0](h, residual=tokens).view(x.shape)
 
 
+def side_of(config: VaeConfig, level: int) -> int:
+    """Side of a level's images at the size that the autoencoder was trained at."""
+    return config.sample_size >> level
+
+
 class MidBlock(Module):
     """Residual block, attention, residual block."""
 
     def __init__(self, config: VaeConfig) -> None:
         width = config.block_out_channels[-1]
-        self.resnets = [ResnetBlock(width, width, config.norm_num_groups, _EPS) for _ in range(2)]
+        groups, side = config.norm_num_groups, side_of(config, len(config.block_out_channels) - 1)
+        self.resnets = [ResnetBlock(width, width, groups, _EPS, side=side) for _ in range(2)]
         self.attentions = [SelfAttention(config)]
 
     def __call__(self, x: Activations) -> Activations:
@@ -49,7 +55,8 @@ class DownBlock(Module):
     def __init__(self, config: VaeConfig, level: int) -> None:
         widths = config.block_out_channels
         inputs = [widths[max(level - 1, 0)]] + [widths[level]] * (config.layers_per_block - 1)
-        self.resnets = [ResnetBlock(n, widths[level], config.norm_num_groups, _EPS) for n in inputs]
+        groups, side = config.norm_num_groups, side_of(config, level)
+        self.resnets = [ResnetBlock(n, widths[level], groups, _EPS, side=side) for n in inputs]
         last = level == len(widths) - 1
         self.downsamplers = [] if last else [Downsample(widths[level], (0, 1, 0, 1))]
 
@@ -68,7 +75,8 @@ class UpBlock(Module):
         widths = config.block_out_channels
         before = widths[min(level + 1, len(widths) - 1)]
         inputs = [before] + [widths[level]] * config.layers_per_block
-        self.resnets = [ResnetBlock(n, widths[level], config.norm_num_groups, _EPS) for n in inputs]
+        groups, side = config.norm_num_groups, side_of(config, level)
+        self.resnets = [ResnetBlock(n, widths[level], groups, _EPS, side=side) for n in inputs]
         self.upsamplers = [Upsample(widths[level])] if level else []
 
     def __call__(self, x: Activations) -> Activations:

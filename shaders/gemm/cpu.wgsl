@@ -8,6 +8,9 @@
 
 @compute @workgroup_size(16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+//% if batched
+    batch = id.z;
+//% endif
     let tile = id.x + id.y * (65535u * 16u);
     let width = {{ "4u" if activation == "geglu" else "8u" }};
     let across = (params.n + width - 1u) / width;
@@ -29,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var p{{ i }} = vec4<f32>();
     var q{{ i }} = vec4<f32>();
 //% endfor
-    var k = 0u;
+    var k = {{ "batch * params.k" if batched else "0u" }};
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in rows

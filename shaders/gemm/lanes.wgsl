@@ -21,6 +21,9 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+//% if batched
+    batch = group.z;
+//% endif
     let tile = group.x + group.y * 65535u;
     let n4 = params.n / 4u;
 //% if activation == "geglu"
@@ -65,7 +68,7 @@ fn main(
 //% endfor
         }
 //% endmacro
-    var k = 0u;
+    var k = {{ "batch * params.k" if batched else "0u" }};
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in range(rows // lanes)

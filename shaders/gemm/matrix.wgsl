@@ -53,6 +53,9 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
+//% if batched
+    batch = group.z;
+//% endif
     // Groups of tile rows walk over the columns together, so that weights stay in the cache.
     let index = group.x + group.y * 65535u;
     let tiles_m = (params.m + BM - 1u) / BM;
@@ -71,8 +74,15 @@ fn main(
     // An invocation loads the same word of some rows of A, and, where a row's words divide the
     // invocations, of some rows of B: their addresses differ by constants, and take few registers.
     let ka = t % BK8;
+//% if bk == 32
+    // Eight neighbours store words of two rows, four apart: those lie in eight banks.
+    let r0 = t / BK8;
+    let ra = (r0 & ~7u) | ((r0 & 1u) << 2u) | ((r0 >> 1u) & 3u);
+//% else
+    let ra = t / BK8;
+//% endif
 //% for i in range(a_loads)
-    let ra{{ i }} = {{ "t / BK8 + %du" % (i * threads * 8 // bk) if (i + 1) * threads <= bm * bk // 8 else "min(t / BK8 + %du, BM - 1u)" % (i * threads * 8 // bk) }};
+    let ra{{ i }} = {{ "ra + %du" % (i * threads * 8 // bk) if (i + 1) * threads <= bm * bk // 8 else "min(ra + %du, BM - 1u)" % (i * threads * 8 // bk) }};
 //% if i and whole
     let pixel{{ i }} = pixel0 + {{ i * threads * 8 // bk }}u;
 //% else
@@ -162,7 +172,7 @@ fn main(
     }
 //% else
     let c = slice * BK8;
-    let k = (tap * width1 + c) * 8u;
+    let k = ({{ "batch" if batched else "tap" }} * width1 + c) * 8u;
 //% if ragged
     let left = width1 - c;
 //% endif

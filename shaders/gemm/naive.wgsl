@@ -6,7 +6,7 @@
 
 fn dot(row: Row, column: u32, columns: u32) -> f32 {
     var sum = 0.0;
-    var k = 0u;
+    var k = {{ "batch * params.k" if batched else "0u" }};
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
         let start = segment_offset(s, row);
@@ -28,6 +28,9 @@ fn dot(row: Row, column: u32, columns: u32) -> f32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+//% if batched
+    batch = id.z;
+//% endif
     let index = id.x + id.y * (65535u * 64u);
     let m = index / params.n;
     let n = index % params.n;

@@ -8,6 +8,9 @@
 //
 // Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
 // branches: a flexible kernel has all bindings, and bits of params.fused tell which of them count.
+//
+// A batched kernel makes many products of one size, x, w and y of each behind those of the one before;
+// the third dimension of the grid counts them.
 //% set split = split is defined and split
 //% set reduce = reduce is defined
 //% if scalar == "f16"
@@ -25,7 +28,7 @@ alias W = {{ "vec4<S>" if vector else "S" }};
 alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
 
 //% if reduce
-@group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<f32>" if vector else "f32" }}>;
 //% elif matrix is defined
 @group(0) @binding(0) var<storage, read> x: array<f16x8>;
 //% if two
@@ -61,6 +64,11 @@ const params = Params({{ sizes }});
 
 // Outside of the source: reads as zero.
 const NONE = 0xffffffffu;
+//% if batched
+
+// Number of the product in the batch, as main sets it.
+var<private> batch: u32;
+//% endif
 
 //% include source
 //% if not split
@@ -105,7 +113,7 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
 
 // Writes result column(s) `n` (in units of F; `pitch` of them a row) of row `m`.
 fn store(v: F, m: u32, n: u32, pitch: u32) {
-    let at = m * pitch + n;
+    let at = {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
 //% if flexible
     var sum = v;
     if ((params.fused & 4u) != 0u) { sum += F(residual[at]); }

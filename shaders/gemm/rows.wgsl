@@ -1,4 +1,4 @@
-// Source of a plain matrix product: row m of x is K consecutive elements. One segment.
+// Source of a plain matrix product, or of a batch: row m of x is K consecutive elements. One segment.
 struct Params {
     m: u32, n: u32, k: u32, rows: u32, fused: u32,
     image_pitch: u32, image_first: u32,  // in units of F, see gemm/operands.wgsl
@@ -18,7 +18,7 @@ fn segment_length(s: u32) -> u32 { return params.k; }
 fn segment_source(s: u32) -> u32 { return 0u; }
 
 // Element of x where the segment starts for a row, or NONE.
-fn segment_offset(s: u32, row: Row) -> u32 { return row.m * params.k; }
+fn segment_offset(s: u32, row: Row) -> u32 { return {{ "(batch * params.m + row.m)" if batched else "row.m" }} * params.k; }
 //% if matrix is defined or walk is defined
 
 // The same, pixel by pixel: one tap, "pixels" of k channels.
@@ -26,5 +26,5 @@ fn taps() -> u32 { return 1u; }
 
 fn channels(source: u32) -> u32 { return params.k; }
 
-fn first_pixel(row: Row) -> u32 { return row.m; }
+fn first_pixel(row: Row) -> u32 { return {{ "batch * params.m + row.m" if batched else "row.m" }}; }
 //% endif

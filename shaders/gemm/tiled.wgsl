@@ -103,6 +103,9 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
+//% if batched
+    batch = group.z;
+//% endif
     // Groups of tile rows walk over the columns together, so that weights stay in the cache.
     let index = group.x + group.y * 65535u;
     let tiles_m = (params.m + BM - 1u) / BM;
@@ -210,7 +213,7 @@ fn main(
         }
 //% else
         let c = slice * BK4;
-        let k = tap * channels(0u) + c * 4u;
+        let k = {{ "batch * params.k" if batched else "tap * channels(0u)" }} + c * 4u;
         let left = channels(0u) - c * 4u;
 {{ load_a("x", 0) }}
 //% endif

@@ -214,7 +214,7 @@ window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad
 window |= dict(wrap_y=0, wrap_x=1)
 kinds = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
 common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
-common |= dict(bias=True, residual=True)
+common |= dict(bias=True, residual=True, batched=False)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
     shape |= dict(ragged=True, split=False, whole=False)
@@ -225,6 +225,7 @@ for tile in MATRIX_TILES:
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
     plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True)
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
+    sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, "batched": True}))
 """
 
 

@@ -25,6 +25,7 @@ MAX_ARGUMENTS = 8
 # Functions whose arguments are one thing each and cannot be grouped without hiding them.
 MORE_ARGUMENTS = {
     "gpustd/conv.py conv2d": 12,  # a fused operation: each argument is one operand or its geometry
+    "gpustd/winograd.py winograd_conv2d": 10,  # likewise
 }
 FORBIDDEN_NAMES = {"base", "utils", "util", "common", "helpers", "helper", "misc"}
 FILES = python_files(*CODE)

@@ -46,6 +46,7 @@ def call_products(make: Make, floats: Make) -> None:
     x, filters = make(1, 8, 8, 16), make(3, 3, 16, 32)
     gpustd.conv2d(x, filters, bias=floats(32), padding=1, activation="silu")
     gpustd.conv2d(x, filters, stride=2, padding=(0, 1, 0, 1))
+    gpustd.winograd_conv2d(x, gpustd.winograd_weights(filters), second=None, residual=None)
     gpustd.conv2d(
         *(x, make(3, 3, 32, 32)), second=x, padding=1, per_image=make(1, 32), upsample=(16, 16)
     )

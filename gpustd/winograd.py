@@ -1,0 +1,214 @@
+"""3 x 3 convolutions with 2.25 times fewer multiplications, after Winograd.
+
+F(2 x 2, 3 x 3) of Lavin and Gray 2015 (arXiv 1509.09308): 16 matrix products over transformed
+pixels and weights, instead of 9 over pixels four times as many. It pays where there are many
+channels: pixels and sums are moved more often, and the weights take 16 numbers instead of 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
+from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
+from gpustd.flat import float_scalar, launch_flat, width_of
+from gpustd.product import Product
+from gpustd.template import Value
+
+__all__ = ["winograd_conv2d", "winograd_pays", "winograd_weights"]
+
+_PLANES = 16
+# Of transformed pixels and sums at a time. More would be quicker still, by a tenth at most.
+_MOST_BYTES = 2**27
+_ROWS = 128
+
+
+def winograd_pays(
+    device: Device, dtype: type[DType], channels: int, n: int, side: int | None = None
+) -> bool:
+    """Tell whether a 3 x 3 convolution of stride 1 is quicker as `winograd_conv2d`.
+
+    ``channels`` and ``n`` are those of its source and its result, ``side`` that of the images it
+    will mostly see, None where nothing is known of it. The limits are measured (bench/results).
+
+    >>> from gpucore import Device, f32
+    >>> winograd_pays(Device.auto(), f32, 4, 320)
+    False
+    """
+    least = min(channels, n)
+    if device.has_matrix_units and dtype is f16 and least % 8 == 0:
+        large = least >= 320 and channels * n >= 640 * 320
+        return large and side is not None and 16 <= side <= 128
+    return least >= 32 and n % 4 == 0
+
+
+def winograd_weights(w: Buffer[T]) -> Buffer[T]:
+    """Weights of a 3 x 3 convolution as `winograd_conv2d` wants them, made once.
+
+    ``w``: (3, 3, C, Cout), f16 or f32. Returns (16, C, Cout) of the same dtype. Raises `ShapeError`
+    or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> w = Device.auto().buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
+    >>> gpustd.winograd_weights(w).read().ravel()[:6].tolist()
+    [1.0, 1.5, 0.5, 1.0, 1.5, 2.25]
+    """
+    if len(w.shape) != 4 or w.shape[:2] != (3, 3):
+        raise ShapeError(f"winograd_weights: {w.shape}: wants (3, 3, C, Cout)")
+    scalar = float_scalar("winograd_weights", w)
+    channels, n = w.shape[2:]
+    u = w.device.buffer(w.dtype, (_PLANES, channels, n))
+    if u.size:
+        width = width_of(channels * n)
+        spec: dict[str, Value] = {"scalar": scalar, "width": width}
+        launch_flat("winograd/weights.wgsl", spec, (w, u), channels * n // width)
+    return u
+
+
+def winograd_conv2d(
+    x: Buffer[T],
+    u: Buffer[T],
+    *,
+    bias: Buffer[f32] | None = None,
+    upsample: tuple[int, int] | None = None,
+    second: Buffer[T] | None = None,
+    per_image: Buffer[T] | None = None,
+    per_image_first: int = 0,
+    residual: Buffer[T] | None = None,
+    activation: str | None = None,
+    wrap: Wrap = "",
+) -> Buffer[T]:
+    """`gpustd.conv2d` of stride 1 and padding 1 with the weights of a 3 x 3 kernel transformed.
+
+    Args:
+        x: (images, height, width, C1), f16 or f32.
+        u: (16, C1 + C2, Cout), from `winograd_weights`.
+        bias: as in `conv2d`, like all that follows.
+        upsample: likewise.
+        second: likewise.
+        per_image: likewise.
+        per_image_first: likewise.
+        residual: likewise.
+        activation: likewise.
+        wrap: likewise.
+
+    Returns (images, height, width, Cout). Transformed pixels and weights are rounded once more to
+    the dtype: with random numbers that makes an error of some 2.5 of its roundings (2e-4 in f16),
+    relative to the results' size; in f16, pixels beyond 16 376 may overflow. Raises `ShapeError` or
+    `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
+    >>> u = gpustd.winograd_weights(device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32)))
+    >>> gpustd.winograd_conv2d(x, u).read()[0, :, :, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    """
+    op = "winograd_conv2d"
+    if len(u.shape) != 3 or u.shape[0] != _PLANES:
+        raise ShapeError(f"{op}: weights {u.shape}: wants (16, C, Cout) from winograd_weights")
+    weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
+    whole = conv_product(op, x, second, weights, window, activation, per_image_first)
+    shape = result_shape(whole)
+    check_extras(shape, bias, per_image, residual, per_image_first)
+    y = x.device.buffer(x.dtype, shape)
+    if not y.size:
+        return y
+    scalar = float_scalar(op, *(b for b in (x, second, u, per_image, residual) if b is not None))
+    for first, count in _parts(whole, scalar):
+        v = _transformed(whole, x, second, first, count, scalar)
+        sums = _products(v, u)
+        _finish(whole, sums, first, bias, per_image, residual, y)
+    return y
+
+
+def _blocks(whole: Product) -> tuple[int, int]:
+    """Blocks of 2 x 2 results beside and below each other in an image."""
+    return (whole.sizes["out_width"] + 1) // 2, (whole.sizes["out_height"] + 1) // 2
+
+
+def _parts(whole: Product, scalar: str) -> Iterator[tuple[int, int]]:
+    """First block and number of blocks of parts that are done one after another."""
+    across, down = _blocks(whole)
+    blocks = whole.images * across * down
+    each = _PLANES * (sum(whole.channels) * (2 if scalar == "f16" else 4) + 4 * whole.n)
+    most = max(_MOST_BYTES // each // _ROWS, 1) * _ROWS
+    parts = -(-blocks // most)
+    count = -(-blocks // (parts * _ROWS)) * _ROWS
+    for first in range(0, blocks, count):
+        yield first, min(count, blocks - first)
+
+
+def _transformed(
+    whole: Product,
+    x: Buffer[T],
+    second: Buffer[T] | None,
+    first: int,
+    count: int,
+    scalar: str,
+) -> Buffer[T]:
+    """Pixels of some blocks, transformed: (16, blocks, C)."""
+    width = width_of(*whole.channels)
+    units = [c // width for c in whole.channels]
+    v = x.device.buffer(x.dtype, (_PLANES, count, sum(whole.channels)))
+    across, down = _blocks(whole)
+    sizes = {
+        "units": sum(units),
+        "units1": units[0],
+        "first": first,
+        "across": across,
+        "down": down,
+        "height": whole.sizes["height"],
+        "width": whole.sizes["width"],
+        "view_height": whole.sizes["view_height"],
+        "view_width": whole.sizes["view_width"],
+        "scale": whole.window["scale"],
+        "wrap_y": whole.window["wrap_y"],
+        "wrap_x": whole.window["wrap_x"],
+    }
+    spec: dict[str, Value] = {"scalar": scalar, "width": width, "two": second is not None}
+    buffers = [b for b in (x, second, v) if b is not None]
+    launch_flat("winograd/input.wgsl", spec, buffers, count * sum(units), sizes)
+    return v
+
+
+def _products(v: Buffer[T], u: Buffer[T]) -> Buffer[f32]:
+    """The 16 products, (16, blocks, Cout), in f32."""
+    _, m, k = v.shape
+    n = u.shape[2]
+    product = Product(
+        op="winograd_conv2d",
+        source="gemm/rows.wgsl",
+        m=m,
+        images=1,
+        n=n,
+        channels=(k,),
+        sizes={"m": m, "n": n, "k": k, "rows": m},
+        window={},
+        activation=None,
+        batch=_PLANES,
+    )
+    sums = v.device.buffer(f32, (_PLANES, m, n))
+    product.launch(v, None, u, None, None, None, sums)
+    return sums
+
+
+def _finish(
+    whole: Product,
+    sums: Buffer[f32],
+    first: int,
+    bias: Buffer[f32] | None,
+    per_image: Buffer[Any] | None,
+    residual: Buffer[Any] | None,
+    y: Buffer[Any],
+) -> None:
+    """Results of some blocks."""
+    across, down = _blocks(whole)
+    words = sums.shape[1] * sums.shape[2] // width_of(whole.n)
+    blocks = {"count": words, "first": first, "across": across, "down": down}
+    whole.finish("winograd/output.wgsl", sums, (bias, per_image, residual), y, blocks)
