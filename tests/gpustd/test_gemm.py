@@ -225,6 +225,9 @@ for tile in MATRIX_TILES:
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
     plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True)
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
+    for activation in ("none", "geglu"):
+        normed = dict(eps=1e-5, ragged=activation == "none", activation=activation)
+        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **normed}))
 """
 
 
