@@ -26,6 +26,7 @@ from gpucore.event import Event
 from gpucore.graph import Graph
 from gpucore.kernel import Kernel
 from gpucore.memory import MemoryStats
+from gpucore.per_device import PerDevice
 from gpucore.profiler import Profile, Timing
 from gpucore.stream import Stream
 from gpucore.work import Roof, Work
@@ -50,6 +51,7 @@ __all__ = [
     "LimitError",
     "MemoryStats",
     "OutOfMemoryError",
+    "PerDevice",
     "Profile",
     "ReleasedBufferError",
     "Roof",

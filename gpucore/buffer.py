@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import interchange
+from gpucore.copying import copy_words
 from gpucore.display import buffer_html
-from gpucore.dtypes import T
+from gpucore.dtypes import T, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
 from gpucore.memory import Storage
 from gpucore.waiting import settled
@@ -247,7 +248,7 @@ class Buffer(Generic[T]):
                 "the host"
             )
         if self.size and other.storage is not self.storage:
-            self.device.stream.copy(other.storage, self.storage, _padded(self.nbytes))
+            copy_words(_words(other), _words(self))
 
     def to(self, device: Device) -> Buffer[T]:
         """The buffer itself where it is on ``device`` already, else a copy there.
@@ -295,6 +296,11 @@ def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
     except TypeError:
         message = f"shape {shape!r}: give whole numbers, such as 1000 or (20, 50)"
         raise ShapeError(message) from None
+
+
+def _words(buffer: Buffer[Any]) -> Buffer[u32]:
+    """The same memory in whole words of 16 bytes; storages are larger, so this stays inside."""
+    return Buffer(buffer.device, u32, (-(-buffer.nbytes // 16) * 4,), buffer.storage)
 
 
 def _padded(nbytes: int) -> int:

@@ -25,6 +25,7 @@ from gpucore.graph import Graph
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel
 from gpucore.memory import MemoryStats, Pool, memory_limit
+from gpucore.per_device import PerDevice
 from gpucore.profiler import Profile
 from gpucore.reload import kernel_of
 from gpucore.stream import Stream
@@ -50,6 +51,7 @@ class Device:
 
     Attributes:
         engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
+        kept: what modules keep for it, see `PerDevice`.
     """
 
     def __init__(self, backend: Backend, *, checks: bool = True) -> None:
@@ -57,6 +59,7 @@ class Device:
         self.checks = checks
         self.stream = Stream(backend)
         self.pool = Pool(backend, self.stream.flush_all, memory_limit())
+        self.kept: dict[PerDevice[Any], Any] = {}
         self._main = self.stream
         self._streams = [weakref.ref(self.stream)]
         self._constants: dict[bytes, Any] = {}
@@ -411,6 +414,7 @@ class Device:
         """
         with suppress(DeviceLostError):
             self.synchronize()
+        self.kept.clear()
         self._groups.clear()
         self._constants.clear()
         self.engine.close()

@@ -74,8 +74,9 @@ class Profile:
     """Made by ``with device.profile() as profile:``; times what is submitted inside.
 
     Replays of graphs count, whenever they were captured. Each launch runs in a compute pass of its
-    own between two timestamps, so that the whole takes longer than without a profile. Copies run
-    and are not timed. The records are there after the block; none are if it ends with an error.
+    own between two timestamps, so that the whole takes longer than without a profile. Copies are
+    timed where a kernel does them (see `gpucore.copying`). The records are there after the block;
+    none are if it ends with an error.
 
     When a begin is written is the engine's affair: a launch that waits for the one before may
     count the wait. Where `total_ns` is above `span_ns`, times overlap.

@@ -11,12 +11,11 @@ device, dtype and widths only: results do not change with the batch.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, Device, DTypeError, ShapeError, Work, f32
+from gpucore import Buffer, Device, DTypeError, PerDevice, ShapeError, Work, f32
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
@@ -328,14 +327,12 @@ def _constants(sizes: Mapping[str, int]) -> str:
     return ", ".join(str(value) for value in sizes.values())
 
 
-_stand_ins: weakref.WeakKeyDictionary[Device, Buffer[f32]] = weakref.WeakKeyDictionary()
+_stand_ins: PerDevice[Buffer[f32]] = PerDevice(lambda device: device.buffer(f32, 4))
 
 
 def _some_f32(device: Device) -> Buffer[f32]:
     """A small f32 buffer to bind where no bias is."""
-    if device not in _stand_ins:
-        _stand_ins[device] = device.buffer(f32, 4)
-    return _stand_ins[device]
+    return _stand_ins.of(device)
 
 
 def check_activation(op: str, activation: str | None) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device, T
+from gpucore import Buffer, Device, PerDevice, T
 
 __all__ = ["table", "table_copy"]
 
 _MOST_TABLES = 512
 
-_tables: weakref.WeakKeyDictionary[Device, OrderedDict[object, Buffer[Any]]] = (
-    weakref.WeakKeyDictionary()
-)
+_tables: PerDevice[OrderedDict[object, Buffer[Any]]] = PerDevice(lambda device: OrderedDict())
 
 
 def table(
@@ -28,7 +25,7 @@ def table(
     Raises `CaptureError` where it must be made inside ``device.capture()``: call the function once
     before.
     """
-    kept = _tables.setdefault(device, OrderedDict())
+    kept = _tables.of(device)
     found = kept.get((dtype, key))
     if found is None:
         found = kept[dtype, key] = device.buffer_from_array(make(), dtype)

@@ -8,14 +8,13 @@ uniform struct.
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from gpucore import Buffer, Device, DType, DTypeError, Kernel, f16, f32
+from gpucore import Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
 
 __all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
 
@@ -24,9 +23,7 @@ Value = str | int | float | bool | None
 _HERE = Path(__file__).parent
 SHADERS = next(p for p in (_HERE / "shaders", _HERE.parent / "shaders") if p.is_dir())
 
-_kernels: weakref.WeakKeyDictionary[Device, dict[tuple[object, ...], Kernel]] = (
-    weakref.WeakKeyDictionary()
-)
+_kernels: PerDevice[dict[tuple[object, ...], Kernel]] = PerDevice(lambda device: {})
 _rendered: dict[tuple[object, ...], str] = {}
 
 
@@ -53,7 +50,7 @@ def render(name: str, spec: dict[str, Value]) -> str:
 
 def kernel(device: Device, name: str, **spec: Value) -> Kernel:
     """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device."""
-    cache = _kernels.setdefault(device, {})
+    cache = _kernels.of(device)
     key = (name, *sorted(spec.items()))
     found = cache.get(key)
     if found is None:

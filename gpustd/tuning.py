@@ -6,14 +6,13 @@ among the tiles that a product offers; whatever else it says is passed over.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gpucore import Device
+from gpucore import Device, PerDevice
 from gpustd.tiles import Tile
 from gpustd.tuning_files import TileSize, load_tiles
 
@@ -48,7 +47,7 @@ class SeenProduct:
 
 _Seen = dict[str, SeenProduct]
 
-_tables: weakref.WeakKeyDictionary[Device, Mapping[str, TileSize]] = weakref.WeakKeyDictionary()
+_tables: PerDevice[Mapping[str, TileSize]] = PerDevice(lambda device: load_tiles(device.info))
 _recording: ContextVar[_Seen | None] = ContextVar("recording", default=None)
 
 
@@ -59,9 +58,7 @@ def tuned_tile(
 
     ``tiles`` must all give the same bits; the likeliest comes first.
     """
-    table = _tables.get(device)
-    if table is None:
-        table = _tables[device] = load_tiles(device.info)
+    table = _tables.of(device)
     seen = _recording.get()
     if not table and seen is None:
         return tiles[0]
@@ -124,6 +121,6 @@ def recorded_products() -> Iterator[_Seen]:
 def use_tiles(device: Device, tiles: Mapping[str, TileSize] | None) -> None:
     """Take these tiles from now on; None reads the device's files again at the next product."""
     if tiles is None:
-        _tables.pop(device, None)
+        _tables.forget(device)
     else:
-        _tables[device] = tiles
+        _tables.put(device, tiles)

@@ -6,12 +6,14 @@ import functools
 import itertools
 import os
 import re
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu import WebGpuBackend
+from gpucore.errors import GpuError
 from gpucore.wgsl.zeroing import zeroed
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
@@ -45,7 +47,11 @@ def _without_subgroups(source: str) -> str:
 
 
 class WgpuBackend(WebGpuBackend):
-    """A wgpu-native device; pipelines compile in threads (the calls release the GIL)."""
+    """A wgpu-native device; pipelines compile in threads (the calls release the GIL).
+
+    OpenGL's compile at once: its context is for one thread at a time, and wgpu-native ends the
+    process where one thread lists adapters while another compiles.
+    """
 
     checks = True
     _compilers: ThreadPoolExecutor | None = None
@@ -58,10 +64,22 @@ class WgpuBackend(WebGpuBackend):
     def _start_compile(
         self, source: str, entry: str, constants: dict[str, float], layout: Any
     ) -> Future[Any]:
+        if self.info.api == "gl":
+            return self._built(source, entry, constants, layout)
         if self._compilers is None:
             workers = min(8, os.cpu_count() or 1)
             self._compilers = ThreadPoolExecutor(workers, "gpucore-compile")
         return self._compilers.submit(self._build, source, entry, constants, layout)
+
+    def _built(
+        self, source: str, entry: str, constants: dict[str, float], layout: Any
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(self._build(source, entry, constants, layout))
+        except GpuError as error:
+            future.set_exception(error)
+        return future
 
     def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
         self.refuse_lost("compiling a kernel")
@@ -185,7 +203,7 @@ class _Signal:
 
 _SUCCESS = 1  # of both kinds of callback
 _NUMBERS = itertools.count(1)
-_AWAITED: dict[int, _Signal] = {}
+_AWAITED: weakref.WeakValueDictionary[int, _Signal] = weakref.WeakValueDictionary()
 
 
 @functools.cache
@@ -194,7 +212,9 @@ def _callbacks() -> tuple[Any, Any]:
     from wgpu.backends.wgpu_native import ffi
 
     def settle(status: int, message: Any, number: Any, unused: Any) -> None:
-        _AWAITED.pop(int(ffi.cast("intptr_t", number))).status = int(status)
+        signal = _AWAITED.pop(int(ffi.cast("intptr_t", number)), None)
+        if signal is not None:  # else nobody waits any more
+            signal.status = int(status)
 
     return (
         ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", settle),

@@ -16,9 +16,11 @@ from tests.gpucore.kernels import AFFINE, INCREMENT
 MODULES = [info.name for info in pkgutil.walk_packages(gpucore.__path__, "gpucore.")]
 WITH_EXAMPLES = {
     "gpucore.buffer",
+    "gpucore.copying",
     "gpucore.event",
     "gpucore.kernel",
     "gpucore.memory",
+    "gpucore.per_device",
     "gpucore.stream",
 }
 
