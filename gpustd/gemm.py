@@ -1,14 +1,17 @@
-"""Matrix product with a fused epilogue."""
+"""Matrix product with a fused epilogue, and of rows that are normalised on the way."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from gpucore import Buffer, ShapeError, T, f32
+from gpucore import Buffer, DTypeError, ShapeError, T, f32
+from gpustd.arrays import ones, zeros
+from gpustd.flat import float_scalar
+from gpustd.layer_norm import layer_norm
 from gpustd.product import Product, check_activation
 
-__all__ = ["gemm", "wide_gemm"]
+__all__ = ["gemm", "normalised_gemm", "wide_gemm"]
 
 
 def gemm(
@@ -40,16 +43,73 @@ def gemm(
     >>> gpustd.gemm(a, w).read().tolist()
     [[3.0, 3.0, 3.0, 3.0], [12.0, 12.0, 12.0, 12.0]]
     """
-    check_activation("gemm", activation)
-    _check_operands(a, w)
-    columns = w.shape[1]
-    if activation == "geglu" and columns % 2:
-        raise ShapeError(f"gemm: geglu wants an even number of columns, got {w.shape}")
-    n = columns // 2 if activation == "geglu" else columns
+    n = _result_columns("gemm", a, w, activation)
     shape = (*a.shape[:-1], n)
-    _check_extras(columns, shape, bias, residual)
+    _check_extras("gemm", w.shape[1], shape, bias, residual)
+    product = _product("gemm", a, n, activation)
     y = a.device.buffer(a.dtype, shape)
-    _launch(a, w, y, activation, bias=bias, residual=residual)
+    if y.size:
+        product.launch(a, None, w, bias, None, residual, y)
+    return y
+
+
+def normalised_gemm(
+    x: Buffer[T],
+    w: Buffer[T],
+    sums: Buffer[f32],
+    *,
+    eps: float,
+    bias: Buffer[f32] | None = None,
+    activation: str | None = None,
+    residual: Buffer[T] | None = None,
+) -> Buffer[T]:
+    """``activation((x - mean) / sqrt(variance + eps) @ w + bias) + residual``, each row normalised.
+
+    Layer norm (Ba, Kiros and Hinton 2016, arXiv 1607.06450) without gain and offset, then `gemm`,
+    in f32. A norm with gain gamma and offset beta is folded into the layer after it beforehand:
+    ``w`` is its weight with row k times gamma[k], and ``beta @ weight`` joins its bias.
+
+    On matrix units one launch, which rounds no normalised row: it makes ``(x @ w - mean * sums) /
+    deviation``. Moments are plain sums in f32 of x and x * x, which are exact for f16, so that
+    only their order rounds. What cancels costs accuracy: the result is off by some 2e-7 (mean /
+    deviation)^2 of itself, and by 2e-7 mean / deviation of the sum of a column's ``|w|``. That is
+    less than f16 rounds, for means of up to some 40 deviations. Elsewhere layer norm and product
+    are launches of their own, and normalised rows are rounded to the dtype.
+
+    Args:
+        x: (..., K), f16 or f32.
+        w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
+        sums: f32, the sum of each column of ``w`` as it is stored.
+        eps: added to the variance.
+        bias: as in `gemm`.
+        activation: as in `gemm`.
+        residual: as in `gemm`.
+
+    Returns (..., N). Raises `ShapeError` or `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([[3, 5]], np.float32))
+    >>> w = np.array([[1, 2, 0, 3], [1, 0, 2, 4]], np.float32)
+    >>> sums = device.buffer_from_array(w.sum(axis=0))
+    >>> w = device.buffer_from_array(w)
+    >>> gpustd.normalised_gemm(x, w, sums, eps=0.0).read().round(4).tolist()
+    [[0.0, -2.0, 2.0, 1.0]]
+    """
+    n = _result_columns("normalised_gemm", x, w, activation)
+    shape = (*x.shape[:-1], n)
+    _check_extras("normalised_gemm", w.shape[1], shape, bias, residual)
+    _check_columns("normalised_gemm", "sums", sums, w.shape[1])
+    product = _product("normalised_gemm", x, n, activation, float(eps))
+    scalar = float_scalar("normalised_gemm", x)
+    if not (x.size and n) or product.rung(x.device, scalar) != "matrix":
+        gain, offset = (make(x.device, x.shape[-1], f32) for make in (ones, zeros))
+        x = layer_norm(x, gain, offset, eps=eps)
+        return gemm(x, w, bias=bias, activation=activation, residual=residual)
+    y = x.device.buffer(x.dtype, shape)
+    product.launch(x, None, w, bias, None, residual, y, sums)
     return y
 
 
@@ -66,50 +126,60 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     >>> gpustd.wide_gemm(a, device.buffer_from_array(np.ones((8, 1), np.float32))).read().tolist()
     [[16.0]]
     """
-    _check_operands(a, w)
-    y = a.device.buffer(f32, (*a.shape[:-1], w.shape[1]))
-    _launch(a, w, y, None)
+    n = _result_columns("wide_gemm", a, w, None)
+    product = _product("wide_gemm", a, n, None)
+    y = a.device.buffer(f32, (*a.shape[:-1], n))
+    if y.size:
+        product.launch(a, None, w, None, None, None, y)
     return y
 
 
-def _launch(
-    a: Buffer[T],
-    w: Buffer[T],
-    y: Buffer[Any],
-    activation: str | None,
-    *,
-    bias: Buffer[f32] | None = None,
-    residual: Buffer[T] | None = None,
-) -> None:
+def _product(
+    op: str, a: Buffer[Any], n: int, activation: str | None, eps: float | None = None
+) -> Product:
     m, k = math.prod(a.shape[:-1]), a.shape[-1]
     images = a.shape[0] if len(a.shape) > 2 else 1
-    product = Product(
-        op="gemm",
+    return Product(
+        op=op,
         source="gemm/rows.wgsl",
         m=m,
         images=images,
-        n=y.shape[-1],
+        n=n,
         channels=(k,),
-        sizes={"m": m, "n": y.shape[-1], "k": k, "rows": max(m // max(images, 1), 1)},
+        sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
         window={},
         activation=activation,
+        eps=eps,
     )
-    if y.size:
-        product.launch(a, None, w, bias, None, residual, y)
 
 
-def _check_operands(a: Buffer[Any], w: Buffer[Any]) -> None:
+def _result_columns(op: str, a: Buffer[Any], w: Buffer[Any], activation: str | None) -> int:
+    """N, of operands that fit."""
+    check_activation(op, activation)
     if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
-        raise ShapeError(f"gemm: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
+        raise ShapeError(f"{op}: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
+    if activation != "geglu":
+        return w.shape[1]
+    if w.shape[1] % 2:
+        raise ShapeError(f"{op}: geglu wants an even number of columns, got {w.shape}")
+    return w.shape[1] // 2
 
 
 def _check_extras(
+    op: str,
     columns: int,
     shape: tuple[int, ...],
     bias: Buffer[Any] | None,
     residual: Buffer[Any] | None,
 ) -> None:
-    if bias is not None and bias.shape != (columns,):
-        raise ShapeError(f"gemm: bias {bias.shape} for {columns} columns")
+    if bias is not None:
+        _check_columns(op, "bias", bias, columns)
     if residual is not None and residual.shape != shape:
-        raise ShapeError(f"gemm: residual {residual.shape} for a result {shape}")
+        raise ShapeError(f"{op}: residual {residual.shape} for a result {shape}")
+
+
+def _check_columns(op: str, name: str, buffer: Buffer[Any], columns: int) -> None:
+    if buffer.shape != (columns,):
+        raise ShapeError(f"{op}: {name} {buffer.shape} for {columns} columns")
+    if buffer.dtype is not f32:
+        raise DTypeError(f"{op}: {name} must be f32, got {buffer!r}")

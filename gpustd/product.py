@@ -61,6 +61,8 @@ class Product:
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
     on count. ``batch`` products of this size are made at once, their operands one behind the other.
+    on count. ``eps``: rows of the left operand are normalised, with this added to their variance;
+    then the rung must be ``matrix``, and K is not split.
     """
 
     op: str
@@ -74,6 +76,7 @@ class Product:
     activation: str | None
     image_first: int = 0
     batch: int = 1
+    eps: float | None = None
 
     def launch(
         self,
@@ -84,19 +87,20 @@ class Product:
         per_image: Buffer[Any] | None,
         residual: Buffer[Any] | None,
         y: Buffer[Any],
+        sums: Buffer[f32] | None = None,
     ) -> None:
-        """Record the launch that writes ``y``."""
+        """Record the launch that writes ``y``; ``sums`` of w's columns go with ``eps``."""
         scalar = scalar_of(self.op, *(b for b in (x, x2, w, per_image, residual) if b is not None))
         if bias is not None and bias.dtype is not f32:
             raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
         device = x.device
         operands = [x, w] if x2 is None else [x, x2, w]
         fused = (bias, per_image, residual)
-        rung = wanted_rung("product") or self._suited(device, scalar)
+        rung = self.rung(device, scalar)
         if rung == "narrow":
             self._launch_narrow(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
-            self._launch_blocks(rung, scalar, operands, fused, y)
+            self._launch_blocks(rung, scalar, operands, fused, y, sums)
         else:
             self._launch_flexible(rung, scalar, operands, fused, y)
 
@@ -125,6 +129,10 @@ class Product:
         rest = [b for b in extras if b is not None]
         grid = flat_grid(parts["count"], 64)
         kernel(y.device, name, **spec)(partials, *rest, y, sizes, parts, grid=grid)
+
+    def rung(self, device: Device, scalar: str) -> str:
+        """The rung that is asked for, or the fastest that can run this product on a device."""
+        return wanted_rung("product") or self._suited(device, scalar)
 
     def _launch_flexible(
         self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
@@ -183,6 +191,7 @@ class Product:
         operands: list[Buffer[Any]],
         extras: Extras,
         y: Buffer[Any],
+        sums: Buffer[f32] | None,
     ) -> None:
         """By tiles: one launch, or partial sums of parts of K and their reduction."""
         device = y.device
@@ -191,6 +200,8 @@ class Product:
         common = self._fixed(scalar, y, vector)
         if rung == "matrix":
             common["matrix"] = True
+        if self.eps is not None:
+            common["eps"] = self.eps
         spec: dict[str, Value] = {
             **common,
             "two": len(operands) > 2,
@@ -210,9 +221,10 @@ class Product:
         name = f"gemm/{rung}.wgsl"
         if splits == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
-            work = self._work(operands, extras, y)
+            last = [y] if sums is None else [y, sums]
+            work = self._work(operands, (*extras, sums), y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, y, grid=(width, height, self.batch), work=work)
+            launch(*operands, *rest, *last, grid=(width, height, self.batch), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -246,7 +258,7 @@ class Product:
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
         rows = self.m // max(self.images, 1)
-        splittable = splittable and self.batch == 1
+        splittable = splittable and self.batch == 1 and self.eps is None
         splits = suited_splits(rows, self._columns, self._k) if splittable else 1
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):
@@ -266,7 +278,6 @@ class Product:
         return self._cpu() if name == "cpu" else self._lanes(device)
 
     def _suited(self, device: Device, scalar: str) -> str:
-        """Name of the fastest rung that can run this product on a device."""
         if device.is_cpu:
             return self._suited_to_cpu(device)
         if self._taps > _MOST_TAPS:

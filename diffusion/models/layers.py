@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
 from gpustd import (
-    concat,
     conv2d,
     embedding,
     gemm,
@@ -27,7 +26,6 @@ __all__ = [
     "Conv2d",
     "Embedding",
     "GroupNorm",
-    "Joined",
     "LayerNorm",
     "Linear",
     "Part",
@@ -79,29 +77,6 @@ class Linear(Module):
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
         return gemm(x, self.weight.buffer, bias=bias, activation=activation, residual=residual)
-
-
-class Joined:
-    """Linear layers of one input as one product: their results stand side by side.
-
-    The layers' own weights are given back.
-    """
-
-    def __init__(self, layers: Sequence[Linear]) -> None:
-        self.firsts = [0]
-        for layer in layers:
-            self.firsts.append(self.firsts[-1] + layer.weight.buffer.shape[1])
-        self._weight = concat([layer.weight.buffer for layer in layers], axis=1)
-        biases = [layer.bias for layer in layers if layer.bias]
-        self._bias = concat([bias.buffer for bias in biases], axis=0) if biases else None
-        for layer in layers:
-            for parameter in (layer.weight, layer.bias):
-                if parameter:
-                    parameter.release()
-
-    def __call__(self, x: Activations) -> Activations:
-        """(..., inputs) to (..., all outputs)."""
-        return gemm(x, self._weight, bias=self._bias)
 
 
 class Conv2d(Module):
@@ -220,10 +195,10 @@ class LayerNorm(Module):
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         self.weight = Parameter((channels,), "vector")
         self.bias = Parameter((channels,), "vector")
-        self._eps = eps
+        self.eps = eps
 
     def __call__(self, x: Activations) -> Activations:
-        return layer_norm(x, self.weight.buffer, self.bias.buffer, eps=self._eps)
+        return layer_norm(x, self.weight.buffer, self.bias.buffer, eps=self.eps)
 
 
 class Embedding(Module):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Joined, Linear
+from diffusion.models.joined import Joined
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer

@@ -226,6 +226,9 @@ for tile in MATRIX_TILES:
     plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True)
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, "batched": True}))
+    for activation in ("none", "geglu"):
+        normed = dict(eps=1e-5, ragged=activation == "none", activation=activation)
+        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **normed}))
 """
 
 
