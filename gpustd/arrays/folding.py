@@ -1,9 +1,9 @@
 """Folding an axis of an (outer, n, inner) array by an associative operation, in passes.
 
-A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n
-and the device alone, so that an element of the result does not depend on its neighbours. A pass
-adds at most 40 roundings to a sum: of n elements it errs by ``40 p 2^-24`` times the sum of sizes,
-p being the number of passes, which grows with log n.
+A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n,
+the dtype and the device alone, so that an element of the result does not depend on its neighbours.
+A pass adds at most 40 roundings to a sum: of n elements it errs by ``40 p 2^-24`` times the sum of
+sizes, p being the number of passes, which grows with log n.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _COMBINE = {
 _KEYED = ("max", "min", "where_max", "where_min")
 _FLAGS = ("any", "all", "count")
 _BLOCK = 32
-# Elements of a run: on a GPU 16 words for each of 256 lanes, or a column's part that still leaves
-# many of them; on a CPU enough to pay for a lane.
-_ROW_RUN = 16384
+# Of a run: on a GPU bytes of a row, 16 words of 16 for each of 256 lanes, or elements of a column
+# that still leave many of them; on a CPU elements enough to pay for a lane.
+_ROW_BYTES = 65536
 _COLUMN_RUN = 128
 _CPU_RUN = 1024
 _SHORT_ROW = 16
@@ -100,7 +100,7 @@ class Fold:
             n, first = side, False
         begun = False
         while not begun or n > 1:
-            run = self.run_of(x.device, n, inner)
+            run = self.run_of(x, n, inner)
             x = self.runs(x, (outer, n, inner), run, first=first, last=last)
             n = max(1, -(-n // run))
             first, begun = False, True
@@ -114,13 +114,13 @@ class Fold:
             return 1
         return math.gcd(n, _NEAR)
 
-    def run_of(self, device: Device, n: int, inner: int) -> int:
+    def run_of(self, x: Buffer[Any], n: int, inner: int) -> int:
         """Elements of a run of an axis of n."""
-        if not takes_rows(device):
+        if not takes_rows(x.device):
             return _CPU_RUN
         if inner > 1 or n <= _SHORT_ROW:
             return _COLUMN_RUN
-        return _ROW_RUN
+        return _ROW_BYTES // int(x.dtype.itemsize)
 
     def runs(
         self,
@@ -168,8 +168,10 @@ class Fold:
     def _launch_rows(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
-        lanes = 32 if sizes["n"] <= _WORKGROUP * 8 else _ROWS_WORKGROUP
-        spec |= {"lanes": lanes, "aligned": sizes["n"] % 4 == 0 or sizes["outer"] == 1}
+        n, word = int(sizes["n"]), 16 // operands[0].dtype.itemsize
+        lanes = 32 if n <= _WORKGROUP * 8 else _ROWS_WORKGROUP
+        whole = n % word == 0 or sizes["outer"] == 1
+        spec |= {"lanes": lanes, "quads": word // 4 if whole else 1 if n % 4 == 0 else 0}
         count = int(sizes["outer"] * sizes["chunks"])
         grid = flat_grid(count, _ROWS_WORKGROUP // lanes)
         launch = kernel(operands[-1].device, "arrays/fold_rows.wgsl", **spec)
@@ -178,8 +180,11 @@ class Fold:
     def _launch_runs(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
-        width = 4 if sizes["inner"] % 4 == 0 else 1
-        spec |= {"width": width, "block": _BLOCK}
+        inner, word = int(sizes["inner"]), 16 // operands[0].dtype.itemsize
+        width = 4 if inner % 4 == 0 else 1
+        if word > 4 and inner % word == 0 and takes_rows(operands[0].device):
+            width = word
+        spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
         count = int(sizes["outer"] * sizes["chunks"] * sizes["inner"]) // width
         launch = kernel(operands[-1].device, "arrays/fold_runs.wgsl", **spec)
         launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, _WORKGROUP))

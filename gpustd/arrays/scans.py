@@ -1,9 +1,11 @@
 """Running sums, products and extremes along an axis.
 
-Three passes: what each run comes to, those scanned in turn, each run with what comes before it.
-Floats are summed in f32 (f16 too), in an order that the axis's extent fixes: an element errs by
-at most ``130 p 2^-24`` of the sum of sizes up to it, with p <= 1 + log128(n). Integers wrap in 32
-bits.
+On GPUs one launch (after one that zeroes some bytes) reads every element once: tiles, and what the
+tiles before each come to (arrays/scan_nodes.wgsl). On software renderers, three passes: what each
+run comes to, those scanned in turn, each run with what comes before it. Floats are summed in f32
+(f16 too), in an order that the extents of the axis and of those behind it fix: an element errs by
+at most ``130 p 2^-24`` of the sum of sizes up to it, with p <= 1 + log128(n); tiles by at most
+``172 2^-24``. Integers wrap in 32 bits.
 ``axis`` None takes the flattened array, as NumPy does. All raise `ShapeError` for an axis that is
 not there, `DTypeError`.
 """
@@ -13,20 +15,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, DType, T, c64, i8, u8
+from gpucore import Buffer, Device, DType, T, c64, i8, u8, u32
 from gpustd.arrays.axes import axis_of, three_extents
-from gpustd.arrays.folding import Fold, accumulator, takes_rows, widened
+from gpustd.arrays.creation import zeros
+from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.operands import ALL, REALS, common_dtype
 from gpustd.cast import cast
 from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
 
 _RUN = 128
-_ROW_RUN = 4096
 _SHORT_ROW = 256
 _WORKGROUP = 64
+# Of a tile: its lanes, elements of a row, and elements of a column for each lane.
+_LANES = 256
+_ROW_TILE = 4096
+_COLUMN_TILE = 8
+_ACROSS = 32
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "max"}
 
 
@@ -88,13 +96,13 @@ def _scanned(
     extents = three_extents(flat.shape, along, along)
     wide = op in ("sum", "prod") and x.dtype in (i8, u8)
     target = widened(x.dtype) if x.dtype in (i8, u8) else x.dtype
-    scan = _Scan(op, accumulator(op, x.dtype), target, exclusive)
+    scan = Scan(op, accumulator(op, x.dtype), target, exclusive)
     y = scan.over(flat, extents, first=True).view(flat.shape)
     return y if wide or target is x.dtype else cast(y, x.dtype)
 
 
 @dataclass(frozen=True)
-class _Scan:
+class Scan:
     """One scan: ``op``, the dtype it sums in, and that of the result."""
 
     op: str
@@ -105,37 +113,38 @@ class _Scan:
     def over(self, x: Buffer[Any], extents: tuple[int, int, int], *, first: bool) -> Buffer[Any]:
         """``x`` seen as ``extents``, scanned along the middle axis."""
         outer, n, inner = extents
-        paired = x.dtype is c64
-        rows = inner == 1 and n > _SHORT_ROW and takes_rows(x.device) and not paired
-        run = _ROW_RUN if rows else _RUN
-        chunks = max(1, -(-n // run))
-        y: Buffer[Any] = x.device.buffer(c64 if paired else self.target, (outer, n, inner))
+        y: Buffer[Any] = x.device.buffer(c64 if x.dtype is c64 else self.target, extents)
+        if not y.size:
+            return y
+        tiled = _takes_tiles(x.device)
+        if tiled and (inner > 1 or n > _SHORT_ROW or x.dtype is c64):
+            Tiles.of(self.spec(x), x, extents).launch(x, y)
+            return y
+        run = n if tiled else _RUN
+        chunks = -(-n // run)
         operands: list[Any] = [x, y]
         if chunks > 1:
             operands.insert(1, self._before(x, extents, run, first=first))
-        inner *= 2 if paired else 1
-        spec: dict[str, Value] = {
-            "op": self.op,
-            "combine": _COMBINE[self.op],
-            "kind": "parts" if paired else x.dtype.name,
-            "acc": self.acc.name,
-            "target": self.target.name,
-            "first": first,
-            "many": chunks > 1,
-            "exclusive": self.exclusive,
-        }
+        inner *= 2 if x.dtype is c64 else 1
+        width = 4 if inner % 4 == 0 else 1
+        spec = self.spec(x) | {"first": first, "many": chunks > 1, "width": width}
         sizes = {"n": n, "inner": inner, "chunk": run, "chunks": chunks}
-        if rows:
-            spec["aligned"] = n % 4 == 0 or outer == 1
-            sizes["count"] = outer * chunks
-            launch = kernel(x.device, "arrays/scan_rows.wgsl", **spec)
-            launch(*operands, sizes, grid=flat_grid(sizes["count"], 1))
-            return y
-        spec["width"] = width = 4 if inner % 4 == 0 else 1
         sizes["count"] = outer * chunks * inner // width
         launch = kernel(x.device, "arrays/scan_runs.wgsl", **spec)
         launch(*operands, sizes, grid=flat_grid(sizes["count"], _WORKGROUP))
         return y
+
+    def spec(self, x: Buffer[Any]) -> dict[str, Value]:
+        """What shapes every kernel that scans ``x``."""
+        return {
+            "op": self.op,
+            "combine": _COMBINE[self.op],
+            "kind": "parts" if x.dtype is c64 else x.dtype.name,
+            "acc": self.acc.name,
+            "target": self.target.name,
+            "first": True,
+            "exclusive": self.exclusive,
+        }
 
     def _before(
         self, x: Buffer[Any], extents: tuple[int, int, int], run: int, *, first: bool
@@ -144,5 +153,65 @@ class _Scan:
         outer, _, inner = extents
         fold = Fold(self.op, self.acc, self.acc)
         totals = fold.runs(x, extents, run, first=first, last=False)
-        within = _Scan(self.op, self.acc, self.acc, True)
+        within = Scan(self.op, self.acc, self.acc, True)
         return within.over(totals, (outer, totals.shape[1], inner), first=False)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A scan in one launch: its kernel and uniforms, and how many u32 of it begin as zeros."""
+
+    name: str
+    spec: dict[str, Value]
+    sizes: dict[str, int]
+    words: int
+
+    @classmethod
+    def of(cls, spec: dict[str, Value], x: Buffer[Any], extents: tuple[int, int, int]) -> Tiles:
+        """Tiles of ``x`` seen as ``extents``: of rows where nothing lies behind the axis."""
+        outer, n, inner = extents
+        inner *= 2 if x.dtype is c64 else 1
+        if inner == 1:
+            aligned = outer == 1 or n % (16 // x.dtype.itemsize) == 0
+            spec = {**spec, "words": x.dtype.itemsize, "aligned": aligned}
+            return cls._cut("arrays/scan_rows.wgsl", spec, (outer, n, 1), (_ROW_TILE, 1, 1, 5))
+        width = 4 if inner % 4 == 0 else 1
+        beside = inner // width
+        across = min(_ACROSS, 1 << (beside - 1).bit_length())
+        spec = {**spec, "width": width, "rows": _COLUMN_TILE}
+        tile = _COLUMN_TILE * _LANES // across
+        name = "arrays/scan_columns.wgsl"
+        return cls._cut(name, spec, (outer, n, beside), (tile, across, width, 3))
+
+    @classmethod
+    def _cut(
+        cls,
+        name: str,
+        spec: dict[str, Value],
+        extents: tuple[int, int, int],
+        cut: tuple[int, int, int, int],
+    ) -> Tiles:
+        """``cut``: elements and columns of a tile, numbers of a column, bits of a tree's digit."""
+        outer, n, beside = extents
+        length, across, width, bits = cut
+        tiles = -(-n // length)
+        levels = [tiles]
+        while tiles > 1 << bits * len(levels):
+            levels.append(levels[-1] >> bits)
+        count = outer * tiles * -(-beside // across)
+        sizes = {"n": n, "tiles": tiles, "levels": len(levels), "beside": beside, "count": count}
+        if name == "arrays/scan_columns.wgsl":
+            sizes["across"] = across
+        nodes = outer * sum(levels) * 2 * width * beside
+        return cls(name, {**spec, "many": tiles > 1}, sizes, 1 + nodes if tiles > 1 else 0)
+
+    def launch(self, x: Buffer[Any], y: Buffer[Any]) -> None:
+        """Record the scan of ``x`` into ``y``."""
+        nodes = [zeros(x.device, self.words, u32)] if self.words else []
+        grid = flat_grid(self.sizes["count"], 1)
+        kernel(x.device, self.name, **self.spec)(x, y, *nodes, self.sizes, grid=grid)
+
+
+def _takes_tiles(device: Device) -> bool:
+    """Whether workgroups take tiles, with barriers: on GPUs."""
+    return not device.is_cpu or wanted_rung("scan") == "tiles"

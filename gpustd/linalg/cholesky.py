@@ -1,15 +1,18 @@
-"""Cholesky's factorisation, by blocks, right-looking: N³ / 3 operations.
+"""Cholesky's factorisation, by blocks: N³ / 3 operations.
 
-A step factors a block on the diagonal in one workgroup, solves for the panel below and subtracts
-the panel's product from the rest: three launches for each 64 rows.
+On GPUs one launch makes 64 columns, the products of those of their pair among them, and one more
+subtracts the pair's products from the rest: three launches for each 128 columns. On software
+renderers a step factors a block on the diagonal, solves for the panel below and updates the rest.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpucore import Buffer, f32
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
-from gpustd.linalg.triangles import fresh_copy, triangle
+from gpustd.linalg.triangles import copy_into, fresh_copy, triangle
 from gpustd.linalg.triangular import as_columns, block_rows, check_square, substitute_into
 from gpustd.linalg.views import (
     Matrices,
@@ -19,13 +22,15 @@ from gpustd.linalg.views import (
     view_sizes,
 )
 from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.template import kernel
 
 __all__ = ["cho_solve", "cholesky"]
 
-_THREADS = 1024
 _CPU_THREADS = 8
-_INVOCATIONS = "max_compute_invocations_per_workgroup"
+# Of a GPU's launch: columns, those between two updates of the rest, and rows of a workgroup.
+_WIDTH = 64
+_PAIR = 128
+_ROWS = 32
 _NAN_BITS = 0x7FC00000
 
 
@@ -82,14 +87,22 @@ def cho_solve(c_and_lower: tuple[Buffer[f32], bool], b: Buffer[f32]) -> Buffer[f
 
 def _factor_into(a: Matrices, batch: tuple[int, ...]) -> None:
     """Record the factorisation of the lower triangle of ``a``, in place."""
-    n, most = a.rows, block_rows(a.buffer.device)
-    if not (n and all(batch)):
+    if not (a.rows and all(batch)):
         return
+    alone = (wanted_rung("cholesky") or ("alone" if a.buffer.device.is_cpu else "panel")) == "alone"
+    if alone:
+        _factor_blocks(a, batch)
+    else:
+        _factor_panels(a, batch)
+
+
+def _factor_blocks(a: Matrices, batch: tuple[int, ...]) -> None:
+    n, most = a.rows, block_rows(a.buffer.device)
     for k in range(0, n, most):
         size = min(most, n - k)
         rest = n - k - size
         block = a.block(k, k, size, size)
-        _launch(block, batch)
+        _launch_block(block, batch)
         if rest:
             panel = a.block(k + size, k, rest, size)
             substitute_into(panel.T, block, batch, lower=True)
@@ -97,19 +110,44 @@ def _factor_into(a: Matrices, batch: tuple[int, ...]) -> None:
             multiply_into(corner, panel, panel.T, batch, alpha=-1.0, beta=1.0, part="lower")
 
 
-def _launch(a: Matrices, batch: tuple[int, ...]) -> None:
+def _launch_block(a: Matrices, batch: tuple[int, ...]) -> None:
     """Record the factorisation of one block on the diagonal."""
-    device = a.buffer.device
     rank, sizes = launch_batch(batch, {"a": a})
-    alone = (wanted_rung("cholesky") or ("alone" if device.is_cpu else "lanes")) == "alone"
-    threads = _CPU_THREADS if alone else min(_THREADS, device.limits[_INVOCATIONS])
-    spec: dict[str, Value] = {
-        "rank": rank,
-        "alone": alone,
-        "nb": block_rows(device),
-        "threads": threads,
-    }
-    params = {"n": a.rows, "nan": _NAN_BITS, **sizes}
-    params |= view_sizes("a", a)
-    grid = flat_grid(sizes["batch"], threads if alone else 1)
-    kernel(device, "linalg/cholesky.wgsl", **spec)(a.buffer, params, grid=grid)
+    params = {"n": a.rows, "nan": _NAN_BITS, **sizes, **view_sizes("a", a)}
+    launch = kernel(a.buffer.device, "linalg/cholesky.wgsl", rank=rank, threads=_CPU_THREADS)
+    launch(a.buffer, params, grid=flat_grid(sizes["batch"], _CPU_THREADS))
+
+
+def _factor_panels(a: Matrices, batch: tuple[int, ...]) -> None:
+    n, blocks = a.rows, (a.rows - 1) // _WIDTH
+    side = matrices(a.buffer.device.buffer(f32, (*batch, blocks * _WIDTH, _WIDTH)))
+    for k in range(0, n, _WIDTH):
+        left, size = k % _PAIR, min(_WIDTH, n - k)
+        end, rest = k + size, n - k - size
+        panel = a.block(k, k - left, n - k, left + size)
+        _launch_panel(panel, side.block(k, 0, _WIDTH, _WIDTH) if rest else None, size, batch)
+        if rest and end % _PAIR == 0:
+            below = a.block(end, end - _PAIR, rest, _PAIR)
+            corner = a.block(end, end, rest, rest)
+            multiply_into(corner, below, below.T, batch, alpha=-1.0, beta=1.0, part="lower")
+    if blocks:
+        step = _WIDTH * (a.row_step + a.column_step)
+        goal = replace(a.block(0, 0, _WIDTH, _WIDTH), steps=(*a.steps, step))
+        made = replace(side.block(0, 0, _WIDTH, _WIDTH), steps=(*side.steps, _WIDTH * _WIDTH))
+        copy_into(goal, made, (*batch, blocks))
+
+
+def _launch_panel(a: Matrices, side: Matrices | None, size: int, batch: tuple[int, ...]) -> None:
+    """Record ``size`` columns, the last of ``a``; their factored block goes to ``side``."""
+    views = {"a": a} if side is None else {"a": a, "side": side}
+    rank, sizes = launch_batch(batch, views)
+    groups = max(1, -(-(a.rows - size) // _ROWS))
+    params = {"rows": a.rows, "size": size, "k": a.columns - size, "groups": groups}
+    params |= {"a_quick": int(abs(a.column_step) != 1), "nan": _NAN_BITS, **sizes}
+    for name, view in views.items():
+        params |= view_sizes(name, view)
+    operands = [view.buffer for view in views.values()]
+    launch = kernel(
+        a.buffer.device, "linalg/cholesky_panel.wgsl", rank=rank, aside=side is not None
+    )
+    launch(*operands, params, grid=flat_grid(sizes["batch"] * groups, 1))

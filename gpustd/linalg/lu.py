@@ -1,8 +1,9 @@
-"""LU with partial pivoting, by halves: 2 N³ / 3 operations.
+"""LU with partial pivoting: 2 N³ / 3 operations.
 
-The columns are halved down to panels that a workgroup factors in registers (Toledo 1997, doi
-10.1137/S0895479896297744); a panel's row exchanges are made in all other columns at once, so that
-what is left of a half is one triangular solve and one product.
+One workgroup factors a panel of columns; its row exchanges are made in all other columns at once,
+then the columns right of it want one triangular solve and one product: four launches for each 64
+columns on GPUs. Software renderers halve the columns down to panels (Toledo 1997, doi
+10.1137/S0895479896297744), which makes the products larger.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from typing import Any, NamedTuple
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32, i32
 from gpustd.arrays.axes import refuse_others
 from gpustd.grid import flat_grid
+from gpustd.lanes import row_lanes
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.triangles import fresh_copy, triangle
-from gpustd.linalg.triangular import Trans, as_columns, check_square, substitute_into, transposed
+from gpustd.linalg.triangular import (
+    Trans,
+    as_columns,
+    block_rows,
+    check_square,
+    substitute_into,
+    transposed,
+)
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,
@@ -27,12 +36,15 @@ from gpustd.template import Value, kernel
 
 __all__ = ["LU", "factored", "identity_in_order", "lu", "lu_factor", "lu_solve"]
 
-_WIDTH = 16
+_THREADS = 512
 _CPU_THREADS = 8
+# Columns of a panel that registers do not hold.
+_NARROW = 16
 _GROUP = 64
+_ACROSS = 32
 _INVOCATIONS = "max_compute_invocations_per_workgroup"
 # Rows of an invocation that registers hold, and entries of a permutation that a workgroup holds.
-_MOST_ROWS = 8
+_MOST_ROWS = 16
 _MOST_HELD = 4096
 
 
@@ -137,71 +149,83 @@ def factored(a: Buffer[f32]) -> LU:
 
 def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int) -> None:
     """Record the factorisation of ``count`` columns from ``at`` on, and below its diagonal."""
-    n = a.rows
-    width = _width()
-    if count <= width:
-        _launch_panel(a, piv, batch, at, count)
-        if count < n:
-            _launch_exchange(a, piv, batch, at, count)
-        return
-    half = (count // 2 + width - 1) // width * width
-    rest, middle = count - half, at + half
-    _factor(a, piv, batch, at, half)
-    corner, right = a.block(at, at, half, half), a.block(at, middle, half, rest)
-    substitute_into(right, corner, batch, lower=True, unit=True)
-    below, goal = a.block(middle, at, n - middle, half), a.block(middle, middle, n - middle, rest)
-    multiply_into(goal, below, right, batch, alpha=-1.0, beta=1.0)
-    _factor(a, piv, batch, middle, rest)
+    n, device = a.rows, a.buffer.device
+    while count > _panel(device, n - at).width:
+        rung, _, width = _panel(device, n - at)
+        half = (count // 2 + width - 1) // width * width if rung == "alone" else width
+        rest, middle = count - half, at + half
+        _factor(a, piv, batch, at, half)
+        corner, right = a.block(at, at, half, half), a.block(at, middle, half, rest)
+        substitute_into(right, corner, batch, lower=True, unit=True)
+        below = a.block(middle, at, n - middle, half)
+        goal = a.block(middle, middle, n - middle, rest)
+        multiply_into(goal, below, right, batch, alpha=-1.0, beta=1.0)
+        at, count = middle, rest
+    _launch_panel(a, piv, batch, at, count)
+    if count < n:
+        _launch_exchange(a, piv, batch, at, count)
 
 
-def _width() -> int:
-    """Columns of a panel."""
+class _Panel(NamedTuple):
+    """How a panel is factored: the rung, invocations of a workgroup, most columns."""
+
+    rung: str
+    threads: int
+    width: int
+
+
+def _panel(device: Device, rows: int) -> _Panel:
+    """What suits a panel of so many rows."""
+    rung = wanted_rung("panel") or ("alone" if device.is_cpu else None)
     wanted = wanted_tile("panel")
-    return wanted[1] if isinstance(wanted, tuple) else _WIDTH
+    if rung and isinstance(wanted, tuple):
+        return _Panel(rung, *wanted)
+    if rung == "alone":
+        return _Panel(rung, _CPU_THREADS, _NARROW)
+    most = min(device.limits[_INVOCATIONS], _THREADS)
+    threads = min(most, max(64, 1 << (rows - 1).bit_length()))
+    if rows <= _MOST_ROWS * threads:
+        return _Panel("panel_registers", threads, block_rows(device))
+    return _Panel("panel", most, _NARROW)
 
 
 def _launch_panel(
     a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int
 ) -> None:
-    device = a.buffer.device
-    rows = a.rows - at
+    device, rows = a.buffer.device, a.rows - at
     panel = a.block(at, at, rows, count)
+    rung, threads, width = _panel(device, rows)
     rank, sizes = launch_batch(batch, {"a": panel})
     params = {"rows": rows, "columns": count, "n": a.rows, "first_row": at, **sizes}
     params |= view_sizes("a", panel)
-    spec: dict[str, Value] = {"rank": rank, "width": _width()}
-    rung, threads = _panel_rung(device, rows)
+    spec: dict[str, Value] = {"rank": rank, "width": width, "threads": threads}
     grid = flat_grid(sizes["batch"], threads if rung == "alone" else 1)
-    spec["threads"] = threads
     if rung == "panel_registers":
-        spec["rows"] = max(2, 1 << (-(-rows // threads) - 1).bit_length())
+        held = 1 << (-(-rows // threads) - 1).bit_length()
+        words = not any(k % 4 for k in (panel.start, panel.row_step, count, *panel.steps))
+        lanes = row_lanes(device)
+        lanes = lanes if lanes and threads % lanes == 0 else 0
+        spec |= {"rows": held, "sub": 8 if held < _MOST_ROWS else 4, "unit": 4 if words else 1}
+        spec |= {"lanes": lanes, "enable_subgroups": lanes > 0 and device.info.engine == "dawn"}
         launch = kernel(device, "linalg/panel_registers.wgsl", **spec)
     else:
         launch = kernel(device, "linalg/panel.wgsl", **spec, alone=rung == "alone")
     launch(a.buffer, piv, params, grid=grid)
 
 
-def _panel_rung(device: Device, rows: int) -> tuple[str, int]:
-    """Rung and invocations of a workgroup."""
-    wanted = wanted_tile("panel")
-    most = min(device.limits[_INVOCATIONS], 1024)
-    threads = wanted[0] if isinstance(wanted, tuple) else most if rows > 512 else 256
-    suited = "panel_registers" if rows <= _MOST_ROWS * threads else "panel"
-    rung = wanted_rung("panel") or ("alone" if device.is_cpu else suited)
-    return rung, _CPU_THREADS if rung == "alone" else threads
-
-
 def _launch_exchange(
     a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int
 ) -> None:
     """Record a panel's row exchanges in all columns but its own."""
+    device = a.buffer.device
     rank, sizes = launch_batch(batch, {"a": a})
     columns = a.columns - count
     params = {"n": a.rows, "columns": columns, "count": count, "first_row": at}
     params |= {"gap_first": at, "gap": count, **sizes, **view_sizes("a", a)}
-    spec: dict[str, Value] = {"rank": rank, "group": _GROUP, "width": _width()}
-    grid = flat_grid(sizes["batch"] * -(-columns // _GROUP), 1)
-    kernel(a.buffer.device, "linalg/exchange.wgsl", **spec)(a.buffer, piv, params, grid=grid)
+    width = _panel(device, a.rows - at).width
+    grid = flat_grid(sizes["batch"] * -(-columns // _ACROSS), 1)
+    launch = kernel(device, "linalg/exchange.wgsl", rank=rank, width=width)
+    launch(a.buffer, piv, params, grid=grid)
 
 
 def _row_order(piv: Buffer[i32]) -> Buffer[i32]:

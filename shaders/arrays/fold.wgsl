@@ -3,7 +3,7 @@
 //
 // Each operation has a map of four elements, a sum (any associative operation) of two, and its
 // neutral element; the last pass finishes. Largest and least are those of keys, so that NaN wins.
-// Memory: x in words of four (arrays/words.wgsl), y of {{ target if last else acc }}; `per` has a number for each of
+// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ target if last else acc }}; `per` has a number for each of
 // (outer, inner).
 //% set keyed = op in ("max", "min", "where_max", "where_min")
 //% set counted = op in ("any", "all", "count")
@@ -31,7 +31,7 @@ struct Params {
     scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
+@group(0) @binding(0) var<storage, read> x: array<{{ (typed.wide if quads > 1 else typed.storage)[kind] }}>;
 //% if second
 @group(0) @binding(1) var<storage, read> per: array<{{ acc }}>;
 //% endif

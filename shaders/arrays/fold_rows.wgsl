@@ -1,5 +1,5 @@
 // Folds the last axis on a GPU: {{ lanes }} lanes take a run of a row, {{ 256 // lanes }} run(s) a workgroup. Lanes read
-// neighbouring {{ "words" if aligned else "elements" }}, fold what they read, then each other's in a tree in workgroup memory.
+// neighbouring {{ "words" if quads else "elements" }}, fold what they read, then each other's in a tree in workgroup memory.
 //
 // Workgroup memory: 1 KiB. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% import "arrays/words.wgsl" as typed
@@ -24,12 +24,19 @@ fn main(
         let end = min(params.n, begin + params.chunk);
         let row = o * params.n;
         let other = A({{ "per[o]" if second else "0" }});
-//% if aligned
-        for (var k = begin + 4u * lane; k < end; k += 4u * LANES) {
-            let word = x[(row + k) >> 2u];
-            let place = vec4<u32>(k, k + 1u, k + 2u, k + 3u);
-            let v = mapped({{ typed.loaded(kind, "word") }}, place, other);
-            whole = sum_of(whole, select(neutral(), v, place < vec4<u32>(end)));
+//% if quads
+        for (var k = begin + {{ 4 * quads }}u * lane; k < end; k += {{ 4 * quads }}u * LANES) {
+            let word = x[(row + k) / {{ 4 * quads }}u];
+//% for q in range(quads)
+            let place{{ q }} = vec4<u32>(k) + vec4<u32>({{ 4 * q }}u, {{ 4 * q + 1 }}u, {{ 4 * q + 2 }}u, {{ 4 * q + 3 }}u);
+            let v{{ q }} = mapped({{ typed.quad(kind, "word", q) if quads > 1 else typed.loaded(kind, "word") }}, place{{ q }}, other);
+//% if q
+            part = sum_of(part, select(neutral(), v{{ q }}, place{{ q }} < vec4<u32>(end)));
+//% else
+            var part = select(neutral(), v0, place0 < vec4<u32>(end));
+//% endif
+//% endfor
+            whole = sum_of(whole, part);
         }
 //% else
         for (var k = begin + lane; k < end; k += 4u * LANES) {

@@ -1,6 +1,6 @@
-// Folds an axis with one invocation for each run and {{ "word of four" if width == 4 else "element" }} beside: no barriers.
+// Folds an axis with one invocation for each run and {{ "word of %d elements" % width if width > 1 else "element" }} beside: no barriers.
 // Sums of {{ block }} are summed in turn, so that the roundings of a run of n are about 2 sqrt(n).
-// {{ "Lanes stand side by side along the inner axes." if width == 4 else "Four elements of the axis are taken together." }}
+// {{ "Lanes stand side by side along the inner axes." if width > 1 else "Four elements of the axis are taken together." }}
 //
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% import "arrays/words.wgsl" as typed
@@ -10,30 +10,35 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x + id.y * (65535u * 64u);
     if (i >= params.count) { return; }
-    let beside = params.inner{{ " / 4u" if width == 4 else "" }};
+    let beside = params.inner / {{ width }}u;
     let j = i % beside;
     let run = i / beside;
     let chunk = run % params.chunks;
     let o = run / params.chunks;
     let begin = chunk * params.chunk;
     let end = min(params.n, begin + params.chunk);
-//% if second and width == 4
-    let p = (o * beside + j) * 4u;
-    let other = A(per[p], per[p + 1u], per[p + 2u], per[p + 3u]);
-//% elif second
-    let other = A(per[o * beside + j]);
+//% for q in range(quads)
+//% if second and width > 1
+    let p{{ q }} = (o * beside + j) * {{ width }}u + {{ 4 * q }}u;
+    let other{{ q }} = A(per[p{{ q }}], per[p{{ q }} + 1u], per[p{{ q }} + 2u], per[p{{ q }} + 3u]);
 //% else
-    let other = A();
+    let other{{ q }} = A({{ "per[o * beside + j]" if second }});
 //% endif
-    var whole = neutral();
+    var whole{{ q }} = neutral();
+//% endfor
     var k = begin;
     while (k < end) {
-        let stop = min(end, k + {{ block * (1 if width == 4 else 4) }}u);
-        var part = neutral();
-//% if width == 4
+        let stop = min(end, k + {{ block * (1 if width > 1 else 4) }}u);
+//% for q in range(quads)
+        var part{{ q }} = neutral();
+//% endfor
+//% if width > 1
         for (; k < stop; k++) {
             let word = x[(o * params.n + k) * beside + j];
-            part = sum_of(part, mapped({{ typed.loaded(kind, "word") }}, vec4<u32>(k), other));
+//% for q in range(quads)
+            let v{{ q }} = {{ typed.quad(kind, "word", q) if quads > 1 else typed.loaded(kind, "word") }};
+            part{{ q }} = sum_of(part{{ q }}, mapped(v{{ q }}, vec4<u32>(k), other{{ q }}));
+//% endfor
         }
 //% else
         for (; k < stop; k += 4u) {
@@ -44,14 +49,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let d = select(a, a + 3u * beside, place.w < end);
             let v = {{ typed.joined(kind, typed.at(kind, "x", "a"), typed.at(kind, "x", "b"), typed.at(kind, "x", "c"), typed.at(kind, "x", "d")) }};
             let inside = place < vec4<u32>(end);
-            part = sum_of(part, select(neutral(), mapped(v, place, other), inside));
+            part0 = sum_of(part0, select(neutral(), mapped(v, place, other0), inside));
         }
 //% endif
-        whole = sum_of(whole, part);
+//% for q in range(quads)
+        whole{{ q }} = sum_of(whole{{ q }}, part{{ q }});
+//% endfor
     }
-//% if width == 4
-    for (var c = 0u; c < 4u; c++) { put(4u * i + c, whole[c]); }
+//% if width > 1
+//% for q in range(quads)
+    for (var c = 0u; c < 4u; c++) { put({{ width }}u * i + {{ 4 * q }}u + c, whole{{ q }}[c]); }
+//% endfor
 //% else
-    put(i, total(whole));
+    put(i, total(whole0));
 //% endif
 }

@@ -1,10 +1,34 @@
 // Scans with one invocation for each run and {{ "word of four" if width == 4 else "element" }} beside, from the run's first element
 // to its last: no barriers. Lanes stand side by side along the inner axes.
 //
+// Memory: `before` has for each run of `chunk` what all runs before it come to, (outer, chunks, inner).
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
 //% include "arrays/scan.wgsl"
+
+struct Params {
+    n: u32,
+    inner: u32,
+    chunk: u32,
+    chunks: u32,
+    count: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
+//% if many
+@group(0) @binding(1) var<storage, read> before: array<{{ "c64x1" if kind == "parts" else acc }}>;
+//% endif
+@group(0) @binding({{ 2 if many else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else target }}>;
+@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
+
+//% if many
+fn before_of(i: u32) -> {{ acc }} { return before[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}]; }
+
+//% endif
+fn put(i: u32, v: {{ typed.element[kind] if first else acc }}) {
+    y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = {{ "" if kind == "parts" else target }}(v);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -2,11 +2,16 @@
 //
 // Memory: f32, i32, u32 and f16 are vectors of four, i8 and u8 the bytes of a u32 (the first one the
 // lowest), c64 two vectors of (real, imaginary, real, imaginary), or `parts`: two numbers as four f32. f16 is computed with as f32, i8 as
-// i32, u8 as u32. The last word of a buffer may reach into the padding that every buffer has.
+// i32, u8 as u32. A wide word has 16 bytes, `quads` words of four. The last word of a buffer may reach
+// into the padding that every buffer has.
 //% set storage = {
     "f32": "vec4<f32>", "f16": "vec4<f16>", "i32": "vec4<i32>", "u32": "vec4<u32>",
     "i8": "i8x4", "u8": "u8x4", "c64": "c64x4", "parts": "c64x2",
 }
+//% set wide = {
+    "f32": "vec4<f32>", "f16": "f16x8", "i32": "vec4<i32>", "u32": "vec4<u32>", "i8": "i8x16", "u8": "u8x16",
+}
+//% set quads = {"f32": 1, "f16": 2, "i32": 1, "u32": 1, "i8": 4, "u8": 4}
 //% set value = {
     "f32": "vec4<f32>", "f16": "vec4<f32>", "i32": "vec4<i32>", "u32": "vec4<u32>",
     "i8": "vec4<i32>", "u8": "vec4<u32>", "c64": "c64x4", "parts": "vec4<f32>",
@@ -28,6 +33,9 @@ enable f16;
 
 alias i8x4 = u32;
 alias u8x4 = u32;
+alias i8x16 = vec4<u32>;
+alias u8x16 = vec4<u32>;
+alias f16x8 = vec4<u32>;
 alias c64x2 = vec4<f32>;
 alias c64x4 = array<c64x2, 2>;
 
@@ -49,6 +57,17 @@ vec4<f32>({{ word }})
 (vec4<i32>(vec4<u32>({{ word }}) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))
 //%- elif kind == "u8"
 ((vec4<u32>({{ word }}) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u))
+//%- else
+{{ word }}
+//%- endif
+//% endmacro
+
+{# Four elements of a wide word as a value. #}
+//% macro quad(kind, word, q)
+//% if kind == "f16"
+vec4<f32>(unpack2x16float({{ word }}[{{ 2 * q }}]), unpack2x16float({{ word }}[{{ 2 * q + 1 }}]))
+//%- elif kind in ("i8", "u8")
+{{ loaded(kind, word ~ "[" ~ q ~ "]") }}
 //%- else
 {{ word }}
 //%- endif

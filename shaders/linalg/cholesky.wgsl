@@ -1,19 +1,12 @@
-// The Cholesky factor of blocks of at most {{ nb }} rows, in place, in the lower triangle of a view.
+// The Cholesky factor of small blocks, in place, in the lower triangle of a view.
 //
-//% set held = nb * nb // threads
-//% if alone
 // An invocation takes a matrix, column after column: no barrier, no workgroup memory, for software renderers.
-//% else
-// A workgroup takes a matrix, an invocation {{ held }} elements of one column, in registers. A step shows column k to
-// all in workgroup memory, in two places by turns, so that it has one barrier, and subtracts what it adds.
-//% endif
 // A pivot that is not above zero makes its column, and with it all later ones, NaN.
 //
-// Memory: a view as in linalg/batch.wgsl. Workgroup memory: 8 * NB bytes. Limits: NB rows; THREADS a multiple of NB.
+// Memory: a view as in linalg/batch.wgsl. Limits: none but time, which grows with the cube of the rows.
 //% set views = ["a"]
 //% from "linalg/batch.wgsl" import fields, starts with context
 
-const NB = {{ nb }}u;
 const THREADS = {{ threads }}u;
 
 // nan: its bits, since WGSL has no such constant.
@@ -33,7 +26,6 @@ fn root_of(pivot: f32) -> f32 {
     if (pivot > 0.0) { return sqrt(pivot); }
     return bitcast<f32>(params.nan);
 }
-//% if alone
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -57,50 +49,3 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
 }
-//% else
-
-const LANES = THREADS / NB;
-
-var<workgroup> column: array<f32, 2u * NB>;
-
-@compute @workgroup_size(THREADS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) t: u32,
-) {
-    let index = group.x + group.y * 65535u;
-    if (index >= params.batch) { return; }
-    let first = a_first(index);
-    let j = t % NB;
-//% for s in range(held)
-    let i{{ s }} = t / NB + {{ s }}u * LANES;
-    let mine{{ s }} = i{{ s }} < params.n && j <= i{{ s }};
-    var v{{ s }} = 0.0;
-    if (mine{{ s }}) { v{{ s }} = a[place(first, i{{ s }}, j)]; }
-//% endfor
-    for (var k = 0u; k < params.n; k++) {
-        let now = k % 2u * NB;
-        if (j == k) {
-//% for s in range(held)
-            column[now + i{{ s }}] = v{{ s }};
-//% endfor
-        }
-        workgroupBarrier();
-        let pivot = column[now + k];
-        if (j > k) {
-            let scaled = select(bitcast<f32>(params.nan), column[now + j] / pivot, pivot > 0.0);
-//% for s in range(held)
-            v{{ s }} = fma(-column[now + i{{ s }}], scaled, v{{ s }});
-//% endfor
-        } else if (j == k) {
-            let root = root_of(pivot);
-//% for s in range(held)
-            v{{ s }} = select(v{{ s }} / root, root, i{{ s }} == j);
-//% endfor
-        }
-    }
-//% for s in range(held)
-    if (mine{{ s }}) { a[place(first, i{{ s }}, j)] = v{{ s }}; }
-//% endfor
-}
-//% endif

@@ -180,6 +180,16 @@ def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> No
         check(device, "all", draw("i32", shape), None)
 
 
+@pytest.mark.parametrize(("dtype", "n"), [("f16", 1000), ("f16", 1004), ("i8", 1040)], ids=str)
+def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int) -> None:
+    """Words of 16 bytes, and of four elements where the rows are not whole ones."""
+    skip_without_f16(device, dtype)
+    with forced_rung("fold", "rows"):
+        check(device, "sum", draw(dtype, (3, n)), 1)
+        check(device, "max", draw(dtype, (1, n + 1)), 1)
+        check(device, "sum", draw(dtype, (5, n)), 0)
+
+
 @pytest.mark.parametrize("shape", [(512, 3), (2, 1280, 2)], ids=str)
 def test_long_axes_before_short_ones(device: Device, shape: tuple[int, ...]) -> None:
     with forced_rung("fold", "rows"):

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
-from gpustd.rungs import forced_rung
+from gpustd.arrays.axes import three_extents
+from gpustd.arrays.scans import Scan, Tiles
+from gpustd.rungs import forced_rung, wanted_rung
+from gpustd.template import kernel
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
 from tests.gpustd.compare import compare
 
@@ -36,8 +39,8 @@ def check(device: Device, op: str, x: Array, axis: int | None = None) -> None:
         if op == "cumprod":
             allowed: Any = np.abs(expected) * 2.0**-23 * flat.shape[along]
         else:
-            passes = 1 + math.log(max(x.size, 2), 128)
-            allowed = 130 * passes * 2.0**-24 * np.cumsum(np.abs(wide), axis=along)
+            roundings = 172 if wanted_rung("scan") else 130 * (1 + math.log(max(x.size, 2), 128))
+            allowed = roundings * 2.0**-24 * np.cumsum(np.abs(wide), axis=along)
         if x.dtype == np.float16:
             allowed = allowed + 2.0**-10 * np.abs(expected) + 6e-8
         compare(device, f"arrays.{op}", result, expected, allowed)
@@ -91,15 +94,58 @@ def test_shapes(device: Device, shape: list[int]) -> None:
         check(device, "cumsum", draw("i32", tuple(shape)), axis)
 
 
-@pytest.mark.parametrize("shape", [(2, 1000), (3, 4099), (1, 9001)], ids=str)
-def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> None:
-    with forced_rung("fold", "rows"):
-        for op in ("cumsum", "cummin"):
-            check(device, op, draw("f32", shape), 1)
-            check(device, op, draw("u8", shape), 1)
-        x = draw("i32", shape)
+# Rows of whole words and not, in one tile and in many; columns of words of four and of one.
+TILED = [
+    ("f32", (2, 1000)),
+    ("f32", (3, 4099)),
+    ("i8", (1, 140001)),
+    ("c64", (700,)),
+    ("u8", (2600, 8)),
+]
+
+
+@pytest.mark.parametrize(("dtype", "shape"), TILED, ids=str)
+def test_tiles(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    axis = 0 if dtype in ("c64", "u8") else 1
+    with forced_rung("scan", "tiles"):
+        check(device, "cumsum", draw(dtype, shape), axis)
+
+
+def test_other_scans_in_tiles(device: Device) -> None:
+    with forced_rung("scan", "tiles"):
+        check(device, "cummin", draw("u8", (1, 5000)), 1)
+        check(device, "cumprod", 1 + draw("f32", (65, 3)) / 100, 0)
+        x = draw("i32", (2, 600))
         result = on_device(device, lambda b: arrays.cumsum(b, 1, exclusive=True), x)
         np.testing.assert_array_equal(result, np.cumsum(x, axis=1, dtype=np.int32) - x)
+
+
+def test_tiles_of_f16(device: Device) -> None:
+    skip_without_f16(device, "f16")
+    with forced_rung("scan", "tiles"):
+        check(device, "cumsum", draw("f16", (2, 1000)), 1)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 140000), 1), ((20000, 40), 0)], ids=str)
+def test_tiles_that_never_come_are_made(device: Device, shape: tuple[int, ...], axis: int) -> None:
+    """The first tickets are gone: whoever waits for their tiles makes them, with the same bits."""
+    x = device.buffer_from_array(draw("f32", shape))
+    with forced_rung("scan", "tiles"):
+        check(device, "cumsum", draw("f32", shape), axis)
+        whole = arrays.cumsum(x, axis).read()
+    extents = three_extents(shape, axis, axis)
+    tiles = Tiles.of(Scan("sum", f32, f32, False).spec(x), x, extents)
+    count = tiles.sizes["count"]
+    for gone in (1, count // 2, count - 2):
+        y = device.buffer_from_array(np.full(shape, np.nan, np.float32))
+        words = np.zeros(tiles.words, np.uint32)
+        words[0] = gone
+        launch = kernel(device, tiles.name, **tiles.spec)
+        launch(x, y, device.buffer_from_array(words), tiles.sizes, grid=count - gone)
+        result = y.read()
+        made = ~np.isnan(result)
+        assert abs(made.mean() - (1 - gone / count)) < 1 / count
+        np.testing.assert_array_equal(result[made], whole[made])
 
 
 def test_refuses(device: Device) -> None:
