@@ -167,6 +167,8 @@ def _suited(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
     wide = s.heads == 1 and s.head > 160 and s.sk % 8 == 0 and s.batch * s.sq > 0
     if alone and wide and device.has_matrix_units and scalar == "f16" and s.head % 8 == 0:
         return "products"
+    if s.head % 4 == 0 and s.head <= 48:
+        return "rows"
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 
 
@@ -206,6 +208,20 @@ def _flash(device: Device, scalar: str, s: _Sizes) -> _Shader:
     unit = 4 if s.head % 4 == 0 else 1
     spec: dict[str, Value] = {"vector": unit == 4, "head": s.head, "rows": rows, "slab": slab}
     return _Shader(spec, unit, (-(-s.sq // (16 * rows)), s.heads, s.batch))
+
+
+def _rows(device: Device, scalar: str, s: _Sizes) -> _Shader:
+    """Two rows an invocation, as long as that leaves none idle: the sums' order is the same."""
+    rows, threads = 2 if s.sq > 64 else 1, 64
+    spec: dict[str, Value] = {
+        "vector": True,
+        "chunks": s.head // 4,
+        "rows": rows,
+        "threads": threads,
+        "keys": 32,
+        "batch": 8,
+    }
+    return _Shader(spec, 4, (-(-s.sq // (rows * threads)), s.heads, s.batch))
 
 
 def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | None:
@@ -265,6 +281,7 @@ def _matrix_bytes(s: _Sizes, fq: int, subgroups: int, keys: int) -> int:
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {
     "naive": _naive,
     "cpu": _cpu,
+    "rows": _rows,
     "flash": _flash,
     "matrix": _matrix,
 }

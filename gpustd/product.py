@@ -268,7 +268,8 @@ class Product:
         tiles = [t for t in listed if fits(device, rung, t)]
         widest = max(t.bk for t in tiles)
         offered = [t for t in tiles if splits == 1 or t.bk == widest]
-        offered.sort(key=lambda t: t.cost(self.m, self._columns, splits * self.batch))
+        k, parts = self._k // splits, splits * self.batch
+        offered.sort(key=lambda t: t.cost(self.m, self._columns, k, parts))
         return tuned_tile(device, self, rung, scalar, offered), splits
 
     def _rung(self, name: str, device: Device) -> Rung:

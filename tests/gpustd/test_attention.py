@@ -85,6 +85,24 @@ def test_flash_rung(device: Device, case: Case, dtype: type[DType]) -> None:
         check(case, operands, run(device, case, operands))
 
 
+ROWS_CASES = (
+    Case(2, 150, 77, 2, 40),
+    Case(1, 140, 140, 2, 48, causal=True),
+    Case(2, 15, 45, 3, 4),
+    Case(1, 33, 100, 2, 40, peak=300.0),
+)
+
+
+@pytest.mark.parametrize("case", ROWS_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_rows_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = oracle.draw(case, dtype.numpy, seed=7)
+    with forced_rung("attention", "rows"):
+        check(case, operands, run(device, case, operands))
+
+
 def test_flash_rung_in_slabs(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide heads pass through in slabs; here 40 channels in slabs of 32."""
     monkeypatch.setattr(attention_module, "_flash_tile", lambda device, scalar, sizes: (1, 32))
@@ -181,13 +199,13 @@ def test_large_scores_do_not_overflow(device: Device) -> None:
     q = np.full((1, 3, 8), 1e15, np.float32)
     k = np.stack([np.full(8, -1e15), np.full(8, 1e15), np.full(8, 0)])[None].astype(np.float32)
     v = np.arange(24, dtype=np.float32).reshape(1, 3, 8)
-    for rung in ("naive", "cpu", "flash"):
+    for rung in ("naive", "cpu", "rows", "flash"):
         with forced_rung("attention", rung):
             result = run(device, Case(1, 3, 3, 1, 8), (q, k, v))
         np.testing.assert_array_equal(result, np.broadcast_to(v[:, 1:2], (1, 3, 8)))
 
 
-@pytest.mark.parametrize("rung", ["suited", "naive", "flash"])
+@pytest.mark.parametrize("rung", ["suited", "naive", "rows", "flash"])
 def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
     case = Case(3, 70, 77, 2, 40)
     operands = oracle.draw(case, np.float32, seed=6)

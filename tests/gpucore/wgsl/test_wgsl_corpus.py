@@ -103,6 +103,7 @@ PRODUCT_RUNGS = (
 OTHER_RUNGS = (
     ("attention", "naive", False),
     ("attention", "cpu", False),
+    ("attention", "rows", False),
     ("attention", "flash", False),
     ("attention", "matrix", True),
     ("layer_norm", "naive", False),
