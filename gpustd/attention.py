@@ -263,7 +263,7 @@ def _matrix_tile(s: _Sizes) -> tuple[int, int, int]:
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
-    if s.head <= 64 and blocks >= 200:
+    if s.head <= 64 and (blocks >= 200 or (blocks >= 150 and s.sk > 128)):
         return 2, 4, 16
     if 64 < s.head <= 80 and s.sk > 128:
         return 2, 4, 32
