@@ -17,11 +17,16 @@ H = TypeVar("H", bound=_Sized)
 
 
 class FreeList(Generic[H]):
-    """Idle handles. `take` wastes at most a share ``slack`` of what is asked, and ``grain``."""
+    """Idle handles. `take` gives at most ``slack`` times what is asked, and ``grain`` more.
 
-    def __init__(self, slack: float = 1.25, grain: int = 256) -> None:
+    From ``large`` bytes on it may be twice what is asked: there, memory of its own costs more than
+    what a loan wastes.
+    """
+
+    def __init__(self, slack: float = 1.25, grain: int = 256, large: int = 1 << 25) -> None:
         self._slack = slack
         self._grain = grain
+        self._large = large
         self._sizes: list[int] = []
         self._handles: list[H] = []
 
@@ -42,7 +47,8 @@ class FreeList(Generic[H]):
     def take(self, nbytes: int) -> H | None:
         """The smallest handle of at least ``nbytes``; None where the best wastes too much."""
         at = bisect.bisect_left(self._sizes, nbytes)
-        if at == len(self._sizes) or self._sizes[at] > nbytes * self._slack + self._grain:
+        most = nbytes * (2 if nbytes >= self._large else self._slack) + self._grain
+        if at == len(self._sizes) or self._sizes[at] > most:
             return None
         self._sizes.pop(at)
         return self._handles.pop(at)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from gpucore import ArgumentError, Buffer, Device, LimitError, OutOfMemoryError, f16, f32, u8
+from gpucore.free_list import FreeList
 from gpucore.memory import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
@@ -279,3 +280,29 @@ def test_a_limit_met_inside_a_capture(device: Device) -> None:
         assert device.buffer(u8, 90_000).size == 90_000
     finally:
         device.pool.limit = None
+
+
+class Block:
+    """Idle memory of a size."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
+@pytest.mark.parametrize(
+    ("idle", "wanted", "served"),
+    [
+        (1250, 1000, True),
+        (1507, 1000, False),
+        (60 << 20, 30 << 20, False),
+        (64 << 20, 32 << 20, True),
+        (65 << 20, 32 << 20, False),
+        (16 << 20, 32 << 20, False),
+    ],
+)
+def test_idle_memory_wastes_little_or_is_large(idle: int, wanted: int, served: bool) -> None:
+    free: FreeList[Block] = FreeList()
+    block = Block(idle)
+    free.put(block)
+    assert free.take(wanted) is (block if served else None)
+    assert len(free) == 1 - served
