@@ -69,12 +69,11 @@ def normalised_gemm(
     in f32. A norm with gain gamma and offset beta is folded into the layer after it beforehand:
     ``w`` is its weight with row k times gamma[k], and ``beta @ weight`` joins its bias.
 
-    On matrix units one launch, which rounds no normalised row: it makes ``(x @ w - mean * sums) /
-    deviation``. Moments are plain sums in f32 of x and x * x, which are exact for f16, so that
-    only their order rounds. What cancels costs accuracy: the result is off by some 2e-7 (mean /
-    deviation)^2 of itself, and by 2e-7 mean / deviation of the sum of a column's ``|w|``. That is
-    less than f16 rounds, for means of up to some 40 deviations. Elsewhere layer norm and product
-    are launches of their own, and normalised rows are rounded to the dtype.
+    On matrix units no normalised row is stored: a small launch makes the rows' means and
+    deviations, and the product ``(x @ w - mean * sums) / deviation``. What cancels there costs
+    accuracy: the result is off by some 2e-7 mean / deviation of the sum of a column's ``|w|``,
+    which is less than f16 rounds for means of up to some 100 deviations. Elsewhere the normalised
+    rows are rounded to the dtype.
 
     Args:
         x: (..., K), f16 or f32.

@@ -18,6 +18,7 @@ from typing import Any
 from gpucore import Buffer, Device, DTypeError, PerDevice, ShapeError, Work, f32
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
+from gpustd.layer_norm import row_normals
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
@@ -201,7 +202,7 @@ class Product:
         if rung == "matrix":
             common["matrix"] = True
         if self.eps is not None:
-            common["eps"] = self.eps
+            common["normed"] = True
         spec: dict[str, Value] = {
             **common,
             "two": len(operands) > 2,
@@ -221,10 +222,10 @@ class Product:
         name = f"gemm/{rung}.wgsl"
         if splits == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
-            last = [y] if sums is None else [y, sums]
-            work = self._work(operands, (*extras, sums), y)
+            norm = self._norm(operands[0], sums)
+            work = self._work(operands, (*extras, *norm), y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, *last, grid=(width, height, self.batch), work=work)
+            launch(*operands, *rest, y, *norm, grid=(width, height, self.batch), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -238,6 +239,12 @@ class Product:
         spec = {**common, **self._fused(extras), "two": False, "reduce": True}
         reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=_constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
+
+    def _norm(self, x: Buffer[Any], sums: Buffer[f32] | None) -> list[Buffer[f32]]:
+        """What the epilogue normalises by; nothing for other products."""
+        if self.eps is None or sums is None:
+            return []
+        return [sums, row_normals(x.view((self.m, self._k)), eps=self.eps)]
 
     def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
         """Template variables of the rungs whose window is part of the text."""

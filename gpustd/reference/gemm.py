@@ -118,11 +118,9 @@ def normalised_bound(
     ``eps_row`` is the rounding of normalised rows, 0 where they are not stored. In units u of f32:
 
     - x @ w and mean * sums are sums of |x||w| and |mean||w| (see `bound`), over the deviation;
-    - a moment is a chain of K / 32 + 8 roundings, each of u / 2, of positive terms. So the variance
-      is off by three such errors of the mean square, the deviation by half as much, relatively;
-    - or, where the norm is apart, x - mean by two units of the row's largest and a factor by 18
-      (gpustd/reference/layer_norm.py); rounding then shifts K terms at random, five times
-      their deviation of 0.3 steps being allowed for.
+    - x - mean is off by two units of the row's largest and a factor by 18
+      (gpustd/reference/layer_norm.py); rounding shifts K terms at random, five times their
+      deviation of 0.3 steps being allowed for.
     """
     if not x.size:
         return np.zeros(())
@@ -133,10 +131,9 @@ def normalised_bound(
     near = np.abs(x) / deviation
     spread = (near + near.mean(axis=-1, keepdims=True)) @ sizes
     large = (2 * near.max(axis=-1, keepdims=True) + 18 * rows) @ sizes
-    moments = 0.75 * (k / 32 + 8) * (near**2).mean(axis=-1, keepdims=True)
     rounded = 1.5 * eps_row * np.sqrt(rows**2 @ w**2)
     exact = normalised(x, eps) @ w
-    error = unit * (4 * np.sqrt(k) * (spread + 1) + large + moments * np.abs(exact)) + rounded
+    error = unit * (4 * np.sqrt(k) * (spread + 1) + large) + rounded
     if activation != "geglu":
         return np.asarray(1.13 * error)
     value, gate = np.split(np.abs(exact + (0.0 if bias is None else bias)), 2, axis=-1)

@@ -7,16 +7,13 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
-// Given `eps`, each row x is normalised: with its mean and deviation, (x - mean) / deviation @ w is
-// (x @ w - mean * sums) / deviation, where sums are those of w's columns. Moments are gathered from the
-// words on their way to workgroup memory, as plain sums of x and x * x, both exact in f32. Only their
-// order rounds, and it is that of K in every tile: words of 8 channels go to four sums in turn.
+// Rows that are normalised: with a row's mean and deviation, (x - mean) / deviation @ w is
+// (x @ w - mean * sums) / deviation, where sums are those of w's columns.
 //
 // Rows and columns past the end read what is there for others; they are not stored.
 // Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
-// Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32;
-// of normalised rows one tap and one source, BK of 32 or 64, WM of up to 64, no split.
-//% set normed = eps is defined
+// Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
+//% set normed = normed is defined and normed
 //% set subgroups = (bm // wm) * (bn // wn)
 //% set threads = subgroups * 32
 //% set fm = wm // 16
@@ -24,9 +21,7 @@
 //% set la = (bk + 8) // 8
 //% set lb = (bn + 8) // 8
 //% set ep = (wn + 8) // 4
-//% set across = 4 if normed else bk // 8
-//% set parts = bk // 8 // across
-//% set a_rows = (bm * across + threads - 1) // threads
+//% set a_loads = (bm * bk // 8 + threads - 1) // threads
 //% set b_loads = (bn * bk // 8 + threads - 1) // threads
 //% set words = [bm * la + bk * lb, 0 if split else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
@@ -56,28 +51,6 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 }
 
 //% if normed
-// Adds a word's elements and their squares to those of their row.
-fn gathered(given: vec2<f32>, word: vec4<u32>) -> vec2<f32> {
-    let a = unpack2x16float(word.x);
-    let b = unpack2x16float(word.y);
-    let c = unpack2x16float(word.z);
-    let d = unpack2x16float(word.w);
-    let sum = (a + b) + (c + d);
-    let squares = fma(d, d, fma(c, c, fma(b, b, a * a)));
-    return given + vec2<f32>(sum.x + sum.y, squares.x + squares.y);
-}
-
-fn part(at: u32) -> vec2<f32> { return bitcast<vec2<f32>>(tile[at].xy); }
-
-// Mean of a row of the block, and one over its deviation, from its four sums in workgroup memory.
-fn row_normal(row: u32) -> vec2<f32> {
-    let at = row * LA;
-    let share = 1.0 / f32(channels(0u));
-    let moments = ((part(at) + part(at + 1u)) + (part(at + 2u) + part(at + 3u))) * share;
-    let variance = max(fma(-moments.x, moments.x, moments.y), 0.0);
-    return vec2<f32>(moments.x, 1.0 / sqrt(variance + {{ eps }}));
-}
-
 // Sums of weight columns `n`, a word of four, as if their row had been normalised.
 fn normalised(v: vec4<f32>, normal: vec2<f32>, n: u32) -> vec4<f32> {
     return fma(vec4<f32>(-normal.x), sums[n], v) * normal.y;
@@ -111,19 +84,18 @@ fn main(
 
     // An invocation loads the same word of some rows of A, and, where a row's words divide the
     // invocations, of some rows of B: their addresses differ by constants, and take few registers.
-    // Of normalised rows it loads every fourth word.
-    let ka = t % {{ across }}u;
-//% if across == 4
-    // In this order eight neighbours store words of two rows, four apart: those lie in eight banks.
-    let first = t / 32u * 8u + t / 4u % 2u * 4u + t / 8u % 4u;
+    let ka = t % BK8;
+//% if bk == 32
+    // Eight neighbours store words of two rows, four apart: those lie in eight banks.
+    let r0 = t / BK8;
+    let ra = (r0 & ~7u) | ((r0 & 1u) << 2u) | ((r0 >> 1u) & 3u);
 //% else
-    let first = t / {{ across }}u;
+    let ra = t / BK8;
 //% endif
-//% for i in range(a_rows)
-//% set apart = i * threads // across
-    let ra{{ i }} = {{ "first + %du" % apart if (i + 1) * threads <= bm * across else "min(first + %du, BM - 1u)" % apart }};
+//% for i in range(a_loads)
+    let ra{{ i }} = {{ "ra + %du" % (i * threads * 8 // bk) if (i + 1) * threads <= bm * bk // 8 else "min(ra + %du, BM - 1u)" % (i * threads * 8 // bk) }};
 //% if i and whole
-    let pixel{{ i }} = pixel0 + {{ apart }}u;
+    let pixel{{ i }} = pixel0 + {{ i * threads * 8 // bk }}u;
 //% else
     let row{{ i }} = row_of(min(m0 + ra{{ i }}, params.m - 1u));
     let pixel{{ i }} = first_pixel(row{{ i }});
@@ -131,12 +103,7 @@ fn main(
 //% if holes
     let seen{{ i }} = seen_taps(row{{ i }});
 //% endif
-//% for p in range(parts)
-    var va{{ i }}_{{ p }} = vec4<u32>();
-//% endfor
-//% if normed
-    var moments{{ i }} = vec2<f32>();
-//% endif
+    var va{{ i }} = vec4<u32>();
 //% endfor
 //% for i in range(b_loads)
 //% set last = bn * bk // 8 - 1
@@ -181,25 +148,22 @@ fn main(
     var slice = begin % slices;
 
 //% macro load_a(source, width, c)
-//% for i in range(a_rows)
-//% for p in range(parts)
-//% set word = c ~ " + ka" ~ (" + 4u" if p else "")
+//% for i in range(a_loads)
 //% set inside = []
 //% if holes
 //% set inside = inside + ["((seen" ~ i ~ " >> tap) & 1u) != 0u"]
 //% endif
 //% if ragged
-//% set inside = inside + [word ~ " < " ~ width]
+//% set inside = inside + [c ~ " + ka < " ~ width]
 //% endif
 //% if inside
-        va{{ i }}_{{ p }} = vec4<u32>();
+        va{{ i }} = vec4<u32>();
         if ({{ inside | join(" && ") }}) {
-            va{{ i }}_{{ p }} = {{ source }}[{{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (i, i, i) if holes else "pixel%d" % i }} * {{ width }} + {{ word }}];
+            va{{ i }} = {{ source }}[{{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (i, i, i) if holes else "pixel%d" % i }} * {{ width }} + {{ c }} + ka];
         }
 //% else
-        va{{ i }}_{{ p }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ word }}];
+        va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka];
 //% endif
-//% endfor
 //% endfor
 //% endmacro
 //% macro load()
@@ -239,19 +203,9 @@ fn main(
 {{ load() }}
     }
     for (var step = begin; step < end; step++) {
-//% if normed
-        // Before the barrier, where other subgroups still multiply.
-//% for i in range(a_rows)
-//% for p in range(parts)
-        moments{{ i }} = gathered(moments{{ i }}, va{{ i }}_{{ p }});
-//% endfor
-//% endfor
-//% endif
         workgroupBarrier();
-//% for i in range(a_rows)
-//% for p in range(parts)
-        tile[ra{{ i }} * LA + ka{{ " + 4u" if p else "" }}] = va{{ i }}_{{ p }};
-//% endfor
+//% for i in range(a_loads)
+        tile[ra{{ i }} * LA + ka] = va{{ i }};
 //% endfor
 //% for i in range(b_loads)
         tile[A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};
@@ -295,23 +249,8 @@ fn main(
     let own = subgroup * {{ 16 * ep }}u;
     let n4 = params.n / 4u;
 //% set wide = wn // 8 if activation == "geglu" else wn // 4
-//% if normed
-    workgroupBarrier();
-//% for i in range(a_rows)
-    tile[ra{{ i }} * LA + ka] = vec4<u32>(bitcast<vec2<u32>>(moments{{ i }}), 0u, 0u);
-//% endfor
-    workgroupBarrier();
-    // A lane's two rows, 16 apart. They go where the subgroup's own rows are padded by two words.
-    let near = wm + lane / 16u * 32u + lane % 16u;
-    let normals = vec4<f32>(row_normal(min(near, BM - 1u)), row_normal(min(near + 16u, BM - 1u)));
-//% endif
 //% for i in range(fm)
     workgroupBarrier();
-//% if normed and i == 0
-    if (lane < {{ (fm + 1) // 2 * 16 }}u) {
-        tile[own + lane % 16u * EP + {{ wn // 4 }}u + lane / 16u] = bitcast<vec4<u32>>(normals);
-    }
-//% endif
 //% for j in range(fn)
     subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
@@ -325,7 +264,7 @@ fn main(
             let n = n8 * 2u + j % 2u;
             var value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
 //% if normed
-            let normal = bitcast<vec2<f32>>(tile[own + r * EP + {{ wn // 4 + i // 2 }}u].{{ "zw" if i % 2 else "xy" }});
+            let normal = normals[m];
             value = normalised(value, normal, n);
 //% endif
 //% if activation == "geglu"

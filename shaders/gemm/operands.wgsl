@@ -4,7 +4,7 @@
 // weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S but y, which may be wider; bias is
 // f32 (columns); per_image is (images, image_pitch), its columns from
 // image_first on added to every row of their image; residual is like y. Where rows of x are normalised,
-// sums are those of w's columns, in f32.
+// sums are those of w's columns, and normals the rows' means and inverse deviations, in f32.
 // "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
 //
 // Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
@@ -57,8 +57,9 @@ alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
 //% else
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
 //% endif
-//% if eps is defined
+//% if normed is defined and normed
 @group(0) @binding(8) var<storage, read> sums: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> normals: array<vec2<f32>>;
 //% endif
 //% if sizes is defined
 const params = Params({{ sizes }});

@@ -227,7 +227,7 @@ for tile in MATRIX_TILES:
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, "batched": True}))
     for activation in ("none", "geglu"):
-        normed = dict(eps=1e-5, ragged=activation == "none", activation=activation)
+        normed = dict(normed=True, ragged=activation == "none", activation=activation)
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **normed}))
 """
 

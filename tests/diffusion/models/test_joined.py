@@ -155,7 +155,7 @@ def test_a_unet_whose_products_normalise(device: Device, monkeypatch: pytest.Mon
     make = kernel if device.has_matrix_units else emulated_kernel
 
     def noted(device: Device, name: str, **spec: Value) -> Kernel:
-        if "eps" in spec:
+        if spec.get("normed"):
             launched.append(spec["activation"])
         return make(device, name, **spec)
 
