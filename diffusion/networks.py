@@ -204,7 +204,7 @@ def load_networks(
         unet=unet,
         autoencoder=vaes[0],
         preview=vaes[1] if preview else None,
-        noise=NoiseSchedule.from_config(folder.scheduler),
+        noise=replace(NoiseSchedule.from_config(folder.scheduler), large=folder.is_xl),
     )
 
 

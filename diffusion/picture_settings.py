@@ -35,6 +35,10 @@ SAMPLING_KEYS: Final = {
 AXIS: Final = "Tiling axis"
 """Ours: where the edges of one axis meet. The WebUI's ``Tiling: True`` is both."""
 
+NOISE: Final = "Noise Schedule"
+ZERO_SNR: Final = "Zero Terminal SNR"
+"""As the WebUI says that the noise was rescaled; else it is ``Default``."""
+
 MOST_DIGITS: Final = 40
 
 
@@ -70,6 +74,7 @@ def picture_settings(text: str) -> Settings:
         variation=_variation(said),
         vae_tiling=said.get("VAE tiling", str) or "auto",
         seamless=carried_axes(found),
+        zero_snr=said.get(NOISE, _zero_snr) or False,
         rng=said.get("RNG", str) or "nv",
         sampling=_sampling(said),
     )
@@ -125,6 +130,12 @@ def _axis(text: str) -> Wrap:
     if text not in axes:
         raise ValueError(text)
     return axes[text]
+
+
+def _zero_snr(text: str) -> bool:
+    if text not in ("Default", ZERO_SNR):
+        raise ValueError(text)
+    return text == ZERO_SNR
 
 
 def _truth(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.infotext import write_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import AXIS, SAMPLING_KEYS
+from diffusion.picture_settings import AXIS, NOISE, SAMPLING_KEYS, ZERO_SNR
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
@@ -56,6 +56,8 @@ def picture_text(
     if settings.seamless:
         key, value = ("Tiling", "True") if settings.seamless == "xy" else (AXIS, settings.seamless)
         pairs[key] = value
+    if settings.zero_snr:
+        pairs[NOISE] = ZERO_SNR
     if settings.clip_skip > 1:
         pairs["Clip skip"] = settings.clip_skip
     emphasis = EMPHASES.find(settings.emphasis)

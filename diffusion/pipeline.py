@@ -16,6 +16,7 @@ from diffusion.autoencoding import Decoded, decode
 from diffusion.bundled import named_model, suited_defaults
 from diffusion.captures import Captures
 from diffusion.checkpoints import ModelFile, open_model, open_vae
+from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
@@ -56,6 +57,7 @@ class Step:
     _denoised: Latents = field(repr=False)
     _networks: Networks = field(repr=False)
     _watch: Watch = field(repr=False)
+    _tiling: str = field(default="auto", repr=False)
 
     def wait(self) -> None:
         """Block until the device has finished this step.
@@ -69,7 +71,7 @@ class Step:
 
         Raises `NotFiniteError`.
         """
-        decoded = decode(self._networks.for_preview, self._denoised)
+        decoded = decode(self._networks.for_preview, self._denoised, self._tiling)
         return [each.image for each in decoded]
 
     def latents(self) -> NDArray[np.float32]:
@@ -106,7 +108,7 @@ class Pipeline:
     def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
         self.networks = networks
         self.defaults = defaults or suited_defaults(networks.folder)
-        self._captures = Captures(networks)
+        self._captures: dict[bool, Captures] = {}
 
     @classmethod
     def load(
@@ -166,7 +168,7 @@ class Pipeline:
         or NaN, so that no picture could be made.
         """
         full = settings.filled(self.defaults)
-        run = Run(self.networks, self._captures, full)
+        run = self.run(full)
         yield Stage("encoding prompt")
         run.conditioning(run.first)
         done, images = 0, list[Decoded]()
@@ -176,19 +178,21 @@ class Pipeline:
             start = run.begin(numbers)
             yield Stage("preparing")
             watch = run.watch(run.first)
+            behind = run.networks, watch, full.vae_tiling
             for step in run.steps(run.first, start, watch):
                 done += 1
                 total = max(run.total, done)
-                yield Step(done, total, step.sigma, numbers, step.denoised, run.networks, watch)
+                yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             if run.second:
                 yield Stage("enlarging")
                 start = run.enlarged(step.x, numbers)
                 yield Stage("preparing")
                 watch = run.watch(run.second)
+                behind = run.networks, watch, full.vae_tiling
                 for step in run.steps(run.second, start, watch):
                     done += 1
                     total = max(run.total, done)
-                    yield Step(done, total, step.sigma, numbers, step.denoised, run.networks, watch)
+                    yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             yield Stage("decoding")
             for drawn, layer in decode(run.networks, step.x, full.vae_tiling):
                 images.append(Decoded(run.canvas.finished(drawn) if run.canvas else drawn, layer))
@@ -266,10 +270,28 @@ class Pipeline:
 
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs and text embeddings."""
-        self._captures.forget()
+        for captures in self._captures.values():
+            captures.forget()
+
+    def run(self, full: Settings) -> Run:
+        """What checked and filled settings come to on this model. Raises `SettingsError`."""
+        networks = self.networks
+        if full.zero_snr:
+            networks = replace(networks, noise=networks.noise.rescaled())
+        if full.zero_snr not in self._captures:
+            self._captures[full.zero_snr] = Captures(networks)
+        return Run(networks, self._captures[full.zero_snr], full)
 
 
 def short_hash(path: Path) -> str:
-    """First ten hexadecimal digits of a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:10]
+    """First ten hexadecimal digits of a file's SHA-256; of an index, of its files' in turn."""
+    digest = hashlib.sha256()
+    files = [path]
+    if path.suffix == ".json":
+        places = read_json_object(path, limit=INDEX_LIMIT)["weight_map"]
+        assert isinstance(places, dict)
+        files = [path.parent / name for name in sorted(set(map(str, places.values())))]
+    for each in files:
+        with each.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()[:10]

@@ -45,11 +45,11 @@ def refine(
     ``base`` makes the first ``switch`` (0 to 1) of the steps, to the nearest whole one; its
     defaults count. Of a picture to start from, the steps are those that its strength leaves. A
     sampler that remembers steps starts anew at the switch. Raises `SettingsError`, before any work,
-    where the models do not go together or for settings with a mask or a second pass.
+    where the models do not go together or for settings with a second pass.
     """
     full = settings.filled(base.defaults)
     check_number("switch", switch, 0, 1)
-    both = [(each, Run(each.networks, each._captures, full)) for each in (base, refiner)]
+    both = [(each, each.run(full)) for each in (base, refiner)]
     _check(both, full)
     first, second = (run for _, run in both)
     total = first.first.walk.steps
@@ -68,12 +68,15 @@ def refine(
         yield Stage("preparing")
         for run in taken:
             watch = run.watch(run.first)
+            behind = run.networks, watch, full.vae_tiling
             for step in run.steps(run.first, start, watch):
                 done += 1
-                yield Step(done, every, step.sigma, numbers, step.denoised, run.networks, watch)
-            start = _handed_over(start, step.x, cut)
+                yield Step(done, every, step.sigma, numbers, step.denoised, *behind)
+            if run is not taken[-1]:
+                start = _handed_over(start, step.x, cut, second)
         yield Stage("decoding")
-        images += decode(taken[-1].networks, step.x, full.vae_tiling)
+        for drawn, layer in decode(taken[-1].networks, step.x, full.vae_tiling):
+            images.append(Decoded(first.canvas.finished(drawn) if first.canvas else drawn, layer))
     yield Result.of(images, first, full)
 
 
@@ -87,10 +90,18 @@ def _share(base: Run, refiner: Run, cut: int) -> None:
         refiner.first = replace(refiner.first, walk=walk, script=later)
 
 
-def _handed_over(start: Start, latents: Latents, done: int) -> Start:
-    """The refiner's start: the base's latents, whose noise is still in them."""
-    noise = start.noise
+def _handed_over(start: Start, latents: Latents, done: int, refiner: Run) -> Start:
+    """The refiner's start: the base's latents, whose noise is still in them.
+
+    Of a masked picture they are split into its old latents, which the refiner mixes in as the base
+    did, and what is beside them.
+    """
+    noise, old = start.noise, start.latents
     later = LaterNoise(noise.seeds, noise.height, noise.width, noise.channels, noise.draw, done)
+    if refiner.canvas is not None and refiner.canvas.mask is not None:
+        assert isinstance(old, np.ndarray)
+        beside = (latents.read() - old) / np.float32(refiner.first.walk.start)
+        return Start(later, beside, old)
     return Start(later, np.zeros_like(start.drawn), latents)
 
 
@@ -103,10 +114,9 @@ def _check(both: list[tuple[Pipeline, Run]], settings: Settings) -> None:
     hint = "give a refiner that was made for the base"
     scales = [each.networks.folder.vae.scaling_factor for each in (base, refiner)]
     ours, theirs = walk.sigmas, second.first.walk.sigmas
-    masked = settings.source is not None and settings.source.inpaint is not None
     same = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-6)
     reasons = {
-        "not with a mask or a second pass": masked or settings.hires,
+        "not with a second pass": settings.hires,
         "load both models on one device": base.device is not refiner.device,
         f"its latents are scaled otherwise; {hint}": scales[0] != scales[1],
         f"its noise levels differ; {hint}": not same,

@@ -55,6 +55,9 @@ class Settings:
             bottom), or ``xy``; not where only a box around a mask is drawn.
         rng: whose noise a seed means: ``nv``, or ``cpu`` for PyTorch's on a CPU.
         sampling: the rarer choices about sampling.
+        zero_snr: shift and scale the model's noise so that its last time step keeps nothing of the
+            picture (Lin et al. 2023, arXiv 2305.08891), for models trained so whose file does not
+            tell; refused where the noise ends so already.
     """
 
     prompt: str
@@ -78,6 +81,7 @@ class Settings:
     seamless: Wrap = ""
     rng: str = "nv"
     sampling: Sampling = field(default_factory=Sampling)
+    zero_snr: bool = False
 
     def filled(self, defaults: Defaults) -> Settings:
         """With defaults for what is None, checked. Raises `SettingsError`."""

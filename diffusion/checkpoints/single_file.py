@@ -16,7 +16,7 @@ or the model inpaints, else 768.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from diffusion.checkpoints.folder import Encoder, ModelFolder, Part, tokenizer_folder
 from diffusion.checkpoints.json_object import parse_json_object
@@ -48,7 +48,7 @@ from diffusion.checkpoints.single_file_names import (
 from diffusion.checkpoints.weights import Place, Weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
 
-Prediction = Literal["epsilon", "v_prediction"]
+Prediction = Literal["epsilon", "sample", "v_prediction"]
 
 CONFIG_KEY: Final = "avila.config"
 """Metadata: the JSON files of the diffusers layout, as one object by their names."""
@@ -84,8 +84,9 @@ class ModelFile(ModelFolder):
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
     ) -> None:
-        if prediction not in (None, "epsilon", "v_prediction"):
-            raise SettingsError("prediction", prediction, "give epsilon or v_prediction")
+        if prediction is not None and prediction not in get_args(Prediction):
+            hint = f"give one of {', '.join(get_args(Prediction))}"
+            raise SettingsError("prediction", prediction, hint)
         self.file = source if isinstance(source, SafetensorsFile) else open_safetensors(source)
         self.path = self.file.path
         self._tokenizer_place = None if tokenizer is None else Path(tokenizer)

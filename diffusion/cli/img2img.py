@@ -56,6 +56,7 @@ def img2img(
     batch: options.Batch = None,
     rng: rarer.Rng = "nv",
     rare: rarer.Set = None,
+    zero_snr: rarer.ZeroSnr = False,
     refiner: networks.Refiner = None,
     refiner_switch: networks.RefinerSwitch = None,
     seamless: rarer.Seamless = "off",
@@ -101,6 +102,7 @@ def img2img(
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
+            zero_snr=zero_snr,
         )
         rarer.check_partners(rarer.written(context), None, settings.variation)
         named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)

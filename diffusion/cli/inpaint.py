@@ -32,7 +32,7 @@ Examples:
 
 [cyan]avila inpaint room.jpg "a wooden chair" --mask chair.png --area masked --strength 0.9[/cyan]
 
-[cyan]avila inpaint view.png "mountains, blue sky" --left 64 --right 64[/cyan]
+[cyan]avila inpaint view.png "mountains, blue sky" --left 64 --right 64 --overlap 32[/cyan]
 """
 STRENGTH = 0.75
 EXTENDING_STRENGTH = 0.9
@@ -55,6 +55,7 @@ def inpaint(
     top: options.Top = 0,
     right: options.Right = 0,
     bottom: options.Bottom = 0,
+    overlap: options.Overlap = None,
     strength: options.InpaintStrength = None,
     negative: options.Negative = "",
     size: options.PictureSize = None,
@@ -73,6 +74,9 @@ def inpaint(
     batch: options.Batch = None,
     rng: rarer.Rng = "nv",
     rare: rarer.Set = None,
+    zero_snr: rarer.ZeroSnr = False,
+    refiner: networks.Refiner = None,
+    refiner_switch: networks.RefinerSwitch = None,
     seamless: rarer.Seamless = "off",
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
@@ -95,16 +99,17 @@ def inpaint(
     picture is scaled first). Without --mask,
     what is transparent in the picture is drawn. --area masked cuts a box around the mask, draws it
     at full size and puts it back: detail for small things. --left, --top, --right and --bottom
-    add so many pixels at a side, which continue the edge and are drawn anew.
+    add so many pixels at a side, which continue the edge and are drawn anew, --overlap pixels of
+    the picture with them.
 
     Any model can do it; those made for inpainting (nine input channels) fit the rest better.
     """
     with reporting(context, debug):
         picture = read_image(image)
         sides = (left, top, right, bottom)
-        check_partners(sides, mask, invert, area, padding)
+        check_partners(sides, mask, invert, area, padding, overlap)
         if any(sides):
-            picture, masked = extended(picture, sides)
+            picture, masked = extended(picture, sides, overlap)
         else:
             masked = found_mask(picture, mask)
         usual = EXTENDING_STRENGTH if any(sides) else STRENGTH
@@ -136,15 +141,22 @@ def inpaint(
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
+            zero_snr=zero_snr,
         )
         rarer.check_partners(rarer.written(context), None, settings.variation)
         named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
+        second = networks.NamedRefiner.chosen(refiner, refiner_switch)
         shown = previews.Preview.chosen(preview, preview_every, preview_vae, (image, mask, profile))
-        draw(settings, Place(named, output, device, profile, as_json, debug, None, shown))
+        draw(settings, Place(named, output, device, profile, as_json, debug, second, shown))
 
 
 def check_partners(
-    sides: Sides, mask: Path | None, invert: bool, area: str, padding: int | None
+    sides: Sides,
+    mask: Path | None,
+    invert: bool,
+    area: str,
+    padding: int | None,
+    overlap: int | None,
 ) -> None:
     """Refuse options that exclude each other or would change nothing. Raises `SettingsError`."""
     if any(sides) and mask is not None:
@@ -153,6 +165,9 @@ def check_partners(
         raise SettingsError("invert", True, "what is added to the picture is drawn; leave it out")
     if padding is not None and AREAS.find(area).name != "masked":
         raise SettingsError("padding", padding, "give --area masked beside it")
+    if overlap is not None and not any(sides):
+        hint = "give --left, --top, --right or --bottom beside it"
+        raise SettingsError("overlap", overlap, hint)
 
 
 def found_mask(picture: PIL.Image.Image, mask: Path | None) -> PIL.Image.Image:

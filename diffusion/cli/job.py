@@ -54,7 +54,11 @@ Generate = Callable[[Settings], Iterator[Event]]
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
 _LARGEST_RANDOM_SEED = 2**32 - 1
-_PREDICTIONS: Final[dict[str, Prediction]] = {"epsilon": "epsilon", "v": "v_prediction"}
+_PREDICTIONS: Final[dict[str, Prediction]] = {
+    "epsilon": "epsilon",
+    "v": "v_prediction",
+    "sample": "sample",
+}
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ __all__ = [
     "Model",
     "Negative",
     "Output",
+    "Overlap",
     "Padding",
     "PictureSize",
     "PixelUpscaler",
@@ -135,8 +136,8 @@ SamplerName = Annotated[
     Option(
         "--sampler",
         metavar="NAME",
-        help=f"One of {', '.join(SAMPLERS.names)}. With guidance, ipndm, plms and lms want "
-        "--set order=2.",
+        help=f"One of {', '.join(SAMPLERS.names)}; other tools' names are understood. With "
+        "guidance, ipndm, plms and lms want --set order=2.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -145,7 +146,8 @@ ScheduleName = Annotated[
     Option(
         "--schedule",
         metavar="NAME",
-        help=f"Noise levels: {', '.join((AUTOMATIC, *SCHEDULES.names))}.",
+        help=f"Noise levels: {', '.join((AUTOMATIC, *SCHEDULES.names))}; other tools' names are "
+        "understood.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -287,6 +289,15 @@ Bottom = Annotated[
     Option(
         "--bottom",
         help="Pixels to add at the bottom.",
+        rich_help_panel=_EXTEND,
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    Option(
+        "--overlap",
+        help="Pixels of the old picture, along each extended side, that are drawn anew too, lest a "
+        "seam show: up to half of its shorter side; 16 if absent, or less in a small picture.",
         rich_help_panel=_EXTEND,
     ),
 ]
@@ -481,8 +492,9 @@ Predicts = Annotated[
     Option(
         "--prediction",
         metavar="NAME",
-        help="What a single file's UNet predicts, epsilon or v, where the file does not tell: an "
-        "SD 2.x model is taken for v, or for epsilon if its name says base or 512.",
+        help="What a single file's UNet predicts, epsilon, v or sample (the picture itself), where "
+        "the file does not tell: an SD 2.x model is taken for v, or for epsilon if its name says "
+        "base or 512.",
         rich_help_panel=_RUNNING,
     ),
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "Seamless",
     "Set",
     "UpscaleSeamless",
+    "ZeroSnr",
     "again",
     "carried",
     "carried_switch",
@@ -51,6 +52,8 @@ WITHOUT = "the model alone; give --refiner"
 HIRES = "hires_"
 """What the options for fields of `Hires` begin with."""
 
+"""What the WebUI writes where the noise is rescaled."""
+
 PromptOrNone = Annotated[str | None, Argument(help=PROMPT_HELP, show_default=False)]
 Rng = Annotated[
     str,
@@ -69,6 +72,16 @@ Set = Annotated[
         metavar="NAME=VALUE",
         help=f"A rarer choice about sampling, again for each: {', '.join(NAMES)}. Beside --from, "
         "the picture's others stay, and NAME= takes one back.",
+        rich_help_panel="Sampling",
+    ),
+]
+ZeroSnr = Annotated[
+    bool,
+    Option(
+        "--zero-snr/--no-zero-snr",
+        help="Rescale the model's noise so that its last time step keeps nothing of the picture "
+        "(zero terminal SNR), for models trained so whose file does not tell; usual beside it is "
+        "--schedule trailing.",
         rich_help_panel="Sampling",
     ),
 ]

@@ -65,6 +65,7 @@ def txt2img(
     batch: options.Batch = None,
     rng: rarer.Rng = "nv",
     rare: rarer.Set = None,
+    zero_snr: rarer.ZeroSnr = False,
     source: rarer.FromPicture = None,
     hires: options.HiresScale = None,
     hires_upscaler: options.HiresUpscaler = "latent",
@@ -138,6 +139,7 @@ def txt2img(
             seamless=rarer.parsed_seamless(seamless),
             rng=rng,
             sampling=rarer.parsed_sampling(rare),
+            zero_snr=zero_snr,
         )
         named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
         written = rarer.written(context)

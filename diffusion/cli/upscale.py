@@ -11,7 +11,7 @@ from diffusion.catalogue import Catalogue
 from diffusion.checks import check_number
 from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
-from diffusion.cli.job import NamedModel, Place, chosen_seed, draw
+from diffusion.cli.job import NamedModel, Place, asked_variation, chosen_seed, draw
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
 from diffusion.infotext import Infotext, parse_infotext, read_infotext
@@ -31,6 +31,8 @@ Examples:
 [cyan]avila upscale photo.jpg --scale 1.5 --prompt "a photo of a cat" --strength 0.2[/cyan]
 
 [cyan]avila upscale old.png --scale 4 --vae-tiling on --output large.png[/cyan]
+
+[cyan]avila upscale apple.png --strength 0.4 --count 4 --sampler euler_a --eta 0.5[/cyan]
 """
 FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is not None])
 
@@ -46,10 +48,23 @@ def upscale(
     prompt: options.UpscalePrompt = None,
     negative: options.UpscaleNegative = None,
     seed: options.Seed = -1,
+    count: options.Count = 1,
+    variation: options.VariationStrength = 0.0,
+    variation_seed: options.VariationSeed = -1,
+    seed_resize: options.SeedResize = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     sampler: options.SamplerName = None,
     schedule: options.ScheduleName = None,
+    eta: options.Eta = None,
+    emphasis: options.EmphasisName = "original",
+    clip_skip: options.ClipSkip = 1,
+    batch: options.Batch = None,
+    rng: rarer.Rng = "nv",
+    rare: rarer.Set = None,
+    zero_snr: rarer.ZeroSnr = False,
+    refiner: networks.Refiner = None,
+    refiner_switch: networks.RefinerSwitch = None,
     seamless: rarer.UpscaleSeamless = None,
     vae_tiling: options.VaeTiling = "auto",
     model: options.Model = None,
@@ -79,18 +94,31 @@ def upscale(
         settings = Settings(
             own.prompt if prompt is None else prompt,
             own.negative if negative is None else negative,
-            steps=steps,
-            guidance=guidance,
-            sampler=sampler,
-            schedule=schedule,
-            seed=chosen_seed(seed),
+            None,
+            None,
+            steps,
+            guidance,
+            sampler,
+            schedule,
+            chosen_seed(seed),
+            count,
+            batch,
+            eta,
+            emphasis,
+            clip_skip,
             source=Source(larger, strength),
+            variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=axes,
+            rng=rng,
+            sampling=rarer.parsed_sampling(rare),
+            zero_snr=zero_snr,
         )
+        rarer.check_partners(rarer.written(context), None, settings.variation)
         named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
+        second = networks.NamedRefiner.chosen(refiner, refiner_switch)
         shown = previews.Preview.chosen(preview, preview_every, preview_vae, (image, profile))
-        draw(settings, Place(named, output, device, profile, as_json, debug, None, shown))
+        draw(settings, Place(named, output, device, profile, as_json, debug, second, shown))
 
 
 def own_text(image: Path) -> Infotext:

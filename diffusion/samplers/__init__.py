@@ -13,14 +13,18 @@ from diffusion.samplers.cfgpp import (
     dpmpp_2s_a_cfg_pp,
     euler_a_cfg_pp,
     euler_cfg_pp,
+    res_multistep_a_cfg_pp,
+    res_multistep_cfg_pp,
 )
 from diffusion.samplers.dpm_solver import dpm_adaptive, dpm_fast
-from diffusion.samplers.dpmpp import dpmpp_2m
+from diffusion.samplers.dpmpp import dpmpp_2m, dpmpp_2m_v2, dpmpp_2s
+from diffusion.samplers.er_sde import er_sde
 from diffusion.samplers.euler import euler
 from diffusion.samplers.heun import heun
 from diffusion.samplers.heunpp2 import heunpp2
 from diffusion.samplers.lcm import lcm, tcd
-from diffusion.samplers.multistep import deis, ipndm, ipndm_v, lms, plms
+from diffusion.samplers.multistep import deis, gradient_estimation, ipndm, ipndm_v, lms, plms
+from diffusion.samplers.names import find_sampler, find_sampler_and_schedule
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import (
     Algebra,
@@ -31,23 +35,21 @@ from diffusion.samplers.protocols import (
     SplitDenoiser,
     Step,
 )
-from diffusion.samplers.registry import (
-    SAMPLERS,
-    Sampler,
-    find_sampler,
-    find_sampler_and_schedule,
-)
+from diffusion.samplers.registry import SAMPLERS
+from diffusion.samplers.res import res_2s, res_multistep, res_multistep_a
 from diffusion.samplers.restart import restart
 from diffusion.samplers.sa_solver import sa_solver
+from diffusion.samplers.sa_solver_pece import sa_solver_pece
+from diffusion.samplers.sampler import Sampler
 from diffusion.samplers.sde import (
     dpmpp_2m_sde,
     dpmpp_2m_sde_heun,
     dpmpp_3m_sde,
     dpmpp_sde,
-    res_multistep,
 )
+from diffusion.samplers.seeds import seeds_2, seeds_3
 from diffusion.samplers.singlestep import dpm2, dpm2_a, dpmpp_2s_a
-from diffusion.samplers.unipc import unipc, unipc_bh1
+from diffusion.samplers.unipc import unipc, unipc_bh2
 
 __all__ = [
     "SAMPLERS",
@@ -72,16 +74,20 @@ __all__ = [
     "dpmpp_2m_cfg_pp",
     "dpmpp_2m_sde",
     "dpmpp_2m_sde_heun",
+    "dpmpp_2m_v2",
+    "dpmpp_2s",
     "dpmpp_2s_a",
     "dpmpp_2s_a_cfg_pp",
     "dpmpp_3m_sde",
     "dpmpp_sde",
+    "er_sde",
     "euler",
     "euler_a",
     "euler_a_cfg_pp",
     "euler_cfg_pp",
     "find_sampler",
     "find_sampler_and_schedule",
+    "gradient_estimation",
     "heun",
     "heunpp2",
     "ipndm",
@@ -89,10 +95,17 @@ __all__ = [
     "lcm",
     "lms",
     "plms",
+    "res_2s",
     "res_multistep",
+    "res_multistep_a",
+    "res_multistep_a_cfg_pp",
+    "res_multistep_cfg_pp",
     "restart",
     "sa_solver",
+    "sa_solver_pece",
+    "seeds_2",
+    "seeds_3",
     "tcd",
     "unipc",
-    "unipc_bh1",
+    "unipc_bh2",
 ]

@@ -6,7 +6,9 @@ Chung et al. 2024 (arXiv 2406.08070), algorithm 2: from level a to b
 
 so that D = U + λ·(C - U) is an interpolation, 0 ≤ λ ≤ 1. What a user calls guidance is divided by
 12.5, as A1111's DDIM CFG++ does: the paper sets guidance 7.5 beside λ = 0.6, and 12.5 beside 1.
-The forms of the second order are ComfyUI's ``dpmpp_2m_cfg_pp`` and ``dpmpp_2s_ancestral_cfg_pp``.
+The forms of the second order are ComfyUI's: ``dpmpp_2m_cfg_pp``, ``dpmpp_2s_ancestral_cfg_pp`` and
+``res_multistep_cfg_pp`` with its ancestral one, of which the last moves x by D - U before a step
+along the line through two estimates without the prompt.
 Where there is no guidance, D = U, and each is the sampler it comes from.
 """
 
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from diffusion.samplers.ancestral import DDIM_ETA, EULER_A_ETA
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, SplitDenoiser, Step
+from diffusion.samplers.res import RES_A_ETA
+from diffusion.samplers.sde import line_weights
 from diffusion.samplers.singlestep import DPMPP_2S_A_ETA
 from diffusion.samplers.stepping import ancestral_levels, intervals
 
@@ -32,6 +36,8 @@ __all__ = [
     "dpmpp_2s_a_cfg_pp",
     "euler_a_cfg_pp",
     "euler_cfg_pp",
+    "res_multistep_a_cfg_pp",
+    "res_multistep_cfg_pp",
 ]
 
 A = TypeVar("A")
@@ -131,6 +137,45 @@ def dpmpp_2m_cfg_pp(
         last_width = math.log(step.high / step.low) if step.low > 0.0 else 0.0
         before = free
         yield Step(step.index, step.low, x, guided)
+
+
+def res_multistep_a_cfg_pp(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Res Multistep ancestral with CFG++, η = 1 unless chosen otherwise."""
+    before: A | None = None
+    widths: list[float] = []
+    for step in intervals(sigmas):
+        guided, free = split(denoise, x, step.high)
+        down, up = ancestral_levels(step.high, step.low, options.eta_or(RES_A_ETA))
+        kept = down / step.high
+        if before is None or down == 0.0:
+            x = _renoised(algebra, x, guided, free, kept)
+        else:
+            new, old = line_weights(-math.log(kept), 0.0, widths)
+            x = algebra.combine([(kept, x), (kept, guided), (new - kept, free), (old, before)])
+        before, widths = free, [-math.log(kept)] if down > 0.0 else []
+        if up > 0.0:
+            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        yield Step(step.index, step.low, x, guided)
+
+
+def res_multistep_cfg_pp(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Res Multistep with CFG++. Draws no noise and has no options."""
+    still = SamplerOptions(eta=0.0)
+    return res_multistep_a_cfg_pp(denoise, x, sigmas, algebra, noise, still)
 
 
 def split(denoise: Denoiser[A], x: A, sigma: float) -> tuple[A, A]:

@@ -12,6 +12,9 @@ The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integra
 * ``ipndm_v``: as ``lms``, the step to level 0 Euler's: iPNDM with the weights of uneven steps. In
   the code of zju-pi/diff-sampler, and so in ComfyUI, a bracket of the third weight and a ratio of
   the fourth are misplaced, which counts where steps are uneven; here they are the method's;
+* ``gradient_estimation``: by 2 and -1 of the last two, whatever the steps (Permenter and Yuan 2023,
+  arXiv 2306.04848, their second-order sampler with γ = 2), the step to level 0 Euler's; ComfyUI's,
+  and stable-diffusion.cpp's ``euler_ge``;
 * ``plms``: as ``ipndm``, but the first step is Heun's with a second network call (Liu et al. 2022,
   arXiv 2202.09778, without Runge-Kutta's steps), and the step to level 0 is as the others;
   diffusers' PNDMScheduler with ``skip_prk_steps`` for networks that predict noise; of those that
@@ -34,10 +37,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.samplers.options import SamplerOptions
+from diffusion.samplers.polynomials import grown_shares, shares
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
 from diffusion.samplers.stepping import intervals, slope, towards
 
-__all__ = ["deis", "ipndm", "ipndm_v", "lms", "plms"]
+__all__ = ["deis", "gradient_estimation", "ipndm", "ipndm_v", "lms", "plms"]
 
 A = TypeVar("A")
 
@@ -108,38 +112,25 @@ def _deis_weights(levels: Sequence[float], low: float) -> list[float] | None:
     return _weights_in_log_sigma(levels, low) if low > 0.0 else None
 
 
-def _basis(nodes: NDArray[np.float64], index: int) -> np.polynomial.Polynomial:
-    """Lagrange's polynomial that is 1 at one node and 0 at the others."""
-    others = np.delete(nodes, index)
-    scale = float(np.prod(nodes[index] - others))
-    return np.polynomial.Polynomial.fromroots(others) / scale
+def _estimated_weights(levels: Sequence[float], low: float) -> list[float] | None:
+    """γ and 1 - γ for γ = 2, times the step's width; the step to level 0 is Euler's."""
+    width = low - levels[0]
+    return [2.0 * width, -width] if low > 0.0 else None
 
 
 def _weights_in_sigma(levels: Sequence[float], low: float) -> list[float]:
-    """∫ of each level's Lagrange polynomial in σ, from the newest level to ``low``.
-
-    In units of the step's width, counted from the newest level, so that no digits are lost.
-    """
-    width = low - levels[0]
-    nodes = (np.array(levels) - levels[0]) / width
-    return [width * float(_basis(nodes, k).integ()(1.0)) for k in range(len(nodes))]
+    """∫ of each level's Lagrange polynomial in σ, from the newest level to ``low``."""
+    return shares(np.array(levels), levels[0], low)
 
 
 def _weights_in_log_sigma(levels: Sequence[float], low: float) -> list[float]:
     """∫ of each level's Lagrange polynomial in u = log(σ / σ_newest), over σ, to ``low``.
 
-    With dσ = σ_newest·eᵘ du and repeated parts, ∫ p eᵘ du = eᵘ (p - p' + p'' - ...).
+    dσ = σ_newest·eᵘ du.
     """
     nodes = np.log(np.array(levels) / levels[0])
     end = math.log(low / levels[0])
-    weights = []
-    for k in range(len(nodes)):
-        basis = _basis(nodes, k)
-        parts = basis
-        for order in range(1, len(nodes)):
-            parts = parts + (-1.0) ** order * basis.deriv(order)
-        weights.append(levels[0] * float(math.exp(end) * parts(end) - parts(0.0)))
-    return weights
+    return [levels[0] * share for share in grown_shares(nodes, 0.0, end, 1.0)]
 
 
 @dataclass(frozen=True)
@@ -187,6 +178,18 @@ def through_slopes(
         else:
             x = _moved(algebra, x, given, slopes)
         yield Step(step.index, step.low, x, denoised)
+
+
+def gradient_estimation(
+    denoise: Denoiser[A],
+    x: A,
+    sigmas: Sequence[float] | NDArray[np.float64],
+    algebra: Algebra[A],
+    noise: NoiseSource[A],
+    options: SamplerOptions,
+) -> Iterator[Step[A]]:
+    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
+    return through_slopes(denoise, x, sigmas, algebra, _estimated_weights, 2)
 
 
 lms = SlopeSampler(_weights_in_sigma)

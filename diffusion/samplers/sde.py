@@ -9,9 +9,7 @@ Lu et al. 2022 (arXiv 2211.01095), section 6 and appendix; in the variance-explo
 * ``dpmpp_2m_sde_heun``: it is a line in λ, integrated; the same with ``heun``;
 * ``dpmpp_3m_sde``: the line takes on a second difference of the last three, with half the weight of
   the parabola through them, as the paper's authors and k-diffusion have it;
-* ``dpmpp_sde``: a second network call at the middle, itself reached with noise; k-diffusion's;
-* ``res_multistep``: as ``dpmpp_2m_sde_heun`` with η = 0, which is the second-order multistep form
-  of Zhang et al. 2023 (arXiv 2308.02157), as ComfyUI has it.
+* ``dpmpp_sde``: a second network call at the middle, itself reached with noise; k-diffusion's.
 
 A step to level 0 ends in the denoised picture. Noise is a ``BrownianPath``'s.
 """
@@ -29,7 +27,7 @@ from numpy.typing import NDArray
 from diffusion.samplers.brownian import BrownianPath
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import ancestral_levels, intervals, towards
+from diffusion.samplers.stepping import ancestral_levels, intervals, phi, towards
 
 __all__ = [
     "SDE_ETA",
@@ -38,7 +36,7 @@ __all__ = [
     "dpmpp_2m_sde_heun",
     "dpmpp_3m_sde",
     "dpmpp_sde",
-    "res_multistep",
+    "line_weights",
     "sde_multistep",
 ]
 
@@ -49,20 +47,6 @@ Weights: TypeAlias = Callable[[float, float, Sequence[float]], list[float]]
 """``weights(h, η, widths)``: those of the last estimates of x₀, newest first; older widths too."""
 
 SDE_ETA = 1.0
-
-
-def res_multistep(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``. Draws no noise and has no options."""
-    path = BrownianPath(algebra, noise)
-    still = SamplerOptions(eta=0.0)
-    return sde_multistep(denoise, x, sigmas, algebra, path, still, line_weights)
 
 
 def sde_multistep(
@@ -105,7 +89,7 @@ def midpoint_weights(width: float, eta: float, widths: Sequence[float]) -> list[
 
 def line_weights(width: float, eta: float, widths: Sequence[float]) -> list[float]:
     """The line through the last two estimates, integrated with φ₂."""
-    change, second, _ = _phi((1.0 + eta) * width)
+    change, second, _ = phi((1.0 + eta) * width)
     beyond = second * width / widths[0] if widths else 0.0
     return [change + beyond, -beyond][: len(widths) + 1]
 
@@ -114,19 +98,12 @@ def parabola_weights(width: float, eta: float, widths: Sequence[float]) -> list[
     """A line with the slope that the parabola through three estimates has now; φ₃ its bend."""
     if len(widths) < 2:
         return line_weights(width, eta, widths)
-    change, second, third = _phi((1.0 + eta) * width)
+    change, second, third = phi((1.0 + eta) * width)
     r0, r1 = widths[0] / width, widths[1] / width
     # The first differences are (D - D₋₁)/r0 and (D₋₁ - D₋₂)/r1; ours are factors of them.
     bend = (second * r0 - third) / (r0 + r1)
     newer, older = (second + bend) / r0, -bend / r1
     return [change + newer, older - newer, -older]
-
-
-def _phi(width: float) -> tuple[float, float, float]:
-    """1 - e⁻ʰ; φ₂ = 1 - (1 - e⁻ʰ)/h; φ₃ = φ₂/h - 1/2."""
-    change = -math.expm1(-width)
-    second = 1.0 - change / width
-    return change, second, second / width - 0.5
 
 
 def dpmpp_sde(

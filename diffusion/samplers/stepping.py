@@ -15,7 +15,7 @@ from diffusion.errors import SettingsError
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, NoiseSource
 
-__all__ = ["Interval", "ancestral_levels", "churned", "intervals", "slope", "towards"]
+__all__ = ["Interval", "ancestral_levels", "churned", "intervals", "phi", "slope", "towards"]
 
 A = TypeVar("A")
 
@@ -67,6 +67,13 @@ def ancestral_levels(high: float, low: float, eta: float) -> tuple[float, float]
     """
     up = eta * low * math.sqrt(1.0 - (low / high) ** 2)
     return math.sqrt(low**2 - up**2), up
+
+
+def phi(width: float) -> tuple[float, float, float]:
+    """1 - e⁻ʰ; φ₂ = 1 - (1 - e⁻ʰ)/h; φ₃ = φ₂/h - 1/2: of exponential integrators."""
+    change = -math.expm1(-width)
+    second = 1.0 - change / width
+    return change, second, second / width - 0.5
 
 
 def churned(

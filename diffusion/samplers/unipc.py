@@ -1,7 +1,7 @@
 """UniPC: a multistep predictor, corrected by the next step's own network call; one call a step.
 
 Zhao et al. 2023 (arXiv 2302.04867), algorithms 5 and 6 (data prediction) of order 3, in the
-variance-exploding form, where λ is -log σ. ``unipc`` has B(h) = eʰ - 1 (``bh2``), ``unipc_bh1`` has
+variance-exploding form, where λ is -log σ. ``unipc_bh2`` has B(h) = eʰ - 1 (``bh2``), ``unipc`` has
 B(h) = h. Lower orders start a run and end it. diffusers' UniPCMultistepScheduler with
 ``solver_order=3`` and ``final_sigmas_type="zero"``.
 """
@@ -19,14 +19,14 @@ from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
 from diffusion.samplers.stepping import intervals, towards
 
-__all__ = ["unipc", "unipc_bh1"]
+__all__ = ["unipc", "unipc_bh2"]
 
 A = TypeVar("A")
 
 ORDER = 3
 
 
-def unipc(
+def unipc_bh2(
     denoise: Denoiser[A],
     x: A,
     sigmas: Sequence[float] | NDArray[np.float64],
@@ -38,7 +38,7 @@ def unipc(
     return _walk(denoise, x, sigmas, algebra, True, options.order_or(ORDER, ORDER))
 
 
-def unipc_bh1(
+def unipc(
     denoise: Denoiser[A],
     x: A,
     sigmas: Sequence[float] | NDArray[np.float64],

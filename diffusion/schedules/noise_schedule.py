@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -81,7 +81,8 @@ class NoiseSchedule:
     what the network's output means (``epsilon``, ``v_prediction`` or ``sample``). ``steps_offset``
     and ``set_alpha_to_one`` are DDIM's: added to each ``leading`` time step, and whether its last
     step goes to no noise at all or to the first training step's. ``timestep_spacing``: how the
-    model's folder wants time steps spaced. Raises ``SettingsError`` for values that cannot be.
+    model's folder wants time steps spaced. ``large``: of an XL model, for which some searched
+    levels are others. Raises ``SettingsError`` for values that cannot be.
     """
 
     alphas_cumprod: Levels
@@ -89,6 +90,7 @@ class NoiseSchedule:
     steps_offset: int = 0
     set_alpha_to_one: bool = True
     timestep_spacing: str = "linspace"
+    large: bool = False
 
     def __post_init__(self) -> None:
         kept = np.array(self.alphas_cumprod, dtype=np.float64)
@@ -126,6 +128,16 @@ class NoiseSchedule:
             config.set_alpha_to_one,
             config.timestep_spacing,
         )
+
+    def rescaled(self) -> Self:
+        """The same with a last time step that keeps nothing of the picture (Lin et al. 2023).
+
+        Raises ``SettingsError`` where it is so already.
+        """
+        if self.alphas_cumprod[-1] <= LEAST_KEPT:
+            hint = "the model's noise ends so already: turn it off"
+            raise SettingsError("zero_snr", True, hint)
+        return replace(self, alphas_cumprod=without_signal_at_end(self.alphas_cumprod))
 
     @property
     def num_train_timesteps(self) -> int:

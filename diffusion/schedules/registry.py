@@ -9,7 +9,7 @@ from typing import Final
 
 from diffusion.catalogue import Catalogue
 from diffusion.errors import SettingsError
-from diffusion.schedules import spacings
+from diffusion.schedules import aligned, spacings
 from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
 from diffusion.schedules.span import WHOLE, Span
 
@@ -50,28 +50,49 @@ class Schedule:
 _ENDS: Final = ("sigma_min", "sigma_max")
 _BENT: Final = (*_ENDS, "rho")
 
+
+def _spacing(name: str) -> tuple[str, ...]:
+    """diffusers' setting, alone and with its value."""
+    return name, f"timestep_spacing={name}"
+
+
 SCHEDULES: Final = Catalogue(
     "schedule",
     [
-        Schedule("karras", "Karras", (), spacings.karras, takes=_BENT),
+        Schedule("karras", "Karras", ("use_karras_sigmas", "ka"), spacings.karras, takes=_BENT),
         Schedule("normal", "Normal", (), spacings.normal),
-        Schedule("uniform", "Uniform", ("linspace",), spacings.uniform),
+        Schedule("uniform", "Uniform", _spacing("linspace"), spacings.uniform),
         Schedule("sgm_uniform", "SGM Uniform", (), spacings.sgm_uniform),
-        Schedule("exponential", "Exponential", (), spacings.exponential, takes=_ENDS),
+        Schedule(
+            "exponential",
+            "Exponential",
+            ("use_exponential_sigmas", "exp"),
+            spacings.exponential,
+            takes=_ENDS,
+        ),
         Schedule("polyexponential", "Polyexponential", (), spacings.polyexponential, takes=_BENT),
         Schedule("simple", "Simple", (), spacings.simple),
-        Schedule("beta", "Beta", (), spacings.beta, takes=_ENDS),
+        Schedule("beta", "Beta", ("use_beta_sigmas",), spacings.beta, takes=_ENDS),
         Schedule("kl_optimal", "KL Optimal", (), spacings.kl_optimal, takes=_ENDS),
+        Schedule("align_your_steps", "Align Your Steps", (), aligned.align_your_steps),
+        Schedule("align_your_steps_11", "Align Your Steps 11", (), aligned.align_your_steps_11),
+        Schedule("align_your_steps_32", "Align Your Steps 32", (), aligned.align_your_steps_32),
         Schedule(
-            "align_your_steps",
-            "Align Your Steps",
-            ("align_your_steps_11",),
-            spacings.align_your_steps,
+            "align_your_steps_gits",
+            "Align Your Steps GITS",
+            ("gits",),
+            aligned.align_your_steps_gits,
         ),
         Schedule("linear_quadratic", "Linear Quadratic", (), spacings.linear_quadratic),
-        Schedule("trailing", "Trailing", (), spacings.trailing),
+        Schedule("trailing", "Trailing", _spacing("trailing"), spacings.trailing),
         Schedule("ddim_uniform", "DDIM", (), spacings.ddim_uniform),
-        Schedule("leading", "Leading", (), spacings.leading, unit_variance=True),
+        Schedule(
+            "leading",
+            "Leading",
+            _spacing("leading"),
+            spacings.leading,
+            unit_variance=True,
+        ),
     ],
     special=AUTOMATIC,
 )

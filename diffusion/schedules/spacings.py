@@ -18,9 +18,10 @@ from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
 from diffusion.schedules.span import WHOLE, Span
 
 __all__ = [
-    "align_your_steps",
     "beta",
+    "checked",
     "ddim_uniform",
+    "ending_in",
     "exponential",
     "karras",
     "kl_optimal",
@@ -40,9 +41,6 @@ RHO = 7.0
 BETA_SHAPE = 0.6
 """Both parameters of the beta distribution (Lee et al. 2024, arXiv 2407.12173)."""
 
-ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
-"""Levels of ten steps found for Stable Diffusion 1.5 (Sabour et al. 2024, arXiv 2404.14507)."""
-
 SLOW_SHARE = 0.025
 """The part of the way that ``linear_quadratic`` takes in the first half of its steps."""
 
@@ -51,13 +49,13 @@ def karras(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     """σ^(1/ρ) evenly from the highest to the lowest level (Karras et al. 2022, equation 5)."""
     rho = span.rho_or(RHO)
     first, last = (end ** (1 / rho) for end in span.ends(noise))
-    return _ending_in(0.0, np.linspace(first, last, _checked(steps)) ** rho)
+    return ending_in(0.0, np.linspace(first, last, checked(steps)) ** rho)
 
 
 def exponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     """Log σ evenly from the highest to the lowest level, as k-diffusion's and diffusers'."""
     first, last = map(math.log, span.ends(noise))
-    return _ending_in(0.0, np.exp(np.linspace(first, last, _checked(steps))))
+    return ending_in(0.0, np.exp(np.linspace(first, last, checked(steps))))
 
 
 def polyexponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
@@ -66,8 +64,8 @@ def polyexponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Lev
     With ρ = 1, the default there and here, the levels of ``exponential``.
     """
     high, low = map(math.log, span.ends(noise))
-    ramp = np.linspace(1.0, 0.0, _checked(steps)) ** span.rho_or(1.0)
-    return _ending_in(0.0, np.exp(low + ramp * (high - low)))
+    ramp = np.linspace(1.0, 0.0, checked(steps)) ** span.rho_or(1.0)
+    return ending_in(0.0, np.exp(low + ramp * (high - low)))
 
 
 def kl_optimal(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
@@ -76,7 +74,7 @@ def kl_optimal(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     ComfyUI's ``kl_optimal``, which ends in 0; A1111's spreads one level more and has no 0.
     """
     first, last = map(math.atan, span.ends(noise))
-    return _ending_in(0.0, np.tan(np.linspace(first, last, _checked(steps))))
+    return ending_in(0.0, np.tan(np.linspace(first, last, checked(steps))))
 
 
 def beta(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
@@ -85,19 +83,9 @@ def beta(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
     A1111's and diffusers' rule, which scales σ itself. ComfyUI's takes time steps at these shares,
     rounds them and drops those that come twice, and so may give fewer levels than asked for.
     """
-    share = beta_quantiles(np.linspace(1.0, 0.0, _checked(steps)), BETA_SHAPE)
+    share = beta_quantiles(np.linspace(1.0, 0.0, checked(steps)), BETA_SHAPE)
     high, low = span.ends(noise)
-    return _ending_in(0.0, low + share * (high - low))
-
-
-def align_your_steps(noise: NoiseSchedule, steps: int) -> Levels:
-    """The eleven levels found for Stable Diffusion 1.5, log σ linear between them, the last 0.
-
-    As in ComfyUI and diffusers (``AysSchedules``). They are the same for all training noise.
-    """
-    at = np.linspace(0.0, len(ALIGNED) - 1.0, _checked(steps) + 1)
-    levels = np.exp(np.interp(at, np.arange(len(ALIGNED)), np.log(ALIGNED)))
-    return _ending_in(0.0, levels[:-1])
+    return ending_in(0.0, low + share * (high - low))
 
 
 def linear_quadratic(noise: NoiseSchedule, steps: int) -> Levels:
@@ -105,21 +93,21 @@ def linear_quadratic(noise: NoiseSchedule, steps: int) -> Levels:
 
     From the video model Mochi; ComfyUI's ``linear_quadratic``. One step goes straight to 0.
     """
-    slow = _checked(steps) // 2
+    slow = checked(steps) // 2
     if slow == 0:
         return np.array([noise.sigma_max, 0.0])
     at = np.arange(steps + 1, dtype=np.float64)
     rate = SLOW_SHARE / slow
     parabola = np.maximum((at - slow) / (steps - slow), 0.0) ** 2
     left = 1.0 - rate * at - (1.0 - rate * steps) * parabola
-    return _ending_in(0.0, noise.sigma_max * left[:-1])
+    return ending_in(0.0, noise.sigma_max * left[:-1])
 
 
 def simple(noise: NoiseSchedule, steps: int) -> Levels:
     """The trained levels at every T/n-th time step, rounded down, from the last (ComfyUI)."""
     count = noise.num_train_timesteps
-    back = (np.arange(_checked(steps, count)) * (count / steps)).astype(np.int64)
-    return _ending_in(0.0, noise.sigmas[count - 1 - back])
+    back = (np.arange(checked(steps, count)) * (count / steps)).astype(np.int64)
+    return ending_in(0.0, noise.sigmas[count - 1 - back])
 
 
 def normal(noise: NoiseSchedule, steps: int) -> Levels:
@@ -127,7 +115,7 @@ def normal(noise: NoiseSchedule, steps: int) -> Levels:
 
     k-diffusion's ``get_sigmas``; ComfyUI's ``normal``.
     """
-    return _ending_in(0.0, noise.sigmas_at(_descending(noise, _checked(steps))))
+    return ending_in(0.0, noise.sigmas_at(_descending(noise, checked(steps))))
 
 
 def uniform(noise: NoiseSchedule, steps: int) -> Levels:
@@ -136,8 +124,8 @@ def uniform(noise: NoiseSchedule, steps: int) -> Levels:
     What diffusers' Euler, Euler ancestral and Heun do by default (``linspace``).
     """
     whole = np.arange(noise.num_train_timesteps, dtype=np.float64)
-    timesteps = _descending(noise, _checked(steps))
-    return _ending_in(0.0, np.interp(timesteps, whole, noise.sigmas))
+    timesteps = _descending(noise, checked(steps))
+    return ending_in(0.0, np.interp(timesteps, whole, noise.sigmas))
 
 
 def sgm_uniform(noise: NoiseSchedule, steps: int) -> Levels:
@@ -145,14 +133,14 @@ def sgm_uniform(noise: NoiseSchedule, steps: int) -> Levels:
 
     diffusers' DPMSolverMultistep rounds these time steps by default.
     """
-    return _ending_in(0.0, noise.sigmas_at(_descending(noise, _checked(steps) + 1)[:-1]))
+    return ending_in(0.0, noise.sigmas_at(_descending(noise, checked(steps) + 1)[:-1]))
 
 
 def trailing(noise: NoiseSchedule, steps: int) -> Levels:
     """Whole time steps counted down from the last (Lin et al. 2023, arXiv 2305.08891, table 2)."""
     count = noise.num_train_timesteps
-    spaced = count - count / _checked(steps, count) * np.arange(steps)
-    return _ending_in(0.0, noise.sigmas_at(np.round(spaced) - 1.0))
+    spaced = count - count / checked(steps, count) * np.arange(steps)
+    return ending_in(0.0, noise.sigmas_at(np.round(spaced) - 1.0))
 
 
 def leading(noise: NoiseSchedule, steps: int) -> Levels:
@@ -165,18 +153,18 @@ def leading(noise: NoiseSchedule, steps: int) -> Levels:
     """
     sigmas = noise.sigmas_at(_every_nth(noise, steps))
     end = noise.final_sigma
-    return _ending_in(end if end < sigmas[-1] else 0.0, sigmas)
+    return ending_in(end if end < sigmas[-1] else 0.0, sigmas)
 
 
 def ddim_uniform(noise: NoiseSchedule, steps: int) -> Levels:
     """The levels of ``leading``, ending in 0: ComfyUI's ``ddim_uniform``."""
-    return _ending_in(0.0, noise.sigmas_at(_every_nth(noise, steps)))
+    return ending_in(0.0, noise.sigmas_at(_every_nth(noise, steps)))
 
 
 def _every_nth(noise: NoiseSchedule, steps: int) -> Levels:
     """Leading time steps, falling."""
     count = noise.num_train_timesteps
-    highest = (_checked(steps, count) - 1) * (count // steps)
+    highest = (checked(steps, count) - 1) * (count // steps)
     offset = min(noise.steps_offset, count - 1 - highest)
     return np.arange(steps - 1, -1, -1, dtype=np.float64) * (count // steps) + offset
 
@@ -186,12 +174,16 @@ def _descending(noise: NoiseSchedule, count: int) -> Levels:
     return np.linspace(noise.num_train_timesteps - 1, 0.0, count)
 
 
-def _ending_in(end: float, sigmas: Levels) -> Levels:
+def ending_in(end: float, sigmas: Levels) -> Levels:
+    """``sigmas`` with one more level, ``end``."""
     return np.append(sigmas, end)
 
 
-def _checked(steps: int, most: int | None = None) -> int:
-    """``steps``, once it is 1 or more and, for whole time steps, no more than there are."""
+def checked(steps: int, most: int | None = None) -> int:
+    """``steps``, once it is 1 or more and, for whole time steps, no more than there are.
+
+    Raises ``SettingsError``.
+    """
     if steps < 1:
         raise SettingsError("steps", steps, "give 1 or more")
     if most is not None and steps > most:

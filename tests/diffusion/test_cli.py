@@ -543,10 +543,12 @@ def test_what_a_single_file_lacks(pretended: type[PretendedPipeline]) -> None:
     done = run("txt2img", "a", "--tokenizer", "words", "--prediction", "v")
     assert done.exit_code == 0, done.stderr
     assert pretended.lacked == [(Path("words"), "v_prediction")]
+    assert run("txt2img", "a", "--prediction", "sample").exit_code == 0
+    assert pretended.lacked[1:] == [(None, "sample")]
     wrong = run("txt2img", "a", "--prediction", "x")
     assert wrong.exit_code == 2
-    assert "--prediction cannot be 'x'; give one of epsilon, v" in wrong.stderr
-    assert len(pretended.lacked) == 1
+    assert "--prediction cannot be 'x'; give one of epsilon, v, sample" in wrong.stderr
+    assert len(pretended.lacked) == 2
 
 
 def test_networks_and_what_they_compute_in(pretended: type[PretendedPipeline]) -> None:

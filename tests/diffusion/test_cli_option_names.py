@@ -44,7 +44,8 @@ def test_every_part_of_a_second_pass_has_an_option(field: str) -> None:
 @pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Sampling)])
 def test_rarer_choices_are_parts_of_set(field: str) -> None:
     assert option_name(context("img2img", "b"), field) == f"--set {field}"
-    assert option_name(context("upscale"), field) == field
+    assert option_name(context("upscale"), field) == f"--set {field}"
+    assert option_name(context("info"), field) == field
 
 
 @pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Inpaint)])

@@ -57,3 +57,23 @@ def test_a_refined_picture_from_a_picture(models: tuple[str, ...], tmp_path: Pat
     settings = parse_infotext(read_infotext(out) or "").settings
     assert settings["Refiner switch at"] == "0.8"
     assert settings["Denoising strength"] == "0.75"
+
+
+@pytest.mark.parametrize(
+    "command", [["inpaint", "a cat", "--left", "8"], ["upscale", "--scale", "1"]], ids=str
+)
+def test_a_refiner_in_the_other_commands(
+    models: tuple[str, ...], tmp_path: Path, command: list[str]
+) -> None:
+    start, out, plain = (str(tmp_path / name) for name in ("start.png", "out.png", "plain.png"))
+    Image.effect_mandelbrot((16, 16), (-2, -1, 1, 1), 50).convert("RGB").save(start)
+    common = [command[0], start, *command[1:], "--seed", "3", "--strength", "0.9"]
+    drawing = [each for each in DRAWING.split() if each not in ("--size", "24x16")]
+    drawn(*common, *models, "--refiner-switch", "0.5", *drawing, out)
+    settings = parse_infotext(read_infotext(out) or "").settings
+    assert settings["Refiner"].startswith("xl_refiner [")
+    assert settings["Refiner switch at"] == "0.5"
+    drawn(*common, *models[:2], *drawing, plain)
+    first, second = (np.asarray(Image.open(name)) for name in (out, plain))
+    assert first.shape == second.shape
+    assert not np.array_equal(first, second)

@@ -123,6 +123,20 @@ def test_extending(pretended: type[PretendedPipeline]) -> None:
     assert (pretended.ran[0].width, pretended.ran[0].height) == (64, 32)
 
 
+@pytest.mark.parametrize(("overlap", "kept"), [(None, 12), (0, 24), (3, 21)])
+def test_the_old_picture_s_overlap_is_drawn_anew(
+    pretended: type[PretendedPipeline], overlap: int | None, kept: int
+) -> None:
+    """16 pixels, or half of the shorter side, 24, where that is less."""
+    given = [] if overlap is None else ["--overlap", str(overlap)]
+    assert run("inpaint", "in.png", "a pear", "--top", "8", *given).exit_code == 0
+    source = pretended.ran[0].source
+    assert source is not None
+    assert source.inpaint is not None
+    rows = (np.asarray(source.inpaint.mask) == 0).all(axis=1)
+    assert rows.tolist() == [False] * (32 - kept) + [True] * kept
+
+
 def test_extending_by_any_number_keeps_the_pixels(pretended: type[PretendedPipeline]) -> None:
     assert run("inpaint", "in.png", "a pear", "--left", "7", "--top", "1").exit_code == 0
     ran = pretended.ran[0]
@@ -149,6 +163,49 @@ def test_upscale_takes_the_pictures_own_prompt(pretended: type[PretendedPipeline
     assert [ran.vae_tiling for ran in pretended.ran] == ["auto", "auto", "on"]
 
 
+def test_upscale_has_the_options_of_img2img(pretended: type[PretendedPipeline]) -> None:
+    options = (
+        "--scale 1 --seed 7 --count 3 --batch 2 --sampler euler_a --eta 0.5 --clip-skip 2 "
+        "--emphasis no_norm --rng cpu --set s_noise=0.9 --variation 0.25 --variation-seed 30 "
+        "--seed-resize 64x32 -o out.png"
+    )
+    done = run("upscale", "in.png", "--prompt", "a pear", *options.split())
+    assert done.exit_code == 0, done.stderr
+    assert [(ran.count, ran.batch) for ran in pretended.ran] == [(2, 2), (1, 2)]
+    first = pretended.ran[0]
+    assert (first.eta, first.clip_skip, first.emphasis, first.rng) == (0.5, 2, "no_norm", "cpu")
+    assert first.sampling.s_noise == 0.9
+    assert [ran.variation for ran in pretended.ran] == [
+        Variation(30, 0.25, (64, 32)),
+        Variation(32, 0.25, (64, 32)),
+    ]
+    assert told("out-3.png") == {
+        "Seed": "7",
+        "Size": "40x24",
+        "Denoising strength": "0.3",
+        "Clip skip": "2",
+        "Emphasis": "No norm",
+        "Eta": "0.5",
+        "Sigma noise": "0.9",
+        "Variation seed": "32",
+        "Variation seed strength": "0.25",
+        "Seed resize from": "64x32",
+    }
+
+
+@pytest.mark.parametrize("command", ["txt2img", "img2img", "inpaint", "upscale"])
+def test_all_commands_that_draw_share_their_options(command: str) -> None:
+    """But for where a picture's size, prompt and text come from."""
+    text = " ".join(run(command, "--help").stdout.split())
+    for option in (
+        "negative seed count variation variation-seed seed-resize steps guidance sampler schedule "
+        "eta emphasis clip-skip batch rng set zero-snr refiner refiner-switch seamless vae-tiling "
+        "model tokenizer prediction vae dtype output preview preview-every preview-vae device "
+        "profile json debug"
+    ).split():
+        assert f"--{option} " in text, option
+
+
 def test_seamless(pretended: type[PretendedPipeline]) -> None:
     Image.new("RGB", (64, 32)).save("even.png")
     options = ("--seed", "7", "-o", "out.png", "--seamless")
@@ -169,6 +226,40 @@ def test_seamless(pretended: type[PretendedPipeline]) -> None:
         assert pretended.ran[-1].seamless == axes.replace("off", "")
         assert run("upscale", "out.png", "--seamless", "x").exit_code == 0
         assert pretended.ran[-1].seamless == "x"
+
+
+def test_zero_snr(pretended: type[PretendedPipeline]) -> None:
+    """Off, told to the pipeline and in the text, and read back by --from."""
+    for command in (["txt2img", "a"], ["img2img", "in.png", "a"], ["upscale", "in.png"]):
+        for given, chosen in (([], False), (["--zero-snr"], True), (["--no-zero-snr"], False)):
+            done = run(*command, "--seed", "7", "-o", "out.png", *given)
+            assert done.exit_code == 0, done.stderr
+            assert pretended.ran[-1].zero_snr is chosen
+            text = {"Noise Schedule": "Zero Terminal SNR"} if chosen else {}
+            assert text.items() <= told("out.png").items()
+            assert ("Noise Schedule" in told("out.png")) is chosen
+    inpaint = ("inpaint", "in.png", "a", "--mask", "mask.png", "--zero-snr")
+    assert run(*inpaint).exit_code == 0
+    assert pretended.ran[-1].zero_snr
+    assert run("txt2img", "a", "--zero-snr", "-o", "zero.png").exit_code == 0
+    for given, chosen in (([], True), (["--no-zero-snr"], False), (["--steps", "4"], True)):
+        assert run("txt2img", "--from", "zero.png", "-o", "again.png", *given).exit_code == 0
+        assert pretended.ran[-1].zero_snr is chosen
+
+
+@pytest.mark.parametrize(("value", "chosen"), [("Default", False), ("Zero Terminal SNR", True)])
+def test_the_webuis_noise_schedule(
+    pretended: type[PretendedPipeline], value: str, chosen: bool
+) -> None:
+    for said in (value, "Linear"):
+        text = PngInfo()
+        text.add_text("parameters", f"a\nSteps: 2, Seed: 3, Size: 40x24, Noise Schedule: {said}")
+        Image.new("RGB", (40, 24)).save(f"{said}.png", pnginfo=text)
+    assert run("txt2img", "--from", f"{value}.png").exit_code == 0
+    assert pretended.ran[-1].zero_snr is chosen
+    wrong = run("txt2img", "--from", "Linear.png")
+    assert wrong.exit_code == 2
+    assert "Noise Schedule cannot be 'Linear'" in wrong.stderr
 
 
 def test_hires_and_variations(pretended: type[PretendedPipeline]) -> None:
@@ -228,6 +319,20 @@ WRONG: list[tuple[list[str], str]] = [
     (["inpaint", "in.png", "a", "--mask", "notes.txt"], "--mask cannot be 'notes.txt'"),
     (["inpaint", "in.png", "a", "--mask", "mask.png", "--area", "al"], "--area cannot be 'al'"),
     (["inpaint", "in.png", "a", "--left", "99999"], "--left cannot be 99999"),
+    (["inpaint", "in.png", "a", "--left", "8", "--overlap", "13"], "--overlap cannot be 13"),
+    (
+        ["inpaint", "in.png", "a", "--mask", "mask.png", "--overlap", "4"],
+        "--overlap cannot be 4; give --left, --top, --right or --bottom beside it",
+    ),
+    (
+        ["inpaint", "in.png", "a", "--mask", "mask.png", "--refiner-switch", "0.5"],
+        "--refiner-switch cannot be 0.5; give --refiner MODEL beside it",
+    ),
+    (["upscale", "in.png", "--refiner-switch", "0.5"], "give --refiner MODEL beside it"),
+    (["upscale", "in.png", "--variation-seed", "5"], "give --variation STRENGTH beside it"),
+    (["upscale", "in.png", "--set", "rho=x"], "--set rho cannot be 'x'; give a number"),
+    (["upscale", "in.png", "--clip-skip", "0"], "--clip-skip cannot be 0"),
+    (["upscale", "in.png", "--count", "0"], "--count cannot be 0"),
     (["upscale", "in.png", "--scale", "17"], "--scale cannot be 17"),
     (["upscale", "in.png", "--upscaler", "latent"], "--upscaler cannot be 'latent'"),
     (["txt2img", "a", "--hires", "0.5"], "--hires cannot be 0.5"),

@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
+from diffusion import pipeline as pipelines
 from diffusion.errors import SettingsError
+from diffusion.tasks import Hires
 from gpucore import Device
 from tests.conftest import engines, opened, trouble
 
@@ -138,3 +140,19 @@ def test_settings_that_cannot_be_are_refused_at_once(field: str, value: object) 
     pipeline = pipeline_on(opened(next(e for e in engines() if not trouble(e))))
     with pytest.raises(SettingsError, match=field):
         next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tiling", ["on", "auto"])
+def test_previews_follow_the_tiling(
+    device: Device, monkeypatch: pytest.MonkeyPatch, tiling: str
+) -> None:
+    """In both passes."""
+    settings = dataclasses.replace(
+        SMALL, steps=1, vae_tiling=tiling, hires=Hires(1.5, "latent", 0.7)
+    )
+    steps = [event for event in pipeline_on(device).generate(settings) if isinstance(event, Step)]
+    tilings: list[str] = []
+    monkeypatch.setattr(pipelines, "decode", lambda _, __, given: tilings.append(given) or [])
+    for step in steps:
+        step.preview()
+    assert tilings == [tiling] * 2

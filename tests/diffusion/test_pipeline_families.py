@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
-from diffusion import Pipeline, Result, Settings
+from diffusion import Pipeline, Result, Settings, Step
 from diffusion.conditioning import Sizes
+from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES, chunk_prompt
+from diffusion.tokenizer import ClipTokenizer
 from gpucore import Device, f16, f32
+from tests.diffusion.checkpoints.small_folder import edit_json
 from tests.goldens.families import FAMILIES
 from tests.goldens.family_folders import write_family
 
@@ -102,3 +108,97 @@ def test_a_consistency_model_has_defaults_of_its_own(device: Device) -> None:
     events = list(pipeline(device, "consistency").generate(Settings("a cat", seed=3)))
     assert isinstance(events[-1], Result)
     assert events[-1].settings.steps == 4
+
+
+def test_noise_that_ends_without_signal(device: Device, tmp_path: Path) -> None:
+    """The option does what the folder's config would; the pipeline's other pictures stay."""
+    made = pipeline(device, "sd2")
+    before = pixels(made)
+    chosen = pixels(made, zero_snr=True)
+    np.testing.assert_array_equal(pixels(made), before)
+    assert not np.array_equal(chosen, before)
+    edit_json(
+        write_family(tmp_path, "sd2"),
+        "scheduler/scheduler_config.json",
+        rescale_betas_zero_snr=True,
+    )
+    told = Pipeline.load(tmp_path, device)
+    np.testing.assert_array_equal(pixels(told), chosen)
+    with pytest.raises(SettingsError, match="the model's noise ends so already"):
+        next(told.generate(dataclasses.replace(SMALL, zero_snr=True)))
+    made.release()
+    np.testing.assert_array_equal(pixels(made, zero_snr=True), chosen)
+
+
+def test_searched_levels_are_the_models_own(device: Device) -> None:
+    seconds = []
+    for model in ("sd2", "xl_base", "xl_refiner"):
+        settings = dataclasses.replace(SMALL, steps=10, schedule="align_your_steps")
+        first = next(
+            event for event in pipeline(device, model).generate(settings) if isinstance(event, Step)
+        )
+        seconds.append(first.sigma)
+    assert seconds == pytest.approx([6.475, 6.315, 6.315])
+
+
+def test_the_hash_of_split_weights_is_of_the_weights(device: Device, tmp_path: Path) -> None:
+    """Two models whose indexes are the same are told apart; and the pictures are those of one."""
+    stem = "diffusion_pytorch_model"
+    folder = write_family(tmp_path, "sd2")
+    whole = folder / "unet" / f"{stem}.safetensors"
+    weights = load_file(whole)
+    whole.unlink()
+    names = sorted(weights)
+    halves = {f"{stem}-0000{i}-of-00002.safetensors": names[i - 1 :: 2] for i in (1, 2)}
+    places = {name: shard for shard, held in halves.items() for name in held}
+    index = json.dumps({"metadata": {}, "weight_map": places})
+    (folder / "unet" / f"{stem}.safetensors.index.json").write_text(index)
+    hashes = []
+    for factor in (1.0, 0.5):
+        for shard, held in halves.items():
+            save_file({name: factor * weights[name] for name in held}, folder / "unet" / shard)
+        made = Pipeline.load(folder, device)
+        hashes.append(made.model_hash)
+        same = np.array_equal(pixels(made), pixels(pipeline(device, "sd2")))
+        assert same is (factor == 1.0)
+    joined = b"".join((folder / "unet" / shard).read_bytes() for shard in halves)
+    assert hashes[1] == hashlib.sha256(joined).hexdigest()[:10]
+    assert hashes[0] != hashes[1]
+
+
+class MoreWords:
+    """A tokenizer to which a word means three rows beyond its vocabulary."""
+
+    def __init__(self, tokenizer: ClipTokenizer, rows: int) -> None:
+        self._tokenizer = tokenizer
+        self._ids = [rows, rows + 1, rows + 2]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def tokens(self, text: str) -> list[int]:
+        """As its own, and the three for each `zebra`."""
+        first, *rest = map(self._tokenizer.tokens, text.split("zebra"))
+        return first + [each for part in rest for each in (*self._ids, *part)]
+
+
+def test_a_prompt_has_a_place_for_learned_embeddings(device: Device) -> None:
+    """Textual inversion: rows added to the table of tokens, and a tokenizer that knows their word.
+
+    Nothing between the two needs to change; other prompts are the same to the bit.
+    """
+    made = Pipeline.load(pipeline(device, "sd2").networks.folder.path, device)
+    plain = {prompt: pixels(made, prompt=prompt) for prompt in ("an apple", "a (zebra:1.2) apple")}
+    encoder = made.networks.text.encoders[0]
+    table = encoder.network.text_model.embeddings.token_embedding.weight
+    words = table.buffer.read()
+    learned = np.full((3, words.shape[1]), 0.3, words.dtype)
+    table.fill(np.concatenate([words, learned]), device, made.networks.dtype)
+    knowing: Any = MoreWords(encoder.tokenizer, len(words))
+    text = dataclasses.replace(
+        made.networks.text, encoders=(dataclasses.replace(encoder, tokenizer=knowing),)
+    )
+    more = Pipeline(dataclasses.replace(made.networks, text=text))
+    found = {prompt: pixels(more, prompt=prompt) for prompt in plain}
+    np.testing.assert_array_equal(found["an apple"], plain["an apple"])
+    assert not np.array_equal(found["a (zebra:1.2) apple"], plain["a (zebra:1.2) apple"])

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Stage, Step, refining
+from diffusion import pipeline as pipelines
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
 from diffusion.refining import refine
-from diffusion.run import Start
+from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
 from gpucore import Device
 from tests.goldens.cases import NEGATIVE, PROMPT
@@ -65,9 +66,9 @@ def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     states, handed = [], []
     original = refining._handed_over
 
-    def hand_over(start: Start, latents: Latents, done: int) -> Start:
+    def hand_over(start: Start, latents: Latents, done: int, refiner: Run) -> Start:
         handed.append(latents.read())
-        return original(start, latents, done)
+        return original(start, latents, done, refiner)
 
     monkeypatch.setattr(refining, "_handed_over", hand_over)
     for event in refine(base, refiner, SETTINGS, SHARE):
@@ -146,11 +147,65 @@ def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
     assert not np.array_equal(pixels(device, settings, 0.6), alone("xl_base"))
 
 
+def masked(area: str = "whole") -> Settings:
+    """Half of a picture drawn anew, the edge between the halves hard."""
+    picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
+    mask = Image.new("L", (24, 16))
+    mask.paste(255, (0, 0, 8, 16))
+    part = Inpaint(mask, blur=0.0, area=area, padding=0)
+    return dataclasses.replace(SETTINGS, steps=8, source=Source(picture, 0.5, inpaint=part))
+
+
+@pytest.mark.parametrize("area", ["whole", "masked"])
+def test_a_part_of_a_picture_is_refined(device: Device, area: str) -> None:
+    """What is outside the mask stays; with one model twice, it is that model's picture."""
+    settings = masked(area)
+    assert settings.source is not None
+    base, refiner = pair(device)
+    old = np.asarray(settings.source.image)
+    refined = pixels(device, settings, 0.6)[0]
+    np.testing.assert_array_equal(refined[:, 8:], old[:, 8:])
+    alone = [np.asarray(each.draw(settings)[0]) for each in (base, refiner)]
+    assert not any(np.array_equal(refined, each) for each in alone)
+    *_, last = refine(base, base, settings, 0.6)
+    assert isinstance(last, Result)
+    # x is split into old latents and the rest, and put together again: rounding alone.
+    apart = np.asarray(last.images[0]).astype(int) - alone[0]
+    assert np.abs(apart).max() <= 1
+
+
+def test_the_old_latents_are_mixed_in_after_the_switch(device: Device) -> None:
+    """Each estimate outside the mask is what the picture had, the refiner's, too."""
+    seen = [e.latents()[0] for e in refine(*pair(device), masked(), 0.6) if isinstance(e, Step)]
+    assert len(seen) == 5
+    for latents in seen[1:]:
+        np.testing.assert_array_equal(latents[:, 4:], seen[0][:, 4:])
+        assert not np.array_equal(latents[:, :4], seen[0][:, :4])
+
+
+def test_a_padded_picture_is_cut_back(device: Device) -> None:
+    picture = Image.effect_mandelbrot((21, 15), (-2, -1, 1, 1), 50).convert("RGB")
+    settings = dataclasses.replace(
+        SETTINGS, width=None, height=None, steps=4, source=Source(picture, 0.5, "pad")
+    )
+    *_, last = refine(*pair(device), settings, 0.6)
+    assert isinstance(last, Result)
+    assert last.images[0].size == (21, 15)
+
+
+def test_previews_follow_the_tiling(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    tilings: list[str] = []
+    monkeypatch.setattr(pipelines, "decode", lambda _, __, tiling: tilings.append(tiling) or [])
+    tiled = dataclasses.replace(SETTINGS, vae_tiling="on")
+    for event in refine(*pair(device), tiled, SHARE):
+        if isinstance(event, Step):
+            event.preview()
+    assert tilings == ["on"] * REFINED_STEPS
+
+
 def test_what_does_not_go_together(device: Device) -> None:
     base, refiner = pair(device)
-    picture, mask = Image.new("RGB", (24, 16)), Image.new("L", (24, 16), 255)
-    masked = Source(picture, inpaint=Inpaint(mask))
-    for changes in ({"source": masked}, {"hires": Hires()}, {"sampler": "dpm_adaptive"}):
+    for changes in ({"hires": Hires()}, {"sampler": "dpm_adaptive"}):
         with pytest.raises(SettingsError):
             next(refine(base, refiner, dataclasses.replace(SETTINGS, **changes)))  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="switch"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from diffusion.checkpoints import ModelFile, SafetensorsFile
 from diffusion.checkpoints.conversion import single_layout
+from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.single_file_names import _below, vae_names
 from diffusion.errors import ModelFormatError
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
@@ -160,7 +162,7 @@ def test_what_sd2_predicts(name: str, metadata: dict[str, str], side: int, predi
     model = opened(single_shapes("sd2"), f"{name}.safetensors", **metadata)
     assert (model.unet.sample_size, model.scheduler.prediction_type) == (side, prediction)
     file = bare_file(single_shapes("sd2"), f"{name}.safetensors", metadata)
-    for chosen in ("epsilon", "v_prediction"):
+    for chosen in get_args(Prediction):
         told = ModelFile(file, tokenizer=TOKENIZER, prediction=chosen)
         assert told.scheduler.prediction_type == chosen
 

@@ -80,7 +80,7 @@ class SamplerCase:
     @property
     def ends_in_nan(self) -> bool:
         """Whether diffusers' step to level 0, of infinite width in λ, comes to infinity times 0."""
-        return self.sampler == "unipc_bh1"
+        return self.sampler == "unipc"
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -114,6 +114,7 @@ _LCM: Mapping[str, object] = {"timestep_scaling": 1e9}
 _EULER, _ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
 _HEUN, _DPM, _DDIM_CLASS = "HeunDiscreteScheduler", "DPMSolverMultistepScheduler", "DDIMScheduler"
 _DPM2, _DPM2_A = "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"
+_SINGLESTEP = "DPMSolverSinglestepScheduler"
 _UNIPC, _LMS, _DEIS_CLASS = (
     "UniPCMultistepScheduler",
     "LMSDiscreteScheduler",
@@ -156,11 +157,11 @@ CASES = [
     SamplerCase("dpmpp_2m_sde", _DPM, {**_SDE, **_TRAILING}, "trailing", "v_prediction"),
     SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_EXPONENTIAL}, "exponential"),
     SamplerCase("dpmpp_2m_sde_heun", _DPM, {**_SDE_HEUN, **_KARRAS}, "karras"),
-    SamplerCase("unipc_bh1", _UNIPC, {**_BH1, **_TRAILING}, "trailing"),
-    SamplerCase("unipc_bh1", _UNIPC, {**_BH1, **_KARRAS}, "karras", "v_prediction"),
-    SamplerCase("unipc", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
-    SamplerCase("unipc", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
-    SamplerCase("unipc", _UNIPC, {**_UNIPC_2, **_TRAILING}, "trailing"),
+    SamplerCase("unipc", _UNIPC, {**_BH1, **_TRAILING}, "trailing"),
+    SamplerCase("unipc", _UNIPC, {**_BH1, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_TRAILING}, "trailing"),
+    SamplerCase("unipc_bh2", _UNIPC, {**_BH2, **_KARRAS}, "karras", "v_prediction"),
+    SamplerCase("unipc_bh2", _UNIPC, {**_UNIPC_2, **_TRAILING}, "trailing"),
     SamplerCase("deis", _DEIS_CLASS, {"lower_order_final": False, **_TRAILING}),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_LINSPACE}),
     SamplerCase("deis", _DEIS_CLASS, {**_DEIS, **_TRAILING}, "", "v_prediction"),
@@ -169,6 +170,8 @@ CASES = [
     SamplerCase("tcd", "TCDScheduler", {}),
     SamplerCase("tcd", "TCDScheduler", {}, "", "v_prediction", 0.8),
     SamplerCase("tcd", "TCDScheduler", {}, "", "epsilon", 0.0),
+    SamplerCase("dpmpp_2s", _SINGLESTEP, _KARRAS, "karras"),
+    SamplerCase("dpmpp_2s", _SINGLESTEP, _EXPONENTIAL, "exponential", "v_prediction"),
     SamplerCase("sa_solver", "SASolverScheduler", _LINSPACE),
     SamplerCase("sa_solver", "SASolverScheduler", _TRAILING, "", "v_prediction"),
 ]

@@ -115,6 +115,33 @@ def test_dpmpp_2m_with_cfg_pp() -> None:
     np.testing.assert_allclose(run("dpmpp_2m_cfg_pp"), x, rtol=1e-11)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_res_multistep_with_cfg_pp(eta: float) -> None:
+    """As ComfyUI has it: x moved by D - U, then the line through two U's with φ₁ and φ₂."""
+    x = START * SIGMAS[0]
+    old, last = None, 0.0
+    for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
+        down, up = split_levels(high, low, eta)
+        d, u = guided(x, high), free(x, high)
+        if low == 0:
+            x = d
+            break
+        h = math.log(high / down)
+        if old is None:
+            x = d + down * (x - u) / high
+        else:
+            phi_1 = (math.exp(-h) - 1) / -h
+            phi_2 = (phi_1 - 1) / -h
+            c2 = -last / h
+            x = math.exp(-h) * (x + d - u)
+            x = x + h * ((phi_1 - phi_2 / c2) * u + phi_2 / c2 * old)
+        x = x + 0.9 * up * waves(i)
+        old, last = u, h
+    np.testing.assert_allclose(run("res_multistep_a_cfg_pp", eta), x, rtol=1e-10)
+    if eta == 0.0:
+        np.testing.assert_array_equal(run("res_multistep_cfg_pp"), run("res_multistep_a_cfg_pp", 0))
+
+
 @pytest.mark.parametrize(
     ("name", "plain"),
     [
@@ -123,6 +150,8 @@ def test_dpmpp_2m_with_cfg_pp() -> None:
         ("ddim_cfg_pp", "ddim"),
         ("dpmpp_2m_cfg_pp", "dpmpp_2m"),
         ("dpmpp_2s_a_cfg_pp", "dpmpp_2s_a"),
+        ("res_multistep_cfg_pp", "res_multistep"),
+        ("res_multistep_a_cfg_pp", "res_multistep_a"),
     ],
 )
 def test_without_guidance_it_is_the_sampler_it_comes_from(name: str, plain: str) -> None:

@@ -237,7 +237,7 @@ def test_order_lowers_what_multistep_samplers_look_back() -> None:
         d = curved(x, high)
         x = d + low / high * (x - d)
     ends = {}
-    for name in ("lms", "deis", "ipndm", "ipndm_v", "unipc", "unipc_bh1"):
+    for name in ("lms", "deis", "ipndm", "ipndm_v", "unipc_bh2", "unipc"):
         for order in (1, 2, 3):
             options = SamplerOptions(order=order)
             start = START * SIGMAS[0]
@@ -248,4 +248,4 @@ def test_order_lowers_what_multistep_samplers_look_back() -> None:
         np.testing.assert_allclose(ends[name, 1], x, rtol=1e-11)
         assert not np.allclose(ends[name, 2], ends[name, 3], rtol=1e-5)
     np.testing.assert_array_equal(ends["deis", 2], run("deis"))
-    np.testing.assert_array_equal(ends["unipc", 3], run("unipc"))
+    np.testing.assert_array_equal(ends["unipc_bh2", 3], run("unipc_bh2"))

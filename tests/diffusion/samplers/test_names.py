@@ -42,8 +42,8 @@ from diffusion.samplers import SAMPLERS, Sampler, find_sampler, find_sampler_and
         ("DPM++ 3M SDE", "dpmpp_3m_sde"),
         ("UniPC", "unipc"),
         ("uni_pc", "unipc"),
-        ("uni_pc_bh2", "unipc"),
-        ("UniPC bh1", "unipc_bh1"),
+        ("uni_pc_bh2", "unipc_bh2"),
+        ("UniPC bh1", "unipc"),
         ("DEIS", "deis"),
         ("IPNDM", "ipndm"),
         ("PLMS", "plms"),
@@ -83,6 +83,9 @@ def test_names(text: str, name: str) -> None:
         ("ddim_trailing", "ddim", "trailing"),
         ("dpmpp_2m_karras", "dpmpp_2m", "karras"),
         ("k_dpm_2_a_karras", "dpm2_a", "karras"),
+        ("k_dpmpp_2m_ka", "dpmpp_2m", "karras"),
+        ("k_dpmpp_2m_sde_heun_exp", "dpmpp_2m_sde_heun", "exponential"),
+        ("sample_dpmpp_2m_karras", "dpmpp_2m", "karras"),
     ],
 )
 def test_labels_of_both(text: str, name: str, schedule: str) -> None:
@@ -106,7 +109,7 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 
 def test_a_hopeless_name_lists_all() -> None:
-    with pytest.raises(SettingsError, match=r"give one of ddim, ddim_cfg_pp, ddpm, .*, unipc_bh1"):
+    with pytest.raises(SettingsError, match=r"give one of ddim, ddim_cfg_pp, ddpm, .*, unipc_bh2"):
         find_sampler("?")
 
 

@@ -34,12 +34,22 @@ TWICE = (
     "dpmpp_2s_a_cfg_pp",
     "dpmpp_sde",
     "plms",
+    "res_2s",
     "restart",
+    "seeds_2",
 )
 """Samplers whose first step calls the network twice."""
 OWN_STEPS = ("dpm_fast", "dpm_adaptive")
 """Samplers that choose their own levels."""
-PATHS = ("dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde")
+PATHS = (
+    "dpmpp_sde",
+    "dpmpp_2m_sde",
+    "dpmpp_2m_sde_heun",
+    "dpmpp_3m_sde",
+    "er_sde",
+    "seeds_2",
+    "seeds_3",
+)
 """Samplers whose draws are a Brownian path's, any number of them a step."""
 
 
@@ -97,8 +107,8 @@ def error_of(name: str, steps: int) -> float:
         ("dpmpp_2m_sde", 2),
         ("dpmpp_2m_sde_heun", 2),
         ("dpmpp_3m_sde", 2),
+        ("unipc_bh2", 2),
         ("unipc", 2),
-        ("unipc_bh1", 2),
         ("deis", 2),
         ("sa_solver", 2),
         ("tcd", 1),
@@ -109,6 +119,15 @@ def error_of(name: str, steps: int) -> float:
         ("dpmpp_2s_a_cfg_pp", 2),
         ("plms", 2),
         ("res_multistep", 2),
+        ("res_multistep_a", 2),
+        ("res_multistep_cfg_pp", 2),
+        ("res_multistep_a_cfg_pp", 2),
+        ("res_2s", 2),
+        ("dpmpp_2m_v2", 2),
+        ("dpmpp_2s", 2),
+        ("gradient_estimation", 1),
+        ("seeds_2", 2),
+        ("seeds_3", 3),
     ],
 )
 def test_order_of_convergence(name: str, order: int) -> None:
@@ -116,6 +135,12 @@ def test_order_of_convergence(name: str, order: int) -> None:
     found = math.log2(error_of(name, 160) / error_of(name, 320))
     assert found == pytest.approx(order, abs=0.1)
     assert error_of(name, 320) < 10.0 ** (-1.5 * order)
+
+
+def test_sa_solver_pece_is_of_the_fourth_order() -> None:
+    """Its predictor of the third order starts and ends a run at lower ones, which counts less."""
+    assert math.log2(error_of("sa_solver_pece", 40) / error_of("sa_solver_pece", 80)) > 3.9
+    assert error_of("sa_solver_pece", 320) < 1e-9
 
 
 @pytest.mark.parametrize("name", ["euler_a", "ddim", "ddpm"])
@@ -223,9 +248,12 @@ def test_calls_of_the_network(name: str) -> None:
         assert levels == pytest.approx([9.0, 9.0**0.75, 3.0])
     elif name == "dpm_adaptive":
         assert len(levels) % 3 == 0
-    elif name in ("dpm2", "dpmpp_sde"):
+    elif name == "seeds_3":
+        thirds = [9.0, 9.0 * 3 ** (-1 / 3), 9.0 * 3 ** (-2 / 3)]
+        assert levels == pytest.approx([*thirds, *(each / 3 for each in thirds), 1.0])
+    elif name in ("dpm2", "dpmpp_sde", "res_2s", "seeds_2"):
         assert levels == pytest.approx([9.0, math.sqrt(27.0), 3.0, math.sqrt(3.0), 1.0])
-    elif name in ("heun", "restart", "dpm2_a", "dpmpp_2s_a", "dpmpp_2s_a_cfg_pp"):
+    elif name in ("heun", "restart", "sa_solver_pece", "dpm2_a", "dpmpp_2s_a", "dpmpp_2s_a_cfg_pp"):
         # With η = 1 an ancestral step goes down to b²/a, and its middle is b.
         assert levels == pytest.approx([9.0, 3.0, 3.0, 1.0, 1.0])
     else:
@@ -260,7 +288,7 @@ def test_steps_come_one_by_one(name: str) -> None:
     assert calls == 0
     next(run)
     if name not in OWN_STEPS:
-        assert calls == (3 if name == "heunpp2" else 2 if name in TWICE else 1)
+        assert calls == (3 if name in ("heunpp2", "seeds_3") else 2 if name in TWICE else 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -339,8 +367,8 @@ def test_own_schedules() -> None:
         "dpmpp_2m_sde": "exponential",
         "dpmpp_2m_sde_heun": "exponential",
         "dpmpp_3m_sde": "exponential",
+        "unipc_bh2": "sgm_uniform",
         "unipc": "sgm_uniform",
-        "unipc_bh1": "sgm_uniform",
         "deis": "uniform",
         "ipndm": "uniform",
         "ipndm_v": "uniform",
@@ -357,6 +385,17 @@ def test_own_schedules() -> None:
         "dpmpp_2s_a_cfg_pp": "karras",
         "dpmpp_2m_cfg_pp": "karras",
         "ddim_cfg_pp": "leading",
+        "dpmpp_2m_v2": "karras",
+        "dpmpp_2s": "karras",
+        "res_2s": "uniform",
+        "res_multistep_a": "uniform",
+        "res_multistep_cfg_pp": "uniform",
+        "res_multistep_a_cfg_pp": "uniform",
+        "gradient_estimation": "uniform",
+        "er_sde": "uniform",
+        "seeds_2": "uniform",
+        "seeds_3": "uniform",
+        "sa_solver_pece": "sgm_uniform",
     }
     wanted = {each.name: each.automatic_schedule(trailing).name for each in SAMPLERS}
     spaced = {name for name, schedule in own.items() if schedule not in ("karras", "exponential")}

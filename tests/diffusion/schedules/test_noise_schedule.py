@@ -130,3 +130,21 @@ def test_fields_that_cannot_be(field: str, value: object) -> None:
 def test_an_unknown_beta_rule() -> None:
     with pytest.raises(SettingsError, match="scaled_linear"):
         betas("cosine", 0.1, 0.2, 10)
+
+
+def test_rescaled_is_the_papers() -> None:
+    """Lin et al. 2023, arXiv 2305.08891, algorithm 1; the last level as diffusers' Euler has it."""
+    noise = stable_diffusion("v_prediction", spacing="trailing")
+    root = np.sqrt(noise.alphas_cumprod)
+    expected = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    other = noise.rescaled()
+    np.testing.assert_allclose(np.sqrt(other.alphas_cumprod[:-1]), expected[:-1], rtol=1e-13)
+    assert other.alphas_cumprod[-1] == 2.0**-24
+    assert other.sigma_min == noise.sigma_min
+    assert other.sigma_max == pytest.approx(4096, rel=1e-6)
+    assert (other.prediction_type, other.timestep_spacing) == ("v_prediction", "trailing")
+    with pytest.raises(
+        SettingsError,
+        match="zero_snr cannot be True; the model's noise ends so already: turn it off",
+    ):
+        other.rescaled()

@@ -31,9 +31,11 @@ def test_levels_fall_strictly(schedule: Schedule, steps: int, offset: int, alpha
     assert sigmas.shape == (steps + 1,)
     assert sigmas.dtype == np.float64
     assert np.all(np.diff(sigmas) < 0)
-    # Those of align_your_steps are rounded to three places.
+    # The searched ones are rounded, and those of 32 end below the model's own.
+    least = 0.015 if schedule.name == "align_your_steps_32" else min(noise.sigma_min, 0.029)
+    searched = schedule.name.startswith("align_your_steps")
     assert sigmas[0] <= max(noise.sigma_max * (1 + 1e-12), 14.615)
-    assert sigmas[-2] >= noise.sigma_min * (1 - 1e-12)
+    assert sigmas[-2] >= (least if searched else noise.sigma_min) * (1 - 1e-12)
     ends = {0.0, noise.final_sigma} if schedule.name == "leading" else {0.0}
     assert sigmas[-1] in ends
 
@@ -193,7 +195,7 @@ def test_where_sampling_starts() -> None:
         ("Beta", "beta"),
         ("KL Optimal", "kl_optimal"),
         ("Align Your Steps", "align_your_steps"),
-        ("Align_Your_Steps_11", "align_your_steps"),
+        ("Align_Your_Steps_11", "align_your_steps_11"),
         ("linear_quadratic", "linear_quadratic"),
         (" exponential ", "exponential"),
     ],
@@ -217,5 +219,5 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 
 def test_a_hopeless_name_lists_all() -> None:
-    with pytest.raises(SettingsError, match="give one of align_your_steps, automatic, beta"):
+    with pytest.raises(SettingsError, match=r"give one of align_your_steps, .*, automatic, beta"):
         find_schedule("q" * 10_000)

@@ -64,7 +64,7 @@ def test_options_that_change_nothing_are_told(
         ("euler", None, Sampling(s_churn=1.0, s_noise=0.9, s_tmin=0.1, s_tmax=5.0)),
         ("restart", None, Sampling(s_noise=0.9)),
         ("deis", None, Sampling(order=3)),
-        ("unipc", None, Sampling(order=2)),
+        ("unipc_bh2", None, Sampling(order=2)),
     ],
 )
 def test_options_that_count_are_not(sampler: str, eta: float | None, sampling: Sampling) -> None:
