@@ -16,8 +16,8 @@ __all__ = ["group_norm"]
 
 _Buffers = tuple[Buffer[Any], ...]
 
-# Elements of a group of one image that one workgroup takes: more are spread over many.
-_MOST_OF_A_WORKGROUP = 2**16
+# Bytes of an image from which a GPU takes two launches: in one, few workgroups read it.
+_TWO_LAUNCHES_FROM = 2**20
 _CPU_RUNS = 16
 # The last step on a software renderer takes up to 8 pixels an invocation where as many invocations
 # as these are left.
@@ -68,10 +68,10 @@ def group_norm(
     if not y.size:
         return y
     rung = wanted_rung("group_norm") or _suited(norm, x)
-    if rung == "group":
-        _in_one_launch(norm, sources, (gamma, beta, y), eps, silu)
-    elif rung == "runs":
-        _in_two_launches(norm, sources, (gamma, beta, y), eps, silu)
+    plan = _plan_of(rung, norm, x)
+    if plan:
+        launch = _in_one_launch if rung == "group" else _in_two_launches
+        launch(norm, plan, (*sources, gamma, beta, y), eps, silu)
     else:
         plain = rung == "naive"
         statistics = (_plain_statistics if plain else _merged_statistics)(norm, sources, eps)
@@ -81,41 +81,48 @@ def group_norm(
 
 def _suited(norm: Norm, x: Buffer[Any]) -> str:
     """Name of the rung for a device and the sizes of one image."""
-    words = norm.size // norm.word_width(x.dtype.itemsize)
-    if x.device.is_cpu or words > most_lanes(x.device):
+    if x.device.is_cpu:
         return "channels_cpu"
-    return "group" if norm.pixels * norm.size <= _MOST_OF_A_WORKGROUP else "runs"
+    large = norm.pixels * norm.channels * x.dtype.itemsize >= _TWO_LAUNCHES_FROM
+    order = ("runs", "group") if large else ("group", "runs")
+    return next((rung for rung in order if _plan_of(rung, norm, x)), "channels_cpu")
 
 
-def _spec(sources: _Buffers, plan: Plan) -> dict[str, Value]:
+def _plan_of(rung: str, norm: Norm, x: Buffer[Any]) -> Plan | None:
+    """The plan of a rung for GPUs; None where a group is too wide, and for the other rungs."""
+    itemsize, most = x.dtype.itemsize, most_lanes(x.device)
+    if rung == "group":
+        return Plan.one_launch(norm, itemsize, most)
+    memory = x.device.limits.get("max_compute_workgroup_storage_size", 2**14)
+    return Plan.two_launches(norm, itemsize, most, memory) if rung == "runs" else None
+
+
+def _spec(norm: Norm, plan: Plan, x: Buffer[Any]) -> dict[str, Value]:
     """Template variables of the kernels over lanes."""
     return {
-        "scalar": sources[0].dtype.name,
-        "two": len(sources) > 1,
+        "scalar": x.dtype.name,
+        "two": len(norm.widths) > 1,
         "width": plan.width,
         "lanes": plan.lanes,
         "depth": plan.depth,
     }
 
 
-def _in_one_launch(norm: Norm, sources: _Buffers, rest: _Buffers, eps: float, silu: bool) -> None:
-    """Record ``group``; ``rest`` are gamma, beta and the result."""
-    device, itemsize = sources[0].device, sources[0].dtype.itemsize
-    plan = Plan.one_launch(norm, itemsize, most_lanes(device))
-    spec = _spec(sources, plan) | {"held": plan.held, "silu": silu}
-    launch = kernel(device, "group_norm/group.wgsl", **spec)
-    launch(*sources, *rest, plan.sizes(norm, eps), grid=plan.grid(norm))
+def _in_one_launch(norm: Norm, plan: Plan, buffers: _Buffers, eps: float, silu: bool) -> None:
+    """Record ``group``; ``buffers`` are the sources, gamma, beta and the result."""
+    spec = _spec(norm, plan, buffers[0]) | {"held": plan.held, "silu": silu}
+    launch = kernel(buffers[0].device, "group_norm/group.wgsl", **spec)
+    launch(*buffers, plan.sizes(norm, eps), grid=plan.grid(norm))
 
 
-def _in_two_launches(norm: Norm, sources: _Buffers, rest: _Buffers, eps: float, silu: bool) -> None:
-    """Record ``runs`` and ``merge``; ``rest`` are gamma, beta and the result."""
-    device, itemsize = sources[0].device, sources[0].dtype.itemsize
-    first, second = Plan.two_launches(norm, itemsize, most_lanes(device))
-    partials = device.buffer(f32, (norm.images, norm.groups, first.runs, 2))
-    launch = kernel(device, "group_norm/runs.wgsl", **_spec(sources, first))
-    launch(*sources, partials, first.sizes(norm, eps), grid=first.grid(norm))
-    launch = kernel(device, "group_norm/merge.wgsl", **_spec(sources, second), silu=silu)
-    launch(*sources, partials, *rest, second.sizes(norm, eps), grid=second.grid(norm))
+def _in_two_launches(norm: Norm, plan: Plan, buffers: _Buffers, eps: float, silu: bool) -> None:
+    """Record ``runs`` and ``merge``; ``buffers`` are the sources, gamma, beta and the result."""
+    device, sources, rest = buffers[0].device, buffers[:-3], buffers[-3:]
+    partials = device.buffer(f32, (norm.images, norm.groups, plan.runs, 2))
+    spec, sizes, grid = _spec(norm, plan, buffers[0]), plan.sizes(norm, eps), plan.grid(norm)
+    kernel(device, "group_norm/runs.wgsl", **spec)(*sources, partials, sizes, grid=grid)
+    launch = kernel(device, "group_norm/merge.wgsl", **spec, silu=silu)
+    launch(*sources, partials, *rest, sizes, grid=grid)
 
 
 def _plain_statistics(norm: Norm, sources: _Buffers, eps: float) -> Buffer[f32]:

@@ -14,18 +14,18 @@ __all__ = ["Norm", "Plan", "most_lanes"]
 _LANES = (128, 256, 512, 1024)
 # Of 64 registers that a lane of 1024 has, at most these hold words over the statistics.
 _HELD_REGISTERS = 32
-# A lane's words for which a larger workgroup pays.
+# One launch: a lane's words for which a larger workgroup pays, and the words and bytes that it has
+# under way where it holds none.
 _FEW_WORDS = 4
-# A lane of a streaming kernel has 64 bytes under way, in at most 8 words.
 _BYTES_AT_ONCE, _MOST_AT_ONCE = 64, 8
-# Neighbouring lanes read at least so much of a pixel, where groups can be taken together.
+# Two launches: workgroups of at least so many lanes, of which several run on a multiprocessor, so
+# many an image (two on each of 132 multiprocessors, and a guided batch has two images); but a lane
+# has a few words, of which so many are under way. Neighbouring lanes read at least so much of a
+# pixel: more would give a workgroup more groups, whose runs it has to unite.
+_STREAMING_LANES = 256
+_WORKGROUPS_OF_AN_IMAGE = 256
+_LEAST_WORDS, _MOST_WORDS = 4, 8
 _SEGMENT_BYTES = 128
-# Two launches take workgroups of this size, of which several run on a multiprocessor. The first has
-# about so many lanes an image, half of what 132 multiprocessors hold: both images of a guided batch
-# run at once. The second has twice as many, each of whose workgroups reads all runs of its groups.
-_STREAMING_LANES = 512
-_LANES_OF_AN_IMAGE = 2**17
-_MOST_RUNS = 128
 
 
 def most_lanes(device: Device) -> int:
@@ -75,77 +75,78 @@ class Plan:
     """How one kernel's workgroups lie over an image; it depends on the sizes of one image only.
 
     ``width`` channels a word; ``lanes`` of a workgroup, ``depth`` words that a lane loads at once,
-    which are all it has where they are ``held``; ``groups`` and pixels (``part``) of a workgroup;
-    moments come from ``runs`` runs of ``run`` pixels.
+    which are all it has where they are ``held``; words of a pixel that a workgroup takes
+    (``across``), and pixels (``run``), of which an image has ``runs``.
     """
 
     width: int
     lanes: int
     depth: int
     held: bool
-    groups: int
-    part: int
+    across: int
     run: int
     runs: int
 
     @classmethod
-    def one_launch(cls, norm: Norm, itemsize: int, most: int) -> Plan:
-        """A workgroup of up to ``most`` lanes for each group of an image."""
+    def one_launch(cls, norm: Norm, itemsize: int, most: int) -> Plan | None:
+        """A workgroup of up to ``most`` lanes for each group; None where a group is too wide."""
         width = norm.word_width(itemsize)
         words = norm.size // width
         fitting = [n for n in _LANES if words <= n <= most]
+        if not fitting:
+            return None
         depths = {n: -(-norm.pixels // (n // words)) for n in fitting}
         lanes = next((n for n in fitting if depths[n] <= _FEW_WORDS), fitting[-1])
         depth = depths[lanes]
         held = depth * -(-width * itemsize // 4) <= _HELD_REGISTERS
-        depth = depth if held else _at_once(width * itemsize)
-        return cls(width, lanes, depth, held, 1, norm.pixels, norm.pixels, 1)
+        depth = depth if held else min(_BYTES_AT_ONCE // (width * itemsize), _MOST_AT_ONCE)
+        return cls(width, lanes, depth, held, words, norm.pixels, 1)
 
     @classmethod
-    def two_launches(cls, norm: Norm, itemsize: int, most: int) -> tuple[Plan, Plan]:
-        """For moments of runs, and for their union and the result."""
-        width = norm.word_width(itemsize)
-        words = norm.size // width
-        lanes = most if words > _STREAMING_LANES else min(most, _STREAMING_LANES)
-        fitting = [g for g in _divisors(norm.groups) if g * words <= lanes]
-        wide = [g for g in fitting if g * norm.size * itemsize >= _SEGMENT_BYTES]
-        groups = wide[0] if wide else fitting[-1]
-        blocks = norm.groups // groups
-        rows = lanes // (groups * words)
-        workgroups = -(-_LANES_OF_AN_IMAGE // (lanes * blocks))
-        runs = min(workgroups, _MOST_RUNS, -(-norm.pixels // rows))
-        run = -(-norm.pixels // runs)
-        runs = -(-norm.pixels // run)
-        part = max(-(-norm.pixels // (2 * workgroups)), rows)
-        depth = _at_once(width * itemsize)
-        first = cls(width, lanes, depth, False, groups, run, run, runs)
-        return first, cls(width, lanes, depth, False, groups, part, run, runs)
+    def two_launches(cls, norm: Norm, itemsize: int, most: int, memory: int) -> Plan | None:
+        """For both; ``memory`` of a workgroup in bytes. None where a group is too wide."""
+        width = widest_word(itemsize, *norm.widths)
+        whole = math.lcm(width, norm.size) // width
+        slots = 8 * max(width, 2)
+        fitting = [n for n in _LANES if n >= max(whole, _STREAMING_LANES)]
+        fitting = [n for n in fitting if n <= most and n * slots <= memory]
+        if not fitting:
+            return None
+        lanes = fitting[0]
+        across = _across(norm, width, whole, lanes, _SEGMENT_BYTES // itemsize)
+        rows = lanes // across
+        blocks = norm.channels // (width * across)
+        words = norm.pixels * blocks // (rows * _WORKGROUPS_OF_AN_IMAGE)
+        steps = max(-(-words // _MOST_WORDS), 1)
+        depth = max(-(-words // steps), min(_LEAST_WORDS, -(-norm.pixels // rows)))
+        run = rows * depth * steps
+        return cls(width, lanes, depth, False, across, run, -(-norm.pixels // run))
 
     def grid(self, norm: Norm) -> tuple[int, int, int]:
-        """Workgroups over blocks of groups, parts of an image, and images."""
-        return norm.groups // self.groups, -(-norm.pixels // self.part), norm.images
+        """Workgroups over blocks of words, runs of an image, and images."""
+        return norm.channels // (self.width * self.across), self.runs, norm.images
 
     def sizes(self, norm: Norm, eps: float) -> dict[str, int | float]:
         """Uniform fields of ``shaders/group_norm/lanes.wgsl``."""
-        words = norm.size // self.width
         return {
             "pixels": norm.pixels,
             "units": norm.channels // self.width,
             "units1": norm.widths[0] // self.width,
-            "of_group": words,
-            "across": self.groups * words,
-            "part": self.part,
+            "across": self.across,
             "run": self.run,
             "runs": self.runs,
+            "size": norm.size,
             "eps": eps,
         }
 
 
-def _at_once(word_bytes: int) -> int:
-    """Words that a lane of a streaming kernel loads before it uses one."""
-    return min(_BYTES_AT_ONCE // word_bytes, _MOST_AT_ONCE)
+def _across(norm: Norm, width: int, whole: int, lanes: int, segment: int) -> int:
+    """Words of a pixel that a workgroup takes: the fewest that hold ``segment`` channels, if any.
 
-
-def _divisors(n: int) -> list[int]:
-    """All, ascending."""
-    return [d for d in range(1, n + 1) if n % d == 0]
+    They are a multiple of ``whole``, divide the pixel, and have no more groups than ``lanes``.
+    """
+    parts = norm.channels // (width * whole)
+    divisors = [whole * n for n in range(1, parts + 1) if parts % n == 0]
+    most = min(lanes, lanes * norm.size // width)
+    fitting = [n for n in divisors if n <= most]
+    return next((n for n in fitting if n * width >= segment), fitting[-1])

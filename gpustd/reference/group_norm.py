@@ -53,6 +53,8 @@ CASES = (
     Case((1, 32, 33, 12), 4, second=8, offset=-1000.0),
     Case((1, 129, 131, 8), 2, silu=True, offset=100.0),
     Case((2, 20, 21, 64), 8, second=64, silu=True),
+    Case((1, 37, 41, 40), 4, silu=True, offset=1000.0),
+    Case((1, 13, 17, 36), 6, second=18),
     Case((0, 4, 4, 8), 2),
     Case((2, 0, 4, 8), 2),
 )

@@ -1,43 +1,60 @@
 // Second of two launches of group norm: every workgroup unites the moments of its groups over all
-// runs (a few KiB, from cache), then normalises its run of pixels.
+// runs (a few KiB, from cache), then normalises its run of pixels. It goes up the run, whose end the
+// first launch read last, and loads its first words before it waits for the moments.
 //
 // Layout: partials is (images, groups, runs) of (mean, spread).
-// Limits: lanes at least the groups of a workgroup.
-//% from "group_norm/words.wgsl" import loaded, written with context
+//% from "group_norm/words.wgsl" import declared, loaded, written with context
+//% set slots = 2
+//% set parts = 2 if width == 8 else 1
 //% include "group_norm/lanes.wgsl"
 //% include "group_norm/affine.wgsl"
 
 @group(0) @binding(2) var<storage, read> partials: array<vec2<f32>>;
 
-// Moments of the lane's group; each group has `each` lanes, which take every `each`-th run. They
-// are measured from `near`, the mean of the group's first run.
-struct United {
-    moments: Moments,
-    near: f32,
+// One lane's part of the union of a group's runs, which begin at `first`, measured from `near`.
+fn united(share: Share, each: u32, first: u32, near: f32) -> Moments {
+    var m = Moments(0.0, 0.0, 0.0);
+    let end = select(0u, params.runs, share.j < each);
+    for (var run = share.j; run < end; run += each) {
+        let part = partials[first + run];
+        let pixels = min(params.run, params.pixels - run * params.run);
+        m = merged(m, Moments(f32(pixels) * f32(params.size), part.x - near, part.y));
+    }
+    return m;
 }
 
-fn united(workgroup: vec3<u32>, lane: u32, at: Place) -> United {
-    let groups = params.units / params.of_group;
-    let here = params.across / params.of_group;
-    let each = min(LANES / here, params.runs);
-    // Lanes left over repeat the work of the last group.
-    let own = min(lane / each, here - 1u);
-    let j = lane - own * each;
-    let from_image = workgroup.z * groups + workgroup.x * here;
-    let first = (from_image + own) * params.runs;
-    let size = f32(params.of_group) * WIDTH;
+// Leaves (mean, factor) of each of the workgroup's groups in `slots`.
+fn unite(workgroup: vec3<u32>, lane: u32) {
+    let each = min(LANES / groups_here(), params.runs);
+    let share = share_of(lane, each);
+    let groups = params.units * WIDTH / params.size;
+    let first = (workgroup.z * groups + workgroup.x * groups_here() + share.own) * params.runs;
     let near = partials[first].x;
-    var m = Moments(0.0, 0.0, 0.0);
-    for (var run = j; run < select(0u, params.runs, j < each); run += each) {
-        let part = partials[first + run];
-        let count = f32(min(params.run, params.pixels - run * params.run)) * size;
-        m = merged(m, Moments(count, part.x - near, part.y));
-    }
-    gathered(m, lane, min(j, each), each, 1u);
-    let mine = (at.group / params.of_group) - workgroup.x * here;
-    let o = mine * each;
-    return United(
-        Moments(counts[o], means[o], spreads[o]), partials[(from_image + mine) * params.runs].x,
+    let m = gathered(united(share, each, first, near), lane, share.j, each);
+    workgroupBarrier();
+    if (share.j == 0u) { slots[share.own] = vec2<f32>(near + m.mean, factor_of(m)); }
+    workgroupBarrier();
+}
+
+// Of a word, whose channels look up their groups one by one.
+fn line_of(at: Place) -> Line {
+    let u = {{ parts }}u * at.unit;
+    let channel = at.column * WIDTH;
+    let g0 = channel / params.size;
+    let c0 = channel % params.size;
+    let s0 = slots[g0];
+//% for k in range(1, width)
+    let c{{ k }} = select(c{{ k - 1 }} + 1u, 0u, c{{ k - 1 }} + 1u == params.size);
+    let g{{ k }} = g{{ k - 1 }} + select(0u, 1u, c{{ k }} == 0u);
+    let s{{ k }} = slots[g{{ k }}];
+//% endfor
+    return Line(
+//% for h in range(parts)
+//% set ks = range(4 * h, 4 * h + [width, 4] | min)
+        F(s{{ ks | join(".x, s") }}.x),
+        F(s{{ ks | join(".y, s") }}.y) * gamma[u + {{ h }}u],
+        beta[u + {{ h }}u],
+//% endfor
     );
 }
 
@@ -47,10 +64,18 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = place_of(workgroup, lane);
-    let own = united(workgroup, lane, at);
-    let line = line_of(at.unit, own.moments, own.near);
-    for (var p = at.begin; p < at.end; p += {{ depth }}u * at.rows) {
-{{ loaded() }}
-{{ written() }}
+    let stride = DEPTH * at.rows;
+    var step = (at.pixels - 1u) / stride;
+    var p = at.row + step * stride;
+{{ declared() }}
+{{ loaded("p") }}
+    unite(workgroup, lane);
+    let line = line_of(at);
+    loop {
+{{ written("p") }}
+        if (step == 0u) { break; }
+        step -= 1u;
+        p -= stride;
+{{ loaded("p") }}
     }
 }

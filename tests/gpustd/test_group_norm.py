@@ -25,7 +25,9 @@ RUNGS = ("naive", "channels_cpu", "group", "runs")
 HALVES = (
     Case((2, 20, 21, 64), 8, second=64, silu=True),
     Case((1, 129, 131, 8), 2, silu=True, offset=100.0),
+    Case((1, 37, 41, 40), 4, silu=True, offset=1000.0),
     Case((2, 16, 17, 40), 10, second=20, silu=True),
+    Case((1, 13, 17, 36), 6, second=18),
     Case((1, 1, 1, 5), 4, second=7),
 )
 MATCHES = [
@@ -83,6 +85,66 @@ def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Ca
     check(case, operands, run(device, rung, case, operands), EPS[dtype])
 
 
+@pytest.mark.parametrize("dtype", [f32, f16])
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_groups_begin_inside_words(device: Device, dtype: type[DType], share: float) -> None:
+    """The widths of groups of the large models, where two launches take words of 16 bytes."""
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    for size in (10, 20, 30, 60):
+        first = round(share * 4 * size)
+        case = Case((2, 19, 21, first), 4, second=4 * size - first, silu=True, offset=-3.0)
+        operands = draw(case, dtype)
+        result = run(device, "runs", case, operands)
+        check(case, operands, result, EPS[dtype])
+        x, second, gamma, beta = operands
+        one = Case((1, *case.shape[1:]), 4, second=case.second, silu=True)
+        last = (x[[1]], None if second is None else second[[1]], gamma, beta)
+        np.testing.assert_array_equal(run(device, "runs", one, last)[0], result[1])
+
+
+@pytest.mark.parametrize("dtype", [f32, f16])
+def test_a_workgroup_goes_down_its_run_in_steps(
+    device: Device, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the autoencoder's images, here with fewer workgroups instead of more pixels."""
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    monkeypatch.setattr("gpustd.group_plan._WORKGROUPS_OF_AN_IMAGE", 3)
+    case = Case((1, 129, 131, 8), 2, second=8, silu=True, offset=100.0)
+    plan = Plan.two_launches(Norm(1, 129 * 131, (8, 8), 2), dtype.itemsize, 256, 2**14)
+    assert plan is not None
+    assert plan.run > 2 * plan.depth * (plan.lanes // plan.across)
+    operands = draw(case, dtype)
+    check(case, operands, run(device, "runs", case, operands), EPS[dtype])
+
+
+def test_rounding_of_the_mean_does_not_gather(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All 128 lanes on a word see the same 1024 values, so that their errors do not cancel."""
+    monkeypatch.setattr("gpustd.group_plan._WORKGROUPS_OF_AN_IMAGE", 1)
+    case = Case((1, 1024, 128, 8), 2)
+    down = np.random.default_rng(3).standard_normal((1, 1024, 1, 1)) + 513
+    x = np.broadcast_to(down, case.shape).astype(np.float32)
+    operands = (x, None, np.ones(8, np.float32), np.zeros(8, np.float32))
+    check(case, operands, run(device, "runs", case, operands), EPS[f32])
+
+
+def test_wide_groups_take_larger_workgroups(device: Device) -> None:
+    case = Case((1, 5, 7, 1100), 1)
+    operands = draw(case, f32)
+    check(case, operands, run(device, "runs", case, operands), EPS[f32])
+
+
+def test_statistics_survive_an_outlier_at_the_start(device: Device) -> None:
+    """What sums measured from a first value alone would lose."""
+    case = Case((1, 64, 65, 8), 2)
+    x, _, gamma, beta = draw(case, f32)
+    x[0, 0, 0] = 3e4
+    check(case, (x, None, gamma, beta), run(device, "runs", case, (x, None, gamma, beta)), EPS[f32])
+
+
 @pytest.mark.parametrize("rung", RUNGS)
 def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
     case = Case((3, 17, 23, 12), 4, second=8, silu=True)
@@ -116,33 +178,61 @@ def test_the_device_takes_its_own_rung(device: Device) -> None:
     np.testing.assert_array_equal(result, same)
 
 
-def launches(side: int, channels: int, second: int = 0) -> int:
-    """Launches for one image of 32 groups on a card of no maker."""
+def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int:
+    """Launches for one image on a card of no maker."""
     device = Device.null()
     gamma = device.buffer(f32, channels + second)
     x = device.buffer(f16, (1, side, side, channels))
     other = device.buffer(f16, (1, side, side, second)) if second else None
-    group_norm(x, gamma, gamma, groups=32, eps=1e-5, second=other)
+    group_norm(x, gamma, gamma, groups=groups, eps=1e-5, second=other)
     device.synchronize()
     return len(device.engine.submitted[-1])  # type: ignore[attr-defined]
 
 
-def test_small_groups_take_one_launch_and_large_ones_two() -> None:
+def test_small_images_take_one_launch_and_large_ones_two() -> None:
     assert launches(8, 1280) == 1
-    assert launches(64, 320) == 1
-    assert launches(32, 1280, second=640) == 1
-    assert launches(64, 640, second=320) == 2
+    assert launches(16, 1280) == 1
+    assert launches(16, 1280, second=1280) == 2
+    assert launches(32, 1280, second=640) == 2
+    assert launches(64, 320) == 2
 
 
-def test_large_groups_are_spread_over_many_workgroups() -> None:
-    """At full size both launches of one image fill a large GPU, and moments have few runs."""
-    for side, channels in ((512, 128), (512, 256), (256, 512), (128, 512), (64, 960)):
-        norm = Norm(1, side * side, (channels,), 32)
-        moments, result = Plan.two_launches(norm, 2, 1024)
-        blocks, runs, _ = moments.grid(norm)
-        assert runs == result.runs <= 128
-        assert blocks * runs >= 256
-        assert result.grid(norm)[1] * blocks >= 512
+def test_groups_too_wide_for_a_kernel_take_another() -> None:
+    assert launches(32, 4096, groups=1) == 2
+    assert launches(32, 8192, groups=1) == 1
+    assert launches(32, 16384, groups=1) == 3
+    assert launches(1, 1031, groups=1) == 3
+
+
+def planned(side: int, widths: tuple[int, ...], itemsize: int = 2) -> tuple[Norm, Plan]:
+    """Two launches of 32 groups on a large GPU."""
+    norm = Norm(1, side * side, widths, 32)
+    plan = Plan.two_launches(norm, itemsize, 1024, 49152)
+    assert plan is not None
+    return norm, plan
+
+
+def test_large_images_are_spread_over_many_workgroups() -> None:
+    """Two images fill a large GPU, a lane has some words, and a workgroup unites few runs."""
+    vae = ((512, (128,)), (512, (256,)), (256, (512,)), (128, (512,)))
+    unet = ((64, (320,)), (64, (640, 320)), (128, (320,)), (32, (1280,)), (32, (1280, 640)))
+    for side, widths in (*vae, *unet):
+        norm, plan = planned(side, widths)
+        blocks, runs, _ = plan.grid(norm)
+        assert plan.width == 8
+        assert 132 <= blocks * runs <= 330
+        assert plan.depth >= 4
+        assert plan.lanes // plan.across * plan.across >= 240
+        assert runs * norm.groups // blocks <= 2048
+
+
+def test_a_workgroups_words_hold_whole_groups() -> None:
+    for channels in (32, 96, 320, 640, 960, 992, 1920, 1280):
+        norm, plan = planned(64, (channels,))
+        assert (plan.across * plan.width) % norm.size == 0
+        assert norm.channels % (plan.across * plan.width) == 0
+        assert plan.across * plan.width // norm.size <= plan.lanes
+        assert plan.run * (plan.runs - 1) < norm.pixels <= plan.run * plan.runs
 
 
 def test_words_lie_in_one_source_and_one_group() -> None:
