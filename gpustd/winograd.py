@@ -30,13 +30,16 @@ def winograd_pays(
     """Tell whether a 3 x 3 convolution of stride 1 is quicker as `winograd_conv2d`.
 
     ``channels`` and ``n`` are those of its source and its result, ``side`` that of the images it
-    will mostly see, None where nothing is known of it. The limits are measured (bench/results).
+    will mostly see, None where nothing is known of it. The limits are measured (bench/results);
+    software renderers gain nothing over a whole run, and take seconds more to compile.
 
     >>> from gpucore import Device, f32
     >>> winograd_pays(Device.auto(), f32, 4, 320)
     False
     """
     least = min(channels, n)
+    if device.is_cpu:
+        return False
     if device.has_matrix_units and dtype is f16 and least % 8 == 0:
         large = least >= 320 and channels * n >= 640 * 320
         return large and side is not None and 16 <= side <= 128
