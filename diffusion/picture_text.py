@@ -93,7 +93,7 @@ def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) ->
 def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:
     """Of the sampler and its schedule."""
     found, named = find_sampler_and_schedule(sampler)
-    chosen = named or find_schedule(schedule or AUTOMATIC)
+    chosen = find_schedule(schedule or AUTOMATIC) or named
     return found.label, chosen.label if chosen else "Automatic"
 
 

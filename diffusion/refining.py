@@ -5,6 +5,7 @@ Both see the same latents on the same noise levels (arXiv 2307.01952, section 2.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,9 @@ def refine(
     first, second = (run for _, run in both)
     total = first.first.walk.steps
     cut = round(switch * total)
+    if 0 < switch < 1 and cut in (0, total):
+        message = f"switch leaves the {'refiner' if cut else 'base'} none of {total} steps"
+        warnings.warn(message, UserWarning, stacklevel=2)
     _share(first, second, cut)
     taken = [run for _, run in both if run.first.walk.steps]
     yield Stage("encoding prompt")

@@ -8,6 +8,7 @@ from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
 from diffusion.noise_sources import NOISES
 from diffusion.prompts import EMPHASES
+from diffusion.samplers import chosen_schedule
 from diffusion.sampling import Sampling
 from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless
 from gpustd.conv import Wrap
@@ -87,14 +88,15 @@ class Settings:
         """With defaults for what is None, checked. Raises `SettingsError`."""
         own = self.source.size() if self.source else None
         width, height = own or (defaults.width, defaults.height)
+        sampler = self.sampler or defaults.sampler
         full = replace(
             self,
             width=width if self.width is None else self.width,
             height=height if self.height is None else self.height,
             steps=defaults.steps if self.steps is None else self.steps,
             guidance=defaults.guidance if self.guidance is None else self.guidance,
-            sampler=self.sampler or defaults.sampler,
-            schedule=self.schedule or defaults.schedule,
+            sampler=sampler,
+            schedule=chosen_schedule(sampler, self.schedule, defaults.schedule),
             batch=min(self.count, 4) if self.batch is None else self.batch,
         )
         full.check()

@@ -12,6 +12,7 @@ from diffusion.checkpoints.json_object import read_json_object
 from diffusion.checkpoints.names import VAE_NAMES, translate
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file_names import is_vae_projection, vae_names
+from diffusion.checkpoints.torch_file import SUFFIXES as TORCH_SUFFIXES
 from diffusion.checkpoints.weights import Place, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, printable, quoted
 from diffusion.models.config import TinyVaeConfig, VaeConfig
@@ -40,7 +41,11 @@ def open_vae(path: str | Path, model: ModelFolder) -> SeparateVae:
     the tiny one as published, by its names. Raises ``ModelNotFoundError``, ``ModelFormatError``.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # too long, or in a folder that may not be read
+        raise ModelNotFoundError(path, "cannot be a path", "check the path") from error
+    if not exists:
         raise ModelNotFoundError(path, "there is no such VAE", "check the path")
     found = _open_folder(path) if path.is_dir() else _open_file(path, model)
     for field in ("latent_channels", "downscale"):
@@ -71,6 +76,12 @@ def _open_folder(folder: Path) -> SeparateVae:
 
 
 def _open_file(path: Path, model: ModelFolder) -> SeparateVae:
+    if path.suffix.lower() != ".safetensors":
+        target = path.with_suffix(".safetensors").name
+        old = path.suffix.lower() in TORCH_SUFFIXES
+        hint = f"convert it: avila convert {printable(f'{path} -o {target}')}" if old else _HINT
+        reason = "is neither a VAE's folder nor a .safetensors file"
+        raise ModelFormatError(path, "file", reason, hint)
     file = open_safetensors(path)
     if _TINY_SIGN in file.entries:
         return SeparateVae(TinyVaeConfig.from_json({}, path), open_weights(path, ()))

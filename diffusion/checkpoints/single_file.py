@@ -91,6 +91,8 @@ class ModelFile(ModelFolder):
         self.path = self.file.path
         self._tokenizer_place = None if tokenizer is None else Path(tokenizer)
         stored = stored_configs(self.file)
+        if stored is not None and prediction is not None:
+            raise SettingsError("prediction", prediction, "the file has its own; leave it out")
         self._configs = worked_out(self.file, prediction) if stored is None else stored
         self._read()
 

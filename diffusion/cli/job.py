@@ -77,6 +77,11 @@ class NamedModel:
         parsed_prediction(self.prediction)
         chosen_dtype(self.dtype)
 
+    def beside(self, refiner: Path) -> NamedModel:
+        """The refiner of this model: what a single file lacks is not said of a folder."""
+        tokenizer = self.tokenizer if refiner.is_file() else None
+        return replace(self, path=refiner, tokenizer=tokenizer, prediction=None)
+
     def load(self, device: Device) -> Pipeline:
         """The model on a device. Raises as `Pipeline.load`, and `SettingsError`."""
         return Pipeline.load(
@@ -214,7 +219,7 @@ class Job:
                 self.about["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
             generate: Generate = pipeline.generate
             if self.refiner is not None:
-                generate = self._refined(pipeline, replace(model, path=self.refiner.path))
+                generate = self._refined(pipeline, model.beside(self.refiner.path))
             for first in range(0, self.settings.count, self.settings.batch or 1):
                 self._draw_batch(generate, first, interruption)
 

@@ -17,8 +17,8 @@ __all__ = ["held_back"]
 def held_back(shown: bool = False) -> Iterator[None]:
     """Keep what native code prints to stderr out of sight.
 
-    It comes out where the block raises what gpucore did not foresee. With ``shown`` nothing is
-    held. Python's own ``sys.stderr`` shares the stream: print nothing inside.
+    It comes out where the block raises what gpucore did not foresee, but for Ctrl-C. With ``shown``
+    nothing is held. Python's own ``sys.stderr`` shares the stream: print nothing inside.
     """
     if shown:
         yield
@@ -31,7 +31,7 @@ def held_back(shown: bool = False) -> Iterator[None]:
         try:
             yield
             foreseen = True
-        except GpuError:
+        except (GpuError, KeyboardInterrupt):
             foreseen = True
             raise
         finally:

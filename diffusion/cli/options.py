@@ -176,7 +176,7 @@ Strength = Annotated[
     float,
     Option(
         "--strength",
-        help="How much is drawn anew: 0 keeps the picture, 1 next to nothing of it.",
+        help="How much is drawn anew: 0 changes next to nothing, 1 keeps next to nothing.",
         rich_help_panel=_START,
     ),
 ]

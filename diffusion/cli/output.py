@@ -59,8 +59,10 @@ class Output:
     @classmethod
     def named(cls, text: str) -> Output:
         """From the option's text; makes missing folders. Raises `OutputError`."""
-        place = Path(text).expanduser()
-        is_folder = text.endswith(("/", os.sep)) or place.is_dir() or not place.suffix
+        place = Path(text)
+        with told(place, _HINT):
+            place = place.expanduser()
+            is_folder = text.endswith(("/", os.sep)) or place.is_dir() or not place.suffix
         if not is_folder and place.suffix.lower() not in FORMATS:
             hint = f"give NAME with one of {', '.join(FORMATS)}, or a folder with a / at its end"
             raise OutputError(text, f"its name ends in {place.suffix}", hint)
@@ -197,8 +199,9 @@ def folder_made(folder: Path, hint: str) -> None:
 
 @contextmanager
 def told(place: Path, hint: str) -> Iterator[None]:
-    """Turn what the system says into an `OutputError`."""
+    """Turn what the system says into an `OutputError`, and what `pathlib` says of bad paths."""
     try:
         yield
-    except OSError as error:
-        raise OutputError(place, error.strerror or str(error), hint) from error
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(place, reason, hint) from error

@@ -87,7 +87,7 @@ class Preview:
         vae: Path | None,
         apart: Iterable[Path | None] = (),
     ) -> Preview | None:
-        """From the options. Raises `SettingsError`."""
+        """From the options; links are followed. Raises `SettingsError`, `OutputError`."""
         if file is None:
             for option, value in (("preview every", every), ("preview vae", vae)):
                 if value is not None:
@@ -96,31 +96,39 @@ class Preview:
             return None
         check_integer("preview every", every, 1, 1000)
         usual = EVERY if vae is None else EVERY_QUICK
-        return cls(file.expanduser(), every or usual, tuple(filter(None, apart)))
+        with told(file, _HINT):
+            file = file.expanduser().resolve()
+        return cls(file, every or usual, tuple(filter(None, apart)))
 
     def check(self, output: Output, count: int) -> None:
         """Find what cannot be before any work; makes the missing folder.
 
         Raises `OutputError`, also where the ``count`` pictures or another file would be replaced.
         """
-        if self.file.suffix.lower() not in FORMATS or self.file.is_dir():
-            hint = f"give NAME with one of {', '.join(FORMATS)}"
-            raise OutputError(self.file, "it is no name of a picture's file", hint)
-        if output.may_write(self.file, count):
-            raise OutputError(self.file, "a finished picture may get this name", _HINT)
-        if _same_as_any(self.file, self.apart):
-            raise OutputError(self.file, "the command has this file for something else", _HINT)
-        folder_made(self.file.parent, _HINT)
-        if self.file.exists() and not _is_preview(self.file):
-            raise OutputError(self.file, "it exists and is no preview", _HINT)
+        with told(self.file, _HINT):
+            if self.file.suffix.lower() not in FORMATS or self.file.is_dir():
+                hint = f"give NAME with one of {', '.join(FORMATS)}"
+                raise OutputError(self.file, "it is no name of a picture's file", hint)
+            if output.may_write(self.file, count):
+                raise OutputError(self.file, "a finished picture may get this name", _HINT)
+            if _same_as_any(self.file, self.apart):
+                raise OutputError(self.file, "the command has this file for something else", _HINT)
+            folder_made(self.file.parent, _HINT)
+            if not _may_be_replaced(self.file):
+                raise OutputError(self.file, "it exists and is no preview", _HINT)
 
     def is_due(self, step: Step) -> bool:
         """Tell whether to show a step; the last is not, since finished pictures follow."""
         return step.index % self.every == 0 and step.index < step.total
 
     def show(self, images: Sequence[Image.Image]) -> None:
-        """Replace the file by one that shows ``images``. Raises `OutputError`."""
+        """Replace the file by one that shows ``images``.
+
+        Raises `OutputError`, also where another file came to have the name.
+        """
         with told(self.file, _HINT):
+            if not _may_be_replaced(self.file):
+                raise OutputError(self.file, "it is no longer a preview", _HINT)
             image = grid(images)
             image.thumbnail((MOST_SIDE, MOST_SIDE))
             suffix = self.file.suffix.lower()
@@ -147,9 +155,12 @@ def _place(file: Path) -> str:
     return str(file.resolve()).casefold()
 
 
-def _is_preview(file: Path) -> bool:
-    """Tell whether a file is what `Preview.show` wrote."""
+def _may_be_replaced(file: Path) -> bool:
+    """Tell whether nothing has the name, or what `Preview.show` wrote. Raises `OSError`."""
     try:
-        return read_infotext(file) == MARK
+        file.lstat()
+        return file.is_file() and read_infotext(file) == MARK
+    except FileNotFoundError:
+        return True
     except SettingsError:
         return False

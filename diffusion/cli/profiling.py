@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from diffusion.cli.output import told
 from diffusion.errors import OutputError
 from gpucore import Device, f16, f32
 from gpustd.roof import measured_roof
@@ -22,22 +23,24 @@ def profiled(device: Device, file: Path | None) -> Iterator[None]:
 
     The roof that the table speaks of is measured after the block, for the dtype of the networks.
     Does nothing where ``file`` is None. A block that fails or is stopped leaves neither.
-    Raises `OutputError`, before the block where the file cannot be, and `gpucore.FeatureError`.
+    Only a ``.json`` is replaced. Raises `OutputError`, before the block where the file cannot be,
+    and `gpucore.FeatureError`.
     """
     if file is None:
         yield
         return
-    if file.is_dir():
-        raise OutputError(file, "it is a folder", _HINT)
-    if not file.parent.is_dir():
-        raise OutputError(file, "its folder does not exist", _HINT)
+    if file.suffix.lower() != ".json":
+        raise OutputError(file, "it is no name of a trace", "give --profile NAME.json")
+    with told(file, _HINT):
+        if file.is_dir():
+            raise OutputError(file, "it is a folder", _HINT)
+        if not file.parent.is_dir():
+            raise OutputError(file, "its folder does not exist", _HINT)
     with device.profile() as profile:
         yield
     if profile.total_ns:
         half = device.has_f16 and not device.is_cpu
         profile.roof = measured_roof(device, f16 if half else f32)
     print(profile.table(), file=sys.stderr)
-    try:
+    with told(file, _HINT):
         profile.write_trace(file)
-    except OSError as error:
-        raise OutputError(file, error.strerror or str(error), _HINT) from error

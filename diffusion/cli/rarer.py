@@ -133,7 +133,8 @@ def merged_sampling(made: Sampling, texts: Sequence[str] | None) -> Sampling:
         try:
             chosen[name] = _number(name, value[:MOST_DIGITS]) if value.strip() else None
         except ValueError:
-            raise SettingsError(name, value, "give a number") from None
+            kind = "a whole number" if name == "order" else "a number"
+            raise SettingsError(name, value, f"give {kind}") from None
     return replace(made, **chosen)
 
 
@@ -150,7 +151,10 @@ def parsed_seamless(text: str) -> Wrap:
 
 def carried(picture: Path) -> str:
     """The text that a picture's file carries. Raises `SettingsError` where it has none."""
-    text = read_infotext(picture)
+    try:
+        text = read_infotext(picture)
+    except SettingsError as error:
+        raise SettingsError("from", error.value, error.hint) from None
     if text is None or not parse_infotext(text).settings:
         raise SettingsError("from", str(picture), "it carries no settings")
     return text

@@ -24,7 +24,7 @@ from diffusion.samplers.heun import heun
 from diffusion.samplers.heunpp2 import heunpp2
 from diffusion.samplers.lcm import lcm, tcd
 from diffusion.samplers.multistep import deis, gradient_estimation, ipndm, ipndm_v, lms, plms
-from diffusion.samplers.names import find_sampler, find_sampler_and_schedule
+from diffusion.samplers.names import chosen_schedule, find_sampler, find_sampler_and_schedule
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import (
     Algebra,
@@ -63,6 +63,7 @@ __all__ = [
     "SamplerOptions",
     "SplitDenoiser",
     "Step",
+    "chosen_schedule",
     "ddim",
     "ddim_cfg_pp",
     "deis",

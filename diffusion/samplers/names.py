@@ -11,7 +11,7 @@ from diffusion.samplers.registry import SAMPLERS
 from diffusion.samplers.sampler import Sampler
 from diffusion.schedules import SCHEDULES, Schedule, find_schedule
 
-__all__ = ["find_sampler", "find_sampler_and_schedule"]
+__all__ = ["chosen_schedule", "find_sampler", "find_sampler_and_schedule"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,12 @@ def find_sampler(text: str) -> Sampler:
     if absent is not None:
         raise SettingsError("sampler", text, absent.reason)
     return SAMPLERS.find(text)
+
+
+def chosen_schedule(sampler: str, schedule: str | None, otherwise: str) -> str:
+    """The schedule that is given, else the one in the sampler's name, else another."""
+    named = None if schedule else find_sampler_and_schedule(sampler)[1]
+    return schedule or (named.name if named else otherwise)
 
 
 def find_sampler_and_schedule(text: str) -> tuple[Sampler, Schedule | None]:

@@ -74,9 +74,19 @@ SCHEDULES: Final = Catalogue(
         Schedule("simple", "Simple", (), spacings.simple),
         Schedule("beta", "Beta", ("use_beta_sigmas",), spacings.beta, takes=_ENDS),
         Schedule("kl_optimal", "KL Optimal", (), spacings.kl_optimal, takes=_ENDS),
-        Schedule("align_your_steps", "Align Your Steps", (), aligned.align_your_steps),
-        Schedule("align_your_steps_11", "Align Your Steps 11", (), aligned.align_your_steps_11),
-        Schedule("align_your_steps_32", "Align Your Steps 32", (), aligned.align_your_steps_32),
+        Schedule("align_your_steps", "Align Your Steps", ("ays",), aligned.align_your_steps),
+        Schedule(
+            "align_your_steps_11",
+            "Align Your Steps 11",
+            ("ays_11",),
+            aligned.align_your_steps_11,
+        ),
+        Schedule(
+            "align_your_steps_32",
+            "Align Your Steps 32",
+            ("ays_32",),
+            aligned.align_your_steps_32,
+        ),
         Schedule(
             "align_your_steps_gits",
             "Align Your Steps GITS",

@@ -77,7 +77,7 @@ def full_walk(
 ) -> Walk:
     """A whole schedule. Raises `SettingsError`."""
     found, named = find_sampler_and_schedule(sampler)
-    chosen = named or find_schedule(schedule) or found.automatic_schedule(noise)
+    chosen = find_schedule(schedule) or named or found.automatic_schedule(noise)
     sigmas = chosen.levels(noise, steps, sampling.span())
     if len(sigmas) < 2:
         raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -348,19 +349,18 @@ def test_errors_of_devices_are_told_too(
 def test_messages_of_drivers_are_held_back(capfd: pytest.CaptureFixture[str]) -> None:
     """Not where something fails that nobody foresaw: they may tell why."""
 
-    def speak(shown: bool, error: Exception | None = None) -> str:
-        try:
-            with held_back(shown):
-                os.write(2, b"native\n")
-                if error:
-                    raise error
-        except (DeviceNotFoundError, OSError):
-            pass
+    def speak(shown: bool, error: BaseException | None = None) -> str:
+        raised = pytest.raises(type(error)) if error else contextlib.nullcontext()
+        with raised, held_back(shown):
+            os.write(2, b"native\n")
+            if error:
+                raise error
         return capfd.readouterr().err
 
     assert speak(shown=False) == ""
     assert speak(shown=True) == "native\n"
     assert speak(shown=False, error=DeviceNotFoundError("none")) == ""
+    assert speak(shown=False, error=KeyboardInterrupt()) == ""
     assert speak(shown=False, error=OSError("?")) == "native\n"
 
 

@@ -111,6 +111,6 @@ def test_of_other_commands(tmp_path: Path) -> None:
         (f"convert {tmp_path} -o x --dtype z", "--dtype cannot be 'z'"),
         ("tune --batch 99", "--batch cannot be 99"),
         ("model pull ../x", "model cannot be '../x'"),
-        ("txt2img --from none.png", "image cannot be 'none.png'"),
+        ("txt2img --from none.png", "--from cannot be 'none.png'"),
     ):
         assert run(*arguments.split()).stderr.startswith(f"avila: {message}")

@@ -129,6 +129,14 @@ WRONG = [
     (["--preview", "link/a.png", "-o", "a.png"], "a finished picture may get this name"),
     (["--preview", "a-2.png", "-o", "a.png", "--count", "2"], "a finished picture may get"),
     (["--preview", "00001-x.png"], "a finished picture may get this name"),
+    (["--preview", "loop.png"], "loop.png: cannot be written: "),
+    (["--preview", "pipe.png"], "pipe.png: cannot be written: it exists and is no preview"),
+    (["--preview", "photo-link.png"], "photo.png: cannot be written: it exists and is no preview"),
+    (["--preview", "a" * 300 + ".png"], "aaa.png: cannot be written: File name too long"),
+    (["--preview", "~nobody-here/p.png"], "p.png: cannot be written: Could not determine home"),
+    (["-o", "a" * 300 + ".png"], "aaa.png: cannot be written: File name too long"),
+    (["-o", "a" * 300], "aaa: cannot be written: File name too long"),
+    (["-o", "~nobody-here/p.png"], "p.png: cannot be written: Could not determine home"),
     (["--preview", "old.png", "--profile", "old.png"], "has this file for something else"),
     (["--preview", "old.png", "--from", "link/old.png"], "has this file for something else"),
 ]
@@ -148,6 +156,9 @@ def test_what_is_refused_before_any_work(
     Path("notes.png").write_text("not a picture")
     Path("folder.png").mkdir()
     Path("link").symlink_to(tmp_path)
+    Path("loop.png").symlink_to("loop.png")
+    Path("photo-link.png").symlink_to("photo.png")
+    os.mkfifo("pipe.png")
     Preview(Path("old.png")).show([Image.new("RGB", (8, 8))])
     if "--from" in arguments:
         Image.new("RGB", (8, 8)).save("old.png", pnginfo=settings)
@@ -158,6 +169,30 @@ def test_what_is_refused_before_any_work(
     assert stderr.count("\n") == 1
     assert pretended.loaded == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_not_over_a_file_that_came_in_between(tmp_path: Path) -> None:
+    preview, images = Preview(tmp_path / "p.png"), [Image.new("RGB", (8, 8))]
+    preview.show(images)
+    preview.show(images)
+    images[0].save(preview.file)
+    mine = preview.file.read_bytes()
+    with pytest.raises(OutputError, match="it is no longer a preview; give another --preview"):
+        preview.show(images)
+    assert (preview.file.read_bytes(), names(tmp_path)) == (mine, ["p.png"])
+
+
+@pytest.mark.usefixtures("pretended")
+def test_links_are_followed(tmp_path: Path) -> None:
+    Path("shared").mkdir()
+    Path("p.png").symlink_to("shared/watch.png")
+    for _ in range(2):
+        done = run("txt2img", "a", "--preview", "p.png", "-o", "new/")
+        assert done.exit_code == 0, done.stderr
+    assert Path("p.png").is_symlink()
+    assert not Path("shared/watch.png").is_symlink()
+    assert read_infotext("shared/watch.png") == MARK
+    assert names(tmp_path / "shared") == ["watch.png"]
 
 
 @pytest.mark.usefixtures("pretended")

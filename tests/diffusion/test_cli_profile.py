@@ -98,17 +98,27 @@ def test_a_real_run_has_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [(".", "it is a folder"), ("nowhere/trace.json", "its folder does not exist")],
+    [
+        ("folder.json", "it is a folder"),
+        ("nowhere/trace.json", "its folder does not exist"),
+        (".", "it is no name of a trace; give --profile NAME.json"),
+        ("photo.png", "it is no name of a trace; give --profile NAME.json"),
+        ("a" * 300 + ".json", "File name too long"),
+    ],
+    ids=lambda text: text[:12],
 )
 def test_a_file_that_cannot_be_is_found_first(
     file: str, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    Path("folder.json").mkdir()
+    Path("photo.png").write_text("mine")
     with pytest.raises(SystemExit, match="2"):
         main([*SMALL, "--device", "null", "--profile", file])
     stdout, stderr = capfd.readouterr()
     assert (stdout, stderr.count("\n")) == ("", 1)
     assert message in stderr
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.json", "photo.png"]
+    assert Path("photo.png").read_text() == "mine"
 
 
 def test_a_device_without_timestamps_is_told(

@@ -95,6 +95,11 @@ def test_the_ends_are_one_model_alone(device: Device) -> None:
     assert not np.array_equal(both, alone("xl_refiner"))
 
 
+def test_a_switch_that_leaves_a_model_no_step_is_told(device: Device) -> None:
+    with pytest.warns(UserWarning, match="switch leaves the refiner none of 2 steps"):
+        list(refine(*pair(device), dataclasses.replace(SETTINGS, steps=2), 0.8))
+
+
 @pytest.mark.parametrize("sampler", ["euler_a", "dpmpp_2m"])
 def test_an_image_does_not_depend_on_its_batch(device: Device, sampler: str) -> None:
     three = dataclasses.replace(SETTINGS, sampler=sampler, count=3)

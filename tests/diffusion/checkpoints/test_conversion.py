@@ -141,6 +141,8 @@ def test_a_file_without_a_tokenizer(tmp_path: Path) -> None:
     assert isinstance(open_model(path), ModelFile)
     with pytest.raises(SettingsError, match="prediction cannot be 'x'"):
         ModelFile(path, prediction="x")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="'sample'; the file has its own; leave it out"):
+        ModelFile(path, prediction="sample")
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,14 @@ def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
     model = ModelFolder(write_family(tmp_path / "model", "sd2"))
     with pytest.raises(ModelNotFoundError, match="no such VAE"):
         open_vae(tmp_path / "none", model)
+    with pytest.raises(ModelNotFoundError, match="cannot be a path; check the path"):
+        open_vae(tmp_path / ("a" * 300), model)
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ModelFormatError, match=r"neither a VAE's folder nor a \.safetensors file"):
+        open_vae(photo, model)
+    with pytest.raises(ModelFormatError, match=r"avila convert .*old\.pt -o old\.safetensors"):
+        open_vae(photo.rename(tmp_path / "old.pt"), model)
     with pytest.raises(ModelFormatError, match="_class_name"):
         open_vae(tmp_path / "model" / "unet", model)
     with pytest.raises(ModelNotFoundError, match=r"name the model's VAE: .*vae"):

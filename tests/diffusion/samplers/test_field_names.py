@@ -76,7 +76,7 @@ SCHEDULE_FIELD: dict[str, str] = {
     "trailing": "trailing, timestep_spacing=trailing",
     "leading": "leading, timestep_spacing=leading",
     "kl_optimal": "KL Optimal, kl_optimal",
-    "align_your_steps": "Align Your Steps, align_your_steps",
+    "align_your_steps": "Align Your Steps, align_your_steps, ays",
     "align_your_steps_11": "Align Your Steps 11, align_your_steps_11",
     "align_your_steps_32": "Align Your Steps 32, align_your_steps_32",
     "align_your_steps_gits": "Align Your Steps GITS, align_your_steps_GITS, GITS",

@@ -4,7 +4,14 @@ import pytest
 
 from diffusion.catalogue import Catalogue
 from diffusion.errors import SettingsError
-from diffusion.samplers import SAMPLERS, Sampler, find_sampler, find_sampler_and_schedule
+from diffusion.samplers import (
+    SAMPLERS,
+    Sampler,
+    chosen_schedule,
+    find_sampler,
+    find_sampler_and_schedule,
+)
+from diffusion.settings import Defaults, Settings
 
 
 @pytest.mark.parametrize(
@@ -119,3 +126,22 @@ def test_no_two_entries_share_a_name() -> None:
     with pytest.raises(ValueError, match="two entries are called 'K-Euler'"):
         Catalogue("sampler", [euler, twin])
     assert SAMPLERS.names == tuple(sampler.name for sampler in SAMPLERS)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "wanted"),
+    [
+        ("DPM++ 2M Karras", None, "karras"),
+        ("DPM++ 2M Karras", "beta", "beta"),
+        ("DPM++ 2M Karras", "automatic", "automatic"),
+        ("dpmpp_2m", None, "trailing"),
+        ("dpmpp_2m", "simple", "simple"),
+    ],
+)
+def test_a_schedule_that_is_given_goes_before_the_samplers(
+    sampler: str, schedule: str | None, wanted: str
+) -> None:
+    assert chosen_schedule(sampler, schedule, "trailing") == wanted
+    usual = Defaults(64, 64, schedule="trailing")
+    full = Settings("a", sampler=sampler, schedule=schedule).filled(usual)
+    assert full.schedule == wanted

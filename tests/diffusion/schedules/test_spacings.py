@@ -214,7 +214,7 @@ def test_automatic_is_nobodys_name(text: str) -> None:
 def test_an_unknown_name_lists_the_nearest() -> None:
     with pytest.raises(SettingsError) as caught:
         find_schedule("karas")
-    assert "did you mean karras?" in str(caught.value)
+    assert "did you mean karras" in str(caught.value)
     assert "automatic" in str(caught.value)
 
 
