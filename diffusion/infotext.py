@@ -188,27 +188,27 @@ def exif_info(text: str) -> bytes:
     return exif.tobytes()
 
 
-def read_infotext(path: str | os.PathLike[str]) -> str | None:
+def read_infotext(path: str | os.PathLike[str], field: str = "image") -> str | None:
     """The infotext in a PNG, JPEG or WebP file, or None where it has none.
 
-    Pixels are not decoded. Raises ``SettingsError`` where the file cannot be read, is none of
-    these, or is too large.
+    Pixels are not decoded. Raises ``SettingsError`` of the setting ``field`` where the file cannot
+    be read, is none of these, or is too large.
     """
     try:
         if Path(path).stat().st_size > LARGEST_FILE:
-            raise SettingsError("image", os.fspath(path), f"it has over {LARGEST_FILE} bytes")
+            raise SettingsError(field, os.fspath(path), f"it has over {LARGEST_FILE} bytes")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes that are not decoded
             with Image.open(path, formats=FORMATS) as image:
                 text = image.info.get(KEY)
                 return text if isinstance(text, str) else _user_comment(image)
     except UnidentifiedImageError as error:
-        raise SettingsError("image", os.fspath(path), "give a PNG, JPEG or WebP file") from error
+        raise SettingsError(field, os.fspath(path), "give a PNG, JPEG or WebP file") from error
     except Image.DecompressionBombError as error:
-        raise SettingsError("image", os.fspath(path), "it has too many pixels") from error
+        raise SettingsError(field, os.fspath(path), "it has too many pixels") from error
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or "it is damaged or cut short"
-        raise SettingsError("image", os.fspath(path), f"it cannot be read: {reason}") from error
+        raise SettingsError(field, os.fspath(path), f"it cannot be read: {reason}") from error
 
 
 def _user_comment(image: Image.Image) -> str | None:

@@ -152,7 +152,7 @@ class Product:
             "batched": self.batch > 1,
             **variables,
         }
-        stand_ins = (_some_f32(device), operands[-1], operands[-1])
+        stand_ins = (_unread_bias.of(device), operands[-1], operands[-1])
         extras = [b if b is not None else s for b, s in zip(fused, stand_ins, strict=True)]
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
         sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
@@ -366,12 +366,8 @@ def _constants(sizes: Mapping[str, int]) -> str:
     return ", ".join(str(value) for value in sizes.values())
 
 
-_stand_ins: PerDevice[Buffer[f32]] = PerDevice(lambda device: device.buffer(f32, 4))
-
-
-def _some_f32(device: Device) -> Buffer[f32]:
-    """A small f32 buffer to bind where no bias is."""
-    return _stand_ins.of(device)
+# Bound where no bias is.
+_unread_bias: PerDevice[Buffer[f32]] = PerDevice(lambda device: device.buffer(f32, 4))
 
 
 def check_activation(op: str, activation: str | None) -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from diffusion.checkpoints.folder import ModelFolder
 from diffusion.checkpoints.single_file import ModelFile, Prediction
-from diffusion.checkpoints.torch_file import SUFFIXES as TORCH_SUFFIXES
-from diffusion.errors import ModelFormatError
+from diffusion.checkpoints.torch_file import other_file
 
 SUFFIX = ".safetensors"
 
@@ -25,9 +24,5 @@ def open_model(
     if path.suffix.lower() == SUFFIX and not path.is_dir():
         return ModelFile(path, tokenizer=tokenizer, prediction=prediction)
     if path.is_file():
-        target = path.with_suffix(SUFFIX).name
-        old = path.suffix.lower() in TORCH_SUFFIXES
-        hint = f"convert it: avila convert {path} -o {target}" if old else "name a model"
-        reason = "is neither a model's folder nor a .safetensors file"
-        raise ModelFormatError(path, "file", reason, hint)
+        raise other_file(path, "a model's folder", "name a model")
     return ModelFolder(path)

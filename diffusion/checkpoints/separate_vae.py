@@ -12,7 +12,7 @@ from diffusion.checkpoints.json_object import read_json_object
 from diffusion.checkpoints.names import VAE_NAMES, translate
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file_names import is_vae_projection, vae_names
-from diffusion.checkpoints.torch_file import SUFFIXES as TORCH_SUFFIXES
+from diffusion.checkpoints.torch_file import other_file
 from diffusion.checkpoints.weights import Place, Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, printable, quoted
 from diffusion.models.config import TinyVaeConfig, VaeConfig
@@ -77,11 +77,7 @@ def _open_folder(folder: Path) -> SeparateVae:
 
 def _open_file(path: Path, model: ModelFolder) -> SeparateVae:
     if path.suffix.lower() != ".safetensors":
-        target = path.with_suffix(".safetensors").name
-        old = path.suffix.lower() in TORCH_SUFFIXES
-        hint = f"convert it: avila convert {printable(f'{path} -o {target}')}" if old else _HINT
-        reason = "is neither a VAE's folder nor a .safetensors file"
-        raise ModelFormatError(path, "file", reason, hint)
+        raise other_file(path, "a VAE's folder", _HINT)
     file = open_safetensors(path)
     if _TINY_SIGN in file.entries:
         return SeparateVae(TinyVaeConfig.from_json({}, path), open_weights(path, ()))

@@ -25,7 +25,7 @@ from diffusion.checkpoints.header import (
 )
 from diffusion.checkpoints.lookalikes import AGAIN, PROBE_BYTES, look_alike
 from diffusion.checkpoints.safetensors import SafetensorsFile, identity_of, open_regular
-from diffusion.errors import ModelFormatError, quoted
+from diffusion.errors import ModelFormatError, printable, quoted
 
 SUFFIXES: Final = (".bin", ".ckpt", ".pt", ".pth")
 _MOST_SHARING: Final = 16
@@ -33,6 +33,15 @@ _MOST_SHARING: Final = 16
 
 _PATIENCE: Final = 120
 """Seconds that the other process may take, waiting included."""
+
+
+def other_file(path: Path, wanted: str, hint: str) -> ModelFormatError:
+    """What to raise for a file that is not safetensors; PyTorch's get the command that converts."""
+    if path.suffix.lower() in SUFFIXES:
+        target = path.with_suffix(".safetensors").name
+        hint = f"convert it: avila convert {printable(f'{path} -o {target}')}"
+    return ModelFormatError(path, "file", f"is neither {wanted} nor a .safetensors file", hint)
+
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

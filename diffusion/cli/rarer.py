@@ -151,10 +151,7 @@ def parsed_seamless(text: str) -> Wrap:
 
 def carried(picture: Path) -> str:
     """The text that a picture's file carries. Raises `SettingsError` where it has none."""
-    try:
-        text = read_infotext(picture)
-    except SettingsError as error:
-        raise SettingsError("from", error.value, error.hint) from None
+    text = read_infotext(picture, "from")
     if text is None or not parse_infotext(text).settings:
         raise SettingsError("from", str(picture), "it carries no settings")
     return text

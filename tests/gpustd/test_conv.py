@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -42,36 +43,49 @@ def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
     return operands
 
 
+def fused(device: Device, case: Case, operands: dict[str, Array]) -> dict[str, Any]:
+    """What a convolution takes beside image, weights and window."""
+    up = device.buffer_from_array
+    return {
+        "bias": up(operands["bias"]),
+        "upsample": case.upsample,
+        "second": up(sources(case, operands)[1]) if case.second else None,
+        "per_image": up(operands["per_image"]) if case.per_image else None,
+        "residual": up(operands["residual"]) if case.residual else None,
+        "activation": case.activation,
+        "wrap": case.wrap,
+    }
+
+
+def sources(case: Case, operands: dict[str, Array]) -> tuple[Array, Array]:
+    """The image's channels, and those of the second source."""
+    x, cut = operands["x"], case.channels
+    return np.ascontiguousarray(x[..., :cut]), np.ascontiguousarray(x[..., cut:])
+
+
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
     """Result of conv2d into memory that held NaN."""
-    x = operands["x"]
-    up = device.buffer_from_array
-    first = up(np.ascontiguousarray(x[..., : case.channels]))
-    second = up(np.ascontiguousarray(x[..., case.channels :])) if case.second else None
+    x, up = operands["x"], device.buffer_from_array
+    first, w = up(sources(case, operands)[0]), up(operands["w"])
+    more = fused(device, case, operands)
     size = oracle.convolve(case, x[:1] * 0, operands["w"]).size * max(case.images, 1)
     up(np.full(size, np.nan, x.dtype)).release()
-    return conv2d(
-        first,
-        up(operands["w"]),
-        bias=up(operands["bias"]),
-        stride=case.stride,
-        padding=case.padding,
-        upsample=case.upsample,
-        second=second,
-        per_image=up(operands["per_image"]) if case.per_image else None,
-        residual=up(operands["residual"]) if case.residual else None,
-        activation=case.activation,
-        wrap=case.wrap,
-    ).read()
+    return conv2d(first, w, stride=case.stride, padding=case.padding, **more).read()
 
 
-def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> None:
+def check(
+    case: Case,
+    operands: dict[str, Array],
+    result: Array,
+    eps: float,
+    bound: Callable[..., Array] = oracle.bound,
+) -> None:
     wide = {name: array.astype(np.float64) for name, array in operands.items()}
     expected = oracle.reference(
         case, wide["x"], wide["w"], wide["bias"], wide.get("per_image"), wide.get("residual")
     )
     error = np.abs(result.astype(np.float64) - expected)
-    allowed = oracle.bound(case, wide["x"], wide["w"], expected, eps)
+    allowed = bound(case, wide["x"], wide["w"], expected, eps)
     assert result.shape == expected.shape
     assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
 

@@ -11,45 +11,26 @@ from numpy.typing import NDArray
 import gpustd.winograd
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import conv2d, winograd_conv2d, winograd_weights
-from gpustd.reference import winograd as oracle
 from gpustd.reference.conv import Case
-from gpustd.reference.winograd import CASES
+from gpustd.reference.winograd import CASES, bound
+from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
-from tests.gpustd.test_conv import EPS, draw
+from tests.gpustd.test_conv import EPS, draw, fused, sources
 
 Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
     """Result of winograd_conv2d into memory that held NaN."""
-    x = operands["x"]
-    up = device.buffer_from_array
-    first = up(np.ascontiguousarray(x[..., : case.channels]))
-    second = up(np.ascontiguousarray(x[..., case.channels :])) if case.second else None
-    u = winograd_weights(up(operands["w"]))
-    up(np.full(4 * operands["x"].size * case.outputs + 4096, np.nan, x.dtype)).release()
-    return winograd_conv2d(
-        first,
-        u,
-        bias=up(operands["bias"]),
-        upsample=case.upsample,
-        second=second,
-        per_image=up(operands["per_image"]) if case.per_image else None,
-        residual=up(operands["residual"]) if case.residual else None,
-        activation=case.activation,
-        wrap=case.wrap,
-    ).read()
+    x, up = operands["x"], device.buffer_from_array
+    first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]))
+    more = fused(device, case, operands)
+    up(np.full(4 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
+    return winograd_conv2d(first, u, **more).read()
 
 
 def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> None:
-    wide = {name: array.astype(np.float64) for name, array in operands.items()}
-    expected = oracle.reference(
-        case, wide["x"], wide["w"], wide["bias"], wide.get("per_image"), wide.get("residual")
-    )
-    error = np.abs(result.astype(np.float64) - expected)
-    allowed = oracle.bound(case, wide["x"], wide["w"], expected, eps)
-    assert result.shape == expected.shape
-    assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
+    direct.check(case, operands, result, eps, bound)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
