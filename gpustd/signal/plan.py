@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
+    "Layout",
     "Limits",
     "Tile",
     "column_tile",
     "is_smooth",
+    "layout_of",
     "most_of",
     "passes",
     "row_tile",
@@ -29,11 +32,18 @@ _HELD = 16
 _RADICES = range(_HELD, 1, -1)
 _CPU_RADICES = (13, 11, 7, 5, 3, 8, 4, 2)
 _ROW_LANES = 256
-_MOST_LANES = 512
+_MOST_LANES = 1024
 # Workgroups of a multiprocessor, whose memory is hardly more than one may have: best first.
 _AT_ONCE = (3, 2, 1)
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
-_GROUPS = ((16, 1), (8, 1), (8, 2), (4, 1), (4, 2))
+_GROUPS = ((16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
+# Invocations that hide the latency of memory, in more than one workgroup of a multiprocessor.
+_BUSY = 512
+_SUBGROUP = 32
+_BANKS = 32
+# Set by the tuning script alone.
+CHOSEN: dict[tuple[str, int], Tile] = {}
+CUTS: dict[int, tuple[int, ...]] = {}
 _PRIMES = (2, 3, 5, 7, 11, 13)
 
 
@@ -56,8 +66,8 @@ class Tile:
 
     Attributes:
         radices: of its butterflies, in order; lanes: that share a column; held: numbers that a
-        lane holds; group: columns of a workgroup; parts: 2 where real and imaginary parts are
-        exchanged one after the other, else 1.
+        lane holds; group: columns of a workgroup; parts: in which numbers are exchanged one after
+        the other: 2 for real and imaginary parts, 4 for those of the first and the second half.
     """
 
     radices: tuple[int, ...]
@@ -65,6 +75,19 @@ class Tile:
     held: int
     group: int = 1
     parts: int = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where columns lie in workgroup memory: number i of column c at i pitch + i // pad skew + c.
+
+    ``pad`` is the first radix; where passes read and write rows, columns follow each other
+    instead. ``slots`` are of 4 bytes, of 8 where a tile has one part.
+    """
+
+    pitch: int
+    skew: int
+    slots: int
 
 
 def is_smooth(n: int) -> bool:
@@ -97,16 +120,22 @@ def smooth_above(n: int, primes: tuple[int, ...]) -> int:
 
 
 @functools.cache
-def passes(n: int, inner: int, limits: Limits) -> tuple[int, ...]:
+def passes(n: int, inner: int, limits: Limits, *, quarters: bool = True) -> tuple[int, ...]:
     """Lengths of the passes of a transform of ``n``, of which `is_smooth` holds.
 
-    ``inner`` is the distance of its numbers.
+    ``inner`` is the distance of its numbers. ``quarters`` if the last pass may exchange 4 parts.
     """
     if n <= 1:
         return (1,)
     if limits.is_cpu:
         return _factors(n, _CPU_RADICES)
-    tile = row_tile(n, limits) if inner == 1 else column_tile(n, limits, rows=False)
+    if n in CUTS:
+        return CUTS[n]
+    tile = (
+        row_tile(n, limits, quarters=quarters)
+        if inner == 1
+        else column_tile(n, limits, rows=False, quarters=False)
+    )
     if n <= _HELD or tile is not None:
         return (n,)
     return next(cut for count in range(2, 32) if (cut := _cut(n, count, limits)))
@@ -124,11 +153,13 @@ def _factors(n: int, radices: tuple[int, ...]) -> tuple[int, ...]:
 def _cut(n: int, count: int, limits: Limits) -> tuple[int, ...]:
     """``n`` as a product of ``count`` lengths as equal as can be; empty where there is none."""
     if count == 1:
-        fits = n <= _HELD or column_tile(n, limits, rows=True) is not None
+        fits = n <= _HELD or column_tile(n, limits, rows=True, quarters=False) is not None
         return (n,) if fits else ()
     root = round(n ** (1 / count))
     for length in sorted(_divisors(n), key=lambda d: abs(math.log(d / root))):
-        if length > 1 and (length <= _HELD or column_tile(length, limits, rows=True)):
+        if length > 1 and (
+            length <= _HELD or column_tile(length, limits, rows=True, quarters=False)
+        ):
             rest = _cut(n // length, count - 1, limits)
             if rest:
                 return tuple(sorted((length, *rest), reverse=True))
@@ -144,42 +175,63 @@ def _divisors(n: int) -> Iterator[int]:
 
 
 @functools.cache
-def row_tile(n: int, limits: Limits, most: int = _ROW_LANES) -> Tile | None:
+def row_tile(n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool) -> Tile | None:
     """How workgroups run whole transforms of rows of ``n`` numbers; None where they cannot.
 
-    A workgroup takes ``most`` rows at most.
+    A workgroup takes ``most`` rows at most. ``quarters`` if it may exchange 4 parts.
     """
+    if ("row", n) in CHOSEN and (quarters or CHOSEN["row", n].parts < 4):
+        return CHOSEN["row", n]
     best = _tile(n)
     if best is None or best.lanes > min(_MOST_LANES, limits.lanes):
         return None
-    pitch = _padded(n, best)
+    size = 8 * layout_of(n, best, reads_rows=True, writes_rows=True).slots
     for memory in (limits.memory // count for count in _AT_ONCE):
-        rows = max(1, min(_ROW_LANES // best.lanes, memory // (8 * pitch), most))
+        rows = max(1, min(_ROW_LANES // best.lanes, memory // size, most))
         group = 1 << (rows.bit_length() - 1)
-        for parts in (1, 2):
-            if group * pitch * 8 // parts <= memory:
-                return Tile(best.radices, best.lanes, best.held, group, parts)
+        for parts in _parts(n, best, quarters=quarters):
+            if group * size // parts <= memory:
+                return replace(best, group=group, parts=parts)
     return None
 
 
 @functools.cache
-def column_tile(n: int, limits: Limits, most: int = 16, *, rows: bool) -> Tile | None:
+def column_tile(
+    n: int, limits: Limits, most: int = 16, *, rows: bool, quarters: bool
+) -> Tile | None:
     """How workgroups run columns of ``n`` numbers side by side; ``rows`` if they write rows.
 
-    A workgroup takes ``most`` columns at most, but 4 if it can.
+    A workgroup takes ``most`` columns at most, but 4 if it can. ``quarters`` as of `row_tile`.
     """
+    chosen = CHOSEN.get(("into" if rows else "column", n))
+    if chosen is not None and chosen.group <= max(most, 4) and (quarters or chosen.parts < 4):
+        return chosen
     best = _tile(n)
     if best is None:
         return None
+    found: list[tuple[int, Tile]] = []
     for group, parts in _GROUPS:
-        size = _padded(n, best) * (group + rows) * 8 // parts
+        tile = replace(best, group=group, parts=parts)
         if (
-            group <= max(most, 4)
-            and size <= limits.memory
-            and group * best.lanes <= min(_MOST_LANES, limits.lanes)
+            group > max(most, 4)
+            or group * best.lanes > min(_MOST_LANES // 2, limits.lanes)
+            or parts not in _parts(n, best, quarters=quarters)
         ):
-            return Tile(best.radices, best.lanes, best.held, group, parts)
-    return None
+            continue
+        layout = layout_of(n, tile, reads_rows=False, writes_rows=rows)
+        at_once = limits.memory // (layout.slots * (8 if parts == 1 else 4))
+        if at_once > 1 and at_once * group * best.lanes >= _BUSY:
+            return tile
+        if at_once:
+            found.append((at_once * group * best.lanes, tile))
+    return max(found, key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _parts(n: int, tile: Tile, *, quarters: bool) -> tuple[int, ...]:
+    """Parts in which numbers can be exchanged."""
+    first, *others = tile.radices
+    halved = others and all(r % 2 == 0 for r in others) and n // 2 % first == 0
+    return (1, 2, 4) if quarters and halved else (1, 2)
 
 
 def most_of(count: int, limits: Limits) -> int:
@@ -187,10 +239,49 @@ def most_of(count: int, limits: Limits) -> int:
     return 1 << max(0, (count // limits.workgroups).bit_length() - 1)
 
 
-def _padded(n: int, tile: Tile) -> int:
-    """Slots of workgroup memory for ``n`` numbers, padded where strides meet the same banks."""
-    first = tile.radices[0]
-    return n + (n // first if first % 2 == 0 else 0)
+@functools.cache
+def layout_of(n: int, tile: Tile, *, reads_rows: bool, writes_rows: bool) -> Layout:
+    """The layout that meets the fewest banks twice, for its size."""
+    first, group = tile.radices[0], tile.group
+    halves = 2 if tile.parts == 4 else 1
+    even = first % 2 == 0
+    if reads_rows and writes_rows:
+        slots = n // halves
+        return Layout(1, int(even), group * (slots + slots // first if even else slots))
+    found = []
+    for pitch in range(group, group + 3 if writes_rows else group + 1):
+        for skew in range(_BANKS // 2 + 1) if even else (0,):
+            size = n // halves
+            layout = Layout(pitch, skew, size * pitch + size // first * skew)
+            turns = _bank_turns(n, tile, layout, writes_rows=writes_rows)
+            found.append((turns * layout.slots, layout.slots, layout))
+    return min(found, key=lambda f: f[:2])[2]
+
+
+def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int:
+    """Turns that the banks take for the first accesses of an exchange, of all exchanges."""
+    first, at_once = tile.radices[0], _SUBGROUP if tile.parts > 1 else _SUBGROUP // 2
+    threads = range(min(4 * _SUBGROUP, tile.lanes * tile.group))
+
+    def slot(column: int, i: int) -> int:
+        return i * layout.pitch + i // first * layout.skew + column
+
+    done, total = 1, 0
+    for stage, radix in enumerate(tile.radices[:-1]):
+        last = stage + 2 == len(tile.radices)
+        stored, fetched = [], []
+        for t in threads:
+            column, k = t % tile.group, t // tile.group
+            stored.append(slot(column, (k - k % done) * radix + k % done))
+            if last and writes_rows:
+                column, k = t // tile.lanes, t % tile.lanes
+            fetched.append(slot(column, k))
+        for slots in (stored, fetched):
+            for start in range(0, len(slots), at_once):
+                met = Counter(s % at_once for s in set(slots[start : start + at_once]))
+                total += max(met.values())
+        done *= radix
+    return total
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from gpustd.signal.plan import (
     Tile,
     column_tile,
     is_smooth,
+    layout_of,
     most_of,
     passes,
     row_tile,
@@ -107,7 +108,8 @@ def transform(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target
     if not is_smooth(line.n):
         _bluestein(x, y, line, source, target)
         return
-    lengths = passes(line.n, line.inner, limits_of(x.device))
+    quarters = target.kind != "spectrum"
+    lengths = passes(line.n, line.inner, limits_of(x.device), quarters=quarters)
     done = 1
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
@@ -125,7 +127,7 @@ def _untangles(device: Device, line: Line) -> bool:
     limits = limits_of(device)
     if limits.is_cpu or line.inner > 1 or not is_smooth(line.n):
         return False
-    return passes(line.n, 1, limits)[-1] > _SMALL
+    return passes(line.n, 1, limits, quarters=False)[-1] > _SMALL
 
 
 def _spectrum(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target: Target) -> None:
@@ -193,15 +195,17 @@ class _Pass:
             raise LimitError(f"fft: {max(x.size, y.size)} elements need more than 32-bit indices")
         device = x.device
         limits = limits_of(device)
-        tables, spec = self._tables(device)
         sizes = self._sizes(columns, count)
         if limits.is_cpu or self.length <= _SMALL:
-            launch = kernel(device, "signal/column.wgsl", radix=self.length, **spec)
+            tables, spec = self._tables(device, None)
+            launch = kernel(device, "signal/column.wgsl", radix=self.length, single=False, **spec)
             launch(x, *tables, y, sizes, grid=flat_grid(count, _WORKGROUP))
             return
-        rows = columns * line.inner == 1
+        single = line.inner == 1
+        rows = columns == 1 and single
         tile = self._tile(limits, count, rows=rows)
-        spec |= _tile_spec(tile, rows=rows, rows_out=line.inner * self.done == 1)
+        tables, spec = self._tables(device, tile)
+        spec |= _tile_spec(tile, self.length, rows=rows, rows_out=single and self.done == 1)
         untangled = self.target.kind == "spectrum"
         if untangled and not rows:
             # Columns j and T - j of the T go together: T / 2 + 1 pairs, half of them in a group.
@@ -209,27 +213,40 @@ class _Pass:
         taken = tile.group // 2 if untangled and not rows else tile.group
         tables += [twiddle.near_roots(device, tile.radices)]
         launch = kernel(
-            device, "signal/workgroup.wgsl", extent=self.length, untangled=untangled, **spec
+            device,
+            "signal/workgroup.wgsl",
+            extent=self.length,
+            columns=columns,
+            done=self.done,
+            single=single,
+            untangled=untangled,
+            **spec,
         )
         launch(x, *tables, y, sizes, grid=flat_grid(-(-count // taken), 1))
 
     def _tile(self, limits: Limits, count: int, *, rows: bool) -> Tile:
         most = most_of(count, limits)
+        quarters = self.target.kind != "spectrum"
         if rows:
-            found = row_tile(self.length, limits, most)
+            found = row_tile(self.length, limits, most, quarters=quarters)
         else:
             rows_out = self.line.inner * self.done == 1
-            found = column_tile(self.length, limits, most, rows=rows_out)
+            found = column_tile(self.length, limits, most, rows=rows_out, quarters=quarters)
         if found is None:
             raise LimitError(f"fft: no workgroup holds {self.length} numbers")
         return found
 
-    def _tables(self, device: Device) -> tuple[list[Buffer[c64]], dict[str, Value]]:
+    def _tables(
+        self, device: Device, tile: Tile | None
+    ) -> tuple[list[Buffer[c64]], dict[str, Value]]:
         """Tables in the order of the shader's bindings, and the specification of both ends."""
         source, target, n = self.source, self.target, self.line.n
         tables = [end.by(n) for end in (source, target) if end.by is not None]
         far = halves = 0
-        if self.done > 1:
+        if self.done > 1 and tile is not None:
+            tables.append(twiddle.far_roots(device, self.done, self.length, tile.radices[0]))
+            far = twiddle.far_levels(self.done, self.length, tile.radices[0])
+        elif self.done > 1:
             tables.append(twiddle.roots(device, self.done * self.length))
             far = twiddle.levels_of(self.done * self.length)
         pairs = source.of if source.kind == "hermitian_pairs" else n
@@ -238,6 +255,8 @@ class _Pass:
             halves = twiddle.levels_of(2 * pairs)
         is_cpu = limits_of(device).is_cpu
         whole = source.kind not in ("complex", "real") or source.count == n
+        cropped_source, cropped_target = is_cpu or not whole, is_cpu or target.count < n
+        plain = ("complex", "real")
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
@@ -245,11 +264,14 @@ class _Pass:
             "joined_target": target.joined,
             "load_by": source.by is not None,
             "store_by": target.by is not None,
-            "cropped_source": is_cpu or not whole,
-            "cropped_target": is_cpu or target.count < n,
+            "cropped_source": cropped_source,
+            "cropped_target": cropped_target,
             "far": far,
             "halves": halves,
         }
+        if tile is not None:
+            spec["plain_source"] = source.kind in plain and source.by is None and not cropped_source
+            spec["plain_target"] = target.kind in plain and target.by is None and not cropped_target
         return tables, spec
 
     def _sizes(self, columns: int, count: int) -> dict[str, int | float]:
@@ -272,13 +294,17 @@ class _Pass:
         }
 
 
-def _tile_spec(tile: Tile, *, rows: bool, rows_out: bool) -> dict[str, Value]:
+def _tile_spec(tile: Tile, length: int, *, rows: bool, rows_out: bool) -> dict[str, Value]:
+    layout = layout_of(length, tile, reads_rows=rows, writes_rows=rows_out)
     return {
         "radices": "x".join(map(str, tile.radices)),
         "lanes": tile.lanes,
         "held": tile.held,
         "group": tile.group,
         "parts": tile.parts,
+        "pitch": layout.pitch,
+        "skew": layout.skew,
+        "slots": layout.slots,
         "reads": "rows" if rows else "columns",
         "writes": "rows" if rows_out else "columns",
     }

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, c64
 from gpustd.tables import table
 
-__all__ = ["chirp", "chirp_spectrum", "levels_of", "near_roots", "roots"]
+__all__ = ["chirp", "chirp_spectrum", "far_levels", "far_roots", "levels_of", "near_roots", "roots"]
 
 Complex = NDArray[np.complex128]
 
 # A table of all roots up to here, above it one of the first 4096 and one of their multiples.
 _MOST_DIRECT = 2**14
 _LOW = 4096
+# Roots for the butterflies of a pass: a table of all up to here.
+_MOST_FAR = 2**20
 
 
 def turns(numerators: NDArray[np.int64], n: int) -> Complex:
@@ -38,6 +40,33 @@ def roots(device: Device, n: int) -> Buffer[c64]:
         return np.concatenate([low, turns(np.arange(0, n, _LOW, dtype=np.int64), n)])
 
     return table(device, c64, ("roots", n), make)
+
+
+def far_levels(done: int, length: int, radix: int) -> int:
+    """Levels of `far_roots`: 1 with a root for each butterfly of the pass, 2 with products."""
+    return 1 if done * length // radix <= _MOST_FAR else 2
+
+
+def far_roots(device: Device, done: int, length: int, radix: int) -> Buffer[c64]:
+    """What a pass of ``length`` multiplies by, after passes whose product is ``done``.
+
+    Number k of column m is turned by m k of ``done * length`` parts. First come the turns from a
+    number of a butterfly of ``radix`` to its next, and 2, 4 and 8 times as much, for each m; then
+    those of all butterflies' first numbers, (length / radix, done), or `roots` to make them from.
+    """
+    n = done * length
+
+    def make() -> Complex:
+        m = np.arange(done, dtype=np.int64)
+        parts = [turns(p * m, done * radix) for p in (1, 2, 4, 8) if p < radix]
+        if far_levels(done, length, radix) == 1:
+            k = np.arange(length // radix, dtype=np.int64)
+            return np.concatenate([*parts, turns(np.outer(k, m).ravel(), n)])
+        low = turns(np.arange(_LOW), n)
+        high = turns(np.arange(0, n, _LOW, dtype=np.int64), n)
+        return np.concatenate([*parts, low, high])
+
+    return table(device, c64, ("far", done, length, radix), make)
 
 
 def near_roots(device: Device, radices: tuple[int, ...]) -> Buffer[c64]:

@@ -59,7 +59,7 @@ struct Params {
 
 //% from "signal/butterflies.wgsl" import butterfly, functions, roots
 {{ functions() }}
-//% if far
+//% if far and not near
 {{ roots("far_root", "far", far) }}
 //% endif
 //% if halves
@@ -70,10 +70,15 @@ struct Params {
 struct Column { outer: u32, j: u32, inner: u32 }
 
 fn column_of(index: u32) -> Column {
+//% if single
+    let outer = index / {{ columns }}u;
+    return Column(outer, index - outer * {{ columns }}u, 0u);
+//% else
     let outer = index / params.period;
     let rest = index - outer * params.period;
     let j = rest / params.inner;
     return Column(outer, j, rest - j * params.inner);
+//% endif
 }
 
 //% if source in ("hermitian", "hermitian_pairs")
@@ -116,7 +121,11 @@ fn number(at: Column, k: u32) -> vec2<f32> {
 //% if cropped_source
     if (k >= params.x_count) { return vec2<f32>(); }
 //% endif
-    let v = x[(at.outer * params.x_extent + k) * params.inner + at.inner];
+    return number_at((at.outer * params.x_extent + k) * params.inner + at.inner);
+}
+
+fn number_at(index: u32) -> vec2<f32> {
+    let v = x[index];
     return {{ "vec2<f32>(v, 0.0)" if source == "real" else "vec2<f32>(v.x, v.y * params.x_sign)" }};
 }
 //% endif
@@ -139,6 +148,10 @@ fn store(at: Column, k: u32, value: vec2<f32>) {
     y[first] = v.x;
     y[first + params.inner] = v.y;
 //% else
-    y[(at.outer * params.y_extent + k) * params.inner + at.inner] = {{ "v.x" if target == "real" else "v" }};
+    store_at((at.outer * params.y_extent + k) * params.inner + at.inner, v);
 //% endif
 }
+//% if target != "pairs"
+
+fn store_at(index: u32, v: vec2<f32>) { y[index] = {{ "v.x" if target == "real" else "v" }}; }
+//% endif

@@ -19,13 +19,15 @@
 //% set length = extent
 //% set names = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15"]
 //% set P = namespace(done=1, offset=0)
-//% set pad = stages[0] if stages[0] % 2 == 0 else 0
-//% set pitch = length + (length // pad if pad else 0)
-//% set padded = "i + i / %du" % pad if pad else "i"
-//% set components = (".x", ".y") if parts == 2 else ("",)
+//% set turning = namespace(now=false)
+//% set inner = "1u" if single else "params.inner"
+//% set period = "%du" % columns if single else "params.period"
+//% set pad = stages[0] if stages[0] % 2 == 0 else length
 //% set paired = untangled and reads == "columns"
 //% set by_rows = reads == "rows" and writes == "rows"
-//% set row = group + (1 if writes == "rows" else 0)
+//% set turns = reads != writes
+//% set halves_of = 2 if parts == 4 else 1
+//% set components = ("",) if parts == 1 else (".x", ".y")
 
 const LENGTH = {{ length }}u;
 const LANES = {{ lanes }}u;
@@ -34,15 +36,20 @@ const GROUP = {{ group }}u;
 const HALF = GROUP / 2u;
 //% endif
 
-var<workgroup> tile: array<{{ "f32" if parts == 2 else "vec2<f32>" }}, {{ pitch * (group if by_rows else row) }}>;
+var<workgroup> tile: array<{{ "vec2<f32>" if parts == 1 else "f32" }}, {{ slots }}>;
 
+// Slot of number i of a column; numbers that are a multiple of {{ pad }} apart lie as many slots apart anywhere.
 fn slot(column: u32, i: u32) -> u32 {
 //% if by_rows
-    return column * {{ pitch }}u + {{ padded }};
+    return column * {{ slots // group }}u + i{{ " + i / %du * %du" % (pad, skew) if skew }};
 //% else
-    return ({{ padded }}) * {{ row }}u + column;
+    return i * {{ pitch }}u{{ " + i / %du * %du" % (pad, skew) if skew }} + column;
 //% endif
 }
+
+//% macro apart(i)
+{{ i * pitch + i // pad * skew }}u
+//%- endmacro
 
 //% if untangled
 fn mirrored(column: u32, j: u32, i: u32) -> u32 {
@@ -67,25 +74,33 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 //%- endif
 //% endmacro
 
-//% macro write(R, done, part)
+// Of half h of the numbers, where the exchange takes one after the other.
+//% macro write(R, done, part, h)
+//% set slots_before = (h * (length // 2 * pitch + length // 2 // pad * skew)) if halves_of == 2 else 0
 //% for b in range(-(-length // (R * lanes)))
+//% if halves_of == 2
+    if ((lane + {{ b * lanes }}u) / {{ length // (2 * R) }}u == {{ h }}u) {
+//% else
     {{ guarded(R, b) }} {
+//% endif
         let n = lane + {{ b * lanes }}u;
         let m = n % {{ done }}u;
-        let first = (n - m) * {{ R }}u + m;
+        let first = slot(column, (n - m) * {{ R }}u + m) - {{ slots_before }}u;
 //% for i in range(R)
-        tile[slot(column, first + {{ i * done }}u)] = v{{ b * R + i }}{{ part }};
+        tile[first + {{ apart(i * done) }}] = v{{ b * R + i }}{{ part }};
 //% endfor
     }
 //% endfor
 //% endmacro
 
-//% macro read(R, part)
+//% macro read(R, part, h)
+//% set slots_before = (h * (length // 2 * pitch + length // 2 // pad * skew)) if halves_of == 2 else 0
 //% for b in range(-(-length // (R * lanes)))
     {{ guarded(R, b) }} {
-        let n = lane + {{ b * lanes }}u;
-//% for i in range(R)
-        {{ "u" if part else "v" }}{{ b * R + i }}{{ part }} = tile[slot(column, n + {{ i * (length // R) }}u)];
+        let first = slot({{ "to_" if turning.now }}column, {{ "to_" if turning.now }}lane + {{ b * lanes }}u);
+//% for i in range(h * R // 2 if halves_of == 2 else 0, (h + 1) * R // 2 if halves_of == 2 else R)
+//% set at_slot = i * (length // R * pitch + length // R // pad * skew) - slots_before
+        {{ "v" if parts == 1 else "u" }}{{ b * R + i }}{{ part }} = tile[first + {{ at_slot }}u];
 //% endfor
     }
 //% endfor
@@ -103,13 +118,13 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 //% endfor
 //% endmacro
 
-//% macro side(kind)
+//% macro side(kind, prefix)
 //% if kind == "rows"
-    column = t / LANES;
-    lane = t % LANES;
+    {{ prefix }}column = t / LANES;
+    {{ prefix }}lane = t % LANES;
 //% else
-    column = t % GROUP;
-    lane = t / GROUP;
+    {{ prefix }}column = t % GROUP;
+    {{ prefix }}lane = t / GROUP;
 //% endif
 //% endmacro
 
@@ -131,11 +146,16 @@ fn main(
     if (start >= params.count) { return; }
     var column = 0u;
     var lane = 0u;
-{{ side(reads) }}
+{{ side(reads, "") }}
+//% if turns
+    var to_column = 0u;
+    var to_lane = 0u;
+{{ side(writes, "to_") }}
+//% endif
 //% for i in range(held)
     var v{{ i }} = vec2<f32>();
 //% endfor
-//% if parts == 2 or untangled
+//% if parts > 1 or untangled
 //% for i in range(held)
     var u{{ i }} = vec2<f32>();
 //% endfor
@@ -143,12 +163,12 @@ fn main(
     // Lanes past the last column repeat it, since they take part in the barriers.
 //% if paired
     // Pairs 0 and T / 2 are one column each.
-    let pairs = params.period / 2u + 1u;
+    let pairs = {{ period }} / 2u + 1u;
     let pair = min(start + column % HALF, params.count - 1u);
     let p = pair % pairs;
     let second = column >= HALF;
-    let alone = p == 0u || 2u * p == params.period;
-    let at = Column(pair / pairs, select(p, (params.period - p) % params.period, second), 0u);
+    let alone = p == 0u || 2u * p == {{ period }};
+    let at = Column(pair / pairs, select(p, ({{ period }} - p) % {{ period }}, second), 0u);
     let idle = start + column % HALF >= params.count || (second && alone);
 //% else
     var at = column_of(min(start + column, params.count - 1u));
@@ -158,29 +178,42 @@ fn main(
 //% set first = loop.first
 //% set butterflies = -(-length // (R * lanes))
 //% if first
+//% if plain_source
+    let source_at = (at.outer * params.x_extent + at.j + lane * {{ columns }}u) * {{ inner }} + at.inner;
+//% endif
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
 //% for i in range(R)
-        v{{ b * R + i }} = loaded(at, at.j + (lane + {{ b * lanes + i * (length // R) }}u) * params.columns);
+//% if plain_source
+        v{{ b * R + i }} = number_at(source_at + {{ b * lanes + i * (length // R) }}u * {{ columns }}u * {{ inner }});
+//% else
+        v{{ b * R + i }} = loaded(at, at.j + (lane + {{ b * lanes + i * (length // R) }}u) * {{ columns }}u);
+//% endif
 //% endfor
     }
 //% endfor
 //% if far
     {
-        let m = at.j % params.done;
-        let step = m * {{ length // R }}u;
+        let m = at.j % {{ done }}u;
 //% for i in (1, 2, 4, 8)
 //% if i < R
-        let w{{ i }} = far_root({{ i }}u * step);
+        let w{{ i }} = far[m + {{ loop.index0 * done }}u];
 //% endif
 //% endfor
-{{ powers(R) }}
+//% set near_ones = (4 if R > 8 else 3 if R > 4 else 2 if R > 2 else 1) * done
 //% for b in range(butterflies)
         {{ guarded(R, b) }} {
-            let w0 = far_root(m * (lane + {{ b * lanes }}u));
-            v{{ b * R }} = times(v{{ b * R }}, w0);
+//% if far == 1
+            let r0 = far[m + (lane + {{ b * lanes }}u) * {{ done }}u + {{ near_ones }}u];
+//% else
+            let turn = m * (lane + {{ b * lanes }}u);
+            let r0 = times(far[(turn & 4095u) + {{ near_ones }}u], far[(turn >> 12u) + {{ near_ones + 4096 }}u]);
+//% endif
+            v{{ b * R }} = times(v{{ b * R }}, r0);
 //% for i in range(1, R)
-            v{{ b * R + i }} = times(v{{ b * R + i }}, times(w0, w{{ i }}));
+//% set low = 1 if i % 2 else 2 if i % 4 else 4 if i % 8 else 8
+            let r{{ i }} = times(r{{ i - low }}, w{{ low }});
+            v{{ b * R + i }} = times(v{{ b * R + i }}, r{{ i }});
 //% endfor
         }
 //% endfor
@@ -209,49 +242,33 @@ fn main(
 
 //% if not loop.last
 //% set following = loop.nextitem
-//% if parts == 2
-{{ "" if first else "    workgroupBarrier();" }}
-{{ write(R, P.done, ".x") }}
+//% set turning.now = turns and loop.index0 + 2 == stages | length
+//% for part in components
+//% set part_index = loop.index0
+//% for h in range(halves_of)
+//% if not (first and part_index == 0 and h == 0)
     workgroupBarrier();
-//% if loop.index0 + 2 == stages | length and reads != writes
-    let old_column = column;
-    let old_lane = lane;
-{{ side(writes) }}
 //% endif
-{{ read(following, ".x") }}
+{{ write(R, P.done, part, h) }}
     workgroupBarrier();
-//% if loop.index0 + 2 == stages | length and reads != writes
-    let new_column = column;
-    let new_lane = lane;
-    column = old_column;
-    lane = old_lane;
-//% endif
-{{ write(R, P.done, ".y") }}
-    workgroupBarrier();
-//% if loop.index0 + 2 == stages | length and reads != writes
-    column = new_column;
-    lane = new_lane;
-//% endif
-{{ read(following, ".y") }}
+{{ read(following, part, h) }}
+//% endfor
+//% endfor
+//% if parts > 1
 //% for i in range(held)
     v{{ i }} = u{{ i }};
 //% endfor
-//% else
-{{ "" if first else "    workgroupBarrier();" }}
-{{ write(R, P.done, "") }}
-    workgroupBarrier();
-//% if loop.index0 + 2 == stages | length
-//% if reads != writes
-{{ side(writes) }}
 //% endif
-//% endif
-{{ read(following, "") }}
+//% if turning.now
+    column = to_column;
+    lane = to_lane;
+//% set turning.now = false
 //% endif
 //% else
 //% if untangled
 //% for part in components
     workgroupBarrier();
-{{ write(R, P.done, part) }}
+{{ write(R, P.done, part, 0) }}
     workgroupBarrier();
 {{ read_mirrored(R, part) }}
 //% endfor
@@ -259,24 +276,31 @@ fn main(
     let first = {{ "at.j" if paired else "0u" }};
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
-        let n = first + (lane + {{ b * lanes }}u) * params.done;
+        let n = first + (lane + {{ b * lanes }}u) * {{ done }}u;
 //% for i in range(R)
-        store_untangled(at, n + {{ i * (length // R) }}u * params.done, v{{ b * R + i }}, u{{ b * R + i }});
+        store_untangled(at, n + {{ i * (length // R) * done }}u, v{{ b * R + i }}, u{{ b * R + i }});
 //% endfor
     }
 //% endfor
 //% else
-//% if reads != writes
+//% if turns
     at = column_of(min(start + column, params.count - 1u));
 //% endif
     if (start + column >= params.count) { return; }
-    let m = {{ "at.j % params.done" if far else "0u" }};
-    let first = (at.j - m) * LENGTH + m;
+    let m = {{ "at.j %% %du" % done if far else "0u" }};
+    let first = (at.j - m) * LENGTH + m + lane * {{ done }}u;
+//% if plain_target
+    let target_at = (at.outer * params.y_extent + first) * {{ inner }} + at.inner;
+//% endif
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
-        let n = first + (lane + {{ b * lanes }}u) * params.done;
 //% for i in range(R)
-        store(at, n + {{ i * (length // R) }}u * params.done, v{{ b * R + i }});
+//% set on = (b * lanes + i * (length // R)) * done
+//% if plain_target
+        store_at(target_at + {{ on }}u * {{ inner }}, v{{ b * R + i }} * vec2<f32>(params.scale, params.scale_im));
+//% else
+        store(at, first + {{ on }}u, v{{ b * R + i }});
+//% endif
 //% endfor
     }
 //% endfor
