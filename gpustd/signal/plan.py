@@ -175,7 +175,7 @@ def _divisors(n: int) -> Iterator[int]:
 
 
 @functools.cache
-def row_tile(n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool) -> Tile | None:
+def row_tile(n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool = True) -> Tile | None:
     """How workgroups run whole transforms of rows of ``n`` numbers; None where they cannot.
 
     A workgroup takes ``most`` rows at most. ``quarters`` if it may exchange 4 parts.
@@ -197,7 +197,7 @@ def row_tile(n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool) 
 
 @functools.cache
 def column_tile(
-    n: int, limits: Limits, most: int = 16, *, rows: bool, quarters: bool
+    n: int, limits: Limits, most: int = 16, *, rows: bool, quarters: bool = True
 ) -> Tile | None:
     """How workgroups run columns of ``n`` numbers side by side; ``rows`` if they write rows.
 
