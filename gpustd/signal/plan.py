@@ -1,9 +1,10 @@
 """How a transform's length is cut: into passes over memory, and a pass into butterflies.
 
-On a GPU a pass takes columns of up to some thousand numbers through workgroup memory, so that
-lengths up to 4096 or 8192 cost one reading and one writing of the array, and up to about 2^22 two.
-A software renderer takes a pass for each butterfly. The structure is that of VkFFT (Tolmachev, IEEE
-Access 11, 2023) and of Govindaraju et al. (SC 2008).
+On a GPU a pass takes columns of up to some thousand numbers through workgroup memory: with 48 KiB,
+lengths up to 16384 cost one reading and one writing of the array, and up to 2^22 two. Exchanged in
+parts, numbers take less memory, so that more workgroups run at once. What changes bits, passes and
+radices, never depends on the number of rows. A software renderer takes a pass for each butterfly.
+The structure is that of VkFFT (Tolmachev, IEEE Access 11, 2023) and of Govindaraju et al. (SC 2008).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 __all__ = [
@@ -33,17 +34,16 @@ _RADICES = range(_HELD, 1, -1)
 _CPU_RADICES = (13, 11, 7, 5, 3, 8, 4, 2)
 _ROW_LANES = 256
 _MOST_LANES = 1024
-# Workgroups of a multiprocessor, whose memory is hardly more than one may have: best first.
-_AT_ONCE = (3, 2, 1)
+_COLUMN_LANES = 512
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
 _GROUPS = ((16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
-# Invocations that hide the latency of memory, in more than one workgroup of a multiprocessor.
+# Workgroups of a multiprocessor, whose memory is hardly more than one may have, and invocations of
+# them all, that hide the latency of memory (by measurement).
+_ROW_WORKGROUPS = 3
+_COLUMN_WORKGROUPS = 2
 _BUSY = 512
 _SUBGROUP = 32
 _BANKS = 32
-# Set by the tuning script alone.
-CHOSEN: dict[tuple[str, int], Tile] = {}
-CUTS: dict[int, tuple[int, ...]] = {}
 _PRIMES = (2, 3, 5, 7, 11, 13)
 
 
@@ -82,7 +82,7 @@ class Layout:
     """Where columns lie in workgroup memory: number i of column c at i pitch + i // pad skew + c.
 
     ``pad`` is the first radix; where passes read and write rows, columns follow each other
-    instead. ``slots`` are of 4 bytes, of 8 where a tile has one part.
+    instead. ``slots`` hold a number of one part, else its real or its imaginary part.
     """
 
     pitch: int
@@ -129,8 +129,6 @@ def passes(n: int, inner: int, limits: Limits, *, quarters: bool = True) -> tupl
         return (1,)
     if limits.is_cpu:
         return _factors(n, _CPU_RADICES)
-    if n in CUTS:
-        return CUTS[n]
     tile = (
         row_tile(n, limits, quarters=quarters)
         if inner == 1
@@ -153,17 +151,19 @@ def _factors(n: int, radices: tuple[int, ...]) -> tuple[int, ...]:
 def _cut(n: int, count: int, limits: Limits) -> tuple[int, ...]:
     """``n`` as a product of ``count`` lengths as equal as can be; empty where there is none."""
     if count == 1:
-        fits = n <= _HELD or column_tile(n, limits, rows=True, quarters=False) is not None
-        return (n,) if fits else ()
+        return (n,) if _fits(n, limits) else ()
     root = round(n ** (1 / count))
     for length in sorted(_divisors(n), key=lambda d: abs(math.log(d / root))):
-        if length > 1 and (
-            length <= _HELD or column_tile(length, limits, rows=True, quarters=False)
-        ):
+        if length > 1 and _fits(length, limits):
             rest = _cut(n // length, count - 1, limits)
             if rest:
                 return tuple(sorted((length, *rest), reverse=True))
     return ()
+
+
+def _fits(length: int, limits: Limits) -> bool:
+    """Whether any of several passes can have this length."""
+    return length <= _HELD or column_tile(length, limits, rows=True, quarters=False) is not None
 
 
 def _divisors(n: int) -> Iterator[int]:
@@ -175,24 +175,22 @@ def _divisors(n: int) -> Iterator[int]:
 
 
 @functools.cache
-def row_tile(n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool = True) -> Tile | None:
+def row_tile(
+    n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool = True
+) -> Tile | None:
     """How workgroups run whole transforms of rows of ``n`` numbers; None where they cannot.
 
     A workgroup takes ``most`` rows at most. ``quarters`` if it may exchange 4 parts.
     """
-    if ("row", n) in CHOSEN and (quarters or CHOSEN["row", n].parts < 4):
-        return CHOSEN["row", n]
     best = _tile(n)
     if best is None or best.lanes > min(_MOST_LANES, limits.lanes):
         return None
-    size = 8 * layout_of(n, best, reads_rows=True, writes_rows=True).slots
-    for memory in (limits.memory // count for count in _AT_ONCE):
-        rows = max(1, min(_ROW_LANES // best.lanes, memory // size, most))
-        group = 1 << (rows.bit_length() - 1)
-        for parts in _parts(n, best, quarters=quarters):
-            if group * size // parts <= memory:
-                return replace(best, group=group, parts=parts)
-    return None
+    size = _bytes(best, layout_of(n, best, reads_rows=True, writes_rows=True))
+    share = limits.memory // _ROW_WORKGROUPS
+    rows = max(1, min(_ROW_LANES // best.lanes, share // size, most))
+    group = 1 << (rows.bit_length() - 1)
+    tiles = [replace(best, group=group, parts=p) for p in _parts(n, best, quarters=quarters)]
+    return _busiest(n, tiles, limits, _ROW_WORKGROUPS, reads_rows=True, writes_rows=True)
 
 
 @functools.cache
@@ -203,35 +201,48 @@ def column_tile(
 
     A workgroup takes ``most`` columns at most, but 4 if it can. ``quarters`` as of `row_tile`.
     """
-    chosen = CHOSEN.get(("into" if rows else "column", n))
-    if chosen is not None and chosen.group <= max(most, 4) and (quarters or chosen.parts < 4):
-        return chosen
     best = _tile(n)
     if best is None:
         return None
-    found: list[tuple[int, Tile]] = []
-    for group, parts in _GROUPS:
-        tile = replace(best, group=group, parts=parts)
-        if (
-            group > max(most, 4)
-            or group * best.lanes > min(_MOST_LANES // 2, limits.lanes)
-            or parts not in _parts(n, best, quarters=quarters)
-        ):
-            continue
-        layout = layout_of(n, tile, reads_rows=False, writes_rows=rows)
-        at_once = limits.memory // (layout.slots * (8 if parts == 1 else 4))
-        if at_once > 1 and at_once * group * best.lanes >= _BUSY:
-            return tile
-        if at_once:
-            found.append((at_once * group * best.lanes, tile))
-    return max(found, key=lambda pair: pair[0], default=(0, None))[1]
+    widest = min(max(most, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
+    parts = _parts(n, best, quarters=quarters)
+    tiles = [replace(best, group=g, parts=p) for g, p in _GROUPS if g <= widest and p in parts]
+    return _busiest(n, tiles, limits, _COLUMN_WORKGROUPS, reads_rows=False, writes_rows=rows)
 
 
 def _parts(n: int, tile: Tile, *, quarters: bool) -> tuple[int, ...]:
-    """Parts in which numbers can be exchanged."""
+    """Parts in which numbers can be exchanged: halves must hold whole butterflies of each stage."""
     first, *others = tile.radices
     halved = others and all(r % 2 == 0 for r in others) and n // 2 % first == 0
     return (1, 2, 4) if quarters and halved else (1, 2)
+
+
+def _busiest(
+    n: int,
+    tiles: Iterable[Tile],
+    limits: Limits,
+    workgroups: int,
+    *,
+    reads_rows: bool,
+    writes_rows: bool,
+) -> Tile | None:
+    """The first of the tiles of which ``workgroups``, busy together, fit into a multiprocessor.
+
+    Else the one that comes nearest; None where not even one workgroup fits.
+    """
+
+    def fits(tile: Tile) -> tuple[int, int]:
+        layout = layout_of(n, tile, reads_rows=reads_rows, writes_rows=writes_rows)
+        at_once = limits.memory // _bytes(tile, layout)
+        return min(at_once, workgroups), min(at_once * tile.group * tile.lanes, _BUSY)
+
+    best = max(tiles, key=fits, default=None)
+    return best if best is not None and fits(best) > (0, 0) else None
+
+
+def _bytes(tile: Tile, layout: Layout) -> int:
+    """Workgroup memory that a tile takes."""
+    return layout.slots * (8 if tile.parts == 1 else 4)
 
 
 def most_of(count: int, limits: Limits) -> int:
@@ -243,19 +254,21 @@ def most_of(count: int, limits: Limits) -> int:
 def layout_of(n: int, tile: Tile, *, reads_rows: bool, writes_rows: bool) -> Layout:
     """The layout that meets the fewest banks twice, for its size."""
     first, group = tile.radices[0], tile.group
-    halves = 2 if tile.parts == 4 else 1
+    size = n // 2 if tile.parts == 4 else n
     even = first % 2 == 0
     if reads_rows and writes_rows:
-        slots = n // halves
-        return Layout(1, int(even), group * (slots + slots // first if even else slots))
-    found = []
-    for pitch in range(group, group + 3 if writes_rows else group + 1):
-        for skew in range(_BANKS // 2 + 1) if even else (0,):
-            size = n // halves
-            layout = Layout(pitch, skew, size * pitch + size // first * skew)
-            turns = _bank_turns(n, tile, layout, writes_rows=writes_rows)
-            found.append((turns * layout.slots, layout.slots, layout))
-    return min(found, key=lambda f: f[:2])[2]
+        return Layout(1, int(even), group * (size + size // first * even))
+    layouts = [
+        Layout(pitch, skew, size * pitch + size // first * skew)
+        for pitch in range(group, group + 3 if writes_rows else group + 1)
+        for skew in (range(_BANKS // 2 + 1) if even else (0,))
+    ]
+
+    def cost(layout: Layout) -> tuple[int, int]:
+        turns = _bank_turns(n, tile, layout, writes_rows=writes_rows)
+        return turns * layout.slots, layout.slots
+
+    return min(layouts, key=cost)
 
 
 def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int:
@@ -286,11 +299,23 @@ def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int
 
 @functools.cache
 def _tile(n: int) -> Tile | None:
-    """Butterflies and lanes for a column: few exchanges, and few lanes idle in any."""
+    """Butterflies and lanes for a column: few exchanges, few lanes idle, then small butterflies."""
     if n > _MOST_LANES * _HELD or not is_smooth(n):
         return None
-    choices = (tile for radices in _products(n, _HELD) for tile in _tiles(n, radices))
-    return min(choices, key=lambda t: (_cost(n, t), max(t.radices), t.held), default=None)
+
+    def cost(tile: Tile) -> tuple[float, int, int]:
+        return _cost(n, tile), max(tile.radices), tile.held
+
+    tiles = [tile for radices in _products(n, _HELD) for tile in _tiles(n, radices)]
+    least = min(map(cost, tiles), default=None)
+    equal = [tile for tile in tiles if cost(tile) == least]
+    return min(equal, key=lambda t: (_row_turns(n, t), sum(t.radices)), default=None)
+
+
+def _row_turns(n: int, tile: Tile) -> int:
+    """`_bank_turns` of a row in parts, which tells apart radices that cost the same otherwise."""
+    layout = Layout(1, int(tile.radices[0] % 2 == 0), n)
+    return _bank_turns(n, replace(tile, parts=2), layout, writes_rows=False)
 
 
 def _products(n: int, most: int) -> Iterator[tuple[int, ...]]:

@@ -2,6 +2,11 @@
 
 Floor: bytes. A pass reads and writes each number once, 16 bytes for a complex number; arithmetic is
 about 5 log2(n) operations a number, far below what a GPU does in that time.
+
+On GPUs a length has kernels of its own: sizes are constants of their texts, so that addresses cost
+little. Up to 16384 that is one kernel, for both directions, beyond it one for each pass, two and a
+half times as many as if lengths shared them. Bluestein's rule goes through few lengths. On software
+renderers all lengths share a kernel for each radix.
 """
 
 from __future__ import annotations
@@ -193,25 +198,26 @@ class _Pass:
         count = line.outer * columns * line.inner
         if max(x.size, y.size, count * self.length) > 2**32 - 2**11:
             raise LimitError(f"fft: {max(x.size, y.size)} elements need more than 32-bit indices")
-        device = x.device
-        limits = limits_of(device)
-        sizes = self._sizes(columns, count)
-        if limits.is_cpu or self.length <= _SMALL:
-            tables, spec = self._tables(device, None)
-            launch = kernel(device, "signal/column.wgsl", radix=self.length, single=False, **spec)
+        if limits_of(x.device).is_cpu or self.length <= _SMALL:
+            tables, spec = self._tables(x.device, None)
+            launch = kernel(x.device, "signal/column.wgsl", radix=self.length, **spec)
+            sizes = self._sizes(columns, count)
             launch(x, *tables, y, sizes, grid=flat_grid(count, _WORKGROUP))
-            return
-        single = line.inner == 1
+        else:
+            self._by_workgroups(x, y, columns, count)
+
+    def _by_workgroups(self, x: Buffer[Any], y: Buffer[Any], columns: int, count: int) -> None:
+        device, single = x.device, self.line.inner == 1
         rows = columns == 1 and single
-        tile = self._tile(limits, count, rows=rows)
+        tile = self._tile(limits_of(device), count, rows=rows)
         tables, spec = self._tables(device, tile)
         spec |= _tile_spec(tile, self.length, rows=rows, rows_out=single and self.done == 1)
         untangled = self.target.kind == "spectrum"
+        taken = tile.group
         if untangled and not rows:
             # Columns j and T - j of the T go together: T / 2 + 1 pairs, half of them in a group.
-            count = sizes["count"] = line.outer * (columns // 2 + 1)
-        taken = tile.group // 2 if untangled and not rows else tile.group
-        tables += [twiddle.near_roots(device, tile.radices)]
+            count = self.line.outer * (columns // 2 + 1)
+            taken //= 2
         launch = kernel(
             device,
             "signal/workgroup.wgsl",
@@ -222,7 +228,9 @@ class _Pass:
             untangled=untangled,
             **spec,
         )
-        launch(x, *tables, y, sizes, grid=flat_grid(-(-count // taken), 1))
+        near = twiddle.near_roots(device, tile.radices)
+        sizes = self._sizes(columns, count)
+        launch(x, *tables, near, y, sizes, grid=flat_grid(-(-count // taken), 1))
 
     def _tile(self, limits: Limits, count: int, *, rows: bool) -> Tile:
         most = most_of(count, limits)
@@ -242,21 +250,15 @@ class _Pass:
         """Tables in the order of the shader's bindings, and the specification of both ends."""
         source, target, n = self.source, self.target, self.line.n
         tables = [end.by(n) for end in (source, target) if end.by is not None]
-        far = halves = 0
-        if self.done > 1 and tile is not None:
-            tables.append(twiddle.far_roots(device, self.done, self.length, tile.radices[0]))
-            far = twiddle.far_levels(self.done, self.length, tile.radices[0])
-        elif self.done > 1:
-            tables.append(twiddle.roots(device, self.done * self.length))
-            far = twiddle.levels_of(self.done * self.length)
+        halves = 0
+        turned, far = self._far(device, tile)
+        tables += turned
         pairs = source.of if source.kind == "hermitian_pairs" else n
         if source.kind == "hermitian_pairs" or target.kind == "spectrum":
             tables.append(twiddle.roots(device, 2 * pairs))
             halves = twiddle.levels_of(2 * pairs)
         is_cpu = limits_of(device).is_cpu
         whole = source.kind not in ("complex", "real") or source.count == n
-        cropped_source, cropped_target = is_cpu or not whole, is_cpu or target.count < n
-        plain = ("complex", "real")
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
@@ -264,15 +266,22 @@ class _Pass:
             "joined_target": target.joined,
             "load_by": source.by is not None,
             "store_by": target.by is not None,
-            "cropped_source": cropped_source,
-            "cropped_target": cropped_target,
+            "cropped_source": is_cpu or not whole,
+            "cropped_target": is_cpu or target.count < n,
             "far": far,
             "halves": halves,
         }
-        if tile is not None:
-            spec["plain_source"] = source.kind in plain and source.by is None and not cropped_source
-            spec["plain_target"] = target.kind in plain and target.by is None and not cropped_target
         return tables, spec
+
+    def _far(self, device: Device, tile: Tile | None) -> tuple[list[Buffer[c64]], int]:
+        """What columns are multiplied by, if passes went before, and its levels."""
+        if self.done == 1:
+            return [], 0
+        if tile is None:
+            n = self.done * self.length
+            return [twiddle.roots(device, n)], twiddle.levels_of(n)
+        sizes = (self.done, self.length, tile.radices[0])
+        return [twiddle.far_roots(device, *sizes)], twiddle.far_levels(*sizes)
 
     def _sizes(self, columns: int, count: int) -> dict[str, int | float]:
         source, target = self.source, self.target

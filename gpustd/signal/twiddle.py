@@ -8,14 +8,22 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, c64
 from gpustd.tables import table
 
-__all__ = ["chirp", "chirp_spectrum", "far_levels", "far_roots", "levels_of", "near_roots", "roots"]
+__all__ = [
+    "chirp",
+    "chirp_spectrum",
+    "far_levels",
+    "far_roots",
+    "levels_of",
+    "near_roots",
+    "roots",
+]
 
 Complex = NDArray[np.complex128]
 
 # A table of all roots up to here, above it one of the first 4096 and one of their multiples.
 _MOST_DIRECT = 2**14
 _LOW = 4096
-# Roots for the butterflies of a pass: a table of all up to here.
+# Numbers of a table of a pass's first roots, 8 MiB, above which they are products.
 _MOST_FAR = 2**20
 
 
@@ -34,52 +42,58 @@ def roots(device: Device, n: int) -> Buffer[c64]:
     """``exp(-2 pi i k / n)``: for all k, or for k < 4096 and then for multiples of 4096."""
 
     def make() -> Complex:
-        if levels_of(n) == 1:
-            return turns(np.arange(n), n)
-        low = turns(np.arange(_LOW), n)
-        return np.concatenate([low, turns(np.arange(0, n, _LOW, dtype=np.int64), n)])
+        return turns(np.arange(n), n) if levels_of(n) == 1 else _two_levels(n)
 
     return table(device, c64, ("roots", n), make)
 
 
+def _two_levels(n: int) -> Complex:
+    low = turns(np.arange(_LOW), n)
+    return np.concatenate([low, turns(np.arange(0, n, _LOW, dtype=np.int64), n)])
+
+
 def far_levels(done: int, length: int, radix: int) -> int:
-    """Levels of `far_roots`: 1 with a root for each butterfly of the pass, 2 with products."""
+    """Tables that the first roots of `far_roots` take: 1 or 2."""
     return 1 if done * length // radix <= _MOST_FAR else 2
 
 
 def far_roots(device: Device, done: int, length: int, radix: int) -> Buffer[c64]:
     """What a pass of ``length`` multiplies by, after passes whose product is ``done``.
 
-    Number k of column m is turned by m k of ``done * length`` parts. First come the turns from a
-    number of a butterfly of ``radix`` to its next, and 2, 4 and 8 times as much, for each m; then
-    those of all butterflies' first numbers, (length / radix, done), or `roots` to make them from.
+    Number k of column m is turned by m k of ``done * length`` parts. First come the `_steps` from a
+    number of a butterfly of ``radix`` to its next, then the turns of all butterflies' first
+    numbers, (length / radix, done); or, of two levels, `roots` of which these are products.
     """
-    n = done * length
+    n, levels = done * length, far_levels(done, length, radix)
 
     def make() -> Complex:
-        m = np.arange(done, dtype=np.int64)
-        parts = [turns(p * m, done * radix) for p in (1, 2, 4, 8) if p < radix]
-        if far_levels(done, length, radix) == 1:
-            k = np.arange(length // radix, dtype=np.int64)
-            return np.concatenate([*parts, turns(np.outer(k, m).ravel(), n)])
-        low = turns(np.arange(_LOW), n)
-        high = turns(np.arange(0, n, _LOW, dtype=np.int64), n)
-        return np.concatenate([*parts, low, high])
+        if levels == 2:
+            return np.concatenate([_steps(done, radix), _two_levels(n)])
+        k, m = np.arange(length // radix, dtype=np.int64), np.arange(done, dtype=np.int64)
+        return np.concatenate([_steps(done, radix), turns(np.outer(k, m).ravel(), n)])
 
-    return table(device, c64, ("far", done, length, radix), make)
+    return table(device, c64, ("far", done, length, radix, levels), make)
+
+
+def _steps(done: int, radix: int) -> Complex:
+    """Of column m < done: m of ``done * radix`` parts, and 2, 4 and 8 times that below ``radix``.
+
+    The columns' turns by any other number below the radix are products of these.
+    """
+    m = np.arange(done, dtype=np.int64)
+    return np.concatenate([turns(p * m, done * radix) for p in (1, 2, 4, 8) if p < radix])
 
 
 def near_roots(device: Device, radices: tuple[int, ...]) -> Buffer[c64]:
     """What a workgroup multiplies by between butterflies of these radices, from the second on.
 
-    For each: the roots' powers 1, 2, 4 and 8 below the radix, of which the others are products.
+    Each has its `_steps`, after butterflies whose product is that of the radices before.
     """
 
     def make() -> Complex:
         done, parts = radices[0], []
         for radix in radices[1:]:
-            steps = np.arange(done, dtype=np.int64)
-            parts += [turns(p * steps, done * radix) for p in (1, 2, 4, 8) if p < radix]
+            parts.append(_steps(done, radix))
             done *= radix
         return np.concatenate(parts)
 

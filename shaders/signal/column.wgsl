@@ -3,9 +3,13 @@
 // Memory: see below; between the passes, roots of unity come from tables made in float64.
 // Limits: a row of 65535 workgroups of 64 columns, then the next row.
 //% set near = false
+//% set single = false
 //% include "signal/ends.wgsl"
 
-//% from "signal/butterflies.wgsl" import butterfly
+//% from "signal/butterflies.wgsl" import butterfly, roots
+//% if far
+{{ roots("far_root", "far", far) }}
+//% endif
 //% set names = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15"][:radix]
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

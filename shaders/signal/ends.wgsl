@@ -59,9 +59,6 @@ struct Params {
 
 //% from "signal/butterflies.wgsl" import butterfly, functions, roots
 {{ functions() }}
-//% if far and not near
-{{ roots("far_root", "far", far) }}
-//% endif
 //% if halves
 {{ roots("half_root", "halves", halves) }}
 //% endif

@@ -8,8 +8,8 @@
 // changes sides in the last exchange. Padding keeps both off each other's banks.
 // Where pairs of real numbers were transformed ("untangled"), Z[k] and Z[h - k] make X[k] (Press et al.,
 // Numerical Recipes, 12.3): a workgroup then takes columns j and T - j of the T together, half of each.
-// Memory: see below. Workgroup memory: the columns, or, {{ "as here" if parts == 2 else "if that is too much" }}, their real and
-// imaginary parts one after the other.
+// Memory: see below. Workgroup memory: the columns, or, to have room for more workgroups, their real
+// and imaginary parts one after the other, or those of the first and of the second half ({{ parts }} here).
 // Limits: as many workgroups as a row of 65535, then the next row.
 //% set near = true
 //% include "signal/ends.wgsl"
@@ -26,8 +26,11 @@
 //% set paired = untangled and reads == "columns"
 //% set by_rows = reads == "rows" and writes == "rows"
 //% set turns = reads != writes
-//% set halves_of = 2 if parts == 4 else 1
+//% set halved = parts == 4
 //% set components = ("",) if parts == 1 else (".x", ".y")
+//% set fetched = "v" if parts == 1 else "u"
+//% set plain_source = source in ("complex", "real") and not load_by and not cropped_source
+//% set plain_target = target in ("complex", "real") and not store_by and not cropped_target
 
 const LENGTH = {{ length }}u;
 const LANES = {{ lanes }}u;
@@ -48,8 +51,24 @@ fn slot(column: u32, i: u32) -> u32 {
 }
 
 //% macro apart(i)
-{{ i * pitch + i // pad * skew }}u
+{{ i * pitch + i // pad * skew }}
 //%- endmacro
+
+//% macro step_count(R)
+{{ (1, 2, 4, 8) | select("lt", R) | list | length }}
+//%- endmacro
+
+//% if far
+//% set after = step_count(stages[0]) | int * done
+// What the first number of butterfly k of column m is multiplied by.
+fn far_root(m: u32, k: u32) -> vec2<f32> {
+//% if far == 1
+    return far[m + k * {{ done }}u + {{ after }}u];
+//% else
+    return times(far[((m * k) & 4095u) + {{ after }}u], far[((m * k) >> 12u) + {{ after + 4096 }}u]);
+//% endif
+}
+//% endif
 
 //% if untangled
 fn mirrored(column: u32, j: u32, i: u32) -> u32 {
@@ -76,31 +95,29 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 
 // Of half h of the numbers, where the exchange takes one after the other.
 //% macro write(R, done, part, h)
-//% set slots_before = (h * (length // 2 * pitch + length // 2 // pad * skew)) if halves_of == 2 else 0
 //% for b in range(-(-length // (R * lanes)))
-//% if halves_of == 2
+//% if halved
     if ((lane + {{ b * lanes }}u) / {{ length // (2 * R) }}u == {{ h }}u) {
 //% else
     {{ guarded(R, b) }} {
 //% endif
         let n = lane + {{ b * lanes }}u;
         let m = n % {{ done }}u;
-        let first = slot(column, (n - m) * {{ R }}u + m) - {{ slots_before }}u;
+        let first = slot(column, (n - m) * {{ R }}u + m) - {{ apart(h * length // 2) }}u;
 //% for i in range(R)
-        tile[first + {{ apart(i * done) }}] = v{{ b * R + i }}{{ part }};
+        tile[first + {{ apart(i * done) }}u] = v{{ b * R + i }}{{ part }};
 //% endfor
     }
 //% endfor
 //% endmacro
 
 //% macro read(R, part, h)
-//% set slots_before = (h * (length // 2 * pitch + length // 2 // pad * skew)) if halves_of == 2 else 0
+//% set numbers = R // 2 if halved else R
 //% for b in range(-(-length // (R * lanes)))
     {{ guarded(R, b) }} {
         let first = slot({{ "to_" if turning.now }}column, {{ "to_" if turning.now }}lane + {{ b * lanes }}u);
-//% for i in range(h * R // 2 if halves_of == 2 else 0, (h + 1) * R // 2 if halves_of == 2 else R)
-//% set at_slot = i * (length // R * pitch + length // R // pad * skew) - slots_before
-        {{ "v" if parts == 1 else "u" }}{{ b * R + i }}{{ part }} = tile[first + {{ at_slot }}u];
+//% for i in range(numbers)
+        {{ fetched }}{{ b * R + h * numbers + i }}{{ part }} = tile[first + {{ apart(i * (length // R)) }}u];
 //% endfor
     }
 //% endfor
@@ -126,6 +143,13 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
     {{ prefix }}column = t % GROUP;
     {{ prefix }}lane = t / GROUP;
 //% endif
+//% endmacro
+
+// A root's powers 1, 2, 4 and 8 below R, number m of as many rows of a table.
+//% macro steps(table, R, columns)
+//% for i in (1, 2, 4, 8) if i < R
+        let w{{ i }} = {{ table }}[m + {{ loop.index0 * columns }}u];
+//% endfor
 //% endmacro
 
 //% macro powers(R)
@@ -195,20 +219,10 @@ fn main(
 //% if far
     {
         let m = at.j % {{ done }}u;
-//% for i in (1, 2, 4, 8)
-//% if i < R
-        let w{{ i }} = far[m + {{ loop.index0 * done }}u];
-//% endif
-//% endfor
-//% set near_ones = (4 if R > 8 else 3 if R > 4 else 2 if R > 2 else 1) * done
+{{ steps("far", R, done) }}
 //% for b in range(butterflies)
         {{ guarded(R, b) }} {
-//% if far == 1
-            let r0 = far[m + (lane + {{ b * lanes }}u) * {{ done }}u + {{ near_ones }}u];
-//% else
-            let turn = m * (lane + {{ b * lanes }}u);
-            let r0 = times(far[(turn & 4095u) + {{ near_ones }}u], far[(turn >> 12u) + {{ near_ones + 4096 }}u]);
-//% endif
+            let r0 = far_root(m, lane + {{ b * lanes }}u);
             v{{ b * R }} = times(v{{ b * R }}, r0);
 //% for i in range(1, R)
 //% set low = 1 if i % 2 else 2 if i % 4 else 4 if i % 8 else 8
@@ -223,18 +237,14 @@ fn main(
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
         let m = (lane + {{ b * lanes }}u) % {{ P.done }}u + {{ P.offset }}u;
-//% for i in (1, 2, 4, 8)
-//% if i < R
-        let w{{ i }} = near[m + {{ loop.index0 * P.done }}u];
-//% endif
-//% endfor
+{{ steps("near", R, P.done) }}
 {{ powers(R) }}
 //% for i in range(1, R)
         v{{ b * R + i }} = times(v{{ b * R + i }}, w{{ i }});
 //% endfor
     }
 //% endfor
-//% set P.offset = P.offset + P.done * (4 if R > 8 else 3 if R > 4 else 2 if R > 2 else 1)
+//% set P.offset = P.offset + P.done * step_count(R) | int
 //% endif
 //% for b in range(butterflies)
 {{ butterfly(names[b * R : b * R + R]) }}
@@ -244,9 +254,9 @@ fn main(
 //% set following = loop.nextitem
 //% set turning.now = turns and loop.index0 + 2 == stages | length
 //% for part in components
-//% set part_index = loop.index0
-//% for h in range(halves_of)
-//% if not (first and part_index == 0 and h == 0)
+//% set first_part = loop.first
+//% for h in range(2 if halved else 1)
+//% if not (first and first_part and loop.first)
     workgroupBarrier();
 //% endif
 {{ write(R, P.done, part, h) }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
 from gpustd.rungs import forced_rung
+from gpustd.signal import transform, twiddle
+from gpustd.signal.plan import Tile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import along, check_norms, transform_error
@@ -83,24 +86,69 @@ def test_long_butterflies(device: Device, n: int) -> None:
         check(device, "fft", numbers((2, n, 2), complex_=True), axis=1)
 
 
-# Rows whose lanes do not divide the work; columns; two passes, the first of which turns columns
-# into rows, in two parts for want of memory; Bluestein's rule; spectra of real numbers from rows,
-# in parts, and from mirrored columns, two of which are alone; real numbers from half a spectrum.
+# Rows of an odd radix, rows whose lanes do not divide the work, three stages with padding; columns,
+# with padding; two passes, the first of which turns columns into rows; Bluestein's rule; spectra of
+# real numbers from rows and from mirrored columns, two of which are alone; real numbers from half a
+# spectrum. Each with the bytes of workgroup memory, and in how many parts it exchanges numbers.
 TILES = [
-    ("fft", (3, 33), 4096),
-    ("fft", (2, 35, 3), 8192),
-    ("fft", (1, 400), 1300),
-    ("ifft", (2, 17), 4096),
-    ("rfft", (1, 70), 200),
-    ("rfft", (2, 800), 1690),
-    ("irfft", (3, 36), 4096),
+    ("fft", (3, 33), 2000, 1),
+    ("fft", (3, 33), 2000, 2),
+    ("fft", (3, 26), 2000, 4),
+    ("ifft", (1, 288), 2000, 4),
+    ("fft", (2, 35, 3), 2500, 1),
+    ("fft", (2, 32, 5), 800, 4),
+    ("fft", (1, 768), 1000, 1),
+    ("fft", (1, 768), 1000, 2),
+    ("fft", (1, 768), 1000, 4),
+    ("ifft", (2, 17), 1000, 4),
+    ("rfft", (1, 70), 200, 2),
+    ("rfft", (3, 72), 2000, 1),
+    ("rfft", (2, 800), 1690, 1),
+    ("rfft", (2, 800), 1690, 4),
+    ("irfft", (3, 33), 1000, 4),
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "memory"), TILES, ids=str)
-def test_workgroups(device: Device, name: str, shape: tuple[int, ...], memory: int) -> None:
+@pytest.mark.parametrize(("name", "shape", "memory", "parts"), TILES, ids=str)
+def test_workgroups(
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    shape: tuple[int, ...],
+    memory: int,
+    parts: int,
+) -> None:
+    """The plan prefers the most parts, since no memory holds many of these lanes."""
+    taken = set()
+
+    def tile_of(self: Any, *arguments: Any, rows: bool) -> Tile:
+        tile = planned(self, *arguments, rows=rows)
+        tile = replace(tile, parts=min(tile.parts, parts))
+        taken.add(tile.parts)
+        return tile
+
+    planned = transform._Pass._tile
+    monkeypatch.setattr(transform._Pass, "_tile", tile_of)
     with forced_rung("fft", "workgroup", memory):
         check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), axis=1)
+    assert max(taken) == parts
+
+
+def test_first_roots_as_products(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond 2^20 butterflies a pass multiplies the roots of two tables."""
+    monkeypatch.setattr(twiddle, "_MOST_FAR", 1)
+    with forced_rung("fft", "workgroup", 2000):
+        # Three passes of 36: column 1295 of the last is turned by up to 5 times 1295 parts.
+        check(device, "fft", numbers((1, 36**3), complex_=True))
+
+
+@pytest.mark.parametrize("rung", ["column", "workgroup"])
+def test_a_row_alone_has_the_same_bits(device: Device, rung: str) -> None:
+    """Of many rows several share a workgroup, but sums run in the same order."""
+    x = numbers((5, 768), complex_=True)
+    with forced_rung("fft", rung, 1000):
+        together, alone = (signal.fft(device.buffer_from_array(v)).read() for v in (x, x[3:4]))
+    np.testing.assert_array_equal(together[3:4], alone)
 
 
 def test_roots_from_two_tables(device: Device) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 
 from gpustd.signal.plan import (
+    Layout,
     Limits,
     Tile,
     column_tile,
     is_smooth,
+    layout_of,
     most_of,
     passes,
     row_tile,
@@ -27,18 +30,34 @@ LENGTHS = [*(n for n in range(1, 700) if is_smooth(n)), 4096, 8192, 2**14, 2**20
 LENGTHS += [10**6, 44100, 13**5, 2 * 3 * 5 * 7 * 11 * 13]
 
 
-def slots(tile: Tile, n: int) -> int:
-    """Numbers of a column in workgroup memory: those, and one after each run of an even radix."""
-    return n + (0 if tile.radices[0] % 2 else n // tile.radices[0])
+def slots_of(n: int, tile: Tile, layout: Layout, *, rows: bool) -> list[list[int]]:
+    """Slots of each column's numbers, as `Layout` says; of halves those of the first one."""
+    size = n // 2 if tile.parts == 4 else n
+    pad = tile.radices[0] if tile.radices[0] % 2 == 0 else n
+    apart = layout.slots // tile.group if rows else 1
+    return [
+        [c * apart + i * layout.pitch + i // pad * layout.skew for i in range(size)]
+        for c in range(tile.group)
+    ]
 
 
-def check(tile: Tile | None, n: int, limits: Limits, columns: int) -> None:
-    """The radices make the length, lanes hold it, the workgroup is within its limits."""
+def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: bool) -> None:
+    """The radices make the length, lanes hold it, the workgroup is within its limits.
+
+    No two numbers share a slot, and halves are of whole butterflies. ``reads`` and ``writes`` if
+    the pass does so by rows.
+    """
     assert tile is not None
     assert math.prod(tile.radices) == n
     assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 16
-    assert slots(tile, n) * columns * 8 // tile.parts <= limits.memory
     assert tile.lanes * tile.group <= limits.lanes
+    layout = layout_of(n, tile, reads_rows=reads, writes_rows=writes)
+    assert layout.slots * (8 if tile.parts == 1 else 4) <= limits.memory
+    found = [s for column in slots_of(n, tile, layout, rows=reads and writes) for s in column]
+    assert len(set(found)) == len(found)
+    assert max(found) < layout.slots
+    if tile.parts == 4:
+        assert all(r % 2 == 0 for r in tile.radices[1:])
 
 
 @pytest.mark.parametrize("limits", DEVICES, ids=lambda limits: str(limits.memory))
@@ -51,19 +70,83 @@ def test_every_length_is_cut(limits: Limits, inner: int) -> None:
             if length <= 16:
                 continue
             if len(cut) == inner == 1:
-                tile = row_tile(length, limits)
-                check(tile, length, limits, tile.group if tile else 0)
+                check(row_tile(length, limits), length, limits, reads=True, writes=True)
                 continue
             rows = i == 0 and inner == 1
-            for most in (1, 8, 16):
+            for most in (1, 16):
                 tile = column_tile(length, limits, most, rows=rows)
-                check(tile, length, limits, tile.group + rows if tile else 0)
+                check(tile, length, limits, reads=False, writes=rows)
+
+
+@pytest.mark.parametrize("limits", DEVICES, ids=lambda limits: str(limits.memory))
+def test_spectra_are_exchanged_whole(limits: Limits) -> None:
+    """A pass that needs numbers' mirror images has no halves, and its plan fits without."""
+    for n in LENGTHS:
+        cut = passes(n, 1, limits, quarters=False)
+        if len(cut) == 1 < n // 16:
+            tile = row_tile(n, limits, quarters=False)
+            check(tile, n, limits, reads=True, writes=True)
+        elif cut[-1] > 16:
+            tile = column_tile(cut[-1], limits, rows=False, quarters=False)
+            check(tile, cut[-1], limits, reads=False, writes=False)
+        else:
+            continue
+        assert tile is not None
+        assert tile.parts < 4
 
 
 def test_common_lengths_take_few_passes() -> None:
     limits = DEVICES[-1]
-    assert [len(passes(2**k, 1, limits)) for k in (10, 13, 14, 22, 23, 24)] == [1, 1, 2, 2, 3, 3]
+    assert [len(passes(2**k, 1, limits)) for k in (10, 14, 15, 22, 23, 24)] == [1, 1, 2, 2, 3, 3]
     assert passes(2**20, 1, limits) == (1024, 1024)
+
+
+# Quickest of those measured on an H200.
+ROWS = {
+    1024: Tile((16, 16, 4), 64, 16, 1, 2),
+    2048: Tile((16, 16, 8), 128, 16, 1, 2),
+    4096: Tile((16, 16, 16), 256, 16, 1, 4),
+    8192: Tile((16, 16, 8, 4), 512, 16, 1, 4),
+    16384: Tile((16, 16, 8, 8), 1024, 16, 1, 4),
+}
+
+
+@pytest.mark.parametrize("n", ROWS)
+def test_long_rows_leave_room_for_other_workgroups(n: int) -> None:
+    assert row_tile(n, DEVICES[-1]) == ROWS[n]
+
+
+@pytest.mark.parametrize("n", [128, 256, 512, 1024, 2048])
+@pytest.mark.parametrize("rows", [False, True])
+def test_columns_leave_room_for_a_second_workgroup(n: int, rows: bool) -> None:
+    limits = DEVICES[-1]
+    tile = column_tile(n, limits, rows=rows)
+    assert tile is not None
+    layout = layout_of(n, tile, reads_rows=False, writes_rows=rows)
+    at_once = limits.memory // (layout.slots * (8 if tile.parts == 1 else 4))
+    assert at_once >= 2
+    assert at_once * tile.group * tile.lanes >= 512
+
+
+@pytest.mark.parametrize("n", [256, 1024, 4096, 16384])
+def test_rows_meet_no_bank_twice(n: int) -> None:
+    """Of 32, when 32 lanes store what a butterfly of 16 made."""
+    tile = row_tile(n, DEVICES[-1], 1)
+    assert tile is not None
+    layout = layout_of(n, tile, reads_rows=True, writes_rows=True)
+    column = slots_of(n, tile, layout, rows=True)[0]
+    assert len({s % 32 for s in column[: 32 * 16 : 16]}) == min(32, len(column) // 16)
+
+
+@pytest.mark.parametrize("n", [128, 256, 512, 1024])
+def test_columns_that_turn_meet_few_banks_twice(n: int) -> None:
+    """When 32 lanes that had a number of each column fetch those of a column or two instead."""
+    tile = column_tile(n, DEVICES[-1], rows=True)
+    assert tile is not None
+    layout = layout_of(n, tile, reads_rows=False, writes_rows=True)
+    columns = slots_of(n, tile, layout, rows=False)
+    fetched = [columns[t // tile.lanes][t % tile.lanes] for t in range(32)]
+    assert max(Counter(s % 32 for s in fetched).values()) <= 2
 
 
 def test_a_software_renderer_takes_butterflies() -> None:
