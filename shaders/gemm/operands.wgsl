@@ -14,6 +14,7 @@
 // the third dimension of the grid counts them.
 //% set split = split is defined and split
 //% set reduce = reduce is defined
+//% set wide = matrix is defined and not reduce and activation != "geglu"
 //% if scalar == "f16"
 enable f16;
 //% endif
@@ -26,7 +27,7 @@ alias f16x8 = vec4<u32>;
 
 alias S = {{ scalar }};
 alias W = {{ "vec4<S>" if vector else "S" }};
-alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
+alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector else out }};
 
 //% if reduce
 @group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<f32>" if vector else "f32" }}>;
@@ -50,7 +51,7 @@ alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
 @group(0) @binding(4) var<storage, read> image_bias: array<W>;
 //% endif
 //% if flexible or residual
-@group(0) @binding(5) var<storage, read> residual: array<W>;
+@group(0) @binding(5) var<storage, read> residual: array<{{ "f16x8" if wide else "W" }}>;
 //% endif
 //% if split
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
@@ -116,9 +117,15 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
     return r;
 }
 
-// Writes result column(s) `n` (in units of F; `pitch` of them a row) of row `m`.
+// Place of result column(s) `n` (in units of F or f16x8; `pitch` of them a row) of row `m`.
+fn place(m: u32, n: u32, pitch: u32) -> u32 {
+    return {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
+}
+//% if not wide
+
+// Writes result column(s) `n` of row `m`.
 fn store(v: F, m: u32, n: u32, pitch: u32) {
-    let at = {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
+    let at = place(m, n, pitch);
 //% if flexible
     var sum = v;
     if ((params.fused & 4u) != 0u) { sum += F(residual[at]); }
@@ -129,4 +136,5 @@ fn store(v: F, m: u32, n: u32, pitch: u32) {
     y[at] = Y(v);
 //% endif
 }
+//% endif
 //% endif
