@@ -7,13 +7,9 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
-// Rows that are normalised: with a row's mean and deviation, (x - mean) / deviation @ w is
-// (x @ w - mean * sums) / deviation, where sums are those of w's columns.
-//
 // Rows and columns past the end read what is there for others; they are not stored.
 // Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
 // Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
-//% set normed = normed is defined and normed
 //% set subgroups = (bm // wm) * (bn // wn)
 //% set threads = subgroups * 32
 //% set fm = wm // 16
@@ -50,13 +46,6 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% endif
 }
 
-//% if normed
-// Sums of weight columns `n`, a word of four, as if their row had been normalised.
-fn normalised(v: vec4<f32>, normal: vec2<f32>, n: u32) -> vec4<f32> {
-    return fma(vec4<f32>(-normal.x), sums[n], v) * normal.y;
-}
-
-//% endif
 @compute @workgroup_size({{ threads }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -262,16 +251,9 @@ fn main(
         let n8 = chunk_column(block, wn / 8u + j / 2u);
         if (m < params.m && n8 != NONE) {
             let n = n8 * 2u + j % 2u;
-            var value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
-//% if normed
-            let normal = normals[m];
-            value = normalised(value, normal, n);
-//% endif
+            let value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
 //% if activation == "geglu"
-            var gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wide }}u]);
-//% if normed
-            gate = normalised(gate, normal, n + n4);
-//% endif
+            let gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wide }}u]);
             let opened = activate(biased(gate, m, n + n4, 2u * n4));
             store(biased(value, m, n, 2u * n4) * opened, m, n, n4);
 //% else

@@ -226,9 +226,6 @@ for tile in MATRIX_TILES:
     plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True)
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
     sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, "batched": True}))
-    for activation in ("none", "geglu"):
-        normed = dict(normed=True, ragged=activation == "none", activation=activation)
-        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **normed}))
 """
 
 
