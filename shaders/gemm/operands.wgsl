@@ -3,8 +3,7 @@
 // Memory: x is the left operand (its addressing comes from the included source file), w the packed
 // weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S but y, which may be wider; bias is
 // f32 (columns); per_image is (images, image_pitch), its columns from
-// image_first on added to every row of their image; residual is like y. Where rows of x are normalised,
-// sums are those of w's columns, and normals the rows' means and inverse deviations, in f32.
+// image_first on added to every row of their image; residual is like y.
 // "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
 //
 // Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
@@ -57,10 +56,6 @@ alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
 //% else
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
-//% endif
-//% if normed is defined and normed
-@group(0) @binding(8) var<storage, read> sums: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> normals: array<vec2<f32>>;
 //% endif
 //% if sizes is defined
 const params = Params({{ sizes }});
