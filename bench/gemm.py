@@ -1,4 +1,4 @@
-"""gemm and normalised_gemm at the sizes of Stable Diffusion, and a cube."""
+"""gemm at the sizes of Stable Diffusion, and a cube."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
-from gpustd import gemm, normalised_gemm
+from gpustd import gemm
 
 __all__ = ["ENTRIES"]
 
@@ -57,45 +57,6 @@ def entry(
     )
 
 
-def normalised(m: int, columns: int, k: int, activation: str | None = None) -> Entry:
-    """One product of normalised rows, in f16; GEGLU halves the columns."""
-    n = columns // 2 if activation else columns
-
-    def setup(device: Device) -> Callable[[], object]:
-        rng = np.random.default_rng(0)
-        numbers = (rng.standard_normal((k, columns)) / np.sqrt(k)).astype(np.float16)
-        x = device.buffer_from_array(rng.standard_normal((m, k)), f16)
-        w = device.buffer_from_array(numbers)
-        sums = device.buffer_from_array(numbers.sum(axis=0, dtype=np.float32))
-        bias = device.buffer_from_array(np.zeros(columns, np.float32))
-        return lambda: normalised_gemm(x, w, sums, eps=1e-5, bias=bias, activation=activation)
-
-    def in_torch(torch: Any) -> Callable[[], object]:
-        x, w = random(torch, (m, k), f16), random(torch, (columns, k), f16)
-        gain, offset, bias = (random(torch, (size,), f16) for size in (k, k, columns))
-        functions = torch.nn.functional
-
-        def product() -> Any:
-            return functions.linear(functions.layer_norm(x, (k,), gain, offset), w, bias)
-
-        def gated() -> object:
-            value, gate = product().chunk(2, dim=-1)
-            return value * functions.gelu(gate)
-
-        return gated if activation else product
-
-    words = ["normalised_gemm", f"{m}x{columns}x{k}", "f16", *([activation] if activation else [])]
-    return Entry(
-        name=" ".join(words),
-        setup=setup,
-        flops=2.0 * m * columns * k,
-        bytes=2.0 * (m * k + k * columns + m * n),
-        torch=in_torch,
-        f16=True,
-        cpu=False,
-    )
-
-
 _NEAR_CUBLAS = Target("of peer", 0.85)
 
 ENTRIES = [
@@ -109,7 +70,4 @@ ENTRIES = [
     entry(2048, 640, 640, f16, target=_NEAR_CUBLAS),
     entry(2048, 5120, 640, f16, target=_NEAR_CUBLAS),
     entry(512, 1280, 1280, f16, target=_NEAR_CUBLAS),
-    normalised(8192, 960, 320),
-    normalised(2048, 1920, 640),
-    normalised(2048, 10240, 1280, "geglu"),
 ]

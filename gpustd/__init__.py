@@ -125,7 +125,7 @@ from gpustd.conv import conv2d
 from gpustd.elementwise import combine_into, guidance, linear_combination
 from gpustd.embedding import embedding
 from gpustd.finite import count_nonfinite
-from gpustd.gemm import gemm, normalised_gemm, wide_gemm
+from gpustd.gemm import gemm, wide_gemm
 from gpustd.group_norm import group_norm
 from gpustd.layer_norm import layer_norm
 from gpustd.layout import repeat_batch, slice_axis
@@ -215,7 +215,6 @@ __all__ = [
     "multiply",
     "negative",
     "nonzero",
-    "normalised_gemm",
     "not_equal",
     "ones",
     "power",

@@ -1,17 +1,14 @@
-"""Matrix product with a fused epilogue, and of rows that are normalised on the way."""
+"""Matrix product with a fused epilogue."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from gpucore import Buffer, DTypeError, ShapeError, T, f32
-from gpustd.arrays import ones, zeros
-from gpustd.flat import float_scalar
-from gpustd.layer_norm import layer_norm
+from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["gemm", "normalised_gemm", "wide_gemm"]
+__all__ = ["gemm", "wide_gemm"]
 
 
 def gemm(
@@ -53,65 +50,6 @@ def gemm(
     return y
 
 
-def normalised_gemm(
-    x: Buffer[T],
-    w: Buffer[T],
-    sums: Buffer[f32],
-    *,
-    eps: float,
-    bias: Buffer[f32] | None = None,
-    activation: str | None = None,
-    residual: Buffer[T] | None = None,
-) -> Buffer[T]:
-    """``activation((x - mean) / sqrt(variance + eps) @ w + bias) + residual``, each row normalised.
-
-    Layer norm (Ba, Kiros and Hinton 2016, arXiv 1607.06450) without gain and offset, then `gemm`,
-    in f32. A norm with gain gamma and offset beta is folded into the layer after it beforehand:
-    ``w`` is its weight with row k times gamma[k], and ``beta @ weight`` joins its bias.
-
-    On matrix units no normalised row is stored: a small launch makes the rows' means and
-    deviations, and the product ``(x @ w - mean * sums) / deviation``. What cancels there costs
-    accuracy: the result is off by some 2e-7 mean / deviation of the sum of a column's ``|w|``,
-    which is less than f16 rounds for means of up to some 100 deviations. Elsewhere the normalised
-    rows are rounded to the dtype.
-
-    Args:
-        x: (..., K), f16 or f32.
-        w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
-        sums: f32, the sum of each column of ``w`` as it is stored.
-        eps: added to the variance.
-        bias: as in `gemm`.
-        activation: as in `gemm`.
-        residual: as in `gemm`.
-
-    Returns (..., N). Raises `ShapeError` or `DTypeError`.
-
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
-    >>> x = device.buffer_from_array(np.array([[3, 5]], np.float32))
-    >>> w = np.array([[1, 2, 0, 3], [1, 0, 2, 4]], np.float32)
-    >>> sums = device.buffer_from_array(w.sum(axis=0))
-    >>> w = device.buffer_from_array(w)
-    >>> gpustd.normalised_gemm(x, w, sums, eps=0.0).read().round(4).tolist()
-    [[0.0, -2.0, 2.0, 1.0]]
-    """
-    n = _result_columns("normalised_gemm", x, w, activation)
-    shape = (*x.shape[:-1], n)
-    _check_extras("normalised_gemm", w.shape[1], shape, bias, residual)
-    _check_columns("normalised_gemm", "sums", sums, w.shape[1])
-    product = _product("normalised_gemm", x, n, activation, float(eps))
-    scalar = float_scalar("normalised_gemm", x)
-    if not (x.size and n) or product.rung(x.device, scalar) != "matrix":
-        gain, offset = (make(x.device, x.shape[-1], f32) for make in (ones, zeros))
-        x = layer_norm(x, gain, offset, eps=eps)
-        return gemm(x, w, bias=bias, activation=activation, residual=residual)
-    y = x.device.buffer(x.dtype, shape)
-    product.launch(x, None, w, bias, None, residual, y, sums)
-    return y
-
-
 def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     """``a @ w`` in f32, whatever the operands' dtype: what rounding to f16 would spoil.
 
@@ -133,9 +71,7 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     return y
 
 
-def _product(
-    op: str, a: Buffer[Any], n: int, activation: str | None, eps: float | None = None
-) -> Product:
+def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product:
     m, k = math.prod(a.shape[:-1]), a.shape[-1]
     images = a.shape[0] if len(a.shape) > 2 else 1
     return Product(
@@ -148,7 +84,6 @@ def _product(
         sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
         window={},
         activation=activation,
-        eps=eps,
     )
 
 
@@ -171,14 +106,7 @@ def _check_extras(
     bias: Buffer[Any] | None,
     residual: Buffer[Any] | None,
 ) -> None:
-    if bias is not None:
-        _check_columns(op, "bias", bias, columns)
+    if bias is not None and bias.shape != (columns,):
+        raise ShapeError(f"{op}: bias {bias.shape} for {columns} columns")
     if residual is not None and residual.shape != shape:
         raise ShapeError(f"{op}: residual {residual.shape} for a result {shape}")
-
-
-def _check_columns(op: str, name: str, buffer: Buffer[Any], columns: int) -> None:
-    if buffer.shape != (columns,):
-        raise ShapeError(f"{op}: {name} {buffer.shape} for {columns} columns")
-    if buffer.dtype is not f32:
-        raise DTypeError(f"{op}: {name} must be f32, got {buffer!r}")

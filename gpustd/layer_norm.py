@@ -12,7 +12,7 @@ from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
-__all__ = ["layer_norm", "row_normals"]
+__all__ = ["layer_norm"]
 
 _NAIVE_ROWS, _ROWS = 64, 4
 _WORKGROUP_LANES = 32
@@ -50,28 +50,12 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
         grid = flat_grid(rows, _NAIVE_ROWS)
     else:
         lanes = row_lanes(x.device) if rung == "subgroup" else _WORKGROUP_LANES
-        spec = {**_spec(x, lanes, rung), "affine": True}
+        spec = _spec(x, lanes, rung)
         grid = flat_grid(rows, _ROWS)
     launch = kernel(x.device, f"layer_norm/{rung}.wgsl", scalar=scalar, **spec)
     sizes = {"rows": rows, "units": channels // int(spec["width"] or 1), "eps": eps}
     launch(x, gamma, beta, y, sizes, grid=grid)
     return y
-
-
-def row_normals(x: Buffer[Any], *, eps: float) -> Buffer[f32]:
-    """Means and ``1 / sqrt(variance + eps)`` of the rows of ``x`` (rows, C), C >= 1: (rows, 2).
-
-    What `layer_norm` normalises by, for kernels that do so themselves; on GPUs alone.
-    """
-    rows, channels = x.shape
-    normals = x.device.buffer(f32, (rows, 2))
-    rung = "subgroup" if row_lanes(x.device) else "workgroup"
-    lanes = row_lanes(x.device) or _WORKGROUP_LANES
-    spec = {**_spec(x, lanes, rung), "affine": False}
-    launch = kernel(x.device, f"layer_norm/{rung}.wgsl", scalar=x.dtype.name, **spec)
-    sizes = {"rows": rows, "units": channels // int(spec["width"] or 1), "eps": eps}
-    launch(x, normals, sizes, grid=flat_grid(rows, _ROWS))
-    return normals
 
 
 def _suited(device: Device) -> str:

@@ -18,7 +18,6 @@ from typing import Any
 from gpucore import Buffer, Device, DTypeError, PerDevice, ShapeError, Work, f32
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
-from gpustd.layer_norm import row_normals
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
@@ -62,8 +61,6 @@ class Product:
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
     on count. ``batch`` products of this size are made at once, their operands one behind the other.
-    on count. ``eps``: rows of the left operand are normalised, with this added to their variance;
-    then the rung must be ``matrix``, and K is not split.
     """
 
     op: str
@@ -77,7 +74,6 @@ class Product:
     activation: str | None
     image_first: int = 0
     batch: int = 1
-    eps: float | None = None
 
     def launch(
         self,
@@ -88,20 +84,19 @@ class Product:
         per_image: Buffer[Any] | None,
         residual: Buffer[Any] | None,
         y: Buffer[Any],
-        sums: Buffer[f32] | None = None,
     ) -> None:
-        """Record the launch that writes ``y``; ``sums`` of w's columns go with ``eps``."""
+        """Record the launch that writes ``y``."""
         scalar = scalar_of(self.op, *(b for b in (x, x2, w, per_image, residual) if b is not None))
         if bias is not None and bias.dtype is not f32:
             raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
         device = x.device
         operands = [x, w] if x2 is None else [x, x2, w]
         fused = (bias, per_image, residual)
-        rung = self.rung(device, scalar)
+        rung = wanted_rung("product") or self._suited(device, scalar)
         if rung == "narrow":
             self._launch_narrow(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
-            self._launch_blocks(rung, scalar, operands, fused, y, sums)
+            self._launch_blocks(rung, scalar, operands, fused, y)
         else:
             self._launch_flexible(rung, scalar, operands, fused, y)
 
@@ -130,10 +125,6 @@ class Product:
         rest = [b for b in extras if b is not None]
         grid = flat_grid(parts["count"], 64)
         kernel(y.device, name, **spec)(partials, *rest, y, sizes, parts, grid=grid)
-
-    def rung(self, device: Device, scalar: str) -> str:
-        """The rung that is asked for, or the fastest that can run this product on a device."""
-        return wanted_rung("product") or self._suited(device, scalar)
 
     def _launch_flexible(
         self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
@@ -192,7 +183,6 @@ class Product:
         operands: list[Buffer[Any]],
         extras: Extras,
         y: Buffer[Any],
-        sums: Buffer[f32] | None,
     ) -> None:
         """By tiles: one launch, or partial sums of parts of K and their reduction."""
         device = y.device
@@ -201,14 +191,13 @@ class Product:
         common = self._fixed(scalar, y, vector)
         if rung == "matrix":
             common["matrix"] = True
-        if self.eps is not None:
-            common["normed"] = True
         spec: dict[str, Value] = {
             **common,
             "two": len(operands) > 2,
             "holes": self._holes,
             "ragged": any(c % tile.bk for c in self.channels),
             "whole": self.m % tile.bm == 0 and not self._holes,
+            "exact": self._columns % tile.bn == 0,
             "bm": tile.bm,
             "bn": tile.bn,
             "bk": tile.bk,
@@ -222,10 +211,9 @@ class Product:
         name = f"gemm/{rung}.wgsl"
         if splits == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
-            norm = self._norm(operands[0], sums)
-            work = self._work(operands, (*extras, *norm), y)
+            work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, y, *norm, grid=(width, height, self.batch), work=work)
+            launch(*operands, *rest, y, grid=(width, height, self.batch), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -239,12 +227,6 @@ class Product:
         spec = {**common, **self._fused(extras), "two": False, "reduce": True}
         reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=_constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
-
-    def _norm(self, x: Buffer[Any], sums: Buffer[f32] | None) -> list[Buffer[f32]]:
-        """What the epilogue normalises by; nothing for other products."""
-        if self.eps is None or sums is None:
-            return []
-        return [sums, row_normals(x.view((self.m, self._k)), eps=self.eps)]
 
     def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
         """Template variables of the rungs whose window is part of the text."""
@@ -265,7 +247,7 @@ class Product:
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
         rows = self.m // max(self.images, 1)
-        splittable = splittable and self.batch == 1 and self.eps is None
+        splittable = splittable and self.batch == 1
         splits = suited_splits(rows, self._columns, self._k) if splittable else 1
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):

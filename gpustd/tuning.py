@@ -74,8 +74,7 @@ def tuned_tile(
 def product_key(product: Product, rung: str, scalar: str) -> str:
     """Name of a product in tables: what its time, and its split over K, depend on.
 
-    What is fused beside activation and norm, and the padding, are left out: they weigh next to
-    nothing.
+    What is fused beside the activation, and the padding, are left out: they weigh next to nothing.
     """
     channels = "+".join(map(str, product.channels))
     words = [rung, scalar, f"m{product.m}/{product.images}", f"n{product.n}", f"k{channels}"]
@@ -86,8 +85,6 @@ def product_key(product: Product, rung: str, scalar: str) -> str:
         words.append(product.activation)
     if product.batch > 1:
         words.append(f"x{product.batch}")
-    if product.eps is not None:
-        words.append("normed")
     return " ".join(words)
 
 

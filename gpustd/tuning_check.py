@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, DType, Graph, f16, f32
-from gpustd.cast import cast
-from gpustd.layer_norm import layer_norm
+from gpustd.product import Product
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
 from gpustd.tuning import SeenProduct
@@ -27,10 +26,7 @@ _DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
 
 
 class TrialOperands:
-    """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else.
-
-    Where rows are normalised, with the sums of the weights too.
-    """
+    """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else."""
 
     def __init__(self, device: Device, seen: SeenProduct) -> None:
         self.device, self.seen = device, seen
@@ -41,22 +37,15 @@ class TrialOperands:
         self.columns = product.n * (2 if product.activation == "geglu" else 1)
         block = random.uniform(-1, 1, _BLOCK).astype(np.float32)
 
-        def numbers(size: int, scale: float, dtype: type[DType]) -> NDArray[Any]:
-            return np.resize((block * np.float32(scale)).astype(dtype.numpy), size)
-
         def drawn(size: int, scale: float, dtype: type[DType]) -> Buffer[Any]:
-            return device.buffer_from_array(numbers(size, scale, dtype), dtype)
+            numbers = (block * np.float32(scale)).astype(dtype.numpy)
+            return device.buffer_from_array(np.resize(numbers, size), dtype)
 
         extents = [n for name, n in product.sizes.items() if name in _EXTENTS]
         pixels = product.images * math.prod(extents) if product.window else product.m
         batch = product.batch
         self._sources = [drawn(batch * pixels * c, 1.0, self.dtype) for c in product.channels]
-        weights = numbers(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
-        self._w: Buffer[Any] = device.buffer_from_array(weights, self.dtype)
-        self._sums = None
-        if product.eps is not None:
-            by_column = weights.reshape(self.k, self.columns).sum(axis=0, dtype=np.float32)
-            self._sums = device.buffer_from_array(by_column, f32)
+        self._w = drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
         self._bias = drawn(self.columns, 1.0, f32)
         self._y: Buffer[Any] = device.buffer(self.dtype, batch * product.m * product.n)
 
@@ -64,7 +53,7 @@ class TrialOperands:
         """A run of calls with a tile; its kernels begin to compile."""
         with self.device.capture() as graph:
             for _ in range(calls):
-                self._launch(tile)
+                self._launch(self.seen.rung, tile, self.seen.product, self._y)
         return graph
 
     def result(self, graph: Graph) -> NDArray[Any]:
@@ -74,19 +63,12 @@ class TrialOperands:
         return self._y.read()
 
     def truth(self) -> NDArray[Any]:
-        """The result by the naive rung, or the first rows of it; of a batch, the first product.
-
-        Where rows are normalised, by a layer norm before it, all in f32.
-        """
-        product, sources, w = self.seen.product, self._sources, self._w
-        if product.eps is not None:
-            sources, w = [self._normalised(product.eps)], cast(w, f32)
+        """The result by the naive rung, or the first rows of it; of a batch, the first product."""
+        product = self.seen.product
         rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // (2 * self.k * self.columns)))
-        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, eps=None, batch=1)
-        y: Buffer[Any] = self.device.buffer(w.dtype, rows * product.n)
-        x, *second = sources
-        with forced_rung("product", "naive"):
-            first.launch(x, second[0] if second else None, w, self._bias, None, None, y)
+        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=1)
+        y: Buffer[Any] = self.device.buffer(self.dtype, rows * product.n)
+        self._launch("naive", None, first, y)
         return y.read()
 
     def agrees(self, result: NDArray[Any], truth: NDArray[Any]) -> bool:
@@ -94,11 +76,10 @@ class TrialOperands:
 
         Both sides may be off by the bound in gpustd/reference/gemm.py. In that, ``spread`` sums K
         values |x w| of mean 1/4, over the square root of K; twice their mean is allowed for.
-        Normalising makes them 1.7 times as large.
         """
         eps = float(np.finfo(np.float32).eps)
         stored = 2.0**-10 if self.dtype is f16 else eps
-        spread = math.sqrt(self.k) / (2 if self.seen.product.eps is None else 1) + 1
+        spread = math.sqrt(self.k) / 2 + 1
         if self.seen.product.activation == "geglu":
             spread *= spread
         ours, theirs = (x.astype(np.float32) for x in (result[: truth.size], truth))
@@ -108,14 +89,7 @@ class TrialOperands:
         with np.errstate(invalid="ignore"):
             return bool(np.all(np.abs(ours - theirs) <= 2 * bound))
 
-    def _normalised(self, eps: float) -> Buffer[f32]:
-        one, nothing = (self.device.buffer_from_array(np.full(self.k, v), f32) for v in (1, 0))
-        rows = cast(self._sources[0], f32).view((-1, self.k))
-        return layer_norm(rows, one, nothing, eps=eps)
-
-    def _launch(self, tile: Tile) -> None:
+    def _launch(self, rung: str, tile: Tile | None, product: Product, y: Buffer[Any]) -> None:
         x, *second = self._sources
-        x2 = second[0] if second else None
-        product, y = self.seen.product, self._y
-        with forced_rung("product", self.seen.rung, tile):
-            product.launch(x, x2, self._w, self._bias, None, None, y, self._sums)
+        with forced_rung("product", rung, tile):
+            product.launch(x, second[0] if second else None, self._w, self._bias, None, None, y)

@@ -195,10 +195,10 @@ class LayerNorm(Module):
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         self.weight = Parameter((channels,), "vector")
         self.bias = Parameter((channels,), "vector")
-        self.eps = eps
+        self._eps = eps
 
     def __call__(self, x: Activations) -> Activations:
-        return layer_norm(x, self.weight.buffer, self.bias.buffer, eps=self.eps)
+        return layer_norm(x, self.weight.buffer, self.bias.buffer, eps=self._eps)
 
 
 class Embedding(Module):

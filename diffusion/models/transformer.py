@@ -18,81 +18,70 @@ PromptKeys = Mapping["CrossAttention", tuple[Buffer[Any], Buffer[Any]]]
 
 
 class SelfAttention(Module):
-    """Multi-head attention over its normalised input, added to it; one product for q, k and v."""
+    """Multi-head attention over its input, with a residual; q, k and v come from one product."""
 
     _qkv: Joined
 
-    def __init__(self, width: int, heads: int, norm: LayerNorm) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)
         self.to_k = Linear(width, width, bias=False)
         self.to_v = Linear(width, width, bias=False)
         self.to_out = [Linear(width, width)]
         self._heads = heads
-        self._norm = norm
 
     def loaded(self) -> None:
-        self._qkv = Joined([self.to_q, self.to_k, self.to_v], self._norm)
+        self._qkv = Joined([self.to_q, self.to_k, self.to_v])
 
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Activations, residual: Activations) -> Activations:
         seen = self_attention(self._qkv(x), heads=self._heads)
-        return self.to_out[0](seen, residual=x)
+        return self.to_out[0](seen, residual=residual)
 
 
 class CrossAttention(Module):
-    """Multi-head attention of its normalised input to keys and values, added to the input."""
+    """Multi-head attention to keys and values made beforehand, with a residual."""
 
-    _q: Joined
-
-    def __init__(self, width: int, context: int, heads: int, norm: LayerNorm) -> None:
+    def __init__(self, width: int, context: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)
         self.to_k = Linear(context, width, bias=False)
         self.to_v = Linear(context, width, bias=False)
         self.to_out = [Linear(width, width)]
         self._heads = heads
-        self._norm = norm
-
-    def loaded(self) -> None:
-        self._q = Joined([self.to_q], self._norm)
 
     def keys(self, context: Activations) -> tuple[Activations, Activations]:
         """Keys and values of a context (B, S, context)."""
         return self.to_k(context), self.to_v(context)
 
-    def __call__(self, x: Activations, keys: tuple[Activations, Activations]) -> Activations:
-        seen = attention(self._q(x), *keys, heads=self._heads)
-        return self.to_out[0](seen, residual=x)
+    def __call__(
+        self, x: Activations, residual: Activations, keys: tuple[Activations, Activations]
+    ) -> Activations:
+        seen = attention(self.to_q(x), *keys, heads=self._heads)
+        return self.to_out[0](seen, residual=residual)
 
 
 class GatedProjection(Module):
-    """Linear layer of its normalised input with GEGLU (Shazeer 2020, arXiv 2002.05202)."""
+    """Linear layer with GEGLU (Shazeer 2020, arXiv 2002.05202)."""
 
-    _joined: Joined
-
-    def __init__(self, width: int, inner: int, norm: LayerNorm) -> None:
+    def __init__(self, width: int, inner: int) -> None:
         self.proj = Linear(width, 2 * inner)
-        self._norm = norm
-
-    def loaded(self) -> None:
-        self._joined = Joined([self.proj], self._norm)
 
     def __call__(self, x: Activations) -> Activations:
-        return self._joined(x, activation="geglu")
+        return self.proj(x, activation="geglu")
 
 
 class FeedForward(Module):
-    """Gated projection to four times the width, back and added; entry 1 of ``net`` is a dropout."""
+    """Gated projection to four times the width, and back; entry 1 of ``net`` is a dropout."""
 
-    def __init__(self, width: int, norm: LayerNorm) -> None:
-        self._gate = GatedProjection(width, 4 * width, norm)
+    def __init__(self, width: int) -> None:
+        self._gate = GatedProjection(width, 4 * width)
         self._back = Linear(4 * width, width)
         self.net = [self._gate, None, self._back]
 
-    def __call__(self, x: Activations) -> Activations:
-        return self._back(self._gate(x), residual=x)
+    def __call__(self, x: Activations, residual: Activations) -> Activations:
+        return self._back(self._gate(x), residual=residual)
 
 
 class TransformerBlock(Module):
-    """Self-attention, cross-attention, feed-forward, each of which normalises its input first.
+    """Self-attention, cross-attention, feed-forward, each normalised first and added.
 
     ``only_cross``: the first attention looks at the prompt too.
     """
@@ -100,14 +89,12 @@ class TransformerBlock(Module):
     def __init__(self, width: int, context: int, heads: int, *, only_cross: bool = False) -> None:
         self.norm1 = LayerNorm(width)
         self.attn1 = (
-            CrossAttention(width, context, heads, self.norm1)
-            if only_cross
-            else SelfAttention(width, heads, self.norm1)
+            CrossAttention(width, context, heads) if only_cross else SelfAttention(width, heads)
         )
         self.norm2 = LayerNorm(width)
-        self.attn2 = CrossAttention(width, context, heads, self.norm2)
+        self.attn2 = CrossAttention(width, context, heads)
         self.norm3 = LayerNorm(width)
-        self.ff = FeedForward(width, self.norm3)
+        self.ff = FeedForward(width)
 
     def cross_attentions(self) -> Iterator[CrossAttention]:
         """The attentions that look at the prompt."""
@@ -117,11 +104,11 @@ class TransformerBlock(Module):
 
     def __call__(self, x: Activations, prompt: PromptKeys) -> Activations:
         if isinstance(self.attn1, CrossAttention):
-            x = self.attn1(x, prompt[self.attn1])
+            x = self.attn1(self.norm1(x), x, prompt[self.attn1])
         else:
-            x = self.attn1(x)
-        x = self.attn2(x, prompt[self.attn2])
-        return self.ff(x)
+            x = self.attn1(self.norm1(x), x)
+        x = self.attn2(self.norm2(x), x, prompt[self.attn2])
+        return self.ff(self.norm3(x), x)
 
 
 class SpatialTransformer(Module):

@@ -9,15 +9,7 @@ from numpy.typing import NDArray
 
 from gpustd.reference import activation as activations
 
-__all__ = [
-    "CASES",
-    "Case",
-    "activate",
-    "bound",
-    "normalised",
-    "normalised_bound",
-    "reference",
-]
+__all__ = ["CASES", "Case", "activate", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -100,42 +92,3 @@ def bound(a: Array, w: Array, result: Array, eps_out: float) -> Array:
         + 16 * eps * (1 + np.abs(result))
         + eps_out * (np.abs(result) + 1e-3)
     )
-
-
-def normalised(x: Array, eps: float) -> Array:
-    """Rows less their mean, over their deviation."""
-    if not x.size:
-        return x
-    deviation = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
-    return np.asarray((x - x.mean(axis=-1, keepdims=True)) / deviation)
-
-
-def normalised_bound(
-    x: Array, w: Array, bias: Array | None, activation: str | None, eps: float, eps_row: float
-) -> Array:
-    """Greatest error allowed for each element of normalised_gemm, before the residual.
-
-    ``eps_row`` is the rounding of normalised rows, 0 where they are not stored. In units u of f32:
-
-    - x @ w and mean * sums are sums of |x||w| and |mean||w| (see `bound`), over the deviation;
-    - x - mean is off by two units of the row's largest and a factor by 18
-      (gpustd/reference/layer_norm.py); rounding shifts K terms at random, five times their
-      deviation of 0.3 steps being allowed for.
-    """
-    if not x.size:
-        return np.zeros(())
-    k = x.shape[-1]
-    unit = float(np.finfo(np.float32).eps)
-    deviation = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
-    sizes, rows = np.abs(w), np.abs(normalised(x, eps))
-    near = np.abs(x) / deviation
-    spread = (near + near.mean(axis=-1, keepdims=True)) @ sizes
-    large = (2 * near.max(axis=-1, keepdims=True) + 18 * rows) @ sizes
-    rounded = 1.5 * eps_row * np.sqrt(rows**2 @ w**2)
-    exact = normalised(x, eps) @ w
-    error = unit * (4 * np.sqrt(k) * (spread + 1) + large) + rounded
-    if activation != "geglu":
-        return np.asarray(1.13 * error)
-    value, gate = np.split(np.abs(exact + (0.0 if bias is None else bias)), 2, axis=-1)
-    of_value, of_gate = np.split(error, 2, axis=-1)
-    return np.asarray(of_value * gate + 1.13 * of_gate * (value + of_value))

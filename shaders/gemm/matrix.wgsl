@@ -7,13 +7,9 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
-// Rows that are normalised: with a row's mean and deviation, (x - mean) / deviation @ w is
-// (x @ w - mean * sums) / deviation, where sums are those of w's columns.
-//
 // Rows and columns past the end read what is there for others; they are not stored.
 // Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
 // Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
-//% set normed = normed is defined and normed
 //% set subgroups = (bm // wm) * (bn // wn)
 //% set threads = subgroups * 32
 //% set fm = wm // 16
@@ -23,7 +19,10 @@
 //% set ep = (wn + 8) // 4
 //% set a_loads = (bm * bk // 8 + threads - 1) // threads
 //% set b_loads = (bn * bk // 8 + threads - 1) // threads
-//% set words = [bm * la + bk * lb, 0 if split else subgroups * 16 * ep] | max
+//% set plain = not (bias or per_image or residual) and activation == "none"
+//% set direct = split or (plain and out == "f32" and whole and exact)
+//% set wide = not direct and activation != "geglu"
+//% set words = [bm * la + bk * lb, 0 if direct else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
@@ -50,11 +49,37 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% endif
 }
 
-//% if normed
-// Sums of weight columns `n`, a word of four, as if their row had been normalised.
-fn normalised(v: vec4<f32>, normal: vec2<f32>, n: u32) -> vec4<f32> {
-    return fma(vec4<f32>(-normal.x), sums[n], v) * normal.y;
+//% if wide
+// Eight results of a row.
+struct Pair { low: vec4<f32>, high: vec4<f32> }
+
+fn added(a: Pair, b: Pair) -> Pair { return Pair(a.low + b.low, a.high + b.high); }
+
+fn staged(at: u32) -> Pair {
+    return Pair(bitcast<vec4<f32>>(tile[at]), bitcast<vec4<f32>>(tile[at + 1u]));
 }
+//% if residual
+
+fn widened(word: f16x8) -> Pair {
+    let low = vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+    return Pair(low, vec4<f32>(unpack2x16float(word.z), unpack2x16float(word.w)));
+}
+//% endif
+//% if per_image
+
+// What is added to columns `n`, a word of eight, of all rows of an image.
+fn image_pair(image: u32, n: u32) -> Pair {
+    let at = image * params.image_pitch + params.image_first + 2u * n;
+    return Pair(vec4<f32>(image_bias[at]), vec4<f32>(image_bias[at + 1u]));
+}
+//% endif
+//% if out == "f16"
+
+fn narrowed(v: Pair) -> f16x8 {
+    let low = vec2<u32>(pack2x16float(v.low.xy), pack2x16float(v.low.zw));
+    return f16x8(low, pack2x16float(v.high.xy), pack2x16float(v.high.zw));
+}
+//% endif
 
 //% endif
 @compute @workgroup_size({{ threads }})
@@ -236,47 +261,102 @@ fn main(
 //% endfor
     }
 
-//% if split
+//% if direct
     // Rows and columns of partials are padded to whole tiles.
-    let pitch = tiles_n * (BN / 4u);
-    let to = (group.z * tiles_m * BM + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
+    let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
+    let above = {{ "group.z * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
+    let to = (above + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
 //% for i in range(fm)
 //% for j in range(fn)
-    subgroupMatrixStore<row_major>(&partials, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+    subgroupMatrixStore<row_major>(&{{ "partials" if split else "y" }}, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+//% endfor
+//% endfor
+//% elif wide
+    // A lane makes words of eight results, all in the same columns. What is added from memory is on
+    // its way before the results are in workgroup memory.
+//% set across = wn // 8
+//% set down = 32 // across
+//% set turns = (16 + down - 1) // down
+    let own = subgroup * {{ 16 * ep }}u;
+    let j = lane % {{ across }}u;
+    let r = lane / {{ across }}u;
+//% if exact
+    let column = chunk_column(block, wn / 8u + j);
+    let mine = {{ "lane < %du" % (across * down) }};
+//% else
+    let found = chunk_column(block, wn / 8u + j);
+    let column = select(found, 0u, found == NONE);
+    let mine = found != NONE && lane < {{ across * down }}u;
+//% endif
+//% if bias
+    let offset = Pair(bias[2u * column], bias[2u * column + 1u]);
+//% endif
+//% for i in range(fm)
+    workgroupBarrier();
+//% for j in range(fn)
+    subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
+//% endfor
+//% for q in range(turns)
+//% set id = i ~ "_" ~ q
+    let m{{ id }} = m0 + wm + r + {{ 16 * i + q * down }}u;
+    let inside{{ id }} = mine{{ " && r < %du" % (16 - q * down) if (q + 1) * down > 16 }}{{ " && m%s < params.m" % id if not whole }};
+    let at{{ id }} = place(m{{ id }}, column, params.n / 8u);
+//% if residual
+    var residual{{ id }} = f16x8();
+    if (inside{{ id }}) { residual{{ id }} = residual[at{{ id }}]; }
+//% endif
+//% if per_image
+    var image{{ id }} = Pair();
+    if (inside{{ id }}) { image{{ id }} = image_pair(image_of(m{{ id }}), column); }
+//% endif
+//% endfor
+    workgroupBarrier();
+//% for q in range(turns)
+//% set id = i ~ "_" ~ q
+    if (inside{{ id }}) {
+        var value = staged(own + (r + {{ q * down }}u) * EP + 2u * j);
+//% if bias
+        value = added(value, offset);
+//% endif
+//% if per_image
+        value = added(value, image{{ id }});
+//% endif
+//% if activation != "none"
+        value = Pair(activate(value.low), activate(value.high));
+//% endif
+//% if residual
+        value = added(value, widened(residual{{ id }}));
+//% endif
+//% if out == "f16"
+        y[at{{ id }}] = narrowed(value);
+//% else
+        y[2u * at{{ id }}] = value.low;
+        y[2u * at{{ id }} + 1u] = value.high;
+//% endif
+    }
 //% endfor
 //% endfor
 //% else
+    // A value and its gate lie half a subgroup's columns apart.
     let own = subgroup * {{ 16 * ep }}u;
     let n4 = params.n / 4u;
-//% set wide = wn // 8 if activation == "geglu" else wn // 4
 //% for i in range(fm)
     workgroupBarrier();
 //% for j in range(fn)
     subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
     workgroupBarrier();
-    for (var e = lane; e < {{ 16 * wide }}u; e += 32u) {
-        let r = e / {{ wide }}u;
-        let j = e % {{ wide }}u;
+    for (var e = lane; e < {{ 2 * wn }}u; e += 32u) {
+        let r = e / {{ wn // 8 }}u;
+        let j = e % {{ wn // 8 }}u;
         let m = m0 + wm + {{ 16 * i }}u + r;
         let n8 = chunk_column(block, wn / 8u + j / 2u);
         if (m < params.m && n8 != NONE) {
             let n = n8 * 2u + j % 2u;
-            var value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
-//% if normed
-            let normal = normals[m];
-            value = normalised(value, normal, n);
-//% endif
-//% if activation == "geglu"
-            var gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wide }}u]);
-//% if normed
-            gate = normalised(gate, normal, n + n4);
-//% endif
+            let value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
+            let gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wn // 8 }}u]);
             let opened = activate(biased(gate, m, n + n4, 2u * n4));
             store(biased(value, m, n, 2u * n4) * opened, m, n, n4);
-//% else
-            store(activate(biased(value, m, n, n4)), m, n, n4);
-//% endif
         }
     }
 //% endfor

@@ -3,8 +3,7 @@
 // Memory: x is the left operand (its addressing comes from the included source file), w the packed
 // weights (K, columns) row-major, y the result (M, N) row-major, all of the storage type S but y, which may be wider; bias is
 // f32 (columns); per_image is (images, image_pitch), its columns from
-// image_first on added to every row of their image; residual is like y. Where rows of x are normalised,
-// sums are those of w's columns, and normals the rows' means and inverse deviations, in f32.
+// image_first on added to every row of their image; residual is like y.
 // "Columns" are the weight's: N, or 2 N for GEGLU, whose value columns come first.
 //
 // Where kernels are compiled on the CPU that also runs them, compiling costs more than a few uniform
@@ -14,6 +13,7 @@
 // the third dimension of the grid counts them.
 //% set split = split is defined and split
 //% set reduce = reduce is defined
+//% set wide = matrix is defined and not reduce and activation != "geglu"
 //% if scalar == "f16"
 enable f16;
 //% endif
@@ -26,7 +26,7 @@ alias f16x8 = vec4<u32>;
 
 alias S = {{ scalar }};
 alias W = {{ "vec4<S>" if vector else "S" }};
-alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
+alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector else out }};
 
 //% if reduce
 @group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<f32>" if vector else "f32" }}>;
@@ -50,16 +50,12 @@ alias Y = {{ "vec4<" ~ out ~ ">" if vector else out }};
 @group(0) @binding(4) var<storage, read> image_bias: array<W>;
 //% endif
 //% if flexible or residual
-@group(0) @binding(5) var<storage, read> residual: array<W>;
+@group(0) @binding(5) var<storage, read> residual: array<{{ "f16x8" if wide else "W" }}>;
 //% endif
 //% if split
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
 //% else
 @group(0) @binding(6) var<storage, read_write> y: array<Y>;
-//% endif
-//% if normed is defined and normed
-@group(0) @binding(8) var<storage, read> sums: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> normals: array<vec2<f32>>;
 //% endif
 //% if sizes is defined
 const params = Params({{ sizes }});
@@ -116,9 +112,15 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
     return r;
 }
 
-// Writes result column(s) `n` (in units of F; `pitch` of them a row) of row `m`.
+// Place of result column(s) `n` (in units of F or f16x8; `pitch` of them a row) of row `m`.
+fn place(m: u32, n: u32, pitch: u32) -> u32 {
+    return {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
+}
+//% if not wide
+
+// Writes result column(s) `n` of row `m`.
 fn store(v: F, m: u32, n: u32, pitch: u32) {
-    let at = {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
+    let at = place(m, n, pitch);
 //% if flexible
     var sum = v;
     if ((params.fused & 4u) != 0u) { sum += F(residual[at]); }
@@ -129,4 +131,5 @@ fn store(v: F, m: u32, n: u32, pitch: u32) {
     y[at] = Y(v);
 //% endif
 }
+//% endif
 //% endif

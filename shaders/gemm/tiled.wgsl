@@ -15,6 +15,7 @@
 // Limits: windows of up to 30 taps; BM is a multiple of 4 TM, BN of 8 TN, TM of 4, TN of 4 (of 8 for GEGLU),
 // BK of 8, BM * BK and BN * BK of four times the invocations; a split product wants the vector form.
 //% set threads = bm * bn // (wm * wn)
+//% set early = residual and vector and not split
 //% set la = bm // 4
 //% set lb = bn // 4
 //% set a_loads = bm * bk // (4 * threads)
@@ -86,9 +87,11 @@ fn result(v: F, gate: F, m: u32, n: u32) -> F {
 //% endif
 }
 
-// Writes four results of row m, from column n on.
-fn finish(v: vec4<f32>, gate: vec4<f32>, m: u32, n: u32) {
-//% if vector
+// Writes four results of row m, from column n on{{ "; `more` is their residual" if early }}.
+fn finish(v: vec4<f32>, gate: vec4<f32>, {{ "more: W, " if early }}m: u32, n: u32) {
+//% if early
+    y[place(m, n, WIDTH)] = Y(result(v, gate, m, n) + F(more));
+//% elif vector
     store(result(v, gate, m, n), m, n, WIDTH);
 //% else
     for (var e = 0u; e < min(4u, WIDTH - n); e++) {
@@ -283,21 +286,36 @@ fn main(
 //% endfor
     }
 
+//% set half = wn // 8 if activation == "geglu" else 0
+//% if not split
+//% for j in range(half or wn // 4)
+    let n{{ j }} = word_column(block, bn + {{ 8 * j }}u);
+//% endfor
+//% endif
+//% for i in range(wm)
+    let line{{ i }} = m0 + 4u * (am + {{ i // 4 * 4 }}u) + {{ i % 4 }}u;
+//% endfor
+//% if early
+    // Results may lie where residuals do, as far as compilers know: no load passes a store.
+//% for i in range(wm)
+//% for j in range(half or wn // 4)
+    var more{{ i }}_{{ j }} = W();
+    if (line{{ i }} < params.m && n{{ j }} != NONE) { more{{ i }}_{{ j }} = residual[place(line{{ i }}, n{{ j }}, WIDTH)]; }
+//% endfor
+//% endfor
+//% endif
 //% for i in range(wm)
     {
-        let m = m0 + 4u * (am + {{ i // 4 * 4 }}u) + {{ i % 4 }}u;
 //% if split
         // Rows and columns of partials are padded to whole tiles.
-        let to = (group.z * tiles_m * BM + m) * (tiles_n * LB) + block * LB + bn;
+        let to = (group.z * tiles_m * BM + line{{ i }}) * (tiles_n * LB) + block * LB + bn;
 //% for j in range(wn // 4)
         partials[to + {{ 8 * j }}u] = c{{ i }}_{{ j }};
 //% endfor
 //% else
-        if (m < params.m) {
-//% set half = wn // 8 if activation == "geglu" else 0
+        if (line{{ i }} < params.m) {
 //% for j in range(half or wn // 4)
-            let n{{ j }} = word_column(block, bn + {{ 8 * j }}u);
-            if (n{{ j }} != NONE) { finish(c{{ i }}_{{ j }}, c{{ i }}_{{ j + half }}, m, n{{ j }}); }
+            if (n{{ j }} != NONE) { finish(c{{ i }}_{{ j }}, c{{ i }}_{{ j + half }}, {{ "more%d_%d, " % (i, j) if early }}line{{ i }}, n{{ j }}); }
 //% endfor
         }
 //% endif

@@ -1,4 +1,4 @@
-// Body of layer norm with {{ lanes }} lanes a row, which read neighbouring words{{ "" if affine else "; here it makes only the rows' means and inverse deviations" }}.
+// Body of layer norm with {{ lanes }} lanes a row, which read neighbouring words.
 // {{ "A lane keeps its %d word(s): x is read once." % depth if depth else "Rows are long: the second and third look at x come from cache." }}
 //
 // Memory: x and y are (rows, units) of words W of {{ width }} element(s) of a row; gamma and beta are f32 in
@@ -14,16 +14,11 @@ const ROWS = 4u;
 struct Params { rows: u32, units: u32, eps: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
-//% if affine
 @group(0) @binding(1) var<storage, read> gamma: array<F>;
 @group(0) @binding(2) var<storage, read> beta: array<F>;
 @group(0) @binding(3) var<storage, read_write> y: array<W>;
-//% else
-@group(0) @binding(3) var<storage, read_write> normals: array<vec2<f32>>;
-//% endif
 @group(0) @binding(4) var<uniform> params: Params;
 
-//% if affine
 fn normal(w: W, mean: f32, scale: f32, unit: u32) -> W {
 //% for h in range(parts)
     let u{{ h }} = {{ "unit" if parts == 1 else "2u * unit + %du" % h }};
@@ -31,7 +26,6 @@ fn normal(w: W, mean: f32, scale: f32, unit: u32) -> W {
 //% endfor
     return packed({{ "v0" if parts == 1 else "v0, v1" }});
 }
-//% endif
 
 //% macro every_word(body)
 //% if depth
@@ -74,9 +68,6 @@ fn main(
     let variance = row_sum(squares, t, lane) / size - more * more;
     let scale = 1.0 / sqrt(max(variance, 0.0) + params.eps);
     if (row >= params.rows) { return; }
-//% if not affine
-    if (lane == 0u) { normals[row] = vec2<f32>(mean, scale); }
-//% else
 //% for k in range(depth)
     if (lane + {{ k }}u * LANES < params.units) {
         let u = lane + {{ k }}u * LANES;
@@ -87,6 +78,5 @@ fn main(
     for (var u = lane; u < params.units; u += LANES) {
         y[first + u] = normal(x[first + u], mean, scale, u);
     }
-//% endif
 //% endif
 }

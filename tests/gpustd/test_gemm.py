@@ -217,18 +217,16 @@ common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
 common |= dict(bias=True, residual=True, batched=False)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
-    shape |= dict(ragged=True, split=False, whole=False)
+    shape |= dict(ragged=True, split=False, whole=False, exact=False)
     for source, size, activation in kinds:
         spec = dict(source=source, activation=activation)
         spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
-    plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True)
-    sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain}))
-    sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, "batched": True}))
-    for activation in ("none", "geglu"):
-        normed = dict(normed=True, ragged=activation == "none", activation=activation)
-        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **normed}))
+    plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True, exact=True)
+    nothing = dict(bias=False, residual=False, batched=True)
+    for rest in ({}, {"batched": True}, {**nothing, "out": "f32"}, {**nothing, "split": True}):
+        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))
 """
 
 

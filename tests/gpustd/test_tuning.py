@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Device, DeviceLostError, LimitError, f16, f32
+from gpucore import Device, DeviceLostError, LimitError, f32
 from gpucore.backends.null import NullBackend
-from gpustd import conv2d, gemm, normalised_gemm, product, tuner, tuning_check, tuning_files
+from gpustd import conv2d, gemm, product, tuner, tuning_check, tuning_files
 from gpustd.product import Product
 from gpustd.rungs import forced_rung
 from gpustd.template import SHADERS, Value, render
@@ -42,7 +42,6 @@ from gpustd.tuning_files import (
     user_file,
     write_tiles,
 )
-from tests.gpustd.products import on_rung
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
@@ -360,29 +359,6 @@ def test_a_tile_that_writes_nothing_is_refused(
     _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
     assert outcome.tile == LARGE
     assert outcome.refused == {SMALL: "its result is wrong"}
-
-
-def test_the_tuner_checks_products_of_normalised_rows(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Against a norm of its own; slices of either width give the same bits."""
-    if device.info.api == "gl":
-        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
-    tiles = (Tile(16, 32, 32, 16, 16), Tile(16, 32, 64, 16, 16))
-    monkeypatch.setattr(product, "MATRIX_TILES", tiles)
-    x, w = device.buffer(f16, (2, 9, 72)), device.buffer(f16, (72, 32))
-    with on_rung(device, "matrix", monkeypatch), recorded_products() as recorded:
-        with forced_rung("product", "matrix"):
-            normalised_gemm(x, w, device.buffer(f32, 32), eps=1e-5, activation="geglu")
-        (seen,) = recorded.values()
-        assert seen.key == "matrix f16 m18/2 n16 k72 geglu normed"
-        _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
-        operands = tuning_check.TrialOperands(device, seen)
-        truth = operands.truth()
-    assert outcome.refused == {}
-    assert outcome.seconds.keys() == set(tiles)
-    assert np.std(truth) > 0.1
-    assert not operands.agrees(np.roll(truth, 1), truth)
 
 
 TRUTH = np.linspace(-1, 1, 40 * 24, dtype=np.float32)

@@ -7,14 +7,44 @@ import dataclasses
 import numpy as np
 import pytest
 
+from diffusion.checkpoints import ModelFolder
 from diffusion.models import layers
 from diffusion.models.layers import Conv2d
 from diffusion.models.module import load
+from diffusion.models.unet import time_features
+from diffusion.networks import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
 from gpustd.winograd import winograd_pays
-from tests.diffusion.models.test_joined import DTYPES, TOLERANCE, first_cases, need, unet_error
-from tests.goldens.cases import UNetCase
+from tests.diffusion.golden_models import networks
+from tests.goldens.cases import UNET_CASES, UNetCase
+from tests.goldens.loader import channels_last, relative_error
+from tests.goldens.loader import load as golden
+
+DTYPES = pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+# As in tests/diffusion/test_goldens_networks.py.
+TOLERANCE: dict[type[DType], float] = {f32: 1e-4, f16: 1e-2}
+
+
+def need(device: Device, dtype: type[DType]) -> None:
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+
+
+def first_cases() -> list[UNetCase]:
+    """One of each golden model."""
+    return list({case.model: case for case in reversed(UNET_CASES)}.values())
+
+
+def unet_error(device: Device, case: UNetCase, dtype: type[DType]) -> float:
+    """Of a UNet that is loaded anew."""
+    folder: ModelFolder = networks(device, case.model, dtype).folder
+    unet = load_networks(folder, device, dtype).unet
+    latents = device.buffer_from_array(channels_last(case.latents()), dtype)
+    features = time_features([case.timestep] * case.batch, folder.unet)
+    prompt = unet.prompt_keys(device.buffer_from_array(case.text(), dtype))
+    output = unet(latents, device.buffer_from_array(features, dtype), prompt).read()
+    return relative_error(output, channels_last(golden("unet")[case.name]))
 
 
 @DTYPES
