@@ -4,7 +4,7 @@ On a GPU a pass takes columns of up to some thousand numbers through workgroup m
 lengths up to 16384 cost one reading and one writing of the array, and up to 2^22 two. Exchanged in
 parts, numbers take less memory, so that more workgroups run at once. What changes bits, passes and
 radices, never depends on the number of rows. A software renderer takes a pass for each butterfly.
-The structure is that of VkFFT (Tolmachev, IEEE Access 11, 2023) and of Govindaraju et al. (SC 2008).
+The structure is that of VkFFT (Tolmachev, IEEE Access 11, 2023) and Govindaraju et al. (SC 2008).
 """
 
 from __future__ import annotations
