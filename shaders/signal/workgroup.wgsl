@@ -87,9 +87,9 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 }
 //% endif
 
-//% macro guarded(R, b)
+//% macro guarded(R, b, by="lane")
 //%- if (b + 1) * lanes * R > length
-    if (lane + {{ b * lanes }}u < {{ length // R }}u)
+    if ({{ by }} + {{ b * lanes }}u < {{ length // R }}u)
 //%- endif
 //% endmacro
 
@@ -113,9 +113,10 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 
 //% macro read(R, part, h)
 //% set numbers = R // 2 if halved else R
+//% set to = "to_" if turning.now else ""
 //% for b in range(-(-length // (R * lanes)))
-    {{ guarded(R, b) }} {
-        let first = slot({{ "to_" if turning.now }}column, {{ "to_" if turning.now }}lane + {{ b * lanes }}u);
+    {{ guarded(R, b, to ~ "lane") }} {
+        let first = slot({{ to }}column, {{ to }}lane + {{ b * lanes }}u);
 //% for i in range(numbers)
         {{ fetched }}{{ b * R + h * numbers + i }}{{ part }} = tile[first + {{ apart(i * (length // R)) }}u];
 //% endfor
