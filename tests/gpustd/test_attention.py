@@ -133,6 +133,7 @@ MATRIX_CASES = (
     pytest.param(Case(1, 20, 64, 1, 8, causal=True)),
     pytest.param(Case(2, 70, 77, 2, 24)),
     pytest.param(Case(1, 77, 100, 2, 24, causal=True, peak=20.0)),
+    pytest.param(Case(1, 40, 70, 1, 56, causal=True, peak=20.0)),
     pytest.param(Case(1, 40, 70, 1, 96), marks=slow),
 )
 
@@ -173,6 +174,7 @@ from gpustd.template import render
 for head in (8, 32, 40, 48, 64, 80, 96, 160):
     for fq, keys in ((1, 32), (1, 16), (2, 32))[: 3 if head <= 80 else 2]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
+        spec |= dict(ahead=head <= 48)
         sources.append(render("attention/matrix.wgsl", spec))
 """
 
