@@ -48,7 +48,7 @@ class BlockTile:
     @property
     def nbytes(self) -> int:
         """Workgroup memory of real operands."""
-        return 4 * self.stages * self.bk * (self.bm + self.bn + 8)
+        return 4 * self.stages * self.bk * (self.bm + self.bn)
 
 
 TILES = (
@@ -121,6 +121,7 @@ def _launch(
         return
     tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count)
     spec |= {
+        "ragged": a.columns == 0 or a.columns % tile.bk > 0,
         "a_quick": "i" if a.row_step == 1 else "k",
         "b_quick": "k" if b.row_step == 1 and b.column_step != 1 else "j",
         "vector": spec["scalar"] != "c64" and _are_words(c, a, b),
