@@ -36,7 +36,6 @@ __all__ = [
 Trans = Literal[0, 1, 2, "N", "T", "C"]
 
 _COLUMNS = 32
-_THREADS = 256
 _CPU_THREADS = 16
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
@@ -116,18 +115,20 @@ def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> Non
     device = x.buffer.device
     rank, sizes = launch_batch(batch, {"a": a, "x": x})
     alone = (wanted_rung("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
-    columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, _THREADS)
+    rows = block_rows(device)
+    # Four rows of four columns an invocation.
+    columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, rows * _COLUMNS // 16)
     spec: dict[str, Value] = {
         "rank": rank,
         "a_in_x": a.buffer.storage is x.buffer.storage,
         "alone": alone,
-        "nb": block_rows(device),
+        "nb": rows,
         "columns": columns,
         "threads": threads,
     }
     params = {"n": a.rows, "columns": x.columns, "unit": int(unit), **sizes}
-    for name, view in (("a", a), ("x", x)):
-        params |= {f"{name}_quick": int(abs(view.column_step) != 1), **view_sizes(name, view)}
+    params |= {"a_quick": int(abs(a.column_step) != 1)}
+    params |= {**view_sizes("a", a), **view_sizes("x", x)}
     operands = [] if spec["a_in_x"] else [a.buffer]
     count = sizes["batch"] * -(-x.columns // columns)
     grid = flat_grid(count, threads if alone else 1)
