@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +42,10 @@ class BlockTile:
         """Workgroups that cover (m, n)."""
         return -(-m // self.bm) * -(-n // self.bn)
 
-    def cost(self, m: int, n: int, count: int) -> float:
+    def cost(self, m: int, n: int, count: float) -> float:
         """Relative time of ``count`` products: waves of blocks times work of a block."""
-        return -(-self.blocks(m, n) * count // _CORES) * self.bm * self.bn / self.rate
+        waves = math.ceil(self.blocks(m, n) * count / _CORES)
+        return waves * self.bm * self.bn / self.rate
 
     @property
     def nbytes(self) -> int:
@@ -119,7 +121,8 @@ def _launch(
         launch = kernel(device, "linalg/cells.wgsl", **spec)
         launch(*operands, c.buffer, params, grid=flat_grid(cells, _CELL_GROUP), work=work)
         return
-    tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count)
+    share = 1.0 if params["part"] == _PARTS["all"] else 0.5
+    tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count * share)
     spec |= {
         "ragged": a.columns == 0 or a.columns % tile.bk > 0,
         "a_quick": "i" if a.row_step == 1 else "k",
@@ -138,7 +141,7 @@ def _launch(
     launch(*operands, c.buffer, params, grid=grid, work=work)
 
 
-def _suited(device: Device, is_complex: bool, m: int, n: int, count: int) -> BlockTile:
+def _suited(device: Device, is_complex: bool, m: int, n: int, count: float) -> BlockTile:
     """The tile that is likely the quickest; all give the same bits."""
     wanted = wanted_tile("multiply")
     if isinstance(wanted, BlockTile):
