@@ -7,7 +7,7 @@
 // Blocks outside of the wanted triangle end at once.
 //
 // Memory: as in linalg/product.wgsl. {{ "K may end within a slice." if ragged else "K is a number of whole slices." }}
-// Workgroup memory: 4 * planes * stages * BK * (BM + BN) bytes, with no padding: two workgroups a multiprocessor.
+// Workgroup memory: 4 * planes * stages * BK * (BM + BN) bytes.
 // Limits: BM is a multiple of 4 TM, BN of 8 TN, BK of 8, BM * BK and BN * BK of four times the invocations.
 //% set threads = bm * bn // (tm * tn)
 //% set la = bm // 4
