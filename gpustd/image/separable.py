@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gpucore import Buffer, DType
-from gpustd.grid import MOST_GROUPS
+from gpucore import Buffer, DType, u8
+from gpustd.grid import flat_grid
 from gpustd.image.axis import Fold, Window, fold_axes
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
@@ -22,10 +22,13 @@ from gpustd.template import Value, kernel
 
 __all__ = ["separable"]
 
-_LANES = 128
+_WORKGROUP = 128
 _MOST_TAPS = 9
 _MOST_HALO = 8
-_MANY_GROUPS = 4096
+# Cells whose rows an invocation keeps in registers, and those that it reads at a time.
+_MOST_KEPT, _MOST_READ = 8, 12
+# Invocations that keep the largest GPUs full to the end.
+_PLENTY = 2**18
 
 
 def separable(
@@ -45,7 +48,6 @@ def separable(
     fits = (
         picture.row % 4 == 0
         and picture.size > 0
-        and max(picture.height // 8, picture.images) < MOST_GROUPS
         and max(w.taps for w in windows) <= _MOST_TAPS
         and max(halo) <= _MOST_HALO
     )
@@ -56,7 +58,7 @@ def separable(
 
 
 def _halo(window: Window, channels: int) -> tuple[int, int]:
-    """Words to the left and to the right of a word that its taps reach."""
+    """Cells of four elements to the left and to the right of one that its taps reach."""
     before, after = window.origin, window.taps - 1 - window.origin
     return -(-before * channels // 4), -(-after * channels // 4)
 
@@ -73,11 +75,11 @@ def _tiled(
     result: Buffer[Any] = device.buffer(dtype, picture.shape)
     down, across = windows
     left, right = _halo(across, picture.channels)
-    out = _LANES - left - right
+    cells = _cells(picture, down.taps) if image.dtype is u8 else 1
+    steps = 4 if image.dtype is u8 or 4 * (left + 1 + right) <= _MOST_READ else 2
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "target": dtype.name,
-        "wide": True,
         "fold": fold,
         "channels": picture.channels,
         "taps_y": down.taps,
@@ -86,12 +88,14 @@ def _tiled(
         "origin_x": across.origin,
         "left": left,
         "right": right,
-        "out": out,
+        "cells": cells,
+        "steps": steps,
     }
-    units = picture.row // 4
-    groups = -(-units // out)
-    strip = _strip(picture, groups)
+    units = picture.row // (4 * cells)
+    strip = _strip(picture, units * picture.images, down.taps - 1, steps)
+    count = units * picture.images * -(-picture.height // strip)
     sizes: dict[str, float] = {
+        "count": count,
         "rows": picture.height,
         "across": units,
         "width": picture.width,
@@ -99,19 +103,23 @@ def _tiled(
         "mode": border[0],
         "fill": border[1],
     }
-    grid = (groups, -(-picture.height // strip), picture.images)
-    launch = kernel(device, "image/tile.wgsl", **spec)
+    buffers = [image, result]
     if down.weights is not None and across.weights is not None:
         weights = np.concatenate([down.weights, across.weights]).astype(np.float32)
-        launch(image, table(device, weights), result, sizes, grid=grid)
-    else:
-        launch(image, result, sizes, grid=grid)
+        buffers.insert(1, table(device, weights))
+    launch = kernel(device, "image/tile.wgsl", **spec)
+    launch(*buffers, sizes, grid=flat_grid(count, _WORKGROUP))
     return result
 
 
-def _strip(picture: Picture, groups: int) -> int:
-    """Rows of a workgroup: fewer where there are too few workgroups to fill a large GPU."""
-    for rows in (32, 16):
-        if groups * picture.images * (picture.height // rows) >= _MANY_GROUPS:
-            return rows
-    return 8
+def _cells(picture: Picture, taps: int) -> int:
+    """Cells of an invocation, four bytes each: up to 16 bytes, where rows are whole and short."""
+    fitting = (n for n in (4, 2) if picture.row % (4 * n) == 0 and n * (taps - 1) <= _MOST_KEPT)
+    return next(fitting, 1)
+
+
+def _strip(picture: Picture, lanes: int, shared: int, steps: int) -> int:
+    """Rows of an invocation, so that its last step is full; ``lanes`` make one strip of all."""
+    strips = min(-(-_PLENTY // lanes), -(-picture.height // steps))
+    wanted = -(-picture.height // strips) + shared
+    return max(-(-wanted // steps) * steps - shared, 1)

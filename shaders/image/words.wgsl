@@ -9,8 +9,8 @@ const LEVELS = 8388608.0;
 //% endif
 //% set float = "vec4<f32>" if wide | default(false) else "f32"
 //% set bytes = bytes | default("u8x4")
-//% if bytes == "u8x16"
-alias u8x16 = vec4<u32>;
+//% if bytes != "u8x4"
+alias {{ bytes }} = {{ {"u8x8": "vec2<u32>", "u8x16": "vec4<u32>"}[bytes] }};
 //% endif
 alias X = {{ bytes if source == "u8" else float }};
 alias Y = {{ bytes if target == "u8" else float }};
