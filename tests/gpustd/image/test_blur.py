@@ -122,9 +122,9 @@ def test_unsharp_mask_by_tiles(device: Device) -> None:
     """Levels that are blurred into f32."""
     x = draw((11, 32, 3), np.uint8)
     wide = x.astype(np.float64)
-    exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0.3, 0.8, 0))
+    exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0, 0.3, 0))
     with forced_rung("separable", "tile"):
-        result = image.unsharp_mask(upload(device, x), (0.3, 0.8)).read()
+        result = image.unsharp_mask(upload(device, x), (0, 0.3)).read()
     check(device, "unsharp_mask", result, exact, 24 * EPS * 255)
 
 
