@@ -90,6 +90,7 @@ def _tiled(
         "right": right,
         "cells": cells,
         "steps": steps,
+        "clamped": not (_is_mean(windows) and 0 <= border[1] <= 255),
     }
     units = picture.row // (4 * cells)
     strip = _strip(picture, units * picture.images, down.taps - 1, steps)
@@ -110,6 +111,12 @@ def _tiled(
     launch = kernel(device, "image/tile.wgsl", **spec)
     launch(*buffers, sizes, grid=flat_grid(count, _WORKGROUP))
     return result
+
+
+def _is_mean(windows: tuple[Window, Window]) -> bool:
+    """Whether the result lies between the least and the greatest of what is folded."""
+    weights = [w.weights for w in windows if w.weights is not None]
+    return all(w.min() >= 0 and abs(w.sum() - 1) < 1e-6 for w in weights)
 
 
 def _cells(picture: Picture, taps: int) -> int:

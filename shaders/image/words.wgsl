@@ -37,7 +37,7 @@ fn joined(l: vec4<u32>) -> u32 {
 
 // The factor, 1 + 2^-23, sends ties upwards.
 fn packed(v: vec4<f32>) -> u32 {
-    let levels = clamp(v, vec4<f32>(0.0), vec4<f32>(255.0)) * 1.00000011920928955;
+    let levels = {{ "clamp(v, vec4<f32>(0.0), vec4<f32>(255.0))" if clamped | default(true) else "v" }} * 1.00000011920928955;
     return joined(bitcast<vec4<u32>>(levels + LEVELS)) - 0x4b000000u;
 }
 //% endif
