@@ -1,9 +1,12 @@
-// Both axes of a separable window in one launch, for GPUs: {{ taps_y }} by {{ taps_x }} taps, {{ {"sum": "summed by weights", "min": "the least", "max": "the greatest"}[fold] }}.
+// Both axes of a separable window in one launch, for GPUs: {{ taps_y }} by {{ taps_x }} taps, {{ {"sum": "summed by weights", "mean": "their mean", "min": "the least", "max": "the greatest"}[fold] }}.
 //
 // An invocation takes {{ cells }} cell(s) of four elements of a row, and walks down a strip of rows, {{ steps }} at a
 // time. It folds each row across its cells and those to the left and right that the taps reach, which
 // come from the cache, and keeps the last {{ taps_y - 1 }} rows of this in registers for the height: no
 // barrier, and memory reads each word once. What lies beyond an edge is put in behind the loads.
+//% if fold == "mean"
+// Levels are summed as integers of 16 bits, two in a word: elements 0 and 2 of a cell, and 1 and 3.
+//% endif
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
 // those of the width. Limits: rows of whole units; 2^32 units.
 //% set wide = true
@@ -12,7 +15,7 @@
 //% include "image/words.wgsl"
 //% include "image/border.wgsl"
 
-alias F = vec4<f32>;
+alias F = {{ "vec2<u32>" if fold == "mean" else "vec4<f32>" }};
 
 // across: units of a row; width: pixels of a row; strip: rows of an invocation.
 struct Params {
@@ -57,13 +60,40 @@ fn element(line: u32, place: i32) -> f32 {
 }
 
 fn elements(line: u32, places: vec4<i32>) -> F {
-    return F(element(line, places.x), element(line, places.y), element(line, places.z), element(line, places.w));
+    let v = vec4<f32>(
+        element(line, places.x), element(line, places.y), element(line, places.z), element(line, places.w),
+    );
+    return {{ "vec2<u32>(v.xy) | (vec2<u32>(v.zw) << vec2<u32>(16u))" if fold == "mean" else "v" }};
 }
+
+fn filled() -> F {
+    return F({{ "u32(params.fill) * 0x10001u" if fold == "mean" else "params.fill" }});
+}
+//% if fold == "mean"
+
+fn pairs_of(word: u32) -> F {
+    return vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu);
+}
+
+// Sums over the number of taps n, rounded, ties upwards: 2^24 / n is rounded up by less than 1, which
+// moves a sum of up to 255 n by less than the 1 / 2 n that lies between it and a tie, for n below 181.
+fn averaged(sums: F) -> u32 {
+    let by = vec2<u32>({{ (2**24 + taps_y * taps_x - 1) // (taps_y * taps_x) }}u);
+    let half = vec2<u32>(0x800000u);
+    let low = (sums & vec2<u32>(0xffffu)) * by + half;
+    let high = (sums >> vec2<u32>(16u)) * by + half;
+    let second = (low.y >> 16u) & 0xff00u;
+    let third = (high.x >> 8u) & 0xff0000u;
+    return (low.x >> 24u) | second | third | (high.y & 0xff000000u);
+}
+//% endif
 
 //% macro fold_all(v, axis, values)
 //% for value in values
 //% if loop.first
         var {{ v }} = {{ "w%s0 * %s" % (axis, value) if fold == "sum" else value }};
+//% elif fold == "mean"
+        {{ v }} += {{ value }};
 //% elif fold == "sum"
         {{ v }} += w{{ axis }}{{ loop.index0 }} * {{ value }};
 //% else
@@ -129,7 +159,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% for s in range(steps)
 //% for n in range(left + cells + right)
-        var v{{ s }}_{{ n }} = {{ "four_of(raw%d_%d)" % (s, n) if source == "u8" else "raw%d_%d" % (s, n) }};
+        var v{{ s }}_{{ n }} = {{ "%s(raw%d_%d)" % ("pairs_of" if fold == "mean" else "four_of", s, n) if source == "u8" else "raw%d_%d" % (s, n) }};
 //% endfor
         if (!whole) {
 //% for k in range(first_cell, last_cell)
@@ -141,16 +171,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         if (row{{ s }} < 0) {
 //% for n in range(left + cells + right)
-            v{{ s }}_{{ n }} = F(params.fill);
+            v{{ s }}_{{ n }} = filled();
 //% endfor
         }
 //% for c in range(cells)
 //% set shifts = namespace(names=[])
 //% for t in range(taps_x)
 //% set parts = namespace(names=[])
-//% for k in range(4)
+//% for k in range(2 if fold == "mean" else 4)
 //% set e = 4 * (left + c) + k + (t - origin_x) * channels
-//% set parts.names = parts.names + ["v%d_%d.%s" % (s, e // 4, "xyzw"[e % 4])]
+//% if fold == "mean" and e % 4 >= 2
+//% set parts.names = parts.names + ["(v%d_%d.%s >> 16u) | (v%d_%d.%s << 16u)" % (s, e // 4, "xy"[e % 2], s, e // 4 + 1, "xy"[e % 2])]
+//% else
+//% set parts.names = parts.names + ["v%d_%d.%s" % (s, e // 4, ("xy"[e % 2] if fold == "mean" else "xyzw"[e % 4]))]
+//% endif
 //% endfor
 //% set shifts.names = shifts.names + ["F(%s)" % parts.names | join(", ")]
 //% endfor
@@ -174,7 +208,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let at = u32(image * rows + row + {{ s }}) * params.across + unit;
 //% set made = namespace(names=[])
 //% for c in range(cells)
-//% set made.names = made.names + [("packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
+//% set made.names = made.names + [("averaged(f%d_%d)" if fold == "mean" else "packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
 //% endfor
             y[at] = {{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }};
         }

@@ -75,14 +75,24 @@ def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
     check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
 
 
+def test_means_of_levels(device: Device) -> None:
+    """Sums of integers are exact: ties go up, and every border has its levels."""
+    x = draw((7, 16, 3), np.uint8)
+    for size, mode in ((2, 2), "nearest"), *(((2, 3), mode) for mode in MODES):
+        exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode=mode, cval=7)
+        with forced_rung("separable", "tile"):
+            result = image.box_blur(upload(device, x), size, mode, 7).read()
+        np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("size", [(1, 4), (6, 1), (9, 9)], ids=str)
+@pytest.mark.parametrize("size", [(6, 1), (9, 4)], ids=str)
 def test_tiles_of_any_window(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
     x = draw((2, 23, 32, 3), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (1, *size, 1))
     with forced_rung("separable", "tile"):
         result = image.box_blur(upload(device, x), size).read()
-    check(device, "box_blur", result, exact, 22 * EPS * np.abs(x).max())
+    check(device, "box_blur", result, exact, 17 * EPS * np.abs(x).max())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
