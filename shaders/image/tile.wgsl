@@ -4,9 +4,7 @@
 // time. It folds each row across its cells and those to the left and right that the taps reach, which
 // come from the cache, and keeps the last {{ taps_y - 1 }} rows of this in registers for the height: no
 // barrier, and memory reads each word once. What lies beyond an edge is put in behind the loads.
-//% if fold == "mean"
-// Levels are summed as integers of 16 bits, two in a word: elements 0 and 2 of a cell, and 1 and 3.
-//% endif
+// {{ "Levels are summed as integers of 16 bits, two in a word: elements 0 and 2 of a cell, and 1 and 3." if fold == "mean" else "Sums are f32." if fold == "sum" else "Values are compared as f32." }}
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
 // those of the width. Limits: rows of whole units; 2^32 units.
 //% set wide = true
