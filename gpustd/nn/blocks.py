@@ -108,6 +108,8 @@ def _suited(op: str, x: Buffer[Any], window: Window, words: int) -> Block | None
         return None
     rows = max(4 // window[1].stride, 1) if window[1].kernel > window[1].stride else 1
     columns = 2 if rows > 1 or window[2].kernel <= window[2].stride else 4
+    if op == "nn.depthwise":
+        columns = 1  # the weights take the registers
     offered = [Block(rows, columns), Block(2, 2), Block(1, 2), Block()]
     fitting = [b for b in offered if b.fits(window) and b.rows <= 2 * window[1].result]
     for block in fitting:
