@@ -61,9 +61,9 @@ MATRIX_TILES = (
     Tile(128, 160, 64, 32, 80, alone=21.2, ends=2700),
     Tile(128, 128, 32, 64, 32, alone=18.6, ends=6000),
     Tile(128, 128, 64, 64, 32, alone=17.1, ends=6000),
-    Tile(64, 160, 64, 32, 80, alone=15.2, ends=1000),
+    Tile(64, 160, 64, 16, 80, alone=15.2, ends=1000),
     Tile(128, 80, 64, 32, 80, alone=15.7, ends=1000),
-    Tile(64, 80, 64, 32, 80, alone=9.0, pair=17.0, ends=1500),
+    Tile(64, 80, 64, 16, 80, alone=9.0, pair=17.0, ends=1000),
     Tile(64, 64, 64, 32, 32, alone=6.5, pair=12.5, ends=1000),
 )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, u8
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.gather import gather
 from gpustd.image.picture import Picture, picture_of
+from gpustd.image.pixels import launch_pixels, pixels_each
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value
 
 __all__ = ["crop", "flip", "pad"]
 
@@ -35,6 +40,8 @@ def flip(image: Buffer[T], axis: int | None = None) -> Buffer[T]:
     picture = picture_of("flip", image)
     if axis not in {0, 1, None}:
         raise ArgumentError(f"flip: axis {axis}: wants 0 (height), 1 (width) or None (both)")
+    if axis != 0 and _in_units(image, picture):
+        return _mirrored(image, picture, axis is None)
     rows, columns = _identity(picture)
     return gather(
         "flip", image, rows if axis == 1 else rows[::-1], columns if axis == 0 else columns[::-1]
@@ -95,6 +102,23 @@ def pad(
     rows = extended(number, top, picture.height, bottom)
     columns = extended(number, left, picture.width, right)
     return gather("pad", image, rows, columns, constant_values)
+
+
+def _in_units(image: Buffer[Any], picture: Picture) -> bool:
+    """Whether rows are whole units of `launch_pixels`, and pixels are no words to `gather`."""
+    pixel = picture.channels * image.dtype.itemsize
+    whole = picture.width % pixels_each(image) == 0 and picture.size > 0
+    return whole and pixel not in {4, 8, 16} and wanted_rung("cells") is None
+
+
+def _mirrored(image: Buffer[T], picture: Picture, upside_down: bool) -> Buffer[T]:
+    """The pixels of each row in reverse order, or those of each picture."""
+    result = image.device.buffer(image.dtype, image.shape)
+    pixels = pixels_each(image)
+    run = picture.width * (picture.height if upside_down else 1)
+    spec: dict[str, Value] = {"mirrored": True, "whole": image.dtype is u8}
+    launch_pixels("mirrored.wgsl", spec, image, result, pixels, run // pixels)
+    return result
 
 
 def _identity(picture: Picture) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32, u8
-from gpustd.grid import flat_grid
 from gpustd.image.picture import picture_of
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.image.pixels import launch_pixels, pixels_each
+from gpustd.template import Value
 
 __all__ = [
     "hsv_to_rgb",
@@ -28,8 +27,6 @@ __all__ = [
     "to_u8",
     "ycbcr_to_rgb",
 ]
-
-_QUADS = 64
 
 
 def rgb_to_grey(image: Buffer[T]) -> Buffer[T]:
@@ -220,26 +217,11 @@ def _converted(
     picture = picture_of(op, image)
     if channels is not None and (picture.channels != 3 or len(image.shape) < 3):
         raise ShapeError(f"{op}: {image!r}: wants 3 channels on the last axis")
-    device = image.device
     shape = image.shape if channels is None else (*image.shape[:-1], channels)
-    result = device.buffer(dtype, shape)
-    quads = -(-picture.pixels // 4)
-    rung = wanted_rung("pixels") or ("direct" if device.is_cpu else "staged")
-    spec: dict[str, Value] = {
-        "op": op,
-        "source": image.dtype.name,
-        "target": dtype.name,
-        "ci": picture.channels,
-        "co": picture.channels if channels is None else channels,
-        "unit": float(unit if image.dtype is u8 else 1),
-        "staged": rung == "staged",
-    }
-    sizes = {"quads": quads, "x_words": _words(image), "y_words": _words(result)}
-    grid = flat_grid(quads, _QUADS)
-    kernel(device, "image/colour.wgsl", **spec)(image, result, sizes, grid=grid)
+    result = image.device.buffer(dtype, shape)
+    scale = float(unit if image.dtype is u8 else 1)
+    spec: dict[str, Value] = {"op": op, "unit": scale}
+    if op == "rgb_to_grey":
+        spec["whole"] = dtype is u8
+    launch_pixels("colour.wgsl", spec, image, result, pixels_each(image, result))
     return result
-
-
-def _words(buffer: Buffer[Any]) -> int:
-    """Words of four bytes."""
-    return -(-buffer.nbytes // 4)

@@ -1,9 +1,10 @@
 """A window that is a product of one along the height and one along the width.
 
 Two rungs: `axes` makes one axis after the other, with the middle in memory (four passes over it);
-`tile` makes both in one launch on a GPU, where windows are small and rows are whole words: each
-element is read once and written once, which is the least. There, arithmetic sets the pace from
-about nine taps an axis on (u8: three), at 2 (taps_y + taps_x) FLOP an element.
+`tile` makes both in one launch on a GPU, where windows are small and rows are whole words: memory
+reads each element once and writes it once, which is the least. There, instructions set the pace of
+u8, of which an element has time for some 15 on an H200: so means of it are sums of integers, two in
+a word.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gpucore import Buffer, DType
-from gpustd.grid import MOST_GROUPS
+from gpucore import Buffer, DType, u8
+from gpustd.grid import flat_grid
 from gpustd.image.axis import Fold, Window, fold_axes
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
@@ -22,10 +23,13 @@ from gpustd.template import Value, kernel
 
 __all__ = ["separable"]
 
-_LANES = 128
+_WORKGROUP = 128
 _MOST_TAPS = 9
 _MOST_HALO = 8
-_MANY_GROUPS = 4096
+# Cells whose rows an invocation keeps in registers, and those that it reads at a time.
+_MOST_KEPT, _MOST_READ = 8, 12
+# Invocations that keep the largest GPUs full to the end.
+_PLENTY = 2**18
 
 
 def separable(
@@ -45,7 +49,6 @@ def separable(
     fits = (
         picture.row % 4 == 0
         and picture.size > 0
-        and max(picture.height // 8, picture.images) < MOST_GROUPS
         and max(w.taps for w in windows) <= _MOST_TAPS
         and max(halo) <= _MOST_HALO
     )
@@ -56,7 +59,7 @@ def separable(
 
 
 def _halo(window: Window, channels: int) -> tuple[int, int]:
-    """Words to the left and to the right of a word that its taps reach."""
+    """Cells of four elements to the left and to the right of one that its taps reach."""
     before, after = window.origin, window.taps - 1 - window.origin
     return -(-before * channels // 4), -(-after * channels // 4)
 
@@ -73,12 +76,14 @@ def _tiled(
     result: Buffer[Any] = device.buffer(dtype, picture.shape)
     down, across = windows
     left, right = _halo(across, picture.channels)
-    out = _LANES - left - right
+    cells = _cells(picture, down.taps) if image.dtype is u8 else 1
+    steps = 4 if image.dtype is u8 or 4 * (left + 1 + right) <= _MOST_READ else 2
+    between = _is_between(windows) and 0 <= border[1] <= 255
+    levels = image.dtype is u8 is dtype and between and _is_flat(windows) and border[1] % 1 == 0
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "target": dtype.name,
-        "wide": True,
-        "fold": fold,
+        "fold": "mean" if levels else fold,
         "channels": picture.channels,
         "taps_y": down.taps,
         "taps_x": across.taps,
@@ -86,12 +91,15 @@ def _tiled(
         "origin_x": across.origin,
         "left": left,
         "right": right,
-        "out": out,
+        "cells": cells,
+        "steps": steps,
+        "clamped": not between,
     }
-    units = picture.row // 4
-    groups = -(-units // out)
-    strip = _strip(picture, groups)
+    units = picture.row // (4 * cells)
+    strip = _strip(picture, units * picture.images, down.taps - 1, steps)
+    count = units * picture.images * -(-picture.height // strip)
     sizes: dict[str, float] = {
+        "count": count,
         "rows": picture.height,
         "across": units,
         "width": picture.width,
@@ -99,19 +107,34 @@ def _tiled(
         "mode": border[0],
         "fill": border[1],
     }
-    grid = (groups, -(-picture.height // strip), picture.images)
-    launch = kernel(device, "image/tile.wgsl", **spec)
-    if down.weights is not None and across.weights is not None:
+    buffers = [image, result]
+    if down.weights is not None and across.weights is not None and not levels:
         weights = np.concatenate([down.weights, across.weights]).astype(np.float32)
-        launch(image, table(device, weights), result, sizes, grid=grid)
-    else:
-        launch(image, result, sizes, grid=grid)
+        buffers.insert(1, table(device, weights))
+    launch = kernel(device, "image/tile.wgsl", **spec)
+    launch(*buffers, sizes, grid=flat_grid(count, _WORKGROUP))
     return result
 
 
-def _strip(picture: Picture, groups: int) -> int:
-    """Rows of a workgroup: fewer where there are too few workgroups to fill a large GPU."""
-    for rows in (32, 16):
-        if groups * picture.images * (picture.height // rows) >= _MANY_GROUPS:
-            return rows
-    return 8
+def _is_flat(windows: tuple[Window, Window]) -> bool:
+    """Whether all weights of an axis are the same."""
+    return all(w.weights is not None and np.ptp(w.weights) == 0 for w in windows)
+
+
+def _is_between(windows: tuple[Window, Window]) -> bool:
+    """Whether the result lies between the least and the greatest of what is folded."""
+    weights = [w.weights for w in windows if w.weights is not None]
+    return all(w.min() >= 0 and abs(w.sum() - 1) < 1e-6 for w in weights)
+
+
+def _cells(picture: Picture, taps: int) -> int:
+    """Cells of an invocation, four bytes each: up to 16 bytes, where rows are whole and short."""
+    fitting = (n for n in (4, 2) if picture.row % (4 * n) == 0 and n * (taps - 1) <= _MOST_KEPT)
+    return next(fitting, 1)
+
+
+def _strip(picture: Picture, lanes: int, shared: int, steps: int) -> int:
+    """Rows of an invocation, so that its last step is full; ``lanes`` make one strip of all."""
+    strips = min(-(-_PLENTY // lanes), -(-picture.height // steps))
+    wanted = -(-picture.height // strips) + shared
+    return max(-(-wanted // steps) * steps - shared, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +42,15 @@ class BlockTile:
         """Workgroups that cover (m, n)."""
         return -(-m // self.bm) * -(-n // self.bn)
 
-    def cost(self, m: int, n: int, count: int) -> float:
+    def cost(self, m: int, n: int, count: float) -> float:
         """Relative time of ``count`` products: waves of blocks times work of a block."""
-        return -(-self.blocks(m, n) * count // _CORES) * self.bm * self.bn / self.rate
+        waves = math.ceil(self.blocks(m, n) * count / _CORES)
+        return waves * self.bm * self.bn / self.rate
 
     @property
     def nbytes(self) -> int:
         """Workgroup memory of real operands."""
-        return 4 * self.stages * self.bk * (self.bm + self.bn + 8)
+        return 4 * self.stages * self.bk * (self.bm + self.bn)
 
 
 TILES = (
@@ -119,8 +121,10 @@ def _launch(
         launch = kernel(device, "linalg/cells.wgsl", **spec)
         launch(*operands, c.buffer, params, grid=flat_grid(cells, _CELL_GROUP), work=work)
         return
-    tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count)
+    share = 1.0 if params["part"] == _PARTS["all"] else 0.5
+    tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count * share)
     spec |= {
+        "ragged": a.columns == 0 or a.columns % tile.bk > 0,
         "a_quick": "i" if a.row_step == 1 else "k",
         "b_quick": "k" if b.row_step == 1 and b.column_step != 1 else "j",
         "vector": spec["scalar"] != "c64" and _are_words(c, a, b),
@@ -137,7 +141,7 @@ def _launch(
     launch(*operands, c.buffer, params, grid=grid, work=work)
 
 
-def _suited(device: Device, is_complex: bool, m: int, n: int, count: int) -> BlockTile:
+def _suited(device: Device, is_complex: bool, m: int, n: int, count: float) -> BlockTile:
     """The tile that is likely the quickest; all give the same bits."""
     wanted = wanted_tile("multiply")
     if isinstance(wanted, BlockTile):

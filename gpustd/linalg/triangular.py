@@ -1,7 +1,7 @@
 """Triangular systems, by halves: blocks on the diagonal are solved, the rest is products.
 
 N rows and K columns want N² K operations; below some hundred columns the bytes of the triangle, and
-the chain of N / 64 launches, count for more.
+the chain of N / 64 launches, count for more. Up to four columns take a launch for each 256 rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
 from gpustd.arrays.axes import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
-from gpustd.linalg.triangles import fresh_copy
+from gpustd.linalg.triangles import copy_into, fresh_copy
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,
@@ -36,8 +36,12 @@ __all__ = [
 Trans = Literal[0, 1, 2, "N", "T", "C"]
 
 _COLUMNS = 32
-_THREADS = 256
 _CPU_THREADS = 16
+# Columns that are solved in a row of launches, blocks of 64 rows of a launch, and rows of a
+# workgroup below them.
+_FEW = 4
+_WALK = 4
+_BELOW = 32
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
 
@@ -92,6 +96,12 @@ def substitute_into(
     n, rows = a.rows, block_rows(x.buffer.device)
     if not (n and x.columns and all(batch)):
         return
+    if n > rows and _are_few(x, a):
+        if lower:
+            _by_walks(x, a, batch, unit)
+        else:
+            _by_walks(x.last_rows_first, a.reversed, batch, unit)
+        return
     if n <= rows:
         if lower:
             _launch(x, a, batch, unit)
@@ -111,23 +121,57 @@ def _diagonal(a: Matrices, at: int, size: int) -> Matrices:
     return a.block(at, at, size, size)
 
 
+def _are_few(x: Matrices, a: Matrices) -> bool:
+    """Whether the columns are solved one by one, in a row of launches."""
+    device = x.buffer.device
+    apart = a.buffer.storage is not x.buffer.storage
+    suited = x.columns <= _FEW and apart and device.limits[_WORKGROUP_BYTES] >= 32768
+    return suited and not _is_alone(device)
+
+
+def _is_alone(device: Device) -> bool:
+    return (wanted_rung("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
+
+
+def _by_walks(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
+    """Record the solution of a few columns for a lower triangle, ``_WALK`` blocks a launch."""
+    device, step = x.buffer.device, 64 * _WALK
+    y = matrices(device.buffer(f32, (*batch, x.rows, x.columns)))
+    for at in range(0, x.rows, step):
+        rest = x.rows - at
+        views = {"a": a.block(at, at, rest, rest)}
+        views |= {n: v.block(at, 0, rest, x.columns) for n, v in (("x", x), ("y", y))}
+        rank, sizes = launch_batch(batch, views)
+        groups = max(1, -(-(rest - step) // _BELOW))
+        params = {"n": rest, "columns": x.columns, "groups": groups, "unit": int(unit)}
+        params |= {"a_quick": int(abs(a.column_step) != 1), **sizes}
+        for name, view in views.items():
+            params |= view_sizes(name, view)
+        launch = kernel(device, "linalg/substitute_column.wgsl", rank=rank, blocks=_WALK)
+        grid = flat_grid(sizes["batch"] * x.columns * groups, 1)
+        launch(a.buffer, x.buffer, y.buffer, params, grid=grid)
+    copy_into(x, y, batch)
+
+
 def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
     """Record the solution for one block on the diagonal, a lower one."""
     device = x.buffer.device
     rank, sizes = launch_batch(batch, {"a": a, "x": x})
-    alone = (wanted_rung("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
-    columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, _THREADS)
+    alone = _is_alone(device)
+    rows = block_rows(device)
+    # Four rows of four columns an invocation.
+    columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, rows * _COLUMNS // 16)
     spec: dict[str, Value] = {
         "rank": rank,
         "a_in_x": a.buffer.storage is x.buffer.storage,
         "alone": alone,
-        "nb": block_rows(device),
+        "nb": rows,
         "columns": columns,
         "threads": threads,
     }
     params = {"n": a.rows, "columns": x.columns, "unit": int(unit), **sizes}
-    for name, view in (("a", a), ("x", x)):
-        params |= {f"{name}_quick": int(abs(view.column_step) != 1), **view_sizes(name, view)}
+    params |= {"a_quick": int(abs(a.column_step) != 1)}
+    params |= {**view_sizes("a", a), **view_sizes("x", x)}
     operands = [] if spec["a_in_x"] else [a.buffer]
     count = sizes["batch"] * -(-x.columns // columns)
     grid = flat_grid(count, threads if alone else 1)

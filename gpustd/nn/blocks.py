@@ -14,36 +14,50 @@ from gpustd.template import Value, kernel
 
 __all__ = ["Block", "launch_window"]
 
-# A block is written out in full, which takes at most so many loads and so many steps.
+# A step is written out in full, which takes at most so many loads and so many sums.
 _MOST_LOADS, _MOST_STEPS = 96, 512
-# Invocations that fill the largest GPUs.
-_MANY = 2**17
-_WORKGROUP, _BLOCK_WORKGROUP = 64, 256
+# Invocations that fill the largest GPUs, and that keep them full to the end.
+_MANY, _PLENTY = 2**17, 2**18
+_WORKGROUP, _BLOCK_WORKGROUP = 64, 128
 
 
 @dataclass(frozen=True)
 class Block:
-    """``rows`` times ``columns`` neighbouring results of an invocation."""
+    """``columns`` neighbouring results of an invocation, ``rows`` a step, ``strip`` in all.
+
+    A strip of 0 is as long as leaves invocations enough.
+    """
 
     rows: int = 1
     columns: int = 1
-
-    def count(self, window: Window) -> int:
-        """Blocks in the results of one image and channel."""
-        z, y, x = window
-        return z.result * -(-y.result // self.rows) * -(-x.result // self.columns)
+    strip: int = 0
 
     def fits(self, window: Window) -> bool:
         """Whether its text stays short."""
         _, y, x = window
-        rows = (self.rows - 1) * y.stride + y.span
+        rows = self.rows * y.stride
         columns = (self.columns - 1) * x.stride + x.span
         steps = self.rows * self.columns * y.kernel * x.kernel
         return rows * columns <= _MOST_LOADS and steps <= _MOST_STEPS
 
+    def strip_of(self, window: Window, lanes: int) -> int:
+        """Rows of an invocation, where ``lanes`` of them make one strip of all images.
+
+        A strip's last step is full: its first rows belong to the strip before, too.
+        """
+        y = window[1]
+        shared = (y.span - 1) // y.stride
+        if self.strip or not shared:
+            return self.strip or self.rows
+        strips = min(-(-_PLENTY // lanes), -(-y.result // self.rows))
+        steps = -(-(-(-y.result // strips) + shared) // self.rows)
+        return max(steps * self.rows - shared, 1)
+
     def spec(self, window: Window) -> dict[str, Value]:
         """Template variables; the window is written into the text."""
+        z = window[0]
         spec: dict[str, Value] = {"block": True, "rows": self.rows, "columns": self.columns}
+        spec["deep"] = z.kernel > 1 or z.before != 0 or (z.result - 1) * z.stride >= z.size
         for name, axis in zip("yx", window[1:], strict=True):
             spec |= {
                 f"kernel_{name}": axis.kernel,
@@ -64,14 +78,21 @@ def launch_window(
 
     ``spec`` has scalar and width, ``sizes`` the fields of its ``Params`` behind the window's.
     """
-    x, y = buffers[0], buffers[-1]
+    x = buffers[0]
     units = x.shape[-1] // int(spec["width"] or 1)
-    block = _suited(f"nn.{op}", x, window, x.shape[0] * Block().count(window) * units)
-    workgroup = _BLOCK_WORKGROUP if block else _WORKGROUP
-    form = block.spec(window) if block else {"block": False}
-    count = x.shape[0] * (block or Block()).count(window) * units
-    launch = kernel(y.device, f"nn/{op}.wgsl", **spec, **form, workgroup=workgroup)
-    params = {"count": count, "units": units, **fields(window), **sizes}
+    images, (z, y, x_axis) = x.shape[0], window
+    lanes = images * z.result * units
+    form: dict[str, Value] = {"block": False}
+    block = _suited(f"nn.{op}", x, window, lanes * y.result * x_axis.result)
+    workgroup, strip, columns = _WORKGROUP, 1, 1
+    if block:
+        form, workgroup, columns = block.spec(window), _BLOCK_WORKGROUP, block.columns
+    lanes *= -(-x_axis.result // columns)
+    if block:
+        strip = block.strip_of(window, max(lanes, 1))
+    count = lanes * -(-y.result // strip)
+    launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form, workgroup=workgroup)
+    params = {"count": count, "units": units, "strip": strip, **fields(window), **sizes}
     launch(*buffers, params, grid=flat_grid(count, workgroup))
 
 
@@ -85,8 +106,10 @@ def _suited(op: str, x: Buffer[Any], window: Window, words: int) -> Block | None
         return tile
     if rung == "naive" or x.device.is_cpu:
         return None
-    rows = 4 if window[1].kernel > window[1].stride else 1
+    rows = max(4 // window[1].stride, 1) if window[1].kernel > window[1].stride else 1
     columns = 2 if rows > 1 or window[2].kernel <= window[2].stride else 4
+    if op == "nn.depthwise":
+        columns = 1  # the weights take the registers
     offered = [Block(rows, columns), Block(2, 2), Block(1, 2), Block()]
     fitting = [b for b in offered if b.fits(window) and b.rows <= 2 * window[1].result]
     for block in fitting:

@@ -17,6 +17,8 @@ __all__ = ["launch_rows", "row_spec"]
 _LANES = 32
 _THREADS = 128
 _NAIVE_THREADS = 64
+# Words of a row that a lane keeps.
+_MOST_KEPT = 16
 
 
 def row_spec(device: Device) -> tuple[int, int, dict[str, Value]]:
@@ -49,8 +51,15 @@ def launch_rows(
     width = width_of(x.shape[-1])
     lanes, threads, spec = row_spec(x.device)
     spec |= {"scalar": float_scalar(kind, x), "width": width, "kind": kind, "weighted": weighted}
-    rows = math.prod(x.shape[:-1])
-    sizes = {"rows": rows, "units": x.shape[-1] // width, "eps": eps}
+    rows, units = math.prod(x.shape[:-1]), x.shape[-1] // width
+    spec["kept"] = _kept(units, lanes)
+    sizes = {"rows": rows, "units": units, "eps": eps}
     launch = kernel(x.device, "nn/rows.wgsl", **spec)
     launch(x, *extras, y, sizes, grid=flat_grid(rows, threads // lanes))
     return y
+
+
+def _kept(units: int, lanes: int) -> int:
+    """Words that a lane keeps: a power of two, so that kernels are few; 0 where rows are long."""
+    kept = 1 << (-(-units // lanes) - 1).bit_length()
+    return kept if lanes > 1 and kept <= _MOST_KEPT else 0

@@ -3,15 +3,18 @@
 // A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
 // Q and the results stay in its matrices. For each block of {{ keys }} keys: S = Q K^T goes to workgroup memory,
 // where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
-// with V. The next block of K and this one of V travel during the first product, and come to workgroup
-// memory once nobody reads the last ones: three barriers a step.
+// with V. The next blocks of K and V are on their way in registers meanwhile. Two forms:
+// - With `ahead`, a step makes the weights of one block, the scores of the next and the sums of the one
+//   before, none of which waits for another: three barriers a step, but more registers and memory.
+// - Else it makes all three of one block; the weights lie where their scores were, so that more
+//   workgroups fit: four barriers a step.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
 //
 // K and V rows are zero-padded to {{ 16 * ((head + 15) // 16) }} channels and have an odd number of 16-byte words, as have
-// the rows of `scores` ({{ keys }} f32) and `weights` ({{ keys }} f16): no bank conflicts. Grid: row blocks, heads, batch.
-// Workgroup memory: {{ (2 * keys * (2 * ((head + 15) // 16) + 1) + 16 * subgroups * fq * (keys // 8 * 3 + 2)) * 16 + 8 }} bytes.
+// the rows of `scores` ({{ keys }} f32) and of weights: no bank conflicts. Grid: row blocks, heads, batch.
+// Workgroup memory: the arrays below, {{ "some 24" if ahead else "up to 16" }} KiB where rows are many.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
 //% set frags = (head + 15) // 16
 //% set wide = 2 * frags
@@ -20,6 +23,9 @@
 //% set lanes = 2 // fq
 //% set blocks = keys // 16
 //% set quads = keys // 4 // lanes
+//% set sp = keys // 4 + 1
+//% set wp = keys // 8 + 1 if ahead else sp
+//% set tile_words = [2 * keys * (wide + 1), 80 * subgroups if ahead else 0] | max
 //% include "attention/operands.wgsl"
 
 const WORDS = {{ head // 8 }}u;
@@ -28,14 +34,20 @@ const PITCH = {{ wide + 1 }}u;
 const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
 const KEYS = {{ keys }}u;
-const SP = {{ keys // 4 + 1 }}u;
-const WP = {{ keys // 8 + 1 }}u;
+const V = KEYS * PITCH;
+const SP = {{ sp }}u;
+const WP = {{ wp }}u;
 const SLACK = 8.0;
 
-var<workgroup> k_tile: array<vec4<u32>, KEYS * PITCH>;
-var<workgroup> v_tile: array<vec4<u32>, KEYS * PITCH>;
+// A block of K, and one of V from word V on{{ "; or, to be rescaled, results, 5 words a row" if ahead }}.
+var<workgroup> tiles: array<vec4<u32>, {{ tile_words }}>;
 var<workgroup> scores: array<vec4<u32>, BQ * SP>;
+//% if ahead
 var<workgroup> weights: array<vec4<u32>, BQ * WP>;
+//% set weights = "weights"
+//% else
+//% set weights = "scores"
+//% endif
 var<workgroup> grown: array<u32, 2>;
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
@@ -60,7 +72,6 @@ fn main(
     // Part of `scores` that is this subgroup's; the row there, and the quads of keys in it, that are
     // this invocation's.
     let slice = subgroup * (ROWS * SP);
-    let part = subgroup * (ROWS * WP);
 //% if lanes == 2
     let own = lane / 2u;
     let side = lane % 2u;
@@ -69,6 +80,7 @@ fn main(
     let side = 0u;
 //% endif
     let mine = slice + own * SP;
+    let part = subgroup * (ROWS * WP);
     let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
     var high = MASKED;
@@ -106,52 +118,66 @@ fn main(
 //% endfor
 //% macro fetch(name, block)
 //% for i in range(loads)
-//% if head % 16
-        if (w{{ i }} < WORDS) { {{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}]; }
-//% else
-        {{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];
-//% endif
+        {{ "if (w%d < WORDS) { " % i if head % 16 }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if head % 16 }}
 //% endfor
 //% endmacro
-//% macro put(name)
+//% macro put(name, first)
 //% for i in range(loads)
-        {{ name }}_tile[to{{ i }}] = {{ name }}{{ i }};
+        tiles[{{ first }}to{{ i }}] = {{ name }}{{ i }};
 //% endfor
 //% endmacro
 
-{{ fetch("k", "0u") }}
-{{ put("k") }}
-    if (t < 2u) { grown[t] = 0u; }
-    workgroupBarrier();
-
-    let end = min(params.sk, (first + BQ) | params.open);
-    var turn = 0u;
-    for (var j = 0u; j < end; j += KEYS) {
-{{ fetch("k", "j + KEYS") }}
-{{ fetch("v", "j") }}
+//% macro score()
 //% for n in range(blocks)
 //% for i in range(fq)
         var s{{ i }}_{{ n }} = subgroup_matrix_result<f32, 16, 16>();
 //% endfor
 //% for f in range(frags)
-        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&k_tile, {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
+        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
 //% for i in range(fq)
         s{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, s{{ i }}_{{ n }});
 //% endfor
 //% endfor
+//% endfor
+//% endmacro
+//% macro store_scores()
+//% for n in range(blocks)
 //% for i in range(fq)
         subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * n }}u, s{{ i }}_{{ n }}, SP);
 //% endfor
 //% endfor
-        // From here on nobody reads K of this block, nor V and the weights of the last.
-        workgroupBarrier();
-{{ put("k") }}
-{{ put("v") }}
-        if (t == 0u) { grown[1u - turn] = 0u; }
-
+//% endmacro
+//% macro load_scores()
 //% for w in range(quads)
         var a{{ w }} = bitcast<vec4<f32>>(scores[mine + side * {{ quads }}u + {{ w }}u]);
 //% endfor
+//% endmacro
+
+//% macro store_weights()
+//% for w in range(quads // 2)
+        {{ weights }}[part + own * WP + side * {{ quads // 2 }}u + {{ w }}u] = weights{{ w }};
+//% endfor
+//% endmacro
+//% macro load_weights()
+//% for n in range(blocks)
+//% for i in range(fq)
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&{{ weights }}, part + {{ 16 * i }}u * WP + {{ 2 * n }}u, WP);
+//% endfor
+//% endfor
+//% endmacro
+//% macro gather()
+//% for n in range(blocks)
+//% for f in range(frags)
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
+//% for i in range(fq)
+        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
+//% endfor
+//% endfor
+//% endfor
+//% endmacro
+
+//% macro weigh()
+        if (t == 0u) { grown[1u - turn] = 0u; }
         if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
             let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
@@ -178,9 +204,28 @@ fn main(
         let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>(-high)));
         let p{{ w + 1 }} = exp2(fma(a{{ w + 1 }}, vec4<f32>(params.scale), vec4<f32>(-high)));
         total += dot(p{{ w }} + p{{ w + 1 }}, vec4<f32>(1.0));
-        weights[part + own * WP + side * {{ quads // 2 }}u + {{ w // 2 }}u] = halves(p{{ w }}, p{{ w + 1 }});
+        let weights{{ w // 2 }} = halves(p{{ w }}, p{{ w + 1 }});
 //% endfor
-        if (workgroupUniformLoad(&grown[turn]) != 0u) {
+{{ store_weights() }}
+//% endmacro
+//% macro rescale_in_tiles()
+//% for f in range(frags)
+//% for i in range(fq)
+            subgroupMatrixStore<row_major>(&tiles, 80u * subgroup, o{{ i }}_{{ f }}, 5u);
+            workgroupBarrier();
+            if (own / 16u == {{ i }}u) {
+                for (var w = side; w < 4u; w += {{ lanes }}u) {
+                    let at = 80u * subgroup + own % 16u * 5u + w;
+                    tiles[at] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(tiles[at]) * factor);
+                }
+            }
+            workgroupBarrier();
+            o{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&tiles, 80u * subgroup, 5u);
+            workgroupBarrier();
+//% endfor
+//% endfor
+//% endmacro
+//% macro rescale_in_scores()
 //% for piece in range(0, frags, blocks)
 //% set here = [blocks, frags - piece] | min
 //% for f in range(here)
@@ -201,21 +246,72 @@ fn main(
 //% endfor
             workgroupBarrier();
 //% endfor
+            // The weights lay there.
+{{ store_weights() }}
+            workgroupBarrier();
+//% endmacro
+
+{{ fetch("k", "0u") }}
+{{ put("k", "") }}
+    if (t < 2u) { grown[t] = 0u; }
+    let end = min(params.sk, (first + BQ) | params.open);
+    var turn = 0u;
+//% if ahead
+    // Scores of the first block; weights of none.
+    for (var e = t; e < BQ * WP; e += {{ threads }}u) { weights[e] = vec4<u32>(); }
+    workgroupBarrier();
+{{ fetch("k", "KEYS") }}
+    {
+{{ score() }}
+{{ store_scores() }}
+    }
+    workgroupBarrier();
+    for (var j = 0u; j < end; j += KEYS) {
+{{ load_scores() }}
+{{ load_weights() }}
+{{ put("k", "") }}
+{{ put("v", "V + ") }}
+        // K of the next block is there, and V of the last; scores and weights may be written again.
+        workgroupBarrier();
+{{ fetch("k", "j + 2u * KEYS") }}
+{{ fetch("v", "j") }}
+{{ score() }}
+{{ store_scores() }}
+{{ gather() }}
+{{ weigh() }}
+        if (workgroupUniformLoad(&grown[turn]) != 0u) {
+{{ rescale_in_tiles() }}
         }
         turn = 1u - turn;
-
-//% for n in range(blocks)
-//% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, part + {{ 16 * i }}u * WP + {{ 2 * n }}u, WP);
-//% endfor
-//% for f in range(frags)
-        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&v_tile, {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
-//% for i in range(fq)
-        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
-//% endfor
-//% endfor
-//% endfor
     }
+    // The sums of the last block.
+{{ load_weights() }}
+{{ put("v", "V + ") }}
+    workgroupBarrier();
+{{ gather() }}
+//% else
+    workgroupBarrier();
+    for (var j = 0u; j < end; j += KEYS) {
+{{ fetch("k", "j + KEYS") }}
+{{ fetch("v", "j") }}
+{{ score() }}
+        // From here on nobody reads the weights of the last block.
+        workgroupBarrier();
+{{ store_scores() }}
+        // Nor K of this block, nor V of the last.
+        workgroupBarrier();
+{{ put("k", "") }}
+{{ put("v", "V + ") }}
+{{ load_scores() }}
+{{ weigh() }}
+        if (workgroupUniformLoad(&grown[turn]) != 0u) {
+{{ rescale_in_scores() }}
+        }
+        turn = 1u - turn;
+{{ load_weights() }}
+{{ gather() }}
+    }
+//% endif
 
 //% if lanes == 2
     total += subgroupShuffleXor(total, 1u);

@@ -7,8 +7,7 @@ const UNIT = {{ unit }};
 fn convert(v: In) -> Out {
 //% if source == "u8"
     // Pillow's integers: thousandths of ITU-R BT.601 in parts of 65536, rounded to the nearest.
-    let c = vec3<u32>(v);
-    return f32((c.x * 19595u + c.y * 38470u + c.z * 7471u + 0x8000u) >> 16u);
+    return (v.x * 19595u + v.y * 38470u + v.z * 7471u + 0x8000u) >> 16u;
 //% else
     return 0.299 * v.x + 0.587 * v.y + 0.114 * v.z;
 //% endif

@@ -1,81 +1,103 @@
 // Body of kernels that make each pixel from one: `convert`, from {{ ci }} channel(s) of {{ source }} to {{ co }} of {{ target }}.
-// An invocation takes four neighbouring pixels, which are whole words on both sides.
+// An invocation takes {{ pixels }} neighbouring pixels, which are whole words on both sides.
 // {{ "The words of a workgroup go through workgroup memory, so that lanes read and write memory side by side." if staged else "Each reads and writes its own words, with no barrier, as a software renderer likes it." }}
 //
-// Memory: x and y are rows of words of four bytes. Workgroup memory: at most 8 KiB.
+// Memory: x and y are rows of words of 16 bytes, or u8 of four. Workgroup memory: at most 8 KiB.
 // Limits: 2^32 words.
+//% set bytes = "u8x16" if pixels == 16 else "u8x4"
+//% set wide = true
 //% include "image/words.wgsl"
-//% set ins = ci if source == "u8" else 4 * ci
-//% set outs = co if target == "u8" else 4 * co
+//% set mirrored = mirrored | default(false)
+//% set whole = whole | default(false)
+//% set box = "inbox" if source == target and ci == co else "outbox"
 
-const QUADS = 64u;
-alias In = {{ "f32" if ci == 1 else "vec%d<f32>" % ci }};
-alias Out = {{ "f32" if co == 1 else "vec%d<f32>" % co }};
+const LANES = 64u;
+// Levels of u8 are {{ "integers" if whole else "f32" }}.
+//% set element = "u32" if whole else "f32"
+alias In = {{ element if ci == 1 else "vec%d<%s>" % (ci, element) }};
+alias Out = {{ element if co == 1 else "vec%d<%s>" % (co, element) }};
 
-struct Params { quads: u32, x_words: u32, y_words: u32 }
+// units: of {{ pixels }} pixels; run: those that change places with one another.
+struct Params { units: u32, x_words: u32, y_words: u32, run: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read_write> y: array<Y>;
 @group(0) @binding(2) var<uniform> params: Params;
 //% if staged
 
-var<workgroup> inbox: array<X, {{ 64 * ins }}>;
-var<workgroup> outbox: array<Y, {{ 64 * outs }}>;
+var<workgroup> inbox: array<X, {{ 64 * ci }}>;
+//% if box == "outbox"
+var<workgroup> outbox: array<Y, {{ 64 * co }}>;
+//% endif
 //% endif
 
-//% macro word(n)
-{{ "inbox[first + %du]" % n if staged else "x[min(first + %du, params.x_words - 1u)]" % n }}
-//%- endmacro
+// Where the source has a word of {{ ci }} in a unit.
+fn origin(at: u32) -> u32 {
+//% if mirrored
+    let unit = at / {{ ci }}u;
+    let first = unit / params.run * params.run;
+    return min((2u * first + params.run - 1u - unit) * {{ ci }}u + at % {{ ci }}u, params.x_words - 1u);
+//% else
+    return min(at, params.x_words - 1u);
+//% endif
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let run = group.x + group.y * 65535u;
+    let first = (group.x + group.y * 65535u) * LANES;
 //% if staged
-    for (var k = lane; k < {{ 64 * ins }}u; k += QUADS) {
-        inbox[k] = x[min(run * {{ 64 * ins }}u + k, params.x_words - 1u)];
-    }
+//% for n in range(ci)
+    let x{{ n }} = x[origin(first * {{ ci }}u + lane + {{ 64 * n }}u)];
+//% endfor
+//% for n in range(ci)
+    inbox[lane + {{ 64 * n }}u] = x{{ n }};
+//% endfor
     workgroupBarrier();
-    let first = lane * {{ ins }}u;
 //% else
-    let quad = run * QUADS + lane;
-    if (quad >= params.quads) { return; }
-    let first = quad * {{ ins }}u;
+    if (first + lane >= params.units) { return; }
 //% endif
-//% for n in range(ins)
+//% for n in range(ci)
+    let i{{ n }} = {{ "inbox[lane * %du + %du]" % (ci, n) if staged else "x[origin((first + lane) * %du + %du)]" % (ci, n) }};
+//% endfor
+//% set four = "levels_of" if whole else "four_of"
+//% for n in range(ci * pixels // 4)
 //% if source == "u8"
-    let w{{ n }} = four_of({{ word(n) }});
+    let w{{ n }} = {{ four }}(i{{ "%d.%s" % (n // 4, "xyzw"[n % 4]) if pixels == 16 else n }});
 //% else
-    let w{{ n }} = {{ word(n) }};
+    let w{{ n }} = i{{ n }};
 //% endif
 //% endfor
-//% for p in range(4)
+//% for p in range(pixels)
 //% set parts = namespace(names=[])
-//% for c in range(ci)
-//% set e = p * ci + c
-//% set parts.names = parts.names + ["w%d.%s" % (e // 4, "xyzw"[e % 4]) if source == "u8" else "w%d" % e]
+//% for e in range(p * ci, p * ci + ci)
+//% set parts.names = parts.names + ["w%d.%s" % (e // 4, "xyzw"[e % 4])]
 //% endfor
-    let p{{ p }} = convert(In({{ parts.names | join(", ") }}));
+    let p{{ pixels - 1 - p if mirrored else p }} = convert(In({{ parts.names | join(", ") }}));
 //% endfor
-//% for n in range(outs)
+//% for n in range(co * pixels // 4)
 //% set parts = namespace(names=[])
-//% for k in range(4 if target == "u8" else 1)
-//% set e = 4 * n + k if target == "u8" else n
+//% for e in range(4 * n, 4 * n + 4)
 //% set parts.names = parts.names + ["p%d%s" % (e // co, "" if co == 1 else "." + "xyzw"[e % co])]
 //% endfor
-//% set made = "packed(vec4<f32>(%s))" % (parts.names | join(", ")) if target == "u8" else parts.names[0]
-//% if staged
-    outbox[lane * {{ outs }}u + {{ n }}u] = {{ made }};
-//% else
-    if (quad * {{ outs }}u + {{ n }}u < params.y_words) { y[quad * {{ outs }}u + {{ n }}u] = {{ made }}; }
-//% endif
+//% set made = "vec4<%s>(%s)" % (element, parts.names | join(", "))
+    let v{{ n }} = {{ made if target == "f32" else "joined(%s)" % made if whole else "packed(%s)" % made }};
+//% endfor
+//% for n in range(co)
+    let y{{ n }} = {{ "Y(v%d, v%d, v%d, v%d)" % (4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) if pixels == 16 else "v%d" % n }};
 //% endfor
 //% if staged
+//% for n in range(co)
+    {{ box }}[lane * {{ co }}u + {{ n }}u] = y{{ n }};
+//% endfor
     workgroupBarrier();
-    for (var k = lane; k < {{ 64 * outs }}u; k += QUADS) {
-        let at = run * {{ 64 * outs }}u + k;
-        if (at < params.y_words) { y[at] = outbox[k]; }
-    }
 //% endif
+//% for n in range(co)
+    {
+        let at = {{ "first * %du + lane + %du" % (co, 64 * n) if staged else "(first + lane) * %du + %du" % (co, n) }};
+        if (at < params.y_words) { y[at] = {{ "%s[lane + %du]" % (box, 64 * n) if staged else "y%d" % n }}; }
+    }
+//% endfor
 }

@@ -4,24 +4,40 @@
 //% if "u8" in (source, target)
 
 alias u8x4 = u32;
+// A level n is the low byte of the bits of 2^23 + n: a GPU adds many times as fast as it converts.
+const LEVELS = 8388608.0;
 //% endif
 //% set float = "vec4<f32>" if wide | default(false) else "f32"
-alias X = {{ "u8x4" if source == "u8" else float }};
-alias Y = {{ "u8x4" if target == "u8" else float }};
+//% set bytes = bytes | default("u8x4")
+//% if bytes != "u8x4"
+alias {{ bytes }} = {{ {"u8x8": "vec2<u32>", "u8x16": "vec4<u32>"}[bytes] }};
+//% endif
+alias X = {{ bytes if source == "u8" else float }};
+alias Y = {{ bytes if target == "u8" else float }};
 //% if source == "u8"
 
 fn byte_of(word: u32, at: u32) -> f32 {
     return f32((word >> (8u * (at & 3u))) & 255u);
 }
 
+fn levels_of(word: u32) -> vec4<u32> {
+    return (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+}
+
 fn four_of(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
+    return bitcast<vec4<f32>>(levels_of(word) | vec4<u32>(0x4b000000u)) - LEVELS;
 }
 //% endif
 //% if target == "u8"
 
+// A word of four levels. Bits from 24 on are shifted out, but for those of the first.
+fn joined(l: vec4<u32>) -> u32 {
+    return l.x + (l.y << 8u) + (l.z << 16u) + (l.w << 24u);
+}
+
+// The factor, 1 + 2^-23, sends ties upwards.
 fn packed(v: vec4<f32>) -> u32 {
-    let l = vec4<u32>(clamp(v, vec4<f32>(0.0), vec4<f32>(255.0)) + 0.5);
-    return l.x | (l.y << 8u) | (l.z << 16u) | (l.w << 24u);
+    let levels = {{ "clamp(v, vec4<f32>(0.0), vec4<f32>(255.0))" if clamped | default(true) else "v" }} * 1.00000011920928955;
+    return joined(bitcast<vec4<u32>>(levels + LEVELS)) - 0x4b000000u;
 }
 //% endif

@@ -1,13 +1,14 @@
 // A column of blocks of Cholesky's factorisation in one launch: 64 columns less the products of the `k` columns
 // left of them, their block on the diagonal factored, the rows below solved for. A workgroup takes 32 of those
-// rows, and all of them factor the block again for themselves: what is one pass over 96 rows for a step a column.
-// An invocation holds 8 rows of 4 columns in registers; a step shows a column to all, in two places by turns, so
-// that it has one barrier.
+// rows, and all of them factor the block again for themselves: what is one pass over 96 rows.
+// An invocation holds 8 rows of 4 columns in registers. A step shows four columns to all, in two places by turns,
+// so that it has one barrier; each invocation factors their four rows on the diagonal, and solves for the rows
+// that it wants: less than three more barriers would take.
 //
 // A pivot that is not above zero makes its column, and with it all later ones, NaN.
 // Memory: a view as in linalg/batch.wgsl, of the rows from the diagonal on and of `k` and the block's columns.
 // {{ "The factored block goes to `side`, since others still read its place." if aside else "There are no rows below, and the block is factored in place." }}
-// Workgroup memory: 13.6 KB. Limits: 64 columns.
+// Workgroup memory: 15.9 KB. Limits: 64 columns.
 //% set views = ["a", "side"] if aside else ["a"]
 //% from "linalg/batch.wgsl" import fields, starts with context
 
@@ -37,7 +38,7 @@ struct Params {
 @group(0) @binding({{ 2 if aside else 1 }}) var<uniform> params: Params;
 {{ starts() }}
 var<workgroup> left: array<vec4<f32>, SLICE * LINE>;
-var<workgroup> column: array<vec4<f32>, 2u * QUADS>;
+var<workgroup> shown: array<vec4<f32>, 2u * 4u * QUADS>;
 
 // Of the view, the row in place i of the workgroup's 96, or one past its end.
 fn row_of(i: u32, below: u32) -> u32 {
@@ -45,9 +46,15 @@ fn row_of(i: u32, below: u32) -> u32 {
     return below + i - NB;
 }
 
+// Past the ends, the last one: no branch around the load. What comes of it is not stored.
 fn element(first: u32, row: u32, c: u32, most: u32) -> f32 {
-    if (row >= params.rows || c >= most) { return 0.0; }
-    return a[first + row * params.a_row + c * params.a_column];
+    return a[first + min(row, params.rows - 1u) * params.a_row + min(c, most - 1u) * params.a_column];
+}
+
+// The diagonal's root and its inverse.
+fn root_of(pivot: f32) -> vec2<f32> {
+    if (pivot > 0.0) { return vec2<f32>(sqrt(pivot), inverseSqrt(pivot)); }
+    return vec2<f32>(bitcast<f32>(params.nan));
 }
 
 @compute @workgroup_size(THREADS)
@@ -74,11 +81,14 @@ fn main(
 //% endfor
     for (var k0 = 0u; k0 < params.k; k0 += SLICE) {
         workgroupBarrier();
-        for (var s = t; s < SLICE * 4u * QUADS; s += THREADS) {
-            let k = select(s % SLICE, s / (4u * QUADS), params.a_quick != 0u);
-            let i = select(s / SLICE, s % (4u * QUADS), params.a_quick != 0u);
-            left[k * LINE + i / 4u][i % 4u] = element(first, row_of(i, below), k0 + k, params.k);
-        }
+//% for l in range(16)
+        let k_{{ l }} = select((t + {{ l }}u * THREADS) % SLICE, (t + {{ l }}u * THREADS) / (4u * QUADS), params.a_quick != 0u);
+        let i_{{ l }} = select((t + {{ l }}u * THREADS) / SLICE, (t + {{ l }}u * THREADS) % (4u * QUADS), params.a_quick != 0u);
+        let e_{{ l }} = element(first, row_of(i_{{ l }}, below), k0 + k_{{ l }}, params.k);
+//% endfor
+//% for l in range(16)
+        left[k_{{ l }} * LINE + i_{{ l }} / 4u][i_{{ l }} % 4u] = e_{{ l }};
+//% endfor
         workgroupBarrier();
         for (var k = 0u; k < SLICE; k++) {
             let y = left[k * LINE + tx];
@@ -91,42 +101,52 @@ fn main(
         }
     }
     for (var q = 0u; 4u * q < params.size; q++) {
+        let now = q % 2u * (4u * QUADS);
+        if (tx == q) {
+//% for g in range(2)
 //% for c in range(4)
-//% set p = "xyzw"[c]
-//% set now = "%du * QUADS" % (c % 2)
-        {
-            if (tx == q) {
-//% for g in range(2)
-                column[{{ now }} + quad{{ g }}] = vec4<f32>({% for e in range(4) %}v{{ g }}{{ e }}.{{ p }}{{ ", " if not loop.last }}{% endfor %});
-//% endfor
-            }
-            workgroupBarrier();
-            let pivot = column[{{ now }} + q].{{ p }};
-            let scaled = select(vec4<f32>(bitcast<f32>(params.nan)), column[{{ now }} + tx] / pivot, pivot > 0.0);
-//% for g in range(2)
-            let x{{ g }} = column[{{ now }} + quad{{ g }}];
-//% endfor
-            if (tx > q) {
-//% for g in range(2)
-//% for e in range(4)
-                v{{ g }}{{ e }} = fma(vec4<f32>(-x{{ g }}.{{ "xyzw"[e] }}), scaled, v{{ g }}{{ e }});
+            shown[now + {{ c }}u * QUADS + quad{{ g }}] = vec4<f32>({% for e in range(4) %}v{{ g }}{{ e }}.{{ "xyzw"[c] }}{{ ", " if not loop.last }}{% endfor %});
 //% endfor
 //% endfor
-            } else if (tx == q) {
-                var root = bitcast<f32>(params.nan);
-                if (pivot > 0.0) { root = sqrt(pivot); }
-//% for g in range(2)
-//% for e in range(4)
-//% set x = "x%d.%s" % (g, "xyzw"[e])
-                v{{ g }}{{ e }}.{{ p }} = {{ "select(%s / root, root, quad%d == q)" % (x, g) if e == c else "%s / root" % x }};
-//% for later in range(c + 1, 4)
-                v{{ g }}{{ e }}.{{ "xyzw"[later] }} = fma(-{{ x }}, scaled.{{ "xyzw"[later] }}, v{{ g }}{{ e }}.{{ "xyzw"[later] }});
-//% endfor
-//% endfor
-//% endfor
-            }
         }
+        workgroupBarrier();
+        // Of the four rows on the diagonal: column c of the factor, whose root is kept apart.
+//% for c in range(4)
+        var d{{ c }} = shown[now + {{ c }}u * QUADS + q];
 //% endfor
+//% for c in range(4)
+        let root{{ c }} = root_of(d{{ c }}.{{ "xyzw"[c] }});
+        d{{ c }} *= root{{ c }}.y;
+//% for later in range(c + 1, 4)
+        d{{ later }} = fma(vec4<f32>(-d{{ c }}.{{ "xyzw"[later] }}), d{{ c }}, d{{ later }});
+//% endfor
+//% endfor
+//% for name, quad in (("w", "tx"), ("x0", "quad0"), ("x1", "quad1"))
+//% for c in range(4)
+        var {{ name }}_{{ c }} = shown[now + {{ c }}u * QUADS + {{ quad }}];
+//% endfor
+//% for c in range(4)
+        {{ name }}_{{ c }} *= root{{ c }}.y;
+//% for later in range(c + 1, 4)
+        {{ name }}_{{ later }} = fma(vec4<f32>(-d{{ c }}.{{ "xyzw"[later] }}), {{ name }}_{{ c }}, {{ name }}_{{ later }});
+//% endfor
+//% endfor
+//% endfor
+        if (tx > q) {
+//% for c in range(4)
+//% for g in range(2)
+//% for e in range(4)
+            v{{ g }}{{ e }} = fma(vec4<f32>(-x{{ g }}_{{ c }}.{{ "xyzw"[e] }}), w_{{ c }}, v{{ g }}{{ e }});
+//% endfor
+//% endfor
+//% endfor
+        } else if (tx == q) {
+//% for g in range(2)
+//% for e in range(4)
+            v{{ g }}{{ e }} = vec4<f32>({% for c in range(4) %}{{ "select(x%d_%d.%s, root%d.x, quad%d == q)" % (g, c, "xyzw"[e], c, g) if e == c else "x%d_%d.%s" % (g, c, "xyzw"[e]) }}{{ ", " if not loop.last }}{% endfor %});
+//% endfor
+//% endfor
+        }
     }
 //% if aside
     let side0 = side_first(index);

@@ -46,6 +46,7 @@ var<workgroup> row_of_step: array<vec4<f32>, QUADS>;
 var<workgroup> corner: array<f32, WIDTH * WIDTH>;
 var<workgroup> upper: array<vec4<f32>, WIDTH * QUADS>;
 var<workgroup> chosen: array<u32, SUB>;
+var<workgroup> places: array<u32, SUB>;
 var<workgroup> moving: array<E, 2u * SUB * (WIDTH / UNIT)>;
 
 fn key_of(v: f32) -> u32 {
@@ -101,9 +102,15 @@ fn agreed(own: vec2<u32>, t: u32) -> u32 {
     }
 //% endif
     workgroupBarrier();
+//% if lanes and threads // lanes <= lanes
+    let other = best[min(t % {{ lanes }}u, GROUPS - 1u)];
+    let most = subgroupMax(other.x);
+    return subgroupMin(select(NONE, other.y, other.x == most));
+//% else
     var pivot = best[0];
     for (var s = 1u; s < GROUPS; s++) { pivot = better(pivot, best[s]); }
     return pivot.y;
+//% endif
 }
 
 // The word q of four rows of `upper` from k on, from which the rows above them are subtracted, solved for.
@@ -150,6 +157,16 @@ fn solve_upper(first: u32, c0: u32, t: u32) {
     }
 }
 
+// Where the row that step k chose lies among those that change places.
+fn place_of(c0: u32, count: u32, k: u32) -> u32 {
+    if (chosen[k] < c0 + count) { return chosen[k] - c0; }
+    // A row that was chosen before lies where it lay then.
+    for (var s = 0u; s < k; s++) {
+        if (chosen[s] == chosen[k]) { return SUB + s; }
+    }
+    return SUB + k;
+}
+
 // The exchanges of the columns from c0 on, made in one of the panel's other units of columns.
 fn exchange(first: u32, c0: u32, count: u32, unit: u32) {
     // Past the last one, the last again: loads that wait for nothing.
@@ -159,12 +176,7 @@ fn exchange(first: u32, c0: u32, count: u32, unit: u32) {
         moving[(SUB + k) * (WIDTH / UNIT) + unit] = a[(first + chosen[step] * params.a_row) / UNIT + unit];
     }
     for (var k = 0u; k < count; k++) {
-        // A row that was chosen before lies where it lay then.
-        var other = SUB + k;
-        for (var s = k; s > 0u; s--) {
-            if (chosen[s - 1u] == chosen[k]) { other = SUB + s - 1u; }
-        }
-        if (chosen[k] < c0 + count) { other = chosen[k] - c0; }
+        let other = places[k];
         let v = moving[k * (WIDTH / UNIT) + unit];
         moving[k * (WIDTH / UNIT) + unit] = moving[other * (WIDTH / UNIT) + unit];
         moving[other * (WIDTH / UNIT) + unit] = v;
@@ -291,6 +303,8 @@ fn main(
 //% endfor
         }
 //% endfor
+        if (t < count) { places[t] = place_of(c0, count, t); }
+        workgroupBarrier();
         for (var unit = t; unit < (params.columns + UNIT - 1u) / UNIT; unit += THREADS) {
             if (unit * UNIT < c0 || unit * UNIT >= c0 + SUB) { exchange(first, c0, count, unit); }
         }

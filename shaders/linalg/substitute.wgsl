@@ -1,17 +1,16 @@
 // Forward substitution: x = A^-1 x for a lower triangle of at most {{ nb }} rows, in place, {{ columns }} columns a workgroup.
 // Upper triangles come as reversed views.
 //
-//% set held = nb * columns // threads
 //% if alone
 // Each invocation keeps its column in registers: no barrier, no workgroup memory, for software renderers.
 //% else
-// The triangle lies in workgroup memory; {{ threads // columns }} invocations share a column, {{ held }} rows each in registers. A step
-// shows a solved row to all, in two places by turns, so that it has one barrier. Columns come and go
-// through workgroup memory, since their rows may be the quick axis.
+// The triangle lies in workgroup memory. An invocation holds four rows of four columns in registers; a step shows
+// four rows to all, in two places by turns, so that it has one barrier, and each invocation solves them for its
+// columns.
 //% endif
 //
 // Memory: views as in linalg/batch.wgsl; A may lie in the buffer of x.
-// Workgroup memory: 4 * (NB * (NB + COLUMNS + 2) + 2 * COLUMNS) bytes. Limits: NB rows.
+// Workgroup memory: 4 * NB * (NB + 4) + 1024 bytes. Limits: NB rows, a multiple of 4.
 //% set views = ["a", "x"]
 //% from "linalg/batch.wgsl" import fields, starts with context
 
@@ -19,13 +18,12 @@ const NB = {{ nb }}u;
 const COLUMNS = {{ columns }}u;
 const THREADS = {{ threads }}u;
 
-// a_quick, x_quick: rows are the quick axis in memory.
+// a_quick: rows are the quick axis in memory.
 struct Params {
     n: u32,
     columns: u32,
     unit: u32,
     a_quick: u32,
-    x_quick: u32,
 {{ fields() }}}
 
 //% if not a_in_x
@@ -65,13 +63,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 //% else
 
-const PA = NB + 1u;
-const PX = COLUMNS + 1u;
-const LANES = THREADS / COLUMNS;
+const LINE = NB / 4u + 1u;
+const ACROSS = 8u;
 
-var<workgroup> lower: array<f32, NB * PA>;
-var<workgroup> part: array<f32, NB * PX>;
-var<workgroup> solved: array<f32, 2u * COLUMNS>;
+var<workgroup> lower: array<vec4<f32>, NB * LINE>;
+var<workgroup> shown: array<vec4<f32>, 2u * 4u * ACROSS>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -82,51 +78,62 @@ fn main(
     let across = (params.columns + COLUMNS - 1u) / COLUMNS;
     let index = block / across;
     if (index >= params.batch) { return; }
-    let c0 = block % across * COLUMNS;
-    let most = min(COLUMNS, params.columns - c0);
     let a0 = a_first(index);
     let x0 = x_first(index);
-    for (var e = t; e < NB * NB; e += THREADS) {
-        let i = select(e / NB, e % NB, params.a_quick != 0u);
-        let j = select(e % NB, e / NB, params.a_quick != 0u);
-        if (i < params.n && j <= i) { lower[i * PA + j] = {{ source }}[place_in_a(a0, i, j)]; }
-    }
-    for (var e = t; e < NB * COLUMNS; e += THREADS) {
-        let i = select(e / COLUMNS, e % NB, params.x_quick != 0u);
-        let c = select(e % COLUMNS, e / NB, params.x_quick != 0u);
-        if (i < params.n && c < most) { part[i * PX + c] = x[place_in_x(x0, i, c0 + c)]; }
-    }
-    workgroupBarrier();
-    let own = t % COLUMNS;
-    let r = t / COLUMNS;
-//% for s in range(held)
-    let i{{ s }} = r + {{ s }}u * LANES;
-    var v{{ s }} = part[i{{ s }} * PX + own];
+    let tx = t % ACROSS;
+    let own = t / ACROSS;
+    // Past the ends, the last one: no branch around the load. What comes of it is not stored.
+//% for e in range(4)
+    let i{{ e }} = 4u * own + {{ e }}u;
+    let c{{ e }} = block % across * COLUMNS + tx + {{ e }}u * ACROSS;
 //% endfor
-//% for s in range(held)
-    for (var q = 0u; q < min(LANES, params.n - min(params.n, {{ s }}u * LANES)); q++) {
-        let k = q + {{ s }}u * LANES;
-        let now = k % 2u * COLUMNS;
-        if (r == q) {
-            if (params.unit == 0u) { v{{ s }} /= lower[k * PA + k]; }
-            solved[now + own] = v{{ s }};
+//% for e in range(4)
+    var v{{ e }} = vec4<f32>({% for c in range(4) %}x[place_in_x(x0, min(i{{ e }}, params.n - 1u), min(c{{ c }}, params.columns - 1u))]{{ ", " if not loop.last }}{% endfor %});
+//% endfor
+//% for some in range(nb * nb // threads) | batch(16)
+//% for l in some
+    let s{{ l }} = t + {{ l * threads }}u;
+    let row{{ l }} = select(s{{ l }} / NB, s{{ l }} % NB, params.a_quick != 0u);
+    let column{{ l }} = select(s{{ l }} % NB, s{{ l }} / NB, params.a_quick != 0u);
+    let e{{ l }} = {{ source }}[place_in_a(a0, min(row{{ l }}, params.n - 1u), min(column{{ l }}, params.n - 1u))];
+//% endfor
+//% for l in some
+    lower[row{{ l }} * LINE + column{{ l }} / 4u][column{{ l }} % 4u] = e{{ l }};
+//% endfor
+//% endfor
+    for (var q = 0u; 4u * q < params.n; q++) {
+        let now = q % 2u * (4u * ACROSS) + tx;
+        if (own == q) {
+//% for e in range(4)
+            shown[now + {{ e }}u * ACROSS] = v{{ e }};
+//% endfor
         }
         workgroupBarrier();
-        let v = solved[now + own];
-        if (r > q) { v{{ s }} = fma(-lower[i{{ s }} * PA + k], v, v{{ s }}); }
-//% for later in range(s + 1, held)
-        v{{ later }} = fma(-lower[i{{ later }} * PA + k], v, v{{ later }});
+//% for e in range(4)
+        let d{{ e }} = lower[(4u * q + {{ e }}u) * LINE + q];
+        var x{{ e }} = shown[now + {{ e }}u * ACROSS];
+//% for k in range(e)
+        x{{ e }} = fma(vec4<f32>(-d{{ e }}.{{ "xyzw"[k] }}), x{{ k }}, x{{ e }});
 //% endfor
+        x{{ e }} /= select(d{{ e }}.{{ "xyzw"[e] }}, 1.0, params.unit != 0u);
+//% endfor
+        if (own == q) {
+//% for e in range(4)
+            v{{ e }} = x{{ e }};
+//% endfor
+        } else if (own > q) {
+//% for e in range(4)
+            let l{{ e }} = lower[i{{ e }} * LINE + q];
+//% for k in range(4)
+            v{{ e }} = fma(vec4<f32>(-l{{ e }}.{{ "xyzw"[k] }}), x{{ k }}, v{{ e }});
+//% endfor
+//% endfor
+        }
     }
+//% for e in range(4)
+//% for c in range(4)
+    if (i{{ e }} < params.n && c{{ c }} < params.columns) { x[place_in_x(x0, i{{ e }}, c{{ c }})] = v{{ e }}.{{ "xyzw"[c] }}; }
 //% endfor
-//% for s in range(held)
-    part[i{{ s }} * PX + own] = v{{ s }};
 //% endfor
-    workgroupBarrier();
-    for (var e = t; e < NB * COLUMNS; e += THREADS) {
-        let i = select(e / COLUMNS, e % NB, params.x_quick != 0u);
-        let c = select(e % COLUMNS, e / NB, params.x_quick != 0u);
-        if (i < params.n && c < most) { x[place_in_x(x0, i, c0 + c)] = part[i * PX + c]; }
-    }
 }
 //% endif

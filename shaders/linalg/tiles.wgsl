@@ -2,20 +2,21 @@
 //
 // Slices of BK of both operands lie in workgroup memory with K outermost, as words of four along M or N; a
 // word is read along whichever axis is the quick one in memory. While a slice is multiplied, the next one
-// is on its way in registers. Complex numbers are kept as two planes. Blocks outside of the wanted triangle
-// end at once.
+// is on its way in registers. 32 invocations stand 4 by 8 over words, as in gemm/tiled.wgsl, and blocks walk
+// in groups of rows, so that what they read stays in the cache. Complex numbers are kept as two planes.
+// Blocks outside of the wanted triangle end at once.
 //
-// Memory: as in linalg/product.wgsl.
-// Workgroup memory: 4 * planes * stages * BK * (BM + BN + 8) bytes.
-// Limits: BM * BK and BN * BK are multiples of four times the invocations.
+// Memory: as in linalg/product.wgsl. {{ "K may end within a slice." if ragged else "K is a number of whole slices." }}
+// Workgroup memory: 4 * planes * stages * BK * (BM + BN) bytes.
+// Limits: BM is a multiple of 4 TM, BN of 8 TN, BK of 8, BM * BK and BN * BK of four times the invocations.
 //% set threads = bm * bn // (tm * tn)
-//% set la = bm // 4 + 1
-//% set lb = bn // 4 + 1
-//% set down = bm // tm
-//% set across = bn // tn
+//% set la = bm // 4
+//% set lb = bn // 4
 //% set complex = scalar == "c64"
 //% include "linalg/product.wgsl"
 //% set planes = ["re", "im"] if complex else ["re"]
+
+const ROW_GROUP = 8u;
 
 struct Word {
 //% for p in planes
@@ -28,25 +29,20 @@ var<workgroup> a_{{ p }}: array<vec4<f32>, {{ stages * bk * la }}>;
 var<workgroup> b_{{ p }}: array<vec4<f32>, {{ stages * bk * lb }}>;
 //% endfor
 
-// Words of four along the quick axis, zero past the end: of a at (i, k), of b at (k, j).
-//% set loads_a = ("a", "i", "m", "k", "k") if a_quick == "k" else ("a", "k", "k", "i", "m")
-//% set loads_b = ("b", "j", "n", "k", "k") if b_quick == "k" else ("b", "k", "k", "j", "n")
-//% for name, fixed, bound, moving, most in (loads_a, loads_b)
-//% set row, column = ("i", "k") if name == "a" else ("k", "j")
-//% set step = "params." ~ name ~ ("_row" if moving == row else "_column")
-fn load_{{ name }}(first: u32, {{ row }}: u32, {{ column }}: u32) -> Word {
+//% for name, quick in (("a", a_quick), ("b", b_quick))
+//% set bound = "k" if quick == "k" else ("m" if name == "a" else "n")
+// Four elements along the quick axis, `{{ bound }}`, of which the first is `quick`; `k` is that of the word.
+fn load_{{ name }}(at: u32, quick: u32, k: u32) -> Word {
     var word = Word();
-    if ({{ fixed }} >= params.{{ bound }} || {{ moving }} >= params.{{ most }}) { return word; }
-    let at = first + {{ row }} * params.{{ name }}_row + {{ column }} * params.{{ name }}_column;
+//% if ragged
+    if (k >= params.k) { return word; }
+//% endif
 //% if vector
     word.re = vec4<f32>(word_of_{{ name }}(at / 4u));
 //% else
+//% set step = "params.%s_%s" % (name, "column" if (name == "a") == (quick == "k") else "row")
 //% for e in range(4)
-//% if e
-    if ({{ moving }} + {{ e }}u < params.{{ most }}) {
-//% else
-    {
-//% endif
+    if (quick + {{ e }}u < params.{{ bound }}) {
         let v = element_of_{{ name }}(at + {{ e }}u * {{ step }});
 //% for p in planes
         word.{{ p }}.{{ "xyzw"[e] }} = v{{ "." ~ "xy"[loop.index0] if complex }};
@@ -90,26 +86,35 @@ fn main(
     let blocks = blocks_n * ((params.m + {{ bm - 1 }}u) / {{ bm }}u);
     let index = block / blocks;
     if (index >= params.batch) { return; }
-    let i0 = block % blocks / blocks_n * {{ bm }}u;
-    let j0 = block % blocks % blocks_n * {{ bn }}u;
+    let blocks_m = blocks / blocks_n;
+    let place = block % blocks;
+    let first_row = place / (ROW_GROUP * blocks_n) * ROW_GROUP;
+    let high = min(ROW_GROUP, blocks_m - first_row);
+    let inner = place % (ROW_GROUP * blocks_n);
+    let i0 = (first_row + inner % high) * {{ bm }}u;
+    let j0 = inner / high * {{ bn }}u;
     if ((params.part == LOWER && j0 > i0 + {{ bm - 1 }}u) || (params.part == UPPER && j0 + {{ bn - 1 }}u < i0)) {
         return;
     }
-    let a_at = a_first(index);
-    let b_at = b_first(index);
-    let ty = t / {{ across }}u;
-    let tx = t % {{ across }}u;
-//% for name, quick, size, line in (("a", a_quick, bm, la), ("b", b_quick, bn, lb))
+    // Words of this invocation's first rows and columns; the next ones are 4 and 8 words on.
+    let thirty_two = t / 32u;
+    let ty = thirty_two % {{ bm // (4 * tm) }}u * {{ tm }}u + (t & 1u) + ((t >> 3u) & 2u);
+    let tx = thirty_two / {{ bm // (4 * tm) }}u * {{ 2 * tn }}u + ((t >> 1u) & 7u);
+    // What it loads. Where K is quick, neighbours take two words of a row and go on to the next row, since
+    // words of one row are stored to one bank. Past the last row, that of others is read, and not stored.
+//% for name, quick, size, bound, along, across in (("a", a_quick, bm, "m", "row", "column"), ("b", b_quick, bn, "n", "column", "row"))
+    let {{ name }}_at = {{ name }}_first(index);
 //% for l in range(size * bk // (4 * threads))
-    let {{ name }}{{ l }} = t + {{ l * threads }}u;
 //% if quick == "k"
-    let {{ name }}_k{{ l }} = {{ name }}{{ l }} % {{ bk // 4 }}u * 4u;
-    let {{ name }}_i{{ l }} = {{ name }}{{ l }} / {{ bk // 4 }}u;
+    let {{ name }}_k{{ l }} = (t % 2u + (t + {{ l * threads }}u) / {{ 2 * size }}u * 2u) * 4u;
+    let {{ name }}_i{{ l }} = (t + {{ l * threads }}u) / 2u % {{ size }}u;
 //% else
-    let {{ name }}_k{{ l }} = {{ name }}{{ l }} / {{ size // 4 }}u;
-    let {{ name }}_i{{ l }} = {{ name }}{{ l }} % {{ size // 4 }}u * 4u;
+    let {{ name }}_k{{ l }} = (t + {{ l * threads }}u) / {{ size // 4 }}u;
+    let {{ name }}_i{{ l }} = (t + {{ l * threads }}u) % {{ size // 4 }}u * 4u;
 //% endif
-    var {{ name }}_next{{ l }} = {{ "load_a(a_at, i0 + a_i%d, a_k%d)" % (l, l) if name == "a" else "load_b(b_at, b_k%d, j0 + b_i%d)" % (l, l) }};
+    let {{ name }}_line{{ l }} = {{ "i0" if name == "a" else "j0" }} + {{ name }}_i{{ l }};
+    let {{ name }}_from{{ l }} = {{ name }}_at + min({{ name }}_line{{ l }}, params.{{ bound }} - {{ 4 if vector and quick != "k" else 1 }}u) * params.{{ name }}_{{ along }} + {{ name }}_k{{ l }} * params.{{ name }}_{{ across }};
+    var {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }}, {{ name ~ "_k%d" % l if quick == "k" else name ~ "_line%d" % l }}, {{ name }}_k{{ l }});
 //% endfor
 //% endfor
 //% for i in range(tm)
@@ -142,14 +147,12 @@ fn main(
 //% endfor
 //% endfor
 //% endfor
-        // Loads stand before the barrier, past which compilers do not put them off; those past the end
-        // give zeros.
-        let k = (step + 1u) * {{ bk }}u;
-//% for l in range(bm * bk // (4 * threads))
-        a_next{{ l }} = load_a(a_at, i0 + a_i{{ l }}, k + a_k{{ l }});
+        // Loads stand before the barrier, past which compilers do not put them off. {{ "Those past the end give zeros." if ragged else "Past the last slice that one is loaded again." }}
+        let k = {{ "(step + 1u)" if ragged else "min(step + 1u, steps - 1u)" }} * {{ bk }}u;
+//% for name, quick, size, across in (("a", a_quick, bm, "column"), ("b", b_quick, bn, "row"))
+//% for l in range(size * bk // (4 * threads))
+        {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }} + k * params.{{ name }}_{{ across }}, {{ "k + %s_k%d" % (name, l) if quick == "k" else "%s_line%d" % (name, l) }}, k + {{ name }}_k{{ l }});
 //% endfor
-//% for l in range(bn * bk // (4 * threads))
-        b_next{{ l }} = load_b(b_at, k + b_k{{ l }}, j0 + b_i{{ l }});
 //% endfor
         workgroupBarrier();
         for (var s = 0u; s < {{ bk }}u; s += {{ unroll }}u) {
@@ -157,10 +160,10 @@ fn main(
         {
 //% for p in planes
 //% for i in range(tm // 4)
-            let x{{ i }}_{{ p }} = a_{{ p }}[now_a + (s + {{ u }}u) * {{ la }}u + ty + {{ i * down }}u];
+            let x{{ i }}_{{ p }} = a_{{ p }}[now_a + (s + {{ u }}u) * {{ la }}u + ty + {{ 4 * i }}u];
 //% endfor
 //% for j in range(tn // 4)
-            let y{{ j }}_{{ p }} = b_{{ p }}[now_b + (s + {{ u }}u) * {{ lb }}u + tx + {{ j * across }}u];
+            let y{{ j }}_{{ p }} = b_{{ p }}[now_b + (s + {{ u }}u) * {{ lb }}u + tx + {{ 8 * j }}u];
 //% endfor
 //% endfor
 //% for i in range(tm)
@@ -181,7 +184,7 @@ fn main(
     let c0 = c_first(index);
 //% for i in range(tm)
 //% for j in range(tn // 4)
-    store4({% for p in planes %}{{ p }}{{ i }}_{{ j }}, {% endfor %}c0, i0 + (ty + {{ i // 4 * down }}u) * 4u + {{ i % 4 }}u, j0 + (tx + {{ j * across }}u) * 4u);
+    store4({% for p in planes %}{{ p }}{{ i }}_{{ j }}, {% endfor %}c0, i0 + (ty + {{ i // 4 * 4 }}u) * 4u + {{ i % 4 }}u, j0 + (tx + {{ 8 * j }}u) * 4u);
 //% endfor
 //% endfor
 }

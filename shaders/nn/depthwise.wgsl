@@ -1,6 +1,6 @@
 // Convolution of each channel with a window of its own, and the bias: bound by memory.
 //% include "elementwise/flat.wgsl"
-//% set more = ""
+//% set more = "strip: u32,"
 //% include "nn/window_params.wgsl"
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
@@ -24,4 +24,5 @@ fn store(sum: F, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
 }
 
 //% set weighted = true
+//% set joins = false
 //% include "nn/window.wgsl"

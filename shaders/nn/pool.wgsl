@@ -1,6 +1,6 @@
 // The {{ kind }} of each window of a feature map, in f32; a NaN in a window is its result.
 //% include "elementwise/flat.wgsl"
-//% set more = "end_z: i32, end_y: i32, end_x: i32, lowest: f32,"
+//% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32, lowest: f32,"
 //% include "nn/window_params.wgsl"
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
@@ -20,6 +20,8 @@ fn outside() -> F { return F(params.lowest); }
 fn taken(sum: Sum, v: F) -> Sum {
     return Sum(max(sum.high, v), max(sum.bits, bitcast<B>(v) & B(0x7fffffffu)));
 }
+
+fn joined(a: Sum, b: Sum) -> Sum { return Sum(max(a.high, b.high), max(a.bits, b.bits)); }
 
 fn store(sum: Sum, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
     y[at * params.units + c] = W(select(sum.high, bitcast<F>(sum.bits), sum.bits > B(0x7f800000u)));
@@ -53,4 +55,5 @@ fn store(sum: F, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
 //% endif
 
 //% set weighted = false
+//% set joins = kind == "max"
 //% include "nn/window.wgsl"

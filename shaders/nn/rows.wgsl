@@ -1,7 +1,7 @@
 // {{ kind }} of every row, in f32: {{ lanes }} lane(s) a row reduce it, then write it.
 //
 // Neighbouring lanes read neighbouring words; sums come together in {{ "a subgroup" if subgroups else "workgroup memory" if lanes > 1 else "one invocation" }}. A row
-// is read again rather than kept: it comes from the cache.
+// is {{ "kept in registers, up to %d words a lane, all asked for at once" % kept if kept else "read again rather than kept: it comes from the cache" }}.
 // Memory: x and y are (rows, units) of words of {{ width }} element(s); a weight is f32 (units).
 // Limits: 2^32 words{{ "; lanes %d i to %d i + %d of a workgroup are its subgroup i" % (lanes, lanes, lanes - 1) if subgroups }}.
 //% if enable_subgroups
@@ -39,20 +39,30 @@ fn main(
     // Lanes of rows past the end take part in the sums of the last row, which they do not write.
     let first = min(row, params.rows - 1u) * params.units;
     let end = first + params.units;
+//% for k in range(kept)
+    let u{{ k }} = first + lane + {{ k }}u * LANES;
+    let x{{ k }} = x[min(u{{ k }}, end - 1u)];
+//% endfor
+//% macro each(start)
+//% if kept
+//% for k in range(kept)
+    if (u{{ k }} < end) { {{ caller("u%d" % k, "F(x%d)" % k) }} }
+//% endfor
+//% else
+    for (var u = first + lane{{ start }}; u < end; u += LANES) { {{ caller("u", "F(x[u])") }} }
+//% endif
+//% endmacro
 //% if kind == "log_softmax"
     // Lanes past a short row's end repeat its last word.
     var high = F(x[min(first + lane, end - 1u)]);
-    for (var u = first + lane + LANES; u < end; u += LANES) { high = max(high, F(x[u])); }
+{% call(u, v) each(" + LANES") %}high = max(high, {{ v }});{% endcall %}
     let top = row_max(largest(high), t, lane);
     var sum = F();
-    for (var u = first + lane; u < end; u += LANES) { sum += exp(F(x[u]) - top); }
+{% call(u, v) each("") %}sum += exp({{ v }} - top);{% endcall %}
     let less = log(row_sum(total(sum), t, lane));
 //% else
     var sum = F();
-    for (var u = first + lane; u < end; u += LANES) {
-        let v = F(x[u]);
-        sum = fma(v, v, sum);
-    }
+{% call(u, v) each("") %}let v = {{ v }}; sum = fma(v, v, sum);{% endcall %}
     let squares = row_sum(total(sum), t, lane);
 //% if kind == "rms_norm"
     let scale = 1.0 / sqrt(squares / f32(params.units * {{ width }}u) + params.eps);
@@ -61,11 +71,9 @@ fn main(
 //% endif
 //% endif
     if (row >= params.rows) { return; }
-    for (var u = first + lane; u < end; u += LANES) {
 //% if kind == "log_softmax"
-        y[u] = W((F(x[u]) - top) - less);
+{% call(u, v) each("") %}y[{{ u }}] = W(({{ v }} - top) - less);{% endcall %}
 //% else
-        y[u] = W(F(x[u]) * scale{{ " * weight[u - first]" if weighted }});
+{% call(u, v) each("") %}y[{{ u }}] = W({{ v }} * scale{{ " * weight[%s - first]" % u if weighted }});{% endcall %}
 //% endif
-    }
 }

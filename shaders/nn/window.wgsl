@@ -1,12 +1,13 @@
 // Body of kernels that reduce windows of a channels-last image, for each channel alone. What is
 // made of them is told by `start()`, `taken(sum, v)` (with weights `taken(sum, v, tap_weight(tap, c))`),
-// `outside()` and `store(sum, position, c, z, y, x)`.
+// `outside()` and `store(sum, position, c, z, y, x)`; `joined(a, b)` of two sums where their order is free.
 //
 // Memory: x is (N, D, H, W, units) words, y (N, result_z, result_y, result_x, units).
 // Limits: those of elementwise/flat.wgsl.
 //% if block
-// An invocation makes {{ rows }} x {{ columns }} neighbouring results and reads what their windows share once: a
-// row of x at a time, all taps written out. The order of a sum is that of its taps in any block.
+// An invocation makes {{ columns }} neighbouring column(s) of `strip` results, {{ rows }} row(s) a step: it walks down
+// the image, reads each row once and adds it to the sums of all windows that it lies in. The order
+// of a sum is that of its taps, row by row, in any block.
 //% else
 // One result an invocation, a loop over its taps: for software renderers and for large windows.
 //% endif
@@ -16,33 +17,115 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = id.x + id.y * (65535u * {{ workgroup }}u);
     if (index >= params.count) { return; }
 //% if not block
-//% set rows, columns = 1, 1
+//% set columns = 1
 //% endif
     let across = (params.result_x + {{ columns - 1 }}u) / {{ columns }}u;
-    let down = (params.result_y + {{ rows - 1 }}u) / {{ rows }}u;
+    let down = (params.result_y + params.strip - 1u) / params.strip;
     var rest = index / params.units;
     let c = index - rest * params.units;
     let x0 = rest % across * {{ columns }}u;
     rest /= across;
-    let y0 = rest % down * {{ rows }}u;
+    let top = rest % down * params.strip;
     rest /= down;
     let z0 = rest % params.result_z;
     let image = rest / params.result_z;
     let first_z = i32(z0 * params.stride_z) - params.before_z;
 //% if block
-    let first_y = i32(y0 * {{ stride_y }}u) - params.before_y;
+    let end = min(top + params.strip, params.result_y);
     let first_x = i32(x0 * {{ stride_x }}u) - params.before_x;
-//% set read_rows = (rows - 1) * stride_y + (kernel_y - 1) * dilation_y + 1
+    let pitch = params.size_x * params.units;
+//% set span_y = (kernel_y - 1) * dilation_y + 1
+    // Results of earlier steps that a step's rows still belong to.
+//% set carried = [(span_y - 1) // stride_y, 0] | max
 //% set read_columns = (columns - 1) * stride_x + (kernel_x - 1) * dilation_x + 1
-//% for a in range(rows)
-//% for b in range(columns)
-    var sum{{ a }}_{{ b }} = start();
-//% endfor
-//% endfor
 //% for j in range(read_columns)
     let in{{ j }} = u32(first_x + {{ j }}) < params.size_x;
     let at{{ j }} = select(0u, u32(first_x + {{ j }}), in{{ j }}) * params.units + c;
 //% endfor
+    let whole = {% for j in range(read_columns) %}{{ " && " if j }}in{{ j }}{% endfor %};
+//% set held = weighted and not deep and kernel_y * kernel_x <= 9
+//% if held
+//% for tap in range(kernel_y * kernel_x)
+    let w{{ tap }} = tap_weight({{ tap }}u, c);
+//% endfor
+//% endif
+//% if not deep
+    let plane = (image * params.size_z + u32(first_z)) * params.size_y;
+//% endif
+//% for a in range(carried + rows)
+//% for b in range(columns)
+    var sum{{ a }}_{{ b }} = start();
+//% endfor
+//% endfor
+//% macro loaded(r)
+//% for j in range(read_columns)
+        let raw{{ r }}_{{ j }} = x[(plane + select(0u, row{{ r }}, in_row{{ r }})) * pitch + at{{ j }}];
+//% endfor
+//% endmacro
+//% macro added(r, uses)
+//% for j in range(read_columns)
+        var v{{ j }} = F(raw{{ r }}_{{ j }});
+//% endfor
+        if (!(whole && in_row{{ r }})) {
+//% for j in range(read_columns)
+            v{{ j }} = select(outside(), v{{ j }}, in{{ j }} && in_row{{ r }});
+//% endfor
+        }
+//% if joins
+//% for b in range(columns)
+        var line{{ b }} = taken(start(), v{{ b * stride_x }});
+//% for kx in range(1, kernel_x)
+        line{{ b }} = taken(line{{ b }}, v{{ b * stride_x + kx * dilation_x }});
+//% endfor
+//% endfor
+//% endif
+//% for a, ky in uses
+//% if joins
+//% for b in range(columns)
+        sum{{ a }}_{{ b }} = joined(sum{{ a }}_{{ b }}, line{{ b }});
+//% endfor
+//% else
+//% for kx in range(kernel_x)
+//% set tap = ky * kernel_x + kx
+//% if weighted and not held
+        let w{{ tap }} = tap_weight({{ "taps + " if deep }}{{ tap }}u, c);
+//% endif
+//% for b in range(columns)
+        sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, v{{ b * stride_x + kx * dilation_x }}{{ ", w%d" % tap if weighted }});
+//% endfor
+//% endfor
+//% endif
+//% endfor
+//% endmacro
+//% set used = namespace(rows=[])
+//% for r in range(rows * stride_y)
+//% set uses = []
+//% for a in range(-carried, rows)
+//% set d = r - a * stride_y
+//% if d >= 0 and d % dilation_y == 0 and d // dilation_y < kernel_y
+//% set _ = uses.append((a + carried, d // dilation_y))
+//% endif
+//% endfor
+//% if uses
+//% set used.rows = used.rows + [(r, uses)]
+//% endif
+//% endfor
+    for (var oy = top; oy < end + {{ carried }}u; oy += {{ rows }}u) {
+        let first_y = i32(oy * {{ stride_y }}u) - params.before_y;
+//% for a in range(carried, carried + rows)
+//% for b in range(columns)
+        sum{{ a }}_{{ b }} = start();
+//% endfor
+//% endfor
+//% for r, uses in used.rows
+        let row{{ r }} = u32(first_y + {{ r }});
+        let in_row{{ r }} = row{{ r }} < params.size_y;
+//% if not deep
+{{ loaded(r) }}
+//%- endif
+//% endfor
+//% for r, uses in used.rows
+//% if deep
     for (var kz = 0u; kz < params.kernel_z; kz++) {
         let z = u32(first_z + i32(kz * params.dilation_z));
         if (z >= params.size_z) { continue; }
@@ -50,57 +133,33 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% if weighted
         let taps = kz * {{ kernel_y * kernel_x }}u;
 //% endif
-//% set held = weighted and kernel_y * kernel_x <= 9
-//% if held
-//% for tap in range(kernel_y * kernel_x)
-        let w{{ tap }} = tap_weight(taps + {{ tap }}u, c);
-//% endfor
-//% endif
-//% for r in range(read_rows)
-//% set uses = []
-//% for a in range(rows)
-//% set d = r - a * stride_y
-//% if d >= 0 and d % dilation_y == 0 and d // dilation_y < kernel_y
-//% set _ = uses.append((a, d // dilation_y))
-//% endif
-//% endfor
-//% if uses
-        {
-            let y = u32(first_y + {{ r }});
-            let inside = y < params.size_y;
-            let line = (plane + select(0u, y, inside)) * params.size_x * params.units;
-//% for j in range(read_columns)
-            let v{{ j }} = select(outside(), F(x[line + at{{ j }}]), inside && in{{ j }});
-//% endfor
-//% for a, ky in uses
-//% for kx in range(kernel_x)
-//% set tap = ky * kernel_x + kx
-//% if weighted and not held
-            let w{{ tap }} = tap_weight(taps + {{ tap }}u, c);
-//% endif
-//% for b in range(columns)
-            sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, v{{ b * stride_x + kx * dilation_x }}{{ ", w%d" % tap if weighted }});
-//% endfor
-//% endfor
-//% endfor
-        }
-//% endif
-//% endfor
-    }
-//% for a in range(rows)
-//% for b in range(columns)
+{{ loaded(r) }}
+//%- else
     {
-        let y = y0 + {{ a }}u;
-        let x = x0 + {{ b }}u;
-        if (y < params.result_y && x < params.result_x) {
-            let at = ((image * params.result_z + z0) * params.result_y + y) * params.result_x + x;
-            store(sum{{ a }}_{{ b }}, at, c, z0, y, x);
-        }
+//% endif
+{{ added(r, uses) }}
     }
 //% endfor
+//% for a in range(rows)
+        {
+            let y = oy + {{ a }}u - {{ carried }}u;
+            if (y - top < end - top) {
+                let at = ((image * params.result_z + z0) * params.result_y + y) * params.result_x + x0;
+                store(sum{{ a }}_0, at, c, z0, y, x0);
+//% for b in range(1, columns)
+                if (x0 + {{ b }}u < params.result_x) { store(sum{{ a }}_{{ b }}, at + {{ b }}u, c, z0, y, x0 + {{ b }}u); }
 //% endfor
+            }
+        }
+//% endfor
+//% for a in range(carried)
+//% for b in range(columns)
+        sum{{ a }}_{{ b }} = sum{{ a + rows }}_{{ b }};
+//% endfor
+//% endfor
+    }
 //% else
-    let first_y = i32(y0 * params.stride_y) - params.before_y;
+    let first_y = i32(top * params.stride_y) - params.before_y;
     let first_x = i32(x0 * params.stride_x) - params.before_x;
     var sum = start();
 //% if weighted
@@ -123,6 +182,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             }
         }
     }
-    store(sum, index / params.units, c, z0, y0, x0);
+    store(sum, index / params.units, c, z0, top, x0);
 //% endif
 }

@@ -146,6 +146,19 @@ def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
 def test_matrix_rung(
     device: Device, case: Case, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    check_matrix_rung(device, case, tile, monkeypatch)
+
+
+@pytest.mark.parametrize("tile", [(1, 2, 16), (2, 1, 16)], ids=str)
+def test_matrix_rung_rescales_wide_heads(
+    device: Device, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_matrix_rung(device, Case(1, 40, 70, 1, 56, causal=True, peak=20.0), tile, monkeypatch)
+
+
+def check_matrix_rung(
+    device: Device, case: Case, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
@@ -173,6 +186,7 @@ from gpustd.template import render
 for head in (8, 32, 40, 48, 64, 80, 96, 160):
     for fq, keys in ((1, 32), (1, 16), (2, 32))[: 3 if head <= 80 else 2]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
+        spec |= dict(ahead=head <= 48)
         sources.append(render("attention/matrix.wgsl", spec))
 """
 

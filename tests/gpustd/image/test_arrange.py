@@ -39,6 +39,21 @@ def test_flip(
             np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
 
 
+@pytest.mark.parametrize("rung", ["direct", "staged"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 37, 32, 3), (5, 16), (3, 48, 2), (4, 8, 3)], ids=str)
+def test_flip_of_whole_units(
+    device: Device, shape: tuple[int, ...], dtype: type[Any], rung: str
+) -> None:
+    """Rows of whole words; more units than a workgroup takes."""
+    x = draw(shape, dtype)
+    picture = upload(device, x)
+    first = 1 if len(shape) == 4 else 0
+    with forced_rung("pixels", rung):
+        for axis, axes in ((1, first + 1), (None, (first, first + 1))):
+            np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
+
+
 @given(data=st.data(), shape=shapes, dtype=st.sampled_from(DTYPES))
 @settings(max_examples=15, deadline=None)
 def test_crop(

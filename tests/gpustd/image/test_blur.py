@@ -30,6 +30,8 @@ CASES = [
     ("axes", np.uint8, (2, 5, 7, 4)),
     ("axes", np.float32, (1, 1, 2)),
     ("tile", np.uint8, (6, 20, 3)),
+    ("tile", np.uint8, (2, 9, 8, 1)),
+    ("tile", np.uint8, (9, 16, 3)),
     ("tile", np.float32, (2, 9, 4, 1)),
 ]
 
@@ -73,6 +75,26 @@ def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
     check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
 
 
+def test_means_of_levels(device: Device) -> None:
+    """Sums of integers are exact: ties go up, and every border has its levels."""
+    x = draw((7, 16, 3), np.uint8)
+    for size, mode in ((2, 2), "nearest"), *(((2, 3), mode) for mode in MODES):
+        exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode=mode, cval=7)
+        with forced_rung("separable", "tile"):
+            result = image.box_blur(upload(device, x), size, mode, 7).read()
+        np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(6, 1), (9, 4)], ids=str)
+def test_tiles_of_any_window(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
+    x = draw((2, 23, 32, 3), dtype)
+    exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (1, *size, 1))
+    with forced_rung("separable", "tile"):
+        result = image.box_blur(upload(device, x), size).read()
+    check(device, "box_blur", result, exact, 17 * EPS * np.abs(x).max())
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_several_rows_an_invocation(device: Device, dtype: type[Any]) -> None:
     """As GPUs make the axis of the height."""
@@ -104,6 +126,16 @@ def test_unsharp_mask(device: Device, dtype: type[Any], threshold: float) -> Non
     exact = wide + 1.5 * np.where(np.abs(rest) >= limit, rest, 0)
     result = image.unsharp_mask(upload(device, x), 0.8, 1.5, limit).read()
     check(device, "unsharp_mask", result, exact, 1.5 * 24 * EPS * np.abs(x).max())
+
+
+def test_unsharp_mask_by_tiles(device: Device) -> None:
+    """Levels that are blurred into f32."""
+    x = draw((11, 32, 3), np.uint8)
+    wide = x.astype(np.float64)
+    exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0, 0.3, 0))
+    with forced_rung("separable", "tile"):
+        result = image.unsharp_mask(upload(device, x), (0, 0.3)).read()
+    check(device, "unsharp_mask", result, exact, 24 * EPS * 255)
 
 
 def test_nothing_to_blur(device: Device) -> None:

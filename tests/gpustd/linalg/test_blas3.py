@@ -56,6 +56,7 @@ def op(x: np.ndarray, trans: Any) -> np.ndarray:
         ((37, 9, 11), "tiles", 0, 0),
         ((40, 36, 20), "tiles", "N", 0),
         ((40, 36, 20), "tiles", "C", 1),
+        ((150, 72, 24), "tiles", 0, "T"),
     ],
 )
 def test_gemm(

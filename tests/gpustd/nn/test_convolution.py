@@ -127,7 +127,7 @@ def test_unfolding(device: Device, rank: int) -> None:
         run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
 
 
-@pytest.mark.parametrize("block", [Block(), Block(2, 2), Block(1, 4)], ids=str)
+@pytest.mark.parametrize("block", [Block(), Block(2, 2), Block(3, 2, 4), Block(1, 4)], ids=str)
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
     """What GPUs run: a block of results an invocation."""
     with forced_rung("nn.depthwise", "block", block):

@@ -89,6 +89,7 @@ def test_rungs_of_rows(device: Device, rung: str, dtype: type[DType]) -> None:
         pytest.skip(f"{device!r} has no subgroups")
     with forced_rung("nn.rows", rung):
         check_rows(device, drawn(1, (5, 260), dtype), True)
+        check_rows(device, drawn(1, (3, 2052), dtype), False)
 
 
 def check_rows(device: Device, x: Array, weighted: bool) -> None:

@@ -91,7 +91,9 @@ def test_matches_float64(
 
 
 @pytest.mark.parametrize(
-    ("block", "dtype"), [(Block(2, 2), f32), (Block(1, 3), f32), (Block(), f16)], ids=case_name
+    ("block", "dtype"),
+    [(Block(2, 2), f32), (Block(1, 3), f32), (Block(2, 2, 3), f32), (Block(), f16)],
+    ids=case_name,
 )
 def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
     """What GPUs run: a block of results an invocation."""

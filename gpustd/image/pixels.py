@@ -1,0 +1,52 @@
+"""Launching kernels that make each pixel from one: those that include ``image/pixels.wgsl``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpucore import Buffer, f32
+from gpustd.grid import flat_grid
+from gpustd.image.picture import picture_of
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
+
+__all__ = ["launch_pixels", "pixels_each"]
+
+_LANES = 64
+
+
+def pixels_each(*buffers: Buffer[Any]) -> int:
+    """Pixels of an invocation: whole words of 16 bytes, or where u8 meets f32 or a CPU, of 4."""
+    return 4 if _rung(buffers[0]) == "direct" or any(b.dtype is f32 for b in buffers) else 16
+
+
+def launch_pixels(
+    name: str, spec: Mapping[str, Value], x: Buffer[Any], y: Buffer[Any], pixels: int, run: int = 1
+) -> None:
+    """Record ``shaders/image/<name>``, ``pixels`` an invocation, from ``x`` to ``y``.
+
+    ``run`` counts invocations whose pixels change places with one another, where they do.
+    """
+    source, made = picture_of(name, x), picture_of(name, y)
+    units = -(-made.pixels // pixels)
+    full: dict[str, Value] = {
+        "source": x.dtype.name,
+        "target": y.dtype.name,
+        "ci": source.channels,
+        "co": made.channels,
+        "pixels": pixels,
+        "staged": _rung(x) == "staged",
+        **spec,
+    }
+    sizes = {"units": units, "run": run}
+    for field, buffer in (("x_words", x), ("y_words", y)):
+        word = 16 if buffer.dtype is f32 or pixels == 16 else 4
+        sizes[field] = -(-buffer.nbytes // word)
+    launch = kernel(x.device, f"image/{name}", **full)
+    launch(x, y, sizes, grid=flat_grid(units, _LANES))
+
+
+def _rung(x: Buffer[Any]) -> str:
+    """``staged`` through workgroup memory, or ``direct``."""
+    return wanted_rung("pixels") or ("direct" if x.device.is_cpu else "staged")
