@@ -17,7 +17,7 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +197,7 @@ def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool)
 
 
 def measure_image(run: Run, networks: Networks) -> None:
-    """A whole image: once to see that each step is finite, then for its time."""
+    """A whole image: once to see that each step is finite, then for its time, of new prompts."""
     pipeline = Pipeline(networks)
     settings = Settings(
         "a red apple", width=run.size, height=run.size, steps=run.steps, guidance=7.5, seed=1
@@ -207,9 +207,10 @@ def measure_image(run: Run, networks: Networks) -> None:
         if isinstance(event, Step):
             finite &= bool(np.isfinite(event.latents()).all())
     times = []
-    for _ in range(1 if run.device.is_cpu else 5):
+    for number in range(1 if run.device.is_cpu else 7):
+        told = replace(settings, prompt=f"{settings.prompt}, number {number}")
         start = time.perf_counter()
-        ended = [isinstance(event, Result) for event in pipeline.generate(settings)]
+        ended = [isinstance(event, Result) for event in pipeline.generate(told)]
         times.append(time.perf_counter() - start)
         assert ended[-1]
     run.facts["image_finite"] = finite

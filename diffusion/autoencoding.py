@@ -25,7 +25,7 @@ from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import Activations, wrapped
 from diffusion.networks import Networks
-from diffusion.overflow import is_finite, redone
+from diffusion.overflow import Finite, redone
 from diffusion.tasks.tiling import TILE, Span, in_tiles, tiled
 from gpucore import f32
 from gpustd import cast, concat, linear_combination, slice_axis, to_image
@@ -50,26 +50,45 @@ class Decoded(NamedTuple):
 def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterator[Decoded]:
     """Pictures of latents (B, h, w, C) in the UNet's scale, one at a time.
 
-    Raises `NotFiniteError` where there is none in them.
+    The first is recorded at once, unless in tiles, so that a device goes on with it while the host
+    asks for what was before. Raises `NotFiniteError` where there is none in them.
     """
-    vae = networks.vae_config
-    scaled = linear_combination([(1 / vae.scaling_factor, latents)])
-    _, height, width, _ = latents.shape
-    for index in range(latents.shape[0]):
-        one = scaled if latents.shape[0] == 1 else slice_axis(scaled, 0, index, index + 1)
-        if in_tiles(tiling, height * width * vae.downscale**2, most_pixels(networks)):
-            yield _decoded_tiles(networks, one)
-        else:
-            pixels, layer = _decoded(networks, one, networks.seamless)
-            yield Decoded(Image.fromarray(to_image(pixels).read()[0]), layer)
+    scaled = linear_combination([(1 / networks.vae_config.scaling_factor, latents)])
+    count, height, width, _ = latents.shape
+    pixels = height * width * networks.vae_config.downscale**2
+
+    def one(index: int) -> Latents:
+        return scaled if count == 1 else slice_axis(scaled, 0, index, index + 1)
+
+    if in_tiles(tiling, pixels, most_pixels(networks)):
+        return (_decoded_tiles(networks, one(index)) for index in range(count))
+
+    def pictures(begun: _Decoding) -> Iterator[Decoded]:
+        for index in range(count):
+            if index:
+                begun = _Decoding(networks, one(index), networks.seamless)
+            found, layer = begun.result()
+            yield Decoded(Image.fromarray(to_image(found).read()[0]), layer)
+
+    return pictures(_Decoding(networks, one(0), networks.seamless))
 
 
-def _decoded(networks: Networks, latents: Latents, wrap: Wrap) -> tuple[Activations, str | None]:
-    """Pixels (1, H, W, 3) of latents (1, h, w, C) in the VAE's scale; the layer redone from."""
-    with wrapped(wrap):
-        with networks.device.region("vae"):
-            pixels = networks.vae.decode(cast(latents, networks.vae_dtype))
-        return (pixels, None) if is_finite(pixels) else redone(networks, "decoding", latents)
+class _Decoding:
+    """The decoding of latents (1, h, w, C) in the VAE's scale, recorded."""
+
+    def __init__(self, networks: Networks, latents: Latents, wrap: Wrap) -> None:
+        self._networks, self._latents, self._wrap = networks, latents, wrap
+        with wrapped(wrap), networks.device.region("vae"):
+            self._pixels: Activations = networks.vae.decode(cast(latents, networks.vae_dtype))
+        self._finite = Finite(self._pixels)
+        networks.device.submit()
+
+    def result(self) -> tuple[Activations, str | None]:
+        """Pixels (1, H, W, 3), and the layer redone from; waits."""
+        if self._finite:
+            return self._pixels, None
+        with wrapped(self._wrap):
+            return redone(self._networks, "decoding", self._latents)
 
 
 def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
@@ -78,7 +97,8 @@ def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
 
     def compute(rows: Span, columns: Span) -> Array:
         part = _part(_part(latents, 1, rows), 2, columns)
-        pixels, layer = _decoded(networks, part, _closed(networks.seamless, rows, columns))
+        wrap = _closed(networks.seamless, rows, columns)
+        pixels, layer = _Decoding(networks, part, wrap).result()
         layers.extend([layer] if layer else [])
         read: Array = pixels.read()[0].astype(np.float32)
         return read

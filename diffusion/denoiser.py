@@ -77,7 +77,7 @@ class GuidedDenoiser:
         self._more = device.buffer_from_array(np.zeros((*shape[:3], more)), dtype) if more else None
         with device.region("unet"):
             self._prompt = networks.unet.prompt_keys(conditioning.context)
-        self._told = conditioning.copied()
+        self._told, self._attended = conditioning.copied(), conditioning
         with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
             latents = seen if scale is None else repeat_batch(seen, parts)
@@ -94,6 +94,9 @@ class GuidedDenoiser:
 
     def attend(self, conditioning: Conditioning) -> None:
         """Follow another conditioning from now on, of the shapes of that at the capture."""
+        if conditioning is self._attended:
+            return
+        self._attended = conditioning
         with self._networks.device.region("unet"):
             prompt = self._networks.unet.prompt_keys(conditioning.context)
             for attention, keys in prompt.items():

@@ -22,7 +22,7 @@ from diffusion.networks import Networks
 from gpucore import Buffer, Device, f16, f32, u32
 from gpustd import cast, count_nonfinite
 
-__all__ = ["Watch", "is_finite", "redone"]
+__all__ = ["Finite", "Watch", "is_finite", "redone"]
 
 Direction = Literal["encoding", "decoding"]
 
@@ -56,12 +56,21 @@ class Watch:
             raise self._blame(int(bad[0]) + 1)
 
 
+class Finite:
+    """Whether all numbers are finite: counted on the device at once, and waited for when asked."""
+
+    def __init__(self, x: Buffer[Any]) -> None:
+        self._counts = _zeros(x.device, 1)
+        with x.device.region("watch"):
+            count_nonfinite(x, self._counts)
+
+    def __bool__(self) -> bool:
+        return not self._counts.read()[0]
+
+
 def is_finite(x: Buffer[Any]) -> bool:
     """Tell whether all numbers are finite; waits for the device."""
-    counts = _zeros(x.device, 1)
-    with x.device.region("watch"):
-        count_nonfinite(x, counts)
-    return not counts.read()[0]
+    return bool(Finite(x))
 
 
 def redone(networks: Networks, direction: Direction, x: Buffer[f32]) -> tuple[Activations, str]:

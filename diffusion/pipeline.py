@@ -184,6 +184,7 @@ class Pipeline:
                 total = max(run.total, done)
                 yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             if run.second:
+                watch.check()
                 yield Stage("enlarging")
                 start = run.enlarged(step.x, numbers)
                 yield Stage("preparing")
@@ -194,7 +195,9 @@ class Pipeline:
                     total = max(run.total, done)
                     yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             yield Stage("decoding")
-            for drawn, layer in decode(run.networks, step.x, full.vae_tiling):
+            decoding = decode(run.networks, step.x, full.vae_tiling)
+            watch.check()
+            for drawn, layer in decoding:
                 images.append(Decoded(run.canvas.finished(drawn) if run.canvas else drawn, layer))
         yield Result.of(images, run, full)
 

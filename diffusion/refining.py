@@ -77,9 +77,12 @@ def refine(
                 done += 1
                 yield Step(done, every, step.sigma, numbers, step.denoised, *behind)
             if run is not taken[-1]:
+                watch.check()
                 start = _handed_over(start, step.x, cut, second)
         yield Stage("decoding")
-        for drawn, layer in decode(taken[-1].networks, step.x, full.vae_tiling):
+        decoding = decode(taken[-1].networks, step.x, full.vae_tiling)
+        watch.check()
+        for drawn, layer in decoding:
             images.append(Decoded(first.canvas.finished(drawn) if first.canvas else drawn, layer))
     yield Result.of(images, first, full)
 

@@ -233,7 +233,7 @@ class Run:
     def steps(self, chosen: Pass, start: Start, watch: Watch) -> Iterator[SamplerStep[Latents]]:
         """The sampler's steps of a pass for a batch; the last one's x is without noise.
 
-        ``watch`` follows them; it is asked at the end. Raises `NotFiniteError`.
+        ``watch`` follows them; it is for the caller to ask it at the end.
         """
         up = self.networks.device.buffer_from_array
         x = linear_combination([(chosen.walk.start, up(start.drawn))])
@@ -260,7 +260,6 @@ class Run:
                 if chosen.script.at(step.index) != chosen.script.at(step.index + 1):
                     told = self.conditioning(chosen, step.index + 1)
                     denoiser.attend(told.for_batch(len(start.noise.seeds)))
-        watch.check()
 
     def _blame(self, chosen: Pass, step: int) -> NotFiniteError:
         """The error for a pass that went wrong at ``step``, from 1."""

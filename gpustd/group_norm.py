@@ -17,7 +17,7 @@ __all__ = ["group_norm"]
 _Buffers = tuple[Buffer[Any], ...]
 
 # Bytes of an image from which a GPU takes two launches: in one, few workgroups read it.
-_TWO_LAUNCHES_FROM = 2**20
+_TWO_LAUNCHES_FROM = 2**21
 _CPU_RUNS = 16
 # The last step on a software renderer takes up to 8 pixels an invocation where as many invocations
 # as these are left.

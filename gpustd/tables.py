@@ -12,7 +12,7 @@ from gpucore import Buffer, Device, PerDevice, T
 
 __all__ = ["table", "table_copy"]
 
-_MOST_TABLES = 512
+_MOST_TABLES, _MOST_BYTES = 512, 2**28
 
 _tables: PerDevice[OrderedDict[object, Buffer[Any]]] = PerDevice(lambda device: OrderedDict())
 
@@ -20,7 +20,9 @@ _tables: PerDevice[OrderedDict[object, Buffer[Any]]] = PerDevice(lambda device: 
 def table(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """The buffer of ``make()``, made once for its key; the 512 used last are kept. Only to be read.
+    """The buffer of ``make()``, made once for its key. Only to be read.
+
+    The 512 used last are kept, or as many of them as take 256 MiB.
 
     Raises `CaptureError` where it must be made inside ``device.capture()``: call the function once
     before.
@@ -29,10 +31,14 @@ def table(
     found = kept.get((dtype, key))
     if found is None:
         found = kept[dtype, key] = device.buffer_from_array(make(), dtype)
-        if len(kept) > _MOST_TABLES:
+        while len(kept) > _MOST_TABLES or (len(kept) > 1 and _nbytes(kept) > _MOST_BYTES):
             kept.popitem(last=False)
     kept.move_to_end((dtype, key))
     return found
+
+
+def _nbytes(kept: OrderedDict[object, Buffer[Any]]) -> int:
+    return sum(buffer.nbytes for buffer in kept.values())
 
 
 def table_copy(

@@ -186,7 +186,7 @@ def test_what_overflowed_is_done_again_as_it_was(
         seen.append(networks.vae.decode(x).read())
         return networks.vae.decode(x), "conv_in"
 
-    monkeypatch.setattr(autoencoding, "is_finite", lambda _: False)
+    monkeypatch.setattr(autoencoding, "Finite", lambda _: False)
     monkeypatch.setattr(autoencoding, "redone", redone)
     scaled = first.buffer_from_array(latents.read() * made.folder.vae.scaling_factor)
     assert next(decode(made, scaled)).redone == "conv_in"
