@@ -49,7 +49,8 @@ class GuidedDenoiser:
 
     ``conditioning`` has 2 B rows, the negative prompt's first, or B when ``scale`` is None: no
     guidance. With more than one of ``weights`` the prompt has as many parts, of B rows each, whose
-    guidance is added up. The network and the guidance are captured once as a graph;
+    guidance is added up. The network and the guidance are captured once as a graph, the prompt's
+    keys and values as another;
     a call writes the input and the time features and replays it: nothing is read back.
     (Ho and Salimans 2022, arXiv 2207.12598; Liu et al. 2022, arXiv 2206.01714.)
 
@@ -75,16 +76,18 @@ class GuidedDenoiser:
         self._features: Buffer[Any] = device.buffer(dtype, (self._rows, width))
         more = networks.folder.unet.in_channels - shape[3]
         self._more = device.buffer_from_array(np.zeros((*shape[:3], more)), dtype) if more else None
-        with device.region("unet"):
-            self._prompt = networks.unet.prompt_keys(conditioning.context)
         self._told, self._attended = conditioning.copied(), conditioning
+        with device.capture() as keys, device.region("unet"):
+            prompt = networks.unet.prompt_keys(self._told.context)
+        self._keys: Graph = keys
+        self._keys.replay()
         with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
             latents = seen if scale is None else repeat_batch(seen, parts)
             self._raw = networks.unet(
                 latents,
                 self._features,
-                self._prompt,
+                prompt,
                 added=self._told.added,
                 guidance=self._told.guidance,
             )
@@ -97,12 +100,8 @@ class GuidedDenoiser:
         if conditioning is self._attended:
             return
         self._attended = conditioning
-        with self._networks.device.region("unet"):
-            prompt = self._networks.unet.prompt_keys(conditioning.context)
-            for attention, keys in prompt.items():
-                for kept, new in zip(self._prompt[attention], keys, strict=True):
-                    kept.copy_from(new)
-            self._told.copy_from(conditioning)
+        self._told.copy_from(conditioning)
+        self._keys.replay()
 
     def condition(self, more: NDArray[np.float32]) -> None:
         """Write the further input channels: (B, h, w, channels)."""
@@ -137,6 +136,7 @@ class GuidedDenoiser:
     def release(self) -> None:
         """Give the graph's memory back."""
         self._graph.release()
+        self._keys.release()
 
 
 def mixed(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:

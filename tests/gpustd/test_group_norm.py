@@ -192,7 +192,8 @@ def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int
 def test_small_images_take_one_launch_and_large_ones_two() -> None:
     assert launches(8, 1280) == 1
     assert launches(16, 1280) == 1
-    assert launches(16, 1280, second=1280) == 2
+    assert launches(16, 1280, second=1280) == 1
+    assert launches(32, 1280) == 2
     assert launches(32, 1280, second=640) == 2
     assert launches(64, 320) == 2
 

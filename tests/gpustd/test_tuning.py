@@ -265,7 +265,7 @@ def with_memory(device: Device, nbytes: int) -> Device:
 
 @pytest.mark.parametrize("tile", MATRIX_TILES, ids=lambda t: f"{t.bm}x{t.bn}")
 def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: Tile) -> None:
-    names = ("two", "holes", "ragged", "whole", "bias", "per_image", "residual", "split")
+    names = ("two", "holes", "ragged", "whole", "exact", "bias", "per_image", "residual", "split")
     spec: dict[str, Value] = {
         "scalar": "f16",
         "out": "f16",
