@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, c64, f32
+from gpustd.arrays.arithmetic import multiply, subtract
 from gpustd.arrays.axes import whole
+from gpustd.arrays.reductions import sum as summed
 from gpustd.flat import launch_each
 from gpustd.signal.arguments import check_dtype, float_or_complex
 from gpustd.signal.boxes import scalar_of
@@ -33,23 +35,29 @@ def stft(
     nperseg: int = 256,
     noverlap: int | None = None,
     nfft: int | None = None,
+    detrend: str | bool = False,
     *,
     boundary: str | None = "zeros",
     padded: bool = True,
+    scaling: str = "spectrum",
 ) -> tuple[Buffer[f32], Buffer[f32], Buffer[c64]]:
     """Frequencies, times and transforms (..., frequency, time) of frames of the last axis.
 
     Args:
         x: (..., n), f32 (the first half of the spectrum is given) or c64 (all of it).
         fs: samples a second; frequencies are in its unit, times in the inverse of it.
-        window: as of `get_window`, or its ``nperseg`` numbers. The result is divided by their sum.
+        window: as of `get_window`, or its ``nperseg`` numbers.
         nperseg: samples of a frame, at most n. noverlap: those it shares with the next, by default
             half. nfft: length of the transform, filled up with zeros; by default nperseg.
+        detrend: what is subtracted from each frame before the window: its mean ("constant"), the
+            straight line next to it ("linear", which takes three more passes), or nothing.
         boundary: how the signal goes on for half a frame at both ends: "zeros", "even", "odd",
             "constant", or None where it does not.
         padded: whether zeros fill up the last frame; else it is left out.
+        scaling: the result is divided by the sum of the window ("spectrum"), or by the root of the
+            rate times the sum of its squares ("psd").
 
-    Raises `ShapeError`, `DTypeError`, `ArgumentError`. Nothing is subtracted from frames.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
     >>> from gpucore import Device, f32; from gpustd import signal
     >>> x = Device.auto().buffer_from_array([1] * 8, f32)
@@ -71,8 +79,13 @@ def stft(
         whole += -(whole - cut.size) % cut.hop
     frames = (whole - cut.size) // cut.hop + 1
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
-    weights = _weights(x.device, cut.window / cut.window.sum())
-    parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
+    window = cut.window / cut.scale("stft", scaling, fs)
+    trends = _trends(detrend, cut.size)
+    if trends is None:
+        parts = framed(x, len(x.shape) - 1, framing, _weights(x.device, window), last=True)
+    else:
+        parts = framed(x, len(x.shape) - 1, framing, None, last=True)
+        parts = multiply(_without(parts, trends), _column(parts, window))
     step = rfft if x.dtype is f32 else fft
     spectra = step(parts, cut.nfft, -2)
     frequencies = (rfftfreq if x.dtype is f32 else fftfreq)(cut.nfft, 1 / fs, device=x.device)
@@ -89,6 +102,8 @@ def istft(
     nfft: int | None = None,
     input_onesided: bool = True,
     boundary: bool = True,
+    *,
+    scaling: str = "spectrum",
 ) -> tuple[Buffer[f32], Buffer[Any]]:
     """Times and the signal of transforms (..., frequency, time) as `stft` makes them.
 
@@ -129,12 +144,38 @@ def istft(
         "frames": frames,
         "hop": cut.hop,
         "start": start,
-        "scale": float(cut.window.sum()),
+        "scale": cut.scale("istft", scaling, fs),
     }
     weights = _weights(Zxx.device, cut.window)
     spec = {"scalar": scalar_of(parts)}
     launch_each("signal/overlap.wgsl", spec, (parts, weights, y), y.size, sizes)
     return _times(Zxx.device, length, 0.0, 1, fs), y
+
+
+def _trends(detrend: str | bool, size: int) -> list[Array] | None:
+    """What frames must not hold: orthonormal columns (size, 1). None: they may hold anything."""
+    if detrend is False:
+        return None
+    if detrend not in ("constant", "linear"):
+        raise ArgumentError(f"stft: detrend {detrend!r}: give 'constant', 'linear' or False")
+    line = np.arange(size) - (size - 1) / 2
+    columns = [np.ones(size), line] if detrend == "linear" and size > 1 else [np.ones(size)]
+    return [(column / np.linalg.norm(column))[:, None] for column in columns]
+
+
+def _without(parts: Buffer[Any], trends: list[Array]) -> Buffer[Any]:
+    """Frames (..., size, frames) less their shares of the trends."""
+    for trend in trends:
+        column = _column(parts, trend)
+        share = summed(multiply(parts, column), axis=-2, keepdims=True)
+        parts = subtract(parts, multiply(share, column))
+    return parts
+
+
+def _column(parts: Buffer[Any], values: Array) -> Buffer[Any]:
+    """Numbers (size,) or (size, 1) as a column of the frames' dtype."""
+    column = values.reshape(-1, 1)
+    return table(parts.device, parts.dtype, ("column", column.tobytes()), lambda: column)
 
 
 def _check_rate(op: str, fs: float) -> None:
@@ -185,6 +226,14 @@ class _Cut:
         else:
             values = window_values(window, size, periodic=True)
         return cls(values, size, size - shared, length)
+
+    def scale(self, op: str, scaling: str, fs: float) -> float:
+        """What transforms are divided by. Raises `ArgumentError`."""
+        if scaling == "spectrum":
+            return float(self.window.sum())
+        if scaling != "psd":
+            raise ArgumentError(f"{op}: scaling {scaling!r}: give 'spectrum' or 'psd'")
+        return float(np.sqrt(abs(fs) * (self.window**2).sum()))
 
     def check_invertible(self) -> None:
         """Raise `ArgumentError` where no frame's window reaches some sample."""

@@ -103,12 +103,54 @@ def test_a_window_of_ones_own(device: Device) -> None:
     compare(device, "signal.stft", result.read(), expected, allowed)
 
 
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    ("detrend", "size", "scaling"),
+    [("constant", 24, "spectrum"), ("linear", 15, "psd"), ("linear", 1, "spectrum")],
+)
+def test_trends_are_taken_out(
+    device: Device, detrend: str, size: int, scaling: str, complex_: bool
+) -> None:
+    x = numbers((2, 100), complex_=complex_) + (5 + np.arange(100) / 20).astype(np.float32)
+    exact = x.astype(np.complex128 if complex_ else np.float64)
+    told = {"fs": 4.0, "nperseg": size, "scaling": scaling}
+    rest = {"detrend": detrend, "return_onesided": not complex_}
+    expected = scipy.signal.stft(exact, **told, **rest)[2]
+    operand = device.buffer_from_array(x)
+    poison_pool(device, expected.size * 8)
+    _, _, spectra = signal.stft(operand, detrend=detrend, **told)
+    # A share is a sum of `size` products, at most the frame's norm; it and the rest are rounded.
+    # In a spectrum errors add up, weighed by a window of at most 1 over its scale.
+    norm = np.sqrt(size) * np.abs(x).max()
+    window = window_values("hann", size, periodic=True)
+    scale = window.sum() if scaling == "spectrum" else np.sqrt(4.0 * (window**2).sum())
+    share = 2 * (np.log2(size) + 6) * U * norm * np.sqrt(size) / scale
+    allowed = along(expected, -2, transform_error(size) + 4 * U) + share
+    compare(device, "signal.stft", spectra.read(), expected, allowed)
+
+
+def test_the_scale_of_densities_is_undone(device: Device) -> None:
+    x = numbers((2, 60), complex_=False)
+    spectra = signal.stft(device.buffer_from_array(x), 8.0, nperseg=12, scaling="psd")[2]
+    _, result = signal.istft(spectra, 8.0, scaling="psd")
+    expected = scipy.signal.istft(spectra.read().astype(np.complex128), 8.0, scaling="psd")[1]
+    allowed = (2 * transform_error(12) + 16 * U) * 12**0.5 * np.abs(x).max()
+    compare(device, "signal.istft", result.read(), expected, allowed)
+    compare(device, "signal.istft", result.read(), x, 2 * allowed)
+
+
 def test_wrong_arguments(device: Device) -> None:
     x, spectra = device.buffer(f32, 40), device.buffer(c64, (5, 4))
     with pytest.raises(ArgumentError, match="noverlap"):
         signal.stft(x, nperseg=8, noverlap=8)
     with pytest.raises(ArgumentError, match="nfft"):
         signal.stft(x, nperseg=8, nfft=4)
+    with pytest.raises(ArgumentError, match="detrend"):
+        signal.stft(x, nperseg=8, detrend="quadratic")
+    with pytest.raises(ArgumentError, match="scaling"):
+        signal.stft(x, nperseg=8, scaling="density")
+    with pytest.raises(ArgumentError, match="scaling"):
+        signal.istft(spectra, scaling="density")
     with pytest.raises(ArgumentError, match="boundary"):
         signal.stft(x, boundary="wrap")
     with pytest.raises(ShapeError, match="window"):
