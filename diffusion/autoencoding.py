@@ -60,7 +60,7 @@ def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterat
     def one(index: int) -> Latents:
         return scaled if count == 1 else slice_axis(scaled, 0, index, index + 1)
 
-    if in_tiles(tiling, pixels, most_pixels(networks)):
+    if not count or in_tiles(tiling, pixels, most_pixels(networks)):
         return (_decoded_tiles(networks, one(index)) for index in range(count))
 
     def pictures(begun: _Decoding) -> Iterator[Decoded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,7 +77,8 @@ class GuidedDenoiser:
         self._features: Buffer[Any] = device.buffer(dtype, (self._rows, width))
         more = networks.folder.unet.in_channels - shape[3]
         self._more = device.buffer_from_array(np.zeros((*shape[:3], more)), dtype) if more else None
-        self._told, self._attended = conditioning.copied(), conditioning
+        self._told = conditioning.copied()
+        self._attended: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
         with device.capture() as keys, device.region("unet"):
             prompt = networks.unet.prompt_keys(self._told.context)
         self._keys: Graph = keys
@@ -97,11 +99,12 @@ class GuidedDenoiser:
 
     def attend(self, conditioning: Conditioning) -> None:
         """Follow another conditioning from now on, of the shapes of that at the capture."""
-        if conditioning is self._attended:
+        if self._attended is not None and self._attended() is conditioning:
             return
-        self._attended = conditioning
+        self._attended = None  # of an interrupted call, neither is followed
         self._told.copy_from(conditioning)
         self._keys.replay()
+        self._attended = weakref.ref(conditioning)
 
     def condition(self, more: NDArray[np.float32]) -> None:
         """Write the further input channels: (B, h, w, channels)."""

@@ -272,7 +272,10 @@ class Pipeline:
         return [each.image for each in decode(networks, latents, vae_tiling)]
 
     def release(self) -> None:
-        """Give back what is kept for the next run: captured graphs and text embeddings."""
+        """Give back what is kept for the next run: captured graphs and text embeddings.
+
+        Call it after weights are written anew: a prompt's keys are made of them and kept, too.
+        """
         for captures in self._captures.values():
             captures.forget()
 

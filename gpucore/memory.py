@@ -207,6 +207,8 @@ class Pool:
             handle = self._backend.allocate(size)
         except OutOfMemoryError:
             self._make_room()
+            # What is freed goes back only when nothing that was submitted uses it any more.
+            self._backend.synchronize()
             try:
                 handle = self._backend.allocate(size)
             except OutOfMemoryError as error:

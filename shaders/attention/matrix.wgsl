@@ -7,7 +7,8 @@
 // - With `ahead`, a step makes the weights of one block, the scores of the next and the sums of the one
 //   before, none of which waits for another: three barriers a step, but more registers and memory.
 // - Else it makes all three of one block; the weights lie where their scores were, so that more
-//   workgroups fit: four barriers a step.
+//   workgroups fit: four barriers a step. Of a pair of invocations, each writes over scores of its own
+//   in steps of 32 keys; in shorter ones the exchange of their maxima comes before.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
@@ -25,6 +26,7 @@
 //% set quads = keys // 4 // lanes
 //% set sp = keys // 4 + 1
 //% set wp = keys // 8 + 1 if ahead else sp
+//% set halved = not ahead and lanes == 2 and blocks == 2
 //% set tile_words = [2 * keys * (wide + 1), 80 * subgroups if ahead else 0] | max
 //% include "attention/operands.wgsl"
 
@@ -155,13 +157,13 @@ fn main(
 
 //% macro store_weights()
 //% for w in range(quads // 2)
-        {{ weights }}[part + own * WP + side * {{ quads // 2 }}u + {{ w }}u] = weights{{ w }};
+        {{ weights }}[part + own * WP + side * {{ quads if halved else quads // 2 }}u + {{ w }}u] = weights{{ w }};
 //% endfor
 //% endmacro
 //% macro load_weights()
 //% for n in range(blocks)
 //% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&{{ weights }}, part + {{ 16 * i }}u * WP + {{ 2 * n }}u, WP);
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&{{ weights }}, part + {{ 16 * i }}u * WP + {{ (quads if halved else 2) * n }}u, WP);
 //% endfor
 //% endfor
 //% endmacro

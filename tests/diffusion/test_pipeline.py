@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion import pipeline as pipelines
+from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
 from diffusion.tasks import Hires
-from gpucore import Device
+from gpucore import Device, f32
 from tests.conftest import engines, opened, trouble
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=3, guidance=4.0, seed=5)
@@ -108,6 +109,32 @@ def test_prompt_and_guidance_matter(device: Device) -> None:
         dataclasses.replace(SMALL, seed=6),
     ):
         assert not np.array_equal(pixels(pipeline, change), base)
+
+
+def test_a_kept_unet_follows_its_prompt_after_an_interruption(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off while it turned to another prompt, it follows neither: the next picture is right."""
+    pipeline = pipeline_on(device)
+    dog = dataclasses.replace(SMALL, prompt="a dog")
+    right = pixels(pipeline, dog)
+    for repeated in (dog, SMALL, dog):
+        assert np.array_equal(pixels(pipeline, repeated), right) == (repeated is dog)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pixels(pipeline, dataclasses.replace(SMALL, prompt="a cat"))
+    monkeypatch.setattr(Conditioning, "copy_from", interrupted)
+    turning = dataclasses.replace(SMALL, prompt="[a cat:a dog:0.5]")
+    with pytest.raises(KeyboardInterrupt):
+        pixels(pipeline, turning)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(pixels(pipeline, dog), right)
+
+
+def test_no_latents_give_no_pictures(device: Device) -> None:
+    assert pipeline_on(device).decode(device.buffer(f32, (0, 4, 4, 4))) == []
 
 
 def test_an_empty_prompt_is_allowed(device: Device) -> None:

@@ -149,7 +149,7 @@ def test_matrix_rung(
     check_matrix_rung(device, case, tile, monkeypatch)
 
 
-@pytest.mark.parametrize("tile", [(1, 2, 16), (2, 1, 16)], ids=str)
+@pytest.mark.parametrize("tile", [(1, 2, 32), (1, 2, 16), (2, 1, 16)], ids=str)
 def test_matrix_rung_rescales_wide_heads(
     device: Device, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
