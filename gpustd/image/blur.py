@@ -64,8 +64,9 @@ def box_blur(
 ) -> Buffer[T]:
     """Mean over ``size`` (rows, columns), as `scipy.ndimage.uniform_filter`.
 
-    The window of an even size reaches one further before than after. ``mode``, ``cval`` and
-    rounding as `gaussian_blur`. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    The window of an even size reaches one further before than after. ``mode`` and ``cval`` as
+    `gaussian_blur`; u8 is rounded to the nearest, and a tie may go either way.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
     >>> import numpy as np
     >>> from gpucore import Device

@@ -61,6 +61,9 @@ def gemm(
     operands = [a, b] if c is None else [a, b, c]
     scalar_kind("gemm", *operands)
     batch = broadcast_batch("gemm", *(x.shape[:-2] for x in operands))
+    if c is not None:
+        rows, columns = a.shape[-1 if flipped_a else -2], b.shape[-2 if flipped_b else -1]
+        _refuse_other("gemm", (*batch, rows, columns), c)
     if _wants_matrix_units(a, b) and batch == a.shape[:-2]:
         return _through_matrix_units(alpha, a, b, beta, added, (flipped_a, flipped_b))
     if alpha == 1 and c is None and not flipped_a and not flipped_b:
@@ -241,12 +244,16 @@ def _start(
     """The result: new memory, or a copy of ``c`` to add to. Raises `ShapeError`."""
     if c is None:
         return a.device.buffer(a.dtype, shape)
-    if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
-        raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
+    _refuse_other(op, shape, c)
     if not read:
         return a.device.buffer(a.dtype, shape)
     scalar_kind(op, a, c)
     return fresh_copy(c, shape[:-2])
+
+
+def _refuse_other(op: str, shape: tuple[int, ...], c: Buffer[Any]) -> None:
+    if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
+        raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
 
 
 def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: bool) -> None:

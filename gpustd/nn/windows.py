@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError
@@ -53,10 +54,14 @@ Window = tuple[Axis, Axis, Axis]
 
 def each_axis(op: str, name: str, value: Extents, rank: int, least: int = 1) -> tuple[int, ...]:
     """One number for each of ``rank`` axes, none below ``least``. Raises `ArgumentError`."""
-    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    try:
+        each = value if isinstance(value, Sequence) else (value,) * rank
+        numbers = tuple(map(index, each))
+    except TypeError:
+        numbers = ()
     if len(numbers) != rank or any(n < least for n in numbers):
         raise ArgumentError(
-            f"{op}: {name} {value!r}: wants a number, or {rank} of them, of at least {least}"
+            f"{op}: {name} {value!r}: wants a whole number, or {rank} of them, of at least {least}"
         )
     return numbers
 

@@ -31,7 +31,7 @@ _LEAST_NORM = 1e-10
 def stft(
     x: Buffer[Any],
     fs: float = 1.0,
-    window: Window | Array = "hann",
+    window: Window | Array | list[float] = "hann",
     nperseg: int = 256,
     noverlap: int | None = None,
     nfft: int | None = None,
@@ -96,7 +96,7 @@ def stft(
 def istft(
     Zxx: Buffer[c64],
     fs: float = 1.0,
-    window: Window | Array = "hann",
+    window: Window | Array | list[float] = "hann",
     nperseg: int | None = None,
     noverlap: int | None = None,
     nfft: int | None = None,
@@ -205,7 +205,12 @@ class _Cut:
 
     @classmethod
     def checked(
-        cls, op: str, window: Window | Array, size: int, noverlap: int | None, nfft: int | None
+        cls,
+        op: str,
+        window: Window | Array | list[float],
+        size: int,
+        noverlap: int | None,
+        nfft: int | None,
     ) -> _Cut:
         """Raises `ArgumentError` or `ShapeError` for what does not fit."""
         given = (("nperseg", size), ("noverlap", noverlap or 0), ("nfft", nfft or 0))
@@ -219,10 +224,10 @@ class _Cut:
             raise ArgumentError(f"{op}: noverlap {shared} of {size} samples: wants 0 to {size - 1}")
         if length < size:
             raise ArgumentError(f"{op}: nfft {length} is less than nperseg {size}")
-        if isinstance(window, np.ndarray):
-            if window.shape != (size,):
-                raise ShapeError(f"{op}: a window of {window.shape} for frames of {size} samples")
-            values = window.astype(np.float64)
+        if isinstance(window, np.ndarray | list):
+            values = np.asarray(window, np.float64)
+            if values.shape != (size,):
+                raise ShapeError(f"{op}: a window of {values.shape} for frames of {size} samples")
         else:
             values = window_values(window, size, periodic=True)
         return cls(values, size, size - shared, length)

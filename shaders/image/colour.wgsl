@@ -39,7 +39,8 @@ fn convert(v: In) -> Out {
     var hue = 4.0 + (v.x - v.y) / span;
     if (most == v.y) { hue = 2.0 + (v.z - v.x) / span; }
     if (most == v.x) { hue = (v.y - v.z) / span; }
-    if (hue < 0.0) { hue += 6.0; }
+    // Just below 0, the sum would round to 6, a whole turn.
+    if (hue < 0.0) { hue = min(hue + 6.0, 5.9999995); }
     return Out(hue / 6.0, span / most, most / UNIT);
 }
 //% elif op == "hsv_to_rgb"

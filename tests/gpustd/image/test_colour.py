@@ -113,6 +113,14 @@ def test_hsv(device: Device, rung: str) -> None:
     check(device, "hsv_to_rgb", back, values, 6 * 32 * EPS)
 
 
+def test_a_hue_just_below_a_turn_stays_below(device: Device) -> None:
+    x = np.array([[[1, 0, 1e-9], [1, 0, 1e-7], [1, 0, 0]]], np.float32)
+    hues = image.rgb_to_hsv(upload(device, x)).read()[0, :, 0]
+    assert np.all(hues[:2] < 1)
+    assert np.all(hues[:2] > 1 - 1e-6)
+    assert hues[2] == 0
+
+
 def test_hues_count_in_turns(device: Device) -> None:
     hues = np.array([[[-0.75, 1, 1], [2.5, 0.5, 1], [1, 1, 1]]], np.float32)
     exact = [[colorsys.hsv_to_rgb(h % 1, s, v) for h, s, v in hues[0].tolist()]]

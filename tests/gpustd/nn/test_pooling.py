@@ -172,6 +172,10 @@ def test_refuses(device: Device) -> None:
         nn.max_pool2d(x, 2, padding=2)
     with pytest.raises(ArgumentError, match="stride"):
         nn.avg_pool2d(x, 2, stride=(1, 1, 1))
+    for wrong in (2.0, (2.5, 2), "2", None):
+        with pytest.raises(ArgumentError, match=r"max_pool2d: kernel_size .* wants a whole"):
+            nn.max_pool2d(x, wrong)  # type: ignore[arg-type]
+    assert nn.max_pool2d(x, np.int64(2)).shape == (1, 2, 2, 2)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="holds no window of 5"):
         nn.avg_pool2d(x, 5)
     with pytest.raises(ArgumentError, match="output_size"):

@@ -98,7 +98,7 @@ def test_a_window_of_ones_own(device: Device) -> None:
     x = numbers((1, 40), complex_=False)
     window = np.linspace(0.5, 1, 8)
     _, _, expected = scipy.signal.stft(x.astype(np.float64), window=window, nperseg=8)
-    _, _, result = signal.stft(device.buffer_from_array(x), window=window, nperseg=8)
+    _, _, result = signal.stft(device.buffer_from_array(x), window=window.tolist(), nperseg=8)
     allowed = along(expected, -2, transform_error(8) + 2 * U)
     compare(device, "signal.stft", result.read(), expected, allowed)
 
