@@ -27,7 +27,7 @@ from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, SplitDe
 from diffusion.samplers.res import RES_A_ETA
 from diffusion.samplers.sde import line_weights
 from diffusion.samplers.singlestep import DPMPP_2S_A_ETA
-from diffusion.samplers.stepping import ancestral_levels, intervals
+from diffusion.samplers.stepping import ancestral_levels, intervals, noised
 
 __all__ = [
     "GUIDANCE_SHARE",
@@ -60,8 +60,7 @@ def euler_a_cfg_pp(
         guided, free = split(denoise, x, step.high)
         down, up = ancestral_levels(step.high, step.low, eta)
         x = _renoised(algebra, x, guided, free, down / step.high)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, guided)
 
 
@@ -109,8 +108,7 @@ def dpmpp_2s_a_cfg_pp(
             ahead = denoise(_renoised(algebra, x, guided, free, middle / step.high), middle)
             terms = [(kept, x), (kept, guided), (-kept, free), (1.0 - kept, ahead)]
             x = algebra.combine(terms)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, guided)
 
 
@@ -160,8 +158,7 @@ def res_multistep_a_cfg_pp(
             new, old = line_weights(-math.log(kept), 0.0, widths)
             x = algebra.combine([(kept, x), (kept, guided), (new - kept, free), (old, before)])
         before, widths = free, [-math.log(kept)] if down > 0.0 else []
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, guided)
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from diffusion.errors import SettingsError
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import ancestral_levels, intervals, slope, towards
+from diffusion.samplers.stepping import ancestral_levels, intervals, noised, slope, towards
 
 __all__ = ["DPM_FAST_ETA", "dpm_adaptive", "dpm_fast", "fast_steps", "solver_end"]
 
@@ -117,8 +117,7 @@ def dpm_fast(
         up = math.sqrt(low**2 - down**2)
         solver = _Solver(denoise, algebra, x, high)
         x = solver.step(down, order)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(index))])
+        x = noised(algebra, x, up, noise, index, options)
         yield Step(index, low, x, solver.denoised)
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
 from diffusion.samplers.sde import line_weights
-from diffusion.samplers.stepping import ancestral_levels, intervals, phi, towards
+from diffusion.samplers.stepping import ancestral_levels, intervals, noised, phi, towards
 
 __all__ = ["RES_2S_ETA", "RES_A_ETA", "res_2s", "res_multistep", "res_multistep_a"]
 
@@ -68,8 +68,7 @@ def res_multistep_a(
             given = line_weights(width, 0.0, widths)
             x = algebra.combine([(math.exp(-width), x), *zip(given, seen, strict=True)])
             widths = [width]
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, denoised)
 
 
@@ -93,6 +92,5 @@ def res_2s(
             change, second, _ = phi(math.log(step.high / down))
             terms = [(1.0 - change, x), (change - 2.0 * second, denoised), (2.0 * second, ahead)]
             x = algebra.combine(terms)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, denoised)

@@ -20,13 +20,7 @@ from numpy.typing import NDArray
 
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import (
-    ancestral_levels,
-    churned,
-    intervals,
-    slope,
-    towards,
-)
+from diffusion.samplers.stepping import ancestral_levels, churned, intervals, noised, slope, towards
 
 __all__ = ["DPM2_A_ETA", "DPMPP_2S_A_ETA", "dpm2", "dpm2_a", "dpmpp_2s_a"]
 
@@ -65,8 +59,7 @@ def dpm2_a(
         denoised = denoise(x, step.high)
         down, up = ancestral_levels(step.high, step.low, options.eta_or(DPM2_A_ETA))
         x = _midpoint(denoise, x, denoised, (step.high, down), algebra)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, denoised)
 
 
@@ -100,6 +93,5 @@ def dpmpp_2s_a(
             middle = math.sqrt(step.high * down)
             ahead = denoise(towards(algebra, x, denoised, step.high, middle), middle)
         x = towards(algebra, x, ahead, step.high, down)
-        if up > 0.0:
-            x = algebra.combine([(1.0, x), (options.s_noise * up, noise(step.index))])
+        x = noised(algebra, x, up, noise, step.index, options)
         yield Step(step.index, step.low, x, denoised)

@@ -15,7 +15,16 @@ from diffusion.errors import SettingsError
 from diffusion.samplers.options import SamplerOptions
 from diffusion.samplers.protocols import Algebra, NoiseSource
 
-__all__ = ["Interval", "ancestral_levels", "churned", "intervals", "phi", "slope", "towards"]
+__all__ = [
+    "Interval",
+    "ancestral_levels",
+    "churned",
+    "intervals",
+    "noised",
+    "phi",
+    "slope",
+    "towards",
+]
 
 A = TypeVar("A")
 
@@ -53,6 +62,20 @@ def towards(algebra: Algebra[A], x: A, denoised: A, high: float, low: float) -> 
         return denoised
     kept = low / high
     return algebra.combine([(kept, x), (1.0 - kept, denoised)])
+
+
+def noised(
+    algebra: Algebra[A],
+    x: A,
+    up: float,
+    noise: NoiseSource[A],
+    index: int,
+    options: SamplerOptions,
+) -> A:
+    """``x`` with the noise of step ``index`` that brings it ``up`` again; ``x`` itself for 0."""
+    if up > 0.0:
+        return algebra.combine([(1.0, x), (options.s_noise * up, noise(index))])
+    return x
 
 
 def slope(algebra: Algebra[A], x: A, denoised: A, sigma: float) -> A:

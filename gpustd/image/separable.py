@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import Buffer, DType, u8
-from gpustd.grid import flat_grid
+from gpustd.grid import flat_grid, strip_rows
 from gpustd.image.axis import Fold, Window, fold_axes
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
@@ -28,8 +28,6 @@ _MOST_TAPS = 9
 _MOST_HALO = 8
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
 _MOST_KEPT, _MOST_READ = 8, 12
-# Invocations that keep the largest GPUs full to the end.
-_PLENTY = 2**18
 
 
 def separable(
@@ -96,8 +94,9 @@ def _tiled(
         "clamped": not between,
     }
     units = picture.row // (4 * cells)
-    strip = _strip(picture, units * picture.images, down.taps - 1, steps)
-    count = units * picture.images * -(-picture.height // strip)
+    lanes = units * picture.images
+    strip = strip_rows(picture.height, lanes, steps, down.taps - 1)
+    count = lanes * -(-picture.height // strip)
     sizes: dict[str, float] = {
         "count": count,
         "rows": picture.height,
@@ -131,10 +130,3 @@ def _cells(picture: Picture, taps: int) -> int:
     """Cells of an invocation, four bytes each: up to 16 bytes, where rows are whole and short."""
     fitting = (n for n in (4, 2) if picture.row % (4 * n) == 0 and n * (taps - 1) <= _MOST_KEPT)
     return next(fitting, 1)
-
-
-def _strip(picture: Picture, lanes: int, shared: int, steps: int) -> int:
-    """Rows of an invocation, so that its last step is full; ``lanes`` make one strip of all."""
-    strips = min(-(-_PLENTY // lanes), -(-picture.height // steps))
-    wanted = -(-picture.height // strips) + shared
-    return max(-(-wanted // steps) * steps - shared, 1)

@@ -121,6 +121,7 @@ def syrk(
         nothing = view.block(0, 0, view.rows, 0)
         multiply_into(matrices(y), nothing, nothing.T, batch)
     else:
+        _refuse_other("syrk", shape, c)
         y = _start("syrk", a, shape, c, read=True)
     part = "lower" if lower else "upper"
     factor = beta if c is not None else 0.0
@@ -241,17 +242,15 @@ def _through_matrix_units(
 def _start(
     op: str, a: Buffer[T], shape: tuple[int, ...], c: Buffer[T] | None, *, read: bool
 ) -> Buffer[T]:
-    """The result: new memory, or a copy of ``c`` to add to. Raises `ShapeError`."""
-    if c is None:
-        return a.device.buffer(a.dtype, shape)
-    _refuse_other(op, shape, c)
-    if not read:
+    """The result: new memory, or a copy of a fitting ``c`` to add to."""
+    if c is None or not read:
         return a.device.buffer(a.dtype, shape)
     scalar_kind(op, a, c)
     return fresh_copy(c, shape[:-2])
 
 
 def _refuse_other(op: str, shape: tuple[int, ...], c: Buffer[Any]) -> None:
+    """Raise `ShapeError` unless ``c`` can be added to a product."""
     if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
         raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
 

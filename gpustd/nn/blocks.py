@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer
-from gpustd.grid import flat_grid
+from gpustd.grid import flat_grid, strip_rows
 from gpustd.nn.windows import Window, fields
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
@@ -16,8 +16,8 @@ __all__ = ["Block", "launch_window"]
 
 # A step is written out in full, which takes at most so many loads and so many sums.
 _MOST_LOADS, _MOST_STEPS = 96, 512
-# Invocations that fill the largest GPUs, and that keep them full to the end.
-_MANY, _PLENTY = 2**17, 2**18
+# Invocations that fill the largest GPUs.
+_MANY = 2**17
 _WORKGROUP, _BLOCK_WORKGROUP = 64, 128
 
 
@@ -41,17 +41,12 @@ class Block:
         return rows * columns <= _MOST_LOADS and steps <= _MOST_STEPS
 
     def strip_of(self, window: Window, lanes: int) -> int:
-        """Rows of an invocation, where ``lanes`` of them make one strip of all images.
-
-        A strip's last step is full: its first rows belong to the strip before, too.
-        """
+        """Rows of an invocation, where ``lanes`` of them make one strip of all images."""
         y = window[1]
         shared = (y.span - 1) // y.stride
         if self.strip or not shared:
             return self.strip or self.rows
-        strips = min(-(-_PLENTY // lanes), -(-y.result // self.rows))
-        steps = -(-(-(-y.result // strips) + shared) // self.rows)
-        return max(steps * self.rows - shared, 1)
+        return strip_rows(y.result, lanes, self.rows, shared)
 
     def spec(self, window: Window) -> dict[str, Value]:
         """Template variables; the window is written into the text."""
@@ -82,13 +77,12 @@ def launch_window(
     units = x.shape[-1] // int(spec["width"] or 1)
     images, (z, y, x_axis) = x.shape[0], window
     lanes = images * z.result * units
-    form: dict[str, Value] = {"block": False}
     block = _suited(f"nn.{op}", x, window, lanes * y.result * x_axis.result)
-    workgroup, strip, columns = _WORKGROUP, 1, 1
+    lanes *= -(-x_axis.result // (block.columns if block else 1))
+    form: dict[str, Value] = {"block": False}
+    workgroup, strip = _WORKGROUP, 1
     if block:
-        form, workgroup, columns = block.spec(window), _BLOCK_WORKGROUP, block.columns
-    lanes *= -(-x_axis.result // columns)
-    if block:
+        form, workgroup = block.spec(window), _BLOCK_WORKGROUP
         strip = block.strip_of(window, max(lanes, 1))
     count = lanes * -(-y.result // strip)
     launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form, workgroup=workgroup)

@@ -81,10 +81,9 @@ def stft(
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
     window = cut.window / cut.scale("stft", scaling, fs)
     trends = _trends(detrend, cut.size)
-    if trends is None:
-        parts = framed(x, len(x.shape) - 1, framing, _weights(x.device, window), last=True)
-    else:
-        parts = framed(x, len(x.shape) - 1, framing, None, last=True)
+    weights = None if trends else _weights(x.device, window)
+    parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
+    if trends:
         parts = multiply(_without(parts, trends), _column(parts, window))
     step = rfft if x.dtype is f32 else fft
     spectra = step(parts, cut.nfft, -2)
@@ -152,15 +151,15 @@ def istft(
     return _times(Zxx.device, length, 0.0, 1, fs), y
 
 
-def _trends(detrend: str | bool, size: int) -> list[Array] | None:
-    """What frames must not hold: orthonormal columns (size, 1). None: they may hold anything."""
+def _trends(detrend: str | bool, size: int) -> list[Array]:
+    """What frames must not hold: orthonormal columns (size,)."""
     if detrend is False:
-        return None
+        return []
     if detrend not in ("constant", "linear"):
         raise ArgumentError(f"stft: detrend {detrend!r}: give 'constant', 'linear' or False")
     line = np.arange(size) - (size - 1) / 2
     columns = [np.ones(size), line] if detrend == "linear" and size > 1 else [np.ones(size)]
-    return [(column / np.linalg.norm(column))[:, None] for column in columns]
+    return [column / np.linalg.norm(column) for column in columns]
 
 
 def _without(parts: Buffer[Any], trends: list[Array]) -> Buffer[Any]:
@@ -173,9 +172,8 @@ def _without(parts: Buffer[Any], trends: list[Array]) -> Buffer[Any]:
 
 
 def _column(parts: Buffer[Any], values: Array) -> Buffer[Any]:
-    """Numbers (size,) or (size, 1) as a column of the frames' dtype."""
-    column = values.reshape(-1, 1)
-    return table(parts.device, parts.dtype, ("column", column.tobytes()), lambda: column)
+    """Numbers (size,) as a column (size, 1) of the frames' dtype."""
+    return table(parts.device, parts.dtype, ("column", values.tobytes()), lambda: values[:, None])
 
 
 def _check_rate(op: str, fs: float) -> None:
