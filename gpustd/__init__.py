@@ -132,6 +132,7 @@ from gpustd.layout import repeat_batch, slice_axis
 from gpustd.softmax import softmax
 from gpustd.to_image import to_image
 from gpustd.upsample_nearest import upsample_nearest
+from gpustd.upsampling_conv import upsampling_conv2d, upsampling_weights
 from gpustd.winograd import winograd_conv2d, winograd_weights
 
 __all__ = [
@@ -255,6 +256,8 @@ __all__ = [
     "unary",
     "unique",
     "upsample_nearest",
+    "upsampling_conv2d",
+    "upsampling_weights",
     "var",
     "where",
     "wide_gemm",

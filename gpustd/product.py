@@ -23,7 +23,7 @@ from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
 from gpustd.tuning import fits, tuned_tile
 
-__all__ = ["ACTIVATIONS", "Product", "Rung", "check_activation"]
+__all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation"]
 
 Rung = tuple[str, dict[str, Value], tuple[int, ...]]
 Extras = tuple[Buffer[Any] | None, ...]
@@ -107,17 +107,19 @@ class Product:
         extras: Extras,
         y: Buffer[Any],
         parts: Mapping[str, int],
+        form: Mapping[str, Value],
     ) -> None:
         """Record the shader ``name``, which makes results of sums, and the epilogue.
 
         Its first binding is ``partials``, its last the uniform struct ``parts``, whose ``count`` is
-        its invocations'.
+        its invocations'; ``form`` are variables of its own.
         """
         scalar = scalar_of(self.op, y)
         vector = self.n % 4 == 0
         spec: dict[str, Value] = {
             **self._fixed(scalar, y, vector),
             **self._fused(extras),
+            **form,
             "two": False,
             "reduce": True,
         }

@@ -1,72 +1,89 @@
-"""3 x 3 convolutions with 2.25 times fewer multiplications, after Winograd.
+"""3 x 3 convolutions with 2.25, or 4, times fewer multiplications, after Winograd.
 
-F(2 x 2, 3 x 3) of Lavin and Gray 2015 (arXiv 1509.09308): 16 matrix products over transformed
-pixels and weights, instead of 9 over pixels four times as many. It pays where there are many
-channels: pixels and sums are moved more often, and the weights take 16 numbers instead of 9.
+F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3) of Lavin and Gray 2015 (arXiv 1509.09308): 16 or 36 matrix
+products over transformed pixels and weights, for blocks of 2 x 2 or 4 x 4 results, instead of 9
+over each pixel. It pays where there are many channels: pixels and sums are moved more often, and
+the weights take 16 or 36 numbers instead of 9.
+
+An image enlarged by two has equal neighbours, whose differences are zero: of the 16 products of a
+block 9 are left, 4 times fewer multiplications in all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
 from gpustd.flat import float_scalar, launch_flat, width_of
-from gpustd.product import Product
+from gpustd.product import Extras, Product
 from gpustd.template import Value
 
-__all__ = ["winograd_conv2d", "winograd_pays", "winograd_weights"]
+__all__ = ["winograd_block", "winograd_conv2d", "winograd_weights"]
 
-_PLANES = 16
+_PLANES = {2: 16, 4: 36}
+_BLOCKS = {planes: block for block, planes in _PLANES.items()}
+# Of a block of an enlarged image, those that are not all zero: they come first.
+_DOUBLED_PLANES = 9
 # Of transformed pixels and sums at a time. More would be quicker still, by a tenth at most.
 _MOST_BYTES = 2**27
 _ROWS = 128
 
 
-def winograd_pays(
-    device: Device, dtype: type[DType], channels: int, n: int, side: int | None = None
-) -> bool:
-    """Tell whether a 3 x 3 convolution of stride 1 is quicker as `winograd_conv2d`.
+def winograd_block(
+    device: Device,
+    dtype: type[DType],
+    channels: int,
+    n: int,
+    side: int | None = None,
+    *,
+    doubles: bool = False,
+) -> int | None:
+    """Side of the blocks by which `winograd_conv2d` is quickest, or None where `conv2d` is.
 
-    ``channels`` and ``n`` are those of its source and its result, ``side`` that of the images it
-    will mostly see, None where nothing is known of it. The limits are measured (bench/results);
+    Of a 3 x 3 convolution of stride 1: ``channels`` and ``n`` are those of its source and its
+    result, ``side`` that of the images it will mostly see, None where nothing is known of it;
+    ``doubles`` tells that they are enlarged by two. The limits are measured (bench/results);
     software renderers gain nothing over a whole run, and take seconds more to compile.
 
     >>> from gpucore import Device, f32
-    >>> winograd_pays(Device.auto(), f32, 4, 320)
-    False
+    >>> print(winograd_block(Device.auto(), f32, 4, 320))
+    None
     """
     least = min(channels, n)
     if device.is_cpu:
-        return False
+        return None
     if device.has_matrix_units and dtype is f16 and least % 8 == 0:
         large = least >= 320 and channels * n >= 640 * 320
-        return large and side is not None and 16 <= side <= 128
-    return least >= 32 and n % 4 == 0
+        return 2 if large and side is not None and 16 <= side <= 128 else None
+    return 2 if least >= 32 and n % 4 == 0 else None
 
 
-def winograd_weights(w: Buffer[T]) -> Buffer[T]:
+def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     """Weights of a 3 x 3 convolution as `winograd_conv2d` wants them, made once.
 
-    ``w``: (3, 3, C, Cout), f16 or f32. Returns (16, C, Cout) of the same dtype. Raises `ShapeError`
-    or `DTypeError`.
+    ``w``: (3, 3, C, Cout), f16 or f32; ``block``: side of the blocks of results, 2 or 4. Returns
+    (16, C, Cout) or (36, C, Cout) of the same dtype. Raises `ShapeError` or `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd
     >>> from gpucore import Device
     >>> w = Device.auto().buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.winograd_weights(w).read().ravel()[:6].tolist()
-    [1.0, 1.5, 0.5, 1.0, 1.5, 2.25]
+    [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
-    if len(w.shape) != 4 or w.shape[:2] != (3, 3):
-        raise ShapeError(f"winograd_weights: {w.shape}: wants (3, 3, C, Cout)")
+    if len(w.shape) != 4 or w.shape[:2] != (3, 3) or block not in _PLANES:
+        raise ShapeError(
+            f"winograd_weights: {w.shape} for blocks of {block}: wants (3, 3, C, Cout) and 2 or 4"
+        )
     scalar = float_scalar("winograd_weights", w)
     channels, n = w.shape[2:]
-    u = w.device.buffer(w.dtype, (_PLANES, channels, n))
+    u = w.device.buffer(w.dtype, (_PLANES[block], channels, n))
     if u.size:
         width = width_of(channels * n)
-        spec: dict[str, Value] = {"scalar": scalar, "width": width}
+        spec: dict[str, Value] = {"scalar": scalar, "width": width, "block": block}
         launch_flat("winograd/weights.wgsl", spec, (w, u), channels * n // width)
     return u
 
@@ -88,7 +105,7 @@ def winograd_conv2d(
 
     Args:
         x: (images, height, width, C1), f16 or f32.
-        u: (16, C1 + C2, Cout), from `winograd_weights`.
+        u: (16 or 36, C1 + C2, Cout), from `winograd_weights`.
         bias: as in `conv2d`, like all that follows.
         upsample: likewise.
         second: likewise.
@@ -99,9 +116,9 @@ def winograd_conv2d(
         wrap: likewise.
 
     Returns (images, height, width, Cout). Transformed pixels and weights are rounded once more to
-    the dtype: with random numbers that makes an error of some 2.5 of its roundings (2e-4 in f16),
-    relative to the results' size; in f16, pixels beyond 16 376 may overflow. Raises `ShapeError` or
-    `DTypeError`.
+    the dtype: with random numbers that makes an error of 4e-4 in f16 with blocks of 2, 1.2e-3 with
+    blocks of 4, relative to the results' size; in f16, pixels beyond 16 376 may overflow. Raises
+    `ShapeError` or `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd
@@ -113,8 +130,8 @@ def winograd_conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     op = "winograd_conv2d"
-    if len(u.shape) != 3 or u.shape[0] != _PLANES:
-        raise ShapeError(f"{op}: weights {u.shape}: wants (16, C, Cout) from winograd_weights")
+    if len(u.shape) != 3 or u.shape[0] not in _BLOCKS:
+        raise ShapeError(f"{op}: weights {u.shape}: wants (16 or 36, C, Cout) of winograd_weights")
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
     whole = conv_product(op, x, second, weights, window, activation, per_image_first)
     shape = result_shape(whole)
@@ -123,66 +140,104 @@ def winograd_conv2d(
     if not y.size:
         return y
     scalar = float_scalar(op, *(b for b in (x, second, u, per_image, residual) if b is not None))
-    for first, count in _parts(whole, scalar):
-        v = _transformed(whole, x, second, first, count, scalar)
+    form = _Form.of(whole, _BLOCKS[u.shape[0]])
+    for first, count in form.parts(whole, scalar):
+        v = form.transformed(whole, x, second, first, count, scalar)
         sums = _products(v, u)
-        _finish(whole, sums, first, bias, per_image, residual, y)
+        form.finish(whole, sums, first, (bias, per_image, residual), y)
     return y
 
 
-def _blocks(whole: Product) -> tuple[int, int]:
-    """Blocks of 2 x 2 results beside and below each other in an image."""
-    return (whole.sizes["out_width"] + 1) // 2, (whole.sizes["out_height"] + 1) // 2
+@dataclass(frozen=True)
+class _Form:
+    """How results are made in blocks of ``block`` x ``block``, ``across`` and ``down`` of an image.
 
+    ``doubles``: the blocks of 2 are those of an image enlarged by two, of even size.
+    """
 
-def _parts(whole: Product, scalar: str) -> Iterator[tuple[int, int]]:
-    """First block and number of blocks of parts that are done one after another."""
-    across, down = _blocks(whole)
-    blocks = whole.images * across * down
-    each = _PLANES * (sum(whole.channels) * (2 if scalar == "f16" else 4) + 4 * whole.n)
-    most = max(_MOST_BYTES // each // _ROWS, 1) * _ROWS
-    parts = -(-blocks // most)
-    count = -(-blocks // (parts * _ROWS)) * _ROWS
-    for first in range(0, blocks, count):
-        yield first, min(count, blocks - first)
+    block: int
+    doubles: bool
+    across: int
+    down: int
 
+    @classmethod
+    def of(cls, whole: Product, block: int) -> _Form:
+        """The form of a convolution."""
+        height, width = whole.sizes["view_height"], whole.sizes["view_width"]
+        even = whole.window["scale"] == 2 and height % 2 == 0 == width % 2
+        return cls(block, even and block == 2, -(-width // block), -(-height // block))
 
-def _transformed(
-    whole: Product,
-    x: Buffer[T],
-    second: Buffer[T] | None,
-    first: int,
-    count: int,
-    scalar: str,
-) -> Buffer[T]:
-    """Pixels of some blocks, transformed: (16, blocks, C)."""
-    width = width_of(*whole.channels)
-    units = [c // width for c in whole.channels]
-    v = x.device.buffer(x.dtype, (_PLANES, count, sum(whole.channels)))
-    across, down = _blocks(whole)
-    sizes = {
-        "units": sum(units),
-        "units1": units[0],
-        "first": first,
-        "across": across,
-        "down": down,
-        "height": whole.sizes["height"],
-        "width": whole.sizes["width"],
-        "view_height": whole.sizes["view_height"],
-        "view_width": whole.sizes["view_width"],
-        "scale": whole.window["scale"],
-        "wrap_y": whole.window["wrap_y"],
-        "wrap_x": whole.window["wrap_x"],
-    }
-    spec: dict[str, Value] = {"scalar": scalar, "width": width, "two": second is not None}
-    buffers = [b for b in (x, second, v) if b is not None]
-    launch_flat("winograd/input.wgsl", spec, buffers, count * sum(units), sizes)
-    return v
+    @property
+    def planes(self) -> int:
+        """Products for each block."""
+        return _DOUBLED_PLANES if self.doubles else _PLANES[self.block]
+
+    def parts(self, whole: Product, scalar: str) -> Iterator[tuple[int, int]]:
+        """First block and number of blocks of parts that are done one after another."""
+        blocks = whole.images * self.across * self.down
+        each = self.planes * (sum(whole.channels) * (2 if scalar == "f16" else 4) + 4 * whole.n)
+        most = max(_MOST_BYTES // each // _ROWS, 1) * _ROWS
+        parts = -(-blocks // most)
+        count = -(-blocks // (parts * _ROWS)) * _ROWS
+        for first in range(0, blocks, count):
+            yield first, min(count, blocks - first)
+
+    def transformed(
+        self,
+        whole: Product,
+        x: Buffer[T],
+        second: Buffer[T] | None,
+        first: int,
+        count: int,
+        scalar: str,
+    ) -> Buffer[T]:
+        """Pixels of some blocks, transformed: (planes, blocks, C)."""
+        width = self._width(whole)
+        units = [c // width for c in whole.channels]
+        v = x.device.buffer(x.dtype, (self.planes, count, sum(whole.channels)))
+        sizes = {
+            "units": sum(units),
+            "units1": units[0],
+            "first": first,
+            "across": self.across,
+            "down": self.down,
+            "height": whole.sizes["height"],
+            "width": whole.sizes["width"],
+            "view_height": whole.sizes["view_height"],
+            "view_width": whole.sizes["view_width"],
+            "scale": whole.window["scale"],
+            "wrap_y": whole.window["wrap_y"],
+            "wrap_x": whole.window["wrap_x"],
+        }
+        spec = {"scalar": scalar, "width": width, "two": second is not None, **self._spec}
+        buffers = [b for b in (x, second, v) if b is not None]
+        launch_flat("winograd/input.wgsl", spec, buffers, count * sum(units), sizes)
+        return v
+
+    def finish(
+        self,
+        whole: Product,
+        sums: Buffer[f32],
+        first: int,
+        extras: Extras,
+        y: Buffer[Any],
+    ) -> None:
+        """Results of some blocks."""
+        words = sums.shape[1] * sums.shape[2] // width_of(whole.n)
+        blocks = {"count": words, "first": first, "across": self.across, "down": self.down}
+        whole.finish("winograd/output.wgsl", sums, extras, y, blocks, self._spec)
+
+    @property
+    def _spec(self) -> dict[str, Value]:
+        return {"block": self.block, "doubles": self.doubles}
+
+    def _width(self, whole: Product) -> int:
+        return width_of(*whole.channels)
 
 
 def _products(v: Buffer[T], u: Buffer[T]) -> Buffer[f32]:
-    """The 16 products, (16, blocks, Cout), in f32."""
-    _, m, k = v.shape
+    """The products of each plane, (planes, blocks, Cout), in f32."""
+    planes, m, k = v.shape
     n = u.shape[2]
     product = Product(
         op="winograd_conv2d",
@@ -194,24 +249,8 @@ def _products(v: Buffer[T], u: Buffer[T]) -> Buffer[f32]:
         sizes={"m": m, "n": n, "k": k, "rows": m},
         window={},
         activation=None,
-        batch=_PLANES,
+        batch=planes,
     )
-    sums = v.device.buffer(f32, (_PLANES, m, n))
+    sums = v.device.buffer(f32, (planes, m, n))
     product.launch(v, None, u, None, None, None, sums)
     return sums
-
-
-def _finish(
-    whole: Product,
-    sums: Buffer[f32],
-    first: int,
-    bias: Buffer[f32] | None,
-    per_image: Buffer[Any] | None,
-    residual: Buffer[Any] | None,
-    y: Buffer[Any],
-) -> None:
-    """Results of some blocks."""
-    across, down = _blocks(whole)
-    words = sums.shape[1] * sums.shape[2] // width_of(whole.n)
-    blocks = {"count": words, "first": first, "across": across, "down": down}
-    whole.finish("winograd/output.wgsl", sums, (bias, per_image, residual), y, blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, i32
@@ -15,16 +15,19 @@ from gpustd import (
     gemm,
     group_norm,
     layer_norm,
+    upsampling_conv2d,
+    upsampling_weights,
     winograd_conv2d,
     winograd_weights,
 )
 from gpustd.conv import Wrap
-from gpustd.winograd import winograd_pays
+from gpustd.winograd import winograd_block
 
 __all__ = [
     "Activations",
     "Conv2d",
     "Embedding",
+    "Enlarged",
     "GroupNorm",
     "LayerNorm",
     "Linear",
@@ -37,6 +40,7 @@ __all__ = [
 # f16 where the device has it, f32 otherwise; one of the two throughout a model.
 Activations = Buffer[Any]
 Part = Callable[[Activations], Activations]
+Enlarged = Literal["", "twice", "about"]
 
 _wrap: ContextVar[Wrap] = ContextVar("wrap", default="")
 
@@ -83,7 +87,8 @@ class Conv2d(Module):
     """A square convolution over (N, H, W, C); `wrapped` says what it is padded with.
 
     ``side``: of the images it sees at the size that the model was made for, if that is known; the
-    form that is quickest there is chosen when the weights are loaded.
+    form that is quickest there is chosen when the weights are loaded. ``enlarged``: it sees them
+    enlarged by two, exactly, or, for "about", to an odd size at times.
     """
 
     def __init__(
@@ -96,21 +101,30 @@ class Conv2d(Module):
         padding: int | tuple[int, int, int, int] = 0,
         bias: bool = True,
         side: int | None = None,
+        enlarged: Enlarged = "",
     ) -> None:
         self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
         self.bias = Parameter((outputs,), "vector") if bias else None
         self._stride = stride
         self._padding = padding
         self._side = side
+        self._enlarged = enlarged
         self._transformed: Activations | None = None
+        self._sums: Activations | None = None
 
     def loaded(self) -> None:
         weight = self.weight.buffer
-        kernel, _, inputs, outputs = weight.shape
-        if (kernel, self._stride, self._padding) == (3, 1, 1) and winograd_pays(
-            weight.device, weight.dtype, inputs, outputs, self._side
-        ):
-            self._transformed = winograd_weights(weight)
+        if (weight.shape[0], self._stride, self._padding) != (3, 1, 1):
+            return
+        inputs, outputs = weight.shape[2:]
+        block = winograd_block(
+            weight.device, weight.dtype, inputs, outputs, self._side, doubles=bool(self._enlarged)
+        )
+        if block:
+            self._transformed = winograd_weights(weight, block)
+            self.weight.release()
+        elif self._enlarged == "twice":
+            self._sums = upsampling_weights(weight)
             self.weight.release()
 
     def __call__(
@@ -125,6 +139,8 @@ class Conv2d(Module):
         activation: str | None = None,
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
+        if self._sums is not None:
+            return upsampling_conv2d(x, self._sums, bias=bias, wrap=_wrap.get())
         if self._transformed is not None:
             return winograd_conv2d(
                 x,

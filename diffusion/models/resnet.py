@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
+from diffusion.models.layers import Activations, Conv2d, Enlarged, GroupNorm, Linear
 from diffusion.models.module import Module
 from gpustd import concat
 
@@ -64,8 +64,8 @@ class Downsample(Module):
 class Upsample(Module):
     """Nearest-neighbour enlargement to a size, and a convolution, in one pass."""
 
-    def __init__(self, channels: int, side: int | None = None) -> None:
-        self.conv = Conv2d(channels, channels, 3, padding=1, side=side)
+    def __init__(self, channels: int, enlarged: Enlarged, side: int | None = None) -> None:
+        self.conv = Conv2d(channels, channels, 3, padding=1, side=side, enlarged=enlarged)
 
     def __call__(self, x: Activations, size: tuple[int, int] | None = None) -> Activations:
         return self.conv(x, upsample=size or (2 * x.shape[1], 2 * x.shape[2]))

@@ -71,7 +71,8 @@ class Decoder(Module):
         layers: Layers = [Conv2d(config.latent_channels, levels[0][0], 3, padding=1), None]
         for channels, blocks in levels[:-1]:
             layers += [Block(channels) for _ in range(blocks)]
-            layers += [None, Conv2d(channels, channels, 3, padding=1, bias=False)]
+            enlarging = Conv2d(channels, channels, 3, padding=1, bias=False, enlarged="twice")
+            layers += [None, enlarging]
         channels, blocks = levels[-1]
         layers += [Block(channels) for _ in range(blocks)]
         self.layers = [*layers, Conv2d(channels, config.out_channels, 3, padding=1)]

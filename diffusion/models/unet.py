@@ -165,7 +165,9 @@ class UpBlock(Block):
         sums = [a + b for a, b in zip(inputs, skips, strict=True)]
         attends = config.up_block_types[index] == "CrossAttnUpBlock2D"
         super().__init__(config, level, sums, config.up_depths[level] if attends else ())
-        self.upsamplers = [Upsample(widths[level], side_of(config, level - 1))] if level else []
+        self.upsamplers = (
+            [Upsample(widths[level], "about", side_of(config, level - 1))] if level else []
+        )
 
     def __call__(
         self, x: Activations, shifts: Activations, prompt: PromptKeys, skips: list[Activations]

@@ -77,7 +77,7 @@ class UpBlock(Module):
         inputs = [before] + [widths[level]] * config.layers_per_block
         groups, side = config.norm_num_groups, side_of(config, level)
         self.resnets = [ResnetBlock(n, widths[level], groups, _EPS, side=side) for n in inputs]
-        self.upsamplers = [Upsample(widths[level])] if level else []
+        self.upsamplers = [Upsample(widths[level], "twice")] if level else []
 
     def __call__(self, x: Activations) -> Activations:
         for resnet in self.resnets:

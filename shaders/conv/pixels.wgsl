@@ -4,6 +4,9 @@
 // channels of x and then of x2: each (tap, source) is a segment of consecutive elements, so that no
 // im2col matrix is ever made. Nearest 2x upsampling, stride and wrapping round (where what is beyond an
 // edge is the opposite side) are address arithmetic.
+//
+// A batch is the four convolutions that make an image twice as high and wide: each of its four pixels
+// over a pixel has a window and weights of its own. Those of odd y or x begin one further on.
 struct Params {
     m: u32, n: u32,
     height: u32, width: u32,           // of the image in memory
@@ -18,13 +21,15 @@ struct Params {
 }
 
 // The window: constants, or in a flexible kernel uniforms.
+//% set odd_y = " - i32(batch / 2u)" if batched else ""
+//% set odd_x = " - i32(batch % 2u)" if batched else ""
 //% if flexible
 fn kernel_height() -> u32 { return params.kernel_height; }
 fn kernel_width() -> u32 { return params.kernel_width; }
 fn stride() -> u32 { return params.stride; }
 fn scale() -> u32 { return params.scale; }
-fn pad_top() -> i32 { return params.pad_top; }
-fn pad_left() -> i32 { return params.pad_left; }
+fn pad_top() -> i32 { return params.pad_top{{ odd_y }}; }
+fn pad_left() -> i32 { return params.pad_left{{ odd_x }}; }
 fn wrap_y() -> bool { return params.wrap_y != 0u; }
 fn wrap_x() -> bool { return params.wrap_x != 0u; }
 //% else
@@ -32,8 +37,8 @@ fn kernel_height() -> u32 { return {{ kernel_height }}u; }
 fn kernel_width() -> u32 { return {{ kernel_width }}u; }
 fn stride() -> u32 { return {{ stride }}u; }
 fn scale() -> u32 { return {{ scale }}u; }
-fn pad_top() -> i32 { return {{ pad_top }}; }
-fn pad_left() -> i32 { return {{ pad_left }}; }
+fn pad_top() -> i32 { return {{ pad_top }}{{ odd_y }}; }
+fn pad_left() -> i32 { return {{ pad_left }}{{ odd_x }}; }
 fn wrap_y() -> bool { return {{ "true" if wrap_y else "false" }}; }
 fn wrap_x() -> bool { return {{ "true" if wrap_x else "false" }}; }
 //% endif
@@ -41,6 +46,19 @@ fn wrap_x() -> bool { return {{ "true" if wrap_x else "false" }}; }
 struct Row { image: u32, y: i32, x: i32 }
 
 const SOURCES = {{ 2 if two else 1 }}u;
+
+// Row of the result, and the length of K.
+fn result_row(m: u32) -> u32 {
+//% if batched
+    let x = m % params.out_width;
+    let y = m / params.out_width;
+    return ((2u * y + batch / 2u) * params.out_width + x) * 2u + batch % 2u;
+//% else
+    return m;
+//% endif
+}
+
+fn depth() -> u32 { return kernel_height() * kernel_width() * (params.c1 + params.c2); }
 
 fn image_of(m: u32) -> u32 { return m / (params.out_height * params.out_width); }
 

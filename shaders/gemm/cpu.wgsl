@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var p{{ i }} = vec4<f32>();
     var q{{ i }} = vec4<f32>();
 //% endfor
-    var k = {{ "batch * params.k" if batched else "0u" }};
+    var k = {{ "batch * depth()" if batched else "0u" }};
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in rows

@@ -68,7 +68,7 @@ fn main(
 //% endfor
         }
 //% endmacro
-    var k = {{ "batch * params.k" if batched else "0u" }};
+    var k = {{ "batch * depth()" if batched else "0u" }};
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in range(rows // lanes)

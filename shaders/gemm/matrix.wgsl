@@ -208,7 +208,7 @@ fn main(
     }
 //% else
     let c = slice * BK8;
-    let k = ({{ "batch" if batched else "tap" }} * width1 + c) * 8u;
+    let k = {{ "batch * depth() + " if batched }}(tap * width1 + c) * 8u;
 //% if ragged
     let left = width1 - c;
 //% endif

@@ -114,7 +114,7 @@ fn biased(v: F, m: u32, c: u32, columns: u32) -> F {
 
 // Place of result column(s) `n` (in units of F or f16x8; `pitch` of them a row) of row `m`.
 fn place(m: u32, n: u32, pitch: u32) -> u32 {
-    return {{ "(batch * params.m + m)" if batched else "m" }} * pitch + n;
+    return result_row(m) * pitch + n;
 }
 //% if not wide
 

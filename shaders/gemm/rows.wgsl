@@ -9,6 +9,11 @@ struct Row { m: u32 }
 
 fn row_of(m: u32) -> Row { return Row(m); }
 
+// Row of the result, and the length of K.
+fn result_row(m: u32) -> u32 { return {{ "batch * params.m + m" if batched else "m" }}; }
+
+fn depth() -> u32 { return params.k; }
+
 fn image_of(m: u32) -> u32 { return m / params.rows; }
 
 fn segments() -> u32 { return 1u; }

@@ -216,7 +216,7 @@ fn main(
         }
 //% else
         let c = slice * BK4;
-        let k = {{ "batch * params.k" if batched else "tap * channels(0u)" }} + c * 4u;
+        let k = {{ "batch * depth() + " if batched }}tap * channels(0u) + c * 4u;
         let left = channels(0u) - c * 4u;
 {{ load_a("x", 0) }}
 //% endif

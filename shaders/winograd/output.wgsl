@@ -1,10 +1,11 @@
-// Results of F(2 x 2, 3 x 3): Y = A' M A, a block of 2 x 2 pixels an invocation (Lavin and Gray 2015,
-// arXiv 1509.09308), then the epilogue of all products.
+// Results by Winograd's transform, Y = A' M A: a block of {{ block }} x {{ block }} pixels an invocation (Lavin and
+// Gray 2015, arXiv 1509.09308), then the epilogue of all products.
 //
-// Memory: `partials` is (16, blocks, N), in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
+// Memory: `partials` is (planes, blocks, N), in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
 // `first` on, row by row. The rest as in gemm/operands.wgsl.
 // Limits: N a multiple of 4 in the vector form.
 //% include "gemm/operands.wgsl"
+//% from "winograd/transforms.wgsl" import of_sums, plane, points with context
 
 struct Blocks { count: u32, first: u32, across: u32, down: u32 }
 
@@ -17,29 +18,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let width = params.n / {{ 4 if vector else 1 }}u;
     let n = i % width;
     let block = blocks.first + i / width;
-    let x = block % blocks.across * 2u;
-    let y = block / blocks.across % blocks.down * 2u;
+    let x = block % blocks.across * {{ block }}u;
+    let y = block / blocks.across % blocks.down * {{ block }}u;
     let image = block / blocks.across / blocks.down;
-//% for y in range(4)
-//% for x in range(4)
-    let m{{ y }}{{ x }} = partials[i + {{ 4 * y + x }}u * blocks.count];
+//% for x in range(points)
+//% set column = []
+//% for y in range(points)
+//% set _ = column.append("m%d%d" % (y, x))
+    let m{{ y }}{{ x }} = partials[i + {{ plane(y, x) }}u * blocks.count];
 //% endfor
+//% for y in range(block)
+    let s{{ y }}{{ x }} = {{ of_sums(y, column) }};
 //% endfor
-//% for x in range(4)
-    let s0{{ x }} = m0{{ x }} + m1{{ x }} + m2{{ x }};
-    let s1{{ x }} = m1{{ x }} - m2{{ x }} - m3{{ x }};
 //% endfor
     let m = (image * params.out_height + y) * params.out_width + x;
-    let below = y + 1u < params.out_height;
-    let beside = x + 1u < params.out_width;
-//% for y in range(2)
-//% for x in range(2)
-    {
+//% for y in range(block)
+//% set row = []
+//% for x in range(points)
+//% set _ = row.append("s%d%d" % (y, x))
+//% endfor
+//% for x in range(block)
+    if (y + {{ y }}u < params.out_height && x + {{ x }}u < params.out_width) {
         let at = m + {{ y }}u * params.out_width + {{ x }}u;
-        let sum = {{ "s%d0 + s%d1 + s%d2" % (y, y, y) if x == 0 else "s%d1 - s%d2 - s%d3" % (y, y, y) }};
-        if ({{ ["true", "beside", "below", "below && beside"][2 * y + x] }}) {
-            store(activate(biased(sum, at, n, width)), at, n, width);
-        }
+        store(activate(biased({{ of_sums(x, row) }}, at, n, width)), at, n, width);
     }
 //% endfor
 //% endfor

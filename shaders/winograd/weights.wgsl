@@ -1,9 +1,12 @@
-// Weights of a 3 x 3 convolution for F(2 x 2, 3 x 3): U = G g G' (Lavin and Gray 2015, arXiv
-// 1509.09308), computed in f32 and rounded once. One column of one channel an invocation.
+// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G', computed in f32 and
+// rounded once. One column of one channel an invocation.
 //
-// Memory: w is (3, 3, C, N), u (16, C, N), both of the storage scalar S; `count` is C N.
+// Memory: w is (3, 3, C, N), u (planes, C, N), both of the storage scalar S; `count` is C N. U of blocks
+// of 4 is eight times as large, since an eighth is taken of their pixels.
 // Limits: 2^32 - 2^11 elements of a plane.
+//% set doubles = false
 //% include "elementwise/flat.wgsl"
+//% from "winograd/transforms.wgsl" import of_weights, plane, points with context
 
 struct Params { count: u32 }
 
@@ -20,16 +23,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let g{{ y }}{{ x }} = F(w[i + {{ 3 * y + x }}u * params.count]);
 //% endfor
 //% endfor
+//% for y in range(points)
 //% for x in range(3)
-    let h0{{ x }} = g0{{ x }};
-    let h1{{ x }} = 0.5 * (g0{{ x }} + g1{{ x }} + g2{{ x }});
-    let h2{{ x }} = 0.5 * (g0{{ x }} - g1{{ x }} + g2{{ x }});
-    let h3{{ x }} = g2{{ x }};
+    let h{{ y }}{{ x }} = {{ of_weights(y, ["g0%d" % x, "g1%d" % x, "g2%d" % x]) }};
 //% endfor
-//% for y in range(4)
-    u[i + {{ 4 * y }}u * params.count] = W(h{{ y }}0);
-    u[i + {{ 4 * y + 1 }}u * params.count] = W(0.5 * (h{{ y }}0 + h{{ y }}1 + h{{ y }}2));
-    u[i + {{ 4 * y + 2 }}u * params.count] = W(0.5 * (h{{ y }}0 - h{{ y }}1 + h{{ y }}2));
-    u[i + {{ 4 * y + 3 }}u * params.count] = W(h{{ y }}2);
+//% endfor
+//% for y in range(points)
+//% for x in range(points)
+    u[i + {{ plane(y, x) }}u * params.count] = W({{ "8.0 * (" if block == 4 else "(" }}{{ of_weights(x, ["h%d0" % y, "h%d1" % y, "h%d2" % y]) }}));
+//% endfor
 //% endfor
 }

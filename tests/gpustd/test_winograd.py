@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import gpustd.winograd
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import conv2d, winograd_conv2d, winograd_weights
 from gpustd.reference.conv import Case
-from gpustd.reference.winograd import CASES, bound
+from gpustd.reference.winograd import CASES, bound, transforms
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
 from tests.gpustd.test_conv import EPS, draw, fused, sources
@@ -20,62 +21,88 @@ from tests.gpustd.test_conv import EPS, draw, fused, sources
 Array = NDArray[Any]
 
 
-def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
+def run(device: Device, case: Case, operands: dict[str, Array], block: int = 2) -> Array:
     """Result of winograd_conv2d into memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
-    first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]))
+    first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]), block)
     more = fused(device, case, operands)
     up(np.full(4 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
     return winograd_conv2d(first, u, **more).read()
 
 
-def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> None:
-    direct.check(case, operands, result, eps, bound)
+def check(
+    case: Case, operands: dict[str, Array], result: Array, eps: float, block: int = 2
+) -> None:
+    direct.check(case, operands, result, eps, partial(bound, block=block))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
+@pytest.mark.parametrize("block", [2, 4])
+def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: int) -> None:
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
     operands = draw(case, dtype, seed=case.channels)
-    check(case, operands, run(device, case, operands), EPS[dtype])
+    check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
 
 @pytest.mark.parametrize("rung", ["naive", "cpu", *SMALL_TILED, *SMALL_MATRIX])
-@pytest.mark.parametrize("case", [CASES[4], CASES[7]], ids=lambda c: c.name)
-def test_rungs(device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "block"), [(4, 2), (7, 2), (4, 4), (12, 2)])
+def test_rungs(
+    device: Device, number: int, block: int, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dtype = f16 if "matrix" in rung else f32
-    operands = draw(case, dtype, seed=5)
+    operands = draw(CASES[number], dtype, seed=5)
     with on_rung(device, rung, monkeypatch):
-        result = run(device, case, operands)
-    check(case, operands, result, EPS[dtype])
+        result = run(device, CASES[number], operands, block)
+    check(CASES[number], operands, result, EPS[dtype], block)
 
 
-def test_large_images_are_done_in_parts(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case(2, 19, 33, 8, 8, per_image=True, residual=True)
+@pytest.mark.parametrize(
+    ("case", "block"),
+    [
+        (Case(2, 19, 33, 8, 8, per_image=True, residual=True), 2),
+        (Case(2, 37, 65, 8, 8, per_image=True, residual=True), 4),
+        (Case(2, 10, 16, 8, 8, upsample=(20, 32), residual=True), 2),
+    ],
+    ids=lambda value: value if isinstance(value, int) else value.name,
+)
+def test_large_images_are_done_in_parts(
+    device: Device, case: Case, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operands = draw(case, f32, seed=2)
-    whole = run(device, case, operands)
+    whole = run(device, case, operands, block)
     monkeypatch.setattr(gpustd.winograd, "_MOST_BYTES", 1)
-    parts = run(device, case, operands)
+    parts = run(device, case, operands, block)
     np.testing.assert_array_equal(parts, whole)
-    check(case, operands, parts, EPS[f32])
+    check(case, operands, parts, EPS[f32], block)
 
 
-def test_an_image_does_not_depend_on_the_batch(device: Device) -> None:
+@pytest.mark.parametrize("block", [2, 4])
+def test_an_image_does_not_depend_on_the_batch(device: Device, block: int) -> None:
     case = Case(3, 6, 5, 16, 16)
     operands = draw(case, f32, seed=3)
-    together = run(device, case, operands)
-    alone = run(device, Case(1, 6, 5, 16, 16), {**operands, "x": operands["x"][1:2]})
+    together = run(device, case, operands, block)
+    alone = run(device, Case(1, 6, 5, 16, 16), {**operands, "x": operands["x"][1:2]}, block)
     np.testing.assert_array_equal(together[1:2], alone)
 
 
 def test_transformed_weights(device: Device) -> None:
     w = np.random.default_rng(1).standard_normal((3, 3, 5, 4)).astype(np.float32)
-    g = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-    expected = np.einsum("ai,bj,ijcn->abcn", g, g, w.astype(np.float64)).reshape(16, 5, 4)
-    result = winograd_weights(device.buffer_from_array(w)).read()
-    np.testing.assert_allclose(result, expected, rtol=0, atol=8 * EPS[f32])
+    _, _, g = transforms(4)
+    expected = 8 * np.einsum("ai,bj,ijcn->abcn", g, g, w.astype(np.float64)).reshape(36, 5, 4)
+    result = winograd_weights(device.buffer_from_array(w), 4).read()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=64 * EPS[f32])
+
+
+def test_enlarging_takes_nine_products_of_a_block(device: Device) -> None:
+    x, w = np.ones((1, 4, 4, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
+    u = winograd_weights(device.buffer_from_array(w)).read()
+    u[9:] = np.nan
+    up = device.buffer_from_array
+    result = winograd_conv2d(up(x), up(u), upsample=(8, 8)).read()
+    assert np.isfinite(result).all()
+    assert np.isnan(winograd_conv2d(up(x), up(u), upsample=(7, 8)).read()).any()
 
 
 def test_mistakes_are_told(device: Device) -> None:
@@ -89,6 +116,8 @@ def test_mistakes_are_told(device: Device) -> None:
         winograd_conv2d(x, u, bias=device.buffer(f32, 7))
     with pytest.raises(ShapeError, match="winograd_weights"):
         winograd_weights(device.buffer(f32, (1, 1, 8, 8)))
+    with pytest.raises(ShapeError, match="blocks of 3"):
+        winograd_weights(device.buffer(f32, (3, 3, 8, 8)), 3)
     with pytest.raises(DTypeError):
         winograd_conv2d(x, device.buffer(f16, (16, 8, 8)))
     with pytest.raises(ShapeError, match="residual"):

@@ -15,7 +15,7 @@ from diffusion.models.unet import time_features
 from diffusion.networks import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
-from gpustd.winograd import winograd_pays
+from gpustd.winograd import winograd_block
 from tests.diffusion.golden_models import networks
 from tests.goldens.cases import UNET_CASES, UNetCase
 from tests.goldens.loader import channels_last, relative_error
@@ -53,14 +53,14 @@ def test_unets_by_winograd(
     device: Device, case: UNetCase, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need(device, dtype)
-    monkeypatch.setattr(layers, "winograd_pays", lambda *_: True)
+    monkeypatch.setattr(layers, "winograd_block", lambda *_, **__: 2)
     assert unet_error(device, case, dtype) < TOLERANCE[dtype]
 
 
 def test_transformed_weights_take_the_place_of_the_others(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "winograd_pays", lambda *_: True)
+    monkeypatch.setattr(layers, "winograd_block", lambda *_, **__: 2)
     conv = Conv2d(8, 16, 3, padding=1)
     before = device.memory.live
     load(conv, lambda name: np.ones(16 if "bias" in name else (16, 8, 3, 3)), device, f32)
@@ -70,27 +70,27 @@ def test_transformed_weights_take_the_place_of_the_others(
 
 
 @pytest.mark.parametrize(
-    ("kind", "matrix", "dtype", "sizes", "pays"),
+    ("kind", "matrix", "dtype", "sizes", "block"),
     [
-        ("cpu", False, f32, (640, 640, 32), False),
-        ("discrete", False, f32, (640, 640, 32), True),
-        ("discrete", False, f16, (64, 64, None), True),
-        ("discrete", False, f16, (4, 320, 64), False),
-        ("discrete", True, f16, (1280, 1280, 16), True),
-        ("discrete", True, f16, (1280, 1280, 8), False),
-        ("discrete", True, f16, (320, 320, 64), False),
-        ("discrete", True, f16, (640, 640, None), False),
-        ("discrete", True, f32, (640, 640, None), True),
+        ("cpu", False, f32, (640, 640, 32), None),
+        ("discrete", False, f32, (640, 640, 32), 2),
+        ("discrete", False, f16, (64, 64, None), 2),
+        ("discrete", False, f16, (4, 320, 64), None),
+        ("discrete", True, f16, (1280, 1280, 16), 2),
+        ("discrete", True, f16, (1280, 1280, 8), None),
+        ("discrete", True, f16, (320, 320, 64), None),
+        ("discrete", True, f16, (640, 640, None), None),
+        ("discrete", True, f32, (640, 640, None), 2),
     ],
 )
-def test_where_winograd_pays(
+def test_where_winograd_block(
     kind: str,
     matrix: bool,
     dtype: type[DType],
     sizes: tuple[int, int, int | None],
-    pays: bool,
+    block: int | None,
 ) -> None:
     (info, *_) = adapters()
     features = frozenset({"f16", "subgroups", "matrix-units"}) if matrix else frozenset({"f16"})
     info = dataclasses.replace(info, kind=kind, features=features, subgroup_size=(32, 32))
-    assert winograd_pays(Device(NullBackend(info)), dtype, *sizes) is pays
+    assert winograd_block(Device(NullBackend(info)), dtype, *sizes) == block
