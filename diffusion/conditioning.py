@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from diffusion.models.layers import Activations
 from gpustd import concat, repeat_batch, slice_axis
 
-__all__ = ["Conditioning", "Sizes"]
+__all__ = ["Conditioning", "Sizes", "copied"]
 
 Pair = tuple[int, int]
 
@@ -60,7 +60,7 @@ class Conditioning:
 
     def copied(self) -> Conditioning:
         """Buffers of its own with the same numbers."""
-        return self._each(_copy)
+        return self._each(copied)
 
     def copy_from(self, other: Conditioning) -> None:
         """Take over the numbers of another one of the same shapes."""
@@ -75,7 +75,8 @@ class Conditioning:
         return Conditioning(change(self.context), added, guidance)
 
 
-def _copy(rows: Activations) -> Activations:
+def copied(rows: Activations) -> Activations:
+    """A buffer of its own with the same numbers."""
     made: Activations = rows.device.buffer(rows.dtype, rows.shape)
     made.copy_from(rows)
     return made

@@ -46,8 +46,8 @@ MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 KEY_STEPS: Final = (0x9E3779B9, 0xBB67AE85)
 ROUNDS: Final = 10
 LAST_STREAM: Final = 0xFFFFFFFF
-BLOCK: Final = 1 << 18
-"""Elements made at once, so that the words between take some megabytes and no more."""
+BLOCK: Final = 1 << 13
+"""Elements made at once, so that the words between stay in the processor's caches; divides 2³²."""
 
 LOG_2: Final = 0.6931471805599453
 LOG_TERMS: Final = 12
@@ -84,7 +84,7 @@ def normal(seed: int, stream: int, shape: Sequence[int]) -> NDArray[np.float32]:
     flat = np.empty(math.prod(shape), dtype=np.float32)
     for start in range(0, len(flat), BLOCK):
         index = np.arange(start, min(start + BLOCK, len(flat)), dtype=np.uint64)
-        counter = (stream, 0, index & MASK, index >> SHIFT)
+        counter = (stream, 0, index & MASK, start >> 32)
         radius, angle, _, _ = philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
         flat[start : start + BLOCK] = _box_muller(radius, angle)
     return flat.reshape(shape)
@@ -105,7 +105,8 @@ def natural_log(x: Reals) -> Reals:
     square = s * s
     total = np.full_like(s, 1.0 / (2 * LOG_TERMS - 1))
     for k in range(LOG_TERMS - 2, -1, -1):
-        total = total * square + 1.0 / (2 * k + 1)
+        total *= square
+        total += 1.0 / (2 * k + 1)
     return (exponent - low) * LOG_2 + s * total * 2.0
 
 
@@ -125,7 +126,8 @@ def alternating(square: Reals, first: int) -> Reals:
     """Σ (-1)ᵏ square^k / (2k + first)!: the cosine's series, or the sine's over its argument."""
     total = np.zeros_like(square)
     for k in range(SINE_TERMS - 1, -1, -1):
-        total = total * square + (-1.0) ** k / math.factorial(2 * k + first)
+        total *= square
+        total += (-1.0) ** k / math.factorial(2 * k + first)
     return total
 
 

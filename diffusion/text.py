@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from diffusion.conditioning import copied
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.layers import Activations
 from diffusion.prompts import Chunk, Emphasis, weigh
 from diffusion.tokenizer import ClipTokenizer
-from gpucore import Device, DType, i32
+from gpucore import Buffer, Device, DType, Graph, i32
 from gpustd import concat, embedding
 
 __all__ = ["EncodedText", "TextEncoder", "TextEncoders"]
 
 _ROWS = 16
 """Chunks of text that are encoded at once; more would only take memory."""
+_MOST_GRAPHS = 4
+"""Kept for an encoder, those used last."""
 
 Prompts = Sequence[Sequence[Chunk]]
 
@@ -41,22 +45,81 @@ class TextEncoder:
     tokenizer: ClipTokenizer
     network: ClipTextModel
     penultimate: bool
+    _graphs: dict[tuple[int, ...], _EncoderGraph] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def encode(self, device: Device, rows: Sequence[Sequence[int]], skip: int) -> EncodedText:
-        """Embeddings of rows of token ids, ``skip`` more layers left out."""
+        """Embeddings of rows of token ids, ``skip`` more layers left out.
+
+        The network is captured for each number of rows and of layers; graphs used last are kept.
+        """
         ids = np.array(rows, np.int32)
-        positions = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
-        up = device.buffer_from_array
-        on_device = up(ids, i32), up(positions, i32)
+        groups = [
+            self._graph(device, group.shape, skip)(group)
+            for group in (ids[first : first + _ROWS] for first in range(0, len(ids), _ROWS))
+        ]
+        pooled = [group.pooled for group in groups if group.pooled is not None]
+        states = _stacked([group.context for group in groups])
+        return EncodedText(states, _stacked(pooled) if pooled else None)
+
+    def _graph(self, device: Device, shape: tuple[int, ...], skip: int) -> _EncoderGraph:
+        key = (*shape, skip)
+        graph = self._graphs.pop(key, None) or _EncoderGraph(self, device, shape, skip)
+        self._graphs[key] = graph
+        while len(self._graphs) > _MOST_GRAPHS:
+            self._graphs.pop(next(iter(self._graphs))).release()
+        return graph
+
+    def record(
+        self, ids: Buffer[i32], positions: Buffer[i32], ends: Buffer[i32], skip: int
+    ) -> EncodedText:
+        """The network's launches; ``ends`` are those that the pooled text takes."""
         left_out = skip + self.penultimate
-        with device.region("text encoder"):
-            if isinstance(self.network, ProjectedClipTextModel):
-                # The first end token: transformers' rule, which old configs' eos_token_id 2 hides.
-                ends = [row.index(self.tokenizer.end) for row in ids.tolist()]
-                flat = np.array(ends) + np.arange(len(ends)) * ids.shape[1]
-                return EncodedText(*self.network.encode(*on_device, up(flat, i32), left_out))
-            states = self.network(*on_device, skip=left_out, normed=not self.penultimate)
-            return EncodedText(states, None)
+        if isinstance(self.network, ProjectedClipTextModel):
+            return EncodedText(*self.network.encode(ids, positions, ends, left_out))
+        states = self.network(ids, positions, skip=left_out, normed=not self.penultimate)
+        return EncodedText(states, None)
+
+    def release(self) -> None:
+        """Give the captured graphs' memory back: call it after the weights change, too."""
+        while self._graphs:
+            self._graphs.popitem()[1].release()
+
+
+class _EncoderGraph:
+    """An encoder's network, captured for token ids of one shape (rows, tokens).
+
+    A call writes all that changes and copies the result: neither a call before nor one that was
+    cut off can be seen in it, and the next one leaves it alone.
+    """
+
+    def __init__(
+        self, encoder: TextEncoder, device: Device, shape: tuple[int, ...], skip: int
+    ) -> None:
+        self._end = encoder.tokenizer.end
+        self._ids, self._ends = device.buffer(i32, shape), device.buffer(i32, shape[:1])
+        positions = np.broadcast_to(np.arange(shape[1]), shape)
+        on_device = device.buffer_from_array(positions, i32)
+        with device.capture() as graph, device.region("text encoder"):
+            self._made = encoder.record(self._ids, on_device, self._ends, skip)
+        self._graph: Graph = graph
+
+    def __call__(self, ids: NDArray[np.int32]) -> EncodedText:
+        """Embeddings and pooled text of ``ids``."""
+        self._ids.write(ids)
+        context, pooled = self._made
+        if pooled is not None:
+            # The first end token: transformers' rule, which old configs' eos_token_id 2 hides.
+            ends = [row.index(self._end) for row in ids.tolist()]
+            flat = np.array(ends) + np.arange(len(ends)) * ids.shape[1]
+            self._ends.write(flat.astype(np.int32))
+        self._graph.replay()
+        return EncodedText(copied(context), None if pooled is None else copied(pooled))
+
+    def release(self) -> None:
+        """Give the graph's memory back."""
+        self._graph.release()
 
 
 @dataclass(frozen=True)
@@ -102,24 +165,24 @@ class TextEncoders:
         shape = (len(prompts), most * context.shape[1], context.shape[2])
         return EncodedText(context.view(shape), pooled)
 
+    def release(self) -> None:
+        """Give the memory of all captured networks back: call it after the weights change, too."""
+        for each in self.encoders:
+            each.release()
+
     def _encode_chunks(
         self, encoder: TextEncoder, chunks: Sequence[Chunk], emphasis: Emphasis, skip: int
     ) -> EncodedText:
         """Weighted states and pooled text of one encoder, a row for each chunk."""
         rows = [encoder.tokenizer.row(chunk.tokens) for chunk in chunks]
-        groups = [
-            encoder.encode(self.device, rows[i : i + _ROWS], skip)
-            for i in range(0, len(rows), _ROWS)
-        ]
-        states = _stacked([group.context for group in groups])
-        pooled = [group.pooled for group in groups if group.pooled is not None]
+        states, pooled = encoder.encode(self.device, rows, skip)
         weights = np.ones(states.shape[:2])
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights
         if (weights != 1).any():
             weighed = weigh(states.read(), weights, emphasis.keeps_mean)
             states = self.device.buffer_from_array(weighed, self.dtype)
-        return EncodedText(states, _stacked(pooled) if pooled else None)
+        return EncodedText(states, pooled)
 
     def _joined(self, found: Sequence[EncodedText]) -> EncodedText:
         """The encoders' states side by side, and the last one's pooled text."""

@@ -1,23 +1,55 @@
-"""SDXL's two tokenizers and encoders: padding, one vocabulary, the pooled text."""
+"""SDXL's two tokenizers and encoders: padding, one vocabulary, the pooled text.
+
+Captured networks: the same bits as without a capture, whatever was encoded before.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from diffusion import text as texts
 from diffusion.checkpoints import ModelFolder
 from diffusion.errors import ModelFormatError
-from diffusion.networks import load_networks
-from diffusion.prompts import EMPHASES, chunk_prompt
+from diffusion.networks import Networks, load_networks
+from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
+from diffusion.text import EncodedText, TextEncoder
 from diffusion.tokenizer import ClipTokenizer
-from gpucore import Device
+from gpucore import Device, Graph, f32, i32
 from tests.diffusion.golden_families import networks
 from tests.goldens.family_folders import write_family
 
 ORIGINAL = EMPHASES.find("original")
+SHORT, OTHER, LONG = "a red apple", "a blue house", " BREAK ".join(["a dog, a cat"] * 9)
+
+
+def loaded(device: Device, place: Path, model: str = "xl_base") -> Networks:
+    """A model of a test's own, whose weights it may change."""
+    return load_networks(ModelFolder(write_family(place, model)), device, f32)
+
+
+def chunked(made: Networks, *prompts: str) -> list[list[Chunk]]:
+    return [chunk_prompt("prompt", text, ORIGINAL, made.tokenizer) for text in prompts]
+
+
+def numbers(found: EncodedText) -> list[NDArray[Any]]:
+    return [each.read() for each in found if each is not None]
+
+
+def directly(encoder: TextEncoder, device: Device, rows: list[list[int]], skip: int) -> EncodedText:
+    """What the network gives without a graph."""
+    ids = np.array(rows, np.int32)
+    positions = np.tile(np.arange(ids.shape[1]), (len(rows), 1))
+    first = np.argmax(ids == encoder.tokenizer.end, axis=1)
+    ends = first + np.arange(len(rows)) * ids.shape[1]
+    return encoder.record(
+        *(device.buffer_from_array(each, i32) for each in (ids, positions, ends)), skip
+    )
 
 
 def test_what_fills_short_texts_up(tmp_path: Path) -> None:
@@ -90,3 +122,112 @@ def test_a_tokenizer_of_another_model(device: Device, tmp_path: Path) -> None:
     file.write_text(json.dumps(vocabulary | {"more": len(vocabulary)}), encoding="utf-8")
     with pytest.raises(ModelFormatError, match="goes up to 600, and the encoder knows 600"):
         load_networks(folder, device)
+
+
+@pytest.mark.parametrize("model", ["xl_base", "sd2"])
+def test_a_captured_encoder_gives_the_bits_of_a_direct_one(device: Device, model: str) -> None:
+    """In any order, and what was found before stays as it was."""
+    made = networks(device, model)
+    for encoder in made.text.encoders:
+        row = {text: encoder.tokenizer([text])[0] for text in (SHORT, OTHER, "", LONG)}
+        batches = [[row[SHORT]], [row[OTHER], row[SHORT]], [row[LONG]], [row[""], row[OTHER]]]
+        batches.append([row[SHORT], row[OTHER], row[LONG]] * 6)  # more than are encoded at once
+        cases = [(rows, skip) for skip in (0, 1) for rows in (*batches, *batches[::-1])]
+        found = [encoder.encode(device, *case) for case in cases]
+        for kept, case in zip(found, cases, strict=True):
+            wanted = directly(encoder, device, *case)
+            assert (kept.pooled is None) == (wanted.pooled is None)
+            for actual, expected in zip(numbers(kept), numbers(wanted), strict=True):
+                np.testing.assert_array_equal(actual, expected)
+
+
+def test_a_prompt_does_not_see_the_one_before(device: Device, tmp_path: Path) -> None:
+    """Neither its tokens nor its end, chunks or weights: as if the model were loaded anew."""
+    cases = [(SHORT, OTHER), (LONG, "(a:1.3) dog"), ("", SHORT), (OTHER, SHORT)]
+    used, fresh = networks(device, "xl_base"), loaded(device, tmp_path)
+    for prompts in (*cases, *cases):
+        actual = used.text.encode_prompts(chunked(used, *prompts), ORIGINAL)
+        fresh.text.release()
+        expected = fresh.text.encode_prompts(chunked(fresh, *prompts), ORIGINAL)
+        for one, other in zip(numbers(actual), numbers(expected), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_second_prompt_is_a_replay(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = networks(device, "xl_base")
+    made.text.encode_prompts(chunked(made, SHORT), ORIGINAL)
+
+    def refused(*_: object) -> None:
+        raise AssertionError("recorded again")
+
+    monkeypatch.setattr(TextEncoder, "record", refused)
+    made.text.encode_prompts(chunked(made, OTHER), ORIGINAL)
+    made.text.release()
+    with pytest.raises(AssertionError, match="recorded again"):
+        made.text.encode_prompts(chunked(made, OTHER), ORIGINAL)
+
+
+def test_changed_weights(device: Device, tmp_path: Path) -> None:
+    """Written in place they are followed at once; in new buffers after `release`."""
+    made = loaded(device, tmp_path)
+    encoder = made.text.encoders[1]
+    rows = encoder.tokenizer([SHORT, OTHER])
+    plain = encoder.encode(device, rows, 0).context.read()
+    product = encoder.network.text_model.encoder.layers[0].mlp.fc1.weight.buffer
+    product.write(product.read() * np.float32(1.5))
+    adapted = encoder.encode(device, rows, 0).context.read()
+    assert not np.array_equal(adapted, plain)
+    table = encoder.network.text_model.embeddings.token_embedding.weight
+    learned = table.buffer.read()
+    learned[encoder.tokenizer.tokens("apple")] = 0.3
+    table.fill(learned, device, f32)
+    made.text.release()
+    states = encoder.encode(device, rows, 0).context.read()
+    np.testing.assert_array_equal(states, directly(encoder, device, rows, 0).context.read())
+    assert not np.array_equal(states[0], adapted[0])
+    np.testing.assert_array_equal(states[1], adapted[1])
+
+
+def test_memory_of_captured_encoders(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last few are kept, and `release` gives all of it back."""
+    monkeypatch.setattr(texts, "_MOST_GRAPHS", 1)
+    made = loaded(device, tmp_path)
+
+    def live(*prompts: str) -> int:
+        made.text.encode_prompts(chunked(made, *prompts), ORIGINAL)
+        return device.memory.live
+
+    before = device.memory.live
+    one = live(SHORT)
+    assert live(SHORT, OTHER) > one > before
+    assert live(OTHER) == one
+    made.text.release()
+    assert device.memory.live == before
+
+
+@pytest.mark.parametrize("owner", [Graph, TextEncoder])
+def test_an_interrupted_encoding_leaves_nothing_behind(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type
+) -> None:
+    made = loaded(device, tmp_path)
+    wanted = numbers(made.text.encode_prompts(chunked(made, OTHER), ORIGINAL))
+    made.text.release()
+    before = device.memory.live
+    name = "replay" if owner is Graph else "record"
+    whole = getattr(owner, name)
+
+    def interrupted(*arguments: Any) -> None:
+        whole(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made.text.encode_prompts(chunked(made, SHORT), ORIGINAL)
+    monkeypatch.undo()
+    found = numbers(made.text.encode_prompts(chunked(made, OTHER), ORIGINAL))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+    made.text.release()
+    assert device.memory.live == before
