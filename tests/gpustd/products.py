@@ -16,6 +16,8 @@ from tests.gpustd.matrix_emulator import emulate
 SMALL_MATRIX = {
     "matrix": Tile(32, 64, 32, 16, 32, splits=1),
     "matrix split": Tile(32, 64, 32, 16, 32, splits=2),
+    "matrix teams": Tile(32, 64, 32, 16, 32, splits=2, teams=2),
+    "matrix teams split": Tile(32, 64, 32, 32, 32, splits=4, teams=2),
 }
 SMALL_TILED = {
     "tiled": Tile(32, 64, 8, 4, 8),
