@@ -69,7 +69,8 @@ MATRIX_TILES = (
     Tile(128, 80, 64, 32, 80, alone=15.7, ends=1000),
     Tile(64, 80, 64, 16, 80, alone=9.0, pair=17.0, ends=1000),
     Tile(64, 64, 64, 32, 32, alone=6.5, pair=12.5, ends=1000),
-    Tile(64, 80, 64, 16, 80, teams=2, alone=7.5, ends=1500),
+    Tile(64, 80, 64, 16, 80, teams=2, alone=8.0, ends=1500),
+    Tile(64, 160, 32, 32, 80, teams=2, alone=14.0, ends=2000),
     Tile(128, 160, 32, 64, 80, teams=2, alone=20.0, ends=4000),
 )
 

@@ -1,9 +1,9 @@
 """Tables of timed tiles on disk: where they lie, reading what may be hostile, writing whole.
 
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
-(a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm, wn and,
-where there are several, teams.
-Tiles of a rung whose templates have changed since are left out on reading.
+(a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn,
+and teams where there are several. Tiles of a rung whose templates have changed since are left out
+on reading.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TEAMS, SMALL_TILED, on_rung
 
 Array = NDArray[Any]
 
@@ -136,8 +137,13 @@ MATRIX_CASES = (
 )
 
 
-@pytest.mark.parametrize("form", SMALL_MATRIX)
-@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+MATRIX_FORMS = (
+    *product(MATRIX_CASES, SMALL_MATRIX),
+    *product(MATRIX_CASES[2:3], SMALL_TEAMS),
+)
+
+
+@pytest.mark.parametrize(("case", "form"), MATRIX_FORMS, ids=lambda of: getattr(of, "name", of))
 def test_matrix_rung(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +199,7 @@ def test_result_does_not_depend_on_the_tile(device: Device, tiles: tuple[Tile, .
 
 MATRIX_TILES = (
     SMALL_MATRIX["matrix split"],
-    SMALL_MATRIX["matrix teams"],
+    SMALL_TEAMS["matrix teams"],
     Tile(16, 64, 16, 16, 32, splits=2, teams=2),
 )
 FUSED = (
@@ -219,7 +225,7 @@ def test_teams_and_workgroups_make_the_same_sums(
             name: array[:1] if array is not None and name in ("a", "residual") else array
             for name, array in operands.items()
         }
-        with forced_rung("product", "matrix", SMALL_MATRIX["matrix teams"]):
+        with forced_rung("product", "matrix", SMALL_TEAMS["matrix teams"]):
             alone = run(device, replace(case, rows=(1, *case.rows[1:])), first)
     check(case, operands, results[0], EPS[f16])
     for result in results[1:]:
