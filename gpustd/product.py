@@ -6,12 +6,14 @@ has one, a convolution one for each tap and source. Six rungs share that view an
 and ``narrow`` where there are few columns; ``matrix`` for matrix units.
 
 An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
-device, dtype and widths only: results do not change with the batch.
+device, dtype and widths only: results do not change with the batch. Where K is cut into parts, by
+workgroups or by teams of one, the sums of the parts are added in order; how many there are follows
+from the sizes of one image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
-from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits
+from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits, suited_teams
 from gpustd.tuning import fits, tuned_tile
 
 __all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation"]
@@ -206,12 +208,15 @@ class Product:
             "wm": tile.wm,
             "wn": tile.wn,
             "stages": tile.stages,
+            "teams": tile.teams,
+            "even": self._even(tile.bk, splits),
         }
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
         name = f"gemm/{rung}.wgsl"
-        if splits == 1:
+        planes = splits // tile.teams
+        if planes == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
             work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
@@ -225,7 +230,7 @@ class Product:
         spec |= {**_NOTHING_FUSED, "split": True, "sizes": columns}
         launch = kernel(device, name, **spec)
         work = self._work(operands, (), partials)
-        launch(*operands, partials, grid=(width, height, splits), work=work)
+        launch(*operands, partials, grid=(width, height, planes), work=work)
         spec = {**common, **self._fused(extras), "two": False, "reduce": True}
         reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=_constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
@@ -248,20 +253,30 @@ class Product:
 
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
-        rows = self.m // max(self.images, 1)
         splittable = splittable and self.batch == 1
-        splits = suited_splits(rows, self._columns, self._k) if splittable else 1
-        wanted = wanted_tile("product")
-        if isinstance(wanted, Tile):
-            return wanted, wanted.splits or splits if splittable else 1
-        # A part of K is a number of slices: their width must not depend on the batch.
         listed = MATRIX_TILES if rung == "matrix" else TILED_TILES
         tiles = [t for t in listed if fits(device, rung, t)]
+        splits = self._suited_splits(tiles) if splittable else 1
+        wanted = wanted_tile("product")
+        if isinstance(wanted, Tile):
+            return wanted, max(wanted.splits or splits if splittable else 1, wanted.teams)
+        # A part of K is a number of slices: where it begins must not depend on the batch.
         widest = max(t.bk for t in tiles)
-        offered = [t for t in tiles if splits == 1 or t.bk == widest]
-        k, parts = self._k // splits, splits * self.batch
-        offered.sort(key=lambda t: t.cost(self.m, self._columns, k, parts))
+        alike = splits == 1 or self._even(widest, splits)
+        offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
+        offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, self.batch))
         return tuned_tile(device, self, rung, scalar, offered), splits
+
+    def _suited_splits(self, tiles: Sequence[Tile]) -> int:
+        """Parts that K is cut into, by the sizes of one image."""
+        sizes = self.m // max(self.images, 1), self._columns, self._k
+        splits = suited_splits(*sizes)
+        teams = any(t.teams > 1 for t in tiles)
+        return suited_teams(*sizes) if splits == 1 and teams else splits
+
+    def _even(self, bk: int, splits: int) -> bool:
+        """Tell whether all parts of K have equally many slices of bk, none of them ragged."""
+        return all(c % bk == 0 for c in self.channels) and self._k % (splits * bk) == 0
 
     def _rung(self, name: str, device: Device) -> Rung:
         """Shader, its own template variables, and the grid."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "suited_splits"]
+__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "suited_splits", "suited_teams"]
 
 _CORES = 132
+# Adding partial sums up: nanoseconds of the launch, and bytes that it reads in one.
+_REDUCTION = 2500
+_BYTES = 2500
 _MOST_SPLITS = 8
 
 
@@ -15,9 +18,10 @@ class Tile:
     """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn).
 
     ``stages`` slices of bk are in workgroup memory at once (1 on matrix units); K is cut into
-    ``splits`` parts (0: as suits the size). Its time, as measured on an H200: ``alone`` nanoseconds
-    for each step of K where one workgroup is on a multiprocessor, ``pair`` where two are (0: they
-    do not fit, or gain nothing), and ``ends`` before and after.
+    ``splits`` parts (0: as suits the size), of which a workgroup makes ``teams``, each by subgroups
+    and slices of its own. Its time, as measured on an H200: ``alone`` nanoseconds for each step of
+    K where one workgroup is on a multiprocessor, ``pair`` where two are (0: they do not fit, or
+    gain nothing), and ``ends`` before and after.
     """
 
     bm: int
@@ -27,6 +31,7 @@ class Tile:
     wn: int
     stages: int = 1
     splits: int = 0
+    teams: int = 1
     alone: float = 0.0
     pair: float = 0.0
     ends: float = 0.0
@@ -35,15 +40,14 @@ class Tile:
         """Workgroups that cover (m, columns)."""
         return -(-m // self.bm) * -(-columns // self.bn)
 
-    def cost(self, m: int, columns: int, k: int, parts: int = 1) -> float:
-        """Nanoseconds of a product of m rows on a card like the H200.
-
-        ``parts`` is how many such products are made at once.
-        """
-        each = -(-self.blocks(m, columns) * parts // _CORES)
+    def cost(self, m: int, columns: int, k: int, splits: int = 1, batch: int = 1) -> float:
+        """Nanoseconds of ``batch`` products of m rows, made at once, on a card like the H200."""
+        planes = splits // self.teams
+        each = -(-self.blocks(m, columns) * planes * batch // _CORES)
         pairs, rest = divmod(each, 2) if self.pair else (0, each)
-        steps = -(-k // self.bk) * self.bk
-        return steps * (pairs * self.pair + rest * self.alone) + (pairs + rest) * self.ends
+        steps = -(-k // (splits * self.bk)) * self.bk * self.teams
+        sums = _REDUCTION + 4 * m * columns * splits / _BYTES if planes > 1 else 0.0
+        return steps * (pairs * self.pair + rest * self.alone) + (pairs + rest) * self.ends + sums
 
 
 # All of one bk, since a part of K is a number of slices.
@@ -65,6 +69,9 @@ MATRIX_TILES = (
     Tile(128, 80, 64, 32, 80, alone=15.7, ends=1000),
     Tile(64, 80, 64, 16, 80, alone=9.0, pair=17.0, ends=1000),
     Tile(64, 64, 64, 32, 32, alone=6.5, pair=12.5, ends=1000),
+    Tile(64, 80, 64, 16, 80, teams=2, alone=8.0, ends=1500),
+    Tile(64, 160, 32, 32, 80, teams=2, alone=14.0, ends=2000),
+    Tile(128, 160, 32, 64, 80, teams=2, alone=20.0, ends=4000),
 )
 
 
@@ -76,3 +83,13 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
     blocks = -(-2 * rows // 128) * -(-columns // 160)
     splits = min(_CORES // blocks, k // 1280, _MOST_SPLITS)
     return splits if splits > 2 else 1
+
+
+def suited_teams(rows: int, columns: int, k: int) -> int:
+    """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
+
+    Two where small tiles of two images leave no more than one workgroup for a multiprocessor.
+    ``rows`` are those of one image.
+    """
+    blocks = -(-2 * rows // 64) * -(-columns // 80)
+    return 2 if blocks <= _CORES and k % 128 == 0 else 1

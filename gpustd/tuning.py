@@ -89,17 +89,19 @@ def product_key(product: Product, rung: str, scalar: str) -> str:
 
 
 def tile_size(tile: Tile) -> TileSize:
-    """A tile as tables hold it: bm, bn, bk, wm, wn."""
-    return tile.bm, tile.bn, tile.bk, tile.wm, tile.wn
+    """A tile as tables hold it: bm, bn, bk, wm, wn, and teams where there are several."""
+    size = tile.bm, tile.bn, tile.bk, tile.wm, tile.wn
+    return size if tile.teams == 1 else (*size, tile.teams)
 
 
 def fits(device: Device, rung: str, tile: Tile) -> bool:
     """Tell whether a workgroup of a tile keeps the device's limits (sizes as in shaders/gemm)."""
     parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
     if rung == "matrix":
+        parts *= tile.teams
         invocations = 32 * parts
         stage = tile.bm * (tile.bk + 8) // 8 + tile.bk * (tile.bn + 8) // 8
-        nbytes = 16 * max(stage, parts * 16 * (tile.wn + 8) // 4)
+        nbytes = 16 * max(tile.teams * stage, parts * 16 * (tile.wn + 8) // 4)
     else:
         invocations = tile.bm * tile.bn // (tile.wm * tile.wn)
         nbytes = 4 * tile.stages * tile.bk * (tile.bm + tile.bn)

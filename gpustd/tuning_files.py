@@ -1,8 +1,9 @@
 """Tables of timed tiles on disk: where they lie, reading what may be hostile, writing whole.
 
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
-(a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn.
-Tiles of a rung whose templates have changed since are left out on reading.
+(a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn,
+and teams where there are several. Tiles of a rung whose templates have changed since are left out
+on reading.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _SHIPPED = Path(__file__).parent / "tuned"
 _SCHEMA = 1
 _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
-_TILE_NUMBERS = 5
+_TILE_NUMBERS = (5, 6)
 _RUNGS = {
     "matrix": ("gemm/matrix.wgsl", "gemm/reduce.wgsl"),
     "tiled": ("gemm/tiled.wgsl", "gemm/reduce.wgsl"),
@@ -168,8 +169,8 @@ def _mapping(value: object, name: str) -> dict[str, Any]:
 
 def _size(value: object) -> TileSize:
     whole = isinstance(value, list) and all(type(n) is int for n in value)
-    if not isinstance(value, list) or not whole or len(value) != _TILE_NUMBERS:
-        raise ValueError(f"a tile is not a list of {_TILE_NUMBERS} whole numbers")
+    if not isinstance(value, list) or not whole or len(value) not in _TILE_NUMBERS:
+        raise ValueError("a tile is not a list of 5 or 6 whole numbers")
     if not all(0 < n <= _MOST_EXTENT for n in value):
         raise ValueError(f"a tile has an extent that is not from 1 to {_MOST_EXTENT}")
     return tuple(value)

@@ -7,11 +7,16 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
+// K may also be cut within a workgroup: each team of its subgroups makes all BM x BN results of a part
+// of its own, from slices of its own, so that more loads are under way. The first team's results are
+// added to the others' while they leave; in a split product each part has its partials.
+//
 // Rows and columns past the end read what is there for others; they are not stored.
-// Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
+// Workgroup memory: 16 * max(teams * (BM * LA + BK * LB), subgroups * 16 * EP) bytes.
 // Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
-//% set subgroups = (bm // wm) * (bn // wn)
-//% set threads = subgroups * 32
+//% set members = (bm // wm) * (bn // wn)
+//% set subgroups = teams * members
+//% set threads = members * 32
 //% set fm = wm // 16
 //% set fn = wn // 16
 //% set la = (bk + 8) // 8
@@ -20,9 +25,9 @@
 //% set a_loads = (bm * bk // 8 + threads - 1) // threads
 //% set b_loads = (bn * bk // 8 + threads - 1) // threads
 //% set plain = not (bias or per_image or residual) and activation == "none"
-//% set direct = split or (plain and out == "f32" and whole and exact)
+//% set direct = split or (plain and out == "f32" and whole and exact and teams == 1)
 //% set wide = not direct and activation != "geglu"
-//% set words = [bm * la + bk * lb, 0 if direct else subgroups * 16 * ep] | max
+//% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
@@ -32,6 +37,9 @@ const LA = {{ la }}u;
 const LB = {{ lb }}u;
 const EP = {{ ep }}u;
 const A_WORDS = {{ bm * la }}u;
+const STAGE_WORDS = {{ bm * la + bk * lb }}u;
+const TEAMS = {{ teams }}u;
+const MEMBERS = {{ members }}u;
 const ROW_GROUP = 8u;
 
 var<workgroup> tile: array<vec4<u32>, {{ words }}>;
@@ -49,15 +57,24 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% endif
 }
 
+//% if not direct
+// Four results of a row, of whose parts each team has left one.
+fn sum_of_teams(at: u32) -> vec4<f32> {
+    var sum = bitcast<vec4<f32>>(tile[at]);
+//% for team in range(1, teams)
+    sum += bitcast<vec4<f32>>(tile[at + {{ team * members * 16 * ep }}u]);
+//% endfor
+    return sum;
+}
+
+//% endif
 //% if wide
 // Eight results of a row.
 struct Pair { low: vec4<f32>, high: vec4<f32> }
 
 fn added(a: Pair, b: Pair) -> Pair { return Pair(a.low + b.low, a.high + b.high); }
 
-fn staged(at: u32) -> Pair {
-    return Pair(bitcast<vec4<f32>>(tile[at]), bitcast<vec4<f32>>(tile[at + 1u]));
-}
+fn staged(at: u32) -> Pair { return Pair(sum_of_teams(at), sum_of_teams(at + 1u)); }
 //% if residual
 
 fn widened(word: f16x8) -> Pair {
@@ -82,10 +99,10 @@ fn narrowed(v: Pair) -> f16x8 {
 //% endif
 
 //% endif
-@compute @workgroup_size({{ threads }})
+@compute @workgroup_size({{ teams * threads }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) t: u32,
+    @builtin(local_invocation_index) invocation: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
@@ -104,8 +121,12 @@ fn main(
     let m0 = (first_row + inner % high) * BM;
     let block = inner / high;
     let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
-    let wm = subgroup % {{ bm // wm }}u * {{ wm }}u;
-    let wn = subgroup / {{ bm // wm }}u * {{ wn }}u;
+    let team = {{ "subgroup / MEMBERS" if teams > 1 else "0u" }};
+    let member = {{ "subgroup % MEMBERS" if teams > 1 else "subgroup" }};
+    let t = {{ "member * 32u + lane" if teams > 1 else "invocation" }};
+    let stage = team * STAGE_WORDS;
+    let wm = member % {{ bm // wm }}u * {{ wm }}u;
+    let wn = member / {{ bm // wm }}u * {{ wn }}u;
 
     // An invocation loads the same word of some rows of A, and, where a row's words divide the
     // invocations, of some rows of B: their addresses differ by constants, and take few registers.
@@ -161,16 +182,15 @@ fn main(
     let slices = slices1;
 //% endif
     let all_steps = taps() * slices;
-//% if split
-    let steps = (all_steps + params.splits - 1u) / params.splits;
-    let begin = min(group.z * steps, all_steps);
-    let end = min(begin + steps, all_steps);
-//% else
-    let begin = 0u;
-    let end = all_steps;
-//% endif
-    var tap = begin / slices;
-    var slice = begin % slices;
+    let part = {{ "group.z * TEAMS + team" if split else "team" }};
+    let parts = {{ "params.splits" if split else "TEAMS" }};
+    let most = (all_steps + parts - 1u) / parts;
+    let passed = min(part * most, all_steps);
+    let steps = min(most, all_steps - passed);
+    // A team without steps loads the last slice, in vain.
+    let first = min(passed, all_steps - 1u);
+    var tap = first / slices;
+    var slice = first % slices;
 
 //% macro load_a(source, width, c)
 //% for i in range(a_loads)
@@ -224,20 +244,21 @@ fn main(
 //% endfor
     }
 //% endmacro
-    if (begin < end) {
+    if (steps > 0u) {
 {{ load() }}
     }
-    for (var step = begin; step < end; step++) {
+    // Teams wait for each other, so each takes as many turns as the longest part has steps.
+    for (var step = 0u; step < {{ "most" if teams > 1 else "steps" }}; step++) {
         workgroupBarrier();
 //% for i in range(a_loads)
-        tile[ra{{ i }} * LA + ka] = va{{ i }};
+        tile[stage + ra{{ i }} * LA + ka] = va{{ i }};
 //% endfor
 //% for i in range(b_loads)
-        tile[A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};
+        tile[stage + A_WORDS + kb{{ i }} * LB + cb{{ i }}] = vb{{ i }};
 //% endfor
         // Past the last slice that one is loaded again: cheaper than a branch around the loads, which
         // stand before a barrier lest compilers put them off until after the products.
-        if (step + 1u < end) {
+        if (step + 1u < steps) {
             slice++;
             if (slice == slices) {
                 slice = 0u;
@@ -246,25 +267,27 @@ fn main(
         }
 {{ load() }}
         workgroupBarrier();
+        {{ "if (step < steps) " if teams > 1 and not even }}{
 //% for kk in range(0, bk, 16)
         {
 //% for i in range(fm)
-            let a{{ i }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, (wm + {{ 16 * i }}u) * LA + {{ kk // 8 }}u, LA);
+            let a{{ i }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, stage + (wm + {{ 16 * i }}u) * LA + {{ kk // 8 }}u, LA);
 //% endfor
 //% for j in range(fn)
-            let b{{ j }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, A_WORDS + {{ kk * lb }}u + wn / 8u + {{ 2 * j }}u, LB);
+            let b{{ j }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, stage + A_WORDS + {{ kk * lb }}u + wn / 8u + {{ 2 * j }}u, LB);
 //% for i in range(fm)
             c{{ i }}_{{ j }} = subgroupMatrixMultiplyAccumulate(a{{ i }}, b{{ j }}, c{{ i }}_{{ j }});
 //% endfor
 //% endfor
         }
 //% endfor
+        }
     }
 
 //% if direct
     // Rows and columns of partials are padded to whole tiles.
     let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
-    let above = {{ "group.z * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
+    let above = {{ "part * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
     let to = (above + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
 //% for i in range(fm)
 //% for j in range(fn)
@@ -275,18 +298,19 @@ fn main(
     // A lane makes words of eight results, all in the same columns. What is added from memory is on
     // its way before the results are in workgroup memory.
 //% set across = wn // 8
-//% set down = 32 // across
+//% set down = 32 * teams // across
 //% set turns = (16 + down - 1) // down
-    let own = subgroup * {{ 16 * ep }}u;
-    let j = lane % {{ across }}u;
-    let r = lane / {{ across }}u;
+    let own = member * {{ 16 * ep }}u;
+    let worker = team * 32u + lane;
+    let j = worker % {{ across }}u;
+    let r = worker / {{ across }}u;
 //% if exact
     let column = chunk_column(block, wn / 8u + j);
-    let mine = {{ "lane < %du" % (across * down) }};
+    let mine = {{ "worker < %du" % (across * down) }};
 //% else
     let found = chunk_column(block, wn / 8u + j);
     let column = select(found, 0u, found == NONE);
-    let mine = found != NONE && lane < {{ across * down }}u;
+    let mine = found != NONE && worker < {{ across * down }}u;
 //% endif
 //% if bias
     let offset = Pair(bias[2u * column], bias[2u * column + 1u]);
@@ -294,7 +318,7 @@ fn main(
 //% for i in range(fm)
     workgroupBarrier();
 //% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
+    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
 //% for q in range(turns)
 //% set id = i ~ "_" ~ q
@@ -338,23 +362,23 @@ fn main(
 //% endfor
 //% else
     // A value and its gate lie half a subgroup's columns apart.
-    let own = subgroup * {{ 16 * ep }}u;
+    let own = member * {{ 16 * ep }}u;
     let n4 = params.n / 4u;
 //% for i in range(fm)
     workgroupBarrier();
 //% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, own + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
+    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
     workgroupBarrier();
-    for (var e = lane; e < {{ 2 * wn }}u; e += 32u) {
+    for (var e = team * 32u + lane; e < {{ 2 * wn }}u; e += {{ 32 * teams }}u) {
         let r = e / {{ wn // 8 }}u;
         let j = e % {{ wn // 8 }}u;
         let m = m0 + wm + {{ 16 * i }}u + r;
         let n8 = chunk_column(block, wn / 8u + j / 2u);
         if (m < params.m && n8 != NONE) {
             let n = n8 * 2u + j % 2u;
-            let value = bitcast<vec4<f32>>(tile[own + r * EP + j]);
-            let gate = bitcast<vec4<f32>>(tile[own + r * EP + j + {{ wn // 8 }}u]);
+            let value = sum_of_teams(own + r * EP + j);
+            let gate = sum_of_teams(own + r * EP + j + {{ wn // 8 }}u);
             let opened = activate(biased(gate, m, n + n4, 2u * n4));
             store(biased(value, m, n, 2u * n4) * opened, m, n, n4);
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gpustd import conv2d
 from gpustd.reference import conv as oracle
 from gpustd.reference.conv import CASES, Case
 from gpustd.rungs import forced_rung
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TEAMS, SMALL_TILED, on_rung
 
 Array = NDArray[Any]
 
@@ -160,8 +161,13 @@ MATRIX_CASES = (
 )
 
 
-@pytest.mark.parametrize("form", SMALL_MATRIX)
-@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+MATRIX_FORMS = (
+    *product(MATRIX_CASES, SMALL_MATRIX),
+    *product(MATRIX_CASES[2:3], SMALL_TEAMS),
+)
+
+
+@pytest.mark.parametrize(("case", "form"), MATRIX_FORMS, ids=lambda of: getattr(of, "name", of))
 def test_matrix_rung(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

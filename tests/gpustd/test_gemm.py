@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TEAMS, SMALL_TILED, on_rung
 
 Array = NDArray[Any]
 
@@ -135,8 +137,13 @@ MATRIX_CASES = (
 )
 
 
-@pytest.mark.parametrize("form", SMALL_MATRIX)
-@pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
+MATRIX_FORMS = (
+    *product(MATRIX_CASES, SMALL_MATRIX),
+    *product(MATRIX_CASES[2:3], SMALL_TEAMS),
+)
+
+
+@pytest.mark.parametrize(("case", "form"), MATRIX_FORMS, ids=lambda of: getattr(of, "name", of))
 def test_matrix_rung(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +197,42 @@ def test_result_does_not_depend_on_the_tile(device: Device, tiles: tuple[Tile, .
         np.testing.assert_array_equal(results[0], result)
 
 
+MATRIX_TILES = (
+    SMALL_MATRIX["matrix split"],
+    SMALL_TEAMS["matrix teams"],
+    Tile(16, 64, 16, 16, 32, splits=2, teams=2),
+)
+FUSED = (
+    Case((2, 25), 128, 64, bias=True, activation="silu", residual=True),
+    Case((2, 25), 128, 40, bias=True, activation="geglu"),
+)
+
+
+@pytest.mark.parametrize("case", FUSED, ids=lambda case: case.name)
+def test_teams_and_workgroups_make_the_same_sums(
+    device: Device, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts of K are added in the same order, in one launch or two, for one image or two."""
+    if device.info.api == "gl":
+        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
+    operands = draw(case, f16, seed=9)
+    with on_rung(device, "matrix", monkeypatch):
+        results = []
+        for tile in MATRIX_TILES:
+            with forced_rung("product", "matrix", tile):
+                results.append(run(device, case, operands))
+        first = {
+            name: array[:1] if array is not None and name in ("a", "residual") else array
+            for name, array in operands.items()
+        }
+        with forced_rung("product", "matrix", SMALL_TEAMS["matrix teams"]):
+            alone = run(device, replace(case, rows=(1, *case.rows[1:])), first)
+    check(case, operands, results[0], EPS[f16])
+    for result in results[1:]:
+        np.testing.assert_array_equal(results[0], result)
+    np.testing.assert_array_equal(results[0][:1], alone)
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
     a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
@@ -217,13 +260,14 @@ common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
 common |= dict(bias=True, residual=True, batched=False)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
+    shape |= dict(teams=tile.teams, even=False)
     shape |= dict(ragged=True, split=False, whole=False, exact=False)
     for source, size, activation in kinds:
         spec = dict(source=source, activation=activation)
         spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
-    plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True, exact=True)
+    plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True, exact=True, even=True)
     nothing = dict(bias=False, residual=False, batched=True)
     for rest in ({}, {"batched": True}, {**nothing, "out": "f32"}, {**nothing, "split": True}):
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))

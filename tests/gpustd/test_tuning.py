@@ -67,7 +67,8 @@ def users(device: Device) -> Path:
 
 
 def test_a_table_comes_back(null: Device, tmp_path: Path) -> None:
-    tiles = {KEY: tile_size(SMALL), "matrix f16 m1/1 n16 k8": tile_size(MATRIX_TILES[0])}
+    teams = next(tile for tile in MATRIX_TILES if tile.teams > 1)
+    tiles = {KEY: tile_size(SMALL), "matrix f16 m1/1 n16 k8": tile_size(teams)}
     path = tmp_path / "new" / "table.json"
     write_tiles(path, null.info, tiles)
     assert read_tiles(path, null.info) == tiles
@@ -142,7 +143,7 @@ HOSTILE: dict[str, Any] = {
     "a tile of texts": {"tiles": {KEY: ["16"] * 5}},
     "a tile of truths": {"tiles": {KEY: [True] * 5}},
     "a short tile": {"tiles": {KEY: [16, 16, 8, 2]}},
-    "a long tile": {"tiles": {KEY: [16, 16, 8, 2, 2, 1]}},
+    "a long tile": {"tiles": {KEY: [16, 16, 8, 2, 2, 1, 1]}},
     "a tile of nothing": {"tiles": {KEY: [0, 16, 8, 2, 2]}},
     "a huge tile": {"tiles": {KEY: [10**30, 16, 8, 2, 2]}},
     "a fraction": {"tiles": {KEY: [16.0, 16, 8, 2, 2]}},
@@ -273,8 +274,8 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
         "matrix": True,
     }
     spec |= {"vector": True, "activation": "none", "sizes": "1", **dict.fromkeys(names, False)}
-    spec |= {"flexible": False, "batched": False}
-    spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn")}
+    spec |= {"flexible": False, "batched": False, "even": False}
+    spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn", "teams")}
     declared = re.findall(
         r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render("gemm/matrix.wgsl", spec)
     )

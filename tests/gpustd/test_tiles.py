@@ -1,0 +1,82 @@
+"""Where K is cut, whatever the batch and the tile: sums must keep their order."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpucore import Device
+from gpustd.product import Product
+from gpustd.tiles import MATRIX_TILES, Tile, suited_teams
+from gpustd.tuning import recorded_products
+
+WINDOW = {"kernel_height": 3, "kernel_width": 3, "stride": 1, "scale": 1}
+# Rows of an image, columns, channels of each source, taps.
+SIZES = (
+    (256, 1280, (1280,), 1),
+    (64, 1280, (1280,), 1),
+    (64, 1280, (2560, 1280), 1),
+    (64, 1280, (5120,), 1),
+    (64, 1280, (1280,), 9),
+    (64, 1280, (1280, 640), 9),
+    (256, 1280, (200, 184), 1),
+    (77, 768, (768,), 1),
+    (1, 1280, (320,), 1),
+    (1024, 640, (640,), 1),
+    (4096, 320, (320,), 1),
+)
+
+
+def sized(rows: int, n: int, channels: tuple[int, ...], taps: int, images: int) -> Product:
+    window = WINDOW if taps == 9 else {}
+    return Product("test", "", rows * images, images, n, channels, {}, window, None)
+
+
+def starts(channels: tuple[int, ...], taps: int, bk: int, splits: int) -> list[tuple[int, ...]]:
+    """Tap, source and channel where each part of K begins, as the shader walks."""
+    slices = [
+        (tap, source, first)
+        for tap in range(taps)
+        for source, count in enumerate(channels)
+        for first in range(0, count, bk)
+    ]
+    most = -(-len(slices) // splits)
+    return [slices[part * most] for part in range(splits) if part * most < len(slices)]
+
+
+def offered(device: Device, product: Product) -> tuple[tuple[Tile, ...], int]:
+    with recorded_products() as seen:
+        tile, splits = product._tile(device, "matrix", "f16", True)
+    (only,) = seen.values()
+    assert tile in only.tiles
+    return only.tiles, splits
+
+
+@pytest.mark.parametrize(("rows", "n", "channels", "taps"), SIZES, ids=str)
+def test_the_cut_of_k_depends_on_neither_batch_nor_tile(
+    rows: int, n: int, channels: tuple[int, ...], taps: int
+) -> None:
+    device, found = Device.null(), set()
+    for images in (1, 2, 3, 16, 100):
+        tiles, splits = offered(device, sized(rows, n, channels, taps, images))
+        for tile in tiles:
+            assert splits % tile.teams == 0
+            found.add(tuple(starts(channels, taps, tile.bk, splits)))
+    assert len(found) == 1
+
+
+def test_few_small_tiles_have_teams_and_many_have_none() -> None:
+    device = Device.null()
+    for images in (2, 100):
+        tiles, splits = offered(device, sized(256, 1280, (1280,), 1, images))
+        assert splits == tiles[0].teams == 2
+    tiles, splits = offered(device, sized(4096, 320, (320,), 1, 2))
+    assert splits == tiles[0].teams == 1
+    assert suited_teams(256, 1280, 1290) == 1
+
+
+def test_k_is_whole_where_no_tile_has_teams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workgroups would have to be added up, which takes longer than it saves."""
+    monkeypatch.setattr(
+        "gpustd.product.MATRIX_TILES", tuple(t for t in MATRIX_TILES if t.teams == 1)
+    )
+    assert offered(Device.null(), sized(256, 1280, (1280,), 1, 2))[1] == 1
