@@ -1,10 +1,13 @@
 """Time operations on a device.
 
-    python -m bench [OPERATION ...] [--device NAME] [--json FILE]
+    python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
 
 Without operations, all of them. Prints the median time of each entry, its rate, its share of the
 roof measured in the same run, and how quick it is beside its quickest peer: NumPy for small ones,
 PyTorch on the same NVIDIA card where it is installed. ``python -m bench.full_size`` times models.
+
+A FILE that is there keeps the rows that this run does not measure anew. What it lacks comes first,
+goals before the rest, and nothing is begun after SECONDS: given again, the same command goes on.
 """
 
 from __future__ import annotations
@@ -13,19 +16,22 @@ import argparse
 import importlib
 import importlib.util
 import json
+import math
 import pkgutil
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import gpustd
 import gpustd.reference
-from bench.entry import Entry
+from bench.entry import Entry, Row
 from bench.measure import measure, open_device
-from bench.report import HEAD, line, report
+from bench.report import HEAD, line, merged, read_earlier, report
 from bench.roofs import Roofs
 from bench.torch_peer import torch_peer
-from gpucore import Device, DeviceNotFoundError
+from gpucore import Device, DeviceNotFoundError, GpuError
 
 
 def operations() -> list[str]:
@@ -45,20 +51,42 @@ def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
                 yield entry
 
 
-def run(device: Device, stems: Sequence[str]) -> dict[str, object]:
-    """Time the entries, print the table, return the report."""
+def in_order(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
+    """What is not known first, then what has a goal, then what is large."""
+    return sorted(found, key=lambda entry: (entry.name in known, not entry.target, entry.cpu))
+
+
+def run(
+    device: Device, stems: Sequence[str], earlier: Mapping[str, Any], limit: float = math.inf
+) -> dict[str, Any]:
+    """Time entries until ``limit`` seconds are over, print the table, return the report.
+
+    ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
+    """
+    end = time.monotonic() + limit
     peer = torch_peer(device)
     roofs = Roofs(device, peer)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)
-    rows = []
-    for entry in entries(stems, device):
-        rows.append(measure(device, entry, roofs, peer))
-        print(line(rows[-1]), flush=True)
+    rows: list[Row] = []
+    failed: list[str] = []
+    todo = in_order(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
+    for entry in todo:
+        if time.monotonic() > end:
+            print(f"the time is up: {len(rows)} of {len(todo)} entries")
+            break
+        try:
+            rows.append(measure(device, entry, roofs, peer))
+        except (GpuError, RuntimeError) as error:
+            print(f"{entry.name} failed: {error}", file=sys.stderr)
+            failed.append(entry.name)
+        else:
+            print(line(rows[-1]), flush=True)
     print(f"roof: copies {_rates(roofs.copies, 1e9)} GB/s")
     for dtype, rates in roofs.products.items():
         print(f"roof: {dtype} products {_rates(rates, 1e12)} TFLOP/s")
-    return report(device, rows, copies=roofs.copies, products=roofs.products)
+    later = report(device, rows, copies=roofs.copies, products=roofs.products, failed=failed)
+    return merged(earlier, later) if earlier else later
 
 
 def _rates(rates: dict[str, float], unit: float) -> str:
@@ -71,20 +99,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("operations", nargs="*", metavar="OPERATION", help=", ".join(known))
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file, or add them")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds (no limit)")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.operations if name not in known]
     if unknown:
         parser.error(f"no benchmark of {', '.join(unknown)}; there are {', '.join(known)}")
     try:
         device = open_device(chosen.device)
-    except DeviceNotFoundError as error:
+        earlier = read_earlier(chosen.json, device) if chosen.json else {}
+    except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    result = run(device, chosen.operations or known)
+    result = run(device, chosen.operations or known, earlier, chosen.limit)
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0
+    return 1 if result["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -36,6 +36,11 @@ def _array(shape: tuple[int, ...], dtype: type[DType], seed: int) -> NDArray[Any
     return rng.integers(0, 256 if dtype is u8 else 2**20, shape).astype(dtype.numpy)
 
 
+@functools.lru_cache(maxsize=1)
+def _arrays(operands: Operands) -> list[NDArray[Any]]:
+    return [_array(shape, dtype, seed) for seed, (shape, dtype) in enumerate(operands)]
+
+
 def entry(
     name: str,
     ours: Callable[..., object],
@@ -48,9 +53,7 @@ def entry(
     in_numpy, in_torch = peers
     size = max(math.prod(shape) for shape, _ in operands)
     cpu = size <= 2**20
-    make = functools.cache(
-        lambda: [_array(shape, dtype, seed) for seed, (shape, dtype) in enumerate(operands)]
-    )
+    make = functools.partial(_arrays, tuple(operands))
 
     def setup(device: Device) -> Callable[[], object]:
         buffers: list[Buffer[Any]] = [device.buffer_from_array(a) for a in make()]
@@ -58,7 +61,7 @@ def entry(
 
     def torch_call(torch: Any) -> Callable[[], object]:
         assert in_torch is not None
-        tensors = [torch.from_numpy(a).cuda() for a in make()]
+        tensors = [torch.as_tensor(a) for a in make()]
         return functools.partial(in_torch, torch, *tensors)
 
     shapes = ", ".join(f"{'x'.join(map(str, shape))} {dtype.name}" for shape, dtype in operands)

@@ -68,6 +68,8 @@ ENTRIES = [
     entry(1, 128, 512, 512, f16, target=_VAE),
     entry(1, 512, 256, 256, f16, target=_VAE),
     entry(1, 512, 128, 128, f16, target=_VAE),
+    entry(2, 64, 4, 320, f16),
+    entry(1, 64, 4, 512, f16),
     entry(2, 64, 320, 4, f16),
     entry(1, 512, 128, 3, f16),
 ]

@@ -85,8 +85,9 @@ class Entry:
         bytes: bytes that one call must at least read and write.
         numpy: the same computation in NumPy on the host, or None; it is called several times, so
             it makes its operands at the first call.
-        torch: given PyTorch, makes the operands on its CUDA device; the call it returns launches
-            the same computation. None where there is no such peer.
+        torch: given PyTorch, makes the operands on its default device; the call it returns
+            launches the same computation. None where there is no such peer.
+        torch_name: what that peer is called where its times are shown.
         target: what it should reach on one NVIDIA H200.
         f16: the entry needs a device with f16, and is left out elsewhere.
         cpu: the entry is small enough for a software renderer.
@@ -98,6 +99,7 @@ class Entry:
     bytes: float
     numpy: Callable[[], object] | None = None
     torch: Callable[[Any], Callable[[], object]] | None = None
+    torch_name: str = "PyTorch"
     target: Target | None = None
     f16: bool = False
     cpu: bool = True

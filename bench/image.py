@@ -3,7 +3,8 @@
 A filter that stays within its windows' arithmetic should run at that rate too: on an H200 some 57
 instructions fit between two words of four bytes. `gaussian_blur` and `box_blur` of small windows
 are one launch; longer ones, and `resize`, write and read the middle between their axes, which is
-not counted in the bytes here. Pictures are batches of 3840 x 2160.
+not counted in the bytes here. Pictures are batches of 3840 x 2160. `canny` has no peer: PyTorch has
+nothing that follows its edges.
 """
 
 from __future__ import annotations
@@ -16,19 +17,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import image_peers as peers
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device
 from gpustd import image
+from gpustd.image.blur import gaussian_weights
 
 __all__ = ["ENTRIES"]
 
 Array = NDArray[Any]
-Torch = Callable[[Any, Any], object]
+Torch = Callable[[Any, Any], Callable[[], object]]
 
 _LARGE = (4, 2160, 3840)
 _SMALL = (1, 256, 384)
 
+_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.299 / 1.772, -0.587 / 1.772, 0.5),
+    (0.5, -0.587 / 1.402, -0.114 / 1.402),
+)
+_GREY = ((19595 / 65536, 38470 / 65536, 7471 / 65536),)
 
+
+@functools.lru_cache(maxsize=1)
 def _picture(shape: tuple[int, ...], dtype: str) -> Array:
     rng = np.random.default_rng(0)
     if dtype == "u8":
@@ -48,16 +59,15 @@ def entry(
     copy_share: float | None = None,
 ) -> Entry:
     """``call`` on a picture; ``flops`` are those of an element; ``torch`` gets (torch, picture)."""
-    operand = functools.cache(lambda: _picture(shape, dtype))
+    operand = functools.partial(_picture, shape, dtype)
 
     def setup(device: Device) -> Callable[[], object]:
         picture = device.buffer_from_array(operand())
         return lambda: call(picture)
 
     def in_torch(module: Any) -> Callable[[], object]:
-        picture = module.from_numpy(operand()).cuda()
         assert torch is not None
-        return functools.partial(torch, module, picture)
+        return torch(module, module.as_tensor(operand()))
 
     small = shape[1] <= _SMALL[1]
     source = float(np.prod(shape)) * (1 if dtype == "u8" else 4)
@@ -68,6 +78,7 @@ def entry(
         bytes=source + _result_bytes(name, shape, dtype),
         numpy=None if scipy is None else (lambda: scipy(operand())),
         torch=None if torch is None else in_torch,
+        torch_name=_torch_name(name, dtype),
         target=None if copy_share is None or small else Target("of copy rate", copy_share),
         cpu=small,
     )
@@ -85,69 +96,71 @@ def _result_bytes(name: str, shape: tuple[int, ...], dtype: str) -> float:
     return 4.0 * float(np.prod(shape)) if name.startswith(("sobel", "rgb_to_lab")) else size
 
 
-def _interpolated(module: Any, x: Any) -> object:
-    scale = module.nn.functional.interpolate
-    size = (x.shape[1] // 2, x.shape[2] // 2)
-    planes = x.permute(0, 3, 1, 2)
-    return scale(planes, size, mode="bicubic", antialias=True, align_corners=False)
-
-
-def _convolved(size: int) -> Torch:
-    """A separable blur by cuDNN, one axis after the other, on planes."""
-
-    def blur(module: Any, x: Any) -> object:
-        planes = x.permute(0, 3, 1, 2).reshape(-1, 1, x.shape[1], x.shape[2])
-        taps = module.full((1, 1, size, 1), 1 / size, device="cuda")
-        convolve = module.nn.functional.conv2d
-        return convolve(convolve(planes, taps), taps.transpose(2, 3))
-
-    return blur
+def _torch_name(name: str, dtype: str) -> str:
+    """PyTorch, and the dtype to which it must convert u8."""
+    if dtype != "u8" or name.startswith("flip"):
+        return "PyTorch"
+    return f"PyTorch through {'f16' if name.startswith('erode') else 'f32'}"
 
 
 def _everything(shape: tuple[int, int, int], *, large: bool) -> list[Entry]:
     rgb, rgba, grey = (*shape, 3), (*shape, 4), (*shape, 1)
+    fine, coarse = (peers.blur(gaussian_weights(*of).tolist()) for of in ((1, 2), (3, 4)))
     return [
         entry("flip width", rgba, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=lambda module, x: module.flip(x, (2,))),
+              torch=peers.flipped(2)),
         entry("flip width", rgb, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=lambda module, x: module.flip(x, (2,))),
+              torch=peers.flipped(2)),
         entry("flip height", rgb, "f32", lambda x: image.flip(x, 0), copy_share=0.9,
-              torch=lambda module, x: module.flip(x, (1,)),
+              torch=peers.flipped(1),
               scipy=None if large else lambda x: np.flip(x, 1).copy()),
-        entry("rgb_to_ycbcr", rgb, "u8", image.rgb_to_ycbcr, copy_share=0.9),
-        entry("rgb_to_ycbcr", rgb, "f32", image.rgb_to_ycbcr, copy_share=0.9),
-        entry("rgb_to_grey", rgb, "u8", image.rgb_to_grey, copy_share=0.9),
-        entry("rgb_to_lab", rgb, "f32", image.rgb_to_lab),
-        entry("box_blur 3", rgb, "f32", lambda x: image.box_blur(x, 3), flops=12,
-              copy_share=0.9, torch=_convolved(3),
-              scipy=None if large else lambda x: _ndimage().uniform_filter(x, (1, 3, 3, 1))),
-        entry("box_blur 3", rgb, "u8", lambda x: image.box_blur(x, 3), flops=12, copy_share=0.9),
-        entry("gaussian_blur 5", rgb, "f32", lambda x: image.gaussian_blur(x, 1, 2), flops=20,
-              copy_share=0.9, torch=_convolved(5)),
-        entry("gaussian_blur 5", grey, "f32", lambda x: image.gaussian_blur(x, 1, 2), flops=20,
-              copy_share=0.9),
-        entry("gaussian_blur 25", rgb, "f32", lambda x: image.gaussian_blur(x, 3), flops=100,
-              torch=_convolved(25)),
-        entry("median 3", grey, "u8", lambda x: image.median(x, 3),
-              scipy=None if large else lambda x: _ndimage().median_filter(x, (1, 3, 3, 1))),
-        entry("median 5", grey, "f32", lambda x: image.median(x, 5)),
-        entry("sobel", grey, "u8", image.sobel),
+        entry("rgb_to_ycbcr", rgb, "u8", image.rgb_to_ycbcr, copy_share=0.9,
+              torch=peers.matrix(_YCBCR, (0, 128, 128))),
+        entry("rgb_to_ycbcr", rgb, "f32", image.rgb_to_ycbcr, copy_share=0.9,
+              torch=peers.matrix(_YCBCR, (0, 0.5, 0.5))),
+        entry("rgb_to_grey", rgb, "u8", image.rgb_to_grey, copy_share=0.9,
+              torch=peers.matrix(_GREY, (0,))),
+        entry("rgb_to_lab", rgb, "f32", image.rgb_to_lab, torch=peers.lab),
+        entry("box_blur 3", rgb, "f32", lambda x: image.box_blur(x, 3, "mirror"), flops=12,
+              copy_share=0.9, torch=peers.blur([1 / 3] * 3),
+              scipy=None if large else lambda x: _uniform(x, (1, 3, 3, 1))),
+        entry("box_blur 3", rgb, "u8", lambda x: image.box_blur(x, 3, "mirror"), flops=12,
+              copy_share=0.9, torch=peers.blur([1 / 3] * 3)),
+        entry("gaussian_blur 5", rgb, "f32", lambda x: image.gaussian_blur(x, 1, 2, "mirror"),
+              flops=20, copy_share=0.9, torch=fine),
+        entry("gaussian_blur 5", grey, "f32", lambda x: image.gaussian_blur(x, 1, 2, "mirror"),
+              flops=20, copy_share=0.9, torch=fine),
+        entry("gaussian_blur 25", rgb, "f32", lambda x: image.gaussian_blur(x, 3, 4, "mirror"),
+              flops=100, torch=coarse),
+        entry("median 3", grey, "u8", lambda x: image.median(x, 3, "mirror"),
+              torch=peers.median(3),
+              scipy=None if large else lambda x: _median(x, (1, 3, 3, 1))),
+        entry("median 5", grey, "f32", lambda x: image.median(x, 5, "mirror"),
+              torch=peers.median(5)),
+        entry("sobel", grey, "u8", image.sobel, torch=peers.sobel),
         entry("canny", grey, "u8", image.canny),
-        entry("erode 3", grey, "u8", lambda x: image.erode(x, 3), copy_share=0.9),
-        entry("resize half bicubic", rgb, "u8", lambda x: image.resize(x, _half(x), "bicubic")),
+        entry("erode 3", grey, "u8", lambda x: image.erode(x, 3), copy_share=0.9,
+              torch=peers.eroded(3)),
+        entry("resize half bicubic", rgb, "u8", lambda x: image.resize(x, _half(x), "bicubic"),
+              torch=peers.halved),
         entry("resize half bicubic", rgb, "f32", lambda x: image.resize(x, _half(x), "bicubic"),
-              torch=_interpolated),
-        entry("rotate linear", rgb, "u8", lambda x: image.rotate(x, 17, False, 1)),
-        entry("histogram", grey, "u8", image.histogram,
-              torch=lambda module, x: module.bincount(x.reshape(-1).int(), minlength=256)),
-        entry("equalise", grey, "u8", image.equalise),
-        entry("alpha_composite", rgba, "u8", lambda x: image.alpha_composite(x, x)),
+              torch=peers.halved),
+        entry("rotate linear", rgb, "u8", lambda x: image.rotate(x, 17, False, 1),
+              torch=peers.rotated(17)),
+        entry("histogram", grey, "u8", image.histogram, torch=peers.histogram),
+        entry("equalise", grey, "u8", image.equalise, torch=peers.equalised),
+        entry("alpha_composite", rgba, "u8", lambda x: image.alpha_composite(x, x),
+              torch=peers.composite),
     ]  # fmt: skip
 
 
-def _ndimage() -> Any:
-    """SciPy's images, a peer on the host."""
-    return importlib.import_module("scipy.ndimage")
+def _uniform(x: Array, size: tuple[int, ...]) -> object:
+    """SciPy's, a peer on the host."""
+    return importlib.import_module("scipy.ndimage").uniform_filter(x, size, mode="mirror")
+
+
+def _median(x: Array, size: tuple[int, ...]) -> object:
+    return importlib.import_module("scipy.ndimage").median_filter(x, size, mode="mirror")
 
 
 def _half(x: Buffer[Any]) -> tuple[int, int]:

@@ -45,7 +45,7 @@ def _in_torch(
 ) -> Callable[[], object]:
     """The same on the card, by cuSOLVER where that is asked: it can be captured in a graph."""
     torch.backends.cuda.preferred_linalg_library("cusolver")
-    tensors = [torch.from_numpy(x).cuda() for x in operands()]
+    tensors = [torch.as_tensor(x) for x in operands()]
     return functools.partial(call(torch), *tensors)
 
 

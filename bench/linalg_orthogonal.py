@@ -54,7 +54,7 @@ def _entry(
         return lambda: ours(*buffers)
 
     def in_torch(library: Any) -> Callable[[], object]:
-        tensors = [library.from_numpy(x).cuda() for x in operands()]
+        tensors = [library.as_tensor(x) for x in operands()]
         call = theirs(library)
         return lambda: call(*tensors)
 

@@ -14,7 +14,7 @@ from gpucore import Device, Graph, Work, f16, f32
 
 __all__ = ["host_seconds", "measure", "open_device", "replay_seconds", "seconds_of"]
 
-_BUSY_S = 0.3
+_BUSY_S = 0.1
 _SAMPLE_S = 0.005
 _MOST_CALLS = 200
 _FIRST_CALLS = 20
@@ -35,7 +35,7 @@ def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None =
     device.trim()
     peers = {}
     if entry.torch is not None and peer is not None:
-        peers["PyTorch"] = peer.seconds(entry.torch)
+        peers[entry.torch_name] = peer.seconds(entry.torch)
     if entry.numpy is not None:
         peers["NumPy"] = _numpy_seconds(entry.numpy)
     return Row(

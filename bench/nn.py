@@ -7,14 +7,15 @@ are read from caches, and a block of results an invocation keeps that to some 1.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.entry import Entry, Target
-from bench.torch_peer import random
 from gpucore import Buffer, Device, DType, f16, f32
 from gpustd import nn
 
@@ -28,6 +29,7 @@ _SMALL = (1, 32, 32, 32)
 
 Shape = tuple[int, ...]
 Ours = Callable[..., Buffer[Any]]
+Theirs = Callable[..., Callable[[], object]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,18 @@ class _Shapes:
         return moved * dtype.itemsize + 4.0 * sum(float(np.prod(shape)) for shape in self.vectors)
 
 
+@functools.lru_cache(maxsize=1)
+def _arrays(shapes: _Shapes, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+    """Normal operands, vectors in 0.5 .. 1.5."""
+    rng = np.random.default_rng(0)
+    wide = [rng.standard_normal(s, np.float32).astype(dtype) for s in shapes.operands]
+    return [*wide, *(rng.random(s, np.float32) + np.float32(0.5) for s in shapes.vectors)]
+
+
 def entry(
     name: str,
     ours: Ours,
-    theirs: Callable[[Any, Any], Callable[[], object]] | None,
+    theirs: Theirs,
     shapes: _Shapes,
     dtype: type[DType],
     *,
@@ -54,39 +64,43 @@ def entry(
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
-    """One call; ``theirs`` makes it for PyTorch from its module and the dtype."""
+    """One call; ``theirs`` makes it for PyTorch from its module and the operands as ours."""
 
     def setup(device: Device) -> Callable[[], object]:
-        rng = np.random.default_rng(0)
-        wide = [
-            device.buffer_from_array(rng.standard_normal(shape, np.float32), dtype)
-            for shape in shapes.operands
+        buffers: list[Buffer[Any]] = [
+            device.buffer_from_array(array) for array in _arrays(shapes, dtype.numpy)
         ]
-        vectors = [
-            device.buffer_from_array(rng.random(shape, np.float32) + np.float32(0.5))
-            for shape in shapes.vectors
-        ]
-        return lambda: ours(*wide, *vectors)
+        return lambda: ours(*buffers)
+
+    def in_torch(torch: Any) -> Callable[[], object]:
+        return theirs(torch, *(torch.as_tensor(array) for array in _arrays(shapes, dtype.numpy)))
 
     return Entry(
         name=f"nn.{name} {'x'.join(map(str, shapes.operands[0]))} {dtype.name}",
         setup=setup,
         flops=flops,
         bytes=shapes.bytes(dtype),
-        torch=None if theirs is None else lambda torch: theirs(torch, dtype),
+        torch=in_torch,
         target=target,
         f16=dtype is f16,
         cpu=cpu,
     )
 
 
+def _first(x: Any) -> Any:
+    """PyTorch's shape of the same memory: channels-last, in its words."""
+    return x.movedim(-1, 1)
+
+
+def _last(x: Any) -> Any:
+    return x.movedim(1, -1)
+
+
 def activation(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
     """An activation of that name here and in PyTorch."""
 
-    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
-        x = random(torch, shape, kind)
-        function = getattr(torch.nn.functional, name)
-        return lambda: function(x)
+    def theirs(torch: Any, x: Any) -> Callable[[], object]:
+        return functools.partial(getattr(torch.nn.functional, name), x)
 
     target = None if cpu else _NEAR_COPIES
     shapes = _Shapes((shape,), (), shape)
@@ -102,11 +116,9 @@ def pool(
     sides = [(n + 2 * padding - kernel) // stride + 1 for n in shape[1:3]]
     ours: Ours = getattr(nn, f"{kind}_pool2d")
 
-    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
-        x = random(torch, (shape[0], shape[3], *shape[1:3]), dtype)
-        x = x.to(memory_format=torch.channels_last)
+    def theirs(torch: Any, x: Any) -> Callable[[], object]:
         function = getattr(torch.nn.functional, f"{kind}_pool2d")
-        return lambda: function(x, kernel, stride, padding)
+        return lambda: _last(function(_first(x), kernel, stride, padding))
 
     return entry(
         f"{kind}_pool2d {kernel}/{stride}",
@@ -135,14 +147,14 @@ def convolution(
     weights = (*kernel, inputs // groups, outputs)
     result = (*shape[:-1], outputs)
 
-    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
-        x = random(torch, (shape[0], inputs, *shape[1:-1]), dtype)
-        w = random(torch, (outputs, inputs // groups, *kernel), dtype)
-        if rank > 1:
-            last = torch.channels_last if rank == 2 else torch.channels_last_3d
-            x, w = x.to(memory_format=last), w.to(memory_format=last)
+    def theirs(torch: Any, x: Any, w: Any) -> Callable[[], object]:
+        # PyTorch keeps one axis channels-first.
+        last = {2: torch.channels_last, 3: torch.channels_last_3d}
+        form = last.get(rank, torch.contiguous_format)
+        x = _first(x).contiguous(memory_format=form)
+        w = w.permute(rank + 1, rank, *range(rank)).contiguous(memory_format=form)
         function = getattr(torch.nn.functional, f"conv{rank}d")
-        return lambda: function(x, w, padding="same", groups=groups)
+        return lambda: _last(function(x, w, padding="same", groups=groups))
 
     window = "x".join(map(str, kernel))
     return entry(
@@ -161,11 +173,10 @@ def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = Fa
     """Twice the size by a kernel of 4 x 4 with stride 2."""
     images, height, width, inputs = shape
 
-    def theirs(torch: Any, dtype: type[DType]) -> Callable[[], object]:
-        last = torch.channels_last
-        x = random(torch, (images, inputs, height, width), dtype).to(memory_format=last)
-        w = random(torch, (inputs, outputs, 4, 4), dtype).to(memory_format=last)
-        return lambda: torch.nn.functional.conv_transpose2d(x, w, stride=2, padding=1)
+    def theirs(torch: Any, x: Any, w: Any) -> Callable[[], object]:
+        w = w.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+        function = torch.nn.functional.conv_transpose2d
+        return lambda: _last(function(_first(x), w, stride=2, padding=1))
 
     pixels = images * height * width
     return entry(
@@ -183,11 +194,8 @@ def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = Fa
 def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
     """``batch_norm`` with weight and bias."""
 
-    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
-        x = random(torch, (shape[0], shape[3], *shape[1:3]), kind)
-        x = x.to(memory_format=torch.channels_last)
-        mean, var, w, b = (random(torch, (shape[3],), f32).abs() for _ in range(4))
-        return lambda: torch.nn.functional.batch_norm(x, mean, var, w, b)
+    def theirs(torch: Any, x: Any, *vectors: Any) -> Callable[[], object]:
+        return lambda: _last(torch.nn.functional.batch_norm(_first(x), *vectors))
 
     shapes = _Shapes((shape,), ((shape[3],),) * 4, shape)
     target = None if cpu else _NEAR_COPIES
@@ -197,8 +205,7 @@ def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
 def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
     """``rms_norm``, ``normalize`` or ``log_softmax`` of every row."""
 
-    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
-        x = random(torch, shape, kind)
+    def theirs(torch: Any, x: Any) -> Callable[[], object]:
         functions = torch.nn.functional
         return {
             "rms_norm": lambda: functions.rms_norm(x, shape[-1:]),
@@ -215,10 +222,9 @@ def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
     """Twice the size."""
     images, height, width, channels = shape
 
-    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
-        x = random(torch, (images, channels, height, width), kind)
-        x = x.to(memory_format=torch.channels_last)
-        return lambda: torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    def theirs(torch: Any, x: Any) -> Callable[[], object]:
+        function = torch.nn.functional.interpolate
+        return lambda: _last(function(_first(x), scale_factor=2, mode="bilinear"))
 
     return entry(
         "interpolate bilinear x2",
@@ -237,11 +243,11 @@ def masked_attention(
     """Attention over (batch, rows, heads, 64) with a mask that is added."""
     shape = (batch, rows, heads, 64)
 
-    def theirs(torch: Any, kind: type[DType]) -> Callable[[], object]:
-        q, k, v = (random(torch, (batch, heads, rows, 64), kind) for _ in range(3))
-        mask = random(torch, (rows, rows), kind)
+    def theirs(torch: Any, q: Any, k: Any, v: Any, mask: Any) -> Callable[[], object]:
+        q, k, v = (x.transpose(1, 2).contiguous() for x in (q, k, v))
+        mask = mask.to(q.dtype)
         attend = torch.nn.functional.scaled_dot_product_attention
-        return lambda: attend(q, k, v, attn_mask=mask)
+        return lambda: attend(q, k, v, attn_mask=mask).transpose(1, 2)
 
     return entry(
         "scaled_dot_product_attention mask",
@@ -256,11 +262,15 @@ def masked_attention(
 
 ENTRIES = [
     activation("gelu", (2**20,), f32, cpu=True),
-    pool("max", (3, 2), _SMALL, f32, cpu=True),
+    *(pool(kind, (3, 2), _SMALL, f32, cpu=True) for kind in ("max", "avg")),
     convolution(_SMALL, (3, 3), 32, f32, groups=32, cpu=True),
     convolution((1, 8, 16, 16, 16), (3, 3, 3), 16, f32, cpu=True),
+    convolution((2, 256, 32), (3,), 32, f32, cpu=True),
+    transposed(_SMALL, 32, f32, cpu=True),
     batch_norm(_SMALL, f32, cpu=True),
-    rows("rms_norm", (1024, 256), f32, cpu=True),
+    *(rows(n, (1024, 256), f32, cpu=True) for n in ("rms_norm", "normalize", "log_softmax")),
+    bilinear(_SMALL, f32, cpu=True),
+    masked_attention(1, 64, 2, f32, cpu=True),
     *(activation(name, (2**26,), f16) for name in ("gelu", "mish", "softplus", "hardswish")),
     activation("gelu", (2**26,), f32),
     *(pool(kind, (2, 2), _MAPS, f16) for kind in ("max", "avg")),

@@ -37,6 +37,7 @@ Made by `python -m bench.page` from the files in [bench/results](../bench/result
 
 ```sh
 python -m bench --device dawn --json bench/results/NAME.json
+python -m bench arrays image nn random signal linalg --device dawn --limit 200 --json FILE
 python -m tools.full_size FOLDER --compile
 python -m bench.full_size FOLDER --device dawn --cold --json bench/results/NAME.json
 python -m bench.full_size models/emoji --model bundled --size 256 --device cpu
@@ -47,10 +48,11 @@ A time is the median of 20 samples (7 on a software renderer), replayed from a g
 card kept busy before and random numbers as data; what the files here hold, what was tried and
 what limits stands beside them in [bench/results](../bench/results/README.md). Peers run in the
 same session on the same card, one after the other: PyTorch replays a CUDA graph, too, unless its
-row says "eager"; f16, channels-last, no TF32. The *floor* of an operation is the time of its
-arithmetic or of its bytes at the roof, whichever is longer; the roof is the best rate of copies
-and of large products that anyone reached in that session. The floor of a model is that of its
-operations at 790 TFLOP/s and 4.3 TB/s.
+row says "eager"; f16, channels-last, no TF32. "Through f32" is PyTorch that converts u8 and back,
+since it has no such operation on u8; its image filters get planes, the layout made for them. The
+*floor* of an operation is the time of its arithmetic or of its bytes at the roof, whichever is
+longer; the roof is the best rate of copies and of large products that anyone reached in that
+session. The floor of a model is that of its operations at 790 TFLOP/s and 4.3 TB/s.
 """
 
 

@@ -6,6 +6,7 @@ number, the normal numbers in fixed point about 250 more.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ def entry(
     name: str,
     ours: Callable[[Generator], object],
     size: int,
-    peers: tuple[Callable[[np.random.Generator], object], Callable[[Any], object] | None],
+    peers: tuple[Callable[[np.random.Generator], object], Callable[[Any], object]],
     target: Target | None = None,
 ) -> Entry:
     """``size`` numbers of one distribution."""
@@ -46,7 +47,7 @@ def entry(
         flops=0.0,
         bytes=4.0 * size,
         numpy=(lambda: in_numpy(np.random.default_rng(1))) if cpu else None,
-        torch=(lambda torch: lambda: in_torch(torch)) if in_torch else None,
+        torch=lambda torch: functools.partial(in_torch, torch),
         target=None if cpu else target,
         cpu=cpu,
     )
@@ -61,7 +62,7 @@ def distributions(size: int) -> list[Entry]:
             size,
             (
                 lambda g: g.random(size, np.float32),
-                lambda torch: torch.rand(size, device="cuda"),
+                lambda torch: torch.rand(size),
             ),
             _HALF_OF_COPIES,
         ),
@@ -71,7 +72,7 @@ def distributions(size: int) -> list[Entry]:
             size,
             (
                 lambda g: g.standard_normal(size, np.float32),
-                lambda torch: torch.randn(size, device="cuda"),
+                lambda torch: torch.randn(size),
             ),
         ),
         entry(
@@ -80,14 +81,17 @@ def distributions(size: int) -> list[Entry]:
             size,
             (
                 lambda g: g.integers(0, 1000, size, np.int32),
-                lambda torch: torch.randint(0, 1000, (size,), device="cuda", dtype=torch.int32),
+                lambda torch: torch.randint(0, 1000, (size,), dtype=torch.int32),
             ),
         ),
         entry(
             "permutation",
             lambda g: g.permutation(size),
             size,
-            (lambda g: g.permutation(size), None),
+            (
+                lambda g: g.permutation(size),
+                lambda torch: torch.randperm(size, dtype=torch.int32),
+            ),
         ),
     ]
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from bench.entry import Row
 from bench.machine import clocks, description
 from gpucore import Device
 
-__all__ = ["HEAD", "line", "report"]
+__all__ = ["HEAD", "line", "merged", "read_earlier", "report"]
 
 HEAD = f"{'':<44}{'time':>13}{'rate':>17}{'roof':>8}{'peer':>14}{'':>19}{'ratio':>6}"
+_MACHINE = ("adapter", "backend", "driver")
 _MARKS = {True: "reached", False: "missed", None: "unknown"}
 
 
@@ -32,7 +36,29 @@ def line(row: Row) -> str:
     return f"{text:<121}  {row.target}: {_MARKS[row.reached]}"
 
 
-def report(device: Device, rows: Sequence[Row], **more: object) -> dict[str, object]:
+def report(device: Device, rows: Sequence[Row], **more: object) -> dict[str, Any]:
     """What a JSON file holds: seconds, FLOP, bytes, shares; the clocks are those just now."""
     machine = {**description(device), "clocks": clocks()}
     return {**machine, **more, "rows": [asdict(row) for row in rows]}
+
+
+def read_earlier(file: Path, device: Device) -> dict[str, Any]:
+    """The report that a file holds; empty where there is none.
+
+    Raises `ValueError` for one of another machine, or what is no report.
+    """
+    if not file.exists():
+        return {}
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    here = description(device)
+    for key in _MACHINE:
+        if data.get(key) != here[key]:
+            raise ValueError(f"{file}: {key} {data.get(key)!r}, not {here[key]!r}: give a new file")
+    return data
+
+
+def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """``later`` with the rows and rates of ``earlier`` for which it has no newer ones."""
+    rows = {row["name"]: row for result in (earlier, later) for row in result["rows"]}
+    rates = {key: {**earlier[key], **later[key]} for key in ("copies", "products")}
+    return {**later, **rates, "rows": list(rows.values())}

@@ -54,8 +54,7 @@ def transform(
         return lambda: getattr(signal, name)(x, **where)
 
     def torch(peer: Any) -> Callable[[], object]:
-        kind = peer.float32 if real else peer.complex64
-        x = peer.randn(shape, device="cuda", dtype=kind)
+        x = peer.as_tensor(_numbers(shape, complex_=not real))
         given = {"dim" if key == "axis" else key: value for key, value in where.items()}
         return lambda: getattr(peer.fft, name)(x, **given)
 
@@ -75,7 +74,7 @@ def transform(
 
 
 def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
-    """A long signal with a filter of finite response, by the quicker method."""
+    """A long signal with a filter of finite response, by the quicker method (FFT: long filters)."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_numbers((n,), complex_=False))
@@ -83,9 +82,14 @@ def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
         return lambda: signal.oaconvolve(x, h) if taps > 64 else signal.convolve(x, h)
 
     def torch(peer: Any) -> Callable[[], object]:
-        x = peer.randn((1, 1, n), device="cuda")
-        h = peer.randn((1, 1, taps), device="cuda")
-        return lambda: peer.nn.functional.conv1d(x, h, padding=taps - 1)
+        x = peer.as_tensor(_numbers((n,), complex_=False))
+        h = peer.as_tensor(_numbers((taps,), complex_=False))
+        if taps > 64:
+            size = signal.next_fast_len(n + taps - 1)
+            rfft, irfft = peer.fft.rfft, peer.fft.irfft
+            return lambda: irfft(rfft(x, size) * rfft(h, size), size)[: n + taps - 1]
+        turned = h.flip(0)[None, None]
+        return lambda: peer.nn.functional.conv1d(x[None, None], turned, padding=taps - 1)[0, 0]
 
     return Entry(
         name=f"convolve {n} {taps}",
@@ -103,7 +107,7 @@ def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
 
 
 def sections(shape: tuple[int, ...], order: int, *, cpu: bool = False) -> Entry:
-    """A recursive filter in second-order sections along the last axis."""
+    """A recursive filter in second-order sections along the last axis; PyTorch has none."""
     sos = functools.cache(lambda: _scipy().butter(order, 0.2, output="sos"))
 
     def setup(device: Device) -> Callable[[], object]:
@@ -125,11 +129,12 @@ def short_time(n: int, size: int, *, cpu: bool = False) -> Entry:
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_numbers((n,), complex_=False))
-        return lambda: signal.stft(x, nperseg=size)
+        return lambda: signal.stft(x, nperseg=size)[2]
 
     def torch(peer: Any) -> Callable[[], object]:
-        x = peer.randn((n,), device="cuda")
-        window = peer.hann_window(size, device="cuda")
+        x = peer.as_tensor(_numbers((n,), complex_=False))
+        window = peer.hann_window(size)
+        window /= window.sum()
         return lambda: peer.stft(
             x, size, size // 2, window=window, pad_mode="constant", return_complex=True
         )

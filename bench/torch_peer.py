@@ -16,7 +16,7 @@ from gpucore import Device, DType, f16
 
 __all__ = ["TorchPeer", "random", "torch_peer"]
 
-_BUSY_S = 0.3
+_BUSY_S = 0.1
 _SAMPLE_S = 0.005
 _MOST_CALLS = 200
 _SAMPLES = 20
@@ -40,9 +40,8 @@ def torch_peer(device: Device) -> TorchPeer | None:
 
 
 def random(torch: Any, shape: tuple[int, ...], dtype: type[DType]) -> Any:
-    """Normal numbers on the card, f16 or f32."""
-    kind = torch.float16 if dtype is f16 else torch.float32
-    return torch.randn(shape, device="cuda", dtype=kind)
+    """Normal numbers, f16 or f32."""
+    return torch.randn(shape, dtype=torch.float16 if dtype is f16 else torch.float32)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class TorchPeer:
         return str(self.torch.__version__)
 
     def seconds(self, make: Callable[[Any], Call]) -> float:
-        """Median seconds of a call over 20 samples, on CUDA's own clock.
+        """Median seconds of a call over 20 samples, on CUDA's own clock; tensors lie on the card.
 
         A sample is a CUDA graph of calls, as our own calls are replayed from a graph: neither
         counts its host's time. What cannot be captured is called as it is. The card is kept busy
@@ -65,7 +64,7 @@ class TorchPeer:
         the card as we are.
         """
         torch = self.torch
-        with torch.no_grad():
+        with torch.no_grad(), torch.device("cuda"):
             call = make(torch)
             once = self._warmed(call)
             count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))

@@ -13,7 +13,12 @@ from the sizes of one image.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
+=======
+import math
+from collections.abc import Mapping
+>>>>>>> peers
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,11 +195,12 @@ class Product:
     ) -> None:
         """By tiles: one launch, or partial sums of parts of K and their reduction."""
         device = y.device
-        vector = not any(c % 4 for c in (*self.channels, self.n))
+        matrix = rung == "matrix"
+        vector = matrix or not any(c % 4 for c in (*self.channels, self.n))
         tile, splits = self._tile(device, rung, scalar, vector)
         common = self._fixed(scalar, y, vector)
-        if rung == "matrix":
-            common["matrix"] = True
+        if matrix:
+            common |= {"matrix": True, "unit": math.gcd(8, *self.channels)}
         spec: dict[str, Value] = {
             **common,
             "two": len(operands) > 2,
@@ -291,10 +297,9 @@ class Product:
             return "naive"
         if self._columns < _NARROW and self.batch == 1:
             return "narrow"
-        whole = all(n % 8 == 0 for n in (*self.channels, self.n))
-        if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:
-            return "matrix"
-        return "tiled"
+        words = not any(c % 8 for c in self.channels) or (self._holes and len(self.channels) == 1)
+        whole = words and self.n % 8 == 0 and self.n >= 16
+        return "matrix" if device.has_matrix_units and scalar == "f16" and whole else "tiled"
 
     def _suited_to_cpu(self, device: Device) -> str:
         if self.n % 4:

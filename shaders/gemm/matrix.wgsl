@@ -7,6 +7,7 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
+<<<<<<< HEAD
 // K may also be cut within a workgroup: each team of its subgroups makes all BM x BN results of a part
 // of its own, from slices of its own, so that more loads are under way. The first team's results are
 // added to the others' while they leave; in a split product each part has its partials.
@@ -17,6 +18,17 @@
 //% set members = (bm // wm) * (bn // wn)
 //% set subgroups = teams * members
 //% set threads = members * 32
+=======
+// Where channels do not fill words (unit < 8), K is one run over all taps and channels, and a word of it
+// is read piece by piece.
+//
+// Rows and columns past the end read what is there for others; they are not stored.
+// Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
+// Limits: weight columns multiples of 8, channels too but for one source under a window, windows of up
+// to 30 taps, f16, subgroups of 32.
+//% set subgroups = (bm // wm) * (bn // wn)
+//% set threads = subgroups * 32
+>>>>>>> peers
 //% set fm = wm // 16
 //% set fn = wn // 16
 //% set la = (bk + 8) // 8
@@ -27,7 +39,12 @@
 //% set plain = not (bias or per_image or residual) and activation == "none"
 //% set direct = split or (plain and out == "f32" and whole and exact and teams == 1)
 //% set wide = not direct and activation != "geglu"
+<<<<<<< HEAD
 //% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
+=======
+//% set piece = {"1": "f16", "2": "f16x2", "4": "f16x4", "8": "f16x8"}[unit | string]
+//% set words = [bm * la + bk * lb, 0 if direct else subgroups * 16 * ep] | max
+>>>>>>> peers
 //% include "gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
@@ -57,6 +74,7 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% endif
 }
 
+<<<<<<< HEAD
 //% if not direct
 // Four results of a row, of whose parts each team has left one.
 fn sum_of_teams(at: u32) -> vec4<f32> {
@@ -66,6 +84,20 @@ fn sum_of_teams(at: u32) -> vec4<f32> {
 //% endfor
     return sum;
 }
+=======
+//% if unit < 8
+// Piece p of a row's K: zero outside of the image, and past the end of K.
+fn piece(p: u32, row: Row, pixel: u32, seen: u32) -> {{ piece }} {
+    let pieces = channels(0u) / {{ unit }}u;
+    let tap = p / pieces;
+    if (tap >= taps() || ((seen >> tap) & 1u) == 0u) { return {{ piece }}(); }
+    return x[tap_pixel(row, pixel, tap, seen) * pieces + p % pieces];
+}
+//% if unit == 1
+
+fn pair(a: f16, b: f16) -> u32 { return pack2x16float(vec2<f32>(f32(a), f32(b))); }
+//% endif
+>>>>>>> peers
 
 //% endif
 //% if wide
@@ -173,7 +205,7 @@ fn main(
 //% endfor
 
     // Slices: of each tap, first those of x, then those of x2.
-    let width1 = channels(0u) / 8u;
+    let width1 = {{ "channels(0u) / 8u" if unit == 8 else "(taps() * channels(0u) + 7u) / 8u" }};
     let slices1 = (width1 + BK8 - 1u) / BK8;
 //% if two
     let width2 = channels(1u) / 8u;
@@ -181,6 +213,7 @@ fn main(
 //% else
     let slices = slices1;
 //% endif
+<<<<<<< HEAD
     let all_steps = taps() * slices;
     let part = {{ "group.z * TEAMS + team" if split else "team" }};
     let parts = {{ "params.splits" if split else "TEAMS" }};
@@ -191,9 +224,35 @@ fn main(
     let first = min(passed, all_steps - 1u);
     var tap = first / slices;
     var slice = first % slices;
+=======
+    let all_steps = {{ "taps() * slices" if unit == 8 else "slices" }};
+//% if split
+    let steps = (all_steps + params.splits - 1u) / params.splits;
+    let begin = min(group.z * steps, all_steps);
+    let end = min(begin + steps, all_steps);
+//% else
+    let begin = 0u;
+    let end = all_steps;
+//% endif
+    var tap = begin / slices;
+    var slice = begin % slices;
+>>>>>>> peers
 
 //% macro load_a(source, width, c)
 //% for i in range(a_loads)
+//% if unit < 8
+        {
+            let first = ({{ c }} + ka) * {{ 8 // unit }}u;
+//% for p in range(8 // unit)
+            let p{{ p }} = piece(first + {{ p }}u, row{{ i }}, pixel{{ i }}, seen{{ i }});
+//% endfor
+//% if unit == 1
+            va{{ i }} = vec4<u32>(pair(p0, p1), pair(p2, p3), pair(p4, p5), pair(p6, p7));
+//% else
+            va{{ i }} = vec4<u32>({{ "p0, p1" if unit == 4 else "p0, p1, p2, p3" }});
+//% endif
+        }
+//% else
 //% set inside = []
 //% if holes
 //% set inside = inside + ["((seen" ~ i ~ " >> tap) & 1u) != 0u"]
@@ -209,6 +268,7 @@ fn main(
 //% else
         va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka];
 //% endif
+//% endif
 //% endfor
 //% endmacro
 //% macro load()
@@ -216,28 +276,36 @@ fn main(
 //% if two
     let k_tap = tap * (width1 + width2) * 8u;
     var k = k_tap + slice * {{ bk }}u;
-    var left = width1 - min(slice * BK8, width1);
+    var left = (width1 - min(slice * BK8, width1)) * 8u;
     if (slice < slices1) {
         let c = slice * BK8;
 {{ load_a("x", "width1", "c") }}
     } else {
         let c = (slice - slices1) * BK8;
         k = k_tap + width1 * 8u + c * 8u;
-        left = width2 - c;
+        left = (width2 - c) * 8u;
 {{ load_a("x2", "width2", "c") }}
     }
 //% else
     let c = slice * BK8;
+<<<<<<< HEAD
     let k = {{ "batch * depth() + " if batched }}(tap * width1 + c) * 8u;
 //% if ragged
     let left = width1 - c;
+=======
+    let k = ({{ "batch" if batched else "tap" }} * width1 + c) * 8u;
+//% if unit < 8
+    let left = taps() * channels(0u) - k;
+//% elif ragged
+    let left = (width1 - c) * 8u;
+>>>>>>> peers
 //% endif
 {{ load_a("x", "width1", "c") }}
 //% endif
 //% for i in range(b_loads)
 //% if ragged
     vb{{ i }} = vec4<u32>();
-    if (kb{{ i }} < left * 8u) { vb{{ i }} = w[k * columns8 + pb{{ i }}]; }
+    if (kb{{ i }} < left) { vb{{ i }} = w[k * columns8 + pb{{ i }}]; }
 //% else
     vb{{ i }} = w[k * columns8 + pb{{ i }}];
 //% endif

@@ -22,6 +22,8 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 alias f16x8 = vec4<u32>;
+alias f16x4 = vec2<u32>;
+alias f16x2 = u32;
 //% endif
 
 alias S = {{ scalar }};
@@ -31,7 +33,7 @@ alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector
 //% if reduce
 @group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<f32>" if vector else "f32" }}>;
 //% elif matrix is defined
-@group(0) @binding(0) var<storage, read> x: array<f16x8>;
+@group(0) @binding(0) var<storage, read> x: array<{{ piece }}>;
 //% if two
 @group(0) @binding(1) var<storage, read> x2: array<f16x8>;
 //% endif

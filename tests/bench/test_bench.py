@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import entries, main, operations
+from bench.__main__ import entries, in_order, main, operations
 from bench.entry import Entry, Row, Target
 from bench.machine import clocks_of
 from bench.measure import measure
@@ -154,6 +154,68 @@ def test_the_command_writes_json(
     assert all(Row.of_json(row).seconds > 0 for row in result["rows"])
     assert {"host", "versions", "date", "clocks", "copies", "products"} <= result.keys()
     assert "GB/s" in capsys.readouterr().out
+
+
+def test_the_command_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    arguments = ["bench", "embedding", "--device", "null", "--json", str(file)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--limit", "0"])
+    assert main() == 0
+    assert "the time is up: 0 of " in capsys.readouterr().out
+    result = json.loads(file.read_text())
+    assert result["rows"] == []
+    first = next(entries(["embedding"], Device.null())).name
+    kept = [asdict(Row(first, 1e9)), asdict(Row("another", 2.0))]
+    file.write_text(json.dumps({**result, "rows": kept, "copies": {"PyTorch": 5.0}}))
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert main() == 0
+    result = json.loads(file.read_text())
+    seconds = {row["name"]: row["seconds"] for row in result["rows"]}
+    assert len(seconds) == len(result["rows"]) > 2
+    assert seconds[first] < 1e9
+    assert seconds["another"] == 2
+    assert result["copies"].keys() == {"Avila", "PyTorch"}
+    file.write_text(json.dumps({**result, "adapter": "another card"}))
+    assert main() == 2
+    assert "give a new file" in capsys.readouterr().err
+
+
+def test_an_entry_that_fails_does_not_cost_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = next(entries(["embedding"], Device.null())).name
+
+    def measured(device: Device, entry: Entry, *rest: object) -> Row:
+        if entry.name == first:
+            raise RuntimeError("no room")
+        return Row(entry.name, 1.0)
+
+    file = tmp_path / "bench.json"
+    monkeypatch.setattr("bench.__main__.measure", measured)
+    arguments = ["bench", "embedding", "--device", "null", "--json", str(file)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert main() == 1
+    assert f"{first} failed: no room" in capsys.readouterr().err
+    names = [row["name"] for row in json.loads(file.read_text())["rows"]]
+    assert names
+    assert first not in names
+
+
+def test_what_a_result_lacks_comes_first_and_goals_before_the_rest() -> None:
+    found = list(entries(["gemm"], Device.null()))
+    known = [entry.name for entry in found if entry.target][:2]
+    order = in_order(found, known)
+    assert [entry.name for entry in order[-2:]] == known
+    wanted = [entry.target is not None for entry in order[:-2]]
+    assert wanted == sorted(wanted, reverse=True)
+
+
+def test_the_library_has_peers_but_where_pytorch_has_nothing_alike() -> None:
+    library = entries(["arrays", "image", "nn", "random", "signal"], Device.null())
+    without = {entry.name.split()[0] for entry in library if entry.torch is None}
+    assert without == {"image.canny", "sosfilt"}
 
 
 def test_an_unknown_operation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,11 @@ MATRIX_CASES = (
     Case(1, 4, 3, 8, 16, upsample=(7, 6)),
     Case(1, 5, 4, 8, 16, wrap="y"),
     Case(2, 5, 4, 32, 16, kernel=1, padding=(0, 0, 0, 0), second=8),
+    Case(2, 5, 7, 4, 24, per_image=True, activation="silu"),
+    Case(1, 5, 4, 3, 16, residual=True),
+    Case(1, 4, 3, 10, 8, upsample=(7, 6)),
+    Case(1, 8, 7, 4, 8, kernel=5, padding=(2, 2, 2, 2), stride=2),
+    Case(1, 5, 4, 20, 16, wrap="xy"),
 )
 
 
@@ -202,6 +207,22 @@ def test_rung_follows_from_the_window_and_the_columns(kernel: int, outputs: int,
     x, w = device.buffer(f32, (1, 8, 8, 4)), device.buffer(f32, (kernel, kernel, 4, outputs))
     with device.profile() as profile:
         conv2d(x, w, padding=kernel // 2)
+    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{rung}"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "second", "kernel", "rung"),
+    [(4, 0, 3, "matrix"), (3, 0, 3, "matrix"), (4, 4, 3, "tiled"), (4, 0, 1, "tiled")],
+)
+def test_matrix_units_take_any_channels_of_one_source_under_a_window(
+    channels: int, second: int, kernel: int, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Device, "has_matrix_units", True)
+    device = Device.null()
+    x, w = (1, 8, 8, channels), (kernel, kernel, channels + second, 16)
+    other = device.buffer(f16, (*x[:3], second)) if second else None
+    with device.profile() as profile:
+        conv2d(device.buffer(f16, x), device.buffer(f16, w), second=other, padding=kernel // 2)
     assert [record.label.split()[0] for record in profile.records] == [f"gemm/{rung}"]
 
 

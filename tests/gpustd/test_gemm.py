@@ -257,7 +257,7 @@ window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad
 window |= dict(wrap_y=0, wrap_x=1)
 kinds = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
 common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
-common |= dict(bias=True, residual=True, batched=False)
+common |= dict(bias=True, residual=True, batched=False, unit=8)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
     shape |= dict(teams=tile.teams, even=False)
@@ -265,6 +265,9 @@ for tile in MATRIX_TILES:
     for source, size, activation in kinds:
         spec = dict(source=source, activation=activation)
         spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
+        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
+    for unit in (1, 2, 4):
+        spec |= dict(two=False, unit=unit)
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
     plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True, exact=True, even=True)

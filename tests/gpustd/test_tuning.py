@@ -274,7 +274,7 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
         "matrix": True,
     }
     spec |= {"vector": True, "activation": "none", "sizes": "1", **dict.fromkeys(names, False)}
-    spec |= {"flexible": False, "batched": False, "even": False}
+    spec |= {"flexible": False, "batched": False, "even": False, "unit": 8}
     spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn", "teams")}
     declared = re.findall(
         r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render("gemm/matrix.wgsl", spec)
