@@ -8,7 +8,7 @@ from typing import Any
 from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["gemm", "wide_gemm"]
+__all__ = ["gemm", "multiply_batch", "wide_gemm"]
 
 
 def gemm(
@@ -71,9 +71,31 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     return y
 
 
+def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[Any]) -> None:
+    """Record ``y = a @ w`` for each of a batch of at most 65 535, named ``op`` in errors.
+
+    ``a`` (batch, M, K), ``w`` (batch, K, N), ``y`` (batch, M, N) of any float dtype, all non-empty.
+    """
+    batch, m, k = a.shape
+    product = _of_rows(op, m, k, w.shape[2], batch=batch)
+    product.launch(a, None, w, None, None, None, y)
+
+
 def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product:
-    m, k = math.prod(a.shape[:-1]), a.shape[-1]
     images = a.shape[0] if len(a.shape) > 2 else 1
+    return _of_rows(op, math.prod(a.shape[:-1]), a.shape[-1], n, images, activation)
+
+
+def _of_rows(
+    op: str,
+    m: int,
+    k: int,
+    n: int,
+    images: int = 1,
+    activation: str | None = None,
+    *,
+    batch: int | None = None,
+) -> Product:
     return Product(
         op=op,
         source="gemm/rows.wgsl",
@@ -84,6 +106,7 @@ def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product
         sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
         window={},
         activation=activation,
+        batch=batch,
     )
 
 

@@ -60,7 +60,8 @@ class Product:
     fields. ``window`` is a convolution's kernel, stride, padding and scale: constants of the
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
-    on count. ``batch`` products of this size are made at once, their operands one behind the other.
+    on count. ``batch`` products of this size are made at once, their operands one behind the other;
+    the sum of a batch's product is never split, not even where there is one.
     """
 
     op: str
@@ -73,7 +74,7 @@ class Product:
     window: Mapping[str, int]
     activation: str | None
     image_first: int = 0
-    batch: int = 1
+    batch: int | None = None
 
     def launch(
         self,
@@ -140,7 +141,7 @@ class Product:
             "activation": self.activation or "none",
             "flexible": True,
             "masked": bool(self.window),
-            "batched": self.batch > 1,
+            "batched": self.batch is not None,
             **variables,
         }
         stand_ins = (_unread_bias.of(device), operands[-1], operands[-1])
@@ -148,7 +149,7 @@ class Product:
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
         sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
         work = self._work(operands, fused, y)
-        grid = (*grid[:2], self.batch)
+        grid = (*grid[:2], self.batch or 1)
         kernel(device, name, **spec)(*operands, *extras, y, sizes, grid=grid, work=work)
 
     def _launch_narrow(
@@ -213,7 +214,7 @@ class Product:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
             work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, y, grid=(width, height, self.batch), work=work)
+            launch(*operands, *rest, y, grid=(width, height, self.batch or 1), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -236,7 +237,7 @@ class Product:
             "source": self.source,
             "vector": vector,
             "flexible": False,
-            "batched": self.batch > 1,
+            "batched": self.batch is not None,
             **self.window,
         }
 
@@ -247,7 +248,7 @@ class Product:
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
         rows = self.m // max(self.images, 1)
-        splittable = splittable and self.batch == 1
+        splittable = splittable and self.batch is None
         splits = suited_splits(rows, self._columns, self._k) if splittable else 1
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):
@@ -257,7 +258,7 @@ class Product:
         tiles = [t for t in listed if fits(device, rung, t)]
         widest = max(t.bk for t in tiles)
         offered = [t for t in tiles if splits == 1 or t.bk == widest]
-        k, parts = self._k // splits, splits * self.batch
+        k, parts = self._k // splits, splits * (self.batch or 1)
         offered.sort(key=lambda t: t.cost(self.m, self._columns, k, parts))
         return tuned_tile(device, self, rung, scalar, offered), splits
 
@@ -272,7 +273,7 @@ class Product:
             return self._suited_to_cpu(device)
         if self._taps > _MOST_TAPS:
             return "naive"
-        if self._columns < _NARROW and self.batch == 1:
+        if self._columns < _NARROW and self.batch is None:
             return "narrow"
         whole = all(n % 8 == 0 for n in (*self.channels, self.n))
         if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:

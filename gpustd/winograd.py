@@ -13,6 +13,7 @@ from typing import Any
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
 from gpustd.flat import float_scalar, launch_flat, width_of
+from gpustd.gemm import multiply_batch
 from gpustd.product import Product
 from gpustd.template import Value
 
@@ -182,22 +183,8 @@ def _transformed(
 
 def _products(v: Buffer[T], u: Buffer[T]) -> Buffer[f32]:
     """The 16 products, (16, blocks, Cout), in f32."""
-    _, m, k = v.shape
-    n = u.shape[2]
-    product = Product(
-        op="winograd_conv2d",
-        source="gemm/rows.wgsl",
-        m=m,
-        images=1,
-        n=n,
-        channels=(k,),
-        sizes={"m": m, "n": n, "k": k, "rows": m},
-        window={},
-        activation=None,
-        batch=_PLANES,
-    )
-    sums = v.device.buffer(f32, (_PLANES, m, n))
-    product.launch(v, None, u, None, None, None, sums)
+    sums = v.device.buffer(f32, (*v.shape[:2], u.shape[2]))
+    multiply_batch("winograd_conv2d", v, u, sums)
     return sums
 
 
