@@ -1,12 +1,13 @@
 """The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
 
 The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
-has one, a convolution one for each tap and source. Six rungs share that view and one epilogue
+has one, a convolution one for each tap and source. Seven rungs share that view and one epilogue
 (``shaders/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU,
-and ``narrow`` where there are few columns; ``matrix`` for matrix units.
+``narrow`` where there are few columns, ``few`` where the caller tells of few rows; ``matrix`` for
+matrix units.
 
 An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
-device, dtype and widths only: results do not change with the batch.
+device, dtype, widths and what the caller tells: results do not change with the batch.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ _POINTWISE = {
 # Few columns take the rung "narrow"; a bit for each tap limits the rungs that have such masks.
 _NARROW = 16
 _NARROW_WORKGROUP = 128
+# Rows that the rung "few" takes at once, and the words of a row of weights from which lanes stand
+# side by side along whole lines of the cache; with fewer there would be too few workgroups.
+_FEW = 8
+_MANY_WORDS = 1024
 _MOST_TAPS = 30
 _CPU_TILE = 8
 _CPU_WORKGROUP = 16
@@ -61,7 +66,8 @@ class Product:
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
     on count. ``batch`` products of this size are made at once, their operands one behind the other;
-    the sum of a batch's product is never split, not even where there is one.
+    the sum of a batch's product is never split, not even where there is one. ``few_rows``: there
+    are few of them, one an image perhaps, which the ``m`` of one batch cannot tell.
     """
 
     op: str
@@ -75,6 +81,7 @@ class Product:
     activation: str | None
     image_first: int = 0
     batch: int | None = None
+    few_rows: bool = False
 
     def launch(
         self,
@@ -96,6 +103,8 @@ class Product:
         rung = wanted_rung("product") or self._suited(device, scalar)
         if rung == "narrow":
             self._launch_narrow(scalar, operands, fused, y)
+        elif rung == "few":
+            self._launch_few(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
             self._launch_blocks(rung, scalar, operands, fused, y)
         else:
@@ -156,7 +165,7 @@ class Product:
         self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
     ) -> None:
         """Few columns: a word of x is 16 bytes where channels fill such words."""
-        unit = 8 if scalar == "f16" else 4
+        unit = _word(scalar)
         if any(c % unit for c in self.channels):
             unit = 1
         words = self._k // unit
@@ -176,6 +185,29 @@ class Product:
         launch = kernel(y.device, "gemm/narrow.wgsl", **spec)
         work = self._work(operands, extras, y)
         launch(*operands, *rest, y, grid=flat_grid(-(-self.m // rows), 1), work=work)
+
+    def _launch_few(
+        self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
+    ) -> None:
+        """Few rows: a word is 16 bytes; how many rows are made at once changes no bits."""
+        unit = _word(scalar)
+        words = self.n // unit
+        across = 8 if words >= _MANY_WORDS else 2
+        rows = min(1 << (self.m - 1).bit_length(), _FEW)
+        spec: dict[str, Value] = {
+            **self._fixed(scalar, y, False),
+            **self._fused(extras),
+            "two": False,
+            "unit": unit,
+            "across": across,
+            "rows": rows,
+            "sizes": _constants(self._sizes(0, extras[1], 1)),
+        }
+        rest = [b for b in extras if b is not None]
+        width, height, _ = flat_grid(-(-words // across), 1)
+        launch = kernel(y.device, "gemm/few.wgsl", **spec)
+        work = self._work(operands, extras, y)
+        launch(*operands, *rest, y, grid=(width, height, -(-self.m // rows)), work=work)
 
     def _launch_blocks(
         self,
@@ -275,6 +307,8 @@ class Product:
             return "naive"
         if self._columns < _NARROW and self.batch is None:
             return "narrow"
+        if self.few_rows and not any(n % _word(scalar) for n in (*self.channels, self.n)):
+            return "few"
         whole = all(n % 8 == 0 for n in (*self.channels, self.n))
         if device.has_matrix_units and scalar == "f16" and whole and self.n >= 16:
             return "matrix"
@@ -342,6 +376,11 @@ class Product:
     @property
     def _holes(self) -> bool:
         return bool(self.window) and self.window != _POINTWISE
+
+
+def _word(scalar: str) -> int:
+    """Elements in 16 bytes."""
+    return 8 if scalar == "f16" else 4
 
 
 def _constants(sizes: Mapping[str, int]) -> str:
