@@ -23,6 +23,7 @@ def entry(
     *,
     target: Target | None = None,
     cpu: bool = False,
+    few_rows: bool = False,
 ) -> Entry:
     """One product (m, k) @ (k, n)."""
 
@@ -30,7 +31,7 @@ def entry(
         rng = np.random.default_rng(0)
         a = device.buffer_from_array(rng.standard_normal((m, k)), dtype)
         w = device.buffer_from_array(rng.standard_normal((k, n)), dtype)
-        return lambda: gemm(a, w)
+        return lambda: gemm(a, w, few_rows=few_rows)
 
     def in_torch(torch: Any) -> Callable[[], object]:
         a, w = random(torch, (m, k), dtype), random(torch, (k, n), dtype)
@@ -45,7 +46,7 @@ def entry(
 
     operands: list[np.ndarray] = []
     return Entry(
-        name=f"gemm {m}x{n}x{k} {dtype.name}",
+        name=f"gemm {m}x{n}x{k} {dtype.name}{' few rows' if few_rows else ''}",
         setup=setup,
         flops=2.0 * m * n * k,
         bytes=float(dtype.itemsize * (m * k + k * n + m * n)),
@@ -70,4 +71,6 @@ ENTRIES = [
     entry(2048, 640, 640, f16, target=_NEAR_CUBLAS),
     entry(2048, 5120, 640, f16, target=_NEAR_CUBLAS),
     entry(512, 1280, 1280, f16, target=_NEAR_CUBLAS),
+    entry(2, 1280, 1280, f16, few_rows=True),
+    entry(2, 20160, 1280, f16, few_rows=True),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from bench.entry import Entry, Row
 from bench.roofs import Roofs
 from bench.torch_peer import TorchPeer
-from gpucore import Device, Graph, Work, f16, f32
+from gpucore import Device, Event, Graph, Work, f16, f32
 
 __all__ = ["host_seconds", "measure", "open_device", "replay_seconds", "seconds_of"]
 
@@ -18,7 +19,7 @@ _BUSY_S = 0.1
 _SAMPLE_S = 0.005
 _MOST_CALLS = 200
 _FIRST_CALLS = 20
-# In a row, the host records a replay while the device runs the one before.
+# Of a row.
 _REPLAYS = 4
 _PEER_SAMPLES = 5
 
@@ -79,21 +80,31 @@ def _captured(device: Device, call: Callable[[], object], count: int) -> Graph:
 
 
 def replay_seconds(device: Device, graph: Graph) -> float:
-    """Median seconds of a replay over 20 samples of some in a row, the device busy before.
+    """Median seconds of a replay over 20 samples of some in a row, the device busy throughout.
 
-    On a software renderer, over 7 of one replay each.
+    A sample is the time between the ends of two rows; while one runs the next is recorded, as the
+    steps of an image are. On a software renderer, 7 samples of one replay each.
     """
     replays, count = (1, 7) if device.is_cpu else (_REPLAYS, 20)
 
-    def row() -> None:
+    def row() -> Event:
         for _ in range(replays):
             graph.replay()
+        return device.new_event().record()
 
     end = time.perf_counter() + _BUSY_S
     while time.perf_counter() < end:
         graph.replay()
         device.synchronize()
-    return statistics.median(_elapsed(device, row) for _ in range(count)) / replays
+    ends, running = [], row()
+    for _ in range(count):
+        following = row()
+        running.wait()
+        ends.append(time.perf_counter())
+        running = following
+    running.wait()
+    ends.append(time.perf_counter())
+    return statistics.median(b - a for a, b in itertools.pairwise(ends)) / replays
 
 
 def host_seconds(device: Device, graph: Graph) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
 from gpustd.product import Product, check_activation
 
-__all__ = ["gemm", "wide_gemm"]
+__all__ = ["gemm", "multiply_batch", "wide_gemm"]
 
 
 def gemm(
@@ -18,6 +19,7 @@ def gemm(
     bias: Buffer[f32] | None = None,
     activation: str | None = None,
     residual: Buffer[T] | None = None,
+    few_rows: bool = False,
 ) -> Buffer[T]:
     """``activation(a @ w + bias) + residual``, accumulated in f32.
 
@@ -28,6 +30,8 @@ def gemm(
         activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
             ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.
+        few_rows: ``a`` has few rows, up to some 16: weights are read as fast as memory gives them.
+            Sums run in an order of their own, the same for any number of rows. Not with GEGLU.
 
     Returns (..., N). Raises `ShapeError` or `DTypeError`.
 
@@ -40,10 +44,12 @@ def gemm(
     >>> gpustd.gemm(a, w).read().tolist()
     [[3.0, 3.0, 3.0, 3.0], [12.0, 12.0, 12.0, 12.0]]
     """
+    if few_rows and activation == "geglu":
+        raise ShapeError("gemm: few_rows goes with no geglu")
     n = _result_columns("gemm", a, w, activation)
     shape = (*a.shape[:-1], n)
     _check_extras("gemm", w.shape[1], shape, bias, residual)
-    product = _product("gemm", a, n, activation)
+    product = replace(_product("gemm", a, n, activation), few_rows=few_rows)
     y = a.device.buffer(a.dtype, shape)
     if y.size:
         product.launch(a, None, w, bias, None, residual, y)
@@ -71,9 +77,32 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     return y
 
 
+def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[Any]) -> None:
+    """Record ``y = a @ w`` for each of a batch of at most 65 535, named ``op`` in errors.
+
+    ``a`` (batch, M, K), ``w`` (batch or more, K, N), ``y`` (batch, M, N) of any float dtype, all
+    non-empty.
+    """
+    batch, m, k = a.shape
+    product = _of_rows(op, m, k, w.shape[2], batch=batch)
+    product.launch(a, None, w, None, None, None, y)
+
+
 def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product:
-    m, k = math.prod(a.shape[:-1]), a.shape[-1]
     images = a.shape[0] if len(a.shape) > 2 else 1
+    return _of_rows(op, math.prod(a.shape[:-1]), a.shape[-1], n, images, activation)
+
+
+def _of_rows(
+    op: str,
+    m: int,
+    k: int,
+    n: int,
+    images: int = 1,
+    activation: str | None = None,
+    *,
+    batch: int | None = None,
+) -> Product:
     return Product(
         op=op,
         source="gemm/rows.wgsl",
@@ -84,6 +113,7 @@ def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product
         sizes={"m": m, "n": n, "k": k, "rows": max(m // max(images, 1), 1)},
         window={},
         activation=activation,
+        batch=batch,
     )
 
 

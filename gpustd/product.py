@@ -1,24 +1,21 @@
 """The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
 
 The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
-has one, a convolution one for each tap and source. Six rungs share that view and one epilogue
+has one, a convolution one for each tap and source. Seven rungs share that view and one epilogue
 (``shaders/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for any GPU,
-and ``narrow`` where there are few columns; ``matrix`` for matrix units.
+``narrow`` where there are few columns, ``few`` where the caller tells of few rows; ``matrix`` for
+matrix units.
 
 An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
-device, dtype and widths only: results do not change with the batch. Where K is cut into parts, by
-workgroups or by teams of one, the sums of the parts are added in order; how many there are follows
-from the sizes of one image.
+device, dtype, widths and what the caller tells: results do not change with the batch. Where K is
+cut into parts, by workgroups or by teams of one, the sums of the parts are added in order; how many
+there are follows from the sizes of one image.
 """
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Mapping, Sequence
-=======
 import math
-from collections.abc import Mapping
->>>>>>> peers
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +50,10 @@ _POINTWISE = {
 # Few columns take the rung "narrow"; a bit for each tap limits the rungs that have such masks.
 _NARROW = 16
 _NARROW_WORKGROUP = 128
+# Rows that the rung "few" takes at once, and the words of a row of weights from which lanes stand
+# side by side along whole lines of the cache; with fewer there would be too few workgroups.
+_FEW = 8
+_MANY_WORDS = 1024
 _MOST_TAPS = 30
 _CPU_TILE = 8
 _CPU_WORKGROUP = 16
@@ -67,7 +68,9 @@ class Product:
     fields. ``window`` is a convolution's kernel, stride, padding and scale: constants of the
     shader, or uniforms in a flexible one. ``m`` rows in ``images`` images, ``n`` result columns;
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
-    on count. ``batch`` products of this size are made at once, their operands one behind the other.
+    on count. ``batch`` products of this size are made at once, their operands one behind the other;
+    the sum of a batch's product is never split, not even where there is one. ``few_rows``: there
+    are few of them, one an image perhaps, which the ``m`` of one batch cannot tell.
     """
 
     op: str
@@ -80,7 +83,8 @@ class Product:
     window: Mapping[str, int]
     activation: str | None
     image_first: int = 0
-    batch: int = 1
+    batch: int | None = None
+    few_rows: bool = False
 
     def launch(
         self,
@@ -102,6 +106,8 @@ class Product:
         rung = wanted_rung("product") or self._suited(device, scalar)
         if rung == "narrow":
             self._launch_narrow(scalar, operands, fused, y)
+        elif rung == "few":
+            self._launch_few(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
             self._launch_blocks(rung, scalar, operands, fused, y)
         else:
@@ -149,7 +155,7 @@ class Product:
             "activation": self.activation or "none",
             "flexible": True,
             "masked": bool(self.window),
-            "batched": self.batch > 1,
+            "batched": self.batch is not None,
             **variables,
         }
         stand_ins = (_unread_bias.of(device), operands[-1], operands[-1])
@@ -157,14 +163,14 @@ class Product:
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
         sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
         work = self._work(operands, fused, y)
-        grid = (*grid[:2], self.batch)
+        grid = (*grid[:2], self.batch or 1)
         kernel(device, name, **spec)(*operands, *extras, y, sizes, grid=grid, work=work)
 
     def _launch_narrow(
         self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
     ) -> None:
         """Few columns: a word of x is 16 bytes where channels fill such words."""
-        unit = 8 if scalar == "f16" else 4
+        unit = _word(scalar)
         if any(c % unit for c in self.channels):
             unit = 1
         words = self._k // unit
@@ -184,6 +190,29 @@ class Product:
         launch = kernel(y.device, "gemm/narrow.wgsl", **spec)
         work = self._work(operands, extras, y)
         launch(*operands, *rest, y, grid=flat_grid(-(-self.m // rows), 1), work=work)
+
+    def _launch_few(
+        self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
+    ) -> None:
+        """Few rows: a word is 16 bytes; how many rows are made at once changes no bits."""
+        unit = _word(scalar)
+        words = self.n // unit
+        across = 8 if words >= _MANY_WORDS else 2
+        rows = min(1 << (self.m - 1).bit_length(), _FEW)
+        spec: dict[str, Value] = {
+            **self._fixed(scalar, y, False),
+            **self._fused(extras),
+            "two": False,
+            "unit": unit,
+            "across": across,
+            "rows": rows,
+            "sizes": _constants(self._sizes(0, extras[1], 1)),
+        }
+        rest = [b for b in extras if b is not None]
+        width, height, _ = flat_grid(-(-words // across), 1)
+        launch = kernel(y.device, "gemm/few.wgsl", **spec)
+        work = self._work(operands, extras, y)
+        launch(*operands, *rest, y, grid=(width, height, -(-self.m // rows)), work=work)
 
     def _launch_blocks(
         self,
@@ -226,7 +255,7 @@ class Product:
             spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
             work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
-            launch(*operands, *rest, y, grid=(width, height, self.batch), work=work)
+            launch(*operands, *rest, y, grid=(width, height, self.batch or 1), work=work)
             return
         pitch = -(-self._columns // tile.bn) * tile.bn // 4
         plane = -(-self.m // tile.bm) * tile.bm * pitch
@@ -249,7 +278,7 @@ class Product:
             "source": self.source,
             "vector": vector,
             "flexible": False,
-            "batched": self.batch > 1,
+            "batched": self.batch is not None,
             **self.window,
         }
 
@@ -259,7 +288,7 @@ class Product:
 
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
-        splittable = splittable and self.batch == 1
+        splittable = splittable and self.batch is None
         listed = MATRIX_TILES if rung == "matrix" else TILED_TILES
         tiles = [t for t in listed if fits(device, rung, t)]
         splits = self._suited_splits(tiles) if splittable else 1
@@ -270,7 +299,8 @@ class Product:
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)
         offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
-        offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, self.batch))
+        batch = self.batch or 1
+        offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, batch))
         return tuned_tile(device, self, rung, scalar, offered), splits
 
     def _suited_splits(self, tiles: Sequence[Tile]) -> int:
@@ -295,8 +325,10 @@ class Product:
             return self._suited_to_cpu(device)
         if self._taps > _MOST_TAPS:
             return "naive"
-        if self._columns < _NARROW and self.batch == 1:
+        if self._columns < _NARROW and self.batch is None:
             return "narrow"
+        if self.few_rows and not any(n % _word(scalar) for n in (*self.channels, self.n)):
+            return "few"
         words = not any(c % 8 for c in self.channels) or (self._holes and len(self.channels) == 1)
         whole = words and self.n % 8 == 0 and self.n >= 16
         return "matrix" if device.has_matrix_units and scalar == "f16" and whole else "tiled"
@@ -346,7 +378,8 @@ class Product:
 
     def _work(self, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]) -> Work:
         moved = [b for b in (*operands, *extras, y) if b is not None]
-        return Work(2.0 * self.m * operands[-1].size, sum(b.nbytes for b in moved))
+        operations = 2.0 * self.m * self._k * self._columns * (self.batch or 1)
+        return Work(operations, sum(b.nbytes for b in moved))
 
     @property
     def _columns(self) -> int:
@@ -363,6 +396,11 @@ class Product:
     @property
     def _holes(self) -> bool:
         return bool(self.window) and self.window != _POINTWISE
+
+
+def _word(scalar: str) -> int:
+    """Elements in 16 bytes."""
+    return 8 if scalar == "f16" else 4
 
 
 def _constants(sizes: Mapping[str, int]) -> str:

@@ -83,7 +83,7 @@ def product_key(product: Product, rung: str, scalar: str) -> str:
         words += [f"{name}{window[name]}" for name in ("stride", "scale") if window[name] != 1]
     if product.activation:
         words.append(product.activation)
-    if product.batch > 1:
+    if product.batch is not None:
         words.append(f"x{product.batch}")
     return " ".join(words)
 

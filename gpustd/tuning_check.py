@@ -43,7 +43,7 @@ class TrialOperands:
 
         extents = [n for name, n in product.sizes.items() if name in _EXTENTS]
         pixels = product.images * math.prod(extents) if product.window else product.m
-        batch = product.batch
+        batch = product.batch or 1
         self._sources = [drawn(batch * pixels * c, 1.0, self.dtype) for c in product.channels]
         self._w = drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
         self._bias = drawn(self.columns, 1.0, f32)
@@ -66,7 +66,7 @@ class TrialOperands:
         """The result by the naive rung, or the first rows of it; of a batch, the first product."""
         product = self.seen.product
         rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // (2 * self.k * self.columns)))
-        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=1)
+        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=None)
         y: Buffer[Any] = self.device.buffer(self.dtype, rows * product.n)
         self._launch("naive", None, first, y)
         return y.read()

@@ -18,6 +18,7 @@ from typing import Any
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
 from gpustd.flat import float_scalar, launch_flat, width_of
+from gpustd.gemm import multiply_batch
 from gpustd.product import Extras, Product
 from gpustd.template import Value
 
@@ -237,20 +238,6 @@ class _Form:
 
 def _products(v: Buffer[T], u: Buffer[T]) -> Buffer[f32]:
     """The products of each plane, (planes, blocks, Cout), in f32."""
-    planes, m, k = v.shape
-    n = u.shape[2]
-    product = Product(
-        op="winograd_conv2d",
-        source="gemm/rows.wgsl",
-        m=m,
-        images=1,
-        n=n,
-        channels=(k,),
-        sizes={"m": m, "n": n, "k": k, "rows": m},
-        window={},
-        activation=None,
-        batch=planes,
-    )
-    sums = v.device.buffer(f32, (planes, m, n))
-    product.launch(v, None, u, None, None, None, sums)
+    sums = v.device.buffer(f32, (*v.shape[:2], u.shape[2]))
+    multiply_batch("winograd_conv2d", v, u, sums)
     return sums

@@ -13,12 +13,13 @@ __all__ = ["Joined"]
 class Joined:
     """Linear layers of one input as one product: their results stand side by side.
 
-    The layers' own weights are given back.
+    The layers' own weights are given back. ``few_rows``: as in `Linear`.
     """
 
-    def __init__(self, layers: Sequence[Linear]) -> None:
+    def __init__(self, layers: Sequence[Linear], *, few_rows: bool = False) -> None:
         weights = [layer.weight.buffer for layer in layers]
         biases = [layer.bias.buffer for layer in layers if layer.bias]
+        self._few_rows = few_rows
         self.firsts = [0]
         for weight in weights:
             self.firsts.append(self.firsts[-1] + weight.shape[1])
@@ -31,4 +32,4 @@ class Joined:
 
     def __call__(self, x: Activations) -> Activations:
         """(..., inputs) to (..., all outputs)."""
-        return gemm(x, self._weight, bias=self._bias)
+        return gemm(x, self._weight, bias=self._bias, few_rows=self._few_rows)

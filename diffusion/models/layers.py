@@ -66,11 +66,17 @@ def in_turn(parts: Iterable[Part], x: Activations) -> Activations:
 
 
 class Linear(Module):
-    """``x @ weight.T + bias`` over the last axis, with a fused activation and residual."""
+    """``x @ weight.T + bias`` over the last axis, with a fused activation and residual.
 
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+    ``few_rows``: of those it sees, as one for each picture (see `gpustd.gemm`).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool = True, few_rows: bool = False
+    ) -> None:
         self.weight = Parameter((outputs, inputs), "linear")
         self.bias = Parameter((outputs,), "vector") if bias else None
+        self._few_rows = few_rows
 
     def __call__(
         self,
@@ -79,8 +85,14 @@ class Linear(Module):
         activation: str | None = None,
         residual: Activations | None = None,
     ) -> Activations:
-        bias = self.bias.buffer if self.bias else None
-        return gemm(x, self.weight.buffer, bias=bias, activation=activation, residual=residual)
+        return gemm(
+            x,
+            self.weight.buffer,
+            bias=self.bias.buffer if self.bias else None,
+            activation=activation,
+            residual=residual,
+            few_rows=self._few_rows,
+        )
 
 
 class Conv2d(Module):

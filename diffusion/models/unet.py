@@ -64,9 +64,9 @@ class FeatureEmbedding(Module):
     """Two linear layers with SiLU between; ``condition`` is the width of a second input."""
 
     def __init__(self, inputs: int, outputs: int, condition: int | None = None) -> None:
-        self.linear_1 = Linear(inputs, outputs)
-        self.cond_proj = Linear(condition, inputs, bias=False) if condition else None
-        self.linear_2 = Linear(outputs, outputs)
+        self.linear_1 = Linear(inputs, outputs, few_rows=True)
+        self.cond_proj = Linear(condition, inputs, bias=False, few_rows=True) if condition else None
+        self.linear_2 = Linear(outputs, outputs, few_rows=True)
 
     def __call__(
         self,
@@ -225,7 +225,8 @@ class UNet(Module):
 
     def loaded(self) -> None:
         resnets = [r for block in self._blocks() for r in block.resnets]
-        self._shifts = Joined([r.time_emb_proj for r in resnets if r.time_emb_proj])
+        shifts = [r.time_emb_proj for r in resnets if r.time_emb_proj]
+        self._shifts = Joined(shifts, few_rows=True)
         for resnet, first in zip(resnets, self._shifts.firsts, strict=False):
             resnet.first_shift = first
 

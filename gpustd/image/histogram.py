@@ -20,6 +20,7 @@ _MOST_LOCAL = 4096
 _WORKGROUP = 256
 _MOST_BINS = 2**20
 _GROUPS_CPU, _GROUPS_GPU = 8, 2048
+_MOST_SCALE = float(np.finfo(np.float32).max)
 
 
 def histogram(
@@ -93,13 +94,14 @@ def _count(
     buffers = [image]
     if span is not None:
         edges = _not_below(np.linspace(span[0], span[1], bins + 1))
-        last = -_not_below(np.array([-span[1]]))[0]
+        keys = _keys(np.append(edges, -_not_below(np.array([-span[1]]))))
         sizes |= {
-            "least": float(edges[0]),
-            "most": float(last),
-            "scale": bins / (span[1] - span[0]),
+            "least": int(keys[0]),
+            "most": int(keys[-1]),
+            "first": float(edges[0]),
+            "scale": min(bins / (span[1] - span[0]), _MOST_SCALE),
         }
-        buffers.append(table(device, edges))
+        buffers.append(table(device, keys[:-1]))
     launch = kernel(device, "image/histogram.wgsl", **spec)
     images = min(picture.images, MOST_GROUPS)
     launch(*buffers, counts, sizes, grid=(groups, images, -(-picture.images // MOST_GROUPS)))
@@ -114,6 +116,13 @@ def _not_below(values: np.ndarray) -> np.ndarray:
     """The least f32 that are not below: an f32 reaches them when it reaches the values."""
     near = values.astype(np.float32)
     return np.where(near < values, np.nextafter(near, np.float32(np.inf)), near)
+
+
+def _keys(values: np.ndarray) -> np.ndarray:
+    """Integers in the order of f32 values, as the shader makes them."""
+    sizes = np.abs(values).view(np.int32)
+    keys: np.ndarray = np.where(np.signbit(values), -sizes, sizes)
+    return keys
 
 
 def equalise(image: Buffer[u8]) -> Buffer[u8]:

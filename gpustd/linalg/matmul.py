@@ -8,6 +8,8 @@ import math
 from gpucore import Buffer, ShapeError, T, f16
 from gpustd.arrays.axes import refuse_others
 from gpustd.gemm import gemm as dense_gemm
+from gpustd.gemm import multiply_batch
+from gpustd.grid import MOST_GROUPS
 from gpustd.layout import concat, slice_axis
 from gpustd.linalg.blas1 import dot
 from gpustd.linalg.blas2 import gemv
@@ -59,23 +61,39 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
 def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     """Products of (..., M, K) and (..., K, N).
 
-    Through gpustd.gemm for a single right operand, and one after the other for large matrices of
-    f16, whose matrix units are worth the copies.
+    Through gpustd.gemm for a single right operand; on matrix units also for as many left as right
+    ones, and one after the other for large matrices that are broadcast, which are worth the copies.
     """
     if suits_dense_gemm(a, b):
         return dense_gemm(a, b)
     batch = broadcast_batch(op, a.shape[:-2], b.shape[:-2])
-    if _worth_copies(a, b) and all(batch):
-        return _one_by_one(a, b, batch)
+    if _suits_matrix_units(a, b) and all(batch):
+        if a.shape[:-2] == b.shape[:-2]:
+            return _all_at_once(op, a, b)
+        if math.prod((*a.shape[-2:], b.shape[-1])) >= _MANY_PRODUCTS:
+            return _one_by_one(a, b, batch)
     y = a.device.buffer(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
     multiply_into(matrices(y), matrices(a, batch), matrices(b, batch), batch)
     return y
 
 
-def _worth_copies(a: Buffer[T], b: Buffer[T]) -> bool:
-    extents = (*a.shape[-2:], b.shape[-1])
-    suited = a.dtype is f16 and a.device.has_matrix_units and not any(n % 8 for n in extents)
-    return suited and math.prod(extents) >= _MANY_PRODUCTS
+def _suits_matrix_units(a: Buffer[T], b: Buffer[T]) -> bool:
+    k, n = b.shape[-2:]
+    suited = a.dtype is f16 and a.device.has_matrix_units and not wanted_rung("multiply")
+    return suited and k % 8 == n % 8 == 0 and n >= 16 and bool(a.size and b.size)
+
+
+def _all_at_once(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
+    """Products of equally many matrices, in a launch for each 65 535 of them."""
+    left, right = (x.view((-1, *x.shape[-2:])) for x in (a, b))
+    products = []
+    for first in range(0, len(left), MOST_GROUPS):
+        end = min(first + MOST_GROUPS, len(left))
+        p, q = (x if end - first == len(x) else slice_axis(x, 0, first, end) for x in (left, right))
+        products.append(a.device.buffer(a.dtype, (end - first, p.shape[1], q.shape[2])))
+        multiply_batch(op, p, q, products[-1])
+    joined = products[0] if len(products) == 1 else concat(products, 0)
+    return joined.view((*a.shape[:-1], b.shape[-1]))
 
 
 def _one_by_one(a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:

@@ -7,28 +7,20 @@
 // access; those of a split product (over K, by workgroups of the third dimension) go to `partials` as
 // they are.
 //
-<<<<<<< HEAD
 // K may also be cut within a workgroup: each team of its subgroups makes all BM x BN results of a part
 // of its own, from slices of its own, so that more loads are under way. The first team's results are
 // added to the others' while they leave; in a split product each part has its partials.
 //
-// Rows and columns past the end read what is there for others; they are not stored.
-// Workgroup memory: 16 * max(teams * (BM * LA + BK * LB), subgroups * 16 * EP) bytes.
-// Limits: channels and weight columns multiples of 8, windows of up to 30 taps, f16, subgroups of 32.
-//% set members = (bm // wm) * (bn // wn)
-//% set subgroups = teams * members
-//% set threads = members * 32
-=======
 // Where channels do not fill words (unit < 8), K is one run over all taps and channels, and a word of it
 // is read piece by piece.
 //
 // Rows and columns past the end read what is there for others; they are not stored.
-// Workgroup memory: 16 * max(BM * LA + BK * LB, subgroups * 16 * EP) bytes.
+// Workgroup memory: 16 * max(teams * (BM * LA + BK * LB), subgroups * 16 * EP) bytes.
 // Limits: weight columns multiples of 8, channels too but for one source under a window, windows of up
 // to 30 taps, f16, subgroups of 32.
-//% set subgroups = (bm // wm) * (bn // wn)
-//% set threads = subgroups * 32
->>>>>>> peers
+//% set members = (bm // wm) * (bn // wn)
+//% set subgroups = teams * members
+//% set threads = members * 32
 //% set fm = wm // 16
 //% set fn = wn // 16
 //% set la = (bk + 8) // 8
@@ -39,12 +31,8 @@
 //% set plain = not (bias or per_image or residual) and activation == "none"
 //% set direct = split or (plain and out == "f32" and whole and exact and teams == 1)
 //% set wide = not direct and activation != "geglu"
-<<<<<<< HEAD
-//% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
-=======
 //% set piece = {"1": "f16", "2": "f16x2", "4": "f16x4", "8": "f16x8"}[unit | string]
-//% set words = [bm * la + bk * lb, 0 if direct else subgroups * 16 * ep] | max
->>>>>>> peers
+//% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
 const BM = {{ bm }}u;
@@ -74,17 +62,6 @@ fn chunk_column(block: u32, chunk: u32) -> u32 {
 //% endif
 }
 
-<<<<<<< HEAD
-//% if not direct
-// Four results of a row, of whose parts each team has left one.
-fn sum_of_teams(at: u32) -> vec4<f32> {
-    var sum = bitcast<vec4<f32>>(tile[at]);
-//% for team in range(1, teams)
-    sum += bitcast<vec4<f32>>(tile[at + {{ team * members * 16 * ep }}u]);
-//% endfor
-    return sum;
-}
-=======
 //% if unit < 8
 // Piece p of a row's K: zero outside of the image, and past the end of K.
 fn piece(p: u32, row: Row, pixel: u32, seen: u32) -> {{ piece }} {
@@ -97,7 +74,17 @@ fn piece(p: u32, row: Row, pixel: u32, seen: u32) -> {{ piece }} {
 
 fn pair(a: f16, b: f16) -> u32 { return pack2x16float(vec2<f32>(f32(a), f32(b))); }
 //% endif
->>>>>>> peers
+
+//% endif
+//% if not direct
+// Four results of a row, of whose parts each team has left one.
+fn sum_of_teams(at: u32) -> vec4<f32> {
+    var sum = bitcast<vec4<f32>>(tile[at]);
+//% for team in range(1, teams)
+    sum += bitcast<vec4<f32>>(tile[at + {{ team * members * 16 * ep }}u]);
+//% endfor
+    return sum;
+}
 
 //% endif
 //% if wide
@@ -213,8 +200,7 @@ fn main(
 //% else
     let slices = slices1;
 //% endif
-<<<<<<< HEAD
-    let all_steps = taps() * slices;
+    let all_steps = {{ "taps() * slices" if unit == 8 else "slices" }};
     let part = {{ "group.z * TEAMS + team" if split else "team" }};
     let parts = {{ "params.splits" if split else "TEAMS" }};
     let most = (all_steps + parts - 1u) / parts;
@@ -224,19 +210,6 @@ fn main(
     let first = min(passed, all_steps - 1u);
     var tap = first / slices;
     var slice = first % slices;
-=======
-    let all_steps = {{ "taps() * slices" if unit == 8 else "slices" }};
-//% if split
-    let steps = (all_steps + params.splits - 1u) / params.splits;
-    let begin = min(group.z * steps, all_steps);
-    let end = min(begin + steps, all_steps);
-//% else
-    let begin = 0u;
-    let end = all_steps;
-//% endif
-    var tap = begin / slices;
-    var slice = begin % slices;
->>>>>>> peers
 
 //% macro load_a(source, width, c)
 //% for i in range(a_loads)
@@ -288,17 +261,11 @@ fn main(
     }
 //% else
     let c = slice * BK8;
-<<<<<<< HEAD
     let k = {{ "batch * depth() + " if batched }}(tap * width1 + c) * 8u;
-//% if ragged
-    let left = width1 - c;
-=======
-    let k = ({{ "batch" if batched else "tap" }} * width1 + c) * 8u;
 //% if unit < 8
-    let left = taps() * channels(0u) - k;
+    let left = taps() * channels(0u) - c * 8u;
 //% elif ragged
     let left = (width1 - c) * 8u;
->>>>>>> peers
 //% endif
 {{ load_a("x", "width1", "c") }}
 //% endif

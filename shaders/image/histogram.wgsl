@@ -1,6 +1,6 @@
 // Counts of values by image, channel and bin. A workgroup counts a part of an image in workgroup
 // memory{{ "" if local else " (here there are too many bins: in memory)" }}, then adds its counts to the result's.
-// {{ "The bin of u8 is level times bins / 256." if source == "u8" else "A value of f32 is in bin b where edges[b] <= value < edges[b + 1]; the last edge counts as inside." }}
+// {{ "The bin of u8 is level times bins / 256." if source == "u8" else "A value of f32 is in bin b where edges[b] <= value < edges[b + 1], compared by keys; the last edge counts as inside." }}
 // {{ "There are %d copies of the counts, by lane, so that lanes with one value seldom wait." % copies if copies > 1 else "" }}
 //
 // Memory: x in words of four bytes; y is (images, channels, bins), zero before.
@@ -15,11 +15,16 @@ const LANES = {{ 4 if source == "u8" else 1 }}u;
 const WORKGROUP = 256u;
 
 // size: elements of an image.
-struct Params { size: u32, groups: u32, images: u32{{ "" if source == "u8" else ", least: f32, most: f32, scale: f32" }} }
+struct Params { size: u32, groups: u32, images: u32{{ "" if source == "u8" else ", least: i32, most: i32, first: f32, scale: f32" }} }
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 //% if source == "f32"
-@group(0) @binding(1) var<storage, read> edges: array<f32>;
+alias f32x1 = u32;
+//% endif
+alias Word = {{ "X" if source == "u8" else "f32x1" }};
+
+@group(0) @binding(0) var<storage, read> x: array<Word>;
+//% if source == "f32"
+@group(0) @binding(1) var<storage, read> edges: array<i32>;
 //% endif
 @group(0) @binding(2) var<storage, read_write> y: array<atomic<u32>>;
 @group(0) @binding(3) var<uniform> params: Params;
@@ -29,23 +34,30 @@ var<workgroup> counts: array<atomic<u32>, {{ channels * bins * copies }}>;
 //% endif
 
 //% if source == "f32"
-fn bin_of(v: f32) -> u32 {
-    var b = min(u32(max((v - params.least) * params.scale, 0.0)), BINS - 1u);
+// An integer in the order of the value: a GPU may take subnormal floats for 0 where it compares them.
+fn key_of(word: u32) -> i32 {
+    let size = i32(word & 0x7fffffffu);
+    return select(size, -size, word > 0x7fffffffu);
+}
+
+fn bin_of(key: i32, v: f32) -> u32 {
+    var b = min(u32(max((v - params.first) * params.scale, 0.0)), BINS - 1u);
     // The quotient was rounded: the edges decide.
-    while (b > 0u && v < edges[b]) { b -= 1u; }
-    while (b + 1u < BINS && v >= edges[b + 1u]) { b += 1u; }
+    while (b > 0u && key < edges[b]) { b -= 1u; }
+    while (b + 1u < BINS && key >= edges[b + 1u]) { b += 1u; }
     return b;
 }
 //% endif
 
-fn count(image: u32, e: u32, word: X, lane: u32) {
+fn count(image: u32, e: u32, word: Word, lane: u32) {
 //% if source == "u8"
     let b = (((word >> (8u * (e & 3u))) & 255u) * BINS) >> 8u;
 //% else
     // A NaN is in no bin.
-    if ((bitcast<u32>(word) & 0x7fffffffu) > 0x7f800000u) { return; }
-    if (word < params.least || word > params.most) { return; }
-    let b = bin_of(word);
+    if ((word & 0x7fffffffu) > 0x7f800000u) { return; }
+    let key = key_of(word);
+    if (key < params.least || key > params.most) { return; }
+    let b = bin_of(key, bitcast<f32>(word));
 //% endif
     let slot = (e - image * params.size) % CHANNELS * BINS + b;
 //% if local
@@ -56,7 +68,7 @@ fn count(image: u32, e: u32, word: X, lane: u32) {
 }
 
 // The elements of a word that belong to the image.
-fn count_word(image: u32, w: u32, word: X, lane: u32) {
+fn count_word(image: u32, w: u32, word: Word, lane: u32) {
     let start = image * params.size;
     let end = start + params.size;
 //% if source == "u8"

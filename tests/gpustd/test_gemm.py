@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
-from gpustd import gemm, wide_gemm
+from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
+from gpustd import gemm, product, template, wide_gemm
 from gpustd.reference import gemm as oracle
 from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
@@ -129,6 +129,61 @@ def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
+FEW_CASES = (
+    Case((1,), 8, 8),
+    Case((2,), 72, 1032, bias=True, activation="silu"),
+    Case((3,), 1032, 24, bias=True, residual=True),
+    Case((5,), 128, 8200),
+    Case((4,), 0, 8, bias=True),
+)
+
+
+@pytest.mark.parametrize("case", FEW_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_few_rung(
+    device: Device, case: Case, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "_FEW", 2)
+    if dtype is f16 and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=9)
+    with forced_rung("product", "few"):
+        check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+@pytest.mark.parametrize("rung", ["suited", "few"])
+def test_few_rows_do_not_depend_on_their_number(
+    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "_FEW", 2)
+    operands = draw(Case((5,), 1288, 40), f32, seed=10)
+    a, w = operands["a"], operands["w"]
+    assert a is not None
+    assert w is not None
+    weights = device.buffer_from_array(w)
+    with nullcontext() if rung == "suited" else forced_rung("product", rung):
+        results = [
+            gemm(device.buffer_from_array(a[:rows]), weights, few_rows=True).read()
+            for rows in (5, 1)
+        ]
+    for result in results:
+        np.testing.assert_array_equal(results[0][: len(result)], result)
+
+
+def test_who_takes_the_few_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the caller tells and words are whole, whatever the number of rows."""
+    null, names = Device.null(), []
+
+    def noted(device: Device, name: str, **spec: template.Value) -> Kernel:
+        names.append(name)
+        return template.kernel(device, name, **spec)
+
+    monkeypatch.setattr(product, "kernel", noted)
+    for rows, k, n in ((1, 24, 40), (100, 24, 40), (2, 20, 40), (2, 24, 36), (2, 24, 8)):
+        gemm(null.buffer(f16, (rows, k)), null.buffer(f16, (k, n)), few_rows=True)
+    assert names == [f"gemm/{rung}.wgsl" for rung in ("few", "few", "tiled", "tiled", "narrow")]
+
+
 MATRIX_CASES = (
     Case((40,), 32, 64),
     Case((33,), 40, 72, bias=True, activation="silu"),
@@ -138,8 +193,8 @@ MATRIX_CASES = (
 
 
 MATRIX_FORMS = (
-    *product(MATRIX_CASES, SMALL_MATRIX),
-    *product(MATRIX_CASES[2:3], SMALL_TEAMS),
+    *itertools.product(MATRIX_CASES, SMALL_MATRIX),
+    *itertools.product(MATRIX_CASES[2:3], SMALL_TEAMS),
 )
 
 
@@ -246,6 +301,8 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         gemm(a, w, activation="swish")
     with pytest.raises(ShapeError, match="even number"):
         gemm(a, device.buffer(f32, (6, 7)), activation="geglu")
+    with pytest.raises(ShapeError, match="few_rows"):
+        gemm(a, w, activation="geglu", few_rows=True)
     with pytest.raises(DTypeError, match="one float dtype"):
         gemm(a, w, residual=device.buffer(f16, (4, 8)))  # type: ignore[arg-type]
 

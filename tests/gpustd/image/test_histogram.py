@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -53,6 +53,7 @@ def test_f32(device: Device, shape: tuple[int, ...], bins: int, rung: str) -> No
 
 
 @given(first=st.floats(-1e3, 1e3), width=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
+@example(first=8.49578637462562e-228, width=1.0, seed=0)
 @settings(max_examples=15, deadline=None)
 def test_values_on_the_edges(device: Device, first: float, width: float, seed: int) -> None:
     """A value that rounding moved beyond an edge is counted where float64 counts it."""
@@ -62,6 +63,15 @@ def test_values_on_the_edges(device: Device, first: float, width: float, seed: i
     x = np.random.default_rng(seed).permuted(x, axis=1)
     result = image.histogram(upload(device, x), 10, span).read()
     np.testing.assert_array_equal(result, expected(x, 10, span))
+
+
+@pytest.mark.parametrize("span", [(2e-44, 9e-44), (-9e-44, 0.0), (0.0, 1e-43)])
+def test_subnormal_values(device: Device, span: tuple[float, float]) -> None:
+    """A GPU may take them for 0 in arithmetic; -0 is 0."""
+    x = np.arange(-70, 70, dtype=np.float32)[None] * np.float32(2.0**-149)
+    x[0, :2] = -0.0, 0.0
+    result = image.histogram(upload(device, x), 7, span).read()
+    np.testing.assert_array_equal(result, expected(x, 7, span))
 
 
 def test_nans_are_in_no_bin(device: Device) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,14 @@ import pytest
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
+from gpustd.product import Product
+from gpustd.tiles import suited_splits
 from tests.gpustd.compare import compare
+from tests.gpustd.poison import poison_pool
+from tests.gpustd.products import on_rung
+
+module = importlib.import_module("gpustd.linalg.matmul")
+suits = module._suits_matrix_units
 
 EPS = 2.0**-24
 SHAPES = [
@@ -45,14 +54,78 @@ def test_matmul(device: Device, left: Any, right: Any, dtype: Any) -> None:
     compare(device, "linalg.matmul", y, exact, 4 * (left[-1] + 4) * EPS * sizes)
 
 
+def f16_product(
+    device: Device, left: Any, right: Any, patch: pytest.MonkeyPatch
+) -> tuple[np.ndarray, set[Any]]:
+    """A checked product in f16 on matrix units, emulated, and the batches launched there."""
+    seen = set()
+
+    def launch(self: Product, *operands: Any) -> None:
+        seen.add(self.batch)
+        launched(self, *operands)
+
+    launched = Product.launch
+    patch.setattr(Product, "launch", launch)
+    patch.setattr(module, "_suits_matrix_units", lambda a, b: suits(WithUnits(a), b))
+    a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
+    batch = np.broadcast_shapes(left[:-2], right[:-2])
+    poison_pool(device, 2 * math.prod(batch) * left[-2] * right[-1])
+    with on_rung(device, "matrix split", patch):
+        y = linalg.matmul(device.buffer_from_array(a), device.buffer_from_array(b)).read()
+    sizes = np.abs(a).astype(float) @ np.abs(b).astype(float)
+    exact = a.astype(float) @ b.astype(float)
+    # K + 4 roundings in f32, and one to f16, whose least step is 2^-24.
+    allowed = (left[-1] + 4) * EPS * sizes + 2.0**-11 * np.abs(exact) + EPS
+    compare(device, "linalg.matmul", y, exact, allowed)
+    return y, seen
+
+
+class WithUnits:
+    """A buffer whose device has matrix units."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.dtype, self.shape, self.size = buffer.dtype, buffer.shape, buffer.size
+        self.device = SimpleNamespace(has_matrix_units=True)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "launched"),
+    [
+        ((3, 5, 8), (3, 8, 16), {3}),
+        ((2, 3, 33, 24), (2, 3, 24, 72), {4, 2}),
+        ((1, 40, 64), (1, 64, 64), {1}),
+        ((3, 5, 8), (3, 8, 8), set()),
+        ((3, 5, 9), (3, 9, 16), set()),
+        ((3, 5, 16), (3, 16, 17), set()),
+        ((1, 5, 8), (3, 8, 16), set()),
+        ((2, 1, 5, 8), (3, 8, 16), set()),
+    ],
+)
+def test_a_batch_in_f16_on_matrix_units(
+    device: Device, left: Any, right: Any, launched: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit takes the other kernel; many products take several launches."""
+    monkeypatch.setattr(module, "MOST_GROUPS", 4)
+    assert f16_product(device, left, right, monkeypatch)[1] == launched
+
+
 def test_large_matrices_one_by_one(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How matrix units take a batch, by the rung that is here."""
-    module = importlib.import_module("gpustd.linalg.matmul")
-    monkeypatch.setattr(module, "_worth_copies", lambda a, b: True)
-    a, b = normal((2, 1, 8, 16), 1, np.float32), normal((3, 16, 24), 2, np.float32)
-    y = linalg.matmul(device.buffer_from_array(a), device.buffer_from_array(b)).read()
-    sizes = np.abs(a.astype(float)) @ np.abs(b.astype(float))
-    compare(device, "linalg.matmul", y, a.astype(float) @ b.astype(float), 20 * EPS * sizes)
+    """How matrix units take matrices that are broadcast."""
+    monkeypatch.setattr(module, "_MANY_PRODUCTS", 0)
+    assert f16_product(device, (2, 1, 8, 16), (3, 16, 24), monkeypatch)[1] == {None}
+
+
+def test_a_batch_on_matrix_units_has_the_bits_of_each_alone(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the sum of a lone product is split."""
+    assert suited_splits(16, 16, 3840) > 1
+    together, _ = f16_product(device, (2, 16, 3840), (2, 3840, 16), monkeypatch)
+    a, b = normal((2, 16, 3840), 1, np.float16), normal((2, 3840, 16), 2, np.float16)
+    for i in range(2):
+        one = (device.buffer_from_array(x[i : i + 1].copy()) for x in (a, b))
+        with on_rung(device, "matrix split", monkeypatch):
+            np.testing.assert_array_equal(linalg.matmul(*one).read()[0], together[i])
 
 
 def test_a_batch_has_the_bits_of_each_alone(device: Device) -> None:
