@@ -27,7 +27,7 @@ from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits, suited_teams
 from gpustd.tuning import fits, tuned_tile
 
-__all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation"]
+__all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation", "constants"]
 
 Rung = tuple[str, dict[str, Value], tuple[int, ...]]
 Extras = tuple[Buffer[Any] | None, ...]
@@ -119,13 +119,13 @@ class Product:
         partials: Buffer[f32],
         extras: Extras,
         y: Buffer[Any],
-        parts: Mapping[str, int],
-        form: Mapping[str, Value],
+        part: Mapping[str, int],
+        form: Mapping[str, int],
     ) -> None:
         """Record the shader ``name``, which makes results of sums, and the epilogue.
 
-        Its first binding is ``partials``, its last the uniform struct ``parts``, whose ``count`` is
-        its invocations'; ``form`` are variables of its own.
+        Its first binding is ``partials``, its last the uniform struct ``part``; ``form`` are
+        variables of its own, of which ``count`` is its invocations.
         """
         scalar = scalar_of(self.op, y)
         vector = self.n % 4 == 0
@@ -135,11 +135,11 @@ class Product:
             **form,
             "two": False,
             "reduce": True,
+            "sizes": constants(self._sizes(0, extras[1], 4 if vector else 1)),
         }
-        sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
-        grid = flat_grid(parts["count"], 64)
-        kernel(y.device, name, **spec)(partials, *rest, y, sizes, parts, grid=grid)
+        grid = flat_grid(form["count"], 64)
+        kernel(y.device, name, **spec)(partials, *rest, y, part, grid=grid)
 
     def _launch_flexible(
         self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
@@ -183,7 +183,7 @@ class Product:
             "unit": unit,
             "lanes": lanes,
             "columns": self._columns,
-            "sizes": _constants(self._sizes(0, extras[1], 1)),
+            "sizes": constants(self._sizes(0, extras[1], 1)),
         }
         rest = [b for b in extras if b is not None]
         rows = 4 * (_NARROW_WORKGROUP // lanes)
@@ -206,7 +206,7 @@ class Product:
             "unit": unit,
             "across": across,
             "rows": rows,
-            "sizes": _constants(self._sizes(0, extras[1], 1)),
+            "sizes": constants(self._sizes(0, extras[1], 1)),
         }
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(-(-words // across), 1)
@@ -252,7 +252,7 @@ class Product:
         name = f"gemm/{rung}.wgsl"
         planes = splits // tile.teams
         if planes == 1:
-            spec |= {**self._fused(extras), "split": False, "sizes": _constants(sizes)}
+            spec |= {**self._fused(extras), "split": False, "sizes": constants(sizes)}
             work = self._work(operands, extras, y)
             launch = kernel(device, name, **spec)
             launch(*operands, *rest, y, grid=(width, height, self.batch or 1), work=work)
@@ -261,13 +261,13 @@ class Product:
         plane = -(-self.m // tile.bm) * tile.bm * pitch
         partials = device.buffer(f32, 4 * plane * splits)
         sizes |= {"splits": splits, "plane": plane, "pitch": pitch}
-        columns = _constants({**sizes, "n": self._columns})
+        columns = constants({**sizes, "n": self._columns})
         spec |= {**_NOTHING_FUSED, "split": True, "sizes": columns}
         launch = kernel(device, name, **spec)
         work = self._work(operands, (), partials)
         launch(*operands, partials, grid=(width, height, planes), work=work)
         spec = {**common, **self._fused(extras), "two": False, "reduce": True}
-        reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=_constants(sizes))
+        reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
 
     def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
@@ -403,7 +403,7 @@ def _word(scalar: str) -> int:
     return 8 if scalar == "f16" else 4
 
 
-def _constants(sizes: Mapping[str, int]) -> str:
+def constants(sizes: Mapping[str, int]) -> str:
     """Sizes in the order of the shaders' Params: as constants, they save divisions."""
     return ", ".join(str(value) for value in sizes.values())
 

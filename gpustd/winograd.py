@@ -17,10 +17,11 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
-from gpustd.flat import float_scalar, launch_flat, width_of
+from gpustd.flat import WORKGROUP, float_scalar, launch_flat, width_of
 from gpustd.gemm import multiply_batch
-from gpustd.product import Extras, Product
-from gpustd.template import Value
+from gpustd.grid import flat_grid
+from gpustd.product import Extras, Product, constants
+from gpustd.template import Value, kernel
 
 __all__ = ["winograd_block", "winograd_conv2d", "winograd_weights"]
 
@@ -57,9 +58,16 @@ def winograd_block(
     if device.is_cpu:
         return None
     if device.has_matrix_units and dtype is f16 and least % 8 == 0:
-        large = least >= 320 and channels * n >= 640 * 320
-        return 2 if large and side is not None and 16 <= side <= 128 else None
+        return _with_matrix_units(channels, n, side or 0, doubles=doubles)
     return 2 if least >= 32 and n % 4 == 0 else None
+
+
+def _with_matrix_units(channels: int, n: int, side: int, *, doubles: bool) -> int | None:
+    least = min(channels, n)
+    if not doubles and least >= 256 and 64 <= side <= 256:
+        return 4
+    large = least >= 320 and channels * n >= 640 * 320
+    return 2 if large and 16 <= side <= 128 else None
 
 
 def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
@@ -199,7 +207,6 @@ class _Form:
         sizes = {
             "units": sum(units),
             "units1": units[0],
-            "first": first,
             "across": self.across,
             "down": self.down,
             "height": whole.sizes["height"],
@@ -210,9 +217,17 @@ class _Form:
             "wrap_y": whole.window["wrap_y"],
             "wrap_x": whole.window["wrap_x"],
         }
-        spec = {"scalar": scalar, "width": width, "two": second is not None, **self._spec}
+        words = count * sum(units)
+        spec: dict[str, Value] = {
+            "scalar": scalar,
+            "width": width,
+            "two": second is not None,
+            "sizes": constants({"count": words, **sizes}),
+            **self._spec,
+        }
+        launch = kernel(x.device, "winograd/input.wgsl", **spec)
         buffers = [b for b in (x, second, v) if b is not None]
-        launch_flat("winograd/input.wgsl", spec, buffers, count * sum(units), sizes)
+        launch(*buffers, {"first": first}, grid=flat_grid(words, WORKGROUP))
         return v
 
     def finish(
@@ -225,11 +240,11 @@ class _Form:
     ) -> None:
         """Results of some blocks."""
         words = sums.shape[1] * sums.shape[2] // width_of(whole.n)
-        blocks = {"count": words, "first": first, "across": self.across, "down": self.down}
-        whole.finish("winograd/output.wgsl", sums, extras, y, blocks, self._spec)
+        form = {"count": words, "across": self.across, "down": self.down, **self._spec}
+        whole.finish("winograd/output.wgsl", sums, extras, y, {"first": first}, form)
 
     @property
-    def _spec(self) -> dict[str, Value]:
+    def _spec(self) -> dict[str, int]:
         return {"block": self.block, "doubles": self.doubles}
 
     def _width(self, whole: Product) -> int:

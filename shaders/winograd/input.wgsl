@@ -15,7 +15,6 @@ struct Params {
     count: u32,
     units: u32,
     units1: u32,
-    first: u32,
     across: u32,
     down: u32,
     height: u32,
@@ -27,12 +26,16 @@ struct Params {
     wrap_x: u32,
 }
 
+struct Part { first: u32 }
+
 @group(0) @binding(0) var<storage, read> x1: array<W>;
 //% if two
 @group(0) @binding(1) var<storage, read> x2: array<W>;
 //% endif
 @group(0) @binding(2) var<storage, read_write> v: array<W>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(3) var<uniform> part: Part;
+
+const params = Params({{ sizes }});
 
 const NONE = 0xffffffffu;
 
@@ -67,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = word_of(id);
     if (i >= params.count) { return; }
     let unit = i % params.units;
-    let block = params.first + i / params.units;
+    let block = part.first + i / params.units;
     let column = block % params.across;
     let row = block / params.across % params.down;
     let image = block / params.across / params.down * params.height * params.width;

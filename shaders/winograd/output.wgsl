@@ -7,25 +7,29 @@
 //% include "gemm/operands.wgsl"
 //% from "winograd/transforms.wgsl" import of_sums, plane, points with context
 
-struct Blocks { count: u32, first: u32, across: u32, down: u32 }
+struct Part { first: u32 }
 
-@group(0) @binding(8) var<uniform> blocks: Blocks;
+const COUNT = {{ count }}u;
+const ACROSS = {{ across }}u;
+const DOWN = {{ down }}u;
+
+@group(0) @binding(8) var<uniform> part: Part;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x + id.y * (65535u * 64u);
-    if (i >= blocks.count) { return; }
+    if (i >= COUNT) { return; }
     let width = params.n / {{ 4 if vector else 1 }}u;
     let n = i % width;
-    let block = blocks.first + i / width;
-    let x = block % blocks.across * {{ block }}u;
-    let y = block / blocks.across % blocks.down * {{ block }}u;
-    let image = block / blocks.across / blocks.down;
+    let block = part.first + i / width;
+    let x = block % ACROSS * {{ block }}u;
+    let y = block / ACROSS % DOWN * {{ block }}u;
+    let image = block / ACROSS / DOWN;
 //% for x in range(points)
 //% set column = []
 //% for y in range(points)
 //% set _ = column.append("m%d%d" % (y, x))
-    let m{{ y }}{{ x }} = partials[i + {{ plane(y, x) }}u * blocks.count];
+    let m{{ y }}{{ x }} = partials[i + {{ plane(y, x) }}u * COUNT];
 //% endfor
 //% for y in range(block)
     let s{{ y }}{{ x }} = {{ of_sums(y, column) }};
