@@ -36,9 +36,12 @@ def check(
     direct.check(case, operands, result, eps, partial(bound, block=block))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-@pytest.mark.parametrize("block", [2, 4])
+@pytest.mark.parametrize(
+    ("case", "block"),
+    [*((case, 2) for case in CASES), *((CASES[number], 4) for number in (1, 5, 9, 11))],
+    ids=lambda value: value if isinstance(value, int) else value.name,
+)
 def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: int) -> None:
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
