@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from diffusion.models.layers import Activations, wrapped
 from diffusion.networks import Networks
 from diffusion.overflow import Finite, redone
 from diffusion.tasks.tiling import TILE, Span, in_tiles, tiled
-from gpucore import f32
+from gpucore import Buffer, f32
 from gpustd import cast, concat, linear_combination, slice_axis, to_image
 from gpustd.conv import Wrap
 
@@ -66,29 +66,42 @@ def decode(networks: Networks, latents: Latents, tiling: str = "auto") -> Iterat
     def pictures(begun: _Decoding) -> Iterator[Decoded]:
         for index in range(count):
             if index:
-                begun = _Decoding(networks, one(index), networks.seamless)
-            found, layer = begun.result()
-            yield Decoded(Image.fromarray(to_image(found).read()[0]), layer)
+                begun = _Decoding(networks, one(index), networks.seamless, to_image)
+            levels, layer = begun.result()
+            yield Decoded(Image.fromarray(levels), layer)
 
-    return pictures(_Decoding(networks, one(0), networks.seamless))
+    return pictures(_Decoding(networks, one(0), networks.seamless, to_image))
 
 
 class _Decoding:
-    """The decoding of latents (1, h, w, C) in the VAE's scale, recorded."""
+    """The decoding of latents (1, h, w, C) in the VAE's scale, under way.
 
-    def __init__(self, networks: Networks, latents: Latents, wrap: Wrap) -> None:
+    ``finish``: makes what is read of pixels (1, H, W, 3). All is submitted, the reads behind it, so
+    that the host waits once.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        latents: Latents,
+        wrap: Wrap,
+        finish: Callable[[Activations], Buffer[Any]],
+    ) -> None:
         self._networks, self._latents, self._wrap = networks, latents, wrap
+        self._finish = finish
         with wrapped(wrap), networks.device.region("vae"):
-            self._pixels: Activations = networks.vae.decode(cast(latents, networks.vae_dtype))
-        self._finite = Finite(self._pixels)
-        networks.device.submit()
+            pixels: Activations = networks.vae.decode(cast(latents, networks.vae_dtype))
+        finished = finish(pixels)
+        self._finite = Finite(pixels)
+        self._read = finished.begin_read()
 
-    def result(self) -> tuple[Activations, str | None]:
-        """Pixels (1, H, W, 3), and the layer redone from; waits."""
+    def result(self) -> tuple[NDArray[Any], str | None]:
+        """What was read (H, W, 3), and the layer redone from; waits."""
         if self._finite:
-            return self._pixels, None
+            return self._read()[0], None
         with wrapped(self._wrap):
-            return redone(self._networks, "decoding", self._latents)
+            pixels, layer = redone(self._networks, "decoding", self._latents)
+        return self._finish(pixels).read()[0], layer
 
 
 def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
@@ -98,15 +111,18 @@ def _decoded_tiles(networks: Networks, latents: Latents) -> Decoded:
     def compute(rows: Span, columns: Span) -> Array:
         part = _part(_part(latents, 1, rows), 2, columns)
         wrap = _closed(networks.seamless, rows, columns)
-        pixels, layer = _Decoding(networks, part, wrap).result()
+        pixels, layer = _Decoding(networks, part, wrap, _as_they_are).result()
         layers.extend([layer] if layer else [])
-        read: Array = pixels.read()[0].astype(np.float32)
-        return read
+        return pixels.astype(np.float32)
 
     factor = networks.vae_config.downscale
     size = latents.shape[1], latents.shape[2]
     pixels = tiled(compute, size, factor, tile_side(networks), networks.seamless)
     return Decoded(from_pixels(pixels), layers[0] if layers else None)
+
+
+def _as_they_are(pixels: Activations) -> Activations:
+    return pixels
 
 
 def _part(latents: Latents, axis: int, span: Span) -> Latents:

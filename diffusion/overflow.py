@@ -8,6 +8,7 @@ release; here for any.)
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any, Final, Literal
@@ -38,8 +39,13 @@ class Watch:
     """
 
     def __init__(self, device: Device, steps: int, blame: Callable[[int], NotFiniteError]) -> None:
-        self._counts = _zeros(device, max(steps, 1))
+        self._device, self._steps = device, steps
         self._blame = blame
+
+    @functools.cached_property
+    def _counts(self) -> Buffer[u32]:
+        """Made when the first step is under way."""
+        return _zeros(self._device, max(self._steps, 1))
 
     def note(self, index: int, latents: Latents) -> None:
         """Count those of step ``index``, from 0, on the device; does not wait.
@@ -57,15 +63,23 @@ class Watch:
 
 
 class Finite:
-    """Whether all numbers are finite: counted on the device at once, and waited for when asked."""
+    """Whether all numbers are finite: counted on the device at once, and waited for when asked.
+
+    To make it submits what is recorded.
+    """
 
     def __init__(self, x: Buffer[Any]) -> None:
-        self._counts = _zeros(x.device, 1)
+        counts = _zeros(x.device, 1)
         with x.device.region("watch"):
-            count_nonfinite(x, self._counts)
+            count_nonfinite(x, counts)
+        self._read = counts.begin_read()
+
+    @functools.cached_property
+    def _count(self) -> int:
+        return int(self._read()[0])
 
     def __bool__(self) -> bool:
-        return not self._counts.read()[0]
+        return not self._count
 
 
 def is_finite(x: Buffer[Any]) -> bool:

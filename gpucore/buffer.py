@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
@@ -129,6 +130,17 @@ class Buffer(Generic[T]):
         if self.size:
             self._reading(0, self.nbytes).into(target)
         return target
+
+    def begin_read(self) -> Callable[[], NDArray[Any]]:
+        """Begin a `read` of what the buffer holds after everything recorded so far.
+
+        What is returned is called once, for the array: it waits. So the device goes on meanwhile,
+        and reads begun together wait once. Raises `DeviceLostError`, then or now.
+        """
+        target = self._target(None)
+        if not self.size:
+            return lambda: target
+        return partial(self._reading(0, self.nbytes).into, target)
 
     async def read_async(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """`read`, awaited (asyncio or trio); other tasks run meanwhile.
@@ -318,13 +330,14 @@ class Reading:
             storage.handle, _padded(self._skip + nbytes), first - self._skip
         )
 
-    def into(self, target: NDArray[Any]) -> None:
-        """Block, then fill ``target``."""
+    def into(self, target: NDArray[Any]) -> NDArray[Any]:
+        """Block, then fill ``target``, and return it."""
         try:
             data = self._pending.wait()[self._skip : self._skip + self._nbytes]
             np.copyto(target, np.frombuffer(data, target.dtype).reshape(target.shape))
         finally:
             self._pending.release()
+        return target
 
     async def into_async(self, target: NDArray[Any]) -> None:
         """Await it, then fill ``target``."""

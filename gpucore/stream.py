@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gpucore.backends import Command, Copy, Launch, Recording
+from gpucore.backends import Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory import Arena, Storage
 from gpucore.work import Work
@@ -203,7 +203,7 @@ class CommandList:
     """
 
     def __init__(self) -> None:
-        self.commands = Recording()
+        self.commands: list[Command] = []
         self.storages: set[Storage] = set()
         self.arena: Arena | None = None
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
-from diffusion.noise import BLOCK, LatentNoise, normal, philox4x32
+from diffusion.noise import BLOCK, LatentNoise, _philox, normal
 
 ONES = 0xFFFFFFFF
 
@@ -28,9 +29,8 @@ ONES = 0xFFFFFFFF
 )
 def test_philox_gives_the_published_answers(counter: str, key: str, words: str) -> None:
     """Random123's kat_vectors, `philox4x32 10`: zeros, ones, digits of π."""
-    low, high = (int(word, 16) for word in key.split())
-    actual = philox4x32([int(word, 16) for word in counter.split()], (low, high))
-    assert [int(word) for word in actual] == [int(word, 16) for word in words.split()]
+    actual = philox_plainly(*([int(word, 16) for word in text.split()] for text in (counter, key)))
+    assert actual == [int(word, 16) for word in words.split()]
 
 
 words = st.integers(0, ONES)
@@ -46,11 +46,13 @@ def philox_plainly(counter: list[int], key: list[int]) -> list[int]:
     return [c0, c1, c2, c3]
 
 
-@given(st.lists(st.tuples(words, words, words, words), min_size=1, max_size=5), words, words)
-def test_philox_on_arrays(counters: list[tuple[int, ...]], low: int, high: int) -> None:
-    actual = philox4x32(list(np.array(counters, np.uint64).T), (low, high))
-    expected = [philox_plainly(list(counter), [low, high]) for counter in counters]
-    np.testing.assert_array_equal(np.stack(actual, axis=-1), expected)
+@given(st.lists(words, min_size=1, max_size=5), words, words, words, words)
+def test_philox_on_arrays(third: list[int], first: int, last: int, low: int, high: int) -> None:
+    room = np.full((6, len(third)), 2**64 - 1, np.uint64)
+    room[2] = third
+    _philox((first, last), (low, high), room)
+    expected = [philox_plainly([first, 0, word, last], [low, high]) for word in third]
+    np.testing.assert_array_equal(room[:4].T, expected)
 
 
 def test_the_first_numbers_of_seed_0() -> None:
@@ -134,6 +136,15 @@ def test_the_start_of_a_larger_draw_is_the_smaller_one() -> None:
     whole = normal(3, 2, (BLOCK + 5,))
     np.testing.assert_array_equal(whole[:100], normal(3, 2, (100,)))
     assert whole[BLOCK + 4] == np.float32(box_muller_exactly(3, 2, BLOCK + 4))
+
+
+def test_threads_draw_side_by_side() -> None:
+    """A block's memory is kept from draw to draw, and each thread has its own."""
+    alone = [normal(seed, 0, (3 * BLOCK + 7,)) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda seed: normal(seed, 0, (3 * BLOCK + 7,)), range(8)))
+    for x, y in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(x, y)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3, 4)])

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from gpucore import (
     Buffer,
+    CaptureError,
     Device,
     DType,
     DTypeError,
@@ -24,6 +25,7 @@ from gpucore import (
     u8,
     u32,
 )
+from tests.gpucore.kernels import INCREMENT
 
 DTYPES: list[type[DType]] = [c64, f16, f32, i8, i32, u8, u32]
 SHAPES = [(), (0,), (1,), (3,), (5, 0, 2), (7, 11), (2, 3, 5, 7), (4099,)]
@@ -120,6 +122,35 @@ def test_copies_that_do_not_fit_are_refused(device: Device) -> None:
         target.copy_from(device.buffer(i32, 4))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="another device"):
         target.copy_from(Device.null().buffer(f32, 4))
+
+
+def test_a_read_that_has_begun_sees_what_was_before(device: Device) -> None:
+    """Also where the buffer is written again, given back and its memory used by others."""
+    increment = device.compile_kernel(INCREMENT)
+    buffers = [device.buffer_from_array(np.full(1000, i, np.float32)) for i in range(5)]
+    increment(buffers[3], grid=16)
+    reads = [buffer.begin_read() for buffer in buffers]
+    increment(buffers[0], grid=16)
+    buffers[1].write(np.full(1000, -1, np.float32))
+    buffers[2].release()
+    device.buffer_from_array(np.full(1000, -2, np.float32))
+    for value, read in reversed(list(zip([0, 1, 2, 4, 4], reads, strict=True))):
+        assert_same_bits(read(), np.full(1000, value, np.float32))
+    assert (buffers[0].read() == 1).all()
+    empty = device.buffer(u8, (3, 0)).begin_read()()
+    assert (empty.shape, empty.dtype) == ((3, 0), np.uint8)
+    odd = sample((7, 11), np.uint8)
+    assert_same_bits(device.buffer_from_array(odd).begin_read()(), odd)
+
+
+def test_a_read_that_nobody_waits_for_is_dropped(device: Device) -> None:
+    buffer = device.buffer_from_array(np.arange(5000, dtype=np.int32))
+    buffer.begin_read()
+    gc.collect()
+    assert device.staging.nbytes == device.staging.idle
+    assert buffer.read()[4999] == 4999
+    with device.capture(), pytest.raises(CaptureError, match="inside"):
+        buffer.begin_read()
 
 
 def test_views_share_memory(device: Device) -> None:

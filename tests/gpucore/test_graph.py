@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpucore import Buffer, CaptureError, Device, Graph, Kernel, f32
+from gpucore.backends import Launch
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 1000
@@ -206,6 +207,23 @@ def test_replay_submits_the_same_commands() -> None:
     first, second = device.engine.submitted
     assert [command.grid for command in first] == [(1, 1, 1), (2, 1, 1)]
     assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(("length", "sizes"), [(71, [71]), (72, [24, 48]), (600, [24, 576])])
+def test_a_long_graph_begins_with_a_short_submission(length: int, sizes: list[int]) -> None:
+    device = Device.null()
+    kernel = device.compile_kernel(INCREMENT)
+    x, y = device.buffer(f32, COUNT), device.buffer(f32, COUNT)
+    with device.capture() as graph:
+        y.copy_from(x)
+        for index in range(1, length):
+            kernel(x, grid=index)
+    graph.replay()
+    graph.replay()
+    assert [len(commands) for commands in device.engine.submitted] == sizes * 2
+    grids = [c.grid[0] for part in device.engine.submitted for c in part if isinstance(c, Launch)]
+    assert grids == [*range(1, length)] * 2
+    assert len(graph) == length
 
 
 def test_a_capture_anew_lets_the_former_one_go() -> None:

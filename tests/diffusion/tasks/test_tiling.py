@@ -105,6 +105,31 @@ def test_memory_does_not_grow_with_the_picture() -> None:
     assert peaks[1] <= 1.5 * peaks[0]
 
 
+@pytest.mark.parametrize("how", ["off", "on"])
+def test_a_decoding_begins_its_reads(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the device decodes, all that the host will want is on its way: one wait."""
+    device = Device.null()
+    made = networks(device, "two_levels")
+    latents = device.buffer_from_array(np.zeros((2, 4, 4, 4), np.float32))
+    told: list[str] = []
+
+    def listen(name: str) -> None:
+        call = getattr(device.engine, name)
+        monkeypatch.setattr(device.engine, name, lambda *args: (told.append(name), call(*args))[1])
+
+    listen("read")
+    listen("submit")
+    device.stream.send = device.engine.submit
+    begun = decode(made, latents, how)
+    if how == "off":
+        assert told[-3:] == ["submit", "read", "read"]
+        told.clear()
+        next(begun)
+        assert told == []
+    next(begun)
+    assert told[-3:] == ["submit", "read", "read"]
+
+
 def test_a_device_of_small_buffers_takes_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feature maps of 40 channels in f32 at full size: 9 MiB hold 242² pixels."""
     device = Device.null()
