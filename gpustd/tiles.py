@@ -11,6 +11,8 @@ _CORES = 132
 _REDUCTION = 2500
 _BYTES = 2500
 _MOST_SPLITS = 8
+# Where two images make one row of tiles, which then loads each weight once.
+_MOST_SPLITS_OF_A_ROW = 13
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
 
     ``rows`` are those of one image: the batch must not change the order of a sum.
     """
-    blocks = -(-2 * rows // 128) * -(-columns // 160)
-    splits = min(_CORES // blocks, k // 1280, _MOST_SPLITS)
+    if 2 * rows <= 128:
+        blocks, most = -(-columns // 128), min(k // 512, _MOST_SPLITS_OF_A_ROW)
+    else:
+        blocks, most = -(-2 * rows // 128) * -(-columns // 160), min(k // 1280, _MOST_SPLITS)
+    splits = min(_CORES // blocks, most)
     return splits if splits > 2 else 1
 
 
