@@ -138,6 +138,13 @@ def test_rows_in_subgroups(device: Device, dtype: str, shape: tuple[int, ...]) -
         check(device, "cumsum", draw(dtype, shape), 1)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 3), st.integers(257, 4096))
+def test_rows_of_any_length_in_subgroups(device: Device, rows: int, n: int) -> None:
+    with forced(device, "subgroups"):
+        check(device, "cumsum", draw("i32", (rows, n)), 1)
+
+
 def test_other_scans_in_tiles(device: Device) -> None:
     with forced(device, "tiles"):
         check(device, "cummin", draw("u8", (1, 5000)), 1)
