@@ -1,11 +1,12 @@
 """Running sums, products and extremes along an axis.
 
 On GPUs one launch (after one that zeroes some bytes) reads every element once: tiles, and what the
-tiles before each come to (arrays/scan_nodes.wgsl). On software renderers, three passes: what each
-run comes to, those scanned in turn, each run with what comes before it. Floats are summed in f32
-(f16 too), in an order that the extents of the axis and of those behind it fix: an element errs by
-at most ``130 p 2^-24`` of the sum of sizes up to it, with p <= 1 + log128(n); tiles by at most
-``172 2^-24``. Integers wrap in 32 bits.
+tiles before each come to (arrays/scan_tree.wgsl); rows in subgroups, where these have 32 lanes. On
+software renderers, three passes: what each run comes to, those scanned in turn, each run with what
+comes before it. Floats are summed in f32 (f16 too), in an order that the extents of the axis and of
+those behind it fix: an element errs by at most ``130 p 2^-24`` of the sum of sizes up to it, with
+p <= 1 + log128(n); tiles by at most ``172 2^-24``, those in subgroups by ``57 2^-24``: 30 roundings
+in a tile, 24 in a tree of four levels, 3 at the end. Integers wrap in 32 bits.
 ``axis`` None takes the flattened array, as NumPy does. All raise `ShapeError` for an axis that is
 not there, `DTypeError`.
 """
@@ -22,6 +23,7 @@ from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.operands import ALL, REALS, common_dtype
 from gpustd.cast import cast
 from gpustd.grid import flat_grid
+from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
@@ -30,11 +32,15 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
 _RUN = 128
 _SHORT_ROW = 256
 _WORKGROUP = 64
-# Of a tile: its lanes, elements of a row, and elements of a column for each lane.
+# Of a tile: its lanes; elements of a row, and with subgroups most quads of a lane; elements of a
+# column for each lane, where as many words as _ACROSS are side by side and where fewer are.
 _LANES = 256
 _ROW_TILE = 4096
-_COLUMN_TILE = 8
-_ACROSS = 32
+_MOST_QUADS = 16
+_ACROSS = 16
+_COLUMN_TILE = 16
+_NARROW_TILE = 8
+_SUBGROUP = 32
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "max"}
 
 
@@ -172,16 +178,33 @@ class Tiles:
         outer, n, inner = extents
         inner *= 2 if x.dtype is c64 else 1
         if inner == 1:
-            aligned = outer == 1 or n % (16 // x.dtype.itemsize) == 0
-            spec = {**spec, "words": x.dtype.itemsize, "aligned": aligned}
-            return cls._cut("arrays/scan_rows.wgsl", spec, (outer, n, 1), (_ROW_TILE, 1, 1, 5))
+            return cls._of_rows(spec, x, extents)
         width = 4 if inner % 4 == 0 else 1
         beside = inner // width
         across = min(_ACROSS, 1 << (beside - 1).bit_length())
-        spec = {**spec, "width": width, "rows": _COLUMN_TILE}
-        tile = _COLUMN_TILE * _LANES // across
+        rows = _COLUMN_TILE if across == _ACROSS else _NARROW_TILE
+        spec = {**spec, "width": width, "rows": rows}
+        tile = rows * _LANES // across
         name = "arrays/scan_columns.wgsl"
         return cls._cut(name, spec, (outer, n, beside), (tile, across, width, 3))
+
+    @classmethod
+    def _of_rows(
+        cls, spec: dict[str, Value], x: Buffer[Any], extents: tuple[int, int, int]
+    ) -> Tiles:
+        """With subgroups, tiles are as long as a row, up to ``_MOST_QUADS`` quads a lane."""
+        outer, n, _ = extents
+        aligned = outer == 1 or n % (16 // x.dtype.itemsize) == 0
+        spec = {**spec, "words": x.dtype.itemsize, "aligned": aligned}
+        lanes = _lanes(x.device)
+        if not lanes:
+            return cls._cut("arrays/scan_rows.wgsl", spec, extents, (_ROW_TILE, 1, 1, 5))
+        row = -(-n // (4 * _LANES))
+        quads = min(_MOST_QUADS, max(4, 1 << (row - 1).bit_length()))
+        spec |= {"lanes": lanes, "quads": quads}
+        spec["enable_subgroups"] = x.device.info.engine == "dawn"
+        cut = (4 * quads * _LANES, 1, 1, lanes.bit_length() - 1)
+        return cls._cut("arrays/scan_subgroups.wgsl", spec, extents, cut)
 
     @classmethod
     def _cut(
@@ -214,4 +237,11 @@ class Tiles:
 
 def _takes_tiles(device: Device) -> bool:
     """Whether workgroups take tiles, with barriers: on GPUs."""
-    return not device.is_cpu or wanted_rung("scan") == "tiles"
+    return not device.is_cpu or wanted_rung("scan") in ("tiles", "subgroups")
+
+
+def _lanes(device: Device) -> int:
+    """Lanes of the subgroups that scan rows; 0 where workgroups do without them."""
+    lanes = row_lanes(device)
+    rung = wanted_rung("scan") or ("subgroups" if lanes == _SUBGROUP else "tiles")
+    return lanes if rung == "subgroups" else 0

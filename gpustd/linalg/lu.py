@@ -2,8 +2,9 @@
 
 One workgroup factors a panel of columns; its row exchanges are made in all other columns at once,
 then the columns right of it want one triangular solve and one product: four launches for each 64
-columns on GPUs. Software renderers halve the columns down to panels (Toledo 1997, doi
-10.1137/S0895479896297744), which makes the products larger.
+columns on GPUs. With more than 2048 rows, 128 columns are halved down to panels of 32 first (Toledo
+1997, doi 10.1137/S0895479896297744): less work for one workgroup, larger products. Software
+renderers halve all columns so.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ _THREADS = 512
 _CPU_THREADS = 8
 # Columns of a panel that registers do not hold.
 _NARROW = 16
+# Rows beyond which panels are narrower, since one workgroup has all their work, and then how many
+# columns are factored before the product with what is right of them.
+_TALL = 2048
+_TALL_WIDTH = 32
+_APART = 128
 _GROUP = 64
 _ACROSS = 32
 _INVOCATIONS = "max_compute_invocations_per_workgroup"
@@ -150,9 +156,9 @@ def factored(a: Buffer[f32]) -> LU:
 def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, count: int) -> None:
     """Record the factorisation of ``count`` columns from ``at`` on, and below its diagonal."""
     n, device = a.rows, a.buffer.device
-    while count > _panel(device, n - at).width:
-        rung, _, width = _panel(device, n - at)
-        half = (count // 2 + width - 1) // width * width if rung == "alone" else width
+    while count > (panel := _panel(device, n - at)).width:
+        halved = (count // 2 + panel.width - 1) // panel.width * panel.width
+        half = panel.apart if count > panel.apart else halved
         rest, middle = count - half, at + half
         _factor(a, piv, batch, at, half)
         corner, right = a.block(at, at, half, half), a.block(at, middle, half, rest)
@@ -167,11 +173,15 @@ def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, coun
 
 
 class _Panel(NamedTuple):
-    """How a panel is factored: the rung, invocations of a workgroup, most columns."""
+    """How a panel is factored: the rung, invocations of a workgroup, most columns.
+
+    ``apart`` columns, made of panels by halves, are factored before those right of them follow.
+    """
 
     rung: str
     threads: int
     width: int
+    apart: int
 
 
 def _panel(device: Device, rows: int) -> _Panel:
@@ -181,12 +191,14 @@ def _panel(device: Device, rows: int) -> _Panel:
     if rung and isinstance(wanted, tuple):
         return _Panel(rung, *wanted)
     if rung == "alone":
-        return _Panel(rung, _CPU_THREADS, _NARROW)
+        return _Panel(rung, _CPU_THREADS, _NARROW, rows)
     most = min(device.limits[_INVOCATIONS], _THREADS)
     threads = min(most, max(64, 1 << (rows - 1).bit_length()))
-    if rows <= _MOST_ROWS * threads:
-        return _Panel("panel_registers", threads, block_rows(device))
-    return _Panel("panel", most, _NARROW)
+    if rows > _MOST_ROWS * threads:
+        return _Panel("panel", most, _NARROW, _APART)
+    if rows > _TALL:
+        return _Panel("panel_registers", threads, _TALL_WIDTH, _APART)
+    return _Panel("panel_registers", threads, block_rows(device), block_rows(device))
 
 
 def _launch_panel(
@@ -194,7 +206,7 @@ def _launch_panel(
 ) -> None:
     device, rows = a.buffer.device, a.rows - at
     panel = a.block(at, at, rows, count)
-    rung, threads, width = _panel(device, rows)
+    rung, threads, width, _ = _panel(device, rows)
     rank, sizes = launch_batch(batch, {"a": panel})
     params = {"rows": rows, "columns": count, "n": a.rows, "first_row": at, **sizes}
     params |= view_sizes("a", panel)

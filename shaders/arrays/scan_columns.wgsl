@@ -3,7 +3,7 @@
 // All are read before one is used; lanes that stand below each other are scanned in workgroup memory (Hillis
 // and Steele 1986), and what the tiles before come to is added (arrays/scan_nodes.wgsl).
 //
-// Workgroup memory: {{ 13 if width == 4 else 4 }} KiB. Limits: 2^32 elements.
+// Workgroup memory: {{ 9 if width == 4 else 3 }} KiB. Limits: 2^32 elements.
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
 //% set parts = width

@@ -20,6 +20,8 @@ struct Params {
 
 struct Row { image: u32, z: i32, y: i32, x: i32 }
 
+fn result_row(m: u32) -> u32 { return m; }
+
 fn image_of(m: u32) -> u32 { return m / (params.result_z * params.result_y * params.result_x); }
 
 fn row_of(m: u32) -> Row {

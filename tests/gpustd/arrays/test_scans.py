@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,18 @@ from gpucore import Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.arrays.axes import three_extents
 from gpustd.arrays.scans import Scan, Tiles
+from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung, wanted_rung
 from gpustd.template import kernel
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
 from tests.gpustd.compare import compare
+from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
 EXACT = {"cummax": np.maximum, "cummin": np.minimum}
+# Most roundings on the way to a sum in tiles. Subgroups of 4, for 4 tiles: 3 in a word, 2 between
+# lanes, 15 between rows of words, 63 between subgroups, 3 in the tree, 3 at the end; others less.
+ROUNDINGS = {"tiles": 172, "subgroups": 89}
 
 
 def check(device: Device, op: str, x: Array, axis: int | None = None) -> None:
@@ -39,7 +46,8 @@ def check(device: Device, op: str, x: Array, axis: int | None = None) -> None:
         if op == "cumprod":
             allowed: Any = np.abs(expected) * 2.0**-23 * flat.shape[along]
         else:
-            roundings = 172 if wanted_rung("scan") else 130 * (1 + math.log(max(x.size, 2), 128))
+            passes = 1 + math.log(max(x.size, 2), 128)
+            roundings = ROUNDINGS.get(wanted_rung("scan") or "", 130 * passes)
             allowed = roundings * 2.0**-24 * np.cumsum(np.abs(wide), axis=along)
         if x.dtype == np.float16:
             allowed = allowed + 2.0**-10 * np.abs(expected) + 6e-8
@@ -104,15 +112,41 @@ TILED = [
 ]
 
 
+@contextmanager
+def forced(device: Device, rung: str) -> Iterator[None]:
+    """Tiles, or tiles that subgroups look up; every subgroup of a known width will do."""
+    if rung == "subgroups" and not row_lanes(device):
+        pytest.skip(f"{device!r} has no subgroups of known width")
+    with forced_rung("scan", rung):
+        yield
+
+
 @pytest.mark.parametrize(("dtype", "shape"), TILED, ids=str)
 def test_tiles(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
     axis = 0 if dtype in ("c64", "u8") else 1
-    with forced_rung("scan", "tiles"):
+    with forced(device, "tiles"):
         check(device, "cumsum", draw(dtype, shape), axis)
 
 
+# Tiles of 4, 8 and 16 quads a lane; rows that begin with words and not; three levels of nodes.
+ROWS = [("f32", (3, 1000)), ("f32", (2, 4099)), ("i8", (2, 1001)), ("i32", (1, 1150000))]
+
+
+@pytest.mark.parametrize(("dtype", "shape"), ROWS, ids=str)
+def test_rows_in_subgroups(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    with forced(device, "subgroups"):
+        check(device, "cumsum", draw(dtype, shape), 1)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 3), st.integers(257, 4096))
+def test_rows_of_any_length_in_subgroups(device: Device, rows: int, n: int) -> None:
+    with forced(device, "subgroups"):
+        check(device, "cumsum", draw("i32", (rows, n)), 1)
+
+
 def test_other_scans_in_tiles(device: Device) -> None:
-    with forced_rung("scan", "tiles"):
+    with forced(device, "tiles"):
         check(device, "cummin", draw("u8", (1, 5000)), 1)
         check(device, "cumprod", 1 + draw("f32", (65, 3)) / 100, 0)
         x = draw("i32", (2, 600))
@@ -120,21 +154,53 @@ def test_other_scans_in_tiles(device: Device) -> None:
         np.testing.assert_array_equal(result, np.cumsum(x, axis=1, dtype=np.int32) - x)
 
 
-def test_tiles_of_f16(device: Device) -> None:
+def test_other_scans_in_subgroups(device: Device) -> None:
+    with forced(device, "subgroups"):
+        check(device, "cummin", draw("u8", (1, 17000)), 1)
+        check(device, "cumprod", 1 + draw("f32", (3, 600)) / 100, 1)
+        x = draw("i32", (2, 600))
+        result = on_device(device, lambda b: arrays.cumsum(b, 1, exclusive=True), x)
+        np.testing.assert_array_equal(result, np.cumsum(x, axis=1, dtype=np.int32) - x)
+
+
+def test_not_a_number_stays_in_subgroups(device: Device) -> None:
+    x = draw("f32", (2, 17000))
+    x[0, 150], x[1, 16999] = np.nan, np.nan
+    with forced(device, "subgroups"):
+        check(device, "cummax", x, 1)
+        result = on_device(device, lambda b: arrays.cumsum(b, 1), x)
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(np.cumsum(x, 1)))
+
+
+@pytest.mark.parametrize(("rung", "shape"), [("tiles", (2, 1000)), ("subgroups", (1, 17001))])
+def test_tiles_of_f16(device: Device, rung: str, shape: tuple[int, ...]) -> None:
     skip_without_f16(device, "f16")
-    with forced_rung("scan", "tiles"):
-        check(device, "cumsum", draw("f16", (2, 1000)), 1)
+    with forced(device, rung):
+        check(device, "cumsum", draw("f16", shape), 1)
 
 
-@pytest.mark.parametrize(("shape", "axis"), [((3, 140000), 1), ((20000, 40), 0)], ids=str)
-def test_tiles_that_never_come_are_made(device: Device, shape: tuple[int, ...], axis: int) -> None:
+@pytest.mark.parametrize("rung", ["tiles", "subgroups"])
+def test_rows_of_a_batch_are_as_alone(device: Device, rung: str) -> None:
+    x = draw("f32", (3, 40000))
+    with forced(device, rung):
+        whole = arrays.cumsum(device.buffer_from_array(x), 1).read()
+        alone = arrays.cumsum(device.buffer_from_array(x[1:2]), 1).read()
+    np.testing.assert_array_equal(whole[1:2], alone)
+
+
+LOST = [("tiles", (3, 140000), 1), ("tiles", (20000, 40), 0), ("subgroups", (3, 400000), 1)]
+
+
+@pytest.mark.parametrize(("rung", "shape", "axis"), LOST, ids=str)
+def test_tiles_that_never_come_are_made(
+    device: Device, rung: str, shape: tuple[int, ...], axis: int
+) -> None:
     """The first tickets are gone: whoever waits for their tiles makes them, with the same bits."""
     x = device.buffer_from_array(draw("f32", shape))
-    with forced_rung("scan", "tiles"):
-        check(device, "cumsum", draw("f32", shape), axis)
-        whole = arrays.cumsum(x, axis).read()
     extents = three_extents(shape, axis, axis)
-    tiles = Tiles.of(Scan("sum", f32, f32, False).spec(x), x, extents)
+    with forced(device, rung):
+        whole = arrays.cumsum(x, axis).read()
+        tiles = Tiles.of(Scan("sum", f32, f32, False).spec(x), x, extents)
     count = tiles.sizes["count"]
     for gone in (1, count // 2, count - 2):
         y = device.buffer_from_array(np.full(shape, np.nan, np.float32))
@@ -146,6 +212,26 @@ def test_tiles_that_never_come_are_made(device: Device, shape: tuple[int, ...], 
         made = ~np.isnan(result)
         assert abs(made.mean() - (1 - gone / count)) < 1 / count
         np.testing.assert_array_equal(result[made], whole[made])
+
+
+def test_dawn_accepts_subgroups_of_32() -> None:
+    """Every dtype, in one tile and many: what cards render, and software renderers do not run."""
+    pytest.importorskip("wgpudawn")
+    assert_accepted(
+        """
+from gpustd.template import render
+kinds = (("f32", 4), ("f16", 2), ("i32", 4), ("u32", 4), ("i8", 1), ("u8", 1))
+for k, (kind, words) in enumerate(kinds):
+    wide = kind.replace("8", "32")
+    for op, combine in (("sum", "add"), ("prod", "mul"), ("max", "max"), ("min", "max")):
+        acc = "u32" if combine == "max" else wide.replace("f16", "f32")
+        for many in (False, True):
+            spec = dict(op=op, combine=combine, kind=kind, acc=acc, target=wide, first=True)
+            spec |= dict(exclusive=many, words=words, aligned=k % 2 == many, many=many)
+            spec |= dict(lanes=32, quads=16 if many else 4, enable_subgroups=True)
+            sources.append(render("arrays/scan_subgroups.wgsl", spec))
+"""
+    )
 
 
 def test_refuses(device: Device) -> None:

@@ -15,8 +15,9 @@ from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
 EPS = 2.0**-24
-# Rung, and invocations and columns of a panel: small, since a software renderer compiles it.
-RUNGS = [("alone", None), ("panel", (32, 8)), ("panel_registers", (32, 44))]
+# Rung; invocations, columns of a panel, columns factored before those right of them: small, since
+# a software renderer compiles it.
+RUNGS = [("alone", None), ("panel", (32, 8, 24)), ("panel_registers", (32, 44, 44))]
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -52,6 +53,13 @@ def test_factors(device: Device, n: int, rung: str, tile: Any) -> None:
         factor, piv = linalg.lu_factor(operand)
         check(device, factor.read(), piv.read(), a)
     np.testing.assert_array_equal(piv.read(), scipy.linalg.lu_factor(a.astype(np.float64))[1])
+
+
+def test_panels_by_halves(device: Device) -> None:
+    a = normal(60, 60)
+    with forced_rung("panel", "panel_registers", (32, 16, 44)):
+        factor, piv = linalg.lu_factor(device.buffer_from_array(a))
+        check(device, factor.read(), piv.read(), a)
 
 
 def test_more_rows_than_a_block(device: Device) -> None:

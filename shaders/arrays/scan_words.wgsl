@@ -1,0 +1,77 @@
+// Words of 16 bytes of a row that is scanned on a GPU, {{ 4 // words }} quads of four elements each. Included by the
+// kernels that scan rows, which have V, the number that is handed on, and the own row.
+//
+// Memory: x and y as in arrays/words.wgsl; where rows do not begin with words, element by element.
+
+struct Word {
+//% for c in range(4 // words)
+    q{{ c }}: A,
+//% endfor
+}
+
+// The word that begins with element e, neutral past the end.
+fn word_at(e: u32) -> Word {
+    let row = own_row * params.n;
+//% if aligned
+    let w = x[(row + min(e, params.n - 1u)) / {{ per_word }}u];
+//% endif
+    var word: Word;
+//% for c in range(4 // words)
+    let p{{ c }} = vec4<u32>(e) + vec4<u32>({{ 4 * c }}u, {{ 4 * c + 1 }}u, {{ 4 * c + 2 }}u, {{ 4 * c + 3 }}u);
+//% if aligned
+    let v{{ c }} = {{ typed.quad(kind, "w", c) }};
+//% else
+    let i{{ c }} = vec4<u32>(row) + min(p{{ c }}, vec4<u32>(params.n - 1u));
+    let v{{ c }} = {{ typed.joined(kind, typed.at(kind, "x", "i%d.x" % c), typed.at(kind, "x", "i%d.y" % c), typed.at(kind, "x", "i%d.z" % c), typed.at(kind, "x", "i%d.w" % c)) }};
+//% endif
+    word.q{{ c }} = select(A({{ neutral }}), mapped(v{{ c }}), p{{ c }} < vec4<u32>(params.n));
+//% endfor
+    return word;
+}
+
+fn total_of_quad(a: A) -> V { return sum_of_two(sum_of_two(sum_of_two(a.x, a.y), a.z), a.w); }
+
+fn total_of_word(word: Word) -> V {
+    var sum = total_of_quad(word.q0);
+//% for c in range(1, 4 // words)
+    sum = sum_of_two(sum, total_of_quad(word.q{{ c }}));
+//% endfor
+    return sum;
+}
+//% if aligned
+
+fn put(i: u32, {% for c in range(4 // words) %}v{{ c }}: {{ typed.value[kind] }}{{ ", " if not loop.last }}{% endfor %}) {
+//% if target == "f16"
+    y[i / 8u] = f16x8(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
+//% else
+//% for c in range(4 // words)
+    y[i / 4u + {{ c }}u] = vec4<{{ target }}>(v{{ c }});
+//% endfor
+//% endif
+}
+//% endif
+
+// Writes the scan of the word that begins with element e; `before` is what those before it come to.
+fn put_word(e: u32, before: V, word: Word) {
+    if (e >= params.n) { return; }
+    let row = own_row * params.n;
+    var start = before;
+//% for c in range(4 // words)
+//% set q = "word.q%d" % c
+    let two{{ c }} = sum_of_two({{ q }}.x, {{ q }}.y);
+    let three{{ c }} = sum_of_two(two{{ c }}, {{ q }}.z);
+    let four{{ c }} = sum_of_two(three{{ c }}, {{ q }}.w);
+    let shown{{ c }} = finished(sum_of(A(start), A({{ "V(%s), %s.x, two%d, three%d" % (neutral, q, c, c) if exclusive else "%s.x, two%d, three%d, four%d" % (q, c, c, c) }})));
+    start = sum_of_two(start, four{{ c }});
+//% if not aligned
+    for (var k = 0u; k < 4u; k++) {
+        let p = e + {{ 4 * c }}u + k;
+        if (p < params.n) { y[row + p] = {{ target }}(shown{{ c }}[k]); }
+    }
+//% endif
+//% endfor
+//% if aligned
+    // The last word may reach past the last element, into the rest of its grain of memory.
+    put(row + e, {% for c in range(4 // words) %}shown{{ c }}{{ ", " if not loop.last }}{% endfor %});
+//% endif
+}
