@@ -83,7 +83,7 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
     ``rows`` are those of one image: the batch must not change the order of a sum.
     """
     if 2 * rows <= 128:
-        blocks, most = -(-columns // 128), min(k // 512, _MOST_SPLITS_OF_A_ROW)
+        blocks, most = -(-columns // 128), min(k // 320, _MOST_SPLITS_OF_A_ROW)
     else:
         blocks, most = -(-2 * rows // 128) * -(-columns // 160), min(k // 1280, _MOST_SPLITS)
     splits = min(_CORES // blocks, most)
