@@ -11,16 +11,24 @@ from dataclasses import replace
 import numpy as np
 
 from bench import conv
-from bench.entry import Entry
+from bench.conv import OF_AUTOENCODERS
+from bench.entry import Entry, Target
 from gpucore import Device, DType, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 
 __all__ = ["ENTRIES"]
 
 
-def entry(side: int, channels: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
+def entry(
+    side: int,
+    channels: int,
+    dtype: type[DType],
+    *,
+    target: Target | None = None,
+    cpu: bool = False,
+) -> Entry:
     """To an image of ``side``; its peer convolves an image of that size."""
-    direct = conv.entry(1, side, channels, channels, dtype, cpu=cpu)
+    direct = conv.entry(1, side, channels, channels, dtype, target=target, cpu=cpu)
 
     def setup(device: Device) -> Callable[[], object]:
         rng = np.random.default_rng(0)
@@ -35,7 +43,7 @@ def entry(side: int, channels: int, dtype: type[DType], *, cpu: bool = False) ->
 
 
 ENTRIES = [
-    entry(512, 256, f16),
+    entry(512, 256, f16, target=OF_AUTOENCODERS),
     entry(256, 512, f16),
     entry(128, 512, f16),
     entry(128, 64, f32, cpu=True),

@@ -8,9 +8,9 @@ enable f16;
 //% endif
 
 alias S = {{ scalar }};
-//% if width == 4
-alias W = vec4<S>;
-alias F = vec4<f32>;
+//% if width > 1
+alias W = vec{{ width }}<S>;
+alias F = vec{{ width }}<f32>;
 //% else
 alias W = S;
 alias F = f32;

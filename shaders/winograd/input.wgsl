@@ -4,7 +4,7 @@
 //
 // Memory: x1 is (images, height, width, c1) of the storage scalar S, x2 the second source, whose channels
 // follow those of x1; v is (planes, blocks, c1 + c2). Blocks are counted from `first` on, row by row.
-// Limits: words of four channels want c1 and c2 to be multiples of four; V of values beyond a quarter of
+// Limits: words of several channels want c1 and c2 to be multiples of as many; V of values beyond a quarter of
 // S's range may be infinite.
 //% include "elementwise/flat.wgsl"
 //% from "winograd/transforms.wgsl" import of_pixels, pixels, plane, points with context
