@@ -2,8 +2,8 @@
 
 ``axis`` is an int, a tuple of ints, or None for all; with ``keepdims`` they stay, of extent 1.
 Floats are summed in f32 (f16 too) in an order that the sizes fix, never by chance: a sum errs by at
-most ``40 p 2^-24`` of the sum of sizes, with p <= 1 + log128(n) passes over n numbers, then by its
-rounding to the dtype. Integers wrap in 32 bits. All raise `ShapeError` for axes that are not there,
+most ``40 p 2^-24`` of the sum of sizes, with p = 1 + log128(n) for n numbers, then by its rounding
+to the dtype. Integers wrap in 32 bits. All raise `ShapeError` for axes that are not there,
 `DTypeError` for dtypes that they do not take.
 """
 

@@ -1,14 +1,34 @@
 // Folds the last axis on a GPU: {{ lanes }} lanes take a run of a row, {{ 256 // lanes }} run(s) a workgroup. Lanes read
-// neighbouring {{ "words" if quads else "elements" }}, fold what they read, then each other's in a tree in workgroup memory.
+// neighbouring {{ "words, %d at once," % ahead if quads else "elements" }} fold what they read, then each other's: {{ "from lane to lane, and subgroups of %d in turn" % subgroup if subgroup else "in a tree in workgroup memory" }}.
 //
-// Workgroup memory: 1 KiB. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+// Workgroup memory: 1 KiB{{ " at most" if subgroup }}. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% if enable_subgroups
+enable subgroups;
+diagnostic(off, subgroup_uniformity);
+//% endif
 //% import "arrays/words.wgsl" as typed
 //% include "arrays/fold.wgsl"
 
 const LANES = {{ lanes }}u;
+//% if quads
+const WORD = {{ 4 * quads }}u;
+//% endif
+//% if not subgroup
 
 var<workgroup> shared_sums: array<{{ acc }}, 256>;
+//% elif lanes > subgroup
 
+var<workgroup> shared_sums: array<{{ acc }}, {{ 256 // subgroup }}>;
+//% endif
+
+//% macro add(word, k, guarded)
+//% for q in range(quads)
+            let place{{ q }} = vec4<u32>({{ k }}) + vec4<u32>({{ 4 * q }}u, {{ 4 * q + 1 }}u, {{ 4 * q + 2 }}u, {{ 4 * q + 3 }}u);
+            let v{{ q }} = mapped({{ typed.quad(kind, word, q) if quads > 1 else typed.loaded(kind, word) }}, place{{ q }}, other);
+            {{ "part = sum_of(part, " if q else "var part = (" }}{{ "select(neutral(), v%d, place%d < vec4<u32>(end))" % (q, q) if guarded else "v%d" % q }});
+//% endfor
+            whole = sum_of(whole, part);
+//% endmacro
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -25,19 +45,20 @@ fn main(
         let row = o * params.n;
         let other = A({{ "per[o]" if second else "0" }});
 //% if quads
-        for (var k = begin + {{ 4 * quads }}u * lane; k < end; k += {{ 4 * quads }}u * LANES) {
-            let word = x[(row + k) / {{ 4 * quads }}u];
-//% for q in range(quads)
-            let place{{ q }} = vec4<u32>(k) + vec4<u32>({{ 4 * q }}u, {{ 4 * q + 1 }}u, {{ 4 * q + 2 }}u, {{ 4 * q + 3 }}u);
-            let v{{ q }} = mapped({{ typed.quad(kind, "word", q) if quads > 1 else typed.loaded(kind, "word") }}, place{{ q }}, other);
-//% if q
-            part = sum_of(part, select(neutral(), v{{ q }}, place{{ q }} < vec4<u32>(end)));
-//% else
-            var part = select(neutral(), v0, place0 < vec4<u32>(end));
-//% endif
+        var k = begin + WORD * lane;
+        let full = begin + (end - begin) / ({{ ahead }}u * WORD * LANES) * ({{ ahead }}u * WORD * LANES);
+        for (; k < full; k += {{ ahead }}u * WORD * LANES) {
+//% for u in range(ahead)
+            let w{{ u }} = x[(row + k) / WORD + {{ u }}u * LANES];
 //% endfor
-            whole = sum_of(whole, part);
+//% for u in range(ahead)
+            {
+{{ add("w%d" % u, "k + %du * WORD * LANES" % u, false) }}            }
+//% endfor
         }
+        for (; k < end; k += WORD * LANES) {
+            let word = x[(row + k) / WORD];
+{{ add("word", "k", true) }}        }
 //% else
         for (var k = begin + lane; k < end; k += 4u * LANES) {
             let place = vec4<u32>(k, k + LANES, k + 2u * LANES, k + 3u * LANES);
@@ -48,10 +69,25 @@ fn main(
         }
 //% endif
     }
+//% if subgroup
+    var sum = total(whole);
+//% for step in (1, 2, 4, 8, 16, 32) if step < lanes and step < subgroup
+    sum = sum_of_two(sum, subgroupShuffleXor(sum, {{ step }}u));
+//% endfor
+//% if lanes > subgroup
+    if (t % {{ subgroup }}u == 0u) { shared_sums[t / {{ subgroup }}u] = sum; }
+    workgroupBarrier();
+    if (lane == 0u) {
+        for (var s = 1u; s < {{ lanes // subgroup }}u; s++) { sum = sum_of_two(sum, shared_sums[t / {{ subgroup }}u + s]); }
+    }
+//% endif
+    if (lane == 0u && i < params.count) { put(i, sum); }
+//% else
     shared_sums[t] = total(whole);
     for (var step = LANES / 2u; step > 0u; step /= 2u) {
         workgroupBarrier();
         if (lane < step) { shared_sums[t] = sum_of_two(shared_sums[t], shared_sums[t + step]); }
     }
     if (lane == 0u && i < params.count) { put(i, shared_sums[t]); }
+//% endif
 }

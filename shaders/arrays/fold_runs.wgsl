@@ -33,13 +33,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var part{{ q }} = neutral();
 //% endfor
 //% if width > 1
-        for (; k < stop; k++) {
-            let word = x[(o * params.n + k) * beside + j];
+//% for words in ([ahead, 1] if ahead > 1 else [1])
+        for (; k {{ "+ %du <=" % words if words > 1 else "<" }} stop; k += {{ words }}u) {
+            let at = (o * params.n + k) * beside + j;
+//% for u in range(words)
+            let w{{ u }} = x[at + {{ u }}u * beside];
+//% endfor
+//% for u in range(words)
 //% for q in range(quads)
-            let v{{ q }} = {{ typed.quad(kind, "word", q) if quads > 1 else typed.loaded(kind, "word") }};
-            part{{ q }} = sum_of(part{{ q }}, mapped(v{{ q }}, vec4<u32>(k), other{{ q }}));
+            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.quad(kind, "w%d" % u, q) if quads > 1 else typed.loaded(kind, "w%d" % u) }}, vec4<u32>(k + {{ u }}u), other{{ q }}));
+//% endfor
 //% endfor
         }
+//% endfor
 //% else
         for (; k < stop; k += 4u) {
             let a = (o * params.n + k) * beside + j;

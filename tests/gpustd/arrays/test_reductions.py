@@ -17,6 +17,7 @@ from gpustd import arrays
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
 from tests.gpustd.compare import compare
+from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
 OPS = ("sum", "prod", "mean", "var", "std", "min", "max", "argmin", "argmax", "any", "all")
@@ -24,7 +25,7 @@ ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")
 
 
 def summed(x: Array, axis: Any, keepdims: bool = False) -> Array:
-    """What a sum may err by: 40 roundings a pass of the sum of sizes, then one to f16."""
+    """What a sum may err by: 40 (1 + log128(n)) roundings of the sum of sizes, then one to f16."""
     sizes = np.abs(x.astype(np.complex128)).sum(axis=axis, keepdims=keepdims).real
     passes = 1 + math.log(max(x.size, 2), 128)
     return np.asarray(40 * passes * 2.0**-24 * sizes)
@@ -170,9 +171,17 @@ def test_ddof(device: Device) -> None:
     compare(device, "arrays.var", result, expected, 1e-5 * expected)
 
 
-@pytest.mark.parametrize("shape", [(3, 40), (2, 4096), (1, 20003), (5, 513), (3, 16388)], ids=str)
-def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> None:
-    with forced_rung("fold", "rows"):
+# 32 to 256 lanes a row, words at once and those left, rows that begin with words and not.
+ROWS = [(3, 40), (9, 1100), (1, 20003), (5, 513), (3, 16388)]
+
+
+@pytest.mark.parametrize(
+    ("rung", "shape"),
+    [*(("subgroups", shape) for shape in ROWS), ("rows", (3, 2300)), ("rows", (1, 20003))],
+    ids=str,
+)
+def test_workgroups_that_take_rows(device: Device, rung: str, shape: tuple[int, ...]) -> None:
+    with forced_rung("fold", rung):
         x = draw("f32", shape)
         for op in ("sum", "var", "min", "argmax"):
             check(device, op, x, 1)
@@ -180,11 +189,14 @@ def test_workgroups_that_take_rows(device: Device, shape: tuple[int, ...]) -> No
         check(device, "all", draw("i32", shape), None)
 
 
-@pytest.mark.parametrize(("dtype", "n"), [("f16", 1000), ("f16", 1004), ("i8", 1040)], ids=str)
-def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int) -> None:
+@pytest.mark.parametrize("rung", ["rows", "subgroups"])
+@pytest.mark.parametrize(
+    ("dtype", "n"), [("f16", 1000), ("f16", 4104), ("f16", 1004), ("i8", 1040)]
+)
+def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int, rung: str) -> None:
     """Words of 16 bytes, and of four elements where the rows are not whole ones."""
     skip_without_f16(device, dtype)
-    with forced_rung("fold", "rows"):
+    with forced_rung("fold", rung):
         check(device, "sum", draw(dtype, (3, n)), 1)
         check(device, "max", draw(dtype, (1, n + 1)), 1)
         check(device, "sum", draw(dtype, (5, n)), 0)
@@ -197,6 +209,50 @@ def test_long_axes_before_short_ones(device: Device, shape: tuple[int, ...]) -> 
             check(device, op, draw("f32", shape), -2)
         check(device, "sum", draw("c64", shape), -2)
         check(device, "sum", draw("c64", shape), None)
+
+
+@pytest.mark.parametrize("rung", ["rows", "subgroups"])
+def test_rows_hold_not_a_number(device: Device, rung: str) -> None:
+    x = draw("f32", (4, 1100))
+    x[1, 1050], x[1, 5], x[2, 1099] = np.nan, -np.nan, -np.inf
+    x[3] = -0.0
+    with forced_rung("fold", rung):
+        for op in ("min", "max", "argmin", "argmax", "any"):
+            check(device, op, x, 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("f32", (131, 8)), ("f16", (45, 16)), ("i8", (300, 16))]
+)
+def test_columns_read_ahead(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    """Words at once, then those that are left of a block."""
+    skip_without_f16(device, dtype)
+    with forced_rung("fold", "rows"):
+        for op in ("sum", "min", "argmax", *(["var"] if dtype == "f32" else [])):
+            check(device, op, draw(dtype, shape), 0)
+
+
+def test_rows_of_large_subgroups_are_valid() -> None:
+    assert_accepted(
+        """
+from gpustd.arrays.folding import _COMBINE, accumulator
+from gpustd.arrays.reductions import _target
+from gpustd.template import render
+from gpucore import f16, f32, i8, u8, i32, u32
+for dtype in (f16, f32, i8, u8, i32, u32):
+    for op in _COMBINE:
+        k, target = len(sources), i32 if op.startswith("where") else _target(op, dtype)
+        if op in ("mean", "squares") and dtype not in (f16, f32):
+            continue
+        spec = dict(op=op, combine=_COMBINE[op], kind=dtype.name, first=True, last=True)
+        spec |= dict(acc=accumulator(op, dtype).name, target=target.name)
+        spec |= dict(family={"f": "float", "i": "signed", "u": "unsigned"}[target.name[0]])
+        spec |= dict(second=op == "squares" or op.startswith("where"), ahead=4)
+        spec |= dict(lanes=(32, 64, 128, 256)[k % 4], quads=(0, 1, 4 // dtype.itemsize)[k % 3])
+        spec |= dict(subgroup=(32, 64)[k // 4 % 2], enable_subgroups=True)
+        sources.append(render("arrays/fold_rows.wgsl", spec))
+"""
+    )
 
 
 def test_refuses(device: Device) -> None:
