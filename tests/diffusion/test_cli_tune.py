@@ -195,6 +195,6 @@ def test_a_step_of_the_bundled_model_shows_its_products() -> None:
     assert all(len(each.tiles) > 1 for each in found)
     assert any(" m154/2 " in key and "quick_gelu" in key for key in keys)  # two prompts of 77
     assert any(" m2048/2 " in key and " k64+64 " in key for key in keys)  # a skip connection
-    assert any(" m65536/1 n64 k64 3x3 scale2" in key for key in keys)  # to the picture's size
+    assert any(" m16384/1 n64 k64 2x2 x4" in key for key in keys)  # to the picture's size
     work = [MODULE._work(each) for each in found]
     assert work == sorted(work, reverse=True)
