@@ -77,7 +77,10 @@ def run(
             break
         try:
             rows.append(measure(device, entry, roofs, peer))
-        except (GpuError, RuntimeError) as error:
+        except KeyboardInterrupt:
+            print(f"stopped: {len(rows)} of {len(todo)} entries")
+            break
+        except (GpuError, RuntimeError, ValueError, ImportError, MemoryError) as error:
             print(f"{entry.name} failed: {error}", file=sys.stderr)
             failed.append(entry.name)
         else:
@@ -113,7 +116,9 @@ def main() -> int:
         return 2
     result = run(device, chosen.operations or known, earlier, chosen.limit)
     if chosen.json:
-        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
+        part = chosen.json.with_name(f"{chosen.json.name}.part")
+        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        part.replace(chosen.json)
     return 1 if result["failed"] else 0
 
 

@@ -50,6 +50,8 @@ def read_earlier(file: Path, device: Device) -> dict[str, Any]:
     if not file.exists():
         return {}
     data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if not _is_report(data):
+        raise ValueError(f"{file}: no report of operations: give a new file")
     here = description(device)
     for key in _MACHINE:
         if data.get(key) != here[key]:
@@ -57,8 +59,16 @@ def read_earlier(file: Path, device: Device) -> dict[str, Any]:
     return data
 
 
+def _is_report(data: object) -> bool:
+    """Tell whether it is what `report` makes of operations, and not of a whole model."""
+    if not isinstance(data, dict) or "model" in data or not isinstance(data.get("rows"), list):
+        return False
+    return all(isinstance(data.get(key), dict) for key in ("copies", "products"))
+
+
 def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """``later`` with the rows and rates of ``earlier`` for which it has no newer ones."""
     rows = {row["name"]: row for result in (earlier, later) for row in result["rows"]}
+    rows = {name: row for name, row in rows.items() if name not in later.get("failed", ())}
     rates = {key: {**earlier[key], **later[key]} for key in ("copies", "products")}
     return {**later, **rates, "rows": list(rows.values())}

@@ -65,7 +65,9 @@ class TextEncoder:
 
     def _graph(self, device: Device, shape: tuple[int, ...], skip: int) -> _EncoderGraph:
         key = (*shape, skip)
-        graph = self._graphs.pop(key, None) or _EncoderGraph(self, device, shape, skip)
+        graph = self._graphs.pop(key, None)
+        if graph is None or graph.device is not device:
+            graph = _EncoderGraph(self, device, shape, skip)
         self._graphs[key] = graph
         while len(self._graphs) > _MOST_GRAPHS:
             self._graphs.pop(next(iter(self._graphs))).release()
@@ -97,6 +99,7 @@ class _EncoderGraph:
     def __init__(
         self, encoder: TextEncoder, device: Device, shape: tuple[int, ...], skip: int
     ) -> None:
+        self.device = device
         self._end = encoder.tokenizer.end
         self._ids, self._ends = device.buffer(i32, shape), device.buffer(i32, shape[:1])
         positions = np.broadcast_to(np.arange(shape[1]), shape)

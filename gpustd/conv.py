@@ -75,7 +75,7 @@ def conv2d(
     window = Window(stride, pads, upsample, wrap)
     product = conv_product("conv2d", x, second, w.shape, window, activation, per_image_first)
     shape = result_shape(product)
-    check_extras(shape, bias, per_image, residual, per_image_first)
+    check_extras("conv2d", shape, bias, per_image, residual, per_image_first)
     y = x.device.buffer(x.dtype, shape)
     if y.size:
         product.launch(x, second, w, bias, per_image, residual, y)
@@ -178,6 +178,7 @@ def _channels(
 
 
 def check_extras(
+    op: str,
     shape: tuple[int, int, int, int],
     bias: Buffer[Any] | None,
     per_image: Buffer[Any] | None,
@@ -186,14 +187,16 @@ def check_extras(
 ) -> None:
     """Refuse what does not fit a result of ``shape``. Raises `ShapeError`."""
     if bias is not None and bias.shape != (shape[3],):
-        raise ShapeError(f"conv2d: bias {bias.shape} for {shape[3]} channels")
+        raise ShapeError(f"{op}: bias {bias.shape} for {shape[3]} channels")
     if per_image is not None:
-        _check_per_image(shape, per_image, first)
+        _check_per_image(op, shape, per_image, first)
     if residual is not None and residual.shape != shape:
-        raise ShapeError(f"conv2d: residual {residual.shape} for a result {shape}")
+        raise ShapeError(f"{op}: residual {residual.shape} for a result {shape}")
 
 
-def _check_per_image(shape: tuple[int, int, int, int], per_image: Buffer[Any], first: int) -> None:
+def _check_per_image(
+    op: str, shape: tuple[int, int, int, int], per_image: Buffer[Any], first: int
+) -> None:
     whole = per_image.shape == (shape[0], shape[3]) and first == 0
     words = len(per_image.shape) == 2 and per_image.shape[1] % 8 == 0 == first % 8 and first >= 0
     if whole or (
@@ -201,6 +204,6 @@ def _check_per_image(shape: tuple[int, int, int, int], per_image: Buffer[Any], f
     ):
         return
     raise ShapeError(
-        f"conv2d: per_image {per_image.shape} from column {first} for a result {shape}: wants "
+        f"{op}: per_image {per_image.shape} from column {first} for a result {shape}: wants "
         "(images, Cout), or more columns, their number and the first multiples of 8"
     )

@@ -288,13 +288,14 @@ class Product:
 
     def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
-        splittable = splittable and self.batch is None
+        splittable = splittable and self.batch is None and not self.few_rows
         listed = MATRIX_TILES if rung == "matrix" else TILED_TILES
         tiles = [t for t in listed if fits(device, rung, t)]
         splits = self._suited_splits(tiles) if splittable else 1
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):
-            return wanted, max(wanted.splits or splits if splittable else 1, wanted.teams)
+            parts = wanted.splits or splits if splittable else 1
+            return wanted, -(-parts // wanted.teams) * wanted.teams
         # A part of K is a number of slices: where it begins must not depend on the batch.
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)

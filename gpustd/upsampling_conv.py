@@ -83,7 +83,7 @@ def upsampling_conv2d(
     product = conv_product(op, x, None, (2, 2, *u.shape[4:]), window, activation, 0)
     images, height, width, _ = x.shape
     shape = (images, 2 * height, 2 * width, product.n)
-    check_extras(shape, bias, None, residual, 0)
+    check_extras(op, shape, bias, None, residual, 0)
     y: Buffer[Any] = x.device.buffer(x.dtype, shape)
     if y.size:
         replace(product, batch=4).launch(x, None, u, bias, None, residual, y)

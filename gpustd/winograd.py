@@ -127,8 +127,9 @@ def winograd_conv2d(
 
     Returns (images, height, width, Cout). Transformed pixels and weights are rounded once more to
     the dtype: with random numbers that makes an error of 4e-4 in f16 with blocks of 2, 1.2e-3 with
-    blocks of 4, relative to the results' size; in f16, pixels beyond 16 376 may overflow. Raises
-    `ShapeError` or `DTypeError`.
+    blocks of 4, relative to the results' size; in f16, pixels beyond 16 376 (blocks of 2) or 16 199
+    (of 4), and weights beyond 5500 in blocks of 4, may overflow. Raises `ShapeError` or
+    `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd
@@ -145,9 +146,12 @@ def winograd_conv2d(
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
     whole = conv_product(op, x, second, weights, window, activation, per_image_first)
     shape = result_shape(whole)
-    check_extras(shape, bias, per_image, residual, per_image_first)
+    check_extras(op, shape, bias, per_image, residual, per_image_first)
     y = x.device.buffer(x.dtype, shape)
     if not y.size:
+        return y
+    if not u.size:
+        whole.launch(x, second, u, bias, per_image, residual, y)
         return y
     scalar = float_scalar(op, *(b for b in (x, second, u, per_image, residual) if b is not None))
     form = _Form.of(whole, _BLOCKS[u.shape[0]])

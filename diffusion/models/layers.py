@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from diffusion.models.module import Module, Parameter
-from gpucore import Buffer, i32
+from gpucore import Buffer, ShapeError, i32
 from gpustd import (
     conv2d,
     embedding,
@@ -152,7 +152,15 @@ class Conv2d(Module):
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
         if self._sums is not None:
-            return upsampling_conv2d(x, self._sums, bias=bias, wrap=_wrap.get())
+            if upsample != (2 * x.shape[1], 2 * x.shape[2]) or second or per_image:
+                raise ShapeError(f"convolution of {x.shape} enlarged to {upsample}: wants twice")
+            return upsampling_conv2d(
+                *(x, self._sums),
+                bias=bias,
+                residual=residual,
+                activation=activation,
+                wrap=_wrap.get(),
+            )
         if self._transformed is not None:
             return winograd_conv2d(
                 x,

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpucore.backends.interface import Pending
 from gpucore.backends.staging import StagingBuffer
+from gpucore.errors import GpuError
 
 if TYPE_CHECKING:
     from gpucore.backends.webgpu import WebGpuBackend
@@ -72,7 +73,8 @@ class WebGpuRead:
         return self._mapping.done
 
     def wait(self) -> memoryview:
-        assert self._staging is not None, "a read was released before it was waited for"
+        if self._staging is None:
+            raise GpuError("this read was taken already, or given up: begin another")
         self._mapping.wait()
         self._is_mapped = True
         return self._backend.mapped(self._staging, self._nbytes)

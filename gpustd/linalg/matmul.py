@@ -10,7 +10,7 @@ from gpustd.arrays.axes import refuse_others
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.gemm import multiply_batch
 from gpustd.grid import MOST_GROUPS
-from gpustd.layout import concat, slice_axis
+from gpustd.layout import concat, repeat_batch, slice_axis
 from gpustd.linalg.blas1 import dot
 from gpustd.linalg.blas2 import gemv
 from gpustd.linalg.products import multiply_into, scalar_kind
@@ -19,8 +19,8 @@ from gpustd.rungs import wanted_rung
 
 __all__ = ["matmul", "multiply_matrices", "suits_dense_gemm"]
 
-# M N K from which a product on matrix units saves more than copying its operands costs.
-_MANY_PRODUCTS = 2**29
+# Of copies of a matrix that is multiplied with many.
+_MOST_BYTES = 2**30
 
 
 def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
@@ -61,17 +61,14 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
 def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     """Products of (..., M, K) and (..., K, N).
 
-    Through gpustd.gemm for a single right operand; on matrix units also for as many left as right
-    ones, and one after the other for large matrices that are broadcast, which are worth the copies.
+    Through gpustd.gemm for a single right operand of two axes; on matrix units, where all batches
+    take the same kernel, so that a product has the same bits in each.
     """
     if suits_dense_gemm(a, b):
         return dense_gemm(a, b)
     batch = broadcast_batch(op, a.shape[:-2], b.shape[:-2])
     if _suits_matrix_units(a, b) and all(batch):
-        if a.shape[:-2] == b.shape[:-2]:
-            return _all_at_once(op, a, b)
-        if math.prod((*a.shape[-2:], b.shape[-1])) >= _MANY_PRODUCTS:
-            return _one_by_one(a, b, batch)
+        return _on_matrix_units(op, a, b, batch)
     y = a.device.buffer(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
     multiply_into(matrices(y), matrices(a, batch), matrices(b, batch), batch)
     return y
@@ -81,6 +78,21 @@ def _suits_matrix_units(a: Buffer[T], b: Buffer[T]) -> bool:
     k, n = b.shape[-2:]
     suited = a.dtype is f16 and a.device.has_matrix_units and not wanted_rung("multiply")
     return suited and k % 8 == n % 8 == 0 and n >= 16 and bool(a.size and b.size)
+
+
+def _on_matrix_units(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
+    """Products of matrices that are as many on both sides, or broadcast."""
+    shape = (*batch, a.shape[-2], b.shape[-1])
+    if a.shape[:-2] == b.shape[:-2]:
+        return _all_at_once(op, a, b)
+    if math.prod(b.shape[:-2]) == 1:
+        rows = a.view((1, -1, a.shape[-1]))
+        return _all_at_once(op, rows, b.view((1, *b.shape[-2:]))).view(shape)
+    count = math.prod(batch)
+    if math.prod(a.shape[:-2]) == 1 and count * a.nbytes <= _MOST_BYTES:
+        copies = repeat_batch(a.view((1, *a.shape[-2:])), count)
+        return _all_at_once(op, copies, b.view((-1, *b.shape[-2:]))).view(shape)
+    return _one_by_one(op, a, b, batch)
 
 
 def _all_at_once(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
@@ -96,12 +108,12 @@ def _all_at_once(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     return joined.view((*a.shape[:-1], b.shape[-1]))
 
 
-def _one_by_one(a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
+def _one_by_one(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
     """Each product of a batch by itself, joined."""
-    products = []
-    for place in itertools.product(*map(range, batch)):
-        left, right = _matrix_at(a, place), _matrix_at(b, place)
-        products.append(dense_gemm(left, right.view(right.shape[-2:])))
+    products = [
+        _all_at_once(op, _matrix_at(a, place), _matrix_at(b, place))
+        for place in itertools.product(*map(range, batch))
+    ]
     joined = concat(products, 0)
     return joined.view((*batch, a.shape[-2], b.shape[-1]))
 

@@ -23,6 +23,7 @@ CASES = (
     Case(2, 4, 3, 8, 24, upsample=(7, 5), residual=True),
     Case(1, 6, 6, 40, 72, activation="gelu"),
     Case(0, 4, 4, 4, 4),
+    Case(1, 4, 4, 0, 4),
     Case(2, 5, 7, 8, 16, wrap="xy"),
     Case(1, 3, 4, 8, 8, upsample=(6, 7), wrap="y", second=8),
     Case(2, 3, 5, 16, 8, upsample=(6, 10), second=8, residual=True, activation="silu"),

@@ -97,8 +97,9 @@ class WithUnits:
         ((3, 5, 8), (3, 8, 8), set()),
         ((3, 5, 9), (3, 9, 16), set()),
         ((3, 5, 16), (3, 16, 17), set()),
-        ((1, 5, 8), (3, 8, 16), set()),
-        ((2, 1, 5, 8), (3, 8, 16), set()),
+        ((1, 5, 8), (3, 8, 16), {3}),
+        ((3, 5, 8), (1, 8, 16), {1}),
+        ((2, 1, 5, 8), (3, 8, 16), {1}),
     ],
 )
 def test_a_batch_in_f16_on_matrix_units(
@@ -109,10 +110,26 @@ def test_a_batch_in_f16_on_matrix_units(
     assert f16_product(device, left, right, monkeypatch)[1] == launched
 
 
-def test_large_matrices_one_by_one(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How matrix units take matrices that are broadcast."""
-    monkeypatch.setattr(module, "_MANY_PRODUCTS", 0)
-    assert f16_product(device, (2, 1, 8, 16), (3, 16, 24), monkeypatch)[1] == {None}
+def test_large_matrices_are_not_copied(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_BYTES", 0)
+    assert f16_product(device, (1, 8, 16), (3, 16, 24), monkeypatch)[1] == {1}
+
+
+@pytest.mark.parametrize("shared", ["left", "right"])
+def test_a_shared_matrix_on_matrix_units_has_the_bits_of_each_alone(
+    device: Device, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = (2, 16, 3840), (2, 3840, 16)
+    if shared == "left":
+        left = (1, *left[1:])
+    else:
+        right = (1, *right[1:])
+    together, _ = f16_product(device, left, right, monkeypatch)
+    a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
+    for i in range(2):
+        one = (device.buffer_from_array(x[i % len(x)][None].copy()) for x in (a, b))
+        with on_rung(device, "matrix split", monkeypatch):
+            np.testing.assert_array_equal(linalg.matmul(*one).read()[0], together[i])
 
 
 def test_a_batch_on_matrix_units_has_the_bits_of_each_alone(
