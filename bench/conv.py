@@ -9,10 +9,20 @@ import numpy as np
 
 from bench.entry import Entry, Target
 from bench.torch_peer import random
-from gpucore import Device, DType, f16, f32
+from gpucore import Buffer, Device, DType, f16, f32
 from gpustd import conv2d
 
-__all__ = ["ENTRIES", "NEAR_CUDNN", "OF_AUTOENCODERS", "entry"]
+__all__ = ["ENTRIES", "NEAR_CUDNN", "OF_AUTOENCODERS", "entry", "operands"]
+
+
+def operands(
+    device: Device, shape: tuple[int, int, int, int], outputs: int, dtype: type[DType]
+) -> tuple[Buffer[Any], Buffer[Any]]:
+    """An image of ``shape`` and the weights of a 3x3 convolution of it."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
+    w = rng.standard_normal((3, 3, shape[3], outputs)) / (9 * shape[3]) ** 0.5
+    return device.buffer_from_array(x, dtype), device.buffer_from_array(w, dtype)
 
 
 def entry(
@@ -28,12 +38,8 @@ def entry(
     """One 3x3 convolution of a square image with padding 1."""
 
     def setup(device: Device) -> Callable[[], object]:
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((images, side, side, channels))
-        w = rng.standard_normal((3, 3, channels, outputs)) / (9 * channels) ** 0.5
-        first = device.buffer_from_array(x, dtype)
-        second = device.buffer_from_array(w, dtype)
-        return lambda: conv2d(first, second, padding=1)
+        x, w = operands(device, (images, side, side, channels), outputs, dtype)
+        return lambda: conv2d(x, w, padding=1)
 
     def in_torch(torch: Any) -> Callable[[], object]:
         last = torch.channels_last

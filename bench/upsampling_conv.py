@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from bench import conv
 from bench.conv import OF_AUTOENCODERS
 from bench.entry import Entry, Target
@@ -31,12 +29,8 @@ def entry(
     direct = conv.entry(1, side, channels, channels, dtype, target=target, cpu=cpu)
 
     def setup(device: Device) -> Callable[[], object]:
-        rng = np.random.default_rng(0)
-        x = device.buffer_from_array(
-            rng.standard_normal((1, side // 2, side // 2, channels)).astype(dtype.numpy), dtype
-        )
-        w = rng.standard_normal((3, 3, channels, channels)) / (9 * channels) ** 0.5
-        u = upsampling_weights(device.buffer_from_array(w.astype(dtype.numpy), dtype))
+        x, w = conv.operands(device, (1, side // 2, side // 2, channels), channels, dtype)
+        u = upsampling_weights(w)
         return lambda: upsampling_conv2d(x, u)
 
     return replace(direct, name=direct.name.replace("conv", "upsampling conv", 1), setup=setup)

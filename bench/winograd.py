@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from bench import conv
 from bench.conv import NEAR_CUDNN, OF_AUTOENCODERS
 from bench.entry import Entry, Target
@@ -37,12 +35,8 @@ def entry(
     direct = conv.entry(images, side, channels, outputs, dtype, target=target, cpu=cpu)
 
     def setup(device: Device) -> Callable[[], object]:
-        rng = np.random.default_rng(0)
-        x = device.buffer_from_array(
-            rng.standard_normal((images, side, side, channels)).astype(dtype.numpy), dtype
-        )
-        w = rng.standard_normal((3, 3, channels, outputs)) / (9 * channels) ** 0.5
-        u = winograd_weights(device.buffer_from_array(w.astype(dtype.numpy), dtype), block)
+        x, w = conv.operands(device, (images, side, side, channels), outputs, dtype)
+        u = winograd_weights(w, block)
         return lambda: winograd_conv2d(x, u)
 
     name = direct.name.replace("conv", f"winograd by {block}", 1)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gpucore import Buffer, ShapeError, T, f32
+from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.product import Product, check_activation
+from gpustd.template import Value
 
-__all__ = ["Window", "Wrap", "check_extras", "conv2d", "conv_product", "result_shape"]
+__all__ = [
+    "Window",
+    "Wrap",
+    "check_extras",
+    "conv2d",
+    "conv_product",
+    "other_weights",
+    "result_shape",
+]
 
 Padding = int | tuple[int, int, int, int]
 Wrap = Literal["", "x", "y", "xy"]
@@ -130,6 +141,24 @@ def conv_product(
         activation=activation,
         image_first=per_image_first,
     )
+
+
+def other_weights(
+    op: str, name: str, w: Buffer[T], planes: tuple[int, ...], spec: Mapping[str, Value]
+) -> Buffer[T]:
+    """Weights (3, 3, C, Cout) as ``shaders/<name>`` makes them anew: (*planes, C, Cout).
+
+    Raises `ShapeError` or `DTypeError`.
+    """
+    if len(w.shape) != 4 or w.shape[:2] != (3, 3):
+        raise ShapeError(f"{op}: {w.shape}: wants (3, 3, C, Cout)")
+    scalar = float_scalar(op, w)
+    u = w.device.buffer(w.dtype, (*planes, *w.shape[2:]))
+    count = w.shape[2] * w.shape[3]
+    if count:
+        width = width_of(count)
+        launch_flat(name, {"scalar": scalar, "width": width, **spec}, (w, u), count // width)
+    return u
 
 
 def result_shape(product: Product) -> tuple[int, int, int, int]:

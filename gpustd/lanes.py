@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from gpucore import Device
+from gpustd.rungs import wanted_rung
 
-__all__ = ["broadcast_lanes", "row_lanes"]
+__all__ = ["broadcast_lanes", "row_lanes", "subgroup_lanes"]
 
+_LEAST = 32
 _WIDTH = re.compile(r"llvmpipe \(.*, (\d+) bits\)")
 
 
@@ -31,3 +33,13 @@ def row_lanes(device: Device) -> int:
     if device.is_cpu or "subgroups" not in device.features:
         return broadcast_lanes(device)
     return most if least == most <= 64 else 0
+
+
+def subgroup_lanes(device: Device, operation: str, most: int) -> int:
+    """Lanes of the subgroups in which an operation's rows are handled; 0 where it does without.
+
+    Those of 32 to ``most`` lanes suit, unless another rung is wanted.
+    """
+    lanes = row_lanes(device)
+    rung = wanted_rung(operation) or ("subgroups" if _LEAST <= lanes <= most else "")
+    return lanes if rung == "subgroups" else 0

@@ -11,9 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.conv import Window, Wrap, check_extras, conv_product
-from gpustd.flat import float_scalar, launch_flat, width_of
-from gpustd.template import Value
+from gpustd.conv import Window, Wrap, check_extras, conv_product, other_weights
 
 __all__ = ["upsampling_conv2d", "upsampling_weights"]
 
@@ -33,16 +31,7 @@ def upsampling_weights(w: Buffer[T]) -> Buffer[T]:
     >>> gpustd.upsampling_weights(w).read()[0, 0, :, :, 0, 0].tolist()
     [[1.0, 2.0], [2.0, 4.0]]
     """
-    if len(w.shape) != 4 or w.shape[:2] != (3, 3):
-        raise ShapeError(f"upsampling_weights: {w.shape}: wants (3, 3, C, Cout)")
-    scalar = float_scalar("upsampling_weights", w)
-    u = w.device.buffer(w.dtype, (*_SUMS, *w.shape[2:]))
-    count = w.shape[2] * w.shape[3]
-    if count:
-        width = width_of(count)
-        spec: dict[str, Value] = {"scalar": scalar, "width": width}
-        launch_flat("upsampling_conv/weights.wgsl", spec, (w, u), count // width)
-    return u
+    return other_weights("upsampling_weights", "upsampling_conv/weights.wgsl", w, _SUMS, {})
 
 
 def upsampling_conv2d(

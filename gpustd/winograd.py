@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
-from gpustd.conv import Window, Wrap, check_extras, conv_product, result_shape
-from gpustd.flat import WORKGROUP, float_scalar, launch_flat, width_of
+from gpustd.conv import Window, Wrap, check_extras, conv_product, other_weights, result_shape
+from gpustd.flat import WORKGROUP, float_scalar, width_of
 from gpustd.gemm import multiply_batch
 from gpustd.grid import flat_grid
 from gpustd.product import Extras, Product, constants
@@ -84,18 +84,10 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     >>> gpustd.winograd_weights(w).read().ravel()[:6].tolist()
     [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
-    if len(w.shape) != 4 or w.shape[:2] != (3, 3) or block not in _PLANES:
-        raise ShapeError(
-            f"winograd_weights: {w.shape} for blocks of {block}: wants (3, 3, C, Cout) and 2 or 4"
-        )
-    scalar = float_scalar("winograd_weights", w)
-    channels, n = w.shape[2:]
-    u = w.device.buffer(w.dtype, (_PLANES[block], channels, n))
-    if u.size:
-        width = width_of(channels * n)
-        spec: dict[str, Value] = {"scalar": scalar, "width": width, "block": block}
-        launch_flat("winograd/weights.wgsl", spec, (w, u), channels * n // width)
-    return u
+    op = "winograd_weights"
+    if block not in _PLANES:
+        raise ShapeError(f"{op}: {w.shape} for blocks of {block}: wants 2 or 4")
+    return other_weights(op, "winograd/weights.wgsl", w, (_PLANES[block],), {"block": block})
 
 
 def winograd_conv2d(

@@ -16,7 +16,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
 from gpustd.grid import flat_grid
-from gpustd.lanes import row_lanes
+from gpustd.lanes import subgroup_lanes
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
@@ -51,7 +51,7 @@ _ROWS_WORKGROUP = 256
 # On a GPU, words that a lane reads before it uses one: of a row, of a column.
 _ROW_AHEAD = 4
 _COLUMN_AHEAD = 8
-_SUBGROUP = 32
+_MOST_LANES = 64
 
 
 def accumulator(op: str, dtype: type[DType]) -> type[DType]:
@@ -64,13 +64,6 @@ def accumulator(op: str, dtype: type[DType]) -> type[DType]:
 def takes_rows(device: Device) -> bool:
     """Whether a workgroup takes a row, with barriers: on GPUs."""
     return not device.is_cpu or wanted_rung("fold") in ("rows", "subgroups")
-
-
-def _subgroup(device: Device) -> int:
-    """Lanes of the subgroups that fold rows; 0 where workgroups do without them."""
-    lanes = row_lanes(device)
-    rung = wanted_rung("fold") or ("subgroups" if lanes >= _SUBGROUP else "rows")
-    return lanes if rung == "subgroups" else 0
 
 
 def widened(dtype: type[DType]) -> type[DType]:
@@ -188,7 +181,7 @@ class Fold:
         quads = word // 4 if whole else 1 if n % 4 == 0 else 0
         each = max(4, 4 * quads * _ROW_AHEAD)
         lanes = min(_ROWS_WORKGROUP, max(32, 1 << (n // each).bit_length() >> 1))
-        subgroup = _subgroup(device)
+        subgroup = subgroup_lanes(device, "fold", _MOST_LANES)
         spec |= {"lanes": lanes, "quads": quads, "ahead": _ROW_AHEAD, "subgroup": subgroup}
         spec["enable_subgroups"] = subgroup > 0 and device.info.engine == "dawn"
         count = int(sizes["outer"] * sizes["chunks"])

@@ -23,7 +23,7 @@ from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.operands import ALL, REALS, common_dtype
 from gpustd.cast import cast
 from gpustd.grid import flat_grid
-from gpustd.lanes import row_lanes
+from gpustd.lanes import subgroup_lanes
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
@@ -40,7 +40,7 @@ _MOST_QUADS = 16
 _ACROSS = 16
 _COLUMN_TILE = 16
 _NARROW_TILE = 8
-_SUBGROUP = 32
+_MOST_LANES = 32
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "max"}
 
 
@@ -196,7 +196,7 @@ class Tiles:
         outer, n, _ = extents
         aligned = outer == 1 or n % (16 // x.dtype.itemsize) == 0
         spec = {**spec, "words": x.dtype.itemsize, "aligned": aligned}
-        lanes = _lanes(x.device)
+        lanes = subgroup_lanes(x.device, "scan", _MOST_LANES)
         if not lanes:
             return cls._cut("arrays/scan_rows.wgsl", spec, extents, (_ROW_TILE, 1, 1, 5))
         row = -(-n // (4 * _LANES))
@@ -238,10 +238,3 @@ class Tiles:
 def _takes_tiles(device: Device) -> bool:
     """Whether workgroups take tiles, with barriers: on GPUs."""
     return not device.is_cpu or wanted_rung("scan") in ("tiles", "subgroups")
-
-
-def _lanes(device: Device) -> int:
-    """Lanes of the subgroups that scan rows; 0 where workgroups do without them."""
-    lanes = row_lanes(device)
-    rung = wanted_rung("scan") or ("subgroups" if lanes == _SUBGROUP else "tiles")
-    return lanes if rung == "subgroups" else 0

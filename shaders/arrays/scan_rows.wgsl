@@ -9,26 +9,7 @@
 //% set bits = 5
 //% set across = "1u"
 //% set per_word = 4 * (4 // words)
-//% include "arrays/scan.wgsl"
-
-struct Params {
-    n: u32,
-    tiles: u32,
-    levels: u32,
-    beside: u32,
-    count: u32,
-}
-
-alias V = {{ acc }};
-
-@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] if aligned else typed.storage[kind] }}>;
-@group(0) @binding(1) var<storage, read_write> y: array<{{ (typed.wide[target] if aligned else target) }}>;
-//% if many
-@group(0) @binding(2) var<storage, read_write> nodes: array<atomic<u32>>;
-//% endif
-@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
-
-fn sum_of_nodes(a: V, b: V) -> V { return sum_of_two(a, b); }
+//% include "arrays/scan_row_operands.wgsl"
 
 //% if many
 //% include "arrays/scan_nodes.wgsl"

@@ -1,17 +1,9 @@
 // Weights of the four 2 x 2 convolutions that a 3 x 3 one of an image enlarged by two comes to: a pixel
-// under several taps gets their sum, made in f32 and rounded once. One column of one channel an
-// invocation.
+// under several taps gets their sum.
 //
-// Memory: w is (3, 3, C, N), u (2, 2, 2, 2, C, N): parities of y and x, then taps; both of the storage
-// scalar S; `count` is C N.
-// Limits: 2^32 - 2^11 elements of a plane.
-//% include "elementwise/flat.wgsl"
-
-struct Params { count: u32 }
-
-@group(0) @binding(0) var<storage, read> w: array<W>;
-@group(0) @binding(1) var<storage, read_write> u: array<W>;
-@group(0) @binding(2) var<uniform> params: Params;
+// Memory: as in conv/other_weights.wgsl; planes are parities of y and x, then taps.
+// Limits: likewise.
+//% include "conv/other_weights.wgsl"
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -19,7 +11,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) { return; }
 //% for y in range(3)
 //% for x in range(3)
-    let w{{ y }}{{ x }} = F(w[i + {{ 3 * y + x }}u * params.count]);
+    let w{{ y }}{{ x }} = weight(i, {{ 3 * y + x }}u);
 //% endfor
 //% endfor
 //% set taps = [[[0], [1, 2]], [[0, 1], [2]]]

@@ -1,18 +1,11 @@
-// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G', computed in f32 and
-// rounded once. One column of one channel an invocation.
+// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G'. That of blocks of 4 is
+// eight times as large, since an eighth is taken of their pixels.
 //
-// Memory: w is (3, 3, C, N), u (planes, C, N), both of the storage scalar S; `count` is C N. U of blocks
-// of 4 is eight times as large, since an eighth is taken of their pixels.
-// Limits: 2^32 - 2^11 elements of a plane.
+// Memory: as in conv/other_weights.wgsl.
+// Limits: likewise.
 //% set doubles = false
-//% include "elementwise/flat.wgsl"
+//% include "conv/other_weights.wgsl"
 //% from "winograd/transforms.wgsl" import of_weights, plane, points with context
-
-struct Params { count: u32 }
-
-@group(0) @binding(0) var<storage, read> w: array<W>;
-@group(0) @binding(1) var<storage, read_write> u: array<W>;
-@group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -20,7 +13,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) { return; }
 //% for y in range(3)
 //% for x in range(3)
-    let g{{ y }}{{ x }} = F(w[i + {{ 3 * y + x }}u * params.count]);
+    let g{{ y }}{{ x }} = weight(i, {{ 3 * y + x }}u);
 //% endfor
 //% endfor
 //% for y in range(points)
