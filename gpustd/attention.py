@@ -253,7 +253,6 @@ def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
         "fq": fq,
         "subgroups": subgroups,
         "keys": keys,
-        "ahead": _is_ahead(s),
     }
     return _Shader(spec, 8, grid)
 
@@ -264,24 +263,19 @@ def _matrix_tile(s: _Sizes) -> tuple[int, int, int]:
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
-    if s.head <= 64 and (blocks >= 200 or (blocks >= 150 and (s.head > 48 or s.sk > 128))):
-        return 2, 4, 16
-    if 64 < s.head <= 80 and s.sk > 128:
+    if s.head <= 48 and blocks >= 200:
         return 2, 4, 32
+    if 48 < s.head <= 64 and blocks >= 150:
+        return 2, 4, 16
     return 1, 4 if s.head > 48 else 8, 32
-
-
-def _is_ahead(s: _Sizes) -> bool:
-    """Whether scores are made a block ahead: narrow heads leave the registers that it takes."""
-    return s.head <= 48
 
 
 def _matrix_bytes(s: _Sizes, fq: int, subgroups: int, keys: int) -> int:
     """Workgroup memory of the matrix rung."""
-    tiles, row = 2 * keys * (2 * -(-s.head // 16) + 1), keys // 4 + 1
-    if _is_ahead(s):
-        tiles, row = max(tiles, 80 * subgroups), row + keys // 8 + 1
-    return (tiles + 16 * subgroups * fq * row) * 16 + 8
+    words = s.head // 8
+    rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
+    scores = 16 * subgroups * fq * (keys // 4 + 1) - 1
+    return (keys * (rows_of_k + rows_of_v) + scores) * 16 + 8
 
 
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {

@@ -3,53 +3,49 @@
 // A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
 // Q and the results stay in its matrices. For each block of {{ keys }} keys: S = Q K^T goes to workgroup memory,
 // where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
-// with V. The next blocks of K and V are on their way in registers meanwhile. Two forms:
-// - With `ahead`, a step makes the weights of one block, the scores of the next and the sums of the one
-//   before, none of which waits for another: three barriers a step, but more registers and memory.
-// - Else it makes all three of one block; the weights lie where their scores were, so that more
-//   workgroups fit: four barriers a step. Of a pair of invocations, each writes over scores of its own
-//   in steps of 32 keys; in shorter ones the exchange of their maxima comes before.
+// with V. The next blocks of K and V are on their way in registers meanwhile. The weights lie where
+// their scores were: of a pair of invocations, each writes over scores of its own in steps of 32 keys;
+// in shorter ones the exchange of their maxima comes before.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
+// Where the last fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a
+// column of the results.
 //
-// K and V rows are zero-padded to {{ 16 * ((head + 15) // 16) }} channels and have an odd number of 16-byte words, as have
-// the rows of `scores` ({{ keys }} f32) and of weights: no bank conflicts. Grid: row blocks, heads, batch.
-// Workgroup memory: the arrays below, {{ "some 24" if ahead else "up to 16" }} KiB where rows are many.
+// Rows of K, V, of `scores` ({{ keys }} f32) and of weights have an odd number of 16-byte words: no bank
+// conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q.
+// Grid: row blocks, heads, batch.
+// Workgroup memory: the arrays below; what runs side by side shares 48 KiB on an H200.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
 //% set frags = (head + 15) // 16
-//% set wide = 2 * frags
+//% set spare = head % 16 == 8
+//% set words = head // 8
+//% set kp = [words + 1 - words % 2, 3] | max
+//% set vp = words + 1 + head // 8 % 2
 //% set threads = 32 * subgroups
-//% set loads = (keys * wide + threads - 1) // threads
+//% set loads = (keys * words + threads - 1) // threads
+//% set ragged = keys * words % threads != 0
 //% set lanes = 2 // fq
 //% set blocks = keys // 16
 //% set quads = keys // 4 // lanes
 //% set sp = keys // 4 + 1
-//% set wp = keys // 8 + 1 if ahead else sp
-//% set halved = not ahead and lanes == 2 and blocks == 2
-//% set tile_words = [2 * keys * (wide + 1), 80 * subgroups if ahead else 0] | max
+//% set halved = lanes == 2 and blocks == 2
 //% include "attention/operands.wgsl"
 
-const WORDS = {{ head // 8 }}u;
-const WIDE = {{ wide }}u;
-const PITCH = {{ wide + 1 }}u;
+const WORDS = {{ words }}u;
+const KP = {{ kp }}u;
+const VP = {{ vp }}u;
 const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
 const KEYS = {{ keys }}u;
-const V = KEYS * PITCH;
+const V = KEYS * KP;
 const SP = {{ sp }}u;
-const WP = {{ wp }}u;
 const SLACK = 8.0;
 
-// A block of K, and one of V from word V on{{ "; or, to be rescaled, results, 5 words a row" if ahead }}.
-var<workgroup> tiles: array<vec4<u32>, {{ tile_words }}>;
-var<workgroup> scores: array<vec4<u32>, BQ * SP>;
-//% if ahead
-var<workgroup> weights: array<vec4<u32>, BQ * WP>;
-//% set weights = "weights"
-//% else
-//% set weights = "scores"
-//% endif
+// A block of K, and one of V from word V on.
+var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
+// The last row needs no padding.
+var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
 var<workgroup> grown: array<u32, 2>;
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
@@ -82,7 +78,6 @@ fn main(
     let side = 0u;
 //% endif
     let mine = slice + own * SP;
-    let part = subgroup * (ROWS * WP);
     let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
     var high = MASKED;
@@ -111,21 +106,20 @@ fn main(
 
     // This invocation's words of a block of K or V.
 //% for i in range(loads)
-    let e{{ i }} = min(t + {{ threads * i }}u, KEYS * WIDE - 1u);
-    let r{{ i }} = e{{ i }} / WIDE;
-    let w{{ i }} = e{{ i }} % WIDE;
-    let to{{ i }} = r{{ i }} * PITCH + w{{ i }};
+    let e{{ i }} = t + {{ threads * i }}u;
+    let r{{ i }} = e{{ i }} / WORDS;
+    let w{{ i }} = e{{ i }} % WORDS;
     var k{{ i }} = vec4<u32>();
     var v{{ i }} = vec4<u32>();
 //% endfor
 //% macro fetch(name, block)
 //% for i in range(loads)
-        {{ "if (w%d < WORDS) { " % i if head % 16 }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if head % 16 }}
+        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if ragged and loop.last }}
 //% endfor
 //% endmacro
-//% macro put(name, first)
+//% macro put(name, first, pitch)
 //% for i in range(loads)
-        tiles[{{ first }}to{{ i }}] = {{ name }}{{ i }};
+        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}tiles[{{ first }}r{{ i }} * {{ pitch }} + w{{ i }}] = {{ name }}{{ i }};{{ " }" if ragged and loop.last }}
 //% endfor
 //% endmacro
 
@@ -135,7 +129,7 @@ fn main(
         var s{{ i }}_{{ n }} = subgroup_matrix_result<f32, 16, 16>();
 //% endfor
 //% for f in range(frags)
-        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
+        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * KP + {{ 2 * f }}u, KP);
 //% for i in range(fq)
         s{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, s{{ i }}_{{ n }});
 //% endfor
@@ -157,20 +151,20 @@ fn main(
 
 //% macro store_weights()
 //% for w in range(quads // 2)
-        {{ weights }}[part + own * WP + side * {{ quads if halved else quads // 2 }}u + {{ w }}u] = weights{{ w }};
+        scores[mine + side * {{ quads if halved else quads // 2 }}u + {{ w }}u] = weights{{ w }};
 //% endfor
 //% endmacro
 //% macro load_weights()
 //% for n in range(blocks)
 //% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&{{ weights }}, part + {{ 16 * i }}u * WP + {{ (quads if halved else 2) * n }}u, WP);
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (quads if halved else 2) * n }}u, SP);
 //% endfor
 //% endfor
 //% endmacro
 //% macro gather()
 //% for n in range(blocks)
 //% for f in range(frags)
-        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * PITCH + {{ 2 * f }}u, PITCH);
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * VP + {{ 2 * f }}u, VP);
 //% for i in range(fq)
         o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
 //% endfor
@@ -198,36 +192,23 @@ fn main(
         if (top > high + SLACK) {
             factor = exp2(high - top);
             high = top;
+//% if not spare
             total *= factor;
+//% endif
             // Before the first block the results are zero. All writers write the same.
             if (j > 0u) { grown[turn] = 1u; }
         }
 //% for w in range(0, quads, 2)
         let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>(-high)));
         let p{{ w + 1 }} = exp2(fma(a{{ w + 1 }}, vec4<f32>(params.scale), vec4<f32>(-high)));
+//% if not spare
         total += dot(p{{ w }} + p{{ w + 1 }}, vec4<f32>(1.0));
+//% endif
         let weights{{ w // 2 }} = halves(p{{ w }}, p{{ w + 1 }});
 //% endfor
 {{ store_weights() }}
 //% endmacro
-//% macro rescale_in_tiles()
-//% for f in range(frags)
-//% for i in range(fq)
-            subgroupMatrixStore<row_major>(&tiles, 80u * subgroup, o{{ i }}_{{ f }}, 5u);
-            workgroupBarrier();
-            if (own / 16u == {{ i }}u) {
-                for (var w = side; w < 4u; w += {{ lanes }}u) {
-                    let at = 80u * subgroup + own % 16u * 5u + w;
-                    tiles[at] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(tiles[at]) * factor);
-                }
-            }
-            workgroupBarrier();
-            o{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&tiles, 80u * subgroup, 5u);
-            workgroupBarrier();
-//% endfor
-//% endfor
-//% endmacro
-//% macro rescale_in_scores()
+//% macro rescale()
 //% for piece in range(0, frags, blocks)
 //% set here = [blocks, frags - piece] | min
 //% for f in range(here)
@@ -253,45 +234,21 @@ fn main(
             workgroupBarrier();
 //% endmacro
 
+//% if spare
+    for (var r = t; r < KEYS; r += {{ threads }}u) { tiles[V + r * VP + WORDS] = vec4<u32>(0x3C00u, 0u, 0u, 0u); }
+//% endif
+    // What zeros of Q meet must be numbers: what follows {{ "the last row of K" if words > 1 else "rows of K" }}.
+//% if words > 1
+    if (t == 0u) { tiles[V] = vec4<u32>(); }
+//% else
+    for (var e = t; e < V; e += {{ threads }}u) { tiles[e] = vec4<u32>(); }
+    workgroupBarrier();
+//% endif
 {{ fetch("k", "0u") }}
-{{ put("k", "") }}
+{{ put("k", "", "KP") }}
     if (t < 2u) { grown[t] = 0u; }
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
-//% if ahead
-    // Scores of the first block; weights of none.
-    for (var e = t; e < BQ * WP; e += {{ threads }}u) { weights[e] = vec4<u32>(); }
-    workgroupBarrier();
-{{ fetch("k", "KEYS") }}
-    {
-{{ score() }}
-{{ store_scores() }}
-    }
-    workgroupBarrier();
-    for (var j = 0u; j < end; j += KEYS) {
-{{ load_scores() }}
-{{ load_weights() }}
-{{ put("k", "") }}
-{{ put("v", "V + ") }}
-        // K of the next block is there, and V of the last; scores and weights may be written again.
-        workgroupBarrier();
-{{ fetch("k", "j + 2u * KEYS") }}
-{{ fetch("v", "j") }}
-{{ score() }}
-{{ store_scores() }}
-{{ gather() }}
-{{ weigh() }}
-        if (workgroupUniformLoad(&grown[turn]) != 0u) {
-{{ rescale_in_tiles() }}
-        }
-        turn = 1u - turn;
-    }
-    // The sums of the last block.
-{{ load_weights() }}
-{{ put("v", "V + ") }}
-    workgroupBarrier();
-{{ gather() }}
-//% else
     workgroupBarrier();
     for (var j = 0u; j < end; j += KEYS) {
 {{ fetch("k", "j + KEYS") }}
@@ -302,25 +259,24 @@ fn main(
 {{ store_scores() }}
         // Nor K of this block, nor V of the last.
         workgroupBarrier();
-{{ put("k", "") }}
-{{ put("v", "V + ") }}
+{{ put("k", "", "KP") }}
+{{ put("v", "V + ", "VP") }}
 {{ load_scores() }}
 {{ weigh() }}
         if (workgroupUniformLoad(&grown[turn]) != 0u) {
-{{ rescale_in_scores() }}
+{{ rescale() }}
         }
         turn = 1u - turn;
 {{ load_weights() }}
 {{ gather() }}
     }
-//% endif
 
-//% if lanes == 2
+//% if lanes == 2 and not spare
     total += subgroupShuffleXor(total, 1u);
 //% endif
-    let weight = 1.0 / total;
     let out = (group.z * params.sq + row) * params.heads * WORDS + group.y * WORDS;
-//% for piece in range(0, frags, blocks)
+    // The last piece first: it may hold the sums of the weights.
+//% for piece in range(0, frags, blocks) | reverse
 //% set here = [blocks, frags - piece] | min
     workgroupBarrier();
 //% for f in range(here)
@@ -329,6 +285,12 @@ fn main(
 //% endfor
 //% endfor
     workgroupBarrier();
+//% if loop.first
+//% if spare
+    total = bitcast<vec4<f32>>(scores[mine + {{ 4 * here - 2 }}u]).x;
+//% endif
+    let weight = 1.0 / total;
+//% endif
     if (row < params.sq) {
         for (var w = side; w < {{ 2 * here }}u; w += {{ lanes }}u) {
             if ({{ 2 * piece }}u + w < WORDS) {
