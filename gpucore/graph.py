@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Graph"]
 
-# Commands of the submissions before the last one, in which all others go. To hand over 600 launches
-# takes the host 2 ms; an idle device begins with the first few meanwhile. A shorter graph than
-# three times as many goes as a whole.
-_FIRST_PARTS = (24, 96)
+# Commands of the first submission where the device has little to do: to hand over 600 launches
+# takes the host over 1 ms, and it begins with these meanwhile. A graph of fewer than six times as
+# many goes as a whole, as all do behind other work: one more submission costs the device 25 µs.
+_FIRST = 48
 
 
 class Graph:
@@ -35,7 +34,7 @@ class Graph:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._list = CommandList()
-        self._parts: list[Recording] = []
+        self._whole, self._parts = _forms(())
         self._arena: Arena | None = None
         self._stream: Stream = device.stream
 
@@ -56,7 +55,7 @@ class Graph:
         self._device.pool.leave_arena()
         self._stream.end_capture()
         if error is None:
-            self._parts = _parts(self._list.commands)
+            self._whole, self._parts = _forms(self._list.commands)
         else:
             self.release()
 
@@ -79,13 +78,16 @@ class Graph:
         """Submit the captured commands again; does not wait. `CaptureError` once released."""
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
-        self._device.stream.submit()
-        for part in self._parts:
+        begins = self._device.engine.under_way < len(self)
+        first, *rest = self._parts if begins else self._whole
+        self._device.stream.submit(first)
+        for part in rest:
             self._device.stream.send(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed."""
-        self._list, self._parts = CommandList(), []
+        self._list = CommandList()
+        self._whole, self._parts = _forms(())
         if self._arena is not None:
             self._device.pool.close_arena(self._arena)
             self._arena = None
@@ -94,9 +96,9 @@ class Graph:
         self.release()
 
 
-def _parts(commands: Sequence[Command]) -> list[Recording]:
-    """The commands as what is submitted, one after the other."""
-    cuts = [0]
-    if len(commands) >= 3 * sum(_FIRST_PARTS):
-        cuts += itertools.accumulate(_FIRST_PARTS)
-    return [Recording(commands[a:b]) for a, b in itertools.pairwise([*cuts, len(commands)])]
+def _forms(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:
+    """The commands as one submission, and as those of a device that has little to do."""
+    whole = [Recording(commands)]
+    if len(commands) < 6 * _FIRST:
+        return whole, whole
+    return whole, [Recording(commands[:_FIRST]), Recording(commands[_FIRST:])]
