@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gpucore.backends import Command, Launch, Recording
-from gpucore.errors import CaptureError
+from gpucore.errors import CaptureError, OutOfMemoryError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
@@ -29,7 +30,9 @@ class Graph:
 
     Buffers that exist before the capture are pinned and are the graph's inputs: write them, then
     `replay`. Buffers made inside belong to the graph; those still referenced afterwards are its
-    outputs and hold new values after each replay.
+    outputs and hold new values after each replay. The others get memory when the capture ends, what
+    is never in use together the same, and all graphs of a device share it: what one leaves there
+    is gone when another has run.
     """
 
     def __init__(self, device: Device) -> None:
@@ -53,12 +56,25 @@ class Graph:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._device.pool.leave_arena()
+        pool = self._device.pool
+        pool.leave_arena()
         self._stream.end_capture()
-        if error is None:
-            self._parts = _parts(self._list.commands)
-        else:
+        assert self._arena is not None
+        if error is not None:
+            with suppress(OutOfMemoryError):
+                pool.furnish(self._arena, passing=False)
             self.release()
+            return
+        try:
+            pool.furnish(self._arena)
+            self._bind()
+        except BaseException:
+            self.release()
+            raise
+
+    def _bind(self) -> None:
+        self._list.bind()
+        self._parts = _parts(self._list.commands)
 
     def __repr__(self) -> str:
         launches = len(self.works)
@@ -76,10 +92,15 @@ class Graph:
         return [c.work for c in self._list.commands if isinstance(c, Launch)]
 
     def replay(self) -> None:
-        """Submit the captured commands again; does not wait. `CaptureError` once released."""
+        """Submit the captured commands again; does not wait.
+
+        Raises `CaptureError` once released, `OutOfMemoryError` where other graphs had its memory.
+        """
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
         self._device.stream.submit()
+        if self._device.pool.refurnish(self._arena):
+            self._bind()
         for part in self._parts:
             self._device.stream.send(part)
 
