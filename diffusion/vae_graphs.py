@@ -9,7 +9,7 @@ from diffusion.models.layers import Activations, wrapped_axes
 from gpucore import Graph
 from gpustd.conv import Wrap
 
-__all__ = ["VaeGraphs"]
+__all__ = ["VaeGraphs", "Way"]
 
 MOST_KEPT: Final = 4
 """Of an autoencoder, those used last."""

@@ -70,25 +70,26 @@ def real(handle: Any) -> Any:
 def shared_slots(passing: Iterable[Planned], lasting: Iterable[Planned]) -> list[Slot]:
     """Give each a slot; returns those of passing ones alone, the largest first.
 
-    A lasting one's slot serves others before its first command: each replay writes it anew. The
-    largest buffers choose first, and of one size the last: greedy, 8 to 37 % above what is held at
-    once in Stable Diffusion's networks.
+    A lasting one's slot serves others before its first command: each replay writes it anew. Greedy:
+    the largest buffers choose first, and take the largest slot that is free. In the networks of
+    Stable Diffusion that comes to 11 to 37 % more than is held at once; the smallest slot instead
+    would leave the autoencoder 1 to 8 % more.
     """
-    slots = []
-    for each in lasting:
-        each.slot = Slot(each.nbytes)
-        first = 0 if each.span is None else each.span[0]
-        each.slot.take(first, sys.maxsize)
-        slots.append(each.slot)
-    own = len(slots)
-    used = [(each, each.span) for each in passing if each.span is not None]
-    for each, (first, last) in sorted(used, key=lambda use: (use[0].nbytes, use[1]), reverse=True):
+    uses = [(each, *each.span) for each in passing if each.span is not None]
+    kept = [(each, (each.span or (0, 0))[0], sys.maxsize) for each in lasting]
+    slots: list[Slot] = []
+    own: set[Slot] = set()
+    for each, first, last in sorted(uses + kept, key=lambda use: (-use[0].nbytes, use[1])):
         free = [s for s in slots if s.nbytes >= each.nbytes and s.is_free(first, last)]
+        if last == sys.maxsize:
+            free = [slot for slot in free if slot.nbytes == each.nbytes]
         if not free:
             slots.append(Slot(each.nbytes))
-        each.slot = min(free, key=lambda slot: slot.nbytes, default=slots[-1])
+        each.slot = max(free, key=lambda slot: slot.nbytes, default=slots[-1])
         each.slot.take(first, last)
-    return slots[own:]
+        if last == sys.maxsize:
+            own.add(each.slot)
+    return [slot for slot in slots if slot not in own]
 
 
 class Scratch:
