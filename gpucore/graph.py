@@ -38,7 +38,6 @@ class Graph:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._list = CommandList()
-        self._parts: list[Recording] = []
         self._arena: Arena | None = None
         self._stream: Stream = device.stream
 
@@ -67,14 +66,18 @@ class Graph:
             return
         try:
             pool.furnish(self._arena)
-            self._bind()
+            self._bound(self._arena)
         except BaseException:
             self.release()
             raise
 
-    def _bind(self) -> None:
-        self._list.bind()
-        self._parts = _parts(self._list.commands)
+    def _bound(self, arena: Arena) -> list[Recording]:
+        """What to submit, made anew after memory moved."""
+        self._device.pool.find(arena.share)
+        if arena.share.bound is None:
+            self._list.bind()
+            arena.share.bound = _parts(self._list.commands)
+        return arena.share.bound
 
     def __repr__(self) -> str:
         launches = len(self.works)
@@ -99,15 +102,14 @@ class Graph:
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
         self._device.stream.submit()
-        if self._device.pool.refurnish(self._arena):
-            self._bind()
-        for part in self._parts:
+        for part in self._bound(self._arena):
             self._device.stream.send(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed."""
-        self._list, self._parts = CommandList(), []
+        self._list = CommandList()
         if self._arena is not None:
+            self._arena.share.bound = None
             self._device.pool.close_arena(self._arena)
             self._arena = None
 

@@ -17,7 +17,7 @@ from typing import Any
 from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.free_list import FreeList
-from gpucore.sharing import Planned, Scratch, Slot, shared_slots
+from gpucore.sharing import Planned, Scratch, Share, shared_slots
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -102,16 +102,14 @@ def memory_limit() -> int | None:
 class Arena:
     """Where a storage's handle goes back to: the pool's own list, or a graph's private one.
 
-    ``made``: what was allocated in a capture; ``slots``: those that the graph shares with others;
-    ``version``: that of the handles in them.
+    ``made``: what was allocated in a capture; ``share``: what the graph shares with others.
     """
 
     def __init__(self) -> None:
         self.free: FreeList[Any] = FreeList()
         self.parent: Arena | None = None
         self.made: list[tuple[Planned, weakref.ref[Storage]]] = []
-        self.slots: list[Slot] = []
-        self.version = -1
+        self.share = Share([])
 
     def close(self, parent: Arena) -> None:
         """Give all to ``parent``, now and whatever comes back later."""
@@ -276,7 +274,7 @@ class Pool:
         while self._noted:
             arena, handle, nbytes = self._noted.popleft()
             if handle is None:
-                self._scratch.leave(arena)
+                self._scratch.leave(arena.share)
                 arena.close(self._common)
                 continue
             self._live -= nbytes
@@ -326,13 +324,13 @@ class Pool:
         alive = [(planned, ref()) for planned, ref in made]
         lasting = [(planned, storage) for planned, storage in alive if storage is not None]
         others = [planned for planned, storage in alive if storage is None and passing]
-        arena.slots = shared_slots(others, [planned for planned, _ in lasting])
+        arena.share = Share(shared_slots(others, [planned for planned, _ in lasting]))
         try:
             for planned, storage in lasting:
                 assert planned.slot is not None
                 storage.handle = planned.slot.handle = self._take(planned.nbytes)
-            self._scratch.join(arena, arena.slots)
-            arena.version = self._scratch.find(arena.slots)
+            self._scratch.join(arena.share)
+            self._scratch.find(arena.share)
         except OutOfMemoryError:
             for planned, storage in lasting:
                 if storage.handle is planned:
@@ -341,13 +339,10 @@ class Pool:
                     storage.handle = None
             raise
 
-    def refurnish(self, arena: Arena) -> bool:
-        """Tell whether the handles in the arena's slots changed. Raises `OutOfMemoryError`."""
+    def find(self, share: Share) -> None:
+        """Seek a graph's memory where that of others has moved it. Raises `OutOfMemoryError`."""
         self._settle()
-        before = arena.version
-        if before != self._scratch.version:
-            arena.version = self._scratch.find(arena.slots)
-        return arena.version != before
+        self._scratch.find(share)
 
     def close_arena(self, arena: Arena) -> None:
         """Hand a left arena's memory to the pool."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Planned", "Scratch", "Slot", "real", "shared_slots"]
+from gpucore.backends import Recording
+
+__all__ = ["Planned", "Scratch", "Share", "Slot", "real", "shared_slots"]
 
 
 class Slot:
@@ -92,13 +94,25 @@ def shared_slots(passing: Iterable[Planned], lasting: Iterable[Planned]) -> list
     return [slot for slot in slots if slot not in own]
 
 
+class Share:
+    """A graph's part of the scratch memory: its slots, the largest first.
+
+    ``bound`` is what the graph submits, made for the memory where the slots are ``in_place``; None
+    once they must be sought again, so that nobody touches memory that is gone.
+    """
+
+    def __init__(self, slots: list[Slot]) -> None:
+        self.slots = slots
+        self.in_place = False
+        self.bound: list[Recording] | None = None
+
+
 class Scratch:
     """Handles that all graphs of a device use in turn.
 
     A graph's largest slot lies in the first handle, its second largest in the second: each handle
-    is as large as the largest slot of its rank. ``version`` counts changes of handles, after which
-    graphs `find` theirs anew. ``allocate`` and ``free`` are the device's; ``give`` takes what is
-    idle from now on.
+    is as large as the largest slot of its rank. ``allocate`` and ``free`` are the device's;
+    ``give`` takes what is idle from now on.
     """
 
     def __init__(
@@ -108,47 +122,48 @@ class Scratch:
         give: Callable[[Any], None],
     ) -> None:
         self._allocate, self._free, self._give = allocate, free, give
-        self._wanted: dict[Hashable, list[int]] = {}
+        self._shares: set[Share] = set()
         self._handles: dict[int, Any] = {}
-        self.version = 0
+        self._moves = 0
 
-    def join(self, graph: Hashable, slots: list[Slot]) -> None:
-        """``graph`` is to have these slots, the largest first, until it leaves."""
-        self._wanted[graph] = [slot.nbytes for slot in slots]
+    def join(self, share: Share) -> None:
+        """There is to be room for its slots until it leaves."""
+        self._shares.add(share)
 
-    def find(self, slots: list[Slot]) -> int:
-        """Put handles into the slots of a graph that has joined; returns the version they are of.
-
-        Raises `OutOfMemoryError`.
-        """
-        found = None
-        while found != self.version:  # to allocate may end other graphs
+    def find(self, share: Share) -> None:
+        """Put handles into the slots of one that has joined. Raises `OutOfMemoryError`."""
+        while not share.in_place:
             sizes = self._sizes()
             self._free_small(sizes)
-            found = self.version
-            for rank, slot in enumerate(slots):
+            moves = self._moves
+            for rank, slot in enumerate(share.slots):
                 if rank not in self._handles:
                     self._handles[rank] = self._allocate(sizes[rank])
                 slot.handle = self._handles[rank]
-        return found
+            share.in_place = moves == self._moves  # to allocate may end other graphs
+
+    def leave(self, share: Share) -> None:
+        """What it alone was in want of is idle."""
+        before = self._sizes()
+        self._shares.discard(share)
+        after = self._sizes()
+        for rank, (old, new) in enumerate(itertools.zip_longest(before, after, fillvalue=0)):
+            if new < old and rank in self._handles:
+                self._move()
+                self._give(self._handles.pop(rank))
 
     def _free_small(self, sizes: list[int]) -> None:
         """At once, so that the old and the new memory are not there both."""
         small = [rank for rank, handle in self._handles.items() if handle.nbytes < sizes[rank]]
         if small:
-            self.version += 1
+            self._move()
             self._free([self._handles.pop(rank) for rank in small])
 
-    def leave(self, graph: Hashable) -> None:
-        """What ``graph`` alone was in want of is idle."""
-        before = self._sizes()
-        if self._wanted.pop(graph, None) is None:
-            return
-        after = self._sizes()
-        for rank, (old, new) in enumerate(itertools.zip_longest(before, after, fillvalue=0)):
-            if new < old and rank in self._handles:
-                self.version += 1
-                self._give(self._handles.pop(rank))
+    def _move(self) -> None:
+        self._moves += 1
+        for share in self._shares:
+            share.in_place, share.bound = False, None
 
     def _sizes(self) -> list[int]:
-        return [max(rank) for rank in itertools.zip_longest(*self._wanted.values(), fillvalue=0)]
+        each = ([slot.nbytes for slot in share.slots] for share in self._shares)
+        return [max(rank) for rank in itertools.zip_longest(*each, fillvalue=0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -207,6 +208,22 @@ def test_a_graph_that_finds_no_room_leaves_the_others_theirs(own: Device, affine
     second.replay()
     assert (y.read() == 127).all()
     assert (z.read() == 127).all()
+
+
+def test_what_is_bound_goes_with_the_memory() -> None:
+    """Nobody can touch commands whose memory was freed, whenever they are to be submitted next."""
+    device = Device.null()
+    affine = device.compile_kernel(AFFINE)
+    first, _ = chain(affine, constant(device, 1), 6)
+    first.replay()
+    seen = weakref.ref(first._bound(first._arena)[0])  # type: ignore[arg-type]
+    assert seen() is not None
+    chain(affine, constant(device, 1, COUNT), 6)[0].release()
+    assert seen() is not None
+    second, _ = chain(affine, constant(device, 1, 4 * COUNT), 6)
+    device.engine.submitted.clear()  # type: ignore[attr-defined]
+    assert seen() is None
+    second.replay()
 
 
 def test_a_replay_binds_anew_only_when_memory_moved() -> None:
