@@ -65,7 +65,7 @@ class Buffer(Generic[T]):
         return self._storage
 
     def _refuse_released(self) -> None:
-        if self._storage is None:
+        if self._storage is None or self._storage.handle is None:
             raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
 
     def __len__(self) -> int:

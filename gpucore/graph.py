@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gpucore.backends import Command, Launch, Recording
-from gpucore.errors import CaptureError
+from gpucore.errors import CaptureError, OutOfMemoryError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
@@ -28,13 +29,14 @@ class Graph:
 
     Buffers that exist before the capture are pinned and are the graph's inputs: write them, then
     `replay`. Buffers made inside belong to the graph; those still referenced afterwards are its
-    outputs and hold new values after each replay.
+    outputs and hold new values after each replay. The others get memory when the capture ends, what
+    is never in use together the same, and all graphs of a device share it: what one leaves there
+    is gone when another has run.
     """
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._list = CommandList()
-        self._whole, self._parts = _forms(())
         self._arena: Arena | None = None
         self._stream: Stream = device.stream
 
@@ -52,12 +54,29 @@ class Graph:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._device.pool.leave_arena()
+        pool = self._device.pool
+        pool.leave_arena()
         self._stream.end_capture()
-        if error is None:
-            self._whole, self._parts = _forms(self._list.commands)
-        else:
+        assert self._arena is not None
+        if error is not None:
+            with suppress(OutOfMemoryError):
+                pool.furnish(self._arena, passing=False)
             self.release()
+            return
+        try:
+            pool.furnish(self._arena)
+            self._bound(self._arena)
+        except BaseException:
+            self.release()
+            raise
+
+    def _bound(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
+        """What to submit, made anew after memory moved."""
+        self._device.pool.find(arena.share)
+        if arena.share.bound is None:
+            self._list.bind()
+            arena.share.bound = _forms(self._list.commands)
+        return arena.share.bound
 
     def __repr__(self) -> str:
         launches = len(self.works)
@@ -75,11 +94,14 @@ class Graph:
         return [c.work for c in self._list.commands if isinstance(c, Launch)]
 
     def replay(self) -> None:
-        """Submit the captured commands again; does not wait. `CaptureError` once released."""
+        """Submit the captured commands again; does not wait.
+
+        Raises `CaptureError` once released, `OutOfMemoryError` where other graphs had its memory.
+        """
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
-        begins = self._device.engine.under_way < len(self)
-        first, *rest = self._parts if begins else self._whole
+        whole, parts = self._bound(self._arena)
+        first, *rest = parts if self._device.engine.under_way < len(self) else whole
         self._device.stream.submit(first)
         for part in rest:
             self._device.stream.send(part)
@@ -87,8 +109,8 @@ class Graph:
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed."""
         self._list = CommandList()
-        self._whole, self._parts = _forms(())
         if self._arena is not None:
+            self._arena.share.bound = None
             self._device.pool.close_arena(self._arena)
             self._arena = None
 

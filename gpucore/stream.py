@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gpucore.backends import Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory import Arena, Storage
+from gpucore.sharing import real
 from gpucore.work import Work
 
 if TYPE_CHECKING:
@@ -118,23 +119,28 @@ class Stream:
     def launch(
         self,
         program: Any,
-        group: Any,
+        bind: Callable[[], Any],
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
         work: Work,
     ) -> None:
-        """Record a launch; ``storages`` are pinned if a graph is being captured."""
-        self._record(Launch(program, group, grid, self.region, work), storages)
+        """Record a launch with the group that ``bind`` makes.
+
+        If a graph is being captured, ``storages`` are pinned, and ``bind`` is called at its end.
+        """
+        region = self.region
+        self._record(lambda: Launch(program, bind(), grid, region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
         """Record a copy between buffers."""
-        self._record(Copy(source.handle, target.handle, nbytes), (source, target))
+        one, other = source.handle, target.handle
+        self._record(lambda: Copy(real(one), real(other), nbytes), (source, target))
 
-    def _record(self, command: Command, storages: tuple[Storage, ...]) -> None:
+    def _record(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
         if self._captured is not None:
-            self._captured.add(command, storages)
+            self._captured.add(make, storages)
             return
-        self._commands.append(command)
+        self._commands.append(make())
         self._touched.update([storage.handle for storage in storages])
         if self._held is not None:
             self._held.append(storages)
@@ -211,19 +217,28 @@ class Stream:
 class CommandList:
     """Commands of a graph, and the storages that they use and that are not in its arena.
 
-    Those in the arena need no pin: their memory goes back to the arena, so that later buffers of
-    the same graph share it, and to nobody else.
+    Those in the arena need no pin: nobody else has their memory while the graph runs. Commands are
+    made when it is known where that is.
     """
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.storages: set[Storage] = set()
         self.arena: Arena | None = None
+        self._makes: list[Callable[[], Command]] = []
 
-    def add(self, command: Command, storages: tuple[Storage, ...]) -> None:
-        """Append a command and pin its storages."""
-        self.commands.append(command)
-        self.storages.update(s for s in storages if s.arena is not self.arena)
+    def add(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
+        """Append what makes a command, and pin its storages."""
+        for storage in storages:
+            if storage.arena is not self.arena:
+                self.storages.add(storage)
+            else:
+                storage.handle.use(len(self._makes))
+        self._makes.append(make)
+
+    def bind(self) -> None:
+        """Make the commands, with the memory that buffers have now."""
+        self.commands = [make() for make in self._makes]
 
     def refuse_read(self) -> None:
         """Host access would run before the commands it should see."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,6 +20,14 @@ PARAMETERS = {"count": COUNT, "factor": 2, "shift": 1}
 def affine(device: Device) -> Kernel:
     device.trim()
     return device.compile_kernel(AFFINE)
+
+
+@pytest.fixture
+def own(device: Device) -> Iterator[Device]:
+    """A device of its own on the same adapter: no other graphs hold memory."""
+    opened = Device.open(device.info)
+    yield opened
+    opened.close()
 
 
 def constant(value: float) -> np.ndarray:
@@ -93,7 +102,8 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
         increment(x, grid=16)
         kept.copy_from(x)
         increment(x, grid=16)
-    (part,) = graph._parts
+    assert graph._arena is not None
+    (part,), _ = graph._bound(graph._arena)
     graph.replay()
     device.engine.encode_ahead()
     assert part.ahead is None
@@ -113,13 +123,14 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
     assert (x.read() == 16).all()
 
 
-def test_buffers_of_a_graph_share_memory(device: Device, affine: Kernel) -> None:
+def test_buffers_of_a_graph_share_memory(own: Device) -> None:
     """A chain of 40 needs the memory of two buffers, as it does outside of a capture."""
-    x = device.buffer_from_array(constant(0))
-    before = device.memory.reserved
-    with device.capture() as graph:
-        y = chain(device, affine, x, 40)
-    assert device.memory.reserved - before == 2 * 4096
+    affine = own.compile_kernel(AFFINE)
+    x = own.buffer_from_array(constant(0))
+    before = own.memory.reserved
+    with own.capture() as graph:
+        y = chain(own, affine, x, 40)
+    assert own.memory.reserved - before == 2 * 4096
     graph.replay()
     assert np.isfinite(y.read()).all()
 
@@ -148,31 +159,33 @@ def test_inputs_are_pinned(device: Device, affine: Kernel) -> None:
     assert (x.read() == 15).all()
 
 
-def test_release_gives_the_memory_back(device: Device, affine: Kernel) -> None:
-    x = device.buffer_from_array(constant(1))
-    live, reserved = device.memory.live, device.memory.reserved
-    with device.capture() as graph:
-        y = chain(device, affine, x, 5)
+def test_release_gives_the_memory_back(own: Device) -> None:
+    affine = own.compile_kernel(AFFINE)
+    x = own.buffer_from_array(constant(1))
+    live, reserved = own.memory.live, own.memory.reserved
+    with own.capture() as graph:
+        y = chain(own, affine, x, 5)
     graph.replay()
     graph.release()
     assert (y.read() == 63).all()
     with pytest.raises(CaptureError, match="released"):
         graph.replay()
     y.release()
-    assert device.memory.live == live
-    assert device.trim() >= 2 * 4096
-    assert device.memory.reserved <= reserved
+    assert own.memory.live == live
+    assert own.trim() >= 2 * 4096
+    assert own.memory.reserved <= reserved
 
 
-def test_a_graph_that_is_dropped_is_released(device: Device, affine: Kernel) -> None:
-    x = device.buffer_from_array(constant(1))
-    device.trim()
-    reserved = device.memory.reserved
-    with device.capture() as graph:
-        chain(device, affine, x, 3)
-    assert device.memory.reserved == reserved + 2 * 4096
+def test_a_graph_that_is_dropped_is_released(own: Device) -> None:
+    affine = own.compile_kernel(AFFINE)
+    x = own.buffer_from_array(constant(1))
+    own.trim()
+    reserved = own.memory.reserved
+    with own.capture() as graph:
+        chain(own, affine, x, 3)
+    assert own.memory.reserved == reserved + 2 * 4096
     del graph
-    assert device.trim() == 2 * 4096
+    assert own.trim() == 2 * 4096
 
 
 def test_host_access_is_refused_inside(device: Device, affine: Kernel) -> None:
