@@ -83,10 +83,9 @@ def replay_seconds(device: Device, graph: Graph) -> float:
     """Median seconds of a replay over 20 samples of some in a row, the device busy throughout.
 
     A sample is the time between the ends of two rows; while one runs the next is recorded, as the
-    steps of an image are. wgpu waits for whatever was submitted and not for a row alone: there, and
-    on software renderers (7 samples of one replay each), rows are waited for one by one.
+    steps of an image are. On software renderers (7 samples of one replay each) rows are waited for
+    one by one.
     """
-    alone = device.is_cpu or device.info.engine != "dawn"
     replays, count = (1, 7) if device.is_cpu else (_REPLAYS, 20)
 
     def row() -> Event:
@@ -98,7 +97,7 @@ def replay_seconds(device: Device, graph: Graph) -> float:
     while time.perf_counter() < end:
         graph.replay()
         device.synchronize()
-    if alone:
+    if device.is_cpu:
         return statistics.median(_elapsed(device, row) for _ in range(count)) / replays
     ends, running = [], row()
     for _ in range(count):
@@ -112,7 +111,10 @@ def replay_seconds(device: Device, graph: Graph) -> float:
 
 
 def host_seconds(device: Device, graph: Graph) -> float:
-    """Median seconds, over 20, that a replay takes of the host before it is submitted."""
+    """Median seconds, over 20, that a replay takes of the host before it is submitted.
+
+    Each is waited for, and the next one encoded meanwhile, as far as that can be done ahead.
+    """
     samples = []
     for _ in range(20):
         start = time.perf_counter()

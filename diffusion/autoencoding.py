@@ -90,7 +90,7 @@ class _Decoding:
         self._networks, self._latents, self._wrap = networks, latents, wrap
         self._finish = finish
         with wrapped(wrap), networks.device.region("vae"):
-            pixels: Activations = networks.vae.decode(cast(latents, networks.vae_dtype))
+            pixels = networks.autoencoder.decode(cast(latents, networks.vae_dtype))
         finished = finish(pixels)
         self._finite = Finite(pixels)
         self._read = finished.begin_read()

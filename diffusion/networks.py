@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from diffusion.prompts import Chunk, Emphasis
 from diffusion.schedules import NoiseSchedule
 from diffusion.text import TextEncoder, TextEncoders
 from diffusion.tokenizer import ClipTokenizer
+from diffusion.vae_graphs import VaeGraphs, Way
 from gpucore import Device, DType, f16, f32
 from gpustd import concat, slice_axis
 from gpustd.conv import Wrap
@@ -38,6 +39,26 @@ class Autoencoder:
     network: Vae | TinyVae
     dtype: type[DType]
     device: Device
+    _graphs: VaeGraphs = field(default_factory=VaeGraphs, init=False, repr=False, compare=False)
+
+    def decode(self, latents: Activations) -> Activations:
+        """Images (B, 8 h, 8 w, 3) of latents (B, h, w, C) in its scale; they hold until the next.
+
+        Seamless along the axes of the `wrapped` around.
+        """
+        return self._run("decode", self.network.decode, latents)
+
+    def moments(self, images: Activations) -> Activations:
+        """Moments (B, h, w, 2 C) of images (B, 8 h, 8 w, 3), likewise."""
+        return self._run("encode", self.network.moments, images)
+
+    def _run(self, name: str, way: Way, x: Activations) -> Activations:
+        """A tiny VAE asks the host amid its work, and is not captured."""
+        return way(x) if isinstance(self.network, TinyVae) else self._graphs.run(name, way, x)
+
+    def release(self) -> None:
+        """Give the captured graphs' memory back: call it after the weights change, too."""
+        self._graphs.release()
 
     @functools.cached_property
     def exact(self) -> Vae | TinyVae:
@@ -91,6 +112,13 @@ class Networks:
     def tokenizer(self) -> ClipTokenizer:
         """What prompts are cut into chunks with."""
         return self.text.tokenizer
+
+    def release(self) -> None:
+        """Give the memory of captured text encoders and autoencoders back."""
+        self.text.release()
+        self.autoencoder.release()
+        if self.preview:
+            self.preview.release()
 
     def encode_text(self, texts: list[str]) -> Activations:
         """Embeddings (texts, tokens, width) of plain texts, cut where they are too long."""
@@ -150,7 +178,7 @@ class Networks:
 
     def encode_images(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Moments (B, h, w, 8) of images (B, H, W, 3) in [-1, 1]: means, logs of variances."""
-        moments = self.vae.moments(self.device.buffer_from_array(images, self.vae_dtype))
+        moments = self.autoencoder.moments(self.device.buffer_from_array(images, self.vae_dtype))
         return moments.read().astype(np.float32)
 
 

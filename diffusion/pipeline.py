@@ -278,7 +278,7 @@ class Pipeline:
         """
         for captures in self._captures.values():
             captures.forget()
-        self.networks.text.release()
+        self.networks.release()
 
     def run(self, full: Settings) -> Run:
         """What checked and filled settings come to on this model. Raises `SettingsError`."""

@@ -65,7 +65,7 @@ class Buffer(Generic[T]):
         return self._storage
 
     def _refuse_released(self) -> None:
-        if self._storage is None:
+        if self._storage is None or self._storage.handle is None:
             raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
 
     def __len__(self) -> int:
@@ -211,7 +211,7 @@ class Buffer(Generic[T]):
             )
         if self.size == 0:
             return
-        self.device.submit()
+        self.device.stream.precede(self.storage)
         self.device.engine.write(self.storage.handle, _bytes_of(data))
 
     def write_slice(self, start: int, array: ArrayLike) -> None:
@@ -230,7 +230,7 @@ class Buffer(Generic[T]):
                 "at multiples of 4 bytes; write more rows, or the whole buffer"
             )
         if nbytes:
-            self.device.submit()
+            self.device.stream.precede(self.storage)
             self.device.engine.write(self.storage.handle, _bytes_of(data), first)
 
     def _checked(self, array: ArrayLike) -> NDArray[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gpucore.backends import Command, Launch, Recording
-from gpucore.errors import CaptureError
+from gpucore.errors import CaptureError, OutOfMemoryError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Graph"]
 
-# Commands of the submissions before the last one, in which all others go. To hand over 600 launches
-# takes the host 2 ms; an idle device begins with the first few meanwhile. A shorter graph than
-# three times as many goes as a whole.
-_FIRST_PARTS = (24, 96)
+# Commands of the first submission where the device has little to do: to hand over 600 launches
+# takes the host over 1 ms, and it begins with these meanwhile. A graph of fewer than six times as
+# many goes as a whole, as all do behind other work: one more submission costs the device 25 µs.
+_FIRST = 48
 
 
 class Graph:
@@ -29,13 +29,14 @@ class Graph:
 
     Buffers that exist before the capture are pinned and are the graph's inputs: write them, then
     `replay`. Buffers made inside belong to the graph; those still referenced afterwards are its
-    outputs and hold new values after each replay.
+    outputs and hold new values after each replay. The others get memory when the capture ends, what
+    is never in use together the same, and all graphs of a device share it: what one leaves there
+    is gone when another has run.
     """
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._list = CommandList()
-        self._parts: list[Recording] = []
         self._arena: Arena | None = None
         self._stream: Stream = device.stream
 
@@ -53,12 +54,29 @@ class Graph:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._device.pool.leave_arena()
+        pool = self._device.pool
+        pool.leave_arena()
         self._stream.end_capture()
-        if error is None:
-            self._parts = _parts(self._list.commands)
-        else:
+        assert self._arena is not None
+        if error is not None:
+            with suppress(OutOfMemoryError):
+                pool.furnish(self._arena, passing=False)
             self.release()
+            return
+        try:
+            pool.furnish(self._arena)
+            self._bound(self._arena)
+        except BaseException:
+            self.release()
+            raise
+
+    def _bound(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
+        """What to submit, made anew after memory moved."""
+        self._device.pool.find(arena.share)
+        if arena.share.bound is None:
+            self._list.bind()
+            arena.share.bound = _forms(self._list.commands)
+        return arena.share.bound
 
     def __repr__(self) -> str:
         launches = len(self.works)
@@ -76,17 +94,23 @@ class Graph:
         return [c.work for c in self._list.commands if isinstance(c, Launch)]
 
     def replay(self) -> None:
-        """Submit the captured commands again; does not wait. `CaptureError` once released."""
+        """Submit the captured commands again; does not wait.
+
+        Raises `CaptureError` once released, `OutOfMemoryError` where other graphs had its memory.
+        """
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
-        self._device.stream.submit()
-        for part in self._parts:
+        whole, parts = self._bound(self._arena)
+        first, *rest = parts if self._device.engine.under_way < len(self) else whole
+        self._device.stream.submit(first)
+        for part in rest:
             self._device.stream.send(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed."""
-        self._list, self._parts = CommandList(), []
+        self._list = CommandList()
         if self._arena is not None:
+            self._arena.share.bound = None
             self._device.pool.close_arena(self._arena)
             self._arena = None
 
@@ -94,9 +118,9 @@ class Graph:
         self.release()
 
 
-def _parts(commands: Sequence[Command]) -> list[Recording]:
-    """The commands as what is submitted, one after the other."""
-    cuts = [0]
-    if len(commands) >= 3 * sum(_FIRST_PARTS):
-        cuts += itertools.accumulate(_FIRST_PARTS)
-    return [Recording(commands[a:b]) for a, b in itertools.pairwise([*cuts, len(commands)])]
+def _forms(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:
+    """The commands as one submission, and as those of a device that has little to do."""
+    whole = [Recording(commands)]
+    if len(commands) < 6 * _FIRST:
+        return whole, whole
+    return whole, [Recording(commands[:_FIRST]), Recording(commands[_FIRST:])]

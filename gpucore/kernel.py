@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
 from gpucore.memory import Storage, storage_size
+from gpucore.sharing import real
 from gpucore.waiting import settled
 from gpucore.wgsl import Binding, pack_struct
 from gpucore.work import Work
@@ -122,9 +124,14 @@ class Kernel:
         self._refuse_aliases(arguments)
         if 0 in full:
             return
-        group = self.device.bind_group(self._specs, tuple(buffers))
         done = Work(0, moved) if work is None else work
-        self.device.stream.launch(self._program, group, full, tuple(storages), done)
+        bind = partial(self._group, buffers)
+        self.device.stream.launch(self._program, bind, full, tuple(storages), done)
+
+    def _group(self, buffers: list[tuple[Any, int]]) -> Any:
+        """The bind group of handles and the bytes bound of each."""
+        bound = tuple((real(handle), nbytes) for handle, nbytes in buffers)
+        return self.device.bind_group(self._specs, bound)
 
     def _full_grid(self, grid: Grid) -> tuple[int, int, int]:
         try:

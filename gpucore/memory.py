@@ -1,4 +1,4 @@
-"""The buffer pool: exact accounting, best fit, and arenas that a graph keeps to itself.
+"""The buffer pool: exact accounting, best fit, and what graphs keep.
 
 Separate GPU buffers, never slices of one: WebGPU tracks hazards per buffer, so two tensors in
 one buffer could not be read and written by the same dispatch.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.free_list import FreeList
+from gpucore.sharing import Planned, Scratch, Share, shared_slots
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -98,11 +100,16 @@ def memory_limit() -> int | None:
 
 
 class Arena:
-    """Where a storage's handle goes back to: the pool's own list, or a graph's private one."""
+    """Where a storage's handle goes back to: the pool's own list, or a graph's private one.
+
+    ``made``: what was allocated in a capture; ``share``: what the graph shares with others.
+    """
 
     def __init__(self) -> None:
         self.free: FreeList[Any] = FreeList()
         self.parent: Arena | None = None
+        self.made: list[tuple[Planned, weakref.ref[Storage]]] = []
+        self.share = Share([])
 
     def close(self, parent: Arena) -> None:
         """Give all to ``parent``, now and whatever comes back later."""
@@ -118,9 +125,13 @@ class Arena:
 
 
 class Storage:
-    """Device memory held by one or more buffer views; goes back to its arena with the last."""
+    """Device memory held by one or more buffer views; goes back to its arena with the last.
 
-    __slots__ = ("_nbytes", "_pool", "arena", "handle")
+    ``handle`` is a `Planned` while the capture that made it is under way, and None after one that
+    there was no room for.
+    """
+
+    __slots__ = ("__weakref__", "_nbytes", "_pool", "arena", "handle")
 
     def __init__(self, pool: Pool, arena: Arena, handle: Any, nbytes: int) -> None:
         self._pool, self.arena, self.handle, self._nbytes = pool, arena, handle, nbytes
@@ -153,6 +164,7 @@ class Pool:
         self._arenas = [self._common]
         self._handles: set[Any] = set()
         self._noted: deque[tuple[Arena, Any | None, int]] = deque()
+        self._scratch = Scratch(self._take, self._destroy, self._common.give)
         self._live = self._peak = self._reserved = self._peak_reserved = self._buffers = 0
 
     @property
@@ -169,6 +181,12 @@ class Pool:
             self._backend.staging.nbytes,
         )
 
+    @property
+    def idle(self) -> int:
+        """Bytes that nobody uses, kept for whoever comes next: what `trim` frees."""
+        self._settle()
+        return self._common.free.nbytes
+
     def reset_peak(self) -> None:
         """Start the peaks again from what is in use now."""
         self._settle()
@@ -179,17 +197,24 @@ class Pool:
         self._settle()
         size = storage_size(nbytes)
         arena = self._arenas[-1]
-        handle = arena.free.take(size)
-        if handle is None and arena is not self._common:
-            handle = self._common.free.take(size)
-        if handle is None:
-            handle = self._new(size)
+        if arena is self._common:
+            storage = Storage(self, arena, self._take(size), size)
+        else:
+            self._check_size(size)
+            planned = Planned(size)
+            storage = Storage(self, arena, planned, size)
+            arena.made.append((planned, weakref.ref(storage)))
         self._live += size
         self._buffers += 1
         self._peak = max(self._peak, self._live)
-        return Storage(self, arena, handle, size)
+        return storage
 
-    def _new(self, size: int) -> Any:
+    def _take(self, size: int) -> Any:
+        """Idle memory, or new."""
+        handle = self._common.free.take(size)
+        return self._new(size) if handle is None else handle
+
+    def _check_size(self, size: int) -> None:
         limits = self._backend.info.limits
         most = min(
             limits.get("max_buffer_size", size), limits.get("max_storage_buffer_binding_size", size)
@@ -199,6 +224,9 @@ class Pool:
                 f"a buffer of {size} bytes is over the limit of {most} bytes of "
                 f"{self._backend.info.name} ({self._backend.info.backend}): split the array"
             )
+
+    def _new(self, size: int) -> Any:
+        self._check_size(size)
         if self._is_over(size):
             self._make_room()
             if self._is_over(size):
@@ -246,10 +274,12 @@ class Pool:
         while self._noted:
             arena, handle, nbytes = self._noted.popleft()
             if handle is None:
+                self._scratch.leave(arena.share)
                 arena.close(self._common)
-            else:
-                self._live -= nbytes
-                self._buffers -= 1
+                continue
+            self._live -= nbytes
+            self._buffers -= 1
+            if not isinstance(handle, Planned):
                 arena.give(handle)
 
     def trim(self) -> int:
@@ -259,13 +289,20 @@ class Pool:
         that is still to be submitted.
         """
         self._settle()
-        freed = 0
-        for handle in self._common.free.drain():
-            freed += handle.nbytes
+        return self._free(self._common.free.drain())
+
+    def _free(self, handles: list[Any]) -> int:
+        for handle in handles:
             self._handles.remove(handle)
             self._backend.free(handle)
+        freed: int = sum(handle.nbytes for handle in handles)
         self._reserved -= freed
         return freed
+
+    def _destroy(self, handles: list[Any]) -> None:
+        """What recorded commands may still use, and nobody else."""
+        self._flush()
+        self._free(handles)
 
     def open_arena(self) -> Arena:
         """Allocations go to a new arena until `leave_arena`."""
@@ -276,6 +313,36 @@ class Pool:
     def leave_arena(self) -> None:
         """Back to the arena before."""
         self._arenas.pop()
+
+    def furnish(self, arena: Arena, *, passing: bool = True) -> None:
+        """Give memory to what was allocated in a left arena; without ``passing`` to lasting alone.
+
+        Raises `OutOfMemoryError`: lasting buffers that have none then stay without.
+        """
+        self._settle()
+        made, arena.made = arena.made, []
+        alive = [(planned, ref()) for planned, ref in made]
+        lasting = [(planned, storage) for planned, storage in alive if storage is not None]
+        others = [planned for planned, storage in alive if storage is None and passing]
+        arena.share = Share(shared_slots(others, [planned for planned, _ in lasting]))
+        try:
+            for planned, storage in lasting:
+                assert planned.slot is not None
+                storage.handle = planned.slot.handle = self._take(planned.nbytes)
+            self._scratch.join(arena.share)
+            self._scratch.find(arena.share)
+        except OutOfMemoryError:
+            for planned, storage in lasting:
+                if storage.handle is planned:
+                    self._live -= planned.nbytes
+                    self._buffers -= 1
+                    storage.handle = None
+            raise
+
+    def find(self, share: Share) -> None:
+        """Seek a graph's memory where that of others has moved it. Raises `OutOfMemoryError`."""
+        self._settle()
+        self._scratch.find(share)
 
     def close_arena(self, arena: Arena) -> None:
         """Hand a left arena's memory to the pool."""

@@ -121,13 +121,14 @@ class Profile:
             self._pending = []
             self._redirect(self._device.engine.submit)
 
-    def _redirect(self, send: Callable[[Sequence[Command]], object]) -> None:
+    def _redirect(self, send: Callable[..., object]) -> None:
         for stream in self._device.streams:
             stream.send = send
 
-    def _send(self, commands: Sequence[Command]) -> None:
-        launches = [command for command in commands if isinstance(command, Launch)]
-        self._pending.append((launches, self._device.engine.submit_timed(commands)))
+    def _send(self, *lists: Sequence[Command]) -> None:
+        for commands in lists:
+            launches = [command for command in commands if isinstance(command, Launch)]
+            self._pending.append((launches, self._device.engine.submit_timed(commands)))
 
     @property
     def total_ns(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gpucore.backends import Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory import Arena, Storage
+from gpucore.sharing import real
 from gpucore.work import Work
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ _MOST_RECORDED = 512
 class Stream:
     """An ordered list of launches and copies. A device has one, `Device.new_stream` makes more.
 
-    Nothing runs before `submit`; reading a buffer submits first. Long lists are submitted by
-    themselves, so that the device starts early and the list stays bounded.
+    Nothing runs before `submit`; reading a buffer submits first, and so does writing one that
+    recorded commands use. Long lists are submitted by themselves, so that the device starts early
+    and the list stays bounded.
 
     WebGPU has one queue a device: submitted lists run in the order of submission, whichever stream
     they come from, and streams do not make a device do two things at once. Streams are lists that
@@ -45,13 +47,14 @@ class Stream:
     >>> side
     Stream('side', 1 commands not submitted)
 
-    ``send`` takes every submitted list, a graph's too: the backend's ``submit``, or a profile.
-    ``region`` is what launches are recorded under (see `Device.region`).
+    ``send`` takes all lists that are submitted, a graph's too: the backend's ``submit``, or a
+    profile. ``region`` is what launches are recorded under (see `Device.region`).
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._commands: list[Command] = []
+        self._touched: set[Any] = set()  # handles that they use
         self._captured: CommandList | None = None
         # Several streams: what unsubmitted commands use must not be handed out again to another
         # stream, and a stream that holds commands must not be lost. None while there is one.
@@ -62,7 +65,7 @@ class Stream:
         self._outer: list[Stream] = []
         self.name = "main"
         self.region = ""
-        self.send: Callable[[Sequence[Command]], object] = backend.submit
+        self.send: Callable[..., object] = backend.submit
 
     def sibling(self, device: Device, name: str) -> Stream:
         """Another stream of the same queue; called on the main one (see `Device.new_stream`)."""
@@ -116,43 +119,59 @@ class Stream:
     def launch(
         self,
         program: Any,
-        group: Any,
+        bind: Callable[[], Any],
         grid: tuple[int, int, int],
         storages: tuple[Storage, ...],
         work: Work,
     ) -> None:
-        """Record a launch; ``storages`` are pinned if a graph is being captured."""
-        self._record(Launch(program, group, grid, self.region, work), storages)
+        """Record a launch with the group that ``bind`` makes.
+
+        If a graph is being captured, ``storages`` are pinned, and ``bind`` is called at its end.
+        """
+        region = self.region
+        self._record(lambda: Launch(program, bind(), grid, region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
         """Record a copy between buffers."""
-        self._record(Copy(source.handle, target.handle, nbytes), (source, target))
+        one, other = source.handle, target.handle
+        self._record(lambda: Copy(real(one), real(other), nbytes), (source, target))
 
-    def _record(self, command: Command, storages: tuple[Storage, ...]) -> None:
+    def _record(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
         if self._captured is not None:
-            self._captured.add(command, storages)
+            self._captured.add(make, storages)
             return
-        self._commands.append(command)
+        self._commands.append(make())
+        self._touched.update([storage.handle for storage in storages])
         if self._held is not None:
             self._held.append(storages)
             self._open[self] = None
         if len(self._commands) >= _MOST_RECORDED:
             self.submit()
 
-    def submit(self) -> None:
-        """Hand everything recorded to the device; does not wait."""
+    def submit(self, *more: Sequence[Command]) -> None:
+        """Hand everything recorded to the device, and ``more`` behind it; does not wait."""
         if self._captured is not None:
             self._captured.refuse_read()
-        self.flush()
+        self.flush(*more)
 
-    def flush(self) -> None:
+    def flush(self, *more: Sequence[Command]) -> None:
         """Submit what was recorded outside of a capture, also while one is under way."""
-        if self._commands:
-            commands, self._commands = self._commands, []
-            if self._held is not None:
-                self._held = [] if self._siblings else None
-                self._open.pop(self, None)
-            self.send(commands)
+        commands, self._commands, self._touched = self._commands, [], set()
+        if commands and self._held is not None:
+            self._held = [] if self._siblings else None
+            self._open.pop(self, None)
+        lists = [each for each in (commands, *more) if each]
+        if lists:
+            self.send(*lists)
+
+    def precede(self, storage: Storage) -> None:
+        """Submit what must come before the host writes ``storage``.
+
+        That is all that was recorded, where any of it uses the same memory or there are several
+        streams; else nothing.
+        """
+        if self._held is not None or self._captured is not None or storage.handle in self._touched:
+            self.submit_all()
 
     def flush_all(self) -> None:
         """`flush` for every stream of the device."""
@@ -198,19 +217,28 @@ class Stream:
 class CommandList:
     """Commands of a graph, and the storages that they use and that are not in its arena.
 
-    Those in the arena need no pin: their memory goes back to the arena, so that later buffers of
-    the same graph share it, and to nobody else.
+    Those in the arena need no pin: nobody else has their memory while the graph runs. Commands are
+    made when it is known where that is.
     """
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.storages: set[Storage] = set()
         self.arena: Arena | None = None
+        self._makes: list[Callable[[], Command]] = []
 
-    def add(self, command: Command, storages: tuple[Storage, ...]) -> None:
-        """Append a command and pin its storages."""
-        self.commands.append(command)
-        self.storages.update(s for s in storages if s.arena is not self.arena)
+    def add(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
+        """Append what makes a command, and pin its storages."""
+        for storage in storages:
+            if storage.arena is not self.arena:
+                self.storages.add(storage)
+            else:
+                storage.handle.use(len(self._makes))
+        self._makes.append(make)
+
+    def bind(self) -> None:
+        """Make the commands, with the memory that buffers have now."""
+        self.commands = [make() for make in self._makes]
 
     def refuse_read(self) -> None:
         """Host access would run before the commands it should see."""

@@ -35,6 +35,7 @@ __all__ = [
     "PointwiseConv",
     "in_turn",
     "wrapped",
+    "wrapped_axes",
 ]
 
 # f16 where the device has it, f32 otherwise; one of the two throughout a model.
@@ -56,6 +57,11 @@ def wrapped(axes: Wrap) -> Iterator[None]:
         yield
     finally:
         _wrap.reset(token)
+
+
+def wrapped_axes() -> Wrap:
+    """The axes of the `wrapped` around."""
+    return _wrap.get()
 
 
 def in_turn(parts: Iterable[Part], x: Activations) -> Activations:

@@ -28,6 +28,8 @@ Layout = Literal["plain", "vector", "linear", "conv"]
 Observer = Callable[[str, Any], None]
 """Takes a module's region and its result."""
 
+_MOST_IDLE = 32 << 20
+
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 _AXES: dict[Layout, tuple[int, ...]] = {"linear": (1, 0), "conv": (2, 3, 1, 0)}
@@ -146,6 +148,7 @@ def load(
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             with np.errstate(over="ignore"):
                 parameter.fill(array, device, dtype)
+        _tidy(device)
     _finish(module, device)
 
 
@@ -156,3 +159,10 @@ def _finish(module: Module, device: Device) -> None:
             member._place = device, name
             _finish(member, device)
     module.loaded()
+    _tidy(device)
+
+
+def _tidy(device: Device) -> None:
+    """Give idle memory back: weights stay, and would for good take more of it than they need."""
+    if device.pool.idle > _MOST_IDLE:
+        device.trim()

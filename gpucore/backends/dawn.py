@@ -93,6 +93,7 @@ class _Promised:
     def __init__(self, backend: DawnBackend, promise: Any, doing: str) -> None:
         self._backend = backend
         self._promise = _free(promise)
+        self._sent = backend.sent
         self._doing = doing
 
     @property
@@ -103,9 +104,12 @@ class _Promised:
 
     def wait(self) -> None:
         try:
+            if not self.done:
+                self._backend.encode_ahead()
             self._promise.sync_wait()
         except (RuntimeError, self._backend.errors) as error:
             raise self._backend.failure(self._doing, error) from None
+        self._backend.reach(self._sent)
         # Dawn ends what is pending well when it destroys a device.
         if reason := self._backend.lost_reason():
             raise self._backend.failure(self._doing, reason)
@@ -201,6 +205,7 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
     """
     import wgpudawn
     from wgpudawn.backends.dawn import extras, ffi, lib
+    from wgpudawn.backends.dawn._api import libf
 
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
@@ -211,4 +216,4 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
         enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
         disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
-    return DawnBackend(info, device, wgpudawn, lib, ffi)
+    return DawnBackend(info, device, wgpudawn, lib, libf, ffi)

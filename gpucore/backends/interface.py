@@ -131,9 +131,13 @@ Command = Launch | Copy
 
 
 class Recording(list[Command]):
-    """Commands that are submitted many times; ``plan`` is the backend's own form of them."""
+    """Commands that are submitted many times.
+
+    ``plan`` is the backend's own form of them, ``ahead`` what the next submission will take.
+    """
 
     plan: Any = None
+    ahead: Any = None
 
 
 class PendingRead(Protocol):
@@ -165,6 +169,10 @@ class Backend(Protocol):
 
     info: AdapterInfo
 
+    @property
+    def under_way(self) -> int:
+        """Submitted commands of which it is not known yet that they are done."""
+
     def allocate(self, nbytes: int) -> Handle:
         """New buffer of ``nbytes`` (a multiple of 4), contents zero. `OutOfMemoryError`."""
 
@@ -189,8 +197,8 @@ class Backend(Protocol):
     def bind(self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[Any, int]]) -> Any:
         """Bind group of (handle, bytes) for a layout."""
 
-    def submit(self, commands: Sequence[Command]) -> None:
-        """Run commands in order."""
+    def submit(self, *lists: Sequence[Command]) -> None:
+        """Run lists of commands, one behind the other, as one submission."""
 
     def submit_timed(self, commands: Sequence[Command]) -> PendingTimes:
         """Run commands in order, each launch by itself between two timestamps.

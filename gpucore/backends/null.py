@@ -82,6 +82,8 @@ class NullTimes:
 class NullBackend:
     """Records every submitted command in ``submitted``, a list for each submission."""
 
+    under_way = 0
+
     def __init__(self, info: AdapterInfo) -> None:
         self.info = info
         self.submitted: list[list[Command]] = []
@@ -113,11 +115,12 @@ class NullBackend:
     ) -> tuple[tuple[NullBuffer, int], ...]:
         return tuple(buffers)
 
-    def submit(self, commands: Sequence[Command]) -> None:
+    def submit(self, *lists: Sequence[Command]) -> None:
+        commands = [command for each in lists for command in each]
         for command in commands:
             if isinstance(command, Copy):
                 command.target.data[: command.nbytes] = command.source.data[: command.nbytes]
-        self.submitted.append(list(commands))
+        self.submitted.append(commands)
 
     def submit_timed(self, commands: Sequence[Command]) -> NullTimes:
         self.submit(commands)

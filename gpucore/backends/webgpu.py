@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gpucore.backends.compile_errors import compile_error
+from gpucore.backends.encoding import Encoding, native_dispatch
 from gpucore.backends.interface import (
     AdapterInfo,
     BindingSpec,
     Command,
-    Copy,
     Launch,
     Pending,
-    Recording,
     StagingStats,
 )
 from gpucore.backends.pending import Building, WebGpuProgram, WebGpuRead, WebGpuTimes
@@ -21,8 +20,6 @@ from gpucore.backends.staging import StagingBuffer, StagingPool
 from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer"]
-
-_Dispatch = tuple[Any, Any, int, int, int]
 
 # WebGPU allows 4096 queries in a set; a launch takes two.
 _MOST_TIMED = 2048
@@ -46,19 +43,24 @@ class WebGpuBuffer:
 class WebGpuBackend:
     """An opened WebGPU device.
 
-    ``module`` is ``wgpu`` or ``wgpudawn``; ``native`` its C library, whose pass calls are made
-    directly (the wrappers cost several times more a launch), and ``ffi`` the way into it.
+    ``module`` is ``wgpu`` or ``wgpudawn``; ``native``, ``raising`` and ``ffi`` are its C library,
+    see `Encoding`.
     """
 
-    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, ffi: Any) -> None:
+    def __init__(
+        self, info: AdapterInfo, device: Any, module: Any, native: Any, raising: Any, ffi: Any
+    ) -> None:
         self.info = info
         self._device = device
         self._module = module
         self.errors: type[Exception] = module.GPUError
         self._native = native
+        self._raising = raising
         self._ffi = ffi
         self._null = ffi.NULL
         self._closed = False
+        self.sent = self._reached = 0
+        self._encoding = Encoding(device, native, raising, ffi)
         self._layouts: dict[tuple[BindingSpec, ...], tuple[Any, Any]] = {}
         usage = module.BufferUsage.COPY_DST | module.BufferUsage.MAP_READ
         self._staging = StagingPool(lambda size: device.create_buffer(size=size, usage=usage))
@@ -86,9 +88,9 @@ class WebGpuBackend:
         self.refuse_lost("reading")
         try:
             staging = self._staging.take(nbytes)
-            encoder = self._device.create_command_encoder()
-            encoder.copy_buffer_to_buffer(handle.raw, offset, staging.raw, 0, nbytes)
-            self._device.queue.submit([encoder.finish()])
+            encoder = self._encoding.begin()
+            self._encoding.copy(encoder, handle, staging, nbytes, offset)
+            self._hand_over([self._encoding.finish(encoder)])
             return WebGpuRead(self, staging, nbytes, self._map(staging, nbytes))
         except self.errors as error:
             raise self.failure(f"reading {nbytes} bytes", error) from None
@@ -172,54 +174,30 @@ class WebGpuBackend:
         except self.errors as error:
             raise self.failure("binding buffers", error) from None
 
-    def submit(self, commands: Sequence[Command]) -> None:
+    def submit(self, *lists: Sequence[Command]) -> None:
         self.refuse_lost("submitting commands")
         try:
-            plan = self._plan(commands)
-            encoder = self._device.create_command_encoder()
-            for part in plan:
-                if isinstance(part, Copy):
-                    _encode_copy(encoder, part)
-                else:
-                    compute = encoder.begin_compute_pass()
-                    self._dispatch(compute._internal, part)
-                    compute.end()
-            self._device.queue.submit([encoder.finish()])
+            self._hand_over([self._encoding.buffer_of(commands) for commands in lists])
         except self.errors as error:
             raise self.failure("submitting commands", error) from None
+        self.sent += sum(map(len, lists))
 
-    def _plan(self, commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
-        """Copies, and runs of launches as what the native calls take; kept by a recording."""
-        if isinstance(commands, Recording) and commands.plan is not None:
-            kept: list[Copy | list[_Dispatch]] = commands.plan
-            return kept
-        plan: list[Copy | list[_Dispatch]] = []
-        for command in commands:
-            if isinstance(command, Copy):
-                plan.append(command)
-                continue
-            if not plan or isinstance(plan[-1], Copy):
-                plan.append([])
-            run = plan[-1]
-            assert isinstance(run, list)
-            run.append(_native(command))
-        if isinstance(commands, Recording):
-            commands.plan = plan
-        return plan
+    @property
+    def under_way(self) -> int:
+        return self.sent - self._reached
 
-    def _dispatch(self, compute: Any, run: Sequence[_Dispatch]) -> None:
-        """Three native calls a launch: what a replay costs the host."""
-        pipeline_of = self._native.wgpuComputePassEncoderSetPipeline
-        bind = self._native.wgpuComputePassEncoderSetBindGroup
-        dispatch = self._native.wgpuComputePassEncoderDispatchWorkgroups
-        null = self._null
-        last: Any = None
-        for pipeline, group, x, y, z in run:
-            if pipeline is not last:
-                pipeline_of(compute, pipeline)
-                last = pipeline
-            bind(compute, 0, group, 0, null)
-            dispatch(compute, x, y, z)
+    def reach(self, sent: int) -> None:
+        """Note that so many of the commands ``sent`` are done."""
+        self._reached = max(self._reached, sent)
+
+    def encode_ahead(self) -> None:
+        """Use a wait: encode what was submitted again since the last one for the next time."""
+        self._encoding.encode_ahead()
+
+    def _hand_over(self, buffers: Sequence[Any]) -> None:
+        """Submit native command buffers."""
+        array = self._ffi.new("WGPUCommandBuffer[]", buffers)
+        self._raising.wgpuQueueSubmit(self._device.queue._internal, len(buffers), array)
 
     def submit_timed(self, commands: Sequence[Command]) -> WebGpuTimes:
         self.refuse_lost("submitting timed commands")
@@ -261,7 +239,7 @@ class WebGpuBackend:
         encoder = self._device.create_command_encoder()
         encode(encoder, queries)
         encoder.resolve_query_set(queries, 0, 2 * pairs, times.raw, 0)
-        self._device.queue.submit([encoder.finish()])
+        self._hand_over([self._encoding.finish(encoder._internal)])
         read = self.read(times, nbytes)
         times.raw.destroy()
         queries.destroy()
@@ -272,10 +250,11 @@ class WebGpuBackend:
         mark = 0
         for command in commands:
             if not isinstance(command, Launch):
-                _encode_copy(encoder, command)
+                copied = command.source, command.target, command.nbytes
+                self._encoding.copy(encoder._internal, *copied)
                 continue
             compute = encoder.begin_compute_pass(timestamp_writes=_marks(queries, mark))
-            self._dispatch(compute._internal, [_native(command)])
+            self._encoding.dispatch(compute._internal, [native_dispatch(command)])
             compute.end()
             mark += 2
 
@@ -322,15 +301,6 @@ class WebGpuBackend:
         """What to raise where the engine refuses a pipeline."""
         failure = self.failure("compiling a kernel", error)
         return failure if isinstance(failure, DeviceLostError) else compile_error(error, source)
-
-
-def _native(launch: Launch) -> _Dispatch:
-    """Pipeline, bind group and workgroups as the native calls take them."""
-    return launch.program.native, launch.group._internal, *launch.grid
-
-
-def _encode_copy(encoder: Any, copy: Copy) -> None:
-    encoder.copy_buffer_to_buffer(copy.source.raw, 0, copy.target.raw, 0, copy.nbytes)
 
 
 def _marks(queries: Any, first: int) -> dict[str, Any]:

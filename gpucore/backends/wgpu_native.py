@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import weakref
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -56,8 +57,11 @@ class WgpuBackend(WebGpuBackend):
     checks = True
     _compilers: ThreadPoolExecutor | None = None
 
-    def __init__(self, info: AdapterInfo, device: Any, module: Any, native: Any, ffi: Any) -> None:
-        super().__init__(info, device, module, native, ffi)
+    def __init__(
+        self, info: AdapterInfo, device: Any, module: Any, native: Any, raising: Any, ffi: Any
+    ) -> None:
+        super().__init__(info, device, module, native, raising, ffi)
+        self.submitted = ffi.NULL
         self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
         self._nothing = ffi.new("char[4]")
 
@@ -104,7 +108,7 @@ class WgpuBackend(WebGpuBackend):
     def _trusted_module(self, code: str) -> Any:
         """A shader module without checks of indices and loops, which wgpu-py has no call for."""
         from wgpu.backends.wgpu_native import ffi, lib
-        from wgpu.backends.wgpu_native._api import GPUShaderModule, libf
+        from wgpu.backends.wgpu_native._api import GPUShaderModule
 
         text = code.encode()
         source = ffi.new("WGPUShaderSourceWGSL *")
@@ -113,7 +117,7 @@ class WgpuBackend(WebGpuBackend):
         source.code.data, source.code.length = kept, len(text)
         descriptor = ffi.new("WGPUShaderModuleDescriptor *")
         descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
-        make = libf.wgpuDeviceCreateShaderModuleTrusted
+        make = self._raising.wgpuDeviceCreateShaderModuleTrusted
         return GPUShaderModule("", make(self._device._internal, descriptor, 0), self._device)
 
     def _timestamp_period(self) -> float:
@@ -126,14 +130,12 @@ class WgpuBackend(WebGpuBackend):
     # both are called below it here.
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> _Signal:
-        from wgpu.backends.wgpu_native._api import libf
-
         signal = _Signal(self, f"reading {nbytes} bytes")
         info = self._ffi.new("WGPUBufferMapCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
         info.callback = _callbacks()[0]
         info.userdata1 = self._ffi.cast("void *", signal.number)
-        libf.wgpuBufferMapAsync(
+        self._raising.wgpuBufferMapAsync(
             staging.raw._internal, self._native.WGPUMapMode_Read, 0, nbytes, info[0]
         )
         return signal
@@ -152,16 +154,23 @@ class WgpuBackend(WebGpuBackend):
         self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
         return signal
 
-    def poll(self, *, block: bool) -> None:
-        """Let wgpu-native do its callbacks; ``block`` waits until the queue is empty."""
-        self._native.wgpuDevicePoll(self._device._internal, block, self._null)
+    def _hand_over(self, buffers: Sequence[Any]) -> None:
+        queue, array = self._device.queue._internal, self._ffi.new("WGPUCommandBuffer[]", buffers)
+        index = self._raising.wgpuQueueSubmitForIndex(queue, len(buffers), array)
+        self.submitted = self._ffi.new("WGPUSubmissionIndex *", index)
+
+    def poll(self) -> None:
+        """Let wgpu-native do its callbacks."""
+        self._native.wgpuDevicePoll(self._device._internal, False, self._null)
+
+    def poll_until(self, submission: Any) -> None:
+        """The same, once a submission is done, one that was ``submitted``."""
+        self._native.wgpuDevicePoll(self._device._internal, True, submission)
 
     def lost_reason(self) -> str:
         # Nothing asks whether a device lives; a write of no bytes is refused if it does not.
-        from wgpu.backends.wgpu_native._api import libf
-
         try:
-            libf.wgpuQueueWriteBuffer(
+            self._raising.wgpuQueueWriteBuffer(
                 self._device.queue._internal, self._probe._internal, 0, self._nothing, 0
             )
         except self.errors as error:
@@ -176,24 +185,28 @@ class WgpuBackend(WebGpuBackend):
 
 
 class _Signal:
-    """What wgpu-native will call back about, as a `Pending`."""
+    """What wgpu-native will call back about once all submitted by now is done, as a `Pending`."""
 
     def __init__(self, backend: WgpuBackend, doing: str) -> None:
         self.number = next(_NUMBERS)
         self.status: int | None = None
         self._backend = backend
+        self._submission, self._sent = backend.submitted, backend.sent
         self._doing = doing
         _AWAITED[self.number] = self
 
     @property
     def done(self) -> bool:
         if self.status is None:
-            self._backend.poll(block=False)
+            self._backend.poll()
         return self.status is not None or bool(self._backend.lost_reason())
 
     def wait(self) -> None:
+        if not self.done:
+            self._backend.encode_ahead()
         while not self.done:
-            self._backend.poll(block=True)
+            self._backend.poll_until(self._submission)
+        self._backend.reach(self._sent)
         # wgpu-native ends what is pending well when a device is destroyed.
         if reason := self._backend.lost_reason():
             raise self._backend.failure(self._doing, reason)
@@ -275,10 +288,11 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     """
     import wgpu
     from wgpu.backends.wgpu_native import ffi, lib
+    from wgpu.backends.wgpu_native._api import libf
 
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
-    backend = WgpuBackend(info, device, wgpu, lib, ffi)
+    backend = WgpuBackend(info, device, wgpu, lib, libf, ffi)
     backend.checks = checks
     return backend

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from diffusion.models.layers import Activations, LayerNorm
+from diffusion.models import module
+from diffusion.models.layers import Activations, Embedding, LayerNorm, Linear
 from diffusion.models.module import Module, load
 from gpucore import Device, f32
 from gpucore.backends import Launch
@@ -83,3 +85,24 @@ def test_a_module_that_is_not_loaded_keeps_the_region_of_its_caller() -> None:
     device.stream.submit()
     assert regions(device) == ["outer", "outer"]
     assert Doubling.__call__.__doc__ == "Own words."
+
+
+class Falling(Module):
+    """Weights that would fit into what those before them were uploaded through."""
+
+    def __init__(self) -> None:
+        self.first = Linear(256, 128, bias=False)
+        self.second = Embedding(120, 256)
+        self.third = Linear(256, 124, bias=False)
+
+
+def test_weights_take_no_more_memory_than_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = 256 * 128 * 4
+    monkeypatch.setattr(module, "_MOST_IDLE", largest // 2)
+    device, network = Device.null(), Falling()
+    shapes = {name: parameter.shape for name, parameter in network.parameters()}
+    load(network, lambda name: np.ones(shapes[name], np.float32), device, f32)
+    memory = device.memory
+    assert memory.live == sum(4 * rows * columns for rows, columns in shapes.values())
+    assert memory.reserved - device.pool.idle == memory.live
+    assert memory.peak_reserved <= memory.live + 2 * largest

@@ -10,7 +10,17 @@ import numpy as np
 import psutil
 import pytest
 
-from gpucore import ArgumentError, Buffer, Device, LimitError, OutOfMemoryError, f16, f32, u8
+from gpucore import (
+    ArgumentError,
+    Buffer,
+    Device,
+    LimitError,
+    OutOfMemoryError,
+    ReleasedBufferError,
+    f16,
+    f32,
+    u8,
+)
 from gpucore.free_list import FreeList
 from gpucore.memory import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
@@ -275,7 +285,11 @@ def test_a_limit_met_inside_a_capture(device: Device) -> None:
     device.pool.limit = reserved + 100_000
     try:
         with pytest.raises(OutOfMemoryError, match="no room"), device.capture():
-            [device.buffer(u8, 60_000) for _ in range(2)]
+            one, other = (device.buffer(u8, 60_000) for _ in range(2))
+        assert one.read().shape == (60_000,)
+        with pytest.raises(ReleasedBufferError):
+            other.read()
+        one.release()
         assert device.memory.live == live
         assert device.buffer(u8, 90_000).size == 90_000
     finally:

@@ -36,6 +36,32 @@ def test_nothing_is_submitted_before_a_read() -> None:
     assert len(device.engine.submitted) == 1
 
 
+def test_a_write_submits_only_what_uses_the_memory() -> None:
+    device = Device.null()
+    kernel = device.compile_kernel(INCREMENT)
+    first, second = device.buffer(f32, COUNT), device.buffer(f32, COUNT)
+    kernel(first, grid=5)
+    second.write(constant(1))
+    second.write_slice(0, constant(1)[:4])
+    assert device.engine.submitted == []
+    first.write_slice(0, constant(1)[:4])
+    assert len(device.engine.submitted) == 1
+    first.write(constant(1))
+    assert len(device.engine.submitted) == 1
+    second.copy_from(first)
+    second.write(constant(2))
+    assert len(device.engine.submitted) == 2
+    kernel(first, grid=5)
+    del first
+    device.buffer(f32, COUNT).write(constant(3))
+    assert len(device.engine.submitted) == 3
+    side = device.new_stream()
+    with side:
+        kernel(second, grid=5)
+    device.buffer(f32, COUNT).write(constant(3))
+    assert len(device.engine.submitted) == 4
+
+
 def test_long_lists_are_submitted_by_themselves() -> None:
     device = Device.null()
     kernel = device.compile_kernel(INCREMENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 
 import numpy as np
@@ -164,6 +165,24 @@ def test_an_event_is_reached(device: Device) -> None:
     event.wait()
     assert event.is_complete
     assert repr(event) == f"Event(complete, on {device.name})"
+
+
+def test_a_wait_lasts_as_long_as_the_work(device: Device) -> None:
+    """A read behind it has nothing left to wait for (some submissions block, too)."""
+    hashed, x = device.compile_kernel(HASH), device.buffer(u32, 4096)
+    x.read()
+    with device.capture() as graph:
+        hashed(x, {"rounds": 40_000 if device.is_cpu else 5_000_000}, grid=64)
+    events = []
+    start = time.perf_counter()
+    for _ in range(3):
+        graph.replay()
+        events.append(device.new_event().record())
+    for event in events:
+        event.wait()
+    end = time.perf_counter()
+    x.read()
+    assert time.perf_counter() - end < (end - start) / 6
 
 
 def test_events_have_times(device: Device) -> None:

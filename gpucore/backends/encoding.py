@@ -1,0 +1,116 @@
+"""Commands as native command buffers of a WebGPU engine, which wgpu-py and wgpudawn share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from gpucore.backends.interface import Command, Copy, Launch, Recording
+
+__all__ = ["Encoding", "native_dispatch"]
+
+_Dispatch = tuple[Any, Any, int, int, int]
+
+
+class Encoding:
+    """Encodes for one ``device``, by the engine's own calls: the modules' objects take longer.
+
+    ``native`` is the engine's C library, ``raising`` the same calls, which raise what the engine
+    reports, and ``ffi`` the way into them. Handles that are made here are released with their last
+    reference.
+    """
+
+    def __init__(self, device: Any, native: Any, raising: Any, ffi: Any) -> None:
+        self._device = device
+        self._native = native
+        self._raising = raising
+        self._ffi = ffi
+        self._null = ffi.NULL
+        self._repeated: WeakValueDictionary[int, Recording] = WeakValueDictionary()
+
+    def buffer_of(self, commands: Sequence[Command]) -> Any:
+        """A command buffer of the commands; a recording's may be there already."""
+        ahead = None
+        if isinstance(commands, Recording):
+            if commands.plan is not None:
+                self._repeated[id(commands)] = commands
+            ahead, commands.ahead = commands.ahead, None
+        return self._encoded(commands) if ahead is None else ahead
+
+    def encode_ahead(self) -> None:
+        """Encode anew what was encoded again since the last call: while the host waits."""
+        for recording in list(self._repeated.values()):
+            if recording.ahead is None:
+                recording.ahead = self._encoded(recording)
+        self._repeated.clear()
+
+    def _encoded(self, commands: Sequence[Command]) -> Any:
+        encoder = self.begin()
+        for part in _plan(commands):
+            if isinstance(part, Copy):
+                self.copy(encoder, part.source, part.target, part.nbytes)
+            else:
+                self._encode_pass(encoder, part)
+        return self.finish(encoder)
+
+    def begin(self) -> Any:
+        """A new command encoder."""
+        encoder = self._raising.wgpuDeviceCreateCommandEncoder(self._device._internal, self._null)
+        return self._ffi.gc(encoder, self._native.wgpuCommandEncoderRelease)
+
+    def finish(self, encoder: Any) -> Any:
+        """The command buffer of an encoder."""
+        finished = self._raising.wgpuCommandEncoderFinish(encoder, self._null)
+        return self._ffi.gc(finished, self._native.wgpuCommandBufferRelease)
+
+    def copy(self, encoder: Any, source: Any, target: Any, nbytes: int, offset: int = 0) -> None:
+        """Copy ``nbytes`` from ``offset`` of a handle to the start of another."""
+        self._raising.wgpuCommandEncoderCopyBufferToBuffer(
+            encoder, source.raw._internal, offset, target.raw._internal, 0, nbytes
+        )
+
+    def _encode_pass(self, encoder: Any, run: Sequence[_Dispatch]) -> None:
+        begun = self._raising.wgpuCommandEncoderBeginComputePass(encoder, self._null)
+        compute = self._ffi.gc(begun, self._native.wgpuComputePassEncoderRelease)
+        self.dispatch(compute, run)
+        self._raising.wgpuComputePassEncoderEnd(compute)
+
+    def dispatch(self, compute: Any, run: Sequence[_Dispatch]) -> None:
+        """Three native calls a launch, in a compute pass."""
+        pipeline_of = self._native.wgpuComputePassEncoderSetPipeline
+        bind = self._native.wgpuComputePassEncoderSetBindGroup
+        dispatch = self._native.wgpuComputePassEncoderDispatchWorkgroups
+        null = self._null
+        last: Any = None
+        for pipeline, group, x, y, z in run:
+            if pipeline is not last:
+                pipeline_of(compute, pipeline)
+                last = pipeline
+            bind(compute, 0, group, 0, null)
+            dispatch(compute, x, y, z)
+
+
+def native_dispatch(launch: Launch) -> _Dispatch:
+    """Pipeline, bind group and workgroups as the native calls take them."""
+    return launch.program.native, launch.group._internal, *launch.grid
+
+
+def _plan(commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
+    """Copies, and runs of launches as what the native calls take; kept by a recording."""
+    if isinstance(commands, Recording) and commands.plan is not None:
+        kept: list[Copy | list[_Dispatch]] = commands.plan
+        return kept
+    plan: list[Copy | list[_Dispatch]] = []
+    for command in commands:
+        if isinstance(command, Copy):
+            plan.append(command)
+            continue
+        if not plan or isinstance(plan[-1], Copy):
+            plan.append([])
+        run = plan[-1]
+        assert isinstance(run, list)
+        run.append(native_dispatch(command))
+    if isinstance(commands, Recording):
+        commands.plan = plan
+    return plan
