@@ -152,8 +152,7 @@ def _product(op: str, shape: tuple[int, ...], channels: int, window: Window) -> 
 def _depthwise(
     scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window
 ) -> None:
-    width, bias = width_of(y.shape[4]), len(operands) > 2
-    spec: dict[str, Value] = {"scalar": scalar, "width": width, "bias": bias}
+    spec: dict[str, Value] = {"scalar": scalar, "bias": len(operands) > 2}
     launch_window("depthwise", spec, (*operands, y), window, {})
 
 
