@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer
+from gpucore import Buffer, f16
+from gpustd.flat import width_of
 from gpustd.grid import flat_grid, strip_rows
 from gpustd.nn.windows import Window, fields
 from gpustd.rungs import wanted_rung, wanted_tile
@@ -25,12 +27,15 @@ _WORKGROUP, _BLOCK_WORKGROUP = 64, 128
 class Block:
     """``columns`` neighbouring results of an invocation, ``rows`` a step, ``strip`` in all.
 
-    A strip of 0 is as long as leaves invocations enough.
+    A strip of 0 is as long as leaves invocations enough. Results are words of up to ``width``
+    elements; ``ahead``: a step's words are asked for a step before.
     """
 
     rows: int = 1
     columns: int = 1
     strip: int = 0
+    width: int = 4
+    ahead: bool = False
 
     def fits(self, window: Window) -> bool:
         """Whether its text stays short."""
@@ -52,6 +57,7 @@ class Block:
         """Template variables; the window is written into the text."""
         z = window[0]
         spec: dict[str, Value] = {"block": True, "rows": self.rows, "columns": self.columns}
+        spec["ahead"] = self.ahead
         spec["deep"] = z.kernel > 1 or z.before != 0 or (z.result - 1) * z.stride >= z.size
         for name, axis in zip("yx", window[1:], strict=True):
             spec |= {
@@ -71,27 +77,31 @@ def launch_window(
 ) -> None:
     """Record ``shaders/nn/<op>.wgsl``; the first buffer is (N, ..., C), the last one the result.
 
-    ``spec`` has scalar and width, ``sizes`` the fields of its ``Params`` behind the window's.
+    ``spec`` has the scalar, ``sizes`` the fields of its ``Params`` behind the window's.
     """
     x = buffers[0]
-    units = x.shape[-1] // int(spec["width"] or 1)
     images, (z, y, x_axis) = x.shape[0], window
-    lanes = images * z.result * units
-    block = _suited(f"nn.{op}", x, window, lanes * y.result * x_axis.result)
-    lanes *= -(-x_axis.result // (block.columns if block else 1))
+    # Maxima of f16 are found in pairs, which under wgpu on Mesa come out wrong.
+    pairs = spec.get("kind") == "max" and x.dtype is f16 and x.device.info.engine == "dawn"
+    block = _suited(f"nn.{op}", x, window, pairs)
+    widest = block.width if block else 4
+    width = math.gcd(x.shape[-1], widest if pairs else min(widest, 4))
+    units = x.shape[-1] // width
+    lanes = images * z.result * units * -(-x_axis.result // (block.columns if block else 1))
     form: dict[str, Value] = {"block": False}
     workgroup, strip = _WORKGROUP, 1
     if block:
         form, workgroup = block.spec(window), _BLOCK_WORKGROUP
         strip = block.strip_of(window, max(lanes, 1))
     count = lanes * -(-y.result // strip)
-    launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form, workgroup=workgroup)
+    form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
+    launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form)
     params = {"count": count, "units": units, "strip": strip, **fields(window), **sizes}
     launch(*buffers, params, grid=flat_grid(count, workgroup))
 
 
-def _suited(op: str, x: Buffer[Any], window: Window, words: int) -> Block | None:
-    """Block for a device and a window, ``words`` in all results; None: a loop over the taps.
+def _suited(op: str, x: Buffer[Any], window: Window, pairs: bool) -> Block | None:
+    """Block for a device and a window; None: a loop over the taps.
 
     Overlapping windows share what a larger block reads. Results do not depend on the block.
     """
@@ -100,13 +110,39 @@ def _suited(op: str, x: Buffer[Any], window: Window, words: int) -> Block | None
         return tile
     if rung == "naive" or x.device.is_cpu:
         return None
-    rows = max(4 // window[1].stride, 1) if window[1].kernel > window[1].stride else 1
-    columns = 2 if rows > 1 or window[2].kernel <= window[2].stride else 4
+    largest = _largest_of_pairs(window) if pairs else None
     if op == "nn.depthwise":
-        columns = 1  # the weights take the registers
-    offered = [Block(rows, columns), Block(2, 2), Block(1, 2), Block()]
+        largest = _largest_held(window, x.dtype is f16)
+    offered = [largest or _largest(window), Block(2, 2), Block(1, 2), Block()]
     fitting = [b for b in offered if b.fits(window) and b.rows <= 2 * window[1].result]
+    channels = x.shape[-1]
+    words = x.shape[0] * math.prod(a.result for a in window) * (channels // width_of(channels))
     for block in fitting:
         if words >= _MANY * block.rows * block.columns:
             return block
     return fitting[-1] if fitting else None
+
+
+def _largest(window: Window) -> Block:
+    """For sums and maxima of f32."""
+    _, y, x = window
+    rows = max(4 // y.stride, 1) if y.kernel > y.stride else 1
+    return Block(rows, 2 if rows > 1 or x.kernel <= x.stride else 4)
+
+
+def _largest_of_pairs(window: Window) -> Block | None:
+    """Where words of 16 bytes pay: for windows that do not overlap, or are of stride 1."""
+    _, y, x = window
+    if y.kernel <= y.stride and x.kernel <= x.stride:
+        return Block(width=8)
+    plain = y.stride == 1 == x.stride
+    return Block(min(y.kernel, 2), 4, width=8, ahead=True) if plain else None
+
+
+def _largest_held(window: Window, halves: bool) -> Block:
+    """Weights stay in registers where they are few, which leaves less for sums."""
+    _, y, x = window
+    taps = y.kernel * x.kernel
+    if y.stride == 1 == x.stride and taps <= (25 if halves else 9):
+        return Block(min(y.kernel, 2), 2, width=4 if taps <= 9 else 2, ahead=halves)
+    return Block(max(4 // y.stride, 1) if y.kernel > y.stride else 1)

@@ -2,7 +2,7 @@
 
 One group is a matrix product (`gpustd.conv2d` where it can, else `gpustd.product` with the
 addressing in ``shaders/nn/voxels.wgsl``), a group for each channel is bound by memory and has a
-kernel of its own, and so have the groups between.
+kernel of its own, and the groups between have those of `gpustd.nn.grouped`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from gpucore import Buffer, T, Work, f32
+from gpucore import Buffer, T, f32
 from gpustd.conv import conv2d
-from gpustd.flat import float_scalar, width_of
-from gpustd.grid import flat_grid
+from gpustd.flat import float_scalar
 from gpustd.nn.blocks import launch_window
+from gpustd.nn.grouped import launch_grouped
 from gpustd.nn.unfold import unfolded
 from gpustd.nn.windows import Window, fields
 from gpustd.product import Product
 from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.template import Value
 
 __all__ = ["convolve"]
 
 # Products mask taps by bits of a word; see gpustd.product.
 _MOST_TAPS = 30
 _MOST_UNFOLDED = 2**28
-# Pixels of an invocation of the kernel for groups.
-_PIXELS = 4
 
 
 def convolve(
@@ -54,7 +52,7 @@ def convolve(
     if groups == x.shape[4] == w.shape[4]:
         _depthwise(scalar, operands, y, window)
     else:
-        _grouped(scalar, operands, y, window, groups)
+        launch_grouped(scalar, operands, y, window, groups)
     return y
 
 
@@ -152,35 +150,5 @@ def _product(op: str, shape: tuple[int, ...], channels: int, window: Window) -> 
 def _depthwise(
     scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window
 ) -> None:
-    width, bias = width_of(y.shape[4]), len(operands) > 2
-    spec: dict[str, Value] = {"scalar": scalar, "width": width, "bias": bias}
+    spec: dict[str, Value] = {"scalar": scalar, "bias": len(operands) > 2}
     launch_window("depthwise", spec, (*operands, y), window, {})
-
-
-def _grouped(
-    scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
-) -> None:
-    x, w = operands[:2]
-    inputs, outputs = w.shape[3], w.shape[4] // groups
-    width, deep = width_of(outputs), width_of(inputs)
-    units = w.shape[4] // width
-    spec: dict[str, Value] = {
-        "scalar": scalar,
-        "width": width,
-        "deep": deep,
-        "bias": len(operands) > 2,
-        "pixels": _PIXELS,
-    }
-    sizes = {
-        "units": units,
-        **fields(window),
-        "inputs": inputs // deep,
-        "outputs": outputs // width,
-        "channels": x.shape[4] // deep,
-    }
-    across = -(-window[2].result // _PIXELS)
-    count = y.size // (window[2].result * w.shape[4]) * across * units
-    moved = sum(b.nbytes for b in (*operands, y))
-    work = Work(2.0 * y.size * math.prod(w.shape[:4]), moved)
-    launch = kernel(x.device, "nn/grouped.wgsl", **spec)
-    launch(*operands, y, {"count": count, **sizes}, grid=flat_grid(count, 64), work=work)

@@ -26,7 +26,6 @@ def launch_pool(
     y = x.device.buffer(x.dtype, (x.shape[0], *extents, x.shape[-1]))
     spec: dict[str, Value] = {
         "scalar": float_scalar("pool", x),
-        "width": width_of(x.shape[-1]),
         "kind": kind,
         "counted": count_include_pad,
     }

@@ -6,12 +6,22 @@ import math
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
-from gpustd.flat import float_scalar, launch_each, plain_scalar, width_of
+from gpustd.flat import (
+    float_scalar,
+    launch_each,
+    launch_flat,
+    plain_scalar,
+    widest_word,
+    width_of,
+)
 from gpustd.layout import transpose
 from gpustd.nn.windows import Extents, each_axis, spatial
 from gpustd.template import Value
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
+
+# Whole factors up to this one have results that are written out in full.
+_MOST_FACTOR = 4
 
 
 def interpolate(
@@ -48,9 +58,14 @@ def interpolate(
     if not math.prod(old):
         raise ShapeError(f"interpolate: {x.shape}: wants images of at least one pixel")
     checked = plain_scalar if mode == "nearest" else float_scalar
+    scalar = checked("interpolate", x)
+    factors = tuple(n // o for n, o in zip(new, old, strict=True))
+    whole = all(s * f == 1 for s, f in zip(steps, factors, strict=True))
+    if mode == "bilinear" and whole and max(factors) <= _MOST_FACTOR:
+        return _enlarged(scalar, x, factors)
     width = width_of(x.shape[3])
     spec: dict[str, Value] = {
-        "scalar": checked("interpolate", x),
+        "scalar": scalar,
         "width": width,
         "mode": mode,
         "exact": scale_factor is None,
@@ -67,6 +82,25 @@ def interpolate(
         "step_x": steps[1],
     }
     launch_each("nn/interpolate.wgsl", spec, (x, y), y.size // width, sizes)
+    return y
+
+
+def _enlarged(scalar: str, x: Buffer[T], factors: tuple[int, ...]) -> Buffer[T]:
+    """Bilinear, by whole factors along y and x."""
+    images, height, width, channels = x.shape
+    y = x.device.buffer(x.dtype, (images, height * factors[0], width * factors[1], channels))
+    word = widest_word(x.dtype.itemsize, channels)
+    units = channels // word
+    spec: dict[str, Value] = {
+        "scalar": scalar,
+        "width": word,
+        "factor_y": factors[0],
+        "factor_x": factors[1],
+    }
+    count = images * (height + 1) * (width + 1) * units
+    launch_flat(
+        "nn/enlarge.wgsl", spec, (x, y), count, {"units": units, "height": height, "width": width}
+    )
     return y
 
 

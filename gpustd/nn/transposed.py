@@ -2,7 +2,8 @@
 
 Result o is ``sum x[i] w[k]`` over ``o = i stride - padding + k dilation``. The results o with one
 remainder by the stride see the same taps: for each remainder this is an ordinary convolution with
-some of the taps in reverse order, and its results are dealt out.
+some of the taps in reverse order, and its results are dealt out. In two dimensions with stride 2,
+an even kernel and odd padding these are a batch of one product.
 
 Weights are (kernel..., Cin / groups, Cout), as in `gpustd.nn.convolution`: PyTorch's
 (Cin, Cout / groups, kernel...) of each group, with the first two axes behind the kernel's.
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
+from gpustd.conv import Window, conv_product
 from gpustd.flat import float_scalar, launch_each, launch_flat, plain_scalar, width_of
 from gpustd.nn.convolution import check_bias, check_weight
 from gpustd.nn.convolve import convolve
@@ -129,6 +131,18 @@ class _Scatter:
     dilation: int
     result: int
 
+    @property
+    def doubles(self) -> bool:
+        """Whether both remainders by 2 see equally many taps, those of 1 one element further on."""
+        plain = (self.stride, self.dilation, self.padding % 2, self.kernel % 2) == (2, 1, 1, 0)
+        return plain and self.result % 2 == 0 and self.padding < self.kernel - 1
+
+    @property
+    def pads(self) -> tuple[int, int]:
+        """Zeros before and after, for the results of remainder 0 of what `doubles`."""
+        before = (self.kernel - 1 - self.padding) // 2
+        return before, before - 1
+
     def phases(self) -> list[_Phase]:
         """One for each remainder of the results by the stride."""
         return [self._phase(r) for r in range(min(self.stride, self.result))]
@@ -166,6 +180,8 @@ def _transposed(
     check_bias(op, weight.shape[-1], bias)
     float_scalar(op, x, weight)
     axes = _axes(op, sizes, weight.shape[:rank], numbers)
+    if rank == 2 and groups == 1 and all(axis.doubles for axis in axes):
+        return _doubled(op, x, weight, bias, axes)
     lead = (1,) * (3 - rank)
     along = [_Scatter(1, 1, 1, 0, 1, 1)] * (3 - rank) + axes
     whole = x.view((x.shape[0], *lead, *x.shape[1:]))
@@ -177,6 +193,28 @@ def _transposed(
     y = x.device.buffer(x.dtype, shape)
     for phase in phases if y.size else ():
         _deal_out(_phase_result(op, whole, kernel, bias, phase, groups), y, along, phase)
+    return y
+
+
+def _doubled(
+    op: str, x: Buffer[T], weight: Buffer[T], bias: Buffer[f32] | None, axes: list[_Scatter]
+) -> Buffer[T]:
+    """The four convolutions of stride 2 as a batch of one product, which deals its results out."""
+    ky, kx, channels, outputs = weight.shape
+    y = x.device.buffer(x.dtype, (x.shape[0], *(axis.result for axis in axes), outputs))
+    if not y.size:
+        return y
+    u = x.device.buffer(x.dtype, (2, 2, ky // 2, kx // 2, channels, outputs))
+    width = width_of(channels * outputs)
+    units = channels * outputs // width
+    spec: dict[str, Value] = {"scalar": plain_scalar(op, weight), "width": width}
+    sizes = {"units": units, "kernel_y": ky, "kernel_x": kx}
+    if u.size:
+        launch_flat("nn/parities.wgsl", spec, (weight, u), u.size // width, sizes)
+    (top, bottom), (left, right) = (axis.pads for axis in axes)
+    window = Window(1, (top, bottom, left, right), None, "")
+    product = conv_product(op, x, None, u.shape[2:], window, None, 0)
+    replace(product, batch=4).launch(x, None, u, bias, None, None, y)
     return y
 
 

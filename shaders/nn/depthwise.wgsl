@@ -1,5 +1,5 @@
 // Convolution of each channel with a window of its own, and the bias: bound by memory.
-//% include "elementwise/flat.wgsl"
+//% include "elementwise/wide.wgsl"
 //% set more = "strip: u32,"
 //% include "nn/window_params.wgsl"
 
@@ -11,18 +11,22 @@
 @group(0) @binding(3) var<storage, read_write> y: array<W>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+alias V = F;
+
+fn widened(word: W) -> V { return part0(word); }
+
 fn start() -> F { return F(); }
 
 fn outside() -> F { return F(); }
 
-fn tap_weight(tap: u32, c: u32) -> F { return F(weight[tap * params.units + c]); }
+fn tap_weight(tap: u32, c: u32) -> F { return part0(weight[tap * params.units + c]); }
 
 fn taken(sum: F, v: F, w: F) -> F { return fma(v, w, sum); }
 
 fn store(sum: F, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
-    y[at * params.units + c] = W(sum{{ " + bias[c]" if bias }});
+    y[at * params.units + c] = packed(sum{{ " + bias[c]" if bias }});
 }
 
 //% set weighted = true
-//% set joins = false
+//% set mends = false
 //% include "nn/window.wgsl"

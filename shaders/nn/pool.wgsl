@@ -1,38 +1,90 @@
-// The {{ kind }} of each window of a feature map, in f32; a NaN in a window is its result.
-//% include "elementwise/flat.wgsl"
+// The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32{{ ", maxima in pairs of f16" if pairs }}.
+//% include "elementwise/wide.wgsl"
 //% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32, lowest: f32,"
 //% include "nn/window_params.wgsl"
 
-@group(0) @binding(0) var<storage, read> x: array<W>;
-@group(0) @binding(1) var<storage, read_write> y: array<W>;
+@group(0) @binding(0) var<storage, read> x: array<{{ "f16x%d" % width if pairs else "W" }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<{{ "f16x%d" % width if pairs else "W" }}>;
 @group(0) @binding(2) var<uniform> params: Params;
-//% if kind == "max"
 
-alias B = {{ "vec4<u32>" if width == 4 else "u32" }};
+//% if pairs
+//% if width < 8
+alias f16x{{ width }} = {{ "vec2<u32>" if width == 4 else "u32" }};
+//% endif
+// Two f16 in each 32 bits.
+alias V = f16x{{ width }};
+alias B = V;
+
+const LOWEST = 0xfc00fc00u;
+
+fn widened(word: V) -> V { return word; }
+
+fn outside() -> V { return V(LOWEST); }
+
+fn larger_pair(a: u32, b: u32) -> u32 {
+    return bitcast<u32>(max(bitcast<vec2<f16>>(a), bitcast<vec2<f16>>(b)));
+}
+
+fn taken(a: V, b: V) -> V {
+//% if width == 2
+    return larger_pair(a, b);
+//% else
+    return V({% for e in "xyzw"[: width // 2] %}{{ ", " if e != "x" }}larger_pair(a.{{ e }}, b.{{ e }}){% endfor %});
+//% endif
+}
+
+// The highest bit of each half is set for NaN, whose magnitude is above that of infinity, 0x7c00.
+fn marks(v: V) -> B { return (v & V(0x7fff7fffu)) + V(0x03ff03ffu); }
+
+fn marked(v: V, bits: B) -> V {
+    let ones = (bits >> {{ "15u" if width == 2 else "V(15u)" }}) & V(0x00010001u);
+    return v | (ones * 0x7e00u);
+}
+
+fn any_marked(bits: B) -> bool {
+//% if width == 2
+    return (bits & 0x80008000u) != 0u;
+//% else
+    return any((bits & B(0x80008000u)) != B());
+//% endif
+}
+
+fn narrowed(v: V) -> V { return v; }
+//% elif kind == "max"
+alias B = {{ "u32" if width == 1 else "vec%d<u32>" % width }};
 
 // The largest element, and the greatest of all magnitudes as bits: above those of infinity for NaN.
-struct Sum { high: F, bits: B }
+struct V { high: F, bits: B }
 
-fn start() -> Sum { return Sum(F(params.lowest), B()); }
-
-fn outside() -> F { return F(params.lowest); }
-
-fn taken(sum: Sum, v: F) -> Sum {
-    return Sum(max(sum.high, v), max(sum.bits, bitcast<B>(v) & B(0x7fffffffu)));
+fn widened(word: W) -> V {
+    let v = part0(word);
+    return V(v, bitcast<B>(v) & B(0x7fffffffu));
 }
 
-fn joined(a: Sum, b: Sum) -> Sum { return Sum(max(a.high, b.high), max(a.bits, b.bits)); }
+fn outside() -> V { return V(F(params.lowest), B()); }
 
-fn store(sum: Sum, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
-    y[at * params.units + c] = W(select(sum.high, bitcast<F>(sum.bits), sum.bits > B(0x7f800000u)));
+fn taken(a: V, b: V) -> V { return V(max(a.high, b.high), max(a.bits, b.bits)); }
+
+fn narrowed(v: V) -> W {
+    return packed(select(v.high, bitcast<F>(v.bits), v.bits > B(0x7f800000u)));
 }
 //% else
+alias V = F;
 
-fn start() -> F { return F(); }
+fn widened(word: W) -> V { return part0(word); }
 
-fn outside() -> F { return F(); }
+fn outside() -> V { return V(); }
 
-fn taken(sum: F, v: F) -> F { return sum + v; }
+fn taken(a: V, b: V) -> V { return a + b; }
+
+fn narrowed(v: V) -> W { return packed(v); }
+//% endif
+
+fn start() -> V { return outside(); }
+//% if kind == "max"
+
+fn store(v: V, at: u32, c: u32, oz: u32, oy: u32, ox: u32) { y[at * params.units + c] = narrowed(v); }
+//% else
 
 // Elements of a window along an axis: of the image{{ " and its padding" if counted }}.
 fn counted(result: u32, kernel: u32, stride: u32, before: i32, size: u32, end: i32) -> f32 {
@@ -44,16 +96,17 @@ fn counted(result: u32, kernel: u32, stride: u32, before: i32, size: u32, end: i
 //% endif
 }
 
-fn store(sum: F, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
+fn store(sum: V, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
 //% for a in "zyx"
     let n_{{ a }} = counted(
         o{{ a }}, params.kernel_{{ a }}, params.stride_{{ a }}, params.before_{{ a }}, params.size_{{ a }}, params.end_{{ a }},
     );
 //% endfor
-    y[at * params.units + c] = W(sum / (n_z * n_y * n_x));
+    let n = n_z * n_y * n_x;
+    y[at * params.units + c] = narrowed({{ "sum * (1.0 / n)" if scalar == "f16" else "sum / n" }});
 }
 //% endif
 
 //% set weighted = false
-//% set joins = kind == "max"
+//% set mends = pairs
 //% include "nn/window.wgsl"

@@ -1,15 +1,59 @@
 // Body of kernels that reduce windows of a channels-last image, for each channel alone. What is
 // made of them is told by `start()`, `taken(sum, v)` (with weights `taken(sum, v, tap_weight(tap, c))`),
-// `outside()` and `store(sum, position, c, z, y, x)`; `joined(a, b)` of two sums where their order is free.
+// `outside()` and `store(sum, position, c, z, y, x)`, for values V = widened(word). Without weights sums
+// are of type V, too, and their order is free. Where NaN is `marked`, `marks(v)` tell of it, and it is the
+// result of `marked(sum, marks)`.
 //
-// Memory: x is (N, D, H, W, units) words, y (N, result_z, result_y, result_x, units).
+// Memory: x is (N, D, H, W, units) words of {{ width }} element(s), y (N, result_z, result_y, result_x, units).
 // Limits: those of elementwise/flat.wgsl.
 //% if block
 // An invocation makes {{ columns }} neighbouring column(s) of `strip` results, {{ rows }} row(s) a step: it walks down
-// the image, reads each row once and adds it to the sums of all windows that it lies in. The order
-// of a sum is that of its taps, row by row, in any block.
+// the image, reads each row once and adds it to the sums of all windows that it lies in, tap
+// by tap, or without weights by the sum of its taps: in the same order in any block.{{ " A step's words are asked for a step before." if ahead }}
+//% if mends
+// Marks of NaN are gathered over all that an invocation reads: if there is one, its results are made anew.
+//% endif
 //% else
 // One result an invocation, a loop over its taps: for software renderers and for large windows.
+//% endif
+//% if mends or not block
+
+// Makes one result of an image, tap by tap.
+fn make(image: u32, z0: u32, y0: u32, x0: u32, c: u32) {
+    let first_z = i32(z0 * params.stride_z) - params.before_z;
+    let first_y = i32(y0 * params.stride_y) - params.before_y;
+    let first_x = i32(x0 * params.stride_x) - params.before_x;
+    var sum = start();
+//% if mends
+    var bits = B();
+//% endif
+//% if weighted
+    var tap = 0u;
+//% endif
+    for (var kz = 0u; kz < params.kernel_z; kz++) {
+        let z = u32(first_z + i32(kz * params.dilation_z));
+        for (var ky = 0u; ky < params.kernel_y; ky++) {
+            let y = u32(first_y + i32(ky * params.dilation_y));
+            let line = ((image * params.size_z + z) * params.size_y + y) * params.size_x;
+            let inside = z < params.size_z && y < params.size_y;
+            for (var kx = 0u; kx < params.kernel_x; kx++) {
+                let column = u32(first_x + i32(kx * params.dilation_x));
+                if (inside && column < params.size_x) {
+                    let v = widened(x[(line + column) * params.units + c]);
+                    sum = taken(sum, v{{ ", tap_weight(tap, c)" if weighted }});
+//% if mends
+                    bits |= marks(v);
+//% endif
+                }
+//% if weighted
+                tap++;
+//% endif
+            }
+        }
+    }
+    let at = ((image * params.result_z + z0) * params.result_y + y0) * params.result_x + x0;
+    store({{ "marked(sum, bits)" if mends else "sum" }}, at, c, z0, y0, x0);
+}
 //% endif
 
 @compute @workgroup_size({{ workgroup }})
@@ -29,8 +73,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     rest /= down;
     let z0 = rest % params.result_z;
     let image = rest / params.result_z;
-    let first_z = i32(z0 * params.stride_z) - params.before_z;
 //% if block
+    let first_z = i32(z0 * params.stride_z) - params.before_z;
     let end = min(top + params.strip, params.result_y);
     let first_x = i32(x0 * {{ stride_x }}u) - params.before_x;
     let pitch = params.size_x * params.units;
@@ -43,7 +87,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let at{{ j }} = select(0u, u32(first_x + {{ j }}), in{{ j }}) * params.units + c;
 //% endfor
     let whole = {% for j in range(read_columns) %}{{ " && " if j }}in{{ j }}{% endfor %};
-//% set held = weighted and not deep and kernel_y * kernel_x <= 9
+//% set held = weighted and not deep and kernel_y * kernel_x * width <= 50
 //% if held
 //% for tap in range(kernel_y * kernel_x)
     let w{{ tap }} = tap_weight({{ tap }}u, c);
@@ -51,6 +95,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endif
 //% if not deep
     let plane = (image * params.size_z + u32(first_z)) * params.size_y;
+//% endif
+//% if mends
+    var seen = B();
 //% endif
 //% for a in range(carried + rows)
 //% for b in range(columns)
@@ -64,25 +111,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endmacro
 //% macro added(r, uses)
 //% for j in range(read_columns)
-        var v{{ j }} = F(raw{{ r }}_{{ j }});
+        var v{{ j }} = widened(raw{{ r }}_{{ j }});
+//% if mends
+        seen |= marks(v{{ j }});
+//% endif
 //% endfor
         if (!(whole && in_row{{ r }})) {
 //% for j in range(read_columns)
-            v{{ j }} = select(outside(), v{{ j }}, in{{ j }} && in_row{{ r }});
+            if (!(in{{ j }} && in_row{{ r }})) { v{{ j }} = outside(); }
 //% endfor
         }
-//% if joins
+//% if not weighted
 //% for b in range(columns)
-        var line{{ b }} = taken(start(), v{{ b * stride_x }});
+        var line{{ b }} = v{{ b * stride_x }};
 //% for kx in range(1, kernel_x)
         line{{ b }} = taken(line{{ b }}, v{{ b * stride_x + kx * dilation_x }});
 //% endfor
 //% endfor
 //% endif
 //% for a, ky in uses
-//% if joins
+//% if not weighted
 //% for b in range(columns)
-        sum{{ a }}_{{ b }} = joined(sum{{ a }}_{{ b }}, line{{ b }});
+        sum{{ a }}_{{ b }} = {{ "line%d" % b if ky == 0 and not deep else "taken(sum%d_%d, line%d)" % (a, b, b) }};
 //% endfor
 //% else
 //% for kx in range(kernel_x)
@@ -110,6 +160,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% set used.rows = used.rows + [(r, uses)]
 //% endif
 //% endfor
+//% if ahead and not deep
+//% for r, uses in used.rows
+    let begin{{ r }} = u32(i32(top * {{ stride_y }}u) - params.before_y + {{ r }});
+//% for j in range(read_columns)
+    var ahead{{ r }}_{{ j }} = x[(plane + select(0u, begin{{ r }}, begin{{ r }} < params.size_y)) * pitch + at{{ j }}];
+//% endfor
+//% endfor
+//% endif
     for (var oy = top; oy < end + {{ carried }}u; oy += {{ rows }}u) {
         let first_y = i32(oy * {{ stride_y }}u) - params.before_y;
 //% for a in range(carried, carried + rows)
@@ -120,10 +178,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for r, uses in used.rows
         let row{{ r }} = u32(first_y + {{ r }});
         let in_row{{ r }} = row{{ r }} < params.size_y;
-//% if not deep
+//% if ahead and not deep
+//% for j in range(read_columns)
+        let raw{{ r }}_{{ j }} = ahead{{ r }}_{{ j }};
+//% endfor
+//% elif not deep
 {{ loaded(r) }}
 //%- endif
 //% endfor
+//% if ahead and not deep
+        let more = oy + {{ rows }}u < end + {{ carried }}u;
+//% for r, uses in used.rows
+        let next{{ r }} = row{{ r }} + {{ rows * stride_y }}u;
+//% for j in range(read_columns)
+        ahead{{ r }}_{{ j }} = x[(plane + select(0u, next{{ r }}, more && next{{ r }} < params.size_y)) * pitch + at{{ j }}];
+//% endfor
+//% endfor
+//% endif
 //% for r, uses in used.rows
 //% if deep
     for (var kz = 0u; kz < params.kernel_z; kz++) {
@@ -158,30 +229,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% endfor
     }
-//% else
-    let first_y = i32(top * params.stride_y) - params.before_y;
-    let first_x = i32(x0 * params.stride_x) - params.before_x;
-    var sum = start();
-//% if weighted
-    var tap = 0u;
-//% endif
-    for (var kz = 0u; kz < params.kernel_z; kz++) {
-        let z = u32(first_z + i32(kz * params.dilation_z));
-        for (var ky = 0u; ky < params.kernel_y; ky++) {
-            let y = u32(first_y + i32(ky * params.dilation_y));
-            let line = ((image * params.size_z + z) * params.size_y + y) * params.size_x;
-            let inside = z < params.size_z && y < params.size_y;
-            for (var kx = 0u; kx < params.kernel_x; kx++) {
-                let column = u32(first_x + i32(kx * params.dilation_x));
-                if (inside && column < params.size_x) {
-                    sum = taken(sum, F(x[(line + column) * params.units + c]){{ ", tap_weight(tap, c)" if weighted }});
-                }
-//% if weighted
-                tap++;
-//% endif
-            }
+//% if mends
+    if (any_marked(seen)) {
+        for (var y = top; y < end; y++) {
+            for (var i = x0; i < min(x0 + {{ columns }}u, params.result_x); i++) { make(image, z0, y, i, c); }
         }
     }
-    store(sum, index / params.units, c, z0, top, x0);
+//% endif
+//% else
+    make(image, z0, top, x0, c);
 //% endif
 }

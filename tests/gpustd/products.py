@@ -30,7 +30,7 @@ SMALL_TILED = {
 _emulated: dict[tuple[Device, str], Kernel] = {}
 
 
-def _emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
+def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
     """As `template.kernel`, with matrix units emulated where the text has them."""
     if "matrix" not in spec:
         return template.kernel(device, name, **spec)
@@ -49,6 +49,6 @@ def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[No
     if rung == "matrix" and not device.has_f16:
         pytest.skip(f"{device!r} has no f16, which matrix units compute with")
     if rung == "matrix" and not device.has_matrix_units:
-        patch.setattr(product, "kernel", _emulated_kernel)
+        patch.setattr(product, "kernel", emulated_kernel)
     with forced_rung("product", rung, tile):
         yield

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import nn
+from gpustd.nn import grouped
 from gpustd.nn.blocks import Block
+from gpustd.nn.grouped import GroupTile
 from gpustd.rungs import forced_rung
 from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, convolution, drawn, up
-from tests.gpustd.products import on_rung
+from tests.gpustd.null_validator import assert_accepted
+from tests.gpustd.products import emulated_kernel, on_rung
 
 Array = NDArray[Any]
 
@@ -36,11 +39,17 @@ def run(
     dtype: type[DType] = f32,
     numbers: tuple[Any, Any, Any] = (1, 0, 1),
     bias: bool = True,
+    spoilt: bool = False,
 ) -> None:
-    """One convolution of random operands with stride, padding and dilation, checked."""
+    """One convolution of random operands with stride, padding and dilation, checked.
+
+    ``spoilt``: an infinity and a NaN are among the pixels.
+    """
     rank, (groups, inputs, outputs) = len(shape) - 1, widths
     stride, padding, dilation = numbers
     x = drawn(0, (*shape, inputs), dtype)
+    if spoilt:
+        x.reshape(-1)[[inputs + 1, -3]] = np.inf, np.nan
     w = drawn(1, (*kernel, inputs // groups, outputs), dtype)
     b = drawn(2, (outputs,)) if bias else np.zeros(outputs, np.float32)
     operands = up(device, x), up(device, w), up(device, b) if bias else None
@@ -53,7 +62,7 @@ def run(
     size = convolution(np.abs(wide[0]), np.abs(wide[1]), **named, groups=groups) + np.abs(b)
     # A product and a sum for each term, in any order, and the bias.
     terms = np.prod(w.shape[:-1])
-    check(device, f"conv{rank}d", result, expected, EPS * (terms + 2) * size)
+    check(device, f"conv{rank}d", result, expected, EPS * (terms + 2) * np.nan_to_num(size))
 
 
 def _pads(
@@ -127,7 +136,11 @@ def test_unfolding(device: Device, rank: int) -> None:
         run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
 
 
-@pytest.mark.parametrize("block", [Block(), Block(2, 2), Block(3, 2, 4), Block(1, 4)], ids=str)
+@pytest.mark.parametrize(
+    "block",
+    [Block(), Block(2, 2), Block(3, 2, 4), Block(1, 4), Block(2, 2, width=2, ahead=True)],
+    ids=str,
+)
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
     """What GPUs run: a block of results an invocation."""
     with forced_rung("nn.depthwise", "block", block):
@@ -139,6 +152,47 @@ def test_blocks_of_depthwise(device: Device, block: Block) -> None:
 def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) -> None:
     with forced_rung("nn.depthwise", "block", Block(2, 1)):
         run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("group", "tile", "kernel", "numbers"),
+    [
+        (8, GroupTile(2, 3), (2, 1), (1, (1, 1), 1)),
+        (2, GroupTile(1), (1, 2), ((2, 1), (0, 1), (1, 2))),
+    ],
+    ids=str,
+)
+def test_groups_on_matrix_units(
+    device: Device,
+    group: int,
+    tile: GroupTile,
+    kernel: tuple[int, ...],
+    numbers: tuple[Any, Any, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not device.has_f16:
+        pytest.skip(f"{device!r} has no f16, which matrix units compute with")
+    if not device.has_matrix_units:
+        monkeypatch.setattr(grouped, "kernel", emulated_kernel)
+    with forced_rung("nn.grouped", "matrix", tile):
+        for spoilt in (False, True):
+            widths = (32 // group, 32, 32)
+            run(device, (2, 7, 19), kernel, widths, f16, numbers, group != 2, spoilt)
+
+
+NULL_CHECK = """
+from gpustd.template import render
+spec = dict(matrix=True, bias=True, kernel_y=3, kernel_x=3, dilation_y=1, dilation_x=1)
+spec |= dict(stride_y=1, stride_x=1, words=512)
+for group in (2, 4, 8, 16):
+    for rows, held in ((4, 4), (4, 3), (1, 1)):
+        tile = dict(group=group, rows=rows, held=held)
+        sources.append(render("nn/grouped_matrix.wgsl", {**spec, **tile}))
+"""
+
+
+def test_dawn_accepts_groups_on_matrix_units() -> None:
+    assert_accepted(NULL_CHECK)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 8])

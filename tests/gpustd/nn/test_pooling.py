@@ -92,14 +92,22 @@ def test_matches_float64(
 
 @pytest.mark.parametrize(
     ("block", "dtype"),
-    [(Block(2, 2), f32), (Block(1, 3), f32), (Block(2, 2, 3), f32), (Block(), f16)],
+    [
+        (Block(2, 2), f32),
+        (Block(1, 3), f32),
+        (Block(2, 2, 3), f32),
+        (Block(), f16),
+        (Block(1, 2, width=8), f16),
+        (Block(2, 4, width=8, ahead=True), f16),
+        (Block(width=2), f16),
+    ],
     ids=case_name,
 )
 def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
     """What GPUs run: a block of results an invocation."""
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
-    x = drawn(0, (2, 7, 9, 12), dtype)
-    x[0, 3, 3, 5], x[1, 0, 0, 0] = np.nan, -np.inf
+    x = drawn(0, (2, 7, 9, 16), dtype)
+    x[0, 3, 3, 5], x[1, 0, 0, 0], x[1, 4, 4, 7], x[1, 5, 5, 8] = np.nan, -np.inf, np.inf, -np.nan
     with forced_rung("nn.pool", "block", block):
         run_max(device, x, numbers)
         run_mean(device, np.nan_to_num(x, neginf=1), numbers, False)

@@ -82,6 +82,18 @@ def test_scale_factor(device: Device, factor: Any) -> None:
     np.testing.assert_array_equal(near, x[:, rows][:, :, columns])
 
 
+@DTYPES
+@pytest.mark.parametrize("factors", [(2, 2), (1, 3), (4, 2)], ids=str)
+@pytest.mark.parametrize("channels", [3, 4, 16])
+def test_whole_factors(
+    device: Device, factors: tuple[int, int], channels: int, dtype: type[DType]
+) -> None:
+    """What lies between four pixels is made at once."""
+    for old in ((5, 6), (1, 1), (2, 7)):
+        x = drawn(3, (2, *old, channels), dtype)
+        check_bilinear(device, x, (old[0] * factors[0], old[1] * factors[1]), False)
+
+
 @pytest.mark.parametrize("r", [1, 2, 3])
 def test_pixel_shuffle(device: Device, r: int) -> None:
     x = np.arange(2 * 3 * 4 * 5 * r * r, dtype=np.int32).reshape(2, 3, 4, 5 * r * r)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
 from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, up
+from tests.gpustd.products import on_rung
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     1: nn.conv_transpose1d,
@@ -85,6 +86,21 @@ def test_numbers_of_their_own_for_each_axis(
     device: Device, widths: tuple[int, int, int], dtype: type[DType]
 ) -> None:
     run(device, (2, 3, 4), (4, 3), widths, ((2, 3), (1, 0), (1, 2), (1, 2)), dtype)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding"), [((4, 4), (1, 1)), ((6, 4), (1, 1)), ((6, 8), (3, 3))], ids=str
+)
+def test_doubling(device: Device, kernel: tuple[int, ...], padding: tuple[int, ...]) -> None:
+    """One product for the four parities of the results."""
+    run(device, (2, 3, 5), kernel, (1, 5, 3), ((2, 2), padding, (0, 0), (1, 1)))
+
+
+@pytest.mark.parametrize("rung", ["tiled", "matrix"])
+def test_doubling_on_rungs(device: Device, rung: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_rung(device, rung, monkeypatch):
+        numbers = ((2, 2), (1, 1), (0, 0), (1, 1))
+        run(device, (2, 3, 5), (4, 4), (1, 8, 16), numbers, f16 if rung == "matrix" else f32)
 
 
 def test_results_that_no_tap_meets_are_the_bias(device: Device) -> None:
