@@ -2,8 +2,9 @@
 
 On a GPU a pass takes columns of up to some thousand numbers through workgroup memory: with 48 KiB,
 lengths up to 16384 cost one reading and one writing of the array, and up to 2^22 two. Exchanged in
-parts, numbers take less memory, so that more workgroups run at once. What changes bits, passes and
-radices, never depends on the number of rows. A software renderer takes a pass for each butterfly.
+parts, numbers take less memory, so that more workgroups run at once; where a multiprocessor has but
+one, parts are few. What changes bits, passes and radices, never depends on the number of rows.
+A software renderer takes a pass for each butterfly.
 The structure is that of VkFFT (Tolmachev, IEEE Access 11, 2023) and Govindaraju et al. (SC 2008).
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Limits",
     "Tile",
     "column_tile",
+    "folds",
     "is_smooth",
     "layout_of",
     "most_of",
@@ -30,18 +32,26 @@ __all__ = [
 
 LARGEST_PRIME = 13
 _HELD = 16
-_RADICES = range(_HELD, 1, -1)
+_RADICES = (*range(_HELD, 1, -1),)
+# Rows of more butterflies than these have lanes that hold twice as many numbers.
+_STAGES = 3
+_MOST_HELD = 2 * _HELD
+_WIDE_RADICES = (32, 27, 25, *_RADICES)
 _CPU_RADICES = (13, 11, 7, 5, 3, 8, 4, 2)
 _ROW_LANES = 256
 _MOST_LANES = 1024
 _COLUMN_LANES = 512
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
-_GROUPS = ((16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
-# Workgroups of a multiprocessor, whose memory is hardly more than one may have, and invocations of
-# them all, that hide the latency of memory (by measurement).
+_GROUPS = ((32, 2), (16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
+# Workgroups of a multiprocessor, whose memory is hardly more than one may have, and numbers that
+# they hold together, which hide the latency of memory (by measurement).
 _ROW_WORKGROUPS = 3
 _COLUMN_WORKGROUPS = 2
-_BUSY = 512
+_BUSY = 7700
+# Rows from here on may have mirror images in one lane: of shorter ones too few lanes are left (by
+# measurement). From the second on, having to exchange them costs four parts, too.
+_LEAST_FOLDED = 512
+_LEAST_QUARTERED = 4096
 _SUBGROUP = 32
 _BANKS = 32
 _PRIMES = (2, 3, 5, 7, 11, 13)
@@ -120,17 +130,18 @@ def smooth_above(n: int, primes: tuple[int, ...]) -> int:
 
 
 @functools.cache
-def passes(n: int, inner: int, limits: Limits, *, quarters: bool = True) -> tuple[int, ...]:
+def passes(n: int, inner: int, limits: Limits, *, mirrored: bool = False) -> tuple[int, ...]:
     """Lengths of the passes of a transform of ``n``, of which `is_smooth` holds.
 
-    ``inner`` is the distance of its numbers. ``quarters`` if the last pass may exchange 4 parts.
+    ``inner`` is the distance of its numbers. ``mirrored`` if the last pass needs the mirror image
+    of each number.
     """
     if n <= 1:
         return (1,)
     if limits.is_cpu:
         return _factors(n, _CPU_RADICES)
     tile = (
-        row_tile(n, limits, quarters=quarters)
+        row_tile(n, limits, mirrored=mirrored)
         if inner == 1
         else column_tile(n, limits, rows=False, quarters=False)
     )
@@ -176,38 +187,54 @@ def _divisors(n: int) -> Iterator[int]:
 
 @functools.cache
 def row_tile(
-    n: int, limits: Limits, most: int = _ROW_LANES, *, quarters: bool = True
+    n: int,
+    limits: Limits,
+    most: int = _ROW_LANES,
+    *,
+    mirrored: bool = False,
+    few: bool = False,
 ) -> Tile | None:
     """How workgroups run whole transforms of rows of ``n`` numbers; None where they cannot.
 
-    A workgroup takes ``most`` rows at most. ``quarters`` if it may exchange 4 parts.
+    A workgroup takes ``most`` rows at most. ``mirrored`` if it needs each number's mirror image,
+    ``few`` if workgroups have multiprocessors of their own.
     """
-    best = _tile(n)
+    best = _row_shape(n, mirrored=mirrored)
     if best is None or best.lanes > min(_MOST_LANES, limits.lanes):
         return None
     size = _bytes(best, layout_of(n, best, reads_rows=True, writes_rows=True))
     share = limits.memory // _ROW_WORKGROUPS
     rows = max(1, min(_ROW_LANES // best.lanes, share // size, most))
     group = 1 << (rows.bit_length() - 1)
-    tiles = [replace(best, group=group, parts=p) for p in _parts(n, best, quarters=quarters)]
-    return _busiest(n, tiles, limits, _ROW_WORKGROUPS, reads_rows=True, writes_rows=True)
+    parts = _parts(n, best, quarters=not mirrored or folds(n, best))
+    tiles = [replace(best, group=group, parts=p) for p in parts]
+    wanted = 1 if few else _ROW_WORKGROUPS
+    return _busiest(n, tiles, limits, wanted, reads_rows=True, writes_rows=True)
 
 
 @functools.cache
 def column_tile(
-    n: int, limits: Limits, most: int = 16, *, rows: bool, quarters: bool = True
+    n: int,
+    limits: Limits,
+    most: int = 32,
+    *,
+    rows: bool,
+    quarters: bool = True,
+    few: bool = False,
 ) -> Tile | None:
     """How workgroups run columns of ``n`` numbers side by side; ``rows`` if they write rows.
 
-    A workgroup takes ``most`` columns at most, but 4 if it can. ``quarters`` as of `row_tile`.
+    A workgroup takes ``most`` columns at most, but 4 if it can. ``quarters`` if it may exchange 4
+    parts, ``few`` as of `row_tile`.
     """
-    best = _tile(n)
+    best = _shape(n, _RADICES, _HELD)
     if best is None:
         return None
     widest = min(max(most, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
     parts = _parts(n, best, quarters=quarters)
     tiles = [replace(best, group=g, parts=p) for g, p in _GROUPS if g <= widest and p in parts]
-    return _busiest(n, tiles, limits, _COLUMN_WORKGROUPS, reads_rows=False, writes_rows=rows)
+    wanted = 1 if few else _COLUMN_WORKGROUPS
+    return _busiest(n, tiles, limits, wanted, reads_rows=False, writes_rows=rows)
 
 
 def _parts(n: int, tile: Tile, *, quarters: bool) -> tuple[int, ...]:
@@ -228,13 +255,15 @@ def _busiest(
 ) -> Tile | None:
     """The first of the tiles of which ``workgroups``, busy together, fit into a multiprocessor.
 
-    Else the one that comes nearest; None where not even one workgroup fits.
+    Else the one that comes nearest; None where not even one workgroup fits. One alone has nothing
+    to be busy for: the first that fits exchanges in the fewest parts.
     """
+    busy = _BUSY if workgroups > 1 else 1
 
     def fits(tile: Tile) -> tuple[int, int]:
         layout = layout_of(n, tile, reads_rows=reads_rows, writes_rows=writes_rows)
         at_once = limits.memory // _bytes(tile, layout)
-        return min(at_once, workgroups), min(at_once * tile.group * tile.lanes, _BUSY)
+        return min(at_once, workgroups), min(at_once * tile.group * tile.lanes * tile.held, busy)
 
     best = max(tiles, key=fits, default=None)
     return best if best is not None and fits(best) > (0, 0) else None
@@ -297,19 +326,34 @@ def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int
     return total
 
 
+def _row_shape(n: int, *, mirrored: bool) -> Tile | None:
+    """`_shape` of a row, whose lanes hold more numbers where butterflies would be many."""
+    plain = _shape(n, _RADICES, _HELD)
+    if plain is None or len(plain.radices) <= _STAGES:
+        return _shape(n, _RADICES, _HELD, mirrored=mirrored)
+    return _shape(n, _WIDE_RADICES, _MOST_HELD, mirrored=mirrored)
+
+
 @functools.cache
-def _tile(n: int) -> Tile | None:
+def _shape(n: int, factors: tuple[int, ...], most: int, *, mirrored: bool = False) -> Tile | None:
     """Butterflies and lanes for a column: few exchanges, few lanes idle, then small butterflies."""
     if n > _MOST_LANES * _HELD or not is_smooth(n):
         return None
 
     def cost(tile: Tile) -> tuple[float, int, int]:
-        return _cost(n, tile), max(tile.radices), tile.held
+        mirroring = 1 + (n >= _LEAST_QUARTERED) if mirrored and not folds(n, tile) else 0
+        return _cost(n, tile) + mirroring, max(tile.radices), tile.held
 
-    tiles = [tile for radices in _products(n, _HELD) for tile in _tiles(n, radices)]
-    least = min(map(cost, tiles), default=None)
+    tiles = list(_tiles(n, factors, most))
+    least = min(map(cost, tiles))
     equal = [tile for tile in tiles if cost(tile) == least]
-    return min(equal, key=lambda t: (_row_turns(n, t), sum(t.radices)), default=None)
+    return min(equal, key=lambda t: (_row_turns(n, t), sum(t.radices)))
+
+
+def folds(n: int, tile: Tile) -> bool:
+    """Whether lanes can hold the last butterflies in pairs, each other's mirror images."""
+    butterflies, rest = divmod(n, tile.radices[-1] * tile.lanes)
+    return n >= _LEAST_FOLDED and rest == 0 and butterflies % 2 == 0
 
 
 def _row_turns(n: int, tile: Tile) -> int:
@@ -318,21 +362,23 @@ def _row_turns(n: int, tile: Tile) -> int:
     return _bank_turns(n, replace(tile, parts=2), layout, writes_rows=False)
 
 
-def _products(n: int, most: int) -> Iterator[tuple[int, ...]]:
-    """Radices that multiply to ``n``, none above ``most``, largest first."""
+def _products(n: int, factors: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Radices of these that multiply to ``n``, largest first."""
     if n == 1:
         yield ()
-    for radix in _RADICES:
-        if radix <= most and n % radix == 0:
-            for rest in _products(n // radix, radix):
+    for i, radix in enumerate(factors):
+        if n % radix == 0:
+            for rest in _products(n // radix, factors[i:]):
                 yield (radix, *rest)
 
 
-def _tiles(n: int, radices: tuple[int, ...]) -> Iterator[Tile]:
-    for lanes in {-(-n // (r * k)) for r in radices for k in range(1, _HELD // r + 1)}:
-        held = max(-(-n // (r * lanes)) * r for r in radices)
-        if held <= _HELD:
-            yield Tile(radices, lanes, held)
+def _tiles(n: int, factors: Sequence[int], most: int) -> Iterator[Tile]:
+    """Tiles with these radices, of which a lane holds ``most`` numbers at most."""
+    for radices in _products(n, factors):
+        for lanes in {-(-n // (r * k)) for r in radices for k in range(1, most // r + 1)}:
+            held = max(-(-n // (r * lanes)) * r for r in radices)
+            if held <= most:
+                yield Tile(radices, lanes, held)
 
 
 def _cost(n: int, tile: Tile) -> float:

@@ -23,6 +23,7 @@ from gpustd.signal.plan import (
     Limits,
     Tile,
     column_tile,
+    folds,
     is_smooth,
     layout_of,
     most_of,
@@ -113,8 +114,8 @@ def transform(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target
     if not is_smooth(line.n):
         _bluestein(x, y, line, source, target)
         return
-    quarters = target.kind != "spectrum"
-    lengths = passes(line.n, line.inner, limits_of(x.device), quarters=quarters)
+    mirrored = target.kind == "spectrum"
+    lengths = passes(line.n, line.inner, limits_of(x.device), mirrored=mirrored)
     done = 1
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
@@ -132,7 +133,7 @@ def _untangles(device: Device, line: Line) -> bool:
     limits = limits_of(device)
     if limits.is_cpu or line.inner > 1 or not is_smooth(line.n):
         return False
-    return passes(line.n, 1, limits, quarters=False)[-1] > _SMALL
+    return passes(line.n, 1, limits, mirrored=True)[-1] > _SMALL
 
 
 def _spectrum(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target: Target) -> None:
@@ -226,6 +227,7 @@ class _Pass:
             done=self.done,
             single=single,
             untangled=untangled,
+            folded=untangled and rows and folds(self.length, tile),
             **spec,
         )
         near = twiddle.near_roots(device, tile.radices)
@@ -234,12 +236,16 @@ class _Pass:
 
     def _tile(self, limits: Limits, count: int, *, rows: bool) -> Tile:
         most = most_of(count, limits)
-        quarters = self.target.kind != "spectrum"
+        mirrored = self.target.kind == "spectrum"
         if rows:
-            found = row_tile(self.length, limits, most, quarters=quarters)
+            few = 2 * count <= limits.workgroups
+            found = row_tile(self.length, limits, most, mirrored=mirrored, few=few)
         else:
             rows_out = self.line.inner * self.done == 1
-            found = column_tile(self.length, limits, most, rows=rows_out, quarters=quarters)
+            few = count <= 2 * limits.workgroups
+            found = column_tile(
+                self.length, limits, most, rows=rows_out, quarters=not mirrored, few=few
+            )
         if found is None:
             raise LimitError(f"fft: no workgroup holds {self.length} numbers")
         return found

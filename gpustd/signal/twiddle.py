@@ -76,12 +76,12 @@ def far_roots(device: Device, done: int, length: int, radix: int) -> Buffer[c64]
 
 
 def _steps(done: int, radix: int) -> Complex:
-    """Of column m < done: m of ``done * radix`` parts, and 2, 4 and 8 times that below ``radix``.
+    """Of column m < done: m of ``done * radix`` parts, and 2 to 16 times that below ``radix``.
 
     The columns' turns by any other number below the radix are products of these.
     """
     m = np.arange(done, dtype=np.int64)
-    return np.concatenate([turns(p * m, done * radix) for p in (1, 2, 4, 8) if p < radix])
+    return np.concatenate([turns(p * m, done * radix) for p in (1, 2, 4, 8, 16) if p < radix])
 
 
 def near_roots(device: Device, radices: tuple[int, ...]) -> Buffer[c64]:

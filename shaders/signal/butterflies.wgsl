@@ -1,10 +1,10 @@
-// Discrete Fourier transforms of 2 to 16 complex numbers that lie in variables, as macros:
+// Discrete Fourier transforms of 2 to 16, 25, 27 or 32 complex numbers in variables, as macros:
 // `butterfly(names)` replaces their values, in natural order, by sum_j v_j exp(-2 pi i j k / R).
 //
 // 2 and 4 are written out. An odd prime takes the sums and differences of opposite elements, which
-// need real products only: (R - 1)^2 / 2 of them. 8, 9 and 16 are split by Cooley and Tukey's rule
-// with constant roots between the halves, 6, 10, 12, 14 and 15 by Good's, whose factors have no
-// divisor in common and need none. Constants are rounded from float64.
+// need real products only: (R - 1)^2 / 2 of them. 8, 9, 16, 25, 27 and 32 are split by Cooley and
+// Tukey's rule with constant roots between the halves, 6, 10, 12, 14 and 15 by Good's, whose factors
+// have no divisor in common and need none. Constants are rounded from float64.
 
 //% set COS = {
     3: [1.0, -0.5],
@@ -20,7 +20,7 @@
     11: [0.0, 0.5406408175, 0.9096319954, 0.9898214419, 0.7557495744, 0.2817325568],
     13: [0.0, 0.464723172, 0.8229838659, 0.9927088741, 0.9350162427, 0.6631226582, 0.2393156643]
 }
-//% set SPLIT = {8: (4, 2), 9: (3, 3), 16: (4, 4)}
+//% set SPLIT = {8: (4, 2), 9: (3, 3), 16: (4, 4), 25: (5, 5), 27: (9, 3), 32: (8, 4)}
 //% set ROOTS = {
     8: {1: "0.7071067812, -0.7071067812", 3: "-0.7071067812, -0.7071067812"},
     9: {
@@ -34,6 +34,47 @@
         3: "0.3826834324, -0.9238795325",
         6: "-0.7071067812, -0.7071067812",
         9: "-0.9238795325, 0.3826834324"
+    },
+    25: {
+        1: "0.9685831611, -0.2486898872",
+        2: "0.87630668, -0.4817536741",
+        3: "0.7289686274, -0.6845471059",
+        4: "0.535826795, -0.8443279255",
+        6: "0.0627905195, -0.9980267284",
+        8: "-0.4257792916, -0.9048270525",
+        9: "-0.6374239897, -0.7705132428",
+        12: "-0.9921147013, -0.1253332336",
+        16: "-0.6374239897, 0.7705132428"
+    },
+    27: {
+        1: "0.9730448706, -0.2306158707",
+        2: "0.8936326403, -0.4487991802",
+        3: "0.7660444431, -0.6427876097",
+        4: "0.5971585917, -0.8021231928",
+        5: "0.396079766, -0.9182161069",
+        6: "0.1736481777, -0.984807753",
+        7: "-0.0581448289, -0.9983081583",
+        8: "-0.2868032327, -0.9579895123",
+        10: "-0.6862416379, -0.7273736416",
+        12: "-0.9396926208, -0.3420201433",
+        14: "-0.9932383577, 0.1160929141",
+        16: "-0.8354878114, 0.5495089781"
+    },
+    32: {
+        1: "0.9807852804, -0.195090322",
+        2: "0.9238795325, -0.3826834324",
+        3: "0.8314696123, -0.555570233",
+        4: "0.7071067812, -0.7071067812",
+        5: "0.555570233, -0.8314696123",
+        6: "0.3826834324, -0.9238795325",
+        7: "0.195090322, -0.9807852804",
+        9: "-0.195090322, -0.9807852804",
+        10: "-0.3826834324, -0.9238795325",
+        12: "-0.7071067812, -0.7071067812",
+        14: "-0.9238795325, -0.3826834324",
+        15: "-0.9807852804, -0.195090322",
+        18: "-0.9238795325, 0.3826834324",
+        21: "-0.555570233, 0.8314696123"
     }
 }
 //% set COPRIME = {6: (3, 2, 4, 3), 10: (5, 2, 6, 5), 12: (3, 4, 4, 9), 14: (7, 2, 8, 7), 15: (5, 3, 6, 10)}
@@ -149,7 +190,7 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 //% endmacro
 
 //% macro part(v)
-{{ two(v) if v | length == 2 else four(v) if v | length == 4 else prime(v) }}
+{{ two(v) if v | length == 2 else four(v) if v | length == 4 else split(v) if v | length in SPLIT else prime(v) }}
 //%- endmacro
 
 //% macro butterfly(v)

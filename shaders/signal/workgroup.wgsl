@@ -7,7 +7,8 @@
 // across them ("columns"), lanes of one column where its numbers are neighbours ("rows"); a lane
 // changes sides in the last exchange. Padding keeps both off each other's banks.
 // Where pairs of real numbers were transformed ("untangled"), Z[k] and Z[h - k] make X[k] (Press et al.,
-// Numerical Recipes, 12.3): a workgroup then takes columns j and T - j of the T together, half of each.
+// Numerical Recipes, 12.3): a workgroup then takes columns j and T - j of the T together, half of each,
+// or, of rows, a lane's last butterflies are each other's mirror images where there are enough ("folded").
 // Memory: see below. Workgroup memory: the columns, or, to have room for more workgroups, their real
 // and imaginary parts one after the other, or those of the first and of the second half ({{ parts }} here).
 // Limits: as many workgroups as a row of 65535, then the next row.
@@ -17,7 +18,10 @@
 //% from "signal/butterflies.wgsl" import butterfly
 //% set stages = radices.split("x") | map("int") | list
 //% set length = extent
-//% set names = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15"]
+//% set names = [
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
+    "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
+]
 //% set P = namespace(done=1, offset=0)
 //% set turning = namespace(now=false)
 //% set inner = "1u" if single else "params.inner"
@@ -27,6 +31,7 @@
 //% set by_rows = reads == "rows" and writes == "rows"
 //% set turns = reads != writes
 //% set halved = parts == 4
+//% set per_lane = length // (stages[-1] * lanes)
 //% set components = ("",) if parts == 1 else (".x", ".y")
 //% set fetched = "v" if parts == 1 else "u"
 //% set plain_source = source in ("complex", "real") and not load_by and not cropped_source
@@ -55,7 +60,7 @@ fn slot(column: u32, i: u32) -> u32 {
 //%- endmacro
 
 //% macro step_count(R)
-{{ (1, 2, 4, 8) | select("lt", R) | list | length }}
+{{ (1, 2, 4, 8, 16) | select("lt", R) | list | length }}
 //%- endmacro
 
 //% if far
@@ -70,16 +75,24 @@ fn far_root(m: u32, k: u32) -> vec2<f32> {
 }
 //% endif
 
-//% if untangled
+//% if folded
+// Z[k] and Z[h - k] of a row to X[k] and X[h - k].
+fn store_pair(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
+    let other = vec2<f32>(mirror.x, -mirror.y);
+    let sum = z + other;
+    let odd = times(turned(z - other), half_root(k));
+    store(at, k, sum + odd);
+    let back = sum - odd;
+    store(at, LENGTH - k, vec2<f32>(back.x, -back.y));
+}
+//% elif untangled
 fn mirrored(column: u32, j: u32, i: u32) -> u32 {
 //% if paired
     if (j > 0u) { return slot((column + HALF) % GROUP, LENGTH - 1u - i); }
 //% endif
     return slot(column, select(LENGTH - i, 0u, i == 0u));
 }
-//% endif
 
-//% if untangled
 fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
     let other = vec2<f32>(mirror.x, -mirror.y);
     store(at, k, z + other + times(turned(z - other), half_root(k)));
@@ -111,17 +124,60 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 //% endfor
 //% endmacro
 
-//% macro read(R, part, h)
+// Which butterfly a lane's number b is. Of folded ones the second half are the first half's mirror
+// images; lane 0 has butterfly 0 and the middle one, each of which is its own image.
+//% macro butterfly_of(R, b, by, folding)
+//% set image = length // R - (b - per_lane // 2) * lanes
+//% if not folding or b < per_lane // 2
+{{ by }} + {{ b * lanes }}u
+//% elif b > per_lane // 2
+{{ image }}u - {{ by }}
+//% else
+select({{ image }}u - {{ by }}, {{ length // (2 * R) }}u, {{ by }} == 0u)
+//% endif
+//%- endmacro
+
+//% macro read(R, part, h, folding)
 //% set numbers = R // 2 if halved else R
 //% set to = "to_" if turning.now else ""
 //% for b in range(-(-length // (R * lanes)))
     {{ guarded(R, b, to ~ "lane") }} {
-        let first = slot({{ to }}column, {{ to }}lane + {{ b * lanes }}u);
+        let first = slot({{ to }}column, {{ butterfly_of(R, b, to ~ "lane", folding) }});
 //% for i in range(numbers)
         {{ fetched }}{{ b * R + h * numbers + i }}{{ part }} = tile[first + {{ apart(i * (length // R)) }}u];
 //% endfor
     }
 //% endfor
+//% endmacro
+
+// Of butterfly j and its mirror image, in order of k but for lane 0.
+//% macro store_pairs(R, j)
+//% set image = (j + per_lane // 2) * R
+//% set step = length // R
+//% set middle = (R - 1) // 2
+//% for i in range(R)
+//% set k = "lane + %du" % (j * lanes + i * step)
+//% set z = "v%d" % (j * R + i)
+//% set mirror = "v%d" % (image + R - 1 - i)
+//% if j
+    store_pair(at, {{ k }}, {{ z }}, {{ mirror }});
+//% elif i <= R // 2
+    store_pair(at, {{ k }}, {{ z }}, select({{ mirror }}, v{{ (R - i) % R }}, lane == 0u));
+//% else
+//% set n = i - R // 2 - 1
+    store_pair(
+        at,
+        select({{ k }}, {{ n * step + step // 2 }}u, lane == 0u),
+        select({{ z }}, v{{ image + n }}, lane == 0u),
+        select({{ mirror }}, v{{ image + R - 1 - n }}, lane == 0u),
+    );
+//% endif
+//% endfor
+//% if not j
+    if (lane == 0u) {
+        store_pair(at, {{ middle * step + step // 2 }}u, v{{ image + middle }}, v{{ image + R - 1 - middle }});
+    }
+//% endif
 //% endmacro
 
 // Number i's mirror image, h - k where it is k: in the partner column, or for column 0 in its own.
@@ -146,16 +202,16 @@ fn store_untangled(at: Column, k: u32, z: vec2<f32>, mirror: vec2<f32>) {
 //% endif
 //% endmacro
 
-// A root's powers 1, 2, 4 and 8 below R, number m of as many rows of a table.
+// A root's powers 1, 2, 4, 8 and 16 below R, number m of as many rows of a table.
 //% macro steps(table, R, columns)
-//% for i in (1, 2, 4, 8) if i < R
+//% for i in (1, 2, 4, 8, 16) if i < R
         let w{{ i }} = {{ table }}[m + {{ loop.index0 * columns }}u];
 //% endfor
 //% endmacro
 
 //% macro powers(R)
 //% for i in range(3, R)
-//% set high = 8 if i >= 8 else 4 if i >= 4 else 2
+//% set high = 16 if i >= 16 else 8 if i >= 8 else 4 if i >= 4 else 2
 //% if i != high
         let w{{ i }} = times(w{{ high }}, w{{ i - high }});
 //% endif
@@ -180,7 +236,7 @@ fn main(
 //% for i in range(held)
     var v{{ i }} = vec2<f32>();
 //% endfor
-//% if parts > 1 or untangled
+//% if parts > 1 or untangled and not folded
 //% for i in range(held)
     var u{{ i }} = vec2<f32>();
 //% endfor
@@ -201,6 +257,7 @@ fn main(
 
 //% for R in stages
 //% set first = loop.first
+//% set last = loop.last
 //% set butterflies = -(-length // (R * lanes))
 //% if first
 //% if plain_source
@@ -226,7 +283,7 @@ fn main(
             let r0 = far_root(m, lane + {{ b * lanes }}u);
             v{{ b * R }} = times(v{{ b * R }}, r0);
 //% for i in range(1, R)
-//% set low = 1 if i % 2 else 2 if i % 4 else 4 if i % 8 else 8
+//% set low = 1 if i % 2 else 2 if i % 4 else 4 if i % 8 else 8 if i % 16 else 16
             let r{{ i }} = times(r{{ i - low }}, w{{ low }});
             v{{ b * R + i }} = times(v{{ b * R + i }}, r{{ i }});
 //% endfor
@@ -237,7 +294,7 @@ fn main(
 //% else
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
-        let m = (lane + {{ b * lanes }}u) % {{ P.done }}u + {{ P.offset }}u;
+        let m = ({{ butterfly_of(R, b, "lane", folded and last) }}) % {{ P.done }}u + {{ P.offset }}u;
 {{ steps("near", R, P.done) }}
 {{ powers(R) }}
 //% for i in range(1, R)
@@ -254,6 +311,7 @@ fn main(
 //% if not loop.last
 //% set following = loop.nextitem
 //% set turning.now = turns and loop.index0 + 2 == stages | length
+//% set folding = folded and loop.index0 + 2 == stages | length
 //% for part in components
 //% set first_part = loop.first
 //% for h in range(2 if halved else 1)
@@ -262,7 +320,7 @@ fn main(
 //% endif
 {{ write(R, P.done, part, h) }}
     workgroupBarrier();
-{{ read(following, part, h) }}
+{{ read(following, part, h, folding) }}
 //% endfor
 //% endfor
 //% if parts > 1
@@ -276,7 +334,12 @@ fn main(
 //% set turning.now = false
 //% endif
 //% else
-//% if untangled
+//% if folded
+    if (start + column >= params.count) { return; }
+//% for j in range(per_lane // 2)
+{{ store_pairs(R, j) }}
+//% endfor
+//% elif untangled
 //% for part in components
     workgroupBarrier();
 {{ write(R, P.done, part, 0) }}

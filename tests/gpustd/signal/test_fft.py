@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
 from gpustd.rungs import forced_rung
-from gpustd.signal import transform, twiddle
-from gpustd.signal.plan import Tile
+from gpustd.signal import plan, transform, twiddle
+from gpustd.signal.plan import Tile, folds
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import along, check_norms, transform_error
@@ -103,7 +103,7 @@ TILES = [
     ("fft", (1, 768), 1000, 4),
     ("ifft", (2, 17), 1000, 4),
     ("rfft", (1, 70), 200, 2),
-    ("rfft", (3, 72), 2000, 1),
+    ("rfft", (3, 70), 2000, 2),
     ("rfft", (2, 800), 1690, 1),
     ("rfft", (2, 800), 1690, 4),
     ("irfft", (3, 33), 1000, 4),
@@ -133,6 +133,29 @@ def test_workgroups(
     with forced_rung("fft", "workgroup", memory):
         check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), axis=1)
     assert max(taken) == parts
+
+
+# Butterflies that only long lengths take; spectra of real numbers whose mirror images one lane
+# holds: in two butterflies, of an odd radix, and in four.
+CHOSEN = [
+    ("fft", (2, 864), Tile((32, 27), 32, 32, 2, 2)),
+    ("ifft", (3, 75), Tile((25, 3), 3, 27, 2, 1)),
+    ("rfft", (3, 72), Tile((6, 6), 3, 12, 2, 4)),
+    ("rfft", (3, 100), Tile((10, 5), 5, 10, 2, 1)),
+    ("ihfft", (3, 64), Tile((8, 4), 2, 16, 2, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "tile"), CHOSEN, ids=str)
+def test_chosen_tiles(
+    device: Device, monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int], tile: Tile
+) -> None:
+    real = name in OF_REAL[2:]
+    monkeypatch.setattr(plan, "_LEAST_FOLDED", 1)
+    assert folds(shape[1] // 2, tile) or not real
+    monkeypatch.setattr(transform._Pass, "_tile", lambda *arguments, rows: tile)
+    with forced_rung("fft", "workgroup", 16000):
+        check(device, name, numbers(shape, complex_=not real))
 
 
 def test_first_roots_as_products(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from gpustd.signal.plan import (
     Limits,
     Tile,
     column_tile,
+    folds,
     is_smooth,
     layout_of,
     most_of,
@@ -49,7 +51,7 @@ def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: boo
     """
     assert tile is not None
     assert math.prod(tile.radices) == n
-    assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 16
+    assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 32
     assert tile.lanes * tile.group <= limits.lanes
     layout = layout_of(n, tile, reads_rows=reads, writes_rows=writes)
     assert layout.slots * (8 if tile.parts == 1 else 4) <= limits.memory
@@ -80,11 +82,11 @@ def test_every_length_is_cut(limits: Limits, inner: int) -> None:
 
 @pytest.mark.parametrize("limits", DEVICES, ids=lambda limits: str(limits.memory))
 def test_spectra_are_exchanged_whole(limits: Limits) -> None:
-    """A pass that needs numbers' mirror images has no halves, and its plan fits without."""
+    """A pass that exchanges mirror images has no halves, and its plan fits without."""
     for n in LENGTHS:
-        cut = passes(n, 1, limits, quarters=False)
+        cut = passes(n, 1, limits, mirrored=True)
         if len(cut) == 1 < n // 16:
-            tile = row_tile(n, limits, quarters=False)
+            tile = row_tile(n, limits, mirrored=True)
             check(tile, n, limits, reads=True, writes=True)
         elif cut[-1] > 16:
             tile = column_tile(cut[-1], limits, rows=False, quarters=False)
@@ -92,7 +94,7 @@ def test_spectra_are_exchanged_whole(limits: Limits) -> None:
         else:
             continue
         assert tile is not None
-        assert tile.parts < 4
+        assert tile.parts < 4 or (len(cut) == 1 and folds(n, tile))
 
 
 def test_common_lengths_take_few_passes() -> None:
@@ -103,17 +105,45 @@ def test_common_lengths_take_few_passes() -> None:
 
 # Quickest of those measured on an H200.
 ROWS = {
+    625: Tile((25, 25), 25, 25, 2, 2),
     1024: Tile((16, 16, 4), 64, 16, 1, 2),
     2048: Tile((16, 16, 8), 128, 16, 1, 2),
     4096: Tile((16, 16, 16), 256, 16, 1, 4),
-    8192: Tile((16, 16, 8, 4), 512, 16, 1, 4),
-    16384: Tile((16, 16, 8, 8), 1024, 16, 1, 4),
+    3125: Tile((25, 25, 5), 125, 25, 1, 2),
+    4375: Tile((25, 25, 7), 175, 28, 1, 2),
+    8192: Tile((32, 16, 16), 256, 32, 1, 4),
+    16384: Tile((32, 32, 16), 512, 32, 1, 4),
+}
+SPECTRA = {
+    512: Tile((8, 8, 8), 32, 16, 2, 2),
+    2048: Tile((16, 16, 8), 128, 16, 1, 2),
+    4096: Tile((8, 8, 8, 8), 256, 16, 1, 4),
 }
 
 
 @pytest.mark.parametrize("n", ROWS)
 def test_long_rows_leave_room_for_other_workgroups(n: int) -> None:
     assert row_tile(n, DEVICES[-1]) == ROWS[n]
+
+
+@pytest.mark.parametrize("n", SPECTRA)
+def test_spectra_of_rows_need_no_exchange_of_mirror_images(n: int) -> None:
+    assert row_tile(n, DEVICES[-1], mirrored=True) == SPECTRA[n]
+    assert folds(n, SPECTRA[n])
+
+
+@pytest.mark.parametrize("n", [256, 1024, 4096])
+def test_a_workgroup_alone_exchanges_all_at_once(n: int) -> None:
+    """That changes no bits: butterflies and lanes stay."""
+    limits = DEVICES[-1]
+    tiles = [(row_tile(n, limits, 1), row_tile(n, limits, 1, few=True))]
+    if n < 4096:
+        many = column_tile(n, limits, 1, rows=True)
+        tiles.append((many, column_tile(n, limits, 1, rows=True, few=True)))
+    for tile, alone in tiles:
+        assert tile is not None
+        assert tile.parts > 1
+        assert alone == replace(tile, parts=1)
 
 
 @pytest.mark.parametrize("n", [128, 256, 512, 1024, 2048])

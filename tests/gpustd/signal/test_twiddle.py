@@ -22,7 +22,7 @@ def exact(numerators: Array, n: int) -> Array:
 
 
 def powers(steps: Array, radix: int) -> Array:
-    """Roots to 0 to radix - 1 of each column, from their powers 1, 2, 4 and 8: (radix, columns)."""
+    """Roots to 0 to radix - 1 of each column, from their powers 1, 2, 4 ...: (radix, columns)."""
     of = np.ones((radix, steps.shape[1]), np.complex128)
     for i in range(radix):
         for bit, row in enumerate(steps):
@@ -33,7 +33,7 @@ def powers(steps: Array, radix: int) -> Array:
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize(
     ("done", "length", "radix"),
-    [(1, 20, 10), (7, 26, 13), (64, 1024, 16), (5, 6, 2), (1024, 1024, 16)],
+    [(1, 20, 10), (7, 26, 13), (64, 1024, 16), (5, 6, 2), (3, 64, 32), (1024, 1024, 16)],
 )
 def test_far_roots(
     monkeypatch: pytest.MonkeyPatch, levels: int, done: int, length: int, radix: int
@@ -57,7 +57,7 @@ def test_far_roots(
 
 def test_near_roots() -> None:
     """After butterflies whose product is d, number i of column m is turned by m i of d radix."""
-    radices = (13, 16, 2, 9)
+    radices = (13, 16, 2, 9, 25)
     table = twiddle.near_roots(Device.null(), radices).read().astype(np.complex128)
     done = radices[0]
     for radix in radices[1:]:
