@@ -21,6 +21,7 @@ CASES = [
     ("axes", np.uint8, (13, 17)),
     ("axes", np.float32, (6, 20, 3)),
     ("tile", np.uint8, (6, 20, 3)),
+    ("tile", np.uint8, (2, 9, 16, 3)),
 ]
 
 
@@ -44,15 +45,17 @@ def test_rectangles(device: Device, rung: str, dtype: type[Any], shape: tuple[in
 
 @pytest.mark.parametrize("footprint", [CROSS, LOPSIDED], ids=["cross", "lopsided"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_footprints(device: Device, dtype: type[Any], footprint: Array) -> None:
-    x = draw((2, 5, 7, 3), dtype)
+@pytest.mark.parametrize("rung", ["cells", "stencil"])
+def test_footprints(device: Device, rung: str, dtype: type[Any], footprint: Array) -> None:
+    x = draw((2, 5, 8, 3), dtype)
     whole = footprint.reshape(1, *footprint.shape, 1)
     picture = upload(device, x)
     for mode in MODES:
         for name in ("erosion", "dilation"):
-            result = (image.erode if name == "erosion" else image.dilate)(
-                picture, footprint=footprint, mode=mode, cval=3
-            ).read()
+            with forced_rung("stencil", rung, (8, 2, 1, 1)):
+                result = (image.erode if name == "erosion" else image.dilate)(
+                    picture, footprint=footprint, mode=mode, cval=3
+                ).read()
             function = getattr(scipy.ndimage, f"grey_{name}")
             expected = function(x, footprint=whole, mode=mode, cval=3)
             np.testing.assert_array_equal(result, expected)
