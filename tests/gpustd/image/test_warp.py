@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 Array = NDArray[Any]
@@ -120,6 +121,23 @@ def test_perspective(device: Device, dtype: type[Any], shape: tuple[int, ...], o
             upload(device, x), TILTED, (11, 14), order, mode, 3
         ).read()
         agree(device, "perspective_transform", result, x, place, error, order, mode)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_whole_pixels(device: Device, dtype: type[Any], channels: int, order: int) -> None:
+    """As GPUs make them, in more than one workgroup across and down."""
+    if order == 3 and channels != 3:
+        pytest.skip("one size of pixels shows it")
+    x = draw((2, 9, 15, channels), dtype)
+    place, error = points(MATRIX, (11, 36))
+    for mode in ("constant", "reflect"):
+        with forced_rung("warp", "quilt"):
+            result = image.affine_transform(
+                upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
+            ).read()
+        agree(device, "affine_transform", result, x, place, error, order, mode)
 
 
 def test_affine_is_scipys(device: Device) -> None:
