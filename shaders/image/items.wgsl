@@ -1,9 +1,6 @@
-//% if stepped
-// Moving items of {{ bytes }} bytes: item (r, c) of the result is item (r0 + dr r, c0 + dc c) of the source{{ "" if order == "xyzw"[:bytes // 4] else ", its parts in the order " + order }}.
-//% else
-// Moving items of {{ bytes }} bytes by maps: item (r, c) of the result is item (rows[r], columns[c]) of
-// the source, or the fill where one is -1. A pixel is one item or several.
-//% endif
+// Moving items of {{ bytes }} bytes: item (r, c) of the result is item {{ "(r0 + dr r, c0 + dc c)" if stepped else "(rows[r], columns[c])" }} of the source{{ "" if stepped else ", or the fill where one is -1" }}.
+// A pixel is one item or several; where neighbours stay neighbours an item is as wide as rows allow,
+// its words in the order {{ order }}.
 // {{ "The grid is (items of a row, rows, images), with no division; %d row(s) an invocation, so that enough bytes are under way." % steps if whole else "The place follows from the flat index by division." }}
 //
 // Memory: x (images, x_rows, x_row) and y (images, rows, row) in items of {{ scalar }}.

@@ -45,11 +45,12 @@ def test_median_of_three_by_stencils(
     device: Device, dtype: type[Any], shape: tuple[int, ...]
 ) -> None:
     x = draw(shape, dtype)
+    plan = None if shape[-2] == 32 else (8, 2, 1, 1)
     for mode in MODES:
         expected = scipy.ndimage.median_filter(
             x, tuple(per_axis(shape, 3, 3, 1)), mode=mode, cval=3
         )
-        with forced_rung("stencil", "stencil"):
+        with forced_rung("stencil", "stencil", plan):
             result = image.median(upload(device, x), 3, mode, 3).read()
         np.testing.assert_array_equal(result, expected)
 
