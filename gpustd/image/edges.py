@@ -11,6 +11,7 @@ from gpustd.image.border import border_number
 from gpustd.image.cells import launch_cells
 from gpustd.image.filter2d import fold_window
 from gpustd.image.picture import picture_of
+from gpustd.image.stencil import fits_stencil, launch_stencil
 from gpustd.template import Value
 
 __all__ = ["laplacian", "scharr", "sobel"]
@@ -86,8 +87,13 @@ def _gradient(
     if axis not in _ALONG:
         raise ArgumentError(f"{op}: axis {axis}: wants 0 (height), 1 (width) or None (the length)")
     result = image.device.buffer(f32, picture.shape)
-    sizes = {"mode": border_number(op, border[0]), "fill": border[1]}
-    if picture.size:
-        spec: dict[str, Value] = {"along": _ALONG[axis], "side": across[0], "middle": across[1]}
+    number = border_number(op, border[0])
+    spec: dict[str, Value] = {"along": _ALONG[axis], "side": across[0], "middle": across[1]}
+    stencil = spec["stencil"] = fits_stencil(image, picture)
+    if stencil:
+        edges = (number, border[1])
+        launch_stencil("gradient.wgsl", spec, (image, result), picture, 3, edges)
+    elif picture.size:
+        sizes = {"mode": number, "fill": border[1]}
         launch_cells("gradient.wgsl", spec, (image, result), picture, sizes)
     return result

@@ -12,10 +12,13 @@ from gpustd.image.axis import Fold
 from gpustd.image.border import border_number
 from gpustd.image.cells import launch_cells
 from gpustd.image.picture import picture_of
+from gpustd.image.stencil import fits_stencil, launch_stencil
 from gpustd.image.tables import table
 from gpustd.template import Value
 
 __all__ = ["filter2d", "fold_window"]
+
+_MOST_STENCIL = 5
 
 
 def filter2d(
@@ -63,12 +66,19 @@ def fold_window(
     result: Buffer[Any] = device.buffer(dtype, picture.shape)
     if not picture.size:
         return result
+    size = 2 * int(np.abs(offsets).max(initial=0)) + 1
+    if len(offsets) > 0 and size <= _MOST_STENCIL and fits_stencil(image, picture):
+        size = max(size, 3)
+        used = (offsets + size // 2) @ (size, 1)
+        tables = [] if weights is None else [table(device, weights.astype(np.float32))]
+        spec: dict[str, Value] = {"fold": fold, "used": " ".join(map(str, used))}
+        launch_stencil("correlate.wgsl", spec, (image, *tables, result), picture, size, border)
+        return result
     # An empty table could not be bound: one tap more, which is not counted.
     padded = np.concatenate([offsets, np.zeros((1, 2))]).astype(np.int32)
     buffers = [image, table(device, padded)]
     if weights is not None:
         buffers.append(table(device, np.append(weights, 0).astype(np.float32)))
     sizes = {"taps": len(offsets), "mode": border[0], "fill": border[1]}
-    spec: dict[str, Value] = {"fold": fold}
-    launch_cells("window.wgsl", spec, (*buffers, result), picture, sizes)
+    launch_cells("window.wgsl", {"fold": fold}, (*buffers, result), picture, sizes)
     return result

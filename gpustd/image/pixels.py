@@ -36,7 +36,7 @@ def launch_pixels(
         "ci": source.channels,
         "co": made.channels,
         "pixels": pixels,
-        "staged": _rung(x) == "staged",
+        "staged": _staged(x, made.channels, pixels, moved="mirrored" in spec),
         **spec,
     }
     sizes = {"units": units, "run": run}
@@ -45,6 +45,19 @@ def launch_pixels(
         sizes[field] = -(-buffer.nbytes // word)
     launch = kernel(x.device, f"image/{name}", **full)
     launch(x, y, sizes, grid=flat_grid(units, _LANES))
+
+
+def _staged(x: Buffer[Any], channels: int, pixels: int, *, moved: bool) -> str:
+    """What goes through workgroup memory: ``both`` sides, the ``result`` or nothing.
+
+    Where 16 pixels of levels are converted, arithmetic wants invocations more than reads want to
+    lie side by side; words of one channel lie so by themselves.
+    """
+    if _rung(x) == "direct":
+        return ""
+    if pixels < 16 or moved:
+        return "both"
+    return "result" if channels > 1 else ""
 
 
 def _rung(x: Buffer[Any]) -> str:

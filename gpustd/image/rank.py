@@ -6,6 +6,7 @@ from gpucore import ArgumentError, Buffer, T
 from gpustd.image.border import border_number
 from gpustd.image.cells import launch_cells
 from gpustd.image.picture import picture_of
+from gpustd.image.stencil import fits_stencil, launch_stencil
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value
 
@@ -34,12 +35,17 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
     if size not in _SIZES:
         raise ArgumentError(f"median: size {size}: it is one of {', '.join(map(str, _SIZES))}")
     result = image.device.buffer(image.dtype, picture.shape)
-    sizes = {"mode": border_number("median", mode), "fill": cval}
+    border = (border_number("median", mode), cval)
+    sizes = {"mode": border[0], "fill": border[1]}
     if not picture.size or size == 1:
         result.copy_from(image)
         return result
     quick = not image.device.is_cpu or size <= _QUICK_TO_COMPILE
-    rung = wanted_rung("median") or ("select" if quick else "bisect")
-    spec: dict[str, Value] = {"size": size, "rung": rung}
-    launch_cells("median.wgsl", spec, (image, result), picture, sizes)
+    wanted = wanted_rung("median")
+    if size == 3 and not wanted and fits_stencil(image, picture):
+        spec: dict[str, Value] = {"rung": "stencil"}
+        launch_stencil("median.wgsl", spec, (image, result), picture, size, border, 2)
+        return result
+    rung = wanted or ("select" if quick else "bisect")
+    launch_cells("median.wgsl", {"size": size, "rung": rung}, (image, result), picture, sizes)
     return result

@@ -1,38 +1,60 @@
 """A window that is a product of one along the height and one along the width.
 
-Two rungs: `axes` makes one axis after the other, with the middle in memory (four passes over it);
-`tile` makes both in one launch on a GPU, where windows are small and rows are whole words: memory
-reads each element once and writes it once, which is the least. There, instructions set the pace of
-u8, of which an element has time for some 15 on an H200: so means of it are sums of integers, two in
-a word.
+Rungs: `axes` makes one axis after the other, with the middle in memory (four passes over it);
+`tile` and, where subgroups have one known width, `strip` make small windows in one launch on a GPU,
+in rows of whole words: memory reads each element once and writes it once, which is the least. Long
+windows take two launches of them. Instructions set the pace of u8, of which an element has time for
+some 15 on an H200: so means of it are sums of integers, two in a word, and its least and greatest
+are found two at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpucore import Buffer, DType, u8
-from gpustd.grid import flat_grid, strip_rows
-from gpustd.image.axis import Fold, Window, fold_axes
+from gpucore import Buffer, Device, DType, f32, u8
+from gpustd.grid import MOST_GROUPS
+from gpustd.image.axis import Fold, Window, fold_axes, fold_axis
+from gpustd.image.border import CONSTANT
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
-from gpustd.rungs import wanted_rung
+from gpustd.lanes import row_lanes
+from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
 __all__ = ["separable"]
 
-_WORKGROUP = 128
 _MOST_TAPS = 9
-_MOST_HALO = 8
+_MOST_TAPS_DOWN = 33
+_MOST_HALO = 9
+_LEAST_LANES = 32
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
-_MOST_KEPT, _MOST_READ = 8, 12
+_MOST_KEPT, _MOST_READ = 8, 20
+
+_Windows = tuple[Window, Window]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Units, in `strip` subgroups, across and down of a workgroup; what an invocation makes.
+
+    That is ``strip`` rows, ``steps`` at a time, of a unit of ``cells``.
+    """
+
+    across: int
+    down: int
+    strip: int
+    steps: int
+    cells: int
 
 
 def separable(
     image: Buffer[Any],
-    windows: tuple[Window, Window],
+    windows: _Windows,
     fold: Fold,
     border: tuple[int, float],
     dtype: type[DType],
@@ -43,28 +65,68 @@ def separable(
     the last step.
     """
     picture = picture_of("separable", image)
-    halo = _halo(windows[1], picture.channels)
-    fits = (
-        picture.row % 4 == 0
-        and picture.size > 0
-        and max(w.taps for w in windows) <= _MOST_TAPS
-        and max(halo) <= _MOST_HALO
-    )
-    rung = wanted_rung("separable") or ("axes" if image.device.is_cpu else "tile")
-    if rung == "tile" and fits:
-        return _tiled(image, windows, fold, border, dtype)
-    return fold_axes(image, windows, fold, border, dtype)
+    rungs = _rungs(image, picture)
+    if not rungs:
+        return fold_axes(image, windows, fold, border, dtype)
+    taps = [w.taps for w in windows]
+    for rung in rungs if min(taps) == 1 or max(taps) <= _MOST_TAPS else ():
+        if _takes(rung, image, picture, windows):
+            return _launch(rung, image, windows, fold, border, dtype)
+    between = f32 if fold == "sum" else image.dtype
+    middle = _axis(rungs, image, windows[0], fold, border, between, vertical=True)
+    return _axis(rungs, middle, windows[1], fold, border, dtype, vertical=False)
 
 
-def _halo(window: Window, channels: int) -> tuple[int, int]:
-    """Cells of four elements to the left and to the right of one that its taps reach."""
-    before, after = window.origin, window.taps - 1 - window.origin
-    return -(-before * channels // 4), -(-after * channels // 4)
+def _rungs(image: Buffer[Any], picture: Picture) -> Sequence[str]:
+    """The rungs to try, the quickest first; none where rows are not whole words."""
+    whole = picture.row % 4 == 0 and picture.size > 0
+    if not whole or max(picture.images, picture.height) > MOST_GROUPS:
+        return ()
+    lanes = row_lanes(image.device)
+    best = "axes" if image.device.is_cpu else "strip" if lanes >= _LEAST_LANES else "tile"
+    rung = wanted_rung("separable") or best
+    return {"axes": (), "tile": ("tile",), "strip": ("strip", "tile")}[rung]
 
 
-def _tiled(
+def _axis(
+    rungs: Sequence[str],
     image: Buffer[Any],
-    windows: tuple[Window, Window],
+    window: Window,
+    fold: Fold,
+    border: tuple[int, float],
+    dtype: type[DType],
+    *,
+    vertical: bool,
+) -> Buffer[Any]:
+    """One axis by a window."""
+    picture = picture_of("separable", image)
+    one = Window(1, 0, None if window.weights is None else np.ones(1))
+    windows = (window, one) if vertical else (one, window)
+    for rung in rungs:
+        if _takes(rung, image, picture, windows):
+            return _launch(rung, image, windows, fold, border, dtype)
+    return fold_axis(image, window, fold, border, dtype, vertical=vertical)
+
+
+def _halo(window: Window, channels: int, unit: int) -> tuple[int, int]:
+    """Units of elements to the left and to the right of one that its taps reach."""
+    before, after = window.origin, window.taps - 1 - window.origin
+    return -(-before * channels // unit), -(-after * channels // unit)
+
+
+def _takes(rung: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
+    """Whether a launch of the rung makes the windows: registers, and lanes, suffice."""
+    halo = _halo(windows[1], picture.channels, 4)
+    lanes = row_lanes(image.device)
+    if rung == "strip":
+        return 0 < lanes >= 2 * sum(halo) and windows[0].taps <= _MOST_TAPS_DOWN
+    return windows[0].taps <= _MOST_TAPS and max(halo) <= _MOST_HALO
+
+
+def _launch(
+    rung: str,
+    image: Buffer[Any],
+    windows: _Windows,
     fold: Fold,
     border: tuple[int, float],
     dtype: type[DType],
@@ -73,54 +135,91 @@ def _tiled(
     device = image.device
     result: Buffer[Any] = device.buffer(dtype, picture.shape)
     down, across = windows
-    left, right = _halo(across, picture.channels)
-    cells = _cells(picture, down.taps) if image.dtype is u8 else 1
-    steps = 4 if image.dtype is u8 or 4 * (left + 1 + right) <= _MOST_READ else 2
     between = _is_between(windows) and 0 <= border[1] <= 255
-    levels = image.dtype is u8 is dtype and between and _is_flat(windows) and border[1] % 1 == 0
+    levels = image.dtype is u8 is dtype and between and border[1] % 1 == 0
+    means = levels and fold == "sum" and _is_flat(windows)
+    plan = _plan(rung, picture, windows, levels=image.dtype is u8 is dtype)
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "target": dtype.name,
-        "fold": "mean" if levels else fold,
+        "fold": "mean" if means else fold,
+        "halves": levels and fold != "sum" and _has_halves(device),
+        "constant": border[0] == CONSTANT,
         "channels": picture.channels,
         "taps_y": down.taps,
         "taps_x": across.taps,
         "origin_y": down.origin,
         "origin_x": across.origin,
-        "left": left,
-        "right": right,
-        "cells": cells,
-        "steps": steps,
+        "cells": plan.cells,
+        "steps": plan.steps,
+        "across": plan.across,
+        "down": plan.down,
         "clamped": not between,
     }
-    units = picture.row // (4 * cells)
-    lanes = units * picture.images
-    strip = strip_rows(picture.height, lanes, steps, down.taps - 1)
-    count = lanes * -(-picture.height // strip)
+    made = plan.across
+    if rung == "strip":
+        lanes = row_lanes(device)
+        spec |= {"lanes": lanes, "enable_subgroups": device.info.engine == "dawn"}
+        made *= lanes - sum(_halo(across, picture.channels, 4 * plan.cells))
+    else:
+        spec["left"], spec["right"] = _halo(across, picture.channels, 4)
+    units = picture.row // (4 * plan.cells)
     sizes: dict[str, float] = {
-        "count": count,
         "rows": picture.height,
         "across": units,
         "width": picture.width,
-        "strip": strip,
+        "strip": plan.strip,
         "mode": border[0],
         "fill": border[1],
     }
-    buffers = [image, result]
-    if down.weights is not None and across.weights is not None and not levels:
-        weights = np.concatenate([down.weights, across.weights]).astype(np.float32)
-        buffers.insert(1, table(device, weights))
-    launch = kernel(device, "image/tile.wgsl", **spec)
-    launch(*buffers, sizes, grid=flat_grid(count, _WORKGROUP))
+    grid = (-(-units // made), -(-picture.height // (plan.strip * plan.down)), picture.images)
+    buffers = [image, *_weights(image, windows, fold if not means else "mean"), result]
+    kernel(device, f"image/{rung}.wgsl", **spec)(*buffers, sizes, grid=grid)
     return result
 
 
-def _is_flat(windows: tuple[Window, Window]) -> bool:
+def _has_halves(device: Device) -> bool:
+    """Whether pairs of f16 can be compared: wgpu-native 29 takes the wrong ones."""
+    return device.has_f16 and device.info.engine == "dawn"
+
+
+def _weights(image: Buffer[Any], windows: _Windows, fold: str) -> list[Buffer[Any]]:
+    """The table of a weighted sum: weights of the height, then those of the width."""
+    each = [w.weights for w in windows if w.weights is not None]
+    if fold != "sum":
+        return []
+    return [table(image.device, np.concatenate(each).astype(np.float32))]
+
+
+def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool) -> _Plan:
+    """As measured on an H200: what is under way should be near in memory, so strips are short."""
+    wanted = wanted_tile("separable")
+    if isinstance(wanted, tuple):
+        return _Plan(*wanted)
+    down = windows[0].taps
+    cells = _cells(picture, down) if levels else 1
+    if rung == "strip":
+        rows = 16 if cells > 1 else max(8, 4 * down // 8 * 8)
+        steps = 4 if cells > 1 or rows == 8 else 8
+        shape = (2, 2) if cells > 1 else (4, 1)
+    else:
+        read = 1 + sum(_halo(windows[1], picture.channels, 4))
+        rows = 16 if cells > 1 else 8 if down <= 3 else 16
+        steps = 4 if cells > 1 or read <= _MOST_READ // 4 else 2
+        shape = (16, 8) if cells > 1 else (32, 4)
+        if read > _MOST_READ // 2:
+            rows, shape = steps, (96, 1)
+    # A walk begins early, for what its results have in common with those above.
+    strip = -(-max(rows, down) // steps) * steps - (down - 1)
+    return _Plan(*shape, strip, steps, cells)
+
+
+def _is_flat(windows: _Windows) -> bool:
     """Whether all weights of an axis are the same."""
     return all(w.weights is not None and np.ptp(w.weights) == 0 for w in windows)
 
 
-def _is_between(windows: tuple[Window, Window]) -> bool:
+def _is_between(windows: _Windows) -> bool:
     """Whether the result lies between the least and the greatest of what is folded."""
     weights = [w.weights for w in windows if w.weights is not None]
     return all(w.min() >= 0 and abs(w.sum() - 1) < 1e-6 for w in weights)

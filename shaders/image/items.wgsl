@@ -1,6 +1,6 @@
-// Moving items of {{ bytes }} bytes by maps: item (r, c) of the result is item (rows[r], columns[c]) of
-// the source, or the fill where one is -1. A pixel is one item or several; where neighbours stay
-// neighbours an item is as wide as rows allow.
+// Moving items of {{ bytes }} bytes: item (r, c) of the result is item {{ "(r0 + dr r, c0 + dc c)" if stepped else "(rows[r], columns[c])" }} of the source{{ "" if stepped else ", or the fill where one is -1" }}.
+// A pixel is one item or several; where neighbours stay neighbours an item is as wide as rows allow,
+// its words in the order {{ order }}.
 // {{ "The grid is (items of a row, rows, images), with no division; %d row(s) an invocation, so that enough bytes are under way." % steps if whole else "The place follows from the flat index by division." }}
 //
 // Memory: x (images, x_rows, x_row) and y (images, rows, row) in items of {{ scalar }}.
@@ -19,20 +19,34 @@ struct Params {
     row: u32,
     x_rows: u32,
     x_row: u32,
+//% if stepped
+    r0: i32,
+    dr: i32,
+    c0: i32,
+    dc: i32,
+//% else
     fill: {{ "u32" if scalar == "u8" else "f32" }},
+//% endif
 }
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
+//% if not stepped
 @group(0) @binding(1) var<storage, read> rows: array<i32>;
 @group(0) @binding(2) var<storage, read> columns: array<i32>;
+//% endif
 @group(0) @binding(3) var<storage, read_write> y: array<W>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 fn item(image: u32, row: u32, column: u32) -> W {
+//% if stepped
+    let r = params.r0 + params.dr * i32(row);
+    let c = params.c0 + params.dc * i32(column);
+//% else
     let r = rows[row];
     let c = columns[column];
     if (min(r, c) < 0) { return W(params.fill); }
-    return x[(image * params.x_rows + u32(r)) * params.x_row + u32(c)];
+//% endif
+    return x[(image * params.x_rows + u32(r)) * params.x_row + u32(c)]{{ "" if order == "xyzw"[:bytes // 4] else "." + order }};
 }
 //% if whole
 

@@ -1,12 +1,31 @@
 // Median of {{ size }} by {{ size }} pixels.
 //% set n = size * size
-//% if rung == "select"
+//% if rung == "stencil"
+// Each column is sorted; then the median is that of the greatest of the least, the median of the middle
+// ones and the least of the greatest (Smith 1996, "Implementing median filters in XC4000E FPGAs").
+//% elif rung == "select"
 // By forgetful selection (McGuire 2008, "A fast, small-radius GPU median filter"): of the first
 // {{ n // 2 + 2 }} values the least and the greatest cannot be the median and go; the next value comes; at
 // last one is left. All in registers.
 //% else
 // By bisection over the bits of the values: the greatest p so that at most {{ n // 2 }} values are below p.
 //% endif
+//% if rung == "stencil"
+fn made(v: array<F, 9>) -> F {
+//% for j in range(3)
+    let few{{ j }} = min(v[{{ 3 + j }}], v[{{ 6 + j }}]);
+    let many{{ j }} = max(v[{{ 3 + j }}], v[{{ 6 + j }}]);
+    let low{{ j }} = min(v[{{ j }}], few{{ j }});
+    let middle{{ j }} = max(min(v[{{ j }}], many{{ j }}), few{{ j }});
+    let high{{ j }} = max(v[{{ j }}], many{{ j }});
+//% endfor
+    let low = max(max(low0, low1), low2);
+    let middle = max(min(middle0, middle1), min(max(middle0, middle1), middle2));
+    let high = min(min(high0, high1), high2);
+    return max(min(low, middle), min(max(low, middle), high));
+}
+//% include "image/stencil.wgsl"
+//% else
 //% include "image/neighbours.wgsl"
 
 struct Params { elements: u32, rows: u32, row: u32, mode: u32, fill: f32 }
@@ -91,3 +110,4 @@ fn element(image: u32, row: u32, column: u32) -> F {
 }
 //% endif
 //% include "image/cells.wgsl"
+//% endif

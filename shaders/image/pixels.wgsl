@@ -1,6 +1,6 @@
 // Body of kernels that make each pixel from one: `convert`, from {{ ci }} channel(s) of {{ source }} to {{ co }} of {{ target }}.
 // An invocation takes {{ pixels }} neighbouring pixels, which are whole words on both sides.
-// {{ "The words of a workgroup go through workgroup memory, so that lanes read and write memory side by side." if staged else "Each reads and writes its own words, with no barrier, as a software renderer likes it." }}
+// {{ {"both": "The words of a workgroup go through workgroup memory, so that lanes read and write memory side by side.", "result": "Words of the result go through workgroup memory, so that lanes write them side by side; reads that lie apart meet in the cache.", "": "Each reads and writes its own words, with no barrier."}[staged] }}
 //
 // Memory: x and y are rows of words of 16 bytes, or u8 of four. Workgroup memory: at most 8 KiB.
 // Limits: 2^32 words.
@@ -23,12 +23,13 @@ struct Params { units: u32, x_words: u32, y_words: u32, run: u32 }
 @group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read_write> y: array<Y>;
 @group(0) @binding(2) var<uniform> params: Params;
-//% if staged
+//% if staged == "both"
 
 var<workgroup> inbox: array<X, {{ 64 * ci }}>;
-//% if box == "outbox"
-var<workgroup> outbox: array<Y, {{ 64 * co }}>;
 //% endif
+//% if staged == "result" or (staged == "both" and box == "outbox")
+
+var<workgroup> {{ box }}: array<Y, {{ 64 * co }}>;
 //% endif
 
 // Where the source has a word of {{ ci }} in a unit.
@@ -48,7 +49,7 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let first = (group.x + group.y * 65535u) * LANES;
-//% if staged
+//% if staged == "both"
 //% for n in range(ci)
     let x{{ n }} = x[origin(first * {{ ci }}u + lane + {{ 64 * n }}u)];
 //% endfor
@@ -56,11 +57,11 @@ fn main(
     inbox[lane + {{ 64 * n }}u] = x{{ n }};
 //% endfor
     workgroupBarrier();
-//% else
+//% elif not staged
     if (first + lane >= params.units) { return; }
 //% endif
 //% for n in range(ci)
-    let i{{ n }} = {{ "inbox[lane * %du + %du]" % (ci, n) if staged else "x[origin((first + lane) * %du + %du)]" % (ci, n) }};
+    let i{{ n }} = {{ "inbox[lane * %du + %du]" % (ci, n) if staged == "both" else "x[origin((first + lane) * %du + %du)]" % (ci, n) }};
 //% endfor
 //% set four = "levels_of" if whole else "four_of"
 //% for n in range(ci * pixels // 4)

@@ -19,15 +19,17 @@ struct Params {
     fill: f32,
 }
 
-@group(0) @binding(1) var<storage, read_write> y: array<Y>;
+@group(0) @binding(1) var<storage, read_write> y: array<{{ "f32x1" if tiled and target == "f32" else "Y" }}>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-fn at(image: u32, row: i32, column: i32, channel: u32) -> f32 {
+//% set which, value = ("", "V") if tiled else (", channel", "f32")
+//% set channel = "" if tiled else ", channel: u32"
+fn at(image: u32, row: i32, column: i32{{ channel }}) -> {{ value }} {
     let r = inside(row, params.size.x, params.mode);
     let c = inside(column, params.size.y, params.mode);
-    if (min(r, c) < 0) { return params.fill; }
+    if (min(r, c) < 0) { return {{ value }}(params.fill); }
     let line = image * u32(params.size.x) + u32(r);
-    return load((line * u32(params.size.y) + u32(c)) * CHANNELS + channel);
+    return {{ "pixel_at(line * u32(params.size.y) + u32(c))" if tiled else "load((line * u32(params.size.y) + u32(c)) * CHANNELS + channel)" }};
 }
 //% if order == 3
 
@@ -39,9 +41,7 @@ fn spline(t: f32) -> vec4<f32> {
 }
 //% endif
 
-fn element(image: u32, row: u32, column: u32) -> F {
-    let place = column / CHANNELS;
-    let channel = column - place * CHANNELS;
+fn sampled(image: u32, row: u32, place: u32{{ channel }}) -> {{ value }} {
     let here = vec3<f32>(f32(row), f32(place), 1.0);
     var point = vec2<f32>(dot(params.m0.xyz, here), dot(params.m1.xyz, here));
 //% if perspective
@@ -49,30 +49,50 @@ fn element(image: u32, row: u32, column: u32) -> F {
 //% endif
     let inner = vec2<f32>(params.size - 1 - 2 * i32(params.margin));
     if (params.strict != 0u && !(all(point >= vec2<f32>(0.0)) && all(point <= inner))) {
-        return params.fill;
+        return {{ value }}(params.fill);
     }
     point = clamp(point + f32(params.margin), vec2<f32>(-16777216.0), vec2<f32>(16777216.0));
 //% if order == 0
     let near = vec2<i32>(floor(point + 0.5));
-    return at(image, near.x, near.y, channel);
+    return at(image, near.x, near.y{{ which }});
 //% else
     let corner = floor(point);
     let t = point - corner;
     let p = vec2<i32>(corner);
 //% if order == 1
+//% if tiled
+    var a: V;
+    var b: V;
+    var c: V;
+    var d: V;
+    if (all(p >= vec2<i32>(0)) && all(p < params.size - 1)) {
+        let first = (image * u32(params.size.x) + u32(p.x)) * u32(params.size.y) + u32(p.y);
+        let second = first + u32(params.size.y);
+        a = pixel_at(first);
+        b = pixel_at(first + 1u);
+        c = pixel_at(second);
+        d = pixel_at(second + 1u);
+    } else {
+        a = at(image, p.x, p.y);
+        b = at(image, p.x, p.y + 1);
+        c = at(image, p.x + 1, p.y);
+        d = at(image, p.x + 1, p.y + 1);
+    }
+//% else
     let a = at(image, p.x, p.y, channel);
     let b = at(image, p.x, p.y + 1, channel);
     let c = at(image, p.x + 1, p.y, channel);
     let d = at(image, p.x + 1, p.y + 1, channel);
+//% endif
     return (1.0 - t.x) * ((1.0 - t.y) * a + t.y * b) + t.x * ((1.0 - t.y) * c + t.y * d);
 //% else
     let down = spline(t.x);
     let across = spline(t.y);
-    var total = 0.0;
+    var total = {{ value }}();
     for (var i = 0; i < 4; i++) {
-        var sum = 0.0;
+        var sum = {{ value }}();
         for (var j = 0; j < 4; j++) {
-            sum += across[j] * at(image, p.x - 1 + i, p.y - 1 + j, channel);
+            sum += across[j] * at(image, p.x - 1 + i, p.y - 1 + j{{ which }});
         }
         total += down[i] * sum;
     }
@@ -80,4 +100,14 @@ fn element(image: u32, row: u32, column: u32) -> F {
 //% endif
 //% endif
 }
+//% if tiled
+//% set columns = false
+//% include "image/quilt.wgsl"
+//% else
+
+fn element(image: u32, row: u32, column: u32) -> F {
+    let place = column / CHANNELS;
+    return sampled(image, row, place, column - place * CHANNELS);
+}
 //% include "image/cells.wgsl"
+//% endif

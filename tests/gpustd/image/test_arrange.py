@@ -54,6 +54,17 @@ def test_flip_of_whole_units(
             np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 5, 8, 4), (7, 6, 4), (5, 8), (3, 6, 2), (9, 136)], ids=str)
+def test_flip_of_words(device: Device, shape: tuple[int, ...], dtype: type[Any]) -> None:
+    """Pixels of 4, 8 and 16 bytes: up to four turn round in one item."""
+    x = draw(shape, dtype)
+    picture = upload(device, x)
+    first = 1 if len(shape) == 4 else 0
+    for axis, axes in ((0, first), (1, first + 1), (None, (first, first + 1))):
+        np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
+
+
 @given(data=st.data(), shape=shapes, dtype=st.sampled_from(DTYPES))
 @settings(max_examples=15, deadline=None)
 def test_crop(

@@ -22,6 +22,9 @@ from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, uploa
 DTYPES = (np.uint8, np.float32)
 
 
+# Across, down, rows of a strip, rows at a time, cells: few, as a software renderer compiles them.
+TILE, STRIP, WIDE = (8, 2, 3, 2, 1), (1, 2, 3, 2, 1), (2, 2, 3, 1, 4)
+PLANS = {"axes": None, "tile": TILE, "strip": STRIP}
 CASES = [
     ("axes", np.uint8, (13, 17)),
     ("axes", np.float32, (13, 17)),
@@ -33,6 +36,9 @@ CASES = [
     ("tile", np.uint8, (2, 9, 8, 1)),
     ("tile", np.uint8, (9, 16, 3)),
     ("tile", np.float32, (2, 9, 4, 1)),
+    ("strip", np.uint8, (6, 20, 3)),
+    ("strip", np.uint8, (2, 9, 64, 1)),
+    ("strip", np.float32, (2, 19, 12, 3)),
 ]
 
 
@@ -44,7 +50,7 @@ def test_gaussian(device: Device, rung: str, dtype: type[Any], shape: tuple[int,
         exact = scipy.ndimage.gaussian_filter(
             x.astype(np.float64), sigmas, mode=mode, cval=3, truncate=2
         )
-        with forced_rung("separable", rung):
+        with forced_rung("separable", rung, PLANS[rung]):
             result = image.gaussian_blur(upload(device, x), (0.5, 0.9), 2, mode, 3).read()
         check(device, "gaussian_blur", result, exact, 12 * EPS * np.abs(x).max(initial=3))
 
@@ -68,11 +74,12 @@ def test_box(
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
     """Several workgroups down and across, and more than one strip of rows."""
-    x = draw((21, 600), dtype)
+    x = draw((49, 600), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (2, 5))
-    with forced_rung("separable", "tile"):
-        result = image.box_blur(upload(device, x), (2, 5)).read()
-    check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
+    for rung in ("tile", "strip"):
+        with forced_rung("separable", rung):
+            result = image.box_blur(upload(device, x), (2, 5)).read()
+        check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
 
 
 def test_means_of_levels(device: Device) -> None:
@@ -80,9 +87,10 @@ def test_means_of_levels(device: Device) -> None:
     x = draw((7, 16, 3), np.uint8)
     for size, mode in ((2, 2), "nearest"), *(((2, 3), mode) for mode in MODES):
         exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode=mode, cval=7)
-        with forced_rung("separable", "tile"):
-            result = image.box_blur(upload(device, x), size, mode, 7).read()
-        np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+        for rung in ("tile", "strip"):
+            with forced_rung("separable", rung, WIDE):
+                result = image.box_blur(upload(device, x), size, mode, 7).read()
+            np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -90,9 +98,22 @@ def test_means_of_levels(device: Device) -> None:
 def test_tiles_of_any_window(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
     x = draw((2, 23, 32, 3), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (1, *size, 1))
-    with forced_rung("separable", "tile"):
+    with forced_rung("separable", "tile", TILE):
         result = image.box_blur(upload(device, x), size).read()
     check(device, "box_blur", result, exact, 17 * EPS * np.abs(x).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_long_windows(device: Device, dtype: type[Any]) -> None:
+    """In two launches, and in one where the width has one tap; wider ones than lanes reach."""
+    for shape, sigmas in (((2, 20, 24, 1), (2, 1.5)), ((20, 16, 3), (1.6, 0)), ((9, 8, 4), (0, 3))):
+        x = draw(shape, dtype)
+        each = per_axis(shape, *sigmas, 0)
+        exact = scipy.ndimage.gaussian_filter(x.astype(np.float64), each)
+        for rung in ("tile", "strip"):
+            with forced_rung("separable", rung, PLANS[rung]):
+                result = image.gaussian_blur(upload(device, x), sigmas).read()
+            check(device, "gaussian_blur", result, exact, 90 * EPS * np.abs(x).max())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,7 +154,7 @@ def test_unsharp_mask_by_tiles(device: Device) -> None:
     x = draw((11, 32, 3), np.uint8)
     wide = x.astype(np.float64)
     exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0, 0.3, 0))
-    with forced_rung("separable", "tile"):
+    with forced_rung("separable", "tile", TILE):
         result = image.unsharp_mask(upload(device, x), (0, 0.3)).read()
     check(device, "unsharp_mask", result, exact, 24 * EPS * 255)
 

@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, f32, u8
 from gpustd import image
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, MODES, check, draw, upload
 
 CASES = [
-    ("sobel", np.uint8, (13, 17)),
-    ("sobel", np.float32, (6, 20, 3)),
-    ("sobel", np.uint8, (2, 5, 7, 4)),
-    ("scharr", np.uint8, (6, 20, 3)),
-    ("scharr", np.float32, (2, 3, 9, 1)),
+    ("cells", "sobel", np.uint8, (13, 17)),
+    ("cells", "sobel", np.float32, (6, 20, 3)),
+    ("cells", "sobel", np.uint8, (2, 5, 7, 4)),
+    ("cells", "scharr", np.uint8, (6, 20, 3)),
+    ("cells", "scharr", np.float32, (2, 3, 9, 1)),
+    ("stencil", "sobel", np.uint8, (2, 5, 16, 1)),
+    ("stencil", "sobel", np.float32, (6, 20, 3)),
+    ("stencil", "scharr", np.uint8, (6, 20, 3)),
 ]
 
 
@@ -35,8 +39,10 @@ def exact_gradient(x: NDArray[Any], side: int, middle: int, mode: str) -> list[N
     return parts
 
 
-@pytest.mark.parametrize(("name", "dtype", "shape"), CASES, ids=str)
-def test_gradient(device: Device, name: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("rung", "name", "dtype", "shape"), CASES, ids=str)
+def test_gradient(
+    device: Device, rung: str, name: str, dtype: type[Any], shape: tuple[int, ...]
+) -> None:
     x = draw(shape, dtype)
     side, middle = (1, 2) if name == "sobel" else (3, 10)
     function = getattr(image, name)
@@ -48,7 +54,8 @@ def test_gradient(device: Device, name: str, dtype: type[Any], shape: tuple[int,
             np.testing.assert_allclose(down, own, atol=1e-9)
         picture = upload(device, x)
         for axis, exact in ((0, down), (1, across), (None, np.hypot(down, across))):
-            result = function(picture, axis, mode).read()
+            with forced_rung("stencil", rung, (8, 2, 2, 1)):
+                result = function(picture, axis, mode).read()
             assert result.dtype == np.float32
             check(device, name, result, exact, (16 if axis is None else 6) * EPS * largest)
 
@@ -61,7 +68,7 @@ def test_constant_border(device: Device) -> None:
     check(device, "sobel", result, exact, 6 * EPS * 8 * np.abs(x).max())
 
 
-@pytest.mark.parametrize(("dtype", "shape"), [case[1:] for case in CASES], ids=str)
+@pytest.mark.parametrize(("dtype", "shape"), [case[2:] for case in CASES], ids=str)
 def test_laplacian(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> None:
     x = draw(shape, dtype)
     wide = x.astype(np.float64)
@@ -71,7 +78,8 @@ def test_laplacian(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> 
             scipy.ndimage.correlate1d(wide, [1, -2, 1], axis, mode=mode, cval=2)
             for axis in (first, first + 1)
         )
-        result = image.laplacian(upload(device, x), mode, 2).read()
+        with forced_rung("stencil", "stencil", (8, 2, 2, 1)):
+            result = image.laplacian(upload(device, x), mode, 2).read()
         check(device, "laplacian", result, np.asarray(exact), 7 * EPS * 8 * np.abs(x).max())
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, upload
 
 
@@ -33,6 +34,22 @@ def test_correlates(
     largest = scipy.ndimage.correlate(np.abs(x).astype(np.float64), np.abs(full), mode=mode, cval=2)
     result = image.filter2d(upload(device, x), taps, mode, 2).read()
     check(device, "filter2d", result, exact, (taps.size + 2) * EPS * largest)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("size", [(3, 2), (4, 5)], ids=str)
+def test_stencils(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
+    """As GPUs make windows of up to five; the one of four reaches further up than down."""
+    x = draw((2, 5, 12, 3), dtype)
+    taps = np.random.default_rng(3).normal(0, 0.3, size)
+    taps[0, 1] = 0
+    full = taps.reshape(1, *size, 1)
+    for mode in MODES:
+        exact = scipy.ndimage.correlate(x.astype(np.float64), full, mode=mode, cval=2)
+        largest = scipy.ndimage.correlate(abs(x.astype(np.float64)), abs(full), mode=mode, cval=2)
+        with forced_rung("stencil", "stencil", (8, 2, 1, 1)):
+            result = image.filter2d(upload(device, x), taps, mode, 2).read()
+        check(device, "filter2d", result, exact, (taps.size + 2) * EPS * largest)
 
 
 def test_nothing(device: Device) -> None:

@@ -17,21 +17,30 @@ from tests.gpustd.image.pictures import MODES, draw, per_axis, upload
 Array = NDArray[Any]
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
 LOPSIDED = np.array([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
+PLANS: dict[tuple[str, type[Any]], tuple[int, ...] | None] = {
+    ("axes", np.uint8): None,
+    ("axes", np.float32): None,
+    ("tile", np.uint8): (4, 2, 3, 2, 1),
+    ("strip", np.uint8): (1, 2, 3, 2, 4),
+    ("strip", np.float32): (1, 2, 3, 2, 1),
+}
 CASES = [
     ("axes", np.uint8, (13, 17)),
     ("axes", np.float32, (6, 20, 3)),
     ("tile", np.uint8, (6, 20, 3)),
+    ("strip", np.uint8, (2, 9, 16, 3)),
+    ("strip", np.float32, (6, 20, 3)),
 ]
 
 
 @pytest.mark.parametrize(("rung", "dtype", "shape"), CASES, ids=str)
 def test_rectangles(device: Device, rung: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
     x = draw(shape, dtype)
-    for size in ((2, 3),) if rung == "tile" else ((3, 3), (2, 5)):
+    for size in ((2, 3),) if rung != "axes" else ((3, 3), (2, 5)):
         whole = tuple(per_axis(shape, *size, 1))
         for mode in MODES if size[1] == 3 else ("reflect",):
             picture = upload(device, x)
-            with forced_rung("separable", rung):
+            with forced_rung("separable", rung, PLANS[rung, dtype]):
                 least = image.erode(picture, size, mode=mode, cval=3).read()
                 most = image.dilate(picture, size, mode=mode, cval=3).read()
             for result, function in (
@@ -44,15 +53,17 @@ def test_rectangles(device: Device, rung: str, dtype: type[Any], shape: tuple[in
 
 @pytest.mark.parametrize("footprint", [CROSS, LOPSIDED], ids=["cross", "lopsided"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_footprints(device: Device, dtype: type[Any], footprint: Array) -> None:
-    x = draw((2, 5, 7, 3), dtype)
+@pytest.mark.parametrize("rung", ["cells", "stencil"])
+def test_footprints(device: Device, rung: str, dtype: type[Any], footprint: Array) -> None:
+    x = draw((2, 5, 8, 3), dtype)
     whole = footprint.reshape(1, *footprint.shape, 1)
     picture = upload(device, x)
     for mode in MODES:
         for name in ("erosion", "dilation"):
-            result = (image.erode if name == "erosion" else image.dilate)(
-                picture, footprint=footprint, mode=mode, cval=3
-            ).read()
+            with forced_rung("stencil", rung, (8, 2, 1, 1)):
+                result = (image.erode if name == "erosion" else image.dilate)(
+                    picture, footprint=footprint, mode=mode, cval=3
+                ).read()
             function = getattr(scipy.ndimage, f"grey_{name}")
             expected = function(x, footprint=whole, mode=mode, cval=3)
             np.testing.assert_array_equal(result, expected)

@@ -39,6 +39,22 @@ def test_median(
         np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 9, 32, 3), (6, 20, 3), (1, 2, 16, 1), (5, 4, 4)], ids=str)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_median_of_three_by_stencils(
+    device: Device, dtype: type[Any], shape: tuple[int, ...]
+) -> None:
+    x = draw(shape, dtype)
+    plan = None if shape[-2] == 32 else (8, 2, 1, 1)
+    for mode in MODES:
+        expected = scipy.ndimage.median_filter(
+            x, tuple(per_axis(shape, 3, 3, 1)), mode=mode, cval=3
+        )
+        with forced_rung("stencil", "stencil", plan):
+            result = image.median(upload(device, x), 3, mode, 3).read()
+        np.testing.assert_array_equal(result, expected)
+
+
 @pytest.mark.slow
 def test_large_networks(device: Device) -> None:
     """What GPUs take for seven and nine; a software renderer compiles it for seconds."""

@@ -18,6 +18,7 @@ from PIL import Image
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
 from gpustd.image.resize import Method
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 Array = NDArray[Any]
@@ -107,6 +108,19 @@ def test_u8_without_pillow_is_rounded_once(device: Device, method: Method) -> No
     exact = np.einsum("ph,nhwc,qw->npqc", down, x.astype(np.float64), across)
     result = image.resize(upload(device, x), (4, 11), method, antialias=False).read()
     check(device, "resize", result, exact, 255 * 20 * EPS)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_whole_pixels(device: Device, dtype: type[Any], channels: int) -> None:
+    """As GPUs make them: more than a workgroup's, and taps that are no multiple of four."""
+    x = draw((2, 11, 13, channels), dtype)
+    for method, width in (("bicubic", 36), ("area", 4)):
+        across = matrix(method, 13, width, False)
+        exact = np.einsum("nhwc,qw->nhqc", x.astype(np.float64), across)
+        with forced_rung("resize", "quilt"):
+            result = image.resize(upload(device, x), (11, width), method, antialias=False).read()
+        check(device, "resize", result, exact, 1.5 * 9 * EPS * np.abs(x).max())
 
 
 @given(

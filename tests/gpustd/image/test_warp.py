@@ -9,6 +9,7 @@ mode constant), points within d of the jump are left out.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 Array = NDArray[Any]
@@ -120,6 +122,22 @@ def test_perspective(device: Device, dtype: type[Any], shape: tuple[int, ...], o
             upload(device, x), TILTED, (11, 14), order, mode, 3
         ).read()
         agree(device, "perspective_transform", result, x, place, error, order, mode)
+
+
+@pytest.mark.parametrize(
+    ("order", "channels"), [*itertools.product((0, 1), (1, 2, 3, 4)), (3, 3)], ids=str
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: int) -> None:
+    """As GPUs make them, in more than one workgroup across and down."""
+    x = draw((2, 9, 15, channels), dtype)
+    place, error = points(MATRIX, (11, 36))
+    for mode in ("constant", "reflect"):
+        with forced_rung("warp", "quilt"):
+            result = image.affine_transform(
+                upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
+            ).read()
+        agree(device, "affine_transform", result, x, place, error, order, mode)
 
 
 def test_affine_is_scipys(device: Device) -> None:

@@ -1,0 +1,31 @@
+// Levels two in a word, elements 0 and 2 of a cell and 1 and 3: {{ "f16 of 1024 + level" if halves else "integers of 16 bits" }}.
+
+fn pairs_of(word: u32) -> F {
+    return (vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu)) | vec2<u32>({{ "0x64006400u" if halves else "0u" }});
+}
+//% if halves
+
+fn {{ fold }}_of(a: F, b: F) -> F {
+    return F(
+        bitcast<u32>({{ fold }}(bitcast<vec2<f16>>(a.x), bitcast<vec2<f16>>(b.x))),
+        bitcast<u32>({{ fold }}(bitcast<vec2<f16>>(a.y), bitcast<vec2<f16>>(b.y))),
+    );
+}
+
+fn word_of(v: F) -> u32 {
+    return (v.x & 0xff00ffu) | ((v.y & 0xff00ffu) << 8u);
+}
+//% else
+
+// Sums over the number of taps n, rounded, ties upwards: 2^24 / n is rounded up by less than 1, which
+// moves a sum of up to 255 n by less than the 1 / 2 n that lies between it and a tie, for n below 181.
+fn word_of(sums: F) -> u32 {
+    let by = vec2<u32>({{ (2**24 + taps_y * taps_x - 1) // (taps_y * taps_x) }}u);
+    let half = vec2<u32>(0x800000u);
+    let low = (sums & vec2<u32>(0xffffu)) * by + half;
+    let high = (sums >> vec2<u32>(16u)) * by + half;
+    let second = (low.y >> 16u) & 0xff00u;
+    let third = (high.x >> 8u) & 0xff0000u;
+    return (low.x >> 24u) | second | third | (high.y & 0xff000000u);
+}
+//% endif

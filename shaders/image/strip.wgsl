@@ -1,0 +1,195 @@
+// Both axes of a separable window in one launch, for GPUs: {{ taps_y }} by {{ taps_x }} taps, {{ {"sum": "summed by weights", "mean": "their mean", "min": "the least", "max": "the greatest"}[fold] }}.
+//
+// A lane takes {{ cells }} cell(s) of four elements of a row, and walks down a strip of rows, {{ steps }} at a time. It keeps
+// the last {{ taps_y - 1 }} in registers for the height; for the width, lanes of a subgroup hand round what they made of it.
+// Lanes at the ends of a subgroup only make what their neighbours need. So a row is loaded once, with no
+// barrier. What lies beyond an edge is put in behind the loads.
+// {{ "Levels are two in a word." if halves or fold == "mean" else "Sums are f32." if fold == "sum" else "Values are compared as f32." }}
+// Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
+// those of the width. Limits: rows of whole units; 2^32 units; a grid of (units, strips, images); lanes
+// {{ lanes }} i to {{ lanes }} i + {{ lanes - 1 }} of a workgroup are its subgroup i.
+//% if halves
+enable f16;
+//% endif
+//% if enable_subgroups
+enable subgroups;
+diagnostic(off, subgroup_uniformity);
+//% endif
+//% set pairs = halves or fold == "mean"
+//% set wide = true
+//% set bytes = "u8x%d" % (4 * cells)
+//% set flat = cells == 1
+//% include "image/words.wgsl"
+//% include "image/border.wgsl"
+
+alias F = {{ "vec2<u32>" if pairs else "vec4<f32>" }};
+
+// across: units of a row; width: pixels of a row; strip: rows of an invocation.
+struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<X>;
+//% if fold == "sum"
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+//% endif
+@group(0) @binding(2) var<storage, read_write> y: array<{{ "Y" if target == "u8" or flat else "array<Y, %d>" % cells }}>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+//% include "image/beyond.wgsl"
+//% if pairs
+
+//% include "image/pairs.wgsl"
+//% endif
+//% import "image/fold.wgsl" as fold_of with context
+//% set unit = 4 * cells
+//% set before, after = origin_x * channels, (taps_x - 1 - origin_x) * channels
+//% set left, right = (before + unit - 1) // unit, (after + unit - 1) // unit
+//% set inner = lanes - left - right
+// Cells of a unit beyond an edge that others need.
+//% set edge = [cells, ([before, after] | max + 3) // 4] | min
+@compute @workgroup_size({{ lanes * across * down }})
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let lane = i32(index % {{ lanes }}u);
+    let subgroup = index / {{ lanes }}u;
+    let unit = i32(group.x * {{ across }}u + subgroup % {{ across }}u) * {{ inner }} + lane - {{ left }};
+    let rows = i32(params.rows);
+    let first = i32(group.y * {{ down }}u + subgroup / {{ across }}u) * params.strip;
+    if (first >= rows) { return; }
+    let end = min(first + params.strip, rows);
+    let image = group.z * params.rows;
+    let whole = u32(unit) < params.across;
+    let own = whole && lane >= {{ left }} && lane < {{ lanes - right }};
+    let column = u32(clamp(unit, 0, i32(params.across) - 1));
+//% if fold == "sum"
+//% for t in range(taps_y)
+    let wy{{ t }} = weights[{{ t }}];
+//% endfor
+//% for t in range(taps_x)
+    let wx{{ t }} = weights[{{ taps_y + t }}];
+//% endfor
+//% endif
+//% if left + right > 0
+//% for j in range(edge)
+    var places{{ j }} = vec4<i32>();
+//% endfor
+    if (!whole) {
+        let cell = {{ cells }} * unit + select(0, {{ cells - edge }}, unit < 0);
+//% for j in range(edge)
+        places{{ j }} = places_of(cell + {{ j }});
+//% endfor
+    }
+//% endif
+//% for t in range(taps_y - 1)
+//% for c in range(cells)
+    var r{{ t }}_{{ c }} = F();
+//% endfor
+//% endfor
+    // The first rows only fill the registers.
+    for (var row = first - {{ taps_y - 1 }}; row < end; row += {{ steps }}) {
+        let source = row + {{ taps_y - 1 - origin_y }};
+//% for s in range(steps)
+        var row{{ s }} = source + {{ s }};
+//% endfor
+        if (source < 0 || source + {{ steps }} > rows) {
+//% for s in range(steps)
+            row{{ s }} = inside(row{{ s }}, rows, params.mode);
+//% endfor
+        }
+//% for s in range(steps)
+        let line{{ s }} = (image + u32(max(row{{ s }}, 0))) * params.across;
+        let raw{{ s }} = x[line{{ s }} + column];
+//% endfor
+//% for s in range(steps)
+//% for c in range(cells)
+//% set raw = "raw%d%s" % (s, "" if flat else "." + "xyzw"[c])
+        var n{{ s }}_{{ c }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
+//% endfor
+//% endfor
+//% if left + right > 0
+        if (!whole) {
+//% for s in range(steps)
+//% for j in range(edge)
+            let beyond{{ s }}_{{ j }} = elements(line{{ s }}, places{{ j }});
+//% if cells == edge
+            n{{ s }}_{{ j }} = beyond{{ s }}_{{ j }};
+//% else
+            n{{ s }}_{{ j }} = beyond{{ s }}_{{ j }};
+            n{{ s }}_{{ cells - edge + j }} = beyond{{ s }}_{{ j }};
+//% endif
+//% endfor
+//% endfor
+        }
+//% endif
+//% if constant
+//% for s in range(steps)
+        if (row{{ s }} < 0) {
+//% for c in range(cells)
+            n{{ s }}_{{ c }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
+//% endfor
+        }
+//% endfor
+//% endif
+//% for s in range(steps)
+//% set names = namespace(rows=[])
+//% for t in range(taps_y - 1)
+//% set names.rows = names.rows + ["r%d" % t]
+//% endfor
+//% for t in range(s + 1)
+//% set names.rows = names.rows + ["n%d" % t]
+//% endfor
+//% for c in range(cells)
+//% set window = namespace(names=[])
+//% for name in names.rows[-taps_y:]
+//% set window.names = window.names + ["%s_%d" % (name, c)]
+//% endfor
+{{ fold_of.all("v%d_%d" % (s, c), "y", window.names, s) }}
+//%- endfor
+//% set known = namespace(names=[])
+//% for e in range(-before, unit + after)
+//% set d = e // unit
+//% set part = "%d_%d.%s" % (s, e % unit // 4, "xy"[e % 2] if pairs else "xyzw"[e % 4])
+//% set name = "h%d_%d_%s" % (s, e // 4 + 99, "xy"[e % 2] if pairs else "xyzw"[e % 4])
+//% if d != 0 and name not in known.names
+//% set known.names = known.names + [name]
+        let {{ name }} = subgroupShuffle{{ "Up" if d < 0 else "Down" }}(v{{ part }}, {{ d | abs }}u);
+//% endif
+//% endfor
+//% for c in range(cells)
+//% set shifts = namespace(names=[])
+//% for t in range(taps_x)
+//% set parts = namespace(names=[])
+//% for k in range(2 if pairs else 4)
+//% set e = 4 * c + k + (t - origin_x) * channels
+//% set ends = namespace(names=[])
+//% for q in ((e, e + 2) if pairs else (e,))
+//% set letter = "xy"[q % 2] if pairs else "xyzw"[q % 4]
+//% set ends.names = ends.names + ["v%d_%d.%s" % (s, q // 4, letter) if 0 <= q < unit else "h%d_%d_%s" % (s, q // 4 + 99, letter)]
+//% endfor
+//% if pairs and e % 4 >= 2
+//% set parts.names = parts.names + ["(%s >> 16u) | (%s << 16u)" % (ends.names[0], ends.names[1])]
+//% else
+//% set parts.names = parts.names + [ends.names[0]]
+//% endif
+//% endfor
+//% set shifts.names = shifts.names + ["F(%s)" % parts.names | join(", ")]
+//% endfor
+{{ fold_of.all("f%d_%d" % (s, c), "x", shifts.names, 0) }}
+//%- endfor
+        if (own && row + {{ s }} >= first && row + {{ s }} < end) {
+            let at = (image + u32(row + {{ s }})) * params.across + u32(unit);
+//% set made = namespace(names=[])
+//% for c in range(cells)
+//% set made.names = made.names + [("word_of(f%d_%d)" if pairs else "packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
+//% endfor
+            y[at] = {{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }};
+        }
+//% endfor
+//% for t in range(taps_y - 1)
+//% for c in range(cells)
+        r{{ t }}_{{ c }} = {{ "r%d" % (t + steps) if t + steps < taps_y - 1 else "n%d" % (t + steps - taps_y + 1) }}_{{ c }};
+//% endfor
+//% endfor
+    }
+}
