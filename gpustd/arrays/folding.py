@@ -223,7 +223,8 @@ class Fold:
         """Whether there are strips of columns enough for a workgroup each, on a GPU."""
         width = _width(x, inner)
         many = inner >= width * _ACROSS * _STRIPS or wanted_rung("fold") == "columns"
-        return takes_rows(x.device) and width > 1 and many
+        large = x.device.limits["max_compute_invocations_per_workgroup"] >= _STRIP_LANES
+        return takes_rows(x.device) and width > 1 and many and large
 
     def _launch_columns(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
