@@ -45,9 +45,10 @@ _ROW_BYTES = 65536
 _COLUMN_RUN = 128
 _CPU_RUN = 1024
 _SHORT_ROW = 16
-# On a GPU a workgroup takes a strip of columns, where there are so many: its lanes, words side by
-# side, and most elements of a column for each lane.
+# On a GPU a workgroup takes a strip of columns, of so many and so long ones: its lanes,
+# words side by side, and most elements of a column for each lane.
 _STRIPS = 128
+_STRIP_LEAST = 256
 _STRIP_LANES = 512
 _ACROSS = 8
 _STRIP_RUN = 128
@@ -147,7 +148,7 @@ class Fold:
         """Elements of a run of an axis of n."""
         if not takes_rows(x.device):
             return _CPU_RUN
-        if self._takes_strips(x, inner * (2 if x.dtype is c64 else 1)):
+        if self._takes_strips(x, n, inner * (2 if x.dtype is c64 else 1)):
             return _STRIP_LANES // _ACROSS * _STRIP_RUN
         if inner > 1 or n <= _SHORT_ROW:
             return _COLUMN_RUN
@@ -196,7 +197,7 @@ class Fold:
         operands = [x, *given, y]
         if inner == 1 and n > _SHORT_ROW and takes_rows(x.device):
             self._launch_rows(spec, operands, sizes)
-        elif self._takes_strips(x, inner):
+        elif self._takes_strips(x, n, inner):
             self._launch_columns(spec, operands, sizes)
         else:
             self._launch_runs(spec, operands, sizes)
@@ -219,12 +220,13 @@ class Fold:
         launch = kernel(device, "arrays/fold_rows.wgsl", **spec)
         launch(*operands, {**sizes, "count": count}, grid=grid)
 
-    def _takes_strips(self, x: Buffer[Any], inner: int) -> bool:
-        """Whether there are strips of columns enough for a workgroup each, on a GPU."""
+    def _takes_strips(self, x: Buffer[Any], n: int, inner: int) -> bool:
+        """Whether long columns make strips enough for a workgroup each, on a GPU."""
         width = _width(x, inner)
-        many = inner >= width * _ACROSS * _STRIPS or wanted_rung("fold") == "columns"
+        many = n >= _STRIP_LEAST and inner >= width * _ACROSS * _STRIPS
         large = x.device.limits["max_compute_invocations_per_workgroup"] >= _STRIP_LANES
-        return takes_rows(x.device) and width > 1 and many and large
+        wanted = many or wanted_rung("fold") == "columns"
+        return takes_rows(x.device) and width > 1 and wanted and large
 
     def _launch_columns(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
