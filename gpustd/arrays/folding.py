@@ -1,8 +1,9 @@
 """Folding an axis of an (outer, n, inner) array by an associative operation, in passes.
 
 A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n,
-the dtype and the device alone, so that an element of the result does not depend on its neighbours.
-Roundings that a pass adds to a sum, at most: along columns 34 (31 in a block, 3 between blocks);
+the dtype, inner and the device alone, so that an element of the result is the same in any batch.
+Roundings that a pass adds to a sum, at most: along columns 34 (31 in a block, 3 between blocks), in
+strips, whose passes fold 64 times as many, 40 (6 more between lanes);
 along rows 45 (31 in f16 rows that words do not fit, else 16, in a lane, 2 in its word, 5 between
 lanes, 7 between subgroups; 8 for a tree of all lanes); on CPUs 62 (31 in a block, 31 between). In
 all, of n elements a sum errs by ``40 p 2^-24`` times the sum of sizes, with p = 1 + log128(n).
@@ -44,6 +45,13 @@ _ROW_BYTES = 65536
 _COLUMN_RUN = 128
 _CPU_RUN = 1024
 _SHORT_ROW = 16
+# On a GPU a workgroup takes a strip of columns, of so many and so long ones: its lanes,
+# words side by side, and most elements of a column for each lane.
+_STRIPS = 128
+_STRIP_LEAST = 256
+_STRIP_LANES = 512
+_ACROSS = 8
+_STRIP_RUN = 128
 # Elements side by side that fill the lines of memory which lanes read together.
 _NEAR = 256
 _WORKGROUP = 64
@@ -63,7 +71,7 @@ def accumulator(op: str, dtype: type[DType]) -> type[DType]:
 
 def takes_rows(device: Device) -> bool:
     """Whether a workgroup takes a row, with barriers: on GPUs."""
-    return not device.is_cpu or wanted_rung("fold") in ("rows", "subgroups")
+    return not device.is_cpu or wanted_rung("fold") in ("rows", "subgroups", "columns")
 
 
 def widened(dtype: type[DType]) -> type[DType]:
@@ -73,11 +81,12 @@ def widened(dtype: type[DType]) -> type[DType]:
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: ``op``, the 32-bit dtypes it folds in and ends in.
+    """One fold: ``op``, the 32-bit dtypes it folds in and ends in, and f16 where it is ``stored``.
 
     ``scale`` multiplies means at the end; ``second`` holds, for each (outer, inner), the mean whose
     distance is squared (``squares``) or the key that is sought (``where_max``,
-    ``where_min``).
+    ``where_min``); ``of_runs`` then has the keys that `runs` gave for each run of rows: only runs
+    with the key are read.
     """
 
     op: str
@@ -85,6 +94,8 @@ class Fold:
     target: type[DType]
     scale: float = 1.0
     second: Buffer[Any] | None = None
+    of_runs: Buffer[Any] | None = None
+    stored: type[DType] | None = None
 
     def over(
         self,
@@ -113,6 +124,18 @@ class Fold:
             first, begun = False, True
         return x
 
+    def keys(
+        self, x: Buffer[Any], extents: tuple[int, int, int]
+    ) -> tuple[Buffer[Any], Buffer[Any] | None]:
+        """The fold in its accumulator's dtype, and of long rows on a GPU that of each run."""
+        outer, n, inner = extents
+        run = self.run_of(x, n, inner)
+        if inner > 1 or n <= run or not takes_rows(x.device):
+            return self.over(x, extents, last=False), None
+        of_runs = self.runs(x, extents, run, first=True, last=False)
+        within = (outer, of_runs.shape[1], 1)
+        return self.over(of_runs, within, first=False, last=False), of_runs
+
     def _side_by_side(self, x: Buffer[Any], n: int, inner: int) -> int:
         """Parts of a long axis to fold side by side first, where lanes would lie far apart."""
         placed = self.second is not None or self.op.startswith("where")
@@ -125,6 +148,8 @@ class Fold:
         """Elements of a run of an axis of n."""
         if not takes_rows(x.device):
             return _CPU_RUN
+        if self._takes_strips(x, n, inner * (2 if x.dtype is c64 else 1)):
+            return _STRIP_LANES // _ACROSS * _STRIP_RUN
         if inner > 1 or n <= _SHORT_ROW:
             return _COLUMN_RUN
         return _ROW_BYTES // int(x.dtype.itemsize)
@@ -143,7 +168,8 @@ class Fold:
         chunks = max(1, -(-n // run))
         last = last and chunks == 1
         paired = x.dtype is c64
-        target = c64 if paired else self.target if last else self.acc
+        ends = self.stored or self.target
+        target = c64 if paired else ends if last else self.acc
         y: Buffer[Any] = x.device.buffer(target, (outer, chunks, inner))
         spec: dict[str, Value] = {
             "op": self.op,
@@ -151,10 +177,12 @@ class Fold:
             "kind": "parts" if paired else x.dtype.name,
             "acc": self.acc.name,
             "target": self.target.name,
+            "stored": ends.name,
             "family": {"f": "float", "i": "signed", "u": "unsigned"}[self.target.name[0]],
             "first": first,
             "last": last,
             "second": first and self.second is not None,
+            "of_runs": first and self.of_runs is not None,
         }
         inner *= 2 if paired else 1
         sizes: dict[str, int | float] = {
@@ -165,9 +193,12 @@ class Fold:
             "chunks": chunks,
             "scale": self.scale,
         }
-        operands = [x, self.second, y] if first and self.second is not None else [x, y]
+        given = [b for b in (self.second, self.of_runs) if first and b is not None]
+        operands = [x, *given, y]
         if inner == 1 and n > _SHORT_ROW and takes_rows(x.device):
             self._launch_rows(spec, operands, sizes)
+        elif self._takes_strips(x, n, inner):
+            self._launch_columns(spec, operands, sizes)
         else:
             self._launch_runs(spec, operands, sizes)
         return y
@@ -189,16 +220,42 @@ class Fold:
         launch = kernel(device, "arrays/fold_rows.wgsl", **spec)
         launch(*operands, {**sizes, "count": count}, grid=grid)
 
+    def _takes_strips(self, x: Buffer[Any], n: int, inner: int) -> bool:
+        """Whether long columns make strips enough for a workgroup each, on a GPU."""
+        width = _width(x, inner)
+        many = n >= _STRIP_LEAST and inner >= width * _ACROSS * _STRIPS
+        large = x.device.limits["max_compute_invocations_per_workgroup"] >= _STRIP_LANES
+        wanted = many or wanted_rung("fold") == "columns"
+        return takes_rows(x.device) and width > 1 and wanted and large
+
+    def _launch_columns(
+        self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
+    ) -> None:
+        inner = int(sizes["inner"])
+        width = _width(operands[0], inner)
+        spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
+        spec |= {"ahead": _COLUMN_AHEAD, "lanes": _STRIP_LANES, "across": _ACROSS}
+        strips = -(-inner // (width * _ACROSS))
+        count = int(sizes["outer"] * sizes["chunks"]) * strips
+        launch = kernel(operands[-1].device, "arrays/fold_columns.wgsl", **spec)
+        launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, 1))
+
     def _launch_runs(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
-        inner, word = int(sizes["inner"]), 16 // operands[0].dtype.itemsize
-        width = 4 if inner % 4 == 0 else 1
-        rows = takes_rows(operands[0].device)
-        if word > 4 and inner % word == 0 and rows:
-            width = word
+        inner = int(sizes["inner"])
+        width = _width(operands[0], inner)
+        ahead = takes_rows(operands[0].device) and width > 1
         spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
-        spec["ahead"] = _COLUMN_AHEAD if rows and width > 1 else 1
+        spec["ahead"] = _COLUMN_AHEAD if ahead else 1
         count = int(sizes["outer"] * sizes["chunks"] * sizes["inner"]) // width
         launch = kernel(operands[-1].device, "arrays/fold_runs.wgsl", **spec)
         launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, _WORKGROUP))
+
+
+def _width(x: Buffer[Any], inner: int) -> int:
+    """Elements of a word along columns: 16 bytes of them on a GPU, else 4 or 1."""
+    word = 16 // x.dtype.itemsize
+    if word > 4 and inner % word == 0 and takes_rows(x.device):
+        return int(word)
+    return 4 if inner % 4 == 0 else 1

@@ -132,9 +132,11 @@ def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int
     if kind not in _FLOATS or not values.size:
         y.copy_from(x)
         if values.size:
-            spec: dict[str, Value] = {"kind": kind, "index": index}
-            operands = (values, indices, y)
-            launch_flat("arrays/scatter_add.wgsl", spec, operands, values.size, sizes)
+            flat = values.size == indices.size
+            spec: dict[str, Value] = {"kind": kind, "index": index, "flat": flat}
+            count = words_of(values.size) if flat else values.size
+            sizes["size"] = values.size
+            launch_flat("arrays/scatter_add.wgsl", spec, (values, indices, y), count, sizes)
         return y
     places = _clipped(indices, n)
     order = argsort(places)

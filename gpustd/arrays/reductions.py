@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gpucore import Buffer, DType, ShapeError, T, i8, i32, u8, u32
+from gpucore import Buffer, DType, ShapeError, T, f16, i8, i32, u8, u32
 from gpustd.arrays.arithmetic import subtract
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.folding import Fold, accumulator, widened
@@ -87,7 +87,8 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     middle = _folded(centre, x, axes_of("var", axis, x))
     shape = _shape(x, axes_of("var", axis, x), keepdims=True)
     scale = _scale(x, axis, ddof)
-    fold = Fold("squares", accumulator("squares", x.dtype), widened(x.dtype), scale)
+    acc = accumulator("squares", x.dtype)
+    fold = Fold("squares", acc, widened(x.dtype), scale, stored=_stored(x.dtype))
     runs = _runs(x.shape, axes_of("var", axis, x))
     if len(runs) == 1:
         found = _folded(replace(fold, second=middle), x, axes_of("var", axis, x))
@@ -200,21 +201,26 @@ def _reduced(
     axes = axes_of(name, axis, x)
     if op in ("max", "min"):
         _refuse_nothing(op, x, axes)
-    fold = Fold(op, accumulator(op, x.dtype), _target(op, x.dtype), scale)
+    stored = _stored(_result(op, x.dtype))
+    fold = Fold(op, accumulator(op, x.dtype), _target(op, x.dtype), scale, stored=stored)
     found = _folded(fold, x, axes)
     return cast(found, _result(op, x.dtype)).view(_shape(x, axes, keepdims=keepdims))
 
 
 def _place(op: str, x: Buffer[Any], axis: int | None, keepdims: bool) -> Buffer[i32]:
-    """Places of extremes: the extreme's key first, then the first place that has it."""
+    """Places of extremes: the extreme's key first, then the first place that has it.
+
+    Of a long row only the runs are read again whose own extreme it is.
+    """
     name = f"arg{op}"
     common_dtype(name, [x], REALS)
     axes = axes_of(name, axis, x) if axis is None else (axis_of(name, axis, x),)
     _refuse_nothing(name, x, axes)
     flat = x.view((x.size,)) if axis is None else x
     along = (0,) if axis is None else axes
-    keys = _folded(Fold(op, u32, widened(x.dtype)), flat, along, last=False)
-    places = _folded(Fold(f"where_{op}", u32, i32, second=keys), flat, along)
+    extents = three_extents(flat.shape, along[0], along[-1])
+    keys, of_runs = Fold(op, u32, widened(x.dtype)).keys(flat, extents)
+    places = Fold(f"where_{op}", u32, i32, second=keys, of_runs=of_runs).over(flat, extents)
     return places.view(_shape(x, axes, keepdims=keepdims))
 
 
@@ -259,6 +265,11 @@ def _target(op: str, dtype: type[DType]) -> type[DType]:
     if op in ("any", "all"):
         return u32
     return i32 if op == "count" else widened(dtype)
+
+
+def _stored(dtype: type[DType]) -> type[DType] | None:
+    """f16, as which a fold writes its result itself."""
+    return f16 if dtype is f16 else None
 
 
 def _result(op: str, dtype: type[DType]) -> type[DType]:

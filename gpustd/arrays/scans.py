@@ -1,12 +1,14 @@
 """Running sums, products and extremes along an axis.
 
 On GPUs one launch (after one that zeroes some bytes) reads every element once: tiles, and what the
-tiles before each come to (arrays/scan_tree.wgsl); rows in subgroups, where these have 32 lanes. On
-software renderers, three passes: what each run comes to, those scanned in turn, each run with what
-comes before it. Floats are summed in f32 (f16 too), in an order that the extents of the axis and of
+tiles before each come to (arrays/scan_tree.wgsl); rows in subgroups, where these have 32 lanes, and
+wide arrays along other axes in strips, one workgroup each (arrays/scan_strips.wgsl). On software
+renderers, three passes: what each run comes to, those scanned in turn, each run with what comes
+before it. Floats are summed in f32 (f16 too), in an order that the extents of the axis and of
 those behind it fix: an element errs by at most ``130 p 2^-24`` of the sum of sizes up to it, with
 p <= 1 + log128(n); tiles by at most ``172 2^-24``, those in subgroups by ``57 2^-24``: 30 roundings
-in a tile, 24 in a tree of four levels, 3 at the end. Integers wrap in 32 bits.
+in a tile, 24 in a tree of four levels, 3 at the end; strips by ``96 2^-24``: 23 roundings in a
+step, 63 from step to step, 10 at the end. Integers wrap in 32 bits.
 ``axis`` None takes the flattened array, as NumPy does. All raise `ShapeError` for an axis that is
 not there, `DTypeError`.
 """
@@ -24,7 +26,7 @@ from gpustd.arrays.operands import ALL, REALS, common_dtype
 from gpustd.cast import cast
 from gpustd.grid import flat_grid
 from gpustd.lanes import subgroup_lanes
-from gpustd.rungs import wanted_rung
+from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
@@ -41,6 +43,13 @@ _ACROSS = 16
 _COLUMN_TILE = 16
 _NARROW_TILE = 8
 _MOST_LANES = 32
+# Where as many strips of columns have a workgroup each, these walk down: words side by side,
+# elements of a lane, most lanes, most steps, which add to a sum one after the other.
+_STRIPS = 128
+_STRIP_ACROSS = 16
+_STRIP_ROWS = 8
+_STRIP_LANES = 512
+_MOST_STEPS = 64
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "max"}
 
 
@@ -181,6 +190,9 @@ class Tiles:
             return cls._of_rows(spec, x, extents)
         width = 4 if inner % 4 == 0 else 1
         beside = inner // width
+        lanes = subgroup_lanes(x.device, "scan", _MOST_LANES)
+        if lanes and width == 4 and _takes_strips(n, beside):
+            return cls._of_strips(spec, x, (outer, n, beside), lanes)
         across = min(_ACROSS, 1 << (beside - 1).bit_length())
         rows = _COLUMN_TILE if across == _ACROSS else _NARROW_TILE
         spec = {**spec, "width": width, "rows": rows}
@@ -205,6 +217,22 @@ class Tiles:
         spec["enable_subgroups"] = x.device.info.engine == "dawn"
         cut = (4 * quads * _LANES, 1, 1, lanes.bit_length() - 1)
         return cls._cut("arrays/scan_subgroups.wgsl", spec, extents, cut)
+
+    @classmethod
+    def _of_strips(
+        cls, spec: dict[str, Value], x: Buffer[Any], extents: tuple[int, int, int], lanes: int
+    ) -> Tiles:
+        """One workgroup for each strip: no more lanes than there are elements."""
+        outer, n, beside = extents
+        across = min(_STRIP_ACROSS, lanes // 2)
+        down = 1 << (-(-n // _STRIP_ROWS) - 1).bit_length()
+        most = min(_STRIP_LANES, x.device.limits["max_compute_invocations_per_workgroup"])
+        workgroup = min(most, max(64, across * down))
+        spec = {**spec, "lanes": lanes, "across": across, "rows": _STRIP_ROWS}
+        spec |= {"workgroup": workgroup, "enable_subgroups": x.device.info.engine == "dawn"}
+        count = outer * -(-beside // across)
+        sizes = {"n": n, "beside": beside, "count": count}
+        return cls("arrays/scan_strips.wgsl", spec, sizes, 0)
 
     @classmethod
     def _cut(
@@ -233,6 +261,12 @@ class Tiles:
         nodes = [zeros(x.device, self.words, u32)] if self.words else []
         grid = flat_grid(self.sizes["count"], 1)
         kernel(x.device, self.name, **self.spec)(x, y, *nodes, self.sizes, grid=grid)
+
+
+def _takes_strips(n: int, beside: int) -> bool:
+    """Whether strips are many and not too long."""
+    most = _MOST_STEPS * _STRIP_LANES // _STRIP_ACROSS * _STRIP_ROWS
+    return n <= most and (beside >= _STRIPS * _STRIP_ACROSS or wanted_tile("scan") == "strips")
 
 
 def _takes_tiles(device: Device) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.flat import float_scalar, launch_each, words_of
+from gpustd.flat import float_scalar, launch_each
 from gpustd.template import Value
 
 __all__ = [
@@ -126,7 +126,9 @@ def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer
 
 def _each(op: str, function: str, x: Buffer[T], a: float = 0.0, b: float = 0.0) -> Buffer[T]:
     """``function`` of ``shaders/nn/functions.wgsl`` of every element, with its two parameters."""
-    spec: dict[str, Value] = {"scalar": float_scalar(op, x), "width": 4, "function": function}
+    width = 16 // x.dtype.itemsize
+    spec: dict[str, Value] = {"scalar": float_scalar(op, x), "width": width, "function": function}
     y = x.device.buffer(x.dtype, x.shape)
-    launch_each("nn/unary.wgsl", spec, (x, y), words_of(x.size), {"a": float(a), "b": float(b)})
+    words = -(-x.size // width)
+    launch_each("nn/unary.wgsl", spec, (x, y), words, {"a": float(a), "b": float(b)})
     return y

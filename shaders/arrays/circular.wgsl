@@ -45,17 +45,24 @@ fn far_turn(x: f32) -> vec2<f32> {
     return vec2<f32>(f32(quarter & 3u), near * 3.657295198167899e-10);
 }
 
+// Quarters are found by adding 3 2^22, behind which a float has no bits: their last two are those of n.
 fn turn_of(x: vec4<f32>) -> Turn {
-    let a = select(abs(x), vec4<f32>(0.0), !is_finite(x));
-    let n = round(min(a, vec4<f32>(8192.0)) * 0.6366197723675814);
-    var rest = ((a - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789948768648e-8;
-    var quarter = vec4<u32>(n);
-    for (var k = 0u; k < 4u; k++) {
-        if (a[k] > 8192.0) {
-            let far = far_turn(a[k]);
-            quarter[k] = u32(far.x);
-            rest[k] = far.y;
-        }
+    let n = round(x * 0.6366197723675814);
+    var rest = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789948768648e-8;
+    var quarter = bitcast<vec4<u32>>(n + 12582912.0);
+    // Beyond 8192, infinite or NaN.
+    let far = (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x46000000u);
+    if (any(far)) {
+        let size = max(abs(x), vec4<f32>(8192.0));
+        let a = far_turn(size.x);
+        let b = far_turn(size.y);
+        let c = far_turn(size.z);
+        let d = far_turn(size.w);
+        let quarters = vec4<u32>(vec4<f32>(a.x, b.x, c.x, d.x));
+        let angle = select(not_a_number(), vec4<f32>(a.y, b.y, c.y, d.y), is_finite(x));
+        let negative = x < vec4<f32>(0.0);
+        quarter = select(quarter, select(quarters, 0u - quarters, negative), far);
+        rest = select(rest, select(angle, -angle, negative), far);
     }
     return Turn(quarter, rest);
 }
@@ -71,30 +78,23 @@ fn cosine_part(r: vec4<f32>) -> vec4<f32> {
     return (p * z * z - 0.5 * z) + 1.0;
 }
 
-// The sine of |x| and `ahead` quarter turns.
+// The sine of x and `ahead` quarter turns.
 fn sine_ahead(t: Turn, ahead: u32) -> vec4<f32> {
     let q = t.quarter + vec4<u32>(ahead);
     let y = select(sine_part(t.rest), cosine_part(t.rest), (q & vec4<u32>(1u)) == vec4<u32>(1u));
-    return select(y, -y, (q & vec4<u32>(2u)) == vec4<u32>(2u));
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(y) ^ ((q & vec4<u32>(2u)) << vec4<u32>(30u)));
 }
 
 fn sin_of(x: vec4<f32>) -> vec4<f32> {
-    let y = sine_ahead(turn_of(x), 0u);
-    let signed = select(y, -y, x < vec4<f32>(0.0));
-    let tiny = abs(x) < vec4<f32>(1e-5);
-    return select(select(signed, x, tiny), not_a_number(), !is_finite(x));
+    return select(sine_ahead(turn_of(x), 0u), x, abs(x) < vec4<f32>(1e-5));
 }
 
-fn cos_of(x: vec4<f32>) -> vec4<f32> {
-    return select(sine_ahead(turn_of(x), 1u), not_a_number(), !is_finite(x));
-}
+fn cos_of(x: vec4<f32>) -> vec4<f32> { return sine_ahead(turn_of(x), 1u); }
 
 fn tan_of(x: vec4<f32>) -> vec4<f32> {
     let t = turn_of(x);
     let y = sine_ahead(t, 0u) / sine_ahead(t, 1u);
-    let signed = select(y, -y, x < vec4<f32>(0.0));
-    let tiny = abs(x) < vec4<f32>(1e-5);
-    return select(select(signed, x, tiny), not_a_number(), !is_finite(x));
+    return select(y, x, abs(x) < vec4<f32>(1e-5));
 }
 
 // The arctangent of y / x for y, x >= 0, not both 0.

@@ -3,13 +3,13 @@
 //
 // Each operation has a map of four elements, a sum (any associative operation) of two, and its
 // neutral element; the last pass finishes. Largest and least are those of keys, so that NaN wins.
-// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ target if last else acc }}; `per` has a number for each of
-// (outer, inner).
+// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ stored if last else acc }}; `per` has a number for each of
+// (outer, inner), `of_runs` for each run, as y.
 //% set keyed = op in ("max", "min", "where_max", "where_min")
 //% set counted = op in ("any", "all", "count")
 //% set neutral = {"add": "0", "mul": "1", "max": "0", "min": "0xffffffff"}[combine]
 //% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)", "min": "min(a, b)"}
-{{ typed.head([kind]) }}
+{{ typed.head([kind, stored if last]) }}
 alias c64x1 = vec2<f32>;
 alias A = vec4<{{ acc }}>;
 
@@ -35,8 +35,12 @@ struct Params {
 //% if second
 @group(0) @binding(1) var<storage, read> per: array<{{ acc }}>;
 //% endif
-@group(0) @binding({{ 2 if second else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else target if last else acc }}>;
-@group(0) @binding({{ 3 if second else 2 }}) var<uniform> params: Params;
+//% if of_runs
+@group(0) @binding(2) var<storage, read> of_runs: array<{{ acc }}>;
+//% endif
+//% set given = [second, of_runs].count(true)
+@group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else stored if last else acc }}>;
+@group(0) @binding({{ 2 + given }}) var<uniform> params: Params;
 
 fn neutral() -> A { return A({{ neutral }}); }
 
@@ -84,5 +88,5 @@ fn finished(v: {{ acc }}) -> {{ target if last else acc }} {
 }
 
 fn put(i: u32, v: {{ acc }}) {
-    y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = finished(v);
+    y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = {{ "f16(finished(v))" if last and stored == "f16" else "finished(v)" }};
 }

@@ -41,7 +41,7 @@ fn main(
         let chunk = i % params.chunks;
         let o = i / params.chunks;
         let begin = chunk * params.chunk;
-        let end = min(params.n, begin + params.chunk);
+        let end = {{ "select(begin, min(params.n, begin + params.chunk), of_runs[i] == per[o])" if of_runs else "min(params.n, begin + params.chunk)" }};
         let row = o * params.n;
         let other = A({{ "per[o]" if second else "0" }});
 //% if quads

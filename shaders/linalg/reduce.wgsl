@@ -178,9 +178,15 @@ fn main(
     let chunk = min(job, jobs - 1u) % params.chunks;
     let end = min((chunk + 1u) * params.span, params.length);
     var sum = nothing();
-    for (var i = chunk * params.span + lane; i < end; i += LANES) {
-        sum = take(sum, row * params.length + i, i);
+    var i = chunk * params.span + lane;
+//% if lanes > 1
+    for (; i + 3u * LANES < end; i += 4u * LANES) {
+//% for u in range(4)
+        sum = take(sum, row * params.length + i + {{ u }}u * LANES, i + {{ u }}u * LANES);
+//% endfor
     }
+//% endif
+    for (; i < end; i += LANES) { sum = take(sum, row * params.length + i, i); }
 //% if lanes > 1
     states[t] = sum;
     for (var step = LANES / 2u; step > 0u; step /= 2u) {

@@ -1,5 +1,5 @@
 // An activation of every element: y = {{ function }}(x), in f32; a NaN stays one.
-//% include "elementwise/flat.wgsl"
+//% include "elementwise/wide.wgsl"
 //% include "elementwise/each.wgsl"
 //% include "nn/functions.wgsl"
 
@@ -11,7 +11,9 @@ struct Params { count: u32, a: f32, b: f32 }
 
 fn one(v: f32) -> f32 { return kept(v, {{ function }}(v)); }
 
+fn four(v: F) -> F { return F(one(v.x), one(v.y), one(v.z), one(v.w)); }
+
 fn result(i: u32) -> W {
-    let v = F(x[i]);
-    return W(F(one(v.x), one(v.y), one(v.z), one(v.w)));
+    let word = x[i];
+    return packed(four(part0(word)){{ ", four(part1(word))" if width == 8 }});
 }

@@ -11,15 +11,18 @@ fn high(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
 }
 
 // High words of a.x 0xd2511f53 and of a.y 0xcd9e8d57, the latter as 2^32 less 0x326172a9: the halves of
-// these add up to less than 2^16, so that the sum of the products in the middle fits a word.
+// these add up to less than 2^16, so that the sum of the products in the middle fits a word. What a.y is
+// less by is rounded up: 2^32 - 1 is added to its product, half by half.
 fn tops(a: vec2<u32>) -> vec2<u32> {
     let high_by = vec2<u32>(0xd251u, 0x3261u);
     let low_by = vec2<u32>(0x1f53u, 0x72a9u);
+    let upward = vec2<u32>(0u, 0xffffu);
+    let half = vec2<u32>(16u);
     let low = a & vec2<u32>(0xffffu);
-    let up = a >> vec2<u32>(16u);
-    let middle = up * low_by + ((low * low_by) >> vec2<u32>(16u)) + low * high_by;
-    let top = up * high_by + (middle >> vec2<u32>(16u));
-    return vec2<u32>(top.x, a.y - top.y - min(a.y, 1u));
+    let up = a >> half;
+    let middle = up * low_by + (((low * low_by + upward) >> half) + upward) + low * high_by;
+    let top = up * high_by + (middle >> half);
+    return vec2<u32>(top.x, a.y - top.y);
 }
 
 fn philox(counter: vec4<u32>, seed: vec2<u32>) -> vec4<u32> {

@@ -75,6 +75,16 @@ def test_scatter_add(device: Device, dtype: str, axis: int) -> None:
     compare(device, "arrays.scatter_add", result, expected, 40 * 2.0**-24 * sizes + rounded)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("i32", 1), ("u32", 4), ("i32", 1003)])
+def test_scatter_add_along_the_only_axis(device: Device, dtype: str, size: int) -> None:
+    x, values = draw(dtype, (50,)), draw(dtype, (size,))
+    places = np.random.default_rng(size).integers(-50, 50, size).astype(np.int32)
+    expected = x.copy()
+    np.add.at(expected, places, values)
+    result = run(device, arrays.scatter_add, x, places, values)
+    np.testing.assert_array_equal(result, expected)
+
+
 def test_scatter_add_of_nothing(device: Device) -> None:
     x = draw("f32", (4,))
     result = run(device, arrays.scatter_add, x, np.zeros(0, np.int32), np.zeros(0, np.float32))

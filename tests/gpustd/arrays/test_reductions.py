@@ -190,6 +190,20 @@ def test_workgroups_that_take_rows(device: Device, rung: str, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("rung", ["rows", "subgroups"])
+def test_places_in_long_rows(device: Device, rung: str) -> None:
+    """Extremes in several runs of a row, and in the last one only; NaN in one."""
+    x = draw("i32", (3, 50000)) % 1000
+    x[2, 49999], x[2, 49998] = 5000, -5000
+    wide = x.astype(np.float32)
+    wide[1, 40000], wide[1, 49999] = np.nan, np.nan
+    with forced_rung("fold", rung):
+        for op in ("argmin", "argmax"):
+            check(device, op, x, 1)
+            check(device, op, x, None)
+            check(device, op, wide, 1)
+
+
+@pytest.mark.parametrize("rung", ["rows", "subgroups"])
 @pytest.mark.parametrize(
     ("dtype", "n"), [("f16", 1000), ("f16", 4104), ("f16", 1004), ("i8", 1040)]
 )
@@ -232,6 +246,20 @@ def test_columns_read_ahead(device: Device, dtype: str, shape: tuple[int, ...]) 
             check(device, op, draw(dtype, shape), 0)
 
 
+# Columns in words of 16 bytes and of four elements; rows at once, rows that are left, past 8192.
+STRIPS = [("f32", (700, 40)), ("f16", (300, 72)), ("f16", (70, 12)), ("i8", (2, 600, 16))]
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [*STRIPS, ("c64", (90, 6)), ("f32", (3, 17000, 4))])
+def test_strips_of_columns(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    skip_without_f16(device, dtype)
+    with forced_rung("fold", "columns"):
+        for op in ("sum",) if dtype == "c64" else ("sum", "min", "argmax"):
+            check(device, op, draw(dtype, shape), -2)
+        if dtype == "f32":
+            check(device, "var", draw(dtype, shape), -2)
+
+
 def test_rows_of_large_subgroups_are_valid() -> None:
     assert_accepted(
         """
@@ -248,6 +276,8 @@ for dtype in (f16, f32, i8, u8, i32, u32):
         spec |= dict(acc=accumulator(op, dtype).name, target=target.name)
         spec |= dict(family={"f": "float", "i": "signed", "u": "unsigned"}[target.name[0]])
         spec |= dict(second=op == "squares" or op.startswith("where"), ahead=4)
+        spec |= dict(of_runs=op == "where_max")
+        spec |= dict(stored="f16" if target.name == "f32" and k % 2 else target.name)
         spec |= dict(lanes=(32, 64, 128, 256)[k % 4], quads=(0, 1, 4 // dtype.itemsize)[k % 3])
         spec |= dict(subgroup=(32, 64)[k // 4 % 2], enable_subgroups=True)
         sources.append(render("arrays/fold_rows.wgsl", spec))

@@ -113,11 +113,11 @@ TILED = [
 
 
 @contextmanager
-def forced(device: Device, rung: str) -> Iterator[None]:
+def forced(device: Device, rung: str, tile: str = "") -> Iterator[None]:
     """Tiles, or tiles that subgroups look up; every subgroup of a known width will do."""
     if rung == "subgroups" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
-    with forced_rung("scan", rung):
+    with forced_rung("scan", rung, tile):
         yield
 
 
@@ -143,6 +143,28 @@ def test_rows_in_subgroups(device: Device, dtype: str, shape: tuple[int, ...]) -
 def test_rows_of_any_length_in_subgroups(device: Device, rows: int, n: int) -> None:
     with forced(device, "subgroups"):
         check(device, "cumsum", draw("i32", (rows, n)), 1)
+
+
+# One step and several, full and not; strips that are not full; words of four, of two numbers.
+STRIPS = [
+    ("f32", (2, 5, 24)),
+    ("f32", (1025, 8)),
+    ("f16", (2, 600, 20)),
+    ("i8", (3000, 4)),
+    ("c64", (9, 70, 6)),
+]
+
+
+@pytest.mark.parametrize(("dtype", "shape"), STRIPS, ids=str)
+def test_strips_of_columns(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
+    skip_without_f16(device, dtype)
+    with forced(device, "subgroups", "strips"):
+        check(device, "cumsum", draw(dtype, shape), -2)
+        if dtype != "c64":
+            check(device, "cummax", draw(dtype, shape), -2)
+        x = draw("i32", shape)
+        result = on_device(device, lambda b: arrays.cumsum(b, -2, exclusive=True), x)
+        np.testing.assert_array_equal(result, np.cumsum(x, axis=-2, dtype=np.int32) - x)
 
 
 def test_other_scans_in_tiles(device: Device) -> None:
@@ -230,6 +252,8 @@ for k, (kind, words) in enumerate(kinds):
             spec |= dict(exclusive=many, words=words, aligned=k % 2 == many, many=many)
             spec |= dict(lanes=32, quads=16 if many else 4, enable_subgroups=True)
             sources.append(render("arrays/scan_subgroups.wgsl", spec))
+            spec |= dict(across=16, rows=8, workgroup=(64, 128, 256, 512)[k % 4])
+            sources.append(render("arrays/scan_strips.wgsl", spec))
 """
     )
 

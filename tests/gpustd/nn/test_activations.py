@@ -81,6 +81,16 @@ def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
 
 
 @NAMES
+def test_limits_of_f16(device: Device, name: str) -> None:
+    ours, oracle = PAIRS[name]
+    x = np.array([6e4, -6e4, 90, -90, np.nan, 1, -np.nan], np.float16)
+    result = ours(up(device, x)).read()
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = oracle(x.astype(np.float64)).astype(np.float16)
+    np.testing.assert_allclose(result, expected, rtol=2e-3, atol=1e-7)
+
+
+@NAMES
 def test_limits_and_nan(device: Device, name: str) -> None:
     ours, oracle = PAIRS[name]
     x = np.array([3e38, -3e38, 1e4, -1e4, 90, -90, np.nan, -np.nan], np.float32)
@@ -91,9 +101,10 @@ def test_limits_and_nan(device: Device, name: str) -> None:
     np.testing.assert_allclose(result[:6], expected[:6], rtol=1e-5, atol=1e-6)
 
 
-def test_small_sizes(device: Device) -> None:
+@DTYPES
+def test_small_sizes(device: Device, dtype: type[DType]) -> None:
     for size in (0, 1, 3, 4, 5, 257):
-        x = np.linspace(-3, 3, size, dtype=np.float32)
+        x = np.linspace(-3, 3, size).astype(dtype.numpy)
         np.testing.assert_array_equal(nn.relu6(up(device, x)).read(), np.clip(x, 0, 6))
 
 
