@@ -119,7 +119,11 @@ def test_workgroups(
     memory: int,
     parts: int,
 ) -> None:
-    """The plan prefers the most parts, since no memory holds many of these lanes."""
+    """The plan prefers the most parts, since no memory holds many of these lanes.
+
+    A card takes the fewest where multiprocessors are for one workgroup each: here is but one.
+    """
+    monkeypatch.setattr(transform, "_WORKGROUPS", 1)
     taken = set()
 
     def tile_of(self: Any, *arguments: Any, rows: bool) -> Tile:
