@@ -64,8 +64,13 @@ class Buffer(Generic[T]):
         assert self._storage is not None
         return self._storage
 
+    @property
+    def is_released(self) -> bool:
+        """Whether it has no memory any more, or its capture found none for it."""
+        return self._storage is None or self._storage.handle is None
+
     def _refuse_released(self) -> None:
-        if self._storage is None or self._storage.handle is None:
+        if self.is_released:
             raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
 
     def __len__(self) -> int:
@@ -74,7 +79,7 @@ class Buffer(Generic[T]):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        state = "" if self._storage is not None else ", released"
+        state = ", released" if self.is_released else ""
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
 
     def _repr_html_(self) -> str:
@@ -211,7 +216,7 @@ class Buffer(Generic[T]):
             )
         if self.size == 0:
             return
-        self.device.stream.precede(self.storage)
+        self.device.stream.precede(self.storage, self.nbytes)
         self.device.engine.write(self.storage.handle, _bytes_of(data))
 
     def write_slice(self, start: int, array: ArrayLike) -> None:
@@ -230,7 +235,7 @@ class Buffer(Generic[T]):
                 "at multiples of 4 bytes; write more rows, or the whole buffer"
             )
         if nbytes:
-            self.device.stream.precede(self.storage)
+            self.device.stream.precede(self.storage, nbytes)
             self.device.engine.write(self.storage.handle, _bytes_of(data), first)
 
     def _checked(self, array: ArrayLike) -> NDArray[Any]:

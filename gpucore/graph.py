@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gpucore.backends import Command, Launch, Recording
-from gpucore.errors import CaptureError, OutOfMemoryError
+from gpucore.errors import CaptureError, GpuError
 from gpucore.memory import Arena
 from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
@@ -38,6 +38,7 @@ class Graph:
         self._device = device
         self._list = CommandList()
         self._arena: Arena | None = None
+        self._capturing = False
         self._stream: Stream = device.stream
 
     def __enter__(self) -> Self:
@@ -46,6 +47,7 @@ class Graph:
         self.release()  # of an earlier capture
         self._list = captured
         self._list.arena = self._arena = self._device.pool.open_arena()
+        self._capturing = True
         return self
 
     def __exit__(
@@ -57,18 +59,19 @@ class Graph:
         pool = self._device.pool
         pool.leave_arena()
         self._stream.end_capture()
+        self._capturing = False
         assert self._arena is not None
-        if error is not None:
-            with suppress(OutOfMemoryError):
-                pool.furnish(self._arena, passing=False)
-            self.release()
-            return
         try:
-            pool.furnish(self._arena)
-            self._bound(self._arena)
+            if error is None:
+                pool.furnish(self._arena)
+                self._bound(self._arena)
+                return
+            with suppress(GpuError):
+                pool.furnish(self._arena, passing=False)
         except BaseException:
             self.release()
             raise
+        self.release()
 
     def _bound(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
         """What to submit, made anew after memory moved."""
@@ -107,7 +110,12 @@ class Graph:
             self._device.stream.send(part)
 
     def release(self) -> None:
-        """Unpin the buffers; the graph can no longer be replayed."""
+        """Unpin the buffers; the graph can no longer be replayed.
+
+        Raises `CaptureError` inside its own capture.
+        """
+        if self._capturing:
+            raise CaptureError("release of a graph inside its own capture: leave the capture first")
         self._list = CommandList()
         if self._arena is not None:
             self._arena.share.bound = None

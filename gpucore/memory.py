@@ -17,7 +17,7 @@ from typing import Any
 from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.free_list import FreeList
-from gpucore.sharing import Planned, Scratch, Share, shared_slots
+from gpucore.sharing import Planned, Scratch, Share, Slot, shared_slots
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -317,21 +317,21 @@ class Pool:
     def furnish(self, arena: Arena, *, passing: bool = True) -> None:
         """Give memory to what was allocated in a left arena; without ``passing`` to lasting alone.
 
-        Raises `OutOfMemoryError`: lasting buffers that have none then stay without.
+        Raises `OutOfMemoryError`, among others: lasting buffers that have none then stay without.
         """
         self._settle()
         made, arena.made = arena.made, []
         alive = [(planned, ref()) for planned, ref in made]
         lasting = [(planned, storage) for planned, storage in alive if storage is not None]
         others = [planned for planned, storage in alive if storage is None and passing]
-        arena.share = Share(shared_slots(others, [planned for planned, _ in lasting]))
+        arena.share = Share(shared_slots(others))
         try:
             for planned, storage in lasting:
-                assert planned.slot is not None
+                planned.slot = Slot(planned.nbytes)
                 storage.handle = planned.slot.handle = self._take(planned.nbytes)
             self._scratch.join(arena.share)
             self._scratch.find(arena.share)
-        except OutOfMemoryError:
+        except BaseException:
             for planned, storage in lasting:
                 if storage.handle is planned:
                     self._live -= planned.nbytes

@@ -4,14 +4,13 @@ Buffers that are no longer referred to when the capture ends are *passing*: they
 the first command that uses them to the last. Those whose commands lie apart share a slot, so that
 a graph takes little more than what it holds at once; and slots are shared by all graphs of a device
 (`Scratch`), since one queue runs them one after the other. The *lasting* buffers have their own
-memory.
+memory: the host may write them before a replay, and a replay may find what the last one left.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -69,29 +68,22 @@ def real(handle: Any) -> Any:
     return handle.slot.handle
 
 
-def shared_slots(passing: Iterable[Planned], lasting: Iterable[Planned]) -> list[Slot]:
-    """Give each a slot; returns those of passing ones alone, the largest first.
+def shared_slots(passing: Iterable[Planned]) -> list[Slot]:
+    """Give each that is used a slot; returns them, the largest first.
 
-    A lasting one's slot serves others before its first command: each replay writes it anew. Greedy:
-    the largest buffers choose first, and take the largest slot that is free. In the networks of
-    Stable Diffusion that comes to 11 to 37 % more than is held at once; the smallest slot instead
-    would leave the autoencoder 1 to 8 % more.
+    Greedy: the largest buffers choose first, and take the largest slot that is free. In the
+    networks of Stable Diffusion that comes to 11 to 37 % more than is held at once; the smallest
+    slot instead would leave the autoencoder 1 to 8 % more.
     """
     uses = [(each, *each.span) for each in passing if each.span is not None]
-    kept = [(each, (each.span or (0, 0))[0], sys.maxsize) for each in lasting]
     slots: list[Slot] = []
-    own: set[Slot] = set()
-    for each, first, last in sorted(uses + kept, key=lambda use: (-use[0].nbytes, use[1])):
+    for each, first, last in sorted(uses, key=lambda use: (-use[0].nbytes, use[1])):
         free = [s for s in slots if s.nbytes >= each.nbytes and s.is_free(first, last)]
-        if last == sys.maxsize:
-            free = [slot for slot in free if slot.nbytes == each.nbytes]
         if not free:
             slots.append(Slot(each.nbytes))
         each.slot = max(free, key=lambda slot: slot.nbytes, default=slots[-1])
         each.slot.take(first, last)
-        if last == sys.maxsize:
-            own.add(each.slot)
-    return [slot for slot in slots if slot not in own]
+    return slots
 
 
 class Share:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 _MOST_RECORDED = 512
+# Bytes: engines may keep what the host wrote until something is submitted.
+_MOST_WRITTEN = 32 << 20
 
 
 class Stream:
@@ -55,6 +57,7 @@ class Stream:
         self._backend = backend
         self._commands: list[Command] = []
         self._touched: set[Any] = set()  # handles that they use
+        self._written = 0  # bytes, since anything was submitted
         self._captured: CommandList | None = None
         # Several streams: what unsubmitted commands use must not be handed out again to another
         # stream, and a stream that holds commands must not be lost. None while there is one.
@@ -157,6 +160,7 @@ class Stream:
     def flush(self, *more: Sequence[Command]) -> None:
         """Submit what was recorded outside of a capture, also while one is under way."""
         commands, self._commands, self._touched = self._commands, [], set()
+        self._written = 0
         if commands and self._held is not None:
             self._held = [] if self._siblings else None
             self._open.pop(self, None)
@@ -164,13 +168,15 @@ class Stream:
         if lists:
             self.send(*lists)
 
-    def precede(self, storage: Storage) -> None:
-        """Submit what must come before the host writes ``storage``.
+    def precede(self, storage: Storage, nbytes: int) -> None:
+        """Submit what must come before the host writes ``nbytes`` of ``storage``.
 
-        That is all that was recorded, where any of it uses the same memory or there are several
-        streams; else nothing.
+        That is all that was recorded, where any of it uses the same memory, much was written since
+        the last submission, or there are several streams; else nothing.
         """
-        if self._held is not None or self._captured is not None or storage.handle in self._touched:
+        self._written += nbytes
+        shared = self._held is not None or self._captured is not None
+        if shared or self._written > _MOST_WRITTEN or storage.handle in self._touched:
             self.submit_all()
 
     def flush_all(self) -> None:

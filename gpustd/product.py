@@ -158,7 +158,7 @@ class Product:
             "batched": self.batch is not None,
             **variables,
         }
-        stand_ins = (_unread_bias.of(device), operands[-1], operands[-1])
+        stand_ins = (_stand_in(device), operands[-1], operands[-1])
         extras = [b if b is not None else s for b, s in zip(fused, stand_ins, strict=True)]
         bits = sum(1 << i for i, b in enumerate(fused) if b is not None)
         sizes = self._sizes(bits, fused[1], 4 if variables["vector"] else 1)
@@ -411,6 +411,13 @@ def constants(sizes: Mapping[str, int]) -> str:
 
 # Bound where no bias is.
 _unread_bias: PerDevice[Buffer[f32]] = PerDevice(lambda device: device.buffer(f32, 4))
+
+
+def _stand_in(device: Device) -> Buffer[f32]:
+    """The unread bias, made anew where a capture that made it found no room."""
+    if _unread_bias.of(device).is_released:
+        _unread_bias.forget(device)
+    return _unread_bias.of(device)
 
 
 def check_activation(op: str, activation: str | None) -> None:

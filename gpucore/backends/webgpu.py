@@ -176,11 +176,17 @@ class WebGpuBackend:
 
     def submit(self, *lists: Sequence[Command]) -> None:
         self.refuse_lost("submitting commands")
+        buffers: list[Any] = []
         try:
-            self._hand_over([self._encoding.buffer_of(commands) for commands in lists])
+            try:
+                buffers.extend(map(self._encoding.buffer_of, lists))
+            finally:  # a list that cannot be encoded takes none before it with it
+                if buffers:
+                    self._hand_over(buffers)
         except self.errors as error:
             raise self.failure("submitting commands", error) from None
-        self.sent += sum(map(len, lists))
+        finally:
+            self.sent += sum(map(len, lists[: len(buffers)]))
 
     @property
     def under_way(self) -> int:

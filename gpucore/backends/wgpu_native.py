@@ -159,6 +159,9 @@ class WgpuBackend(WebGpuBackend):
         index = self._raising.wgpuQueueSubmitForIndex(queue, len(buffers), array)
         self.submitted = self._ffi.new("WGPUSubmissionIndex *", index)
 
+    def encode_ahead(self) -> None:
+        """Nothing: wgpu-native never gives back a command buffer that is not submitted."""
+
     def poll(self) -> None:
         """Let wgpu-native do its callbacks."""
         self._native.wgpuDevicePoll(self._device._internal, False, self._null)

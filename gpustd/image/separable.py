@@ -32,6 +32,8 @@ _MOST_TAPS = 9
 _MOST_TAPS_DOWN = 33
 _MOST_HALO = 9
 _LEAST_LANES = 32
+# Elements of a row that a workgroup makes.
+_LEAST_ACROSS = 128
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
 _MOST_KEPT, _MOST_READ = 8, 20
 
@@ -80,7 +82,8 @@ def separable(
 def _rungs(image: Buffer[Any], picture: Picture) -> Sequence[str]:
     """The rungs to try, the quickest first; none where rows are not whole words."""
     whole = picture.row % 4 == 0 and picture.size > 0
-    if not whole or max(picture.images, picture.height) > MOST_GROUPS:
+    groups = max(picture.images, picture.height, -(-picture.row // _LEAST_ACROSS))
+    if not whole or groups > MOST_GROUPS:
         return ()
     lanes = row_lanes(image.device)
     best = "axes" if image.device.is_cpu else "strip" if lanes >= _LEAST_LANES else "tile"

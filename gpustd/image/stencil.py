@@ -16,13 +16,16 @@ from gpustd.template import Value, kernel
 __all__ = ["fits_stencil", "launch_stencil"]
 
 _THREADS, _STEPS = 128, 4
+# Elements of a row that a workgroup makes.
+_LEAST_ACROSS = 128
 
 
 def fits_stencil(image: Buffer[Any], picture: Picture) -> bool:
     """Whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
     rung = wanted_rung("stencil") or ("cells" if image.device.is_cpu else "stencil")
     whole = picture.row % 4 == 0 and picture.size > 0
-    return rung == "stencil" and whole and max(picture.images, picture.height) <= MOST_GROUPS
+    groups = max(picture.images, picture.height, -(-picture.row // _LEAST_ACROSS))
+    return rung == "stencil" and whole and groups <= MOST_GROUPS
 
 
 def launch_stencil(

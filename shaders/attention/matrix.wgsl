@@ -13,7 +13,8 @@
 // column of the results.
 //
 // Rows of K, V, of `scores` ({{ keys }} f32) and of weights have an odd number of 16-byte words: no bank
-// conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q.
+// conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an
+// infinity or a NaN makes that of the key before it NaN, too. The padding of scores tells of rescaling.
 // Grid: row blocks, heads, batch.
 // Workgroup memory: the arrays below; what runs side by side shares 48 KiB on an H200.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
@@ -22,6 +23,7 @@
 //% set words = head // 8
 //% set kp = [words + 1 - words % 2, 3] | max
 //% set vp = words + 1 + head // 8 % 2
+//% set zero = 1 if spare and words > 1 else 0
 //% set threads = 32 * subgroups
 //% set loads = (keys * words + threads - 1) // threads
 //% set ragged = keys * words % threads != 0
@@ -38,15 +40,14 @@ const VP = {{ vp }}u;
 const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
 const KEYS = {{ keys }}u;
-const V = KEYS * KP;
+const V = {{ keys * kp + zero }}u;
 const SP = {{ sp }}u;
 const SLACK = 8.0;
 
-// A block of K, and one of V from word V on.
-var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
+// A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on.
+var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) + zero }}>;
 // The last row needs no padding.
 var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
-var<workgroup> grown: array<u32, 2>;
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
     return vec4<u32>(
@@ -173,7 +174,7 @@ fn main(
 //% endmacro
 
 //% macro weigh()
-        if (t == 0u) { grown[1u - turn] = 0u; }
+        if (t == 0u) { scores[(2u - turn) * SP - 1u] = vec4<u32>(); }
         if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
             let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
@@ -196,7 +197,7 @@ fn main(
             total *= factor;
 //% endif
             // Before the first block the results are zero. All writers write the same.
-            if (j > 0u) { grown[turn] = 1u; }
+            if (j > 0u) { scores[(1u + turn) * SP - 1u] = vec4<u32>(1u); }
         }
 //% for w in range(0, quads, 2)
         let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>(-high)));
@@ -237,16 +238,16 @@ fn main(
 //% if spare
     for (var r = t; r < KEYS; r += {{ threads }}u) { tiles[V + r * VP + WORDS] = vec4<u32>(0x3C00u, 0u, 0u, 0u); }
 //% endif
-    // What zeros of Q meet must be numbers: what follows {{ "the last row of K" if words > 1 else "rows of K" }}.
-//% if words > 1
-    if (t == 0u) { tiles[V] = vec4<u32>(); }
-//% else
+//% if zero
+    // What the last row of K ends in.
+    if (t == 0u) { tiles[V - 1u] = vec4<u32>(); }
+//% elif words == 1
     for (var e = t; e < V; e += {{ threads }}u) { tiles[e] = vec4<u32>(); }
     workgroupBarrier();
 //% endif
 {{ fetch("k", "0u") }}
 {{ put("k", "", "KP") }}
-    if (t < 2u) { grown[t] = 0u; }
+    if (t < 2u) { scores[(1u + t) * SP - 1u] = vec4<u32>(); }
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
     workgroupBarrier();
@@ -263,7 +264,7 @@ fn main(
 {{ put("v", "V + ", "VP") }}
 {{ load_scores() }}
 {{ weigh() }}
-        if (workgroupUniformLoad(&grown[turn]) != 0u) {
+        if (workgroupUniformLoad(&scores[(1u + turn) * SP - 1u]).x != 0u) {
 {{ rescale() }}
         }
         turn = 1u - turn;

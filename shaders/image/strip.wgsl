@@ -44,8 +44,9 @@ struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill:
 //% set before, after = origin_x * channels, (taps_x - 1 - origin_x) * channels
 //% set left, right = (before + unit - 1) // unit, (after + unit - 1) // unit
 //% set inner = lanes - left - right
-// Cells of a unit beyond an edge that others need.
+// Cells of a unit beyond an edge that others need: the outermost of either side, or all.
 //% set edge = [cells, ([before, after] | max + 3) // 4] | min
+//% set edge = cells if 2 * edge > cells else edge
 @compute @workgroup_size({{ lanes * across * down }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -85,6 +85,7 @@ fn main(
     let half = lane % 2u;
     let outputs = vec4<u32>(0u, 2u, 4u, 6u) + vec4<u32>(8u * half);
     let mine = outputs / vec4<u32>({{ group }}u) == vec4<u32>(input / {{ group }}u);
+    if (lane == 0u) { atomicStore(&unbounded, 0u); }
 //% for ky in range(kernel_y)
     workgroupBarrier();
 //% for kx in range(kernel_x)

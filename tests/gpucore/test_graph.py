@@ -95,7 +95,7 @@ def test_an_output_holds_new_values_after_each_replay(device: Device, affine: Ke
 
 
 def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> None:
-    """Encoded while the host waits, of what was replayed more than once since."""
+    """Encoded while the host waits, on Dawn, of what was replayed more than once since."""
     increment = device.compile_kernel(INCREMENT)
     x, kept = device.buffer_from_array(constant(0)), device.buffer(f32, COUNT)
     with device.capture() as graph:
@@ -109,7 +109,7 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
     assert part.ahead is None
     graph.replay()
     device.engine.encode_ahead()
-    assert part.ahead is not None
+    assert (part.ahead is not None) == (device.info.engine == "dawn")
     x.write(constant(10))
     graph.replay()
     assert part.ahead is None
@@ -124,13 +124,13 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
 
 
 def test_buffers_of_a_graph_share_memory(own: Device) -> None:
-    """A chain of 40 needs the memory of two buffers, as it does outside of a capture."""
+    """A chain of 40 needs the memory of two buffers, and its result its own."""
     affine = own.compile_kernel(AFFINE)
     x = own.buffer_from_array(constant(0))
     before = own.memory.reserved
     with own.capture() as graph:
         y = chain(own, affine, x, 40)
-    assert own.memory.reserved - before == 2 * 4096
+    assert own.memory.reserved - before == 3 * 4096
     graph.replay()
     assert np.isfinite(y.read()).all()
 

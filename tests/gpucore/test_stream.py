@@ -12,6 +12,20 @@ from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 300
 
+# Refused when its pipeline is made.
+TOO_LARGE = """
+override words: u32 = 1;
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+var<workgroup> much: array<f32, words>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) {
+    much[i] = x[i];
+    workgroupBarrier();
+    x[i] = much[63u - i];
+}
+"""
+
 
 @pytest.fixture
 def affine(device: Device) -> Kernel:
@@ -34,6 +48,36 @@ def test_nothing_is_submitted_before_a_read() -> None:
     buffer.read()
     device.synchronize()
     assert len(device.engine.submitted) == 1
+
+
+def test_many_bytes_written_are_submitted() -> None:
+    """Engines may keep what the host wrote until something is submitted."""
+    device = Device.null()
+    kernel = device.compile_kernel(INCREMENT)
+    first, second = device.buffer(f32, COUNT), device.buffer(f32, 3 << 20)
+    kernel(first, grid=5)
+    second.write(np.zeros(3 << 20, np.float32))
+    second.write(np.zeros(3 << 20, np.float32))
+    assert device.engine.submitted == []
+    second.write(np.zeros(3 << 20, np.float32))
+    assert len(device.engine.submitted) == 1
+    kernel(first, grid=5)
+    second.write(np.zeros(3 << 20, np.float32))
+    assert len(device.engine.submitted) == 1
+
+
+def test_what_comes_before_a_graph_that_fails_is_not_lost(device: Device) -> None:
+    if device.info.engine != "dawn":
+        pytest.skip(f"{device!r} compiles at once")
+    increment = device.compile_kernel(INCREMENT)
+    broken = device.compile_kernel(TOO_LARGE, constants={"words": 10**8}, wait=False)
+    x = device.buffer_from_array(constant(0))
+    with device.capture() as graph:
+        broken(x, grid=1)
+    increment(x, grid=5)
+    with pytest.raises(KernelCompileError):
+        graph.replay()
+    assert (x.read() == 1).all()
 
 
 def test_a_write_submits_only_what_uses_the_memory() -> None:

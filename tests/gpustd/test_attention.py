@@ -168,6 +168,23 @@ def check_matrix_rung(
         check(case, operands, run(device, case, operands), weights=2.0**-11)
 
 
+def test_matrix_rung_keeps_an_infinity_in_its_channel(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of V, also of the first key, which lies behind the last row of K."""
+    if device.info.engine != "dawn" or not device.has_f16:
+        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    if not device.has_matrix_units:
+        monkeypatch.setattr(attention_module, "kernel", emulated)
+    q, k, v = oracle.draw(Case(2, 70, 77, 2, 24), np.float16, seed=6)
+    v[0, 0, 0] = np.inf
+    with forced_rung("attention", "matrix", (1, 4, 32)):
+        result = run(device, Case(2, 70, 77, 2, 24), (q, k, v))
+    assert not np.isfinite(result[0, :, 0]).any()
+    assert np.isfinite(result[0, :, 1:]).all()
+    assert np.isfinite(result[1]).all()
+
+
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) -> None:
     if dtype is f16 and not device.has_f16:

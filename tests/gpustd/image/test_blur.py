@@ -6,6 +6,7 @@ of a blur sum to 1 on each axis, so that (K_y + K_x + 4) 2^-24 max |x| holds for
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,14 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
+from gpustd.image.picture import picture_of
+from gpustd.image.stencil import fits_stencil
+from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, MODES, check, draw, per_axis, upload
+
+# The module, whose name the package may give to a function.
+separable = importlib.import_module("gpustd.image.separable")
 
 DTYPES = (np.uint8, np.float32)
 
@@ -91,6 +98,33 @@ def test_means_of_levels(device: Device) -> None:
             with forced_rung("separable", rung, WIDE):
                 result = image.box_blur(upload(device, x), size, mode, 7).read()
             np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((6, 16, 3), (3, 7)), ((4, 32), (1, 25))], ids=str)
+def test_strips_of_wide_windows(
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, ...],
+    size: tuple[int, int],
+) -> None:
+    """Subgroups of 32 lanes take them; fewer must be told to."""
+    if not row_lanes(device):
+        pytest.skip(f"{device!r} has no subgroups of known width")
+    monkeypatch.setattr(separable, "_takes", lambda rung, *_: rung == "strip")
+    x = draw(shape, np.uint8)
+    exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1)[: len(shape)])
+    with forced_rung("separable", "strip", (1, 2, 3, 1, 4)):
+        result = image.box_blur(upload(device, x), size).read()
+    np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+
+
+def test_rows_of_more_workgroups_than_a_grid_has_take_another_way(device: Device) -> None:
+    wide = device.buffer(u8, (1, 1, 65535 * 128 + 128, 1))
+    picture = picture_of("test", wide)
+    with forced_rung("separable", "tile"):
+        assert separable._rungs(wide, picture) == ()
+    with forced_rung("stencil", "stencil"):
+        assert not fits_stencil(wide, picture)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -12,15 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
-from gpustd import nn
+from gpucore import (
+    ArgumentError,
+    Buffer,
+    Device,
+    DType,
+    DTypeError,
+    Kernel,
+    ShapeError,
+    f16,
+    f32,
+)
+from gpustd import nn, template
 from gpustd.nn import grouped
 from gpustd.nn.blocks import Block
 from gpustd.nn.grouped import GroupTile
 from gpustd.rungs import forced_rung
+from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, convolution, drawn, up
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import emulated_kernel, on_rung
+from tests.gpustd.products import on_rung
 
 Array = NDArray[Any]
 
@@ -154,6 +165,14 @@ def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) ->
         run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
 
 
+def stale_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
+    """Emulated, where workgroup memory begins with what another workgroup left."""
+    source = template.render(name, spec)
+    body = source.index("{\n", source.index("fn main(")) + 2
+    stale = "    atomicStore(&unbounded, 1000u);\n    workgroupBarrier();\n"
+    return device.compile_kernel(emulate(source[:body] + stale + source[body:]))
+
+
 @pytest.mark.parametrize(
     ("group", "tile", "kernel", "numbers"),
     [
@@ -173,7 +192,7 @@ def test_groups_on_matrix_units(
     if not device.has_f16:
         pytest.skip(f"{device!r} has no f16, which matrix units compute with")
     if not device.has_matrix_units:
-        monkeypatch.setattr(grouped, "kernel", emulated_kernel)
+        monkeypatch.setattr(grouped, "kernel", stale_kernel)
     with forced_rung("nn.grouped", "matrix", tile):
         for spoilt in (False, True):
             widths = (32 // group, 32, 32)
