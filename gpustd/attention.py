@@ -275,9 +275,8 @@ def _matrix_bytes(s: _Sizes, fq: int, subgroups: int, keys: int) -> int:
     """Workgroup memory of the matrix rung."""
     words = s.head // 8
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
-    zero = 1 if words > 1 and words % 2 else 0
     scores = 16 * subgroups * fq * (keys // 4 + 1) - 1
-    return (keys * (rows_of_k + rows_of_v) + zero + scores) * 16
+    return (keys * (rows_of_k + rows_of_v) + scores) * 16
 
 
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {

@@ -44,8 +44,8 @@ const V = {{ keys * kp + zero }}u;
 const SP = {{ sp }}u;
 const SLACK = 8.0;
 
-// A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on.
-var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) + zero }}>;
+// A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on{{ ", whose last row needs no padding" if zero }}.
+var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
 // The last row needs no padding.
 var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
 
