@@ -9,13 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, ShapeError, T, f32, u8
-from gpustd.grid import MOST_GROUPS
 from gpustd.image.cells import launch_cells
 from gpustd.image.gather import gather
+from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.image.weights import Taps, area_taps, filter_taps, point_taps
-from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
 __all__ = ["resampled", "resize"]
@@ -109,7 +108,7 @@ def resampled(
     source = picture_of("resize", image)
     device = image.device
     result: Buffer[Any] = device.buffer(dtype, made.shape)
-    if not vertical and _fits_quilt(made, result):
+    if not vertical and fits_quilt("resize", made, result):
         _narrowed(image, result, source, made, taps)
         return result
     wide = made.row % 4 == 0 if vertical else made.channels == 4
@@ -118,14 +117,6 @@ def resampled(
     buffers = (image, starts, weights, result)
     launch_cells("resample.wgsl", {"vertical": vertical}, buffers, made, sizes, wide=wide)
     return result
-
-
-def _fits_quilt(made: Picture, result: Buffer[Any]) -> bool:
-    """Whether whole pixels are made, 32 of 8 rows a workgroup: on GPUs, in rows of whole words."""
-    rung = wanted_rung("resize") or ("cells" if result.device.is_cpu else "quilt")
-    extents = made.images, made.height // 8, made.width // 32
-    whole = made.row % (4 // int(result.dtype.itemsize)) == 0
-    return rung == "quilt" and whole and max(extents) < MOST_GROUPS
 
 
 def _narrowed(
@@ -149,9 +140,8 @@ def _narrowed(
         "taps": count,
         "last": (source.size - 1) // 4,
     }
-    grid = (-(-made.width // 32), -(-made.height // 8), made.images)
     buffers = (image, table(device, taps.starts), table(device, weights), result)
-    kernel(device, "image/narrowed.wgsl", **spec)(*buffers, sizes, grid=grid)
+    kernel(device, "image/narrowed.wgsl", **spec)(*buffers, sizes, grid=quilt_grid(made))
 
 
 def _copy(image: Buffer[T]) -> Buffer[T]:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from gpucore import Buffer, Device, DType, f32, u8
-from gpustd.grid import MOST_GROUPS
 from gpustd.image.axis import Fold, Window, fold_axes, fold_axis
 from gpustd.image.border import CONSTANT
+from gpustd.image.grids import fits_strips
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.lanes import row_lanes
@@ -32,8 +32,6 @@ _MOST_TAPS = 9
 _MOST_TAPS_DOWN = 33
 _MOST_HALO = 9
 _LEAST_LANES = 32
-# Elements of a row that a workgroup makes.
-_LEAST_ACROSS = 128
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
 _MOST_KEPT, _MOST_READ = 8, 20
 
@@ -81,9 +79,7 @@ def separable(
 
 def _rungs(image: Buffer[Any], picture: Picture) -> Sequence[str]:
     """The rungs to try, the quickest first; none where rows are not whole words."""
-    whole = picture.row % 4 == 0 and picture.size > 0
-    groups = max(picture.images, picture.height, -(-picture.row // _LEAST_ACROSS))
-    if not whole or groups > MOST_GROUPS:
+    if not fits_strips(picture):
         return ()
     lanes = row_lanes(image.device)
     best = "axes" if image.device.is_cpu else "strip" if lanes >= _LEAST_LANES else "tile"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer, u8
-from gpustd.grid import MOST_GROUPS
 from gpustd.image.border import CONSTANT
+from gpustd.image.grids import fits_strips
 from gpustd.image.picture import Picture
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
@@ -16,16 +16,12 @@ from gpustd.template import Value, kernel
 __all__ = ["fits_stencil", "launch_stencil"]
 
 _THREADS, _STEPS = 128, 4
-# Elements of a row that a workgroup makes.
-_LEAST_ACROSS = 128
 
 
 def fits_stencil(image: Buffer[Any], picture: Picture) -> bool:
     """Whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
     rung = wanted_rung("stencil") or ("cells" if image.device.is_cpu else "stencil")
-    whole = picture.row % 4 == 0 and picture.size > 0
-    groups = max(picture.images, picture.height, -(-picture.row // _LEAST_ACROSS))
-    return rung == "stencil" and whole and groups <= MOST_GROUPS
+    return rung == "stencil" and fits_strips(picture)
 
 
 def launch_stencil(

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.grid import MOST_GROUPS
 from gpustd.image.axis import fold_axes, weighted
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.cells import launch_cells
 from gpustd.image.gather import gather
+from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of
-from gpustd.rungs import wanted_rung
 from gpustd.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]
@@ -205,17 +204,14 @@ def _warped(
         "fill": cval,
     }
     spec: dict[str, Value] = {"order": order, "perspective": perspective}
-    whole = made.row % (4 // image.dtype.itemsize) == 0
-    fits = max(made.images, made.height // 8, made.width // 32) < MOST_GROUPS
-    rung = wanted_rung("warp") or ("cells" if image.device.is_cpu else "quilt")
-    spec["tiled"] = rung == "quilt" and whole and fits
+    spec["tiled"] = fits_quilt("warp", made, result)
     if not spec["tiled"]:
         launch_cells("warp.wgsl", spec, (source, result), made, sizes)
         return result
     spec |= {"source": source.dtype.name, "target": image.dtype.name, "channels": made.channels}
     uniform: Any = {"elements": made.size, "rows": made.height, "row": made.row, **sizes}
-    grid = (-(-made.width // 32), -(-made.height // 8), made.images)
-    kernel(image.device, "image/warp.wgsl", **spec)(source, result, uniform, grid=grid)
+    launch = kernel(image.device, "image/warp.wgsl", **spec)
+    launch(source, result, uniform, grid=quilt_grid(made))
     return result
 
 

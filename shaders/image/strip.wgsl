@@ -40,6 +40,7 @@ struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill:
 //% include "image/pairs.wgsl"
 //% endif
 //% import "image/fold.wgsl" as fold_of with context
+//% import "image/walk.wgsl" as walk with context
 //% set unit = 4 * cells
 //% set before, after = origin_x * channels, (taps_x - 1 - origin_x) * channels
 //% set left, right = (before + unit - 1) // unit, (after + unit - 1) // unit
@@ -63,14 +64,7 @@ fn main(
     let whole = u32(unit) < params.across;
     let own = whole && lane >= {{ left }} && lane < {{ lanes - right }};
     let column = u32(clamp(unit, 0, i32(params.across) - 1));
-//% if fold == "sum"
-//% for t in range(taps_y)
-    let wy{{ t }} = weights[{{ t }}];
-//% endfor
-//% for t in range(taps_x)
-    let wx{{ t }} = weights[{{ taps_y + t }}];
-//% endfor
-//% endif
+{{ walk.weighted() }}
 //% if left + right > 0
 //% for j in range(edge)
     var places{{ j }} = vec4<i32>();
@@ -82,22 +76,10 @@ fn main(
 //% endfor
     }
 //% endif
-//% for t in range(taps_y - 1)
-//% for c in range(cells)
-    var r{{ t }}_{{ c }} = F();
-//% endfor
-//% endfor
+{{ walk.kept() }}
     // The first rows only fill the registers.
     for (var row = first - {{ taps_y - 1 }}; row < end; row += {{ steps }}) {
-        let source = row + {{ taps_y - 1 - origin_y }};
-//% for s in range(steps)
-        var row{{ s }} = source + {{ s }};
-//% endfor
-        if (source < 0 || source + {{ steps }} > rows) {
-//% for s in range(steps)
-            row{{ s }} = inside(row{{ s }}, rows, params.mode);
-//% endfor
-        }
+{{ walk.placed() }}
 //% for s in range(steps)
         let line{{ s }} = (image + u32(max(row{{ s }}, 0))) * params.across;
         let raw{{ s }} = x[line{{ s }} + column];
@@ -123,30 +105,15 @@ fn main(
 //% endfor
         }
 //% endif
-//% if constant
 //% for s in range(steps)
-        if (row{{ s }} < 0) {
+//% set own = namespace(names=[])
 //% for c in range(cells)
-            n{{ s }}_{{ c }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
+//% set own.names = own.names + ["n%d_%d" % (s, c)]
 //% endfor
-        }
+{{ walk.filled(s, own.names) }}
 //% endfor
-//% endif
 //% for s in range(steps)
-//% set names = namespace(rows=[])
-//% for t in range(taps_y - 1)
-//% set names.rows = names.rows + ["r%d" % t]
-//% endfor
-//% for t in range(s + 1)
-//% set names.rows = names.rows + ["n%d" % t]
-//% endfor
-//% for c in range(cells)
-//% set window = namespace(names=[])
-//% for name in names.rows[-taps_y:]
-//% set window.names = window.names + ["%s_%d" % (name, c)]
-//% endfor
-{{ fold_of.all("v%d_%d" % (s, c), "y", window.names, s) }}
-//%- endfor
+{{ walk.down("v", s) }}
 //% set known = namespace(names=[])
 //% for e in range(-before, unit + after)
 //% set d = e // unit
@@ -180,17 +147,9 @@ fn main(
 //%- endfor
         if (own && row + {{ s }} >= first && row + {{ s }} < end) {
             let at = (image + u32(row + {{ s }})) * params.across + u32(unit);
-//% set made = namespace(names=[])
-//% for c in range(cells)
-//% set made.names = made.names + [("word_of(f%d_%d)" if pairs else "packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
-//% endfor
-            y[at] = {{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }};
+            y[at] = {{ walk.result(s) }};
         }
 //% endfor
-//% for t in range(taps_y - 1)
-//% for c in range(cells)
-        r{{ t }}_{{ c }} = {{ "r%d" % (t + steps) if t + steps < taps_y - 1 else "n%d" % (t + steps - taps_y + 1) }}_{{ c }};
-//% endfor
-//% endfor
+{{ walk.handed_on() }}
     }
 }

@@ -38,6 +38,7 @@ x[{{ unit }}]{{ "" if flat else "." + "xyzw"[cell] }}
 //% include "image/pairs.wgsl"
 //% endif
 //% import "image/fold.wgsl" as fold_of with context
+//% import "image/walk.wgsl" as walk with context
 //% set sides = range(-left, 0) | list + range(cells, cells + right) | list
 @compute @workgroup_size({{ across }}, {{ down }})
 fn main(
@@ -50,14 +51,7 @@ fn main(
     if (unit >= params.across || first >= rows) { return; }
     let end = min(first + params.strip, rows);
     let image = group.z * params.rows;
-//% if fold == "sum"
-//% for t in range(taps_y)
-    let wy{{ t }} = weights[{{ t }}];
-//% endfor
-//% for t in range(taps_x)
-    let wx{{ t }} = weights[{{ taps_y + t }}];
-//% endfor
-//% endif
+{{ walk.weighted() }}
     // Cells beside the unit: where they are, or an edge's stand in for them.
     var whole = true;
 //% for k in sides
@@ -71,22 +65,10 @@ fn main(
         whole = false;
     }
 //% endfor
-//% for t in range(taps_y - 1)
-//% for c in range(cells)
-    var r{{ t }}_{{ c }} = F();
-//% endfor
-//% endfor
+{{ walk.kept() }}
     // The first rows only fill the registers.
     for (var row = first - {{ taps_y - 1 }}; row < end; row += {{ steps }}) {
-        let source = row + {{ taps_y - 1 - origin_y }};
-//% for s in range(steps)
-        var row{{ s }} = source + {{ s }};
-//% endfor
-        if (source < 0 || source + {{ steps }} > rows) {
-//% for s in range(steps)
-            row{{ s }} = inside(row{{ s }}, rows, params.mode);
-//% endfor
-        }
+{{ walk.placed() }}
 //% for s in range(steps)
         let line{{ s }} = (image + u32(max(row{{ s }}, 0))) * params.across;
         let own{{ s }} = x[line{{ s }} + unit];
@@ -109,13 +91,11 @@ fn main(
 //% endfor
         }
 //% for s in range(steps)
-//% if constant
-        if (row{{ s }} < 0) {
+//% set own = namespace(names=[])
 //% for n in range(left + cells + right)
-            v{{ s }}_{{ n }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
+//% set own.names = own.names + ["v%d_%d" % (s, n)]
 //% endfor
-        }
-//% endif
+{{ walk.filled(s, own.names) }}
 //% for c in range(cells)
 //% set shifts = namespace(names=[])
 //% for t in range(taps_x)
@@ -132,33 +112,12 @@ fn main(
 //% endfor
 {{ fold_of.all("n%d_%d" % (s, c), "x", shifts.names, 0) }}
 //%- endfor
-//% set names = namespace(rows=[])
-//% for t in range(taps_y - 1)
-//% set names.rows = names.rows + ["r%d" % t]
-//% endfor
-//% for t in range(s + 1)
-//% set names.rows = names.rows + ["n%d" % t]
-//% endfor
-//% for c in range(cells)
-//% set window = namespace(names=[])
-//% for name in names.rows[-taps_y:]
-//% set window.names = window.names + ["%s_%d" % (name, c)]
-//% endfor
-{{ fold_of.all("f%d_%d" % (s, c), "y", window.names, s) }}
-//%- endfor
+{{ walk.down("f", s) }}
         if (row + {{ s }} >= first && row + {{ s }} < end) {
             let at = (image + u32(row + {{ s }})) * params.across + unit;
-//% set made = namespace(names=[])
-//% for c in range(cells)
-//% set made.names = made.names + [("word_of(f%d_%d)" if pairs else "packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
-//% endfor
-            y[at] = {{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }};
+            y[at] = {{ walk.result(s) }};
         }
 //% endfor
-//% for t in range(taps_y - 1)
-//% for c in range(cells)
-        r{{ t }}_{{ c }} = {{ "r%d" % (t + steps) if t + steps < taps_y - 1 else "n%d" % (t + steps - taps_y + 1) }}_{{ c }};
-//% endfor
-//% endfor
+{{ walk.handed_on() }}
     }
 }
