@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
 from gpustd.attention_products import attention_by_products
@@ -241,42 +242,49 @@ def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | Non
     return None
 
 
+class MatrixTile(NamedTuple):
+    """How the matrix rung works: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
+
+    ``relative``: scores are f16, relative to each row's maximum (32 keys; or 48 where fq is 2).
+    """
+
+    fq: int
+    subgroups: int
+    keys: int
+    relative: bool = False
+
+
 def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
-    """``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step."""
     wanted = wanted_tile("attention")
-    fq, subgroups, keys = wanted if isinstance(wanted, tuple) else _matrix_tile(s)
-    while subgroups > 1 and _matrix_bytes(s, fq, subgroups, keys) > device.limits[_WORKGROUP_BYTES]:
-        subgroups //= 2
-    grid = (-(-s.sq // (16 * fq * subgroups)), s.heads, s.batch)
-    spec: dict[str, Value] = {
-        "matrix": True,
-        "head": s.head,
-        "fq": fq,
-        "subgroups": subgroups,
-        "keys": keys,
-    }
+    tile = wanted if isinstance(wanted, MatrixTile) else _matrix_tile(s)
+    most = device.limits[_WORKGROUP_BYTES]
+    while tile.subgroups > 1 and _matrix_bytes(s, tile) > most:
+        tile = tile._replace(subgroups=tile.subgroups // 2)
+    grid = (-(-s.sq // (16 * tile.fq * tile.subgroups)), s.heads, s.batch)
+    spec: dict[str, Value] = {"matrix": True, "head": s.head, **tile._asdict()}
     return _Shader(spec, 8, grid)
 
 
-def _matrix_tile(s: _Sizes) -> tuple[int, int, int]:
+def _matrix_tile(s: _Sizes) -> MatrixTile:
     """As measured on an H200, which has 48 KiB of workgroup memory for all that runs at once.
 
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
     if s.head <= 48 and blocks >= 200:
-        return 2, 4, 32
+        return MatrixTile(2, 4, 48, relative=True) if s.sk > 128 else MatrixTile(2, 4, 32)
     if 48 < s.head <= 64 and blocks >= 150:
-        return 2, 4, 16
-    return 1, 4 if s.head > 48 else 8, 32
+        return MatrixTile(2, 4, 16)
+    return MatrixTile(1, 4 if s.head > 48 else 8, 32)
 
 
-def _matrix_bytes(s: _Sizes, fq: int, subgroups: int, keys: int) -> int:
+def _matrix_bytes(s: _Sizes, tile: MatrixTile) -> int:
     """Workgroup memory of the matrix rung."""
     words = s.head // 8
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
-    scores = 16 * subgroups * fq * (keys // 4 + 1) - 1
-    return (keys * (rows_of_k + rows_of_v) + scores) * 16
+    pitch = tile.keys // (8 if tile.relative else 4) + 1
+    scores = 16 * tile.subgroups * tile.fq * pitch - 1
+    return (tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 16
 
 
 _RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {

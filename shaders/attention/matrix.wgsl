@@ -1,23 +1,35 @@
-// Flash attention on matrix units (Dawn): f16 in, f32 scores and results, 16 x 16 x 16 products.
+// Flash attention on matrix units (Dawn): f16 in, f32 results, 16 x 16 x 16 products.
 //
 // A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
 // Q and the results stay in its matrices. For each block of {{ keys }} keys: S = Q K^T goes to workgroup memory,
 // where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
 // with V. The next blocks of K and V are on their way in registers meanwhile. The weights lie where
-// their scores were: of a pair of invocations, each writes over scores of its own in steps of 32 keys;
-// in shorter ones the exchange of their maxima comes before.
+// their scores were: of a pair of invocations, each writes over scores of its own, or the exchange of
+// their maxima comes before.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
 // Where the last fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a
 // column of the results.
+//% if relative
 //
-// Rows of K, V, of `scores` ({{ keys }} f32) and of weights have an odd number of 16-byte words: no bank
+// Scores are f16, relative to that maximum: the product begins with it, negated, so that the scores
+// which count are near 0, where f16 is exact. Weights are 2^-7 of what they are else, and where one
+// reaches 2 the step is made again, exactly: with scores in f32, 16 keys at a time. So are the first
+// step, and all steps of a workgroup that has a row whose maximum is beyond LARGE, where the sums on
+// the way to a score would lose too much in f16.
+//% endif
+//
+// Rows of K, V, of `scores` ({{ keys }} {{ "f16" if relative else "f32" }}) and of weights have an odd number of 16-byte words: no bank
 // conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an
-// infinity or a NaN makes that of the key before it NaN, too. The padding of scores tells of rescaling.
+// infinity or a NaN makes that of the key before it NaN, too.
 // Grid: row blocks, heads, batch.
 // Workgroup memory: the arrays below; what runs side by side shares 48 KiB on an H200.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
+//% if relative
+// A pair of invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no
+// weight, where no other in its step overflows upwards.
+//% endif
 //% set frags = (head + 15) // 16
 //% set spare = head % 16 == 8
 //% set words = head // 8
@@ -30,8 +42,9 @@
 //% set lanes = 2 // fq
 //% set blocks = keys // 16
 //% set quads = keys // 4 // lanes
-//% set sp = keys // 4 + 1
-//% set halved = lanes == 2 and blocks == 2
+//% set scored = keys // 8 if relative else keys // 4
+//% set apart = quads if lanes == 2 and blocks == 2 and not relative else quads // 2
+//% set at_once = 1 if relative else blocks
 //% include "attention/operands.wgsl"
 
 const WORDS = {{ words }}u;
@@ -41,19 +54,36 @@ const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
 const KEYS = {{ keys }}u;
 const V = {{ keys * kp + zero }}u;
-const SP = {{ sp }}u;
+const SP = {{ scored + 1 }}u;
 const SLACK = 8.0;
+const SHIFT = {{ "7.0" if relative else "0.0" }};
+//% if relative
+const LARGE = 16.0;
+//% endif
+
+struct Votes {
+    raised: u32,
+    exact: u32,
+}
 
 // A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on{{ ", whose last row needs no padding" if zero }}.
 var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
 // The last row needs no padding.
 var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
+// Of this step and the last: some row's maximum is raised{{ ", the next step must be exact" if relative }}. All who write one write the same.
+var<workgroup> votes: array<Votes, 2>;
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
     return vec4<u32>(
         pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw),
     );
 }
+//% if relative
+
+fn floats(a: vec2<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(a.x), unpack2x16float(a.y));
+}
+//% endif
 
 @compute @workgroup_size({{ threads }})
 fn main(
@@ -81,21 +111,25 @@ fn main(
     let mine = slice + own * SP;
     let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
+    // The row's maximum, before scaling.
     var high = MASKED;
+//% if relative
+    var large = false;
+//% endif
     var total = 0.0;
 
-    // Q comes in slabs of {{ 2 * keys }} channels.
+    // Q comes in slabs of {{ 8 * scored }} channels.
 //% for f in range(frags)
-//% set slab = 2 * blocks
+//% set slab = scored // 2
 //% if f % slab == 0
 //% if f
     workgroupBarrier();
 //% endif
-    for (var e = t; e < BQ * {{ 2 * slab }}u; e += {{ threads }}u) {
-        let word = {{ 2 * f }}u + e % {{ 2 * slab }}u;
+    for (var e = t; e < BQ * {{ scored }}u; e += {{ threads }}u) {
+        let word = {{ 2 * f }}u + e % {{ scored }}u;
         var x = vec4<u32>();
-        if (word < WORDS) { x = q[q_base + min(first + e / {{ 2 * slab }}u, params.sq - 1u) * params.q_pitch + word]; }
-        scores[e / {{ 2 * slab }}u * SP + e % {{ 2 * slab }}u] = x;
+        if (word < WORDS) { x = q[q_base + min(first + e / {{ scored }}u, params.sq - 1u) * params.q_pitch + word]; }
+        scores[e / {{ scored }}u * SP + e % {{ scored }}u] = x;
     }
     workgroupBarrier();
 //% endif
@@ -104,6 +138,12 @@ fn main(
     var o{{ i }}_{{ f }}: subgroup_matrix_result<f32, 16, 16>;
 //% endfor
 //% endfor
+//% if relative
+    // Each row's maximum, negated.
+//% for i in range(fq)
+    var m{{ i }}: subgroup_matrix_result<f16, 16, 16>;
+//% endfor
+//% endif
 
     // This invocation's words of a block of K or V.
 //% for i in range(loads)
@@ -124,97 +164,132 @@ fn main(
 //% endfor
 //% endmacro
 
-//% macro score()
-//% for n in range(blocks)
+//% macro score(s, start, piece)
+//% for n in piece
 //% for i in range(fq)
-        var s{{ i }}_{{ n }} = subgroup_matrix_result<f32, 16, 16>();
+        var {{ s }}{{ i }}_{{ n }} = {{ start % i if "%" in start else start }};
 //% endfor
 //% for f in range(frags)
         let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * KP + {{ 2 * f }}u, KP);
 //% for i in range(fq)
-        s{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, s{{ i }}_{{ n }});
+        {{ s }}{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, {{ s }}{{ i }}_{{ n }});
 //% endfor
 //% endfor
 //% endfor
 //% endmacro
-//% macro store_scores()
-//% for n in range(blocks)
+//% macro store_scores(s, words, piece)
+//% for n in piece
 //% for i in range(fq)
-        subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * n }}u, s{{ i }}_{{ n }}, SP);
+        subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ words * (n - piece[0]) }}u, {{ s }}{{ i }}_{{ n }}, SP);
 //% endfor
 //% endfor
 //% endmacro
-//% macro load_scores()
-//% for w in range(quads)
-        var a{{ w }} = bitcast<vec4<f32>>(scores[mine + side * {{ quads }}u + {{ w }}u]);
-//% endfor
+//% macro put_both()
+{{ put("k", "", "KP") }}
+{{ put("v", "V + ", "VP") }}
 //% endmacro
-
-//% macro store_weights()
-//% for w in range(quads // 2)
-        scores[mine + side * {{ quads if halved else quads // 2 }}u + {{ w }}u] = weights{{ w }};
-//% endfor
-//% endmacro
-//% macro load_weights()
-//% for n in range(blocks)
-//% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (quads if halved else 2) * n }}u, SP);
-//% endfor
-//% endfor
-//% endmacro
-//% macro gather()
-//% for n in range(blocks)
-//% for f in range(frags)
-        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * VP + {{ 2 * f }}u, VP);
-//% for i in range(fq)
-        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
-//% endfor
-//% endfor
-//% endfor
-//% endmacro
-
-//% macro weigh()
-        if (t == 0u) { scores[(2u - turn) * SP - 1u] = vec4<u32>(); }
+//% macro mask(name, masked)
         if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
             let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
-            a{{ w }} = select(a{{ w }}, vec4<f32>(MASKED), key + vec4<u32>({{ 4 * w }}u) > vec4<u32>(seen));
+            {{ name }}{{ w }} = select({{ name }}{{ w }}, vec4<f32>({{ masked }}), key + vec4<u32>({{ 4 * w }}u) > vec4<u32>(seen));
 //% endfor
         }
+//% endmacro
+//% macro store_weights()
+//% for w in range(quads // 2)
+        scores[mine + side * {{ apart }}u + {{ w }}u] = weights{{ w }};
+//% endfor
+//% endmacro
+//% macro pack()
+//% if not spare
+        let sum = dot({% for w in range(quads) %}{{ " + " if w }}p{{ w }}{% endfor %}, vec4<f32>(1.0));
+//% endif
+//% for w in range(quads // 2)
+        let weights{{ w }} = halves(p{{ 2 * w }}, p{{ 2 * w + 1 }});
+//% endfor
+{{ store_weights() }}
+//% endmacro
+
+//% macro load_scores(piece)
+//% if lanes == 1 or not relative
+//% for w in range(4 * piece | length // lanes)
+        a{{ 4 * piece[0] + w }} = bitcast<vec4<f32>>(scores[mine + side * {{ quads }}u + {{ w }}u]);
+//% endfor
+//% else
+        if (side == {{ piece[0] }}u) {
+//% for w in range(4)
+            a{{ w }} = bitcast<vec4<f32>>(scores[mine + {{ w }}u]);
+//% endfor
+        }
+//% endif
+//% endmacro
+//% macro exact_step()
+//% for w in range(quads)
+        var a{{ w }}: vec4<f32>;
+//% endfor
+//% for n in range(0, blocks, at_once)
+//% set piece = range(n, n + at_once) | list
+{{ score("s", "subgroup_matrix_result<f32, 16, 16>()", piece) }}
+        // From here on nobody reads {{ "the scores of the last piece" if n else "the weights of the last block" }}.
+        workgroupBarrier();
+{{ store_scores("s", 4, piece) }}
+//% if loop.last
+        // Nor K of this block, nor V of the last.
+//% endif
+        workgroupBarrier();
+{{ put_both() if loop.last }}
+{{ load_scores(piece) }}
+//% endfor
+        if (t == 0u) { votes[1u - turn] = Votes(); }
+{{ mask("a", "MASKED") }}
         var most = a0;
 //% for w in range(1, quads)
         most = max(most, a{{ w }});
 //% endfor
-        var top = max(max(most.x, most.y), max(most.z, most.w)) * params.scale;
+        var top = max(max(most.x, most.y), max(most.z, most.w));
 //% if lanes == 2
         top = max(top, subgroupShuffleXor(top, 1u));
 //% endif
         var factor = 1.0;
-        if (top > high + SLACK) {
-            factor = exp2(high - top);
+        if (top * params.scale > fma(high, params.scale, SLACK)) {
+//% if relative
+            large = !(abs(top) < 32768.0 && abs(top) * params.scale < LARGE);
+            if (!large) { top = unpack2x16float(pack2x16float(vec2<f32>(top))).x; }
+//% endif
+            factor = exp2((high - top) * params.scale);
             high = top;
-//% if not spare
             total *= factor;
-//% endif
-            // Before the first block the results are zero. All writers write the same.
-            if (j > 0u) { scores[(1u + turn) * SP - 1u] = vec4<u32>(1u); }
+            votes[turn].raised = 1u;
         }
-//% for w in range(0, quads, 2)
-        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>(-high)));
-        let p{{ w + 1 }} = exp2(fma(a{{ w + 1 }}, vec4<f32>(params.scale), vec4<f32>(-high)));
-//% if not spare
-        total += dot(p{{ w }} + p{{ w + 1 }}, vec4<f32>(1.0));
+//% if relative
+        if (large) { votes[turn].exact = 1u; }
 //% endif
-        let weights{{ w // 2 }} = halves(p{{ w }}, p{{ w + 1 }});
+        let offset = vec4<f32>(-fma(high, params.scale, SHIFT));
+//% for w in range(quads)
+        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), offset));
 //% endfor
+{{ pack() }}
+        let vote = workgroupUniformLoad(&votes[turn]);
+        if (vote.raised != 0u) {
+            // Before the first block the results are zero.
+            if (j > 0u) {
+{{ rescale() }}
+            }
+//% if relative
+{{ load_maxima() }}
+//% endif
+            // The weights lay there.
 {{ store_weights() }}
+            workgroupBarrier();
+        }
 //% endmacro
 //% macro rescale()
-//% for piece in range(0, frags, blocks)
-//% set here = [blocks, frags - piece] | min
+//% for start in range(0, frags, at_once)
+//% set here = [at_once, frags - start] | min
 //% for f in range(here)
 //% for i in range(fq)
-            subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
+            subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ start + f }}, SP);
 //% endfor
 //% endfor
             workgroupBarrier();
@@ -225,14 +300,62 @@ fn main(
             workgroupBarrier();
 //% for f in range(here)
 //% for i in range(fq)
-            o{{ i }}_{{ piece + f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, SP);
+            o{{ i }}_{{ start + f }} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, SP);
 //% endfor
 //% endfor
             workgroupBarrier();
 //% endfor
-            // The weights lay there.
-{{ store_weights() }}
+//% endmacro
+//% macro load_maxima()
+            for (var w = side; w < 2u; w += {{ lanes }}u) {
+                scores[mine + w] = vec4<u32>(pack2x16float(vec2<f32>(select(-high, 0.0, large))));
+            }
             workgroupBarrier();
+//% for i in range(fq)
+            m{{ i }} = subgroupMatrixLoad<subgroup_matrix_result<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP, SP);
+//% endfor
+            workgroupBarrier();
+//% endmacro
+
+//% macro relative_step()
+//% set all = range(blocks) | list
+{{ score("h", "m%d", all) }}
+        workgroupBarrier();
+{{ store_scores("h", 2, all) }}
+        workgroupBarrier();
+{{ put_both() }}
+        if (t == 0u) { votes[1u - turn] = Votes(); }
+//% for w in range(quads // 2)
+        let a{{ w }} = scores[mine + side * {{ apart }}u + {{ w }}u];
+        var p{{ 2 * w }} = exp2(fma(floats(a{{ w }}.xy), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
+        var p{{ 2 * w + 1 }} = exp2(fma(floats(a{{ w }}.zw), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
+//% endfor
+{{ mask("p", "") }}
+{{ pack() }}
+        let bits = {% for w in range(quads // 2) %}{{ " | " if w }}weights{{ w }}{% endfor %};
+        // Set in f16 of 2 and more, infinity and NaN.
+        if (((bits.x | bits.y | bits.z | bits.w) & 0x40004000u) != 0u) { votes[turn].exact = 1u; }
+        let vote = workgroupUniformLoad(&votes[turn]);
+//% endmacro
+//% macro gather()
+//% if not spare
+        total += sum;
+//% endif
+//% for n in range(blocks)
+//% for i in range(fq)
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (apart if lanes == 2 and blocks == 2 else 2) * n }}u, SP);
+//% endfor
+//% endfor
+//% for n in range(blocks)
+//% for f in range(frags)
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * VP + {{ 2 * f }}u, VP);
+//% for i in range(fq)
+        o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
+//% endfor
+//% endfor
+//% endfor
+        j += KEYS;
+        turn = 1u - turn;
 //% endmacro
 
 //% if spare
@@ -247,29 +370,34 @@ fn main(
 //% endif
 {{ fetch("k", "0u") }}
 {{ put("k", "", "KP") }}
-    if (t < 2u) { scores[(1u + t) * SP - 1u] = vec4<u32>(); }
+    if (t < 2u) { votes[t] = Votes(); }
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
+    var j = 0u;
     workgroupBarrier();
-    for (var j = 0u; j < end; j += KEYS) {
+    while (j < end) {
 {{ fetch("k", "j + KEYS") }}
 {{ fetch("v", "j") }}
-{{ score() }}
-        // From here on nobody reads the weights of the last block.
-        workgroupBarrier();
-{{ store_scores() }}
-        // Nor K of this block, nor V of the last.
-        workgroupBarrier();
-{{ put("k", "", "KP") }}
-{{ put("v", "V + ", "VP") }}
-{{ load_scores() }}
-{{ weigh() }}
-        if (workgroupUniformLoad(&scores[(1u + turn) * SP - 1u]).x != 0u) {
-{{ rescale() }}
-        }
-        turn = 1u - turn;
-{{ load_weights() }}
+{{ exact_step() }}
 {{ gather() }}
+//% if relative
+        var exact = vote.exact != 0u;
+        while (!exact && j < end) {
+{{ fetch("k", "j + KEYS") }}
+{{ fetch("v", "j") }}
+{{ relative_step() }}
+            if (vote.exact != 0u) {
+                // K of this block is no longer there.
+{{ fetch("k", "j") }}
+{{ put("k", "", "KP") }}
+                exact = true;
+                turn = 1u - turn;
+                workgroupBarrier();
+                continue;
+            }
+{{ gather() }}
+        }
+//% endif
     }
 
 //% if lanes == 2 and not spare
@@ -277,12 +405,12 @@ fn main(
 //% endif
     let out = (group.z * params.sq + row) * params.heads * WORDS + group.y * WORDS;
     // The last piece first: it may hold the sums of the weights.
-//% for piece in range(0, frags, blocks) | reverse
-//% set here = [blocks, frags - piece] | min
+//% for start in range(0, frags, at_once) | reverse
+//% set here = [at_once, frags - start] | min
     workgroupBarrier();
 //% for f in range(here)
 //% for i in range(fq)
-    subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ piece + f }}, SP);
+    subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ start + f }}, SP);
 //% endfor
 //% endfor
     workgroupBarrier();
@@ -293,12 +421,10 @@ fn main(
     let weight = 1.0 / total;
 //% endif
     if (row < params.sq) {
-        for (var w = side; w < {{ 2 * here }}u; w += {{ lanes }}u) {
-            if ({{ 2 * piece }}u + w < WORDS) {
-                let a = bitcast<vec4<f32>>(scores[mine + 2u * w]) * weight;
-                let b = bitcast<vec4<f32>>(scores[mine + 2u * w + 1u]) * weight;
-                y[out + {{ 2 * piece }}u + w] = halves(a, b);
-            }
+        for (var w = side; w < {{ [2 * here, words - 2 * start] | min }}u; w += {{ lanes }}u) {
+            let a = bitcast<vec4<f32>>(scores[mine + 2u * w]) * weight;
+            let b = bitcast<vec4<f32>>(scores[mine + 2u * w + 1u]) * weight;
+            y[out + {{ 2 * start }}u + w] = halves(a, b);
         }
     }
 //% endfor

@@ -6,7 +6,8 @@ one. So a load sees what memory holds then, a store writes each element once, an
 shows wherever invocations run apart.
 
 The 32 invocations are consecutive local indices; ``subgroup_id`` and ``subgroup_invocation_id`` are
-computed from those. One kind of product a shader. Of the other subgroup built-ins,
+computed from those. One kind of operands a shader; results may be f32 and f16, told apart by the
+names of their variables. Of the other subgroup built-ins,
 ``subgroupShuffleXor`` is left to the adapter, whose smaller subgroups are right for neighbours, and
 the rest refused.
 """
@@ -151,9 +152,8 @@ def _replace_calls(
     functions: dict[str, str],
 ) -> str:
     """Rewrite calls from the last to the first, so that arguments are done before their call."""
-    sides = {m.side: m for m in matrices.values()}
-    if len(set(matrices.values())) != len(sides):
-        raise EmulationError(f"more than one kind of product: {', '.join(sorted(matrices))}")
+    sides = _sides(matrices)
+    results = _results(text, matrices)
     while (start := text.rfind("subgroupMatrix")) >= 0:
         name = re.match(r"\w+", text[start:])
         assert name is not None
@@ -171,15 +171,54 @@ def _replace_calls(
         if name[0] == "subgroupMatrixLoad":
             call = _load(matrices, memories, functions, template, arguments)
         elif name[0] == "subgroupMatrixStore":
-            call = _store(sides, memories, functions, template, arguments)
+            call = _store(results, memories, functions, template, arguments)
         elif name[0] == "subgroupMatrixMultiplyAccumulate":
-            call = _multiply(sides, functions, arguments)
+            call = _multiply(sides, results, functions, arguments)
         elif scalar:
-            call = _scalar(sides, functions, scalar[1], arguments)
+            call = _scalar(results, functions, scalar[1], arguments)
         else:
             raise EmulationError(f"{name[0]} is not emulated")
         text = text[:start] + call + text[end + 1 :]
     return text
+
+
+def _sides(matrices: dict[str, _Matrix]) -> dict[str, _Matrix]:
+    """The left and the right operand."""
+    operands = {m for m in matrices.values() if m.side != "result"}
+    sides = {m.side: m for m in operands}
+    if len(operands) != len(sides):
+        raise EmulationError(f"more than one kind of product: {', '.join(sorted(matrices))}")
+    return sides
+
+
+class _Results(dict[str, _Matrix]):
+    """Types of the variables that are results."""
+
+    def of(self, expression: str) -> _Matrix:
+        """Type of a variable, or of a call of a type."""
+        kinds = set(self.values())
+        name = re.match(r"\w*", expression.strip())
+        assert name is not None
+        found = self.get(name[0].removesuffix("_splat"))
+        if found is None and len(kinds) == 1:
+            return kinds.pop()
+        if found is None:
+            raise EmulationError(f"{expression}: f32 or f16? Make it a variable of its own")
+        return found
+
+
+def _results(text: str, matrices: dict[str, _Matrix]) -> _Results:
+    """What is declared with a result's type, loaded as one, copied from one, or summed onto one."""
+    kinds = {name: m for name, m in matrices.items() if m.side == "result"}
+    found = _Results(kinds)
+    load = r"subgroupMatrixLoad\s*<\s*"
+    product = r"subgroupMatrixMultiplyAccumulate\([^;]*,\s*"
+    declared = re.findall(rf"(?:var|let)\s+(\w+)\s*[:=]\s*(?:{load}|{product})?(\w+)", text)
+    known = -1
+    while known != len(found):
+        known = len(found)
+        found.update({name: found[source] for name, source in declared if source in found})
+    return found
 
 
 def _place(memories: dict[str, _Memory], pointer: str) -> _Memory:
@@ -241,13 +280,13 @@ fn {name}(offset: u32, stride: u32) -> {matrix.name} {{
 
 
 def _store(
-    sides: dict[str, _Matrix],
+    results: _Results,
     memories: dict[str, _Memory],
     functions: dict[str, str],
     template: list[str],
     arguments: list[str],
 ) -> str:
-    matrix, memory = sides["result"], _place(memories, arguments[0])
+    matrix, memory = results.of(arguments[2]), _place(memories, arguments[0])
     by_column = _layout(template, 0)
     name = f"{matrix.name}_store_{memory.name}_{'columns' if by_column else 'rows'}"
     per = memory.per_element(matrix.component)
@@ -284,13 +323,22 @@ def _packed(memory: _Memory, component: str) -> str:
     return f"vec{memory.width}<{memory.word}>({', '.join(words)})"
 
 
-def _multiply(sides: dict[str, _Matrix], functions: dict[str, str], arguments: list[str]) -> str:
-    left, right, result = sides["left"], sides["right"], sides["result"]
+def _multiply(
+    sides: dict[str, _Matrix],
+    results: _Results,
+    functions: dict[str, str],
+    arguments: list[str],
+) -> str:
+    left, right, result = sides["left"], sides["right"], results.of(arguments[2])
     if (left.rows, right.columns) != (result.rows, result.columns) or left.columns != right.rows:
         raise EmulationError(f"{left.name} times {right.name} does not make {result.name}")
     run = _run(result)
-    functions["multiply"] = f"""
-fn emulated_multiply(left: {left.name}, right: {right.name}, sum: {result.name}) -> {result.name} {{
+    stored = "c.e[i]"
+    if result.component == "f16":
+        stored = "unpack2x16float(pack2x16float(vec2<f32>(c.e[i])))[0]"
+    name = f"emulated_multiply_{result.component}"
+    functions[name] = f"""
+fn {name}(left: {left.name}, right: {right.name}, sum: {result.name}) -> {result.name} {{
     var a = left;
     var b = right;
     var c = sum;
@@ -299,25 +347,25 @@ fn emulated_multiply(left: {left.name}, right: {right.name}, sum: {result.name})
             c.e[i] += a.e[k] * b.e[k * {run}u + i];
         }}
     }}
+    for (var i = 0u; i < {run}u * emulated_one; i++) {{ c.e[i] = {stored}; }}
     return c;
 }}"""
-    return f"emulated_multiply({', '.join(arguments)})"
+    return f"{name}({', '.join(arguments)})"
 
 
-def _scalar(
-    sides: dict[str, _Matrix], functions: dict[str, str], kind: str, arguments: list[str]
-) -> str:
-    result = sides["result"]
+def _scalar(results: _Results, functions: dict[str, str], kind: str, arguments: list[str]) -> str:
+    result = results.of(arguments[0])
     sign = {"Add": "+", "Subtract": "-", "Multiply": "*"}[kind]
-    functions[kind] = f"""
-fn emulated_scalar_{kind}(given: {result.name}, scalar: {result.component}) -> {result.name} {{
+    name = f"emulated_scalar_{kind}_{result.component}"
+    functions[name] = f"""
+fn {name}(given: {result.name}, scalar: {result.component}) -> {result.name} {{
     var m = given;
     for (var i = 0u; i < {_run(result)}u * emulated_one; i++) {{
         m.e[i] = m.e[i] {sign} f32(scalar);
     }}
     return m;
 }}"""
-    return f"emulated_scalar_{kind}({', '.join(arguments)})"
+    return f"{name}({', '.join(arguments)})"
 
 
 def _run(matrix: _Matrix) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
 from gpustd import template
-from gpustd.attention import attention, self_attention
+from gpustd.attention import MatrixTile, attention, self_attention
 from gpustd.lanes import broadcast_lanes
 from gpustd.reference import attention as oracle
 from gpustd.reference.attention import CASES, Case
@@ -133,39 +134,93 @@ MATRIX_CASES = (
     pytest.param(Case(1, 20, 64, 1, 8, causal=True)),
     pytest.param(Case(2, 70, 77, 2, 24)),
     pytest.param(Case(1, 77, 100, 2, 24, causal=True, peak=20.0)),
-    pytest.param(Case(1, 40, 70, 1, 96), marks=slow),
 )
 
 
+TILES = (
+    MatrixTile(1, 4, 32),
+    MatrixTile(2, 2, 32),
+    MatrixTile(1, 4, 32, relative=True),
+    MatrixTile(2, 2, 48, relative=True),
+)
+NARROW_TILES = (
+    MatrixTile(1, 2, 32),
+    MatrixTile(2, 1, 16),
+    MatrixTile(1, 2, 32, relative=True),
+)
+
+
+@functools.lru_cache(maxsize=16)  # compiling takes seconds
 def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
     return device.compile_kernel(emulate(template.render(name, spec)))
 
 
-@pytest.mark.parametrize("tile", [(1, 4, 32), (2, 2, 32), (1, 4, 16)], ids=str)
+@pytest.mark.parametrize("tile", TILES, ids=str)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
 def test_matrix_rung(
-    device: Device, case: Case, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    device: Device, case: Case, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_matrix_rung(device, case, tile, monkeypatch)
 
 
-@pytest.mark.parametrize("tile", [(1, 2, 32), (1, 2, 16), (2, 1, 16)], ids=str)
+@pytest.mark.parametrize("tile", NARROW_TILES, ids=str)
 def test_matrix_rung_rescales_wide_heads(
-    device: Device, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_matrix_rung(device, Case(1, 40, 70, 1, 56, causal=True, peak=20.0), tile, monkeypatch)
 
 
 def check_matrix_rung(
-    device: Device, case: Case, tile: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    device: Device, case: Case, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_by_matrix(device, case, oracle.draw(case, np.float16, seed=5), tile, monkeypatch)
+
+
+def check_by_matrix(
+    device: Device,
+    case: Case,
+    operands: tuple[Array, Array, Array],
+    tile: MatrixTile,
+    monkeypatch: pytest.MonkeyPatch,
+    weights: float = 2.0**-11,
 ) -> None:
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated)
-    operands = oracle.draw(case, np.float16, seed=5)
     with forced_rung("attention", "matrix", tile):
-        check(case, operands, run(device, case, operands), weights=2.0**-11)
+        check(case, operands, run(device, case, operands), weights)
+
+
+@pytest.mark.parametrize("tile", TILES[2:], ids=str)
+@pytest.mark.parametrize("peak", [2.0, 4.0])
+def test_relative_scores_are_rounded_little(
+    device: Device, peak: float, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sums in f16 on the way to a score: of at most 16 + 8 powers of two, each off by 2^-11."""
+    case = Case(1, 70, 200, 2, 24, peak=peak)
+    operands = oracle.draw(case, np.float16, seed=7)
+    off = 2 * 24 * 2.0**-11 * float(np.log(2))
+    check_by_matrix(device, case, operands, tile, monkeypatch, weights=2.0**-11 + off)
+
+
+@pytest.mark.parametrize("tile", TILES[2:], ids=str)
+def test_relative_scores_that_overflow_are_made_exactly(
+    device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the 97th key on they are infinite in f16; those of the keys before are small."""
+    case = Case(1, 70, 200, 2, 24)
+    q, k, v = oracle.draw(case, np.float16, seed=8)
+    k[:, 96:] = np.sign(q[:, :1]) * 30000
+    check_by_matrix(device, case, (q, k, v), tile, monkeypatch)
+
+
+@slow
+@pytest.mark.parametrize("tile", TILES[:3], ids=str)
+def test_matrix_rung_of_wide_heads(
+    device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_matrix_rung(device, Case(1, 40, 70, 1, 96), tile, monkeypatch)
 
 
 def test_matrix_rung_keeps_an_infinity_in_its_channel(
@@ -178,7 +233,7 @@ def test_matrix_rung_keeps_an_infinity_in_its_channel(
         monkeypatch.setattr(attention_module, "kernel", emulated)
     q, k, v = oracle.draw(Case(2, 70, 77, 2, 24), np.float16, seed=6)
     v[0, 0, 0] = np.inf
-    with forced_rung("attention", "matrix", (1, 4, 32)):
+    with forced_rung("attention", "matrix", MatrixTile(1, 4, 32)):
         result = run(device, Case(2, 70, 77, 2, 24), (q, k, v))
     assert not np.isfinite(result[0, :, 0]).any()
     assert np.isfinite(result[0, :, 1:]).all()
@@ -201,8 +256,10 @@ def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) ->
 NULL_CHECK = """
 from gpustd.template import render
 for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
-    for fq, keys in ((1, 32), (1, 16), (2, 32))[: 3 if head <= 80 else 2]:
+    tiles = ((1, 32, False), (1, 32, True), (1, 16, False), (2, 32, True), (2, 48, True))
+    for fq, keys, relative in tiles[: 5 if head <= 80 else 3]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
+        spec["relative"] = relative
         sources.append(render("attention/matrix.wgsl", spec))
 """
 
