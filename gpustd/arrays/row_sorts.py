@@ -1,0 +1,89 @@
+"""Rows so short that lanes hold them in registers: sorted, or their first few places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, Device, i32
+from gpustd.grid import flat_grid
+from gpustd.lanes import row_lanes, subgroup_lanes
+from gpustd.rungs import wanted_tile
+from gpustd.template import Value, kernel
+
+__all__ = ["first_places", "longest_row", "sorted_rows", "takes_first"]
+
+_LONGEST_ROW = 8192
+_NARROW = ("f16", "i8", "u8")
+_SHORTEST = 16
+# Elements of a lane, of rows up to _MIDDLE and of longer ones; lanes of a workgroup.
+_EACH = 16
+_MOST_EACH = 32
+_MIDDLE = 256
+_WORKGROUP = 128
+_MOST_LANES = 64
+# Rows whose first elements are found one after the other, and how many these may be.
+_MOST_OF_FIRST = 1024
+_MOST_FIRST = 24
+
+
+def longest_row(device: Device) -> int:
+    """Elements of the longest rows that `sorted_rows` takes: lanes and memory of a workgroup."""
+    most = device.limits["max_compute_invocations_per_workgroup"] * _MOST_EACH
+    memory = device.limits["max_compute_workgroup_storage_size"] // 4
+    return 1 << min(most, memory, _LONGEST_ROW).bit_length() - 1
+
+
+def sorted_rows(x: Buffer[Any], *, places: bool, descending: bool) -> Buffer[Any]:
+    """Rows (axis 1) of up to `longest_row` elements in order, or their places as i32.
+
+    Of f16, i8 and u8 only rows of a multiple of four.
+    """
+    rows, n = x.shape
+    side = max(_SHORTEST, 1 << (n - 1).bit_length())
+    wanted = wanted_tile("sort")
+    each = _EACH if side <= _MIDDLE else _MOST_EACH
+    each = wanted if isinstance(wanted, int) else each
+    lanes = row_lanes(x.device) or 1
+    kind = x.dtype.name
+    workgroup = max(_WORKGROUP, side // each)
+    spec: dict[str, Value] = {
+        "kind": kind,
+        "mode": "keys" if not places else "packed" if kind in _NARROW else "pairs",
+        "descending": descending,
+        "aligned": n % 4 == 0,
+        "side": side,
+        "each": each,
+        "workgroup": workgroup,
+        "lanes": lanes,
+        "enable_subgroups": x.device.info.engine == "dawn",
+    }
+    y: Buffer[Any] = x.device.buffer(i32 if places else x.dtype, x.shape)
+    launch = kernel(x.device, "arrays/sort_rows.wgsl", **spec)
+    launch(x, y, {"n": n, "count": rows}, grid=flat_grid(rows, workgroup * each // side))
+    return y
+
+
+def takes_first(device: Device, n: int, k: int) -> bool:
+    """Whether `first_places` finds ``k`` of rows of ``n``."""
+    lanes = subgroup_lanes(device, "topk", _MOST_LANES)
+    return 0 < k <= min(_MOST_FIRST, lanes) and n <= min(_MOST_OF_FIRST, 32 * lanes)
+
+
+def first_places(x: Buffer[Any], k: int, *, descending: bool) -> Buffer[i32]:
+    """Places of the first ``k`` of each row (axis 1) in rising or falling order, as `argsort`'s."""
+    rows, n = x.shape
+    lanes = subgroup_lanes(x.device, "topk", _MOST_LANES)
+    spec: dict[str, Value] = {
+        "kind": x.dtype.name,
+        "descending": descending,
+        "aligned": n % 4 == 0,
+        "words": -(-n // (4 * lanes)),
+        "workgroup": _WORKGROUP,
+        "lanes": lanes,
+        "enable_subgroups": x.device.info.engine == "dawn",
+    }
+    y = x.device.buffer(i32, (rows, k))
+    launch = kernel(x.device, "arrays/top_rows.wgsl", **spec)
+    grid = flat_grid(rows, _WORKGROUP // lanes)
+    launch(x, y, {"n": n, "count": rows, "k": k}, grid=grid)
+    return y
