@@ -1,4 +1,4 @@
-"""Rows so short that lanes hold them in registers: sorted, or their first few places."""
+"""Sorts of rows so short that lanes hold them in registers, in one launch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from gpucore import Buffer, Device, i32
 from gpustd.grid import flat_grid
-from gpustd.lanes import row_lanes, subgroup_lanes
+from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["first_places", "longest_row", "sorted_rows", "takes_first"]
+__all__ = ["longest_row", "sorted_rows"]
 
 _LONGEST_ROW = 8192
 _NARROW = ("f16", "i8", "u8")
@@ -20,10 +20,6 @@ _EACH = 16
 _MOST_EACH = 32
 _MIDDLE = 256
 _WORKGROUP = 128
-_MOST_LANES = 64
-# Rows whose first elements are found one after the other, and how many these may be.
-_MOST_OF_FIRST = 1024
-_MOST_FIRST = 24
 
 
 def longest_row(device: Device) -> int:
@@ -60,30 +56,4 @@ def sorted_rows(x: Buffer[Any], *, places: bool, descending: bool) -> Buffer[Any
     y: Buffer[Any] = x.device.buffer(i32 if places else x.dtype, x.shape)
     launch = kernel(x.device, "arrays/sort_rows.wgsl", **spec)
     launch(x, y, {"n": n, "count": rows}, grid=flat_grid(rows, workgroup * each // side))
-    return y
-
-
-def takes_first(device: Device, n: int, k: int) -> bool:
-    """Whether `first_places` finds ``k`` of rows of ``n``."""
-    lanes = subgroup_lanes(device, "topk", _MOST_LANES)
-    return 0 < k <= min(_MOST_FIRST, lanes) and n <= min(_MOST_OF_FIRST, 32 * lanes)
-
-
-def first_places(x: Buffer[Any], k: int, *, descending: bool) -> Buffer[i32]:
-    """Places of the first ``k`` of each row (axis 1) in rising or falling order, as `argsort`'s."""
-    rows, n = x.shape
-    lanes = subgroup_lanes(x.device, "topk", _MOST_LANES)
-    spec: dict[str, Value] = {
-        "kind": x.dtype.name,
-        "descending": descending,
-        "aligned": n % 4 == 0,
-        "words": -(-n // (4 * lanes)),
-        "workgroup": _WORKGROUP,
-        "lanes": lanes,
-        "enable_subgroups": x.device.info.engine == "dawn",
-    }
-    y = x.device.buffer(i32, (rows, k))
-    launch = kernel(x.device, "arrays/top_rows.wgsl", **spec)
-    grid = flat_grid(rows, _WORKGROUP // lanes)
-    launch(x, y, {"n": n, "count": rows, "k": k}, grid=grid)
     return y

@@ -1,8 +1,8 @@
-// Places of the k first of rows of up to {{ 4 * words * lanes }} numbers, in falling (or rising) order, for k of up to
-// {{ lanes }}: a subgroup of {{ lanes }} lanes a row, whose numbers stay in registers; round after round the subgroup finds its
-// least key and the first place that has it, and removes that.
+// Places of the k first of rows, in rising or falling order, for k of up to {{ lanes }}: rows are cut in pieces of up to
+// {{ 4 * words * lanes }} numbers, a subgroup of {{ lanes }} lanes takes one and keeps it in registers; round after round it finds
+// its least key and the first place that has it, and removes that.
 //
-// Memory: x is (row, n) in words of four (arrays/words.wgsl), places are (row, k).
+// Memory: x is (row, n) in words of four (arrays/words.wgsl), places are (row, piece, k), within the row.
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% if enable_subgroups
 enable subgroups;
@@ -13,7 +13,8 @@ diagnostic(off, subgroup_uniformity);
 {{ typed.head([kind]) }}
 {{ keys.of(typed.family[kind], typed.value[kind], "vec4<u32>", true) }}
 
-struct Params { n: u32, count: u32, k: u32 }
+// each: {{ 'words of four' if aligned else 'elements' }} of a piece; the first `more` have one more.
+struct Params { n: u32, count: u32, k: u32, pieces: u32, each: u32, more: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
 @group(0) @binding(1) var<storage, read_write> places: array<i32>;
@@ -30,23 +31,26 @@ fn main(
     let i = (group.x + group.y * 65535u) * {{ workgroup // lanes }}u + t / LANES;
     if (i >= params.count) { return; }
     let lane = t % LANES;
-    let row = i * params.n;
-    // Which of the own numbers are gone, or past the row's end.
+    let piece = i % params.pieces;
+    let start = {{ 4 if aligned else 1 }}u * (piece * params.each + min(piece, params.more));
+    let length = {{ 4 if aligned else 1 }}u * (params.each + select(0u, 1u, piece < params.more));
+    let row = i / params.pieces * params.n + start;
+    // Which of the own numbers are gone, or past the piece's end.
     var gone = 0u;
 //% for j in range(words)
     let place{{ j }} = vec4<u32>(4u * lane + {{ 4 * j * lanes }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% if aligned
-    let v{{ j }} = {{ typed.loaded(kind, "x[(row + min(place%d.x, params.n - 4u)) / 4u]" % j) }};
+    let v{{ j }} = {{ typed.loaded(kind, "x[(row + min(place%d.x, length - 4u)) / 4u]" % j) }};
 //% else
-    let i{{ j }} = vec4<u32>(row) + min(place{{ j }}, vec4<u32>(params.n - 1u));
+    let i{{ j }} = vec4<u32>(row) + min(place{{ j }}, vec4<u32>(length - 1u));
     let v{{ j }} = {{ typed.joined(kind, typed.at(kind, "x", "i%d.x" % j), typed.at(kind, "x", "i%d.y" % j), typed.at(kind, "x", "i%d.z" % j), typed.at(kind, "x", "i%d.w" % j)) }};
 //% endif
 //% endfor
 //% for j in range(words)
-    let keys{{ j }} = select(vec4<u32>(NONE), {{ "reversed_key(key_of(v%d))" % j if descending else "key_of(v%d)" % j }}, place{{ j }} < vec4<u32>(params.n));
+    let keys{{ j }} = select(vec4<u32>(NONE), {{ "reversed_key(key_of(v%d))" % j if descending else "key_of(v%d)" % j }}, place{{ j }} < vec4<u32>(length));
 //% for c in range(4)
     var k{{ 4 * j + c }} = keys{{ j }}[{{ c }}];
-    gone |= select({{ 2 ** (4 * j + c) }}u, 0u, place{{ j }}[{{ c }}] < params.n);
+    gone |= select({{ 2 ** (4 * j + c) }}u, 0u, place{{ j }}[{{ c }}] < length);
 //% endfor
 //% endfor
     var found = 0u;
@@ -69,5 +73,5 @@ fn main(
         let here = own < {{ 4 * words }}u * LANES && own % (4u * LANES) < 4u;
         gone |= select(0u, 1u << (((own / LANES) & 28u) + (own & 3u)), here);
     }
-    if (lane < params.k) { places[i * params.k + lane] = i32(found); }
+    if (lane < params.k) { places[i * params.k + lane] = i32(start + found); }
 }
