@@ -26,6 +26,8 @@ __all__ = ["argsort", "searchsorted", "sort"]
 
 _DIRECT = ("f32", "i32", "u32")
 _TILE = 4096
+_LANES = 512
+_MOST_GROUPS = 16
 _PLAIN_TILE = 256
 _MEMORY = "max_compute_workgroup_storage_size"
 
@@ -215,7 +217,9 @@ class _Pass:
         spec |= {"first": self.first}
         if self.rung == "subgroups":
             lanes = row_lanes(device)
-            spec |= {"lanes": lanes, "groups": 256 // lanes}
+            most = device.limits["max_compute_invocations_per_workgroup"]
+            workgroup = min(_LANES, most, _MOST_GROUPS * lanes, self.tile)
+            spec |= {"lanes": lanes, "groups": workgroup // lanes, "workgroup": workgroup}
             spec["enable_subgroups"] = device.info.engine == "dawn"
         name = "subgroups" if self.rung == "subgroups" else "plain"
         move = kernel(device, f"arrays/sort_{name}.wgsl", **spec)

@@ -59,7 +59,7 @@ def rung_of(device: Device, rung: str) -> Iterator[None]:
     """
     if rung == "subgroups" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
-    tiles = {"subgroups": (4, 1024), "rows": 4}
+    tiles = {"subgroups": (4, 256), "rows": 4}
     with forced_rung("sort", rung, tiles.get(rung)):
         yield
 
