@@ -17,6 +17,7 @@ from gpustd import arrays
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
 
@@ -101,6 +102,26 @@ def test_rows_of_many_numbers_a_lane(device: Device) -> None:
         result = on_device(device, arrays.sort, x)
     np.testing.assert_array_equal(places, np.argsort(x, kind="stable"))
     np.testing.assert_array_equal(result, np.take_along_axis(x, places, -1))
+
+
+def test_dawn_accepts_subgroups_of_32() -> None:
+    """As on cards: rows of one subgroup and of several, in all modes, and the first of rows."""
+    assert_accepted(
+        """
+from gpustd.template import render
+for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
+    for places in (False, True):
+        for side in (128, 512, 8192):
+            each = 16 if side == 128 else 32
+            aligned = side > 128 or kind in ("f16", "i8", "u8")
+            mode = "keys" if not places else "packed" if kind in ("f16", "i8", "u8") else "pairs"
+            spec = dict(kind=kind, mode=mode, descending=k % 2 == places, aligned=aligned)
+            spec |= dict(side=side, each=each, workgroup=max(128, side // each), lanes=32)
+            sources.append(render("arrays/sort_rows.wgsl", spec | dict(enable_subgroups=True)))
+        spec = dict(kind=kind, descending=places, aligned=k % 2 == 0, words=8, workgroup=128)
+        sources.append(render("arrays/top_rows.wgsl", spec | dict(lanes=32, enable_subgroups=True)))
+"""
+    )
 
 
 @settings(max_examples=10, deadline=None)
