@@ -202,11 +202,21 @@ def sorts(size: int) -> list[Entry]:
             _HALF_OF_PEER,
         ),
         entry(
-            "topk 10 of rows",
-            lambda x: arrays.topk(x, 10),
+            "argsort short rows",
+            arrays.argsort,
             [(short, f32)],
-            4.0 * size,
-            (None, lambda _, x: x.topk(10, -1)),
+            8.0 * size,
+            (np.argsort, lambda _, x: x.argsort(-1, stable=True)),
+        ),
+        *(
+            entry(
+                name,
+                lambda x: arrays.topk(x, 10),
+                [(shape, f32)],
+                4.0 * size,
+                (None, lambda _, x: x.topk(10, -1)),
+            )
+            for name, shape in (("topk 10 of rows", short), ("topk 10 of a row", (size,)))
         ),
     ]
 

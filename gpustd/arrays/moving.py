@@ -9,17 +9,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gpucore import Buffer, DTypeError, ShapeError, T
+from gpucore import Buffer, DTypeError, ShapeError, T, i8, u8
 from gpustd import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, refuse_others, three_extents, whole
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
-from gpustd.template import Value
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
+from gpustd.template import Value, kernel
 
 __all__ = ["broadcast_to", "concat", "flip", "repeat", "roll", "stack", "tile", "transpose"]
 
 _PLAIN = ("f16", "f32", "i32", "u32")
 _MOST_PARTS = 6
+# Bytes across a block that is turned at once.
+_BLOCK = 128
 
 
 def broadcast_to(x: Buffer[T], shape: int | Sequence[int]) -> Buffer[T]:
@@ -53,8 +57,12 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
         raise ShapeError(f"transpose: axes {order} of {x.shape}: wants each of its axes once")
     if x.dtype.name in _PLAIN and rank <= layout.MOST_AXES:
         return layout.transpose(x, order)
+    shape = tuple(x.shape[a] for a in order)
+    matrices = _matrices(x, order)
+    if matrices is not None:
+        return _turned_bytes(x, matrices).view(shape)
     steps = _strides(x.shape)
-    return _gathered("transpose", x, tuple(x.shape[a] for a in order), [steps[a] for a in order])
+    return _gathered("transpose", x, shape, [steps[a] for a in order])
 
 
 def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
@@ -182,6 +190,31 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
         raise ShapeError(f"stack: axis {axis} of {shape}: the result has {len(shape) + 1} axes")
     along = axis % (len(shape) + 1)
     return concat([p.view((*shape[:along], 1, *shape[along:])) for p in parts], along)
+
+
+def _matrices(x: Buffer[Any], order: Sequence[int]) -> tuple[int, int, int] | None:
+    """(outer, rows, columns) of bytes where each of these is to be turned, in words of four."""
+    extents, strides = layout.merged(x.shape, order)
+    cpu = x.device.is_cpu and wanted_rung("transpose") != "tiles"
+    if x.dtype not in (i8, u8) or cpu or len(extents) not in (2, 3) or strides[-2] != 1:
+        return None
+    columns, rows = extents[-2:]
+    outer = extents[0] if len(extents) == 3 else 1
+    if strides[-1] != columns or (outer > 1 and strides[0] != rows * columns):
+        return None
+    return None if not x.size or rows % 4 or columns % 4 else (outer, rows, columns)
+
+
+def _turned_bytes(x: Buffer[T], matrices: tuple[int, int, int]) -> Buffer[T]:
+    """Matrices (outer, rows, columns) of bytes as (outer, columns, rows)."""
+    outer, rows, columns = matrices
+    y = x.device.buffer(x.dtype, (outer, columns, rows))
+    sizes = {"rows": rows // 4, "columns": columns // 4}
+    sizes |= {"down": -(-rows // _BLOCK), "across": -(-columns // _BLOCK)}
+    sizes["count"] = outer * sizes["down"] * sizes["across"]
+    launch = kernel(x.device, "arrays/transpose_bytes.wgsl", kind=x.dtype.name)
+    launch(x, y, sizes, grid=flat_grid(sizes["count"], 1))
+    return y
 
 
 def _joined(parts: Sequence[Buffer[Any]], axis: int) -> Buffer[Any]:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, ShapeError, T, i32
+from gpucore import ArgumentError, Buffer, Device, ShapeError, T, i32
 from gpustd.arrays.axes import axis_of, three_extents, whole
 from gpustd.arrays.indexing import compress, take_along_axis
 from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_or
 from gpustd.arrays.moving import concat, cut
 from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
+from gpustd.grid import flat_grid
+from gpustd.lanes import subgroup_lanes
+from gpustd.template import Value, kernel
 
 __all__ = ["topk", "unique"]
+
+# Elements of a piece whose first ones are found one after the other, and how many these may be.
+_PIECE = 1024
+_MOST_FIRST = 24
+_MOST_LANES = 64
+_WORKGROUP = 128
 
 
 def topk(
@@ -35,9 +44,12 @@ def topk(
     k = whole("topk", "k", k)
     if not 0 <= k <= x.shape[along]:
         raise ArgumentError(f"topk: {k} of axis {along} of {x.shape}: 0 to {x.shape[along]}")
-    order: Buffer[Any] = argsort(x, along, descending=largest)
     outer, n, inner = three_extents(x.shape, along, along)
     shape = (*x.shape[:along], k, *x.shape[along + 1 :])
+    if inner == 1 and outer and _takes_first(x.device, k):
+        places = _first_places(x.view((outer, n)), k, descending=largest).view(shape)
+        return take_along_axis(x, places, along), places
+    order: Buffer[Any] = argsort(x, along, descending=largest)
     places = cut(order.view((outer, n * inner)), 0, k * inner).view(shape)
     return take_along_axis(x, places, along), places
 
@@ -65,3 +77,37 @@ def unique(x: Buffer[T]) -> Buffer[T]:
     if x.dtype.name in FLOATS:
         fresh = logical_or(fresh, logical_and(isnan(after), logical_not(isnan(before))))
     return concat([first, compress(fresh, after)])
+
+
+def _takes_first(device: Device, k: int) -> bool:
+    """Whether `_first_places` finds as many as ``k``."""
+    return 0 < k <= min(_MOST_FIRST, subgroup_lanes(device, "topk", _MOST_LANES))
+
+
+def _first_places(x: Buffer[Any], k: int, *, descending: bool) -> Buffer[i32]:
+    """Places of the first ``k`` of each row (axis 1) in rising or falling order, as `argsort`'s.
+
+    Of long rows those of pieces first, then the first of these.
+    """
+    rows, n = x.shape
+    lanes = subgroup_lanes(x.device, "topk", _MOST_LANES)
+    unit = 4 if n % 4 == 0 else 1
+    pieces = -(-n // min(_PIECE, 32 * lanes))
+    each, more = divmod(n // unit, pieces)
+    spec: dict[str, Value] = {
+        "kind": x.dtype.name,
+        "descending": descending,
+        "aligned": unit == 4,
+        "words": -(-unit * (each + (more > 0)) // (4 * lanes)),
+        "workgroup": _WORKGROUP,
+        "lanes": lanes,
+        "enable_subgroups": x.device.info.engine == "dawn",
+    }
+    y = x.device.buffer(i32, (rows, pieces * k))
+    launch = kernel(x.device, "arrays/top_rows.wgsl", **spec)
+    sizes = {"n": n, "count": rows * pieces, "k": k, "pieces": pieces, "each": each, "more": more}
+    launch(x, y, sizes, grid=flat_grid(rows * pieces, _WORKGROUP // lanes))
+    if pieces == 1:
+        return y
+    found = _first_places(take_along_axis(x, y, 1), k, descending=descending)
+    return take_along_axis(y, found, 1)

@@ -1,7 +1,7 @@
 """Sorting along an axis: stable, NaN last in both directions.
 
 A radix sort of keys (Knuth 5.2.5): a pass reads the keys twice and writes them once, four passes
-for 32 bits on a GPU with subgroups; short rows are sorted in workgroup memory. ``axis`` None takes
+for 32 bits on a GPU with subgroups; short rows are sorted in registers. ``axis`` None takes
 the flattened array. All raise `ShapeError` for an axis that is not there, `DTypeError`.
 """
 
@@ -15,6 +15,7 @@ from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
+from gpustd.arrays.row_sorts import longest_row, sorted_rows
 from gpustd.arrays.scans import cumsum
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
@@ -24,8 +25,9 @@ from gpustd.template import Value, kernel
 __all__ = ["argsort", "searchsorted", "sort"]
 
 _DIRECT = ("f32", "i32", "u32")
-_LONGEST_ROW = 1024
 _TILE = 4096
+_LANES = 512
+_MOST_GROUPS = 16
 _PLAIN_TILE = 256
 _MEMORY = "max_compute_workgroup_storage_size"
 
@@ -41,13 +43,7 @@ def sort(x: Buffer[T], axis: int | None = -1, *, descending: bool = False) -> Bu
     """
     kind = common_dtype("sort", [x], REALS).name
     rows, back = _as_rows("sort", x, axis)
-    down = "_down" if descending else ""
-    source = rows if kind in _DIRECT else apply(f"key{down}", [rows], [x.dtype], u32)
-    radix = _Radix(x.device, kind, places=False, descending=descending)
-    found = radix.over(source)
-    if kind not in _DIRECT:
-        found = apply(f"number{down}", [found], [u32], x.dtype)
-    return back.of(found)
+    return back.of(_Radix(x.device, kind, places=False, descending=descending).over(rows))
 
 
 def argsort(x: Buffer[Any], axis: int | None = -1, *, descending: bool = False) -> Buffer[i32]:
@@ -60,10 +56,7 @@ def argsort(x: Buffer[Any], axis: int | None = -1, *, descending: bool = False) 
     """
     kind = common_dtype("argsort", [x], REALS).name
     rows, back = _as_rows("argsort", x, axis)
-    down = "_down" if descending else ""
-    source = rows if kind in _DIRECT else apply(f"key_places{down}", [rows], [x.dtype], u32)
-    radix = _Radix(x.device, kind, places=True, descending=descending)
-    return back.of(radix.over(source))
+    return back.of(_Radix(x.device, kind, places=True, descending=descending).over(rows))
 
 
 def searchsorted(a: Buffer[T], v: Buffer[T], side: str = "left") -> Buffer[i32]:
@@ -124,13 +117,24 @@ class _Radix:
     descending: bool
 
     def over(self, x: Buffer[Any]) -> Buffer[Any]:
-        """``x``, (rows, n), sorted; keys of u32 where the kernels do not read the dtype."""
-        rows, n = x.shape
+        """``x``, (rows, n), sorted; by keys of u32 where the kernels do not read the dtype."""
+        n = x.shape[1]
         if not x.size:
             return self.device.buffer(i32 if self.places else x.dtype, x.shape)
         rung = wanted_rung("sort") or self._rung(n)
+        if self.kind in _DIRECT:
+            return self._moved(x, rung, self.descending)
+        if rung == "rows" and n % 4 == 0:
+            return sorted_rows(x, places=self.places, descending=self.descending)
+        down = "_down" if self.descending else ""
+        key = f"key_places{down}" if self.places else f"key{down}"
+        found = self._moved(apply(key, [x], [x.dtype], u32), rung, False)
+        return found if self.places else apply(f"number{down}", [found], [u32], x.dtype)
+
+    def _moved(self, x: Buffer[Any], rung: str, descending: bool) -> Buffer[Any]:
+        """Numbers that the kernels read, or keys, in order."""
         if rung == "rows":
-            return self._short(x, rows, n)
+            return sorted_rows(x, places=self.places, descending=descending)
         bits, tile = self._sizes(rung)
         place: Buffer[Any] | None = None
         shifts = self._shifts(bits)
@@ -142,7 +146,7 @@ class _Radix:
     def _rung(self, n: int) -> str:
         if self.device.is_cpu:
             return "plain"
-        if n <= _LONGEST_ROW:
+        if n <= longest_row(self.device):
             return "rows"
         wide = self.device.limits.get(_MEMORY, 0) >= 32768
         return "subgroups" if wide and row_lanes(self.device) >= 16 else "plain"
@@ -171,16 +175,6 @@ class _Radix:
             "places": self.places,
             "descending": self.descending and plain,
         }
-
-    def _short(self, x: Buffer[Any], rows: int, n: int) -> Buffer[Any]:
-        """Rows sorted in workgroup memory."""
-        side = next(s for s in (64, 256, _LONGEST_ROW) if n <= s)
-        y = self.device.buffer(i32 if self.places else x.dtype, x.shape)
-        spec = self.spec(True, True) | {"side": side, "bits": 8}
-        launch = kernel(self.device, "arrays/sort_rows.wgsl", **spec)
-        sizes = {"n": n, "tiles": 1, "count": rows, "shift": 0}
-        launch(x, y, sizes, grid=flat_grid(rows, 1))
-        return y
 
 
 @dataclass(frozen=True)
@@ -223,7 +217,9 @@ class _Pass:
         spec |= {"first": self.first}
         if self.rung == "subgroups":
             lanes = row_lanes(device)
-            spec |= {"lanes": lanes, "groups": 256 // lanes}
+            most = device.limits["max_compute_invocations_per_workgroup"]
+            workgroup = min(_LANES, most, _MOST_GROUPS * lanes, self.tile)
+            spec |= {"lanes": lanes, "groups": workgroup // lanes, "workgroup": workgroup}
             spec["enable_subgroups"] = device.info.engine == "dawn"
         name = "subgroups" if self.rung == "subgroups" else "plain"
         move = kernel(device, f"arrays/sort_{name}.wgsl", **spec)

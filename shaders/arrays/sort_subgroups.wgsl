@@ -3,8 +3,9 @@
 // digit (Merrill and Grimshaw 2011, Adinets and Merrill 2022), and the first of them counts for all.
 // The tile is put in order in workgroup memory, so that runs of a digit are written as runs.
 //
-// Workgroup memory: {{ (4 * (groups * 2 ** bits + tile + 512 + 2 ** bits)) // 1024 }} KiB. Limits: 2^32 keys; a row of 65535 workgroups, then the next.
-//% set each = tile // 256
+// Workgroup memory: {{ (4 * ([groups * 2 ** bits, tile] | max) + 8 * 2 ** bits) // 1024 }} KiB, so little that a GPU with 48 takes two workgroups at once.
+// Limits: 2^32 keys; a row of 65535 workgroups, then the next.
+//% set each = tile // workgroup
 //% if enable_subgroups
 enable subgroups;
 //% endif
@@ -13,12 +14,13 @@ enable subgroups;
 
 const LANES = {{ lanes }}u;
 const GROUPS = {{ groups }}u;
+const WORKGROUP = {{ workgroup }}u;
 
-// How often each subgroup has met each digit, then how often earlier ones have.
-var<workgroup> met: array<atomic<u32>, GROUPS * DIGITS>;
-var<workgroup> moved: array<u32, {{ tile }}>;
-var<workgroup> sums: array<u32, 512>;
-// Where the tile's first key of a digit goes in the row, less its place in the tile.
+// How often each subgroup has met each digit, then how often earlier ones have; then the tile in order.
+var<workgroup> met: array<atomic<u32>, {{ [groups * 2 ** bits, tile] | max }}>;
+var<workgroup> sums: array<u32, GROUPS>;
+// The place in the tile of its first key of a digit, and where that goes in the row, less the former.
+var<workgroup> starts: array<u32, DIGITS>;
 var<workgroup> goal: array<u32, DIGITS>;
 
 // Lanes with the same digit, as bits.
@@ -31,22 +33,18 @@ fn peers(d: u32) -> vec{{ 2 }}<u32> {
     return same & vec2<u32>({{ "0xffffffffu, 0xffffffffu" if lanes == 64 else "0xffffffffu, 0u" if lanes == 32 else "%du, 0u" % (2 ** lanes - 1) }});
 }
 
-// Exclusive sums over the workgroup's 256 lanes.
-fn scanned(v: u32, lane: u32) -> u32 {
-    sums[lane] = v;
-    var side = 0u;
-    for (var step = 1u; step < 256u; step *= 2u) {
-        workgroupBarrier();
-        var s = sums[side + lane];
-        if (lane >= step) { s += sums[side + lane - step]; }
-        side = 256u - side;
-        sums[side + lane] = s;
-    }
+// Exclusive sums over the workgroup's lanes.
+fn scanned(v: u32, t: u32, lane: u32) -> u32 {
+    let below = subgroupExclusiveAdd(v);
+    if (lane == LANES - 1u) { sums[t / LANES] = below + v; }
     workgroupBarrier();
-    return sums[side + lane] - v;
+    var before = 0u;
+    for (var g = 0u; g < GROUPS; g++) { before += select(0u, sums[g], g < t / LANES); }
+    workgroupBarrier();
+    return before + below;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
@@ -59,7 +57,7 @@ fn main(
     let row = i / params.tiles * params.n;
     let begin = tile * {{ tile }}u;
     let own = t / LANES;
-    for (var k = t; k < GROUPS * DIGITS; k += 256u) { atomicStore(&met[k], 0u); }
+    for (var k = t; k < GROUPS * DIGITS; k += WORKGROUP) { atomicStore(&met[k], 0u); }
     workgroupBarrier();
     let below = vec2<u32>(
         select(0xffffffffu, (1u << (lane & 31u)) - 1u, lane < 32u),
@@ -71,7 +69,13 @@ fn main(
     var key{{ j }} = key_from(x[row + min(at{{ j }}, params.n - 1u)]);
     // What lies beyond the row's end has the largest digit and comes last.
     key{{ j }} = select(0xffffffffu, key{{ j }}, at{{ j }} < params.n);
+//% if places
+    let place{{ j }} = {{ "i32(at%d)" % j if first else "place[row + min(at%d, params.n - 1u)]" % j }};
+//% endif
 //% endfor
+    let d = min(t, DIGITS - 1u);
+    let all = select(0u, before[last * DIGITS + d] + counts[last * DIGITS + d], t < DIGITS);
+    let earlier = before[i * DIGITS + d];
 //% for j in range(each)
     let d{{ j }} = digit_of(key{{ j }});
     let p{{ j }} = peers(d{{ j }});
@@ -91,36 +95,36 @@ fn main(
         atomicStore(&met[g * DIGITS + t], sum);
         sum += some;
     }
-    let start = scanned(sum, t);
-    workgroupBarrier();
-    let d = min(t, DIGITS - 1u);
-    let all = select(0u, before[last * DIGITS + d] + counts[last * DIGITS + d], t < DIGITS);
-    let smaller = scanned(all, t);
-    workgroupBarrier();
+    let start = scanned(sum, t, lane);
+    let smaller = scanned(all, t, lane);
     if (t < DIGITS) {
-        sums[t] = start;
-        goal[t] = row + smaller + before[i * DIGITS + t] - start;
+        starts[t] = start;
+        goal[t] = row + smaller + earlier - start;
     }
     workgroupBarrier();
 //% for j in range(each)
-    let to{{ j }} = sums[d{{ j }}] + atomicLoad(&met[own * DIGITS + d{{ j }}]) + rank{{ j }};
-    moved[to{{ j }}] = key{{ j }};
+    let to{{ j }} = starts[d{{ j }}] + atomicLoad(&met[own * DIGITS + d{{ j }}]) + rank{{ j }};
+//% endfor
+    workgroupBarrier();
+//% for j in range(each)
+    atomicStore(&met[to{{ j }}], key{{ j }});
 //% endfor
     workgroupBarrier();
     let valid = min({{ tile }}u, params.n - begin);
 //% for j in range(each)
-    let i{{ j }} = t + {{ 256 * j }}u;
-    let g{{ j }} = goal[digit_of(moved[i{{ j }}])] + i{{ j }};
-    if (i{{ j }} < valid) { move_key(g{{ j }}, moved[i{{ j }}]); }
+    let i{{ j }} = t + {{ workgroup * j }}u;
+    let moved{{ j }} = atomicLoad(&met[i{{ j }}]);
+    let g{{ j }} = goal[digit_of(moved{{ j }})] + i{{ j }};
+    if (i{{ j }} < valid) { move_key(g{{ j }}, moved{{ j }}); }
 //% endfor
 //% if places
     workgroupBarrier();
 //% for j in range(each)
-    moved[to{{ j }}] = {{ "at%d" % j if first else "bitcast<u32>(place[row + min(at%d, params.n - 1u)])" % j }};
+    atomicStore(&met[to{{ j }}], bitcast<u32>(place{{ j }}));
 //% endfor
     workgroupBarrier();
 //% for j in range(each)
-    if (i{{ j }} < valid) { y_place[g{{ j }}] = bitcast<i32>(moved[i{{ j }}]); }
+    if (i{{ j }} < valid) { y_place[g{{ j }}] = bitcast<i32>(atomicLoad(&met[i{{ j }}])); }
 //% endfor
 //% endif
 }

@@ -1,5 +1,5 @@
 // Random numbers, four a counter: word i of the result comes from counter (i, attempt, draw, stream)
-// and the seed. Kinds: `words` u32, `uniform` in [0, 1) by 24 bits, `normal`, `exponential`, and
+// and the seed. Kinds: `words` u32, `uniform` in [0, 1) by 24 bits, `exponential`, and
 // `integers` from low on, below low + range, by products and rejection (Lemire 2019), so unbiased.{{ "\n// Then scale and shift, in f32: an engine may round once or twice." if affine else "" }}
 //
 // Memory: the result in words of four (arrays/words.wgsl).
@@ -7,8 +7,8 @@
 {{ typed.head([kind]) }}
 //% include "elementwise/each.wgsl"
 //% include "random/philox.wgsl"
-//% if draw in ("normal", "exponential")
-//% include "random/box_muller.wgsl"
+//% if draw == "exponential"
+//% include "random/exponential.wgsl"
 //% endif
 
 struct Params {
@@ -53,8 +53,6 @@ fn result(i: u32) -> {{ typed.storage[kind] }} {
 //% else
 //% if draw == "uniform"
     let v = vec4<f32>(w >> vec4<u32>(8u)) * 5.9604644775390625e-8;
-//% elif draw == "normal"
-    let v = normal_of(w);
 //% else
     let v = vec4<f32>(exponential_of(w.xy), exponential_of(w.zw));
 //% endif

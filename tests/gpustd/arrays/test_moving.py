@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError, f32, i8, u8
 from gpustd import arrays
+from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
 
 DTYPES = ("f32", "f16", "i32", "i8", "c64")
@@ -46,6 +47,28 @@ def test_shapes(device: Device, shape: tuple[int, ...], data: st.DataObject) -> 
     same(device, "tile", x, data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5)))
     same(device, "repeat", x, data.draw(st.integers(0, 3)), data.draw(st.none() | st.just(axis)))
     same(device, "transpose", x, data.draw(st.permutations(range(len(shape)))))
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((4, 8), (1, 0)),
+        ((260, 132), (1, 0)),
+        ((3, 4, 136), (0, 2, 1)),
+        ((2, 4, 3, 8), (0, 3, 1, 2)),
+        ((6, 8), (1, 0)),
+        ((3, 4, 8), (2, 0, 1)),
+        ((4, 3, 8), (1, 0, 2)),
+        ((4, 2, 8), (2, 1, 0)),
+    ],
+    ids=str,
+)
+def test_bytes_turned_in_blocks(
+    device: Device, dtype: str, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> None:
+    with forced_rung("transpose", "tiles"):
+        same(device, "transpose", draw(dtype, shape), axes)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

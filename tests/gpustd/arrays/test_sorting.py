@@ -17,6 +17,7 @@ from gpustd import arrays
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
 
@@ -53,10 +54,14 @@ def check(device: Device, x: Array, axis: int = -1) -> None:
 
 @contextmanager
 def rung_of(device: Device, rung: str) -> Iterator[None]:
-    """A rung; digits of four bits where it needs subgroups, whose counts then fit anywhere."""
+    """A rung; digits of four bits where it needs subgroups, whose counts then fit anywhere.
+
+    Rows have four numbers a lane, so that many lanes take part.
+    """
     if rung == "subgroups" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
-    with forced_rung("sort", rung, (4, 1024) if rung == "subgroups" else None):
+    tiles = {"subgroups": (4, 256), "rows": 4}
+    with forced_rung("sort", rung, tiles.get(rung)):
         yield
 
 
@@ -75,10 +80,48 @@ def test_sizes(device: Device, shape: tuple[int, ...], rung: str) -> None:
         check(device, with_specials(draw("f32", shape)))
 
 
-@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 256, 1000])
+@pytest.mark.parametrize("n", [1, 2, 16, 63, 64, 65, 256, 1000])
 def test_short_rows(device: Device, n: int) -> None:
-    with forced_rung("sort", "rows"):
+    with rung_of(device, "rows"):
         check(device, with_specials(draw("i32", (5, n))))
+
+
+@pytest.mark.parametrize("dtype", ["f16", "i8", "u8"])
+def test_narrow_rows_of_odd_length(device: Device, dtype: str) -> None:
+    """By keys: a row does not begin with a word."""
+    skip_without_f16(device, dtype)
+    with rung_of(device, "rows"):
+        check(device, with_specials(draw(dtype, (3, 101))))
+
+
+def test_rows_of_many_numbers_a_lane(device: Device) -> None:
+    """As on GPUs: a few lanes a row, many rows a workgroup."""
+    x = with_specials(draw("f32", (70, 33)))
+    with forced_rung("sort", "rows"):
+        places = on_device(device, arrays.argsort, x)
+        result = on_device(device, arrays.sort, x)
+    np.testing.assert_array_equal(places, np.argsort(x, kind="stable"))
+    np.testing.assert_array_equal(result, np.take_along_axis(x, places, -1))
+
+
+def test_dawn_accepts_subgroups_of_32() -> None:
+    """As on cards: rows of one subgroup and of several, in all modes, and the first of rows."""
+    assert_accepted(
+        """
+from gpustd.template import render
+for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
+    for places in (False, True):
+        for side in (128, 512, 8192):
+            each = 16 if side == 128 else 32
+            aligned = side > 128 or kind in ("f16", "i8", "u8")
+            mode = "keys" if not places else "packed" if kind in ("f16", "i8", "u8") else "pairs"
+            spec = dict(kind=kind, mode=mode, descending=k % 2 == places, aligned=aligned)
+            spec |= dict(side=side, each=each, workgroup=max(128, side // each), lanes=32)
+            sources.append(render("arrays/sort_rows.wgsl", spec | dict(enable_subgroups=True)))
+        spec = dict(kind=kind, descending=places, aligned=k % 2 == 0, words=8, workgroup=128)
+        sources.append(render("arrays/top_rows.wgsl", spec | dict(lanes=32, enable_subgroups=True)))
+"""
+    )
 
 
 @settings(max_examples=10, deadline=None)

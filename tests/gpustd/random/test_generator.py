@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import ndtri
 
 from gpucore import ArgumentError, Device, DTypeError, f32, i8, i32, u8, u32
 from gpustd.random import Generator
+from gpustd.random.normal_table import normal_table
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
+from tools.normal_table import entry as normal_entry
 
 Words = NDArray[np.uint64]
 SEED = 0x0123456789ABCDEF
@@ -22,8 +25,6 @@ LOG = (
     3880715, 27652985, 92325738, 196742391, 312350848, 415261089, 509487427, 618503402, 774429133,
     1032715517, 1549081885, 3098164009,
 )  # fmt: skip
-SINE = (7370, 344144, 10053783, 171138563, 1387197332, 3373259426)
-ROOT = (1206830324, 3146881609, 3056448744, 1650518956)
 
 
 def high(a: Any, b: Any) -> Any:
@@ -63,7 +64,7 @@ def leading_zeros(x: Words) -> Words:
     return np.uint64(32) - np.where(x > 0, np.frexp(x.astype(np.float64))[1], 0).astype(np.uint64)
 
 
-def scaled_log(w: Words, even: bool) -> tuple[Words, Words, Words]:
+def scaled_log(w: Words) -> tuple[Words, Words, Words]:
     n = (w + np.uint64(1)) & MASK
     zeros = leading_zeros(n)
     f = ((n << (zeros & np.uint64(31))) << np.uint64(1)) & MASK
@@ -72,7 +73,7 @@ def scaled_log(w: Words, even: bool) -> tuple[Words, Words, Words]:
     far = ((zeros + np.uint64(1)) << np.uint64(26)) - (log >> np.uint64(5))
     small = zeros == 0
     d = np.where(n == 0, np.uint64(0), np.where(small, near, far))
-    shift = leading_zeros(d) & np.uint64(30 if even else 31)
+    shift = leading_zeros(d) & np.uint64(31)
     return (d << shift) & MASK, shift, np.where(small, np.uint64(30), np.uint64(26))
 
 
@@ -83,37 +84,31 @@ def real(m: Words, place: Any) -> NDArray[np.float64]:
     return np.ldexp(kept, (drop.astype(np.int64) - np.asarray(place, np.int64)).astype(np.int32))
 
 
-def radius(w: Words) -> Words:
-    m, shift, base = scaled_log(w, even=True)
-    y = horner(ROOT, m) << np.uint64(1)
-    for _ in range(3):
-        t = high(high(y, y), m)
-        y = high(y, ((np.uint64(0x30000000) - t) << np.uint64(2)) & MASK) << np.uint64(1)
-    root = high(high(m, y) << np.uint64(1), np.uint64(2528468770))
-    down = shift >> np.uint64(1)
-    up = np.where(base == 30, np.uint64(0), np.uint64(2))
-    least = np.minimum(up, down)
-    return np.where(up > down, root << (up - least), root >> (down - least))
+def beyond(w: Words) -> Words:
+    """How much of the distribution lies beyond the number of a word, in 2^-33."""
+    return ((w << np.uint64(1)) & MASK) | np.uint64(1)
 
 
 def normals(w: Words) -> NDArray[np.float64]:
-    """(blocks, 4) words to as many normal numbers."""
-    r, angle = radius(w[:, ::2]), w[:, 1::2]
-    quarter = angle >> np.uint64(30)
-    x = ((angle << np.uint64(2)) & MASK) | np.uint64(2)
-
-    def sine(x: Words) -> Words:
-        return high(horner(SINE, high(x, x)), x)
-
-    s, c = high(r, sine(x)), high(r, sine((np.uint64(1 << 32) - x) & MASK))
-    odd, two = quarter % np.uint64(2) == 1, quarter >= 2
-    a = real(np.where(odd, c, s), 28) * np.where(two, -1, 1)
-    b = real(np.where(odd, s, c), 28) * np.where(odd != two, -1, 1)
-    return np.stack([a, b], axis=-1).reshape(-1, 4)
+    """A normal number of each word, as `shaders/random/normal.wgsl` makes it."""
+    n = beyond(w)
+    zeros = leading_zeros(n)
+    m = (n << zeros) & MASK
+    value, slope, both, scale = np.moveaxis(
+        normal_table().astype(np.uint64)[(zeros << 4) + (m >> 27 & 15)], -1, 0
+    )
+    t, rest = m >> 11 & 0xFFFF, m & 0x7FF
+    second = (both & 0xFFFF) - ((both >> 16) * t >> 18)
+    slope = slope - (second * t >> 11)
+    up = slope >> 15
+    fall = up * t + ((slope & 0x7FFF) * t >> 15) + (up * rest >> 11)
+    assert np.all(fall <= np.minimum(value, MASK))
+    size = ((value - fall) >> 8) * scale.astype(np.uint32).view(np.float32).astype(np.float64)
+    return np.where(w >> 31 == 1, -size, size)
 
 
 def exponentials(w: Words) -> NDArray[np.float64]:
-    m, shift, base = scaled_log(w, even=False)
+    m, shift, base = scaled_log(w)
     return real(high(m, np.uint64(2977044472)), shift + base)
 
 
@@ -158,29 +153,47 @@ EDGES = np.array(
 )
 
 
-def test_fixed_point_is_box_and_mullers_transform() -> None:
-    """Within 2^-23: the root errs by 2^-28 of the radius, the logarithm by 2^-29 over it."""
-    rng = np.random.default_rng(0)
-    first = np.concatenate([EDGES, rng.integers(0, 2**32, 100000, np.uint64)])
-    second = rng.integers(0, 2**32, len(first), np.uint64)
-    w = np.stack([first, second, first, second], axis=-1)
-    r = np.sqrt(-2 * np.log((first.astype(np.float64) + 1) * 2.0**-32))
-    turn = 2 * math.pi * (second.astype(np.float64) + 0.5) * 2.0**-32
-    result = normals(w)[:, :2]
-    wanted = np.stack([r * np.sin(turn), r * np.cos(turn)], axis=-1)
-    error = np.abs(result - wanted).max(axis=1)
-    assert np.all(error <= np.where(r >= 0.02, 2.0**-23 * np.maximum(r, 1), 2.0**-14))
+def test_fixed_point_is_the_exponential() -> None:
+    """The logarithm errs by 2^-29, and its rest by as much of it."""
+    first = np.concatenate([EDGES, np.random.default_rng(0).integers(0, 2**32, 100000, np.uint64)])
     logs = exponentials(first)
     wanted = -np.log((first.astype(np.float64) + 1) * 2.0**-32)
     assert np.all(np.abs(logs - wanted) <= 2.0**-24 * wanted + 2.0**-25 * (wanted > 0.7) + 2.0**-28)
 
 
-def test_edges_on_the_device(device: Device) -> None:
-    """Radii of the words at the ends are rare: the fixed point is tried over all leading zeros."""
-    found = np.concatenate([normals(words(4000, draw)).reshape(-1) for draw in range(3)])
-    rng = Generator(device, SEED)
-    result = np.concatenate([rng.standard_normal(4000).read() for _ in range(3)])
-    np.testing.assert_array_equal(result, found)
+def test_fixed_point_is_the_inverse_of_the_distribution() -> None:
+    """Rounding takes 2^-24 of the number, cubics 2^-26, products in 16 bits less than 2^-25 of it.
+
+    Near every cubic's ends, and near 0 and the last of the tail.
+    """
+    rng = np.random.default_rng(0)
+    ends = np.arange(16, 33, dtype=np.uint64) << np.arange(27, dtype=np.uint64)[:, None]
+    near = ends.reshape(-1, 1) + np.arange(-3, 4, dtype=np.int64).astype(np.uint64)
+    w = np.concatenate([EDGES, np.arange(64), near.reshape(-1), rng.integers(0, 2**32, 200000)])
+    w = w.astype(np.uint64) & MASK
+    exact = -ndtri(beyond(w) * 2.0**-33)
+    result = normals(w)
+    assert np.all(np.abs(np.abs(result) - exact) <= 2.0**-23 * exact + 2.0**-25)
+    assert np.array_equal(np.signbit(result), w >> 31 == 1)
+    assert np.abs(result).max() < 6.34
+
+
+def test_the_table_is_the_tools() -> None:
+    """SciPy's last places may differ."""
+    rows = np.array([normal_entry(octave, part) for octave in range(32) for part in range(16)])
+    table = normal_table().astype(np.int64)
+    np.testing.assert_array_equal(rows[:, 3], table[:, 3])
+    assert np.abs(rows[:, :2] - table[:, :2]).max() <= 2
+    for shift in (0, 16):
+        assert np.abs((rows[:, 2] >> shift & 0xFFFF) - (table[:, 2] >> shift & 0xFFFF)).max() <= 1
+
+
+def test_the_tail_on_the_device(device: Device) -> None:
+    """Words with many leading zeros are rare: 19 of them in half a million."""
+    w = words(500000)
+    expected = normals(w).reshape(-1)
+    assert np.abs(expected).max() > 4.5
+    np.testing.assert_array_equal(run(device, "standard_normal", 500000), expected)
 
 
 def test_distributions(device: Device) -> None:
@@ -188,6 +201,20 @@ def test_distributions(device: Device) -> None:
     assert stats.kstest(run(device, "random", 50000), "uniform").pvalue > 1e-3
     assert stats.kstest(run(device, "standard_normal", 50000), "norm").pvalue > 1e-3
     assert stats.kstest(run(device, "standard_exponential", 50000), "expon").pvalue > 1e-3
+
+
+def test_moments_and_tails_of_normal_numbers(device: Device) -> None:
+    """Each within 4 standard deviations of what a million independent numbers have."""
+    count = 2**20
+    x = run(device, "standard_normal", count).astype(np.float64)
+    for power, (moment, variance) in {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}.items():
+        assert abs((x**power).mean() - moment) <= 4 * math.sqrt(variance / count)
+    for bound in (0.0, 0.5, 1.0, 2.0, 3.0, 4.0):
+        for side in (x, -x):
+            share = stats.norm.sf(bound)
+            allowed = 4 * math.sqrt(share * (1 - share) / count)
+            assert abs((side > bound).mean() - share) <= allowed
+    assert abs(np.corrcoef(x[:-1], x[1:])[0, 1]) <= 4 / math.sqrt(count)
 
 
 def integers(low: int, high_: int, count: int) -> NDArray[np.int64]:
