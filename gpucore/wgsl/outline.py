@@ -63,7 +63,8 @@ def _bodies(text: str) -> Iterator[tuple[int, int]]:
 
 def _without(text: str, bodies: Collection[tuple[int, int]]) -> str:
     """The text with blanks for the bodies, so that all else stands where it stood."""
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for start, end in bodies:
         parts += (text[at:start], " " * (end - start))
         at = end
