@@ -39,13 +39,13 @@ def outline(source: str) -> Module:
     module = parse(_without(text, plain))
     inside = {start: words[start] for start, _ in plain}
     functions = {each.name for each in module.declarations if isinstance(each, Function)}
-    declarations = []
-    for each in module.declarations:
-        found = inside.pop(each.body.at + 1, None) if isinstance(each, Function) else None
-        declarations.append(each if found is None else _noted(each, found, functions))
-    if inside:
-        return parse(source)
-    return replace(module, declarations=tuple(declarations), source=source)
+    declarations = tuple(
+        _noted(each, inside.pop(each.body.at + 1), functions)
+        if isinstance(each, Function) and each.body.at + 1 in inside
+        else each
+        for each in module.declarations
+    )
+    return parse(source) if inside else replace(module, declarations=declarations, source=source)
 
 
 def _bodies(text: str) -> Iterator[tuple[int, int]]:
