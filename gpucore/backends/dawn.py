@@ -35,7 +35,11 @@ _ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
 _DISABLE = ("timestamp_quantization",)
 # What makes wrong kernels harmless costs speed: bounds of indices and loops, zeroed memory.
 _ENABLE_UNCHECKED = (*_ENABLE, "disable_robustness", "skip_validation", "disable_workgroup_init")
-_DISABLE_UNCHECKED = (*_DISABLE, "lazy_clear_resource_on_first_use")
+_DISABLE_UNCHECKED = (
+    *_DISABLE,
+    "lazy_clear_resource_on_first_use",
+    "enable_spirv_validation",  # of what Dawn itself made of a kernel
+)
 
 
 class DawnBackend(WebGpuBackend):

@@ -7,12 +7,15 @@ thread alone uses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 __all__ = ["DawnPipeline"]
 
-_FILTERS = ("Internal", "OutOfMemory", "Validation")
+# What reading a text and making a pipeline may end with; each call to Dawn waits for Python's lock.
+_OF_TEXTS = ("Validation",)
+_OF_PIPELINES = ("Internal", "OutOfMemory", "Validation")
 
 
 class DawnPipeline:
@@ -25,10 +28,11 @@ class DawnPipeline:
 
         native, kept = device._internal, list[Any]()
         text = _module_text(source, kept)
-        made = _scoped(native, lambda: lib.wgpuDeviceCreateShaderModule(native, text))
+        made = _scoped(native, _OF_TEXTS, partial(lib.wgpuDeviceCreateShaderModule, native, text))
         module = ffi.gc(made, lib.wgpuShaderModuleRelease)
         wanted = _descriptor(module, entry, constants, layout._internal, kept)
-        made = _scoped(native, lambda: lib.wgpuDeviceCreateComputePipeline(native, wanted))
+        make = partial(lib.wgpuDeviceCreateComputePipeline, native, wanted)
+        made = _scoped(native, _OF_PIPELINES, make)
         self._internal = ffi.gc(made, lib.wgpuComputePipelineRelease)
 
 
@@ -72,15 +76,18 @@ def _set_text(view: Any, text: str, kept: list[Any]) -> None:
     view.data, view.length = kept[-1], len(encoded)
 
 
-def _scoped(native: Any, call: Callable[[], Any]) -> Any:
-    """What ``call`` makes. Raises `wgpudawn.GPUError` where Dawn reports an error meanwhile."""
+def _scoped(native: Any, filters: Sequence[str], call: Callable[[], Any]) -> Any:
+    """What ``call`` makes. Raises `wgpudawn.GPUError` where Dawn reports an error meanwhile.
+
+    ``filters``: the kinds of error that are looked for.
+    """
     from wgpudawn import GPUError
     from wgpudawn.backends.dawn import ffi, lib
 
-    for name in _FILTERS:
+    for name in filters:
         lib.wgpuDevicePushErrorScope(native, getattr(lib, f"WGPUErrorFilter_{name}"))
     made = call()
-    said = "".join([_popped(native) for _ in _FILTERS])
+    said = "".join([_popped(native) for _ in filters])
     if said or made == ffi.NULL:
         raise GPUError(said or "nothing was made")
     return made

@@ -7,7 +7,7 @@ the names it mentions are noted, as the parser notes them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,6 @@ from gpucore.wgsl.parser import parse
 from gpucore.wgsl.syntax import Function, Module
 
 _FUNCTION: Final = re.compile(r"\bfn\s+(\w+)[^{;]*\{")
-_BRACE: Final = re.compile("[{}]")
 # Declared names with what stands before them, called ones with "(", members with ".", attributes
 # with "@", numbers.
 _WORD: Final = re.compile(r"(?:let|const|var(?:\s*<[^;=>]*>)?)\s+\w+|[.@]?\w+(?:\s*\()?")
@@ -33,10 +32,10 @@ def outline(source: str) -> Module:
         return parse(source)
     text = LINE_COMMENT.sub(lambda comment: " " * len(comment[0]), source)
     bodies = list(_bodies(text))
-    declared = set(_GLOBAL.findall(_without(text, bodies)))
+    declared = set(_GLOBAL.findall("".join(_outside(text, bodies))))
     words = {span[0]: set(_WORD.findall(text, *span)) for span in bodies}
     plain = [span for span in bodies if declared.isdisjoint(_locals(words[span[0]]))]
-    module = parse(_without(text, plain))
+    module = parse("".join(_outside(text, plain, " ")))
     inside = {start: words[start] for start, _ in plain}
     functions = {each.name for each in module.declarations if isinstance(each, Function)}
     declarations = tuple(
@@ -52,23 +51,24 @@ def _bodies(text: str) -> Iterator[tuple[int, int]]:
     """Where each function's body begins and ends, without its braces."""
     at = 0
     while (head := _FUNCTION.search(text, at)) is not None:
-        depth, at = 1, len(text)
-        for brace in _BRACE.finditer(text, head.end()):
-            depth += 1 if brace[0] == "{" else -1
-            if not depth:
-                at = brace.end()
-                yield head.end(), brace.start()
-                break
+        at, end, depth = head.end(), text.find("}", head.end()), 0
+        while end >= 0 and (depth := depth + text.count("{", at, end)):
+            depth, at = depth - 1, end + 1
+            end = text.find("}", at)
+        if end < 0:
+            return
+        yield head.end(), end
+        at = end + 1
 
 
-def _without(text: str, bodies: Collection[tuple[int, int]]) -> str:
-    """The text with blanks for the bodies, so that all else stands where it stood."""
-    parts: list[str] = []
+def _outside(text: str, bodies: Iterable[tuple[int, int]], filler: str = "") -> Iterator[str]:
+    """The parts of the text around the bodies, with as much of the filler as they were long."""
     at = 0
     for start, end in bodies:
-        parts += (text[at:start], " " * (end - start))
+        yield text[at:start]
+        yield filler * (end - start)
         at = end
-    return "".join(parts) + text[at:]
+    yield text[at:]
 
 
 def _locals(words: Collection[str]) -> Iterator[str]:
