@@ -12,9 +12,9 @@ from gpucore.wgsl import (
     EntryPoint,
     WgslLayoutError,
     WgslSyntaxError,
-    outline,
     parse,
     reflect,
+    reflect_outline,
 )
 
 __all__ = ["checked"]
@@ -37,7 +37,7 @@ def checked(
             "device.compile_file(path) reads it from a file"
         )
     try:
-        reflection = reflect(parse(source) if whole else outline(source))
+        reflection = reflect(parse(source)) if whole else reflect_outline(source)
     except (WgslSyntaxError, WgslLayoutError) as error:
         raise KernelCompileError(
             f"WGSL does not parse: {error.message}", source, error.line, error.column

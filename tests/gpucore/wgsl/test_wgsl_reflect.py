@@ -7,10 +7,10 @@ import pytest
 from gpucore.wgsl import (
     WgslLayoutError,
     WgslSyntaxError,
-    outline,
     parse,
     print_module,
     reflect,
+    reflect_outline,
 )
 
 GEMM = """
@@ -272,7 +272,7 @@ def test_functions_that_call_each_other_in_a_ring_end() -> None:
 def test_an_outline_leaves_what_stands_in_functions_to_the_engine() -> None:
     head = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;\n"
     body = "@compute @workgroup_size(64) fn main() { let = x[0] { } }"
-    assert reflect(outline(head + body)).entry_points["main"].resources == ("x",)
+    assert reflect_outline(head + body).entry_points["main"].resources == ("x",)
     for text in (body[:-1], body.replace("{ } }", "} }"), "fn f() { // }", "fn f() { /* } */"):
         with pytest.raises(WgslSyntaxError, match="line 2"):
-            outline(head + text)
+            reflect_outline(head + text)
