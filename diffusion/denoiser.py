@@ -82,7 +82,6 @@ class GuidedDenoiser:
         with device.capture() as keys, device.region("unet"):
             prompt = networks.unet.prompt_keys(self._told.context)
         self._keys: Graph = keys
-        self._keys.replay()
         with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
             latents = seen if scale is None else repeat_batch(seen, parts)
@@ -96,6 +95,7 @@ class GuidedDenoiser:
             guided = self._raw if scale is None else mixed(self._raw, scale, weights)
             self._output: Latents = cast(guided, f32)
         self._graph: Graph = graph
+        self._keys.replay()  # last: it waits for its kernels, and those of the network compile
 
     def attend(self, conditioning: Conditioning) -> None:
         """Follow another conditioning from now on, of the shapes of that at the capture."""

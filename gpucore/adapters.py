@@ -22,6 +22,7 @@ DEVICE_VARIABLE = "GPUCORE_DEVICE"
 
 _KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu": 4, "null": 9}
 _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
+_BEST_RANK = (0, False, False, False, 0)
 
 
 def all_adapters() -> list[AdapterInfo]:
@@ -65,13 +66,27 @@ def choose(wanted: str) -> AdapterInfo:
     Raises `DeviceNotFoundError`.
     """
     name, _, number = wanted.strip().lower().partition(":")
-    present = null.adapters() if name == "null" else all_adapters()
+    present = _asked(name, number)
     fitting = [info for info in present if _is_called(info, name)]
     fitting = fitting or [info for info in present if name in info.name.lower()]
     index = int(number) if number.isdecimal() else 0
     if (number and not number.isdecimal()) or index >= len(fitting):
-        raise DeviceNotFoundError(_not_found(wanted, present))
+        raise DeviceNotFoundError(_not_found(wanted, present if name == "null" else all_adapters()))
     return fitting[index]
+
+
+def _asked(name: str, number: str) -> list[AdapterInfo]:
+    """Adapters to choose from, best first; an engine that cannot matter is not started for it."""
+    if name == "null":
+        return null.adapters()
+    engine = name.partition("-")[0]
+    if engine == "wgpu":
+        return sorted(wgpu_native.adapters(), key=_rank)
+    found = sorted(dawn.adapters(), key=_rank)
+    first = next((info for info in found if _is_called(info, name)), None)
+    if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
+        return found
+    return sorted([*found, *wgpu_native.adapters()], key=_rank)
 
 
 def _is_called(info: AdapterInfo, name: str) -> bool:

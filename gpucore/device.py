@@ -307,7 +307,7 @@ class Device:
         ``label`` (the entry's name if None) is what profiles call the kernel. Raises
         `KernelCompileError`, `ArgumentError`.
         """
-        values, used = checked(source, entry, constants or {}, self.limits)
+        values, used = checked(source, entry, constants or {}, self.limits, whole=self.checks)
         kernel = Kernel.compiled(self, source, entry, values, used, label or entry)
         if wait:
             kernel.wait()

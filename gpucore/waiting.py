@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -37,4 +36,6 @@ def _sleep() -> Callable[[float], Awaitable[object]]:
     if trio is not None and trio.lowlevel.in_trio_run():
         sleep: Callable[[float], Awaitable[object]] = trio.sleep
         return sleep
+    import asyncio  # it takes a tenth of the start of a process, and is there where it is used
+
     return asyncio.sleep

@@ -36,6 +36,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        optimized=False,  # folding constants takes longer than they would when rendered
     )
 
 

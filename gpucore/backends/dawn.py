@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
+from gpucore.backends.compilers import Compilers
+from gpucore.backends.dawn_pipelines import DawnPipeline
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu import WebGpuBackend
@@ -17,6 +20,8 @@ _KINDS: dict[str, Kind] = {
     "IntegratedGPU": "integrated",
     "CPU": "cpu",
 }
+_SYNCHRONIZED = "implicit-device-synchronization"
+_MOST_COMPILERS = 16
 _FEATURES = {
     "shader-f16": "f16",
     "subgroups": "subgroups",
@@ -30,26 +35,25 @@ _ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
 _DISABLE = ("timestamp_quantization",)
 # What makes wrong kernels harmless costs speed: bounds of indices and loops, zeroed memory.
 _ENABLE_UNCHECKED = (*_ENABLE, "disable_robustness", "skip_validation", "disable_workgroup_init")
-_DISABLE_UNCHECKED = (*_DISABLE, "lazy_clear_resource_on_first_use")
+_DISABLE_UNCHECKED = (
+    *_DISABLE,
+    "lazy_clear_resource_on_first_use",
+    "enable_spirv_validation",  # of what Dawn itself made of a kernel
+)
 
 
 class DawnBackend(WebGpuBackend):
-    """A Dawn device; pipelines compile in Dawn's own threads.
+    """A Dawn device; pipelines compile in threads.
 
-    Dawn is not made for calls from several threads, so that nothing here waits in another one: a
-    pending operation is looked at (which lets Dawn do its callbacks), or waited for.
+    For those its calls are synchronized, where it can; nothing else is called or waited for in
+    another thread: a pending operation is looked at (which lets Dawn do its callbacks), or waited
+    for.
     """
 
-    def _start_compile(
-        self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> _Pipeline:
-        try:
-            module = self._device.create_shader_module(code=source)
-            stage = {"module": module, "entry_point": entry, "constants": constants}
-            promise = self._device.create_compute_pipeline_async(layout=layout, compute=stage)
-        except self.errors as error:
-            raise self.compile_failure(error, source) from None
-        return _Pipeline(self, _free(promise), source)
+    def build(
+        self, source: str, entry: str, constants: Mapping[str, float], layout: Any
+    ) -> DawnPipeline:
+        return DawnPipeline(self._device, source, entry, constants, layout)
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> _Promised:
         return _Promised(self, staging.raw.map_async("READ", 0, nbytes), f"reading {nbytes} bytes")
@@ -113,26 +117,6 @@ class _Promised:
         # Dawn ends what is pending well when it destroys a device.
         if reason := self._backend.lost_reason():
             raise self._backend.failure(self._doing, reason)
-
-
-class _Pipeline:
-    """A pipeline that Dawn compiles."""
-
-    def __init__(self, backend: DawnBackend, promise: Any, source: str) -> None:
-        self._backend = backend
-        self._promise = promise
-        self._source = source
-
-    def done(self) -> bool:
-        if self._promise._state == "pending":
-            _process_events()
-        return bool(self._promise._state != "pending")
-
-    def result(self) -> Any:
-        try:
-            return self._promise.sync_wait()
-        except (RuntimeError, self._backend.errors) as error:
-            raise self._backend.compile_failure(error, self._source) from None
 
 
 @functools.cache
@@ -208,7 +192,7 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
     from wgpudawn.backends.dawn._api import libf
 
     raw = _raw_adapters()[info.index]
-    features = [theirs for theirs in _FEATURES if theirs in raw.features]
+    features = [theirs for theirs in (*_FEATURES, _SYNCHRONIZED) if theirs in raw.features]
     device = extras.request_device_sync(
         raw,
         required_features=features,
@@ -216,4 +200,5 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
         enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
         disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
-    return DawnBackend(info, device, wgpudawn, lib, libf, ffi)
+    compilers = Compilers(_MOST_COMPILERS if _SYNCHRONIZED in features else 0)
+    return DawnBackend(info, device, wgpudawn, lib, libf, ffi, compilers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError, Future
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,14 +18,24 @@ if TYPE_CHECKING:
 __all__ = ["Building", "WebGpuProgram", "WebGpuRead", "WebGpuTimes"]
 
 
-class Building(Protocol):
-    """A pipeline being compiled, as `concurrent.futures.Future` is one."""
+class Building:
+    """A pipeline of ``source`` that a thread makes: the ``future``."""
+
+    def __init__(self, backend: WebGpuBackend, future: Future[Any], source: str) -> None:
+        self._backend = backend
+        self._future = future
+        self._source = source
 
     def done(self) -> bool:
         """True once `result` no longer blocks."""
+        return self._future.done()
 
     def result(self) -> Any:
         """The engine's pipeline; raises `KernelCompileError`."""
+        try:
+            return self._future.result()
+        except (CancelledError, self._backend.errors) as error:
+            raise self._backend.compile_failure(error, self._source) from None
 
 
 class WebGpuProgram:

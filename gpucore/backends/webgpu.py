@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gpucore.backends.compile_errors import compile_error
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.encoding import Encoding, native_dispatch
 from gpucore.backends.interface import (
     AdapterInfo,
@@ -44,13 +46,21 @@ class WebGpuBackend:
     """An opened WebGPU device.
 
     ``module`` is ``wgpu`` or ``wgpudawn``; ``native``, ``raising`` and ``ffi`` are its C library,
-    see `Encoding`.
+    see `Encoding`. Pipelines are made by ``compilers``.
     """
 
     def __init__(
-        self, info: AdapterInfo, device: Any, module: Any, native: Any, raising: Any, ffi: Any
+        self,
+        info: AdapterInfo,
+        device: Any,
+        module: Any,
+        native: Any,
+        raising: Any,
+        ffi: Any,
+        compilers: Compilers,
     ) -> None:
         self.info = info
+        self.compilers = compilers
         self._device = device
         self._module = module
         self.errors: type[Exception] = module.GPUError
@@ -137,12 +147,11 @@ class WebGpuBackend:
             layout = self._layout(bindings)[1]
         except self.errors as error:
             raise self.compile_failure(error, source) from None
-        return WebGpuProgram(self._start_compile(source, entry, dict(constants), layout))
+        build = partial(self.build, source, entry, constants, layout)
+        return WebGpuProgram(Building(self, self.compilers.submit(build), source))
 
-    def _start_compile(
-        self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Building:
-        """Begin compiling."""
+    def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
+        """The engine's pipeline, in whatever thread this is; raises ``errors``."""
         raise NotImplementedError
 
     def _layout(self, bindings: tuple[BindingSpec, ...]) -> tuple[Any, Any]:
@@ -276,6 +285,7 @@ class WebGpuBackend:
 
     def close(self) -> None:
         self._closed = True
+        self.compilers.stop()
         self._device.destroy()
 
     def refuse_lost(self, doing: str) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import re
 import weakref
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu import WebGpuBackend
-from gpucore.errors import GpuError
 from gpucore.wgsl.zeroing import zeroed
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
@@ -26,6 +24,7 @@ _KINDS: dict[str, Kind] = {
     "CPU": "cpu",
     "VirtualGPU": "virtual",
 }
+_MOST_COMPILERS = 8
 _FEATURES = {
     "shader-f16": "f16",
     "subgroup": "subgroups",
@@ -55,52 +54,33 @@ class WgpuBackend(WebGpuBackend):
     """
 
     checks = True
-    _compilers: ThreadPoolExecutor | None = None
 
     def __init__(
-        self, info: AdapterInfo, device: Any, module: Any, native: Any, raising: Any, ffi: Any
+        self,
+        info: AdapterInfo,
+        device: Any,
+        module: Any,
+        native: Any,
+        raising: Any,
+        ffi: Any,
+        compilers: Compilers,
     ) -> None:
-        super().__init__(info, device, module, native, raising, ffi)
+        super().__init__(info, device, module, native, raising, ffi, compilers)
         self.submitted = ffi.NULL
         self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
         self._nothing = ffi.new("char[4]")
 
-    def _start_compile(
-        self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Future[Any]:
-        if self.info.api == "gl":
-            return self._built(source, entry, constants, layout)
-        if self._compilers is None:
-            workers = min(8, os.cpu_count() or 1)
-            self._compilers = ThreadPoolExecutor(workers, "gpucore-compile")
-        return self._compilers.submit(self._build, source, entry, constants, layout)
-
-    def _built(
-        self, source: str, entry: str, constants: dict[str, float], layout: Any
-    ) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(self._build(source, entry, constants, layout))
-        except GpuError as error:
-            future.set_exception(error)
-        return future
-
-    def _build(self, source: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
-        self.refuse_lost("compiling a kernel")
+    def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
         code = _without_subgroups(source)
         zeroing = zeroed(code, entry) if self.checks else code
         try:
             return self._pipeline(zeroing, entry, constants, layout)
-        except self.errors as error:
-            failure = error
-        try:
+        except self.errors:
             if zeroing != code:
                 self._pipeline(code, entry, constants, layout)  # to name places as written
-        except self.errors as error:
-            failure = error
-        raise self.compile_failure(failure, source)
+            raise
 
-    def _pipeline(self, code: str, entry: str, constants: dict[str, float], layout: Any) -> Any:
+    def _pipeline(self, code: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
         make = self._device.create_shader_module if self.checks else self._trusted_module
         stage = {"module": make(code=code), "entry_point": entry, "constants": constants}
         return self._device.create_compute_pipeline(layout=layout, compute=stage)
@@ -179,12 +159,6 @@ class WgpuBackend(WebGpuBackend):
         except self.errors as error:
             return str(error).strip().rsplit("\n", 1)[-1].strip()
         return ""
-
-    def close(self) -> None:
-        self._closed = True
-        if self._compilers is not None:
-            self._compilers.shutdown()
-        super().close()
 
 
 class _Signal:
@@ -296,6 +270,7 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
-    backend = WgpuBackend(info, device, wgpu, lib, libf, ffi)
+    compilers = Compilers(0 if info.api == "gl" else _MOST_COMPILERS)
+    backend = WgpuBackend(info, device, wgpu, lib, libf, ffi, compilers)
     backend.checks = checks
     return backend

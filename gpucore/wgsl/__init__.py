@@ -3,11 +3,13 @@
 Law: pure text work. No GPU, no NumPy, nothing of the rest of `gpucore`.
 
 `parse` gives the syntax tree (`gpucore.wgsl.syntax`), `print_module` its text, `reflect` the entry
-points, bindings with their byte layouts, and overrides; `pack_struct` fills a uniform. Faults in a
-source are `WgslSyntaxError` and `WgslLayoutError`, each with line, column and source line.
+points, bindings with their byte layouts, and overrides (`reflect_outline` the same of a text, not
+looking into functions); `pack_struct` fills a uniform. Faults in a source are `WgslSyntaxError` and
+`WgslLayoutError`, each with line, column and source line.
 """
 
 from gpucore.wgsl.errors import PackError, WgslError, WgslLayoutError, WgslSyntaxError
+from gpucore.wgsl.outline import reflect_outline
 from gpucore.wgsl.packing import Field, pack_struct
 from gpucore.wgsl.parser import parse
 from gpucore.wgsl.printer import print_module
@@ -29,4 +31,5 @@ __all__ = [
     "parse",
     "print_module",
     "reflect",
+    "reflect_outline",
 ]

@@ -73,7 +73,7 @@ _TOKEN = re.compile(
 )
 _WORD, _NUMBER_GROUP, _OPERATOR_GROUP, _OTHER_WORD, _END = 1, 3, 4, 5, 6
 _COMMENT_MARK = re.compile(rf"//[^{_BREAKS}]*|/\*")
-_LINE_COMMENT = re.compile(rf"//[^{_BREAKS}]*")
+LINE_COMMENT = re.compile(rf"//[^{_BREAKS}]*")
 _NESTED_MARK = re.compile(r"/\*|\*/")
 _NOT_BREAK = re.compile(f"[^{_BREAKS}]")
 _SHIFT_OR_COMPARE = re.compile(">>=(?!=)|>>(?!=)|>=(?!=)|>")
@@ -212,7 +212,7 @@ def _without_block_comments(source: str) -> str:
 
 def uncommented(text: str) -> str:
     """``text`` with every comment blanked out."""
-    return _LINE_COMMENT.sub("", _without_block_comments(text))
+    return LINE_COMMENT.sub("", _without_block_comments(text))
 
 
 def _comment_end(source: str, start: int) -> int:

@@ -5,8 +5,10 @@ Errors are ``WgslLayoutError``, except that a name declared twice is a ``WgslSyn
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +20,7 @@ from gpucore.wgsl.errors import (
     MissingOverrideError,
     PackError,
     layout_error,
-    locate,
+    line_starts,
     syntax_error,
 )
 from gpucore.wgsl.layout import (
@@ -182,6 +184,10 @@ class _Scope:
         self._fixed = Constants(self.names, self.source)
         self._layouts = Layouts(self.names, self._fixed, self.source)
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return line_starts(self.source)
+
     def constants(self, given: Mapping[str, Number]) -> Constants:
         """Constants with overrides set; raises ``WgslLayoutError`` for a name that is none."""
         known: dict[str, str] = {}
@@ -238,7 +244,7 @@ class _Scope:
             stride=None if runtime is None else runtime.stride,
             fields=fields,
             declaration=self._text(variable),
-            line=locate(self.source, variable.at)[0],
+            line=bisect_right(self._starts, variable.at) if self.source else 0,
             packer=_packer(variable.name, fields, size),
         )
 

@@ -165,3 +165,17 @@ def test_a_backend_of_ones_own() -> None:
     device = Device.from_backend(backend)
     assert device.engine is backend
     assert device.name == "null device"
+
+
+@pytest.mark.usefixtures("machine")
+def test_an_engine_that_cannot_matter_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: asked.append("wgpu") or [PLAIN])
+    for wanted in ("", "dawn", "dawn-metal", "dawn:1", "discrete"):
+        adapters.choose(wanted)
+    assert asked == []
+    monkeypatch.setattr(adapters.dawn, "adapters", lambda: asked.append("dawn") or [SOFTWARE])
+    assert adapters.choose("wgpu") is PLAIN
+    assert asked == ["wgpu"]
+    assert adapters.choose("") is PLAIN
+    assert asked == ["wgpu", "dawn", "wgpu"]

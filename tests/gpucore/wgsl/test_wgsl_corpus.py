@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
-from gpucore.wgsl import parse, print_module, reflect
+from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
@@ -170,6 +170,7 @@ def test_every_shader_parses_prints_and_reflects() -> None:
         assert again == module, name
         assert print_module(again) == printed, name
         reflection, reprinted = reflect(module), reflect(again)
+        assert reflect_outline(source) == reflection, name
         assert reprinted.entry_points == reflection.entry_points, name
         assert [b.fields for b in reprinted.bindings] == [b.fields for b in reflection.bindings]
         for point in reflection.entry_points.values():

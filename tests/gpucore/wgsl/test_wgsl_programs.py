@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from gpucore.wgsl import Module, parse, print_module
 from gpucore.wgsl import syntax as s
 from gpucore.wgsl.lexer import tokenize
+from gpucore.wgsl.outline import outline
 from gpucore.wgsl.printer import print_expression
+from gpucore.wgsl.usage import own_names
 
 NAMES = "a b x1 f32 vec4 array off größe _y read compute subgroup_id e f h lf u p2".split()
 LITERALS = "true false 0 1u 7i 1.5 .5f 2. 1e-3 0x1F 0x1.8p2h 12 4294967295u 0.1h 3f".split()
@@ -251,3 +254,23 @@ def test_no_blank_but_the_needed_changes_nothing() -> None:
             words = (last.isalnum() or last in "_.") and (first.isalnum() or first in "_.")
             text += f" {word}" if words or (last in marks and first in marks) else word
         assert parse(text) == module, seed
+
+
+def test_an_outline_has_the_names_that_functions_use() -> None:
+    """Of the whole tree, whatever hides what; functions have names of their own, as in WGSL."""
+    for seed in range(600):
+        module = Grower(Random(seed), 60).module()
+        declarations = tuple(
+            replace(each, name=f"function{index}") if isinstance(each, s.Function) else each
+            for index, each in enumerate(module.declarations)
+        )
+        text = print_module(replace(module, declarations=declarations))
+        whole, short = parse(text), outline(text)
+        names = {each.name for each in whole.declarations if not isinstance(each, s.ConstAssert)}
+        for each, other in zip(whole.declarations, short.declarations, strict=True):
+            if isinstance(each, s.Function) and isinstance(other, s.Function):
+                assert other.name == each.name
+                assert own_names(other, names) == own_names(each, names), (seed, each.name)
+                assert other.attributes == each.attributes
+            else:
+                assert other == each, seed

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gpucore.wgsl import WgslLayoutError, WgslSyntaxError, parse, print_module, reflect
+from gpucore.wgsl import (
+    WgslLayoutError,
+    WgslSyntaxError,
+    parse,
+    print_module,
+    reflect,
+    reflect_outline,
+)
 
 GEMM = """
 enable f16;
@@ -260,3 +267,12 @@ def test_functions_that_call_each_other_in_a_ring_end() -> None:
         @compute @workgroup_size(1) fn main() { f(); }
     """
     assert reflect(parse(source)).entry_points["main"].resources == ("x",)
+
+
+def test_an_outline_leaves_what_stands_in_functions_to_the_engine() -> None:
+    head = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;\n"
+    body = "@compute @workgroup_size(64) fn main() { let = x[0] { } }"
+    assert reflect_outline(head + body).entry_points["main"].resources == ("x",)
+    for text in (body[:-1], body.replace("{ } }", "} }"), "fn f() { // }", "fn f() { /* } */"):
+        with pytest.raises(WgslSyntaxError, match="line 2"):
+            reflect_outline(head + text)
