@@ -22,6 +22,8 @@ __all__ = ["canny", "connect"]
 # Workgroups of `ridge.wgsl`, cells that an invocation walks down; cells of a tile's side.
 _LANES, _STRIP = 4, 4
 _TILE = 16
+# A gradient's length that squares in f32 give is 0 or greater.
+_LEAST = 1e-30
 
 
 def canny(
@@ -91,7 +93,7 @@ def _candidates(
         "across": across,
         "strip": _STRIP,
         "near": len(weights) // 2,
-        "low": thresholds[0],
+        "low": max(thresholds[0], _LEAST),
         "high": thresholds[1],
     }
     spec: dict[str, Value] = {"whole": picture.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
@@ -112,7 +114,7 @@ def _scale(weights: NDArray[np.float64], extent: int) -> NDArray[np.float32]:
     sums = np.append(0, np.cumsum(weights))
     last = np.minimum(extent - places + radius, len(weights))
     inside = sums[last] - sums[np.maximum(radius - places, 0)]
-    return (1 / inside).astype(np.float32)
+    return np.asarray(1 / inside, np.float32)
 
 
 def connect(cells: Buffer[u32], edges: Buffer[u8], picture: Picture) -> None:

@@ -119,14 +119,15 @@ fn cell(image: u32, row: i32, column: i32) -> u32 {
 
 // Which of a cell's nodes are connected to which others: bit 4 k + d is node k's link to the
 // left, above, above on the left, above on the right (d 0 to 3). Of the last two only those that no
-// pixel beside makes needless.
+// pixel beside makes needless, and none from a strong node to another.
 fn links(image: u32, row: i32, column: i32, own: u32) -> u32 {
     let left = cell(image, row, column - 1);
     let right = cell(image, row, column + 1);
-    let above = cell(image, row - 1, column) >> 12u;
-    let corners = ((cell(image, row - 1, column - 1) >> 15u) & 1u) | (((cell(image, row - 1, column + 1) >> 12u) & 1u) << 5u);
+    let above = cell(image, row - 1, column);
+    let left_above = cell(image, row - 1, column - 1);
+    let right_above = cell(image, row - 1, column + 1);
     // Rows with a pixel more on either side, of which the lowest bit is that on the left.
-    var upper = corners | ((above & 15u) << 1u);
+    var upper = ((left_above >> 15u) & 1u) | (((above >> 12u) & 15u) << 1u) | (((right_above >> 12u) & 1u) << 5u);
     var found = 0u;
 //% for i in range(2)
     let high{{ i }} = ((left >> {{ 8 * i + 3 }}u) & 1u) | (((own >> {{ 8 * i }}u) & 15u) << 1u) | (((right >> {{ 8 * i }}u) & 1u) << 5u);
@@ -143,37 +144,57 @@ fn links(image: u32, row: i32, column: i32, own: u32) -> u32 {
     upper = low0;
 //% endif
 //% endfor
-    return found;
+    // Where links begin and end at strong nodes.
+    let begin = select(0u, 0xfu, (own & 0x10000u) != 0u) | select(0u, 0xf0u, (own & 0x20000u) != 0u)
+        | select(0u, 0xf00u, (own & 0x40000u) != 0u) | select(0u, 0xf000u, (own & 0x80000u) != 0u);
+    let end = select(0u, 0x4210u, (own & 0x10000u) != 0u) | select(0u, 0x2800u, (own & 0x20000u) != 0u)
+        | select(0u, 0x1000u, (own & 0x40000u) != 0u)
+        | select(0u, 0x0401u, (left & 0x20000u) != 0u) | select(0u, 0x0100u, (left & 0x80000u) != 0u)
+        | select(0u, 0x0042u, (above & 0x40000u) != 0u) | select(0u, 0x0028u, (above & 0x80000u) != 0u)
+        | select(0u, 0x0004u, (left_above & 0x80000u) != 0u) | select(0u, 0x0080u, (right_above & 0x40000u) != 0u)
+        | select(0u, 0x8000u, (right & 0x10000u) != 0u);
+    return found & ~(begin & end);
 }
 
 // Links that lead to the tile on the left, above, above on the left or right, on the right.
-fn crossing(lane: vec3<u32>) -> u32 {
-    return select(0u, 0x0505u, lane.x == 0u) | select(0u, 0x00eeu, lane.y == 0u) | select(0u, 0x8080u, lane.x == 15u);
+fn crossing(place: vec2<u32>) -> u32 {
+    return select(0u, 0x0505u, place.x == 0u) | select(0u, 0x00eeu, place.y == 0u) | select(0u, 0x8080u, place.x == 15u);
 }
 
+//% if inside
 @compute @workgroup_size(16, 16)
+//% else
+@compute @workgroup_size(64)
+//% endif
 fn main(
-    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) lane: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
+//% if inside
+    let place = lane.xy;
+//% else
+    // Cells above, then those on the left below the first, then those on the right.
+    var place = vec2<u32>(index, 0u);
+    if (index > 15u) { place = vec2<u32>(0u, index - 15u); }
+    if (index > 30u) { place = vec2<u32>(15u, index - 30u); }
+    if (index > 45u) { return; }
+//% endif
+    let id = 16u * group.xy + place;
     let row = i32(id.y);
     let column = i32(id.x);
-    let at = (id.z * params.down + id.y) * params.across + id.x;
+    let at = (group.z * params.down + id.y) * params.across + id.x;
+    let own = cell(group.z, row, column);
 //% if inside
-    let own = cell(id.z, row, column);
 //% for k in range(4)
     atomicStore(&parents[4u * index + {{ k }}u], select(4u * index + {{ k + 1 }}u, 0u, (own & {{ 2 ** (16 + k) }}u) != 0u));
 //% endfor
     workgroupBarrier();
     var left = 0u;
-    if (own != 0u) { left = links(id.z, row, column, own) & ~crossing(lane); }
+    if (own != 0u) { left = links(group.z, row, column, own) & ~crossing(place); }
 //% else
-    var left = crossing(lane);
-    if (left == 0u) { return; }
-    let own = cell(id.z, row, column);
     if (own == 0u) { return; }
-    left &= links(id.z, row, column, own);
+    var left = links(group.z, row, column, own) & crossing(place);
 //% endif
     // Where each link leads: nodes two bits each, then cells, whose columns are one less.
     while (left != 0u) {
@@ -187,7 +208,7 @@ fn main(
 //% if inside
     workgroupBarrier();
     if (id.x >= params.across || id.y >= params.down) { return; }
-    let tile = at - lane.y * params.across - lane.x;
+    let tile = at - place.y * params.across - place.x;
     var made: vec4<u32>;
 //% for k in range(4)
     {

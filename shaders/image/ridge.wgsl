@@ -22,15 +22,18 @@ struct Params { rows: i32, row: i32, down: u32, across: u32, strip: u32, near: i
 
 // Whether m is no less than its neighbours; above, beside and below are the lengths round it.
 fn tops(i: f32, j: f32, m: f32, above: vec3<f32>, beside: vec2<f32>, below: vec3<f32>) -> bool {
-    let same = (i >= 0.0 && j >= 0.0) || (i <= 0.0 && j <= 0.0);
-    let steep = abs(i) > abs(j) || (abs(i) == abs(j) && !same);
-    let w = min(abs(i), abs(j)) / max(abs(i), abs(j));
+    let same = i32(bitcast<u32>(i) ^ bitcast<u32>(j)) >= 0;
+    let steep = abs(i) > abs(j);
+    let less = min(abs(i), abs(j));
+    let more = max(abs(i), abs(j));
     // One pixel on along the gradient's larger part, and one on along both; then back.
-    let on = select(above, below, same);
-    let back = select(below, above, same);
-    let near_on = select(beside.y, on.y, steep);
+    let on = select(above.yz, below.yz, same);
+    let back = select(below.xy, above.xy, same);
+    let near_on = select(beside.y, on.x, steep);
     let near_back = select(beside.x, back.y, steep);
-    return on.z * w + near_on * (1.0 - w) <= m && back.x * w + near_back * (1.0 - w) <= m;
+    // All is multiplied by the larger part.
+    let rest = more - less;
+    return max(on.y * less + near_on * rest, back.x * less + near_back * rest) <= m * more;
 }
 
 @compute @workgroup_size(32, {{ lanes }})
@@ -145,15 +148,19 @@ fn main(
                 let above = vec3<f32>(m{{ r - 2 }}_{{ k - 1 }}, m{{ r - 2 }}_{{ k }}, m{{ r - 2 }}_{{ k + 1 }});
                 let below = vec3<f32>(m{{ r }}_{{ k - 1 }}, m{{ r }}_{{ k }}, m{{ r }}_{{ k + 1 }});
                 let beside = vec2<f32>(m{{ r - 1 }}_{{ k - 1 }}, m{{ r - 1 }}_{{ k + 1 }});
-                let on = m > 0.0 && m >= params.low && tops(i{{ r - 1 }}_{{ k }}, j{{ r - 1 }}_{{ k }}, m, above, beside, below);
+                let on = m >= params.low && tops(i{{ r - 1 }}_{{ k }}, j{{ r - 1 }}_{{ k }}, m, above, beside, below);
                 kept |= select(0u, {{ 2 ** (4 * (r - 2) + k - 1) }}u, on);
-                strong |= select(0u, {{ 2 ** (16 + (r - 2) // 2 * 2 + (k - 1) // 2) }}u, on && (inner & {{ 2 ** (k - 1) }}u) != 0u && m >= params.high);
+                strong |= select(0u, {{ 2 ** (4 * (r - 2) + k - 1) }}u, on && m >= params.high);
             }
 //% endfor
         }
 //% endfor
         if (cell >= i32(first)) {
-            y[(group.z * params.down + u32(cell)) * params.across + unit] = (kept & (inner * 0x1111u)) | strong;
+            strong &= inner * 0x1111u;
+            strong |= strong >> 1u;
+            strong |= strong >> 4u;
+            let blocks = (strong & 1u) | ((strong >> 1u) & 2u) | ((strong >> 6u) & 4u) | ((strong >> 7u) & 8u);
+            y[(group.z * params.down + u32(cell)) * params.across + unit] = (kept & (inner * 0x1111u)) | (blocks << 16u);
         }
 //% for k in range(6)
 //% for r in range(2)

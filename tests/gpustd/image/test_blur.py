@@ -121,7 +121,9 @@ def test_strips_of_wide_windows(
 @pytest.mark.parametrize(
     ("dtype", "shape"), [(np.float32, (5, 32, 3)), (np.uint8, (3, 40))], ids=str
 )
-def test_long_windows(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> None:
+def test_long_windows_of_the_width(
+    device: Device, dtype: type[Any], shape: tuple[int, ...]
+) -> None:
     """Lanes of four cells, or of two, where the row allows no more."""
     if not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
