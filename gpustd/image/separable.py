@@ -26,7 +26,7 @@ from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["separable"]
+__all__ = ["has_halves", "separable"]
 
 _MOST_TAPS = 9
 _MOST_TAPS_DOWN = 33
@@ -146,7 +146,7 @@ def _launch(
         "source": image.dtype.name,
         "target": dtype.name,
         "fold": "mean" if means else fold,
-        "halves": levels and fold != "sum" and _has_halves(device),
+        "halves": levels and fold != "sum" and has_halves(device),
         "constant": border[0] == CONSTANT,
         "channels": picture.channels,
         "taps_y": down.taps,
@@ -181,7 +181,7 @@ def _launch(
     return result
 
 
-def _has_halves(device: Device) -> bool:
+def has_halves(device: Device) -> bool:
     """Whether pairs of f16 can be compared: wgpu-native 29 takes the wrong ones."""
     return device.has_f16 and device.info.engine == "dawn"
 
