@@ -43,7 +43,8 @@ def canny(
     tenth and a fifth of 255 (u8) or of 1 (f32).
 
     The components are found on the device by union-find in a fixed number of launches: nothing is
-    read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`, `LimitError` (more than 65535
+    images).
 
     >>> import numpy as np
     >>> from gpucore import Device

@@ -15,7 +15,7 @@ import pytest
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Device, ShapeError, f32, u8
+from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.image.canny import connect
 from gpustd.image.picture import picture_of
@@ -157,3 +157,5 @@ def test_nothing_and_refusals(device: Device) -> None:
         image.canny(device.buffer(f32, (4, 5, 3)))
     with pytest.raises(ArgumentError, match="low_threshold 3"):
         image.canny(device.buffer(f32, (4, 5)), 1, 3, 2)
+    with pytest.raises(LimitError, match="more than 65535 workgroups"):
+        image.canny(device.buffer(u8, (65536, 2, 2, 1)))
