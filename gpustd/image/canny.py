@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32, u8, u32
 from gpustd.grid import flat_grid
-from gpustd.image.axis import fold_axes, weighted
+from gpustd.image.axis import weighted
 from gpustd.image.blur import gaussian_weights
 from gpustd.image.border import CONSTANT, border_number
-from gpustd.image.cells import launch_cells
-from gpustd.image.edges import sobel
 from gpustd.image.picture import Picture, picture_of
-from gpustd.image.resize import resampled
-from gpustd.image.weights import smoothing_taps
-from gpustd.template import kernel
+from gpustd.image.separable import separable
+from gpustd.image.tables import table
+from gpustd.template import Value, kernel
 
 __all__ = ["canny", "connect"]
+
+# Workgroups of `ridge.wgsl`, cells that an invocation walks down; cells of a tile's side.
+_LANES, _STRIP = 4, 4
+_TILE = 16
+# A gradient's length that squares in f32 give is 0 or greater.
+_LEAST = 1e-30
 
 
 def canny(
@@ -38,7 +43,8 @@ def canny(
     tenth and a fifth of 255 (u8) or of 1 (f32).
 
     The components are found on the device by union-find in a fixed number of launches: nothing is
-    read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`, `LimitError` (more than 65535
+    images).
 
     >>> import numpy as np
     >>> from gpucore import Device
@@ -62,39 +68,78 @@ def canny(
     number = border_number("canny", mode)
     edges = image.device.buffer(u8, picture.shape)
     if picture.size:
-        smooth = _smoothed(image, picture, sigma, number)
-        thin = _thinned(sobel(smooth, 0), sobel(smooth, 1), picture, low)
-        connect(thin, edges, picture, high)
+        connect(_candidates(image, picture, sigma, number, (low, high)), edges, picture)
     return edges
 
 
-def _smoothed(image: Buffer[Any], picture: Picture, sigma: float, number: int) -> Buffer[f32]:
+def _candidates(
+    image: Buffer[Any],
+    picture: Picture,
+    sigma: float,
+    number: int,
+    thresholds: tuple[float, float],
+) -> Buffer[u32]:
+    """Cells of 4 by 4 pixels (images, down, across), as `connect` takes them."""
     weights = gaussian_weights(sigma, 4.0)
-    if number != CONSTANT:
-        return fold_axes(image, (weighted(weights), weighted(weights)), "sum", (number, 0.0), f32)
-    down, across = (smoothing_taps(weights, n) for n in (picture.height, picture.width))
-    middle = resampled(image, picture, down, f32, vertical=True)
-    return resampled(middle, picture, across, f32, vertical=False)
+    scaled = number == CONSTANT and len(weights) > 1
+    window = weighted(weights)
+    smooth: Buffer[f32] = separable(image, (window, window), "sum", (number, 0.0), f32)
+    down, across = _cells(picture)
+    made = image.device.buffer(u32, (picture.images, down, across))
+    tables = [_scale(weights, n) for n in (picture.height, picture.width)] if scaled else []
+    sizes: Any = {
+        "rows": picture.height,
+        "row": picture.width,
+        "down": down,
+        "across": across,
+        "strip": _STRIP,
+        "near": len(weights) // 2,
+        "low": max(thresholds[0], _LEAST),
+        "high": thresholds[1],
+    }
+    spec: dict[str, Value] = {"whole": picture.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
+    grid = (-(-across // 32), -(-down // (_LANES * _STRIP)), picture.images)
+    launch = kernel(image.device, "image/ridge.wgsl", **spec)
+    launch(smooth, *(table(image.device, t) for t in tables), made, sizes, grid=grid)
+    return made
 
 
-def _thinned(down: Buffer[f32], across: Buffer[f32], picture: Picture, low: float) -> Buffer[f32]:
-    """The gradient's length where it is on a ridge and at least ``low``, else 0."""
-    thin = down.device.buffer(f32, picture.shape)
-    launch_cells("thin.wgsl", {}, (down, across, thin), picture, {"low": low})
-    return thin
+def _cells(picture: Picture) -> tuple[int, int]:
+    """Cells down and across."""
+    return -(-picture.height // 4), -(-picture.width // 4)
 
 
-def connect(thin: Buffer[f32], edges: Buffer[u8], picture: Picture, high: float) -> None:
-    """Set ``edges`` to 1 in the 8-connected components of ``thin`` > 0 that reach ``high``."""
-    device: Device = thin.device
-    roots, marks = device.buffer(u32, thin.size), device.buffer(u32, thin.size)
-    sizes = {"count": thin.size, "rows": picture.height, "row": picture.width, "high": high}
-    grid = flat_grid(thin.size, 64)
+def _scale(weights: NDArray[np.float64], extent: int) -> NDArray[np.float32]:
+    """One over the sum of the weights that lie inside, by place."""
+    radius, places = len(weights) // 2, np.arange(extent)
+    sums = np.append(0, np.cumsum(weights))
+    last = np.minimum(extent - places + radius, len(weights))
+    inside = sums[last] - sums[np.maximum(radius - places, 0)]
+    return np.asarray(1 / inside, np.float32)
 
-    def step(name: str, *buffers: Buffer[Any]) -> None:
-        kernel(device, "image/hysteresis.wgsl", step=name)(*buffers, sizes, grid=grid)
 
-    step("start", roots, marks)
-    step("join", thin, roots)
-    step("mark", thin, roots, marks)
-    step("finish", thin, roots, marks, edges)
+def connect(cells: Buffer[u32], edges: Buffer[u8], picture: Picture) -> None:
+    """Set ``edges`` to 1 in the 8-connected components of kept pixels that hold a strong one.
+
+    ``cells`` (images, down, across) are words for 4 by 4 pixels: bits 0 to 15 say row by row which
+    are kept, bit 16 + k whether one is strong in the k-th block of 2 by 2.
+    """
+    device: Device = cells.device
+    down, across = _cells(picture)
+    labels = device.buffer(u32, 4 * cells.size)
+    sizes: Any = {
+        "images": picture.images,
+        "down": down,
+        "across": across,
+        "rows": picture.height,
+        "row": picture.width,
+    }
+    tiles = (-(-across // _TILE), -(-down // _TILE), picture.images)
+    for step in ("tiles", "seams"):
+        kernel(device, "image/hysteresis.wgsl", step=step)(cells, labels, sizes, grid=tiles)
+    whole = picture.width % 4 == 0
+    grid = (-(-across // 32), -(-down // 4), picture.images)
+    if not whole:
+        grid = flat_grid(-(-picture.size // 4), 64)
+    finish = kernel(device, "image/hysteresis.wgsl", step="finish", whole=whole)
+    finish(cells, labels, edges, sizes, grid=grid)

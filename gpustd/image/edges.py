@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpucore import ArgumentError, Buffer, f32
+from gpucore import ArgumentError, Buffer, f32, u8
 from gpustd.image.border import border_number
 from gpustd.image.cells import launch_cells
 from gpustd.image.filter2d import fold_window
@@ -92,7 +92,9 @@ def _gradient(
     stencil = spec["stencil"] = fits_stencil(image, picture)
     if stencil:
         edges = (number, border[1])
-        launch_stencil("gradient.wgsl", spec, (image, result), picture, 3, edges)
+        # Levels are few bytes: rows are shared between more results.
+        plan = (1, 8, 64) if image.dtype is u8 else (1, 4, 128)
+        launch_stencil("gradient.wgsl", spec, (image, result), picture, 3, edges, plan)
     elif picture.size:
         sizes = {"mode": number, "fill": border[1]}
         launch_cells("gradient.wgsl", spec, (image, result), picture, sizes)

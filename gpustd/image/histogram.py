@@ -19,6 +19,8 @@ __all__ = ["equalise", "histogram"]
 _MOST_LOCAL = 4096
 _WORKGROUP = 256
 _MOST_BINS = 2**20
+# Elements of a unit of `tabled.wgsl`, and units of an invocation.
+_UNIT, _UNITS = 16, 4
 _GROUPS_CPU, _GROUPS_GPU = 8, 2048
 _MOST_SCALE = float(np.finfo(np.float32).max)
 
@@ -149,5 +151,18 @@ def equalise(image: Buffer[u8]) -> Buffer[u8]:
     tables = picture.images * picture.channels
     grid = (min(tables, MOST_GROUPS), -(-tables // MOST_GROUPS))
     kernel(image.device, "image/equalise_levels.wgsl")(counts, levels, grid=grid)
-    launch_cells("levels.wgsl", {}, (image, levels, result), picture, {}, light=True)
+    _by_table(image, levels, result, picture)
     return result
+
+
+def _by_table(image: Buffer[u8], levels: Buffer[u32], result: Buffer[u8], made: Picture) -> None:
+    """Record that ``result`` is the ``levels`` (images, channels, 256) of ``image``."""
+    units = made.height * made.row // _UNIT
+    rung = wanted_rung("equalise") or ("cells" if image.device.is_cpu else "tabled")
+    grid = (-(-units // (_WORKGROUP * _UNITS)), made.images)
+    if rung == "cells" or made.height * made.row % _UNIT or max(grid) > MOST_GROUPS:
+        launch_cells("levels.wgsl", {}, (image, levels, result), made, {}, light=True)
+        return
+    spec: dict[str, Value] = {"channels": made.channels, "units": _UNITS}
+    launch = kernel(image.device, "image/tabled.wgsl", **spec)
+    launch(image, levels, result, {"size": units}, grid=grid)

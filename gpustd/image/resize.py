@@ -10,6 +10,7 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, ShapeError, T, f32, u8
 from gpustd.image.cells import launch_cells
+from gpustd.image.fours import launch_fours
 from gpustd.image.gather import gather
 from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of
@@ -17,7 +18,7 @@ from gpustd.image.tables import table
 from gpustd.image.weights import Taps, area_taps, filter_taps, point_taps
 from gpustd.template import Value, kernel
 
-__all__ = ["resampled", "resize"]
+__all__ = ["resize"]
 
 Method = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 _METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
@@ -70,12 +71,13 @@ def resize(
             "resize", image, _nearest(source.height, height), _nearest(source.width, width)
         )
     between: type[DType] = u8 if image.dtype is u8 and antialias and method != "area" else f32
+    axes = [(False, source.width, width), (True, source.height, height)]
+    if between is f32:
+        # Rows are quicker to read than places of a row: the second axis has less to read.
+        axes.reverse()
     steps = [
         (vertical, _taps(method, old, new, antialias=antialias), new / old)
-        for vertical, old, new in (
-            (False, source.width, width),
-            (True, source.height, height),
-        )
+        for vertical, old, new in axes
         if old != new
     ]
     if between is f32:
@@ -86,7 +88,7 @@ def resize(
     for n, (vertical, taps, _) in enumerate(steps):
         made = made.resized(height, made.width) if vertical else made.resized(made.height, width)
         dtype = image.dtype if n == len(steps) - 1 else between
-        result = resampled(result, made, taps, dtype, vertical=vertical)
+        result = _resampled(result, made, taps, dtype, vertical=vertical)
     return result if steps else _copy(image)
 
 
@@ -101,13 +103,15 @@ def _taps(method: str, source: int, made: int, *, antialias: bool) -> Taps:
     return (filter_taps if antialias else point_taps)(method, source, made)
 
 
-def resampled(
+def _resampled(
     image: Buffer[Any], made: Picture, taps: Taps, dtype: type[DType], *, vertical: bool
 ) -> Buffer[Any]:
     """One axis resized."""
     source = picture_of("resize", image)
     device = image.device
     result: Buffer[Any] = device.buffer(dtype, made.shape)
+    if launch_fours(image, result, source, made, taps, vertical=vertical):
+        return result
     if not vertical and fits_quilt("resize", made, result):
         _narrowed(image, result, source, made, taps)
         return result

@@ -26,7 +26,7 @@ from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["separable"]
+__all__ = ["has_halves", "separable"]
 
 _MOST_TAPS = 9
 _MOST_TAPS_DOWN = 33
@@ -34,6 +34,9 @@ _MOST_HALO = 9
 _LEAST_LANES = 32
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
 _MOST_KEPT, _MOST_READ = 8, 20
+
+# A plan for long windows of the width.
+_LONG = (4, 1, 4, 1)
 
 _Windows = tuple[Window, Window]
 
@@ -115,8 +118,9 @@ def _halo(window: Window, channels: int, unit: int) -> tuple[int, int]:
 
 def _takes(rung: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
     """Whether a launch of the rung makes the windows: registers, and lanes, suffice."""
-    halo = _halo(windows[1], picture.channels, 4)
     lanes = row_lanes(image.device)
+    unit = 4 * _long_cells(picture, windows) if rung == "strip" else 4
+    halo = _halo(windows[1], picture.channels, unit)
     if rung == "strip":
         return 0 < lanes >= 2 * sum(halo) and windows[0].taps <= _MOST_TAPS_DOWN
     return windows[0].taps <= _MOST_TAPS and max(halo) <= _MOST_HALO
@@ -142,7 +146,7 @@ def _launch(
         "source": image.dtype.name,
         "target": dtype.name,
         "fold": "mean" if means else fold,
-        "halves": levels and fold != "sum" and _has_halves(device),
+        "halves": levels and fold != "sum" and has_halves(device),
         "constant": border[0] == CONSTANT,
         "channels": picture.channels,
         "taps_y": down.taps,
@@ -177,7 +181,7 @@ def _launch(
     return result
 
 
-def _has_halves(device: Device) -> bool:
+def has_halves(device: Device) -> bool:
     """Whether pairs of f16 can be compared: wgpu-native 29 takes the wrong ones."""
     return device.has_f16 and device.info.engine == "dawn"
 
@@ -197,6 +201,8 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool) -> _P
         return _Plan(*wanted)
     down = windows[0].taps
     cells = _cells(picture, down) if levels else 1
+    if rung == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
+        return _Plan(*_LONG, _long_cells(picture, windows))
     if rung == "strip":
         rows = 16 if cells > 1 else max(8, 4 * down // 8 * 8)
         steps = 4 if cells > 1 or rows == 8 else 8
@@ -222,6 +228,13 @@ def _is_between(windows: _Windows) -> bool:
     """Whether the result lies between the least and the greatest of what is folded."""
     weights = [w.weights for w in windows if w.weights is not None]
     return all(w.min() >= 0 and abs(w.sum() - 1) < 1e-6 for w in weights)
+
+
+def _long_cells(picture: Picture, windows: _Windows) -> int:
+    """Cells of an invocation where the width's window is long: more use what it reads."""
+    if windows[0].taps > 1 or windows[1].taps <= _MOST_TAPS:
+        return 1
+    return next((n for n in (4, 2) if picture.row % (4 * n) == 0), 1)
 
 
 def _cells(picture: Picture, taps: int) -> int:

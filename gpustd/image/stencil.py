@@ -15,8 +15,6 @@ from gpustd.template import Value, kernel
 
 __all__ = ["fits_stencil", "launch_stencil"]
 
-_THREADS, _STEPS = 128, 4
-
 
 def fits_stencil(image: Buffer[Any], picture: Picture) -> bool:
     """Whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
@@ -31,20 +29,21 @@ def launch_stencil(
     picture: Picture,
     size: int,
     border: tuple[int, float],
-    most_cells: int = 4,
+    plan: tuple[int, int, int] = (4, 4, 128),
 ) -> None:
     """Record ``shaders/image/<name>``, a window of ``size`` by ``size``, 3 or 5.
 
     The first buffer is the source, the last the result; ``border`` is the mode's number and the
-    constant; ``most_cells`` bounds the cells of an invocation where levels make levels.
+    constant; ``plan`` bounds the cells of an invocation where levels make levels, and is its rows
+    and the invocations of a workgroup.
     """
     source, result = buffers[0], buffers[-1]
     halo = -(-(size // 2) * picture.channels // 4)
     levels = source.dtype is u8 is result.dtype
-    cells = math.gcd(picture.row // 4, most_cells) if levels else 1
+    cells = math.gcd(picture.row // 4, plan[0]) if levels else 1
     lanes = 32 if cells == 1 else 16
-    plan: Any = wanted_tile("stencil") or (lanes, _THREADS // lanes, _STEPS, cells)
-    lanes, down, steps, cells = plan
+    tile: Any = wanted_tile("stencil") or (lanes, plan[2] // lanes, plan[1], cells)
+    lanes, down, steps, cells = tile
     units = picture.row // (4 * cells)
     full: dict[str, Value] = {
         "source": source.dtype.name,
@@ -58,6 +57,7 @@ def launch_stencil(
         "steps": steps,
         "lanes": lanes,
         "down": down,
+        "halves": False,
         **spec,
     }
     sizes: Any = {

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Taps", "area_taps", "filter_taps", "point_taps", "smoothing_taps"]
+__all__ = ["Taps", "area_taps", "filter_taps", "point_taps"]
 
 Array = NDArray[Any]
 
@@ -105,16 +105,3 @@ def _fitted(first: Array, weights: Array, source: int) -> Taps:
         rows = (from_ >= 0) & (from_ < weights.shape[1])
         moved[rows, k] = weights[rows, from_[rows]]
     return Taps(starts.astype(np.uint32), moved)
-
-
-def smoothing_taps(weights: Array, extent: int) -> Taps:
-    """A centred window, cut off at the edges, with what is left made to sum to 1."""
-    radius = len(weights) // 2
-    places = np.arange(extent)[:, None] + np.arange(-radius, radius + 1)
-    inside = np.where((places >= 0) & (places < extent), weights, 0)
-    first = np.maximum(np.arange(extent) - radius, 0)
-    rolled = np.zeros_like(inside)
-    for p in range(min(radius, extent)):
-        rolled[p, : p + radius + 1] = inside[p, radius - p :]
-    rolled[radius:] = inside[radius:]
-    return _fitted(first, rolled / rolled.sum(axis=1, keepdims=True), extent)

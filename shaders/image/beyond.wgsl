@@ -16,7 +16,7 @@ fn element(line: u32, place: i32) -> f32 {
 //% if source == "u8"
     let v = byte_of(x[line + e / {{ 4 * cells }}u]{{ "" if cells == 1 else "[e / 4u %% %du]" % cells }}, e);
 //% else
-    let v = x[line + e / 4u][e % 4u];
+    let v = x[line{{ "" if cells == 1 else " * %du" % cells }} + e / 4u][e % 4u];
 //% endif
     return select(v, params.fill, place < 0);
 }

@@ -13,11 +13,14 @@ fn convert(v: In) -> Out {
 //% endif
 }
 //% elif op == "rgb_to_ycbcr"
-// JFIF (ITU-T T.871): ITU-R BT.601 over the full range.
+//% set clamped = false
+// JFIF (ITU-T T.871): ITU-R BT.601 over the full range.{{ " Of levels, only the greatest differences leave it, by a half." if source == "u8" else "" }}
 fn convert(v: In) -> Out {
     let luma = 0.299 * v.x + 0.587 * v.y + 0.114 * v.z;
     let middle = {{ "128.0" if source == "u8" else "0.5" }};
-    return Out(luma, (v.z - luma) / 1.772 + middle, (v.x - luma) / 1.402 + middle);
+    let blue = (v.z - luma) * (1.0 / 1.772) + middle;
+    let red = (v.x - luma) * (1.0 / 1.402) + middle;
+    return {{ "Out(luma, min(blue, 255.0), min(red, 255.0))" if source == "u8" else "Out(luma, blue, red)" }};
 }
 //% elif op == "ycbcr_to_rgb"
 fn convert(v: In) -> Out {

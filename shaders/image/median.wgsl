@@ -1,5 +1,9 @@
 // Median of {{ size }} by {{ size }} pixels.
 //% set n = size * size
+//% if rung == "stencil" and (size == 5 or halves)
+//% set joint = true
+//% include "image/stencil.wgsl"
+//% else
 //% if rung == "stencil"
 // Each column is sorted; then the median is that of the greatest of the least, the median of the middle
 // ones and the least of the greatest (Smith 1996, "Implementing median filters in XC4000E FPGAs").
@@ -110,4 +114,5 @@ fn element(image: u32, row: u32, column: u32) -> F {
 }
 //% endif
 //% include "image/cells.wgsl"
+//% endif
 //% endif

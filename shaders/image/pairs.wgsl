@@ -4,13 +4,16 @@ fn pairs_of(word: u32) -> F {
     return (vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu)) | vec2<u32>({{ "0x64006400u" if halves else "0u" }});
 }
 //% if halves
+//% for fold in ("min", "max")
+
+fn {{ fold }}_two(a: u32, b: u32) -> u32 {
+    return bitcast<u32>({{ fold }}(bitcast<vec2<f16>>(a), bitcast<vec2<f16>>(b)));
+}
 
 fn {{ fold }}_of(a: F, b: F) -> F {
-    return F(
-        bitcast<u32>({{ fold }}(bitcast<vec2<f16>>(a.x), bitcast<vec2<f16>>(b.x))),
-        bitcast<u32>({{ fold }}(bitcast<vec2<f16>>(a.y), bitcast<vec2<f16>>(b.y))),
-    );
+    return F({{ fold }}_two(a.x, b.x), {{ fold }}_two(a.y, b.y));
 }
+//% endfor
 
 fn word_of(v: F) -> u32 {
     return (v.x & 0xff00ffu) | ((v.y & 0xff00ffu) << 8u);

@@ -1,20 +1,24 @@
 // Body of kernels that make each element from the {{ size }} by {{ size }} round it, on GPUs: `made`, from the taps'
-// values, row by row, of four elements at once.
+// values, row by row, of four elements at once{{ ", or a macro for all that an invocation makes" if joint | default(false) else "" }}.
 //
 // An invocation takes {{ cells }} cell(s) of four elements in {{ steps }} rows. It loads them and the cells round them,
 // which come from the cache, before it stores anything; what taps of neighbours have in common, the
 // compiler computes once. What lies beyond an edge is put in behind the loads.
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s). Limits: rows of whole units; 2^32 units;
 // a grid of (units, rows, images).
+//% if halves
+enable f16;
+//% endif
 //% set wide = true
 //% set bytes = "u8x%d" % (4 * cells)
 //% set flat = cells == 1
 //% set reach = size // 2
-//% set pairs = false
+//% set pairs = halves
+//% set joint = joint | default(false)
 //% include "image/words.wgsl"
 //% include "image/border.wgsl"
 
-alias F = vec4<f32>;
+alias F = {{ "vec2<u32>" if pairs else "vec4<f32>" }};
 
 // across: units of a row; width: pixels of a row.
 struct Params { rows: u32, across: u32, width: i32, mode: u32, fill: f32 }
@@ -27,6 +31,12 @@ struct Params { rows: u32, across: u32, width: i32, mode: u32, fill: f32 }
 x[{{ unit }}]{{ "" if flat else "." + "xyzw"[cell] }}
 //%- endmacro
 //% include "image/beyond.wgsl"
+//% if pairs
+//% include "image/pairs.wgsl"
+//% endif
+//% if joint
+//% import ("image/median%d.wgsl" % size) as joint_rows with context
+//% endif
 
 //% set sides = range(-left, 0) | list + range(cells, cells + right) | list
 @compute @workgroup_size({{ lanes }}, {{ down }})
@@ -67,7 +77,7 @@ fn main(
 //% for n in range(left + cells + right)
 //% set k = n - left
 //% set raw = "raw%d_%d" % (s, n) if k in sides else "unit%d%s" % (s, "" if flat else "." + "xyzw"[k])
-    var v{{ s }}_{{ n }} = {{ "four_of(%s)" % raw if source == "u8" else raw }};
+    var v{{ s }}_{{ n }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
 //% endfor
 //% endfor
     if (!whole) {
@@ -85,15 +95,19 @@ fn main(
 //% for s in range(steps + size - 1)
     if (row{{ s }} < 0) {
 //% for n in range(left + cells + right)
-        v{{ s }}_{{ n }} = F(params.fill);
+        v{{ s }}_{{ n }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
 //% endfor
     }
 //% endfor
 //% endif
 //% for s in range(steps)
+//% if joint
+{{ joint_rows.made(s) }}
+//% endif
     if (first + {{ s }} < rows) {
 //% set results = namespace(names=[])
 //% for c in range(cells)
+//% if not joint
 //% set taps = namespace(names=[])
 //% for i in range(size)
 //% for j in range(size)
@@ -105,8 +119,9 @@ fn main(
 //% set taps.names = taps.names + ["F(%s)" % parts.names | join(", ")]
 //% endfor
 //% endfor
-        let made{{ c }} = made(array<F, {{ size * size }}>({{ taps.names | join(", ") }}));
-//% set results.names = results.names + [("packed(made%d)" if target == "u8" else "made%d") % c]
+        let made{{ s }}_{{ c }} = made(array<F, {{ size * size }}>({{ taps.names | join(", ") }}));
+//% endif
+//% set results.names = results.names + [("word_of(made%d_%d)" if pairs else "packed(made%d_%d)" if target == "u8" else "made%d_%d") % (s, c)]
 //% endfor
         y[(image + u32(first + {{ s }})) * params.across + unit] = {{ results.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, results.names | join(", ")) }};
     }

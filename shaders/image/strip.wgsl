@@ -82,11 +82,17 @@ fn main(
 {{ walk.placed() }}
 //% for s in range(steps)
         let line{{ s }} = (image + u32(max(row{{ s }}, 0))) * params.across;
+//% if source == "u8" or flat
         let raw{{ s }} = x[line{{ s }} + column];
+//% else
+//% for c in range(cells)
+        let raw{{ s }}{{ c }} = x[(line{{ s }} + column) * {{ cells }}u + {{ c }}u];
+//% endfor
+//% endif
 //% endfor
 //% for s in range(steps)
 //% for c in range(cells)
-//% set raw = "raw%d%s" % (s, "" if flat else "." + "xyzw"[c])
+//% set raw = "raw%d%s" % (s, "" if flat else c if source == "f32" else "." + "xyzw"[c])
         var n{{ s }}_{{ c }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
 //% endfor
 //% endfor

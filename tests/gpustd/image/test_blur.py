@@ -118,6 +118,24 @@ def test_strips_of_wide_windows(
     np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [(np.float32, (5, 32, 3)), (np.uint8, (3, 40))], ids=str
+)
+def test_long_windows_of_the_width(
+    device: Device, dtype: type[Any], shape: tuple[int, ...]
+) -> None:
+    """Lanes of four cells, or of two, where the row allows no more."""
+    if not row_lanes(device):
+        pytest.skip(f"{device!r} has no subgroups of known width")
+    x = draw(shape, dtype)
+    sigmas = per_axis(shape, 0, 1.5, 0)
+    for mode in ("mirror", "constant"):
+        exact = scipy.ndimage.gaussian_filter(x.astype(np.float64), sigmas, mode=mode, cval=3)
+        with forced_rung("separable", "strip"):
+            result = image.gaussian_blur(upload(device, x), (0, 1.5), mode=mode, cval=3).read()
+        check(device, "gaussian_blur", result, exact, 16 * EPS * np.abs(x).max(initial=3))
+
+
 def test_rows_of_more_workgroups_than_a_grid_has_take_another_way(device: Device) -> None:
     wide = device.buffer(u8, (1, 1, 65535 * 128 + 128, 1))
     picture = picture_of("test", wide)

@@ -15,7 +15,7 @@ import pytest
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Device, ShapeError, f32, u8
+from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.image.canny import connect
 from gpustd.image.picture import picture_of
@@ -96,29 +96,47 @@ def test_lies_between(device: Device, sigma: float, dtype: type[Any], mode: str)
     assert not np.any(~most & (result == 1))
 
 
+def packed(weak: Array, strong: Array) -> Array:
+    """Words of 4 by 4 pixels of (N, H, W), as `connect` takes them."""
+    images, height, width = weak.shape
+    beyond = ((0, 0), (0, -height % 4), (0, -width % 4))
+    kept, reached = (
+        np.pad(a, beyond).reshape(images, -(-height // 4), 4, -(-width // 4), 4)
+        for a in (weak, weak & strong)
+    )
+    words = np.zeros((images, kept.shape[1], kept.shape[3]), np.uint32)
+    for r in range(4):
+        for c in range(4):
+            words |= kept[:, :, r, :, c].astype(np.uint32) << (4 * r + c)
+            words |= reached[:, :, r, :, c].astype(np.uint32) << (16 + r // 2 * 2 + c // 2)
+    return np.asarray(words)
+
+
+def connected(device: Device, weak: Array, strong: Array) -> Array:
+    """`connect` of (N, H, W)."""
+    edges = device.buffer(u8, (*weak.shape, 1))
+    connect(upload(device, packed(weak, strong)), edges, picture_of("test", edges))
+    return np.asarray(edges.read()[..., 0])
+
+
 @pytest.mark.parametrize("density", [0.3, 0.45, 0.6])
-@pytest.mark.parametrize("shape", [(1, 9), (37, 53), (2, 21, 33, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 9), (1, 37, 53), (2, 21, 33), (1, 70, 132)], ids=str)
 def test_components(device: Device, shape: tuple[int, ...], density: float) -> None:
     rng = np.random.default_rng(7)
-    thin = np.where(rng.random(shape) < density, rng.random(shape), 0).astype(np.float32)
-    flat = thin.reshape(-1, *shape[-3:-1]) if len(shape) == 4 else thin[None]
-    expected = np.stack([joined(one > 0, one >= 0.98) for one in flat]).reshape(shape)
-    buffer = upload(device, thin)
-    edges = device.buffer(u8, shape)
-    connect(buffer, edges, picture_of("test", buffer), 0.98)
-    np.testing.assert_array_equal(edges.read(), expected)
+    weak, strong = rng.random(shape) < density, rng.random(shape) < 0.01
+    expected = np.stack([joined(*each) for each in zip(weak, strong, strict=True)])
+    np.testing.assert_array_equal(connected(device, weak, strong), expected)
 
 
 def test_a_long_way(device: Device) -> None:
     """One component as long as the image has room: rows joined at their ends in turn."""
-    thin = np.zeros((33, 40), np.float32)
-    thin[::2] = 1
-    thin[1::4, -1] = thin[3::4, 0] = 1
-    thin[-1, -1] = 2
-    buffer = upload(device, thin)
-    edges = device.buffer(u8, thin.shape)
-    connect(buffer, edges, picture_of("test", buffer), 2.0)
-    np.testing.assert_array_equal(edges.read(), thin > 0)
+    weak = np.zeros((1, 133, 140), bool)
+    weak[:, ::2] = True
+    weak[:, 1::4, -1] = weak[:, 3::4, 0] = True
+    strong = np.zeros_like(weak)
+    np.testing.assert_array_equal(connected(device, weak, strong), strong)
+    strong[:, -1, -1] = True
+    np.testing.assert_array_equal(connected(device, weak, strong), weak)
 
 
 def test_defaults_and_batches(device: Device) -> None:
@@ -139,3 +157,5 @@ def test_nothing_and_refusals(device: Device) -> None:
         image.canny(device.buffer(f32, (4, 5, 3)))
     with pytest.raises(ArgumentError, match="low_threshold 3"):
         image.canny(device.buffer(f32, (4, 5)), 1, 3, 2)
+    with pytest.raises(LimitError, match="more than 65535 workgroups"):
+        image.canny(device.buffer(u8, (65536, 2, 2, 1)))

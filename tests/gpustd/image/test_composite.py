@@ -11,12 +11,14 @@ from gpustd import image
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 4), (13, 17, 4), (2, 64, 40, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 4), (13, 17, 4), (2, 64, 40, 4), (256, 256, 4)], ids=str)
 def test_u8_is_pillows(device: Device, shape: tuple[int, ...]) -> None:
     below, above = draw(shape, np.uint8, 1), draw(shape, np.uint8, 2)
     below.reshape(-1, 4)[::3, 3] = 0
     above.reshape(-1, 4)[::5, 3] = 0
     above.reshape(-1, 4)[1::5, 3] = 255
+    if shape == (256, 256, 4):
+        below[..., 3], above[..., 3] = np.indices((256, 256))
     pictures = (Image.fromarray(a.reshape(-1, shape[-2], 4), "RGBA") for a in (below, above))
     expected = np.asarray(Image.alpha_composite(*pictures)).reshape(shape)
     result = image.alpha_composite(upload(device, below), upload(device, above)).read()

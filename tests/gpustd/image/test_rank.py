@@ -45,7 +45,8 @@ def test_median_of_three_by_stencils(
     device: Device, dtype: type[Any], shape: tuple[int, ...]
 ) -> None:
     x = draw(shape, dtype)
-    plan = None if shape[-2] == 32 else (8, 2, 1, 1)
+    cells = 2 if dtype is np.uint8 and shape[-1] == 1 else 1
+    plan = (8, 2, 2 if shape[-2] == 32 else 1, cells)
     for mode in MODES:
         expected = scipy.ndimage.median_filter(
             x, tuple(per_axis(shape, 3, 3, 1)), mode=mode, cval=3
@@ -53,6 +54,26 @@ def test_median_of_three_by_stencils(
         with forced_rung("stencil", "stencil", plan):
             result = image.median(upload(device, x), 3, mode, 3).read()
         np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "cells", "mode"),
+    [
+        (np.uint8, (7, 24, 1), 2, "mirror"),
+        (np.float32, (2, 9, 4, 3), 1, "constant"),
+        (np.float32, (3, 8, 2), 1, "reflect"),
+        (np.uint8, (5, 4, 4), 1, "wrap"),
+    ],
+    ids=str,
+)
+def test_median_of_five_by_stencils(
+    device: Device, dtype: type[Any], shape: tuple[int, ...], cells: int, mode: str
+) -> None:
+    x = draw(shape, dtype)
+    expected = scipy.ndimage.median_filter(x, tuple(per_axis(shape, 5, 5, 1)), mode=mode, cval=3)
+    with forced_rung("stencil", "stencil", (8, 2, 2, cells)):
+        result = image.median(upload(device, x), 5, mode, 3).read()
+    np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.slow

@@ -123,6 +123,31 @@ def test_whole_pixels(device: Device, dtype: type[Any], channels: int) -> None:
         check(device, "resize", result, exact, 1.5 * 9 * EPS * np.abs(x).max())
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("source", "size"), [((11, 24), (6, 12)), ((9, 16), (5, 40)), ((37, 8), (7, 4))], ids=str
+)
+def test_fours(
+    device: Device, source: tuple[int, int], size: tuple[int, int], channels: int
+) -> None:
+    """As GPUs make levels: windows that reach beyond the image, and fours that do."""
+    x = draw((2, *source, channels), np.uint8)
+    for method in ("bicubic", "area"):
+        down, across = (matrix(method, n, m, False) for n, m in zip(source, size, strict=True))
+        exact = np.einsum("ph,nhwc->npwc", down, x.astype(np.float64))
+        with forced_rung("resize", "fours"):
+            high = image.resize(upload(device, x), (size[0], source[1]), method, antialias=False)
+            wide = image.resize(upload(device, x), (source[0], size[1]), method, antialias=False)
+        check(device, "resize", high.read(), exact, 1.5 * 9 * EPS * 255)
+        exact = np.einsum("nhwc,qw->nhqc", x.astype(np.float64), across)
+        check(device, "resize", wide.read(), exact, 1.5 * 9 * EPS * 255)
+    with forced_rung("resize", "fours"):
+        both = image.resize(upload(device, x), size, "bicubic").read()
+    other = image.resize(upload(device, x), size, "bicubic").read()
+    # The same sums, between which rounding may differ.
+    assert np.abs(both.astype(int) - other).max() <= 2
+
+
 @given(
     source=st.tuples(*[st.integers(1, 40)] * 2),
     size=st.tuples(*[st.integers(0, 40)] * 2),
