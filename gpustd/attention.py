@@ -15,7 +15,7 @@ from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["attention", "self_attention"]
+__all__ = ["Sizes", "attention", "matrix_shader", "self_attention", "takes_matrix_units"]
 
 _ALL_ONES = 0xFFFFFFFF
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
@@ -78,7 +78,7 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     batch, rows, columns = qkv.shape
     width = columns // 3
     y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
-    sizes = _Sizes(batch, rows, rows, heads, width // heads)
+    sizes = Sizes(batch, rows, rows, heads, width // heads)
     scalar = float_scalar("attention", qkv)
     rung = _chosen(qkv.device, scalar, sizes, alone=False)
     _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
@@ -90,7 +90,7 @@ def _launch(
     operands: tuple[Buffer[T], Buffer[T], Buffer[T]],
     firsts: tuple[int, int, int],
     y: Buffer[T],
-    sizes: _Sizes,
+    sizes: Sizes,
     causal: bool,
 ) -> None:
     """Record the launch; the heads of each operand begin at ``firsts`` in its rows."""
@@ -116,7 +116,9 @@ def _launch(
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class Sizes:
+    """Images, queries, keys, heads, and channels of a head."""
+
     batch: int
     sq: int
     sk: int
@@ -125,7 +127,7 @@ class _Sizes:
 
 
 @dataclass(frozen=True)
-class _Shader:
+class Shader:
     """Template variables of a rung, channels in one element of its buffers, and the grid."""
 
     spec: dict[str, Value]
@@ -133,7 +135,7 @@ class _Shader:
     grid: tuple[int, int, int]
 
 
-def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> _Sizes:
+def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> Sizes:
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
         raise ShapeError(f"attention: {shapes}: wants (B, Sq, C), (B, Sk, C), (B, Sk, C)")
@@ -146,10 +148,10 @@ def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> _Sizes:
         raise ShapeError(f"attention: {shapes}: softmax over no keys is undefined")
     if heads < 1 or channels < heads or channels % heads:
         raise ShapeError(f"attention: {channels} channels do not split into {heads} heads")
-    return _Sizes(batch, sq, k.shape[1], heads, channels // heads)
+    return Sizes(batch, sq, k.shape[1], heads, channels // heads)
 
 
-def _chosen(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
+def _chosen(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
     """The rung that is asked for, or the suited one.
 
     ``alone``: q, k and v share no rows and every row sees all keys, as the rung "products" wants.
@@ -160,11 +162,11 @@ def _chosen(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
     return wanted
 
 
-def _suited(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
+def _suited(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
     """Fastest rung for a device; depends on the sizes of one image only."""
     if device.is_cpu:
         return "cpu" if s.head % 4 == 0 else "naive"
-    if device.has_matrix_units and scalar == "f16" and s.head % 8 == 0 and s.head <= 160:
+    if takes_matrix_units(device, scalar, s.head):
         return "matrix"
     wide = s.heads == 1 and s.head > 160 and s.sk % 8 == 0 and s.batch * s.sq > 0
     if alone and wide and device.has_matrix_units and scalar == "f16" and s.head % 8 == 0:
@@ -174,12 +176,12 @@ def _suited(device: Device, scalar: str, s: _Sizes, *, alone: bool) -> str:
     return "flash" if _flash_tile(device, scalar, s) else "naive"
 
 
-def _naive(device: Device, scalar: str, s: _Sizes) -> _Shader:
+def _naive(device: Device, scalar: str, s: Sizes) -> Shader:
     grid = flat_grid(s.batch * s.sq * s.heads, 64)
-    return _Shader({"vector": False, "head": s.head}, 1, grid)
+    return Shader({"vector": False, "head": s.head}, 1, grid)
 
 
-def _cpu(device: Device, scalar: str, s: _Sizes) -> _Shader:
+def _cpu(device: Device, scalar: str, s: Sizes) -> Shader:
     """Blocks of keys as wide as a subgroup where values can be handed round, else of two."""
     lanes = broadcast_lanes(device)
     rows, keys, widest, workgroup = (2, lanes, 32, lanes) if lanes else (4, 2, 16, 8)
@@ -196,10 +198,10 @@ def _cpu(device: Device, scalar: str, s: _Sizes) -> _Shader:
     }
     if lanes and device.info.engine == "dawn":
         spec["broadcast"] = True
-    return _Shader(spec, 4, (-(-s.sq // (rows * workgroup)), s.heads * slices, s.batch))
+    return Shader(spec, 4, (-(-s.sq // (rows * workgroup)), s.heads * slices, s.batch))
 
 
-def _flash(device: Device, scalar: str, s: _Sizes) -> _Shader:
+def _flash(device: Device, scalar: str, s: Sizes) -> Shader:
     tile = _flash_tile(device, scalar, s)
     if tile is None:
         raise LimitError(
@@ -209,10 +211,10 @@ def _flash(device: Device, scalar: str, s: _Sizes) -> _Shader:
     rows, slab = tile
     unit = 4 if s.head % 4 == 0 else 1
     spec: dict[str, Value] = {"vector": unit == 4, "head": s.head, "rows": rows, "slab": slab}
-    return _Shader(spec, unit, (-(-s.sq // (16 * rows)), s.heads, s.batch))
+    return Shader(spec, unit, (-(-s.sq // (16 * rows)), s.heads, s.batch))
 
 
-def _rows(device: Device, scalar: str, s: _Sizes) -> _Shader:
+def _rows(device: Device, scalar: str, s: Sizes) -> Shader:
     """Two rows an invocation, as long as that leaves none idle: the sums' order is the same."""
     rows, threads = 2 if s.sq > 64 else 1, 64
     spec: dict[str, Value] = {
@@ -223,10 +225,10 @@ def _rows(device: Device, scalar: str, s: _Sizes) -> _Shader:
         "keys": 32,
         "batch": 8,
     }
-    return _Shader(spec, 4, (-(-s.sq // (rows * threads)), s.heads, s.batch))
+    return Shader(spec, 4, (-(-s.sq // (rows * threads)), s.heads, s.batch))
 
 
-def _flash_tile(device: Device, scalar: str, s: _Sizes) -> tuple[int, int] | None:
+def _flash_tile(device: Device, scalar: str, s: Sizes) -> tuple[int, int] | None:
     """Rows an invocation and channels staged at a time: the largest that fit."""
     whole = -(-s.head // 4) * 4
     slabs = [whole] if whole <= 160 else []
@@ -254,31 +256,47 @@ class MatrixTile(NamedTuple):
     relative: bool = False
 
 
-def _matrix(device: Device, scalar: str, s: _Sizes) -> _Shader:
+def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
+    """Whether the matrix rung takes heads of so many channels."""
+    return device.has_matrix_units and scalar == "f16" and head % 8 == 0 and head <= 160
+
+
+def matrix_shader(device: Device, s: Sizes) -> Shader:
+    """The matrix rung with scores in f32."""
+    return _matrix_with(device, s, _matrix_tile(s, relative=False))
+
+
+def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
     wanted = wanted_tile("attention")
-    tile = wanted if isinstance(wanted, MatrixTile) else _matrix_tile(s)
+    return _matrix_with(
+        device, s, wanted if isinstance(wanted, MatrixTile) else _matrix_tile(s, relative=True)
+    )
+
+
+def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
     most = device.limits[_WORKGROUP_BYTES]
     while tile.subgroups > 1 and _matrix_bytes(s, tile) > most:
         tile = tile._replace(subgroups=tile.subgroups // 2)
     grid = (-(-s.sq // (16 * tile.fq * tile.subgroups)), s.heads, s.batch)
     spec: dict[str, Value] = {"matrix": True, "head": s.head, **tile._asdict()}
-    return _Shader(spec, 8, grid)
+    return Shader(spec, 8, grid)
 
 
-def _matrix_tile(s: _Sizes) -> MatrixTile:
+def _matrix_tile(s: Sizes, *, relative: bool) -> MatrixTile:
     """As measured on an H200, which has 48 KiB of workgroup memory for all that runs at once.
 
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
     if s.head <= 48 and blocks >= 200:
-        return MatrixTile(2, 4, 48, relative=True) if s.sk > 128 else MatrixTile(2, 4, 32)
+        relative = relative and s.sk > 128
+        return MatrixTile(2, 4, 48, relative=True) if relative else MatrixTile(2, 4, 32)
     if 48 < s.head <= 64 and blocks >= 150:
         return MatrixTile(2, 4, 16)
     return MatrixTile(1, 4 if s.head > 48 else 8, 32)
 
 
-def _matrix_bytes(s: _Sizes, tile: MatrixTile) -> int:
+def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:
     """Workgroup memory of the matrix rung."""
     words = s.head // 8
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
@@ -287,7 +305,7 @@ def _matrix_bytes(s: _Sizes, tile: MatrixTile) -> int:
     return (tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 16
 
 
-_RUNGS: dict[str, Callable[[Device, str, _Sizes], _Shader]] = {
+_RUNGS: dict[str, Callable[[Device, str, Sizes], Shader]] = {
     "naive": _naive,
     "cpu": _cpu,
     "rows": _rows,

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, T, f32
 from gpustd.attention import attention as fused_attention
+from gpustd.attention_masks import Masking, masked_attention, takes_masks
 from gpustd.flat import float_scalar
 from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.nn.rows import row_spec
@@ -29,8 +30,9 @@ def scaled_dot_product_attention(
     """``softmax(scale q k^T + mask) v`` for each head.
 
     Without a mask and with the usual scale it is `gpustd.attention`, with no matrix of scores in
-    memory. Otherwise B * heads * Sq * Sk scores are made, in f32. `gpustd.self_attention` takes q,
-    k and v as one product makes them.
+    memory; so it is with them on matrix units (f16, D = Dv a multiple of 8 up to 160). Otherwise
+    B * heads * Sq * Sk scores are made, in f32. `gpustd.self_attention` takes q, k and v as one
+    product makes them.
 
     Args:
         query: (B, Sq, heads, D), f16 or f32.
@@ -61,11 +63,14 @@ def scaled_dot_product_attention(
     if plain and key.shape[2] == heads and wanted_rung("nn.attention") is None:
         q, k, v = (b.view((*b.shape[:2], b.shape[2] * b.shape[3])) for b in (query, key, value))
         return fused_attention(q, k, v, heads=heads, causal=is_causal).view(query.shape)
+    factor = 1.0 / math.sqrt(depth) if scale is None else scale
+    if query.size and wanted_rung("nn.attention") is None and takes_masks(query, value):
+        masking = Masking(factor, attn_mask, _pitches(attn_mask), is_causal)
+        return masked_attention(query, key, value, masking)
     y = query.device.buffer(query.dtype, (batch, rows, heads, value.shape[3]))
     if not y.size:
         return y
     scores = query.device.buffer(f32, (batch, heads, rows, key.shape[1]))
-    factor = 1.0 / math.sqrt(depth) if scale is None else scale
     _scores(query, key, scores, factor)
     _softmax(scores, attn_mask, is_causal)
     _mix(scores, value, y)
@@ -137,7 +142,9 @@ def _softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> Non
     device = scores.device
     lanes, threads, spec = row_spec(device)
     sizes: dict[str, float] = {"rows": batch * heads * rows, "keys": keys, "heads": heads}
-    sizes |= {"queries": rows, **_pitches(mask), "causal": int(causal), "never": -math.inf}
+    names = ("batch_pitch", "head_pitch", "row_pitch")
+    sizes |= dict(zip(names, _pitches(mask), strict=True))
+    sizes |= {"queries": rows, "causal": int(causal), "never": -math.inf}
     spec["mask"] = "none" if mask is None else mask.dtype.name
     launch = kernel(device, "nn/masked_softmax.wgsl", **spec)
     operands = (scores,) if mask is None else (scores, mask)
@@ -145,17 +152,17 @@ def _softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> Non
     launch(*operands, sizes, grid=grid)
 
 
-def _pitches(mask: Buffer[Any] | None) -> dict[str, int]:
+def _pitches(mask: Buffer[Any] | None) -> tuple[int, int, int]:
     """Elements of the mask from one batch, head and row to the next; 0 where they share it."""
     if mask is None:
-        return {"batch_pitch": 0, "head_pitch": 0, "row_pitch": 0}
+        return 0, 0, 0
     *lead, rows, keys = mask.shape
     batch, heads = (1,) * (2 - len(lead)) + tuple(lead)
-    return {
-        "batch_pitch": heads * rows * keys if batch > 1 else 0,
-        "head_pitch": rows * keys if heads > 1 else 0,
-        "row_pitch": keys if rows > 1 else 0,
-    }
+    return (
+        heads * rows * keys if batch > 1 else 0,
+        rows * keys if heads > 1 else 0,
+        keys if rows > 1 else 0,
+    )
 
 
 def _check(

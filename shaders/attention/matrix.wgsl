@@ -19,6 +19,10 @@
 // step, and all steps of a workgroup that has a row whose maximum is beyond LARGE, where the sums on
 // the way to a score would lose too much in f16.
 //% endif
+//% if mask is defined
+//
+// `mask` is {{ {"none": "not there", "f16": "added to the scores", "f32": "added to the scores"}.get(mask, "0 where a key is not seen") }}; scores are scaled before. A row that sees nothing becomes zeros.
+//% endif
 //
 // Rows of K, V, of `scores` ({{ keys }} {{ "f16" if relative else "f32" }}) and of weights have an odd number of 16-byte words: no bank
 // conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an
@@ -44,6 +48,7 @@
 //% set quads = keys // 4 // lanes
 //% set scored = keys // 8 if relative else keys // 4
 //% set apart = quads if lanes == 2 and blocks == 2 and not relative else quads // 2
+//% set scale = "params.scale" if mask is not defined else "1.0"
 //% set at_once = 1 if relative else blocks
 //% include "attention/operands.wgsl"
 
@@ -84,6 +89,25 @@ fn floats(a: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(a.x), unpack2x16float(a.y));
 }
 //% endif
+//% if mask is defined and mask != "none"
+
+fn bias(base: u32, key: u32) -> vec4<f32> {
+//% if mask_quads
+    let m = vec4<{{ "f32" if mask == "f16" else mask }}>(mask[base + min(key, params.sk - 4u) / 4u]);
+//% else
+    let last = vec4<u32>(params.sk - 1u);
+    let at = vec4<u32>(base) + min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), last);
+    let m = vec4<{{ "f32" if mask == "f16" else mask }}>(vec4<{{ mask }}>(mask[at.x], mask[at.y], mask[at.z], mask[at.w]));
+//% endif
+//% if mask in ("f16", "f32")
+    // Large enough that powers of two do not make it infinite; only infinities hide a key for good.
+    let finite = select(m, vec4<f32>(-2.0e38), m < vec4<f32>(-2.0e38));
+    return select(finite * {{ 1.4426950408889634 }}, m, m < vec4<f32>(-3.4028234e38));
+//% else
+    return select(vec4<f32>(), vec4<f32>(NEVER), m == vec4<{{ mask }}>());
+//% endif
+}
+//% endif
 
 @compute @workgroup_size({{ threads }})
 fn main(
@@ -94,8 +118,8 @@ fn main(
 ) {
     let first = group.x * BQ;
     let q_base = group.z * params.sq * params.q_pitch + params.q_first + group.y * WORDS;
-    let k_base = group.z * params.sk * params.k_pitch + params.k_first + group.y * WORDS;
-    let v_base = group.z * params.sk * params.v_pitch + params.v_first + group.y * WORDS;
+    let k_base = group.z * params.sk * params.k_pitch + params.k_first + group.y{{ " / params.share" if mask is defined }} * WORDS;
+    let v_base = group.z * params.sk * params.v_pitch + params.v_first + group.y{{ " / params.share" if mask is defined }} * WORDS;
     let last = params.sk - 1u;
 
     // Part of `scores` that is this subgroup's; the row there, and the quads of keys in it, that are
@@ -111,7 +135,10 @@ fn main(
     let mine = slice + own * SP;
     let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
-    // The row's maximum, before scaling.
+//% if mask is defined and mask != "none"
+    let mask_base = group.z * params.mask_batch + group.y * params.mask_head + min(row, params.sq - 1u) * params.mask_row;
+//% endif
+    // The row's maximum{{ ", before scaling" if mask is not defined }}.
     var high = MASKED;
 //% if relative
     var large = false;
@@ -188,7 +215,7 @@ fn main(
 {{ put("k", "", "KP") }}
 {{ put("v", "V + ", "VP") }}
 //% endmacro
-//% macro mask(name, masked)
+//% macro hide(name, masked)
         if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
             let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
@@ -242,7 +269,12 @@ fn main(
 {{ load_scores(piece) }}
 //% endfor
         if (t == 0u) { votes[1u - turn] = Votes(); }
-{{ mask("a", "MASKED") }}
+//% if mask is defined
+//% for w in range(quads)
+        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ "vec4<f32>()" if mask == "none" else "bias(mask_base, j + side * %du + %du)" % (4 * quads, 4 * w) }});
+//% endfor
+//% endif
+{{ hide("a", "MASKED" if mask is not defined else "NEVER") }}
         var most = a0;
 //% for w in range(1, quads)
         most = max(most, a{{ w }});
@@ -252,12 +284,12 @@ fn main(
         top = max(top, subgroupShuffleXor(top, 1u));
 //% endif
         var factor = 1.0;
-        if (top * params.scale > fma(high, params.scale, SLACK)) {
+        if (top * {{ scale }} > fma(high, {{ scale }}, SLACK)) {
 //% if relative
             large = !(abs(top) < 32768.0 && abs(top) * params.scale < LARGE);
             if (!large) { top = unpack2x16float(pack2x16float(vec2<f32>(top))).x; }
 //% endif
-            factor = exp2((high - top) * params.scale);
+            factor = exp2((high - top) * {{ scale }});
             high = top;
             total *= factor;
             votes[turn].raised = 1u;
@@ -265,9 +297,9 @@ fn main(
 //% if relative
         if (large) { votes[turn].exact = 1u; }
 //% endif
-        let offset = vec4<f32>(-fma(high, params.scale, SHIFT));
+        let offset = vec4<f32>(-fma(high, {{ scale }}, SHIFT));
 //% for w in range(quads)
-        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>(params.scale), offset));
+        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>({{ scale }}), offset));
 //% endfor
 {{ pack() }}
         let vote = workgroupUniformLoad(&votes[turn]);
@@ -330,7 +362,7 @@ fn main(
         var p{{ 2 * w }} = exp2(fma(floats(a{{ w }}.xy), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
         var p{{ 2 * w + 1 }} = exp2(fma(floats(a{{ w }}.zw), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
 //% endfor
-{{ mask("p", "") }}
+{{ hide("p", "") }}
 {{ pack() }}
         let bits = {% for w in range(quads // 2) %}{{ " | " if w }}weights{{ w }}{% endfor %};
         // Set in f16 of 2 and more, infinity and NaN.
@@ -418,7 +450,7 @@ fn main(
 //% if spare
     total = bitcast<vec4<f32>>(scores[mine + {{ 4 * here - 2 }}u]).x;
 //% endif
-    let weight = 1.0 / total;
+    let weight = {{ "1.0 / total" if mask is not defined else "select(1.0 / total, 0.0, total == 0.0)" }};
 //% endif
     if (row < params.sq) {
         for (var w = side; w < {{ [2 * here, words - 2 * start] | min }}u; w += {{ lanes }}u) {

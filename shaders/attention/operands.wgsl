@@ -33,13 +33,27 @@ struct Params {
     q_pitch: u32, q_first: u32,
     k_pitch: u32, k_first: u32,
     v_pitch: u32, v_first: u32,
+//% if mask is defined
+    // Heads of the query that share one of the key; mask elements from one batch, head and row to the next.
+    share: u32,
+    mask_batch: u32, mask_head: u32, mask_row: u32,
+//% endif
 }
 
 @group(0) @binding(0) var<storage, read> q: array<E>;
 @group(0) @binding(1) var<storage, read> k: array<E>;
 @group(0) @binding(2) var<storage, read> v: array<E>;
-@group(0) @binding(3) var<storage, read_write> y: array<E>;
-@group(0) @binding(4) var<uniform> params: Params;
+//% set inputs = 3
+//% if mask is defined and mask != "none"
+@group(0) @binding(3) var<storage, read> mask: array<{{ "vec4<%s>" % mask if mask_quads else mask }}>;
+//% set inputs = 4
+//% endif
+@group(0) @binding({{ inputs }}) var<storage, read_write> y: array<E>;
+@group(0) @binding({{ inputs + 1 }}) var<uniform> params: Params;
 
 // Score of a key that a row must not see: finite, since WGSL need not have infinities.
 const MASKED = -3.0e38;
+//% if mask is defined
+// And of one that no row may see, even where it sees no other.
+const NEVER = -3.4e38;
+//% endif

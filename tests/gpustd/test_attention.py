@@ -261,6 +261,10 @@ for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
         spec["relative"] = relative
         sources.append(render("attention/matrix.wgsl", spec))
+for number, mask in enumerate(("none", "f16", "f32", "i32", "u32")):
+    spec = dict(scalar="f16", matrix=True, head=40, fq=1 + number % 2, subgroups=4, keys=32)
+    spec |= dict(relative=False, mask=mask, mask_quads=number < 3)
+    sources.append(render("attention/matrix.wgsl", spec))
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f32, u8
-from gpustd import nn
+from gpucore import ArgumentError, Device, DType, DTypeError, Kernel, ShapeError, f16, f32, u8
+from gpustd import attention_masks, nn, template
 from gpustd.rungs import forced_rung
+from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
 
 Array = NDArray[Any]
@@ -90,6 +92,50 @@ def test_shared_heads_and_other_widths(device: Device, rung: Any) -> None:
     run(device, some(heads=6, shared=3, width=5), rung)
     run(device, some(heads=4, shared=1), rung, causal=True, scale=-0.3)
     run(device, some(), rung, mask=drawn(3, (1, 19)).astype(np.float32))
+
+
+def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let masks go to matrix units, real or emulated."""
+    if device.info.engine != "dawn" or not device.has_f16:
+        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    if not device.has_matrix_units:
+        monkeypatch.setattr(attention_masks, "takes_matrix_units", lambda *_: True)
+        monkeypatch.setattr(attention_masks, "kernel", emulated)
+
+
+@functools.lru_cache(maxsize=16)  # compiling takes seconds
+def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
+    return device.compile_kernel(emulate(template.render(name, spec)))
+
+
+@pytest.mark.parametrize("keys", [19, 36])
+def test_masks_on_matrix_units(device: Device, keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_matrix_units(device, monkeypatch)
+    q, k, v = (drawn(i, (2, n, 2, 24), f16) for i, n in enumerate((35, keys, keys)))
+    for lead in ((2, 2), (1,), (2, 1)):
+        run(device, (q, k, v), mask=drawn(3, (*lead, 35, keys)))
+    keep = np.random.default_rng(4).integers(0, 2, (2, 35, keys)).astype(np.int32)
+    keep[:, 5] = 0  # sees nothing
+    keep[:, 6, :-1] = 0
+    run(device, (q, k, v), mask=keep, scale=0.7)
+    added = drawn(5, (35, keys), f16)
+    added[4], added[6, 1:] = -np.inf, -np.inf
+    added[7, :18] = np.float16(-65504)
+    run(device, (q, k, v), mask=added)
+
+
+def test_scales_and_shared_heads_on_matrix_units(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_matrix_units(device, monkeypatch)
+    q, k, v = (drawn(i, (2, n, h, 8), f16) for i, (n, h) in enumerate(((70, 6), (70, 3), (70, 3))))
+    run(device, (q, k, v), causal=True)
+    run(device, (q, k, v), scale=-0.3)
+    least = np.full((1, 70), np.finfo(np.float32).min)  # all alike: every key counts as much
+    buffers = [up(device, x) for x in (q, k, v, least)]
+    result = nn.scaled_dot_product_attention(*buffers).read()
+    means = v.astype(np.float64).mean(axis=1, keepdims=True).repeat(2, axis=2)
+    np.testing.assert_allclose(result, np.broadcast_to(means, q.shape), atol=2.0**-10)
 
 
 def test_empty(device: Device) -> None:
