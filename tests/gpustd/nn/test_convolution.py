@@ -222,6 +222,7 @@ def test_unfolding(device: Device, rank: int) -> None:
         Block(3, 2, 4),
         Block(1, 4),
         Block(2, 2, width=2, ahead=True),
+        Block(2, 3, lines=2),
     ],
     ids=str,
 )
@@ -236,6 +237,9 @@ def test_blocks_of_depthwise(device: Device, block: Block) -> None:
 def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) -> None:
     with forced_rung("nn.depthwise", "block", Block(2, 1)):
         run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
+    # As many taps as stay in registers as they are in memory.
+    with forced_rung("nn.depthwise", "block", Block(1, 2, width=2)):
+        run(device, (1, 5, 6), (7, 5), (4, 4, 4), dtype, (1, 3, 1))
 
 
 def stale_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
