@@ -236,6 +236,7 @@ class Product:
             "holes": self._holes,
             "ragged": any(c % tile.bk for c in self.channels),
             "whole": self.m % tile.bm == 0 and not self._holes,
+            "filled": self.m % tile.bm == 0,
             "exact": self._columns % tile.bn == 0,
             "bm": tile.bm,
             "bn": tile.bn,

@@ -24,7 +24,7 @@ from gpustd.grid import flat_grid
 from gpustd.product import Extras, Product, constants
 from gpustd.template import Value, kernel
 
-__all__ = ["winograd_block", "winograd_conv2d", "winograd_weights"]
+__all__ = ["Form", "winograd_block", "winograd_conv2d", "winograd_weights"]
 
 _PLANES = {2: 16, 4: 36}
 _BLOCKS = {planes: block for block, planes in _PLANES.items()}
@@ -146,7 +146,7 @@ def winograd_conv2d(
         whole.launch(x, second, u, bias, per_image, residual, y)
         return y
     scalar = float_scalar(op, *(b for b in (x, second, u, per_image, residual) if b is not None))
-    form = _Form.of(whole, _BLOCKS[u.shape[0]])
+    form = Form.of(whole, _BLOCKS[u.shape[0]])
     for first, count in form.parts(whole, scalar):
         v = form.transformed(whole, x, second, first, count, scalar)
         sums = _products(v, u)
@@ -155,7 +155,7 @@ def winograd_conv2d(
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """How results are made in blocks of ``block`` x ``block``, ``across`` and ``down`` of an image.
 
     ``doubles``: the blocks of 2 are those of an image enlarged by two, of even size.
@@ -167,7 +167,7 @@ class _Form:
     down: int
 
     @classmethod
-    def of(cls, whole: Product, block: int) -> _Form:
+    def of(cls, whole: Product, block: int) -> Form:
         """The form of a convolution."""
         height, width = whole.sizes["view_height"], whole.sizes["view_width"]
         even = whole.window["scale"] == 2 and height % 2 == 0 == width % 2

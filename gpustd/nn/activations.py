@@ -121,14 +121,15 @@ def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer
     """
     if not beta:
         raise ArgumentError("softplus: beta 0 divides by zero: give another")
-    return _each("softplus", "softplus", x, beta, threshold)
+    return _each("softplus", "softplus", x, beta, threshold, 1.0 / beta)
 
 
-def _each(op: str, function: str, x: Buffer[T], a: float = 0.0, b: float = 0.0) -> Buffer[T]:
-    """``function`` of ``shaders/nn/functions.wgsl`` of every element, with its two parameters."""
+def _each(op: str, function: str, x: Buffer[T], *parameters: float) -> Buffer[T]:
+    """``function`` of ``shaders/nn/functions.wgsl`` of every element, with up to 3 parameters."""
     width = 16 // x.dtype.itemsize
     spec: dict[str, Value] = {"scalar": float_scalar(op, x), "width": width, "function": function}
     y = x.device.buffer(x.dtype, x.shape)
     words = -(-x.size // width)
-    launch_each("nn/unary.wgsl", spec, (x, y), words, {"a": float(a), "b": float(b)})
+    numbers = [float(n) for n in (*parameters, 0.0, 0.0, 0.0)]
+    launch_each("nn/unary.wgsl", spec, (x, y), words, dict(zip("abc", numbers, strict=False)))
     return y

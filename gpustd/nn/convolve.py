@@ -17,8 +17,9 @@ from gpustd.flat import float_scalar
 from gpustd.nn.blocks import launch_window
 from gpustd.nn.grouped import launch_grouped
 from gpustd.nn.unfold import unfolded
-from gpustd.nn.windows import Window, fields
-from gpustd.product import Product
+from gpustd.nn.voxels import voxel_product
+from gpustd.nn.windows import Window
+from gpustd.nn.winograd import in_blocks, suited_block
 from gpustd.rungs import wanted_rung
 from gpustd.template import Value
 
@@ -46,6 +47,9 @@ def convolve(
     if not math.prod(shape):
         return x.device.buffer(x.dtype, shape)
     if groups == 1:
+        block = suited_block(x, w, window)
+        if block:
+            return in_blocks(op, x, w, bias, window, block)
         return _dense(op, x, w, bias, window)
     y = x.device.buffer(x.dtype, shape)
     operands = (x, w) if bias is None else (x, w, bias)
@@ -76,7 +80,7 @@ def _dense(
         plane = w.view((ay.kernel, ax.kernel, *w.shape[3:]))
         return conv2d(image, plane, bias=bias, stride=stride, padding=padding).view(shape)
     y = x.device.buffer(x.dtype, shape)
-    _product(op, shape, x.shape[4], window).launch(x, None, w, bias, None, None, y)
+    voxel_product(op, shape, x.shape[4], window).launch(x, None, w, bias, None, None, y)
     return y
 
 
@@ -113,38 +117,6 @@ def _narrowed(
     done = replace(along, size=along.result, kernel=1, stride=1, dilation=1, before=0, after=0)
     z, y, x_axis = (done if i == axis else a for i, a in enumerate(window))
     return unfolded(x, axis + 1, along), flat, (z, y, x_axis)
-
-
-def _product(op: str, shape: tuple[int, ...], channels: int, window: Window) -> Product:
-    z, y, x = window
-    rows = math.prod(shape[:4])
-    sizes = {"m": rows, "n": shape[4], "c1": channels}
-    sizes |= {k: v for k, v in fields(window).items() if k.startswith(("size", "result"))}
-    return Product(
-        op=op,
-        source="nn/voxels.wgsl",
-        m=rows,
-        images=shape[0],
-        n=shape[4],
-        channels=(channels,),
-        sizes=sizes,
-        window={
-            "kernel_height": z.kernel * y.kernel,
-            "kernel_width": x.kernel,
-            "kernel_rows": y.kernel,
-            "stride": x.stride,
-            "scale": 1,
-            "stride_z": z.stride,
-            "stride_y": y.stride,
-            "dilation_z": z.dilation,
-            "dilation_y": y.dilation,
-            "dilation_x": x.dilation,
-            "before_z": z.before,
-            "before_y": y.before,
-            "before_x": x.before,
-        },
-        activation=None,
-    )
 
 
 def _depthwise(

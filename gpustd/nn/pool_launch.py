@@ -30,7 +30,7 @@ def launch_pool(
         "counted": count_include_pad,
     }
     ends = {f"end_{a}": axis.size + axis.after for a, axis in zip(AXES, window, strict=True)}
-    launch_window("pool", spec, (x, y), window, {**ends, "lowest": -math.inf})
+    launch_window("pool", spec, (x, y), window, ends)
     return y
 
 

@@ -29,7 +29,7 @@
 //% set a_loads = (bm * bk // 8 + threads - 1) // threads
 //% set b_loads = (bn * bk // 8 + threads - 1) // threads
 //% set plain = not (bias or per_image or residual) and activation == "none"
-//% set direct = split or (plain and out == "f32" and whole and exact and teams == 1)
+//% set direct = split or (plain and out == "f32" and filled and exact and teams == 1)
 //% set wide = not direct and activation != "geglu"
 //% set piece = {"1": "f16", "2": "f16x2", "4": "f16x4", "8": "f16x8"}[unit | string]
 //% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max

@@ -9,7 +9,11 @@
 @group(0) @binding(2) var<storage, read> bias: array<F>;
 //% endif
 @group(0) @binding(3) var<storage, read_write> y: array<W>;
+//% if sizes
+const params = Params({{ sizes }});
+//% else
 @group(0) @binding(4) var<uniform> params: Params;
+//% endif
 
 alias V = F;
 

@@ -1,4 +1,4 @@
-// Activations on f32 that only elementwise kernels apply, with parameters params.a and params.b.
+// Activations on f32 that only elementwise kernels apply, with parameters params.a to params.c.
 //
 // Nothing overflows or cancels: exp gets arguments <= 0 where that can be, exp(v) - 1 and log(1 + e)
 // are series near 0. Errors: 6 ulp, and more where exp(-s) is small, whose rounding of s costs s ulp.
@@ -66,7 +66,7 @@ fn precise_tanh(v: f32) -> f32 {
 
 fn softplus(v: f32) -> f32 {
     let z = v * params.a;
-    let r = (max(z, 0.0) + log_one_more(exp(-min(abs(z), 100.0)))) / params.a;
+    let r = (max(z, 0.0) + log_one_more(exp(-min(abs(z), 100.0)))) * params.c;
     return select(r, v, z > params.b);
 }
 

@@ -1,11 +1,21 @@
 // The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32{{ ", maxima in pairs of f16" if pairs }}.
 //% include "elementwise/wide.wgsl"
-//% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32, lowest: f32,"
+//% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32,"
 //% include "nn/window_params.wgsl"
 
 @group(0) @binding(0) var<storage, read> x: array<{{ "f16x%d" % width if pairs else "W" }}>;
 @group(0) @binding(1) var<storage, read_write> y: array<{{ "f16x%d" % width if pairs else "W" }}>;
+//% if sizes
+const params = Params({{ sizes }});
+//% else
 @group(0) @binding(2) var<uniform> params: Params;
+//% endif
+//% if kind == "max" and not pairs
+// No constant may be infinite.
+@group(0) @binding(3) var<uniform> least: Least;
+
+struct Least { value: f32 }
+//% endif
 
 //% if pairs
 //% if width < 8
@@ -41,7 +51,23 @@ fn marked(v: V, bits: B) -> V {
     return v | (ones * 0x7e00u);
 }
 
-fn any_marked(bits: B) -> bool {
+// Sums of the elements, pair by pair.
+//% if width == 8
+struct Seen { low: vec4<f16>, high: vec4<f16> }
+
+fn noticed(seen: Seen, v: V) -> Seen {
+    return Seen(seen.low + bitcast<vec4<f16>>(v.xy), seen.high + bitcast<vec4<f16>>(v.zw));
+}
+//% else
+alias Seen = vec{{ width }}<f16>;
+
+fn noticed(seen: Seen, v: V) -> Seen { return seen + bitcast<Seen>(v); }
+//% endif
+
+// Whether a sum is infinite or NaN: its exponent is all ones.
+fn suspect(seen: Seen) -> bool {
+    let v = {{ "V(bitcast<vec2<u32>>(seen.low), bitcast<vec2<u32>>(seen.high))" if width == 8 else "bitcast<V>(seen)" }};
+    let bits = (v & V(0x7c007c00u)) + V(0x04000400u);
 //% if width == 2
     return (bits & 0x80008000u) != 0u;
 //% else
@@ -61,7 +87,7 @@ fn widened(word: W) -> V {
     return V(v, bitcast<B>(v) & B(0x7fffffffu));
 }
 
-fn outside() -> V { return V(F(params.lowest), B()); }
+fn outside() -> V { return V(F(least.value), B()); }
 
 fn taken(a: V, b: V) -> V { return V(max(a.high, b.high), max(a.bits, b.bits)); }
 
@@ -69,15 +95,15 @@ fn narrowed(v: V) -> W {
     return packed(select(v.high, bitcast<F>(v.bits), v.bits > B(0x7f800000u)));
 }
 //% else
-alias V = F;
+alias V = {{ "mat2x4<f32>" if width == 8 else "F" }};
 
-fn widened(word: W) -> V { return part0(word); }
+fn widened(word: W) -> V { return {{ "V(part0(word), part1(word))" if width == 8 else "part0(word)" }}; }
 
 fn outside() -> V { return V(); }
 
 fn taken(a: V, b: V) -> V { return a + b; }
 
-fn narrowed(v: V) -> W { return packed(v); }
+fn narrowed(v: V) -> W { return {{ "packed(v[0], v[1])" if width == 8 else "packed(v)" }}; }
 //% endif
 
 fn start() -> V { return outside(); }

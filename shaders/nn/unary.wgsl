@@ -3,7 +3,7 @@
 //% include "elementwise/each.wgsl"
 //% include "nn/functions.wgsl"
 
-struct Params { count: u32, a: f32, b: f32 }
+struct Params { count: u32, a: f32, b: f32, c: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<W>;
 @group(0) @binding(1) var<storage, read_write> y: array<W>;

@@ -2,7 +2,8 @@
 // does two), with a stride, a dilation and a start for each axis.
 //
 // Row m is output pixel (image, z, y, x), K runs over the taps (kz, ky, kx) and their channels: each
-// tap is a segment of consecutive elements. A start may lie before the image or inside of it.
+// tap is a segment of consecutive elements. A start may lie before the image or inside of it. The images
+// of a batch's products lie one behind the other.
 struct Params {
     m: u32, n: u32, c1: u32,
     size_z: u32, size_y: u32, size_x: u32,
@@ -20,7 +21,10 @@ struct Params {
 
 struct Row { image: u32, z: i32, y: i32, x: i32 }
 
-fn result_row(m: u32) -> u32 { return m; }
+// Row of the result, and the length of K.
+fn result_row(m: u32) -> u32 { return {{ "batch * params.m + m" if batched else "m" }}; }
+
+fn depth() -> u32 { return segments() * params.c1; }
 
 fn image_of(m: u32) -> u32 { return m / (params.result_z * params.result_y * params.result_x); }
 
@@ -29,7 +33,7 @@ fn row_of(m: u32) -> Row {
     let plane = line / params.result_y;
     let image = plane / params.result_z;
     return Row(
-        image,
+        {{ "batch * image_of(params.m) + " if batched }}image,
         i32((plane - image * params.result_z) * params.stride_z) - params.before_z,
         i32((line - plane * params.result_y) * params.stride_y) - params.before_y,
         i32((m - line * params.result_x) * params.stride) - params.before_x,

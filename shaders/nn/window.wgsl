@@ -10,8 +10,11 @@
 // An invocation makes {{ columns }} neighbouring column(s) of `strip` results, {{ rows }} row(s) a step: it walks down
 // the image, reads each row once and adds it to the sums of all windows that it lies in, tap
 // by tap, or without weights by the sum of its taps: in the same order in any block.{{ " A step's words are asked for a step before." if ahead }}
+//% if lines
+// Here a strip is one step, which reads all rows of its windows; {{ lines }} strips of a column lie side by side.
+//% endif
 //% if mends
-// Marks of NaN are gathered over all that an invocation reads: if there is one, its results are made anew.
+// The sum of all that an invocation reads tells of NaN: where it is not finite, results are made anew.
 //% endif
 //% else
 // One result an invocation, a loop over its taps: for software renderers and for large windows.
@@ -62,42 +65,56 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (index >= params.count) { return; }
 //% if not block
 //% set columns = 1
+//% set lines = 0
 //% endif
     let across = (params.result_x + {{ columns - 1 }}u) / {{ columns }}u;
-    let down = (params.result_y + params.strip - 1u) / params.strip;
+//% set below = lines or 1
+    let down = (params.result_y + params.strip * {{ below }}u - 1u) / (params.strip * {{ below }}u);
     var rest = index / params.units;
     let c = index - rest * params.units;
+//% if below > 1
+    let line = rest % {{ below }}u;
+    rest /= {{ below }}u;
+//% endif
     let x0 = rest % across * {{ columns }}u;
     rest /= across;
-    let top = rest % down * params.strip;
+    let top = {{ "(rest %% down * %du + line)" % below if below > 1 else "rest % down" }} * params.strip;
     rest /= down;
     let z0 = rest % params.result_z;
     let image = rest / params.result_z;
 //% if block
     let first_z = i32(z0 * params.stride_z) - params.before_z;
+//% if below > 1
+    if (top >= params.result_y) { return; }
+//% endif
     let end = min(top + params.strip, params.result_y);
     let first_x = i32(x0 * {{ stride_x }}u) - params.before_x;
     let pitch = params.size_x * params.units;
 //% set span_y = (kernel_y - 1) * dilation_y + 1
     // Results of earlier steps that a step's rows still belong to.
-//% set carried = [(span_y - 1) // stride_y, 0] | max
+//% set carried = 0 if lines else [(span_y - 1) // stride_y, 0] | max
+//% set read_rows = (rows - 1) * stride_y + span_y if lines else rows * stride_y
 //% set read_columns = (columns - 1) * stride_x + (kernel_x - 1) * dilation_x + 1
 //% for j in range(read_columns)
     let in{{ j }} = u32(first_x + {{ j }}) < params.size_x;
     let at{{ j }} = select(0u, u32(first_x + {{ j }}), in{{ j }}) * params.units + c;
 //% endfor
     let whole = {% for j in range(read_columns) %}{{ " && " if j }}in{{ j }}{% endfor %};
-//% set held = weighted and not deep and kernel_y * kernel_x * width <= 50
-//% if held
+//% set numbers = kernel_y * kernel_x * width if weighted and not deep else 0
+//% set held = 0 < numbers <= 50
+//% set packed = scalar == "f16" and width == 2 and 50 < numbers <= 100
 //% for tap in range(kernel_y * kernel_x)
+//% if held
     let w{{ tap }} = tap_weight({{ tap }}u, c);
-//% endfor
+//% elif packed
+    let k{{ tap }} = weight[{{ tap }}u * params.units + c];
 //% endif
+//% endfor
 //% if not deep
     let plane = (image * params.size_z + u32(first_z)) * params.size_y;
 //% endif
 //% if mends
-    var seen = B();
+    var seen = Seen();
 //% endif
 //% for a in range(carried + rows)
 //% for b in range(columns)
@@ -113,7 +130,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for j in range(read_columns)
         var v{{ j }} = widened(raw{{ r }}_{{ j }});
 //% if mends
-        seen |= marks(v{{ j }});
+        seen = noticed(seen, v{{ j }});
 //% endif
 //% endfor
         if (!(whole && in_row{{ r }})) {
@@ -137,7 +154,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% else
 //% for kx in range(kernel_x)
 //% set tap = ky * kernel_x + kx
-//% if weighted and not held
+//% if packed
+        let w{{ tap }} = widened(k{{ tap }});
+//% elif not held
         let w{{ tap }} = tap_weight({{ "taps + " if deep }}{{ tap }}u, c);
 //% endif
 //% for b in range(columns)
@@ -148,7 +167,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% endmacro
 //% set used = namespace(rows=[])
-//% for r in range(rows * stride_y)
+//% for r in range(read_rows)
 //% set uses = []
 //% for a in range(-carried, rows)
 //% set d = r - a * stride_y
@@ -230,7 +249,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
     }
 //% if mends
-    if (any_marked(seen)) {
+    if (suspect(seen)) {
         for (var y = top; y < end; y++) {
             for (var i = x0; i < min(x0 + {{ columns }}u, params.result_x); i++) { make(image, z0, y, i, c); }
         }

@@ -318,7 +318,7 @@ common |= dict(bias=True, residual=True, batched=False, unit=8)
 for tile in MATRIX_TILES:
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
     shape |= dict(teams=tile.teams, even=False)
-    shape |= dict(ragged=True, split=False, whole=False, exact=False)
+    shape |= dict(ragged=True, split=False, whole=False, filled=False, exact=False)
     for source, size, activation in kinds:
         spec = dict(source=source, activation=activation)
         spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
@@ -327,10 +327,14 @@ for tile in MATRIX_TILES:
         spec |= dict(two=False, unit=unit)
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
-    plain |= dict(source="gemm/rows.wgsl", activation="none", whole=True, exact=True, even=True)
+    plain |= dict(source="gemm/rows.wgsl", activation="none", exact=True, even=True)
+    plain |= dict(whole=True, filled=True)
     nothing = dict(bias=False, residual=False, batched=True)
     for rest in ({}, {"batched": True}, {**nothing, "out": "f32"}, {**nothing, "split": True}):
         sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))
+    slices = dict(source="nn/voxels.wgsl", kernel_height=3, kernel_width=1, holes=True, whole=False)
+    slices |= {**nothing, "out": "f32"}
+    sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **slices}))
 """
 
 

@@ -24,9 +24,10 @@ from gpucore import (
     f32,
 )
 from gpustd import nn, template
-from gpustd.nn import grouped
+from gpustd.nn import grouped, winograd
 from gpustd.nn.blocks import Block
 from gpustd.nn.grouped import GroupTile
+from gpustd.reference.winograd import transforms
 from gpustd.rungs import forced_rung
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, convolution, drawn, up
@@ -140,6 +141,72 @@ def test_products_over_three_axes(
         run(device, (2, 3, 5, 6), (2, 2, 3), (1, 8, outputs), dtype, numbers)
 
 
+def run_in_blocks(
+    device: Device, shape: tuple[int, ...], outputs: int, block: int, dtype: type[DType]
+) -> Array:
+    """A 3 x 3 x 3 convolution of padding "same" in blocks of results, checked and returned."""
+    channels = shape[-1]
+    x, w = drawn(0, shape, dtype), drawn(1, (3, 3, 3, channels, outputs), dtype)
+    b = drawn(2, (outputs,))
+    operands = up(device, x), up(device, w), up(device, b)
+    with forced_rung("nn.winograd", "blocks", block):
+        result = nn.conv3d(*operands, padding="same").read()
+    wide = x.astype(np.float64), w.astype(np.float64)
+    named: dict[str, Any] = {"stride": (1,) * 3, "dilation": (1,) * 3, "padding": [(1, 1)] * 3}
+    expected = convolution(*wide, **named, groups=1) + b
+    size = convolution(np.abs(wide[0]), np.abs(wide[1]), **named, groups=1) + np.abs(b)
+    # The direct form's, and of what is rounded once more seven times the root mean square: see
+    # gpustd.reference.winograd, whose channels are here those of three slices.
+    to, of, by = (m**2 for m in transforms(block))
+    along = np.max(to @ (of.sum(axis=1) * by.sum(axis=1)))
+    rounded = 2.0**-11 if dtype is f16 else EPS
+    more = 7 * rounded * along * np.sqrt(6 * channels) * np.std(wide[0]) * np.std(wide[1])
+    check(device, "conv3d", result, expected, EPS * (27 * channels + 2) * size + more)
+    return np.asarray(result)
+
+
+@pytest.mark.parametrize(
+    ("rung", "block", "shape"),
+    [
+        ("tiled", 4, (2, 3, 5, 6, 8)),
+        ("matrix", 2, (2, 3, 5, 6, 8)),
+        # Rows that fill tiles, whose results leave without workgroup memory.
+        ("matrix", 4, (1, 4, 16, 8, 8)),
+        ("lanes", 2, (1, 3, 4, 5, 4)),
+        ("cpu", 4, (1, 3, 4, 5, 4)),
+        ("naive", 2, (1, 3, 4, 5, 4)),
+    ],
+    ids=str,
+)
+def test_planes_in_blocks(
+    device: Device,
+    rung: str,
+    block: int,
+    shape: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if rung == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
+        pytest.skip("for software renderers with subgroups")
+    with on_rung(device, rung, monkeypatch):
+        run_in_blocks(device, shape, 64, block, f16 if rung == "matrix" else f32)
+
+
+def test_large_volumes_are_done_image_by_image(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_in_blocks(device, (3, 2, 5, 6, 4), 8, 4, f32)
+    monkeypatch.setattr(winograd, "_MOST_BYTES", 1)
+    np.testing.assert_array_equal(run_in_blocks(device, (3, 2, 5, 6, 4), 8, 4, f32), whole)
+
+
+def test_blocks_are_for_windows_of_stride_1_and_padding_1(device: Device) -> None:
+    with forced_rung("nn.winograd", "blocks", 2):
+        run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (1, 0, 1))
+        run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (1, 2, 2))
+        run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (2, 1, 1))
+        run(device, (1, 4, 5, 6), (2, 3, 3), (1, 4, 4), f32, (1, 1, 1))
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_unfolding(device: Device, rank: int) -> None:
     """What GPUs do where the window has more taps than a mask has bits."""
@@ -149,7 +216,14 @@ def test_unfolding(device: Device, rank: int) -> None:
 
 @pytest.mark.parametrize(
     "block",
-    [Block(), Block(2, 2), Block(3, 2, 4), Block(1, 4), Block(2, 2, width=2, ahead=True)],
+    [
+        Block(),
+        Block(2, 2),
+        Block(3, 2, 4),
+        Block(1, 4),
+        Block(2, 2, width=2, ahead=True),
+        Block(2, 3, lines=2),
+    ],
     ids=str,
 )
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
@@ -163,6 +237,9 @@ def test_blocks_of_depthwise(device: Device, block: Block) -> None:
 def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) -> None:
     with forced_rung("nn.depthwise", "block", Block(2, 1)):
         run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
+    # As many taps as stay in registers as they are in memory.
+    with forced_rung("nn.depthwise", "block", Block(1, 2, width=2)):
+        run(device, (1, 5, 6), (7, 5), (4, 4, 4), dtype, (1, 3, 1))
 
 
 def stale_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:

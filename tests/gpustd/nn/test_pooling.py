@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
+from gpustd.nn import blocks
 from gpustd.nn.blocks import Block
 from gpustd.rungs import forced_rung
 from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, drawn, pooling, up
@@ -100,6 +101,9 @@ def test_matches_float64(
         (Block(1, 2, width=8), f16),
         (Block(2, 4, width=8, ahead=True), f16),
         (Block(width=2), f16),
+        (Block(2, 1, width=8, lines=4), f16),
+        (Block(4, 2, lines=2), f32),
+        (Block(3, 1, lines=1), f32),
     ],
     ids=case_name,
 )
@@ -113,7 +117,27 @@ def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
         run_mean(device, np.nan_to_num(x, neginf=1), numbers, False)
         strided = {**numbers, "stride": 2, "kernel": 2, "padding": 0, "ceil_mode": True}
         run_max(device, x, {**strided, "dilation": 3})
+        run_max(device, x[:, :, :, None], {**numbers, "stride": 2})
         run_mean(device, np.nan_to_num(x, neginf=1), strided, True)
+
+
+def test_sums_that_tell_of_nan_may_overflow(device: Device) -> None:
+    x = np.full((1, 6, 6, 8), 6e4, np.float16)
+    x[0, 2, 2, 3], x[0, 3, 3, 4], x[0, 0, 0, 0] = np.nan, -np.inf, -6e4
+    numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
+    for block in (Block(4, 2, width=8, lines=2), Block(2, 2, width=2)):
+        with forced_rung("nn.pool", "block", block):
+            run_max(device, x, numbers)
+
+
+def test_sizes_may_be_constants(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_MANY_WORDS", 1)
+    numbers = {"kernel": 3, "stride": 2, "padding": 1, "dilation": 1, "ceil_mode": True}
+    x = drawn(0, (2, 7, 9, 4))
+    x[0, 3, 3, 2], x[1, 0, 0, 0] = np.nan, -np.inf
+    with forced_rung("nn.pool", "block", Block(2, 1, lines=2)):
+        run_max(device, x, numbers)
+        run_mean(device, np.nan_to_num(x, neginf=1), numbers, True)
 
 
 @DTYPES
