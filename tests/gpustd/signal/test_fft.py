@@ -168,10 +168,10 @@ def test_chosen_tiles(
         check(device, name, numbers(shape, complex_=not real))
 
 
-# In a lane's registers: nested butterflies, more rows than a workgroup has, spectra of pairs, an
-# odd number of them, and pairs from half a spectrum; rows that are cut or filled up.
+# In a lane's registers: more rows than a workgroup has, spectra of pairs, an odd number of them,
+# and pairs from half a spectrum; rows that are cut or filled up.
 SHORT = [
-    ("fft", (70, 30), None),
+    ("fft", (70, 10), None),
     ("rfft", (65, 14), None),
     ("irfft", (3, 9), None),
     ("ihfft", (3, 9), 16),
