@@ -152,6 +152,29 @@ def short_time(n: int, size: int, *, cpu: bool = False) -> Entry:
     )
 
 
+def from_short_time(n: int, size: int) -> Entry:
+    """The inverse of that, of the spectra of noise."""
+
+    def setup(device: Device) -> Callable[[], object]:
+        x = device.buffer_from_array(_numbers((n,), complex_=False))
+        spectra = signal.stft(x, nperseg=size)[2]
+        return lambda: signal.istft(spectra, nperseg=size)[1]
+
+    def torch(peer: Any) -> Callable[[], object]:
+        x = peer.as_tensor(_numbers((n,), complex_=False))
+        window = peer.hann_window(size)
+        spectra = peer.stft(x, size, size // 2, window=window, return_complex=True)
+        return lambda: peer.istft(spectra, size, size // 2, window=window)
+
+    return Entry(
+        name=f"istft {n} {size}",
+        setup=setup,
+        flops=5.0 * n * math.log2(size),
+        bytes=12.0 * n,
+        torch=torch,
+    )
+
+
 def _batch(n: int) -> tuple[int, int]:
     """As many transforms of ``n`` as make 2^24 numbers."""
     return max(1, 2**24 // n), n
@@ -161,7 +184,8 @@ ENTRIES = [
     transform("fft", (16, 1024)),
     transform("fft", (256, 1000)),
     transform("rfft", (16, 4096)),
-    transform("fft", _batch(16)),
+    *(transform("fft", _batch(n), target=_POWERS) for n in (4, 16, 32)),
+    *(transform("fft", _batch(n), target=_SMOOTH) for n in (3, 15, 60)),
     transform("fft", _batch(128)),
     *(transform("fft", _batch(2**k), target=_POWERS) for k in range(10, 25)),
     *(transform("fft", (1, 2**k), target=_POWERS) for k in range(10, 24, 2)),
@@ -169,7 +193,7 @@ ENTRIES = [
     *(transform("fft", _batch(n), target=_SMOOTH) for n in (44100, 3**5 * 5**3 * 7, 10**6)),
     transform("fft", _batch(1009)),
     transform("fft", _batch(65537)),
-    *(transform("rfft", _batch(2**k), target=_POWERS) for k in (10, 12, 13, 16, 20, 24)),
+    *(transform("rfft", _batch(2**k), target=_POWERS) for k in (5, 10, 12, 13, 16, 20, 24)),
     *(
         transform("irfft", (max(1, 2**24 // 2**k), 2**k + 1), target=_POWERS)
         for k in (9, 11, 15, 19)
@@ -185,4 +209,5 @@ ENTRIES = [
     sections((1024, 2**14), 8),
     short_time(2**17, 512, cpu=True),
     short_time(2**24, 1024),
+    from_short_time(2**24, 1024),
 ]

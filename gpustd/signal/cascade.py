@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import Buffer, T, f32
+from gpucore import Buffer, Device, T, f32
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.signal.arguments import inner_of, outer_of
@@ -28,9 +28,12 @@ MOST_STATES = 32
 """States of a cascade that an invocation holds."""
 
 _WORKGROUP = 64
-# Samples of a block, by the scalar where a workgroup holds 64 blocks; blocks of a run of blocks.
-_BLOCKS = {"f32": 64, "c64x1": 32}
-_CPU_BLOCK, _RUN = 256, 64
+# Samples of a block where a workgroup holds 64 blocks; the long ones are for many states of f32.
+_BLOCK, _LONG_BLOCK, _CPU_BLOCK = 32, 64, 256
+# Blocks of a run of blocks.
+_RUN, _CPU_RUN = 16, 64
+# States up to which a workgroup adds up those of its blocks (by measurement).
+_FEW_STATES = 4
 # Signals that keep a device busy without blocks.
 _MANY, _CPU_MANY = 2**16, 64
 
@@ -77,8 +80,9 @@ class Cascade:
             "blocks": blocks,
             "backward": int(how.backward),
         }
+        shares: list[Buffer[Any]] = []
         if blocks > 1 and x.size:
-            starts = self._starts(x, sizes, starts)
+            starts, shares = self._starts(x, sizes, starts)
         y = device.buffer(x.dtype, x.shape)
         ends = device.buffer(x.dtype, (self.sections, outer, self.order, inner))
         spec = self._spec(x) | {
@@ -88,6 +92,7 @@ class Cascade:
         }
         buffers: list[Buffer[Any]] = [x, self._coefficients(x)]
         buffers += [starts] if starts is not None else []
+        buffers += shares
         buffers += [y, ends] if how.ended else [y]
         self._launch(spec, buffers, sizes)
         return y, ends if how.ended else None
@@ -98,16 +103,34 @@ class Cascade:
         """Record the run over all blocks; over all but the last where only ends are wanted."""
         device, block = buffers[0].device, int(sizes["block"])
         outer, inner, blocks = (int(sizes[name]) for name in ("outer", "inner", "blocks"))
-        tiled = not device.is_cpu and blocks >= _WORKGROUP
-        wanted = wanted_rung("filter") or ("filter_tiles" if tiled else "filter")
-        if wanted == "filter_tiles" and inner == 1 and block == _BLOCKS[str(spec["scalar"])]:
+        if self._tiled(buffers[0], sizes):
             groups = outer * -(-blocks // _WORKGROUP)
-            launch = kernel(device, "signal/filter_tiles.wgsl", block=block, **spec)
+            spec = spec | {"block": block, "local": self._local(buffers[0], sizes)}
+            launch = kernel(device, "signal/filter_tiles.wgsl", **spec)
             launch(*buffers, sizes | {"count": groups}, grid=flat_grid(groups, 1))
             return
         count = outer * (blocks if spec["filtered"] else blocks - 1) * inner
         launch = kernel(device, "signal/filter.wgsl", **spec)
         launch(*buffers, sizes | {"count": count}, grid=flat_grid(count, _WORKGROUP))
+
+    def _tiled(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+        """Whether a workgroup takes 64 blocks of a signal."""
+        tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
+        wanted = wanted_rung("filter") or ("filter_tiles" if tiled else "filter")
+        own = self._own_block(x)
+        return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
+
+    def _local(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+        """Whether it adds up their states itself."""
+        return self._tiled(x, sizes) and self._has_few_states and sizes["blocks"] > 1
+
+    @property
+    def _has_few_states(self) -> bool:
+        return bool(self.sections * self.order <= _FEW_STATES)
+
+    def _own_block(self, x: Buffer[Any]) -> int:
+        """Samples of a block where a workgroup takes 64 of them."""
+        return _BLOCK if self._has_few_states or x.dtype is not f32 else _LONG_BLOCK
 
     def steady(self) -> Array:
         """States (sections, order) that an input of ones never changes. Raises `LinAlgError`."""
@@ -119,11 +142,12 @@ class Cascade:
         wanted = wanted_tile("filter")
         if isinstance(wanted, int):
             return wanted
-        own = _BLOCKS[scalar_of(x)]
-        many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, own)
+        own = self._own_block(x)
+        many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
         # On a GPU, lanes read neighbours: of other signals, or of one through workgroup memory.
-        apart = not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * block
-        return block if apart or signals < many else max(length, 1)
+        if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * own:
+            return own
+        return block if signals < many else max(length, 1)
 
     def _spec(self, x: Buffer[Any]) -> dict[str, Value]:
         return {"sections": self.sections, "order": self.order, "scalar": scalar_of(x)}
@@ -136,21 +160,43 @@ class Cascade:
 
     def _starts(
         self, x: Buffer[T], sizes: dict[str, int | float], starts: Buffer[T] | None
-    ) -> Buffer[T]:
-        """States at the starts of all blocks, from those at the start of the signals."""
+    ) -> tuple[Buffer[T], list[Buffer[Any]]]:
+        """States at the starts of all blocks, from those at the start of the signals.
+
+        Or those of all workgroups, and what blocks add to them (see ``filter_tiles.wgsl``).
+        """
         blocks, outer, inner = (int(sizes[name]) for name in ("blocks", "outer", "inner"))
-        ends = x.device.buffer(x.dtype, (self.sections, blocks, outer, self.order, inner))
+        samples, local = int(sizes["block"]), self._local(x, sizes)
+        shape = (self.sections, blocks, outer, self.order, inner)
         spec = self._spec(x) | {"started": False, "filtered": False, "ended": True}
-        self._launch(spec, [x, self._coefficients(x), ends], sizes)
-        return self._scan(ends, starts, int(sizes["block"]))
+        if not local:
+            ends = x.device.buffer(x.dtype, shape)
+            self._launch(spec, [x, self._coefficients(x), ends], sizes)
+            return self._scan(ends, starts, samples), []
+        shares = x.device.buffer(x.dtype, shape)
+        chunks = -(-blocks // _WORKGROUP)
+        ends = x.device.buffer(x.dtype, (self.sections, chunks, outer, self.order, inner))
+        doubled = self._powers(x, [samples << j for j in range(6)])
+        self._launch(spec, [x, self._coefficients(x), doubled, shares, ends], sizes)
+        starts = self._scan(ends, starts, samples * _WORKGROUP)
+        return starts, [self._powers(x, [samples * k for k in range(_WORKGROUP)]), shares]
+
+    def _powers(self, x: Buffer[Any], counts: list[int]) -> Buffer[f32]:
+        """Steps over so many samples, one matrix behind the other."""
+
+        def make() -> Array:
+            return np.stack([self._power(n) for n in counts])
+
+        return table(x.device, f32, ("powers", *counts, self._key), make)
 
     def _scan(self, ends: Buffer[T], starts: Buffer[T] | None, samples: int) -> Buffer[T]:
         """States at the starts of blocks of ``samples`` from the blocks' shares at their ends."""
         blocks = ends.shape[1]
-        runs = -(-blocks // _RUN)
+        run = _run(ends.device)
+        runs = -(-blocks // run)
         if runs > 1:
             shares = self._step(ends, None, samples, runs, prefixes=False)
-            starts = self._scan(shares, starts, samples * _RUN)
+            starts = self._scan(shares, starts, samples * run)
         return self._step(ends, starts, samples, runs, prefixes=True)
 
     def _step(
@@ -170,7 +216,7 @@ class Cascade:
             "inner": inner,
             "outer": outer,
             "blocks": blocks,
-            "run": _RUN,
+            "run": _run(device),
             "runs": runs,
         }
         launch = kernel(device, "signal/states.wgsl", **spec)
@@ -194,3 +240,8 @@ class Cascade:
             after.append(np.append(s[1:], 0.0) + b[1:] * sample - a[1:] * result)
             sample = result
         return np.concatenate(after)
+
+
+def _run(device: Device) -> int:
+    """Blocks of a run, which an invocation walks: a GPU has many, and each step is latency."""
+    return _CPU_RUN if device.is_cpu else _RUN

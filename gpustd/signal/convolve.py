@@ -6,18 +6,23 @@ transforms of both operands; by blocks where one is much longer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
 from gpustd.flat import launch_each
-from gpustd.signal.arguments import float_or_complex
+from gpustd.grid import flat_grid
+from gpustd.rungs import wanted_rung
+from gpustd.signal.arguments import float_or_complex, inner_of, outer_of
 from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
+from gpustd.signal.fft import fft
 from gpustd.signal.fftn import fftn, ifftn, irfftn, rfftn
 from gpustd.signal.frames import Framing, framed
 from gpustd.signal.plan import smooth_above
-from gpustd.template import Value
+from gpustd.signal.transform import Line, Source, Target, convolve_rows, convolves
+from gpustd.template import Value, kernel
 
 __all__ = ["convolve", "correlate", "fftconvolve", "oaconvolve"]
 
@@ -26,6 +31,9 @@ _MODES = ("full", "same", "valid")
 _MOST_DIRECT = 64
 # Blocks hold so many times the short operand, and at least so many elements.
 _BLOCK, _LEAST_BLOCK = 8, 1024
+# Invocations of a workgroup that convolves rows; words from which on each makes two.
+_GROUP = 256
+_MANY_WORDS = 2**20
 
 Axes = int | Sequence[int] | None
 
@@ -188,6 +196,9 @@ def _by_definition(
     starts, extents = _box(op, in1, in2, mode, axes)
     x, h = (in1, in2) if in1.size >= in2.size else (in2, in1)
     y = x.device.buffer(_result_dtype(in1, in2), tuple(extents))
+    if _by_rows(x, h, y):
+        _rows(x, h, y, starts[-1])
+        return y
     sizes: dict[str, int | float] = {}
     for a, extent in enumerate(extents):
         sizes[f"extent{a}"] = extent
@@ -197,6 +208,30 @@ def _by_definition(
     spec: dict[str, Value] = {"a": scalar_of(x), "b": scalar_of(h), "rank": len(extents)}
     launch_each("signal/direct.wgsl", spec, (x, h, y), y.size, sizes)
     return y
+
+
+def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
+    """Whether ``h`` is a row and rows of real numbers are made of whole words of four."""
+    rung = wanted_rung("convolve") or ("direct" if x.device.is_cpu else "direct_rows")
+    if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or rung == "direct":
+        return False
+    whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
+    return y.size > 0 and (whole or x.size == x.shape[-1])
+
+
+def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
+    """Record the convolution of rows of ``x`` with the row ``h``, from element ``first`` on."""
+    words = math.prod(y.shape[:-1]) * -(-y.shape[-1] // 4)
+    sizes: dict[str, int | float] = {
+        "count": words,
+        "extent": y.shape[-1],
+        "x_extent": x.shape[-1],
+        "taps": h.shape[-1],
+        "first": first,
+    }
+    each = 2 if words >= _MANY_WORDS else 1
+    launch = kernel(x.device, "signal/direct_rows.wgsl", rest=(first + 1) % 4, words=each)
+    launch(x, h, y, sizes, grid=flat_grid(words, _GROUP * each))
 
 
 def _by_transforms(
@@ -229,6 +264,11 @@ def _by_blocks(in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: i
     starts, extents = _box("oaconvolve", in1, in2, mode, [axis])
     x, h = (in1, in2) if in1.shape[axis] >= in2.shape[axis] else (in2, in1)
     lost = h.shape[axis] - 1
+    length = _complex_length(x, h, axis, size)
+    if length:
+        y = x.device.buffer(f32, tuple(extents))
+        _pairs_of_blocks(x, h, y, axis, length, starts[axis])
+        return y
     hop = size - lost
     frames = -(-(x.shape[axis] + lost) // hop)
     blocks = framed(x, axis, Framing(size, hop, frames, lost), None, last=False)
@@ -241,3 +281,29 @@ def _by_blocks(in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: i
     kept = region("oaconvolve", rounds, skipped, (*before, hop, *behind))
     whole = kept.view((*before[:-1], frames * hop, *behind))
     return region("oaconvolve", whole, starts, extents)
+
+
+def _complex_length(x: Buffer[Any], h: Buffer[Any], axis: int, size: int) -> int:
+    """Length of blocks that a workgroup transforms in pairs, for rows of real numbers; else 0."""
+    rows = inner_of(x.shape, axis) == 1 and h.size == h.shape[axis]
+    if not rows or c64 in (x.dtype, h.dtype):
+        return 0
+    return next((n for n in (size // 2, size // 4) if convolves(x.device, n)), 0)
+
+
+def _pairs_of_blocks(
+    x: Buffer[f32], h: Buffer[f32], y: Buffer[f32], axis: int, size: int, first: int
+) -> None:
+    """Rows of ``x`` with the row ``h`` in one launch; ``y`` begins at element ``first`` of all.
+
+    Two blocks of ``size`` are one complex row: what is real in front of a real filter is real
+    behind it. So the errors of each are as large as those of the larger of the two.
+    """
+    lost, length, extent = h.size - 1, x.shape[axis], y.shape[axis]
+    hop = size - lost
+    frames = -(-(first + extent) // hop)
+    framing = Framing(size, hop, frames, lost)
+    source = Source("blocks", length, length, framing=framing)
+    target = Target("blocks", extent, extent, 1 / size, sign=-1.0, first=first)
+    line = Line(outer_of(x.shape, axis), size, -(-frames // 2))
+    convolve_rows(x, y, line, source, target, fft(h.view((h.size,)), size))

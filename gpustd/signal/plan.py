@@ -17,6 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 __all__ = [
+    "COLUMNS",
+    "ROWS",
+    "Ends",
     "Layout",
     "Limits",
     "Tile",
@@ -28,6 +31,7 @@ __all__ = [
     "passes",
     "row_tile",
     "smooth_above",
+    "turning_tile",
 ]
 
 LARGEST_PRIME = 13
@@ -85,6 +89,21 @@ class Tile:
     held: int
     group: int = 1
     parts: int = 1
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Whether neighbouring lanes read, and write, numbers of one row, or a number of each."""
+
+    reads_rows: bool
+    writes_rows: bool
+
+    @property
+    def turn(self) -> bool:
+        return self.reads_rows != self.writes_rows
+
+
+ROWS, COLUMNS = Ends(reads_rows=True, writes_rows=True), Ends(reads_rows=False, writes_rows=False)
 
 
 @dataclass(frozen=True)
@@ -202,14 +221,14 @@ def row_tile(
     best = _row_shape(n, mirrored=mirrored)
     if best is None or best.lanes > min(_MOST_LANES, limits.lanes):
         return None
-    size = _bytes(best, layout_of(n, best, reads_rows=True, writes_rows=True))
+    size = _bytes(best, layout_of(n, best, ROWS))
     share = limits.memory // _ROW_WORKGROUPS
     rows = max(1, min(_ROW_LANES // best.lanes, share // size, most))
     group = 1 << (rows.bit_length() - 1)
     parts = _parts(n, best, quarters=not mirrored or folds(n, best))
     tiles = [replace(best, group=group, parts=p) for p in parts]
     wanted = 1 if few else _ROW_WORKGROUPS
-    return _busiest(n, tiles, limits, wanted, reads_rows=True, writes_rows=True)
+    return _busiest(n, tiles, limits, wanted, ROWS)
 
 
 @functools.cache
@@ -230,11 +249,38 @@ def column_tile(
     best = _shape(n, _RADICES, _HELD)
     if best is None:
         return None
+    ends = Ends(reads_rows=False, writes_rows=rows)
+    return _side_by_side(n, best, limits, most, ends, quarters=quarters, few=few)
+
+
+@functools.cache
+def turning_tile(
+    n: int, limits: Limits, most: int = 32, *, mirrored: bool = False, few: bool = False
+) -> Tile | None:
+    """How workgroups read rows and write columns; as `column_tile` and `row_tile`."""
+    best = _shape(n, _RADICES, _HELD, mirrored=mirrored)
+    if best is None or len(best.radices) == 1:
+        return None
+    quarters = not mirrored or folds(n, best)
+    ends = Ends(reads_rows=True, writes_rows=False)
+    return _side_by_side(n, best, limits, most, ends, quarters=quarters, few=few)
+
+
+def _side_by_side(
+    n: int,
+    best: Tile,
+    limits: Limits,
+    most: int,
+    ends: Ends,
+    *,
+    quarters: bool,
+    few: bool,
+) -> Tile | None:
     widest = min(max(most, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
     parts = _parts(n, best, quarters=quarters)
     tiles = [replace(best, group=g, parts=p) for g, p in _GROUPS if g <= widest and p in parts]
     wanted = 1 if few else _COLUMN_WORKGROUPS
-    return _busiest(n, tiles, limits, wanted, reads_rows=False, writes_rows=rows)
+    return _busiest(n, tiles, limits, wanted, ends)
 
 
 def _parts(n: int, tile: Tile, *, quarters: bool) -> tuple[int, ...]:
@@ -249,9 +295,7 @@ def _busiest(
     tiles: Iterable[Tile],
     limits: Limits,
     workgroups: int,
-    *,
-    reads_rows: bool,
-    writes_rows: bool,
+    ends: Ends,
 ) -> Tile | None:
     """The first of the tiles of which ``workgroups``, busy together, fit into a multiprocessor.
 
@@ -261,7 +305,7 @@ def _busiest(
     busy = _BUSY if workgroups > 1 else 1
 
     def fits(tile: Tile) -> tuple[int, int]:
-        layout = layout_of(n, tile, reads_rows=reads_rows, writes_rows=writes_rows)
+        layout = layout_of(n, tile, ends)
         at_once = limits.memory // _bytes(tile, layout)
         return min(at_once, workgroups), min(at_once * tile.group * tile.lanes * tile.held, busy)
 
@@ -280,27 +324,27 @@ def most_of(count: int, limits: Limits) -> int:
 
 
 @functools.cache
-def layout_of(n: int, tile: Tile, *, reads_rows: bool, writes_rows: bool) -> Layout:
+def layout_of(n: int, tile: Tile, ends: Ends) -> Layout:
     """The layout that meets the fewest banks twice, for its size."""
     first, group = tile.radices[0], tile.group
     size = n // 2 if tile.parts == 4 else n
     even = first % 2 == 0
-    if reads_rows and writes_rows:
+    if ends == ROWS:
         return Layout(1, int(even), group * (size + size // first * even))
     layouts = [
         Layout(pitch, skew, size * pitch + size // first * skew)
-        for pitch in range(group, group + 3 if writes_rows else group + 1)
+        for pitch in range(group, group + 3 if ends.turn else group + 1)
         for skew in (range(_BANKS // 2 + 1) if even else (0,))
     ]
 
     def cost(layout: Layout) -> tuple[int, int]:
-        turns = _bank_turns(n, tile, layout, writes_rows=writes_rows)
+        turns = _bank_turns(n, tile, layout, ends)
         return turns * layout.slots, layout.slots
 
     return min(layouts, key=cost)
 
 
-def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int:
+def _bank_turns(n: int, tile: Tile, layout: Layout, ends: Ends) -> int:
     """Turns that the banks take for the first accesses of an exchange, of all exchanges."""
     first, at_once = tile.radices[0], _SUBGROUP if tile.parts > 1 else _SUBGROUP // 2
     threads = range(min(4 * _SUBGROUP, tile.lanes * tile.group))
@@ -308,15 +352,17 @@ def _bank_turns(n: int, tile: Tile, layout: Layout, *, writes_rows: bool) -> int
     def slot(column: int, i: int) -> int:
         return i * layout.pitch + i // first * layout.skew + column
 
+    def side(t: int, *, rows: bool) -> tuple[int, int]:
+        return (t // tile.lanes, t % tile.lanes) if rows else (t % tile.group, t // tile.group)
+
     done, total = 1, 0
     for stage, radix in enumerate(tile.radices[:-1]):
         last = stage + 2 == len(tile.radices)
         stored, fetched = [], []
         for t in threads:
-            column, k = t % tile.group, t // tile.group
+            column, k = side(t, rows=ends.reads_rows)
             stored.append(slot(column, (k - k % done) * radix + k % done))
-            if last and writes_rows:
-                column, k = t // tile.lanes, t % tile.lanes
+            column, k = side(t, rows=ends.writes_rows if last else ends.reads_rows)
             fetched.append(slot(column, k))
         for slots in (stored, fetched):
             for start in range(0, len(slots), at_once):
@@ -359,7 +405,7 @@ def folds(n: int, tile: Tile) -> bool:
 def _row_turns(n: int, tile: Tile) -> int:
     """`_bank_turns` of a row in parts, which tells apart radices that cost the same otherwise."""
     layout = Layout(1, int(tile.radices[0] % 2 == 0), n)
-    return _bank_turns(n, replace(tile, parts=2), layout, writes_rows=False)
+    return _bank_turns(n, replace(tile, parts=2), layout, COLUMNS)
 
 
 def _products(n: int, factors: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,18 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Buffer, Device, ShapeError, c64, f32
 from gpustd.arrays.arithmetic import multiply, subtract
 from gpustd.arrays.axes import whole
+from gpustd.arrays.creation import linspace
 from gpustd.arrays.reductions import sum as summed
 from gpustd.flat import launch_each
-from gpustd.signal.arguments import check_dtype, float_or_complex
+from gpustd.signal.arguments import check_dtype, float_or_complex, outer_of
 from gpustd.signal.boxes import scalar_of
 from gpustd.signal.fft import fft, ifft, irfft, rfft
 from gpustd.signal.frames import Framing, framed
 from gpustd.signal.frequencies import fftfreq, rfftfreq
+from gpustd.signal.transform import Line, Source, Target, transform, turns
 from gpustd.signal.windows import Window, window_values
 from gpustd.tables import table, table_copy
+from gpustd.template import Value
 
 __all__ = ["istft", "stft"]
 
@@ -80,13 +84,7 @@ def stft(
     frames = (whole - cut.size) // cut.hop + 1
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
     window = cut.window / cut.scale("stft", scaling, fs)
-    trends = _trends(detrend, cut.size)
-    weights = None if trends else _weights(x.device, window)
-    parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
-    if trends:
-        parts = multiply(_without(parts, trends), _column(parts, window))
-    step = rfft if x.dtype is f32 else fft
-    spectra = step(parts, cut.nfft, -2)
+    spectra = _spectra(x, framing, window, _trends(detrend, cut.size), cut.nfft)
     frequencies = (rfftfreq if x.dtype is f32 else fftfreq)(cut.nfft, 1 / fs, device=x.device)
     times = _times(x.device, frames, 0.0 if boundary else cut.size / 2, cut.hop, fs)
     return frequencies, times, spectra
@@ -131,7 +129,7 @@ def istft(
     if (cut.nfft // 2 + 1 if input_onesided else cut.nfft) != given:
         raise ShapeError(f"istft: {given} frequencies do not come from transforms of {cut.nfft}")
     cut.check_invertible()
-    parts = irfft(Zxx, cut.nfft, -2) if input_onesided else ifft(Zxx, cut.nfft, -2)
+    parts, frames_last = _parts(Zxx, cut.nfft, onesided=input_onesided)
     frames = Zxx.shape[-1]
     start = cut.size // 2 if boundary else 0
     length = cut.size + (frames - 1) * cut.hop - 2 * start
@@ -139,16 +137,57 @@ def istft(
     sizes: dict[str, int | float] = {
         "length": length,
         "size": cut.nfft,
-        "taps": cut.size,
         "frames": frames,
-        "hop": cut.hop,
         "start": start,
         "scale": cut.scale("istft", scaling, fs),
     }
     weights = _weights(Zxx.device, cut.window)
-    spec = {"scalar": scalar_of(parts)}
+    spec: dict[str, Value] = {
+        "scalar": scalar_of(parts),
+        "frames_last": frames_last,
+        "taps": cut.size,
+        "hop": cut.hop,
+        "single": y.size == length,
+    }
     launch_each("signal/overlap.wgsl", spec, (parts, weights, y), y.size, sizes)
-    return _times(Zxx.device, length, 0.0, 1, fs), y
+    return linspace(Zxx.device, 0.0, (length - 1) / fs, length, dtype=f32), y
+
+
+def _spectra(
+    x: Buffer[Any], framing: Framing, window: Array, trends: list[Array], nfft: int
+) -> Buffer[c64]:
+    """Transforms (..., frequency, frame) of frames less their trends, times the window."""
+    real, size, boundary = x.dtype is f32, framing.size, framing.boundary
+    weights = None if trends else _weights(x.device, window)
+    n = nfft // 2 if real else nfft
+    if weights is None or (real and nfft % 2) or not turns(x.device, n, mirrored=real):
+        parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
+        if trends:
+            parts = multiply(_without(parts, trends), _column(parts, window))
+        return (rfft if real else fft)(parts, nfft, -2)
+    extent = n + 1 if real else n
+    y = x.device.buffer(c64, (*x.shape[:-1], extent, framing.frames))
+    even = not any(k % 2 for k in (x.shape[-1], size, framing.hop, framing.start))
+    joined = real and even and boundary == "zeros"
+    kind = "frame_pairs" if real else "frames"
+    source = Source(kind, x.shape[-1], size, joined=joined, framing=framing, window=weights)
+    target = Target("spectrum" if real else "complex", extent, extent)
+    transform(x, y, Line(outer_of(x.shape, len(x.shape) - 1), n, framing.frames), source, target)
+    return y
+
+
+def _parts(spectra: Buffer[c64], nfft: int, *, onesided: bool) -> tuple[Buffer[Any], bool]:
+    """Frames of spectra (..., frequency, frame), and whether the frame is still the last axis."""
+    n = nfft // 2 if onesided else nfft
+    if (onesided and nfft % 2) or not turns(spectra.device, n, to_rows=True):
+        return (irfft if onesided else ifft)(spectra, nfft, -2), True
+    *outer, extent, frames = spectra.shape
+    kind, scale = "hermitian_pairs" if onesided else "complex", 1 / nfft
+    source = Source(kind, extent, extent, 1.0 if onesided else -1.0, of=n if onesided else 0)
+    y = spectra.device.buffer(f32 if onesided else c64, (*outer, frames, nfft))
+    target = Target("complex", n, n, scale, sign=-1.0, joined=onesided, rows=True)
+    transform(spectra, y, Line(math.prod(outer), n, frames), source, target)
+    return y, False
 
 
 def _trends(detrend: str | bool, size: int) -> list[Array]:

@@ -15,11 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpucore import Buffer, Device, LimitError, c64
+from gpucore import Buffer, Device, LimitError, c64, f32
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.signal import twiddle
+from gpustd.signal.frames import Framing
 from gpustd.signal.plan import (
+    ROWS,
+    Ends,
     Limits,
     Tile,
     column_tile,
@@ -30,12 +33,25 @@ from gpustd.signal.plan import (
     passes,
     row_tile,
     smooth_above,
+    turning_tile,
 )
 from gpustd.template import Value, kernel
 
-__all__ = ["Line", "Source", "Target", "limits_of", "transform"]
+__all__ = [
+    "Line",
+    "Source",
+    "Target",
+    "convolve_rows",
+    "convolves",
+    "limits_of",
+    "transform",
+    "turns",
+]
 
 _SMALL = 16
+# Rows that a lane's registers hold, and such rows of a workgroup: more where they are tiny.
+_MOST_ROW, _TINY_ROW = 32, 4
+_ROWS, _TINY_ROWS = 64, 256
 _WORKGROUP = 64
 # What fills large GPUs.
 _WORKGROUPS = 256
@@ -58,11 +74,13 @@ class Source:
     """What the first pass reads.
 
     Attributes:
-        kind: complex, real, pairs, hermitian or hermitian_pairs (see ``shaders/signal/ends.wgsl``).
+        kind: complex, real, pairs, hermitian, hermitian_pairs, frames, frame_pairs or blocks
+        (see ``shaders/signal/ends.wgsl``).
         extent: of the axis as it lies in memory; count: how many of it are read, then zeros.
         sign: -1.0 to take conjugates. joined: the buffer is f32, its pairs are complex numbers.
         by: the table, given its least length, whose numbers multiply the source's.
         of: numbers (or pairs) whose spectrum a hermitian source is.
+        framing: how frames, the inner axis, are cut from a signal; window: what they are times.
     """
 
     kind: str
@@ -72,14 +90,17 @@ class Source:
     joined: bool = False
     by: Table | None = None
     of: int = 0
+    framing: Framing | None = None
+    window: Buffer[f32] | None = None
 
 
 @dataclass(frozen=True)
 class Target:
     """What the last pass writes: as `Source`, every number times ``scale`` at the end.
 
-    ``kind`` is complex, real, pairs, or spectrum: the ``extent`` = n + 1 first numbers of the
-    transform of the real numbers whose pairs the source was.
+    ``kind`` is complex, real, pairs, blocks (a row of them that begins at ``first``), or spectrum:
+    the ``extent`` = n + 1 first numbers of the transform of the real numbers whose pairs the source
+    was. With ``rows`` the transformed axis is the last, behind the inner one.
     """
 
     kind: str
@@ -89,6 +110,8 @@ class Target:
     sign: float = 1.0
     joined: bool = False
     by: Table | None = None
+    rows: bool = False
+    first: int = 0
 
 
 def limits_of(device: Device) -> Limits:
@@ -107,6 +130,9 @@ def limits_of(device: Device) -> Limits:
 def transform(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target: Target) -> None:
     """Record the forward transform of ``line`` from ``x`` to ``y``. Raises `LimitError`."""
     if not y.size:
+        return
+    if source.framing is not None or target.rows:
+        _Pass(line, line.n, 1, source, target).record(x, y)
         return
     if target.kind == "spectrum" and not _untangles(x.device, line):
         _spectrum(x, y, line, source, target)
@@ -128,12 +154,46 @@ def transform(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target
         done *= length
 
 
+def turns(device: Device, n: int, *, mirrored: bool = False, to_rows: bool = False) -> bool:
+    """Whether one pass can read frames and write columns, or with ``to_rows`` the reverse."""
+    limits = limits_of(device)
+    if limits.is_cpu or n <= _SMALL or not is_smooth(n):
+        return False
+    if to_rows:
+        return column_tile(n, limits, rows=True) is not None
+    return turning_tile(n, limits, mirrored=mirrored) is not None
+
+
+def convolves(device: Device, n: int) -> bool:
+    """Whether a workgroup can transform a row of ``n`` there and back."""
+    limits = limits_of(device)
+    if limits.is_cpu or n <= _SMALL or not is_smooth(n):
+        return False
+    return row_tile(n, limits) is not None
+
+
+def convolve_rows(
+    x: Buffer[Any],
+    y: Buffer[Any],
+    line: Line,
+    source: Source,
+    target: Target,
+    through: Buffer[c64],
+) -> None:
+    """Record the transform of rows times ``through``, conjugated, and transformed again.
+
+    `convolves` holds of their length.
+    """
+    if y.size:
+        _Pass(line, line.n, 1, source, target, through).record(x, y)
+
+
 def _untangles(device: Device, line: Line) -> bool:
     """Whether the last pass can take mirrored columns together and make the spectrum."""
     limits = limits_of(device)
     if limits.is_cpu or line.inner > 1 or not is_smooth(line.n):
         return False
-    return passes(line.n, 1, limits, mirrored=True)[-1] > _SMALL
+    return line.n <= _MOST_ROW or passes(line.n, 1, limits, mirrored=True)[-1] > _SMALL
 
 
 def _spectrum(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, target: Target) -> None:
@@ -166,7 +226,6 @@ def _bluestein(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, targe
     is_cpu = limits_of(device).is_cpu
     size = smooth_above(2 * n - 1, (2,) if is_cpu else (2, 3))
     wide = replace(line, n=size)
-    between = device.buffer(c64, (line.outer, size, line.inner))
 
     def rising(least: int) -> Buffer[c64]:
         return twiddle.chirp(device, n, least, conjugate=False)
@@ -177,10 +236,15 @@ def _bluestein(x: Buffer[Any], y: Buffer[Any], line: Line, source: Source, targe
     def filtering(least: int) -> Buffer[c64]:
         return twiddle.chirp_spectrum(device, n, least)
 
+    back = replace(target, sign=-target.sign, by=falling)
+    if line.inner == 1 and convolves(device, size):
+        convolve_rows(x, y, wide, replace(source, by=rising), back, filtering(size))
+        return
+    between = device.buffer(c64, (line.outer, size, line.inner))
     product = Target("complex", size, size, sign=-1.0, by=filtering)
     transform(x, between, wide, replace(source, by=rising), product)
     inverse = Source("complex", size, size)
-    transform(between, y, wide, inverse, replace(target, sign=-target.sign, by=falling))
+    transform(between, y, wide, inverse, back)
 
 
 @dataclass(frozen=True)
@@ -192,6 +256,7 @@ class _Pass:
     done: int
     source: Source
     target: Target
+    through: Buffer[c64] | None = None
 
     def record(self, x: Buffer[Any], y: Buffer[Any]) -> None:
         line = self.line
@@ -199,7 +264,10 @@ class _Pass:
         count = line.outer * columns * line.inner
         if max(x.size, y.size, count * self.length) > 2**32 - 2**11:
             raise LimitError(f"fft: {max(x.size, y.size)} elements need more than 32-bit indices")
-        if limits_of(x.device).is_cpu or self.length <= _SMALL:
+        is_cpu, rows = limits_of(x.device).is_cpu, columns * line.inner == 1
+        if rows and self.length <= _MOST_ROW and not is_cpu and self.through is None:
+            self._by_lanes(x, y, count)
+        elif is_cpu or self.length <= _SMALL:
             tables, spec = self._tables(x.device, None)
             launch = kernel(x.device, "signal/column.wgsl", radix=self.length, **spec)
             sizes = self._sizes(columns, count)
@@ -207,15 +275,34 @@ class _Pass:
         else:
             self._by_workgroups(x, y, columns, count)
 
+    def _by_lanes(self, x: Buffer[Any], y: Buffer[Any], count: int) -> None:
+        tables, spec = self._tables(x.device, None)
+        rows = _TINY_ROWS if self.length <= _TINY_ROW else _ROWS
+        launch = kernel(
+            x.device,
+            "signal/rows.wgsl",
+            radix=self.length,
+            lanes=rows,
+            untangled=self.target.kind == "spectrum",
+            **spec,
+        )
+        sizes = self._sizes(1, count)
+        launch(x, *tables, y, sizes, grid=flat_grid(count, rows))
+
     def _by_workgroups(self, x: Buffer[Any], y: Buffer[Any], columns: int, count: int) -> None:
         device, single = x.device, self.line.inner == 1
-        rows = columns == 1 and single
-        tile = self._tile(limits_of(device), count, rows=rows)
+        source, target = self.source, self.target
+        ends = Ends(
+            reads_rows=(single and columns == 1) or source.framing is not None,
+            writes_rows=(single and self.done == 1) or target.rows or target.kind == "blocks",
+        )
+        limits = limits_of(device)
+        tile, few = self._tile(limits, count, ends), self._few(limits, count, ends)
         tables, spec = self._tables(device, tile)
-        spec |= _tile_spec(tile, self.length, rows=rows, rows_out=single and self.done == 1)
-        untangled = self.target.kind == "spectrum"
+        spec |= _tile_spec(tile, self.length, ends)
+        untangled = target.kind == "spectrum"
         taken = tile.group
-        if untangled and not rows:
+        if untangled and not ends.reads_rows:
             # Columns j and T - j of the T go together: T / 2 + 1 pairs, half of them in a group.
             count = self.line.outer * (columns // 2 + 1)
             taken //= 2
@@ -227,35 +314,40 @@ class _Pass:
             done=self.done,
             single=single,
             untangled=untangled,
-            folded=untangled and rows and folds(self.length, tile),
+            folded=untangled and ends.reads_rows and folds(self.length, tile),
+            ahead=few and self.through is None,
             **spec,
         )
-        near = twiddle.near_roots(device, tile.radices)
+        tables += [] if self.through is None else [self.through]
+        near = twiddle.near_roots(device, tile.radices, back=self.through is not None)
         sizes = self._sizes(columns, count)
         launch(x, *tables, near, y, sizes, grid=flat_grid(-(-count // taken), 1))
 
-    def _tile(self, limits: Limits, count: int, *, rows: bool) -> Tile:
-        most = most_of(count, limits)
-        mirrored = self.target.kind == "spectrum"
-        if rows:
-            few = 2 * count <= limits.workgroups
-            found = row_tile(self.length, limits, most, mirrored=mirrored, few=few)
+    def _tile(self, limits: Limits, count: int, ends: Ends) -> Tile:
+        most, n = most_of(count, limits), self.length
+        mirrored, few = self.target.kind == "spectrum", self._few(limits, count, ends)
+        if ends == ROWS:
+            found = row_tile(n, limits, most, mirrored=mirrored, few=few)
+        elif ends.reads_rows:
+            found = turning_tile(n, limits, most, mirrored=mirrored, few=few)
         else:
-            rows_out = self.line.inner * self.done == 1
-            few = count <= 2 * limits.workgroups
-            found = column_tile(
-                self.length, limits, most, rows=rows_out, quarters=not mirrored, few=few
-            )
+            rows, quarters = ends.writes_rows, not mirrored
+            found = column_tile(n, limits, most, rows=rows, quarters=quarters, few=few)
         if found is None:
             raise LimitError(f"fft: no workgroup holds {self.length} numbers")
         return found
 
+    def _few(self, limits: Limits, count: int, ends: Ends) -> bool:
+        """Whether workgroups have multiprocessors of their own."""
+        return (2 * count if ends == ROWS else count / 2) <= limits.workgroups
+
     def _tables(
         self, device: Device, tile: Tile | None
-    ) -> tuple[list[Buffer[c64]], dict[str, Value]]:
+    ) -> tuple[list[Buffer[Any]], dict[str, Value]]:
         """Tables in the order of the shader's bindings, and the specification of both ends."""
         source, target, n = self.source, self.target, self.line.n
-        tables = [end.by(n) for end in (source, target) if end.by is not None]
+        tables: list[Buffer[Any]] = [] if source.window is None else [source.window]
+        tables += [end.by(n) for end in (source, target) if end.by is not None]
         halves = 0
         turned, far = self._far(device, tile)
         tables += turned
@@ -274,6 +366,10 @@ class _Pass:
             "store_by": target.by is not None,
             "cropped_source": is_cpu or not whole,
             "cropped_target": is_cpu or target.count < n,
+            "rows_target": target.rows,
+            "framed": source.framing is not None,
+            "through": self.through is not None,
+            "boundary": "none" if source.framing is None else source.framing.boundary,
             "far": far,
             "halves": halves,
         }
@@ -292,7 +388,8 @@ class _Pass:
     def _sizes(self, columns: int, count: int) -> dict[str, int | float]:
         source, target = self.source, self.target
         scale = target.scale / 2 if target.kind == "spectrum" else target.scale
-        return {
+        framing = source.framing
+        sizes: dict[str, int | float] = {
             "count": count,
             "period": columns * self.line.inner,
             "inner": self.line.inner,
@@ -307,10 +404,15 @@ class _Pass:
             "scale": scale,
             "scale_im": scale * target.sign,
         }
+        if framing is not None:
+            length, hop = source.extent, framing.hop
+            sizes |= {"length": length, "hop": hop, "start": framing.start, "reach": framing.reach}
+            sizes["first"] = target.first
+        return sizes
 
 
-def _tile_spec(tile: Tile, length: int, *, rows: bool, rows_out: bool) -> dict[str, Value]:
-    layout = layout_of(length, tile, reads_rows=rows, writes_rows=rows_out)
+def _tile_spec(tile: Tile, length: int, ends: Ends) -> dict[str, Value]:
+    layout = layout_of(length, tile, ends)
     return {
         "radices": "x".join(map(str, tile.radices)),
         "lanes": tile.lanes,
@@ -320,6 +422,6 @@ def _tile_spec(tile: Tile, length: int, *, rows: bool, rows_out: bool) -> dict[s
         "pitch": layout.pitch,
         "skew": layout.skew,
         "slots": layout.slots,
-        "reads": "rows" if rows else "columns",
-        "writes": "rows" if rows_out else "columns",
+        "reads": "rows" if ends.reads_rows else "columns",
+        "writes": "rows" if ends.writes_rows else "columns",
     }

@@ -84,20 +84,23 @@ def _steps(done: int, radix: int) -> Complex:
     return np.concatenate([turns(p * m, done * radix) for p in (1, 2, 4, 8, 16) if p < radix])
 
 
-def near_roots(device: Device, radices: tuple[int, ...]) -> Buffer[c64]:
+def near_roots(device: Device, radices: tuple[int, ...], *, back: bool = False) -> Buffer[c64]:
     """What a workgroup multiplies by between butterflies of these radices, from the second on.
 
-    Each has its `_steps`, after butterflies whose product is that of the radices before.
+    Each has its `_steps`, after butterflies whose product is that of the radices before. With
+    ``back`` those of the radices in reverse order follow.
     """
 
     def make() -> Complex:
-        done, parts = radices[0], []
-        for radix in radices[1:]:
-            parts.append(_steps(done, radix))
-            done *= radix
-        return np.concatenate(parts)
+        parts = []
+        for walk in (radices, radices[::-1]) if back else (radices,):
+            done = walk[0]
+            for radix in walk[1:]:
+                parts.append(_steps(done, radix))
+                done *= radix
+        return np.concatenate(parts) if parts else np.ones(1, np.complex128)
 
-    return table(device, c64, ("near", radices), make)
+    return table(device, c64, ("near", radices, back), make)
 
 
 def _chirp(n: int) -> Complex:

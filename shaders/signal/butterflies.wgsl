@@ -1,10 +1,10 @@
-// Discrete Fourier transforms of 2 to 16, 25, 27 or 32 complex numbers in variables, as macros:
+// Discrete Fourier transforms of up to 32 complex numbers (no factor above 13) in variables, as macros:
 // `butterfly(names)` replaces their values, in natural order, by sum_j v_j exp(-2 pi i j k / R).
 //
 // 2 and 4 are written out. An odd prime takes the sums and differences of opposite elements, which
 // need real products only: (R - 1)^2 / 2 of them. 8, 9, 16, 25, 27 and 32 are split by Cooley and
-// Tukey's rule with constant roots between the halves, 6, 10, 12, 14 and 15 by Good's, whose factors
-// have no divisor in common and need none. Constants are rounded from float64.
+// Tukey's rule with constant roots between the halves, others by Good's, whose factors have no divisor
+// in common and need none. Constants are rounded from float64.
 
 //% set COS = {
     3: [1.0, -0.5],
@@ -77,8 +77,10 @@
         21: "-0.555570233, 0.8314696123"
     }
 }
-//% set COPRIME = {6: (3, 2, 4, 3), 10: (5, 2, 6, 5), 12: (3, 4, 4, 9), 14: (7, 2, 8, 7), 15: (5, 3, 6, 10)}
-//% set G = ["g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8", "g9", "g10", "g11", "g12", "g13", "g14"]
+//% set COPRIME = {
+    6: (3, 2), 10: (5, 2), 12: (3, 4), 14: (7, 2), 15: (5, 3), 18: (9, 2), 20: (5, 4), 21: (7, 3),
+    22: (11, 2), 24: (8, 3), 26: (13, 2), 28: (7, 4), 30: (15, 2)
+}
 
 //% macro functions()
 // a b of complex numbers.
@@ -142,7 +144,7 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 //% set R = v | length
 //% set A, B = SPLIT[R]
 //% for b in range(B)
-{{ part(v[b::B]) }}
+{{ butterfly(v[b::B]) }}
 //%- for a in range(1, A)
 //% if a * b in ROOTS[R]
     {{ v[b + B * a] }} = times({{ v[b + B * a] }}, vec2<f32>({{ ROOTS[R][a * b] }}));
@@ -152,7 +154,7 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 //% endfor
 //% endfor
 //% for a in range(A)
-{{ part(v[B * a : B * a + B]) }}
+{{ butterfly(v[B * a : B * a + B]) }}
 //%- endfor
     {
 //% for i in range(R)
@@ -168,7 +170,15 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 
 //% macro coprime(v)
 //% set R = v | length
-//% set A, B, unit_a, unit_b = COPRIME[R]
+//% set A, B = COPRIME[R]
+//% set own = namespace(names=[], unit_a=0)
+//% for unit in range(0, R, B) if unit % A == 1
+//% set own.unit_a = unit
+//% endfor
+//% for i in range(R)
+//% set own.names = own.names + ["g%d_%d" % (R, i)]
+//% endfor
+//% set G = own.names
     {
 //% for a in range(A)
 //% for b in range(B)
@@ -176,26 +186,22 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 //% endfor
 //% endfor
 //% for b in range(B)
-{{ part(G[b:R:B]) }}
+{{ butterfly(G[b:R:B]) }}
 //%- endfor
 //% for a in range(A)
-{{ part(G[B * a : B * a + B]) }}
+{{ butterfly(G[B * a : B * a + B]) }}
 //%- endfor
 //% for a in range(A)
 //% for b in range(B)
-        {{ v[(unit_a * a + unit_b * b) % R] }} = {{ G[B * a + b] }};
+        {{ v[(own.unit_a * a + (R + 1 - own.unit_a) * b) % R] }} = {{ G[B * a + b] }};
 //% endfor
 //% endfor
     }
 //% endmacro
 
-//% macro part(v)
-{{ two(v) if v | length == 2 else four(v) if v | length == 4 else split(v) if v | length in SPLIT else prime(v) }}
-//%- endmacro
-
 //% macro butterfly(v)
 //% set R = v | length
-{{ split(v) if R in SPLIT else coprime(v) if R in COPRIME else part(v) if R > 1 else "" }}
+{{ two(v) if R == 2 else four(v) if R == 4 else split(v) if R in SPLIT else coprime(v) if R in COPRIME else prime(v) if R > 1 else "" }}
 //%- endmacro
 
 //% macro roots(name, table, levels)

@@ -5,18 +5,21 @@
 // `done`, the product of the lengths of the passes before, where it writes (Stockham's order, which
 // needs no transposition: Govindaraju et al., SC 2008). Elements past an array's extent are zeros.
 // Source {{ source }}: x holds complex numbers, real ones, pairs (two real numbers in a row are one
-// complex one), hermitian (the half of a spectrum of real numbers), or hermitian_pairs (its
-// entanglement, the spectrum of such pairs).
+// complex one), hermitian (the half of a spectrum of real numbers), hermitian_pairs (its entanglement,
+// the spectrum of such pairs), or the inner axis is one of frames, cut from a signal and times a
+// window: of complex samples (frames), of pairs of real ones (frame_pairs), or, without a window, of
+// two frames at once, one as the real part and the next as the imaginary one (blocks). As a target
+// these are what lies behind the first `start` numbers of each, a row that begins at `first`.
 // Limits: 2^32 elements.
 
 alias c64x1 = vec2<f32>;
-alias X = {{ "f32" if source in ("real", "pairs") else "vec2<f32>" if joined_source else "c64x1" }};
-alias Y = {{ "f32" if target in ("real", "pairs") else "vec2<f32>" if joined_target else "c64x1" }};
+alias X = {{ "vec2<f32>" if joined_source else "f32" if source in ("real", "pairs", "frame_pairs", "blocks") else "c64x1" }};
+alias Y = {{ "f32" if target in ("real", "pairs", "blocks") else "vec2<f32>" if joined_target else "c64x1" }};
 
 // columns: of one (outer, inner), that is the transform's length over that of the pass. period: columns
 // times inner. extent: of the numbers that a hermitian source stands for, pairs as one. x_count, y_count:
 // how many of a row's numbers are read and stored. The signs are -1 where a conjugate is meant; scale_im
-// holds that of the result.
+// holds that of the result. Frame f begins at sample f hop - start of one of `length`.
 struct Params {
     count: u32,
     period: u32,
@@ -31,6 +34,13 @@ struct Params {
     x_sign: f32,
     scale: f32,
     scale_im: f32,
+//% if framed
+    length: i32,
+    hop: u32,
+    start: i32,
+    reach: i32,
+    first: i32,
+//% endif
 }
 
 //% set next = namespace(binding=0)
@@ -39,6 +49,9 @@ struct Params {
 //% set next.binding = next.binding + 1
 //% endmacro
 {{ binding("read", "x", "X") }}
+//% if framed and source != "blocks"
+{{ binding("read", "window", "vec2<f32>" if joined_source else "f32") }}
+//% endif
 //% if load_by
 {{ binding("read", "load_by", "c64x1") }}
 //% endif
@@ -50,6 +63,9 @@ struct Params {
 //% endif
 //% if halves
 {{ binding("read", "halves", "c64x1") }}
+//% endif
+//% if through
+{{ binding("read", "through", "c64x1") }}
 //% endif
 //% if near
 {{ binding("read", "near", "c64x1") }}
@@ -113,6 +129,38 @@ fn number(at: Column, k: u32) -> vec2<f32> {
     if (2u * k + 1u < params.x_count) { v.y = x[first + params.inner]; }
     return v;
 }
+//% elif source == "blocks"
+fn sample(outer: u32, p: i32) -> f32 {
+    if (p < 0 || p >= params.length) { return 0.0; }
+    return x[outer * u32(params.length) + u32(p)];
+}
+
+fn number(at: Column, k: u32) -> vec2<f32> {
+    let p = i32(2u * at.inner * params.hop + k) - params.start;
+    return vec2<f32>(sample(at.outer, p), sample(at.outer, p + i32(params.hop)));
+}
+//% elif joined_source and framed
+fn number(at: Column, k: u32) -> vec2<f32> {
+    if (2u * k >= params.x_count) { return vec2<f32>(); }
+    let p = i32(at.inner * params.hop + 2u * k) - params.start;
+    if (p < 0 || p >= params.length) { return vec2<f32>(); }
+    return window[k] * x[(at.outer * u32(params.length) + u32(p)) / 2u];
+}
+//% elif framed
+alias W = X;
+
+fn sample(outer: u32, p: i32, inner: u32) -> W { return x[outer * u32(params.length) + u32(p)]; }
+
+//% include "signal/extended.wgsl"
+
+fn framed(at: Column, i: u32) -> W {
+    if (i >= params.x_count) { return W(); }
+    return window[i] * extended(at.outer, i32(at.inner * params.hop + i) - params.start, 0u);
+}
+
+fn number(at: Column, k: u32) -> vec2<f32> {
+    return {{ "framed(at, k)" if source == "frames" else "vec2<f32>(framed(at, 2u * k), framed(at, 2u * k + 1u))" }};
+}
 //% else
 fn number(at: Column, k: u32) -> vec2<f32> {
 //% if cropped_source
@@ -131,6 +179,12 @@ fn loaded(at: Column, k: u32) -> vec2<f32> {
     return {{ "times(number(at, k), load_by[k])" if load_by else "number(at, k)" }};
 }
 
+//% if target == "blocks"
+fn put(outer: u32, p: i32, v: f32) {
+    if (p >= 0 && p < i32(params.y_extent)) { y[outer * params.y_extent + u32(p)] = v; }
+}
+
+//% endif
 fn store(at: Column, k: u32, value: vec2<f32>) {
 //% if cropped_target
     if (k >= params.y_count) { return; }
@@ -144,11 +198,20 @@ fn store(at: Column, k: u32, value: vec2<f32>) {
     let first = (at.outer * params.y_extent + 2u * k) * params.inner + at.inner;
     y[first] = v.x;
     y[first + params.inner] = v.y;
+//% elif target == "blocks"
+    if (k < u32(params.start)) { return; }
+    let p = i32(2u * at.inner * params.hop + k) - params.start - params.first;
+    put(at.outer, p, v.x);
+    put(at.outer, p + i32(params.hop), v.y);
+//% else
+//% if rows_target
+    store_at((at.outer * params.inner + at.inner) * params.y_extent + k, v);
 //% else
     store_at((at.outer * params.y_extent + k) * params.inner + at.inner, v);
 //% endif
+//% endif
 }
-//% if target != "pairs"
+//% if target not in ("pairs", "blocks")
 
 fn store_at(index: u32, v: vec2<f32>) { y[index] = {{ "v.x" if target == "real" else "v" }}; }
 //% endif

@@ -29,21 +29,7 @@ fn sample(outer: u32, p: i32, inner: u32) -> W {
     return x[(outer * u32(params.length) + u32(p)) * params.inner + inner];
 }
 
-fn extended(outer: u32, p: i32, inner: u32) -> W {
-    if (p >= 0 && p < params.length) { return sample(outer, p, inner); }
-    if (p < -params.reach || p >= params.length + params.reach) { return W(); }
-//% if boundary == "zeros"
-    return W();
-//% else
-    let end = select(0, params.length - 1, p > 0);
-//% if boundary == "constant"
-    return sample(outer, end, inner);
-//% else
-    let mirrored = sample(outer, 2 * end - p, inner);
-    return {{ "mirrored" if boundary == "even" else "2.0 * sample(outer, end, inner) - mirrored" }};
-//% endif
-//% endif
-}
+//% include "signal/extended.wgsl"
 
 fn result(index: u32) -> W {
 //% if frames_last

@@ -1,7 +1,7 @@
 // A signal from its windowed frames: y[t] = sum_f w[t - f hop] v[t - f hop, f] / sum_f w[t - f hop]^2,
 // the signal whose frames are nearest (Griffin and Lim, IEEE Trans. ASSP 32, 1984). Where no window
 // reaches, the divisor is 1.
-// Memory: v is (outer, size, frames) of which the first `taps` of size count; y is (outer, length).
+// Memory: v is {{ "(outer, size, frames)" if frames_last else "(outer, frames, size)" }} of which the first {{ taps }} of size count; y is (outer, length).
 // Limits: 2^31 elements.
 //% include "elementwise/each.wgsl"
 
@@ -12,9 +12,7 @@ struct Params {
     count: u32,
     length: u32,
     size: u32,
-    taps: u32,
     frames: u32,
-    hop: u32,
     start: u32,
     scale: f32,
 }
@@ -24,17 +22,20 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<W>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+const TAPS = {{ taps }}u;
+const HOP = {{ hop }}u;
+
 fn result(index: u32) -> W {
-    let outer = index / params.length;
+    let outer = {{ "0u" if single else "index / params.length" }};
     let t = index - outer * params.length + params.start;
-    let low = (max(t + 1u, params.taps) - params.taps + params.hop - 1u) / params.hop;
-    let high = min(t / params.hop + 1u, params.frames);
+    let low = (max(t + 1u, TAPS) - TAPS + HOP - 1u) / HOP;
+    let high = min(t / HOP + 1u, params.frames);
     var sum = W();
     var norm = 0.0;
     for (var f = low; f < high; f++) {
-        let i = t - f * params.hop;
+        let i = t - f * HOP;
         let w = window[i];
-        sum += w * v[(outer * params.size + i) * params.frames + f];
+        sum += w * v[{{ "(outer * params.size + i) * params.frames + f" if frames_last else "(outer * params.frames + f) * params.size + i" }}];
         norm += w * w;
     }
     return sum * (params.scale / select(1.0, norm, norm > 1e-10));

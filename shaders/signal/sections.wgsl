@@ -27,6 +27,11 @@ struct Params {
 @group(0) @binding({{ next.binding }}) var<storage, read> starts: array<W>;
 //% set next.binding = next.binding + 1
 //% endif
+//% if local | default(false)
+@group(0) @binding({{ next.binding }}) var<storage, read> powers: array<f32>;
+@group(0) @binding({{ next.binding + 1 }}) var<storage, {{ "read" if filtered else "read_write" }}> shares: array<W>;
+//% set next.binding = next.binding + 2
+//% endif
 //% if filtered
 @group(0) @binding({{ next.binding }}) var<storage, read_write> y: array<W>;
 //% set next.binding = next.binding + 1

@@ -6,6 +6,7 @@
 // Memory: states are (sections, blocks, outer, order, inner), M is ({{ sections * order }}, {{ sections * order }}).
 // Limits: a row of 65535 workgroups, then the next row.
 //% set P = sections * order
+//% set ahead = 16 if P <= 4 else 4
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};
@@ -33,12 +34,48 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let inner = index - above * params.inner;
     let outer = above / params.runs;
     let run = above - outer * params.runs;
+    let first = run * params.run;
+    let end = min(first + params.run, params.blocks);
+//% if P <= 8
+//% for i in range(P)
+    var s{{ i }} = {{ "starts[place(%du, params.runs, run, outer, inner)]" % i if started else "W()" }};
+//% for k in range(P)
+    let m{{ i }}_{{ k }} = step[{{ i * P + k }}];
+//% endfor
+//% endfor
+    // The ends of some blocks are asked for before one is used; the last one's is nobody's start.
+    for (var block = first; block < end; block += {{ ahead }}u) {
+//% for b in range(ahead)
+        let block{{ b }} = min(block + {{ b }}u, params.blocks - 1u);
+//% for i in range(P)
+        let e{{ b }}_{{ i }} = ends[place({{ i }}u, params.blocks, block{{ b }}, outer, inner)];
+//% endfor
+//% endfor
+//% for b in range(ahead)
+        if (block + {{ b }}u < end) {
+//% for i in range(P)
+//% if prefixes
+            y[place({{ i }}u, params.blocks, block{{ b }}, outer, inner)] = s{{ i }};
+//% endif
+            let after{{ i }} = e{{ b }}_{{ i }}{% for k in range(P) %} + m{{ i }}_{{ k }} * s{{ k }}{% endfor %};
+//% endfor
+//% for i in range(P)
+            s{{ i }} = after{{ i }};
+//% endfor
+        }
+//% endfor
+    }
+//% if not prefixes
+//% for i in range(P)
+    y[place({{ i }}u, params.runs, run, outer, inner)] = s{{ i }};
+//% endfor
+//% endif
+//% else
     var s = array<W, {{ P }}>();
 //% if started
     for (var i = 0u; i < {{ P }}u; i++) { s[i] = starts[place(i, params.runs, run, outer, inner)]; }
 //% endif
-    let end = min((run + 1u) * params.run, params.blocks);
-    for (var block = run * params.run; block < end; block++) {
+    for (var block = first; block < end; block++) {
 //% if prefixes
         for (var i = 0u; i < {{ P }}u; i++) { y[place(i, params.blocks, block, outer, inner)] = s[i]; }
 //% endif
@@ -54,5 +91,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 //% if not prefixes
     for (var i = 0u; i < {{ P }}u; i++) { y[place(i, params.runs, run, outer, inner)] = s[i]; }
+//% endif
 //% endif
 }

@@ -9,6 +9,9 @@
 // Where pairs of real numbers were transformed ("untangled"), Z[k] and Z[h - k] make X[k] (Press et al.,
 // Numerical Recipes, 12.3): a workgroup then takes columns j and T - j of the T together, half of each,
 // or, of rows, a lane's last butterflies are each other's mirror images where there are enough ("folded").
+// Rows that go "through" a factor for each number are transformed again, as conjugates, by the same
+// radices in the reverse order: a lane's last butterfly is then its next first one.
+// A workgroup that has a multiprocessor for itself asks for all roots "ahead" of its exchanges.
 // Memory: see below. Workgroup memory: the columns, or, to have room for more workgroups, their real
 // and imaginary parts one after the other, or those of the first and of the second half ({{ parts }} here).
 // Limits: as many workgroups as a row of 65535, then the next row.
@@ -17,6 +20,7 @@
 
 //% from "signal/butterflies.wgsl" import butterfly
 //% set stages = radices.split("x") | map("int") | list
+//% set walk = stages + (stages | reverse | list if through else [])
 //% set length = extent
 //% set names = [
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
@@ -35,7 +39,7 @@
 //% set components = ("",) if parts == 1 else (".x", ".y")
 //% set fetched = "v" if parts == 1 else "u"
 //% set plain_source = source in ("complex", "real") and not load_by and not cropped_source
-//% set plain_target = target in ("complex", "real") and not store_by and not cropped_target
+//% set plain_target = target in ("complex", "real") and not store_by and not cropped_target and not rows_target
 
 const LENGTH = {{ length }}u;
 const LANES = {{ lanes }}u;
@@ -255,9 +259,29 @@ fn main(
     var at = column_of(min(start + column, params.count - 1u));
 //% endif
 
-//% for R in stages
+//% if ahead
+//% for R in stages[1:]
+//% set by = "to_lane" if turns and loop.last else "lane"
+//% set stage = loop.index
+//% set last = loop.last
+//% set P.done = P.done * stages[loop.index0]
+//% for b in range(-(-length // (R * lanes)))
+    let near{{ stage }}_{{ b }} = ({{ butterfly_of(R, b, by, folded and last) }}) % {{ P.done }}u + {{ P.offset }}u;
+//% for i in (1, 2, 4, 8, 16) if i < R
+    let near{{ stage }}_{{ b }}_{{ i }} = near[near{{ stage }}_{{ b }} + {{ loop.index0 * P.done }}u];
+//% endfor
+//% endfor
+//% set P.offset = P.offset + P.done * step_count(R) | int
+//% endfor
+//% set P.done = 1
+//% set P.offset = 0
+//% endif
+//% for R in walk
 //% set first = loop.first
 //% set last = loop.last
+//% set stage = loop.index0
+//% set ended = through and loop.index == stages | length
+//% set begun = through and loop.index0 == stages | length
 //% set butterflies = -(-length // (R * lanes))
 //% if first
 //% if plain_source
@@ -291,11 +315,25 @@ fn main(
 //% endfor
     }
 //% endif
+//% elif begun
+//% for b in range(butterflies)
+    {{ guarded(R, b) }} {
+//% for i in range(R)
+        v{{ b * R + i }} = times(v{{ b * R + i }}, through[lane + {{ b * lanes + i * (length // R) }}u]) * vec2<f32>(1.0, -1.0);
+//% endfor
+    }
+//% endfor
 //% else
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
+//% if ahead
+//% for i in (1, 2, 4, 8, 16) if i < R
+        let w{{ i }} = near{{ stage }}_{{ b }}_{{ i }};
+//% endfor
+//% else
         let m = ({{ butterfly_of(R, b, "lane", folded and last) }}) % {{ P.done }}u + {{ P.offset }}u;
 {{ steps("near", R, P.done) }}
+//% endif
 {{ powers(R) }}
 //% for i in range(1, R)
         v{{ b * R + i }} = times(v{{ b * R + i }}, w{{ i }});
@@ -308,7 +346,7 @@ fn main(
 {{ butterfly(names[b * R : b * R + R]) }}
 //% endfor
 
-//% if not loop.last
+//% if not (last or ended)
 //% set following = loop.nextitem
 //% set turning.now = turns and loop.index0 + 2 == stages | length
 //% set folding = folded and loop.index0 + 2 == stages | length
@@ -331,9 +369,10 @@ fn main(
 //% if turning.now
     column = to_column;
     lane = to_lane;
+    at = column_of(min(start + column, params.count - 1u));
 //% set turning.now = false
 //% endif
-//% else
+//% elif last
 //% if folded
     if (start + column >= params.count) { return; }
 //% for j in range(per_lane // 2)
@@ -357,9 +396,6 @@ fn main(
     }
 //% endfor
 //% else
-//% if turns
-    at = column_of(min(start + column, params.count - 1u));
-//% endif
     if (start + column >= params.count) { return; }
     let m = {{ "at.j %% %du" % done if far else "0u" }};
     let first = (at.j - m) * LENGTH + m + lane * {{ done }}u;
@@ -380,6 +416,6 @@ fn main(
 //% endfor
 //% endif
 //% endif
-//% set P.done = P.done * R
+//% set P.done = 1 if ended else P.done * R
 //% endfor
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
+from gpustd.rungs import forced_rung
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
 
 Array = NDArray[Any]
+
+convolving = sys.modules["gpustd.signal.convolve"]
 
 MODES = ("full", "same", "valid")
 
@@ -118,6 +122,38 @@ def test_automatic_method(device: Device) -> None:
         expected = np.convolve(exact(a), exact(b))
         allowed = max(allowed_transforms(a, b, 1024), allowed_direct(a, b))
         compare(device, "signal.convolve", result.read(), expected, allowed)
+
+
+@pytest.mark.parametrize("words", [1, 2])
+def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, words: int) -> None:
+    """What cards do: words of four results, whole ones and those at the ends, any place of taps."""
+    monkeypatch.setattr(convolving, "_MANY_WORDS", 1 if words == 2 else 2**20)
+    for shape, taps in (((1203,), 21), ((3, 400), 30), ((9,), 5), ((1203,), 1)):
+        a, b = numbers(shape), numbers((1,) * (len(shape) - 1) + (taps,), seed=1)
+        operands = device.buffer_from_array(a), device.buffer_from_array(b)
+        for mode in MODES:
+            expected = scipy.signal.convolve(exact(a), exact(b), mode, "direct")
+            poison_pool(device, expected.size * 4)
+            with forced_rung("convolve", "direct_rows"):
+                result = signal.convolve(*operands, mode, "direct").read()
+            compare(device, "signal.convolve", result, expected, allowed_direct(a, b))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_blocks_as_one_complex_row(
+    device: Device, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """What cards do: there and back in one workgroup; of an odd number of blocks one is alone."""
+    monkeypatch.setattr(convolving, "_LEAST_BLOCK", 64)
+    for shape, taps, axis in (((2, 400), 17, 1), ((350, 1), 9, 0)):
+        a = numbers(shape)
+        b = numbers((taps,), seed=1).reshape([taps if k == axis else 1 for k in (0, 1)])
+        expected = scipy.signal.oaconvolve(exact(a), exact(b), mode, axes=axis)
+        operands = device.buffer_from_array(a), device.buffer_from_array(b)
+        poison_pool(device, expected.size * 4)
+        with forced_rung("fft", "workgroup", 16384):
+            result = signal.oaconvolve(*operands, mode, axes=axis).read()
+        compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 512))
 
 
 def test_integers_are_exact_by_definition(device: Device) -> None:

@@ -94,7 +94,7 @@ def test_long_butterflies(device: Device, n: int) -> None:
 TILES = [
     ("fft", (3, 33), 2000, 1),
     ("fft", (3, 33), 2000, 2),
-    ("fft", (3, 26), 2000, 4),
+    ("fft", (3, 52), 2000, 4),
     ("ifft", (1, 288), 2000, 4),
     ("fft", (2, 35, 3), 2500, 1),
     ("fft", (2, 32, 5), 800, 4),
@@ -106,7 +106,7 @@ TILES = [
     ("rfft", (3, 70), 2000, 2),
     ("rfft", (2, 800), 1690, 1),
     ("rfft", (2, 800), 1690, 4),
-    ("irfft", (3, 33), 1000, 4),
+    ("irfft", (3, 49), 1000, 4),
 ]
 
 
@@ -126,8 +126,8 @@ def test_workgroups(
     monkeypatch.setattr(transform, "_WORKGROUPS", 1)
     taken = set()
 
-    def tile_of(self: Any, *arguments: Any, rows: bool) -> Tile:
-        tile = planned(self, *arguments, rows=rows)
+    def tile_of(self: Any, *arguments: Any) -> Tile:
+        tile = planned(self, *arguments)
         tile = replace(tile, parts=min(tile.parts, parts))
         taken.add(tile.parts)
         return tile
@@ -140,26 +140,49 @@ def test_workgroups(
 
 
 # Butterflies that only long lengths take; spectra of real numbers whose mirror images one lane
-# holds: in two butterflies, of an odd radix, and in four.
+# holds: in two butterflies, of an odd radix, and in four. Some ask for roots ahead of exchanges.
 CHOSEN = [
-    ("fft", (2, 864), Tile((32, 27), 32, 32, 2, 2)),
-    ("ifft", (3, 75), Tile((25, 3), 3, 27, 2, 1)),
-    ("rfft", (3, 72), Tile((6, 6), 3, 12, 2, 4)),
-    ("rfft", (3, 100), Tile((10, 5), 5, 10, 2, 1)),
-    ("ihfft", (3, 64), Tile((8, 4), 2, 16, 2, 2)),
+    ("fft", (2, 864), Tile((32, 27), 32, 32, 2, 2), False),
+    ("ifft", (3, 75), Tile((25, 3), 3, 27, 2, 1), True),
+    ("rfft", (3, 72), Tile((6, 6), 3, 12, 2, 4), True),
+    ("rfft", (3, 100), Tile((10, 5), 5, 10, 2, 1), False),
+    ("ihfft", (3, 128), Tile((8, 8), 4, 16, 2, 2), True),
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "tile"), CHOSEN, ids=str)
+@pytest.mark.parametrize(("name", "shape", "tile", "few"), CHOSEN, ids=str)
 def test_chosen_tiles(
-    device: Device, monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int], tile: Tile
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    shape: tuple[int, int],
+    tile: Tile,
+    few: bool,
 ) -> None:
     real = name in OF_REAL[2:]
     monkeypatch.setattr(plan, "_LEAST_FOLDED", 1)
     assert folds(shape[1] // 2, tile) or not real
-    monkeypatch.setattr(transform._Pass, "_tile", lambda *arguments, rows: tile)
+    monkeypatch.setattr(transform._Pass, "_tile", lambda *arguments: tile)
+    monkeypatch.setattr(transform._Pass, "_few", lambda *arguments: few)
     with forced_rung("fft", "workgroup", 16000):
         check(device, name, numbers(shape, complex_=not real))
+
+
+# In a lane's registers: more rows than a workgroup has, spectra of pairs, an odd number of them,
+# and pairs from half a spectrum; rows that are cut or filled up.
+SHORT = [
+    ("fft", (70, 10), None),
+    ("rfft", (65, 14), None),
+    ("irfft", (3, 9), None),
+    ("ihfft", (3, 9), 16),
+    ("fft", (2, 7), 5),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "n"), SHORT, ids=str)
+def test_rows_of_a_lane(device: Device, name: str, shape: tuple[int, int], n: int | None) -> None:
+    with forced_rung("fft", "workgroup"):
+        check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), n)
 
 
 def test_first_roots_as_products(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:

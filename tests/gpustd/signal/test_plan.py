@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from gpustd.signal.plan import (
+    ROWS,
+    Ends,
     Layout,
     Limits,
     Tile,
@@ -20,6 +22,7 @@ from gpustd.signal.plan import (
     passes,
     row_tile,
     smooth_above,
+    turning_tile,
 )
 
 # The least that WebGPU grants, a common desktop card, a large one.
@@ -53,7 +56,7 @@ def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: boo
     assert math.prod(tile.radices) == n
     assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 32
     assert tile.lanes * tile.group <= limits.lanes
-    layout = layout_of(n, tile, reads_rows=reads, writes_rows=writes)
+    layout = layout_of(n, tile, Ends(reads, writes))
     assert layout.slots * (8 if tile.parts == 1 else 4) <= limits.memory
     found = [s for column in slots_of(n, tile, layout, rows=reads and writes) for s in column]
     assert len(set(found)) == len(found)
@@ -103,8 +106,19 @@ def test_common_lengths_take_few_passes() -> None:
     assert passes(2**20, 1, limits) == (1024, 1024)
 
 
+@pytest.mark.parametrize("limits", DEVICES, ids=lambda limits: str(limits.memory))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_frames_become_columns(limits: Limits, mirrored: bool) -> None:
+    found = {n: turning_tile(n, limits, mirrored=mirrored) for n in LENGTHS if 16 < n <= 4096}
+    assert all(found[n] is not None for n in (64, 100, 256, 400, 512))
+    for n, tile in found.items():
+        if tile is not None:
+            check(tile, n, limits, reads=True, writes=False)
+            assert tile.parts < 4 or not mirrored or folds(n, tile)
+
+
 # Quickest of those measured on an H200.
-ROWS = {
+MEASURED = {
     625: Tile((25, 25), 25, 25, 2, 2),
     1024: Tile((16, 16, 4), 64, 16, 1, 2),
     2048: Tile((16, 16, 8), 128, 16, 1, 2),
@@ -121,9 +135,9 @@ SPECTRA = {
 }
 
 
-@pytest.mark.parametrize("n", ROWS)
+@pytest.mark.parametrize("n", MEASURED)
 def test_long_rows_leave_room_for_other_workgroups(n: int) -> None:
-    assert row_tile(n, DEVICES[-1]) == ROWS[n]
+    assert row_tile(n, DEVICES[-1]) == MEASURED[n]
 
 
 @pytest.mark.parametrize("n", SPECTRA)
@@ -152,7 +166,7 @@ def test_columns_leave_room_for_a_second_workgroup(n: int, rows: bool) -> None:
     limits = DEVICES[-1]
     tile = column_tile(n, limits, rows=rows)
     assert tile is not None
-    layout = layout_of(n, tile, reads_rows=False, writes_rows=rows)
+    layout = layout_of(n, tile, Ends(False, rows))
     at_once = limits.memory // (layout.slots * (8 if tile.parts == 1 else 4))
     assert at_once >= 2
     assert at_once * tile.group * tile.lanes >= 512
@@ -163,7 +177,7 @@ def test_rows_meet_no_bank_twice(n: int) -> None:
     """Of 32, when 32 lanes store what a butterfly of 16 made."""
     tile = row_tile(n, DEVICES[-1], 1)
     assert tile is not None
-    layout = layout_of(n, tile, reads_rows=True, writes_rows=True)
+    layout = layout_of(n, tile, ROWS)
     column = slots_of(n, tile, layout, rows=True)[0]
     assert len({s % 32 for s in column[: 32 * 16 : 16]}) == min(32, len(column) // 16)
 
@@ -173,7 +187,7 @@ def test_columns_that_turn_meet_few_banks_twice(n: int) -> None:
     """When 32 lanes that had a number of each column fetch those of a column or two instead."""
     tile = column_tile(n, DEVICES[-1], rows=True)
     assert tile is not None
-    layout = layout_of(n, tile, reads_rows=False, writes_rows=True)
+    layout = layout_of(n, tile, Ends(False, True))
     columns = slots_of(n, tile, layout, rows=False)
     fetched = [columns[t // tile.lanes][t % tile.lanes] for t in range(32)]
     assert max(Counter(s % 32 for s in fetched).values()) <= 2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
+from gpustd.rungs import forced_rung
 from gpustd.signal.windows import window_values
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -50,6 +51,33 @@ def test_as_scipy(device: Device, case: dict[str, Any], complex_: bool) -> None:
     # Each sample is rounded with its window, whose numbers are rounded too.
     error = transform_error(case.get("nfft", scipys["nperseg"])) + 2 * U
     compare(device, "signal.stft", spectra, expected[2], along(expected[2], -2, error))
+
+
+@pytest.mark.parametrize(
+    ("complex_", "case"),
+    [
+        (True, {"nperseg": 48, "boundary": "even"}),
+        (False, {"nperseg": 80, "noverlap": 61, "boundary": "odd"}),
+        (False, {"nperseg": 72, "nfft": 80, "window": "hamming"}),
+    ],
+    ids=str,
+)
+def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> None:
+    """What cards do: frames are cut where they are transformed, and come back as rows."""
+    x = numbers((2, 200), complex_=complex_)
+    exact = x.astype(np.complex128 if complex_ else np.float64)
+    expected = scipy.signal.stft(exact, **case, return_onesided=not complex_)[2]
+    error = transform_error(80) + 2 * U
+    with forced_rung("fft", "workgroup", 16000):
+        operand = device.buffer_from_array(x)
+        poison_pool(device, expected.size * 8)
+        spectra = signal.stft(operand, **case)[2]
+        compare(device, "signal.stft", spectra.read(), expected, along(expected, -2, error))
+        if "nfft" not in case:
+            told = {k: v for k, v in case.items() if k != "boundary"}
+            result = signal.istft(spectra, **told, input_onesided=not complex_)[1].read()
+            allowed = 8 * (2 * transform_error(80) + 8 * U) * 80**0.5 * np.abs(x).max()
+            compare(device, "signal.istft", result[:, :200], x, allowed)
 
 
 @settings(max_examples=10, deadline=None)
