@@ -11,18 +11,6 @@
 // row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
 // Where the last fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a
 // column of the results.
-//% if relative
-//
-// Scores are f16, relative to that maximum: the product begins with it, negated, so that the scores
-// which count are near 0, where f16 is exact. Weights are 2^-7 of what they are else, and where one
-// reaches 2 the step is made again, exactly: with scores in f32, 16 keys at a time. So are the first
-// step, and all steps of a workgroup that has a row whose maximum is beyond LARGE, where the sums on
-// the way to a score would lose too much in f16.
-//% endif
-//% if mask is defined
-//
-// `mask` is {{ {"none": "not there", "f16": "added to the scores", "f32": "added to the scores"}.get(mask, "0 where a key is not seen") }}; scores are scaled before. A row that sees nothing becomes zeros.
-//% endif
 //
 // Rows of K, V, of `scores` ({{ keys }} {{ "f16" if relative else "f32" }}) and of weights have an odd number of 16-byte words: no bank
 // conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an
@@ -31,8 +19,18 @@
 // Workgroup memory: the arrays below; what runs side by side shares 48 KiB on an H200.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
 //% if relative
+//
+// Scores are f16, relative to that maximum: the product begins with it, negated, so that the scores
+// which count are near 0, where f16 is exact. Weights are 2^-7 of what they are else, and where one
+// reaches 2 the step is made again, exactly: with scores in f32, 16 keys at a time. So are the first
+// step, and all steps of a workgroup that has a row whose maximum is beyond LARGE, where the sums on
+// the way to a score would lose too much in f16.
 // A pair of invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no
 // weight, where no other in its step overflows upwards.
+//% endif
+//% if mask is defined
+//
+// `mask` is {{ {"none": "not there", "f16": "added to the scores", "f32": "added to the scores"}.get(mask, "0 where a key is not seen") }}; scores are scaled before. A row that sees nothing becomes zeros.
 //% endif
 //% set frags = (head + 15) // 16
 //% set spare = head % 16 == 8
