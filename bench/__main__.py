@@ -80,7 +80,7 @@ def run(
         except KeyboardInterrupt:
             print(f"stopped: {len(rows)} of {len(todo)} entries")
             break
-        except (GpuError, RuntimeError, ValueError, ImportError, MemoryError) as error:
+        except (GpuError, RuntimeError, TypeError, ValueError, ImportError, MemoryError) as error:
             print(f"{entry.name} failed: {error}", file=sys.stderr)
             failed.append(entry.name)
         else:

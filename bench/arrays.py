@@ -206,7 +206,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.argsort,
             [(short, f32)],
             8.0 * size,
-            (np.argsort, lambda _, x: x.argsort(-1, stable=True)),
+            (np.argsort, lambda _, x: x.argsort(stable=True, dim=-1)),
         ),
         *(
             entry(

@@ -18,6 +18,7 @@ from gpustd.template import Value, kernel
 __all__ = ["Sizes", "attention", "matrix_shader", "self_attention", "takes_matrix_units"]
 
 _ALL_ONES = 0xFFFFFFFF
+_F16_SUMS = ("f16", "f16", 16, 16, 16)
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
 
@@ -25,6 +26,11 @@ def attention(
     q: Buffer[T], k: Buffer[T], v: Buffer[T], *, heads: int, causal: bool = False
 ) -> Buffer[T]:
     """``softmax(q k^T / sqrt(D)) v`` for each head, scores and sums in f32.
+
+    On matrix units, many rows of heads of up to 48 channels have scores in f16, counted from their
+    row's greatest, where that, and the lengths of q and of the first keys, are so small that f16
+    loses little: 2^-11 of the sums on the way to a score. Keys much longer than the first ones may
+    lose more.
 
     Args:
         q: (B, Sq, heads * D), f16 or f32.
@@ -268,9 +274,10 @@ def matrix_shader(device: Device, s: Sizes) -> Shader:
 
 def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
     wanted = wanted_tile("attention")
-    return _matrix_with(
-        device, s, wanted if isinstance(wanted, MatrixTile) else _matrix_tile(s, relative=True)
-    )
+    if isinstance(wanted, MatrixTile):
+        return _matrix_with(device, s, wanted)
+    relative = _F16_SUMS in device.info.matrix_shapes
+    return _matrix_with(device, s, _matrix_tile(s, relative=relative))
 
 
 def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
@@ -302,7 +309,7 @@ def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
     pitch = tile.keys // (8 if tile.relative else 4) + 1
     scores = 16 * tile.subgroups * tile.fq * pitch - 1
-    return (tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 16
+    return (tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 20
 
 
 _RUNGS: dict[str, Callable[[Device, str, Sizes], Shader]] = {

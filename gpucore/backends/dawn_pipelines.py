@@ -24,16 +24,15 @@ class DawnPipeline:
     def __init__(
         self, device: Any, source: str, entry: str, constants: Mapping[str, float], layout: Any
     ) -> None:
-        from wgpudawn.backends.dawn import ffi, lib
+        from wgpudawn.backends.dawn import lib
 
         native, kept = device._internal, list[Any]()
         text = _module_text(source, kept)
-        made = _scoped(native, _OF_TEXTS, partial(lib.wgpuDeviceCreateShaderModule, native, text))
-        module = ffi.gc(made, lib.wgpuShaderModuleRelease)
+        read = partial(lib.wgpuDeviceCreateShaderModule, native, text)
+        module = _scoped(native, _OF_TEXTS, read, lib.wgpuShaderModuleRelease)
         wanted = _descriptor(module, entry, constants, layout._internal, kept)
         make = partial(lib.wgpuDeviceCreateComputePipeline, native, wanted)
-        made = _scoped(native, _OF_PIPELINES, make)
-        self._internal = ffi.gc(made, lib.wgpuComputePipelineRelease)
+        self._internal = _scoped(native, _OF_PIPELINES, make, lib.wgpuComputePipelineRelease)
 
 
 def _module_text(source: str, kept: list[Any]) -> Any:
@@ -76,17 +75,18 @@ def _set_text(view: Any, text: str, kept: list[Any]) -> None:
     view.data, view.length = kept[-1], len(encoded)
 
 
-def _scoped(native: Any, filters: Sequence[str], call: Callable[[], Any]) -> Any:
+def _scoped(native: Any, filters: Sequence[str], call: Callable[[], Any], release: Any) -> Any:
     """What ``call`` makes. Raises `wgpudawn.GPUError` where Dawn reports an error meanwhile.
 
-    ``filters``: the kinds of error that are looked for.
+    ``filters``: the kinds of error that are looked for. ``release`` takes what was made, also where
+    it is an error's stand-in.
     """
     from wgpudawn import GPUError
     from wgpudawn.backends.dawn import ffi, lib
 
     for name in filters:
         lib.wgpuDevicePushErrorScope(native, getattr(lib, f"WGPUErrorFilter_{name}"))
-    made = call()
+    made = ffi.gc(call(), release)
     said = "".join([_popped(native) for _ in filters])
     if said or made == ffi.NULL:
         raise GPUError(said or "nothing was made")

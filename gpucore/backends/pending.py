@@ -28,12 +28,12 @@ class Building:
 
     def done(self) -> bool:
         """True once `result` no longer blocks."""
-        return self._future.done()
+        return self._backend.compilers.done(self._future)
 
     def result(self) -> Any:
         """The engine's pipeline; raises `KernelCompileError`."""
         try:
-            return self._future.result()
+            return self._backend.compilers.result(self._future)
         except (CancelledError, self._backend.errors) as error:
             raise self._backend.compile_failure(error, self._source) from None
 

@@ -23,7 +23,10 @@ _END: Final = re.compile("[;{]")
 _FUNCTION: Final = re.compile(r"\bfn\s")
 # Declared names with what stands before them, called ones with "(", members with ".", attributes
 # with "@", numbers.
-_WORD: Final = re.compile(r"(?:let|const|var(?:\s*<[^;=>]*>)?)\s+\w+|[.@]?\w+(?:\s*\()?")
+_DECLARED: Final = re.compile(r"(?:(?:let|const|var)\s+|var\s*<[^;=>]*>\s*)(\w+)")
+_WORD: Final = re.compile(
+    r"(?:(?:let|const|var)\s+|var\s*<[^;=>]*>\s*)\w+|(?:[.@]\s*)?\w+(?:\s*\()?"
+)
 
 
 def reflect_outline(source: str) -> Reflection:
@@ -38,11 +41,12 @@ def outline(source: str) -> Module:
     """The module of ``source``, the bodies of its functions empty. Raises ``WgslSyntaxError``.
 
     Places are right for variables alone. A function that hides a variable or a type of the module
-    behind a name of its own is whole; of a source with block comments all are.
+    behind a name of its own is whole; of a source with block comments, or with letters beyond
+    ASCII in its names, all are.
     """
-    if "/*" in source:
-        return parse(source)
     text = LINE_COMMENT.sub(lambda comment: " " * len(comment[0]), source)
+    if "/*" in source or not text.isascii():
+        return parse(source)
     pieces = [(at, text[at:end]) for at, end in _pieces(text)]
     modules = [_parsed(piece) for _, piece in pieces]
     named = [d for module in modules for d in module.declarations if not isinstance(d, ConstAssert)]
@@ -100,7 +104,7 @@ def _words(piece: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Of a function's body: the names it calls, mentions and declares."""
     words = set(_WORD.findall(piece, piece.index("{")))
     called = frozenset(word[:-1].rstrip() for word in words if word[-1] == "(")
-    declares = frozenset(word.split()[-1] for word in words if word[-1] != "(" and " " in word)
+    declares = frozenset(found[1] for word in words if (found := _DECLARED.fullmatch(word)))
     return called, frozenset(words), declares
 
 

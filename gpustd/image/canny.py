@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32, u8, u32
-from gpustd.grid import flat_grid
+from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.image.axis import weighted
 from gpustd.image.blur import gaussian_weights
 from gpustd.image.border import CONSTANT, border_number
@@ -44,7 +44,7 @@ def canny(
 
     The components are found on the device by union-find in a fixed number of launches: nothing is
     read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`, `LimitError` (more than 65535
-    images).
+    images, or 4194240 rows).
 
     >>> import numpy as np
     >>> from gpucore import Device
@@ -137,7 +137,7 @@ def connect(cells: Buffer[u32], edges: Buffer[u8], picture: Picture) -> None:
     tiles = (-(-across // _TILE), -(-down // _TILE), picture.images)
     for step in ("tiles", "seams"):
         kernel(device, "image/hysteresis.wgsl", step=step)(cells, labels, sizes, grid=tiles)
-    whole = picture.width % 4 == 0
+    whole = picture.width % 4 == 0 and down <= 4 * MOST_GROUPS
     grid = (-(-across // 32), -(-down // 4), picture.images)
     if not whole:
         grid = flat_grid(-(-picture.size // 4), 64)

@@ -117,10 +117,11 @@ def tanh(x: Buffer[T]) -> Buffer[T]:
 def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer[T]:
     """``log(1 + exp(beta x)) / beta``, and ``x`` itself where ``beta x > threshold``.
 
-    f16 or f32 of any shape. Raises `ArgumentError` for beta 0, `DTypeError`.
+    f16 or f32 of any shape. Raises `ArgumentError` for beta 0, or so small that its inverse is no
+    f32, `DTypeError`.
     """
-    if not beta:
-        raise ArgumentError("softplus: beta 0 divides by zero: give another")
+    if abs(beta) < 2.0**-127:
+        raise ArgumentError(f"softplus: 1 / {beta} is too large: give another beta")
     return _each("softplus", "softplus", x, beta, threshold, 1.0 / beta)
 
 

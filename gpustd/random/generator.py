@@ -88,8 +88,8 @@ class Generator:
     def standard_normal(self, size: Shape = 1) -> Buffer[f32]:
         """Normal numbers of mean 0 and variance 1, within ±6.34.
 
-        The inverse of the distribution, of 32-bit words in fixed point: within 2^-24 of the exact
-        inverse where it is below 1, else within 2^-23 of it relatively.
+        The inverse of the distribution, of 32-bit words in fixed point: within 1.5 2^-24 of the
+        exact inverse where it is below 1, else within 2^-23 of it relatively.
         """
         return self._drawn("normal", f32, size)
 

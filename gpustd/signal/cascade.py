@@ -122,7 +122,15 @@ class Cascade:
 
     def _local(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Whether it adds up their states itself."""
-        return self._tiled(x, sizes) and self._has_few_states and sizes["blocks"] > 1
+        fits = self._has_few_states and self._is_tame
+        return self._tiled(x, sizes) and fits and sizes["blocks"] > 1
+
+    @property
+    def _is_tame(self) -> bool:
+        """Whether f32 holds the step over all blocks of a workgroup."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = np.abs(self._power(_BLOCK * _WORKGROUP)).max()
+        return bool(step < np.finfo(np.float32).max)
 
     @property
     def _has_few_states(self) -> bool:

@@ -121,7 +121,8 @@ def oaconvolve(
     _check("oaconvolve", in1, in2, mode)
     chosen = _chosen("oaconvolve", in1, axes)
     moving = [a for a in chosen if in1.shape[a] > 1 and in2.shape[a] > 1]
-    if len(moving) == 1 and in1.size and in2.size and len(in1.shape) < MOST_AXES:
+    cut = mode == "same" and any(in1.shape[a] < in2.shape[a] for a in chosen if a not in moving)
+    if len(moving) == 1 and not cut and in1.size and in2.size and len(in1.shape) < MOST_AXES:
         short, long = sorted((in1.shape[moving[0]], in2.shape[moving[0]]))
         size = 2 * smooth_above(max(_BLOCK * short, _LEAST_BLOCK) // 2, (2,))
         if long + short - 1 > 2 * size:
@@ -216,7 +217,8 @@ def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
     if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or rung == "direct":
         return False
     whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
-    return y.size > 0 and (whole or x.size == x.shape[-1])
+    each = x.shape[:-1] == y.shape[:-1]
+    return y.size > 0 and each and (whole or x.size == x.shape[-1])
 
 
 def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
@@ -304,6 +306,6 @@ def _pairs_of_blocks(
     frames = -(-(first + extent) // hop)
     framing = Framing(size, hop, frames, lost)
     source = Source("blocks", length, length, framing=framing)
-    target = Target("blocks", extent, extent, 1 / size, sign=-1.0, first=first)
+    target = Target("blocks", extent, size, 1 / size, sign=-1.0, first=first)
     line = Line(outer_of(x.shape, axis), size, -(-frames // 2))
     convolve_rows(x, y, line, source, target, fft(h.view((h.size,)), size))

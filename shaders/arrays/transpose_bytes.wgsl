@@ -2,7 +2,7 @@
 // rows, turns the square of sixteen in registers, and lanes write words of four that are neighbours in y.
 //
 // Memory: x is (outer, 4 rows, 4 columns) of bytes, y (outer, 4 columns, 4 rows), both in words of four bytes.
-// Workgroup memory: 16.5 KiB. Limits: 2^34 bytes; a row of 65535 workgroups, then the next.
+// Workgroup memory: 16 KiB. Limits: 2^34 bytes; a row of 65535 workgroups, then the next.
 
 alias {{ kind }}x4 = u32;
 
@@ -14,10 +14,9 @@ struct Params { rows: u32, columns: u32, down: u32, across: u32, count: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
 const SIDE = 32u;
-const PITCH = SIDE + 1u;
 
-// Rows are columns of x; a row of words more keeps lanes that write in different banks.
-var<workgroup> turned: array<u32, 4u * SIDE * PITCH>;
+// Rows are columns of x; words of a row change places, so that neighbouring lanes use different banks.
+var<workgroup> turned: array<u32, 4u * SIDE * SIDE>;
 
 // Bytes `low` and `low` + 1 of two words: those of a, then those of b.
 fn even_bytes(a: u32, b: u32) -> u32 { return (a & 0x00ff00ffu) | ((b & 0x00ff00ffu) << 8u); }
@@ -47,17 +46,17 @@ fn main(
 //% for j in range(4)
     let even{{ j }} = vec2<u32>(even_bytes(w{{ j }}0, w{{ j }}1), even_bytes(w{{ j }}2, w{{ j }}3));
     let odd{{ j }} = vec2<u32>(odd_bytes(w{{ j }}0, w{{ j }}1), odd_bytes(w{{ j }}2, w{{ j }}3));
-    let at{{ j }} = 4u * near * PITCH + far + {{ 8 * j }}u;
+    let at{{ j }} = 4u * near * SIDE + ((far + {{ 8 * j }}u) ^ near);
     turned[at{{ j }}] = (even{{ j }}.x & 0xffffu) | (even{{ j }}.y << 16u);
-    turned[at{{ j }} + PITCH] = (odd{{ j }}.x & 0xffffu) | (odd{{ j }}.y << 16u);
-    turned[at{{ j }} + 2u * PITCH] = (even{{ j }}.x >> 16u) | (even{{ j }}.y & 0xffff0000u);
-    turned[at{{ j }} + 3u * PITCH] = (odd{{ j }}.x >> 16u) | (odd{{ j }}.y & 0xffff0000u);
+    turned[at{{ j }} + SIDE] = (odd{{ j }}.x & 0xffffu) | (odd{{ j }}.y << 16u);
+    turned[at{{ j }} + 2u * SIDE] = (even{{ j }}.x >> 16u) | (even{{ j }}.y & 0xffff0000u);
+    turned[at{{ j }} + 3u * SIDE] = (odd{{ j }}.x >> 16u) | (odd{{ j }}.y & 0xffff0000u);
 //% endfor
     workgroupBarrier();
 //% for j in range(16)
     let c{{ j }} = far + {{ 8 * j }}u;
     if (4u * column + c{{ j }} < 4u * params.columns && row + near < params.rows) {
-        y[start + (4u * column + c{{ j }}) * params.rows + row + near] = turned[c{{ j }} * PITCH + near];
+        y[start + (4u * column + c{{ j }}) * params.rows + row + near] = turned[c{{ j }} * SIDE + (near ^ (c{{ j }} / 4u))];
     }
 //% endfor
 }

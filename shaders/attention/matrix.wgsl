@@ -21,10 +21,10 @@
 //% if relative
 //
 // Scores are f16, relative to that maximum: the product begins with it, negated, so that the scores
-// which count are near 0, where f16 is exact. Weights are 2^-7 of what they are else, and where one
-// reaches 2 the step is made again, exactly: with scores in f32, 16 keys at a time. So are the first
-// step, and all steps of a workgroup that has a row whose maximum is beyond LARGE, where the sums on
-// the way to a score would lose too much in f16.
+// which count are near 0, where f16 is exact. Where a lane's weights are beyond 2^8 on average the step
+// is made again, exactly: with scores in f32, 16 keys at a time. So are the first step, and all steps of
+// a workgroup that has a row whose maximum is beyond LARGE, or whose length times that of the longest of
+// the first keys is beyond LONG: the sums on the way to a score would lose too much in f16.
 // A pair of invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no
 // weight, where no other in its step overflows upwards.
 //% endif
@@ -59,9 +59,9 @@ const KEYS = {{ keys }}u;
 const V = {{ keys * kp + zero }}u;
 const SP = {{ scored + 1 }}u;
 const SLACK = 8.0;
-const SHIFT = {{ "7.0" if relative else "0.0" }};
 //% if relative
 const LARGE = 16.0;
+const LONG = 40.0;
 //% endif
 
 struct Votes {
@@ -75,6 +75,10 @@ var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
 var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
 // Of this step and the last: some row's maximum is raised{{ ", the next step must be exact" if relative }}. All who write one write the same.
 var<workgroup> votes: array<Votes, 2>;
+//% if relative
+// Bits of the squared length of the longest of the first keys.
+var<workgroup> longest: atomic<u32>;
+//% endif
 
 fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
     return vec4<u32>(
@@ -85,6 +89,10 @@ fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
 
 fn floats(a: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(a.x), unpack2x16float(a.y));
+}
+
+fn squares(a: vec4<u32>) -> f32 {
+    return dot(floats(a.xy), floats(a.xy)) + dot(floats(a.zw), floats(a.zw));
 }
 //% endif
 //% if mask is defined and mask != "none"
@@ -140,6 +148,7 @@ fn main(
     var high = MASKED;
 //% if relative
     var large = false;
+    var reach = 0.0;
 //% endif
     var total = 0.0;
 
@@ -157,6 +166,9 @@ fn main(
         scores[e / {{ scored }}u * SP + e % {{ scored }}u] = x;
     }
     workgroupBarrier();
+//% if relative
+    for (var w = 0u; w < {{ scored }}u; w++) { reach += squares(scores[mine + w]); }
+//% endif
 //% endif
 //% for i in range(fq)
     let q{{ i }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ f % slab * 2 }}u, SP);
@@ -284,7 +296,7 @@ fn main(
         var factor = 1.0;
         if (top * {{ scale }} > fma(high, {{ scale }}, SLACK)) {
 //% if relative
-            large = !(abs(top) < 32768.0 && abs(top) * params.scale < LARGE);
+            large = !(abs(top) < 32768.0 && abs(top) * params.scale < LARGE && reach < LONG);
             if (!large) { top = unpack2x16float(pack2x16float(vec2<f32>(top))).x; }
 //% endif
             factor = exp2((high - top) * {{ scale }});
@@ -295,7 +307,7 @@ fn main(
 //% if relative
         if (large) { votes[turn].exact = 1u; }
 //% endif
-        let offset = vec4<f32>(-fma(high, {{ scale }}, SHIFT));
+        let offset = vec4<f32>(-high * {{ scale }});
 //% for w in range(quads)
         let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>({{ scale }}), offset));
 //% endfor
@@ -357,14 +369,17 @@ fn main(
         if (t == 0u) { votes[1u - turn] = Votes(); }
 //% for w in range(quads // 2)
         let a{{ w }} = scores[mine + side * {{ apart }}u + {{ w }}u];
-        var p{{ 2 * w }} = exp2(fma(floats(a{{ w }}.xy), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
-        var p{{ 2 * w + 1 }} = exp2(fma(floats(a{{ w }}.zw), vec4<f32>(params.scale), vec4<f32>(-SHIFT)));
+        var p{{ 2 * w }} = exp2(floats(a{{ w }}.xy) * params.scale);
+        var p{{ 2 * w + 1 }} = exp2(floats(a{{ w }}.zw) * params.scale);
 //% endfor
 {{ hide("p", "") }}
 {{ pack() }}
-        let bits = {% for w in range(quads // 2) %}{{ " | " if w }}weights{{ w }}{% endfor %};
-        // Set in f16 of 2 and more, infinity and NaN.
-        if (((bits.x | bits.y | bits.z | bits.w) & 0x40004000u) != 0u) { votes[turn].exact = 1u; }
+        var sums = vec4<f16>();
+//% for w in range(quads // 2)
+        sums += bitcast<vec4<f16>>(weights{{ w }}.xy) + bitcast<vec4<f16>>(weights{{ w }}.zw);
+//% endfor
+        // Not where it is infinite or NaN, either.
+        if (!(dot(vec4<f32>(sums), vec4<f32>(1.0)) <= {{ 256 * 4 * quads }}.0)) { votes[turn].exact = 1u; }
         let vote = workgroupUniformLoad(&votes[turn]);
 //% endmacro
 //% macro gather()
@@ -401,10 +416,22 @@ fn main(
 {{ fetch("k", "0u") }}
 {{ put("k", "", "KP") }}
     if (t < 2u) { votes[t] = Votes(); }
+//% if relative
+    if (t == 0u) { atomicStore(&longest, 0u); }
+//% endif
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
     var j = 0u;
     workgroupBarrier();
+//% if relative
+    for (var r = t; r < KEYS; r += {{ threads }}u) {
+        var of_key = 0.0;
+        for (var w = 0u; w < WORDS; w++) { of_key += squares(tiles[r * KP + w]); }
+        atomicMax(&longest, bitcast<u32>(of_key));
+    }
+    workgroupBarrier();
+    reach = sqrt(reach * bitcast<f32>(atomicLoad(&longest))) * params.scale;
+//% endif
     while (j < end) {
 {{ fetch("k", "j + KEYS") }}
 {{ fetch("v", "j") }}

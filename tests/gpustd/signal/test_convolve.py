@@ -156,6 +156,41 @@ def test_two_blocks_as_one_complex_row(
         compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 512))
 
 
+def test_blocks_longer_than_the_result(device: Device) -> None:
+    """The middle of a long one along a short one is shorter than a block."""
+    a, b = numbers((9,)), numbers((2500,), seed=1)
+    expected = scipy.signal.oaconvolve(exact(a), exact(b), "same")
+    operands = device.buffer_from_array(a), device.buffer_from_array(b)
+    poison_pool(device, 36)
+    poison_pool(device, 4096)
+    with forced_rung("fft", "workgroup", 16384):
+        result = signal.oaconvolve(*operands, "same").read()
+    compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 4096))
+
+
+@pytest.mark.parametrize("shapes", [((1, 9), (3, 2500)), ((1, 2500), (3, 9))], ids=str)
+def test_the_middle_is_of_the_first_along_all_axes(
+    device: Device, shapes: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    a, b = (numbers(shape, seed=i) for i, shape in enumerate(shapes))
+    expected = scipy.signal.oaconvolve(exact(a), exact(b), "same")
+    operands = device.buffer_from_array(a), device.buffer_from_array(b)
+    result = signal.oaconvolve(*operands, "same").read()
+    compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 4096))
+
+
+@pytest.mark.parametrize("shapes", [((1, 8), (100, 16)), ((1, 4), (3, 8))], ids=str)
+def test_the_middle_row_by_definition(
+    device: Device, shapes: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    a, b = (numbers(shape, seed=i) for i, shape in enumerate(shapes))
+    expected = scipy.signal.convolve(exact(a), exact(b), "same", "direct")
+    operands = device.buffer_from_array(a), device.buffer_from_array(b)
+    with forced_rung("convolve", "direct_rows"):
+        result = signal.convolve(*operands, "same", "direct").read()
+    compare(device, "signal.convolve", result, expected, allowed_direct(a, b))
+
+
 def test_integers_are_exact_by_definition(device: Device) -> None:
     x = np.random.default_rng(0).integers(-9, 9, (3, 40)).astype(np.float32)
     h = np.random.default_rng(1).integers(-9, 9, (2, 5)).astype(np.float32)

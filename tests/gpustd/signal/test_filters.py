@@ -227,6 +227,16 @@ def test_tiles_of_many_states(device: Device) -> None:
     compare(device, "signal.sosfilt", result, want, allowed(SECTIONS, x, 64))
 
 
+def test_growing_filters_do_not_overflow_before_they_grow(device: Device) -> None:
+    """1.05^1984, a step over the blocks of a workgroup, is beyond f32; the results are not."""
+    x = np.zeros(2016, np.float32)
+    x[2000] = 1.0
+    with forced_rung("filter", "filter_tiles", 32):
+        result = signal.lfilter([1.0], [1.0, -1.05], device.buffer_from_array(x)).read()
+    expected = scipy.signal.lfilter([1.0], [1.0, -1.05], x.astype(np.float64))
+    compare(device, "signal.lfilter", result, expected, 200 * U * float(expected.max()))
+
+
 def test_a_running_sum_stays_exact(device: Device) -> None:
     """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
     x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
