@@ -18,6 +18,7 @@ import importlib.util
 import json
 import math
 import pkgutil
+import signal
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -114,6 +115,7 @@ def main() -> int:
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is measured is kept
     result = run(device, chosen.operations or known, earlier, chosen.limit)
     if chosen.json:
         part = chosen.json.with_name(f"{chosen.json.name}.part")
