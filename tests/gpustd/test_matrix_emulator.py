@@ -12,6 +12,8 @@ from tests.gpustd.null_validator import assert_accepted
 LEFT = "subgroup_matrix_left<f16, 16, 16>"
 RIGHT = "subgroup_matrix_right<f16, 16, 16>"
 RESULT = "subgroup_matrix_result<f32, 16, 16>"
+HALF = "subgroup_matrix_result<f16, 16, 16>"
+STORE = "subgroupMatrixStore<row_major>"
 
 HEAD = """
 enable f16, subgroups;
@@ -122,7 +124,8 @@ sources += [*map(product, PRODUCTS.values()), ROUND_TRIP]
         (f"let m = subgroupMatrixLoad<{LEFT}, row_major>(&t, 0u, 2u);", "&t is not the address"),
         ("var m: subgroup_matrix_left<f16, N, 16>;", "as numbers"),
         ("var m: subgroup_matrix_left<f16, 8, 8>;", "only 16 rows"),
-        (f"var m: {RESULT}; var n: subgroup_matrix_result<f16, 16, 16>;", "more than one kind"),
+        (f"var m: {LEFT}; var n: subgroup_matrix_left<f32, 16, 16>;", "more than one kind"),
+        (f"var m: {RESULT}; var n: {HALF}; {STORE}(&words, 0u, made(), 2u);", "f32 or f16"),
     ],
 )
 def test_refuses_what_it_does_not_emulate(line: str, message: str) -> None:
