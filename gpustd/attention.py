@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
 from gpustd.attention_products import attention_by_products
@@ -15,7 +15,16 @@ from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel
 
-__all__ = ["Sizes", "attention", "matrix_shader", "self_attention", "takes_matrix_units"]
+__all__ = [
+    "MatrixTile",
+    "Sizes",
+    "attention",
+    "attention_params",
+    "attention_work",
+    "matrix_shader",
+    "self_attention",
+    "takes_matrix_units",
+]
 
 _ALL_ONES = 0xFFFFFFFF
 _F16_SUMS = ("f16", "f16", 16, 16, 16)
@@ -103,22 +112,33 @@ def _launch(
     device = y.device
     scalar = y.dtype.name
     shader = _RUNGS[rung](device, scalar, sizes)
-    params: dict[str, float] = {
-        "batch": sizes.batch,
-        "sq": sizes.sq,
-        "sk": sizes.sk,
-        "heads": sizes.heads,
-        "units": sizes.head // shader.unit,
-        "open": 0 if causal else _ALL_ONES,
-        "scale": math.log2(math.e) / math.sqrt(sizes.head),
-    }
+    params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head), causal=causal)
     for name, operand, first in zip("qkv", operands, firsts, strict=True):
         params[f"{name}_pitch"] = operand.shape[2] // shader.unit
         params[f"{name}_first"] = first // shader.unit
     launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
-    seen = (sizes.sk + 1) / 2 if causal else sizes.sk
-    work = Work(4.0 * y.size * seen, sum(b.nbytes for b in {*operands, y}))
+    work = attention_work(sizes, (*operands, y), causal=causal)
     launch(*operands, y, params, grid=shader.grid, work=work)
+
+
+def attention_params(s: Sizes, unit: int, scale: float, *, causal: bool) -> dict[str, float]:
+    """What all rungs are told, but where operands' heads lie; ``unit`` channels make a word."""
+    return {
+        "batch": s.batch,
+        "sq": s.sq,
+        "sk": s.sk,
+        "heads": s.heads,
+        "units": s.head // unit,
+        "open": 0 if causal else _ALL_ONES,
+        "scale": math.log2(math.e) * scale,
+    }
+
+
+def attention_work(s: Sizes, buffers: tuple[Buffer[Any], ...], *, causal: bool) -> Work:
+    """Multiplications and additions of both products, and the bytes of all operands."""
+    seen = (s.sk + 1) / 2 if causal else s.sk
+    results = s.batch * s.sq * s.heads * s.head
+    return Work(4.0 * results * seen, sum(b.nbytes for b in {*buffers}))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, T, Work
-from gpustd.attention import Sizes, matrix_shader, takes_matrix_units
+from gpucore import Buffer, T
+from gpustd.attention import (
+    Sizes,
+    attention_params,
+    attention_work,
+    matrix_shader,
+    takes_matrix_units,
+)
 from gpustd.template import kernel
 
 __all__ = ["Masking", "masked_attention", "takes_masks"]
@@ -45,37 +50,22 @@ def masked_attention(
     device = query.device
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
-    shader = matrix_shader(device, Sizes(batch, rows, keys, heads, depth))
+    sizes = Sizes(batch, rows, keys, heads, depth)
+    shader = matrix_shader(device, sizes)
     words = depth // shader.unit
     mask = masking.mask
     quads = keys % 4 == 0
-    step = 4 if quads else 1
-    params: dict[str, float] = {
-        "batch": batch,
-        "sq": rows,
-        "sk": keys,
-        "heads": heads,
-        "units": words,
-        "open": 0 if masking.causal else 0xFFFFFFFF,
-        "scale": math.log2(math.e) * masking.scale,
-        "q_pitch": heads * words,
-        "q_first": 0,
-        "k_pitch": shared * words,
-        "k_first": 0,
-        "v_pitch": shared * words,
-        "v_first": 0,
-        "share": heads // shared,
-        **{
-            f"mask_{n}": p // step
-            for n, p in zip(("batch", "head", "row"), masking.pitches, strict=True)
-        },
-    }
+    params = attention_params(sizes, shader.unit, masking.scale, causal=masking.causal)
+    for name, count in (("q", heads), ("k", shared), ("v", shared)):
+        params |= {f"{name}_pitch": count * words, f"{name}_first": 0}
+    params["share"] = heads // shared
+    for name, pitch in zip(("batch", "head", "row"), masking.pitches, strict=True):
+        params[f"mask_{name}"] = pitch // 4 if quads else pitch
     kind = "none" if mask is None else mask.dtype.name
     spec = {**shader.spec, "mask": kind, "mask_quads": quads}
     launch = kernel(device, "attention/matrix.wgsl", scalar="f16", **spec)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
     y = device.buffer(query.dtype, query.shape)
-    seen = (keys + 1) / 2 if masking.causal else keys
-    work = Work(4.0 * y.size * seen, sum(b.nbytes for b in {*inputs, y}))
+    work = attention_work(sizes, (*inputs, y), causal=masking.causal)
     launch(*inputs, y, params, grid=shader.grid, work=work)
     return y

@@ -74,8 +74,8 @@ def in_blocks(
     y = x.device.buffer(x.dtype, (images * depth, height, width, n))
     scalar = float_scalar(op, x, w)
     blocks = form.across * form.down
-    parts = -(-images // max(_MOST_BYTES // _bytes(x, n, block), 1))
-    count = -(-images // max(parts, 1))  # alike, so that few sizes are compiled
+    most = max(_MOST_BYTES // _bytes(x, n, block), 1)
+    count = -(-images // -(-images // most)) if images else 1  # alike, so that few are compiled
     axes = (window[0], Axis(blocks, result=blocks), Axis())
     for first in range(0, images, count):
         part = min(count, images - first)

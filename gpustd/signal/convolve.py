@@ -217,8 +217,8 @@ def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
     if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or rung == "direct":
         return False
     whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
-    each = x.shape[:-1] == y.shape[:-1]
-    return y.size > 0 and each and (whole or x.size == x.shape[-1])
+    alike = x.shape[:-1] == y.shape[:-1]
+    return y.size > 0 and alike and (whole or x.size == x.shape[-1])
 
 
 def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from typing import Any
 
@@ -10,16 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
-from gpustd import template
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd.attention import MatrixTile, attention, self_attention
 from gpustd.lanes import broadcast_lanes
 from gpustd.reference import attention as oracle
 from gpustd.reference.attention import CASES, Case
 from gpustd.rungs import forced_rung
-from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.products import emulated_kernel
 
 Array = NDArray[Any]
 
@@ -150,11 +148,6 @@ NARROW_TILES = (
 )
 
 
-@functools.lru_cache(maxsize=16)  # compiling takes seconds
-def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
-    return device.compile_kernel(emulate(template.render(name, spec)))
-
-
 @pytest.mark.parametrize("tile", TILES, ids=str)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
 def test_matrix_rung(
@@ -187,7 +180,7 @@ def check_by_matrix(
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
-        monkeypatch.setattr(attention_module, "kernel", emulated)
+        monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
     with forced_rung("attention", "matrix", tile):
         check(case, operands, run(device, case, operands), weights)
 
@@ -230,7 +223,7 @@ def test_matrix_rung_keeps_an_infinity_in_its_channel(
     if device.info.engine != "dawn" or not device.has_f16:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
-        monkeypatch.setattr(attention_module, "kernel", emulated)
+        monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
     q, k, v = oracle.draw(Case(2, 70, 77, 2, 24), np.float16, seed=6)
     v[0, 0, 0] = np.inf
     with forced_rung("attention", "matrix", MatrixTile(1, 4, 32)):

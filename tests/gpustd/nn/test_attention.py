@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from gpucore import ArgumentError, Device, DType, DTypeError, Kernel, ShapeError, f16, f32, u8
-from gpustd import attention_masks, nn, template
+from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, u8
+from gpustd import attention_masks, nn
 from gpustd.rungs import forced_rung
-from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
+from tests.gpustd.products import emulated_kernel
 
 Array = NDArray[Any]
 
@@ -100,12 +99,7 @@ def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_masks, "takes_matrix_units", lambda *_: True)
-        monkeypatch.setattr(attention_masks, "kernel", emulated)
-
-
-@functools.lru_cache(maxsize=16)  # compiling takes seconds
-def emulated(device: Device, name: str, **spec: template.Value) -> Kernel:
-    return device.compile_kernel(emulate(template.render(name, spec)))
+        monkeypatch.setattr(attention_masks, "kernel", emulated_kernel)
 
 
 @pytest.mark.parametrize("keys", [19, 36])
