@@ -17,7 +17,8 @@ from gpustd.tuning import SeenProduct
 
 __all__ = ["TrialOperands"]
 
-# The naive rung checks the first rows only of a product that would take it long.
+# The naive rung checks the first rows only of a product that would take it long: the tiles must
+# then agree on the rest, bit for bit.
 _MOST_CHECKED_FLOPS = 2**36
 _BLOCK = 2**20 - 3
 # Fields of a convolution's sizes that are extents of its image (conv/pixels, nn/voxels).
@@ -63,13 +64,19 @@ class TrialOperands:
         return self._y.read()
 
     def truth(self) -> NDArray[Any]:
-        """The result by the naive rung, or the first rows of it; of a batch, the first product."""
-        product = self.seen.product
-        rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // (2 * self.k * self.columns)))
-        first = replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=None)
-        y: Buffer[Any] = self.device.buffer(self.dtype, rows * product.n)
-        self._launch("naive", None, first, y)
+        """The result by the naive rung, or the first rows of it; of a large batch, of its first."""
+        checked = self._checked()
+        y: Buffer[Any] = self.device.buffer(self.dtype, (checked.batch or 1) * checked.m * checked.n)
+        self._launch("naive", None, checked, y)
         return y.read()
+
+    def _checked(self) -> Product:
+        """The product, or as much of it as the naive rung makes soon."""
+        product, row = self.seen.product, 2 * self.k * self.columns
+        if product.batch is not None and product.batch * product.m * row <= _MOST_CHECKED_FLOPS:
+            return product
+        rows = max(1, min(product.m, _MOST_CHECKED_FLOPS // row))
+        return replace(product, m=rows, sizes={**product.sizes, "m": rows}, batch=None)
 
     def agrees(self, result: NDArray[Any], truth: NDArray[Any]) -> bool:
         """Tell whether a result is that of the same sums, whatever their order.
@@ -90,11 +97,11 @@ class TrialOperands:
             return bool(np.all(np.abs(ours - theirs) <= 2 * bound))
 
     def _first(self, result: NDArray[Any], count: int) -> NDArray[Any]:
-        """Of a batch the first product's results, which lie apart where it is of windows."""
-        product = self.seen.product
-        if product.batch is None or not product.window:
+        """As much as was checked: the first of a batch that enlarges an image has rows apart."""
+        product, width = self.seen.product, self.seen.product.sizes.get("out_width")
+        if result.size == count or product.batch is None or width is None:
             return result[:count]
-        m, width = np.arange(count // product.n), product.sizes["out_width"]
+        m = np.arange(count // product.n)
         rows = 2 * (m // width * 2 * width + m % width)
         return np.asarray(result.reshape(-1, product.n)[rows].ravel())
 

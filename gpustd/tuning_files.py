@@ -3,7 +3,8 @@
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
 (a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn,
 and teams where there are several. Tiles of a rung whose templates have changed since are left out
-on reading.
+on reading. A user's table counts for the engine and driver that it was timed with, a shipped one
+for all.
 """
 
 from __future__ import annotations
@@ -69,9 +70,10 @@ def load_tiles(info: AdapterInfo) -> dict[str, TileSize]:
     if os.environ.get(TUNING_VARIABLE) == "off":
         return {}
     tiles: dict[str, TileSize] = {}
-    for path in filter(None, (shipped_file(info), user_file(info))):
+    shipped = shipped_file(info)
+    for path in filter(None, (shipped, user_file(info))):
         try:
-            tiles |= read_tiles(path, info)
+            tiles |= read_tiles(path, info, shipped=path == shipped)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
@@ -100,11 +102,13 @@ def shipped_file(info: AdapterInfo) -> Path:
     return _SHIPPED / f"{_slug(info.name)}.json"
 
 
-def read_tiles(path: Path, info: AdapterInfo) -> dict[str, TileSize]:
+def read_tiles(
+    path: Path, info: AdapterInfo, *, shipped: bool = False
+) -> dict[str, TileSize]:
     """Tiles in a file, for kernels as they are now.
 
     Raises OSError, or ValueError (RecursionError for JSON that is nested too deep) for a file that
-    is no table, or one of another adapter.
+    is no table, or one of another adapter, engine or driver (but for what is ``shipped``).
     """
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
@@ -115,6 +119,8 @@ def read_tiles(path: Path, info: AdapterInfo) -> dict[str, TileSize]:
         raise ValueError(f"schema is not {_SCHEMA}")
     if _slug(str(table.get("adapter"))) != _slug(info.name):
         raise ValueError(f"not for {info.name}")
+    if not shipped and (table.get("engine"), table.get("driver")) != (info.engine, info.driver):
+        raise ValueError(f"not for {info.engine} with the driver {info.driver or 'unknown'}")
     hashes = _mapping(table.get("kernels"), "kernels")
     valid = {rung for rung in _RUNGS if hashes.get(rung) == kernel_hash(rung)}
     tiles = {key: _size(value) for key, value in _mapping(table.get("tiles"), "tiles").items()}

@@ -42,7 +42,12 @@ from gpustd.tuner import Outcome, Standing, tune_product
 from gpustd.tuning import SeenProduct, recorded_products, tile_size
 from gpustd.tuning_files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
 
-__all__ = ["tune"]
+__all__ = ["UNSOUND", "tune"]
+
+UNSOUND = 1
+"""Exit status where a product has no tile whose result is right."""
+
+_UNSOUND = "its pictures may be wrong; update the driver, or take another engine (avila doctor)"
 
 EXAMPLES = """\
 Examples:
@@ -86,7 +91,8 @@ def tune(
 
     The table is for this adapter, engine and driver, in the user's cache folder; the environment
     variable GPUCORE_TUNING names another file, or with "off" lets runs use no table. Ctrl-C keeps
-    what is done, and the next call goes on from there.
+    what is done, and the next call goes on from there. Exit status 1: some product has no tile
+    whose result is right.
     """
     with reporting(context, debug):
         check_integer("batch", batch, 1, 64)
@@ -108,10 +114,13 @@ def tune(
             tuning.tell_refused()
     if as_json:
         print(json.dumps(tuning.record()))
-    elif tuning.outcomes:
-        Console(soft_wrap=True).print(tuning.table())
-    if not as_json:
+    else:
+        if tuning.timed:
+            Console(soft_wrap=True).print(tuning.table())
         print(tuning.summary(), file=sys.stderr)
+    if unsound := len(tuning.outcomes) - len(tuning.timed):
+        complain(f"{unsound} products have no sound tile here: {_UNSOUND}")
+        raise typer.Exit(UNSOUND)
 
 
 def table_file(device: Device) -> Path:
@@ -154,10 +163,15 @@ class Tuning:
     outcomes: list[Outcome] = field(default_factory=list)
     known: int = 0
 
+    @property
+    def timed(self) -> list[Outcome]:
+        """Of products with a tile that is sound."""
+        return [outcome for outcome in self.outcomes if outcome.tile is not None]
+
     def read(self) -> None:
-        """Begin with what the file has. Raises `OutputError` for a file that is no such table."""
+        """Take what the file has. Raises `OutputError` for a file that is no such table."""
         try:
-            self.tiles = read_tiles(self.file, self.device.info)
+            self.tiles |= read_tiles(self.file, self.device.info)
         except FileNotFoundError:
             return
         except (OSError, ValueError, RecursionError) as error:
@@ -183,6 +197,8 @@ class Tuning:
             todo = [each for each in seen if again or each.key not in self.tiles]
             self.known = len(seen) - len(todo)
             bar.reset(line, total=len(todo))
+            if todo:
+                self._write()  # a place that takes no file is told before any work
             for each in todo:
                 for standing in self._tuned(each):
                     tell(f"{each.key}  {standing_text(standing)}")
@@ -194,9 +210,15 @@ class Tuning:
         outcome = yield from tune_product(self.device, seen)
         self.outcomes.append(outcome)
         self.device.trim()
-        if outcome.tile is None:
-            return
-        self.tiles[seen.key] = tile_size(outcome.tile)
+        self._write(outcome)
+
+    def _write(self, outcome: Outcome | None = None) -> None:
+        """Write the table and what others put into it meanwhile. Raises `OutputError`."""
+        self.read()
+        if outcome is not None and outcome.tile is not None:
+            self.tiles[outcome.seen.key] = tile_size(outcome.tile)
+        elif outcome is not None:
+            self.tiles.pop(outcome.seen.key, None)
         try:
             write_tiles(self.file, self.device.info, self.tiles)
         except OSError as error:
@@ -204,19 +226,20 @@ class Tuning:
             raise OutputError(self.file, reason, hint) from error
 
     def tell_refused(self) -> None:
-        """A warning for each tile that did not compile or was wrong."""
+        """Warnings of tiles that did not compile or were wrong: one for a product and reason."""
         for outcome in self.outcomes:
-            for tile, why in outcome.refused.items():
-                complain(f"warning: {outcome.seen.key}: {tile_text(tile)} is not used: {why}")
+            for why in dict.fromkeys(outcome.refused.values()):
+                names = [tile_text(tile) for tile, told in outcome.refused.items() if told == why]
+                complain(f"warning: {outcome.seen.key}: not used: {', '.join(names)}: {why}")
 
     def table(self) -> Table:
         """A row for each product."""
         table = Table("product", "launches", "tile", "time", "gain", box=None)
-        for outcome in self.outcomes:
-            if outcome.tile is not None:
-                seconds = seconds_text(outcome.seconds[outcome.tile])
-                row = (tile_text(outcome.tile), seconds, f"{outcome.gain:.2f}x")
-                table.add_row(Text(outcome.seen.key), str(outcome.seen.count), *row)
+        for outcome in self.timed:
+            assert outcome.tile is not None
+            seconds = seconds_text(outcome.seconds[outcome.tile])
+            row = (tile_text(outcome.tile), seconds, f"{outcome.gain:.2f}x")
+            table.add_row(Text(outcome.seen.key), str(outcome.seen.count), *row)
         return table
 
     def record(self) -> dict[str, object]:
@@ -241,12 +264,10 @@ class Tuning:
             if self.known:
                 return f"all {self.known} products are in {self.file}; --again times them anew"
             return f"nothing to tune: on {self.device.name} products have no choice of tiles"
-        timed = [each for each in self.outcomes if each.tile is not None]
-        after = sum(each.seen.count * each.seconds[each.tile] for each in timed if each.tile)
-        before = sum(
-            each.seen.count * each.seconds[each.tile] * each.gain for each in timed if each.tile
-        )
-        told = f"{len(timed)} products tuned, {self.known} known before; {self.file}"
+        spent = [(e.seen.count * e.seconds[e.tile], e.gain) for e in self.timed if e.tile]
+        after = sum(seconds for seconds, _ in spent)
+        before = sum(seconds * gain for seconds, gain in spent)
+        told = f"{len(spent)} products tuned, {self.known} known before; {self.file}"
         gain = f"{before / after:.3f} times as fast as without a table" if after else "none sound"
         return f"{told}\nthese launches together: {gain}"
 
@@ -268,8 +289,9 @@ def progress_bar(shown: bool) -> Progress:
 
 
 def tile_text(tile: Tile) -> str:
-    """``128x160x64/32x80``: the block of a workgroup, and its parts."""
-    return f"{tile.bm}x{tile.bn}x{tile.bk}/{tile.wm}x{tile.wn}"
+    """``128x160x64/32x80``: the block of a workgroup, and its parts; ``*2`` of two teams."""
+    teams = f"*{tile.teams}" if tile.teams > 1 else ""
+    return f"{tile.bm}x{tile.bn}x{tile.bk}/{tile.wm}x{tile.wn}{teams}"
 
 
 def standing_text(standing: Standing) -> str:

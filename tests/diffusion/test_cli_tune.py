@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
 from gpustd.product import Product
-from gpustd.tiles import TILED_TILES
+from gpustd.tiles import MATRIX_TILES, TILED_TILES
 from gpustd.tuner import Outcome, Standing
 from gpustd.tuning import SeenProduct, product_key, tile_size
 from gpustd.tuning_files import TUNING_VARIABLE, read_tiles, write_tiles
 
 MODULE = sys.modules["diffusion.cli.tune"]
+UNSOUND = MODULE.UNSOUND
 FIRST, SECOND = TILED_TILES[:2]
 
 
@@ -118,7 +120,7 @@ def test_only_what_is_missing_is_tuned(pretended: Pretended, tmp_path: Path) -> 
 def test_json(pretended: Pretended, tmp_path: Path) -> None:
     pretended.wrong = PRODUCTS[0].key
     done = run("--json")
-    assert done.exit_code == 0
+    assert done.exit_code == UNSOUND
     found = json.loads(done.stdout)
     assert found["file"] == str(tmp_path / "table.json")
     assert found["device"]["backend"] == "null-null"
@@ -130,11 +132,60 @@ def test_json(pretended: Pretended, tmp_path: Path) -> None:
 
 
 def test_a_wrong_tile_is_told_and_not_kept(pretended: Pretended, tmp_path: Path) -> None:
+    """Not even where the table had it from before; the exit status tells."""
+    assert run().exit_code == 0
+    assert table(tmp_path) == {each.key for each in PRODUCTS}
+    pretended.wrong = PRODUCTS[0].key
+    done = run("--again")
+    assert done.exit_code == UNSOUND
+    names = "128x64x16/8x8, 128x128x16/8x8, 64x64x16/8x8"
+    assert f"{PRODUCTS[0].key}: not used: {names}: its result is wrong" in done.stderr
+    assert "1 products have no sound tile here" in done.stderr
+    assert done.stderr.count("its result is wrong") == 1
+    assert table(tmp_path) == {PRODUCTS[1].key, PRODUCTS[2].key}
+
+
+def test_where_all_is_wrong_no_table_is_shown(pretended: Pretended) -> None:
+    pretended.products = PRODUCTS[:1]
     pretended.wrong = PRODUCTS[0].key
     done = run()
-    assert done.exit_code == 0
-    assert f"{PRODUCTS[0].key}: 128x64x16/8x8 is not used: its result is wrong" in done.stderr
-    assert table(tmp_path) == {PRODUCTS[1].key, PRODUCTS[2].key}
+    assert done.exit_code == UNSOUND
+    assert done.stdout == ""
+    assert "none sound" in done.stderr
+
+
+def test_tiles_with_teams_have_names_of_their_own() -> None:
+    names = [MODULE.tile_text(tile) for tile in (*MATRIX_TILES, *TILED_TILES)]
+    assert len(set(names)) == len(names)
+
+
+def test_two_that_tune_at_once_keep_each_others_products(
+    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first product is timed another process writes the last one's tile."""
+    info, other = Device.null().info, PRODUCTS[2].key
+    real = pretended.tune
+
+    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+        if product.key == PRODUCTS[0].key:
+            write_tiles(tmp_path / "table.json", info, {other: tile_size(SECOND)})
+        return (yield from real(device, product))
+
+    pretended.products = PRODUCTS[:2]
+    monkeypatch.setattr(MODULE, "tune_product", tune)
+    assert run().exit_code == 0
+    assert table(tmp_path) == {each.key for each in PRODUCTS}
+
+
+def test_a_table_of_another_driver_is_left_alone(pretended: Pretended, tmp_path: Path) -> None:
+    file = tmp_path / "table.json"
+    write_tiles(file, replace(Device.null().info, driver="551.1"), {"k": tile_size(SECOND)})
+    before = file.read_bytes()
+    done = run()
+    assert done.exit_code == 2
+    assert "not for null with the driver" in done.stderr
+    assert file.read_bytes() == before
+    assert pretended.tuned == []
 
 
 def test_stopping_keeps_what_is_done(pretended: Pretended, tmp_path: Path) -> None:
@@ -168,8 +219,9 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "my novel"
 
 
-@pytest.mark.usefixtures("pretended")
-def test_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_input(
+    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for arguments in (["--size", "65x64"], ["--batch", "0"], ["--device", "no such card"]):
         done = run(*arguments)
         assert done.exit_code == 2, arguments
@@ -184,6 +236,7 @@ def test_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run()
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
+    assert pretended.tuned == []  # told before any work
 
 
 def test_a_step_of_the_bundled_model_shows_its_products() -> None:

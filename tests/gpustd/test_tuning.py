@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DeviceLostError, LimitError, f32
 from gpucore.backends.null import NullBackend
-from gpustd import conv2d, gemm, product, tuner, tuning_check, tuning_files
+from gpustd import (
+    conv2d,
+    gemm,
+    product,
+    tuner,
+    tuning_check,
+    tuning_files,
+    upsampling_conv2d,
+    upsampling_weights,
+)
+from gpustd.gemm import multiply_batch
 from gpustd.product import Product
 from gpustd.rungs import forced_rung
 from gpustd.template import SHADERS, Value, render
@@ -118,10 +128,30 @@ def test_the_variable_names_a_file_or_none(
     assert load_tiles(null.info) == {}
 
 
+def test_a_users_table_counts_for_its_engine_and_driver_and_a_shipped_one_for_all(
+    null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, path = {KEY: tile_size(SMALL)}, tmp_path / "own.json"
+    monkeypatch.setenv(TUNING_VARIABLE, str(path))
+    for other in ({"driver": "551.1"}, {"engine": "wgpu"}):
+        monkeypatch.setattr(tuning_files, "_told", set())
+        info = replace(null.info, **other)
+        write_tiles(path, info, tiles)
+        assert load_tiles(info) == tiles
+        with pytest.warns(UserWarning, match="tuning table ignored: not for null with the driver"):
+            assert load_tiles(null.info) == {}
+        write_tiles(shipped_file(null.info), info, tiles)
+        path.unlink()
+        assert load_tiles(null.info) == tiles
+        shipped_file(null.info).unlink()
+
+
 def good(device: Device) -> dict[str, Any]:
     return {
         "schema": 1,
         "adapter": device.name,
+        "engine": device.info.engine,
+        "driver": device.driver,
         "kernels": {"tiled": kernel_hash("tiled")},
         "tiles": {KEY: list(tile_size(SMALL))},
     }
@@ -137,6 +167,9 @@ HOSTILE: dict[str, Any] = {
     "another schema": {"schema": 2},
     "another adapter": {"adapter": "NVIDIA Other"},
     "no adapter": {"adapter": None},
+    "another driver": {"driver": "1.0"},
+    "a driver of another type": {"driver": [1]},
+    "another engine": {"engine": "other"},
     "kernels are a list": {"kernels": []},
     "tiles are a list": {"tiles": [KEY]},
     "a tile is a number": {"tiles": {KEY: 7}},
@@ -221,10 +254,12 @@ def test_every_template_of_a_rung_counts() -> None:
             assert included <= known
 
 
-def test_shipped_tables_hold_only_tiles_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each names a product's own tiles; for kernels as they are or as they were."""
+def test_shipped_tables_are_of_kernels_as_they_are_and_of_tiles_that_exist() -> None:
+    """A stale one does no harm, and no good: time it anew (CONTRIBUTING.md), or leave it out."""
     for path in tuning_files._SHIPPED.glob("*.json"):
         table = json.loads(path.read_text(encoding="utf-8"))
+        for rung in {key.split()[0] for key in table["tiles"]}:
+            assert table["kernels"][rung] == kernel_hash(rung), f"{path.name}: {rung} has changed"
         tiles = {"matrix": MATRIX_TILES, "tiled": TILED_TILES}
         for key, size in table["tiles"].items():
             assert tuple(size) in {tile_size(tile) for tile in tiles[key.split()[0]]}, key
@@ -347,19 +382,82 @@ def test_the_tuner_times_tiles_whose_results_are_the_same(
     np.testing.assert_array_equal(results[2], results[0])
 
 
-def test_a_tile_that_writes_nothing_is_refused(
-    device: Device, monkeypatch: pytest.MonkeyPatch
+SPOIL = """\
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(1)
+fn main() {
+    let last = arrayLength(&y) - 1u;
+    y[last] = %s;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        (None, "its result is wrong"),
+        ("y[last] + 0.01", "its result is wrong"),
+        ("bitcast<f32>(0x7fc00000u + u32(y[last] > 1e30))", "its result is wrong"),
+        ("bitcast<f32>(bitcast<u32>(y[last]) + 1u)", "its result has other bits"),
+    ],
+    ids=["nothing written", "an element", "a NaN", "a bit"],
+)
+def test_a_wrong_tile_is_refused_however_fast(
+    device: Device, monkeypatch: pytest.MonkeyPatch, spoilt: str | None, told: str
 ) -> None:
+    """Real kernels; the wrong one takes no time, and is neither timed nor taken."""
     seen = small_product(device, monkeypatch)
-    real = product.kernel
-
-    def broken(device: Device, name: str, **spec: Any) -> Any:
-        return (lambda *_, **__: None) if spec.get("bm") == 16 else real(device, name, **spec)
-
-    monkeypatch.setattr(product, "kernel", broken)
+    spoil_tiles(device, monkeypatch, 16, spoilt)
     _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
     assert outcome.tile == LARGE
-    assert outcome.refused == {SMALL: "its result is wrong"}
+    assert outcome.seconds.keys() == {LARGE}
+    assert outcome.refused.keys() == {SMALL}
+    assert outcome.refused[SMALL].startswith(told)
+
+
+@pytest.mark.parametrize("windows", [False, True], ids=["rows", "pixels"])
+def test_all_products_of_a_batch_are_checked(
+    device: Device, monkeypatch: pytest.MonkeyPatch, windows: bool
+) -> None:
+    """The likeliest tile is wrong in the last product alone, and the other is taken."""
+    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    with recorded_products() as recorded, forced_rung("product", "tiled"):
+        if windows:
+            image = device.buffer(f32, (1, 3, 5, 8))
+            upsampling_conv2d(image, upsampling_weights(device.buffer(f32, (3, 3, 8, 8))))
+        else:
+            a, w = device.buffer(f32, (3, 21, 20)), device.buffer(f32, (3, 20, 8))
+            multiply_batch("test", a, w, device.buffer(f32, (3, 21, 8)))
+    (seen,) = recorded.values()
+    assert seen.product.batch == (4 if windows else 3)
+    seen = replace(seen, tiles=(LARGE, SMALL))
+    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    assert outcome.refused == {}
+    spoil_tiles(device, monkeypatch, 32, "y[last] + 1.0")
+    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    assert outcome.tile == SMALL
+    assert outcome.refused == {LARGE: "its result is wrong"}
+
+
+def spoil_tiles(device: Device, patch: pytest.MonkeyPatch, bm: int, spoilt: str | None) -> None:
+    """Let tiles of ``bm`` rows leave the last element so; None: let them do nothing."""
+    real = product.kernel
+    spoil = device.compile_kernel(SPOIL % spoilt) if spoilt else None
+
+    def wrong(device: Device, name: str, **spec: Any) -> Any:
+        launch = real(device, name, **spec)
+        if spec.get("bm") != bm:
+            return launch
+
+        def launch_wrong(*arguments: Any, **options: Any) -> None:
+            if spoil is not None:
+                launch(*arguments, **options)
+                spoil(arguments[-1], grid=1)
+
+        return launch_wrong
+
+    patch.setattr(product, "kernel", wrong)
 
 
 TRUTH = np.linspace(-1, 1, 40 * 24, dtype=np.float32)
