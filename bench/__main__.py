@@ -100,7 +100,11 @@ def _rates(rates: dict[str, float], unit: float) -> str:
 def main() -> int:
     """Run what the command line names; exit status 2 for wrong arguments."""
     known = operations()
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("operations", nargs="*", metavar="OPERATION", help=", ".join(known))
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
     parser.add_argument("--json", type=Path, help="write the numbers to this file, or add them")

@@ -230,7 +230,8 @@ class Tuning:
         for outcome in self.outcomes:
             for why in dict.fromkeys(outcome.refused.values()):
                 names = [tile_text(tile) for tile, told in outcome.refused.items() if told == why]
-                complain(f"warning: {outcome.seen.key}: not used: {', '.join(names)}: {why}")
+                told = ", ".join(names) if outcome.tile else f"{len(names)} tiles"
+                complain(f"warning: {outcome.seen.key}: not used: {told}: {why}")
 
     def table(self) -> Table:
         """A row for each product."""

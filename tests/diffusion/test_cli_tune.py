@@ -138,11 +138,27 @@ def test_a_wrong_tile_is_told_and_not_kept(pretended: Pretended, tmp_path: Path)
     pretended.wrong = PRODUCTS[0].key
     done = run("--again")
     assert done.exit_code == UNSOUND
-    names = "128x64x16/8x8, 128x128x16/8x8, 64x64x16/8x8"
-    assert f"{PRODUCTS[0].key}: not used: {names}: its result is wrong" in done.stderr
+    assert f"{PRODUCTS[0].key}: not used: 3 tiles: its result is wrong" in done.stderr
     assert "1 products have no sound tile here" in done.stderr
     assert done.stderr.count("its result is wrong") == 1
     assert table(tmp_path) == {PRODUCTS[1].key, PRODUCTS[2].key}
+
+
+def test_some_wrong_tiles_are_told_by_name(
+    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = {FIRST: "its result is wrong", TILED_TILES[2]: "its result is wrong"}
+
+    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+        yield Standing()
+        return Outcome(product, SECOND, {SECOND: 1e-4}, refused)
+
+    monkeypatch.setattr(MODULE, "tune_product", tune)
+    pretended.products = PRODUCTS[:1]
+    done = run()
+    assert done.exit_code == 0
+    assert "not used: 128x64x16/8x8, 64x64x16/8x8: its result is wrong" in done.stderr
+    assert table(tmp_path) == {PRODUCTS[0].key}
 
 
 def test_where_all_is_wrong_no_table_is_shown(pretended: Pretended) -> None:

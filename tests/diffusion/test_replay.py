@@ -121,3 +121,12 @@ def test_sampler_and_guidance_run_on_the_device(runs: Sequence[Counted]) -> None
     labels = [launch.program.label for launch in runs[0].steps[0].launches]
     assert sum("elementwise/guidance" in label for label in labels) == 1
     assert any("elementwise/combination" in label for label in labels)
+
+
+def test_nothing_is_joined_or_enlarged_by_itself(runs: Sequence[Counted]) -> None:
+    """Skip connections and larger images are addresses; only guidance needs its input twice."""
+    labels = [launch.program.label for launch in runs[0].steps[0].launches]
+    assert [label.split()[0] for label in labels if "layout/" in label] == ["layout/block"]
+    assert not [label for label in labels if "concat" in label or "upsample" in label]
+    assert any(" two " in label and label.startswith("gemm/") for label in labels)
+    assert any(" scale2" in label and label.startswith("gemm/") for label in labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import warnings
@@ -380,6 +381,35 @@ def test_the_tuner_times_tiles_whose_results_are_the_same(
     np.testing.assert_allclose(results[0], a @ w, atol=1e-4)
     np.testing.assert_array_equal(results[1], results[0])
     np.testing.assert_array_equal(results[2], results[0])
+
+
+@pytest.mark.parametrize("splits", [1, 3])
+def test_an_image_keeps_its_bits_whatever_tables_say_of_its_batch(
+    device: Device, monkeypatch: pytest.MonkeyPatch, splits: int
+) -> None:
+    """Tables name tiles for three images and for one; how K is cut follows from one image."""
+    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(product, "suited_splits", lambda *sizes: splits)
+    random = np.random.default_rng(7)
+    a, w = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 21, 96), (96, 40)))
+
+    def made(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        up = device.buffer_from_array
+        with forced_rung("product", "tiled"):
+            return gemm(up(images), up(w), activation="silu").read()
+
+    with recorded_products() as seen:
+        made(a), made(a[:1])
+    together, alone = seen
+    bits = []
+    try:
+        for of_three, of_one in itertools.product((LARGE, SMALL), repeat=2):
+            use_tiles(device, {together: tile_size(of_three), alone: tile_size(of_one)})
+            bits += [made(a), *(made(a[i : i + 1]) for i in range(3))]
+            np.testing.assert_array_equal(np.concatenate(bits[-3:]), bits[-4])
+            np.testing.assert_array_equal(bits[-4], bits[0])
+    finally:
+        use_tiles(device, None)
 
 
 SPOIL = """\
