@@ -25,7 +25,7 @@ from gpustd.lanes import broadcast_lanes
 from gpustd.rungs import wanted_rung, wanted_tile
 from gpustd.template import Value, kernel, scalar_of
 from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits, suited_teams
-from gpustd.tuning import fits, tuned_tile
+from gpustd.tuning import fits, product_region, tuned_tile
 
 __all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation", "constants"]
 
@@ -109,7 +109,8 @@ class Product:
         elif rung == "few":
             self._launch_few(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
-            self._launch_blocks(rung, scalar, operands, fused, y)
+            with product_region(device, self, rung, scalar):
+                self._launch_blocks(rung, scalar, operands, fused, y)
         else:
             self._launch_flexible(rung, scalar, operands, fused, y)
 

@@ -22,7 +22,7 @@ from gpustd.tiles import Tile
 from gpustd.tuning import SeenProduct, fits
 from gpustd.tuning_check import TrialOperands
 
-__all__ = ["Outcome", "Standing", "tune_product"]
+__all__ = ["Outcome", "Standing", "refusals", "tune_product"]
 
 _TURNS = 10
 _LEAST_TURNS = 3
@@ -74,8 +74,11 @@ def tune_product(
     """
     trials = [_Trial(tile) for tile in seen.tiles if fits(device, seen.rung, tile)]
     try:
-        yield from _check(TrialOperands(device, seen), trials)
+        operands = TrialOperands(device, seen)
+        yield from _check(operands, trials)
         sound = [trial for trial in trials if not trial.refused]
+        yield from _lengthen(operands, sound)
+        sound = [trial for trial in sound if not trial.refused]
         if sound:
             yield from _time(device, sound, budget)
     finally:
@@ -85,6 +88,18 @@ def tune_product(
     limit = _NEAR * min(seconds.values(), default=0.0)
     chosen = next((tile for tile, taken in seconds.items() if taken <= limit), None)
     return Outcome(seen, chosen, seconds, {t.tile: t.refused for t in trials if t.refused})
+
+
+def refusals(device: Device, seen: SeenProduct, tiles: Sequence[Tile]) -> dict[Tile, str]:
+    """Why tiles are not to be taken, as `tune_product` finds it, the first likeliest; no others."""
+    trials = [_Trial(tile) for tile in tiles]
+    try:
+        for _ in _check(TrialOperands(device, seen), trials):
+            pass
+    finally:
+        for trial in trials:
+            trial.release()
+    return {trial.tile: trial.refused for trial in trials if trial.refused}
 
 
 @dataclass(eq=False)
@@ -159,8 +174,11 @@ def _check(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[Stand
                 trial.refused = "its result has other bits than those of the tiles before it"
             else:
                 accepted = result
-    # Not before: while other kernels compile, the device takes no calls, and runs seem long.
-    for trial in (each for each in trials if not each.refused):
+
+
+def _lengthen(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[Standing, None, None]:
+    """Leave runs that are long enough. All kernels are compiled: meanwhile runs would seem long."""
+    for trial in trials:
         yield Standing()
         with _refusing(trial):
             trial.lengthen(operands)

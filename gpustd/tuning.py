@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 __all__ = [
     "SeenProduct",
     "fits",
+    "key_of_region",
     "product_key",
+    "product_region",
     "recorded_products",
     "tile_size",
     "tuned_tile",
     "use_tiles",
 ]
 
+_REGION = "product "
 _INVOCATIONS = "max_compute_invocations_per_workgroup"
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
@@ -69,6 +72,21 @@ def tuned_tile(
     wanted = table.get(key)
     found = (tile for tile in tiles if tile_size(tile) == wanted and fits(device, rung, tile))
     return next(found, tiles[0])
+
+
+@contextmanager
+def product_region(device: Device, product: Product, rung: str, scalar: str) -> Iterator[None]:
+    """Launches inside carry the product's key in profiles, where a run is recorded."""
+    if _recording.get() is None:
+        yield
+        return
+    with device.region(f"{_REGION}{product_key(product, rung, scalar)}"):
+        yield
+
+
+def key_of_region(region: str) -> str:
+    """The key that `product_region` gave a launch; empty for any other."""
+    return region.partition(_REGION)[2]
 
 
 def product_key(product: Product, rung: str, scalar: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device, DType, Graph, f16, f32
+from gpucore import Buffer, Device, DType, Graph, OutOfMemoryError, f16, f32
 from gpustd.product import Product
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
@@ -21,13 +22,21 @@ __all__ = ["TrialOperands"]
 # then agree on the rest, bit for bit.
 _MOST_CHECKED_FLOPS = 2**36
 _BLOCK = 2**20 - 3
+# Bytes of weights that runs of calls take in turn, and how many copies: in a network they come from
+# memory, since the others' have filled the cache meanwhile.
+_TURN_BYTES = 3 << 25
+_MOST_COPIES = 400
 # Fields of a convolution's sizes that are extents of its image (conv/pixels, nn/voxels).
 _EXTENTS = ("height", "width", "size_z", "size_y", "size_x")
 _DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
 
 
 class TrialOperands:
-    """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else."""
+    """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else.
+
+    As in networks, calls find their weights in memory and the rest in the cache, and a batch of
+    plain products (Winograd's) has results in f32.
+    """
 
     def __init__(self, device: Device, seen: SeenProduct) -> None:
         self.device, self.seen = device, seen
@@ -46,16 +55,29 @@ class TrialOperands:
         pixels = product.images * math.prod(extents) if product.window else product.m
         batch = product.batch or 1
         self._sources = [drawn(batch * pixels * c, 1.0, self.dtype) for c in product.channels]
-        self._w = drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)
+        self._ws = [drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)]
         self._bias = drawn(self.columns, 1.0, f32)
-        self._y: Buffer[Any] = device.buffer(self.dtype, batch * product.m * product.n)
+        self._out = self.dtype if product.batch is None or product.window else f32
+        self._y: Buffer[Any] = device.buffer(self._out, batch * product.m * product.n)
 
     def captured(self, tile: Tile, calls: int) -> Graph:
         """A run of calls with a tile; its kernels begin to compile."""
+        self._copy_weights(calls)
         with self.device.capture() as graph:
-            for _ in range(calls):
-                self._launch(self.seen.rung, tile, self.seen.product, self._y)
+            for call in range(calls):
+                w = self._ws[call % len(self._ws)]
+                self._launch(self.seen.rung, tile, self.seen.product, w, self._y)
         return graph
+
+    def _copy_weights(self, calls: int) -> None:
+        """As many copies as so many calls take in turn; as many as there is room for."""
+        first = self._ws[0]
+        most = min(calls, _MOST_COPIES, -(-_TURN_BYTES // first.nbytes))
+        with suppress(OutOfMemoryError):
+            while len(self._ws) < most:
+                copy = self.device.buffer(first.dtype, first.shape)
+                copy.copy_from(first)
+                self._ws.append(copy)
 
     def result(self, graph: Graph) -> NDArray[Any]:
         """What a captured run leaves where all was NaN."""
@@ -66,8 +88,8 @@ class TrialOperands:
     def truth(self) -> NDArray[Any]:
         """The result by the naive rung, or the first rows of it; of a large batch, of its first."""
         checked = self._checked()
-        y: Buffer[Any] = self.device.buffer(self.dtype, (checked.batch or 1) * checked.m * checked.n)
-        self._launch("naive", None, checked, y)
+        y: Buffer[Any] = self.device.buffer(self._out, (checked.batch or 1) * checked.m * checked.n)
+        self._launch("naive", None, checked, self._ws[0], y)
         return y.read()
 
     def _checked(self) -> Product:
@@ -85,7 +107,7 @@ class TrialOperands:
         values |x w| of mean 1/4, over the square root of K; twice their mean is allowed for.
         """
         eps = float(np.finfo(np.float32).eps)
-        stored = 2.0**-10 if self.dtype is f16 else eps
+        stored = 2.0**-10 if self._out is f16 else eps
         spread = math.sqrt(self.k) / 2 + 1
         if self.seen.product.activation == "geglu":
             spread *= spread
@@ -105,7 +127,9 @@ class TrialOperands:
         rows = 2 * (m // width * 2 * width + m % width)
         return np.asarray(result.reshape(-1, product.n)[rows].ravel())
 
-    def _launch(self, rung: str, tile: Tile | None, product: Product, y: Buffer[Any]) -> None:
+    def _launch(
+        self, rung: str, tile: Tile | None, product: Product, w: Buffer[Any], y: Buffer[Any]
+    ) -> None:
         x, *second = self._sources
         with forced_rung("product", rung, tile):
-            product.launch(x, second[0] if second else None, self._w, self._bias, None, None, y)
+            product.launch(x, second[0] if second else None, w, self._bias, None, None, y)

@@ -102,9 +102,7 @@ def shipped_file(info: AdapterInfo) -> Path:
     return _SHIPPED / f"{_slug(info.name)}.json"
 
 
-def read_tiles(
-    path: Path, info: AdapterInfo, *, shipped: bool = False
-) -> dict[str, TileSize]:
+def read_tiles(path: Path, info: AdapterInfo, *, shipped: bool = False) -> dict[str, TileSize]:
     """Tiles in a file, for kernels as they are now.
 
     Raises OSError, or ValueError (RecursionError for JSON that is nested too deep) for a file that

@@ -235,9 +235,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "my novel"
 
 
-def test_wrong_input(
-    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_input(pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments in (["--size", "65x64"], ["--batch", "0"], ["--device", "no such card"]):
         done = run(*arguments)
         assert done.exit_code == 2, arguments
