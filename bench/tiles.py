@@ -92,7 +92,7 @@ def find_tiles(
     for graph, output in pair:
         graph.replay()
         bits.append(output.read())
-    same = bool(np.array_equal(*bits, equal_nan=True))
+    same = bool(np.array_equal(bits[0], bits[1], equal_nan=True))
     before, after = _seconds_in_turns(device, [graph for graph, _ in pair])
     return Found(sizes, gains, refused, before, after, same, len(now))
 

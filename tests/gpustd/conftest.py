@@ -1,0 +1,22 @@
+"""Fixtures of tuning's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpucore import Device
+from gpustd import tuning_files
+from gpustd.tuning_files import TUNING_VARIABLE
+
+
+@pytest.fixture
+def null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
+    """A device whose user's and shipped tables would lie in an empty folder."""
+    monkeypatch.delenv(TUNING_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(tuning_files, "_SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(tuning_files, "_told", set())
+    return Device.null()
