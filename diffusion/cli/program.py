@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TextIO, cast
 
 import typer
+from typer.models import CommandInfo
 
 from diffusion.cli import convert, doctor, img2img, info, inpaint, model, tune, txt2img, upscale
 from diffusion.cli.app import STOPPED, WRONG_INPUT, app, complain
@@ -18,6 +20,16 @@ __all__ = ["COMMANDS", "app", "run"]
 
 COMMANDS = (txt2img, img2img, inpaint, upscale, info, model, convert, tune, doctor)
 """Modules that hold a command each; importing them adds it to the program."""
+
+
+def _let_help_flow(commands: Iterable[CommandInfo]) -> None:
+    """Let a terminal wrap help anew: typer keeps the line ends of docstrings' later paragraphs."""
+    for command in commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
+
+
+_let_help_flow([*app.registered_commands, *model.models.registered_commands])
 
 # typer keeps the root of its usage errors to itself, and has moved it between versions.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -579,6 +580,17 @@ def test_a_folder_has_a_tokenizer_of_its_own() -> None:
 def test_help_shows_prompts_as_they_are_written() -> None:
     text = " ".join(run("txt2img", "--help").stdout.split())
     assert "[x:y:0.5] is x, then y" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_help_fills_the_terminals_lines(width: int) -> None:
+    """Whatever the width of the docstring it comes from."""
+    done = CliRunner(env={"COLUMNS": str(width), "NO_COLOR": "1"}).invoke(app, ["tune", "--help"])
+    text = done.stdout[: done.stdout.index("─ Options")]
+    lines = [line.strip() for line in text.splitlines()]
+    for line, following in itertools.pairwise(lines):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > width - 2
 
 
 @pytest.mark.parametrize("command", ["txt2img", "img2img", "inpaint", "upscale", "tune", "info"])

@@ -94,6 +94,32 @@ def test_an_output_holds_new_values_after_each_replay(device: Device, affine: Ke
         assert (y.read() == 64 * value + 63).all()
 
 
+def test_a_replay_makes_no_objects_of_the_engines_python_interface(
+    device: Device, affine: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """wgpu-py's and wgpudawn's own encoders and passes cost more than the launches."""
+    x = device.buffer_from_array(constant(0))
+    with device.capture() as graph:
+        y = chain(device, affine, x, 6)
+    raw = device.engine._device  # type: ignore[attr-defined]
+    encoder = raw.create_command_encoder()
+    compute = encoder.begin_compute_pass()
+    classes = [type(each) for each in (raw, raw.queue, encoder, compute)]
+    compute.end()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("called")
+
+    for name in ("create_command_encoder", "submit", "begin_compute_pass", "finish", "end"):
+        for each in classes:
+            if hasattr(each, name):
+                monkeypatch.setattr(each, name, refuse)
+    for name in ("set_pipeline", "set_bind_group", "dispatch_workgroups"):
+        monkeypatch.setattr(classes[-1], name, refuse)
+    graph.replay()
+    assert (y.read() == 63).all()
+
+
 def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> None:
     """Encoded while the host waits, on Dawn, of what was replayed more than once since."""
     increment = device.compile_kernel(INCREMENT)
