@@ -5,7 +5,7 @@
 ``avila tune`` times a product by itself, and tiles that are near each other there may change places
 between other launches. Here one UNet call at batch 2 and one decoding are captured with each
 product's likeliest tile, with its second, and so on; timestamps tell what each product's launches
-take. Tiles that are quicker by 1 % are checked against the naive rung. Then the model with them and
+take. Tiles that are quicker by 3 % are checked against the naive rung. Then the model with them and
 the one without are timed in turns, and their results compared bit by bit: FILE gets the tiles of
 those parts that are quicker as a whole, beside what it has.
 """
@@ -42,7 +42,7 @@ _PROFILES = 7
 _BUSY_S = 0.5
 _ROUNDS = 12
 _REPLAYS = 4
-_QUICKER = 0.99
+_QUICKER = 0.97
 
 
 @dataclass(frozen=True)

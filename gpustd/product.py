@@ -109,8 +109,9 @@ class Product:
         elif rung == "few":
             self._launch_few(scalar, operands, fused, y)
         elif rung in ("tiled", "matrix"):
-            with product_region(device, self, rung, scalar):
-                self._launch_blocks(rung, scalar, operands, fused, y)
+            tile, splits = self._tile(device, rung, scalar, self._in_words(rung))
+            with product_region(device, self, rung, scalar, splits):
+                self._launch_blocks(rung, scalar, operands, fused, y, tile, splits)
         else:
             self._launch_flexible(rung, scalar, operands, fused, y)
 
@@ -222,12 +223,11 @@ class Product:
         operands: list[Buffer[Any]],
         extras: Extras,
         y: Buffer[Any],
+        tile: Tile,
+        splits: int,
     ) -> None:
         """By tiles: one launch, or partial sums of parts of K and their reduction."""
-        device = y.device
-        matrix = rung == "matrix"
-        vector = matrix or not any(c % 4 for c in (*self.channels, self.n))
-        tile, splits = self._tile(device, rung, scalar, vector)
+        device, matrix, vector = y.device, rung == "matrix", self._in_words(rung)
         common = self._fixed(scalar, y, vector)
         if matrix:
             common |= {"matrix": True, "unit": math.gcd(8, *self.channels)}
@@ -272,6 +272,10 @@ class Product:
         reduce = kernel(device, "gemm/reduce.wgsl", **spec, sizes=constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
 
+    def _in_words(self, rung: str) -> bool:
+        """Tell whether operands and results are read and written in words of several columns."""
+        return rung == "matrix" or not any(c % 4 for c in (*self.channels, self.n))
+
     def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
         """Template variables of the rungs whose window is part of the text."""
         return {
@@ -304,7 +308,7 @@ class Product:
         offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
         batch = self.batch or 1
         offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, batch))
-        return tuned_tile(device, self, rung, scalar, offered), splits
+        return tuned_tile(device, self, rung, scalar, offered, splits), splits
 
     def _suited_splits(self, tiles: Sequence[Tile]) -> int:
         """Parts that K is cut into, by the sizes of one image."""

@@ -55,17 +55,22 @@ _recording: ContextVar[_Seen | None] = ContextVar("recording", default=None)
 
 
 def tuned_tile(
-    device: Device, product: Product, rung: str, scalar: str, tiles: Sequence[Tile]
+    device: Device,
+    product: Product,
+    rung: str,
+    scalar: str,
+    tiles: Sequence[Tile],
+    splits: int = 1,
 ) -> Tile:
     """The one of ``tiles`` that was quickest when timed on ``device``; else the first.
 
-    ``tiles`` must all give the same bits; the likeliest comes first.
+    ``tiles`` must all give the same bits, K being cut into ``splits``; the likeliest comes first.
     """
     table = _tables.of(device)
     seen = _recording.get()
     if not table and seen is None:
         return tiles[0]
-    key = product_key(product, rung, scalar)
+    key = product_key(product, rung, scalar, splits)
     if seen is not None:
         known = seen.get(key) or SeenProduct(key, product, rung, scalar, tuple(tiles), 0)
         seen[key] = replace(known, count=known.count + 1)
@@ -75,12 +80,14 @@ def tuned_tile(
 
 
 @contextmanager
-def product_region(device: Device, product: Product, rung: str, scalar: str) -> Iterator[None]:
+def product_region(
+    device: Device, product: Product, rung: str, scalar: str, splits: int
+) -> Iterator[None]:
     """Launches inside carry the product's key in profiles, where a run is recorded."""
     if _recording.get() is None:
         yield
         return
-    with device.region(f"{_REGION}{product_key(product, rung, scalar)}"):
+    with device.region(f"{_REGION}{product_key(product, rung, scalar, splits)}"):
         yield
 
 
@@ -89,8 +96,8 @@ def key_of_region(region: str) -> str:
     return region.partition(_REGION)[2]
 
 
-def product_key(product: Product, rung: str, scalar: str) -> str:
-    """Name of a product in tables: what its time, and its split over K, depend on.
+def product_key(product: Product, rung: str, scalar: str, splits: int = 1) -> str:
+    """Name of a product in tables: what its time depends on, the cut of K into ``splits`` too.
 
     What is fused beside the activation, and the padding, are left out: they weigh next to nothing.
     """
@@ -103,6 +110,8 @@ def product_key(product: Product, rung: str, scalar: str) -> str:
         words.append(product.activation)
     if product.batch is not None:
         words.append(f"x{product.batch}")
+    if splits > 1:
+        words.append(f"in {splits}")
     return " ".join(words)
 
 

@@ -74,7 +74,7 @@ def test_products_are_timed_where_they_stand(
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     """Seconds now, with the first tiles and with the second ones."""
-    times = [{FIRST: 1.0, SECOND: 1.0}, {FIRST: 1.0, SECOND: 1.0}, {FIRST: 0.5, SECOND: 0.995}]
+    times = [{FIRST: 1.0, SECOND: 1.0}, {FIRST: 1.0, SECOND: 1.0}, {FIRST: 0.5, SECOND: 0.98}]
     monkeypatch.setattr(tiles, "_seconds_inside", lambda *_: times)
     monkeypatch.setattr(tiles, "_seconds_in_turns", lambda *_: [2.0, 1.5])
     return times

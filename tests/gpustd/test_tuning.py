@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +33,7 @@ from gpustd.tuner import Outcome, Standing, tune_product
 from gpustd.tuning import (
     SeenProduct,
     fits,
+    key_of_region,
     product_key,
     recorded_products,
     tile_size,
@@ -116,6 +118,34 @@ def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
     }
     assert set(seen[KEY].tiles) == set(TILED_TILES)
     assert seen[KEY].product.channels == (12,)
+
+
+def test_tiles_of_another_cut_of_k_are_passed_over(
+    null: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was timed with K whole says nothing of its parts, and the other way round."""
+    a, w = null.buffer(f32, (2, 20, 96)), null.buffer(f32, (96, 24))
+    keys = []
+    for splits in (1, 3):
+        monkeypatch.setattr(product, "suited_splits", lambda *_, parts=splits: parts)
+        with recorded_products() as seen, forced_rung("product", "tiled"):
+            gemm(a, w)
+        keys += seen
+    assert keys == ["tiled f32 m40/2 n24 k96", "tiled f32 m40/2 n24 k96 in 3"]
+
+
+def test_only_a_recorded_run_names_products_in_profiles(null: Device) -> None:
+    a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
+    null.synchronize()
+    regions = []
+    for recording in (nullcontext(), recorded_products()):
+        with recording, forced_rung("product", "tiled"), null.region("unet"):
+            gemm(a, w, activation="silu")
+        null.submit()
+        (launch,) = null.engine.submitted[-1]  # type: ignore[attr-defined]
+        regions.append(launch.region)
+    assert regions == ["unet", f"unet/product {KEY}"]
+    assert [key_of_region(region) for region in regions] == ["", KEY]
 
 
 def outcome_of(tuning: Generator[Standing, None, Outcome]) -> tuple[list[Standing], Outcome]:
