@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import gpucore
 import gpustd
 from tests.laws.sources import LIBRARY
@@ -46,6 +48,8 @@ def methods(kind: type) -> list[tuple[str, Callable[..., Any]]]:
 
 
 FUNCTIONS = functions()
+# What users import from: packages, and gpucore's helpers for tests.
+OFFERED = ["gpucore", "gpucore.testing", "gpustd", *(f"gpustd.{name}" for name in LIBRARY)]
 
 
 def documents(path: str) -> list[str]:
@@ -69,6 +73,13 @@ def names_an_error(path: str, seen: frozenset[str] = frozenset()) -> bool:
 def test_there_are_functions() -> None:
     assert {path.partition(".")[0] for path in FUNCTIONS} == set(LIBRARY)
     assert len(FUNCTIONS) > 200
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_nothing_offered_is_hidden_by_a_module(name: str) -> None:
+    """A module of a function's name takes its place in the package where it is imported later."""
+    package = importlib.import_module(name)
+    assert [each for each in package.__all__ if inspect.ismodule(getattr(package, each))] == []
 
 
 def test_each_says_what_it_does() -> None:
