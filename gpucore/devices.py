@@ -27,11 +27,13 @@ class Devices(Sequence[Device]):
     No engine lets two devices share memory: data moves between them through the host. They compute
     at the same time, since recording and submitting do not wait. A ``with`` block closes them.
 
-        with Devices.all() as devices:
-            parts = devices.split_buffer(array)
-            kernels = devices.compile_kernel(source)
-            devices.parallel_execute(lambda kernel, x: kernel(x, grid=64), kernels, parts)
-            result = devices.gather(parts)
+    >>> array = np.arange(10, dtype=np.float32).reshape(5, 2)
+    >>> with Devices([device, device.reopen()]) as devices:     # Devices.all()
+    ...     parts = devices.split_buffer(array)
+    ...     kernels = devices.compile_kernel(INCREMENT)
+    ...     _ = devices.parallel_execute(lambda kernel, x: kernel(x, grid=1), kernels, parts)
+    ...     [part.shape for part in parts], devices.gather(parts).shape
+    ([(3, 2), (2, 2)], (5, 2))
     """
 
     def __init__(self, devices: Sequence[Device]) -> None:
