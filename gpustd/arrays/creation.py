@@ -18,8 +18,8 @@ __all__ = ["arange", "full", "linspace", "ones", "zeros"]
 Shape = int | tuple[int, ...]
 
 
-def full(device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[T]:
-    """``value`` everywhere. Raises `ArgumentError` or `DTypeError` where ``dtype`` holds it not.
+def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Buffer[T]:
+    """``fill_value`` everywhere. Raises `ArgumentError`, `DTypeError` where ``dtype`` has it not.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> arrays.full(Device.auto(), (2, 2), 7, i32).read()
@@ -27,7 +27,7 @@ def full(device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[
            [7, 7]], dtype=int32)
     """
     y = device.buffer(dtype, shape)
-    number = number_as("full", value, dtype)
+    number = number_as("full", fill_value, dtype)
     _fill("full", y, number, [0.0, 0.0] if dtype is c64 else 0, number, closed=False)
     return y
 

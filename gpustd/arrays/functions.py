@@ -9,6 +9,8 @@ other is named, the error is at most 8 units in the last place (of pi / 2 for an
 from __future__ import annotations
 
 from gpucore import Buffer, T
+from gpustd.arrays.arithmetic import divide, multiply
+from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import FLOATS, Operand, elementwise
 
 __all__ = [
@@ -293,15 +295,23 @@ def trunc(x: Buffer[T]) -> Buffer[T]:
     return elementwise("trunc", [x], FLOATS)
 
 
-def round(x: Buffer[T]) -> Buffer[T]:  # noqa: A001
-    """The nearest whole number, the even one of two.
+def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
+    """The nearest number of so many decimals, the even one of two.
+
+    As NumPy: the nearest whole number of ``x`` times their power of ten, divided by it; negative
+    decimals are places before the point.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([0.5, 1.5, 2.4], f32)
     >>> print(arrays.round(x).read().round(3))
     [0. 2. 2.]
     """
-    return elementwise("round", [x], FLOATS)
+    decimals = whole("round", "decimals", decimals)
+    if not decimals:
+        return elementwise("round", [x], FLOATS)
+    scale = 10.0 ** abs(decimals)
+    there, back = (multiply, divide) if decimals > 0 else (divide, multiply)
+    return back(elementwise("round", [there(x, scale)], FLOATS), scale)
 
 
 def atan2(y: Operand[T], x: Operand[T]) -> Buffer[T]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gpucore import Buffer, DTypeError, ShapeError, T, i8, u8
+from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, i8, u8
 from gpustd import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, refuse_others, three_extents, whole
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
@@ -81,8 +81,10 @@ def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
     )
 
 
-def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
+def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[T]:
     """Elements moved ``shift`` places on along an axis (the flattened array for None), round.
+
+    Several axes take a shift each, or all the same one. Raises `ArgumentError` too.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
@@ -90,6 +92,8 @@ def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
     [3 1 2]
     """
     refuse_others("roll", x)
+    if isinstance(shift, Sequence) or isinstance(axis, Sequence):
+        return _rolled(x, shift, axis)
     shift = whole("roll", "shift", shift)
     if axis is None:
         return roll(x.view((x.size,)), shift, 0).view(x.shape)
@@ -100,7 +104,21 @@ def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
     return _wrapped("roll", x, x.shape, [outer, n, inner], [n * inner, inner, 1], wraps)
 
 
-def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
+def _rolled(x: Buffer[T], shift: int | Sequence[int], axis: Axes) -> Buffer[T]:
+    """`roll` along several axes, one after the other; along one named twice by both shifts."""
+    axes = list(axis) if isinstance(axis, Sequence) else [axis]
+    shifts = list(shift) if isinstance(shift, Sequence) else [shift]
+    count = max(len(axes), len(shifts)) if axes and shifts else 0
+    if {len(axes), len(shifts)} - {1, count}:
+        raise ArgumentError(f"roll: shift {shift} along axis {axis}: give as many, or one of them")
+    if not count:
+        return _gathered("roll", x, x.shape, _strides(x.shape))
+    for k in range(count):
+        x = roll(x, shifts[k % len(shifts)], axes[k % len(axes)])
+    return x
+
+
+def tile(x: Buffer[T], reps: int | Sequence[int]) -> Buffer[T]:
     """``x`` behind itself so many times along each axis; missing ones count as 1, in front.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
@@ -109,10 +127,10 @@ def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
     [1 2 1 2]
     """
     refuse_others("tile", x)
-    listed = repetitions if isinstance(repetitions, Sequence) else [repetitions]
-    times = [whole("tile", "repetitions", n) for n in listed]
+    listed = reps if isinstance(reps, Sequence) else [reps]
+    times = [whole("tile", "reps", n) for n in listed]
     if any(n < 0 for n in times):
-        raise ShapeError(f"tile: {times} of {x.shape}: repetitions must not be negative")
+        raise ShapeError(f"tile: {times} of {x.shape}: reps must not be negative")
     rank = max(len(times), len(x.shape))
     times = [1] * (rank - len(times)) + times
     shape = (1,) * (rank - len(x.shape)) + x.shape
@@ -140,8 +158,10 @@ def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
     return y.view((*flat.shape[:along], n * repeats, *flat.shape[along + 1 :]))
 
 
-def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
-    """Buffers whose shapes differ in ``axis`` only, behind one another. Raises `DTypeError` too.
+def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
+    """Buffers whose shapes differ in ``axis`` only, behind one another; all flattened for None.
+
+    Raises `DTypeError` too.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 2], i32)
@@ -151,6 +171,8 @@ def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
     if not len(parts):
         raise ShapeError("concat: no buffers: give at least one")
     refuse_others("concat", *parts)
+    if axis is None:
+        parts, axis = [part.view((part.size,)) for part in parts], 0
     along = axis_of("concat", axis, parts[0])
     if parts[0].dtype.name in _PLAIN:
         return layout.concat(parts, along)
