@@ -8,7 +8,7 @@ other is named, the error is at most 8 units in the last place (of pi / 2 for an
 
 from __future__ import annotations
 
-from gpucore import Buffer, T
+from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.arithmetic import divide, multiply
 from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import FLOATS, Operand, elementwise
@@ -40,6 +40,9 @@ __all__ = [
     "tanh",
     "trunc",
 ]
+
+# 10^38 is the largest power of ten in f32.
+_MOST_DECIMALS = 38
 
 
 def sqrt(x: Buffer[T]) -> Buffer[T]:
@@ -307,6 +310,10 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
     [0. 2. 2.]
     """
     decimals = whole("round", "decimals", decimals)
+    if abs(decimals) > _MOST_DECIMALS:
+        raise ArgumentError(
+            f"round: {decimals} decimals: takes -{_MOST_DECIMALS} to {_MOST_DECIMALS}"
+        )
     if not decimals:
         return elementwise("round", [x], FLOATS)
     scale = 10.0 ** abs(decimals)

@@ -83,6 +83,7 @@ def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: 
     >>> print(arrays.put_along_axis(x, places, values, 0).read())
     [10  2 30]
     """
+    refuse_others("put_along_axis", x, indices, values)
     kind = common_dtype("put_along_axis", [x, values], ("c64", *REALS)).name
     wide, indices, along = _along("put_along_axis", x, indices, axis)
     if wide.shape != x.shape:

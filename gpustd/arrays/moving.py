@@ -92,9 +92,10 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
     [3 1 2]
     """
     refuse_others("roll", x)
-    if isinstance(shift, Sequence) or isinstance(axis, Sequence):
+    if isinstance(shift, tuple | list) or isinstance(axis, tuple | list):
         return _rolled(x, shift, axis)
     shift = whole("roll", "shift", shift)
+    axis = None if axis is None else whole("roll", "axis", axis)
     if axis is None:
         return roll(x.view((x.size,)), shift, 0).view(x.shape)
     along = axis_of("roll", axis, x)
@@ -104,10 +105,10 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
     return _wrapped("roll", x, x.shape, [outer, n, inner], [n * inner, inner, 1], wraps)
 
 
-def _rolled(x: Buffer[T], shift: int | Sequence[int], axis: Axes) -> Buffer[T]:
+def _rolled(x: Buffer[T], shift: Any, axis: Any) -> Buffer[T]:
     """`roll` along several axes, one after the other; along one named twice by both shifts."""
-    axes = list(axis) if isinstance(axis, Sequence) else [axis]
-    shifts = list(shift) if isinstance(shift, Sequence) else [shift]
+    axes = list(axis) if isinstance(axis, tuple | list) else [axis]
+    shifts = list(shift) if isinstance(shift, tuple | list) else [shift]
     count = max(len(axes), len(shifts)) if axes and shifts else 0
     if {len(axes), len(shifts)} - {1, count}:
         raise ArgumentError(f"roll: shift {shift} along axis {axis}: give as many, or one of them")
@@ -168,9 +169,7 @@ def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
     >>> print(arrays.concat([x, x]).read())
     [1 2 1 2]
     """
-    if not len(parts):
-        raise ShapeError("concat: no buffers: give at least one")
-    refuse_others("concat", *parts)
+    _check_parts("concat", parts)
     if axis is None:
         parts, axis = [part.view((part.size,)) for part in parts], 0
     along = axis_of("concat", axis, parts[0])
@@ -201,9 +200,7 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
     >>> print(arrays.stack([x, x]).read().tolist())
     [[1, 2], [1, 2]]
     """
-    if not len(parts):
-        raise ShapeError("stack: no buffers: give at least one")
-    refuse_others("stack", *parts)
+    _check_parts("stack", parts)
     axis = whole("stack", "axis", axis)
     shape = parts[0].shape
     if any(part.shape != shape for part in parts):
@@ -212,6 +209,15 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
         raise ShapeError(f"stack: axis {axis} of {shape}: the result has {len(shape) + 1} axes")
     along = axis % (len(shape) + 1)
     return concat([p.view((*shape[:along], 1, *shape[along:])) for p in parts], along)
+
+
+def _check_parts(op: str, parts: Any) -> None:
+    """Raise `ArgumentError` for what is no list of buffers, `ShapeError` for an empty one."""
+    if not isinstance(parts, Sequence):
+        raise ArgumentError(f"{op}: got {type(parts).__name__}, wants a list of buffers: [x, y]")
+    if not len(parts):
+        raise ShapeError(f"{op}: no buffers: give at least one")
+    refuse_others(op, *parts)
 
 
 def _matrices(x: Buffer[Any], order: Sequence[int]) -> tuple[int, int, int] | None:
