@@ -25,10 +25,11 @@ TARGET = ROOT / "docs" / "accuracy.md"
 HEAD = """# Accuracy
 
 The greatest error that the tests saw of each function, against NumPy and SciPy in float64 on the
-same operands, in units of the largest element of that result. Integers and moved data are exact
-(0). What each test allows is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3
-convolutions of large images and volumes in f16 go by Winograd's blocks on matrix units, which err
-by up to 2e-3. Made by `python -m tools.accuracy`.
+same operands, in units of the largest element of that result (of an operand, where the result
+cancels to nothing). Integers and moved data are exact (0); rounding to levels of u8 counts. What
+each test allows is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3 convolutions of
+large images in f16 go by Winograd's blocks on matrix units, which err by up to 3e-3, as those of
+volumes here. Made by `python -m tools.accuracy`.
 """
 
 Key = tuple[str, str]

@@ -39,7 +39,8 @@ def check(device: Device, a: Array, b: Array) -> None:
     compare(device, "linalg.lstsq", x, want, backward * kappa * size)
     moved = backward * (values[0] * np.linalg.norm(want) + np.linalg.norm(b))
     squares = np.sum(left**2, axis=0)
-    compare(device, "linalg.lstsq", residues, squares, moved * (2 * np.sqrt(squares) + moved))
+    limit = moved * (2 * np.sqrt(squares) + moved)
+    compare(device, "linalg.lstsq", residues, squares, limit, unit=float(np.linalg.norm(b) ** 2))
     compare(device, "linalg.lstsq", s, values, backward * values[0])
     assert int(rank) == min(m, n)
 
