@@ -112,7 +112,16 @@ def test_cond(device: Device) -> None:
     expected = np.linalg.cond(a.astype(np.float64))
     # Both values are off by some units of the largest.
     compare(device, "linalg.cond", y, expected, 80 * EPS * expected * (1 + expected))
+    for p in (-2, 1, -1, np.inf, -np.inf, "fro", "nuc"):
+        y = cond(device.buffer_from_array(a), p).read()
+        expected = np.linalg.cond(a.astype(np.float64), p)
+        # An inverse is off by its share of the condition number, 100 at most, of its largest size.
+        compare(device, "linalg.cond", y, expected, 200 * EPS * 100 * expected.max())
     assert cond(device.buffer_from_array(np.zeros((3, 2), np.float32))).read() == np.inf
+    with pytest.raises(ShapeError, match="wants square"):
+        cond(device.buffer_from_array(np.zeros((3, 2), np.float32)), 1)
+    with pytest.raises(ArgumentError, match="ord = 3"):
+        cond(device.buffer_from_array(a), 3)
     with pytest.raises(ShapeError, match="cond"):
         cond(device.buffer_from_array(np.zeros((0, 2), np.float32)))
 
