@@ -169,6 +169,14 @@ class Buffer(Generic[T]):
             self._reading(first, nbytes).into(target)
         return target
 
+    async def read_slice_async(self, start: int, stop: int) -> NDArray[Any]:
+        """`read_slice`, awaited (asyncio or trio)."""
+        first, nbytes = self._rows(start, stop)
+        target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
+        if nbytes:
+            await self._reading(first, nbytes).into_async(target)
+        return target
+
     def _target(self, out: NDArray[Any] | None) -> NDArray[Any]:
         self._refuse_released()
         if out is None:
@@ -277,6 +285,15 @@ class Buffer(Generic[T]):
             return self
         copied = device.buffer(self.dtype, self.shape)
         copied.write(self.read())
+        return copied
+
+    async def to_async(self, device: Device) -> Buffer[T]:
+        """`to`, awaited (asyncio or trio)."""
+        if device is self.device:
+            return self
+        data = await self.read_async()
+        copied = device.buffer(self.dtype, self.shape)
+        copied.write(data)
         return copied
 
     def view(self, shape: int | tuple[int, ...]) -> Buffer[T]:
