@@ -78,6 +78,22 @@ class Buffer(Generic[T]):
             raise TypeError("len() of a buffer without dimensions")
         return self.shape[0]
 
+    def __int__(self) -> int:
+        """The only element; waits. Raises `ShapeError` for more or none."""
+        return int(self._only("int"))
+
+    def __float__(self) -> float:
+        """The only element; waits. Raises `ShapeError` for more or none."""
+        return float(self._only("float"))
+
+    def _only(self, what: str) -> Any:
+        if self.size != 1:
+            raise ShapeError(
+                f"{what} of {self!r}, which has {self.size} elements: reduce it to one, as "
+                "gpustd.sum does, or read it"
+            )
+        return self.read().item()
+
     def __repr__(self) -> str:
         state = ", released" if self.is_released else ""
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
