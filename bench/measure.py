@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -34,11 +35,6 @@ def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None =
     roof = roofs.of(f16 if entry.f16 else f32)
     seconds = seconds_of(device, entry.setup(device))
     device.trim()
-    peers = {}
-    if entry.torch is not None and peer is not None:
-        peers[entry.torch_name] = peer.seconds(entry.torch)
-    if entry.numpy is not None:
-        peers["NumPy"] = _numpy_seconds(entry.numpy)
     return Row(
         name=entry.name,
         seconds=seconds,
@@ -46,9 +42,22 @@ def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None =
         bytes=entry.bytes,
         roof=roof.seconds(Work(entry.flops, entry.bytes)) / seconds,
         copy_share=entry.bytes / seconds / roofs.copy_rate,
-        peers=peers,
+        peers=_peer_seconds(entry, peer),
         target=entry.target,
     )
+
+
+def _peer_seconds(entry: Entry, peer: TorchPeer | None) -> dict[str, float]:
+    """By name; a peer that fails is told of, and does not cost our own time."""
+    peers = {}
+    if entry.torch is not None and peer is not None:
+        try:
+            peers[entry.torch_name] = peer.seconds(entry.torch)
+        except RuntimeError as error:
+            print(f"{entry.name}: {entry.torch_name} failed: {error}", file=sys.stderr)
+    if entry.numpy is not None:
+        peers["NumPy"] = _numpy_seconds(entry.numpy)
+    return peers
 
 
 def seconds_of(device: Device, call: Callable[[], object]) -> float:

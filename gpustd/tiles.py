@@ -93,8 +93,12 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
 def suited_teams(rows: int, columns: int, k: int) -> int:
     """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
 
-    Two where small tiles of two images leave no more than one workgroup for a multiprocessor.
-    ``rows`` are those of one image.
+    Two where that is quicker for two images. ``rows`` are those of one image.
     """
-    blocks = -(-2 * rows // 64) * -(-columns // 80)
-    return 2 if blocks <= _CORES and k % 128 == 0 else 1
+    if k % 128:
+        return 1
+    whole, halves = (
+        min(t.cost(2 * rows, columns, k, teams) for t in MATRIX_TILES if t.teams == teams)
+        for teams in (1, 2)
+    )
+    return 2 if halves < whole else 1

@@ -48,6 +48,13 @@ class FixedPeer(TorchPeer):
         return 2.0
 
 
+class FailingPeer(TorchPeer):
+    """A peer that has no result."""
+
+    def seconds(self, make: Callable[[Any], Callable[[], object]]) -> float:
+        raise RuntimeError("no result")
+
+
 @pytest.fixture(autouse=True)
 def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     """The null device copies on the host: little is enough."""
@@ -201,6 +208,15 @@ def test_an_entry_that_fails_does_not_cost_the_others(
     names = [row["name"] for row in json.loads(file.read_text())["rows"]]
     assert names
     assert first not in names
+
+
+def test_a_peer_that_fails_does_not_cost_our_own_time(capsys: pytest.CaptureFixture[str]) -> None:
+    device = Device.null()
+    entry = next(e for e in entries(["elementwise"], device) if e.torch is not None)
+    row = measure(device, entry, FixedRoofs(), FailingPeer(None))
+    assert row.seconds > 0
+    assert entry.torch_name not in row.peers
+    assert f"{entry.name}: {entry.torch_name} failed: no result" in capsys.readouterr().err
 
 
 def test_what_a_result_lacks_comes_first_and_goals_before_the_rest() -> None:
