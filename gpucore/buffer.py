@@ -78,6 +78,22 @@ class Buffer(Generic[T]):
             raise TypeError("len() of a buffer without dimensions")
         return self.shape[0]
 
+    def __int__(self) -> int:
+        """The only element; waits. Raises `ShapeError` for more or none."""
+        return int(self._only("int"))
+
+    def __float__(self) -> float:
+        """The only element; waits. Raises `ShapeError` for more or none."""
+        return float(self._only("float"))
+
+    def _only(self, what: str) -> Any:
+        if self.size != 1:
+            raise ShapeError(
+                f"{what} of {self!r}, which has {self.size} elements: reduce it to one, as "
+                "gpustd.sum does, or read it"
+            )
+        return self.read().item()
+
     def __repr__(self) -> str:
         state = ", released" if self.is_released else ""
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
@@ -167,6 +183,14 @@ class Buffer(Generic[T]):
         target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
         if nbytes:
             self._reading(first, nbytes).into(target)
+        return target
+
+    async def read_slice_async(self, start: int, stop: int) -> NDArray[Any]:
+        """`read_slice`, awaited (asyncio or trio)."""
+        first, nbytes = self._rows(start, stop)
+        target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
+        if nbytes:
+            await self._reading(first, nbytes).into_async(target)
         return target
 
     def _target(self, out: NDArray[Any] | None) -> NDArray[Any]:
@@ -277,6 +301,15 @@ class Buffer(Generic[T]):
             return self
         copied = device.buffer(self.dtype, self.shape)
         copied.write(self.read())
+        return copied
+
+    async def to_async(self, device: Device) -> Buffer[T]:
+        """`to`, awaited (asyncio or trio)."""
+        if device is self.device:
+            return self
+        data = await self.read_async()
+        copied = device.buffer(self.dtype, self.shape)
+        copied.write(data)
         return copied
 
     def view(self, shape: int | tuple[int, ...]) -> Buffer[T]:

@@ -49,6 +49,12 @@ class Device:
     Launches and copies are recorded; reading, `synchronize` and `submit` hand them over. Recording
     does not touch the device, so that `DeviceLostError` shows there.
 
+    >>> device = Device.null()              # or Device.auto(), which computes
+    >>> x = device.buffer_from_array(np.arange(4, dtype=np.float32))
+    >>> print(x.read(), device.memory.buffers)
+    [0. 1. 2. 3.] 1
+    >>> device.close()
+
     Attributes:
         engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
         kept: what modules keep for it, see `PerDevice`.

@@ -27,11 +27,13 @@ class Devices(Sequence[Device]):
     No engine lets two devices share memory: data moves between them through the host. They compute
     at the same time, since recording and submitting do not wait. A ``with`` block closes them.
 
-        with Devices.all() as devices:
-            parts = devices.split_buffer(array)
-            kernels = devices.compile_kernel(source)
-            devices.parallel_execute(lambda kernel, x: kernel(x, grid=64), kernels, parts)
-            result = devices.gather(parts)
+    >>> array = np.arange(10, dtype=np.float32).reshape(5, 2)
+    >>> with Devices([device, device.reopen()]) as devices:     # Devices.all()
+    ...     parts = devices.split_buffer(array)
+    ...     kernels = devices.compile_kernel(INCREMENT)
+    ...     _ = devices.parallel_execute(lambda kernel, x: kernel(x, grid=1), kernels, parts)
+    ...     [part.shape for part in parts], devices.gather(parts).shape
+    ([(3, 2), (2, 2)], (5, 2))
     """
 
     def __init__(self, devices: Sequence[Device]) -> None:
@@ -101,6 +103,12 @@ class Devices(Sequence[Device]):
         for device in self._devices:
             device.synchronize()
 
+    async def synchronize_async(self) -> None:
+        """`synchronize`, awaited (asyncio or trio)."""
+        self._submit()
+        for device in self._devices:
+            await device.synchronize_async()
+
     def _submit(self) -> None:
         for device in self._devices:
             device.submit()
@@ -141,6 +149,20 @@ class Devices(Sequence[Device]):
         Everything is submitted before the first wait. Raises `ArgumentError`, or `ShapeError`
         or `DTypeError` where parts do not fit together.
         """
+        whole, targets = self._gathering(parts)
+        for part, target in zip(parts, targets, strict=True):
+            part.read(out=target)
+        return whole
+
+    async def gather_async(self, parts: Sequence[Buffer[Any]]) -> NDArray[Any]:
+        """`gather`, awaited (asyncio or trio)."""
+        whole, targets = self._gathering(parts)
+        for part, target in zip(parts, targets, strict=True):
+            await part.read_async(out=target)
+        return whole
+
+    def _gathering(self, parts: Sequence[Buffer[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+        """An array for all parts, and where each belongs in it; all is submitted."""
         if not parts:
             raise ShapeError("gather of no parts")
         first = parts[0]
@@ -153,11 +175,8 @@ class Devices(Sequence[Device]):
                 raise DTypeError(f"gather of {first!r} and {part!r}: dtypes differ")
         self._submit()
         whole = np.empty((sum(map(len, parts)), *first.shape[1:]), first.dtype.numpy)
-        start = 0
-        for part in parts:
-            part.read(out=whole[start : start + len(part)])
-            start += len(part)
-        return whole
+        ends = np.cumsum([len(part) for part in parts])
+        return whole, [whole[end - len(p) : end] for p, end in zip(parts, ends, strict=True)]
 
     def parallel_execute(self, work: Callable[..., R], *split: Sequence[Any]) -> list[R]:
         """Call ``work(*items)`` once for each device and return the results, in their order.

@@ -32,6 +32,15 @@ class Graph:
     outputs and hold new values after each replay. The others get memory when the capture ends, what
     is never in use together the same, and all graphs of a device share it: what one leaves there
     is gone when another has run.
+
+    >>> x, y = (device.buffer(f32, 64) for _ in range(2))
+    >>> with device.capture() as graph:
+    ...     y.copy_from(x)
+    >>> for step in range(3):
+    ...     x.write(np.full(64, step, np.float32))
+    ...     graph.replay()
+    >>> len(graph)
+    1
     """
 
     def __init__(self, device: Device) -> None:

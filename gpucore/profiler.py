@@ -83,6 +83,13 @@ class Profile:
 
     ``roof``, given here or set before the results are asked for, adds shares of it.
 
+    >>> kernel = device.compile_kernel(INCREMENT)
+    >>> with device.profile() as profile, device.region("twice"):
+    ...     for _ in range(2):
+    ...         kernel(device.buffer(f32, 64), grid=1)
+    >>> [(timing.region, timing.grid) for timing in profile.records]
+    [('twice', (1, 1, 1)), ('twice', (1, 1, 1))]
+
     Raises `FeatureError` where the device has no timestamps, `CaptureError` for a profile inside
     another.
     """

@@ -48,6 +48,9 @@ def all_devices() -> tuple[Device, ...]:
     """One device of each engine and interface present, the best first; opened once a process.
 
     Adapters that do not open are left out.
+
+    >>> len({device.backend for device in all_devices()}) == len(all_devices())
+    True
     """
     opened: dict[str, Device] = {}
     for info in adapters.all_adapters():
@@ -60,7 +63,13 @@ def all_devices() -> tuple[Device, ...]:
 
 
 def on_all_devices(test: F) -> F:
-    """Decorator: pytest runs the test, which takes ``device``, once on each of `all_devices`."""
+    """Decorator: pytest runs the test, which takes ``device``, once on each of `all_devices`.
+
+    >>> @on_all_devices
+    ... def test_upload(device):
+    ...     x = random_array(5)
+    ...     assert_allclose(device.buffer_from_array(x), x)
+    """
     pytest = importlib.import_module("pytest")  # the caller's own: no dependency of gpucore
     devices = all_devices()
     names = [device.backend for device in devices]
@@ -78,7 +87,13 @@ def assert_allclose(
 
     Buffers are read. Shapes must be equal, nothing is broadcast; NaN equals NaN, an infinity
     itself. The difference is taken in float64 (complex128), where integers up to 2^53 are exact.
-    The failure tells how many elements differ, and shows the worst one and the first.
+    The failure, an `AssertionError`, tells how many elements differ, and shows the worst one and
+    the first.
+
+    >>> assert_allclose([1.0, 2.0, 3.5], [1.0, 2.0, 3.0], atol=0.1)
+    Traceback (most recent call last):
+    AssertionError: 1 of 3 elements differ by more than atol=0.1 + rtol=1e-05 |expected|
+    worst: at (2,) got 3.5, expected 3.0, difference 0.5
     """
     found, wanted = _on_host(actual), _on_host(expected)
     if found.shape != wanted.shape:
@@ -121,6 +136,9 @@ def poisoned(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Bu
     """A buffer full of what no result should be: NaN, or the byte 0xA5 in integers.
 
     An element that a kernel forgets to write then shows.
+
+    >>> poisoned(device, f32, 3).read()
+    array([nan, nan, nan], dtype=float32)
     """
     buffer = device.buffer(dtype, shape)
     buffer.write(_poison(dtype, buffer.shape))
@@ -137,7 +155,11 @@ def _poison(dtype: type[T], shape: tuple[int, ...]) -> NDArray[Any]:
 def random_array(
     shape: int | tuple[int, ...], dtype: DTypeLike = np.float32, seed: int = 0
 ) -> NDArray[Any]:
-    """The same numbers for the same arguments: normal ones, or integers over the whole range."""
+    """The same numbers for the same arguments: normal ones, or integers over the whole range.
+
+    >>> random_array((2, 3), np.uint8, seed=1).shape
+    (2, 3)
+    """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     if kind.kind == "c":
@@ -154,6 +176,9 @@ class Guarded(Generic[T]):
     Attributes:
         buffer: what the kernel is given: one dimension, own elements and canaries. shape: of the
             part that is the kernel's to write.
+
+    >>> guarded(device, f32, 3).buffer.shape
+    (259,)
     """
 
     def __init__(self, device: Device, dtype: type[T], shape: tuple[int, ...]) -> None:
@@ -200,7 +225,11 @@ def guarded(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Gua
 
     It is for kernels that are told their count (a uniform, an override). One that goes by
     ``arrayLength`` takes the canaries for its own, and engines' checks stop it at the buffer's end.
-    Raises `ShapeError`.
+    Raises `ShapeError`, and at the end `AssertionError`.
+
+    >>> with guarded(device, f32, (2, 3)) as result:
+    ...     result.buffer.shape, result.read().shape        # canaries stand behind the six
+    ((262,), (2, 3))
     """
     full = extents(shape)
     if min(full, default=0) < 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, T
+from gpucore.dtypes import is_marker
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, words_of
 from gpustd.template import Value
 
@@ -30,6 +32,10 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     >>> gpustd.cast(x, i32).read().tolist()
     [1, -1]
     """
+    refuse_others("cast", x)
+    if not is_marker(dtype):
+        names = ", ".join((*_CASTS, "c64"))
+        raise DTypeError(f"cast of {x!r} to {dtype!r}: give a marker of gpucore's, one of {names}")
     if x.dtype is dtype:
         return x
     source, target = x.dtype.name, dtype.name

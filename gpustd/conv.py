@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gpucore import Buffer, ShapeError, T, f32
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.product import Product, check_activation
 from gpustd.template import Value
@@ -192,6 +193,7 @@ def _channels(
     op: str, x: Buffer[Any], second: Buffer[Any] | None, weights: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Channels of each source, checked against the weights."""
+    refuse_others(op, x, *(() if second is None else (second,)))
     if len(x.shape) != 4 or len(weights) != 4:
         raise ShapeError(
             f"{op}: x {x.shape} and w {weights}: wants (N, H, W, C) and (kh, kw, C, Cout)"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer, DTypeError, LimitError
+from gpustd.buffers import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_tile
 from gpustd.template import Value, kernel, scalar_of
@@ -49,7 +50,8 @@ def words_of(size: int) -> int:
 
 
 def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
-    """Common WGSL scalar of buffers that are only moved. Raises `DTypeError`."""
+    """Common WGSL scalar of buffers that are only moved. Raises `DTypeError`, `ArgumentError`."""
+    refuse_others(op, *buffers)
     names: set[str | None] = {b.dtype.wgsl for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(names) != 1:
@@ -62,7 +64,7 @@ def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
 
 
 def float_scalar(op: str, *buffers: Buffer[Any]) -> str:
-    """Common scalar, f16 or f32, of buffers that are computed with. Raises `DTypeError`."""
+    """Common scalar, f16 or f32, of buffers that are computed with. Raises as `scalar_of`."""
     name = scalar_of(op, *buffers)
     refuse_missing_f16(op, name, buffers)
     return name

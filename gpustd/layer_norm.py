@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, T, f32
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, widest_word, width_of
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
@@ -76,7 +77,8 @@ def _spec(x: Buffer[Any], lanes: int, rung: str) -> dict[str, Value]:
 
 
 def check_affine(op: str, channels: int, gamma: Buffer[Any], beta: Buffer[Any]) -> None:
-    """Raise `ShapeError` or `DTypeError` unless both are f32 (channels,)."""
+    """Raise `ShapeError` or `DTypeError` unless both are f32 (channels,), or `ArgumentError`."""
+    refuse_others(op, gamma, beta)
     for name, buffer in (("gamma", gamma), ("beta", beta)):
         if buffer.shape != (channels,):
             raise ShapeError(f"{op}: {name} {buffer.shape} for {channels} channels")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, plain_scalar, width_of
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung
@@ -72,6 +73,7 @@ def slice_axis(x: Buffer[T], axis: int, start: int, stop: int) -> Buffer[T]:
     >>> gpustd.slice_axis(x, 1, 1, 3).read().tolist()
     [[1.0, 2.0], [4.0, 5.0]]
     """
+    refuse_others("slice_axis", x)
     axis = _axis("slice_axis", axis, x)
     extent = x.shape[axis]
     if not 0 <= start <= stop <= extent:
@@ -94,6 +96,7 @@ def repeat_batch(x: Buffer[T], count: int) -> Buffer[T]:
     >>> gpustd.repeat_batch(x, 2).read().tolist()
     [[1.0, 2.0], [1.0, 2.0]]
     """
+    refuse_others("repeat_batch", x)
     if not x.shape or count < 1:
         raise ShapeError(f"repeat_batch: {count} copies of {x.shape}: wants an axis, a count >= 1")
     y = x.device.buffer(x.dtype, (x.shape[0] * count, *x.shape[1:]))

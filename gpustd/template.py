@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from gpucore import Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
+from gpustd.buffers import refuse_others
 
 __all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
 
@@ -83,7 +84,8 @@ def rendered_corpus() -> Iterator[tuple[str, str]]:
 
 
 def scalar_of(op: str, *buffers: Buffer[Any]) -> str:
-    """Common scalar name (``f16`` or ``f32``) of float buffers. Raises `DTypeError`."""
+    """Common scalar name, ``f16`` or ``f32``, of buffers. Raises `DTypeError`, `ArgumentError`."""
+    refuse_others(op, *buffers)
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     if len(kinds) == 1 and kinds <= {f16, f32}:
         return kinds.pop().name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_flat, plain_scalar, width_of
 from gpustd.template import Value
 
@@ -20,6 +21,7 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     >>> gpustd.upsample_nearest(x).read()[0, :, :, 0].tolist()
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
+    refuse_others("upsample_nearest", x)
     if len(x.shape) != 4 or factor < 1:
         raise ShapeError(
             f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"

@@ -9,6 +9,8 @@ from run to run. An error is given in units of the result's largest element.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -25,11 +27,16 @@ TARGET = ROOT / "docs" / "accuracy.md"
 HEAD = """# Accuracy
 
 The greatest error that the tests saw of each function, against NumPy and SciPy in float64 on the
-same operands, in units of the largest element of that result. Integers and moved data are exact
-(0). What each test allows is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3
-convolutions of large images and volumes in f16 go by Winograd's blocks on matrix units, which err
-by up to 2e-3. Made by `python -m tools.accuracy`.
+same operands, in units of the largest element of that result (of an operand, where the result
+cancels to nothing). Integers are exact (0); rounding to levels of u8 counts. What each test allows
+is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3 convolutions of large images in
+f16 go by Winograd's blocks on matrix units, which err by up to 3e-3, as those of volumes here. The
+operations at the top of `gpustd` that networks are made of are those of `nn`. Made by `python -m
+tools.accuracy`.
 """
+
+WITHOUT_ROW = """Without a row: what moves, chooses, compares or counts, whose tests ask for equal
+elements, and what the host makes in float64:"""
 
 Key = tuple[str, str]
 
@@ -62,6 +69,19 @@ def table(lines: list[dict[str, object]]) -> str:
     return "\n".join(rows)
 
 
+def without_row(shown: str) -> list[str]:
+    """Functions of the packages that no row names."""
+    found = []
+    for package in LIBRARY:
+        module = importlib.import_module(f"gpustd.{package}")
+        for name in module.__all__:
+            member = getattr(module, name)
+            own = inspect.isfunction(member) and member.__module__.startswith(module.__name__)
+            if own and f"`{package}.{name}`" not in shown:
+                found.append(f"`{package}.{name}`")
+    return found
+
+
 def main() -> None:
     """Run, collect, write."""
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +89,10 @@ def main() -> None:
         log(path)
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     adapters = ", ".join(sorted({str(line["adapter"]) for line in lines}))
-    TARGET.write_text(f"{HEAD}\nOn: {adapters}.\n\n{table(lines)}\n", encoding="utf-8")
+    rows = table(lines)
+    others = ", ".join(without_row(rows))
+    text = f"{HEAD}\nOn: {adapters}.\n\n{rows}\n\n{WITHOUT_ROW}\n{others}.\n"
+    TARGET.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ class Conv2d(Module):
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
         if self._sums is not None:
-            if upsample != (2 * x.shape[1], 2 * x.shape[2]) or second or per_image:
+            twice = upsample == (2 * x.shape[1], 2 * x.shape[2])
+            if not twice or second is not None or per_image is not None:
                 raise ShapeError(f"convolution of {x.shape} enlarged to {upsample}: wants twice")
             return upsampling_conv2d(
                 *(x, self._sums),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from gpucore.wgsl.errors import WgslSyntaxError, syntax_error
+from gpucore.wgsl.errors import WgslSyntaxError, locate, syntax_error
 from gpucore.wgsl.lexer import tokenize
 from gpucore.wgsl.syntax import (
     Attribute,
@@ -61,6 +61,13 @@ class ExpressionParser:
         place = self.offsets[self.i if index is None else index]
         return syntax_error(message, self.source, place)
 
+    def missing(self, message: str) -> WgslSyntaxError:
+        """An error where a token is missing: behind the last one if the next is on another line."""
+        last = max(self.i - 1, 0)
+        end = self.offsets[last] + len(self.texts[last])
+        same_line = locate(self.source, end)[0] == locate(self.source, self.offsets[self.i])[0]
+        return self.error(message) if same_line else syntax_error(message, self.source, end)
+
     def found(self) -> str:
         """The current token in words, for messages."""
         kind, text = self.kinds[self.i], self.texts[self.i]
@@ -72,7 +79,7 @@ class ExpressionParser:
         """Step over a token of ``kind``; an error naming ``where`` if another stands there."""
         if self.kinds[self.i] != kind:
             mark = kind.removeprefix("template")
-            raise self.error(f"expected '{mark}' {where}, found {self.found()}")
+            raise self.missing(f"expected '{mark}' {where}, found {self.found()}")
         self.i += 1
 
     def accept(self, kind: str) -> bool:

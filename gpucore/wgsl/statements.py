@@ -94,7 +94,7 @@ class StatementParser(ExpressionParser):
         simple = self.SIMPLE.get(kind)
         value = self.update() if simple is None else simple(self)
         if self.kinds[self.i] != ";":
-            raise self.error(f"expected ';' to end the statement, found {self.found()}")
+            raise self.missing(f"expected ';' to end the statement, found {self.found()}")
         self.i += 1
         return value
 

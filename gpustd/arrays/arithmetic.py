@@ -116,7 +116,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     >>> print(arrays.power(x, 3).read())
     [ 1  8 27]
     """
-    if isinstance(x, Buffer) and not isinstance(y, Buffer) and y == 2:
+    if isinstance(x, Buffer) and isinstance(y, int | float) and y == 2:
         return square(x)
     return elementwise("power", [x, y], REALS)
 
@@ -209,8 +209,12 @@ def reciprocal(x: Buffer[T]) -> Buffer[T]:
     return elementwise("reciprocal", [x], NUMBERS)
 
 
-def clip(x: Buffer[T], low: Operand[T] | None = None, high: Operand[T] | None = None) -> Buffer[T]:
-    """``x`` with what is below ``low`` raised to it, and what is above ``high`` lowered to it.
+def clip(
+    x: Buffer[T],
+    min: Operand[T] | None = None,  # noqa: A002
+    max: Operand[T] | None = None,  # noqa: A002
+) -> Buffer[T]:
+    """``x`` with what is below ``min`` raised to it, and what is above ``max`` lowered to it.
 
     None leaves that side open. NaN stays.
 
@@ -220,10 +224,10 @@ def clip(x: Buffer[T], low: Operand[T] | None = None, high: Operand[T] | None = 
     [0 2 4]
     """
     common_dtype("clip", [x], REALS)
-    if low is None or high is None:
-        bounded = x if low is None else maximum(x, low)
-        return negative(negative(bounded)) if high is None else minimum(bounded, high)
-    return elementwise("clip", [x, low, high], REALS)
+    if min is None or max is None:
+        bounded = x if min is None else maximum(x, min)
+        return negative(negative(bounded)) if max is None else minimum(bounded, max)
+    return elementwise("clip", [x, min, max], REALS)
 
 
 @overload

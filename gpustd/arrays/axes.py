@@ -8,20 +8,11 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError
+from gpustd.buffers import refuse_others
 
 __all__ = ["Axes", "axes_of", "axis_of", "refuse_others", "three_extents", "whole"]
 
 Axes = int | Sequence[int] | None
-
-
-def refuse_others(op: str, *operands: Any) -> None:
-    """Raise `ArgumentError` for an operand that is no `Buffer`."""
-    for each in operands:
-        if not isinstance(each, Buffer):
-            raise ArgumentError(
-                f"{op}: got {type(each).__name__}, wants a Buffer: upload an array with "
-                "device.buffer_from_array(array)"
-            )
 
 
 def whole(op: str, name: str, value: Any) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, Device, DType, T, c64, f32
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, T, c64, f32
+from gpucore.dtypes import DTYPES, is_marker
+from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import Number, number_as
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
 
@@ -18,16 +20,17 @@ __all__ = ["arange", "full", "linspace", "ones", "zeros"]
 Shape = int | tuple[int, ...]
 
 
-def full(device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[T]:
-    """``value`` everywhere. Raises `ArgumentError` or `DTypeError` where ``dtype`` holds it not.
+def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Buffer[T]:
+    """``fill_value`` everywhere. Raises `ArgumentError`, `DTypeError` where ``dtype`` has it not.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> arrays.full(Device.auto(), (2, 2), 7, i32).read()
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
+    _check("full", device, dtype)
     y = device.buffer(dtype, shape)
-    number = number_as("full", value, dtype)
+    number = number_as("full", fill_value, dtype)
     _fill("full", y, number, [0.0, 0.0] if dtype is c64 else 0, number, closed=False)
     return y
 
@@ -65,6 +68,7 @@ def arange(
     >>> print(arrays.arange(Device.auto(), 2, 10, 3, dtype=i32).read())
     [2 5 8]
     """
+    _check("arange", device, dtype)
     begin, end = (0, start) if stop is None else (start, stop)
     if step == 0:
         raise ArgumentError("arange: a step of 0 leads nowhere: give another, or use full")
@@ -98,7 +102,8 @@ def linspace(
     >>> print(arrays.linspace(Device.auto(), 0, 1, 5, dtype=f32).read())
     [0.   0.25 0.5  0.75 1.  ]
     """
-    if num < 0 or dtype.name not in ("f16", "f32"):
+    _check("linspace", device, dtype)
+    if whole("linspace", "num", num) < 0 or dtype.name not in ("f16", "f32"):
         raise ArgumentError(f"linspace: {num} of {dtype.name}: wants num >= 0, of f16 or f32")
     for each in (start, stop):
         number_as("linspace", each, dtype)
@@ -109,6 +114,15 @@ def linspace(
     closed = endpoint and num > 1
     _fill("linspace", y, float(start), step, float(stop), closed=closed)
     return y
+
+
+def _check(op: str, device: Device, dtype: type[DType]) -> None:
+    """Raise `ArgumentError` for what is no device, `DTypeError` for what is no marker."""
+    if not isinstance(device, Device):
+        raise ArgumentError(f"{op}: got {device!r}, wants a Device first, such as Device.auto()")
+    if not is_marker(dtype):
+        names = ", ".join(DTYPES)
+        raise DTypeError(f"{op}: dtype {dtype!r}: give a marker of gpucore's, one of {names}")
 
 
 def _pace(step: float, dtype: type[DType]) -> Any:

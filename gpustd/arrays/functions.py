@@ -8,8 +8,10 @@ other is named, the error is at most 8 units in the last place (of pi / 2 for an
 
 from __future__ import annotations
 
-from gpucore import Buffer, T
-from gpustd.arrays.operands import FLOATS, Operand, elementwise
+from gpucore import ArgumentError, Buffer, T
+from gpustd.arrays.arithmetic import divide, multiply
+from gpustd.arrays.axes import whole
+from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, elementwise
 
 __all__ = [
     "acos",
@@ -39,6 +41,9 @@ __all__ = [
     "trunc",
 ]
 
+# 10^38 is the largest power of ten in f32.
+_MOST_DECIMALS = 38
+
 
 def sqrt(x: Buffer[T]) -> Buffer[T]:
     """Square root, to 2.5 units in the last place; NaN below 0.
@@ -52,14 +57,14 @@ def sqrt(x: Buffer[T]) -> Buffer[T]:
 
 
 def exp(x: Buffer[T]) -> Buffer[T]:
-    """e to the power of ``x``, to 2 units in the last place.
+    """e to the power of ``x``, to 2 units in the last place; c64 to 4 of its size.
 
     >>> import numpy as np; from gpucore import Device; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array(np.array([0, 1, 2], np.float32))
     >>> arrays.exp(x).read().astype(float).round(4).tolist()
     [1.0, 2.7183, 7.3891]
     """
-    return elementwise("exp", [x], FLOATS)
+    return elementwise("exp", [x], NUMBERS)
 
 
 def exp2(x: Buffer[T]) -> Buffer[T]:
@@ -85,14 +90,14 @@ def expm1(x: Buffer[T]) -> Buffer[T]:
 
 
 def log(x: Buffer[T]) -> Buffer[T]:
-    """Natural logarithm, to 2 units in the last place; -inf of 0, NaN below.
+    """Natural logarithm, to 2 units in the last place; -inf of 0, NaN below; of c64 the main one.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 10], f32)
     >>> print(arrays.log(x).read().round(3))
     [0.    2.303]
     """
-    return elementwise("log", [x], FLOATS)
+    return elementwise("log", [x], NUMBERS)
 
 
 def log2(x: Buffer[T]) -> Buffer[T]:
@@ -293,15 +298,27 @@ def trunc(x: Buffer[T]) -> Buffer[T]:
     return elementwise("trunc", [x], FLOATS)
 
 
-def round(x: Buffer[T]) -> Buffer[T]:  # noqa: A001
-    """The nearest whole number, the even one of two.
+def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
+    """The nearest number of so many decimals, the even one of two.
+
+    As NumPy: the nearest whole number of ``x`` times their power of ten, divided by it; negative
+    decimals are places before the point.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([0.5, 1.5, 2.4], f32)
     >>> print(arrays.round(x).read().round(3))
     [0. 2. 2.]
     """
-    return elementwise("round", [x], FLOATS)
+    decimals = whole("round", "decimals", decimals)
+    if abs(decimals) > _MOST_DECIMALS:
+        raise ArgumentError(
+            f"round: {decimals} decimals: takes -{_MOST_DECIMALS} to {_MOST_DECIMALS}"
+        )
+    if not decimals:
+        return elementwise("round", [x], FLOATS)
+    scale = 10.0 ** abs(decimals)
+    there, back = (multiply, divide) if decimals > 0 else (divide, multiply)
+    return back(elementwise("round", [there(x, scale)], FLOATS), scale)
 
 
 def atan2(y: Operand[T], x: Operand[T]) -> Buffer[T]:

@@ -15,7 +15,8 @@ from gpustd.arrays.arithmetic import add, clip, floor_divide, remainder
 from gpustd.arrays.axes import axis_of, refuse_others, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.logic import less, not_equal, where
-from gpustd.arrays.operands import REALS, common_dtype
+from gpustd.arrays.moving import broadcast_to
+from gpustd.arrays.operands import REALS, broadcast_shape, common_dtype
 from gpustd.arrays.scans import cumsum
 from gpustd.arrays.sorting import argsort
 from gpustd.cast import cast
@@ -53,8 +54,10 @@ def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[
     return _taken("take", x, indices, (outer, n, indices.size, inner), shape)
 
 
-def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int) -> Buffer[T]:
+def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int | None = -1) -> Buffer[T]:
     """``indices`` is as ``x`` but along ``axis``: each names the element to take there.
+
+    Other extents of 1 are repeated, on either side. For None, ``x`` is flattened.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([[3, 1, 2], [7, 9, 8]], i32)
@@ -62,7 +65,7 @@ def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int) -> Buffer[T]:
     >>> print(arrays.take_along_axis(x, places, 1).read().tolist())
     [[1], [7]]
     """
-    along = _along("take_along_axis", x, indices, axis)
+    x, indices, along = _along("take_along_axis", x, indices, axis)
     outer, n, inner = three_extents(x.shape, along, along)
     extents = (outer, n, indices.shape[along], inner)
     return _taken("take_along_axis", x, indices, extents, indices.shape)
@@ -71,8 +74,8 @@ def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int) -> Buffer[T]:
 def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int) -> Buffer[T]:
     """A copy of ``x`` with ``values`` put where `take_along_axis` would take them.
 
-    Where an index comes twice the last one counts, as in NumPy. ``values`` has the shape of
-    ``indices``.
+    Where an index comes twice the last one counts, as in NumPy. Extents of 1 of ``indices`` are
+    repeated along the other axes, and ``values`` to the shape of ``indices``.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
@@ -80,10 +83,15 @@ def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: 
     >>> print(arrays.put_along_axis(x, places, values, 0).read())
     [10  2 30]
     """
-    along = _along("put_along_axis", x, indices, axis)
+    refuse_others("put_along_axis", x, indices, values)
     kind = common_dtype("put_along_axis", [x, values], ("c64", *REALS)).name
+    wide, indices, along = _along("put_along_axis", x, indices, axis)
+    if wide.shape != x.shape:
+        raise ShapeError(f"put_along_axis: indices {indices.shape} reach beyond {x.shape}")
     if values.shape != indices.shape:
-        raise ShapeError(f"put_along_axis: values {values.shape}, indices {indices.shape}: equal?")
+        if broadcast_shape("put_along_axis", [values.shape, indices.shape]) != indices.shape:
+            raise ShapeError(f"put_along_axis: values {values.shape} beyond {indices.shape}")
+        values = broadcast_to(values, indices.shape)
     outer, n, inner = three_extents(x.shape, along, along)
     claimed = zeros(x.device, x.shape, u32)
     index = _index_kind("put_along_axis", indices)
@@ -202,15 +210,23 @@ def _chosen(op: str, x: Buffer[Any]) -> Buffer[i32]:
     return y
 
 
-def _along(op: str, x: Buffer[Any], indices: Buffer[Any], axis: int) -> int:
+def _along(
+    op: str, x: Buffer[T], indices: Buffer[Any], axis: int | None
+) -> tuple[Buffer[T], Buffer[Any], int]:
+    """Both, alike but along an axis, and that axis. Raises `ShapeError`."""
     refuse_others(op, x, indices)
+    if axis is None:
+        x, axis = x.view((x.size,)), 0
     along = axis_of(op, axis, x)
-    same = len(x.shape) == len(indices.shape) and all(
-        n == m for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)) if a != along
-    )
-    if not same:
+    pairs = list(zip(x.shape, indices.shape, strict=False))
+    beside = [pair for a, pair in enumerate(pairs) if a != along]
+    if len(x.shape) != len(indices.shape) or any(m != n and 1 not in (m, n) for m, n in beside):
         raise ShapeError(f"{op}: indices {indices.shape} of {x.shape} may differ in axis {along}")
-    return along
+    common = [n if m == 1 else m for m, n in pairs]
+    wide, there = ((*common[:along], n, *common[along + 1 :]) for n in pairs[along])
+    x = x if x.shape == wide else broadcast_to(x, wide)
+    indices = indices if indices.shape == there else broadcast_to(indices, there)
+    return x, indices, along
 
 
 def _index_kind(op: str, indices: Buffer[Any]) -> str:

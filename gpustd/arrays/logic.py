@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, T, u8
-from gpustd.arrays.operands import ALL, FLOATS, REALS, Operand, apply, common_dtype, elementwise
+from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, apply, common_dtype, elementwise
 
 __all__ = [
     "equal",
@@ -140,25 +140,25 @@ def logical_not(x: Buffer[T]) -> Buffer[u8]:
 
 
 def isnan(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is not a number.
+    """Where ``x``, or a part of it, is not a number.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isnan(x).read())
     [0 0 1]
     """
-    return elementwise("isnan", [x], FLOATS, u8)
+    return elementwise("isnan", [x], NUMBERS, u8)
 
 
 def isinf(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is infinite.
+    """Where ``x``, or a part of it, is infinite.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isinf(x).read())
     [0 1 0]
     """
-    return elementwise("isinf", [x], FLOATS, u8)
+    return elementwise("isinf", [x], NUMBERS, u8)
 
 
 def isfinite(x: Buffer[T]) -> Buffer[u8]:
@@ -169,7 +169,7 @@ def isfinite(x: Buffer[T]) -> Buffer[u8]:
     >>> print(arrays.isfinite(x).read())
     [1 0 0]
     """
-    return elementwise("isfinite", [x], FLOATS, u8)
+    return elementwise("isfinite", [x], NUMBERS, u8)
 
 
 def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:

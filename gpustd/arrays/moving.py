@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gpucore import Buffer, DTypeError, ShapeError, T, i8, u8
+from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, i8, u8
 from gpustd import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, refuse_others, three_extents, whole
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
@@ -81,8 +81,10 @@ def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
     )
 
 
-def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
+def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[T]:
     """Elements moved ``shift`` places on along an axis (the flattened array for None), round.
+
+    Several axes take a shift each, or all the same one. Raises `ArgumentError` too.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
@@ -90,7 +92,10 @@ def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
     [3 1 2]
     """
     refuse_others("roll", x)
+    if isinstance(shift, tuple | list) or isinstance(axis, tuple | list):
+        return _rolled(x, shift, axis)
     shift = whole("roll", "shift", shift)
+    axis = None if axis is None else whole("roll", "axis", axis)
     if axis is None:
         return roll(x.view((x.size,)), shift, 0).view(x.shape)
     along = axis_of("roll", axis, x)
@@ -100,7 +105,21 @@ def roll(x: Buffer[T], shift: int, axis: int | None = None) -> Buffer[T]:
     return _wrapped("roll", x, x.shape, [outer, n, inner], [n * inner, inner, 1], wraps)
 
 
-def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
+def _rolled(x: Buffer[T], shift: Any, axis: Any) -> Buffer[T]:
+    """`roll` along several axes, one after the other; along one named twice by both shifts."""
+    axes = list(axis) if isinstance(axis, tuple | list) else [axis]
+    shifts = list(shift) if isinstance(shift, tuple | list) else [shift]
+    count = max(len(axes), len(shifts)) if axes and shifts else 0
+    if {len(axes), len(shifts)} - {1, count}:
+        raise ArgumentError(f"roll: shift {shift} along axis {axis}: give as many, or one of them")
+    if not count:
+        return _gathered("roll", x, x.shape, _strides(x.shape))
+    for k in range(count):
+        x = roll(x, shifts[k % len(shifts)], axes[k % len(axes)])
+    return x
+
+
+def tile(x: Buffer[T], reps: int | Sequence[int]) -> Buffer[T]:
     """``x`` behind itself so many times along each axis; missing ones count as 1, in front.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
@@ -109,10 +128,10 @@ def tile(x: Buffer[T], repetitions: int | Sequence[int]) -> Buffer[T]:
     [1 2 1 2]
     """
     refuse_others("tile", x)
-    listed = repetitions if isinstance(repetitions, Sequence) else [repetitions]
-    times = [whole("tile", "repetitions", n) for n in listed]
+    listed = reps if isinstance(reps, Sequence) else [reps]
+    times = [whole("tile", "reps", n) for n in listed]
     if any(n < 0 for n in times):
-        raise ShapeError(f"tile: {times} of {x.shape}: repetitions must not be negative")
+        raise ShapeError(f"tile: {times} of {x.shape}: reps must not be negative")
     rank = max(len(times), len(x.shape))
     times = [1] * (rank - len(times)) + times
     shape = (1,) * (rank - len(x.shape)) + x.shape
@@ -140,17 +159,19 @@ def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
     return y.view((*flat.shape[:along], n * repeats, *flat.shape[along + 1 :]))
 
 
-def concat(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
-    """Buffers whose shapes differ in ``axis`` only, behind one another. Raises `DTypeError` too.
+def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
+    """Buffers whose shapes differ in ``axis`` only, behind one another; all flattened for None.
+
+    Raises `DTypeError` too.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([1, 2], i32)
     >>> print(arrays.concat([x, x]).read())
     [1 2 1 2]
     """
-    if not len(parts):
-        raise ShapeError("concat: no buffers: give at least one")
-    refuse_others("concat", *parts)
+    _check_parts("concat", parts)
+    if axis is None:
+        parts, axis = [part.view((part.size,)) for part in parts], 0
     along = axis_of("concat", axis, parts[0])
     if parts[0].dtype.name in _PLAIN:
         return layout.concat(parts, along)
@@ -179,9 +200,7 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
     >>> print(arrays.stack([x, x]).read().tolist())
     [[1, 2], [1, 2]]
     """
-    if not len(parts):
-        raise ShapeError("stack: no buffers: give at least one")
-    refuse_others("stack", *parts)
+    _check_parts("stack", parts)
     axis = whole("stack", "axis", axis)
     shape = parts[0].shape
     if any(part.shape != shape for part in parts):
@@ -190,6 +209,15 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
         raise ShapeError(f"stack: axis {axis} of {shape}: the result has {len(shape) + 1} axes")
     along = axis % (len(shape) + 1)
     return concat([p.view((*shape[:along], 1, *shape[along:])) for p in parts], along)
+
+
+def _check_parts(op: str, parts: Any) -> None:
+    """Raise `ArgumentError` for what is no list of buffers, `ShapeError` for an empty one."""
+    if not isinstance(parts, Sequence):
+        raise ArgumentError(f"{op}: got {type(parts).__name__}, wants a list of buffers: [x, y]")
+    if not len(parts):
+        raise ShapeError(f"{op}: no buffers: give at least one")
+    refuse_others(op, *parts)
 
 
 def _matrices(x: Buffer[Any], order: Sequence[int]) -> tuple[int, int, int] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, T, f32, i32, u32
-from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.axes import axis_of, refuse_others, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
@@ -70,6 +70,7 @@ def searchsorted(a: Buffer[T], v: Buffer[T], side: str = "left") -> Buffer[i32]:
     >>> print(arrays.searchsorted(x, v).read())
     [1 2]
     """
+    refuse_others("searchsorted", a, v)
     kind = common_dtype("searchsorted", [a, v], ("f32", "i32", "u32")).name
     if side not in ("left", "right") or len(a.shape) != 1:
         raise ArgumentError(f"searchsorted: side {side!r} of {a.shape}: left or right, one axis")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each
 from gpustd.image.picture import picture_of, require_same
 from gpustd.template import Value
@@ -30,6 +31,7 @@ def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = Fa
     picture = picture_of("alpha_composite", below)
     if picture.channels != 4:
         raise ShapeError(f"alpha_composite: {below!r}: wants 4 channels, the last one alpha")
+    refuse_others("alpha_composite", above)
     require_same("alpha_composite", below, above)
     result = below.device.buffer(below.dtype, below.shape)
     spec: dict[str, Value] = {"source": below.dtype.name, "premultiplied": premultiplied}

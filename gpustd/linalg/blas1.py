@@ -12,7 +12,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
 from gpustd.arrays.axes import refuse_others
 from gpustd.elementwise import linear_combination
-from gpustd.flat import launch_each
+from gpustd.flat import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last
 
 __all__ = [
@@ -202,7 +202,7 @@ def rot(x: Buffer[T], y: Buffer[T], c: float, s: float) -> tuple[Buffer[T], Buff
     >>> print(x.read(), y.read())
     [0. 1.] [-1.  0.]
     """
-    refuse_others("rot", x, y)
+    float_scalar("rot", x, y)
     c, s = real_scale("rot", c), real_scale("rot", s)
     return linear_combination([(c, x), (s, y)]), linear_combination([(-s, x), (c, y)])
 

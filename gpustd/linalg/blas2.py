@@ -74,7 +74,7 @@ def gemv(
     batch = broadcast_batch("gemv", a.shape[:-2], x.shape[:-1])
     result = _start("gemv", a, (*batch, a.shape[-1 if flipped else -2]), beta, y)
     launch = _columns if flipped else _rows
-    launch(result, a, x, batch, (alpha, beta if y else 0.0), "all")
+    launch(result, a, x, batch, (alpha, 0.0 if y is None else beta), "all")
     return result
 
 
@@ -145,7 +145,7 @@ def symv(
     batch = broadcast_batch("symv", a.shape[:-2], x.shape[:-1])
     result = _start("symv", a, (*batch, a.shape[-1]), beta, y)
     part = "lower" if lower else "upper"
-    _rows(result, a, x, batch, (alpha, beta if y else 0.0), part)
+    _rows(result, a, x, batch, (alpha, 0.0 if y is None else beta), part)
     _columns(result, a, x, batch, (alpha, 1.0), part)
     return result
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
+from gpustd.arrays.arithmetic import multiply, reciprocal
 from gpustd.arrays.axes import refuse_others
 from gpustd.flat import launch_flat
 from gpustd.grid import flat_grid
+from gpustd.linalg.norms import norm
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.qr import checked_matrices
 from gpustd.linalg.reflectors import identity
+from gpustd.linalg.solve import inv
 from gpustd.linalg.svd import svd, svdvals
 from gpustd.linalg.views import matrices
 from gpustd.template import kernel
@@ -115,11 +118,13 @@ def matrix_rank(a: Buffer[f32], rtol: float | None = None) -> Buffer[i32]:
     return rank.view(a.shape[:-2])
 
 
-def cond(x: Buffer[f32]) -> Buffer[f32]:
-    """The largest over the least singular value (...) of (..., M, N), as `numpy.linalg.cond`.
+def cond(x: Buffer[f32], p: float | str | None = None) -> Buffer[f32]:
+    """Condition numbers (...) of (..., M, N), as `numpy.linalg.cond`.
 
-    Infinite where the least is zero; what is above 2^23 says no more than that. Raises `ShapeError`
-    for fewer than two axes or a matrix without elements, `DTypeError`.
+    ``p`` None or 2: the largest over the least singular value, infinite where that is zero; -2 the
+    other way round. Other norms of `norm`, of square matrices: that of the matrix times that of its
+    inverse. What is above 2^23 says no more than that. Raises `ShapeError` for fewer than two axes,
+    a matrix without elements or one that is not square, `DTypeError`, `ArgumentError`.
 
     >>> import numpy as np
     >>> from gpucore import Device
@@ -132,11 +137,16 @@ def cond(x: Buffer[f32]) -> Buffer[f32]:
     batch, m, n = flat.shape
     if not m * n:
         raise ShapeError(f"cond: {x.shape}: wants matrices of at least one element")
+    if p not in (None, 2, -2):
+        if m != n:
+            raise ShapeError(f"cond: {x.shape}: p = {p!r} wants square matrices, 2 takes any")
+        sizes = [norm(each, p, axis=(-2, -1)) for each in (x, inv(x))]
+        return multiply(*sizes)
     y = x.device.buffer(f32, x.shape[:-2])
     if batch:
         operands = (svdvals(flat), y)
         launch_flat("linalg/svd_ratio.wgsl", {}, operands, batch, {"k": min(m, n)})
-    return y
+    return reciprocal(y) if p == -2 else y
 
 
 def _solved(

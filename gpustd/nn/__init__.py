@@ -21,7 +21,6 @@ from gpustd.nn.activations import (
     softplus,
     tanh,
 )
-from gpustd.nn.attention import scaled_dot_product_attention
 from gpustd.nn.convolution import conv1d, conv2d, conv3d
 from gpustd.nn.linear import linear
 from gpustd.nn.norms import (
@@ -46,6 +45,7 @@ from gpustd.nn.pooling import (
     max_pool3d,
 )
 from gpustd.nn.resize import interpolate, pixel_shuffle, pixel_unshuffle
+from gpustd.nn.scaled_attention import scaled_dot_product_attention
 from gpustd.nn.softmax import log_softmax, softmax
 from gpustd.nn.tokens import embedding, one_hot
 from gpustd.nn.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d

@@ -127,8 +127,9 @@ def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer
 
 def _each(op: str, function: str, x: Buffer[T], *parameters: float) -> Buffer[T]:
     """``function`` of ``shaders/nn/functions.wgsl`` of every element, with up to 3 parameters."""
+    scalar = float_scalar(op, x)
     width = 16 // x.dtype.itemsize
-    spec: dict[str, Value] = {"scalar": float_scalar(op, x), "width": width, "function": function}
+    spec: dict[str, Value] = {"scalar": scalar, "width": width, "function": function}
     y = x.device.buffer(x.dtype, x.shape)
     words = -(-x.size // width)
     numbers = [float(n) for n in (*parameters, 0.0, 0.0, 0.0)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpucore import Buffer, f16
+from gpucore import Buffer, Device, PerDevice, f16
 from gpustd.flat import width_of
 from gpustd.grid import flat_grid, strip_rows
 from gpustd.nn.windows import Window, fields
@@ -23,7 +23,11 @@ _MOST_LOADS, _MOST_STEPS = 96, 512
 _MANY = 2**17
 # Results from which sizes are constants of the shader, in words: it is compiled for them alone.
 _MANY_WORDS = 2**20
+# Sizes of one window that are, at most: those that come later share a shader with a uniform.
+_MOST_SIZES = 8
 _WORKGROUP, _BLOCK_WORKGROUP = 64, 128
+
+_sizes: PerDevice[dict[object, set[tuple[int, ...]]]] = PerDevice(lambda device: {})
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,24 @@ def launch_window(
     count = lanes * -(-y.result // (strip * below)) * below
     params = {"count": count, "units": units, **fields(window), "strip": strip, **sizes}
     gains = alone or (block is not None and op == "depthwise" and x.dtype is f16)
-    constant = gains and buffers[-1].size >= _MANY_WORDS * width
     form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
+    many = gains and buffers[-1].size >= _MANY_WORDS * width
+    constant = many and _is_among_first(x.device, (op, *spec.items(), *form.items()), params)
     form["sizes"] = constants(params) if constant else ""
     uniforms: list[dict[str, Any]] = [] if constant else [params]
     if kind == "max" and not form["pairs"]:
         uniforms.append({"value": -math.inf})
     launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form)
     launch(*buffers, *uniforms, grid=flat_grid(count, workgroup))
+
+
+def _is_among_first(device: Device, key: object, sizes: Mapping[str, int]) -> bool:
+    """Whether these are among the first sizes that came for a shader."""
+    known = _sizes.of(device).setdefault(key, set())
+    given = tuple(sizes.values())
+    if len(known) < _MOST_SIZES:
+        known.add(given)
+    return given in known
 
 
 def _suited(op: str, x: Buffer[Any], window: Window, kind: Value, pairs: bool) -> Block | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
+from gpustd.buffers import refuse_others
 from gpustd.nn.convolve import convolve
 from gpustd.nn.windows import Axis, Extents, Padding, each_axis, spatial, three
 
@@ -115,7 +116,8 @@ def _convolution(
 
 
 def check_weight(op: str, rank: int, x: Buffer[Any], weight: Buffer[Any], groups: int) -> None:
-    """Raise `ShapeError` unless the weights fit ``x`` and the groups."""
+    """Raise `ShapeError` unless the weights fit ``x`` and the groups, or `ArgumentError`."""
+    refuse_others(op, weight)
     if len(weight.shape) != rank + 2:
         axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
         raise ShapeError(f"{op}: weights {weight.shape}: wants ({axes}, C / groups, Cout)")
@@ -131,6 +133,7 @@ def check_bias(op: str, channels: int, bias: Buffer[Any] | None) -> None:
     """Raise `ShapeError` or `DTypeError` unless it is f32 (channels,)."""
     if bias is None:
         return
+    refuse_others(op, bias)
     if bias.shape != (channels,):
         raise ShapeError(f"{op}: bias {bias.shape} for {channels} channels")
     if bias.dtype is not f32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, T, f32
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_flat, words_of
 from gpustd.group_norm import group_norm as affine_group_norm
 from gpustd.layer_norm import layer_norm as affine_layer_norm
@@ -65,6 +66,7 @@ def prelu(x: Buffer[T], weight: Buffer[f32]) -> Buffer[T]:
         >>> nn.prelu(x, up(np.array([0.5, 0.25], np.float32))).read().tolist()
         [[-1.0, -0.5], [4.0, 4.0]]
     """
+    refuse_others("prelu", x, weight)
     single = weight.shape == (1,) and x.shape[-1:] != (1,)
     if not single:
         _check_channels("prelu", x, {"weight": weight})
@@ -93,6 +95,7 @@ def group_norm(
         >>> nn.group_norm(x, 2).read().round(3).tolist()
         [[[-1.0, 0.0], [1.0, 0.0]]]
     """
+    refuse_others("group_norm", x)
     if not x.shape:
         raise ShapeError(f"group_norm: {x.shape}: wants (N, ..., C)")
     weight, bias = _affine(x, weight, bias)
@@ -117,6 +120,7 @@ def instance_norm(
         >>> nn.instance_norm(x).read().round(3).tolist()
         [[[-1.0, -1.0], [1.0, 1.0]]]
     """
+    refuse_others("instance_norm", x)
     if len(x.shape) < 3:
         raise ShapeError(f"instance_norm: {x.shape}: wants (N, ..., C) with an axis of pixels")
     weight, bias = _affine(x, weight, bias)
@@ -143,6 +147,7 @@ def layer_norm(
         >>> nn.layer_norm(x).read().round(3).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
+    refuse_others("layer_norm", x)
     if not x.shape:
         raise ShapeError(f"layer_norm: {x.shape}: wants a last axis to normalise")
     weight, bias = _affine(x, weight, bias)
@@ -197,6 +202,7 @@ def _check_channels(op: str, x: Buffer[Any], given: dict[str, Buffer[Any]]) -> N
     float_scalar(op, x)
     if not x.shape:
         raise ShapeError(f"{op}: {x.shape}: wants (..., C), channels last")
+    refuse_others(op, *given.values())
     for name, buffer in given.items():
         if buffer.shape != (x.shape[-1],):
             raise ShapeError(f"{op}: {name} {buffer.shape} for {x.shape[-1]} channels")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from operator import index
+from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, plain_scalar, width_of
 from gpustd.nn.windows import AXES
 from gpustd.template import Value
@@ -40,11 +42,12 @@ def pad(
         >>> nn.pad(x, [(2, 1)], "reflect").read().ravel().tolist()
         [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]
     """
+    refuse_others("pad", x)
     rank = len(x.shape) - 2
     if not 1 <= rank <= 3:
         raise ShapeError(f"pad: {x.shape}: wants (N, L, C), (N, H, W, C) or (N, D, H, W, C)")
-    pairs = [(padding, padding)] * rank if isinstance(padding, int) else [*padding]
-    if mode not in _MODES or len(pairs) != rank or any(min(pair) < 0 for pair in pairs):
+    pairs = _pairs(padding, rank)
+    if mode not in _MODES or len(pairs) != rank:
         raise ArgumentError(
             f"pad: padding {padding} in mode {mode!r}: wants {rank} pairs of numbers "
             f"from 0 on, and one of {', '.join(_MODES)}"
@@ -63,6 +66,16 @@ def pad(
         sizes |= {f"size_{name}": size, f"result_{name}": result, f"before_{name}": before}
     launch_each("nn/pad.wgsl", spec, (x, y), y.size // width, {**sizes, "value": float(value)})
     return y
+
+
+def _pairs(padding: Any, rank: int) -> list[tuple[int, int]]:
+    """(before, after) of each axis; none where it is no such thing."""
+    try:
+        given = padding if isinstance(padding, Sequence) else [(padding, padding)] * rank
+        pairs = [(index(before), index(after)) for before, after in given]
+    except (TypeError, ValueError):
+        return []
+    return [] if any(min(pair) < 0 for pair in pairs) else pairs
 
 
 def _check_reach(sizes: Sequence[int], pairs: Sequence[tuple[int, int]], mode: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
+from gpustd.buffers import refuse_others
 from gpustd.embedding import embedding as rows_of
 from gpustd.flat import launch_each
 from gpustd.template import Value
@@ -40,6 +41,7 @@ def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
         >>> nn.one_hot(ids, 3).read().tolist()
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
+    refuse_others("one_hot", ids)
     if ids.dtype is not i32:
         raise DTypeError(f"one_hot: ids must be i32, got {ids!r}: cast them")
     if num_classes < 1:

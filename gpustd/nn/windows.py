@@ -8,6 +8,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError
+from gpustd.buffers import refuse_others
 
 __all__ = [
     "AXES",
@@ -67,7 +68,8 @@ def each_axis(op: str, name: str, value: Extents, rank: int, least: int = 1) -> 
 
 
 def spatial(op: str, x: Buffer[Any], rank: int) -> tuple[int, ...]:
-    """Extents of the spatial axes of (N, ..., C). Raises `ShapeError`."""
+    """Extents of the spatial axes of (N, ..., C). Raises `ShapeError`, `ArgumentError`."""
+    refuse_others(op, x)
     if len(x.shape) != rank + 2:
         axes = ", ".join(("N", *"DHW"[3 - rank :], "C")) if rank > 1 else "N, L, C"
         raise ShapeError(f"{op}: {x.shape}: wants ({axes}), channels last")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gpucore import (
@@ -17,6 +18,7 @@ from gpucore import (
     i32,
     u32,
 )
+from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
 from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import number_as
@@ -48,6 +50,8 @@ class Generator:
     `standard_exponential`, `permutation`, which are made with integers alone. `uniform`, `normal`
     and `exponential` scale and shift those in f32, rounded once or twice as the engine likes.
 
+    ``size`` is the shape of what is drawn; None, the default, draws one number, of no axes.
+
     Attributes:
         device, seed, stream: as given. draws: how many calls there were; set it to go back.
 
@@ -77,15 +81,17 @@ class Generator:
         """A new generator of the same seed, so many streams on, from its first draw."""
         return Generator(self.device, self.seed, stream=self.stream + streams)
 
-    def random(self, size: Shape = 1) -> Buffer[f32]:
+    def random(self, size: Shape | None = None) -> Buffer[f32]:
         """Uniform numbers in [0, 1): multiples of 2^-24."""
         return self._drawn("uniform", f32, size)
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, size: Shape = 1) -> Buffer[f32]:
+    def uniform(
+        self, low: float = 0.0, high: float = 1.0, size: Shape | None = None
+    ) -> Buffer[f32]:
         """Uniform numbers from ``low`` to ``high``, which rounding may reach."""
         return self._drawn("uniform", f32, size, (low, high - low))
 
-    def standard_normal(self, size: Shape = 1) -> Buffer[f32]:
+    def standard_normal(self, size: Shape | None = None) -> Buffer[f32]:
         """Normal numbers of mean 0 and variance 1, within ±6.34.
 
         The inverse of the distribution, of 32-bit words in fixed point: within 1.5 2^-24 of the
@@ -93,7 +99,9 @@ class Generator:
         """
         return self._drawn("normal", f32, size)
 
-    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Shape = 1) -> Buffer[f32]:
+    def normal(
+        self, loc: float = 0.0, scale: float = 1.0, size: Shape | None = None
+    ) -> Buffer[f32]:
         """Normal numbers of mean ``loc`` and standard deviation ``scale``.
 
         Raises `ArgumentError` for a negative ``scale``, and numbers that f32 does not hold.
@@ -101,19 +109,26 @@ class Generator:
         _check_scale("normal", scale)
         return self._drawn("normal", f32, size, (loc, scale))
 
-    def standard_exponential(self, size: Shape = 1) -> Buffer[f32]:
+    def standard_exponential(self, size: Shape | None = None) -> Buffer[f32]:
         """Exponential numbers of mean 1, from 0 to 22.2."""
         return self._drawn("exponential", f32, size)
 
-    def exponential(self, scale: float = 1.0, size: Shape = 1) -> Buffer[f32]:
+    def exponential(self, scale: float = 1.0, size: Shape | None = None) -> Buffer[f32]:
         """Exponential numbers of mean ``scale``. Raises `ArgumentError` as `normal`."""
         _check_scale("exponential", scale)
         return self._drawn("exponential", f32, size, (0.0, scale))
 
     def integers(
-        self, low: int, high: int | None = None, size: Shape = 1, dtype: type[DType] = i32
+        self,
+        low: int,
+        high: int | None = None,
+        size: Shape | None = None,
+        dtype: type[DType] = i32,
+        endpoint: bool = False,
     ) -> Buffer[Any]:
         """Integers from ``low``, below ``high`` (from 0, below ``low`` with one), all as likely.
+
+        With ``endpoint`` the last of them is the bound itself.
 
         Raises `DTypeError` for a dtype other than i8, i32, u8, u32, `ArgumentError` for none or
         such that it does not hold.
@@ -123,6 +138,7 @@ class Generator:
             raise DTypeError(f"integers: {name or dtype}: takes {', '.join(_INTEGERS)}")
         low = whole("integers", "low", low)
         begin, end = (0, low) if high is None else (low, whole("integers", "high", high))
+        end += bool(endpoint)
         least, bits = _INTEGERS[dtype.name]
         if not least <= begin < end <= least + 2**bits:
             raise ArgumentError(
@@ -149,29 +165,30 @@ class Generator:
         order = argsort(self._drawn("words", u32, x.shape[0]))
         return take(x, order, 0)
 
-    def choice(self, n: int, size: int, *, replace: bool = True) -> Buffer[i32]:
-        """``size`` of the integers 0 to n - 1, each at most once without ``replace``."""
-        n, size = whole("choice", "n", n), whole("choice", "size", size)
-        if n < 1 or size < 0:
+    def choice(self, n: int, size: Shape | None = None, replace: bool = True) -> Buffer[i32]:
+        """The integers 0 to n - 1 in the shape ``size``, each at most once without ``replace``."""
+        n, shape = whole("choice", "n", n), extents(() if size is None else size)
+        count = math.prod(shape)
+        if n < 1 or min(shape, default=0) < 0:
             raise ArgumentError(f"choice: {size} of {n}: give n >= 1 and size >= 0")
         if replace:
-            return self.integers(0, n, size)
-        if size > n:
-            raise ArgumentError(f"choice: {size} of {n} without replace: take n at most")
-        return slice_axis(self.permutation(n), 0, 0, size)
+            return self.integers(0, n, shape)
+        if count > n:
+            raise ArgumentError(f"choice: {count} of {n} without replace: take n at most")
+        return slice_axis(self.permutation(n), 0, 0, count).view(shape)
 
     def _drawn(
         self,
         draw: str,
         dtype: type[DType],
-        size: Shape,
+        size: Shape | None,
         affine: tuple[float, float] | None = None,
         bounds: dict[str, int] | None = None,
     ) -> Buffer[Any]:
         """The next draw; ``affine`` is shift and scale."""
         if self.draws >= 2**32:
             raise ArgumentError(f"{self!r}: 2**32 draws are all: take another stream")
-        y: Buffer[Any] = self.device.buffer(dtype, size)
+        y: Buffer[Any] = self.device.buffer(dtype, () if size is None else size)
         shift, scale = (_number(draw, each) for each in affine or (0.0, 1.0))
         sizes: dict[str, Any] = {"draw": self.draws, "stream": self.stream}
         sizes |= {"seed": [self.seed % 2**32, self.seed >> 32], "shift": shift, "scale": scale}

@@ -3,11 +3,14 @@
 A block's states at its end are linear in those at its start. So blocks first run from zeros, which
 gives their input's share; the states at all starts follow from those and the matrix of a step over
 a block, made in float64 on the host; then blocks run again from there. Floor: x read twice, y
-written.
+written. Where a filter grows, steps are short enough for f32 to hold them: below that, nothing
+overflows before the result does.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +37,8 @@ _BLOCK, _LONG_BLOCK, _CPU_BLOCK = 32, 64, 256
 _RUN, _CPU_RUN = 16, 64
 # States up to which a workgroup adds up those of its blocks (by measurement).
 _FEW_STATES = 4
+# Powers of e by which a step may grow: of f32's 88, some are for what stands before the power.
+_MOST_GROWTH = 60.0
 # Signals that keep a device busy without blocks.
 _MANY, _CPU_MANY = 2**16, 64
 
@@ -122,15 +127,12 @@ class Cascade:
 
     def _local(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Whether it adds up their states itself."""
-        fits = self._has_few_states and self._is_tame
+        fits = self._has_few_states and self._holds(_BLOCK * _WORKGROUP)
         return self._tiled(x, sizes) and fits and sizes["blocks"] > 1
 
-    @property
-    def _is_tame(self) -> bool:
-        """Whether f32 holds the step over all blocks of a workgroup."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            step = np.abs(self._power(_BLOCK * _WORKGROUP)).max()
-        return bool(step < np.finfo(np.float32).max)
+    def _holds(self, samples: int) -> bool:
+        """Whether f32 holds the step over so many samples."""
+        return samples * _growth(self.a.shape, self.a.tobytes()) < _MOST_GROWTH
 
     @property
     def _has_few_states(self) -> bool:
@@ -154,8 +156,12 @@ class Cascade:
         many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
         # On a GPU, lanes read neighbours: of other signals, or of one through workgroup memory.
         if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * own:
-            return own
-        return block if signals < many else max(length, 1)
+            block = own
+        elif signals >= many:
+            return max(length, 1)
+        while block > 1 and not self._holds(block):
+            block //= 2
+        return block
 
     def _spec(self, x: Buffer[Any]) -> dict[str, Value]:
         return {"sections": self.sections, "order": self.order, "scalar": scalar_of(x)}
@@ -199,20 +205,20 @@ class Cascade:
 
     def _scan(self, ends: Buffer[T], starts: Buffer[T] | None, samples: int) -> Buffer[T]:
         """States at the starts of blocks of ``samples`` from the blocks' shares at their ends."""
-        blocks = ends.shape[1]
-        run = _run(ends.device)
-        runs = -(-blocks // run)
-        if runs > 1:
-            shares = self._step(ends, None, samples, runs, prefixes=False)
-            starts = self._scan(shares, starts, samples * run)
-        return self._step(ends, starts, samples, runs, prefixes=True)
+        blocks, run = ends.shape[1], _run(ends.device)
+        if blocks <= run or not self._holds(samples * run):
+            return self._step(ends, starts, samples, blocks, prefixes=True)
+        shares = self._step(ends, None, samples, run, prefixes=False)
+        starts = self._scan(shares, starts, samples * run)
+        return self._step(ends, starts, samples, run, prefixes=True)
 
     def _step(
-        self, ends: Buffer[T], starts: Buffer[T] | None, samples: int, runs: int, *, prefixes: bool
+        self, ends: Buffer[T], starts: Buffer[T] | None, samples: int, run: int, *, prefixes: bool
     ) -> Buffer[T]:
         """Walk over runs of blocks: the states at each block's start, or at the runs' ends."""
         device = ends.device
         sections, blocks, outer, order, inner = ends.shape
+        runs = -(-blocks // run)
         shape = (sections, blocks if prefixes else runs, outer, order, inner)
         y = device.buffer(ends.dtype, shape)
         spec = self._spec(ends) | {"started": starts is not None, "prefixes": prefixes}
@@ -224,7 +230,7 @@ class Cascade:
             "inner": inner,
             "outer": outer,
             "blocks": blocks,
-            "run": _run(device),
+            "run": run,
             "runs": runs,
         }
         launch = kernel(device, "signal/states.wgsl", **spec)
@@ -248,6 +254,16 @@ class Cascade:
             after.append(np.append(s[1:], 0.0) + b[1:] * sample - a[1:] * result)
             sample = result
         return np.concatenate(after)
+
+
+@functools.lru_cache(maxsize=512)
+def _growth(shape: tuple[int, ...], denominators: bytes) -> float:
+    """Powers of e by which states may grow in a sample, by the largest pole; 0 where none grows."""
+    rows = np.frombuffer(denominators).reshape(shape)
+    if not np.isfinite(rows).all():
+        return 0.0
+    poles = max(float(np.abs(np.roots(row)).max(initial=0.0)) for row in rows)
+    return math.log(max(poles, 1.0))
 
 
 def _run(device: Device) -> int:

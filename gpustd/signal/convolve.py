@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
-from gpustd.arrays.axes import axis_of
+from gpustd.arrays.arithmetic import multiply
+from gpustd.arrays.axes import Axes, axes_of
+from gpustd.cast import cast
 from gpustd.flat import launch_each
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung
@@ -34,8 +36,6 @@ _BLOCK, _LEAST_BLOCK = 8, 1024
 # Invocations of a workgroup that convolves rows; words from which on each makes two.
 _GROUP = 256
 _MANY_WORDS = 2**20
-
-Axes = int | Sequence[int] | None
 
 
 @overload
@@ -94,7 +94,8 @@ def fftconvolve(
 ) -> Buffer[Any]:
     """Convolution over ``axes`` (all) through transforms; other extents agree or are 1.
 
-    Modes, dtypes and errors as of `convolve`.
+    Modes, dtypes and errors as of `convolve`. As in SciPy, an axis where one extent is 1 is
+    repeated as those left out are: it counts neither for "valid" nor against it.
 
     >>> from gpucore import Device, f32; from gpustd import signal
     >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
@@ -102,7 +103,7 @@ def fftconvolve(
     [ 1.  4. 10. 12.  9.]
     """
     _check("fftconvolve", in1, in2, mode)
-    return _by_transforms("fftconvolve", in1, in2, mode, _chosen("fftconvolve", in1, axes))
+    return _by_transforms("fftconvolve", in1, in2, mode, _moving("fftconvolve", in1, in2, axes))
 
 
 def oaconvolve(
@@ -119,15 +120,14 @@ def oaconvolve(
     [ 1.  4. 10. 12.  9.]
     """
     _check("oaconvolve", in1, in2, mode)
-    chosen = _chosen("oaconvolve", in1, axes)
-    moving = [a for a in chosen if in1.shape[a] > 1 and in2.shape[a] > 1]
-    cut = mode == "same" and any(in1.shape[a] < in2.shape[a] for a in chosen if a not in moving)
+    moving = _moving("oaconvolve", in1, in2, axes)
+    cut = mode == "same" and any(m == 1 < n for m, n in zip(in1.shape, in2.shape, strict=True))
     if len(moving) == 1 and not cut and in1.size and in2.size and len(in1.shape) < MOST_AXES:
         short, long = sorted((in1.shape[moving[0]], in2.shape[moving[0]]))
         size = 2 * smooth_above(max(_BLOCK * short, _LEAST_BLOCK) // 2, (2,))
         if long + short - 1 > 2 * size:
             return _by_blocks(in1, in2, mode, moving[0], size)
-    return _by_transforms("oaconvolve", in1, in2, mode, chosen)
+    return _by_transforms("oaconvolve", in1, in2, mode, moving)
 
 
 def _check(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
@@ -140,10 +140,12 @@ def _check(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
         raise ShapeError(f"{op}: {in1.shape} and {in2.shape}: want as many axes, 1 to {MOST_AXES}")
 
 
-def _chosen(op: str, x: Buffer[Any], axes: Axes) -> list[int]:
-    if axes is None:
-        return list(range(len(x.shape)))
-    return sorted({axis_of(op, a, x) for a in ((axes,) if isinstance(axes, int) else axes)})
+def _moving(op: str, in1: Buffer[Any], in2: Buffer[Any], axes: Axes) -> list[int]:
+    """The chosen axes along which both have more than one element. Raises as `axes_of`."""
+    chosen = axes_of(op, axes, in1)
+    if not chosen:
+        raise ArgumentError(f"{op}: axes {axes}: name one at least, or None for all")
+    return [a for a in chosen if in1.shape[a] != 1 and in2.shape[a] != 1]
 
 
 def _convolved(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, method: str) -> Buffer[Any]:
@@ -171,15 +173,17 @@ def _box(
     """Starts and extents of a mode's part of the full convolution. Raises `ShapeError`."""
     starts, extents = [0] * len(in1.shape), []
     pairs = list(zip(in1.shape, in2.shape, strict=True))
-    inside = [m >= n for a, (m, n) in enumerate(pairs) if a in axes]
-    outside = [m <= n for a, (m, n) in enumerate(pairs) if a in axes]
-    if mode == "valid" and not (all(inside) or all(outside)):
+    inside = all(pairs[a][0] >= pairs[a][1] for a in axes)
+    outside = all(pairs[a][0] <= pairs[a][1] for a in axes)
+    if mode == "valid" and not inside and not outside:
         raise ShapeError(f"{op}: valid: neither of {in1.shape} and {in2.shape} holds the other")
     for a, (m, n) in enumerate(pairs):
         if a not in axes:
             if m != n and 1 not in (m, n):
                 raise ShapeError(f"{op}: {in1.shape} and {in2.shape} do not agree in axis {a}")
-            extents.append(n if m == 1 else m)
+            repeated = n if m == 1 else m
+            extents.append(m if mode == "same" else repeated)
+            starts[a] = (repeated - extents[a]) // 2
         elif mode == "full":
             extents.append(m + n - 1)
         elif mode == "same":
@@ -243,11 +247,13 @@ def _by_transforms(
         return _empty(in1, in2)
     starts, extents = _box(op, in1, in2, mode, axes)
     moving = [a for a in axes if in1.shape[a] > 1 and in2.shape[a] > 1]
-    if not moving:
-        moving = [len(in1.shape) - 1]
     full = [in1.shape[a] + in2.shape[a] - 1 for a in moving]
     lengths = [2 * smooth_above(-(-n // 2), (2, 3, 5)) for n in full]
-    result = _transformed(op, in1, in2, lengths, moving)
+    if moving:
+        result = _transformed(op, in1, in2, lengths, moving)
+    else:
+        dtype = _result_dtype(in1, in2)
+        result = multiply(cast(in1, dtype), cast(in2, dtype))
     return region(op, result, starts, extents)
 
 

@@ -23,10 +23,9 @@ from gpustd.signal.boxes import region, scalar_of
 from gpustd.signal.cascade import MOST_STATES, Cascade, Run
 from gpustd.signal.convolve import convolve, oaconvolve
 from gpustd.signal.frames import Framing, framed
-from gpustd.signal.windows import Window, window_values
 from gpustd.tables import table
 
-__all__ = ["filtfilt", "firwin", "lfilter", "sosfilt", "sosfiltfilt"]
+__all__ = ["filtfilt", "lfilter", "sosfilt", "sosfiltfilt"]
 
 Array = NDArray[np.float64]
 _SHORT = 64
@@ -283,45 +282,3 @@ def _numbers(op: str, values: ArrayLike) -> Array:
 def _check_states(op: str, x: Buffer[T], zi: Buffer[T], shape: tuple[int, ...]) -> None:
     if zi.shape != shape or zi.dtype is not x.dtype:
         raise ShapeError(f"{op}: zi {zi!r} for {x!r}: wants {x.dtype.name} of shape {shape}")
-
-
-def firwin(
-    numtaps: int,
-    cutoff: float | ArrayLike,
-    window: Window = "hamming",
-    pass_zero: bool = True,
-    scale: bool = True,
-    fs: float = 2.0,
-) -> Array:
-    """Taps of a filter of finite response, by the window method, for `lfilter`'s ``b``.
-
-    ``cutoff``: edges of bands, between 0 and ``fs`` / 2, rising; the first band passes if
-    ``pass_zero``, then every other. With ``scale`` the gain is 1 at the first passing band's middle
-    (at 0 or ``fs`` / 2 if it begins or ends there). On the host, as `scipy.signal.firwin`. Raises
-    `ArgumentError`.
-
-    >>> from gpustd import signal
-    >>> print(signal.firwin(3, 0.5).round(3))
-    [0.046 0.908 0.046]
-    """
-    edges = np.atleast_1d(np.asarray(cutoff, np.float64)) / (fs / 2)
-    if numtaps < 1 or edges.ndim > 1 or not edges.size or edges.min() <= 0 or edges.max() >= 1:
-        raise ArgumentError(
-            f"firwin: {numtaps} taps, cutoff {cutoff!r}: wants edges in 0 to fs / 2"
-        )
-    if np.any(np.diff(edges) <= 0):
-        raise ArgumentError(f"firwin: cutoff {cutoff!r} does not rise")
-    last_passes = pass_zero ^ bool(edges.size % 2)
-    if last_passes and numtaps % 2 == 0:
-        raise ArgumentError(
-            f"firwin: {numtaps} taps: a band that passes fs / 2 needs an odd number"
-        )
-    bounds = np.concatenate([[0.0] * pass_zero, edges, [1.0] * last_passes]).reshape(-1, 2)
-    t = np.arange(numtaps) - (numtaps - 1) / 2
-    bands = [high * np.sinc(high * t) - low * np.sinc(low * t) for low, high in bounds]
-    taps: Array = np.sum(bands, axis=0) * window_values(window, numtaps, periodic=False)
-    if scale:
-        low, high = bounds[0]
-        middle = 0.0 if low == 0 else 1.0 if high == 1 else (low + high) / 2
-        taps = taps / np.sum(taps * np.cos(np.pi * t * middle))
-    return taps

@@ -35,8 +35,10 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
     """A window of ``n`` numbers: periodic if ``fftbins``, for spectra, else symmetric, for filters.
 
     ``window``: boxcar, triang, hann, hamming, blackman, blackmanharris, nuttall, flattop, bartlett,
-    cosine; with parameters ("kaiser", beta), ("gaussian", deviation), ("tukey", tapered share); or
-    a number, the beta of a Kaiser window. Raises `ArgumentError`, `ShapeError`.
+    barthann, bohman, cosine, lanczos, parzen; with parameters ("kaiser", beta), ("gaussian",
+    deviation), ("general_gaussian", power, deviation), ("general_hamming", share of the constant),
+    ("tukey", tapered share); or a number, the beta of a Kaiser window. Raises `ArgumentError`,
+    `ShapeError`.
 
     >>> from gpucore import Device
     >>> from gpustd import signal
@@ -67,18 +69,26 @@ def _maker(window: Window) -> Callable[[int], Array]:
         return lambda n: _cosines(n, _COSINES[name])
     if name in _PLAIN and not parameters:
         return _PLAIN[name]
-    if name in _SHAPED and (len(parameters) == 1 or (name == "tukey" and not parameters)):
-        (parameter,) = parameters or (0.5,)
-        try:
-            number = float(parameter)
-        except (TypeError, ValueError):
-            number = np.nan
-        if not np.isfinite(number) or (name == "gaussian" and not number):
-            raise ArgumentError(f"get_window: {window!r}: wants a number; a deviation is not 0")
-        return lambda n: _SHAPED[name](n, number)
+    if name == "tukey" and not parameters:
+        parameters = [0.5]
+    if name in _SHAPED and len(parameters) == _SHAPED[name][1]:
+        numbers = _numbers(window, parameters)
+        return lambda n: _SHAPED[name][0](n, *numbers)
     known = ", ".join(sorted({*_COSINES, *_PLAIN}))
-    shaped = ", ".join(f"('{each}', number)" for each in sorted(_SHAPED))
+    shaped = ", ".join(f"({k!r}{', number' * count})" for k, (_, count) in sorted(_SHAPED.items()))
     raise ArgumentError(f"get_window: {window!r}: there are {known}, {shaped}")
+
+
+def _numbers(window: Window, parameters: Sequence[object]) -> list[float]:
+    """Parameters, finite; the last of a Gaussian is its deviation. Raises `ArgumentError`."""
+    try:
+        numbers = [float(each) for each in parameters]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        numbers = [np.nan]
+    narrow = isinstance(window, tuple) and "gaussian" in window[0] and not numbers[-1]
+    if narrow or not np.isfinite(numbers).all():
+        raise ArgumentError(f"get_window: {window!r}: wants a number; a deviation is not 0")
+    return numbers
 
 
 def _cosines(n: int, weights: Sequence[float]) -> Array:
@@ -112,7 +122,40 @@ def _kaiser(n: int, beta: float) -> Array:
 
 
 def _gaussian(n: int, deviation: float) -> Array:
-    return np.asarray(np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / deviation) ** 2))
+    return _general_gaussian(n, 1.0, deviation)
+
+
+def _general_gaussian(n: int, power: float, deviation: float) -> Array:
+    distance = np.abs((np.arange(n) - (n - 1) / 2) / deviation)
+    return np.asarray(np.exp(-0.5 * distance ** (2 * power)))
+
+
+def _general_hamming(n: int, share: float) -> Array:
+    return _cosines(n, (share, 1 - share))
+
+
+def _barthann(n: int) -> Array:
+    """Bartlett's triangle and Hann's cosine (Ha and Pearce, IEEE Trans. ASSP 37, 1989)."""
+    t = np.abs(np.arange(n) / (n - 1) - 0.5)
+    return np.asarray(0.62 - 0.48 * t + 0.38 * np.cos(2 * np.pi * t))
+
+
+def _bohman(n: int) -> Array:
+    """Half a cosine convolved with itself (Harris 1978), zero at its ends."""
+    t = np.abs(np.linspace(-1, 1, n))
+    inside = (1 - t) * np.cos(np.pi * t) + np.sin(np.pi * t) / np.pi
+    return np.asarray(np.where(t < 1, inside, 0.0))
+
+
+def _lanczos(n: int) -> Array:
+    """The main lobe of sin(x) / x."""
+    return np.asarray(np.sinc(np.linspace(-1, 1, n)))
+
+
+def _parzen(n: int) -> Array:
+    """Four boxes convolved (Harris 1978)."""
+    t = np.abs(np.arange(n) - (n - 1) / 2) / (n / 2)
+    return np.asarray(np.where(t <= 0.5, 1 - 6 * t**2 * (1 - t), 2 * (1 - t) ** 3))
 
 
 def _tukey(n: int, share: float) -> Array:
@@ -125,13 +168,20 @@ def _tukey(n: int, share: float) -> Array:
 
 
 _PLAIN: dict[str, Callable[[int], Array]] = {
+    "barthann": _barthann,
     "bartlett": _bartlett,
+    "bohman": _bohman,
     "boxcar": _boxcar,
     "cosine": _cosine,
+    "lanczos": _lanczos,
+    "parzen": _parzen,
     "triang": _triang,
 }
-_SHAPED: dict[str, Callable[[int, float], Array]] = {
-    "gaussian": _gaussian,
-    "kaiser": _kaiser,
-    "tukey": _tukey,
+_SHAPED: dict[str, tuple[Callable[..., Array], int]] = {
+    "gaussian": (_gaussian, 1),
+    "general_gaussian": (_general_gaussian, 2),
+    "general_hamming": (_general_hamming, 1),
+    "kaiser": (_kaiser, 1),
+    "tukey": (_tukey, 1),
 }
+"""Makers of windows, and how many parameters they take."""

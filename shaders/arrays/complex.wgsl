@@ -23,3 +23,19 @@ fn lengths(a: vec4<f32>) -> vec2<f32> {
     let y = size.yw * down;
     return sqrt(x * x + y * y) * bitcast<vec2<f32>>(power << vec2<u32>(23u));
 }
+//% if op == "exp"
+
+// A size and an angle; what has none of the latter stays real, also where the size is infinite.
+fn complex_exponential(a: vec4<f32>) -> vec4<f32> {
+    let size = exp_of(a.xxzz);
+    let angle = a.yyww;
+    let turned = size * select(cos_of(angle), sin_of(angle), vec4<bool>(false, true, false, true));
+    return select(turned, vec4<f32>(size.x, a.y, size.z, a.w), angle == vec4<f32>());
+}
+//% elif op == "log"
+
+fn complex_logarithm(a: vec4<f32>) -> vec4<f32> {
+    let size = log_of(lengths(a).xxyy);
+    return select(size, atan2_of(a.yyww, a.xxzz), vec4<bool>(false, true, false, true));
+}
+//% endif

@@ -8,6 +8,9 @@
 //% if op in ("floor_divide", "remainder") or (op == "power" and family != "float")
 //% import "arrays/quotients.wgsl" as quotients
 {{ quotients.floats() if family == "float" else quotients.whole(V, typed.element[kind[-2]], family == "signed") }}
+//% elif family == "complex" and op in ("exp", "log")
+//% include "arrays/circular.wgsl"
+//% include "arrays/exponentials.wgsl"
 //% elif op in ("sin", "cos", "tan", "asin", "acos", "atan", "atan2")
 //% include "arrays/circular.wgsl"
 //% elif op in exponential
@@ -67,6 +70,7 @@
     "divide": "complex_quotient(a, b)",
     "reciprocal": "complex_quotient(vec4<f32>(1.0, 0.0, 1.0, 0.0), a)",
     "conjugate": "a * vec4<f32>(1.0, -1.0, 1.0, -1.0)",
+    "exp": "complex_exponential(a)", "log": "complex_logarithm(a)",
 }
 //% set of_pairs = {"real": "a.xz", "imag": "a.yw", "absolute": "lengths(a)"}
 //% if family == "complex"
@@ -89,6 +93,11 @@ fn apply(
 //% elif family == "complex" and op in ("equal", "not_equal")
     let same = vec4<bool>((a[0].xz == b[0].xz) & (a[0].yw == b[0].yw), (a[1].xz == b[1].xz) & (a[1].yw == b[1].yw));
     return flags({{ "!" if op == "not_equal" else "" }}same);
+//% elif family == "complex" and op in ("isnan", "isinf", "isfinite")
+//% set test = {"isnan": "is_nan", "isinf": "is_infinite", "isfinite": "is_finite"}[op]
+    let x = {{ test }}(vec4<f32>(a[0].xz, a[1].xz));
+    let y = {{ test }}(vec4<f32>(a[0].yw, a[1].yw));
+    return flags(x {{ "&" if op == "isfinite" else "|" }} y);
 //% elif family == "complex" and op in of_pairs
     return vec4<f32>(half(a[0]), half(a[1]));
 //% elif family == "complex"

@@ -11,7 +11,7 @@ from tests.docs.pages import DOCS, blocks, fits, printed, run_page
 
 # What a stranger gets wrong in a kernel: what the message must name, and the way out it must show.
 MISTAKES = {
-    "a syntax error": ("KernelCompileError: ", "expected ';'", "   10 | ", "^"),
+    "a syntax error": ("KernelCompileError: ", "expected ';'", "    9 | ", "^"),
     "a wrong dtype": ("'x'", "Buffer[i32]", "array<f32>", "array.astype(np.float32)"),
     "a wrong number of bindings": ("takes 3 arguments, got 2", "one for each binding"),
     "a field that is missing": ("factor: f32", "missing factor", "var<uniform> p: Params"),

@@ -199,3 +199,16 @@ def test_sizes_that_cannot_be_are_refused(device: Device) -> None:
 def test_a_buffer_tells_what_it_is(device: Device) -> None:
     buffer: Buffer[u32] = device.buffer(u32, (2, 3))
     assert repr(buffer) == f"Buffer[u32]((2, 3) on {device.name})"
+
+
+def test_one_element_is_a_number(device: Device) -> None:
+    for shape in ((), (1,), (1, 1)):
+        for value in (0, 3):
+            x = device.buffer_from_array(np.full(shape, value), i32)
+            assert (int(x), float(x)) == (value, float(value))
+    assert float(device.buffer_from_array(2.5, f32)) == 2.5
+    for n in (0, 2):
+        x = device.buffer(f32, n)
+        for kind in (int, float):
+            with pytest.raises(ShapeError, match=f"has {n} elements: reduce it to one"):
+                kind(x)

@@ -17,11 +17,16 @@ MODULES = [info.name for info in pkgutil.walk_packages(gpucore.__path__, "gpucor
 WITH_EXAMPLES = {
     "gpucore.buffer",
     "gpucore.copying",
+    "gpucore.device",
+    "gpucore.devices",
     "gpucore.event",
+    "gpucore.graph",
     "gpucore.kernel",
     "gpucore.memory",
     "gpucore.per_device",
+    "gpucore.profiler",
     "gpucore.stream",
+    "gpucore.testing",
 }
 
 

@@ -65,7 +65,8 @@ def assert_tells(message: str, *parts: str) -> None:
 def test_a_missing_semicolon(device: Device) -> None:
     source = INCREMENT.replace("+ 1.0;", "+ 1.0")
     message = message_of(KernelCompileError, lambda: device.compile_kernel(source))
-    assert_tells(message, "expected ';' to end the statement, found '}'", "    7 |     }", "^")
+    line = "    6 |         x[id.x] = x[id.x] + 1.0\n"
+    assert_tells(message, "expected ';' to end the statement, found '}'", line + " " * 39 + "^")
 
 
 def test_types_that_do_not_go_together(device: Device) -> None:

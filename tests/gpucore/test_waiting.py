@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trio
 
-from gpucore import Buffer, Device, KernelCompileError, u32
+from gpucore import Buffer, Device, Devices, KernelCompileError, ShapeError, u32
 from tests.gpucore.kernels import HASH, INCREMENT
 
 Run = Callable[[Callable[[], Awaitable[Any]]], Any]
@@ -116,6 +116,8 @@ def test_nothing_blocks_the_event_loop(
         x = busy(device)
         event = device.new_event().record()
         await x.read_async()
+        x = busy(device, 20002)
+        await x.read_slice_async(1, 3)
         x = busy(device, 20001)
         await device.synchronize_async()
         await event
@@ -135,12 +137,32 @@ def test_everything_can_be_awaited(device: Device, run: Run) -> None:
         await device.synchronize_async()
         out = np.zeros(64, np.uint32)
         assert await x.read_async(out=out) is out
+        assert (await x.read_slice_async(5, 9) == out[5:9]).all()
+        assert (await x.read_slice_async(5, 5)).shape == (0,)
+        assert await x.to_async(device) is x
         return out
 
     h = np.arange(64, dtype=np.uint64)
     for i in range(3):
         h = ((h ^ (h >> 14)) * 2246822519 + i) % 2**32
     assert (run(main) == h).all()
+
+
+def test_several_devices_can_be_awaited(device: Device, run: Run) -> None:
+    array = np.arange(10, dtype=np.float32).reshape(5, 2)
+
+    async def main() -> None:
+        pair = Devices([device, Device.null()])
+        parts = pair.split_buffer(array)
+        await pair.synchronize_async()
+        assert (await pair.gather_async(parts) == array).all()
+        moved = await parts[0].to_async(pair[1])
+        assert moved.device is pair[1]
+        assert (moved.read() == array[:3]).all()
+        with pytest.raises(ShapeError, match="no parts"):
+            await pair.gather_async([])
+
+    run(main)
 
 
 def test_a_kernel_that_does_not_compile_raises_where_it_is_awaited(

@@ -24,13 +24,15 @@ def compare(
     result: NDArray[Any],
     expected: Any,
     allowed: Any,
+    unit: float | None = None,
 ) -> None:
     """Fail unless ``|result - expected| <= allowed`` everywhere.
 
     ``function`` is its public name, such as ``linalg.svd``; ``expected`` was computed in float64
     (complex128, or exact integers) from the operands as the device had them; ``allowed``, a number
     or an array, follows from the arithmetic and is derived beside the test. Where ``expected`` is
-    not finite, ``result`` must be the same.
+    not finite, ``result`` must be the same. The page tells errors in units of ``unit``, by default
+    the largest element of ``expected``; a result that cancels to nothing takes that of an operand.
     """
     want = np.asarray(expected)
     assert result.shape == want.shape, f"{function}: shape {result.shape}, expected {want.shape}"
@@ -38,13 +40,14 @@ def compare(
     np.testing.assert_array_equal(result[~finite], want[~finite].astype(result.dtype))
     error = np.abs(np.where(finite, result, 0).astype(want.dtype) - np.where(finite, want, 0))
     limit = np.broadcast_to(np.asarray(allowed, np.float64), want.shape)
-    _log(device, function, result.dtype, error, np.where(finite, np.abs(want), 0))
+    largest = float(np.where(finite, np.abs(want), 0).max(initial=0)) if unit is None else unit
+    _log(device, function, result.dtype, error, largest)
     worst = np.max(error - limit, initial=-np.inf)
     assert np.all(error <= limit), f"{function}: an error is {worst:.3g} above what is allowed"
 
 
 def _log(
-    device: Device, function: str, dtype: np.dtype[Any], error: NDArray[Any], size: NDArray[Any]
+    device: Device, function: str, dtype: np.dtype[Any], error: NDArray[Any], largest: float
 ) -> None:
     path = os.environ.get(_LOG)
     if not path or not error.size:
@@ -55,7 +58,7 @@ def _log(
         "engine": device.backend,
         "adapter": device.name,
         "error": float(error.max()),
-        "largest": float(size.max()),
+        "largest": largest,
     }
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

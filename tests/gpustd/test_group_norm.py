@@ -57,7 +57,7 @@ def run(device: Device, rung: str, case: Case, operands: Operands) -> Array:
     assert x is not None
     assert gamma is not None
     assert beta is not None
-    nbytes = x.nbytes + (second.nbytes if second else 0)
+    nbytes = x.nbytes + (second.nbytes if second is not None else 0)
     statistics = 8 * case.shape[0] * case.groups
     poison_pool(device, nbytes, statistics, 8 * 16 * case.shape[0] * case.channels)
     with forced_rung("group_norm", rung):

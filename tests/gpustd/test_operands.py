@@ -10,22 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Buffer, Device, f32, i32
-from gpustd import arrays, signal
+import gpustd
+from gpucore import ArgumentError, Buffer, Device, DTypeError, f32, i32
+from gpustd import arrays, nn, signal
 
-PACKAGES = ("arrays", "image", "linalg", "signal")
+PACKAGES = ("arrays", "image", "linalg", "nn", "signal")
 # What other parameters without a default take, by their annotations.
 OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
 
 
 def takers() -> dict[str, Callable[..., Any]]:
-    """Functions that want a buffer."""
+    """A package's own functions that want a buffer."""
     found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}")
         for name in module.__all__:
             member = getattr(module, name)
-            if inspect.isfunction(member) and any(
+            own = inspect.isfunction(member) and member.__module__.startswith(module.__name__)
+            if own and any(
                 wanted(p.annotation) for p in inspect.signature(member).parameters.values()
             ):
                 found[f"{package}.{name}"] = member
@@ -118,3 +120,65 @@ def test_numbers_beside_buffers(device: Device) -> None:
     c = device.buffer_from_array(np.array([1j], np.complex64))
     with pytest.raises(ArgumentError, match="multiply: got str"):
         arrays.multiply(c, "2")  # type: ignore[arg-type]
+
+
+def test_an_array_is_refused_at_the_top() -> None:
+    """Also where its device, which NumPy calls "cpu", would be asked first."""
+    junk: Any = np.ones((1, 4, 4, 3), np.float32)
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: gpustd.cast(junk, i32),
+        lambda: gpustd.conv2d(junk, junk),
+        lambda: gpustd.embedding(junk, junk),
+        lambda: gpustd.repeat_batch(junk, 2),
+        lambda: gpustd.slice_axis(junk, 0, 0, 1),
+        lambda: gpustd.softmax(junk),
+        lambda: gpustd.to_image(junk),
+        lambda: gpustd.upsample_nearest(junk),
+    )
+    for call in calls:
+        with pytest.raises(ArgumentError, match="got ndarray, wants a Buffer: upload"):
+            call()
+
+
+def test_weights_are_refused_without_being_printed(device: Device) -> None:
+    x, w = device.buffer(f32, (1, 4, 4, 3)), device.buffer(f32, (3, 3, 3, 5))
+    junk: Any = np.ones(5, np.float32)
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: nn.conv2d(x, w, junk),
+        lambda: nn.conv2d(x, np.ones((3, 3, 3, 5), np.float32)),  # type: ignore[arg-type]
+        lambda: nn.linear(x, device.buffer(f32, (3, 5)), junk),
+        lambda: nn.batch_norm(x, junk, junk),
+        lambda: nn.layer_norm(x, junk[:3], junk[:3]),
+    )
+    for call in calls:
+        with pytest.raises(ArgumentError, match="got ndarray, wants a Buffer: upload"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "f32", float, None])
+def test_markers_are_wanted_for_dtypes(device: Device, dtype: Any) -> None:
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: device.buffer(dtype, 3),
+        lambda: gpustd.cast(device.buffer(i32, 3), dtype),
+        lambda: arrays.zeros(device, 3, dtype),
+        lambda: arrays.arange(device, 3, dtype=dtype),
+        lambda: arrays.linspace(device, 0, 1, dtype=dtype),
+    )
+    for call in calls:
+        with pytest.raises(DTypeError, match="give a marker of gpucore's, one of"):
+            call()
+
+
+def test_what_is_forgotten(device: Device) -> None:
+    """The device of new arrays, the brackets around several."""
+    x: Any = device.buffer(f32, (2, 3))
+    with pytest.raises(ArgumentError, match=r"full: got \(2, 3\), wants a Device first"):
+        arrays.zeros((2, 3), f32, device)  # type: ignore[arg-type, type-var]
+    for function in (arrays.concat, arrays.stack):
+        with pytest.raises(ArgumentError, match=r"got Buffer, wants a list of buffers: \[x, y\]"):
+            function(x)
+    for padding in ((1, 2), "12", [(1, 1), (1, -1)], 1.5):
+        with pytest.raises(ArgumentError, match="wants 2 pairs of numbers"):
+            nn.pad(device.buffer(f32, (1, 4, 4, 1)), padding)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="40 decimals"):
+        arrays.round(x, 40)

@@ -6,10 +6,14 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any
+
+import pytest
 
 import gpucore
 import gpustd
+from gpucore import testing
 from tests.laws.sources import LIBRARY
 
 ERRORS = [
@@ -41,11 +45,25 @@ def top() -> dict[str, Callable[..., Any]]:
     return {name: f for name, f in offered.items() if f.__module__.count(".") == 1}
 
 
+def helpers() -> dict[str, Any]:
+    """The functions and classes of gpucore that do something: not errors, dtypes, plain records."""
+    offered = {f"gpucore.{name}": getattr(gpucore, name) for name in gpucore.__all__}
+    offered |= {f"testing.{name}": getattr(testing, name) for name in testing.__all__}
+    found = {}
+    for name, member in offered.items():
+        plain = inspect.isclass(member) and (issubclass(member, Exception) or is_dataclass(member))
+        if callable(member) and not plain and (inspect.isfunction(member) or methods(member)):
+            found[name] = member
+    return found
+
+
 def methods(kind: type) -> list[tuple[str, Callable[..., Any]]]:
     return [(n, m) for n, m in vars(kind).items() if inspect.isfunction(m) and n[0] != "_"]
 
 
 FUNCTIONS = functions()
+# What users import from: packages, and gpucore's helpers for tests.
+OFFERED = ["gpucore", "gpucore.testing", "gpustd", *(f"gpustd.{name}" for name in LIBRARY)]
 
 
 def documents(path: str) -> list[str]:
@@ -69,6 +87,13 @@ def names_an_error(path: str, seen: frozenset[str] = frozenset()) -> bool:
 def test_there_are_functions() -> None:
     assert {path.partition(".")[0] for path in FUNCTIONS} == set(LIBRARY)
     assert len(FUNCTIONS) > 200
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_nothing_offered_is_hidden_by_a_module(name: str) -> None:
+    """A module of a function's name takes its place in the package where it is imported later."""
+    package = importlib.import_module(name)
+    assert [each for each in package.__all__ if inspect.ismodule(getattr(package, each))] == []
 
 
 def test_each_says_what_it_does() -> None:
@@ -96,3 +121,21 @@ def test_those_at_the_top_show_an_example_and_name_an_error() -> None:
     assert len(found) > 15
     assert [name for name, text in found.items() if ">>>" not in text] == []
     assert [name for name, text in found.items() if not any(e in text for e in ERRORS)] == []
+
+
+def test_what_gpucore_offers_shows_an_example() -> None:
+    found = {name: inspect.getdoc(member) or "" for name, member in helpers().items()}
+    assert {"gpucore.Buffer", "gpucore.Device", "testing.poisoned"} <= found.keys()
+    assert [name for name, text in found.items() if ">>>" not in text] == []
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_everything_offered_says_what_it_is(name: str) -> None:
+    """Classes' public members, too."""
+    package = importlib.import_module(name)
+    members = {each: getattr(package, each) for each in package.__all__}
+    for each, member in list(members.items()):
+        if inspect.isclass(member):
+            members |= {f"{each}.{n}": m for n, m in inspect.getmembers(member) if n[0] != "_"}
+    documented = {n: m for n, m in members.items() if inspect.isroutine(m) or inspect.isclass(m)}
+    assert [n for n, m in documented.items() if not inspect.getdoc(m)] == []

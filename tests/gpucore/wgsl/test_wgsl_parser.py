@@ -226,7 +226,7 @@ def test_module_scope() -> None:
 @pytest.mark.parametrize(
     ("source", "line", "column", "message"),
     [
-        ("fn f() {\n  let x = 1u\n  let y = 2u;\n}", 3, 3, "expected ';'"),
+        ("fn f() {\n  let x = 1u\n  let y = 2u;\n}", 2, 13, "expected ';'"),
         ("fn f() {\n  x = ;\n}", 2, 7, "expected an expression, found ';'"),
         ("fn f() {\n  if a {\n", 3, 1, "'{' of line 2, column 8 is never closed"),
         ("fn f( {\n}", 1, 7, "a parameter name"),

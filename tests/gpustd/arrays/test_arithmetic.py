@@ -145,6 +145,27 @@ def test_complex(device: Device) -> None:
     np.testing.assert_array_equal(on_device(device, arrays.negative, x), -x)
 
 
+def test_complex_functions(device: Device) -> None:
+    """Sizes and angles are good to some units of the whole, logarithms to those of a size."""
+    x = 3 * draw("c64", SIZE)
+    wide = x.astype(np.complex128)
+    found = on_device(device, arrays.exp, x)
+    expected = np.exp(wide)
+    compare(device, "arrays.exp", found, expected, ulps(np.abs(expected), 8))
+    found = on_device(device, arrays.log, x)
+    expected = np.log(wide)
+    compare(device, "arrays.log", found, expected, ulps(np.abs(expected), 8) + 8 * 2.0**-23)
+    special = np.array(
+        [np.inf, 1, np.nan, 2j, complex(1, np.nan), complex(0, -np.inf)], np.complex64
+    )
+    for op in ("isnan", "isinf", "isfinite"):
+        found = on_device(device, getattr(arrays, op), special)
+        np.testing.assert_array_equal(found, getattr(np, op)(special))
+    real = on_device(device, arrays.exp, special[:1])
+    assert real == np.inf
+    np.testing.assert_array_equal(on_device(device, arrays.log, np.array([1], np.complex64)), 0)
+
+
 def test_absolute_of_large_complex_numbers(device: Device) -> None:
     x = np.array([3e38 + 1e38j, 0, 3e-30 + 4e-30j], np.complex64)
     expected = np.abs(x.astype(np.complex128))

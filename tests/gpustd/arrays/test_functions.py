@@ -109,6 +109,14 @@ def test_atan2(device: Device) -> None:
     )
 
 
+@pytest.mark.parametrize("decimals", [-2, 0, 1, 3])
+def test_decimals(device: Device, decimals: int) -> None:
+    """The quotient alone is not exact: 2.5 units in the last place (WGSL, 15.7.4)."""
+    x = np.random.default_rng(0).uniform(-900, 900, 999).astype(np.float32)
+    found = on_device(device, lambda b: arrays.round(b, decimals), x)
+    compare(device, "round", found, np.round(x, decimals), 3 * 2.0**-23 * np.abs(x) + 1e-30)
+
+
 def test_refuses_integers(device: Device) -> None:
-    with pytest.raises(DTypeError, match="exp: takes f16, f32, got"):
+    with pytest.raises(DTypeError, match="exp: takes c64, f16, f32, got"):
         arrays.exp(device.buffer(i32, 3))

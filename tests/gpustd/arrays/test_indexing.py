@@ -53,6 +53,24 @@ def test_along_axis(device: Device, dtype: str, axis: int) -> None:
     np.testing.assert_array_equal(result, expected)
 
 
+def test_along_axis_extents_of_one_are_repeated(device: Device) -> None:
+    x = draw("i32", (3, 5, 7))
+    places = np.random.default_rng(0).integers(-3, 3, (3, 2, 1)).astype(np.int32)
+    result = run(device, lambda a, i: arrays.take_along_axis(a, i, 1), x, places)
+    np.testing.assert_array_equal(result, np.take_along_axis(x, places, 1))
+    result = run(device, lambda a, i: arrays.take_along_axis(a, i, -2), x[:1], places)
+    np.testing.assert_array_equal(result, np.take_along_axis(x[:1], places, -2))
+    result = run(device, arrays.take_along_axis, x[:, :2], places)
+    np.testing.assert_array_equal(result, np.take_along_axis(x[:, :2], places, -1))
+    result = run(device, lambda a, i: arrays.take_along_axis(a, i, None), x, places.ravel())
+    np.testing.assert_array_equal(result, np.take_along_axis(x, places.ravel(), None))
+    values = draw("i32", (2, 7), 1)
+    result = run(device, lambda a, i, v: arrays.put_along_axis(a, i, v, 1), x, places, values[None])
+    expected = x.copy()
+    np.put_along_axis(expected, places, values, 1)
+    np.testing.assert_array_equal(result, expected)
+
+
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i32", "u32"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_scatter_add(device: Device, dtype: str, axis: int) -> None:
@@ -124,8 +142,12 @@ def test_refuses(device: Device) -> None:
         arrays.take(device.buffer(f32, 0), places)
     with pytest.raises(ShapeError, match="may differ in axis 0"):
         arrays.take_along_axis(x, places, 0)
-    with pytest.raises(ShapeError, match="put_along_axis: values"):
+    with pytest.raises(ShapeError, match="put_along_axis: shapes"):
         arrays.put_along_axis(x, places, x, 1)
+    with pytest.raises(ShapeError, match="put_along_axis: values"):
+        arrays.put_along_axis(x, device.buffer(i32, (2, 1)), x, 1)
+    with pytest.raises(ShapeError, match="put_along_axis: indices"):
+        arrays.put_along_axis(device.buffer(f32, (1, 3)), places, device.buffer(f32, (2, 2)), 1)
     with pytest.raises(ShapeError, match="scatter_add: indices"):
         arrays.scatter_add(x, places, x)
     with pytest.raises(ShapeError, match="compress: condition"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import Device, DTypeError, ShapeError, f32, i8, u8
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, u8
 from gpustd import arrays
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
@@ -30,6 +30,9 @@ def test_dtypes(device: Device, dtype: str) -> None:
     same(device, "transpose", x, (2, 0, 1))
     same(device, "flip", x, (0, 2))
     same(device, "roll", x, 2, 1)
+    same(device, "roll", x, (2, -1), (0, 2))
+    same(device, "roll", x, 1, (0, -1))
+    same(device, "roll", x, (1, 2), 1)
     same(device, "tile", x, (2, 1, 3))
     same(device, "repeat", x, 3, 1)
 
@@ -82,6 +85,8 @@ def test_concat_and_stack(device: Device, dtype: str, count: int) -> None:
         ]
         result = arrays.concat([device.buffer_from_array(p) for p in parts], axis).read()
         np.testing.assert_array_equal(result, np.concatenate(parts, axis))
+        result = arrays.concat([device.buffer_from_array(p) for p in parts], None).read()
+        np.testing.assert_array_equal(result, np.concatenate(parts, None))
         result = arrays.stack([device.buffer_from_array(p) for p in parts], axis).read()
         np.testing.assert_array_equal(result, np.stack(parts, axis))
 
@@ -97,6 +102,8 @@ def test_refuses(device: Device) -> None:
     x = device.buffer(i8, (2, 3))
     with pytest.raises(ShapeError, match=r"broadcast_to: \(2, 3\) does not broadcast to \(3,\)"):
         arrays.broadcast_to(x, (3,))
+    with pytest.raises(ArgumentError, match="as many, or one"):
+        arrays.roll(x, (1, 2, 3), (0, 1))
     with pytest.raises(ShapeError, match="wants each of its axes once"):
         arrays.transpose(x, (0, 0))
     with pytest.raises(ShapeError, match="differ in axis 0 only"):

@@ -39,7 +39,8 @@ def check(device: Device, a: Array, b: Array) -> None:
     compare(device, "linalg.lstsq", x, want, backward * kappa * size)
     moved = backward * (values[0] * np.linalg.norm(want) + np.linalg.norm(b))
     squares = np.sum(left**2, axis=0)
-    compare(device, "linalg.lstsq", residues, squares, moved * (2 * np.sqrt(squares) + moved))
+    limit = moved * (2 * np.sqrt(squares) + moved)
+    compare(device, "linalg.lstsq", residues, squares, limit, unit=float(np.linalg.norm(b) ** 2))
     compare(device, "linalg.lstsq", s, values, backward * values[0])
     assert int(rank) == min(m, n)
 
@@ -111,7 +112,16 @@ def test_cond(device: Device) -> None:
     expected = np.linalg.cond(a.astype(np.float64))
     # Both values are off by some units of the largest.
     compare(device, "linalg.cond", y, expected, 80 * EPS * expected * (1 + expected))
+    for p in (-2, 1, -1, np.inf, -np.inf, "fro", "nuc"):
+        y = cond(device.buffer_from_array(a), p).read()
+        expected = np.linalg.cond(a.astype(np.float64), p)
+        # An inverse is off by its share of the condition number, 100 at most, of its largest size.
+        compare(device, "linalg.cond", y, expected, 200 * EPS * 100 * expected.max())
     assert cond(device.buffer_from_array(np.zeros((3, 2), np.float32))).read() == np.inf
+    with pytest.raises(ShapeError, match="wants square"):
+        cond(device.buffer_from_array(np.zeros((3, 2), np.float32)), 1)
+    with pytest.raises(ArgumentError, match="ord = 3"):
+        cond(device.buffer_from_array(a), 3)
     with pytest.raises(ShapeError, match="cond"):
         cond(device.buffer_from_array(np.zeros((0, 2), np.float32)))
 

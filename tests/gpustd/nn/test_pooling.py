@@ -17,6 +17,7 @@ from gpustd import nn
 from gpustd.nn import blocks
 from gpustd.nn.blocks import Block
 from gpustd.rungs import forced_rung
+from gpustd.template import kernel
 from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, drawn, pooling, up
 
 Array = NDArray[Any]
@@ -138,6 +139,24 @@ def test_sizes_may_be_constants(device: Device, monkeypatch: pytest.MonkeyPatch)
     with forced_rung("nn.pool", "block", Block(2, 1, lines=2)):
         run_max(device, x, numbers)
         run_mean(device, np.nan_to_num(x, neginf=1), numbers, True)
+
+
+def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a shader of its own: those that come after the first few share one."""
+    monkeypatch.setattr(blocks, "_MANY_WORDS", 1)
+    monkeypatch.setattr(blocks, "_MOST_SIZES", 2)
+    written: list[str] = []
+
+    def noted(device: Device, name: str, **spec: Any) -> Any:
+        written.append(spec["sizes"])
+        return kernel(device, name, **spec)
+
+    monkeypatch.setattr(blocks, "kernel", noted)
+    numbers = {"kernel": 2, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": False}
+    with forced_rung("nn.pool", "block", Block(3, 1, lines=2)):
+        for rows in (3, 4, 5, 3, 6):
+            run_max(device, drawn(0, (1, rows, 5, 4)), numbers)
+    assert [bool(sizes) for sizes in written] == [True, True, False, True, False]
 
 
 @DTYPES

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtri
 
-from gpucore import ArgumentError, Device, DTypeError, f32, i8, i32, u8, u32
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, i32, u8, u32
 from gpustd.random import Generator
 from gpustd.random.normal_table import normal_table
 from tests.gpustd.compare import compare
@@ -313,7 +313,7 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
             rng.integers(0, wrong)  # type: ignore[arg-type]
         with pytest.raises(ArgumentError, match="give one whole number"):
             rng.permutation(wrong)  # type: ignore[arg-type]
-        with pytest.raises(ArgumentError, match="give one whole number"):
+        with pytest.raises(ShapeError, match="give whole numbers"):
             rng.choice(5, wrong, replace=False)  # type: ignore[arg-type]
     for n, size in ((0, 2), (5, -1)):
         with pytest.raises(ArgumentError, match="give n >= 1 and size >= 0"):
@@ -327,6 +327,21 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
     with pytest.raises(DTypeError, match="normal: 'a'"):
         rng.normal("a")  # type: ignore[arg-type]
     assert rng.draws == 0
+
+
+def test_sizes_as_in_numpy(device: Device) -> None:
+    """One number without a size, any shape with one, the bound itself with ``endpoint``."""
+    draws = ("random", "uniform", "standard_normal", "normal", "standard_exponential")
+    for name in draws:
+        assert getattr(Generator(device, 5), name)().shape == ()
+    rng = Generator(device, 5)
+    assert rng.integers(9).shape == rng.choice(9).shape == ()
+    assert rng.integers(9, size=(2, 0)).shape == (2, 0)
+    found = rng.integers(3, 4, 100, endpoint=True).read()
+    assert set(found.tolist()) == {3, 4}
+    assert rng.integers(255, size=9, dtype=u8, endpoint=True).dtype is u8
+    chosen = rng.choice(6, (2, 3), replace=False).read()
+    np.testing.assert_array_equal(np.sort(chosen, axis=None), np.arange(6))
 
 
 def test_permutation_takes_numpy_numbers_and_gives_new_buffers(device: Device) -> None:

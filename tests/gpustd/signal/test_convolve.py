@@ -191,6 +191,24 @@ def test_the_middle_row_by_definition(
     compare(device, "signal.convolve", result, expected, allowed_direct(a, b))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["fftconvolve", "oaconvolve"])
+def test_extents_of_one_are_repeated(device: Device, name: str, mode: str) -> None:
+    """As axes left out: also where none is left to convolve along, or each has one in its turn."""
+    shapes = [((1, 6), (4, 6)), ((4, 6), (1, 6)), ((1, 5), (3, 1)), ((1, 1), (4, 5))]
+    shapes += [((1, 3000), (2, 50)), ((2, 50), (1, 3000)), ((1,), (1,))]
+    for first, second in shapes:
+        a, b = numbers(first), numbers(second, seed=1)
+        for axes in (None, 0, -1):
+            try:
+                expected = getattr(scipy.signal, name)(exact(a), exact(b), mode, axes)
+            except ValueError:
+                continue
+            operands = device.buffer_from_array(a), device.buffer_from_array(b)
+            result = getattr(signal, name)(*operands, mode, axes).read()
+            compare(device, f"signal.{name}", result, expected, allowed_transforms(a, b, 4096))
+
+
 def test_integers_are_exact_by_definition(device: Device) -> None:
     x = np.random.default_rng(0).integers(-9, 9, (3, 40)).astype(np.float32)
     h = np.random.default_rng(1).integers(-9, 9, (2, 5)).astype(np.float32)
@@ -212,6 +230,10 @@ def test_wrong_arguments(device: Device) -> None:
         signal.correlate(x, device.buffer(f32, 4))
     with pytest.raises(ShapeError, match="do not agree"):
         signal.fftconvolve(x, device.buffer(f32, (2, 3)), axes=0)
+    with pytest.raises(ShapeError, match="name one twice"):
+        signal.fftconvolve(x, x, axes=(0, -2))
+    with pytest.raises(ArgumentError, match="name one at least"):
+        signal.oaconvolve(x, x, axes=())
     with pytest.raises(ArgumentError, match="mode 'half'"):
         signal.convolve(x, h, "half")
     with pytest.raises(ArgumentError, match="method 'fast'"):

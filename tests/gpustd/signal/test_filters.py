@@ -237,27 +237,26 @@ def test_growing_filters_do_not_overflow_before_they_grow(device: Device) -> Non
     compare(device, "signal.lfilter", result, expected, 200 * U * float(expected.max()))
 
 
+@pytest.mark.parametrize("pole", [1.01, 1.2, 2.0, 10.0])
+def test_a_late_start_of_what_grows(device: Device, pole: float) -> None:
+    """Steps over what is zero, whose powers f32 does not hold, leave the results alone."""
+    late = min(100, int(80 / np.log(pole)))
+    for length in (1000, 40000):
+        x = np.zeros((2, length), np.float32)
+        x[1, -late] = 1e-3
+        for b, a in (([1.0], [1.0, -pole]), ([1.0, 0.5], [1.0, -pole, pole**2 / 2])):
+            result = signal.lfilter(b, rounded(a), device.buffer_from_array(x)).read()
+            expected = scipy.signal.lfilter(b, rounded(a), x.astype(np.float64))
+            limit = 4 * late * U * float(np.abs(expected).max())
+            compare(device, "signal.lfilter", result, expected, limit)
+
+
 def test_a_running_sum_stays_exact(device: Device) -> None:
     """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
     x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
     with forced_rung("filter", "filter", 4):
         result = signal.lfilter([1.0], [1.0, -1.0], device.buffer_from_array(x)).read()
     np.testing.assert_array_equal(result, np.cumsum(x))
-
-
-def test_taps_by_the_window_method() -> None:
-    """In float64 on the host: a few of its roundings are allowed."""
-    for cutoff, zero in ((0.3, True), ([0.2, 0.5], True), ([0.1, 0.2, 0.4], False), (0.4, False)):
-        for window in ("hamming", ("kaiser", 4.0)):
-            for scale in (True, False):
-                expected = scipy.signal.firwin(
-                    31, cutoff, window=window, pass_zero=zero, scale=scale
-                )
-                result = signal.firwin(31, cutoff, window, zero, scale)
-                np.testing.assert_allclose(result, expected, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(
-        signal.firwin(8, 100.0, fs=1000.0), scipy.signal.firwin(8, 100.0, fs=1000.0), atol=1e-14
-    )
 
 
 def test_wrong_arguments(device: Device) -> None:
@@ -284,10 +283,6 @@ def test_wrong_arguments(device: Device) -> None:
         signal.filtfilt([1.0], [1.0, -1.0], x, padlen=0)
     with pytest.raises(DTypeError, match="cast"):
         signal.lfilter([1.0], [1.0], device.buffer(f16, 8))
-    with pytest.raises(ArgumentError, match="odd"):
-        signal.firwin(8, 0.3, pass_zero=False)
-    with pytest.raises(ArgumentError, match="rise"):
-        signal.firwin(9, [0.5, 0.3])
 
 
 @pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])

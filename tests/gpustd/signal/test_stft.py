@@ -154,7 +154,7 @@ def test_trends_are_taken_out(
     scale = window.sum() if scaling == "spectrum" else np.sqrt(4.0 * (window**2).sum())
     share = 2 * (np.log2(size) + 6) * U * norm * np.sqrt(size) / scale
     allowed = along(expected, -2, transform_error(size) + 4 * U) + share
-    compare(device, "signal.stft", spectra.read(), expected, allowed)
+    compare(device, "signal.stft", spectra.read(), expected, allowed, unit=norm)
 
 
 def test_the_scale_of_densities_is_undone(device: Device) -> None:

@@ -14,10 +14,12 @@ from tests.gpustd.signal.tolerance import U
 
 WINDOWS: list[Window] = [
     *("boxcar triang hann hamming blackman blackmanharris nuttall".split()),
-    *("flattop bartlett cosine tukey".split()),
+    *("flattop bartlett barthann bohman cosine lanczos parzen tukey".split()),
     ("kaiser", 3.5),
     8.6,
     ("gaussian", 2.0),
+    ("general_gaussian", 1.5, 3.0),
+    ("general_hamming", 0.6),
     ("tukey", 0.3),
     ("tukey", 0.0),
     ("tukey", 1.5),
@@ -50,7 +52,12 @@ def test_wrong_arguments(device: Device) -> None:
 
 
 def test_parameters_are_numbers(device: Device) -> None:
-    for window in (("kaiser", "a"), ("gaussian", 0), ("tukey", float("nan"))):
+    for window in (
+        ("kaiser", "a"),
+        ("gaussian", 0),
+        ("general_gaussian", 2, 0),
+        ("tukey", float("nan")),
+    ):
         with pytest.raises(ArgumentError, match="wants a number"):
             signal.get_window(window, 8, device=device)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="None: there are"):

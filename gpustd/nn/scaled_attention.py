@@ -8,6 +8,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, T, f32
 from gpustd.attention import attention as fused_attention
 from gpustd.attention_masks import Masking, masked_attention, takes_masks
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar
 from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.nn.rows import row_spec
@@ -186,6 +187,7 @@ def _check(
         )
     if mask is None:
         return
+    refuse_others(op, mask)
     if is_causal:
         raise ArgumentError(f"{op}: is_causal with a mask: put the causal part into the mask")
     if mask.dtype.name not in _MASKS:

@@ -1,0 +1,107 @@
+"""Filters of finite response, designed on the host: names and values as in `scipy.signal`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gpucore import ArgumentError
+from gpustd.arrays.axes import whole
+from gpustd.signal.windows import Window, window_values
+
+__all__ = ["firwin"]
+
+Array = NDArray[np.float64]
+# Whether the first band passes, and whether there are several edges.
+_BANDS = {
+    "lowpass": (True, False),
+    "highpass": (False, False),
+    "bandpass": (False, True),
+    "bandstop": (True, True),
+}
+
+
+def firwin(
+    numtaps: int,
+    cutoff: float | ArrayLike,
+    *,
+    width: float | None = None,
+    window: Window = "hamming",
+    pass_zero: bool | str = True,
+    scale: bool = True,
+    fs: float | None = None,
+) -> Array:
+    """Taps of a filter of finite response, by the window method, for `lfilter`'s ``b``.
+
+    Args:
+        cutoff: edges of bands, between 0 and ``fs`` / 2, rising.
+        width: of the transitions; a Kaiser window that gives it takes the place of ``window``
+            (Kaiser, Proc. IEEE Int. Symp. Circuits and Systems, 1974).
+        pass_zero: whether the first band passes; then every other does. Or "lowpass", "highpass"
+            (of one edge), "bandpass", "bandstop" (of two or more).
+        scale: make the gain 1 at the first passing band's middle (at 0 or ``fs`` / 2 if it begins
+            or ends there).
+        fs: samples in a unit of ``cutoff``, 2 by default: then edges are shares of half of that.
+
+    On the host, as `scipy.signal.firwin`. Raises `ArgumentError`.
+
+    >>> from gpustd import signal
+    >>> print(signal.firwin(3, 0.5).round(3))
+    [0.046 0.908 0.046]
+    """
+    half = 1.0 if fs is None else fs / 2
+    edges = _edges(cutoff) / half
+    numtaps = whole("firwin", "numtaps", numtaps)
+    if numtaps < 1 or edges.ndim > 1 or not edges.size or edges.min() <= 0 or edges.max() >= 1:
+        raise ArgumentError(
+            f"firwin: {numtaps} taps, cutoff {cutoff!r}: wants edges in 0 to fs / 2"
+        )
+    if np.any(np.diff(edges) <= 0):
+        raise ArgumentError(f"firwin: cutoff {cutoff!r} does not rise")
+    first_passes = _first_passes(pass_zero, edges.size)
+    last_passes = first_passes ^ bool(edges.size % 2)
+    if last_passes and numtaps % 2 == 0:
+        raise ArgumentError(
+            f"firwin: {numtaps} taps: a band that passes fs / 2 needs an odd number"
+        )
+    bounds = np.concatenate([[0.0] * first_passes, edges, [1.0] * last_passes]).reshape(-1, 2)
+    t = np.arange(numtaps) - (numtaps - 1) / 2
+    bands = [high * np.sinc(high * t) - low * np.sinc(low * t) for low, high in bounds]
+    shaped = window if width is None else ("kaiser", _kaiser_beta(numtaps, width / half))
+    taps: Array = np.sum(bands, axis=0) * window_values(shaped, numtaps, periodic=False)
+    if scale:
+        low, high = bounds[0]
+        middle = 0.0 if low == 0 else 1.0 if high == 1 else (low + high) / 2
+        taps = taps / np.sum(taps * np.cos(np.pi * t * middle))
+    return taps
+
+
+def _first_passes(pass_zero: bool | str, edges: int) -> bool:
+    """Whether the first band passes. Raises `ArgumentError` for a name that does not fit."""
+    if isinstance(pass_zero, bool | np.bool_):
+        return bool(pass_zero)
+    if pass_zero not in _BANDS:
+        raise ArgumentError(f"firwin: pass_zero {pass_zero!r}: a truth, or one of {list(_BANDS)}")
+    passes, several = _BANDS[pass_zero]
+    if several != (edges > 1):
+        wanted = "two edges or more" if several else "one edge"
+        raise ArgumentError(f"firwin: {pass_zero} of {edges} edges: give {wanted}")
+    return passes
+
+
+def _kaiser_beta(numtaps: int, width: float) -> float:
+    """Of the Kaiser window whose transitions take ``width`` of half the rate."""
+    if not width > 0:
+        raise ArgumentError(f"firwin: width {width}: wants more than 0")
+    ripple = 2.285 * (numtaps - 1) * np.pi * width + 7.95
+    if ripple > 50:
+        return float(0.1102 * (ripple - 8.7))
+    return float(0.5842 * (ripple - 21) ** 0.4 + 0.07886 * (ripple - 21)) if ripple > 21 else 0.0
+
+
+def _edges(cutoff: float | ArrayLike) -> Array:
+    """Numbers in float64. Raises `ArgumentError`."""
+    try:
+        return np.atleast_1d(np.asarray(cutoff, np.float64))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"firwin: cutoff {cutoff!r}: wants real numbers") from None
