@@ -222,9 +222,10 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs
     cells = _cells(picture, down) if levels else 1
     if rung == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
         return _Plan(*_LONG, _long_cells(picture, windows))
-    if rung == "strip" and 1 < down <= _MOST_ONCE and (cells == 4 and pairs if levels else True):
-        across, strip = (1, 6) if cells == 4 else (2, 4)
-        return _Plan(across, 4, strip, strip + down - 1, cells)
+    if rung == "strip" and 1 < down <= _MOST_ONCE and (cells > 1 or not levels):
+        cells = 4 if pairs and picture.row % 16 == 0 else cells
+        strip = 6 if pairs or cells == 4 else 4
+        return _Plan(1 if levels else 2, 4, strip, strip + down - 1, cells)
     if rung == "strip":
         rows = 16 if cells > 1 else max(8, 4 * down // 8 * 8)
         steps = 4 if cells > 1 or rows == 8 else 8
