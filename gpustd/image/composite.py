@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from gpucore import Buffer, ShapeError, T
+from gpucore import Buffer, ShapeError, T, u8
 from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each
 from gpustd.image.picture import picture_of, require_same
+from gpustd.rungs import wanted_rung
 from gpustd.template import Value
 
 __all__ = ["alpha_composite"]
+
+# Added and taken away, it rounds a small f32 to a whole number.
+_ROUND = 1.5 * 2.0**23
 
 
 def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = False) -> Buffer[T]:
@@ -35,5 +39,9 @@ def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = Fa
     require_same("alpha_composite", below, above)
     result = below.device.buffer(below.dtype, below.shape)
     spec: dict[str, Value] = {"source": below.dtype.name, "premultiplied": premultiplied}
-    launch_each("image/composite.wgsl", spec, (below, above, result), picture.pixels)
+    rung = wanted_rung("composite") or ("integers" if below.device.is_cpu else "floats")
+    spec["floats"] = rung == "floats" and below.dtype is u8 and not premultiplied
+    words = -(-picture.pixels // 4) if spec["floats"] else picture.pixels
+    sizes = {"up": _ROUND, "down": _ROUND} if spec["floats"] else {}
+    launch_each("image/composite.wgsl", spec, (below, above, result), words, sizes)
     return result

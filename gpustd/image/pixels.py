@@ -14,6 +14,8 @@ from gpustd.template import Value, kernel
 __all__ = ["launch_pixels", "pixels_each"]
 
 _LANES = 64
+# Where only results are staged: barriers are cheap in workgroups of one subgroup.
+_FEW_LANES = 32
 
 
 def pixels_each(*buffers: Buffer[Any]) -> int:
@@ -30,13 +32,17 @@ def launch_pixels(
     """
     source, made = picture_of(name, x), picture_of(name, y)
     units = -(-made.pixels // pixels)
+    staged = _staged(x, made.channels, pixels, moved="mirrored" in spec)
+    lanes = _FEW_LANES if staged == "result" else _LANES
     full: dict[str, Value] = {
         "source": x.dtype.name,
         "target": y.dtype.name,
         "ci": source.channels,
         "co": made.channels,
         "pixels": pixels,
-        "staged": _staged(x, made.channels, pixels, moved="mirrored" in spec),
+        "staged": staged,
+        "lanes": lanes,
+        "quick": staged == "result",
         **spec,
     }
     sizes = {"units": units, "run": run}
@@ -44,7 +50,7 @@ def launch_pixels(
         word = 16 if buffer.dtype is f32 or pixels == 16 else 4
         sizes[field] = -(-buffer.nbytes // word)
     launch = kernel(x.device, f"image/{name}", **full)
-    launch(x, y, sizes, grid=flat_grid(units, _LANES))
+    launch(x, y, sizes, grid=flat_grid(units, lanes))
 
 
 def _staged(x: Buffer[Any], channels: int, pixels: int, *, moved: bool) -> str:

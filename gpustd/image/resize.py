@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, ShapeError, T, f32, u8
+from gpustd.image.both import launch_both
 from gpustd.image.cells import launch_cells
 from gpustd.image.fours import launch_fours
 from gpustd.image.gather import gather
@@ -84,6 +85,10 @@ def resize(
         # Less is left to do once the axis that shrinks more is done.
         steps.sort(key=lambda step: step[2])
     result: Buffer[Any] = image
+    if between is f32 and [step[0] for step in steps] == [True, False]:
+        both = launch_both(image, made, steps[0][1], steps[1][1])
+        if both is not None:
+            return both
     made = source
     for n, (vertical, taps, _) in enumerate(steps):
         made = made.resized(height, made.width) if vertical else made.resized(made.height, width)

@@ -34,6 +34,8 @@ _MOST_HALO = 9
 _LEAST_LANES = 32
 # Cells whose rows an invocation keeps in registers, and those that it reads at a time.
 _MOST_KEPT, _MOST_READ = 8, 20
+# Rows of a window whose strip is made in one step.
+_MOST_ONCE = 5
 
 # A plan for long windows of the width.
 _LONG = (4, 1, 4, 1)
@@ -141,12 +143,13 @@ def _launch(
     between = _is_between(windows) and 0 <= border[1] <= 255
     levels = image.dtype is u8 is dtype and between and border[1] % 1 == 0
     means = levels and fold == "sum" and _is_flat(windows)
-    plan = _plan(rung, picture, windows, levels=image.dtype is u8 is dtype)
+    halves = levels and fold != "sum" and has_halves(device)
+    plan = _plan(rung, picture, windows, levels=image.dtype is u8 is dtype, pairs=means or halves)
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "target": dtype.name,
         "fold": "mean" if means else fold,
-        "halves": levels and fold != "sum" and has_halves(device),
+        "halves": halves,
         "constant": border[0] == CONSTANT,
         "channels": picture.channels,
         "taps_y": down.taps,
@@ -163,6 +166,8 @@ def _launch(
     if rung == "strip":
         lanes = row_lanes(device)
         spec |= {"lanes": lanes, "enable_subgroups": device.info.engine == "dawn"}
+        spec["once"] = plan.steps == plan.strip + down.taps - 1
+        spec["centred"] = means and down.taps <= 4 and _is_centred(device, down.taps * across.taps)
         made *= lanes - sum(_halo(across, picture.channels, 4 * plan.cells))
     else:
         spec["left"], spec["right"] = _halo(across, picture.channels, 4)
@@ -194,8 +199,22 @@ def _weights(image: Buffer[Any], windows: _Windows, fold: str) -> list[Buffer[An
     return [table(image.device, np.concatenate(each).astype(np.float32))]
 
 
-def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool) -> _Plan:
-    """As measured on an H200: what is under way should be near in memory, so strips are short."""
+def _is_centred(device: Device, taps: int) -> bool:
+    """Whether means of so many levels, summed less 128 each, come out right in f16.
+
+    Sums up to 2^11 are exact, and a product with an addition is rounded once, on GPUs: then the
+    inverse must only be off by less than what lies between a mean and the next tie.
+    """
+    off = abs(float(np.float16(1 / taps)) - 1 / taps) * 128 * taps
+    sure = taps % 2 == 1 and taps <= 16 and off < 0.5 / taps
+    return sure and has_halves(device) and not device.is_cpu
+
+
+def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs: bool) -> _Plan:
+    """As measured on an H200: what is under way should be near in memory, so strips are short.
+
+    Quickest are strips of one step, which loads all its rows first.
+    """
     wanted = wanted_tile("separable")
     if isinstance(wanted, tuple):
         return _Plan(*wanted)
@@ -203,6 +222,10 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool) -> _P
     cells = _cells(picture, down) if levels else 1
     if rung == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
         return _Plan(*_LONG, _long_cells(picture, windows))
+    if rung == "strip" and 1 < down <= _MOST_ONCE and (cells > 1 or not levels):
+        cells = 4 if pairs and picture.row % 16 == 0 else cells
+        strip = 6 if pairs or cells == 4 else 4
+        return _Plan(1 if levels else 2, 4, strip, strip + down - 1, cells)
     if rung == "strip":
         rows = 16 if cells > 1 else max(8, 4 * down // 8 * 8)
         steps = 4 if cells > 1 or rows == 8 else 8

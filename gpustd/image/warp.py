@@ -209,6 +209,8 @@ def _warped(
         launch_cells("warp.wgsl", spec, (source, result), made, sizes)
         return result
     spec |= {"source": source.dtype.name, "target": image.dtype.name, "channels": made.channels}
+    # Only splines leave the range of what they lie between.
+    spec |= {"quick": True, "clamped": order == 3 or not 0 <= cval <= 255}
     uniform: Any = {"elements": made.size, "rows": made.height, "row": made.row, **sizes}
     launch = kernel(image.device, "image/warp.wgsl", **spec)
     launch(source, result, uniform, grid=quilt_grid(made))

@@ -110,6 +110,7 @@ def launch_window(
     params = {"count": count, "units": units, **fields(window), "strip": strip, **sizes}
     gains = alone or (block is not None and op == "depthwise" and x.dtype is f16)
     form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
+    form["noted"] = kind == "max" and not form["pairs"] and alone
     many = gains and buffers[-1].size >= _MANY_WORDS * width
     constant = many and _is_among_first(x.device, (op, *spec.items(), *form.items()), params)
     form["sizes"] = constants(params) if constant else ""
@@ -171,7 +172,7 @@ def _largest_of_sums(window: Window, halves: bool) -> Block:
 def _largest_of_maxima(window: Window, halves: bool) -> Block:
     """For maxima that are not found in pairs."""
     alone = _narrow(window) and window[1].stride == 1 and not halves
-    return replace(_alone(window), width=4) if alone else _largest(window)
+    return replace(_alone(window), width=4, lines=1) if alone else _largest(window)
 
 
 def _largest_of_pairs(window: Window) -> Block:

@@ -1,12 +1,12 @@
 // Folding values to one, as text of WGSL: from the first to the last; of two that begin at an even place the
 // least or greatest is taken first, as windows that overlap share it.
-//% macro all(v, axis, values, first)
+//% macro all(v, axis, values, first, pair="")
 //% if fold in ("sum", "mean")
 //% for value in values
         {{ "let %s =" % v if loop.first else "   " }} {{ "w%s%d * %s" % (axis, loop.index0, value) if fold == "sum" else value }}{{ ";" if loop.last else " +" }}
 //% endfor
 //% else
-//% set best = "%s_of" % fold if halves else fold
+//% set best = pair or ("%s_of" % fold if halves else fold)
 //% set made = namespace(text="")
 //% for value in values
 //% set even = (first + loop.index0) % 2 == 0

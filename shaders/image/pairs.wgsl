@@ -16,7 +16,34 @@ fn {{ fold }}_of(a: F, b: F) -> F {
 //% endfor
 
 fn word_of(v: F) -> u32 {
-    return (v.x & 0xff00ffu) | ((v.y & 0xff00ffu) << 8u);
+    return (v.x & 0xff00ffu) | ((v.y << 8u) & 0xff00ff00u);
+}
+//% elif centred | default(false)
+
+// A column's sum in f16, each level less 128: sums of up to 16 of those are exact.
+fn centred(v: F) -> F {
+    return F(less(v.x), less(v.y));
+}
+
+fn less(v: u32) -> u32 {
+    return bitcast<u32>(bitcast<vec2<f16>>(v | 0x64006400u) - vec2<f16>({{ 1024 + 128 * taps_y }}.0h));
+}
+
+fn plus_two(a: u32, b: u32) -> u32 {
+    return bitcast<u32>(bitcast<vec2<f16>>(a) + bitcast<vec2<f16>>(b));
+}
+
+fn plus(a: F, b: F) -> F {
+    return F(plus_two(a.x, b.x), plus_two(a.y, b.y));
+}
+
+// From 1024 on f16 are whole: the level is in the low byte.
+fn rounded(sum: u32) -> u32 {
+    return bitcast<u32>(fma(bitcast<vec2<f16>>(sum), vec2<f16>({{ 1 / (taps_y * taps_x) }}), vec2<f16>(1152.0h)));
+}
+
+fn word_of(v: F) -> u32 {
+    return (rounded(v.x) & 0xff00ffu) | ((rounded(v.y) << 8u) & 0xff00ff00u);
 }
 //% else
 

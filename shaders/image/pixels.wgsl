@@ -11,7 +11,7 @@
 //% set whole = whole | default(false)
 //% set box = "inbox" if source == target and ci == co else "outbox"
 
-const LANES = 64u;
+const LANES = {{ lanes }}u;
 // Levels of u8 are {{ "integers" if whole else "f32" }}.
 //% set element = "u32" if whole else "f32"
 alias In = {{ element if ci == 1 else "vec%d<%s>" % (ci, element) }};
@@ -25,11 +25,11 @@ struct Params { units: u32, x_words: u32, y_words: u32, run: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 //% if staged == "both"
 
-var<workgroup> inbox: array<X, {{ 64 * ci }}>;
+var<workgroup> inbox: array<X, {{ lanes * ci }}>;
 //% endif
 //% if staged == "result" or (staged == "both" and box == "outbox")
 
-var<workgroup> {{ box }}: array<Y, {{ 64 * co }}>;
+var<workgroup> {{ box }}: array<Y, {{ lanes * co }}>;
 //% endif
 
 // Where the source has a word of {{ ci }} in a unit.
@@ -43,7 +43,7 @@ fn origin(at: u32) -> u32 {
 //% endif
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size({{ lanes }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
@@ -51,10 +51,10 @@ fn main(
     let first = (group.x + group.y * 65535u) * LANES;
 //% if staged == "both"
 //% for n in range(ci)
-    let x{{ n }} = x[origin(first * {{ ci }}u + lane + {{ 64 * n }}u)];
+    let x{{ n }} = x[origin(first * {{ ci }}u + lane + {{ lanes * n }}u)];
 //% endfor
 //% for n in range(ci)
-    inbox[lane + {{ 64 * n }}u] = x{{ n }};
+    inbox[lane + {{ lanes * n }}u] = x{{ n }};
 //% endfor
     workgroupBarrier();
 //% elif not staged
@@ -97,8 +97,8 @@ fn main(
 //% endif
 //% for n in range(co)
     {
-        let at = {{ "first * %du + lane + %du" % (co, 64 * n) if staged else "(first + lane) * %du + %du" % (co, n) }};
-        if (at < params.y_words) { y[at] = {{ "%s[lane + %du]" % (box, 64 * n) if staged else "y%d" % n }}; }
+        let at = {{ "first * %du + lane + %du" % (co, lanes * n) if staged else "(first + lane) * %du + %du" % (co, n) }};
+        if (at < params.y_words) { y[at] = {{ "%s[lane + %du]" % (box, lanes * n) if staged else "y%d" % n }}; }
     }
 //% endfor
 }

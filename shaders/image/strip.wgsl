@@ -1,14 +1,14 @@
 // Both axes of a separable window in one launch, for GPUs: {{ taps_y }} by {{ taps_x }} taps, {{ {"sum": "summed by weights", "mean": "their mean", "min": "the least", "max": "the greatest"}[fold] }}.
 //
-// A lane takes {{ cells }} cell(s) of four elements of a row, and walks down a strip of rows, {{ steps }} at a time. It keeps
-// the last {{ taps_y - 1 }} in registers for the height; for the width, lanes of a subgroup hand round what they made of it.
+// A lane takes {{ cells }} cell(s) of four elements of a row, and {{ "loads all rows of its strip at once" if once else "walks down a strip of rows, %d at a time, the last %d of which stay in registers" % (steps, taps_y - 1) }}
+// for the height; for the width, lanes of a subgroup hand round what they made of it.
 // Lanes at the ends of a subgroup only make what their neighbours need. So a row is loaded once, with no
 // barrier. What lies beyond an edge is put in behind the loads.
 // {{ "Levels are two in a word." if halves or fold == "mean" else "Sums are f32." if fold == "sum" else "Values are compared as f32." }}
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
 // those of the width. Limits: rows of whole units; 2^32 units; a grid of (units, strips, images); lanes
 // {{ lanes }} i to {{ lanes }} i + {{ lanes - 1 }} of a workgroup are its subgroup i.
-//% if halves
+//% if halves or centred
 enable f16;
 //% endif
 //% if enable_subgroups
@@ -76,9 +76,15 @@ fn main(
 //% endfor
     }
 //% endif
+//% set before_first = taps_y - 1 if once else 0
+//% if once
+    let row = first - {{ taps_y - 1 }};
+    {
+//% else
 {{ walk.kept() }}
     // The first rows only fill the registers.
     for (var row = first - {{ taps_y - 1 }}; row < end; row += {{ steps }}) {
+//% endif
 {{ walk.placed() }}
 //% for s in range(steps)
         let line{{ s }} = (image + u32(max(row{{ s }}, 0))) * params.across;
@@ -118,8 +124,13 @@ fn main(
 //% endfor
 {{ walk.filled(s, own.names) }}
 //% endfor
-//% for s in range(steps)
-{{ walk.down("v", s) }}
+//% for s in range(before_first, steps)
+{{ walk.down("w" if centred else "v", s) }}
+//% if centred
+//% for c in range(cells)
+    let v{{ s }}_{{ c }} = centred(w{{ s }}_{{ c }});
+//% endfor
+//% endif
 //% set known = namespace(names=[])
 //% for e in range(-before, unit + after)
 //% set d = e // unit
@@ -131,7 +142,7 @@ fn main(
 //% endif
 //% endfor
 //% for c in range(cells)
-//% set shifts = namespace(names=[])
+//% set shifts = namespace(names=[], x=[], y=[])
 //% for t in range(taps_x)
 //% set parts = namespace(names=[])
 //% for k in range(2 if pairs else 4)
@@ -148,14 +159,27 @@ fn main(
 //% endif
 //% endfor
 //% set shifts.names = shifts.names + ["F(%s)" % parts.names | join(", ")]
+//% set shifts.x = shifts.x + ["(%s)" % parts.names[0]]
+//% set shifts.y = shifts.y + ["(%s)" % parts.names[1]]
 //% endfor
+//% if centred
+        var f{{ s }}_{{ c }} = {{ shifts.names[0] }};
+//% for name in shifts.names[1:]
+        f{{ s }}_{{ c }} = plus(f{{ s }}_{{ c }}, {{ name }});
+//% endfor
+//% elif halves
+{{ fold_of.all("g%d_%d" % (s, c), "x", shifts.x, -origin_x, "%s_two" % fold) }}
+{{ fold_of.all("k%d_%d" % (s, c), "x", shifts.y, 1 - origin_x, "%s_two" % fold) }}
+        let f{{ s }}_{{ c }} = F(g{{ s }}_{{ c }}, k{{ s }}_{{ c }});
+//% else
 {{ fold_of.all("f%d_%d" % (s, c), "x", shifts.names, 0) }}
+//% endif
 //%- endfor
-        if (own && row + {{ s }} >= first && row + {{ s }} < end) {
+        if (own && {{ "" if once else "row + %d >= first && " % s }}row + {{ s }} < end) {
             let at = (image + u32(row + {{ s }})) * params.across + u32(unit);
             y[at] = {{ walk.result(s) }};
         }
 //% endfor
-{{ walk.handed_on() }}
+{{ "" if once else walk.handed_on() }}
     }
 }

@@ -1,4 +1,5 @@
 // The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32{{ ", maxima in pairs of f16" if pairs }}.
+//% set mends = pairs or noted
 //% include "elementwise/wide.wgsl"
 //% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32,"
 //% include "nn/window_params.wgsl"
@@ -76,6 +77,34 @@ fn suspect(seen: Seen) -> bool {
 }
 
 fn narrowed(v: V) -> V { return v; }
+//% elif kind == "max" and noted
+alias V = F;
+alias B = {{ "u32" if width == 1 else "vec%d<u32>" % width }};
+
+fn widened(word: W) -> V { return part0(word); }
+
+fn outside() -> V { return V(least.value); }
+
+fn taken(a: V, b: V) -> V { return max(a, b); }
+
+// The highest bit is set for NaN.
+fn marks(v: V) -> B { return (bitcast<B>(v) & B(0x7fffffffu)) + B(0x007fffffu); }
+
+fn marked(v: V, bits: B) -> V {
+    return bitcast<V>(select(bitcast<B>(v), B(0x7fc00000u), bits > B(0x7fffffffu)));
+}
+
+alias Seen = V;
+
+fn noticed(seen: Seen, v: V) -> Seen { return seen + v; }
+
+// Whether a sum is infinite or NaN.
+fn suspect(seen: Seen) -> bool {
+    let ends = (bitcast<B>(seen) & B(0x7f800000u)) == B(0x7f800000u);
+    return {{ "ends" if width == 1 else "any(ends)" }};
+}
+
+fn narrowed(v: V) -> W { return packed(v); }
 //% elif kind == "max"
 alias B = {{ "u32" if width == 1 else "vec%d<u32>" % width }};
 
@@ -134,5 +163,4 @@ fn store(sum: V, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
 //% endif
 
 //% set weighted = false
-//% set mends = pairs
 //% include "nn/window.wgsl"

@@ -7,6 +7,7 @@ of a blur sum to 1 on each axis, so that (K_y + K_x + 4) 2^-24 max |x| holds for
 from __future__ import annotations
 
 import importlib
+import types
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ DTYPES = (np.uint8, np.float32)
 
 # Across, down, rows of a strip, rows at a time, cells: few, as a software renderer compiles them.
 TILE, STRIP, WIDE = (8, 2, 3, 2, 1), (1, 2, 3, 2, 1), (2, 2, 3, 1, 4)
+# A strip of one step, under windows of two rows.
+ONCE = (1, 2, 3, 4, 4)
 PLANS = {"axes": None, "tile": TILE, "strip": STRIP}
 CASES = [
     ("axes", np.uint8, (13, 17)),
@@ -94,10 +97,37 @@ def test_means_of_levels(device: Device) -> None:
     x = draw((7, 16, 3), np.uint8)
     for size, mode in ((2, 2), "nearest"), *(((2, 3), mode) for mode in MODES):
         exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode=mode, cval=7)
-        for rung in ("tile", "strip"):
-            with forced_rung("separable", rung, WIDE):
+        for rung, tile in (("tile", WIDE), ("strip", WIDE), ("strip", ONCE)):
+            with forced_rung("separable", rung, tile):
                 result = image.box_blur(upload(device, x), size, mode, 7).read()
             np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
+
+
+def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Software renderers round a product before they add: there, a level may be the next one."""
+    if not (separable.has_halves(device) and row_lanes(device)):
+        pytest.skip(f"{device!r} has no f16 or no subgroups of known width")
+    monkeypatch.setattr(separable, "_is_centred", lambda *_: True)
+    x = draw((50, 64, 3), np.uint8)
+    for size in ((3, 3), (3, 1), (1, 5)):
+        exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode="mirror")
+        with forced_rung("separable", "strip", (1, 2, 4, 4 + size[0] - 1, 4)):
+            result = image.box_blur(upload(device, x), size, "mirror").read().astype(int)
+        off = abs(result - np.floor(exact.round(9) + 0.5))
+        assert off.max() <= 1
+        assert (off > 0).mean() < 1e-3
+
+
+def test_means_in_f16_are_rounded_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sum of levels less 128, as a GPU rounds it: once, to f16 between 1024 and 2048."""
+    monkeypatch.setattr(separable, "has_halves", lambda _: True)
+    gpu = types.SimpleNamespace(is_cpu=False)
+    fitting = [n for n in range(1, 40) if separable._is_centred(gpu, n)]
+    assert fitting == [1, 3, 5, 7, 9, 11, 13, 15]
+    for n in fitting:
+        sums = np.arange(-128 * n, 127 * n + 1)
+        made = np.rint(sums * float(np.float16(1 / n)) + 1152)
+        np.testing.assert_array_equal(made, (2 * sums + n) // (2 * n) + 1152)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((6, 16, 3), (3, 7)), ((4, 32), (1, 25))], ids=str)

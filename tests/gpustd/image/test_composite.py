@@ -8,11 +8,13 @@ from PIL import Image
 
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
+from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 
+@pytest.mark.parametrize("rung", ["integers", "floats"])
 @pytest.mark.parametrize("shape", [(1, 1, 4), (13, 17, 4), (2, 64, 40, 4), (256, 256, 4)], ids=str)
-def test_u8_is_pillows(device: Device, shape: tuple[int, ...]) -> None:
+def test_u8_is_pillows(device: Device, shape: tuple[int, ...], rung: str) -> None:
     below, above = draw(shape, np.uint8, 1), draw(shape, np.uint8, 2)
     below.reshape(-1, 4)[::3, 3] = 0
     above.reshape(-1, 4)[::5, 3] = 0
@@ -21,7 +23,8 @@ def test_u8_is_pillows(device: Device, shape: tuple[int, ...]) -> None:
         below[..., 3], above[..., 3] = np.indices((256, 256))
     pictures = (Image.fromarray(a.reshape(-1, shape[-2], 4), "RGBA") for a in (below, above))
     expected = np.asarray(Image.alpha_composite(*pictures)).reshape(shape)
-    result = image.alpha_composite(upload(device, below), upload(device, above)).read()
+    with forced_rung("composite", rung):
+        result = image.alpha_composite(upload(device, below), upload(device, above)).read()
     np.testing.assert_array_equal(result, expected)
 
 

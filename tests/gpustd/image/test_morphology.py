@@ -51,6 +51,17 @@ def test_rectangles(device: Device, rung: str, dtype: type[Any], shape: tuple[in
                 np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize("shape", [(11, 128), (2, 5, 16, 3)], ids=str)
+def test_strips_of_one_step(device: Device, shape: tuple[int, ...]) -> None:
+    """All rows of a strip at once; where there is one channel, neighbours share what they fold."""
+    x = draw(shape, np.uint8)
+    for size in ((3, 3), (2, 5)):
+        with forced_rung("separable", "strip", (1, 2, 3, 3 + size[0] - 1, 4)):
+            result = image.erode(upload(device, x), size, mode="mirror").read()
+        whole = tuple(per_axis(shape, *size, 1))
+        np.testing.assert_array_equal(result, scipy.ndimage.grey_erosion(x, whole, mode="mirror"))
+
+
 @pytest.mark.parametrize("footprint", [CROSS, LOPSIDED], ids=["cross", "lopsided"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("rung", ["cells", "stencil"])

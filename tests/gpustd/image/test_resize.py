@@ -6,6 +6,7 @@ the methods here; the second axis carries the error of the first.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gpustd.rungs import forced_rung
 from tests.gpustd.image.pictures import EPS, check, draw, upload
 
 Array = NDArray[Any]
+both = importlib.import_module("gpustd.image.both")
 DTYPES = (np.uint8, np.float32)
 PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -146,6 +148,29 @@ def test_fours(
     other = image.resize(upload(device, x), size, "bicubic").read()
     # The same sums, between which rounding may differ.
     assert np.abs(both.astype(int) - other).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((2, 19, 36, 3), (9, 18)), ((9, 16), (21, 41)), ((71, 80, 2), (35, 40))],
+    ids=str,
+)
+def test_both_axes(
+    device: Device, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    """In one launch, as GPUs make f32: several strips and tiles."""
+    monkeypatch.setattr(both, "_LANES", 32)
+    x = draw(shape, np.float32)
+    height, width = shape[1:3] if len(shape) == 4 else shape[:2]
+    down = matrix("bicubic", height, size[0], True)
+    across = matrix("bicubic", width, size[1], True)
+    full = x.reshape(*shape, *(1,) * (len(shape) == 2)).astype(np.float64)
+    exact = np.einsum("ph,...hwc,qw->...pqc", down, full, across)
+    with forced_rung("resize", "both"):
+        result = image.resize(upload(device, x), size, "bicubic").read()
+    taps = sum(int(np.count_nonzero(m, axis=1).max()) + 4 for m in (down, across))
+    allowed = taps * EPS * 1.5**2 * np.abs(x).max()
+    check(device, "resize", result, exact.reshape(result.shape), allowed)
 
 
 @given(
