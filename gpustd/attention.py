@@ -36,10 +36,10 @@ def attention(
 ) -> Buffer[T]:
     """``softmax(q k^T / sqrt(D)) v`` for each head, scores and sums in f32.
 
-    On matrix units, many rows of heads of up to 48 channels have scores in f16, counted from their
-    row's greatest, where that, and the lengths of q and of the first keys, are so small that f16
-    loses little: 2^-11 of the sums on the way to a score. Keys much longer than the first ones may
-    lose more.
+    On matrix units, scores of more than 128 keys are f16, counted from their row's greatest among
+    the first keys (in many rows of heads of up to 48 channels: from the greatest so far), where
+    that, and the lengths of q and of the first keys, are so small that f16 loses little: 2^-11 of
+    the sums on the way to a score. Keys much longer than the first ones may lose more.
 
     Args:
         q: (B, Sq, heads * D), f16 or f32.
@@ -274,12 +274,15 @@ class MatrixTile(NamedTuple):
     """How the matrix rung works: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
 
     ``relative``: scores are f16, relative to each row's maximum (32 keys; or 48 where fq is 2).
+    ``ahead``: they are f16, relative to a maximum that is never raised, and made a step ahead; in
+    f32 once more where that does not do.
     """
 
     fq: int
     subgroups: int
     keys: int
     relative: bool = False
+    ahead: bool = False
 
 
 def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
@@ -287,17 +290,17 @@ def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
     return device.has_matrix_units and scalar == "f16" and head % 8 == 0 and head <= 160
 
 
-def matrix_shader(device: Device, s: Sizes) -> Shader:
-    """The matrix rung with scores in f32."""
-    return _matrix_with(device, s, _matrix_tile(s, relative=False))
-
-
-def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
+def matrix_shader(device: Device, s: Sizes, *, masked: bool, rounded: bool = True) -> Shader:
+    """The matrix rung; ``rounded``: scores may be f16."""
     wanted = wanted_tile("attention")
     if isinstance(wanted, MatrixTile):
         return _matrix_with(device, s, wanted)
-    relative = _F16_SUMS in device.info.matrix_shapes
-    return _matrix_with(device, s, _matrix_tile(s, relative=relative))
+    rounded = rounded and _F16_SUMS in device.info.matrix_shapes and s.sk > 128
+    return _matrix_with(device, s, _matrix_tile(s, masked=masked, rounded=rounded))
+
+
+def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
+    return matrix_shader(device, s, masked=False)
 
 
 def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
@@ -309,18 +312,21 @@ def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
     return Shader(spec, 8, grid)
 
 
-def _matrix_tile(s: Sizes, *, relative: bool) -> MatrixTile:
+def _matrix_tile(s: Sizes, *, masked: bool, rounded: bool) -> MatrixTile:
     """As measured on an H200, which has 48 KiB of workgroup memory for all that runs at once.
 
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
-    if s.head <= 48 and blocks >= 200:
-        relative = relative and s.sk > 128
-        return MatrixTile(2, 4, 48, relative=True) if relative else MatrixTile(2, 4, 32)
+    if s.head <= 48 and blocks >= 200 and not (rounded and masked):
+        return MatrixTile(2, 4, 48, relative=True) if rounded else MatrixTile(2, 4, 32)
     if 48 < s.head <= 64 and blocks >= 150:
-        return MatrixTile(2, 4, 16)
-    return MatrixTile(1, 4 if s.head > 48 else 8, 32)
+        # Of a mask, lanes that share rows load less.
+        shared = rounded and masked
+        return MatrixTile(1, 8, 16, ahead=True) if shared else MatrixTile(2, 4, 16, ahead=rounded)
+    if s.head > 96 and blocks >= 128 and rounded:
+        return MatrixTile(1, 4, 16, ahead=True)
+    return MatrixTile(1, 4 if s.head > 48 else 8, 32, ahead=rounded)
 
 
 def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from gpucore import Buffer, T
+from gpucore import Buffer, T, f16, i32, u32
 from gpustd.attention import (
     Sizes,
     attention_params,
@@ -13,6 +14,7 @@ from gpustd.attention import (
     matrix_shader,
     takes_matrix_units,
 )
+from gpustd.grid import flat_grid
 from gpustd.template import kernel
 
 __all__ = ["Masking", "masked_attention", "takes_masks"]
@@ -51,21 +53,44 @@ def masked_attention(
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
     sizes = Sizes(batch, rows, keys, heads, depth)
-    shader = matrix_shader(device, sizes)
+    shader = matrix_shader(device, sizes, masked=True, rounded=masking.scale > 0)
     words = depth // shader.unit
     mask = masking.mask
-    quads = keys % 4 == 0
+    if mask is not None and mask.dtype in (i32, u32):
+        mask = _bits(mask)
+    kind, unit = _form(mask, keys)
     params = attention_params(sizes, shader.unit, masking.scale, causal=masking.causal)
     for name, count in (("q", heads), ("k", shared), ("v", shared)):
         params |= {f"{name}_pitch": count * words, f"{name}_first": 0}
     params["share"] = heads // shared
     for name, pitch in zip(("batch", "head", "row"), masking.pitches, strict=True):
-        params[f"mask_{name}"] = pitch // 4 if quads else pitch
-    kind = "none" if mask is None else mask.dtype.name
-    spec = {**shader.spec, "mask": kind, "mask_quads": quads}
+        params[f"mask_{name}"] = pitch // keys * -(-keys // unit)
+    spec = {**shader.spec, "mask": kind, "mask_unit": unit}
     launch = kernel(device, "attention/matrix.wgsl", scalar="f16", **spec)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
     y = device.buffer(query.dtype, query.shape)
     work = attention_work(sizes, (*inputs, y), causal=masking.causal)
     launch(*inputs, y, params, grid=shader.grid, work=work)
+    return y
+
+
+def _form(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
+    """What the kernel makes of a mask, and elements of a row in one of its words."""
+    if mask is None:
+        return "none", 1
+    if mask.dtype is u32:
+        return "bits", 32
+    if mask.dtype is f16 and keys % 8 == 0:
+        return "f16", 8
+    return mask.dtype.name, 4 if keys % 4 == 0 else 1
+
+
+def _bits(mask: Buffer[Any]) -> Buffer[u32]:
+    """Where a mask is not 0: (..., keys) as words (..., ceil(keys / 32))."""
+    *lead, keys = mask.shape
+    rows, words = math.prod(lead), -(-keys // 32)
+    y = mask.device.buffer(u32, (*lead, words))
+    launch = kernel(mask.device, "attention/bits.wgsl", scalar=mask.dtype.name)
+    sizes = {"rows": rows, "keys": keys, "words": words}
+    launch(mask, y, sizes, grid=flat_grid(rows * words, 64))
     return y

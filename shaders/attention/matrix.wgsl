@@ -28,9 +28,13 @@
 // A pair of invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no
 // weight, where no other in its step overflows upwards.
 //% endif
+//% if ahead
+//
+// First, and as a rule alone, runs the loop of ahead.wgsl.
+//% endif
 //% if mask is defined
 //
-// `mask` is {{ {"none": "not there", "f16": "added to the scores", "f32": "added to the scores"}.get(mask, "0 where a key is not seen") }}; scores are scaled before. A row that sees nothing becomes zeros.
+// `mask` is {{ {"none": "not there", "bits": "0 where a key is not seen, bits of 32 keys a word"}.get(mask, "added to the scores") }}; scores are scaled before. A row that sees nothing becomes zeros.
 //% endif
 //% set frags = (head + 15) // 16
 //% set spare = head % 16 == 8
@@ -47,6 +51,10 @@
 //% set scored = keys // 8 if relative else keys // 4
 //% set apart = quads if lanes == 2 and blocks == 2 and not relative else quads // 2
 //% set scale = "params.scale" if mask is not defined else "1.0"
+//% set guarded = relative or ahead
+//% set masked = mask is defined and mask != "none"
+//% set octs = masked and mask_unit == 8
+//% set bits = masked and mask_unit == 32
 //% set at_once = 1 if relative else blocks
 //% include "attention/operands.wgsl"
 
@@ -59,9 +67,13 @@ const KEYS = {{ keys }}u;
 const V = {{ keys * kp + zero }}u;
 const SP = {{ scored + 1 }}u;
 const SLACK = 8.0;
-//% if relative
+//% if guarded
 const LARGE = 16.0;
 const LONG = 40.0;
+//% endif
+//% if ahead and masked
+// Sums of weights below it are of a row whose first keys told too little.
+const LEAST = 0.0625;
 //% endif
 
 struct Votes {
@@ -75,7 +87,7 @@ var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
 var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
 // Of this step and the last: some row's maximum is raised{{ ", the next step must be exact" if relative }}. All who write one write the same.
 var<workgroup> votes: array<Votes, 2>;
-//% if relative
+//% if guarded
 // Bits of the squared length of the longest of the first keys.
 var<workgroup> longest: atomic<u32>;
 //% endif
@@ -85,33 +97,31 @@ fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
         pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw),
     );
 }
-//% if relative
+//% if guarded or octs
 
 fn floats(a: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(a.x), unpack2x16float(a.y));
 }
+//% endif
+//% if guarded
 
 fn squares(a: vec4<u32>) -> f32 {
     return dot(floats(a.xy), floats(a.xy)) + dot(floats(a.zw), floats(a.zw));
 }
 //% endif
-//% if mask is defined and mask != "none"
+//% if masked and not octs and not bits
 
 fn bias(base: u32, key: u32) -> vec4<f32> {
-//% if mask_quads
-    let m = vec4<{{ "f32" if mask == "f16" else mask }}>(mask[base + min(key, params.sk - 4u) / 4u]);
+//% if mask_unit == 4
+    let m = vec4<f32>(mask[base + min(key, params.sk - 4u) / 4u]);
 //% else
     let last = vec4<u32>(params.sk - 1u);
     let at = vec4<u32>(base) + min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), last);
-    let m = vec4<{{ "f32" if mask == "f16" else mask }}>(vec4<{{ mask }}>(mask[at.x], mask[at.y], mask[at.z], mask[at.w]));
+    let m = vec4<f32>(vec4<{{ mask }}>(mask[at.x], mask[at.y], mask[at.z], mask[at.w]));
 //% endif
-//% if mask in ("f16", "f32")
     // Large enough that powers of two do not make it infinite; only infinities hide a key for good.
     let finite = select(m, vec4<f32>(-2.0e38), m < vec4<f32>(-2.0e38));
     return select(finite * {{ 1.4426950408889634 }}, m, m < vec4<f32>(-3.4028234e38));
-//% else
-    return select(vec4<f32>(), vec4<f32>(NEVER), m == vec4<{{ mask }}>());
-//% endif
 }
 //% endif
 
@@ -122,10 +132,16 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let first = group.x * BQ;
-    let q_base = group.z * params.sq * params.q_pitch + params.q_first + group.y * WORDS;
-    let k_base = group.z * params.sk * params.k_pitch + params.k_first + group.y{{ " / params.share" if mask is defined }} * WORDS;
-    let v_base = group.z * params.sk * params.v_pitch + params.v_first + group.y{{ " / params.share" if mask is defined }} * WORDS;
+    // Where rows see no later keys, the blocks of rows that see most of them come first.
+    let row_blocks = (params.sq + BQ - 1u) / BQ;
+    let order = group.x + row_blocks * (group.y + params.heads * group.z);
+    let alike = params.batch * params.heads;
+    let sorted = vec3<u32>(row_blocks - 1u - order / alike, order % params.heads, order % alike / params.heads);
+    let place = select(sorted, group, params.open != 0u);
+    let first = place.x * BQ;
+    let q_base = place.z * params.sq * params.q_pitch + params.q_first + place.y * WORDS;
+    let k_base = place.z * params.sk * params.k_pitch + params.k_first + place.y{{ " / params.share" if mask is defined }} * WORDS;
+    let v_base = place.z * params.sk * params.v_pitch + params.v_first + place.y{{ " / params.share" if mask is defined }} * WORDS;
     let last = params.sk - 1u;
 
     // Part of `scores` that is this subgroup's; the row there, and the quads of keys in it, that are
@@ -141,32 +157,87 @@ fn main(
     let mine = slice + own * SP;
     let row = first + subgroup * ROWS + own;
     let seen = min(last, row | params.open);
-//% if mask is defined and mask != "none"
-    let mask_base = group.z * params.mask_batch + group.y * params.mask_head + min(row, params.sq - 1u) * params.mask_row;
+//% if masked
+    let mask_base = place.z * params.mask_batch + place.y * params.mask_head + min(row, params.sq - 1u) * params.mask_row;
 //% endif
     // The row's maximum{{ ", before scaling" if mask is not defined }}.
     var high = MASKED;
 //% if relative
     var large = false;
+//% endif
+//% if guarded
     var reach = 0.0;
 //% endif
     var total = 0.0;
 
-    // Q comes in slabs of {{ 8 * scored }} channels.
-//% for f in range(frags)
+    // This invocation's words of a block of K or V.
+//% for i in range(loads)
+    let e{{ i }} = t + {{ threads * i }}u;
+    let r{{ i }} = e{{ i }} / WORDS;
+    let w{{ i }} = e{{ i }} % WORDS;
+    var k{{ i }} = vec4<u32>();
+    var v{{ i }} = vec4<u32>();
+//% endfor
+//% if octs
+//% for w in range(quads // 2)
+    var b{{ w }} = vec4<u32>();
+//% endfor
+//% elif bits
+    var b0 = 0u;
+//% endif
+//% macro fetch_mask(block)
+//% if octs
+//% for w in range(quads // 2)
+        b{{ w }} = mask[mask_base + min({{ block }} / 8u + side * {{ quads // 2 }}u + {{ w }}u, params.sk / 8u - 1u)];
+//% endfor
+//% elif bits
+        b0 = mask[mask_base + min({{ block }}, last) / 32u] >> ({{ block }} % 32u + side * {{ 4 * quads }}u);
+//% endif
+//% endmacro
+//% macro added(w)
+//% if octs
+floats(b{{ w // 2 }}.{{ "zw" if w % 2 else "xy" }}) * {{ 1.4426950408889634 }}
+//%- elif bits
+select(vec4<f32>(NEVER), vec4<f32>(), (vec4<u32>(b0) & vec4<u32>({% for i in range(4) %}{{ 2 ** (4 * w + i) }}u{{ ", " if i < 3 }}{% endfor %})) != vec4<u32>())
+//%- else
+bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
+//%- endif
+//% endmacro
+//% macro fetch(name, block)
+//% for i in range(loads)
+        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if ragged and loop.last }}
+//% endfor
+//% endmacro
+//% macro put(name, first, pitch)
+//% for i in range(loads)
+        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}tiles[{{ first }}r{{ i }} * {{ pitch }} + w{{ i }}] = {{ name }}{{ i }};{{ " }" if ragged and loop.last }}
+//% endfor
+//% endmacro
+
+{{ fetch("k", "0u") }}
+    // Q comes in slabs of {{ 8 * scored }} channels, all on their way at once.
 //% set slab = scored // 2
+//% set each = fq * scored // 2
+//% for f in range(0, frags, slab)
+//% for i in range(each)
+    var x{{ f }}_{{ i }} = vec4<u32>();
+    {
+        let e = t + {{ threads * i }}u;
+        let word = {{ 2 * f }}u + e % {{ scored }}u;
+        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u, params.sq - 1u) * params.q_pitch + word]; }
+    }
+//% endfor
+//% endfor
+//% for f in range(frags)
 //% if f % slab == 0
 //% if f
     workgroupBarrier();
 //% endif
-    for (var e = t; e < BQ * {{ scored }}u; e += {{ threads }}u) {
-        let word = {{ 2 * f }}u + e % {{ scored }}u;
-        var x = vec4<u32>();
-        if (word < WORDS) { x = q[q_base + min(first + e / {{ scored }}u, params.sq - 1u) * params.q_pitch + word]; }
-        scores[e / {{ scored }}u * SP + e % {{ scored }}u] = x;
-    }
+//% for i in range(each)
+    scores[(t + {{ threads * i }}u) / {{ scored }}u * SP + (t + {{ threads * i }}u) % {{ scored }}u] = x{{ f }}_{{ i }};
+//% endfor
     workgroupBarrier();
-//% if relative
+//% if guarded
     for (var w = 0u; w < {{ scored }}u; w++) { reach += squares(scores[mine + w]); }
 //% endif
 //% endif
@@ -181,25 +252,6 @@ fn main(
     var m{{ i }}: subgroup_matrix_result<f16, 16, 16>;
 //% endfor
 //% endif
-
-    // This invocation's words of a block of K or V.
-//% for i in range(loads)
-    let e{{ i }} = t + {{ threads * i }}u;
-    let r{{ i }} = e{{ i }} / WORDS;
-    let w{{ i }} = e{{ i }} % WORDS;
-    var k{{ i }} = vec4<u32>();
-    var v{{ i }} = vec4<u32>();
-//% endfor
-//% macro fetch(name, block)
-//% for i in range(loads)
-        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if ragged and loop.last }}
-//% endfor
-//% endmacro
-//% macro put(name, first, pitch)
-//% for i in range(loads)
-        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}tiles[{{ first }}r{{ i }} * {{ pitch }} + w{{ i }}] = {{ name }}{{ i }};{{ " }" if ragged and loop.last }}
-//% endfor
-//% endmacro
 
 //% macro score(s, start, piece)
 //% for n in piece
@@ -233,19 +285,19 @@ fn main(
 //% endfor
         }
 //% endmacro
-//% macro store_weights()
+//% macro store_weights(at="")
 //% for w in range(quads // 2)
-        scores[mine + side * {{ apart }}u + {{ w }}u] = weights{{ w }};
+        scores[mine{{ at }} + side * {{ apart }}u + {{ w }}u] = weights{{ w }};
 //% endfor
 //% endmacro
-//% macro pack()
-//% if not spare
+//% macro pack(at="")
+//% if not spare or (ahead and masked)
         let sum = dot({% for w in range(quads) %}{{ " + " if w }}p{{ w }}{% endfor %}, vec4<f32>(1.0));
 //% endif
 //% for w in range(quads // 2)
         let weights{{ w }} = halves(p{{ 2 * w }}, p{{ 2 * w + 1 }});
 //% endfor
-{{ store_weights() }}
+{{ store_weights(at) }}
 //% endmacro
 
 //% macro load_scores(piece)
@@ -281,7 +333,7 @@ fn main(
         if (t == 0u) { votes[1u - turn] = Votes(); }
 //% if mask is defined
 //% for w in range(quads)
-        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ "vec4<f32>()" if mask == "none" else "bias(mask_base, j + side * %du + %du)" % (4 * quads, 4 * w) }});
+        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ added(w) if masked else "vec4<f32>()" }});
 //% endfor
 //% endif
 {{ hide("a", "MASKED" if mask is not defined else "NEVER") }}
@@ -382,13 +434,10 @@ fn main(
         if (!(dot(vec4<f32>(sums), vec4<f32>(1.0)) <= {{ 256 * 4 * quads }}.0)) { votes[turn].exact = 1u; }
         let vote = workgroupUniformLoad(&votes[turn]);
 //% endmacro
-//% macro gather()
-//% if not spare
-        total += sum;
-//% endif
+//% macro mix(at="")
 //% for n in range(blocks)
 //% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (apart if lanes == 2 and blocks == 2 else 2) * n }}u, SP);
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (apart if lanes == 2 and blocks == 2 else 2) * n }}u{{ at }}, SP);
 //% endfor
 //% endfor
 //% for n in range(blocks)
@@ -399,6 +448,12 @@ fn main(
 //% endfor
 //% endfor
 //% endfor
+//% endmacro
+//% macro gather()
+//% if not spare
+        total += sum;
+//% endif
+{{ mix() }}
         j += KEYS;
         turn = 1u - turn;
 //% endmacro
@@ -413,17 +468,16 @@ fn main(
     for (var e = t; e < V; e += {{ threads }}u) { tiles[e] = vec4<u32>(); }
     workgroupBarrier();
 //% endif
-{{ fetch("k", "0u") }}
 {{ put("k", "", "KP") }}
     if (t < 2u) { votes[t] = Votes(); }
-//% if relative
+//% if guarded
     if (t == 0u) { atomicStore(&longest, 0u); }
 //% endif
     let end = min(params.sk, (first + BQ) | params.open);
     var turn = 0u;
     var j = 0u;
     workgroupBarrier();
-//% if relative
+//% if guarded
     for (var r = t; r < KEYS; r += {{ threads }}u) {
         var of_key = 0.0;
         for (var w = 0u; w < WORDS; w++) { of_key += squares(tiles[r * KP + w]); }
@@ -432,9 +486,13 @@ fn main(
     workgroupBarrier();
     reach = sqrt(reach * bitcast<f32>(atomicLoad(&longest))) * params.scale;
 //% endif
+//% if ahead
+//% include "attention/ahead.wgsl"
+//% endif
     while (j < end) {
 {{ fetch("k", "j + KEYS") }}
 {{ fetch("v", "j") }}
+{{ fetch_mask("j") }}
 {{ exact_step() }}
 {{ gather() }}
 //% if relative
@@ -460,7 +518,7 @@ fn main(
 //% if lanes == 2 and not spare
     total += subgroupShuffleXor(total, 1u);
 //% endif
-    let out = (group.z * params.sq + row) * params.heads * WORDS + group.y * WORDS;
+    let out = (place.z * params.sq + row) * params.heads * WORDS + place.y * WORDS;
     // The last piece first: it may hold the sums of the weights.
 //% for start in range(0, frags, at_once) | reverse
 //% set here = [at_once, frags - start] | min

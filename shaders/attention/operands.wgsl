@@ -45,7 +45,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> v: array<E>;
 //% set inputs = 3
 //% if mask is defined and mask != "none"
-@group(0) @binding(3) var<storage, read> mask: array<{{ "vec4<%s>" % mask if mask_quads else mask }}>;
+@group(0) @binding(3) var<storage, read> mask: array<{{ {1: mask, 4: "vec4<%s>" % mask, 8: "E", 32: "u32"}[mask_unit] }}>;
 //% set inputs = 4
 //% endif
 @group(0) @binding({{ inputs }}) var<storage, read_write> y: array<E>;

@@ -56,6 +56,8 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
         pytest.skip(f"{device!r} has no f16")
     operands = oracle.draw(case, dtype.numpy, seed=1)
     stored = 2.0**-11 if dtype is f16 and device.has_matrix_units else 0.0
+    if stored and case.sk > 128:
+        stored += off(case.head)
     check(case, operands, run(device, case, operands), weights=stored)
 
 
@@ -140,12 +142,19 @@ TILES = (
     MatrixTile(2, 2, 32),
     MatrixTile(1, 4, 32, relative=True),
     MatrixTile(2, 2, 48, relative=True),
+    MatrixTile(1, 4, 32, ahead=True),
+    MatrixTile(2, 2, 16, ahead=True),
 )
 NARROW_TILES = (
     MatrixTile(1, 2, 32),
     MatrixTile(2, 1, 16),
     MatrixTile(1, 2, 32, relative=True),
 )
+
+
+def off(head: int) -> float:
+    """Of a score in f16, a sum for each 16 channels on its way, each of at most 16 + 8 powers."""
+    return -(-head // 16) * 24 * 2.0**-11 * float(np.log(2))
 
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
@@ -166,7 +175,9 @@ def test_matrix_rung_rescales_wide_heads(
 def check_matrix_rung(
     device: Device, case: Case, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_by_matrix(device, case, oracle.draw(case, np.float16, seed=5), tile, monkeypatch)
+    rounding = 2.0**-11 + (off(case.head) if tile.ahead else 0.0)
+    operands = oracle.draw(case, np.float16, seed=5)
+    check_by_matrix(device, case, operands, tile, monkeypatch, rounding)
 
 
 def check_by_matrix(
@@ -190,18 +201,19 @@ def check_by_matrix(
 def test_relative_scores_are_rounded_little(
     device: Device, peak: float, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two sums in f16 on the way to a score: of at most 16 + 8 powers of two, each off by 2^-11."""
     case = Case(1, 70, 200, 2, 24, peak=peak)
     operands = oracle.draw(case, np.float16, seed=7)
-    off = 2 * 24 * 2.0**-11 * float(np.log(2))
-    check_by_matrix(device, case, operands, tile, monkeypatch, weights=2.0**-11 + off)
+    check_by_matrix(device, case, operands, tile, monkeypatch, 2.0**-11 + off(case.head))
 
 
 @pytest.mark.parametrize("tile", TILES[2:], ids=str)
 def test_relative_scores_that_overflow_are_made_exactly(
     device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the 97th key on they are infinite in f16; those of the keys before are small."""
+    """From the 97th key on they are infinite in f16; those of the keys before are small.
+
+    All is made anew where scores are ahead: no allowance for f16.
+    """
     case = Case(1, 70, 200, 2, 24)
     q, k, v = oracle.draw(case, np.float16, seed=8)
     k[:, 96:] = np.sign(q[:, :1]) * 30000
@@ -249,15 +261,18 @@ def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) ->
 NULL_CHECK = """
 from gpustd.template import render
 for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
-    tiles = ((1, 32, False), (1, 32, True), (1, 16, False), (2, 32, True), (2, 48, True))
-    for fq, keys, relative in tiles[: 5 if head <= 80 else 3]:
+    tiles = ((1, 32, ""), (1, 32, "relative"), (1, 32, "ahead"), (1, 16, "ahead"), (1, 16, ""))
+    tiles += ((2, 32, "relative"), (2, 48, "relative"), (2, 16, "ahead"), (2, 32, "ahead"))
+    for fq, keys, form in tiles[: 9 if head <= 80 else 4]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
-        spec["relative"] = relative
+        spec |= dict(relative=form == "relative", ahead=form == "ahead")
         sources.append(render("attention/matrix.wgsl", spec))
-for number, mask in enumerate(("none", "f16", "f32", "i32", "u32")):
-    spec = dict(scalar="f16", matrix=True, head=40, fq=1 + number % 2, subgroups=4, keys=32)
-    spec |= dict(relative=False, mask=mask, mask_quads=number < 3)
-    sources.append(render("attention/matrix.wgsl", spec))
+masks = (("none", 1), ("f16", 8), ("f16", 4), ("f16", 1), ("f32", 4), ("f32", 1), ("bits", 32))
+for mask, unit in masks:
+    for fq, ahead in ((1, False), (2, True)):
+        spec = dict(scalar="f16", matrix=True, head=40, fq=fq, subgroups=4, keys=32)
+        spec |= dict(relative=False, ahead=ahead, mask=mask, mask_unit=unit)
+        sources.append(render("attention/matrix.wgsl", spec))
 """
 
 

@@ -12,6 +12,7 @@ from scipy import special
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, u8
 from gpustd import attention_masks, nn
+from gpustd.attention import MatrixTile
 from gpustd.rungs import forced_rung
 from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
 from tests.gpustd.products import emulated_kernel
@@ -29,7 +30,9 @@ def run(
     mask: Array | None = None,
     causal: bool = False,
     scale: float | None = None,
+    off: float = 0.0,
 ) -> None:
+    """``off``: what a score may be off because it is f16."""
     q, k, v = (x.astype(np.float64) for x in operands)
     rows, heads, depth = q.shape[1:]
     factor = 1 / np.sqrt(depth) if scale is None else scale
@@ -53,7 +56,7 @@ def run(
     # f16's kernels round powers to f16, whose unit is 2^-10.
     rounding = 2.0**-10 if result.dtype == np.float16 else 0.0
     score = EPS * (depth + 8) * (size.max() + np.abs(scores[np.isfinite(scores)]).max())
-    allowed = 2 * score + EPS * (2 * k.shape[1] + 20) + 2 * rounding
+    allowed = 2 * (score + off) + EPS * (2 * k.shape[1] + 20) + 2 * rounding
     limit = allowed * np.einsum("bhqk,bkhd->bqhd", shares, np.abs(v))
     check(device, "scaled_dot_product_attention", result, expected, limit)
 
@@ -102,7 +105,7 @@ def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(attention_masks, "kernel", emulated_kernel)
 
 
-@pytest.mark.parametrize("keys", [19, 36])
+@pytest.mark.parametrize("keys", [19, 36, 40])
 def test_masks_on_matrix_units(device: Device, keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
     on_matrix_units(device, monkeypatch)
     q, k, v = (drawn(i, (2, n, 2, 24), f16) for i, n in enumerate((35, keys, keys)))
@@ -116,6 +119,31 @@ def test_masks_on_matrix_units(device: Device, keys: int, monkeypatch: pytest.Mo
     added[4], added[6, 1:] = -np.inf, -np.inf
     added[7, :18] = np.float16(-65504)
     run(device, (q, k, v), mask=added)
+
+
+@pytest.mark.parametrize("kind", ["f16", "i32"])
+def test_masks_ahead(device: Device, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that see none of the first keys, nothing at all, or only keys far from them."""
+    on_matrix_units(device, monkeypatch)
+    q, k, v = (drawn(i, (2, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
+    mask = drawn(3, (2, 35, 200), f16)
+    mask[:, 3, :40], mask[:, 4], mask[:, 5, 1:] = -np.inf, -np.inf, -np.inf
+    off = 24 * 2.0**-11 * float(np.log(2))
+    with forced_rung("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
+        run(device, (q, k, v), mask=given(mask, kind), off=off)
+        mask[:, 4] = 0
+        run(device, (q, k, v), mask=given(mask, kind), off=off)
+        # All rows see the first keys but one, whose keys have scores of -45.
+        mask[:] = -np.inf
+        mask[..., :40] = 0
+        mask[:, 7, :40], mask[:, 7, 40:] = -np.inf, 0
+        q[0, 7], k[0, 40:] = np.sign(k[0, 0]), -16 * np.sign(k[0, 0])
+        run(device, (q, k, v), mask=given(mask, kind), off=off)
+
+
+def given(mask: Array, kind: str) -> Array:
+    """A mask that is added, or what it lets see."""
+    return mask if kind == "f16" else np.isfinite(mask).astype(np.int32)
 
 
 def test_scales_and_shared_heads_on_matrix_units(
