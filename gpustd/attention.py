@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
 from gpustd.attention_products import attention_by_products
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar
 from gpustd.grid import flat_grid
 from gpustd.lanes import broadcast_lanes
@@ -88,6 +89,7 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     >>> gpustd.self_attention(qkv, heads=2).shape
     (1, 5, 8)
     """
+    refuse_others("self_attention", qkv)
     if len(qkv.shape) != 3 or qkv.shape[1] < 1 or heads < 1 or qkv.shape[2] % (3 * heads):
         raise ShapeError(f"self_attention: {qkv.shape}: wants (B, S, 3 * {heads} heads * D)")
     batch, rows, columns = qkv.shape
@@ -162,6 +164,7 @@ class Shader:
 
 
 def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> Sizes:
+    refuse_others("attention", q, k, v)
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
         raise ShapeError(f"attention: {shapes}: wants (B, Sq, C), (B, Sk, C), (B, Sk, C)")

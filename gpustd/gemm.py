@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
+from gpustd.buffers import refuse_others
 from gpustd.product import Product, check_activation
 
 __all__ = ["gemm", "multiply_batch", "wide_gemm"]
@@ -119,6 +120,7 @@ def _of_rows(
 
 def _result_columns(op: str, a: Buffer[Any], w: Buffer[Any], activation: str | None) -> int:
     """N, of operands that fit."""
+    refuse_others(op, a, w)
     check_activation(op, activation)
     if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
         raise ShapeError(f"{op}: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")

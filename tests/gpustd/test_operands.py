@@ -20,7 +20,7 @@ OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
 
 
 def takers() -> dict[str, Callable[..., Any]]:
-    """A package's own functions that want a buffer."""
+    """The packages' own functions that want a buffer, and the products."""
     found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}")
@@ -31,6 +31,8 @@ def takers() -> dict[str, Callable[..., Any]]:
                 wanted(p.annotation) for p in inspect.signature(member).parameters.values()
             ):
                 found[f"{package}.{name}"] = member
+    for name in ("attention", "gemm", "self_attention", "wide_gemm"):
+        found[name] = getattr(gpustd, name)
     return found
 
 
@@ -55,13 +57,12 @@ TAKERS = takers()
 def test_an_array_is_refused(path: str) -> None:
     """NumPy's arrays, above all, which have shapes and dtypes too."""
     parameters = inspect.signature(TAKERS[path]).parameters.values()
-    required = [
-        p.annotation for p in parameters if p.default is p.empty and p.kind < p.KEYWORD_ONLY
-    ]
+    required = [p for p in parameters if p.default is p.empty and p.kind != p.VAR_POSITIONAL]
     for junk in (np.ones((3, 3), np.float32), None, [[1.0]], "text"):
-        given = [argument(annotation, junk) for annotation in required]
+        given = [argument(p.annotation, junk) for p in required if p.kind < p.KEYWORD_ONLY]
+        named = {p.name: OTHERS[p.annotation] for p in required if p.kind == p.KEYWORD_ONLY}
         with pytest.raises(ArgumentError, match="wants a Buffer: upload an array"):
-            TAKERS[path](*given)
+            TAKERS[path](*given, **named)
 
 
 ALONG: tuple[Callable[[Buffer[Any], Any], Any], ...] = (
