@@ -3,10 +3,11 @@
 A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n,
 the dtype, inner and the device alone, so that an element of the result is the same in any batch.
 Roundings that a pass adds to a sum, at most: along columns 34 (31 in a block, 3 between blocks), in
-strips, whose passes fold 64 times as many, 40 (6 more between lanes);
-along rows 45 (31 in f16 rows that words do not fit, else 16, in a lane, 2 in its word, 5 between
-lanes, 7 between subgroups; 8 for a tree of all lanes); on CPUs 62 (31 in a block, 31 between). In
-all, of n elements a sum errs by ``40 p 2^-24`` times the sum of sizes, with p = 1 + log128(n).
+strips, whose passes fold 64 times as many, 40 (6 more between lanes); along rows 45, in those of
+2^27 bytes 77 (63 there, else 31 at most, in a lane, 2 in its word, 5 between lanes, 7 between
+subgroups; 8 for a tree of all lanes), and 44 where the last workgroup of a row folds what up to
+8192 runs come to; on CPUs 62 (31 in a block, 31 between). In all, of n elements a sum errs by
+``40 p 2^-24`` times the sum of sizes, with p = 1 + log128(n).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
+from gpustd.arrays.clean import clean_words
 from gpustd.grid import flat_grid
 from gpustd.lanes import subgroup_lanes
 from gpustd.rungs import wanted_rung
@@ -39,12 +41,16 @@ _COMBINE = {
 _KEYED = ("max", "min", "where_max", "where_min")
 _FLAGS = ("any", "all", "count")
 _BLOCK = 32
-# Of a run: on a GPU bytes of a row, 16 words of 16 for each of 256 lanes, or elements of a column
-# that still leave many of them; on a CPU elements enough to pay for a lane.
+# Of a run: on a GPU bytes of a row, 16 words of 16 for each of 256 lanes, elements of a row of so
+# many bytes that fewer workgroups are quicker, or elements of a column that still leave many of
+# them; on a CPU elements enough to pay for a lane.
 _ROW_BYTES = 65536
+_LONG_ROW, _LONG_ROW_RUN = 2**27, 65536
 _COLUMN_RUN = 128
 _CPU_RUN = 1024
 _SHORT_ROW = 16
+# Most runs of a row that its last workgroup folds in the same launch.
+_MOST_MET = 8192
 # On a GPU a workgroup takes a strip of columns, of so many and so long ones: its lanes,
 # words side by side, and most elements of a column for each lane.
 _STRIPS = 128
@@ -119,8 +125,8 @@ class Fold:
         begun = False
         while not begun or n > 1:
             run = self.run_of(x, n, inner)
-            x = self.runs(x, (outer, n, inner), run, first=first, last=last)
-            n = max(1, -(-n // run))
+            x = self.runs(x, (outer, n, inner), run, first=first, last=last, meet=True)
+            n = x.shape[1]
             first, begun = False, True
         return x
 
@@ -152,7 +158,8 @@ class Fold:
             return _STRIP_LANES // _ACROSS * _STRIP_RUN
         if inner > 1 or n <= _SHORT_ROW:
             return _COLUMN_RUN
-        return _ROW_BYTES // int(x.dtype.itemsize)
+        itemsize = int(x.dtype.itemsize)
+        return _LONG_ROW_RUN if n * itemsize >= _LONG_ROW else _ROW_BYTES // itemsize
 
     def runs(
         self,
@@ -162,15 +169,21 @@ class Fold:
         *,
         first: bool,
         last: bool,
+        meet: bool = False,
     ) -> Buffer[Any]:
-        """One pass: (outer, chunks, inner), a number for each ``run`` elements of the axis."""
+        """One pass: (outer, chunks, inner), a number for each ``run`` elements of the axis.
+
+        If rows may ``meet``, whose chunks are not too many are folded to the end: (outer, 1, 1).
+        """
         outer, n, inner = extents
         chunks = max(1, -(-n // run))
-        last = last and chunks == 1
         paired = x.dtype is c64
+        rows = inner == 1 and not paired and n > _SHORT_ROW and takes_rows(x.device)
+        meets = meet and rows and 1 < chunks <= _MOST_MET
+        last = last and (chunks == 1 or meets)
         ends = self.stored or self.target
         target = c64 if paired else ends if last else self.acc
-        y: Buffer[Any] = x.device.buffer(target, (outer, chunks, inner))
+        y: Buffer[Any] = x.device.buffer(target, (outer, 1 if meets else chunks, inner))
         spec: dict[str, Value] = {
             "op": self.op,
             "combine": _COMBINE[self.op],
@@ -183,6 +196,7 @@ class Fold:
             "last": last,
             "second": first and self.second is not None,
             "of_runs": first and self.of_runs is not None,
+            "meets": meets,
         }
         inner *= 2 if paired else 1
         sizes: dict[str, int | float] = {
@@ -195,7 +209,9 @@ class Fold:
         }
         given = [b for b in (self.second, self.of_runs) if first and b is not None]
         operands = [x, *given, y]
-        if inner == 1 and n > _SHORT_ROW and takes_rows(x.device):
+        if meets:
+            operands.append(clean_words(x.device, outer * (1 + chunks)))
+        if rows:
             self._launch_rows(spec, operands, sizes)
         elif self._takes_strips(x, n, inner):
             self._launch_columns(spec, operands, sizes)
@@ -207,7 +223,7 @@ class Fold:
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
         n, word = int(sizes["n"]), 16 // operands[0].dtype.itemsize
-        device = operands[-1].device
+        device = operands[0].device
         whole = n % word == 0 or sizes["outer"] == 1
         quads = word // 4 if whole else 1 if n % 4 == 0 else 0
         each = max(4, 4 * quads * _ROW_AHEAD)

@@ -1,14 +1,15 @@
 """Running sums, products and extremes along an axis.
 
-On GPUs one launch (after one that zeroes some bytes) reads every element once: tiles, and what the
-tiles before each come to (arrays/scan_tree.wgsl); rows in subgroups, where these have 32 lanes, and
-wide arrays along other axes in strips, one workgroup each (arrays/scan_strips.wgsl). On software
-renderers, three passes: what each run comes to, those scanned in turn, each run with what comes
-before it. Floats are summed in f32 (f16 too), in an order that the extents of the axis and of
-those behind it fix: an element errs by at most ``130 p 2^-24`` of the sum of sizes up to it, with
-p <= 1 + log128(n); tiles by at most ``172 2^-24``, those in subgroups by ``57 2^-24``: 30 roundings
-in a tile, 24 in a tree of four levels, 3 at the end; strips by ``96 2^-24``: 23 roundings in a
-step, 63 from step to step, 10 at the end. Integers wrap in 32 bits.
+On GPUs one launch reads every element once: tiles, and what the tiles before each come to, rows in
+subgroups, where these have 32 lanes (arrays/scan_windows.wgsl), else behind a launch that zeroes
+some bytes (arrays/scan_tree.wgsl); wide arrays along other axes in strips, one workgroup each
+(arrays/scan_strips.wgsl). On software renderers, three passes: what each run comes to, those
+scanned in turn, each run with what comes before it. Floats are summed in f32 (f16 too), in an order
+that the extents of the axis and of those behind it fix: an element errs by at most
+``130 p 2^-24`` of the sum of sizes up to it, with p <= 1 + log128(n); tiles by at most
+``172 2^-24``, those in subgroups, for n of up to 2^29, by ``57 2^-24``: 31 roundings in a tile, 12
+in a group, 14 behind; strips by ``104 2^-24``: 35 roundings in a step, 63 from step to step, 6 at
+the end. Integers wrap in 32 bits.
 ``axis`` None takes the flattened array, as NumPy does. All raise `ShapeError` for an axis that is
 not there, `DTypeError`.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, T, c64, i8, u8, u32
 from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.clean import clean_words
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.operands import ALL, REALS, common_dtype
@@ -34,21 +36,26 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
 _RUN = 128
 _SHORT_ROW = 256
 _WORKGROUP = 64
-# Of a tile: its lanes; elements of a row, and with subgroups most quads of a lane; elements of a
+# Of a tile: its lanes; elements of a row, with subgroups quads of a lane, of rows of one tile and
+# of longer ones (more and only one workgroup fits a multiprocessor's registers); elements of a
 # column for each lane, where as many words as _ACROSS are side by side and where fewer are.
 _LANES = 256
 _ROW_TILE = 4096
-_MOST_QUADS = 16
+_QUADS = 4, 8, 16
+_LONG_QUADS = 18
 _ACROSS = 16
 _COLUMN_TILE = 16
 _NARROW_TILE = 8
 _MOST_LANES = 32
+# Lanes for each tile of a group that one looks at; groups whose tiles are looked at one by one.
+_LANES_PER_LOOK = 4
+_WINDOWS = 2
 # Where as many strips of columns have a workgroup each, these walk down: words side by side,
 # elements of a lane, most lanes, most steps, which add to a sum one after the other.
 _STRIPS = 128
 _STRIP_ACROSS = 16
-_STRIP_ROWS = 8
-_STRIP_LANES = 512
+_STRIP_ROWS = 4
+_STRIP_LANES = 1024
 _MOST_STEPS = 64
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "max"}
 
@@ -174,12 +181,16 @@ class Scan:
 
 @dataclass(frozen=True)
 class Tiles:
-    """A scan in one launch: its kernel and uniforms, and how many u32 of it begin as zeros."""
+    """A scan in one launch: its kernel and uniforms, and how many u32 of it begin as zeros.
+
+    A kernel that ``cleans`` leaves them as zeros.
+    """
 
     name: str
     spec: dict[str, Value]
     sizes: dict[str, int]
     words: int
+    cleans: bool = False
 
     @classmethod
     def of(cls, spec: dict[str, Value], x: Buffer[Any], extents: tuple[int, int, int]) -> Tiles:
@@ -204,19 +215,27 @@ class Tiles:
     def _of_rows(
         cls, spec: dict[str, Value], x: Buffer[Any], extents: tuple[int, int, int]
     ) -> Tiles:
-        """With subgroups, tiles are as long as a row, up to ``_MOST_QUADS`` quads a lane."""
+        """With subgroups, a short row is one tile, those of long ones leave a subgroup to look."""
         outer, n, _ = extents
         aligned = outer == 1 or n % (16 // x.dtype.itemsize) == 0
         spec = {**spec, "words": x.dtype.itemsize, "aligned": aligned}
         lanes = subgroup_lanes(x.device, "scan", _MOST_LANES)
         if not lanes:
             return cls._cut("arrays/scan_rows.wgsl", spec, extents, (_ROW_TILE, 1, 1, 5))
-        row = -(-n // (4 * _LANES))
-        quads = min(_MOST_QUADS, max(4, 1 << (row - 1).bit_length()))
-        spec |= {"lanes": lanes, "quads": quads}
+        most = _LANES // lanes
+        alone = next((q for q in _QUADS if n <= 4 * q * _LANES), 0)
+        in_word = 4 // int(x.dtype.itemsize)
+        quads, groups = (alone, most) if alone else (_LONG_QUADS // in_word * in_word, most - 1)
+        tiles = -(-n // (4 * quads * lanes * groups))
+        spec |= {"lanes": lanes, "quads": quads, "groups": groups, "many": tiles > 1}
+        per_lane = max(1, lanes // _LANES_PER_LOOK)
+        spec |= {"windows": _WINDOWS, "per_lane": per_lane}
         spec["enable_subgroups"] = x.device.info.engine == "dawn"
-        cut = (4 * quads * _LANES, 1, 1, lanes.bit_length() - 1)
-        return cls._cut("arrays/scan_subgroups.wgsl", spec, extents, cut)
+        sizes = {"n": n, "tiles": tiles, "count": outer * tiles}
+        sizes["groups"] = -(-tiles // (per_lane * lanes))
+        halves = 1 if spec["acc"] == "f32" else 2
+        words = 1 + halves * outer * (tiles + sizes["groups"]) if tiles > 1 else 0
+        return cls("arrays/scan_subgroups.wgsl", spec, sizes, words, cleans=True)
 
     @classmethod
     def _of_strips(
@@ -258,9 +277,16 @@ class Tiles:
 
     def launch(self, x: Buffer[Any], y: Buffer[Any]) -> None:
         """Record the scan of ``x`` into ``y``."""
-        nodes = [zeros(x.device, self.words, u32)] if self.words else []
+        nodes = []
+        if self.words:
+            make = clean_words if self.cleans else _zeros
+            nodes.append(make(x.device, self.words))
         grid = flat_grid(self.sizes["count"], 1)
         kernel(x.device, self.name, **self.spec)(x, y, *nodes, self.sizes, grid=grid)
+
+
+def _zeros(device: Device, count: int) -> Buffer[u32]:
+    return zeros(device, count, u32)
 
 
 def _takes_strips(n: int, beside: int) -> bool:

@@ -40,7 +40,10 @@ struct Params {
 //% endif
 //% set given = [second, of_runs].count(true)
 @group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else stored if last else acc }}>;
-@group(0) @binding({{ 2 + given }}) var<uniform> params: Params;
+//% if meets
+@group(0) @binding({{ 2 + given }}) var<storage, read_write> nodes: array<atomic<u32>>;
+//% endif
+@group(0) @binding({{ 2 + given + meets }}) var<uniform> params: Params;
 
 fn neutral() -> A { return A({{ neutral }}); }
 

@@ -1,6 +1,10 @@
 // Folds the last axis on a GPU: {{ lanes }} lanes take a run of a row, {{ 256 // lanes }} run(s) a workgroup. Lanes read
 // neighbouring {{ "words, %d at once," % ahead if quads else "elements" }} fold what they read, then each other's: {{ "from lane to lane, and subgroups of %d in turn" % subgroup if subgroup else "in a tree in workgroup memory" }}.
+// If runs meet, the last workgroup of a row, by a count, folds in the order of their places what they come to, and
+// leaves zeros behind. A workgroup counts itself with what it found where it handed on its number, a zero, which only
+// the device knows: so the number is there before the count, though WGSL's atomics are relaxed.
 //
+// Memory: `nodes`, if runs meet, opens with the counts of rows, then has a word a run; all are zeros before and after.
 // Workgroup memory: 1 KiB{{ " at most" if subgroup }}. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% if enable_subgroups
 enable subgroups;
@@ -19,6 +23,43 @@ var<workgroup> shared_sums: array<{{ acc }}, 256>;
 //% elif lanes > subgroup
 
 var<workgroup> shared_sums: array<{{ acc }}, {{ 256 // subgroup }}>;
+//% endif
+
+// What the lanes of a run come to together, for its first one.
+fn folded(v: {{ acc }}, t: u32) -> {{ acc }} {
+    let lane = t % LANES;
+//% if subgroup
+    var sum = v;
+//% for step in (1, 2, 4, 8, 16, 32) if step < lanes and step < subgroup
+    sum = sum_of_two(sum, subgroupShuffleXor(sum, {{ step }}u));
+//% endfor
+//% if lanes > subgroup
+    if (t % {{ subgroup }}u == 0u) { shared_sums[t / {{ subgroup }}u] = sum; }
+    workgroupBarrier();
+    if (lane == 0u) {
+        for (var s = 1u; s < {{ lanes // subgroup }}u; s++) { sum = sum_of_two(sum, shared_sums[t / {{ subgroup }}u + s]); }
+    }
+//% endif
+    return sum;
+//% else
+    shared_sums[t] = v;
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        workgroupBarrier();
+        if (lane < step) { shared_sums[t] = sum_of_two(shared_sums[t], shared_sums[t + step]); }
+    }
+    return shared_sums[t];
+//% endif
+}
+//% if meets
+
+var<workgroup> seen: u32;
+
+// Hands on what run i comes to; how many of its row were before it, of which there are never all past the last run.
+fn counted(i: u32, v: {{ acc }}) -> u32 {
+    if (i >= params.count) { return 0u; }
+    let old = atomicExchange(&nodes[params.outer + i], bitcast<u32>(v));
+    return atomicAdd(&nodes[i / params.chunks], 1u + old);
+}
 //% endif
 
 //% macro add(word, k, guarded)
@@ -69,25 +110,19 @@ fn main(
         }
 //% endif
     }
-//% if subgroup
-    var sum = total(whole);
-//% for step in (1, 2, 4, 8, 16, 32) if step < lanes and step < subgroup
-    sum = sum_of_two(sum, subgroupShuffleXor(sum, {{ step }}u));
-//% endfor
-//% if lanes > subgroup
-    if (t % {{ subgroup }}u == 0u) { shared_sums[t / {{ subgroup }}u] = sum; }
-    workgroupBarrier();
-    if (lane == 0u) {
-        for (var s = 1u; s < {{ lanes // subgroup }}u; s++) { sum = sum_of_two(sum, shared_sums[t / {{ subgroup }}u + s]); }
+    let sum = folded(total(whole), t);
+//% if meets
+    if (t == 0u) { seen = counted(i, sum); }
+    if (workgroupUniformLoad(&seen) != params.chunks - 1u) { return; }
+    let row = i / params.chunks;
+    var rest = neutral().x;
+    for (var c = t; c < params.chunks; c += LANES) { rest = sum_of_two(rest, bitcast<{{ acc }}>(atomicExchange(&nodes[params.outer + row * params.chunks + c], 0u))); }
+    let all = folded(rest, t);
+    if (t == 0u) {
+        put(row, all);
+        atomicStore(&nodes[row], 0u);
     }
-//% endif
-    if (lane == 0u && i < params.count) { put(i, sum); }
 //% else
-    shared_sums[t] = total(whole);
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        workgroupBarrier();
-        if (lane < step) { shared_sums[t] = sum_of_two(shared_sums[t], shared_sums[t + step]); }
-    }
-    if (lane == 0u && i < params.count) { put(i, shared_sums[t]); }
+    if (lane == 0u && i < params.count) { put(i, sum); }
 //% endif
 }

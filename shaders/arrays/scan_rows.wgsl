@@ -38,7 +38,7 @@ fn elements_of(tile: u32, t: u32) -> Elements {
     let begin = tile * TILE + t * {{ per_word }}u;
     var all: Elements;
 //% for j in range(words)
-    all.w{{ j }} = word_at(begin + {{ j * per_word }}u * LANES);
+    all.w{{ j }} = word_at(own_row, begin + {{ j * per_word }}u * LANES);
 //% endfor
     return all;
 }
@@ -112,6 +112,6 @@ fn main(
 //% endif
     let begin = tile * TILE + t * {{ per_word }}u;
 //% for j in range(words)
-    put_word(begin + {{ j * per_word }}u * LANES, start{{ j }}, all.w{{ j }});
+    put_word(own_row, begin + {{ j * per_word }}u * LANES, V({{ neutral }}), scan_of_word(start{{ j }}, all.w{{ j }}));
 //% endfor
 }

@@ -1,8 +1,9 @@
-// Scans the last axis in one launch on a GPU with subgroups of {{ lanes }} lanes: a workgroup takes a tile of {{ 1024 * quads }}
-// elements, in {{ quads * words // 4 }} words of 16 bytes a lane, neighbouring lanes neighbouring words, all read before one is used.
-// What words come to is scanned from lane to lane (Hillis and Steele 1986), then from one row of words to the
-// next, and subgroups meet in workgroup memory. The first subgroup alone looks at what the tiles before come to
-// (arrays/scan_tree.wgsl), a lane a sibling, with no barriers.
+// Scans the last axis in one launch on a GPU with subgroups of {{ lanes }} lanes: a workgroup takes a tile of {{ 4 * quads * lanes * groups }}
+// elements, {{ quads * words // 4 }} words of 16 bytes a lane, neighbouring lanes neighbouring words, all read before one is used.
+// Of a row of several tiles, one more subgroup shows at once what the tile comes to and looks up what those before it
+// come to (arrays/scan_windows.wgsl) while the others scan.
+// What words come to is scanned from lane to lane (Hillis and Steele 1986) and from one row of words to the next, and
+// subgroups meet in workgroup memory. Scanned numbers stand in registers until what is before is known.
 //
 // Workgroup memory: less than 1 KiB. Limits: 2^32 elements.
 //% if enable_subgroups
@@ -11,33 +12,40 @@ diagnostic(off, subgroup_uniformity);
 //% endif
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
-//% set parts = 1
 //% set bits = {4: 2, 8: 3, 16: 4, 32: 5, 64: 6}[lanes]
-//% set most_levels = 18 // bits + 1
 //% set each = quads * words // 4
 //% set per_word = 4 * (4 // words)
-//% include "arrays/scan_row_operands.wgsl"
+//% set halves = 1 if acc == "f32" else 2
+//% include "arrays/scan.wgsl"
 
+// count: tiles of all rows.
+struct Params {
+    n: u32,
+    tiles: u32,
+    groups: u32,
+    count: u32,
+}
+
+alias V = {{ acc }};
+
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] if aligned else typed.storage[kind] }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.wide[target] if aligned else target }}>;
 //% if many
-//% include "arrays/scan_tree.wgsl"
-//% else
-const LANES = 256u;
-var<private> own_row: u32;
+@group(0) @binding(2) var<storage, read_write> nodes: array<atomic<u32>>;
 //% endif
+@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
 
 //% include "arrays/scan_words.wgsl"
 
+// Subgroups that scan.
+const GROUPS = {{ groups }}u;
 const SUBGROUP = {{ lanes }}u;
-const GROUPS = LANES / SUBGROUP;
 // Elements of a row of words of a subgroup, of all its words, of a tile.
 const STEP = SUBGROUP * {{ per_word }}u;
 const RUN = {{ each }}u * STEP;
 const TILE = GROUPS * RUN;
 
 var<workgroup> sums: array<V, GROUPS>;
-//% if many
-var<workgroup> ticket: u32;
-var<workgroup> ahead: V;
 
 // What a subgroup's lanes come to together.
 fn reduced(v: V) -> V {
@@ -47,146 +55,72 @@ fn reduced(v: V) -> V {
 //% endfor
     return sum;
 }
+//% if many
 
-// What a tile comes to, as its own workgroup finds it.
-fn tile_total(tile: u32) -> V {
-    var whole = V({{ neutral }});
-    for (var g = 0u; g < GROUPS; g++) {
-        var run = V({{ neutral }});
-        for (var j = 0u; j < {{ each }}u; j++) {
-            var sum = total_of_word(word_at(tile * TILE + g * RUN + j * STEP + place * {{ per_word }}u));
-//% for bit in range(bits)
-            let step{{ bit }} = subgroupShuffleUp(sum, {{ 2 ** bit }}u);
-            sum = select(sum, sum_of_two(step{{ bit }}, sum), place >= {{ 2 ** bit }}u);
-//% endfor
-            run = sum_of_two(run, subgroupShuffle(sum, SUBGROUP - 1u));
-        }
-        whole = sum_of_two(whole, run);
-    }
-    return whole;
-}
+//% include "arrays/scan_windows.wgsl"
 
-// Makes a missing node, or one below it that is missing too.
-fn make_node(missing_level: u32, missing_index: u32) {
-    var level = missing_level;
-    var index = missing_index;
-    while (level > 0u) {
-        let there = sees_node(level - 1u, index * RADIX + place);
-        let child = found;
-        let gap = subgroupMin(select(place, NONE, there));
-        if (gap == NONE) {
-            let sum = reduced(select(child, V({{ neutral }}), place == RADIX - 1u));
-            show_node(level, index, sum_of_two(sum, subgroupShuffle(child, RADIX - 1u)));
-            return;
-        }
-        level -= 1u;
-        index = index * RADIX + gap;
-    }
-    show_node(0u, index, tile_total(index));
-}
-
-struct Node {
-    there: bool,
-    v: V,
-}
-
-// The sibling that a lane looks at, of the nodes over a tile at a level; neutral where none is in front.
-fn sibling(tile: u32, level: u32) -> Node {
-    let index = tile >> (BITS * level);
-    if (place >= index % RADIX) { return Node(true, V({{ neutral }})); }
-    let there = sees_node(level, index / RADIX * RADIX + place);
-    return Node(there, found);
-}
-
-// What the tiles before one come to; `whole` is what it comes to itself.
-fn before_tile(tile: u32, whole: V) -> V {
-    show_node(0u, tile, whole);
-    var own = whole;
-    var ends_node = true;
-    var before = V({{ neutral }});
-    // All levels are on their way before one is waited for; most are there.
-//% for l in range(most_levels)
-    let node{{ l }} = sibling(tile, {{ l }}u);
-//% endfor
-    for (var level = 0u; level < params.levels; level++) {
-        var node = node0;
-//% for l in range(1, most_levels)
-        if (level == {{ l }}u) { node = node{{ l }}; }
-//% endfor
-        let index = tile >> (BITS * level);
-        for (var round = 0u; !subgroupAll(node.there); round++) {
-            if (round >= PATIENCE) {
-                let gap = subgroupMin(select(place, NONE, node.there));
-                make_node(level, index / RADIX * RADIX + gap);
-            }
-            if (!node.there) { node = sibling(tile, level); }
-        }
-        let sum = reduced(node.v);
-        before = sum_of_two(sum, before);
-        own = sum_of_two(sum, own);
-        ends_node = ends_node && index % RADIX == RADIX - 1u;
-        if (ends_node && level + 1u < params.levels) { show_node(level + 1u, index / RADIX, own); }
-    }
-    return before;
-}
-
-// The number of the next tile.
-fn taken(t: u32) -> u32 {
-    if (t == 0u) { ticket = atomicAdd(&nodes[0], 1u); }
-    return workgroupUniformLoad(&ticket);
-}
+var<workgroup> ahead: V;
 //% endif
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size({{ (groups + many) * lanes }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let i = {{ "taken(t)" if many else "group.x + group.y * 65535u" }};
+    let i = group.x + group.y * 65535u;
     if (i >= params.count) { return; }
     let tile = i % params.tiles;
-    own_row = i / params.tiles;
+    let row = i / params.tiles;
     let lane = t % SUBGROUP;
     let own = t / SUBGROUP;
-//% if many
-    place = lane;
-//% endif
     let begin = tile * TILE + own * RUN + lane * {{ per_word }}u;
 //% for j in range(each)
-    let word{{ j }} = word_at(begin + {{ j }}u * STEP);
+    var word{{ j }}: Word;
+    var sum{{ j }}: V;
+//% endfor
+    if (own < GROUPS) {
+//% for j in range(each)
+        word{{ j }} = word_at(row, begin + {{ j }}u * STEP);
 //% endfor
 //% for j in range(each)
-    var sum{{ j }} = total_of_word(word{{ j }});
+        sum{{ j }} = total_of_word(word{{ j }});
 //% endfor
+        var run = sum0;
+//% for j in range(1, each)
+        run = sum_of_two(run, sum{{ j }});
+//% endfor
+        run = reduced(run);
+        if (lane == 0u) { sums[own] = run; }
+    }
+    workgroupBarrier();
+    var start = V({{ neutral }});
+    for (var g = 0u; g < own; g++) { start = sum_of_two(start, sums[g]); }
+    if (own < GROUPS) {
 //% for bit in range(bits)
 //% for j in range(each)
-    let step{{ bit }}_{{ j }} = subgroupShuffleUp(sum{{ j }}, {{ 2 ** bit }}u);
-    sum{{ j }} = select(sum{{ j }}, sum_of_two(step{{ bit }}_{{ j }}, sum{{ j }}), lane >= {{ 2 ** bit }}u);
+        let step{{ bit }}_{{ j }} = subgroupShuffleUp(sum{{ j }}, {{ 2 ** bit }}u);
+        sum{{ j }} = select(sum{{ j }}, sum_of_two(step{{ bit }}_{{ j }}, sum{{ j }}), lane >= {{ 2 ** bit }}u);
 //% endfor
 //% endfor
-    var run = V({{ neutral }});
 //% for j in range(each)
-    let below{{ j }} = subgroupShuffleUp(sum{{ j }}, 1u);
-    let start{{ j }} = sum_of_two(run, select(V({{ neutral }}), below{{ j }}, lane > 0u));
-    run = sum_of_two(run, subgroupShuffle(sum{{ j }}, SUBGROUP - 1u));
+        let below{{ j }} = subgroupShuffleUp(sum{{ j }}, 1u);
+        word{{ j }} = scan_of_word(sum_of_two(start, select(V({{ neutral }}), below{{ j }}, lane > 0u)), word{{ j }});
+        start = sum_of_two(start, subgroupShuffle(sum{{ j }}, SUBGROUP - 1u));
 //% endfor
-    if (lane == 0u) { sums[own] = run; }
-    workgroupBarrier();
-    var whole = V({{ neutral }});
-    var start = whole;
-    for (var g = 0u; g < GROUPS; g++) {
-        start = select(start, whole, g == own);
-        whole = sum_of_two(whole, sums[g]);
     }
 //% if many
-    if (own == 0u) {
-        let before = before_tile(tile, whole);
+    else {
+        if (lane == 0u) { show_node(row, tile, start); }
+        let before = before_tile(row, tile, lane);
         if (lane == 0u) { ahead = before; }
     }
     workgroupBarrier();
-    start = sum_of_two(ahead, start);
+    if (own == GROUPS) {
+        leave(lane);
+        return;
+    }
 //% endif
 //% for j in range(each)
-    put_word(begin + {{ j }}u * STEP, sum_of_two(start, start{{ j }}), word{{ j }});
+    put_word(row, begin + {{ j }}u * STEP, {{ "ahead" if many else "V(%s)" % neutral }}, word{{ j }});
 //% endfor
 }

@@ -1,5 +1,5 @@
 // Words of 16 bytes of a row that is scanned on a GPU, {{ 4 // words }} quads of four elements each. Included by the
-// kernels that scan rows, which have V, the number that is handed on, and the own row.
+// kernels that scan rows, which have V, the number that is handed on.
 //
 // Memory: x and y as in arrays/words.wgsl; where rows do not begin with words, element by element.
 
@@ -9,11 +9,11 @@ struct Word {
 //% endfor
 }
 
-// The word that begins with element e, neutral past the end.
-fn word_at(e: u32) -> Word {
-    let row = own_row * params.n;
+// The word of a row that begins with element e, neutral past the end.
+fn word_at(row: u32, e: u32) -> Word {
+    let begin = row * params.n;
 //% if aligned
-    let w = x[(row + min(e, params.n - 1u)) / {{ per_word }}u];
+    let w = x[(begin + min(e, params.n - 1u)) / {{ per_word }}u];
 //% endif
     var word: Word;
 //% for c in range(4 // words)
@@ -21,7 +21,7 @@ fn word_at(e: u32) -> Word {
 //% if aligned
     let v{{ c }} = {{ typed.quad(kind, "w", c) }};
 //% else
-    let i{{ c }} = vec4<u32>(row) + min(p{{ c }}, vec4<u32>(params.n - 1u));
+    let i{{ c }} = vec4<u32>(begin) + min(p{{ c }}, vec4<u32>(params.n - 1u));
     let v{{ c }} = {{ typed.joined(kind, typed.at(kind, "x", "i%d.x" % c), typed.at(kind, "x", "i%d.y" % c), typed.at(kind, "x", "i%d.z" % c), typed.at(kind, "x", "i%d.w" % c)) }};
 //% endif
     word.q{{ c }} = select(A({{ neutral }}), mapped(v{{ c }}), p{{ c }} < vec4<u32>(params.n));
@@ -38,6 +38,21 @@ fn total_of_word(word: Word) -> V {
 //% endfor
     return sum;
 }
+
+// The scan of a word; `before` is what the elements before it come to.
+fn scan_of_word(before: V, word: Word) -> Word {
+    var start = before;
+    var scan: Word;
+//% for c in range(4 // words)
+//% set q = "word.q%d" % c
+    let two{{ c }} = sum_of_two({{ q }}.x, {{ q }}.y);
+    let three{{ c }} = sum_of_two(two{{ c }}, {{ q }}.z);
+    let four{{ c }} = sum_of_two(three{{ c }}, {{ q }}.w);
+    scan.q{{ c }} = sum_of(A(start), A({{ "V(%s), %s.x, two%d, three%d" % (neutral, q, c, c) if exclusive else "%s.x, two%d, three%d, four%d" % (q, c, c, c) }}));
+    start = sum_of_two(start, four{{ c }});
+//% endfor
+    return scan;
+}
 //% if aligned
 
 fn put(i: u32, {% for c in range(4 // words) %}v{{ c }}: {{ typed.value[kind] }}{{ ", " if not loop.last }}{% endfor %}) {
@@ -51,27 +66,21 @@ fn put(i: u32, {% for c in range(4 // words) %}v{{ c }}: {{ typed.value[kind] }}
 }
 //% endif
 
-// Writes the scan of the word that begins with element e; `before` is what those before it come to.
-fn put_word(e: u32, before: V, word: Word) {
+// Writes the word of a row that begins with element e, every number behind `before`.
+fn put_word(row: u32, e: u32, before: V, scan: Word) {
     if (e >= params.n) { return; }
-    let row = own_row * params.n;
-    var start = before;
+    let begin = row * params.n;
 //% for c in range(4 // words)
-//% set q = "word.q%d" % c
-    let two{{ c }} = sum_of_two({{ q }}.x, {{ q }}.y);
-    let three{{ c }} = sum_of_two(two{{ c }}, {{ q }}.z);
-    let four{{ c }} = sum_of_two(three{{ c }}, {{ q }}.w);
-    let shown{{ c }} = finished(sum_of(A(start), A({{ "V(%s), %s.x, two%d, three%d" % (neutral, q, c, c) if exclusive else "%s.x, two%d, three%d, four%d" % (q, c, c, c) }})));
-    start = sum_of_two(start, four{{ c }});
+    let shown{{ c }} = finished(sum_of(A(before), scan.q{{ c }}));
 //% if not aligned
     for (var k = 0u; k < 4u; k++) {
         let p = e + {{ 4 * c }}u + k;
-        if (p < params.n) { y[row + p] = {{ target }}(shown{{ c }}[k]); }
+        if (p < params.n) { y[begin + p] = {{ target }}(shown{{ c }}[k]); }
     }
 //% endif
 //% endfor
 //% if aligned
     // The last word may reach past the last element, into the rest of its grain of memory.
-    put(row + e, {% for c in range(4 // words) %}shown{{ c }}{{ ", " if not loop.last }}{% endfor %});
+    put(begin + e, {% for c in range(4 // words) %}shown{{ c }}{{ ", " if not loop.last }}{% endfor %});
 //% endif
 }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
+from gpustd.arrays import clean
 from gpustd.rungs import forced_rung
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
 from tests.gpustd.compare import compare
@@ -190,6 +191,26 @@ def test_workgroups_that_take_rows(device: Device, rung: str, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("rung", ["rows", "subgroups"])
+def test_runs_that_meet(device: Device, rung: str) -> None:
+    """Rows of several runs, whose last workgroup folds them: alone, in a batch, in a capture."""
+    x = draw("f32", (3, 70000))
+    with forced_rung("fold", rung):
+        for op in ("sum", "mean", "max", "any"):
+            check(device, op, x, 1)
+        given = device.buffer_from_array(x)
+        whole = arrays.sum(given, 1).read()
+        np.testing.assert_array_equal(arrays.sum(device.buffer_from_array(x[1])).read(), whole[1])
+        clean._kept.forget(device)
+        with device.capture() as graph:
+            y = arrays.sum(given, 1)
+        for _ in range(2):
+            graph.replay()
+            np.testing.assert_array_equal(y.read(), whole)
+        np.testing.assert_array_equal(arrays.sum(given, 1).read(), whole)
+    assert not clean.clean_words(device, 1).read().any()
+
+
+@pytest.mark.parametrize("rung", ["rows", "subgroups"])
 def test_places_in_long_rows(device: Device, rung: str) -> None:
     """Extremes in several runs of a row, and in the last one only; NaN in one."""
     x = draw("i32", (3, 50000)) % 1000
@@ -276,7 +297,7 @@ for dtype in (f16, f32, i8, u8, i32, u32):
         spec |= dict(acc=accumulator(op, dtype).name, target=target.name)
         spec |= dict(family={"f": "float", "i": "signed", "u": "unsigned"}[target.name[0]])
         spec |= dict(second=op == "squares" or op.startswith("where"), ahead=4)
-        spec |= dict(of_runs=op == "where_max")
+        spec |= dict(of_runs=op == "where_max", meets=k % 4 == 3)
         spec |= dict(stored="f16" if target.name == "f32" and k % 2 else target.name)
         spec |= dict(lanes=(32, 64, 128, 256)[k % 4], quads=(0, 1, 4 // dtype.itemsize)[k % 3])
         spec |= dict(subgroup=(32, 64)[k // 4 % 2], enable_subgroups=True)
