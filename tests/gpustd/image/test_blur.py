@@ -121,9 +121,13 @@ def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_means_in_f16_are_rounded_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every sum of levels less 128, as a GPU rounds it: once, to f16 between 1024 and 2048."""
     monkeypatch.setattr(separable, "has_halves", lambda _: True)
-    gpu = types.SimpleNamespace(is_cpu=False)
-    fitting = [n for n in range(1, 40) if separable._is_centred(gpu, n)]
+    gpus = {
+        api: types.SimpleNamespace(is_cpu=False, info=types.SimpleNamespace(api=api))
+        for api in ("vulkan", "dx12")
+    }
+    fitting = [n for n in range(1, 40) if separable._is_centred(gpus["vulkan"], n)]
     assert fitting == [1, 3, 5, 7, 9, 11, 13, 15]
+    assert not separable._is_centred(gpus["dx12"], 3)
     for n in fitting:
         sums = np.arange(-128 * n, 127 * n + 1)
         made = np.rint(sums * float(np.float16(1 / n)) + 1152)
