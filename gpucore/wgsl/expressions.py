@@ -246,7 +246,7 @@ class ExpressionParser:
                 self.i += 1
             elif self.kinds[self.i] != close:
                 mark = close.removeprefix("template")
-                raise self.error(f"expected ',' or '{mark}' in {what}, found {self.found()}")
+                raise self.missing(f"expected ',' or '{mark}' in {what}, found {self.found()}")
         self.i += 1
         return tuple(values)
 

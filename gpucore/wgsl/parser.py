@@ -93,7 +93,7 @@ class Parser(StatementParser):
         while self.kinds[self.i] != "}":
             members.append(self._member())
             if not self.accept(",") and self.kinds[self.i] != "}":
-                raise self.error(f"expected ',' or '}}' in struct '{name}', found {self.found()}")
+                raise self.missing(f"expected ',' or '}}' in struct '{name}', found {self.found()}")
         if not members:
             raise self.error(f"struct '{name}' needs at least one member")
         self.i += 1
@@ -116,7 +116,7 @@ class Parser(StatementParser):
         while not self.accept(")"):
             parameters.append(self._parameter())
             if not self.accept(",") and self.kinds[self.i] != ")":
-                raise self.error(
+                raise self.missing(
                     f"expected ',' or ')' in the parameters of '{name}', found {self.found()}"
                 )
         result_attributes: tuple[Attribute, ...] = ()

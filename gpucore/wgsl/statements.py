@@ -54,7 +54,7 @@ class StatementParser(ExpressionParser):
         attributes = self.attributes()
         at = self.offsets[self.i]
         if self.kinds[self.i] != "{":
-            raise self.error(f"expected '{{' to open {what}, found {self.found()}")
+            raise self.missing(f"expected '{{' to open {what}, found {self.found()}")
         return Block(self._statements(at), attributes, at=at)
 
     def _statements(self, opened: int) -> tuple[Statement, ...]:

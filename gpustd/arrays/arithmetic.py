@@ -9,6 +9,7 @@ the last place (WGSL, 15.7.4).
 
 from __future__ import annotations
 
+from numbers import Complex
 from typing import Any, overload
 
 from gpucore import Buffer, T, c64, f32
@@ -116,7 +117,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     >>> print(arrays.power(x, 3).read())
     [ 1  8 27]
     """
-    if isinstance(x, Buffer) and isinstance(y, int | float) and y == 2:
+    if isinstance(x, Buffer) and isinstance(y, Complex) and y == 2:
         return square(x)
     return elementwise("power", [x, y], REALS)
 

@@ -28,11 +28,7 @@ def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Bu
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
-    _check("full", device, dtype)
-    y = device.buffer(dtype, shape)
-    number = number_as("full", fill_value, dtype)
-    _fill("full", y, number, [0.0, 0.0] if dtype is c64 else 0, number, closed=False)
-    return y
+    return _filled("full", device, shape, fill_value, dtype)
 
 
 def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
@@ -43,7 +39,7 @@ def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
     [[0. 0.]
      [0. 0.]]
     """
-    return full(device, shape, 0, dtype)
+    return _filled("zeros", device, shape, 0, dtype)
 
 
 def ones(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
@@ -53,7 +49,7 @@ def ones(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
     >>> print(arrays.ones(Device.auto(), 3, i32).read())
     [1 1 1]
     """
-    return full(device, shape, 1, dtype)
+    return _filled("ones", device, shape, 1, dtype)
 
 
 def arange(
@@ -119,7 +115,9 @@ def linspace(
 def _check(op: str, device: Device, dtype: type[DType]) -> None:
     """Raise `ArgumentError` for what is no device, `DTypeError` for what is no marker."""
     if not isinstance(device, Device):
-        raise ArgumentError(f"{op}: got {device!r}, wants a Device first, such as Device.auto()")
+        raise ArgumentError(
+            f"{op}: got {type(device).__name__}, wants a Device first, such as Device.auto()"
+        )
     if not is_marker(dtype):
         names = ", ".join(DTYPES)
         raise DTypeError(f"{op}: dtype {dtype!r}: give a marker of gpucore's, one of {names}")
@@ -130,6 +128,14 @@ def _pace(step: float, dtype: type[DType]) -> Any:
     if not isinstance(step, int) or dtype.name in ("f16", "f32"):
         return number_as("arange", step, f32 if dtype.name == "f16" else dtype)
     return step % 2**32 if dtype.name[0] == "u" else step
+
+
+def _filled(op: str, device: Device, shape: Shape, value: Number, dtype: type[T]) -> Buffer[T]:
+    _check(op, device, dtype)
+    y = device.buffer(dtype, shape)
+    number = number_as(op, value, dtype)
+    _fill(op, y, number, [0.0, 0.0] if dtype is c64 else 0, number, closed=False)
+    return y
 
 
 def _fill(op: str, y: Buffer[Any], start: Any, step: Any, stop: Any, *, closed: bool) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.arithmetic import divide, multiply
 from gpustd.arrays.axes import whole
-from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, elementwise
+from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, common_dtype, elementwise
 
 __all__ = [
     "acos",
@@ -41,8 +41,8 @@ __all__ = [
     "trunc",
 ]
 
-# 10^38 is the largest power of ten in f32.
-_MOST_DECIMALS = 38
+_MOST_DECIMALS = {"f16": 4, "f32": 38}
+"""The largest powers of ten."""
 
 
 def sqrt(x: Buffer[T]) -> Buffer[T]:
@@ -302,7 +302,8 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
     """The nearest number of so many decimals, the even one of two.
 
     As NumPy: the nearest whole number of ``x`` times their power of ten, divided by it; negative
-    decimals are places before the point.
+    decimals are places before the point. Raises `ArgumentError` where ten to their power is beyond
+    the dtype.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
     >>> x = Device.auto().buffer_from_array([0.5, 1.5, 2.4], f32)
@@ -310,10 +311,10 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
     [0. 2. 2.]
     """
     decimals = whole("round", "decimals", decimals)
-    if abs(decimals) > _MOST_DECIMALS:
-        raise ArgumentError(
-            f"round: {decimals} decimals: takes -{_MOST_DECIMALS} to {_MOST_DECIMALS}"
-        )
+    dtype = common_dtype("round", [x], FLOATS).name
+    most = _MOST_DECIMALS[dtype]
+    if abs(decimals) > most:
+        raise ArgumentError(f"round: {decimals} decimals: {dtype} takes -{most} to {most}")
     if not decimals:
         return elementwise("round", [x], FLOATS)
     scale = 10.0 ** abs(decimals)

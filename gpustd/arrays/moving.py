@@ -107,7 +107,8 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
 
 def _rolled(x: Buffer[T], shift: Any, axis: Any) -> Buffer[T]:
     """`roll` along several axes, one after the other; along one named twice by both shifts."""
-    axes = list(axis) if isinstance(axis, tuple | list) else [axis]
+    named = isinstance(axis, tuple | list)
+    axes = [whole("roll", "axis", a) for a in axis] if named else [axis]
     shifts = list(shift) if isinstance(shift, tuple | list) else [shift]
     count = max(len(axes), len(shifts)) if axes and shifts else 0
     if {len(axes), len(shifts)} - {1, count}:

@@ -7,6 +7,7 @@ import math
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
 from gpustd.arrays.arithmetic import multiply, reciprocal
 from gpustd.arrays.axes import refuse_others
+from gpustd.arrays.logic import equal, greater, isnan, where
 from gpustd.flat import launch_flat
 from gpustd.grid import flat_grid
 from gpustd.linalg.norms import norm
@@ -122,9 +123,10 @@ def cond(x: Buffer[f32], p: float | str | None = None) -> Buffer[f32]:
     """Condition numbers (...) of (..., M, N), as `numpy.linalg.cond`.
 
     ``p`` None or 2: the largest over the least singular value, infinite where that is zero; -2 the
-    other way round. Other norms of `norm`, of square matrices: that of the matrix times that of its
-    inverse. What is above 2^23 says no more than that. Raises `ShapeError` for fewer than two axes,
-    a matrix without elements or one that is not square, `DTypeError`, `ArgumentError`.
+    other way round, infinite where both are. Other norms of `norm`, of square matrices: that of the
+    matrix times that of its inverse, infinite where there is none. What is above 2^23 says no more
+    than that. Raises `ShapeError` for fewer than two axes, a matrix without elements or one that is
+    not square, `DTypeError`, `ArgumentError`.
 
     >>> import numpy as np
     >>> from gpucore import Device
@@ -140,13 +142,16 @@ def cond(x: Buffer[f32], p: float | str | None = None) -> Buffer[f32]:
     if p not in (None, 2, -2):
         if m != n:
             raise ShapeError(f"cond: {x.shape}: p = {p!r} wants square matrices, 2 takes any")
-        sizes = [norm(each, p, axis=(-2, -1)) for each in (x, inv(x))]
-        return multiply(*sizes)
+        size, other = (norm(each, p, axis=(-2, -1)) for each in (x, inv(x)))
+        y = multiply(size, other)
+        return where(greater(isnan(y), isnan(size)), math.inf, y)
     y = x.device.buffer(f32, x.shape[:-2])
     if batch:
         operands = (svdvals(flat), y)
         launch_flat("linalg/svd_ratio.wgsl", {}, operands, batch, {"k": min(m, n)})
-    return reciprocal(y) if p == -2 else y
+    if p != -2:
+        return y
+    return where(equal(norm(x, axis=(-2, -1)), 0), math.inf, reciprocal(y))
 
 
 def _solved(

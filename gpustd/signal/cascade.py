@@ -10,7 +10,6 @@ overflows before the result does.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +36,8 @@ _BLOCK, _LONG_BLOCK, _CPU_BLOCK = 32, 64, 256
 _RUN, _CPU_RUN = 16, 64
 # States up to which a workgroup adds up those of its blocks (by measurement).
 _FEW_STATES = 4
-# Powers of e by which a step may grow: of f32's 88, some are for what stands before the power.
-_MOST_GROWTH = 60.0
+# Elements of a step's matrix, at most: products with states then stay in f32 while results do.
+_MOST_GROWTH = 1e26
 # Signals that keep a device busy without blocks.
 _MANY, _CPU_MANY = 2**16, 64
 
@@ -132,7 +131,7 @@ class Cascade:
 
     def _holds(self, samples: int) -> bool:
         """Whether f32 holds the step over so many samples."""
-        return samples * _growth(self.a.shape, self.a.tobytes()) < _MOST_GROWTH
+        return _growth(*self._key, samples) < _MOST_GROWTH
 
     @property
     def _has_few_states(self) -> bool:
@@ -257,13 +256,17 @@ class Cascade:
 
 
 @functools.lru_cache(maxsize=512)
-def _growth(shape: tuple[int, ...], denominators: bytes) -> float:
-    """Powers of e by which states may grow in a sample, by the largest pole; 0 where none grows."""
-    rows = np.frombuffer(denominators).reshape(shape)
-    if not np.isfinite(rows).all():
+def _growth(shape: tuple[int, ...], numerators: bytes, denominators: bytes, samples: int) -> float:
+    """The largest element of a step's matrix, infinite or NaN beyond float64; 0 of no numbers.
+
+    The largest pole would not tell: n-fold ones grow by samples^(n - 1) in addition.
+    """
+    coefficients = [np.frombuffer(each).reshape(shape) for each in (numerators, denominators)]
+    if not np.isfinite(coefficients).all():
         return 0.0
-    poles = max(float(np.abs(np.roots(row)).max(initial=0.0)) for row in rows)
-    return math.log(max(poles, 1.0))
+    cascade = Cascade(*coefficients)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.abs(cascade._power(samples)).max())
 
 
 def _run(device: Device) -> int:

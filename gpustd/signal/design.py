@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -49,10 +51,10 @@ def firwin(
     >>> print(signal.firwin(3, 0.5).round(3))
     [0.046 0.908 0.046]
     """
-    half = 1.0 if fs is None else fs / 2
+    half = 1.0 if fs is None else _number("fs", fs) / 2
     edges = _edges(cutoff) / half
     numtaps = whole("firwin", "numtaps", numtaps)
-    if numtaps < 1 or edges.ndim > 1 or not edges.size or edges.min() <= 0 or edges.max() >= 1:
+    if numtaps < 1 or edges.ndim > 1 or not (edges.size and edges.min() > 0 and edges.max() < 1):
         raise ArgumentError(
             f"firwin: {numtaps} taps, cutoff {cutoff!r}: wants edges in 0 to fs / 2"
         )
@@ -67,7 +69,7 @@ def firwin(
     bounds = np.concatenate([[0.0] * first_passes, edges, [1.0] * last_passes]).reshape(-1, 2)
     t = np.arange(numtaps) - (numtaps - 1) / 2
     bands = [high * np.sinc(high * t) - low * np.sinc(low * t) for low, high in bounds]
-    shaped = window if width is None else ("kaiser", _kaiser_beta(numtaps, width / half))
+    shaped = window if width is None else ("kaiser", _kaiser_beta(numtaps, width, half))
     taps: Array = np.sum(bands, axis=0) * window_values(shaped, numtaps, periodic=False)
     if scale:
         low, high = bounds[0]
@@ -76,11 +78,11 @@ def firwin(
     return taps
 
 
-def _first_passes(pass_zero: bool | str, edges: int) -> bool:
+def _first_passes(pass_zero: Any, edges: int) -> bool:
     """Whether the first band passes. Raises `ArgumentError` for a name that does not fit."""
     if isinstance(pass_zero, bool | np.bool_):
         return bool(pass_zero)
-    if pass_zero not in _BANDS:
+    if not isinstance(pass_zero, str) or pass_zero not in _BANDS:
         raise ArgumentError(f"firwin: pass_zero {pass_zero!r}: a truth, or one of {list(_BANDS)}")
     passes, several = _BANDS[pass_zero]
     if several != (edges > 1):
@@ -89,11 +91,9 @@ def _first_passes(pass_zero: bool | str, edges: int) -> bool:
     return passes
 
 
-def _kaiser_beta(numtaps: int, width: float) -> float:
-    """Of the Kaiser window whose transitions take ``width`` of half the rate."""
-    if not width > 0:
-        raise ArgumentError(f"firwin: width {width}: wants more than 0")
-    ripple = 2.285 * (numtaps - 1) * np.pi * width + 7.95
+def _kaiser_beta(numtaps: int, width: float, half: float) -> float:
+    """Of the Kaiser window with transitions of ``width``, where ``half`` is half the rate."""
+    ripple = 2.285 * (numtaps - 1) * np.pi * _number("width", width) / half + 7.95
     if ripple > 50:
         return float(0.1102 * (ripple - 8.7))
     return float(0.5842 * (ripple - 21) ** 0.4 + 0.07886 * (ripple - 21)) if ripple > 21 else 0.0
@@ -105,3 +105,10 @@ def _edges(cutoff: float | ArrayLike) -> Array:
         return np.atleast_1d(np.asarray(cutoff, np.float64))
     except (TypeError, ValueError):
         raise ArgumentError(f"firwin: cutoff {cutoff!r}: wants real numbers") from None
+
+
+def _number(name: str, value: Any) -> float:
+    """``value`` itself. Raises `ArgumentError` for what is no number above 0."""
+    if not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
+        raise ArgumentError(f"firwin: {name} {value!r}: wants a number, more than 0")
+    return float(value)

@@ -34,8 +34,10 @@ fn complex_exponential(a: vec4<f32>) -> vec4<f32> {
 }
 //% elif op == "log"
 
+// Of a quarter, where the length itself may be beyond f32.
 fn complex_logarithm(a: vec4<f32>) -> vec4<f32> {
-    let size = log_of(lengths(a).xxyy);
+    let large = max(abs(a.xxzz), abs(a.yyww)) > vec4<f32>(1e38);
+    let size = log_of(lengths(select(a, 0.25 * a, large)).xxyy) + select(vec4<f32>(), vec4<f32>(1.3862943611), large);
     return select(size, atan2_of(a.yyww, a.xxzz), vec4<bool>(false, true, false, true));
 }
 //% endif

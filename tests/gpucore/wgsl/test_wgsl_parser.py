@@ -227,6 +227,10 @@ def test_module_scope() -> None:
     ("source", "line", "column", "message"),
     [
         ("fn f() {\n  let x = 1u\n  let y = 2u;\n}", 2, 13, "expected ';'"),
+        ("struct S {\n  a: f32\n  b: f32,\n}", 2, 9, "expected ',' or '}' in struct 'S'"),
+        ("fn f(a: f32\n  b: f32) {}", 1, 12, "expected ',' or ')'"),
+        ("fn f() {\n  a(1\n  2);\n}", 2, 6, "expected ',' or ')'"),
+        ("fn f() {\n  if a\n    return;\n}", 2, 7, "expected '{'"),
         ("fn f() {\n  x = ;\n}", 2, 7, "expected an expression, found ';'"),
         ("fn f() {\n  if a {\n", 3, 1, "'{' of line 2, column 8 is never closed"),
         ("fn f( {\n}", 1, 7, "a parameter name"),

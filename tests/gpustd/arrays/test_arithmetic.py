@@ -164,6 +164,15 @@ def test_complex_functions(device: Device) -> None:
     real = on_device(device, arrays.exp, special[:1])
     assert real == np.inf
     np.testing.assert_array_equal(on_device(device, arrays.log, np.array([1], np.complex64)), 0)
+    large = np.array([3e38 + 3e38j, -3.4e38j, 1e38 + 9e37j], np.complex64)
+    expected = np.log(large.astype(np.complex128))
+    found = on_device(device, arrays.log, large)
+    compare(device, "arrays.log", found, expected, ulps(np.abs(expected), 8))
+    for two in (2, 2.0, np.float32(2), np.int64(2)):
+        np.testing.assert_array_equal(
+            on_device(device, lambda b, y=two: arrays.power(b, y), np.array([1j, 3], np.complex64)),
+            [-1, 9],
+        )
 
 
 def test_absolute_of_large_complex_numbers(device: Device) -> None:

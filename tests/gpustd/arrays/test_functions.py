@@ -118,5 +118,7 @@ def test_decimals(device: Device, decimals: int) -> None:
 
 
 def test_refuses_integers(device: Device) -> None:
+    with pytest.raises(DTypeError, match="round: takes f16, f32, got"):
+        arrays.round(device.buffer(i32, 3), -1)
     with pytest.raises(DTypeError, match="exp: takes c64, f16, f32, got"):
         arrays.exp(device.buffer(i32, 3))

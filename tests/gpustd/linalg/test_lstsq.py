@@ -118,6 +118,12 @@ def test_cond(device: Device) -> None:
         # An inverse is off by its share of the condition number, 100 at most, of its largest size.
         compare(device, "linalg.cond", y, expected, 200 * EPS * 100 * expected.max())
     assert cond(device.buffer_from_array(np.zeros((3, 2), np.float32))).read() == np.inf
+    x = np.array([[[1, 2], [2, 4]], [[0, 0], [0, 0]], [[np.nan, 1], [1, 1]]], np.float32)
+    for p in (1, -1, np.inf, -np.inf, "fro"):
+        y = cond(device.buffer_from_array(x), p).read()
+        np.testing.assert_array_equal(y, [np.inf, np.inf, np.nan])
+    y = cond(device.buffer_from_array(x[:2]), -2).read()
+    np.testing.assert_array_equal(y, [0, np.inf])
     with pytest.raises(ShapeError, match="wants square"):
         cond(device.buffer_from_array(np.zeros((3, 2), np.float32)), 1)
     with pytest.raises(ArgumentError, match="ord = 3"):

@@ -53,6 +53,10 @@ def test_rates() -> None:
         ((8, 0.3), {"pass_zero": False}, "odd"),
         ((9, [0.5, 0.3]), {}, "rise"),
         ((9, 1.5), {}, "0 to fs / 2"),
+        ((9, float("nan")), {}, "0 to fs / 2"),
+        ((9, 0.3), {"fs": 0}, "fs 0"),
+        ((9, 0.3), {"fs": "2"}, "fs '2'"),
+        ((9, 0.3), {"pass_zero": []}, "a truth"),
         ((0, 0.5), {}, "0 taps"),
         ((2.5, 0.5), {}, "numtaps 2.5"),
         ((9, "a"), {}, "real numbers"),
@@ -60,6 +64,7 @@ def test_rates() -> None:
         ((9, 0.3), {"pass_zero": "bandpass"}, "two edges"),
         ((9, [0.2, 0.3]), {"pass_zero": "lowpass"}, "one edge"),
         ((9, 0.3), {"width": 0.0}, "more than 0"),
+        ((9, 0.3), {"width": "a"}, "width 'a'"),
     ],
     ids=str,
 )

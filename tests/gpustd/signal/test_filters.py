@@ -251,6 +251,15 @@ def test_a_late_start_of_what_grows(device: Device, pole: float) -> None:
             compare(device, "signal.lfilter", result, expected, limit)
 
 
+def test_a_late_start_of_many_sums(device: Device) -> None:
+    """A fivefold pole at 1 makes steps' matrices beyond f32; integers below 2^24 stay exact."""
+    x = np.zeros((2, 40000), np.float32)
+    x[1, -50:] = np.random.default_rng(0).integers(-3, 4, 50)
+    a = np.poly(np.ones(5))
+    result = signal.lfilter([1.0], a, device.buffer_from_array(x)).read()
+    np.testing.assert_array_equal(result, scipy.signal.lfilter([1.0], a, x.astype(np.float64)))
+
+
 def test_a_running_sum_stays_exact(device: Device) -> None:
     """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
     x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
