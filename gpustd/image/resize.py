@@ -85,8 +85,10 @@ def resize(
         # Less is left to do once the axis that shrinks more is done.
         steps.sort(key=lambda step: step[2])
     result: Buffer[Any] = image
-    if between is f32 and [step[0] for step in steps] == [True, False]:
-        both = launch_both(image, made, steps[0][1], steps[1][1])
+    if between is f32 and len(steps) == 2:
+        # The axis that shrinks more may be either, by what is rounded of an extent.
+        down, across = sorted(steps, key=lambda step: not step[0])
+        both = launch_both(image, made, down[1], across[1])
         if both is not None:
             return both
     made = source

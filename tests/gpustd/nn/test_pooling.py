@@ -131,6 +131,17 @@ def test_sums_that_tell_of_nan_may_overflow(device: Device) -> None:
             run_max(device, x, numbers)
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_sums_that_tell_of_nan_of_f32_may_be_nan(device: Device, channels: int) -> None:
+    """Infinities of both signs and sums beyond f32, in what one invocation reads, are no NaN."""
+    x = np.full((1, 9, 6, channels), 3e38, np.float32)
+    x[0, 1, 1], x[0, 2, 1], x[0, 4:, :3] = np.inf, -np.inf, -np.inf
+    x[0, 8, 5, 0] = np.nan
+    numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
+    with forced_rung("nn.pool", "block", Block(4, 2, lines=1)):
+        run_max(device, x, numbers)
+
+
 def test_sizes_may_be_constants(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_MANY_WORDS", 1)
     numbers = {"kernel": 3, "stride": 2, "padding": 1, "dilation": 1, "ceil_mode": True}
