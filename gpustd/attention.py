@@ -293,12 +293,12 @@ def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
     return device.has_matrix_units and scalar == "f16" and head % 8 == 0 and head <= 160
 
 
-def matrix_shader(device: Device, s: Sizes, *, masked: bool, rounded: bool = True) -> Shader:
-    """The matrix rung; ``rounded``: scores may be f16."""
+def matrix_shader(device: Device, s: Sizes, *, masked: bool) -> Shader:
+    """The matrix rung; ``masked``: with a mask, a scale of its own, or shared heads."""
     wanted = wanted_tile("attention")
     if isinstance(wanted, MatrixTile):
         return _matrix_with(device, s, wanted)
-    rounded = rounded and _F16_SUMS in device.info.matrix_shapes and s.sk > 128
+    rounded = _F16_SUMS in device.info.matrix_shapes and s.sk > 128
     return _matrix_with(device, s, _matrix_tile(s, masked=masked, rounded=rounded))
 
 

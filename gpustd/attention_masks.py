@@ -53,7 +53,7 @@ def masked_attention(
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
     sizes = Sizes(batch, rows, keys, heads, depth)
-    shader = matrix_shader(device, sizes, masked=True, rounded=masking.scale > 0)
+    shader = matrix_shader(device, sizes, masked=True)
     words = depth // shader.unit
     mask = masking.mask
     if mask is not None and mask.dtype in (i32, u32):

@@ -5,11 +5,11 @@
 // of two blocks lie side by side, so that those of the next are made while this one is multiplied with V.
 // The next blocks of K and V are stored last in a step: their loads have all of it.
 // Where weights grow beyond 2^8 on average, or the first keys already have scores beyond LARGE or LONG,
-// which is looked at every 8 steps, all is made anew by the loop with scores in f32.
+// or the scale is below SMALL or negative, all is made anew by the loop with scores in f32; the votes are
+// looked at every 8 steps. A product of Q and K that falls below -65504 on its way gets no weight.
 // Layout: as there; a row of `scores` holds both blocks, the other one {{ 2 if lanes == 2 and blocks == 2 else keys // 8 }} words further.
 // Limits: as there.
 //% set half = 2 if lanes == 2 and blocks == 2 else keys // 8
-//% set stride = apart if lanes == 2 and blocks == 2 else 2
 //% set all = range(blocks) | list
 //% macro store_ahead(at)
 //% for n in all
@@ -71,7 +71,7 @@
         }
         offset = fma(high, params.scale, -offset);
 //% endif
-        bad = !(abs(high) < 32768.0 && abs(high) * params.scale < LARGE && reach < LONG);
+        bad = !(params.scale >= SMALL && abs(high) < 32768.0 && abs(high) * params.scale < LARGE && reach < LONG);
         for (var w = side; w < 2u; w += {{ lanes }}u) {
             scores[mine + {{ half }}u + w] = vec4<u32>(pack2x16float(vec2<f32>(-high)));
         }

@@ -50,6 +50,7 @@
 //% set quads = keys // 4 // lanes
 //% set scored = keys // 8 if relative else keys // 4
 //% set apart = quads if lanes == 2 and blocks == 2 and not relative else quads // 2
+//% set stride = apart if lanes == 2 and blocks == 2 else 2
 //% set scale = "params.scale" if mask is not defined else "1.0"
 //% set guarded = relative or ahead
 //% set masked = mask is defined and mask != "none"
@@ -70,6 +71,10 @@ const SLACK = 8.0;
 //% if guarded
 const LARGE = 16.0;
 const LONG = 40.0;
+//% endif
+//% if ahead
+// At scales below it, a product of -65504 may still count.
+const SMALL = 0.015625;
 //% endif
 //% if ahead and masked
 // Sums of weights below it are of a row whose first keys told too little.
@@ -437,7 +442,7 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% macro mix(at="")
 //% for n in range(blocks)
 //% for i in range(fq)
-        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ (apart if lanes == 2 and blocks == 2 else 2) * n }}u{{ at }}, SP);
+        let p{{ i }}_{{ n }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ stride * n }}u{{ at }}, SP);
 //% endfor
 //% endfor
 //% for n in range(blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,23 @@ def test_relative_scores_that_overflow_are_made_exactly(
     q, k, v = oracle.draw(case, np.float16, seed=8)
     k[:, 96:] = np.sign(q[:, :1]) * 30000
     check_by_matrix(device, case, (q, k, v), tile, monkeypatch)
+
+
+def test_matrix_rung_does_not_depend_on_the_batch(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of rows are sorted among heads and images; the second image is made anew in f32."""
+    case, tile = Case(2, 70, 140, 3, 8, causal=True), MatrixTile(1, 2, 16, ahead=True)
+    q, k, v = oracle.draw(case, np.float16, seed=12)
+    k[1, 40:] *= 30
+    rounding = 2.0**-11 + off(case.head)
+    check_by_matrix(device, case, (q, k, v), tile, monkeypatch, rounding)
+    with forced_rung("attention", "matrix", tile):
+        together = run(device, case, (q, k, v))
+        for i in range(2):
+            one = (q[i : i + 1], k[i : i + 1], v[i : i + 1])
+            alone = run(device, replace(case, batch=1), one)
+            np.testing.assert_array_equal(together[i], alone[0])
 
 
 @slow

@@ -146,6 +146,17 @@ def given(mask: Array, kind: str) -> Array:
     return mask if kind == "f16" else np.isfinite(mask).astype(np.int32)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 0.0, -0.3])
+def test_scales_ahead(device: Device, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of -96000, which f16 lacks, count where the scale is small: no allowance for it."""
+    on_matrix_units(device, monkeypatch)
+    q, k, v = (drawn(i, (1, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
+    if scale == 1e-6:
+        q[:], k[:, 96:] = 100, -120
+    with forced_rung("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
+        run(device, (q, k, v), scale=scale)
+
+
 def test_scales_and_shared_heads_on_matrix_units(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
