@@ -197,6 +197,7 @@ class Fold:
             "second": first and self.second is not None,
             "of_runs": first and self.of_runs is not None,
             "meets": meets,
+            "ragged": False,
         }
         inner *= 2 if paired else 1
         sizes: dict[str, int | float] = {
@@ -225,11 +226,14 @@ class Fold:
         n, word = int(sizes["n"]), 16 // operands[0].dtype.itemsize
         device = operands[0].device
         whole = n % word == 0 or sizes["outer"] == 1
-        quads = word // 4 if whole else 1 if n % 4 == 0 else 0
+        # A sum of floats has the order of words in any batch.
+        ragged = not whole and self.acc is f32
+        quads = word // 4 if whole or ragged else 1 if n % 4 == 0 else 0
         each = max(4, 4 * quads * _ROW_AHEAD)
         lanes = min(_ROWS_WORKGROUP, max(32, 1 << (n // each).bit_length() >> 1))
         subgroup = subgroup_lanes(device, "fold", _MOST_LANES)
         spec |= {"lanes": lanes, "quads": quads, "ahead": _ROW_AHEAD, "subgroup": subgroup}
+        spec["ragged"] = ragged
         spec["enable_subgroups"] = subgroup > 0 and device.info.engine == "dawn"
         count = int(sizes["outer"] * sizes["chunks"])
         grid = flat_grid(count, _ROWS_WORKGROUP // lanes)

@@ -31,7 +31,7 @@ struct Params {
     scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<{{ (typed.wide if quads > 1 else typed.storage)[kind] }}>;
+@group(0) @binding(0) var<storage, read> x: array<{{ (typed.wide if quads > 1 and not ragged else typed.storage)[kind] }}>;
 //% if second
 @group(0) @binding(1) var<storage, read> per: array<{{ acc }}>;
 //% endif

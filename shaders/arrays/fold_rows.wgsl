@@ -1,5 +1,5 @@
 // Folds the last axis on a GPU: {{ lanes }} lanes take a run of a row, {{ 256 // lanes }} run(s) a workgroup. Lanes read
-// neighbouring {{ "words, %d at once," % ahead if quads else "elements" }} fold what they read, then each other's: {{ "from lane to lane, and subgroups of %d in turn" % subgroup if subgroup else "in a tree in workgroup memory" }}.
+// neighbouring {{ "words, %d at once," % ahead if quads else "elements" }}{{ " element by element, as rows begin between words, in the order of words," if ragged }} fold what they read, then each other's: {{ "from lane to lane, and subgroups of %d in turn" % subgroup if subgroup else "in a tree in workgroup memory" }}.
 // If runs meet, the last workgroup of a row, by a count, folds in the order of their places what they come to, and
 // leaves zeros behind. A workgroup counts itself with what it found where it handed on its number, a zero, which only
 // the device knows: so the number is there before the count, though WGSL's atomics are relaxed.
@@ -65,7 +65,12 @@ fn counted(i: u32, v: {{ acc }}) -> u32 {
 //% macro add(word, k, guarded)
 //% for q in range(quads)
             let place{{ q }} = vec4<u32>({{ k }}) + vec4<u32>({{ 4 * q }}u, {{ 4 * q + 1 }}u, {{ 4 * q + 2 }}u, {{ 4 * q + 3 }}u);
+//% if ragged
+            let e{{ q }} = vec4<u32>(row) + {{ "select(vec4<u32>(%s), place%d, place%d < vec4<u32>(end))" % (k, q, q) if guarded else "place%d" % q }};
+            let v{{ q }} = mapped({{ typed.joined(kind, typed.at(kind, "x", "e%d.x" % q), typed.at(kind, "x", "e%d.y" % q), typed.at(kind, "x", "e%d.z" % q), typed.at(kind, "x", "e%d.w" % q)) }}, place{{ q }}, other);
+//% else
             let v{{ q }} = mapped({{ typed.quad(kind, word, q) if quads > 1 else typed.loaded(kind, word) }}, place{{ q }}, other);
+//% endif
             {{ "part = sum_of(part, " if q else "var part = (" }}{{ "select(neutral(), v%d, place%d < vec4<u32>(end))" % (q, q) if guarded else "v%d" % q }});
 //% endfor
             whole = sum_of(whole, part);
@@ -89,7 +94,7 @@ fn main(
         var k = begin + WORD * lane;
         let full = begin + (end - begin) / ({{ ahead }}u * WORD * LANES) * ({{ ahead }}u * WORD * LANES);
         for (; k < full; k += {{ ahead }}u * WORD * LANES) {
-//% for u in range(ahead)
+//% for u in range(ahead) if not ragged
             let w{{ u }} = x[(row + k) / WORD + {{ u }}u * LANES];
 //% endfor
 //% for u in range(ahead)
@@ -98,7 +103,9 @@ fn main(
 //% endfor
         }
         for (; k < end; k += WORD * LANES) {
+//% if not ragged
             let word = x[(row + k) / WORD];
+//% endif
 {{ add("word", "k", true) }}        }
 //% else
         for (var k = begin + lane; k < end; k += 4u * LANES) {

@@ -9,6 +9,8 @@
 //
 // The last workgroup of all, by a count, leaves zeros. A workgroup counts itself with what it found where it showed
 // nodes, never NO_NODE, which only the device knows: so its nodes are there before, though atomics are relaxed.
+// A load may be one that a cache answers, as where HLSL or GLSL is printed, and never see what another workgroup shows;
+// who has waited for long looks with an operation that writes, which sees the latest.
 //
 // Memory: `nodes` opens with the count, then has for each row its tiles, then its groups; all are zeros before and after.
 const RADIX = {{ per_lane }}u * SUBGROUP;
@@ -49,6 +51,14 @@ fn node_at(row: u32, index: u32) -> Node {
     return {{ "atomicLoad(&nodes[at])" if halves == 1 else "vec2<u32>(atomicLoad(&nodes[at]), atomicLoad(&nodes[at + 1u]))" }};
 }
 
+fn latest_node_at(row: u32, index: u32) -> Node {
+    let at = place_of_node(row, index);
+    return {{ "atomicOr(&nodes[at], 0u)" if halves == 1 else "vec2<u32>(atomicOr(&nodes[at], 0u), atomicOr(&nodes[at + 1u], 0u))" }};
+}
+
+// Whether all lanes see a node: they go on together.
+fn all_see(row: u32, index: u32) -> bool { return subgroupAll(is_there(latest_node_at(row, index))); }
+
 // Done by one lane.
 fn show_node(row: u32, index: u32, v: V) {
     let at = place_of_node(row, index);
@@ -75,16 +85,16 @@ fn make_tile(row: u32, tile: u32, lane: u32) {
 // Makes the nodes that are missing before a tile, which adds up the first `older` groups.
 fn make_nodes(row: u32, tile: u32, older: u32, lane: u32) {
     for (var group = 0u; group * RADIX < tile; group++) {
-        if (group < older && is_there(node_at(row, params.tiles + group))) { continue; }
+        if (group < older && all_see(row, params.tiles + group)) { continue; }
         let first = group * RADIX;
         for (var i = first; i < min(first + RADIX, tile); i++) {
-            if (!is_there(node_at(row, i))) { make_tile(row, i, lane); }
+            if (!all_see(row, i)) { make_tile(row, i, lane); }
         }
         if (group >= older) { continue; }
         var sum = V({{ neutral }});
         var whole = true;
         for (var k = 0u; k < RADIX; k += SUBGROUP) {
-            let node = node_at(row, first + k + lane);
+            let node = latest_node_at(row, first + k + lane);
             whole = whole && is_there(node);
             sum = sum_of_two(sum, number_of_node(node));
         }
@@ -93,6 +103,14 @@ fn make_nodes(row: u32, tile: u32, older: u32, lane: u32) {
     }
 }
 
+//% macro look(at)
+            if (!is_there(node)) { node = {{ at }}(row, params.tiles + group); }
+//% for w in range(windows)
+//% for k in range(per_lane)
+            if (!is_there(node{{ w }}_{{ k }})) { node{{ w }}_{{ k }} = {{ at }}(row, i{{ w }}_{{ k }}); }
+//% endfor
+//% endfor
+//% endmacro
 // What the tiles before one come to.
 fn before_tile(row: u32, tile: u32, lane: u32) -> V {
     let own = tile / RADIX;
@@ -110,20 +128,16 @@ fn before_tile(row: u32, tile: u32, lane: u32) -> V {
         let group = first + lane;
         var node = select(Node(), none, group >= older);
         for (var round = 0u; ; round++) {
-            if (!is_there(node)) { node = node_at(row, params.tiles + group); }
-            var there = is_there(node);
-//% for w in range(windows)
-//% for k in range(per_lane)
-            if (!is_there(node{{ w }}_{{ k }})) { node{{ w }}_{{ k }} = node_at(row, i{{ w }}_{{ k }}); }
-//% endfor
-//% endfor
+{{ look("node_at") }}            var there = is_there(node);
 //% for w in range(windows)
 //% for k in range(per_lane)
             there = there && is_there(node{{ w }}_{{ k }});
 //% endfor
 //% endfor
             if (subgroupAll(there)) { break; }
-            if (round >= PATIENCE) { make_nodes(row, tile, older, lane); }
+            if (round >= PATIENCE) {
+                make_nodes(row, tile, older, lane);
+{{ look("latest_node_at") }}            }
         }
         sum = sum_of_two(sum, reduced(number_of_node(node)));
         first += SUBGROUP;

@@ -211,6 +211,22 @@ def test_runs_that_meet(device: Device, rung: str) -> None:
 
 
 @pytest.mark.parametrize("rung", ["rows", "subgroups"])
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+@pytest.mark.parametrize("n", [1001, 5004, 70001])
+def test_rows_of_a_batch_are_as_alone(device: Device, rung: str, dtype: str, n: int) -> None:
+    """Rows that begin between words, whose elements are folded in the order of words."""
+    skip_without_f16(device, dtype)
+    x = draw(dtype, (3, n))
+    with forced_rung("fold", rung):
+        for op in (arrays.sum, arrays.var):
+            whole = op(device.buffer_from_array(x), 1).read()
+            for row in range(3):
+                alone = op(device.buffer_from_array(x[row : row + 1]), 1).read()
+                np.testing.assert_array_equal(whole[row : row + 1], alone)
+        check(device, "sum", x, 1)
+
+
+@pytest.mark.parametrize("rung", ["rows", "subgroups"])
 def test_places_in_long_rows(device: Device, rung: str) -> None:
     """Extremes in several runs of a row, and in the last one only; NaN in one."""
     x = draw("i32", (3, 50000)) % 1000
@@ -301,6 +317,7 @@ for dtype in (f16, f32, i8, u8, i32, u32):
         spec |= dict(stored="f16" if target.name == "f32" and k % 2 else target.name)
         spec |= dict(lanes=(32, 64, 128, 256)[k % 4], quads=(0, 1, 4 // dtype.itemsize)[k % 3])
         spec |= dict(subgroup=(32, 64)[k // 4 % 2], enable_subgroups=True)
+        spec |= dict(ragged=spec["acc"] == "f32" and spec["quads"] > 0 and k % 2 == 1)
         sources.append(render("arrays/fold_rows.wgsl", spec))
 """
     )
