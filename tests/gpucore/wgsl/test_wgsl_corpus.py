@@ -11,6 +11,7 @@ from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
+from gpustd import nn
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
 from gpustd.template import SHADERS, rendered_corpus
@@ -60,6 +61,8 @@ def call_attention(make: Make, floats: Make) -> None:
         q, k = make(1, 64, 64 * heads), make(1, 64, 64 * heads)
         gpustd.attention(q, k, k, heads=heads)
         gpustd.attention(q, k, k, heads=heads, causal=True)
+    x = make(1, 160, 2, 64)
+    nn.scaled_dot_product_attention(x, x, x, x.device.buffer(i32, (160, 160)))
 
 
 def call_norms(make: Make, floats: Make) -> None:
