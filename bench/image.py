@@ -10,7 +10,6 @@ nothing that follows its edges.
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import image_peers as peers
+from bench import image_scipy as scipy
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device
 from gpustd import image
@@ -54,11 +54,14 @@ def entry(
     call: Callable[[Buffer[Any]], Buffer[Any]],
     *,
     flops: float = 0.0,
-    scipy: Callable[[Array], object] | None = None,
+    numpy: Callable[[Array], object] | None = None,
     torch: Torch | None = None,
     copy_share: float | None = None,
 ) -> Entry:
-    """``call`` on a picture; ``flops`` are those of an element; ``torch`` gets (torch, picture)."""
+    """``call`` on a picture; ``flops`` are those of an element; ``torch`` gets (torch, picture).
+
+    ``numpy`` gets the picture; only a small one.
+    """
     operand = functools.partial(_picture, shape, dtype)
 
     def setup(device: Device) -> Callable[[], object]:
@@ -76,7 +79,7 @@ def entry(
         setup=setup,
         flops=flops * float(np.prod(shape)),
         bytes=source + _result_bytes(name, shape, dtype),
-        numpy=None if scipy is None else (lambda: scipy(operand())),
+        numpy=None if numpy is None or not small else (lambda: numpy(operand())),
         torch=None if torch is None else in_torch,
         torch_name=_torch_name(name, dtype),
         target=None if copy_share is None or small else Target("of copy rate", copy_share),
@@ -103,68 +106,60 @@ def _torch_name(name: str, dtype: str) -> str:
     return f"PyTorch through {'f16' if name.startswith('erode') else 'f32'}"
 
 
-def _everything(shape: tuple[int, int, int], *, large: bool) -> list[Entry]:
+def _everything(shape: tuple[int, int, int]) -> list[Entry]:
     rgb, rgba, grey = (*shape, 3), (*shape, 4), (*shape, 1)
     fine, coarse = (peers.blur(gaussian_weights(*of).tolist()) for of in ((1, 2), (3, 4)))
     return [
         entry("flip width", rgba, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=peers.flipped(2)),
+              torch=peers.flipped(2), numpy=scipy.flipped(2)),
         entry("flip width", rgb, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=peers.flipped(2)),
+              torch=peers.flipped(2), numpy=scipy.flipped(2)),
         entry("flip height", rgb, "f32", lambda x: image.flip(x, 0), copy_share=0.9,
-              torch=peers.flipped(1),
-              scipy=None if large else lambda x: np.flip(x, 1).copy()),
+              torch=peers.flipped(1), numpy=scipy.flipped(1)),
         entry("rgb_to_ycbcr", rgb, "u8", image.rgb_to_ycbcr, copy_share=0.9,
-              torch=peers.matrix(_YCBCR, (0, 128, 128))),
+              torch=peers.matrix(_YCBCR, (0, 128, 128)),
+              numpy=scipy.matrix(_YCBCR, (0, 128, 128))),
         entry("rgb_to_ycbcr", rgb, "f32", image.rgb_to_ycbcr, copy_share=0.9,
-              torch=peers.matrix(_YCBCR, (0, 0.5, 0.5))),
+              torch=peers.matrix(_YCBCR, (0, 0.5, 0.5)),
+              numpy=scipy.matrix(_YCBCR, (0, 0.5, 0.5))),
         entry("rgb_to_grey", rgb, "u8", image.rgb_to_grey, copy_share=0.9,
-              torch=peers.matrix(_GREY, (0,))),
+              torch=peers.matrix(_GREY, (0,)), numpy=scipy.matrix(_GREY, (0,))),
         entry("rgb_to_lab", rgb, "f32", image.rgb_to_lab, torch=peers.lab),
         entry("box_blur 3", rgb, "f32", lambda x: image.box_blur(x, 3, "mirror"), flops=12,
-              copy_share=0.9, torch=peers.blur([1 / 3] * 3),
-              scipy=None if large else lambda x: _uniform(x, (1, 3, 3, 1))),
+              copy_share=0.9, torch=peers.blur([1 / 3] * 3), numpy=scipy.box(3)),
         entry("box_blur 3", rgb, "u8", lambda x: image.box_blur(x, 3, "mirror"), flops=12,
-              copy_share=0.9, torch=peers.blur([1 / 3] * 3)),
+              copy_share=0.9, torch=peers.blur([1 / 3] * 3), numpy=scipy.box(3)),
         entry("gaussian_blur 5", rgb, "f32", lambda x: image.gaussian_blur(x, 1, 2, "mirror"),
-              flops=20, copy_share=0.9, torch=fine),
+              flops=20, copy_share=0.9, torch=fine, numpy=scipy.gaussian(1, 2)),
         entry("gaussian_blur 5", grey, "f32", lambda x: image.gaussian_blur(x, 1, 2, "mirror"),
-              flops=20, copy_share=0.9, torch=fine),
+              flops=20, copy_share=0.9, torch=fine, numpy=scipy.gaussian(1, 2)),
         entry("gaussian_blur 25", rgb, "f32", lambda x: image.gaussian_blur(x, 3, 4, "mirror"),
-              flops=100, torch=coarse),
+              flops=100, torch=coarse, numpy=scipy.gaussian(3, 4)),
         entry("median 3", grey, "u8", lambda x: image.median(x, 3, "mirror"),
-              torch=peers.median(3),
-              scipy=None if large else lambda x: _median(x, (1, 3, 3, 1))),
+              torch=peers.median(3), numpy=scipy.median(3)),
         entry("median 5", grey, "f32", lambda x: image.median(x, 5, "mirror"),
-              torch=peers.median(5)),
-        entry("sobel", grey, "u8", image.sobel, torch=peers.sobel),
+              torch=peers.median(5), numpy=scipy.median(5)),
+        entry("sobel", grey, "u8", image.sobel, torch=peers.sobel, numpy=scipy.sobel),
         entry("canny", grey, "u8", image.canny),
         entry("erode 3", grey, "u8", lambda x: image.erode(x, 3), copy_share=0.9,
-              torch=peers.eroded(3)),
+              torch=peers.eroded(3), numpy=scipy.eroded(3)),
         entry("resize half bicubic", rgb, "u8", lambda x: image.resize(x, _half(x), "bicubic"),
               torch=peers.halved),
         entry("resize half bicubic", rgb, "f32", lambda x: image.resize(x, _half(x), "bicubic"),
               torch=peers.halved),
         entry("rotate linear", rgb, "u8", lambda x: image.rotate(x, 17, False, 1),
-              torch=peers.rotated(17)),
-        entry("histogram", grey, "u8", image.histogram, torch=peers.histogram),
-        entry("equalise", grey, "u8", image.equalise, torch=peers.equalised),
+              torch=peers.rotated(17), numpy=scipy.rotated(17)),
+        entry("histogram", grey, "u8", image.histogram, torch=peers.histogram,
+              numpy=scipy.histogram),
+        entry("equalise", grey, "u8", image.equalise, torch=peers.equalised,
+              numpy=scipy.equalised),
         entry("alpha_composite", rgba, "u8", lambda x: image.alpha_composite(x, x),
-              torch=peers.composite),
+              torch=peers.composite, numpy=scipy.composite),
     ]  # fmt: skip
-
-
-def _uniform(x: Array, size: tuple[int, ...]) -> object:
-    """SciPy's, a peer on the host."""
-    return importlib.import_module("scipy.ndimage").uniform_filter(x, size, mode="mirror")
-
-
-def _median(x: Array, size: tuple[int, ...]) -> object:
-    return importlib.import_module("scipy.ndimage").median_filter(x, size, mode="mirror")
 
 
 def _half(x: Buffer[Any]) -> tuple[int, int]:
     return x.shape[1] // 2, x.shape[2] // 2
 
 
-ENTRIES = [*_everything(_SMALL, large=False), *_everything(_LARGE, large=True)]
+ENTRIES = [*_everything(_SMALL), *_everything(_LARGE)]
