@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import nn_numpy as host
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device, DType, f16, f32
 from gpustd import nn
@@ -60,11 +61,15 @@ def entry(
     shapes: _Shapes,
     dtype: type[DType],
     *,
+    numpy: Callable[..., object] | None = None,
     flops: float = 0.0,
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
-    """One call; ``theirs`` makes it for PyTorch from its module and the operands as ours."""
+    """One call; ``theirs`` makes it for PyTorch from its module and the operands as ours.
+
+    ``numpy`` gets the operands; only small ones.
+    """
 
     def setup(device: Device) -> Callable[[], object]:
         buffers: list[Buffer[Any]] = [
@@ -75,11 +80,16 @@ def entry(
     def in_torch(torch: Any) -> Callable[[], object]:
         return theirs(torch, *(torch.as_tensor(array) for array in _arrays(shapes, dtype.numpy)))
 
+    def on_host() -> object:
+        assert numpy is not None
+        return numpy(*_arrays(shapes, dtype.numpy))
+
     return Entry(
         name=f"nn.{name} {'x'.join(map(str, shapes.operands[0]))} {dtype.name}",
         setup=setup,
         flops=flops,
         bytes=shapes.bytes(dtype),
+        numpy=on_host if numpy is not None and cpu else None,
         torch=in_torch,
         target=target,
         f16=dtype is f16,
@@ -104,7 +114,10 @@ def activation(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False
 
     target = None if cpu else _NEAR_COPIES
     shapes = _Shapes((shape,), (), shape)
-    return entry(name, getattr(nn, name), theirs, shapes, dtype, target=target, cpu=cpu)
+    numpy = {"gelu": host.gelu}.get(name)
+    return entry(
+        name, getattr(nn, name), theirs, shapes, dtype, numpy=numpy, target=target, cpu=cpu
+    )
 
 
 def pool(
@@ -126,6 +139,7 @@ def pool(
         theirs,
         _Shapes((shape,), (), (shape[0], *sides, shape[3])),
         dtype,
+        numpy=host.pool(kind, kernel, stride, padding),
         target=None if cpu else _NEAR_COPIES,
         cpu=cpu,
     )
@@ -163,6 +177,7 @@ def convolution(
         theirs,
         _Shapes((shape, weights), (), result),
         dtype,
+        numpy=host.convolution(groups),
         flops=2.0 * float(np.prod(result)) * float(np.prod(weights[:-1])),
         target=target,
         cpu=cpu,
@@ -185,6 +200,7 @@ def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = Fa
         theirs,
         _Shapes((shape, (4, 4, inputs, outputs)), (), (images, 2 * height, 2 * width, outputs)),
         dtype,
+        numpy=host.transposed,
         flops=2.0 * pixels * 16 * inputs * outputs,
         target=None if cpu else _NEAR_TORCH,
         cpu=cpu,
@@ -199,7 +215,16 @@ def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
 
     shapes = _Shapes((shape,), ((shape[3],),) * 4, shape)
     target = None if cpu else _NEAR_COPIES
-    return entry("batch_norm", nn.batch_norm, theirs, shapes, dtype, target=target, cpu=cpu)
+    return entry(
+        "batch_norm",
+        nn.batch_norm,
+        theirs,
+        shapes,
+        dtype,
+        numpy=host.batch_norm,
+        target=target,
+        cpu=cpu,
+    )
 
 
 def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
@@ -215,7 +240,10 @@ def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> E
 
     target = None if cpu else _NEAR_COPIES
     shapes = _Shapes((shape,), (), shape)
-    return entry(name, getattr(nn, name), theirs, shapes, dtype, target=target, cpu=cpu)
+    numpy = getattr(host, name)
+    return entry(
+        name, getattr(nn, name), theirs, shapes, dtype, numpy=numpy, target=target, cpu=cpu
+    )
 
 
 def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
@@ -232,6 +260,7 @@ def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
         theirs,
         _Shapes((shape,), (), (images, 2 * height, 2 * width, channels)),
         dtype,
+        numpy=host.bilinear,
         target=None if cpu else _NEAR_COPIES,
         cpu=cpu,
     )
@@ -255,6 +284,7 @@ def masked_attention(
         theirs,
         _Shapes((shape,) * 3, ((rows, rows),), shape),
         dtype,
+        numpy=host.attention,
         flops=4.0 * batch * heads * rows * rows * 64,
         cpu=cpu,
     )

@@ -9,15 +9,15 @@ from bench.__main__ import entries
 from bench.entry import Entry
 from gpucore import Device
 
-IMAGES = [e for e in entries(["image"], Device.null()) if e.cpu and e.numpy is not None]
+FOUND = [e for e in entries(["image", "nn"], Device.null()) if e.cpu and e.numpy is not None]
 
 
 def test_most_operations_have_a_peer() -> None:
-    assert len(IMAGES) >= 19
+    assert len(FOUND) >= 32
 
 
-@pytest.mark.parametrize("entry", IMAGES, ids=lambda e: e.name)
-def test_image_peers_compute_the_same(device: Device, entry: Entry) -> None:
+@pytest.mark.parametrize("entry", FOUND, ids=lambda e: e.name)
+def test_peers_compute_the_same(device: Device, entry: Entry) -> None:
     pytest.importorskip("scipy")
     assert entry.numpy is not None
     ours = np.asarray(entry.setup(device)().read()).astype(np.float64)  # type: ignore[attr-defined]
