@@ -172,6 +172,7 @@ def from_short_time(n: int, size: int) -> Entry:
         flops=5.0 * n * math.log2(size),
         bytes=12.0 * n,
         torch=torch,
+        cpu=False,
     )
 
 
