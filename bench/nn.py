@@ -35,11 +35,12 @@ Theirs = Callable[..., Callable[[], object]]
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Operands in the dtype of the entry, vectors in f32, and the result; sizes count elements."""
+    """Operands in the dtype of the entry, vectors in f32, result, operations; sizes in elements."""
 
     operands: tuple[tuple[int, ...], ...]
     vectors: tuple[tuple[int, ...], ...]
     result: tuple[int, ...]
+    flops: float = 0.0
 
     def bytes(self, dtype: type[DType]) -> float:
         moved = sum(float(np.prod(shape)) for shape in (*self.operands, self.result))
@@ -62,7 +63,6 @@ def entry(
     dtype: type[DType],
     *,
     numpy: Callable[..., object] | None = None,
-    flops: float = 0.0,
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
@@ -87,7 +87,7 @@ def entry(
     return Entry(
         name=f"nn.{name} {'x'.join(map(str, shapes.operands[0]))} {dtype.name}",
         setup=setup,
-        flops=flops,
+        flops=shapes.flops,
         bytes=shapes.bytes(dtype),
         numpy=on_host if numpy is not None and cpu else None,
         torch=in_torch,
@@ -171,14 +171,14 @@ def convolution(
         return lambda: _last(function(x, w, padding="same", groups=groups))
 
     window = "x".join(map(str, kernel))
+    flops = 2.0 * float(np.prod(result)) * float(np.prod(weights[:-1]))
     return entry(
         f"conv{rank}d {window} to {outputs} in {groups}",
         lambda x, w: ours(x, w, padding="same", groups=groups),
         theirs,
-        _Shapes((shape, weights), (), result),
+        _Shapes((shape, weights), (), result, flops),
         dtype,
         numpy=host.convolution(groups),
-        flops=2.0 * float(np.prod(result)) * float(np.prod(weights[:-1])),
         target=target,
         cpu=cpu,
     )
@@ -193,15 +193,14 @@ def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = Fa
         function = torch.nn.functional.conv_transpose2d
         return lambda: _last(function(_first(x), w, stride=2, padding=1))
 
-    pixels = images * height * width
+    pixels, result = images * height * width, (images, 2 * height, 2 * width, outputs)
     return entry(
         f"conv_transpose2d 4x4/2 to {outputs}",
         lambda x, w: nn.conv_transpose2d(x, w, stride=2, padding=1),
         theirs,
-        _Shapes((shape, (4, 4, inputs, outputs)), (), (images, 2 * height, 2 * width, outputs)),
+        _Shapes((shape, (4, 4, inputs, outputs)), (), result, 2.0 * pixels * 16 * inputs * outputs),
         dtype,
         numpy=host.transposed,
-        flops=2.0 * pixels * 16 * inputs * outputs,
         target=None if cpu else _NEAR_TORCH,
         cpu=cpu,
     )
@@ -282,10 +281,9 @@ def masked_attention(
         "scaled_dot_product_attention mask",
         nn.scaled_dot_product_attention,
         theirs,
-        _Shapes((shape,) * 3, ((rows, rows),), shape),
+        _Shapes((shape,) * 3, ((rows, rows),), shape, 4.0 * batch * heads * rows * rows * 64),
         dtype,
         numpy=host.attention,
-        flops=4.0 * batch * heads * rows * rows * 64,
         cpu=cpu,
     )
 
