@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 __all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "suited_splits", "suited_teams"]
@@ -90,6 +91,7 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
     return splits if splits > 2 else 1
 
 
+@functools.cache
 def suited_teams(rows: int, columns: int, k: int) -> int:
     """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
 

@@ -10,7 +10,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, ShapeError
 from gpustd.buffers import refuse_others
 
-__all__ = ["Axes", "axes_of", "axis_of", "refuse_others", "three_extents", "whole"]
+__all__ = ["Axes", "axes_of", "axis_of", "three_extents", "whole"]
 
 Axes = int | Sequence[int] | None
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
 from gpustd.template import Value
 

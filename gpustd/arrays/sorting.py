@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, T, f32, i32, u32
-from gpustd.arrays.axes import axis_of, refuse_others, three_extents
+from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
 from gpustd.arrays.row_sorts import longest_row, sorted_rows
 from gpustd.arrays.scans import cumsum
+from gpustd.buffers import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung, wanted_tile

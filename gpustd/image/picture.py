@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 
 __all__ = ["Picture", "picture_of", "require_dtype", "require_same", "sides_of"]
 

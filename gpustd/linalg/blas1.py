@@ -10,7 +10,7 @@ from numbers import Number
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.elementwise import linear_combination
 from gpustd.flat import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_each, width_of
 from gpustd.grid import flat_grid
 from gpustd.linalg.blas1 import copy, real_scale

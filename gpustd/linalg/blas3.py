@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.elementwise import combine_into
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.gemm import wide_gemm

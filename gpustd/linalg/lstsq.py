@@ -6,8 +6,8 @@ import math
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
 from gpustd.arrays.arithmetic import multiply, reciprocal
-from gpustd.arrays.axes import refuse_others
 from gpustd.arrays.logic import equal, greater, isnan, where
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_flat
 from gpustd.grid import flat_grid
 from gpustd.linalg.norms import norm

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32, i32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
 from gpustd.linalg.products import multiply_into

@@ -6,7 +6,7 @@ import itertools
 import math
 
 from gpucore import Buffer, ShapeError, T, f16
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.gemm import multiply_batch
 from gpustd.grid import MOST_GROUPS

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
-from gpustd.arrays.axes import refuse_others, whole
+from gpustd.arrays.axes import whole
+from gpustd.buffers import refuse_others
 from gpustd.layout import transpose
 from gpustd.linalg.reductions import reduce_last
 from gpustd.linalg.svd import svdvals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.linalg.reflectors import Reflectors, identity
 
 __all__ = ["checked_matrices", "qr"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.triangles import copy_into, fresh_copy

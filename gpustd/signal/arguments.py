@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, c64, f32
-from gpustd.arrays.axes import refuse_others
+from gpustd.buffers import refuse_others
 
 __all__ = ["Norm", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
 

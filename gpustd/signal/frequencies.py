@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
-from gpustd.arrays.axes import axis_of, refuse_others, whole
+from gpustd.arrays.axes import axis_of, whole
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, plain_scalar
 from gpustd.signal.plan import smooth_above
 from gpustd.tables import table_copy

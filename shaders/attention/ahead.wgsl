@@ -103,10 +103,7 @@
 {{ pack(" + at") }}
 {{ put_both() }}
 //% if spare and not masked
-        var sums = vec4<f16>();
-//% for w in range(quads // 2)
-        sums += bitcast<vec4<f16>>(weights{{ w }}.xy) + bitcast<vec4<f16>>(weights{{ w }}.zw);
-//% endfor
+{{ sum_in_f16() }}
         let sum = dot(vec4<f32>(sums), vec4<f32>(1.0));
 //% else
         total += sum;

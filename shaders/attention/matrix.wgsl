@@ -416,6 +416,12 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
             workgroupBarrier();
 //% endmacro
 
+//% macro sum_in_f16()
+        var sums = vec4<f16>();
+//% for w in range(quads // 2)
+        sums += bitcast<vec4<f16>>(weights{{ w }}.xy) + bitcast<vec4<f16>>(weights{{ w }}.zw);
+//% endfor
+//% endmacro
 //% macro relative_step()
 //% set all = range(blocks) | list
 {{ score("h", "m%d", all) }}
@@ -431,10 +437,7 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% endfor
 {{ hide("p", "") }}
 {{ pack() }}
-        var sums = vec4<f16>();
-//% for w in range(quads // 2)
-        sums += bitcast<vec4<f16>>(weights{{ w }}.xy) + bitcast<vec4<f16>>(weights{{ w }}.zw);
-//% endfor
+{{ sum_in_f16() }}
         // Not where it is infinite or NaN, either.
         if (!(dot(vec4<f32>(sums), vec4<f32>(1.0)) <= {{ 256 * 4 * quads }}.0)) { votes[turn].exact = 1u; }
         let vote = workgroupUniformLoad(&votes[turn]);
