@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,16 @@ from gpucore import Buffer, Device
 from gpucore.dtypes import DTYPES
 from tests.gpustd.poison import poison_pool
 
-__all__ = ["EPS", "draw", "on_device", "skip_without_f16", "ulps"]
+__all__ = [
+    "EPS",
+    "draw",
+    "held_by",
+    "laid_out",
+    "mixture",
+    "on_device",
+    "skip_without_f16",
+    "ulps",
+]
 
 Array = NDArray[Any]
 
@@ -23,6 +32,51 @@ EPS = float(np.finfo(np.float32).eps)
 def skip_without_f16(device: Device, *dtypes: str) -> None:
     if "f16" in dtypes and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
+
+
+def held_by(device: Device, dtype: str) -> str:
+    """``dtype``, or f32 where the device has no f16."""
+    return "f32" if dtype == "f16" and not device.has_f16 else dtype
+
+
+def laid_out(x: Array, layout: str) -> Array:
+    """The same elements, in a view of memory with steps, turned axes or rows that run back."""
+    if not x.ndim or layout == "plain":
+        return x
+    if layout == "turned":
+        return np.asfortranarray(x)
+    if layout == "back":
+        return x[::-1].copy()[::-1]
+    return np.repeat(x, 2, axis=-1)[..., ::2]
+
+
+def mixture(dtype: str, shape: tuple[int, ...], seed: int, extras: Sequence[float] = ()) -> Array:
+    """As `draw`, floats of all sizes with zeros, infinities, NaN and ``extras`` among them.
+
+    No subnormal numbers. Complex ones are finite, with parts of sizes from e^-10 to e^3.
+    """
+    rng = np.random.default_rng(seed)
+    if dtype == "c64":
+        sizes = np.exp(rng.uniform(-10, 3, (2, *shape)))
+        parts = rng.normal(size=(2, *shape)) * sizes
+        return np.asarray(parts[0] + 1j * parts[1]).astype(np.complex64)
+    if dtype not in ("f16", "f32"):
+        return np.asarray(draw(dtype, shape, seed))
+    most = 85 if dtype == "f32" else 9.5
+    normal = rng.normal(size=shape)
+    kinds = [
+        2 * normal,
+        rng.uniform(-1, 1, shape),
+        normal * np.exp(rng.uniform(-most, 0, shape)),
+        normal * np.exp(rng.uniform(0, most, shape)),
+        normal * np.exp(rng.uniform(0, 14 if dtype == "f32" else 7, shape)),
+        rng.uniform(-most - 3, most + 3, shape),
+        rng.choice([0, -0.0, 1, -1, 0.5, -2.5, 2, 3, np.inf, -np.inf, np.nan, *extras], shape),
+    ]
+    chosen = np.choose(rng.integers(0, len(kinds), shape), kinds)
+    with np.errstate(over="ignore"):
+        x = np.asarray(chosen).astype(DTYPES[dtype].numpy)
+    return np.where(np.abs(x) < np.finfo(x.dtype).smallest_normal, np.zeros_like(x), x)
 
 
 def draw(dtype: str, shape: tuple[int, ...], seed: int = 0) -> Array:
