@@ -46,12 +46,14 @@ fn exp2_of(x: vec4<f32>) -> vec4<f32> {
     return select(scaled(1.0 + r, vec4<i32>(n)), x, is_nan(x));
 }
 
-// (2^n - 1) + 2^n (exp(r) - 1), both halved until the end, since 2^128 is no f32.
+// (2^n - 1) + 2^n (exp(r) - 1), both halved until the end, since 2^128 is no f32; beyond x = 89 half
+// of it is none either.
 fn expm1_of(x: vec4<f32>) -> vec4<f32> {
     let n = exponent_of(x);
     let half = power_of_two(vec4<i32>(max(n, vec4<f32>(-100.0))) - 1);
     let y = 2.0 * (half * small_expm1(rest_of(x, n)) + (half - 0.5));
-    return select(y, x, is_nan(x) | (abs(x) < vec4<f32>(1e-7)));
+    let whole = select(y, infinity(), x > vec4<f32>(89.0));
+    return select(whole, x, is_nan(x) | (abs(x) < vec4<f32>(1e-7)));
 }
 
 // log(1 + f) for f from sqrt(1/2) - 1 to sqrt(2) - 1, less its first term f.

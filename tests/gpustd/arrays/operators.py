@@ -70,7 +70,7 @@ def mixture(dtype: str, shape: tuple[int, ...], seed: int, extras: Sequence[floa
         normal * np.exp(rng.uniform(-most, 0, shape)),
         normal * np.exp(rng.uniform(0, most, shape)),
         normal * np.exp(rng.uniform(0, 14 if dtype == "f32" else 7, shape)),
-        rng.uniform(-most - 3, most + 3, shape),
+        rng.uniform(-1.3 * most, 1.3 * most, shape),
         rng.choice([0, -0.0, 1, -1, 0.5, -2.5, 2, 3, np.inf, -np.inf, np.nan, *extras], shape),
     ]
     chosen = np.choose(rng.integers(0, len(kinds), shape), kinds)

@@ -4,62 +4,97 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gpucore import ArgumentError, Device, DTypeError, c64, f16, f32, i8, i32, u8, u32
+from gpucore import ArgumentError, Device, DTypeError, f16, f32, i8, i32, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
-from tests.gpustd.arrays.operators import skip_without_f16
+from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_full(device: Device, dtype: str) -> None:
-    skip_without_f16(device, dtype)
-    marker = DTYPES[dtype]
-    for shape in ((), (0, 3), (5,), (3, 7)):
-        poison_pool(device, 4 * int(np.prod(shape)))
-        result = arrays.full(device, shape, 7, marker).read()
-        np.testing.assert_array_equal(result, np.full(shape, 7, marker.numpy), strict=True)
-    np.testing.assert_array_equal(arrays.zeros(device, 5, marker).read(), 0)
-    np.testing.assert_array_equal(arrays.ones(device, 5, marker).read(), 1)
+SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=3).map(tuple)
+DTYPE = st.sampled_from(list(DTYPES))
 
 
-def test_full_of_a_complex_number(device: Device) -> None:
-    np.testing.assert_array_equal(arrays.full(device, 3, 1 - 2j, c64).read(), 1 - 2j)
+@settings(max_examples=20, deadline=None)
+@given(SHAPE, DTYPE, st.integers(-(2**31), 2**32 - 1), st.floats(-6e4, 6e4), st.floats(-9, 9))
+def test_full(
+    device: Device, shape: tuple[int, ...], dtype: str, whole: int, real: float, imaginary: float
+) -> None:
+    """Numbers are rounded as NumPy does; subnormal ones may be 0."""
+    marker = DTYPES[held_by(device, dtype)]
+    kind = np.dtype(marker.numpy)
+    least = float(np.finfo(kind).smallest_normal) if kind.kind in "fc" else 0.0
+    parts = [p if abs(p) >= least else 0.0 for p in (real, imaginary)]
+    number: complex = complex(*parts) if kind.kind == "c" else parts[0]
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        number = int(info.min) + whole % (int(info.max) - int(info.min) + 1)
+    poison_pool(device, kind.itemsize * int(np.prod(shape)))
+    result = arrays.full(device, shape, number, marker).read()
+    compare(device, "arrays.full", result, np.full(shape, number, kind), 0)
+    assert result.dtype == kind
+    poison_pool(device, kind.itemsize * int(np.prod(shape)))
+    for call, value in ((arrays.zeros, 0), (arrays.ones, 1)):
+        expected = np.full(shape, value, kind)
+        np.testing.assert_array_equal(call(device, shape, marker).read(), expected, strict=True)
 
 
-@pytest.mark.parametrize(
-    "bounds", [(7,), (2, 9), (-5, 40, 7), (10, -3, -2), (3, 3), (5, 2)], ids=str
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(["i32", "i8", "u32", "u8", "f32", "f16"]),
+    st.integers(-100, 100),
+    st.integers(-100, 100),
+    st.integers(-40, 40).filter(bool),
 )
-def test_arange(device: Device, bounds: tuple[int, ...]) -> None:
-    for marker in (i32, i8, f32):
-        result = arrays.arange(device, *bounds, dtype=marker).read()
-        np.testing.assert_array_equal(result, np.arange(*bounds, dtype=marker.numpy))
+def test_arange(device: Device, dtype: str, start: int, stop: int, step: int) -> None:
+    """Whole numbers are exact, in floats too; with one number from 0 by 1."""
+    marker = DTYPES[held_by(device, dtype)]
+    kind = np.dtype(marker.numpy)
+    if kind.kind == "u":
+        start, stop = abs(start), abs(stop)
+    poison_pool(device, 400, 200, 100)
+    result = arrays.arange(device, start, stop, step, dtype=marker).read()
+    expected = np.array(range(start, stop, step), kind)
+    np.testing.assert_array_equal(result, expected, strict=True)
+    result = arrays.arange(device, stop, dtype=marker).read()
+    np.testing.assert_array_equal(result, np.arange(stop, dtype=kind), strict=True)
 
 
-def test_arange_down_of_unsigned_numbers(device: Device) -> None:
-    for marker in (u32, u8):
-        result = arrays.arange(device, 9, 2, -3, dtype=marker).read()
-        np.testing.assert_array_equal(result, [9, 6, 3])
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(-100, 100),
+    st.floats(-100, 100),
+    st.sampled_from([0, 1, 2, 3, 50, 101]),
+    st.sampled_from(["f32", "f16"]),
+    st.booleans(),
+)
+def test_linspace(
+    device: Device, start: float, stop: float, num: int, dtype: str, endpoint: bool
+) -> None:
+    """start, step and i times step are rounded once each, the sum too; f16 once more.
 
-
-def test_arange_of_fractions(device: Device) -> None:
-    """start, the step and index times step are rounded once each, the sum too."""
-    expected = 0.1 + np.arange(100) * 0.07
-    result = arrays.arange(device, 0.1, 0.1 + 6.97, 0.07, dtype=f32).read()
-    compare(device, "arrays.arange", result, expected, 4 * 2.0**-24 * np.abs(expected) + 1e-9)
-
-
-@pytest.mark.parametrize("num", [0, 1, 2, 3, 50, 101])
-def test_linspace(device: Device, num: int) -> None:
-    """As `arange`; the last is exact."""
-    for endpoint in (True, False):
-        result = arrays.linspace(device, -1.3, 7.1, num, endpoint=endpoint, dtype=f32).read()
-        expected = np.linspace(-1.3, 7.1, num, endpoint=endpoint)
-        compare(device, "arrays.linspace", result, expected, 4 * 2.0**-24 * (1.3 + 8.4))
-        if endpoint and num > 1:
-            assert result[-1] == np.float32(7.1)
+    The last is exact. `arange` of fractions makes the same numbers, how many follows from float64.
+    """
+    dtype = held_by(device, dtype)
+    marker, kind = DTYPES[dtype], np.dtype(DTYPES[dtype].numpy)
+    least = float(np.finfo(kind).smallest_normal)
+    start, stop = (x if abs(x) >= least else 0.0 for x in (start, stop))
+    poison_pool(device, 404, 200)
+    result = arrays.linspace(device, start, stop, num, endpoint=endpoint, dtype=marker).read()
+    expected = np.linspace(start, stop, num, endpoint=endpoint)
+    most = max(abs(start), abs(stop))
+    rounding = 2.0**-10 * most + 6e-8 if dtype == "f16" else 0
+    allowed = 4 * 2.0**-24 * (abs(start) + abs(stop - start)) + rounding + 1e-37
+    compare(device, "arrays.linspace", result, expected, allowed, most)
+    if endpoint and num > 1:
+        assert result[-1] == kind.type(stop)
+    step = (stop - start) / (num + 0.5)
+    if abs(step) >= least:
+        result = arrays.arange(device, start, stop, step, dtype=marker).read()
+        compare(device, "arrays.arange", result, start + np.arange(num + 1) * step, allowed, most)
 
 
 def test_refuses(device: Device) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError, f32, i32
+from gpucore.dtypes import DTYPES
 from gpustd import arrays
-from tests.gpustd.arrays.operators import draw, skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, mixture
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
-
-DTYPES = ("f32", "f16", "i32", "u8", "c64")
 
 
 def run(device: Device, call: Any, *operands: np.ndarray[Any, Any]) -> Any:
@@ -22,114 +23,136 @@ def run(device: Device, call: Any, *operands: np.ndarray[Any, Any]) -> Any:
     return call(*buffers).read()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_take(device: Device, dtype: str) -> None:
-    skip_without_f16(device, dtype)
-    x = draw(dtype, (3, 5, 8))
-    places = np.random.default_rng(0).integers(-5, 5, (2, 7)).astype(np.int32)
-    result = run(device, lambda a, i: arrays.take(a, i, 1), x, places)
-    np.testing.assert_array_equal(result, np.take(x, places, 1))
-    beyond = np.array([0, 119, 400], np.uint32)
-    result = run(device, arrays.take, x, beyond)
-    np.testing.assert_array_equal(result, np.take(x, beyond, mode="clip"))
-    places = np.random.default_rng(0).integers(-3, 3, 5).astype(np.int32)
-    result = run(device, lambda a, i: arrays.take(a, i, 0), x, places)
-    np.testing.assert_array_equal(result, np.take(x, places, 0))
+SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 7, 8, 13]), min_size=1, max_size=3).map(tuple)
+DTYPE = st.sampled_from(list(DTYPES))
+SEED = st.integers(0, 10**6)
+KIND = st.sampled_from([np.int32, np.uint32])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_along_axis(device: Device, dtype: str, axis: int) -> None:
-    skip_without_f16(device, dtype)
-    x = draw(dtype, (3, 5, 7))
-    shape = tuple(9 if a == axis else n for a, n in enumerate(x.shape))
-    places = np.random.default_rng(0).integers(-3, 3, shape).astype(np.int32)
+def places_in(n: int, shape: Any, seed: int, kind: Any) -> np.ndarray[Any, Any]:
+    """Indices of an axis of n, some from its end, some beyond it on the far side."""
+    low = 0 if kind is np.uint32 else -n
+    return np.random.default_rng(seed).integers(low, n + 2, shape).astype(kind)
+
+
+def clipped(places: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """As the library has them: what lies beyond the axis counts as its last."""
+    return np.minimum(places.astype(np.int64), n - 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SHAPE, DTYPE, KIND, SEED, st.data())
+def test_take(
+    device: Device, shape: tuple[int, ...], dtype: str, kind: Any, seed: int, data: st.DataObject
+) -> None:
+    x = draw(held_by(device, dtype), shape)
+    axis = data.draw(st.none() | st.integers(-len(shape), len(shape) - 1))
+    n = x.size if axis is None else shape[axis]
+    ends = data.draw(st.sampled_from([(), (0,), (1,), (5,), (2, 3)])) if n else (0,)
+    places = places_in(n, ends, seed, kind)
+    result = run(device, lambda a, i: arrays.take(a, i, axis), x, np.asarray(places))
+    np.testing.assert_array_equal(result, np.take(x, clipped(places, n), axis), strict=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SHAPE, DTYPE, KIND, SEED, st.data())
+def test_along_axis(
+    device: Device, shape: tuple[int, ...], dtype: str, kind: Any, seed: int, data: st.DataObject
+) -> None:
+    """Extents of 1 are repeated; of places named twice the last one counts."""
+    dtype = held_by(device, dtype)
+    x = draw(dtype, shape, seed)
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    own = [data.draw(st.sampled_from([n, 1])) for n in shape]
+    own[axis] = data.draw(st.integers(0, 9)) if shape[axis] else 0
+    places = places_in(shape[axis], tuple(own), seed, kind)
     result = run(device, lambda a, i: arrays.take_along_axis(a, i, axis), x, places)
-    np.testing.assert_array_equal(result, np.take_along_axis(x, places, axis))
-    values = draw(dtype, shape, 1)
+    exact = clipped(places, shape[axis])
+    np.testing.assert_array_equal(result, np.take_along_axis(x, exact, axis), strict=True)
+    values = draw(dtype, tuple(data.draw(st.sampled_from([n, 1])) for n in own), seed + 1)
     result = run(device, lambda a, i, v: arrays.put_along_axis(a, i, v, axis), x, places, values)
     expected = x.copy()
-    np.put_along_axis(expected, places, values, axis)
-    np.testing.assert_array_equal(result, expected)
+    np.put_along_axis(expected, exact, values, axis)
+    np.testing.assert_array_equal(result, expected, strict=True)
 
 
-def test_along_axis_extents_of_one_are_repeated(device: Device) -> None:
+def test_along_the_flattened_array(device: Device) -> None:
     x = draw("i32", (3, 5, 7))
-    places = np.random.default_rng(0).integers(-3, 3, (3, 2, 1)).astype(np.int32)
-    result = run(device, lambda a, i: arrays.take_along_axis(a, i, 1), x, places)
-    np.testing.assert_array_equal(result, np.take_along_axis(x, places, 1))
-    result = run(device, lambda a, i: arrays.take_along_axis(a, i, -2), x[:1], places)
-    np.testing.assert_array_equal(result, np.take_along_axis(x[:1], places, -2))
-    result = run(device, arrays.take_along_axis, x[:, :2], places)
-    np.testing.assert_array_equal(result, np.take_along_axis(x[:, :2], places, -1))
-    result = run(device, lambda a, i: arrays.take_along_axis(a, i, None), x, places.ravel())
-    np.testing.assert_array_equal(result, np.take_along_axis(x, places.ravel(), None))
-    values = draw("i32", (2, 7), 1)
-    result = run(device, lambda a, i, v: arrays.put_along_axis(a, i, v, 1), x, places, values[None])
-    expected = x.copy()
-    np.put_along_axis(expected, places, values, 1)
-    np.testing.assert_array_equal(result, expected)
+    places = np.random.default_rng(0).integers(-105, 105, 9).astype(np.int32)
+    result = run(device, lambda a, i: arrays.take_along_axis(a, i, None), x, places)
+    np.testing.assert_array_equal(result, np.take_along_axis(x, places, None))
+    result = run(
+        device, lambda a, i: arrays.take_along_axis(a, i, 0), x[:1], places[:3, None, None]
+    )
+    np.testing.assert_array_equal(result, np.take_along_axis(x[:1], places[:3, None, None] * 0, 0))
 
 
-@pytest.mark.parametrize("dtype", ["f32", "f16", "i32", "u32"])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_scatter_add(device: Device, dtype: str, axis: int) -> None:
+@settings(max_examples=20, deadline=None)
+@given(
+    SHAPE, st.sampled_from(["c64", "f32", "f16", "i32", "u32"]), KIND,
+    st.sampled_from([0, 1, 4, 40]), SEED, st.data(),
+)  # fmt: skip
+def test_scatter_add(
+    device: Device,
+    shape: tuple[int, ...],
+    dtype: str,
+    kind: Any,
+    count: int,
+    seed: int,
+    data: st.DataObject,
+) -> None:
     """Each sum has at most 40 terms here: as many roundings of the sum of sizes."""
-    skip_without_f16(device, dtype)
-    x = draw(dtype, (6, 9))
-    places = np.random.default_rng(0).integers(-6, 5, 40).astype(np.int32)
-    values = draw(dtype, (40, 9) if axis == 0 else (6, 40), 1)
+    dtype = held_by(device, dtype)
+    x = draw(dtype, shape)
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    count = count if shape[axis] else 0
+    places = places_in(shape[axis], count, seed, kind)
+    own = list(shape)
+    own[axis] = count
+    values = draw(dtype, tuple(own), 1)
     result = run(device, lambda a, i, v: arrays.scatter_add(a, i, v, axis), x, places, values)
-    where = (places,) if axis == 0 else (slice(None), places)
-    if dtype in ("i32", "u32"):
-        expected = x.copy()
-        np.add.at(expected, where, values)
-        np.testing.assert_array_equal(result, expected)
-        return
-    expected, sizes = x.astype(np.float64), np.abs(x).astype(np.float64)
-    np.add.at(expected, where, values.astype(np.float64))
+    where = (slice(None),) * (axis % len(shape)) + (clipped(places, shape[axis]),)
+    wide = {"f": np.float64, "c": np.complex128}.get(x.dtype.kind, x.dtype)
+    expected, sizes = x.astype(wide), np.abs(x).astype(np.float64)
+    np.add.at(expected, where, values.astype(wide))
     np.add.at(sizes, where, np.abs(values).astype(np.float64))
-    rounded = 2.0**-11 * np.abs(expected) + 6e-8 if dtype == "f16" else 0
-    compare(device, "arrays.scatter_add", result, expected, 40 * 2.0**-24 * sizes + rounded)
+    allowed = 40 * 2.0**-24 * sizes if x.dtype.kind in "fc" else 0
+    rounded = 2.0**-10 * np.abs(expected) + 6e-8 if dtype == "f16" else 0
+    unit = float(sizes.max(initial=0))
+    compare(device, "arrays.scatter_add", result, expected, allowed + rounded, unit)
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("i32", 1), ("u32", 4), ("i32", 1003)])
-def test_scatter_add_along_the_only_axis(device: Device, dtype: str, size: int) -> None:
-    x, values = draw(dtype, (50,)), draw(dtype, (size,))
-    places = np.random.default_rng(size).integers(-50, 50, size).astype(np.int32)
+def test_scatter_add_of_many(device: Device) -> None:
+    """By words of four, the last one not full."""
+    x, values = draw("i32", (50,)), draw("i32", (1003,))
+    places = np.random.default_rng(1).integers(-50, 50, 1003).astype(np.int32)
     expected = x.copy()
     np.add.at(expected, places, values)
-    result = run(device, arrays.scatter_add, x, places, values)
-    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(run(device, arrays.scatter_add, x, places, values), expected)
 
 
-def test_scatter_add_of_nothing(device: Device) -> None:
-    x = draw("f32", (4,))
-    result = run(device, arrays.scatter_add, x, np.zeros(0, np.int32), np.zeros(0, np.float32))
-    np.testing.assert_array_equal(result, x)
-
-
-@pytest.mark.parametrize("shape", [(0,), (1,), (37,), (4, 9), (3, 2, 50)], ids=str)
-def test_nonzero(device: Device, shape: tuple[int, ...]) -> None:
-    x = draw("i32", shape)
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 5, 37]), min_size=1, max_size=3).map(tuple),
+    st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"]),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.data(),
+)
+def test_chosen_elements(
+    device: Device, shape: tuple[int, ...], dtype: str, share: float, data: st.DataObject
+) -> None:
+    """nonzero (NaN counts, -0 does not) and compress, by a condition that may be too short."""
+    rng = np.random.default_rng(len(shape))
+    x = np.where(rng.random(shape) < share, mixture(held_by(device, dtype), shape, 1), 0)
+    x = x.astype(DTYPES[held_by(device, dtype)].numpy)
     found = arrays.nonzero(device.buffer_from_array(x))
-    expected = np.nonzero(x)
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(found, np.nonzero(x), strict=True):
         np.testing.assert_array_equal(one.read(), other)
-
-
-@pytest.mark.parametrize("dtype", ["f32", "u8"])
-def test_compress(device: Device, dtype: str) -> None:
-    x = draw(dtype, (5, 12))
-    for axis in (None, 0, 1):
-        n = x.size if axis is None else x.shape[axis]
-        flags = (np.random.default_rng(0).random(n) < 0.4).astype(np.uint8)
-        result = run(device, lambda c, b, axis=axis: arrays.compress(c, b, axis), flags, x)
-        np.testing.assert_array_equal(result, np.compress(flags, x, axis))
-    none = np.zeros(5, np.uint8)
-    result = run(device, lambda c, b: arrays.compress(c, b, 0), none, x)
-    np.testing.assert_array_equal(result, x[:0])
+    axis = data.draw(st.none() | st.integers(-len(shape), len(shape) - 1))
+    n = x.size if axis is None else shape[axis]
+    flags = (rng.random(data.draw(st.integers(n // 2, n))) < share).astype(np.uint8)
+    result = run(device, lambda c, b: arrays.compress(c, b, axis), flags, x)
+    np.testing.assert_array_equal(result, np.compress(flags, x, axis), strict=True)
 
 
 def test_refuses(device: Device) -> None:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
 from gpustd.arrays import clean
+from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS
 from gpustd.rungs import forced_rung
-from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device, skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
-OPS = ("sum", "prod", "mean", "var", "std", "min", "max", "argmin", "argmax", "any", "all")
+DTYPE_OF = {"argmin": "i4", "argmax": "i4", "any": "u1", "all": "u1", "count_nonzero": "i4"}
 ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")
 
 
@@ -36,12 +37,15 @@ def rounding(x: Array, expected: Array) -> Any:
     return 2.0**-10 * np.abs(expected) + 6e-8 if x.dtype == np.float16 else 0
 
 
-def check(device: Device, op: str, x: Array, axis: Any, keepdims: bool = False) -> None:
-    result = on_device(device, lambda b: getattr(arrays, op)(b, axis, keepdims=keepdims), x)
+def check(
+    device: Device, op: str, x: Array, axis: Any, keepdims: bool = False, **ddof: int
+) -> None:
+    result = on_device(device, lambda b: getattr(arrays, op)(b, axis, keepdims=keepdims, **ddof), x)
     name = f"arrays.{op}"
     if op in ORDER:
         expected = np.asarray(getattr(np, op)(x, axis=axis, keepdims=keepdims))
         np.testing.assert_array_equal(result, expected, name)
+        assert result.dtype == (x.dtype if op in ("min", "max") else DTYPE_OF[op])
         return
     if x.dtype.kind in "iu":
         bits = np.int32 if x.dtype.kind == "i" else np.uint32
@@ -53,7 +57,8 @@ def check(device: Device, op: str, x: Array, axis: Any, keepdims: bool = False) 
     exact = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        expected = np.asarray(getattr(np, op)(exact, axis=axis, keepdims=keepdims))
+        expected = np.asarray(getattr(np, op)(exact, axis=axis, keepdims=keepdims, **ddof))
+    assert result.dtype == x.dtype
     allowed: Any = summed(x, axis, keepdims)
     if op == "prod":
         allowed = np.abs(expected) * 2.0**-23 * max(x.size, 1)
@@ -65,9 +70,12 @@ def check(device: Device, op: str, x: Array, axis: Any, keepdims: bool = False) 
         allowed = summed(spread ** (1 if op == "mean" else 2), axis, keepdims) / count
         off = summed(exact, axis, keepdims) / count + 2.0**-24 * np.abs(exact).max(initial=0)
         if op != "mean":
-            allowed = 2 * allowed + 2 * off * spread.mean(axis=axis, keepdims=keepdims) + off**2
+            apart = spread.sum(axis=axis, keepdims=keepdims) / count
+            allowed = 2 * allowed + 2 * off * apart + off**2
+            allowed = allowed * count / max(count - sum(ddof.values()), 1)
         if op == "std":
             allowed = allowed / np.maximum(expected, 1e-9) + 3 * 2.0**-23 * expected
+        allowed = np.nan_to_num(allowed)
         allowed = allowed + 2.0**-23 * np.abs(np.where(np.isfinite(expected), expected, 0))
     compare(
         device,
@@ -78,30 +86,46 @@ def check(device: Device, op: str, x: Array, axis: Any, keepdims: bool = False) 
     )
 
 
-@pytest.mark.parametrize("op", [*OPS, "count_nonzero"])
-def test_each_axis(device: Device, op: str) -> None:
-    x = draw("f32", (3, 5, 8))
-    x[np.abs(x) < 0.5] = 0
-    for axis in (None, 0, 1, -1):
-        check(device, op, x, axis)
-        check(device, op, x, axis, keepdims=True)
+TAKES = {"sum": ALL, "prod": REALS, "mean": NUMBERS, "var": FLOATS, "std": FLOATS}
 
 
-@pytest.mark.parametrize("op", ["sum", "mean", "var", "max", "all"])
-def test_several_axes(device: Device, op: str) -> None:
-    x = draw("f32", (3, 4, 5, 2))
-    for axis in ((0, 2), (1, 3), (0, 1), (0, -1), (0, 1, 3)):
-        check(device, op, x, axis)
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 5, 16, 33]), max_size=4).map(tuple),
+    st.sampled_from(ALL),
+    st.integers(0, 10**6),
+    st.data(),
+)
+def test_shapes(
+    device: Device, shape: tuple[int, ...], dtype: str, seed: int, data: st.DataObject
+) -> None:
+    """Every reduction of a dtype over drawn axes; NaN, infinities and zeros where order counts."""
+    dtype = held_by(device, dtype)
+    rank = len(shape)
+    one = st.integers(-rank, rank - 1) if rank else st.none()
+    axis = data.draw(st.none() | one)
+    axes = data.draw(st.sets(st.integers(0, max(rank - 1, 0)), max_size=rank).map(tuple))
+    kept = data.draw(st.booleans())
+    for op in (*TAKES, *ORDER):
+        if dtype not in TAKES.get(op, REALS):
+            continue
+        over = axis if op.startswith("arg") else data.draw(st.sampled_from([axis, axes]))
+        x = (mixture if op in ORDER else draw)(dtype, shape, seed)
+        if op == "prod" and x.dtype.kind == "f":
+            x = np.asarray(1 + x / 100, x.dtype)
+        folded = np.asarray(x)
+        if op in ("min", "max", "argmin", "argmax") and not empty_is_fine(folded, over):
+            with pytest.raises(ShapeError, match=f"^{op}: nothing to compare"):
+                getattr(arrays, op)(device.buffer_from_array(folded), over)
+            continue
+        more = {"ddof": data.draw(st.integers(0, 3))} if op in ("var", "std") else {}
+        check(device, op, folded, over, kept, **more)
 
 
-@pytest.mark.parametrize("dtype", ["f16", "i32", "u32", "i8", "u8", "c64"])
-def test_dtypes(device: Device, dtype: str) -> None:
-    skip_without_f16(device, dtype)
-    x = draw(dtype, (7, 12))
-    ops = {"c64": ("sum", "mean"), "f16": ("sum", "prod", "mean", "var", *ORDER)}
-    for op in ops.get(dtype, ("sum", "prod", *ORDER)):
-        for axis in (0, 1):
-            check(device, op, x, axis)
+def empty_is_fine(x: Array, axis: Any) -> bool:
+    """Whether each of what is compared has a number."""
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    return all(x.shape[a] for a in axes)
 
 
 @pytest.mark.parametrize(
@@ -123,53 +147,12 @@ def test_large_sums_keep_their_digits(device: Device) -> None:
     check(device, "var", draw("f32", (10**5,)) + np.float32(1000), None)
 
 
-def test_not_a_number_wins(device: Device) -> None:
-    x = draw("f32", (4, 9))
-    x[1, 3], x[1, 5], x[2, 0] = np.nan, -np.nan, np.inf
-    x[3, 4:6] = 0.0, -0.0
-    for op in ("min", "max", "argmin", "argmax"):
-        check(device, op, x, 1)
-    zeros = np.array([1.0, -0.0, 0.0], np.float32)
-    check(device, "argmin", zeros, None)
-    check(device, "any", np.array([0.0, np.nan], np.float32), None)
-
-
-def test_integers_wrap(device: Device) -> None:
-    x = np.full(1000, 2**30, np.int32)
-    check(device, "sum", x, None)
-    check(device, "prod", np.full(7, 99, np.uint8), None)
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    st.lists(st.sampled_from([0, 1, 2, 3, 5, 16, 33]), min_size=1, max_size=3),
-    st.sampled_from(["sum", "mean", "any", "all", "max"]),
-    st.data(),
-)
-def test_shapes(device: Device, shape: list[int], op: str, data: st.DataObject) -> None:
-    x = draw("f32", tuple(shape))
-    axes = data.draw(st.sets(st.integers(0, len(shape) - 1)).map(tuple) | st.none())
-    kept = data.draw(st.booleans())
-    if op == "max" and 0 in (shape if axes is None else [shape[a] for a in axes]):
-        with pytest.raises(ShapeError, match="nothing to compare"):
-            arrays.max(device.buffer_from_array(x), axes)
-        return
-    check(device, op, x, axes, keepdims=kept)
-
-
 def test_no_neighbour_changes_a_sum(device: Device) -> None:
     x = draw("f32", (5, 3000))
     whole = on_device(device, lambda b: arrays.sum(b, 1), x)
     for row in range(5):
         alone = on_device(device, lambda b: arrays.sum(b, 1), x[row : row + 1])
         np.testing.assert_array_equal(whole[row], alone[0])
-
-
-def test_ddof(device: Device) -> None:
-    x = draw("f32", (4, 6))
-    expected = x.astype(np.float64).var(axis=1, ddof=1)
-    result = on_device(device, lambda b: arrays.var(b, 1, ddof=1), x)
-    compare(device, "arrays.var", result, expected, 1e-5 * expected)
 
 
 # 32 to 256 lanes a row, words at once and those left, rows that begin with words and not.

@@ -16,7 +16,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
-from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, on_device, skip_without_f16
 from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]
@@ -124,33 +124,47 @@ for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
     )
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.lists(st.sampled_from([0, 1, 2, 7, 40]), min_size=1, max_size=3), st.data())
-def test_axes(device: Device, shape: list[int], data: st.DataObject) -> None:
-    check(device, draw("i32", tuple(shape)), data.draw(st.integers(-len(shape), len(shape) - 1)))
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 7, 40]), min_size=1, max_size=3).map(tuple),
+    st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"]),
+    st.data(),
+)
+def test_axes(device: Device, shape: tuple[int, ...], dtype: str, data: st.DataObject) -> None:
+    """Also the flattened array, which has one axis."""
+    x = with_specials(draw(held_by(device, dtype), shape))
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    check(device, x, axis)
+    for op in (arrays.sort, arrays.argsort):
+        result = on_device(device, lambda b, op=op: op(b, None), x)
+        expected = np.argsort(x.ravel(), kind="stable")
+        np.testing.assert_array_equal(
+            result, x.ravel()[expected] if op is arrays.sort else expected
+        )
 
 
-def test_axis_none_is_flat(device: Device) -> None:
-    x = draw("u8", (5, 9))
-    np.testing.assert_array_equal(
-        on_device(device, lambda b: arrays.sort(b, None), x), np.sort(x, axis=None)
-    )
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_searchsorted(device: Device, side: str) -> None:
-    a = np.sort(with_specials(draw("f32", (100,))))
-    v = np.concatenate([a, draw("f32", (50,)), np.array([np.nan, np.inf, -np.inf], np.float32)])
-    result = on_device(device, lambda p, q: arrays.searchsorted(p, q, side), a[:1].repeat(153), v)
-    np.testing.assert_array_equal(result, np.searchsorted(a[:1].repeat(153), v, side))
-    buffers = (device.buffer_from_array(a), device.buffer_from_array(v))
-    result = arrays.searchsorted(*buffers, side).read()
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(["f32", "i32", "u32"]),
+    st.sampled_from([0, 1, 2, 63, 100]),
+    st.sampled_from([(), (0,), (1,), (153,), (3, 7)]),
+    st.sampled_from(["left", "right"]),
+    st.booleans(),
+)
+def test_searchsorted(
+    device: Device, dtype: str, n: int, shape: tuple[int, ...], side: str, same: bool
+) -> None:
+    """Of numbers that are there and not, NaN and infinities among them; all the same ones, too."""
+    a = np.sort(with_specials(draw(dtype, (n,))))
+    v = np.asarray(draw(dtype, shape, 1))
+    if v.ndim:
+        v = with_specials(v)
+    there = np.random.default_rng(n).random(shape) < 0.5
+    if n:
+        v = np.where(there, a[np.arange(v.size).reshape(shape) % n], v).astype(a.dtype)
+        a = np.full_like(a, a[0]) if same else a
+    result = arrays.searchsorted(*map(device.buffer_from_array, (a, v)), side).read()
     np.testing.assert_array_equal(result, np.searchsorted(a, v, side))
-
-
-def test_searching_nothing(device: Device) -> None:
-    v = device.buffer_from_array(np.arange(3, dtype=np.float32))
-    np.testing.assert_array_equal(arrays.searchsorted(device.buffer(f32, 0), v).read(), 0)
 
 
 def test_refuses(device: Device) -> None:
