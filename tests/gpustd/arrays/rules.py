@@ -118,6 +118,12 @@ def power_of_integers(x: Array, y: Array) -> Array:
     return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(np.abs(x) == 1, unit, 0))
 
 
+def power_of_floats(x: Array, y: Array) -> Array:
+    """C's pow: NumPy takes a root where the only exponent is 1/2, which -inf has none of."""
+    x, y = np.broadcast_arrays(x, y)
+    return np.asarray(np.power(np.stack([x, x]), np.stack([y, np.ones_like(y)]))[0])
+
+
 def expected_of(op: str, *operands: Array) -> Array:
     """In float64 or complex128 of floats, in their dtype of integers."""
     kind = operands[-1].dtype.kind
@@ -126,7 +132,8 @@ def expected_of(op: str, *operands: Array) -> Array:
     wide = {"f": np.float64, "c": np.complex128}
     exact = [x.astype(wide[x.dtype.kind]) if x.dtype.kind in wide else x for x in operands]
     with np.errstate(all="ignore"):
-        found = np.asarray(getattr(np, op)(*exact))
+        call = power_of_floats if op == "power" else getattr(np, op)
+        found = np.asarray(call(*exact))
     return found.astype(np.uint8) if op in FLAGS else found
 
 

@@ -1,15 +1,38 @@
-"""Arithmetic at its ends, and to the bit (every operator: test_elementwise.py)."""
+"""Arithmetic against NumPy, at its ends, and to the bit."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpustd import arrays
+from gpustd.arrays import arithmetic
+from tests.gpustd.arrays.elementwise import check_broadcasting, check_equal_shapes, check_refusals
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16, ulps
 from tests.gpustd.compare import compare
+
+OPS = arithmetic.__all__
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_equal_shapes(device: Device, data: st.DataObject) -> None:
+    check_equal_shapes(device, OPS, data)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_broadcasting(device: Device, data: st.DataObject) -> None:
+    check_broadcasting(device, OPS, data)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_refusals(device: Device, data: st.DataObject) -> None:
+    check_refusals(device, OPS, data)
 
 
 def test_remainders_of_far_numbers(device: Device) -> None:

@@ -1,4 +1,4 @@
-"""Rounding to decimals against NumPy (other functions of floats: test_elementwise.py)."""
+"""Functions of floats against NumPy float64, over their whole ranges."""
 
 from __future__ import annotations
 
@@ -9,8 +9,30 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, f16, f32
 from gpustd import arrays
+from gpustd.arrays import functions
+from tests.gpustd.arrays.elementwise import check_broadcasting, check_equal_shapes, check_refusals
 from tests.gpustd.arrays.operators import held_by, on_device
 from tests.gpustd.compare import compare
+
+OPS = functions.__all__
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_equal_shapes(device: Device, data: st.DataObject) -> None:
+    check_equal_shapes(device, OPS, data)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_broadcasting(device: Device, data: st.DataObject) -> None:
+    check_broadcasting(device, OPS, data)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_refusals(device: Device, data: st.DataObject) -> None:
+    check_refusals(device, OPS, data)
 
 
 @settings(max_examples=8, deadline=None)

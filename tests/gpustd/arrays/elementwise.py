@@ -1,12 +1,12 @@
-"""Every elementwise operator against NumPy: drawn shapes, dtypes, layouts, numbers and specials."""
+"""Elementwise operators against NumPy: drawn shapes, dtypes, layouts, numbers and specials."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,10 +17,13 @@ from tests.gpustd.arrays.operators import held_by, laid_out, mixture, on_device
 from tests.gpustd.arrays.rules import FLAGS, RULES, without_doubt
 from tests.gpustd.compare import compare
 
+__all__ = ["check_broadcasting", "check_equal_shapes", "check_refusals"]
+
 Array = NDArray[Any]
 
 EXTENTS = st.sampled_from([0, 1, 2, 3, 4, 5, 8, 13, 127])
 SHAPE = st.lists(EXTENTS, max_size=4).map(tuple).filter(lambda s: np.prod(s) < 20000)
+SEED = st.integers(0, 10**6)
 FLOATS = st.lists(st.floats(width=32, allow_subnormal=False), max_size=6)
 
 
@@ -48,20 +51,14 @@ def drawn(dtype: str, op: str, count: int, shape: Any, seed: int, extras: list[f
     return made
 
 
-@settings(max_examples=12, deadline=None)
-@given(SHAPE, st.sampled_from(list(DTYPES)), st.integers(0, 10**6), FLOATS, st.data())
-def test_equal_shapes(
-    device: Device,
-    shape: tuple[int, ...],
-    dtype: str,
-    seed: int,
-    extras: list[float],
-    data: st.DataObject,
-) -> None:
-    """All operators of a dtype, one after the other; NumPy's arrays in any memory layout."""
-    dtype = held_by(device, dtype)
+def check_equal_shapes(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
+    """All of ``ops`` that take a drawn dtype, with NumPy's arrays in a drawn memory layout."""
+    taken = sorted({dtype for op in ops for dtype in RULES[op].takes})
+    dtype = held_by(device, data.draw(st.sampled_from(taken)))
+    shape, seed, extras = data.draw(SHAPE), data.draw(SEED), data.draw(FLOATS)
     layout = data.draw(st.sampled_from(["plain", "steps", "turned", "back"]))
-    for op, rule in RULES.items():
+    for op in ops:
+        rule = RULES[op]
         if dtype in rule.takes and rule.operands < 3:
             operands = drawn(dtype, op, rule.operands, shape, seed, extras)
             check(device, op, [laid_out(x, layout) for x in operands], dtype)
@@ -73,25 +70,12 @@ def broadcast(shape: tuple[int, ...]) -> st.SearchStrategy[tuple[int, ...]]:
     return st.tuples(axes, st.integers(0, len(shape))).map(lambda drawn: drawn[0][drawn[1] :])
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    SHAPE,
-    st.sampled_from([op for op, rule in RULES.items() if rule.operands > 1]),
-    st.integers(0, 10**6),
-    FLOATS,
-    st.data(),
-)
-def test_broadcasting(
-    device: Device,
-    shape: tuple[int, ...],
-    op: str,
-    seed: int,
-    extras: list[float],
-    data: st.DataObject,
-) -> None:
+def check_broadcasting(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
     """Each operand has its own axes, or is a number; a condition has a dtype of its own."""
+    op = data.draw(st.sampled_from([op for op in ops if RULES[op].operands > 1]))
     rule = RULES[op]
     dtype = held_by(device, data.draw(st.sampled_from(rule.takes)))
+    shape, seed, extras = data.draw(SHAPE), data.draw(SEED), data.draw(FLOATS)
     operands: list[Any] = []
     whole = data.draw(st.integers(0, rule.operands - 1))
     for k, x in enumerate(drawn(dtype, op, rule.operands, shape, seed, extras)):
@@ -115,10 +99,9 @@ def test_broadcasting(
     check(device, op, operands, dtype)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.sampled_from(list(RULES)), st.data())
-def test_what_is_refused(device: Device, op: str, data: st.DataObject) -> None:
+def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
     """A dtype that an operator does not take, two dtypes, shapes, and arrays of the host."""
+    op = data.draw(st.sampled_from(ops))
     rule, call = RULES[op], getattr(arrays, op)
     taken = DTYPES[held_by(device, data.draw(st.sampled_from(rule.takes)))]
     x = device.buffer(taken, (2, 3))
