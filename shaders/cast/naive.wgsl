@@ -45,6 +45,10 @@ fn result(i: u32) -> {{ types[target] }} {
 //% elif target == "c64"
     let f = vec4<f32>(v);
     return c64x4(vec4<f32>(f.x, 0.0, f.y, 0.0), vec4<f32>(f.z, 0.0, f.w, 0.0));
+//% elif target in ("i32", "u32") and source in ("f16", "f32")
+    // WGSL clamps to the largest float below the range's end, which is not the last integer.
+    let last = {{ types[target] }}({{ "0x7fffffffi" if target == "i32" else "0xffffffffu" }});
+    return select({{ types[target] }}(v), last, v >= vec4<f32>({{ "2147483648.0" if target == "i32" else "4294967296.0" }}));
 //% else
     return {{ types[target] }}(v);
 //% endif

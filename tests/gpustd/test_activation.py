@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, f16, f32, i32
@@ -44,6 +46,25 @@ def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
     near_zero = np.geomspace(1e-7, 1, 301)
     x = np.concatenate([-near_zero, near_zero, [0.0]]).astype(dtype.numpy)
     check(x, run(device, x, name), name, EPS[dtype])
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=4).map(tuple),
+    st.sampled_from([f32, f16]),
+    st.lists(st.floats(-60, 60, width=16, allow_subnormal=False), max_size=8),
+    st.floats(0.1, 30),
+)
+def test_drawn_numbers(
+    device: Device, shape: tuple[int, ...], dtype: type[DType], extras: list[float], spread: float
+) -> None:
+    """Every activation, of any shape."""
+    dtype = dtype if device.has_f16 else f32
+    rng = np.random.default_rng(len(extras))
+    x = np.asarray(rng.normal(0, spread, shape)).astype(dtype.numpy)
+    x = np.where(rng.random(shape) < 0.3, rng.choice([0, *extras], shape).astype(x.dtype), x)
+    for name in UNARY:
+        check(x, run(device, x, name), name, EPS[dtype])
 
 
 @pytest.mark.parametrize("name", UNARY)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
@@ -123,6 +125,79 @@ def test_guidance_with_a_step(device: Device, dtype: type[DType], shape: tuple[i
 
     result = run(device, call, x, base)
     assert result.dtype == np.float32
+    check(result, expected, allowed)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 4, 7, 13, 31]), min_size=1, max_size=4).map(tuple),
+    st.sampled_from([f32, f16]),
+    st.sampled_from([f32, f16]),
+    st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=7),
+    st.integers(1, 4),
+)
+def test_drawn_combinations(
+    device: Device,
+    shape: tuple[int, ...],
+    dtype: type[DType],
+    target: type[DType],
+    coefficients: list[float],
+    times: int,
+) -> None:
+    """Sums of one to seven terms, as a new buffer and into one that holds them several times."""
+    dtype, target = (d if device.has_f16 else f32 for d in (dtype, target))
+    arrays = [draw(shape, dtype, seed) for seed in range(len(coefficients))]
+    exact = [a.astype(np.float64) for a in arrays]
+    expected = oracle.reference(coefficients, exact)
+    magnitude = oracle.reference([abs(c) for c in coefficients], [np.abs(a) for a in exact])
+    count = 2 * len(coefficients)
+    result = run(
+        device,
+        lambda *buffers: linear_combination(list(zip(coefficients, buffers, strict=True))),
+        *arrays,
+    )
+    tiny = 1.2e-38 * (1 + count)
+    check(result, expected, oracle.bound(magnitude, expected, count, EPS[dtype]) + tiny)
+    wide = (shape[0] * times, *shape[1:])
+    if not shape[0]:
+        return
+    y = device.buffer_from_array(np.full(wide, np.nan, target.numpy))
+    combine_into(y, list(zip(coefficients, map(device.buffer_from_array, arrays), strict=True)))
+    repeated = np.concatenate([expected] * times)
+    sizes = np.concatenate([magnitude] * times)
+    check(y.read(), repeated, oracle.bound(sizes, repeated, count, EPS[target]) + tiny)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 4, 7, 31]), max_size=3).map(tuple),
+    st.integers(0, 5),
+    st.sampled_from([f32, f16]),
+    st.floats(-9, 9, width=32),
+    st.booleans(),
+)
+def test_drawn_guidance(
+    device: Device,
+    rest: tuple[int, ...],
+    images: int,
+    dtype: type[DType],
+    scale: float,
+    step: bool,
+) -> None:
+    dtype = dtype if device.has_f16 else f32
+    x, base = draw((2 * images, *rest), dtype, 3), draw((images, *rest), f32, 4)
+    exact, added = x.astype(np.float64), base.astype(np.float64)
+    first, second = np.split(np.abs(exact), 2)
+    magnitude = first + abs(scale) * (first + second)
+    expected = oracle.guided(exact, scale)
+    if not step:
+        allowed = oracle.bound(magnitude, expected, 3, EPS[dtype]) + 1e-37
+        check(run(device, lambda b: guidance(b, scale), x), expected, allowed)
+        return
+    expected = 0.9 * added - 1.3 * expected
+    allowed = oracle.bound(1.3 * magnitude + 0.9 * np.abs(added), expected, 6, EPS[f32]) + 1e-37
+    latents = device.buffer_from_array(base)
+    result = run(device, lambda b: guidance(b, scale, factor=-1.3, plus=(0.9, latents)), x)
     check(result, expected, allowed)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32
 from gpustd import embedding
@@ -26,6 +28,26 @@ def test_matches_numpy(
     poison_pool(device, numbers.size * table[1] * dtype.itemsize)
     result = embedding(*buffers).read()
     np.testing.assert_array_equal(result, oracle.reference(rows, numbers))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.tuples(st.integers(1, 97), st.sampled_from([0, 1, 3, 4, 8, 13, 20])),
+    st.lists(st.sampled_from([0, 1, 2, 3, 7]), max_size=3).map(tuple),
+    st.sampled_from([f32, f16]),
+)
+def test_drawn_shapes(
+    device: Device, table: tuple[int, int], ids: tuple[int, ...], dtype: type[DType]
+) -> None:
+    """Some of the ids lie out of range."""
+    dtype = dtype if device.has_f16 else f32
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal(table).astype(dtype.numpy)
+    numbers = np.asarray(rng.integers(-2, table[0] + 2, ids, np.int32))
+    buffers = device.buffer_from_array(rows), device.buffer_from_array(numbers)
+    poison_pool(device, numbers.size * table[1] * dtype.itemsize)
+    result = embedding(*buffers).read()
+    np.testing.assert_array_equal(result, oracle.reference(rows, numbers), strict=True)
 
 
 def test_an_id_out_of_range_gives_nan(device: Device) -> None:

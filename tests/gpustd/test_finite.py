@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32, u32
 from gpustd import count_nonfinite
 from gpustd.reference import finite as oracle
 from gpustd.reference.finite import CASES
+from tests.gpustd.arrays.operators import mixture
 from tests.gpustd.poison import poison_pool
 
 
@@ -23,6 +26,26 @@ def test_matches_numpy(device: Device, dtype: type[DType], shape: tuple[int, ...
     counts = device.buffer_from_array(np.array([7, 0, 9], np.uint32))
     count_nonfinite(device.buffer_from_array(x), counts, 1)
     assert counts.read().tolist() == [7, oracle.reference(x), 9]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=4).map(tuple),
+    st.sampled_from(["f32", "f16"]),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_drawn_shapes(
+    device: Device, shape: tuple[int, ...], dtype: str, slots: int, data: st.DataObject
+) -> None:
+    """Also of f16 on devices without it: numbers are read as bits."""
+    x = mixture(dtype, shape, slots)
+    slot = data.draw(st.integers(0, slots - 1))
+    counts = device.buffer_from_array(np.arange(slots, dtype=np.uint32))
+    count_nonfinite(device.buffer_from_array(x), counts, slot)
+    expected = np.arange(slots)
+    expected[slot] += oracle.reference(x)
+    np.testing.assert_array_equal(counts.read(), expected)
 
 
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
@@ -64,6 +66,20 @@ def test_matches_float64(
         pytest.skip(f"{device!r} has no f16")
     arrays = draw(shape, dtype, 1.0)
     check(arrays, run(device, rung, *arrays), EPS[dtype])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 5, 31, 64, 131]), min_size=1, max_size=3).map(tuple),
+    st.sampled_from([f32, f16]),
+    st.sampled_from([0.0, 1.0, -100.0]),
+)
+def test_drawn_shapes(
+    device: Device, shape: tuple[int, ...], dtype: type[DType], offset: float
+) -> None:
+    dtype = dtype if device.has_f16 else f32
+    arrays = draw(shape, dtype, offset)
+    check(arrays, run(device, "naive", *arrays), EPS[dtype])
 
 
 @pytest.mark.parametrize("rung", RUNGS)

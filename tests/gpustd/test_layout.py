@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
@@ -13,6 +15,8 @@ from gpustd.layout import concat, merged, repeat_batch, slice_axis, transpose
 from gpustd.reference import layout as oracle
 from gpustd.reference.layout import CASES, JOINS, SLICES
 from gpustd.rungs import forced_rung
+from tests.gpustd.arrays.operators import draw as drawn
+from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -88,6 +92,31 @@ def test_repeat_batch(
     poison_pool(device, x.nbytes * count)
     expected = np.concatenate([x] * count)
     np.testing.assert_array_equal(repeat_batch(buffer, count).read(), expected)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 4, 8, 13]), min_size=1, max_size=4).map(tuple),
+    st.sampled_from(["f32", "f16", "i32", "u32"]),
+    st.integers(1, 4),
+    st.data(),
+)
+def test_drawn_shapes(
+    device: Device, shape: tuple[int, ...], name: str, count: int, data: st.DataObject
+) -> None:
+    """What `gpustd` offers of this module; `gpustd.arrays` has the others."""
+    name = held_by(device, name)
+    x = drawn(name, shape)
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    start = data.draw(st.integers(0, shape[axis]))
+    stop = data.draw(st.integers(start, shape[axis]))
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes)
+    result = slice_axis(buffer, axis, start, stop).read()
+    np.testing.assert_array_equal(result, np.take(x, range(start, stop), axis), strict=True)
+    poison_pool(device, x.nbytes * count)
+    result = repeat_batch(buffer, count).read()
+    np.testing.assert_array_equal(result, np.concatenate([x] * count), strict=True)
 
 
 def test_axes_that_stay_neighbours_are_merged() -> None:

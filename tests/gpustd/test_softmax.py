@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
@@ -48,6 +50,21 @@ def test_matches_float64(
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
     x = (np.random.default_rng(1).standard_normal(shape) * 4).astype(dtype.numpy)
+    check(x, run(device, x, rung), dtype)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 5, 31, 64, 131]), min_size=1, max_size=3).map(tuple),
+    st.sampled_from([f32, f16]),
+    st.floats(0.25, 200),
+    st.sampled_from(RUNGS),
+)
+def test_drawn_shapes(
+    device: Device, shape: tuple[int, ...], dtype: type[DType], spread: float, rung: str
+) -> None:
+    dtype = dtype if device.has_f16 else f32
+    x = (np.random.default_rng(1).standard_normal(shape) * spread).astype(dtype.numpy)
     check(x, run(device, x, rung), dtype)
 
 

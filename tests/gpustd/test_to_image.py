@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import to_image
 from gpustd.reference import to_image as oracle
 from gpustd.reference.to_image import CASES, TIE
+from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
 
@@ -25,6 +28,24 @@ def test_matches_float64(device: Device, dtype: type[DType], shape: tuple[int, .
     assert result.dtype == np.uint8
     assert result.shape == shape
     assert np.all(np.abs(result - exact) <= 0.5 + TIE)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.tuples(*[st.sampled_from([0, 1, 2, 3, 5, 13])] * 3),
+    st.sampled_from([f32, f16]),
+    st.floats(0.01, 3),
+)
+def test_drawn_shapes(
+    device: Device, extents: tuple[int, int, int], dtype: type[DType], spread: float
+) -> None:
+    dtype = dtype if device.has_f16 else f32
+    x = np.random.default_rng(1).normal(0, spread, (*extents, 3)).astype(dtype.numpy)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.size)
+    result = to_image(buffer).read()
+    assert result.dtype == np.uint8
+    compare(device, "to_image", result, oracle.reference(x.astype(np.float64)), 0.5 + TIE, 255)
 
 
 def test_ends_middle_and_beyond(device: Device) -> None:

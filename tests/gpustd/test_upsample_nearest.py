@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsample_nearest
 from gpustd.reference import upsample_nearest as oracle
 from gpustd.reference.upsample_nearest import CASES
+from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.poison import poison_pool
 
 
@@ -24,6 +27,23 @@ def test_matches_numpy(
     poison_pool(device, x.nbytes * factor * factor)
     result = upsample_nearest(buffer, factor).read()
     np.testing.assert_array_equal(result, oracle.reference(x, factor))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.tuples(*[st.sampled_from([0, 1, 2, 3, 5])] * 3, st.sampled_from([0, 1, 3, 4, 8, 13])),
+    st.integers(1, 4),
+    st.sampled_from(["f32", "f16", "i32", "u32"]),
+)
+def test_drawn_shapes(
+    device: Device, shape: tuple[int, int, int, int], factor: int, name: str
+) -> None:
+    name = held_by(device, name)
+    x = draw(name, shape)
+    buffer = device.buffer_from_array(x)
+    poison_pool(device, x.nbytes * factor * factor)
+    result = upsample_nearest(buffer, factor).read()
+    np.testing.assert_array_equal(result, oracle.reference(x, factor), strict=True)
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
