@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
@@ -60,6 +62,40 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     if stored and case.sk > 128:
         stored += off(case.head)
     check(case, operands, run(device, case, operands), weights=stored)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.integers(0, 2),
+    st.sampled_from([0, 1, 2, 7, 33]),
+    st.sampled_from([1, 2, 5, 31, 40]),
+    st.integers(1, 3),
+    st.sampled_from([1, 4, 7, 8, 20]),
+    st.booleans(),
+    st.sampled_from([f32, f16]),
+)
+def test_drawn_cases(
+    device: Device,
+    batch: int,
+    queries: int,
+    keys: int,
+    heads: int,
+    head: int,
+    causal: bool,
+    dtype: type[DType],
+) -> None:
+    """Also of q, k and v side by side, where there are as many."""
+    dtype = dtype if device.has_f16 else f32
+    case = Case(batch, queries, keys, heads, head, causal, peak=2.0)
+    operands = oracle.draw(case, dtype.numpy, seed=1)
+    stored = 2.0**-11 if dtype is f16 and device.has_matrix_units else 0.0
+    check(case, operands, run(device, case, operands), weights=stored)
+    case = replace(case, sq=keys)
+    operands = oracle.draw(case, dtype.numpy, seed=2)
+    qkv = device.buffer_from_array(np.concatenate(operands, axis=2))
+    poison_pool(device, operands[0].nbytes)
+    result = self_attention(qkv, heads=heads, causal=causal).read()
+    check(case, operands, result, weights=stored)
 
 
 @named

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
@@ -97,6 +99,42 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
     operands = draw(case, dtype, seed=1)
+    check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+@st.composite
+def cases(make: st.DrawFn) -> Case:
+    """Convolutions with every fused part, of images from none to 7 x 7."""
+    kernel = make(st.sampled_from([1, 2, 3, 5]))
+    height, width = make(st.tuples(*[st.integers(1, 7)] * 2))
+    up = make(st.sampled_from([None, (2 * height, 2 * width), (2 * height - 1, 2 * width)]))
+    tall, wide = up or (height, width)
+    wrap = make(st.sampled_from(["", "", "x", "y", "xy"]))
+    most = min(2, tall, wide)
+    pads = make(st.tuples(*[st.integers(0, most)] * 4))
+    return Case(
+        images=make(st.integers(0, 2)),
+        height=height,
+        width=width,
+        channels=make(st.sampled_from([1, 3, 4, 8, 13])),
+        outputs=make(st.sampled_from([1, 3, 4, 12, 17])),
+        kernel=min(kernel, tall, wide),
+        stride=make(st.integers(1, 3)),
+        padding=pads,
+        upsample=up,
+        second=make(st.sampled_from([0, 0, 3, 8])),
+        per_image=make(st.booleans()),
+        residual=make(st.booleans()),
+        activation=make(st.sampled_from([None, "silu", "relu", "gelu"])),
+        wrap=wrap,
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(cases(), st.sampled_from([f32, f16]), st.integers(0, 99))
+def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
+    dtype = dtype if device.has_f16 else f32
+    operands = draw(case, dtype, seed)
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
@@ -79,6 +81,36 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
         pytest.skip(f"{device!r} has no f16")
     operands = draw(case, dtype, seed=1)
     check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+ACTIVATIONS = (None, "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "geglu")
+DRAWN = st.builds(
+    Case,
+    st.sampled_from([(0,), (1,), (7,), (2, 5), (3, 0), (2, 3, 4), (33,)]),
+    st.sampled_from([0, 1, 5, 8, 31, 40]),
+    st.sampled_from([0, 1, 3, 8, 13, 24, 68]),
+    st.booleans(),
+    st.sampled_from(ACTIVATIONS),
+    st.booleans(),
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(DRAWN, st.sampled_from([f32, f16]), st.integers(0, 99))
+def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
+    """By the device's own rung; also as few rows, and unrounded."""
+    dtype = dtype if device.has_f16 else f32
+    operands = draw(case, dtype, seed)
+    check(case, operands, run(device, case, operands), EPS[dtype])
+    up = device.buffer_from_array
+    a, w, bias, residual = (None if x is None else up(x) for x in operands.values())
+    assert a is not None
+    assert w is not None
+    if case.activation != "geglu":
+        more = {"bias": bias, "activation": case.activation, "residual": residual}
+        check(case, operands, gemm(a, w, few_rows=True, **more).read(), EPS[dtype])
+        plain = Case(case.rows, case.k, case.n)
+        check(plain, {**operands, "bias": None, "residual": None}, wide_gemm(a, w).read(), EPS[f32])
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])

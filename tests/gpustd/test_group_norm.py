@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
@@ -82,6 +84,36 @@ def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Ca
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
     operands = draw(case, dtype)
+    check(case, operands, run(device, rung, case, operands), EPS[dtype])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 2),
+    st.lists(st.sampled_from([0, 1, 2, 5, 13]), min_size=0, max_size=3),
+    st.sampled_from([1, 2, 4, 5]),
+    st.sampled_from([1, 2, 3, 8]),
+    st.booleans(),
+    st.sampled_from([f32, f16]),
+    st.data(),
+)
+def test_drawn_cases(
+    device: Device,
+    images: int,
+    extents: list[int],
+    groups: int,
+    size: int,
+    silu: bool,
+    dtype: type[DType],
+    data: st.DataObject,
+) -> None:
+    """By the device's own rung; groups may lie in both sources."""
+    dtype = dtype if device.has_f16 else f32
+    second = data.draw(st.integers(0, groups * size - 1))
+    offset = data.draw(st.sampled_from([0.0, -30.0]))
+    case = Case((images, *extents, groups * size - second), groups, second, silu, offset)
+    operands = draw(case, dtype)
+    rung = data.draw(st.sampled_from(["naive", "channels_cpu"]))
     check(case, operands, run(device, rung, case, operands), EPS[dtype])
 
 

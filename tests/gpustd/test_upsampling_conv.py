@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
@@ -14,7 +17,7 @@ from gpustd.reference.conv import Case
 from gpustd.reference.upsampling_conv import CASES, bound
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
-from tests.gpustd.test_conv import EPS, draw
+from tests.gpustd.test_conv import EPS, cases, draw
 
 Array = NDArray[Any]
 
@@ -39,6 +42,16 @@ def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> 
 def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=case.channels)
+    check(case, operands, run(device, case, operands), EPS[dtype])
+
+
+@settings(max_examples=4, deadline=None)
+@given(cases(), st.sampled_from([f32, f16]))
+def test_drawn_cases(device: Device, case: Case, dtype: type[DType]) -> None:
+    dtype = dtype if device.has_f16 else f32
+    case = replace(case, kernel=3, stride=1, padding=(1, 1, 1, 1), second=0, per_image=False)
+    case = replace(case, upsample=(2 * case.height, 2 * case.width))
     operands = draw(case, dtype, seed=case.channels)
     check(case, operands, run(device, case, operands), EPS[dtype])
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import gpustd.winograd
@@ -16,7 +19,7 @@ from gpustd.reference.conv import Case
 from gpustd.reference.winograd import CASES, bound, transforms
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
-from tests.gpustd.test_conv import EPS, draw, fused, sources
+from tests.gpustd.test_conv import EPS, cases, draw, fused, sources
 
 Array = NDArray[Any]
 
@@ -45,6 +48,15 @@ def check(
 def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: int) -> None:
     if dtype is f16 and not device.has_f16:
         pytest.skip(f"{device!r} has no f16")
+    operands = draw(case, dtype, seed=case.channels)
+    check(case, operands, run(device, case, operands, block), EPS[dtype], block)
+
+
+@settings(max_examples=4, deadline=None)
+@given(cases(), st.sampled_from([2, 4]), st.sampled_from([f32, f16]))
+def test_drawn_cases(device: Device, case: Case, block: int, dtype: type[DType]) -> None:
+    dtype = dtype if device.has_f16 else f32
+    case = replace(case, kernel=3, stride=1, padding=(1, 1, 1, 1))
     operands = draw(case, dtype, seed=case.channels)
     check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
