@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
@@ -52,6 +54,90 @@ def test_gemv_broadcasts_and_ignores_y_at_beta_0(device: Device) -> None:
     y = device.buffer_from_array(np.full((2, 3, 6), np.nan, np.float32))
     result = linalg.gemv(1.0, *(device.buffer_from_array(v) for v in (a, x)), 0.0, y)
     compare(device, "linalg.gemv", result.read(), *product(a, x))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), ())]),
+    st.tuples(*[st.sampled_from([0, 1, 2, 5, 8, 37, 67])] * 2),
+    st.sampled_from(["f32", "f16"]),
+    st.sampled_from([0, 1, 2, "N", "T", "C"]),
+    st.tuples(*[st.floats(-4, 4, width=32, allow_subnormal=False)] * 2),
+    st.integers(0, 99),
+)
+def test_drawn_products(
+    device: Device,
+    batches: tuple[tuple[int, ...], tuple[int, ...]],
+    sizes: tuple[int, int],
+    dtype: str,
+    trans: Any,
+    scales: tuple[float, float],
+    seed: int,
+) -> None:
+    """gemv and ger, with what is added and without."""
+    kind = np.float16 if dtype == "f16" and device.has_f16 else np.float32
+    rounding = 2.0**-11 if kind is np.float16 else EPS
+    rows, columns = sizes
+    a = normal(*batches[0], rows, columns, seed=seed, dtype=kind)
+    op = a if trans in (0, "N") else np.swapaxes(a, -1, -2)
+    x = normal(*batches[1], op.shape[-1], seed=seed + 1, dtype=kind)
+    whole = np.broadcast_shapes(*batches)
+    y = normal(*whole, op.shape[-2], seed=seed + 2, dtype=kind)
+    buffers = [device.buffer_from_array(v) for v in (a, x, y)]
+    alpha, beta = scales
+    exact, bound = product(op, x)
+    poison_pool(device, y.nbytes)
+    plain = linalg.gemv(alpha, buffers[0], buffers[1], trans=trans).read()
+    tiny = 6e-8 if kind is np.float16 else 1e-37
+    allowed = (abs(alpha) + EPS) * bound + rounding * np.abs(alpha * exact) + tiny
+    compare(device, "linalg.gemv", plain, alpha * exact, allowed)
+    full = linalg.gemv(alpha, buffers[0], buffers[1], beta, buffers[2], trans=trans).read()
+    expected = alpha * exact + beta * y.astype(np.float64)
+    allowed = allowed + 8 * EPS * np.abs(beta * y) + rounding * np.abs(expected)
+    compare(device, "linalg.gemv", full, expected, allowed)
+    left, right = normal(rows, seed=seed, dtype=kind), normal(columns, seed=seed + 1, dtype=kind)
+    added = normal(rows, columns, seed=seed + 2, dtype=kind)
+    p, q, r = (device.buffer_from_array(v) for v in (left, right, added))
+    exact = alpha * np.outer(left.astype(np.float64), right)
+    allowed = (3 * EPS + rounding) * np.abs(exact) + tiny
+    compare(device, "linalg.ger", linalg.ger(alpha, p, q).read(), exact, allowed)
+    full = linalg.ger(alpha, p, q, r).read()
+    allowed = allowed + (2 * EPS + rounding) * np.abs(exact + added)
+    compare(device, "linalg.ger", full, exact + added, allowed)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from([(), (2,), (2, 3), (0,)]),
+    st.sampled_from([0, 1, 2, 5, 8, 33]),
+    st.booleans(),
+    st.sampled_from([0, 1, "T"]),
+    st.booleans(),
+    st.floats(-4, 4, width=32, allow_subnormal=False),
+)
+def test_drawn_triangles(
+    device: Device, batch: tuple[int, ...], n: int, lower: bool, trans: Any, unit: bool, beta: float
+) -> None:
+    """symv and trsv; the other triangle is NaN."""
+    a = normal(*batch, n, n) / max(n, 1) + np.eye(n, dtype=np.float32)
+    x, y = normal(*batch, n, seed=1), normal(*batch, n, seed=2)
+    other = np.full((n, n), np.nan, np.float32)
+    half = np.tril(a) if lower else np.triu(a)
+    broken = half + (np.triu(other, 1) if lower else np.tril(other, -1))
+    buffers = [device.buffer_from_array(v) for v in (broken, x, y)]
+    full = half + np.swapaxes(half, -1, -2) - half * np.eye(n, dtype=np.float32)
+    result = linalg.symv(2.0, buffers[0], buffers[1], beta, buffers[2], lower=lower).read()
+    exact, bound = product(full, x)
+    allowed = 4 * bound + 8 * EPS * (np.abs(beta * y) + np.abs(2 * exact)) + 1e-37
+    compare(device, "linalg.symv", result, 2 * exact + beta * y, allowed)
+    result = linalg.trsv(*buffers[:2], lower=lower, trans=trans, unit_diagonal=unit).read()
+    wide = half.astype(np.float64)
+    if unit:
+        wide[..., range(n), range(n)] = 1
+    wide = np.swapaxes(wide, -1, -2) if trans else wide
+    exact = np.linalg.solve(wide, x[..., None].astype(np.float64))
+    reach = np.abs(np.linalg.inv(wide)) @ (np.abs(wide) @ np.abs(exact))
+    compare(device, "linalg.trsv", result, exact[..., 0], (2 * n + 12) * EPS * reach[..., 0])
 
 
 def test_gemv_in_f16(device: Device) -> None:

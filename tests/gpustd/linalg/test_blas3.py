@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
+from gpucore.dtypes import DTYPES
 from gpustd import linalg
 from gpustd.linalg.products import BlockTile
 from gpustd.rungs import forced_rung
+from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -115,16 +117,84 @@ def test_the_way_through_matrix_units(
     compare(device, "linalg.gemm", y, exact, 2 * bound(a, b, 2.0**-11) + 2.0**-11 * np.abs(c))
 
 
+@settings(max_examples=20, deadline=None)
 @given(
-    batches=st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((2, 3), (2, 3))]),
+    batches=st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), (1,))]),
     sizes=st.tuples(*[st.sampled_from([0, 1, 2, 5, 8, 17])] * 3),
+    dtype=st.sampled_from(["f32", "f16", "c64"]),
+    flips=st.tuples(*[st.sampled_from([0, 1, 2, "N", "T", "C"])] * 2),
+    scales=st.tuples(*[st.complex_numbers(max_magnitude=3, width=64, allow_subnormal=False)] * 2),
 )
-@settings(max_examples=12, deadline=None)
-def test_gemm_broadcasts(device: Device, batches: Any, sizes: tuple[int, int, int]) -> None:
+def test_drawn_products(
+    device: Device, batches: Any, sizes: tuple[int, int, int], dtype: str, flips: Any, scales: Any
+) -> None:
+    """gemm of broadcast batches; K of 0 leaves what is added."""
     m, k, n = sizes
-    a, b = normal((*batches[0], m, k)), normal((*batches[1], k, n), 1)
-    y = linalg.gemm(1.0, device.buffer_from_array(a), device.buffer_from_array(b)).read()
-    compare(device, "linalg.gemm", y, wide(a) @ wide(b), bound(a, b))
+    kind = DTYPES[held_by(device, dtype)].numpy
+    alpha, beta = scales if dtype == "c64" else (s.real for s in scales)
+    a, b = normal((*batches[0], m, k), 0, kind), normal((*batches[1], k, n), 1, kind)
+    c = normal((m, n), 2, kind)
+    p, q = (np.ascontiguousarray(op(x, t)) for x, t in ((a, flips[0]), (b, flips[1])))
+    left, right, added = (device.buffer_from_array(x) for x in (p, q, c))
+    poison_pool(device, c.nbytes)
+    y = linalg.gemm(alpha, left, right, beta, added, trans_a=flips[0], trans_b=flips[1]).read()
+    exact = alpha * (wide(a) @ wide(b)) + beta * wide(c)
+    rounding = 2.0**-11 if kind == np.float16 else EPS
+    tiny = 6e-8 if kind == np.float16 else 1e-37
+    allowed = (abs(alpha) + EPS) * 3 * bound(a, b) + 6 * EPS * np.abs(beta * wide(c))
+    allowed = allowed + rounding * np.abs(exact) + tiny
+    compare(device, "linalg.gemm", y, exact, allowed, max(1.0, np.abs(exact).max(initial=0)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([(), (2,), (0,)]),
+    st.sampled_from([0, 1, 2, 5, 17]),
+    st.sampled_from([0, 1, 3, 8]),
+    st.sampled_from([0, 1]),
+    st.booleans(),
+    st.sampled_from([0, 1, "T"]),
+    st.booleans(),
+)
+def test_drawn_triangles(
+    device: Device,
+    batch: tuple[int, ...],
+    n: int,
+    k: int,
+    side: int,
+    lower: bool,
+    trans: Any,
+    unit: bool,
+) -> None:
+    """syrk, symm and trsm; of a triangle the other one is NaN."""
+    keep = np.tril if lower else np.triu
+    a, c = normal((*batch, n, k)), normal((n, n), 1)
+    x = device.buffer_from_array(np.ascontiguousarray(op(a, trans)))
+    added = device.buffer_from_array(np.broadcast_to(c, (*batch, n, n)))
+    full = linalg.syrk(2.0, x, 3.0, added, trans=trans, lower=lower).read()
+    exact = wide(a) @ np.swapaxes(wide(a), -1, -2)
+    expected = np.where(keep(np.ones((n, n), bool)), 2 * exact + 3.0 * c, c)
+    sizes = bound(a, np.swapaxes(a, -1, -2))
+    compare(device, "linalg.syrk", full, expected, 2 * sizes + 8 * EPS * np.abs(c))
+    a = (normal((*batch, n, n), 2) / max(n, 1) + 2 * np.eye(n)).astype(np.float32)
+    b = normal((*batch, k, n) if side else (*batch, n, k), 3)
+    broken = np.where(keep(np.ones((n, n), bool)), a, np.float32(np.nan))
+    operands = [device.buffer_from_array(v) for v in (broken, b)]
+    half = keep(a)
+    whole = half + np.swapaxes(half, -1, -2) - half * np.eye(n, dtype=np.float32)
+    y = linalg.symm(1.0, *operands, side=side, lower=lower).read()
+    left, right = (b, whole) if side else (whole, b)
+    compare(device, "linalg.symm", y, wide(left) @ wide(right), bound(left, right))
+    more = {"side": side, "lower": lower, "trans_a": trans, "unit_diagonal": unit}
+    x = linalg.trsm(0.5, *operands, **more).read()
+    half = wide(half)
+    if unit:
+        half[..., range(n), range(n)] = 1
+    t = op(half, trans)
+    turned, goal, result = (np.swapaxes(v, -1, -2) if side else v for v in (t, 0.5 * wide(b), x))
+    exact = np.linalg.solve(turned, goal)
+    reach = np.abs(np.linalg.inv(turned)) @ (np.abs(turned) @ np.abs(exact))
+    compare(device, "linalg.trsm", result, exact, (2 * n + 12) * EPS * reach)
 
 
 @pytest.mark.parametrize("lower", [False, True])
@@ -142,19 +212,6 @@ def test_syrk(device: Device, n: int, k: int, lower: bool, rung: str) -> None:
     mask = keep(np.ones((n, n), bool))
     expected = np.where(mask, 2 * exact + 3.0 * c, c)
     compare(device, "linalg.syrk", full, expected, 2 * bound(a, a.T) + 8 * EPS * np.abs(c))
-
-
-@pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("lower", [False, True])
-def test_symm(device: Device, lower: bool, side: int) -> None:
-    a = normal((9, 9))
-    b = normal((6, 9) if side else (9, 6), 1)
-    half = np.tril(a) if lower else np.triu(a)
-    full = half + half.T - np.diag(np.diag(a))
-    operands = [device.buffer_from_array(x) for x in (a, b)]
-    y = linalg.symm(1.0, *operands, side=side, lower=lower).read()
-    left, right = (b, full) if side else (full, b)
-    compare(device, "linalg.symm", y, wide(left) @ wide(right), bound(left, right))
 
 
 @pytest.mark.parametrize("trans", [0, 1])

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
@@ -52,6 +54,33 @@ def test_matmul(device: Device, left: Any, right: Any, dtype: Any) -> None:
     exact = np.matmul(a.astype(kind), b.astype(kind))
     sizes = np.matmul(np.abs(a).astype(float), np.abs(b).astype(float))
     compare(device, "linalg.matmul", y, exact, 4 * (left[-1] + 4) * EPS * sizes)
+
+
+@st.composite
+def shapes(make: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two of at least one axis, batches that broadcast."""
+    m, k, n = make(st.tuples(*[st.sampled_from([0, 1, 2, 5, 8, 13])] * 3))
+    batch = make(st.lists(st.sampled_from([0, 1, 2, 3]), max_size=2))
+    left, right = ([make(st.sampled_from([b, 1])) for b in batch] for _ in range(2))
+    left, right = (side[make(st.integers(0, len(side))) :] for side in (left, right))
+    a = make(st.sampled_from([(k,), (*left, m, k)]))
+    return a, make(st.sampled_from([(k,), (*right, k, n)]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(shapes(), st.sampled_from([np.float32, np.float16, np.complex64]))
+def test_drawn_shapes(device: Device, both: Any, dtype: Any) -> None:
+    dtype = np.float32 if dtype is np.float16 and not device.has_f16 else dtype
+    a, b = (np.asarray(normal(s, i, dtype)) for i, s in enumerate(both))
+    kind = np.complex128 if np.dtype(dtype).kind == "c" else np.float64
+    left, right = device.buffer_from_array(a), device.buffer_from_array(b)
+    exact = np.asarray(np.matmul(a.astype(kind), b.astype(kind)))
+    poison_pool(device, exact.size * a.itemsize)
+    y = linalg.matmul(left, right).read()
+    sizes = np.matmul(np.abs(a).astype(float), np.abs(b).astype(float))
+    rounded = 2.0**-11 * np.abs(exact) + EPS if dtype is np.float16 else 0
+    allowed = 4 * (a.shape[-1] + 4) * EPS * sizes + rounded
+    compare(device, "linalg.matmul", y, exact, allowed, max(1.0, np.max(sizes, initial=0)))
 
 
 def f16_product(
