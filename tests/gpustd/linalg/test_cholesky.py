@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
@@ -56,15 +58,35 @@ def test_with_the_kernels_of_gpus(device: Device) -> None:
         check(device, linalg.cholesky(device.buffer_from_array(a)).read(), a)
 
 
-@pytest.mark.parametrize("batch", [(3,), (2, 2), (0,)], ids=str)
-def test_batches(device: Device, batch: tuple[int, ...]) -> None:
-    a = definite(batch, 9)
-    check(device, linalg.cholesky(device.buffer_from_array(a)).read(), a)
-
-
-def test_empty(device: Device) -> None:
-    a = device.buffer_from_array(np.zeros((0, 0), np.float32))
-    assert linalg.cholesky(a).read().shape == (0, 0)
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([(), (1,), (3,), (2, 2), (0,)]),
+    st.sampled_from([0, 1, 2, 3, 8, 13, 33]),
+    st.sampled_from([None, 0, 1, 3]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_drawn_systems(
+    device: Device, batch: tuple[int, ...], n: int, k: int | None, upper: bool, seed: int
+) -> None:
+    """cholesky reads one triangle; cho_solve takes a lone vector or columns."""
+    a = definite(batch, n, seed)
+    other = np.full((n, n), np.nan, np.float32)
+    operand = device.buffer_from_array(a + (np.tril(other, -1) if upper else np.triu(other, 1)))
+    poison_pool(device, a.nbytes)
+    factor = linalg.cholesky(operand, upper=upper)
+    found = factor.read()
+    check(device, np.swapaxes(found, -1, -2) if upper else found, a)
+    b = np.random.default_rng(1).standard_normal((n,) if k is None else (n, k)).astype(np.float32)
+    x = linalg.cho_solve((factor, not upper), device.buffer_from_array(b)).read()
+    wide = a.astype(np.float64)
+    columns = np.broadcast_to(b[:, None] if k is None else b, (*batch, n, 1 if k is None else k))
+    exact = np.linalg.solve(wide, columns.astype(np.float64))
+    triangle = np.abs(np.linalg.cholesky(wide))
+    reach = triangle @ (np.swapaxes(triangle, -1, -2) @ np.abs(exact))
+    allowed = (6 * n + 24) * EPS * np.abs(np.linalg.inv(wide)) @ reach
+    result = x[..., None] if k is None else x
+    compare(device, "linalg.cho_solve", result, exact, allowed)
 
 
 @pytest.mark.parametrize("rung", ["alone", "panel"])

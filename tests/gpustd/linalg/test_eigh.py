@@ -50,9 +50,19 @@ def check(device: Device, a: Array) -> None:
 @given(
     n=st.sampled_from([0, 1, 2, 3, 8, 13, 16, 31]),
     ahead=st.sampled_from([(), (3,), (2, 2), (0,)]),
+    lower=st.booleans(),
 )
-def test_any_shape(device: Device, n: int, ahead: tuple[int, ...]) -> None:
-    check(device, symmetric(normal(*ahead, n, n)))
+def test_any_shape(device: Device, n: int, ahead: tuple[int, ...], lower: bool) -> None:
+    """Values alone are those that come with vectors; the other triangle is NaN."""
+    a = symmetric(normal(*ahead, n, n))
+    check(device, a)
+    other = np.full((n, n), np.nan, np.float32)
+    broken = device.buffer_from_array(a + (np.triu(other, 1) if lower else np.tril(other, -1)))
+    w = eigh(broken, lower)[0].read()
+    np.testing.assert_array_equal(eigh(broken, lower, eigvals_only=True).read(), w)
+    expected = np.linalg.eigvalsh(a.astype(np.float64))
+    norm = np.max(np.abs(expected), axis=-1, keepdims=True, initial=0)
+    compare(device, "linalg.eigh", w, expected, (4 * n + 32) * EPS * norm)
 
 
 @pytest.mark.parametrize("name", awkward(5))

@@ -30,20 +30,6 @@ def check(device: Device, x: np.ndarray, arguments: tuple[Any, ...], keepdims: b
     compare(device, "linalg.norm", result, exact, allowed + rounded)
 
 
-@pytest.mark.parametrize("order", [None, 2, 1, 0, INF, -INF])
-@pytest.mark.parametrize(("shape", "axis"), [((70,), None), ((3, 40, 5), 1), ((4, 6), -1)])
-def test_of_vectors(device: Device, shape: Any, axis: Any, order: Any) -> None:
-    check(device, normal(*shape), (order, axis), keepdims=axis == 1)
-
-
-@pytest.mark.parametrize("order", [None, "fro", 1, -1, INF, -INF])
-@pytest.mark.parametrize(
-    ("shape", "axis"), [((5, 70), None), ((3, 4, 5), (0, 2)), ((2, 3, 4), (-1, 1))]
-)
-def test_of_matrices(device: Device, shape: Any, axis: Any, order: Any) -> None:
-    check(device, normal(*shape), (order, axis), keepdims=axis == (0, 2))
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sampled_from([1, 2, 3, 7, 33]), min_size=1, max_size=3).map(tuple),

@@ -54,7 +54,12 @@ def check(device: Device, a: Array, *, full: bool = True) -> None:
     full=st.booleans(),
 )
 def test_any_shape(device: Device, m: int, n: int, ahead: tuple[int, ...], full: bool) -> None:
-    check(device, normal(*ahead, m, n), full=full)
+    a = normal(*ahead, m, n)
+    check(device, a, full=full)
+    s = svdvals(device.buffer_from_array(a)).read()
+    expected = np.linalg.svd(a.astype(np.float64), compute_uv=False)
+    largest = np.max(expected, initial=0.0)
+    compare(device, "linalg.svdvals", s, expected, (4 * (m + n) + 32) * EPS * largest)
 
 
 @pytest.mark.parametrize("name", awkward(5))

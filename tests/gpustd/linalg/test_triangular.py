@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
@@ -95,12 +97,37 @@ def test_batches_broadcast_and_vectors_are_vectors(device: Device) -> None:
     np.testing.assert_allclose(alone, exact, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("n", "k"), [(0, 3), (3, 0), (0, 0)])
-def test_nothing_to_solve(device: Device, n: int, k: int) -> None:
-    a, b = device.buffer_from_array(triangles((), n)), device.buffer_from_array(
-        np.zeros((n, k), np.float32)
-    )  # fmt: skip
-    assert linalg.solve_triangular(a, b).shape == (n, k)
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), (1,))]),
+    st.sampled_from([0, 1, 2, 5, 8, 33]),
+    st.sampled_from([None, 0, 1, 3, 8]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0, 1, 2, "N", "T", "C"]),
+)
+def test_drawn_systems(
+    device: Device,
+    batches: tuple[tuple[int, ...], tuple[int, ...]],
+    n: int,
+    k: int | None,
+    lower: bool,
+    unit: bool,
+    trans: Trans,
+) -> None:
+    """A lone vector or columns; the other triangle, and an assumed diagonal, are NaN."""
+    a = triangles(batches[0], n)
+    b = np.random.default_rng(1).standard_normal((n,) if k is None else (*batches[1], n, k))
+    b = b.astype(np.float32)
+    read = (np.tril if lower else np.triu)(np.ones((n, n), bool), (-1 if lower else 1) * unit)
+    broken = np.where(read, a, np.float32(np.nan))
+    operands = [device.buffer_from_array(x) for x in (broken, b)]
+    poison_pool(device, b.nbytes)
+    x = linalg.solve_triangular(*operands, trans, lower, unit).read()
+    columns = b[:, None] if k is None else b
+    op = kept(a, lower, unit, trans not in (0, "N"))
+    op = np.broadcast_to(op, (*np.broadcast_shapes(batches[0], columns.shape[:-2]), n, n))
+    check(device, "linalg.solve_triangular", x[..., None] if k is None else x, op, columns)
 
 
 def test_refusals(device: Device) -> None:

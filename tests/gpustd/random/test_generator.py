@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtri
@@ -14,6 +16,7 @@ from scipy.special import ndtri
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, i32, u8, u32
 from gpustd.random import Generator
 from gpustd.random.normal_table import normal_table
+from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tools.normal_table import entry as normal_entry
@@ -130,22 +133,9 @@ def test_the_reference_is_philox() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [1, 4, 1000, 1003])
-def test_uniform_bits(device: Device, count: int) -> None:
-    for stream, draws in ((0, 0), (5, 3)):
-        expected = (words(count, draws, stream).reshape(-1)[:count] >> np.uint64(8)) * 2.0**-24
-        result = run(device, "random", count, stream=stream, draws=draws)
-        np.testing.assert_array_equal(result, expected)
-
-
 def test_normal_bits(device: Device) -> None:
     expected = normals(words(20000)).reshape(-1)
     np.testing.assert_array_equal(run(device, "standard_normal", (100, 200)).ravel(), expected)
-
-
-def test_exponential_bits(device: Device) -> None:
-    expected = exponentials(words(20000)).reshape(-1)
-    np.testing.assert_array_equal(run(device, "standard_exponential", 20000), expected)
 
 
 EDGES = np.array(
@@ -218,25 +208,16 @@ def test_moments_and_tails_of_normal_numbers(device: Device) -> None:
     assert abs(np.corrcoef(x[:-1], x[1:])[0, 1]) <= 4 / math.sqrt(count)
 
 
-def integers(low: int, high_: int, count: int) -> NDArray[np.int64]:
+def integers(low: int, high_: int, count: int, seed: int = SEED) -> NDArray[np.int64]:
     size = np.uint64(high_ - low)
     threshold = np.uint64((2**32 - int(size)) % int(size))
-    w = words(count)
+    w = words(count, seed=seed)
     for attempt in range(1, 50):
         rejected = (w * size & MASK) < threshold
         if not rejected.any():
             break
-        w = np.where(rejected, words(count, attempt=attempt), w)
+        w = np.where(rejected, words(count, seed=seed, attempt=attempt), w)
     return (np.int64(low) + high(w, size).astype(np.int64)).reshape(-1)[:count]
-
-
-@pytest.mark.parametrize(
-    "bounds",
-    [(0, 1), (0, 10), (-5, 6), (0, 2**31 - 1), (-(2**31), 2**31 - 2), (7, 3 * 2**29)],
-    ids=str,
-)
-def test_integers(device: Device, bounds: tuple[int, int]) -> None:
-    np.testing.assert_array_equal(run(device, "integers", *bounds, 1003), integers(*bounds, 1003))
 
 
 def test_integers_of_other_dtypes(device: Device) -> None:
@@ -248,34 +229,105 @@ def test_integers_of_other_dtypes(device: Device) -> None:
     np.testing.assert_array_equal(whole, words(999).reshape(-1)[:999])
 
 
-def test_scaled_numbers(device: Device) -> None:
-    """A product and a sum, each rounded to half a unit at most."""
-    plain = {"uniform": run(device, "random", 999), "normal": run(device, "standard_normal", 999)}
-    for name, (first, second, low, scale) in {
-        "uniform": (-3.0, 5.0, -3.0, 8.0),
-        "normal": (10.0, 0.3, 10.0, 0.3),
-    }.items():
-        expected = low + scale * plain[name].astype(np.float64)
-        allowed = 2.0**-23 * (abs(low) + np.abs(scale * plain[name])) + 2.0**-24 * abs(scale)
-        result = run(device, name, first, second, 999)
-        compare(device, f"random.Generator.{name}", result, expected, allowed)
-    result = run(device, "exponential", 3.0, 99)
-    np.testing.assert_allclose(result, 3 * run(device, "standard_exponential", 99), rtol=2e-7)
+SEEDS = st.integers(0, 2**64 - 1)
+WORDS = st.integers(0, 2**32 - 1)
+SIZE = st.sampled_from([None, 0, 1, 4, 1003, (3, 0), (2, 3, 7), (1, 1)])
 
 
-def test_permutation(device: Device) -> None:
-    expected = np.argsort(words(1000).reshape(-1), kind="stable")
-    np.testing.assert_array_equal(run(device, "permutation", 1000), expected)
-    x = np.arange(24, dtype=np.uint8).reshape(6, 4)
-    rows = run(device, "permutation", device.buffer_from_array(x))
-    np.testing.assert_array_equal(rows, x[np.argsort(words(6).reshape(-1)[:6], kind="stable")])
+def shape_of(size: Any) -> tuple[int, ...]:
+    return () if size is None else (size,) if isinstance(size, int) else tuple(size)
 
 
-def test_choice(device: Device) -> None:
-    np.testing.assert_array_equal(run(device, "choice", 10, 99), integers(0, 10, 99))
-    rng = Generator(device, 3)
-    few = rng.choice(50, 20, replace=False).read()
-    assert len(set(few.tolist())) == 20
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, WORDS, st.integers(0, 2**32 - 40), SIZE)
+def test_drawn_distributions(device: Device, seed: int, stream: int, draw: int, size: Any) -> None:
+    """The bits of every plain distribution, whatever the seed, the stream and the draw."""
+    shape = shape_of(size)
+    count = math.prod(shape)
+    plain = {
+        "random": lambda w: (w >> np.uint64(8)) * 2.0**-24,
+        "standard_normal": normals,
+        "standard_exponential": exponentials,
+    }
+    rng = Generator(device, seed, stream=stream)
+    rng.draws = draw
+    for k, (name, made) in enumerate(plain.items()):
+        poison_pool(device, 4 * count)
+        result = getattr(rng, name)(size).read()
+        w = words(count, draw + k, stream, seed)
+        expected = made(w).reshape(-1)[:count].reshape(shape)
+        compare(device, f"random.Generator.{name}", result, expected, 0)
+    assert rng.draws == draw + 3
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, SIZE, st.floats(-1e6, 1e6, width=32), st.floats(0, 1e6, width=32))
+def test_drawn_scales(device: Device, seed: int, size: Any, shift: float, scale: float) -> None:
+    """A product and a sum, each rounded to half a unit at most; so are the width and numbers."""
+    shift, scale = (x if abs(x) > 1e-30 else 0.0 for x in (shift, scale))
+    calls = {
+        "uniform": ("random", (shift, shift + scale), shift, (shift + scale) - shift),
+        "normal": ("standard_normal", (shift, scale), shift, scale),
+        "exponential": ("standard_exponential", (scale,), 0.0, scale),
+    }
+    for name, (plain, arguments, low, width) in calls.items():
+        exact = getattr(Generator(device, seed), plain)(size).read().astype(np.float64)
+        poison_pool(device, exact.size * 4)
+        result = getattr(Generator(device, seed), name)(*arguments, size).read()
+        expected = low + width * exact
+        allowed = 2.0**-23 * (abs(low) + np.abs(width * exact)) + 2.0**-24 * width + 1e-37
+        unit = abs(low) + width
+        compare(device, f"random.Generator.{name}", result, expected, allowed, unit)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    SEEDS,
+    st.sampled_from([i8, i32, u8, u32]),
+    st.sampled_from([0, 1, 4, 999]),
+    st.booleans(),
+    st.data(),
+)
+def test_drawn_integers(
+    device: Device, seed: int, dtype: Any, count: int, endpoint: bool, data: st.DataObject
+) -> None:
+    """Any bounds that the dtype holds; choice takes them too."""
+    info = np.iinfo(dtype.numpy)
+    low = data.draw(st.integers(int(info.min), int(info.max) - 1))
+    last = data.draw(st.integers(low, int(info.max)))
+    poison_pool(device, 4 * count)
+    high = last if endpoint else last + 1
+    result = Generator(device, seed).integers(low, high, count, dtype, endpoint).read()
+    assert result.dtype == dtype.numpy
+    if last - low == 2**32 - 1:
+        return
+    np.testing.assert_array_equal(result, integers(low, last + 1, count, seed))
+    n = data.draw(st.integers(1, 300))
+    chosen = Generator(device, seed).choice(n, count).read()
+    np.testing.assert_array_equal(chosen, integers(0, n, count, seed))
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.sampled_from([0, 1, 2, 5, 64, 301]), st.sampled_from([(), (0,), (1,), (3, 2)]),
+       st.sampled_from(["f32", "i8", "u8", "c64"]), st.data())  # fmt: skip
+def test_drawn_permutations(
+    device: Device,
+    seed: int,
+    n: int,
+    rest: tuple[int, ...],
+    dtype: str,
+    data: st.DataObject,
+) -> None:
+    """Of numbers and of rows; a choice without replacement is a permutation's beginning."""
+    order = np.argsort(words(n, seed=seed).reshape(-1)[:n], kind="stable")
+    np.testing.assert_array_equal(Generator(device, seed).permutation(n).read(), order)
+    x = drawn(dtype, (n, *rest))
+    rows = Generator(device, seed).permutation(device.buffer_from_array(x)).read()
+    np.testing.assert_array_equal(rows, x[order], strict=True)
+    if n:
+        count = data.draw(st.integers(0, n))
+        few = Generator(device, seed).choice(n, count, replace=False).read()
+        np.testing.assert_array_equal(few, order[:count])
 
 
 def test_draws_and_streams_are_independent(device: Device) -> None:
