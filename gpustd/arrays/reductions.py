@@ -83,20 +83,21 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     1.25
     """
     common_dtype("var", [x], FLOATS)
-    centre = Fold("mean", accumulator("mean", x.dtype), widened(x.dtype), _scale(x, axis, 0))
-    middle = _folded(centre, x, axes_of("var", axis, x))
-    shape = _shape(x, axes_of("var", axis, x), keepdims=True)
-    scale = _scale(x, axis, ddof)
+    axes = axes_of("var", axis, x)
+    centre = Fold("mean", accumulator("mean", x.dtype), widened(x.dtype), _scale(x, axes, 0))
+    middle = _folded(centre, x, axes)
+    shape = _shape(x, axes, keepdims=True)
+    scale = _scale(x, axes, ddof)
     acc = accumulator("squares", x.dtype)
     fold = Fold("squares", acc, widened(x.dtype), scale, stored=_stored(x.dtype))
-    runs = _runs(x.shape, axes_of("var", axis, x))
+    runs = _runs(x.shape, axes)
     if len(runs) == 1:
-        found = _folded(replace(fold, second=middle), x, axes_of("var", axis, x))
+        found = _folded(replace(fold, second=middle), x, axes)
     else:
         wide: Buffer[Any] = cast(x, widened(x.dtype))
         apart = subtract(wide, middle.view(shape))
-        found = _folded(fold, apart, axes_of("var", axis, x))
-    return cast(found, x.dtype).view(_shape(x, axes_of("var", axis, x), keepdims=keepdims))
+        found = _folded(fold, apart, axes)
+    return cast(found, x.dtype).view(_shape(x, axes, keepdims=keepdims))
 
 
 def std(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = False) -> Buffer[T]:
@@ -108,7 +109,8 @@ def std(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     1.118
     """
     common_dtype("std", [x], FLOATS)
-    return sqrt(var(x, axis, ddof=ddof, keepdims=keepdims))
+    axes = axes_of("std", axis, x)
+    return sqrt(var(x, axes, ddof=ddof, keepdims=keepdims))
 
 
 def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001

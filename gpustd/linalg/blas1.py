@@ -122,6 +122,7 @@ def axpy(x: Buffer[T], y: Buffer[T], a: complex = 1.0) -> Buffer[T]:
         raise ShapeError(f"axpy: {x.shape} and {y.shape}: make them equal")
     if x.dtype is c64 or y.dtype is c64:
         return _complex_line("axpy", a, (x, y))
+    float_scalar("axpy", x, y)
     return linear_combination([(real_scale("axpy", a), x), (1.0, y)])
 
 
@@ -140,6 +141,7 @@ def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
     refuse_others("scal", x)
     if x.dtype is c64:
         return _complex_line("scal", a, (x,))
+    float_scalar("scal", x)
     return linear_combination([(real_scale("scal", a), x)])
 
 

@@ -140,6 +140,7 @@ def lu(a: Buffer[f32]) -> tuple[Buffer[f32], Buffer[f32], Buffer[f32]]:
     >>> print(p, l, u)
     [[0.0, 1.0], [1.0, 0.0]] [[1.0, 0.0], [0.25, 1.0]] [[4.0, 4.0], [0.0, 1.0]]
     """
+    check_square("lu", a)
     factor, piv = lu_factor(a)
     p = identity_in_order(piv, inverse=True)
     return p, triangle(factor, "lower", unit=True), triangle(factor, "upper")

@@ -88,6 +88,7 @@ def svdvals(a: Buffer[f32]) -> Buffer[f32]:
     >>> linalg.svdvals(a).read().tolist()
     [7.0, 2.0]
     """
+    checked_matrices("svdvals", a)
     return svd(a, False, False)
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gpustd
-from gpucore import ArgumentError, Buffer, Device, DTypeError, f16, f32, i32
+from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f16, f32, i32
+from gpucore.dtypes import DTYPES
 from gpustd import arrays, nn, signal
 
 PACKAGES = ("arrays", "image", "linalg", "nn", "signal")
@@ -89,6 +92,58 @@ def test_axes_are_whole_numbers(device: Device) -> None:
                 function(x, axis)
         of_numpy, plain = function(x, np.int64(1)), function(x, 1)
         np.testing.assert_array_equal(of_numpy.read(), plain.read())
+
+
+ALONG_AXES = [
+    path
+    for path, function in TAKERS.items()
+    if path.startswith("arrays.") and "axis" in inspect.signature(function).parameters
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(ALONG_AXES),
+    st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_axes_that_are_not_there(
+    device: Device, path: str, shape: tuple[int, ...], far: int, negative: bool
+) -> None:
+    """Every function of arrays that takes an axis names itself and the shape."""
+    function, name = TAKERS[path], path.rpartition(".")[2]
+    x = device.buffer(f32, shape)
+    places = device.buffer(i32, shape)
+    axis = len(shape) + (name == "stack") + far - 1
+    given = {
+        "indices": places,
+        "parts": [x, x],
+        "shift": 1,
+        "axis": -axis - 1 if negative else axis,
+    }
+    parameters = inspect.signature(function).parameters.values()
+    wanted_ones = [p for p in parameters if p.default is p.empty or p.name == "axis"]
+    arguments = [given.get(p.name, argument(p.annotation, x)) for p in wanted_ones]
+    with pytest.raises(ShapeError, match=f"^{name}: axis "):
+        function(*arguments)
+
+
+OF_ANY_DTYPE = ("linalg.copy", "linalg.swap")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([p for p in TAKERS if p.startswith("linalg.") and p not in OF_ANY_DTYPE]),
+    st.sampled_from(["i8", "i32", "u8", "u32"]),
+)
+def test_linear_algebra_takes_no_integers(device: Device, path: str, dtype: str) -> None:
+    function, name = TAKERS[path], path.rpartition(".")[2]
+    x = device.buffer(DTYPES[dtype], (3, 3))
+    parameters = inspect.signature(function).parameters.values()
+    required = [p for p in parameters if p.default is p.empty]
+    with pytest.raises(DTypeError, match=f"^{name}: "):
+        function(*[argument(p.annotation, x) for p in required])
 
 
 def test_counts_are_whole_numbers(device: Device) -> None:
