@@ -59,7 +59,9 @@ def test_unique(device: Device, shape: tuple[int, ...], dtype: str, different: i
     x = draw(held_by(device, dtype), shape)
     x = with_specials(np.round(x) if x.dtype.kind == "f" else x % different)
     result = arrays.unique(device.buffer_from_array(x)).read()
-    np.testing.assert_array_equal(result, np.unique(x), strict=True)
+    # NumPy 2.4's own sort of f16 may lose its way among NaN.
+    wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+    np.testing.assert_array_equal(result, np.unique(wide).astype(x.dtype), strict=True)
 
 
 def test_refuses(device: Device) -> None:
