@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
+from gpustd.arrays.operands import NUMBERS
 from tests.gpustd.arrays.operators import held_by, laid_out, mixture, on_device
 from tests.gpustd.arrays.rules import FLAGS, RULES, without_doubt
 from tests.gpustd.compare import compare
@@ -54,12 +55,13 @@ def drawn(dtype: str, op: str, count: int, shape: Any, seed: int, extras: list[f
 def check_equal_shapes(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
     """All of ``ops`` that take a drawn dtype, with NumPy's arrays in a drawn memory layout."""
     taken = sorted({dtype for op in ops for dtype in RULES[op].takes})
-    dtype = held_by(device, data.draw(st.sampled_from(taken)))
+    twice = [dtype for dtype in taken if dtype in NUMBERS]
+    dtype = held_by(device, data.draw(st.sampled_from([*taken, *twice])))
     shape, seed, extras = data.draw(SHAPE), data.draw(SEED), data.draw(FLOATS)
     layout = data.draw(st.sampled_from(["plain", "steps", "turned", "back"]))
     for op in ops:
         rule = RULES[op]
-        if dtype in rule.takes and rule.operands < 3:
+        if dtype in rule.takes and (op, dtype) != ("where", "c64"):
             operands = drawn(dtype, op, rule.operands, shape, seed, extras)
             check(device, op, [laid_out(x, layout) for x in operands], dtype)
 
@@ -71,15 +73,26 @@ def broadcast(shape: tuple[int, ...]) -> st.SearchStrategy[tuple[int, ...]]:
 
 
 def check_broadcasting(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
-    """Each operand has its own axes, or is a number; a condition has a dtype of its own."""
-    op = data.draw(st.sampled_from([op for op in ops if RULES[op].operands > 1]))
-    rule = RULES[op]
-    dtype = held_by(device, data.draw(st.sampled_from(rule.takes)))
+    """All of ``ops`` that have several operands, of drawn dtypes.
+
+    Each operand has its own axes, or is a number; a condition has a dtype of its own.
+    """
     shape, seed, extras = data.draw(SHAPE), data.draw(SEED), data.draw(FLOATS)
+    for op in ops:
+        rule = RULES[op]
+        if rule.operands > 1:
+            dtype = held_by(device, data.draw(st.sampled_from(rule.takes)))
+            whole = drawn(dtype, op, rule.operands, shape, seed, extras)
+            check(device, op, spread(device, op, dtype, whole, data), dtype)
+
+
+def spread(device: Device, op: str, dtype: str, whole: list[Any], data: st.DataObject) -> list[Any]:
+    """Parts of whole operands that broadcast to their shape, and numbers among them."""
+    shape = whole[0].shape
     operands: list[Any] = []
-    whole = data.draw(st.integers(0, rule.operands - 1))
-    for k, x in enumerate(drawn(dtype, op, rule.operands, shape, seed, extras)):
-        kind = "array" if k == whole or (op in ("clip", "where") and not k) else None
+    always = data.draw(st.integers(0, len(whole) - 1))
+    for k, x in enumerate(whole):
+        kind = "array" if k == always or (op in ("clip", "where") and not k) else None
         kind = kind or data.draw(st.sampled_from(["array", "number"]))
         if kind == "number":
             operands.append(x.ravel()[0].item() if x.size and np.isfinite(x.ravel()[0]) else 1)
@@ -93,10 +106,10 @@ def check_broadcasting(device: Device, ops: Sequence[str], data: st.DataObject) 
         )
     if op == "where":
         condition = held_by(device, data.draw(st.sampled_from(["u8", "f32", "i32", "f16"])))
-        operands[0] = mixture(condition, operands[0].shape, seed)
+        operands[0] = mixture(condition, operands[0].shape, len(shape))
         if not isinstance(operands[1], np.ndarray) and not isinstance(operands[2], np.ndarray):
-            operands[1] = mixture(dtype, shape, seed)
-    check(device, op, operands, dtype)
+            operands[1] = whole[1]
+    return operands
 
 
 def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> None:

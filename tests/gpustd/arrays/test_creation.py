@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import ArgumentError, Device, DTypeError, f16, f32, i8, i32, u8
+from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
 from tests.gpustd.arrays.operators import held_by
@@ -119,3 +119,8 @@ def test_refuses(device: Device) -> None:
     if not device.has_f16:
         with pytest.raises(DTypeError, match="has no f16"):
             arrays.zeros(device, 3, f16)
+    for call in (arrays.zeros, arrays.ones):
+        with pytest.raises(ShapeError):
+            call(device, (2, -1), f32)
+    with pytest.raises(ArgumentError, match="linspace: -1 of f32"):
+        arrays.linspace(device, 0, 1, -1, dtype=f32)

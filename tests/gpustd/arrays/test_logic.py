@@ -18,7 +18,7 @@ def test_equal_shapes(device: Device, data: st.DataObject) -> None:
     check_equal_shapes(device, OPS, data)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_broadcasting(device: Device, data: st.DataObject) -> None:
     check_broadcasting(device, OPS, data)
