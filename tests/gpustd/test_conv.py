@@ -130,7 +130,7 @@ def cases(make: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(cases(), st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
     dtype = dtype if device.has_f16 else f32

@@ -95,7 +95,7 @@ DRAWN = st.builds(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(DRAWN, st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
     """By the device's own rung; also as few rows, and unrounded."""

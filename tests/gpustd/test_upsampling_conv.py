@@ -46,7 +46,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(cases(), st.sampled_from([f32, f16]))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType]) -> None:
     dtype = dtype if device.has_f16 else f32

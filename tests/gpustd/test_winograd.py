@@ -52,7 +52,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: 
     check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(cases(), st.sampled_from([2, 4]), st.sampled_from([f32, f16]))
 def test_drawn_cases(device: Device, case: Case, block: int, dtype: type[DType]) -> None:
     dtype = dtype if device.has_f16 else f32

@@ -90,20 +90,22 @@ def test_drawn_products(
     plain = linalg.gemv(alpha, buffers[0], buffers[1], trans=trans).read()
     tiny = 6e-8 if kind is np.float16 else 1e-37
     allowed = (abs(alpha) + EPS) * bound + rounding * np.abs(alpha * exact) + tiny
-    compare(device, "linalg.gemv", plain, alpha * exact, allowed)
+    unit = max(1.0, np.abs(exact).max(initial=0))
+    compare(device, "linalg.gemv", plain, alpha * exact, allowed, unit)
     full = linalg.gemv(alpha, buffers[0], buffers[1], beta, buffers[2], trans=trans).read()
     expected = alpha * exact + beta * y.astype(np.float64)
     allowed = allowed + 8 * EPS * np.abs(beta * y) + rounding * np.abs(expected)
-    compare(device, "linalg.gemv", full, expected, allowed)
+    compare(device, "linalg.gemv", full, expected, allowed, unit)
     left, right = normal(rows, seed=seed, dtype=kind), normal(columns, seed=seed + 1, dtype=kind)
     added = normal(rows, columns, seed=seed + 2, dtype=kind)
     p, q, r = (device.buffer_from_array(v) for v in (left, right, added))
     exact = alpha * np.outer(left.astype(np.float64), right)
     allowed = (3 * EPS + rounding) * np.abs(exact) + tiny
-    compare(device, "linalg.ger", linalg.ger(alpha, p, q).read(), exact, allowed)
+    unit = max(1.0, np.abs(exact).max(initial=0))
+    compare(device, "linalg.ger", linalg.ger(alpha, p, q).read(), exact, allowed, unit)
     full = linalg.ger(alpha, p, q, r).read()
     allowed = allowed + (2 * EPS + rounding) * np.abs(exact + added)
-    compare(device, "linalg.ger", full, exact + added, allowed)
+    compare(device, "linalg.ger", full, exact + added, allowed, unit)
 
 
 @settings(max_examples=15, deadline=None)
