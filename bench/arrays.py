@@ -168,7 +168,7 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
 
 
 def scans(size: int) -> list[Entry]:
-    """cumsum of one row, of many, and down columns."""
+    """cumsum of one row, of many, and down columns; CuPy's of CUB is that without an axis."""
     shapes = {-1: (size,), 1: (size // 8192, 8192), 0: (8192, size // 8192)}
     return [
         entry(
@@ -176,7 +176,10 @@ def scans(size: int) -> list[Entry]:
             functools.partial(arrays.cumsum, axis=axis),
             [(shape, f32)],
             8.0 * size,
-            (_called("cumsum", axis=axis), lambda _, x, axis=axis: x.cumsum(axis)),
+            (
+                _called("cumsum", axis=None if axis < 0 else axis),
+                lambda _, x, axis=axis: x.cumsum(axis),
+            ),
             _NEAR_COPIES,
         )
         for axis, shape in shapes.items()

@@ -54,7 +54,8 @@ channels-last, no TF32. "Through f32" is PyTorch that converts u8 and back, sinc
 operation on u8; its image filters get planes, the layout made for them. "Of peer" is a share of
 the quickest one's rate. The *floor* of an operation is the time of its arithmetic or of its bytes
 at the roof, whichever is longer; the roof is the best rate of copies and of large products that
-anyone reached in that session. The floor of a model is that of its operations at 790 TFLOP/s and 4.3 TB/s.
+anyone reached in that session. The floor of a model is that of its operations at 790 TFLOP/s and
+4.3 TB/s.
 """
 
 
