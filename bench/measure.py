@@ -34,6 +34,15 @@ _FIRST_CALLS = 20
 # Of a row.
 _REPLAYS = 4
 _PEER_SAMPLES = 5
+# Of a library that is not ours: one that lacks a function, too.
+_PEER_FAULTS = (
+    AttributeError,
+    ImportError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def _peer_seconds(entry: Entry, peers: Peers) -> dict[str, float]:
         try:
             seconds, replayed = peer.timed(make)
             found[name if replayed else f"{name} eager"] = seconds
-        except (RuntimeError, MemoryError, TypeError, ValueError, ImportError) as error:
+        except _PEER_FAULTS as error:
             print(f"{entry.name}: {name} failed: {error}", file=sys.stderr)
     if entry.numpy is not None:
         found["NumPy"] = _numpy_seconds(entry.numpy)

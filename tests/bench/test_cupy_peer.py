@@ -37,6 +37,9 @@ class Stream:
     def begin_capture(self) -> None:
         self.open = True
 
+    def is_capturing(self) -> bool:
+        return self.open
+
     def end_capture(self) -> SimpleNamespace:
         self.open = False
         self.log.append("ended")
@@ -57,6 +60,7 @@ class Cupy:
         self.cuda = SimpleNamespace(
             Stream=lambda non_blocking: stream,
             Event=lambda: event,
+            get_current_stream=lambda: stream,
             get_elapsed_time=lambda begin, end: MILLISECONDS,
         )
         cache = SimpleNamespace(clear=lambda: self.log.append("plans"))
@@ -146,6 +150,14 @@ def test_a_row_names_the_peer_and_how_it_was_called(refuses: bool, name: str) ->
     row = measure(device, entry, FixedRoofs(), Peers(cupy=CupyPeer(Cupy(refuses=refuses))))
     assert row.peers.keys() == {name, "NumPy"}
     assert row.ratio == min(row.peers.values()) / row.seconds
+
+
+def test_sorts_that_wait_are_not_captured() -> None:
+    sorts = [e for e in FOUND if e.name.startswith(("sort", "argsort"))]
+    assert len(sorts) >= 4
+    for entry in sorts:
+        assert entry.cupy is not None
+        assert not timed(Cupy(), entry.cupy)[1]
 
 
 def test_there_is_no_cupy_for_a_device_that_is_no_cuda_card() -> None:
