@@ -4,7 +4,8 @@
 
 Without operations, all of them. Prints the median time of each entry, its rate, its share of the
 roof measured in the same run, and how quick it is beside its quickest peer: NumPy for small ones,
-PyTorch on the same NVIDIA card where it is installed. ``python -m bench.full_size`` times models.
+PyTorch and CuPy on the same NVIDIA card where they are installed. ``python -m bench.full_size``
+times models.
 
 A FILE that is there keeps the rows that this run does not measure anew. What it lacks comes first,
 goals before the rest, and nothing is begun after SECONDS: given again, the same command goes on.
@@ -28,10 +29,9 @@ from typing import Any
 import gpustd
 import gpustd.reference
 from bench.entry import Entry, Row
-from bench.measure import measure, open_device
+from bench.measure import Peers, measure, open_device
 from bench.report import HEAD, line, merged, read_earlier, report
 from bench.roofs import Roofs
-from bench.torch_peer import torch_peer
 from gpucore import Device, DeviceNotFoundError, GpuError
 
 
@@ -65,8 +65,8 @@ def run(
     ``earlier`` is a report of the same machine, or empty. An entry that fails has no row.
     """
     end = time.monotonic() + limit
-    peer = torch_peer(device)
-    roofs = Roofs(device, peer)
+    peers = Peers.of(device)
+    roofs = Roofs(device, peers.torch)
     print(f"{device.name}, {device.info.backend}, {device.driver}")
     print(HEAD)
     rows: list[Row] = []
@@ -77,7 +77,7 @@ def run(
             print(f"the time is up: {len(rows)} of {len(todo)} entries")
             break
         try:
-            rows.append(measure(device, entry, roofs, peer))
+            rows.append(measure(device, entry, roofs, peers))
         except KeyboardInterrupt:
             print(f"stopped: {len(rows)} of {len(todo)} entries")
             break

@@ -1,8 +1,8 @@
-"""Arrays: what only moves bytes against the rate of copies, sorting against PyTorch's (CUB's).
+"""Arrays: what only moves bytes against the rate of copies, sorting against CUB's and Thrust's.
 
-Floors: an elementwise operation and a scan read their operands and write their result once; a sum
-reads once; a radix sort of 32-bit keys reads and writes them once a pass of 8 bits and counts them
-once more, 48 bytes a key.
+PyTorch sorts by the one, CuPy by the other. Floors: an elementwise operation and a scan read their
+operands and write their result once; a sum reads once; a radix sort of 32-bit keys reads and writes
+them once a pass of 8 bits and counts them once more, 48 bytes a key.
 """
 
 from __future__ import annotations
@@ -41,6 +41,25 @@ def _arrays(operands: Operands) -> list[NDArray[Any]]:
     return [_array(shape, dtype, seed) for seed, (shape, dtype) in enumerate(operands)]
 
 
+def _called(name: str, **given: object) -> Callable[..., object]:
+    """The function of that name in NumPy and CuPy alike: it gets the module, then its arrays."""
+    return lambda module, *operands: getattr(module, name)(*operands, **given)
+
+
+def _sorted(name: str) -> Callable[..., object]:
+    """The same of a sort. CuPy's is Thrust's, which waits for its stream: it is not captured.
+
+    What it would make of a capture is not known, so it is not tried.
+    """
+
+    def call(module: Any, x: Any) -> object:
+        if module is not np and module.cuda.get_current_stream().is_capturing():
+            raise RuntimeError(f"{name} waits for its stream")
+        return getattr(module, name)(x)
+
+    return call
+
+
 def entry(
     name: str,
     ours: Callable[..., object],
@@ -49,7 +68,10 @@ def entry(
     peers: tuple[Callable[..., object] | None, Callable[..., Any] | None] = (None, None),
     target: Target | None = None,
 ) -> Entry:
-    """``ours`` over buffers; ``peers`` are the same in NumPy over arrays and in PyTorch."""
+    """``ours`` over buffers; ``peers`` the same in NumPy and CuPy, and in PyTorch.
+
+    Both get their module and its arrays.
+    """
     in_numpy, in_torch = peers
     size = max(math.prod(shape) for shape, _ in operands)
     cpu = size <= 2**20
@@ -58,6 +80,10 @@ def entry(
     def setup(device: Device) -> Callable[[], object]:
         buffers: list[Buffer[Any]] = [device.buffer_from_array(a) for a in make()]
         return lambda: ours(*buffers)
+
+    def cupy_call(cupy: Any) -> Callable[[], object]:
+        assert in_numpy is not None
+        return functools.partial(in_numpy, cupy, *map(cupy.asarray, make()))
 
     def torch_call(torch: Any) -> Callable[[], object]:
         assert in_torch is not None
@@ -70,8 +96,9 @@ def entry(
         setup=setup,
         flops=0.0,
         bytes=float(moved),
-        numpy=(lambda: in_numpy(*make())) if cpu and in_numpy else None,
+        numpy=(lambda: in_numpy(np, *make())) if cpu and in_numpy else None,
         torch=torch_call if in_torch else None,
+        cupy=cupy_call if in_numpy else None,
         target=None if cpu else target,
         f16=any(dtype is f16 for _, dtype in operands),
         cpu=cpu,
@@ -88,7 +115,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.add,
             [((size,), dtype)] * 2,
             3.0 * b * size,
-            (np.add, lambda _, x, y: x + y),
+            (_called("add"), lambda _, x, y: x + y),
             _NEAR_COPIES,
         ),
         entry(
@@ -96,7 +123,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.add,
             [(rows, dtype), ((1024,), dtype)],
             2.0 * b * size,
-            (np.add, lambda _, x, y: x + y),
+            (_called("add"), lambda _, x, y: x + y),
             _NEAR_COPIES,
         ),
         entry(
@@ -104,7 +131,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.multiply,
             [(rows, dtype), ((rows[0], 1), dtype)],
             2.0 * b * size,
-            (np.multiply, lambda _, x, y: x * y),
+            (_called("multiply"), lambda _, x, y: x * y),
             _NEAR_COPIES,
         ),
         *(
@@ -113,7 +140,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
                 getattr(arrays, name),
                 [((size,), dtype)],
                 2.0 * b * size,
-                (getattr(np, name), lambda torch, x, name=name: getattr(torch, name)(x)),
+                (_called(name), lambda torch, x, name=name: getattr(torch, name)(x)),
                 _NEAR_COPIES,
             )
             for name in ("exp", "sin", "tanh")
@@ -131,7 +158,7 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
             functools.partial(arrays.sum, axis=axis),
             [(shape, dtype)],
             float(b * size),
-            (functools.partial(np.sum, axis=axis), lambda _, x, axis=axis: x.sum(axis)),
+            (_called("sum", axis=axis), lambda _, x, axis=axis: x.sum(axis)),
             _NEAR_COPIES,
         )
         for axis, shape in shapes.items()
@@ -141,7 +168,7 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
         arrays.max,
         [((size,), dtype)],
         float(b * size),
-        (np.max, lambda _, x: x.max()),
+        (_called("max"), lambda _, x: x.max()),
         _NEAR_COPIES,
     )
     place = entry(
@@ -149,13 +176,13 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
         arrays.argmax,
         [((size,), dtype)],
         float(b * size),
-        (np.argmax, lambda _, x: x.argmax()),
+        (_called("argmax"), lambda _, x: x.argmax()),
     )
     return [*sums, largest, place]
 
 
 def scans(size: int) -> list[Entry]:
-    """cumsum of one row, of many, and down columns."""
+    """cumsum of one row, of many, and down columns; CuPy's of CUB is that without an axis."""
     shapes = {-1: (size,), 1: (size // 8192, 8192), 0: (8192, size // 8192)}
     return [
         entry(
@@ -163,7 +190,10 @@ def scans(size: int) -> list[Entry]:
             functools.partial(arrays.cumsum, axis=axis),
             [(shape, f32)],
             8.0 * size,
-            (functools.partial(np.cumsum, axis=axis), lambda _, x, axis=axis: x.cumsum(axis)),
+            (
+                _called("cumsum", axis=None if axis < 0 else axis),
+                lambda _, x, axis=axis: x.cumsum(axis),
+            ),
             _NEAR_COPIES,
         )
         for axis, shape in shapes.items()
@@ -180,7 +210,7 @@ def sorts(size: int) -> list[Entry]:
                 arrays.sort,
                 [((size,), dtype)],
                 48.0 * size,
-                (np.sort, lambda _, x: x.sort()[0]),
+                (_sorted("sort"), lambda _, x: x.sort()[0]),
                 _HALF_OF_PEER,
             )
             for dtype in (f32, i32)
@@ -190,7 +220,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.argsort,
             [((size,), f32)],
             80.0 * size,
-            (np.argsort, lambda _, x: x.argsort(stable=True)),
+            (_sorted("argsort"), lambda _, x: x.argsort(stable=True)),
             _HALF_OF_PEER,
         ),
         entry(
@@ -198,7 +228,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.sort,
             [(short, f32)],
             8.0 * size,
-            (np.sort, lambda _, x: x.sort(-1)[0]),
+            (_sorted("sort"), lambda _, x: x.sort(-1)[0]),
             _HALF_OF_PEER,
         ),
         entry(
@@ -206,7 +236,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.argsort,
             [(short, f32)],
             8.0 * size,
-            (np.argsort, lambda _, x: x.argsort(stable=True, dim=-1)),
+            (_sorted("argsort"), lambda _, x: x.argsort(stable=True, dim=-1)),
         ),
         *(
             entry(
@@ -246,7 +276,7 @@ def moves(size: int) -> list[Entry]:
             arrays.transpose,
             [(rows, u8)],
             2.0 * size,
-            (lambda x: np.ascontiguousarray(x.T), lambda _, x: x.T.contiguous()),
+            (lambda m, x: m.ascontiguousarray(x.T), lambda _, x: x.T.contiguous()),
         ),
     ]
 

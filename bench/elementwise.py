@@ -1,4 +1,8 @@
-"""Arithmetic element by element: bytes only."""
+"""Arithmetic element by element: bytes only.
+
+Goals for copies hold at the size at which the card's copy rate is measured (128Mi f16): of half of
+it a launch alone is 3 %.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ __all__ = ["ENTRIES"]
 
 
 _NEAR_COPIES = Target("of copy rate", 0.95)
+_ROOF_MILLIONS = 128
 
 
 def copy(millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
@@ -39,7 +44,7 @@ def copy(millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
         flops=0,
         bytes=2.0 * dtype.itemsize * size,
         torch=in_torch,
-        target=None if cpu else _NEAR_COPIES,
+        target=_NEAR_COPIES if millions == _ROOF_MILLIONS else None,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -67,7 +72,7 @@ def combination(terms: int, millions: int, dtype: type[DType], *, cpu: bool = Fa
         flops=0,
         bytes=float((terms + 1) * dtype.itemsize * size),
         numpy=in_numpy if cpu else None,
-        target=_NEAR_COPIES if terms == 1 else None,
+        target=_NEAR_COPIES if terms == 1 and millions == _ROOF_MILLIONS else None,
         f16=dtype is f16,
         cpu=cpu,
     )
@@ -122,7 +127,9 @@ ENTRIES = [
     combination(4, 1, f32, cpu=True),
     guided((2, 64, 64, 4), f32, cpu=True),
     copy(64, f16),
+    copy(_ROOF_MILLIONS, f16),
     combination(1, 64, f16),
+    combination(1, _ROOF_MILLIONS, f16),
     sum_of_two(64, f16),
     combination(4, 16, f16),
     combination(4, 16, f32),

@@ -87,6 +87,7 @@ class Entry:
             it makes its operands at the first call.
         torch: given PyTorch, makes the operands on its default device; the call it returns
             launches the same computation. None where there is no such peer.
+        cupy: the same, given CuPy. What NumPy calls alike is written once for both.
         torch_name: what that peer is called where its times are shown.
         target: what it should reach on one NVIDIA H200.
         f16: the entry needs a device with f16, and is left out elsewhere.
@@ -99,6 +100,7 @@ class Entry:
     bytes: float
     numpy: Callable[[], object] | None = None
     torch: Callable[[Any], Callable[[], object]] | None = None
+    cupy: Callable[[Any], Callable[[], object]] | None = None
     torch_name: str = "PyTorch"
     target: Target | None = None
     f16: bool = False

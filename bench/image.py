@@ -54,13 +54,13 @@ def entry(
     call: Callable[[Buffer[Any]], Buffer[Any]],
     *,
     flops: float = 0.0,
-    numpy: Callable[[Array], object] | None = None,
+    numpy: scipy.Peer | None = None,
     torch: Torch | None = None,
     copy_share: float | None = None,
 ) -> Entry:
     """``call`` on a picture; ``flops`` are those of an element; ``torch`` gets (torch, picture).
 
-    ``numpy`` gets the picture; only a small one.
+    ``numpy`` gets (NumPy, picture) of a small one, and (CuPy, picture).
     """
     operand = functools.partial(_picture, shape, dtype)
 
@@ -72,6 +72,10 @@ def entry(
         assert torch is not None
         return torch(module, module.as_tensor(operand()))
 
+    def in_cupy(module: Any) -> Callable[[], object]:
+        assert numpy is not None
+        return functools.partial(numpy, module, module.asarray(operand()))
+
     small = shape[1] <= _SMALL[1]
     source = float(np.prod(shape)) * (1 if dtype == "u8" else 4)
     return Entry(
@@ -79,8 +83,9 @@ def entry(
         setup=setup,
         flops=flops * float(np.prod(shape)),
         bytes=source + _result_bytes(name, shape, dtype),
-        numpy=None if numpy is None or not small else (lambda: numpy(operand())),
+        numpy=None if numpy is None or not small else (lambda: numpy(np, operand())),
         torch=None if torch is None else in_torch,
+        cupy=None if numpy is None else in_cupy,
         torch_name=_torch_name(name, dtype),
         target=None if copy_share is None or small else Target("of copy rate", copy_share),
         cpu=small,

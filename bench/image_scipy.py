@@ -1,19 +1,18 @@
-"""Images in NumPy and SciPy, as their users write them; results are those of `gpustd.image`.
+"""Images in NumPy and SciPy, or CuPy, as their users write them; results as of `gpustd.image`.
 
-A peer takes a picture (N, H, W, C). Where SciPy would work in u8, it is given floats and the result
-is rounded.
+A peer takes the module, NumPy or CuPy, and its picture (N, H, W, C). Where SciPy would work in u8,
+it is given floats and the result is rounded.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from bench.cupy_peer import scipy_part
 
 __all__ = [
+    "Peer",
     "box",
     "composite",
     "equalised",
@@ -27,92 +26,99 @@ __all__ = [
     "sobel",
 ]
 
-Array = NDArray[Any]
-Peer = Callable[[Array], Array]
+Peer = Callable[[Any, Any], Any]
 
 
 def flipped(axis: int) -> Peer:
     """Reversed along an axis."""
-    return lambda x: np.flip(x, axis).copy()
+    return lambda np, x: np.flip(x, axis).copy()
 
 
 def matrix(rows: Sequence[Sequence[float]], offset: Sequence[float]) -> Peer:
     """Channels through a matrix."""
-    weights = np.asarray(rows, np.float32).T
-    return lambda x: _like(x @ weights + np.asarray(offset, np.float32), x)
+
+    def call(np: Any, x: Any) -> Any:
+        weights = np.asarray(rows, np.float32).T
+        return _like(np, x @ weights + np.asarray(offset, np.float32), x)
+
+    return call
 
 
 def box(size: int) -> Peer:
     """Means of windows."""
-    return lambda x: _like(
-        _ndimage().uniform_filter(_floats(x), (1, size, size, 1), mode="mirror"), x
+    window = (1, size, size, 1)
+    return lambda np, x: _like(
+        np, _ndimage(np).uniform_filter(_floats(np, x), window, mode="mirror"), x
     )
 
 
 def gaussian(sigma: float, truncate: float) -> Peer:
     """A blur by normal weights."""
     of = {"mode": "mirror", "truncate": truncate}
-    return lambda x: _like(_ndimage().gaussian_filter(_floats(x), (0, sigma, sigma, 0), **of), x)
+    widths = (0, sigma, sigma, 0)
+    return lambda np, x: _like(np, _ndimage(np).gaussian_filter(_floats(np, x), widths, **of), x)
 
 
 def median(size: int) -> Peer:
     """Medians of windows."""
-    return lambda x: np.asarray(_ndimage().median_filter(x, (1, size, size, 1), mode="mirror"))
+    return lambda np, x: _ndimage(np).median_filter(x, (1, size, size, 1), mode="mirror")
 
 
 def eroded(size: int) -> Peer:
     """Least of windows."""
-    return lambda x: np.asarray(_ndimage().grey_erosion(x, (1, size, size, 1)))
+    return lambda np, x: _ndimage(np).grey_erosion(x, (1, size, size, 1))
 
 
-def sobel(x: Array) -> Array:
+def sobel(np: Any, x: Any) -> Any:
     """Length of the gradient, image by image: SciPy smooths along all other axes."""
-    images = _floats(x)[..., 0]
-    down, across = (np.stack([_ndimage().sobel(each, axis) for each in images]) for axis in (0, 1))
-    return np.asarray(np.hypot(down, across)[..., None])
+    images = _floats(np, x)[..., 0]
+    slope = _ndimage(np).sobel
+    down, across = (np.stack([slope(each, axis) for each in images]) for axis in (0, 1))
+    return np.hypot(down, across)[..., None]
 
 
 def rotated(angle: float) -> Peer:
     """Linear samples of a picture turned about its centre."""
     of = {"axes": (2, 1), "reshape": False, "order": 1}
-    return lambda x: _like(_ndimage().rotate(_floats(x), angle, **of), x)
+    return lambda np, x: _like(np, _ndimage(np).rotate(_floats(np, x), angle, **of), x)
 
 
-def histogram(x: Array) -> Array:
+def histogram(np: Any, x: Any) -> Any:
     """Counts of 256 levels of each image of one channel."""
     return np.stack([np.bincount(each.ravel(), minlength=256) for each in x])[:, None]
 
 
-def equalised(x: Array) -> Array:
+def equalised(np: Any, x: Any) -> Any:
     """Pillow's rule, by a table for each image of one channel."""
-    return np.stack([_table(each)[each] for each in x])
+    return np.stack([_table(np, each)[each] for each in x])
 
 
-def _table(x: Array) -> Array:
+def _table(np: Any, x: Any) -> Any:
     counts = np.bincount(x.ravel(), minlength=256)
     step = max(int(counts.sum() - counts[counts.nonzero()[0][-1]]) // 255, 1)
     before = np.cumsum(counts) - counts
-    return np.asarray(np.minimum((before + step // 2) // step, 255), np.uint8)
+    return np.minimum((before + step // 2) // step, 255).astype(np.uint8)
 
 
-def composite(x: Array) -> Array:
+def composite(np: Any, x: Any) -> Any:
     """A picture of four channels over itself, with straight alpha."""
-    above = _floats(x)
+    above = _floats(np, x)
     alpha = above[..., 3:]
     rest = alpha * (1 - alpha / 255)
     both = alpha + rest
     colours = (above[..., :3] * (alpha + rest)) / np.where(both == 0, 1, both)
-    return _like(np.where(alpha == 0, above, np.concatenate([colours, both], -1)), x)
+    made = np.where(alpha == 0, above, np.concatenate([colours, both], -1))
+    return _like(np, made, x)
 
 
-def _ndimage() -> Any:
-    return importlib.import_module("scipy.ndimage")
+def _ndimage(np: Any) -> Any:
+    return scipy_part(np, "ndimage")
 
 
-def _floats(x: Array) -> Array:
+def _floats(np: Any, x: Any) -> Any:
     return x.astype(np.float32)
 
 
-def _like(y: Array, x: Array) -> Array:
+def _like(np: Any, y: Any, x: Any) -> Any:
     """In the picture's dtype; levels are rounded."""
-    return np.asarray(np.rint(y).clip(0, 255), np.uint8) if x.dtype == np.uint8 else y
+    return np.rint(y).clip(0, 255).astype(np.uint8) if x.dtype == np.uint8 else y

@@ -1,5 +1,6 @@
 """BLAS, triangular solves, Cholesky and LU.
 
+CuPy calls cuBLAS and cuSOLVER, as PyTorch does; small entries stand beside NumPy and SciPy, too.
 Floors: BLAS 1 and 2 the bytes of their operands; products 2 M N K operations (8 in complex
 numbers), triangular solves N² K, Cholesky N³ / 3, LU 2 N³ / 3, at the rate of f32.
 """
@@ -7,7 +8,6 @@ numbers), triangular solves N² K, Cholesky N³ / 3, LU 2 N³ / 3, at the rate o
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cupy_peer import scipy_part
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device, DType, c64, f16, f32
 from gpustd import linalg
@@ -25,6 +26,7 @@ Shape = tuple[int, ...]
 Ours = Callable[..., object]
 Theirs = Callable[..., Any]
 
+_SMALL = 2**18
 _NEAR_COPIES = Target("of copy rate", 0.9)
 _HALF_OF_CUSOLVER = Target("of peer", 0.5)
 
@@ -49,6 +51,12 @@ def _in_torch(
     return functools.partial(call(torch), *tensors)
 
 
+def _in_cupy(
+    call: Callable[[Any], Theirs], operands: Callable[[], list[NDArray[Any]]], cupy: Any
+) -> Callable[[], object]:
+    return functools.partial(call(cupy), *map(cupy.asarray, operands()))
+
+
 def _entry(
     name: str,
     shapes: tuple[Shape, ...],
@@ -56,11 +64,14 @@ def _entry(
     *,
     flops: float = 0.0,
     dtype: type[DType] = f32,
-    numpy: Theirs | None = None,
+    alike: Callable[[Any], Theirs] | None = None,
     torch: Callable[[Any], Theirs] | None = None,
     target: Target | None = None,
 ) -> Entry:
-    """One call on random operands of ``shapes``; the first is definite for factorisations."""
+    """One call on random operands of ``shapes``; the first is definite for factorisations.
+
+    ``alike`` picks the function of CuPy and, for a small entry, of NumPy: each gets its module.
+    """
     definite = name.startswith(("cholesky", "trsm", "solve_triangular", "cho_solve"))
 
     @functools.cache
@@ -74,15 +85,16 @@ def _entry(
         buffers: list[Buffer[Any]] = [device.buffer_from_array(x, dtype) for x in operands()]
         return lambda: ours(*buffers)
 
-    small = numpy is not None
+    small = max(map(math.prod, shapes)) <= _SMALL
     result = 0 if name.startswith(("dot", "nrm2", "iamax", "norm")) else math.prod(shapes[-1])
     return Entry(
         name=f"{name} {' '.join('x'.join(map(str, s)) for s in shapes)} {dtype.name}",
         setup=setup,
         flops=flops,
         bytes=float(dtype.itemsize * (sum(math.prod(s) for s in shapes) + result)),
-        numpy=(lambda: numpy(*operands())) if numpy else None,
+        numpy=(lambda: alike(np)(*operands())) if alike and small else None,
         torch=functools.partial(_in_torch, torch, operands) if torch else None,
+        cupy=functools.partial(_in_cupy, alike, operands) if alike else None,
         target=target,
         f16=dtype is f16,
         cpu=small,
@@ -95,7 +107,6 @@ def _product(
     dtype: type[DType] = f32,
     *,
     target: Target | None = None,
-    small: bool = False,
 ) -> Entry:
     count = math.prod(a[:-2])
     flops = (8.0 if dtype is c64 else 2.0) * count * a[-2] * a[-1] * b[-1]
@@ -105,15 +116,10 @@ def _product(
         linalg.matmul,
         flops=flops,
         dtype=dtype,
-        numpy=np.matmul if small else None,
+        alike=lambda m: m.matmul,
         torch=lambda t: t.matmul,
         target=target,
     )
-
-
-def _lu_of_scipy(a: NDArray[np.float32]) -> object:
-    factor: Callable[..., object] = importlib.import_module("scipy.linalg").lu_factor
-    return factor(a)
 
 
 def _square(n: int, batch: int = 1) -> Shape:
@@ -123,19 +129,35 @@ def _square(n: int, batch: int = 1) -> Shape:
 def _factorisation(
     name: str,
     ours: Ours,
-    torch: Callable[[Any], Theirs],
+    peers: tuple[Callable[[Any], Theirs], Callable[[Any], Theirs]],
     operations: float,
     sizes: tuple[int, int],
     *,
-    numpy: Theirs | None = None,
     target: Target | None = None,
 ) -> Entry:
-    """``operations`` are those of a matrix over N³; ``sizes`` N and the batch."""
+    """``operations`` are those of a matrix over N³; ``sizes`` N and the batch.
+
+    ``peers`` are the function of NumPy and CuPy, and that of PyTorch.
+    """
     n, batch = sizes
-    flops = operations * n**3 * batch
     return _entry(
-        name, (_square(n, batch),), ours, flops=flops, numpy=numpy, torch=torch, target=target
+        name,
+        (_square(n, batch),),
+        ours,
+        flops=operations * n**3 * batch,
+        alike=peers[0],
+        torch=peers[1],
+        target=target,
     )
+
+
+def _dot(module: Any) -> Theirs:
+    found: Theirs = module.dot
+    return found
+
+
+def _lower(module: Any) -> Theirs:
+    return functools.partial(scipy_part(module, "linalg").solve_triangular, lower=True)
 
 
 _LINE = (2**26,)
@@ -143,24 +165,42 @@ _cholesky = functools.partial(
     _factorisation,
     "cholesky",
     linalg.cholesky,
-    lambda t: lambda a: t.linalg.cholesky_ex(a)[0],
+    (lambda m: m.linalg.cholesky, lambda t: lambda a: t.linalg.cholesky_ex(a)[0]),
     1 / 3,
 )
 _lu = functools.partial(
-    _factorisation, "lu_factor", linalg.lu_factor, lambda t: t.linalg.lu_factor_ex, 2 / 3
+    _factorisation,
+    "lu_factor",
+    linalg.lu_factor,
+    (lambda m: scipy_part(m, "linalg").lu_factor, lambda t: t.linalg.lu_factor_ex),
+    2 / 3,
 )
 
 ENTRIES = [
-    _entry("dot", ((2**16,),) * 2, linalg.dot, numpy=np.dot),
-    _entry("dot", (_LINE,) * 2, linalg.dot, torch=lambda t: t.dot, target=_NEAR_COPIES),
-    _entry("nrm2", (_LINE,), linalg.nrm2, torch=lambda t: t.linalg.vector_norm),
+    _entry("dot", ((2**16,),) * 2, linalg.dot, alike=_dot),
+    _entry("dot", (_LINE,) * 2, linalg.dot, alike=_dot, torch=lambda t: t.dot, target=_NEAR_COPIES),
+    _entry(
+        "nrm2",
+        (_LINE,),
+        linalg.nrm2,
+        alike=lambda m: m.linalg.norm,
+        torch=lambda t: t.linalg.vector_norm,
+    ),
     _entry("iamax", (_LINE,), linalg.iamax, torch=lambda t: lambda x: x.abs().argmax()),
-    _entry("axpy", (_LINE,) * 2, linalg.axpy, torch=lambda t: t.add, target=_NEAR_COPIES),
-    _entry("gemv", ((512, 512), (512,)), functools.partial(linalg.gemv, 1.0), numpy=np.dot),
+    _entry(
+        "axpy",
+        (_LINE,) * 2,
+        linalg.axpy,
+        alike=lambda m: m.add,
+        torch=lambda t: t.add,
+        target=_NEAR_COPIES,
+    ),
+    _entry("gemv", ((512, 512), (512,)), functools.partial(linalg.gemv, 1.0), alike=_dot),
     _entry(
         "gemv",
         ((16384, 8192), (8192,)),
         functools.partial(linalg.gemv, 1.0),
+        alike=_dot,
         torch=lambda t: t.mv,
         target=_NEAR_COPIES,
     ),
@@ -168,10 +208,11 @@ ENTRIES = [
         "gemv transposed",
         ((16384, 8192), (16384,)),
         functools.partial(linalg.gemv, 1.0, trans=1),
+        alike=lambda m: lambda a, x: m.dot(a.T, x),
         torch=lambda t: lambda a, x: t.mv(a.T, x),
         target=_NEAR_COPIES,
     ),
-    _product((256, 256), (256, 256), small=True),
+    _product((256, 256), (256, 256)),
     _product((4096, 4096), (4096, 4096), target=Target("tflops", 40)),
     _product((64, 512, 512), (64, 512, 512), target=Target("of peer", 0.7)),
     _product((4096, 64, 64), (4096, 64, 64)),
@@ -182,6 +223,7 @@ ENTRIES = [
         (_square(4096),) * 2,
         functools.partial(linalg.gemm, 1.0, trans_a=1, trans_b=1),
         flops=2.0 * 4096**3,
+        alike=lambda m: lambda a, b: m.matmul(a.T, b.T),
         torch=lambda t: lambda a, b: a.T @ b.T,
     ),
     _entry(
@@ -195,6 +237,7 @@ ENTRIES = [
         (_square(4096), (4096, 4096)),
         functools.partial(linalg.solve_triangular, lower=True),
         flops=4096.0**3,
+        alike=_lower,
         torch=lambda t: lambda a, b: t.linalg.solve_triangular(a, b, upper=False),
         target=_HALF_OF_CUSOLVER,
     ),
@@ -202,13 +245,14 @@ ENTRIES = [
         "solve_triangular",
         (_square(4096), (4096, 1)),
         functools.partial(linalg.solve_triangular, lower=True),
+        alike=_lower,
         torch=lambda t: lambda a, b: t.linalg.solve_triangular(a, b, upper=False),
     ),
-    _cholesky((256, 1), numpy=np.linalg.cholesky),
+    _cholesky((256, 1)),
     _cholesky((1024, 1)),
     _cholesky((4096, 1), target=_HALF_OF_CUSOLVER),
     _cholesky((64, 4096)),
-    _lu((256, 1), numpy=_lu_of_scipy),
+    _lu((256, 1)),
     _lu((1024, 1)),
     _lu((4096, 1), target=_HALF_OF_CUSOLVER),
     _lu((64, 1024)),
@@ -217,7 +261,14 @@ ENTRIES = [
         (_square(4096), (4096, 64)),
         linalg.solve,
         flops=2 / 3 * 4096.0**3,
+        alike=lambda m: m.linalg.solve,
         torch=lambda t: lambda a, b: t.linalg.solve_ex(a, b)[0],
     ),
-    _factorisation("inv", linalg.inv, lambda t: lambda a: t.linalg.inv_ex(a)[0], 2.0, (2048, 1)),
+    _factorisation(
+        "inv",
+        linalg.inv,
+        (lambda m: m.linalg.inv, lambda t: lambda a: t.linalg.inv_ex(a)[0]),
+        2.0,
+        (2048, 1),
+    ),
 ]

@@ -1,8 +1,8 @@
 """QR, singular values, symmetric eigenvalues and least squares.
 
 Floors: qr with q 4 M N² - 4 N³ / 3 operations (M >= N) at the rate of f32; Jacobi methods have none
-but their operands' bytes. PyTorch calls cuSOLVER: geqrf and orgqr, gesvdj (batched up to 32 by 32),
-syevd or syevj.
+but their operands' bytes. PyTorch and CuPy call cuSOLVER: geqrf and orgqr, gesvdj (batched up to 32
+by 32; CuPy gesvd for one matrix), syevd or syevj.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = ["ENTRIES"]
 Shape = tuple[int, ...]
 Call = Callable[..., Any]
 
+_SMALL = 2**18
 _HALF = Target("of peer", 0.5)
 _LEVEL = Target("of peer", 1.0)
 
@@ -38,12 +39,16 @@ def _entry(
     shapes: tuple[Shape, ...],
     ours: Call,
     theirs: Callable[[Any], Call],
+    alike: Callable[[Any], Call] | None,
     *,
     flops: float = 0.0,
-    numpy: Call | None = None,
     target: Target | None = None,
 ) -> Entry:
-    """One call; ``theirs`` picks the same of PyTorch's. With ``numpy``, for software as well."""
+    """One call; ``theirs`` picks the same of PyTorch's, ``alike`` of NumPy's and CuPy's.
+
+    A small one is for software as well, beside NumPy.
+    """
+    small = max(map(math.prod, shapes)) <= _SMALL
 
     @functools.cache
     def operands() -> list[NDArray[np.float32]]:
@@ -58,49 +63,54 @@ def _entry(
         call = theirs(library)
         return lambda: call(*tensors)
 
+    def in_cupy(library: Any) -> Callable[[], object]:
+        assert alike is not None
+        return functools.partial(alike(library), *map(library.asarray, operands()))
+
     return Entry(
         name=f"{name} {' '.join('x'.join(map(str, s)) for s in shapes)} f32",
         setup=setup,
         flops=flops,
         bytes=12.0 * sum(math.prod(s) for s in shapes),
-        numpy=(lambda: numpy(*operands())) if numpy else None,
+        numpy=(lambda: alike(np)(*operands())) if alike and small else None,
         torch=in_torch,
+        cupy=in_cupy if alike else None,
         target=target,
-        cpu=numpy is not None,
+        cpu=small,
     )
 
 
-def _qr(*shape: int, small: bool = False, target: Target | None = None) -> Entry:
+def _qr(*shape: int, target: Target | None = None) -> Entry:
     *ahead, m, n = shape
     return _entry(
         "qr",
         (shape,),
         lambda a: linalg.qr(a, mode="economic"),
         lambda torch: torch.linalg.qr,
+        lambda module: module.linalg.qr,
         flops=math.prod(ahead) * (4.0 * m * n**2 - 4 / 3 * n**3),
-        numpy=np.linalg.qr if small else None,
         target=target,
     )
 
 
-def _svd(*shape: int, small: bool = False, target: Target | None = None) -> Entry:
+def _svd(*shape: int, target: Target | None = None) -> Entry:
     return _entry(
         "svd",
         (shape,),
         lambda a: linalg.svd(a, full_matrices=False),
         lambda torch: functools.partial(torch.linalg.svd, full_matrices=False, driver="gesvdj"),
-        numpy=functools.partial(np.linalg.svd, full_matrices=False) if small else None,
+        lambda module: functools.partial(module.linalg.svd, full_matrices=False),
         target=target,
     )
 
 
-def _eigh(*shape: int, small: bool = False) -> Entry:
+def _eigh(*shape: int) -> Entry:
     return _entry(
         "eigh",
         (shape,),
         linalg.eigh,
         lambda torch: torch.linalg.eigh,
-        numpy=np.linalg.eigh if small else None,
+        lambda module: module.linalg.eigh,
     )
 
 
@@ -110,20 +120,21 @@ def _lstsq(m: int, n: int, columns: int) -> Entry:
         ((m, n), (m, columns)),
         linalg.lstsq,
         lambda torch: torch.linalg.lstsq,
+        None,
     )
 
 
 ENTRIES = [
-    _qr(96, 64, small=True),
+    _qr(96, 64),
     _qr(4096, 4096, target=_HALF),
     _qr(65536, 128, target=_HALF),
     _qr(4096, 32, 32),
-    _svd(64, 16, 16, small=True),
+    _svd(64, 16, 16),
     _svd(4096, 32, 32, target=_LEVEL),
     _svd(4096, 128, 16),
     _svd(1024, 64, 64),
     _svd(1024, 1024),
-    _eigh(64, 16, 16, small=True),
+    _eigh(64, 16, 16),
     _eigh(4096, 32, 32),
     _eigh(1024, 1024),
     _lstsq(65536, 64, 1),

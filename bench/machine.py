@@ -26,7 +26,7 @@ _QUERY = (
     "temperature.gpu",
     "memory.total",
 )
-_DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch")
+_DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch", "cupy-cuda12x", "cupy-cuda13x", "cupy")
 
 
 def description(device: Device) -> dict[str, object]:

@@ -8,13 +8,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from bench.cuda_peer import CudaPeer
+from bench.cupy_peer import cupy_peer
 from bench.entry import Entry, Row
 from bench.roofs import Roofs
-from bench.torch_peer import TorchPeer
+from bench.torch_peer import TorchPeer, torch_peer
 from gpucore import Device, Event, Graph, Work, f16, f32
 
-__all__ = ["host_seconds", "measure", "open_device", "replay_seconds", "seconds_of"]
+__all__ = [
+    "NO_PEERS",
+    "Peers",
+    "host_seconds",
+    "measure",
+    "open_device",
+    "replay_seconds",
+    "seconds_of",
+]
 
 _BUSY_S = 0.1
 _SAMPLE_S = 0.005
@@ -23,6 +34,31 @@ _FIRST_CALLS = 20
 # Of a row.
 _REPLAYS = 4
 _PEER_SAMPLES = 5
+# Of a library that is not ours: one that lacks a function, too.
+_PEER_FAULTS = (
+    AttributeError,
+    ImportError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Who else is timed on the same card; None where it is not there."""
+
+    torch: TorchPeer | None = None
+    cupy: CudaPeer | None = None
+
+    @classmethod
+    def of(cls, device: Device) -> Peers:
+        """Those that are installed and drive the device's card."""
+        return cls(torch_peer(device), cupy_peer(device))
+
+
+NO_PEERS = Peers()
 
 
 def open_device(name: str) -> Device:
@@ -30,7 +66,7 @@ def open_device(name: str) -> Device:
     return Device.named(name, checks=False) if name else Device.auto(checks=False)
 
 
-def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None = None) -> Row:
+def measure(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS) -> Row:
     """Time one entry, then its peers: one after the other, since they share the card."""
     roof = roofs.of(f16 if entry.f16 else f32)
     seconds = seconds_of(device, entry.setup(device))
@@ -42,22 +78,26 @@ def measure(device: Device, entry: Entry, roofs: Roofs, peer: TorchPeer | None =
         bytes=entry.bytes,
         roof=roof.seconds(Work(entry.flops, entry.bytes)) / seconds,
         copy_share=entry.bytes / seconds / roofs.copy_rate,
-        peers=_peer_seconds(entry, peer),
+        peers=_peer_seconds(entry, peers),
         target=entry.target,
     )
 
 
-def _peer_seconds(entry: Entry, peer: TorchPeer | None) -> dict[str, float]:
+def _peer_seconds(entry: Entry, peers: Peers) -> dict[str, float]:
     """By name; a peer that fails is told of, and does not cost our own time."""
-    peers = {}
-    if entry.torch is not None and peer is not None:
+    found = {}
+    asked = ((entry.torch_name, peers.torch, entry.torch), ("CuPy", peers.cupy, entry.cupy))
+    for name, peer, make in asked:
+        if peer is None or make is None:
+            continue
         try:
-            peers[entry.torch_name] = peer.seconds(entry.torch)
-        except RuntimeError as error:
-            print(f"{entry.name}: {entry.torch_name} failed: {error}", file=sys.stderr)
+            seconds, replayed = peer.timed(make)
+            found[name if replayed else f"{name} eager"] = seconds
+        except _PEER_FAULTS as error:
+            print(f"{entry.name}: {name} failed: {error}", file=sys.stderr)
     if entry.numpy is not None:
-        peers["NumPy"] = _numpy_seconds(entry.numpy)
-    return peers
+        found["NumPy"] = _numpy_seconds(entry.numpy)
+    return found
 
 
 def seconds_of(device: Device, call: Callable[[], object]) -> float:

@@ -47,12 +47,15 @@ python -m bench.compare BEFORE.json AFTER.json --limit 5%
 A time is the median of 20 samples (7 on a software renderer), replayed from a graph, with the
 card kept busy before and random numbers as data; what the files here hold, what was tried and
 what limits stands beside them in [bench/results](../bench/results/README.md). Peers run in the
-same session on the same card, one after the other: PyTorch replays a CUDA graph, too, unless its
-row says "eager"; f16, channels-last, no TF32. "Through f32" is PyTorch that converts u8 and back,
-since it has no such operation on u8; its image filters get planes, the layout made for them. The
-*floor* of an operation is the time of its arithmetic or of its bytes at the roof, whichever is
-longer; the roof is the best rate of copies and of large products that anyone reached in that
-session. The floor of a model is that of its operations at 790 TFLOP/s and 4.3 TB/s.
+same session on the same card, one after the other: PyTorch (cuBLAS, cuDNN, cuFFT, cuSOLVER, CUB)
+and CuPy (cuFFT with plans made before, cuSOLVER, Thrust, its own image filters) replay a CUDA
+graph, too, unless a row says "eager": CuPy captures no cuBLAS and no cuSOLVER. PyTorch has f16,
+channels-last, no TF32. "Through f32" is PyTorch that converts u8 and back, since it has no such
+operation on u8; its image filters get planes, the layout made for them. "Of peer" is a share of
+the quickest one's rate. The *floor* of an operation is the time of its arithmetic or of its bytes
+at the roof, whichever is longer; the roof is the best rate of copies and of large products that
+anyone reached in that session. The floor of a model is that of its operations at 790 TFLOP/s and
+4.3 TB/s.
 """
 
 

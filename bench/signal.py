@@ -1,4 +1,4 @@
-"""Fourier transforms beside cuFFT, convolution and filters.
+"""Fourier transforms beside cuFFT (of PyTorch, and of CuPy with a plan), convolution and filters.
 
 Floor of a transform: bytes, each number read and written once; lengths above some thousand take two
 passes in any library, so that half the rate of copies is the best they reach. FLOP are counted as
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cupy_peer import scipy_part
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device
 from gpustd import signal
@@ -43,7 +44,11 @@ def _numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
 def transform(
     name: str, shape: tuple[int, ...], axis: int = -1, target: Target | None = None
 ) -> Entry:
-    """One transform, by the name that NumPy, PyTorch and this package share."""
+    """One transform, by the name that NumPy, PyTorch, SciPy and this package share.
+
+    CuPy gets a plan made before; one back to real numbers may overwrite its spectrum, which
+    saves a copy.
+    """
     real = name.startswith("rfft")
     n = math.prod(shape) if name.endswith("2") else shape[axis]
     flops = (2.5 if real else 5.0) * math.prod(shape) * math.log2(max(n, 2))
@@ -58,6 +63,13 @@ def transform(
         given = {"dim" if key == "axis" else key: value for key, value in where.items()}
         return lambda: getattr(peer.fft, name)(x, **given)
 
+    def cupy(peer: Any) -> Callable[[], object]:
+        x = peer.asarray(_numbers(shape, complex_=not real))
+        fft = scipy_part(peer, "fft")
+        kind = "R2C" if real else "C2R" if name.startswith("irfft") else "C2C"
+        plan = fft.get_fft_plan(x, axes=where.get("axis"), value_type=kind)
+        return lambda: getattr(fft, name)(x, **where, overwrite_x=kind == "C2R", plan=plan)
+
     cpu = math.prod(shape) <= 2**18
     return Entry(
         name=f"{name} {'x'.join(map(str, shape))}{f' axis {axis}' if axis != -1 else ''}",
@@ -68,6 +80,7 @@ def transform(
         if cpu
         else None,
         torch=torch,
+        cupy=cupy,
         target=target,
         cpu=cpu,
     )
@@ -189,9 +202,11 @@ ENTRIES = [
     *(transform("fft", _batch(n), target=_SMOOTH) for n in (3, 15, 60)),
     transform("fft", _batch(128)),
     *(transform("fft", _batch(2**k), target=_POWERS) for k in range(10, 25)),
-    *(transform("fft", (1, 2**k), target=_POWERS) for k in range(10, 24, 2)),
+    *(transform("fft", (1, 2**k), target=_POWERS) for k in range(10, 24)),
     *(transform("fft", _batch(n), target=_SMOOTH) for n in (105, 1000, 3**6, 5**4 * 7, 2520)),
-    *(transform("fft", _batch(n), target=_SMOOTH) for n in (44100, 3**5 * 5**3 * 7, 10**6)),
+    *(transform("fft", _batch(n), target=_SMOOTH) for n in (14175, 44100, 3**5 * 5**3 * 7, 10**6)),
+    *(transform("fft", (1, n), target=_SMOOTH) for n in (2520, 44100, 3**5 * 5**3 * 7, 10**6)),
+    transform("fft", (1, 2**3 * 3**2 * 5**5 * 7**2), target=_SMOOTH),
     transform("fft", _batch(1009)),
     transform("fft", _batch(65537)),
     *(transform("rfft", _batch(2**k), target=_POWERS) for k in (5, 10, 12, 13, 16, 20, 24)),

@@ -5,25 +5,17 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import math
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from bench.cuda_peer import Call, CudaPeer
 from gpucore import Device, DType, f16
 
 __all__ = ["TorchPeer", "random", "torch_peer"]
 
-_BUSY_S = 0.1
-_SAMPLE_S = 0.005
-_MOST_CALLS = 200
-_SAMPLES = 20
 _COPIED = 2**27
 _SIDE = 8192
-
-Call = Callable[[], object]
 
 
 def torch_peer(device: Device) -> TorchPeer | None:
@@ -44,49 +36,27 @@ def random(torch: Any, shape: tuple[int, ...], dtype: type[DType]) -> Any:
     return torch.randn(shape, dtype=torch.float16 if dtype is f16 else torch.float32)
 
 
-@dataclass(frozen=True)
-class TorchPeer:
+class TorchPeer(CudaPeer):
     """PyTorch with a CUDA device; TF32 is off, cuDNN looks for its quickest convolution."""
 
-    torch: Any
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
 
     @property
-    def version(self) -> str:
-        """With its CUDA version."""
-        return str(self.torch.__version__)
+    def _module(self) -> Any:
+        return self._torch
 
-    def seconds(self, make: Callable[[Any], Call]) -> float:
-        """Median seconds of a call over 20 samples, on CUDA's own clock; tensors lie on the card.
+    @contextmanager
+    def _scope(self) -> Iterator[None]:
+        with self._torch.no_grad(), self._torch.device("cuda"):
+            yield
 
-        A sample is a CUDA graph of calls, as our own calls are replayed from a graph: neither
-        counts its host's time. What cannot be captured is called as it is. The card is kept busy
-        for a while before. Nothing of it runs or holds memory afterwards, so that it is alone on
-        the card as we are.
-        """
-        torch = self.torch
-        with torch.no_grad(), torch.device("cuda"):
-            call = make(torch)
-            once = self._warmed(call)
-            count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))
-            run = self._captured(call, count)
-            if run is None:
-                run, count = call, 1
-            end = time.perf_counter() + _BUSY_S
-            while time.perf_counter() < end:
-                self._elapsed(run)
-            samples = [self._elapsed(run) for _ in range(_SAMPLES)]
-            del run, call
-            torch.cuda.empty_cache()
-        return statistics.median(samples) / count
-
-    def _captured(self, call: Call, count: int) -> Call | None:
-        """A graph of calls; None for what reads back (a solver's status) and cannot be captured."""
-        torch = self.torch
+    def _captured(self, row: Call) -> Call | None:
+        torch = self._torch
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
-                for _ in range(count):
-                    call()
+                row()
         except RuntimeError:
             torch.cuda.synchronize()
             return None
@@ -94,23 +64,26 @@ class TorchPeer:
         return replay
 
     def _warmed(self, call: Call) -> float:
-        """Seconds of a call once it has been made on a side stream, as capturing wants it."""
-        torch = self.torch
+        """On a side stream first, as capturing wants it."""
+        torch = self._torch
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
                 call()
         torch.cuda.current_stream().wait_stream(side)
-        return min(self._elapsed(call) for _ in range(3))
+        return super()._warmed(call)
 
     def _elapsed(self, call: Call) -> float:
-        begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         call()
         end.record()
-        self.torch.cuda.synchronize()
+        self._torch.cuda.synchronize()
         return float(begin.elapsed_time(end)) / 1e3
+
+    def _free(self) -> None:
+        self._torch.cuda.empty_cache()
 
     def copy_rate(self) -> float:
         """Bytes read and written a second by copies of 256 MiB."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from gpucore.buffer import Buffer
 from gpucore.errors import ArgumentError, KernelCompileError
 from gpucore.wgsl import (
     Binding,
@@ -59,13 +60,18 @@ def _is_text(source: object) -> bool:
     return isinstance(source, str) and not ("{" not in source and source.endswith(".wgsl"))
 
 
-def _known_constants(given: Constants, declared: Mapping[str, Any]) -> dict[str, float]:
+def _known_constants(given: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, float]:
     unknown = sorted(set(given) - set(declared))
     if unknown:
         raise ArgumentError(
             f"no override {', '.join(unknown)} in the WGSL; there are: "
             f"{', '.join(declared) or 'none'}; `constants` sets what the WGSL declares as "
             "`override name: type;`"
+        )
+    if buffers := [name for name, value in given.items() if isinstance(value, Buffer)]:
+        raise ArgumentError(
+            f"constants {', '.join(buffers)}: a Buffer, where a number belongs: wait for it with "
+            "float(buffer)"
         )
     try:
         return {name: float(value) for name, value in given.items()}

@@ -188,6 +188,14 @@ class Kernel:
                 f"got {argument!r}, not a mapping of its fields {fields}",
                 f"give a dict, {{{values}}}",
             )
+        numbers: Mapping[str, object] = argument
+        if Buffer in map(type, numbers.values()):  # packing would wait for the device unasked
+            given = {name: value for name, value in numbers.items() if isinstance(value, Buffer)}
+            raise self._mismatch(
+                binding,
+                f"got {given!r}, where numbers belong",
+                "bind a Buffer as var<storage>, or wait for its number with float(buffer)",
+            )
         try:
             data = pack_struct(binding, argument)
         except (KeyError, TypeError, ValueError) as error:

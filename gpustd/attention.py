@@ -118,7 +118,11 @@ def _launch(
     for name, operand, first in zip("qkv", operands, firsts, strict=True):
         params[f"{name}_pitch"] = operand.shape[2] // shader.unit
         params[f"{name}_first"] = first // shader.unit
-    launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
+    spec = shader.spec
+    if causal and rung == "matrix":
+        # Rows of different lengths gain more from loads that do not wait.
+        spec = {**spec, "lean": False}
+    launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **spec)
     work = attention_work(sizes, (*operands, y), causal=causal)
     launch(*operands, y, params, grid=shader.grid, work=work)
 
@@ -278,7 +282,8 @@ class MatrixTile(NamedTuple):
 
     ``relative``: scores are f16, relative to each row's maximum (32 keys; or 48 where fq is 2).
     ``ahead``: they are f16, relative to a maximum that is never raised, and made a step ahead; in
-    f32 once more where that does not do.
+    f32 once more where that does not do. ``lean``: in fewer registers, with loads that wait.
+    ``teams``: so many times as many subgroups, each team with ``keys`` keys of a step (no mask).
     """
 
     fq: int
@@ -286,6 +291,8 @@ class MatrixTile(NamedTuple):
     keys: int
     relative: bool = False
     ahead: bool = False
+    lean: bool = False
+    teams: int = 1
 
 
 def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
@@ -293,17 +300,17 @@ def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
     return device.has_matrix_units and scalar == "f16" and head % 8 == 0 and head <= 160
 
 
-def matrix_shader(device: Device, s: Sizes, *, masked: bool) -> Shader:
-    """The matrix rung; ``masked``: with a mask, a scale of its own, or shared heads."""
+def matrix_shader(device: Device, s: Sizes, mask: str = "") -> Shader:
+    """The matrix rung; ``mask``: its kind, or "none" for a scale of its own or shared heads."""
     wanted = wanted_tile("attention")
     if isinstance(wanted, MatrixTile):
         return _matrix_with(device, s, wanted)
     rounded = _F16_SUMS in device.info.matrix_shapes and s.sk > 128
-    return _matrix_with(device, s, _matrix_tile(s, masked=masked, rounded=rounded))
+    return _matrix_with(device, s, _matrix_tile(s, mask, rounded=rounded))
 
 
 def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
-    return matrix_shader(device, s, masked=False)
+    return matrix_shader(device, s)
 
 
 def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
@@ -315,20 +322,27 @@ def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
     return Shader(spec, 8, grid)
 
 
-def _matrix_tile(s: Sizes, *, masked: bool, rounded: bool) -> MatrixTile:
+def _matrix_tile(s: Sizes, mask: str, *, rounded: bool) -> MatrixTile:
     """As measured on an H200, which has 48 KiB of workgroup memory for all that runs at once.
 
     Depends on the sizes of one image only, since the steps order the sums.
     """
     blocks = s.heads * -(-s.sq // 128)
-    if s.head <= 48 and blocks >= 200 and not (rounded and masked):
+    if s.head <= 48 and blocks >= 200 and not (rounded and mask):
         return MatrixTile(2, 4, 48, relative=True) if rounded else MatrixTile(2, 4, 32)
-    if 48 < s.head <= 64 and blocks >= 150:
-        # Of a mask, lanes that share rows load less.
-        shared = rounded and masked
-        return MatrixTile(1, 8, 16, ahead=True) if shared else MatrixTile(2, 4, 16, ahead=rounded)
+    if 48 < s.head <= (80 if rounded and not mask else 64) and blocks >= 150:
+        if rounded and mask not in ("", "none"):
+            # Lanes that share rows load less of the mask.
+            return MatrixTile(1, 8, 16, ahead=True, lean=mask == "bits")
+        lean = rounded and not mask and s.head <= 64
+        return MatrixTile(2, 4, 16, ahead=rounded, lean=lean)
     if s.head > 96 and blocks >= 128 and rounded:
         return MatrixTile(1, 4, 16, ahead=True)
+    # An image of few rows: teams keep as many subgroups busy, of more rows or of more workgroups.
+    if 64 < s.head <= 80 and rounded and not mask:
+        return MatrixTile(2, 2, 16, ahead=True, teams=2)
+    if s.head > 96 and blocks <= 32 and not mask:
+        return MatrixTile(1, 2, 16, ahead=rounded, teams=2)
     return MatrixTile(1, 4 if s.head > 48 else 8, 32, ahead=rounded)
 
 
@@ -337,8 +351,8 @@ def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:
     words = s.head // 8
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
     pitch = tile.keys // (8 if tile.relative else 4) + 1
-    scores = 16 * tile.subgroups * tile.fq * pitch - 1
-    return (tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 20
+    scores = 16 * tile.subgroups * tile.teams * tile.fq * pitch - 1
+    return (tile.teams * tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 20
 
 
 _RUNGS: dict[str, Callable[[Device, str, Sizes], Shader]] = {

@@ -53,12 +53,12 @@ def masked_attention(
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
     sizes = Sizes(batch, rows, keys, heads, depth)
-    shader = matrix_shader(device, sizes, masked=True)
-    words = depth // shader.unit
     mask = masking.mask
     if mask is not None and mask.dtype in (i32, u32):
         mask = _bits(mask)
     kind, unit = _form(mask, keys)
+    shader = matrix_shader(device, sizes, kind)
+    words = depth // shader.unit
     params = attention_params(sizes, shader.unit, masking.scale, causal=masking.causal)
     for name, count in (("q", heads), ("k", shared), ("v", shared)):
         params |= {f"{name}_pitch": count * words, f"{name}_first": 0}

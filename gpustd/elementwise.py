@@ -91,7 +91,7 @@ def _combine(op: str, terms: Terms, y: Buffer[Any]) -> None:
         "terms": len(terms),
         "repeated": repeated,
     }
-    sizes: dict[str, int | float] = {f"c{i}": float(c) for i, (c, _) in enumerate(terms)}
+    sizes: dict[str, int | float] = {f"c{i}": c for i, (c, _) in enumerate(terms)}
     sizes["period"] = -(-size // width)
     count = -(-y.size // width)
     launch_each("elementwise/combination.wgsl", spec, (*buffers, y), count, sizes)
@@ -142,7 +142,7 @@ def guidance(
         "width": width,
         "plus": plus is not None,
     }
-    sizes = {"scale": float(scale), "factor": float(factor), "weight": float(weight)}
+    sizes = {"scale": scale, "factor": factor, "weight": weight}
     buffers = (x, base, y) if plus else (x, y)
     launch_each("elementwise/guidance.wgsl", spec, buffers, y.size // width, sizes)
     return y

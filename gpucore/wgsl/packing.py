@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Final, Protocol
 
 from gpucore.wgsl.errors import PackError
@@ -214,8 +215,10 @@ def _numbers(value: object) -> Iterator[object]:
     if isinstance(plain, Sequence):
         for one in plain:
             yield from _numbers(one)
-    else:
+    elif isinstance(plain, Real):
         yield plain
+    else:  # it may be a long way to what it calls its number
+        raise TypeError
 
 
 def _field_fault(field: Field, value: object) -> str | None:

@@ -132,6 +132,6 @@ def _each(op: str, function: str, x: Buffer[T], *parameters: float) -> Buffer[T]
     spec: dict[str, Value] = {"scalar": scalar, "width": width, "function": function}
     y = x.device.buffer(x.dtype, x.shape)
     words = -(-x.size // width)
-    numbers = [float(n) for n in (*parameters, 0.0, 0.0, 0.0)]
+    numbers = (*parameters, 0.0, 0.0, 0.0)
     launch_each("nn/unary.wgsl", spec, (x, y), words, dict(zip("abc", numbers, strict=False)))
     return y

@@ -57,14 +57,14 @@ def pad(
     y = x.device.buffer(x.dtype, (x.shape[0], *shape, x.shape[-1]))
     width = width_of(x.shape[-1])
     spec: dict[str, Value] = {"scalar": plain_scalar("pad", x), "width": width, "mode": mode}
-    sizes: dict[str, int] = {"units": x.shape[-1] // width}
+    sizes: dict[str, float] = {"units": x.shape[-1] // width, "value": value}
     lead = 3 - rank
     triples = [(1, 1, 0)] * lead + [
         (n, m, pair[0]) for n, m, pair in zip(x.shape[1:-1], shape, pairs, strict=True)
     ]
     for name, (size, result, before) in zip(AXES, triples, strict=True):
         sizes |= {f"size_{name}": size, f"result_{name}": result, f"before_{name}": before}
-    launch_each("nn/pad.wgsl", spec, (x, y), y.size // width, {**sizes, "value": float(value)})
+    launch_each("nn/pad.wgsl", spec, (x, y), y.size // width, sizes)
     return y
 
 

@@ -47,7 +47,7 @@ fn make_node(missing_level: u32, missing_index: u32, t: u32) {
     var index = missing_index;
     while (level > 0u) {
         if (place < RADIX && own_column < params.beside) {
-            let there = sees_node(level - 1u, index * RADIX + place);
+            let there = sees_latest_node(level - 1u, index * RADIX + place);
             sums[t] = found;
             if (!there) { atomicMin(&first_gap, place); }
         }
@@ -81,7 +81,11 @@ fn before_tile(tile: u32, whole: V, t: u32) -> V {
         var known = base;
         for (var round = 0u; known < min(base + at_once, params.levels); round++) {
             if (!ready) {
-                ready = sees_node(level, parent * RADIX + sibling);
+                if (round < PATIENCE) {
+                    ready = sees_node(level, parent * RADIX + sibling);
+                } else {
+                    ready = sees_latest_node(level, parent * RADIX + sibling);
+                }
                 mine = found;
                 if (!ready) { atomicMin(&first_gap, place); }
             }

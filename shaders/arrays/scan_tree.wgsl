@@ -15,8 +15,8 @@ const BITS = {{ bits }}u;
 const RADIX = 1u << BITS;
 const LANES = 256u;
 const NONE = 0xffffffffu;
-// Looks at a missing node before it is made: some 50 microseconds, far above what one in work takes.
-const PATIENCE = 64u;
+
+//% include "arrays/scan_patience.wgsl"
 
 // The own row of tiles and the own column beside; of that column a lane looks at the sibling `place`.
 var<private> own_row: u32;
@@ -45,14 +45,21 @@ fn show_node(level: u32, index: u32, v: V) {
 //% endfor
 }
 
-// Whether a node is there; then it is in `found`.
-fn sees_node(level: u32, index: u32) -> bool {
-    let at = node_at(level, index);
+//% macro seen(look)
 //% for c in range(parts)
-    let low{{ c }} = atomicLoad(&nodes[at + {{ 2 * c }}u * params.beside]);
-    let high{{ c }} = atomicLoad(&nodes[at + {{ 2 * c + 1 }}u * params.beside]);
+    let low{{ c }} = {{ look }}(at + {{ 2 * c }}u * params.beside);
+    let high{{ c }} = {{ look }}(at + {{ 2 * c + 1 }}u * params.beside);
     let bits{{ c }} = (low{{ c }} >> 16u) | (high{{ c }} & 0xffff0000u);
 //% endfor
     found = bitcast<V>({{ "vec4<u32>(bits0, bits1, bits2, bits3)" if parts == 4 else "bits0" }});
     return ({% for c in range(parts) %}low{{ c }} & high{{ c }} & {% endfor %}1u) == 1u;
-}
+//% endmacro
+// Whether a node is there; then it is in `found`.
+fn sees_node(level: u32, index: u32) -> bool {
+    let at = node_at(level, index);
+{{ seen("word_of_node") }}}
+
+// The same, past any cache.
+fn sees_latest_node(level: u32, index: u32) -> bool {
+    let at = node_at(level, index);
+{{ seen("latest_word_of_node") }}}

@@ -9,15 +9,13 @@
 //
 // The last workgroup of all, by a count, leaves zeros. A workgroup counts itself with what it found where it showed
 // nodes, never NO_NODE, which only the device knows: so its nodes are there before, though atomics are relaxed.
-// A load may be one that a cache answers, as where HLSL or GLSL is printed, and never see what another workgroup shows;
-// who has waited for long looks with an operation that writes, which sees the latest.
 //
 // Memory: `nodes` opens with the count, then has for each row its tiles, then its groups; all are zeros before and after.
 const RADIX = {{ per_lane }}u * SUBGROUP;
 const OLDER = {{ windows - 1 }}u;
-// Looks at missing nodes before they are made: some 50 microseconds, far above what one in work takes.
-const PATIENCE = 64u;
 const NO_NODE = 2u;
+
+//% include "arrays/scan_patience.wgsl"
 
 alias Node = {{ "u32" if halves == 1 else "vec2<u32>" }};
 
@@ -48,12 +46,12 @@ fn place_of_node(row: u32, index: u32) -> u32 {
 
 fn node_at(row: u32, index: u32) -> Node {
     let at = place_of_node(row, index);
-    return {{ "atomicLoad(&nodes[at])" if halves == 1 else "vec2<u32>(atomicLoad(&nodes[at]), atomicLoad(&nodes[at + 1u]))" }};
+    return {{ "word_of_node(at)" if halves == 1 else "vec2<u32>(word_of_node(at), word_of_node(at + 1u))" }};
 }
 
 fn latest_node_at(row: u32, index: u32) -> Node {
     let at = place_of_node(row, index);
-    return {{ "atomicOr(&nodes[at], 0u)" if halves == 1 else "vec2<u32>(atomicOr(&nodes[at], 0u), atomicOr(&nodes[at + 1u], 0u))" }};
+    return {{ "latest_word_of_node(at)" if halves == 1 else "vec2<u32>(latest_word_of_node(at), latest_word_of_node(at + 1u))" }};
 }
 
 // Whether all lanes see a node: they go on together.

@@ -4,6 +4,10 @@
 // it, negated, so that scores which count are near 0, where f16 is exact. Nothing is ever raised. Scores
 // of two blocks lie side by side, so that those of the next are made while this one is multiplied with V.
 // The next blocks of K and V are stored last in a step: their loads have all of it.
+//% if lean
+// They have not where the compiler moves them to their stores, past the loop's way out, as it does here:
+// fewer registers, so that one more workgroup fits.
+//% endif
 // Where weights grow beyond 2^8 on average, or the first keys already have scores beyond LARGE or LONG,
 // or the scale is below SMALL or negative, all is made anew by the loop with scores in f32; the votes are
 // looked at every 8 steps. A product of Q and K that falls below -65504 on its way gets no weight.
@@ -41,11 +45,13 @@
     // What is added to a score beyond its mask.
     var offset = 0.0;
 //% endif
+//% if lean
 {{ fetch("k", "KEYS") }}
 {{ fetch("v", "0u") }}
+//% endif
 {{ fetch_mask("0u") }}
     {
-{{ score("h", "subgroup_matrix_result<f16, 16, 16>()", all) }}
+{{ score("h", "subgroup_matrix_result<f16, 16, 16>()", all, "") }}
 {{ store_ahead("") }}
         workgroupBarrier();
 {{ own_scores("") }}
@@ -53,7 +59,7 @@
         var p{{ 2 * w }} = floats(a{{ w }}.xy);
         var p{{ 2 * w + 1 }} = floats(a{{ w }}.zw);
 //% endfor
-{{ hide("p", "MASKED") }}
+{{ hide("p", "MASKED", "") }}
 //% if masked
 //% for w in range(quads)
         let added{{ w }} = {{ added(w) }};
@@ -85,7 +91,7 @@
 {{ store_ahead("") }}
     }
     var at = 0u;
-    while (j < end && !again) {
+    {{ "while (j < end && !again)" if lean else "loop" }} {
         // From here on nobody reads K of this block, nor V of the last.
         workgroupBarrier();
 {{ own_scores(" + at") }}
@@ -122,6 +128,10 @@
             workgroupBarrier();
         }
         j = next;
+//% if not lean
+        // In front of the loads: the compiler moves loads past a way out, to their stores.
+        if (j >= end || again) { break; }
+//% endif
 {{ fetch("k", "j + KEYS") }}
 {{ fetch("v", "j") }}
 {{ fetch_mask("j") }}
@@ -130,6 +140,11 @@
         at = {{ half }}u - at;
 {{ store_ahead(" + at") }}
     }
+//% if not lean
+    if (!again) {
+{{ mix(" + at") }}
+    }
+//% endif
     if (again) {
         workgroupBarrier();
 {{ fetch("k", "0u") }}

@@ -8,7 +8,7 @@
 // their maxima comes before.
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
-// row exceeds it by more than 2^8, since weights up to 256 are as exact in f16 as weights up to 1.
+// row exceeds it by more than 2^{{ 8 if relative else 15 }}, since such weights are as exact in f16 as weights up to 1.
 // Where the last fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a
 // column of the results.
 //
@@ -42,9 +42,11 @@
 //% set kp = [words + 1 - words % 2, 3] | max
 //% set vp = words + 1 + head // 8 % 2
 //% set zero = 1 if spare and words > 1 else 0
-//% set threads = 32 * subgroups
-//% set loads = (keys * words + threads - 1) // threads
-//% set ragged = keys * words % threads != 0
+//% set threads = 32 * subgroups * teams
+//% set step = keys * teams
+//% set loads = (step * words + threads - 1) // threads
+//% set ragged = step * words % threads != 0
+//% set tails = teams > 1 and words == 10 and threads == 4 * step
 //% set lanes = 2 // fq
 //% set blocks = keys // 16
 //% set quads = keys // 4 // lanes
@@ -64,10 +66,10 @@ const KP = {{ kp }}u;
 const VP = {{ vp }}u;
 const ROWS = {{ 16 * fq }}u;
 const BQ = {{ subgroups }}u * ROWS;
-const KEYS = {{ keys }}u;
-const V = {{ keys * kp + zero }}u;
+const KEYS = {{ step }}u;
+const V = {{ step * kp + zero }}u;
 const SP = {{ scored + 1 }}u;
-const SLACK = 8.0;
+const SLACK = {{ 8 if relative else 15 }}.0;
 //% if guarded
 const LARGE = 16.0;
 const LONG = 40.0;
@@ -87,9 +89,9 @@ struct Votes {
 }
 
 // A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on{{ ", whose last row needs no padding" if zero }}.
-var<workgroup> tiles: array<vec4<u32>, {{ keys * (kp + vp) }}>;
+var<workgroup> tiles: array<vec4<u32>, {{ step * (kp + vp) }}>;
 // The last row needs no padding.
-var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
+var<workgroup> scores: array<vec4<u32>, {{ "%du * " % teams if teams > 1 }}BQ * SP - 1u>;
 // Of this step and the last: some row's maximum is raised{{ ", the next step must be exact" if relative }}. All who write one write the same.
 var<workgroup> votes: array<Votes, 2>;
 //% if guarded
@@ -160,7 +162,15 @@ fn main(
     let side = 0u;
 //% endif
     let mine = slice + own * SP;
-    let row = first + subgroup * ROWS + own;
+//% if teams > 1
+    // Which keys of a step are its team's; the rows are those of the subgroup so far in its team.
+    let team = subgroup / {{ subgroups }}u;
+    let member = subgroup % {{ subgroups }}u;
+    let lead = team * {{ keys }}u;
+//% endif
+//% set member = "member" if teams > 1 else "subgroup"
+//% set lead = " + lead" if teams > 1 else ""
+    let row = first + {{ member }} * ROWS + own;
     let seen = min(last, row | params.open);
 //% if masked
     let mask_base = place.z * params.mask_batch + place.y * params.mask_head + min(row, params.sq - 1u) * params.mask_row;
@@ -176,10 +186,22 @@ fn main(
     var total = 0.0;
 
     // This invocation's words of a block of K or V.
+//% if tails
+    // Eight words of a row side by side, then two of each second row, of K by one half of the workgroup
+    // and of V by the other: no bank conflicts.
+//% endif
 //% for i in range(loads)
     let e{{ i }} = t + {{ threads * i }}u;
+//% if not tails
     let r{{ i }} = e{{ i }} / WORDS;
     let w{{ i }} = e{{ i }} % WORDS;
+//% elif not loop.last
+    let r{{ i }} = t / 8u + {{ threads // 8 * i }}u;
+    let w{{ i }} = t % 8u;
+//% else
+    let r{{ i }} = t % {{ 2 * step }}u / 16u * 8u + t / 8u % 2u + t % 8u / 2u * 2u;
+    let w{{ i }} = 8u + t % 2u;
+//% endif
     var k{{ i }} = vec4<u32>();
     var v{{ i }} = vec4<u32>();
 //% endfor
@@ -208,14 +230,17 @@ select(vec4<f32>(NEVER), vec4<f32>(), (vec4<u32>(b0) & vec4<u32>({% for i in ran
 bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //%- endif
 //% endmacro
+//% macro some(name, i)
+{{ "if (t %s %du) { " % ("<" if name == "k" else ">=", 2 * step) if tails else "if (e%d < KEYS * WORDS) { " % i }}
+//%- endmacro
 //% macro fetch(name, block)
 //% for i in range(loads)
-        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if ragged and loop.last }}
+        {{ some(name, i) if ragged and loop.last }}{{ name }}{{ i }} = {{ name }}[{{ name }}_base + min({{ block }} + r{{ i }}, last) * params.{{ name }}_pitch + w{{ i }}];{{ " }" if ragged and loop.last }}
 //% endfor
 //% endmacro
 //% macro put(name, first, pitch)
 //% for i in range(loads)
-        {{ "if (e%d < KEYS * WORDS) { " % i if ragged and loop.last }}tiles[{{ first }}r{{ i }} * {{ pitch }} + w{{ i }}] = {{ name }}{{ i }};{{ " }" if ragged and loop.last }}
+        {{ some(name, i) if ragged and loop.last }}tiles[{{ first }}r{{ i }} * {{ pitch }} + w{{ i }}] = {{ name }}{{ i }};{{ " }" if ragged and loop.last }}
 //% endfor
 //% endmacro
 
@@ -229,7 +254,7 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
     {
         let e = t + {{ threads * i }}u;
         let word = {{ 2 * f }}u + e % {{ scored }}u;
-        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u, params.sq - 1u) * params.q_pitch + word]; }
+        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u{{ " % BQ" if teams > 1 }}, params.sq - 1u) * params.q_pitch + word]; }
     }
 //% endfor
 //% endfor
@@ -258,13 +283,13 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% endfor
 //% endif
 
-//% macro score(s, start, piece)
+//% macro score(s, start, piece, of=lead)
 //% for n in piece
 //% for i in range(fq)
         var {{ s }}{{ i }}_{{ n }} = {{ start % i if "%" in start else start }};
 //% endfor
 //% for f in range(frags)
-        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * KP + {{ 2 * f }}u, KP);
+        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ "(%du%s)" % (16 * n, of) if of else "%du" % (16 * n) }} * KP + {{ 2 * f }}u, KP);
 //% for i in range(fq)
         {{ s }}{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, {{ s }}{{ i }}_{{ n }});
 //% endfor
@@ -282,9 +307,9 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 {{ put("k", "", "KP") }}
 {{ put("v", "V + ", "VP") }}
 //% endmacro
-//% macro hide(name, masked)
-        if (j + KEYS > min(params.sk, (first + subgroup * ROWS + 1u) | params.open)) {
-            let key = vec4<u32>(j + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
+//% macro hide(name, masked, of=lead)
+        if (j + KEYS > min(params.sk, (first + {{ member }} * ROWS + 1u) | params.open)) {
+            let key = vec4<u32>(j{{ of }} + side * {{ 4 * quads }}u) + vec4<u32>(0u, 1u, 2u, 3u);
 //% for w in range(quads)
             {{ name }}{{ w }} = select({{ name }}{{ w }}, vec4<f32>({{ masked }}), key + vec4<u32>({{ 4 * w }}u) > vec4<u32>(seen));
 //% endfor
@@ -450,7 +475,7 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% endfor
 //% for n in range(blocks)
 //% for f in range(frags)
-        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * VP + {{ 2 * f }}u, VP);
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ "(%du%s)" % (16 * n, lead) if lead else "%du" % (16 * n) }} * VP + {{ 2 * f }}u, VP);
 //% for i in range(fq)
         o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
 //% endfor
@@ -477,6 +502,10 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
     workgroupBarrier();
 //% endif
 {{ put("k", "", "KP") }}
+//% if ahead and not lean
+{{ fetch("k", "KEYS") }}
+{{ fetch("v", "0u") }}
+//% endif
     if (t < 2u) { votes[t] = Votes(); }
 //% if guarded
     if (t == 0u) { atomicStore(&longest, 0u); }
@@ -523,32 +552,5 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% endif
     }
 
-//% if lanes == 2 and not spare
-    total += subgroupShuffleXor(total, 1u);
-//% endif
-    let out = (place.z * params.sq + row) * params.heads * WORDS + place.y * WORDS;
-    // The last piece first: it may hold the sums of the weights.
-//% for start in range(0, frags, at_once) | reverse
-//% set here = [at_once, frags - start] | min
-    workgroupBarrier();
-//% for f in range(here)
-//% for i in range(fq)
-    subgroupMatrixStore<row_major>(&scores, slice + {{ 16 * i }}u * SP + {{ 4 * f }}u, o{{ i }}_{{ start + f }}, SP);
-//% endfor
-//% endfor
-    workgroupBarrier();
-//% if loop.first
-//% if spare
-    total = bitcast<vec4<f32>>(scores[mine + {{ 4 * here - 2 }}u]).x;
-//% endif
-    let weight = {{ "1.0 / total" if mask is not defined else "select(1.0 / total, 0.0, total == 0.0)" }};
-//% endif
-    if (row < params.sq) {
-        for (var w = side; w < {{ [2 * here, words - 2 * start] | min }}u; w += {{ lanes }}u) {
-            let a = bitcast<vec4<f32>>(scores[mine + 2u * w]) * weight;
-            let b = bitcast<vec4<f32>>(scores[mine + 2u * w + 1u]) * weight;
-            y[out + {{ 2 * start }}u + w] = halves(a, b);
-        }
-    }
-//% endfor
+//% include "attention/results.wgsl"
 }

@@ -15,7 +15,7 @@ import pytest
 from bench.__main__ import entries, in_order, main, operations
 from bench.entry import Entry, Row, Target
 from bench.machine import clocks_of
-from bench.measure import measure
+from bench.measure import Peers, measure
 from bench.report import line
 from bench.roofs import Roofs
 from bench.torch_peer import TorchPeer, torch_peer
@@ -29,7 +29,7 @@ GOALS = {
     "conv 3x3 2x16x16x2560->1280 f16": "≥ 85% of peer",
     "conv 3x3 1x512x512x128->128 f16": "≥ 350 TFLOP/s",
     "add 64Mi f16": "≥ 95% of copy rate",
-    "copy 64Mi f16": "≥ 95% of copy rate",
+    "copy 128Mi f16": "≥ 95% of copy rate",
 }
 
 
@@ -44,14 +44,14 @@ class FixedRoofs(Roofs):
 class FixedPeer(TorchPeer):
     """A peer that takes two seconds for whatever it is given."""
 
-    def seconds(self, make: Callable[[Any], Callable[[], object]]) -> float:
-        return 2.0
+    def timed(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
+        return 2.0, True
 
 
 class FailingPeer(TorchPeer):
     """A peer that has no result."""
 
-    def seconds(self, make: Callable[[Any], Callable[[], object]]) -> float:
+    def timed(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
         raise RuntimeError("no result")
 
 
@@ -82,7 +82,7 @@ def test_the_goals_have_entries() -> None:
 def test_an_entry_is_measured_with_its_peers() -> None:
     device = Device.null()
     entry = next(e for e in entries(["gemm"], device) if e.cpu)
-    row = measure(device, entry, FixedRoofs(), FixedPeer(None))
+    row = measure(device, entry, FixedRoofs(), Peers(FixedPeer(None)))
     assert row.seconds > 0
     least = max(entry.flops / 1e12, entry.bytes / 1e9)
     assert row.roof == pytest.approx(least / row.seconds)
@@ -213,7 +213,7 @@ def test_an_entry_that_fails_does_not_cost_the_others(
 def test_a_peer_that_fails_does_not_cost_our_own_time(capsys: pytest.CaptureFixture[str]) -> None:
     device = Device.null()
     entry = next(e for e in entries(["elementwise"], device) if e.torch is not None)
-    row = measure(device, entry, FixedRoofs(), FailingPeer(None))
+    row = measure(device, entry, FixedRoofs(), Peers(FailingPeer(None)))
     assert row.seconds > 0
     assert entry.torch_name not in row.peers
     assert f"{entry.name}: {entry.torch_name} failed: no result" in capsys.readouterr().err

@@ -286,3 +286,27 @@ def test_one_text_with_subgroups_runs_on_every_engine_that_has_them(device: Devi
     spread = int(y.read()[0])
     assert 0 < spread < 32
     assert (spread + 1) & spread == 0
+
+
+def test_a_buffer_is_no_number(
+    affine: Kernel, x: Buffer[f32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packing would read it, so a launch would wait: that is said instead."""
+    y = x.device.buffer(f32, 4)
+    one = x.device.buffer_from_array(np.ones(1, np.float32))
+    monkeypatch.setattr(Buffer, "read", lambda self: pytest.fail("a hidden wait"))
+    with pytest.raises(ArgumentError, match=r"'p'.*factor.*wait for its number with float"):
+        affine(x, y, {**SIZES, "factor": one}, grid=1)  # type: ignore[dict-item]
+    source = """\
+struct P { v: vec2<f32> }
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<uniform> p: P;
+@compute @workgroup_size(1) fn main() { y[0] = p.v.x; }
+"""
+    with pytest.raises(ArgumentError, match="v of type vec2<f32> got"):
+        x.device.compile_kernel(source)(y, {"v": [1.0, one]}, grid=1)  # type: ignore[dict-item]
+    with pytest.raises(ArgumentError, match="constants shift: a Buffer"):
+        x.device.compile_kernel(
+            "override shift: f32; @compute @workgroup_size(1) fn main() { _ = shift; }",
+            constants={"shift": one},  # type: ignore[dict-item]
+        )

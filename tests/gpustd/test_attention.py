@@ -180,12 +180,14 @@ TILES = (
     MatrixTile(1, 4, 32, relative=True),
     MatrixTile(2, 2, 48, relative=True),
     MatrixTile(1, 4, 32, ahead=True),
-    MatrixTile(2, 2, 16, ahead=True),
+    MatrixTile(2, 2, 16, ahead=True, lean=True),
+    MatrixTile(2, 1, 16, ahead=True, teams=2),
 )
 NARROW_TILES = (
     MatrixTile(1, 2, 32),
     MatrixTile(2, 1, 16),
     MatrixTile(1, 2, 32, relative=True),
+    MatrixTile(1, 1, 16, teams=2),
 )
 
 
@@ -257,11 +259,12 @@ def test_relative_scores_that_overflow_are_made_exactly(
     check_by_matrix(device, case, (q, k, v), tile, monkeypatch)
 
 
+@pytest.mark.parametrize("teams", [1, 2])
 def test_matrix_rung_does_not_depend_on_the_batch(
-    device: Device, monkeypatch: pytest.MonkeyPatch
+    device: Device, teams: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks of rows are sorted among heads and images; the second image is made anew in f32."""
-    case, tile = Case(2, 70, 140, 3, 8, causal=True), MatrixTile(1, 2, 16, ahead=True)
+    case, tile = Case(2, 70, 140, 3, 8, causal=True), MatrixTile(1, 2, 16, ahead=True, teams=teams)
     q, k, v = oracle.draw(case, np.float16, seed=12)
     k[1, 40:] *= 30
     rounding = 2.0**-11 + off(case.head)
@@ -272,6 +275,14 @@ def test_matrix_rung_does_not_depend_on_the_batch(
             one = (q[i : i + 1], k[i : i + 1], v[i : i + 1])
             alone = run(device, replace(case, batch=1), one)
             np.testing.assert_array_equal(together[i], alone[0])
+
+
+@slow
+def test_matrix_rung_reads_heads_of_80_in_pieces(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tile = MatrixTile(2, 2, 16, ahead=True, teams=2)
+    check_matrix_rung(device, Case(1, 40, 140, 1, 80), tile, monkeypatch)
 
 
 @slow
@@ -319,13 +330,16 @@ for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
     tiles += ((2, 32, "relative"), (2, 48, "relative"), (2, 16, "ahead"), (2, 32, "ahead"))
     for fq, keys, form in tiles[: 9 if head <= 80 else 4]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
-        spec |= dict(relative=form == "relative", ahead=form == "ahead")
+        spec |= dict(relative=form == "relative", ahead=form == "ahead", lean=False, teams=1)
         sources.append(render("attention/matrix.wgsl", spec))
+        if form != "relative":
+            sources.append(render("attention/matrix.wgsl", spec | dict(lean=True, teams=2)))
 masks = (("none", 1), ("f16", 8), ("f16", 4), ("f16", 1), ("f32", 4), ("f32", 1), ("bits", 32))
 for mask, unit in masks:
     for fq, ahead in ((1, False), (2, True)):
         spec = dict(scalar="f16", matrix=True, head=40, fq=fq, subgroups=4, keys=32)
-        spec |= dict(relative=False, ahead=ahead, mask=mask, mask_unit=unit)
+        spec |= dict(relative=False, ahead=ahead, lean=unit == 32, teams=1)
+        spec |= dict(mask=mask, mask_unit=unit)
         sources.append(render("attention/matrix.wgsl", spec))
 """
 

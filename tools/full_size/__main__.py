@@ -22,7 +22,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tools.full_size.models import MODELS, Model
-from tools.full_size.peers import peer_rows, unet_arguments
+from tools.full_size.peers import compiled_rows, peer_rows, unet_arguments
 
 EMOJI = Path(__file__).resolve().parents[2] / "models" / "emoji"
 
@@ -158,12 +158,17 @@ def main() -> None:
     np.savez(chosen.folder / "reference.npz", **numbers)  # type: ignore[arg-type]
     if chosen.no_peers:
         return
-    peer = {
-        "torch": torch.__version__,
-        "card": torch.cuda.get_device_name(),
-        "rows": peer_rows(model, networks, inputs, compiled=chosen.compile),
-    }
-    (chosen.folder / "peer.json").write_text(json.dumps(peer, indent=2) + "\n")
+    rows = peer_rows(model, networks, inputs)
+    write_peers(chosen.folder, rows)
+    for name, seconds in compiled_rows(model, networks, inputs) if chosen.compile else ():
+        rows[name]["PyTorch compile"] = seconds
+        write_peers(chosen.folder, rows)
+
+
+def write_peers(folder: Path, rows: dict[str, dict[str, float]]) -> None:
+    """``peer.json``; written again with each row that took minutes."""
+    peer = {"torch": torch.__version__, "card": torch.cuda.get_device_name(), "rows": rows}
+    (folder / "peer.json").write_text(json.dumps(peer, indent=2) + "\n")
 
 
 if __name__ == "__main__":

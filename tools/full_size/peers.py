@@ -6,7 +6,7 @@ import functools
 import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,9 +14,10 @@ import torch
 from bench.models import decoded_sizes, image_row, unet_row, vae_row
 from tools.full_size.models import Model
 
-__all__ = ["peer_rows", "unet_arguments"]
+__all__ = ["compiled_rows", "peer_rows", "unet_arguments"]
 
 Call = Callable[[], object]
+Network = Callable[..., Any]
 
 STEPS = 20
 _BUSY_S = 0.5
@@ -34,14 +35,32 @@ def unet_arguments(model: Model, inputs: dict[str, torch.Tensor]) -> tuple[Any, 
     return inputs["latents"], time_step, inputs["text"], None, None, None, None, added
 
 
-@torch.no_grad()
 def peer_rows(
-    model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor], *, compiled: bool
+    model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> dict[str, dict[str, float]]:
-    """Seconds of each of the benchmark's rows, by who computes them; turns the networks to fp16.
+    """Seconds of each of the benchmark's rows, by who computes them; turns the networks to fp16."""
+    rows = {name: _ways(*call) for name, call in _calls(model, networks, inputs).items()}
+    if not model.pooled_width:
+        image = functools.partial(_image, networks, {k: v.half() for k, v in inputs.items()})
+        rows[image_row(model.name, model.size, STEPS)] = {"PyTorch eager": _wall_seconds(image)}
+    return rows
 
-    ``compiled`` adds ``torch.compile``, which takes minutes.
-    """
+
+def compiled_rows(
+    model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
+) -> Iterator[tuple[str, float]]:
+    """Each row's name and its seconds by ``torch.compile``, as a CUDA graph: minutes in all."""
+    for name, (network, arguments) in _calls(model, networks, inputs).items():
+        torch.compiler.reset()
+        quick = torch.compile(network)
+        with torch.no_grad():
+            yield name, _seconds(_graphed(functools.partial(quick, *arguments)))
+
+
+def _calls(
+    model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
+) -> dict[str, tuple[Network, tuple[Any, ...]]]:
+    """What the rows call, with which arguments: fp16 networks, channels last."""
     torch.backends.cudnn.benchmark = True
     last = torch.channels_last
     for network in networks.values():
@@ -50,29 +69,19 @@ def peer_rows(
     vae = networks["vae"].to(memory_format=last)
     half = {name: value.half() for name, value in inputs.items()}
     half |= {name: half[name].contiguous(memory_format=last) for name in ("latents", "code")}
-    arguments = unet_arguments(model, half)
-    rows = {unet_row(model.name, model.size): _ways(unet, arguments, compiled=compiled)}
+    calls = {unet_row(model.name, model.size): (unet, unet_arguments(model, half))}
     for size in decoded_sizes(model.size):
         times = size // model.size
         code = half["code"].repeat(1, 1, times, times).contiguous(memory_format=last)
-        rows[vae_row(model.name, size)] = _ways(vae.decode, (code,), compiled=compiled)
-    if not model.pooled_width:
-        image = functools.partial(_image, networks, half)
-        rows[image_row(model.name, model.size, STEPS)] = {"PyTorch eager": _wall_seconds(image)}
-    return rows
+        calls[vae_row(model.name, size)] = (vae.decode, (code,))
+    return calls
 
 
-def _ways(
-    network: Callable[..., Any], arguments: tuple[Any, ...], *, compiled: bool
-) -> dict[str, float]:
-    """Seconds of a call: eager, as a CUDA graph, and compiled (as a graph, too)."""
+@torch.no_grad()
+def _ways(network: Network, arguments: tuple[Any, ...]) -> dict[str, float]:
+    """Seconds of a call: eager, and as a CUDA graph."""
     call = functools.partial(network, *arguments)
-    found = {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_graphed(call))}
-    if compiled:
-        torch.compiler.reset()
-        quick = torch.compile(network)
-        found["PyTorch compile"] = _seconds(_graphed(functools.partial(quick, *arguments)))
-    return found
+    return {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_graphed(call))}
 
 
 def _graphed(call: Call) -> Call:
@@ -106,6 +115,7 @@ def _seconds(call: Call) -> float:
     return statistics.median(times)
 
 
+@torch.no_grad()
 def _wall_seconds(call: Call) -> float:
     call()
     times = []
