@@ -1,10 +1,12 @@
 """Write docs/accuracy.md: the greatest error of each function, dtype and engine.
 
     python -m tools.accuracy            # runs the library's tests on every engine present
+    python -m tools.accuracy LOG ...    # takes what tests have written, on other machines as well
 
-The numbers are those that `tests.gpustd.compare.compare` saw, against float64, in the tests of
-`gpustd`'s packages: over all their operands, random ones among them, so that they move a little
-from run to run. An error is given in units of the result's largest element.
+Tests append to the file that AVILA_ERROR_LOG names. The numbers are those that
+`tests.gpustd.compare.compare` saw, against float64, in the tests of `gpustd`'s packages: over all
+their operands, random ones among them, so that they move a little from run to run. An error is
+given in units of the result's largest element.
 """
 
 from __future__ import annotations
@@ -50,13 +52,13 @@ def log(path: Path) -> None:
 
 
 def table(lines: list[dict[str, object]]) -> str:
-    """Rows of function and dtype, columns of engines."""
+    """Rows of function and dtype, columns of adapters and engines."""
     worst: dict[Key, dict[str, float]] = defaultdict(dict)
     for line in lines:
         key = str(line["function"]), str(line["dtype"])
         error, largest = float(str(line["error"])), float(str(line["largest"]))
         relative = error / largest if largest else error
-        engine = str(line["engine"])
+        engine = f"{str(line['adapter']).split(' (')[0]}, {line['engine']}"
         worst[key][engine] = max(relative, worst[key].get(engine, 0.0))
     engines = sorted({engine for row in worst.values() for engine in row})
     rows = [
@@ -82,12 +84,21 @@ def without_row(shown: str) -> list[str]:
     return found
 
 
-def main() -> None:
-    """Run, collect, write."""
+def written(paths: list[Path]) -> list[dict[str, object]]:
+    """Lines of logs; of a run of the tests, where there are none."""
+    if paths:
+        return [json.loads(x) for p in paths for x in p.read_text(encoding="utf-8").splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "errors.jsonl"
         log(path)
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return written([path])
+
+
+def main() -> None:
+    """Run or read, collect, write."""
+    functions = tuple(f"{package}." for package in LIBRARY)
+    lines = written([Path(path) for path in sys.argv[1:]])
+    lines = [line for line in lines if str(line["function"]).startswith(functions)]
     adapters = ", ".join(sorted({str(line["adapter"]) for line in lines}))
     rows = table(lines)
     others = ", ".join(without_row(rows))
