@@ -21,6 +21,7 @@ __all__ = [
     "check",
     "draw",
     "first_axis",
+    "largest",
     "per_axis",
     "pictures",
     "upload",
@@ -58,7 +59,7 @@ def pictures(
     channels: tuple[int, ...] = (1, 2, 3, 4),
     ranks: tuple[int, ...] = (2, 3, 4),
 ) -> Array:
-    """An image of any form: at times empty, or a view that lies in no buffer so: uploads copy it."""
+    """An image of any form, at times empty, or a view that is not contiguous: uploads copy it."""
     rank = pick(st.sampled_from(ranks))
     shape = (pick(_EXTENTS), pick(_EXTENTS), pick(st.sampled_from(channels)))[: min(rank, 3)]
     shape = (*(pick(st.integers(1, 2)),) * (rank == 4), *shape)
@@ -77,6 +78,11 @@ def upload(device: Device, array: Array) -> Buffer[Any]:
     buffer = device.buffer_from_array(array)
     poison_pool(device, array.nbytes, 4 * array.size)
     return buffer
+
+
+def largest(x: Array, value: float = 0.0) -> float:
+    """The greatest size of an element or of what surrounds them; 0 where there are none."""
+    return float(np.abs(x.astype(np.float64)).max(initial=abs(value)))
 
 
 def first_axis(x: Array) -> int:

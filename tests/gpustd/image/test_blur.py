@@ -30,6 +30,7 @@ from tests.gpustd.image.pictures import (
     VALUES,
     check,
     draw,
+    largest,
     per_axis,
     pictures,
     upload,
@@ -78,7 +79,7 @@ def blurred(x: Array, sigmas: tuple[float, float], truncate: float = 4.0, **bord
     wide = x.astype(np.float64)
     exact = scipy.ndimage.gaussian_filter(wide, each, truncate=truncate, **border)
     taps = sum(2 * int(truncate * sigma + 0.5) + 1 for sigma in sigmas)
-    return exact, (taps + 4) * EPS * np.abs(x).max(initial=abs(border.get("cval", 0.0)))
+    return exact, (taps + 4) * EPS * largest(x, border.get("cval", 0.0))
 
 
 @given(
@@ -115,7 +116,7 @@ def test_box_of_any_picture(device: Device, x: Array, size: Any, mode: str, cval
     whole = per_axis(x.shape, *pair, 1)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), whole, mode=mode, cval=cval)
     result = image.box_blur(upload(device, x), size, mode, cval).read()
-    error = (sum(pair) + 4) * EPS * np.abs(x).max(initial=abs(cval))
+    error = (sum(pair) + 4) * EPS * largest(x, cval)
     check(device, "box_blur", result, exact, error)
 
 
@@ -132,7 +133,7 @@ def test_unsharp_mask_of_any_picture(
     """A difference that rounding may move across the threshold counts in neither case."""
     exact, error = blurred(x, sigmas)
     rest = x - exact
-    error = error + EPS * np.abs(x).max(initial=0)
+    error = error + EPS * largest(x)
     jumps = (np.abs(np.abs(rest) - threshold) <= error) & (threshold > 0)
     sharp = x + amount * np.where(np.abs(rest) >= threshold, rest, 0)
     result = image.unsharp_mask(upload(device, x), sigmas, amount, threshold).read()

@@ -22,7 +22,9 @@ __all__ = [
     "convolution",
     "drawn",
     "pooling",
+    "reached",
     "scattered",
+    "spread",
     "stored",
     "taps_of",
     "up",
@@ -43,6 +45,19 @@ def case_name(value: object) -> str:
 def drawn(seed: int, shape: Sequence[int], dtype: type[DType] = f32) -> Array:
     """Normal numbers in the storage type."""
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype.numpy)
+
+
+def reached(device: Device, dtype: type[DType]) -> type[DType]:
+    """The drawn dtype, or f32 on a device that has no f16."""
+    return f32 if dtype is f16 and not device.has_f16 else dtype
+
+
+def spread(x: Array) -> Array:
+    """The same numbers as a view that is not contiguous: every other one, backwards."""
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    view = wide[..., ::-2]
+    view[...] = x
+    return view
 
 
 def up(device: Device, x: Array, *, poison: int = 0) -> Buffer[Any]:
