@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -188,4 +189,4 @@ def pooling(
     padded = np.pad(x.astype(np.complex128), inner, constant_values=fill)
     padded = np.pad(padded, outer, constant_values=fill + 1j)
     windows = taps_of(padded, kernel, stride, dilation, results)
-    return np.asarray(windows.reshape(*windows.shape[: 1 + len(results)], -1, x.shape[-1]))
+    return np.asarray(windows.reshape(x.shape[0], *results, math.prod(kernel), x.shape[-1]))
