@@ -154,48 +154,36 @@ def test_there_and_back(device: Device, n: int, size: int, share: float, complex
     np.testing.assert_array_equal(times.read(), np.arange(result.shape[-1]))
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    order=st.permutations(["frequency", "time", "more"]),
-    rank=st.integers(2, 3),
-    frames=st.sampled_from([1, 2, 7]),
-    size=st.sampled_from([5, 8, 15]),
-    share=st.sampled_from([0.0, 0.5, 0.8]),
-    onesided=st.booleans(),
-    boundary=st.booleans(),
-    scaling=st.sampled_from(["spectrum", "psd"]),
-    back=st.booleans(),
-)
-def test_the_inverse_as_scipy(
-    device: Device,
-    order: list[str],
-    rank: int,
-    frames: int,
-    size: int,
-    share: float,
-    onesided: bool,
-    boundary: bool,
-    scaling: str,
-    back: bool,
-) -> None:
-    """Of spectra that no signal has: the nearest signal. Any two axes, counted from either end."""
+@st.composite
+def inverses(draw: st.DrawFn) -> tuple[Array, dict[str, Any]]:
+    """Spectra and what is told of them: any two axes, counted from either end."""
+    size = draw(st.sampled_from([5, 8, 15]))
     nfft = 15 if size == 15 else 8
-    extents = {"frequency": nfft // 2 + 1 if onesided else nfft, "time": frames, "more": 3}
-    order = [name for name in order if name != "more" or rank == 3]
-    spectra = numbers(tuple(extents[name] for name in order), complex_=True)
-    places = {name: order.index(name) - rank * back for name in ("frequency", "time")}
-    told: dict[str, Any] = {
+    onesided, rank = draw(st.booleans()), draw(st.integers(2, 3))
+    frequencies = nfft // 2 + 1 if onesided else nfft
+    extents = {"freq": frequencies, "time": draw(st.sampled_from([1, 2, 7])), "more": 3}
+    order = [n for n in draw(st.permutations(sorted(extents))) if n != "more" or rank == 3]
+    from_end = rank * draw(st.booleans())
+    return numbers(tuple(extents[name] for name in order), complex_=True), {
         "fs": 4.0,
         "window": "hamming",
         "nperseg": size,
-        "noverlap": int(share * size),
+        "noverlap": int(draw(st.sampled_from([0.0, 0.5, 0.8])) * size),
         "nfft": nfft,
         "input_onesided": onesided,
-        "boundary": boundary,
-        "time_axis": places["time"],
-        "freq_axis": places["frequency"],
-        "scaling": scaling,
+        "boundary": draw(st.booleans()),
+        "time_axis": order.index("time") - from_end,
+        "freq_axis": order.index("freq") - from_end,
+        "scaling": draw(st.sampled_from(["spectrum", "psd"])),
     }
+
+
+@settings(max_examples=20, deadline=None)
+@given(both=inverses())
+def test_the_inverse_as_scipy(device: Device, both: tuple[Array, dict[str, Any]]) -> None:
+    """Of spectra that no signal has: the nearest signal."""
+    spectra, told = both
+    size, nfft = told["nperseg"], told["nfft"]
     expected = scipy.signal.istft(spectra.astype(np.complex128), **told)[1]
     operand = device.buffer_from_array(spectra)
     poison_pool(device, expected.size * 4, expected.size * 8)
@@ -203,14 +191,14 @@ def test_the_inverse_as_scipy(
     # The quotient is the frames' largest number at most, over the least of the window; half a
     # spectrum has a root of a half of the norm of all of it. Each of a sample's frames is added.
     window = window_values("hamming", size, periodic=True)
-    scale = window.sum() if scaling == "spectrum" else 2 * np.sqrt((window**2).sum())
-    norms = np.linalg.norm(spectra, axis=places["frequency"])
+    scale = window.sum() if told["scaling"] == "spectrum" else 2 * np.sqrt((window**2).sum())
+    norms = np.linalg.norm(spectra, axis=told["freq_axis"])
     largest = np.sqrt(2) * norms.max() * scale / nfft**0.5
     met = -(-size // (size - told["noverlap"]))
     allowed = (transform_error(nfft) + (6 + met) * U) * largest / window.min()
     compare(device, "signal.istft", result, expected, allowed, unit=float(largest))
-    count = boundary and size // 2
-    length = size + (frames - 1) * (size - told["noverlap"]) - 2 * count
+    cut = 2 * (size // 2) if told["boundary"] else 0
+    length = size + (spectra.shape[told["time_axis"]] - 1) * (size - told["noverlap"]) - cut
     compare(device, "signal.istft", times, np.arange(length) / 4, 2 * U * np.arange(length))
 
 
