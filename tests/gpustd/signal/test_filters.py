@@ -124,7 +124,7 @@ def signals(draw: st.DrawFn, lengths: tuple[int, ...]) -> tuple[Array, int]:
     return x, draw(st.sampled_from([len(outer), len(outer) - len(shape)]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     both=signals((1, 2, 7, 60, 260, 0)),
     pair=st.none() | coefficients(),
@@ -179,7 +179,7 @@ def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
     compare(device, "signal.lfilter", result, expected, limit)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     both=signals((1, 11, 13, 21, 60, 120)),
     # SciPy has no state of rest for a factor alone.
