@@ -96,7 +96,7 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     width = columns // 3
     y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
     sizes = Sizes(batch, rows, rows, heads, width // heads)
-    scalar = float_scalar("attention", qkv)
+    scalar = float_scalar("self_attention", qkv)
     rung = _chosen(qkv.device, scalar, sizes, alone=False)
     _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
     return y

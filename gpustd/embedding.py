@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gpucore import Buffer, ShapeError, T, i32
+from gpucore import Buffer, DTypeError, ShapeError, T, i32
 from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.template import Value
@@ -29,6 +29,8 @@ def embedding(table: Buffer[T], ids: Buffer[i32]) -> Buffer[T]:
     refuse_others("embedding", table, ids)
     if len(table.shape) != 2:
         raise ShapeError(f"embedding: table {table.shape}: wants (rows, channels)")
+    if ids.dtype is not i32:
+        raise DTypeError(f"embedding: ids must be i32, got {ids!r}: cast them")
     rows, channels = table.shape
     y = table.device.buffer(table.dtype, (*ids.shape, channels))
     width = width_of(channels)

@@ -11,7 +11,9 @@ __all__ = ["upsample_nearest"]
 
 
 def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
-    """(N, H, W, C) to (N, factor H, factor W, C), any dtype. Raises `ShapeError`, `DTypeError`.
+    """(N, H, W, C) to (N, factor H, factor W, C).
+
+    Any dtype that WGSL has. Raises `ShapeError`, `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd

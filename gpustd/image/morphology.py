@@ -6,11 +6,13 @@ All take the arguments of `erode`, give an image of the same shape and dtype, an
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.image.axis import Fold, Window
+from gpustd.image.axis import Window
 from gpustd.image.border import border_number
 from gpustd.image.filter2d import fold_window
 from gpustd.image.pairs import combined
@@ -52,7 +54,7 @@ def erode(
     >>> image.erode(picture, 3).read().tolist()
     [[3, 3, 3, 8, 9]]
     """
-    return _extreme("erode", image, _window("erode", size, footprint), (mode, cval))
+    return _folded("erode", image, (size, footprint, mode, cval), "min")
 
 
 def dilate(
@@ -72,7 +74,7 @@ def dilate(
     >>> image.dilate(picture, footprint=[[1, 1, 0]]).read().tolist()
     [[5, 8, 9, 9, 9]]
     """
-    return _extreme("dilate", image, _window("dilate", size, footprint), (mode, cval))
+    return _folded("dilate", image, (size, footprint, mode, cval), "max")
 
 
 def opening(
@@ -92,7 +94,7 @@ def opening(
     >>> image.opening(picture, 3).read().tolist()
     [[2, 2, 2, 2, 7, 7, 7]]
     """
-    return dilate(erode(image, size, footprint, mode, cval), size, footprint, mode, cval)
+    return _folded("opening", image, (size, footprint, mode, cval), "min", "max")
 
 
 def closing(
@@ -112,7 +114,7 @@ def closing(
     >>> image.closing(picture, 3).read().tolist()
     [[9, 9, 7, 7, 7, 7, 7]]
     """
-    return erode(dilate(image, size, footprint, mode, cval), size, footprint, mode, cval)
+    return _folded("closing", image, (size, footprint, mode, cval), "max", "min")
 
 
 def morphological_gradient(
@@ -132,8 +134,9 @@ def morphological_gradient(
     >>> image.morphological_gradient(picture, 3).read().tolist()
     [[7, 7, 7, 5, 5, 0, 0]]
     """
-    most = dilate(image, size, footprint, mode, cval)
-    return combined("difference", most, erode(image, size, footprint, mode, cval))
+    how = (size, footprint, mode, cval)
+    most, least = (_folded("morphological_gradient", image, how, fold) for fold in ("max", "min"))
+    return combined("difference", most, least)
 
 
 def white_tophat(
@@ -153,7 +156,8 @@ def white_tophat(
     >>> image.white_tophat(picture, 3).read().tolist()
     [[0, 7, 0, 0, 0, 0, 0]]
     """
-    return combined("difference", image, opening(image, size, footprint, mode, cval))
+    opened = _folded("white_tophat", image, (size, footprint, mode, cval), "min", "max")
+    return combined("difference", image, opened)
 
 
 def black_tophat(
@@ -173,7 +177,8 @@ def black_tophat(
     >>> image.black_tophat(picture, 3).read().tolist()
     [[7, 0, 5, 5, 0, 0, 0]]
     """
-    return combined("difference", closing(image, size, footprint, mode, cval), image)
+    closed = _folded("black_tophat", image, (size, footprint, mode, cval), "max", "min")
+    return combined("difference", closed, image)
 
 
 def _window(op: str, size: Size, footprint: ArrayLike | None) -> NDArray[np.bool_]:
@@ -188,16 +193,33 @@ def _window(op: str, size: Size, footprint: ArrayLike | None) -> NDArray[np.bool
     return window
 
 
-def _extreme(
-    op: str, image: Buffer[T], window: NDArray[np.bool_], border: tuple[str, float]
+def _folded(
+    op: str,
+    image: Buffer[T],
+    how: tuple[Size, ArrayLike | None, str, float],
+    *folds: Literal["min", "max"],
 ) -> Buffer[T]:
+    """Least or greatest values in turn; ``how``: size, footprint, mode and cval as of `erode`."""
+    size, footprint, mode, cval = how
     picture_of(op, image)
-    number = (border_number(op, border[0]), border[1])
-    dilates = op == "dilate"
-    fold: Fold = "max" if dilates else "min"
+    window = _window(op, size, footprint)
+    border = (border_number(op, mode), cval)
+    for fold in folds:
+        image = _extreme(image, window, border, fold)
+    return image
+
+
+def _extreme(
+    image: Buffer[T],
+    window: NDArray[np.bool_],
+    border: tuple[int, float],
+    fold: Literal["min", "max"],
+) -> Buffer[T]:
+    """Under the window, mirrored for the greatest."""
+    dilates = fold == "max"
     if not window.all():
         offsets = np.argwhere(window) - np.array(window.shape) // 2
         offsets = -offsets if dilates else offsets
-        return fold_window(image, offsets, None, fold, number, image.dtype)
+        return fold_window(image, offsets, None, fold, border, image.dtype)
     rows, columns = (Window(n, n - 1 - n // 2 if dilates else n // 2) for n in window.shape)
-    return separable(image, (rows, columns), fold, number, image.dtype)
+    return separable(image, (rows, columns), fold, border, image.dtype)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpucore import ArgumentError, Buffer, ShapeError, T, f32
+from gpucore import ArgumentError, Buffer, ShapeError, T, f32, u8
+from gpustd.cast import cast
 from gpustd.image.axis import fold_axes, weighted
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.cells import launch_cells
@@ -222,13 +223,15 @@ def _coefficients(image: Buffer[Any], mode: str, cval: float) -> tuple[Buffer[f3
 
     The recursive filter of Unser 1999 (doi 10.1109/79.799930) as its impulse response, of which 29
     taps count in f32. Where the image goes on with one value, its coefficients do not: there, it
-    is padded first.
+    is padded first, in f32 if the value is none of its levels.
     """
     picture: Picture = picture_of("_coefficients", image)
     number = _MODES[mode][1]
     margin = 0
     if mode in {"nearest", "grid-constant"}:
         margin = _MARGIN
+        if image.dtype is u8 and cval not in range(256):
+            image = cast(image, f32)
         rows = extended(number, margin, picture.height, margin)
         columns = extended(number, margin, picture.width, margin)
         image = gather("_coefficients", image, rows, columns, cval)

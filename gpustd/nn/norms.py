@@ -120,7 +120,7 @@ def instance_norm(
         >>> nn.instance_norm(x).read().round(3).tolist()
         [[[-1.0, -1.0], [1.0, 1.0]]]
     """
-    refuse_others("instance_norm", x)
+    float_scalar("instance_norm", x)
     if len(x.shape) < 3:
         raise ShapeError(f"instance_norm: {x.shape}: wants (N, ..., C) with an axis of pixels")
     weight, bias = _affine(x, weight, bias)

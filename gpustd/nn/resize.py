@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
+from gpustd.arrays.moving import transpose
 from gpustd.flat import (
     float_scalar,
     launch_each,
@@ -14,7 +15,6 @@ from gpustd.flat import (
     widest_word,
     width_of,
 )
-from gpustd.layout import transpose
 from gpustd.nn.windows import Extents, each_axis, spatial
 from gpustd.template import Value
 
@@ -33,9 +33,9 @@ def interpolate(
 ) -> Buffer[T]:
     """(N, H, W, C) as (N, height, width, C), one of ``size`` and ``scale_factor`` given.
 
-    ``nearest`` takes pixel floor(i old / new) and any dtype; ``bilinear`` weighs four pixels of
-    f16 or f32 in f32. With ``align_corners`` the centres of the corner pixels stay, else the
-    corners of the image; there is no filter against aliasing. A ``scale_factor`` gives the size
+    ``nearest`` takes pixel floor(i old / new), of any dtype that WGSL has; ``bilinear`` weighs four
+    pixels of f16 or f32 in f32. With ``align_corners`` the centres of the corner pixels stay, else
+    the corners of the image; there is no filter against aliasing. A ``scale_factor`` gives the size
     floor(old factor), and its inverse is then the distance of the pixels. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 

@@ -74,7 +74,13 @@ def firwin(
     if scale:
         low, high = bounds[0]
         middle = 0.0 if low == 0 else 1.0 if high == 1 else (low + high) / 2
-        taps = taps / np.sum(taps * np.cos(np.pi * t * middle))
+        gain = np.sum(taps * np.cos(np.pi * t * middle))
+        if gain == 0:
+            raise ArgumentError(
+                f"firwin: {numtaps} taps of window {shaped!r} let nothing pass: use more, or scale "
+                "False"
+            )
+        taps = taps / gain
     return taps
 
 

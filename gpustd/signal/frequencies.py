@@ -87,7 +87,7 @@ def _shifted(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: b
     for axis in chosen:
         place = axis_of(op, axis, x)
         extent = x.shape[place]
-        starts[place] = extent // 2 if back else extent - extent // 2
+        starts[place] += extent // 2 if back else extent - extent // 2
     return rolled(op, x, starts)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Buffer, Device, ShapeError, c64, f32
+from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.arithmetic import multiply, subtract
-from gpustd.arrays.axes import whole
+from gpustd.arrays.axes import axis_of, whole
 from gpustd.arrays.creation import linspace
+from gpustd.arrays.moving import transpose
 from gpustd.arrays.reductions import sum as summed
 from gpustd.flat import launch_each
-from gpustd.signal.arguments import check_dtype, float_or_complex, outer_of
+from gpustd.signal.arguments import check_dtype, float_or_complex, inner_of, outer_of, replaced
 from gpustd.signal.boxes import scalar_of
 from gpustd.signal.fft import fft, ifft, irfft, rfft
 from gpustd.signal.frames import Framing, framed
@@ -40,21 +41,25 @@ def stft(
     noverlap: int | None = None,
     nfft: int | None = None,
     detrend: str | bool = False,
-    *,
+    return_onesided: bool = True,
     boundary: str | None = "zeros",
     padded: bool = True,
+    axis: int = -1,
     scaling: str = "spectrum",
 ) -> tuple[Buffer[f32], Buffer[f32], Buffer[c64]]:
-    """Frequencies, times and transforms (..., frequency, time) of frames of the last axis.
+    """Frequencies, times and transforms of frames of ``axis``, as `scipy.signal.stft`.
+
+    Of the transforms ``axis`` is that of frequencies, and a new last one that of times.
 
     Args:
-        x: (..., n), f32 (the first half of the spectrum is given) or c64 (all of it).
+        x: (..., n, ...), f32 or c64.
         fs: samples a second; frequencies are in its unit, times in the inverse of it.
         window: as of `get_window`, or its ``nperseg`` numbers.
         nperseg: samples of a frame, at most n. noverlap: those it shares with the next, by default
             half. nfft: length of the transform, filled up with zeros; by default nperseg.
         detrend: what is subtracted from each frame before the window: its mean ("constant"), the
             straight line next to it ("linear", which takes three more passes), or nothing.
+        return_onesided: of f32 only the first half of the spectrum; of c64 it is always all of it.
         boundary: how the signal goes on for half a frame at both ends: "zeros", "even", "odd",
             "constant", or None where it does not.
         padded: whether zeros fill up the last frame; else it is left out.
@@ -70,12 +75,13 @@ def stft(
     [0.   0.25 0.5 ] [0. 2. 4. 6. 8.] (3, 5)
     """
     float_or_complex("stft", x)
-    if not x.shape or not x.shape[-1]:
-        raise ShapeError(f"stft: {x.shape}: wants a last axis of samples")
+    axis = axis_of("stft", axis, x)
+    n = x.shape[axis]
+    if not n:
+        raise ShapeError(f"stft: {x.shape}: wants samples along axis {axis}")
     _check_rate("stft", fs)
     if boundary is not None and boundary not in _BOUNDARIES:
         raise ArgumentError(f"stft: boundary {boundary!r}: give {', '.join(_BOUNDARIES)} or None")
-    n = x.shape[-1]
     cut = _Cut.checked("stft", window, min(nperseg, n), noverlap, nfft)
     reach = cut.size // 2 if boundary else 0
     whole = n + 2 * reach
@@ -84,8 +90,10 @@ def stft(
     frames = (whole - cut.size) // cut.hop + 1
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
     window = cut.window / cut.scale("stft", scaling, fs)
-    spectra = _spectra(x, framing, window, _trends(detrend, cut.size), cut.nfft)
-    frequencies = (rfftfreq if x.dtype is f32 else fftfreq)(cut.nfft, 1 / fs, device=x.device)
+    onesided = return_onesided and x.dtype is f32
+    trends = _trends(detrend, cut.size)
+    spectra = _spectra(x, axis, framing, window, trends, cut.nfft, onesided=onesided)
+    frequencies = (rfftfreq if onesided else fftfreq)(cut.nfft, 1 / fs, device=x.device)
     times = _times(x.device, frames, 0.0 if boundary else cut.size / 2, cut.hop, fs)
     return frequencies, times, spectra
 
@@ -99,15 +107,18 @@ def istft(
     nfft: int | None = None,
     input_onesided: bool = True,
     boundary: bool = True,
-    *,
+    time_axis: int = -1,
+    freq_axis: int = -2,
     scaling: str = "spectrum",
 ) -> tuple[Buffer[f32], Buffer[Any]]:
-    """Times and the signal of transforms (..., frequency, time) as `stft` makes them.
+    """Times and the signal of transforms as `stft` makes them, as `scipy.signal.istft`.
 
     The signal is f32 if ``input_onesided``, else c64; with ``boundary`` half a frame is cut off at
-    both ends. Perfect where the squared windows of all frames add up to more than zero everywhere;
-    `ArgumentError` where they do not. Other arguments as of `stft`; ``nperseg`` follows from the
-    number of frequencies. Raises `ShapeError`, `DTypeError`.
+    both ends. Its samples take the place of ``time_axis``, once that of frequencies has gone; axes
+    that are not the last two, (..., frequency, time), are moved there and back. Perfect where the
+    squared windows of all frames add up to more than zero everywhere; `ArgumentError` where they do
+    not. Other arguments as of `stft`; ``nperseg`` follows from the number of frequencies. Raises
+    `ShapeError`, `DTypeError`.
 
     >>> from gpucore import Device, f32; from gpustd import signal
     >>> x = Device.auto().buffer_from_array([1, 2, 3, 4, 5, 6, 7, 8], f32)
@@ -117,8 +128,7 @@ def istft(
     """
     check_dtype("istft", Zxx, c64)
     _check_rate("istft", fs)
-    if len(Zxx.shape) < 2 or not Zxx.shape[-1]:
-        raise ShapeError(f"istft: {Zxx.shape}: wants axes of frequencies and of times")
+    Zxx, order = _axes_last(Zxx, time_axis, freq_axis)
     given = Zxx.shape[-2]
     least = 2 * (given - 1) if input_onesided else given
     if nperseg is None:
@@ -150,29 +160,57 @@ def istft(
         "single": y.size == length,
     }
     launch_each("signal/overlap.wgsl", spec, (parts, weights, y), y.size, sizes)
-    return linspace(Zxx.device, 0.0, (length - 1) / fs, length, dtype=f32), y
+    times = linspace(Zxx.device, 0.0, (length - 1) / fs, length, dtype=f32)
+    return times, _ordered(y, order)
+
+
+def _axes_last(spectra: Buffer[c64], time: int, freq: int) -> tuple[Buffer[c64], list[int]]:
+    """Spectra (..., frequency, time), and the order of the signal's axes that undoes it."""
+    time, freq = (axis_of("istft", axis, spectra) for axis in (time, freq))
+    if time == freq or not spectra.shape[time]:
+        raise ShapeError(f"istft: {spectra.shape}: wants axes of frequencies and of times")
+    rank = len(spectra.shape)
+    outer = [axis for axis in range(rank) if axis not in (time, freq)]
+    back = list(range(rank - 2))
+    back.insert(time - (freq < time), rank - 2)
+    return _ordered(spectra, [*outer, freq, time]), back
+
+
+def _ordered(x: Buffer[T], order: list[int]) -> Buffer[T]:
+    return x if order == sorted(order) else transpose(x, order)
 
 
 def _spectra(
-    x: Buffer[Any], framing: Framing, window: Array, trends: list[Array], nfft: int
+    x: Buffer[Any],
+    axis: int,
+    framing: Framing,
+    window: Array,
+    trends: list[Array],
+    nfft: int,
+    *,
+    onesided: bool,
 ) -> Buffer[c64]:
-    """Transforms (..., frequency, frame) of frames less their trends, times the window."""
-    real, size, boundary = x.dtype is f32, framing.size, framing.boundary
+    """Transforms (..., frequency, ..., frame) of frames less their trends, times the window."""
+    size, boundary = framing.size, framing.boundary
     weights = None if trends else _weights(x.device, window)
-    n = nfft // 2 if real else nfft
-    if weights is None or (real and nfft % 2) or not turns(x.device, n, mirrored=real):
-        parts = framed(x, len(x.shape) - 1, framing, weights, last=True)
+    n = nfft // 2 if onesided else nfft
+    # One pass cuts frames of a last axis, of pairs of real numbers or of complex ones.
+    plain = inner_of(x.shape, axis) == 1 and (onesided or x.dtype is c64)
+    odd = onesided and nfft % 2
+    if weights is None or not plain or odd or not turns(x.device, n, mirrored=onesided):
+        parts = framed(x, axis, framing, weights, last=True)
         if trends:
-            parts = multiply(_without(parts, trends), _column(parts, window))
-        return (rfft if real else fft)(parts, nfft, -2)
-    extent = n + 1 if real else n
-    y = x.device.buffer(c64, (*x.shape[:-1], extent, framing.frames))
-    even = not any(k % 2 for k in (x.shape[-1], size, framing.hop, framing.start))
-    joined = real and even and boundary == "zeros"
-    kind = "frame_pairs" if real else "frames"
-    source = Source(kind, x.shape[-1], size, joined=joined, framing=framing, window=weights)
-    target = Target("spectrum" if real else "complex", extent, extent)
-    transform(x, y, Line(outer_of(x.shape, len(x.shape) - 1), n, framing.frames), source, target)
+            parts = multiply(_without(parts, axis, trends), _column(parts, axis, window))
+        return (rfft if onesided else fft)(parts, nfft, axis)
+    extent = n + 1 if onesided else n
+    y = x.device.buffer(c64, (*replaced(x.shape, axis, extent), framing.frames))
+    length = x.shape[axis]
+    even = not any(k % 2 for k in (length, size, framing.hop, framing.start))
+    joined = onesided and even and boundary == "zeros"
+    kind = "frame_pairs" if onesided else "frames"
+    source = Source(kind, length, size, joined=joined, framing=framing, window=weights)
+    target = Target("spectrum" if onesided else "complex", extent, extent)
+    transform(x, y, Line(outer_of(x.shape, axis), n, framing.frames), source, target)
     return y
 
 
@@ -201,18 +239,19 @@ def _trends(detrend: str | bool, size: int) -> list[Array]:
     return [column / np.linalg.norm(column) for column in columns]
 
 
-def _without(parts: Buffer[Any], trends: list[Array]) -> Buffer[Any]:
-    """Frames (..., size, frames) less their shares of the trends."""
+def _without(parts: Buffer[Any], axis: int, trends: list[Array]) -> Buffer[Any]:
+    """Frames (..., size, ..., frames), of which ``axis`` has the samples, less their trends."""
     for trend in trends:
-        column = _column(parts, trend)
-        share = summed(multiply(parts, column), axis=-2, keepdims=True)
+        column = _column(parts, axis, trend)
+        share = summed(multiply(parts, column), axis=axis, keepdims=True)
         parts = subtract(parts, multiply(share, column))
     return parts
 
 
-def _column(parts: Buffer[Any], values: Array) -> Buffer[Any]:
-    """Numbers (size,) as a column (size, 1) of the frames' dtype."""
-    return table(parts.device, parts.dtype, ("column", values.tobytes()), lambda: values[:, None])
+def _column(parts: Buffer[Any], axis: int, values: Array) -> Buffer[Any]:
+    """Numbers (size,) along ``axis``, in the frames' dtype."""
+    found = table(parts.device, parts.dtype, ("column", values.tobytes()), lambda: values)
+    return found.view((len(values), *(1,) * (len(parts.shape) - axis - 1)))
 
 
 def _check_rate(op: str, fs: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32
+from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import embedding
 from gpustd.reference import embedding as oracle
 from gpustd.reference.embedding import CASES
@@ -62,5 +62,5 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
     ids = device.buffer(i32, 3)
     with pytest.raises(ShapeError, match=r"table \(4,\)"):
         embedding(device.buffer(f32, 4), ids)
-    with pytest.raises(ArgumentError, match="dtype f32"):
+    with pytest.raises(DTypeError, match="ids must be i32"):
         embedding(device.buffer(f32, (4, 4)), device.buffer(f32, 3))  # type: ignore[arg-type]

@@ -5,13 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
-__all__ = ["EPS", "MODES", "SHAPES", "check", "draw", "per_axis", "upload"]
+__all__ = [
+    "DTYPES",
+    "EPS",
+    "MODES",
+    "SHAPES",
+    "VALUES",
+    "check",
+    "draw",
+    "first_axis",
+    "largest",
+    "per_axis",
+    "pictures",
+    "upload",
+]
 
 Array = NDArray[Any]
 
@@ -19,6 +33,12 @@ EPS = 2.0**-24
 """Unit of f32's rounding to the nearest."""
 
 MODES = ("reflect", "mirror", "nearest", "wrap", "constant")
+DTYPES = (np.uint8, np.float32)
+
+VALUES = st.sampled_from((0.0, 3.0, -2.5, 300.0))
+"""What surrounds a picture: levels, and what none of them is."""
+
+_EXTENTS = st.sampled_from((1, 2, 3, 5, 8, 13, 16, 1, 2, 3, 5, 8, 13, 16, 0))
 
 # Rows that end inside of a word, rows of whole words, a batch, one pixel.
 SHAPES = ((13, 17), (6, 20, 3), (2, 5, 7, 4), (2, 3, 9, 1), (1, 1, 2))
@@ -32,11 +52,42 @@ def draw(shape: tuple[int, ...], dtype: type[Any], seed: int = 1) -> Array:
     return rng.normal(0, 2, shape).astype(np.float32)
 
 
+@st.composite
+def pictures(
+    pick: st.DrawFn,
+    dtypes: tuple[type[Any], ...] = DTYPES,
+    channels: tuple[int, ...] = (1, 2, 3, 4),
+    ranks: tuple[int, ...] = (2, 3, 4),
+) -> Array:
+    """An image of any form, at times empty, or a view that is not contiguous: uploads copy it."""
+    rank = pick(st.sampled_from(ranks))
+    shape = (pick(_EXTENTS), pick(_EXTENTS), pick(st.sampled_from(channels)))[: min(rank, 3)]
+    shape = (*(pick(st.integers(1, 2)),) * (rank == 4), *shape)
+    step = pick(st.sampled_from((1, 1, -1, 2)))
+    laid = tuple(per_axis(shape, abs(step), 1, 1))
+    full = draw(
+        tuple(n * m for n, m in zip(shape, laid, strict=True)),
+        pick(st.sampled_from(dtypes)),
+        pick(st.integers(0, 99)),
+    )
+    return full[tuple(per_axis(shape, slice(None, None, step), slice(None), slice(None)))]
+
+
 def upload(device: Device, array: Array) -> Buffer[Any]:
     """The array on the device, with the pool poisoned for results of up to four times its size."""
     buffer = device.buffer_from_array(array)
     poison_pool(device, array.nbytes, 4 * array.size)
     return buffer
+
+
+def largest(x: Array, value: float = 0.0) -> float:
+    """The greatest size of an element or of what surrounds them; 0 where there are none."""
+    return float(np.abs(x.astype(np.float64)).max(initial=abs(value)))
+
+
+def first_axis(x: Array) -> int:
+    """Of height and width, the first."""
+    return 1 if x.ndim == 4 else 0
 
 
 def per_axis(shape: tuple[int, ...], down: Any, across: Any, rest: Any) -> list[Any]:

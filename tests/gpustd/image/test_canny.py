@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.image.canny import connect
 from gpustd.image.picture import picture_of
-from tests.gpustd.image.pictures import EPS, draw, upload
+from tests.gpustd.image.pictures import EPS, MODES, draw, largest, pictures, upload
 
 Array = NDArray[Any]
 
@@ -67,8 +69,8 @@ def bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[
     i, j = scipy.ndimage.sobel(s, 0), scipy.ndimage.sobel(s, 1)
     m = np.hypot(i, j)
     taps = 2 * int(4 * sigma + 0.5) + 1
-    largest = float(np.abs(x).max())
-    error = 8 * (2 * (taps + 2) * EPS * largest) + 6 * EPS * 8 * largest
+    most = largest(x)
+    error = 8 * (2 * (taps + 2) * EPS * most) + 6 * EPS * 8 * most
     near, tilt = beside(m, i, j)
     gap = m - near
     close = 2 * (2 * error) + 4 * error * tilt + 8 * EPS * m
@@ -79,10 +81,39 @@ def bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[
     return joined(sure, m > high + 2 * error), joined(may, m > high - 2 * error)
 
 
-@pytest.mark.parametrize("mode", ["constant", "nearest"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("sigma", [0.8, 2.0])
-def test_lies_between(device: Device, sigma: float, dtype: type[Any], mode: str) -> None:
+@given(
+    x=pictures(channels=(1,)),
+    sigma=st.sampled_from((0.0, 0.8, 1.0, 2.0)),
+    thresholds=st.tuples(*[st.floats(0, 1.5)] * 2).map(sorted),
+    mode=st.sampled_from(MODES),
+)
+@settings(max_examples=30, deadline=None)
+def test_any_picture_lies_between(
+    device: Device, x: Array, sigma: float, thresholds: list[float], mode: str
+) -> None:
+    """Each image of a batch alone; of noise, whose edges are everywhere."""
+    low, high = (t * largest(x) for t in thresholds)
+    result = image.canny(upload(device, x), sigma, low, high, mode).read()
+    assert result.shape == x.shape
+    assert result.dtype == np.uint8
+    if x.size:
+        shape = (x.shape[0] if x.ndim == 4 else 1, *x.shape[x.ndim == 4 :][:2])
+        for one, made in zip(x.reshape(shape), result.reshape(shape), strict=True):
+            least, most = bounds(one, sigma, low, high, mode)
+            assert set(np.unique(made)) <= {0, 1}
+            assert not np.any(least & (made == 0))
+            assert not np.any(~most & (made == 1))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "sigma", "mode"),
+    [(np.uint8, 0.8, "constant"), (np.float32, 2.0, "nearest")],
+    ids=str,
+)
+def test_lies_between_what_is_near(
+    device: Device, dtype: type[Any], sigma: float, mode: str
+) -> None:
+    """Of a picture with few pixels that rounding may turn."""
     x = scipy.ndimage.gaussian_filter(np.random.default_rng(5).random((61, 47)), 2)
     x = ((x - x.min()) / np.ptp(x) * 255).astype(dtype)
     low, high = 45.0, 120.0
@@ -119,10 +150,14 @@ def connected(device: Device, weak: Array, strong: Array) -> Array:
     return np.asarray(edges.read()[..., 0])
 
 
-@pytest.mark.parametrize("density", [0.3, 0.45, 0.6])
-@pytest.mark.parametrize("shape", [(1, 1, 9), (1, 37, 53), (2, 21, 33), (1, 70, 132)], ids=str)
-def test_components(device: Device, shape: tuple[int, ...], density: float) -> None:
-    rng = np.random.default_rng(7)
+@given(
+    shape=st.tuples(st.integers(1, 2), st.integers(1, 70), st.integers(1, 70)),
+    density=st.sampled_from((0.3, 0.45, 0.6)),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=20, deadline=None)
+def test_components(device: Device, shape: tuple[int, int, int], density: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
     weak, strong = rng.random(shape) < density, rng.random(shape) < 0.01
     expected = np.stack([joined(*each) for each in zip(weak, strong, strict=True)])
     np.testing.assert_array_equal(connected(device, weak, strong), expected)
@@ -151,7 +186,6 @@ def test_defaults_and_batches(device: Device) -> None:
 
 
 def test_nothing_and_refusals(device: Device) -> None:
-    assert image.canny(device.buffer(u8, (0, 5))).read().shape == (0, 5)
     assert image.canny(upload(device, draw((2, 2), np.uint8))).read().tolist() == [[0, 0]] * 2
     with pytest.raises(ShapeError, match="has 3 channels"):
         image.canny(device.buffer(f32, (4, 5, 3)))

@@ -2,62 +2,80 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.rungs import forced_rung
-from tests.gpustd.image.pictures import EPS, check, draw, upload
+from tests.gpustd.image.pictures import DTYPES, EPS, check, draw, pictures, upload
+
+Array = NDArray[Any]
+
+
+@st.composite
+def pairs(pick: st.DrawFn) -> tuple[Array, Array]:
+    """Two pictures in 0 .. 255 or 0 .. 1, many of whose pixels are clear or opaque."""
+    below = pick(pictures(DTYPES, (4,), (3, 4)))
+    above = draw(below.shape, below.dtype.type, 2)
+    full = 255 if below.dtype == np.uint8 else 1
+    for share, x in enumerate((below, above)):
+        if x.dtype == np.float32:
+            np.clip(x / 3 + 0.5, 0, 1, out=x)
+        chance = np.random.default_rng(share).random(x.shape[:-1])
+        x[chance < 0.25, 3], x[chance > 0.75, 3] = 0, full
+    return below, above
+
+
+def over(d: Array, s: Array) -> Array:
+    """Porter and Duff's, of straight alpha."""
+    rest = d[..., 3:] * (1 - s[..., 3:])
+    alpha = s[..., 3:] + rest
+    mixed = (s * s[..., 3:] + d * rest) / np.where(alpha == 0, 1, alpha)
+    return np.concatenate([np.where(alpha == 0, d, mixed)[..., :3], alpha], axis=-1)
+
+
+@given(both=pairs(), premultiplied=st.booleans(), rung=st.sampled_from(("integers", "floats")))
+@settings(max_examples=30, deadline=None)
+def test_over(device: Device, both: tuple[Array, Array], premultiplied: bool, rung: str) -> None:
+    full = 255.0 if both[0].dtype == np.uint8 else 1.0
+    d, s = (x.astype(np.float64) / full for x in both)
+    exact = full * (s + d * (1 - s[..., 3:]) if premultiplied else over(d, s))
+    with forced_rung("composite", rung):
+        result = image.alpha_composite(*(upload(device, x) for x in both), premultiplied).read()
+    if full == 255.0 and not premultiplied:
+        check_pillows(*both, result)
+    else:
+        # Each term within three roundings of a mean of values up to 1, or of a sum up to 2; WGSL's
+        # division 2.5 ulp.
+        check(device, "alpha_composite", result, exact, 16 * EPS * full)
+
+
+def check_pillows(below: Array, above: Array, result: Array) -> None:
+    if not below.size:
+        assert result.shape == below.shape
+        return
+    each = (np.ascontiguousarray(a).reshape(-1, a.shape[-2], 4) for a in (below, above))
+    expected = np.asarray(Image.alpha_composite(*map(Image.fromarray, each)))
+    np.testing.assert_array_equal(result, expected.reshape(below.shape))
 
 
 @pytest.mark.parametrize("rung", ["integers", "floats"])
-@pytest.mark.parametrize("shape", [(1, 1, 4), (13, 17, 4), (2, 64, 40, 4), (256, 256, 4)], ids=str)
-def test_u8_is_pillows(device: Device, shape: tuple[int, ...], rung: str) -> None:
-    below, above = draw(shape, np.uint8, 1), draw(shape, np.uint8, 2)
-    below.reshape(-1, 4)[::3, 3] = 0
-    above.reshape(-1, 4)[::5, 3] = 0
-    above.reshape(-1, 4)[1::5, 3] = 255
-    if shape == (256, 256, 4):
-        below[..., 3], above[..., 3] = np.indices((256, 256))
-    pictures = (Image.fromarray(a.reshape(-1, shape[-2], 4), "RGBA") for a in (below, above))
-    expected = np.asarray(Image.alpha_composite(*pictures)).reshape(shape)
+def test_every_alpha_over_every_other_is_pillows(device: Device, rung: str) -> None:
+    below, above = (draw((256, 256, 4), np.uint8, seed) for seed in (1, 2))
+    below[..., 3], above[..., 3] = np.indices((256, 256))
     with forced_rung("composite", rung):
         result = image.alpha_composite(upload(device, below), upload(device, above)).read()
-    np.testing.assert_array_equal(result, expected)
+    check_pillows(below, above, result)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 4), (7, 11, 4)], ids=str)
-def test_f32(device: Device, shape: tuple[int, ...]) -> None:
-    below, above = (np.random.default_rng(seed).random(shape, np.float32) for seed in (1, 2))
-    below[0, 0, 3] = above[0, 0, 3] = 0
-    d, s = below.astype(np.float64), above.astype(np.float64)
-    rest = d[..., 3:] * (1 - s[..., 3:])
-    alpha = s[..., 3:] + rest
-    with np.errstate(invalid="ignore"):
-        mixed = (s * s[..., 3:] + d * rest) / alpha
-    exact = np.concatenate([np.where(alpha == 0, d, mixed)[..., :3], alpha], axis=-1)
-    result = image.alpha_composite(upload(device, below), upload(device, above)).read()
-    # Each term within three roundings of a mean of values up to 1; WGSL's division 2.5 ulp.
-    check(device, "alpha_composite", result, exact, 16 * EPS)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_premultiplied(device: Device, dtype: type[np.generic]) -> None:
-    below, above = draw((7, 11, 4), np.uint8, 1), draw((7, 11, 4), np.uint8, 2)
-    for each in (below, above):
-        each[..., :3] = np.minimum(each[..., :3], each[..., 3:])
-    full = 255.0 if dtype is np.uint8 else 1.0
-    d, s = (a if dtype is np.uint8 else a.astype(np.float32) / 255 for a in (below, above))
-    exact = s.astype(np.float64) + d.astype(np.float64) * (1 - s[..., 3:].astype(np.float64) / full)
-    result = image.alpha_composite(upload(device, d), upload(device, s), premultiplied=True).read()
-    check(device, "alpha_composite", result, exact, 8 * EPS * full)
-
-
-def test_nothing_and_refusals(device: Device) -> None:
-    empty = device.buffer(u8, (0, 5, 4))
-    assert image.alpha_composite(empty, empty).read().shape == (0, 5, 4)
+def test_refuses_what_does_not_fit(device: Device) -> None:
     picture = device.buffer(u8, (4, 5, 4))
     with pytest.raises(ShapeError, match="wants 4 channels"):
         image.alpha_composite(device.buffer(u8, (4, 5, 3)), picture)

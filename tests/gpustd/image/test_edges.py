@@ -11,27 +11,34 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, f32, u8
 from gpustd import image
 from gpustd.rungs import forced_rung
-from tests.gpustd.image.pictures import EPS, MODES, check, draw, upload
+from tests.gpustd.image.pictures import (
+    EPS,
+    MODES,
+    VALUES,
+    check,
+    draw,
+    first_axis,
+    largest,
+    pictures,
+    upload,
+)
 
 CASES = [
-    ("cells", "sobel", np.uint8, (13, 17)),
-    ("cells", "sobel", np.float32, (6, 20, 3)),
-    ("cells", "sobel", np.uint8, (2, 5, 7, 4)),
-    ("cells", "scharr", np.uint8, (6, 20, 3)),
-    ("cells", "scharr", np.float32, (2, 3, 9, 1)),
-    ("stencil", "sobel", np.uint8, (2, 5, 16, 1)),
-    ("stencil", "sobel", np.float32, (6, 20, 3)),
-    ("stencil", "scharr", np.uint8, (6, 20, 3)),
+    ("sobel", np.uint8, (2, 5, 16, 1)),
+    ("sobel", np.float32, (6, 20, 3)),
+    ("scharr", np.uint8, (6, 20, 3)),
 ]
 
 
 def exact_gradient(x: NDArray[Any], side: int, middle: int, mode: str) -> list[NDArray[Any]]:
-    first = 1 if x.ndim == 4 else 0
+    first = first_axis(x)
     parts = []
     for along, beside in ((first, first + 1), (first + 1, first)):
         change = scipy.ndimage.correlate1d(x, [-1, 0, 1], along, mode=mode)
@@ -39,48 +46,72 @@ def exact_gradient(x: NDArray[Any], side: int, middle: int, mode: str) -> list[N
     return parts
 
 
-@pytest.mark.parametrize(("rung", "name", "dtype", "shape"), CASES, ids=str)
-def test_gradient(
-    device: Device, rung: str, name: str, dtype: type[Any], shape: tuple[int, ...]
+@given(
+    name=st.sampled_from(("sobel", "scharr")),
+    x=pictures(),
+    mode=st.sampled_from(MODES),
+    cval=VALUES,
+)
+@settings(max_examples=20, deadline=None)
+def test_gradient_of_any_picture(
+    device: Device, name: str, x: NDArray[Any], mode: str, cval: float
+) -> None:
+    check_gradient(device, name, x, mode, cval)
+
+
+@pytest.mark.parametrize(("name", "dtype", "shape"), CASES, ids=str)
+def test_gradient_by_stencils(
+    device: Device, name: str, dtype: type[Any], shape: tuple[int, ...]
 ) -> None:
     x = draw(shape, dtype)
-    side, middle = (1, 2) if name == "sobel" else (3, 10)
-    function = getattr(image, name)
-    largest = 2 * (2 * side + middle) * float(np.abs(x).max())
     for mode in MODES[:4]:
-        down, across = exact_gradient(x.astype(np.float64), side, middle, mode)
-        if name == "sobel" and x.ndim == 2:
-            own = scipy.ndimage.sobel(x.astype(np.float64), 0, mode=mode)
-            np.testing.assert_allclose(down, own, atol=1e-9)
-        picture = upload(device, x)
-        for axis, exact in ((0, down), (1, across), (None, np.hypot(down, across))):
-            with forced_rung("stencil", rung, (8, 2, 2, 1)):
-                result = function(picture, axis, mode).read()
-            assert result.dtype == np.float32
-            check(device, name, result, exact, (16 if axis is None else 6) * EPS * largest)
-
-
-def test_constant_border(device: Device) -> None:
-    x = draw((5, 6), np.float32)
-    around = np.pad(x.astype(np.float64), 1, constant_values=2)
-    exact = scipy.ndimage.sobel(around, 1)[1:-1, 1:-1]
-    result = image.sobel(upload(device, x), 1, "constant", 2).read()
-    check(device, "sobel", result, exact, 6 * EPS * 8 * np.abs(x).max())
-
-
-@pytest.mark.parametrize(("dtype", "shape"), [case[2:] for case in CASES], ids=str)
-def test_laplacian(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> None:
-    x = draw(shape, dtype)
-    wide = x.astype(np.float64)
-    first = 1 if x.ndim == 4 else 0
-    for mode in MODES:
-        exact = sum(
-            scipy.ndimage.correlate1d(wide, [1, -2, 1], axis, mode=mode, cval=2)
-            for axis in (first, first + 1)
-        )
         with forced_rung("stencil", "stencil", (8, 2, 2, 1)):
-            result = image.laplacian(upload(device, x), mode, 2).read()
-        check(device, "laplacian", result, np.asarray(exact), 7 * EPS * 8 * np.abs(x).max())
+            check_gradient(device, name, x, mode, 2)
+
+
+def check_gradient(device: Device, name: str, x: NDArray[Any], mode: str, cval: float) -> None:
+    """The constant surrounds the image, whose derivative follows."""
+    side, middle = (1, 2) if name == "sobel" else (3, 10)
+    wide = x.astype(np.float64)
+    if mode == "constant":
+        first = first_axis(x)
+        widths = [(1, 1) if axis in (first, first + 1) else (0, 0) for axis in range(x.ndim)]
+        inside = tuple(slice(a, -a or None) for a, _ in widths)
+        around = np.pad(wide, widths, constant_values=cval)
+        down, across = (part[inside] for part in exact_gradient(around, side, middle, "nearest"))
+    else:
+        down, across = exact_gradient(wide, side, middle, mode)
+        if name == "sobel" and x.ndim == 2 and x.size:
+            own = scipy.ndimage.sobel(wide, 0, mode=mode)
+            np.testing.assert_allclose(down, own, atol=1e-9)
+    most = 2 * (2 * side + middle) * largest(x, cval)
+    picture = upload(device, x)
+    for axis, exact in ((0, down), (1, across), (None, np.hypot(down, across))):
+        result = getattr(image, name)(picture, axis, mode, cval).read()
+        assert result.dtype == np.float32
+        check(device, name, result, exact, (16 if axis is None else 6) * EPS * most)
+
+
+@given(x=pictures(), mode=st.sampled_from(MODES), cval=VALUES)
+@settings(max_examples=15, deadline=None)
+def test_laplacian_of_any_picture(device: Device, x: NDArray[Any], mode: str, cval: float) -> None:
+    check_laplacian(device, x, mode, cval)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [case[1:] for case in CASES[:2]], ids=str)
+def test_laplacian_by_stencils(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> None:
+    for mode in MODES:
+        with forced_rung("stencil", "stencil", (8, 2, 2, 1)):
+            check_laplacian(device, draw(shape, dtype), mode, 2)
+
+
+def check_laplacian(device: Device, x: NDArray[Any], mode: str, cval: float) -> None:
+    exact = sum(
+        scipy.ndimage.correlate1d(x.astype(np.float64), [1, -2, 1], axis, mode=mode, cval=cval)
+        for axis in (first_axis(x), first_axis(x) + 1)
+    )
+    result = image.laplacian(upload(device, x), mode, cval).read()
+    check(device, "laplacian", result, np.asarray(exact), 7 * EPS * 8 * largest(x, cval))
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:

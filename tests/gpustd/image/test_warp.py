@@ -15,25 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
 from gpustd.rungs import forced_rung
-from tests.gpustd.image.pictures import EPS, check, draw, upload
+from tests.gpustd.image.pictures import EPS, check, draw, first_axis, largest, pictures, upload
 
 Array = NDArray[Any]
 MODES = ("constant", "grid-constant", "nearest", "reflect", "mirror", "grid-wrap")
 MATRIX = np.array([[0.83171, 0.31193, -1.37131], [-0.42067, 1.21039, 2.29177]])
-TILTED = np.array([[0.9, 0.2, 0.7], [-0.1, 1.1, 0.9], [0.011, -0.007, 1.1]])
-CASES = [
-    (np.uint8, (13, 17), 0),
-    (np.float32, (9, 12, 3), 0),
-    (np.uint8, (9, 12, 3), 1),
-    (np.float32, (2, 7, 6, 2), 1),
-    (np.uint8, (2, 7, 6, 4), 3),
-    (np.float32, (13, 17), 3),
-]
 
 
 def points(matrix: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
@@ -50,6 +43,13 @@ def points(matrix: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
 def sampled(x: Array, place: Array, order: int, mode: str, cval: float) -> Array:
     """Values at the points, of each image and channel."""
     full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2)).astype(np.float64)
+    if order == 3 and mode == "reflect":
+        # SciPy begins this spline with a sum cut short, which is off by 1e-3 where rows are short:
+        # here, it runs over periods of two images each, and 32 pixels before and behind.
+        extents = full.shape[1:3]
+        widths = [(0, 0), *((32, n + 32) for n in extents), (0, 0)]
+        full, mode = np.pad(full, widths, "symmetric"), "mirror"
+        place = place % (2 * np.array(extents)[:, None, None]) + 32
     made = [
         [
             scipy.ndimage.map_coordinates(full[n, ..., c], place, order=order, mode=mode, cval=cval)
@@ -68,21 +68,21 @@ def agree(
     name: str,
     result: Array,
     x: Array,
-    place: Array,
-    error: Array,
-    order: int,
-    mode: str,
+    points: tuple[Array, Array],
+    how: tuple[int, str, float],
 ) -> None:
-    """Compare, but for points at a jump."""
-    exact = sampled(x, place, order, mode, 3)
-    first = 1 if x.ndim == 4 else 0
-    largest = max(float(np.abs(x).max()), 3.0)
+    """Compare, but for points at a jump. ``how``: the order, the mode and the constant."""
+    place, error = points
+    order, mode, cval = how
+    exact = sampled(x, place, order, mode, cval)
+    first = first_axis(x)
+    most = largest(x, cval)
     d = float(error.max())
     allowed = {
         0: 0.0,
-        1: 2 * d * 2 * largest + 12 * EPS * largest,
+        1: 2 * d * 2 * most + 12 * EPS * most,
         # 62 taps, 20 roundings of the interpolation; scipy's and our margin of twelve pixels.
-        3: 2 * d * 18 * largest + 9 * largest * (82 * EPS + 2 * 0.268**12),
+        3: 2 * d * 18 * most + 9 * most * (82 * EPS + 2 * 0.268**12),
     }[order]
     extents = np.array(x.shape[first : first + 2])[:, None, None]
     jumps = np.zeros(place.shape[1:], bool)
@@ -90,38 +90,57 @@ def agree(
         jumps |= (abs(place + 0.5 - np.rint(place + 0.5)) <= d).any(0)
     if mode == "constant":
         jumps |= (abs(place) <= d).any(0) | (abs(place - extents + 1) <= d).any(0)
-    assert jumps.mean() < 0.05
+    assert jumps.sum() <= 1 + 0.05 * jumps.size
     shape = (1,) * first + jumps.shape + (1,) * (x.ndim - first - 2)
     jumps = np.broadcast_to(jumps.reshape(shape), exact.shape)
-    check(
-        device,
-        name,
-        np.where(jumps, 0, result).astype(result.dtype),
-        np.where(jumps, 0, exact),
-        allowed,
-    )
+    shown = np.where(jumps, 0, result).astype(result.dtype)
+    check(device, name, shown, np.where(jumps, 0, exact), allowed)
 
 
-@pytest.mark.parametrize(("dtype", "shape", "order"), CASES, ids=str)
-def test_affine(device: Device, dtype: type[Any], shape: tuple[int, ...], order: int) -> None:
-    x = draw(shape, dtype)
-    place, error = points(MATRIX, (11, 14))
-    for mode in MODES:
-        result = image.affine_transform(
-            upload(device, x), MATRIX, output_shape=(11, 14), order=order, mode=mode, cval=3
-        ).read()
-        agree(device, "affine_transform", result, x, place, error, order, mode)
+@st.composite
+def matrices(pick: st.DrawFn, *, tilted: bool) -> Array:
+    """(2, 3), or (3, 3) whose third coordinate stays away from 0 over the result.
+
+    Of random numbers, so that no row of points meets a jump; they turn, shear, mirror, shrink and
+    enlarge, and lead out of the picture.
+    """
+    rng = np.random.default_rng(pick(st.integers(0, 2**16)))
+    scale = pick(st.sampled_from((0.1, 1.0, 3.0)))
+    matrix = np.concatenate([rng.normal(0, scale, (2, 2)), rng.normal(3, 5, (2, 1))], axis=1)
+    third = [[*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.9, 1.1)]]
+    return np.concatenate([matrix, third]) if tilted else matrix
 
 
-@pytest.mark.parametrize(("dtype", "shape", "order"), CASES, ids=str)
-def test_perspective(device: Device, dtype: type[Any], shape: tuple[int, ...], order: int) -> None:
-    x = draw(shape, dtype)
-    place, error = points(TILTED, (11, 14))
-    for mode in ("constant", "reflect"):
-        result = image.perspective_transform(
-            upload(device, x), TILTED, (11, 14), order, mode, 3
-        ).read()
-        agree(device, "perspective_transform", result, x, place, error, order, mode)
+HOW = st.tuples(
+    st.sampled_from((0, 1, 3)), st.sampled_from(MODES), st.sampled_from((0.0, 3.0, -2.5, 300.0))
+)
+OUTPUT = st.tuples(*[st.sampled_from((1, 5, 8, 13, 16, 0))] * 2)
+
+
+@given(data=st.data(), x=pictures(), output=OUTPUT, tilted=st.booleans(), how=HOW)
+@settings(max_examples=50, deadline=None)
+def test_any_picture(
+    device: Device,
+    data: st.DataObject,
+    x: Array,
+    output: tuple[int, int],
+    tilted: bool,
+    how: tuple[int, str, float],
+) -> None:
+    name = "perspective_transform" if tilted else "affine_transform"
+    matrix = data.draw(matrices(tilted=tilted))
+    told = dict(zip(("output_shape", "order", "mode", "cval"), (output, *how), strict=True))
+    picture = upload(device, x)
+    first = first_axis(x)
+    shape = (*x.shape[:first], *output, *x.shape[first + 2 :])
+    if np.prod(shape) and not x.size:
+        with pytest.raises(ShapeError, match="is empty"):
+            getattr(image, name)(picture, matrix, **told)
+        return
+    result = getattr(image, name)(picture, matrix, **told).read()
+    if result.size:
+        agree(device, name, result, x, points(matrix, output), how)
+    assert result.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -131,13 +150,13 @@ def test_perspective(device: Device, dtype: type[Any], shape: tuple[int, ...], o
 def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: int) -> None:
     """As GPUs make them, in more than one workgroup across and down."""
     x = draw((2, 9, 15, channels), dtype)
-    place, error = points(MATRIX, (11, 36))
+    found = points(MATRIX, (11, 36))
     for mode in ("constant", "reflect"):
         with forced_rung("warp", "quilt"):
             result = image.affine_transform(
                 upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
             ).read()
-        agree(device, "affine_transform", result, x, place, error, order, mode)
+        agree(device, "affine_transform", result, x, found, (order, mode, 3))
 
 
 def test_affine_is_scipys(device: Device) -> None:
@@ -153,20 +172,29 @@ def test_affine_is_scipys(device: Device) -> None:
     check(device, "affine_transform", result, exact, (2 * 4 * 25 * 18 + 9 * 82) * EPS * largest)
 
 
-@pytest.mark.parametrize("reshape", [True, False])
-@pytest.mark.parametrize("shape", [(9, 12), (2, 6, 5, 3)], ids=str)
-def test_rotate(device: Device, shape: tuple[int, ...], reshape: bool) -> None:
-    x = draw(shape, np.float32)
-    axes = (1, 2) if len(shape) == 4 else (0, 1)
-    largest = float(np.abs(x).max())
-    for angle in (33.0, -100.5, 205):
-        for order in (1, 3):
-            exact = scipy.ndimage.rotate(
-                x.astype(np.float64), angle, axes[::-1], reshape, order=order, mode="reflect"
-            )
-            result = image.rotate(upload(device, x), angle, reshape, order, "reflect").read()
-            allowed = (2 * 4 * 40 * 18 + 9 * 82) * EPS * largest
-            check(device, "rotate", result, exact, allowed)
+@given(
+    x=pictures(),
+    angle=st.integers(-4000, 4000).map(lambda n: n / 10),
+    reshape=st.booleans(),
+    order=st.sampled_from((1, 3)),
+    mode=st.sampled_from(MODES[1:]),
+)
+@settings(max_examples=20, deadline=None)
+def test_rotate(
+    device: Device, x: Array, angle: float, reshape: bool, order: int, mode: str
+) -> None:
+    """By modes without a jump, whose splines SciPy has exactly; up to 23 pixels across."""
+    if not x.size:
+        return
+    if order == 3 and mode == "reflect":
+        mode = "mirror"
+    first = first_axis(x)
+    exact = scipy.ndimage.rotate(
+        x.astype(np.float64), angle, (first + 1, first), reshape, order=order, mode=mode, cval=3
+    )
+    result = image.rotate(upload(device, x), angle, reshape, order, mode, 3).read()
+    allowed = (2 * 4 * 40 * 18 + 9 * 82) * EPS * largest(x, 3) + 18 * largest(x, 3) * 0.268**12
+    check(device, "rotate", result, exact, allowed)
 
 
 @pytest.mark.parametrize("order", [0, 1, 3])
@@ -196,7 +224,6 @@ def test_diagonal_for_a_matrix(device: Device) -> None:
 def test_nothing_and_refusals(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
     assert image.rotate(picture, 45).shape == (6, 6)
-    assert image.affine_transform(picture, np.eye(2), output_shape=(0, 3)).read().shape == (0, 3)
     with pytest.raises(ArgumentError, match="affine_transform: matrix of shape"):
         image.affine_transform(picture, [1, 2, 3])
     with pytest.raises(ArgumentError, match="offset"):
@@ -209,5 +236,3 @@ def test_nothing_and_refusals(device: Device) -> None:
         image.rotate(picture, float("nan"))
     with pytest.raises(ArgumentError, match=r"wants \(3, 3\)"):
         image.perspective_transform(picture, MATRIX)
-    with pytest.raises(ShapeError, match="is empty"):
-        image.affine_transform(device.buffer(u8, (0, 5)), np.eye(2), output_shape=(2, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,9 @@ __all__ = [
     "convolution",
     "drawn",
     "pooling",
+    "reached",
     "scattered",
+    "spread",
     "stored",
     "taps_of",
     "up",
@@ -43,6 +46,19 @@ def case_name(value: object) -> str:
 def drawn(seed: int, shape: Sequence[int], dtype: type[DType] = f32) -> Array:
     """Normal numbers in the storage type."""
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype.numpy)
+
+
+def reached(device: Device, dtype: type[DType]) -> type[DType]:
+    """The drawn dtype, or f32 on a device that has no f16."""
+    return f32 if dtype is f16 and not device.has_f16 else dtype
+
+
+def spread(x: Array) -> Array:
+    """The same numbers as a view that is not contiguous: every other one, backwards."""
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    view = wide[..., ::-2]
+    view[...] = x
+    return view
 
 
 def up(device: Device, x: Array, *, poison: int = 0) -> Buffer[Any]:
@@ -173,4 +189,4 @@ def pooling(
     padded = np.pad(x.astype(np.complex128), inner, constant_values=fill)
     padded = np.pad(padded, outer, constant_values=fill + 1j)
     windows = taps_of(padded, kernel, stride, dilation, results)
-    return np.asarray(windows.reshape(*windows.shape[: 1 + len(results)], -1, x.shape[-1]))
+    return np.asarray(windows.reshape(x.shape[0], *results, math.prod(kernel), x.shape[-1]))

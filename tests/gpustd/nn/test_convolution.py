@@ -30,7 +30,16 @@ from gpustd.nn.grouped import GroupTile
 from gpustd.reference.winograd import transforms
 from gpustd.rungs import forced_rung
 from tests.gpustd.matrix_emulator import emulate
-from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, convolution, drawn, up
+from tests.gpustd.nn.oracle import (
+    DTYPES,
+    EPS,
+    case_name,
+    check,
+    convolution,
+    drawn,
+    spread,
+    up,
+)
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.products import on_rung
 
@@ -62,7 +71,7 @@ def run(
     x = drawn(0, (*shape, inputs), dtype)
     if spoilt:
         x.reshape(-1)[[inputs + 1, -3]] = np.inf, np.nan
-    w = drawn(1, (*kernel, inputs // groups, outputs), dtype)
+    x, w = spread(x), spread(drawn(1, (*kernel, inputs // groups, outputs), dtype))
     b = drawn(2, (outputs,)) if bias else np.zeros(outputs, np.float32)
     operands = up(device, x), up(device, w), up(device, b) if bias else None
     result = CALLS[rank](*operands, stride, padding, dilation, groups).read()
@@ -89,26 +98,44 @@ def _pads(
     return [(n, n) for n in numbers]
 
 
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Any, Any, Any]]:
+    """Extents, a kernel, and stride, padding and dilation, for all axes or for each."""
+    rank = draw(st.integers(1, 3))
+    extents = draw(st.tuples(*[st.sampled_from([1, 2, 3, 5, 7, 8])] * rank))
+    kernel = draw(st.sampled_from([KERNELS[rank], (1,) * rank]))
+    for_each = draw(st.booleans())
+
+    def number(least: int, most: int) -> Any:
+        one = st.integers(least, most)
+        return draw(st.tuples(*[one] * rank) if for_each else one)
+
+    padding = draw(st.sampled_from(["same", "valid"])) if draw(st.booleans()) else number(0, 2)
+    stride = (1,) * rank if padding == "same" else number(1, 3)
+    return extents, kernel, (stride, padding, number(1, 2))
+
+
 @given(
-    rank=st.integers(1, 3),
+    drawn_windows=windows(),
+    images=st.sampled_from([1, 2]),
     widths=st.sampled_from(WIDTHS),
-    stride=st.integers(1, 3),
-    padding=st.sampled_from([0, 1, 2, "same", "valid"]),
-    dilation=st.integers(1, 2),
     bias=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_matches_float64(
-    device: Device,
-    rank: int,
-    widths: tuple[int, int, int],
-    stride: int,
-    padding: Any,
-    dilation: int,
-    bias: bool,
+    device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int], bias: bool
 ) -> None:
-    numbers = (1 if padding == "same" else stride, padding, dilation)
-    run(device, (2, *EXTENTS[rank]), KERNELS[rank], widths, f32, numbers, bias)
+    """Images that hold no window are refused."""
+    extents, kernel, (stride, padding, dilation) = drawn_windows
+    shape = (images, *extents)
+    steps = dilation if isinstance(dilation, tuple) else (dilation,) * len(kernel)
+    pads = _pads(padding, kernel, steps)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, steps, strict=True)]
+    if all(n + sum(p) >= s for n, p, s in zip(extents, pads, spans, strict=True)):
+        run(device, shape, kernel, widths, f32, (stride, padding, dilation), bias)
+    else:
+        with pytest.raises(ShapeError, match="no result"):
+            run(device, shape, kernel, widths, f32, (stride, padding, dilation), bias)
 
 
 # In f16 not the widest product, which software renderers take ten seconds to compile.

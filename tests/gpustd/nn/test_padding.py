@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,16 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32, u32
 from gpustd import nn
-from tests.gpustd.nn.oracle import up
+from tests.gpustd.nn.oracle import reached, spread, up
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+# The most elements that a mode has beyond an axis of so many.
+MOST: dict[str, Callable[[int], float]] = {
+    "constant": lambda n: math.inf,
+    "reflect": lambda n: max(n - 1, 0),
+    "replicate": lambda n: math.inf if n else 0,
+    "circular": lambda n: n,
+}
 PAIRS = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
 
@@ -28,22 +37,30 @@ def check_pad(device: Device, x: Any, pairs: list[tuple[int, int]], mode: Any) -
 
 
 @given(
-    pairs=st.lists(PAIRS, min_size=1, max_size=3),
+    extents=st.lists(st.sampled_from([1, 2, 3, 5, 7, 0]), min_size=1, max_size=3),
+    data=st.data(),
     mode=st.sampled_from(sorted(MODES)),
     channels=st.sampled_from([1, 4, 5]),
+    dtype=st.sampled_from([f32, f16, i32, u32]),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_matches_numpy(
-    device: Device, pairs: list[tuple[int, int]], mode: str, channels: int
+    device: Device,
+    extents: list[int],
+    data: st.DataObject,
+    mode: str,
+    channels: int,
+    dtype: type[DType],
 ) -> None:
-    shape = (2, *(4, 5, 6)[: len(pairs)], channels)
-    check_pad(device, np.arange(np.prod(shape), dtype=np.float32).reshape(shape), pairs, mode)
-
-
-@pytest.mark.parametrize("dtype", [f32, f16, i32, u32], ids=lambda d: d.name)
-def test_each_dtype(device: Device, dtype: type[DType]) -> None:
-    x = np.arange(40).reshape(1, 2, 5, 4).astype(dtype.numpy)
-    check_pad(device, x, [(2, 1), (0, 3)], "constant")
+    """What a mode has no elements for is refused."""
+    pairs = [data.draw(PAIRS) for _ in extents]
+    shape = (2, *extents, channels)
+    numbers = np.arange(np.prod(shape)).reshape(shape).astype(reached(device, dtype).numpy)
+    if any(max(pair) > MOST[mode](n) for pair, n in zip(pairs, extents, strict=True)):
+        with pytest.raises(ArgumentError, match="reaches too far"):
+            nn.pad(up(device, numbers), pairs, mode)  # type: ignore[arg-type]
+        return
+    check_pad(device, spread(numbers), pairs, mode)
 
 
 def test_refuses(device: Device) -> None:

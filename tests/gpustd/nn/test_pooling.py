@@ -18,14 +18,26 @@ from gpustd.nn import blocks
 from gpustd.nn.blocks import Block
 from gpustd.rungs import forced_rung
 from gpustd.template import kernel
-from tests.gpustd.nn.oracle import DTYPES, EPS, case_name, check, drawn, pooling, up
+from tests.gpustd.nn.oracle import (
+    DTYPES,
+    EPS,
+    case_name,
+    check,
+    drawn,
+    pooling,
+    reached,
+    spread,
+    up,
+)
 
 Array = NDArray[Any]
 Call = Callable[..., Buffer[Any]]
 
 MAX: dict[int, Call] = {1: nn.max_pool1d, 2: nn.max_pool2d, 3: nn.max_pool3d}
 MEAN: dict[int, Call] = {1: nn.avg_pool1d, 2: nn.avg_pool2d, 3: nn.avg_pool3d}
-EXTENTS = {1: (11,), 2: (9, 7), 3: (4, 5, 6)}
+EXTENTS = st.lists(st.sampled_from([1, 2, 3, 5, 7, 8, 11]), min_size=1, max_size=3)
+CHANNELS = st.sampled_from([1, 3, 4, 8])
+DRAWN = st.sampled_from([f32, f32, f16])
 
 
 def run_max(device: Device, x: Array, numbers: dict[str, Any]) -> None:
@@ -39,11 +51,6 @@ def run_max(device: Device, x: Array, numbers: dict[str, Any]) -> None:
 
 def run_mean(device: Device, x: Array, numbers: dict[str, Any], counted: bool) -> None:
     rank = x.ndim - 2
-    given_numbers = {**numbers, "dilation": 1}
-    windows = pooling(x, 0.0, **each(rank, given_numbers))
-    inside = pooling(np.ones_like(x), 0.0, **each(rank, given_numbers))
-    count = (inside.imag == 0 if counted else inside.real).sum(axis=rank + 1)
-    expected = windows.real.sum(axis=rank + 1) / count
     result = MEAN[rank](
         up(device, x),
         numbers["kernel"],
@@ -52,6 +59,11 @@ def run_mean(device: Device, x: Array, numbers: dict[str, Any], counted: bool) -
         numbers["ceil_mode"],
         counted,
     ).read()
+    given_numbers = {**numbers, "dilation": 1}
+    windows = pooling(x, 0.0, **each(rank, given_numbers))
+    inside = pooling(np.ones_like(x), 0.0, **each(rank, given_numbers))
+    count = (inside.imag == 0 if counted else inside.real).sum(axis=rank + 1)
+    expected = windows.real.sum(axis=rank + 1) / count
     size = np.abs(windows.real).sum(axis=rank + 1) / count
     allowed = EPS * (windows.shape[rank + 1] + 4) * np.nan_to_num(size)
     check(device, f"avg_pool{rank}d", result, expected, allowed)
@@ -77,19 +89,36 @@ def windows(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(
-    rank=st.integers(1, 3),
+    extents=EXTENTS,
+    images=st.sampled_from([1, 2, 0]),
     numbers=windows(),
-    channels=st.sampled_from([1, 3, 8]),
+    channels=CHANNELS,
+    dtype=DRAWN,
     counted=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_matches_float64(
-    device: Device, rank: int, numbers: dict[str, Any], channels: int, counted: bool
+    device: Device,
+    extents: list[int],
+    images: int,
+    numbers: dict[str, Any],
+    channels: int,
+    dtype: type[DType],
+    counted: bool,
 ) -> None:
-    x = drawn(rank, (2, *EXTENTS[rank], channels))
-    x.ravel()[7] = np.nan
-    run_max(device, x, numbers)
-    run_mean(device, x, numbers, counted)
+    """A NaN wins; images that hold no window are refused."""
+    x = spread(drawn(len(extents), (images, *extents, channels), reached(device, dtype)))
+    x[(..., *(slice(1),) * x.ndim)] = np.nan
+    for run, extra, dilation in (
+        (run_max, (), numbers["dilation"]),
+        (run_mean, (counted,), 1),
+    ):
+        span = (numbers["kernel"] - 1) * dilation + 1
+        if min(extents) + 2 * numbers["padding"] >= span:
+            run(device, x, numbers, *extra)
+        else:
+            with pytest.raises(ShapeError, match="holds no window"):
+                run(device, x, numbers, *extra)
 
 
 @pytest.mark.parametrize(
@@ -170,44 +199,61 @@ def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch
     assert [bool(sizes) for sizes in written] == [True, True, False, True, False]
 
 
-@DTYPES
-@pytest.mark.parametrize("size", [(3, 4), (1, 1), (9, 7), (12, 2)], ids=str)
-@pytest.mark.parametrize("channels", [3, 8])
-def test_adaptive(device: Device, size: tuple[int, int], channels: int, dtype: type[DType]) -> None:
-    x = drawn(1, (2, 9, 7, channels), dtype)
+@given(
+    extents=st.tuples(*[st.sampled_from([1, 2, 5, 7, 9])] * 2),
+    size=st.tuples(*[st.integers(1, 12)] * 2),
+    channels=CHANNELS,
+    dtype=DRAWN,
+)
+@settings(max_examples=20, deadline=None)
+def test_adaptive(
+    device: Device,
+    extents: tuple[int, int],
+    size: tuple[int, int],
+    channels: int,
+    dtype: type[DType],
+) -> None:
+    x = spread(drawn(1, (2, *extents, channels), reached(device, dtype)))
     wide = x.astype(np.float64)
     mean, most = (np.empty((2, *size, channels)) for _ in range(2))
-    for i in range(size[0]):
-        for j in range(size[1]):
-            rows = slice(i * 9 // size[0], -(-(i + 1) * 9 // size[0]))
-            columns = slice(j * 7 // size[1], -(-(j + 1) * 7 // size[1]))
-            mean[:, i, j] = wide[:, rows, columns].mean(axis=(1, 2))
-            most[:, i, j] = wide[:, rows, columns].max(axis=(1, 2))
-    allowed = EPS * 67 * np.abs(wide).max()
-    check(
-        device,
-        "adaptive_avg_pool2d",
-        nn.adaptive_avg_pool2d(up(device, x), size).read(),
-        mean,
-        allowed,
-    )
-    check(
-        device, "adaptive_max_pool2d", nn.adaptive_max_pool2d(up(device, x), size).read(), most, 0.0
-    )
+    for i, j in np.ndindex(size):
+        rows, columns = (
+            slice(k * n // m, -(-(k + 1) * n // m))
+            for k, n, m in zip((i, j), extents, size, strict=True)
+        )
+        mean[:, i, j] = wide[:, rows, columns].mean(axis=(1, 2))
+        most[:, i, j] = wide[:, rows, columns].max(axis=(1, 2))
+    # At most all pixels are added up, and the sum divided.
+    allowed = EPS * (np.prod(extents) + 4) * np.abs(wide).max()
+    result = nn.adaptive_avg_pool2d(up(device, x), size).read()
+    check(device, "adaptive_avg_pool2d", result, mean, allowed)
+    result = nn.adaptive_max_pool2d(up(device, x), size).read()
+    check(device, "adaptive_max_pool2d", result, most, 0.0)
+
+
+@given(extents=EXTENTS, images=st.sampled_from([1, 2, 0]), channels=CHANNELS, dtype=DRAWN)
+@settings(max_examples=15, deadline=None)
+def test_global_of_any_extents(
+    device: Device, extents: list[int], images: int, channels: int, dtype: type[DType]
+) -> None:
+    check_global(device, spread(drawn(2, (images, *extents, channels), reached(device, dtype))))
 
 
 @DTYPES
 @pytest.mark.parametrize("rung", [None, "sliced"])
-@pytest.mark.parametrize("shape", [(2, 3, 1), (3, 70, 8), (1, 5, 9, 68), (2, 2, 3, 4, 5)], ids=str)
-def test_global(
+@pytest.mark.parametrize("shape", [(3, 70, 8), (1, 5, 9, 68)], ids=str)
+def test_global_of_many_words(
     device: Device, shape: tuple[int, ...], rung: str | None, dtype: type[DType]
 ) -> None:
-    x = drawn(2, shape, dtype)
-    axes = tuple(range(1, len(shape) - 1))
-    wide = x.astype(np.float64)
     with forced_rung("nn.mean", rung) if rung else nullcontext():
-        result = nn.global_avg_pool(up(device, x)).read()
-    pixels = np.prod([shape[a] for a in axes])
+        check_global(device, drawn(2, shape, dtype))
+
+
+def check_global(device: Device, x: Array) -> None:
+    axes = tuple(range(1, x.ndim - 1))
+    wide = x.astype(np.float64)
+    result = nn.global_avg_pool(up(device, x)).read()
+    pixels = np.prod([x.shape[a] for a in axes])
     allowed = EPS * (pixels / 4 + 20) * np.abs(wide).mean(axis=axes)
     check(device, "global_avg_pool", result, wide.mean(axis=axes), allowed)
 
@@ -242,5 +288,9 @@ def test_refuses(device: Device) -> None:
         nn.avg_pool2d(x, 5)
     with pytest.raises(ArgumentError, match="output_size"):
         nn.adaptive_avg_pool2d(x, 0)
+    with pytest.raises(ShapeError, match="at least one pixel"):
+        nn.adaptive_max_pool2d(device.buffer(f32, (1, 0, 4, 2)), 1)
+    with pytest.raises(ShapeError, match="with pixels between"):
+        nn.global_avg_pool(device.buffer(f32, (1, 0, 2)))
     with pytest.raises(DTypeError, match="max_pool2d"):
         nn.max_pool2d(device.buffer(i32, (1, 4, 4, 2)), 2)

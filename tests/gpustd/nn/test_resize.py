@@ -10,13 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f32, i32
+from gpucore import (
+    ArgumentError,
+    Device,
+    DType,
+    DTypeError,
+    ShapeError,
+    c64,
+    f16,
+    f32,
+    i32,
+    u8,
+    u32,
+)
 from gpustd import nn
-from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
+from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
 
 Array = NDArray[Any]
 
 EXTENT = st.integers(1, 9)
+DRAWN = st.sampled_from([f32, f32, f16])
+FACTOR = st.sampled_from([1, 2, 3, 0.5, 0.75, 1.3, 2.5])
 
 
 def linear(x: Array, axis: int, new: int, step: float, align: bool) -> Array:
@@ -38,43 +52,60 @@ def check_bilinear(device: Device, x: Array, size: tuple[int, int], align: bool)
         expected = linear(expected, axis, new, step, align)
     result = nn.interpolate(up(device, x), size, mode="bilinear", align_corners=align).read()
     # A place is off by three roundings of the extent, which moves the weights as much.
-    allowed = EPS * (3 * sum(x.shape[1:3]) + 8) * 2 * np.abs(x).max()
+    allowed = EPS * (3 * sum(x.shape[1:3]) + 8) * 2 * np.abs(x).max(initial=0)
     check(device, "interpolate", result, expected, allowed)
 
 
 @given(
+    images=st.sampled_from([1, 2, 0]),
     old=st.tuples(EXTENT, EXTENT),
     size=st.tuples(EXTENT, EXTENT),
     channels=st.sampled_from([1, 4, 6]),
+    dtype=DRAWN,
     align=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_sizes(
-    device: Device, old: tuple[int, int], size: tuple[int, int], channels: int, align: bool
+    device: Device,
+    images: int,
+    old: tuple[int, int],
+    size: tuple[int, int],
+    channels: int,
+    dtype: type[DType],
+    align: bool,
 ) -> None:
-    x = drawn(0, (2, *old, channels))
+    x = spread(drawn(0, (images, *old, channels), reached(device, dtype)))
     check_bilinear(device, x, size, align)
     rows, columns = (np.arange(n) * o // n for n, o in zip(size, old, strict=True))
     expected = x[:, rows][:, :, columns]
     np.testing.assert_array_equal(nn.interpolate(up(device, x), size).read(), expected)
 
 
-@DTYPES
-def test_bilinear_in_each_dtype(device: Device, dtype: type[DType]) -> None:
-    check_bilinear(device, drawn(1, (2, 5, 7, 12), dtype), (8, 9), False)
-
-
-@pytest.mark.parametrize("factor", [2, (0.5, 2.5), 1.3])
-def test_scale_factor(device: Device, factor: Any) -> None:
+@given(
+    old=st.tuples(EXTENT, EXTENT),
+    factor=FACTOR | st.tuples(FACTOR, FACTOR),
+    channels=st.sampled_from([1, 4, 6]),
+    dtype=DRAWN,
+)
+@settings(max_examples=25, deadline=None)
+def test_scale_factor(
+    device: Device, old: tuple[int, int], factor: Any, channels: int, dtype: type[DType]
+) -> None:
     """The factor, not the quotient of the extents, is the distance of pixels."""
-    x = drawn(2, (1, 7, 6, 4))
+    x = spread(drawn(2, (1, *old, channels), reached(device, dtype)))
     factors = factor if isinstance(factor, tuple) else (factor, factor)
-    size = [int(n * f) for n, f in zip((7, 6), factors, strict=True)]
+    size = [int(n * f) for n, f in zip(old, factors, strict=True)]
+    if not all(size):
+        with pytest.raises(ArgumentError, match="leaves no pixel"):
+            nn.interpolate(up(device, x), scale_factor=factor)
+        return
     expected = x.astype(np.float64)
     for axis in (1, 2):
         expected = linear(expected, axis, size[axis - 1], 1 / factors[axis - 1], False)
     result = nn.interpolate(up(device, x), scale_factor=factor, mode="bilinear").read()
     check(device, "interpolate", result, expected, EPS * 100 * np.abs(x).max())
+    # No place is a whole number that rounding of the factor's inverse could miss: those of 1.3 are
+    # 10 / 13 apart, of which there are less than 13.
     rows, columns = (
         np.floor(np.arange(n) / f).astype(int) for n, f in zip(size, factors, strict=True)
     )
@@ -94,24 +125,38 @@ def test_whole_factors(
         check_bilinear(device, x, (old[0] * factors[0], old[1] * factors[1]), False)
 
 
-@pytest.mark.parametrize("r", [1, 2, 3])
-def test_pixel_shuffle(device: Device, r: int) -> None:
-    x = np.arange(2 * 3 * 4 * 5 * r * r, dtype=np.int32).reshape(2, 3, 4, 5 * r * r)
+@given(
+    shape=st.tuples(*[st.sampled_from([1, 2, 3, 5, 0])] * 4),
+    r=st.sampled_from([1, 2, 3]),
+    dtype=st.sampled_from([f32, f16, i32, u32, u8, c64]),
+)
+@settings(max_examples=20, deadline=None)
+def test_channels_as_pixels(
+    device: Device, shape: tuple[int, ...], r: int, dtype: type[DType]
+) -> None:
+    """pixel_shuffle, its inverse, and pixels repeated, which are of WGSL's own dtypes."""
+    images, height, width, channels = shape
+    full = (images, height, width, channels * r * r)
+    numbers = np.arange(np.prod(full)).astype(reached(device, dtype).numpy).reshape(full)
+    x = spread(numbers)
     y = nn.pixel_shuffle(up(device, x), r)
-    expected = np.empty((2, 3 * r, 4 * r, 5), np.int32)
-    for i in range(r):
-        for j in range(r):
-            expected[:, i::r, j::r] = x[..., i * r + j :: r * r]
+    expected = np.empty((images, height * r, width * r, channels), x.dtype)
+    for i, j in np.ndindex(r, r):
+        expected[:, i::r, j::r] = x[..., i * r + j :: r * r]
     np.testing.assert_array_equal(y.read(), expected)
     np.testing.assert_array_equal(nn.pixel_unshuffle(y, r).read(), x)
+    if dtype.wgsl is None:
+        return
+    expected = x.repeat(r, axis=1).repeat(r, axis=2)
+    np.testing.assert_array_equal(nn.upsample_nearest(up(device, x), r).read(), expected)
 
 
 def test_refuses(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 2))
     with pytest.raises(ArgumentError, match="either size or scale_factor"):
         nn.interpolate(x)
-    with pytest.raises(ArgumentError, match="leaves no pixel"):
-        nn.interpolate(x, scale_factor=0.1)
+    with pytest.raises(ShapeError, match="at least one pixel"):
+        nn.interpolate(device.buffer(f32, (1, 0, 4, 2)), 3)
     with pytest.raises(ArgumentError, match="align_corners True"):
         nn.interpolate(x, 3, align_corners=True)
     with pytest.raises(DTypeError, match="interpolate"):

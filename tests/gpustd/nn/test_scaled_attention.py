@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special
 
@@ -14,12 +16,10 @@ from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f
 from gpustd import attention_masks, nn
 from gpustd.attention import MatrixTile
 from gpustd.rungs import forced_rung
-from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, up
+from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
 from tests.gpustd.products import emulated_kernel
 
 Array = NDArray[Any]
-
-RUNGS = pytest.mark.parametrize("rung", [None, "plain", "tiled"])
 
 
 def run(
@@ -33,6 +33,23 @@ def run(
     off: float = 0.0,
 ) -> None:
     """``off``: what a score may be off because it is f16."""
+    expected, limit = reference(operands, mask=mask, causal=causal, scale=scale, off=off)
+    with forced_rung("nn.attention", rung) if rung else nullcontext():
+        buffers = [up(device, x) for x in operands]
+        held = None if mask is None else up(device, mask, poison=expected.size * 4)
+        result = nn.scaled_dot_product_attention(*buffers, held, causal, scale).read()
+    check(device, "scaled_dot_product_attention", result, expected, limit)
+
+
+def reference(
+    operands: tuple[Array, Array, Array],
+    *,
+    mask: Array | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    off: float = 0.0,
+) -> tuple[Array, Array]:
+    """In float64, and what it may be off."""
     q, k, v = (x.astype(np.float64) for x in operands)
     rows, heads, depth = q.shape[1:]
     factor = 1 / np.sqrt(depth) if scale is None else scale
@@ -48,52 +65,88 @@ def run(
     shares = special.softmax(np.where(np.isfinite(scores), scores, -1e30), axis=-1)
     shares = np.where(np.isfinite(scores), shares, 0)
     expected = np.einsum("bhqk,bkhd->bqhd", shares, v)
-    with forced_rung("nn.attention", rung) if rung else nullcontext():
-        buffers = [up(device, x) for x in operands]
-        held = None if mask is None else up(device, mask, poison=expected.size * 4)
-        result = nn.scaled_dot_product_attention(*buffers, held, causal, scale).read()
     # A score is off by its depth in roundings, which both the power and the sum of powers take on;
     # f16's kernels round powers to f16, whose unit is 2^-10.
-    rounding = 2.0**-10 if result.dtype == np.float16 else 0.0
-    score = EPS * (depth + 8) * (size.max() + np.abs(scores[np.isfinite(scores)]).max())
+    rounding = 2.0**-10 if operands[0].dtype == np.float16 else 0.0
+    largest = np.abs(scores[np.isfinite(scores)]).max(initial=0)
+    score = EPS * (depth + 8) * (size.max(initial=0) + largest)
     allowed = 2 * (score + off) + EPS * (2 * k.shape[1] + 20) + 2 * rounding
-    limit = allowed * np.einsum("bhqk,bkhd->bqhd", shares, np.abs(v))
-    check(device, "scaled_dot_product_attention", result, expected, limit)
+    return expected, allowed * np.einsum("bhqk,bkhd->bqhd", shares, np.abs(v))
 
 
-def some(dtype: type[DType] = f32, heads: int = 3, shared: int = 3, width: int = 8) -> Any:
-    return (
-        drawn(0, (2, 70, heads, 8), dtype),
-        drawn(1, (2, 19, shared, 8), dtype),
-        drawn(2, (2, 19, shared, width), dtype),
-    )
+MASKS = ("none", "causal", "added", "hidden")
 
 
-@RUNGS
-@pytest.mark.parametrize("causal", [False, True])
-def test_matches_float64(device: Device, causal: bool, rung: Any) -> None:
-    run(device, some(), rung, causal=causal)
+@st.composite
+def operands(draw: st.DrawFn, device: Device) -> tuple[Array, Array, Array]:
+    """Query, key and value: any extents, heads that are shared, a width of their own."""
+    batch, rows, keys = (draw(st.sampled_from(s)) for s in ([1, 2, 3], [1, 5, 19], [1, 2, 7, 19]))
+    shared, share = draw(st.sampled_from([(1, 1), (1, 3), (3, 1), (2, 2)]))
+    depth, width = draw(st.sampled_from([(8, 8), (1, 1), (8, 5), (3, 4)]))
+    dtype = reached(device, draw(st.sampled_from([f32, f32, f16])))
+    shapes = (rows, shared * share, depth), (keys, shared, depth), (keys, shared, width)
+    q, k, v = (spread(drawn(i, (batch, *shape), dtype)) for i, shape in enumerate(shapes))
+    return q, k, v
 
 
-@DTYPES
-def test_each_dtype(device: Device, dtype: type[DType]) -> None:
-    run(device, some(dtype), "plain", mask=drawn(3, (70, 19), dtype))
+@given(
+    data=st.data(),
+    kind=st.sampled_from(MASKS),
+    rung=st.sampled_from([None, "plain", "tiled"]),
+    scale=st.sampled_from([None, 0.7, -0.3, 0.0]),
+)
+@settings(max_examples=40, deadline=None)
+def test_matches_float64(
+    device: Device, data: st.DataObject, kind: str, rung: str | None, scale: float | None
+) -> None:
+    """Masks of all ranks and shared extents, also such as let some rows see nothing."""
+    q, k, v = data.draw(operands(device))
+    full = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
+    lead = [data.draw(st.sampled_from([1, n])) for n in full[:3]]
+    shape = (*lead[data.draw(st.integers(0, 2)) :], full[3])
+    mask: Array | None = None
+    if kind == "added":
+        dtype = data.draw(st.sampled_from([f32, reached(device, f16)]))
+        mask = spread(drawn(3, shape, dtype))
+        mask[np.random.default_rng(5).random(shape) < 0.2] = -np.inf
+    if kind == "hidden":
+        dtype = data.draw(st.sampled_from([np.int32, np.uint32]))
+        mask = spread(np.random.default_rng(4).integers(0, 2, shape).astype(dtype))
+        mask[..., :1, :] *= data.draw(st.sampled_from([0, 1]))
+    run(device, (q, k, v), rung, mask=mask, causal=kind == "causal", scale=scale)
 
 
-@RUNGS
-@pytest.mark.parametrize("lead", [(), (3,), (2, 1), (1, 3), (2, 3)], ids=str)
-def test_masks(device: Device, lead: tuple[int, ...], rung: Any) -> None:
-    run(device, some(), rung, mask=drawn(3, (*lead, 70, 19)))
-    keep = np.random.default_rng(4).integers(0, 2, (*lead, 70, 19)).astype(np.int32)
-    keep[..., 5, :] = 0
-    run(device, some(), rung, mask=keep, scale=0.7)
+@pytest.mark.parametrize("rung", ["plain", "tiled"])
+@pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
+def test_more_rows_than_a_tile_has(device: Device, rung: str, dtype: type[DType]) -> None:
+    q, k, v = (drawn(i, (2, n, 3, 8), dtype) for i, n in enumerate((70, 19, 19)))
+    run(device, (q, k, v), rung, mask=drawn(3, (2, 3, 70, 19), dtype))
+    run(device, (q, k, v), rung, causal=True)
 
 
-@RUNGS
-def test_shared_heads_and_other_widths(device: Device, rung: Any) -> None:
-    run(device, some(heads=6, shared=3, width=5), rung)
-    run(device, some(heads=4, shared=1), rung, causal=True, scale=-0.3)
-    run(device, some(), rung, mask=drawn(3, (1, 19)).astype(np.float32))
+@given(
+    batch=st.sampled_from([1, 3, 0]),
+    rows=st.sampled_from([1, 2, 7, 19]),
+    heads=st.sampled_from([1, 2, 5]),
+    depth=st.sampled_from([1, 4, 8]),
+    causal=st.booleans(),
+)
+@settings(max_examples=15, deadline=None)
+def test_attention_of_rows_side_by_side(
+    device: Device, batch: int, rows: int, heads: int, depth: int, causal: bool
+) -> None:
+    """`attention` and `self_attention`, whose heads lie in one axis."""
+    x = drawn(0, (batch, rows, 3 * heads * depth))
+    q, k, v = (part.reshape(batch, rows, heads, depth) for part in np.split(x, 3, axis=-1))
+    expected, limit = reference((q, k, v), causal=causal)
+    one = (batch, rows, heads * depth)
+    separate = (up(device, np.ascontiguousarray(part).reshape(one)) for part in (q, k, v))
+    for result in (
+        nn.attention(*separate, heads=heads, causal=causal),
+        nn.self_attention(up(device, x), heads=heads, causal=causal),
+    ):
+        found = result.read().reshape(q.shape)
+        check(device, "scaled_dot_product_attention", found, expected, limit)
 
 
 def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,18 +183,18 @@ def test_masks_ahead(device: Device, kind: str, monkeypatch: pytest.MonkeyPatch)
     mask[:, 3, :40], mask[:, 4], mask[:, 5, 1:] = -np.inf, -np.inf, -np.inf
     off = 24 * 2.0**-11 * float(np.log(2))
     with forced_rung("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
-        run(device, (q, k, v), mask=given(mask, kind), off=off)
+        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
         mask[:, 4] = 0
-        run(device, (q, k, v), mask=given(mask, kind), off=off)
+        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
         # All rows see the first keys but one, whose keys have scores of -45.
         mask[:] = -np.inf
         mask[..., :40] = 0
         mask[:, 7, :40], mask[:, 7, 40:] = -np.inf, 0
         q[0, 7], k[0, 40:] = np.sign(k[0, 0]), -16 * np.sign(k[0, 0])
-        run(device, (q, k, v), mask=given(mask, kind), off=off)
+        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
 
 
-def given(mask: Array, kind: str) -> Array:
+def as_told(mask: Array, kind: str) -> Array:
     """A mask that is added, or what it lets see."""
     return mask if kind == "f16" else np.isfinite(mask).astype(np.int32)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
-from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, up
+from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, spread, up
 from tests.gpustd.products import on_rung
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
@@ -20,7 +20,6 @@ CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     2: nn.conv_transpose2d,
     3: nn.conv_transpose3d,
 }
-EXTENTS = {1: (6,), 2: (4, 5), 3: (2, 3, 4)}
 KERNELS = {1: (4,), 2: (3, 2), 3: (2, 3, 2)}
 WIDTHS = ((1, 8, 12), (1, 5, 3), (2, 8, 16), (8, 8, 8), (4, 4, 8))
 
@@ -37,8 +36,8 @@ def run(
 ) -> None:
     """``numbers`` are stride, padding, output padding and dilation."""
     rank, (groups, inputs, outputs) = len(shape) - 1, widths
-    x = drawn(0, (*shape, inputs), dtype)
-    w = drawn(1, (*kernel, inputs // groups, outputs), dtype)
+    x = spread(drawn(0, (*shape, inputs), dtype))
+    w = spread(drawn(1, (*kernel, inputs // groups, outputs), dtype))
     b = drawn(2, (outputs,))
     stride, padding, more, dilation = numbers
     operands = up(device, x), up(device, w), up(device, b)
@@ -53,27 +52,31 @@ def run(
     check(device, f"conv_transpose{rank}d", result, expected, allowed)
 
 
-@given(
-    rank=st.integers(1, 3),
-    widths=st.sampled_from(WIDTHS),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 1),
-    more=st.integers(0, 1),
-    dilation=st.integers(1, 2),
-)
-@settings(max_examples=20, deadline=None)
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], Numbers]:
+    """Extents, a kernel, and stride, padding, output padding and dilation of each axis."""
+    rank = draw(st.integers(1, 3))
+    extents = draw(st.tuples(*[st.sampled_from([1, 2, 3, 5, 6])] * rank))
+    kernel = draw(st.sampled_from([KERNELS[rank], (1,) * rank]))
+    each = [draw(st.tuples(*[st.integers(*ends)] * rank)) for ends in ((1, 3), (0, 2), (1, 2))]
+    more = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(each[0], each[2], strict=True))
+    return extents, kernel, (each[0], each[1], more, each[2])
+
+
+@given(drawn_windows=windows(), images=st.sampled_from([1, 2]), widths=st.sampled_from(WIDTHS))
+@settings(max_examples=30, deadline=None)
 def test_matches_its_definition(
-    device: Device,
-    rank: int,
-    widths: tuple[int, int, int],
-    stride: int,
-    padding: int,
-    more: int,
-    dilation: int,
+    device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int]
 ) -> None:
-    more = more if more < max(stride, dilation) else 0
-    numbers = tuple((n,) * rank for n in (stride, padding, more, dilation))
-    run(device, (2, *EXTENTS[rank]), KERNELS[rank], widths, numbers)
+    """Padding that takes all of it away is refused."""
+    extents, kernel, numbers = drawn_windows
+    sizes = zip(extents, kernel, *numbers, strict=True)
+    made = [(n - 1) * s + (k - 1) * d + 1 + m - 2 * p for n, k, s, p, m, d in sizes]
+    if min(made) > 0:
+        run(device, (images, *extents), kernel, widths, numbers)
+    else:
+        with pytest.raises(ShapeError, match="no result"):
+            run(device, (images, *extents), kernel, widths, numbers)
 
 
 # In f16 not the widest product, which software renderers take ten seconds to compile.

@@ -207,24 +207,25 @@ def test_roots_from_two_tables(device: Device) -> None:
     check(device, "fft", numbers((32768,), complex_=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
-    shape=st.lists(st.sampled_from([0, 1, 2, 3, 12]), min_size=1, max_size=3),
-    where=st.integers(0, 2),
-    n=st.sampled_from([1, 4, 12, 15]),
+    shape=st.lists(st.sampled_from([0, 1, 2, 3, 11, 12]), min_size=1, max_size=3),
+    where=st.integers(-3, 2),
+    n=st.sampled_from([None, 1, 2, 4, 7, 12, 15, 34]),
     name=st.sampled_from(OF_REAL + OF_COMPLEX),
     norm=st.sampled_from([None, "backward", "ortho", "forward"]),
     seed=st.integers(0, 9),
 )
 def test_shapes_axes_and_norms(
-    device: Device, shape: list[int], where: int, n: int, name: str, norm: Any, seed: int
+    device: Device, shape: list[int], where: int, n: int | None, name: str, norm: Any, seed: int
 ) -> None:
-    axis = where % len(shape)
-    shape[axis] = max(shape[axis], 1)
-    x = numbers(tuple(shape), complex_=name in ("irfft", "hfft") or seed % 2 == 1, seed=seed)
-    if name in ("rfft", "ihfft"):
-        x = np.ascontiguousarray(x.real)
-    check(device, name, x, n, axis - len(shape), norm)
+    """Operands are views, axes counted from either end; others may be empty."""
+    axis = where % len(shape) - (len(shape) if where < 0 else 0)
+    shape[axis] = max(shape[axis], 2 if name in ("irfft", "hfft") else 1)
+    x = numbers(
+        tuple(shape[::-1]), complex_=name in ("irfft", "hfft") or seed % 2 == 1, seed=seed
+    ).T
+    check(device, name, x.real if name in ("rfft", "ihfft") else x, n, axis, norm)
 
 
 def test_an_impulse_gives_roots_of_unity(device: Device) -> None:

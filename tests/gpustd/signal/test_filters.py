@@ -101,64 +101,69 @@ def square_sum(response: Array, behind: Array) -> float:
     return float((response**2).sum())
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize(("shape", "axis"), [((2, 260), -1), ((2, 260, 3), 1)], ids=str)
-def test_as_scipy(device: Device, shape: tuple[int, ...], axis: int, block: int | None) -> None:
-    x = numbers(shape)
-    b, a = BUTTER
-    expected = scipy.signal.lfilter(b, a, exact(x), axis)
-    limit = allowed(sections_of(b, a), np.moveaxis(x, axis, -1), block)
+@st.composite
+def coefficients(draw: st.DrawFn) -> tuple[Array, Array]:
+    """b and a: a filter of three poles, or one pole at most, divided by a0 = 2, which is exact."""
+    if draw(st.booleans()):
+        return BUTTER[0], BUTTER[1]
+    numerator, poles = (
+        draw(st.sampled_from([1, 2, 4])),
+        draw(st.lists(st.floats(-0.9, 0.9), max_size=1)),
+    )
+    b = rounded(np.random.default_rng(numerator).standard_normal(numerator))
+    return b, rounded(2 * np.poly(poles)) if poles else np.array([2.0])
+
+
+@st.composite
+def signals(draw: st.DrawFn, lengths: tuple[int, ...]) -> tuple[Array, int]:
+    """A signal of any rank, real or complex, a view, and its axis counted from either end."""
+    outer = draw(st.lists(st.sampled_from([1, 2, 3]), max_size=1))
+    inner = draw(st.lists(st.sampled_from([1, 3]), max_size=1))
+    shape = (*outer, draw(st.sampled_from(lengths)), *inner)
+    x = numbers(shape[::-1], complex_=draw(st.booleans())).T
+    return x, draw(st.sampled_from([len(outer), len(outer) - len(shape)]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    both=signals((1, 2, 7, 60, 260, 0)),
+    pair=st.none() | coefficients(),
+    begun=st.booleans(),
+    block=st.sampled_from(BLOCKS),
+)
+def test_as_scipy(
+    device: Device,
+    both: tuple[Array, int],
+    pair: tuple[Array, Array] | None,
+    begun: bool,
+    block: int | None,
+) -> None:
+    """lfilter by b and a, sosfilt without; states given at the start are returned at the end."""
+    x, axis = both
+    name = "sosfilt" if pair is None else "lfilter"
+    told = (SECTIONS,) if pair is None else pair
+    sections = SECTIONS if pair is None else sections_of(*pair)
+    order = 2 if pair is None else sections.shape[1] // 2 - 1
+    shape = list(x.shape)
+    shape[axis] = order
+    zi: Array | None = None
+    if begun and x.size:
+        lead = (len(SECTIONS),) if pair is None else ()
+        zi = numbers((*lead, *shape), complex_=np.iscomplexobj(x), seed=1)
+    limit = allowed(sections, np.moveaxis(x, axis, -1), block, zi)
     operand = device.buffer_from_array(x)
     poison_pool(device, x.nbytes)
     with forced_rung("filter", "filter", block):
-        result = signal.lfilter(b, a, operand, axis).read()
-        compare(device, "signal.lfilter", result, expected, limit)
-        expected = scipy.signal.sosfilt(SECTIONS, exact(x), axis)
-        result = signal.sosfilt(SECTIONS, operand, axis).read()
-    limit = allowed(SECTIONS, np.moveaxis(x, axis, -1), block)
-    compare(device, "signal.sosfilt", result, expected, limit)
-
-
-@pytest.mark.parametrize("block", BLOCKS)
-def test_states(device: Device, block: int | None) -> None:
-    """Given at the start, returned at the end: halves one after the other make the whole."""
-    x = numbers((2, 140, 3), complex_=True)
-    b, a = BUTTER
-    zi = numbers((2, 3, 3), complex_=True, seed=1)
-    limit = allowed(sections_of(b, a), np.moveaxis(x, 1, -1), block, zi)
-    states = device.buffer_from_array(zi)
-    with forced_rung("filter", "filter", block):
-        y, zf = signal.lfilter(b, a, device.buffer_from_array(x), 1, zi=states)
-        want, want_states = scipy.signal.lfilter(b, a, exact(x), 1, zi=exact(zi))
-        compare(device, "signal.lfilter", y.read(), want, limit)
-        compare(device, "signal.lfilter", zf.read(), want_states, limit)
-        zi = numbers((3, 2, 2, 3), complex_=True, seed=2)
-        limit = allowed(SECTIONS, np.moveaxis(x, 1, -1), block, zi)
-        states = device.buffer_from_array(zi)
-        y, zf = signal.sosfilt(SECTIONS, device.buffer_from_array(x), 1, zi=states)
-        want, want_states = scipy.signal.sosfilt(SECTIONS, exact(x), 1, zi=exact(zi))
-    compare(device, "signal.sosfilt", y.read(), want, limit)
-    compare(device, "signal.sosfilt", zf.read(), want_states, limit)
-
-
-@settings(max_examples=12, deadline=None)
-@given(
-    n=st.sampled_from([0, 1, 2, 60]),
-    numerator=st.sampled_from([1, 2, 4]),
-    poles=st.lists(st.floats(-0.9, 0.9), min_size=0, max_size=1),
-    block=st.sampled_from([None, 5]),
-)
-def test_any_order(
-    device: Device, n: int, numerator: int, poles: list[float], block: int | None
-) -> None:
-    b = rounded(np.random.default_rng(numerator).standard_normal(numerator))
-    a = rounded(2 * np.poly(poles)) if poles else np.array([2.0])
-    # Divided by a0 = 2, which is exact.
-    x = numbers((3, n))
-    expected = scipy.signal.lfilter(b, a, exact(x)) if n else exact(x)
-    with forced_rung("filter", "filter", block):
-        result = signal.lfilter(b, a, device.buffer_from_array(x)).read()
-    compare(device, "signal.lfilter", result, expected, allowed(sections_of(b, a), x, block))
+        if zi is None:
+            result = getattr(signal, name)(*told, operand, axis).read()
+            want = getattr(scipy.signal, name)(*told, exact(x), axis) if x.size else exact(x)
+        else:
+            states = device.buffer_from_array(zi)
+            made = getattr(signal, name)(*told, operand, axis, zi=states)
+            result, ends = (b.read() for b in made)
+            want, last = getattr(scipy.signal, name)(*told, exact(x), axis, zi=exact(zi))
+            compare(device, f"signal.{name}", ends, last, limit)
+    compare(device, f"signal.{name}", result, want, limit)
 
 
 @pytest.mark.parametrize("taps", [1, 5, 100])
@@ -174,22 +179,45 @@ def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
     compare(device, "signal.lfilter", result, expected, limit)
 
 
-@pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])
-def test_both_ways(device: Device, padtype: str | None) -> None:
-    x = numbers((2, 120, 2))
-    b, a = BUTTER
-    expected = scipy.signal.filtfilt(b, a, exact(x), 1, padtype)
-    result = signal.filtfilt(b, a, device.buffer_from_array(x), 1, padtype).read()
+@settings(max_examples=20, deadline=None)
+@given(
+    both=signals((1, 11, 13, 21, 60, 120)),
+    # SciPy has no state of rest for a factor alone.
+    pair=st.none() | coefficients().filter(lambda pair: max(map(len, pair)) > 1),
+    padtype=st.sampled_from(["odd", "even", "constant", None]),
+    padlen=st.sampled_from([None, 0, 1, 12, 20]),
+)
+def test_both_ways(
+    device: Device,
+    both: tuple[Array, int],
+    pair: tuple[Array, Array] | None,
+    padtype: str | None,
+    padlen: int | None,
+) -> None:
+    """What is too short to go on by padlen is refused."""
+    x, axis = both
+    name = "sosfiltfilt" if pair is None else "filtfilt"
+    told = (SECTIONS,) if pair is None else pair
+    sections = SECTIONS if pair is None else sections_of(*pair)
+    operand = device.buffer_from_array(x)
+    try:
+        expected = getattr(scipy.signal, name)(*told, exact(x), axis, padtype, padlen)
+    except ValueError:
+        with pytest.raises(ShapeError, match="padlen"):
+            getattr(signal, name)(*told, operand, axis, padtype, padlen)
+        return
+    result = getattr(signal, name)(*told, operand, axis, padtype, padlen).read()
     # The second way passes the first one's error on, by its response's absolute sum, and adds its
     # own; the padded signal is at most three times as large.
-    gain = 1 + float(np.abs(scipy.signal.lfilter(b, a, np.eye(1, 2000)[0])).sum())
-    limit = 3 * (1 + gain) * allowed(sections_of(b, a), np.moveaxis(x, 1, -1), None)
-    compare(device, "signal.filtfilt", result, expected, limit)
-    expected = scipy.signal.sosfiltfilt(SECTIONS, exact(x), 1, padtype)
-    result = signal.sosfiltfilt(SECTIONS, device.buffer_from_array(x), 1, padtype).read()
-    gain = 1 + float(np.abs(scipy.signal.sosfilt(SECTIONS, np.eye(1, 2000)[0])).sum())
-    limit = 3 * (1 + gain) * allowed(SECTIONS, np.moveaxis(x, 1, -1), None)
-    compare(device, "signal.sosfiltfilt", result, expected, limit)
+    impulse = np.eye(1, 2000)[0]
+    response = (
+        scipy.signal.sosfilt(SECTIONS, impulse)
+        if pair is None
+        else scipy.signal.lfilter(*pair, impulse)
+    )
+    gain = 1 + float(np.abs(response).sum())
+    limit = 3 * (1 + gain) * allowed(sections, np.moveaxis(x, axis, -1), None)
+    compare(device, f"signal.{name}", result, expected, limit)
 
 
 @pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])

@@ -21,14 +21,6 @@ from tests.gpustd.signal.tolerance import U, along, transform_error
 
 Array = NDArray[Any]
 
-CASES: list[dict[str, Any]] = [
-    {"nperseg": 24},
-    {"nperseg": 24, "noverlap": 18, "window": "hamming", "boundary": "even", "fs": 10.0},
-    {"nperseg": 15, "noverlap": 4, "nfft": 24, "boundary": "odd", "padded": False},
-    {"nperseg": 24, "boundary": None, "window": ("tukey", 0.25)},
-    {"nperseg": 400, "boundary": "constant"},
-]
-
 
 def numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
     rng = np.random.default_rng(0)
@@ -36,21 +28,78 @@ def numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
     return (x + 1j * rng.standard_normal(shape)).astype(np.complex64) if complex_ else x
 
 
-@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["nperseg"]))
-def test_as_scipy(device: Device, case: dict[str, Any], complex_: bool) -> None:
-    x = numbers((2, 128), complex_=complex_)
+@st.composite
+def cuts(draw: st.DrawFn, n: int) -> dict[str, Any]:
+    """A cut of ``n`` samples as SciPy and the library take it: frames of at most n."""
+    size = min(draw(st.sampled_from([1, 5, 15, 24, 400])), n)
+    windows = [("tukey", 0.25), "hann", np.linspace(0.5, 1, 2 * size)[::2]]
+    return {
+        "fs": draw(st.sampled_from([1.0, 10.0])),
+        "window": draw(st.sampled_from(windows)),
+        "nperseg": size,
+        "noverlap": draw(st.none() | st.integers(0, size - 1)),
+        "nfft": draw(st.sampled_from([None, 24])) if size <= 24 else None,
+        "detrend": draw(st.sampled_from([False, False, "constant", "linear"])),
+        "return_onesided": draw(st.booleans()),
+        "boundary": draw(st.sampled_from(["zeros", "even", "odd", "constant", None])),
+        "padded": draw(st.booleans()),
+        "scaling": draw(st.sampled_from(["spectrum", "psd"])),
+    }
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    data=st.data(),
+    n=st.integers(1, 90),
+    outer=st.lists(st.sampled_from([1, 2, 3]), max_size=2),
+    inner=st.lists(st.sampled_from([1, 2, 3]), max_size=2),
+    complex_=st.booleans(),
+)
+def test_as_scipy(
+    device: Device,
+    data: st.DataObject,
+    n: int,
+    outer: list[int],
+    inner: list[int],
+    complex_: bool,
+) -> None:
+    """Any axis, on a slope, so that there is a trend to take out."""
+    case = data.draw(cuts(n))
+    case["return_onesided"] &= not complex_
+    x = numbers((*outer, n, *inner), complex_=complex_)
+    slope = (5 + np.arange(n) / 20).astype(np.float32)
+    x = x + slope.reshape(-1, *(1,) * len(inner))
+    axis = data.draw(st.sampled_from([len(outer), -1 - len(inner)]))
     exact = x.astype(np.complex128 if complex_ else np.float64)
-    scipys = case | {"nperseg": min(case["nperseg"], 128)}
-    expected = scipy.signal.stft(exact, **scipys, return_onesided=not complex_)
+    expected = scipy.signal.stft(exact, axis=axis, **case)
     operand = device.buffer_from_array(x)
     poison_pool(device, expected[2].size * 8)
-    frequencies, times, spectra = (b.read() for b in signal.stft(operand, **case))
+    frequencies, times, spectra = (b.read() for b in signal.stft(operand, axis=axis, **case))
     compare(device, "signal.stft", frequencies, expected[0], 2 * U * np.abs(expected[0]))
     compare(device, "signal.stft", times, expected[1], 2 * U * np.abs(expected[1]))
-    # Each sample is rounded with its window, whose numbers are rounded too.
-    error = transform_error(case.get("nfft", scipys["nperseg"])) + 2 * U
-    compare(device, "signal.stft", spectra, expected[2], along(expected[2], -2, error))
+    allowed, norm = allowed_spectra(case, len(outer), exact, expected[2])
+    compare(device, "signal.stft", spectra, expected[2], allowed, unit=norm)
+
+
+def allowed_spectra(case: dict[str, Any], axis: int, x: Array, expected: Array) -> Any:
+    """What spectra may be off, and the norm of a frame.
+
+    Each sample is rounded with its window, whose numbers are rounded too. Of a trend, a share is a
+    sum of a frame's products, at most its norm; it and the rest are rounded. In a spectrum errors
+    add up, weighed by a window of at most 1 over its scale.
+    """
+    size, nfft = case["nperseg"], case["nfft"] or case["nperseg"]
+    norm = float(np.sqrt(size) * np.abs(x).max())
+    allowed = along(expected, axis, transform_error(nfft) + 2 * U)
+    if not case["detrend"]:
+        return allowed, norm
+    window = case["window"]
+    values = (
+        window if isinstance(window, np.ndarray) else window_values(window, size, periodic=True)
+    )
+    squares = case["fs"] * (values**2).sum()
+    scale = values.sum() if case["scaling"] == "spectrum" else np.sqrt(squares)
+    return allowed + 2 * (np.log2(size) + 6) * U * norm * np.sqrt(size) / scale, norm
 
 
 @pytest.mark.parametrize(
@@ -105,56 +154,52 @@ def test_there_and_back(device: Device, n: int, size: int, share: float, complex
     np.testing.assert_array_equal(times.read(), np.arange(result.shape[-1]))
 
 
-def test_the_inverse_as_scipy(device: Device) -> None:
+@st.composite
+def inverses(draw: st.DrawFn) -> tuple[Array, dict[str, Any]]:
+    """Spectra and what is told of them: any two axes, counted from either end."""
+    size = draw(st.sampled_from([5, 8, 15]))
+    nfft = 15 if size == 15 else 8
+    onesided, rank = draw(st.booleans()), draw(st.integers(2, 3))
+    frequencies = nfft // 2 + 1 if onesided else nfft
+    extents = {"freq": frequencies, "time": draw(st.sampled_from([1, 2, 7])), "more": 3}
+    order = [n for n in draw(st.permutations(sorted(extents))) if n != "more" or rank == 3]
+    from_end = rank * draw(st.booleans())
+    return numbers(tuple(extents[name] for name in order), complex_=True), {
+        "fs": 4.0,
+        "window": "hamming",
+        "nperseg": size,
+        "noverlap": int(draw(st.sampled_from([0.0, 0.5, 0.8])) * size),
+        "nfft": nfft,
+        "input_onesided": onesided,
+        "boundary": draw(st.booleans()),
+        "time_axis": order.index("time") - from_end,
+        "freq_axis": order.index("freq") - from_end,
+        "scaling": draw(st.sampled_from(["spectrum", "psd"])),
+    }
+
+
+@settings(max_examples=20, deadline=None)
+@given(both=inverses())
+def test_the_inverse_as_scipy(device: Device, both: tuple[Array, dict[str, Any]]) -> None:
     """Of spectra that no signal has: the nearest signal."""
-    spectra = numbers((2, 13, 7), complex_=True)
-    for boundary in (True, False):
-        _, expected = scipy.signal.istft(
-            spectra.astype(np.complex128), window="hamming", boundary=boundary
-        )
-        _, result = signal.istft(
-            device.buffer_from_array(spectra), window="hamming", boundary=boundary
-        )
-        # The quotient is the frames' largest number at most, over the least of the window.
-        window = window_values("hamming", 24, periodic=True)
-        largest = np.linalg.norm(np.abs(spectra), axis=1).max() * window.sum() / 24**0.5
-        allowed = (transform_error(24) + 6 * U) * largest / window.min()
-        compare(device, "signal.istft", result.read(), expected, allowed)
-
-
-def test_a_window_of_ones_own(device: Device) -> None:
-    x = numbers((1, 40), complex_=False)
-    window = np.linspace(0.5, 1, 8)
-    _, _, expected = scipy.signal.stft(x.astype(np.float64), window=window, nperseg=8)
-    _, _, result = signal.stft(device.buffer_from_array(x), window=window.tolist(), nperseg=8)
-    allowed = along(expected, -2, transform_error(8) + 2 * U)
-    compare(device, "signal.stft", result.read(), expected, allowed)
-
-
-@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
-@pytest.mark.parametrize(
-    ("detrend", "size", "scaling"),
-    [("constant", 24, "spectrum"), ("linear", 15, "psd"), ("linear", 1, "spectrum")],
-)
-def test_trends_are_taken_out(
-    device: Device, detrend: str, size: int, scaling: str, complex_: bool
-) -> None:
-    x = numbers((2, 100), complex_=complex_) + (5 + np.arange(100) / 20).astype(np.float32)
-    exact = x.astype(np.complex128 if complex_ else np.float64)
-    told = {"fs": 4.0, "nperseg": size, "scaling": scaling}
-    rest = {"detrend": detrend, "return_onesided": not complex_}
-    expected = scipy.signal.stft(exact, **told, **rest)[2]
-    operand = device.buffer_from_array(x)
-    poison_pool(device, expected.size * 8)
-    _, _, spectra = signal.stft(operand, detrend=detrend, **told)
-    # A share is a sum of `size` products, at most the frame's norm; it and the rest are rounded.
-    # In a spectrum errors add up, weighed by a window of at most 1 over its scale.
-    norm = np.sqrt(size) * np.abs(x).max()
-    window = window_values("hann", size, periodic=True)
-    scale = window.sum() if scaling == "spectrum" else np.sqrt(4.0 * (window**2).sum())
-    share = 2 * (np.log2(size) + 6) * U * norm * np.sqrt(size) / scale
-    allowed = along(expected, -2, transform_error(size) + 4 * U) + share
-    compare(device, "signal.stft", spectra.read(), expected, allowed, unit=norm)
+    spectra, told = both
+    size, nfft = told["nperseg"], told["nfft"]
+    expected = scipy.signal.istft(spectra.astype(np.complex128), **told)[1]
+    operand = device.buffer_from_array(spectra)
+    poison_pool(device, expected.size * 4, expected.size * 8)
+    times, result = (b.read() for b in signal.istft(operand, **told))
+    # The quotient is the frames' largest number at most, over the least of the window; half a
+    # spectrum has a root of a half of the norm of all of it. Each of a sample's frames is added.
+    window = window_values("hamming", size, periodic=True)
+    scale = window.sum() if told["scaling"] == "spectrum" else 2 * np.sqrt((window**2).sum())
+    norms = np.linalg.norm(spectra, axis=told["freq_axis"])
+    largest = np.sqrt(2) * norms.max() * scale / nfft**0.5
+    met = -(-size // (size - told["noverlap"]))
+    allowed = (transform_error(nfft) + (6 + met) * U) * largest / window.min()
+    compare(device, "signal.istft", result, expected, allowed, unit=float(largest))
+    cut = 2 * (size // 2) if told["boundary"] else 0
+    length = size + (spectra.shape[told["time_axis"]] - 1) * (size - told["noverlap"]) - cut
+    compare(device, "signal.istft", times, np.arange(length) / 4, 2 * U * np.arange(length))
 
 
 def test_the_scale_of_densities_is_undone(device: Device) -> None:
@@ -183,8 +228,15 @@ def test_wrong_arguments(device: Device) -> None:
         signal.stft(x, boundary="wrap")
     with pytest.raises(ShapeError, match="window"):
         signal.stft(x, window=np.ones(7), nperseg=8)
-    with pytest.raises(ShapeError, match="last axis"):
+    with pytest.raises(ShapeError, match="samples along axis 0"):
         signal.stft(device.buffer(f32, 0))
+    with pytest.raises(ShapeError, match="axis 1"):
+        signal.stft(x, axis=1)
+    for axes in ({"time_axis": 0, "freq_axis": -2}, {"time_axis": 0, "freq_axis": 0}):
+        with pytest.raises(ShapeError, match="axes of frequencies and of times"):
+            signal.istft(spectra, **axes)
+    with pytest.raises(ShapeError, match="axis 2"):
+        signal.istft(spectra, time_axis=2)
     with pytest.raises(DTypeError, match="cast"):
         signal.stft(device.buffer(f16, 40))
     with pytest.raises(ArgumentError, match="more overlap"):

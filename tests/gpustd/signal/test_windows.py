@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, ShapeError
 from gpustd import signal
@@ -12,35 +14,38 @@ from gpustd.signal.windows import Window, window_values
 from tests.gpustd.compare import compare
 from tests.gpustd.signal.tolerance import U
 
-WINDOWS: list[Window] = [
+NAMES = (
     *("boxcar triang hann hamming blackman blackmanharris nuttall".split()),
     *("flattop bartlett barthann bohman cosine lanczos parzen tukey".split()),
-    ("kaiser", 3.5),
-    8.6,
-    ("gaussian", 2.0),
-    ("general_gaussian", 1.5, 3.0),
-    ("general_hamming", 0.6),
-    ("tukey", 0.3),
-    ("tukey", 0.0),
-    ("tukey", 1.5),
-]
+)
+SHAPE = st.floats(0.1, 20)
+WINDOWS: st.SearchStrategy[Window] = (
+    st.sampled_from(NAMES)
+    | st.floats(0, 20)
+    | st.tuples(st.sampled_from(("kaiser", "gaussian")), SHAPE)
+    | st.tuples(st.just("general_gaussian"), st.floats(0.5, 4), SHAPE)
+    | st.tuples(st.just("general_hamming"), st.floats(0.5, 1))
+    | st.tuples(st.just("tukey"), st.sampled_from((0.0, 0.3, 1.0, 1.5)))
+)
 
 
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_values(window: Window) -> None:
+@given(window=WINDOWS, n=st.integers(1, 70), periodic=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_values(window: Window, n: int, periodic: bool) -> None:
     """On the host: float64, so that only a few roundings of it are allowed."""
-    for n in (1, 2, 3, 7, 8, 51):
-        for periodic in (True, False):
-            expected = scipy.signal.get_window(window, n, periodic)
-            result = window_values(window, n, periodic=periodic)
-            np.testing.assert_allclose(result, expected, rtol=0, atol=1e-14)
+    expected = scipy.signal.get_window(window, n, periodic)
+    result = window_values(window, n, periodic=periodic)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-14)
 
 
-def test_on_the_device(device: Device) -> None:
-    for fftbins in (True, False):
-        result = signal.get_window("hann", 11, fftbins, device=device)
-        expected = scipy.signal.get_window("hann", 11, fftbins)
-        compare(device, "signal.get_window", result.read(), expected, U * expected + 1e-15)
+@given(window=WINDOWS, n=st.integers(1, 70), fftbins=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_on_the_device(device: Device, window: Window, n: int, fftbins: bool) -> None:
+    result = signal.get_window(window, n, fftbins, device=device)
+    expected = scipy.signal.get_window(window, n, fftbins)
+    # One rounding, below 2^-126 to zero.
+    allowed = U * np.abs(expected) + 1e-14
+    compare(device, "signal.get_window", result.read(), expected, allowed)
 
 
 def test_wrong_arguments(device: Device) -> None:
