@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -18,9 +19,10 @@ from tests.gpustd.arrays.operators import held_by, laid_out, mixture, on_device
 from tests.gpustd.arrays.rules import FLAGS, RULES, without_doubt
 from tests.gpustd.compare import compare
 
-__all__ = ["check_broadcasting", "check_equal_shapes", "check_refusals"]
+__all__ = ["properties_of"]
 
 Array = NDArray[Any]
+Property = Callable[..., None]
 
 EXTENTS = st.sampled_from([0, 1, 2, 3, 4, 5, 8, 13, 127])
 SHAPE = st.lists(EXTENTS, max_size=4).map(tuple).filter(lambda s: np.prod(s) < 20000)
@@ -137,3 +139,24 @@ def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> N
     if taken.name != "c64" or not isinstance(number, complex):
         with pytest.raises((ArgumentError, DTypeError), match=f"^{op}: "):
             call(*operands[:-1], number)
+
+
+def properties_of(ops: Sequence[str]) -> tuple[Property, Property, Property]:
+    """Tests of a module's operators: operands of equal shapes, broadcasting, what is refused."""
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.data())
+    def test_equal_shapes(device: Device, data: st.DataObject) -> None:
+        check_equal_shapes(device, ops, data)
+
+    @settings(max_examples=6, deadline=None)
+    @given(st.data())
+    def test_broadcasting(device: Device, data: st.DataObject) -> None:
+        check_broadcasting(device, ops, data)
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.data())
+    def test_refusals(device: Device, data: st.DataObject) -> None:
+        check_refusals(device, ops, data)
+
+    return test_equal_shapes, test_broadcasting, test_refusals

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpustd import arrays
 from gpustd.arrays import arithmetic
-from tests.gpustd.arrays.elementwise import check_broadcasting, check_equal_shapes, check_refusals
+from tests.gpustd.arrays.elementwise import properties_of
 from tests.gpustd.arrays.operators import draw, on_device, skip_without_f16, ulps
 from tests.gpustd.compare import compare
 
-OPS = arithmetic.__all__
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.data())
-def test_equal_shapes(device: Device, data: st.DataObject) -> None:
-    check_equal_shapes(device, OPS, data)
-
-
-@settings(max_examples=6, deadline=None)
-@given(st.data())
-def test_broadcasting(device: Device, data: st.DataObject) -> None:
-    check_broadcasting(device, OPS, data)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.data())
-def test_refusals(device: Device, data: st.DataObject) -> None:
-    check_refusals(device, OPS, data)
+test_equal_shapes, test_broadcasting, test_refusals = properties_of(arithmetic.__all__)
 
 
 def test_remainders_of_far_numbers(device: Device) -> None:
@@ -84,16 +64,6 @@ def test_absolute_of_large_complex_numbers(device: Device) -> None:
         expected,
         ulps(expected, 8),
     )
-
-
-SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 8, 13]), max_size=4).flatmap(
-    lambda s: st.tuples(
-        st.just(tuple(s)),
-        st.tuples(*[st.sampled_from([n, 1]) for n in s]).flatmap(
-            lambda t: st.integers(0, len(t)).map(lambda cut: t[cut:])
-        ),
-    )
-)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16"])

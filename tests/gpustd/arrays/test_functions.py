@@ -9,29 +9,11 @@ from hypothesis import strategies as st
 from gpucore import Device
 from gpustd import arrays
 from gpustd.arrays import functions
-from tests.gpustd.arrays.elementwise import check_broadcasting, check_equal_shapes, check_refusals
+from tests.gpustd.arrays.elementwise import properties_of
 from tests.gpustd.arrays.operators import held_by, on_device
 from tests.gpustd.compare import compare
 
-OPS = functions.__all__
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.data())
-def test_equal_shapes(device: Device, data: st.DataObject) -> None:
-    check_equal_shapes(device, OPS, data)
-
-
-@settings(max_examples=6, deadline=None)
-@given(st.data())
-def test_broadcasting(device: Device, data: st.DataObject) -> None:
-    check_broadcasting(device, OPS, data)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.data())
-def test_refusals(device: Device, data: st.DataObject) -> None:
-    check_refusals(device, OPS, data)
+test_equal_shapes, test_broadcasting, test_refusals = properties_of(functions.__all__)
 
 
 @settings(max_examples=8, deadline=None)
