@@ -315,6 +315,10 @@ def _matrix(device: Device, scalar: str, s: Sizes) -> Shader:
 
 def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
     most = device.limits[_WORKGROUP_BYTES]
+    if _matrix_bytes(s, tile) > most:
+        tile = tile._replace(teams=1)
+    if _matrix_bytes(s, tile._replace(subgroups=1)) > most:
+        tile = tile._replace(keys=16)
     while tile.subgroups > 1 and _matrix_bytes(s, tile) > most:
         tile = tile._replace(subgroups=tile.subgroups // 2)
     grid = (-(-s.sq // (16 * tile.fq * tile.subgroups)), s.heads, s.batch)

@@ -6,6 +6,9 @@
 // with V. The next blocks of K and V are on their way in registers meanwhile. The weights lie where
 // their scores were: of a pair of invocations, each writes over scores of its own, or the exchange of
 // their maxima comes before.
+//% if teams > 1
+// {{ teams }} teams of so many subgroups own the same rows; each has {{ keys }} other keys of a step.
+//% endif
 // Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
 // It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
 // row exceeds it by more than 2^{{ 8 if relative else 15 }}, since such weights are as exact in f16 as weights up to 1.
@@ -366,7 +369,7 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
         a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ added(w) if masked else "vec4<f32>()" }});
 //% endfor
 //% endif
-{{ hide("a", "MASKED" if mask is not defined else "NEVER") }}
+{{ hide("a", "NEVER") }}
         var most = a0;
 //% for w in range(1, quads)
         most = max(most, a{{ w }});
@@ -376,22 +379,24 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
         top = max(top, subgroupShuffleXor(top, 1u));
 //% endif
         var factor = 1.0;
-        if (top * {{ scale }} > fma(high, {{ scale }}, SLACK)) {
+        var offset = -high * {{ scale }};
+        // The very exponent of a weight: no rounding takes one beyond f16.
+        if (fma(top, {{ scale }}, offset) > SLACK) {
 //% if relative
             large = !(abs(top) < 32768.0 && abs(top) * params.scale < LARGE && reach < LONG);
             if (!large) { top = unpack2x16float(pack2x16float(vec2<f32>(top))).x; }
 //% endif
             factor = exp2((high - top) * {{ scale }});
             high = top;
+            offset = -high * {{ scale }};
             total *= factor;
             votes[turn].raised = 1u;
         }
 //% if relative
         if (large) { votes[turn].exact = 1u; }
 //% endif
-        let offset = vec4<f32>(-high * {{ scale }});
 //% for w in range(quads)
-        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>({{ scale }}), offset));
+        let p{{ w }} = exp2(fma(a{{ w }}, vec4<f32>({{ scale }}), vec4<f32>(offset)));
 //% endfor
 {{ pack() }}
         let vote = workgroupUniformLoad(&votes[turn]);

@@ -53,7 +53,8 @@ struct Params {
 
 // Score of a key that a row must not see: finite, since WGSL need not have infinities.
 const MASKED = -3.0e38;
-//% if mask is defined
-// And of one that no row may see, even where it sees no other.
+//% if matrix is defined
+// And of one that no row may see, even where it sees no other: below what a row's maximum begins with, by
+// more than fma tells it from its rounded product.
 const NEVER = -3.4e38;
 //% endif

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
-from gpustd.attention import MatrixTile, attention, self_attention
+from gpucore.backends.null import NullBackend
+from gpucore.wgsl import parse, reflect
+from gpustd.attention import MatrixTile, Sizes, attention, self_attention
 from gpustd.lanes import broadcast_lanes
 from gpustd.reference import attention as oracle
 from gpustd.reference.attention import CASES, Case
 from gpustd.rungs import forced_rung
+from gpustd.template import render
+from tests.gpustd import products
+from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.products import emulated_kernel
@@ -293,6 +298,37 @@ def test_matrix_rung_of_wide_heads(
     check_matrix_rung(device, Case(1, 40, 70, 1, 96), tile, monkeypatch)
 
 
+@pytest.mark.parametrize(
+    "case", [Case(1, 20, 40, 1, 8, causal=True), Case(1, 20, 5, 1, 8)], ids=lambda case: case.name
+)
+def test_a_team_whose_keys_are_not_seen_adds_nothing(
+    device: Device, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs do not round the product in fma, software may: a score is a little less instead."""
+
+    def unrounded(source: str) -> str:
+        text = emulate(source)
+        assert "exp2(fma(a" in text
+        return text.replace("exp2(fma(a", "exp2(fma(0.9999999 * a")
+
+    monkeypatch.setattr(products, "_emulated", {})
+    monkeypatch.setattr(products, "emulate", unrounded)
+    operands = oracle.draw(case, np.float16, seed=3)
+    check_by_matrix(device, case, operands, MatrixTile(1, 1, 16, teams=2), monkeypatch)
+
+
+def test_matrix_rung_takes_scores_that_f32_tells_apart_by_4(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later keys have scores of 16.3 powers of two more, beyond what f16 holds as a weight."""
+    case = Case(24, 17, 64, 1, 8)
+    q, k, v = np.ones((24, 17, 8)), np.zeros((24, 64, 8)), np.ones((24, 64, 8))
+    q[..., 1:], k[..., 1:] = 2048, 2400 + 2 * np.arange(24)[:, None, None]
+    k[:, 33:, 0] = 32
+    operands = (q.astype(np.float16), k.astype(np.float16), v.astype(np.float16))
+    check_by_matrix(device, case, operands, MatrixTile(1, 1, 32), monkeypatch)
+
+
 def test_matrix_rung_keeps_an_infinity_in_its_channel(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +382,23 @@ for mask, unit in masks:
 
 def test_dawn_accepts_the_matrix_rung() -> None:
     assert_accepted(NULL_CHECK)
+
+
+@pytest.mark.parametrize("head", [8, 48, 64, 80, 104, 160])
+def test_matrix_tiles_fit_the_least_workgroup_memory(null: Device, head: int) -> None:
+    """16 KiB, which WebGPU promises; counted in the text."""
+    limits = {**null.limits, "max_compute_workgroup_storage_size": 2**14}
+    small = Device(NullBackend(replace(null.info, limits=limits)))
+    tiles = {
+        attention_module._matrix_tile(Sizes(1, 128, 256, heads, head), mask, rounded=rounded)
+        for heads in (1, 64, 140, 250)
+        for mask in ("", "none", "bits")
+        for rounded in (False, True)
+    }
+    for tile in tiles:
+        spec = attention_module._matrix_with(small, Sizes(1, 128, 256, 1, head), tile).spec
+        text = render("attention/matrix.wgsl", {**spec, "scalar": "f16"})
+        assert reflect(parse(text)).entry_points["main"].workgroup_bytes() <= 2**14, tile
 
 
 def test_large_scores_do_not_overflow(device: Device) -> None:
