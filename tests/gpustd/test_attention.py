@@ -286,12 +286,14 @@ def test_matrix_rung_does_not_depend_on_the_batch(
 def test_matrix_rung_reads_heads_of_80_in_pieces(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tile = MatrixTile(2, 2, 16, ahead=True, teams=2)
-    check_matrix_rung(device, Case(1, 40, 140, 1, 80), tile, monkeypatch)
+    """With one loop and one block of rows, whose emulation compiles in a tenth of the time."""
+    check_matrix_rung(device, Case(1, 40, 140, 1, 80), MatrixTile(1, 2, 16, teams=2), monkeypatch)
 
 
 @slow
-@pytest.mark.parametrize("tile", TILES[:3], ids=str)
+@pytest.mark.parametrize(
+    "tile", [MatrixTile(1, 2, 16), MatrixTile(1, 2, 32, relative=True)], ids=str
+)
 def test_matrix_rung_of_wide_heads(
     device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
