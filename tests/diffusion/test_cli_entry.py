@@ -15,7 +15,13 @@ from diffusion.cli import main
 from diffusion.cli.program import COMMANDS, run
 
 ROOT = Path(__file__).parents[2]
-INTERRUPTED = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+# Python's own handler first: what a script starts in the background has SIGINT ignored.
+INTERRUPTED = """\
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(60)
+"""
 
 
 def python(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
