@@ -61,13 +61,13 @@ def attention(
     >>> gpustd.attention(q, v, v, heads=1).read().tolist()
     [[[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]]
     """
-    sizes = _sizes(q, k, v, heads)
+    sizes = _sizes(q, k, v, heads, causal=causal)
     scalar = float_scalar("attention", q, k, v)
     rung = _chosen(q.device, scalar, sizes, alone=not causal)
     if rung == "products":
         return attention_by_products(q, k, v)
     y = q.device.buffer(q.dtype, q.shape)
-    _launch(rung, (q, k, v), (0, 0, 0), y, sizes, causal)
+    _launch(rung, (q, k, v), (0, 0, 0), y, sizes)
     return y
 
 
@@ -95,10 +95,10 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     batch, rows, columns = qkv.shape
     width = columns // 3
     y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
-    sizes = Sizes(batch, rows, rows, heads, width // heads)
+    sizes = Sizes(batch, rows, rows, heads, width // heads, causal)
     scalar = float_scalar("self_attention", qkv)
     rung = _chosen(qkv.device, scalar, sizes, alone=False)
-    _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes, causal)
+    _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes)
     return y
 
 
@@ -108,26 +108,21 @@ def _launch(
     firsts: tuple[int, int, int],
     y: Buffer[T],
     sizes: Sizes,
-    causal: bool,
 ) -> None:
     """Record the launch; the heads of each operand begin at ``firsts`` in its rows."""
     device = y.device
     scalar = y.dtype.name
     shader = _RUNGS[rung](device, scalar, sizes)
-    params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head), causal=causal)
+    params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head))
     for name, operand, first in zip("qkv", operands, firsts, strict=True):
         params[f"{name}_pitch"] = operand.shape[2] // shader.unit
         params[f"{name}_first"] = first // shader.unit
-    spec = shader.spec
-    if causal and rung == "matrix":
-        # Rows of different lengths gain more from loads that do not wait.
-        spec = {**spec, "lean": False}
-    launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **spec)
-    work = attention_work(sizes, (*operands, y), causal=causal)
+    launch = kernel(device, f"attention/{rung}.wgsl", scalar=scalar, **shader.spec)
+    work = attention_work(sizes, (*operands, y))
     launch(*operands, y, params, grid=shader.grid, work=work)
 
 
-def attention_params(s: Sizes, unit: int, scale: float, *, causal: bool) -> dict[str, float]:
+def attention_params(s: Sizes, unit: int, scale: float) -> dict[str, float]:
     """What all rungs are told, but where operands' heads lie; ``unit`` channels make a word."""
     return {
         "batch": s.batch,
@@ -135,27 +130,28 @@ def attention_params(s: Sizes, unit: int, scale: float, *, causal: bool) -> dict
         "sk": s.sk,
         "heads": s.heads,
         "units": s.head // unit,
-        "open": 0 if causal else _ALL_ONES,
+        "open": 0 if s.causal else _ALL_ONES,
         "scale": math.log2(math.e) * scale,
     }
 
 
-def attention_work(s: Sizes, buffers: tuple[Buffer[Any], ...], *, causal: bool) -> Work:
+def attention_work(s: Sizes, buffers: tuple[Buffer[Any], ...]) -> Work:
     """Multiplications and additions of both products, and the bytes of all operands."""
-    seen = (s.sk + 1) / 2 if causal else s.sk
+    seen = (s.sk + 1) / 2 if s.causal else s.sk
     results = s.batch * s.sq * s.heads * s.head
     return Work(4.0 * results * seen, sum(b.nbytes for b in {*buffers}))
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images, queries, keys, heads, and channels of a head."""
+    """Images, queries, keys, heads, channels of a head; ``causal``: row i sees keys 0 to i only."""
 
     batch: int
     sq: int
     sk: int
     heads: int
     head: int
+    causal: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ class Shader:
     grid: tuple[int, int, int]
 
 
-def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> Sizes:
+def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int, *, causal: bool) -> Sizes:
     refuse_others("attention", q, k, v)
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
@@ -181,7 +177,7 @@ def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int) -> Sizes:
         raise ShapeError(f"attention: {shapes}: softmax over no keys is undefined")
     if heads < 1 or channels < heads or channels % heads:
         raise ShapeError(f"attention: {channels} channels do not split into {heads} heads")
-    return Sizes(batch, sq, k.shape[1], heads, channels // heads)
+    return Sizes(batch, sq, k.shape[1], heads, channels // heads, causal)
 
 
 def _chosen(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
@@ -338,7 +334,8 @@ def _matrix_tile(s: Sizes, mask: str, *, rounded: bool) -> MatrixTile:
         if rounded and mask not in ("", "none"):
             # Lanes that share rows load less of the mask.
             return MatrixTile(1, 8, 16, ahead=True, lean=mask == "bits")
-        lean = rounded and not mask and s.head <= 64
+        # Rows of different lengths gain more from loads that do not wait.
+        lean = rounded and not mask and not s.causal and s.head <= 64
         return MatrixTile(2, 4, 16, ahead=rounded, lean=lean)
     if s.head > 96 and blocks >= 128 and rounded:
         return MatrixTile(1, 4, 16, ahead=True)

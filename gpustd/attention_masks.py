@@ -52,14 +52,14 @@ def masked_attention(
     device = query.device
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
-    sizes = Sizes(batch, rows, keys, heads, depth)
+    sizes = Sizes(batch, rows, keys, heads, depth, masking.causal)
     mask = masking.mask
     if mask is not None and mask.dtype in (i32, u32):
         mask = _bits(mask)
     kind, unit = _form(mask, keys)
     shader = matrix_shader(device, sizes, kind)
     words = depth // shader.unit
-    params = attention_params(sizes, shader.unit, masking.scale, causal=masking.causal)
+    params = attention_params(sizes, shader.unit, masking.scale)
     for name, count in (("q", heads), ("k", shared), ("v", shared)):
         params |= {f"{name}_pitch": count * words, f"{name}_first": 0}
     params["share"] = heads // shared
@@ -69,7 +69,7 @@ def masked_attention(
     launch = kernel(device, "attention/matrix.wgsl", scalar="f16", **spec)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
     y = device.buffer(query.dtype, query.shape)
-    work = attention_work(sizes, (*inputs, y), causal=masking.causal)
+    work = attention_work(sizes, (*inputs, y))
     launch(*inputs, y, params, grid=shader.grid, work=work)
     return y
 
