@@ -248,6 +248,11 @@ class Product:
             "teams": tile.teams,
             "even": self._even(tile.bk, splits),
         }
+        if tile.loaders:
+            rung = "loaders"
+            # Where a barrier counts whoever comes to it, wherever that is in the text.
+            spec |= {"loaders": tile.loaders, "apart": device.vendor.lower() == "nvidia"}
+            spec["steps"] = self._k // tile.bk
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
@@ -306,6 +311,8 @@ class Product:
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)
         offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
+        if splits > 1 or not self._plain:
+            offered = [t for t in offered if not t.loaders]
         batch = self.batch or 1
         offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, batch))
         return tuned_tile(device, self, rung, scalar, offered, splits), splits
@@ -399,6 +406,11 @@ class Product:
     @property
     def _k(self) -> int:
         return self._taps * sum(self.channels)
+
+    @property
+    def _plain(self) -> bool:
+        """Tell whether loading takes neither taps nor bounds of K: rows of whole cache lines."""
+        return not self._holes and len(self.channels) == 1 and self._k % 64 == 0 and self._k > 0
 
     @property
     def _holes(self) -> bool:

@@ -20,11 +20,12 @@ _MOST_SPLITS_OF_A_ROW = 13
 class Tile:
     """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn).
 
-    ``stages`` slices of bk are in workgroup memory at once (1 on matrix units); K is cut into
-    ``splits`` parts (0: as suits the size), of which a workgroup makes ``teams``, each by subgroups
-    and slices of its own. Its time, as measured on an H200: ``alone`` nanoseconds for each step of
-    K where one workgroup is on a multiprocessor, ``pair`` where two are (0: they do not fit, or
-    gain nothing), and ``ends`` before and after.
+    ``stages`` slices of bk are in workgroup memory at once; K is cut into ``splits`` parts (0: as
+    suits the size), of which a workgroup makes ``teams``, each by subgroups and slices of its own.
+    So many ``loaders``, subgroups beside those that multiply, load the operands of a plain product
+    (0: all subgroups do both). Its time, as measured on an H200: ``alone`` nanoseconds for each
+    step of K where one workgroup is on a multiprocessor, ``pair`` where two are (0: they do not
+    fit, or gain nothing), and ``ends`` before and after.
     """
 
     bm: int
@@ -35,6 +36,7 @@ class Tile:
     stages: int = 1
     splits: int = 0
     teams: int = 1
+    loaders: int = 0
     alone: float = 0.0
     pair: float = 0.0
     ends: float = 0.0
@@ -75,6 +77,7 @@ MATRIX_TILES = (
     Tile(64, 80, 64, 16, 80, teams=2, alone=8.0, ends=1500),
     Tile(64, 160, 32, 32, 80, teams=2, alone=14.0, ends=2000),
     Tile(128, 160, 32, 64, 80, teams=2, alone=20.0, ends=4000),
+    Tile(128, 256, 16, 64, 64, stages=3, loaders=4, alone=21.9, ends=4200),
 )
 
 
@@ -100,7 +103,11 @@ def suited_teams(rows: int, columns: int, k: int) -> int:
     if k % 128:
         return 1
     whole, halves = (
-        min(t.cost(2 * rows, columns, k, teams) for t in MATRIX_TILES if t.teams == teams)
+        min(
+            t.cost(2 * rows, columns, k, teams)
+            for t in MATRIX_TILES
+            if t.teams == teams and not t.loaders
+        )
         for teams in (1, 2)
     )
     return 2 if halves < whole else 1

@@ -126,9 +126,9 @@ def fits(device: Device, rung: str, tile: Tile) -> bool:
     parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
     if rung == "matrix":
         parts *= tile.teams
-        invocations = 32 * parts
+        invocations = 32 * (parts + tile.loaders)
         stage = tile.bm * (tile.bk + 8) // 8 + tile.bk * (tile.bn + 8) // 8
-        nbytes = 16 * max(tile.teams * stage, parts * 16 * (tile.wn + 8) // 4)
+        nbytes = 16 * max(tile.stages * tile.teams * stage, parts * 16 * (tile.wn + 8) // 4)
     else:
         invocations = tile.bm * tile.bn // (tile.wm * tile.wn)
         nbytes = 4 * tile.stages * tile.bk * (tile.bm + tile.bn)

@@ -48,7 +48,14 @@ _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
 _TILE_NUMBERS = (5, 6)
 _RUNGS = {
-    "matrix": ("gemm/matrix.wgsl", "gemm/reduce.wgsl"),
+    "matrix": (
+        "gemm/matrix.wgsl",
+        "gemm/matrix_block.wgsl",
+        "gemm/matrix_tile.wgsl",
+        "gemm/matrix_results.wgsl",
+        "gemm/loaders.wgsl",
+        "gemm/reduce.wgsl",
+    ),
     "tiled": ("gemm/tiled.wgsl", "gemm/reduce.wgsl"),
 }
 _SHARED = (

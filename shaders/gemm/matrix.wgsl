@@ -35,32 +35,7 @@
 //% set words = [teams * (bm * la + bk * lb), 0 if direct else subgroups * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
-const BM = {{ bm }}u;
-const BN = {{ bn }}u;
-const BK8 = {{ bk // 8 }}u;
-const LA = {{ la }}u;
-const LB = {{ lb }}u;
-const EP = {{ ep }}u;
-const A_WORDS = {{ bm * la }}u;
-const STAGE_WORDS = {{ bm * la + bk * lb }}u;
-const TEAMS = {{ teams }}u;
-const MEMBERS = {{ members }}u;
-const ROW_GROUP = 8u;
-
-var<workgroup> tile: array<vec4<u32>, {{ words }}>;
-
-// Weight column, in units of 8, of a block's local 8-column chunk, or past the end.
-fn chunk_column(block: u32, chunk: u32) -> u32 {
-//% if activation == "geglu"
-    let half = {{ wn // 16 }}u;
-    let j = chunk % (2u * half);
-    let n = block * (BN / 16u) + chunk / (2u * half) * half + j % half;
-    return select(select(n, n + params.n / 8u, j >= half), NONE, n >= params.n / 8u);
-//% else
-    let n = block * (BN / 8u) + chunk;
-    return select(n, NONE, n >= params.n / 8u);
-//% endif
-}
+//% include "gemm/matrix_tile.wgsl"
 
 //% if unit < 8
 // Piece p of a row's K: zero outside of the image, and past the end of K.
@@ -76,48 +51,6 @@ fn pair(a: f16, b: f16) -> u32 { return pack2x16float(vec2<f32>(f32(a), f32(b)))
 //% endif
 
 //% endif
-//% if not direct
-// Four results of a row, of whose parts each team has left one.
-fn sum_of_teams(at: u32) -> vec4<f32> {
-    var sum = bitcast<vec4<f32>>(tile[at]);
-//% for team in range(1, teams)
-    sum += bitcast<vec4<f32>>(tile[at + {{ team * members * 16 * ep }}u]);
-//% endfor
-    return sum;
-}
-
-//% endif
-//% if wide
-// Eight results of a row.
-struct Pair { low: vec4<f32>, high: vec4<f32> }
-
-fn added(a: Pair, b: Pair) -> Pair { return Pair(a.low + b.low, a.high + b.high); }
-
-fn staged(at: u32) -> Pair { return Pair(sum_of_teams(at), sum_of_teams(at + 1u)); }
-//% if residual
-
-fn widened(word: f16x8) -> Pair {
-    let low = vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
-    return Pair(low, vec4<f32>(unpack2x16float(word.z), unpack2x16float(word.w)));
-}
-//% endif
-//% if per_image
-
-// What is added to columns `n`, a word of eight, of all rows of an image.
-fn image_pair(image: u32, n: u32) -> Pair {
-    let at = image * params.image_pitch + params.image_first + 2u * n;
-    return Pair(vec4<f32>(image_bias[at]), vec4<f32>(image_bias[at + 1u]));
-}
-//% endif
-//% if out == "f16"
-
-fn narrowed(v: Pair) -> f16x8 {
-    let low = vec2<u32>(pack2x16float(v.low.xy), pack2x16float(v.low.zw));
-    return f16x8(low, pack2x16float(v.high.xy), pack2x16float(v.high.zw));
-}
-//% endif
-
-//% endif
 @compute @workgroup_size({{ teams * threads }})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -125,21 +58,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-//% if batched
-    batch = group.z;
-//% endif
-    // Groups of tile rows walk over the columns together, so that weights stay in the cache.
-    let index = group.x + group.y * 65535u;
-    let tiles_m = (params.m + BM - 1u) / BM;
-    let out_width = {{ "BN / 2u" if activation == "geglu" else "BN" }};
-    let tiles_n = (params.n + out_width - 1u) / out_width;
-    if (index >= tiles_m * tiles_n) { return; }
-    let first_row = index / (ROW_GROUP * tiles_n) * ROW_GROUP;
-    let high = min(ROW_GROUP, tiles_m - first_row);
-    let inner = index % (ROW_GROUP * tiles_n);
-    let m0 = (first_row + inner % high) * BM;
-    let block = inner / high;
-    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
+//% include "gemm/matrix_block.wgsl"
     let team = {{ "subgroup / MEMBERS" if teams > 1 else "0u" }};
     let member = {{ "subgroup % MEMBERS" if teams > 1 else "subgroup" }};
     let t = {{ "member * 32u + lane" if teams > 1 else "invocation" }};
@@ -319,105 +238,5 @@ fn main(
         }
     }
 
-//% if direct
-    // Rows and columns of partials are padded to whole tiles.
-    let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
-    let above = {{ "part * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
-    let to = (above + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
-//% for i in range(fm)
-//% for j in range(fn)
-    subgroupMatrixStore<row_major>(&{{ "partials" if split else "y" }}, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
-//% endfor
-//% endfor
-//% elif wide
-    // A lane makes words of eight results, all in the same columns. What is added from memory is on
-    // its way before the results are in workgroup memory.
-//% set across = wn // 8
-//% set down = 32 * teams // across
-//% set turns = (16 + down - 1) // down
-    let own = member * {{ 16 * ep }}u;
-    let worker = team * 32u + lane;
-    let j = worker % {{ across }}u;
-    let r = worker / {{ across }}u;
-//% if exact
-    let column = chunk_column(block, wn / 8u + j);
-    let mine = {{ "worker < %du" % (across * down) }};
-//% else
-    let found = chunk_column(block, wn / 8u + j);
-    let column = select(found, 0u, found == NONE);
-    let mine = found != NONE && worker < {{ across * down }}u;
-//% endif
-//% if bias
-    let offset = Pair(bias[2u * column], bias[2u * column + 1u]);
-//% endif
-//% for i in range(fm)
-    workgroupBarrier();
-//% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
-//% endfor
-//% for q in range(turns)
-//% set id = i ~ "_" ~ q
-    let m{{ id }} = m0 + wm + r + {{ 16 * i + q * down }}u;
-    let inside{{ id }} = mine{{ " && r < %du" % (16 - q * down) if (q + 1) * down > 16 }}{{ " && m%s < params.m" % id if not whole }};
-    let at{{ id }} = place(m{{ id }}, column, params.n / 8u);
-//% if residual
-    var residual{{ id }} = f16x8();
-    if (inside{{ id }}) { residual{{ id }} = residual[at{{ id }}]; }
-//% endif
-//% if per_image
-    var image{{ id }} = Pair();
-    if (inside{{ id }}) { image{{ id }} = image_pair(image_of(m{{ id }}), column); }
-//% endif
-//% endfor
-    workgroupBarrier();
-//% for q in range(turns)
-//% set id = i ~ "_" ~ q
-    if (inside{{ id }}) {
-        var value = staged(own + (r + {{ q * down }}u) * EP + 2u * j);
-//% if bias
-        value = added(value, offset);
-//% endif
-//% if per_image
-        value = added(value, image{{ id }});
-//% endif
-//% if activation != "none"
-        value = Pair(activate(value.low), activate(value.high));
-//% endif
-//% if residual
-        value = added(value, widened(residual{{ id }}));
-//% endif
-//% if out == "f16"
-        y[at{{ id }}] = narrowed(value);
-//% else
-        y[2u * at{{ id }}] = value.low;
-        y[2u * at{{ id }} + 1u] = value.high;
-//% endif
-    }
-//% endfor
-//% endfor
-//% else
-    // A value and its gate lie half a subgroup's columns apart.
-    let own = member * {{ 16 * ep }}u;
-    let n4 = params.n / 4u;
-//% for i in range(fm)
-    workgroupBarrier();
-//% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
-//% endfor
-    workgroupBarrier();
-    for (var e = team * 32u + lane; e < {{ 2 * wn }}u; e += {{ 32 * teams }}u) {
-        let r = e / {{ wn // 8 }}u;
-        let j = e % {{ wn // 8 }}u;
-        let m = m0 + wm + {{ 16 * i }}u + r;
-        let n8 = chunk_column(block, wn / 8u + j / 2u);
-        if (m < params.m && n8 != NONE) {
-            let n = n8 * 2u + j % 2u;
-            let value = sum_of_teams(own + r * EP + j);
-            let gate = sum_of_teams(own + r * EP + j + {{ wn // 8 }}u);
-            let opened = activate(biased(gate, m, n + n4, 2u * n4));
-            store(biased(value, m, n, 2u * n4) * opened, m, n, n4);
-        }
-    }
-//% endfor
-//% endif
+//% include "gemm/matrix_results.wgsl"
 }

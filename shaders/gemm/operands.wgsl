@@ -20,6 +20,9 @@ enable f16;
 //% if matrix is defined
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
+//% if apart is defined and apart
+enable chromium_disable_uniformity_analysis;
+//% endif
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 alias f16x8 = vec4<u32>;
 alias f16x4 = vec2<u32>;

@@ -21,6 +21,9 @@ SMALL_TEAMS = {
     "matrix teams": Tile(32, 64, 32, 16, 32, splits=2, teams=2),
     "matrix teams split": Tile(32, 64, 32, 32, 32, splits=4, teams=2),
 }
+SMALL_LOADERS = {
+    "matrix loaders": Tile(32, 64, 16, 16, 32, stages=3, loaders=4),
+}
 SMALL_TILED = {
     "tiled": Tile(32, 64, 8, 4, 8),
     "tiled staged": Tile(32, 64, 8, 4, 8, stages=2),
@@ -44,7 +47,7 @@ def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel
 @contextmanager
 def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take ``rung``, or a form of it, with a small tile; skip where the device cannot."""
-    tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS}.get(rung)
+    tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS, **SMALL_LOADERS}.get(rung)
     rung = rung.split(maxsplit=1)[0]
     if rung == "matrix" and not device.has_f16:
         pytest.skip(f"{device!r} has no f16, which matrix units compute with")

@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
 from gpustd import gemm, product, template, wide_gemm
+from gpustd.gemm import multiply_batch
 from gpustd.reference import gemm as oracle
 from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TEAMS, SMALL_TILED, on_rung
+from tests.gpustd.products import (
+    SMALL_LOADERS,
+    SMALL_MATRIX,
+    SMALL_TEAMS,
+    SMALL_TILED,
+    on_rung,
+)
 
 Array = NDArray[Any]
 
@@ -224,9 +231,15 @@ MATRIX_CASES = (
 )
 
 
+LOADED_CASES = (
+    Case((64,), 64, 128),
+    Case((33,), 128, 72, bias=True, activation="silu"),
+    Case((2, 19), 192, 40, bias=True, activation="geglu", residual=True),
+)
 MATRIX_FORMS = (
     *itertools.product(MATRIX_CASES, SMALL_MATRIX),
     *itertools.product(MATRIX_CASES[2:3], SMALL_TEAMS),
+    *itertools.product(LOADED_CASES, SMALL_LOADERS),
 )
 
 
@@ -320,6 +333,28 @@ def test_teams_and_workgroups_make_the_same_sums(
     np.testing.assert_array_equal(results[0][:1], alone)
 
 
+def test_loaders_make_the_same_sums(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one product, and of a batch whose rows and columns end within tiles."""
+    if device.info.api == "gl":
+        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
+    rng = np.random.default_rng(10)
+    with on_rung(device, "matrix", monkeypatch):
+        a, w = (rng.standard_normal(s).astype(np.float16) for s in ((3, 40, 192), (3, 192, 72)))
+        results: list[list[Array]] = []
+        for tile in (SMALL_MATRIX["matrix"], SMALL_LOADERS["matrix loaders"]):
+            up = device.buffer_from_array
+            many = up(np.full((3, 40, 72), np.nan, np.float16))
+            with forced_rung("product", "matrix", tile):
+                multiply_batch("test", up(a), up(w), many)
+                results.append([many.read(), gemm(up(a[0]), up(w[0])).read()])
+    for index in range(3):
+        case = Case((40,), 192, 72)
+        operands = {"a": a[index], "w": w[index], "bias": None, "residual": None}
+        check(case, operands, results[1][0][index], EPS[f16])
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_array_equal(results[1][0][0], results[1][1])
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
     a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
@@ -347,7 +382,21 @@ window |= dict(wrap_y=0, wrap_x=1)
 kinds = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
 common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
 common |= dict(bias=True, residual=True, batched=False, unit=8)
+def loaded(tile):
+    shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
+    spec = dict(source="gemm/rows.wgsl", per_image=False, two=False, holes=False, **shape)
+    spec |= dict(loaders=tile.loaders, steps=20)
+    for kind in range(16):
+        full = kind % 2 == 0
+        some = dict(whole=full, filled=full, exact=full, batched=kind % 4 > 1, apart=kind % 8 > 3)
+        plain = dict(bias=False, residual=False, out="f32", activation="none")
+        rest = plain if kind > 7 else dict(activation="geglu" if full else "silu")
+        yield render("gemm/loaders.wgsl", {**common, **spec, **some, **rest})
+
 for tile in MATRIX_TILES:
+    if tile.loaders:
+        sources += loaded(tile)
+        continue
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
     shape |= dict(teams=tile.teams, even=False)
     shape |= dict(ragged=True, split=False, whole=False, filled=False, exact=False)

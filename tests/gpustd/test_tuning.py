@@ -95,9 +95,11 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
     spec |= {"vector": True, "activation": "none", "sizes": "1", **dict.fromkeys(names, False)}
     spec |= {"flexible": False, "batched": False, "even": False, "unit": 8}
     spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn", "teams")}
-    declared = re.findall(
-        r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render("gemm/matrix.wgsl", spec)
-    )
+    shader = "gemm/matrix.wgsl"
+    if tile.loaders:
+        shader = "gemm/loaders.wgsl"
+        spec |= {"loaders": tile.loaders, "apart": True, "filled": True, "steps": 4}
+    declared = re.findall(r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render(shader, spec))
     nbytes = 16 * sum(map(int, declared))
     assert nbytes
     assert fits(with_memory(null, nbytes), "matrix", tile)

@@ -15,6 +15,7 @@ from gpustd import nn
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
 from gpustd.template import SHADERS, rendered_corpus
+from gpustd.tiles import MATRIX_TILES
 from tests.laws.sources import LIBRARY
 
 TEMPLATE_MARKS = ("{{", "{%", "//%")
@@ -149,6 +150,10 @@ def render(device: Device, dtype: type[DType]) -> None:
         with forced_rung("product", rung):
             if matrix or not needs_matrix:
                 call_products(make, floats)
+    if matrix:
+        loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
+        with forced_rung("product", "matrix", loaded):
+            gpustd.gemm(make(256, 64), make(64, 256))
     for op, rung, needs_matrix in OTHER_RUNGS:
         with forced_rung(op, rung):
             if matrix or not needs_matrix:
