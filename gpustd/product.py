@@ -250,8 +250,7 @@ class Product:
         }
         if tile.loaders:
             rung = "loaders"
-            # Where a barrier counts whoever comes to it, wherever that is in the text.
-            spec |= {"loaders": tile.loaders, "apart": device.vendor.lower() == "nvidia"}
+            spec |= {"loaders": tile.loaders, "apart": _barriers_meet_apart(device)}
             spec["steps"] = self._k // tile.bk
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
@@ -314,7 +313,13 @@ class Product:
         if splits > 1 or not self._plain:
             offered = [t for t in offered if not t.loaders]
         batch = self.batch or 1
-        offered.sort(key=lambda t: t.cost(self.m, self._columns, self._k, splits, batch))
+        apart = _barriers_meet_apart(device)
+
+        def likely(tile: Tile) -> tuple[bool, float]:
+            cost = tile.cost(self.m, self._columns, self._k, splits, batch)
+            return tile.loaders > 0 and not apart, cost
+
+        offered.sort(key=likely)
         return tuned_tile(device, self, rung, scalar, offered, splits), splits
 
     def _suited_splits(self, tiles: Sequence[Tile]) -> int:
@@ -415,6 +420,14 @@ class Product:
     @property
     def _holes(self) -> bool:
         return bool(self.window) and self.window != _POINTWISE
+
+
+def _barriers_meet_apart(device: Device) -> bool:
+    """Tell whether barriers in two loops of a workgroup meet, as WGSL does not promise.
+
+    They do where a card counts who comes to one, and the driver leaves them where they are.
+    """
+    return device.info.api == "vulkan" and device.info.driver.startswith("NVIDIA")
 
 
 def _word(scalar: str) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpucore import Device
+from gpucore.backends.null import NullBackend
 from gpustd.product import Product
 from gpustd.tiles import MATRIX_TILES, Tile, suited_teams
 from gpustd.tuning import recorded_products
@@ -74,6 +77,22 @@ def test_few_tiles_have_teams_and_many_have_none() -> None:
     tiles, splits = offered(device, sized(4096, 320, (320,), 1, 2))
     assert splits == tiles[0].teams == 1
     assert suited_teams(256, 1280, 1290) == 1
+
+
+def test_who_has_its_operands_loaded() -> None:
+    """Plain products, first on NVIDIA's driver; elsewhere a tuner may find that they pay."""
+    null = Device.null()
+    nvidia = Device(NullBackend(replace(null.info, api="vulkan", driver="NVIDIA: 580.1")))
+    tiles, _ = offered(nvidia, sized(1024, 10240, (1280,), 1, 2))
+    assert tiles[0].loaders
+    tiles, _ = offered(null, sized(1024, 10240, (1280,), 1, 2))
+    assert [bool(tile.loaders) for tile in tiles] == [False] * (len(tiles) - 1) + [True]
+    for channels, taps in (((1280,), 9), ((640, 640), 1), ((1256,), 1), ((32,), 1)):
+        tiles, _ = offered(nvidia, sized(1024, 10240, channels, taps, 2))
+        assert not any(tile.loaders for tile in tiles)
+    tiles, splits = offered(nvidia, sized(64, 1280, (5120,), 1, 2))
+    assert splits > 1
+    assert not any(tile.loaders for tile in tiles)
 
 
 def test_k_is_whole_where_no_tile_has_teams(monkeypatch: pytest.MonkeyPatch) -> None:
