@@ -50,7 +50,6 @@ _TILE_NUMBERS = (5, 6)
 _RUNGS = {
     "matrix": (
         "gemm/matrix.wgsl",
-        "gemm/matrix_block.wgsl",
         "gemm/matrix_tile.wgsl",
         "gemm/matrix_results.wgsl",
         "gemm/loaders.wgsl",
@@ -60,6 +59,7 @@ _RUNGS = {
 }
 _SHARED = (
     "gemm/operands.wgsl",
+    "gemm/block.wgsl",
     "gemm/rows.wgsl",
     "conv/pixels.wgsl",
     "activation/activations.wgsl",

@@ -47,7 +47,8 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-//% include "gemm/matrix_block.wgsl"
+//% include "gemm/block.wgsl"
+    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
 //% macro begin_loading()
     let g = (subgroup - MEMBERS) / {{ loaders // 2 }}u;
     let t = (invocation - MEMBERS * 32u) % {{ lanes }}u;

@@ -58,7 +58,8 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-//% include "gemm/matrix_block.wgsl"
+//% include "gemm/block.wgsl"
+    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
     let team = {{ "subgroup / MEMBERS" if teams > 1 else "0u" }};
     let member = {{ "subgroup % MEMBERS" if teams > 1 else "subgroup" }};
     let t = {{ "member * 32u + lane" if teams > 1 else "invocation" }};

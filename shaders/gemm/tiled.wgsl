@@ -106,20 +106,7 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-//% if batched
-    batch = group.z;
-//% endif
-    // Groups of tile rows walk over the columns together, so that weights stay in the cache.
-    let index = group.x + group.y * 65535u;
-    let tiles_m = (params.m + BM - 1u) / BM;
-    let out_width = {{ "BN / 2u" if activation == "geglu" else "BN" }};
-    let tiles_n = (params.n + out_width - 1u) / out_width;
-    if (index >= tiles_m * tiles_n) { return; }
-    let first_row = index / (ROW_GROUP * tiles_n) * ROW_GROUP;
-    let high = min(ROW_GROUP, tiles_m - first_row);
-    let inner = index % (ROW_GROUP * tiles_n);
-    let m0 = (first_row + inner % high) * BM;
-    let block = inner / high;
+//% include "gemm/block.wgsl"
 
     // Words of this invocation's first rows and columns; the next ones are 4 and 8 words on.
     let part = t / 32u;

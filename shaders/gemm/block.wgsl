@@ -14,4 +14,3 @@
     let inner = index % (ROW_GROUP * tiles_n);
     let m0 = (first_row + inner % high) * BM;
     let block = inner / high;
-    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
