@@ -13,6 +13,9 @@ PROMPT ?= a red apple
 PICTURE ?= demo.png
 ARGS ?=
 
+# Mesa's software driver spends longer on optimising a test's kernel than on running it.
+QUICK_COMPILES := GALLIVM_PERF=$${GALLIVM_PERF:-nopt}
+
 TYPED := gpucore gpustd diffusion examples bench tools/setup tests/laws tests/setup
 SETUP := pyproject.toml tools/setup/venv.sh tools/setup/apt.sh
 
@@ -38,7 +41,7 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 
 .PHONY: test
 test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests (ARGS="-k gemm" for some)
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(QUICK_COMPILES) $(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.setup-dev ## check format and style
