@@ -53,6 +53,8 @@ def test_unets_by_winograd(
     device: Device, case: UNetCase, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need(device, dtype)
+    if dtype is f16 and device.is_cpu and case.model != "two_levels":
+        pytest.skip(f"{device!r} compiles thirty kernels for it: f32 here, and one model in f16")
     monkeypatch.setattr(layers, "winograd_block", lambda *_, **__: 2)
     assert unet_error(device, case, dtype) < TOLERANCE[dtype]
 
