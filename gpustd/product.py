@@ -419,7 +419,10 @@ class Product:
 
     @property
     def _holes(self) -> bool:
-        return bool(self.window) and self.window != _POINTWISE
+        """Tell whether rows are more than a pixel each: a window, or a border behind the image."""
+        if self.window != _POINTWISE:
+            return bool(self.window)
+        return any(self.sizes[f"out_{side}"] != self.sizes[side] for side in ("height", "width"))
 
 
 def _barriers_meet_apart(device: Device) -> bool:

@@ -66,6 +66,7 @@ CASES = (
     Case(2, 4, 3, 8, 20, upsample=(7, 5), residual=True),
     Case(2, 5, 4, 8, 8, kernel=1, padding=_NONE, second=8),
     Case(1, 3, 3, 24, 3, kernel=1, padding=_NONE),
+    Case(2, 3, 4, 8, 16, kernel=1, padding=(0, 2, 0, 1)),
     Case(1, 6, 6, 40, 72, activation="gelu"),
     Case(2, 5, 7, 12, 12, residual=True, activation="relu"),
     Case(0, 4, 4, 4, 4),

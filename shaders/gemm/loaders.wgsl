@@ -8,12 +8,15 @@
 //
 // A lane loads words of 32 consecutive channels with three neighbours, so that each line of the cache is
 // asked for once: of even loads it has a word of one slice, of odd loads one of the other. Rows in
-// workgroup memory are padded by 16 bytes; the rows of eight lanes lie in eight banks.
+// workgroup memory are padded by 16 bytes; what eight lanes store lies in eight banks of 16 bytes.
 //
 // Where barriers may stand apart, in the loop of the loaders and in that of the others, registers are
 // those of the larger of the two; elsewhere (uniform control flow) there is one loop for both.
 //
-// Limits: one source of f16 without a window, channels multiples of 64, weight columns of 8, subgroups of 32.
+// After the last step operands are still read, early, from a slot that may be written: nobody uses those.
+//
+// Limits: one source of f16 without a window, K whole and a multiple of 64, weight columns of 8, subgroups
+// of 32; BK is 16, `loaders` even, BM and BN multiples of 8 loaders, BN / 8 a divisor of 16 loaders.
 //% set members = (bm // wm) * (bn // wn)
 //% set teams = 1
 //% set split = false

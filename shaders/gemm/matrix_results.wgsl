@@ -25,7 +25,7 @@
     let worker = team * 32u + lane;
     let j = worker % {{ across }}u;
     let r = worker / {{ across }}u;
-//% if exact
+//% if exact and not some
     let column = chunk_column(block, wn / 8u + j);
     let mine = {{ makes }}worker < {{ across * down }}u;
 //% else

@@ -19,7 +19,13 @@ from gpustd import conv2d
 from gpustd.reference import conv as oracle
 from gpustd.reference.conv import CASES, Case
 from gpustd.rungs import forced_rung
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TEAMS, SMALL_TILED, on_rung
+from tests.gpustd.products import (
+    SMALL_LOADERS,
+    SMALL_MATRIX,
+    SMALL_TEAMS,
+    SMALL_TILED,
+    on_rung,
+)
 
 Array = NDArray[Any]
 
@@ -168,6 +174,7 @@ def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.M
 
 NARROW_CASES = (
     Case(2, 5, 7, 8, 4, per_image=True),
+    Case(2, 3, 4, 8, 4, kernel=1, padding=(0, 2, 0, 1)),
     Case(1, 6, 5, 16, 3, second=40, residual=True, activation="silu"),
     Case(1, 6, 5, 5, 2, second=2),
     Case(1, 8, 6, 64, 3, stride=2, padding=(0, 1, 0, 1)),
@@ -196,6 +203,7 @@ MATRIX_CASES = (
     Case(1, 4, 3, 8, 16, upsample=(7, 6)),
     Case(1, 5, 4, 8, 16, wrap="y"),
     Case(2, 5, 4, 32, 16, kernel=1, padding=(0, 0, 0, 0), second=8),
+    Case(1, 5, 4, 32, 16, kernel=1, padding=(0, 1, 0, 2)),
     Case(2, 5, 7, 4, 24, per_image=True, activation="silu"),
     Case(1, 5, 4, 3, 16, residual=True),
     Case(1, 4, 3, 10, 8, upsample=(7, 6)),
@@ -204,9 +212,14 @@ MATRIX_CASES = (
 )
 
 
+LOADED_CASES = (
+    Case(2, 5, 4, 64, 24, kernel=1, padding=(0, 0, 0, 0), per_image=True, residual=True),
+    Case(2, 4, 8, 128, 64, kernel=1, padding=(0, 0, 0, 0)),
+)
 MATRIX_FORMS = (
     *product(MATRIX_CASES, SMALL_MATRIX),
     *product(MATRIX_CASES[2:3], SMALL_TEAMS),
+    *product(LOADED_CASES, SMALL_LOADERS),
 )
 
 

@@ -355,6 +355,26 @@ def test_loaders_make_the_same_sums(device: Device, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(results[1][0][0], results[1][1])
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_lanes_that_only_load_read_no_bias_past_the_end(
+    monkeypatch: pytest.MonkeyPatch, *, apart: bool
+) -> None:
+    """In one loop for all they come to where results leave; their columns are the next block's."""
+    null, texts = Device.null(), []
+
+    def noted(device: Device, name: str, **spec: template.Value) -> Kernel:
+        texts.append(template.render(name, {**spec, "apart": apart}))
+        return template.kernel(device, name, **spec)
+
+    monkeypatch.setattr(product, "kernel", noted)
+    a, w, bias = null.buffer(f16, (32, 64)), null.buffer(f16, (64, 64)), null.buffer(f32, 64)
+    with forced_rung("product", "matrix", SMALL_LOADERS["matrix loaders"]):
+        gemm(a, w, bias=bias)
+    (text,) = texts
+    bounded = "let column = select(found, 0u, found == NONE);"
+    assert ("bias[2u * column]" in text, bounded in text) == (True, not apart)
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
     a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
