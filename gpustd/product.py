@@ -305,7 +305,10 @@ class Product:
         wanted = wanted_tile("product")
         if isinstance(wanted, Tile):
             parts = wanted.splits or splits if splittable else 1
-            return wanted, -(-parts // wanted.teams) * wanted.teams
+            parts = -(-parts // wanted.teams) * wanted.teams
+            if wanted.loaders and (parts > 1 or not self._plain):
+                raise ShapeError(f"{self.op}: {wanted} takes plain products, not cut into {parts}")
+            return wanted, parts
         # A part of K is a number of slices: where it begins must not depend on the batch.
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)

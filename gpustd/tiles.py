@@ -41,6 +41,17 @@ class Tile:
     pair: float = 0.0
     ends: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse tiles that loaders cannot fill evenly (shaders/gemm/loaders.wgsl)."""
+        rows = 8 * self.loaders
+        if self.loaders and (
+            (self.bk, self.stages, self.loaders % 2) != (16, 3, 0)
+            or self.bm % rows
+            or self.bn % rows
+            or 2 * rows % (self.bn // 8)
+        ):
+            raise ValueError(f"{self}: not what {self.loaders} loaders fill")
+
     def blocks(self, m: int, columns: int) -> int:
         """Workgroups that cover (m, columns)."""
         return -(-m // self.bm) * -(-columns // self.bn)

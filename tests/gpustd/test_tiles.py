@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from gpucore import Device
+from gpucore import Device, ShapeError, f16
 from gpucore.backends.null import NullBackend
+from gpustd import gemm
 from gpustd.product import Product
+from gpustd.rungs import forced_rung
 from gpustd.tiles import MATRIX_TILES, Tile, suited_teams
 from gpustd.tuning import recorded_products
 
@@ -93,6 +95,17 @@ def test_who_has_its_operands_loaded() -> None:
     tiles, splits = offered(nvidia, sized(64, 1280, (5120,), 1, 2))
     assert splits > 1
     assert not any(tile.loaders for tile in tiles)
+
+
+def test_loaders_refuse_what_they_cannot_fill() -> None:
+    for bm, bn, bk, loaders in ((128, 256, 32, 4), (128, 256, 16, 3), (136, 256, 16, 4)):
+        with pytest.raises(ValueError, match="loaders fill"):
+            Tile(bm, bn, bk, 64, 64, stages=3, loaders=loaders)
+    null = Device.null()
+    a, w = null.buffer(f16, (64, 96)), null.buffer(f16, (96, 64))
+    loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
+    with forced_rung("product", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
+        gemm(a, w)
 
 
 def test_k_is_whole_where_no_tile_has_teams(monkeypatch: pytest.MonkeyPatch) -> None:
