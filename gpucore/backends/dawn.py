@@ -62,8 +62,7 @@ class DawnBackend(WebGpuBackend):
         staging.raw.unmap()
 
     def fence(self) -> _Promised:
-        self.lost_reason()
-        self.refuse_lost("waiting for it")
+        self.check_alive("waiting for it")
         done = self._device.queue.on_submitted_work_done_async()
         return _Promised(self, done, "waiting for it")
 

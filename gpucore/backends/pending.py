@@ -31,11 +31,14 @@ class Building:
         return self._backend.compilers.done(self._future)
 
     def result(self) -> Any:
-        """The engine's pipeline; raises `KernelCompileError`."""
+        """The engine's pipeline; raises `KernelCompileError`, `DeviceLostError`."""
         try:
-            return self._backend.compilers.result(self._future)
+            pipeline = self._backend.compilers.result(self._future)
         except (CancelledError, self._backend.errors) as error:
             raise self._backend.compile_failure(error, self._source) from None
+        # A lost device makes pipelines of nothing, and says no word.
+        self._backend.check_alive("compiling a kernel")
+        return pipeline
 
 
 class WebGpuProgram:

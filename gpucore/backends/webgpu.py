@@ -293,6 +293,11 @@ class WebGpuBackend:
         if self._closed or self._is_gone():
             raise self.failure(doing, "device is lost")
 
+    def check_alive(self, doing: str) -> None:
+        """Raise `DeviceLostError` where the device was closed, or the engine now tells of a loss."""
+        if self._closed or self.lost_reason():
+            raise self.failure(doing, "device is lost")
+
     def _is_gone(self) -> bool:
         """True where the engine has told of the loss, and says nothing from there on."""
         return False

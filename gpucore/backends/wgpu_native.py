@@ -124,8 +124,7 @@ class WgpuBackend(WebGpuBackend):
         self._native.wgpuBufferUnmap(staging.raw._internal)
 
     def fence(self) -> _Signal:
-        if self._closed or self.lost_reason():
-            raise self.failure("waiting for it", "device is lost")
+        self.check_alive("waiting for it")
         signal = _Signal(self, "waiting for it")
         info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents

@@ -121,7 +121,9 @@ def _halo(window: Window, channels: int, unit: int) -> tuple[int, int]:
 def _takes(rung: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
     """Whether a launch of the rung makes the windows: registers, and lanes, suffice."""
     lanes = row_lanes(image.device)
-    unit = 4 * _long_cells(picture, windows) if rung == "strip" else 4
+    wanted = wanted_tile("separable")
+    cells = _Plan(*wanted).cells if isinstance(wanted, tuple) else _long_cells(picture, windows)
+    unit = 4 * cells if rung == "strip" else 4
     halo = _halo(windows[1], picture.channels, unit)
     if rung == "strip":
         return 0 < lanes >= 2 * sum(halo) and windows[0].taps <= _MOST_TAPS_DOWN
