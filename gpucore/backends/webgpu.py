@@ -294,7 +294,7 @@ class WebGpuBackend:
             raise self.failure(doing, "device is lost")
 
     def check_alive(self, doing: str) -> None:
-        """Raise `DeviceLostError` where the device was closed, or the engine now tells of a loss."""
+        """Raise `DeviceLostError` where the device was closed, or the engine tells of a loss."""
         if self._closed or self.lost_reason():
             raise self.failure(doing, "device is lost")
 
