@@ -21,7 +21,7 @@
 //% set teams = 1
 //% set split = false
 //% set unit = 8
-//% set lanes = loaders // 2 * 32
+//% set lanes = 16 * loaders
 //% set threads = (members + loaders) * 32
 //% set fm = wm // 16
 //% set fn = wn // 16
@@ -239,7 +239,7 @@ fn main(
     if (subgroup < MEMBERS) {
 {{ read_early("here") }}
     }
-    for (var steps = 0u; steps < {{ steps }}u; steps += 4u) {
+    for (var first = 0u; first < {{ steps }}u; first += 4u) {
 //% for step in range(4)
         let next{{ step }} = select(here + STAGE_WORDS, 0u, here == 2u * STAGE_WORDS);
         if (subgroup < MEMBERS) {

@@ -2,6 +2,14 @@
 // block (m0, block), to memory. Where some subgroups only load, they wait with the others.
 //% set some = loaders is defined and not apart
 //% set makes = "subgroup < MEMBERS && " if some else ""
+//% macro stage_rows(i)
+    workgroupBarrier();
+    {{ "if (subgroup < MEMBERS) " if some }}{
+//% for j in range(fn)
+    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
+//% endfor
+    }
+//% endmacro
 //% if direct
     // Rows and columns of partials are padded to whole tiles.
     let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
@@ -37,12 +45,7 @@
     let offset = Pair(bias[2u * column], bias[2u * column + 1u]);
 //% endif
 //% for i in range(fm)
-    workgroupBarrier();
-    {{ "if (subgroup < MEMBERS) " if some }}{
-//% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
-//% endfor
-    }
+{{ stage_rows(i) }}
 //% for q in range(turns)
 //% set id = i ~ "_" ~ q
     let m{{ id }} = m0 + wm + r + {{ 16 * i + q * down }}u;
@@ -88,12 +91,7 @@
     let own = member * {{ 16 * ep }}u;
     let n4 = params.n / 4u;
 //% for i in range(fm)
-    workgroupBarrier();
-    {{ "if (subgroup < MEMBERS) " if some }}{
-//% for j in range(fn)
-    subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
-//% endfor
-    }
+{{ stage_rows(i) }}
     workgroupBarrier();
     for (var e = team * 32u + lane; e < {{ 2 * wn }}u; e += {{ 32 * teams }}u) {
         let r = e / {{ wn // 8 }}u;
