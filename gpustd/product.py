@@ -249,13 +249,12 @@ class Product:
             "even": self._even(tile.bk, splits),
         }
         if tile.loaders:
-            rung = "loaders"
             spec |= {"loaders": tile.loaders, "apart": _barriers_meet_apart(device)}
             spec["steps"] = self._k // tile.bk
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
-        name = f"gemm/{rung}.wgsl"
+        name = "gemm/loaders.wgsl" if tile.loaders else f"gemm/{rung}.wgsl"
         planes = splits // tile.teams
         if planes == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": constants(sizes)}
@@ -306,14 +305,14 @@ class Product:
         if isinstance(wanted, Tile):
             parts = wanted.splits or splits if splittable else 1
             parts = -(-parts // wanted.teams) * wanted.teams
-            if wanted.loaders and (parts > 1 or not self._plain):
+            if wanted.loaders and not self._loadable(parts):
                 raise ShapeError(f"{self.op}: {wanted} takes plain products, not cut into {parts}")
             return wanted, parts
         # A part of K is a number of slices: where it begins must not depend on the batch.
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)
         offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
-        if splits > 1 or not self._plain:
+        if not self._loadable(splits):
             offered = [t for t in offered if not t.loaders]
         batch = self.batch or 1
         apart = _barriers_meet_apart(device)
@@ -415,10 +414,10 @@ class Product:
     def _k(self) -> int:
         return self._taps * sum(self.channels)
 
-    @property
-    def _plain(self) -> bool:
-        """Tell whether loading takes neither taps nor bounds of K: rows of whole cache lines."""
-        return not self._holes and len(self.channels) == 1 and self._k % 64 == 0 and self._k > 0
+    def _loadable(self, parts: int) -> bool:
+        """Tell whether loaders can do it: K in one part, of whole cache lines and without taps."""
+        plain = not self._holes and len(self.channels) == 1
+        return parts == 1 and plain and self._k % 64 == 0 and self._k > 0
 
     @property
     def _holes(self) -> bool:

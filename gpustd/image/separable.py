@@ -121,8 +121,8 @@ def _halo(window: Window, channels: int, unit: int) -> tuple[int, int]:
 def _takes(rung: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
     """Whether a launch of the rung makes the windows: registers, and lanes, suffice."""
     lanes = row_lanes(image.device)
-    wanted = wanted_tile("separable")
-    cells = _Plan(*wanted).cells if isinstance(wanted, tuple) else _long_cells(picture, windows)
+    wanted = _wanted_plan()
+    cells = wanted.cells if wanted else _long_cells(picture, windows)
     unit = 4 * cells if rung == "strip" else 4
     halo = _halo(windows[1], picture.channels, unit)
     if rung == "strip":
@@ -217,9 +217,9 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs
 
     Quickest are strips of one step, which loads all its rows first.
     """
-    wanted = wanted_tile("separable")
-    if isinstance(wanted, tuple):
-        return _Plan(*wanted)
+    wanted = _wanted_plan()
+    if wanted:
+        return wanted
     down = windows[0].taps
     cells = _cells(picture, down) if levels else 1
     if rung == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
@@ -242,6 +242,12 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs
     # A walk begins early, for what its results have in common with those above.
     strip = -(-max(rows, down) // steps) * steps - (down - 1)
     return _Plan(*shape, strip, steps, cells)
+
+
+def _wanted_plan() -> _Plan | None:
+    """The plan that `forced_rung` asks for."""
+    wanted = wanted_tile("separable")
+    return _Plan(*wanted) if isinstance(wanted, tuple) else None
 
 
 def _is_flat(windows: _Windows) -> bool:

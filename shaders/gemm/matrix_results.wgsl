@@ -35,7 +35,7 @@
     let r = worker / {{ across }}u;
 //% if exact and not some
     let column = chunk_column(block, wn / 8u + j);
-    let mine = {{ makes }}worker < {{ across * down }}u;
+    let mine = worker < {{ across * down }}u;
 //% else
     let found = chunk_column(block, wn / 8u + j);
     let column = select(found, 0u, found == NONE);

@@ -44,14 +44,20 @@ def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel
     return _emulated[key]
 
 
+def need_matrix_units(device: Device) -> None:
+    """Skip where there are none, and none are emulated."""
+    if device.info.engine != "dawn" or not device.has_f16:
+        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+
+
 @contextmanager
 def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take ``rung``, or a form of it, with a small tile; skip where the device cannot."""
     tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS, **SMALL_LOADERS}.get(rung)
     rung = rung.split(maxsplit=1)[0]
-    if rung == "matrix" and (device.info.engine != "dawn" or not device.has_f16):
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
-    if rung == "matrix" and not device.has_matrix_units:
-        patch.setattr(product, "kernel", emulated_kernel)
+    if rung == "matrix":
+        need_matrix_units(device)
+        if not device.has_matrix_units:
+            patch.setattr(product, "kernel", emulated_kernel)
     with forced_rung("product", rung, tile):
         yield

@@ -25,7 +25,7 @@ from tests.gpustd import products
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import emulated_kernel
+from tests.gpustd.products import emulated_kernel, need_matrix_units
 
 Array = NDArray[Any]
 
@@ -246,8 +246,7 @@ def check_by_matrix(
     monkeypatch: pytest.MonkeyPatch,
     weights: float = 2.0**-11,
 ) -> None:
-    if device.info.engine != "dawn" or not device.has_f16:
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
     with forced_rung("attention", "matrix", tile):
@@ -351,8 +350,7 @@ def test_matrix_rung_keeps_an_infinity_in_its_channel(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of V, also of the first key, which lies behind the last row of K."""
-    if device.info.engine != "dawn" or not device.has_f16:
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
     q, k, v = oracle.draw(Case(2, 70, 77, 2, 24), np.float16, seed=6)

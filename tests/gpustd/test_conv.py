@@ -227,8 +227,6 @@ MATRIX_FORMS = (
 def test_matrix_rung(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if device.info.api == "gl":
-        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     operands = draw(case, f16, seed=3)
     with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])

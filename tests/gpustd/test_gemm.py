@@ -247,8 +247,6 @@ MATRIX_FORMS = (
 def test_matrix_rung(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if device.info.api == "gl":
-        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     operands = draw(case, f16, seed=3)
     with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
@@ -313,8 +311,6 @@ def test_teams_and_workgroups_make_the_same_sums(
     device: Device, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parts of K are added in the same order, in one launch or two, for one image or two."""
-    if device.info.api == "gl":
-        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     operands = draw(case, f16, seed=9)
     with on_rung(device, "matrix", monkeypatch):
         results = []
@@ -335,8 +331,6 @@ def test_teams_and_workgroups_make_the_same_sums(
 
 def test_loaders_make_the_same_sums(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one product, and of a batch whose rows and columns end within tiles."""
-    if device.info.api == "gl":
-        pytest.skip("matrix units are Dawn's; their emulation runs on Vulkan")
     rng = np.random.default_rng(10)
     with on_rung(device, "matrix", monkeypatch):
         a, w = (rng.standard_normal(s).astype(np.float16) for s in ((3, 40, 192), (3, 192, 72)))

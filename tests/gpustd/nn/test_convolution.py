@@ -41,7 +41,7 @@ from tests.gpustd.nn.oracle import (
     up,
 )
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import on_rung
+from tests.gpustd.products import need_matrix_units, on_rung
 
 Array = NDArray[Any]
 
@@ -293,8 +293,7 @@ def test_groups_on_matrix_units(
     numbers: tuple[Any, Any, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if device.info.engine != "dawn" or not device.has_f16:
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(grouped, "kernel", stale_kernel)
     with forced_rung("nn.grouped", "matrix", tile):

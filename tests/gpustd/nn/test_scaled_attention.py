@@ -17,7 +17,7 @@ from gpustd import attention_masks, nn
 from gpustd.attention import MatrixTile
 from gpustd.rungs import forced_rung
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
-from tests.gpustd.products import emulated_kernel
+from tests.gpustd.products import emulated_kernel, need_matrix_units
 
 Array = NDArray[Any]
 
@@ -151,8 +151,7 @@ def test_attention_of_rows_side_by_side(
 
 def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let masks go to matrix units, real or emulated."""
-    if device.info.engine != "dawn" or not device.has_f16:
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
+    need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_masks, "takes_matrix_units", lambda *_: True)
         monkeypatch.setattr(attention_masks, "kernel", emulated_kernel)
