@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.networks import Networks, load_networks
 from gpucore import Device, DType, f32
+from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.families import RunCase
 from tests.goldens.family_folders import write_family, write_part
 
@@ -19,7 +19,7 @@ Changes = tuple[tuple[str, object], ...]
 
 @functools.cache
 def _folder(model: str, changes: Changes) -> Path:
-    place = Path(tempfile.mkdtemp(prefix=f"avila-{model}-"))
+    place = lasting_folder(model)
     return write_family(place, model, dict(changes))
 
 

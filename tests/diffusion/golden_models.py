@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.networks import Networks, load_networks
 from gpucore import Device, DType, f32
+from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.folders import write_model
 
 __all__ = ["networks"]
@@ -16,7 +16,7 @@ __all__ = ["networks"]
 
 @functools.cache
 def _folder(model: str) -> Path:
-    return write_folder(Path(tempfile.mkdtemp(prefix=f"avila-{model}-")), model)
+    return write_folder(lasting_folder(model), model)
 
 
 def write_folder(path: Path, model: str) -> Path:

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from diffusion.prompts import EMPHASES, chunk_prompt
 from diffusion.tokenizer import ClipTokenizer
 from gpucore import Device, f16, f32
 from tests.diffusion.checkpoints.small_folder import edit_json
+from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.families import FAMILIES
 from tests.goldens.family_folders import write_family
 
@@ -31,7 +31,7 @@ SMALL = Settings("a red apple", width=16, height=24, steps=2, guidance=4.0, samp
 
 @functools.cache
 def pipeline(device: Device, model: str) -> Pipeline:
-    folder = write_family(Path(tempfile.mkdtemp(prefix=f"avila-{model}-")), model)
+    folder = write_family(lasting_folder(model), model)
     return Pipeline.load(folder, device)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from diffusion.refining import refine
 from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
 from gpucore import Device
+from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
 from tests.goldens.family_folders import write_family
@@ -44,7 +43,7 @@ SETTINGS = Settings(
 
 @functools.cache
 def pipeline(device: Device, model: str) -> Pipeline:
-    folder = write_family(Path(tempfile.mkdtemp(prefix=f"avila-{model}-")), model)
+    folder = write_family(lasting_folder(model), model)
     return Pipeline.load(folder, device)
 
 

@@ -7,8 +7,6 @@ is up to 5e-6 off the golden float64 values of x).
 from __future__ import annotations
 
 import functools
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +25,7 @@ from diffusion.settings import Defaults, Settings
 from diffusion.tasks import Inpaint, Source
 from diffusion.tasks.blend import Blend
 from gpucore import Device, f32
+from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.cases import GUIDANCE, NEGATIVE, PROMPT
 from tests.goldens.loader import channels_last, load, relative_error
 from tests.goldens.task_cases import TASK_CASES, TaskCase, write_task_model
@@ -37,7 +36,7 @@ TOLERANCE = 1e-4
 @functools.cache
 def networks(device: Device, model: str, inpaints: bool) -> Networks:
     case = next(c for c in TASK_CASES if c.model == model and (c.task == "inpaint9") is inpaints)
-    folder = Path(tempfile.mkdtemp(prefix=f"avila-{model}-"))
+    folder = lasting_folder(model)
     write_task_model(folder, case)
     return load_networks(ModelFolder(folder), device, f32)
 
