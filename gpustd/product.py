@@ -249,8 +249,8 @@ class Product:
             "even": self._even(tile.bk, splits),
         }
         if tile.loaders:
-            spec |= {"loaders": tile.loaders, "apart": _barriers_meet_apart(device)}
-            spec["steps"] = self._k // tile.bk
+            words = tile.bn // 8
+            spec |= {"loaders": tile.loaders, "k": self._k, "bases": words // math.gcd(words, 64)}
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
@@ -305,31 +305,29 @@ class Product:
         if isinstance(wanted, Tile):
             parts = wanted.splits or splits if splittable else 1
             parts = -(-parts // wanted.teams) * wanted.teams
-            if wanted.loaders and not self._loadable(parts):
-                raise ShapeError(f"{self.op}: {wanted} takes plain products, not cut into {parts}")
+            if wanted.loaders and not self._loadable(wanted, parts):
+                raise ShapeError(
+                    f"{self.op}: {wanted} takes plain products, K ({self._k} here) being whole "
+                    f"turns of its loaders and in one part ({parts} here)"
+                )
             return wanted, parts
         # A part of K is a number of slices: where it begins must not depend on the batch.
         widest = max(t.bk for t in tiles)
         alike = splits == 1 or self._even(widest, splits)
         offered = [t for t in tiles if splits % t.teams == 0 and (alike or t.bk == widest)]
-        if not self._loadable(splits):
-            offered = [t for t in offered if not t.loaders]
-        batch = self.batch or 1
-        apart = _barriers_meet_apart(device)
-
-        def likely(tile: Tile) -> tuple[bool, float]:
-            cost = tile.cost(self.m, self._columns, self._k, splits, batch)
-            return tile.loaders > 0 and not apart, cost
-
-        offered.sort(key=likely)
+        offered = [t for t in offered if not t.loaders or self._loadable(t, splits)]
+        sizes = self.m, self._columns, self._k, splits, self.batch or 1
+        offered.sort(key=lambda tile: tile.cost(*sizes))
         return tuned_tile(device, self, rung, scalar, offered, splits), splits
 
     def _suited_splits(self, tiles: Sequence[Tile]) -> int:
         """Parts that K is cut into, by the sizes of one image."""
         sizes = self.m // max(self.images, 1), self._columns, self._k
         splits = suited_splits(*sizes)
-        teams = any(t.teams > 1 for t in tiles)
-        return suited_teams(*sizes) if splits == 1 and teams else splits
+        if splits > 1 or not any(t.teams > 1 for t in tiles):
+            return splits
+        loaded = any(t.loaders and self._loadable(t, 1) for t in tiles)
+        return suited_teams(*sizes, loaded=loaded)
 
     def _even(self, bk: int, splits: int) -> bool:
         """Tell whether all parts of K have equally many slices of bk, none of them ragged."""
@@ -414,10 +412,10 @@ class Product:
     def _k(self) -> int:
         return self._taps * sum(self.channels)
 
-    def _loadable(self, parts: int) -> bool:
-        """Tell whether loaders can do it: K in one part, of whole cache lines and without taps."""
+    def _loadable(self, tile: Tile, parts: int) -> bool:
+        """Tell whether the loaders of a tile can do it: K in one part, without taps."""
         plain = not self._holes and len(self.channels) == 1
-        return parts == 1 and plain and self._k % 64 == 0 and self._k > 0
+        return parts == 1 and plain and tile.loads(self._k)
 
     @property
     def _holes(self) -> bool:
@@ -425,14 +423,6 @@ class Product:
         if self.window != _POINTWISE:
             return bool(self.window)
         return any(self.sizes[f"out_{side}"] != self.sizes[side] for side in ("height", "width"))
-
-
-def _barriers_meet_apart(device: Device) -> bool:
-    """Tell whether barriers in two loops of a workgroup meet, as WGSL does not promise.
-
-    They do where a card counts who comes to one, and the driver leaves them where they are.
-    """
-    return device.info.api == "vulkan" and device.info.driver.startswith("NVIDIA")
 
 
 def _word(scalar: str) -> int:

@@ -22,10 +22,10 @@ class Tile:
 
     ``stages`` slices of bk are in workgroup memory at once; K is cut into ``splits`` parts (0: as
     suits the size), of which a workgroup makes ``teams``, each by subgroups and slices of its own.
-    So many ``loaders``, subgroups beside those that multiply, load the operands of a plain product
-    (0: all subgroups do both). Its time, as measured on an H200: ``alone`` nanoseconds for each
-    step of K where one workgroup is on a multiprocessor, ``pair`` where two are (0: they do not
-    fit, or gain nothing), and ``ends`` before and after.
+    So many ``loaders``, subgroups beside those that multiply, load the operands of a plain product,
+    a group of two after the other (0: all subgroups do both). Its time, as measured on an H200:
+    ``alone`` nanoseconds for each step of K where one workgroup is on a multiprocessor, ``pair``
+    where two are (0: they do not fit, or gain nothing), and ``ends`` before and after.
     """
 
     bm: int
@@ -43,14 +43,19 @@ class Tile:
 
     def __post_init__(self) -> None:
         """Refuse tiles that loaders cannot fill evenly (shaders/gemm/loaders.wgsl)."""
-        rows = 8 * self.loaders
         if self.loaders and (
-            (self.bk, self.stages, self.loaders % 2) != (16, 3, 0)
-            or self.bm % rows
-            or self.bn % rows
-            or 2 * rows % (self.bn // 8)
+            (self.stages, self.bk) not in ((3, 16), (2, 32), (2, 64))
+            or self.loaders % 2
+            or self.loaders < 4
+            or self.bm * self.bk % 512
+            or self.bn * self.bk % 512
         ):
             raise ValueError(f"{self}: not what {self.loaders} loaders fill")
+
+    def loads(self, k: int) -> bool:
+        """Tell whether K is whole turns of the loaders, one for each group at least."""
+        turn = self.bk * (self.stages - 1)
+        return self.loaders > 0 and k % turn == 0 and k >= turn * self.loaders // 2
 
     def blocks(self, m: int, columns: int) -> int:
         """Workgroups that cover (m, columns)."""
@@ -89,6 +94,9 @@ MATRIX_TILES = (
     Tile(64, 160, 32, 32, 80, teams=2, alone=14.0, ends=2000),
     Tile(128, 160, 32, 64, 80, teams=2, alone=20.0, ends=4000),
     Tile(128, 256, 16, 64, 64, stages=3, loaders=4, alone=21.9, ends=4200),
+    Tile(128, 160, 32, 64, 80, stages=2, loaders=4, alone=17.0, ends=3900),
+    Tile(64, 160, 32, 32, 80, stages=2, loaders=6, alone=10.8, ends=4600),
+    Tile(64, 80, 64, 32, 80, stages=2, loaders=6, alone=7.3, ends=4000),
 )
 
 
@@ -106,10 +114,11 @@ def suited_splits(rows: int, columns: int, k: int) -> int:
 
 
 @functools.cache
-def suited_teams(rows: int, columns: int, k: int) -> int:
+def suited_teams(rows: int, columns: int, k: int, *, loaded: bool = False) -> int:
     """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
 
-    Two where that is quicker for two images. ``rows`` are those of one image.
+    Two where that is quicker for two images; ``loaded``: than with loaders, too. ``rows`` are
+    those of one image.
     """
     if k % 128:
         return 1
@@ -117,7 +126,7 @@ def suited_teams(rows: int, columns: int, k: int) -> int:
         min(
             t.cost(2 * rows, columns, k, teams)
             for t in MATRIX_TILES
-            if t.teams == teams and not t.loaders
+            if t.teams == teams and (not t.loaders or (loaded and t.loads(k)))
         )
         for teams in (1, 2)
     )

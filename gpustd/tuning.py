@@ -116,13 +116,20 @@ def product_key(product: Product, rung: str, scalar: str, splits: int = 1) -> st
 
 
 def tile_size(tile: Tile) -> TileSize:
-    """A tile as tables hold it: bm, bn, bk, wm, wn, and teams where there are several."""
+    """A tile as tables hold it: bm, bn, bk, wm, wn; teams where there are several, and loaders."""
     size = tile.bm, tile.bn, tile.bk, tile.wm, tile.wn
+    if tile.loaders:
+        return (*size, tile.teams, tile.loaders)
     return size if tile.teams == 1 else (*size, tile.teams)
 
 
 def fits(device: Device, rung: str, tile: Tile) -> bool:
-    """Tell whether a workgroup of a tile keeps the device's limits (sizes as in shaders/gemm)."""
+    """Tell whether a workgroup of a tile keeps the device's limits (sizes as in shaders/gemm).
+
+    Loaders need a device on which barriers in two loops of a workgroup meet.
+    """
+    if tile.loaders and not _barriers_meet_apart(device):
+        return False
     parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
     if rung == "matrix":
         parts *= tile.teams
@@ -133,6 +140,14 @@ def fits(device: Device, rung: str, tile: Tile) -> bool:
         invocations = tile.bm * tile.bn // (tile.wm * tile.wn)
         nbytes = 4 * tile.stages * tile.bk * (tile.bm + tile.bn)
     return invocations <= device.limits[_INVOCATIONS] and nbytes <= device.limits[_WORKGROUP_BYTES]
+
+
+def _barriers_meet_apart(device: Device) -> bool:
+    """Tell whether barriers in two loops of a workgroup meet, as WGSL does not promise.
+
+    They do where a card counts who comes to one, and the driver leaves them where they are.
+    """
+    return device.info.api == "vulkan" and device.info.driver.startswith("NVIDIA")
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
 (a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn,
-and teams where there are several. Tiles of a rung whose templates have changed since are left out
-on reading. A user's table counts for the engine and driver that it was timed with, a shipped one
-for all.
+then teams where there are several, and loaders. Tiles of a rung whose templates have changed since
+are left out on reading. A user's table counts for the engine and driver that it was timed with, a
+shipped one for all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SHIPPED = Path(__file__).parent / "tuned"
 _SCHEMA = 1
 _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
-_TILE_NUMBERS = (5, 6)
+_TILE_NUMBERS = (5, 6, 7)
 _RUNGS = {
     "matrix": (
         "gemm/matrix.wgsl",
@@ -181,7 +181,7 @@ def _mapping(value: object, name: str) -> dict[str, Any]:
 def _size(value: object) -> TileSize:
     whole = isinstance(value, list) and all(type(n) is int for n in value)
     if not isinstance(value, list) or not whole or len(value) not in _TILE_NUMBERS:
-        raise ValueError("a tile is not a list of 5 or 6 whole numbers")
+        raise ValueError("a tile is not a list of 5 to 7 whole numbers")
     if not all(0 < n <= _MOST_EXTENT for n in value):
         raise ValueError(f"a tile has an extent that is not from 1 to {_MOST_EXTENT}")
     return tuple(value)

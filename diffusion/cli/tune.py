@@ -290,9 +290,13 @@ def progress_bar(shown: bool) -> Progress:
 
 
 def tile_text(tile: Tile) -> str:
-    """``128x160x64/32x80``: the block of a workgroup, and its parts; ``*2`` of two teams."""
+    """``128x160x64/32x80``: the block of a workgroup, and its parts.
+
+    Then ``*2`` of two teams, ``+4`` beside four loaders.
+    """
     teams = f"*{tile.teams}" if tile.teams > 1 else ""
-    return f"{tile.bm}x{tile.bn}x{tile.bk}/{tile.wm}x{tile.wn}{teams}"
+    loaders = f"+{tile.loaders}" if tile.loaders else ""
+    return f"{tile.bm}x{tile.bn}x{tile.bk}/{tile.wm}x{tile.wn}{teams}{loaders}"
 
 
 def standing_text(standing: Standing) -> str:

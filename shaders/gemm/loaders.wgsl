@@ -1,47 +1,53 @@
 // For matrix units (Dawn): a product whose operands are loaded by subgroups that do nothing else.
 //
-// A workgroup makes BM x BN results; `members` of its subgroups multiply, WM x WN of them each, and two
-// groups of loaders fill a ring of three slices of 16 of K in workgroup memory, two steps ahead. K goes by
-// in pairs of slices, the groups in turn: a group stores a slice in each of two steps and then loads its
-// next pair, which has two steps to arrive. Those who multiply never wait for memory, nor hold registers
-// for what is on its way; they read a step's first operands before the barrier in front of it.
+// A workgroup makes BM x BN results; some of its subgroups multiply, WM x WN of them each. The others, in
+// groups of two, fill a ring of slices of K in workgroup memory. A group's turn are all slices but one: it
+// stores them, one a step, and then loads what it stores next, which has the turns of the other groups to
+// arrive. Those who multiply never wait for memory, nor hold registers for what is on its way. In rings of
+// three slices they read a step's first operands before the barrier in front of it.
 //
-// A lane loads words of 32 consecutive channels with three neighbours, so that each line of the cache is
-// asked for once: of even loads it has a word of one slice, of odd loads one of the other. Rows in
-// workgroup memory are padded by 16 bytes; what eight lanes store lies in eight banks of 16 bytes.
+// Loaders and multipliers have loops of their own, so that neither holds the other's registers, and barriers
+// in them that meet: WGSL does not promise that, but cards do that count who comes to one (NVIDIA's).
 //
-// Where barriers may stand apart, in the loop of the loaders and in that of the others, registers are
-// those of the larger of the two; elsewhere (uniform control flow) there is one loop for both.
+// Layout: rows in workgroup memory are padded by 16 bytes; what eight lanes store of A, and of B where they
+// store of one row, lies in eight banks of 16 bytes. Lanes side by side load a row's channels of a turn, so
+// that each line of the cache is asked for once.
 //
-// After the last step operands are still read, early, from a slot that may be written: nobody uses those.
-//
-// Limits: one source of f16 without a window, K whole and a multiple of 64, weight columns of 8, subgroups
-// of 32; BK is 16, `loaders` even, BM and BN multiples of 8 loaders, BN / 8 a divisor of 16 loaders.
+// Limits: one source of f16 without a window; K whole, in turns, one for each group at least; weight columns
+// of 8; subgroups of 32; sizes as `Tile` demands.
 //% set members = (bm // wm) * (bn // wn)
+//% set groups = loaders // 2
+//% set slices = stages - 1
+//% set turn = bk * slices
+//% set steps = k // bk
+//% set early = [2, wn // 16] | min if slices == 2 else 0
 //% set teams = 1
 //% set split = false
 //% set unit = 8
-//% set lanes = 16 * loaders
 //% set threads = (members + loaders) * 32
 //% set fm = wm // 16
 //% set fn = wn // 16
-//% set la = 3
+//% set la = (bk + 8) // 8
 //% set lb = (bn + 8) // 8
 //% set ep = (wn + 8) // 4
-//% set stage = bm * la + 16 * lb
-//% set a_loads = 4 * bm // lanes
-//% set b_loads = 2 * bn // lanes
-//% set early = [2, fn] | min
+//% set stage = bm * la + bk * lb
+//% set a_rows = 512 // turn
+//% set a_loads = bm // a_rows
+//% set b_loads = bk * bn // 512
 //% set plain = not (bias or per_image or residual) and activation == "none"
 //% set direct = plain and out == "f32" and filled and exact
 //% set wide = not direct and activation != "geglu"
 //% set piece = "f16x8"
-//% set words = [3 * stage, 0 if direct else members * 16 * ep] | max
+//% set words = [stages * stage, 0 if direct else members * 16 * ep] | max
 //% include "gemm/operands.wgsl"
 
 //% include "gemm/matrix_tile.wgsl"
 
-const PAIRS = {{ steps // 2 }}u;
+const STEPS = {{ steps }}u;
+const TURNS = {{ steps // slices }}u;
+const LAST_SLOT = {{ stages - 1 }}u * STAGE_WORDS;
+
+fn next_slot(slot: u32) -> u32 { return select(slot + STAGE_WORDS, 0u, slot == LAST_SLOT); }
 
 @compute @workgroup_size({{ threads }})
 fn main(
@@ -52,210 +58,184 @@ fn main(
 ) {
 //% include "gemm/block.wgsl"
     let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
-//% macro begin_loading()
-    let g = (subgroup - MEMBERS) / {{ loaders // 2 }}u;
-    let t = (invocation - MEMBERS * 32u) % {{ lanes }}u;
-    let word = t % 4u;
-    let quad = t / 4u;
-    let second = word >= 2u;
-    // Of eight lanes the two rows of an even load lie four apart; those of odd loads, two further on.
-    let row = ((quad & 1u) << 2u) | ((quad >> 1u) & 1u) | ((quad >> 2u) << 3u);
-    let width = channels(0u) / 8u;
-//% if whole
-    var a0 = first_pixel(row_of(m0 + row)) * width + word;
-    var a1 = first_pixel(row_of(m0 + row + 2u)) * width + (word ^ 2u);
-//% else
-//% for i in range(a_loads)
-    var a{{ i }} = first_pixel(row_of(min(m0 + row + {{ i // 2 * lanes // 2 + i % 2 * 2 }}u, params.m - 1u))) * width + (word ^ {{ i % 2 * 2 }}u);
-//% endfor
-//% endif
-    let kb = t / (BN / 8u);
-    let cb = t % (BN / 8u);
-    var b = ({{ "batch * depth() + " if batched }}kb) * columns8 + min(chunk_column(block, cb), columns8 - 1u);
-    // Where the words of a pair's first slice go, and those of its second.
-    let sa0 = (row + select(0u, 2u, second)) * LA + word % 2u;
-    let sa1 = (row + select(2u, 0u, second)) * LA + word % 2u;
-    let sb = A_WORDS + kb * LB + cb;
-    var pair = g;
-    var slot = 0u;
-//% for i in range(a_loads)
-    var va{{ i }} = vec4<u32>();
-//% endfor
-//% for half in range(2)
-//% for i in range(b_loads)
-    var vb{{ half }}_{{ i }} = vec4<u32>();
-//% endfor
-//% endfor
-//% endmacro
-//% macro load_pair_after(pairs)
+//% macro load_after(turns)
     {
-//% for i in range([2, a_loads] | min if whole else a_loads)
-        a{{ i }} += {{ pairs }} * 4u;
+//% for i in range([slices, a_loads] | min if whole else a_loads)
+        a{{ i }} += {{ turns }} * {{ turn // 8 }}u;
 //% endfor
-        b += {{ pairs }} * 32u * columns8;
+//% for i in range(bases)
+        b{{ i }} += {{ turns }} * {{ turn }}u * columns8;
+//% endfor
 //% for i in range(a_loads)
-        va{{ i }} = x[{{ "a%d + %du * width" % (i % 2, i // 2 * lanes // 2) if whole else "a%d" % i }}];
+        va{{ i }} = x[{{ "a%d + %du * width" % (i % slices, i // slices * slices * a_rows) if whole else "a%d" % i }}];
 //% endfor
-//% for half in range(2)
+//% for slice in range(slices)
 //% for i in range(b_loads)
-        vb{{ half }}_{{ i }} = w[b + {{ 16 * half + i * lanes * 8 // bn }}u * columns8];
+        vb{{ slice }}_{{ i }} = w[b{{ i % bases }} + {{ slice * bk + i // bases * bases * 512 // bn }}u * columns8];
 //% endfor
 //% endfor
     }
 //% endmacro
-//% macro put(half, slot)
+//% macro put(slice, slot)
     {
         let to = {{ slot }};
-//% for i in range(a_loads // 2)
-        tile[to + sa{{ half }} + {{ i * lanes // 2 * la }}u] = select(va{{ 2 * i + half }}, va{{ 2 * i + 1 - half }}, second);
+//% for i in range(a_loads // slices)
+//% if slices == 1
+        tile[to + sa0 + {{ i * a_rows * la }}u] = va{{ i }};
+//% else
+        tile[to + sa{{ slice }} + {{ i * 2 * a_rows * la }}u] = select(va{{ 2 * i + slice }}, va{{ 2 * i + 1 - slice }}, second);
+//% endif
 //% endfor
 //% for i in range(b_loads)
-        tile[to + sb + {{ i * lanes * 8 // bn * lb }}u] = vb{{ half }}_{{ i }};
+        tile[to + sb{{ i % bases }} + {{ i // bases * bases * 512 // bn * lb }}u] = vb{{ slice }}_{{ i }};
 //% endfor
     }
 //% endmacro
-//% macro left(name, from, i)
-            {{ name }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, {{ from }} + (wm + {{ 16 * i }}u) * LA, LA);
+//% macro left(name, slot, i, kk)
+        {{ name }} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, {{ slot }}u * STAGE_WORDS + (wm + {{ 16 * i }}u) * LA + {{ kk // 8 }}u, LA);
 //% endmacro
-//% macro right(name, from, j)
-            {{ name }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, {{ from }} + A_WORDS + wn / 8u + {{ 2 * j }}u, LB);
+//% macro right(name, slot, j, kk)
+        {{ name }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tile, {{ slot }}u * STAGE_WORDS + A_WORDS + {{ kk * lb }}u + wn / 8u + {{ 2 * j }}u, LB);
 //% endmacro
-//% macro read_early(from)
+//% macro read_early(slot)
 //% for i in range(fm)
-{{ left("early_a" ~ i, from, i) }}
+{{ left("early_a%d" % i, slot, i, 0) }}
 //% endfor
 //% for j in range(early)
-{{ right("early_b" ~ j, from, j) }}
+{{ right("early_b%d" % j, slot, j, 0) }}
 //% endfor
 //% endmacro
-//% macro begin_products()
-    let team = 0u;
-    let member = subgroup;
-    let wm = member % {{ bm // wm }}u * {{ wm }}u;
-    let wn = member / {{ bm // wm }}u * {{ wn }}u;
-//% for i in range(fm)
-    var early_a{{ i }}: subgroup_matrix_left<f16, 16, 16>;
-//% for j in range(fn)
-    var c{{ i }}_{{ j }}: subgroup_matrix_result<f32, 16, 16>;
-//% endfor
-//% endfor
-//% for j in range(early)
-    var early_b{{ j }}: subgroup_matrix_right<f16, 16, 16>;
-//% endfor
-//% endmacro
-//% macro multiply(here, next)
+//% macro multiply(slot)
+//% for kk in range(0, bk, 16)
         {
 //% for i in range(fm)
-            let a{{ i }} = early_a{{ i }};
+{{ "        let a%d = early_a%d;" % (i, i) if early else left("let a%d" % i, slot, i, kk) }}
 //% endfor
 //% for j in range(fn)
-//% if j < early
-            let b{{ j }} = early_b{{ j }};
-//% else
-{{ right("let b" ~ j, here, j) }}
-//% endif
-//% if j == fn - 1
-{{ read_early(next) }}
+{{ "        let b%d = early_b%d;" % (j, j) if j < early else right("let b%d" % j, slot, j, kk) }}
+//% if early and loop.last
+{{ read_early((slot + 1) % stages) }}
 //% endif
 //% for i in range(fm)
             c{{ i }}_{{ j }} = subgroupMatrixMultiplyAccumulate(a{{ i }}, b{{ j }}, c{{ i }}_{{ j }});
 //% endfor
 //% endfor
         }
-//% endmacro
-//% macro first_pairs()
-    // The first group stores the first pair, and goes on with the third.
-{{ load_pair_after("g") }}
-    slot = 2u * STAGE_WORDS;
-    if (g == 0u) {
-{{ put(0, "0u") }}
-{{ put(1, "STAGE_WORDS") }}
-//% if steps > 4
-{{ load_pair_after("2u") }}
-//% endif
-        pair = 2u;
-        slot = STAGE_WORDS;
-    }
-//% endmacro
-//% set following = "select(slot + STAGE_WORDS, 0u, slot == 2u * STAGE_WORDS)"
-//% macro advance()
-        pair += 2u;
-        slot = {{ following }};
-        // A branch, lest compilers put the loads off until they are needed.
-        if (pair < PAIRS) {
-{{ load_pair_after("2u") }}
-        }
-//% endmacro
-//% if apart
-    if (subgroup >= MEMBERS) {
-{{ begin_loading() }}
-{{ first_pairs() }}
+//% endfor
         workgroupBarrier();
-        // Of each four steps the second group stores in the first two, the first in the last two; what that
-        // stores past the end nobody reads. Others' steps are waited for at the end of a turn: a compiler
-        // that copies what is loaded to other registers waits for it where a turn begins.
+//% endmacro
+    if (subgroup >= MEMBERS) {
+        let g = (subgroup - MEMBERS) / 2u;
+        let t = (invocation - MEMBERS * 32u) % 64u;
+        let word = t % {{ turn // 8 }}u;
+        let u = t / {{ turn // 8 }}u;
+//% if slices == 2
+        // Of even loads a lane has a word of one slice, of odd loads one of the other, two rows further on.
+        let second = word >= 2u;
+        let row = ((u & 1u) << 2u) | ((u >> 1u) & 1u) | ((u >> 2u) << 3u);
+        let sa0 = (row + select(0u, 2u, second)) * LA + word % 2u;
+        let sa1 = (row + select(2u, 0u, second)) * LA + word % 2u;
+//% else
+        let row = {{ "(u & ~7u) | ((u & 1u) << 2u) | ((u >> 1u) & 3u)" if turn == 32 else "u" }};
+        let sa0 = row * LA + word;
+//% endif
+        let width = channels(0u) / 8u;
+//% for i in range([slices, a_loads] | min if whole else a_loads)
+//% set below = i // slices * slices * a_rows + i % slices * 2
+        var a{{ i }} = first_pixel(row_of({{ "m0 + row + %du" % below if whole else "min(m0 + row + %du, params.m - 1u)" % below }})) * width + (word ^ {{ i % slices * 2 }}u);
+//% endfor
+//% for i in range(bases)
+        let kb{{ i }} = (t + {{ 64 * i }}u) / (BN / 8u);
+        let cb{{ i }} = (t + {{ 64 * i }}u) % (BN / 8u);
+        let sb{{ i }} = A_WORDS + kb{{ i }} * LB + cb{{ i }};
+        var b{{ i }} = ({{ "batch * depth() + " if batched }}kb{{ i }}) * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
+//% endfor
+//% for i in range(a_loads)
+        var va{{ i }} = vec4<u32>();
+//% endfor
+//% for slice in range(slices)
+//% for i in range(b_loads)
+        var vb{{ slice }}_{{ i }} = vec4<u32>();
+//% endfor
+//% endfor
+{{ load_after("g") }}
+        // The first group stores its first turn before the first step; a turn is stored while the one before
+        // is multiplied.
+        var turn = g;
         if (g == 0u) {
-            workgroupBarrier();
-            workgroupBarrier();
+//% for slice in range(slices)
+{{ put(slice, "%du * STAGE_WORDS" % slice) }}
+//% endfor
+//% if steps // slices > groups
+{{ load_after("%du" % groups) }}
+//% endif
+            turn = {{ groups }}u;
         }
-        while (pair <= PAIRS) {
-{{ put(0, "slot") }}
+        workgroupBarrier();
+        var step = (turn - 1u) * {{ slices }}u;
+        for (var i = 0u; i < step; i += 1u) { workgroupBarrier(); }
+        var slot = turn * {{ slices }}u % {{ stages }}u * STAGE_WORDS;
+        while (turn < TURNS) {
+//% for slice in range(slices)
+{{ put(slice, "slot") }}
+            slot = next_slot(slot);
             workgroupBarrier();
-{{ put(1, following) }}
-            workgroupBarrier();
-{{ advance() }}
-            if (pair <= PAIRS + 1u) {
-                workgroupBarrier();
-                workgroupBarrier();
+//% endfor
+            turn += {{ groups }}u;
+            step += {{ slices }}u;
+//% for i in range((groups - 1) * slices % stages)
+            slot = next_slot(slot);
+//% endfor
+            // As the next condition, in other words: loads in one branch with barriers are put off until
+            // after these.
+            if (turn < TURNS) {
+{{ load_after("%du" % groups) }}
             }
+            if (step + {{ groups * slices }}u < STEPS) {
+                step += {{ (groups - 1) * slices }}u;
+//% for i in range((groups - 1) * slices)
+                workgroupBarrier();
+//% endfor
+            }
+        }
+        while (step < STEPS) {
+            workgroupBarrier();
+            step += 1u;
         }
 //% for i in range(0 if direct else 2 * fm)
         workgroupBarrier();
 //% endfor
     } else {
-{{ begin_products() }}
+    let team = 0u;
+    let member = subgroup;
+    let wm = member % {{ bm // wm }}u * {{ wm }}u;
+    let wn = member / {{ bm // wm }}u * {{ wn }}u;
+//% for i in range(fm)
+//% for j in range(fn)
+    var c{{ i }}_{{ j }}: subgroup_matrix_result<f32, 16, 16>;
+//% endfor
+//% endfor
+//% if early
+//% for i in range(fm)
+    var early_a{{ i }}: subgroup_matrix_left<f16, 16, 16>;
+//% endfor
+//% for j in range(early)
+    var early_b{{ j }}: subgroup_matrix_right<f16, 16, 16>;
+//% endfor
+//% endif
     workgroupBarrier();
-{{ read_early("0u") }}
-    for (var step = 0u; step < {{ steps // 3 * 3 }}u; step += 3u) {
-//% for slice in range(3)
-{{ multiply("%du * STAGE_WORDS" % slice, "%du * STAGE_WORDS" % ((slice + 1) % 3)) }}
-        workgroupBarrier();
+//% if early
+{{ read_early(0) }}
+    // After the last step operands are still read, early, from a slot of old ones: nobody uses those.
+//% endif
+    for (var step = 0u; step < {{ steps // stages * stages }}u; step += {{ stages }}u) {
+//% for slot in range(stages)
+{{ multiply(slot) }}
 //% endfor
     }
-//% for slice in range(steps % 3)
-{{ multiply("%du * STAGE_WORDS" % slice, "%du * STAGE_WORDS" % (slice + 1)) }}
-    workgroupBarrier();
+//% for slot in range(steps % stages)
+{{ multiply(slot) }}
 //% endfor
 //% include "gemm/matrix_results.wgsl"
     }
-//% else
-{{ begin_loading() }}
-{{ begin_products() }}
-    var here = 0u;
-    if (subgroup >= MEMBERS) {
-{{ first_pairs() }}
-    }
-    workgroupBarrier();
-    if (subgroup < MEMBERS) {
-{{ read_early("here") }}
-    }
-    for (var first = 0u; first < {{ steps }}u; first += 4u) {
-//% for step in range(4)
-        let next{{ step }} = select(here + STAGE_WORDS, 0u, here == 2u * STAGE_WORDS);
-        if (subgroup < MEMBERS) {
-{{ multiply("here", "next%d" % step) }}
-        } else if (g == {{ 1 - step // 2 }}u) {
-//% if step % 2
-{{ put(1, following) }}
-{{ advance() }}
-//% else
-{{ put(0, "slot") }}
-//% endif
-        }
-        here = next{{ step }};
-        workgroupBarrier();
-//% endfor
-    }
-//% include "gemm/matrix_results.wgsl"
-//% endif
 }

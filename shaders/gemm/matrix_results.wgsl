@@ -1,23 +1,16 @@
 // Results of a workgroup with matrix units leave it: from accumulators c, of the subgroup at (wm, wn) of
-// block (m0, block), to memory. Where some subgroups only load, they wait with the others.
-//% set some = loaders is defined and not apart
-//% set makes = "subgroup < MEMBERS && " if some else ""
+// block (m0, block), to memory.
 //% macro stage_rows(i)
     workgroupBarrier();
-    {{ "if (subgroup < MEMBERS) " if some }}{
 //% for j in range(fn)
     subgroupMatrixStore<row_major>(&tile, subgroup * {{ 16 * ep }}u + {{ 4 * j }}u, c{{ i }}_{{ j }}, EP);
 //% endfor
-    }
 //% endmacro
 //% if direct
     // Rows and columns of partials are padded to whole tiles.
     let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
     let above = {{ "part * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
     let to = (above + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
-//% if some
-    if (subgroup >= MEMBERS) { return; }
-//% endif
 //% for i in range(fm)
 //% for j in range(fn)
     subgroupMatrixStore<row_major>(&{{ "partials" if split else "y" }}, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
@@ -33,13 +26,13 @@
     let worker = team * 32u + lane;
     let j = worker % {{ across }}u;
     let r = worker / {{ across }}u;
-//% if exact and not some
+//% if exact
     let column = chunk_column(block, wn / 8u + j);
     let mine = worker < {{ across * down }}u;
 //% else
     let found = chunk_column(block, wn / 8u + j);
     let column = select(found, 0u, found == NONE);
-    let mine = {{ makes }}found != NONE && worker < {{ across * down }}u;
+    let mine = found != NONE && worker < {{ across * down }}u;
 //% endif
 //% if bias
     let offset = Pair(bias[2u * column], bias[2u * column + 1u]);
@@ -98,7 +91,7 @@
         let j = e % {{ wn // 8 }}u;
         let m = m0 + wm + {{ 16 * i }}u + r;
         let n8 = chunk_column(block, wn / 8u + j / 2u);
-        if ({{ makes }}m < params.m && n8 != NONE) {
+        if (m < params.m && n8 != NONE) {
             let n = n8 * 2u + j % 2u;
             let value = sum_of_teams(own + r * EP + j);
             let gate = sum_of_teams(own + r * EP + j + {{ wn // 8 }}u);

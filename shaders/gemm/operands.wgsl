@@ -20,7 +20,7 @@ enable f16;
 //% if matrix is defined
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-//% if apart is defined and apart
+//% if loaders is defined
 enable chromium_disable_uniformity_analysis;
 //% endif
 diagnostic(off, chromium.subgroup_matrix_uniformity);

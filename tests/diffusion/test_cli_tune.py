@@ -170,7 +170,7 @@ def test_where_all_is_wrong_no_table_is_shown(pretended: Pretended) -> None:
     assert "none sound" in done.stderr
 
 
-def test_tiles_with_teams_have_names_of_their_own() -> None:
+def test_tiles_have_names_of_their_own() -> None:
     names = [MODULE.tile_text(tile) for tile in (*MATRIX_TILES, *TILED_TILES)]
     assert len(set(names)) == len(names)
 

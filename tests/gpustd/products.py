@@ -11,6 +11,7 @@ from gpucore import Device, Kernel
 from gpustd import product, template
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
+from gpustd.tuning import fits
 from tests.gpustd.matrix_emulator import emulate
 
 SMALL_MATRIX = {
@@ -22,7 +23,9 @@ SMALL_TEAMS = {
     "matrix teams split": Tile(32, 64, 32, 32, 32, splits=4, teams=2),
 }
 SMALL_LOADERS = {
-    "matrix loaders": Tile(32, 64, 16, 16, 32, stages=3, loaders=4),
+    "matrix loaders": Tile(64, 64, 16, 32, 32, stages=3, splits=1, loaders=4),
+    "matrix loaders of words": Tile(32, 80, 32, 16, 80, stages=2, splits=1, loaders=4),
+    "matrix loaders of lines": Tile(32, 80, 64, 32, 80, stages=2, splits=1, loaders=6),
 }
 SMALL_TILED = {
     "tiled": Tile(32, 64, 8, 4, 8),
@@ -57,6 +60,8 @@ def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[No
     rung = rung.split(maxsplit=1)[0]
     if rung == "matrix":
         need_matrix_units(device)
+        if tile is not None and not fits(device, rung, tile):
+            pytest.skip(f"{device!r} is not one on which barriers in two loops meet")
         if not device.has_matrix_units:
             patch.setattr(product, "kernel", emulated_kernel)
     with forced_rung("product", rung, tile):

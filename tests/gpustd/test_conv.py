@@ -213,8 +213,8 @@ MATRIX_CASES = (
 
 
 LOADED_CASES = (
-    Case(2, 5, 4, 64, 24, kernel=1, padding=(0, 0, 0, 0), per_image=True, residual=True),
-    Case(2, 4, 8, 128, 64, kernel=1, padding=(0, 0, 0, 0)),
+    Case(2, 5, 4, 192, 24, kernel=1, padding=(0, 0, 0, 0), per_image=True, residual=True),
+    Case(2, 4, 8, 256, 64, kernel=1, padding=(0, 0, 0, 0)),
 )
 MATRIX_FORMS = (
     *product(MATRIX_CASES, SMALL_MATRIX),

@@ -1,23 +1,25 @@
 """Products of workgroups with matrix units, run thread by thread: right, and without faults.
 
-No engine here runs `gemm/loaders.wgsl` in its form for cards whose barriers meet in two loops.
+No software renderer runs `gemm/loaders.wgsl`, whose barriers meet in two loops.
 Operands are small integers, which f16 holds, and sums of their products, which f32 does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device
+from gpucore import Buffer, Device, f16
 from gpustd import gemm, product, template, wide_gemm
+from gpustd.gemm import multiply_batch
 from gpustd.reference.gemm import reference
 from gpustd.rungs import forced_rung
-from gpustd.tiles import Tile
+from gpustd.tiles import MATRIX_TILES, Tile
 from tests.gpustd.products import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
 from tests.gpustd.wgsl_to_python import UntranslatedError
 from tests.gpustd.workgroup_interpreter import WorkgroupError, interpret
@@ -25,7 +27,8 @@ from tests.gpustd.workgroup_interpreter import WorkgroupError, interpret
 Array = NDArray[Any]
 Change = Callable[[str], str]
 
-LOADERS = SMALL_LOADERS["matrix loaders"]
+PAIRS = SMALL_LOADERS["matrix loaders"]
+LINES = SMALL_LOADERS["matrix loaders of lines"]
 MATRIX = SMALL_MATRIX["matrix"]
 TEAMS = SMALL_TEAMS["matrix teams"]
 BARRIER = "workgroupBarrier();"
@@ -35,12 +38,10 @@ def integers(*shape: int) -> Array:
     return np.random.default_rng(sum(shape)).integers(-2, 3, shape).astype(np.float16)
 
 
-def interpreted(apart: bool, change: Change) -> Callable[..., Callable[..., None]]:
+def interpreted(change: Change) -> Callable[..., Callable[..., None]]:
     """In place of `template.kernel`: what it makes runs here and now, on a null device's bytes."""
 
     def kernel(device: Device, name: str, **spec: template.Value) -> Callable[..., None]:
-        if "apart" in spec:
-            spec["apart"] = apart
         text = change(template.render(name, spec))
 
         def launch(*buffers: Buffer[Any], grid: tuple[int, ...], work: object) -> None:
@@ -58,7 +59,6 @@ def multiplied(
     tile: Tile,
     shape: tuple[int, int, int],
     epilogue: str = "plain",
-    apart: bool = True,
     change: Change = str,
 ) -> tuple[Array, Array]:
     """Result and reference of an M x K by K x N product.
@@ -73,7 +73,7 @@ def multiplied(
     residual: Array | None = None
     if epilogue in ("fused", "geglu"):
         bias, residual = integers(columns).astype(np.float32), integers(m, n)
-    patch.setattr(product, "kernel", interpreted(apart, change))
+    patch.setattr(product, "kernel", interpreted(change))
     null = Device.null()
     x, y = null.buffer_from_array(a), null.buffer_from_array(w)
     with forced_rung("product", "matrix", tile):
@@ -84,24 +84,55 @@ def multiplied(
     return found, reference(a, w, bias, activation, residual)
 
 
+def multiplied_at_once(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Array]:
+    """Results and reference of three products, of more weights than that."""
+    a, w = integers(3, 40, 192), integers(4, 192, 72)
+    patch.setattr(product, "kernel", interpreted(str))
+    null = Device.null()
+    y = null.buffer(f16, (3, 40, 72))
+    with forced_rung("product", "matrix", tile):
+        multiply_batch("test", null.buffer_from_array(a), null.buffer_from_array(w), y)
+    return y.read(), np.stack([reference(a[i], w[i], None, None, None) for i in range(3)])
+
+
 def check(found: Array, wanted: Array) -> None:
     np.testing.assert_array_equal(found, wanted.astype(found.dtype))
 
 
-@pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("k", [64, 128, 192])
-def test_loaders_are_right(monkeypatch: pytest.MonkeyPatch, k: int, *, apart: bool) -> None:
+@pytest.mark.parametrize("loaders", SMALL_LOADERS)
+@pytest.mark.parametrize("k", [192, 256, 448])
+def test_loaders_are_right(monkeypatch: pytest.MonkeyPatch, k: int, loaders: str) -> None:
     """Rows and columns whole and ragged, results through workgroup memory and without."""
-    for m, n, epilogue in [(64, 128, "plain"), (33, 72, "fused"), (64, 128, "f32")]:
-        check(*multiplied(monkeypatch, LOADERS, (m, k, n), epilogue, apart))
+    tile = SMALL_LOADERS[loaders]
+    for m, n, epilogue in ((64, 2 * tile.bn, "plain"), (33, 88, "fused"), (32, tile.bn, "f32")):
+        check(*multiplied(monkeypatch, tile, (m, k, n), epilogue))
 
 
-@pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("k", [64, 128, 192])
+@pytest.mark.parametrize("loaders", SMALL_LOADERS)
+def test_loaders_are_right_in_batches(monkeypatch: pytest.MonkeyPatch, loaders: str) -> None:
+    check(*multiplied_at_once(monkeypatch, SMALL_LOADERS[loaders]))
+
+
+@pytest.mark.parametrize("tile", [t for t in MATRIX_TILES if t.loaders], ids=lambda t: str(t.bn))
+def test_tiles_that_are_offered_are_right(monkeypatch: pytest.MonkeyPatch, tile: Tile) -> None:
+    tile = replace(tile, splits=1)
+    check(*multiplied(monkeypatch, tile, (tile.bm, 320, tile.bn)))
+    check(*multiplied(monkeypatch, tile, (tile.bm + 3, 448, tile.bn - 8), "fused"))
+
+
+@pytest.mark.parametrize("loaders", SMALL_LOADERS)
+def test_each_group_has_a_turn_at_least(monkeypatch: pytest.MonkeyPatch, loaders: str) -> None:
+    tile = SMALL_LOADERS[loaders]
+    least = next(k for k in range(32, 256, 32) if tile.loads(k))
+    check(*multiplied(monkeypatch, tile, (32, least, tile.bn)))
+
+
+@pytest.mark.parametrize("loaders", SMALL_LOADERS)
+@pytest.mark.parametrize("k", [192, 256])
 def test_loaders_are_right_with_gates(
-    monkeypatch: pytest.MonkeyPatch, k: int, *, apart: bool
+    monkeypatch: pytest.MonkeyPatch, k: int, loaders: str
 ) -> None:
-    found, wanted = multiplied(monkeypatch, LOADERS, (33, k, 40), "geglu", apart)
+    found, wanted = multiplied(monkeypatch, SMALL_LOADERS[loaders], (33, k, 48), "geglu")
     # Gelu is right to 4 ulp of f32, below zero to v * v / 2 more (activation/activations.wgsl), so
     # a result is to one of f16. Where product and residual cancel, both are at most 2, with gates
     # from -3 on (lower ones leave products below 1): 8.5 ulp of 2 are less than 2 ** -18.
@@ -117,40 +148,48 @@ def test_matrix_is_right(
     check(*multiplied(monkeypatch, tile, shape, "fused"))
 
 
-STORE = "tile[to + sb + 72u] = vb0_1;"
-TURN = "while (pair <= PAIRS)"
-EARLY = "row_major>(&tile, 1u * STAGE_WORDS + (wm"
+STORE = "tile[to + sb0 + 72u] = vb0_1;"
+EARLY = "early_a0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, 1u"
 ROW, STAGE = "m0 + wm + r + 0u", "team * STAGE_WORDS"
-# Tile, form, what is replaced (first, or number so-and-so), by what, and the fault that is found.
-FAULTS: dict[str, tuple[Tile, bool, str, int, str, str]] = {
-    "loaders wait less": (LOADERS, True, BARRIER, 0, "", "written while subgroup 0 reads"),
-    "all wait less": (LOADERS, False, BARRIER, 2, "", "is used: written while subgroup 0 reads"),
-    "too few turns": (LOADERS, True, TURN, 0, "while (pair < PAIRS)", "threads come to barrier"),
-    "wrong slot": (LOADERS, True, "slot = STAGE_WORDS", 0, "slot = 0u", "is used: written while"),
-    "too early": (LOADERS, True, EARLY, 0, EARLY.replace("1", "2"), "is used: written while"),
-    "one address": (LOADERS, True, "+ kb * LB + cb", 0, "+ kb * LB", "written while thread"),
-    "not stored": (LOADERS, True, STORE, 0, "", "is used: read before anything is written"),
-    "past rows": (LOADERS, True, "params.m - 1u", 0, "params.m", "past the end"),
-    "one row": (LOADERS, True, ROW, 0, "m0 + wm", "written twice"),
-    "few columns": (LOADERS, True, "NONE, n >=", 0, "NONE, n + 1u >=", "never written"),
-    "lanes differ": (LOADERS, True, "160u + 0u", 0, "160u + lane", "threads 0 and 1 differ"),
-    "first barrier": (MATRIX, False, BARRIER, 0, "", "written while subgroup 0 reads"),
-    "second barrier": (MATRIX, False, BARRIER, 1, "", "is used: read while thread"),
-    "last barrier": (MATRIX, False, BARRIER, 3, "", "read while subgroup 0 writes"),
-    "teams in one place": (TEAMS, False, STAGE, 0, "0u", "written while thread 0 does"),
+NO_BOUND = "NONE, n + 1u >="
+# Tile, what is replaced (first, or number so-and-so), by what, and the fault that is found.
+FAULTS: dict[str, tuple[Tile, str, int, str, str]] = {
+    "loaders wait less": (PAIRS, BARRIER, 0, "", "written while subgroup 0 reads"),
+    "loaders of a slice wait less": (LINES, BARRIER, 0, "", "written while subgroup 0 reads"),
+    "too few turns": (PAIRS, "step < STEPS)", 0, "step + 1u < STEPS)", "threads come to barrier"),
+    "wrong slot": (PAIRS, "= next_slot(slot)", 0, "= slot", "written while"),
+    "too early": (PAIRS, EARLY, 0, EARLY[:-2] + "2u", "is used: written while"),
+    "one address": (LINES, "+ kb0 * LB + cb0", 0, "+ kb0 * LB", "written while thread"),
+    "one row": (LINES, "sa0 = row * LA", 0, "sa0 = (row & 3u) * LA", "written while thread"),
+    "not stored": (PAIRS, STORE, 0, "", "is used: read before anything is written"),
+    "past rows": (PAIRS, "params.m - 1u", 2, "params.m", "past the end"),
+    "results of one row": (PAIRS, ROW, 0, "m0 + wm", "written twice"),
+    "few columns": (PAIRS, "NONE, n >=", 0, NO_BOUND, "never written"),
+    "lanes differ": (
+        PAIRS,
+        "step < 12u;",
+        0,
+        "step < 12u * (lane / 31u);",
+        "threads 0 and 31 differ",
+    ),
+    "first barrier": (MATRIX, BARRIER, 0, "", "written while subgroup 0 reads"),
+    "second barrier": (MATRIX, BARRIER, 1, "", "is used: read while thread"),
+    "last barrier": (MATRIX, BARRIER, 3, "", "read while subgroup 0 writes"),
+    "teams in one place": (TEAMS, STAGE, 0, "0u", "written while thread 0 does"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    tile, apart, old, number, new, message = FAULTS[fault]
+    tile, old, number, new, message = FAULTS[fault]
 
     def change(text: str) -> str:
         parts = text.split(old)
+        assert len(parts) > number + 1
         return old.join(parts[: number + 1]) + new + old.join(parts[number + 1 :])
 
     with pytest.raises(WorkgroupError, match=message):
-        multiplied(monkeypatch, tile, (33, 128, 72), "fused", apart, change)
+        multiplied(monkeypatch, tile, (33, 192, 72), "fused", change)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ SIZES = (
 )
 
 
+NULL = Device.null()
+NVIDIA = Device(NullBackend(replace(NULL.info, api="vulkan", driver="NVIDIA: 580.1")))
+
+
 def sized(rows: int, n: int, channels: tuple[int, ...], taps: int, images: int) -> Product:
     window = WINDOW if taps == 9 else {}
     return Product("test", "", rows * images, images, n, channels, {}, window, None)
@@ -56,13 +60,14 @@ def offered(device: Device, product: Product) -> tuple[tuple[Tile, ...], int]:
     return only.tiles, splits
 
 
+@pytest.mark.parametrize("card", [NULL, NVIDIA], ids=["null", "with loaders"])
 @pytest.mark.parametrize(("rows", "n", "channels", "taps"), SIZES, ids=str)
 def test_the_cut_of_k_depends_on_neither_batch_nor_tile(
-    rows: int, n: int, channels: tuple[int, ...], taps: int
+    rows: int, n: int, channels: tuple[int, ...], taps: int, card: Device
 ) -> None:
-    device, found = Device.null(), set()
+    found = set()
     for images in (1, 2, 3, 16, 100):
-        tiles, splits = offered(device, sized(rows, n, channels, taps, images))
+        tiles, splits = offered(card, sized(rows, n, channels, taps, images))
         for tile in tiles:
             assert splits % tile.teams == 0
             found.add(tuple(starts(channels, taps, tile.bk, splits)))
@@ -82,27 +87,36 @@ def test_few_tiles_have_teams_and_many_have_none() -> None:
 
 
 def test_who_has_its_operands_loaded() -> None:
-    """Plain products, first on NVIDIA's driver; elsewhere a tuner may find that they pay."""
-    null = Device.null()
-    nvidia = Device(NullBackend(replace(null.info, api="vulkan", driver="NVIDIA: 580.1")))
-    tiles, _ = offered(nvidia, sized(1024, 10240, (1280,), 1, 2))
+    """Plain products whose K is whole turns of them, where barriers in two loops meet."""
+    tiles, _ = offered(NVIDIA, sized(1024, 10240, (1280,), 1, 2))
     assert tiles[0].loaders
-    tiles, _ = offered(null, sized(1024, 10240, (1280,), 1, 2))
-    assert [bool(tile.loaders) for tile in tiles] == [False] * (len(tiles) - 1) + [True]
+    tiles, _ = offered(NULL, sized(1024, 10240, (1280,), 1, 2))
+    assert not any(tile.loaders for tile in tiles)
+    tiles, splits = offered(NVIDIA, sized(1024, 1280, (1280,), 1, 2))
+    assert (splits, tiles[0].loaders > 0) == (1, True)
+    assert offered(NULL, sized(1024, 1280, (1280,), 1, 2))[1] == 2
     for channels, taps in (((1280,), 9), ((640, 640), 1), ((1256,), 1), ((32,), 1)):
-        tiles, _ = offered(nvidia, sized(1024, 10240, channels, taps, 2))
+        tiles, _ = offered(NVIDIA, sized(1024, 10240, channels, taps, 2))
         assert not any(tile.loaders for tile in tiles)
-    tiles, splits = offered(nvidia, sized(64, 1280, (5120,), 1, 2))
+    tiles, splits = offered(NVIDIA, sized(64, 1280, (5120,), 1, 2))
     assert splits > 1
     assert not any(tile.loaders for tile in tiles)
 
 
 def test_loaders_refuse_what_they_cannot_fill() -> None:
-    for bm, bn, bk, loaders in ((128, 256, 32, 4), (128, 256, 16, 3), (136, 256, 16, 4)):
+    for bm, bn, bk, loaders in (
+        (128, 256, 32, 4),
+        (128, 256, 16, 5),
+        (128, 256, 16, 2),
+        (112, 256, 16, 4),
+        (128, 240, 16, 4),
+    ):
         with pytest.raises(ValueError, match="loaders fill"):
-            Tile(bm, bn, bk, 64, 64, stages=3, loaders=loaders)
+            Tile(bm, bn, bk, 16, 16, stages=3, loaders=loaders)
+    assert not Tile(128, 160, 32, 64, 80, stages=2, loaders=6).loads(64)
+    assert Tile(128, 160, 32, 64, 80, stages=2, loaders=6).loads(96)
     null = Device.null()
-    a, w = null.buffer(f16, (64, 96)), null.buffer(f16, (96, 64))
+    a, w = null.buffer(f16, (64, 80)), null.buffer(f16, (80, 64))
     loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
     with forced_rung("product", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
         gemm(a, w)

@@ -137,7 +137,7 @@ HOSTILE: dict[str, Any] = {
     "a tile of texts": {"tiles": {KEY: ["16"] * 5}},
     "a tile of truths": {"tiles": {KEY: [True] * 5}},
     "a short tile": {"tiles": {KEY: [16, 16, 8, 2]}},
-    "a long tile": {"tiles": {KEY: [16, 16, 8, 2, 2, 1, 1]}},
+    "a long tile": {"tiles": {KEY: [16, 16, 8, 2, 2, 1, 4, 1]}},
     "a tile of nothing": {"tiles": {KEY: [0, 16, 8, 2, 2]}},
     "a huge tile": {"tiles": {KEY: [10**30, 16, 8, 2, 2]}},
     "a fraction": {"tiles": {KEY: [16.0, 16, 8, 2, 2]}},

@@ -1,11 +1,12 @@
 """Turns the WGSL of the matrix products into Python, for `tests.gpustd.workgroup_interpreter`.
 
 Every WGSL function becomes a Python one, the entry point a generator that yields at each barrier.
-Arrays in memory are made by functions ``read``, ``read_write`` and ``workgroup``, which the caller
-adds to `OPERATIONS` with ``Operand`` and ``Result``, types of matrices, and their built-ins.
+Arrays in memory are made by functions ``read``, ``read_write`` and ``workgroup``, variables of a
+thread by ``private``; the caller adds these to `OPERATIONS` with ``Operand`` and ``Result``, types
+of matrices, and their built-ins.
 Names get numbers, since Python has no block scope: 0 at module scope. u32 is ``int``, f32 and f16
 are NumPy scalars, a vector is an array; `OPERATIONS` has the built-ins that need no memory. What
-the matrix products do not use (i32, private variables, break, ...) is refused.
+the matrix products do not use (i32, private arrays, break, ...) is refused.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class _Translator:
             if not isinstance(declaration, order):
                 raise self._error(declaration)
             self.scopes[0][declaration.name] = f"{declaration.name}_0"
-            if isinstance(declaration, syntax.Variable) and declaration.kind == "var":
+            if isinstance(declaration, syntax.Variable) and declaration.address_space == "private":
+                self.scopes[0][declaration.name] += ".value"
+            elif isinstance(declaration, syntax.Variable) and declaration.kind == "var":
                 self.memories.add(declaration.name)
         for kind in order:
             for declaration in declarations:
@@ -98,6 +101,8 @@ class _Translator:
                 yield from self._function(node)
             case syntax.Variable("const", name, None, value) if value:
                 yield f"{name}_0 = {self._value(value)}"
+            case syntax.Variable("var", name, syntax.Name("u32", ()) as kind, None, "private"):
+                yield f"{name}_0 = private({self._type(kind)})"
             case syntax.Variable(
                 "var", name, syntax.Name("array", (kind, *length)), None, "storage" | "workgroup"
             ):

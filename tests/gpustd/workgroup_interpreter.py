@@ -167,6 +167,23 @@ class _Shared(_Memory):
         self.rows[index] = value
 
 
+class _Private:
+    """A variable of which each thread has its own."""
+
+    def __init__(self, kind: Callable[[], object], turn: _Turn) -> None:
+        self.kind, self.turn = kind, turn
+        self.values: dict[int, object] = {}
+
+    @property
+    def value(self) -> object:
+        """Of the thread whose turn it is."""
+        return self.values.get(self.turn.thread, self.kind())
+
+    @value.setter
+    def value(self, value: object) -> None:
+        self.values[self.turn.thread] = value
+
+
 class _Kernel:
     """A kernel with its memory."""
 
@@ -175,6 +192,7 @@ class _Kernel:
         self.arrays = iter(arrays)
         self.results: list[_Result] = []
         self.shared: list[_Shared] = []
+        self.own: list[_Private] = []
         self.names: dict[str, Any] = {
             **OPERATIONS,
             "Operand": Matrix,
@@ -182,6 +200,7 @@ class _Kernel:
             "read": self._read,
             "read_write": self._read_write,
             "workgroup": self._allocate,
+            "private": self._privately,
             "subgroupMatrixLoad": self._load,
             "subgroupMatrixStore": self._store,
             "subgroupMatrixMultiplyAccumulate": self._multiply,
@@ -193,6 +212,8 @@ class _Kernel:
         """All threads of one workgroup, to the end."""
         for memory in self.shared:
             memory.start()
+        for variable in self.own:
+            variable.values.clear()
         self.calls: dict[int, list[tuple[object, ...]]] = defaultdict(list)
         threads = [self._thread(index, group) for index in range(self.threads)]
         self.turn.phase = 0
@@ -246,6 +267,10 @@ class _Kernel:
         rows = np.zeros((length, len(kind())), kind().dtype)
         self.shared.append(_Shared(name, rows, self.turn))
         return self.shared[-1]
+
+    def _privately(self, kind: Callable[[], object]) -> _Private:
+        self.own.append(_Private(kind, self.turn))
+        return self.own[-1]
 
     # Built-ins of a subgroup: the first lane does what all ask for.
 

@@ -151,9 +151,10 @@ def render(device: Device, dtype: type[DType]) -> None:
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
-        loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
-        with forced_rung("product", "matrix", loaded):
-            gpustd.gemm(make(256, 64), make(64, 256))
+        for tile in MATRIX_TILES:
+            if tile.loaders:
+                with forced_rung("product", "matrix", tile):
+                    gpustd.gemm(make(256, 192), make(192, 320))
     for op, rung, needs_matrix in OTHER_RUNGS:
         with forced_rung(op, rung):
             if matrix or not needs_matrix:
