@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import threading
 
 from gpucore.backends import AdapterInfo, Backend, dawn, null, wgpu_native
-from gpucore.errors import DeviceNotFoundError
+from gpucore.errors import ArgumentError, DeviceNotFoundError
 
 __all__ = [
     "DEVICE_VARIABLE",
@@ -25,14 +27,20 @@ _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
 _BEST_RANK = (0, False, False, False, 0)
 
 
+# Engines do not start in two threads at once.
+_STARTING = threading.RLock()
+
+
 def all_adapters() -> list[AdapterInfo]:
     """Every adapter of every engine, best first; the null adapter is not among them."""
-    return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
+    with _STARTING:
+        return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
 
 
 def engine_adapters(engine: str) -> list[AdapterInfo]:
     """Adapters of ``dawn`` or ``wgpu`` in the engine's order; raises what a broken one raises."""
-    return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
+    with _STARTING:
+        return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
 
 def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
@@ -63,14 +71,18 @@ def choose(wanted: str) -> AdapterInfo:
     ``wanted`` is a name in `AdapterInfo.backend` (``dawn-vulkan``), an engine (``dawn``,
     ``wgpu``, ``null``), an API (``vulkan``, ``metal``, ``dx12``, ``gl``), ``cpu``, or part of the
     card's name; ``:2`` at its end takes the third that fits. Empty takes the best.
-    Raises `DeviceNotFoundError`.
+    Raises `DeviceNotFoundError`, and `ArgumentError` for what is no text.
     """
+    if not isinstance(wanted, str):
+        raise ArgumentError(f"device {wanted!r}: give a name as text, such as 'dawn' or 'cpu'")
     name, _, number = wanted.strip().lower().partition(":")
-    present = _asked(name, number)
+    with _STARTING:
+        present = _asked(name, number)
     fitting = [info for info in present if _is_called(info, name)]
     fitting = fitting or [info for info in present if name in info.name.lower()]
-    index = int(number) if number.isdecimal() else 0
-    if (number and not number.isdecimal()) or index >= len(fitting):
+    given = re.fullmatch(r"0*(\d{1,9})", number or "0")
+    index = int(given[1]) if given else len(fitting)
+    if index >= len(fitting):
         raise DeviceNotFoundError(_not_found(wanted, present if name == "null" else all_adapters()))
     return fitting[index]
 
@@ -119,6 +131,7 @@ def open_backend(info: AdapterInfo, *, checks: bool = True) -> Backend:
     """Open an adapter with its engine; ``checks`` as in `Device.open`."""
     if info.engine == "null":
         return null.NullBackend(info)
-    if info.engine == "dawn":
-        return dawn.open_adapter(info, checks=checks)
-    return wgpu_native.open_adapter(info, checks=checks)
+    with _STARTING:
+        if info.engine == "dawn":
+            return dawn.open_adapter(info, checks=checks)
+        return wgpu_native.open_adapter(info, checks=checks)

@@ -253,14 +253,15 @@ class Buffer(Generic[T]):
         if data.shape[1:] != self.shape[1:] or not data.ndim:
             raise ShapeError(f"write of rows of shape {data.shape[1:]} into {self!r}")
         first, nbytes = self._rows(start, start + data.shape[0])
+        if not nbytes:
+            return
         if first % 4 or (nbytes % 4 and first + nbytes != self.nbytes):
             raise ShapeError(
                 f"write of bytes {first} to {first + nbytes} of {self!r}: a part begins and ends "
                 "at multiples of 4 bytes; write more rows, or the whole buffer"
             )
-        if nbytes:
-            self.device.stream.precede(self.storage, nbytes)
-            self.device.engine.write(self.storage.handle, _bytes_of(data), first)
+        self.device.stream.precede(self.storage, nbytes)
+        self.device.engine.write(self.storage.handle, _bytes_of(data), first)
 
     def _checked(self, array: ArrayLike) -> NDArray[Any]:
         self._refuse_released()
@@ -313,16 +314,19 @@ class Buffer(Generic[T]):
         return copied
 
     def view(self, shape: int | tuple[int, ...]) -> Buffer[T]:
-        """The same memory in another shape; one extent may be -1. `ShapeError` if sizes differ."""
-        wanted = extents(shape)
+        """The same memory in another shape; one extent may be -1. `ShapeError` if sizes differ.
+
+        `ReleasedBufferError` once released.
+        """
+        storage, wanted = self.storage, extents(shape)
         known = math.prod(n for n in wanted if n != -1)
         if wanted.count(-1) == 1 and known and self.size % known == 0:
             wanted = tuple(self.size // known if n == -1 else n for n in wanted)
-        if -1 in wanted or math.prod(wanted) != self.size:
+        if min(wanted, default=0) < 0 or math.prod(wanted) != self.size:
             raise ShapeError(
                 f"view of {self!r} as {shape}: sizes differ, it has {self.size} elements"
             )
-        return Buffer(self.device, self.dtype, wanted, self.storage)
+        return Buffer(self.device, self.dtype, wanted, storage)
 
 
 def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -333,11 +337,14 @@ def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
     """
     if isinstance(shape, int):
         return (int(shape),)
+    given: object = shape
     try:
         full = tuple(map(index, shape))
     except TypeError:
         pass
     else:
+        if isinstance(given, str):  # an empty one
+            raise ShapeError("shape '': give whole numbers, such as 1000 or (20, 50)")
         if len(full) > _MOST_AXES:
             raise ShapeError(f"shape of {len(full)} axes: there may be {_MOST_AXES}, as in NumPy")
         return full

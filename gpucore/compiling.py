@@ -26,7 +26,7 @@ Constants = Mapping[str, int | float | bool]
 def checked(
     source: str, entry: str, constants: Constants, limits: Mapping[str, int], *, whole: bool = True
 ) -> tuple[dict[str, float], tuple[Binding, ...]]:
-    """Values of the overrides, and the bindings that the entry point uses.
+    """Values of the overrides as engines want them, and the bindings that the entry point uses.
 
     ``limits`` are the device's. Without ``whole``, what stands in functions is left to the engine,
     which is several times quicker. Raises `KernelCompileError`, and `ArgumentError` for what is no
@@ -37,6 +37,10 @@ def checked(
             f"compile_kernel of {source!r}: it takes the WGSL text itself; "
             "device.compile_file(path) reads it from a file"
         )
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"the WGSL holds characters that are no Unicode: {error}") from None
     try:
         reflection = reflect(parse(source)) if whole else reflect_outline(source)
     except (WgslSyntaxError, WgslLayoutError) as error:
@@ -52,6 +56,9 @@ def checked(
         )
     values = _known_constants(constants, reflection.overrides)
     _fit_workgroup(point, values, limits)
+    # WebGPU wants the number of an override that has one.
+    numbers = {name: o.id for name, o in reflection.overrides.items() if o.id is not None}
+    values = {str(numbers.get(name, name)): value for name, value in values.items()}
     return values, tuple(b for b in reflection.bindings if b.name in point.resources)
 
 
@@ -75,7 +82,7 @@ def _known_constants(given: Mapping[str, Any], declared: Mapping[str, Any]) -> d
         )
     try:
         return {name: float(value) for name, value in given.items()}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"constants {dict(given)!r}: values must be numbers: {error}") from None
 
 

@@ -416,14 +416,17 @@ class Device:
     def close(self) -> None:
         """Release the device; its buffers, kernels and graphs raise `DeviceLostError` from here on.
 
-        A lost device may be closed as well.
+        A lost device may be closed as well. What is under way is waited for; where that fails, as
+        with a kernel that does not compile, the error is raised once the device is closed.
         """
-        with suppress(DeviceLostError):
-            self.synchronize()
-        self.kept.clear()
-        self._groups.clear()
-        self._constants.clear()
-        self.engine.close()
+        try:
+            with suppress(DeviceLostError):
+                self.synchronize()
+        finally:
+            self.kept.clear()
+            self._groups.clear()
+            self._constants.clear()
+            self.engine.close()
 
     # Caches that kernels use -------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -94,8 +95,9 @@ class Devices(Sequence[Device]):
 
     def close(self) -> None:
         """Close every device."""
-        for device in self._devices:
-            device.close()
+        with ExitStack() as closing:
+            for device in self._devices:
+                closing.callback(device.close)
 
     def synchronize(self) -> None:
         """Submit on every device, then wait for each."""
@@ -163,6 +165,8 @@ class Devices(Sequence[Device]):
 
     def _gathering(self, parts: Sequence[Buffer[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
         """An array for all parts, and where each belongs in it; all is submitted."""
+        if not isinstance(parts, Sequence):
+            raise ArgumentError(f"gather of {type(parts).__name__}: give a list of buffers")
         if not parts:
             raise ShapeError("gather of no parts")
         first = parts[0]

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from gpucore.adapters import DEVICE_VARIABLE, install_hint
+from gpucore.errors import ArgumentError
 from gpucore.findings import AdapterReport, EngineReport, Machine, Problem, Report
+from gpucore.memory import LIMIT_VARIABLE, memory_limit
 from gpucore.selftest import Check
 
 __all__ = ["ENGINES", "examine", "problems"]
@@ -59,7 +61,8 @@ def examine(time_limit: float = TIME_LIMIT) -> Report:
 
 def this_machine() -> Machine:
     """The machine that this runs on."""
-    shown = ("XDG_RUNTIME_DIR", DEVICE_VARIABLE, "VK_ADD_DRIVER_FILES", "VK_DRIVER_FILES")
+    drivers = "VK_ADD_DRIVER_FILES", "VK_DRIVER_FILES"
+    shown = ("XDG_RUNTIME_DIR", DEVICE_VARIABLE, LIMIT_VARIABLE, *drivers)
     return Machine(
         system=platform.system(),
         release=_release(),
@@ -125,9 +128,10 @@ def problems(
     machine: Machine, engines: tuple[EngineReport, ...], adapters: tuple[AdapterReport, ...]
 ) -> list[Problem]:
     """What is wrong, the gravest first, each with the line that mends it."""
+    limits = _limits(machine)
     return [
         *_missing_adapters(machine, adapters),
-        *_wrong_adapters(adapters),
+        *(limits or _wrong_adapters(adapters)),
         *_faulty_engines(machine, engines, adapters),
         *_environment(machine, adapters),
     ]
@@ -155,6 +159,15 @@ def _nvidia_fix(machine: Machine) -> str:
         "install the driver's Vulkan part (Debian: sudo apt-get install nvidia-driver-libs; in a "
         "container: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all)"
     )
+
+
+def _limits(machine: Machine) -> list[Problem]:
+    """A limit of memory that is no size, with which no device opens."""
+    try:
+        memory_limit(machine.environment.get(LIMIT_VARIABLE, ""))
+    except ArgumentError as error:
+        return [Problem(f"no device opens: {error}", f"unset {LIMIT_VARIABLE}")]
+    return []
 
 
 def _wrong_adapters(adapters: tuple[AdapterReport, ...]) -> list[Problem]:
@@ -212,12 +225,19 @@ def _environment(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[
     if machine.system == "Linux" and not machine.environment.get("XDG_RUNTIME_DIR"):
         what = "XDG_RUNTIME_DIR is not set: Mesa warns, and some drivers want it"
         found.append(Problem(what, 'export XDG_RUNTIME_DIR="$(mktemp -d)"'))
-    wanted = machine.environment.get(DEVICE_VARIABLE, "").lower().partition(":")[0]
-    names = [
-        str(a.record[key]).lower() for a in adapters for key in ("engine", "api", "backend", "kind")
-    ]
-    cards = [str(a.record["name"]).lower() for a in adapters]
-    if wanted not in ("", "null", *names) and not any(wanted in card for card in cards):
+    wanted = machine.environment.get(DEVICE_VARIABLE, "").strip().lower()
+    if not _fits(wanted, adapters):
         what = f"{DEVICE_VARIABLE} is {wanted!r}, which fits no adapter"
         found.append(Problem(what, f"unset {DEVICE_VARIABLE}"))
     return found
+
+
+def _fits(wanted: str, adapters: tuple[AdapterReport, ...]) -> bool:
+    """Whether `gpucore.adapters.choose` finds an adapter of such a name and number."""
+    name, _, number = wanted.partition(":")
+    if name == "null" and number in ("", "0"):
+        return True
+    keys = ("engine", "api", "backend", "kind")
+    called = [a for a in adapters if name in ("", *(str(a.record[key]).lower() for key in keys))]
+    called = called or [a for a in adapters if name in str(a.record["name"]).lower()]
+    return not wanted or (number or "0") in map(str, range(len(called)))

@@ -81,8 +81,8 @@ _BY_NUMPY = {d.numpy: d for d in DTYPES.values()}
 
 
 def is_marker(dtype: object) -> bool:
-    """True for a subclass of `DType`; False for NumPy's dtypes and for names."""
-    return isinstance(dtype, type) and issubclass(dtype, DType)
+    """True for a subclass of `DType`; False for `DType` itself, NumPy's dtypes and names."""
+    return isinstance(dtype, type) and issubclass(dtype, DType) and dtype is not DType
 
 
 def dtype_of(numpy_dtype: DTypeLike) -> type[DType]:

@@ -132,7 +132,10 @@ class Graph:
             self._arena = None
 
     def __del__(self) -> None:
-        self.release()
+        if self._capturing:  # dropped inside its own capture, which ends with it
+            self.__exit__(CaptureError, CaptureError("the graph was dropped"), None)
+        else:
+            self.release()
 
 
 def _forms(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:

@@ -175,7 +175,9 @@ class Kernel:
         nbytes = max(nbytes, binding.min_size)
         if nbytes > storage_size(argument.nbytes):
             raise self._mismatch(
-                binding, f"got {argument!r} of {argument.nbytes} bytes, needs {nbytes}"
+                binding,
+                f"got {argument!r} of {argument.nbytes} bytes, needs {nbytes}",
+                f"make it a multiple of the {unit} bytes of an element",
             )
         return argument.storage.handle, nbytes, argument.storage
 

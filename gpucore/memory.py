@@ -82,12 +82,13 @@ def readable(nbytes: int) -> str:
     return f"{value:.4g} TiB"
 
 
-def memory_limit() -> int | None:
+def memory_limit(told: str | None = None) -> int | None:
     """Bytes that ``GPUCORE_MEMORY_LIMIT`` allows, as 2GiB, 500 MB or 1073741824; None if unset.
 
-    Raises `ArgumentError` where it is no size.
+    ``told``: its text, where it is not to be taken from the environment. Raises `ArgumentError`
+    where it is no size.
     """
-    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    text = (os.environ.get(LIMIT_VARIABLE, "") if told is None else told).strip()
     if not text:
         return None
     match = _SIZE.fullmatch(text)

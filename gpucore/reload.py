@@ -40,7 +40,7 @@ def kernel_of(path: Path, build: Callable[[str], Kernel], *, reload: bool | None
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ArgumentError(f"{path} cannot be read as a WGSL file: {error}") from None
 
@@ -59,7 +59,7 @@ class ReloadingKernel(Kernel):
     def __init__(self, path: Path, source: str, build: Callable[[str], Kernel]) -> None:
         kernel = build(source)
         super().__init__(kernel.device, kernel._program, kernel.bindings, kernel.entry)
-        self.path = path
+        self.path = path.absolute()
         self.fault: GpuError | None = None
         self._build = build
         self._running = self._seen = source

@@ -13,6 +13,7 @@ from gpucore.backends.compilers import Compilers
 from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.staging import StagingBuffer
 from gpucore.backends.webgpu import WebGpuBackend
+from gpucore.wgsl.lexer import uncommented
 from gpucore.wgsl.zeroing import zeroed
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
@@ -33,17 +34,22 @@ _FEATURES = {
 
 
 # wgpu-native 29 has subgroups without asking and refuses the directive that WGSL demands.
-_ENABLE = re.compile(r"(?m)^(\s*enable\b)([^;]*);")
+_DIRECTIVE = re.compile(r"\s*(enable|requires|diagnostic)\b([^;]*);|\s*;")
 
 
 def _without_subgroups(source: str) -> str:
     """The same WGSL, line for line, where ``enable`` names no subgroups."""
-
-    def rest(match: re.Match[str]) -> str:
-        names = [name for name in re.split(r"[\s,]+", match[2]) if name not in ("", "subgroups")]
-        return f"{match[1]} {', '.join(names)};" if names else ""
-
-    return _ENABLE.sub(rest, source)
+    if "subgroups" not in source:
+        return source
+    text, parts, at = uncommented(source), [], 0
+    while match := _DIRECTIVE.match(text, at):
+        piece = source[at : match.end()]
+        if match[1] == "enable" and "subgroups" in (names := re.findall(r"\w+", match[2])):
+            kept = ", ".join(name for name in names if name != "subgroups")
+            piece = "\n" * piece.count("\n") + (f"enable {kept};" if kept else "")
+        parts.append(piece)
+        at = match.end()
+    return "".join(parts) + source[at:]
 
 
 class WgpuBackend(WebGpuBackend):
@@ -67,6 +73,8 @@ class WgpuBackend(WebGpuBackend):
     ) -> None:
         super().__init__(info, device, module, native, raising, ffi, compilers)
         self.submitted = ffi.NULL
+        # Made as devices are opened, which one thread does at a time.
+        self._mapped, self._worked = _callbacks()
         self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
         self._nothing = ffi.new("char[4]")
 
@@ -113,7 +121,7 @@ class WgpuBackend(WebGpuBackend):
         signal = _Signal(self, f"reading {nbytes} bytes")
         info = self._ffi.new("WGPUBufferMapCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
-        info.callback = _callbacks()[0]
+        info.callback = self._mapped
         info.userdata1 = self._ffi.cast("void *", signal.number)
         self._raising.wgpuBufferMapAsync(
             staging.raw._internal, self._native.WGPUMapMode_Read, 0, nbytes, info[0]
@@ -128,7 +136,7 @@ class WgpuBackend(WebGpuBackend):
         signal = _Signal(self, "waiting for it")
         info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
-        info.callback = _callbacks()[1]
+        info.callback = self._worked
         info.userdata1 = self._ffi.cast("void *", signal.number)
         self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
         return signal

@@ -120,7 +120,7 @@ class Tokens:
 def tokenize(source: str) -> Tokens:
     """The tokens of ``source``; raises ``WgslSyntaxError`` at text that is no token."""
     tokens = Tokens(source)
-    _scan(_without_block_comments(source) if "/*" in source else source, tokens)
+    _scan(uncommented(source) if "/*" in source else source, tokens)
     if "__" in source:
         _refuse_double_underscore(tokens)
     return tokens
@@ -199,7 +199,7 @@ def _unusual(source: str, offset: int, text: str, group: int) -> str:
     )
 
 
-def _without_block_comments(source: str) -> str:
+def uncommented(source: str) -> str:
     """``source`` with its comments blanked out, every other character where it was."""
     parts: list[str] = []
     position = 0
@@ -208,11 +208,6 @@ def _without_block_comments(source: str) -> str:
         parts += (source[position : mark.start()], _NOT_BREAK.sub(" ", source[mark.start() : end]))
         position = end
     return "".join(parts) + source[position:]
-
-
-def uncommented(text: str) -> str:
-    """``text`` with every comment blanked out."""
-    return LINE_COMMENT.sub("", _without_block_comments(text))
 
 
 def _comment_end(source: str, start: int) -> int:

@@ -16,6 +16,7 @@ from gpucore import (
     Devices,
     DTypeError,
     Kernel,
+    LimitError,
     ShapeError,
     adapters,
     f32,
@@ -105,6 +106,25 @@ def test_named_devices_are_opened_and_closed() -> None:
     engine = next(iter(present()))
     with Devices.named(engine, "null") as devices:
         assert [device.backend for device in devices] == [engine, "null-null"]
+
+
+def test_all_are_closed_where_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = Devices([Device.null(), Device.null()])
+
+    def fail() -> None:
+        raise LimitError("does not close")
+
+    monkeypatch.setattr(devices[1], "close", fail)
+    closed = []
+    monkeypatch.setattr(devices[0], "close", lambda: closed.append(0))
+    with pytest.raises(LimitError, match="does not close"):
+        devices.close()
+    assert closed == [0]
+
+
+def test_gathering_takes_a_sequence() -> None:
+    with pytest.raises(ArgumentError, match="give a list of buffers"):
+        Devices([Device.null()]).gather(iter(()))  # type: ignore[arg-type]
 
 
 def card(engine: str, api: str, kind: str, name: str) -> AdapterInfo:

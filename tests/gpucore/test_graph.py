@@ -214,6 +214,15 @@ def test_a_graph_that_is_dropped_is_released(own: Device) -> None:
     assert own.trim() == 2 * 4096
 
 
+def test_a_graph_that_is_dropped_inside_its_capture_ends_it(own: Device) -> None:
+    graph = own.capture()
+    graph.__enter__()
+    del graph
+    gc.collect()
+    x = own.buffer_from_array(np.arange(3, dtype=np.float32))
+    assert x.read().tolist() == [0.0, 1.0, 2.0]
+
+
 def test_host_access_is_refused_inside(device: Device, affine: Kernel) -> None:
     x = device.buffer_from_array(constant(1))
     y = device.buffer(f32, COUNT)

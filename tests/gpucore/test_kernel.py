@@ -191,6 +191,31 @@ fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = select(half, -half
         run({"depth": 1})
 
 
+def test_overrides_with_numbers_are_set_by_name(device: Device) -> None:
+    source = "@id(7) override step: f32 = 3.0;\n" + INCREMENT.replace("1.0", "step")
+    x = device.buffer_from_array(np.zeros(64, np.float32))
+    device.compile_kernel(source, constants={"step": 5})(x, grid=1)
+    assert x.read()[0] == 5.0
+
+
+HEADS = (
+    "/*\nenable this on big arrays\n*/\n",
+    "// enable subgroups;\n",
+    "enable subgroups /* for sums */;\n",
+    "requires readonly_and_readwrite_storage_textures; enable subgroups;\n",
+)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_stands_before_a_kernel(device: Device, head: str) -> None:
+    """wgpu's compiler refuses the directive that WGSL demands of kernels with subgroups."""
+    if "enable subgroups" in head and not device.subgroup_size[0]:
+        pytest.skip(f"{device!r} has no subgroups")
+    x = device.buffer_from_array(np.zeros(64, np.float32))
+    device.compile_kernel(head + INCREMENT)(x, grid=1)
+    assert x.read()[0] == 1.0
+
+
 def test_an_override_without_a_value_is_refused(device: Device) -> None:
     source = "override factor: f32;\n" + INCREMENT.replace("1.0", "factor")
     with pytest.raises(KernelCompileError, match="factor"):

@@ -16,6 +16,7 @@ from gpucore import (
     Device,
     DeviceLostError,
     DeviceNotFoundError,
+    DType,
     DTypeError,
     GpuError,
     Kernel,
@@ -198,7 +199,7 @@ def test_an_index_out_of_bounds_does_no_harm(device: Device, index: str) -> None
     assert not after.read().any()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, "f32", np.dtype(np.float32), float])
+@pytest.mark.parametrize("dtype", [np.float32, "f32", np.dtype(np.float32), float, DType])
 def test_a_dtype_of_somebody_else(device: Device, dtype: Any) -> None:
     calls: list[Callable[[], object]] = [
         lambda: device.buffer(dtype, 4),
@@ -208,7 +209,7 @@ def test_a_dtype_of_somebody_else(device: Device, dtype: Any) -> None:
         assert_tells(message_of(DTypeError, call), repr(dtype), "f32", "from gpucore import f32")
 
 
-@pytest.mark.parametrize("shape", [4.0, "4", (2.0, 2), None])
+@pytest.mark.parametrize("shape", [4.0, "4", "", (2.0, 2), None])
 def test_a_shape_that_is_none(device: Device, shape: Any) -> None:
     message = message_of(ShapeError, lambda: device.buffer(f32, shape))
     assert_tells(message, f"shape {shape!r}", "whole numbers")
@@ -245,6 +246,45 @@ def test_a_closed_device() -> None:
     x = device.buffer(f32, 4)
     device.close()
     assert_tells(message_of(DeviceLostError, x.read), "was closed", "device.reopen()")
+
+
+@pytest.mark.parametrize("shape", [(-2, -2), (-4, -1), (4, -2), -3])
+def test_a_view_of_negative_extents(x: Buffer[f32], shape: Any) -> None:
+    assert_tells(message_of(ShapeError, lambda: x.view(shape)), "sizes differ, it has 4 elements")
+
+
+def test_a_view_of_a_released_buffer(x: Buffer[f32]) -> None:
+    x.release()
+    assert_tells(message_of(ReleasedBufferError, lambda: x.view(2)), "was released")
+
+
+def test_text_that_is_no_unicode(device: Device) -> None:
+    message = message_of(ArgumentError, lambda: device.compile_kernel("// \ud800"))
+    assert_tells(message, "no Unicode")
+
+
+def test_a_constant_beyond_all_numbers(device: Device) -> None:
+    source, constants = "override n: f32;" + INCREMENT, {"n": 10**400}
+    message = message_of(ArgumentError, lambda: device.compile_kernel(source, constants=constants))
+    assert_tells(message, "must be numbers")
+
+
+@pytest.mark.parametrize("name", [None, 0])
+def test_a_name_that_is_none(name: Any) -> None:
+    assert_tells(message_of(ArgumentError, lambda: Device.named(name)), "give a name as text")
+
+
+@pytest.mark.parametrize("name", ["null:1", "null:" + "9" * 5000, "null:x"])
+def test_a_number_that_no_device_has(name: str) -> None:
+    assert_tells(message_of(DeviceNotFoundError, lambda: Device.named(name)), "no device fits")
+
+
+def test_a_kernel_that_does_not_compile_holds_no_device_open() -> None:
+    device = Device.open(Device.list()[0])
+    x = device.buffer(f32, 4)
+    device.compile_kernel(INCREMENT.replace("1.0", "1u"), wait=False)(x, grid=1)
+    message_of(KernelCompileError, device.close)
+    assert_tells(message_of(DeviceLostError, x.read), "was closed")
 
 
 def test_a_device_that_is_not_there() -> None:

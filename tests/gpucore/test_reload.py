@@ -91,6 +91,22 @@ def test_a_file_that_is_away_for_a_moment(path: Path, caplog: pytest.LogCaptureF
     assert kernel.fault is None
 
 
+def test_the_folder_of_the_process_may_change(
+    device: Device, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    kernel = device.compile_file(path.name, reload=True)
+    assert isinstance(kernel, ReloadingKernel)
+    monkeypatch.chdir("/")
+    path.write_text(path.read_text() + "// edited\n")
+    assert kernel.refresh()
+
+
+def test_a_byte_order_mark_is_no_character(device: Device, path: Path) -> None:
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    device.compile_file(path).wait()
+
+
 def test_a_touched_file_is_not_compiled_again(path: Path) -> None:
     device = Device.null()
     kernel = device.compile_file(path, reload=True)
