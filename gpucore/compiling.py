@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore.buffer import Buffer
@@ -56,10 +56,12 @@ def checked(
         )
     values = _known_constants(constants, reflection.overrides)
     _fit_workgroup(point, values, limits)
+    used = tuple(b for b in reflection.bindings if b.name in point.resources)
+    _fit_uniforms(used, limits)
     # WebGPU wants the number of an override that has one.
     numbers = {name: o.id for name, o in reflection.overrides.items() if o.id is not None}
     values = {str(numbers.get(name, name)): value for name, value in values.items()}
-    return values, tuple(b for b in reflection.bindings if b.name in point.resources)
+    return values, used
 
 
 def _is_text(source: object) -> bool:
@@ -84,6 +86,17 @@ def _known_constants(given: Mapping[str, Any], declared: Mapping[str, Any]) -> d
         return {name: float(value) for name, value in given.items()}
     except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"constants {dict(given)!r}: values must be numbers: {error}") from None
+
+
+def _fit_uniforms(bindings: Sequence[Binding], limits: Mapping[str, int]) -> None:
+    """Refuse a uniform struct that no device of these limits binds."""
+    for binding in bindings:
+        most = limits.get("max_uniform_buffer_binding_size", binding.size)
+        if binding.address_space == "uniform" and binding.size > most:
+            raise KernelCompileError(
+                f"{binding.name!r} is a uniform of {binding.size} bytes, over the device's {most}: "
+                "make it var<storage, read>, and give a Buffer"
+            )
 
 
 def _fit_workgroup(

@@ -29,6 +29,7 @@ from gpucore.per_device import PerDevice
 from gpucore.profiler import Profile
 from gpucore.reload import kernel_of
 from gpucore.stream import Stream
+from gpucore.switches import is_on
 from gpucore.waiting import settled
 from gpucore.work import Roof
 
@@ -46,6 +47,8 @@ class Device:
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
 
     A device is for one thread at a time: used by two at once, launches may be lost or run twice.
+    Threads may have devices of their own, but on OpenGL. A process that has opened one must not
+    fork (`multiprocessing` may spawn).
     Launches and copies are recorded; reading, `synchronize` and `submit` hand them over. Recording
     does not touch the device, so that `DeviceLostError` shows there.
 
@@ -92,8 +95,7 @@ class Device:
         Without, kernels run faster and are trusted: open it so for tested kernels only, as the
         diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
         """
-        wanted = os.environ.get("GPUCORE_CHECKS", "")
-        checked = checks if not wanted else wanted != "0"
+        checked = is_on("GPUCORE_CHECKS", checks)
         return cls(adapters.open_backend(info, checks=checked), checks=checked)
 
     def reopen(self) -> Device:

@@ -226,6 +226,8 @@ class Kernel:
 
 def _other_dtype(binding: Binding, buffer: Buffer[Any]) -> str:
     """What to do about a buffer whose dtype is not the binding's."""
+    if binding.scalar is None and binding.fields:
+        return "structs of several types are var<uniform>, given as a dict; buffers hold one type"
     wanted = DTYPES.get(binding.scalar or "")
     declare = buffer.dtype.wgsl or f"an alias of a word, such as {buffer.dtype.name}x4 = u32"
     if wanted is None:
@@ -236,7 +238,15 @@ def _other_dtype(binding: Binding, buffer: Buffer[Any]) -> str:
 def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
     """Layout entries of reflected bindings; all must be in group 0."""
     specs = []
+    numbers: dict[int, str] = {}
     for b in bindings:
+        if b.address_space == "handle":
+            raise KernelCompileError(
+                f"{b.name!r} is {b.type_text}: kernels bind buffers only, var<storage> and "
+                "var<uniform>"
+            )
+        if (other := numbers.setdefault(b.binding, b.name)) != b.name:
+            raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
         if b.group != 0:
             raise KernelCompileError(
                 f"{b.name!r} is in @group({b.group}); kernels use @group(0): declare it there"

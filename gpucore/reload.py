@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from gpucore.errors import ArgumentError, GpuError, KernelCompileError
 from gpucore.kernel import Argument, Grid, Kernel
+from gpucore.switches import is_on
 from gpucore.work import Work
 
 __all__ = ["RELOAD_VARIABLE", "ReloadingKernel", "kernel_of"]
@@ -33,7 +33,7 @@ def kernel_of(path: Path, build: Callable[[str], Kernel], *, reload: bool | None
             raise KernelCompileError(where, error.source, error.line, error.column) from None
 
     if reload is None:
-        reload = os.environ.get(RELOAD_VARIABLE, "0") not in ("", "0")
+        reload = is_on(RELOAD_VARIABLE, False)
     source = _text(path)
     return ReloadingKernel(path, source, named) if reload else named(source)
 

@@ -179,3 +179,12 @@ def test_an_engine_that_cannot_matter_is_not_asked(monkeypatch: pytest.MonkeyPat
     assert asked == ["wgpu"]
     assert adapters.choose("") is PLAIN
     assert asked == ["wgpu", "dawn", "wgpu"]
+
+
+@pytest.mark.parametrize(("told", "checks"), [("1", True), ("0", False), ("false", False)])
+def test_the_environment_decides_on_checks(
+    told: str, checks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUCORE_CHECKS", told)
+    info = Device.null().info
+    assert [Device.open(info, checks=each).checks for each in (True, False)] == [checks] * 2

@@ -269,6 +269,34 @@ def test_a_constant_beyond_all_numbers(device: Device) -> None:
     assert_tells(message, "must be numbers")
 
 
+BINDINGS = {
+    "a texture": ("var t: texture_2d<f32>", "textureLoad(t, vec2i(), 0).x", "buffers only"),
+    "one number": ("var<storage, read> t: array<f32>", "t[0]", "'y' are both @binding(1)"),
+    "a large uniform": ("var<uniform> t: Many", "t.a[0].x", "uniform of 80000 bytes, over the"),
+}
+
+
+@pytest.mark.parametrize("kind", BINDINGS)
+def test_what_cannot_be_bound(device: Device, kind: str) -> None:
+    declaration, value, told = BINDINGS[kind]
+    number = 1 if kind == "one number" else 0
+    source = f"""struct Many {{ a: array<vec4f, 5000> }}
+        @group(0) @binding({number}) {declaration};
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(1) fn main() {{ y[0] = {value}; }}"""
+    message = message_of(KernelCompileError, lambda: device.compile_kernel(source))
+    assert_tells(message, told)
+
+
+def test_a_struct_of_several_types(device: Device, x: Buffer[f32]) -> None:
+    source = """struct Two { a: f32, b: u32 }
+        @group(0) @binding(0) var<storage, read> t: Two;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(1) fn main() { y[0] = t.a + f32(t.b); }"""
+    kernel, y = device.compile_kernel(source), device.buffer(f32, 4)
+    assert_tells(message_of(ArgumentError, lambda: kernel(x, y, grid=1)), "several types")
+
+
 @pytest.mark.parametrize("name", [None, 0])
 def test_a_name_that_is_none(name: Any) -> None:
     assert_tells(message_of(ArgumentError, lambda: Device.named(name)), "give a name as text")

@@ -119,7 +119,13 @@ def test_a_touched_file_is_not_compiled_again(path: Path) -> None:
 
 def test_the_environment_decides(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device.null()
-    for value, expected in (("1", True), ("0", False), ("", False)):
+    for value, expected in (
+        ("1", True),
+        ("0", False),
+        ("", False),
+        (" Off ", False),
+        ("yes", True),
+    ):
         monkeypatch.setenv("GPUCORE_HOT_RELOAD", value)
         assert isinstance(device.compile_file(path), ReloadingKernel) is expected
         assert isinstance(device.compile_file(path, reload=True), ReloadingKernel)
