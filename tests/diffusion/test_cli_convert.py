@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
-from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors
+from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
 from diffusion.cli.program import app
 from tests.diffusion.checkpoints.test_pickles import checkpoint, zipped
 from tests.goldens.loader import FOLDER, load
 
+Tensors = dict[str, NDArray[Any]]
 BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
 TOKENIZER = str(BUNDLED / "tokenizer")
 
@@ -113,6 +118,45 @@ def test_verify(tmp_path: Path) -> None:
     cut = run("model", "verify", path)
     assert cut.exit_code == 2
     assert "no span within" in cut.stderr
+
+
+def damaged(place: Path, part: str, change: Callable[[Tensors], object]) -> Path:
+    """A copy of the bundled model, one part's tensors changed."""
+    shutil.copytree(BUNDLED, place)
+    (file,) = (place / part).glob("*.safetensors")
+    opened = open_safetensors(file)
+    tensors = {name: opened.read(name) for name in opened.names}
+    change(tensors)
+    save_safetensors(file, tensors)
+    return place
+
+
+def spoil(tensors: Tensors) -> None:
+    tensors["conv_in.weight"].flat[:3] = np.nan, np.inf, -np.inf
+    tensors["conv_out.bias"].flat[0] = np.nan
+
+
+def test_verify_reads_the_numbers(tmp_path: Path) -> None:
+    assert run("model", "verify", "emoji").stdout.count("all numbers finite") == 3
+    done = run("model", "verify", damaged(tmp_path / "model", "unet", spoil))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "unet: numbers are infinite or NaN in 'conv_" in done.stderr
+    assert "'conv_in.weight' (3 of 2304)" in done.stderr
+    assert "'conv_out.bias' (1 of 4)" in done.stderr
+
+
+def test_verify_reads_the_tokenizer(tmp_path: Path) -> None:
+    model = damaged(tmp_path / "model", "unet", dict)
+    merges = model / "tokenizer" / "merges.txt"
+    text = merges.read_text(encoding="utf-8")
+    for cut, reason in (
+        (text[:-9], "is not a pair"),
+        (text[: text.rindex("\n", 0, -1)], "was cut"),
+    ):
+        merges.write_text(cut, encoding="utf-8")
+        done = run("model", "verify", model)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert reason in done.stderr
 
 
 def test_the_bundled_model_by_its_name(tmp_path: Path) -> None:
