@@ -120,16 +120,16 @@ class ModelMismatchError(ModelError):
         shapes = [f"{quoted(n)} is {list(f)}, not {list(w)}" for n, w, f in self.misshapen]
         types = [f"{quoted(n)} is {quoted(t)}" for n, t in self.mistyped]
         reasons = _sentence(
-            _named("lacks", [quoted(name) for name in self.missing]),
-            _named("has unknown", [quoted(name) for name in self.extra]),
-            _named("wrong shape:", shapes),
-            _named("wrong type:", types),
+            named("lacks", [quoted(name) for name in self.missing]),
+            named("has unknown", [quoted(name) for name in self.extra]),
+            named("wrong shape:", shapes),
+            named("wrong type:", types),
         )
         file = printable(self.file)
         return _sentence(f"{file}: does not fit this model: {reasons}", self.hint)
 
 
-def _named(title: str, items: Sequence[str]) -> str:
+def named(title: str, items: Sequence[str]) -> str:
     """``"lacks a, b and 7 more"``: at most ``NAMED_KEYS`` of the items, or nothing for none."""
     if not items:
         return ""

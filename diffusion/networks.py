@@ -28,7 +28,7 @@ from gpucore import Device, DType, f16, f32
 from gpustd import concat, slice_axis
 from gpustd.conv import Wrap
 
-__all__ = ["Autoencoder", "Networks", "load_networks"]
+__all__ = ["Autoencoder", "Networks", "load_networks", "load_tokenizers"]
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def load_networks(
     ]
     for module, weights, _ in pairs:
         weights.check({name: parameter.shape for name, parameter in module.parameters()})
-    tokenizers = _tokenizers(folder)
+    tokenizers = load_tokenizers(folder)
     with device.region("loading"):
         for module, weights, wanted in pairs:
             load(module, weights.read, device, wanted)
@@ -247,8 +247,11 @@ def _vae(config: VaeConfig | TinyVaeConfig) -> Vae | TinyVae:
     return TinyVae(config) if isinstance(config, TinyVaeConfig) else Vae(config)
 
 
-def _tokenizers(folder: ModelFolder) -> list[ClipTokenizer]:
-    """The encoders' tokenizers. A prompt is cut once for all, so they must know the same tokens."""
+def load_tokenizers(folder: ModelFolder) -> list[ClipTokenizer]:
+    """The encoders' tokenizers. A prompt is cut once for all, so they must know the same tokens.
+
+    Raises ``ModelFormatError``.
+    """
     found = [
         ClipTokenizer(folder.tokenizers[part], config.max_position_embeddings, folder.padding(part))
         for part, config in folder.text_encoders.items()

@@ -9,12 +9,13 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from diffusion.checkpoints.json_object import read_json_object
-from diffusion.errors import ModelError, ModelFormatError
+from diffusion.errors import ModelError, ModelFormatError, quoted
 
 __all__ = ["ClipTokenizer"]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_COMMA = ",</w>"
+_WORD_END = "</w>"
+_COMMA = f",{_WORD_END}"
 _WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|"
     r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -39,7 +40,9 @@ class ClipTokenizer:
         self._pad = vocabulary.get(padding or _padding(folder), self.end)
         self.highest = max(vocabulary.values())
         self.comma: int | None = vocabulary.get(_COMMA)
-        self._bpe = _build(vocabulary, _read_merges(folder / "merges.txt", vocabulary))
+        merges = _read_merges(folder / "merges.txt", vocabulary)
+        _check_whole(folder / "merges.txt", vocabulary, merges, min(self._start, self.end))
+        self._bpe = _build(vocabulary, merges)
         # As in other tools, the special tokens may be written out in a prompt.
         self._bpe.add_special_tokens([AddedToken(_START), AddedToken(_END)])
 
@@ -75,7 +78,7 @@ def _encodable(text: str) -> str:
 
 def _build(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
     tokenizer = Tokenizer(
-        models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=_END, fuse_unk=False)
+        models.BPE(vocabulary, merges, end_of_word_suffix=_WORD_END, unk_token=_END, fuse_unk=False)
     )
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -123,6 +126,32 @@ def _read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]
             raise ModelFormatError(path, f"line {number}", "is not a pair of known tokens", _AGAIN)
         merges.append((parts[0], parts[1]))
     return merges
+
+
+def _check_whole(
+    path: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]], special: int
+) -> None:
+    """Refuse merges that were cut: texts would be told in other tokens than in training.
+
+    ``special``: the first special token's id. In CLIP's vocabularies the tokens below it are bytes
+    and what merges make of them; tokens that were added later, which no merge makes, are above.
+    Vocabularies that begin with their special tokens do not tell. Raises `ModelFormatError`.
+    """
+    made = {left + right for left, right in merges}
+    unmade = [
+        token
+        for token, number in vocabulary.items()
+        if number < special and token not in made and not _is_plain(token)
+    ]
+    if unmade:
+        count = f"tokens of vocab.json that no merge makes: {len(unmade)}"
+        reason = f"{count}, {quoted(unmade[0])} the first; the file was cut"
+        raise ModelFormatError(path, "merges", reason, _AGAIN)
+
+
+def _is_plain(token: str) -> bool:
+    """Whether no merge is wanted for a token: it is a byte, or special such as ``<pad>``."""
+    return len(token.removesuffix(_WORD_END)) <= 1 or (token[0] == "<" and token[-1] == ">")
 
 
 def _padding(folder: Path) -> str:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from diffusion.checkpoints.element_types import FLOATING
 from diffusion.checkpoints.folder import ENCODERS, ModelFolder, Part
 from diffusion.checkpoints.header import TensorEntry
+from diffusion.checkpoints.losses import Losses
 from diffusion.checkpoints.names import IGNORED_NAMES
-from diffusion.checkpoints.safetensors import SafetensorsFile, write_safetensors
+from diffusion.checkpoints.safetensors import Note, SafetensorsFile, write_safetensors
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.checkpoints.single_file_configs import UNET, VAE
 from diffusion.checkpoints.single_file_names import (
@@ -57,21 +58,26 @@ class Kept(NamedTuple):
 def save_tensors(file: SafetensorsFile, path: Path, dtype: str | None = None) -> None:
     """Copy all tensors of a file, names unchanged.
 
-    ``dtype``: element type that numbers become, None for their own. Raises ``OutputError``.
+    ``dtype``: element type that numbers become, None for their own. Warns of infinities and NaN,
+    as all here do. Raises ``OutputError``.
     """
+    losses = Losses(path)
     tensors = {name: (_chosen(entry, dtype), entry.shape) for name, entry in file.entries.items()}
-    write_safetensors(path, tensors, file.read, dict(file.metadata) or _NOTES)
+    write_safetensors(path, tensors, file.read, dict(file.metadata) or _NOTES, losses.note)
+    losses.tell()
 
 
 def save_single(model: ModelFolder, path: Path, dtype: str | None = None) -> None:
     """Write a model as a single file. Raises ``ModelFormatError``, ``OutputError``."""
-    joined = _single_tensors(model)
+    joined, losses = _single_tensors(model), Losses(path)
     tensors = single_layout(model, dtype)
+    notes = {**_NOTES, CONFIG_KEY: json.dumps(_configs(model))}
 
     def read(name: str) -> NDArray[Any]:
         return _joined(joined[name]).reshape(tensors[name][1])
 
-    write_safetensors(path, tensors, read, {**_NOTES, CONFIG_KEY: json.dumps(_configs(model))})
+    write_safetensors(path, tensors, read, notes, losses.note)
+    losses.tell()
 
 
 def single_layout(model: ModelFolder, dtype: str | None = None) -> dict[str, tuple[str, Shape]]:
@@ -100,6 +106,7 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
 
     Raises ``OutputError``.
     """
+    losses: list[Losses] = []
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         draft.mkdir(parents=True)
@@ -108,7 +115,9 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
             (draft / name).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
         for part, _, _ in _parts(model):
             stem = "model" if part in ENCODERS else "diffusion_pytorch_model"
-            _save_part(model.weights(part), draft / part / f"{stem}.safetensors", dtype)
+            losses.append(Losses(path / part))
+            file = draft / part / f"{stem}.safetensors"
+            _save_part(model.weights(part), file, dtype, losses[-1].note)
         for encoder, place in model.tokenizers.items():
             _save_tokenizer(place, draft / ENCODERS[encoder], model.padding(encoder))
         draft.rename(path)
@@ -117,6 +126,8 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
         raise OutputError(path, error.strerror or str(error), hint) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    for each in losses:
+        each.tell()
 
 
 def _save_tokenizer(source: Path, target: Path, padding: str | None) -> None:
@@ -130,13 +141,13 @@ def _save_tokenizer(source: Path, target: Path, padding: str | None) -> None:
         (target / _SPECIAL[1]).write_text(text + "\n", encoding="utf-8")
 
 
-def _save_part(weights: Weights, file: Path, dtype: str | None) -> None:
+def _save_part(weights: Weights, file: Path, dtype: str | None, note: Note) -> None:
     tensors = {
         name: (_chosen(entry, dtype), entry.shape)
         for name, entry in weights.entries.items()
         if name not in IGNORED_NAMES
     }
-    write_safetensors(file, tensors, weights.read, _NOTES)
+    write_safetensors(file, tensors, weights.read, _NOTES, note)
 
 
 def _configs(model: ModelFolder) -> dict[str, object]:

@@ -39,6 +39,9 @@ HEADER_LIMIT: Final = 16 * 2**20
 HEADER_CEILING: Final = 100_000_000
 """The format's own limit, which no caller may pass."""
 
+Note = Callable[[str, str, NDArray[Any], NDArray[Any]], None]
+"""Takes a tensor's name, its element type in the file, its values and the bits that store them."""
+
 _Identity = tuple[int, int, int, int]
 
 
@@ -135,14 +138,15 @@ def write_safetensors(
     tensors: Mapping[str, tuple[str, Shape]],
     read: Callable[[str], NDArray[Any]],
     metadata: Mapping[str, str] | None = None,
+    note: Note | None = None,
 ) -> None:
     """Write a file that :func:`open_safetensors` takes, whole or not at all.
 
     ``tensors``: element type and shape by name; ``read`` gives each one's values when its turn
-    comes, so that one at a time is in memory. The bytes go to a temporary file beside ``path``
-    that then takes its place. Wider types come first, so that each tensor lies aligned. Raises
-    ``ModelFormatError`` for names or shapes beyond the reader's limits, ``OutputError`` when the
-    disk refuses, and what ``read`` raises.
+    comes, so that one at a time is in memory; ``note`` is shown what becomes of it. The bytes go to
+    a temporary file beside ``path`` that then takes its place. Wider types come first, so that each
+    tensor lies aligned. Raises ``ModelFormatError`` for names or shapes beyond the reader's
+    limits, ``OutputError`` when the disk refuses, and what ``read`` raises.
     """
     path = Path(path)
     ordered = dict(sorted(tensors.items(), key=lambda item: (-ITEM_BYTES[item[1][0]], item[0])))
@@ -152,9 +156,12 @@ def write_safetensors(
         with _replacing(path) as file:
             file.write(len(header).to_bytes(8, "little") + header)
             for name, (dtype, shape) in ordered.items():
-                stored = encode(dtype, read(name))
+                values = read(name)
+                stored = encode(dtype, values)
                 if stored.shape != shape:
                     raise ValueError(f"{name} has the shape {stored.shape} and not {shape}")
+                if note is not None:
+                    note(name, dtype, values, stored)
                 file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
     except OSError as error:
         hint = "choose a folder that is writable and not full"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
-from diffusion.bundled import named_model
+from diffusion.bundled import bundled_model, named_model
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
 from diffusion.checkpoints.single_file import Prediction
@@ -18,7 +18,8 @@ from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import parsed_name, parsed_prediction
-from diffusion.errors import OutputError, SettingsError
+from diffusion.errors import ModelError, OutputError, SettingsError
+from diffusion.soundness import fitting_weights
 
 __all__ = ["convert", "convert_model"]
 
@@ -82,7 +83,7 @@ def convert(
     """Write a model as a single file or as a folder.
 
     A file becomes a single file tensor by tensor, names unchanged, whatever kind of model it is.
-    Nothing is written over.
+    Nothing is written over. A model that lacks tensors is refused; infinities and NaN are told.
     """
     with reporting(context, debug):
         kind = None if dtype is None else parsed_name("dtype", dtype, DTYPES)
@@ -105,22 +106,44 @@ def convert_model(
 ) -> None:
     """Write ``source`` as ``target``, whose suffix decides the layout.
 
-    Raises `ModelError`, `OutputError`, and `SettingsError` for options that change nothing.
+    Warns of numbers that are not finite. Raises `ModelError`, `OutputError`, and `SettingsError`
+    for options that change nothing.
     """
     single = target.suffix.lower() == _SINGLE
     if source.is_dir() or single:
         _check_unused(tokenizer=tokenizer, prediction=prediction)
-    if source.is_dir():
-        save: Callable[[ModelFolder, Path, str | None], None] = (
-            save_single if single else save_folder
-        )
-        save(ModelFolder(source), target, dtype)
-        return
-    file = _opened(source)
-    if single:
+    if single and not source.is_dir():
+        file = _opened(source)
+        _warn_of_misfits(file)
         save_tensors(file, target, dtype)
+    elif single:
+        save_single(_checked(ModelFolder(source)), target, dtype)
+    elif source.is_dir():
+        save_folder(_checked(ModelFolder(source)), target, dtype)
     else:
-        save_folder(ModelFile(file, tokenizer=tokenizer, prediction=prediction), target, dtype)
+        model = ModelFile(_opened(source), tokenizer=tokenizer, prediction=prediction)
+        save_folder(_checked(model), target, dtype)
+
+
+def _checked(model: ModelFolder) -> ModelFolder:
+    """The model, whose tensors are its networks' parameters. Raises `ModelError`."""
+    fitting_weights(model)
+    return model
+
+
+def _warn_of_misfits(file: SafetensorsFile) -> None:
+    """Tell where a file that has a model's parts lacks some of their tensors; it is copied as is.
+
+    What has no such parts, such as a LoRA, is not looked at.
+    """
+    try:
+        model = ModelFile(file, tokenizer=bundled_model() / "tokenizer")
+    except ModelError:
+        return
+    try:
+        fitting_weights(model)
+    except ModelError as error:
+        warnings.warn(f"copied, but no picture can be made: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _check_unused(**options: object) -> None:

@@ -14,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Status 0: done. 1: an error of the program itself, with a traceback. 2: wrong input, told in
     one line, or a full disk behind stdout. 130: stopped with Ctrl-C.
     """
+    if sys.stderr is None:
+        _open_stderr()
     try:
         from diffusion.cli.program import run
     except KeyboardInterrupt:
@@ -22,3 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # where it came in text that is executed, such as the methods of a dataclass.
         os._exit(130)
     sys.exit(run(arguments))
+
+
+def _open_stderr() -> None:
+    """Put the null device where the caller has closed stderr.
+
+    Else ``print`` would take stdout for it, and the next file opened, be it a picture, would have
+    the number to which drivers print.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    if null != 2:
+        os.dup2(null, 2)
+        os.close(null)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

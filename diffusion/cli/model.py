@@ -19,11 +19,10 @@ from diffusion.checkpoints import ModelFile, ModelFolder, open_model
 from diffusion.checkpoints.folder import Part
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
+from diffusion.cli.progress import slowly
 from diffusion.errors import ModelNotFoundError, SettingsError
-from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
-from diffusion.models.module import Module
-from diffusion.models.unet import UNet
-from diffusion.models.vae import Vae
+from diffusion.networks import load_tokenizers
+from diffusion.soundness import check_numbers, fitting_weights
 
 __all__ = ["models"]
 
@@ -129,7 +128,7 @@ def rm(
 
 @models.command()
 def verify(context: typer.Context, name: Name, *, debug: options.Debug = False) -> None:
-    """Check a model: files against their hashes, configs, and every tensor's name and shape.
+    """Check a model: hashes, configs, tokenizers, every tensor's name, shape and numbers.
 
     Exit status 0: sound. 1: a file has changed since it was downloaded. 2: it cannot be used.
     """
@@ -142,11 +141,15 @@ def verify(context: typer.Context, name: Name, *, debug: options.Debug = False) 
         if broken:
             raise typer.Exit(_FAILED)
         model = _opened(name)
-        counts = {part: _check(model, part) for part in _parts(model)}
+        opened = fitting_weights(model)
+        if not isinstance(model, ModelFile):
+            load_tokenizers(model)
+        places = [(part, name) for part, weights in opened.items() for name in weights.entries]
+        check_numbers(opened, slowly(places, "reading"))
     hashed = sum(sound is True for _, sound in checked)
     print(f"{hashed} files have their hashes" if checked else "no hashes are known")
-    for part, count in counts.items():
-        print(f"{part}: {count} tensors fit")
+    for part, weights in opened.items():
+        print(f"{part}: {len(weights.entries)} tensors fit, all numbers finite")
 
 
 def _size(path: Path) -> int:
@@ -209,21 +212,3 @@ def _facts(model: ModelFolder) -> Iterator[tuple[str, object]]:
         types = "/".join(sorted({entry.dtype for entry in entries}))
         size = sum(entry.nbytes for entry in entries)
         yield part, f"{len(entries)} tensors, {types}, {gigabytes(size)}"
-
-
-def _check(model: ModelFolder, part: Part) -> int:
-    """Compare a part's tensors with its network's parameters; how many there are."""
-    weights = model.weights(part)
-    parameters = _network(model, part).parameters()
-    weights.check({name: parameter.shape for name, parameter in parameters})
-    return len(weights.entries)
-
-
-def _network(model: ModelFolder, part: Part) -> Module:
-    """A part's network, its weights not loaded."""
-    if part == "unet":
-        return UNet(model.unet)
-    if part == "vae":
-        return Vae(model.vae)
-    kind = ProjectedClipTextModel if part == "text_encoder_2" else ClipTextModel
-    return kind(model.text_encoders[part])

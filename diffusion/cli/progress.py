@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -19,10 +20,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Clock", "ProgressBar"]
+__all__ = ["Clock", "ProgressBar", "slowly"]
 
+T = TypeVar("T")
 
 SAMPLING = "sampling"
+_PATIENCE = 1.0
+"""Seconds."""
 
 
 class RateColumn(ProgressColumn):
@@ -82,6 +86,25 @@ class ProgressBar:
             self._total = total
             self._progress.reset(self._task, total=total, description=SAMPLING)
         self._progress.update(self._task, completed=done, description=SAMPLING)
+
+
+def slowly(items: Sequence[T], told: str) -> Iterator[T]:
+    """The items; a bar on stderr once they have taken a second, gone at the end, where one looks.
+
+    ``told``: what is being done with them.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
+    task, begun = bar.add_task(told, total=len(items)), time.perf_counter()
+    try:
+        for item in items:
+            yield item
+            bar.advance(task)
+            if time.perf_counter() - begun > _PATIENCE:
+                bar.start()  # once: a bar that has started goes on
+    finally:
+        bar.stop()
 
 
 class Clock:

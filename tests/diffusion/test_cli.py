@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import json
 import os
@@ -19,11 +18,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from rich.console import Console
 from typer.testing import CliRunner
 
 from diffusion import DiffusionError, Pipeline, Result, Settings, Stage, Step
-from diffusion.cli import main, output, progress
+from diffusion.cli import main, output
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
 from diffusion.cli.networks import chosen_dtype
@@ -384,42 +382,6 @@ def test_help_teaches() -> None:
         assert name in text
     assert "doctor" in run("--help").stdout
     assert re.fullmatch(r"avila \S+\n", run("--version").stdout)
-
-
-def test_progress_shows_phase_steps_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")  # on a dumb terminal rich draws no bar
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=120)
-    monkeypatch.setattr(progress, "Console", lambda **_: console)
-    with progress.ProgressBar(shown=True) as bar:
-        bar.phase("compiling")
-        for index in range(1, 5):
-            time.sleep(0.01)
-            bar.step(index, 4)
-            bar._progress.refresh()
-        bar.phase("decoding")
-        bar._progress.refresh()
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
-    for part in ("loading", "sampling", "decoding", "4/4", "it/s", "ETA"):
-        assert part in shown
-
-
-def test_progress_is_silent_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for terminal, shown in ((False, True), (True, False)):
-        file = io.StringIO()
-        console = Console(file=file, force_terminal=terminal, width=120)
-        monkeypatch.setattr(progress, "Console", lambda c=console, **_: c)
-        with progress.ProgressBar(shown=shown) as bar:
-            bar.step(1, 4)
-        assert file.getvalue().strip() == ""
-
-
-@pytest.mark.parametrize(
-    ("rate", "text"),
-    [(None, "-.-- it/s"), (0.4, "2.50 s/it"), (1.0, "1.00 it/s"), (12.345, "12.35 it/s")],
-)
-def test_rates(rate: float | None, text: str) -> None:
-    assert progress.rate_text(rate) == text
 
 
 def report(works: bool, problems: tuple[Problem, ...]) -> Report:

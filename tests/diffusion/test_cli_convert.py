@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
-from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors
+from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
 from diffusion.cli.program import app
 from tests.diffusion.checkpoints.test_pickles import checkpoint, zipped
 from tests.goldens.loader import FOLDER, load
 
+Tensors = dict[str, NDArray[Any]]
 BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
 TOKENIZER = str(BUNDLED / "tokenizer")
 
@@ -113,6 +119,131 @@ def test_verify(tmp_path: Path) -> None:
     cut = run("model", "verify", path)
     assert cut.exit_code == 2
     assert "no span within" in cut.stderr
+
+
+def damaged(place: Path, part: str, change: Callable[[Tensors], object]) -> Path:
+    """A copy of the bundled model, one part's tensors changed."""
+    shutil.copytree(BUNDLED, place)
+    (file,) = (place / part).glob("*.safetensors")
+    opened = open_safetensors(file)
+    tensors = {name: opened.read(name) for name in opened.names}
+    change(tensors)
+    save_safetensors(file, tensors)
+    return place
+
+
+def spoil(tensors: Tensors) -> None:
+    tensors["conv_in.weight"].flat[:3] = np.nan, np.inf, -np.inf
+    tensors["conv_out.bias"].flat[0] = np.nan
+
+
+def test_verify_reads_the_numbers(tmp_path: Path) -> None:
+    assert run("model", "verify", "emoji").stdout.count("all numbers finite") == 3
+    done = run("model", "verify", damaged(tmp_path / "model", "unet", spoil))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "unet: numbers are infinite or NaN in 'conv_" in done.stderr
+    assert "'conv_in.weight' (3 of 2304)" in done.stderr
+    assert "'conv_out.bias' (1 of 4)" in done.stderr
+
+
+def test_verify_reads_the_tokenizer(tmp_path: Path) -> None:
+    model = damaged(tmp_path / "model", "unet", dict)
+    merges = model / "tokenizer" / "merges.txt"
+    text = merges.read_text(encoding="utf-8")
+    for cut, reason in (
+        (text[:-9], "is not a pair"),
+        (text[: text.rindex("\n", 0, -1)], "was cut"),
+    ):
+        merges.write_text(cut, encoding="utf-8")
+        done = run("model", "verify", model)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert reason in done.stderr
+
+
+def misshape(tensors: Tensors) -> None:
+    tensors["conv_in.weight"] = tensors["conv_in.weight"][:, :3].copy()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tensors: tensors.pop("conv_in.weight"), "lacks 'conv_in.weight'"),
+        (misshape, "wrong shape: 'conv_in.weight' is [64, 3, 3, 3], not [64, 4, 3, 3]"),
+    ],
+    ids=["missing", "misshapen"],
+)
+def test_what_does_not_fit_is_not_written(
+    change: Callable[[Tensors], object], reason: str, tmp_path: Path
+) -> None:
+    model = damaged(tmp_path / "model", "unet", change)
+    for target in ("new", "new.safetensors"):
+        done = run("convert", model, "-o", tmp_path / target)
+        assert done.exit_code == 2
+        assert reason in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("lost", ["output_blocks.0.0.out_layers.0.bias", "out.2.bias"])
+def test_a_single_file_that_lacks_a_tensor(lost: str, tmp_path: Path) -> None:
+    """Into a folder it is refused; as a file it is copied as it is, and that is told."""
+    whole, source = tmp_path / "whole.safetensors", tmp_path / "source.safetensors"
+    run("convert", BUNDLED, "-o", whole)
+    file = open_safetensors(whole)
+    name = f"model.diffusion_model.{lost}"
+    tensors = {each: file.read(each) for each in file.names if each != name}
+    assert len(tensors) == len(file.names) - 1
+    save_safetensors(source, tensors, file.metadata)
+    refused = run("convert", source, "-o", tmp_path / "folder", "--tokenizer", TOKENIZER)
+    assert refused.exit_code == 2
+    assert "does not fit this model: lacks" in refused.stderr
+    assert not (tmp_path / "folder").exists()
+    copied = run("convert", source, "-o", tmp_path / "copy.safetensors")
+    assert copied.exit_code == 0
+    assert "warning: copied, but no picture can be made: " in copied.stderr
+    assert "lacks" in copied.stderr
+
+
+def enlarge(tensors: Tensors) -> None:
+    tensors["decoder.conv_in.weight"].flat[:2] = 6e4, -6e4
+    tensors["encoder.conv_in.bias"].flat[:2] = 448, 465  # the largest; the next one's beginning
+
+
+@pytest.mark.filterwarnings("default")
+def test_overflow_and_what_was_not_finite_are_told(tmp_path: Path) -> None:
+    """By way of all three kinds of conversion."""
+    large, spoilt = (
+        damaged(tmp_path / "large", "vae", enlarge),
+        damaged(tmp_path / "spoilt", "unet", spoil),
+    )
+    for name, model in (("large", large), ("spoilt", spoilt)):
+        single = tmp_path / f"{name}.safetensors"
+        first = run("convert", model, "-o", single)
+        assert first.exit_code == 0
+        assert ("numbers infinite or NaN in the source: 4," in first.stderr) == (name != "large")
+        ways = [
+            ["convert", model, "-o", tmp_path / f"{name}-folder"],
+            ["convert", model, "-o", tmp_path / f"{name}-again.safetensors"],
+            ["convert", single, "-o", tmp_path / f"{name}-copy.safetensors"],
+        ]
+        for way in ways:
+            done = run(*way, "--dtype", "f8_e4m3")
+            assert done.exit_code == 0, done.output
+            assert done.stderr.count("warning") == 1
+            if name == "large":
+                assert (
+                    ": numbers too large for the element type became infinite or NaN: 3,"
+                    in done.stderr
+                )
+                assert re.search(r"'\S*decoder\.conv_in\.weight' \(2\)", done.stderr)
+                assert re.search(r"'\S*encoder\.conv_in\.bias' \(1\)", done.stderr)
+            else:
+                assert ": numbers infinite or NaN in the source: 4," in done.stderr
+
+
+def test_sound_conversions_warn_of_nothing(tmp_path: Path) -> None:
+    done = run("convert", BUNDLED, "-o", tmp_path / "a.safetensors", "--dtype", "bf16")
+    assert (done.exit_code, done.stderr.count("warning")) == (0, 0)
 
 
 def test_the_bundled_model_by_its_name(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import diffusion
 from diffusion import hub
@@ -68,6 +69,21 @@ def test_ctrl_c_in_a_command(
     assert capfd.readouterr().err == "avila: stopped\n"
     with pytest.raises(SystemExit, match="130"):
         main(arguments)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process inherits no descriptors there")
+@pytest.mark.parametrize("closed", [[2], [1, 2], [0, 1, 2]], ids=str)
+def test_draws_where_stderr_is_closed(tmp_path: Path, closed: list[int]) -> None:
+    """What drivers and Python print goes nowhere: not to stdout, and not into another file."""
+    picture = tmp_path / "a.png"
+    command = [sys.executable, "-m", "diffusion.cli", "txt2img", "a", "-o", str(picture)]
+    command += ["--steps", "1", "--size", "64x64"]
+    code = f"import os; [os.close(each) for each in {closed}]; os.execv({command[0]!r}, {command})"
+    done = python("-c", code)
+    told = "" if 1 in closed else f"{picture}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+    with Image.open(picture) as image:
+        assert image.size == (64, 64)
 
 
 def test_names_of_the_package() -> None:

@@ -39,6 +39,16 @@ def test_options_exist(command: str) -> None:
     assert [option for option in sorted(shown) if option not in done.stdout] == []
 
 
+def test_drawing_again_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The section's lines one after another, in small: each picture has its settings from one."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block for block in blocks("sh") if "--from" in block]
+    for line in block.splitlines():
+        small = ["--size", "64x64"] if "--seed" in line else []
+        done = run(*shlex.split(line)[1:], *small)
+        assert (line, done.exit_code, done.stderr.count("warning")) == (line, 0, 0), done.stderr
+
+
 def test_options_named_in_the_text_exist() -> None:
     named = set(re.findall(r"`(--[a-z-]+)", TEXT))
     known = "".join(run(command, "--help").stdout for command in COMMANDS)

@@ -114,6 +114,27 @@ def test_hostile_tokenizers(tmp_path: Path) -> None:
         ClipTokenizer(folder, 77)
 
 
+@pytest.mark.parametrize("kept", [0, 1, -1])
+def test_merges_that_were_cut_at_a_lines_end(tmp_path: Path, kept: int) -> None:
+    """The rest would be a sound tokenizer, of other tokens than the model was trained with."""
+    folder = write_family(tmp_path, "xl_base") / "tokenizer"
+    file = folder / "merges.txt"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:kept]), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match=r"merges\.txt: merges: tokens .* cut; download"):
+        ClipTokenizer(folder, 77)
+
+
+def test_tokens_that_were_added_need_no_merge(tmp_path: Path) -> None:
+    folder = write_family(tmp_path, "xl_base") / "tokenizer"
+    file = folder / "vocab.json"
+    tokens = list(json.loads(file.read_text(encoding="utf-8")))
+    written = [tokens + ["sks", "<cat-toy>"], ["<pad>", *tokens], [*tokens[-2:], *tokens[:-2]]]
+    for each in written:
+        file.write_text(json.dumps({token: i for i, token in enumerate(each)}), encoding="utf-8")
+        assert ClipTokenizer(folder, 77).tokens("apple") == [each.index("apple</w>")]
+
+
 def test_a_tokenizer_of_another_model(device: Device, tmp_path: Path) -> None:
     """Its tokens would be read from beyond the end of the embeddings."""
     folder = ModelFolder(write_family(tmp_path, "sd2"))
