@@ -24,7 +24,6 @@ from diffusion.noise_sources import NOISES
 from diffusion.overflow import Watch, is_finite
 from diffusion.prompts import EMPHASES, Chunk, Script, script, script_chunks
 from diffusion.samplers import Step as SamplerStep
-from diffusion.samplers import chosen_schedule
 from diffusion.settings import Settings
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.hires import UPSCALERS, Hires
@@ -109,13 +108,10 @@ class Run:
     def _second(self, hires: Hires) -> Pass:
         """The pass of hires fix."""
         settings = self._settings
-        schedule = settings.schedule or "automatic"
-        if hires.sampler:
-            schedule = chosen_schedule(hires.sampler, hires.schedule, schedule)
+        first = settings.sampler or "", settings.schedule or "automatic"
         walk = exact_walk(
             self.networks.noise,
-            hires.sampler or settings.sampler or "",
-            hires.schedule or schedule,
+            *hires.sampler_and_schedule(*first),
             hires.steps or settings.steps or 1,
             settings.eta,
             hires.strength,
