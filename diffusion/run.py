@@ -30,7 +30,7 @@ from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.resampling import resample
 from diffusion.tasks.seamless import resized
 from diffusion.tasks.source import Canvas
-from diffusion.tasks.walk import Walk, exact_walk, full_walk
+from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
 from gpucore import f32
 from gpustd import linear_combination
 
@@ -104,6 +104,8 @@ class Run:
             self._picture = EncodedPicture(self.networks, self.canvas, content, settings.vae_tiling)
         self.first = self._pass(walk, (width, height), Hires())
         self.second = None if settings.hires is None else self._second(settings.hires)
+        walks = [each.walk for each in (self.first, self.second) if each]
+        tell_idle(walks, settings.eta, settings.sampling)
 
     def _second(self, hires: Hires) -> Pass:
         """The pass of hires fix."""

@@ -14,6 +14,7 @@ from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion import pipeline as pipelines
 from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
+from diffusion.sampling import Sampling
 from diffusion.tasks import Hires
 from gpucore import Device, f32
 from tests.conftest import engines, opened, trouble
@@ -167,6 +168,22 @@ def test_settings_that_cannot_be_are_refused_at_once(field: str, value: object) 
     pipeline = pipeline_on(opened(next(e for e in engines() if not trouble(e))))
     with pytest.raises(SettingsError, match=field):
         next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]
+
+
+def prepared(device: Device, **changes: Any) -> None:
+    """Settings as a run takes them, before any work; a warning is an error."""
+    pipeline = pipeline_on(device)
+    pipeline.run(dataclasses.replace(SMALL, **changes).filled(pipeline.defaults))
+
+
+def test_an_option_that_one_of_two_passes_has_is_not_idle(device: Device) -> None:
+    second = Hires(sampler="euler_a")
+    prepared(device, sampler="dpmpp_2m", eta=0.1, hires=second)
+    with pytest.warns(UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M has no such option"):
+        prepared(device, sampler="dpmpp_2m", eta=0.1)
+    with pytest.warns(UserWarning, match="^order changes nothing") as told:
+        prepared(device, sampler="dpmpp_2m", hires=second, sampling=Sampling(order=2))
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("tiling", ["on", "auto"])

@@ -7,10 +7,14 @@ import pytest
 
 from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
-from diffusion.tasks.walk import exact_walk, full_walk
+from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SD15 = stable_diffusion()
+
+
+def walk_of(sampler: str) -> Walk:
+    return full_walk(SD15, sampler, "automatic", 5, None)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,15 @@ def test_options_that_change_nothing_are_told(
     sampler: str, eta: float | None, sampling: Sampling, option: str
 ) -> None:
     with pytest.warns(UserWarning, match=f"^{option} changes nothing: .* has no such option"):
-        full_walk(SD15, sampler, "automatic", 5, eta, sampling)
+        tell_idle([walk_of(sampler)], eta, sampling)
+
+
+def test_options_that_neither_pass_has_are_told_once() -> None:
+    with pytest.warns(
+        UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M and Euler have no"
+    ) as told:
+        tell_idle([walk_of("dpmpp_2m"), walk_of("euler")], 0.1, Sampling(s_churn=1.0))
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,4 +80,6 @@ def test_options_that_change_nothing_are_told(
     ],
 )
 def test_options_that_count_are_not(sampler: str, eta: float | None, sampling: Sampling) -> None:
-    full_walk(SD15, sampler, "automatic", 5, eta, sampling)  # a warning is an error
+    tell_idle([walk_of(sampler)], eta, sampling)  # a warning is an error
+    tell_idle([walk_of(sampler), walk_of("dpmpp_2m")], eta, sampling)
+    tell_idle([walk_of("dpmpp_2m"), walk_of(sampler)], eta, sampling)
