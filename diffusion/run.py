@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,8 +105,26 @@ class Run:
             self._picture = EncodedPicture(self.networks, self.canvas, content, settings.vae_tiling)
         self.first = self._pass(walk, (width, height), Hires())
         self.second = None if settings.hires is None else self._second(settings.hires)
-        walks = [each.walk for each in (self.first, self.second) if each]
-        tell_idle(walks, settings.eta, settings.sampling)
+        passes = [each for each in (self.first, self.second) if each]
+        tell_idle([each.walk for each in passes], settings.eta, settings.sampling)
+        self._tell_idle_negatives(passes)
+
+    def _tell_idle_negatives(self, passes: list[Pass]) -> None:
+        """Warn of negative prompts that no pass is guided away from."""
+        settings, hires = self._settings, self._settings.hires
+        told = {"negative": (settings.negative, passes)}
+        if hires is not None and hires.negative is not None:
+            told = {
+                "negative": (settings.negative, passes[:1]),
+                "hires_negative": (hires.negative, passes[1:]),
+            }
+        lacking = "it needs a guidance above 1"
+        if self.networks.embeds_guidance:
+            lacking = "this model takes none"
+        for field, (text, those) in told.items():
+            if text and all(each.scale is None for each in those):
+                message = f"{field} changes nothing: {lacking}"
+                warnings.warn(message, UserWarning, stacklevel=3)
 
     def _second(self, hires: Hires) -> Pass:
         """The pass of hires fix."""

@@ -80,6 +80,7 @@ def test_what_is_left_as_it_is() -> None:
     assert as_typed(said, error) == str(error)
     assert as_typed(said, "the settings are too long") == "the settings are too long"
     assert as_typed(said, "negative: weights are cut") == "--negative: weights are cut"
+    assert as_typed(said, "hires_negative changes") == "--hires-negative changes"
     assert (
         as_typed(said, SettingsError("prompt", 1, "give text")) == "prompt cannot be 1; give text"
     )

@@ -104,7 +104,8 @@ def test_prompt_and_guidance_matter(device: Device) -> None:
     for change in (
         dataclasses.replace(SMALL, prompt="a blue car"),
         dataclasses.replace(SMALL, negative=""),
-        dataclasses.replace(SMALL, guidance=1.0),
+        dataclasses.replace(SMALL, guidance=1.5),
+        dataclasses.replace(SMALL, guidance=1.0, negative=""),
         dataclasses.replace(SMALL, sampler="ddim"),
         dataclasses.replace(SMALL, schedule="sgm_uniform"),
         dataclasses.replace(SMALL, seed=6),
@@ -184,6 +185,21 @@ def test_an_option_that_one_of_two_passes_has_is_not_idle(device: Device) -> Non
     with pytest.warns(UserWarning, match="^order changes nothing") as told:
         prepared(device, sampler="dpmpp_2m", hires=second, sampling=Sampling(order=2))
     assert len(told) == 1
+
+
+def test_an_idle_negative_prompt_is_told(device: Device) -> None:
+    """SMALL has one; where no pass is guided, it changes nothing."""
+    with pytest.warns(UserWarning, match="^negative changes nothing: it needs a guidance above 1"):
+        prepared(device, guidance=1.0)
+    with pytest.warns(UserWarning, match="^negative changes nothing"):
+        prepared(device, guidance=0.5, hires=Hires(negative="bad", guidance=2.0))
+    with pytest.warns(UserWarning, match="^hires_negative changes nothing"):
+        prepared(device, hires=Hires(negative="bad", guidance=1.0))
+    prepared(device, guidance=1.0, negative="")
+    prepared(device, guidance=1.0, hires=Hires(guidance=2.0))
+    prepared(device, guidance=2.0, hires=Hires(guidance=1.0))
+    prepared(device, guidance=1.0, prompt="a AND b")
+    prepared(device, guidance=1.0, sampler="euler_cfg_pp")
 
 
 @pytest.mark.parametrize("tiling", ["on", "auto"])
