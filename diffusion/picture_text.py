@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.infotext import write_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import AXIS, NOISE, SAMPLING_KEYS, ZERO_SNR
+from diffusion.picture_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
@@ -77,12 +77,15 @@ def picture_text(
 
 
 def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
-    """What the text says of the networks beside the model.
+    """What the text says of the networks beside the model, and what they were told to compute in.
 
-    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such;
-    ``switch``: the share of the steps before the refiner.
+    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such; the
+    ``model``'s ``dtype`` where one was chosen. ``switch``: the share of the steps before the
+    refiner.
     """
     pairs: Pairs = {}
+    if "dtype" in about["model"]:
+        pairs[DTYPE] = about["model"]["dtype"]
     if "vae" in about:
         pairs |= {"VAE": about["vae"]["name"], "VAE hash": about["vae"]["hash"]}
     if "refiner" in about and switch is not None:

@@ -22,7 +22,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from diffusion import DiffusionError, Pipeline, Result, Settings, Stage, Step
+from diffusion import DiffusionError, Result, Settings, Stage, Step
 from diffusion.cli import main, output, progress
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
@@ -570,11 +570,6 @@ def test_a_device_without_f16_is_told(device: Device) -> None:
         return
     with pytest.raises(SettingsError, match="has no f16; give f32"):
         chosen_dtype("f16", device)
-
-
-def test_a_folder_has_a_tokenizer_of_its_own() -> None:
-    with pytest.raises(SettingsError, match="a model's folder has its own"):
-        Pipeline.load("emoji", tokenizer="words")
 
 
 def test_help_shows_prompts_as_they_are_written() -> None:

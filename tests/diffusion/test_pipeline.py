@@ -171,6 +171,11 @@ def test_settings_that_cannot_be_are_refused_at_once(field: str, value: object) 
         next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]
 
 
+def test_a_folder_has_a_tokenizer_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="a model's folder has its own"):
+        Pipeline.load("emoji", tokenizer="words")
+
+
 def prepared(device: Device, **changes: Any) -> None:
     """Settings as a run takes them, before any work; a warning is an error."""
     pipeline = pipeline_on(device)
