@@ -105,7 +105,16 @@ def exact_walk(
     strength: float,
     sampling: Sampling = PLAIN,
 ) -> Walk:
-    """Exactly ``steps`` steps from the level that ``strength`` starts at, as hires fix makes."""
+    """Exactly ``steps`` steps from the level that ``strength`` starts at, as hires fix makes.
+
+    Raises `SettingsError`, where a schedule has not that many levels for ``steps`` as given.
+    """
     more = int(steps / min(strength, LARGEST_STRENGTH))
-    whole = full_walk(noise, sampler, schedule, more, eta, sampling)
+    try:
+        whole = full_walk(noise, sampler, schedule, more, eta, sampling)
+    except SettingsError as error:
+        if error.field != "steps":
+            raise
+        hint = f"hires strength {strength} makes them the last of {more}, and {error.hint}"
+        raise SettingsError("steps", steps, hint) from error
     return whole.last(min(steps, whole.steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffusion.errors import SettingsError
 from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
 from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
@@ -42,6 +43,14 @@ def test_hires_makes_exactly_the_steps_asked_for(strength: float, steps: int) ->
     more = int(steps / min(strength, 0.999))
     whole = full_walk(SD15, "euler", "karras", more, None)
     np.testing.assert_array_equal(walk.sigmas, whole.sigmas[-steps - 1 :])
+
+
+def test_of_too_many_steps_those_given_are_named() -> None:
+    hint = "hires strength 0.05 makes them the last of 2000, and this schedule has 1000 time steps"
+    with pytest.raises(SettingsError, match=f"^steps cannot be 100; {hint}"):
+        exact_walk(SD15, "euler", "trailing", 100, None, 0.05)
+    with pytest.raises(SettingsError, match=r"^rho cannot be 5\.0; schedule trailing"):
+        exact_walk(SD15, "euler", "trailing", 100, None, 0.5, Sampling(rho=5.0))
 
 
 @pytest.mark.parametrize(
