@@ -106,6 +106,13 @@ def test_errors_as_they_are_told(arguments: str, message: str) -> None:
     assert (done.exit_code, done.stderr.startswith(f"avila: {message}")) == (2, True), done.stderr
 
 
+@pytest.mark.parametrize("prediction", ["v", "epsilon", "sample"])
+def test_values_are_told_as_they_were_typed(prediction: str) -> None:
+    """By a model's folder, which has its own."""
+    done = run("txt2img", "a", "--prediction", prediction, "--steps", "1")
+    assert done.stderr.startswith(f"avila: --prediction cannot be '{prediction}'; a model's folder")
+
+
 @pytest.mark.usefixtures("pretended")
 def test_of_other_commands(tmp_path: Path) -> None:
     for arguments, message in (
