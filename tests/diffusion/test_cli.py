@@ -320,7 +320,7 @@ def test_wrong_settings_are_found_before_a_model_is_loaded(
 @pytest.mark.usefixtures("pretended")
 def test_a_missing_prompt_and_no_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert status_of("txt2img") == 2
-    assert "prompt cannot be None; give one, or --from PICTURE" in capfd.readouterr().err
+    assert "prompt is missing; give one, or --from PICTURE" in capfd.readouterr().err
     assert status_of() == 2
     assert "txt2img" in "".join(capfd.readouterr())
 

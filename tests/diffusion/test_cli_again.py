@@ -189,7 +189,7 @@ def test_rarer_choices(ran: list[Settings]) -> None:
     [
         (["--from", "bare.png"], "--from cannot be 'bare.png'; it carries no settings"),
         (["--from", "none.png"], "No such file"),
-        ([], "prompt cannot be None; give one, or --from PICTURE"),
+        ([], "prompt is missing; give one, or --from PICTURE"),
         (["a", "--set", "s_chrun=1"], "--set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
         (["a", "--set", "rho"], "--set cannot be 'rho'"),
         (["a", "--set", "rho=x"], "--set rho cannot be 'x'; give a number"),

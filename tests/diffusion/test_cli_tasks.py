@@ -308,7 +308,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["img2img", "notes.txt", "a"], "give a PNG, JPEG or WebP file"),
     (["img2img", "in.png", "a", "--strength", "2"], "--strength cannot be 2"),
     (["img2img", "in.png", "a", "--resize", "shrnk"], "--resize cannot be 'shrnk'"),
-    (["inpaint", "in.png", "a"], "give --mask FILE, or a picture with transparent parts"),
+    (
+        ["inpaint", "in.png", "a"],
+        "--mask is missing; give --mask FILE, or a picture with transparent",
+    ),
     (["inpaint", "in.png", "a", "--mask", "in.png", "--left", "8"], "extend the picture, or give"),
     (
         ["inpaint", "in.png", "a", "--left", "8", "--invert"],
