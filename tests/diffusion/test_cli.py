@@ -291,6 +291,9 @@ WRONG = [
     (["--device", "cuda"], "no device fits 'cuda'"),
     (["--output", "a.gif"], "a.gif: cannot be written: its name ends in .gif"),
     (["--output", "file/a.png"], "File exists"),
+    (["--output", "-"], "-: cannot be written: pictures do not go to stdout; give a file or a"),
+    (["--output", "file"], "file: cannot be written: it is there and is no folder; give a folder"),
+    (["--output", "file/"], "file/: cannot be written: it is there and is no folder"),
     (["--colour", "red"], "No such option: --colour"),
 ]
 
@@ -302,6 +305,7 @@ def test_wrong_input_is_one_line_and_status_2(
 ) -> None:
     (tmp_path / "file").touch()
     assert status_of("txt2img", "a", *arguments) == 2
+    assert names(tmp_path) == ["file"]
     stdout, stderr = capfd.readouterr()
     assert stdout == ""
     assert stderr.startswith("avila: ")
