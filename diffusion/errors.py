@@ -141,7 +141,8 @@ def named(title: str, items: Sequence[str]) -> str:
 class SettingsError(DiffusionError):
     """A setting has a value that cannot be.
 
-    ``field``: its name as the user writes it; ``value``: what was given; ``hint``: what may be.
+    ``field``: its name as the user writes it; ``value``: what was given, None for nothing where
+    something must be; ``hint``: what may be.
     """
 
     def __init__(self, field: str, value: object, hint: str) -> None:
@@ -151,7 +152,8 @@ class SettingsError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _sentence(f"{self.field} cannot be {quoted(self.value)}", self.hint)
+        wrong = "is missing" if self.value is None else f"cannot be {quoted(self.value)}"
+        return _sentence(f"{self.field} {wrong}", self.hint)
 
 
 class NotFiniteError(DiffusionError):

@@ -16,7 +16,7 @@ from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
 from gpustd.conv import Wrap
 
-__all__ = ["AXIS", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
+__all__ = ["AXIS", "DTYPE", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,9 @@ AXIS: Final = "Tiling axis"
 NOISE: Final = "Noise Schedule"
 ZERO_SNR: Final = "Zero Terminal SNR"
 """As the WebUI says that the noise was rescaled; else it is ``Default``."""
+
+DTYPE: Final = "Compute dtype"
+"""Ours: what the networks were told to compute in, where that was chosen."""
 
 MOST_DIGITS: Final = 40
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.infotext import write_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import AXIS, NOISE, SAMPLING_KEYS, ZERO_SNR
+from diffusion.picture_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule
@@ -70,18 +70,22 @@ def picture_text(
         if settings.source.inpaint is not None:
             pairs |= _of_inpaint(settings.source.inpaint)
     if settings.hires is not None:
-        pairs |= _of_hires(settings.hires)
+        first = settings.sampler or "", settings.schedule or AUTOMATIC
+        pairs |= _of_hires(settings.hires, *first)
     pairs |= more or {}
     return write_infotext(settings.prompt, settings.negative, pairs)
 
 
 def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
-    """What the text says of the networks beside the model.
+    """What the text says of the networks beside the model, and what they were told to compute in.
 
-    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such;
-    ``switch``: the share of the steps before the refiner.
+    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such; the
+    ``model``'s ``dtype`` where one was chosen. ``switch``: the share of the steps before the
+    refiner.
     """
     pairs: Pairs = {}
+    if "dtype" in about["model"]:
+        pairs[DTYPE] = about["model"]["dtype"]
     if "vae" in about:
         pairs |= {"VAE": about["vae"]["name"], "VAE hash": about["vae"]["hash"]}
     if "refiner" in about and switch is not None:
@@ -123,7 +127,13 @@ def _of_inpaint(inpaint: Inpaint) -> Pairs:
     return pairs
 
 
-def _of_hires(hires: Hires) -> Pairs:
+def _of_hires(hires: Hires, sampler: str, schedule: str) -> Pairs:
+    """Of the second pass; ``sampler``, ``schedule``: of the first.
+
+    The schedule is told wherever it is not what the first's would be read as: a sampler's name may
+    hold one.
+    """
+    sampler_label, schedule_label = _labels(*hires.sampler_and_schedule(sampler, schedule))
     pairs: Pairs = {
         "Denoising strength": hires.strength,
         "Hires upscale": hires.scale,
@@ -132,9 +142,9 @@ def _of_hires(hires: Hires) -> Pairs:
     if hires.steps is not None:
         pairs["Hires steps"] = hires.steps
     if hires.sampler is not None:
-        pairs["Hires sampler"] = _labels(hires.sampler, hires.schedule)[0]
-    if hires.schedule is not None:
-        pairs["Hires schedule type"] = _labels("euler", hires.schedule)[1]
+        pairs["Hires sampler"] = sampler_label
+    if hires.schedule is not None or schedule_label != _labels(sampler, schedule)[1]:
+        pairs["Hires schedule type"] = schedule_label
     if hires.guidance is not None:
         pairs["Hires CFG Scale"] = hires.guidance
     if hires.prompt is not None:

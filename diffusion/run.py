@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,14 +25,13 @@ from diffusion.noise_sources import NOISES
 from diffusion.overflow import Watch, is_finite
 from diffusion.prompts import EMPHASES, Chunk, Script, script, script_chunks
 from diffusion.samplers import Step as SamplerStep
-from diffusion.samplers import chosen_schedule
 from diffusion.settings import Settings
 from diffusion.tasks.blend import Blend
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.resampling import resample
 from diffusion.tasks.seamless import resized
 from diffusion.tasks.source import Canvas
-from diffusion.tasks.walk import Walk, exact_walk, full_walk
+from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
 from gpucore import f32
 from gpustd import linear_combination
 
@@ -105,17 +105,34 @@ class Run:
             self._picture = EncodedPicture(self.networks, self.canvas, content, settings.vae_tiling)
         self.first = self._pass(walk, (width, height), Hires())
         self.second = None if settings.hires is None else self._second(settings.hires)
+        passes = [each for each in (self.first, self.second) if each]
+        tell_idle([each.walk for each in passes], settings.eta, settings.sampling)
+        self._tell_idle_negatives(passes)
+
+    def _tell_idle_negatives(self, passes: list[Pass]) -> None:
+        """Warn of negative prompts that no pass is guided away from."""
+        settings, hires = self._settings, self._settings.hires
+        told = {"negative": (settings.negative, passes)}
+        if hires is not None and hires.negative is not None:
+            told = {
+                "negative": (settings.negative, passes[:1]),
+                "hires_negative": (hires.negative, passes[1:]),
+            }
+        lacking = "it needs a guidance above 1"
+        if self.networks.embeds_guidance:
+            lacking = "this model takes none"
+        for field, (text, those) in told.items():
+            if text and all(each.scale is None for each in those):
+                message = f"{field} changes nothing: {lacking}"
+                warnings.warn(message, UserWarning, stacklevel=3)
 
     def _second(self, hires: Hires) -> Pass:
         """The pass of hires fix."""
         settings = self._settings
-        schedule = settings.schedule or "automatic"
-        if hires.sampler:
-            schedule = chosen_schedule(hires.sampler, hires.schedule, schedule)
+        first = settings.sampler or "", settings.schedule or "automatic"
         walk = exact_walk(
             self.networks.noise,
-            hires.sampler or settings.sampler or "",
-            hires.schedule or schedule,
+            *hires.sampler_and_schedule(*first),
             hires.steps or settings.steps or 1,
             settings.eta,
             hires.strength,

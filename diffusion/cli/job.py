@@ -215,6 +215,8 @@ class Job:
                 "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
                 "device": {"name": device.name, "backend": device.info.backend},
             }
+            if model.dtype is not None:
+                self.about["model"]["dtype"] = model.dtype
             if model.vae is not None:
                 self.about["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
             generate: Generate = pipeline.generate

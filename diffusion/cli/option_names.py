@@ -28,6 +28,9 @@ PARTS: Final = {
 }
 """Settings that are a part of what an option takes."""
 
+TYPED: Final = {("prediction", "v_prediction"): "v"}
+"""Values of settings that an option calls otherwise."""
+
 _FIRST_WORD = re.compile(r"^[a-z_]+(?=[: ])")
 
 
@@ -52,7 +55,8 @@ def as_typed(context: typer.Context, told: Exception | str) -> str:
     """The message of an error, or of a warning that begins with a setting, in options' names."""
     if isinstance(told, SettingsError):
         field = option_name(context, told.field, told.value)
-        return str(SettingsError(field, told.value, told.hint))
+        value = TYPED.get((told.field, str(told.value)), told.value)
+        return str(SettingsError(field, value, told.hint))
     if isinstance(told, Warning | str):
         return _FIRST_WORD.sub(lambda match: option_name(context, match[0]), str(told))
     return str(told)

@@ -59,10 +59,15 @@ class Output:
     @classmethod
     def named(cls, text: str) -> Output:
         """From the option's text; makes missing folders. Raises `OutputError`."""
+        if text == "-":
+            raise OutputError(text, "pictures do not go to stdout", "give a file or a folder")
         place = Path(text)
         with told(place, _HINT):
             place = place.expanduser()
             is_folder = text.endswith(("/", os.sep)) or place.is_dir() or not place.suffix
+            if is_folder and place.exists() and not place.is_dir():
+                hint = f"give a folder, or NAME with one of {', '.join(FORMATS)}"
+                raise OutputError(text, "it is there and is no folder", hint)
         if not is_folder and place.suffix.lower() not in FORMATS:
             hint = f"give NAME with one of {', '.join(FORMATS)}, or a folder with a / at its end"
             raise OutputError(text, f"its name ends in {place.suffix}", hint)

@@ -15,7 +15,7 @@ from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
 from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import picture_settings
+from diffusion.picture_settings import DTYPE, picture_settings
 from diffusion.sampling import Sampling
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
@@ -31,6 +31,7 @@ __all__ = [
     "ZeroSnr",
     "again",
     "carried",
+    "carried_dtype",
     "carried_switch",
     "check_partners",
     "parsed_sampling",
@@ -220,6 +221,11 @@ def _variation(
 def some(variation: Variation) -> Variation | None:
     """The variation, or None where it changes nothing."""
     return variation if variation.strength or variation.resize_from else None
+
+
+def carried_dtype(text: str) -> str | None:
+    """The ``--dtype`` that a picture's text names, if any; not checked."""
+    return parse_infotext(text).settings.get(DTYPE)
 
 
 def carried_switch(text: str) -> float | None:

@@ -141,11 +141,12 @@ def txt2img(
             sampling=rarer.parsed_sampling(rare),
             zero_snr=zero_snr,
         )
-        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
         written = rarer.written(context)
         text = None if source is None else rarer.carried(source)
         if text is not None:
             settings = rarer.again(text, settings, asked, written)
+            dtype = dtype or rarer.carried_dtype(text)
+        named = NamedModel(model, tokenizer, prediction, vae, dtype, preview_vae)
         rarer.check_partners(written, settings.hires, settings.variation)
         usual = None if text is None else rarer.carried_switch(text)
         last = networks.NamedRefiner.chosen(refiner, refiner_switch, usual)

@@ -8,7 +8,7 @@ import PIL.Image
 import typer
 
 from diffusion.catalogue import Catalogue
-from diffusion.checks import check_number
+from diffusion.checks import MOST_SIDE, check_number
 from diffusion.cli import networks, options, previews, rarer
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, asked_variation, chosen_seed, draw
@@ -138,6 +138,8 @@ def enlarged(
     resampling = FILTERS.find(upscaler).filter
     assert resampling is not None
     width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
+    if max(width, height) > MOST_SIDE:
+        raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_SIDE} pixels a side")
     if width * height > MOST_PIXELS:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
     return resized(image, (width, height), resampling, wrap)

@@ -10,7 +10,7 @@ from PIL import Image
 from diffusion.catalogue import Catalogue
 from diffusion.checks import MOST_SIDE, check_integer, check_number, check_text
 from diffusion.errors import SettingsError
-from diffusion.samplers import find_sampler_and_schedule
+from diffusion.samplers import chosen_schedule, find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 
 __all__ = ["UPSCALERS", "Hires", "Upscaler"]
@@ -90,3 +90,9 @@ class Hires:
         if max(sides) > MOST_SIDE:
             raise SettingsError("hires scale", self.scale, f"{sides[0]}x{sides[1]} is too large")
         return sides[0], sides[1]
+
+    def sampler_and_schedule(self, sampler: str, schedule: str) -> tuple[str, str]:
+        """Names of the second pass's sampler and schedule, where the first has these."""
+        if self.sampler is None:
+            return sampler, self.schedule or schedule
+        return self.sampler, chosen_schedule(self.sampler, self.schedule, schedule)

@@ -8,7 +8,7 @@ levels where the counts are equal.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from diffusion.samplers import Sampler, SamplerOptions, find_sampler_and_schedul
 from diffusion.sampling import Sampling
 from diffusion.schedules import Levels, NoiseSchedule, find_schedule
 
-__all__ = ["Walk", "exact_walk", "full_walk"]
+__all__ = ["Walk", "exact_walk", "full_walk", "tell_idle"]
 
 LARGEST_STRENGTH: Final = 0.999
 PLAIN: Final = Sampling()
@@ -82,15 +82,17 @@ def full_walk(
     if len(sigmas) < 2:
         raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")
     options = sampling.options(noise, eta)
-    _tell_idle(found, {"eta": eta, **asdict(sampling)})
     return Walk(found, options, sigmas, chosen.initial_scale(float(sigmas[0])))
 
 
-def _tell_idle(sampler: Sampler, chosen: Mapping[str, object]) -> None:
-    """Warn of options that are chosen and that the sampler has not."""
+def tell_idle(walks: Sequence[Walk], eta: float | None, sampling: Sampling) -> None:
+    """Warn of options that are chosen and that no sampler of the walks has."""
+    chosen = {"eta": eta, **asdict(sampling)}
+    samplers = {walk.sampler.label: walk.sampler for walk in walks}
+    have = "have" if len(samplers) > 1 else "has"
     for option in IDLE:
-        if chosen[option] is not None and not sampler.has(option):
-            message = f"{option} changes nothing: {sampler.label} has no such option"
+        if chosen[option] is not None and not any(s.has(option) for s in samplers.values()):
+            message = f"{option} changes nothing: {' and '.join(samplers)} {have} no such option"
             warnings.warn(message, UserWarning, stacklevel=3)
 
 
@@ -103,7 +105,16 @@ def exact_walk(
     strength: float,
     sampling: Sampling = PLAIN,
 ) -> Walk:
-    """Exactly ``steps`` steps from the level that ``strength`` starts at, as hires fix makes."""
+    """Exactly ``steps`` steps from the level that ``strength`` starts at, as hires fix makes.
+
+    Raises `SettingsError`, where a schedule has not that many levels for ``steps`` as given.
+    """
     more = int(steps / min(strength, LARGEST_STRENGTH))
-    whole = full_walk(noise, sampler, schedule, more, eta, sampling)
+    try:
+        whole = full_walk(noise, sampler, schedule, more, eta, sampling)
+    except SettingsError as error:
+        if error.field != "steps":
+            raise
+        hint = f"hires strength {strength} makes them the last of {more}, and {error.hint}"
+        raise SettingsError("steps", steps, hint) from error
     return whole.last(min(steps, whole.steps))

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from diffusion import DiffusionError, Pipeline, Result, Settings, Stage, Step
+from diffusion import DiffusionError, Result, Settings, Stage, Step
 from diffusion.cli import main, output
 from diffusion.cli.interruption import interruptible
 from diffusion.cli.native_messages import held_back
@@ -289,6 +289,9 @@ WRONG = [
     (["--device", "cuda"], "no device fits 'cuda'"),
     (["--output", "a.gif"], "a.gif: cannot be written: its name ends in .gif"),
     (["--output", "file/a.png"], "File exists"),
+    (["--output", "-"], "-: cannot be written: pictures do not go to stdout; give a file or a"),
+    (["--output", "file"], "file: cannot be written: it is there and is no folder; give a folder"),
+    (["--output", "file/"], "file/: cannot be written: it is there and is no folder"),
     (["--colour", "red"], "No such option: --colour"),
 ]
 
@@ -300,6 +303,7 @@ def test_wrong_input_is_one_line_and_status_2(
 ) -> None:
     (tmp_path / "file").touch()
     assert status_of("txt2img", "a", *arguments) == 2
+    assert names(tmp_path) == ["file"]
     stdout, stderr = capfd.readouterr()
     assert stdout == ""
     assert stderr.startswith("avila: ")
@@ -318,7 +322,7 @@ def test_wrong_settings_are_found_before_a_model_is_loaded(
 @pytest.mark.usefixtures("pretended")
 def test_a_missing_prompt_and_no_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert status_of("txt2img") == 2
-    assert "prompt cannot be None; give one, or --from PICTURE" in capfd.readouterr().err
+    assert "prompt is missing; give one, or --from PICTURE" in capfd.readouterr().err
     assert status_of() == 2
     assert "txt2img" in "".join(capfd.readouterr())
 
@@ -532,11 +536,6 @@ def test_a_device_without_f16_is_told(device: Device) -> None:
         return
     with pytest.raises(SettingsError, match="has no f16; give f32"):
         chosen_dtype("f16", device)
-
-
-def test_a_folder_has_a_tokenizer_of_its_own() -> None:
-    with pytest.raises(SettingsError, match="a model's folder has its own"):
-        Pipeline.load("emoji", tokenizer="words")
 
 
 def test_help_shows_prompts_as_they_are_written() -> None:

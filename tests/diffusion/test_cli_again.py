@@ -15,10 +15,13 @@ from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
 from diffusion.cli.rarer import carried_switch
+from diffusion.infotext import parse_infotext, read_infotext
 from diffusion.picture_text import others_text, picture_text
 from diffusion.sampling import Sampling
 from diffusion.tasks import Hires, Variation
+from gpucore import f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
+from tests.diffusion.test_cli import PretendedPipeline, pretended  # noqa: F401 - a fixture
 
 DRAWN = Settings(
     "a red apple",
@@ -140,9 +143,14 @@ def test_a_refiner_goes_without_a_second_pass(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("ran")
 def test_other_networks_are_told() -> None:
-    about = {"vae": {"name": "v", "hash": "aaaa"}, "refiner": {"name": "r", "hash": "bbbb"}}
+    about = {
+        "model": {"name": "m", "hash": "0123456789", "dtype": "f32"},
+        "vae": {"name": "v", "hash": "aaaa"},
+        "refiner": {"name": "r", "hash": "bbbb"},
+    }
     more = others_text(about, 0.7)
     assert more == {
+        "Compute dtype": "f32",
         "VAE": "v",
         "VAE hash": "aaaa",
         "Refiner": "r [bbbb]",
@@ -181,7 +189,7 @@ def test_rarer_choices(ran: list[Settings]) -> None:
     [
         (["--from", "bare.png"], "--from cannot be 'bare.png'; it carries no settings"),
         (["--from", "none.png"], "No such file"),
-        ([], "prompt cannot be None; give one, or --from PICTURE"),
+        ([], "prompt is missing; give one, or --from PICTURE"),
         (["a", "--set", "s_chrun=1"], "--set cannot be 's_chrun=1'; give NAME=VALUE, NAME one of"),
         (["a", "--set", "rho"], "--set cannot be 'rho'"),
         (["a", "--set", "rho=x"], "--set rho cannot be 'x'; give a number"),
@@ -265,3 +273,21 @@ def test_options_that_would_change_nothing(
     assert done.exit_code == 2
     assert message in done.stderr
     assert not ran
+
+
+@pytest.mark.usefixtures("pretended")
+def test_what_was_computed_in_comes_back() -> None:
+    """Where it was chosen; an option beside ``--from`` replaces it, and a text is not trusted."""
+    run("a", "--dtype", "f32", "--output", "f32.png")
+    run("a", "--output", "any.png")
+    for source, more in (("f32", ""), ("any", ""), ("f32", "--dtype f16"), ("any", "--dtype f16")):
+        run("--from", f"{source}.png", *more.split(), "--output", "again.png")
+    assert [dtype for dtype, _ in PretendedPipeline.parts] == [f32, None, f32, None, f16, f16]
+    said = [read_infotext(name) or "" for name in ("f32.png", "any.png", "again.png")]
+    dtypes = [parse_infotext(text).settings.get("Compute dtype") for text in said]
+    assert dtypes == ["f32", None, "f16"]
+    text = said[0].replace("dtype: f32", "dtype: ../f8")
+    Output.named("bad.png").save(Image.new("RGB", (16, 24)), 7, 1, 1, text)
+    wrong = CliRunner().invoke(app, ["txt2img", "--from", "bad.png"])
+    assert (wrong.exit_code, len(PretendedPipeline.parts)) == (2, 6)
+    assert "--dtype cannot be '../f8'; give one of f16, f32" in wrong.stderr

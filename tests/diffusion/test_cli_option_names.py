@@ -80,6 +80,7 @@ def test_what_is_left_as_it_is() -> None:
     assert as_typed(said, error) == str(error)
     assert as_typed(said, "the settings are too long") == "the settings are too long"
     assert as_typed(said, "negative: weights are cut") == "--negative: weights are cut"
+    assert as_typed(said, "hires_negative changes") == "--hires-negative changes"
     assert (
         as_typed(said, SettingsError("prompt", 1, "give text")) == "prompt cannot be 1; give text"
     )
@@ -103,6 +104,13 @@ def test_what_is_left_as_it_is() -> None:
 def test_errors_as_they_are_told(arguments: str, message: str) -> None:
     done = run("txt2img", "a", *arguments.split())
     assert (done.exit_code, done.stderr.startswith(f"avila: {message}")) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("prediction", ["v", "epsilon", "sample"])
+def test_values_are_told_as_they_were_typed(prediction: str) -> None:
+    """By a model's folder, which has its own."""
+    done = run("txt2img", "a", "--prediction", prediction, "--steps", "1")
+    assert done.stderr.startswith(f"avila: --prediction cannot be '{prediction}'; a model's folder")
 
 
 @pytest.mark.usefixtures("pretended")

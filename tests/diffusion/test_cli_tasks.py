@@ -308,7 +308,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["img2img", "notes.txt", "a"], "give a PNG, JPEG or WebP file"),
     (["img2img", "in.png", "a", "--strength", "2"], "--strength cannot be 2"),
     (["img2img", "in.png", "a", "--resize", "shrnk"], "--resize cannot be 'shrnk'"),
-    (["inpaint", "in.png", "a"], "give --mask FILE, or a picture with transparent parts"),
+    (
+        ["inpaint", "in.png", "a"],
+        "--mask is missing; give --mask FILE, or a picture with transparent",
+    ),
     (["inpaint", "in.png", "a", "--mask", "in.png", "--left", "8"], "extend the picture, or give"),
     (
         ["inpaint", "in.png", "a", "--left", "8", "--invert"],
@@ -334,6 +337,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["upscale", "in.png", "--clip-skip", "0"], "--clip-skip cannot be 0"),
     (["upscale", "in.png", "--count", "0"], "--count cannot be 0"),
     (["upscale", "in.png", "--scale", "17"], "--scale cannot be 17"),
+    (
+        ["upscale", "thin.png", "--scale", "16"],
+        "--scale cannot be 16.0; 16x64000 is over 16384 pixels a side",
+    ),
     (["upscale", "in.png", "--upscaler", "latent"], "--upscaler cannot be 'latent'"),
     (["txt2img", "a", "--hires", "0.5"], "--hires cannot be 0.5"),
     (["txt2img", "a", "--hires", "2", "--hires-upscaler", "esrgan"], "--hires-upscaler cannot be"),
@@ -369,6 +376,7 @@ def test_wrong_input_is_one_line_before_a_model_is_loaded(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     Path("notes.txt").write_text("a note")
+    Image.new("RGB", (1, 4000)).save("thin.png")
     assert status_of(*arguments) == 2
     stdout, stderr = capfd.readouterr()
     assert stdout == ""

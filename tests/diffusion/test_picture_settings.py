@@ -23,10 +23,14 @@ from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
+from diffusion.settings import Defaults
 from diffusion.tasks import UPSCALERS, Hires, Variation
+from diffusion.tasks.walk import Walk, exact_walk
 from gpustd.conv import Wrap
 from tests.conftest import engines, opened, present
+from tests.diffusion.noise_schedules import stable_diffusion
 
+SD15 = stable_diffusion()
 SEEDS = st.integers(0, 2**64 - 1)
 SIDES = st.integers(1, 64).map(lambda n: 8 * n)
 LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=30)
@@ -110,6 +114,30 @@ def plain(settings: Settings) -> Settings:
 def test_settings_come_back_as_they_were(settings: Settings) -> None:
     text = picture_text(settings, 0, "model, with: signs", "0123456789", "Avila 1")
     assert plain(checked(text)) == plain(settings)
+
+
+def second_walk(settings: Settings) -> Walk:
+    """The second pass's, of settings that are filled."""
+    assert settings.hires is not None
+    first = settings.sampler or "", settings.schedule or ""
+    names = settings.hires.sampler_and_schedule(*first)
+    return exact_walk(SD15, *names, 4, None, settings.hires.strength)
+
+
+@pytest.mark.parametrize("schedule", [None, "automatic", "beta"])
+@pytest.mark.parametrize("sampler", [None, "euler", "DPM++ 2M Exponential"])
+@pytest.mark.parametrize("first_schedule", [None, "automatic", "sgm_uniform"])
+@pytest.mark.parametrize("first", ["dpmpp_2m", "DPM++ 2M Polyexponential"])
+def test_a_schedule_in_a_sampler_s_name_comes_back(
+    first: str, first_schedule: str | None, sampler: str | None, schedule: str | None
+) -> None:
+    hires = Hires(sampler=sampler, schedule=schedule)
+    drawn = Settings("a", sampler=first, schedule=first_schedule, hires=hires)
+    drawn = drawn.filled(Defaults(64, 64))
+    again = checked(picture_text(drawn, 0, "m", "0123456789", "Avila 1"))
+    ours, theirs = second_walk(drawn), second_walk(again)
+    assert theirs.sampler is ours.sampler
+    np.testing.assert_array_equal(theirs.sigmas, ours.sigmas)
 
 
 def test_as_another_tool_writes_it() -> None:

@@ -14,6 +14,7 @@ from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion import pipeline as pipelines
 from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
+from diffusion.sampling import Sampling
 from diffusion.tasks import Hires
 from gpucore import Device, f32
 from tests.conftest import engines, opened, trouble
@@ -103,7 +104,8 @@ def test_prompt_and_guidance_matter(device: Device) -> None:
     for change in (
         dataclasses.replace(SMALL, prompt="a blue car"),
         dataclasses.replace(SMALL, negative=""),
-        dataclasses.replace(SMALL, guidance=1.0),
+        dataclasses.replace(SMALL, guidance=1.5),
+        dataclasses.replace(SMALL, guidance=1.0, negative=""),
         dataclasses.replace(SMALL, sampler="ddim"),
         dataclasses.replace(SMALL, schedule="sgm_uniform"),
         dataclasses.replace(SMALL, seed=6),
@@ -167,6 +169,42 @@ def test_settings_that_cannot_be_are_refused_at_once(field: str, value: object) 
     pipeline = pipeline_on(opened(next(e for e in engines() if not trouble(e))))
     with pytest.raises(SettingsError, match=field):
         next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]
+
+
+def test_a_folder_has_a_tokenizer_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="a model's folder has its own"):
+        Pipeline.load("emoji", tokenizer="words")
+
+
+def prepared(device: Device, **changes: Any) -> None:
+    """Settings as a run takes them, before any work; a warning is an error."""
+    pipeline = pipeline_on(device)
+    pipeline.run(dataclasses.replace(SMALL, **changes).filled(pipeline.defaults))
+
+
+def test_an_option_that_one_of_two_passes_has_is_not_idle(device: Device) -> None:
+    second = Hires(sampler="euler_a")
+    prepared(device, sampler="dpmpp_2m", eta=0.1, hires=second)
+    with pytest.warns(UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M has no such option"):
+        prepared(device, sampler="dpmpp_2m", eta=0.1)
+    with pytest.warns(UserWarning, match="^order changes nothing") as told:
+        prepared(device, sampler="dpmpp_2m", hires=second, sampling=Sampling(order=2))
+    assert len(told) == 1
+
+
+def test_an_idle_negative_prompt_is_told(device: Device) -> None:
+    """SMALL has one; where no pass is guided, it changes nothing."""
+    with pytest.warns(UserWarning, match="^negative changes nothing: it needs a guidance above 1"):
+        prepared(device, guidance=1.0)
+    with pytest.warns(UserWarning, match="^negative changes nothing"):
+        prepared(device, guidance=0.5, hires=Hires(negative="bad", guidance=2.0))
+    with pytest.warns(UserWarning, match="^hires_negative changes nothing"):
+        prepared(device, hires=Hires(negative="bad", guidance=1.0))
+    prepared(device, guidance=1.0, negative="")
+    prepared(device, guidance=1.0, hires=Hires(guidance=2.0))
+    prepared(device, guidance=2.0, hires=Hires(guidance=1.0))
+    prepared(device, guidance=1.0, prompt="a AND b")
+    prepared(device, guidance=1.0, sampler="euler_cfg_pp")
 
 
 @pytest.mark.parametrize("tiling", ["on", "auto"])

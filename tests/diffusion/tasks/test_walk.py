@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffusion.errors import SettingsError
 from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
-from diffusion.tasks.walk import exact_walk, full_walk
+from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SD15 = stable_diffusion()
+
+
+def walk_of(sampler: str) -> Walk:
+    return full_walk(SD15, sampler, "automatic", 5, None)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,14 @@ def test_hires_makes_exactly_the_steps_asked_for(strength: float, steps: int) ->
     np.testing.assert_array_equal(walk.sigmas, whole.sigmas[-steps - 1 :])
 
 
+def test_of_too_many_steps_those_given_are_named() -> None:
+    hint = "hires strength 0.05 makes them the last of 2000, and this schedule has 1000 time steps"
+    with pytest.raises(SettingsError, match=f"^steps cannot be 100; {hint}"):
+        exact_walk(SD15, "euler", "trailing", 100, None, 0.05)
+    with pytest.raises(SettingsError, match=r"^rho cannot be 5\.0; schedule trailing"):
+        exact_walk(SD15, "euler", "trailing", 100, None, 0.5, Sampling(rho=5.0))
+
+
 @pytest.mark.parametrize(
     ("sampler", "eta", "sampling", "option"),
     [
@@ -54,7 +67,15 @@ def test_options_that_change_nothing_are_told(
     sampler: str, eta: float | None, sampling: Sampling, option: str
 ) -> None:
     with pytest.warns(UserWarning, match=f"^{option} changes nothing: .* has no such option"):
-        full_walk(SD15, sampler, "automatic", 5, eta, sampling)
+        tell_idle([walk_of(sampler)], eta, sampling)
+
+
+def test_options_that_neither_pass_has_are_told_once() -> None:
+    with pytest.warns(
+        UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M and Euler have no"
+    ) as told:
+        tell_idle([walk_of("dpmpp_2m"), walk_of("euler")], 0.1, Sampling(s_churn=1.0))
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,4 +89,6 @@ def test_options_that_change_nothing_are_told(
     ],
 )
 def test_options_that_count_are_not(sampler: str, eta: float | None, sampling: Sampling) -> None:
-    full_walk(SD15, sampler, "automatic", 5, eta, sampling)  # a warning is an error
+    tell_idle([walk_of(sampler)], eta, sampling)  # a warning is an error
+    tell_idle([walk_of(sampler), walk_of("dpmpp_2m")], eta, sampling)
+    tell_idle([walk_of("dpmpp_2m"), walk_of(sampler)], eta, sampling)
