@@ -52,6 +52,8 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
     [[0, 3], [1, 4], [2, 5]]
     """
     refuse_others("transpose", x)
+    if axes is not None and not isinstance(axes, Sequence):
+        raise ArgumentError(f"transpose: axes {axes!r}: wants each axis once, such as (1, 0)")
     rank = len(x.shape)
     order = list(range(rank))[::-1] if axes is None else [axis_of("transpose", a, x) for a in axes]
     if sorted(order) != list(range(rank)):

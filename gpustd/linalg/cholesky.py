@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpucore import Buffer, f32
+from gpucore import ArgumentError, Buffer, f32
 from gpustd.grid import flat_grid
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.triangles import copy_into, fresh_copy, triangle
@@ -75,7 +75,11 @@ def cho_solve(c_and_lower: tuple[Buffer[f32], bool], b: Buffer[f32]) -> Buffer[f
     >>> print(linalg.cho_solve((linalg.cholesky(a), True), b).read().round(4))
     [1. 1.]
     """
-    factor, lower = c_and_lower
+    try:
+        factor, lower = c_and_lower
+    except (TypeError, ValueError):
+        message = "cho_solve: wants the pair (c, lower), such as (cholesky(a), True)"
+        raise ArgumentError(message) from None
     columns = as_columns("cho_solve", factor, b)
     batch = broadcast_batch("cho_solve", factor.shape[:-2], columns.shape[:-2])
     x = fresh_copy(columns, batch)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gpucore import Buffer, Device, DTypeError, ShapeError, f32, i32
+from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32, i32
 from gpustd.buffers import refuse_others
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
@@ -105,7 +105,11 @@ def lu_solve(
     >>> print(linalg.lu_solve(linalg.lu_factor(a), b).read())
     [1. 2.]
     """
-    factor, piv = lu_and_piv
+    try:
+        factor, piv = lu_and_piv
+    except (TypeError, ValueError):
+        message = "lu_solve: wants the pair (lu, piv) that lu_factor gives"
+        raise ArgumentError(message) from None
     flipped = transposed("lu_solve", trans)
     columns = as_columns("lu_solve", factor, b)
     refuse_others("lu_solve", piv)

@@ -64,14 +64,14 @@ class _Pool:
                 f"{self.op}: padding {pad} is more than half of a window of {axis.span}"
             )
         room = size + 2 * pad - axis.span
-        if room < 0:
-            raise ShapeError(
-                f"{self.op}: {x.shape} with padding {pad} holds no window of {axis.span}"
-            )
         result = room // stride + 1
         # A window more, where the last one leaves something and this one begins before the end.
         if self.ceil_mode and room % stride and result * stride < size + pad:
             result += 1
+        if result < 1:
+            raise ShapeError(
+                f"{self.op}: {x.shape} with padding {pad} holds no window of {axis.span}"
+            )
         return replace(axis, result=result)
 
 

@@ -116,8 +116,10 @@ def _sizes(
     if size is not None or factor is None:
         raise ArgumentError("interpolate: give either size or scale_factor")
     factors = factor if isinstance(factor, tuple) else (factor, factor)
+    if not all(0 < f < math.inf for f in factors):
+        raise ArgumentError(f"interpolate: scale_factor {factor}: wants finite numbers over 0")
     new = tuple(math.floor(o * f) for o, f in zip(old, factors, strict=True))
-    if min(factors) <= 0 or min(new) < 1:
+    if min(new) < 1:
         raise ArgumentError(f"interpolate: scale_factor {factor} of {old} leaves no pixel")
     return new, tuple(1 / f for f in factors)
 

@@ -103,7 +103,9 @@ fn floor_quotient(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let q = round((a - r) / b);
     let y = with_sign(select(q, q - 1.0, other), a / b);
     let wide = is_infinite(b) & is_finite(a);
-    let far = select(vec4<f32>(0.0), vec4<f32>(-1.0), other);
+    // By bits, since compilers make -1.0 of truths, and -0.0 of their opposite.
+    let sign = (bitcast<vec4<u32>>(a) ^ bitcast<vec4<u32>>(b)) & vec4<u32>(0x80000000u);
+    let far = bitcast<vec4<f32>>(select(sign, vec4<u32>(0xBF800000u), other));
     let none = b == vec4<f32>(0.0);
     let odd = is_nan(a) | is_nan(b) | (is_infinite(a) & !none);
     return select(select(select(y, far, wide), a / b, none), not_a_number(), odd);

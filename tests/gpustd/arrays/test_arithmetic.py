@@ -23,6 +23,15 @@ def test_remainders_of_far_numbers(device: Device) -> None:
     np.testing.assert_array_equal(on_device(device, arrays.remainder, x, y), expected)
 
 
+def test_quotients_by_infinity_have_their_signs(device: Device) -> None:
+    x = np.array([0, 1, -1, -0.0, 1, -1, 5, 0], np.float32)
+    y = np.array([1, 1, -1, 1, -1, 1, 1, -1], np.float32) * np.float32(np.inf)
+    found = on_device(device, arrays.floor_divide, x, y)
+    expected = np.floor_divide(x, y)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 def test_special_powers(device: Device) -> None:
     values = np.array([-np.inf, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, np.inf, np.nan], np.float32)
     x, y = (a.ravel().copy() for a in np.meshgrid(values, values))

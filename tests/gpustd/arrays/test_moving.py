@@ -106,6 +106,8 @@ def test_refuses(device: Device) -> None:
         arrays.roll(x, (1, 2, 3), (0, 1))
     with pytest.raises(ShapeError, match="wants each of its axes once"):
         arrays.transpose(x, (0, 0))
+    with pytest.raises(ArgumentError, match="transpose: axes 1: wants each axis once"):
+        arrays.transpose(x, 1)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="differ in axis 0 only"):
         arrays.concat([x, device.buffer(i8, (2, 4))])
     with pytest.raises(DTypeError, match="one dtype"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import Device, DTypeError, ShapeError
+from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.linalg.products import BlockTile
 from gpustd.rungs import forced_rung
@@ -128,5 +128,7 @@ def test_refusals(device: Device) -> None:
         linalg.cholesky(zeros(2, 3))
     with pytest.raises(DTypeError, match="f32"):
         linalg.cholesky(zeros(2, 2, dtype=np.complex64))
+    with pytest.raises(ArgumentError, match="wants the pair"):
+        linalg.cho_solve(zeros(2, 2), zeros(2))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="cho_solve"):
         linalg.cho_solve((zeros(2, 2), True), zeros(3))

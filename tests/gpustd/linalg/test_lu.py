@@ -10,7 +10,7 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpucore import Device, DTypeError, ShapeError
+from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.rungs import forced_rung
 from tests.gpustd.compare import compare
@@ -161,6 +161,8 @@ def test_refusals(device: Device) -> None:
     def zeros(*shape: int, dtype: Any = np.float32) -> Any:
         return device.buffer_from_array(np.zeros(shape, dtype))
 
+    with pytest.raises(ArgumentError, match="wants the pair"):
+        linalg.lu_solve(zeros(2, 2), zeros(2))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="lu_factor"):
         linalg.lu_factor(zeros(2, 3))
     with pytest.raises(DTypeError, match="f32"):

@@ -180,7 +180,7 @@ def pooling(
         span = (k - 1) * d + 1
         places = [i for i in range(0, n + 2 * p, s) if i + span <= n + 2 * p]
         following = len(places) * s
-        if ceil_mode and following < n + p and places[-1] + span < n + 2 * p:
+        if ceil_mode and following < n + p and following - s + span < n + 2 * p:
             places.append(following)
         results.append(len(places))
         pads.append((p, p, max(places[-1] + span - n - 2 * p, 0)))

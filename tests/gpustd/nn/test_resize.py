@@ -155,6 +155,9 @@ def test_refuses(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 2))
     with pytest.raises(ArgumentError, match="either size or scale_factor"):
         nn.interpolate(x)
+    for factor in (float("nan"), float("inf"), 0.0):
+        with pytest.raises(ArgumentError, match="wants finite numbers over 0"):
+            nn.interpolate(x, scale_factor=factor)
     with pytest.raises(ShapeError, match="at least one pixel"):
         nn.interpolate(device.buffer(f32, (1, 0, 4, 2)), 3)
     with pytest.raises(ArgumentError, match="align_corners True"):
