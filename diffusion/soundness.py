@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import numpy as np
-
 from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.folder import Part
+from diffusion.checkpoints.losses import not_finite
 from diffusion.errors import ModelFormatError, named, quoted
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
@@ -44,7 +43,7 @@ def check_numbers(opened: Mapping[Part, Weights], places: Iterable[tuple[Part, s
     bad: dict[Part, list[str]] = {}
     for part, name in places:
         values = opened[part].read(name)
-        count = values.size - np.count_nonzero(np.isfinite(values))
+        count = not_finite(values)
         if count:
             bad.setdefault(part, []).append(f"{quoted(name)} ({count} of {values.size})")
     for part, told in bad.items():

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import threading
+from collections.abc import Sequence
 
 from gpucore.backends import AdapterInfo, Backend, dawn, null, wgpu_native
 from gpucore.errors import ArgumentError, DeviceNotFoundError
@@ -16,6 +17,7 @@ __all__ = [
     "choose",
     "engine_adapters",
     "install_hint",
+    "named_among",
     "open_backend",
     "preferred",
 ]
@@ -25,7 +27,6 @@ DEVICE_VARIABLE = "GPUCORE_DEVICE"
 _KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu": 4, "null": 9}
 _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
 _BEST_RANK = (0, False, False, False, 0)
-
 
 # Engines do not start in two threads at once.
 _STARTING = threading.RLock()
@@ -78,13 +79,20 @@ def choose(wanted: str) -> AdapterInfo:
     name, _, number = wanted.strip().lower().partition(":")
     with _STARTING:
         present = _asked(name, number)
+    found = named_among(wanted, present)
+    if found is None:
+        raise DeviceNotFoundError(_not_found(wanted, present if name == "null" else all_adapters()))
+    return found
+
+
+def named_among(wanted: str, present: Sequence[AdapterInfo]) -> AdapterInfo | None:
+    """First of ``present`` that fits ``wanted``, a name as `choose` takes it; None where none."""
+    name, _, number = wanted.strip().lower().partition(":")
     fitting = [info for info in present if _is_called(info, name)]
     fitting = fitting or [info for info in present if name in info.name.lower()]
     given = re.fullmatch(r"0*(\d{1,9})", number or "0")
     index = int(given[1]) if given else len(fitting)
-    if index >= len(fitting):
-        raise DeviceNotFoundError(_not_found(wanted, present if name == "null" else all_adapters()))
-    return fitting[index]
+    return fitting[index] if index < len(fitting) else None
 
 
 def _asked(name: str, number: str) -> list[AdapterInfo]:

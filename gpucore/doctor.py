@@ -8,6 +8,7 @@ crashes or hangs becomes a line of the report.
 from __future__ import annotations
 
 import ctypes.util
+import dataclasses
 import json
 import os
 import platform
@@ -20,7 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gpucore.adapters import DEVICE_VARIABLE, install_hint
+from gpucore.adapters import DEVICE_VARIABLE, install_hint, named_among
+from gpucore.backends import AdapterInfo, null
 from gpucore.errors import ArgumentError
 from gpucore.findings import AdapterReport, EngineReport, Machine, Problem, Report
 from gpucore.memory import LIMIT_VARIABLE, memory_limit
@@ -45,6 +47,8 @@ HARDWARE_DRIVER = (
     "and libvulkan1; AMD and Intel on Linux: mesa-vulkan-drivers)"
 )
 NVIDIA_MOUNTED_DRIVER = "/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json"
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(AdapterInfo))
 
 
 def examine(time_limit: float = TIME_LIMIT) -> Report:
@@ -226,18 +230,10 @@ def _environment(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[
         what = "XDG_RUNTIME_DIR is not set: Mesa warns, and some drivers want it"
         found.append(Problem(what, 'export XDG_RUNTIME_DIR="$(mktemp -d)"'))
     wanted = machine.environment.get(DEVICE_VARIABLE, "").strip().lower()
-    if not _fits(wanted, adapters):
+    present = [AdapterInfo(**{name: a.record[name] for name in _FIELDS}) for a in adapters]
+    if wanted.partition(":")[0] == "null":
+        present = null.adapters()
+    if wanted and named_among(wanted, present) is None:
         what = f"{DEVICE_VARIABLE} is {wanted!r}, which fits no adapter"
         found.append(Problem(what, f"unset {DEVICE_VARIABLE}"))
     return found
-
-
-def _fits(wanted: str, adapters: tuple[AdapterReport, ...]) -> bool:
-    """Whether `gpucore.adapters.choose` finds an adapter of such a name and number."""
-    name, _, number = wanted.partition(":")
-    if name == "null" and number in ("", "0"):
-        return True
-    keys = ("engine", "api", "backend", "kind")
-    called = [a for a in adapters if name in ("", *(str(a.record[key]).lower() for key in keys))]
-    called = called or [a for a in adapters if name in str(a.record["name"]).lower()]
-    return not wanted or (number or "0") in map(str, range(len(called)))

@@ -245,12 +245,12 @@ def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
                 f"{b.name!r} is {b.type_text}: kernels bind buffers only, var<storage> and "
                 "var<uniform>"
             )
-        if (other := numbers.setdefault(b.binding, b.name)) != b.name:
-            raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
         if b.group != 0:
             raise KernelCompileError(
                 f"{b.name!r} is in @group({b.group}); kernels use @group(0): declare it there"
             )
+        if (other := numbers.setdefault(b.binding, b.name)) != b.name:
+            raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
         # A runtime-sized array's least size is the engine's to find: a matrix load needs more
         # than one element.
         least = b.min_size if b.stride is None else 0

@@ -249,8 +249,7 @@ class Product:
             "even": self._even(tile.bk, splits),
         }
         if tile.loaders:
-            words = tile.bn // 8
-            spec |= {"loaders": tile.loaders, "k": self._k, "bases": words // math.gcd(words, 64)}
+            spec |= {"loaders": tile.loaders, "k": self._k, "bases": tile.bases}
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)

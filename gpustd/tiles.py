@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 __all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "suited_splits", "suited_teams"]
@@ -56,6 +57,12 @@ class Tile:
         """Tell whether K is whole turns of the loaders, one for each group at least."""
         turn = self.bk * (self.stages - 1)
         return self.loaders > 0 and k % turn == 0 and k >= turn * self.loaders // 2
+
+    @property
+    def bases(self) -> int:
+        """Addresses of weights from which a loader's others differ by whole rows."""
+        words = self.bn // 8
+        return words // math.gcd(words, 64)
 
     def blocks(self, m: int, columns: int) -> int:
         """Workgroups that cover (m, columns)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffusion.checkpoints.element_types import decode
 from diffusion.errors import named, printable, quoted
 
-__all__ = ["Losses"]
+__all__ = ["Losses", "not_finite"]
 
 
 class Losses:
@@ -23,7 +23,7 @@ class Losses:
 
     def note(self, name: str, dtype: str, values: NDArray[Any], stored: NDArray[Any]) -> None:
         """Look at a tensor's values and at the bits of ``dtype`` that store them."""
-        before, after = _bad(values), _bad(decode(dtype, stored))
+        before, after = not_finite(values), not_finite(decode(dtype, stored))
         if before:
             self._found[name] = before
         if after > before:
@@ -43,5 +43,6 @@ class Losses:
             warnings.warn(f"{named(title, tensors)}; {hint}", RuntimeWarning, stacklevel=4)
 
 
-def _bad(values: NDArray[Any]) -> int:
+def not_finite(values: NDArray[Any]) -> int:
+    """How many numbers are infinite or NaN."""
     return values.size - int(np.count_nonzero(np.isfinite(values)))

@@ -272,6 +272,7 @@ def test_a_constant_beyond_all_numbers(device: Device) -> None:
 BINDINGS = {
     "a texture": ("var t: texture_2d<f32>", "textureLoad(t, vec2i(), 0).x", "buffers only"),
     "one number": ("var<storage, read> t: array<f32>", "t[0]", "'y' are both @binding(1)"),
+    "a group": ("var<storage, read> t: array<f32>", "t[0]", "in @group(1); kernels use @group(0)"),
     "a large uniform": ("var<uniform> t: Many", "t.a[0].x", "uniform of 80000 bytes, over the"),
 }
 
@@ -279,9 +280,9 @@ BINDINGS = {
 @pytest.mark.parametrize("kind", BINDINGS)
 def test_what_cannot_be_bound(device: Device, kind: str) -> None:
     declaration, value, told = BINDINGS[kind]
-    number = 1 if kind == "one number" else 0
+    group, number = (1, 1) if kind == "a group" else (0, int(kind == "one number"))
     source = f"""struct Many {{ a: array<vec4f, 5000> }}
-        @group(0) @binding({number}) {declaration};
+        @group({group}) @binding({number}) {declaration};
         @group(0) @binding(1) var<storage, read_write> y: array<f32>;
         @compute @workgroup_size(1) fn main() {{ y[0] = {value}; }}"""
     message = message_of(KernelCompileError, lambda: device.compile_kernel(source))

@@ -382,8 +382,7 @@ common |= dict(bias=True, residual=True, batched=False, unit=8)
 def loaded(tile):
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
     spec = dict(source="gemm/rows.wgsl", per_image=False, two=False, holes=False, **shape)
-    spec |= dict(loaders=tile.loaders, stages=tile.stages, k=320)
-    spec |= dict(bases={256: 1, 160: 5, 80: 5}[tile.bn])
+    spec |= dict(loaders=tile.loaders, stages=tile.stages, k=320, bases=tile.bases)
     for kind in range(8):
         full = kind % 2 == 0
         some = dict(whole=full, filled=full, exact=full, batched=kind % 4 > 1)

@@ -99,7 +99,7 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
     if tile.loaders:
         shader = "gemm/loaders.wgsl"
         spec |= {"loaders": tile.loaders, "stages": tile.stages, "filled": True}
-        spec |= {"k": 192, "bases": 5}
+        spec |= {"k": 192, "bases": tile.bases}
     declared = re.findall(r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render(shader, spec))
     nbytes = 16 * sum(map(int, declared))
     assert nbytes
