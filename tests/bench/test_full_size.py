@@ -11,7 +11,16 @@ import pytest
 from bench.cold_start import cold_starts, first_step
 from bench.entry import Row
 from bench.full_size import channels_last, distance, main
-from bench.models import GOALS, cold_row, goal_of, host_row, image_row, unet_row, vae_row
+from bench.models import (
+    GOALS,
+    cold_row,
+    goal_of,
+    guided_row,
+    host_row,
+    image_row,
+    unet_row,
+    vae_row,
+)
 from gpucore import Device
 
 EMOJI = Path(__file__).parents[2] / "models" / "emoji"
@@ -48,6 +57,7 @@ def test_a_model_is_measured(
     assert list(rows) == [
         unet_row("small", 64),
         host_row("small"),
+        guided_row("small", 64),
         vae_row("small", 64),
         vae_row("small", 128),
         image_row("small", 64, 2),
