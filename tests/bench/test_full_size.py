@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from bench.cold_start import cold_starts, first_step
 from bench.entry import Row
-from bench.full_size import channels_last, distance, main
+from bench.full_size import Run, channels_last, distance, main, measure_image
 from bench.models import (
     GOALS,
     cold_row,
@@ -21,6 +25,8 @@ from bench.models import (
     unet_row,
     vae_row,
 )
+from diffusion import Result, Settings
+from diffusion.networks import Networks
 from gpucore import Device
 
 EMOJI = Path(__file__).parents[2] / "models" / "emoji"
@@ -69,6 +75,43 @@ def test_a_model_is_measured(
     assert facts["peak_bytes"] > facts["weights_bytes"] > 10e6
     assert facts["unet_launches"] > 100
     assert "unet/mid_block/" in capsys.readouterr().out, "the profile has layers"
+
+
+def test_without_an_image_nothing_is_said_of_its_memory(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    options = "--device null --model small --size 64 --no-image".split()
+    main([str(folder), *options, "--json", str(file)])
+    result = json.loads(file.read_text())
+    assert "peak_bytes" not in result["facts"]
+    assert image_row("small", 64, 20) not in [row["name"] for row in result["rows"]]
+
+
+@pytest.mark.parametrize(("software", "count"), [(True, 7), (False, 20)])
+def test_so_many_images_are_timed(
+    software: bool, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+
+    class Drawing:
+        """Takes as many seconds as it has made pictures."""
+
+        def __init__(self, networks: object) -> None:
+            pass
+
+        def generate(self, settings: Settings) -> Iterator[object]:
+            prompts.append(settings.prompt)
+            clock.append(clock[-1] + len(prompts))
+            yield object.__new__(Result)
+
+    clock = [0.0]
+    monkeypatch.setattr("bench.full_size.Pipeline", Drawing)
+    monkeypatch.setattr("bench.full_size.time", SimpleNamespace(perf_counter=lambda: clock[-1]))
+    device = Device.null()
+    monkeypatch.setattr(type(device), "is_cpu", software)
+    run = Run(EMOJI, device, "small", 64, 2, {})
+    measure_image(run, cast("Networks", None))
+    assert len(prompts) == len(set(prompts)) == 1 + count
+    assert [row.seconds for row in run.rows] == [statistics.median(range(2, count + 2))]
 
 
 def test_cold_starts_are_two_processes() -> None:

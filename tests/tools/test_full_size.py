@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from bench.models import GOALS, decoded_sizes, image_row, unet_row, vae_row
@@ -29,3 +33,17 @@ def test_names_are_those_of_the_goals(model: Model) -> None:
     assert {goal for goal in goals if "VAE" in goal} <= decoded
     images = {image_row(model.name, model.size, 20)}
     assert {goal for goal in goals if "image" in goal} <= images
+
+
+def test_pytorchs_image_is_timed_as_often_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a stand-in for PyTorch, of which the clock needs next to nothing."""
+    torch = SimpleNamespace(no_grad=lambda: lambda function: function)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.delitem(sys.modules, "tools.full_size.peers", raising=False)
+    peers = importlib.import_module("tools.full_size.peers")
+    monkeypatch.delitem(sys.modules, "tools.full_size.peers")
+    calls: list[float] = []
+    monkeypatch.setattr(peers, "time", SimpleNamespace(perf_counter=lambda: sum(calls)))
+    # The first is not counted; the rest take 1 to 20 seconds.
+    seconds = peers._wall_seconds(lambda: calls.append(len(calls)))
+    assert (len(calls), seconds) == (21, 10.5)
