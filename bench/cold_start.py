@@ -11,38 +11,63 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.measure import open_device
 from diffusion import Pipeline, Settings, Step
 from gpucore import Device
 
-__all__ = ["ColdStart", "cold_starts"]
+__all__ = ["ColdStart", "cold_starts", "empty_caches"]
 
 # Where NVIDIA's driver, Mesa, and all that keeps to the XDG folders cache what they compiled.
 _CACHES = ("__GL_SHADER_DISK_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")
 
-ColdStart = tuple[float, float]
+_ROUNDS = 3
+
+
+class ColdStart(NamedTuple):
+    """Seconds to the first step in fresh processes, without those of the weights, and those."""
+
+    first_step: float
+    load: float
 
 
 def cold_starts(folder: Path, device: str, size: int) -> dict[bool, ColdStart]:
-    """Seconds to the first step in a fresh process, and those of the weights in them.
+    """What fresh processes take, by whether the pipelines were cached: medians of three.
 
-    By whether the pipelines were cached: the first process has empty caches, of the driver too,
-    the second finds what the first left. Raises `RuntimeError` with what a process said.
+    A process with empty caches, of the driver too, is followed by one that finds what it left,
+    three times over, each time with other caches. What loading takes is taken off in each process.
+    Raises `RuntimeError` with what a process said.
     """
     arguments = [str(folder), "--device", device, "--size", str(size)]
     command = [sys.executable, "-m", "bench.cold_start", *arguments]
-    with tempfile.TemporaryDirectory() as caches:
-        environment = os.environ | dict.fromkeys(_CACHES, caches)
-        return {cached: _timed(command, environment) for cached in (False, True)}
+    found: dict[bool, list[ColdStart]] = {False: [], True: []}
+    for environment in empty_caches():
+        for starts in found.values():
+            seconds, load = _timed(command, environment)
+            starts.append(ColdStart(seconds - load, load))
+    return {
+        cached: ColdStart(*map(statistics.median, zip(*starts, strict=True)))
+        for cached, starts in found.items()
+    }
 
 
-def _timed(command: list[str], environment: dict[str, str]) -> ColdStart:
+def empty_caches() -> Iterator[dict[str, str]]:
+    """Three environments for processes, one after the other, each with caches of its own."""
+    for _ in range(_ROUNDS):
+        with tempfile.TemporaryDirectory() as caches:
+            yield os.environ | dict.fromkeys(_CACHES, caches)
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds until the process tells of its first step, and those of its loading."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

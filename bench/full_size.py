@@ -2,14 +2,16 @@
 
     python -m tools.full_size FOLDER       # with PyTorch: weights, fp32 references, peers' times
     python -m bench.full_size FOLDER --device dawn --json bench/results/NAME.json
+    python -m bench.full_size models/emoji --model bundled --size 256 --device cpu --command
 
 Times one captured UNet call for an image with guidance (batch 2; and as pictures are made, of one
 latent), the host's part of it, a decoding (one of twice the size, too, up to 1024), and an image of
-20 steps; counts bytes; and, with --cold, starts fresh processes with empty and with filled caches,
-the driver's own among them. Medians of 20 with the device kept busy, and of 20 images of new
-prompts; of 7 on software renderers; of 3 fresh processes. Where the folder has ``reference.npz``,
-the UNet and the VAE are compared with diffusers in fp32; where it has ``peer.json``, its times
-stand beside ours. With --profile, the UNet's layers and kernels are shown.
+20 steps; counts bytes. Fresh processes with empty and with filled caches, the driver's own among
+them, are timed up to the first step with --cold, and with --command as ``avila txt2img`` of 12 and
+20 steps, from start to end. Medians of 20 (7 on software renderers), the device kept busy, images
+of a new prompt each time; of 3 processes. Where the folder has ``reference.npz``, the UNet and the
+VAE are compared with diffusers in fp32; where it has ``peer.json``, its times stand beside ours.
+With --profile, the UNet's layers and kernels are shown.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cold_start import cold_starts
+from bench.command import command_seconds
 from bench.entry import Row
 from bench.measure import host_seconds, open_device, replay_seconds
 from bench.models import (
     SD15,
     cold_row,
+    command_row,
     decoded_sizes,
     goal_of,
     guided_row,
@@ -57,7 +61,10 @@ TIMESTEP = 500.0
 
 @dataclass
 class Run:
-    """What is measured, of which model at which size, and what came out."""
+    """What is measured, of which model at which size, and what came out.
+
+    ``named``: the device as the command line has it, for processes that open it anew.
+    """
 
     folder: Path
     device: Device
@@ -65,6 +72,7 @@ class Run:
     size: int
     steps: int
     peers: dict[str, dict[str, float]]
+    named: str = ""
     rows: list[Row] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
 
@@ -230,15 +238,21 @@ def measure_image(run: Run, networks: Networks) -> None:
     run.add(image_row(run.model, run.size, run.steps), statistics.median(times), None, None)
 
 
-def measure_cold(run: Run, device: str) -> None:
+def measure_cold(run: Run) -> None:
     """Fresh processes up to the first step, less the time of the weights."""
-    for cached, (seconds, load) in cold_starts(run.folder, device, run.size).items():
-        run.add(cold_row(run.model, cached=cached), seconds - load, None, None)
-        run.facts["cold_load_s" if not cached else "cached_load_s"] = load
+    for cached, start in cold_starts(run.folder, run.named, run.size).items():
+        run.add(cold_row(run.model, cached=cached), start.first_step, None, None)
+        run.facts["cold_load_s" if not cached else "cached_load_s"] = start.load
 
 
-def measure(run: Run, cold_device: str | None, *, image: bool, profile: bool) -> dict[str, Any]:
-    """All numbers of one device, as the JSON file holds them; cold starts of the one named."""
+def measure_command(run: Run) -> None:
+    """Fresh processes of the command, from start to end."""
+    for (steps, cached), seconds in command_seconds(run.folder, run.named, run.size).items():
+        run.add(command_row(run.model, run.size, steps, cached=cached), seconds, None, None)
+
+
+def measure(run: Run, *, image: bool, cold: bool, command: bool, profile: bool) -> dict[str, Any]:
+    """All numbers of one device, as the JSON file holds them."""
     device = run.device
     roofs = Roofs(device, torch_peer(device))
     start = time.perf_counter()
@@ -251,8 +265,10 @@ def measure(run: Run, cold_device: str | None, *, image: bool, profile: bool) ->
     measure_networks(run, networks, roofs.of(networks.dtype), profile=profile)
     if image:
         measure_image(run, networks)
-    if cold_device is not None:
-        measure_cold(run, cold_device)
+    if cold:
+        measure_cold(run)
+    if command:
+        measure_command(run)
     rates = {"copies": roofs.copies, "products": roofs.products}
     return report(device, run.rows, model=run.model, **rates, facts=run.facts)
 
@@ -279,13 +295,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20, help="of the image (20)")
     parser.add_argument("--no-image", action="store_true", help="leave the image out")
     parser.add_argument("--cold", action="store_true", help="start fresh processes too")
+    parser.add_argument("--command", action="store_true", help="time avila txt2img as well")
     parser.add_argument("--profile", action="store_true", help="show the UNet's layers and kernels")
     chosen = parser.parse_args(arguments)
     device = open_device(chosen.device)
     peers = read_peers(chosen.folder)
-    run = Run(chosen.folder, device, chosen.model, chosen.size, chosen.steps, peers)
-    cold_device = chosen.device if chosen.cold else None
-    results = measure(run, cold_device, image=not chosen.no_image, profile=chosen.profile)
+    sizes = (chosen.size, chosen.steps)
+    run = Run(chosen.folder, device, chosen.model, *sizes, peers, chosen.device)
+    results = measure(
+        run,
+        image=not chosen.no_image,
+        cold=chosen.cold,
+        command=chosen.command,
+        profile=chosen.profile,
+    )
     for name, value in run.facts.items():
         print(f"{name}: {value}")
     if chosen.json:

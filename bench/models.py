@@ -19,6 +19,7 @@ __all__ = [
     "SDXL",
     "Goal",
     "cold_row",
+    "command_row",
     "decoded_sizes",
     "goal_of",
     "guided_row",
@@ -67,6 +68,12 @@ def image_row(model: str, size: int, steps: int) -> str:
 def cold_row(model: str, *, cached: bool) -> str:
     """From the start of a process to its first step, without reading the weights."""
     return f"{model}: first step, {'pipelines cached' if cached else 'nothing cached'}"
+
+
+def command_row(model: str, size: int, steps: int, *, cached: bool) -> str:
+    """From the start of the command to its end: Python, the driver, weights, picture and file."""
+    told = f"{size}x{size}, {steps} steps, {'kernels' if cached else 'nothing'} cached"
+    return f"{model}: whole command avila txt2img {told}"
 
 
 @dataclass(frozen=True)

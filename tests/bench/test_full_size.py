@@ -12,12 +12,14 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bench.cold_start import cold_starts, first_step
+from bench.cold_start import ColdStart, cold_starts, first_step
+from bench.command import command_seconds
 from bench.entry import Row
 from bench.full_size import Run, channels_last, distance, main, measure_image
 from bench.models import (
     GOALS,
     cold_row,
+    command_row,
     goal_of,
     guided_row,
     host_row,
@@ -29,6 +31,7 @@ from diffusion import Result, Settings
 from diffusion.networks import Networks
 from gpucore import Device
 
+CACHES = ("__GL_SHADER_DISK_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")
 EMOJI = Path(__file__).parents[2] / "models" / "emoji"
 
 
@@ -77,13 +80,21 @@ def test_a_model_is_measured(
     assert "unet/mid_block/" in capsys.readouterr().out, "the profile has layers"
 
 
-def test_without_an_image_nothing_is_said_of_its_memory(folder: Path, tmp_path: Path) -> None:
+def test_processes_have_rows_and_without_an_image_nothing_is_said_of_memory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "result.json"
-    options = "--device null --model small --size 64 --no-image".split()
+    monkeypatch.setattr("bench.full_size.cold_starts", lambda *told: {False: ColdStart(5.0, 2.0)})
+    monkeypatch.setattr("bench.full_size.command_seconds", lambda *told: {(12, True): 4.0})
+    options = "--device null --model small --size 64 --no-image --cold --command".split()
     main([str(folder), *options, "--json", str(file)])
     result = json.loads(file.read_text())
     assert "peak_bytes" not in result["facts"]
-    assert image_row("small", 64, 20) not in [row["name"] for row in result["rows"]]
+    rows = {row["name"]: row["seconds"] for row in result["rows"]}
+    assert image_row("small", 64, 20) not in rows
+    assert rows[cold_row("small", cached=False)] == 5
+    assert result["facts"]["cold_load_s"] == 2
+    assert rows[command_row("small", 64, 12, cached=True)] == 4
 
 
 @pytest.mark.parametrize(("software", "count"), [(True, 7), (False, 20)])
@@ -114,10 +125,59 @@ def test_so_many_images_are_timed(
     assert [row.seconds for row in run.rows] == [statistics.median(range(2, count + 2))]
 
 
-def test_cold_starts_are_two_processes() -> None:
+def test_a_cold_start_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cold_start._ROUNDS", 1)
     found = cold_starts(EMOJI, "null", 64)
     assert list(found) == [False, True]
-    assert all(0 < load < seconds for seconds, load in found.values())
+    assert all(start.first_step > 0 < start.load for start in found.values())
+
+
+def test_cold_starts_are_medians_of_what_loading_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The middle of the sums (12) less the middle of the loads (4) would be 8, not 9.
+    times = {False: [(10.0, 1.0), (12.0, 8.0), (15.0, 4.0)], True: [(3.0, 1.0)] * 3}
+    seen: list[Path] = []
+
+    def timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+        (cache,) = {Path(environment[name]) for name in CACHES}
+        seen.append(cache)
+        cached = any(cache.iterdir())
+        (cache / "kernel").touch()
+        return times[cached].pop(0)
+
+    monkeypatch.setattr("bench.cold_start._timed", timed)
+    assert cold_starts(EMOJI, "null", 64) == {False: (9.0, 4.0), True: (2.0, 1.0)}
+    assert seen[::2] == seen[1::2]
+    assert len(set(seen)) == 3
+    assert not any(cache.exists() for cache in seen)
+
+
+def test_the_command_is_timed_with_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    waits = iter([20, 5, 7, 17, 4, 6, 30, 9, 8])
+    seen: list[tuple[str, bool]] = []
+
+    def ran(command: list[str], *, env: dict[str, str], **rest: object) -> SimpleNamespace:
+        (cache,) = {Path(env[name]) for name in CACHES}
+        seen.append((command[command.index("--steps") + 1], any(cache.iterdir())))
+        (cache / "kernel").touch()
+        clock[0] += next(waits)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("bench.command.subprocess", SimpleNamespace(run=ran))
+    monkeypatch.setattr("bench.command.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    found = command_seconds(EMOJI, "null", 64)
+    assert found == {(12, False): 20, (12, True): 5, (20, True): 7}
+    assert seen == [("12", False), ("12", True), ("20", True)] * 3
+
+
+def test_the_command_runs_and_says_why_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.cold_start._ROUNDS", 1)
+    monkeypatch.setattr("bench.command._RUNS", ((1, False),))
+    assert command_seconds(EMOJI, "null", 64)[1, False] > 0
+    with pytest.raises(RuntimeError, match=r"txt2img .*nowhere"):
+        command_seconds(tmp_path / "nowhere", "null", 64)
 
 
 def test_a_cold_start_that_fails_says_why(tmp_path: Path) -> None:
