@@ -37,7 +37,8 @@ class Row:
     """Result of an entry.
 
     ``roof`` is the least time at the roof over the time it took, ``copy_share`` its bytes a second
-    over those of copies; ``peers`` are seconds of the same by others. None: not known.
+    over those of copies; ``peers`` are seconds of the same by others. None: not known. ``date``:
+    when it was measured, where that was in an earlier run than the rest of its file.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Row:
     copy_share: float | None = None
     peers: Mapping[str, float] = field(default_factory=dict)
     target: Target | None = None
+    date: str | None = None
 
     @property
     def ratio(self) -> float | None:

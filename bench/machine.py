@@ -1,4 +1,4 @@
-"""What a result was measured on: card, engine, driver, clocks, versions, date."""
+"""What a result was measured on: card, engine, driver, clocks, versions, commit, date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 
 from gpucore import Device
 
-__all__ = ["clocks", "description"]
+__all__ = ["clocks", "commit", "description"]
+
+_ROOT = Path(__file__).resolve().parents[1]
 
 _QUERY = (
     "name",
@@ -30,7 +32,9 @@ _DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch", "cupy-cuda12x", "cupy-cu
 
 
 def description(device: Device) -> dict[str, object]:
-    """What every result file opens with."""
+    """What every result file opens with; ``commit`` only in a checkout with git."""
+    now = time.localtime()
+    checkout = commit(_ROOT)
     return {
         "adapter": device.name,
         "backend": device.info.backend,
@@ -38,8 +42,22 @@ def description(device: Device) -> dict[str, object]:
         "driver": device.driver,
         "host": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": _versions(),
-        "date": time.strftime("%Y-%m-%d"),
+        **({"commit": checkout} if checkout else {}),
+        "date": time.strftime("%Y-%m-%d", now),
+        "time": time.strftime("%H:%M:%S", now),
     }
+
+
+def commit(root: Path) -> str | None:
+    """The short id of a checkout's commit, with "-dirty" where tracked files differ from it.
+
+    None where ``root`` is no checkout, or git is not installed or fails.
+    """
+    program = shutil.which("git")
+    if program is None or not (root / ".git").exists():
+        return None
+    command = [program, "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    return _printed(command) or None
 
 
 def clocks() -> list[dict[str, str]]:
@@ -51,17 +69,22 @@ def clocks() -> list[dict[str, str]]:
     if program is None:
         return []
     command = [program, f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return clocks_of(done.stdout)
+    return clocks_of(_printed(command))
 
 
 def clocks_of(text: str) -> list[dict[str, str]]:
     """Fields of each line that ``nvidia-smi`` printed."""
     lines = [line.split(", ") for line in text.splitlines() if line.strip()]
     return [dict(zip(_QUERY, values, strict=True)) for values in lines]
+
+
+def _printed(command: list[str]) -> str:
+    """What a program prints; nothing where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
 
 def _versions() -> dict[str, str]:

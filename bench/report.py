@@ -67,8 +67,12 @@ def _is_report(data: object) -> bool:
 
 
 def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """``later`` with the rows and rates of ``earlier`` for which it has no newer ones."""
-    rows = {row["name"]: row for result in (earlier, later) for row in result["rows"]}
+    """``later`` with the rows and rates of ``earlier`` for which it has no newer ones.
+
+    A row is of one run, its peers too. Those that are kept say of which day they are.
+    """
+    kept = [{**row, "date": row.get("date") or earlier["date"]} for row in earlier["rows"]]
+    rows = {row["name"]: row for row in (*kept, *later["rows"])}
     rows = {name: row for name, row in rows.items() if name not in later.get("failed", ())}
     rates = {key: {**earlier[key], **later[key]} for key in ("copies", "products")}
     return {**later, **rates, "rows": list(rows.values())}

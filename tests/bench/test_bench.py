@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,9 +16,9 @@ import pytest
 
 from bench.__main__ import entries, in_order, main, operations
 from bench.entry import Entry, Row, Target
-from bench.machine import clocks_of
+from bench.machine import clocks_of, commit, description
 from bench.measure import Peers, measure
-from bench.report import line
+from bench.report import line, merged
 from bench.roofs import Roofs
 from bench.torch_peer import TorchPeer, torch_peer
 from gpucore import Device, f16, f32
@@ -149,6 +151,64 @@ def test_what_nvidia_smi_prints_is_read() -> None:
     )
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints; commits are by nobody."""
+    command = [
+        "git",
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=e",
+        "-c",
+        "commit.gpgsign=false",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="wants git")
+def test_the_commit_of_a_checkout_is_told_and_whether_files_differ(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    assert commit(tmp_path) is None, "no commit yet"
+    (tmp_path / "file").write_text("1")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-m", "first")
+    git(tmp_path, "tag", "-a", "v1", "-m", "v1")
+    short = git(tmp_path, "rev-parse", "--short", "HEAD").strip()
+    assert commit(tmp_path) == short
+    (tmp_path / "file").write_text("2")
+    assert commit(tmp_path) == f"{short}-dirty"
+    (tmp_path / "inside").mkdir()
+    assert commit(tmp_path / "inside") is None, "a copy in somebody's repository"
+
+
+def test_without_git_a_description_has_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.machine.commit", lambda root: "abc1234-dirty")
+    assert description(Device.null())["commit"] == "abc1234-dirty"
+    monkeypatch.setattr("bench.machine.commit", lambda root: None)
+    assert "commit" not in description(Device.null())
+
+
+def test_rows_that_are_kept_say_when_they_were_measured_and_peers_are_of_the_row() -> None:
+    def result(date: str, *rows: Row, **rates: float) -> dict[str, Any]:
+        return {"date": date, "rows": [asdict(r) for r in rows], "copies": rates, "products": {}}
+
+    first = result("2026-01-01", Row("a", 3.0), Row("b", 3.0, peers={"PyTorch": 1.0}))
+    second = merged(first, result("2026-01-02", Row("c", 2.0)))
+    third = merged(second, result("2026-01-03", Row("b", 1.0)))
+    rows = {row["name"]: Row.of_json(row) for row in third["rows"]}
+    dates = {name: row.date for name, row in rows.items()}
+    assert dates == {"a": "2026-01-01", "b": None, "c": "2026-01-02"}
+    assert rows["b"] == Row("b", 1.0), "an older peer beside a newer time would be no ratio"
+    assert third["date"] == "2026-01-03"
+
+
+def test_rows_of_before_have_no_date() -> None:
+    told = asdict(Row("a", 3.0))
+    del told["date"]
+    assert Row.of_json(told) == Row("a", 3.0)
+
+
 def test_the_command_writes_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +219,7 @@ def test_the_command_writes_json(
     result = json.loads(file.read_text())
     assert result["engine"] == "null"
     assert all(Row.of_json(row).seconds > 0 for row in result["rows"])
-    assert {"host", "versions", "date", "clocks", "copies", "products"} <= result.keys()
+    assert {"host", "versions", "date", "time", "clocks", "copies", "products"} <= result.keys()
     assert "GB/s" in capsys.readouterr().out
 
 
