@@ -28,8 +28,11 @@ GOALS = {
     "gemm 4096x4096x4096 f16": "≥ 400 TFLOP/s",
     "gemm 4096x4096x4096 f32": "≥ 43 TFLOP/s",
     "gemm 2048x5120x640 f16": "≥ 85% of peer",
+    "gemm 8192x960x320 f16": "≥ 85% of peer",
+    "gemm 2048x10240x1280 f16": "None",
     "conv 3x3 2x16x16x2560->1280 f16": "≥ 85% of peer",
     "conv 3x3 1x512x512x128->128 f16": "≥ 350 TFLOP/s",
+    "conv 3x3 1x512x512x256->128 f16": "≥ 350 TFLOP/s",
     "add 64Mi f16": "≥ 95% of copy rate",
     "copy 128Mi f16": "≥ 95% of copy rate",
 }

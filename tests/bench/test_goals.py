@@ -13,13 +13,25 @@ from bench.missed import TEXTS, Text, text_of
 from bench.page import RESULTS
 
 CONVOLUTIONS = [
+    "conv 3x3 2x8x8x1280->1280 f16",
+    "conv 3x3 2x8x8x2560->1280 f16",
+    "conv 3x3 1x512x512x256->128 f16",
     "conv 3x3 1x512x512x128->128 f16",
     "upsampling conv 3x3 1x512x512x256->256 f16",
     "winograd by 4 3x3 2x64x64x320->320 f16",
+    "winograd by 4 3x3 2x64x64x640->320 f16",
+    "winograd by 4 3x3 2x64x64x960->320 f16",
     "winograd by 4 3x3 1x128x128x512->512 f16",
+    "winograd by 4 3x3 1x256x256x512->256 f16",
     "winograd by 4 3x3 1x256x256x256->256 f16",
+    "winograd by 2 3x3 2x32x32x320->640 f16",
     "winograd by 2 3x3 2x32x32x640->640 f16",
+    "winograd by 2 3x3 2x32x32x960->640 f16",
+    "winograd by 2 3x3 2x32x32x1280->640 f16",
+    "winograd by 2 3x3 2x32x32x1920->640 f16",
+    "winograd by 2 3x3 2x16x16x640->1280 f16",
     "winograd by 2 3x3 2x16x16x1280->1280 f16",
+    "winograd by 2 3x3 2x16x16x1920->1280 f16",
     "winograd by 2 3x3 2x16x16x2560->1280 f16",
 ]
 
