@@ -3,7 +3,9 @@
     python -m bench.compare BEFORE.json AFTER.json [--limit 5%]
 
 Prints seconds before and after of each entry that both files have, and their ratio. Exit status 1
-when an entry takes longer than before by more than the limit, 2 for files that cannot be compared.
+when an entry takes longer than before by more than the limit, or is no longer there (allowed by
+--other-selection); 2 for files that cannot be compared, such as those of different adapters,
+backends or drivers (allowed by --other-machine).
 """
 
 from __future__ import annotations
@@ -95,16 +97,18 @@ def table(speeds: Sequence[Speed], limit: float) -> str:
     return "\n".join(lines)
 
 
-def remarks(before: Result, after: Result) -> list[str]:
-    """What a reader must know: different machines, entries that only one file has."""
-    found = [
+def other_machine(before: Result, after: Result) -> list[str]:
+    """In what the machines of the two differ."""
+    return [
         f"other {key}: {before.machine[key]!r} before, {after.machine[key]!r} after"
         for key in _MACHINE
         if before.machine[key] != after.machine[key]
     ]
-    found += [f"only before: {name}" for name in before.seconds if name not in after.seconds]
-    found += [f"only after: {name}" for name in after.seconds if name not in before.seconds]
-    return found
+
+
+def vanished(before: Result, after: Result) -> list[str]:
+    """Entries that only the first has."""
+    return [name for name in before.seconds if name not in after.seconds]
 
 
 def _limit(text: str) -> float:
@@ -116,8 +120,7 @@ def _limit(text: str) -> float:
     return 1 + value / 100
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare the files that the command line names; returns the exit status."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.compare",
         description=__doc__,
@@ -126,17 +129,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("before", type=Path, help="result to compare with")
     parser.add_argument("after", type=Path, help="result that may not be slower")
     parser.add_argument("--limit", type=_limit, default=1.1, help="slower by so much (10%%)")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument(
+        "--other-machine", action="store_true", help="of another adapter, backend or driver, too"
+    )
+    parser.add_argument(
+        "--other-selection", action="store_true", help="AFTER need not have all entries of BEFORE"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare the files that the command line names; returns the exit status."""
+    chosen = _parser().parse_args(arguments)
     try:
         before, after = read_result(chosen.before), read_result(chosen.after)
         speeds = compare(before, after)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join([table(speeds, chosen.limit), *remarks(before, after)]))
+    machine, gone = other_machine(before, after), vanished(before, after)
+    if machine and not chosen.other_machine:
+        print("\n".join([*machine, "give --other-machine to compare them"]), file=sys.stderr)
+        return 2
+    remarks = [*machine, *(f"only before: {name}" for name in gone)]
+    remarks += [f"only after: {name}" for name in vanished(after, before)]
+    print("\n".join([table(speeds, chosen.limit), *remarks]))
     slower = sum(speed.ratio > chosen.limit for speed in speeds)
     percent = 100 * (chosen.limit - 1)
     print(f"{slower} of {len(speeds)} entries are more than {percent:.3g}% slower")
+    if gone and not chosen.other_selection:
+        print(f"{len(gone)} are gone: give --other-selection if that is meant", file=sys.stderr)
+        return 1
     return 1 if slower else 0
 
 

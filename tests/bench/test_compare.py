@@ -60,7 +60,7 @@ def test_what_differs_otherwise_is_told(
     before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     after = written(tmp_path / "after.json", {"gemm": 0.002, "conv": 1.0}, adapter="Card")
-    assert main([before, after]) == 0
+    assert main([before, after, "--other-machine", "--other-selection"]) == 0
     out = capsys.readouterr().out
     for part in (
         "other adapter: 'null device' before, 'Card' after",
@@ -69,6 +69,33 @@ def test_what_differs_otherwise_is_told(
         "0 of 1 entries",
     ):
         assert part in out
+
+
+@pytest.mark.parametrize("key", ["adapter", "backend", "driver"])
+def test_other_machines_are_compared_only_when_told(
+    key: str, before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after = written(tmp_path / "after.json", BEFORE, **{key: "other"})
+    assert main([before, after]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert f"other {key}: " in err
+    assert "--other-machine" in err
+    assert main([before, after, "--other-machine"]) == 0
+
+
+def test_an_entry_that_is_gone_fails_and_a_new_one_does_not(
+    before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after = written(tmp_path / "after.json", {"gemm": 0.002})
+    assert main([before, after]) == 1
+    out, err = capsys.readouterr()
+    assert "only before: cast" in out
+    assert "1 are gone: give --other-selection" in err
+    assert main([before, after, "--other-selection"]) == 0
+    assert main([after, before]) == 0
+    slow = written(tmp_path / "slow.json", {"gemm": 1.0})
+    assert main([before, slow, "--other-selection"]) == 1
 
 
 @pytest.mark.parametrize(
