@@ -157,10 +157,14 @@ def taken(name: str, names: Collection[str]) -> str | None:
 
 def _timed(results: Sequence[Result], name: str, engine: str, target: Target) -> Line:
     """The row in the newest result; its floor is that of the roof of its run."""
-    found = [r.rows[name] for r in _of(results, engine) if name in r.rows]
+    found = [
+        (r.rows[name].date or r.data["date"], number, r.rows[name])
+        for number, r in enumerate(_of(results, engine))
+        if name in r.rows
+    ]
     if not found:
         return Line(name, engine, str(target))
-    row = replace(found[-1], target=target)
+    row = replace(max(found, key=lambda each: each[:2])[2], target=target)
     floor = row.roof * row.seconds if row.roof else None
     return Line(name, engine, str(target), grade=row.grade, floor=floor, row=row)
 

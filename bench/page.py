@@ -33,7 +33,7 @@ python -m bench --device dawn --json bench/results/NAME.json
 python -m bench arrays image nn random signal linalg --device dawn --limit 200 --json FILE
 python -m tools.full_size FOLDER --compile
 python -m bench.full_size FOLDER --device dawn --cold --json bench/results/NAME.json
-python -m bench.full_size models/emoji --model bundled --size 256 --device cpu
+python -m bench.full_size models/emoji --model bundled --size 256 --device cpu --command
 python -m bench.compare BEFORE.json AFTER.json --limit 5%
 ```
 
