@@ -15,11 +15,12 @@ from diffusion import Pipeline, Result, Settings, Stage, Step, refining
 from diffusion import pipeline as pipelines
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
+from diffusion.networks import suited_dtype
 from diffusion.noise import LatentNoise
 from diffusion.refining import refine
 from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
-from gpucore import Device
+from gpucore import Device, DType, f32
 from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
@@ -42,13 +43,16 @@ SETTINGS = Settings(
 
 
 @functools.cache
-def pipeline(device: Device, model: str) -> Pipeline:
-    folder = write_family(lasting_folder(model), model)
-    return Pipeline.load(folder, device)
+def _loaded(device: Device, model: str, dtype: type[DType]) -> Pipeline:
+    return Pipeline.load(write_family(lasting_folder(model), model), device, dtype)
 
 
-def pair(device: Device) -> tuple[Pipeline, Pipeline]:
-    return pipeline(device, "xl_base"), pipeline(device, "xl_refiner")
+def pipeline(device: Device, model: str, dtype: type[DType] | None = None) -> Pipeline:
+    return _loaded(device, model, dtype or suited_dtype(device))
+
+
+def pair(device: Device, dtype: type[DType] | None = None) -> tuple[Pipeline, Pipeline]:
+    return pipeline(device, "xl_base", dtype), pipeline(device, "xl_refiner", dtype)
 
 
 def pixels(device: Device, settings: Settings, switch: float = SHARE) -> NDArray[Any]:
@@ -61,7 +65,7 @@ def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = channels_last(initial_noise(batch=1, height=8, width=12))
     monkeypatch.setattr(LatentNoise, "initial", lambda _: noise)
     golden = load("families")
-    base, refiner = pair(device)
+    base, refiner = pair(device, f32)
     states, handed = [], []
     original = refining._handed_over
 
