@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+import gc
+import inspect
+from collections.abc import Generator
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from diffusion import pipeline as pipelines
 from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
 from diffusion.networks import suited_dtype
+from diffusion.pipeline import Event
+from diffusion.run import Run
 from diffusion.sampling import Sampling
 from diffusion.tasks import Hires
 from gpucore import Device, DType, f32
@@ -103,11 +108,44 @@ def test_closing_the_generator_gives_the_memory_back(device: Device) -> None:
     pipeline = pipeline_on(device)
     pixels(pipeline, SMALL)
     before = device.memory.live
-    events = pipeline.generate(SMALL)
+    events = begun(pipeline)
+    events.close()
+    assert device.memory.live == before
+
+
+def begun(pipeline: Pipeline) -> Generator[Event]:
+    """A run of which one step is made."""
+    events = cast("Generator[Event]", pipeline.generate(SMALL))
     while not isinstance(next(events), Step):
         pass
-    events.close()  # type: ignore[attr-defined]
-    assert device.memory.live == before
+    return events
+
+
+def test_closing_closes_what_is_inside(first: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
+    inside: list[Generator[Any]] = []
+    original = Run.steps
+
+    def kept(*arguments: Any) -> Generator[Any]:
+        inside.append(original(*arguments))
+        return inside[-1]
+
+    monkeypatch.setattr(Run, "steps", kept)
+    begun(pipeline_on(first)).close()
+    assert [inspect.getgeneratorstate(each) for each in inside] == [inspect.GEN_CLOSED]
+
+
+def test_a_forgotten_run_in_a_cycle_spoils_no_later_one(first: Device) -> None:
+    """The collector ends what only it referred to in any order, buffers before their run."""
+    pipeline = Pipeline(pipeline_on(first).networks)
+    base = pixels(pipeline, SMALL)
+    cycle: list[Any] = [begun(pipeline)]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    dog = dataclasses.replace(SMALL, prompt="a dog")
+    assert not np.array_equal(pixels(pipeline, dog), base)
+    np.testing.assert_array_equal(pixels(pipeline, SMALL), base)
 
 
 def test_prompt_and_guidance_matter(device: Device) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+import inspect
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
 from diffusion.networks import suited_dtype
 from diffusion.noise import LatentNoise
+from diffusion.pipeline import Event
 from diffusion.refining import refine
 from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
@@ -134,6 +138,25 @@ def test_events_come_in_order(device: Device) -> None:
     assert names == ["encoding prompt", *batch, *batch, "Result"]
     steps = [e for e in events if isinstance(e, Step)]
     assert [(s.index, s.total) for s in steps] == [(i, 10) for i in range(1, 11)]
+
+
+@pytest.mark.parametrize("steps", [1, REFINED_SWITCH + 1], ids=["base", "refiner"])
+def test_closing_closes_what_is_inside(
+    first: Device, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
+    inside: list[Generator[Any]] = []
+    original = Run.steps
+
+    def kept(*arguments: Any) -> Generator[Any]:
+        inside.append(original(*arguments))
+        return inside[-1]
+
+    monkeypatch.setattr(Run, "steps", kept)
+    with closing(cast("Generator[Event]", refine(*pair(first), SETTINGS, SHARE))) as events:
+        while steps:
+            steps -= isinstance(next(events), Step)
+    assert {inspect.getgeneratorstate(each) for each in inside} == {inspect.GEN_CLOSED}
 
 
 def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
