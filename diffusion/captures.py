@@ -29,12 +29,15 @@ class Captures:
     """What one pipeline keeps between runs.
 
     A denoiser is taken out while a run uses it, so that runs whose steps alternate do not meet in
-    one.
+    one. `Captures` refers to it meanwhile: of a forgotten run that is garbage in a cycle, the
+    collector ends the buffers first, before the run gives its denoiser back, but none of those that
+    are in use elsewhere.
     """
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
         self._idle: dict[Key, GuidedDenoiser] = {}
+        self._taken: set[GuidedDenoiser] = set()
         self._conditionings: dict[Hashable, Conditioning] = {}
 
     def take(
@@ -49,8 +52,10 @@ class Captures:
         kept = self._idle.pop((shape, conditioning.context.shape, scale, weights, seamless), None)
         if kept is None:
             networks = replace(self._networks, seamless=seamless)
-            return GuidedDenoiser(networks, conditioning, shape, scale, weights)
-        kept.attend(conditioning)
+            kept = GuidedDenoiser(networks, conditioning, shape, scale, weights)
+        else:
+            kept.attend(conditioning)
+        self._taken.add(kept)
         return kept
 
     def give(
@@ -66,6 +71,7 @@ class Captures:
 
         Of too many, the one kept longest goes; one for large pictures is not kept.
         """
+        self._taken.discard(denoiser)
         key = (shape, conditioning.context.shape, scale, weights, seamless)
         if key in self._idle or math.prod(shape[:3]) > LARGEST_KEPT:
             denoiser.release()

@@ -28,7 +28,7 @@ from gpucore import Device, DType, f16, f32
 from gpustd import concat, slice_axis
 from gpustd.conv import Wrap
 
-__all__ = ["Autoencoder", "Networks", "load_networks", "load_tokenizers"]
+__all__ = ["Autoencoder", "Networks", "load_networks", "load_tokenizers", "suited_dtype"]
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,14 @@ class Networks:
         return moments.read().astype(np.float32)
 
 
+def suited_dtype(device: Device) -> type[DType]:
+    """What networks compute in where nothing is chosen: f16 on cards that have it, else f32.
+
+    Software renderers have f16, and take ten times as long for it.
+    """
+    return f16 if device.has_f16 and not device.is_cpu else f32
+
+
 def load_networks(
     folder: ModelFolder,
     device: Device,
@@ -192,12 +200,12 @@ def load_networks(
 ) -> Networks:
     """Check all weights against the model's parameters, then upload them.
 
-    ``dtype`` is f16 where the device computes well with it, else f32. The VAE of an XL model whose
+    ``dtype`` is `suited_dtype` where it is None. The VAE of an XL model whose
     config says ``force_upcast`` is f32 in any case: its activations overflow f16. ``vae`` takes the
     place of the model's own; ``preview`` is for `Networks.for_preview` alone.
     Raises `ModelFormatError`, `ModelMismatchError`.
     """
-    chosen = dtype or (f16 if device.has_f16 and not device.is_cpu else f32)
+    chosen = dtype or suited_dtype(device)
     unet = UNet(folder.unet)
     sources = [
         vae or SeparateVae(folder.vae, folder.weights("vae")),

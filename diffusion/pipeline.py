@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -179,10 +180,11 @@ class Pipeline:
             yield Stage("preparing")
             watch = run.watch(run.first)
             behind = run.networks, watch, full.vae_tiling
-            for step in run.steps(run.first, start, watch):
-                done += 1
-                total = max(run.total, done)
-                yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
+            with closing(run.steps(run.first, start, watch)) as steps:
+                for step in steps:
+                    done += 1
+                    total = max(run.total, done)
+                    yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             if run.second:
                 watch.check()
                 yield Stage("enlarging")
@@ -190,10 +192,11 @@ class Pipeline:
                 yield Stage("preparing")
                 watch = run.watch(run.second)
                 behind = run.networks, watch, full.vae_tiling
-                for step in run.steps(run.second, start, watch):
-                    done += 1
-                    total = max(run.total, done)
-                    yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
+                with closing(run.steps(run.second, start, watch)) as steps:
+                    for step in steps:
+                        done += 1
+                        total = max(run.total, done)
+                        yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
             yield Stage("decoding")
             decoding = decode(run.networks, step.x, full.vae_tiling)
             watch.check()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,9 +74,10 @@ def refine(
         for run in taken:
             watch = run.watch(run.first)
             behind = run.networks, watch, full.vae_tiling
-            for step in run.steps(run.first, start, watch):
-                done += 1
-                yield Step(done, every, step.sigma, numbers, step.denoised, *behind)
+            with closing(run.steps(run.first, start, watch)) as steps:
+                for step in steps:
+                    done += 1
+                    yield Step(done, every, step.sigma, numbers, step.denoised, *behind)
             if run is not taken[-1]:
                 watch.check()
                 start = _handed_over(start, step.x, cut, second)

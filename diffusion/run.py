@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -247,10 +247,12 @@ class Run:
         """A watch for `steps` of a pass."""
         return Watch(self.networks.device, chosen.walk.made, partial(self._blame, chosen))
 
-    def steps(self, chosen: Pass, start: Start, watch: Watch) -> Iterator[SamplerStep[Latents]]:
+    def steps(self, chosen: Pass, start: Start, watch: Watch) -> Generator[SamplerStep[Latents]]:
         """The sampler's steps of a pass for a batch; the last one's x is without noise.
 
-        ``watch`` follows them; it is for the caller to ask it at the end.
+        ``watch`` follows them; it is for the caller to ask it at the end, and to close the steps:
+        the denoiser is given back then. (In Python 3.12.3 a generator that is closed keeps what it
+        iterates over, CPython's issue 118272.)
         """
         up = self.networks.device.buffer_from_array
         x = linear_combination([(chosen.walk.start, up(start.drawn))])

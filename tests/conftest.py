@@ -67,6 +67,22 @@ def engines() -> list[str]:
     return [e for e in ENGINES if e in present() or e in REQUIRED]
 
 
+def usable(engine: str) -> Device:
+    """The device of an engine; without one the test is skipped by name, or fails on CI."""
+    message = trouble(engine)
+    if message and os.environ.get("CI"):
+        pytest.fail(message)
+    if message:
+        pytest.skip(message)
+    return opened(engine)
+
+
+def first_device() -> Device:
+    """The device of the first engine that works: for what is the same on all."""
+    named = engines()
+    return usable(next((each for each in named if not trouble(each)), named[0]))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that takes ``device`` once on every engine."""
     if "device" in metafunc.fixturenames:
@@ -76,10 +92,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> Device:
     """A device of each engine in turn."""
-    engine: str = request.param
-    message = trouble(engine)
-    if message and os.environ.get("CI"):
-        pytest.fail(message)
-    if message:
-        pytest.skip(message)
-    return opened(engine)
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def first() -> Device:
+    """`first_device`."""
+    return first_device()

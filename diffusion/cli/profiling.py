@@ -9,7 +9,8 @@ from pathlib import Path
 
 from diffusion.cli.output import told
 from diffusion.errors import OutputError
-from gpucore import Device, f16, f32
+from diffusion.networks import suited_dtype
+from gpucore import Device
 from gpustd.roof import measured_roof
 
 __all__ = ["profiled"]
@@ -39,8 +40,7 @@ def profiled(device: Device, file: Path | None) -> Iterator[None]:
     with device.profile() as profile:
         yield
     if profile.total_ns:
-        half = device.has_f16 and not device.is_cpu
-        profile.roof = measured_roof(device, f16 if half else f32)
+        profile.roof = measured_roof(device, suited_dtype(device))
     print(profile.table(), file=sys.stderr)
     with told(file, _HINT):
         profile.write_trace(file)

@@ -35,6 +35,7 @@ from gpucore import Device, DeviceNotFoundError, DType, f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
 from gpucore.findings import AdapterReport, EngineReport, Machine, Problem, Report
 from gpucore.selftest import Check, adapter_record
+from tests.processes import environment
 
 ROOT = Path(__file__).parents[2]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -465,7 +466,7 @@ def test_a_real_ctrl_c(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "diffusion.cli", *command, "--output", f"{tmp_path}/"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import diffusion
 from diffusion import hub
 from diffusion.cli import main
 from diffusion.cli.program import COMMANDS, run
+from tests.processes import environment
 
 ROOT = Path(__file__).parents[2]
 # Python's own handler first: what a script starts in the background has SIGINT ignored.
@@ -30,7 +30,7 @@ def python(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT.parent,
-        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
+        env=environment(path),
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from tests.diffusion.checkpoints.small_folder import write_folder
 from tests.diffusion.hub_server import COMMIT, Hub, Repository, serving
 from tests.goldens.folders import write_model
+from tests.processes import environment
 
 BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
 CARD = b"---\nlicense: mit\ntags:\n- x\n---\n# A model\n"
@@ -65,21 +65,20 @@ class Result:
 
 
 def avila(server: Hub | None, home: Path, *arguments: str, **variables: str) -> Result:
-    environment = os.environ | {
-        "HF_HOME": str(home),
-        "HF_ENDPOINT": server.url if server else "http://127.0.0.1:9",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "COLUMNS": "200",
-    }
+    environ = environment(
+        HF_HOME=str(home),
+        HF_ENDPOINT=server.url if server else "http://127.0.0.1:9",
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_DISABLE_XET="1",
+        COLUMNS="200",
+    )
     for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
-        environment.pop(name, None)
+        environ.pop(name, None)
     command = [sys.executable, "-m", "diffusion.cli", *arguments]
     done = subprocess.run(
         command,
-        env=environment | variables,
+        env=environ | variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

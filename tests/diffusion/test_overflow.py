@@ -195,7 +195,7 @@ def test_a_sound_model_is_not_suspected(device: Device, tmp_path: Path) -> None:
 
 def test_the_command_writes_no_picture_without_numbers(tmp_path: Path) -> None:
     folder = model(tmp_path / "model", "unet", no_numbers)
-    options = f"--model {folder} --size 24x16 --steps 3 -o {tmp_path}/black.png"
+    options = f"--model {folder} --dtype f32 --size 24x16 --steps 3 -o {tmp_path}/black.png"
     done = run("txt2img", "a cat", *options.split())
     assert done.exit_code == 2
     assert re.search(

@@ -27,7 +27,7 @@ from diffusion.settings import Defaults
 from diffusion.tasks import UPSCALERS, Hires, Variation
 from diffusion.tasks.walk import Walk, exact_walk
 from gpustd.conv import Wrap
-from tests.conftest import engines, opened, present
+from tests.conftest import first_device
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SD15 = stable_diffusion()
@@ -269,7 +269,7 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
     ids=["script", "sde", "cfg++", "seamless", "seamless x"],
 )
 def test_a_picture_is_drawn_again_bit_by_bit(settings: Settings) -> None:
-    pipeline = Pipeline.load(device=opened(next(e for e in engines() if e in present())))
+    pipeline = Pipeline.load(device=first_device())
     full = dataclasses.replace(settings, count=2).filled(pipeline.defaults)
     first = pipeline.draw(full)
     for number in range(2):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+import inspect
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,11 +18,13 @@ from diffusion import Pipeline, Result, Settings, Stage, Step, refining
 from diffusion import pipeline as pipelines
 from diffusion.denoiser import Latents
 from diffusion.errors import SettingsError
+from diffusion.networks import suited_dtype
 from diffusion.noise import LatentNoise
+from diffusion.pipeline import Event
 from diffusion.refining import refine
 from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
-from gpucore import Device
+from gpucore import Device, DType, f32
 from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
@@ -42,13 +47,16 @@ SETTINGS = Settings(
 
 
 @functools.cache
-def pipeline(device: Device, model: str) -> Pipeline:
-    folder = write_family(lasting_folder(model), model)
-    return Pipeline.load(folder, device)
+def _loaded(device: Device, model: str, dtype: type[DType]) -> Pipeline:
+    return Pipeline.load(write_family(lasting_folder(model), model), device, dtype)
 
 
-def pair(device: Device) -> tuple[Pipeline, Pipeline]:
-    return pipeline(device, "xl_base"), pipeline(device, "xl_refiner")
+def pipeline(device: Device, model: str, dtype: type[DType] | None = None) -> Pipeline:
+    return _loaded(device, model, dtype or suited_dtype(device))
+
+
+def pair(device: Device, dtype: type[DType] | None = None) -> tuple[Pipeline, Pipeline]:
+    return pipeline(device, "xl_base", dtype), pipeline(device, "xl_refiner", dtype)
 
 
 def pixels(device: Device, settings: Settings, switch: float = SHARE) -> NDArray[Any]:
@@ -61,7 +69,7 @@ def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = channels_last(initial_noise(batch=1, height=8, width=12))
     monkeypatch.setattr(LatentNoise, "initial", lambda _: noise)
     golden = load("families")
-    base, refiner = pair(device)
+    base, refiner = pair(device, f32)
     states, handed = [], []
     original = refining._handed_over
 
@@ -130,6 +138,25 @@ def test_events_come_in_order(device: Device) -> None:
     assert names == ["encoding prompt", *batch, *batch, "Result"]
     steps = [e for e in events if isinstance(e, Step)]
     assert [(s.index, s.total) for s in steps] == [(i, 10) for i in range(1, 11)]
+
+
+@pytest.mark.parametrize("steps", [1, REFINED_SWITCH + 1], ids=["base", "refiner"])
+def test_closing_closes_what_is_inside(
+    first: Device, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
+    inside: list[Generator[Any]] = []
+    original = Run.steps
+
+    def kept(*arguments: Any) -> Generator[Any]:
+        inside.append(original(*arguments))
+        return inside[-1]
+
+    monkeypatch.setattr(Run, "steps", kept)
+    with closing(cast("Generator[Event]", refine(*pair(first), SETTINGS, SHARE))) as events:
+        while steps:
+            steps -= isinstance(next(events), Step)
+    assert {inspect.getgeneratorstate(each) for each in inside} == {inspect.GEN_CLOSED}
 
 
 def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:

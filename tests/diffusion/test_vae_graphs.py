@@ -18,7 +18,6 @@ from diffusion.networks import Networks, load_networks
 from diffusion.tasks import Hires, Source
 from gpucore import Device, f32
 from gpustd.conv import Wrap
-from tests.conftest import engines, opened, trouble
 from tests.goldens.folders import write_model
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=2, guidance=4.0, seed=5)
@@ -30,12 +29,6 @@ def made(device: Device, tmp_path: Path) -> Networks:
     """A golden model of its own."""
     write_model(tmp_path, "two_levels")
     return load_networks(ModelFolder(tmp_path), device, f32)
-
-
-@pytest.fixture
-def first() -> Device:
-    """A device: what is shown holds on each."""
-    return opened(next(engine for engine in engines() if not trouble(engine)))
 
 
 def noise(device: Device, *shape: int) -> Activations:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.laws.sources import ROOT
+from tests.processes import environment
 
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
 
@@ -30,7 +30,7 @@ def run_python(arguments: list[str], folder: Path) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"},
+        env=environment(COLUMNS="200", NO_COLOR="1"),
         capture_output=True,
         text=True,
         timeout=300,

@@ -22,7 +22,7 @@ from diffusion.picture_text import picture_text
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
 from gpucore.adapters import DEVICE_VARIABLE
-from tests.conftest import engines, opened, present
+from tests.conftest import first_device
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=2, guidance=4.0, seed=5)
 LONG = "a red apple, " * 30 + "on a blue table"
@@ -32,7 +32,7 @@ ORIGINAL = EMPHASES.find("original")
 @functools.cache
 def pipeline() -> Pipeline:
     """On the first engine present: what is tested here is the same on all."""
-    return Pipeline.load(device=opened(next(e for e in engines() if e in present())))
+    return Pipeline.load(device=first_device())
 
 
 def pixels(prompt: str = SMALL.prompt, settings: Settings = SMALL) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +16,24 @@ from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
 from diffusion.prompts import EMPHASES, chunk_prompt, script, script_chunks
 from diffusion.tasks import Hires
-from gpucore import Device, f16
-from tests.conftest import engines, opened, present
+from gpucore import Device, DType, f16, f32
+from tests.conftest import first_device
+from tests.diffusion.test_pipeline import pipeline_on
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=4, guidance=4.0, seed=5)
 RED, BLUE = "a red apple", "a blue car"
 
 
-@functools.cache
-def pipeline() -> Pipeline:
-    """On the first engine present: what is tested here is the same on all."""
-    return Pipeline.load(device=opened(next(e for e in engines() if e in present())))
+def pipeline(dtype: type[DType] | None = None) -> Pipeline:
+    """On the first engine: what is tested here is the same on all."""
+    return pipeline_on(first_device(), dtype)
 
 
-def latents(prompt: str, settings: Settings = SMALL) -> list[NDArray[np.float32]]:
+def latents(
+    prompt: str, settings: Settings = SMALL, dtype: type[DType] | None = None
+) -> list[NDArray[np.float32]]:
     """What the network saw at each step."""
-    events = pipeline().generate(replace(settings, prompt=prompt))
+    events = pipeline(dtype).generate(replace(settings, prompt=prompt))
     return [event.latents() for event in events if isinstance(event, Step)]
 
 
@@ -89,13 +90,13 @@ def test_an_image_does_not_depend_on_its_batch(prompt: str) -> None:
 
 def test_parts_add_up() -> None:
     """Weights that sum to 1 over one text, or a part of weight 0, come to the text alone."""
-    red = latents(RED)
+    red = latents(RED, dtype=f32)
     scale = np.abs(red).max()
     for prompt in (f"{RED} :0.5 AND {RED} :0.5", f"{RED} AND {BLUE} :0"):
-        found = latents(prompt)
+        found = latents(prompt, dtype=f32)
         # Four terms in f32 in another order, through four steps of guidance 4.
         np.testing.assert_allclose(found, red, rtol=0, atol=1e-3 * scale)
-    blend = latents(f"{RED} AND {BLUE}")
+    blend = latents(f"{RED} AND {BLUE}", dtype=f32)
     assert np.abs(blend[-1] - red[-1]).max() > 0.1 * scale
 
 

@@ -14,7 +14,7 @@ from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import Sampling
-from tests.conftest import engines, opened, present
+from tests.conftest import first_device
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=5, guidance=4.0, seed=5)
 
@@ -22,7 +22,7 @@ SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=5, guidance
 @functools.cache
 def pipeline() -> Pipeline:
     """On the first engine present: what is tested here is the same on all."""
-    return Pipeline.load(device=opened(next(e for e in engines() if e in present())))
+    return Pipeline.load(device=first_device())
 
 
 def pixels(settings: Settings) -> NDArray[Any]:

@@ -16,7 +16,6 @@ from diffusion import Pipeline, Result, Settings, Stage, Step, captures
 from diffusion.errors import SettingsError
 from diffusion.tasks import Hires, Inpaint, Source, Variation
 from gpucore import Device
-from tests.conftest import engines, opened, trouble
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=3, guidance=4.0, seed=5)
 MASK = np.zeros((64, 64), np.uint8)
@@ -74,12 +73,6 @@ def test_an_image_does_not_depend_on_its_batch(device: Device, name: str) -> Non
     alone = [pixels(device, settings.part(i, 1))[0] for i in range(2)]
     np.testing.assert_array_equal(together, np.stack(alone))
     assert not np.array_equal(together[0], together[1])
-
-
-@pytest.fixture
-def first() -> Device:
-    """The first engine that works: for what is the same on all."""
-    return opened(next(engine for engine in engines() if not trouble(engine)))
 
 
 def test_strength_says_how_much_changes(first: Device) -> None:

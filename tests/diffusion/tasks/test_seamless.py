@@ -1,7 +1,8 @@
 """Seamless pictures: a roll of what goes in is a roll of what comes out, along wrapped axes alone.
 
 Convolutions that wrap round, normalisation and attention without positions all commute with a roll
-by the network's whole downscale; only the order of attention's sums changes.
+by the network's whole downscale; only the order of attention's sums changes. Where pictures are
+compared so, networks compute in f32: f16 rounds the changed sums to other numbers in each layer.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from diffusion.tasks import Hires, Inpaint, Source
 from diffusion.tasks.seamless import resized
 from gpucore import Device, f32
 from gpustd.conv import Wrap
-from tests.conftest import engines, opened, present
 from tests.diffusion.golden_models import networks
 from tests.diffusion.test_pipeline import pipeline_on, pixels
 from tests.goldens.loader import channels_last
@@ -40,12 +40,6 @@ STEP = 4
 """Latents by which is rolled: the bundled UNet halves twice."""
 GREY = 2
 """Levels by which engines and orders of summation may differ."""
-
-
-@pytest.fixture(scope="module")
-def first() -> Device:
-    """One engine, for what all of them share."""
-    return opened(next(each for each in engines() if each in present()))
 
 
 @contextmanager
@@ -67,7 +61,7 @@ def rolled_noise(axis: str) -> Iterator[None]:
 def rolled(device: Device, settings: Settings, axis: str) -> NDArray[Any]:
     """The pictures of a run whose noise is rolled, rolled back."""
     with rolled_noise(axis):
-        drawn = pixels(pipeline_on(device), settings)
+        drawn = pixels(pipeline_on(device, f32), settings)
     return np.roll(drawn, -STEP * 8 * (drawn.shape[2] // 96), ROLL[axis])
 
 
@@ -79,7 +73,7 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> int:
 def test_a_roll_of_the_noise_rolls_the_picture(device: Device) -> None:
     for seamless in get_args(Wrap):
         settings = dataclasses.replace(SETTINGS, seamless=seamless)
-        drawn = pixels(pipeline_on(device), settings)
+        drawn = pixels(pipeline_on(device, f32), settings)
         for axis in "xy":
             found = distance(rolled(device, settings, axis), drawn)
             assert found <= GREY if axis in seamless else found > 5 * GREY, (seamless, axis)
@@ -125,7 +119,7 @@ def test_the_second_pass_wraps_too(
     monkeypatch.setattr(run, "resized", spied)
     hires = Hires(2, upscaler, 0.5, steps=1)
     settings = dataclasses.replace(SETTINGS, steps=1, seamless="xy", hires=hires)
-    plain = pixels(pipeline_on(first), settings)
+    plain = pixels(pipeline_on(first, f32), settings)
     assert plain.shape == (1, 128, 192, 3)
     assert distance(rolled(first, settings, "x"), plain) <= GREY
     assert seen == ["xy", "xy"] * (upscaler == "lanczos")
