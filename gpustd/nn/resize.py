@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from gpucore import ArgumentError, Buffer, ShapeError, T
+from gpucore import ArgumentError, Buffer, LimitError, ShapeError, T
 from gpustd.arrays.moving import transpose
 from gpustd.flat import (
     float_scalar,
@@ -16,12 +16,15 @@ from gpustd.flat import (
     width_of,
 )
 from gpustd.nn.windows import Extents, each_axis, spatial
+from gpustd.scalars import whole
 from gpustd.template import Value
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 # Whole factors up to this one have results that are written out in full.
 _MOST_FACTOR = 4
+# Up to which the shader's estimate is right modulo 2^32.
+_MOST_WIDE = 2**26
 
 
 def interpolate(
@@ -69,6 +72,7 @@ def interpolate(
         "width": width,
         "mode": mode,
         "exact": scale_factor is None,
+        "wide": scale_factor is None and mode == "nearest" and _is_wide(old, new),
         "align": align_corners,
     }
     y = x.device.buffer(x.dtype, (x.shape[0], *new, x.shape[3]))
@@ -83,6 +87,14 @@ def interpolate(
     }
     launch_each("nn/interpolate.wgsl", spec, (x, y), y.size // width, sizes)
     return y
+
+
+def _is_wide(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether products of places and extents go beyond 32 bits. Raises `LimitError`."""
+    wide = any(o * n >= 2**32 for o, n in zip(old, new, strict=True))
+    if wide and max(*old, *new) > _MOST_WIDE:
+        raise LimitError(f"interpolate: {old} to {new}: extents beyond {_MOST_WIDE}: split them")
+    return wide
 
 
 def _enlarged(scalar: str, x: Buffer[T], factors: tuple[int, ...]) -> Buffer[T]:
@@ -137,7 +149,11 @@ def pixel_shuffle(x: Buffer[T], upscale_factor: int) -> Buffer[T]:
         [[0.0, 1.0], [2.0, 3.0]]
     """
     height, width = spatial("pixel_shuffle", x, 2)
-    r, images, channels = upscale_factor, x.shape[0], x.shape[3]
+    r, images, channels = (
+        whole("pixel_shuffle", "upscale_factor", upscale_factor),
+        x.shape[0],
+        x.shape[3],
+    )
     if r < 1 or channels % (r * r):
         raise ShapeError(f"pixel_shuffle: {x.shape} by {r}: channels must divide by {r} squared")
     less = channels // (r * r)
@@ -158,7 +174,11 @@ def pixel_unshuffle(x: Buffer[T], downscale_factor: int) -> Buffer[T]:
         [[[[0.0, 1.0, 2.0, 3.0]]]]
     """
     height, width = spatial("pixel_unshuffle", x, 2)
-    r, images, channels = downscale_factor, x.shape[0], x.shape[3]
+    r, images, channels = (
+        whole("pixel_unshuffle", "downscale_factor", downscale_factor),
+        x.shape[0],
+        x.shape[3],
+    )
     if r < 1 or height % r or width % r:
         raise ShapeError(f"pixel_unshuffle: {x.shape} by {r}: height and width must divide by {r}")
     parts = x.view((images * height // r, r, width // r, r, channels))

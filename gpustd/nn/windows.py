@@ -25,6 +25,8 @@ __all__ = [
 Extents = int | Sequence[int]
 Padding = Extents | str
 AXES = ("z", "y", "x")
+# What a kernel's i32 holds.
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ def each_axis(op: str, name: str, value: Extents, rank: int, least: int = 1) -> 
         numbers = tuple(map(index, each))
     except TypeError:
         numbers = ()
-    if len(numbers) != rank or any(n < least for n in numbers):
+    if len(numbers) != rank or not all(least <= n <= _MOST for n in numbers):
         raise ArgumentError(
-            f"{op}: {name} {value!r}: wants a whole number, or {rank} of them, of at least {least}"
+            f"{op}: {name} {value!r}: wants a whole number, or {rank} of them, of at least {least} "
+            f"and at most {_MOST}"
         )
     return numbers
 

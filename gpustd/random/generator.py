@@ -20,12 +20,12 @@ from gpucore import (
 )
 from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
-from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import number_as
 from gpustd.flat import launch_each, words_of
 from gpustd.grid import flat_grid
 from gpustd.layout import slice_axis
 from gpustd.random.normal_table import normal_table
+from gpustd.scalars import whole
 from gpustd.template import Value, kernel
 
 __all__ = ["Generator"]

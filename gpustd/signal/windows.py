@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
-from gpustd.arrays.axes import whole
+from gpustd.buffers import refuse_large
+from gpustd.scalars import real, whole
 from gpustd.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
 
 Array = NDArray[np.float64]
+# Beyond 709 the Bessel function of a Kaiser window is beyond float64.
+_MOST_BETA = 700
 Window = str | float | tuple[str, *tuple[float, ...]]
 
 _COSINES: dict[str, Sequence[float]] = {
@@ -45,6 +49,7 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
     >>> signal.get_window("hann", 4, device=Device.auto()).read().tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
+    refuse_large("get_window", device, f32, (whole("get_window", "n", n),))
     values = window_values(window, n, periodic=fftbins)
     return table_copy(device, f32, ("window", values.tobytes()), lambda: values)
 
@@ -60,11 +65,12 @@ def window_values(window: Window, n: int, *, periodic: bool) -> Array:
     return make(n + 1)[:-1] if periodic else make(n)
 
 
-def _maker(window: Window) -> Callable[[int], Array]:
+def _maker(window: Any) -> Callable[[int], Array]:
     """The symmetric window as a function of its length. Raises `ArgumentError`."""
     if isinstance(window, (int, float)):
-        window = ("kaiser", float(window))
+        window = ("kaiser", real("get_window", "window", window))
     name, *parameters = window if isinstance(window, tuple) and window else (window,)
+    name = name if isinstance(name, str) else ""
     if name in _COSINES and not parameters:
         return lambda n: _cosines(n, _COSINES[name])
     if name in _PLAIN and not parameters:
@@ -83,11 +89,13 @@ def _numbers(window: Window, parameters: Sequence[object]) -> list[float]:
     """Parameters, finite; the last of a Gaussian is its deviation. Raises `ArgumentError`."""
     try:
         numbers = [float(each) for each in parameters]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = [np.nan]
     narrow = isinstance(window, tuple) and "gaussian" in window[0] and not numbers[-1]
     if narrow or not np.isfinite(numbers).all():
         raise ArgumentError(f"get_window: {window!r}: wants a number; a deviation is not 0")
+    if isinstance(window, tuple) and window[0] == "kaiser" and abs(numbers[0]) > _MOST_BETA:
+        raise ArgumentError(f"get_window: {window!r}: a beta is at most {_MOST_BETA}")
     return numbers
 
 
