@@ -64,7 +64,10 @@ def numbers_of(op: str, name: str, values: Any) -> NDArray[np.float64]:
     """An array of real numbers in float64, of any shape. Raises `ArgumentError`."""
     try:
         given = np.asarray(values)
-        if given.dtype.kind in "biufO":  # neither text, which NumPy reads, nor complex
+        # Neither text and None, which NumPy takes for numbers, nor complex ones.
+        if given.dtype.kind in "biuf" or (
+            given.dtype.kind == "O" and all(map(_is_number, given.flat))
+        ):
             return given.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         pass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,7 @@ from gpustd.image.border import border_of
 from gpustd.image.pairs import combined
 from gpustd.image.picture import MOST_TAPS, picture_of, sides_of
 from gpustd.image.separable import separable
-from gpustd.scalars import real
+from gpustd.scalars import numbers_of, real
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
 
@@ -128,8 +126,8 @@ def unsharp_mask(
 
 def _pair(op: str, name: str, value: Pair) -> tuple[float, float]:
     """A number for each axis, not negative. Raises `ArgumentError`."""
-    each = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
-    down, across = (real(op, name, one) for one in each)
-    if not (0 <= down < np.inf and 0 <= across < np.inf):
+    given = numbers_of(op, name, value)
+    if given.shape not in {(), (2,)} or not ((given >= 0) & (given < np.inf)).all():
         raise ArgumentError(f"{op}: {name} {value!r}: wants a number >= 0, or one for each axis")
+    down, across = np.broadcast_to(given, 2).tolist()
     return down, across

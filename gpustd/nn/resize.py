@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from gpucore import ArgumentError, Buffer, LimitError, ShapeError, T
+from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.moving import transpose
 from gpustd.flat import (
     float_scalar,
@@ -15,7 +15,7 @@ from gpustd.flat import (
     widest_word,
     width_of,
 )
-from gpustd.nn.windows import Extents, each_axis, spatial
+from gpustd.nn.windows import Extents, each_axis, is_wide, spatial
 from gpustd.scalars import whole
 from gpustd.template import Value
 
@@ -23,8 +23,6 @@ __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 # Whole factors up to this one have results that are written out in full.
 _MOST_FACTOR = 4
-# Up to which the shader's estimate is right modulo 2^32.
-_MOST_WIDE = 2**26
 
 
 def interpolate(
@@ -72,7 +70,7 @@ def interpolate(
         "width": width,
         "mode": mode,
         "exact": scale_factor is None,
-        "wide": scale_factor is None and mode == "nearest" and _is_wide(old, new),
+        "wide": scale_factor is None and mode == "nearest" and is_wide("interpolate", old, new),
         "align": align_corners,
     }
     y = x.device.buffer(x.dtype, (x.shape[0], *new, x.shape[3]))
@@ -87,14 +85,6 @@ def interpolate(
     }
     launch_each("nn/interpolate.wgsl", spec, (x, y), y.size // width, sizes)
     return y
-
-
-def _is_wide(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Whether products of places and extents go beyond 32 bits. Raises `LimitError`."""
-    wide = any(o * n >= 2**32 for o, n in zip(old, new, strict=True))
-    if wide and max(*old, *new) > _MOST_WIDE:
-        raise LimitError(f"interpolate: {old} to {new}: extents beyond {_MOST_WIDE}: split them")
-    return wide
 
 
 def _enlarged(scalar: str, x: Buffer[T], factors: tuple[int, ...]) -> Buffer[T]:

@@ -1,10 +1,10 @@
 // Images of another size, mode {{ mode }}.
 //
 // Memory: x is (N, height, width, units) words, y (N, out_height, out_width, units).
-// Limits: those of elementwise/flat.wgsl; nearest: products of extents below 2^32, or with wide
-// extents up to 2^26.
+// Limits: those of elementwise/flat.wgsl; nearest: those of nn/share.wgsl.
 //% include "elementwise/flat.wgsl"
 //% include "elementwise/each.wgsl"
+//% include "nn/share.wgsl"
 
 // step: old pixels from one new pixel to the next.
 struct Params {
@@ -18,14 +18,8 @@ struct Params {
 
 //% if mode == "nearest"
 fn nearest(i: u32, old: u32, new_size: u32, step: f32) -> u32 {
-//% if wide
-    // The float errs by at most 3 2^-24 of 2^26, then by one: 13 new sizes, which an i32 holds.
-    let near = u32(f32(i) * step);
-    let rest = i32(i * old - near * new_size);
-    let size = i32(new_size);
-    return u32(i32(near) + select(rest / size, -((size - 1 - rest) / size), rest < 0));
-//% elif exact
-    return i * old / new_size;
+//% if exact
+    return share_of(i, old, new_size, 0u);
 //% else
     return min(u32(f32(i) * step), old - 1u);
 //% endif

@@ -141,6 +141,8 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         ([[1j]], r"kernel \[\[1j\]\]: wants real numbers"),
         (np.array([[1j]]), "wants real numbers"),
         ([["1"]], "wants real numbers"),
+        (None, "kernel None: wants real numbers"),
+        ([[1, None]], "wants real numbers"),
         ([[1, 2], [3]], "wants real numbers"),
         ([1, 2, 1], r"kernel of shape \(3,\): wants \(rows, columns\)"),
         (np.ones((0, 3)), r"kernel of shape \(0, 3\): .* at least one of each"),

@@ -309,7 +309,7 @@ def test_sizes_are_numbers(device: Device) -> None:
             ):
                 call(picture, size)  # type: ignore[operator]
     for sigma in ("a", None, (1, 2, 3)):
-        with pytest.raises(ArgumentError, match=r"sigma .*: wants a number >= 0"):
+        with pytest.raises(ArgumentError, match=r"sigma .*: wants (a number >= 0|real numbers)"):
             image.gaussian_blur(picture, sigma)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="filter2d: kernel"):
         image.filter2d(picture, "abc")
