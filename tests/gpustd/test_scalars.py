@@ -60,8 +60,9 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "fftn: norm 'x'": lambda: signal.fftn(X, norm=junk),
     "fftn: s 'x'": lambda: signal.fftn(X, junk),
     "stft: fs 'x'": lambda: signal.stft(X, junk),
-    "get_window: ('kaiser', 1000.0): a beta is at most": lambda: signal.get_window(
-        1e3, 4, device=NULL
+    "get_window: 1000.0: values beyond f32": lambda: signal.get_window(1e3, 4, device=NULL),
+    "get_window: ('general_hamming', 1e+300): values beyond f32": lambda: signal.get_window(
+        ("general_hamming", 1e300), 4, device=NULL
     ),
 }
 
