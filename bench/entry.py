@@ -55,17 +55,22 @@ class Row:
         return min(self.peers.values()) / self.seconds if self.peers else None
 
     @property
-    def reached(self) -> bool | None:
-        """Whether the target is; None without one, or where the peer is missing."""
+    def grade(self) -> float | None:
+        """The rate over the target's, 1 if it is just reached; None without one or without peer."""
         if self.target is None:
             return None
         kind, value = self.target.kind, self.target.value
         if kind == "seconds":
-            return self.seconds <= value
+            return value / self.seconds
         if kind == "tflops":
-            return self.flops / self.seconds >= value * 1e12
+            return self.flops / self.seconds / (value * 1e12)
         share = self.ratio if kind == "of peer" else self.copy_share
-        return None if share is None else share >= value
+        return None if share is None else share / value
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target is; None without one, or where the peer is missing."""
+        return None if self.grade is None else self.grade >= 1
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Row:

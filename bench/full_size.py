@@ -3,12 +3,12 @@
     python -m tools.full_size FOLDER       # with PyTorch: weights, fp32 references, peers' times
     python -m bench.full_size FOLDER --device dawn --json bench/results/NAME.json
 
-Times one captured UNet call for an image with guidance (batch 2), the host's part of it, a
-decoding (one of twice the size, too, up to 1024), and an image of 20 steps; counts bytes; and, with
---cold, starts fresh processes with empty and with filled caches, the driver's own among them.
-Medians of 20, the device kept busy. Where the folder has ``reference.npz``, the UNet and the VAE
-are compared with diffusers in fp32; where it has ``peer.json``, its times stand beside ours. With
---profile, the UNet's layers and kernels are shown.
+Times one captured UNet call for an image with guidance (batch 2; and as pictures are made, of one
+latent), the host's part of it, a decoding (one of twice the size, too, up to 1024), and an image of
+20 steps; counts bytes; and, with --cold, starts fresh processes with empty and with filled caches,
+the driver's own among them. Medians of 20, the device kept busy. Where the folder has
+``reference.npz``, the UNet and the VAE are compared with diffusers in fp32; where it has
+``peer.json``, its times stand beside ours. With --profile, the UNet's layers and kernels are shown.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from bench.models import (
     cold_row,
     decoded_sizes,
     goal_of,
+    guided_row,
     host_row,
     image_row,
     unet_row,
@@ -131,16 +132,18 @@ def added_embedding(networks: Networks, pooled: Array, size: int) -> Activations
     return networks.unet.embed_added(on_device)
 
 
-def unet_graph(networks: Networks, arrays: dict[str, Array], size: int) -> tuple[Graph, Any]:
-    """One captured UNet call at batch 2, and its output."""
-    device, dtype = networks.device, networks.dtype
-    latents = device.buffer_from_array(channels_last(arrays["latents"]), dtype)
-    features = time_features([TIMESTEP] * 2, networks.folder.unet)
+def unet_graph(
+    networks: Networks, arrays: dict[str, Array], size: int, parts: int = 1
+) -> tuple[Graph, Any]:
+    """One captured UNet call at batch 2, or of one latent in two parts, and its output."""
+    device, dtype, images = networks.device, networks.dtype, 2 // parts
+    latents = device.buffer_from_array(channels_last(arrays["latents"][:images]), dtype)
+    features = time_features([TIMESTEP] * images, networks.folder.unet)
     time_input = device.buffer_from_array(features, dtype)
     prompt = networks.unet.prompt_keys(device.buffer_from_array(arrays["text"], dtype))
     added = added_embedding(networks, arrays.get("pooled", np.zeros((2, 0))), size)
     with device.capture() as graph, device.region("unet"):
-        output = networks.unet(latents, time_input, prompt, added=added)
+        output = networks.unet(latents, time_input, prompt, parts=parts, added=added)
     return graph, output
 
 
@@ -185,6 +188,9 @@ def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool)
         with device.profile(roof) as timed:
             graph.replay()
         print(timed.table())
+    graph.release()
+    graph, _ = unet_graph(networks, arrays, size, parts=2)
+    run.add(guided_row(run.model, size), replay_seconds(device, graph), graph, roof)
     graph.release()
     for side in decoded_sizes(size):
         times = side // size

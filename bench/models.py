@@ -21,6 +21,7 @@ __all__ = [
     "cold_row",
     "decoded_sizes",
     "goal_of",
+    "guided_row",
     "host_row",
     "image_row",
     "unet_row",
@@ -36,6 +37,11 @@ REFINER = "SDXL refiner"
 def unet_row(model: str, size: int) -> str:
     """One call of the UNet for one image with guidance."""
     return f"{model}: UNet {size}x{size}, batch 2"
+
+
+def guided_row(model: str, size: int) -> str:
+    """The same of one latent: up to the first attention to the prompt, both rows are one."""
+    return f"{model}: UNet {size}x{size}, one latent with guidance"
 
 
 def host_row(model: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import colorsys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 __all__ = ["Bar", "plot"]
 
 _LEFT, _WIDTH, _RIGHT = 320, 420, 60
-_STEP, _TOP = 22, 46
+_STEP, _KEY_STEP, _MARGIN = 22, 18, 12
+# Of a letter at 12 px, seldom wider.
+_LETTER = 7
 _OURS, _LINES = "#3b6fb6", "#8a8a8a"
-_PEERS = ("#c8553d", "#588157", "#b08900", "#7d5ba6")
+_OUR_HUE = 0.6
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,13 @@ class Bar:
 
 def plot(bars: Sequence[Bar]) -> str:
     """A bar for each row, with a tick for each peer. Shares above 1 are drawn at 1."""
-    names = list(dict.fromkeys(name for bar in bars for name in bar.peers))
-    colours = {name: _PEERS[i % len(_PEERS)] for i, name in enumerate(names)}
-    height = _TOP + _STEP * len(bars) + 12
-    parts = [_key(colours), _grid(height)]
+    colours = _colours(name for bar in bars for name in bar.peers)
+    key, top = _key({"Avila": _OURS, **colours})
+    top += 22
+    height = top + _STEP * len(bars) + _MARGIN
+    parts = [key, _grid(top, height)]
     for index, bar in enumerate(bars):
-        parts.append(_bar(bar, _TOP + _STEP * index, colours))
+        parts.append(_bar(bar, top + _STEP * index, colours))
     size = f'width="{_LEFT + _WIDTH + _RIGHT}" height="{height}"'
     style = 'font-family="sans-serif" font-size="12" fill="#808080"'
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>']
@@ -38,22 +42,35 @@ def plot(bars: Sequence[Bar]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _key(colours: Mapping[str, str]) -> str:
-    x, parts = 12, []
-    for name, colour in {"Avila": _OURS, **colours}.items():
-        parts.append(f'<rect x="{x}" y="8" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(x + 14, 17, name))
-        x += 30 + 7 * len(name)
-    return "\n".join(parts)
+def _colours(peers: Iterable[str]) -> dict[str, str]:
+    """A hue of its own for each peer, as far from ours and each other's as can be."""
+    names = list(dict.fromkeys(peers))
+    hues = (_OUR_HUE + (i + 1) / (len(names) + 1) for i in range(len(names)))
+    rgbs = [colorsys.hls_to_rgb(hue % 1, 0.45, 0.6) for hue in hues]
+    hexes = ["#" + "".join(f"{round(255 * part):02x}" for part in rgb) for rgb in rgbs]
+    return dict(zip(names, hexes, strict=True))
 
 
-def _grid(height: int) -> str:
+def _key(colours: Mapping[str, str]) -> tuple[str, int]:
+    """The names beside their colours, in as many lines as they need, and where they end."""
+    x, y, parts = _MARGIN, 8, []
+    for name, colour in colours.items():
+        width = 30 + _LETTER * len(name)
+        if x + width > _LEFT + _WIDTH + _RIGHT:
+            x, y = _MARGIN, y + _KEY_STEP
+        parts.append(f'<rect x="{x}" y="{y}" width="10" height="10" fill="{colour}"/>')
+        parts.append(_text(x + 14, y + 9, name))
+        x += width
+    return "\n".join(parts), y + _KEY_STEP
+
+
+def _grid(top: int, height: int) -> str:
     parts = []
     for percent in range(0, 101, 25):
         x = _LEFT + _WIDTH * percent // 100
-        line = f'x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height - 8}"'
+        line = f'x1="{x}" x2="{x}" y1="{top - 6}" y2="{height - 8}"'
         parts.append(f'<line {line} stroke="{_LINES}" stroke-width="0.5"/>')
-        parts.append(_text(x, _TOP - 10, f"{percent} %", "middle"))
+        parts.append(_text(x, top - 10, f"{percent} %", "middle"))
     return "\n".join(parts)
 
 

@@ -3,11 +3,11 @@
     python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/tuned/CARD.json
 
 ``avila tune`` times a product by itself, and tiles that are near each other there may change places
-between other launches. Here one UNet call at batch 2 and one decoding are captured with each
-product's likeliest tile, with its second, and so on; timestamps tell what each product's launches
-take. Tiles that are quicker by 3 % are checked against the naive rung. Then the model with them and
-the one without are timed in turns, and their results compared bit by bit: FILE gets the tiles of
-those parts that are quicker as a whole, beside what it has.
+between other launches. Here one UNet call of a latent with guidance and one decoding are captured
+with each product's likeliest tile, with its second, and so on; timestamps tell what each product's
+launches take. Tiles that are quicker by 3 % are checked against the naive rung. Then the model with
+them and the one without are timed in turns, and their results compared bit by bit: FILE gets the
+tiles of those parts that are quicker as a whole, beside what it has.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     networks = load_networks(ModelFolder(chosen.folder), device)
     arrays = inputs(networks, chosen.size)
     parts: dict[str, Make] = {
-        "UNet": lambda: unet_graph(networks, arrays, chosen.size),
+        "UNet": lambda: unet_graph(networks, arrays, chosen.size, parts=2),
         "VAE": lambda: vae_graph(networks, arrays["code"]),
     }
     for name, make in parts.items():

@@ -22,7 +22,6 @@ from gpustd import (
     concat,
     guidance,
     linear_combination,
-    repeat_batch,
     slice_axis,
 )
 
@@ -74,7 +73,7 @@ class GuidedDenoiser:
         self._rows = shape[0] * parts
         width = networks.folder.unet.block_out_channels[0]
         self._input: Buffer[Any] = device.buffer(dtype, shape)
-        self._features: Buffer[Any] = device.buffer(dtype, (self._rows, width))
+        self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
         more = networks.folder.unet.in_channels - shape[3]
         self._more = device.buffer_from_array(np.zeros((*shape[:3], more)), dtype) if more else None
         self._told = conditioning.copied()
@@ -84,11 +83,11 @@ class GuidedDenoiser:
         self._keys: Graph = keys
         with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
-            latents = seen if scale is None else repeat_batch(seen, parts)
             self._raw = networks.unet(
-                latents,
+                seen,
                 self._features,
                 prompt,
+                parts=parts,
                 added=self._told.added,
                 guidance=self._told.guidance,
             )
@@ -130,7 +129,7 @@ class GuidedDenoiser:
         noise = self._networks.noise
         scalings = noise.scalings(sigma)
         combine_into(self._input, [(scalings.into, x)])
-        timesteps = [noise.timestep_of(sigma)] * self._rows
+        timesteps = [noise.timestep_of(sigma)] * x.shape[0]
         features = time_features(timesteps, self._networks.folder.unet)
         self._features.write(features.astype(self._features.dtype.numpy))
         self._graph.replay()

@@ -15,6 +15,7 @@ from gpustd import (
     gemm,
     group_norm,
     layer_norm,
+    repeat_batch,
     upsampling_conv2d,
     upsampling_weights,
     winograd_conv2d,
@@ -34,6 +35,7 @@ __all__ = [
     "Part",
     "PointwiseConv",
     "in_turn",
+    "repeated",
     "wrapped",
     "wrapped_axes",
 ]
@@ -62,6 +64,11 @@ def wrapped(axes: Wrap) -> Iterator[None]:
 def wrapped_axes() -> Wrap:
     """The axes of the `wrapped` around."""
     return _wrap.get()
+
+
+def repeated(x: Activations, images: int) -> Activations:
+    """All images of ``x`` one after another, again and again until there are ``images``."""
+    return x if x.shape[0] == images else repeat_batch(x, images // x.shape[0])
 
 
 def in_turn(parts: Iterable[Part], x: Activations) -> Activations:

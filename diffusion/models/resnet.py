@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from diffusion.models.layers import Activations, Conv2d, Enlarged, GroupNorm, Linear
 from diffusion.models.module import Module
 from gpustd import concat
 
-__all__ = ["Downsample", "ResnetBlock", "Upsample"]
+__all__ = ["Downsample", "ResnetBlock", "Shifts", "Upsample"]
+
+# Projected time embeddings of all blocks, for each number of images that blocks see.
+Shifts = Mapping[int, Activations]
 
 
 class ResnetBlock(Module):
     """norm, SiLU, conv, time embedding, norm, SiLU, conv, plus the (projected) input.
 
     ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
-    ``shifts`` are the projected time embeddings of all blocks, made in one product, of which this
-    block's begin at ``first_shift``. ``side``: as in `Conv2d`.
+    Of ``shifts``, made in one product for all blocks, this block's begin at ``first_shift``.
+    ``side``: as in `Conv2d`.
     """
 
     def __init__(
@@ -37,11 +42,12 @@ class ResnetBlock(Module):
     def __call__(
         self,
         x: Activations,
-        shifts: Activations | None = None,
+        shifts: Shifts | None = None,
         second: Activations | None = None,
     ) -> Activations:
         h = self.norm1(x, silu=True, second=second)
-        h = self.conv1(h, per_image=shifts, per_image_first=self.first_shift)
+        shift = shifts[x.shape[0]] if shifts else None
+        h = self.conv1(h, per_image=shift, per_image_first=self.first_shift)
         h = self.norm2(h, silu=True)
         return self.conv2(h, residual=self._shortcut(x, second))
 

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from diffusion.models.joined import Joined
-from diffusion.models.layers import Activations, GroupNorm, LayerNorm, Linear, PointwiseConv
+from diffusion.models.layers import (
+    Activations,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    PointwiseConv,
+    repeated,
+)
 from diffusion.models.module import Module
 from gpucore import Buffer
 from gpustd import attention, self_attention
@@ -38,7 +45,10 @@ class SelfAttention(Module):
 
 
 class CrossAttention(Module):
-    """Multi-head attention to keys and values made beforehand, with a residual."""
+    """Multi-head attention to keys and values made beforehand, with a residual.
+
+    Of fewer images than there are prompts, each is seen by as many prompts: results have theirs.
+    """
 
     def __init__(self, width: int, context: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)
@@ -54,8 +64,10 @@ class CrossAttention(Module):
     def __call__(
         self, x: Activations, residual: Activations, keys: tuple[Activations, Activations]
     ) -> Activations:
-        seen = attention(self.to_q(x), *keys, heads=self._heads)
-        return self.to_out[0](seen, residual=residual)
+        prompts = keys[0].shape[0]
+        queries = repeated(self.to_q(x), prompts)
+        seen = attention(queries, *keys, heads=self._heads)
+        return self.to_out[0](seen, residual=repeated(residual, prompts))
 
 
 class GatedProjection(Module):
@@ -144,4 +156,5 @@ class SpatialTransformer(Module):
         h = self.proj_in(self.norm(x).view(tokens.shape))
         for block in self.transformer_blocks:
             h = block(h, prompt)
-        return self.proj_out(h, residual=tokens).view(x.shape)
+        h = self.proj_out(h, residual=repeated(tokens, h.shape[0]))
+        return h.view((h.shape[0], height, width, channels))

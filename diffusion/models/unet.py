@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.models.joined import Joined
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeated
 from diffusion.models.module import Module
-from diffusion.models.resnet import Downsample, ResnetBlock, Upsample
+from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
 from gpucore import ArgumentError
@@ -98,7 +98,7 @@ class Block(Module):
         self,
         index: int,
         x: Activations,
-        shifts: Activations,
+        shifts: Shifts,
         prompt: PromptKeys,
         second: Activations | None = None,
     ) -> Activations:
@@ -120,9 +120,7 @@ class DownBlock(Block):
         padding = config.downsample_padding
         self.downsamplers = [] if last else [Downsample(widths[level], padding)]
 
-    def __call__(
-        self, x: Activations, shifts: Activations, prompt: PromptKeys
-    ) -> list[Activations]:
+    def __call__(self, x: Activations, shifts: Shifts, prompt: PromptKeys) -> list[Activations]:
         outputs = [x]
         for index in range(len(self.resnets)):
             outputs.append(self.layer(index, outputs[-1], shifts, prompt))
@@ -145,7 +143,7 @@ class MidBlock(Module):
         depth = config.mid_depth
         self.attentions = [transformer(config, last, depth, middle=True)] if attends else []
 
-    def __call__(self, x: Activations, shifts: Activations, prompt: PromptKeys) -> Activations:
+    def __call__(self, x: Activations, shifts: Shifts, prompt: PromptKeys) -> Activations:
         x = self.resnets[0](x, shifts)
         for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
             x = resnet(attention(x, prompt), shifts)
@@ -170,10 +168,10 @@ class UpBlock(Block):
         )
 
     def __call__(
-        self, x: Activations, shifts: Activations, prompt: PromptKeys, skips: list[Activations]
+        self, x: Activations, shifts: Shifts, prompt: PromptKeys, skips: list[Activations]
     ) -> Activations:
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, shifts, prompt, skips.pop())
+            x = self.layer(index, x, shifts, prompt, repeated(skips.pop(), x.shape[0]))
         for upsample in self.upsamplers:
             # An odd size on the way down comes back from the skip connection that is next.
             _, height, width, _ = skips[-1].shape
@@ -204,8 +202,10 @@ def transformer(
 class UNet(Module):
     """Latents (B, H, W, C), time features (B, C) and the prompt to the network's prediction.
 
-    A call's other arguments are those of special models: ``added`` (B, time width) is `embed_added`
-    of SDXL's pooled text and sizes, ``guidance`` (B, C) `guidance_features`.
+    The prompt has ``parts`` times B rows, and so has the result: all images with the first part,
+    then all with the next. They are the same up to the first attention to the prompt, and made once
+    there. A call's other arguments are those of special models: ``added`` (parts B, time width) is
+    `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
     """
 
     _shifts: Joined
@@ -256,20 +256,25 @@ class UNet(Module):
         features: Activations,
         prompt: PromptKeys,
         *,
+        parts: int = 1,
         added: Activations | None = None,
         guidance: Activations | None = None,
     ) -> Activations:
-        shifts = self._shifts(self._time(features, added, guidance))
+        images = parts * latents.shape[0]
         x = self.conv_in(latents)
+        if added is not None or guidance is not None:  # then parts differ from the first block on
+            x, features = repeated(x, images), repeated(features, images)
+        shifts = self._shifts(self._time(features, added, guidance))
+        shifts_of = {rows: repeated(shifts, rows) for rows in {x.shape[0], images}}
         skips = [x]
         for down in self.down_blocks:
-            skips += down(skips[-1], shifts, prompt)
+            skips += down(skips[-1], shifts_of, prompt)
         x = skips[-1]
         if self.mid_block:
-            x = self.mid_block(x, shifts, prompt)
+            x = self.mid_block(x, shifts_of, prompt)
         for up in self.up_blocks:
-            x = up(x, shifts, prompt, skips)
-        return self.conv_out(self.conv_norm_out(x, silu=True))
+            x = up(x, shifts_of, prompt, skips)
+        return repeated(self.conv_out(self.conv_norm_out(x, silu=True)), images)
 
     def _time(
         self, features: Activations, added: Activations | None, guidance: Activations | None

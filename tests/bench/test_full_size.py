@@ -11,7 +11,16 @@ import pytest
 from bench.cold_start import cold_starts, first_step
 from bench.entry import Row
 from bench.full_size import channels_last, distance, main
-from bench.models import GOALS, cold_row, goal_of, host_row, image_row, unet_row, vae_row
+from bench.models import (
+    GOALS,
+    cold_row,
+    goal_of,
+    guided_row,
+    host_row,
+    image_row,
+    unet_row,
+    vae_row,
+)
 from gpucore import Device
 
 EMOJI = Path(__file__).parents[2] / "models" / "emoji"
@@ -34,7 +43,7 @@ def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     """The null device copies on the host: little is enough."""
     monkeypatch.setattr("gpustd.roof._ELEMENTS", {True: 1024, False: 1024})
     monkeypatch.setattr("gpustd.roof._SIDE", {True: 64, False: 64})
-    monkeypatch.setattr("gpustd.roof._SECONDS", 0.01)
+    monkeypatch.setattr("gpustd.roof._SETTLED_S", {True: 0.01, False: 0.01})
 
 
 def test_a_model_is_measured(
@@ -48,6 +57,7 @@ def test_a_model_is_measured(
     assert list(rows) == [
         unet_row("small", 64),
         host_row("small"),
+        guided_row("small", 64),
         vae_row("small", 64),
         vae_row("small", 128),
         image_row("small", 64, 2),

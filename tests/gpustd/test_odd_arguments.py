@@ -36,6 +36,7 @@ ODD = (
     -1,
     1.5,
     True,
+    np.array(1),
     np.array(1.0),
     np.float64(0.5),
     np.int64(1),
