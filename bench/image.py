@@ -113,7 +113,7 @@ def _torch_name(name: str, dtype: str) -> str:
 
 def _everything(shape: tuple[int, int, int]) -> list[Entry]:
     rgb, rgba, grey = (*shape, 3), (*shape, 4), (*shape, 1)
-    fine, coarse = (peers.blur(gaussian_weights(*of).tolist()) for of in ((1, 2), (3, 4)))
+    fine, coarse = (peers.blur(gaussian_weights("bench", *of).tolist()) for of in ((1, 2), (3, 4)))
     return [
         entry("flip width", rgba, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
               torch=peers.flipped(2), numpy=scipy.flipped(2)),

@@ -17,6 +17,7 @@ from gpucore.copying import copy_words
 from gpucore.display import buffer_html
 from gpucore.dtypes import T, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
+from gpucore.lasting import Lasting
 from gpucore.memory import Storage
 from gpucore.waiting import settled
 
@@ -29,7 +30,7 @@ __all__ = ["Buffer"]
 _MOST_AXES = 64
 
 
-class Buffer(Generic[T]):
+class Buffer(Lasting, Generic[T]):
     """An array on a device, made by `Device.buffer` or `Device.buffer_from_array`.
 
     Its memory returns to the device's pool when the last reference (views count) goes, on
@@ -46,6 +47,8 @@ class Buffer(Generic[T]):
     """
 
     __slots__ = ("__weakref__", "_storage", "device", "dtype", "nbytes", "shape", "size")
+
+    _INSTEAD = "pickle buffer.read(), and upload it with device.buffer_from_array(array)"
 
     def __init__(
         self, device: Device, dtype: type[T], shape: tuple[int, ...], storage: Storage
@@ -97,6 +100,15 @@ class Buffer(Generic[T]):
     def __repr__(self) -> str:
         state = ", released" if self.is_released else ""
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
+
+    def __copy__(self) -> Buffer[T]:
+        """A new buffer on the device with the same contents, as `copy.copy` of an array."""
+        copied = self.device.buffer(self.dtype, self.shape)
+        copied.copy_from(self)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer[T]:
+        return self.__copy__()
 
     def _repr_html_(self) -> str:
         return buffer_html(self)

@@ -24,6 +24,7 @@ from gpucore.event import Event
 from gpucore.graph import Graph
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel
+from gpucore.lasting import Lasting
 from gpucore.memory import MemoryStats, Pool, memory_limit
 from gpucore.per_device import PerDevice
 from gpucore.profiler import Profile
@@ -39,7 +40,7 @@ _MOST_CACHED = 8192
 _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 
 
-class Device:
+class Device(Lasting):
     """One adapter, opened. ``Device.auto()`` takes the best; see `Device.list`.
 
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
@@ -62,6 +63,8 @@ class Device:
         engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
         kept: what modules keep for it, see `PerDevice`.
     """
+
+    _INSTEAD = "hand on device.backend, and open it there with Device.named(backend)"
 
     def __init__(self, backend: Backend, *, checks: bool = True) -> None:
         self.engine = backend

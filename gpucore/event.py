@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gpucore.backends import Backend, Pending, PendingTimes
 from gpucore.errors import ArgumentError, FeatureError, GpuError
+from gpucore.lasting import Lasting
 from gpucore.waiting import settled
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Event"]
 
 
-class Event:
+class Event(Lasting):
     """Made by `Device.new_event`; `record` sets it behind what a stream holds.
 
     WebGPU tells of whole submissions only, so that recording an event submits the stream. With

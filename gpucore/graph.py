@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from gpucore.backends import Command, Launch, Recording
 from gpucore.errors import CaptureError, GpuError
+from gpucore.lasting import Lasting
 from gpucore.memory import Arena
 from gpucore.stream import CommandList, Stream
 from gpucore.work import Work
@@ -24,7 +25,7 @@ __all__ = ["Graph"]
 _FIRST = 48
 
 
-class Graph:
+class Graph(Lasting):
     """Made by ``with device.capture() as graph:``; what is called inside is recorded, not run.
 
     Buffers that exist before the capture are pinned and are the graph's inputs: write them, then

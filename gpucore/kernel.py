@@ -11,6 +11,7 @@ from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
+from gpucore.lasting import Lasting
 from gpucore.memory import Storage, storage_size
 from gpucore.sharing import real
 from gpucore.waiting import settled
@@ -29,7 +30,7 @@ Grid = int | tuple[int, ...]
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 
 
-class Kernel:
+class Kernel(Lasting):
     """A compute entry point of a WGSL module, made by `Device.compile_kernel`.
 
     Call it with one argument for each ``@group(0) @binding(n)`` in the order of n: a `Buffer` for
@@ -40,6 +41,8 @@ class Kernel:
     >>> x, y = device.buffer(f32, 1000), device.buffer(f32, 1000)
     >>> kernel(x, y, {"count": 1000, "factor": 2, "shift": 0}, grid=(1000 + 63) // 64)
     """
+
+    _INSTEAD = "hand on its WGSL, and compile it again with device.compile_kernel(source)"
 
     def __init__(
         self,
@@ -92,6 +95,11 @@ class Kernel:
         return self._program.label
 
     @property
+    def _name(self) -> str:
+        """What errors call it: the entry point, and the label where that says more."""
+        return repr(self.entry) if self.label == self.entry else f"{self.entry!r} ({self.label})"
+
+    @property
     def signature(self) -> str:
         """The entry point with its bindings as WGSL declares them."""
         return f"{self.entry}({', '.join(b.declaration.strip() for b in self.bindings)})"
@@ -107,7 +115,7 @@ class Kernel:
         """
         if len(arguments) != len(self.bindings):
             raise ArgumentError(
-                f"kernel {self.entry!r} takes {len(self.bindings)} arguments, got "
+                f"kernel {self._name} takes {len(self.bindings)} arguments, got "
                 f"{len(arguments)}: give one for each binding, in the order of their numbers: "
                 f"{self.signature}"
             )
@@ -140,12 +148,12 @@ class Kernel:
             sizes = ()
         if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
             raise ArgumentError(
-                f"kernel {self.entry!r}: grid {grid!r} is not 1 to 3 sizes >= 0; it is the number "
+                f"kernel {self._name}: grid {grid!r} is not 1 to 3 sizes >= 0; it is the number "
                 "of workgroups as whole numbers, such as (count + 63) // 64 for @workgroup_size(64)"
             )
         if max(sizes) > self._most_groups:
             raise LimitError(
-                f"kernel {self.entry!r}: grid {grid} has more than {self._most_groups} workgroups "
+                f"kernel {self._name}: grid {grid} has more than {self._most_groups} workgroups "
                 "in one dimension; spread it over two (x, y) or use larger workgroups, or let each "
                 "invocation do several elements"
             )
@@ -218,7 +226,7 @@ class Kernel:
 
     def _mismatch(self, binding: Binding, problem: str, advice: str = "") -> ArgumentError:
         return ArgumentError(
-            f"kernel {self.entry!r}, argument {binding.name!r}: {problem}; "
+            f"kernel {self._name}, argument {binding.name!r}: {problem}; "
             f"WGSL line {binding.line} declares `{binding.declaration.strip()}`"
             + (f": {advice}" if advice else "")
         )

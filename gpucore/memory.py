@@ -17,6 +17,7 @@ from typing import Any
 from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.free_list import FreeList
+from gpucore.lasting import Lasting
 from gpucore.sharing import Planned, Scratch, Share, Slot, shared_slots
 
 __all__ = [
@@ -125,7 +126,7 @@ class Arena:
         target.free.put(handle)
 
 
-class Storage:
+class Storage(Lasting):
     """Device memory held by one or more buffer views; goes back to its arena with the last.
 
     ``handle`` is a `Planned` while the capture that made it is under way, and None after one that

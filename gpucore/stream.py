@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gpucore.backends import Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
+from gpucore.lasting import Lasting
 from gpucore.memory import Arena, Storage
 from gpucore.sharing import real
 from gpucore.work import Work
@@ -25,7 +26,7 @@ _MOST_RECORDED = 512
 _MOST_WRITTEN = 32 << 20
 
 
-class Stream:
+class Stream(Lasting):
     """An ordered list of launches and copies. A device has one, `Device.new_stream` makes more.
 
     Nothing runs before `submit`; reading a buffer submits first, and so does writing one that

@@ -1,12 +1,16 @@
-"""What is no buffer, refused in plain words."""
+"""What is no buffer, and what no buffer holds, refused in plain words."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from gpucore import ArgumentError, Buffer
+from gpucore import ArgumentError, Buffer, Device, DType, LimitError
 
-__all__ = ["refuse_others"]
+__all__ = ["refuse_large", "refuse_others"]
+
+_LIMITS = ("max_buffer_size", "max_storage_buffer_binding_size")
 
 
 def refuse_others(op: str, *operands: Any) -> None:
@@ -17,3 +21,17 @@ def refuse_others(op: str, *operands: Any) -> None:
                 f"{op}: got {type(each).__name__}, wants a Buffer: upload an array with "
                 "device.buffer_from_array(array)"
             )
+
+
+def refuse_large(op: str, device: Device, dtype: type[DType], shape: Sequence[int]) -> None:
+    """Raise `LimitError` for a shape that no buffer of ``device`` holds.
+
+    For what makes tables on the host before the result: those would take the host's memory first.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    most = min(device.limits.get(name, nbytes) for name in _LIMITS)
+    if nbytes > most:
+        raise LimitError(
+            f"{op}: a result of shape {tuple(shape)} takes {nbytes} bytes, a buffer of {device!r} "
+            f"holds {most}: make it smaller"
+        )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from gpucore import Buffer, ShapeError, T, f32
+from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.product import Product, check_activation
+from gpustd.scalars import one_of, whole
 from gpustd.template import Value
 
 __all__ = [
@@ -81,10 +82,10 @@ def conv2d(
     >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    if stride < 1:
+    refuse_others("conv2d", x, w)
+    if whole("conv2d", "stride", stride) < 1:
         raise ShapeError(f"conv2d: stride {stride} is not possible")
-    pads = (padding,) * 4 if isinstance(padding, int) else padding
-    window = Window(stride, pads, upsample, wrap)
+    window = Window(stride, _pads("conv2d", padding), upsample, wrap)
     product = conv_product("conv2d", x, second, w.shape, window, activation, per_image_first)
     shape = result_shape(product)
     check_extras("conv2d", shape, bias, per_image, residual, per_image_first)
@@ -105,6 +106,7 @@ def conv_product(
 ) -> Product:
     """The product that a convolution is; ``weights`` is (kernel height, kernel width, C, Cout)."""
     check_activation(op, activation)
+    one_of(op, "wrap", window.wrap, get_args(Wrap))
     if activation == "geglu":
         raise ShapeError(f"{op}: activation {activation!r} is not possible")
     channels = _channels(op, x, second, weights)
@@ -151,6 +153,7 @@ def other_weights(
 
     Raises `ShapeError` or `DTypeError`.
     """
+    refuse_others(op, w)
     if len(w.shape) != 4 or w.shape[:2] != (3, 3):
         raise ShapeError(f"{op}: {w.shape}: wants (3, 3, C, Cout)")
     scalar = float_scalar(op, w)
@@ -160,6 +163,15 @@ def other_weights(
         width = width_of(count)
         launch_flat(name, {"scalar": scalar, "width": width, **spec}, (w, u), count // width)
     return u
+
+
+def _pads(op: str, padding: Any) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right. Raises `ArgumentError`."""
+    each = padding if isinstance(padding, Sequence) else (padding,) * 4
+    pads = tuple(whole(op, "padding", n) for n in each)
+    if len(pads) != 4:
+        raise ArgumentError(f"{op}: padding {padding!r}: wants one, or (top, bottom, left, right)")
+    return pads[0], pads[1], pads[2], pads[3]
 
 
 def result_shape(product: Product) -> tuple[int, int, int, int]:
@@ -176,8 +188,8 @@ def _extents(
 ) -> tuple[int, int, int, int]:
     """(images, out height, out width, Cout)."""
     images, height, width, _ = x.shape
-    stride, pads, upsample = window.stride, window.pads, window.upsample
-    if upsample and not (
+    stride, pads, upsample = window.stride, window.pads, _size(op, window.upsample)
+    if upsample is not None and not (
         2 * height - 1 <= upsample[0] <= 2 * height and 2 * width - 1 <= upsample[1] <= 2 * width
     ):
         raise ShapeError(f"{op}: upsample {upsample} of {x.shape}: wants twice, or one less")
@@ -187,6 +199,15 @@ def _extents(
     if out_height < 1 or out_width < 1 or min(pads) < 0:
         raise ShapeError(f"{op}: {x.shape} with kernel {weights[:2]}, padding {pads}: no result")
     return images, out_height, out_width, weights[3]
+
+
+def _size(op: str, upsample: Any) -> tuple[int, int] | None:
+    """Height and width, or None. Raises `ArgumentError`."""
+    if upsample is None:
+        return None
+    if not isinstance(upsample, Sequence) or len(upsample) != 2:
+        raise ArgumentError(f"{op}: upsample {upsample!r}: wants (height, width)")
+    return whole(op, "upsample", upsample[0]), whole(op, "upsample", upsample[1])
 
 
 def _channels(
@@ -216,7 +237,9 @@ def check_extras(
     residual: Buffer[Any] | None,
     first: int,
 ) -> None:
-    """Refuse what does not fit a result of ``shape``. Raises `ShapeError`."""
+    """Refuse what does not fit a result of ``shape``. Raises `ShapeError`, `ArgumentError`."""
+    refuse_others(op, *(b for b in (bias, per_image, residual) if b is not None))
+    whole(op, "per_image_first", first)
     if bias is not None and bias.shape != (shape[3],):
         raise ShapeError(f"{op}: bias {bias.shape} for {shape[3]} channels")
     if per_image is not None:

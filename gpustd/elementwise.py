@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 from gpucore import ArgumentError, Buffer, DType, LimitError, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_each, width_of
+from gpustd.scalars import real
 from gpustd.template import Value
 
 __all__ = ["combine_into", "guidance", "linear_combination"]
@@ -57,6 +59,7 @@ def combine_into(y: Buffer[Any], terms: Terms) -> None:
     [[3.0, 6.0], [3.0, 6.0]]
     """
     _check_terms("combine_into", terms)
+    refuse_others("combine_into", y)
     shape = terms[0][1].shape
     whole = bool(shape) and y.shape[1:] == shape[1:] and len(y.shape) == len(shape)
     if y.shape != shape and not (whole and shape[0] and y.shape[0] % shape[0] == 0):
@@ -64,7 +67,15 @@ def combine_into(y: Buffer[Any], terms: Terms) -> None:
     _combine("combine_into", terms, y)
 
 
-def _check_terms(op: str, terms: Terms) -> None:
+def _check_terms(op: str, terms: Any) -> None:
+    if not isinstance(terms, Sequence) or not all(
+        isinstance(term, Sequence) and not isinstance(term, str) and len(term) == 2
+        for term in terms
+    ):
+        raise ArgumentError(f"{op}: terms {terms!r}: wants a list of pairs (number, buffer)")
+    for number, buffer in terms:
+        refuse_others(op, buffer)
+        real(op, "number", number)
     if not 1 <= len(terms) <= _MOST_TERMS:
         raise ArgumentError(f"{op}: {len(terms)} terms; takes 1 to {_MOST_TERMS}")
     buffers = [buffer for _, buffer in terms]
@@ -126,13 +137,15 @@ def guidance(
     >>> gpustd.guidance(both, 7.0).read().tolist()
     [[8.0]]
     """
+    refuse_others("guidance", x)
+    scale, factor = real("guidance", "scale", scale), real("guidance", "factor", factor)
     if not x.shape or x.shape[0] % 2:
         raise ShapeError(f"guidance: {x.shape}: wants an even batch, unconditional half first")
     if plus is None and factor != 1:
         raise ArgumentError("guidance: a factor goes with `plus`")
     shape = (x.shape[0] // 2, *x.shape[1:])
-    weight, base = plus or (0.0, x)
-    if plus and base.shape != shape:
+    weight, base = (0.0, x) if plus is None else _pair(plus)
+    if plus is not None and base.shape != shape:
         raise ShapeError(f"guidance: {base.shape} to add to {shape}: make them equal")
     y = x.device.buffer(base.dtype, shape)
     width = width_of(y.size)
@@ -143,9 +156,17 @@ def guidance(
         "plus": plus is not None,
     }
     sizes = {"scale": scale, "factor": factor, "weight": weight}
-    buffers = (x, base, y) if plus else (x, y)
+    buffers = (x, base, y) if plus is not None else (x, y)
     launch_each("elementwise/guidance.wgsl", spec, buffers, y.size // width, sizes)
     return y
+
+
+def _pair(plus: Any) -> tuple[float, Buffer[Any]]:
+    """Weight and buffer to add. Raises `ArgumentError`."""
+    if not isinstance(plus, Sequence) or len(plus) != 2:
+        raise ArgumentError(f"guidance: plus {plus!r}: wants (weight, buffer)")
+    refuse_others("guidance", plus[1])
+    return real("guidance", "plus", plus[0]), plus[1]
 
 
 def _check_shapes(op: str, buffers: Sequence[Buffer[Any]]) -> None:

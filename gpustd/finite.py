@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f16, f32, u32
+from gpustd.buffers import refuse_others
 from gpustd.flat import WORKGROUP, launch_flat
+from gpustd.scalars import whole
 
 __all__ = ["count_nonfinite"]
 
@@ -27,11 +29,12 @@ def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
     >>> counts.read().tolist()
     [2]
     """
+    refuse_others("count_nonfinite", x, counts)
     if x.dtype not in (f16, f32):
         raise DTypeError(f"count_nonfinite: {x!r}: wants f16 or f32")
     if len(counts.shape) != 1:
         raise ShapeError(f"count_nonfinite: counts {counts.shape}: wants (n,)")
-    if not 0 <= slot < counts.size:
+    if not 0 <= whole("count_nonfinite", "slot", slot) < counts.size:
         raise ArgumentError(f"count_nonfinite: slot {slot} of {counts.size} counts")
     words = -(-x.nbytes // 16)
     spec = {"scalar": x.dtype.name, "workgroup": WORKGROUP}

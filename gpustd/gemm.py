@@ -138,6 +138,7 @@ def _check_extras(
     bias: Buffer[Any] | None,
     residual: Buffer[Any] | None,
 ) -> None:
+    refuse_others(op, *(b for b in (bias, residual) if b is not None))
     if bias is not None and bias.shape != (columns,):
         raise ShapeError(f"{op}: bias {bias.shape} for {columns} columns")
     if residual is not None and residual.shape != shape:

@@ -10,6 +10,7 @@ from gpustd.grid import flat_grid
 from gpustd.group_plan import Norm, Plan, most_lanes
 from gpustd.layer_norm import check_affine
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import real
 from gpustd.template import Value, kernel
 
 __all__ = ["group_norm"]
@@ -61,7 +62,7 @@ def group_norm(
     [[[-1.0, -1.0], [1.0, 1.0]]]
     """
     sources = (x,) if second is None else (x, second)
-    norm = Norm.of(sources, groups)
+    norm, eps = Norm.of(sources, groups), real("group_norm", "eps", eps)
     check_affine("group_norm", norm.channels, gamma, beta)
     float_scalar("group_norm", *sources)
     y = x.device.buffer(x.dtype, (*x.shape[:-1], norm.channels))

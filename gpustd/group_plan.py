@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, ShapeError
+from gpustd.buffers import refuse_others
 from gpustd.flat import widest_word
+from gpustd.scalars import whole
 
 __all__ = ["Norm", "Plan", "most_lanes"]
 
@@ -46,12 +48,13 @@ class Norm:
     @classmethod
     def of(cls, sources: tuple[Buffer[Any], ...], groups: int) -> Norm:
         """Sizes of these sources. Raises `ShapeError`."""
+        refuse_others("group_norm", *sources)
         shape = sources[0].shape
         if len(shape) < 2 or any(s.shape[:-1] != shape[:-1] for s in sources):
             shapes = " and ".join(str(s.shape) for s in sources)
             raise ShapeError(f"group_norm: {shapes}: wants (N, ..., C), alike but for C")
         widths = tuple(s.shape[-1] for s in sources)
-        if groups < 1 or sum(widths) % groups:
+        if whole("group_norm", "groups", groups) < 1 or sum(widths) % groups:
             raise ShapeError(f"group_norm: {groups} groups do not divide {sum(widths)} channels")
         return cls(shape[0], math.prod(shape[1:-1]), widths, groups)
 

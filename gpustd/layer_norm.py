@@ -11,6 +11,7 @@ from gpustd.flat import float_scalar, widest_word, width_of
 from gpustd.grid import flat_grid
 from gpustd.lanes import row_lanes
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import real
 from gpustd.template import Value, kernel
 
 __all__ = ["layer_norm"]
@@ -36,6 +37,8 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
     >>> gpustd.layer_norm(x, one, nothing, eps=0.0).read().round(4).tolist()
     [[-1.0, 1.0]]
     """
+    refuse_others("layer_norm", x)
+    eps = real("layer_norm", "eps", eps)
     if not x.shape:
         raise ShapeError(f"layer_norm: {x.shape}: wants a last axis to normalise")
     channels = x.shape[-1]

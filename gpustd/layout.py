@@ -12,6 +12,7 @@ from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, plain_scalar, width_of
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import whole
 from gpustd.template import Value, kernel
 
 __all__ = ["concat", "repeat_batch", "slice_axis", "transpose"]
@@ -76,6 +77,7 @@ def slice_axis(x: Buffer[T], axis: int, start: int, stop: int) -> Buffer[T]:
     refuse_others("slice_axis", x)
     axis = _axis("slice_axis", axis, x)
     extent = x.shape[axis]
+    start, stop = whole("slice_axis", "start", start), whole("slice_axis", "stop", stop)
     if not 0 <= start <= stop <= extent:
         raise ShapeError(f"slice_axis: {start}:{stop} of axis {axis} of {x.shape}")
     y = x.device.buffer(x.dtype, (*x.shape[:axis], stop - start, *x.shape[axis + 1 :]))
@@ -97,7 +99,7 @@ def repeat_batch(x: Buffer[T], count: int) -> Buffer[T]:
     [[1.0, 2.0], [1.0, 2.0]]
     """
     refuse_others("repeat_batch", x)
-    if not x.shape or count < 1:
+    if not x.shape or whole("repeat_batch", "count", count) < 1:
         raise ShapeError(f"repeat_batch: {count} copies of {x.shape}: wants an axis, a count >= 1")
     y = x.device.buffer(x.dtype, (x.shape[0] * count, *x.shape[1:]))
     Block(count, x.size, 0, 0, x.size, 0).copy("repeat_batch", x, y)
@@ -177,7 +179,7 @@ def merged(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[i
 
 def _axis(op: str, axis: int, x: Buffer[Any]) -> int:
     """``axis`` counted from the front. Raises `ShapeError`."""
-    rank = len(x.shape)
+    rank, axis = len(x.shape), whole(op, "axis", axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
     return axis % rank

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, ShapeError, T
+from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, width_of
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung
@@ -30,6 +31,7 @@ def softmax(x: Buffer[T]) -> Buffer[T]:
     >>> gpustd.softmax(x).read().tolist()
     [[0.25, 0.25, 0.25, 0.25]]
     """
+    refuse_others("softmax", x)
     if not x.shape:
         raise ShapeError(f"softmax: {x.shape}: wants a last axis to normalise")
     length = x.shape[-1]

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from gpucore import Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
 from gpustd.buffers import refuse_others
 
 __all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
@@ -51,10 +51,18 @@ def render(name: str, spec: dict[str, Value]) -> str:
 
 
 def kernel(device: Device, name: str, **spec: Value) -> Kernel:
-    """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device."""
+    """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device.
+
+    Raises `ArgumentError` for what is no `Value`, such as a list where a function wants a truth.
+    """
     cache = _kernels.of(device)
     key = (name, *sorted(spec.items()))
-    found = cache.get(key)
+    try:
+        found = cache.get(key)
+    except TypeError:  # lists and arrays, which have no hash
+        given: dict[str, Any] = spec
+        wrong = {k: v for k, v in given.items() if not isinstance(v, Value)}
+        raise ArgumentError(f"{name}: {wrong}: give truths, names or numbers") from None
     if found is None:
         found = cache[key] = device.compile_kernel(
             render(name, spec), wait=False, label=label_of(name, spec)

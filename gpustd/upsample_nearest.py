@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpucore import Buffer, ShapeError, T
 from gpustd.buffers import refuse_others
 from gpustd.flat import launch_flat, plain_scalar, width_of
+from gpustd.scalars import whole
 from gpustd.template import Value
 
 __all__ = ["upsample_nearest"]
@@ -24,7 +25,7 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
     refuse_others("upsample_nearest", x)
-    if len(x.shape) != 4 or factor < 1:
+    if len(x.shape) != 4 or whole("upsample_nearest", "factor", factor) < 1:
         raise ShapeError(
             f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"
         )

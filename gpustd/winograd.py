@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
+from gpustd.buffers import refuse_others
 from gpustd.conv import Window, Wrap, check_extras, conv_product, other_weights, result_shape
 from gpustd.flat import WORKGROUP, float_scalar, width_of
 from gpustd.gemm import multiply_batch
@@ -85,8 +86,9 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
     op = "winograd_weights"
-    if block not in _PLANES:
-        raise ShapeError(f"{op}: {w.shape} for blocks of {block}: wants 2 or 4")
+    refuse_others(op, w)
+    if block not in list(_PLANES):
+        raise ShapeError(f"{op}: {w.shape} for blocks of {block!r}: wants 2 or 4")
     return other_weights(op, "winograd/weights.wgsl", w, (_PLANES[block],), {"block": block})
 
 
@@ -133,6 +135,7 @@ def winograd_conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     op = "winograd_conv2d"
+    refuse_others(op, u)
     if len(u.shape) != 3 or u.shape[0] not in _BLOCKS:
         raise ShapeError(f"{op}: weights {u.shape}: wants (16 or 36, C, Cout) of winograd_weights")
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, ShapeError
+from gpucore import Buffer, ShapeError
 from gpustd.buffers import refuse_others
+from gpustd.scalars import whole
 
-__all__ = ["Axes", "axes_of", "axis_of", "three_extents", "whole"]
+__all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
 
 Axes = int | Sequence[int] | None
-
-
-def whole(op: str, name: str, value: Any) -> int:
-    """A whole number, NumPy's too. Raises `ArgumentError`."""
-    try:
-        return index(value)
-    except TypeError:
-        raise ArgumentError(f"{op}: {name} {value!r}: give one whole number") from None
 
 
 def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, T, c64, f32
 from gpucore.dtypes import DTYPES, is_marker
-from gpustd.arrays.axes import whole
-from gpustd.arrays.operands import Number, number_as
+from gpustd.arrays.operands import INTEGERS, Number, number_as
+from gpustd.buffers import refuse_large
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
+from gpustd.scalars import real, whole
 
 __all__ = ["arange", "full", "linspace", "ones", "zeros"]
 
 Shape = int | tuple[int, ...]
+# More than any buffer holds, for quotients that are infinite.
+_MOST_STEPS = 2.0**63
 
 
 def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Buffer[T]:
@@ -58,27 +63,50 @@ def arange(
     """``start``, ``start + step`` and so on, below ``stop``; with one number, 0 up to it.
 
     Floats are ``start + i step`` in f32, rounded twice. Raises `ArgumentError` for a step of 0, for
-    an integer dtype's numbers that it does not hold, `DTypeError`.
+    numbers that are not finite or that the dtype does not hold, `DTypeError` for a start or step
+    that is no whole number with an integer dtype, `LimitError`.
 
     >>> from gpucore import Device, i32; from gpustd import arrays
     >>> print(arrays.arange(Device.auto(), 2, 10, 3, dtype=i32).read())
     [2 5 8]
     """
     _check("arange", device, dtype)
-    begin, end = (0, start) if stop is None else (start, stop)
-    if step == 0:
-        raise ArgumentError("arange: a step of 0 leads nowhere: give another, or use full")
-    if not math.isfinite((end - begin) / step):
-        raise ArgumentError(f"arange: {begin} to {end} by {step}: wants finite numbers")
-    count = max(0, math.ceil((end - begin) / step))
     if dtype is c64:
         raise ArgumentError("arange: c64 has no order: give a real dtype")
+    begin, end = (0, start) if stop is None else (start, stop)
+    begin = _finite("arange", "start", begin)
+    end = _finite("arange", "start" if stop is None else "stop", end)
+    step = _finite("arange", "step", step)
+    if step == 0:
+        raise ArgumentError("arange: a step of 0 leads nowhere: give another, or use full")
+    for name, value in (("start", begin), ("step", step)):
+        if dtype.name in INTEGERS and isinstance(value, float):
+            raise DTypeError(
+                f"arange: {name} {value!r} with {dtype.name}: give a whole number, or f32"
+            )
+    count = _steps(begin, end, step)
+    refuse_large("arange", device, dtype, (count,))
     first = number_as("arange", begin, dtype)
     if count:
         number_as("arange", begin + (count - 1) * step, dtype)
     y = device.buffer(dtype, count)
     _fill("arange", y, first, _pace(step, dtype), first, closed=False)
     return y
+
+
+def _finite(op: str, name: str, value: Any) -> int | float:
+    """A Python number, NumPy's too; integers as they are. Raises `ArgumentError`."""
+    number = real(op, name, value)
+    if not math.isfinite(number):
+        raise ArgumentError(f"{op}: {name} {value!r}: wants a finite number")
+    return int(value) if isinstance(value, (int, np.integer, np.bool_)) else number
+
+
+def _steps(begin: float, end: float, step: float) -> int:
+    """How many numbers come from ``begin`` on before ``end``; of integers exactly."""
+    if all(isinstance(each, int) for each in (begin, end, step)):
+        return max(0, int(-((begin - end) // step)))
+    return max(0, math.ceil(min((end - begin) / step, _MOST_STEPS)))
 
 
 def linspace(

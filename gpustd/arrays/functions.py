@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.arithmetic import divide, multiply
-from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, common_dtype, elementwise
+from gpustd.scalars import whole
 
 __all__ = [
     "acos",

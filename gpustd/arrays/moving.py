@@ -11,12 +11,13 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, i8, u8
 from gpustd import layout
-from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents, whole
+from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
 from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, refuse_missing_f16, words_of
 from gpustd.grid import flat_grid
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import whole
 from gpustd.template import Value, kernel
 
 __all__ = ["broadcast_to", "concat", "flip", "repeat", "roll", "stack", "tile", "transpose"]

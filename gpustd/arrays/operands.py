@@ -106,7 +106,8 @@ def _whole_as(op: str, value: int, dtype: type[DType]) -> Any:
         most = int(np.finfo(single).max)
         held = abs(value) <= most and int(single(value)) == value
     if not held:
-        raise ArgumentError(f"{op}: {dtype.name} does not hold {value}: give a float, or cast")
+        advice = "give a float, or cast" if dtype.name in NUMBERS else "give another, or cast"
+        raise ArgumentError(f"{op}: {dtype.name} does not hold {value}: {advice}")
     if dtype.name in INTEGERS:
         return value
     return [float(value), 0.0] if dtype is c64 else float(value)

@@ -21,6 +21,7 @@ from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.functions import sqrt
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
 from gpustd.cast import cast
+from gpustd.scalars import real
 
 __all__ = [
     "all",
@@ -72,7 +73,7 @@ def mean(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T
     return _reduced("mean", x, axis, keepdims, NUMBERS, _scale(x, axis, 0))
 
 
-def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = False) -> Buffer[T]:
+def var(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = False) -> Buffer[T]:
     """Mean square of the distance from the mean over axes, of floats.
 
     The mean comes first, then the squares; they are divided by their number less ``ddof``.
@@ -87,7 +88,7 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     centre = Fold("mean", accumulator("mean", x.dtype), widened(x.dtype), _scale(x, axes, 0))
     middle = _folded(centre, x, axes)
     shape = _shape(x, axes, keepdims=True)
-    scale = _scale(x, axes, ddof)
+    scale = _scale(x, axes, real("var", "ddof", ddof))
     acc = accumulator("squares", x.dtype)
     fold = Fold("squares", acc, widened(x.dtype), scale, stored=_stored(x.dtype))
     runs = _runs(x.shape, axes)
@@ -100,7 +101,7 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     return cast(found, x.dtype).view(_shape(x, axes, keepdims=keepdims))
 
 
-def std(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = False) -> Buffer[T]:
+def std(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = False) -> Buffer[T]:
     """Square root of `var`.
 
     >>> from gpucore import Device, f32; from gpustd import arrays
@@ -110,7 +111,7 @@ def std(x: Buffer[T], axis: Axes = None, *, ddof: int = 0, keepdims: bool = Fals
     """
     common_dtype("std", [x], FLOATS)
     axes = axes_of("std", axis, x)
-    return sqrt(var(x, axes, ddof=ddof, keepdims=keepdims))
+    return sqrt(var(x, axes, ddof=real("std", "ddof", ddof), keepdims=keepdims))
 
 
 def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001
@@ -254,7 +255,7 @@ def _shape(x: Buffer[Any], axes: tuple[int, ...], *, keepdims: bool) -> tuple[in
     return tuple(kept)
 
 
-def _scale(x: Buffer[Any], axis: Axes, ddof: int) -> float:
+def _scale(x: Buffer[Any], axis: Axes, ddof: float) -> float:
     """One over the numbers that a mean is taken of, less ``ddof``; NaN or infinite for none."""
     count = math.prod(x.shape[a] for a in axes_of("mean", axis, x))
     if count <= ddof:

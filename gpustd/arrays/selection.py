@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, i32
-from gpustd.arrays.axes import axis_of, three_extents, whole
+from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.indexing import compress, take_along_axis
 from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_or
 from gpustd.arrays.moving import concat, cut
@@ -13,6 +13,7 @@ from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
 from gpustd.grid import flat_grid
 from gpustd.lanes import subgroup_lanes
+from gpustd.scalars import whole
 from gpustd.template import Value, kernel
 
 __all__ = ["topk", "unique"]

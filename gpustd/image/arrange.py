@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, u8
+from gpustd.buffers import refuse_large
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.gather import gather
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.pixels import launch_pixels, pixels_each
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import one_of, real, whole
 from gpustd.template import Value
 
 __all__ = ["crop", "flip", "pad"]
@@ -38,8 +40,7 @@ def flip(image: Buffer[T], axis: int | None = None) -> Buffer[T]:
     [[2, 1, 0], [5, 4, 3]]
     """
     picture = picture_of("flip", image)
-    if axis not in {0, 1, None}:
-        raise ArgumentError(f"flip: axis {axis}: wants 0 (height), 1 (width) or None (both)")
+    one_of("flip", "axis", axis, (0, 1, None))
     if axis != 0 and _in_units(image, picture):
         return _mirrored(image, picture, axis is None)
     rows, columns = _identity(picture)
@@ -62,6 +63,8 @@ def crop(image: Buffer[T], top: int, left: int, height: int, width: int) -> Buff
     [[5, 6], [9, 10]]
     """
     picture = picture_of("crop", image)
+    top, left = whole("crop", "top", top), whole("crop", "left", left)
+    height, width = whole("crop", "height", height), whole("crop", "width", width)
     inside = 0 <= top <= top + height <= picture.height
     if not inside or not 0 <= left <= left + width <= picture.width:
         raise ShapeError(
@@ -90,12 +93,13 @@ def pad(
     [[3, 2, 1, 2, 3, 2]]
     """
     picture = picture_of("pad", image)
-    number = _PAD_MODES.get(mode)
-    if number is None:
-        raise ArgumentError(f"pad: mode {mode!r}: it is one of {', '.join(_PAD_MODES)}")
+    number = _PAD_MODES[one_of("pad", "mode", mode, _PAD_MODES)]
+    constant_values = real("pad", "constant_values", constant_values)
     if image.dtype is u8 and constant_values not in range(256):
         raise ArgumentError(f"pad: constant_values {constant_values}: u8 holds 0 to 255")
     (top, bottom), (left, right) = _widths(pad_width)
+    made = picture.resized(picture.height + top + bottom, picture.width + left + right)
+    refuse_large("pad", image.device, image.dtype, made.shape)
     grown = (picture.height, top + bottom), (picture.width, left + right)
     if number != CONSTANT and any(added and not extent for extent, added in grown):
         raise ShapeError(f"pad: {image!r} is empty: only the mode constant can pad it")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, T, f32
 from gpustd.image.axis import weighted
-from gpustd.image.border import border_number
+from gpustd.image.border import border_of
 from gpustd.image.pairs import combined
-from gpustd.image.picture import picture_of, sides_of
+from gpustd.image.picture import MOST_TAPS, picture_of, sides_of
 from gpustd.image.separable import separable
+from gpustd.scalars import numbers_of, real
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
 
@@ -43,16 +42,28 @@ def gaussian_blur(
     """
     picture_of("gaussian_blur", image)
     down, across = _pair("gaussian_blur", "sigma", sigma)
-    if not truncate >= 0:
+    truncate = real("gaussian_blur", "truncate", truncate)
+    if not 0 <= truncate < np.inf:
         raise ArgumentError(f"gaussian_blur: truncate {truncate}: wants a number >= 0")
-    border = (border_number("gaussian_blur", mode), cval)
-    windows = tuple(weighted(gaussian_weights(s, truncate)) for s in (down, across))
+    border = border_of("gaussian_blur", mode, cval)
+    windows = tuple(
+        weighted(gaussian_weights("gaussian_blur", s, truncate)) for s in (down, across)
+    )
     return separable(image, (windows[0], windows[1]), "sum", border, image.dtype)
 
 
-def gaussian_weights(sigma: float, truncate: float) -> NDArray[np.float64]:
-    """Weights at the whole numbers from -r to r, r = round(truncate sigma), that sum to 1."""
-    radius = int(truncate * sigma + 0.5)
+def gaussian_weights(op: str, sigma: float, truncate: float) -> NDArray[np.float64]:
+    """Weights at the whole numbers from -r to r, r = round(truncate sigma), that sum to 1.
+
+    Raises `ArgumentError` for more than a window may have.
+    """
+    reach = truncate * sigma
+    if not 2 * reach < MOST_TAPS:
+        raise ArgumentError(
+            f"{op}: sigma {sigma} with weights up to {truncate} sigma: a window has at most "
+            f"{MOST_TAPS} taps"
+        )
+    radius = int(reach + 0.5)
     if radius == 0 or sigma == 0:
         return np.ones(1)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
@@ -78,7 +89,7 @@ def box_blur(
     """
     picture_of("box_blur", image)
     down, across = sides_of("box_blur", size)
-    border = (border_number("box_blur", mode), cval)
+    border = border_of("box_blur", mode, cval)
     windows = (weighted(np.full(down, 1 / down)), weighted(np.full(across, 1 / across)))
     return separable(image, windows, "sum", border, image.dtype)
 
@@ -101,17 +112,22 @@ def unsharp_mask(
     """
     picture_of("unsharp_mask", image)
     down, across = _pair("unsharp_mask", "sigma", sigma)
-    windows = (weighted(gaussian_weights(down, 4.0)), weighted(gaussian_weights(across, 4.0)))
+    windows = (
+        weighted(gaussian_weights("unsharp_mask", down, 4.0)),
+        weighted(gaussian_weights("unsharp_mask", across, 4.0)),
+    )
     blurred: Buffer[f32] = separable(image, windows, "sum", (0, 0.0), f32)
-    return combined("sharpened", image, blurred, {"amount": amount, "threshold": threshold})
+    sizes = {
+        "amount": real("unsharp_mask", "amount", amount),
+        "threshold": real("unsharp_mask", "threshold", threshold),
+    }
+    return combined("sharpened", image, blurred, sizes)
 
 
 def _pair(op: str, name: str, value: Pair) -> tuple[float, float]:
     """A number for each axis, not negative. Raises `ArgumentError`."""
-    try:
-        down, across = map(float, value if isinstance(value, Sequence) else (value, value))
-    except (TypeError, ValueError):
-        down = across = np.nan
-    if not (0 <= down < np.inf and 0 <= across < np.inf):
+    given = numbers_of(op, name, value)
+    if given.shape not in {(), (2,)} or not ((given >= 0) & (given < np.inf)).all():
         raise ArgumentError(f"{op}: {name} {value!r}: wants a number >= 0, or one for each axis")
+    down, across = np.broadcast_to(given, 2).tolist()
     return down, across

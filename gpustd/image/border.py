@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError
+from gpustd.scalars import one_of, real
 
-__all__ = ["CONSTANT", "border_number", "extended"]
+__all__ = ["CONSTANT", "border_of", "extended"]
 
 CONSTANT = 4
 _NUMBERS = {
@@ -34,12 +34,12 @@ _NUMBERS = {
 }
 
 
-def border_number(op: str, mode: str) -> int:
-    """The number of a mode in ``shaders/image/border.wgsl``. Raises `ArgumentError`."""
-    found = _NUMBERS.get(mode)
-    if found is None:
-        raise ArgumentError(f"{op}: mode {mode!r}: it is one of {', '.join(_NUMBERS)}")
-    return found
+def border_of(op: str, mode: str, cval: float = 0.0) -> tuple[int, float]:
+    """The number of a mode in ``shaders/image/border.wgsl``, and ``cval``.
+
+    Raises `ArgumentError` for another mode, and for a constant that is no number.
+    """
+    return _NUMBERS[one_of(op, "mode", mode, _NUMBERS)], real(op, "cval", cval)
 
 
 def extended(number: int, before: int, extent: int, after: int) -> NDArray[np.int32]:

@@ -11,10 +11,11 @@ from gpucore import ArgumentError, Buffer, Device, ShapeError, f32, u8, u32
 from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.image.axis import weighted
 from gpustd.image.blur import gaussian_weights
-from gpustd.image.border import CONSTANT, border_number
+from gpustd.image.border import CONSTANT, border_of
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.separable import separable
 from gpustd.image.tables import table
+from gpustd.scalars import real
 from gpustd.template import Value, kernel
 
 __all__ = ["canny", "connect"]
@@ -58,14 +59,15 @@ def canny(
     if picture.channels != 1:
         raise ShapeError(f"canny: {image!r} has {picture.channels} channels: make it grey first")
     full = 255.0 if image.dtype is u8 else 1.0
-    low = 0.1 * full if low_threshold is None else low_threshold
-    high = 0.2 * full if high_threshold is None else high_threshold
+    low = real("canny", "low_threshold", 0.1 * full if low_threshold is None else low_threshold)
+    high = real("canny", "high_threshold", 0.2 * full if high_threshold is None else high_threshold)
+    sigma = real("canny", "sigma", sigma)
     if not 0 <= low <= high or not 0 <= sigma < np.inf:
         raise ArgumentError(
             f"canny: sigma {sigma}, low_threshold {low}, high_threshold {high}: wants sigma >= 0 "
             "and 0 <= low <= high"
         )
-    number = border_number("canny", mode)
+    number, _ = border_of("canny", mode)
     edges = image.device.buffer(u8, picture.shape)
     if picture.size:
         connect(_candidates(image, picture, sigma, number, (low, high)), edges, picture)
@@ -80,7 +82,7 @@ def _candidates(
     thresholds: tuple[float, float],
 ) -> Buffer[u32]:
     """Cells of 4 by 4 pixels (images, down, across), as `connect` takes them."""
-    weights = gaussian_weights(sigma, 4.0)
+    weights = gaussian_weights("canny", sigma, 4.0)
     scaled = number == CONSTANT and len(weights) > 1
     window = weighted(weights)
     smooth: Buffer[f32] = separable(image, (window, window), "sum", (number, 0.0), f32)

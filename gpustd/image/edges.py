@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from gpucore import ArgumentError, Buffer, f32, u8
-from gpustd.image.border import border_number
+from gpucore import Buffer, f32, u8
+from gpustd.image.border import border_of
 from gpustd.image.cells import launch_cells
 from gpustd.image.filter2d import fold_window
 from gpustd.image.picture import picture_of
 from gpustd.image.stencil import fits_stencil, launch_stencil
+from gpustd.scalars import one_of
 from gpustd.template import Value
 
 __all__ = ["laplacian", "scharr", "sobel"]
@@ -71,7 +72,7 @@ def laplacian(image: Buffer[Any], mode: str = "reflect", cval: float = 0.0) -> B
     [[1.0, 2.0, 2.0, -5.0]]
     """
     picture_of("laplacian", image)
-    border = (border_number("laplacian", mode), cval)
+    border = border_of("laplacian", mode, cval)
     weights = np.array([1.0, 1.0, -4.0, 1.0, 1.0])
     return fold_window(image, np.array(_LAPLACE), weights, "sum", border, f32)
 
@@ -84,18 +85,17 @@ def _gradient(
     across: tuple[int, int],
 ) -> Buffer[f32]:
     picture = picture_of(op, image)
-    if axis not in _ALONG:
-        raise ArgumentError(f"{op}: axis {axis}: wants 0 (height), 1 (width) or None (the length)")
+    axis = one_of(op, "axis", axis, _ALONG)
     result = image.device.buffer(f32, picture.shape)
-    number = border_number(op, border[0])
+    number, fill = border_of(op, *border)
     spec: dict[str, Value] = {"along": _ALONG[axis], "side": across[0], "middle": across[1]}
     stencil = spec["stencil"] = fits_stencil(image, picture)
     if stencil:
-        edges = (number, border[1])
+        edges = (number, fill)
         # Levels are few bytes: rows are shared between more results.
         plan = (1, 8, 64) if image.dtype is u8 else (1, 4, 128)
         launch_stencil("gradient.wgsl", spec, (image, result), picture, 3, edges, plan)
     elif picture.size:
-        sizes = {"mode": number, "fill": border[1]}
+        sizes = {"mode": number, "fill": fill}
         launch_cells("gradient.wgsl", spec, (image, result), picture, sizes)
     return result

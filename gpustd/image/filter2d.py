@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, DType, T
 from gpustd.image.axis import Fold
-from gpustd.image.border import border_number
+from gpustd.image.border import border_of
 from gpustd.image.cells import launch_cells
 from gpustd.image.picture import picture_of
 from gpustd.image.stencil import fits_stencil, launch_stencil
 from gpustd.image.tables import table
+from gpustd.scalars import numbers_of
 from gpustd.template import Value
 
 __all__ = ["filter2d", "fold_window"]
@@ -40,13 +41,14 @@ def filter2d(
     [[1.0, 3.0, 6.0, 4.0]]
     """
     picture_of("filter2d", image)
-    try:
-        taps = np.asarray(kernel, np.float64)
-    except (TypeError, ValueError):
-        taps = np.empty(0)
+    taps = numbers_of("filter2d", "kernel", kernel)
     if taps.ndim != 2 or not taps.size:
-        raise ArgumentError(f"filter2d: kernel of shape {taps.shape}: wants (rows, columns)")
-    border = (border_number("filter2d", mode), cval)
+        raise ArgumentError(
+            f"filter2d: kernel of shape {taps.shape}: wants (rows, columns), at least one of each"
+        )
+    if not (np.abs(taps) <= np.finfo(np.float32).max).all():
+        raise ArgumentError("filter2d: kernel holds infinities, NaN or numbers beyond f32")
+    border = border_of("filter2d", mode, cval)
     places = np.argwhere(taps != 0)
     offsets = places - np.array(taps.shape) // 2
     return fold_window(image, offsets, taps[taps != 0], "sum", border, image.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from gpustd.image.cells import lanes_of, launch_cells
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import numbers_of, whole
 from gpustd.template import Value, kernel
 
 __all__ = ["equalise", "histogram"]
@@ -46,6 +48,8 @@ def histogram(
     [2, 3]
     """
     picture = picture_of("histogram", image)
+    bins = whole("histogram", "bins", bins)
+    range = _span(range)  # noqa: A001
     _check_bins(image, bins, range)
     shape = {2: (bins,), 3: (picture.channels, bins)}.get(
         picture.rank, (picture.images, picture.channels, bins)
@@ -56,6 +60,16 @@ def histogram(
     if picture.size:
         _count(image, picture, counts, bins, range)
     return counts
+
+
+def _span(given: Sequence[float] | None) -> tuple[float, float] | None:
+    """First and last as numbers, of which f64 may hold more than f32. Raises `ArgumentError`."""
+    if given is None:
+        return None
+    span = numbers_of("histogram", "range", given)
+    if span.shape != (2,):
+        raise ArgumentError(f"histogram: range {given!r}: wants (first, last)")
+    return float(span[0]), float(span[1])
 
 
 def _check_bins(image: Buffer[Any], bins: int, span: tuple[float, float] | None) -> None:

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, T
 from gpustd.image.axis import Window
-from gpustd.image.border import border_number
+from gpustd.image.border import border_of
 from gpustd.image.filter2d import fold_window
 from gpustd.image.pairs import combined
 from gpustd.image.picture import picture_of, sides_of
 from gpustd.image.separable import separable
+from gpustd.scalars import numbers_of
 
 __all__ = [
     "black_tophat",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Size = int | tuple[int, int]
+_Window = tuple[int, int] | NDArray[np.bool_]
 
 
 def erode(
@@ -181,16 +183,16 @@ def black_tophat(
     return combined("difference", closed, image)
 
 
-def _window(op: str, size: Size, footprint: ArrayLike | None) -> NDArray[np.bool_]:
-    """The window as an array of truth. Raises `ArgumentError`."""
+def _window(op: str, size: Size, footprint: ArrayLike | None) -> _Window:
+    """Rows and columns of the window, or truths where it is no rectangle. `ArgumentError`."""
     if footprint is None:
-        return np.ones(sides_of(op, size), bool)
-    window: NDArray[np.bool_] = np.asarray(footprint).astype(bool)
+        return sides_of(op, size)
+    window: NDArray[np.bool_] = numbers_of(op, "footprint", footprint) != 0
     if window.ndim != 2 or not window.any():
         raise ArgumentError(
             f"{op}: footprint of shape {window.shape}: wants (rows, columns), one of them not zero"
         )
-    return window
+    return sides_of(op, window.shape) if window.all() else window
 
 
 def _folded(
@@ -203,7 +205,7 @@ def _folded(
     size, footprint, mode, cval = how
     picture_of(op, image)
     window = _window(op, size, footprint)
-    border = (border_number(op, mode), cval)
+    border = border_of(op, mode, cval)
     for fold in folds:
         image = _extreme(image, window, border, fold)
     return image
@@ -211,15 +213,15 @@ def _folded(
 
 def _extreme(
     image: Buffer[T],
-    window: NDArray[np.bool_],
+    window: _Window,
     border: tuple[int, float],
     fold: Literal["min", "max"],
 ) -> Buffer[T]:
     """Under the window, mirrored for the greatest."""
     dilates = fold == "max"
-    if not window.all():
+    if isinstance(window, np.ndarray):
         offsets = np.argwhere(window) - np.array(window.shape) // 2
         offsets = -offsets if dilates else offsets
         return fold_window(image, offsets, None, fold, border, image.dtype)
-    rows, columns = (Window(n, n - 1 - n // 2 if dilates else n // 2) for n in window.shape)
+    rows, columns = (Window(n, n - 1 - n // 2 if dilates else n // 2) for n in window)
     return separable(image, (rows, columns), fold, border, image.dtype)

@@ -11,7 +11,18 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
 from gpustd.buffers import refuse_others
 
-__all__ = ["Picture", "picture_of", "require_dtype", "require_same", "sides_of"]
+__all__ = [
+    "MOST_TAPS",
+    "Picture",
+    "picture_of",
+    "require_dtype",
+    "require_same",
+    "sides_of",
+    "size_of",
+]
+
+MOST_TAPS = 2**20
+"""Of a window along one axis: many times what images have, and little for the host."""
 
 _MOST_CHANNELS = 4
 _MOST_ELEMENTS = 2**32 - 2**12
@@ -78,9 +89,22 @@ def sides_of(op: str, size: int | Sequence[int]) -> tuple[int, int]:
         rows, columns = map(index, size if isinstance(size, Sequence) else (size, size))
     except (TypeError, ValueError):
         rows = columns = 0
-    if min(rows, columns) < 1:
-        raise ArgumentError(f"{op}: size {size!r}: wants numbers >= 1: one, or (rows, columns)")
+    if not 1 <= min(rows, columns) <= max(rows, columns) <= MOST_TAPS:
+        raise ArgumentError(
+            f"{op}: size {size!r}: wants numbers from 1 to {MOST_TAPS}: one, or (rows, columns)"
+        )
     return rows, columns
+
+
+def size_of(op: str, name: str, size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of a result, whole numbers from 0 on. Raises `ShapeError`."""
+    try:
+        height, width = map(index, size)
+    except (TypeError, ValueError):
+        height = width = -1
+    if min(height, width) < 0:
+        raise ShapeError(f"{op}: {name} {size!r}: wants (height, width), whole numbers >= 0")
+    return height, width
 
 
 def require_dtype(op: str, image: Buffer[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, T, u8
-from gpustd.image.border import CONSTANT, border_number
+from gpustd.image.border import CONSTANT, border_of
 from gpustd.image.cells import launch_cells
 from gpustd.image.picture import picture_of
 from gpustd.image.separable import has_halves
@@ -38,7 +38,7 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
     if size not in _SIZES:
         raise ArgumentError(f"median: size {size}: it is one of {', '.join(map(str, _SIZES))}")
     result = image.device.buffer(image.dtype, picture.shape)
-    border = (border_number("median", mode), cval)
+    border = border_of("median", mode, cval)
     sizes = {"mode": border[0], "fill": border[1]}
     if not picture.size or size == 1:
         result.copy_from(image)

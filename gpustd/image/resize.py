@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index
 from typing import Any, Literal
 
 import numpy as np
 
-from gpucore import ArgumentError, Buffer, DType, ShapeError, T, f32, u8
+from gpucore import Buffer, DType, ShapeError, T, f32, u8
+from gpustd.buffers import refuse_large
 from gpustd.image.both import launch_both
 from gpustd.image.cells import launch_cells
 from gpustd.image.fours import launch_fours
 from gpustd.image.gather import gather
 from gpustd.image.grids import fits_quilt, quilt_grid
-from gpustd.image.picture import Picture, picture_of
+from gpustd.image.picture import Picture, picture_of, size_of
 from gpustd.image.tables import table
 from gpustd.image.weights import Taps, area_taps, filter_taps, point_taps
+from gpustd.scalars import one_of
 from gpustd.template import Value, kernel
 
 __all__ = ["resize"]
@@ -30,7 +31,9 @@ def resize(
 ) -> Buffer[T]:
     """The picture with ``size`` (height, width). Channels are resized alone (premultiply alpha).
 
-    - ``nearest``: the source pixel under the centre of the result's, as Pillow's.
+    - ``nearest``: the source pixel under the centre of the result's, floor((i + 1/2) old / new): of
+      two whose edge lies there the later (PyTorch's ``nearest-exact``; Pillow, whose centres are
+      sums of rounded steps, takes either).
     - ``bilinear``, ``bicubic``, ``lanczos`` (three lobes) with ``antialias``: Pillow's filters; u8
       is rounded between the axes, as there; the width goes first (Pillow 13 takes the height
       first where it shrinks more).
@@ -54,15 +57,10 @@ def resize(
     [[50, 50, 150, 150]]
     """
     source = picture_of("resize", image)
-    try:
-        height, width = map(index, size)
-    except (TypeError, ValueError):
-        height = width = -1
-    if min(height, width) < 0:
-        raise ShapeError(f"resize: size {size!r}: wants (height, width), whole numbers >= 0")
-    if method not in _METHODS:
-        raise ArgumentError(f"resize: method {method!r}: it is one of {', '.join(_METHODS)}")
+    height, width = size_of("resize", "size", size)
+    one_of("resize", "method", method, _METHODS)
     made = source.resized(height, width)
+    refuse_large("resize", image.device, image.dtype, made.shape)
     if made.size and not source.size:
         raise ShapeError(f"resize: {image!r} is empty: nothing to make {made.shape} from")
     if not made.size:

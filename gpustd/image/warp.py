@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32, u8
+from gpustd.buffers import refuse_large
 from gpustd.cast import cast
 from gpustd.image.axis import fold_axes, weighted
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.cells import launch_cells
 from gpustd.image.gather import gather
 from gpustd.image.grids import fits_quilt, quilt_grid
-from gpustd.image.picture import Picture, picture_of
+from gpustd.image.picture import Picture, picture_of, size_of
+from gpustd.scalars import numbers_of, one_of, real
 from gpustd.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]
@@ -97,7 +99,7 @@ def perspective_transform(
     array([[1, 3]], dtype=uint8)
     """
     picture_of("perspective_transform", image)
-    full = np.asarray(matrix, np.float64)
+    full = numbers_of("perspective_transform", "matrix", matrix)
     if full.shape != (3, 3) or not np.isfinite(full).all():
         raise ArgumentError(
             f"perspective_transform: matrix of shape {full.shape}: wants (3, 3), all finite"
@@ -128,6 +130,7 @@ def rotate(
     [[3, 6], [2, 5], [1, 4]]
     """
     picture = picture_of("rotate", image)
+    angle = real("rotate", "angle", angle)
     if not math.isfinite(angle):
         raise ArgumentError(f"rotate: angle {angle}: wants a finite number of degrees")
     c, s = _cosine_sine(angle)
@@ -153,7 +156,7 @@ def _homogeneous(
     op: str, matrix: ArrayLike, offset: float | Sequence[float]
 ) -> NDArray[np.float64]:
     """Matrix (3, 3). Raises `ArgumentError`."""
-    given, moved = np.asarray(matrix, np.float64), np.asarray(offset, np.float64)
+    given, moved = numbers_of(op, "matrix", matrix), numbers_of(op, "offset", offset)
     given = np.diag(given) if given.shape == (2,) else given
     full = np.eye(3)
     if given.shape not in {(2, 2), (2, 3), (3, 3)} or not np.isfinite(given).all():
@@ -177,14 +180,13 @@ def _warped(
 ) -> Buffer[T]:
     picture = picture_of(op, image)
     order, mode, cval = sampling
-    if order not in {0, 1, 3}:
-        raise ArgumentError(f"{op}: order {order}: wants 0 (nearest), 1 (linear) or 3 (cubic)")
-    if mode not in _MODES:
-        raise ArgumentError(f"{op}: mode {mode!r}: it is one of {', '.join(_MODES)}")
-    height, width = output_shape or (picture.height, picture.width)
-    if height < 0 or width < 0:
-        raise ShapeError(f"{op}: output_shape {(height, width)}: wants extents >= 0")
+    order, mode = one_of(op, "order", order, (0, 1, 3)), one_of(op, "mode", mode, _MODES)
+    cval = real(op, "cval", cval)
+    height, width = picture.height, picture.width
+    if output_shape is not None:
+        height, width = size_of(op, "output_shape", output_shape)
     made = picture.resized(height, width)
+    refuse_large(op, image.device, image.dtype, made.shape)
     result = image.device.buffer(image.dtype, made.shape)
     if not made.size:
         return result

@@ -5,15 +5,16 @@ All are bound by memory: the floor is the bytes of their operands and results.
 
 from __future__ import annotations
 
-import math
-from numbers import Number
 from typing import Any
+
+import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
 from gpustd.buffers import refuse_others
 from gpustd.elementwise import linear_combination
 from gpustd.flat import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last
+from gpustd.scalars import real
 
 __all__ = [
     "asum",
@@ -28,9 +29,6 @@ __all__ = [
     "scale",
     "swap",
 ]
-
-_MOST = 3.4028235677973366e38
-"""What rounds to no f32."""
 
 
 def dot(x: Buffer[T], y: Buffer[T], *, conjugate: bool = False) -> Buffer[T]:
@@ -123,7 +121,7 @@ def axpy(x: Buffer[T], y: Buffer[T], a: complex = 1.0) -> Buffer[T]:
     if x.dtype is c64 or y.dtype is c64:
         return _complex_line("axpy", a, (x, y))
     float_scalar("axpy", x, y)
-    return linear_combination([(real_scale("axpy", a), x), (1.0, y)])
+    return linear_combination([(real_scale("axpy", "a", a), x), (1.0, y)])
 
 
 def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
@@ -142,7 +140,7 @@ def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
     if x.dtype is c64:
         return _complex_line("scal", a, (x,))
     float_scalar("scal", x)
-    return linear_combination([(real_scale("scal", a), x)])
+    return linear_combination([(real_scale("scal", "a", a), x)])
 
 
 def copy(x: Buffer[T]) -> Buffer[T]:
@@ -205,7 +203,7 @@ def rot(x: Buffer[T], y: Buffer[T], c: float, s: float) -> tuple[Buffer[T], Buff
     [0. 1.] [-1.  0.]
     """
     float_scalar("rot", x, y)
-    c, s = real_scale("rot", c), real_scale("rot", s)
+    c, s = real_scale("rot", "c", c), real_scale("rot", "s", s)
     return linear_combination([(c, x), (s, y)]), linear_combination([(-s, x), (c, y)])
 
 
@@ -224,7 +222,7 @@ def _complex_line(op: str, a: complex, operands: tuple[Buffer[Any], ...]) -> Buf
         raise DTypeError(f"{op}: {operands} are of two dtypes: make both c64")
     x = operands[0]
     y = x.device.buffer(c64, x.shape)
-    number = scale(op, a)
+    number = scale(op, "a", a)
     sizes = {"re": number.real, "im": number.imag}
     plus = len(operands) > 1
     launch_each("linalg/axpy.wgsl", {"plus": plus}, (*operands, y), x.size, sizes)
@@ -239,19 +237,16 @@ def _check_pair(op: str, x: Buffer[Any], y: Buffer[Any]) -> None:
         raise DTypeError(f"{op}: {x!r} and {y!r}: cast one of them first")
 
 
-def scale(op: str, a: complex) -> complex:
+def scale(op: str, name: str, a: Any) -> complex:
     """A number, NumPy's too, within f32. Raises `ArgumentError`."""
-    if not isinstance(a, Number):
-        raise ArgumentError(f"{op}: scale {a!r}: wants a number")
-    number = complex(a)
-    if any(_MOST < abs(part) < math.inf for part in (number.real, number.imag)):
-        raise ArgumentError(f"{op}: scale {a!r} is beyond the range of f32")
-    return number
+    if isinstance(a, (complex, np.complexfloating)):
+        return complex(real(op, name, a.real), real(op, name, a.imag))
+    return complex(real(op, name, a))
 
 
-def real_scale(op: str, a: complex) -> float:
+def real_scale(op: str, name: str, a: complex) -> float:
     """`scale` for real operands. Raises `ArgumentError`."""
-    number = scale(op, a)
+    number = scale(op, name, a)
     if number.imag:
-        raise ArgumentError(f"{op}: scale {a!r} is complex, the operands real: make them c64")
+        raise ArgumentError(f"{op}: {name} {a!r} is complex, the operands real: make them c64")
     return number.real

@@ -67,7 +67,7 @@ def gemv(
     [21. 43.] [31. 42.]
     """
     refuse_others("gemv", a, x)
-    alpha, beta = real_scale("gemv", alpha), real_scale("gemv", beta)
+    alpha, beta = real_scale("gemv", "alpha", alpha), real_scale("gemv", "beta", beta)
     flipped = transposed("gemv", trans)
     if len(a.shape) < 2 or not x.shape or x.shape[-1] != a.shape[-2 if flipped else -1]:
         raise ShapeError(f"gemv: {a.shape} and {x.shape}, trans={trans}: inner extents differ")
@@ -91,8 +91,8 @@ def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) ->
     >>> print(linalg.ger(10.0, x, x).read().tolist())
     [[10.0, 20.0], [20.0, 40.0]]
     """
-    refuse_others("ger", x, y)
-    alpha = real_scale("ger", alpha)
+    refuse_others("ger", x, y, *(() if a is None else (a,)))
+    alpha = real_scale("ger", "alpha", alpha)
     if not x.shape or not y.shape or x.shape[:-1] != y.shape[:-1]:
         raise ShapeError(f"ger: {x.shape} and {y.shape}: wants (..., M) and (..., N)")
     m, n = x.shape[-1], y.shape[-1]
@@ -136,7 +136,7 @@ def symv(
     [21. 42.]
     """
     refuse_others("symv", a, x)
-    alpha, beta = real_scale("symv", alpha), real_scale("symv", beta)
+    alpha, beta = real_scale("symv", "alpha", alpha), real_scale("symv", "beta", beta)
     square = len(a.shape) >= 2 and a.shape[-1] == a.shape[-2]
     if not square or not x.shape or x.shape[-1] != a.shape[-1]:
         raise ShapeError(f"symv: {a.shape} and {x.shape}: wants (..., N, N) and (..., N)")
@@ -187,6 +187,7 @@ def _start(
     float_scalar(op, a)
     if y is None:
         return a.device.buffer(a.dtype, shape)
+    refuse_others(op, y)
     if y.shape != shape:
         raise ShapeError(f"{op}: y is {y.shape}, the product {shape}: make them equal")
     float_scalar(op, a, y)

@@ -14,7 +14,7 @@ from gpustd.elementwise import combine_into
 from gpustd.gemm import gemm as dense_gemm
 from gpustd.gemm import wide_gemm
 from gpustd.layout import transpose
-from gpustd.linalg.blas1 import scale
+from gpustd.linalg.blas1 import real_scale, scale
 from gpustd.linalg.matmul import multiply_matrices
 from gpustd.linalg.products import multiply_into, scalar_kind
 from gpustd.linalg.triangles import fresh_copy, mirrored
@@ -56,7 +56,7 @@ def gemm(
     """
     flipped_a, flipped_b = transposed("gemm", trans_a), transposed("gemm", trans_b)
     _check_product(a, b, flipped_a, flipped_b)
-    _check_scales("gemm", a, alpha, beta)
+    alpha, beta = _scales("gemm", a, alpha, beta)
     added = c if beta else None
     operands = [a, b] if c is None else [a, b, c]
     scalar_kind("gemm", *operands)
@@ -113,6 +113,7 @@ def syrk(
     if a.dtype is c64:
         raise DTypeError(f"syrk: {a!r}: wants f32 or f16")
     scalar_kind("syrk", a)
+    alpha, beta = real_scale("syrk", "alpha", alpha), real_scale("syrk", "beta", beta)
     batch = a.shape[:-2]
     view = matrices(a).T if flipped else matrices(a)
     shape = (*batch, view.rows, view.rows)
@@ -151,11 +152,12 @@ def symm(
     >>> print(linalg.symm(1.0, a, a).read().tolist())
     [[7.0, 10.0], [14.0, 20.0]]
     """
-    refuse_others("symm", a, b)
+    refuse_others("symm", a, b, *(() if c is None else (c,)))
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"symm: {a.shape}: wants square matrices (..., N, N)")
     _check_side("symm", side)
     scalar_kind("symm", a, b)
+    _scales("symm", a, alpha, beta)
     full = mirrored(a, "lower" if lower else "upper")
     return gemm(alpha, b, full, beta, c) if side else gemm(alpha, full, b, beta, c)
 
@@ -193,11 +195,12 @@ def trsm(
         raise DTypeError(f"trsm: {b!r}: wants f32; cast it")
     if len(b.shape) < 2 or b.shape[-1 if side else -2] != a.shape[-1]:
         raise ShapeError(f"trsm: {a.shape} and {b.shape}, side={side}: extents differ")
+    alpha = real_scale("trsm", "alpha", alpha)
     batch = broadcast_batch("trsm", a.shape[:-2], b.shape[:-2])
     x = fresh_copy(b, batch)
     if alpha != 1:
         scaled = x.device.buffer(f32, x.shape)
-        combine_into(scaled, [(float(alpha), x)])
+        combine_into(scaled, [(alpha, x)])
         x = scaled
     view, solution = matrices(a, batch), matrices(x)
     view = view.T if flipped != bool(side) else view
@@ -250,7 +253,8 @@ def _start(
 
 
 def _refuse_other(op: str, shape: tuple[int, ...], c: Buffer[Any]) -> None:
-    """Raise `ShapeError` unless ``c`` can be added to a product."""
+    """Raise `ShapeError` unless ``c`` can be added to a product, `ArgumentError` for no buffer."""
+    refuse_others(op, c)
     if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
         raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
 
@@ -265,9 +269,10 @@ def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: b
         )
 
 
-def _check_scales(op: str, a: Buffer[Any], *scales: complex) -> None:
-    if a.dtype is not c64 and any(scale(op, s).imag for s in scales):
-        raise ArgumentError(f"{op}: complex scales {scales} for real operands: make them c64")
+def _scales(op: str, a: Buffer[Any], alpha: complex, beta: complex) -> tuple[complex, complex]:
+    """Both as numbers, real ones for real operands. Raises `ArgumentError`."""
+    checked = scale if a.dtype is c64 else real_scale
+    return checked(op, "alpha", alpha), checked(op, "beta", beta)
 
 
 def _check_side(op: str, side: int) -> None:

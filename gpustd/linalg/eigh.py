@@ -81,7 +81,7 @@ def _small(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], 
     w = device.buffer(f32, (batch, n))
     results = [device.buffer(f32, a.shape)] if vectors else []
     launch = kernel(device, "linalg/eigh_small.wgsl", **spec)
-    sizes = {"n": n, "batch": batch, "lower": int(lower)}
+    sizes = {"n": n, "batch": batch, "lower": int(bool(lower))}
     launch(a, w, *results, sizes, grid=flat_grid(batch, 1))
     return w, *results
 

@@ -17,6 +17,7 @@ from gpustd.linalg.reflectors import identity
 from gpustd.linalg.solve import inv
 from gpustd.linalg.svd import svd, svdvals
 from gpustd.linalg.views import matrices
+from gpustd.scalars import real
 from gpustd.template import kernel
 
 __all__ = ["cond", "lstsq", "matrix_rank", "pinv"]
@@ -57,7 +58,7 @@ def lstsq(a: Buffer[f32], b: Buffer[f32], cond: float | None = None) -> Solution
     flat = checked_matrices("lstsq", a)
     refuse_others("lstsq", b)
     batch, m, n = flat.shape
-    least = _checked_cond("lstsq", _EPS if cond is None else cond)
+    least = _share("lstsq", "cond", _EPS if cond is None else cond)
     axes = len(a.shape) - 1
     vector = len(b.shape) == axes
     if b.shape[:axes] != a.shape[:-1] or len(b.shape) > axes + 1:
@@ -93,7 +94,7 @@ def pinv(a: Buffer[f32], rtol: float | None = None) -> Buffer[f32]:
     """
     flat = checked_matrices("pinv", a)
     batch, m, n = flat.shape
-    least = _checked_cond("pinv", _EPS * max(m, n) if rtol is None else rtol)
+    least = _share("pinv", "rtol", _EPS * max(m, n) if rtol is None else rtol)
     y = _solved(flat, identity(flat, (batch, m, m)), least)[0]
     return y.view((*a.shape[:-2], n, m))
 
@@ -114,7 +115,7 @@ def matrix_rank(a: Buffer[f32], rtol: float | None = None) -> Buffer[i32]:
     """
     flat = checked_matrices("matrix_rank", a)
     _, m, n = flat.shape
-    least = _checked_cond("matrix_rank", _EPS * max(m, n) if rtol is None else rtol)
+    least = _share("matrix_rank", "rtol", _EPS * max(m, n) if rtol is None else rtol)
     rank = _ranked(svdvals(flat), None, least)[0]
     return rank.view(a.shape[:-2])
 
@@ -198,7 +199,9 @@ def _residues(a: Buffer[f32], x: Buffer[f32], b: Buffer[f32]) -> Buffer[f32]:
     return y
 
 
-def _checked_cond(op: str, value: float) -> float:
-    if not value >= 0:
-        raise ArgumentError(f"{op}: {value} of the largest singular value: wants 0 or more")
-    return value
+def _share(op: str, name: str, value: float) -> float:
+    """What of the largest singular value counts as zero. Raises `ArgumentError`."""
+    share = real(op, name, value)
+    if not share >= 0:
+        raise ArgumentError(f"{op}: {name} {value} of the largest singular value: wants 0 or more")
+    return share

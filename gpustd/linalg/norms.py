@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
-from gpustd.arrays.axes import whole
 from gpustd.buffers import refuse_others
 from gpustd.layout import transpose
 from gpustd.linalg.reductions import reduce_last
 from gpustd.linalg.svd import svdvals
+from gpustd.scalars import whole
 
 __all__ = ["norm"]
 
@@ -74,7 +74,8 @@ def _axes(x: Buffer[Any], order: float | str | None, axis: Any) -> tuple[int, ..
         if rank not in (1, 2):
             raise ShapeError(f"norm: ord = {order!r} of {x.shape}: tell which axes, by `axis`")
         return tuple(range(rank))
-    axes = tuple(axis) if isinstance(axis, Sequence) else (whole("norm", "axis", axis),)
+    named = axis if isinstance(axis, Sequence) else (axis,)
+    axes = tuple(whole("norm", "axis", a) for a in named)
     if len(axes) not in (1, 2) or any(not -rank <= a < rank for a in axes):
         raise ShapeError(f"norm: axis = {axis} of {x.shape}: wants one or two of its axes")
     if len({a % rank for a in axes}) != len(axes):

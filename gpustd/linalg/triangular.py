@@ -143,7 +143,7 @@ def _by_walks(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> N
         views |= {n: v.block(at, 0, rest, x.columns) for n, v in (("x", x), ("y", y))}
         rank, sizes = launch_batch(batch, views)
         groups = max(1, -(-(rest - step) // _BELOW))
-        params = {"n": rest, "columns": x.columns, "groups": groups, "unit": int(unit)}
+        params = {"n": rest, "columns": x.columns, "groups": groups, "unit": int(bool(unit))}
         params |= {"a_quick": int(abs(a.column_step) != 1), **sizes}
         for name, view in views.items():
             params |= view_sizes(name, view)
@@ -169,7 +169,7 @@ def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> Non
         "columns": columns,
         "threads": threads,
     }
-    params = {"n": a.rows, "columns": x.columns, "unit": int(unit), **sizes}
+    params = {"n": a.rows, "columns": x.columns, "unit": int(bool(unit)), **sizes}
     params |= {"a_quick": int(abs(a.column_step) != 1)}
     params |= {**view_sizes("a", a), **view_sizes("x", x)}
     operands = [] if spec["a_in_x"] else [a.buffer]

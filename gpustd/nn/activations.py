@@ -20,6 +20,7 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, T
 from gpustd.flat import float_scalar, launch_each
+from gpustd.scalars import one_of, real
 from gpustd.template import Value
 
 __all__ = [
@@ -51,7 +52,9 @@ def relu6(x: Buffer[T]) -> Buffer[T]:
 
 def leaky_relu(x: Buffer[T], negative_slope: float = 0.01) -> Buffer[T]:
     """``x`` where it is positive, else ``negative_slope x``; f16 or f32. Raises `DTypeError`."""
-    return _each("leaky_relu", "leaky_relu", x, negative_slope)
+    return _each(
+        "leaky_relu", "leaky_relu", x, real("leaky_relu", "negative_slope", negative_slope)
+    )
 
 
 def elu(x: Buffer[T], alpha: float = 1.0) -> Buffer[T]:
@@ -60,7 +63,7 @@ def elu(x: Buffer[T], alpha: float = 1.0) -> Buffer[T]:
     Clevert, Unterthiner and Hochreiter 2015 (arXiv 1511.07289). f16 or f32; no cancellation near
     0. Raises `DTypeError`.
     """
-    return _each("elu", "elu", x, alpha)
+    return _each("elu", "elu", x, real("elu", "alpha", alpha))
 
 
 def selu(x: Buffer[T]) -> Buffer[T]:
@@ -79,9 +82,7 @@ def gelu(x: Buffer[T], approximate: Literal["none", "tanh"] = "none") -> Buffer[
     ``x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``. Raises `ArgumentError`, `DTypeError`.
     """
     functions = {"none": "act_gelu", "tanh": "act_gelu_tanh"}
-    if approximate not in functions:
-        raise ArgumentError(f"gelu: approximate {approximate!r}: wants 'none' or 'tanh'")
-    return _each("gelu", functions[approximate], x)
+    return _each("gelu", functions[one_of("gelu", "approximate", approximate, functions)], x)
 
 
 def silu(x: Buffer[T]) -> Buffer[T]:
@@ -120,9 +121,12 @@ def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer
     f16 or f32 of any shape. Raises `ArgumentError` for beta 0, or so small that its inverse is no
     f32, `DTypeError`.
     """
+    beta = real("softplus", "beta", beta)
     if abs(beta) < 2.0**-127:
         raise ArgumentError(f"softplus: 1 / {beta} is too large: give another beta")
-    return _each("softplus", "softplus", x, beta, threshold, 1.0 / beta)
+    return _each(
+        "softplus", "softplus", x, beta, real("softplus", "threshold", threshold), 1 / beta
+    )
 
 
 def _each(op: str, function: str, x: Buffer[T], *parameters: float) -> Buffer[T]:

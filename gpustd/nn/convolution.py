@@ -14,6 +14,7 @@ from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
 from gpustd.buffers import refuse_others
 from gpustd.nn.convolve import convolve
 from gpustd.nn.windows import Axis, Extents, Padding, each_axis, spatial, three
+from gpustd.scalars import whole
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
 
@@ -122,7 +123,7 @@ def check_weight(op: str, rank: int, x: Buffer[Any], weight: Buffer[Any], groups
         axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
         raise ShapeError(f"{op}: weights {weight.shape}: wants ({axes}, C / groups, Cout)")
     inputs, outputs = weight.shape[-2:]
-    if groups < 1 or x.shape[-1] != inputs * groups or outputs % groups:
+    if whole(op, "groups", groups) < 1 or x.shape[-1] != inputs * groups or outputs % groups:
         raise ShapeError(
             f"{op}: {x.shape} with weights {weight.shape} in {groups} groups: wants "
             "(..., C / groups, Cout), and a Cout that the groups divide"

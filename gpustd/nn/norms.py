@@ -11,6 +11,7 @@ from gpustd.group_norm import group_norm as affine_group_norm
 from gpustd.layer_norm import layer_norm as affine_layer_norm
 from gpustd.nn.channels import launch_channels
 from gpustd.nn.rows import launch_rows
+from gpustd.scalars import real
 
 __all__ = [
     "batch_norm",
@@ -49,7 +50,9 @@ def batch_norm(
     given |= {n: b for n, b in (("weight", weight), ("bias", bias)) if b is not None}
     _check_channels("batch_norm", x, given)
     kind = "batch_norm" + "_weight" * (weight is not None) + "_bias" * (bias is not None)
-    return launch_channels("batch_norm", kind, x, tuple(given.values()), eps)
+    return launch_channels(
+        "batch_norm", kind, x, tuple(given.values()), real("batch_norm", "eps", eps)
+    )
 
 
 def prelu(x: Buffer[T], weight: Buffer[f32]) -> Buffer[T]:
@@ -170,6 +173,7 @@ def rms_norm(
         [[ 0.2  1.4]
          [ 1.  -1. ]]
     """
+    eps = real("rms_norm", "eps", eps)
     if weight is None:
         _check_channels("rms_norm", x, {})
         return launch_rows("rms_norm", x, eps=eps)
@@ -192,6 +196,7 @@ def normalize(x: Buffer[T], eps: float = 1e-12) -> Buffer[T]:
          [0.  0. ]]
     """
     _check_channels("normalize", x, {})
+    eps = real("normalize", "eps", eps)
     if eps <= 0:
         raise ArgumentError(f"normalize: eps {eps} must be positive, against rows of zeros")
     return launch_rows("normalize", x, eps=eps)

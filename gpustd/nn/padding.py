@@ -10,6 +10,7 @@ from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each, plain_scalar, width_of
 from gpustd.nn.windows import AXES
+from gpustd.scalars import real
 from gpustd.template import Value
 
 __all__ = ["pad"]
@@ -57,7 +58,7 @@ def pad(
     y = x.device.buffer(x.dtype, (x.shape[0], *shape, x.shape[-1]))
     width = width_of(x.shape[-1])
     spec: dict[str, Value] = {"scalar": plain_scalar("pad", x), "width": width, "mode": mode}
-    sizes: dict[str, float] = {"units": x.shape[-1] // width, "value": value}
+    sizes: dict[str, float] = {"units": x.shape[-1] // width, "value": real("pad", "value", value)}
     lead = 3 - rank
     triples = [(1, 1, 0)] * lead + [
         (n, m, pair[0]) for n, m, pair in zip(x.shape[1:-1], shape, pairs, strict=True)

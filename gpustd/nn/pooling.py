@@ -14,7 +14,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.nn.pool_launch import launch_mean, launch_pool
-from gpustd.nn.windows import Axis, Extents, each_axis, spatial, three
+from gpustd.nn.windows import Axis, Extents, each_axis, is_wide, spatial, three
 from gpustd.template import Value
 
 __all__ = [
@@ -283,5 +283,6 @@ def _adaptive(op: str, kind: str, x: Buffer[T], output_size: Extents) -> Buffer[
         "out_width": out_width,
     }
     spec: dict[str, Value] = {"scalar": scalar, "width": word, "kind": kind}
+    spec["wide"] = is_wide(op, (height, width), (out_height, out_width))
     launch_flat("nn/adaptive_pool.wgsl", spec, (x, y), y.size // word, sizes)
     return y

@@ -15,7 +15,8 @@ from gpustd.flat import (
     widest_word,
     width_of,
 )
-from gpustd.nn.windows import Extents, each_axis, spatial
+from gpustd.nn.windows import Extents, each_axis, is_wide, spatial
+from gpustd.scalars import whole
 from gpustd.template import Value
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -69,6 +70,7 @@ def interpolate(
         "width": width,
         "mode": mode,
         "exact": scale_factor is None,
+        "wide": scale_factor is None and mode == "nearest" and is_wide("interpolate", old, new),
         "align": align_corners,
     }
     y = x.device.buffer(x.dtype, (x.shape[0], *new, x.shape[3]))
@@ -137,7 +139,11 @@ def pixel_shuffle(x: Buffer[T], upscale_factor: int) -> Buffer[T]:
         [[0.0, 1.0], [2.0, 3.0]]
     """
     height, width = spatial("pixel_shuffle", x, 2)
-    r, images, channels = upscale_factor, x.shape[0], x.shape[3]
+    r, images, channels = (
+        whole("pixel_shuffle", "upscale_factor", upscale_factor),
+        x.shape[0],
+        x.shape[3],
+    )
     if r < 1 or channels % (r * r):
         raise ShapeError(f"pixel_shuffle: {x.shape} by {r}: channels must divide by {r} squared")
     less = channels // (r * r)
@@ -158,7 +164,11 @@ def pixel_unshuffle(x: Buffer[T], downscale_factor: int) -> Buffer[T]:
         [[[[0.0, 1.0, 2.0, 3.0]]]]
     """
     height, width = spatial("pixel_unshuffle", x, 2)
-    r, images, channels = downscale_factor, x.shape[0], x.shape[3]
+    r, images, channels = (
+        whole("pixel_unshuffle", "downscale_factor", downscale_factor),
+        x.shape[0],
+        x.shape[3],
+    )
     if r < 1 or height % r or width % r:
         raise ShapeError(f"pixel_unshuffle: {x.shape} by {r}: height and width must divide by {r}")
     parts = x.view((images * height // r, r, width // r, r, channels))

@@ -13,6 +13,7 @@ from gpustd.flat import float_scalar
 from gpustd.grid import MOST_GROUPS, flat_grid
 from gpustd.nn.rows import row_spec
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import real
 from gpustd.template import kernel
 
 __all__ = ["scaled_dot_product_attention"]
@@ -64,7 +65,9 @@ def scaled_dot_product_attention(
     if plain and key.shape[2] == heads and wanted_rung("nn.attention") is None:
         q, k, v = (b.view((*b.shape[:2], b.shape[2] * b.shape[3])) for b in (query, key, value))
         return fused_attention(q, k, v, heads=heads, causal=is_causal).view(query.shape)
-    factor = 1.0 / math.sqrt(depth) if scale is None else scale
+    factor = 1.0 / math.sqrt(depth)
+    if scale is not None:
+        factor = real("scaled_dot_product_attention", "scale", scale)
     if query.size and wanted_rung("nn.attention") is None and takes_masks(query, value):
         masking = Masking(factor, attn_mask, _pitches(attn_mask), is_causal)
         return masked_attention(query, key, value, masking)
@@ -145,7 +148,7 @@ def _softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> Non
     sizes: dict[str, float] = {"rows": batch * heads * rows, "keys": keys, "heads": heads}
     names = ("batch_pitch", "head_pitch", "row_pitch")
     sizes |= dict(zip(names, _pitches(mask), strict=True))
-    sizes |= {"queries": rows, "causal": int(causal), "never": -math.inf}
+    sizes |= {"queries": rows, "causal": int(bool(causal)), "never": -math.inf}
     spec["mask"] = "none" if mask is None else mask.dtype.name
     launch = kernel(device, "nn/masked_softmax.wgsl", **spec)
     operands = (scores,) if mask is None else (scores, mask)

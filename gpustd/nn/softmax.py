@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from gpucore import Buffer, ShapeError, T
+from gpucore import Buffer, T
+from gpustd.arrays.axes import axis_of
 from gpustd.flat import float_scalar, launch_flat, width_of
 from gpustd.nn.rows import launch_rows
 from gpustd.softmax import softmax as softmax_of_rows
@@ -26,7 +27,7 @@ def softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
         [[0.25, 0.75], [0.75, 0.25]]
     """
     float_scalar("softmax", x)
-    if _axis("softmax", x, axis) == len(x.shape) - 1:
+    if axis_of("softmax", axis, x) == len(x.shape) - 1:
         return softmax_of_rows(x)
     return _columns("softmax", x, axis)
 
@@ -45,7 +46,7 @@ def log_softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
          [  0.    -20.   ]]
     """
     float_scalar("log_softmax", x)
-    if _axis("log_softmax", x, axis) == len(x.shape) - 1:
+    if axis_of("log_softmax", axis, x) == len(x.shape) - 1:
         return launch_rows("log_softmax", x)
     return _columns("log_softmax", x, axis)
 
@@ -61,10 +62,3 @@ def _columns(op: str, x: Buffer[T], axis: int) -> Buffer[T]:
     count = x.size // max(length, 1) // width
     launch_flat("nn/columns.wgsl", spec, (x, y), count, sizes)
     return y
-
-
-def _axis(op: str, x: Buffer[T], axis: int) -> int:
-    rank = len(x.shape)
-    if not -rank <= axis < rank:
-        raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
-    return axis % rank

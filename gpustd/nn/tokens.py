@@ -6,6 +6,7 @@ from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
 from gpustd.buffers import refuse_others
 from gpustd.embedding import embedding as rows_of
 from gpustd.flat import launch_each
+from gpustd.scalars import whole
 from gpustd.template import Value
 
 __all__ = ["embedding", "one_hot"]
@@ -44,7 +45,7 @@ def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
     refuse_others("one_hot", ids)
     if ids.dtype is not i32:
         raise DTypeError(f"one_hot: ids must be i32, got {ids!r}: cast them")
-    if num_classes < 1:
+    if whole("one_hot", "num_classes", num_classes) < 1:
         raise ArgumentError(f"one_hot: {num_classes} classes: wants at least one")
     y = ids.device.buffer(f32, (*ids.shape, num_classes))
     spec: dict[str, Value] = {"scalar": "f32", "width": 1}

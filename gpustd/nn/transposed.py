@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
+from gpustd.buffers import refuse_large
 from gpustd.conv import Window, conv_product
 from gpustd.flat import float_scalar, launch_each, launch_flat, plain_scalar, width_of
 from gpustd.nn.convolution import check_bias, check_weight
@@ -187,6 +188,7 @@ def _transposed(
     whole = x.view((x.shape[0], *lead, *x.shape[1:]))
     kernel = weight.view((*lead, *weight.shape))
     shape = (x.shape[0], *(axis.result for axis in axes), weight.shape[-1])
+    refuse_large(op, x.device, x.dtype, shape)
     phases = list(itertools.product(*(axis.phases() for axis in along)))
     if len(phases) == 1:
         return _phase_result(op, whole, kernel, bias, phases[0], groups).view(shape)

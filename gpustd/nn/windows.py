@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, ShapeError
+from gpucore import ArgumentError, Buffer, LimitError, ShapeError
 from gpustd.buffers import refuse_others
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Window",
     "each_axis",
     "fields",
+    "is_wide",
     "spatial",
     "three",
 ]
@@ -25,6 +26,9 @@ __all__ = [
 Extents = int | Sequence[int]
 Padding = Extents | str
 AXES = ("z", "y", "x")
+# What a kernel's i32 holds.
+_MOST = 2**31 - 1
+_MOST_WIDE = 2**26
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,24 @@ def each_axis(op: str, name: str, value: Extents, rank: int, least: int = 1) -> 
         numbers = tuple(map(index, each))
     except TypeError:
         numbers = ()
-    if len(numbers) != rank or any(n < least for n in numbers):
+    if len(numbers) != rank or not all(least <= n <= _MOST for n in numbers):
         raise ArgumentError(
-            f"{op}: {name} {value!r}: wants a whole number, or {rank} of them, of at least {least}"
+            f"{op}: {name} {value!r}: wants a whole number, or {rank} of them, of at least {least} "
+            f"and at most {_MOST}"
         )
     return numbers
+
+
+def is_wide(op: str, old: Sequence[int], new: Sequence[int]) -> bool:
+    """Whether shares of axes (``shaders/nn/share.wgsl``) want more than 32 bits.
+
+    Raises `LimitError` where they want more than they can have.
+    """
+    wide = any((o + 1) * (n + 1) >= 2**32 for o, n in zip(old, new, strict=True))
+    if wide and max(*old, *new) > _MOST_WIDE:
+        listed = f"{tuple(old)} to {tuple(new)}"
+        raise LimitError(f"{op}: {listed}: extents are up to {_MOST_WIDE} here: split them")
+    return wide
 
 
 def spatial(op: str, x: Buffer[Any], rank: int) -> tuple[int, ...]:

@@ -20,12 +20,12 @@ from gpucore import (
 )
 from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
-from gpustd.arrays.axes import whole
 from gpustd.arrays.operands import number_as
 from gpustd.flat import launch_each, words_of
 from gpustd.grid import flat_grid
 from gpustd.layout import slice_axis
 from gpustd.random.normal_table import normal_table
+from gpustd.scalars import real, whole
 from gpustd.template import Value, kernel
 
 __all__ = ["Generator"]
@@ -79,7 +79,9 @@ class Generator:
 
     def jumped(self, streams: int = 1) -> Generator:
         """A new generator of the same seed, so many streams on, from its first draw."""
-        return Generator(self.device, self.seed, stream=self.stream + streams)
+        return Generator(
+            self.device, self.seed, stream=self.stream + whole("jumped", "streams", streams)
+        )
 
     def random(self, size: Shape | None = None) -> Buffer[f32]:
         """Uniform numbers in [0, 1): multiples of 2^-24."""
@@ -89,6 +91,7 @@ class Generator:
         self, low: float = 0.0, high: float = 1.0, size: Shape | None = None
     ) -> Buffer[f32]:
         """Uniform numbers from ``low`` to ``high``, which rounding may reach."""
+        low, high = real("uniform", "low", low), real("uniform", "high", high)
         return self._drawn("uniform", f32, size, (low, high - low))
 
     def standard_normal(self, size: Shape | None = None) -> Buffer[f32]:
@@ -106,7 +109,7 @@ class Generator:
 
         Raises `ArgumentError` for a negative ``scale``, and numbers that f32 does not hold.
         """
-        _check_scale("normal", scale)
+        loc, scale = real("normal", "loc", loc), _scale("normal", scale)
         return self._drawn("normal", f32, size, (loc, scale))
 
     def standard_exponential(self, size: Shape | None = None) -> Buffer[f32]:
@@ -115,8 +118,7 @@ class Generator:
 
     def exponential(self, scale: float = 1.0, size: Shape | None = None) -> Buffer[f32]:
         """Exponential numbers of mean ``scale``. Raises `ArgumentError` as `normal`."""
-        _check_scale("exponential", scale)
-        return self._drawn("exponential", f32, size, (0.0, scale))
+        return self._drawn("exponential", f32, size, (0.0, _scale("exponential", scale)))
 
     def integers(
         self,
@@ -215,11 +217,13 @@ def _launch_normal(y: Buffer[Any], sizes: dict[str, Any], affine: bool) -> None:
 
 
 def _number(op: str, value: float) -> float:
-    """As f32; an integer is rounded, too. Raises `ArgumentError`, `DTypeError`."""
-    rounded: float = number_as(op, float(value) if isinstance(value, int) else value, f32)
+    """As f32. Raises `ArgumentError` beyond its range."""
+    rounded: float = number_as(op, value, f32)
     return rounded
 
 
-def _check_scale(op: str, scale: float) -> None:
-    if not scale >= 0:
+def _scale(op: str, scale: float) -> float:
+    number = real(op, "scale", scale)
+    if not number >= 0:
         raise ArgumentError(f"{op}: scale {scale}: wants a number >= 0")
+    return number

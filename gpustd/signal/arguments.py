@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gpucore import ArgumentError, Buffer, DType, DTypeError, c64, f32
+from gpucore import Buffer, DType, DTypeError, c64, f32
 from gpustd.buffers import refuse_others
+from gpustd.scalars import one_of
 
-__all__ = ["Norm", "check_dtype", "inner_of", "outer_of", "replaced", "scale_of"]
+__all__ = ["Norm", "check_dtype", "check_norm", "inner_of", "outer_of", "replaced", "scale_of"]
 
 Norm = str | None
 
@@ -39,13 +40,15 @@ def replaced(shape: Sequence[int], axis: int, extent: int) -> tuple[int, ...]:
 
 def scale_of(op: str, norm: Norm, n: int, *, inverse: bool) -> float:
     """Factor of a transform of ``n``. Raises `ArgumentError` for an unknown norm."""
-    if norm in (None, "backward"):
-        return 1.0 / n if inverse else 1.0
-    if norm == "forward":
-        return 1.0 if inverse else 1.0 / n
+    check_norm(op, norm)
     if norm == "ortho":
         return 1.0 / math.sqrt(n)
-    raise ArgumentError(f"{op}: norm {norm!r}: give 'backward', 'ortho' or 'forward'")
+    return 1.0 / n if inverse != (norm == "forward") else 1.0
+
+
+def check_norm(op: str, norm: Norm) -> None:
+    """Raise `ArgumentError` for an unknown norm."""
+    one_of(op, "norm", norm, ("backward", "ortho", "forward", None))
 
 
 def float_or_complex(op: str, x: Buffer[Any]) -> None:

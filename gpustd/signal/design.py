@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError
-from gpustd.arrays.axes import whole
+from gpustd.scalars import numbers_of, real, whole
 from gpustd.signal.windows import Window, window_values
 
 __all__ = ["firwin"]
 
 Array = NDArray[np.float64]
 # Whether the first band passes, and whether there are several edges.
+# Enough for any filter, and little for the host, where taps are made.
+_MOST_TAPS = 2**26
 _BANDS = {
     "lowpass": (True, False),
     "highpass": (False, False),
@@ -54,6 +56,8 @@ def firwin(
     half = 1.0 if fs is None else _number("fs", fs) / 2
     edges = _edges(cutoff) / half
     numtaps = whole("firwin", "numtaps", numtaps)
+    if numtaps > _MOST_TAPS:
+        raise ArgumentError(f"firwin: {numtaps} taps: wants at most {_MOST_TAPS}")
     if numtaps < 1 or edges.ndim > 1 or not (edges.size and edges.min() > 0 and edges.max() < 1):
         raise ArgumentError(
             f"firwin: {numtaps} taps, cutoff {cutoff!r}: wants edges in 0 to fs / 2"
@@ -107,14 +111,12 @@ def _kaiser_beta(numtaps: int, width: float, half: float) -> float:
 
 def _edges(cutoff: float | ArrayLike) -> Array:
     """Numbers in float64. Raises `ArgumentError`."""
-    try:
-        return np.atleast_1d(np.asarray(cutoff, np.float64))
-    except (TypeError, ValueError):
-        raise ArgumentError(f"firwin: cutoff {cutoff!r}: wants real numbers") from None
+    return np.atleast_1d(numbers_of("firwin", "cutoff", cutoff))
 
 
 def _number(name: str, value: Any) -> float:
     """``value`` itself. Raises `ArgumentError` for what is no number above 0."""
-    if not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
+    number = real("firwin", name, value)
+    if not 0 < number < np.inf:
         raise ArgumentError(f"firwin: {name} {value!r}: wants a number, more than 0")
-    return float(value)
+    return number

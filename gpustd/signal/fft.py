@@ -14,7 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, c64, f32
-from gpustd.arrays.axes import axis_of, whole
+from gpustd.arrays.axes import axis_of
+from gpustd.buffers import refuse_large
+from gpustd.scalars import whole
 from gpustd.signal.arguments import (
     Norm,
     check_dtype,
@@ -183,4 +185,5 @@ def _length(op: str, x: Buffer[Any], n: int) -> int:
     n = whole(op, "n", n)
     if n < 1:
         raise ShapeError(f"{op}: length {n} for an axis of {x.shape}: give n >= 1")
+    refuse_large(op, x.device, f32, (n,))
     return n

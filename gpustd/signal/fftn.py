@@ -7,7 +7,9 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.signal.arguments import Norm, check_dtype
+from gpustd.buffers import refuse_large
+from gpustd.scalars import whole
+from gpustd.signal.arguments import Norm, check_dtype, check_norm
 from gpustd.signal.fft import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
@@ -83,7 +85,7 @@ def _complex(
     op: str, x: Buffer[Any], s: Shape, axes: Axes, norm: Norm, *, inverse: bool
 ) -> Buffer[c64]:
     check_dtype(op, x, c64, f32)
-    lengths = _lengths(op, x, s, axes)
+    lengths = _lengths(op, x, s, axes, norm)
     step = ifft if inverse else fft
     for axis, n in reversed(lengths):
         x = step(x, n, axis, norm)
@@ -116,7 +118,7 @@ def rfft2(
 
 def _of_real(op: str, x: Buffer[f32], s: Shape, axes: Axes, norm: Norm) -> Buffer[c64]:
     check_dtype(op, x, f32)
-    *others, (axis, n) = _lengths(op, x, s, axes)
+    *others, (axis, n) = _lengths(op, x, s, axes, norm)
     y = rfft(x, n, axis, norm)
     for other, length in reversed(others):
         y = fft(y, length, other, norm)
@@ -149,14 +151,15 @@ def irfft2(
 
 def _to_real(op: str, x: Buffer[c64], s: Shape, axes: Axes, norm: Norm) -> Buffer[f32]:
     check_dtype(op, x, c64)
-    *others, (axis, n) = _lengths(op, x, s, axes)
+    *others, (axis, n) = _lengths(op, x, s, axes, norm)
     for other, length in others:
         x = ifft(x, length, other, norm)
     return irfft(x, None if s is None else n, axis, norm)
 
 
-def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes) -> list[tuple[int, int]]:
-    """Each axis, counted from the front, with its length."""
+def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes, norm: Norm) -> list[tuple[int, int]]:
+    """Each axis, counted from the front, with its length; the steps' norm is checked."""
+    check_norm(op, norm)
     rank = len(x.shape)
     s = s if s is None or isinstance(s, Sequence) else (s,)
     axes = axes if axes is None or isinstance(axes, Sequence) else (axes,)
@@ -167,7 +170,11 @@ def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes) -> list[tuple[int, i
     found = [axis_of(op, axis, x) for axis in axes]
     if not found or len(set(found)) < len(found):
         raise ArgumentError(f"{op}: axes {tuple(axes)} of {x.shape}: give each once, at least one")
-    lengths = [x.shape[axis] for axis in found] if s is None else list(s)
+    lengths = [x.shape[axis] for axis in found] if s is None else [whole(op, "s", n) for n in s]
+    if s is not None and min(lengths, default=1) < 1:
+        raise ShapeError(f"{op}: s {tuple(lengths)} for axes of {x.shape}: give lengths >= 1")
     if len(lengths) != len(found):
         raise ShapeError(f"{op}: s {tuple(lengths)} for axes {tuple(axes)}: give as many")
+    shape = dict(enumerate(x.shape)) | dict(zip(found, lengths, strict=True))
+    refuse_large(op, x.device, f32, tuple(shape.values()))
     return list(zip(found, lengths, strict=True))

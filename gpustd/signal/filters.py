@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.arrays.axes import axis_of
+from gpustd.buffers import refuse_others
 from gpustd.flat import launch_each
+from gpustd.scalars import numbers_of, whole
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of, replaced
 from gpustd.signal.boxes import region, scalar_of
 from gpustd.signal.cascade import MOST_STATES, Cascade, Run
@@ -169,7 +171,7 @@ def _both_ways(
     length = x.shape[axis]
     if padtype is not None and padtype not in _PADS:
         raise ArgumentError(f"{op}: padtype {padtype!r}: give {', '.join(_PADS)} or None")
-    pad = 0 if padtype is None else padlen
+    pad = 0 if padtype is None else whole(op, "padlen", padlen)
     if not 0 <= pad < length:
         raise ShapeError(f"{op}: {length} samples: want more than the {pad} of padlen")
     framing = Framing(length + 2 * pad, 1, 1, pad, padtype or "zeros", pad)
@@ -268,17 +270,19 @@ def _normalised(op: str, b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
         )
     if denominator[0] == 0:
         raise ArgumentError(f"{op}: a[0] is zero: it must not be")
-    return numerator / denominator[0], denominator / denominator[0]
+    with np.errstate(over="ignore"):
+        return _numbers(op, numerator / denominator[0]), _numbers(op, denominator / denominator[0])
 
 
 def _numbers(op: str, values: ArrayLike) -> Array:
     """Coefficients in float64. Raises `ArgumentError`."""
-    try:
-        return np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{op}: coefficients {values!r}: want real numbers") from None
+    numbers = numbers_of(op, "coefficients", values)
+    if not (np.abs(numbers) <= np.finfo(np.float32).max).all():
+        raise ArgumentError(f"{op}: coefficients {values!r}: want finite numbers of f32")
+    return numbers
 
 
 def _check_states(op: str, x: Buffer[T], zi: Buffer[T], shape: tuple[int, ...]) -> None:
+    refuse_others(op, zi)
     if zi.shape != shape or zi.dtype is not x.dtype:
         raise ShapeError(f"{op}: zi {zi!r} for {x!r}: wants {x.dtype.name} of shape {shape}")

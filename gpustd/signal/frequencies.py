@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
-from gpustd.arrays.axes import axis_of, whole
-from gpustd.buffers import refuse_others
+from gpustd.arrays.axes import axis_of
+from gpustd.buffers import refuse_large, refuse_others
 from gpustd.flat import launch_each, plain_scalar
+from gpustd.scalars import real, whole
 from gpustd.signal.plan import smooth_above
 from gpustd.tables import table_copy
 from gpustd.template import Value
@@ -18,6 +19,8 @@ from gpustd.template import Value
 __all__ = ["fftfreq", "fftshift", "ifftshift", "next_fast_len", "rfftfreq"]
 
 _MOST_AXES = 6
+# The longest signal that a 64-bit index tells.
+_MOST_TARGET = 2**62
 
 
 def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
@@ -30,7 +33,8 @@ def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
     >>> signal.fftfreq(4, device=Device.auto()).read().tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    _check_points("fftfreq", n, d)
+    n, d = _points("fftfreq", n, d)
+    refuse_large("fftfreq", device, f32, (n,))
     return table_copy(device, f32, ("fftfreq", n, d), lambda: np.fft.fftfreq(n, d))
 
 
@@ -41,15 +45,18 @@ def rfftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
     >>> print(signal.rfftfreq(4, device=Device.auto()).read())
     [0.   0.25 0.5 ]
     """
-    _check_points("rfftfreq", n, d)
+    n, d = _points("rfftfreq", n, d)
+    refuse_large("rfftfreq", device, f32, (n // 2 + 1,))
     return table_copy(device, f32, ("rfftfreq", n, d), lambda: np.fft.rfftfreq(n, d))
 
 
-def _check_points(op: str, n: int, d: float) -> None:
-    if whole(op, "n", n) < 1:
+def _points(op: str, n: int, d: float) -> tuple[int, float]:
+    n, d = whole(op, "n", n), real(op, "d", d)
+    if n < 1:
         raise ShapeError(f"{op}: {n} points: wants n >= 1")
     if not d:
         raise ArgumentError(f"{op}: samples {d} apart: give another distance")
+    return n, d
 
 
 def fftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
@@ -119,6 +126,8 @@ def next_fast_len(target: int, real: bool = False) -> int:
     target = whole("next_fast_len", "target", target)
     if target < 0:
         raise ArgumentError(f"next_fast_len: target {target} is negative")
+    if target > _MOST_TARGET:
+        raise ArgumentError(f"next_fast_len: target {target}: wants at most {_MOST_TARGET}")
     if not target:
         return 0
     return smooth_above(target, (2, 3, 5) if real else (2, 3, 5, 7, 11))

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.arithmetic import multiply, subtract
-from gpustd.arrays.axes import axis_of, whole
+from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.reductions import sum as summed
 from gpustd.flat import launch_each
+from gpustd.scalars import numbers_of, real, whole
 from gpustd.signal.arguments import check_dtype, float_or_complex, inner_of, outer_of, replaced
 from gpustd.signal.boxes import scalar_of
 from gpustd.signal.fft import fft, ifft, irfft, rfft
@@ -79,15 +80,16 @@ def stft(
     n = x.shape[axis]
     if not n:
         raise ShapeError(f"stft: {x.shape}: wants samples along axis {axis}")
-    _check_rate("stft", fs)
+    fs = _rate("stft", fs)
     if boundary is not None and boundary not in _BOUNDARIES:
         raise ArgumentError(f"stft: boundary {boundary!r}: give {', '.join(_BOUNDARIES)} or None")
-    cut = _Cut.checked("stft", window, min(nperseg, n), noverlap, nfft)
+    nperseg = min(whole("stft", "nperseg", nperseg), n)
+    cut = _Cut.checked("stft", window, nperseg, noverlap, nfft)
     reach = cut.size // 2 if boundary else 0
-    whole = n + 2 * reach
+    length = n + 2 * reach
     if padded:
-        whole += -(whole - cut.size) % cut.hop
-    frames = (whole - cut.size) // cut.hop + 1
+        length += -(length - cut.size) % cut.hop
+    frames = (length - cut.size) // cut.hop + 1
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
     window = cut.window / cut.scale("stft", scaling, fs)
     onesided = return_onesided and x.dtype is f32
@@ -127,7 +129,7 @@ def istft(
     [1. 2. 3. 4. 5. 6. 7. 8.]
     """
     check_dtype("istft", Zxx, c64)
-    _check_rate("istft", fs)
+    fs = _rate("istft", fs)
     Zxx, order = _axes_last(Zxx, time_axis, freq_axis)
     given = Zxx.shape[-2]
     least = 2 * (given - 1) if input_onesided else given
@@ -135,9 +137,10 @@ def istft(
         nperseg = least
     if nfft is None:
         nfft = nperseg if input_onesided and nperseg == least + 1 else least
+    nfft = whole("istft", "nfft", nfft)
+    if (nfft // 2 + 1 if input_onesided else nfft) != given:
+        raise ShapeError(f"istft: {given} frequencies do not come from transforms of {nfft}")
     cut = _Cut.checked("istft", window, nperseg, noverlap, nfft)
-    if (cut.nfft // 2 + 1 if input_onesided else cut.nfft) != given:
-        raise ShapeError(f"istft: {given} frequencies do not come from transforms of {cut.nfft}")
     cut.check_invertible()
     parts, frames_last = _parts(Zxx, cut.nfft, onesided=input_onesided)
     frames = Zxx.shape[-1]
@@ -254,9 +257,11 @@ def _column(parts: Buffer[Any], axis: int, values: Array) -> Buffer[Any]:
     return found.view((len(values), *(1,) * (len(parts.shape) - axis - 1)))
 
 
-def _check_rate(op: str, fs: float) -> None:
-    if not fs:
-        raise ArgumentError(f"{op}: {fs} samples a second: give another rate")
+def _rate(op: str, fs: float) -> float:
+    rate = real(op, "fs", fs)
+    if not 0 < abs(rate) < np.inf:
+        raise ArgumentError(f"{op}: fs {fs} samples a second: give another rate")
+    return rate
 
 
 def _weights(device: Device, values: Array) -> Buffer[f32]:
@@ -289,9 +294,10 @@ class _Cut:
         nfft: int | None,
     ) -> _Cut:
         """Raises `ArgumentError` or `ShapeError` for what does not fit."""
-        given = (("nperseg", size), ("noverlap", noverlap or 0), ("nfft", nfft or 0))
+        given = (("nperseg", size), ("noverlap", noverlap), ("nfft", nfft))
         for name, value in given:
-            whole(op, name, value)
+            if value is not None:
+                whole(op, name, value)
         if size < 1:
             raise ArgumentError(f"{op}: frames of {size} samples: wants nperseg >= 1")
         shared = size // 2 if noverlap is None else noverlap
@@ -301,7 +307,7 @@ class _Cut:
         if length < size:
             raise ArgumentError(f"{op}: nfft {length} is less than nperseg {size}")
         if isinstance(window, np.ndarray | list):
-            values = np.asarray(window, np.float64)
+            values = numbers_of(op, "window", window)
             if values.shape != (size,):
                 raise ShapeError(f"{op}: a window of {values.shape} for frames of {size} samples")
         else:

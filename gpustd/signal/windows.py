@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
-from gpustd.arrays.axes import whole
+from gpustd.buffers import refuse_large
+from gpustd.scalars import real, whole
 from gpustd.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
@@ -45,26 +47,32 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
     >>> signal.get_window("hann", 4, device=Device.auto()).read().tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
+    refuse_large("get_window", device, f32, (whole("get_window", "n", n),))
     values = window_values(window, n, periodic=fftbins)
     return table_copy(device, f32, ("window", values.tobytes()), lambda: values)
 
 
 def window_values(window: Window, n: int, *, periodic: bool) -> Array:
-    """The numbers of `get_window`, on the host."""
+    """The numbers of `get_window`, on the host. Raises `ArgumentError`, `ShapeError`."""
     n = whole("get_window", "n", n)
     if n < 1:
         raise ShapeError(f"get_window: {n} numbers: wants n >= 1")
     make = _maker(window)
     if n == 1:
         return np.ones(n)
-    return make(n + 1)[:-1] if periodic else make(n)
+    with np.errstate(all="ignore"):  # what is far from the middle is 0 in the end
+        values = make(n + 1)[:-1] if periodic else make(n)
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        raise ArgumentError(f"get_window: {window!r}: values beyond f32: give a smaller parameter")
+    return values
 
 
-def _maker(window: Window) -> Callable[[int], Array]:
+def _maker(window: Any) -> Callable[[int], Array]:
     """The symmetric window as a function of its length. Raises `ArgumentError`."""
     if isinstance(window, (int, float)):
-        window = ("kaiser", float(window))
+        window = ("kaiser", real("get_window", "window", window))
     name, *parameters = window if isinstance(window, tuple) and window else (window,)
+    name = name if isinstance(name, str) else ""
     if name in _COSINES and not parameters:
         return lambda n: _cosines(n, _COSINES[name])
     if name in _PLAIN and not parameters:
@@ -83,7 +91,7 @@ def _numbers(window: Window, parameters: Sequence[object]) -> list[float]:
     """Parameters, finite; the last of a Gaussian is its deviation. Raises `ArgumentError`."""
     try:
         numbers = [float(each) for each in parameters]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = [np.nan]
     narrow = isinstance(window, tuple) and "gaussian" in window[0] and not numbers[-1]
     if narrow or not np.isfinite(numbers).all():

@@ -2,8 +2,9 @@
 // ceil((i + 1) size / n). One result an invocation, in f32; a NaN in a window is its result.
 //
 // Memory: x is (N, height, width, units) words, y (N, out_height, out_width, units).
-// Limits: those of elementwise/flat.wgsl; (i + 1) size below 2^32.
+// Limits: those of elementwise/flat.wgsl and nn/share.wgsl.
 //% include "elementwise/flat.wgsl"
+//% include "nn/share.wgsl"
 
 struct Params { count: u32, units: u32, height: u32, width: u32, out_height: u32, out_width: u32 }
 
@@ -23,10 +24,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let column = pixel - line * params.out_width;
     let image = line / params.out_height;
     let row = line - image * params.out_height;
-    let y0 = row * params.height / params.out_height;
-    let y1 = ((row + 1u) * params.height + params.out_height - 1u) / params.out_height;
-    let x0 = column * params.width / params.out_width;
-    let x1 = ((column + 1u) * params.width + params.out_width - 1u) / params.out_width;
+    let y0 = share_of(row, params.height, params.out_height, 0u);
+    let y1 = share_of(row + 1u, params.height, params.out_height, params.out_height - 1u);
+    let x0 = share_of(column, params.width, params.out_width, 0u);
+    let x1 = share_of(column + 1u, params.width, params.out_width, params.out_width - 1u);
     let plane = image * params.height;
     var sum = {{ "F(x[((plane + y0) * params.width + x0) * params.units + c])" if kind == "max" else "F()" }};
 //% if kind == "max"

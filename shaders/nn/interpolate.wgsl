@@ -1,9 +1,10 @@
 // Images of another size, mode {{ mode }}.
 //
 // Memory: x is (N, height, width, units) words, y (N, out_height, out_width, units).
-// Limits: those of elementwise/flat.wgsl; extents up to 65535, so that products fit 32 bits.
+// Limits: those of elementwise/flat.wgsl; nearest: those of nn/share.wgsl.
 //% include "elementwise/flat.wgsl"
 //% include "elementwise/each.wgsl"
+//% include "nn/share.wgsl"
 
 // step: old pixels from one new pixel to the next.
 struct Params {
@@ -18,7 +19,7 @@ struct Params {
 //% if mode == "nearest"
 fn nearest(i: u32, old: u32, new_size: u32, step: f32) -> u32 {
 //% if exact
-    return i * old / new_size;
+    return share_of(i, old, new_size, 0u);
 //% else
     return min(u32(f32(i) * step), old - 1u);
 //% endif

@@ -304,10 +304,12 @@ def test_sizes_are_numbers(device: Device) -> None:
     np.testing.assert_array_equal(of_numpy.read(), image.box_blur(picture, 3).read())
     for size in (2.5, "3", None, (1, 2, 3), (3,)):
         for call in (image.box_blur, image.erode):
-            with pytest.raises(ArgumentError, match=r"wants numbers >= 1: one, or \(rows"):
+            with pytest.raises(
+                ArgumentError, match=r"wants numbers from 1 to 1048576: one, or \(rows"
+            ):
                 call(picture, size)  # type: ignore[operator]
     for sigma in ("a", None, (1, 2, 3)):
-        with pytest.raises(ArgumentError, match=r"sigma .*: wants a number >= 0"):
+        with pytest.raises(ArgumentError, match=r"sigma .*: wants (a number >= 0|real numbers)"):
             image.gaussian_blur(picture, sigma)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="filter2d: kernel"):
         image.filter2d(picture, "abc")

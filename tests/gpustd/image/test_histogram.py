@@ -135,7 +135,7 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         image.histogram(device.buffer(u8, (4, 5)), 10)
     with pytest.raises(ArgumentError, match=r"wants \(first, last\)"):
         image.histogram(device.buffer(f32, (4, 5)), 10)
-    with pytest.raises(ArgumentError, match=r"range \(1, 1\)"):
+    with pytest.raises(ArgumentError, match=r"range \(1\.0, 1\.0\)"):
         image.histogram(device.buffer(f32, (4, 5)), 10, (1, 1))
     with pytest.raises(ArgumentError, match="0 bins"):
         image.histogram(device.buffer(f32, (4, 5)), 0, (0, 1))

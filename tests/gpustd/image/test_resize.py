@@ -7,6 +7,8 @@ the methods here; the second axis carries the error of the first.
 from __future__ import annotations
 
 import importlib
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -246,12 +248,25 @@ def test_nearest_takes_the_pixel_under_the_centre(
     np.testing.assert_array_equal(result, x.take(rows, first).take(columns, first + 1))
 
 
-def test_nearest_is_pillows(device: Device) -> None:
-    """Where no centre falls on the edge of two pixels, which Pillow's float64 decides."""
-    x = draw((13, 15), np.uint8)
-    expected = np.asarray(Image.fromarray(x).resize((4, 6), Image.Resampling.NEAREST))
-    result = image.resize(upload(device, x), (6, 4), "nearest").read()
-    np.testing.assert_array_equal(result, expected)
+@given(old=st.integers(1, 300), new=st.integers(1, 600))
+@settings(max_examples=60, deadline=None)
+def test_nearest_is_pillows(device: Device, old: int, new: int) -> None:
+    """But where a centre lies on the edge of two pixels, which Pillow's float64 decides."""
+    x = np.arange(old, dtype=np.float32)[None]
+    result = image.resize(upload(device, x), (1, new), "nearest").read()[0]
+    centres = [Fraction(2 * i + 1, 2) * old / new for i in range(new)]
+    assert result.tolist() == [math.floor(centre) for centre in centres]
+    expected = np.asarray(Image.fromarray(x).resize((new, 1), Image.Resampling.NEAREST))[0]
+    for centre, ours, pillows in zip(centres, result, expected, strict=True):
+        on_an_edge = centre.denominator == 1
+        assert ours == pillows or (on_an_edge and pillows == ours - 1)
+
+
+def test_a_centre_on_an_edge_takes_the_later_pixel(device: Device) -> None:
+    """The middle of 2 pixels as 7, of which Pillow takes the former, and of 4 as 6."""
+    for old, new, expected in ((2, 7, [0, 0, 0, 1, 1, 1, 1]), (4, 6, [0, 1, 1, 2, 3, 3])):
+        x = upload(device, np.arange(old, dtype=np.uint8)[None])
+        assert image.resize(x, (1, new), "nearest").read()[0].tolist() == expected
 
 
 def test_ties_go_up(device: Device) -> None:

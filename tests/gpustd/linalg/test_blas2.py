@@ -198,7 +198,11 @@ def test_scales_are_numbers_that_f32_holds(device: Device) -> None:
         lambda s: linalg.gemm(s, a, a),
     )
     for call in calls:
-        for scale, words in (("a", "wants a number"), (1e39, "beyond the range"), (1j, "complex")):
+        for scale, words in (
+            ("a", "give one real number"),
+            (1e39, "beyond the range"),
+            (1j, "complex"),
+        ):
             with pytest.raises(ArgumentError, match=words):
                 call(scale)
 

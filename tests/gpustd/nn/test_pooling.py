@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -302,3 +302,19 @@ def test_refuses(device: Device) -> None:
         nn.global_avg_pool(device.buffer(f32, (1, 0, 2)))
     with pytest.raises(DTypeError, match="max_pool2d"):
         nn.max_pool2d(device.buffer(i32, (1, 4, 4, 2)), 2)
+
+
+@given(old=st.integers(2**16, 2**18), new=st.integers(2**16, 2**18))
+@example(old=70000, new=140000)
+@example(old=2**16 + 1, new=2**16)
+@settings(max_examples=8, deadline=None)
+def test_adaptive_pooling_of_many_pixels(device: Device, old: int, new: int) -> None:
+    """Whose places times extents go beyond 32 bits."""
+    x = up(device, np.arange(old, dtype=np.float32).reshape(1, 1, old, 1))
+    last = -(-np.arange(1, new + 1) * old // new) - 1
+    result = nn.adaptive_max_pool2d(x, (1, new)).read().ravel()
+    np.testing.assert_array_equal(result, last)
+    first = np.arange(new) * old // new
+    means = nn.adaptive_avg_pool2d(x, (1, new)).read().ravel()
+    # Sums of a few whole numbers below 2^18 are exact, quotients within 2.5 units in the last.
+    np.testing.assert_allclose(means, (first + last) / 2, rtol=2.5 * 2.0**-23)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from gpucore import (
     Device,
     DType,
     DTypeError,
+    LimitError,
     ShapeError,
     c64,
     f16,
@@ -79,6 +80,23 @@ def test_sizes(
     rows, columns = (np.arange(n) * o // n for n, o in zip(size, old, strict=True))
     expected = x[:, rows][:, :, columns]
     np.testing.assert_array_equal(nn.interpolate(up(device, x), size).read(), expected)
+
+
+@given(old=st.integers(2**16, 2**19), new=st.integers(2**16, 2**19))
+@example(old=70000, new=140000)
+@example(old=2**16 + 1, new=2**16)
+@settings(max_examples=10, deadline=None)
+def test_nearest_of_many_pixels(device: Device, old: int, new: int) -> None:
+    """Whose places times extents go beyond 32 bits."""
+    x = np.arange(old, dtype=np.float32).reshape(1, 1, old, 1)
+    result = nn.interpolate(up(device, x), (1, new)).read().ravel()
+    np.testing.assert_array_equal(result, np.arange(new) * old // new)
+
+
+def test_nearest_of_too_many_pixels() -> None:
+    x = Device.null().buffer(f32, (1, 1, 2**26 + 1, 1))
+    with pytest.raises(LimitError, match=r"interpolate: \(1, 67108865\) to \(1, 64\)"):
+        nn.interpolate(x, (1, 64))
 
 
 @given(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -376,8 +377,19 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
                 call(scale)
     with pytest.raises(ArgumentError, match=r"uniform: .* beyond the range of f32"):
         rng.uniform(-3e38, 3e38)
-    with pytest.raises(DTypeError, match="normal: 'a'"):
-        rng.normal("a")  # type: ignore[arg-type]
+    calls: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+        ("normal: loc", rng.normal),
+        ("normal: scale", lambda scale: rng.normal(0, scale)),
+        ("exponential: scale", rng.exponential),
+        ("uniform: low", rng.uniform),
+        ("uniform: high", lambda high: rng.uniform(0, high)),
+        ("jumped: streams", rng.jumped),
+    )
+    for told, number in calls:
+        for junk in ("a", None, 1j, [1], 10**400):
+            if (told, junk) != ("jumped: streams", 10**400):
+                with pytest.raises(ArgumentError, match=f"^{told} .*(give one|beyond)"):
+                    number(junk)
     assert rng.draws == 0
 
 

@@ -1,0 +1,186 @@
+"""Numbers and choices beside buffers are refused in the name of the operation and the argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpustd
+from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
+from gpustd import arrays, image, linalg, nn, signal
+from gpustd.scalars import numbers_of, one_of, real, whole
+
+NULL = Device.null()
+X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))
+IMAGES = NULL.buffer(f32, (1, 4, 4, 4))
+junk: Any = "x"
+vast: Any = 10**400
+
+# The message's beginning, and a call.
+SCALARS: dict[str, Callable[[], Any]] = {
+    "axpy: a 'x': give one real number": lambda: linalg.axpy(X, X, junk),
+    "gemm: alpha 'x'": lambda: linalg.gemm(junk, X, X),
+    "gemm: beta 1e+39 is beyond the range of f32": lambda: linalg.gemm(1, X, X, 1e39, X),
+    "gemm: alpha 1j is complex": lambda: linalg.gemm(1j, X, X),
+    "syrk: alpha None": lambda: linalg.syrk(None, X),  # type: ignore[arg-type]
+    "symm: beta 'x'": lambda: linalg.symm(1, X, X, junk, X),
+    "trsm: alpha [1]": lambda: linalg.trsm([1], X, X),  # type: ignore[arg-type]
+    "lstsq: cond 'x'": lambda: linalg.lstsq(X, X, junk),
+    "pinv: rtol 1j": lambda: linalg.pinv(X, 1j),  # type: ignore[arg-type]
+    "matrix_rank: rtol -1": lambda: linalg.matrix_rank(X, -1),
+    "norm: axis 'x': give one whole number": lambda: linalg.norm(X, axis=[junk]),
+    "var: ddof 'x'": lambda: arrays.var(X, ddof=junk),
+    "std: ddof None": lambda: arrays.std(X, ddof=None),  # type: ignore[arg-type]
+    "affine_transform: matrix [['a']]: wants real numbers": lambda: image.affine_transform(
+        PICTURE, [["a"]]
+    ),
+    "affine_transform: offset 'x'": lambda: image.affine_transform(PICTURE, np.eye(2), junk),
+    "affine_transform: mode []: it is one of": lambda: image.affine_transform(
+        PICTURE,
+        np.eye(2),
+        mode=[],  # type: ignore[arg-type]
+    ),
+    "perspective_transform: matrix": lambda: image.perspective_transform(PICTURE, 1j * np.eye(3)),
+    "rotate: angle 'x'": lambda: image.rotate(PICTURE, junk),
+    "median: mode {}: it is one of": lambda: image.median(PICTURE, mode={}),  # type: ignore[arg-type]
+    "median: cval 'x'": lambda: image.median(PICTURE, cval=junk),
+    "crop: top 1.5": lambda: image.crop(PICTURE, 1.5, 0, 1, 1),  # type: ignore[arg-type]
+    "softplus: beta 'x'": lambda: nn.softplus(X, junk),
+    "layer_norm: eps 'x'": lambda: nn.layer_norm(X, eps=junk),
+    "group_norm: groups 'x'": lambda: nn.group_norm(IMAGES, junk),
+    "conv2d: stride 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, stride=junk),
+    "conv2d: padding 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, padding="xxxx"),  # type: ignore[arg-type]
+    "attention: heads 1.5": lambda: gpustd.attention(IMAGES, X, X, heads=1.5),  # type: ignore[arg-type]
+    "fftn: norm 'x'": lambda: signal.fftn(X, norm=junk),
+    "fftn: s 'x'": lambda: signal.fftn(X, junk),
+    "stft: fs 'x'": lambda: signal.stft(X, junk),
+    "get_window: 1000.0: values beyond f32": lambda: signal.get_window(1e3, 4, device=NULL),
+    "get_window: ('general_hamming', 1e+300): values beyond f32": lambda: signal.get_window(
+        ("general_hamming", 1e300), 4, device=NULL
+    ),
+}
+
+
+@pytest.mark.parametrize("told", SCALARS)
+def test_scalars_are_named(told: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        SCALARS[told]()
+    assert str(caught.value).startswith(told)
+
+
+# What would have taken gigabytes of the host's memory first.
+VAST: dict[str, Callable[[], Any]] = {
+    "gaussian_blur: sigma 1000000000.0 with": lambda: image.gaussian_blur(PICTURE, 1e9),
+    "canny: sigma 1000000000.0 with": lambda: image.canny(PICTURE, 1e9),
+    "unsharp_mask: sigma 1000000000.0": lambda: image.unsharp_mask(PICTURE, 1e9),
+    "box_blur: size 1099511627776: wants": lambda: image.box_blur(PICTURE, 2**40),
+    "erode: size (1099511627776, 1): wants": lambda: image.erode(PICTURE, (2**40, 1)),
+    "pad: a result of shape (4294967304, 4294967304)": lambda: image.pad(PICTURE, 2**31),
+    "resize: a result of shape (1, 1099511627776)": lambda: image.resize(PICTURE, (1, 2**40)),
+    "rotate: angle 1e+39": lambda: image.rotate(PICTURE, 1e39),
+    "fftfreq: a result of shape (1099511627776,)": lambda: signal.fftfreq(2**40, device=NULL),
+    "rfftfreq: a result of shape": lambda: signal.rfftfreq(2**40, device=NULL),
+    "get_window: a result of shape": lambda: signal.get_window("hann", 2**40, device=NULL),
+    "firwin: 1099511627776 taps: wants at most": lambda: signal.firwin(2**40, 0.5),
+    "fft: a result of shape": lambda: signal.fft(X, vast),
+    "next_fast_len: target": lambda: signal.next_fast_len(vast),
+    "conv_transpose1d: a result of shape": lambda: nn.conv_transpose1d(
+        NULL.buffer(f32, (1, 4, 4)), NULL.buffer(f32, (3, 4, 4)), stride=2**31 - 1
+    ),
+    "max_pool2d: stride": lambda: nn.max_pool2d(IMAGES, 2, vast),
+    "arange: a result of shape (1099511627776,)": lambda: arrays.arange(NULL, 2**40, dtype=f32),
+}
+
+
+@pytest.mark.parametrize("told", VAST)
+def test_vast_sizes_are_refused_first(told: str) -> None:
+    with pytest.raises((ArgumentError, LimitError)) as caught:
+        VAST[told]()
+    assert str(caught.value).startswith(told)
+
+
+ARANGES: dict[str, Callable[[], Any]] = {
+    "arange: start 'x': give one real number": lambda: arrays.arange(NULL, junk, dtype=f32),
+    "arange: stop [None]": lambda: arrays.arange(NULL, 0, [None], dtype=f32),  # type: ignore[arg-type]
+    "arange: step nan: wants a finite": lambda: arrays.arange(NULL, 0, 5, math.nan, dtype=f32),
+    "arange: stop inf: wants a finite": lambda: arrays.arange(NULL, 0, math.inf, dtype=f32),
+    "arange: step -inf: wants a finite": lambda: arrays.arange(NULL, 0, 5, -math.inf, dtype=f32),
+    "arange: a step of 0": lambda: arrays.arange(NULL, 0, 5, 0.0, dtype=f32),
+    "arange: start 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0.5, 5, dtype=i32),
+    "arange: step 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0, 5, 0.5, dtype=i32),
+    "arange: u8 does not hold 256: give another": lambda: arrays.arange(NULL, 257, dtype=u8),
+    "arange: u8 does not hold -1": lambda: arrays.arange(NULL, -1, 3, dtype=u8),
+    "arange: a result of shape (9223372036854775808,)": lambda: arrays.arange(
+        NULL, 0, 1e38, 1e-38, dtype=f32
+    ),
+    "arange: stop 1e+39 is beyond": lambda: arrays.arange(NULL, 0, 1e39, dtype=f32),
+}
+
+
+@pytest.mark.parametrize("told", ARANGES)
+def test_what_arange_cannot_make(told: str) -> None:
+    with pytest.raises((ArgumentError, DTypeError, LimitError)) as caught:
+        ARANGES[told]()
+    assert str(caught.value).startswith(told)
+
+
+def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
+    assert arrays.arange(device, 5, 0, dtype=i32).shape == (0,)
+    assert arrays.arange(device, 0.0, 5.0, -1.0, dtype=f32).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told"),
+    [
+        ("x", "kernel 'x': wants real numbers"),
+        ([[1j]], r"kernel \[\[1j\]\]: wants real numbers"),
+        (np.array([[1j]]), "wants real numbers"),
+        ([["1"]], "wants real numbers"),
+        (None, "kernel None: wants real numbers"),
+        ([[1, None]], "wants real numbers"),
+        ([[1, 2], [3]], "wants real numbers"),
+        ([1, 2, 1], r"kernel of shape \(3,\): wants \(rows, columns\)"),
+        (np.ones((0, 3)), r"kernel of shape \(0, 3\): .* at least one of each"),
+        ([[math.nan]], "kernel holds infinities, NaN or numbers beyond f32"),
+        ([[1e39]], "kernel holds infinities, NaN or numbers beyond f32"),
+    ],
+)
+def test_kernels_that_filter2d_refuses(kernel: Any, told: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^filter2d: .*{told}"):
+        image.filter2d(PICTURE, kernel)
+
+
+def test_numbers_of_other_kinds_are_numbers() -> None:
+    for number in (1, True, np.True_, np.int8(1), np.float16(1), Fraction(1), Decimal(1)):
+        assert real("op", "name", number) == 1
+    assert real("op", "name", np.array(1.0)) == whole("op", "name", np.array(1)) == 1
+    assert math.isnan(real("op", "name", math.nan))
+    assert real("op", "name", -math.inf) == -math.inf
+    assert one_of("op", "name", np.array(1.0), (0, 1)) == 1
+    assert numbers_of("op", "name", [Fraction(1, 2), True]).tolist() == [0.5, 1.0]
+
+
+def test_the_range_of_f32() -> None:
+    """What rounds to it is held: half a step beyond the largest, not included."""
+    most = float(np.finfo(np.float32).max)
+    beyond = 2.0**128 - 2.0**103
+    assert real("op", "name", math.nextafter(beyond, 0)) > most
+    for number in (beyond, -beyond, 1e300, vast):
+        with pytest.raises(ArgumentError, match=r"^op: name .* beyond the range of f32"):
+            real("op", "name", number)
+
+
+def test_truths_that_are_lists_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"'descending': {}.*give truths, names or numbers"):
+        arrays.argsort(X, descending={})  # type: ignore[arg-type]
+
+
+def test_sizes_of_results() -> None:
+    with pytest.raises(ShapeError, match=r"rotate|affine_transform: output_shape 5"):
+        image.affine_transform(PICTURE, np.eye(2), output_shape=5)  # type: ignore[arg-type]
