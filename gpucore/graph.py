@@ -109,6 +109,10 @@ class Graph(Lasting):
     def replay(self) -> None:
         """Submit the captured commands again; does not wait.
 
+        They go as one submission with what was recorded before. Where the device has less under
+        way than a graph of 288 commands or more holds, they are two, the first 48 and the rest: the
+        device begins with those while the host still hands over the others.
+
         Raises `CaptureError` once released, `OutOfMemoryError` where other graphs had its memory.
         """
         if self._arena is None:

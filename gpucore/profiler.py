@@ -78,6 +78,9 @@ class Profile:
     timed where a kernel does them (see `gpucore.copying`). The records are there after the block;
     none are if it ends with an error.
 
+    Drivers that compile at a program's first launch (Mesa) do so before it is timed, so that this
+    is part of `span_ns` alone.
+
     When a begin is written is the engine's affair: a launch that waits for the one before may
     count the wait. Where `total_ns` is above `span_ns`, times overlap.
 
@@ -193,7 +196,7 @@ class Profile:
         times = f"{self.total_ns / 1e6:.3f} ms of {self.span_ns / 1e6:.3f} ms in all"
         lines.append(f"{len(self.records)} launches, {times}")
         if self.roof is not None:
-            lines.append(f"roof: {self.roof}")
+            lines += [f"roof: {self.roof}", *filter(None, [self.roof.about])]
         if self.total_ns > self.span_ns:
             lines.append("times overlap: launches ran together, or waits count as theirs")
         if self.untimed:
@@ -242,7 +245,7 @@ def _rows(title: str, groups: list[Group], most: int | None = None) -> list[str]
     """A head and a row for each of the first ``most`` groups, and a line for the others."""
     shown = groups[:most]
     width = max(len(title), *(len(group.name) for group in shown), 0)
-    heads = "total ms", "mean us", "share", "TFLOP/s", "GB/s", "roof"
+    heads = "total ms", "mean us", "share", "TFLOP/s", "GB/s", "of roof"
     rows = [f"{title:<{width}}{'count':>8}" + "".join(map(_cell, heads))]
     for group in shown:
         cells = (

@@ -27,10 +27,13 @@ class Roof:
     """The best rates of a device: FLOP/s, and bytes/s read and written.
 
     (Williams, Waterman and Patterson 2009, doi 10.1145/1498765.1498785.)
+
+    ``about`` tells people in a profile's table what the rates are of.
     """
 
     flops_per_second: float
     bytes_per_second: float
+    about: str = ""
 
     def seconds(self, work: Work) -> float:
         """The least time in which the device can do ``work``."""

@@ -13,6 +13,9 @@ from gpustd.gemm import gemm
 
 __all__ = ["copy_rate", "measured_roof", "product_rate"]
 
+_ABOUT = """\
+of roof: share of our own quickest product or copy, not of the card's limits; Winograd counts a
+direct convolution's work, and caches are quicker than copies, so that over 100 % is possible"""
 _SIDE = {True: 512, False: 4096}
 _ELEMENTS = {True: 2**24, False: 2**27}
 _CALLS = 4
@@ -25,9 +28,10 @@ def measured_roof(device: Device, dtype: type[DType]) -> Roof:
     """Rates of copies beyond the caches and of a square product, each the best seen.
 
     Takes about two seconds, and a good deal of memory, which is given back. The product is our
-    own: a share of 100 % is our quickest product, not the card's own limit.
+    own: a share of 100 % is our quickest product, not the card's own limit. Winograd's convolutions
+    count the multiplications of direct ones, and may have more.
     """
-    roof = Roof(product_rate(device, dtype), copy_rate(device, dtype))
+    roof = Roof(product_rate(device, dtype), copy_rate(device, dtype), _ABOUT)
     device.trim()
     return roof
 

@@ -525,7 +525,8 @@ Profile = Annotated[
         "--profile",
         metavar="FILE.json",
         help="Time every kernel: a table on stderr, and a trace for Perfetto or Chrome in the "
-        "file, which is replaced. The run takes longer.",
+        "file, which is replaced. The run takes longer. The roof is our own quickest product or "
+        "copy; Winograd's convolutions count a direct one's work, and may have over 100 %.",
         rich_help_panel=_RUNNING,
     ),
 ]

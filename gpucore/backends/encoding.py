@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -69,6 +69,19 @@ class Encoding:
         self._raising.wgpuCommandEncoderCopyBufferToBuffer(
             encoder, source.raw._internal, offset, target.raw._internal, 0, nbytes
         )
+
+    def empty(self, launches: Iterable[Launch], nothing: Any) -> Any:
+        """A command buffer of launches over no workgroups; ``nothing``: a buffer of three zeros."""
+        encoder = self.begin()
+        begun = self._raising.wgpuCommandEncoderBeginComputePass(encoder, self._null)
+        compute = self._ffi.gc(begun, self._native.wgpuComputePassEncoderRelease)
+        for launch in launches:
+            pipeline, group, *_ = native_dispatch(launch)
+            self._native.wgpuComputePassEncoderSetPipeline(compute, pipeline)
+            self._native.wgpuComputePassEncoderSetBindGroup(compute, 0, group, 0, self._null)
+            self._native.wgpuComputePassEncoderDispatchWorkgroupsIndirect(compute, nothing, 0)
+        self._raising.wgpuComputePassEncoderEnd(compute)
+        return self.finish(encoder)
 
     def _encode_pass(self, encoder: Any, run: Sequence[_Dispatch]) -> None:
         begun = self._raising.wgpuCommandEncoderBeginComputePass(encoder, self._null)

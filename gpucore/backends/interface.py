@@ -203,6 +203,7 @@ class Backend(Protocol):
     def submit_timed(self, commands: Sequence[Command]) -> PendingTimes:
         """Run commands in order, each launch by itself between two timestamps.
 
+        What a driver does at a program's first launch (Mesa compiles) comes before the first one's.
         Optional: called only where ``info.features`` has ``timestamps``.
         """
 

@@ -42,12 +42,16 @@ class Building:
 
 
 class WebGpuProgram:
-    """A compute pipeline that may still be compiling."""
+    """A compute pipeline that may still be compiling.
 
-    __slots__ = ("_building", "_native", "_pipeline", "label")
+    ``is_warm``: a launch of it was submitted that the driver may have had to compile it for.
+    """
+
+    __slots__ = ("_building", "_native", "_pipeline", "is_warm", "label")
 
     def __init__(self, building: Building) -> None:
         self.label = ""
+        self.is_warm = False
         self._building = building
         self._pipeline: Any = None
         self._native: Any = None

@@ -218,10 +218,30 @@ class WebGpuBackend:
         self.refuse_lost("submitting timed commands")
         parts = [commands[i : i + _MOST_TIMED] for i in range(0, len(commands), _MOST_TIMED)]
         try:
+            self._warm(commands)
             reads = [read for part in parts if (read := self._submit_part_timed(part))]
         except self.errors as error:
             raise self.failure("submitting timed commands", error) from None
         return WebGpuTimes(reads, self._timestamp_period())
+
+    def _warm(self, commands: Sequence[Command]) -> None:
+        """Launch each program that is timed for the first time over no workgroups.
+
+        Mesa compiles at a program's first launch, which may take seconds, and would count as its
+        time. The grid lies in a buffer, since a grid that is seen to be empty is passed over.
+        """
+        cold = {c.program: c for c in commands if isinstance(c, Launch) and not c.program.is_warm}
+        if not cold:
+            return
+        for program in cold:
+            program.wait()
+        usage = self._module.BufferUsage
+        nothing = self._device.create_buffer(size=12, usage=usage.INDIRECT | usage.COPY_DST)
+        self._device.queue.write_buffer(nothing, 0, bytes(12))
+        self._hand_over([self._encoding.empty(cold.values(), nothing._internal)])
+        nothing.destroy()
+        for program in cold:
+            program.is_warm = True
 
     def _submit_part_timed(self, commands: Sequence[Command]) -> WebGpuRead | None:
         """Submit commands that need one query set at most; None where none of them is a launch."""

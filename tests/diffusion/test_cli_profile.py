@@ -94,6 +94,8 @@ def test_a_real_run_has_times(tmp_path: Path) -> None:
     assert float(gbytes) > 0
     assert float(of_roof.rstrip("%")) > 0
     assert re.search(r"^roof: [0-9.e-]+ TFLOP/s, [0-9.]+ GB/s$", done.stderr, re.MULTILINE)
+    assert "of roof: share of our own quickest product or copy" in done.stderr
+    assert "Winograd counts a\ndirect convolution's work" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""`avila tune` with the real tuner on a real device: what the table holds, refusal, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from diffusion.cli.job import NamedModel
+from diffusion.cli.program import app
+from diffusion.settings import Settings
+from gpucore import Device
+from gpucore.backends import null
+from gpustd import product, tuner, tuning_files
+from gpustd.tiles import Tile
+from gpustd.tuner import Outcome, Standing
+from gpustd.tuning import SeenProduct, tile_size, tuned_tile, use_tiles
+from gpustd.tuning_files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
+
+MODULE = sys.modules["diffusion.cli.tune"]
+# Small, so that a software renderer soon has them compiled.
+LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
+
+
+def two_products(_: Device, model: NamedModel, settings: Settings) -> list[SeenProduct]:
+    """The two with the least work of a step of the bundled model, as a plain GPU would make them.
+
+    Seen on a device that computes nothing, since software renderers' products have no tiles.
+    """
+    plain = replace(null.adapters()[0], features=frozenset(), matrix_shapes=())
+    blank = Device.from_backend(null.NullBackend(plain))
+    found: list[SeenProduct] = SEEN(blank, model, settings)
+    return found[-2:]
+
+
+SEEN = MODULE.seen_products
+
+
+class Stopping:
+    """The real tuner; Ctrl-C is typed when it comes to the product number ``at``."""
+
+    def __init__(self) -> None:
+        self.at: int | None = 2
+        self.begun: list[SeenProduct] = []
+
+    def tune(self, device: Device, seen: SeenProduct) -> Generator[Standing, None, Outcome]:
+        self.begun.append(seen)
+        if len(self.begun) == self.at:
+            signal.raise_signal(signal.SIGINT)
+        return (yield from tuner.tune_product(device, seen))
+
+
+@pytest.fixture
+def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stopping:
+    made = Stopping()
+    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(MODULE, "seen_products", two_products)
+    monkeypatch.setattr(MODULE, "tune_product", made.tune)
+    monkeypatch.setattr(MODULE, "opened_device", lambda _: device)
+    monkeypatch.setattr(tuning_files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.delenv(TUNING_VARIABLE, raising=False)
+    monkeypatch.delenv("AVILA_DEBUG", raising=False)
+    return made
+
+
+def run() -> Any:
+    environment = {"COLUMNS": "200", "NO_COLOR": "1"}
+    return CliRunner(env=environment).invoke(app, ["tune", "--size", "64x64"])
+
+
+def table(device: Device, folder: Path) -> dict[str, tuple[int, ...]]:
+    """The tiles in the one file in the user's folder, which is this device's and kernels'."""
+    (file,) = (folder / "tuning").iterdir()
+    assert file == user_file(device.info)
+    found = json.loads(file.read_text(encoding="utf-8"))
+    info = device.info
+    about = found["adapter"], found["engine"], found["driver"]
+    assert about == (info.name, info.engine, info.driver)
+    assert found["kernels"] == {rung: kernel_hash(rung) for rung in ("matrix", "tiled")}
+    return read_tiles(file, info)
+
+
+def test_real_tiles_are_timed_refused_and_remembered(
+    device: Device, stopping: Stopping, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Stopped in the second product; it is tuned by the next call, with a tile that is wrong."""
+    done = run()
+    assert done.exit_code == 130, done.stderr
+    assert "stopped; 1 products are tuned and kept" in done.stderr
+    first, second = stopping.begun
+    assert first.key.startswith("tiled f32 ")
+    (chosen,) = table(device, tmp_path).items()
+    assert chosen[0] == first.key
+    assert chosen[1] in (tile_size(LARGE), tile_size(SMALL))
+
+    real = tuner._Trial.result
+
+    def result(trial: tuner._Trial, operands: Any) -> NDArray[Any]:
+        found = real(trial, operands)
+        return found + np.asarray(trial.tile == SMALL, found.dtype)
+
+    monkeypatch.setattr(tuner._Trial, "result", result)
+    done = run()
+    assert done.exit_code == 0, done.stderr
+    assert stopping.begun == [first, second, second]
+    assert f"{second.key}: not used: 16x32x8/4x4: its result is wrong" in done.stderr
+    assert "1 products tuned, 1 known before" in done.stderr
+    assert table(device, tmp_path) == {first.key: chosen[1], second.key: tile_size(LARGE)}
+    try:
+        use_tiles(device, None)
+        for seen, size in ((first, chosen[1]), (second, tile_size(LARGE))):
+            for offered in ((LARGE, SMALL), (SMALL, LARGE)):
+                taken = tuned_tile(device, seen.product, seen.rung, seen.scalar, offered)
+                assert tile_size(taken) == size
+    finally:
+        monkeypatch.undo()
+        use_tiles(device, None)
