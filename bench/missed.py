@@ -53,6 +53,17 @@ TEXTS = (
         "its products' loads, and pixels that are moved 4 times over",
     ),
     Text(
+        "conv 3x3 2x8x8x*",
+        "K in 13 parts with all 128 rows in one tile (kept); 8 and 16 parts, teams, weights "
+        "straight from memory, packed weights, slices further ahead",
+        "weights come from memory once, and sums of parts take a second launch",
+    ),
+    Text(
+        "conv 3x3 1x512x512x256->128 f16",
+        "nothing of its own: see 512x512x128->128",
+        "loads, as of products",
+    ),
+    Text(
         "conv 3x3 1x512x512x128->128 f16",
         "Winograd by 4 (decoding 0.8 ms slower); pixels kept in workgroup memory for nine taps "
         "(20 of 282 µs)",
