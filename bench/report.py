@@ -27,7 +27,7 @@ def line(row: Row) -> str:
     elif row.bytes:
         rate = f"{row.bytes / row.seconds / 1e9:.4g} GB/s"
     roof = "" if row.roof is None else f"{row.roof:.1%}"
-    text = f"{row.name:<44}{row.seconds * 1e3:10.4f} ms{rate:>17}{roof:>8}"
+    text = f"{row.name:<44} {row.seconds * 1e3:9.4f} ms{rate:>17}{roof:>8}"
     if row.peers:
         peer = min(row.peers, key=lambda name: row.peers[name])
         text += f"{row.peers[peer] * 1e3:11.4f} ms {peer:<18}{row.ratio:6.2f}"

@@ -174,7 +174,7 @@ class Backend(Protocol):
         """Submitted commands of which it is not known yet that they are done."""
 
     def allocate(self, nbytes: int) -> Handle:
-        """New buffer of ``nbytes`` (a multiple of 4), contents zero. `OutOfMemoryError`."""
+        """New buffer of ``nbytes`` (a multiple of 4), contents undefined. `OutOfMemoryError`."""
 
     def free(self, handle: Any) -> None:
         """Give a buffer's memory back."""
