@@ -99,14 +99,15 @@ def _finite(op: str, name: str, value: Any) -> int | float:
     number = real(op, name, value)
     if not math.isfinite(number):
         raise ArgumentError(f"{op}: {name} {value!r}: wants a finite number")
-    return int(value) if isinstance(value, (int, np.integer, np.bool_)) else number
+    given = value[()] if isinstance(value, np.ndarray) else value
+    return int(given) if isinstance(given, (int, np.integer, np.bool_)) else number
 
 
 def _steps(begin: float, end: float, step: float) -> int:
     """How many numbers come from ``begin`` on before ``end``; of integers exactly."""
     if all(isinstance(each, int) for each in (begin, end, step)):
         return max(0, int(-((begin - end) // step)))
-    return max(0, math.ceil(min((end - begin) / step, _MOST_STEPS)))
+    return math.ceil(min(max((end - begin) / step, 0), _MOST_STEPS))
 
 
 def linspace(
@@ -127,14 +128,16 @@ def linspace(
     [0.   0.25 0.5  0.75 1.  ]
     """
     _check("linspace", device, dtype)
-    if whole("linspace", "num", num) < 0 or dtype.name not in ("f16", "f32"):
+    num = whole("linspace", "num", num)
+    if num < 0 or dtype.name not in ("f16", "f32"):
         raise ArgumentError(f"linspace: {num} of {dtype.name}: wants num >= 0, of f16 or f32")
     for each in (start, stop):
         number_as("linspace", each, dtype)
-    number_as("linspace", float(stop) - float(start), f32)
-    parts = num - 1 if endpoint else num
-    step = (stop - start) / parts if parts > 0 else 0.0
+    span = float(stop) - float(start)
+    number_as("linspace", span, f32)
     y = device.buffer(dtype, num)
+    parts = num - 1 if endpoint else num
+    step = span / parts if parts > 0 else 0.0
     closed = endpoint and num > 1
     _fill("linspace", y, float(start), step, float(stop), closed=closed)
     return y

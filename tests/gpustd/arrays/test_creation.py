@@ -97,6 +97,12 @@ def test_linspace(
         compare(device, "arrays.arange", result, start + np.arange(num + 1) * step, allowed, most)
 
 
+def test_linspace_of_small_integers(device: Device) -> None:
+    """Their difference would wrap around."""
+    found = arrays.linspace(device, np.uint8(5), np.uint8(1), 5, dtype=f32).read()
+    assert found.tolist() == [5, 4, 3, 2, 1]
+
+
 def test_refuses(device: Device) -> None:
     with pytest.raises(ArgumentError, match="full: u8 does not hold 256"):
         arrays.full(device, 3, 256, u8)
