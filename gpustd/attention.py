@@ -91,7 +91,7 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     (1, 5, 8)
     """
     refuse_others("self_attention", qkv)
-    whole("self_attention", "heads", heads)
+    heads = whole("self_attention", "heads", heads)
     if len(qkv.shape) != 3 or qkv.shape[1] < 1 or heads < 1 or qkv.shape[2] % (3 * heads):
         raise ShapeError(f"self_attention: {qkv.shape}: wants (B, S, 3 * {heads} heads * D)")
     batch, rows, columns = qkv.shape
@@ -167,7 +167,7 @@ class Shader:
 
 def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int, *, causal: bool) -> Sizes:
     refuse_others("attention", q, k, v)
-    whole("attention", "heads", heads)
+    heads = whole("attention", "heads", heads)
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
         raise ShapeError(f"attention: {shapes}: wants (B, Sq, C), (B, Sk, C), (B, Sk, C)")

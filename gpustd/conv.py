@@ -83,12 +83,13 @@ def conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     refuse_others("conv2d", x, w)
-    if whole("conv2d", "stride", stride) < 1:
+    stride = whole("conv2d", "stride", stride)
+    if stride < 1:
         raise ShapeError(f"conv2d: stride {stride} is not possible")
     window = Window(stride, _pads("conv2d", padding), upsample, wrap)
     product = conv_product("conv2d", x, second, w.shape, window, activation, per_image_first)
     shape = result_shape(product)
-    check_extras("conv2d", shape, bias, per_image, residual, per_image_first)
+    check_extras("conv2d", shape, bias, per_image, residual, product.image_first)
     y = x.device.buffer(x.dtype, shape)
     if y.size:
         product.launch(x, second, w, bias, per_image, residual, y)
@@ -142,7 +143,7 @@ def conv_product(
             "wrap_x": int("x" in window.wrap),
         },
         activation=activation,
-        image_first=per_image_first,
+        image_first=whole(op, "per_image_first", per_image_first),
     )
 
 
@@ -167,7 +168,10 @@ def other_weights(
 
 def _pads(op: str, padding: Any) -> tuple[int, int, int, int]:
     """Top, bottom, left and right. Raises `ArgumentError`."""
-    each = padding if isinstance(padding, Sequence) else (padding,) * 4
+    try:
+        each = tuple(padding)
+    except TypeError:  # one number
+        each = (padding,) * 4
     pads = tuple(whole(op, "padding", n) for n in each)
     if len(pads) != 4:
         raise ArgumentError(f"{op}: padding {padding!r}: wants one, or (top, bottom, left, right)")
@@ -239,7 +243,6 @@ def check_extras(
 ) -> None:
     """Refuse what does not fit a result of ``shape``. Raises `ShapeError`, `ArgumentError`."""
     refuse_others(op, *(b for b in (bias, per_image, residual) if b is not None))
-    whole(op, "per_image_first", first)
     if bias is not None and bias.shape != (shape[3],):
         raise ShapeError(f"{op}: bias {bias.shape} for {shape[3]} channels")
     if per_image is not None:

@@ -34,7 +34,8 @@ def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
         raise DTypeError(f"count_nonfinite: {x!r}: wants f16 or f32")
     if len(counts.shape) != 1:
         raise ShapeError(f"count_nonfinite: counts {counts.shape}: wants (n,)")
-    if not 0 <= whole("count_nonfinite", "slot", slot) < counts.size:
+    slot = whole("count_nonfinite", "slot", slot)
+    if not 0 <= slot < counts.size:
         raise ArgumentError(f"count_nonfinite: slot {slot} of {counts.size} counts")
     words = -(-x.nbytes // 16)
     spec = {"scalar": x.dtype.name, "workgroup": WORKGROUP}

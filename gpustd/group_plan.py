@@ -54,7 +54,8 @@ class Norm:
             shapes = " and ".join(str(s.shape) for s in sources)
             raise ShapeError(f"group_norm: {shapes}: wants (N, ..., C), alike but for C")
         widths = tuple(s.shape[-1] for s in sources)
-        if whole("group_norm", "groups", groups) < 1 or sum(widths) % groups:
+        groups = whole("group_norm", "groups", groups)
+        if groups < 1 or sum(widths) % groups:
             raise ShapeError(f"group_norm: {groups} groups do not divide {sum(widths)} channels")
         return cls(shape[0], math.prod(shape[1:-1]), widths, groups)
 

@@ -99,7 +99,8 @@ def repeat_batch(x: Buffer[T], count: int) -> Buffer[T]:
     [[1.0, 2.0], [1.0, 2.0]]
     """
     refuse_others("repeat_batch", x)
-    if not x.shape or whole("repeat_batch", "count", count) < 1:
+    count = whole("repeat_batch", "count", count)
+    if not x.shape or count < 1:
         raise ShapeError(f"repeat_batch: {count} copies of {x.shape}: wants an axis, a count >= 1")
     y = x.device.buffer(x.dtype, (x.shape[0] * count, *x.shape[1:]))
     Block(count, x.size, 0, 0, x.size, 0).copy("repeat_batch", x, y)

@@ -447,5 +447,6 @@ def _stand_in(device: Device) -> Buffer[f32]:
 
 def check_activation(op: str, activation: str | None) -> None:
     """Raise `ShapeError` for an unknown activation."""
-    if activation is not None and activation not in ACTIVATIONS:
+    known = isinstance(activation, str) and activation in ACTIVATIONS
+    if activation is not None and not known:
         raise ShapeError(f"{op}: unknown activation {activation!r}; there are {ACTIVATIONS}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable
+from decimal import Decimal
 from operator import index
 from typing import Any
 
@@ -37,8 +38,6 @@ def real(op: str, name: str, value: Any) -> float:
         number = float(given) if _is_number(given) else None
     except OverflowError:
         number = _MOST
-    except TypeError:  # a complex one
-        number = None
     if number is None:
         raise ArgumentError(f"{op}: {name} {value!r}: give one real number")
     if _MOST <= abs(number) < math.inf:
@@ -47,7 +46,8 @@ def real(op: str, name: str, value: Any) -> float:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (numbers.Number, np.bool_))
+    """Whether it is a real one: NumPy's complex ones become floats, with a warning alone."""
+    return isinstance(value, (numbers.Real, Decimal, np.bool_))
 
 
 def one_of(op: str, name: str, value: Any, choices: Iterable[Any]) -> Any:

@@ -25,7 +25,8 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
     refuse_others("upsample_nearest", x)
-    if len(x.shape) != 4 or whole("upsample_nearest", "factor", factor) < 1:
+    factor = whole("upsample_nearest", "factor", factor)
+    if len(x.shape) != 4 or factor < 1:
         raise ShapeError(
             f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"
         )

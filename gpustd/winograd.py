@@ -23,6 +23,7 @@ from gpustd.flat import WORKGROUP, float_scalar, width_of
 from gpustd.gemm import multiply_batch
 from gpustd.grid import flat_grid
 from gpustd.product import Extras, Product, constants
+from gpustd.scalars import whole
 from gpustd.template import Value, kernel
 
 __all__ = ["Form", "winograd_block", "winograd_conv2d", "winograd_weights"]
@@ -87,8 +88,9 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     """
     op = "winograd_weights"
     refuse_others(op, w)
-    if block not in list(_PLANES):
-        raise ShapeError(f"{op}: {w.shape} for blocks of {block!r}: wants 2 or 4")
+    block = whole(op, "block", block)
+    if block not in _PLANES:
+        raise ShapeError(f"{op}: {w.shape} for blocks of {block}: wants 2 or 4")
     return other_weights(op, "winograd/weights.wgsl", w, (_PLANES[block],), {"block": block})
 
 
@@ -139,21 +141,21 @@ def winograd_conv2d(
     if len(u.shape) != 3 or u.shape[0] not in _BLOCKS:
         raise ShapeError(f"{op}: weights {u.shape}: wants (16 or 36, C, Cout) of winograd_weights")
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
-    whole = conv_product(op, x, second, weights, window, activation, per_image_first)
-    shape = result_shape(whole)
-    check_extras(op, shape, bias, per_image, residual, per_image_first)
+    direct = conv_product(op, x, second, weights, window, activation, per_image_first)
+    shape = result_shape(direct)
+    check_extras(op, shape, bias, per_image, residual, direct.image_first)
     y = x.device.buffer(x.dtype, shape)
     if not y.size:
         return y
     if not u.size:
-        whole.launch(x, second, u, bias, per_image, residual, y)
+        direct.launch(x, second, u, bias, per_image, residual, y)
         return y
     scalar = float_scalar(op, *(b for b in (x, second, u, per_image, residual) if b is not None))
-    form = Form.of(whole, _BLOCKS[u.shape[0]])
-    for first, count in form.parts(whole, scalar):
-        v = form.transformed(whole, x, second, first, count, scalar)
+    form = Form.of(direct, _BLOCKS[u.shape[0]])
+    for first, count in form.parts(direct, scalar):
+        v = form.transformed(direct, x, second, first, count, scalar)
         sums = _products(v, u)
-        form.finish(whole, sums, first, (bias, per_image, residual), y)
+        form.finish(direct, sums, first, (bias, per_image, residual), y)
     return y
 
 

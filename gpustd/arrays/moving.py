@@ -155,7 +155,8 @@ def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
     [1 1 2 2]
     """
     refuse_others("repeat", x)
-    if whole("repeat", "repeats", repeats) < 0:
+    repeats = whole("repeat", "repeats", repeats)
+    if repeats < 0:
         raise ShapeError(f"repeat: {repeats} of {x.shape}: wants a number >= 0")
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("repeat", 0 if axis is None else axis, flat)

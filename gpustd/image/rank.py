@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from gpucore import ArgumentError, Buffer, T, u8
+from gpucore import Buffer, T, u8
 from gpustd.image.border import CONSTANT, border_of
 from gpustd.image.cells import launch_cells
 from gpustd.image.picture import picture_of
 from gpustd.image.separable import has_halves
 from gpustd.image.stencil import fits_stencil, launch_stencil
 from gpustd.rungs import wanted_rung
+from gpustd.scalars import one_of
 from gpustd.template import Value
 
 __all__ = ["median"]
@@ -35,8 +36,7 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
     [[1, 2, 2], [3, 3, 3], [3, 3, 3]]
     """
     picture = picture_of("median", image)
-    if size not in _SIZES:
-        raise ArgumentError(f"median: size {size}: it is one of {', '.join(map(str, _SIZES))}")
+    size = one_of("median", "size", size, _SIZES)
     result = image.device.buffer(image.dtype, picture.shape)
     border = border_of("median", mode, cval)
     sizes = {"mode": border[0], "fill": border[1]}

@@ -239,7 +239,7 @@ def _check_pair(op: str, x: Buffer[Any], y: Buffer[Any]) -> None:
 
 def scale(op: str, name: str, a: Any) -> complex:
     """A number, NumPy's too, within f32. Raises `ArgumentError`."""
-    if isinstance(a, (complex, np.complexfloating)):
+    if isinstance(a, (complex, np.complexfloating, np.ndarray)) and np.iscomplexobj(a):
         return complex(real(op, name, a.real), real(op, name, a.imag))
     return complex(real(op, name, a))
 

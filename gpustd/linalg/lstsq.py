@@ -10,7 +10,7 @@ from gpustd.arrays.logic import equal, greater, isnan, where
 from gpustd.buffers import refuse_others
 from gpustd.flat import launch_flat
 from gpustd.grid import flat_grid
-from gpustd.linalg.norms import norm
+from gpustd.linalg.norms import norm, order_of
 from gpustd.linalg.products import multiply_into
 from gpustd.linalg.qr import checked_matrices
 from gpustd.linalg.reflectors import identity
@@ -140,6 +140,7 @@ def cond(x: Buffer[f32], p: float | str | None = None) -> Buffer[f32]:
     batch, m, n = flat.shape
     if not m * n:
         raise ShapeError(f"cond: {x.shape}: wants matrices of at least one element")
+    p = order_of("cond", "p", p)
     if p not in (None, 2, -2):
         if m != n:
             raise ShapeError(f"cond: {x.shape}: p = {p!r} wants square matrices, 2 takes any")

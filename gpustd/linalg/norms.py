@@ -15,9 +15,9 @@ from gpustd.buffers import refuse_others
 from gpustd.layout import transpose
 from gpustd.linalg.reductions import reduce_last
 from gpustd.linalg.svd import svdvals
-from gpustd.scalars import whole
+from gpustd.scalars import real, whole
 
-__all__ = ["norm"]
+__all__ = ["norm", "order_of"]
 
 _VECTOR_KINDS = {None: "nrm2", 2: "nrm2", 1: "asum", 0: "count", math.inf: "amax"}
 _VECTOR_KINDS[-math.inf] = "amin"
@@ -56,13 +56,19 @@ def norm(
     refuse_others("norm", x)
     if x.dtype is c64:
         raise DTypeError(f"norm: {x!r}: wants f32 or f16")
-    axes = _axes(x, ord, axis)
+    order = order_of("norm", "ord", ord)
+    axes = _axes(x, order, axis)
     moved = _moved_last(x, axes)
-    result = _of_matrices(moved, ord) if len(axes) == 2 else _of_vectors(moved, ord)
+    result = _of_matrices(moved, order) if len(axes) == 2 else _of_vectors(moved, order)
     if keepdims:
         kept = {a % len(x.shape) for a in axes} if axis is not None else set(range(len(x.shape)))
         return result.view(tuple(1 if i in kept else n for i, n in enumerate(x.shape)))
     return result
+
+
+def order_of(op: str, name: str, order: Any) -> float | str | None:
+    """A norm's order, as a Python number where it is one. Raises `ArgumentError`."""
+    return order if order is None or isinstance(order, str) else real(op, name, order)
 
 
 def _axes(x: Buffer[Any], order: float | str | None, axis: Any) -> tuple[int, ...]:
@@ -99,7 +105,7 @@ def _of_vectors(x: Buffer[T], order: float | str | None) -> Buffer[T]:
     kind = _VECTOR_KINDS.get(order, "power")
     if kind == "amin" and not x.shape[-1]:
         raise ShapeError(f"norm: ord = {order} of vectors without elements")
-    return _reduced(kind, x, 1.0 if order is None else float(order))
+    return _reduced(kind, x, 1.0 if order is None else order)
 
 
 def _of_matrices(x: Buffer[T], order: float | str | None) -> Buffer[T]:

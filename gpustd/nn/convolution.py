@@ -102,7 +102,7 @@ def _convolution(
 ) -> Buffer[T]:
     """Check, add axes of one element up to three, compute, take them away again."""
     x, weight, bias = operands
-    sizes = spatial(op, x, rank)
+    sizes, groups = spatial(op, x, rank), whole(op, "groups", groups)
     check_weight(op, rank, x, weight, groups)
     check_bias(op, weight.shape[-1], bias)
     axes = _axes(op, sizes, weight.shape[:rank], numbers)
@@ -111,8 +111,8 @@ def _convolution(
             f"{op}: {x.shape} with weights {weight.shape} and padding {numbers[1]!r}: no result"
         )
     lead = (1,) * (3 - rank)
-    whole = x.view((x.shape[0], *lead, *x.shape[1:]))
-    y = convolve(op, whole, weight.view((*lead, *weight.shape)), bias, three(axes), groups)
+    volumes = x.view((x.shape[0], *lead, *x.shape[1:]))
+    y = convolve(op, volumes, weight.view((*lead, *weight.shape)), bias, three(axes), groups)
     return y.view((y.shape[0], *y.shape[4 - rank :]))
 
 
@@ -123,7 +123,7 @@ def check_weight(op: str, rank: int, x: Buffer[Any], weight: Buffer[Any], groups
         axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
         raise ShapeError(f"{op}: weights {weight.shape}: wants ({axes}, C / groups, Cout)")
     inputs, outputs = weight.shape[-2:]
-    if whole(op, "groups", groups) < 1 or x.shape[-1] != inputs * groups or outputs % groups:
+    if groups < 1 or x.shape[-1] != inputs * groups or outputs % groups:
         raise ShapeError(
             f"{op}: {x.shape} with weights {weight.shape} in {groups} groups: wants "
             "(..., C / groups, Cout), and a Cout that the groups divide"

@@ -45,7 +45,8 @@ def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
     refuse_others("one_hot", ids)
     if ids.dtype is not i32:
         raise DTypeError(f"one_hot: ids must be i32, got {ids!r}: cast them")
-    if whole("one_hot", "num_classes", num_classes) < 1:
+    num_classes = whole("one_hot", "num_classes", num_classes)
+    if num_classes < 1:
         raise ArgumentError(f"one_hot: {num_classes} classes: wants at least one")
     y = ids.device.buffer(f32, (*ids.shape, num_classes))
     spec: dict[str, Value] = {"scalar": "f32", "width": 1}

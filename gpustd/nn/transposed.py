@@ -23,6 +23,7 @@ from gpustd.flat import float_scalar, launch_each, launch_flat, plain_scalar, wi
 from gpustd.nn.convolution import check_bias, check_weight
 from gpustd.nn.convolve import convolve
 from gpustd.nn.windows import AXES, Axis, Extents, each_axis, spatial
+from gpustd.scalars import whole
 from gpustd.template import Value
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -176,7 +177,7 @@ def _transposed(
     groups: int,
 ) -> Buffer[T]:
     x, weight, bias = operands
-    sizes = spatial(op, x, rank)
+    sizes, groups = spatial(op, x, rank), whole(op, "groups", groups)
     check_weight(op, rank, x, weight, groups)
     check_bias(op, weight.shape[-1], bias)
     float_scalar(op, x, weight)
@@ -185,16 +186,16 @@ def _transposed(
         return _doubled(op, x, weight, bias, axes)
     lead = (1,) * (3 - rank)
     along = [_Scatter(1, 1, 1, 0, 1, 1)] * (3 - rank) + axes
-    whole = x.view((x.shape[0], *lead, *x.shape[1:]))
+    volumes = x.view((x.shape[0], *lead, *x.shape[1:]))
     kernel = weight.view((*lead, *weight.shape))
     shape = (x.shape[0], *(axis.result for axis in axes), weight.shape[-1])
     refuse_large(op, x.device, x.dtype, shape)
     phases = list(itertools.product(*(axis.phases() for axis in along)))
     if len(phases) == 1:
-        return _phase_result(op, whole, kernel, bias, phases[0], groups).view(shape)
+        return _phase_result(op, volumes, kernel, bias, phases[0], groups).view(shape)
     y = x.device.buffer(x.dtype, shape)
     for phase in phases if y.size else ():
-        _deal_out(_phase_result(op, whole, kernel, bias, phase, groups), y, along, phase)
+        _deal_out(_phase_result(op, volumes, kernel, bias, phase, groups), y, along, phase)
     return y
 
 

@@ -14,9 +14,9 @@ from gpustd.signal.windows import Window, window_values
 __all__ = ["firwin"]
 
 Array = NDArray[np.float64]
-# Whether the first band passes, and whether there are several edges.
 # Enough for any filter, and little for the host, where taps are made.
 _MOST_TAPS = 2**26
+# Whether the first band passes, and whether there are several edges.
 _BANDS = {
     "lowpass": (True, False),
     "highpass": (False, False),

@@ -294,14 +294,11 @@ class _Cut:
         nfft: int | None,
     ) -> _Cut:
         """Raises `ArgumentError` or `ShapeError` for what does not fit."""
-        given = (("nperseg", size), ("noverlap", noverlap), ("nfft", nfft))
-        for name, value in given:
-            if value is not None:
-                whole(op, name, value)
+        size = whole(op, "nperseg", size)
         if size < 1:
             raise ArgumentError(f"{op}: frames of {size} samples: wants nperseg >= 1")
-        shared = size // 2 if noverlap is None else noverlap
-        length = size if nfft is None else nfft
+        shared = size // 2 if noverlap is None else whole(op, "noverlap", noverlap)
+        length = size if nfft is None else whole(op, "nfft", nfft)
         if not 0 <= shared < size:
             raise ArgumentError(f"{op}: noverlap {shared} of {size} samples: wants 0 to {size - 1}")
         if length < size:

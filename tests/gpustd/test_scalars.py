@@ -14,6 +14,7 @@ import pytest
 import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
+from gpustd.linalg.blas1 import scale
 from gpustd.scalars import numbers_of, one_of, real, whole
 
 NULL = Device.null()
@@ -35,6 +36,10 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "pinv: rtol 1j": lambda: linalg.pinv(X, 1j),  # type: ignore[arg-type]
     "matrix_rank: rtol -1": lambda: linalg.matrix_rank(X, -1),
     "norm: axis 'x': give one whole number": lambda: linalg.norm(X, axis=[junk]),
+    "norm: ord 1j: give one real number": lambda: linalg.norm(X, 1j),  # type: ignore[arg-type]
+    "cond: p [2, 3]: give one real number": lambda: linalg.cond(X, [2, 3]),  # type: ignore[arg-type]
+    "median: size 4: it is one of 1, 3,": lambda: image.median(PICTURE, 4),
+    "var: ddof np.complex64(1+2j)": lambda: arrays.var(X, ddof=np.complex64(1 + 2j)),
     "var: ddof 'x'": lambda: arrays.var(X, ddof=junk),
     "std: ddof None": lambda: arrays.std(X, ddof=None),  # type: ignore[arg-type]
     "affine_transform: matrix [['a']]: wants real numbers": lambda: image.affine_transform(
@@ -55,6 +60,11 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "layer_norm: eps 'x'": lambda: nn.layer_norm(X, eps=junk),
     "group_norm: groups 'x'": lambda: nn.group_norm(IMAGES, junk),
     "conv2d: stride 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, stride=junk),
+    "conv2d: padding (1, 1): wants one, or": lambda: gpustd.conv2d(
+        IMAGES,
+        IMAGES,
+        padding=(1, 1),  # type: ignore[arg-type]
+    ),
     "conv2d: padding 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, padding="xxxx"),  # type: ignore[arg-type]
     "attention: heads 1.5": lambda: gpustd.attention(IMAGES, X, X, heads=1.5),  # type: ignore[arg-type]
     "fftn: norm 'x'": lambda: signal.fftn(X, norm=junk),
@@ -133,6 +143,7 @@ def test_what_arange_cannot_make(told: str) -> None:
 def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
     assert arrays.arange(device, 5, 0, dtype=i32).shape == (0,)
     assert arrays.arange(device, 0.0, 5.0, -1.0, dtype=f32).shape == (0,)
+    assert arrays.arange(device, 1e38, 0.0, 1e-300, dtype=f32).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +175,34 @@ def test_numbers_of_other_kinds_are_numbers() -> None:
     assert real("op", "name", -math.inf) == -math.inf
     assert one_of("op", "name", np.array(1.0), (0, 1)) == 1
     assert numbers_of("op", "name", [Fraction(1, 2), True]).tolist() == [0.5, 1.0]
+
+
+def test_complex_numbers_are_not_cut_down() -> None:
+    """NumPy's become floats with no more than a warning."""
+    for number in (1 + 2j, np.complex64(1 + 2j), np.array(1 + 2j)):
+        with pytest.raises(ArgumentError, match="give one real number"):
+            real("op", "name", number)
+        assert scale("op", "name", number) == 1 + 2j
+    with pytest.raises(ArgumentError, match="wants real numbers"):
+        numbers_of("op", "name", np.array([np.complex64(1 + 2j)], object))
+
+
+def test_numbers_of_numpy_do_as_python_s() -> None:
+    """Also where they are small, so that products of theirs wrap around."""
+    x, w = NULL.buffer(f32, (1, 4, 4, 400)), NULL.buffer(f32, (1, 1, 100, 400))
+    assert nn.conv2d(x, w, groups=np.uint8(4)).shape == (1, 4, 4, 400)
+    qkv = NULL.buffer(f32, (1, 2, 384))
+    assert gpustd.self_attention(qkv, heads=np.uint8(128)).shape == (1, 2, 128)  # type: ignore[arg-type]
+    kernel = NULL.buffer(f32, (3, 3, 4, 4))
+    for one in (np.uint8(1), np.array(1)):
+        assert gpustd.conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
+    assert gpustd.conv2d(IMAGES, kernel, padding=np.array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
+    assert gpustd.winograd_weights(kernel, np.array(4)).shape == (36, 4, 4)
+    assert arrays.arange(NULL, np.array(2), np.array(9), dtype=i32).shape == (7,)
+    assert linalg.norm(X, np.array(2)).shape == ()
+    assert image.median(PICTURE, np.array(3)).shape == (8, 8)  # type: ignore[arg-type]
+    spectrum = signal.stft(X, nperseg=4)[2]
+    assert signal.istft(spectrum, nperseg=np.array(4))[1].shape == X.shape  # type: ignore[arg-type]
 
 
 def test_the_range_of_f32() -> None:
