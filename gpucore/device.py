@@ -64,7 +64,7 @@ class Device(Lasting):
         kept: what modules keep for it, see `PerDevice`.
     """
 
-    _INSTEAD = "hand on device.backend, and open it there with Device.named(backend)"
+    _INSTEAD = "hand on device.info, and open it there with Device.open(info)"
 
     def __init__(self, backend: Backend, *, checks: bool = True) -> None:
         self.engine = backend

@@ -71,3 +71,13 @@ def test_a_buffer_is_not_pickled(capfd: pytest.CaptureFixture[str]) -> None:
         pickle.dumps(buffer)
     gc.collect()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_device_is_opened_elsewhere_as_its_error_says(device: Device) -> None:
+    """Its adapter itself: of two equal cards, ``device.backend`` names either."""
+    for each in (device, Device.null()):
+        with pytest.raises(TypeError, match=r"device\.info, and open it .* Device\.open\(info\)"):
+            pickle.dumps(each)
+        other = Device.open(pickle.loads(pickle.dumps(each.info)))
+        assert other.info == each.info
+        other.close()
