@@ -23,7 +23,7 @@ from gpucore import Device, GpuError
 PACKAGES = ("", "arrays", "image", "linalg", "nn", "random", "signal")
 NULL = Device.null()
 NULL.pool.limit = 2**26  # its buffers are memory of the host
-ODD = (
+ODD: tuple[Any, ...] = (
     None,
     "x",
     object(),

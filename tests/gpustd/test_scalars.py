@@ -22,6 +22,8 @@ X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))
 IMAGES = NULL.buffer(f32, (1, 4, 4, 4))
 junk: Any = "x"
 vast: Any = 10**400
+small: Any = np.uint8
+array: Any = np.array
 
 # The message's beginning, and a call.
 SCALARS: dict[str, Callable[[], Any]] = {
@@ -39,7 +41,7 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "norm: ord 1j: give one real number": lambda: linalg.norm(X, 1j),  # type: ignore[arg-type]
     "cond: p [2, 3]: give one real number": lambda: linalg.cond(X, [2, 3]),  # type: ignore[arg-type]
     "median: size 4: it is one of 1, 3,": lambda: image.median(PICTURE, 4),
-    "var: ddof np.complex64(1+2j)": lambda: arrays.var(X, ddof=np.complex64(1 + 2j)),
+    "var: ddof array(1.+2.j): give one real number": lambda: arrays.var(X, ddof=array(1 + 2j)),
     "var: ddof 'x'": lambda: arrays.var(X, ddof=junk),
     "std: ddof None": lambda: arrays.std(X, ddof=None),  # type: ignore[arg-type]
     "affine_transform: matrix [['a']]: wants real numbers": lambda: image.affine_transform(
@@ -190,19 +192,24 @@ def test_complex_numbers_are_not_cut_down() -> None:
 def test_numbers_of_numpy_do_as_python_s() -> None:
     """Also where they are small, so that products of theirs wrap around."""
     x, w = NULL.buffer(f32, (1, 4, 4, 400)), NULL.buffer(f32, (1, 1, 100, 400))
-    assert nn.conv2d(x, w, groups=np.uint8(4)).shape == (1, 4, 4, 400)
+    assert nn.conv2d(x, w, groups=small(4)).shape == (1, 4, 4, 400)
     qkv = NULL.buffer(f32, (1, 2, 384))
-    assert gpustd.self_attention(qkv, heads=np.uint8(128)).shape == (1, 2, 128)  # type: ignore[arg-type]
+    assert gpustd.self_attention(qkv, heads=small(128)).shape == (1, 2, 128)
     kernel = NULL.buffer(f32, (3, 3, 4, 4))
-    for one in (np.uint8(1), np.array(1)):
+    for one in (small(1), array(1)):
         assert gpustd.conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
-    assert gpustd.conv2d(IMAGES, kernel, padding=np.array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
-    assert gpustd.winograd_weights(kernel, np.array(4)).shape == (36, 4, 4)
-    assert arrays.arange(NULL, np.array(2), np.array(9), dtype=i32).shape == (7,)
-    assert linalg.norm(X, np.array(2)).shape == ()
-    assert image.median(PICTURE, np.array(3)).shape == (8, 8)  # type: ignore[arg-type]
+    assert gpustd.conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
+    assert gpustd.winograd_weights(kernel, array(4)).shape == (36, 4, 4)
+    assert arrays.arange(NULL, array(2), array(9), dtype=i32).shape == (7,)
+    assert linalg.norm(X, array(2)).shape == ()
+    assert image.median(PICTURE, array(3)).shape == (8, 8)
     spectrum = signal.stft(X, nperseg=4)[2]
-    assert signal.istft(spectrum, nperseg=np.array(4))[1].shape == X.shape  # type: ignore[arg-type]
+    assert signal.istft(spectrum, nperseg=array(4))[1].shape == X.shape
+
+
+def test_an_array_is_no_activation() -> None:
+    with pytest.raises(ShapeError, match="gemm: unknown activation"):
+        gpustd.gemm(X, X, activation=array(["relu", "silu"]))
 
 
 def test_the_range_of_f32() -> None:

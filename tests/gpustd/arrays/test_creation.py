@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,7 +101,8 @@ def test_linspace(
 
 def test_linspace_of_small_integers(device: Device) -> None:
     """Their difference would wrap around."""
-    found = arrays.linspace(device, np.uint8(5), np.uint8(1), 5, dtype=f32).read()
+    small: Any = np.uint8
+    found = arrays.linspace(device, small(5), small(1), 5, dtype=f32).read()
     assert found.tolist() == [5, 4, 3, 2, 1]
 
 
