@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.buffers import refuse_others
 from gpustd.flat import float_scalar, launch_flat, width_of
@@ -168,10 +170,8 @@ def other_weights(
 
 def _pads(op: str, padding: Any) -> tuple[int, int, int, int]:
     """Top, bottom, left and right. Raises `ArgumentError`."""
-    try:
-        each = tuple(padding)
-    except TypeError:  # one number
-        each = (padding,) * 4
+    several = isinstance(padding, Sequence) or (isinstance(padding, np.ndarray) and padding.ndim)
+    each = padding if several else (padding,) * 4
     pads = tuple(whole(op, "padding", n) for n in each)
     if len(pads) != 4:
         raise ArgumentError(f"{op}: padding {padding!r}: wants one, or (top, bottom, left, right)")

@@ -67,6 +67,7 @@ SCALARS: dict[str, Callable[[], Any]] = {
         IMAGES,
         padding=(1, 1),  # type: ignore[arg-type]
     ),
+    "conv2d: padding {1, 2": lambda: gpustd.conv2d(IMAGES, IMAGES, padding={1, 2, 3, 4}),  # type: ignore[arg-type]
     "conv2d: padding 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, padding="xxxx"),  # type: ignore[arg-type]
     "attention: heads 1.5": lambda: gpustd.attention(IMAGES, X, X, heads=1.5),  # type: ignore[arg-type]
     "fftn: norm 'x'": lambda: signal.fftn(X, norm=junk),
