@@ -70,21 +70,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         k += length;
     }
     // The epilogue is a loop over what was summed up: unrolled, it would take most of the compile time.
-    // It counts from m0, since Mesa unrolls loops of which it knows how often they turn.
     var sums = array<vec4<f32>, {{ 2 * rows | length }}>(
 //% for i in rows
         p{{ i }}, q{{ i }},
 //% endfor
     );
-    for (var m = m0; m < min(m0 + {{ rows | length }}u, params.m); m++) {
-        let e = 2u * (m - m0);
+    // Mesa would unroll it, if it knew how often it turns and that it passes along an array.
+    let end = min(m0 + {{ rows | length }}u, params.m);
+    for (var e = 0u; m0 + e / 2u < end; e++) {
+        let m = m0 + e / 2u;
+        let sum = sums[e & {{ 2 * rows | length - 1 }}u];
 //% if activation == "geglu"
-        let value = biased(sums[e], m, left, pitch);
-        store(value * activate(biased(sums[e + 1u], m, right, pitch)), m, left, n4);
-//% else
-        for (var n = left; n < min(left + 2u, n4); n++) {
-            store(activate(biased(sums[e + n - left], m, n, pitch)), m, n, n4);
+        if (e % 2u == 0u) {
+            let gate = sums[(e + 1u) & {{ 2 * rows | length - 1 }}u];
+            store(biased(sum, m, left, pitch) * activate(biased(gate, m, right, pitch)), m, left, n4);
         }
+//% else
+        let n = left + e % 2u;
+        if (n < n4) { store(activate(biased(sum, m, n, pitch)), m, n, n4); }
 //% endif
     }
 }

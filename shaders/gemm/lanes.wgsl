@@ -93,7 +93,6 @@ fn main(
     }
     if (first >= n4) { return; }
     // The epilogue is a loop over what was summed up: unrolled, it would take most of the compile time.
-    // It counts from m0, since Mesa unrolls loops of which it knows how often they turn.
     var sums = array<vec4<f32>, {{ rows * quads }}>(
 //% for i in range(rows)
 //% for j in range(quads)
@@ -101,16 +100,24 @@ fn main(
 //% endfor
 //% endfor
     );
-    for (var m = m0; m < min(m0 + ROWS, params.m); m++) {
+//% if quads == 1
+    // Mesa would unroll this one, if it knew how often it turns and that it passes along an array.
+    let end = min(m0 + ROWS, params.m);
+    for (var i = 0u; m0 + i < end; i++) {
+        store(activate(biased(sums[i & (ROWS - 1u)], m0 + i, first, pitch)), m0 + i, first, n4);
+    }
+//% else
+    for (var i = 0u; i < min(ROWS, params.m - m0); i++) {
 //% if activation == "geglu"
-        let value = biased(sums[2u * (m - m0)], m, column0, pitch);
-        let gate = biased(sums[2u * (m - m0) + 1u], m, column1, pitch);
-        store(value * activate(gate), m, column0, n4);
+        let value = biased(sums[2u * i], m0 + i, column0, pitch);
+        let gate = biased(sums[2u * i + 1u], m0 + i, column1, pitch);
+        store(value * activate(gate), m0 + i, column0, n4);
 //% else
         for (var j = 0u; j < min({{ quads }}u, n4 - first); j++) {
-            let sum = biased(sums[(m - m0) * {{ quads }}u + j], m, first + j, pitch);
-            store(activate(sum), m, first + j, n4);
+            let sum = biased(sums[i * {{ quads }}u + j], m0 + i, first + j, pitch);
+            store(activate(sum), m0 + i, first + j, n4);
         }
 //% endif
     }
+//% endif
 }
