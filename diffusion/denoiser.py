@@ -70,7 +70,6 @@ class GuidedDenoiser:
         self._networks = networks
         device, dtype = networks.device, networks.dtype
         parts = 1 if scale is None else 1 + len(weights)
-        self._rows = shape[0] * parts
         width = networks.folder.unet.block_out_channels[0]
         self._input: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
@@ -119,7 +118,7 @@ class GuidedDenoiser:
         """The estimate of x0, and the one of the negative prompt alone."""
         _, skip, out = self._run(x, sigma)
         count = x.shape[0]
-        alone = self._raw if self._rows == count else slice_axis(self._raw, 0, 0, count)
+        alone = self._raw if self._raw.shape[0] == count else slice_axis(self._raw, 0, 0, count)
         outputs = self._output, cast(alone, f32)
         guided, free = (linear_combination([(skip, x), (out, each)]) for each in outputs)
         return guided, free

@@ -177,26 +177,19 @@ class Pipeline:
             if run.canvas:
                 yield Stage("encoding picture")
             start = run.begin(numbers)
-            yield Stage("preparing")
-            watch = run.watch(run.first)
-            behind = run.networks, watch, full.vae_tiling
-            with closing(run.steps(run.first, start, watch)) as steps:
-                for step in steps:
-                    done += 1
-                    total = max(run.total, done)
-                    yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
-            if run.second:
-                watch.check()
-                yield Stage("enlarging")
-                start = run.enlarged(step.x, numbers)
+            for chosen in filter(None, (run.first, run.second)):
                 yield Stage("preparing")
-                watch = run.watch(run.second)
+                watch = run.watch(chosen)
                 behind = run.networks, watch, full.vae_tiling
-                with closing(run.steps(run.second, start, watch)) as steps:
+                with closing(run.steps(chosen, start, watch)) as steps:
                     for step in steps:
                         done += 1
                         total = max(run.total, done)
                         yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
+                if run.second and chosen is run.first:
+                    watch.check()
+                    yield Stage("enlarging")
+                    start = run.enlarged(step.x, numbers)
             yield Stage("decoding")
             decoding = decode(run.networks, step.x, full.vae_tiling)
             watch.check()

@@ -19,11 +19,11 @@ from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
 from diffusion.networks import suited_dtype
 from diffusion.pipeline import Event
-from diffusion.run import Run
 from diffusion.sampling import Sampling
 from diffusion.tasks import Hires
 from gpucore import Device, DType, f32
 from tests.conftest import engines, opened, trouble
+from tests.diffusion.runs_steps import kept_steps
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=3, guidance=4.0, seed=5)
 
@@ -123,14 +123,7 @@ def begun(pipeline: Pipeline) -> Generator[Event]:
 
 def test_closing_closes_what_is_inside(first: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
-    inside: list[Generator[Any]] = []
-    original = Run.steps
-
-    def kept(*arguments: Any) -> Generator[Any]:
-        inside.append(original(*arguments))
-        return inside[-1]
-
-    monkeypatch.setattr(Run, "steps", kept)
+    inside = kept_steps(monkeypatch)
     begun(pipeline_on(first)).close()
     assert [inspect.getgeneratorstate(each) for each in inside] == [inspect.GEN_CLOSED]
 

@@ -26,6 +26,7 @@ from diffusion.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
 from gpucore import Device, DType, f32
 from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.runs_steps import kept_steps
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
 from tests.goldens.family_folders import write_family
@@ -145,14 +146,7 @@ def test_closing_closes_what_is_inside(
     first: Device, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
-    inside: list[Generator[Any]] = []
-    original = Run.steps
-
-    def kept(*arguments: Any) -> Generator[Any]:
-        inside.append(original(*arguments))
-        return inside[-1]
-
-    monkeypatch.setattr(Run, "steps", kept)
+    inside = kept_steps(monkeypatch)
     with closing(cast("Generator[Event]", refine(*pair(first), SETTINGS, SHARE))) as events:
         while steps:
             steps -= isinstance(next(events), Step)
