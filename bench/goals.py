@@ -140,19 +140,19 @@ def _entry_targets(stems: Sequence[str]) -> Iterator[tuple[str, Target]]:
 def taken(name: str, names: Collection[str]) -> str | None:
     """Of the forms of a 3 x 3 convolution among ``names``, the one that networks take on the card.
 
-    Winograd's with the block that `winograd_block` says, or else, as `diffusion.models.layers`
-    has it, that of an enlarged image where there is one. None where ``names`` lack it, or where
-    ``name`` is no convolution.
+    Winograd's with the block that `winograd_block` says, or else its own, of a plain or of an
+    enlarged image. None where ``names`` lack it, or where ``name`` is no convolution.
     """
     found = _CONVOLUTION.fullmatch(name)
     if found is None:
         return None
     side, channels, outputs = (int(number) for number in found.groups()[1:])
     # The null device has matrix units, as the card has.
-    block = winograd_block(Device.null(), f16, channels, outputs, side)
-    forms = [f"winograd by {block}"] if block else ["upsampling conv", "conv"]
-    others = (name.replace(found[1], form, 1) for form in forms)
-    return next((other for other in others if other in names), None)
+    doubles = found[1] == "upsampling conv"
+    block = winograd_block(Device.null(), f16, channels, outputs, side, doubles=doubles)
+    form = f"winograd by {block}" if block else found[1] if doubles else "conv"
+    other = name.replace(found[1], form, 1)
+    return other if other in names else None
 
 
 def _timed(results: Sequence[Result], name: str, engine: str, target: Target) -> Line:

@@ -43,13 +43,13 @@ TEXTS = (
     Text(
         "winograd by 4 *",
         "blocks of 2 (the UNet 0.2 ms slower), group norm inside the transforms, its moments "
-        "left by them",
+        "left by them, sums in f16 (kept)",
         "its products' loads, and pixels that are moved 2.25 times over",
     ),
     Text(
         "winograd by 2 *",
-        "blocks of 4 (144 tiles for 132 multiprocessors: the UNet 0.3 ms slower), group norm "
-        "inside the transforms, its moments left by them",
+        "blocks of 4 (the UNet 0.3 ms slower: more weights from memory), group norm inside the "
+        "transforms, its moments left by them, sums in f16 (kept)",
         "its products' loads, and pixels that are moved 4 times over",
     ),
     Text(
@@ -59,13 +59,8 @@ TEXTS = (
         "weights come from memory once, and sums of parts take a second launch",
     ),
     Text(
-        "conv 3x3 1x512x512x256->128 f16",
-        "nothing of its own: see 512x512x128->128",
-        "loads, as of products",
-    ),
-    Text(
         "conv 3x3 1x512x512x128->128 f16",
-        "Winograd by 4 (decoding 0.8 ms slower); pixels kept in workgroup memory for nine taps "
+        "Winograd by 4 (as long, more memory); pixels kept in workgroup memory for nine taps "
         "(20 of 282 µs)",
         "loads, as of products; Winograd moves pixels and sums 2.25 times over",
     ),

@@ -118,7 +118,7 @@ class Product:
     def finish(
         self,
         name: str,
-        partials: Buffer[f32],
+        partials: Buffer[Any],
         extras: Extras,
         y: Buffer[Any],
         part: Mapping[str, int],
@@ -137,6 +137,7 @@ class Product:
             **form,
             "two": False,
             "reduce": True,
+            "sums": partials.dtype.name,
             "sizes": constants(self._sizes(0, extras[1], 4 if vector else 1)),
         }
         rest = [b for b in extras if b is not None]

@@ -79,8 +79,8 @@ def conv3d(
     """``x`` (N, D, H, W, C) with ``weight`` (kd, kh, kw, C / groups, Cout), as (N, ..., Cout).
 
     On matrix units, 3 x 3 planes of 64 channels and more with padding 1 and no stride go by
-    blocks as in `gpustd.winograd_conv2d`: results in f16 err by 1.5e-3 of their size instead of
-    2e-4, and pixels beyond 16 199, or weights beyond 5500, may overflow. Raises `ShapeError`,
+    blocks as in `gpustd.winograd_conv2d`: results in f16 err by 1.9e-3 of their size instead of
+    2e-4, and pixels beyond 32 398, or weights beyond 11 000, may overflow. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
         >>> import numpy as np

@@ -57,7 +57,7 @@ def _bytes(x: Buffer[T], n: int, block: int) -> int:
     """What one image takes for a while."""
     _, depth, height, width, channels = x.shape
     places = depth * -(-height // block) * -(-width // block) * (block + 2) ** 2
-    return places * (channels * x.dtype.itemsize + 4 * n)
+    return places * (channels + n) * x.dtype.itemsize
 
 
 def in_blocks(
@@ -81,7 +81,7 @@ def in_blocks(
         part = min(count, images - first)
         rows = part * depth * blocks
         v = form.transformed(whole, slices, None, first * depth * blocks, rows, scalar)
-        sums = x.device.buffer(f32, (form.planes, rows, n))
+        sums = x.device.buffer(x.dtype, (form.planes, rows, n))
         product = voxel_product(op, (part, depth, blocks, 1, n), channels, axes, form.planes)
         product.launch(v, None, u, None, None, None, sums)
         form.finish(whole, sums, first * depth * blocks, (bias, None, None), y)

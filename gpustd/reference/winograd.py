@@ -57,14 +57,14 @@ def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float, block: 
     """Greatest error allowed: the direct form's, and what rounding transformed numbers adds.
 
     Of both factors of each product, of a transformed pixel and a transformed weight, each is off by
-    ``eps_out`` at most; the variances of these, and of what results make of the products, follow
-    from the squares of the transforms. Such errors add up like their root mean square, of which
-    seven times is allowed.
+    ``eps_out`` at most, and so is the products' sum, whose variance is that of all products; the
+    variances of these, and of what results make of the sums, follow from the squares of the
+    transforms. Such errors add up like their root mean square, of which seven times is allowed.
     """
     direct = conv.bound(case, x, w, result, eps_out)
     if not x.size:
         return direct
     a, b, g = (m**2 for m in transforms(block))
     along = np.max(a @ (b.sum(axis=1) * g.sum(axis=1)))
-    typical = along * np.sqrt(2 * w.shape[2]) * np.std(x) * np.std(w)
+    typical = along * np.sqrt(3 * w.shape[2]) * np.std(x) * np.std(w)
     return np.asarray(direct + 7 * eps_out * typical)

@@ -13,6 +13,7 @@
 // the third dimension of the grid counts them.
 //% set split = split is defined and split
 //% set reduce = reduce is defined
+//% set sums = sums if sums is defined else "f32"
 //% set wide = matrix is defined and not reduce and activation != "geglu"
 //% if scalar == "f16"
 enable f16;
@@ -34,7 +35,7 @@ alias W = {{ "vec4<S>" if vector else "S" }};
 alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector else out }};
 
 //% if reduce
-@group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<f32>" if vector else "f32" }}>;
+@group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<%s>" % sums if vector else sums }}>;
 //% elif matrix is defined
 @group(0) @binding(0) var<storage, read> x: array<{{ piece }}>;
 //% if two

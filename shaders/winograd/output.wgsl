@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% set column = []
 //% for y in range(points)
 //% set _ = column.append("m%d%d" % (y, x))
-    let m{{ y }}{{ x }} = partials[i + {{ plane(y, x) }}u * COUNT];
+    let m{{ y }}{{ x }} = F(partials[i + {{ plane(y, x) }}u * COUNT]);
 //% endfor
 //% for y in range(block)
     let s{{ y }}{{ x }} = {{ of_sums(y, column) }};
@@ -44,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for x in range(block)
     if (y + {{ y }}u < params.out_height && x + {{ x }}u < params.out_width) {
         let at = m + {{ y }}u * params.out_width + {{ x }}u;
-        store(activate(biased({{ of_sums(x, row) }}, at, n, width)), at, n, width);
+        store(activate(biased({{ "4.0 * (" if block == 4 else "(" }}{{ of_sums(x, row) }}), at, n, width)), at, n, width);
     }
 //% endfor
 //% endfor

@@ -1,5 +1,5 @@
-// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G'. That of blocks of 4 is
-// eight times as large, since an eighth is taken of their pixels.
+// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G'. Of blocks of 4 four
+// times that is taken, and a sixteenth of the pixels: all numbers between are then of the results' size.
 //
 // Memory: as in conv/other_weights.wgsl.
 // Limits: likewise.
@@ -23,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% for y in range(points)
 //% for x in range(points)
-    u[i + {{ plane(y, x) }}u * params.count] = W({{ "8.0 * (" if block == 4 else "(" }}{{ of_weights(x, ["h%d0" % y, "h%d1" % y, "h%d2" % y]) }}));
+    u[i + {{ plane(y, x) }}u * params.count] = W({{ "4.0 * (" if block == 4 else "(" }}{{ of_weights(x, ["h%d0" % y, "h%d1" % y, "h%d2" % y]) }}));
 //% endfor
 //% endfor
 }
