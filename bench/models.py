@@ -97,7 +97,8 @@ GOALS = (
     Goal(vae_row(SD15, 512), _most(8.5e-3), 3.2e-3, "dawn"),
     Goal(vae_row(SD15, 1024), _most(36e-3), 13.4e-3, "dawn"),
     Goal(image_row(SD15, 512, 20), _most(0.215), 50e-3, "dawn"),
-    Goal(host_row(SD15), _most(1e-3)),
+    Goal(host_row(SD15), _most(1e-3), engine="dawn"),
+    Goal(host_row(SD15), _most(1e-3), engine="wgpu"),
     Goal(cold_row(SD15, cached=True), _most(4.0)),
     Goal(cold_row(SD15, cached=False), _most(25.0)),
 )

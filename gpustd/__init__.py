@@ -6,9 +6,10 @@ is made of. In packages beside them: ``gpustd.image``, ``gpustd.linalg``, ``gpus
 ``gpustd.random`` and ``gpustd.signal``, named as in SciPy and PyTorch.
 
 Law: each operation has one stem in five places (code, shaders, NumPy reference, test, benchmark);
-those of the library's packages have NumPy and SciPy for a reference. Sums run in f32, in an order
-that the sizes of one image fix, so that an image does not change with its batch. Images are (N, H,
-W, C), tokens (N, S, C), weights (K, N) and (kh, kw, C, Cout).
+those of the library's packages have NumPy and SciPy for a reference. Sums run in f32 (what
+`winograd_conv2d` sums is rounded once between), in an order that the sizes of one image fix, so
+that an image does not change with its batch. Images are (N, H, W, C), tokens (N, S, C), weights
+(K, N) and (kh, kw, C, Cout).
 """
 
 from gpustd.activation import unary

@@ -71,7 +71,7 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     [[16.0]]
     """
     n = _result_columns("wide_gemm", a, w, None)
-    product = _product("wide_gemm", a, n, None)
+    product = replace(_product("wide_gemm", a, n, None), wide=a.dtype is not f32)
     y = a.device.buffer(f32, (*a.shape[:-1], n))
     if y.size:
         product.launch(a, None, w, None, None, None, y)
@@ -85,7 +85,7 @@ def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[Any]) -> None:
     non-empty.
     """
     batch, m, k = a.shape
-    product = _of_rows(op, m, k, w.shape[2], batch=batch)
+    product = replace(_of_rows(op, m, k, w.shape[2], batch=batch), wide=y.dtype is not a.dtype)
     product.launch(a, None, w, None, None, None, y)
 
 

@@ -70,7 +70,8 @@ class Product:
     ``channels`` are the lengths of the segments. Of ``per_image``, the columns from ``image_first``
     on count. ``batch`` products of this size are made at once, their operands one behind the other;
     the sum of a batch's product is never split, not even where there is one. ``few_rows``: there
-    are few of them, one an image perhaps, which the ``m`` of one batch cannot tell.
+    are few of them, one an image perhaps, which the ``m`` of one batch cannot tell. ``wide``: of
+    f16 operands results are f32.
     """
 
     op: str
@@ -85,6 +86,7 @@ class Product:
     image_first: int = 0
     batch: int | None = None
     few_rows: bool = False
+    wide: bool = False
 
     def launch(
         self,

@@ -108,6 +108,8 @@ def product_key(product: Product, rung: str, scalar: str, splits: int = 1) -> st
         words += [f"{name}{window[name]}" for name in ("stride", "scale") if window[name] != 1]
     if product.activation:
         words.append(product.activation)
+    if product.wide:
+        words.append("wide")
     if product.batch is not None:
         words.append(f"x{product.batch}")
     if splits > 1:

@@ -34,8 +34,8 @@ _DTYPES: dict[str, type[DType]] = {"f16": f16, "f32": f32}
 class TrialOperands:
     """Operands uniform in [-1, 1], weights over the square root of K; with a bias, nothing else.
 
-    As in networks, calls find their weights in memory and the rest in the cache, and a batch of
-    plain products (Winograd's) has results in f32.
+    As in networks, calls find their weights in memory and the rest in the cache, and wide products
+    and batches of plain ones (Winograd's) have no bias.
     """
 
     def __init__(self, device: Device, seen: SeenProduct) -> None:
@@ -56,8 +56,9 @@ class TrialOperands:
         batch = product.batch or 1
         self._sources = [drawn(batch * pixels * c, 1.0, self.dtype) for c in product.channels]
         self._ws = [drawn(batch * self.k * self.columns, 1 / math.sqrt(self.k), self.dtype)]
-        self._bias = drawn(self.columns, 1.0, f32)
-        self._out = self.dtype if product.batch is None or product.window else f32
+        bare = product.wide or (product.batch is not None and not product.window)
+        self._bias = None if bare else drawn(self.columns, 1.0, f32)
+        self._out = f32 if product.wide else self.dtype
         self._y: Buffer[Any] = device.buffer(self._out, batch * product.m * product.n)
 
     def captured(self, tile: Tile, calls: int) -> Graph:

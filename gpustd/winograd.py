@@ -32,7 +32,7 @@ _PLANES = {2: 16, 4: 36}
 _BLOCKS = {planes: block for block, planes in _PLANES.items()}
 # Of a block of an enlarged image, those that are not all zero: they come first.
 _DOUBLED_PLANES = 9
-# Of transformed pixels and sums at a time. More would be quicker still, by a tenth at most.
+# Of transformed pixels and sums at a time. More would be quicker, decoding by 2 to 4 %.
 _MOST_BYTES = 2**27
 _ROWS = 128
 # Larger weights take blocks of 4 from 64 x 64 on only: at 32 x 32 SDXL would gain 0.6 % for 1 GB.
@@ -70,6 +70,7 @@ def winograd_block(
 def _with_matrix_units(channels: int, n: int, side: int, *, doubles: bool) -> int | None:
     least, greatest = sorted((channels, n))
     smallest = 32 if channels * n <= _FEW_WEIGHTS else 64
+    # The latter is how autoencoders go from 256 channels to 128.
     many = least >= 256 or (least >= 128 and greatest >= 256 and side >= 512)
     if not doubles and many and side >= smallest:
         return 4
@@ -125,12 +126,12 @@ def winograd_conv2d(
         activation: likewise.
         wrap: likewise.
 
-    Returns (images, height, width, Cout). Transformed pixels and weights, and the sums of
-    their products, are rounded once more to the dtype: with random numbers that makes an error of
-    6e-4 in f16 with blocks of 2, 1.9e-3 with blocks of 4, relative to the results' size; in f16,
-    pixels beyond 16 376 (blocks of 2) or 32 398 (of 4), and weights beyond 11 000 in blocks of 4,
-    may overflow, and results below 1e-3 lose digits. Raises `ShapeError` or
-    `DTypeError`.
+    Returns (images, height, width, Cout). Transformed pixels and weights, and the sums of their
+    products, are rounded once more to the dtype: with random numbers that makes an error of 6e-4 in
+    f16 with blocks of 2, 1.9e-3 with blocks of 4, relative to the results' size. In f16, pixels
+    beyond 16 376 (blocks of 2) or 32 398 (of 4), and weights beyond 22 000 in blocks of 4, may
+    overflow, as may sums where results come near the largest number; results below 2e-3 lose
+    digits. Raises `ShapeError` or `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd

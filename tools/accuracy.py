@@ -32,7 +32,7 @@ The greatest error that the tests saw of each function, against NumPy and SciPy 
 same operands, in units of the largest element of that result (of an operand, where the result
 cancels to nothing). Integers are exact (0); rounding to levels of u8 counts. What each test allows
 is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3 convolutions of large images in
-f16 go by Winograd's blocks on matrix units, which err by up to 3e-3, as those of volumes here. The
+f16 go by Winograd's blocks on matrix units, which err by some 2e-3, as those of volumes here. The
 operations at the top of `gpustd` that networks are made of are those of `nn`. Made by `python -m
 tools.accuracy`.
 """

@@ -80,7 +80,7 @@ def conv3d(
 
     On matrix units, 3 x 3 planes of 64 channels and more with padding 1 and no stride go by
     blocks as in `gpustd.winograd_conv2d`: results in f16 err by 1.9e-3 of their size instead of
-    2e-4, and pixels beyond 32 398, or weights beyond 11 000, may overflow. Raises `ShapeError`,
+    2e-4, and what may overflow is said there. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
         >>> import numpy as np

@@ -5,9 +5,9 @@
 // Memory: x1 is (images, height, width, c1) of the storage scalar S, x2 the second source, whose channels
 // follow those of x1; v is (planes, blocks, c1 + c2). Blocks are counted from `first` on, row by row.
 // Limits: words of several channels want c1 and c2 to be multiples of as many; V of values beyond a quarter of
-// S's range, or half of it for blocks of 4, may be infinite.
+// S's range, or 0.49 of it for blocks of 4, may be infinite.
 //% include "elementwise/flat.wgsl"
-//% from "winograd/transforms.wgsl" import of_pixels, pixels, plane, points with context
+//% from "winograd/transforms.wgsl" import pixel_scale, of_pixels, pixels, plane, points with context
 
 // units: words of a pixel, units1 of them from x1; across, down: blocks of an image; view_height,
 // view_width: of the image that is convolved, which is `scale` times the one in memory.
@@ -100,7 +100,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% set _ = row.append("e%d%d" % (y, x))
 //% endfor
 //% for k in range(points)
-    v[i + {{ plane(y, k) }}u * params.count] = W({{ "0.0625 * (" if block == 4 else "(" }}{{ of_pixels(k, row) }}));
+    v[i + {{ plane(y, k) }}u * params.count] = W({{ pixel_scale }} * ({{ of_pixels(k, row) }}));
 //% endfor
 //% endfor
 }

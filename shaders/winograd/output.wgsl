@@ -1,11 +1,11 @@
 // Results by Winograd's transform, Y = A' M A: a block of {{ block }} x {{ block }} pixels an invocation (Lavin and
 // Gray 2015, arXiv 1509.09308), then the epilogue of all products.
 //
-// Memory: `partials` is (planes, blocks, N), in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
+// Memory: `partials` is (planes, blocks, N) of `sums`, in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
 // `first` on, row by row. The rest as in gemm/operands.wgsl.
 // Limits: N a multiple of 4 in the vector form.
 //% include "gemm/operands.wgsl"
-//% from "winograd/transforms.wgsl" import of_sums, plane, points with context
+//% from "winograd/transforms.wgsl" import result_scale, of_sums, plane, points with context
 
 struct Part { first: u32 }
 
@@ -44,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for x in range(block)
     if (y + {{ y }}u < params.out_height && x + {{ x }}u < params.out_width) {
         let at = m + {{ y }}u * params.out_width + {{ x }}u;
-        store(activate(biased({{ "4.0 * (" if block == 4 else "(" }}{{ of_sums(x, row) }}), at, n, width)), at, n, width);
+        store(activate(biased({{ result_scale }} * ({{ of_sums(x, row) }}), at, n, width)), at, n, width);
     }
 //% endfor
 //% endfor

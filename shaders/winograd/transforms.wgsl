@@ -4,6 +4,11 @@
 // Blocks of 2: the points 0, 1, infinity and -1. Of an image enlarged by two, whose pixels are equal in
 // pairs, the last is zero; its three different pixels are given then. Blocks of 4: 0, 3/4, -3/4, 3/2,
 // -3/2 and infinity, which err half as much as 0, 1, -1, 2, -2.
+//
+// What blocks of 4 take of pixels, weights and sums: with a sixteenth of the pixels and twice the
+// weights, sums of products are at most 6 times channels, largest pixel and largest weight, where
+// results are 9 times, and small weights keep their digits in f16. Powers of two, 1 when multiplied.
+//% set pixel_scale, weight_scale, result_scale = ("0.0625", "2.0", "8.0") if block == 4 else ("1.0", "1.0", "1.0")
 //% set points = 3 if doubles else block + 2
 //% set pixels = 3 if doubles else block + 2
 

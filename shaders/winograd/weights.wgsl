@@ -1,11 +1,11 @@
-// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G'. Of blocks of 4 four
-// times that is taken, and a sixteenth of the pixels: all numbers between are then of the results' size.
+// Weights of a 3 x 3 convolution for blocks of {{ block }} x {{ block }} results: U = G g G'. Of blocks of 4
+// it is twice that.
 //
 // Memory: as in conv/other_weights.wgsl.
 // Limits: likewise.
 //% set doubles = false
 //% include "conv/other_weights.wgsl"
-//% from "winograd/transforms.wgsl" import of_weights, plane, points with context
+//% from "winograd/transforms.wgsl" import weight_scale, of_weights, plane, points with context
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -23,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% for y in range(points)
 //% for x in range(points)
-    u[i + {{ plane(y, x) }}u * params.count] = W({{ "4.0 * (" if block == 4 else "(" }}{{ of_weights(x, ["h%d0" % y, "h%d1" % y, "h%d2" % y]) }}));
+    u[i + {{ plane(y, x) }}u * params.count] = W({{ weight_scale }} * ({{ of_weights(x, ["h%d0" % y, "h%d1" % y, "h%d2" % y]) }}));
 //% endfor
 //% endfor
 }

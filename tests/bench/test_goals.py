@@ -82,13 +82,13 @@ def test_a_grade_is_the_share_of_the_goal(kind: Any, value: float, grade: float)
 
 
 def test_all_missed_goals_of_networks_have_a_text() -> None:
-    missed = [line.name for line in network_lines(read_results(RESULTS)) if line.state == "missed"]
-    assert [name for name in missed if text_of(name) not in TEXTS] == []
+    missed = [line for line in network_lines(read_results(RESULTS)) if line.state == "missed"]
+    assert [line.title for line in missed if text_of(line.title) not in TEXTS] == []
 
 
 def test_each_text_is_that_of_a_goal() -> None:
-    names = [line.name for line in network_lines([]) + library_lines([])]
-    assert set(map(text_of, names)) >= set(TEXTS)
+    titles = [line.title for line in network_lines([]) + library_lines([])]
+    assert set(map(text_of, titles)) >= set(TEXTS)
 
 
 def test_the_first_text_that_fits_counts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpucore import Device, DeviceLostError, LimitError, f32
+from gpucore import Device, DeviceLostError, LimitError, f16, f32
 from gpucore.backends.null import NullBackend
 from gpustd import (
     conv2d,
@@ -23,6 +23,8 @@ from gpustd import (
     tuning_check,
     upsampling_conv2d,
     upsampling_weights,
+    wide_gemm,
+    winograd_conv2d,
 )
 from gpustd.gemm import multiply_batch
 from gpustd.product import Product
@@ -283,6 +285,46 @@ def test_all_products_of_a_batch_are_checked(
     _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
     assert outcome.tile == SMALL
     assert outcome.refused == {LARGE: "its result is wrong"}
+
+
+def wide(device: Device) -> None:
+    wide_gemm(device.buffer(f16, (64, 32)), device.buffer(f16, (32, 256)))
+
+
+def biased(device: Device) -> None:
+    a, w = device.buffer(f16, (64, 32)), device.buffer(f16, (32, 256))
+    gemm(a, w, bias=device.buffer(f32, 256), activation="silu")
+
+
+def in_blocks(device: Device) -> None:
+    x, u = device.buffer(f16, (1, 32, 32, 32)), device.buffer(f16, (36, 32, 256))
+    winograd_conv2d(x, u)
+
+
+def enlarged(device: Device) -> None:
+    image, w = device.buffer(f16, (1, 8, 8, 32)), device.buffer(f16, (3, 3, 32, 256))
+    upsampling_conv2d(image, upsampling_weights(w), bias=device.buffer(f32, 256))
+
+
+@pytest.mark.parametrize("run", [wide, biased, in_blocks, enlarged])
+def test_a_trial_launches_the_kernel_that_the_run_does(
+    null: Device, monkeypatch: pytest.MonkeyPatch, run: Callable[[Device], None]
+) -> None:
+    """Its text, too: f32 leaves matrix units by another way than f16, and a bias costs time."""
+    real, made = product.kernel, []
+
+    def seen_kernel(device: Device, name: str, **spec: Any) -> Any:
+        made.append((name, spec))
+        return real(device, name, **spec)
+
+    monkeypatch.setattr(product, "kernel", seen_kernel)
+    with recorded_products() as recorded:
+        run(null)
+    (seen,) = recorded.values()
+    in_run = [each for each in made if "bm" in each[1]]
+    made.clear()
+    tuning_check.TrialOperands(null, seen).captured(seen.tiles[0], 1)
+    assert [each for each in made if "bm" in each[1]] == in_run != []
 
 
 def spoil_tiles(device: Device, patch: pytest.MonkeyPatch, bm: int, spoilt: str | None) -> None:

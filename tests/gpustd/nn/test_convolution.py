@@ -197,7 +197,7 @@ def run_in_blocks(
     [
         ("tiled", 4, (2, 3, 5, 6, 8)),
         ("matrix", 2, (2, 3, 5, 6, 8)),
-        # Rows that fill tiles, whose results leave without workgroup memory.
+        # Rows that fill tiles.
         ("matrix", 4, (1, 4, 16, 8, 8)),
         ("lanes", 2, (1, 3, 4, 5, 4)),
         ("cpu", 4, (1, 3, 4, 5, 4)),
