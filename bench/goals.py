@@ -150,8 +150,8 @@ def taken(name: str, names: Collection[str]) -> str | None:
     # The null device has matrix units, as the card has.
     doubles = found[1] == "upsampling conv"
     block = winograd_block(Device.null(), f16, channels, outputs, side, doubles=doubles)
-    form = f"winograd by {block}" if block else found[1] if doubles else "conv"
-    other = name.replace(found[1], form, 1)
+    direct = found[1] if doubles else "conv"
+    other = name.replace(found[1], f"winograd by {block}" if block else direct, 1)
     return other if other in names else None
 
 
