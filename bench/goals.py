@@ -147,8 +147,8 @@ def taken(name: str, names: Collection[str]) -> str | None:
     if found is None:
         return None
     side, channels, outputs = (int(number) for number in found.groups()[1:])
-    # The null device has matrix units, as the card has.
     doubles = found[1] == "upsampling conv"
+    # The null device has matrix units, as the card has.
     block = winograd_block(Device.null(), f16, channels, outputs, side, doubles=doubles)
     direct = found[1] if doubles else "conv"
     other = name.replace(found[1], f"winograd by {block}" if block else direct, 1)

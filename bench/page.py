@@ -57,9 +57,8 @@ over ours. The *floor* of an operation is that time. The floor of a model is tha
 at 790 TFLOP/s and 4.3 TB/s, on any day. Shares of 101 to 105 % are no error: the roof of bytes is
 a copy's rate, and reading alone is quicker than copying. TFLOP/s of Winograd's convolutions count
 the multiplications of the direct form, of which they make fewer, so that their shares may pass
-100 %, too. Peers move from run to run: cuDNN took 18.8 and 22.9 µs for 2x8x8x1280->1280 in two of
-them, our 25.3 being 74 and 90 % of its rate, and 34.7 and 31.0 µs for 2x8x8x2560->1280. The host's
-time depends on the machine: 0.58 to 2.03 ms for the same code (bench/results/README.md).
+100 %, too. Peers move from run to run, some by a fifth, and goals that are shares of theirs with
+them; that text tells of which.
 """
 
 

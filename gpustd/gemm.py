@@ -78,14 +78,13 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     return y
 
 
-def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[Any]) -> None:
+def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[T]) -> None:
     """Record ``y = a @ w`` for each of a batch of at most 65 535, named ``op`` in errors.
 
-    ``a`` (batch, M, K), ``w`` (batch or more, K, N), ``y`` (batch, M, N) of any float dtype, all
-    non-empty.
+    ``a`` (batch, M, K), ``w`` (batch or more, K, N), ``y`` (batch, M, N), all non-empty.
     """
     batch, m, k = a.shape
-    product = replace(_of_rows(op, m, k, w.shape[2], batch=batch), wide=y.dtype is not a.dtype)
+    product = _of_rows(op, m, k, w.shape[2], batch=batch)
     product.launch(a, None, w, None, None, None, y)
 
 

@@ -128,8 +128,8 @@ class Product:
     ) -> None:
         """Record the shader ``name``, which makes results of sums, and the epilogue.
 
-        Its first binding is ``partials``, its last the uniform struct ``part``; ``form`` are
-        variables of its own, of which ``count`` is its invocations.
+        Its first binding is ``partials``, of the dtype of ``y``, its last the uniform struct
+        ``part``; ``form`` are variables of its own, of which ``count`` is its invocations.
         """
         scalar = scalar_of(self.op, y)
         vector = self.n % 4 == 0
@@ -139,7 +139,6 @@ class Product:
             **form,
             "two": False,
             "reduce": True,
-            "sums": partials.dtype.name,
             "sizes": constants(self._sizes(0, extras[1], 4 if vector else 1)),
         }
         rest = [b for b in extras if b is not None]

@@ -77,6 +77,12 @@ def usable(engine: str) -> Device:
     return opened(engine)
 
 
+def skip_without_f16(device: Device, *dtypes: str) -> None:
+    """Skip a test of ``dtypes`` where f16 is among them and the device lacks it."""
+    if "f16" in dtypes and not device.has_f16:
+        pytest.skip(f"{device!r} has no f16")
+
+
 def first_device() -> Device:
     """The device of the first engine that works: for what is the same on all."""
     named = engines()

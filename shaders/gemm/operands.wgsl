@@ -13,7 +13,6 @@
 // the third dimension of the grid counts them.
 //% set split = split is defined and split
 //% set reduce = reduce is defined
-//% set sums = sums if sums is defined else "f32"
 //% set wide = matrix is defined and not reduce and activation != "geglu"
 //% if scalar == "f16"
 enable f16;

@@ -4,6 +4,7 @@
 // Memory: partials is (splits, rows, pitch) in words of 4 columns, `plane` words a split; its rows and
 // columns are padded to whole tiles of the first half. GEGLU's gates stand N columns after its values.
 // Limits: N a multiple of 4.
+//% set sums = "f32"
 //% include "gemm/operands.wgsl"
 
 fn sum(at: u32) -> vec4<f32> {

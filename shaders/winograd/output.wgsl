@@ -1,9 +1,10 @@
 // Results by Winograd's transform, Y = A' M A: a block of {{ block }} x {{ block }} pixels an invocation (Lavin and
 // Gray 2015, arXiv 1509.09308), then the epilogue of all products.
 //
-// Memory: `partials` is (planes, blocks, N) of `sums`, in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
+// Memory: `partials` is (planes, blocks, N) of the storage scalar, in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
 // `first` on, row by row. The rest as in gemm/operands.wgsl.
 // Limits: N a multiple of 4 in the vector form.
+//% set sums = scalar
 //% include "gemm/operands.wgsl"
 //% from "winograd/transforms.wgsl" import result_scale, of_sums, plane, points with context
 

@@ -60,14 +60,6 @@ class FailingPeer(TorchPeer):
         raise RuntimeError("no result")
 
 
-@pytest.fixture(autouse=True)
-def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The null device copies on the host: little is enough."""
-    monkeypatch.setattr("gpustd.roof._ELEMENTS", {True: 1024, False: 1024})
-    monkeypatch.setattr("gpustd.roof._SIDE", {True: 64, False: 64})
-    monkeypatch.setattr("gpustd.roof._SETTLED_S", {True: 0.01, False: 0.01})
-
-
 @pytest.mark.parametrize("stem", operations())
 def test_entries_say_what_they_are(stem: str) -> None:
     found: list[Entry] = importlib.import_module(f"bench.{stem}").ENTRIES

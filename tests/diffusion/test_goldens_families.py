@@ -22,6 +22,7 @@ from diffusion.samplers import SAMPLERS, SamplerOptions
 from diffusion.schedules import SCHEDULES
 from gpucore import ArgumentError, Buffer, Device, DType, f16, f32
 from gpustd import concat, linear_combination
+from tests.conftest import skip_without_f16
 from tests.diffusion.golden_families import for_run, networks
 from tests.goldens import family_folders
 from tests.goldens.cases import PROMPT
@@ -43,8 +44,7 @@ SCHEDULE_NAMES = {"leading": "leading", "linspace": "uniform", "trailing": "trai
 
 
 def need(device: Device, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import pytest
 
 from diffusion.models.unet import time_features
 from gpucore import Device, DType, f16, f32
+from tests.conftest import skip_without_f16
 from tests.diffusion.golden_models import networks
 from tests.goldens.cases import TEXT_PROMPTS, UNET_CASES, VAE_CASES, UNetCase, VAECase
 from tests.goldens.configs import MODELS
@@ -21,8 +22,7 @@ DTYPES = pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 
 
 def need(device: Device, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
 
 
 @DTYPES

@@ -20,6 +20,7 @@ from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import NotFiniteError
 from diffusion.tasks import Hires, Source
 from gpucore import Device, DType, f16, f32
+from tests.conftest import skip_without_f16
 from tests.diffusion.test_cli import run
 from tests.goldens.folders import write_model
 
@@ -60,8 +61,7 @@ def no_numbers(weights: dict[str, NDArray[Any]]) -> None:
 
 
 def loaded(device: Device, folder: Path, dtype: type[DType]) -> Pipeline:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     return Pipeline.load(folder, device, dtype)
 
 
@@ -206,8 +206,7 @@ def test_the_command_writes_no_picture_without_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("default")
 def test_the_command_tells_what_was_done_again(device: Device, tmp_path: Path) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     folder = model(tmp_path / "model", "vae", wide)
     options = f"--model {folder} --size 24x16 --steps 3 --dtype f16 --json -o {tmp_path}/a.png"
     done = run("txt2img", "a cat", *options.split(), "--device", device.backend)

@@ -21,6 +21,7 @@ from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES, chunk_prompt
 from diffusion.tokenizer import ClipTokenizer
 from gpucore import Device, f16, f32
+from tests.conftest import skip_without_f16
 from tests.diffusion.checkpoints.small_folder import edit_json
 from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.families import FAMILIES
@@ -95,8 +96,7 @@ def test_long_and_weighted_prompts(device: Device) -> None:
 
 def test_the_vae_of_an_xl_model_computes_in_f32(device: Device) -> None:
     """Its config says that its activations overflow f16."""
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     folder = pipeline(device, "xl_base").networks.folder.path
     half = Pipeline.load(folder, device, dtype=f16)
     assert (half.networks.dtype, half.networks.vae_dtype) == (f16, f32)

@@ -14,6 +14,7 @@ from gpucore import ArgumentError, Device, DType, DTypeError, f16, f32, i32
 from gpustd import unary
 from gpustd.activation import UNARY
 from gpustd.reference import activation as oracle
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
@@ -38,8 +39,7 @@ def check(x: NDArray[Any], result: NDArray[Any], name: str, eps: float) -> None:
 @pytest.mark.parametrize("name", UNARY)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     for count in oracle.CASES:
         x = np.linspace(-30, 30, count).astype(dtype.numpy)
         check(x, run(device, x, name), name, EPS[dtype])
@@ -70,8 +70,7 @@ def test_drawn_numbers(
 @pytest.mark.parametrize("name", UNARY)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_large_values_do_not_overflow(device: Device, name: str, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     large = LARGE[dtype]
     x = np.array([large, -large, 1000, -1000, 90, -90, 20, -20], dtype.numpy)
     result = run(device, x, name)

@@ -21,6 +21,7 @@ from gpustd.reference import attention as oracle
 from gpustd.reference.attention import CASES, Case
 from gpustd.rungs import forced_rung
 from gpustd.template import render
+from tests.conftest import skip_without_f16
 from tests.gpustd import products
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
@@ -60,8 +61,7 @@ def check(
 @named
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = oracle.draw(case, dtype.numpy, seed=1)
     stored = 2.0**-11 if dtype is f16 and device.has_matrix_units else 0.0
     if stored and case.sk > 128:
@@ -128,8 +128,7 @@ STAGED_CASES = (
 @pytest.mark.parametrize(("rung", "case"), STAGED_CASES, ids=lambda x: getattr(x, "name", x))
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_staged_rungs(device: Device, rung: str, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = oracle.draw(case, dtype.numpy, seed=3)
     with forced_rung("attention", rung):
         check(case, operands, run(device, case, operands))
@@ -364,8 +363,7 @@ def test_matrix_rung_keeps_an_infinity_in_its_channel(
 
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     for case in (Case(2, 33, 33, 2, 8), Case(1, 20, 20, 3, 5, causal=True)):
         operands = oracle.draw(case, dtype.numpy, seed=9)
         qkv = device.buffer_from_array(np.concatenate(operands, axis=2))

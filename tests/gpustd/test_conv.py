@@ -19,6 +19,7 @@ from gpustd import conv2d
 from gpustd.reference import conv as oracle
 from gpustd.reference.conv import CASES, Case
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.products import (
     SMALL_LOADERS,
     SMALL_MATRIX,
@@ -102,8 +103,7 @@ def check(
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=1)
     check(case, operands, run(device, case, operands), EPS[dtype])
 
@@ -165,8 +165,7 @@ TILED_CASES = (
 @pytest.mark.parametrize("form", SMALL_TILED)
 @pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
 def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     operands = draw(case, f16, seed=7)
     with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
@@ -188,8 +187,7 @@ NARROW_CASES = (
 @pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
     with forced_rung("product", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])

@@ -17,6 +17,7 @@ from gpustd.elementwise import combine_into
 from gpustd.reference import elementwise as oracle
 from gpustd.reference.elementwise import CASES, MANY
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -42,8 +43,7 @@ def check(result: Array, expected: Array, allowed: Array) -> None:
 @pytest.fixture(params=[f32, f16], ids=["f32", "f16"])
 def dtype(request: pytest.FixtureRequest, device: Device) -> type[DType]:
     found: type[DType] = request.param
-    if found is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, found.name)
     return found
 
 
@@ -96,8 +96,7 @@ def test_more_groups_than_one_dimension_has(device: Device) -> None:
 @pytest.mark.parametrize("target", [f32, f16], ids=["to f32", "to f16"])
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_combine_into(device: Device, dtype: type[DType], target: type[DType], times: int) -> None:
-    if target is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, target.name)
     for shape in [(1,), *CASES[2:]]:
         arrays = [draw(shape, dtype, seed) for seed in range(2)]
         x, y = (device.buffer_from_array(a) for a in arrays)

@@ -11,6 +11,7 @@ from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import embedding
 from gpustd.reference import embedding as oracle
 from gpustd.reference.embedding import CASES
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 
@@ -19,8 +20,7 @@ from tests.gpustd.poison import poison_pool
 def test_matches_numpy(
     device: Device, dtype: type[DType], table: tuple[int, int], ids: tuple[int, ...]
 ) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     rng = np.random.default_rng(1)
     rows = rng.standard_normal(table).astype(dtype.numpy)
     numbers = rng.integers(0, table[0], ids, np.int32)

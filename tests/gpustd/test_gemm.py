@@ -20,6 +20,7 @@ from gpustd.reference import gemm as oracle
 from gpustd.reference.gemm import CASES, Case
 from gpustd.rungs import forced_rung
 from gpustd.tiles import Tile
+from tests.conftest import skip_without_f16
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.products import (
     SMALL_LOADERS,
@@ -84,8 +85,7 @@ def check(case: Case, operands: dict[str, Array | None], result: Array, eps: flo
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=1)
     check(case, operands, run(device, case, operands), EPS[dtype])
 
@@ -141,8 +141,7 @@ TILED_CASES = (
 @pytest.mark.parametrize("form", SMALL_TILED)
 @pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
 def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     operands = draw(case, f16, seed=7)
     with on_rung(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
@@ -161,8 +160,7 @@ NARROW_CASES = (
 @pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
     with forced_rung("product", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])
@@ -183,8 +181,7 @@ def test_few_rung(
     device: Device, case: Case, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product, "_FEW", 2)
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=9)
     with forced_rung("product", "few"):
         check(case, operands, run(device, case, operands), EPS[dtype])
@@ -387,7 +384,7 @@ def loaded(tile):
         full = kind % 2 == 0
         some = dict(whole=full, filled=full, exact=full, batched=kind % 4 > 1)
         plain = dict(bias=False, residual=False, activation="none")
-        plain |= {} if some["batched"] else dict(out="f32")
+        plain["out"] = "f16" if some["batched"] else "f32"
         rest = plain if kind > 3 else dict(activation="geglu" if full else "silu")
         yield render("gemm/loaders.wgsl", {**common, **spec, **some, **rest})
 
@@ -439,8 +436,7 @@ def test_wide_gemm_is_not_rounded_to_f16(
     sizes: tuple[tuple[int, int], int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     case = Case(*sizes)
     operands = draw(case, f16, seed=8)
     a, w = operands["a"], operands["w"]

@@ -16,6 +16,7 @@ from gpustd.group_plan import Norm, Plan
 from gpustd.reference import group_norm as oracle
 from gpustd.reference.group_norm import CASES, Case
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -81,8 +82,7 @@ def check(case: Case, operands: Operands, result: Array, eps: float) -> None:
 
 @pytest.mark.parametrize(("rung", "dtype", "case"), MATCHES)
 def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Case) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype)
     check(case, operands, run(device, rung, case, operands), EPS[dtype])
 
@@ -121,8 +121,7 @@ def test_drawn_cases(
 @pytest.mark.parametrize("share", [1.0, 0.4])
 def test_groups_begin_inside_words(device: Device, dtype: type[DType], share: float) -> None:
     """The widths of groups of the large models, where two launches take words of 16 bytes."""
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     for size in (10, 20, 30, 60):
         first = round(share * 4 * size)
         case = Case((2, 19, 21, first), 4, second=4 * size - first, silu=True, offset=-3.0)
@@ -140,8 +139,7 @@ def test_a_workgroup_goes_down_its_run_in_steps(
     device: Device, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in the autoencoder's images, here with fewer workgroups instead of more pixels."""
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     monkeypatch.setattr("gpustd.group_plan._WORKGROUPS_OF_AN_IMAGE", 3)
     case = Case((1, 129, 131, 8), 2, second=8, silu=True, offset=100.0)
     plan = Plan.two_launches(Norm(1, 129 * 131, (8, 8), 2), dtype.itemsize, 256, 2**14)

@@ -16,6 +16,7 @@ from gpustd.lanes import row_lanes
 from gpustd.reference import layer_norm as oracle
 from gpustd.reference.layer_norm import CASES
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -62,8 +63,7 @@ def check(arrays: tuple[Array, Array, Array], result: Array, eps: float) -> None
 def test_matches_float64(
     device: Device, rung: str, dtype: type[DType], shape: tuple[int, ...]
 ) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     arrays = draw(shape, dtype, 1.0)
     check(arrays, run(device, rung, *arrays), EPS[dtype])
 

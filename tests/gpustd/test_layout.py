@@ -15,6 +15,7 @@ from gpustd.layout import concat, merged, repeat_batch, slice_axis, transpose
 from gpustd.reference import layout as oracle
 from gpustd.reference.layout import CASES, JOINS, SLICES
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.poison import poison_pool
@@ -25,8 +26,7 @@ Array = NDArray[Any]
 @pytest.fixture(params=[f32, f16, i32], ids=["f32", "f16", "i32"])
 def dtype(request: pytest.FixtureRequest, device: Device) -> type[DType]:
     found: type[DType] = request.param
-    if found is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, found.name)
     return found
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gpucore import Device
+from tests.conftest import skip_without_f16
 from tests.gpustd.matrix_emulator import EmulationError, emulate
 from tests.gpustd.null_validator import assert_accepted
 
@@ -85,8 +86,7 @@ ROUND_TRIP = (
 
 
 def run(device: Device, source: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 16, 16)).astype(np.float16)
     y = device.buffer_from_array(np.full(512, np.nan, np.float32))

@@ -15,6 +15,7 @@ from gpustd.reference import softmax as oracle
 from gpustd.reference.softmax import CASES
 from gpustd.rungs import forced_rung
 from gpustd.softmax import softmax
+from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -47,8 +48,7 @@ def check(x: Array, result: Array, dtype: type[DType]) -> None:
 def test_matches_float64(
     device: Device, shape: tuple[int, ...], dtype: type[DType], rung: str
 ) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     x = (np.random.default_rng(1).standard_normal(shape) * 4).astype(dtype.numpy)
     check(x, run(device, x, rung), dtype)
 

@@ -11,6 +11,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import to_image
 from gpustd.reference import to_image as oracle
 from gpustd.reference.to_image import CASES, TIE
+from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -18,8 +19,7 @@ from tests.gpustd.poison import poison_pool
 @pytest.mark.parametrize("shape", CASES, ids=str)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, dtype: type[DType], shape: tuple[int, ...]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     x = np.random.default_rng(1).normal(0, 0.7, shape).astype(dtype.numpy)
     buffer = device.buffer_from_array(x)
     poison_pool(device, x.size)

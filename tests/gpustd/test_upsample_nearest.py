@@ -11,6 +11,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsample_nearest
 from gpustd.reference import upsample_nearest as oracle
 from gpustd.reference.upsample_nearest import CASES
+from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.poison import poison_pool
 
@@ -20,8 +21,7 @@ from tests.gpustd.poison import poison_pool
 def test_matches_numpy(
     device: Device, dtype: type[DType], shape: tuple[int, int, int, int], factor: int
 ) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     x = np.random.default_rng(1).standard_normal(shape).astype(dtype.numpy)
     buffer = device.buffer_from_array(x)
     poison_pool(device, x.nbytes * factor * factor)

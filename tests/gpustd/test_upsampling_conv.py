@@ -15,6 +15,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 from gpustd.reference.conv import Case
 from gpustd.reference.upsampling_conv import CASES, bound
+from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
 from tests.gpustd.test_conv import EPS, cases, draw
@@ -40,8 +41,7 @@ def check(case: Case, operands: dict[str, Array], result: Array, eps: float) -> 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=case.channels)
     check(case, operands, run(device, case, operands), EPS[dtype])
 

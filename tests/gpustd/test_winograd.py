@@ -18,6 +18,7 @@ from gpustd import conv2d, winograd_conv2d, winograd_weights
 from gpustd.reference import conv as oracle
 from gpustd.reference.conv import Case
 from gpustd.reference.winograd import CASES, bound, transforms
+from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
 from tests.gpustd.test_conv import EPS, cases, draw, fused, sources
@@ -47,8 +48,7 @@ def check(
     ids=lambda value: value if isinstance(value, int) else value.name,
 )
 def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: int) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=case.channels)
     check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
@@ -99,8 +99,7 @@ def test_large_images_are_done_in_parts(
 def test_an_image_does_not_depend_on_the_batch(
     device: Device, block: int, dtype: type[DType]
 ) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     case = Case(3, 6, 5, 16, 16)
     operands = draw(case, dtype, seed=3)
     together = run(device, case, operands, block)
@@ -111,8 +110,7 @@ def test_an_image_does_not_depend_on_the_batch(
 @pytest.mark.parametrize("block", [2, 4])
 def test_sums_are_at_most_as_large_as_results_can_be(device: Device, block: int) -> None:
     """One block's pixels have the signs of the largest transform; the others make full results."""
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     case, (_, b, _) = Case(1, 12, 12, 8, 8), transforms(block)
     worst = b[np.argmax(np.abs(b).sum(axis=1))]
     x, seen = np.ones((1, 12, 12, 8)), slice(block - 1, 2 * block + 1)
@@ -127,8 +125,7 @@ def test_sums_are_at_most_as_large_as_results_can_be(device: Device, block: int)
 @pytest.mark.parametrize(("block", "most"), [(2, 16_000), (4, 32_000)])
 def test_large_pixels_and_weights_do_not_overflow(device: Device, block: int, most: int) -> None:
     """Random ones, which make large results."""
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     case = Case(1, 16, 12, 32, 8)
     for large in ("pixels", "weights"):
         operands = draw(case, f16, seed=6)

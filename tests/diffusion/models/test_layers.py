@@ -16,6 +16,7 @@ from diffusion.networks import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
 from gpustd.winograd import winograd_block
+from tests.conftest import skip_without_f16
 from tests.diffusion.golden_models import networks
 from tests.goldens.cases import UNET_CASES, UNetCase
 from tests.goldens.loader import channels_last, relative_error
@@ -27,8 +28,7 @@ TOLERANCE: dict[type[DType], float] = {f32: 1e-4, f16: 1e-2}
 
 
 def need(device: Device, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
 
 
 def first_cases() -> list[UNetCase]:

@@ -18,6 +18,7 @@ from diffusion.models.layers import wrapped
 from diffusion.models.module import load as load_weights
 from diffusion.models.tiny_vae import TinyVae
 from gpucore import Device, DType, f16, f32
+from tests.conftest import skip_without_f16
 from tests.diffusion.checkpoints.small_folder import edit_json
 from tests.diffusion.golden_families import vae_folder
 from tests.goldens import family_folders
@@ -32,8 +33,7 @@ SETTINGS = Settings("a cat", width=16, height=16, steps=2, guidance=4.0, sampler
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 @pytest.mark.parametrize("case", TINY_VAE_CASES, ids=lambda case: case.name)
 def test_goldens(device: Device, case: TinyVAECase, dtype: type[DType]) -> None:
-    if dtype is f16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, dtype.name)
     config = TinyVaeConfig.from_json(family_folders.config(case.model, "tiny_vae"), Path("c.json"))
     made = TinyVae(config)
     weights = family_folders.parameters(case.model, "tiny_vae")

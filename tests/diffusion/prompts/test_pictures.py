@@ -22,7 +22,7 @@ from diffusion.picture_text import picture_text
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
 from gpucore.adapters import DEVICE_VARIABLE
-from tests.conftest import first_device
+from tests.conftest import first_device, skip_without_f16
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=2, guidance=4.0, seed=5)
 LONG = "a red apple, " * 30 + "on a blue table"
@@ -105,8 +105,7 @@ def test_weights_multiply_their_tokens_states() -> None:
 
 def test_weights_and_chunks_in_half_precision() -> None:
     device = pipeline().device
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     networks = Pipeline.load(device=device, dtype=f16).networks
     states = networks.encode_prompts([chunked("(apple:10) BREAK [red]"), chunked("")], ORIGINAL)
     assert (states.dtype, states.shape[1]) == (f16, 154)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device
@@ -20,18 +19,12 @@ __all__ = [
     "laid_out",
     "mixture",
     "on_device",
-    "skip_without_f16",
     "ulps",
 ]
 
 Array = NDArray[Any]
 
 EPS = float(np.finfo(np.float32).eps)
-
-
-def skip_without_f16(device: Device, *dtypes: str) -> None:
-    if "f16" in dtypes and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
 
 
 def held_by(device: Device, dtype: str) -> str:

@@ -17,7 +17,8 @@ from gpustd import arrays
 from gpustd.arrays import clean
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS
 from gpustd.rungs import forced_rung
-from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device, skip_without_f16
+from tests.conftest import skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
 

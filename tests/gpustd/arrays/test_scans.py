@@ -22,7 +22,8 @@ from gpustd.arrays.scans import Scan, Tiles
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung, wanted_rung
 from gpustd.template import render
-from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device, skip_without_f16
+from tests.conftest import skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
 

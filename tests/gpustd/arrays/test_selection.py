@@ -11,7 +11,8 @@ from gpucore import ArgumentError, Device, ShapeError, f32
 from gpustd import arrays
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
-from tests.gpustd.arrays.operators import draw, held_by, skip_without_f16
+from tests.conftest import skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.arrays.test_sorting import falling, with_specials
 
 SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 16, 37]), min_size=1, max_size=3).map(tuple)

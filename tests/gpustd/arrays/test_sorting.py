@@ -16,7 +16,8 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.lanes import row_lanes
 from gpustd.rungs import forced_rung
-from tests.gpustd.arrays.operators import draw, held_by, on_device, skip_without_f16
+from tests.conftest import skip_without_f16
+from tests.gpustd.arrays.operators import draw, held_by, on_device
 from tests.gpustd.null_validator import assert_accepted
 
 Array = NDArray[Any]

@@ -13,6 +13,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by, laid_out
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -104,8 +105,7 @@ def test_drawn_vectors(
 
 
 def test_f16_is_summed_in_f32(device: Device) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     x = device.buffer_from_array(np.full(4096, 0.5, np.float16))
     assert linalg.dot(x, x).read() == 1024
     assert linalg.asum(x).read() == 2048

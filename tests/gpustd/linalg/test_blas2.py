@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -143,8 +144,7 @@ def test_drawn_triangles(
 
 
 def test_gemv_in_f16(device: Device) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     a, x, z = normal(40, 64, dtype=np.float16), normal(64, dtype=np.float16), normal(40)
     p, q = device.buffer_from_array(a), device.buffer_from_array(x)
     compare(device, "linalg.gemv", linalg.gemv(1.0, p, q).read(), *product(a, x, 2.0**-11))

@@ -14,6 +14,7 @@ from gpucore.dtypes import DTYPES
 from gpustd import linalg
 from gpustd.linalg.products import BlockTile
 from gpustd.rungs import forced_rung
+from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -90,8 +91,7 @@ def test_complex_gemm(device: Device, rung: str, trans: Any) -> None:
 
 
 def test_gemm_in_f16_is_summed_in_f32(device: Device) -> None:
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     a, b, c = (normal(s, i, np.float16) for i, s in enumerate([(16, 24), (24, 32), (16, 32)]))
     left, right, added = (device.buffer_from_array(x) for x in (a, b, c))
     y = linalg.gemm(1.0, left, right, 1.0, added).read()
@@ -104,8 +104,7 @@ def test_the_way_through_matrix_units(
     device: Device, trans: Any, added: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Transposes first, the sum in f32, scales last; gpustd.gemm takes the rung that is here."""
-    if not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    skip_without_f16(device, "f16")
     monkeypatch.setattr("gpustd.linalg.blas3._wants_matrix_units", lambda a, b: True)
     a, b = normal((2, 16, 24), 1, np.float16), normal((24, 32), 2, np.float16)
     c = normal((16, 32), 3, np.float16)

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, DType, f16, f32
+from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -66,8 +67,8 @@ def up(device: Device, x: Array, *, poison: int = 0) -> Buffer[Any]:
 
     Skips where the device lacks the dtype.
     """
-    if x.dtype == np.float16 and not device.has_f16:
-        pytest.skip(f"{device!r} has no f16")
+    if x.dtype == np.float16:
+        skip_without_f16(device, "f16")
     buffer = device.buffer_from_array(x)
     poison_pool(device, poison or x.nbytes)
     return buffer
