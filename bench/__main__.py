@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import gpustd
-import gpustd.reference
+import tests.gpustd.reference
 from bench.entry import Entry, Row
 from bench.measure import Peers, measure, open_device
 from bench.report import HEAD, line, merged, read_earlier, report
@@ -37,7 +37,7 @@ from gpucore import Device, DeviceNotFoundError, GpuError
 
 def operations() -> list[str]:
     """Operations that have a benchmark file."""
-    operations = {module.name for module in pkgutil.iter_modules(gpustd.reference.__path__)}
+    operations = {module.name for module in pkgutil.iter_modules(tests.gpustd.reference.__path__)}
     packages = {module.name for module in pkgutil.iter_modules(gpustd.__path__) if module.ispkg}
     stems = (operations | packages) - {"reference", "tuned"}
     return sorted(stem for stem in stems if importlib.util.find_spec(f"bench.{stem}"))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
-from gpustd.attention import attention
-from gpustd.reference.attention import Case
+from gpustd.nn.attention.fused import attention
+from tests.gpustd.reference.attention import Case
 
 __all__ = ["ENTRIES"]
 

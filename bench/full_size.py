@@ -50,7 +50,7 @@ from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder
 from diffusion.models.layers import Activations
 from diffusion.models.unet import size_features, time_features
-from diffusion.networks import Networks, load_networks
+from diffusion.pipeline.networks import Networks, load_networks
 from gpucore import Device, Graph, Roof
 from gpustd import to_image
 

@@ -14,7 +14,7 @@ from bench.__main__ import operations
 from bench.entry import Entry, Row, Target
 from bench.models import GOALS, SD15, SDXL
 from gpucore import Device, f16
-from gpustd.winograd import winograd_block
+from gpustd.matmul.winograd import winograd_block
 
 __all__ = [
     "CARD",

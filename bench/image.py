@@ -21,7 +21,7 @@ from bench import image_scipy as scipy
 from bench.entry import Entry, Target
 from gpucore import Buffer, Device
 from gpustd import image
-from gpustd.image.blur import gaussian_weights
+from gpustd.image.filters.blur import gaussian_weights
 
 __all__ = ["ENTRIES"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.torch_peer import TorchPeer
 from gpucore import Device, DType, Roof, f16, f32
-from gpustd.roof import copy_rate, product_rate
+from gpustd.tuning.roof import copy_rate, product_rate
 
 __all__ = ["Roofs"]
 

@@ -1,6 +1,6 @@
-"""Tiles of products timed inside a whole model: how the tables in ``gpustd/tuned`` are made.
+"""Time tiles of products inside a whole model, for the tables in ``gpustd/tuning/tables``.
 
-    python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/tuned/CARD.json
+    python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/tuning/tables/CARD.json
 
 ``avila tune`` times a product by itself, and tiles that are near each other there may change places
 between other launches. Here one UNet call of a latent with guidance and one decoding are captured
@@ -25,12 +25,12 @@ import numpy as np
 from bench.full_size import inputs, unet_graph, vae_graph
 from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
-from diffusion.networks import load_networks
+from diffusion.pipeline.networks import load_networks
 from gpucore import Buffer, Device, Graph
-from gpustd.tiles import Tile
-from gpustd.tuner import refusals
-from gpustd.tuning import SeenProduct, key_of_region, recorded_products, tile_size, use_tiles
-from gpustd.tuning_files import TileSize, read_tiles, write_tiles
+from gpustd.matmul.tiles import Tile
+from gpustd.tuning.files import TileSize, read_tiles, write_tiles
+from gpustd.tuning.lookup import SeenProduct, key_of_region, recorded_products, tile_size, use_tiles
+from gpustd.tuning.timing import refusals
 
 __all__ = ["Found", "find_tiles", "main"]
 

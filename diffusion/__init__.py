@@ -9,22 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diffusion.conditioning import Conditioning, Sizes
     from diffusion.errors import DiffusionError
-    from diffusion.pipeline import Pipeline, Result, Stage, Step
-    from diffusion.refining import refine
+    from diffusion.pipeline.pipeline import Pipeline, Result, Stage, Step
+    from diffusion.pipeline.refining import refine
     from diffusion.settings import Settings
+    from diffusion.text.conditioning import Conditioning, Sizes
 else:
     _HOMES = {
-        "Conditioning": "conditioning",
+        "Conditioning": "text.conditioning",
         "DiffusionError": "errors",
-        "Pipeline": "pipeline",
-        "Result": "pipeline",
+        "Pipeline": "pipeline.pipeline",
+        "Result": "pipeline.pipeline",
         "Settings": "settings",
-        "Sizes": "conditioning",
-        "Stage": "pipeline",
-        "Step": "pipeline",
-        "refine": "refining",
+        "Sizes": "text.conditioning",
+        "Stage": "pipeline.pipeline",
+        "Step": "pipeline.pipeline",
+        "refine": "pipeline.refining",
     }
 
     def __getattr__(name):

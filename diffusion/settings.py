@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
-from diffusion.noise_sources import NOISES
+from diffusion.noise.registry import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import chosen_schedule
-from diffusion.sampling import Sampling
 from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless
-from gpustd.conv import Wrap
+from diffusion.tasks.sampling_options import Sampling
+from gpustd.matmul.conv import Wrap
 
 __all__ = ["Defaults", "Settings"]
 

@@ -48,7 +48,7 @@ def main(m: int = 250, n: int = 190, k: int = 130) -> None:
     multiply(a, b, c, {"m": m, "n": n, "k": k}, grid=(-(-n // 16), -(-m // 16)))
 
     exact = x.astype(np.float64) @ y.astype(np.float64)
-    for name, product in (("the kernel above", c), ("gpustd.gemm", gemm(a, b))):
+    for name, product in (("the kernel above", c), ("gpustd.matmul.dense", gemm(a, b))):
         error = np.linalg.norm(product.read() - exact) / np.linalg.norm(exact)
         assert error < 1e-5
         print(f"{name} on {device.name}: relative error {error:.1e}")

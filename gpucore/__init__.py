@@ -22,14 +22,14 @@ from gpucore.errors import (
     ReleasedBufferError,
     ShapeError,
 )
-from gpucore.event import Event
-from gpucore.graph import Graph
 from gpucore.kernel import Kernel
-from gpucore.memory import MemoryStats
+from gpucore.memory.pool import MemoryStats
 from gpucore.per_device import PerDevice
-from gpucore.profiler import Profile, Timing
-from gpucore.stream import Stream
-from gpucore.work import Roof, Work
+from gpucore.recording.event import Event
+from gpucore.recording.graph import Graph
+from gpucore.recording.profile import Profile, Timing
+from gpucore.recording.stream import Stream
+from gpucore.recording.work import Roof, Work
 
 __all__ = [
     "AdapterInfo",

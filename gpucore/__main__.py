@@ -9,8 +9,8 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from gpucore.doctor import examine
-from gpucore.findings import Report
+from gpucore.doctor.examination import examine
+from gpucore.doctor.report import Report
 
 __all__ = ["lines", "main"]
 

@@ -8,7 +8,8 @@ import re
 import threading
 from collections.abc import Sequence
 
-from gpucore.backends import AdapterInfo, Backend, dawn, null, wgpu_native
+from gpucore.backends import AdapterInfo, Backend, null
+from gpucore.backends.webgpu import dawn, wgpu_native
 from gpucore.errors import ArgumentError, DeviceNotFoundError
 
 __all__ = [

@@ -17,8 +17,8 @@ from gpucore.copying import copy_words
 from gpucore.display import buffer_html
 from gpucore.dtypes import T, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
-from gpucore.lasting import Lasting
-from gpucore.memory import Storage
+from gpucore.memory.pool import Storage
+from gpucore.not_copyable import Lasting
 from gpucore.waiting import settled
 
 if TYPE_CHECKING:

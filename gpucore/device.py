@@ -16,23 +16,23 @@ from numpy.typing import ArrayLike, NDArray
 from gpucore import adapters, interchange
 from gpucore.backends import AdapterInfo, Backend, BindingSpec, StagingStats
 from gpucore.buffer import Buffer, extents
-from gpucore.compiling import checked
 from gpucore.display import device_html
 from gpucore.dtypes import DTYPES, DType, T, dtype_of, f16, f32, i32, is_marker, u8, u32
+from gpucore.environment import is_on
 from gpucore.errors import DeviceLostError, DeviceNotFoundError, DTypeError, ShapeError
-from gpucore.event import Event
-from gpucore.graph import Graph
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel
-from gpucore.lasting import Lasting
-from gpucore.memory import MemoryStats, Pool, memory_limit
+from gpucore.memory.pool import MemoryStats, Pool, memory_limit
+from gpucore.not_copyable import Lasting
 from gpucore.per_device import PerDevice
-from gpucore.profiler import Profile
+from gpucore.recording.event import Event
+from gpucore.recording.graph import Graph
+from gpucore.recording.profile import Profile
+from gpucore.recording.stream import Stream
+from gpucore.recording.work import Roof
 from gpucore.reload import kernel_of
-from gpucore.stream import Stream
-from gpucore.switches import is_on
+from gpucore.validation import checked
 from gpucore.waiting import settled
-from gpucore.work import Roof
 
 __all__ = ["Device"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore.dtypes import u8
 from gpucore.errors import GpuError
-from gpucore.memory import readable
+from gpucore.memory.pool import readable
 
 if TYPE_CHECKING:
     from gpucore.buffer import Buffer

@@ -11,12 +11,12 @@ from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
-from gpucore.lasting import Lasting
-from gpucore.memory import Storage, storage_size
-from gpucore.sharing import real
+from gpucore.memory.pool import Storage, storage_size
+from gpucore.memory.sharing import real
+from gpucore.not_copyable import Lasting
+from gpucore.recording.work import Work
 from gpucore.waiting import settled
 from gpucore.wgsl import Binding, pack_struct
-from gpucore.work import Work
 
 if TYPE_CHECKING:
     from gpucore.device import Device

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from gpucore.environment import is_on
 from gpucore.errors import ArgumentError, GpuError, KernelCompileError
 from gpucore.kernel import Argument, Grid, Kernel
-from gpucore.switches import is_on
-from gpucore.work import Work
+from gpucore.recording.work import Work
 
 __all__ = ["RELOAD_VARIABLE", "ReloadingKernel", "kernel_of"]
 

@@ -12,7 +12,6 @@ that an image does not change with its batch. Images are (N, H, W, C), tokens (N
 (K, N) and (kh, kw, C, Cout).
 """
 
-from gpustd.activation import unary
 from gpustd.arrays import (
     absolute,
     acos,
@@ -120,21 +119,22 @@ from gpustd.arrays import (
     where,
     zeros,
 )
-from gpustd.attention import attention, self_attention
-from gpustd.cast import cast
-from gpustd.conv import conv2d
-from gpustd.elementwise import combine_into, guidance, linear_combination
-from gpustd.embedding import embedding
-from gpustd.finite import count_nonfinite
-from gpustd.gemm import gemm, wide_gemm
-from gpustd.group_norm import group_norm
-from gpustd.layer_norm import layer_norm
-from gpustd.layout import repeat_batch, slice_axis
-from gpustd.softmax import softmax
-from gpustd.to_image import to_image
-from gpustd.upsample_nearest import upsample_nearest
-from gpustd.upsampling_conv import upsampling_conv2d, upsampling_weights
-from gpustd.winograd import winograd_conv2d, winograd_weights
+from gpustd.arrays.casting import cast
+from gpustd.arrays.combination import combine_into, guidance, linear_combination
+from gpustd.arrays.finite import count_nonfinite
+from gpustd.arrays.layout import repeat_batch, slice_axis
+from gpustd.image.grey_levels import to_image
+from gpustd.matmul.conv import conv2d
+from gpustd.matmul.dense import gemm, wide_gemm
+from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
+from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
+from gpustd.nn.attention.fused import attention, self_attention
+from gpustd.nn.nearest import upsample_nearest
+from gpustd.nn.norm.group import group_norm
+from gpustd.nn.norm.layer import layer_norm
+from gpustd.nn.row_softmax import softmax
+from gpustd.nn.table_rows import embedding
+from gpustd.nn.unary import unary
 
 __all__ = [
     "absolute",

@@ -60,7 +60,7 @@ def test_vector_add(tmp_path: Path) -> None:
 
 def test_matrix_multiply(tmp_path: Path) -> None:
     lines = run("matrix_multiply.py", tmp_path).splitlines()
-    assert [line.split(" on ")[0] for line in lines] == ["the kernel above", "gpustd.gemm"]
+    assert [line.split(" on ")[0] for line in lines] == ["the kernel above", "gpustd.matmul.dense"]
 
 
 def test_own_kernel(tmp_path: Path) -> None:

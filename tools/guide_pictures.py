@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffusion import Pipeline, Settings
 from diffusion.tasks import Hires, Inpaint, Source, extended
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 
 SIDE = 176
 CAPTION = 20

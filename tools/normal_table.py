@@ -1,4 +1,4 @@
-"""Makes `gpustd/random/normal_table.py`: cubics of the normal distribution's quantiles.
+"""Makes `gpustd/random/normal_quantiles.py`: cubics of the normal distribution's quantiles.
 
     python -m tools.normal_table
 
@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 OCTAVES = 32
 PARTS = 16
-TARGET = Path(__file__).parent.parent / "gpustd/random/normal_table.py"
+TARGET = Path(__file__).parent.parent / "gpustd/random/normal_quantiles.py"
 HEAD = '''"""Cubics of the normal distribution's quantiles; made by `tools/normal_table.py`."""
 
 from __future__ import annotations

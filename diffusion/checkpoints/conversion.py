@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from diffusion.checkpoints.element_types import FLOATING
 from diffusion.checkpoints.folder import ENCODERS, ModelFolder, Part
 from diffusion.checkpoints.header import TensorEntry
-from diffusion.checkpoints.losses import Losses
 from diffusion.checkpoints.names import IGNORED_NAMES
+from diffusion.checkpoints.nonfinite import Losses
 from diffusion.checkpoints.safetensors import Note, SafetensorsFile, write_safetensors
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.checkpoints.single_file_configs import UNET, VAE

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from diffusion.checkpoints.file_kinds import AGAIN, CONVERT
 from diffusion.checkpoints.json_object import read_json_object
-from diffusion.checkpoints.lookalikes import AGAIN, CONVERT
 from diffusion.checkpoints.names import CLIP_NAMES, UNET_NAMES, VAE_NAMES, NameTable
 from diffusion.checkpoints.weights import Weights, open_weights
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError, quoted

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from diffusion.checkpoints.element_types import STORED
-from diffusion.checkpoints.lookalikes import AGAIN
+from diffusion.checkpoints.file_kinds import AGAIN
 from diffusion.errors import ModelFormatError, Path, quoted
 
 MAX_TENSORS = 100_000

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from diffusion.checkpoints.lookalikes import AGAIN, PROBE_BYTES, look_alike
+from diffusion.checkpoints.file_kinds import AGAIN, PROBE_BYTES, look_alike
 from diffusion.errors import ModelFormatError, ModelNotFoundError, quoted
 
 CONFIG_LIMIT: Final = 2**20

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints.element_types import NAMES, STORED, decode, encode
+from diffusion.checkpoints.file_kinds import AGAIN, PROBE_BYTES, look_alike
 from diffusion.checkpoints.header import ITEM_BYTES, Header, TensorEntry, parse_header
-from diffusion.checkpoints.lookalikes import AGAIN, PROBE_BYTES, look_alike
 from diffusion.errors import (
     ModelFormatError,
     ModelNotFoundError,

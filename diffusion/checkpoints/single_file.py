@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from diffusion.checkpoints.file_kinds import AGAIN
 from diffusion.checkpoints.folder import Encoder, ModelFolder, Part, tokenizer_folder
 from diffusion.checkpoints.json_object import parse_json_object
-from diffusion.checkpoints.lookalikes import AGAIN
 from diffusion.checkpoints.names import CLIP_NAMES, translate
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file_configs import (

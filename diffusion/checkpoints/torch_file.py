@@ -16,6 +16,7 @@ from typing import Final
 
 from diffusion.checkpoints import torch_pickle
 from diffusion.checkpoints.element_types import STORED
+from diffusion.checkpoints.file_kinds import AGAIN, PROBE_BYTES, look_alike
 from diffusion.checkpoints.header import (
     MAX_ELEMENTS,
     MAX_NAME_BYTES,
@@ -23,7 +24,6 @@ from diffusion.checkpoints.header import (
     Header,
     TensorEntry,
 )
-from diffusion.checkpoints.lookalikes import AGAIN, PROBE_BYTES, look_alike
 from diffusion.checkpoints.safetensors import SafetensorsFile, identity_of, open_regular
 from diffusion.errors import ModelFormatError, printable, quoted
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from diffusion.checkpoints.file_kinds import AGAIN
 from diffusion.checkpoints.header import TensorEntry
 from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
-from diffusion.checkpoints.lookalikes import AGAIN
 from diffusion.checkpoints.names import NameTable, translate
 from diffusion.checkpoints.parameters import check_parameters
 from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors

@@ -10,16 +10,16 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from diffusion.bundled import bundled_model, named_model
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
+from diffusion.checkpoints.bundled import bundled_model, named_model
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
+from diffusion.checkpoints.verify import fitting_weights
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import parsed_name, parsed_prediction
 from diffusion.errors import ModelError, OutputError, SettingsError
-from diffusion.soundness import fitting_weights
 
 __all__ = ["convert", "convert_model"]
 

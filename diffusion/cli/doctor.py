@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion.cli.app import app, reporting
-from gpucore.doctor import examine
-from gpucore.findings import AdapterReport, Report
+from gpucore.doctor.examination import examine
+from gpucore.doctor.report import AdapterReport, Report
 
 __all__ = ["doctor", "show"]
 

@@ -9,7 +9,7 @@ import typer
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.errors import SettingsError, printable
-from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.infotext.grammar import parse_infotext, read_infotext
 
 __all__ = ["info"]
 

@@ -27,9 +27,9 @@ from diffusion.cli.profiling import profiled
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
 from diffusion.cli.rarer import tell_other_networks
 from diffusion.errors import NotFiniteError, OutputError, SettingsError
-from diffusion.picture_text import others_text, picture_text
-from diffusion.pipeline import Event, Pipeline, Result, Stage, Step
-from diffusion.refining import refine
+from diffusion.infotext.from_settings import others_text, picture_text
+from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
+from diffusion.pipeline.refining import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings

@@ -13,16 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diffusion import hub
-from diffusion.bundled import BUNDLED, bundled_model, named_model
-from diffusion.checkpoints import ModelFile, ModelFolder, open_model
+from diffusion.checkpoints import ModelFile, ModelFolder, hub, open_model
+from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
 from diffusion.checkpoints.folder import Part
+from diffusion.checkpoints.verify import check_numbers, fitting_weights
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.progress import slowly
 from diffusion.errors import ModelNotFoundError, SettingsError
-from diffusion.networks import load_tokenizers
-from diffusion.soundness import check_numbers, fitting_weights
+from diffusion.pipeline.networks import load_tokenizers
 
 __all__ = ["models"]
 

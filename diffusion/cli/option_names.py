@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from diffusion.errors import SettingsError
-from diffusion.sampling import Sampling
+from diffusion.tasks.sampling_options import Sampling
 
 __all__ = ["as_typed", "option_name"]
 

@@ -15,7 +15,7 @@ from typing import IO, Final
 from PIL import Image
 
 from diffusion.errors import OutputError
-from diffusion.infotext import exif_info, png_info
+from diffusion.infotext.grammar import exif_info, png_info
 
 __all__ = ["FORMATS", "Output", "folder_made", "told", "written_file"]
 

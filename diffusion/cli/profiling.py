@@ -9,9 +9,9 @@ from pathlib import Path
 
 from diffusion.cli.output import told
 from diffusion.errors import OutputError
-from diffusion.networks import suited_dtype
+from diffusion.pipeline.networks import suited_dtype
 from gpucore import Device
-from gpustd.roof import measured_roof
+from gpustd.tuning.roof import measured_roof
 
 __all__ = ["profiled"]
 

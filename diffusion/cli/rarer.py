@@ -13,13 +13,13 @@ from typer import Argument, Option
 from diffusion.cli.app import complain
 from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
-from diffusion.infotext import parse_infotext, read_infotext
-from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import DTYPE, picture_settings
-from diffusion.sampling import Sampling
+from diffusion.infotext.grammar import parse_infotext, read_infotext
+from diffusion.infotext.to_settings import DTYPE, picture_settings
+from diffusion.noise.registry import NOISES
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
-from gpustd.conv import Wrap
+from diffusion.tasks.sampling_options import Sampling
+from gpustd.matmul.conv import Wrap
 
 __all__ = [
     "FromPicture",

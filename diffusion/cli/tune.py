@@ -37,10 +37,10 @@ from diffusion.cli.native_messages import held_back
 from diffusion.errors import OutputError, SettingsError
 from diffusion.settings import Settings
 from gpucore import Device
-from gpustd.tiles import Tile
-from gpustd.tuner import Outcome, Standing, tune_product
-from gpustd.tuning import SeenProduct, recorded_products, tile_size
-from gpustd.tuning_files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
+from gpustd.matmul.tiles import Tile
+from gpustd.tuning.files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
+from gpustd.tuning.lookup import SeenProduct, recorded_products, tile_size
+from gpustd.tuning.timing import Outcome, Standing, tune_product
 
 __all__ = ["UNSOUND", "tune"]
 

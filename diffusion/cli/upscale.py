@@ -14,12 +14,12 @@ from diffusion.cli.app import app, reporting
 from diffusion.cli.job import NamedModel, Place, asked_variation, chosen_seed, draw
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
-from diffusion.infotext import Infotext, parse_infotext, read_infotext
-from diffusion.picture_settings import carried_axes
+from diffusion.infotext.grammar import Infotext, parse_infotext, read_infotext
+from diffusion.infotext.to_settings import carried_axes
 from diffusion.settings import Settings
 from diffusion.tasks import UPSCALERS, Source
 from diffusion.tasks.seamless import resized
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 
 __all__ = ["upscale"]
 

@@ -21,8 +21,8 @@ from gpustd import (
     winograd_conv2d,
     winograd_weights,
 )
-from gpustd.conv import Wrap
-from gpustd.winograd import winograd_block
+from gpustd.matmul.conv import Wrap
+from gpustd.matmul.winograd import winograd_block
 
 __all__ = [
     "Activations",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from diffusion.models.joined import Joined
+from diffusion.models.fused_linear import Joined
 from diffusion.models.layers import (
     Activations,
     GroupNorm,

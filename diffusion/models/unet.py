@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.joined import Joined
+from diffusion.models.fused_linear import Joined
 from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeated
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample

@@ -7,8 +7,8 @@ from diffusion.prompts.chunks import MOST_CHUNKS, MOST_WEIGHT, Chunk, TextTokens
 from diffusion.prompts.composition import MOST_PARTS, Script, script
 from diffusion.prompts.emphasis import EMPHASES, Emphasis, weigh
 from diffusion.prompts.grammar import Span, parse_prompt
+from diffusion.prompts.padding import MOST_SCRIPT_CHUNKS, script_chunks
 from diffusion.prompts.scheduling import MOST_VARIANTS, PromptSteps, prompt_steps
-from diffusion.prompts.script_chunks import MOST_SCRIPT_CHUNKS, script_chunks
 
 __all__ = [
     "EMPHASES",

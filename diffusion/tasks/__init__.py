@@ -6,10 +6,10 @@ before the first step or after the last, what they do to latents on the device.
 
 from diffusion.tasks.fitting import RESIZE_MODES
 from diffusion.tasks.hires import UPSCALERS, Hires
+from diffusion.tasks.init_image import Source
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extended
 from diffusion.tasks.seamless import check_seamless
-from diffusion.tasks.source import Source
 from diffusion.tasks.tiling import TILINGS
 from diffusion.tasks.variation import Variation
 

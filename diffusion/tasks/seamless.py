@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from diffusion.errors import SettingsError
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 
 __all__ = ["check_seamless", "resized"]
 

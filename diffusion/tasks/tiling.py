@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffusion.catalogue import Catalogue
 from diffusion.tasks.choices import Choice
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 
 __all__ = ["TILINGS", "Span", "in_tiles", "spans", "tiled"]
 

@@ -8,12 +8,12 @@ looking into functions); `pack_struct` fills a uniform. Faults in a source are `
 `WgslLayoutError`, each with line, column and source line.
 """
 
+from gpucore.wgsl.declarations import reflect_outline
 from gpucore.wgsl.errors import PackError, WgslError, WgslLayoutError, WgslSyntaxError
-from gpucore.wgsl.outline import reflect_outline
 from gpucore.wgsl.packing import Field, pack_struct
 from gpucore.wgsl.parser import parse
 from gpucore.wgsl.printer import print_module
-from gpucore.wgsl.reflect import Binding, EntryPoint, Override, Reflection, reflect
+from gpucore.wgsl.reflection import Binding, EntryPoint, Override, Reflection, reflect
 from gpucore.wgsl.syntax import Module
 
 __all__ = [

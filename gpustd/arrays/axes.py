@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, ShapeError
-from gpustd.buffers import refuse_others
-from gpustd.scalars import whole
+from gpustd.launch.arguments import whole
+from gpustd.launch.buffer_checks import refuse_others
 
 __all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
 

@@ -14,9 +14,9 @@ import numpy as np
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, T, c64, f32
 from gpucore.dtypes import DTYPES, is_marker
 from gpustd.arrays.operands import INTEGERS, Number, number_as
-from gpustd.buffers import refuse_large
-from gpustd.flat import launch_each, refuse_missing_f16, words_of
-from gpustd.scalars import real, whole
+from gpustd.launch.arguments import real, whole
+from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
 
 __all__ = ["arange", "full", "linspace", "ones", "zeros"]
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
-from gpustd.arrays.clean import clean_words
-from gpustd.grid import flat_grid
-from gpustd.lanes import subgroup_lanes
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.arrays.scratch import clean_words
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import subgroup_lanes
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["Fold", "accumulator", "takes_rows", "widened"]
 

@@ -13,16 +13,16 @@ from typing import Any
 from gpucore import Buffer, DTypeError, ShapeError, T, i32, u32
 from gpustd.arrays.arithmetic import add, clip, floor_divide, remainder
 from gpustd.arrays.axes import axis_of, three_extents
+from gpustd.arrays.casting import cast
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.logic import less, not_equal, where
 from gpustd.arrays.moving import broadcast_to
 from gpustd.arrays.operands import REALS, broadcast_shape, common_dtype
 from gpustd.arrays.scans import cumsum
 from gpustd.arrays.sorting import argsort
-from gpustd.buffers import refuse_others
-from gpustd.cast import cast
-from gpustd.flat import launch_each, launch_flat, refuse_missing_f16, words_of
-from gpustd.template import Value
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each, launch_flat, refuse_missing_f16, words_of
+from gpustd.launch.template import Value
 
 __all__ = [
     "compress",

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, i8, u8
-from gpustd import layout
+from gpustd.arrays import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
-from gpustd.buffers import refuse_others
-from gpustd.flat import launch_each, refuse_missing_f16, words_of
-from gpustd.grid import flat_grid
-from gpustd.rungs import wanted_rung
-from gpustd.scalars import whole
-from gpustd.template import Value, kernel
+from gpustd.launch.arguments import whole
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["broadcast_to", "concat", "flip", "repeat", "roll", "stack", "tile", "transpose"]
 

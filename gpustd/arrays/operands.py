@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
-from gpustd.buffers import refuse_others
-from gpustd.flat import launch_each, refuse_missing_f16, words_of
-from gpustd.template import Value
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
+from gpustd.launch.template import Value
 
 __all__ = [
     "ALL",

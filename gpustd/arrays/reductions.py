@@ -17,11 +17,11 @@ from typing import Any
 from gpucore import Buffer, DType, ShapeError, T, f16, i8, i32, u8, u32
 from gpustd.arrays.arithmetic import subtract
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
+from gpustd.arrays.casting import cast
 from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.functions import sqrt
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
-from gpustd.cast import cast
-from gpustd.scalars import real
+from gpustd.launch.arguments import real
 
 __all__ = [
     "all",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, Device, i32
-from gpustd.grid import flat_grid
-from gpustd.lanes import row_lanes
-from gpustd.rungs import wanted_tile
-from gpustd.template import Value, kernel
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_tile
 
 __all__ = ["longest_row", "sorted_rows"]
 

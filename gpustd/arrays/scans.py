@@ -21,15 +21,15 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, T, c64, i8, u8, u32
 from gpustd.arrays.axes import axis_of, three_extents
-from gpustd.arrays.clean import clean_words
+from gpustd.arrays.casting import cast
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.operands import ALL, REALS, common_dtype
-from gpustd.cast import cast
-from gpustd.grid import flat_grid
-from gpustd.lanes import subgroup_lanes
-from gpustd.rungs import wanted_rung, wanted_tile
-from gpustd.template import Value, kernel
+from gpustd.arrays.scratch import clean_words
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import subgroup_lanes
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung, wanted_tile
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
 

@@ -11,10 +11,10 @@ from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_o
 from gpustd.arrays.moving import concat, cut
 from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
-from gpustd.grid import flat_grid
-from gpustd.lanes import subgroup_lanes
-from gpustd.scalars import whole
-from gpustd.template import Value, kernel
+from gpustd.launch.arguments import whole
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import subgroup_lanes
+from gpustd.launch.template import Value, kernel
 
 __all__ = ["topk", "unique"]
 

@@ -17,11 +17,11 @@ from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
 from gpustd.arrays.row_sorts import longest_row, sorted_rows
 from gpustd.arrays.scans import cumsum
-from gpustd.buffers import refuse_others
-from gpustd.grid import flat_grid
-from gpustd.lanes import row_lanes
-from gpustd.rungs import wanted_rung, wanted_tile
-from gpustd.template import Value, kernel
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung, wanted_tile
 
 __all__ = ["argsort", "searchsorted", "sort"]
 

@@ -6,8 +6,6 @@ Arithmetic is f32; what becomes u8 is rounded once, to the nearest, ties upwards
 """
 
 from gpustd.image.arrange import crop, flip, pad
-from gpustd.image.blur import box_blur, gaussian_blur, unsharp_mask
-from gpustd.image.canny import canny
 from gpustd.image.colour import (
     hsv_to_rgb,
     lab_to_rgb,
@@ -22,10 +20,12 @@ from gpustd.image.colour import (
     ycbcr_to_rgb,
 )
 from gpustd.image.composite import alpha_composite
-from gpustd.image.edges import laplacian, scharr, sobel
-from gpustd.image.filter2d import filter2d
-from gpustd.image.histogram import equalise, histogram
-from gpustd.image.morphology import (
+from gpustd.image.filters.blur import box_blur, gaussian_blur, unsharp_mask
+from gpustd.image.filters.canny_edges import canny
+from gpustd.image.filters.correlation import filter2d
+from gpustd.image.filters.edges import laplacian, scharr, sobel
+from gpustd.image.filters.median_filter import median
+from gpustd.image.filters.morphology import (
     black_tophat,
     closing,
     dilate,
@@ -34,9 +34,9 @@ from gpustd.image.morphology import (
     opening,
     white_tophat,
 )
-from gpustd.image.rank import median
-from gpustd.image.resize import resize
-from gpustd.image.warp import affine_transform, perspective_transform, rotate
+from gpustd.image.histograms import equalise, histogram
+from gpustd.image.resampling.resizing import resize
+from gpustd.image.resampling.warp import affine_transform, perspective_transform, rotate
 
 __all__ = [
     "affine_transform",

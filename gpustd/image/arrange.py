@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, u8
-from gpustd.buffers import refuse_large
 from gpustd.image.border import CONSTANT, extended
-from gpustd.image.gather import gather
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.pixels import launch_pixels, pixels_each
-from gpustd.rungs import wanted_rung
-from gpustd.scalars import one_of, real, whole
-from gpustd.template import Value
+from gpustd.image.resampling.gathering import gather
+from gpustd.launch.arguments import one_of, real, whole
+from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.template import Value
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["crop", "flip", "pad"]
 

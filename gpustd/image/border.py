@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.scalars import one_of, real
+from gpustd.launch.arguments import one_of, real
 
 __all__ = ["CONSTANT", "border_of", "extended"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from gpucore import Buffer, DTypeError, ShapeError, T, f32, u8
 from gpustd.image.picture import picture_of
 from gpustd.image.pixels import launch_pixels, pixels_each
-from gpustd.template import Value
+from gpustd.launch.template import Value
 
 __all__ = [
     "hsv_to_rgb",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T, u8
-from gpustd.buffers import refuse_others
-from gpustd.flat import launch_each
 from gpustd.image.picture import picture_of, require_same
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each
+from gpustd.launch.template import Value
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["alpha_composite"]
 

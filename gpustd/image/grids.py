@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer
-from gpustd.grid import MOST_GROUPS
 from gpustd.image.picture import Picture
-from gpustd.rungs import wanted_rung
+from gpustd.launch.grid import MOST_GROUPS
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["fits_quilt", "fits_strips", "quilt_grid"]
 

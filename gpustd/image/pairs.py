@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from gpucore import Buffer, T
-from gpustd.flat import launch_each, words_of
-from gpustd.template import Value
+from gpustd.launch.elements import launch_each, words_of
+from gpustd.launch.template import Value
 
 __all__ = ["combined"]
 

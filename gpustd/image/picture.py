@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
-from gpustd.buffers import refuse_others
+from gpustd.launch.buffer_checks import refuse_others
 
 __all__ = [
     "MOST_TAPS",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpucore import Buffer, f32
-from gpustd.grid import flat_grid
 from gpustd.image.picture import picture_of
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["launch_pixels", "pixels_each"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gpucore import Buffer, Device
 from gpucore.dtypes import dtype_of
-from gpustd import tables
+from gpustd.launch import tables
 
 __all__ = ["table"]
 

@@ -7,15 +7,15 @@ on the device without a read-back; the bits of a matrix do not depend on how man
 from gpustd.linalg.blas1 import asum, axpy, copy, dot, iamax, nrm2, rot, scal, swap
 from gpustd.linalg.blas2 import gemv, ger, symv, trsv
 from gpustd.linalg.blas3 import gemm, symm, syrk, trsm
-from gpustd.linalg.cholesky import cho_solve, cholesky
-from gpustd.linalg.eigh import eigh
-from gpustd.linalg.lstsq import cond, lstsq, matrix_rank, pinv
-from gpustd.linalg.lu import LU, lu, lu_factor, lu_solve
-from gpustd.linalg.matmul import matmul
+from gpustd.linalg.decompositions.cholesky_factor import cho_solve, cholesky
+from gpustd.linalg.decompositions.eigenvalues import eigh
+from gpustd.linalg.decompositions.lu_factors import LU, lu, lu_factor, lu_solve
+from gpustd.linalg.decompositions.qr_factors import qr
+from gpustd.linalg.decompositions.singular_values import svd, svdvals
+from gpustd.linalg.least_squares import cond, lstsq, matrix_rank, pinv
+from gpustd.linalg.matrix_product import matmul
 from gpustd.linalg.norms import norm
-from gpustd.linalg.qr import qr
-from gpustd.linalg.solve import SlogDet, det, inv, slogdet, solve
-from gpustd.linalg.svd import svd, svdvals
+from gpustd.linalg.systems import SlogDet, det, inv, slogdet, solve
 from gpustd.linalg.triangular import solve_triangular
 
 __all__ = [

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
-from gpustd.buffers import refuse_others
-from gpustd.elementwise import linear_combination
-from gpustd.flat import float_scalar, launch_each
+from gpustd.arrays.combination import linear_combination
+from gpustd.launch.arguments import real
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last
-from gpustd.scalars import real
 
 __all__ = [
     "asum",

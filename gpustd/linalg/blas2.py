@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
-from gpustd.buffers import refuse_others
-from gpustd.flat import float_scalar, launch_each, width_of
-from gpustd.grid import flat_grid
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import float_scalar, launch_each, width_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 from gpustd.linalg.blas1 import copy, real_scale
 from gpustd.linalg.triangular import Trans, check_square, solve_triangular, transposed
 from gpustd.linalg.views import (
@@ -21,8 +23,6 @@ from gpustd.linalg.views import (
     matrices,
     view_sizes,
 )
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
 
 __all__ = ["gemv", "ger", "symv", "trsv"]
 

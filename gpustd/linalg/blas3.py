@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
-from gpustd.buffers import refuse_others
-from gpustd.elementwise import combine_into
-from gpustd.gemm import gemm as dense_gemm
-from gpustd.gemm import wide_gemm
-from gpustd.layout import transpose
+from gpustd.arrays.combination import combine_into
+from gpustd.arrays.layout import transpose
+from gpustd.launch.buffer_checks import refuse_others
 from gpustd.linalg.blas1 import real_scale, scale
-from gpustd.linalg.matmul import multiply_matrices
-from gpustd.linalg.products import multiply_into, scalar_kind
+from gpustd.linalg.matrix_product import multiply_matrices
 from gpustd.linalg.triangles import fresh_copy, mirrored
 from gpustd.linalg.triangular import Trans, check_square, substitute_into, transposed
+from gpustd.linalg.view_products import multiply_into, scalar_kind
 from gpustd.linalg.views import broadcast_batch, matrices
+from gpustd.matmul.dense import gemm as dense_gemm
+from gpustd.matmul.dense import wide_gemm
 
 __all__ = ["gemm", "symm", "syrk", "trsm"]
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
-from gpustd.buffers import refuse_others
-from gpustd.layout import transpose
+from gpustd.arrays.layout import transpose
+from gpustd.launch.arguments import real, whole
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.linalg.decompositions.singular_values import svdvals
 from gpustd.linalg.reductions import reduce_last
-from gpustd.linalg.svd import svdvals
-from gpustd.scalars import real, whole
 
 __all__ = ["norm", "order_of"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DType, c64, f32, u32
-from gpustd.flat import float_scalar, width_of
-from gpustd.grid import flat_grid
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
+from gpustd.launch.elements import float_scalar, width_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 
 __all__ = ["reduce_last"]
 

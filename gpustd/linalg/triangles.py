@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gpucore import Buffer, T
-from gpustd.grid import flat_grid
-from gpustd.linalg.products import scalar_kind
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.linalg.view_products import scalar_kind
 from gpustd.linalg.views import Matrices, launch_batch, matrices, view_sizes
-from gpustd.template import Value, kernel
 
 __all__ = ["copy_into", "fresh_copy", "mirrored", "triangle"]
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
-from gpustd.buffers import refuse_others
-from gpustd.grid import flat_grid
-from gpustd.linalg.products import multiply_into
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
 from gpustd.linalg.triangles import copy_into, fresh_copy
+from gpustd.linalg.view_products import multiply_into
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,
@@ -20,8 +22,6 @@ from gpustd.linalg.views import (
     matrices,
     view_sizes,
 )
-from gpustd.rungs import wanted_rung
-from gpustd.template import Value, kernel
 
 __all__ = [
     "Trans",

@@ -5,7 +5,6 @@ weights are (K, N) and (kernel..., C / groups, Cout), biases, norms' weights and
 f16 and f32 are computed with in f32. What `gpustd` has is used as it is, without copies.
 """
 
-from gpustd.attention import attention, self_attention
 from gpustd.nn.activations import (
     elu,
     gelu,
@@ -21,9 +20,13 @@ from gpustd.nn.activations import (
     softplus,
     tanh,
 )
-from gpustd.nn.convolution import conv1d, conv2d, conv3d
-from gpustd.nn.linear import linear
-from gpustd.nn.norms import (
+from gpustd.nn.attention.fused import attention, self_attention
+from gpustd.nn.attention.scaled import scaled_dot_product_attention
+from gpustd.nn.conv.convolution import conv1d, conv2d, conv3d
+from gpustd.nn.conv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from gpustd.nn.dense import linear
+from gpustd.nn.nearest import upsample_nearest
+from gpustd.nn.norm.inference import (
     batch_norm,
     group_norm,
     instance_norm,
@@ -33,7 +36,7 @@ from gpustd.nn.norms import (
     rms_norm,
 )
 from gpustd.nn.padding import pad
-from gpustd.nn.pooling import (
+from gpustd.nn.pool.pooling import (
     adaptive_avg_pool2d,
     adaptive_max_pool2d,
     avg_pool1d,
@@ -45,11 +48,8 @@ from gpustd.nn.pooling import (
     max_pool3d,
 )
 from gpustd.nn.resize import interpolate, pixel_shuffle, pixel_unshuffle
-from gpustd.nn.scaled_attention import scaled_dot_product_attention
-from gpustd.nn.softmax import log_softmax, softmax
+from gpustd.nn.softmaxes import log_softmax, softmax
 from gpustd.nn.tokens import embedding, one_hot
-from gpustd.nn.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from gpustd.upsample_nearest import upsample_nearest
 
 __all__ = [
     "adaptive_avg_pool2d",

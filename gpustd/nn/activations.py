@@ -19,9 +19,9 @@ from __future__ import annotations
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.flat import float_scalar, launch_each
-from gpustd.scalars import one_of, real
-from gpustd.template import Value
+from gpustd.launch.arguments import one_of, real
+from gpustd.launch.elements import float_scalar, launch_each
+from gpustd.launch.template import Value
 
 __all__ = [
     "elu",

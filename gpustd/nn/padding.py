@@ -7,11 +7,11 @@ from operator import index
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
-from gpustd.buffers import refuse_others
-from gpustd.flat import launch_each, plain_scalar, width_of
-from gpustd.nn.windows import AXES
-from gpustd.scalars import real
-from gpustd.template import Value
+from gpustd.launch.arguments import real
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each, plain_scalar, width_of
+from gpustd.launch.template import Value
+from gpustd.nn.conv.windows import AXES
 
 __all__ = ["pad"]
 

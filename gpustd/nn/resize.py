@@ -7,7 +7,8 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.moving import transpose
-from gpustd.flat import (
+from gpustd.launch.arguments import whole
+from gpustd.launch.elements import (
     float_scalar,
     launch_each,
     launch_flat,
@@ -15,9 +16,8 @@ from gpustd.flat import (
     widest_word,
     width_of,
 )
-from gpustd.nn.windows import Extents, each_axis, is_wide, spatial
-from gpustd.scalars import whole
-from gpustd.template import Value
+from gpustd.launch.template import Value
+from gpustd.nn.conv.windows import Extents, each_axis, is_wide, spatial
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
-from gpustd.buffers import refuse_others
-from gpustd.embedding import embedding as rows_of
-from gpustd.flat import launch_each
-from gpustd.scalars import whole
-from gpustd.template import Value
+from gpustd.launch.arguments import whole
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each
+from gpustd.launch.template import Value
+from gpustd.nn.table_rows import embedding as rows_of
 
 __all__ = ["embedding", "one_hot"]
 

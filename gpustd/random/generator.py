@@ -20,13 +20,13 @@ from gpucore import (
 )
 from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
+from gpustd.arrays.layout import slice_axis
 from gpustd.arrays.operands import number_as
-from gpustd.flat import launch_each, words_of
-from gpustd.grid import flat_grid
-from gpustd.layout import slice_axis
-from gpustd.random.normal_table import normal_table
-from gpustd.scalars import real, whole
-from gpustd.template import Value, kernel
+from gpustd.launch.arguments import real, whole
+from gpustd.launch.elements import launch_each, words_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.random.normal_quantiles import normal_table
 
 __all__ = ["Generator"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, DType, DTypeError, c64, f32
-from gpustd.buffers import refuse_others
-from gpustd.scalars import one_of
+from gpustd.launch.arguments import one_of
+from gpustd.launch.buffer_checks import refuse_others
 
 __all__ = ["Norm", "check_dtype", "check_norm", "inner_of", "outer_of", "replaced", "scale_of"]
 

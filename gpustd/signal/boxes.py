@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, c64
-from gpustd.flat import launch_each
+from gpustd.launch.elements import launch_each
+from gpustd.launch.template import Value
 from gpustd.signal.arguments import float_or_complex
-from gpustd.template import Value
 
 __all__ = ["MOST_AXES", "product", "region", "reversed_conjugate", "scalar_of"]
 

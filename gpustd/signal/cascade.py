@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, T, f32
-from gpustd.grid import flat_grid
-from gpustd.rungs import wanted_rung, wanted_tile
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.tables import table
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung, wanted_tile
 from gpustd.signal.arguments import inner_of, outer_of
 from gpustd.signal.boxes import scalar_of
-from gpustd.tables import table
-from gpustd.template import Value, kernel
 
 __all__ = ["MOST_STATES", "Cascade", "Run"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError
-from gpustd.scalars import numbers_of, real, whole
+from gpustd.launch.arguments import numbers_of, real, whole
 from gpustd.signal.windows import Window, window_values
 
 __all__ = ["firwin"]

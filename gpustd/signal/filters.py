@@ -17,15 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.buffers import refuse_others
-from gpustd.flat import launch_each
-from gpustd.scalars import numbers_of, whole
+from gpustd.launch.arguments import numbers_of, whole
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import launch_each
+from gpustd.launch.tables import table
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of, replaced
 from gpustd.signal.boxes import region, scalar_of
 from gpustd.signal.cascade import MOST_STATES, Cascade, Run
-from gpustd.signal.convolve import convolve, oaconvolve
+from gpustd.signal.convolution import convolve, oaconvolve
 from gpustd.signal.frames import Framing, framed
-from gpustd.tables import table
 
 __all__ = ["filtfilt", "lfilter", "sosfilt", "sosfiltfilt"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, T, f32
-from gpustd.flat import launch_each
+from gpustd.launch.elements import launch_each
+from gpustd.launch.template import Value
 from gpustd.signal.arguments import inner_of
 from gpustd.signal.boxes import scalar_of
-from gpustd.template import Value
 
 __all__ = ["Framing", "framed"]
 

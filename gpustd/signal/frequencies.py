@@ -9,12 +9,12 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.buffers import refuse_large, refuse_others
-from gpustd.flat import launch_each, plain_scalar
-from gpustd.scalars import real, whole
+from gpustd.launch.arguments import real, whole
+from gpustd.launch.buffer_checks import refuse_large, refuse_others
+from gpustd.launch.elements import launch_each, plain_scalar
+from gpustd.launch.tables import table_copy
+from gpustd.launch.template import Value
 from gpustd.signal.plan import smooth_above
-from gpustd.tables import table_copy
-from gpustd.template import Value
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "next_fast_len", "rfftfreq"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, c64
-from gpustd.tables import table
+from gpustd.launch.tables import table
 
 __all__ = [
     "chirp",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
-from gpustd.buffers import refuse_large
-from gpustd.scalars import real, whole
-from gpustd.tables import table_copy
+from gpustd.launch.arguments import real, whole
+from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
 

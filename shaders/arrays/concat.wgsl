@@ -4,7 +4,7 @@
 // Memory: the result in words of four (arrays/words.wgsl); `end` is where a part's elements end.
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32,

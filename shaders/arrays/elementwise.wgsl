@@ -15,7 +15,7 @@
     "acosh", "atanh", "power",
 )
 {{ typed.head(kind) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 //% include "arrays/operators.wgsl"
 
 struct Params {

@@ -5,7 +5,7 @@
 // Memory: extents{{ " count words" if width == 4 else "" }} from the outermost axis; the result in words (arrays/words.wgsl).
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32,

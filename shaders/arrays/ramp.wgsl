@@ -3,7 +3,7 @@
 // Memory: the result in words of four (arrays/words.wgsl); floats are computed in f32.
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32,

@@ -6,7 +6,7 @@
 // Memory: the result in words of four (arrays/words.wgsl).
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params { count: u32, last: u32, n: u32, m: u32, inner: u32 }
 

@@ -3,7 +3,7 @@
 // Memory: the result in words of four (arrays/words.wgsl).
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params { count: u32, last: u32 }
 

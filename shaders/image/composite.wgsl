@@ -9,7 +9,7 @@
 //% set wide = true
 //% set target = source
 //% include "image/words.wgsl"
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 //% if floats
 alias u8x16 = vec4<u32>;

@@ -3,7 +3,7 @@
 // Limits: 2^32 words.
 //% set wide = true
 //% include "image/words.wgsl"
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params { count: u32{{ ", amount: f32, threshold: f32" if kind == "sharpened" else "" }} }
 

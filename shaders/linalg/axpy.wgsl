@@ -1,7 +1,7 @@
 // Complex y + a x, or a x alone, element by element.
 //
 // Memory: rows of complex numbers, a word each. Limits: as flat kernels.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 

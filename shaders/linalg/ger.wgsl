@@ -2,8 +2,8 @@
 //
 // Memory: A and the result (batch, M, N), x (batch, M), y (batch, N), row-major in words of {{ width }}.
 // Limits: N a multiple of the word; as flat kernels.
-//% include "elementwise/flat.wgsl"
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/flat.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32,

@@ -2,7 +2,7 @@
 //
 // Slices of BK of both operands lie in workgroup memory with K outermost, as words of four along M or N; a
 // word is read along whichever axis is the quick one in memory. While a slice is multiplied, the next one
-// is on its way in registers. 32 invocations stand 4 by 8 over words, as in gemm/tiled.wgsl, and blocks walk
+// is on its way in registers. 32 invocations stand 4 by 8 over words, as in matmul/gemm/tiled.wgsl, and blocks walk
 // in groups of rows, so that what they read stays in the cache. Complex numbers are kept as two planes.
 // Blocks outside of the wanted triangle end at once.
 //

@@ -2,8 +2,8 @@
 // ceil((i + 1) size / n). One result an invocation, in f32; a NaN in a window is its result.
 //
 // Memory: x is (N, height, width, units) words, y (N, out_height, out_width, units).
-// Limits: those of elementwise/flat.wgsl and nn/share.wgsl.
-//% include "elementwise/flat.wgsl"
+// Limits: those of arrays/combination/flat.wgsl and nn/share.wgsl.
+//% include "arrays/combination/flat.wgsl"
 //% include "nn/share.wgsl"
 
 struct Params { count: u32, units: u32, height: u32, width: u32, out_height: u32, out_width: u32 }

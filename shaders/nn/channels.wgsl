@@ -3,8 +3,8 @@
 // An invocation takes {{ words }} word(s), each `step` behind the other. The step is a multiple of a pixel's
 // words: the channels stay, their parameters are read once.
 // Memory: x and y are (count / units, units) words of {{ width }} element(s), parameters f32 (units).
-// Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 
 struct Params { count: u32, units: u32, step: u32, eps: f32 }
 

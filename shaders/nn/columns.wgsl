@@ -3,8 +3,8 @@
 // One pass finds the largest element and the sum of exponentials below it (the sum is scaled anew
 // where a larger element comes; the least finite one keeps -infinity from itself), a second one
 // writes.
-// Memory: x and y are (count / inner, length, inner) words. Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// Memory: x and y are (count / inner, length, inner) words. Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 
 struct Params { count: u32, length: u32, inner: u32 }
 

@@ -1,10 +1,10 @@
 // Writes every stride-th element of a larger array along three axes: element i of the part goes to
 // i stride + first.
 // Memory: x is (N, part_z, part_y, part_x, units) words, y (N, result_z, result_y, result_x, units).
-// Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 //% set scattered = true
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32, units: u32,

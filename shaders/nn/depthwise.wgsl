@@ -1,5 +1,5 @@
 // Convolution of each channel with a window of its own, and the bias: bound by memory.
-//% include "elementwise/wide.wgsl"
+//% include "arrays/combination/wide.wgsl"
 //% set more = "strip: u32,"
 //% include "nn/window_params.wgsl"
 

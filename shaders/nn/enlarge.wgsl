@@ -6,7 +6,7 @@
 //
 // Memory: x is (N, height, width, units) words of up to 16 bytes, y {{ factor_y }} and {{ factor_x }} times as high and wide.
 // Limits: 2^32 - 2^11 invocations; a row of 65535 workgroups, then the next.
-//% include "elementwise/wide.wgsl"
+//% include "arrays/combination/wide.wgsl"
 
 struct Params { count: u32, units: u32, height: u32, width: u32 }
 

@@ -1,6 +1,6 @@
 // One number everywhere.
-// Memory: y is a row of words. Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// Memory: y is a row of words. Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 
 struct Params { count: u32, value: f32 }
 

@@ -2,7 +2,7 @@
 //
 // Nothing overflows or cancels: exp gets arguments <= 0 where that can be, exp(v) - 1 and log(1 + e)
 // are series near 0. Errors: 6 ulp, and more where exp(-s) is small, whose rounding of s costs s ulp.
-//% include "activation/activations.wgsl"
+//% include "nn/activation/activations.wgsl"
 
 // r, but v where that is NaN (by its bits: compilers may drop comparisons with NaN).
 fn kept(v: f32, r: f32) -> f32 {

@@ -2,8 +2,8 @@
 // words of x serve all its outputs, its words of the weights all its pixels. Sums are in f32.
 //
 // Memory: x is (N, D, H, W, C), y (N, result_z, result_y, result_x, Cout), the weights are
-// (kernel_z, kernel_y, kernel_x, C / groups, Cout). Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// (kernel_z, kernel_y, kernel_x, C / groups, Cout). Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 //% set more = "inputs: u32, outputs: u32, channels: u32,"
 //% include "nn/window_params.wgsl"
 

@@ -1,9 +1,9 @@
 // Images of another size, mode {{ mode }}.
 //
 // Memory: x is (N, height, width, units) words, y (N, out_height, out_width, units).
-// Limits: those of elementwise/flat.wgsl; nearest: those of nn/share.wgsl.
-//% include "elementwise/flat.wgsl"
-//% include "elementwise/each.wgsl"
+// Limits: those of arrays/combination/flat.wgsl; nearest: those of nn/share.wgsl.
+//% include "arrays/combination/flat.wgsl"
+//% include "arrays/combination/each.wgsl"
 //% include "nn/share.wgsl"
 
 // step: old pixels from one new pixel to the next.

@@ -4,7 +4,7 @@
 // slice, then one lane a word adds the slices{{ " through workgroup memory" if slices > 1 }}. The order depends on one image alone.
 // Memory: x is (images, pixels, units) words, y (images, units). Workgroup memory: up to 4 KiB.
 // Limits: 2^32 words.
-//% include "elementwise/flat.wgsl"
+//% include "arrays/combination/flat.wgsl"
 
 // blocks: groups of 16 words in a pixel.
 struct Params { images: u32, units: u32, pixels: u32, blocks: u32 }

@@ -1,7 +1,7 @@
 // Rows with a 1 at the place of their id.
-// Memory: ids is (rows), y (rows, classes). Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
-//% include "elementwise/each.wgsl"
+// Memory: ids is (rows), y (rows, classes). Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params { count: u32, classes: u32 }
 

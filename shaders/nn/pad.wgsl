@@ -1,9 +1,9 @@
 // Padding of three axes in mode {{ mode }}.
 //
 // Memory: x is (N, size_z, size_y, size_x, units) words, y (N, result_z, result_y, result_x, units).
-// Limits: those of elementwise/flat.wgsl; a number that is added is f32.
-//% include "elementwise/flat.wgsl"
-//% include "elementwise/each.wgsl"
+// Limits: those of arrays/combination/flat.wgsl; a number that is added is f32.
+//% include "arrays/combination/flat.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32, units: u32,

@@ -2,8 +2,8 @@
 // parity of y and x see every second tap, the last ones first.
 //
 // Memory: w is (kernel_y, kernel_x, units) words, y (2, 2, kernel_y / 2, kernel_x / 2, units), the
-// parities before the taps. Limits: those of elementwise/flat.wgsl; kernels of even extents.
-//% include "elementwise/flat.wgsl"
+// parities before the taps. Limits: those of arrays/combination/flat.wgsl; kernels of even extents.
+//% include "arrays/combination/flat.wgsl"
 
 struct Params { count: u32, units: u32, kernel_y: u32, kernel_x: u32 }
 

@@ -1,6 +1,6 @@
 // The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32{{ ", maxima in pairs of f16" if pairs }}.
 //% set mends = pairs or noted
-//% include "elementwise/wide.wgsl"
+//% include "arrays/combination/wide.wgsl"
 //% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32,"
 //% include "nn/window_params.wgsl"
 

@@ -7,7 +7,7 @@
 //% if enable_subgroups
 enable subgroups;
 //% endif
-//% include "elementwise/flat.wgsl"
+//% include "arrays/combination/flat.wgsl"
 
 struct Params { rows: u32, units: u32, eps: f32 }
 

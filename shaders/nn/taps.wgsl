@@ -1,8 +1,8 @@
 // Some taps of a kernel in reverse order: tap t along an axis is tap last - t step of the kernel.
 //
 // Memory: w is (taps_z, taps_y, taps_x, units) words, y (kernel_z, kernel_y, kernel_x, units).
-// Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
+// Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
 
 struct Params {
     count: u32, units: u32,

@@ -1,6 +1,6 @@
 // An activation of every element: y = {{ function }}(x), in f32; a NaN stays one.
-//% include "elementwise/wide.wgsl"
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/wide.wgsl"
+//% include "arrays/combination/each.wgsl"
 //% include "nn/functions.wgsl"
 
 struct Params { count: u32, a: f32, b: f32, c: f32 }

@@ -1,9 +1,9 @@
 // The windows along one axis as channels: y[o, i, n, k, c] = x[o, i stride + k dilation - before, n, c],
 // or 0 outside.
 // Memory: x is (outer, size, inner, units) words, y (outer, result, inner, kernel, units).
-// Limits: those of elementwise/flat.wgsl.
-//% include "elementwise/flat.wgsl"
-//% include "elementwise/each.wgsl"
+// Limits: those of arrays/combination/flat.wgsl.
+//% include "arrays/combination/flat.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 struct Params {
     count: u32, units: u32, kernel: u32, inner: u32, size: u32, result: u32, stride: u32, dilation: u32,

@@ -1,4 +1,4 @@
-// Source of a convolution over three axes as an implicit matrix product (see conv/pixels.wgsl, which
+// Source of a convolution over three axes as an implicit matrix product (see matmul/conv/pixels.wgsl, which
 // does two), with a stride, a dilation and a start for each axis.
 //
 // Row m is output pixel (image, z, y, x), K runs over the taps (kz, ky, kx) and their channels: each
@@ -15,8 +15,8 @@ struct Params {
     dilation_z: u32, dilation_y: u32, dilation_x: u32,
     before_z: i32, before_y: i32, before_x: i32,
     fused: u32,
-    image_pitch: u32, image_first: u32,  // in units of F, see gemm/operands.wgsl
-    splits: u32, plane: u32, pitch: u32, // see gemm/reduce.wgsl
+    image_pitch: u32, image_first: u32,  // in units of F, see matmul/gemm/operands.wgsl
+    splits: u32, plane: u32, pitch: u32, // see matmul/gemm/reduce.wgsl
 }
 
 struct Row { image: u32, z: i32, y: i32, x: i32 }

@@ -5,7 +5,7 @@
 // result of `marked(sum, marks)`.
 //
 // Memory: x is (N, D, H, W, units) words of {{ width }} element(s), y (N, result_z, result_y, result_x, units).
-// Limits: those of elementwise/flat.wgsl.
+// Limits: those of arrays/combination/flat.wgsl.
 //% if block
 // An invocation makes {{ columns }} neighbouring column(s) of `strip` results, {{ rows }} row(s) a step: it walks down
 // the image, reads each row once and adds it to the sums of all windows that it lies in, tap

@@ -5,7 +5,7 @@
 // Memory: the result in words of four (arrays/words.wgsl).
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 //% include "random/philox.wgsl"
 //% if draw == "exponential"
 //% include "random/exponential.wgsl"

@@ -2,7 +2,7 @@
 // outside of x is zero. For short h: each result reads all of it, and the caches serve neighbours.
 // Memory: x, h and y are rows of elements. Limits: 2^31 elements an axis; the sum of one result
 // runs from the first element of h to the last.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias A = {{ a }};

@@ -2,7 +2,7 @@
 // i - start. Up to `reach` before and behind the signal it goes on as its boundary says, then come zeros.
 // Memory: x is (outer, length, inner), y is {{ "(outer, size, inner, frames)" if frames_last else "(outer, frames, size, inner)" }}.
 // Limits: 2^31 elements.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

@@ -3,7 +3,7 @@
 // reaches, the divisor is 1.
 // Memory: v is {{ "(outer, size, frames)" if frames_last else "(outer, frames, size)" }} of which the first {{ taps }} of size count; y is (outer, length).
 // Limits: 2^31 elements.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

@@ -1,7 +1,7 @@
 // Product of two arrays of complex numbers; an extent of 1 goes with any other.
 // Memory: a, b and y are rows of complex numbers; strides are 0 along what is repeated.
 // Limits: 2^32 - 2^11 elements.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = c64x1;

@@ -1,6 +1,6 @@
 // A box cut out of an array, or an array in a box of zeros: what lies outside of x is zero.
 // Memory: x and y are rows of elements; starts may be negative. Limits: 2^31 elements an axis.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

@@ -1,7 +1,7 @@
 // An array from its last element to its first, with complex numbers as their conjugates: what turns
 // convolution into correlation.
 // Memory: x and y are rows of elements. Limits: 2^32 - 2^11 elements.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

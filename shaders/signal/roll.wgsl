@@ -4,7 +4,7 @@
 //% if scalar == "f16"
 enable f16;
 //% endif
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

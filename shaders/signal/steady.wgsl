@@ -1,7 +1,7 @@
 // States of a filter whose input has always been its first sample: a table's numbers times that sample.
 // Memory: x is (outer, length, inner), y is (sections, outer, order, inner), unit (sections, order).
 // Limits: 2^32 - 2^11 elements.
-//% include "elementwise/each.wgsl"
+//% include "arrays/combination/each.wgsl"
 
 alias c64x1 = vec2<f32>;
 alias W = {{ scalar }};

@@ -14,7 +14,7 @@ from diffusion.models.unet import UNet
 from diffusion.models.unet_config import UNetConfig
 from diffusion.models.vae import Decoder
 from gpucore import Device, f16
-from gpustd.winograd import winograd_block
+from gpustd.matmul.winograd import winograd_block
 from tools.full_size.models import MODELS
 
 NOWHERE = Path("config.json")

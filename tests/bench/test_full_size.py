@@ -28,7 +28,7 @@ from bench.models import (
     vae_row,
 )
 from diffusion import Result, Settings
-from diffusion.networks import Networks
+from diffusion.pipeline.networks import Networks
 from gpucore import Device
 
 CACHES = ("__GL_SHADER_DISK_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")

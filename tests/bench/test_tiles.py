@@ -11,10 +11,11 @@ import pytest
 from bench import tiles
 from bench.tiles import Found, find_tiles, told
 from gpucore import Buffer, Device, Graph, f32
-from gpustd import gemm, product
-from gpustd.rungs import forced_rung
-from gpustd.tiles import Tile
-from gpustd.tuning import tile_size
+from gpustd import gemm
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul import product
+from gpustd.matmul.tiles import Tile
+from gpustd.tuning.lookup import tile_size
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 FIRST, SECOND = "tiled f32 m42/2 n13 k20", "tiled f32 m42/2 n7 k13 silu"

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
-from diffusion.networks import Networks, load_networks
+from diffusion.pipeline.networks import Networks, load_networks
 from gpucore import Device, DType, f32
 from tests.diffusion.lasting_folder import lasting_folder
 from tests.goldens.families import RunCase

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from diffusion.run import Run
+from diffusion.pipeline.run import Run
 
 __all__ = ["kept_steps"]
 

@@ -27,14 +27,14 @@ from diffusion.cli.native_messages import held_back
 from diffusion.cli.networks import chosen_dtype
 from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
-from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
 from gpucore import Device, DeviceNotFoundError, DType, f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
-from gpucore.findings import AdapterReport, EngineReport, Machine, Problem, Report
-from gpucore.selftest import Check, adapter_record
+from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Problem, Report
+from gpucore.doctor.selftest import Check, adapter_record
 from tests.processes import environment
 
 ROOT = Path(__file__).parents[2]

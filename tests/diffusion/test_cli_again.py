@@ -15,10 +15,10 @@ from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
 from diffusion.cli.rarer import carried_switch
-from diffusion.infotext import parse_infotext, read_infotext
-from diffusion.picture_text import others_text, picture_text
-from diffusion.sampling import Sampling
+from diffusion.infotext.from_settings import others_text, picture_text
+from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.tasks import Hires, Variation
+from diffusion.tasks.sampling_options import Sampling
 from gpucore import f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
 from tests.diffusion.test_cli import PretendedPipeline, pretended  # noqa: F401 - a fixture

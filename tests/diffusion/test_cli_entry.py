@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import diffusion
-from diffusion import hub
+from diffusion.checkpoints import hub
 from diffusion.cli import main
 from diffusion.cli.program import COMMANDS, run
 from tests.processes import environment

@@ -13,8 +13,8 @@ from diffusion import Settings
 from diffusion.cli.option_names import PARTS, as_typed, option_name
 from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError, SettingsError
-from diffusion.sampling import Sampling
 from diffusion.tasks import Hires, Inpaint
+from diffusion.tasks.sampling_options import Sampling
 from tests.diffusion.test_cli import PretendedPipeline, pretended, run  # noqa: F401 - a fixture
 
 ARGUMENTS = {"prompt", "image"}

@@ -16,7 +16,7 @@ from diffusion import Pipeline, Settings, Step
 from diffusion.cli import previews
 from diffusion.cli.previews import EVERY, EVERY_QUICK, MARK, MOST_SIDE, Preview, grid
 from diffusion.errors import NotFiniteError, OutputError
-from diffusion.infotext import read_infotext
+from diffusion.infotext.grammar import read_infotext
 from tests.diffusion.golden_families import vae_folder
 from tests.diffusion.test_cli import (
     BLUE,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.infotext.grammar import parse_infotext, read_infotext
 from tests.diffusion.test_cli import run
 from tests.goldens.family_folders import write_family
 

@@ -13,7 +13,7 @@ from PIL import Image
 from diffusion.cli.app import complain
 from diffusion.cli.output import Output
 from diffusion.errors import OutputError
-from diffusion.infotext import LARGEST_TEXT, png_info
+from diffusion.infotext.grammar import LARGEST_TEXT, png_info
 from tests.diffusion.test_cli import run
 
 

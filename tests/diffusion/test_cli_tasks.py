@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffusion import Settings
 from diffusion.cli.info import shown
-from diffusion.infotext import parse_infotext, read_infotext
+from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.tasks import Hires, Inpaint, Variation
 from gpucore.adapters import DEVICE_VARIABLE
 from tests.diffusion.test_cli import PretendedPipeline, run, status_of

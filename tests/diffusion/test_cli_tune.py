@@ -18,11 +18,11 @@ from diffusion.cli.program import app
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
-from gpustd.product import Product
-from gpustd.tiles import MATRIX_TILES, TILED_TILES
-from gpustd.tuner import Outcome, Standing
-from gpustd.tuning import SeenProduct, product_key, tile_size
-from gpustd.tuning_files import TUNING_VARIABLE, read_tiles, write_tiles
+from gpustd.matmul.product import Product
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES
+from gpustd.tuning.files import TUNING_VARIABLE, read_tiles, write_tiles
+from gpustd.tuning.lookup import SeenProduct, product_key, tile_size
+from gpustd.tuning.timing import Outcome, Standing
 
 MODULE = sys.modules["diffusion.cli.tune"]
 UNSOUND = MODULE.UNSOUND
@@ -30,7 +30,7 @@ FIRST, SECOND = TILED_TILES[:2]
 
 
 def seen(m: int, count: int = 1) -> SeenProduct:
-    made = Product("gemm", "gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
+    made = Product("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
     key = product_key(made, "tiled", "f32")
     return SeenProduct(key, made, "tiled", "f32", TILED_TILES, count)
 

@@ -20,11 +20,12 @@ from diffusion.cli.program import app
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
-from gpustd import product, tuner, tuning_files
-from gpustd.tiles import Tile
-from gpustd.tuner import Outcome, Standing
-from gpustd.tuning import SeenProduct, tile_size, tuned_tile, use_tiles
-from gpustd.tuning_files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
+from gpustd.matmul import product
+from gpustd.matmul.tiles import Tile
+from gpustd.tuning import files, timing
+from gpustd.tuning.files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
+from gpustd.tuning.lookup import SeenProduct, tile_size, tuned_tile, use_tiles
+from gpustd.tuning.timing import Outcome, Standing
 
 MODULE = sys.modules["diffusion.cli.tune"]
 # Small, so that a software renderer soon has them compiled.
@@ -56,7 +57,7 @@ class Stopping:
         self.begun.append(seen)
         if len(self.begun) == self.at:
             signal.raise_signal(signal.SIGINT)
-        return (yield from tuner.tune_product(device, seen))
+        return (yield from timing.tune_product(device, seen))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr(MODULE, "seen_products", two_products)
     monkeypatch.setattr(MODULE, "tune_product", made.tune)
     monkeypatch.setattr(MODULE, "opened_device", lambda _: device)
-    monkeypatch.setattr(tuning_files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
     return made
@@ -102,13 +103,13 @@ def test_real_tiles_are_timed_refused_and_remembered(
     assert chosen[0] == first.key
     assert chosen[1] in (tile_size(LARGE), tile_size(SMALL))
 
-    real = tuner._Trial.result
+    real = timing._Trial.result
 
-    def result(trial: tuner._Trial, operands: Any) -> NDArray[Any]:
+    def result(trial: timing._Trial, operands: Any) -> NDArray[Any]:
         found = real(trial, operands)
         return found + np.asarray(trial.tile == SMALL, found.dtype)
 
-    monkeypatch.setattr(tuner._Trial, "result", result)
+    monkeypatch.setattr(timing._Trial, "result", result)
     done = run()
     assert done.exit_code == 0, done.stderr
     assert stopping.begun == [first, second, second]

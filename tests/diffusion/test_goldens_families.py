@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffusion.conditioning import Sizes
-from diffusion.denoiser import BufferAlgebra, GuidedDenoiser
 from diffusion.models.module import load as load_weights
 from diffusion.models.unet import UNet, guidance_features, size_features, time_features
 from diffusion.models.unet_config import UNetConfig
-from diffusion.networks import Networks
-from diffusion.pipeline import Pipeline
+from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.pipeline import Pipeline
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from diffusion.samplers import SAMPLERS, SamplerOptions
 from diffusion.schedules import SCHEDULES
+from diffusion.text.conditioning import Sizes
 from gpucore import ArgumentError, Buffer, Device, DType, f16, f32
 from gpustd import concat, linear_combination
 from tests.conftest import skip_without_f16

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from diffusion.conditioning import Conditioning
-from diffusion.denoiser import BufferAlgebra, GuidedDenoiser, Latents
-from diffusion.pipeline import Pipeline
+from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
+from diffusion.pipeline.pipeline import Pipeline
 from diffusion.samplers import SAMPLERS, SamplerOptions
 from diffusion.schedules import SCHEDULES
+from diffusion.text.conditioning import Conditioning
 from gpucore import Device
 from gpustd import concat, linear_combination, repeat_batch, slice_axis
 from tests.diffusion.golden_models import networks

@@ -10,7 +10,7 @@ import pytest
 from diffusion.models.layers import wrapped
 from diffusion.models.unet import time_features
 from gpucore import Device, DType
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
 from tests.diffusion.test_goldens_networks import DTYPES, TOLERANCE, need
 from tests.goldens.loader import channels_last, load, relative_error

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from diffusion import hub
-from diffusion.checkpoints import ModelFolder, open_model
+from diffusion.checkpoints import ModelFolder, hub, open_model
 from diffusion.checkpoints.conversion import save_single
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from tests.diffusion.checkpoints.small_folder import write_folder

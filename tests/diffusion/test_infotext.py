@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from diffusion.errors import SettingsError
-from diffusion.infotext import (
+from diffusion.infotext.grammar import (
     LARGEST_TEXT,
     Infotext,
     parse_infotext,

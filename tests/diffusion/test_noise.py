@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
-from diffusion.noise import BLOCK, LatentNoise, _philox, normal
+from diffusion.noise.philox import BLOCK, LatentNoise, _philox, normal
 
 ONES = 0xFFFFFFFF
 
@@ -96,7 +96,7 @@ def test_numbers_are_box_and_mullers(seed: int, stream: int) -> None:
 
 
 def test_the_series_are_as_good_as_the_library() -> None:
-    from diffusion.noise import _sine, natural_log
+    from diffusion.noise.philox import _sine, natural_log
 
     rng = np.random.default_rng(1)
     uniform = np.concatenate([rng.random(50_000), (np.arange(999) + 0.5) * 2.0**-32])

@@ -15,18 +15,18 @@ from PIL import Image
 from diffusion import Pipeline, Settings
 from diffusion.cli.output import Output
 from diffusion.errors import SettingsError
-from diffusion.infotext import read_infotext
-from diffusion.noise_sources import NOISES
-from diffusion.picture_settings import picture_settings
-from diffusion.picture_text import picture_text
+from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.grammar import read_infotext
+from diffusion.infotext.to_settings import picture_settings
+from diffusion.noise.registry import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
-from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
 from diffusion.tasks import UPSCALERS, Hires, Variation
-from diffusion.tasks.walk import Walk, exact_walk
-from gpustd.conv import Wrap
+from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sigmas import Walk, exact_walk
+from gpustd.matmul.conv import Wrap
 from tests.conftest import first_device
 from tests.diffusion.noise_schedules import stable_diffusion
 

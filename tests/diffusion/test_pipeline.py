@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
-from diffusion import pipeline as pipelines
-from diffusion.conditioning import Conditioning
 from diffusion.errors import SettingsError
-from diffusion.networks import suited_dtype
-from diffusion.pipeline import Event
-from diffusion.sampling import Sampling
+from diffusion.pipeline import pipeline as pipelines
+from diffusion.pipeline.networks import suited_dtype
+from diffusion.pipeline.pipeline import Event
 from diffusion.tasks import Hires
+from diffusion.tasks.sampling_options import Sampling
+from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f32
 from tests.conftest import engines, opened, trouble
 from tests.diffusion.runs_steps import kept_steps

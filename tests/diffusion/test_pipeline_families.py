@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
-from diffusion.conditioning import Sizes
 from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES, chunk_prompt
-from diffusion.tokenizer import ClipTokenizer
+from diffusion.text.conditioning import Sizes
+from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, f16, f32
 from tests.conftest import skip_without_f16
 from tests.diffusion.checkpoints.small_folder import edit_json

@@ -14,15 +14,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion import Pipeline, Result, Settings, Stage, Step, refining
-from diffusion import pipeline as pipelines
-from diffusion.denoiser import Latents
+from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.networks import suited_dtype
-from diffusion.noise import LatentNoise
-from diffusion.pipeline import Event
-from diffusion.refining import refine
-from diffusion.run import Run, Start
+from diffusion.noise.philox import LatentNoise
+from diffusion.pipeline import pipeline as pipelines
+from diffusion.pipeline import refining
+from diffusion.pipeline.denoiser import Latents
+from diffusion.pipeline.networks import suited_dtype
+from diffusion.pipeline.pipeline import Event
+from diffusion.pipeline.refining import refine
+from diffusion.pipeline.run import Run, Start
 from diffusion.tasks import Hires, Inpaint, Source
 from gpucore import Device, DType, f32
 from tests.diffusion.lasting_folder import lasting_folder

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffusion import text as texts
 from diffusion.checkpoints import ModelFolder
 from diffusion.errors import ModelFormatError
-from diffusion.networks import Networks, load_networks
+from diffusion.pipeline.networks import Networks, load_networks
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
-from diffusion.text import EncodedText, TextEncoder
-from diffusion.tokenizer import ClipTokenizer
+from diffusion.text import encoders as texts
+from diffusion.text.encoders import EncodedText, TextEncoder
+from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, Graph, f32, i32
 from tests.diffusion.golden_families import networks
 from tests.goldens.family_folders import write_family

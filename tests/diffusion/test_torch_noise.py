@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.noise import LatentNoise, normal
-from diffusion.noise_sources import NOISES
-from diffusion.torch_noise import MOST_DRAWS, TorchGenerator, torch_normal
+from diffusion.noise.philox import LatentNoise, normal
+from diffusion.noise.registry import NOISES
+from diffusion.noise.torch import MOST_DRAWS, TorchGenerator, torch_normal
 from tests.diffusion.torch_draws import DRAWS, SEEDS, draws_of, name, words_name
 from tests.goldens.loader import load
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffusion import Pipeline, Settings, Step, vae_graphs
+from diffusion import Pipeline, Settings, Step
 from diffusion.checkpoints import ModelFolder
 from diffusion.models.layers import Activations, wrapped
-from diffusion.networks import Networks, load_networks
+from diffusion.pipeline import vae_graphs
+from diffusion.pipeline.networks import Networks, load_networks
 from diffusion.tasks import Hires, Source
 from gpucore import Device, f32
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 from tests.goldens.folders import write_model
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=2, guidance=4.0, seed=5)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpucore import Device, KernelCompileError
-from gpucore.backends.compilers import Compilers
+from gpucore.backends.webgpu.compilers import Compilers
 
 ADD = """
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gpucore import Device, f32, u8
 from gpucore.display import png
-from gpucore.memory import readable
+from gpucore.memory.pool import readable
 from tests.gpucore.kernels import INCREMENT
 
 

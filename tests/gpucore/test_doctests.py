@@ -19,13 +19,13 @@ WITH_EXAMPLES = {
     "gpucore.copying",
     "gpucore.device",
     "gpucore.devices",
-    "gpucore.event",
-    "gpucore.graph",
+    "gpucore.recording.event",
+    "gpucore.recording.graph",
     "gpucore.kernel",
-    "gpucore.memory",
+    "gpucore.memory.pool",
     "gpucore.per_device",
-    "gpucore.profiler",
-    "gpucore.stream",
+    "gpucore.recording.profile",
+    "gpucore.recording.stream",
     "gpucore.testing",
 }
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gpucore import Device, KernelCompileError, adapters, doctor, selftest
+from gpucore import Device, KernelCompileError, adapters
 from gpucore.__main__ import lines
-from gpucore.doctor import problems
-from gpucore.findings import AdapterReport, EngineReport, Machine, Report
-from gpucore.selftest import Check, adapter_record, run_checks
+from gpucore.doctor import examination, selftest
+from gpucore.doctor.examination import problems
+from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Report
+from gpucore.doctor.selftest import Check, adapter_record, run_checks
 
 ROOT = Path(__file__).parents[2]
 RIGHT = (Check("f32 arithmetic", True, "right"),)
@@ -127,7 +128,7 @@ def test_an_engine_that_does_not_start() -> None:
 
 def test_the_engines_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(doctor.ENGINES.values()) <= set(project["dependencies"])
+    assert set(examination.ENGINES.values()) <= set(project["dependencies"])
 
 
 def test_mesa_too_old_for_dawn() -> None:
@@ -184,8 +185,8 @@ def stand_in(folder: Path, body: str) -> str:
 def test_a_driver_that_fails_becomes_a_line(
     body: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor.sys, "executable", stand_in(tmp_path, body))
-    report = doctor.examine(time_limit=0.5)
+    monkeypatch.setattr(examination.sys, "executable", stand_in(tmp_path, body))
+    report = examination.examine(time_limit=0.5)
     assert {engine.fault for engine in report.engines} == {fault}
     assert report.status == 2
     assert fault in "\n".join(lines(report))

@@ -12,7 +12,7 @@ import pytest
 
 from gpucore import AdapterInfo, Device, PerDevice, f32
 from gpustd import conv2d, gemm, signal
-from gpustd.tables import table_copy
+from gpustd.launch.tables import table_copy
 from tests.gpucore.kernels import INCREMENT
 
 MAPS = Path("/proc/self/maps")

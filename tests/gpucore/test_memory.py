@@ -21,8 +21,8 @@ from gpucore import (
     f32,
     u8,
 )
-from gpucore.free_list import FreeList
-from gpucore.memory import memory_limit
+from gpucore.memory.free_list import FreeList
+from gpucore.memory.pool import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 

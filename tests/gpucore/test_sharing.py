@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpucore import Buffer, Device, Graph, Kernel, OutOfMemoryError, ReleasedBufferError, f32
-from gpucore.sharing import Planned, Slot, shared_slots
+from gpucore.memory.sharing import Planned, Slot, shared_slots
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 1000

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gpucore import Device
-from gpustd import tuning_files
-from gpustd.tuning_files import TUNING_VARIABLE
+from gpustd.tuning import files
+from gpustd.tuning.files import TUNING_VARIABLE
 
 
 @pytest.fixture
@@ -17,6 +17,6 @@ def null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning_files, "_SHIPPED", tmp_path / "shipped")
-    monkeypatch.setattr(tuning_files, "_told", set())
+    monkeypatch.setattr(files, "_SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(files, "_told", set())
     return Device.null()

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from gpucore import Device, Kernel
-from gpustd import product, template
-from gpustd.rungs import forced_rung
-from gpustd.tiles import Tile
-from gpustd.tuning import fits
+from gpustd.launch import template
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul import product
+from gpustd.matmul.tiles import Tile
+from gpustd.tuning.lookup import fits
 from tests.gpustd.matrix_emulator import emulate
 
 SMALL_MATRIX = {

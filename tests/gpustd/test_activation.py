@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, f16, f32, i32
 from gpustd import unary
-from gpustd.activation import UNARY
-from gpustd.reference import activation as oracle
+from gpustd.nn.unary import UNARY
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import activation as oracle
 
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
 LARGE = {f32: 3.0e38, f16: 65504.0}

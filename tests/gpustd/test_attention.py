@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpucore.backends.null import NullBackend
 from gpucore.wgsl import parse, reflect
-from gpustd.attention import MatrixTile, Sizes, attention, self_attention
-from gpustd.lanes import broadcast_lanes
-from gpustd.reference import attention as oracle
-from gpustd.reference.attention import CASES, Case
-from gpustd.rungs import forced_rung
-from gpustd.template import render
+from gpustd.launch.subgroups import broadcast_lanes
+from gpustd.launch.template import render
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.attention.fused import MatrixTile, Sizes, attention, self_attention
 from tests.conftest import skip_without_f16
 from tests.gpustd import products
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.products import emulated_kernel, need_matrix_units
+from tests.gpustd.reference import attention as oracle
+from tests.gpustd.reference.attention import CASES, Case
 
 Array = NDArray[Any]
 
 # The module, whose name the package gives to the function.
-attention_module = importlib.import_module("gpustd.attention")
-attention_products_module = importlib.import_module("gpustd.attention_products")
+attention_module = importlib.import_module("gpustd.nn.attention.fused")
+attention_products_module = importlib.import_module("gpustd.nn.attention.products")
 
 named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -381,16 +381,16 @@ for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
     for fq, keys, form in tiles[: 9 if head <= 80 else 4]:
         spec = dict(scalar="f16", matrix=True, head=head, fq=fq, subgroups=4, keys=keys)
         spec |= dict(relative=form == "relative", ahead=form == "ahead", lean=False, teams=1)
-        sources.append(render("attention/matrix.wgsl", spec))
+        sources.append(render("nn/attention/matrix.wgsl", spec))
         if form != "relative":
-            sources.append(render("attention/matrix.wgsl", spec | dict(lean=True, teams=2)))
+            sources.append(render("nn/attention/matrix.wgsl", spec | dict(lean=True, teams=2)))
 masks = (("none", 1), ("f16", 8), ("f16", 4), ("f16", 1), ("f32", 4), ("f32", 1), ("bits", 32))
 for mask, unit in masks:
     for fq, ahead in ((1, False), (2, True)):
         spec = dict(scalar="f16", matrix=True, head=40, fq=fq, subgroups=4, keys=32)
         spec |= dict(relative=False, ahead=ahead, lean=unit == 32, teams=1)
         spec |= dict(mask=mask, mask_unit=unit)
-        sources.append(render("attention/matrix.wgsl", spec))
+        sources.append(render("nn/attention/matrix.wgsl", spec))
 """
 
 
@@ -411,7 +411,7 @@ def test_matrix_tiles_fit_the_least_workgroup_memory(null: Device, head: int) ->
     }
     for tile in tiles:
         spec = attention_module._matrix_with(small, Sizes(1, 128, 256, 1, head), tile).spec
-        text = render("attention/matrix.wgsl", {**spec, "scalar": "f16"})
+        text = render("nn/attention/matrix.wgsl", {**spec, "scalar": "f16"})
         assert reflect(parse(text)).entry_points["main"].workgroup_bytes() <= 2**14, tile
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from gpucore import Device, DTypeError, c64, f32
 from gpucore.dtypes import DTYPES
 from gpustd import cast
-from gpustd.reference import cast as oracle
-from gpustd.reference.cast import CASES
 from tests.gpustd.arrays.operators import mixture
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import cast as oracle
+from tests.gpustd.reference.cast import CASES
 
 
 @pytest.mark.parametrize(("source", "target", "shape"), CASES, ids=str)

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import conv2d
-from gpustd.reference import conv as oracle
-from gpustd.reference.conv import CASES, Case
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.products import (
     SMALL_LOADERS,
@@ -27,6 +25,8 @@ from tests.gpustd.products import (
     SMALL_TILED,
     on_rung,
 )
+from tests.gpustd.reference import conv as oracle
+from tests.gpustd.reference.conv import CASES, Case
 
 Array = NDArray[Any]
 

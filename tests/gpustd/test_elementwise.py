@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import add, guidance, linear_combination, multiply
-from gpustd.elementwise import combine_into
-from gpustd.reference import elementwise as oracle
-from gpustd.reference.elementwise import CASES, MANY
-from gpustd.rungs import forced_rung
+from gpustd.arrays.combination import combine_into
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import elementwise as oracle
+from tests.gpustd.reference.elementwise import CASES, MANY
 
 Array = NDArray[Any]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}

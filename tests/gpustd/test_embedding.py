@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import embedding
-from gpustd.reference import embedding as oracle
-from gpustd.reference.embedding import CASES
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import embedding as oracle
+from tests.gpustd.reference.embedding import CASES
 
 
 @pytest.mark.parametrize(("table", "ids"), CASES, ids=str)

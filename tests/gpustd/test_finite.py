@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32, u32
 from gpustd import count_nonfinite
-from gpustd.reference import finite as oracle
-from gpustd.reference.finite import CASES
 from tests.gpustd.arrays.operators import mixture
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import finite as oracle
+from tests.gpustd.reference.finite import CASES
 
 
 @pytest.mark.parametrize("shape", CASES, ids=str)

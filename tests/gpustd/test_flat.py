@@ -21,7 +21,7 @@ from gpustd import (
     transpose,
     unary,
 )
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.poison import poison_pool
 
 Call = Callable[[Buffer[Any]], Buffer[Any]]

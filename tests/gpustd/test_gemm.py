@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
-from gpustd import gemm, product, template, wide_gemm
-from gpustd.gemm import multiply_batch
-from gpustd.reference import gemm as oracle
-from gpustd.reference.gemm import CASES, Case
-from gpustd.rungs import forced_rung
-from gpustd.tiles import Tile
+from gpustd import gemm, wide_gemm
+from gpustd.launch import template
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul import product
+from gpustd.matmul.dense import multiply_batch
+from gpustd.matmul.tiles import Tile
 from tests.conftest import skip_without_f16
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.products import (
@@ -29,6 +29,8 @@ from tests.gpustd.products import (
     SMALL_TILED,
     on_rung,
 )
+from tests.gpustd.reference import gemm as oracle
+from tests.gpustd.reference.gemm import CASES, Case
 
 Array = NDArray[Any]
 
@@ -217,7 +219,9 @@ def test_who_takes_the_few_rung(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "kernel", noted)
     for rows, k, n in ((1, 24, 40), (100, 24, 40), (2, 20, 40), (2, 24, 36), (2, 24, 8)):
         gemm(null.buffer(f16, (rows, k)), null.buffer(f16, (k, n)), few_rows=True)
-    assert names == [f"gemm/{rung}.wgsl" for rung in ("few", "few", "tiled", "tiled", "narrow")]
+    assert names == [
+        f"matmul/gemm/{rung}.wgsl" for rung in ("few", "few", "tiled", "tiled", "narrow")
+    ]
 
 
 MATRIX_CASES = (
@@ -373,12 +377,12 @@ from gpustd.tiles import MATRIX_TILES
 from gpustd.template import render
 window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad_left=1)
 window |= dict(wrap_y=0, wrap_x=1)
-kinds = [("gemm/rows.wgsl", {}, "geglu"), ("conv/pixels.wgsl", window, "silu")]
+kinds = [("matmul/gemm/rows.wgsl", {}, "geglu"), ("matmul/conv/pixels.wgsl", window, "silu")]
 common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
 common |= dict(bias=True, residual=True, batched=False, unit=8)
 def loaded(tile):
     shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
-    spec = dict(source="gemm/rows.wgsl", per_image=False, two=False, holes=False, **shape)
+    spec = dict(source="matmul/gemm/rows.wgsl", per_image=False, two=False, holes=False, **shape)
     spec |= dict(loaders=tile.loaders, stages=tile.stages, k=320, bases=tile.bases)
     for kind in range(8):
         full = kind % 2 == 0
@@ -386,7 +390,7 @@ def loaded(tile):
         plain = dict(bias=False, residual=False, activation="none")
         plain["out"] = "f16" if some["batched"] else "f32"
         rest = plain if kind > 3 else dict(activation="geglu" if full else "silu")
-        yield render("gemm/loaders.wgsl", {**common, **spec, **some, **rest})
+        yield render("matmul/gemm/loaders.wgsl", {**common, **spec, **some, **rest})
 
 for tile in MATRIX_TILES:
     if tile.loaders:
@@ -398,20 +402,20 @@ for tile in MATRIX_TILES:
     for source, size, activation in kinds:
         spec = dict(source=source, activation=activation)
         spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
-        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
+        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     for unit in (1, 2, 4):
         spec |= dict(two=False, unit=unit)
-        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
+        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
     plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
-    plain |= dict(source="gemm/rows.wgsl", activation="none", exact=True, even=True)
+    plain |= dict(source="matmul/gemm/rows.wgsl", activation="none", exact=True, even=True)
     plain |= dict(whole=True, filled=True)
     bare = dict(bias=False, residual=False)
     batch = {**bare, "batched": True}
     for rest in ({}, {"batched": True}, batch, {**bare, "out": "f32"}, {**bare, "split": True}):
-        sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))
+        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))
     slices = dict(source="nn/voxels.wgsl", kernel_height=3, kernel_width=1, holes=True, whole=False)
     slices |= batch
-    sources.append(render("gemm/matrix.wgsl", {**common, **shape, **plain, **slices}))
+    sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **plain, **slices}))
 """
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import group_norm
-from gpustd.group_plan import Norm, Plan
-from gpustd.reference import group_norm as oracle
-from gpustd.reference.group_norm import CASES, Case
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.norm.group_plan import Norm, Plan
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import group_norm as oracle
+from tests.gpustd.reference.group_norm import CASES, Case
 
 Array = NDArray[Any]
 Operands = tuple[Array, Array | None, Array, Array]
@@ -140,7 +140,7 @@ def test_a_workgroup_goes_down_its_run_in_steps(
 ) -> None:
     """As in the autoencoder's images, here with fewer workgroups instead of more pixels."""
     skip_without_f16(device, dtype.name)
-    monkeypatch.setattr("gpustd.group_plan._WORKGROUPS_OF_AN_IMAGE", 3)
+    monkeypatch.setattr("gpustd.nn.norm.group_plan._WORKGROUPS_OF_AN_IMAGE", 3)
     case = Case((1, 129, 131, 8), 2, second=8, silu=True, offset=100.0)
     plan = Plan.two_launches(Norm(1, 129 * 131, (8, 8), 2), dtype.itemsize, 256, 2**14)
     assert plan is not None
@@ -153,7 +153,7 @@ def test_rounding_of_the_mean_does_not_gather(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All 128 lanes on a word see the same 1024 values, so that their errors do not cancel."""
-    monkeypatch.setattr("gpustd.group_plan._WORKGROUPS_OF_AN_IMAGE", 1)
+    monkeypatch.setattr("gpustd.nn.norm.group_plan._WORKGROUPS_OF_AN_IMAGE", 1)
     case = Case((1, 1024, 128, 8), 2)
     down = np.random.default_rng(3).standard_normal((1, 1024, 1, 1)) + 513
     x = np.broadcast_to(down, case.shape).astype(np.float32)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import layer_norm
-from gpustd.lanes import row_lanes
-from gpustd.reference import layer_norm as oracle
-from gpustd.reference.layer_norm import CASES
-from gpustd.rungs import forced_rung
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import layer_norm as oracle
+from tests.gpustd.reference.layer_norm import CASES
 
 Array = NDArray[Any]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}

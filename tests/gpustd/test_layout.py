@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
-from gpustd.layout import concat, merged, repeat_batch, slice_axis, transpose
-from gpustd.reference import layout as oracle
-from gpustd.reference.layout import CASES, JOINS, SLICES
-from gpustd.rungs import forced_rung
+from gpustd.arrays.layout import concat, merged, repeat_batch, slice_axis, transpose
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import layout as oracle
+from tests.gpustd.reference.layout import CASES, JOINS, SLICES
 
 Array = NDArray[Any]
 

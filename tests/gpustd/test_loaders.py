@@ -1,6 +1,6 @@
 """Products of workgroups with matrix units, run thread by thread: right, and without faults.
 
-No software renderer runs `gemm/loaders.wgsl`, whose barriers meet in two loops.
+No software renderer runs `matmul/gemm/loaders.wgsl`, whose barriers meet in two loops.
 Operands are small integers, which f16 holds, and sums of their products, which f32 does.
 """
 
@@ -15,12 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, f16
-from gpustd import gemm, product, template, wide_gemm
-from gpustd.gemm import multiply_batch
-from gpustd.reference.gemm import reference
-from gpustd.rungs import forced_rung
-from gpustd.tiles import MATRIX_TILES, Tile
+from gpustd import gemm, wide_gemm
+from gpustd.launch import template
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul import product
+from gpustd.matmul.dense import multiply_batch
+from gpustd.matmul.tiles import MATRIX_TILES, Tile
 from tests.gpustd.products import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
+from tests.gpustd.reference.gemm import reference
 from tests.gpustd.wgsl_to_python import UntranslatedError
 from tests.gpustd.workgroup_interpreter import WorkgroupError, interpret
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gpucore import Device, Graph, f32
-from gpustd import roof as roofs
-from gpustd.roof import measured_roof, product_rate
+from gpustd.tuning import roof as roofs
+from gpustd.tuning.roof import measured_roof, product_rate
 
 
 def test_the_roof_is_measured_and_leaves_nothing(device: Device) -> None:

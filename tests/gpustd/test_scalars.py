@@ -14,8 +14,8 @@ import pytest
 import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
+from gpustd.launch.arguments import numbers_of, one_of, real, whole
 from gpustd.linalg.blas1 import scale
-from gpustd.scalars import numbers_of, one_of, real, whole
 
 NULL = Device.null()
 X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))

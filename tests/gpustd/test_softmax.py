@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
-from gpustd.reference import softmax as oracle
-from gpustd.reference.softmax import CASES
-from gpustd.rungs import forced_rung
-from gpustd.softmax import softmax
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.row_softmax import softmax
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import softmax as oracle
+from tests.gpustd.reference.softmax import CASES
 
 Array = NDArray[Any]
 

@@ -6,13 +6,15 @@ import numpy as np
 
 from gpucore import Device
 from gpustd import gemm
-from gpustd.template import label_of
+from gpustd.launch.template import label_of
 
 
 def test_a_label_says_what_is_on() -> None:
-    spec = {"scalar": "f16", "source": "gemm/rows.wgsl", "bias": True, "two": False}
+    spec = {"scalar": "f16", "source": "matmul/gemm/rows.wgsl", "bias": True, "two": False}
     spec |= {"activation": "none", "bm": 128, "scale": 0.5, "window": None}
-    assert label_of("gemm/tiled.wgsl", spec) == "gemm/tiled f16 gemm/rows bias bm128 scale0.5"
+    assert (
+        label_of("matmul/gemm/tiled.wgsl", spec) == "gemm/tiled f16 gemm/rows bias bm128 scale0.5"
+    )
     assert label_of("a/b.wgsl", {"activation": "silu"}) == "a/b silu"
     assert label_of("a/b.wgsl", {}) == "a/b"
 

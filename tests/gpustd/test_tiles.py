@@ -9,10 +9,10 @@ import pytest
 from gpucore import Device, ShapeError, f16
 from gpucore.backends.null import NullBackend
 from gpustd import gemm
-from gpustd.product import Product
-from gpustd.rungs import forced_rung
-from gpustd.tiles import MATRIX_TILES, Tile, suited_teams
-from gpustd.tuning import recorded_products
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul.product import Product
+from gpustd.matmul.tiles import MATRIX_TILES, Tile, suited_teams
+from gpustd.tuning.lookup import recorded_products
 
 WINDOW = {"kernel_height": 3, "kernel_width": 3, "stride": 1, "scale": 1}
 # Rows of an image, columns, channels of each source, taps.
@@ -125,6 +125,6 @@ def test_loaders_refuse_what_they_cannot_fill() -> None:
 def test_k_is_whole_where_no_tile_has_teams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workgroups would have to be added up, which takes longer than it saves."""
     monkeypatch.setattr(
-        "gpustd.product.MATRIX_TILES", tuple(t for t in MATRIX_TILES if t.teams == 1)
+        "gpustd.matmul.product.MATRIX_TILES", tuple(t for t in MATRIX_TILES if t.teams == 1)
     )
     assert offered(Device.null(), sized(256, 1280, (1280,), 1, 2))[1] == 1

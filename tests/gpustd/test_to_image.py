@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import to_image
-from gpustd.reference import to_image as oracle
-from gpustd.reference.to_image import CASES, TIE
 from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import to_image as oracle
+from tests.gpustd.reference.to_image import CASES, TIE
 
 
 @pytest.mark.parametrize("shape", CASES, ids=str)

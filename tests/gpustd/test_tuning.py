@@ -15,24 +15,16 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DeviceLostError, LimitError, f16, f32
 from gpucore.backends.null import NullBackend
-from gpustd import (
-    conv2d,
-    gemm,
-    product,
-    tuner,
-    tuning_check,
-    upsampling_conv2d,
-    upsampling_weights,
-    wide_gemm,
-    winograd_conv2d,
-)
-from gpustd.gemm import multiply_batch
-from gpustd.product import Product
-from gpustd.rungs import forced_rung
-from gpustd.template import Value, render
-from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile
-from gpustd.tuner import Outcome, Standing, tune_product
-from gpustd.tuning import (
+from gpustd import conv2d, gemm, upsampling_conv2d, upsampling_weights, wide_gemm, winograd_conv2d
+from gpustd.launch.template import Value, render
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul import product
+from gpustd.matmul.dense import multiply_batch
+from gpustd.matmul.product import Product
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile
+from gpustd.tuning import check, timing
+from gpustd.tuning.files import shipped_file, write_tiles
+from gpustd.tuning.lookup import (
     SeenProduct,
     fits,
     key_of_region,
@@ -42,15 +34,12 @@ from gpustd.tuning import (
     tuned_tile,
     use_tiles,
 )
-from gpustd.tuning_files import (
-    shipped_file,
-    write_tiles,
-)
+from gpustd.tuning.timing import Outcome, Standing, tune_product
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
 SIZES = {"m": 40, "n": 24, "k": 12, "rows": 20}
-GEMM = Product("gemm", "gemm/rows.wgsl", 40, 2, 24, (12,), SIZES, {}, "silu")
+GEMM = Product("gemm", "matmul/gemm/rows.wgsl", 40, 2, 24, (12,), SIZES, {}, "silu")
 
 
 def test_only_offered_tiles_that_fit_are_taken(null: Device) -> None:
@@ -91,15 +80,15 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
     spec: dict[str, Value] = {
         "scalar": "f16",
         "out": "f16",
-        "source": "gemm/rows.wgsl",
+        "source": "matmul/gemm/rows.wgsl",
         "matrix": True,
     }
     spec |= {"vector": True, "activation": "none", "sizes": "1", **dict.fromkeys(names, False)}
     spec |= {"flexible": False, "batched": False, "even": False, "unit": 8}
     spec |= {name: getattr(tile, name) for name in ("bm", "bn", "bk", "wm", "wn", "teams")}
-    shader = "gemm/matrix.wgsl"
+    shader = "matmul/gemm/matrix.wgsl"
     if tile.loaders:
-        shader = "gemm/loaders.wgsl"
+        shader = "matmul/gemm/loaders.wgsl"
         spec |= {"loaders": tile.loaders, "stages": tile.stages, "filled": True}
         spec |= {"k": 192, "bases": tile.bases}
     declared = re.findall(r"var<workgroup> \w+: array<vec4<u32>, (\d+)>", render(shader, spec))
@@ -323,7 +312,7 @@ def test_a_trial_launches_the_kernel_that_the_run_does(
     (seen,) = recorded.values()
     in_run = [each for each in made if "bm" in each[1]]
     made.clear()
-    tuning_check.TrialOperands(null, seen).captured(seen.tiles[0], 1)
+    check.TrialOperands(null, seen).captured(seen.tiles[0], 1)
     assert [each for each in made if "bm" in each[1]] == in_run != []
 
 
@@ -358,10 +347,10 @@ class Pretended:
         self.results: dict[Tile, Any] = {}
         self.seconds: dict[Tile, float] = {}
         self.samples = dict.fromkeys(THREE, 0)
-        patch.setattr(tuning_check.TrialOperands, "truth", lambda _: TRUTH)
-        patch.setattr(tuner._Trial, "result", lambda trial, _: self.result(trial.tile))
-        patch.setattr(tuner._Trial, "sample", lambda trial, _: self.sample(trial.tile))
-        patch.setattr(tuner, "_BUSY_S", 0.0)
+        patch.setattr(check.TrialOperands, "truth", lambda _: TRUTH)
+        patch.setattr(timing._Trial, "result", lambda trial, _: self.result(trial.tile))
+        patch.setattr(timing._Trial, "sample", lambda trial, _: self.sample(trial.tile))
+        patch.setattr(timing, "_BUSY_S", 0.0)
 
     def result(self, tile: Tile) -> Any:
         found = self.results.get(tile, TRUTH)
@@ -415,7 +404,7 @@ def test_samples_are_long_enough(
         calls.append(trial.calls)
         return (100e-6 + 20e-6 * trial.calls) / trial.calls
 
-    monkeypatch.setattr(tuner._Trial, "sample", sample)
+    monkeypatch.setattr(timing._Trial, "sample", sample)
     outcome = tuned(null)
     assert sorted(set(calls)) == [1, 42, 224]
     assert calls.count(224) == 3 * 10
@@ -470,10 +459,10 @@ def test_the_check_reads_the_first_rows_of_what_takes_long(
     with recorded_products() as recorded, forced_rung("product", "tiled"):
         conv2d(x, w, second=x, padding=1)
     (seen,) = recorded.values()
-    operands = tuning_check.TrialOperands(device, seen)
+    operands = check.TrialOperands(device, seen)
     whole = operands.truth()
     assert whole.size == 20 * 4
-    monkeypatch.setattr(tuning_check, "_MOST_CHECKED_FLOPS", 7 * 2 * 72 * 4 + 1)
+    monkeypatch.setattr(check, "_MOST_CHECKED_FLOPS", 7 * 2 * 72 * 4 + 1)
     first = operands.truth()
     np.testing.assert_array_equal(first, whole[: 7 * 4])
     assert operands.agrees(whole, first)

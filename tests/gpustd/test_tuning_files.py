@@ -13,11 +13,11 @@ import jinja2.meta
 import pytest
 
 from gpucore import Device, f32
-from gpustd import gemm, tuning_files
-from gpustd.template import SHADERS
-from gpustd.tiles import MATRIX_TILES, TILED_TILES, Tile
-from gpustd.tuning import recorded_products, tile_size
-from gpustd.tuning_files import (
+from gpustd import gemm
+from gpustd.launch.template import SHADERS
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile
+from gpustd.tuning import files
+from gpustd.tuning.files import (
     TUNING_VARIABLE,
     kernel_hash,
     load_tiles,
@@ -26,6 +26,7 @@ from gpustd.tuning_files import (
     user_file,
     write_tiles,
 )
+from gpustd.tuning.lookup import recorded_products, tile_size
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
@@ -95,7 +96,7 @@ def test_a_users_table_counts_for_its_engine_and_driver_and_a_shipped_one_for_al
     tiles, path = {KEY: tile_size(SMALL)}, tmp_path / "own.json"
     monkeypatch.setenv(TUNING_VARIABLE, str(path))
     for other in ({"driver": "551.1"}, {"engine": "wgpu"}):
-        monkeypatch.setattr(tuning_files, "_told", set())
+        monkeypatch.setattr(files, "_told", set())
         info = replace(null.info, **other)
         write_tiles(path, info, tiles)
         assert load_tiles(info) == tiles
@@ -177,11 +178,11 @@ def test_changed_templates_void_the_tiles_of_their_rung(
     matrix = "matrix f16 m1/1 n16 k8"
     write_tiles(path, null.info, {KEY: tile_size(SMALL), matrix: tile_size(SMALL)})
     shaders = tmp_path / "shaders"
-    for name in [*tuning_files._SHARED, *sum(tuning_files._RUNGS.values(), ())]:
+    for name in [*files._SHARED, *sum(files._RUNGS.values(), ())]:
         target = shaders / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((SHADERS / name).read_bytes())
-    monkeypatch.setattr(tuning_files, "SHADERS", shaders)
+    monkeypatch.setattr(files, "SHADERS", shaders)
 
     def changed(name: str, text: str) -> set[str]:
         """Keys that are left while ``text`` ends the file ``name``."""
@@ -195,20 +196,20 @@ def test_changed_templates_void_the_tiles_of_their_rung(
             file.write_bytes(before)
             kernel_hash.cache_clear()
 
-    assert changed("gemm/tiled.wgsl", "// a comment\n\n") == {KEY, matrix}
-    assert changed("gemm/tiled.wgsl", "const A = 1;\n") == {matrix}
-    assert changed("gemm/tiled.wgsl", "//% set a = 1\n") == {matrix}
-    assert changed("gemm/reduce.wgsl", "const A = 1;\n") == set()
-    for name in tuning_files._SHARED:
+    assert changed("matmul/gemm/tiled.wgsl", "// a comment\n\n") == {KEY, matrix}
+    assert changed("matmul/gemm/tiled.wgsl", "const A = 1;\n") == {matrix}
+    assert changed("matmul/gemm/tiled.wgsl", "//% set a = 1\n") == {matrix}
+    assert changed("matmul/gemm/reduce.wgsl", "const A = 1;\n") == set()
+    for name in files._SHARED:
         assert changed(name, "const A = 1;\n") == set()
 
 
 def test_every_template_of_a_rung_counts() -> None:
     """The included ones too; what is included by a variable is a source's addressing."""
     environment = jinja2.Environment(line_statement_prefix="//%")
-    for rung, names in tuning_files._RUNGS.items():
-        known = {*names, *tuning_files._SHARED}
-        assert f"gemm/{rung}.wgsl" in known
+    for rung, names in files._RUNGS.items():
+        known = {*names, *files._SHARED}
+        assert f"matmul/gemm/{rung}.wgsl" in known
         for name in known:
             tree = environment.parse((SHADERS / name).read_text(encoding="utf-8"))
             included = {each for each in jinja2.meta.find_referenced_templates(tree) if each}
@@ -217,7 +218,7 @@ def test_every_template_of_a_rung_counts() -> None:
 
 def test_shipped_tables_are_of_kernels_as_they_are_and_of_tiles_that_exist() -> None:
     """A stale one does no harm, and no good: time it anew (CONTRIBUTING.md), or leave it out."""
-    for path in tuning_files._SHIPPED.glob("*.json"):
+    for path in files._SHIPPED.glob("*.json"):
         table = json.loads(path.read_text(encoding="utf-8"))
         assert {key.split()[0] for key in table["tiles"]} <= table["kernels"].keys()
         for rung, digest in table["kernels"].items():
@@ -225,7 +226,7 @@ def test_shipped_tables_are_of_kernels_as_they_are_and_of_tiles_that_exist() -> 
         tiles = {"matrix": MATRIX_TILES, "tiled": TILED_TILES}
         for key, size in table["tiles"].items():
             assert tuple(size) in {tile_size(tile) for tile in tiles[key.split()[0]]}, key
-        slug = tuning_files._slug(table["adapter"])
+        slug = files._slug(table["adapter"])
         assert path.stem == slug
 
 

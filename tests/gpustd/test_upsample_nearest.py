@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsample_nearest
-from gpustd.reference import upsample_nearest as oracle
-from gpustd.reference.upsample_nearest import CASES
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.reference import upsample_nearest as oracle
+from tests.gpustd.reference.upsample_nearest import CASES
 
 
 @pytest.mark.parametrize(("shape", "factor"), CASES, ids=str)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
-from gpustd.reference.conv import Case
-from gpustd.reference.upsampling_conv import CASES, bound
 from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.reference.conv import Case
+from tests.gpustd.reference.upsampling_conv import CASES, bound
 from tests.gpustd.test_conv import EPS, cases, draw
 
 Array = NDArray[Any]

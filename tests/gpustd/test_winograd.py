@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import gpustd.winograd
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import conv2d, winograd_conv2d, winograd_weights
-from gpustd.reference import conv as oracle
-from gpustd.reference.conv import Case
-from gpustd.reference.winograd import CASES, bound, transforms
+from gpustd.matmul import winograd
 from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
 from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.reference import conv as oracle
+from tests.gpustd.reference.conv import Case
+from tests.gpustd.reference.winograd import CASES, bound, transforms
 from tests.gpustd.test_conv import EPS, cases, draw, fused, sources
 
 Array = NDArray[Any]
@@ -88,7 +88,7 @@ def test_large_images_are_done_in_parts(
 ) -> None:
     operands = draw(case, f32, seed=2)
     whole = run(device, case, operands, block)
-    monkeypatch.setattr(gpustd.winograd, "_MOST_BYTES", 1)
+    monkeypatch.setattr(winograd, "_MOST_BYTES", 1)
     parts = run(device, case, operands, block)
     np.testing.assert_array_equal(parts, whole)
     check(case, operands, parts, EPS[f32], block)

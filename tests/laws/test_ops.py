@@ -17,7 +17,7 @@ STEMS = sorted(
 PLACES = (
     "gpustd/{}.py",
     "shaders/{}",
-    "gpustd/reference/{}.py",
+    "tests/gpustd/reference/{}.py",
     "tests/gpustd/test_{}.py",
     "bench/{}.py",
 )
@@ -35,7 +35,7 @@ def test_operation_has_its_five_places(stem: str) -> None:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_reference_has_a_case_table(stem: str) -> None:
-    module = importlib.import_module(f"gpustd.reference.{stem}")
+    module = importlib.import_module(f"tests.gpustd.reference.{stem}")
     assert len(module.CASES) >= 3
     assert callable(module.reference)
 
@@ -47,9 +47,9 @@ def test_no_shader_is_without_an_operation() -> None:
 
 def test_no_reference_is_without_an_operation() -> None:
     """A module beside the references of operations serves at least one of them."""
-    files = python_files("gpustd/reference")
+    files = python_files("tests/gpustd/reference")
     imported = {name for file in files for _, name in imports_of(file)}
-    used = {n.split(".")[2] for n in imported if n.startswith("gpustd.reference.")}
+    used = {n.split(".")[2] for n in imported if n.startswith("tests.gpustd.reference.")}
     others = {file.stem for file in files} - set(STEMS) - {"__init__"}
     assert others <= used
 

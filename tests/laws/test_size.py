@@ -24,10 +24,10 @@ MAX_FUNCTION_LINES = 60
 MAX_ARGUMENTS = 8
 # Functions whose arguments are one thing each and cannot be grouped without hiding them.
 MORE_ARGUMENTS = {
-    "gpustd/conv.py conv2d": 12,  # a fused operation: each argument is one operand or its geometry
-    "gpustd/winograd.py winograd_conv2d": 10,  # likewise
-    "gpustd/signal/stft.py stft": 12,  # SciPy's
-    "gpustd/signal/stft.py istft": 11,  # SciPy's
+    "gpustd/matmul/conv.py conv2d": 12,  # fused: each argument is one operand or its geometry
+    "gpustd/matmul/winograd.py winograd_conv2d": 10,  # likewise
+    "gpustd/signal/short_time.py stft": 12,  # SciPy's
+    "gpustd/signal/short_time.py istft": 11,  # SciPy's
 }
 FORBIDDEN_NAMES = {"base", "utils", "util", "common", "helpers", "helper", "misc"}
 FILES = python_files(*CODE)

@@ -1,4 +1,4 @@
-"""Coefficients of ``normal_tail`` in ``shaders/activation/activations.wgsl``.
+"""Coefficients of ``normal_tail`` in ``shaders/nn/activation/activations.wgsl``.
 
 Run ``python tools/fits/normal_tail.py``. It fits R(a) = exp(a^2 / 2) * Phi(-a), Phi the normal
 distribution function, on [0, 14] by a polynomial in u = 1 / (1 + 0.3 a), so that the largest

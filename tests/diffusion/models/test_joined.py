@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffusion.models.joined import Joined
+from diffusion.models.fused_linear import Joined
 from diffusion.models.layers import Linear
 from diffusion.models.module import Module, load
 from gpucore import Device, DType, f16
-from gpucore.memory import storage_size
+from gpucore.memory.pool import storage_size
 from tests.diffusion.models.test_layers import DTYPES, need
 
 

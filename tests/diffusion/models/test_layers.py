@@ -12,10 +12,10 @@ from diffusion.models import layers
 from diffusion.models.layers import Conv2d
 from diffusion.models.module import load
 from diffusion.models.unet import time_features
-from diffusion.networks import load_networks
+from diffusion.pipeline.networks import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
-from gpustd.winograd import winograd_block
+from gpustd.matmul.winograd import winograd_block
 from tests.conftest import skip_without_f16
 from tests.diffusion.golden_models import networks
 from tests.goldens.cases import UNET_CASES, UNetCase

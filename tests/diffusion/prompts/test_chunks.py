@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion.bundled import bundled_model
+from diffusion.checkpoints.bundled import bundled_model
 from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES, MOST_CHUNKS, Chunk, chunk_prompt
-from diffusion.tokenizer import ClipTokenizer
+from diffusion.text.tokenizer import ClipTokenizer
 
 COMMA = 0
 ORIGINAL = EMPHASES.find("original")

@@ -17,8 +17,8 @@ from diffusion import Pipeline, Result, Settings
 from diffusion.cli import main
 from diffusion.cli.program import app
 from diffusion.errors import SettingsError
-from diffusion.infotext import parse_infotext
-from diffusion.picture_text import picture_text
+from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.grammar import parse_infotext
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
 from gpucore.adapters import DEVICE_VARIABLE

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Step
-from diffusion.conditioning import Conditioning
-from diffusion.denoiser import GuidedDenoiser, mixed
 from diffusion.errors import SettingsError
-from diffusion.noise import LatentNoise
+from diffusion.noise.philox import LatentNoise
+from diffusion.pipeline.denoiser import GuidedDenoiser, mixed
 from diffusion.prompts import EMPHASES, chunk_prompt, script, script_chunks
 from diffusion.tasks import Hires
+from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
 from tests.conftest import first_device
 from tests.diffusion.test_pipeline import pipeline_on

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.samplers import SAMPLERS
-from diffusion.sampling import Sampling
+from diffusion.tasks.sampling_options import Sampling
 from tests.conftest import first_device
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=5, guidance=4.0, seed=5)

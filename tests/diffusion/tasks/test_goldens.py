@@ -13,14 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import diffusion.run
-from diffusion.autoencoding import decode
-from diffusion.captures import Captures
 from diffusion.checkpoints import ModelFolder
-from diffusion.denoiser import Latents
-from diffusion.networks import Networks, load_networks
-from diffusion.noise import Draw
-from diffusion.run import Run
+from diffusion.noise.philox import Draw
+from diffusion.pipeline import run as run_module
+from diffusion.pipeline.denoiser import Latents
+from diffusion.pipeline.graph_cache import Captures
+from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.run import Run
+from diffusion.pipeline.vae import decode
 from diffusion.settings import Defaults, Settings
 from diffusion.tasks import Inpaint, Source
 from diffusion.tasks.blend import Blend
@@ -89,10 +89,10 @@ def settings_of(case: TaskCase) -> Settings:
 def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = load("tasks")
     made = networks(device, case.model, case.task == "inpaint9")
-    monkeypatch.setattr(diffusion.run, "LatentNoise", GivenNoise)
+    monkeypatch.setattr(run_module, "LatentNoise", GivenNoise)
     monkeypatch.setattr(GivenNoise, "case", case, raising=False)
     if case.task == "inpaint9":
-        monkeypatch.setattr(diffusion.run, "Blend", NoBlend)
+        monkeypatch.setattr(run_module, "Blend", NoBlend)
     run = Run(made, Captures(made), settings_of(case))
     assert run.first.walk.steps == case.kept
     start = run.begin((0,))

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion import Pipeline, Result, Settings, Stage, Step, captures
+from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
+from diffusion.pipeline import graph_cache
 from diffusion.tasks import Hires, Inpaint, Source, Variation
 from gpucore import Device
 
@@ -174,7 +175,7 @@ def test_what_is_made_for_large_pictures_is_not_kept(
     wanted = np.asarray(pipeline.draw(SMALL)[0])
     pipeline.release()
     before = first.memory.live
-    monkeypatch.setattr(captures, "LARGEST_KEPT", 63)
+    monkeypatch.setattr(graph_cache, "LARGEST_KEPT", 63)
     np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), wanted)
     assert first.memory.live - before < 1 << 20, "text embeddings are kept, no graph is"
 

@@ -17,17 +17,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion import Pipeline, Settings, Step, autoencoding, run
-from diffusion.autoencoding import decode, moments
-from diffusion.denoiser import Latents
+from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.models.layers import Activations, Conv2d, wrapped
-from diffusion.networks import Networks
-from diffusion.noise import LatentNoise
+from diffusion.noise.philox import LatentNoise
+from diffusion.pipeline import run, vae
+from diffusion.pipeline.denoiser import Latents
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.vae import decode, moments
 from diffusion.tasks import Hires, Inpaint, Source
 from diffusion.tasks.seamless import resized
 from gpucore import Device, f32
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
 from tests.diffusion.test_pipeline import pipeline_on, pixels
 from tests.goldens.loader import channels_last
@@ -149,7 +150,7 @@ def test_tiles_lie_across_the_edges(device: Device, monkeypatch: pytest.MonkeyPa
 
     Across lies one tile, which closes that axis itself.
     """
-    monkeypatch.setattr(autoencoding, "TILE", 12)
+    monkeypatch.setattr(vae, "TILE", 12)
     made = networks(device, "three_levels")
     noise = np.random.default_rng(2).normal(size=(1, 8, 24, 4)).astype(np.float32)
     noise *= made.folder.vae.scaling_factor
@@ -180,8 +181,8 @@ def test_what_overflowed_is_done_again_as_it_was(
         seen.append(networks.vae.decode(x).read())
         return networks.vae.decode(x), "conv_in"
 
-    monkeypatch.setattr(autoencoding, "Finite", lambda _: False)
-    monkeypatch.setattr(autoencoding, "redone", redone)
+    monkeypatch.setattr(vae, "Finite", lambda _: False)
+    monkeypatch.setattr(vae, "redone", redone)
     scaled = first.buffer_from_array(latents.read() * made.folder.vae.scaling_factor)
     assert next(decode(made, scaled)).redone == "conv_in"
     np.testing.assert_allclose(seen[0], wanted, rtol=0, atol=1e-4)

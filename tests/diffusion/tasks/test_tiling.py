@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from diffusion import autoencoding
-from diffusion.autoencoding import decode, moments
 from diffusion.errors import SettingsError
+from diffusion.pipeline import vae
+from diffusion.pipeline.vae import decode, moments
 from diffusion.tasks.tiling import TILE, Span, in_tiles, spans, tiled
 from gpucore import Device
-from gpustd.conv import Wrap
+from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
 
 
@@ -74,7 +74,7 @@ def test_when_tiles_are_taken() -> None:
 
 def test_tiles_of_a_network(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of 12 latents with 3 in common: near the whole, for normalisation sees a part only."""
-    monkeypatch.setattr(autoencoding, "TILE", 12)
+    monkeypatch.setattr(vae, "TILE", 12)
     made = networks(device, "three_levels")
     noise = np.random.default_rng(2).normal(size=(1, 20, 28, 4)).astype(np.float32)
     latents = device.buffer_from_array(noise * made.folder.vae.scaling_factor)
@@ -136,6 +136,6 @@ def test_a_device_of_small_buffers_takes_small_tiles(monkeypatch: pytest.MonkeyP
     made = networks(device, "three_levels")
     limits = dict(device.limits) | {"max_storage_buffer_binding_size": 9 << 20}
     monkeypatch.setattr(type(device), "limits", limits)
-    assert autoencoding.most_pixels(made) == (9 << 20) // 160
+    assert vae.most_pixels(made) == (9 << 20) // 160
     monkeypatch.setattr(type(device), "limits", limits | {"max_buffer_size": 160 * 80 * 80})
-    assert autoencoding.tile_side(made) == 40
+    assert vae.tile_side(made) == 40

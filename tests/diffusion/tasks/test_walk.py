@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.sampling import Sampling
 from diffusion.schedules import SCHEDULES
-from diffusion.tasks.walk import Walk, exact_walk, full_walk, tell_idle
+from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sigmas import Walk, exact_walk, full_walk, tell_idle
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SD15 = stable_diffusion()

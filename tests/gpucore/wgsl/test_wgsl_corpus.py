@@ -12,10 +12,10 @@ from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
 from gpustd import nn
-from gpustd.rungs import forced_rung
-from gpustd.softmax import softmax
-from gpustd.template import SHADERS, rendered_corpus
-from gpustd.tiles import MATRIX_TILES
+from gpustd.launch.template import SHADERS, rendered_corpus
+from gpustd.launch.variants import forced_rung
+from gpustd.matmul.tiles import MATRIX_TILES
+from gpustd.nn.row_softmax import softmax
 from tests.laws.sources import LIBRARY
 
 TEMPLATE_MARKS = ("{{", "{%", "//%")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gpucore.wgsl import Module, parse, print_module
 from gpucore.wgsl import syntax as s
+from gpucore.wgsl.declarations import outline
 from gpucore.wgsl.lexer import tokenize
-from gpucore.wgsl.outline import outline
 from gpucore.wgsl.printer import print_expression
 from gpucore.wgsl.usage import own_names
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 
 

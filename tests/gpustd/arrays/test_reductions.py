@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
-from gpustd.arrays import clean
+from gpustd.arrays import scratch
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
@@ -184,14 +184,14 @@ def test_runs_that_meet(device: Device, rung: str) -> None:
         given = device.buffer_from_array(x)
         whole = arrays.sum(given, 1).read()
         np.testing.assert_array_equal(arrays.sum(device.buffer_from_array(x[1])).read(), whole[1])
-        clean._kept.forget(device)
+        scratch._kept.forget(device)
         with device.capture() as graph:
             y = arrays.sum(given, 1)
         for _ in range(2):
             graph.replay()
             np.testing.assert_array_equal(y.read(), whole)
         np.testing.assert_array_equal(arrays.sum(given, 1).read(), whole)
-    assert not clean.clean_words(device, 1).read().any()
+    assert not scratch.clean_words(device, 1).read().any()
 
 
 @pytest.mark.parametrize("rung", ["rows", "subgroups"])

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.arrays.axes import three_extents
-from gpustd.arrays.clean import clean_words
 from gpustd.arrays.operands import ALL
 from gpustd.arrays.scans import Scan, Tiles
-from gpustd.lanes import row_lanes
-from gpustd.rungs import forced_rung, wanted_rung
-from gpustd.template import render
+from gpustd.arrays.scratch import clean_words
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.template import render
+from gpustd.launch.variants import forced_rung, wanted_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, ShapeError, f32
 from gpustd import arrays
-from gpustd.lanes import row_lanes
-from gpustd.rungs import forced_rung
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.arrays.test_sorting import falling, with_specials

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
-from gpustd.lanes import row_lanes
-from gpustd.rungs import forced_rung
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 from tests.gpustd.null_validator import assert_accepted

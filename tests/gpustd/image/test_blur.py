@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
+from gpustd.image.filters.stencil import fits_stencil
 from gpustd.image.picture import picture_of
-from gpustd.image.stencil import fits_stencil
-from gpustd.lanes import row_lanes
-from gpustd.rungs import forced_rung
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.image.pictures import (
     DTYPES,
     EPS,
@@ -37,7 +37,7 @@ from tests.gpustd.image.pictures import (
 )
 
 # The module, whose name the package may give to a function.
-separable = importlib.import_module("gpustd.image.separable")
+separable = importlib.import_module("gpustd.image.filters.separable_window")
 
 Array = NDArray[Any]
 

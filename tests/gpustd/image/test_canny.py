@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
-from gpustd.image.canny import connect
+from gpustd.image.filters.canny_edges import connect
 from gpustd.image.picture import picture_of
 from tests.gpustd.image.pictures import EPS, MODES, draw, largest, pictures, upload
 

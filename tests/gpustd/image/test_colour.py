@@ -21,7 +21,7 @@ from PIL import Image
 
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.image.pictures import DTYPES, EPS, check, pictures, upload
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.image.pictures import (
     EPS,
     MODES,

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from gpucore import ArgumentError, Device, DTypeError, f32, u8
 from gpustd import image
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.image.pictures import draw, pictures, upload
 
 Array = NDArray[Any]

@@ -20,9 +20,9 @@ from PIL import Image
 
 from gpucore import ArgumentError, Device, ShapeError, f32, u8
 from gpustd import image
-from gpustd.image.resize import Method
-from gpustd.rungs import forced_rung
-from gpustd.template import kernel as compiled
+from gpustd.image.resampling.resizing import Method
+from gpustd.launch.template import kernel as compiled
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.image.pictures import (
     DTYPES,
     EPS,
@@ -35,7 +35,7 @@ from tests.gpustd.image.pictures import (
 )
 
 Array = NDArray[Any]
-both = importlib.import_module("gpustd.image.both")
+both = importlib.import_module("gpustd.image.resampling.two_axes")
 PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by, laid_out
 from tests.gpustd.compare import compare

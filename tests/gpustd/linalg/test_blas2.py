@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool

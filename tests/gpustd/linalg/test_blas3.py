@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
-from gpustd.linalg.products import BlockTile
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
+from gpustd.linalg.view_products import BlockTile
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare

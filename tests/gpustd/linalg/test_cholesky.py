@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.linalg.products import BlockTile
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
+from gpustd.linalg.view_products import BlockTile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, f16
-from gpustd.linalg.eigh import eigh
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
+from gpustd.linalg.decompositions.eigenvalues import eigh
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, awkward, normal, orthogonal
 from tests.gpustd.poison import poison_pool

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16
-from gpustd.linalg.lstsq import cond, lstsq, matrix_rank, pinv
+from gpustd.linalg.least_squares import cond, lstsq, matrix_rank, pinv
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, normal, with_values
 from tests.gpustd.poison import poison_pool

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.product import Product
-from gpustd.tiles import suited_splits
+from gpustd.matmul.product import Product
+from gpustd.matmul.tiles import suited_splits
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.products import on_rung
 
-module = importlib.import_module("gpustd.linalg.matmul")
+module = importlib.import_module("gpustd.linalg.matrix_product")
 suits = module._suits_matrix_units
 
 EPS = 2.0**-24

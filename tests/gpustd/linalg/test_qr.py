@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16
-from gpustd.linalg.qr import qr
+from gpustd.linalg.decompositions.qr_factors import qr
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, awkward, normal
 from tests.gpustd.poison import poison_pool

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, f16
-from gpustd.linalg.svd import svd, svdvals
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
+from gpustd.linalg.decompositions.singular_values import svd, svdvals
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, awkward, normal, with_values
 from tests.gpustd.poison import poison_pool

@@ -23,12 +23,12 @@ from gpucore import (
     f16,
     f32,
 )
-from gpustd import nn, template
-from gpustd.nn import grouped, winograd
-from gpustd.nn.blocks import Block
-from gpustd.nn.grouped import GroupTile
-from gpustd.reference.winograd import transforms
-from gpustd.rungs import forced_rung
+from gpustd import nn
+from gpustd.launch import template
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.conv import grouped, winograd
+from gpustd.nn.conv.blocks import Block
+from gpustd.nn.conv.grouped import GroupTile
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import (
     DTYPES,
@@ -42,6 +42,7 @@ from tests.gpustd.nn.oracle import (
 )
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.products import need_matrix_units, on_rung
+from tests.gpustd.reference.winograd import transforms
 
 Array = NDArray[Any]
 
@@ -183,7 +184,7 @@ def run_in_blocks(
     expected = convolution(*wide, **named, groups=1) + b
     size = convolution(np.abs(wide[0]), np.abs(wide[1]), **named, groups=1) + np.abs(b)
     # The direct form's, and of what is rounded once more seven times the root mean square: see
-    # gpustd.reference.winograd, whose channels are here those of three slices.
+    # tests.gpustd.reference.winograd, whose channels are here those of three slices.
     to, of, by = (m**2 for m in transforms(block))
     along = np.max(to @ (of.sum(axis=1) * by.sum(axis=1)))
     rounded = 2.0**-11 if dtype is f16 else EPS

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
 
 Array = NDArray[Any]

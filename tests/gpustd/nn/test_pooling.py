@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from gpustd.nn import blocks
-from gpustd.nn.blocks import Block
-from gpustd.rungs import forced_rung
-from gpustd.template import kernel
+from gpustd.launch.template import kernel
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.conv import blocks
+from gpustd.nn.conv.blocks import Block
 from tests.gpustd.nn.oracle import (
     DTYPES,
     EPS,

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, u8
-from gpustd import attention_masks, nn
-from gpustd.attention import MatrixTile
-from gpustd.rungs import forced_rung
+from gpustd import nn
+from gpustd.launch.variants import forced_rung
+from gpustd.nn.attention import masks
+from gpustd.nn.attention.fused import MatrixTile
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
 from tests.gpustd.products import emulated_kernel, need_matrix_units
 
@@ -153,8 +154,8 @@ def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let masks go to matrix units, real or emulated."""
     need_matrix_units(device)
     if not device.has_matrix_units:
-        monkeypatch.setattr(attention_masks, "takes_matrix_units", lambda *_: True)
-        monkeypatch.setattr(attention_masks, "kernel", emulated_kernel)
+        monkeypatch.setattr(masks, "takes_matrix_units", lambda *_: True)
+        monkeypatch.setattr(masks, "kernel", emulated_kernel)
 
 
 @pytest.mark.parametrize("keys", [19, 36, 40])

@@ -13,7 +13,7 @@ from scipy import special
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
 
 Array = NDArray[Any]

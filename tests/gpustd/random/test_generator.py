@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, i32, u8, u32
 from gpustd.random import Generator
-from gpustd.random.normal_table import normal_table
+from gpustd.random.normal_quantiles import normal_table
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool

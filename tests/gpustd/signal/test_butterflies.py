@@ -9,8 +9,8 @@ import jinja2
 import numpy as np
 import pytest
 
+from gpustd.launch.template import SHADERS
 from gpustd.signal.plan import is_smooth
-from gpustd.template import SHADERS
 
 LENGTHS = [n for n in range(1, 33) if is_smooth(n)]
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
 
 Array = NDArray[Any]
 
-convolving = sys.modules["gpustd.signal.convolve"]
+convolving = sys.modules["gpustd.signal.convolution"]
 
 MODES = ("full", "same", "valid")
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
-from gpustd.rungs import forced_rung
-from gpustd.signal import plan, transform, twiddle
+from gpustd.launch.variants import forced_rung
+from gpustd.signal import passes, plan, twiddle
 from gpustd.signal.plan import Tile, folds
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -123,7 +123,7 @@ def test_workgroups(
 
     A card takes the fewest where multiprocessors are for one workgroup each: here is but one.
     """
-    monkeypatch.setattr(transform, "_WORKGROUPS", 1)
+    monkeypatch.setattr(passes, "_WORKGROUPS", 1)
     taken = set()
 
     def tile_of(self: Any, *arguments: Any) -> Tile:
@@ -132,8 +132,8 @@ def test_workgroups(
         taken.add(tile.parts)
         return tile
 
-    planned = transform._Pass._tile
-    monkeypatch.setattr(transform._Pass, "_tile", tile_of)
+    planned = passes._Pass._tile
+    monkeypatch.setattr(passes._Pass, "_tile", tile_of)
     with forced_rung("fft", "workgroup", memory):
         check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), axis=1)
     assert max(taken) == parts
@@ -162,8 +162,8 @@ def test_chosen_tiles(
     real = name in OF_REAL[2:]
     monkeypatch.setattr(plan, "_LEAST_FOLDED", 1)
     assert folds(shape[1] // 2, tile) or not real
-    monkeypatch.setattr(transform._Pass, "_tile", lambda *arguments: tile)
-    monkeypatch.setattr(transform._Pass, "_few", lambda *arguments: few)
+    monkeypatch.setattr(passes._Pass, "_tile", lambda *arguments: tile)
+    monkeypatch.setattr(passes._Pass, "_few", lambda *arguments: few)
     with forced_rung("fft", "workgroup", 16000):
         check(device, name, numbers(shape, complex_=not real))
 

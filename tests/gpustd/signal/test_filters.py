@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
-from gpustd.rungs import forced_rung
+from gpustd.launch.variants import forced_rung
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U

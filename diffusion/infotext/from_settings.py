@@ -1,0 +1,154 @@
+"""What a picture's text says of the settings that made it, under the names that the WebUI gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diffusion.infotext.grammar import write_infotext
+from diffusion.infotext.to_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
+from diffusion.noise.registry import NOISES
+from diffusion.prompts import EMPHASES
+from diffusion.samplers import find_sampler_and_schedule
+from diffusion.schedules import AUTOMATIC, find_schedule
+from diffusion.settings import Settings
+from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
+
+__all__ = ["others_text", "picture_text"]
+
+Pairs = dict[str, str | int | float]
+
+
+def picture_text(
+    settings: Settings,
+    number: int,
+    model: str,
+    digest: str,
+    program: str,
+    more: Mapping[str, str | int | float] | None = None,
+) -> str:
+    """The infotext of image ``number`` of a run.
+
+    ``settings``: filled. ``model``, ``digest``: its name and hash. ``program``: name and version.
+    ``more``: of other networks, see `others_text`.
+    """
+    sampler, schedule = _labels(settings.sampler or "", settings.schedule)
+    varied = settings.variation is not None and settings.variation.strength > 0
+    pairs: Pairs = {
+        "Steps": settings.steps or 0,
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": settings.guidance or 0.0,
+        "Seed": (settings.seed + (0 if varied else number)) % 2**64,
+        "Size": f"{settings.width}x{settings.height}",
+        "Model hash": digest,
+        "Model": model,
+        "RNG": NOISES.find(settings.rng).label,
+        "Version": program,
+    }
+    if settings.eta is not None:
+        pairs["Eta"] = settings.eta
+    for name, key in SAMPLING_KEYS.items():
+        chosen = getattr(settings.sampling, name)
+        if chosen is not None:
+            pairs[key] = chosen
+    if settings.vae_tiling != "auto":
+        pairs["VAE tiling"] = settings.vae_tiling
+    if settings.seamless:
+        key, value = ("Tiling", "True") if settings.seamless == "xy" else (AXIS, settings.seamless)
+        pairs[key] = value
+    if settings.zero_snr:
+        pairs[NOISE] = ZERO_SNR
+    if settings.clip_skip > 1:
+        pairs["Clip skip"] = settings.clip_skip
+    emphasis = EMPHASES.find(settings.emphasis)
+    if emphasis.name != "original":
+        pairs["Emphasis"] = emphasis.label
+    if settings.variation is not None:
+        pairs |= _of_variation(settings.variation, number)
+    if settings.source is not None:
+        pairs["Denoising strength"] = settings.source.strength
+        if settings.source.inpaint is not None:
+            pairs |= _of_inpaint(settings.source.inpaint)
+    if settings.hires is not None:
+        first = settings.sampler or "", settings.schedule or AUTOMATIC
+        pairs |= _of_hires(settings.hires, *first)
+    pairs |= more or {}
+    return write_infotext(settings.prompt, settings.negative, pairs)
+
+
+def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
+    """What the text says of the networks beside the model, and what they were told to compute in.
+
+    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such; the
+    ``model``'s ``dtype`` where one was chosen. ``switch``: the share of the steps before the
+    refiner.
+    """
+    pairs: Pairs = {}
+    if "dtype" in about["model"]:
+        pairs[DTYPE] = about["model"]["dtype"]
+    if "vae" in about:
+        pairs |= {"VAE": about["vae"]["name"], "VAE hash": about["vae"]["hash"]}
+    if "refiner" in about and switch is not None:
+        pairs["Refiner"] = "{name} [{hash}]".format(**about["refiner"])
+        pairs["Refiner switch at"] = switch
+    return pairs
+
+
+def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:
+    """Of the sampler and its schedule."""
+    found, named = find_sampler_and_schedule(sampler)
+    chosen = find_schedule(schedule or AUTOMATIC) or named
+    return found.label, chosen.label if chosen else "Automatic"
+
+
+def _of_variation(variation: Variation, number: int) -> Pairs:
+    pairs: Pairs = {}
+    if variation.strength:
+        pairs["Variation seed"] = (variation.seed + number) % 2**64
+        pairs["Variation seed strength"] = variation.strength
+    if variation.resize_from is not None:
+        pairs["Seed resize from"] = "{}x{}".format(*variation.resize_from)
+    return pairs
+
+
+def _of_inpaint(inpaint: Inpaint) -> Pairs:
+    pairs: Pairs = {}
+    if inpaint.blur:
+        pairs["Mask blur"] = inpaint.blur
+    if inpaint.invert:
+        pairs["Mask mode"] = "Inpaint not masked"
+    content = CONTENTS.find(inpaint.content)
+    if content.name != "original":
+        pairs["Masked content"] = content.label
+    area = AREAS.find(inpaint.area)
+    if area.name == "masked":
+        pairs["Inpaint area"] = area.label
+        pairs["Masked area padding"] = inpaint.padding
+    return pairs
+
+
+def _of_hires(hires: Hires, sampler: str, schedule: str) -> Pairs:
+    """Of the second pass; ``sampler``, ``schedule``: of the first.
+
+    The schedule is told wherever it is not what the first's would be read as: a sampler's name may
+    hold one.
+    """
+    sampler_label, schedule_label = _labels(*hires.sampler_and_schedule(sampler, schedule))
+    pairs: Pairs = {
+        "Denoising strength": hires.strength,
+        "Hires upscale": hires.scale,
+        "Hires upscaler": UPSCALERS.find(hires.upscaler).label,
+    }
+    if hires.steps is not None:
+        pairs["Hires steps"] = hires.steps
+    if hires.sampler is not None:
+        pairs["Hires sampler"] = sampler_label
+    if hires.schedule is not None or schedule_label != _labels(sampler, schedule)[1]:
+        pairs["Hires schedule type"] = schedule_label
+    if hires.guidance is not None:
+        pairs["Hires CFG Scale"] = hires.guidance
+    if hires.prompt is not None:
+        pairs["Hires prompt"] = hires.prompt
+    if hires.negative is not None:
+        pairs["Hires negative prompt"] = hires.negative
+    return pairs

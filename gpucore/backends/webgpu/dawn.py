@@ -1,0 +1,203 @@
+"""wgpudawn: Dawn on Vulkan, Metal and D3D12, with matrix units where the adapter has them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.webgpu.backend import WebGpuBackend
+from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.webgpu.dawn_pipelines import DawnPipeline
+from gpucore.backends.webgpu.staging import StagingBuffer
+
+__all__ = ["adapters", "find_adapters", "open_adapter"]
+
+_APIS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "dx12", "D3D11": "dx11", "Null": "null"}
+_KINDS: dict[str, Kind] = {
+    "DiscreteGPU": "discrete",
+    "IntegratedGPU": "integrated",
+    "CPU": "cpu",
+}
+_SYNCHRONIZED = "implicit-device-synchronization"
+_MOST_COMPILERS = 16
+_FEATURES = {
+    "shader-f16": "f16",
+    "subgroups": "subgroups",
+    "chromium-experimental-subgroup-matrix": "matrix-units",
+    "subgroup-size-control": "subgroup-size-control",
+    "timestamp-query": "timestamps",
+}
+# f16 is hidden on NVIDIA's Vulkan driver, and matrix units everywhere, without these two.
+_TOGGLES = ("allow_unsafe_apis", "vulkan_enable_f16_on_nvidia")
+_ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
+_DISABLE = ("timestamp_quantization",)
+# What makes wrong kernels harmless costs speed: bounds of indices and loops, zeroed memory.
+_ENABLE_UNCHECKED = (*_ENABLE, "disable_robustness", "skip_validation", "disable_workgroup_init")
+_DISABLE_UNCHECKED = (
+    *_DISABLE,
+    "lazy_clear_resource_on_first_use",
+    "enable_spirv_validation",  # of what Dawn itself made of a kernel
+)
+
+
+class DawnBackend(WebGpuBackend):
+    """A Dawn device; pipelines compile in threads.
+
+    For those its calls are synchronized, where it can; nothing else is called or waited for in
+    another thread: a pending operation is looked at (which lets Dawn do its callbacks), or waited
+    for.
+    """
+
+    def build(
+        self, source: str, entry: str, constants: Mapping[str, float], layout: Any
+    ) -> DawnPipeline:
+        return DawnPipeline(self._device, source, entry, constants, layout)
+
+    def _map(self, staging: StagingBuffer, nbytes: int) -> _Promised:
+        return _Promised(self, staging.raw.map_async("READ", 0, nbytes), f"reading {nbytes} bytes")
+
+    def _unmap(self, staging: StagingBuffer) -> None:
+        staging.raw.unmap()
+
+    def fence(self) -> _Promised:
+        self.check_alive("waiting for it")
+        done = self._device.queue.on_submitted_work_done_async()
+        return _Promised(self, done, "waiting for it")
+
+    def _is_gone(self) -> bool:
+        # Once its callback of the loss has run, Dawn takes every call and does nothing.
+        return bool(self._device._lost_promise._state != "pending")
+
+    def lost_reason(self) -> str:
+        _process_events()
+        if not self._is_gone():
+            return ""
+        info = self._device._lost_promise.sync_wait()
+        return f"{info.reason}: {info.message}"
+
+
+def _free(promise: Any) -> Any:
+    """The promise, cut from the event loop that is perhaps running: it may end before it does."""
+    promise._call_soon_threadsafe = None
+    return promise
+
+
+def _process_events() -> None:
+    from wgpudawn.backends.dawn import _api
+
+    _api.process_events()
+
+
+class _Promised:
+    """A promise of Dawn's as a `Pending`."""
+
+    def __init__(self, backend: DawnBackend, promise: Any, doing: str) -> None:
+        self._backend = backend
+        self._promise = _free(promise)
+        self._sent = backend.sent
+        self._doing = doing
+
+    @property
+    def done(self) -> bool:
+        if self._promise._state == "pending":
+            _process_events()
+        return bool(self._promise._state != "pending")
+
+    def wait(self) -> None:
+        try:
+            if not self.done:
+                self._backend.encode_ahead()
+            self._promise.sync_wait()
+        except (RuntimeError, self._backend.errors) as error:
+            raise self._backend.failure(self._doing, error) from None
+        self._backend.reach(self._sent)
+        # Dawn ends what is pending well when it destroys a device.
+        if reason := self._backend.lost_reason():
+            raise self._backend.failure(self._doing, reason)
+
+
+@functools.cache
+def _prepare() -> None:
+    """Set the instance's toggles; must precede the first request for an adapter."""
+    from wgpudawn.backends.dawn import extras
+
+    extras.set_instance_extras(enable_toggles=_TOGGLES)
+
+
+def _raw_adapters() -> list[Any]:
+    import wgpudawn
+
+    _prepare()
+    found: list[Any] = wgpudawn.gpu.enumerate_adapters_sync()
+    return found
+
+
+def _describe(raw: Any, index: int) -> AdapterInfo:
+    from wgpudawn.backends.dawn import extras
+
+    info = raw.info
+    properties = extras.get_adapter_properties(raw)
+    heaps = properties.get("memory_heaps", [])
+    local = [h["size"] for h in heaps if "device-local" in h["properties"]]
+    shapes = tuple(
+        (str(c["component_type"]), str(c["result_component_type"]), c["m"], c["n"], c["k"])
+        for c in properties.get("subgroup_matrix_configs", [])
+    )
+    return AdapterInfo(
+        engine="dawn",
+        api=_APIS.get(info["backend_type"], info["backend_type"].lower()),
+        name=info["device"],
+        vendor=info["vendor"],
+        driver=info["description"],
+        kind=_KINDS.get(info["adapter_type"], "unknown"),
+        features=frozenset(ours for theirs, ours in _FEATURES.items() if theirs in raw.features),
+        limits={k.replace("-", "_"): v for k, v in raw.limits.items()},
+        subgroup_size=_subgroup_size(info),
+        memory_size=max(local, default=None),
+        matrix_shapes=shapes,
+        index=index,
+    )
+
+
+def _subgroup_size(info: Any) -> tuple[int, int]:
+    """Least and greatest size; the info has only WebGPU's bounds where NVIDIA's is always 32."""
+    if info["vendor"].lower() == "nvidia":
+        return 32, 32
+    return int(info["stackgroup_min_size"]), int(info["stackgroup_max_size"])
+
+
+def adapters() -> list[AdapterInfo]:
+    """Adapters that Dawn sees; empty where wgpudawn is not installed or does not start."""
+    try:
+        return find_adapters()
+    except (ImportError, OSError, RuntimeError):
+        return []
+
+
+def find_adapters() -> list[AdapterInfo]:
+    """Adapters that Dawn sees; raises what the engine raises where it does not start."""
+    return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
+
+
+def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
+    """Open an adapter of `adapters` with its full limits.
+
+    Without ``checks``, kernels are trusted to stay inside their buffers.
+    """
+    import wgpudawn
+    from wgpudawn.backends.dawn import extras, ffi, lib
+    from wgpudawn.backends.dawn._api import libf
+
+    raw = _raw_adapters()[info.index]
+    features = [theirs for theirs in (*_FEATURES, _SYNCHRONIZED) if theirs in raw.features]
+    device = extras.request_device_sync(
+        raw,
+        required_features=features,
+        required_limits=dict(raw.limits),
+        enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
+        disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
+    )
+    compilers = Compilers(_MOST_COMPILERS if _SYNCHRONIZED in features else 0)
+    return DawnBackend(info, device, wgpudawn, lib, libf, ffi, compilers)

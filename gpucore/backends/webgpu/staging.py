@@ -1,0 +1,76 @@
+"""Staging memory of a WebGPU device: mappable buffers that reads go through, used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpucore.backends.interface import StagingStats
+from gpucore.memory.free_list import FreeList
+
+__all__ = ["StagingBuffer", "StagingPool"]
+
+_LEAST = 256
+_STEP = 1 << 20
+# Idle staging memory beyond this goes back at once: it is host memory that nobody else can use.
+_MOST_IDLE = 64 << 20
+
+
+class StagingBuffer:
+    """A mappable GPUBuffer."""
+
+    __slots__ = ("nbytes", "raw")
+
+    def __init__(self, raw: Any, nbytes: int) -> None:
+        self.raw = raw
+        self.nbytes = nbytes
+
+
+class StagingPool:
+    """Hands out staging buffers and takes them back; ``create`` makes one of so many bytes."""
+
+    def __init__(self, create: Callable[[int], Any]) -> None:
+        self._create = create
+        self._idle: FreeList[StagingBuffer] = FreeList(slack=2)
+        self._nbytes = self._made = self._reused = 0
+
+    @property
+    def stats(self) -> StagingStats:
+        """Bytes now, and counts since the start."""
+        return StagingStats(self._nbytes, self._idle.nbytes, self._made, self._reused)
+
+    def take(self, nbytes: int) -> StagingBuffer:
+        """An unmapped buffer of at least ``nbytes``."""
+        found = self._idle.take(nbytes)
+        if found is not None:
+            self._reused += 1
+            return found
+        size = _size_class(nbytes)
+        buffer = StagingBuffer(self._create(size), size)
+        self._nbytes += size
+        self._made += 1
+        return buffer
+
+    def give(self, buffer: StagingBuffer) -> None:
+        """Take an unmapped buffer back."""
+        if self._idle.nbytes + buffer.nbytes > _MOST_IDLE:
+            self.drop(buffer)
+        else:
+            self._idle.put(buffer)
+
+    def drop(self, buffer: StagingBuffer) -> None:
+        """Destroy a buffer, one that is still being mapped too."""
+        self._nbytes -= buffer.nbytes
+        buffer.raw.destroy()
+
+    def trim(self) -> None:
+        """Destroy what is idle."""
+        for buffer in self._idle.drain():
+            self.drop(buffer)
+
+
+def _size_class(nbytes: int) -> int:
+    """Powers of two up to 1 MiB, then multiples of it: few sizes, so that many reads share one."""
+    if nbytes > _STEP:
+        return (nbytes + _STEP - 1) // _STEP * _STEP
+    return max(_LEAST, 1 << (nbytes - 1).bit_length())

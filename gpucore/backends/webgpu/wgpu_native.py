@@ -1,0 +1,283 @@
+"""wgpu-py: wgpu-native on Vulkan, Metal, DX12 and OpenGL."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpucore.backends.interface import AdapterInfo, Kind
+from gpucore.backends.webgpu.backend import WebGpuBackend
+from gpucore.backends.webgpu.compilers import Compilers
+from gpucore.backends.webgpu.staging import StagingBuffer
+from gpucore.wgsl.lexer import uncommented
+from gpucore.wgsl.zeroing import zeroed
+
+__all__ = ["adapters", "find_adapters", "open_adapter"]
+
+_APIS = {"Vulkan": "vulkan", "OpenGL": "gl", "OpenGLES": "gl", "Metal": "metal", "D3D12": "dx12"}
+_KINDS: dict[str, Kind] = {
+    "DiscreteGPU": "discrete",
+    "IntegratedGPU": "integrated",
+    "CPU": "cpu",
+    "VirtualGPU": "virtual",
+}
+_MOST_COMPILERS = 8
+_FEATURES = {
+    "shader-f16": "f16",
+    "subgroup": "subgroups",
+    "timestamp-query": "timestamps",
+}
+
+
+# wgpu-native 29 has subgroups without asking and refuses the directive that WGSL demands.
+_DIRECTIVE = re.compile(r"\s*(enable|requires|diagnostic)\b([^;]*);|\s*;")
+
+
+def _without_subgroups(source: str) -> str:
+    """The same WGSL, line for line, where ``enable`` names no subgroups."""
+    if "subgroups" not in source:
+        return source
+    text, parts, at = uncommented(source), [], 0
+    while match := _DIRECTIVE.match(text, at):
+        piece = source[at : match.end()]
+        if match[1] == "enable" and "subgroups" in (names := re.findall(r"\w+", match[2])):
+            kept = ", ".join(name for name in names if name != "subgroups")
+            piece = "\n" * piece.count("\n") + (f"enable {kept};" if kept else "")
+        parts.append(piece)
+        at = match.end()
+    return "".join(parts) + source[at:]
+
+
+class WgpuBackend(WebGpuBackend):
+    """A wgpu-native device; pipelines compile in threads (the calls release the GIL).
+
+    OpenGL's compile at once: its context is for one thread at a time, and wgpu-native ends the
+    process where one thread lists adapters while another compiles.
+    """
+
+    checks = True
+
+    def __init__(
+        self,
+        info: AdapterInfo,
+        device: Any,
+        module: Any,
+        native: Any,
+        raising: Any,
+        ffi: Any,
+        compilers: Compilers,
+    ) -> None:
+        super().__init__(info, device, module, native, raising, ffi, compilers)
+        self.submitted = ffi.NULL
+        # Made as devices are opened, which one thread does at a time.
+        self._mapped, self._worked = _callbacks()
+        self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
+        self._nothing = ffi.new("char[4]")
+
+    def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
+        code = _without_subgroups(source)
+        zeroing = zeroed(code, entry) if self.checks else code
+        try:
+            return self._pipeline(zeroing, entry, constants, layout)
+        except self.errors:
+            if zeroing != code:
+                self._pipeline(code, entry, constants, layout)  # to name places as written
+            raise
+
+    def _pipeline(self, code: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
+        make = self._device.create_shader_module if self.checks else self._trusted_module
+        stage = {"module": make(code=code), "entry_point": entry, "constants": constants}
+        return self._device.create_compute_pipeline(layout=layout, compute=stage)
+
+    def _trusted_module(self, code: str) -> Any:
+        """A shader module without checks of indices and loops, which wgpu-py has no call for."""
+        from wgpu.backends.wgpu_native import ffi, lib
+        from wgpu.backends.wgpu_native._api import GPUShaderModule
+
+        text = code.encode()
+        source = ffi.new("WGPUShaderSourceWGSL *")
+        source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
+        kept = ffi.new("char[]", text)
+        source.code.data, source.code.length = kept, len(text)
+        descriptor = ffi.new("WGPUShaderModuleDescriptor *")
+        descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
+        make = self._raising.wgpuDeviceCreateShaderModuleTrusted
+        return GPUShaderModule("", make(self._device._internal, descriptor, 0), self._device)
+
+    def _timestamp_period(self) -> float:
+        # wgpu-native resolves the adapter's raw ticks.
+        period: float = self._native.wgpuQueueGetTimestampPeriod(self._device.queue._internal)
+        return period
+
+    # wgpu-py 0.32 maps and waits through a thread that blocks in the driver, which holds up every
+    # submission meanwhile, and its on_submitted_work_done_async has a callback of the wrong type:
+    # both are called below it here.
+
+    def _map(self, staging: StagingBuffer, nbytes: int) -> _Signal:
+        signal = _Signal(self, f"reading {nbytes} bytes")
+        info = self._ffi.new("WGPUBufferMapCallbackInfo *")
+        info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
+        info.callback = self._mapped
+        info.userdata1 = self._ffi.cast("void *", signal.number)
+        self._raising.wgpuBufferMapAsync(
+            staging.raw._internal, self._native.WGPUMapMode_Read, 0, nbytes, info[0]
+        )
+        return signal
+
+    def _unmap(self, staging: StagingBuffer) -> None:
+        self._native.wgpuBufferUnmap(staging.raw._internal)
+
+    def fence(self) -> _Signal:
+        self.check_alive("waiting for it")
+        signal = _Signal(self, "waiting for it")
+        info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
+        info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
+        info.callback = self._worked
+        info.userdata1 = self._ffi.cast("void *", signal.number)
+        self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
+        return signal
+
+    def _hand_over(self, buffers: Sequence[Any]) -> None:
+        queue, array = self._device.queue._internal, self._ffi.new("WGPUCommandBuffer[]", buffers)
+        index = self._raising.wgpuQueueSubmitForIndex(queue, len(buffers), array)
+        self.submitted = self._ffi.new("WGPUSubmissionIndex *", index)
+
+    def encode_ahead(self) -> None:
+        """Nothing: wgpu-native never gives back a command buffer that is not submitted."""
+
+    def poll(self) -> None:
+        """Let wgpu-native do its callbacks."""
+        self._native.wgpuDevicePoll(self._device._internal, False, self._null)
+
+    def poll_until(self, submission: Any) -> None:
+        """The same, once a submission is done, one that was ``submitted``."""
+        self._native.wgpuDevicePoll(self._device._internal, True, submission)
+
+    def lost_reason(self) -> str:
+        # Nothing asks whether a device lives; a write of no bytes is refused if it does not.
+        try:
+            self._raising.wgpuQueueWriteBuffer(
+                self._device.queue._internal, self._probe._internal, 0, self._nothing, 0
+            )
+        except self.errors as error:
+            return str(error).strip().rsplit("\n", 1)[-1].strip()
+        return ""
+
+
+class _Signal:
+    """What wgpu-native will call back about once all submitted by now is done, as a `Pending`."""
+
+    def __init__(self, backend: WgpuBackend, doing: str) -> None:
+        self.number = next(_NUMBERS)
+        self.status: int | None = None
+        self._backend = backend
+        self._submission, self._sent = backend.submitted, backend.sent
+        self._doing = doing
+        _AWAITED[self.number] = self
+
+    @property
+    def done(self) -> bool:
+        if self.status is None:
+            self._backend.poll()
+        return self.status is not None or bool(self._backend.lost_reason())
+
+    def wait(self) -> None:
+        if not self.done:
+            self._backend.encode_ahead()
+        while not self.done:
+            self._backend.poll_until(self._submission)
+        self._backend.reach(self._sent)
+        # wgpu-native ends what is pending well when a device is destroyed.
+        if reason := self._backend.lost_reason():
+            raise self._backend.failure(self._doing, reason)
+        if self.status != _SUCCESS:
+            raise self._backend.failure(self._doing, f"the engine failed ({self.status})")
+
+
+_SUCCESS = 1  # of both kinds of callback
+_NUMBERS = itertools.count(1)
+_AWAITED: weakref.WeakValueDictionary[int, _Signal] = weakref.WeakValueDictionary()
+
+
+@functools.cache
+def _callbacks() -> tuple[Any, Any]:
+    """The callbacks of maps and of work done; kept for ever, since the library may call late."""
+    from wgpu.backends.wgpu_native import ffi
+
+    def settle(status: int, message: Any, number: Any, unused: Any) -> None:
+        signal = _AWAITED.pop(int(ffi.cast("intptr_t", number)), None)
+        if signal is not None:  # else nobody waits any more
+            signal.status = int(status)
+
+    return (
+        ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", settle),
+        ffi.callback("void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)", settle),
+    )
+
+
+def _raw_adapters() -> list[Any]:
+    import wgpu
+
+    found: list[Any] = wgpu.gpu.enumerate_adapters_sync()
+    return found
+
+
+def _kind(info: Any) -> Kind:
+    """Adapter kind; OpenGL says nothing of software renderers, their names do."""
+    if any(name in info["device"].lower() for name in ("llvmpipe", "swiftshader", "softpipe")):
+        return "cpu"
+    return _KINDS.get(info["adapter_type"], "unknown")
+
+
+def _describe(raw: Any, index: int) -> AdapterInfo:
+    info = raw.info
+    return AdapterInfo(
+        engine="wgpu",
+        api=_APIS.get(info["backend_type"], info["backend_type"].lower()),
+        name=info["device"],
+        vendor=info["vendor"],
+        driver=info["description"],
+        kind=_kind(info),
+        features=frozenset(ours for theirs, ours in _FEATURES.items() if theirs in raw.features),
+        limits={k.replace("-", "_"): v for k, v in raw.limits.items()},
+        subgroup_size=(
+            int(info.get("stackgroup_min_size") or info.get("subgroup_min_size") or 0),
+            int(info.get("stackgroup_max_size") or info.get("subgroup_max_size") or 0),
+        ),
+        index=index,
+    )
+
+
+def adapters() -> list[AdapterInfo]:
+    """Adapters that wgpu-py sees; empty where it is not installed or does not start."""
+    try:
+        return find_adapters()
+    except (ImportError, OSError, RuntimeError):
+        return []
+
+
+def find_adapters() -> list[AdapterInfo]:
+    """Adapters that wgpu-py sees; raises what the engine raises where it does not start."""
+    return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
+
+
+def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
+    """Open an adapter of `adapters` with its full limits.
+
+    Without ``checks``, kernels are trusted to stay inside their buffers.
+    """
+    import wgpu
+    from wgpu.backends.wgpu_native import ffi, lib
+    from wgpu.backends.wgpu_native._api import libf
+
+    raw = _raw_adapters()[info.index]
+    features = [theirs for theirs in _FEATURES if theirs in raw.features]
+    device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
+    compilers = Compilers(0 if info.api == "gl" else _MOST_COMPILERS)
+    backend = WgpuBackend(info, device, wgpu, lib, libf, ffi, compilers)
+    backend.checks = checks
+    return backend

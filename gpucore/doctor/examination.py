@@ -1,0 +1,239 @@
+"""What this machine offers for computing, what it lacks, and the line that mends it.
+
+Pure of output: `examine` returns a `Report`, which ``python -m gpucore`` prints as plain text.
+Engines and adapters are looked at in processes of their own, with a time limit each: a driver that
+crashes or hangs becomes a line of the report.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import dataclasses
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gpucore.adapters import DEVICE_VARIABLE, install_hint, named_among
+from gpucore.backends import AdapterInfo, null
+from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Problem, Report
+from gpucore.doctor.selftest import Check
+from gpucore.errors import ArgumentError
+from gpucore.memory.pool import LIMIT_VARIABLE, memory_limit
+
+__all__ = ["ENGINES", "examine", "problems"]
+
+ENGINES = {"dawn": "wgpudawn>=0.32,<0.33", "wgpu": "wgpu>=0.32,<0.33"}
+"""What pip installs for each engine."""
+
+TIME_LIMIT = 120.0
+"""Seconds for each process; software adapters and first starts of a driver take a few."""
+
+DEBIAN_12_MESA = (
+    "echo 'deb http://deb.debian.org/debian bookworm-backports main' | "
+    "sudo tee /etc/apt/sources.list.d/backports.list && sudo apt-get update && "
+    "sudo apt-get install -t bookworm-backports mesa-vulkan-drivers"
+)
+MESA_THAT_RUNS_DAWN = 25
+HARDWARE_DRIVER = (
+    "if this machine has a graphics card, install its Vulkan driver (NVIDIA: the driver package "
+    "and libvulkan1; AMD and Intel on Linux: mesa-vulkan-drivers)"
+)
+NVIDIA_MOUNTED_DRIVER = "/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json"
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(AdapterInfo))
+
+
+def examine(time_limit: float = TIME_LIMIT) -> Report:
+    """Look at every engine and adapter; takes seconds. ``time_limit`` is for each process."""
+    machine = this_machine()
+    with ThreadPoolExecutor(4) as pool:
+        looked = list(pool.map(lambda engine: _look_at_engine(engine, time_limit), ENGINES))
+        records = [record for _, found in looked for record in found]
+        tested = list(pool.map(lambda record: _test_adapter(record, time_limit), records))
+    engines = tuple(engine for engine, _ in looked)
+    adapters = tuple(tested)
+    return Report(machine, engines, adapters, tuple(problems(machine, engines, adapters)))
+
+
+def this_machine() -> Machine:
+    """The machine that this runs on."""
+    drivers = "VK_ADD_DRIVER_FILES", "VK_DRIVER_FILES"
+    shown = ("XDG_RUNTIME_DIR", DEVICE_VARIABLE, LIMIT_VARIABLE, *drivers)
+    return Machine(
+        system=platform.system(),
+        release=_release(),
+        python=platform.python_version(),
+        processors=os.cpu_count() or 0,
+        environment={name: os.environ[name] for name in shown if name in os.environ},
+        has_vulkan_loader=ctypes.util.find_library("vulkan") is not None,
+        has_nvidia_card=Path("/proc/driver/nvidia/version").exists(),
+        has_mounted_nvidia_driver=Path(NVIDIA_MOUNTED_DRIVER).exists(),
+    )
+
+
+def _release() -> str:
+    """Name and version of the operating system."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+
+
+def _look_at_engine(engine: str, time_limit: float) -> tuple[EngineReport, list[dict[str, Any]]]:
+    """An engine and the records of its adapters."""
+    try:
+        version = metadata.version(re.split("[<>=]", ENGINES[engine])[0])
+    except metadata.PackageNotFoundError:
+        return EngineReport(engine, None), []
+    records, fault = _ask([engine], time_limit)
+    return EngineReport(engine, version, fault, len(records)), records
+
+
+def _test_adapter(record: Mapping[str, Any], time_limit: float) -> AdapterReport:
+    answers, fault = _ask([record["engine"], str(record["index"])], time_limit)
+    return AdapterReport(record, tuple(Check(**answer) for answer in answers), fault)
+
+
+def _ask(arguments: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str]:
+    """Run `gpucore.doctor.selftest`; returns its answer and how it failed, if it did."""
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "gpucore.doctor.selftest", *arguments],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=time_limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return [], f"gave no answer within {time_limit:g} s"
+    if done.returncode < 0:
+        return [], f"crashed (signal {-done.returncode})"
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["without a message"]
+        return [], f"failed: {last[0]}"
+    answer: list[dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer, ""
+
+
+def problems(
+    machine: Machine, engines: tuple[EngineReport, ...], adapters: tuple[AdapterReport, ...]
+) -> list[Problem]:
+    """What is wrong, the gravest first, each with the line that mends it."""
+    limits = _limits(machine)
+    return [
+        *_missing_adapters(machine, adapters),
+        *(limits or _wrong_adapters(adapters)),
+        *_faulty_engines(machine, engines, adapters),
+        *_environment(machine, adapters),
+    ]
+
+
+def _missing_adapters(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[Problem]:
+    """No adapter, or software only."""
+    hardware = [a for a in adapters if a.record["kind"] != "cpu"]
+    if hardware:
+        return []
+    if machine.has_nvidia_card:
+        return [Problem("the NVIDIA card is not seen through Vulkan", _nvidia_fix(machine))]
+    if adapters:
+        what = "only a software adapter: it computes on the processor, slowly"
+        return [Problem(what, HARDWARE_DRIVER)]
+    return [Problem("no adapter was found", install_hint())]
+
+
+def _nvidia_fix(machine: Machine) -> str:
+    if not machine.has_vulkan_loader:
+        return "sudo apt-get install libvulkan1"
+    if machine.has_mounted_nvidia_driver and "VK_ADD_DRIVER_FILES" not in machine.environment:
+        return f"export VK_ADD_DRIVER_FILES={NVIDIA_MOUNTED_DRIVER}"
+    return (
+        "install the driver's Vulkan part (Debian: sudo apt-get install nvidia-driver-libs; in a "
+        "container: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all)"
+    )
+
+
+def _limits(machine: Machine) -> list[Problem]:
+    """A limit of memory that is no size, with which no device opens."""
+    try:
+        memory_limit(machine.environment.get(LIMIT_VARIABLE, ""))
+    except ArgumentError as error:
+        return [Problem(f"no device opens: {error}", f"unset {LIMIT_VARIABLE}")]
+    return []
+
+
+def _wrong_adapters(adapters: tuple[AdapterReport, ...]) -> list[Problem]:
+    """Adapters whose self-test did not end well."""
+    healthy = [a.record["backend"] for a in adapters if a.works]
+    way_out = f"; or avoid it: export {DEVICE_VARIABLE}={healthy[0]}" if healthy else ""
+    return [
+        Problem(
+            f"{a.record['backend']}, {a.record['name']}: the self-test {_what_failed(a)}",
+            f"update the driver ({a.record['driver']}){way_out}",
+        )
+        for a in adapters
+        if not a.works
+    ]
+
+
+def _what_failed(adapter: AdapterReport) -> str:
+    wrong = [f"{c.name}: {c.detail.splitlines()[0]}" for c in adapter.checks if not c.ok]
+    return adapter.fault or f"found wrong numbers ({'; '.join(wrong)})"
+
+
+def _faulty_engines(
+    machine: Machine, engines: tuple[EngineReport, ...], adapters: tuple[AdapterReport, ...]
+) -> list[Problem]:
+    """Engines that are missing, do not start, or see less than the other one."""
+    found = []
+    for engine in engines:
+        pip = f"pip install '{ENGINES[engine.name]}'"
+        if engine.version is None:
+            found.append(Problem(f"the engine {engine.name} is not installed", pip))
+        elif engine.fault:
+            again = pip.replace("install", "install --force-reinstall")
+            found.append(Problem(f"the engine {engine.name} {engine.fault}", again))
+        elif not engine.adapters and adapters:
+            what = f"the engine {engine.name} sees no adapter"
+            found.append(Problem(what, _blind_engine_fix(machine, engine, adapters)))
+    return found
+
+
+def _blind_engine_fix(
+    machine: Machine, engine: EngineReport, adapters: tuple[AdapterReport, ...]
+) -> str:
+    versions = [re.search(r"Mesa (\d+)\.", a.record["driver"]) for a in adapters]
+    old = [match[1] for match in versions if match and int(match[1]) < MESA_THAT_RUNS_DAWN]
+    if engine.name == "dawn" and old:
+        if "bookworm" in machine.release:
+            return f"Mesa {old[0]} is too old for it: {DEBIAN_12_MESA}"
+        return f"Mesa {old[0]} is too old for it: install Mesa {MESA_THAT_RUNS_DAWN} or newer"
+    return install_hint()
+
+
+def _environment(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[Problem]:
+    """Variables that are missing or lead nowhere."""
+    found = []
+    if machine.system == "Linux" and not machine.environment.get("XDG_RUNTIME_DIR"):
+        what = "XDG_RUNTIME_DIR is not set: Mesa warns, and some drivers want it"
+        found.append(Problem(what, 'export XDG_RUNTIME_DIR="$(mktemp -d)"'))
+    wanted = machine.environment.get(DEVICE_VARIABLE, "").strip().lower()
+    present = [AdapterInfo(**{name: a.record[name] for name in _FIELDS}) for a in adapters]
+    if wanted.partition(":")[0] == "null":
+        present = null.adapters()
+    if wanted and named_among(wanted, present) is None:
+        what = f"{DEVICE_VARIABLE} is {wanted!r}, which fits no adapter"
+        found.append(Problem(what, f"unset {DEVICE_VARIABLE}"))
+    return found

@@ -1,0 +1,35 @@
+"""The last step to a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, ShapeError, u8
+from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.elements import float_scalar, launch_each, words_of
+from gpustd.launch.template import Value
+
+__all__ = ["to_image"]
+
+
+def to_image(x: Buffer[Any]) -> Buffer[u8]:
+    """(N, H, W, 3) of f16 or f32 in [-1, 1] as grey levels, ``round((x / 2 + 1/2) 255)``.
+
+    Computed in f32, clamped to 0 .. 255, ties to even; a NaN gives some level. Raises
+    `ShapeError`, `DTypeError`.
+
+    >>> import numpy as np
+    >>> import gpustd
+    >>> from gpucore import Device
+    >>> device = Device.auto()
+    >>> x = device.buffer_from_array(np.array([-1, 0, 1], np.float32).reshape(1, 1, 1, 3))
+    >>> gpustd.to_image(x).read().tolist()
+    [[[[0, 128, 255]]]]
+    """
+    refuse_others("to_image", x)
+    if len(x.shape) != 4 or x.shape[3] != 3:
+        raise ShapeError(f"to_image: {x.shape}: wants (N, H, W, 3)")
+    y = x.device.buffer(u8, x.shape)
+    spec: dict[str, Value] = {"scalar": float_scalar("to_image", x), "width": 4}
+    launch_each("image/to_image/naive.wgsl", spec, (x, y), words_of(x.size))
+    return y

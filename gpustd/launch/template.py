@@ -1,0 +1,110 @@
+"""Rendering and compiling the shaders: Jinja2 with line statements, cached by spec.
+
+A line that starts with ``//%`` is a Jinja statement, ``{{ name }}`` an expression; an unknown name
+is an error. What shapes the code (dtype, tile, epilogue) is a template variable, sizes go in a
+uniform struct.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
+from gpustd.launch.buffer_checks import refuse_others
+
+__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
+
+Value = str | int | float | bool | None
+
+_GPUSTD = Path(__file__).parents[1]
+# In a wheel, and in a checkout.
+SHADERS = next(p for p in (_GPUSTD / "shaders", _GPUSTD.parent / "shaders") if p.is_dir())
+
+_kernels: PerDevice[dict[tuple[object, ...], Kernel]] = PerDevice(lambda device: {})
+_rendered: dict[tuple[object, ...], str] = {}
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SHADERS),
+        undefined=jinja2.StrictUndefined,
+        line_statement_prefix="//%",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+        optimized=False,  # folding constants takes longer than they would when rendered
+    )
+
+
+def render(name: str, spec: dict[str, Value]) -> str:
+    """WGSL of ``shaders/<name>`` for a spec."""
+    key = (name, *sorted(spec.items()))
+    text = _rendered.get(key)
+    if text is None:
+        text = _rendered[key] = _environment().get_template(name).render(spec)
+    return text
+
+
+def kernel(device: Device, name: str, **spec: Value) -> Kernel:
+    """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device.
+
+    Raises `ArgumentError` for what is no `Value`, such as a list where a function wants a truth.
+    """
+    cache = _kernels.of(device)
+    key = (name, *sorted(spec.items()))
+    try:
+        found = cache.get(key)
+    except TypeError:  # lists and arrays, which have no hash
+        given: dict[str, Any] = spec
+        wrong = {k: v for k, v in given.items() if not isinstance(v, Value)}
+        raise ArgumentError(f"{name}: {wrong}: give truths, names or numbers") from None
+    if found is None:
+        found = cache[key] = device.compile_kernel(
+            render(name, spec), wait=False, label=label_of(name, spec)
+        )
+    return found
+
+
+def label_of(name: str, spec: Mapping[str, Value]) -> str:
+    """Return what profiles call a kernel, such as ``gemm/tiled f16 bias bm64``.
+
+    A file is named with its folder alone, and what is off is left out.
+    """
+    words = [_short_name(name)]
+    for key, value in spec.items():
+        if key == "sizes":
+            continue
+        if value is True:
+            words.append(key)
+        elif isinstance(value, str) and value != "none":
+            words.append(_short_name(value))
+        elif value and not isinstance(value, (bool, str)):
+            words.append(f"{key}{value}")
+    return " ".join(words)
+
+
+def _short_name(file: str) -> str:
+    """Return ``gemm/tiled`` for ``matmul/gemm/tiled.wgsl``."""
+    return "/".join(file.removesuffix(".wgsl").split("/")[-2:])
+
+
+def rendered_corpus() -> Iterator[tuple[str, str]]:
+    """Name and WGSL of everything rendered so far in this process."""
+    for key, text in _rendered.items():
+        yield str(key), text
+
+
+def scalar_of(op: str, *buffers: Buffer[Any]) -> str:
+    """Common scalar name, ``f16`` or ``f32``, of buffers. Raises `DTypeError`, `ArgumentError`."""
+    refuse_others(op, *buffers)
+    kinds: set[type[DType]] = {b.dtype for b in buffers}
+    if len(kinds) == 1 and kinds <= {f16, f32}:
+        return kinds.pop().name
+    listed = ", ".join(repr(b) for b in buffers)
+    raise DTypeError(f"{op}: wants buffers of one float dtype (f16 or f32), got {listed}")

@@ -1,0 +1,209 @@
+"""Launching windows that slide over each channel alone: ``shaders/nn/window.wgsl``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gpucore import Buffer, Device, PerDevice, f16
+from gpustd.launch.elements import width_of
+from gpustd.launch.grid import flat_grid, strip_rows
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.matmul.product import constants
+from gpustd.nn.conv.windows import Window, fields
+
+__all__ = ["Block", "launch_window"]
+
+# A step is written out in full, which takes at most so many loads and so many sums.
+_MOST_LOADS, _MOST_STEPS = 96, 512
+# Invocations that fill the largest GPUs.
+_MANY = 2**17
+# Results from which sizes are constants of the shader, in words: it is compiled for them alone.
+_MANY_WORDS = 2**20
+# Sizes of one window that are, at most: those that come later share a shader with a uniform.
+_MOST_SIZES = 8
+_WORKGROUP, _BLOCK_WORKGROUP = 64, 128
+
+_sizes: PerDevice[dict[object, set[tuple[int, ...]]]] = PerDevice(lambda device: {})
+
+
+@dataclass(frozen=True)
+class Block:
+    """``columns`` neighbouring results of an invocation, ``rows`` a step, ``strip`` in all.
+
+    A strip of 0 is as long as leaves invocations enough. Results are words of up to ``width``
+    elements; ``ahead``: a step's words are asked for a step before. With ``lines`` a strip is one
+    step, and as many invocations side by side make strips that lie one below the other.
+    """
+
+    rows: int = 1
+    columns: int = 1
+    strip: int = 0
+    width: int = 4
+    ahead: bool = False
+    lines: int = 0
+
+    def fits(self, window: Window) -> bool:
+        """Whether its text stays short."""
+        _, y, x = window
+        rows = (self.rows - 1) * y.stride + y.span if self.lines else self.rows * y.stride
+        columns = (self.columns - 1) * x.stride + x.span
+        steps = self.rows * self.columns * y.kernel * x.kernel
+        return rows * columns <= _MOST_LOADS and steps <= _MOST_STEPS
+
+    def strip_of(self, window: Window, lanes: int) -> int:
+        """Rows of an invocation, where ``lanes`` of them make one strip of all images."""
+        y = window[1]
+        shared = (y.span - 1) // y.stride
+        if self.lines:
+            return self.rows
+        if self.strip or not shared:
+            return self.strip or self.rows
+        return strip_rows(y.result, lanes, self.rows, shared)
+
+    def spec(self, window: Window) -> dict[str, Value]:
+        """Template variables; the window is written into the text."""
+        z = window[0]
+        spec: dict[str, Value] = {"block": True, "rows": self.rows, "columns": self.columns}
+        spec |= {"ahead": self.ahead, "lines": self.lines}
+        spec["deep"] = z.kernel > 1 or z.before != 0 or (z.result - 1) * z.stride >= z.size
+        for name, axis in zip("yx", window[1:], strict=True):
+            spec |= {
+                f"kernel_{name}": axis.kernel,
+                f"stride_{name}": axis.stride,
+                f"dilation_{name}": axis.dilation,
+            }
+        return spec
+
+
+def launch_window(
+    op: str,
+    spec: Mapping[str, Value],
+    buffers: Sequence[Buffer[Any]],
+    window: Window,
+    sizes: Mapping[str, int],
+) -> None:
+    """Record ``shaders/nn/<op>.wgsl``; the first buffer is (N, ..., C), the last one the result.
+
+    ``spec`` has the scalar, ``sizes`` the fields of its ``Params`` behind the window's.
+    """
+    x, kind = buffers[0], spec.get("kind")
+    images, (z, y, x_axis) = x.shape[0], window
+    # Maxima of f16 are found in pairs, which under wgpu on Mesa come out wrong.
+    pairs = kind == "max" and x.dtype is f16 and x.device.info.engine == "dawn"
+    block = _suited(f"nn.{op}", x, window, kind, pairs)
+    alone = block is not None and block.lines > 0
+    wide = pairs or (kind == "mean" and x.dtype is f16 and alone)
+    widest = block.width if block else 4
+    width = math.gcd(x.shape[-1], widest if wide else min(widest, 4))
+    units = x.shape[-1] // width
+    lanes = images * z.result * units * -(-x_axis.result // (block.columns if block else 1))
+    form: dict[str, Value] = {"block": False}
+    workgroup, strip, below = _WORKGROUP, 1, 1
+    if block:
+        form, workgroup = block.spec(window), _BLOCK_WORKGROUP
+        strip, below = block.strip_of(window, max(lanes, 1)), block.lines or 1
+    count = lanes * -(-y.result // (strip * below)) * below
+    params = {"count": count, "units": units, **fields(window), "strip": strip, **sizes}
+    gains = alone or (block is not None and op == "depthwise" and x.dtype is f16)
+    form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
+    form["noted"] = kind == "max" and not form["pairs"] and alone
+    many = gains and buffers[-1].size >= _MANY_WORDS * width
+    constant = many and _is_among_first(x.device, (op, *spec.items(), *form.items()), params)
+    form["sizes"] = constants(params) if constant else ""
+    uniforms: list[dict[str, Any]] = [] if constant else [params]
+    if kind == "max" and not form["pairs"]:
+        uniforms.append({"value": -math.inf})
+    launch = kernel(x.device, f"nn/{op}.wgsl", **spec, **form)
+    launch(*buffers, *uniforms, grid=flat_grid(count, workgroup))
+
+
+def _is_among_first(device: Device, key: object, sizes: Mapping[str, int]) -> bool:
+    """Whether these are among the first sizes that came for a shader."""
+    known = _sizes.of(device).setdefault(key, set())
+    given = tuple(sizes.values())
+    if len(known) < _MOST_SIZES:
+        known.add(given)
+    return given in known
+
+
+def _suited(op: str, x: Buffer[Any], window: Window, kind: Value, pairs: bool) -> Block | None:
+    """Block for a device and a window; None: a loop over the taps.
+
+    Overlapping windows share what a larger block reads. Results do not depend on the block.
+    """
+    rung, tile = wanted_rung(op), wanted_tile(op)
+    if isinstance(tile, Block):
+        return tile
+    if rung == "naive" or x.device.is_cpu:
+        return None
+    halves = x.dtype is f16
+    if op == "nn.depthwise":
+        largest = _largest_held(window, halves)
+    elif kind == "mean":
+        largest = _largest_of_sums(window, halves)
+    elif pairs:
+        largest = _largest_of_pairs(window)
+    else:
+        largest = _largest_of_maxima(window, halves)
+    offered = [largest, Block(2, 2), Block(1, 2), Block()]
+    fitting = [b for b in offered if b.fits(window) and b.rows <= 2 * window[1].result]
+    channels = x.shape[-1]
+    words = x.shape[0] * math.prod(a.result for a in window) * (channels // width_of(channels))
+    for block in fitting:
+        if words >= _MANY * block.rows * block.columns:
+            return block
+    return fitting[-1] if fitting else None
+
+
+def _largest(window: Window) -> Block:
+    _, y, x = window
+    rows = max(4 // y.stride, 1) if y.kernel > y.stride else 1
+    return Block(rows, 2 if rows > 1 or x.kernel <= x.stride else 4)
+
+
+def _largest_of_sums(window: Window, halves: bool) -> Block:
+    return _alone(window) if halves and _narrow(window) else _largest(window)
+
+
+def _largest_of_maxima(window: Window, halves: bool) -> Block:
+    """For maxima that are not found in pairs."""
+    alone = _narrow(window) and window[1].stride == 1 and not halves
+    return replace(_alone(window), width=4, lines=1) if alone else _largest(window)
+
+
+def _largest_of_pairs(window: Window) -> Block:
+    """Words of 16 bytes pay, but for wide windows with a stride."""
+    _, y, x = window
+    if y.kernel <= y.stride and x.kernel <= x.stride:
+        return Block(width=8)
+    if _narrow(window):
+        return _alone(window)
+    plain = y.stride == 1 == x.stride
+    return Block(min(y.kernel, 2), 4, width=8, ahead=True) if plain else _largest(window)
+
+
+def _narrow(window: Window) -> bool:
+    """Whether neighbouring windows share so little that no sums are carried from step to step."""
+    _, y, x = window
+    return y.stride < y.kernel and y.span <= 3 and x.span <= 3
+
+
+def _alone(window: Window) -> Block:
+    """For narrow windows."""
+    stride = window[1].stride
+    return Block(4, 2, width=8, lines=2) if stride == 1 else Block(2, width=8, lines=4)
+
+
+def _largest_held(window: Window, halves: bool) -> Block:
+    """Weights stay in registers where they are few, which leaves less for sums."""
+    _, y, x = window
+    taps = y.kernel * x.kernel
+    if y.stride == 1 == x.stride and taps <= (25 if halves else 9):
+        return Block(min(y.kernel, 2), 2, width=4 if taps <= 9 else 2, ahead=halves)
+    if halves and y.stride == 1 == x.stride and taps <= 50:
+        return Block(1, 4, width=2)
+    return Block(max(4 // y.stride, 1) if y.kernel > y.stride else 1)

@@ -1,0 +1,138 @@
+"""Convolution in groups of channels: ``shaders/nn/grouped*.wgsl``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gpucore import Buffer, Work, f16
+from gpustd.launch.elements import width_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_tile
+from gpustd.nn.conv.windows import Window, fields
+
+__all__ = ["GroupTile", "launch_grouped"]
+
+# Pixels of an invocation of the plain kernel.
+_PIXELS = 4
+# On matrix units: a subgroup holds the matrices of all taps; many of them fit a multiprocessor, and
+# so many fill the largest GPUs.
+_MOST_TAPS = 9
+_MOST_WORDS = 512
+_MANY = 1024
+
+
+@dataclass(frozen=True)
+class GroupTile:
+    """``rows`` of 16 results and 16 channels a step of a subgroup, ``strip`` rows in all.
+
+    A strip of 0 is as long as leaves subgroups enough.
+    """
+
+    rows: int
+    strip: int = 0
+
+    def words(self, window: Window) -> int:
+        """Words of 16 bytes in workgroup memory, for pixels and for matrices of weights."""
+        _, y, x = window
+        lines = (self.rows - 1) * y.stride + y.span
+        columns = 15 * x.stride + x.span
+        return max(3 * lines * columns, 32 * x.kernel, 80)
+
+    def held(self, words: int) -> int:
+        """Rows of results that workgroup memory of ``words`` holds at once."""
+        return min(words // 80, self.rows)
+
+
+def launch_grouped(
+    scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
+) -> None:
+    """Record the convolution of x (N, D, H, W, C) with w, and the bias if there is one."""
+    tile = _suited(operands, window, groups)
+    if tile is None:
+        _launch_plain(scalar, operands, y, window, groups)
+    else:
+        _launch_matrix(operands, y, window, tile)
+
+
+def _suited(operands: tuple[Buffer[Any], ...], window: Window, groups: int) -> GroupTile | None:
+    """Tile for matrix units; None: the plain kernel. Results do not depend on the tile."""
+    x, w = operands[:2]
+    wanted = wanted_tile("nn.grouped")
+    if isinstance(wanted, GroupTile):
+        return wanted
+    inputs, outputs = w.shape[3], w.shape[4] // groups
+    z, y, xs = window
+    plane = (z.kernel, z.stride, z.before, z.result) == (1, 1, 0, z.size)
+    alike = inputs == outputs and inputs in (2, 4, 8, 16)
+    few = y.kernel * xs.kernel <= _MOST_TAPS
+    if not (plane and alike and few and x.shape[4] % 16 == 0):
+        return None
+    if not (x.device.has_matrix_units and x.dtype is f16):
+        return None
+    tiles = map(GroupTile, (4, 2, 1))
+    return next((t for t in tiles if t.words(window) <= _MOST_WORDS), None)
+
+
+def _launch_matrix(
+    operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, tile: GroupTile
+) -> None:
+    x, w = operands[:2]
+    z, ys, xs = window
+    words = tile.words(window)
+    spec: dict[str, Value] = {
+        "matrix": True,
+        "group": w.shape[3],
+        "bias": len(operands) > 2,
+        "rows": tile.rows,
+        "words": words,
+        "held": tile.held(words),
+    }
+    for name, axis in (("y", ys), ("x", xs)):
+        spec |= {f"kernel_{name}": axis.kernel, f"stride_{name}": axis.stride}
+        spec |= {f"dilation_{name}": axis.dilation}
+    units = x.shape[4] // 8
+    lanes = x.shape[0] * z.result * -(-xs.result // 16) * units // 2
+    steps = -(-ys.result // tile.rows)
+    strips = min(-(-_MANY // lanes), steps)
+    strip = tile.strip or -(-steps // strips) * tile.rows
+    count = lanes * -(-ys.result // strip)
+    sizes = {"count": count, "units": units, **fields(window), "strip": strip}
+    launch = kernel(x.device, "nn/grouped_matrix.wgsl", **spec)
+    launch(*operands, y, sizes, grid=flat_grid(count, 1), work=_work(operands, y))
+
+
+def _launch_plain(
+    scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
+) -> None:
+    x, w = operands[:2]
+    inputs, outputs = w.shape[3], w.shape[4] // groups
+    width, deep = width_of(outputs), width_of(inputs)
+    units = w.shape[4] // width
+    spec: dict[str, Value] = {
+        "scalar": scalar,
+        "width": width,
+        "deep": deep,
+        "bias": len(operands) > 2,
+        "pixels": _PIXELS,
+    }
+    sizes = {
+        "units": units,
+        **fields(window),
+        "inputs": inputs // deep,
+        "outputs": outputs // width,
+        "channels": x.shape[4] // deep,
+    }
+    across = -(-window[2].result // _PIXELS)
+    count = y.size // (window[2].result * w.shape[4]) * across * units
+    launch = kernel(x.device, "nn/grouped.wgsl", **spec)
+    launch(
+        *operands, y, {"count": count, **sizes}, grid=flat_grid(count, 64), work=_work(operands, y)
+    )
+
+
+def _work(operands: tuple[Buffer[Any], ...], y: Buffer[Any]) -> Work:
+    moved = sum(b.nbytes for b in (*operands, y))
+    return Work(2.0 * y.size * math.prod(operands[1].shape[:4]), moved)

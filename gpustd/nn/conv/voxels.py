@@ -1,0 +1,49 @@
+"""Convolution over three axes as a product, with the addressing in ``shaders/nn/voxels.wgsl``."""
+
+from __future__ import annotations
+
+import math
+
+from gpustd.matmul.product import Product
+from gpustd.nn.conv.windows import Window, fields
+
+__all__ = ["voxel_product"]
+
+
+def voxel_product(
+    op: str, shape: tuple[int, ...], channels: int, window: Window, batch: int | None = None
+) -> Product:
+    """The product that makes results of ``shape`` (N, D, H, W, Cout) of so many channels.
+
+    A ``batch``'s images and weights lie one behind the other.
+    """
+    z, y, x = window
+    rows = math.prod(shape[:4])
+    sizes = {"m": rows, "n": shape[4], "c1": channels}
+    sizes |= {k: v for k, v in fields(window).items() if k.startswith(("size", "result"))}
+    return Product(
+        op=op,
+        source="nn/voxels.wgsl",
+        m=rows,
+        images=shape[0],
+        n=shape[4],
+        channels=(channels,),
+        sizes=sizes,
+        window={
+            "kernel_height": z.kernel * y.kernel,
+            "kernel_width": x.kernel,
+            "kernel_rows": y.kernel,
+            "stride": x.stride,
+            "scale": 1,
+            "stride_z": z.stride,
+            "stride_y": y.stride,
+            "dilation_z": z.dilation,
+            "dilation_y": y.dilation,
+            "dilation_x": x.dilation,
+            "before_z": z.before,
+            "before_y": y.before,
+            "before_x": x.before,
+        },
+        activation=None,
+        batch=batch,
+    )

@@ -1,0 +1,65 @@
+"""Launching kernels that reduce each row and then write it: ``shaders/nn/rows.wgsl``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpucore import Buffer, Device, T
+from gpustd.launch.elements import float_scalar, width_of
+from gpustd.launch.grid import flat_grid
+from gpustd.launch.subgroups import row_lanes
+from gpustd.launch.template import Value, kernel
+from gpustd.launch.variants import wanted_rung
+
+__all__ = ["launch_rows", "row_spec"]
+
+_LANES = 32
+_THREADS = 128
+_NAIVE_THREADS = 64
+# Words of a row that a lane keeps.
+_MOST_KEPT = 16
+
+
+def row_spec(device: Device) -> tuple[int, int, dict[str, Value]]:
+    """Lanes of a row, invocations of a workgroup, template variables of ``row_reduce.wgsl``.
+
+    Rungs: ``naive`` one lane, ``workgroup`` 32 lanes and a tree, ``subgroup`` a subgroup.
+    """
+    subgroup = 0 if device.is_cpu else row_lanes(device)
+    rung = wanted_rung("nn.rows") or ("subgroup" if subgroup else "workgroup")
+    if device.is_cpu and wanted_rung("nn.rows") is None:
+        rung = "naive"
+    lanes = {"naive": 1, "workgroup": _LANES}.get(rung) or row_lanes(device)
+    threads = _NAIVE_THREADS if lanes == 1 else _THREADS
+    spec: dict[str, Value] = {
+        "lanes": lanes,
+        "threads": threads,
+        "subgroups": rung == "subgroup",
+        "enable_subgroups": rung == "subgroup" and device.info.engine == "dawn",
+    }
+    return lanes, threads, spec
+
+
+def launch_rows(
+    kind: str, x: Buffer[T], *extras: Buffer[Any], eps: float = 0.0, weighted: bool = False
+) -> Buffer[T]:
+    """``kind`` over the last axis of ``x``; ``extras`` are bound behind it."""
+    y = x.device.buffer(x.dtype, x.shape)
+    if not y.size:
+        return y
+    width = width_of(x.shape[-1])
+    lanes, threads, spec = row_spec(x.device)
+    spec |= {"scalar": float_scalar(kind, x), "width": width, "kind": kind, "weighted": weighted}
+    rows, units = math.prod(x.shape[:-1]), x.shape[-1] // width
+    spec["kept"] = _kept(units, lanes)
+    sizes = {"rows": rows, "units": units, "eps": eps}
+    launch = kernel(x.device, "nn/rows.wgsl", **spec)
+    launch(x, *extras, y, sizes, grid=flat_grid(rows, threads // lanes))
+    return y
+
+
+def _kept(units: int, lanes: int) -> int:
+    """Words that a lane keeps: a power of two, so that kernels are few; 0 where rows are long."""
+    kept = 1 << (-(-units // lanes) - 1).bit_length()
+    return kept if lanes > 1 and kept <= _MOST_KEPT else 0

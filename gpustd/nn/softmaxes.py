@@ -1,0 +1,64 @@
+"""softmax and log_softmax over any axis."""
+
+from __future__ import annotations
+
+import math
+
+from gpucore import Buffer, T
+from gpustd.arrays.axes import axis_of
+from gpustd.launch.elements import float_scalar, launch_flat, width_of
+from gpustd.launch.template import Value
+from gpustd.nn.norm.rows import launch_rows
+from gpustd.nn.row_softmax import softmax as softmax_of_rows
+
+__all__ = ["log_softmax", "softmax"]
+
+
+def softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
+    """``exp(x) / sum(exp(x))`` over ``axis``, whose largest element is subtracted first.
+
+    ``x`` is f16 or f32 of any shape; computed in f32. Raises `ShapeError`, `DTypeError`.
+
+        >>> import numpy as np
+        >>> from gpucore import Device
+        >>> from gpustd import nn
+        >>> x = Device.auto().buffer_from_array(np.log(np.array([[1, 6], [3, 2]], np.float32)))
+        >>> nn.softmax(x, axis=0).read().round(3).tolist()
+        [[0.25, 0.75], [0.75, 0.25]]
+    """
+    float_scalar("softmax", x)
+    if axis_of("softmax", axis, x) == len(x.shape) - 1:
+        return softmax_of_rows(x)
+    return _columns("softmax", x, axis)
+
+
+def log_softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
+    """``x - log(sum(exp(x)))`` over ``axis``, with no loss where the sum is large.
+
+    ``x`` is f16 or f32 of any shape; computed in f32. Raises `ShapeError`, `DTypeError`.
+
+        >>> import numpy as np
+        >>> from gpucore import Device
+        >>> from gpustd import nn
+        >>> x = Device.auto().buffer_from_array(np.array([[1000, 1000], [0, -20]], np.float32))
+        >>> print(nn.log_softmax(x).read().round(3) + 0)
+        [[ -0.693  -0.693]
+         [  0.    -20.   ]]
+    """
+    float_scalar("log_softmax", x)
+    if axis_of("log_softmax", axis, x) == len(x.shape) - 1:
+        return launch_rows("log_softmax", x)
+    return _columns("log_softmax", x, axis)
+
+
+def _columns(op: str, x: Buffer[T], axis: int) -> Buffer[T]:
+    """Over an axis that is not the last: neighbouring invocations have neighbouring columns."""
+    axis %= len(x.shape)
+    y = x.device.buffer(x.dtype, x.shape)
+    length, inner = x.shape[axis], math.prod(x.shape[axis + 1 :])
+    width = width_of(inner)
+    spec: dict[str, Value] = {"scalar": float_scalar(op, x), "width": width, "kind": op}
+    sizes = {"length": length, "inner": inner // width}
+    count = x.size // max(length, 1) // width
+    launch_flat("nn/columns.wgsl", spec, (x, y), count, sizes)
+    return y

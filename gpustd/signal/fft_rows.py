@@ -1,0 +1,189 @@
+"""Discrete Fourier transforms over one axis: names, arguments and results as in `scipy.fft`.
+
+``X[k] = sum_j x[j] exp(-2 pi i j k / n)``, computed in f32 from roots of unity made in float64. The
+relative error in the L2 norm grows with the logarithm of n (see the tests for the bound). Lengths
+whose prime factors are at most 13 take mixed-radix passes, others Bluestein's rule, about four
+times as dear. Transforms of real numbers of even length cost half of complex ones.
+
+Results are new buffers. A length that is new to a device makes tables, once; do that before
+``device.capture()``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpucore import Buffer, ShapeError, c64, f32
+from gpustd.arrays.axes import axis_of
+from gpustd.launch.arguments import whole
+from gpustd.launch.buffer_checks import refuse_large
+from gpustd.signal.arguments import (
+    Norm,
+    check_dtype,
+    inner_of,
+    outer_of,
+    replaced,
+    scale_of,
+)
+from gpustd.signal.passes import Line, Source, Target, transform
+
+__all__ = ["fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
+
+
+def fft(
+    x: Buffer[c64] | Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None
+) -> Buffer[c64]:
+    """Transform along ``axis``, which is cut or filled up with zeros to ``n`` first.
+
+    ``norm`` says which direction is divided by n: "backward" (the inverse, also None), "forward",
+    or "ortho" (both, by its root). Raises `ShapeError`, `DTypeError`, `ArgumentError`,
+    `LimitError`.
+
+    >>> import numpy as np
+    >>> from gpucore import Device, c64
+    >>> from gpustd import signal
+    >>> x = Device.auto().buffer_from_array(np.array([1, 0, -1, 0], np.float32))
+    >>> signal.fft(x).read().real.tolist()
+    [0.0, 2.0, 0.0, 2.0]
+    """
+    return _complex("fft", x, n, axis, norm, inverse=False)
+
+
+def ifft(
+    x: Buffer[c64] | Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None
+) -> Buffer[c64]:
+    """Inverse of `fft`, with the same arguments and errors.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> print(signal.ifft(x).read().real)
+    [1. 1. 1. 1.]
+    """
+    return _complex("ifft", x, n, axis, norm, inverse=True)
+
+
+def _complex(
+    op: str, x: Buffer[Any], n: int | None, axis: int, norm: Norm, *, inverse: bool
+) -> Buffer[c64]:
+    check_dtype(op, x, c64, f32)
+    axis = axis_of(op, axis, x)
+    extent = x.shape[axis]
+    n = _length(op, x, extent if n is None else n)
+    scale = scale_of(op, norm, n, inverse=inverse)
+    y = x.device.buffer(c64, replaced(x.shape, axis, n))
+    sign = -1.0 if inverse else 1.0
+    kind = "real" if x.dtype is f32 else "complex"
+    source = Source(kind, extent, min(extent, n), sign=sign)
+    transform(x, y, _line(x, axis, n), source, Target("complex", n, n, scale, sign))
+    return y
+
+
+def rfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[c64]:
+    """The first ``n // 2 + 1`` numbers of `fft` of real ``x``; the others are their conjugates.
+
+    Arguments and errors as of `fft`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> print(signal.rfft(x).read().real.round(3))
+    [10. -2. -2.]
+    """
+    return _of_real("rfft", x, n, axis, norm, hermitian=False)
+
+
+def ihfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[c64]:
+    """The first half of `ifft` of real ``x``: the inverse of `hfft`. Arguments as of `rfft`.
+
+    >>> from gpucore import Device, f32; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> print(signal.ihfft(x).read().real)
+    [1. 1. 1.]
+    """
+    return _of_real("ihfft", x, n, axis, norm, hermitian=True)
+
+
+def _of_real(
+    op: str, x: Buffer[f32], n: int | None, axis: int, norm: Norm, *, hermitian: bool
+) -> Buffer[c64]:
+    check_dtype(op, x, f32)
+    axis = axis_of(op, axis, x)
+    extent = x.shape[axis]
+    n = _length(op, x, extent if n is None else n)
+    half = n // 2 + 1
+    scale = scale_of(op, norm, n, inverse=hermitian)
+    sign = -1.0 if hermitian else 1.0
+    y = x.device.buffer(c64, replaced(x.shape, axis, half))
+    line = _line(x, axis, n)
+    count = min(extent, n)
+    if n % 2:
+        target = Target("complex", half, half, scale, sign)
+        transform(x, y, line, Source("real", extent, count), target)
+        return y
+    source = Source("pairs", extent, count)
+    if line.inner == 1 and extent % 2 == 0:
+        source = Source("complex", extent // 2, count // 2, joined=True)
+    line = Line(line.outer, n // 2, line.inner)
+    transform(x, y, line, source, Target("spectrum", half, half, scale, sign))
+    return y
+
+
+def irfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[f32]:
+    """Real numbers whose `rfft` is ``x``; ``n`` of them, by default 2 (extent - 1).
+
+    The imaginary parts of the first number, and of the last if n is even, do not count. Other
+    arguments and errors as of `fft`.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([4, 0, 0], c64)
+    >>> print(signal.irfft(x).read())
+    [1. 1. 1. 1.]
+    """
+    return _to_real("irfft", x, n, axis, norm, hermitian=False)
+
+
+def hfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = None) -> Buffer[f32]:
+    """`fft` of a Hermitian signal, given by its first half. Arguments as of `irfft`.
+
+    >>> from gpucore import Device, c64; from gpustd import signal
+    >>> x = Device.auto().buffer_from_array([1, 0, 0], c64)
+    >>> print(signal.hfft(x).read())
+    [1. 1. 1. 1.]
+    """
+    return _to_real("hfft", x, n, axis, norm, hermitian=True)
+
+
+def _to_real(
+    op: str, x: Buffer[c64], n: int | None, axis: int, norm: Norm, *, hermitian: bool
+) -> Buffer[f32]:
+    check_dtype(op, x, c64)
+    axis = axis_of(op, axis, x)
+    extent = x.shape[axis]
+    n = _length(op, x, 2 * (extent - 1) if n is None else n)
+    count = min(extent, n // 2 + 1)
+    scale = scale_of(op, norm, n, inverse=not hermitian)
+    sign = -1.0 if hermitian else 1.0
+    y = x.device.buffer(f32, replaced(x.shape, axis, n))
+    line = _line(x, axis, n)
+    if n % 2:
+        source = Source("hermitian", extent, count, sign, of=n)
+        transform(x, y, line, source, Target("real", n, n, scale))
+        return y
+    half = n // 2
+    source = Source("hermitian_pairs", extent, count, sign, of=half)
+    target = Target("pairs", n, half, scale, sign=-1.0)
+    if line.inner == 1:
+        target = Target("complex", half, half, scale, sign=-1.0, joined=True)
+    transform(x, y, Line(line.outer, half, line.inner), source, target)
+    return y
+
+
+def _line(x: Buffer[Any], axis: int, n: int) -> Line:
+    return Line(outer_of(x.shape, axis), n, inner_of(x.shape, axis))
+
+
+def _length(op: str, x: Buffer[Any], n: int) -> int:
+    n = whole(op, "n", n)
+    if n < 1:
+        raise ShapeError(f"{op}: length {n} for an axis of {x.shape}: give n >= 1")
+    refuse_large(op, x.device, f32, (n,))
+    return n
