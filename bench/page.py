@@ -46,7 +46,7 @@ on the card. What the files here hold, what was tried and what limits stands bes
 *Peers* run in the same session on the same card, one after the other, unless that text says
 otherwise of a file: PyTorch (cuBLAS, cuDNN, cuFFT, cuSOLVER, CUB) and CuPy (cuFFT with plans made
 before, cuSOLVER, Thrust, its own image filters) replay a CUDA graph, too, unless a row says
-"eager": CuPy captures no cuBLAS and no cuSOLVER. PyTorch has f16, channels-last, no TF32. "Through
+"eager": CuPy captures no cuBLAS and cuSOLVER. PyTorch has f16, channels-last, no TF32. "Through
 f32" is PyTorch that converts u8 and back, since it has no such operation on u8; its image filters
 get planes, the layout made for them. "Of peer" is a share of the quickest one's rate; a "ratio to
 the quickest" above 1 means that ours is quicker.

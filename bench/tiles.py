@@ -5,7 +5,7 @@
 ``avila tune`` times a product by itself, and tiles that are near each other there may change places
 between other launches. Here one UNet call of a latent with guidance and one decoding are captured
 with each product's likeliest tile, with its second, and so on; timestamps tell what each product's
-launches take. Tiles that are quicker by 3 % are checked against the naive rung. Then the model with
+launches take. Tiles that are quicker by 3 % are checked against the naive one. Then the model with
 them and the one without are timed in turns, and their results compared bit by bit: FILE gets the
 tiles of those parts that are quicker as a whole, beside what it has.
 """
@@ -35,7 +35,7 @@ from gpustd.tuning.timing import refusals
 __all__ = ["Found", "find_tiles", "main"]
 
 Make = Callable[[], tuple[Graph, Buffer[Any]]]
-"""Captures a network; gives the graph and its output."""
+"""GraphCache a network; gives the graph and its output."""
 
 _RANKS = 8
 _PROFILES = 7

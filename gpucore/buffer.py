@@ -17,9 +17,10 @@ from gpucore.copying import copy_words
 from gpucore.display import buffer_html
 from gpucore.dtypes import T, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
+from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage
-from gpucore.not_copyable import Lasting
-from gpucore.waiting import settled
+from gpucore.not_copyable import NotCopyable
+from gpucore.waiting import wait_async
 
 if TYPE_CHECKING:
     from gpucore.backends import Backend
@@ -30,7 +31,7 @@ __all__ = ["Buffer"]
 _MOST_AXES = 64
 
 
-class Buffer(Lasting, Generic[T]):
+class Buffer(NotCopyable, Generic[T]):
     """An array on a device, made by `Device.buffer` or `Device.buffer_from_array`.
 
     Its memory returns to the device's pool when the last reference (views count) goes, on
@@ -369,7 +370,7 @@ def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def _words(buffer: Buffer[Any]) -> Buffer[u32]:
     """The same memory in whole words of 16 bytes; storages are larger, so this stays inside."""
-    return Buffer(buffer.device, u32, (-(-buffer.nbytes // 16) * 4,), buffer.storage)
+    return Buffer(buffer.device, u32, (ceil_div(buffer.nbytes, 16) * 4,), buffer.storage)
 
 
 def _padded(nbytes: int) -> int:
@@ -399,7 +400,7 @@ class Reading:
     async def into_async(self, target: NDArray[Any]) -> None:
         """Await it, then fill ``target``."""
         try:
-            await settled(self._pending)
+            await wait_async(self._pending)
         except BaseException:
             self._pending.release()
             raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpucore.dtypes import u32
+from gpucore.integers import ceil_div
 from gpucore.per_device import PerDevice
 
 if TYPE_CHECKING:
@@ -79,5 +80,5 @@ def grid_of(nbytes: int, most: int = _MOST_GROUPS) -> tuple[int, int]:
     >>> grid_of(1), grid_of(16 << 10), grid_of(1 << 31)
     ((1, 1), (1, 1), (65535, 3))
     """
-    groups = -(-nbytes // _GROUP_BYTES)
-    return min(groups, most), -(-groups // most)
+    groups = ceil_div(nbytes, _GROUP_BYTES)
+    return min(groups, most), ceil_div(groups, most)

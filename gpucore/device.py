@@ -23,7 +23,7 @@ from gpucore.errors import DeviceLostError, DeviceNotFoundError, DTypeError, Sha
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel
 from gpucore.memory.pool import MemoryStats, Pool, memory_limit
-from gpucore.not_copyable import Lasting
+from gpucore.not_copyable import NotCopyable
 from gpucore.per_device import PerDevice
 from gpucore.recording.event import Event
 from gpucore.recording.graph import Graph
@@ -31,8 +31,8 @@ from gpucore.recording.profile import Profile
 from gpucore.recording.stream import Stream
 from gpucore.recording.work import Roof
 from gpucore.reload import kernel_of
-from gpucore.validation import checked
-from gpucore.waiting import settled
+from gpucore.validation import validate_source
+from gpucore.waiting import wait_async
 
 __all__ = ["Device"]
 
@@ -40,7 +40,7 @@ _MOST_CACHED = 8192
 _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 
 
-class Device(Lasting):
+class Device(NotCopyable):
     """One adapter, opened. ``Device.auto()`` takes the best; see `Device.list`.
 
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
@@ -318,7 +318,9 @@ class Device(Lasting):
         ``label`` (the entry's name if None) is what profiles call the kernel. Raises
         `KernelCompileError`, `ArgumentError`.
         """
-        values, used = checked(source, entry, constants or {}, self.limits, whole=self.checks)
+        values, used = validate_source(
+            source, entry, constants or {}, self.limits, whole=self.checks
+        )
         kernel = Kernel.compiled(self, source, entry, values, used, label or entry)
         if wait:
             kernel.wait()
@@ -405,7 +407,7 @@ class Device(Lasting):
         """`synchronize`, awaited (asyncio or trio); other tasks run meanwhile."""
         self.submit()
         fence = self.engine.fence()
-        await settled(fence)
+        await wait_async(fence)
         fence.wait()
 
     def trim(self) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore.dtypes import u8
 from gpucore.errors import GpuError
+from gpucore.integers import ceil_div
 from gpucore.memory.pool import readable
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _is_picture(buffer: Buffer[Any]) -> bool:
 
 
 def _shrunk(picture: NDArray[Any]) -> NDArray[Any]:
-    step = -(-max(picture.shape[:2]) // _WIDEST)
+    step = ceil_div(max(picture.shape[:2]), _WIDEST)
     return picture[::step, ::step]
 
 

@@ -11,11 +11,12 @@ from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, KernelCompileError, LimitError
+from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import real
-from gpucore.not_copyable import Lasting
+from gpucore.not_copyable import NotCopyable
 from gpucore.recording.work import Work
-from gpucore.waiting import settled
+from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Grid = int | tuple[int, ...]
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 
 
-class Kernel(Lasting):
+class Kernel(NotCopyable):
     """A compute entry point of a WGSL module, made by `Device.compile_kernel`.
 
     Call it with one argument for each ``@group(0) @binding(n)`` in the order of n: a `Buffer` for
@@ -82,7 +83,7 @@ class Kernel(Lasting):
         return self._settled().__await__()
 
     async def _settled(self) -> Kernel:
-        await settled(self._program)
+        await wait_async(self._program)
         self._program.wait()
         return self
 
@@ -175,7 +176,7 @@ class Kernel(Lasting):
             problem = f"got {argument!r} of dtype {argument.dtype.name}"
             raise self._mismatch(binding, problem, _other_dtype(binding, argument))
         unit = max(binding.stride or 4, 4)
-        nbytes = max((argument.nbytes + unit - 1) // unit * unit, unit)
+        nbytes = max(ceil_div(argument.nbytes, unit) * unit, unit)
         if binding.stride is None and argument.nbytes < binding.min_size:
             raise self._mismatch(
                 binding, f"got {argument!r} of {argument.nbytes} bytes, needs {binding.min_size}"

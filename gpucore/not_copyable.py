@@ -1,13 +1,13 @@
-"""`Lasting`: what belongs to a device of this process, and so is neither copied nor pickled."""
+"""`NotCopyable`: what belongs to a device of this process, and so is neither copied nor pickled."""
 
 from __future__ import annotations
 
 from typing import NoReturn, SupportsIndex
 
-__all__ = ["Lasting"]
+__all__ = ["NotCopyable"]
 
 
-class Lasting:
+class NotCopyable:
     """Refuses `copy` and `pickle` with what to do, as files and locks do.
 
     Its parts are an engine's handles: copies of them are no second thing on the device, and no

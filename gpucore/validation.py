@@ -18,12 +18,12 @@ from gpucore.wgsl import (
     reflect_outline,
 )
 
-__all__ = ["checked"]
+__all__ = ["validate_source"]
 
 Constants = Mapping[str, int | float | bool]
 
 
-def checked(
+def validate_source(
     source: str, entry: str, constants: Constants, limits: Mapping[str, int], *, whole: bool = True
 ) -> tuple[dict[str, float], tuple[Binding, ...]]:
     """Values of the overrides as engines want them, and the bindings that the entry point uses.

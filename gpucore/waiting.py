@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from gpucore.backends import Pending, PendingRead
 
-__all__ = ["settled"]
+__all__ = ["wait_async"]
 
 # Seconds. The pause grows with the time waited so far, so that the wait is at most a quarter
 # longer than the work; after 20 ms of it the loop is woken 200 times a second.
@@ -16,7 +16,7 @@ _LONGEST_PAUSE = 0.005
 _GROWTH = 1.25
 
 
-async def settled(pending: Pending | PendingRead) -> None:
+async def wait_async(pending: Pending | PendingRead) -> None:
     """Return once ``pending.wait()`` no longer blocks; other tasks run meanwhile.
 
     Works under asyncio and trio. The device is looked at from the task itself, since an engine

@@ -9,7 +9,7 @@ from diffusion.checkpoints.hub import find_model
 from diffusion.errors import ModelNotFoundError
 from diffusion.settings import Defaults
 
-__all__ = ["BUNDLED", "bundled_model", "named_model", "suited_defaults"]
+__all__ = ["BUNDLED", "bundled_model", "default_settings", "named_model"]
 
 BUNDLED = "emoji"
 """The name of the model that comes with the package."""
@@ -39,7 +39,7 @@ def named_model(name: str | Path | None) -> Path:
     return find_model(name)
 
 
-def suited_defaults(folder: ModelFolder) -> Defaults:
+def default_settings(folder: ModelFolder) -> Defaults:
     """Defaults for a model: its own size, and for the bundled one steps that spare a CPU.
 
     The bundled model's pictures at 12 steps look like those at 20; guidance above 4 hardens them.

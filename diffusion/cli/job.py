@@ -35,6 +35,7 @@ from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
 from diffusion.tasks import Variation
 from gpucore import Device
+from gpucore.integers import ceil_div
 
 __all__ = [
     "Job",
@@ -245,7 +246,7 @@ class Job:
             if isinstance(event, Stage):
                 self._phase(_PHASES.get(event.name, event.name))
             elif isinstance(event, Step):
-                self._step(event, first // each, -(-whole.count // each))
+                self._step(event, first // each, ceil_div(whole.count, each))
             else:
                 self._save(event)
             interruption.check()

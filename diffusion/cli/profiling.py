@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffusion.cli.output import told
 from diffusion.errors import OutputError
-from diffusion.pipeline.networks import suited_dtype
+from diffusion.pipeline.networks import best_dtype
 from gpucore import Device
 from gpustd.tuning.roof import measured_roof
 
@@ -40,7 +40,7 @@ def profiled(device: Device, file: Path | None) -> Iterator[None]:
     with device.profile() as profile:
         yield
     if profile.total_ns:
-        profile.roof = measured_roof(device, suited_dtype(device))
+        profile.roof = measured_roof(device, best_dtype(device))
     print(profile.table(), file=sys.stderr)
     with told(file, _HINT):
         profile.write_trace(file)

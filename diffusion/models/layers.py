@@ -36,7 +36,7 @@ __all__ = [
     "PointwiseConv",
     "in_turn",
     "repeated",
-    "wrapped",
+    "seamless_padding",
     "wrapped_axes",
 ]
 
@@ -49,7 +49,7 @@ _wrap: ContextVar[Wrap] = ContextVar("wrap", default="")
 
 
 @contextmanager
-def wrapped(axes: Wrap) -> Iterator[None]:
+def seamless_padding(axes: Wrap) -> Iterator[None]:
     """Inside, what convolutions are padded with along ``axes`` is the image's opposite side.
 
     Not around a ``yield`` of a generator: the caller would be inside as well.
@@ -62,7 +62,7 @@ def wrapped(axes: Wrap) -> Iterator[None]:
 
 
 def wrapped_axes() -> Wrap:
-    """The axes of the `wrapped` around."""
+    """The axes of the `seamless_padding` around."""
     return _wrap.get()
 
 
@@ -109,7 +109,7 @@ class Linear(Module):
 
 
 class Conv2d(Module):
-    """A square convolution over (N, H, W, C); `wrapped` says what it is padded with.
+    """A square convolution over (N, H, W, C); `seamless_padding` says what it is padded with.
 
     ``side``: of the images it sees at the size that the model was made for, if that is known; the
     form that is quickest there is chosen when the weights are loaded. ``enlarged``: it sees them

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.layers import wrapped
+from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
 from diffusion.pipeline.networks import Networks
 from diffusion.samplers import NumpyAlgebra
@@ -80,7 +80,7 @@ class GuidedDenoiser:
         with device.capture() as keys, device.region("unet"):
             prompt = networks.unet.prompt_keys(self._told.context)
         self._keys: Graph = keys
-        with device.capture() as graph, device.region("unet"), wrapped(networks.seamless):
+        with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
             seen = concat([self._input, self._more], 3) if self._more else self._input
             self._raw = networks.unet(
                 seen,

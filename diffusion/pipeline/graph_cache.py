@@ -12,7 +12,7 @@ from diffusion.pipeline.networks import Networks
 from diffusion.text.conditioning import Conditioning
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["Captures"]
+__all__ = ["GraphCache"]
 
 MOST_DENOISERS: Final = 2
 """Kept idle: hires fix has two sizes."""
@@ -25,11 +25,11 @@ Weights = tuple[float, ...]
 Key = tuple[Shape, tuple[int, ...], float | None, Weights, Wrap]
 
 
-class Captures:
+class GraphCache:
     """What one pipeline keeps between runs.
 
     A denoiser is taken out while a run uses it, so that runs whose steps alternate do not meet in
-    one. `Captures` refers to it meanwhile: of a forgotten run that is garbage in a cycle, the
+    one. `GraphCache` refers to it meanwhile: of a forgotten run that is garbage in a cycle, the
     collector ends the buffers first, before the run gives its denoiser back, but none of those that
     are in use elsewhere.
     """

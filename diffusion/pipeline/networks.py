@@ -28,7 +28,7 @@ from gpucore import Device, DType, f16, f32
 from gpustd import concat, slice_axis
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["Autoencoder", "Networks", "load_networks", "load_tokenizers", "suited_dtype"]
+__all__ = ["Autoencoder", "Networks", "best_dtype", "load_networks", "load_tokenizers"]
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Networks:
         return moments.read().astype(np.float32)
 
 
-def suited_dtype(device: Device) -> type[DType]:
+def best_dtype(device: Device) -> type[DType]:
     """What networks compute in where nothing is chosen: f16 on cards that have it, else f32.
 
     Software renderers have f16, and take ten times as long for it.
@@ -200,12 +200,12 @@ def load_networks(
 ) -> Networks:
     """Check all weights against the model's parameters, then upload them.
 
-    ``dtype`` is `suited_dtype` where it is None. The VAE of an XL model whose
+    ``dtype`` is `best_dtype` where it is None. The VAE of an XL model whose
     config says ``force_upcast`` is f32 in any case: its activations overflow f16. ``vae`` takes the
     place of the model's own; ``preview`` is for `Networks.for_preview` alone.
     Raises `ModelFormatError`, `ModelMismatchError`.
     """
-    chosen = dtype or suited_dtype(device)
+    chosen = dtype or best_dtype(device)
     unet = UNet(folder.unet)
     sources = [
         vae or SeparateVae(folder.vae, folder.weights("vae")),

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.checkpoints import ModelFile, open_model, open_vae
-from diffusion.checkpoints.bundled import named_model, suited_defaults
+from diffusion.checkpoints.bundled import default_settings, named_model
 from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.graph_cache import Captures
+from diffusion.pipeline.graph_cache import GraphCache
 from diffusion.pipeline.networks import Networks, load_networks
 from diffusion.pipeline.overflow import Watch
 from diffusion.pipeline.run import Run
@@ -108,8 +108,8 @@ class Pipeline:
 
     def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
         self.networks = networks
-        self.defaults = defaults or suited_defaults(networks.folder)
-        self._captures: dict[bool, Captures] = {}
+        self.defaults = defaults or default_settings(networks.folder)
+        self._graph_cache: dict[bool, GraphCache] = {}
 
     @classmethod
     def load(
@@ -272,8 +272,8 @@ class Pipeline:
 
         Call it after weights are written anew: a prompt's keys are made of them and kept, too.
         """
-        for captures in self._captures.values():
-            captures.forget()
+        for graph_cache in self._graph_cache.values():
+            graph_cache.forget()
         self.networks.release()
 
     def run(self, full: Settings) -> Run:
@@ -281,9 +281,9 @@ class Pipeline:
         networks = self.networks
         if full.zero_snr:
             networks = replace(networks, noise=networks.noise.rescaled())
-        if full.zero_snr not in self._captures:
-            self._captures[full.zero_snr] = Captures(networks)
-        return Run(networks, self._captures[full.zero_snr], full)
+        if full.zero_snr not in self._graph_cache:
+            self._graph_cache[full.zero_snr] = GraphCache(networks)
+        return Run(networks, self._graph_cache[full.zero_snr], full)
 
 
 def short_hash(path: Path) -> str:

@@ -17,7 +17,7 @@ from diffusion.errors import NotFiniteError, SettingsError
 from diffusion.noise.philox import LatentNoise
 from diffusion.noise.registry import NOISES
 from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
-from diffusion.pipeline.graph_cache import Captures
+from diffusion.pipeline.graph_cache import GraphCache
 from diffusion.pipeline.init_image import EncodedPicture, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import Watch, is_finite
@@ -79,9 +79,9 @@ class Run:
     ``steps`` of the second.
     """
 
-    def __init__(self, networks: Networks, captures: Captures, settings: Settings) -> None:
+    def __init__(self, networks: Networks, graph_cache: GraphCache, settings: Settings) -> None:
         self.networks = replace(networks, seamless=settings.seamless)
-        self._captures = captures
+        self._graph_cache = graph_cache
         self._settings = settings
         self._emphasis = EMPHASES.find(settings.emphasis)
         self._told: dict[Hashable, Conditioning] = {}
@@ -188,7 +188,7 @@ class Run:
         texts, most = chosen.script.variants[variant], len(chosen.chunks[variant][0])
         key = (texts, most, self._emphasis.name, sizes, guidance, skip)
         if key not in self._told:
-            self._told[key] = self._captures.conditioning(key, encode)
+            self._told[key] = self._graph_cache.conditioning(key, encode)
         return self._told[key]
 
     def seed(self, number: int) -> int:
@@ -304,13 +304,13 @@ class Run:
         conditioning = self.conditioning(chosen).for_batch(len(noise.seeds))
         shape = (len(noise.seeds), noise.height, noise.width, noise.channels)
         told = (conditioning, shape, chosen.scale, chosen.script.weights, self.networks.seamless)
-        denoiser = self._captures.take(*told)
+        denoiser = self._graph_cache.take(*told)
         try:
             if reads_mask(self.networks):
                 denoiser.condition(self._condition(chosen, noise))
             yield denoiser
         finally:
-            self._captures.give(denoiser, *told)
+            self._graph_cache.give(denoiser, *told)
 
     def _condition(self, chosen: Pass, noise: LatentNoise) -> Array:
         """What an inpainting UNet reads beside the latents; without a mask, all is drawn."""

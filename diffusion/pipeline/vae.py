@@ -22,7 +22,7 @@ from PIL import Image
 
 from diffusion.images import from_pixels
 from diffusion.models.config import TinyVaeConfig
-from diffusion.models.layers import Activations, wrapped
+from diffusion.models.layers import Activations, seamless_padding
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import Finite, redone
@@ -89,7 +89,7 @@ class _Decoding:
     ) -> None:
         self._networks, self._latents, self._wrap = networks, latents, wrap
         self._finish = finish
-        with wrapped(wrap), networks.device.region("vae"):
+        with seamless_padding(wrap), networks.device.region("vae"):
             pixels = networks.autoencoder.decode(cast(latents, networks.vae_dtype))
         finished = finish(pixels)
         self._finite = Finite(pixels)
@@ -99,7 +99,7 @@ class _Decoding:
         """What was read (H, W, 3), and the layer redone from; waits."""
         if self._finite:
             return self._read()[0], None
-        with wrapped(self._wrap):
+        with seamless_padding(self._wrap):
             pixels, layer = redone(self._networks, "decoding", self._latents)
         return self._finish(pixels).read()[0], layer
 
@@ -159,7 +159,7 @@ def moments(networks: Networks, pixels: Array, tiling: str = "auto") -> Array:
 
 def _encoded(networks: Networks, pixels: Array, wrap: Wrap) -> Array:
     """Moments (h, w, 2 C) of a picture (1, H, W, 3)."""
-    with wrapped(wrap):
+    with seamless_padding(wrap):
         with networks.device.region("vae"):
             found: Array = networks.encode_images(pixels)[0]
         if np.isfinite(found).all():

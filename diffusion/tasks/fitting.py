@@ -10,6 +10,7 @@ from PIL import Image
 from diffusion.catalogue import Catalogue
 from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
+from gpucore.integers import ceil_div
 
 __all__ = ["RESIZE_MODES", "check_size", "drawn_size", "fit"]
 
@@ -30,7 +31,7 @@ def drawn_size(image: Image.Image, mode: str = "stretch") -> tuple[int, int]:
     """Width and height of a picture to the nearest multiples of 8, to the next ones for ``pad``."""
     up = RESIZE_MODES.find(mode).name == "pad"
     width, height = (
-        max(GRAIN, (-(-side // GRAIN) if up else round(side / GRAIN)) * GRAIN)
+        max(GRAIN, (ceil_div(side, GRAIN) if up else round(side / GRAIN)) * GRAIN)
         for side in image.size
     )
     return width, height

@@ -16,9 +16,10 @@ from typing import Any
 
 from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
+from gpucore.integers import ceil_div
 from gpucore.memory.free_list import FreeList
 from gpucore.memory.sharing import Planned, Scratch, Share, Slot, shared_slots
-from gpucore.not_copyable import Lasting
+from gpucore.not_copyable import NotCopyable
 
 __all__ = [
     "LIMIT_VARIABLE",
@@ -39,7 +40,7 @@ _SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 def storage_size(nbytes: int) -> int:
     """Bytes that a storage of ``nbytes`` has at least: what a kernel may bind of it."""
-    return max(_GRAIN, (nbytes + _GRAIN - 1) // _GRAIN * _GRAIN)
+    return max(_GRAIN, ceil_div(nbytes, _GRAIN) * _GRAIN)
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,7 +127,7 @@ class Arena:
         target.free.put(handle)
 
 
-class Storage(Lasting):
+class Storage(NotCopyable):
     """Device memory held by one or more buffer views; goes back to its arena with the last.
 
     ``handle`` is a `Planned` while the capture that made it is under way, and None after one that

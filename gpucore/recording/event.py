@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gpucore.backends import Backend, Pending, PendingTimes
 from gpucore.errors import ArgumentError, FeatureError, GpuError
-from gpucore.not_copyable import Lasting
-from gpucore.waiting import settled
+from gpucore.not_copyable import NotCopyable
+from gpucore.waiting import wait_async
 
 if TYPE_CHECKING:
     from gpucore.device import Device
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Event"]
 
 
-class Event(Lasting):
+class Event(NotCopyable):
     """Made by `Device.new_event`; `record` sets it behind what a stream holds.
 
     WebGPU tells of whole submissions only, so that recording an event submits the stream. With
@@ -87,7 +87,7 @@ class Event(Lasting):
 
     async def _settled(self) -> None:
         fence = self._recorded()
-        await settled(fence)
+        await wait_async(fence)
         fence.wait()
 
     def elapsed(self, since: Event) -> float:

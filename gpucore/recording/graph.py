@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from gpucore.backends import Command, Launch, Recording
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Arena
-from gpucore.not_copyable import Lasting
+from gpucore.not_copyable import NotCopyable
 from gpucore.recording.stream import CommandList, Stream
 from gpucore.recording.work import Work
 
@@ -25,7 +25,7 @@ __all__ = ["Graph"]
 _FIRST = 48
 
 
-class Graph(Lasting):
+class Graph(NotCopyable):
     """Made by ``with device.capture() as graph:``; what is called inside is recorded, not run.
 
     Buffers that exist before the capture are pinned and are the graph's inputs: write them, then

@@ -11,7 +11,7 @@ from gpucore.backends import Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Arena, Storage
 from gpucore.memory.sharing import real
-from gpucore.not_copyable import Lasting
+from gpucore.not_copyable import NotCopyable
 from gpucore.recording.work import Work
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MOST_RECORDED = 512
 _MOST_WRITTEN = 32 << 20
 
 
-class Stream(Lasting):
+class Stream(NotCopyable):
     """An ordered list of launches and copies. A device has one, `Device.new_stream` makes more.
 
     Nothing runs before `submit`; reading a buffer submits first, and so does writing one that

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gpucore.integers import ceil_div
 from gpucore.wgsl.constants import Constants, attribute
 from gpucore.wgsl.errors import WgslLayoutError, layout_error
 from gpucore.wgsl.syntax import Alias, Declaration, Expression, Name, Struct, StructMember
@@ -139,7 +140,7 @@ Layout = Scalar | Vector | Word | Matrix | Array | Record | Bytes
 
 def round_up(align: int, value: int) -> int:
     """The least multiple of ``align`` that is not below ``value``."""
-    return -(-value // align) * align
+    return ceil_div(value, align) * align
 
 
 def runtime_array(layout: Layout) -> Array | None:

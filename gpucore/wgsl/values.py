@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, SupportsFloat, SupportsIndex
 
+from gpucore.integers import ceil_div
 from gpucore.wgsl.errors import ConstantError
 
 Number = int | float | bool
@@ -142,7 +143,7 @@ def _divide(a: Number, b: Number) -> Number:
         raise ConstantError("division by zero")
     if isinstance(a, float) or isinstance(b, float):
         return a / b
-    return -(-a // b) if (a < 0) != (b < 0) else a // b
+    return ceil_div(a, b) if (a < 0) != (b < 0) else a // b
 
 
 def _remainder(a: Number, b: Number) -> Number:

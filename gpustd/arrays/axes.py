@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, ShapeError
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 
 __all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
 
@@ -17,8 +17,8 @@ Axes = int | Sequence[int] | None
 
 def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:
     """``axis`` counted from the front. Raises `ShapeError`, `ArgumentError`."""
-    refuse_others(op, x)
-    rank, axis = len(x.shape), whole(op, "axis", axis)
+    require_buffers(op, x)
+    rank, axis = len(x.shape), as_int(op, "axis", axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
     return axis % rank
@@ -26,7 +26,7 @@ def axis_of(op: str, axis: int, x: Buffer[Any]) -> int:
 
 def axes_of(op: str, axis: Axes, x: Buffer[Any]) -> tuple[int, ...]:
     """The named axes in rising order, all for None. Raises `ShapeError` for one named twice."""
-    refuse_others(op, x)
+    require_buffers(op, x)
     if axis is None:
         return tuple(range(len(x.shape)))
     named = list(axis) if isinstance(axis, Sequence) else [axis]

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpucore import Buffer, DTypeError, T
 from gpucore.dtypes import is_marker
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each, words_of
 from gpustd.launch.template import Value
 
@@ -32,7 +32,7 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     >>> gpustd.cast(x, i32).read().tolist()
     [1, -1]
     """
-    refuse_others("cast", x)
+    require_buffers("cast", x)
     if not is_marker(dtype):
         names = ", ".join((*_CASTS, "c64"))
         raise DTypeError(f"cast of {x!r} to {dtype!r}: give a marker of gpucore's, one of {names}")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 from gpucore import ArgumentError, Buffer, DType, LimitError, ShapeError, T
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, width_of
 from gpustd.launch.template import Value
 
@@ -59,7 +60,7 @@ def combine_into(y: Buffer[Any], terms: Terms) -> None:
     [[3.0, 6.0], [3.0, 6.0]]
     """
     _check_terms("combine_into", terms)
-    refuse_others("combine_into", y)
+    require_buffers("combine_into", y)
     shape = terms[0][1].shape
     whole = bool(shape) and y.shape[1:] == shape[1:] and len(y.shape) == len(shape)
     if y.shape != shape and not (whole and shape[0] and y.shape[0] % shape[0] == 0):
@@ -74,8 +75,8 @@ def _check_terms(op: str, terms: Any) -> None:
     ):
         raise ArgumentError(f"{op}: terms {terms!r}: wants a list of pairs (number, buffer)")
     for number, buffer in terms:
-        refuse_others(op, buffer)
-        real(op, "number", number)
+        require_buffers(op, buffer)
+        as_float(op, "number", number)
     if not 1 <= len(terms) <= _MOST_TERMS:
         raise ArgumentError(f"{op}: {len(terms)} terms; takes 1 to {_MOST_TERMS}")
     buffers = [buffer for _, buffer in terms]
@@ -103,8 +104,8 @@ def _combine(op: str, terms: Terms, y: Buffer[Any]) -> None:
         "repeated": repeated,
     }
     sizes: dict[str, int | float] = {f"c{i}": c for i, (c, _) in enumerate(terms)}
-    sizes["period"] = -(-size // width)
-    count = -(-y.size // width)
+    sizes["period"] = ceil_div(size, width)
+    count = ceil_div(y.size, width)
     launch_each("arrays/combination/combination.wgsl", spec, (*buffers, y), count, sizes)
 
 
@@ -137,8 +138,8 @@ def guidance(
     >>> gpustd.guidance(both, 7.0).read().tolist()
     [[8.0]]
     """
-    refuse_others("guidance", x)
-    scale, factor = real("guidance", "scale", scale), real("guidance", "factor", factor)
+    require_buffers("guidance", x)
+    scale, factor = as_float("guidance", "scale", scale), as_float("guidance", "factor", factor)
     if not x.shape or x.shape[0] % 2:
         raise ShapeError(f"guidance: {x.shape}: wants an even batch, unconditional half first")
     if plus is None and factor != 1:
@@ -165,8 +166,8 @@ def _pair(plus: Any) -> tuple[float, Buffer[Any]]:
     """Weight and buffer to add. Raises `ArgumentError`."""
     if not isinstance(plus, Sequence) or len(plus) != 2:
         raise ArgumentError(f"guidance: plus {plus!r}: wants (weight, buffer)")
-    refuse_others("guidance", plus[1])
-    return real("guidance", "plus", plus[0]), plus[1]
+    require_buffers("guidance", plus[1])
+    return as_float("guidance", "plus", plus[0]), plus[1]
 
 
 def _check_shapes(op: str, buffers: Sequence[Buffer[Any]]) -> None:

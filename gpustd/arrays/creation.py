@@ -14,9 +14,9 @@ import numpy as np
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, T, c64, f32
 from gpucore.dtypes import DTYPES, is_marker
 from gpustd.arrays.operands import INTEGERS, Number, number_as
-from gpustd.launch.arguments import real, whole
-from gpustd.launch.buffer_checks import refuse_large
-from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
+from gpustd.launch.arguments import as_float, as_int
+from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.elements import launch_each, require_f16_support, words_of
 
 __all__ = ["arange", "full", "linspace", "ones", "zeros"]
 
@@ -85,7 +85,7 @@ def arange(
                 f"arange: {name} {value!r} with {dtype.name}: give a whole number, or f32"
             )
     count = _steps(begin, end, step)
-    refuse_large("arange", device, dtype, (count,))
+    require_buffer_fits("arange", device, dtype, (count,))
     first = number_as("arange", begin, dtype)
     if count:
         number_as("arange", begin + (count - 1) * step, dtype)
@@ -96,7 +96,7 @@ def arange(
 
 def _finite(op: str, name: str, value: Any) -> int | float:
     """A Python number, NumPy's too; integers as they are. Raises `ArgumentError`."""
-    number = real(op, name, value)
+    number = as_float(op, name, value)
     if not math.isfinite(number):
         raise ArgumentError(f"{op}: {name} {value!r}: wants a finite number")
     given = value[()] if isinstance(value, np.ndarray) else value
@@ -128,7 +128,7 @@ def linspace(
     [0.   0.25 0.5  0.75 1.  ]
     """
     _check("linspace", device, dtype)
-    num = whole("linspace", "num", num)
+    num = as_int("linspace", "num", num)
     if num < 0 or dtype.name not in ("f16", "f32"):
         raise ArgumentError(f"linspace: {num} of {dtype.name}: wants num >= 0, of f16 or f32")
     for each in (start, stop):
@@ -170,7 +170,7 @@ def _filled(op: str, device: Device, shape: Shape, value: Number, dtype: type[T]
 
 
 def _fill(op: str, y: Buffer[Any], start: Any, step: Any, stop: Any, *, closed: bool) -> None:
-    refuse_missing_f16(op, y.dtype.name, [y])
+    require_f16_support(op, y.dtype.name, [y])
     if not y.size:
         return
     sizes = {"last": y.size - 1, "start": start, "step": step, "stop": stop}

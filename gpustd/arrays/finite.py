@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f16, f32, u32
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import WORKGROUP, launch_flat
 
 __all__ = ["count_nonfinite"]
@@ -29,15 +30,15 @@ def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
     >>> counts.read().tolist()
     [2]
     """
-    refuse_others("count_nonfinite", x, counts)
+    require_buffers("count_nonfinite", x, counts)
     if x.dtype not in (f16, f32):
         raise DTypeError(f"count_nonfinite: {x!r}: wants f16 or f32")
     if len(counts.shape) != 1:
         raise ShapeError(f"count_nonfinite: counts {counts.shape}: wants (n,)")
-    slot = whole("count_nonfinite", "slot", slot)
+    slot = as_int("count_nonfinite", "slot", slot)
     if not 0 <= slot < counts.size:
         raise ArgumentError(f"count_nonfinite: slot {slot} of {counts.size} counts")
-    words = -(-x.nbytes // 16)
+    words = ceil_div(x.nbytes, 16)
     spec = {"scalar": x.dtype.name, "workgroup": WORKGROUP}
     launch_flat(
         "arrays/finite/naive.wgsl", spec, (x, counts), words, {"size": x.size, "slot": slot}

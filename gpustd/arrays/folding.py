@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
+from gpucore.integers import ceil_div
 from gpustd.arrays.scratch import clean_words
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["Fold", "accumulator", "takes_rows", "widened"]
 
@@ -77,7 +78,7 @@ def accumulator(op: str, dtype: type[DType]) -> type[DType]:
 
 def takes_rows(device: Device) -> bool:
     """Whether a workgroup takes a row, with barriers: on GPUs."""
-    return not device.is_cpu or wanted_rung("fold") in ("rows", "subgroups", "columns")
+    return not device.is_cpu or forced_variant("fold") in ("rows", "subgroups", "columns")
 
 
 def widened(dtype: type[DType]) -> type[DType]:
@@ -176,7 +177,7 @@ class Fold:
         If rows may ``meet``, whose chunks are not too many are folded to the end: (outer, 1, 1).
         """
         outer, n, inner = extents
-        chunks = max(1, -(-n // run))
+        chunks = max(1, ceil_div(n, run))
         paired = x.dtype is c64
         rows = inner == 1 and not paired and n > _SHORT_ROW and takes_rows(x.device)
         meets = meet and rows and 1 < chunks <= _MOST_MET
@@ -245,7 +246,7 @@ class Fold:
         width = _width(x, inner)
         many = n >= _STRIP_LEAST and inner >= width * _ACROSS * _STRIPS
         large = x.device.limits["max_compute_invocations_per_workgroup"] >= _STRIP_LANES
-        wanted = many or wanted_rung("fold") == "columns"
+        wanted = many or forced_variant("fold") == "columns"
         return takes_rows(x.device) and width > 1 and wanted and large
 
     def _launch_columns(
@@ -255,7 +256,7 @@ class Fold:
         width = _width(operands[0], inner)
         spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
         spec |= {"ahead": _COLUMN_AHEAD, "lanes": _STRIP_LANES, "across": _ACROSS}
-        strips = -(-inner // (width * _ACROSS))
+        strips = ceil_div(inner, width * _ACROSS)
         count = int(sizes["outer"] * sizes["chunks"]) * strips
         launch = kernel(operands[-1].device, "arrays/fold_columns.wgsl", **spec)
         launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, 1))

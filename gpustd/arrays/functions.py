@@ -11,7 +11,7 @@ from __future__ import annotations
 from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.arithmetic import divide, multiply
 from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, common_dtype, elementwise
-from gpustd.launch.arguments import whole
+from gpustd.launch.arguments import as_int
 
 __all__ = [
     "acos",
@@ -310,7 +310,7 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
     >>> print(arrays.round(x).read().round(3))
     [0. 2. 2.]
     """
-    decimals = whole("round", "decimals", decimals)
+    decimals = as_int("round", "decimals", decimals)
     dtype = common_dtype("round", [x], FLOATS).name
     most = _MOST_DECIMALS[dtype]
     if abs(decimals) > most:

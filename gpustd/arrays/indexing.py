@@ -20,8 +20,8 @@ from gpustd.arrays.moving import broadcast_to
 from gpustd.arrays.operands import REALS, broadcast_shape, common_dtype
 from gpustd.arrays.scans import cumsum
 from gpustd.arrays.sorting import argsort
-from gpustd.launch.buffer_checks import refuse_others
-from gpustd.launch.elements import launch_each, launch_flat, refuse_missing_f16, words_of
+from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.elements import launch_each, launch_flat, require_f16_support, words_of
 from gpustd.launch.template import Value
 
 __all__ = [
@@ -47,7 +47,7 @@ def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[
     >>> arrays.take(x, device.buffer_from_array(np.array([2, 0, -1], np.int32))).read()
     array([30, 10, 30], dtype=int32)
     """
-    refuse_others("take", x, indices)
+    require_buffers("take", x, indices)
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("take", 0 if axis is None else axis, flat)
     outer, n, inner = three_extents(flat.shape, along, along)
@@ -84,7 +84,7 @@ def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: 
     >>> print(arrays.put_along_axis(x, places, values, 0).read())
     [10  2 30]
     """
-    refuse_others("put_along_axis", x, indices, values)
+    require_buffers("put_along_axis", x, indices, values)
     kind = common_dtype("put_along_axis", [x, values], ("c64", *REALS)).name
     wide, indices, along = _along("put_along_axis", x, indices, axis)
     if wide.shape != x.shape:
@@ -125,7 +125,7 @@ def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int
     >>> print(arrays.scatter_add(x, places, values).read())
     [ 1  2 33]
     """
-    refuse_others("scatter_add", x, indices, values)
+    require_buffers("scatter_add", x, indices, values)
     along = axis_of("scatter_add", axis, x)
     kind = common_dtype("scatter_add", [x, values], (*_FLOATS, "i32", "u32")).name
     wanted = (*x.shape[:along], indices.size, *x.shape[along + 1 :])
@@ -165,7 +165,7 @@ def nonzero(x: Buffer[Any]) -> tuple[Buffer[i32], ...]:
     >>> print([found.read().tolist() for found in arrays.nonzero(x)])
     [[0, 1], [1, 0]]
     """
-    refuse_others("nonzero", x)
+    require_buffers("nonzero", x)
     if not x.shape:
         raise ShapeError("nonzero: a number without axes: give it one with view")
     flat = _chosen("nonzero", x)
@@ -186,7 +186,7 @@ def compress(condition: Buffer[Any], x: Buffer[T], axis: int | None = None) -> B
     >>> print(arrays.compress(arrays.less(x, 3), x).read())
     [1 2]
     """
-    refuse_others("compress", condition, x)
+    require_buffers("compress", condition, x)
     flat = x.view((x.size,)) if axis is None else x
     along = axis_of("compress", 0 if axis is None else axis, flat)
     if len(condition.shape) != 1 or condition.size > flat.shape[along]:
@@ -215,7 +215,7 @@ def _along(
     op: str, x: Buffer[T], indices: Buffer[Any], axis: int | None
 ) -> tuple[Buffer[T], Buffer[Any], int]:
     """Both, alike but along an axis, and that axis. Raises `ShapeError`."""
-    refuse_others(op, x, indices)
+    require_buffers(op, x, indices)
     if axis is None:
         x, axis = x.view((x.size,)), 0
     along = axis_of(op, axis, x)
@@ -245,7 +245,7 @@ def _taken(
     shape: tuple[int, ...],
 ) -> Buffer[T]:
     _, n, m, inner = extents
-    refuse_missing_f16(op, x.dtype.name, [x])
+    require_f16_support(op, x.dtype.name, [x])
     index = _index_kind(op, indices)
     y = x.device.buffer(x.dtype, shape)
     if not y.size:

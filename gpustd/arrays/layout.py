@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each, plain_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["concat", "repeat_batch", "slice_axis", "transpose"]
 
@@ -76,10 +77,10 @@ def slice_axis(x: Buffer[T], axis: int, start: int, stop: int) -> Buffer[T]:
     >>> gpustd.slice_axis(x, 1, 1, 3).read().tolist()
     [[1.0, 2.0], [4.0, 5.0]]
     """
-    refuse_others("slice_axis", x)
+    require_buffers("slice_axis", x)
     axis = _axis("slice_axis", axis, x)
     extent = x.shape[axis]
-    start, stop = whole("slice_axis", "start", start), whole("slice_axis", "stop", stop)
+    start, stop = as_int("slice_axis", "start", start), as_int("slice_axis", "stop", stop)
     if not 0 <= start <= stop <= extent:
         raise ShapeError(f"slice_axis: {start}:{stop} of axis {axis} of {x.shape}")
     y = x.device.buffer(x.dtype, (*x.shape[:axis], stop - start, *x.shape[axis + 1 :]))
@@ -100,8 +101,8 @@ def repeat_batch(x: Buffer[T], count: int) -> Buffer[T]:
     >>> gpustd.repeat_batch(x, 2).read().tolist()
     [[1.0, 2.0], [1.0, 2.0]]
     """
-    refuse_others("repeat_batch", x)
-    count = whole("repeat_batch", "count", count)
+    require_buffers("repeat_batch", x)
+    count = as_int("repeat_batch", "count", count)
     if not x.shape or count < 1:
         raise ShapeError(f"repeat_batch: {count} copies of {x.shape}: wants an axis, a count >= 1")
     y = x.device.buffer(x.dtype, (x.shape[0] * count, *x.shape[1:]))
@@ -120,8 +121,8 @@ def transpose(x: Buffer[T], axes: Sequence[int]) -> Buffer[T]:
     y = x.device.buffer(x.dtype, tuple(x.shape[a] for a in axes))
     extents, strides = merged(x.shape, axes)
     tiles = not x.device.is_cpu and strides[-1] > 1
-    rung = wanted_rung("transpose") or ("tiles" if tiles else "transpose")
-    if rung == "tiles" and strides[-1] > 1 and y.size:
+    variant = forced_variant("transpose") or ("tiles" if tiles else "transpose")
+    if variant == "tiles" and strides[-1] > 1 and y.size:
         _transpose_tiles(x, y, extents, strides)
     else:
         _transpose_flat(x, y, extents, strides)
@@ -148,8 +149,8 @@ def _transpose_tiles(x: Buffer[T], y: Buffer[T], extents: list[int], strides: li
     pitches = [math.prod(extents[i + 1 :]) for i in range(len(extents))]
     inward = sorted(range(len(extents) - 1), key=lambda i: strides[i])
     others = y.size // extents[-1]
-    across = -(-extents[-1] // _SIDE)
-    blocks = across * -(-others // _SIDE)
+    across = ceil_div(extents[-1], _SIDE)
+    blocks = across * ceil_div(others, _SIDE)
     sizes = {
         "blocks": blocks,
         "across": across,
@@ -182,7 +183,7 @@ def merged(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[i
 
 def _axis(op: str, axis: int, x: Buffer[Any]) -> int:
     """``axis`` counted from the front. Raises `ShapeError`."""
-    rank, axis = len(x.shape), whole(op, "axis", axis)
+    rank, axis = len(x.shape), as_int(op, "axis", axis)
     if not -rank <= axis < rank:
         raise ShapeError(f"{op}: axis {axis} of {x.shape}: it has {rank} axes")
     return axis % rank

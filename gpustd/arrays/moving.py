@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, i8, u8
+from gpucore.integers import ceil_div
 from gpustd.arrays import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
-from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.elements import launch_each, require_f16_support, words_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["broadcast_to", "concat", "flip", "repeat", "roll", "stack", "tile", "transpose"]
 
@@ -36,9 +37,9 @@ def broadcast_to(x: Buffer[T], shape: int | Sequence[int]) -> Buffer[T]:
     >>> print(arrays.broadcast_to(x, (2, 3)).read().tolist())
     [[1, 2, 3], [1, 2, 3]]
     """
-    refuse_others("broadcast_to", x)
+    require_buffers("broadcast_to", x)
     listed = shape if isinstance(shape, Sequence) else [shape]
-    shape = tuple(whole("broadcast_to", "shape", n) for n in listed)
+    shape = tuple(as_int("broadcast_to", "shape", n) for n in listed)
     if broadcast_shape("broadcast_to", [x.shape, shape]) != shape:
         raise ShapeError(f"broadcast_to: {x.shape} does not broadcast to {shape}")
     return _gathered("broadcast_to", x, shape, broadcast_strides(x.shape, shape))
@@ -52,7 +53,7 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
     >>> arrays.transpose(x).read().tolist()
     [[0, 3], [1, 4], [2, 5]]
     """
-    refuse_others("transpose", x)
+    require_buffers("transpose", x)
     if axes is not None and not isinstance(axes, Sequence):
         raise ArgumentError(f"transpose: axes {axes!r}: wants each axis once, such as (1, 0)")
     rank = len(x.shape)
@@ -95,11 +96,11 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
     >>> print(arrays.roll(x, 1).read())
     [3 1 2]
     """
-    refuse_others("roll", x)
+    require_buffers("roll", x)
     if isinstance(shift, tuple | list) or isinstance(axis, tuple | list):
         return _rolled(x, shift, axis)
-    shift = whole("roll", "shift", shift)
-    axis = None if axis is None else whole("roll", "axis", axis)
+    shift = as_int("roll", "shift", shift)
+    axis = None if axis is None else as_int("roll", "axis", axis)
     if axis is None:
         return roll(x.view((x.size,)), shift, 0).view(x.shape)
     along = axis_of("roll", axis, x)
@@ -112,7 +113,7 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
 def _rolled(x: Buffer[T], shift: Any, axis: Any) -> Buffer[T]:
     """`roll` along several axes, one after the other; along one named twice by both shifts."""
     named = isinstance(axis, tuple | list)
-    axes = [whole("roll", "axis", a) for a in axis] if named else [axis]
+    axes = [as_int("roll", "axis", a) for a in axis] if named else [axis]
     shifts = list(shift) if isinstance(shift, tuple | list) else [shift]
     count = max(len(axes), len(shifts)) if axes and shifts else 0
     if {len(axes), len(shifts)} - {1, count}:
@@ -132,9 +133,9 @@ def tile(x: Buffer[T], reps: int | Sequence[int]) -> Buffer[T]:
     >>> print(arrays.tile(x, 2).read())
     [1 2 1 2]
     """
-    refuse_others("tile", x)
+    require_buffers("tile", x)
     listed = reps if isinstance(reps, Sequence) else [reps]
-    times = [whole("tile", "reps", n) for n in listed]
+    times = [as_int("tile", "reps", n) for n in listed]
     if any(n < 0 for n in times):
         raise ShapeError(f"tile: {times} of {x.shape}: reps must not be negative")
     rank = max(len(times), len(x.shape))
@@ -154,8 +155,8 @@ def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
     >>> print(arrays.repeat(x, 2).read())
     [1 1 2 2]
     """
-    refuse_others("repeat", x)
-    repeats = whole("repeat", "repeats", repeats)
+    require_buffers("repeat", x)
+    repeats = as_int("repeat", "repeats", repeats)
     if repeats < 0:
         raise ShapeError(f"repeat: {repeats} of {x.shape}: wants a number >= 0")
     flat = x.view((x.size,)) if axis is None else x
@@ -207,7 +208,7 @@ def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
     [[1, 2], [1, 2]]
     """
     _check_parts("stack", parts)
-    axis = whole("stack", "axis", axis)
+    axis = as_int("stack", "axis", axis)
     shape = parts[0].shape
     if any(part.shape != shape for part in parts):
         raise ShapeError(f"stack: shapes {[p.shape for p in parts]} differ: make them equal")
@@ -223,13 +224,13 @@ def _check_parts(op: str, parts: Any) -> None:
         raise ArgumentError(f"{op}: got {type(parts).__name__}, wants a list of buffers: [x, y]")
     if not len(parts):
         raise ShapeError(f"{op}: no buffers: give at least one")
-    refuse_others(op, *parts)
+    require_buffers(op, *parts)
 
 
 def _matrices(x: Buffer[Any], order: Sequence[int]) -> tuple[int, int, int] | None:
     """(outer, rows, columns) of bytes where each of these is to be turned, in words of four."""
     extents, strides = layout.merged(x.shape, order)
-    cpu = x.device.is_cpu and wanted_rung("transpose") != "tiles"
+    cpu = x.device.is_cpu and forced_variant("transpose") != "tiles"
     if x.dtype not in (i8, u8) or cpu or len(extents) not in (2, 3) or strides[-2] != 1:
         return None
     columns, rows = extents[-2:]
@@ -244,7 +245,7 @@ def _turned_bytes(x: Buffer[T], matrices: tuple[int, int, int]) -> Buffer[T]:
     outer, rows, columns = matrices
     y = x.device.buffer(x.dtype, (outer, columns, rows))
     sizes = {"rows": rows // 4, "columns": columns // 4}
-    sizes |= {"down": -(-rows // _BLOCK), "across": -(-columns // _BLOCK)}
+    sizes |= {"down": ceil_div(rows, _BLOCK), "across": ceil_div(columns, _BLOCK)}
     sizes["count"] = outer * sizes["down"] * sizes["across"]
     launch = kernel(x.device, "arrays/transpose_bytes.wgsl", kind=x.dtype.name)
     launch(x, y, sizes, grid=flat_grid(sizes["count"], 1))
@@ -275,7 +276,7 @@ def _gathered(
     op: str, x: Buffer[T], shape: tuple[int, ...], strides: Sequence[int], start: int = 0
 ) -> Buffer[T]:
     """Element (i, j, ...) of the result is x at ``start + i strides[0] + j strides[1] + ...``."""
-    refuse_missing_f16(op, x.dtype.name, [x])
+    require_f16_support(op, x.dtype.name, [x])
     y = x.device.buffer(x.dtype, shape)
     if not y.size:
         return y
@@ -306,7 +307,7 @@ def _wrapped(
     wraps: Sequence[tuple[int, int]],
 ) -> Buffer[T]:
     """As `_gathered`, with each coordinate moved by a shift and taken modulo a period."""
-    refuse_missing_f16(op, x.dtype.name, [x])
+    require_f16_support(op, x.dtype.name, [x])
     y = x.device.buffer(x.dtype, shape)
     if not y.size:
         return y

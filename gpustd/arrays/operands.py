@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
-from gpustd.launch.buffer_checks import refuse_others
-from gpustd.launch.elements import launch_each, refuse_missing_f16, words_of
+from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.elements import launch_each, require_f16_support, words_of
 from gpustd.launch.template import Value
 
 __all__ = [
@@ -69,7 +69,7 @@ def common_dtype(op: str, operands: Sequence[Operand[Any]], takes: tuple[str, ..
     buffers = [each for each in operands if isinstance(each, Buffer)]
     if not buffers and all(isinstance(each, Numeric) for each in operands):
         raise ArgumentError(f"{op}: no operand is a Buffer: make one with gpustd.full")
-    refuse_others(op, *(each for each in operands if not isinstance(each, Numeric)))
+    require_buffers(op, *(each for each in operands if not isinstance(each, Numeric)))
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(kinds) != 1:
@@ -77,7 +77,7 @@ def common_dtype(op: str, operands: Sequence[Operand[Any]], takes: tuple[str, ..
     dtype = kinds.pop()
     if dtype.name not in takes:
         raise DTypeError(f"{op}: takes {', '.join(takes)}, got {listed}: cast first")
-    refuse_missing_f16(op, dtype.name, buffers)
+    require_f16_support(op, dtype.name, buffers)
     return dtype
 
 

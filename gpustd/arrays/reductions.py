@@ -21,7 +21,7 @@ from gpustd.arrays.casting import cast
 from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.functions import sqrt
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
-from gpustd.launch.arguments import real
+from gpustd.launch.arguments import as_float
 
 __all__ = [
     "all",
@@ -88,7 +88,7 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
     centre = Fold("mean", accumulator("mean", x.dtype), widened(x.dtype), _scale(x, axes, 0))
     middle = _folded(centre, x, axes)
     shape = _shape(x, axes, keepdims=True)
-    scale = _scale(x, axes, real("var", "ddof", ddof))
+    scale = _scale(x, axes, as_float("var", "ddof", ddof))
     acc = accumulator("squares", x.dtype)
     fold = Fold("squares", acc, widened(x.dtype), scale, stored=_stored(x.dtype))
     runs = _runs(x.shape, axes)
@@ -111,7 +111,7 @@ def std(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
     """
     common_dtype("std", [x], FLOATS)
     axes = axes_of("std", axis, x)
-    return sqrt(var(x, axes, ddof=real("std", "ddof", ddof), keepdims=keepdims))
+    return sqrt(var(x, axes, ddof=as_float("std", "ddof", ddof), keepdims=keepdims))
 
 
 def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001

@@ -8,7 +8,7 @@ from gpucore import Buffer, Device, i32
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_tile
+from gpustd.launch.variants import forced_tile
 
 __all__ = ["longest_row", "sorted_rows"]
 
@@ -36,7 +36,7 @@ def sorted_rows(x: Buffer[Any], *, places: bool, descending: bool) -> Buffer[Any
     """
     rows, n = x.shape
     side = max(_SHORTEST, 1 << (n - 1).bit_length())
-    wanted = wanted_tile("sort")
+    wanted = forced_tile("sort")
     each = _EACH if side <= _MIDDLE else _MOST_EACH
     each = wanted if isinstance(wanted, int) else each
     lanes = row_lanes(x.device) or 1

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, T, c64, i8, u8, u32
+from gpucore.integers import ceil_div
 from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.casting import cast
 from gpustd.arrays.creation import zeros
@@ -29,7 +30,7 @@ from gpustd.arrays.scratch import clean_words
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum"]
 
@@ -143,7 +144,7 @@ class Scan:
             Tiles.of(self.spec(x), x, extents).launch(x, y)
             return y
         run = n if tiled else _RUN
-        chunks = -(-n // run)
+        chunks = ceil_div(n, run)
         operands: list[Any] = [x, y]
         if chunks > 1:
             operands.insert(1, self._before(x, extents, run, first=first))
@@ -226,13 +227,13 @@ class Tiles:
         alone = next((q for q in _QUADS if n <= 4 * q * _LANES), 0)
         in_word = 4 // int(x.dtype.itemsize)
         quads, groups = (alone, most) if alone else (_LONG_QUADS // in_word * in_word, most - 1)
-        tiles = -(-n // (4 * quads * lanes * groups))
+        tiles = ceil_div(n, 4 * quads * lanes * groups)
         spec |= {"lanes": lanes, "quads": quads, "groups": groups, "many": tiles > 1}
         per_lane = max(1, lanes // _LANES_PER_LOOK)
         spec |= {"windows": _WINDOWS, "per_lane": per_lane}
         spec["enable_subgroups"] = x.device.info.engine == "dawn"
         sizes = {"n": n, "tiles": tiles, "count": outer * tiles}
-        sizes["groups"] = -(-tiles // (per_lane * lanes))
+        sizes["groups"] = ceil_div(tiles, per_lane * lanes)
         halves = 1 if spec["acc"] == "f32" else 2
         words = 1 + halves * outer * (tiles + sizes["groups"]) if tiles > 1 else 0
         return cls("arrays/scan_subgroups.wgsl", spec, sizes, words, cleans=True)
@@ -244,12 +245,12 @@ class Tiles:
         """One workgroup for each strip: no more lanes than there are elements."""
         outer, n, beside = extents
         across = min(_STRIP_ACROSS, lanes // 2)
-        down = 1 << (-(-n // _STRIP_ROWS) - 1).bit_length()
+        down = 1 << (ceil_div(n, _STRIP_ROWS) - 1).bit_length()
         most = min(_STRIP_LANES, x.device.limits["max_compute_invocations_per_workgroup"])
         workgroup = min(most, max(64, across * down))
         spec = {**spec, "lanes": lanes, "across": across, "rows": _STRIP_ROWS}
         spec |= {"workgroup": workgroup, "enable_subgroups": x.device.info.engine == "dawn"}
-        count = outer * -(-beside // across)
+        count = outer * ceil_div(beside, across)
         sizes = {"n": n, "beside": beside, "count": count}
         return cls("arrays/scan_strips.wgsl", spec, sizes, 0)
 
@@ -264,11 +265,11 @@ class Tiles:
         """``cut``: elements and columns of a tile, numbers of a column, bits of a tree's digit."""
         outer, n, beside = extents
         length, across, width, bits = cut
-        tiles = -(-n // length)
+        tiles = ceil_div(n, length)
         levels = [tiles]
         while tiles > 1 << bits * len(levels):
             levels.append(levels[-1] >> bits)
-        count = outer * tiles * -(-beside // across)
+        count = outer * tiles * ceil_div(beside, across)
         sizes = {"n": n, "tiles": tiles, "levels": len(levels), "beside": beside, "count": count}
         if name == "arrays/scan_columns.wgsl":
             sizes["across"] = across
@@ -292,9 +293,9 @@ def _zeros(device: Device, count: int) -> Buffer[u32]:
 def _takes_strips(n: int, beside: int) -> bool:
     """Whether strips are many and not too long."""
     most = _MOST_STEPS * _STRIP_LANES // _STRIP_ACROSS * _STRIP_ROWS
-    return n <= most and (beside >= _STRIPS * _STRIP_ACROSS or wanted_tile("scan") == "strips")
+    return n <= most and (beside >= _STRIPS * _STRIP_ACROSS or forced_tile("scan") == "strips")
 
 
 def _takes_tiles(device: Device) -> bool:
     """Whether workgroups take tiles, with barriers: on GPUs."""
-    return not device.is_cpu or wanted_rung("scan") in ("tiles", "subgroups")
+    return not device.is_cpu or forced_variant("scan") in ("tiles", "subgroups")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, i32
+from gpucore.integers import ceil_div
 from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.indexing import compress, take_along_axis
 from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_or
 from gpustd.arrays.moving import concat, cut
 from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
-from gpustd.launch.arguments import whole
+from gpustd.launch.arguments import as_int
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel
@@ -42,7 +43,7 @@ def topk(
     if not x.shape:
         raise ShapeError("topk: a number without axes: give it one with view")
     along = axis_of("topk", axis, x)
-    k = whole("topk", "k", k)
+    k = as_int("topk", "k", k)
     if not 0 <= k <= x.shape[along]:
         raise ArgumentError(f"topk: {k} of axis {along} of {x.shape}: 0 to {x.shape[along]}")
     outer, n, inner = three_extents(x.shape, along, along)
@@ -93,13 +94,13 @@ def _first_places(x: Buffer[Any], k: int, *, descending: bool) -> Buffer[i32]:
     rows, n = x.shape
     lanes = subgroup_lanes(x.device, "topk", _MOST_LANES)
     unit = 4 if n % 4 == 0 else 1
-    pieces = -(-n // min(_PIECE, 32 * lanes))
+    pieces = ceil_div(n, min(_PIECE, 32 * lanes))
     each, more = divmod(n // unit, pieces)
     spec: dict[str, Value] = {
         "kind": x.dtype.name,
         "descending": descending,
         "aligned": unit == 4,
-        "words": -(-unit * (each + (more > 0)) // (4 * lanes)),
+        "words": ceil_div(unit * (each + (more > 0)), 4 * lanes),
         "workgroup": _WORKGROUP,
         "lanes": lanes,
         "enable_subgroups": x.device.info.engine == "dawn",

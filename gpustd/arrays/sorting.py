@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, T, f32, i32, u32
+from gpucore.integers import ceil_div
 from gpustd.arrays.axes import axis_of, three_extents
 from gpustd.arrays.creation import zeros
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
 from gpustd.arrays.row_sorts import longest_row, sorted_rows
 from gpustd.arrays.scans import cumsum
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 
 __all__ = ["argsort", "searchsorted", "sort"]
 
@@ -71,7 +72,7 @@ def searchsorted(a: Buffer[T], v: Buffer[T], side: str = "left") -> Buffer[i32]:
     >>> print(arrays.searchsorted(x, v).read())
     [1 2]
     """
-    refuse_others("searchsorted", a, v)
+    require_buffers("searchsorted", a, v)
     kind = common_dtype("searchsorted", [a, v], ("f32", "i32", "u32")).name
     if side not in ("left", "right") or len(a.shape) != 1:
         raise ArgumentError(f"searchsorted: side {side!r} of {a.shape}: left or right, one axis")
@@ -123,29 +124,29 @@ class _Radix:
         n = x.shape[1]
         if not x.size:
             return self.device.buffer(i32 if self.places else x.dtype, x.shape)
-        rung = wanted_rung("sort") or self._rung(n)
+        variant = forced_variant("sort") or self._variant(n)
         if self.kind in _DIRECT:
-            return self._moved(x, rung, self.descending)
-        if rung == "rows" and n % 4 == 0:
+            return self._moved(x, variant, self.descending)
+        if variant == "rows" and n % 4 == 0:
             return sorted_rows(x, places=self.places, descending=self.descending)
         down = "_down" if self.descending else ""
         key = f"key_places{down}" if self.places else f"key{down}"
-        found = self._moved(apply(key, [x], [x.dtype], u32), rung, False)
+        found = self._moved(apply(key, [x], [x.dtype], u32), variant, False)
         return found if self.places else apply(f"number{down}", [found], [u32], x.dtype)
 
-    def _moved(self, x: Buffer[Any], rung: str, descending: bool) -> Buffer[Any]:
+    def _moved(self, x: Buffer[Any], variant: str, descending: bool) -> Buffer[Any]:
         """Numbers that the kernels read, or keys, in order."""
-        if rung == "rows":
+        if variant == "rows":
             return sorted_rows(x, places=self.places, descending=descending)
-        bits, tile = self._sizes(rung)
+        bits, tile = self._sizes(variant)
         place: Buffer[Any] | None = None
         shifts = self._shifts(bits)
         for k, shift in enumerate(shifts):
-            move = _Pass(self, rung, bits, tile, k == 0, k == len(shifts) - 1)
+            move = _Pass(self, variant, bits, tile, k == 0, k == len(shifts) - 1)
             x, place = move.run(x, place, shift)
         return place if place is not None else x
 
-    def _rung(self, n: int) -> str:
+    def _variant(self, n: int) -> str:
         if self.device.is_cpu:
             return "plain"
         if n <= longest_row(self.device):
@@ -153,12 +154,12 @@ class _Radix:
         wide = self.device.limits.get(_MEMORY, 0) >= 32768
         return "subgroups" if wide and row_lanes(self.device) >= 16 else "plain"
 
-    def _sizes(self, rung: str) -> tuple[int, int]:
+    def _sizes(self, variant: str) -> tuple[int, int]:
         """Bits of a digit and keys of a tile; fewer of both can be asked for, for tests."""
-        wanted = wanted_tile("sort")
+        wanted = forced_tile("sort")
         if isinstance(wanted, tuple):
             return wanted
-        return (8, _TILE) if rung == "subgroups" else (4, _PLAIN_TILE)
+        return (8, _TILE) if variant == "subgroups" else (4, _PLAIN_TILE)
 
     def _shifts(self, bits: int) -> list[int]:
         """The digits in which keys of the dtype differ, from the lowest."""
@@ -184,7 +185,7 @@ class _Pass:
     """One digit of a radix sort."""
 
     sort: _Radix
-    rung: str
+    variant: str
     bits: int
     tile: int
     first: bool
@@ -196,14 +197,14 @@ class _Pass:
         """Keys (the numbers themselves, last) and places, in the order of the digit."""
         device = self.sort.device
         rows, n = x.shape
-        tiles = -(-n // self.tile)
+        tiles = ceil_div(n, self.tile)
         digits = 2**self.bits
         sizes = {"n": n, "tiles": tiles, "count": rows * tiles, "shift": shift}
         spec = self.sort.spec(self.first, self.last) | {"bits": self.bits, "tile": self.tile}
-        group = 64 if self.rung == "plain" else 1
+        group = 64 if self.variant == "plain" else 1
         grid = flat_grid(rows * tiles, group)
         counts = device.buffer(u32, (rows, tiles, digits))
-        count = kernel(device, "arrays/sort_count.wgsl", **spec, rung=self.rung)
+        count = kernel(device, "arrays/sort_count.wgsl", **spec, variant=self.variant)
         count(x, counts, sizes, grid=grid)
         before = self._before(counts)
         operands: list[Any] = [x, counts, before]
@@ -217,13 +218,13 @@ class _Pass:
             places = device.buffer(i32, x.shape)
             operands.append(places)
         spec |= {"first": self.first}
-        if self.rung == "subgroups":
+        if self.variant == "subgroups":
             lanes = row_lanes(device)
             most = device.limits["max_compute_invocations_per_workgroup"]
             workgroup = min(_LANES, most, _MOST_GROUPS * lanes, self.tile)
             spec |= {"lanes": lanes, "groups": workgroup // lanes, "workgroup": workgroup}
             spec["enable_subgroups"] = device.info.engine == "dawn"
-        name = "subgroups" if self.rung == "subgroups" else "plain"
+        name = "subgroups" if self.variant == "subgroups" else "plain"
         move = kernel(device, f"arrays/sort_{name}.wgsl", **spec)
         move(*operands, sizes, grid=grid)
         return keys, places
@@ -237,7 +238,7 @@ class _Pass:
     def _before(self, counts: Buffer[u32]) -> Buffer[Any]:
         """For each digit, how many have it in the tiles before."""
         rows, tiles, digits = counts.shape
-        if self.rung == "plain":
+        if self.variant == "plain":
             return cumsum(counts, 1, exclusive=True)
         before = counts.device.buffer(u32, counts.shape)
         sizes = {"tiles": tiles, "words": digits // 4, "count": rows * digits // 4}

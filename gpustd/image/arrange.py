@@ -11,10 +11,10 @@ from gpustd.image.border import CONSTANT, extended
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.pixels import launch_pixels, pixels_each
 from gpustd.image.resampling.gathering import gather
-from gpustd.launch.arguments import one_of, real, whole
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import as_float, as_int, choice
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.launch.template import Value
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["crop", "flip", "pad"]
 
@@ -40,7 +40,7 @@ def flip(image: Buffer[T], axis: int | None = None) -> Buffer[T]:
     [[2, 1, 0], [5, 4, 3]]
     """
     picture = picture_of("flip", image)
-    one_of("flip", "axis", axis, (0, 1, None))
+    choice("flip", "axis", axis, (0, 1, None))
     if axis != 0 and _in_units(image, picture):
         return _mirrored(image, picture, axis is None)
     rows, columns = _identity(picture)
@@ -63,8 +63,8 @@ def crop(image: Buffer[T], top: int, left: int, height: int, width: int) -> Buff
     [[5, 6], [9, 10]]
     """
     picture = picture_of("crop", image)
-    top, left = whole("crop", "top", top), whole("crop", "left", left)
-    height, width = whole("crop", "height", height), whole("crop", "width", width)
+    top, left = as_int("crop", "top", top), as_int("crop", "left", left)
+    height, width = as_int("crop", "height", height), as_int("crop", "width", width)
     inside = 0 <= top <= top + height <= picture.height
     if not inside or not 0 <= left <= left + width <= picture.width:
         raise ShapeError(
@@ -93,13 +93,13 @@ def pad(
     [[3, 2, 1, 2, 3, 2]]
     """
     picture = picture_of("pad", image)
-    number = _PAD_MODES[one_of("pad", "mode", mode, _PAD_MODES)]
-    constant_values = real("pad", "constant_values", constant_values)
+    number = _PAD_MODES[choice("pad", "mode", mode, _PAD_MODES)]
+    constant_values = as_float("pad", "constant_values", constant_values)
     if image.dtype is u8 and constant_values not in range(256):
         raise ArgumentError(f"pad: constant_values {constant_values}: u8 holds 0 to 255")
     (top, bottom), (left, right) = _widths(pad_width)
     made = picture.resized(picture.height + top + bottom, picture.width + left + right)
-    refuse_large("pad", image.device, image.dtype, made.shape)
+    require_buffer_fits("pad", image.device, image.dtype, made.shape)
     grown = (picture.height, top + bottom), (picture.width, left + right)
     if number != CONSTANT and any(added and not extent for extent, added in grown):
         raise ShapeError(f"pad: {image!r} is empty: only the mode constant can pad it")
@@ -112,7 +112,7 @@ def _in_units(image: Buffer[Any], picture: Picture) -> bool:
     """Whether rows are whole units of `launch_pixels`, and pixels are no words to `gather`."""
     pixel = picture.channels * image.dtype.itemsize
     whole = picture.width % pixels_each(image) == 0 and picture.size > 0
-    return whole and pixel not in {4, 8, 16} and wanted_rung("cells") is None
+    return whole and pixel not in {4, 8, 16} and forced_variant("cells") is None
 
 
 def _mirrored(image: Buffer[T], picture: Picture, upside_down: bool) -> Buffer[T]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.launch.arguments import one_of, real
+from gpustd.launch.arguments import as_float, choice
 
 __all__ = ["CONSTANT", "border_of", "extended"]
 
@@ -39,7 +39,7 @@ def border_of(op: str, mode: str, cval: float = 0.0) -> tuple[int, float]:
 
     Raises `ArgumentError` for another mode, and for a constant that is no number.
     """
-    return _NUMBERS[one_of(op, "mode", mode, _NUMBERS)], real(op, "cval", cval)
+    return _NUMBERS[choice(op, "mode", mode, _NUMBERS)], as_float(op, "cval", cval)
 
 
 def extended(number: int, before: int, extent: int, after: int) -> NDArray[np.int32]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T, u8
+from gpucore.integers import ceil_div
 from gpustd.image.picture import picture_of, require_same
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["alpha_composite"]
 
@@ -35,13 +36,13 @@ def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = Fa
     picture = picture_of("alpha_composite", below)
     if picture.channels != 4:
         raise ShapeError(f"alpha_composite: {below!r}: wants 4 channels, the last one alpha")
-    refuse_others("alpha_composite", above)
+    require_buffers("alpha_composite", above)
     require_same("alpha_composite", below, above)
     result = below.device.buffer(below.dtype, below.shape)
     spec: dict[str, Value] = {"source": below.dtype.name, "premultiplied": premultiplied}
-    rung = wanted_rung("composite") or ("integers" if below.device.is_cpu else "floats")
-    spec["floats"] = rung == "floats" and below.dtype is u8 and not premultiplied
-    words = -(-picture.pixels // 4) if spec["floats"] else picture.pixels
+    variant = forced_variant("composite") or ("integers" if below.device.is_cpu else "floats")
+    spec["floats"] = variant == "floats" and below.dtype is u8 and not premultiplied
+    words = ceil_div(picture.pixels, 4) if spec["floats"] else picture.pixels
     sizes = {"up": _ROUND, "down": _ROUND} if spec["floats"] else {}
     launch_each("image/composite.wgsl", spec, (below, above, result), words, sizes)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, u8
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, words_of
 from gpustd.launch.template import Value
 
@@ -26,7 +26,7 @@ def to_image(x: Buffer[Any]) -> Buffer[u8]:
     >>> gpustd.to_image(x).read().tolist()
     [[[[0, 128, 255]]]]
     """
-    refuse_others("to_image", x)
+    require_buffers("to_image", x)
     if len(x.shape) != 4 or x.shape[3] != 3:
         raise ShapeError(f"to_image: {x.shape}: wants (N, H, W, 3)")
     y = x.device.buffer(u8, x.shape)

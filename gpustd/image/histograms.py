@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, f32, u8, u32
+from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.image.words import lanes_of, launch_cells
-from gpustd.launch.arguments import numbers_of, whole
+from gpustd.launch.arguments import as_floats, as_int
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["equalise", "histogram"]
 
@@ -48,7 +49,7 @@ def histogram(
     [2, 3]
     """
     picture = picture_of("histogram", image)
-    bins = whole("histogram", "bins", bins)
+    bins = as_int("histogram", "bins", bins)
     range = _span(range)  # noqa: A001
     _check_bins(image, bins, range)
     shape = {2: (bins,), 3: (picture.channels, bins)}.get(
@@ -66,7 +67,7 @@ def _span(given: Sequence[float] | None) -> tuple[float, float] | None:
     """First and last as numbers, of which f64 may hold more than f32. Raises `ArgumentError`."""
     if given is None:
         return None
-    span = numbers_of("histogram", "range", given)
+    span = as_floats("histogram", "range", given)
     if span.shape != (2,):
         raise ArgumentError(f"histogram: range {given!r}: wants (first, last)")
     return float(span[0]), float(span[1])
@@ -97,7 +98,7 @@ def _count(
     most = _GROUPS_CPU if device.is_cpu else max(_GROUPS_GPU // picture.images, 1)
     groups = max(1, min(most, words // (16 * _WORKGROUP), MOST_GROUPS))
     slots = picture.channels * bins
-    fast = wanted_rung("histogram") == "copies" or not device.is_cpu
+    fast = forced_variant("histogram") == "copies" or not device.is_cpu
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "channels": picture.channels,
@@ -120,7 +121,7 @@ def _count(
         buffers.append(table(device, keys[:-1]))
     launch = kernel(device, "image/histogram.wgsl", **spec)
     images = min(picture.images, MOST_GROUPS)
-    launch(*buffers, counts, sizes, grid=(groups, images, -(-picture.images // MOST_GROUPS)))
+    launch(*buffers, counts, sizes, grid=(groups, images, ceil_div(picture.images, MOST_GROUPS)))
 
 
 def _copies(slots: int) -> int:
@@ -163,7 +164,7 @@ def equalise(image: Buffer[u8]) -> Buffer[u8]:
     counts = histogram(image)
     levels = image.device.buffer(u32, counts.shape)
     tables = picture.images * picture.channels
-    grid = (min(tables, MOST_GROUPS), -(-tables // MOST_GROUPS))
+    grid = (min(tables, MOST_GROUPS), ceil_div(tables, MOST_GROUPS))
     kernel(image.device, "image/equalise_levels.wgsl")(counts, levels, grid=grid)
     _by_table(image, levels, result, picture)
     return result
@@ -172,9 +173,9 @@ def equalise(image: Buffer[u8]) -> Buffer[u8]:
 def _by_table(image: Buffer[u8], levels: Buffer[u32], result: Buffer[u8], made: Picture) -> None:
     """Record that ``result`` is the ``levels`` (images, channels, 256) of ``image``."""
     units = made.height * made.row // _UNIT
-    rung = wanted_rung("equalise") or ("cells" if image.device.is_cpu else "tabled")
-    grid = (-(-units // (_WORKGROUP * _UNITS)), made.images)
-    if rung == "cells" or made.height * made.row % _UNIT or max(grid) > MOST_GROUPS:
+    variant = forced_variant("equalise") or ("cells" if image.device.is_cpu else "tabled")
+    grid = (ceil_div(units, _WORKGROUP * _UNITS), made.images)
+    if variant == "cells" or made.height * made.row % _UNIT or max(grid) > MOST_GROUPS:
         launch_cells("levels.wgsl", {}, (image, levels, result), made, {}, light=True)
         return
     spec: dict[str, Value] = {"channels": made.channels, "units": _UNITS}

@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 
 __all__ = [
     "MOST_TAPS",
@@ -66,7 +66,7 @@ class Picture:
 
 def picture_of(op: str, image: Buffer[Any]) -> Picture:
     """Extents of ``image``. Raises `ShapeError`, `DTypeError`, `LimitError` that name ``op``."""
-    refuse_others(op, image)
+    require_buffers(op, image)
     rank = len(image.shape)
     if not 2 <= rank <= 4:
         raise ShapeError(f"{op}: {image!r}: wants (H, W), (H, W, C) or (N, H, W, C)")

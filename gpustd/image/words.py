@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer
+from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 
 __all__ = ["lanes_of", "launch_cells", "rows_each"]
 
@@ -40,7 +41,7 @@ def launch_cells(
     """
     source, result = buffers[0], buffers[-1]
     lanes = 4 if wide else lanes_of(result)
-    words = -(-made.size // lanes)
+    words = ceil_div(made.size, lanes)
     whole = _whole(made, lanes)
     steps = rows_each(result) if light else 1
     full: dict[str, Value] = {
@@ -56,13 +57,13 @@ def launch_cells(
     grid = flat_grid(words, _FLAT)
     if whole:
         across = made.row // lanes
-        grid = (-(-across // _COLUMNS), -(-made.height // (_ROWS * steps)), made.images)
+        grid = (ceil_div(across, _COLUMNS), ceil_div(made.height, _ROWS * steps), made.images)
     kernel(result.device, f"image/{name}", **full)(*buffers, uniform, grid=grid)
 
 
 def rows_each(result: Buffer[Any]) -> int:
     """Rows that an invocation of a light kernel makes: several on a GPU, to keep memory busy."""
-    wanted = wanted_tile("cells")
+    wanted = forced_tile("cells")
     if isinstance(wanted, int):
         return wanted
     return 1 if result.device.is_cpu else 4
@@ -70,7 +71,7 @@ def rows_each(result: Buffer[Any]) -> int:
 
 def _whole(made: Picture, lanes: int) -> bool:
     """Whether rows are whole words and fit a grid of three dimensions."""
-    wanted = wanted_rung("cells")
+    wanted = forced_variant("cells")
     if made.row % lanes or wanted == "flat":
         return False
     most = (MOST_GROUPS * _COLUMNS * lanes, MOST_GROUPS * _ROWS, MOST_GROUPS)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError
 
-__all__ = ["numbers_of", "one_of", "real", "whole"]
+__all__ = ["as_float", "as_floats", "as_int", "choice"]
 
 _MOST = 3.4028235677973366e38
 """What rounds to no f32."""
 
 
-def whole(op: str, name: str, value: Any) -> int:
+def as_int(op: str, name: str, value: Any) -> int:
     """A whole number, NumPy's too. Raises `ArgumentError`."""
     try:
         return int(index(value))
@@ -28,7 +28,7 @@ def whole(op: str, name: str, value: Any) -> int:
         raise ArgumentError(f"{op}: {name} {value!r}: give one whole number") from None
 
 
-def real(op: str, name: str, value: Any) -> float:
+def as_float(op: str, name: str, value: Any) -> float:
     """A real number, NumPy's too, that f32 holds but for rounding; NaN and infinities are.
 
     Raises `ArgumentError`.
@@ -50,7 +50,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (numbers.Real, Decimal, np.bool_))
 
 
-def one_of(op: str, name: str, value: Any, choices: Iterable[Any]) -> Any:
+def choice(op: str, name: str, value: Any, choices: Iterable[Any]) -> Any:
     """The one of ``choices`` that ``value`` equals. Raises `ArgumentError`."""
     listed = list(choices)
     try:
@@ -60,7 +60,7 @@ def one_of(op: str, name: str, value: Any, choices: Iterable[Any]) -> Any:
         raise ArgumentError(f"{op}: {name} {value!r}: it is one of {names}") from None
 
 
-def numbers_of(op: str, name: str, values: Any) -> NDArray[np.float64]:
+def as_floats(op: str, name: str, values: Any) -> NDArray[np.float64]:
     """An array of real numbers in float64, of any shape. Raises `ArgumentError`."""
     try:
         given = np.asarray(values)

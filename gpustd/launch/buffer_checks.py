@@ -8,12 +8,12 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, DType, LimitError
 
-__all__ = ["refuse_large", "refuse_others"]
+__all__ = ["require_buffer_fits", "require_buffers"]
 
 _LIMITS = ("max_buffer_size", "max_storage_buffer_binding_size")
 
 
-def refuse_others(op: str, *operands: Any) -> None:
+def require_buffers(op: str, *operands: Any) -> None:
     """Raise `ArgumentError` for an operand that is no `Buffer`."""
     for each in operands:
         if not isinstance(each, Buffer):
@@ -23,7 +23,7 @@ def refuse_others(op: str, *operands: Any) -> None:
             )
 
 
-def refuse_large(op: str, device: Device, dtype: type[DType], shape: Sequence[int]) -> None:
+def require_buffer_fits(op: str, device: Device, dtype: type[DType], shape: Sequence[int]) -> None:
     """Raise `LimitError` for a shape that no buffer of ``device`` holds.
 
     For what makes tables on the host before the result: those would take the host's memory first.

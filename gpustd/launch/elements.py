@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer, DTypeError, LimitError
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel, scalar_of
-from gpustd.launch.variants import wanted_tile
+from gpustd.launch.variants import forced_tile
 
 __all__ = [
     "WORKGROUP",
@@ -22,7 +22,7 @@ __all__ = [
     "launch_each",
     "launch_flat",
     "plain_scalar",
-    "refuse_missing_f16",
+    "require_f16_support",
     "widest_word",
     "width_of",
     "words_of",
@@ -51,7 +51,7 @@ def words_of(size: int) -> int:
 
 def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
     """Common WGSL scalar of buffers that are only moved. Raises `DTypeError`, `ArgumentError`."""
-    refuse_others(op, *buffers)
+    require_buffers(op, *buffers)
     names: set[str | None] = {b.dtype.wgsl for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(names) != 1:
@@ -59,18 +59,18 @@ def plain_scalar(op: str, *buffers: Buffer[Any]) -> str:
     name = names.pop()
     if name is None:
         raise DTypeError(f"{op}: dtype of {listed} has no WGSL scalar; use f16, f32, i32 or u32")
-    refuse_missing_f16(op, name, buffers)
+    require_f16_support(op, name, buffers)
     return name
 
 
 def float_scalar(op: str, *buffers: Buffer[Any]) -> str:
     """Common scalar, f16 or f32, of buffers that are computed with. Raises as `scalar_of`."""
     name = scalar_of(op, *buffers)
-    refuse_missing_f16(op, name, buffers)
+    require_f16_support(op, name, buffers)
     return name
 
 
-def refuse_missing_f16(op: str, name: str, buffers: Sequence[Buffer[Any]]) -> None:
+def require_f16_support(op: str, name: str, buffers: Sequence[Buffer[Any]]) -> None:
     """Raise `DTypeError` where ``name`` is f16 and the device computes with none."""
     if name == "f16" and not buffers[0].device.has_f16:
         raise DTypeError(f"{op}: {buffers[0].device!r} has no f16, got {buffers[0]!r}: cast to f32")
@@ -108,7 +108,7 @@ def launch_each(
 
 def _tile(buffers: Sequence[Buffer[Any]], count: int) -> tuple[int, int]:
     """Invocations of a workgroup, and words of each."""
-    wanted = wanted_tile("flat")
+    wanted = forced_tile("flat")
     if isinstance(wanted, tuple):
         return wanted
     if buffers[-1].device.is_cpu or count < _MANY_WORDS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpucore.integers import ceil_div
+
 __all__ = ["MOST_GROUPS", "flat_grid", "strip_rows"]
 
 MOST_GROUPS = 65535
@@ -15,8 +17,8 @@ def flat_grid(count: int, workgroup: int) -> tuple[int, int, int]:
     The kernel computes ``index = gid.x + gid.y * (65535 * workgroup)`` and checks it against the
     count.
     """
-    groups = (count + workgroup - 1) // workgroup
-    return min(groups, MOST_GROUPS), (groups + MOST_GROUPS - 1) // MOST_GROUPS, 1
+    groups = ceil_div(count, workgroup)
+    return min(groups, MOST_GROUPS), ceil_div(groups, MOST_GROUPS), 1
 
 
 def strip_rows(height: int, lanes: int, step: int, shared: int) -> int:
@@ -26,6 +28,6 @@ def strip_rows(height: int, lanes: int, step: int, shared: int) -> int:
     ``shared`` rows early, for what its results have in common with those above; its last step is
     full.
     """
-    strips = min(-(-_PLENTY // lanes), -(-height // step))
-    steps = -(-(-(-height // strips) + shared) // step)
+    strips = min(ceil_div(_PLENTY, lanes), ceil_div(height, step))
+    steps = ceil_div(ceil_div(height, strips) + shared, step)
     return max(steps * step - shared, 1)

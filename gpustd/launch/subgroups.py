@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gpucore import Device
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["broadcast_lanes", "row_lanes", "subgroup_lanes"]
 
@@ -38,8 +38,8 @@ def row_lanes(device: Device) -> int:
 def subgroup_lanes(device: Device, operation: str, most: int) -> int:
     """Lanes of the subgroups in which an operation's rows are handled; 0 where it does without.
 
-    Those of 32 to ``most`` lanes suit, unless another rung is wanted.
+    Those of 32 to ``most`` lanes suit, unless another variant is wanted.
     """
     lanes = row_lanes(device)
-    rung = wanted_rung(operation) or ("subgroups" if _LEAST <= lanes <= most else "")
-    return lanes if rung == "subgroups" else 0
+    variant = forced_variant(operation) or ("subgroups" if _LEAST <= lanes <= most else "")
+    return lanes if variant == "subgroups" else 0

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 
 __all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
 
@@ -102,7 +102,7 @@ def rendered_corpus() -> Iterator[tuple[str, str]]:
 
 def scalar_of(op: str, *buffers: Buffer[Any]) -> str:
     """Common scalar name, ``f16`` or ``f32``, of buffers. Raises `DTypeError`, `ArgumentError`."""
-    refuse_others(op, *buffers)
+    require_buffers(op, *buffers)
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     if len(kinds) == 1 and kinds <= {f16, f32}:
         return kinds.pop().name

@@ -11,8 +11,8 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
 from gpustd.arrays.combination import linear_combination
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last
 
@@ -62,7 +62,7 @@ def asum(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.asum(x).read())
     6.0
     """
-    refuse_others("asum", x)
+    require_buffers("asum", x)
     return _reduced("asum", x, x.dtype)
 
 
@@ -80,7 +80,7 @@ def nrm2(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.nrm2(x).read())
     5.0
     """
-    refuse_others("nrm2", x)
+    require_buffers("nrm2", x)
     return _reduced("nrm2", x, x.dtype)
 
 
@@ -97,7 +97,7 @@ def iamax(x: Buffer[Any]) -> Buffer[i32]:
     >>> print(linalg.iamax(x).read())
     1
     """
-    refuse_others("iamax", x)
+    require_buffers("iamax", x)
     if x.shape and not x.shape[-1]:
         raise ShapeError(f"iamax: {x.shape}: an empty axis has no largest element")
     return _reduced("iamax", x, i32)
@@ -115,7 +115,7 @@ def axpy(x: Buffer[T], y: Buffer[T], a: complex = 1.0) -> Buffer[T]:
     >>> print(linalg.axpy(x, x, 10.0).read())
     [11. 22.]
     """
-    refuse_others("axpy", x, y)
+    require_buffers("axpy", x, y)
     if x.shape != y.shape:
         raise ShapeError(f"axpy: {x.shape} and {y.shape}: make them equal")
     if x.dtype is c64 or y.dtype is c64:
@@ -136,7 +136,7 @@ def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.scal(3.0, x).read())
     [3. 6.]
     """
-    refuse_others("scal", x)
+    require_buffers("scal", x)
     if x.dtype is c64:
         return _complex_line("scal", a, (x,))
     float_scalar("scal", x)
@@ -155,7 +155,7 @@ def copy(x: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.copy(x).read())
     [1 2]
     """
-    refuse_others("copy", x)
+    require_buffers("copy", x)
     y = x.device.buffer(x.dtype, x.shape)
     y.copy_from(x)
     return y
@@ -176,7 +176,7 @@ def swap(x: Buffer[T], y: Buffer[T]) -> tuple[Buffer[T], Buffer[T]]:
     >>> print(x.read(), y.read())
     [3. 4.] [1. 2.]
     """
-    refuse_others("swap", x, y)
+    require_buffers("swap", x, y)
     if x.shape != y.shape:
         raise ShapeError(f"swap: {x.shape} and {y.shape}: make them equal")
     if x.dtype is not y.dtype:
@@ -230,7 +230,7 @@ def _complex_line(op: str, a: complex, operands: tuple[Buffer[Any], ...]) -> Buf
 
 
 def _check_pair(op: str, x: Buffer[Any], y: Buffer[Any]) -> None:
-    refuse_others(op, x, y)
+    require_buffers(op, x, y)
     if not x.shape or x.shape != y.shape:
         raise ShapeError(f"{op}: {x.shape} and {y.shape}: wants two of one shape (..., N)")
     if x.dtype is not y.dtype:
@@ -240,8 +240,8 @@ def _check_pair(op: str, x: Buffer[Any], y: Buffer[Any]) -> None:
 def scale(op: str, name: str, a: Any) -> complex:
     """A number, NumPy's too, within f32. Raises `ArgumentError`."""
     if isinstance(a, (complex, np.complexfloating, np.ndarray)) and np.iscomplexobj(a):
-        return complex(real(op, name, a.real), real(op, name, a.imag))
-    return complex(real(op, name, a))
+        return complex(as_float(op, name, a.real), as_float(op, name, a.imag))
+    return complex(as_float(op, name, a))
 
 
 def real_scale(op: str, name: str, a: complex) -> float:

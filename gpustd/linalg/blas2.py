@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.blas1 import copy, real_scale
 from gpustd.linalg.triangular import Trans, check_square, solve_triangular, transposed
 from gpustd.linalg.views import (
@@ -66,7 +67,7 @@ def gemv(
     >>> print(linalg.gemv(1.0, a, x).read(), linalg.gemv(1.0, a, x, trans=1).read())
     [21. 43.] [31. 42.]
     """
-    refuse_others("gemv", a, x)
+    require_buffers("gemv", a, x)
     alpha, beta = real_scale("gemv", "alpha", alpha), real_scale("gemv", "beta", beta)
     flipped = transposed("gemv", trans)
     if len(a.shape) < 2 or not x.shape or x.shape[-1] != a.shape[-2 if flipped else -1]:
@@ -91,7 +92,7 @@ def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) ->
     >>> print(linalg.ger(10.0, x, x).read().tolist())
     [[10.0, 20.0], [20.0, 40.0]]
     """
-    refuse_others("ger", x, y, *(() if a is None else (a,)))
+    require_buffers("ger", x, y, *(() if a is None else (a,)))
     alpha = real_scale("ger", "alpha", alpha)
     if not x.shape or not y.shape or x.shape[:-1] != y.shape[:-1]:
         raise ShapeError(f"ger: {x.shape} and {y.shape}: wants (..., M) and (..., N)")
@@ -135,7 +136,7 @@ def symv(
     >>> print(linalg.symv(1.0, a, x).read())
     [21. 42.]
     """
-    refuse_others("symv", a, x)
+    require_buffers("symv", a, x)
     alpha, beta = real_scale("symv", "alpha", alpha), real_scale("symv", "beta", beta)
     square = len(a.shape) >= 2 and a.shape[-1] == a.shape[-2]
     if not square or not x.shape or x.shape[-1] != a.shape[-1]:
@@ -172,7 +173,7 @@ def trsv(
     [1. 2.]
     """
     check_square("trsv", a)
-    refuse_others("trsv", x)
+    require_buffers("trsv", x)
     if not x.shape:
         raise ShapeError(f"trsv: {x.shape}: wants (..., N)")
     column = x.view((*x.shape, 1))
@@ -187,7 +188,7 @@ def _start(
     float_scalar(op, a)
     if y is None:
         return a.device.buffer(a.dtype, shape)
-    refuse_others(op, y)
+    require_buffers(op, y)
     if y.shape != shape:
         raise ShapeError(f"{op}: y is {y.shape}, the product {shape}: make them equal")
     float_scalar(op, a, y)
@@ -212,9 +213,9 @@ def _rows(
         return
     views = {"a": matrices(a, batch), "x": _line(x, batch)}
     rank, sizes = launch_batch(batch, views)
-    rung = wanted_rung("gemv") or ("alone" if a.device.is_cpu else "lanes")
-    lanes = 1 if rung == "alone" else _GROUP if m < _FEW_ROWS and n >= _LONG_ROW else 32
-    group = _CPU_GROUP if rung == "alone" else _GROUP
+    variant = forced_variant("gemv") or ("alone" if a.device.is_cpu else "lanes")
+    lanes = 1 if variant == "alone" else _GROUP if m < _FEW_ROWS and n >= _LONG_ROW else 32
+    group = _CPU_GROUP if variant == "alone" else _GROUP
     rows = 4 if lanes == 32 and part == "all" else 1
     spec: dict[str, Value] = {
         "scalar": float_scalar("gemv", a, x, y),
@@ -229,7 +230,7 @@ def _rows(
     for name, view in views.items():
         params |= view_sizes(name, view)
     launch = kernel(a.device, "linalg/gemv_rows.wgsl", **spec)
-    launch(a, x, y, params, grid=flat_grid(sizes["batch"] * -(-m // rows) * lanes, group))
+    launch(a, x, y, params, grid=flat_grid(sizes["batch"] * ceil_div(m, rows) * lanes, group))
 
 
 def _columns(
@@ -246,8 +247,8 @@ def _columns(
         return
     views = {"a": matrices(a, batch), "x": _line(x, batch)}
     rank, sizes = launch_batch(batch, views)
-    span = max(_LEAST_SPAN, -(-m // _MOST_CHUNKS))
-    chunks = max(-(-m // span), 1)
+    span = max(_LEAST_SPAN, ceil_div(m, _MOST_CHUNKS))
+    chunks = max(ceil_div(m, span), 1)
     spec: dict[str, Value] = {
         "scalar": float_scalar("gemv", a, x, y),
         "unit": width_of(n) if part == "all" else 1,
@@ -279,8 +280,8 @@ def _launch_columns(
     scales: tuple[float, float],
 ) -> None:
     device = buffers[0].device
-    rung = wanted_rung("gemv") or ("alone" if device.is_cpu else "lanes")
-    lanes, group = (_CPU_GROUP, _CPU_GROUP) if rung == "alone" else (32, _GROUP)
+    variant = forced_variant("gemv") or ("alone" if device.is_cpu else "lanes")
+    lanes, group = (_CPU_GROUP, _CPU_GROUP) if variant == "alone" else (32, _GROUP)
     n = buffers[0].shape[-1]
     full: dict[str, Value] = {
         "partial": False,
@@ -290,7 +291,7 @@ def _launch_columns(
         "group": group,
     }
     sizes = {**params, "n": n, "alpha": float(scales[0]), "beta": float(scales[1])}
-    across = -(-(n // int(spec["unit"] or 1)) // lanes)
+    across = ceil_div(n // int(spec["unit"] or 1), lanes)
     count = int(params["batch"] * params["chunks"]) * across
     launch = kernel(device, "linalg/gemv_columns.wgsl", **full)
     launch(*buffers, sizes, grid=flat_grid(count, 1))

@@ -11,7 +11,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
 from gpustd.arrays.combination import combine_into
 from gpustd.arrays.layout import transpose
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.blas1 import real_scale, scale
 from gpustd.linalg.matrix_product import multiply_matrices
 from gpustd.linalg.triangles import fresh_copy, mirrored
@@ -107,7 +107,7 @@ def syrk(
     [[5.0, 0.0], [11.0, 25.0]]
     """
     flipped = transposed("syrk", trans)
-    refuse_others("syrk", a)
+    require_buffers("syrk", a)
     if len(a.shape) < 2:
         raise ShapeError(f"syrk: {a.shape}: wants (..., N, K)")
     if a.dtype is c64:
@@ -152,7 +152,7 @@ def symm(
     >>> print(linalg.symm(1.0, a, a).read().tolist())
     [[7.0, 10.0], [14.0, 20.0]]
     """
-    refuse_others("symm", a, b, *(() if c is None else (c,)))
+    require_buffers("symm", a, b, *(() if c is None else (c,)))
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"symm: {a.shape}: wants square matrices (..., N, N)")
     _check_side("symm", side)
@@ -190,7 +190,7 @@ def trsm(
     flipped = transposed("trsm", trans_a)
     check_square("trsm", a)
     _check_side("trsm", side)
-    refuse_others("trsm", b)
+    require_buffers("trsm", b)
     if b.dtype is not f32:
         raise DTypeError(f"trsm: {b!r}: wants f32; cast it")
     if len(b.shape) < 2 or b.shape[-1 if side else -2] != a.shape[-1]:
@@ -254,13 +254,13 @@ def _start(
 
 def _refuse_other(op: str, shape: tuple[int, ...], c: Buffer[Any]) -> None:
     """Raise `ShapeError` unless ``c`` can be added to a product, `ArgumentError` for no buffer."""
-    refuse_others(op, c)
+    require_buffers(op, c)
     if c.shape[-2:] != shape[-2:] or len(c.shape) > len(shape):
         raise ShapeError(f"{op}: c is {c.shape}, the product {shape}: make them equal")
 
 
 def _check_product(a: Buffer[Any], b: Buffer[Any], flipped_a: bool, flipped_b: bool) -> None:
-    refuse_others("gemm", a, b)
+    require_buffers("gemm", a, b)
     fits = len(a.shape) >= 2 and len(b.shape) >= 2
     if not fits or a.shape[-2 if flipped_a else -1] != b.shape[-1 if flipped_b else -2]:
         raise ShapeError(

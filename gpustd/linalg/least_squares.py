@@ -7,8 +7,8 @@ import math
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
 from gpustd.arrays.arithmetic import multiply, reciprocal
 from gpustd.arrays.logic import equal, greater, isnan, where
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_flat
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
@@ -56,7 +56,7 @@ def lstsq(a: Buffer[f32], b: Buffer[f32], cond: float | None = None) -> Solution
     2
     """
     flat = checked_matrices("lstsq", a)
-    refuse_others("lstsq", b)
+    require_buffers("lstsq", b)
     batch, m, n = flat.shape
     least = _share("lstsq", "cond", _EPS if cond is None else cond)
     axes = len(a.shape) - 1
@@ -202,7 +202,7 @@ def _residues(a: Buffer[f32], x: Buffer[f32], b: Buffer[f32]) -> Buffer[f32]:
 
 def _share(op: str, name: str, value: float) -> float:
     """What of the largest singular value counts as zero. Raises `ArgumentError`."""
-    share = real(op, name, value)
+    share = as_float(op, name, value)
     if not share >= 0:
         raise ArgumentError(f"{op}: {name} {value} of the largest singular value: wants 0 or more")
     return share

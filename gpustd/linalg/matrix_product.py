@@ -7,9 +7,9 @@ import math
 
 from gpucore import Buffer, ShapeError, T, f16
 from gpustd.arrays.layout import concat, repeat_batch, slice_axis
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import MOST_GROUPS
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.blas1 import dot
 from gpustd.linalg.blas2 import gemv
 from gpustd.linalg.view_products import multiply_into, scalar_kind
@@ -17,7 +17,7 @@ from gpustd.linalg.views import broadcast_batch, matrices
 from gpustd.matmul.dense import gemm as dense_gemm
 from gpustd.matmul.dense import multiply_batch
 
-__all__ = ["matmul", "multiply_matrices", "suits_dense_gemm"]
+__all__ = ["fits_dense_gemm", "matmul", "multiply_matrices"]
 
 # Of copies of a matrix that is multiplied with many.
 _MOST_BYTES = 2**30
@@ -37,7 +37,7 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     >>> print(linalg.matmul(a, a).read().tolist())
     [[7.0, 10.0], [15.0, 22.0]]
     """
-    refuse_others("matmul", a, b)
+    require_buffers("matmul", a, b)
     if not a.shape or not b.shape:
         raise ShapeError(f"matmul: {a.shape} @ {b.shape}: wants at least one axis each")
     if a.shape[-1] != b.shape[-min(2, len(b.shape))]:
@@ -64,7 +64,7 @@ def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     Through gpustd.gemm for a single right operand of two axes; on matrix units, where all batches
     take the same kernel, so that a product has the same bits in each.
     """
-    if suits_dense_gemm(a, b):
+    if fits_dense_gemm(a, b):
         return dense_gemm(a, b)
     batch = broadcast_batch(op, a.shape[:-2], b.shape[:-2])
     if _suits_matrix_units(a, b) and all(batch):
@@ -76,7 +76,7 @@ def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
 
 def _suits_matrix_units(a: Buffer[T], b: Buffer[T]) -> bool:
     k, n = b.shape[-2:]
-    suited = a.dtype is f16 and a.device.has_matrix_units and not wanted_rung("multiply")
+    suited = a.dtype is f16 and a.device.has_matrix_units and not forced_variant("multiply")
     return suited and k % 8 == n % 8 == 0 and n >= 16 and bool(a.size and b.size)
 
 
@@ -127,10 +127,10 @@ def _matrix_at(x: Buffer[T], place: tuple[int, ...]) -> Buffer[T]:
     return slice_axis(x.view((-1, *x.shape[-2:])), 0, index, index + 1)
 
 
-def suits_dense_gemm(a: Buffer[T], b: Buffer[T]) -> bool:
-    """Whether `gpustd.gemm`, which has the tuned rungs, takes these operands.
+def fits_dense_gemm(a: Buffer[T], b: Buffer[T]) -> bool:
+    """Whether `gpustd.gemm`, which has the tuned variants, takes these operands.
 
-    Software renderers have a quick rung there for widths of four only.
+    Software renderers have a quick variant there for widths of four only.
     """
     fits = len(b.shape) == 2 and scalar_kind("matmul", a, b) != "c64"
-    return fits and not wanted_rung("multiply") and (not a.device.is_cpu or b.shape[1] % 4 == 0)
+    return fits and not forced_variant("multiply") and (not a.device.is_cpu or b.shape[1] % 4 == 0)

@@ -12,8 +12,8 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
 from gpustd.arrays.layout import transpose
-from gpustd.launch.arguments import real, whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_float, as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.decompositions.singular_values import svdvals
 from gpustd.linalg.reductions import reduce_last
 
@@ -53,7 +53,7 @@ def norm(
     >>> print(linalg.norm(x, 1).read(), linalg.norm(x, axis=1).read())
     5.0 [5. 1.]
     """
-    refuse_others("norm", x)
+    require_buffers("norm", x)
     if x.dtype is c64:
         raise DTypeError(f"norm: {x!r}: wants f32 or f16")
     order = order_of("norm", "ord", ord)
@@ -68,7 +68,7 @@ def norm(
 
 def order_of(op: str, name: str, order: Any) -> float | str | None:
     """A norm's order, as a Python number where it is one. Raises `ArgumentError`."""
-    return order if order is None or isinstance(order, str) else real(op, name, order)
+    return order if order is None or isinstance(order, str) else as_float(op, name, order)
 
 
 def _axes(x: Buffer[Any], order: float | str | None, axis: Any) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ def _axes(x: Buffer[Any], order: float | str | None, axis: Any) -> tuple[int, ..
             raise ShapeError(f"norm: ord = {order!r} of {x.shape}: tell which axes, by `axis`")
         return tuple(range(rank))
     named = axis if isinstance(axis, Sequence) else (axis,)
-    axes = tuple(whole("norm", "axis", a) for a in named)
+    axes = tuple(as_int("norm", "axis", a) for a in named)
     if len(axes) not in (1, 2) or any(not -rank <= a < rank for a in axes):
         raise ShapeError(f"norm: axis = {axis} of {x.shape}: wants one or two of its axes")
     if len({a % rank for a in axes}) != len(axes):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, DType, c64, f32, u32
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["reduce_last"]
 
@@ -44,10 +45,10 @@ def reduce_last(
     length = x.shape[-1]
     scalar = "c64" if x.dtype is c64 else float_scalar(op, *operands)
     cpu = x.device.is_cpu
-    rung = wanted_rung("reduce") or ("alone" if cpu or length < _SHORT else "lanes")
+    variant = forced_variant("reduce") or ("alone" if cpu or length < _SHORT else "lanes")
     unit = width_of(length) if scalar != "c64" else 1
-    span = max(_SPANS[rung], -(-length // (_MOST_CHUNKS * 4)) * 4)
-    chunks = max(-(-length // span), 1)
+    span = max(_SPANS[variant], ceil_div(length, _MOST_CHUNKS * 4) * 4)
+    chunks = max(ceil_div(length, span), 1)
     spec: dict[str, Value] = {
         "kind": kind,
         "scalar": scalar,
@@ -55,18 +56,22 @@ def reduce_last(
         "conjugate": conjugate,
     }
     if chunks == 1:
-        _launch(rung, {**spec, "unit": unit}, (*operands, result), (result.size, 1, length), power)
+        _launch(
+            variant, {**spec, "unit": unit}, (*operands, result), (result.size, 1, length), power
+        )
         return
     dtype, words = _STATES.get(kind, (c64 if scalar == "c64" else f32, 1))
     states = x.device.buffer(dtype, result.size * chunks * words)
     sizes = (result.size, chunks, length)
-    _launch(rung, {**spec, "unit": unit, "partial": True}, (*operands, states), sizes, power, span)
+    _launch(
+        variant, {**spec, "unit": unit, "partial": True}, (*operands, states), sizes, power, span
+    )
     merging: dict[str, Value] = {**spec, "unit": 1, "merging": True}
-    _launch(rung, merging, (states, result), (result.size, 1, chunks), power)
+    _launch(variant, merging, (states, result), (result.size, 1, chunks), power)
 
 
 def _launch(
-    rung: str,
+    variant: str,
     spec: dict[str, Value],
     buffers: tuple[Buffer[Any], ...],
     sizes: tuple[int, int, int],
@@ -76,8 +81,8 @@ def _launch(
     """Record one pass over ``sizes``: rows, chunks of a row, elements of a row."""
     rows, chunks, length = sizes
     unit = int(spec["unit"] or 1)
-    group = _GROUPS[rung]
-    lanes = group if rung == "lanes" else 1
+    group = _GROUPS[variant]
+    lanes = group if variant == "lanes" else 1
     full: dict[str, Value] = {
         "merging": False,
         "partial": False,

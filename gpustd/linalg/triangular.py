@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.triangles import copy_into, fresh_copy
 from gpustd.linalg.view_products import multiply_into
 from gpustd.linalg.views import (
@@ -108,7 +109,7 @@ def substitute_into(
         else:
             _launch(x.last_rows_first, a.reversed, batch, unit)
         return
-    half = (n // 2 + rows - 1) // rows * rows
+    half = ceil_div(n // 2, rows) * rows
     first, second = ((0, half), (half, n - half)) if lower else ((half, n - half), (0, half))
     solved, rest = (x.block(at, 0, size, x.columns) for at, size in (first, second))
     corner = a.block(second[0], first[0], second[1], first[1])
@@ -130,7 +131,7 @@ def _are_few(x: Matrices, a: Matrices) -> bool:
 
 
 def _is_alone(device: Device) -> bool:
-    return (wanted_rung("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
+    return (forced_variant("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
 
 
 def _by_walks(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
@@ -142,7 +143,7 @@ def _by_walks(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> N
         views = {"a": a.block(at, at, rest, rest)}
         views |= {n: v.block(at, 0, rest, x.columns) for n, v in (("x", x), ("y", y))}
         rank, sizes = launch_batch(batch, views)
-        groups = max(1, -(-(rest - step) // _BELOW))
+        groups = max(1, ceil_div(rest - step, _BELOW))
         params = {"n": rest, "columns": x.columns, "groups": groups, "unit": int(bool(unit))}
         params |= {"a_quick": int(abs(a.column_step) != 1), **sizes}
         for name, view in views.items():
@@ -173,7 +174,7 @@ def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> Non
     params |= {"a_quick": int(abs(a.column_step) != 1)}
     params |= {**view_sizes("a", a), **view_sizes("x", x)}
     operands = [] if spec["a_in_x"] else [a.buffer]
-    count = sizes["batch"] * -(-x.columns // columns)
+    count = sizes["batch"] * ceil_div(x.columns, columns)
     grid = flat_grid(count, threads if alone else 1)
     kernel(device, "linalg/substitute.wgsl", **spec)(*operands, x.buffer, params, grid=grid)
 
@@ -194,7 +195,7 @@ def transposed(op: str, trans: Trans) -> bool:
 
 def check_square(op: str, a: Buffer[Any]) -> None:
     """Raise `ShapeError` or `DTypeError` unless ``a`` is (..., N, N) in f32."""
-    refuse_others(op, a)
+    require_buffers(op, a)
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"{op}: {a.shape}: wants square matrices (..., N, N)")
     if a.dtype is not f32:
@@ -204,7 +205,7 @@ def check_square(op: str, a: Buffer[Any]) -> None:
 def as_columns(op: str, a: Buffer[Any], b: Buffer[Any]) -> Buffer[Any]:
     """Right-hand sides as (..., N, K): a vector becomes one column. Raises as `check_square`."""
     check_square(op, a)
-    refuse_others(op, b)
+    require_buffers(op, b)
     if b.dtype is not f32:
         raise DTypeError(f"{op}: {b!r}: wants f32; cast it")
     columns = b.view((*b.shape, 1)) if len(b.shape) == 1 else b

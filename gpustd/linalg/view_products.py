@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, Work, c64
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.linalg.views import Matrices, launch_batch, view_sizes
 
 __all__ = ["TILES", "BlockTile", "multiply_into", "scalar_kind"]
@@ -40,7 +41,7 @@ class BlockTile:
 
     def blocks(self, m: int, n: int) -> int:
         """Workgroups that cover (m, n)."""
-        return -(-m // self.bm) * -(-n // self.bn)
+        return ceil_div(m, self.bm) * ceil_div(n, self.bn)
 
     def cost(self, m: int, n: int, count: float) -> float:
         """Relative time of ``count`` products: waves of blocks times work of a block."""
@@ -115,14 +116,14 @@ def _launch(
     operands = [v.buffer for v, name in ((a, "a"), (b, "b")) if not spec[f"{name}_in_c"]]
     count = int(params["batch"])
     work = Work(2.0 * count * c.rows * c.columns * a.columns, 0)
-    rung = wanted_rung("multiply") or ("cells" if device.is_cpu else "tiles")
-    if rung == "cells":
-        cells = count * -(-c.rows // 4) * -(-c.columns // 4)
+    variant = forced_variant("multiply") or ("cells" if device.is_cpu else "tiles")
+    if variant == "cells":
+        cells = count * ceil_div(c.rows, 4) * ceil_div(c.columns, 4)
         launch = kernel(device, "linalg/cells.wgsl", **spec)
         launch(*operands, c.buffer, params, grid=flat_grid(cells, _CELL_GROUP), work=work)
         return
     share = 1.0 if params["part"] == _PARTS["all"] else 0.5
-    tile = _suited(device, spec["scalar"] == "c64", c.rows, c.columns, count * share)
+    tile = _best_variant(device, spec["scalar"] == "c64", c.rows, c.columns, count * share)
     spec |= {
         "ragged": a.columns == 0 or a.columns % tile.bk > 0,
         "a_quick": "i" if a.row_step == 1 else "k",
@@ -141,9 +142,9 @@ def _launch(
     launch(*operands, c.buffer, params, grid=grid, work=work)
 
 
-def _suited(device: Device, is_complex: bool, m: int, n: int, count: float) -> BlockTile:
+def _best_variant(device: Device, is_complex: bool, m: int, n: int, count: float) -> BlockTile:
     """The tile that is likely the quickest; all give the same bits."""
-    wanted = wanted_tile("multiply")
+    wanted = forced_tile("multiply")
     if isinstance(wanted, BlockTile):
         return wanted
     if is_complex:

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import one_of, whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_int, choice
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 from gpustd.matmul.product import Product, check_activation
@@ -84,8 +84,8 @@ def conv2d(
     >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    refuse_others("conv2d", x, w)
-    stride = whole("conv2d", "stride", stride)
+    require_buffers("conv2d", x, w)
+    stride = as_int("conv2d", "stride", stride)
     if stride < 1:
         raise ShapeError(f"conv2d: stride {stride} is not possible")
     window = Window(stride, _pads("conv2d", padding), upsample, wrap)
@@ -109,7 +109,7 @@ def conv_product(
 ) -> Product:
     """The product that a convolution is; ``weights`` is (kernel height, kernel width, C, Cout)."""
     check_activation(op, activation)
-    one_of(op, "wrap", window.wrap, get_args(Wrap))
+    choice(op, "wrap", window.wrap, get_args(Wrap))
     if activation == "geglu":
         raise ShapeError(f"{op}: activation {activation!r} is not possible")
     channels = _channels(op, x, second, weights)
@@ -145,7 +145,7 @@ def conv_product(
             "wrap_x": int("x" in window.wrap),
         },
         activation=activation,
-        image_first=whole(op, "per_image_first", per_image_first),
+        image_first=as_int(op, "per_image_first", per_image_first),
     )
 
 
@@ -156,7 +156,7 @@ def other_weights(
 
     Raises `ShapeError` or `DTypeError`.
     """
-    refuse_others(op, w)
+    require_buffers(op, w)
     if len(w.shape) != 4 or w.shape[:2] != (3, 3):
         raise ShapeError(f"{op}: {w.shape}: wants (3, 3, C, Cout)")
     scalar = float_scalar(op, w)
@@ -172,7 +172,7 @@ def _pads(op: str, padding: Any) -> tuple[int, int, int, int]:
     """Top, bottom, left and right. Raises `ArgumentError`."""
     several = isinstance(padding, Sequence) or (isinstance(padding, np.ndarray) and padding.ndim)
     each = padding if several else (padding,) * 4
-    pads = tuple(whole(op, "padding", n) for n in each)
+    pads = tuple(as_int(op, "padding", n) for n in each)
     if len(pads) != 4:
         raise ArgumentError(f"{op}: padding {padding!r}: wants one, or (top, bottom, left, right)")
     return pads[0], pads[1], pads[2], pads[3]
@@ -211,14 +211,14 @@ def _size(op: str, upsample: Any) -> tuple[int, int] | None:
         return None
     if not isinstance(upsample, Sequence) or len(upsample) != 2:
         raise ArgumentError(f"{op}: upsample {upsample!r}: wants (height, width)")
-    return whole(op, "upsample", upsample[0]), whole(op, "upsample", upsample[1])
+    return as_int(op, "upsample", upsample[0]), as_int(op, "upsample", upsample[1])
 
 
 def _channels(
     op: str, x: Buffer[Any], second: Buffer[Any] | None, weights: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Channels of each source, checked against the weights."""
-    refuse_others(op, x, *(() if second is None else (second,)))
+    require_buffers(op, x, *(() if second is None else (second,)))
     if len(x.shape) != 4 or len(weights) != 4:
         raise ShapeError(
             f"{op}: x {x.shape} and w {weights}: wants (N, H, W, C) and (kh, kw, C, Cout)"
@@ -242,7 +242,7 @@ def check_extras(
     first: int,
 ) -> None:
     """Refuse what does not fit a result of ``shape``. Raises `ShapeError`, `ArgumentError`."""
-    refuse_others(op, *(b for b in (bias, per_image, residual) if b is not None))
+    require_buffers(op, *(b for b in (bias, per_image, residual) if b is not None))
     if bias is not None and bias.shape != (shape[3],):
         raise ShapeError(f"{op}: bias {bias.shape} for {shape[3]} channels")
     if per_image is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.matmul.product import Product, check_activation
 
 __all__ = ["gemm", "multiply_batch", "wide_gemm"]
@@ -119,7 +119,7 @@ def _of_rows(
 
 def _result_columns(op: str, a: Buffer[Any], w: Buffer[Any], activation: str | None) -> int:
     """N, of operands that fit."""
-    refuse_others(op, a, w)
+    require_buffers(op, a, w)
     check_activation(op, activation)
     if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
         raise ShapeError(f"{op}: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
@@ -137,7 +137,7 @@ def _check_extras(
     bias: Buffer[Any] | None,
     residual: Buffer[Any] | None,
 ) -> None:
-    refuse_others(op, *(b for b in (bias, residual) if b is not None))
+    require_buffers(op, *(b for b in (bias, residual) if b is not None))
     if bias is not None and bias.shape != (columns,):
         raise ShapeError(f"{op}: bias {bias.shape} for {columns} columns")
     if residual is not None and residual.shape != shape:

@@ -1,12 +1,12 @@
-"""The matrix product behind gemm and convolution: choice of rung and tile, and the launch.
+"""The matrix product behind gemm and convolution: choice of variant and tile, and the launch.
 
 The left operand is a list of *segments*, runs of consecutive elements of a source: a plain product
-has one, a convolution one for each tap and source. Seven rungs share that view and one epilogue
+has one, a convolution one for each tap and source. Seven variants share that view and one epilogue
 (``shaders/matmul/gemm``): ``naive``; ``cpu`` and ``lanes`` for software renderers; ``tiled`` for
 any GPU, ``narrow`` where there are few columns, ``few`` where the caller tells of few rows;
 ``matrix`` for matrix units.
 
-An element's sum runs over K in the same order in every tile of a rung, and the rung depends on the
+An element's sum runs over K in the same order in every tile of a variant, which depends on the
 device, dtype, widths and what the caller tells: results do not change with the batch. Where K is
 cut into parts, by workgroups or by teams of one, the sums of the parts are added in order; how many
 there are follows from the sizes of one image.
@@ -20,16 +20,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, PerDevice, ShapeError, Work, f32
+from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import broadcast_lanes
 from gpustd.launch.template import Value, kernel, scalar_of
-from gpustd.launch.variants import wanted_rung, wanted_tile
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, suited_splits, suited_teams
+from gpustd.launch.variants import forced_tile, forced_variant
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, best_splits, best_teams
 from gpustd.tuning.lookup import fits, product_region, tuned_tile
 
-__all__ = ["ACTIVATIONS", "Extras", "Product", "Rung", "check_activation", "constants"]
+__all__ = ["ACTIVATIONS", "Extras", "Product", "Variant", "check_activation", "constants"]
 
-Rung = tuple[str, dict[str, Value], tuple[int, ...]]
+Variant = tuple[str, dict[str, Value], tuple[int, ...]]
 Extras = tuple[Buffer[Any] | None, ...]
 
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "geglu")
@@ -47,10 +48,10 @@ _POINTWISE = {
     "wrap_x": 0,
 }
 
-# Few columns take the rung "narrow"; a bit for each tap limits the rungs that have such masks.
+# Few columns take "narrow"; a bit for each tap limits the variants that have such masks.
 _NARROW = 16
 _NARROW_WORKGROUP = 128
-# Rows that the rung "few" takes at once, and the words of a row of weights from which lanes stand
+# Rows that "few" takes at once, and the words of a row of weights from which lanes stand
 # side by side along whole lines of the cache; with fewer there would be too few workgroups.
 _FEW = 8
 _MANY_WORDS = 1024
@@ -105,17 +106,17 @@ class Product:
         device = x.device
         operands = [x, w] if x2 is None else [x, x2, w]
         fused = (bias, per_image, residual)
-        rung = wanted_rung("product") or self._suited(device, scalar)
-        if rung == "narrow":
+        variant = forced_variant("product") or self._best_variant(device, scalar)
+        if variant == "narrow":
             self._launch_narrow(scalar, operands, fused, y)
-        elif rung == "few":
+        elif variant == "few":
             self._launch_few(scalar, operands, fused, y)
-        elif rung in ("tiled", "matrix"):
-            tile, splits = self._tile(device, rung, scalar, self._in_words(rung))
-            with product_region(device, self, rung, scalar, splits):
-                self._launch_blocks(rung, scalar, operands, fused, y, tile, splits)
+        elif variant in ("tiled", "matrix"):
+            tile, splits = self._tile(device, variant, scalar, self._in_words(variant))
+            with product_region(device, self, variant, scalar, splits):
+                self._launch_blocks(variant, scalar, operands, fused, y, tile, splits)
         else:
-            self._launch_flexible(rung, scalar, operands, fused, y)
+            self._launch_flexible(variant, scalar, operands, fused, y)
 
     def finish(
         self,
@@ -146,11 +147,11 @@ class Product:
         kernel(y.device, name, **spec)(partials, *rest, y, part, grid=grid)
 
     def _launch_flexible(
-        self, rung: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
+        self, variant: str, scalar: str, operands: list[Buffer[Any]], fused: Extras, y: Buffer[Any]
     ) -> None:
         """By a kernel that is told what is fused: the rest is bound to a stand-in, left alone."""
         device = y.device
-        name, variables, grid = self._rung(rung, device)
+        name, variables, grid = self._variant(variant, device)
         spec: dict[str, Value] = {
             "scalar": scalar,
             "out": y.dtype.name,
@@ -193,7 +194,7 @@ class Product:
         rows = 4 * (_NARROW_WORKGROUP // lanes)
         launch = kernel(y.device, "matmul/gemm/narrow.wgsl", **spec)
         work = self._work(operands, extras, y)
-        launch(*operands, *rest, y, grid=flat_grid(-(-self.m // rows), 1), work=work)
+        launch(*operands, *rest, y, grid=flat_grid(ceil_div(self.m, rows), 1), work=work)
 
     def _launch_few(
         self, scalar: str, operands: list[Buffer[Any]], extras: Extras, y: Buffer[Any]
@@ -213,14 +214,14 @@ class Product:
             "sizes": constants(self._sizes(0, extras[1], 1)),
         }
         rest = [b for b in extras if b is not None]
-        width, height, _ = flat_grid(-(-words // across), 1)
+        width, height, _ = flat_grid(ceil_div(words, across), 1)
         launch = kernel(y.device, "matmul/gemm/few.wgsl", **spec)
         work = self._work(operands, extras, y)
-        launch(*operands, *rest, y, grid=(width, height, -(-self.m // rows)), work=work)
+        launch(*operands, *rest, y, grid=(width, height, ceil_div(self.m, rows)), work=work)
 
     def _launch_blocks(
         self,
-        rung: str,
+        variant: str,
         scalar: str,
         operands: list[Buffer[Any]],
         extras: Extras,
@@ -229,7 +230,7 @@ class Product:
         splits: int,
     ) -> None:
         """By tiles: one launch, or partial sums of parts of K and their reduction."""
-        device, matrix, vector = y.device, rung == "matrix", self._in_words(rung)
+        device, matrix, vector = y.device, variant == "matrix", self._in_words(variant)
         common = self._fixed(scalar, y, vector)
         if matrix:
             common |= {"matrix": True, "unit": math.gcd(8, *self.channels)}
@@ -255,7 +256,7 @@ class Product:
         sizes = self._sizes(0, extras[1], 4 if vector else 1)
         rest = [b for b in extras if b is not None]
         width, height, _ = flat_grid(tile.blocks(self.m, self._columns), 1)
-        name = "matmul/gemm/loaders.wgsl" if tile.loaders else f"matmul/gemm/{rung}.wgsl"
+        name = "matmul/gemm/loaders.wgsl" if tile.loaders else f"matmul/gemm/{variant}.wgsl"
         planes = splits // tile.teams
         if planes == 1:
             spec |= {**self._fused(extras), "split": False, "sizes": constants(sizes)}
@@ -263,8 +264,8 @@ class Product:
             launch = kernel(device, name, **spec)
             launch(*operands, *rest, y, grid=(width, height, self.batch or 1), work=work)
             return
-        pitch = -(-self._columns // tile.bn) * tile.bn // 4
-        plane = -(-self.m // tile.bm) * tile.bm * pitch
+        pitch = ceil_div(self._columns, tile.bn) * tile.bn // 4
+        plane = ceil_div(self.m, tile.bm) * tile.bm * pitch
         partials = device.buffer(f32, 4 * plane * splits)
         sizes |= {"splits": splits, "plane": plane, "pitch": pitch}
         columns = constants({**sizes, "n": self._columns})
@@ -276,12 +277,12 @@ class Product:
         reduce = kernel(device, "matmul/gemm/reduce.wgsl", **spec, sizes=constants(sizes))
         reduce(partials, *rest, y, grid=flat_grid(self.m * self.n // 4, 64))
 
-    def _in_words(self, rung: str) -> bool:
+    def _in_words(self, variant: str) -> bool:
         """Tell whether operands and results are read and written in words of several columns."""
-        return rung == "matrix" or not any(c % 4 for c in (*self.channels, self.n))
+        return variant == "matrix" or not any(c % 4 for c in (*self.channels, self.n))
 
     def _fixed(self, scalar: str, y: Buffer[Any], vector: bool) -> dict[str, Value]:
-        """Template variables of the rungs whose window is part of the text."""
+        """Template variables of the variants whose window is part of the text."""
         return {
             "scalar": scalar,
             "out": y.dtype.name,
@@ -296,16 +297,18 @@ class Product:
         present = {n: b is not None for n, b in zip(_EXTRAS, extras, strict=True)}
         return {"activation": self.activation or "none", **present}
 
-    def _tile(self, device: Device, rung: str, scalar: str, splittable: bool) -> tuple[Tile, int]:
+    def _tile(
+        self, device: Device, variant: str, scalar: str, splittable: bool
+    ) -> tuple[Tile, int]:
         """Tile, and the parts that K is cut into."""
         splittable = splittable and self.batch is None and not self.few_rows
-        listed = MATRIX_TILES if rung == "matrix" else TILED_TILES
-        tiles = [t for t in listed if fits(device, rung, t)]
+        listed = MATRIX_TILES if variant == "matrix" else TILED_TILES
+        tiles = [t for t in listed if fits(device, variant, t)]
         splits = self._suited_splits(tiles) if splittable else 1
-        wanted = wanted_tile("product")
+        wanted = forced_tile("product")
         if isinstance(wanted, Tile):
             parts = wanted.splits or splits if splittable else 1
-            parts = -(-parts // wanted.teams) * wanted.teams
+            parts = ceil_div(parts, wanted.teams) * wanted.teams
             if wanted.loaders and not self._loadable(wanted, parts):
                 raise ShapeError(
                     f"{self.op}: {wanted} takes plain products, K ({self._k} here) being whole "
@@ -319,28 +322,28 @@ class Product:
         offered = [t for t in offered if not t.loaders or self._loadable(t, splits)]
         sizes = self.m, self._columns, self._k, splits, self.batch or 1
         offered.sort(key=lambda tile: tile.cost(*sizes))
-        return tuned_tile(device, self, rung, scalar, offered, splits), splits
+        return tuned_tile(device, self, variant, scalar, offered, splits), splits
 
     def _suited_splits(self, tiles: Sequence[Tile]) -> int:
         """Parts that K is cut into, by the sizes of one image."""
         sizes = self.m // max(self.images, 1), self._columns, self._k
-        splits = suited_splits(*sizes)
+        splits = best_splits(*sizes)
         if splits > 1 or not any(t.teams > 1 for t in tiles):
             return splits
         loaded = any(t.loaders and self._loadable(t, 1) for t in tiles)
-        return suited_teams(*sizes, loaded=loaded)
+        return best_teams(*sizes, loaded=loaded)
 
     def _even(self, bk: int, splits: int) -> bool:
         """Tell whether all parts of K have equally many slices of bk, none of them ragged."""
         return all(c % bk == 0 for c in self.channels) and self._k % (splits * bk) == 0
 
-    def _rung(self, name: str, device: Device) -> Rung:
+    def _variant(self, name: str, device: Device) -> Variant:
         """Shader, its own template variables, and the grid."""
         if name == "naive":
             return self._naive()
         return self._cpu() if name == "cpu" else self._lanes(device)
 
-    def _suited(self, device: Device, scalar: str) -> str:
+    def _best_variant(self, device: Device, scalar: str) -> str:
         if device.is_cpu:
             return self._suited_to_cpu(device)
         if self._taps > _MOST_TAPS:
@@ -358,21 +361,21 @@ class Product:
             return "naive"
         return "lanes" if self.n >= 16 and broadcast_lanes(device) else "cpu"
 
-    def _naive(self) -> Rung:
+    def _naive(self) -> Variant:
         grid = flat_grid(self.m * self.n, _NAIVE_WORKGROUP)
         return "matmul/gemm/naive.wgsl", {"vector": False}, grid
 
-    def _cpu(self) -> Rung:
+    def _cpu(self) -> Variant:
         width = 4 if self.activation == "geglu" else _CPU_TILE
-        tiles = -(-self.m // _CPU_TILE) * -(-self.n // width)
+        tiles = ceil_div(self.m, _CPU_TILE) * ceil_div(self.n, width)
         return "matmul/gemm/cpu.wgsl", {"vector": True}, flat_grid(tiles, _CPU_WORKGROUP)
 
-    def _lanes(self, device: Device) -> Rung:
+    def _lanes(self, device: Device) -> Variant:
         lanes = broadcast_lanes(device)
         quads = 2 if self.activation == "geglu" or self.n % (8 * lanes) == 0 else 1
         rows = 2 * lanes
         width = 4 * lanes if self.activation == "geglu" else 4 * quads * lanes
-        tiles = -(-self.m // rows) * -(-self.n // width)
+        tiles = ceil_div(self.m, rows) * ceil_div(self.n, width)
         variables: dict[str, Value] = {
             "vector": True,
             "lanes": lanes,

@@ -6,7 +6,9 @@ import functools
 import math
 from dataclasses import dataclass
 
-__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "suited_splits", "suited_teams"]
+from gpucore.integers import ceil_div
+
+__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "best_splits", "best_teams"]
 
 _CORES = 132
 # Adding partial sums up: nanoseconds of the launch, and bytes that it reads in one.
@@ -66,14 +68,14 @@ class Tile:
 
     def blocks(self, m: int, columns: int) -> int:
         """Workgroups that cover (m, columns)."""
-        return -(-m // self.bm) * -(-columns // self.bn)
+        return ceil_div(m, self.bm) * ceil_div(columns, self.bn)
 
     def cost(self, m: int, columns: int, k: int, splits: int = 1, batch: int = 1) -> float:
         """Nanoseconds of ``batch`` products of m rows, made at once, on a card like the H200."""
         planes = splits // self.teams
-        each = -(-self.blocks(m, columns) * planes * batch // _CORES)
+        each = ceil_div(self.blocks(m, columns) * planes * batch, _CORES)
         pairs, rest = divmod(each, 2) if self.pair else (0, each)
-        steps = -(-k // (splits * self.bk)) * self.bk * self.teams
+        steps = ceil_div(k, splits * self.bk) * self.bk * self.teams
         sums = _REDUCTION + 4 * m * columns * splits / _BYTES if planes > 1 else 0.0
         return steps * (pairs * self.pair + rest * self.alone) + (pairs + rest) * self.ends + sums
 
@@ -107,21 +109,24 @@ MATRIX_TILES = (
 )
 
 
-def suited_splits(rows: int, columns: int, k: int) -> int:
+def best_splits(rows: int, columns: int, k: int) -> int:
     """Into how many parts K is cut, so that two images (guidance) fill the card.
 
     ``rows`` are those of one image: the batch must not change the order of a sum.
     """
     if 2 * rows <= 128:
-        blocks, most = -(-columns // 128), min(k // 320, _MOST_SPLITS_OF_A_ROW)
+        blocks, most = ceil_div(columns, 128), min(k // 320, _MOST_SPLITS_OF_A_ROW)
     else:
-        blocks, most = -(-2 * rows // 128) * -(-columns // 160), min(k // 1280, _MOST_SPLITS)
+        blocks, most = (
+            ceil_div(2 * rows, 128) * ceil_div(columns, 160),
+            min(k // 1280, _MOST_SPLITS),
+        )
     splits = min(_CORES // blocks, most)
     return splits if splits > 2 else 1
 
 
 @functools.cache
-def suited_teams(rows: int, columns: int, k: int, *, loaded: bool = False) -> int:
+def best_teams(rows: int, columns: int, k: int, *, loaded: bool = False) -> int:
     """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
 
     Two where that is quicker for two images; ``loaded``: than with loaders, too. ``rows`` are

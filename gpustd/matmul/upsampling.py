@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.matmul.conv import Window, Wrap, check_extras, conv_product, other_weights
 
 __all__ = ["upsampling_conv2d", "upsampling_weights"]
@@ -67,7 +67,7 @@ def upsampling_conv2d(
     [[4.0, 6.0, 6.0, 4.0], [4.0, 6.0, 6.0, 4.0]]
     """
     op = "upsampling_conv2d"
-    refuse_others(op, u)
+    require_buffers(op, u)
     if len(u.shape) != 6 or u.shape[:4] != _SUMS:
         raise ShapeError(f"{op}: weights {u.shape}: wants those of upsampling_weights")
     window = Window(1, (1, 0, 1, 0), None, wrap)

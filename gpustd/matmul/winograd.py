@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import WORKGROUP, float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
@@ -92,8 +93,8 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
     op = "winograd_weights"
-    refuse_others(op, w)
-    block = whole(op, "block", block)
+    require_buffers(op, w)
+    block = as_int(op, "block", block)
     if block not in _PLANES:
         raise ShapeError(f"{op}: {w.shape} for blocks of {block}: wants 2 or 4")
     return other_weights(op, "matmul/winograd/weights.wgsl", w, (_PLANES[block],), {"block": block})
@@ -143,7 +144,7 @@ def winograd_conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     op = "winograd_conv2d"
-    refuse_others(op, u)
+    require_buffers(op, u)
     if len(u.shape) != 3 or u.shape[0] not in _BLOCKS:
         raise ShapeError(f"{op}: weights {u.shape}: wants (16 or 36, C, Cout) of winograd_weights")
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
@@ -182,7 +183,7 @@ class Form:
         """The form of a convolution."""
         height, width = whole.sizes["view_height"], whole.sizes["view_width"]
         even = whole.window["scale"] == 2 and height % 2 == 0 == width % 2
-        return cls(block, even and block == 2, -(-width // block), -(-height // block))
+        return cls(block, even and block == 2, ceil_div(width, block), ceil_div(height, block))
 
     @property
     def planes(self) -> int:
@@ -194,8 +195,8 @@ class Form:
         blocks = whole.images * self.across * self.down
         each = self.planes * (sum(whole.channels) + whole.n) * (2 if scalar == "f16" else 4)
         most = max(_MOST_BYTES // each // _ROWS, 1) * _ROWS
-        parts = -(-blocks // most)
-        count = -(-blocks // (parts * _ROWS)) * _ROWS
+        parts = ceil_div(blocks, most)
+        count = ceil_div(blocks, parts * _ROWS) * _ROWS
         for first in range(0, blocks, count):
             yield first, min(count, blocks - first)
 

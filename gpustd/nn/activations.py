@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.launch.arguments import one_of, real
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_float, choice
 from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.launch.template import Value
 
@@ -53,7 +54,7 @@ def relu6(x: Buffer[T]) -> Buffer[T]:
 def leaky_relu(x: Buffer[T], negative_slope: float = 0.01) -> Buffer[T]:
     """``x`` where it is positive, else ``negative_slope x``; f16 or f32. Raises `DTypeError`."""
     return _each(
-        "leaky_relu", "leaky_relu", x, real("leaky_relu", "negative_slope", negative_slope)
+        "leaky_relu", "leaky_relu", x, as_float("leaky_relu", "negative_slope", negative_slope)
     )
 
 
@@ -63,7 +64,7 @@ def elu(x: Buffer[T], alpha: float = 1.0) -> Buffer[T]:
     Clevert, Unterthiner and Hochreiter 2015 (arXiv 1511.07289). f16 or f32; no cancellation near
     0. Raises `DTypeError`.
     """
-    return _each("elu", "elu", x, real("elu", "alpha", alpha))
+    return _each("elu", "elu", x, as_float("elu", "alpha", alpha))
 
 
 def selu(x: Buffer[T]) -> Buffer[T]:
@@ -82,7 +83,7 @@ def gelu(x: Buffer[T], approximate: Literal["none", "tanh"] = "none") -> Buffer[
     ``x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``. Raises `ArgumentError`, `DTypeError`.
     """
     functions = {"none": "act_gelu", "tanh": "act_gelu_tanh"}
-    return _each("gelu", functions[one_of("gelu", "approximate", approximate, functions)], x)
+    return _each("gelu", functions[choice("gelu", "approximate", approximate, functions)], x)
 
 
 def silu(x: Buffer[T]) -> Buffer[T]:
@@ -121,11 +122,11 @@ def softplus(x: Buffer[T], beta: float = 1.0, threshold: float = 20.0) -> Buffer
     f16 or f32 of any shape. Raises `ArgumentError` for beta 0, or so small that its inverse is no
     f32, `DTypeError`.
     """
-    beta = real("softplus", "beta", beta)
+    beta = as_float("softplus", "beta", beta)
     if abs(beta) < 2.0**-127:
         raise ArgumentError(f"softplus: 1 / {beta} is too large: give another beta")
     return _each(
-        "softplus", "softplus", x, beta, real("softplus", "threshold", threshold), 1 / beta
+        "softplus", "softplus", x, beta, as_float("softplus", "threshold", threshold), 1 / beta
     )
 
 
@@ -135,7 +136,7 @@ def _each(op: str, function: str, x: Buffer[T], *parameters: float) -> Buffer[T]
     width = 16 // x.dtype.itemsize
     spec: dict[str, Value] = {"scalar": scalar, "width": width, "function": function}
     y = x.device.buffer(x.dtype, x.shape)
-    words = -(-x.size // width)
+    words = ceil_div(x.size, width)
     numbers = (*parameters, 0.0, 0.0, 0.0)
     launch_each("nn/unary.wgsl", spec, (x, y), words, dict(zip("abc", numbers, strict=False)))
     return y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpucore import Buffer, T, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.matmul.dense import gemm
 
 __all__ = ["linear"]
@@ -29,5 +29,5 @@ def linear(
         >>> nn.linear(up(np.array([[3, 4]], np.float32)), w, activation="relu").read().tolist()
         [[3.0, 8.0, 0.0]]
     """
-    refuse_others("linear", x, weight, *(() if bias is None else (bias,)))
+    require_buffers("linear", x, weight, *(() if bias is None else (bias,)))
     return gemm(x, weight, bias=bias, activation=activation)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_flat, plain_scalar, width_of
 from gpustd.launch.template import Value
 
@@ -24,8 +24,8 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     >>> gpustd.upsample_nearest(x).read()[0, :, :, 0].tolist()
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
-    refuse_others("upsample_nearest", x)
-    factor = whole("upsample_nearest", "factor", factor)
+    require_buffers("upsample_nearest", x)
+    factor = as_int("upsample_nearest", "factor", factor)
     if len(x.shape) != 4 or factor < 1:
         raise ShapeError(
             f"upsample_nearest: {x.shape} by {factor}: wants (N, H, W, C) and a factor >= 1"

@@ -7,8 +7,8 @@ from operator import index
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each, plain_scalar, width_of
 from gpustd.launch.template import Value
 from gpustd.nn.conv.windows import AXES
@@ -43,7 +43,7 @@ def pad(
         >>> nn.pad(x, [(2, 1)], "reflect").read().ravel().tolist()
         [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]
     """
-    refuse_others("pad", x)
+    require_buffers("pad", x)
     rank = len(x.shape) - 2
     if not 1 <= rank <= 3:
         raise ShapeError(f"pad: {x.shape}: wants (N, L, C), (N, H, W, C) or (N, D, H, W, C)")
@@ -58,7 +58,10 @@ def pad(
     y = x.device.buffer(x.dtype, (x.shape[0], *shape, x.shape[-1]))
     width = width_of(x.shape[-1])
     spec: dict[str, Value] = {"scalar": plain_scalar("pad", x), "width": width, "mode": mode}
-    sizes: dict[str, float] = {"units": x.shape[-1] // width, "value": real("pad", "value", value)}
+    sizes: dict[str, float] = {
+        "units": x.shape[-1] // width,
+        "value": as_float("pad", "value", value),
+    }
     lead = 3 - rank
     triples = [(1, 1, 0)] * lead + [
         (n, m, pair[0]) for n, m, pair in zip(x.shape[1:-1], shape, pairs, strict=True)

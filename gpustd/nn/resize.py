@@ -7,7 +7,7 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.moving import transpose
-from gpustd.launch.arguments import whole
+from gpustd.launch.arguments import as_int
 from gpustd.launch.elements import (
     float_scalar,
     launch_each,
@@ -140,7 +140,7 @@ def pixel_shuffle(x: Buffer[T], upscale_factor: int) -> Buffer[T]:
     """
     height, width = spatial("pixel_shuffle", x, 2)
     r, images, channels = (
-        whole("pixel_shuffle", "upscale_factor", upscale_factor),
+        as_int("pixel_shuffle", "upscale_factor", upscale_factor),
         x.shape[0],
         x.shape[3],
     )
@@ -165,7 +165,7 @@ def pixel_unshuffle(x: Buffer[T], downscale_factor: int) -> Buffer[T]:
     """
     height, width = spatial("pixel_unshuffle", x, 2)
     r, images, channels = (
-        whole("pixel_unshuffle", "downscale_factor", downscale_factor),
+        as_int("pixel_unshuffle", "downscale_factor", downscale_factor),
         x.shape[0],
         x.shape[3],
     )

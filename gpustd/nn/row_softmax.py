@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["softmax"]
 
@@ -31,19 +31,19 @@ def softmax(x: Buffer[T]) -> Buffer[T]:
     >>> gpustd.softmax(x).read().tolist()
     [[0.25, 0.25, 0.25, 0.25]]
     """
-    refuse_others("softmax", x)
+    require_buffers("softmax", x)
     if not x.shape:
         raise ShapeError(f"softmax: {x.shape}: wants a last axis to normalise")
     length = x.shape[-1]
     scalar = float_scalar("softmax", x)
     suited = "naive" if x.device.is_cpu or length <= _SHORT else "workgroup"
-    rung = wanted_rung("softmax") or suited
+    variant = forced_variant("softmax") or suited
     width = width_of(length)
     y = x.device.buffer(x.dtype, x.shape)
     if not y.size:
         return y
     rows = math.prod(x.shape[:-1])
-    launch = kernel(x.device, f"nn/softmax/{rung}.wgsl", scalar=scalar, width=width)
+    launch = kernel(x.device, f"nn/softmax/{variant}.wgsl", scalar=scalar, width=width)
     sizes = {"rows": rows, "units": length // width}
-    launch(x, y, sizes, grid=flat_grid(rows, _ROWS_OF_A_GROUP[rung]))
+    launch(x, y, sizes, grid=flat_grid(rows, _ROWS_OF_A_GROUP[variant]))
     return y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, DTypeError, ShapeError, T, i32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 
@@ -26,7 +26,7 @@ def embedding(table: Buffer[T], ids: Buffer[i32]) -> Buffer[T]:
     >>> gpustd.embedding(table, device.buffer_from_array(np.array([2, 0]), i32)).read().tolist()
     [[4.0, 5.0], [0.0, 1.0]]
     """
-    refuse_others("embedding", table, ids)
+    require_buffers("embedding", table, ids)
     if len(table.shape) != 2:
         raise ShapeError(f"embedding: table {table.shape}: wants (rows, channels)")
     if ids.dtype is not i32:

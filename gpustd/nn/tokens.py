@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
 from gpustd.nn.table_rows import embedding as rows_of
@@ -42,10 +42,10 @@ def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
         >>> nn.one_hot(ids, 3).read().tolist()
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    refuse_others("one_hot", ids)
+    require_buffers("one_hot", ids)
     if ids.dtype is not i32:
         raise DTypeError(f"one_hot: ids must be i32, got {ids!r}: cast them")
-    num_classes = whole("one_hot", "num_classes", num_classes)
+    num_classes = as_int("one_hot", "num_classes", num_classes)
     if num_classes < 1:
         raise ArgumentError(f"one_hot: {num_classes} classes: wants at least one")
     y = ids.device.buffer(f32, (*ids.shape, num_classes))

@@ -22,7 +22,7 @@ from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
 from gpustd.arrays.layout import slice_axis
 from gpustd.arrays.operands import number_as
-from gpustd.launch.arguments import real, whole
+from gpustd.launch.arguments import as_float, as_int
 from gpustd.launch.elements import launch_each, words_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
@@ -64,7 +64,7 @@ class Generator:
     """
 
     def __init__(self, device: Device, seed: int = 0, *, stream: int = 0) -> None:
-        seed, stream = whole("Generator", "seed", seed), whole("Generator", "stream", stream)
+        seed, stream = as_int("Generator", "seed", seed), as_int("Generator", "stream", stream)
         if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
             raise ArgumentError(
                 f"Generator: seed {seed}, stream {stream}: 0 to 2**64 - 1 and 0 to 2**32 - 1"
@@ -80,7 +80,7 @@ class Generator:
     def jumped(self, streams: int = 1) -> Generator:
         """A new generator of the same seed, so many streams on, from its first draw."""
         return Generator(
-            self.device, self.seed, stream=self.stream + whole("jumped", "streams", streams)
+            self.device, self.seed, stream=self.stream + as_int("jumped", "streams", streams)
         )
 
     def random(self, size: Shape | None = None) -> Buffer[f32]:
@@ -91,7 +91,7 @@ class Generator:
         self, low: float = 0.0, high: float = 1.0, size: Shape | None = None
     ) -> Buffer[f32]:
         """Uniform numbers from ``low`` to ``high``, which rounding may reach."""
-        low, high = real("uniform", "low", low), real("uniform", "high", high)
+        low, high = as_float("uniform", "low", low), as_float("uniform", "high", high)
         return self._drawn("uniform", f32, size, (low, high - low))
 
     def standard_normal(self, size: Shape | None = None) -> Buffer[f32]:
@@ -109,7 +109,7 @@ class Generator:
 
         Raises `ArgumentError` for a negative ``scale``, and numbers that f32 does not hold.
         """
-        loc, scale = real("normal", "loc", loc), _scale("normal", scale)
+        loc, scale = as_float("normal", "loc", loc), _scale("normal", scale)
         return self._drawn("normal", f32, size, (loc, scale))
 
     def standard_exponential(self, size: Shape | None = None) -> Buffer[f32]:
@@ -138,8 +138,8 @@ class Generator:
         name = getattr(dtype, "name", None)
         if name not in _INTEGERS:
             raise DTypeError(f"integers: {name or dtype}: takes {', '.join(_INTEGERS)}")
-        low = whole("integers", "low", low)
-        begin, end = (0, low) if high is None else (low, whole("integers", "high", high))
+        low = as_int("integers", "low", low)
+        begin, end = (0, low) if high is None else (low, as_int("integers", "high", high))
         end += bool(endpoint)
         least, bits = _INTEGERS[dtype.name]
         if not least <= begin < end <= least + 2**bits:
@@ -161,7 +161,7 @@ class Generator:
         By sorting random keys of 32 bits: equal keys, of n²/2³³ pairs, keep their order.
         """
         if not isinstance(x, Buffer):
-            return argsort(self._drawn("words", u32, whole("permutation", "x", x)))
+            return argsort(self._drawn("words", u32, as_int("permutation", "x", x)))
         if not x.shape:
             raise ShapeError("permutation: a number without axes has no rows")
         order = argsort(self._drawn("words", u32, x.shape[0]))
@@ -169,7 +169,7 @@ class Generator:
 
     def choice(self, n: int, size: Shape | None = None, replace: bool = True) -> Buffer[i32]:
         """The integers 0 to n - 1 in the shape ``size``, each at most once without ``replace``."""
-        n, shape = whole("choice", "n", n), extents(() if size is None else size)
+        n, shape = as_int("choice", "n", n), extents(() if size is None else size)
         count = math.prod(shape)
         if n < 1 or min(shape, default=0) < 0:
             raise ArgumentError(f"choice: {size} of {n}: give n >= 1 and size >= 0")
@@ -223,7 +223,7 @@ def _number(op: str, value: float) -> float:
 
 
 def _scale(op: str, scale: float) -> float:
-    number = real(op, "scale", scale)
+    number = as_float(op, "scale", scale)
     if not number >= 0:
         raise ArgumentError(f"{op}: scale {scale}: wants a number >= 0")
     return number

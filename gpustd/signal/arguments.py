@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, DType, DTypeError, c64, f32
-from gpustd.launch.arguments import one_of
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import choice
+from gpustd.launch.buffer_checks import require_buffers
 
 __all__ = ["Norm", "check_dtype", "check_norm", "inner_of", "outer_of", "replaced", "scale_of"]
 
@@ -17,7 +17,7 @@ Norm = str | None
 
 def check_dtype(op: str, x: Buffer[Any], *dtypes: type[DType]) -> None:
     """Raise `DTypeError` unless ``x`` has one of the dtypes, `ArgumentError` for no buffer."""
-    refuse_others(op, x)
+    require_buffers(op, x)
     if x.dtype not in dtypes:
         names = " or ".join(d.name for d in dtypes)
         raise DTypeError(f"{op}: wants {names}, got {x!r}: cast it first (gpustd.cast)")
@@ -48,7 +48,7 @@ def scale_of(op: str, norm: Norm, n: int, *, inverse: bool) -> float:
 
 def check_norm(op: str, norm: Norm) -> None:
     """Raise `ArgumentError` for an unknown norm."""
-    one_of(op, "norm", norm, ("backward", "ortho", "forward", None))
+    choice(op, "norm", norm, ("backward", "ortho", "forward", None))
 
 
 def float_or_complex(op: str, x: Buffer[Any]) -> None:

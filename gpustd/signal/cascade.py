@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, T, f32
+from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.tables import table
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.signal.arguments import inner_of, outer_of
 from gpustd.signal.boxes import scalar_of
 
@@ -75,7 +76,7 @@ class Cascade:
         device, length = x.device, x.shape[how.axis]
         outer, inner = outer_of(x.shape, how.axis), inner_of(x.shape, how.axis)
         block = self._block(x, length, outer * inner, inner)
-        blocks = max(1, -(-length // block))
+        blocks = max(1, ceil_div(length, block))
         sizes: dict[str, int | float] = {
             "inner": inner,
             "outer": outer,
@@ -108,7 +109,7 @@ class Cascade:
         device, block = buffers[0].device, int(sizes["block"])
         outer, inner, blocks = (int(sizes[name]) for name in ("outer", "inner", "blocks"))
         if self._tiled(buffers[0], sizes):
-            groups = outer * -(-blocks // _WORKGROUP)
+            groups = outer * ceil_div(blocks, _WORKGROUP)
             spec = spec | {"block": block, "local": self._local(buffers[0], sizes)}
             launch = kernel(device, "signal/filter_tiles.wgsl", **spec)
             launch(*buffers, sizes | {"count": groups}, grid=flat_grid(groups, 1))
@@ -120,7 +121,7 @@ class Cascade:
     def _tiled(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
-        wanted = wanted_rung("filter") or ("filter_tiles" if tiled else "filter")
+        wanted = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
         own = self._own_block(x)
         return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
 
@@ -148,7 +149,7 @@ class Cascade:
         return np.asarray(states.reshape(self.sections, self.order))
 
     def _block(self, x: Buffer[Any], length: int, signals: int, inner: int) -> int:
-        wanted = wanted_tile("filter")
+        wanted = forced_tile("filter")
         if isinstance(wanted, int):
             return wanted
         own = self._own_block(x)
@@ -187,7 +188,7 @@ class Cascade:
             self._launch(spec, [x, self._coefficients(x), ends], sizes)
             return self._scan(ends, starts, samples), []
         shares = x.device.buffer(x.dtype, shape)
-        chunks = -(-blocks // _WORKGROUP)
+        chunks = ceil_div(blocks, _WORKGROUP)
         ends = x.device.buffer(x.dtype, (self.sections, chunks, outer, self.order, inner))
         doubled = self._powers(x, [samples << j for j in range(6)])
         self._launch(spec, [x, self._coefficients(x), doubled, shares, ends], sizes)
@@ -217,7 +218,7 @@ class Cascade:
         """Walk over runs of blocks: the states at each block's start, or at the runs' ends."""
         device = ends.device
         sections, blocks, outer, order, inner = ends.shape
-        runs = -(-blocks // run)
+        runs = ceil_div(blocks, run)
         shape = (sections, blocks if prefixes else runs, outer, order, inner)
         y = device.buffer(ends.dtype, shape)
         spec = self._spec(ends) | {"started": starts is not None, "prefixes": prefixes}

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
+from gpucore.integers import ceil_div
 from gpustd.arrays.arithmetic import multiply
 from gpustd.arrays.axes import Axes, axes_of
 from gpustd.arrays.casting import cast
 from gpustd.launch.elements import launch_each
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of
 from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
 from gpustd.signal.fft_axes import fftn, ifftn, irfftn, rfftn
@@ -217,8 +218,8 @@ def _by_definition(
 
 def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
     """Whether ``h`` is a row and rows of real numbers are made of whole words of four."""
-    rung = wanted_rung("convolve") or ("direct" if x.device.is_cpu else "direct_rows")
-    if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or rung == "direct":
+    variant = forced_variant("convolve") or ("direct" if x.device.is_cpu else "direct_rows")
+    if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or variant == "direct":
         return False
     whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
     alike = x.shape[:-1] == y.shape[:-1]
@@ -227,7 +228,7 @@ def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
 
 def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
     """Record the convolution of rows of ``x`` with the row ``h``, from element ``first`` on."""
-    words = math.prod(y.shape[:-1]) * -(-y.shape[-1] // 4)
+    words = math.prod(y.shape[:-1]) * ceil_div(y.shape[-1], 4)
     sizes: dict[str, int | float] = {
         "count": words,
         "extent": y.shape[-1],
@@ -248,7 +249,7 @@ def _by_transforms(
     starts, extents = _box(op, in1, in2, mode, axes)
     moving = [a for a in axes if in1.shape[a] > 1 and in2.shape[a] > 1]
     full = [in1.shape[a] + in2.shape[a] - 1 for a in moving]
-    lengths = [2 * smooth_above(-(-n // 2), (2, 3, 5)) for n in full]
+    lengths = [2 * smooth_above(ceil_div(n, 2), (2, 3, 5)) for n in full]
     if moving:
         result = _transformed(op, in1, in2, lengths, moving)
     else:
@@ -278,7 +279,7 @@ def _by_blocks(in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: i
         _pairs_of_blocks(x, h, y, axis, length, starts[axis])
         return y
     hop = size - lost
-    frames = -(-(x.shape[axis] + lost) // hop)
+    frames = ceil_div(x.shape[axis] + lost, hop)
     blocks = framed(x, axis, Framing(size, hop, frames, lost), None, last=False)
     taps = h.view((*h.shape[:axis], 1, *h.shape[axis:]))
     rounds = _transformed("oaconvolve", blocks, taps, [size], [axis + 1])
@@ -309,9 +310,9 @@ def _pairs_of_blocks(
     """
     lost, length, extent = h.size - 1, x.shape[axis], y.shape[axis]
     hop = size - lost
-    frames = -(-(first + extent) // hop)
+    frames = ceil_div(first + extent, hop)
     framing = Framing(size, hop, frames, lost)
     source = Source("blocks", length, length, framing=framing)
     target = Target("blocks", extent, size, 1 / size, sign=-1.0, first=first)
-    line = Line(outer_of(x.shape, axis), size, -(-frames // 2))
+    line = Line(outer_of(x.shape, axis), size, ceil_div(frames, 2))
     convolve_rows(x, y, line, source, target, fft(h.view((h.size,)), size))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError
-from gpustd.launch.arguments import numbers_of, real, whole
+from gpustd.launch.arguments import as_float, as_floats, as_int
 from gpustd.signal.windows import Window, window_values
 
 __all__ = ["firwin"]
@@ -55,7 +55,7 @@ def firwin(
     """
     half = 1.0 if fs is None else _number("fs", fs) / 2
     edges = _edges(cutoff) / half
-    numtaps = whole("firwin", "numtaps", numtaps)
+    numtaps = as_int("firwin", "numtaps", numtaps)
     if numtaps > _MOST_TAPS:
         raise ArgumentError(f"firwin: {numtaps} taps: wants at most {_MOST_TAPS}")
     if numtaps < 1 or edges.ndim > 1 or not (edges.size and edges.min() > 0 and edges.max() < 1):
@@ -111,12 +111,12 @@ def _kaiser_beta(numtaps: int, width: float, half: float) -> float:
 
 def _edges(cutoff: float | ArrayLike) -> Array:
     """Numbers in float64. Raises `ArgumentError`."""
-    return np.atleast_1d(numbers_of("firwin", "cutoff", cutoff))
+    return np.atleast_1d(as_floats("firwin", "cutoff", cutoff))
 
 
 def _number(name: str, value: Any) -> float:
     """``value`` itself. Raises `ArgumentError` for what is no number above 0."""
-    number = real("firwin", name, value)
+    number = as_float("firwin", name, value)
     if not 0 < number < np.inf:
         raise ArgumentError(f"firwin: {name} {value!r}: wants a number, more than 0")
     return number

@@ -7,8 +7,8 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.signal.arguments import Norm, check_dtype, check_norm
 from gpustd.signal.fft_rows import fft, ifft, irfft, rfft
 
@@ -170,11 +170,11 @@ def _lengths(op: str, x: Buffer[Any], s: Shape, axes: Axes, norm: Norm) -> list[
     found = [axis_of(op, axis, x) for axis in axes]
     if not found or len(set(found)) < len(found):
         raise ArgumentError(f"{op}: axes {tuple(axes)} of {x.shape}: give each once, at least one")
-    lengths = [x.shape[axis] for axis in found] if s is None else [whole(op, "s", n) for n in s]
+    lengths = [x.shape[axis] for axis in found] if s is None else [as_int(op, "s", n) for n in s]
     if s is not None and min(lengths, default=1) < 1:
         raise ShapeError(f"{op}: s {tuple(lengths)} for axes of {x.shape}: give lengths >= 1")
     if len(lengths) != len(found):
         raise ShapeError(f"{op}: s {tuple(lengths)} for axes {tuple(axes)}: give as many")
     shape = dict(enumerate(x.shape)) | dict(zip(found, lengths, strict=True))
-    refuse_large(op, x.device, f32, tuple(shape.values()))
+    require_buffer_fits(op, x.device, f32, tuple(shape.values()))
     return list(zip(found, lengths, strict=True))

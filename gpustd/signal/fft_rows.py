@@ -15,8 +15,8 @@ from typing import Any
 
 from gpucore import Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.signal.arguments import (
     Norm,
     check_dtype,
@@ -182,8 +182,8 @@ def _line(x: Buffer[Any], axis: int, n: int) -> Line:
 
 
 def _length(op: str, x: Buffer[Any], n: int) -> int:
-    n = whole(op, "n", n)
+    n = as_int(op, "n", n)
     if n < 1:
         raise ShapeError(f"{op}: length {n} for an axis of {x.shape}: give n >= 1")
-    refuse_large(op, x.device, f32, (n,))
+    require_buffer_fits(op, x.device, f32, (n,))
     return n

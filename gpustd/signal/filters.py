@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import numbers_of, whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_floats, as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of, replaced
@@ -171,7 +171,7 @@ def _both_ways(
     length = x.shape[axis]
     if padtype is not None and padtype not in _PADS:
         raise ArgumentError(f"{op}: padtype {padtype!r}: give {', '.join(_PADS)} or None")
-    pad = 0 if padtype is None else whole(op, "padlen", padlen)
+    pad = 0 if padtype is None else as_int(op, "padlen", padlen)
     if not 0 <= pad < length:
         raise ShapeError(f"{op}: {length} samples: want more than the {pad} of padlen")
     framing = Framing(length + 2 * pad, 1, 1, pad, padtype or "zeros", pad)
@@ -276,13 +276,13 @@ def _normalised(op: str, b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
 
 def _numbers(op: str, values: ArrayLike) -> Array:
     """Coefficients in float64. Raises `ArgumentError`."""
-    numbers = numbers_of(op, "coefficients", values)
+    numbers = as_floats(op, "coefficients", values)
     if not (np.abs(numbers) <= np.finfo(np.float32).max).all():
         raise ArgumentError(f"{op}: coefficients {values!r}: want finite numbers of f32")
     return numbers
 
 
 def _check_states(op: str, x: Buffer[T], zi: Buffer[T], shape: tuple[int, ...]) -> None:
-    refuse_others(op, zi)
+    require_buffers(op, zi)
     if zi.shape != shape or zi.dtype is not x.dtype:
         raise ShapeError(f"{op}: zi {zi!r} for {x!r}: wants {x.dtype.name} of shape {shape}")

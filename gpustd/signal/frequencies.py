@@ -9,8 +9,8 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import real, whole
-from gpustd.launch.buffer_checks import refuse_large, refuse_others
+from gpustd.launch.arguments import as_float, as_int
+from gpustd.launch.buffer_checks import require_buffer_fits, require_buffers
 from gpustd.launch.elements import launch_each, plain_scalar
 from gpustd.launch.tables import table_copy
 from gpustd.launch.template import Value
@@ -34,7 +34,7 @@ def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
     [0.0, 0.25, -0.5, -0.25]
     """
     n, d = _points("fftfreq", n, d)
-    refuse_large("fftfreq", device, f32, (n,))
+    require_buffer_fits("fftfreq", device, f32, (n,))
     return table_copy(device, f32, ("fftfreq", n, d), lambda: np.fft.fftfreq(n, d))
 
 
@@ -46,12 +46,12 @@ def rfftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
     [0.   0.25 0.5 ]
     """
     n, d = _points("rfftfreq", n, d)
-    refuse_large("rfftfreq", device, f32, (n // 2 + 1,))
+    require_buffer_fits("rfftfreq", device, f32, (n // 2 + 1,))
     return table_copy(device, f32, ("rfftfreq", n, d), lambda: np.fft.rfftfreq(n, d))
 
 
 def _points(op: str, n: int, d: float) -> tuple[int, float]:
-    n, d = whole(op, "n", n), real(op, "d", d)
+    n, d = as_int(op, "n", n), as_float(op, "d", d)
     if n < 1:
         raise ShapeError(f"{op}: {n} points: wants n >= 1")
     if not d:
@@ -84,7 +84,7 @@ def ifftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T
 
 
 def _shifted(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: bool) -> Buffer[T]:
-    refuse_others(op, x)
+    require_buffers(op, x)
     rank = len(x.shape)
     if rank > _MOST_AXES:
         raise ShapeError(f"{op}: {x.shape}: takes at most {_MOST_AXES} axes")
@@ -123,7 +123,7 @@ def next_fast_len(target: int, real: bool = False) -> int:
     >>> signal.next_fast_len(1021)
     1024
     """
-    target = whole("next_fast_len", "target", target)
+    target = as_int("next_fast_len", "target", target)
     if target < 0:
         raise ArgumentError(f"next_fast_len: target {target} is negative")
     if target > _MOST_TARGET:

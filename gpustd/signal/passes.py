@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpucore import Buffer, Device, LimitError, c64, f32
+from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.signal import twiddle
 from gpustd.signal.frames import Framing
 from gpustd.signal.plan import (
@@ -117,9 +118,9 @@ class Target:
 def limits_of(device: Device) -> Limits:
     """What the plans of a device may use.
 
-    The rungs ``column`` and ``workgroup`` can be forced, the latter with bytes of memory as tile.
+    Variants ``column`` and ``workgroup`` can be forced, the latter with bytes of memory as tile.
     """
-    wanted, memory = wanted_rung("fft"), wanted_tile("fft")
+    wanted, memory = forced_variant("fft"), forced_tile("fft")
     is_cpu = device.is_cpu if wanted is None else wanted == "column"
     limits = device.limits
     most = memory if isinstance(memory, int) else limits.get(_MEMORY, 16384)
@@ -321,7 +322,7 @@ class _Pass:
         tables += [] if self.through is None else [self.through]
         near = twiddle.near_roots(device, tile.radices, back=self.through is not None)
         sizes = self._sizes(columns, count)
-        launch(x, *tables, near, y, sizes, grid=flat_grid(-(-count // taken), 1))
+        launch(x, *tables, near, y, sizes, grid=flat_grid(ceil_div(count, taken), 1))
 
     def _tile(self, limits: Limits, count: int, ends: Ends) -> Tile:
         most, n = most_of(count, limits), self.length

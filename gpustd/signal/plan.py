@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gpucore.integers import ceil_div
+
 __all__ = [
     "COLUMNS",
     "ROWS",
@@ -140,7 +142,7 @@ def smooth_above(n: int, primes: tuple[int, ...]) -> int:
     seen = {1}
     while stack:
         product = stack.pop()
-        best = min(best, product << max(-(-n // product) - 1, 0).bit_length())
+        best = min(best, product << max(ceil_div(n, product) - 1, 0).bit_length())
         for p in odd:
             if product * p < best and product * p not in seen:
                 seen.add(product * p)
@@ -421,13 +423,13 @@ def _products(n: int, factors: Sequence[int]) -> Iterator[tuple[int, ...]]:
 def _tiles(n: int, factors: Sequence[int], most: int) -> Iterator[Tile]:
     """Tiles with these radices, of which a lane holds ``most`` numbers at most."""
     for radices in _products(n, factors):
-        for lanes in {-(-n // (r * k)) for r in radices for k in range(1, most // r + 1)}:
-            held = max(-(-n // (r * lanes)) * r for r in radices)
+        for lanes in {ceil_div(n, r * k) for r in radices for k in range(1, most // r + 1)}:
+            held = max(ceil_div(n, r * lanes) * r for r in radices)
             if held <= most:
                 yield Tile(radices, lanes, held)
 
 
 def _cost(n: int, tile: Tile) -> float:
     """Numbers' worth of lanes over the stages, idle ones too, and as much for each exchange."""
-    work = sum(-(-n // (r * tile.lanes)) * r * tile.lanes for r in tile.radices)
+    work = sum(ceil_div(n, r * tile.lanes) * r * tile.lanes for r in tile.radices)
     return work / n + len(tile.radices)

@@ -15,7 +15,7 @@ from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.reductions import sum as summed
-from gpustd.launch.arguments import numbers_of, real, whole
+from gpustd.launch.arguments import as_float, as_floats, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table, table_copy
 from gpustd.launch.template import Value
@@ -83,7 +83,7 @@ def stft(
     fs = _rate("stft", fs)
     if boundary is not None and boundary not in _BOUNDARIES:
         raise ArgumentError(f"stft: boundary {boundary!r}: give {', '.join(_BOUNDARIES)} or None")
-    nperseg = min(whole("stft", "nperseg", nperseg), n)
+    nperseg = min(as_int("stft", "nperseg", nperseg), n)
     cut = _Cut.checked("stft", window, nperseg, noverlap, nfft)
     reach = cut.size // 2 if boundary else 0
     length = n + 2 * reach
@@ -137,7 +137,7 @@ def istft(
         nperseg = least
     if nfft is None:
         nfft = nperseg if input_onesided and nperseg == least + 1 else least
-    nfft = whole("istft", "nfft", nfft)
+    nfft = as_int("istft", "nfft", nfft)
     if (nfft // 2 + 1 if input_onesided else nfft) != given:
         raise ShapeError(f"istft: {given} frequencies do not come from transforms of {nfft}")
     cut = _Cut.checked("istft", window, nperseg, noverlap, nfft)
@@ -258,7 +258,7 @@ def _column(parts: Buffer[Any], axis: int, values: Array) -> Buffer[Any]:
 
 
 def _rate(op: str, fs: float) -> float:
-    rate = real(op, "fs", fs)
+    rate = as_float(op, "fs", fs)
     if not 0 < abs(rate) < np.inf:
         raise ArgumentError(f"{op}: fs {fs} samples a second: give another rate")
     return rate
@@ -294,17 +294,17 @@ class _Cut:
         nfft: int | None,
     ) -> _Cut:
         """Raises `ArgumentError` or `ShapeError` for what does not fit."""
-        size = whole(op, "nperseg", size)
+        size = as_int(op, "nperseg", size)
         if size < 1:
             raise ArgumentError(f"{op}: frames of {size} samples: wants nperseg >= 1")
-        shared = size // 2 if noverlap is None else whole(op, "noverlap", noverlap)
-        length = size if nfft is None else whole(op, "nfft", nfft)
+        shared = size // 2 if noverlap is None else as_int(op, "noverlap", noverlap)
+        length = size if nfft is None else as_int(op, "nfft", nfft)
         if not 0 <= shared < size:
             raise ArgumentError(f"{op}: noverlap {shared} of {size} samples: wants 0 to {size - 1}")
         if length < size:
             raise ArgumentError(f"{op}: nfft {length} is less than nperseg {size}")
         if isinstance(window, np.ndarray | list):
-            values = numbers_of(op, "window", window)
+            values = as_floats(op, "window", window)
             if values.shape != (size,):
                 raise ShapeError(f"{op}: a window of {values.shape} for frames of {size} samples")
         else:

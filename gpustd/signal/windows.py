@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
-from gpustd.launch.arguments import real, whole
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import as_float, as_int
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.launch.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]
@@ -47,14 +47,14 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
     >>> signal.get_window("hann", 4, device=Device.auto()).read().tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
-    refuse_large("get_window", device, f32, (whole("get_window", "n", n),))
+    require_buffer_fits("get_window", device, f32, (as_int("get_window", "n", n),))
     values = window_values(window, n, periodic=fftbins)
     return table_copy(device, f32, ("window", values.tobytes()), lambda: values)
 
 
 def window_values(window: Window, n: int, *, periodic: bool) -> Array:
     """The numbers of `get_window`, on the host. Raises `ArgumentError`, `ShapeError`."""
-    n = whole("get_window", "n", n)
+    n = as_int("get_window", "n", n)
     if n < 1:
         raise ShapeError(f"get_window: {n} numbers: wants n >= 1")
     make = _maker(window)
@@ -70,7 +70,7 @@ def window_values(window: Window, n: int, *, periodic: bool) -> Array:
 def _maker(window: Any) -> Callable[[int], Array]:
     """The symmetric window as a function of its length. Raises `ArgumentError`."""
     if isinstance(window, (int, float)):
-        window = ("kaiser", real("get_window", "window", window))
+        window = ("kaiser", as_float("get_window", "window", window))
     name, *parameters = window if isinstance(window, tuple) and window else (window,)
     name = name if isinstance(name, str) else ""
     if name in _COSINES and not parameters:

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, DType, Graph, OutOfMemoryError, f16, f32
-from gpustd.launch.variants import forced_rung
+from gpucore.integers import ceil_div
+from gpustd.launch.variants import force_variant
 from gpustd.matmul.product import Product
 from gpustd.matmul.tiles import Tile
 from gpustd.tuning.lookup import SeenProduct
 
 __all__ = ["TrialOperands"]
 
-# The naive rung checks the first rows only of a product that would take it long: the tiles must
+# The naive variant checks the first rows only of a product that would take it long: the tiles must
 # then agree on the rest, bit for bit.
 _MOST_CHECKED_FLOPS = 2**36
 _BLOCK = 2**20 - 3
@@ -67,13 +68,13 @@ class TrialOperands:
         with self.device.capture() as graph:
             for call in range(calls):
                 w = self._ws[call % len(self._ws)]
-                self._launch(self.seen.rung, tile, self.seen.product, w, self._y)
+                self._launch(self.seen.variant, tile, self.seen.product, w, self._y)
         return graph
 
     def _copy_weights(self, calls: int) -> None:
         """As many copies as so many calls take in turn; as many as there is room for."""
         first = self._ws[0]
-        most = min(calls, _MOST_COPIES, -(-_TURN_BYTES // first.nbytes))
+        most = min(calls, _MOST_COPIES, ceil_div(_TURN_BYTES, first.nbytes))
         with suppress(OutOfMemoryError):
             while len(self._ws) < most:
                 copy = self.device.buffer(first.dtype, first.shape)
@@ -87,14 +88,14 @@ class TrialOperands:
         return self._y.read()
 
     def truth(self) -> NDArray[Any]:
-        """The result by the naive rung, or the first rows of it; of a large batch, of its first."""
+        """The naive variant's result, or the first rows of it; of a large batch, of its first."""
         checked = self._checked()
         y: Buffer[Any] = self.device.buffer(self._out, (checked.batch or 1) * checked.m * checked.n)
         self._launch("naive", None, checked, self._ws[0], y)
         return y.read()
 
     def _checked(self) -> Product:
-        """The product, or as much of it as the naive rung makes soon."""
+        """The product, or as much of it as the naive variant makes soon."""
         product, row = self.seen.product, 2 * self.k * self.columns
         if product.batch is not None and product.batch * product.m * row <= _MOST_CHECKED_FLOPS:
             return product
@@ -129,8 +130,8 @@ class TrialOperands:
         return np.asarray(result.reshape(-1, product.n)[rows].ravel())
 
     def _launch(
-        self, rung: str, tile: Tile | None, product: Product, w: Buffer[Any], y: Buffer[Any]
+        self, variant: str, tile: Tile | None, product: Product, w: Buffer[Any], y: Buffer[Any]
     ) -> None:
         x, *second = self._sources
-        with forced_rung("product", rung, tile):
+        with force_variant("product", variant, tile):
             product.launch(x, second[0] if second else None, w, self._bias, None, None, y)

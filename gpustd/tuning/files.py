@@ -1,8 +1,8 @@
 """Tables of timed tiles on disk: where they lie, reading what may be hostile, writing whole.
 
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
-(a hash of each rung's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm and wn,
-then teams where there are several, and loaders. Tiles of a rung whose templates have changed since
+(a hash of each variant's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm, wn,
+then teams where there are several, and loaders. Tiles of a variant whose templates changed since
 are left out on reading. A user's table counts for the engine and driver that it was timed with, a
 shipped one for all.
 """
@@ -47,7 +47,7 @@ _SCHEMA = 1
 _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
 _TILE_NUMBERS = (5, 6, 7)
-_RUNGS = {
+_VARIANTS = {
     "matrix": (
         "matmul/gemm/matrix.wgsl",
         "matmul/gemm/matrix_tile.wgsl",
@@ -127,7 +127,7 @@ def read_tiles(path: Path, info: AdapterInfo, *, shipped: bool = False) -> dict[
     if not shipped and (table.get("engine"), table.get("driver")) != (info.engine, info.driver):
         raise ValueError(f"not for {info.engine} with the driver {info.driver or 'unknown'}")
     hashes = _mapping(table.get("kernels"), "kernels")
-    valid = {rung for rung in _RUNGS if hashes.get(rung) == kernel_hash(rung)}
+    valid = {variant for variant in _VARIANTS if hashes.get(variant) == kernel_hash(variant)}
     tiles = {key: _size(value) for key, value in _mapping(table.get("tiles"), "tiles").items()}
     return {key: size for key, size in tiles.items() if key.split(" ")[0] in valid}
 
@@ -140,7 +140,7 @@ def write_tiles(path: Path, info: AdapterInfo, tiles: Mapping[str, TileSize]) ->
         "driver": info.driver,
         "engine": info.engine,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "kernels": {rung: kernel_hash(rung) for rung in _RUNGS},
+        "kernels": {variant: kernel_hash(variant) for variant in _VARIANTS},
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in table.items()]
     rows = [f"    {json.dumps(key)}: {json.dumps(tiles[key])}" for key in sorted(tiles)]
@@ -162,10 +162,10 @@ def write_tiles(path: Path, info: AdapterInfo, tiles: Mapping[str, TileSize]) ->
 
 
 @functools.cache
-def kernel_hash(rung: str) -> str:
-    """16 hexadecimal digits of the SHA-256 of a rung's templates, their comments left out."""
+def kernel_hash(variant: str) -> str:
+    """16 hexadecimal digits of the SHA-256 of a variant's templates, their comments left out."""
     digest = hashlib.sha256()
-    for name in (*_RUNGS[rung], *_SHARED):
+    for name in (*_VARIANTS[variant], *_SHARED):
         text = _COMMENT.sub("", (SHADERS / name).read_text(encoding="utf-8"))
         lines = [line.rstrip() for line in text.splitlines()]
         digest.update("\n".join([name, *filter(None, lines)]).encode())

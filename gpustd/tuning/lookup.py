@@ -42,7 +42,7 @@ class SeenProduct:
 
     key: str
     product: Product
-    rung: str
+    variant: str
     scalar: str
     tiles: tuple[Tile, ...]
     count: int
@@ -57,7 +57,7 @@ _recording: ContextVar[_Seen | None] = ContextVar("recording", default=None)
 def tuned_tile(
     device: Device,
     product: Product,
-    rung: str,
+    variant: str,
     scalar: str,
     tiles: Sequence[Tile],
     splits: int = 1,
@@ -70,24 +70,24 @@ def tuned_tile(
     seen = _recording.get()
     if not table and seen is None:
         return tiles[0]
-    key = product_key(product, rung, scalar, splits)
+    key = product_key(product, variant, scalar, splits)
     if seen is not None:
-        known = seen.get(key) or SeenProduct(key, product, rung, scalar, tuple(tiles), 0)
+        known = seen.get(key) or SeenProduct(key, product, variant, scalar, tuple(tiles), 0)
         seen[key] = replace(known, count=known.count + 1)
     wanted = table.get(key)
-    found = (tile for tile in tiles if tile_size(tile) == wanted and fits(device, rung, tile))
+    found = (tile for tile in tiles if tile_size(tile) == wanted and fits(device, variant, tile))
     return next(found, tiles[0])
 
 
 @contextmanager
 def product_region(
-    device: Device, product: Product, rung: str, scalar: str, splits: int
+    device: Device, product: Product, variant: str, scalar: str, splits: int
 ) -> Iterator[None]:
     """Launches inside carry the product's key in profiles, where a run is recorded."""
     if _recording.get() is None:
         yield
         return
-    with device.region(f"{_REGION}{product_key(product, rung, scalar, splits)}"):
+    with device.region(f"{_REGION}{product_key(product, variant, scalar, splits)}"):
         yield
 
 
@@ -96,13 +96,13 @@ def key_of_region(region: str) -> str:
     return region.partition(_REGION)[2]
 
 
-def product_key(product: Product, rung: str, scalar: str, splits: int = 1) -> str:
+def product_key(product: Product, variant: str, scalar: str, splits: int = 1) -> str:
     """Name of a product in tables: what its time depends on, the cut of K into ``splits`` too.
 
     What is fused beside the activation, and the padding, are left out: they weigh next to nothing.
     """
     channels = "+".join(map(str, product.channels))
-    words = [rung, scalar, f"m{product.m}/{product.images}", f"n{product.n}", f"k{channels}"]
+    words = [variant, scalar, f"m{product.m}/{product.images}", f"n{product.n}", f"k{channels}"]
     if window := product.window:
         words.append(f"{window['kernel_height']}x{window['kernel_width']}")
         words += [f"{name}{window[name]}" for name in ("stride", "scale") if window[name] != 1]
@@ -125,7 +125,7 @@ def tile_size(tile: Tile) -> TileSize:
     return size if tile.teams == 1 else (*size, tile.teams)
 
 
-def fits(device: Device, rung: str, tile: Tile) -> bool:
+def fits(device: Device, variant: str, tile: Tile) -> bool:
     """Tell whether a workgroup of a tile keeps the device's limits (see shaders/matmul/gemm).
 
     Loaders need a device on which barriers in two loops of a workgroup meet.
@@ -133,7 +133,7 @@ def fits(device: Device, rung: str, tile: Tile) -> bool:
     if tile.loaders and not _barriers_meet_apart(device):
         return False
     parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
-    if rung == "matrix":
+    if variant == "matrix":
         parts *= tile.teams
         invocations = 32 * (parts + tile.loaders)
         stage = tile.bm * (tile.bk + 8) // 8 + tile.bk * (tile.bn + 8) // 8

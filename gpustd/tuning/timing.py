@@ -1,6 +1,6 @@
 """Timing the tiles of a product on a device, each checked before it is timed.
 
-Every tile runs on the same random numbers. Its result must agree with the naive rung within the
+Every tile runs on the same random numbers. Its result must agree with the naive variant within the
 rounding of sums, and with the tiles before it bit for bit.
 """
 
@@ -72,7 +72,7 @@ def tune_product(
     ``budget`` seconds no turn begins. Among tiles within 2 % of the best the likeliest wins.
     Raises `OutOfMemoryError` where the operands have no room, and `DeviceLostError`.
     """
-    trials = [_Trial(tile) for tile in seen.tiles if fits(device, seen.rung, tile)]
+    trials = [_Trial(tile) for tile in seen.tiles if fits(device, seen.variant, tile)]
     try:
         operands = TrialOperands(device, seen)
         yield from _check(operands, trials)

@@ -23,7 +23,7 @@ FOUND = [e for e in entries(PACKAGES, Device.null()) if e.cpu and e.cupy is not 
 
 
 class Stream:
-    """Records calls as long as it captures; an open capture refuses to wait."""
+    """Records calls as long as it graph_cache; an open capture refuses to wait."""
 
     def __init__(self, log: list[str], *, refuses: bool) -> None:
         self.log, self.refuses, self.open = log, refuses, False

@@ -12,7 +12,7 @@ from bench import tiles
 from bench.tiles import Found, find_tiles, told
 from gpucore import Buffer, Device, Graph, f32
 from gpustd import gemm
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul import product
 from gpustd.matmul.tiles import Tile
 from gpustd.tuning.lookup import tile_size
@@ -22,7 +22,7 @@ FIRST, SECOND = "tiled f32 m42/2 n13 k20", "tiled f32 m42/2 n7 k13 silu"
 
 
 class Network:
-    """Two products, one behind the other; the rung of GPUs."""
+    """Two products, one behind the other; the variant of GPUs."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -33,7 +33,7 @@ class Network:
         )
 
     def __call__(self) -> tuple[Graph, Buffer[Any]]:
-        with self.device.capture() as graph, forced_rung("product", "tiled"):
+        with self.device.capture() as graph, force_variant("product", "tiled"):
             y = gemm(gemm(self.a, self.w), self.v, activation="silu")
         return graph, y
 

@@ -86,7 +86,7 @@ def table(device: Device, folder: Path) -> dict[str, tuple[int, ...]]:
     info = device.info
     about = found["adapter"], found["engine"], found["driver"]
     assert about == (info.name, info.engine, info.driver)
-    assert found["kernels"] == {rung: kernel_hash(rung) for rung in ("matrix", "tiled")}
+    assert found["kernels"] == {variant: kernel_hash(variant) for variant in ("matrix", "tiled")}
     return read_tiles(file, info)
 
 
@@ -120,7 +120,7 @@ def test_real_tiles_are_timed_refused_and_remembered(
         use_tiles(device, None)
         for seen, size in ((first, chosen[1]), (second, tile_size(LARGE))):
             for offered in ((LARGE, SMALL), (SMALL, LARGE)):
-                taken = tuned_tile(device, seen.product, seen.rung, seen.scalar, offered)
+                taken = tuned_tile(device, seen.product, seen.variant, seen.scalar, offered)
                 assert tile_size(taken) == size
     finally:
         monkeypatch.undo()

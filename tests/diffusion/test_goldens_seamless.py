@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffusion.models.layers import wrapped
+from diffusion.models.layers import seamless_padding
 from diffusion.models.unet import time_features
 from gpucore import Device, DType
 from gpustd.matmul.conv import Wrap
@@ -31,7 +31,7 @@ def test_unet(device: Device, name: str, dtype: type[DType]) -> None:
     latents = device.buffer_from_array(channels_last(case.latents()), dtype)
     features = time_features([case.timestep] * case.batch, made.folder.unet)
     prompt = made.unet.prompt_keys(device.buffer_from_array(case.text(), dtype))
-    with wrapped(axes_of(name)):
+    with seamless_padding(axes_of(name)):
         output = made.unet(latents, device.buffer_from_array(features, dtype), prompt).read()
     expected = channels_last(load("seamless")[name])
     assert relative_error(output, expected) < TOLERANCE[dtype]
@@ -46,7 +46,7 @@ def test_vae(device: Device, name: str, dtype: type[DType]) -> None:
     case = VAES[name]
     made = networks(device, case.model, dtype)
     latents = device.buffer_from_array(channels_last(case.latents()), dtype)
-    with wrapped(axes_of(name)):
+    with seamless_padding(axes_of(name)):
         moments = made.encode_images(channels_last(case.image()))
         decoded = made.vae.decode(latents).read()
     for part, found in (("moments", moments), ("decoded", decoded)):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
 from diffusion.pipeline import pipeline as pipelines
-from diffusion.pipeline.networks import suited_dtype
+from diffusion.pipeline.networks import best_dtype
 from diffusion.pipeline.pipeline import Event
 from diffusion.tasks import Hires
 from diffusion.tasks.sampling_options import Sampling
@@ -35,7 +35,7 @@ def _loaded(device: Device, dtype: type[DType]) -> Pipeline:
 
 def pipeline_on(device: Device, dtype: type[DType] | None = None) -> Pipeline:
     """The bundled model, loaded once; what counts rounding errors names the ``dtype``."""
-    return _loaded(device, dtype or suited_dtype(device))
+    return _loaded(device, dtype or best_dtype(device))
 
 
 def pixels(pipeline: Pipeline, settings: Settings) -> NDArray[Any]:

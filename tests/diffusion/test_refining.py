@@ -20,7 +20,7 @@ from diffusion.noise.philox import LatentNoise
 from diffusion.pipeline import pipeline as pipelines
 from diffusion.pipeline import refining
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.networks import suited_dtype
+from diffusion.pipeline.networks import best_dtype
 from diffusion.pipeline.pipeline import Event
 from diffusion.pipeline.refining import refine
 from diffusion.pipeline.run import Run, Start
@@ -54,7 +54,7 @@ def _loaded(device: Device, model: str, dtype: type[DType]) -> Pipeline:
 
 
 def pipeline(device: Device, model: str, dtype: type[DType] | None = None) -> Pipeline:
-    return _loaded(device, model, dtype or suited_dtype(device))
+    return _loaded(device, model, dtype or best_dtype(device))
 
 
 def pair(device: Device, dtype: type[DType] | None = None) -> tuple[Pipeline, Pipeline]:

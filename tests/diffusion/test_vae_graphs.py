@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Settings, Step
 from diffusion.checkpoints import ModelFolder
-from diffusion.models.layers import Activations, wrapped
+from diffusion.models.layers import Activations, seamless_padding
 from diffusion.pipeline import vae_graphs
 from diffusion.pipeline.networks import Networks, load_networks
 from diffusion.tasks import Hires, Source
@@ -49,9 +49,9 @@ def test_a_captured_way_gives_the_bits_of_a_direct_one(made: Networks, wrap: Wra
         latents = noise(made.device, 1, height, width, 4)
         images = noise(made.device, 1, height * factor, width * factor, 3)
         for x, (captured, direct) in zip((latents, images), ways(made), strict=True):
-            with wrapped("" if wrap else "xy"):
+            with seamless_padding("" if wrap else "xy"):
                 captured(x)  # an earlier one, along other axes
-            with wrapped(wrap):
+            with seamless_padding(wrap):
                 found = captured(x).read()
                 np.testing.assert_array_equal(found, direct(x).read())
 

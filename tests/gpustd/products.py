@@ -1,4 +1,4 @@
-"""Running gemm and conv2d on a chosen rung, matrix units emulated where there are none."""
+"""Running gemm and conv2d on a chosen variant, matrix units emulated where there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from gpucore import Device, Kernel
 from gpustd.launch import template
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul import product
 from gpustd.matmul.tiles import Tile
 from gpustd.tuning.lookup import fits
@@ -55,15 +55,15 @@ def need_matrix_units(device: Device) -> None:
 
 
 @contextmanager
-def on_rung(device: Device, rung: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take ``rung``, or a form of it, with a small tile; skip where the device cannot."""
-    tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS, **SMALL_LOADERS}.get(rung)
-    rung = rung.split(maxsplit=1)[0]
-    if rung == "matrix":
+def on_variant(device: Device, variant: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take ``variant``, or a form of it, with a small tile; skip where the device cannot."""
+    tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS, **SMALL_LOADERS}.get(variant)
+    variant = variant.split(maxsplit=1)[0]
+    if variant == "matrix":
         need_matrix_units(device)
-        if tile is not None and not fits(device, rung, tile):
+        if tile is not None and not fits(device, variant, tile):
             pytest.skip(f"{device!r} is not one on which barriers in two loops meet")
         if not device.has_matrix_units:
             patch.setattr(product, "kernel", emulated_kernel)
-    with forced_rung("product", rung, tile):
+    with force_variant("product", variant, tile):
         yield

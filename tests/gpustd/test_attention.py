@@ -1,4 +1,4 @@
-"""attention against NumPy float64, on every rung and engine."""
+"""attention against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpucore.backends.null import NullBackend
 from gpucore.wgsl import parse, reflect
 from gpustd.launch.subgroups import broadcast_lanes
 from gpustd.launch.template import render
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.attention.fused import MatrixTile, Sizes, attention, self_attention
 from tests.conftest import skip_without_f16
 from tests.gpustd import products
@@ -47,7 +47,7 @@ def run(device: Device, case: Case, operands: tuple[Array, Array, Array]) -> Arr
 def check(
     case: Case, operands: tuple[Array, Array, Array], result: Array, weights: float = 0.0
 ) -> None:
-    """``weights`` is the rounding of the stored weights, for the rung that stores them."""
+    """``weights`` is the rounding of the stored weights, for the variant that stores them."""
     q, k, v = (x.astype(np.float64) for x in operands)
     expected = oracle.reference(q, k, v, case.heads, case.causal)
     out = 2.0**-11 if result.dtype == np.float16 else 2.0**-24
@@ -104,15 +104,15 @@ def test_drawn_cases(
 
 
 @named
-def test_naive_rung(device: Device, case: Case) -> None:
+def test_naive_variant(device: Device, case: Case) -> None:
     operands = oracle.draw(case, np.float32, seed=2)
-    with forced_rung("attention", "naive"):
+    with force_variant("attention", "naive"):
         check(case, operands, run(device, case, operands))
 
 
-# Of the rungs that stage keys in workgroup memory. Heads of "rows" are narrow: its text has a load
+# Of variants that stage keys in workgroup memory. Heads of "rows" are narrow: its text has loads
 # for each chunk of 8 keys, and software compiles in a time that grows with the square of its loads.
-# GPUs, which take that rung by themselves, have wider heads in test_matches_float64.
+# GPUs, which take that variant by themselves, have wider heads in test_matches_float64.
 STAGED_CASES = (
     ("flash", Case(2, 70, 77, 2, 40)),
     ("flash", Case(1, 77, 77, 2, 40, causal=True)),
@@ -125,16 +125,16 @@ STAGED_CASES = (
 )
 
 
-@pytest.mark.parametrize(("rung", "case"), STAGED_CASES, ids=lambda x: getattr(x, "name", x))
+@pytest.mark.parametrize(("variant", "case"), STAGED_CASES, ids=lambda x: getattr(x, "name", x))
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_staged_rungs(device: Device, rung: str, case: Case, dtype: type[DType]) -> None:
+def test_staged_variants(device: Device, variant: str, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = oracle.draw(case, dtype.numpy, seed=3)
-    with forced_rung("attention", rung):
+    with force_variant("attention", variant):
         check(case, operands, run(device, case, operands))
 
 
-def test_flash_rung_in_slabs(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flash_variant_in_slabs(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide heads pass through in slabs; here 40 channels in slabs of 32.
 
     Four rows an invocation: software unrolls the loops of fewer, and compiles them for seconds.
@@ -142,15 +142,15 @@ def test_flash_rung_in_slabs(device: Device, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(attention_module, "_flash_tile", lambda device, scalar, sizes: (4, 32))
     case = Case(1, 70, 45, 2, 40)
     operands = oracle.draw(case, np.float32, seed=3)
-    with forced_rung("attention", "flash"):
+    with force_variant("attention", "flash"):
         check(case, operands, run(device, case, operands))
 
 
-def test_cpu_rung_without_subgroups(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_variant_without_subgroups(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention_module, "broadcast_lanes", lambda device: 0)
     for case in (Case(2, 65, 77, 3, 40), Case(1, 33, 40, 2, 20, causal=True)):
         operands = oracle.draw(case, np.float32, seed=4)
-        with forced_rung("attention", "cpu"):
+        with force_variant("attention", "cpu"):
             check(case, operands, run(device, case, operands))
 
 
@@ -208,19 +208,21 @@ def off(head: int) -> float:
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
 @pytest.mark.parametrize("case", MATRIX_CASES, ids=lambda case: case.name)
-def test_matrix_rung(
+def test_matrix_variant(
     device: Device, case: Case, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_matrix_rung(device, case, tile, monkeypatch)
+    check_matrix_variant(device, case, tile, monkeypatch)
 
 
 @pytest.mark.parametrize("tile", NARROW_TILES, ids=str)
-def test_matrix_rung_rescales_wide_heads(
+def test_matrix_variant_rescales_wide_heads(
     device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the last fragment is to spare, and Q comes in two slabs if scores are relative."""
     head = 56 if device.has_matrix_units else 40
-    check_matrix_rung(device, Case(1, 40, 70, 1, head, causal=True, peak=20.0), tile, monkeypatch)
+    check_matrix_variant(
+        device, Case(1, 40, 70, 1, head, causal=True, peak=20.0), tile, monkeypatch
+    )
 
 
 def emulable(device: Device, head: int, tile: MatrixTile) -> int:
@@ -228,7 +230,7 @@ def emulable(device: Device, head: int, tile: MatrixTile) -> int:
     return 8 if tile in HEAVY_TILES and not device.has_matrix_units else head
 
 
-def check_matrix_rung(
+def check_matrix_variant(
     device: Device, case: Case, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = replace(case, head=emulable(device, case.head, tile))
@@ -248,7 +250,7 @@ def check_by_matrix(
     need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
-    with forced_rung("attention", "matrix", tile):
+    with force_variant("attention", "matrix", tile):
         check(case, operands, run(device, case, operands), weights)
 
 
@@ -277,7 +279,7 @@ def test_relative_scores_that_overflow_are_made_exactly(
 
 
 @pytest.mark.parametrize("teams", [1, 2])
-def test_matrix_rung_does_not_depend_on_the_batch(
+def test_matrix_variant_does_not_depend_on_the_batch(
     device: Device, teams: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks of rows are sorted among heads and images; the second image is made anew in f32."""
@@ -286,7 +288,7 @@ def test_matrix_rung_does_not_depend_on_the_batch(
     k[1, 40:] *= 30
     rounding = 2.0**-11 + off(case.head)
     check_by_matrix(device, case, (q, k, v), tile, monkeypatch, rounding)
-    with forced_rung("attention", "matrix", tile):
+    with force_variant("attention", "matrix", tile):
         together = run(device, case, (q, k, v))
         for i in range(2):
             one = (q[i : i + 1], k[i : i + 1], v[i : i + 1])
@@ -295,23 +297,25 @@ def test_matrix_rung_does_not_depend_on_the_batch(
 
 
 @slow
-def test_matrix_rung_reads_heads_of_80_in_pieces(
+def test_matrix_variant_reads_heads_of_80_in_pieces(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one loop and one block of rows, whose emulation compiles in a tenth of the time."""
-    check_matrix_rung(device, Case(1, 40, 140, 1, 80), MatrixTile(1, 2, 16, teams=2), monkeypatch)
+    check_matrix_variant(
+        device, Case(1, 40, 140, 1, 80), MatrixTile(1, 2, 16, teams=2), monkeypatch
+    )
 
 
 @slow
 @pytest.mark.parametrize(
     "tile", [MatrixTile(1, 2, 16), MatrixTile(1, 2, 32, relative=True)], ids=str
 )
-def test_matrix_rung_of_wide_heads(
+def test_matrix_variant_of_wide_heads(
     device: Device, tile: MatrixTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Q comes in slabs: three, or two where emulation of more would compile for half a minute."""
     head = 48 if tile.relative and not device.has_matrix_units else 96
-    check_matrix_rung(device, Case(1, 40, 70, 1, head), tile, monkeypatch)
+    check_matrix_variant(device, Case(1, 40, 70, 1, head), tile, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +337,7 @@ def test_a_team_whose_keys_are_not_seen_adds_nothing(
     check_by_matrix(device, case, operands, MatrixTile(1, 1, 16, teams=2), monkeypatch)
 
 
-def test_matrix_rung_takes_scores_that_f32_tells_apart_by_4(
+def test_matrix_variant_takes_scores_that_f32_tells_apart_by_4(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later keys have scores of 16.3 powers of two more, beyond what f16 holds as a weight."""
@@ -345,7 +349,7 @@ def test_matrix_rung_takes_scores_that_f32_tells_apart_by_4(
     check_by_matrix(device, case, operands, MatrixTile(1, 1, 32), monkeypatch)
 
 
-def test_matrix_rung_keeps_an_infinity_in_its_channel(
+def test_matrix_variant_keeps_an_infinity_in_its_channel(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of V, also of the first key, which lies behind the last row of K."""
@@ -354,7 +358,7 @@ def test_matrix_rung_keeps_an_infinity_in_its_channel(
         monkeypatch.setattr(attention_module, "kernel", emulated_kernel)
     q, k, v = oracle.draw(Case(2, 70, 77, 2, 24), np.float16, seed=6)
     v[0, 0, 0] = np.inf
-    with forced_rung("attention", "matrix", MatrixTile(1, 4, 32)):
+    with force_variant("attention", "matrix", MatrixTile(1, 4, 32)):
         result = run(device, Case(2, 70, 77, 2, 24), (q, k, v))
     assert not np.isfinite(result[0, :, 0]).any()
     assert np.isfinite(result[0, :, 1:]).all()
@@ -394,7 +398,7 @@ for mask, unit in masks:
 """
 
 
-def test_dawn_accepts_the_matrix_rung() -> None:
+def test_dawn_accepts_the_matrix_variant() -> None:
     assert_accepted(NULL_CHECK)
 
 
@@ -420,17 +424,21 @@ def test_large_scores_do_not_overflow(device: Device) -> None:
     q = np.full((1, 3, 8), 1e15, np.float32)
     k = np.stack([np.full(8, -1e15), np.full(8, 1e15), np.full(8, 0)])[None].astype(np.float32)
     v = np.arange(24, dtype=np.float32).reshape(1, 3, 8)
-    for rung in ("naive", "cpu", "rows", "flash"):
-        with forced_rung("attention", rung):
+    for variant in ("naive", "cpu", "rows", "flash"):
+        with force_variant("attention", variant):
             result = run(device, Case(1, 3, 3, 1, 8), (q, k, v))
         np.testing.assert_array_equal(result, np.broadcast_to(v[:, 1:2], (1, 3, 8)))
 
 
-@pytest.mark.parametrize("rung", ["suited", "naive", "rows", "flash"])
-def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
-    case = Case(3, 70, 77, 2, 12 if rung == "rows" else 40)
+@pytest.mark.parametrize("variant", ["suited", "naive", "rows", "flash"])
+def test_result_does_not_depend_on_the_batch(device: Device, variant: str) -> None:
+    case = Case(3, 70, 77, 2, 12 if variant == "rows" else 40)
     operands = oracle.draw(case, np.float32, seed=6)
-    with forced_rung("attention", rung) if rung != "suited" else forced_rung("none", rung):
+    with (
+        force_variant("attention", variant)
+        if variant != "suited"
+        else force_variant("none", variant)
+    ):
         together = run(device, case, operands)
         for image in range(3):
             one = tuple(x[image : image + 1] for x in operands)
@@ -459,5 +467,5 @@ def test_products_form(device: Device, case: Case, monkeypatch: pytest.MonkeyPat
     """Scores for 64 queries at a time."""
     monkeypatch.setattr(attention_products_module, "_MOST_SCORES", 64)
     operands = oracle.draw(case, np.float32, seed=11)
-    with forced_rung("attention", "products"):
+    with force_variant("attention", "products"):
         check(case, operands, run(device, case, operands))

@@ -1,4 +1,4 @@
-"""conv2d against NumPy float64, on every rung and engine."""
+"""conv2d against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import conv2d
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.products import (
     SMALL_LOADERS,
     SMALL_MATRIX,
     SMALL_TEAMS,
     SMALL_TILED,
-    on_rung,
+    on_variant,
 )
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import CASES, Case
@@ -144,13 +144,13 @@ def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) 
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("variant", ["naive", "tiled"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_other_rungs(
-    device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch
+def test_other_variants(
+    device: Device, case: Case, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operands = draw(case, f32, seed=2)
-    with on_rung(device, rung, monkeypatch):
+    with on_variant(device, variant, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
@@ -164,10 +164,12 @@ TILED_CASES = (
 
 @pytest.mark.parametrize("form", SMALL_TILED)
 @pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
-def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiled_variant(
+    device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     skip_without_f16(device, "f16")
     operands = draw(case, f16, seed=7)
-    with on_rung(device, form, monkeypatch):
+    with on_variant(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
@@ -186,10 +188,10 @@ NARROW_CASES = (
 
 @pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+def test_narrow_variant(device: Device, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
-    with forced_rung("product", "narrow"):
+    with force_variant("product", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
@@ -222,22 +224,22 @@ MATRIX_FORMS = (
 
 
 @pytest.mark.parametrize(("case", "form"), MATRIX_FORMS, ids=lambda of: getattr(of, "name", of))
-def test_matrix_rung(
+def test_matrix_variant(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operands = draw(case, f16, seed=3)
-    with on_rung(device, form, monkeypatch):
+    with on_variant(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
-@pytest.mark.parametrize("rung", ["suited", "tiled", "narrow"])
+@pytest.mark.parametrize("variant", ["suited", "tiled", "narrow"])
 def test_result_does_not_depend_on_the_batch(
-    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = Case(3, 7, 6, 16, 12, per_image=True, second=8)
     operands = draw(case, f32, seed=5)
     one = dataclasses.replace(case, images=1)
-    with nullcontext() if rung == "suited" else on_rung(device, rung, monkeypatch):
+    with nullcontext() if variant == "suited" else on_variant(device, variant, monkeypatch):
         together = run(device, case, operands)
         for image in range(3):
             cut = {name: operands[name][image : image + 1] for name in ("x", "per_image")}
@@ -246,23 +248,25 @@ def test_result_does_not_depend_on_the_batch(
 
 
 @pytest.mark.parametrize(
-    ("kernel", "outputs", "rung"), [(3, 16, "tiled"), (3, 15, "narrow"), (7, 16, "naive")]
+    ("kernel", "outputs", "variant"), [(3, 16, "tiled"), (3, 15, "narrow"), (7, 16, "naive")]
 )
-def test_rung_follows_from_the_window_and_the_columns(kernel: int, outputs: int, rung: str) -> None:
+def test_variant_follows_from_the_window_and_the_columns(
+    kernel: int, outputs: int, variant: str
+) -> None:
     """A mask of taps has 30 bits: a window of 7 x 7 has no place in it."""
     device = Device.null()
     x, w = device.buffer(f32, (1, 8, 8, 4)), device.buffer(f32, (kernel, kernel, 4, outputs))
     with device.profile() as profile:
         conv2d(x, w, padding=kernel // 2)
-    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{rung}"]
+    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{variant}"]
 
 
 @pytest.mark.parametrize(
-    ("channels", "second", "kernel", "rung"),
+    ("channels", "second", "kernel", "variant"),
     [(4, 0, 3, "matrix"), (3, 0, 3, "matrix"), (4, 4, 3, "tiled"), (4, 0, 1, "tiled")],
 )
 def test_matrix_units_take_any_channels_of_one_source_under_a_window(
-    channels: int, second: int, kernel: int, rung: str, monkeypatch: pytest.MonkeyPatch
+    channels: int, second: int, kernel: int, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Device, "has_matrix_units", True)
     device = Device.null()
@@ -270,7 +274,7 @@ def test_matrix_units_take_any_channels_of_one_source_under_a_window(
     other = device.buffer(f16, (*x[:3], second)) if second else None
     with device.profile() as profile:
         conv2d(device.buffer(f16, x), device.buffer(f16, w), second=other, padding=kernel // 2)
-    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{rung}"]
+    assert [record.label.split()[0] for record in profile.records] == [f"gemm/{variant}"]
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:

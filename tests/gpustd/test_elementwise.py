@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import add, guidance, linear_combination, multiply
 from gpustd.arrays.combination import combine_into
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import elementwise as oracle
@@ -89,7 +89,7 @@ def test_guidance(device: Device, dtype: type[DType], shape: tuple[int, ...]) ->
 
 
 def test_more_groups_than_one_dimension_has(device: Device) -> None:
-    with forced_rung("flat", "each", (64, 1)):
+    with force_variant("flat", "each", (64, 1)):
         guidance_case(device, MANY, f32)
 
 

@@ -21,7 +21,7 @@ from gpustd import (
     transpose,
     unary,
 )
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.poison import poison_pool
 
 Call = Callable[[Buffer[Any]], Buffer[Any]]
@@ -49,7 +49,7 @@ def test_several_words_an_invocation(device: Device, name: str) -> None:
         x = device.buffer_from_array(np.random.default_rng(1).standard_normal(shape), f32)
         expected = call(x).read()
         poison_pool(device, expected.nbytes)
-        with forced_rung("flat", "each", (64, 4)), forced_rung("transpose", "transpose"):
+        with force_variant("flat", "each", (64, 4)), force_variant("transpose", "transpose"):
             np.testing.assert_array_equal(call(x).read(), expected)
 
 

@@ -1,4 +1,4 @@
-"""gemm against NumPy float64, on every rung and engine."""
+"""gemm against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
 from gpustd import gemm, wide_gemm
 from gpustd.launch import template
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul import product
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import Tile
@@ -27,7 +27,7 @@ from tests.gpustd.products import (
     SMALL_MATRIX,
     SMALL_TEAMS,
     SMALL_TILED,
-    on_rung,
+    on_variant,
 )
 from tests.gpustd.reference import gemm as oracle
 from tests.gpustd.reference.gemm import CASES, Case
@@ -107,7 +107,7 @@ DRAWN = st.builds(
 @settings(max_examples=5, deadline=None)
 @given(DRAWN, st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
-    """By the device's own rung; also as few rows, and unrounded."""
+    """By the device's own variant; also as few rows, and unrounded."""
     dtype = dtype if device.has_f16 else f32
     operands = draw(case, dtype, seed)
     check(case, operands, run(device, case, operands), EPS[dtype])
@@ -122,13 +122,13 @@ def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) 
         check(plain, {**operands, "bias": None, "residual": None}, wide_gemm(a, w).read(), EPS[f32])
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("variant", ["naive", "tiled"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_other_rungs(
-    device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch
+def test_other_variants(
+    device: Device, case: Case, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operands = draw(case, f32, seed=2)
-    with on_rung(device, rung, monkeypatch):
+    with on_variant(device, variant, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
@@ -142,10 +142,12 @@ TILED_CASES = (
 
 @pytest.mark.parametrize("form", SMALL_TILED)
 @pytest.mark.parametrize("case", TILED_CASES, ids=lambda case: case.name)
-def test_tiled_rung(device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiled_variant(
+    device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     skip_without_f16(device, "f16")
     operands = draw(case, f16, seed=7)
-    with on_rung(device, form, monkeypatch):
+    with on_variant(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
@@ -161,10 +163,10 @@ NARROW_CASES = (
 
 @pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_narrow_rung(device: Device, case: Case, dtype: type[DType]) -> None:
+def test_narrow_variant(device: Device, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
-    with forced_rung("product", "narrow"):
+    with force_variant("product", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
@@ -179,19 +181,19 @@ FEW_CASES = (
 
 @pytest.mark.parametrize("case", FEW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_few_rung(
+def test_few_variant(
     device: Device, case: Case, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product, "_FEW", 2)
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=9)
-    with forced_rung("product", "few"):
+    with force_variant("product", "few"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@pytest.mark.parametrize("rung", ["suited", "few"])
+@pytest.mark.parametrize("variant", ["suited", "few"])
 def test_few_rows_do_not_depend_on_their_number(
-    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product, "_FEW", 2)
     operands = draw(Case((5,), 1288, 40), f32, seed=10)
@@ -199,7 +201,7 @@ def test_few_rows_do_not_depend_on_their_number(
     assert a is not None
     assert w is not None
     weights = device.buffer_from_array(w)
-    with nullcontext() if rung == "suited" else forced_rung("product", rung):
+    with nullcontext() if variant == "suited" else force_variant("product", variant):
         results = [
             gemm(device.buffer_from_array(a[:rows]), weights, few_rows=True).read()
             for rows in (5, 1)
@@ -208,7 +210,7 @@ def test_few_rows_do_not_depend_on_their_number(
         np.testing.assert_array_equal(results[0][: len(result)], result)
 
 
-def test_who_takes_the_few_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_the_few_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the caller tells and words are whole, whatever the number of rows."""
     null, names = Device.null(), []
 
@@ -220,7 +222,7 @@ def test_who_takes_the_few_rung(monkeypatch: pytest.MonkeyPatch) -> None:
     for rows, k, n in ((1, 24, 40), (100, 24, 40), (2, 20, 40), (2, 24, 36), (2, 24, 8)):
         gemm(null.buffer(f16, (rows, k)), null.buffer(f16, (k, n)), few_rows=True)
     assert names == [
-        f"matmul/gemm/{rung}.wgsl" for rung in ("few", "few", "tiled", "tiled", "narrow")
+        f"matmul/gemm/{variant}.wgsl" for variant in ("few", "few", "tiled", "tiled", "narrow")
     ]
 
 
@@ -245,29 +247,29 @@ MATRIX_FORMS = (
 
 
 @pytest.mark.parametrize(("case", "form"), MATRIX_FORMS, ids=lambda of: getattr(of, "name", of))
-def test_matrix_rung(
+def test_matrix_variant(
     device: Device, case: Case, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operands = draw(case, f16, seed=3)
-    with on_rung(device, form, monkeypatch):
+    with on_variant(device, form, monkeypatch):
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
 def test_more_groups_than_one_dimension_has(device: Device) -> None:
-    """Over 65 535 workgroups of the naive rung."""
+    """Over 65 535 workgroups of the naive variant."""
     case = Case((65536 * 64 // 4 + 5,), 1, 4)
     operands = draw(case, f32, seed=4)
-    with forced_rung("product", "naive"):
+    with force_variant("product", "naive"):
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
-@pytest.mark.parametrize("rung", ["suited", "tiled", "tiled split", "narrow"])
+@pytest.mark.parametrize("variant", ["suited", "tiled", "tiled split", "narrow"])
 def test_result_does_not_depend_on_the_batch(
-    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    n = 12 if rung == "narrow" else 40
+    n = 12 if variant == "narrow" else 40
     operands = draw(Case((3, 20), 96, n, bias=True), f32, seed=5)
-    with nullcontext() if rung == "suited" else on_rung(device, rung, monkeypatch):
+    with nullcontext() if variant == "suited" else on_variant(device, variant, monkeypatch):
         together = run(device, Case((3, 20), 96, n, True, "gelu"), operands)
         for image in range(3):
             a = operands["a"]
@@ -290,7 +292,7 @@ def test_result_does_not_depend_on_the_tile(device: Device, tiles: tuple[Tile, .
     operands = draw(case, f32, seed=6)
     results = []
     for tile in tiles:
-        with forced_rung("product", "tiled", tile):
+        with force_variant("product", "tiled", tile):
             results.append(run(device, case, operands))
     for result in results[1:]:
         np.testing.assert_array_equal(results[0], result)
@@ -313,16 +315,16 @@ def test_teams_and_workgroups_make_the_same_sums(
 ) -> None:
     """The parts of K are added in the same order, in one launch or two, for one image or two."""
     operands = draw(case, f16, seed=9)
-    with on_rung(device, "matrix", monkeypatch):
+    with on_variant(device, "matrix", monkeypatch):
         results = []
         for tile in MATRIX_TILES:
-            with forced_rung("product", "matrix", tile):
+            with force_variant("product", "matrix", tile):
                 results.append(run(device, case, operands))
         first = {
             name: array[:1] if array is not None and name in ("a", "residual") else array
             for name, array in operands.items()
         }
-        with forced_rung("product", "matrix", SMALL_TEAMS["matrix teams"]):
+        with force_variant("product", "matrix", SMALL_TEAMS["matrix teams"]):
             alone = run(device, replace(case, rows=(1, *case.rows[1:])), first)
     check(case, operands, results[0], EPS[f16])
     for result in results[1:]:
@@ -336,13 +338,13 @@ def test_loaders_make_the_same_sums(
 ) -> None:
     """Of one product, and of a batch whose rows and columns end within tiles."""
     rng = np.random.default_rng(10)
-    with on_rung(device, loaders, monkeypatch):
+    with on_variant(device, loaders, monkeypatch):
         a, w = (rng.standard_normal(s).astype(np.float16) for s in ((3, 40, 192), (3, 192, 72)))
         results: list[list[Array]] = []
         for tile in (SMALL_MATRIX["matrix"], SMALL_LOADERS[loaders]):
             up = device.buffer_from_array
             many = up(np.full((3, 40, 72), np.nan, np.float16))
-            with forced_rung("product", "matrix", tile):
+            with force_variant("product", "matrix", tile):
                 multiply_batch("test", up(a), up(w), many)
                 results.append([many.read(), gemm(up(a[0]), up(w[0])).read()])
     for index in range(3):
@@ -425,7 +427,7 @@ def test_dawn_accepts_every_matrix_tile() -> None:
 
 # The last two are whole tiles, whose results leave matrix units without workgroup memory.
 @pytest.mark.parametrize(
-    ("rung", "sizes"),
+    ("variant", "sizes"),
     [
         ("", ((2, 19), 24, 40)),
         ("matrix", ((2, 19), 24, 40)),
@@ -436,7 +438,7 @@ def test_dawn_accepts_every_matrix_tile() -> None:
 )
 def test_wide_gemm_is_not_rounded_to_f16(
     device: Device,
-    rung: str,
+    variant: str,
     sizes: tuple[tuple[int, int], int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -446,7 +448,7 @@ def test_wide_gemm_is_not_rounded_to_f16(
     a, w = operands["a"], operands["w"]
     assert a is not None
     assert w is not None
-    with on_rung(device, rung, monkeypatch) if rung else nullcontext():
+    with on_variant(device, variant, monkeypatch) if variant else nullcontext():
         result = wide_gemm(device.buffer_from_array(a), device.buffer_from_array(w)).read()
     assert result.dtype == np.float32
     check(case, operands, result, EPS[f32])

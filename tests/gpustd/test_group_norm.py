@@ -1,4 +1,4 @@
-"""Group norm against NumPy float64, on every rung and engine."""
+"""Group norm against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import group_norm
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.norm.group_plan import Norm, Plan
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
@@ -22,8 +22,8 @@ from tests.gpustd.reference.group_norm import CASES, Case
 Array = NDArray[Any]
 Operands = tuple[Array, Array | None, Array, Array]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
-RUNGS = ("naive", "channels_cpu", "group", "runs")
-# f16 changes the rungs of GPUs by the widths of words only: 8, 4, 2 and 1 channels. (A software
+VARIANTS = ("naive", "channels_cpu", "group", "runs")
+# f16 changes the variants of GPUs by the widths of words only: 8, 4, 2 and 1 channels. (A software
 # renderer compiles them for seconds.)
 HALVES = (
     Case((2, 20, 21, 64), 8, second=64, silu=True),
@@ -34,11 +34,11 @@ HALVES = (
     Case((1, 1, 1, 5), 4, second=7),
 )
 MATCHES = [
-    pytest.param(rung, dtype, case, id=f"{dtype.name}-{rung}-{case.name}")
+    pytest.param(variant, dtype, case, id=f"{dtype.name}-{variant}-{case.name}")
     for case in CASES
     for dtype in (f32, f16)
-    for rung in RUNGS
-    if dtype is f32 or case in HALVES or rung not in ("group", "runs")
+    for variant in VARIANTS
+    if dtype is f32 or case in HALVES or variant not in ("group", "runs")
 ]
 
 
@@ -53,7 +53,7 @@ def draw(case: Case, dtype: type[DType]) -> Operands:
     return np.ascontiguousarray(first), second if case.second else None, gamma, beta
 
 
-def run(device: Device, rung: str, case: Case, operands: Operands) -> Array:
+def run(device: Device, variant: str, case: Case, operands: Operands) -> Array:
     x, second, gamma, beta = (
         None if a is None else device.buffer_from_array(np.ascontiguousarray(a)) for a in operands
     )
@@ -63,7 +63,7 @@ def run(device: Device, rung: str, case: Case, operands: Operands) -> Array:
     nbytes = x.nbytes + (second.nbytes if second is not None else 0)
     statistics = 8 * case.shape[0] * case.groups
     poison_pool(device, nbytes, statistics, 8 * 16 * case.shape[0] * case.channels)
-    with forced_rung("group_norm", rung):
+    with force_variant("group_norm", variant):
         y = group_norm(x, gamma, beta, groups=case.groups, eps=1e-5, silu=case.silu, second=second)
     return y.read()
 
@@ -80,11 +80,11 @@ def check(case: Case, operands: Operands, result: Array, eps: float) -> None:
     assert np.all(error <= allowed), f"worst {np.max(error / allowed)} of what is allowed"
 
 
-@pytest.mark.parametrize(("rung", "dtype", "case"), MATCHES)
-def test_matches_float64(device: Device, rung: str, dtype: type[DType], case: Case) -> None:
+@pytest.mark.parametrize(("variant", "dtype", "case"), MATCHES)
+def test_matches_float64(device: Device, variant: str, dtype: type[DType], case: Case) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype)
-    check(case, operands, run(device, rung, case, operands), EPS[dtype])
+    check(case, operands, run(device, variant, case, operands), EPS[dtype])
 
 
 @settings(max_examples=15, deadline=None)
@@ -107,14 +107,14 @@ def test_drawn_cases(
     dtype: type[DType],
     data: st.DataObject,
 ) -> None:
-    """By the device's own rung; groups may lie in both sources."""
+    """By the device's own variant; groups may lie in both sources."""
     dtype = dtype if device.has_f16 else f32
     second = data.draw(st.integers(0, groups * size - 1))
     offset = data.draw(st.sampled_from([0.0, -30.0]))
     case = Case((images, *extents, groups * size - second), groups, second, silu, offset)
     operands = draw(case, dtype)
-    rung = data.draw(st.sampled_from(["naive", "channels_cpu"]))
-    check(case, operands, run(device, rung, case, operands), EPS[dtype])
+    variant = data.draw(st.sampled_from(["naive", "channels_cpu"]))
+    check(case, operands, run(device, variant, case, operands), EPS[dtype])
 
 
 @pytest.mark.parametrize("dtype", [f32, f16])
@@ -175,15 +175,15 @@ def test_statistics_survive_an_outlier_at_the_start(device: Device) -> None:
     check(case, (x, None, gamma, beta), run(device, "runs", case, (x, None, gamma, beta)), EPS[f32])
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_result_does_not_depend_on_the_batch(device: Device, variant: str) -> None:
     case = Case((3, 17, 23, 12), 4, second=8, silu=True)
     x, second, gamma, beta = draw(case, f32)
     assert second is not None
-    together = run(device, rung, case, (x, second, gamma, beta))
+    together = run(device, variant, case, (x, second, gamma, beta))
     one = Case((1, 17, 23, 12), 4, second=8, silu=True)
     for image in range(3):
-        alone = run(device, rung, one, (x[[image]], second[[image]], gamma, beta))
+        alone = run(device, variant, one, (x[[image]], second[[image]], gamma, beta))
         np.testing.assert_array_equal(together[image], alone[0])
 
 
@@ -191,12 +191,12 @@ def test_a_constant_image_gives_beta(device: Device) -> None:
     case = Case((1, 9, 7, 8), 2)
     gamma, beta = np.ones(8, np.float32), np.arange(8, dtype=np.float32)
     x = np.full(case.shape, 1234.5, np.float32)
-    for rung in RUNGS:
-        result = run(device, rung, case, (x, None, gamma, beta))
+    for variant in VARIANTS:
+        result = run(device, variant, case, (x, None, gamma, beta))
         np.testing.assert_array_equal(result, np.broadcast_to(beta, case.shape))
 
 
-def test_the_device_takes_its_own_rung(device: Device) -> None:
+def test_the_device_takes_its_own_variant(device: Device) -> None:
     case = Case((1, 8, 9, 16), 4, silu=True)
     operands = draw(case, f32)
     x, _, gamma, beta = (None if a is None else device.buffer_from_array(a) for a in operands)

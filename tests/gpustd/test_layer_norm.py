@@ -1,4 +1,4 @@
-"""Layer norm against NumPy float64, on every rung and engine."""
+"""Layer norm against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import layer_norm
 from gpustd.launch.subgroups import row_lanes
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import layer_norm as oracle
@@ -21,16 +21,16 @@ from tests.gpustd.reference.layer_norm import CASES
 
 Array = NDArray[Any]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
-RUNGS = ("naive", "workgroup", "subgroup")
-# f16 changes the rungs of GPUs by the widths of words only: 8, 1 and 4 elements. (A software
+VARIANTS = ("naive", "workgroup", "subgroup")
+# f16 changes the variants of GPUs by the widths of words only: 8, 1 and 4 elements. (A software
 # renderer compiles them for seconds.)
 HALVES = ((9, 320), (5, 127), (3, 2500))
 MATCHES = [
-    pytest.param(rung, dtype, shape, id=f"{dtype.name}-{rung}-{'x'.join(map(str, shape))}")
+    pytest.param(variant, dtype, shape, id=f"{dtype.name}-{variant}-{'x'.join(map(str, shape))}")
     for shape in CASES
     for dtype in (f32, f16)
-    for rung in RUNGS
-    if dtype is f32 or shape in HALVES or rung == "naive"
+    for variant in VARIANTS
+    if dtype is f32 or shape in HALVES or variant == "naive"
 ]
 
 
@@ -41,12 +41,12 @@ def draw(shape: tuple[int, ...], dtype: type[DType], offset: float) -> tuple[Arr
     return x, gamma, beta
 
 
-def run(device: Device, rung: str, *arrays: Array) -> Array:
-    if rung == "subgroup" and not row_lanes(device):
+def run(device: Device, variant: str, *arrays: Array) -> Array:
+    if variant == "subgroup" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of one known width")
     x, gamma, beta = (device.buffer_from_array(a) for a in arrays)
     poison_pool(device, x.nbytes)
-    with forced_rung("layer_norm", rung):
+    with force_variant("layer_norm", variant):
         return layer_norm(x, gamma, beta, eps=1e-5).read()
 
 
@@ -59,13 +59,13 @@ def check(arrays: tuple[Array, Array, Array], result: Array, eps: float) -> None
     assert np.all(error <= allowed), f"worst {np.max(error / allowed)} of what is allowed"
 
 
-@pytest.mark.parametrize(("rung", "dtype", "shape"), MATCHES)
+@pytest.mark.parametrize(("variant", "dtype", "shape"), MATCHES)
 def test_matches_float64(
-    device: Device, rung: str, dtype: type[DType], shape: tuple[int, ...]
+    device: Device, variant: str, dtype: type[DType], shape: tuple[int, ...]
 ) -> None:
     skip_without_f16(device, dtype.name)
     arrays = draw(shape, dtype, 1.0)
-    check(arrays, run(device, rung, *arrays), EPS[dtype])
+    check(arrays, run(device, variant, *arrays), EPS[dtype])
 
 
 @settings(max_examples=15, deadline=None)
@@ -82,22 +82,22 @@ def test_drawn_shapes(
     check(arrays, run(device, "naive", *arrays), EPS[dtype])
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_a_large_mean_does_not_cancel(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_large_mean_does_not_cancel(device: Device, variant: str) -> None:
     arrays = draw((3, 640), f32, 10_000.0)
-    check(arrays, run(device, rung, *arrays), EPS[f32])
+    check(arrays, run(device, variant, *arrays), EPS[f32])
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_result_does_not_depend_on_the_batch(device: Device, variant: str) -> None:
     x, gamma, beta = draw((3, 13, 36), f32, 1.0)
-    together = run(device, rung, x, gamma, beta)
+    together = run(device, variant, x, gamma, beta)
     for image in range(3):
-        alone = run(device, rung, x[[image]], gamma, beta)
+        alone = run(device, variant, x[[image]], gamma, beta)
         np.testing.assert_array_equal(together[image], alone[0])
 
 
-def test_the_device_takes_its_own_rung(device: Device) -> None:
+def test_the_device_takes_its_own_variant(device: Device) -> None:
     arrays = draw((5, 24), f32, 0.0)
     x, gamma, beta = (device.buffer_from_array(a) for a in arrays)
     result = layer_norm(x, gamma, beta, eps=1e-5).read()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
 from gpustd.arrays.layout import concat, merged, repeat_batch, slice_axis, transpose
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.arrays.operators import held_by
@@ -35,15 +35,15 @@ def draw(shape: tuple[int, ...], dtype: type[DType], first: int = 1) -> Array:
     return (np.arange(np.prod(shape)) % 2039 + first).reshape(shape).astype(dtype.numpy)
 
 
-@pytest.mark.parametrize("rung", ["transpose", "tiles"])
+@pytest.mark.parametrize("variant", ["transpose", "tiles"])
 @pytest.mark.parametrize(("shape", "axes"), CASES, ids=str)
 def test_transpose(
-    device: Device, dtype: type[DType], rung: str, shape: tuple[int, ...], axes: tuple[int, ...]
+    device: Device, dtype: type[DType], variant: str, shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> None:
     x = draw(shape, dtype)
     buffer = device.buffer_from_array(x)
     poison_pool(device, x.nbytes)
-    with forced_rung("transpose", rung):
+    with force_variant("transpose", variant):
         result = transpose(buffer, axes).read()
     np.testing.assert_array_equal(result, oracle.reference(x, axes))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, f16
 from gpustd import gemm, wide_gemm
 from gpustd.launch import template
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul import product
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import MATRIX_TILES, Tile
@@ -78,7 +78,7 @@ def multiplied(
     patch.setattr(product, "kernel", interpreted(change))
     null = Device.null()
     x, y = null.buffer_from_array(a), null.buffer_from_array(w)
-    with forced_rung("product", "matrix", tile):
+    with force_variant("product", "matrix", tile):
         if epilogue == "f32":
             return wide_gemm(x, y).read(), reference(a, w, None, None, None)
         extras = [None if e is None else null.buffer_from_array(e) for e in (bias, residual)]
@@ -92,7 +92,7 @@ def multiplied_at_once(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Ar
     patch.setattr(product, "kernel", interpreted(str))
     null = Device.null()
     y = null.buffer(f16, (3, 40, 72))
-    with forced_rung("product", "matrix", tile):
+    with force_variant("product", "matrix", tile):
         multiply_batch("test", null.buffer_from_array(a), null.buffer_from_array(w), y)
     return y.read(), np.stack([reference(a[i], w[i], None, None, None) for i in range(3)])
 

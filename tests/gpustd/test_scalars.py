@@ -14,7 +14,7 @@ import pytest
 import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
-from gpustd.launch.arguments import numbers_of, one_of, real, whole
+from gpustd.launch.arguments import as_float, as_floats, as_int, choice
 from gpustd.linalg.blas1 import scale
 
 NULL = Device.null()
@@ -172,22 +172,22 @@ def test_kernels_that_filter2d_refuses(kernel: Any, told: str) -> None:
 
 def test_numbers_of_other_kinds_are_numbers() -> None:
     for number in (1, True, np.True_, np.int8(1), np.float16(1), Fraction(1), Decimal(1)):
-        assert real("op", "name", number) == 1
-    assert real("op", "name", np.array(1.0)) == whole("op", "name", np.array(1)) == 1
-    assert math.isnan(real("op", "name", math.nan))
-    assert real("op", "name", -math.inf) == -math.inf
-    assert one_of("op", "name", np.array(1.0), (0, 1)) == 1
-    assert numbers_of("op", "name", [Fraction(1, 2), True]).tolist() == [0.5, 1.0]
+        assert as_float("op", "name", number) == 1
+    assert as_float("op", "name", np.array(1.0)) == as_int("op", "name", np.array(1)) == 1
+    assert math.isnan(as_float("op", "name", math.nan))
+    assert as_float("op", "name", -math.inf) == -math.inf
+    assert choice("op", "name", np.array(1.0), (0, 1)) == 1
+    assert as_floats("op", "name", [Fraction(1, 2), True]).tolist() == [0.5, 1.0]
 
 
 def test_complex_numbers_are_not_cut_down() -> None:
     """NumPy's become floats with no more than a warning."""
     for number in (1 + 2j, np.complex64(1 + 2j), np.array(1 + 2j)):
         with pytest.raises(ArgumentError, match="give one real number"):
-            real("op", "name", number)
+            as_float("op", "name", number)
         assert scale("op", "name", number) == 1 + 2j
     with pytest.raises(ArgumentError, match="wants real numbers"):
-        numbers_of("op", "name", np.array([np.complex64(1 + 2j)], object))
+        as_floats("op", "name", np.array([np.complex64(1 + 2j)], object))
 
 
 def test_numbers_of_numpy_do_as_python_s() -> None:
@@ -217,10 +217,10 @@ def test_the_range_of_f32() -> None:
     """What rounds to it is held: half a step beyond the largest, not included."""
     most = float(np.finfo(np.float32).max)
     beyond = 2.0**128 - 2.0**103
-    assert real("op", "name", math.nextafter(beyond, 0)) > most
+    assert as_float("op", "name", math.nextafter(beyond, 0)) > most
     for number in (beyond, -beyond, 1e300, vast):
         with pytest.raises(ArgumentError, match=r"^op: name .* beyond the range of f32"):
-            real("op", "name", number)
+            as_float("op", "name", number)
 
 
 def test_truths_that_are_lists_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""softmax against NumPy float64, on every rung and engine."""
+"""softmax against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.row_softmax import softmax
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
@@ -23,13 +23,13 @@ Array = NDArray[Any]
 # Half a unit in the last place of the storage type, relatively.
 ROUNDING: dict[type[DType], float] = {f32: 2.0**-24, f16: 2.0**-11}
 
-RUNGS = ("naive", "workgroup")
+VARIANTS = ("naive", "workgroup")
 
 
-def run(device: Device, x: Array, rung: str) -> Array:
+def run(device: Device, x: Array, variant: str) -> Array:
     operand = device.buffer_from_array(x)
     poison_pool(device, x.nbytes)
-    with forced_rung("softmax", rung):
+    with force_variant("softmax", variant):
         return softmax(operand).read()
 
 
@@ -42,15 +42,15 @@ def check(x: Array, result: Array, dtype: type[DType]) -> None:
     assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", CASES, ids=str)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_matches_float64(
-    device: Device, shape: tuple[int, ...], dtype: type[DType], rung: str
+    device: Device, shape: tuple[int, ...], dtype: type[DType], variant: str
 ) -> None:
     skip_without_f16(device, dtype.name)
     x = (np.random.default_rng(1).standard_normal(shape) * 4).astype(dtype.numpy)
-    check(x, run(device, x, rung), dtype)
+    check(x, run(device, x, variant), dtype)
 
 
 @settings(max_examples=15, deadline=None)
@@ -58,39 +58,39 @@ def test_matches_float64(
     st.lists(st.sampled_from([0, 1, 2, 5, 31, 64, 131]), min_size=1, max_size=3).map(tuple),
     st.sampled_from([f32, f16]),
     st.floats(0.25, 200),
-    st.sampled_from(RUNGS),
+    st.sampled_from(VARIANTS),
 )
 def test_drawn_shapes(
-    device: Device, shape: tuple[int, ...], dtype: type[DType], spread: float, rung: str
+    device: Device, shape: tuple[int, ...], dtype: type[DType], spread: float, variant: str
 ) -> None:
     dtype = dtype if device.has_f16 else f32
     x = (np.random.default_rng(1).standard_normal(shape) * spread).astype(dtype.numpy)
-    check(x, run(device, x, rung), dtype)
+    check(x, run(device, x, variant), dtype)
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_large_elements_do_not_overflow(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_large_elements_do_not_overflow(device: Device, variant: str) -> None:
     x = np.array([[3e38, 3e38, -3e38, 0.0], [1e4, 1e4 - 1, 9e3, -1e4]], np.float32)
     expected = oracle.reference(x.astype(np.float64))
-    np.testing.assert_allclose(run(device, x, rung), expected, rtol=1e-6, atol=1e-38)
+    np.testing.assert_allclose(run(device, x, variant), expected, rtol=1e-6, atol=1e-38)
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_more_groups_than_one_dimension_has(device: Device, rung: str) -> None:
-    """Over 65 535 workgroups of the workgroup rung, of one-element rows."""
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_more_groups_than_one_dimension_has(device: Device, variant: str) -> None:
+    """Over 65 535 workgroups of the workgroup variant, of one-element rows."""
     x = np.zeros((2 * 65535 + 3, 1), np.float32)
-    np.testing.assert_array_equal(run(device, x, rung), np.ones_like(x))
+    np.testing.assert_array_equal(run(device, x, variant), np.ones_like(x))
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_result_does_not_depend_on_the_batch(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_result_does_not_depend_on_the_batch(device: Device, variant: str) -> None:
     x = np.random.default_rng(2).standard_normal((3, 5, 77)).astype(np.float32)
-    together = run(device, x, rung)
+    together = run(device, x, variant)
     for image in range(3):
-        np.testing.assert_array_equal(together[image], run(device, x[image], rung))
+        np.testing.assert_array_equal(together[image], run(device, x[image], variant))
 
 
-def test_takes_a_rung_by_itself(device: Device) -> None:
+def test_takes_a_variant_by_itself(device: Device) -> None:
     x = np.random.default_rng(3).standard_normal((4, 100)).astype(np.float32)
     check(x, softmax(device.buffer_from_array(x)).read(), f32)
 

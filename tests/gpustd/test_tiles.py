@@ -9,9 +9,9 @@ import pytest
 from gpucore import Device, ShapeError, f16
 from gpucore.backends.null import NullBackend
 from gpustd import gemm
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import MATRIX_TILES, Tile, suited_teams
+from gpustd.matmul.tiles import MATRIX_TILES, Tile, best_teams
 from gpustd.tuning.lookup import recorded_products
 
 WINDOW = {"kernel_height": 3, "kernel_width": 3, "stride": 1, "scale": 1}
@@ -83,7 +83,7 @@ def test_few_tiles_have_teams_and_many_have_none() -> None:
             assert images > 2 or tiles[0].teams == 2
     tiles, splits = offered(device, sized(4096, 320, (320,), 1, 2))
     assert splits == tiles[0].teams == 1
-    assert suited_teams(256, 1280, 1290) == 1
+    assert best_teams(256, 1280, 1290) == 1
 
 
 def test_who_has_its_operands_loaded() -> None:
@@ -118,7 +118,7 @@ def test_loaders_refuse_what_they_cannot_fill() -> None:
     null = Device.null()
     a, w = null.buffer(f16, (64, 80)), null.buffer(f16, (80, 64))
     loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
-    with forced_rung("product", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
+    with force_variant("product", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
         gemm(a, w)
 
 

@@ -17,7 +17,7 @@ from gpucore import Device, DeviceLostError, LimitError, f16, f32
 from gpucore.backends.null import NullBackend
 from gpustd import conv2d, gemm, upsampling_conv2d, upsampling_weights, wide_gemm, winograd_conv2d
 from gpustd.launch.template import Value, render
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul import product
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.product import Product
@@ -102,7 +102,7 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
 def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
     a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
     x, image = null.buffer(f32, (1, 6, 6, 4)), null.buffer(f32, (3, 3, 8, 4))
-    with recorded_products() as seen, forced_rung("product", "tiled"):
+    with recorded_products() as seen, force_variant("product", "tiled"):
         gemm(a, w, activation="silu")
         gemm(a, w, activation="silu")
         conv2d(x, image, second=x, stride=2, padding=1)
@@ -122,8 +122,8 @@ def test_tiles_of_another_cut_of_k_are_passed_over(
     a, w = null.buffer(f32, (2, 20, 96)), null.buffer(f32, (96, 24))
     keys = []
     for splits in (1, 3):
-        monkeypatch.setattr(product, "suited_splits", lambda *_, parts=splits: parts)
-        with recorded_products() as seen, forced_rung("product", "tiled"):
+        monkeypatch.setattr(product, "best_splits", lambda *_, parts=splits: parts)
+        with recorded_products() as seen, force_variant("product", "tiled"):
             gemm(a, w)
         keys += seen
     assert keys == ["tiled f32 m40/2 n24 k96", "tiled f32 m40/2 n24 k96 in 3"]
@@ -134,7 +134,7 @@ def test_only_a_recorded_run_names_products_in_profiles(null: Device) -> None:
     null.synchronize()
     regions = []
     for recording in (nullcontext(), recorded_products()):
-        with recording, forced_rung("product", "tiled"), null.region("unet"):
+        with recording, force_variant("product", "tiled"), null.region("unet"):
             gemm(a, w, activation="silu")
         null.submit()
         (launch,) = null.engine.submitted[-1]  # type: ignore[attr-defined]
@@ -156,7 +156,7 @@ def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenProduct:
     """A product of odd sizes, as a run records it, with two tiles."""
     patch.setattr(product, "TILED_TILES", (LARGE, SMALL))
     a, w = device.buffer(f32, (2, 21, 20)), device.buffer(f32, (20, 13))
-    with recorded_products() as seen, forced_rung("product", "tiled"):
+    with recorded_products() as seen, force_variant("product", "tiled"):
         gemm(a, w)
     (only,) = seen.values()
     return only
@@ -179,7 +179,7 @@ def test_the_tuner_times_tiles_whose_results_are_the_same(
     try:
         for table in ({}, {seen.key: tile_size(LARGE)}, {seen.key: tile_size(SMALL)}):
             use_tiles(device, table)
-            with forced_rung("product", "tiled"):
+            with force_variant("product", "tiled"):
                 up = device.buffer_from_array
                 results.append(gemm(up(a, f32), up(w, f32)).read())
     finally:
@@ -195,13 +195,13 @@ def test_an_image_keeps_its_bits_whatever_tables_say_of_its_batch(
 ) -> None:
     """Tables name tiles for three images and for one; how K is cut follows from one image."""
     monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    monkeypatch.setattr(product, "suited_splits", lambda *sizes: splits)
+    monkeypatch.setattr(product, "best_splits", lambda *sizes: splits)
     random = np.random.default_rng(7)
     a, w = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 21, 96), (96, 40)))
 
     def made(images: NDArray[np.float32]) -> NDArray[np.float32]:
         up = device.buffer_from_array
-        with forced_rung("product", "tiled"):
+        with force_variant("product", "tiled"):
             return gemm(up(images), up(w), activation="silu").read()
 
     with recorded_products() as seen:
@@ -258,7 +258,7 @@ def test_all_products_of_a_batch_are_checked(
 ) -> None:
     """The likeliest tile is wrong in the last product alone, and the other is taken."""
     monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    with recorded_products() as recorded, forced_rung("product", "tiled"):
+    with recorded_products() as recorded, force_variant("product", "tiled"):
         if windows:
             image = device.buffer(f32, (1, 3, 5, 8))
             upsampling_conv2d(image, upsampling_weights(device.buffer(f32, (3, 3, 8, 8))))
@@ -454,9 +454,9 @@ def test_stopping_gives_all_memory_back(null: Device, steps: int) -> None:
 def test_the_check_reads_the_first_rows_of_what_takes_long(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of both sources of a convolution too, whose naive rung then makes fewer rows."""
+    """Of both sources of a convolution too, whose naive variant then makes fewer rows."""
     x, w = device.buffer(f32, (1, 5, 4, 4)), device.buffer(f32, (3, 3, 8, 4))
-    with recorded_products() as recorded, forced_rung("product", "tiled"):
+    with recorded_products() as recorded, force_variant("product", "tiled"):
         conv2d(x, w, second=x, padding=1)
     (seen,) = recorded.values()
     operands = check.TrialOperands(device, seen)

@@ -171,14 +171,14 @@ def test_a_folder_in_the_files_place_is_passed_over(null: Device) -> None:
         assert load_tiles(null.info) == {}
 
 
-def test_changed_templates_void_the_tiles_of_their_rung(
+def test_changed_templates_void_the_tiles_of_their_variant(
     null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "table.json"
     matrix = "matrix f16 m1/1 n16 k8"
     write_tiles(path, null.info, {KEY: tile_size(SMALL), matrix: tile_size(SMALL)})
     shaders = tmp_path / "shaders"
-    for name in [*files._SHARED, *sum(files._RUNGS.values(), ())]:
+    for name in [*files._SHARED, *sum(files._VARIANTS.values(), ())]:
         target = shaders / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((SHADERS / name).read_bytes())
@@ -204,12 +204,12 @@ def test_changed_templates_void_the_tiles_of_their_rung(
         assert changed(name, "const A = 1;\n") == set()
 
 
-def test_every_template_of_a_rung_counts() -> None:
+def test_every_template_of_a_variant_counts() -> None:
     """The included ones too; what is included by a variable is a source's addressing."""
     environment = jinja2.Environment(line_statement_prefix="//%")
-    for rung, names in files._RUNGS.items():
+    for variant, names in files._VARIANTS.items():
         known = {*names, *files._SHARED}
-        assert f"matmul/gemm/{rung}.wgsl" in known
+        assert f"matmul/gemm/{variant}.wgsl" in known
         for name in known:
             tree = environment.parse((SHADERS / name).read_text(encoding="utf-8"))
             included = {each for each in jinja2.meta.find_referenced_templates(tree) if each}
@@ -221,8 +221,8 @@ def test_shipped_tables_are_of_kernels_as_they_are_and_of_tiles_that_exist() -> 
     for path in files._SHIPPED.glob("*.json"):
         table = json.loads(path.read_text(encoding="utf-8"))
         assert {key.split()[0] for key in table["tiles"]} <= table["kernels"].keys()
-        for rung, digest in table["kernels"].items():
-            assert digest == kernel_hash(rung), f"{path.name}: {rung} has changed"
+        for variant, digest in table["kernels"].items():
+            assert digest == kernel_hash(variant), f"{path.name}: {variant} has changed"
         tiles = {"matrix": MATRIX_TILES, "tiled": TILED_TILES}
         for key, size in table["tiles"].items():
             assert tuple(size) in {tile_size(tile) for tile in tiles[key.split()[0]]}, key

@@ -1,4 +1,4 @@
-"""upsampling_conv2d against NumPy float64, on every rung and engine."""
+"""upsampling_conv2d against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.upsampling_conv import CASES, bound
 from tests.gpustd.test_conv import EPS, cases, draw
@@ -56,12 +56,14 @@ def test_drawn_cases(device: Device, case: Case, dtype: type[DType]) -> None:
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@pytest.mark.parametrize("rung", ["naive", "cpu", *SMALL_TILED, *SMALL_MATRIX])
+@pytest.mark.parametrize("variant", ["naive", "cpu", *SMALL_TILED, *SMALL_MATRIX])
 @pytest.mark.parametrize("case", [CASES[2], CASES[4]], ids=lambda c: c.name)
-def test_rungs(device: Device, case: Case, rung: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    dtype = f16 if "matrix" in rung else f32
+def test_variants(
+    device: Device, case: Case, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = f16 if "matrix" in variant else f32
     operands = draw(case, dtype, seed=5)
-    with on_rung(device, rung, monkeypatch):
+    with on_variant(device, variant, monkeypatch):
         result = run(device, case, operands)
     check(case, operands, result, EPS[dtype])
 

@@ -1,4 +1,4 @@
-"""winograd_conv2d against NumPy float64, on every rung and engine."""
+"""winograd_conv2d against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpustd import conv2d, winograd_conv2d, winograd_weights
 from gpustd.matmul import winograd
 from tests.conftest import skip_without_f16
 from tests.gpustd import test_conv as direct
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_rung
+from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.winograd import CASES, bound, transforms
@@ -62,14 +62,14 @@ def test_drawn_cases(device: Device, case: Case, block: int, dtype: type[DType])
     check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
 
-@pytest.mark.parametrize("rung", ["naive", "cpu", *SMALL_TILED, *SMALL_MATRIX])
+@pytest.mark.parametrize("variant", ["naive", "cpu", *SMALL_TILED, *SMALL_MATRIX])
 @pytest.mark.parametrize(("number", "block"), [(4, 2), (7, 2), (4, 4), (12, 2)])
-def test_rungs(
-    device: Device, number: int, block: int, rung: str, monkeypatch: pytest.MonkeyPatch
+def test_variants(
+    device: Device, number: int, block: int, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dtype = f16 if "matrix" in rung else f32
+    dtype = f16 if "matrix" in variant else f32
     operands = draw(CASES[number], dtype, seed=5)
-    with on_rung(device, rung, monkeypatch):
+    with on_variant(device, variant, monkeypatch):
         result = run(device, CASES[number], operands, block)
     check(CASES[number], operands, result, EPS[dtype], block)
 

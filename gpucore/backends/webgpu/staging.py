@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpucore.backends.interface import StagingStats
+from gpucore.integers import ceil_div
 from gpucore.memory.free_list import FreeList
 
 __all__ = ["StagingBuffer", "StagingPool"]
@@ -72,5 +73,5 @@ class StagingPool:
 def _size_class(nbytes: int) -> int:
     """Powers of two up to 1 MiB, then multiples of it: few sizes, so that many reads share one."""
     if nbytes > _STEP:
-        return (nbytes + _STEP - 1) // _STEP * _STEP
+        return ceil_div(nbytes, _STEP) * _STEP
     return max(_LEAST, 1 << (nbytes - 1).bit_length())

@@ -11,7 +11,7 @@ from gpustd.image.filters.axis import weighted
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.pairs import combined
 from gpustd.image.picture import MOST_TAPS, picture_of, sides_of
-from gpustd.launch.arguments import numbers_of, real
+from gpustd.launch.arguments import as_float, as_floats
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
 
@@ -42,7 +42,7 @@ def gaussian_blur(
     """
     picture_of("gaussian_blur", image)
     down, across = _pair("gaussian_blur", "sigma", sigma)
-    truncate = real("gaussian_blur", "truncate", truncate)
+    truncate = as_float("gaussian_blur", "truncate", truncate)
     if not 0 <= truncate < np.inf:
         raise ArgumentError(f"gaussian_blur: truncate {truncate}: wants a number >= 0")
     border = border_of("gaussian_blur", mode, cval)
@@ -118,15 +118,15 @@ def unsharp_mask(
     )
     blurred: Buffer[f32] = separable(image, windows, "sum", (0, 0.0), f32)
     sizes = {
-        "amount": real("unsharp_mask", "amount", amount),
-        "threshold": real("unsharp_mask", "threshold", threshold),
+        "amount": as_float("unsharp_mask", "amount", amount),
+        "threshold": as_float("unsharp_mask", "threshold", threshold),
     }
     return combined("sharpened", image, blurred, sizes)
 
 
 def _pair(op: str, name: str, value: Pair) -> tuple[float, float]:
     """A number for each axis, not negative. Raises `ArgumentError`."""
-    given = numbers_of(op, name, value)
+    given = as_floats(op, name, value)
     if given.shape not in {(), (2,)} or not ((given >= 0) & (given < np.inf)).all():
         raise ArgumentError(f"{op}: {name} {value!r}: wants a number >= 0, or one for each axis")
     down, across = np.broadcast_to(given, 2).tolist()

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32, u8, u32
+from gpucore.integers import ceil_div
 from gpustd.image.border import CONSTANT, border_of
 from gpustd.image.filters.axis import weighted
 from gpustd.image.filters.blur import gaussian_weights
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
-from gpustd.launch.arguments import real
+from gpustd.launch.arguments import as_float
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import Value, kernel
 
@@ -59,9 +60,11 @@ def canny(
     if picture.channels != 1:
         raise ShapeError(f"canny: {image!r} has {picture.channels} channels: make it grey first")
     full = 255.0 if image.dtype is u8 else 1.0
-    low = real("canny", "low_threshold", 0.1 * full if low_threshold is None else low_threshold)
-    high = real("canny", "high_threshold", 0.2 * full if high_threshold is None else high_threshold)
-    sigma = real("canny", "sigma", sigma)
+    low = as_float("canny", "low_threshold", 0.1 * full if low_threshold is None else low_threshold)
+    high = as_float(
+        "canny", "high_threshold", 0.2 * full if high_threshold is None else high_threshold
+    )
+    sigma = as_float("canny", "sigma", sigma)
     if not 0 <= low <= high or not 0 <= sigma < np.inf:
         raise ArgumentError(
             f"canny: sigma {sigma}, low_threshold {low}, high_threshold {high}: wants sigma >= 0 "
@@ -100,7 +103,7 @@ def _candidates(
         "high": thresholds[1],
     }
     spec: dict[str, Value] = {"whole": picture.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
-    grid = (-(-across // 32), -(-down // (_LANES * _STRIP)), picture.images)
+    grid = (ceil_div(across, 32), ceil_div(down, _LANES * _STRIP), picture.images)
     launch = kernel(image.device, "image/ridge.wgsl", **spec)
     launch(smooth, *(table(image.device, t) for t in tables), made, sizes, grid=grid)
     return made
@@ -108,7 +111,7 @@ def _candidates(
 
 def _cells(picture: Picture) -> tuple[int, int]:
     """Cells down and across."""
-    return -(-picture.height // 4), -(-picture.width // 4)
+    return ceil_div(picture.height, 4), ceil_div(picture.width, 4)
 
 
 def _scale(weights: NDArray[np.float64], extent: int) -> NDArray[np.float32]:
@@ -136,12 +139,12 @@ def connect(cells: Buffer[u32], edges: Buffer[u8], picture: Picture) -> None:
         "rows": picture.height,
         "row": picture.width,
     }
-    tiles = (-(-across // _TILE), -(-down // _TILE), picture.images)
+    tiles = (ceil_div(across, _TILE), ceil_div(down, _TILE), picture.images)
     for step in ("tiles", "seams"):
         kernel(device, "image/hysteresis.wgsl", step=step)(cells, labels, sizes, grid=tiles)
     whole = picture.width % 4 == 0 and down <= 4 * MOST_GROUPS
-    grid = (-(-across // 32), -(-down // 4), picture.images)
+    grid = (ceil_div(across, 32), ceil_div(down, 4), picture.images)
     if not whole:
-        grid = flat_grid(-(-picture.size // 4), 64)
+        grid = flat_grid(ceil_div(picture.size, 4), 64)
     finish = kernel(device, "image/hysteresis.wgsl", step="finish", whole=whole)
     finish(cells, labels, edges, sizes, grid=grid)

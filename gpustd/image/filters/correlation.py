@@ -14,7 +14,7 @@ from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.tables import table
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import numbers_of
+from gpustd.launch.arguments import as_floats
 from gpustd.launch.template import Value
 
 __all__ = ["filter2d", "fold_window"]
@@ -41,7 +41,7 @@ def filter2d(
     [[1.0, 3.0, 6.0, 4.0]]
     """
     picture_of("filter2d", image)
-    taps = numbers_of("filter2d", "kernel", kernel)
+    taps = as_floats("filter2d", "kernel", kernel)
     if taps.ndim != 2 or not taps.size:
         raise ArgumentError(
             f"filter2d: kernel of shape {taps.shape}: wants (rows, columns), at least one of each"

@@ -12,7 +12,7 @@ from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import one_of
+from gpustd.launch.arguments import choice
 from gpustd.launch.template import Value
 
 __all__ = ["laplacian", "scharr", "sobel"]
@@ -85,7 +85,7 @@ def _gradient(
     across: tuple[int, int],
 ) -> Buffer[f32]:
     picture = picture_of(op, image)
-    axis = one_of(op, "axis", axis, _ALONG)
+    axis = choice(op, "axis", axis, _ALONG)
     result = image.device.buffer(f32, picture.shape)
     number, fill = border_of(op, *border)
     spec: dict[str, Value] = {"along": _ALONG[axis], "side": across[0], "middle": across[1]}

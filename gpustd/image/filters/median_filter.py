@@ -8,9 +8,9 @@ from gpustd.image.filters.separable_window import has_halves
 from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import one_of
+from gpustd.launch.arguments import choice
 from gpustd.launch.template import Value
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["median"]
 
@@ -36,7 +36,7 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
     [[1, 2, 2], [3, 3, 3], [3, 3, 3]]
     """
     picture = picture_of("median", image)
-    size = one_of("median", "size", size, _SIZES)
+    size = choice("median", "size", size, _SIZES)
     result = image.device.buffer(image.dtype, picture.shape)
     border = border_of("median", mode, cval)
     sizes = {"mode": border[0], "fill": border[1]}
@@ -44,14 +44,14 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
         result.copy_from(image)
         return result
     quick = not image.device.is_cpu or size <= _QUICK_TO_COMPILE
-    wanted = wanted_rung("median")
+    wanted = forced_variant("median")
     if size in _STENCILS and not wanted and fits_stencil(image, picture):
         levels = image.dtype is u8 and (border[0] != CONSTANT or cval in range(256))
         halves = size == 3 and levels and has_halves(image.device)
-        spec: dict[str, Value] = {"rung": "stencil", "halves": halves}
+        spec: dict[str, Value] = {"variant": "stencil", "halves": halves}
         plan = _STENCILS[size]
         launch_stencil("median.wgsl", spec, (image, result), picture, size, border, plan)
         return result
-    rung = wanted or ("select" if quick else "bisect")
-    launch_cells("median.wgsl", {"size": size, "rung": rung}, (image, result), picture, sizes)
+    variant = wanted or ("select" if quick else "bisect")
+    launch_cells("median.wgsl", {"size": size, "variant": variant}, (image, result), picture, sizes)
     return result

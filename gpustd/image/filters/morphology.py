@@ -18,7 +18,7 @@ from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.pairs import combined
 from gpustd.image.picture import picture_of, sides_of
-from gpustd.launch.arguments import numbers_of
+from gpustd.launch.arguments import as_floats
 
 __all__ = [
     "black_tophat",
@@ -187,7 +187,7 @@ def _window(op: str, size: Size, footprint: ArrayLike | None) -> _Window:
     """Rows and columns of the window, or truths where it is no rectangle. `ArgumentError`."""
     if footprint is None:
         return sides_of(op, size)
-    window: NDArray[np.bool_] = numbers_of(op, "footprint", footprint) != 0
+    window: NDArray[np.bool_] = as_floats(op, "footprint", footprint) != 0
     if window.ndim != 2 or not window.any():
         raise ArgumentError(
             f"{op}: footprint of shape {window.shape}: wants (rows, columns), one of them not zero"

@@ -1,6 +1,6 @@
 """A window that is a product of one along the height and one along the width.
 
-Rungs: `axes` makes one axis after the other, with the middle in memory (four passes over it);
+Variants: `axes` makes one axis after the other, with the middle in memory (four passes over it);
 `tile` and, where subgroups have one known width, `strip` make small windows in one launch on a GPU,
 in rows of whole words: memory reads each element once and writes it once, which is the least. Long
 windows take two launches of them. Instructions set the pace of u8, of which an element has time for
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import Buffer, Device, DType, f32, u8
+from gpucore.integers import ceil_div
 from gpustd.image.border import CONSTANT
 from gpustd.image.filters.axis import Fold, Window, fold_axes, fold_axis
 from gpustd.image.grids import fits_strips
@@ -24,7 +25,7 @@ from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 
 __all__ = ["has_halves", "separable"]
 
@@ -70,30 +71,30 @@ def separable(
     the last step.
     """
     picture = picture_of("separable", image)
-    rungs = _rungs(image, picture)
-    if not rungs:
+    variants = _variants(image, picture)
+    if not variants:
         return fold_axes(image, windows, fold, border, dtype)
     taps = [w.taps for w in windows]
-    for rung in rungs if min(taps) == 1 or max(taps) <= _MOST_TAPS else ():
-        if _takes(rung, image, picture, windows):
-            return _launch(rung, image, windows, fold, border, dtype)
+    for variant in variants if min(taps) == 1 or max(taps) <= _MOST_TAPS else ():
+        if _takes(variant, image, picture, windows):
+            return _launch(variant, image, windows, fold, border, dtype)
     between = f32 if fold == "sum" else image.dtype
-    middle = _axis(rungs, image, windows[0], fold, border, between, vertical=True)
-    return _axis(rungs, middle, windows[1], fold, border, dtype, vertical=False)
+    middle = _axis(variants, image, windows[0], fold, border, between, vertical=True)
+    return _axis(variants, middle, windows[1], fold, border, dtype, vertical=False)
 
 
-def _rungs(image: Buffer[Any], picture: Picture) -> Sequence[str]:
-    """The rungs to try, the quickest first; none where rows are not whole words."""
+def _variants(image: Buffer[Any], picture: Picture) -> Sequence[str]:
+    """The variants to try, the quickest first; none where rows are not whole words."""
     if not fits_strips(picture):
         return ()
     lanes = row_lanes(image.device)
     best = "axes" if image.device.is_cpu else "strip" if lanes >= _LEAST_LANES else "tile"
-    rung = wanted_rung("separable") or best
-    return {"axes": (), "tile": ("tile",), "strip": ("strip", "tile")}[rung]
+    variant = forced_variant("separable") or best
+    return {"axes": (), "tile": ("tile",), "strip": ("strip", "tile")}[variant]
 
 
 def _axis(
-    rungs: Sequence[str],
+    variants: Sequence[str],
     image: Buffer[Any],
     window: Window,
     fold: Fold,
@@ -106,32 +107,32 @@ def _axis(
     picture = picture_of("separable", image)
     one = Window(1, 0, None if window.weights is None else np.ones(1))
     windows = (window, one) if vertical else (one, window)
-    for rung in rungs:
-        if _takes(rung, image, picture, windows):
-            return _launch(rung, image, windows, fold, border, dtype)
+    for variant in variants:
+        if _takes(variant, image, picture, windows):
+            return _launch(variant, image, windows, fold, border, dtype)
     return fold_axis(image, window, fold, border, dtype, vertical=vertical)
 
 
 def _halo(window: Window, channels: int, unit: int) -> tuple[int, int]:
     """Units of elements to the left and to the right of one that its taps reach."""
     before, after = window.origin, window.taps - 1 - window.origin
-    return -(-before * channels // unit), -(-after * channels // unit)
+    return ceil_div(before * channels, unit), ceil_div(after * channels, unit)
 
 
-def _takes(rung: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
-    """Whether a launch of the rung makes the windows: registers, and lanes, suffice."""
+def _takes(variant: str, image: Buffer[Any], picture: Picture, windows: _Windows) -> bool:
+    """Whether a launch of the variant makes the windows: registers, and lanes, suffice."""
     lanes = row_lanes(image.device)
     wanted = _wanted_plan()
     cells = wanted.cells if wanted else _long_cells(picture, windows)
-    unit = 4 * cells if rung == "strip" else 4
+    unit = 4 * cells if variant == "strip" else 4
     halo = _halo(windows[1], picture.channels, unit)
-    if rung == "strip":
+    if variant == "strip":
         return 0 < lanes >= 2 * sum(halo) and windows[0].taps <= _MOST_TAPS_DOWN
     return windows[0].taps <= _MOST_TAPS and max(halo) <= _MOST_HALO
 
 
 def _launch(
-    rung: str,
+    variant: str,
     image: Buffer[Any],
     windows: _Windows,
     fold: Fold,
@@ -146,7 +147,9 @@ def _launch(
     levels = image.dtype is u8 is dtype and between and border[1] % 1 == 0
     means = levels and fold == "sum" and _is_flat(windows)
     halves = levels and fold != "sum" and has_halves(device)
-    plan = _plan(rung, picture, windows, levels=image.dtype is u8 is dtype, pairs=means or halves)
+    plan = _plan(
+        variant, picture, windows, levels=image.dtype is u8 is dtype, pairs=means or halves
+    )
     spec: dict[str, Value] = {
         "source": image.dtype.name,
         "target": dtype.name,
@@ -165,7 +168,7 @@ def _launch(
         "clamped": not between,
     }
     made = plan.across
-    if rung == "strip":
+    if variant == "strip":
         lanes = row_lanes(device)
         spec |= {"lanes": lanes, "enable_subgroups": device.info.engine == "dawn"}
         spec["once"] = plan.steps == plan.strip + down.taps - 1
@@ -182,9 +185,9 @@ def _launch(
         "mode": border[0],
         "fill": border[1],
     }
-    grid = (-(-units // made), -(-picture.height // (plan.strip * plan.down)), picture.images)
+    grid = (ceil_div(units, made), ceil_div(picture.height, plan.strip * plan.down), picture.images)
     buffers = [image, *_weights(image, windows, fold if not means else "mean"), result]
-    kernel(device, f"image/{rung}.wgsl", **spec)(*buffers, sizes, grid=grid)
+    kernel(device, f"image/{variant}.wgsl", **spec)(*buffers, sizes, grid=grid)
     return result
 
 
@@ -212,7 +215,7 @@ def _is_centred(device: Device, taps: int) -> bool:
     return sure and has_halves(device) and not device.is_cpu and device.info.api != "dx12"
 
 
-def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs: bool) -> _Plan:
+def _plan(variant: str, picture: Picture, windows: _Windows, *, levels: bool, pairs: bool) -> _Plan:
     """As measured on an H200: what is under way should be near in memory, so strips are short.
 
     Quickest are strips of one step, which loads all its rows first.
@@ -222,13 +225,13 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs
         return wanted
     down = windows[0].taps
     cells = _cells(picture, down) if levels else 1
-    if rung == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
+    if variant == "strip" and cells == 1 and _long_cells(picture, windows) > 1:
         return _Plan(*_LONG, _long_cells(picture, windows))
-    if rung == "strip" and 1 < down <= _MOST_ONCE and (cells > 1 or not levels):
+    if variant == "strip" and 1 < down <= _MOST_ONCE and (cells > 1 or not levels):
         cells = 4 if pairs and picture.row % 16 == 0 else cells
         strip = 6 if pairs or cells == 4 else 4
         return _Plan(1 if levels else 2, 4, strip, strip + down - 1, cells)
-    if rung == "strip":
+    if variant == "strip":
         rows = 16 if cells > 1 else max(8, 4 * down // 8 * 8)
         steps = 4 if cells > 1 or rows == 8 else 8
         shape = (2, 2) if cells > 1 else (4, 1)
@@ -240,13 +243,13 @@ def _plan(rung: str, picture: Picture, windows: _Windows, *, levels: bool, pairs
         if read > _MOST_READ // 2:
             rows, shape = steps, (96, 1)
     # A walk begins early, for what its results have in common with those above.
-    strip = -(-max(rows, down) // steps) * steps - (down - 1)
+    strip = ceil_div(max(rows, down), steps) * steps - (down - 1)
     return _Plan(*shape, strip, steps, cells)
 
 
 def _wanted_plan() -> _Plan | None:
-    """The plan that `forced_rung` asks for."""
-    wanted = wanted_tile("separable")
+    """The plan that `force_variant` asks for."""
+    wanted = forced_tile("separable")
     return _Plan(*wanted) if isinstance(wanted, tuple) else None
 
 

@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpucore import Buffer, u8
+from gpucore.integers import ceil_div
 from gpustd.image.border import CONSTANT
 from gpustd.image.grids import fits_strips
 from gpustd.image.picture import Picture
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 
 __all__ = ["fits_stencil", "launch_stencil"]
 
 
 def fits_stencil(image: Buffer[Any], picture: Picture) -> bool:
     """Whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
-    rung = wanted_rung("stencil") or ("cells" if image.device.is_cpu else "stencil")
-    return rung == "stencil" and fits_strips(picture)
+    variant = forced_variant("stencil") or ("cells" if image.device.is_cpu else "stencil")
+    return variant == "stencil" and fits_strips(picture)
 
 
 def launch_stencil(
@@ -38,11 +39,11 @@ def launch_stencil(
     and the invocations of a workgroup.
     """
     source, result = buffers[0], buffers[-1]
-    halo = -(-(size // 2) * picture.channels // 4)
+    halo = ceil_div(size // 2 * picture.channels, 4)
     levels = source.dtype is u8 is result.dtype
     cells = math.gcd(picture.row // 4, plan[0]) if levels else 1
     lanes = 32 if cells == 1 else 16
-    tile: Any = wanted_tile("stencil") or (lanes, plan[2] // lanes, plan[1], cells)
+    tile: Any = forced_tile("stencil") or (lanes, plan[2] // lanes, plan[1], cells)
     lanes, down, steps, cells = tile
     units = picture.row // (4 * cells)
     full: dict[str, Value] = {
@@ -67,5 +68,5 @@ def launch_stencil(
         "mode": border[0],
         "fill": border[1],
     }
-    grid = (-(-units // lanes), -(-picture.height // (down * steps)), picture.images)
+    grid = (ceil_div(units, lanes), ceil_div(picture.height, down * steps), picture.images)
     kernel(result.device, f"image/{name}", **full)(*buffers, sizes, grid=grid)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, T, u8
+from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.image.words import launch_cells, rows_each
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["gather"]
 
@@ -124,11 +125,11 @@ def _launch_items(
     across = made.row // elements
     count = made.images * made.height * across
     fits = across <= 32 * MOST_GROUPS and made.height <= 4 * MOST_GROUPS
-    whole = fits and made.images <= MOST_GROUPS and wanted_rung("cells") != "flat"
+    whole = fits and made.images <= MOST_GROUPS and forced_variant("cells") != "flat"
     steps = rows_each(result) if item < 16 else 1
     grid = flat_grid(count, 128)
     if whole:
-        grid = (-(-across // 32), -(-made.height // (4 * steps)), made.images)
+        grid = (ceil_div(across, 32), ceil_div(made.height, 4 * steps), made.images)
     full: dict[str, Value] = {
         "scalar": result.dtype.name,
         "bytes": item,

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, u8
+from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture
 from gpustd.image.resampling.weights import Taps
 from gpustd.image.tables import table
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["launch_fours"]
 
@@ -33,11 +34,11 @@ def launch_fours(
     vertical: bool,
 ) -> bool:
     """Record one axis resized, where that is quicker so; whether it is."""
-    rung = wanted_rung("resize") or ("cells" if image.device.is_cpu else "fours")
-    if rung != "fours" or image.dtype is not u8 or not _whole(source, made, vertical=vertical):
+    variant = forced_variant("resize") or ("cells" if image.device.is_cpu else "fours")
+    if variant != "fours" or image.dtype is not u8 or not _whole(source, made, vertical=vertical):
         return False
     window, starts, weights = _windows(taps, 1 if vertical else 4)
-    if rung != wanted_rung("resize") and window > _MOST_SHARED * taps.weights.shape[1]:
+    if variant != forced_variant("resize") and window > _MOST_SHARED * taps.weights.shape[1]:
         return False
     spec: dict[str, Value] = {"source": "u8", "target": result.dtype.name}
     if vertical:
@@ -45,7 +46,7 @@ def launch_fours(
         units = made.row // (4 * cells)
         spec |= {"cells": cells}
         sizes = {"rows": made.height, "across": units, "x_rows": source.height, "taps": window}
-        grid = (-(-units // 32), -(-made.height // 16), made.images)
+        grid = (ceil_div(units, 32), ceil_div(made.height, 16), made.images)
     else:
         weights = weights.swapaxes(0, 1)
         starts = starts // 4
@@ -53,7 +54,7 @@ def launch_fours(
         spec |= {"channels": made.channels, "rows": _ROWS}
         sizes = {"rows": made.height, "across": units, "x_across": source.width // 4}
         sizes |= {"groups": window // 4}
-        grid = (-(-units // 32), -(-made.height // (4 * _ROWS)), made.images)
+        grid = (ceil_div(units, 32), ceil_div(made.height, 4 * _ROWS), made.images)
     tables = (table(image.device, starts), table(image.device, weights.astype(np.float32)))
     name = f"image/fours_{'down' if vertical else 'across'}.wgsl"
     kernel(image.device, name, **spec)(image, *tables, result, sizes, grid=grid)
@@ -72,12 +73,12 @@ def _windows(taps: Taps, align: int) -> tuple[int, NDArray[np.uint32], NDArray[n
     Starts are multiples of ``align``; the length is one of 4 then, else of 2.
     """
     places, count = taps.weights.shape
-    fours = -(-places // 4)
+    fours = ceil_div(places, 4)
     each = np.pad(taps.starts.astype(np.int64), (0, 4 * fours - places), "edge").reshape(fours, 4)
     full = np.pad(taps.weights, ((0, 4 * fours - places), (0, 0))).reshape(fours, 4, count)
     first = each.min(axis=1) // align * align
     step = max(align, 2)
-    length = int(-(-(each.max(axis=1) + count - first).max() // step) * step)
+    length = int(ceil_div((each.max(axis=1) + count - first).max(), step) * step)
     weights = np.zeros((fours, length, 4))
     at = (each - first[:, None])[:, :, None] + np.arange(count)
     np.put_along_axis(weights, at.swapaxes(1, 2), full.swapaxes(1, 2), axis=1)

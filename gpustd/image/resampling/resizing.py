@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpucore import Buffer, DType, ShapeError, T, f32, u8
+from gpucore.integers import ceil_div
 from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of, size_of
 from gpustd.image.resampling.gathering import gather
@@ -16,8 +17,8 @@ from gpustd.image.resampling.two_axes import launch_both
 from gpustd.image.resampling.weights import Taps, area_taps, filter_taps, point_taps
 from gpustd.image.tables import table
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import one_of
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import choice
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["resize"]
@@ -58,9 +59,9 @@ def resize(
     """
     source = picture_of("resize", image)
     height, width = size_of("resize", "size", size)
-    one_of("resize", "method", method, _METHODS)
+    choice("resize", "method", method, _METHODS)
     made = source.resized(height, width)
-    refuse_large("resize", image.device, image.dtype, made.shape)
+    require_buffer_fits("resize", image.device, image.dtype, made.shape)
     if made.size and not source.size:
         raise ShapeError(f"resize: {image!r} is empty: nothing to make {made.shape} from")
     if not made.size:
@@ -133,7 +134,7 @@ def _narrowed(
 ) -> None:
     device = image.device
     step = 4 if image.dtype is u8 else 1
-    count = -(-taps.weights.shape[1] // step) * step
+    count = ceil_div(taps.weights.shape[1], step) * step
     weights = np.zeros((count, made.width), np.float32)
     weights[: taps.weights.shape[1]] = taps.weights.T
     spec: dict[str, Value] = {

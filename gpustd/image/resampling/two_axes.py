@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import Buffer, T, f32
+from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.resampling.weights import Taps
 from gpustd.image.tables import table
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["launch_both"]
 
@@ -28,29 +29,29 @@ def launch_both(image: Buffer[T], made: Picture, down: Taps, across: Taps) -> Bu
     None where that does not suit: other dtypes, rows of parts of words, long windows.
     """
     source = picture_of("resize", image)
-    rung = wanted_rung("resize") or ("cells" if image.device.is_cpu else "both")
+    variant = forced_variant("resize") or ("cells" if image.device.is_cpu else "both")
     # Two launches measured quicker where a picture grows.
     grows = 2 * made.pixels > source.pixels or made.height > source.height
-    if rung != wanted_rung("resize") and grows:
+    if variant != forced_variant("resize") and grows:
         return None
-    if rung != "both" or image.dtype is not f32 or source.row % 4:
+    if variant != "both" or image.dtype is not f32 or source.row % 4:
         return None
     rows = down.starts.astype(np.int64)
     last = rows[np.minimum(np.arange(0, len(rows), 4) + 3, len(rows) - 1)]
     window = int((last - rows[::4]).max()) + down.weights.shape[1]
     places = _places(across, made.channels)
     taps = max(down.weights.shape[1], across.weights.shape[1])
-    strips = -(-made.height // _STRIP)
+    strips = ceil_div(made.height, _STRIP)
     if taps > _MOST_TAPS or window > _MOST_WINDOW or not places:
         return None
-    if max(made.images, strips, -(-made.width // places)) > MOST_GROUPS:
+    if max(made.images, strips, ceil_div(made.width, places)) > MOST_GROUPS:
         return None
     spec: dict[str, Value] = {
         "channels": made.channels,
         "lanes": _LANES,
         "places": places,
         "window": window,
-        "half": (-(-4 * _LANES // made.channels) + 3) // 2,
+        "half": (ceil_div(4 * _LANES, made.channels) + 3) // 2,
         "taps_x": across.weights.shape[1],
     }
     sizes = {
@@ -68,7 +69,7 @@ def launch_both(image: Buffer[T], made: Picture, down: Taps, across: Taps) -> Bu
         table(device, across.starts),
         table(device, across.weights.T.astype(np.float32)),
     )
-    grid = (-(-made.width // places), strips, made.images)
+    grid = (ceil_div(made.width, places), strips, made.images)
     kernel(device, "image/both.wgsl", **spec)(image, *tables, result, sizes, grid=grid)
     return result
 
@@ -78,7 +79,7 @@ def _of_fours(taps: Taps, window: int) -> NDArray[np.float32]:
     places, count = taps.weights.shape
     starts = taps.starts.astype(np.int64)
     at = starts - starts[::4].repeat(4)[:places]
-    weights = np.zeros((-(-places // 4) * 4, window), np.float32)
+    weights = np.zeros((ceil_div(places, 4) * 4, window), np.float32)
     np.put_along_axis(weights[:places], at[:, None] + np.arange(count), taps.weights, axis=1)
     return np.ascontiguousarray(weights.reshape(-1, 4, window).swapaxes(1, 2))
 

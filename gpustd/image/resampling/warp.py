@@ -17,8 +17,8 @@ from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of, size_of
 from gpustd.image.resampling.gathering import gather
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import numbers_of, one_of, real
-from gpustd.launch.buffer_checks import refuse_large
+from gpustd.launch.arguments import as_float, as_floats, choice
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]
@@ -99,7 +99,7 @@ def perspective_transform(
     array([[1, 3]], dtype=uint8)
     """
     picture_of("perspective_transform", image)
-    full = numbers_of("perspective_transform", "matrix", matrix)
+    full = as_floats("perspective_transform", "matrix", matrix)
     if full.shape != (3, 3) or not np.isfinite(full).all():
         raise ArgumentError(
             f"perspective_transform: matrix of shape {full.shape}: wants (3, 3), all finite"
@@ -130,7 +130,7 @@ def rotate(
     [[3, 6], [2, 5], [1, 4]]
     """
     picture = picture_of("rotate", image)
-    angle = real("rotate", "angle", angle)
+    angle = as_float("rotate", "angle", angle)
     if not math.isfinite(angle):
         raise ArgumentError(f"rotate: angle {angle}: wants a finite number of degrees")
     c, s = _cosine_sine(angle)
@@ -156,7 +156,7 @@ def _homogeneous(
     op: str, matrix: ArrayLike, offset: float | Sequence[float]
 ) -> NDArray[np.float64]:
     """Matrix (3, 3). Raises `ArgumentError`."""
-    given, moved = numbers_of(op, "matrix", matrix), numbers_of(op, "offset", offset)
+    given, moved = as_floats(op, "matrix", matrix), as_floats(op, "offset", offset)
     given = np.diag(given) if given.shape == (2,) else given
     full = np.eye(3)
     if given.shape not in {(2, 2), (2, 3), (3, 3)} or not np.isfinite(given).all():
@@ -180,13 +180,13 @@ def _warped(
 ) -> Buffer[T]:
     picture = picture_of(op, image)
     order, mode, cval = sampling
-    order, mode = one_of(op, "order", order, (0, 1, 3)), one_of(op, "mode", mode, _MODES)
-    cval = real(op, "cval", cval)
+    order, mode = choice(op, "order", order, (0, 1, 3)), choice(op, "mode", mode, _MODES)
+    cval = as_float(op, "cval", cval)
     height, width = picture.height, picture.width
     if output_shape is not None:
         height, width = size_of(op, "output_shape", output_shape)
     made = picture.resized(height, width)
-    refuse_large(op, image.device, image.dtype, made.shape)
+    require_buffer_fits(op, image.device, image.dtype, made.shape)
     result = image.device.buffer(image.dtype, made.shape)
     if not made.size:
         return result

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpucore import ArgumentError, Buffer, f32
+from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.triangles import copy_into, fresh_copy, triangle
 from gpustd.linalg.triangular import as_columns, block_rows, check_square, substitute_into
 from gpustd.linalg.view_products import multiply_into
@@ -93,7 +94,9 @@ def _factor_into(a: Matrices, batch: tuple[int, ...]) -> None:
     """Record the factorisation of the lower triangle of ``a``, in place."""
     if not (a.rows and all(batch)):
         return
-    alone = (wanted_rung("cholesky") or ("alone" if a.buffer.device.is_cpu else "panel")) == "alone"
+    alone = (
+        forced_variant("cholesky") or ("alone" if a.buffer.device.is_cpu else "panel")
+    ) == "alone"
     if alone:
         _factor_blocks(a, batch)
     else:
@@ -145,7 +148,7 @@ def _launch_panel(a: Matrices, side: Matrices | None, size: int, batch: tuple[in
     """Record ``size`` columns, the last of ``a``; their factored block goes to ``side``."""
     views = {"a": a} if side is None else {"a": a, "side": side}
     rank, sizes = launch_batch(batch, views)
-    groups = max(1, -(-(a.rows - size) // _ROWS))
+    groups = max(1, ceil_div(a.rows - size, _ROWS))
     params = {"rows": a.rows, "size": size, "k": a.columns - size, "groups": groups}
     params |= {"a_quick": int(abs(a.column_step) != 1), "nan": _NAN_BITS, **sizes}
     for name, view in views.items():

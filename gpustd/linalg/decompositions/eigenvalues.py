@@ -8,7 +8,7 @@ from gpucore import Buffer, Device, ShapeError, f32
 from gpustd.arrays.layout import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.decompositions.jacobi import Sweeps, Table, least_capacity
 from gpustd.linalg.decompositions.qr_factors import checked_matrices
 
@@ -102,6 +102,6 @@ def _large(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], 
 
 def _capacity(device: Device, n: int) -> int:
     """Side of the kernel for small matrices; 0 for the method of blocks."""
-    if wanted_rung("eigh") == "large":
+    if forced_variant("eigh") == "large":
         return 0
     return least_capacity(device, n, lambda side: 8 * side**2 + 12 * side + 64)

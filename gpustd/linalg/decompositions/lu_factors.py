@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32, i32
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.linalg.triangles import fresh_copy, triangle
 from gpustd.linalg.triangular import (
     Trans,
@@ -112,7 +113,7 @@ def lu_solve(
         raise ArgumentError(message) from None
     flipped = transposed("lu_solve", trans)
     columns = as_columns("lu_solve", factor, b)
-    refuse_others("lu_solve", piv)
+    require_buffers("lu_solve", piv)
     if piv.dtype is not i32:
         raise DTypeError(f"lu_solve: piv is {piv!r}: wants i32, as lu_factor gives it")
     if piv.shape != factor.shape[:-1]:
@@ -162,7 +163,7 @@ def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, coun
     """Record the factorisation of ``count`` columns from ``at`` on, and below its diagonal."""
     n, device = a.rows, a.buffer.device
     while count > (panel := _panel(device, n - at)).width:
-        halved = (count // 2 + panel.width - 1) // panel.width * panel.width
+        halved = ceil_div(count // 2, panel.width) * panel.width
         half = panel.apart if count > panel.apart else halved
         rest, middle = count - half, at + half
         _factor(a, piv, batch, at, half)
@@ -178,12 +179,12 @@ def _factor(a: Matrices, piv: Buffer[i32], batch: tuple[int, ...], at: int, coun
 
 
 class _Panel(NamedTuple):
-    """How a panel is factored: the rung, invocations of a workgroup, most columns.
+    """How a panel is factored: the variant, invocations of a workgroup, most columns.
 
     ``apart`` columns, made of panels by halves, are factored before those right of them follow.
     """
 
-    rung: str
+    variant: str
     threads: int
     width: int
     apart: int
@@ -191,12 +192,12 @@ class _Panel(NamedTuple):
 
 def _panel(device: Device, rows: int) -> _Panel:
     """What suits a panel of so many rows."""
-    rung = wanted_rung("panel") or ("alone" if device.is_cpu else None)
-    wanted = wanted_tile("panel")
-    if rung and isinstance(wanted, tuple):
-        return _Panel(rung, *wanted)
-    if rung == "alone":
-        return _Panel(rung, _CPU_THREADS, _NARROW, rows)
+    variant = forced_variant("panel") or ("alone" if device.is_cpu else None)
+    wanted = forced_tile("panel")
+    if variant and isinstance(wanted, tuple):
+        return _Panel(variant, *wanted)
+    if variant == "alone":
+        return _Panel(variant, _CPU_THREADS, _NARROW, rows)
     most = min(device.limits[_INVOCATIONS], _THREADS)
     threads = min(most, max(64, 1 << (rows - 1).bit_length()))
     if rows > _MOST_ROWS * threads:
@@ -211,14 +212,14 @@ def _launch_panel(
 ) -> None:
     device, rows = a.buffer.device, a.rows - at
     panel = a.block(at, at, rows, count)
-    rung, threads, width, _ = _panel(device, rows)
+    variant, threads, width, _ = _panel(device, rows)
     rank, sizes = launch_batch(batch, {"a": panel})
     params = {"rows": rows, "columns": count, "n": a.rows, "first_row": at, **sizes}
     params |= view_sizes("a", panel)
     spec: dict[str, Value] = {"rank": rank, "width": width, "threads": threads}
-    grid = flat_grid(sizes["batch"], threads if rung == "alone" else 1)
-    if rung == "panel_registers":
-        held = 1 << (-(-rows // threads) - 1).bit_length()
+    grid = flat_grid(sizes["batch"], threads if variant == "alone" else 1)
+    if variant == "panel_registers":
+        held = 1 << (ceil_div(rows, threads) - 1).bit_length()
         words = not any(k % 4 for k in (panel.start, panel.row_step, count, *panel.steps))
         lanes = row_lanes(device)
         lanes = lanes if lanes and threads % lanes == 0 else 0
@@ -226,7 +227,7 @@ def _launch_panel(
         spec |= {"lanes": lanes, "enable_subgroups": lanes > 0 and device.info.engine == "dawn"}
         launch = kernel(device, "linalg/panel_registers.wgsl", **spec)
     else:
-        launch = kernel(device, "linalg/panel.wgsl", **spec, alone=rung == "alone")
+        launch = kernel(device, "linalg/panel.wgsl", **spec, alone=variant == "alone")
     launch(a.buffer, piv, params, grid=grid)
 
 
@@ -240,7 +241,7 @@ def _launch_exchange(
     params = {"n": a.rows, "columns": columns, "count": count, "first_row": at}
     params |= {"gap_first": at, "gap": count, **sizes, **view_sizes("a", a)}
     width = _panel(device, a.rows - at).width
-    grid = flat_grid(sizes["batch"] * -(-columns // _ACROSS), 1)
+    grid = flat_grid(sizes["batch"] * ceil_div(columns, _ACROSS), 1)
     launch = kernel(device, "linalg/exchange.wgsl", rank=rank, width=width)
     launch(a.buffer, piv, params, grid=grid)
 

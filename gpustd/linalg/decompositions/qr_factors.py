@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.decompositions.reflectors import Reflectors, identity
 
 __all__ = ["checked_matrices", "qr"]
@@ -67,7 +67,7 @@ def qr(a: Buffer[f32], mode: str = "full") -> tuple[Buffer[f32], ...]:
 
 def checked_matrices(op: str, a: Buffer[Any]) -> Buffer[f32]:
     """``a`` as (batch, M, N). Raises `ShapeError` or `DTypeError`."""
-    refuse_others(op, a)
+    require_buffers(op, a)
     if len(a.shape) < 2:
         raise ShapeError(f"{op}: {a.shape}: wants (..., M, N), at least two axes")
     if a.dtype is not f32:

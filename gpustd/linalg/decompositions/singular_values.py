@@ -10,7 +10,7 @@ from gpustd.arrays.layout import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.linalg.decompositions.jacobi import Sweeps, Table, least_capacity
 from gpustd.linalg.decompositions.qr_factors import checked_matrices
 from gpustd.linalg.decompositions.reflectors import Reflectors, identity
@@ -195,11 +195,11 @@ def _complete(s: Buffer[f32], vh: Buffer[f32]) -> None:
 
 def _capacity(device: Device, n: int) -> int:
     """Side of the kernel for small matrices; 0 for the method of blocks."""
-    if wanted_rung("svd") == "large":
+    if forced_variant("svd") == "large":
         return 0
     return least_capacity(device, n, lambda side: 8 * side * (side + _LANES) + 72 * side + 64)
 
 
 def _shuffles(device: Device) -> bool:
     """Whether the lanes of a pair may hand values round."""
-    return row_lanes(device) >= _LANES and wanted_rung("svd") != "workgroup"
+    return row_lanes(device) >= _LANES and forced_variant("svd") != "workgroup"

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import broadcast_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.nn.attention.products import attention_by_products
 
 __all__ = [
@@ -64,11 +65,11 @@ def attention(
     """
     sizes = _sizes(q, k, v, heads, causal=causal)
     scalar = float_scalar("attention", q, k, v)
-    rung = _chosen(q.device, scalar, sizes, alone=not causal)
-    if rung == "products":
+    variant = _chosen(q.device, scalar, sizes, alone=not causal)
+    if variant == "products":
         return attention_by_products(q, k, v)
     y = q.device.buffer(q.dtype, q.shape)
-    _launch(rung, (q, k, v), (0, 0, 0), y, sizes)
+    _launch(variant, (q, k, v), (0, 0, 0), y, sizes)
     return y
 
 
@@ -90,8 +91,8 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     >>> gpustd.self_attention(qkv, heads=2).shape
     (1, 5, 8)
     """
-    refuse_others("self_attention", qkv)
-    heads = whole("self_attention", "heads", heads)
+    require_buffers("self_attention", qkv)
+    heads = as_int("self_attention", "heads", heads)
     if len(qkv.shape) != 3 or qkv.shape[1] < 1 or heads < 1 or qkv.shape[2] % (3 * heads):
         raise ShapeError(f"self_attention: {qkv.shape}: wants (B, S, 3 * {heads} heads * D)")
     batch, rows, columns = qkv.shape
@@ -99,13 +100,13 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
     y = qkv.device.buffer(qkv.dtype, (batch, rows, width))
     sizes = Sizes(batch, rows, rows, heads, width // heads, causal)
     scalar = float_scalar("self_attention", qkv)
-    rung = _chosen(qkv.device, scalar, sizes, alone=False)
-    _launch(rung, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes)
+    variant = _chosen(qkv.device, scalar, sizes, alone=False)
+    _launch(variant, (qkv, qkv, qkv), (0, width, 2 * width), y, sizes)
     return y
 
 
 def _launch(
-    rung: str,
+    variant: str,
     operands: tuple[Buffer[T], Buffer[T], Buffer[T]],
     firsts: tuple[int, int, int],
     y: Buffer[T],
@@ -114,18 +115,18 @@ def _launch(
     """Record the launch; the heads of each operand begin at ``firsts`` in its rows."""
     device = y.device
     scalar = y.dtype.name
-    shader = _RUNGS[rung](device, scalar, sizes)
+    shader = _VARIANTS[variant](device, scalar, sizes)
     params = attention_params(sizes, shader.unit, 1.0 / math.sqrt(sizes.head))
     for name, operand, first in zip("qkv", operands, firsts, strict=True):
         params[f"{name}_pitch"] = operand.shape[2] // shader.unit
         params[f"{name}_first"] = first // shader.unit
-    launch = kernel(device, f"nn/attention/{rung}.wgsl", scalar=scalar, **shader.spec)
+    launch = kernel(device, f"nn/attention/{variant}.wgsl", scalar=scalar, **shader.spec)
     work = attention_work(sizes, (*operands, y))
     launch(*operands, y, params, grid=shader.grid, work=work)
 
 
 def attention_params(s: Sizes, unit: int, scale: float) -> dict[str, float]:
-    """What all rungs are told, but where operands' heads lie; ``unit`` channels make a word."""
+    """What all variants are told, but where operands' heads lie; ``unit`` channels make a word."""
     return {
         "batch": s.batch,
         "sq": s.sq,
@@ -158,7 +159,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Shader:
-    """Template variables of a rung, channels in one element of its buffers, and the grid."""
+    """Template variables of a variant, channels in one element of its buffers, and the grid."""
 
     spec: dict[str, Value]
     unit: int
@@ -166,8 +167,8 @@ class Shader:
 
 
 def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int, *, causal: bool) -> Sizes:
-    refuse_others("attention", q, k, v)
-    heads = whole("attention", "heads", heads)
+    require_buffers("attention", q, k, v)
+    heads = as_int("attention", "heads", heads)
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if not len(q.shape) == len(k.shape) == len(v.shape) == 3:
         raise ShapeError(f"attention: {shapes}: wants (B, Sq, C), (B, Sk, C), (B, Sk, C)")
@@ -184,18 +185,18 @@ def _sizes(q: Buffer[T], k: Buffer[T], v: Buffer[T], heads: int, *, causal: bool
 
 
 def _chosen(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
-    """The rung that is asked for, or the suited one.
+    """The variant that is asked for, or the suited one.
 
-    ``alone``: q, k and v share no rows and every row sees all keys, as the rung "products" wants.
+    ``alone``: q, k and v share no rows and every row sees all keys, as "products" wants.
     """
-    wanted = wanted_rung("attention")
+    wanted = forced_variant("attention")
     if wanted is None or (wanted == "products" and not alone):
-        return _suited(device, scalar, s, alone=alone)
+        return _best_variant(device, scalar, s, alone=alone)
     return wanted
 
 
-def _suited(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
-    """Fastest rung for a device; depends on the sizes of one image only."""
+def _best_variant(device: Device, scalar: str, s: Sizes, *, alone: bool) -> str:
+    """Fastest variant for a device; depends on the sizes of one image only."""
     if device.is_cpu:
         return "cpu" if s.head % 4 == 0 else "naive"
     if takes_matrix_units(device, scalar, s.head):
@@ -219,18 +220,18 @@ def _cpu(device: Device, scalar: str, s: Sizes) -> Shader:
     rows, keys, widest, workgroup = (2, lanes, 32, lanes) if lanes else (4, 2, 16, 8)
     if s.head > 160:
         widest = 64
-    slices = -(-s.head // widest)
+    slices = ceil_div(s.head, widest)
     spec: dict[str, Value] = {
         "vector": True,
         "rows": rows,
         "keys": keys,
         "lanes": lanes,
         "workgroup": workgroup,
-        "slice": -(-s.head // (4 * slices)) * 4,
+        "slice": ceil_div(s.head, 4 * slices) * 4,
     }
     if lanes and device.info.engine == "dawn":
         spec["broadcast"] = True
-    return Shader(spec, 4, (-(-s.sq // (rows * workgroup)), s.heads * slices, s.batch))
+    return Shader(spec, 4, (ceil_div(s.sq, rows * workgroup), s.heads * slices, s.batch))
 
 
 def _flash(device: Device, scalar: str, s: Sizes) -> Shader:
@@ -243,7 +244,7 @@ def _flash(device: Device, scalar: str, s: Sizes) -> Shader:
     rows, slab = tile
     unit = 4 if s.head % 4 == 0 else 1
     spec: dict[str, Value] = {"vector": unit == 4, "head": s.head, "rows": rows, "slab": slab}
-    return Shader(spec, unit, (-(-s.sq // (16 * rows)), s.heads, s.batch))
+    return Shader(spec, unit, (ceil_div(s.sq, 16 * rows), s.heads, s.batch))
 
 
 def _rows(device: Device, scalar: str, s: Sizes) -> Shader:
@@ -257,17 +258,17 @@ def _rows(device: Device, scalar: str, s: Sizes) -> Shader:
         "keys": 32,
         "batch": 8,
     }
-    return Shader(spec, 4, (-(-s.sq // (rows * threads)), s.heads, s.batch))
+    return Shader(spec, 4, (ceil_div(s.sq, rows * threads), s.heads, s.batch))
 
 
 def _flash_tile(device: Device, scalar: str, s: Sizes) -> tuple[int, int] | None:
     """Rows an invocation and channels staged at a time: the largest that fit."""
-    whole = -(-s.head // 4) * 4
+    whole = ceil_div(s.head, 4) * 4
     slabs = [whole] if whole <= 160 else []
     # No more rows than leave half of a workgroup idle.
     for rows in (n for n in (4, 2, 1) if n == 1 or 8 * n < s.sq):
         for slab in (*slabs, *(n for n in (128, 64, 32) if n < whole)):
-            registers = rows * -(-whole // slab) * -(-slab // 32) * 4
+            registers = rows * ceil_div(whole, slab) * ceil_div(slab, 32) * 4
             pitch = slab // 4 | 1
             tiles = (16 * rows + 32) * pitch * (16 if scalar == "f32" else 8)
             nbytes = tiles + 16 * rows * (9 * 16 + 8 * 4)
@@ -277,7 +278,7 @@ def _flash_tile(device: Device, scalar: str, s: Sizes) -> tuple[int, int] | None
 
 
 class MatrixTile(NamedTuple):
-    """How the matrix rung works: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
+    """How the matrix variant works: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
 
     ``relative``: scores are f16, relative to each row's maximum (32 keys; or 48 where fq is 2).
     ``ahead``: they are f16, relative to a maximum that is never raised, and made a step ahead; in
@@ -295,13 +296,13 @@ class MatrixTile(NamedTuple):
 
 
 def takes_matrix_units(device: Device, scalar: str, head: int) -> bool:
-    """Whether the matrix rung takes heads of so many channels."""
+    """Whether the matrix variant takes heads of so many channels."""
     return device.has_matrix_units and scalar == "f16" and head % 8 == 0 and head <= 160
 
 
 def matrix_shader(device: Device, s: Sizes, mask: str = "") -> Shader:
-    """The matrix rung; ``mask``: its kind, or "none" for a scale of its own or shared heads."""
-    wanted = wanted_tile("attention")
+    """The matrix variant; ``mask``: its kind, or "none" for a scale of its own or shared heads."""
+    wanted = forced_tile("attention")
     if isinstance(wanted, MatrixTile):
         return _matrix_with(device, s, wanted)
     rounded = _F16_SUMS in device.info.matrix_shapes and s.sk > 128
@@ -320,7 +321,7 @@ def _matrix_with(device: Device, s: Sizes, tile: MatrixTile) -> Shader:
         tile = tile._replace(keys=16)
     while tile.subgroups > 1 and _matrix_bytes(s, tile) > most:
         tile = tile._replace(subgroups=tile.subgroups // 2)
-    grid = (-(-s.sq // (16 * tile.fq * tile.subgroups)), s.heads, s.batch)
+    grid = (ceil_div(s.sq, 16 * tile.fq * tile.subgroups), s.heads, s.batch)
     spec: dict[str, Value] = {"matrix": True, "head": s.head, **tile._asdict()}
     return Shader(spec, 8, grid)
 
@@ -330,7 +331,7 @@ def _matrix_tile(s: Sizes, mask: str, *, rounded: bool) -> MatrixTile:
 
     Depends on the sizes of one image only, since the steps order the sums.
     """
-    blocks = s.heads * -(-s.sq // 128)
+    blocks = s.heads * ceil_div(s.sq, 128)
     if s.head <= 48 and blocks >= 200 and not (rounded and mask):
         return MatrixTile(2, 4, 48, relative=True) if rounded else MatrixTile(2, 4, 32)
     if 48 < s.head <= (80 if rounded and not mask else 64) and blocks >= 150:
@@ -351,7 +352,7 @@ def _matrix_tile(s: Sizes, mask: str, *, rounded: bool) -> MatrixTile:
 
 
 def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:
-    """Workgroup memory of the matrix rung."""
+    """Workgroup memory of the matrix variant."""
     words = s.head // 8
     rows_of_k, rows_of_v = max(words + 1 - words % 2, 3), words + 1 + words % 2
     pitch = tile.keys // (8 if tile.relative else 4) + 1
@@ -359,7 +360,7 @@ def _matrix_bytes(s: Sizes, tile: MatrixTile) -> int:
     return (tile.teams * tile.keys * (rows_of_k + rows_of_v) + scores) * 16 + 20
 
 
-_RUNGS: dict[str, Callable[[Device, str, Sizes], Shader]] = {
+_VARIANTS: dict[str, Callable[[Device, str, Sizes], Shader]] = {
     "naive": _naive,
     "cpu": _cpu,
     "rows": _rows,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, T, f16, i32, u32
+from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
 from gpustd.nn.attention.fused import (
@@ -64,7 +65,7 @@ def masked_attention(
         params |= {f"{name}_pitch": count * words, f"{name}_first": 0}
     params["share"] = heads // shared
     for name, pitch in zip(("batch", "head", "row"), masking.pitches, strict=True):
-        params[f"mask_{name}"] = pitch // keys * -(-keys // unit)
+        params[f"mask_{name}"] = pitch // keys * ceil_div(keys, unit)
     spec = {**shader.spec, "mask": kind, "mask_unit": unit}
     launch = kernel(device, "nn/attention/matrix.wgsl", scalar="f16", **spec)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
@@ -88,7 +89,7 @@ def _form(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
 def _bits(mask: Buffer[Any]) -> Buffer[u32]:
     """Where a mask is not 0: (..., keys) as words (..., ceil(keys / 32))."""
     *lead, keys = mask.shape
-    rows, words = math.prod(lead), -(-keys // 32)
+    rows, words = math.prod(lead), ceil_div(keys, 32)
     y = mask.device.buffer(u32, (*lead, words))
     launch = kernel(mask.device, "nn/attention/bits.wgsl", scalar=mask.dtype.name)
     sizes = {"rows": rows, "keys": keys, "words": words}

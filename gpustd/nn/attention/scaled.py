@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, T, f32
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.nn.attention.fused import attention as fused_attention
 from gpustd.nn.attention.masks import Masking, masked_attention, takes_masks
 from gpustd.nn.norm.rows import row_spec
@@ -62,13 +63,13 @@ def scaled_dot_product_attention(
     _check(query, key, value, attn_mask, is_causal)
     batch, rows, heads, depth = query.shape
     plain = attn_mask is None and scale is None and value.shape == key.shape
-    if plain and key.shape[2] == heads and wanted_rung("nn.attention") is None:
+    if plain and key.shape[2] == heads and forced_variant("nn.attention") is None:
         q, k, v = (b.view((*b.shape[:2], b.shape[2] * b.shape[3])) for b in (query, key, value))
         return fused_attention(q, k, v, heads=heads, causal=is_causal).view(query.shape)
     factor = 1.0 / math.sqrt(depth)
     if scale is not None:
-        factor = real("scaled_dot_product_attention", "scale", scale)
-    if query.size and wanted_rung("nn.attention") is None and takes_masks(query, value):
+        factor = as_float("scaled_dot_product_attention", "scale", scale)
+    if query.size and forced_variant("nn.attention") is None and takes_masks(query, value):
         masking = Masking(factor, attn_mask, _pitches(attn_mask), is_causal)
         return masked_attention(query, key, value, masking)
     y = query.device.buffer(query.dtype, (batch, rows, heads, value.shape[3]))
@@ -126,11 +127,11 @@ def _mix(scores: Buffer[f32], value: Buffer[Any], y: Buffer[Any]) -> None:
 def _products(buffers: tuple[Buffer[Any], ...], sizes: dict[str, float]) -> None:
     """Record ``shaders/nn/products.wgsl``; batch and heads are the grid's second dimension."""
     device = buffers[0].device
-    tiled = (wanted_rung("nn.attention") or ("plain" if device.is_cpu else "tiled")) == "tiled"
+    tiled = (forced_variant("nn.attention") or ("plain" if device.is_cpu else "tiled")) == "tiled"
     left, right, out = (b.dtype.name for b in buffers)
     launch = kernel(device, "nn/products.wgsl", tiled=tiled, left=left, right=right, out=out)
     m, n = int(sizes["m"]), int(sizes["n"])
-    blocks = -(-m // 64) * -(-n // 64) if tiled else -(-m * n // 64)
+    blocks = ceil_div(m, 64) * ceil_div(n, 64) if tiled else ceil_div(m * n, 64)
     matrices = buffers[0].shape[0] * int(sizes["heads"])
     if blocks > MOST_GROUPS or matrices > MOST_GROUPS:
         raise LimitError(
@@ -190,7 +191,7 @@ def _check(
         )
     if mask is None:
         return
-    refuse_others(op, mask)
+    require_buffers(op, mask)
     if is_causal:
         raise ArgumentError(f"{op}: is_causal with a mask: put the causal part into the mask")
     if mask.dtype.name not in _MASKS:

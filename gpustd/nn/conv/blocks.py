@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpucore import Buffer, Device, PerDevice, f16
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import width_of
 from gpustd.launch.grid import flat_grid, strip_rows
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.matmul.product import constants
 from gpustd.nn.conv.windows import Window, fields
 
@@ -94,19 +95,19 @@ def launch_window(
     images, (z, y, x_axis) = x.shape[0], window
     # Maxima of f16 are found in pairs, which under wgpu on Mesa come out wrong.
     pairs = kind == "max" and x.dtype is f16 and x.device.info.engine == "dawn"
-    block = _suited(f"nn.{op}", x, window, kind, pairs)
+    block = _best_variant(f"nn.{op}", x, window, kind, pairs)
     alone = block is not None and block.lines > 0
     wide = pairs or (kind == "mean" and x.dtype is f16 and alone)
     widest = block.width if block else 4
     width = math.gcd(x.shape[-1], widest if wide else min(widest, 4))
     units = x.shape[-1] // width
-    lanes = images * z.result * units * -(-x_axis.result // (block.columns if block else 1))
+    lanes = images * z.result * units * ceil_div(x_axis.result, block.columns if block else 1)
     form: dict[str, Value] = {"block": False}
     workgroup, strip, below = _WORKGROUP, 1, 1
     if block:
         form, workgroup = block.spec(window), _BLOCK_WORKGROUP
         strip, below = block.strip_of(window, max(lanes, 1)), block.lines or 1
-    count = lanes * -(-y.result // (strip * below)) * below
+    count = lanes * ceil_div(y.result, strip * below) * below
     params = {"count": count, "units": units, **fields(window), "strip": strip, **sizes}
     gains = alone or (block is not None and op == "depthwise" and x.dtype is f16)
     form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
@@ -130,15 +131,17 @@ def _is_among_first(device: Device, key: object, sizes: Mapping[str, int]) -> bo
     return given in known
 
 
-def _suited(op: str, x: Buffer[Any], window: Window, kind: Value, pairs: bool) -> Block | None:
+def _best_variant(
+    op: str, x: Buffer[Any], window: Window, kind: Value, pairs: bool
+) -> Block | None:
     """Block for a device and a window; None: a loop over the taps.
 
     Overlapping windows share what a larger block reads. Results do not depend on the block.
     """
-    rung, tile = wanted_rung(op), wanted_tile(op)
+    variant, tile = forced_variant(op), forced_tile(op)
     if isinstance(tile, Block):
         return tile
-    if rung == "naive" or x.device.is_cpu:
+    if variant == "naive" or x.device.is_cpu:
         return None
     halves = x.dtype is f16
     if op == "nn.depthwise":

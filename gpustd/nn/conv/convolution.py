@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.nn.conv.dispatch import convolve
 from gpustd.nn.conv.windows import Axis, Extents, Padding, each_axis, spatial, three
 
@@ -102,7 +102,7 @@ def _convolution(
 ) -> Buffer[T]:
     """Check, add axes of one element up to three, compute, take them away again."""
     x, weight, bias = operands
-    sizes, groups = spatial(op, x, rank), whole(op, "groups", groups)
+    sizes, groups = spatial(op, x, rank), as_int(op, "groups", groups)
     check_weight(op, rank, x, weight, groups)
     check_bias(op, weight.shape[-1], bias)
     axes = _axes(op, sizes, weight.shape[:rank], numbers)
@@ -118,7 +118,7 @@ def _convolution(
 
 def check_weight(op: str, rank: int, x: Buffer[Any], weight: Buffer[Any], groups: int) -> None:
     """Raise `ShapeError` unless the weights fit ``x`` and the groups, or `ArgumentError`."""
-    refuse_others(op, weight)
+    require_buffers(op, weight)
     if len(weight.shape) != rank + 2:
         axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
         raise ShapeError(f"{op}: weights {weight.shape}: wants ({axes}, C / groups, Cout)")
@@ -134,7 +134,7 @@ def check_bias(op: str, channels: int, bias: Buffer[Any] | None) -> None:
     """Raise `ShapeError` or `DTypeError` unless it is f32 (channels,)."""
     if bias is None:
         return
-    refuse_others(op, bias)
+    require_buffers(op, bias)
     if bias.shape != (channels,):
         raise ShapeError(f"{op}: bias {bias.shape} for {channels} channels")
     if bias.dtype is not f32:

@@ -14,14 +14,14 @@ from typing import Any
 from gpucore import Buffer, T, f32
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import Value
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import conv2d
 from gpustd.nn.conv.blocks import launch_window
 from gpustd.nn.conv.grouped import launch_grouped
 from gpustd.nn.conv.unfold import unfolded
 from gpustd.nn.conv.voxels import voxel_product
 from gpustd.nn.conv.windows import Window
-from gpustd.nn.conv.winograd import in_blocks, suited_block
+from gpustd.nn.conv.winograd import best_block, in_blocks
 
 __all__ = ["convolve"]
 
@@ -47,7 +47,7 @@ def convolve(
     if not math.prod(shape):
         return x.device.buffer(x.dtype, shape)
     if groups == 1:
-        block = suited_block(x, w, window)
+        block = best_block(x, w, window)
         if block:
             return in_blocks(op, x, w, bias, window, block)
         return _dense(op, x, w, bias, window)
@@ -66,7 +66,7 @@ def _dense(
     """One group: all channels of a tap are one run of elements."""
     padding = _plane(window)
     taps = math.prod(axis.kernel for axis in window)
-    forced = wanted_rung("nn.conv")
+    forced = forced_variant("nn.conv")
     many = taps > _MOST_TAPS and not x.device.is_cpu
     if forced == "unfold" or (many and forced is None):
         narrow = _narrowed(x, w, window)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Work, f16
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_tile
+from gpustd.launch.variants import forced_tile
 from gpustd.nn.conv.windows import Window, fields
 
 __all__ = ["GroupTile", "launch_grouped"]
@@ -50,17 +51,19 @@ def launch_grouped(
     scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
 ) -> None:
     """Record the convolution of x (N, D, H, W, C) with w, and the bias if there is one."""
-    tile = _suited(operands, window, groups)
+    tile = _best_variant(operands, window, groups)
     if tile is None:
         _launch_plain(scalar, operands, y, window, groups)
     else:
         _launch_matrix(operands, y, window, tile)
 
 
-def _suited(operands: tuple[Buffer[Any], ...], window: Window, groups: int) -> GroupTile | None:
+def _best_variant(
+    operands: tuple[Buffer[Any], ...], window: Window, groups: int
+) -> GroupTile | None:
     """Tile for matrix units; None: the plain kernel. Results do not depend on the tile."""
     x, w = operands[:2]
-    wanted = wanted_tile("nn.grouped")
+    wanted = forced_tile("nn.grouped")
     if isinstance(wanted, GroupTile):
         return wanted
     inputs, outputs = w.shape[3], w.shape[4] // groups
@@ -94,11 +97,11 @@ def _launch_matrix(
         spec |= {f"kernel_{name}": axis.kernel, f"stride_{name}": axis.stride}
         spec |= {f"dilation_{name}": axis.dilation}
     units = x.shape[4] // 8
-    lanes = x.shape[0] * z.result * -(-xs.result // 16) * units // 2
-    steps = -(-ys.result // tile.rows)
-    strips = min(-(-_MANY // lanes), steps)
-    strip = tile.strip or -(-steps // strips) * tile.rows
-    count = lanes * -(-ys.result // strip)
+    lanes = x.shape[0] * z.result * ceil_div(xs.result, 16) * units // 2
+    steps = ceil_div(ys.result, tile.rows)
+    strips = min(ceil_div(_MANY, lanes), steps)
+    strip = tile.strip or ceil_div(steps, strips) * tile.rows
+    count = lanes * ceil_div(ys.result, strip)
     sizes = {"count": count, "units": units, **fields(window), "strip": strip}
     launch = kernel(x.device, "nn/grouped_matrix.wgsl", **spec)
     launch(*operands, y, sizes, grid=flat_grid(count, 1), work=_work(operands, y))
@@ -125,7 +128,7 @@ def _launch_plain(
         "outputs": outputs // width,
         "channels": x.shape[4] // deep,
     }
-    across = -(-window[2].result // _PIXELS)
+    across = ceil_div(window[2].result, _PIXELS)
     count = y.size // (window[2].result * w.shape[4]) * across * units
     launch = kernel(x.device, "nn/grouped.wgsl", **spec)
     launch(

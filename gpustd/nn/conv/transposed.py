@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_large
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.launch.elements import float_scalar, launch_each, launch_flat, plain_scalar, width_of
 from gpustd.launch.template import Value
 from gpustd.matmul.conv import Window, conv_product
@@ -150,7 +151,7 @@ class _Scatter:
         return [self._phase(r) for r in range(min(self.stride, self.result))]
 
     def _phase(self, remainder: int) -> _Phase:
-        results = -(-(self.result - remainder) // self.stride)
+        results = ceil_div(self.result - remainder, self.stride)
         common = math.gcd(self.stride, self.dilation)
         step = self.stride // common
         start = remainder + self.padding
@@ -177,7 +178,7 @@ def _transposed(
     groups: int,
 ) -> Buffer[T]:
     x, weight, bias = operands
-    sizes, groups = spatial(op, x, rank), whole(op, "groups", groups)
+    sizes, groups = spatial(op, x, rank), as_int(op, "groups", groups)
     check_weight(op, rank, x, weight, groups)
     check_bias(op, weight.shape[-1], bias)
     float_scalar(op, x, weight)
@@ -189,7 +190,7 @@ def _transposed(
     volumes = x.view((x.shape[0], *lead, *x.shape[1:]))
     kernel = weight.view((*lead, *weight.shape))
     shape = (x.shape[0], *(axis.result for axis in axes), weight.shape[-1])
-    refuse_large(op, x.device, x.dtype, shape)
+    require_buffer_fits(op, x.device, x.dtype, shape)
     phases = list(itertools.product(*(axis.phases() for axis in along)))
     if len(phases) == 1:
         return _phase_result(op, volumes, kernel, bias, phases[0], groups).view(shape)

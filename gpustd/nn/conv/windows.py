@@ -8,7 +8,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, LimitError, ShapeError
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.buffer_checks import require_buffers
 
 __all__ = [
     "AXES",
@@ -86,7 +86,7 @@ def is_wide(op: str, old: Sequence[int], new: Sequence[int]) -> bool:
 
 def spatial(op: str, x: Buffer[Any], rank: int) -> tuple[int, ...]:
     """Extents of the spatial axes of (N, ..., C). Raises `ShapeError`, `ArgumentError`."""
-    refuse_others(op, x)
+    require_buffers(op, x)
     if len(x.shape) != rank + 2:
         axes = ", ".join(("N", *"DHW"[3 - rank :], "C")) if rank > 1 else "N, L, C"
         raise ShapeError(f"{op}: {x.shape}: wants ({axes}), channels last")

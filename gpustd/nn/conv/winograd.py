@@ -10,16 +10,17 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, T, f16, f32
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, launch_flat
 from gpustd.launch.template import Value
-from gpustd.launch.variants import wanted_rung, wanted_tile
+from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.matmul.conv import Window as Plane
 from gpustd.matmul.conv import conv_product
 from gpustd.matmul.winograd import Form
 from gpustd.nn.conv.voxels import voxel_product
 from gpustd.nn.conv.windows import Axis, Window
 
-__all__ = ["in_blocks", "suited_block"]
+__all__ = ["best_block", "in_blocks"]
 
 _BLOCK = 4
 # Pixels of an image times channels, from which blocks gain.
@@ -30,7 +31,7 @@ _MOST_TAPS = 7
 _MOST_BYTES = 2**28
 
 
-def suited_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
+def best_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
     """Side of the blocks by which a convolution is quickest, None where they gain nothing.
 
     The limits are measured (bench/results): matrix units, stride and padding 1, and no larger
@@ -41,8 +42,8 @@ def suited_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
     for axis in plane:
         fits &= (axis.kernel, axis.stride, axis.dilation, axis.before) == (3, 1, 1, 1)
         fits &= axis.result == axis.size
-    forced = wanted_tile("nn.winograd")
-    if not fits or wanted_rung("nn.winograd") == "none":
+    forced = forced_tile("nn.winograd")
+    if not fits or forced_variant("nn.winograd") == "none":
         return None
     if isinstance(forced, int):
         return forced
@@ -56,7 +57,7 @@ def suited_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
 def _bytes(x: Buffer[T], n: int, block: int) -> int:
     """What one image takes for a while."""
     _, depth, height, width, channels = x.shape
-    places = depth * -(-height // block) * -(-width // block) * (block + 2) ** 2
+    places = depth * ceil_div(height, block) * ceil_div(width, block) * (block + 2) ** 2
     return places * (channels + n) * x.dtype.itemsize
 
 
@@ -75,7 +76,9 @@ def in_blocks(
     scalar = float_scalar(op, x, w)
     blocks = form.across * form.down
     most = max(_MOST_BYTES // _bytes(x, n, block), 1)
-    count = -(-images // -(-images // most)) if images else 1  # alike, so that few are compiled
+    count = (
+        ceil_div(images, ceil_div(images, most)) if images else 1
+    )  # alike, so that few are compiled
     axes = (window[0], Axis(blocks, result=blocks), Axis())
     for first in range(0, images, count):
         part = min(count, images - first)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, T
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_tile
+from gpustd.launch.variants import forced_tile
 
 __all__ = ["launch_channels"]
 
@@ -27,11 +28,11 @@ def launch_channels(
         return y
     width = width_of(x.shape[-1])
     units, count = x.shape[-1] // width, x.size // width
-    wanted = wanted_tile("nn.channels")
+    wanted = forced_tile("nn.channels")
     words = 1 if x.device.is_cpu or count < _MANY_WORDS else 8
     words = wanted if isinstance(wanted, int) else words
-    rows = -(-count // units)
-    step = -(-rows // words) * units
+    rows = ceil_div(count, units)
+    step = ceil_div(rows, words) * units
     spec: dict[str, Value] = {
         "scalar": float_scalar(op, x),
         "width": width,

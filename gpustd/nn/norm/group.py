@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, T, f32
-from gpustd.launch.arguments import real
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_float
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.nn.norm.group_plan import Norm, Plan, most_lanes
 from gpustd.nn.norm.layer import check_affine
 
@@ -62,40 +63,40 @@ def group_norm(
     [[[-1.0, -1.0], [1.0, 1.0]]]
     """
     sources = (x,) if second is None else (x, second)
-    norm, eps = Norm.of(sources, groups), real("group_norm", "eps", eps)
+    norm, eps = Norm.of(sources, groups), as_float("group_norm", "eps", eps)
     check_affine("group_norm", norm.channels, gamma, beta)
     float_scalar("group_norm", *sources)
     y = x.device.buffer(x.dtype, (*x.shape[:-1], norm.channels))
     if not y.size:
         return y
-    rung = wanted_rung("group_norm") or _suited(norm, x)
-    plan = _plan_of(rung, norm, x)
+    variant = forced_variant("group_norm") or _best_variant(norm, x)
+    plan = _plan_of(variant, norm, x)
     if plan:
-        launch = _in_one_launch if rung == "group" else _in_two_launches
+        launch = _in_one_launch if variant == "group" else _in_two_launches
         launch(norm, plan, (*sources, gamma, beta, y), eps, silu)
     else:
-        plain = rung == "naive"
+        plain = variant == "naive"
         statistics = (_plain_statistics if plain else _merged_statistics)(norm, sources, eps)
         _normalise(norm, (*sources, statistics, gamma, beta, y), silu)
     return y
 
 
-def _suited(norm: Norm, x: Buffer[Any]) -> str:
-    """Name of the rung for a device and the sizes of one image."""
+def _best_variant(norm: Norm, x: Buffer[Any]) -> str:
+    """Name of the variant for a device and the sizes of one image."""
     if x.device.is_cpu:
         return "channels_cpu"
     large = norm.pixels * norm.channels * x.dtype.itemsize >= _TWO_LAUNCHES_FROM
     order = ("runs", "group") if large else ("group", "runs")
-    return next((rung for rung in order if _plan_of(rung, norm, x)), "channels_cpu")
+    return next((variant for variant in order if _plan_of(variant, norm, x)), "channels_cpu")
 
 
-def _plan_of(rung: str, norm: Norm, x: Buffer[Any]) -> Plan | None:
-    """The plan of a rung for GPUs; None where a group is too wide, and for the other rungs."""
+def _plan_of(variant: str, norm: Norm, x: Buffer[Any]) -> Plan | None:
+    """The plan of a variant for GPUs; None where a group is too wide, and for others."""
     itemsize, most = x.dtype.itemsize, most_lanes(x.device)
-    if rung == "group":
+    if variant == "group":
         return Plan.one_launch(norm, itemsize, most)
     memory = x.device.limits.get("max_compute_workgroup_storage_size", 2**14)
-    return Plan.two_launches(norm, itemsize, most, memory) if rung == "runs" else None
+    return Plan.two_launches(norm, itemsize, most, memory) if variant == "runs" else None
 
 
 def _spec(norm: Norm, plan: Plan, x: Buffer[Any]) -> dict[str, Value]:
@@ -127,7 +128,7 @@ def _in_two_launches(norm: Norm, plan: Plan, buffers: _Buffers, eps: float, silu
 
 
 def _plain_statistics(norm: Norm, sources: _Buffers, eps: float) -> Buffer[f32]:
-    """Mean and factor (images, groups, 2) by the naive rung."""
+    """Mean and factor (images, groups, 2) by the naive variant."""
     statistics = sources[0].device.buffer(f32, (norm.images, norm.groups, 2))
     sizes = {
         "groups": norm.groups,
@@ -147,8 +148,8 @@ def _merged_statistics(norm: Norm, sources: _Buffers, eps: float) -> Buffer[f32]
     """Mean and factor (images, groups, 2) from moments of channels over runs of pixels."""
     device = sources[0].device
     # It depends on one image only, so that a batch does not change the order of the sums.
-    run = -(-norm.pixels // _CPU_RUNS)
-    runs = -(-norm.pixels // run)
+    run = ceil_div(norm.pixels, _CPU_RUNS)
+    runs = ceil_div(norm.pixels, run)
     partials = device.buffer(f32, (norm.images, runs, norm.channels, 2))
     first = 0
     for source in sources:
@@ -201,7 +202,7 @@ def _normalise(norm: Norm, buffers: _Buffers, silu: bool) -> None:
     }
     units = norm.channels // width
     run = min(max(norm.pixels * units // _WORDS_AT_ONCE, 1), _MOST_PIXELS)
-    runs = -(-norm.pixels // run)
+    runs = ceil_div(norm.pixels, run)
     sizes = {
         "pixels": norm.pixels,
         "units": units,

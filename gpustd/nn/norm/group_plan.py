@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore import Buffer, Device, ShapeError
-from gpustd.launch.arguments import whole
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_int
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import widest_word
 
 __all__ = ["Norm", "Plan", "most_lanes"]
@@ -48,13 +49,13 @@ class Norm:
     @classmethod
     def of(cls, sources: tuple[Buffer[Any], ...], groups: int) -> Norm:
         """Sizes of these sources. Raises `ShapeError`."""
-        refuse_others("group_norm", *sources)
+        require_buffers("group_norm", *sources)
         shape = sources[0].shape
         if len(shape) < 2 or any(s.shape[:-1] != shape[:-1] for s in sources):
             shapes = " and ".join(str(s.shape) for s in sources)
             raise ShapeError(f"group_norm: {shapes}: wants (N, ..., C), alike but for C")
         widths = tuple(s.shape[-1] for s in sources)
-        groups = whole("group_norm", "groups", groups)
+        groups = as_int("group_norm", "groups", groups)
         if groups < 1 or sum(widths) % groups:
             raise ShapeError(f"group_norm: {groups} groups do not divide {sum(widths)} channels")
         return cls(shape[0], math.prod(shape[1:-1]), widths, groups)
@@ -99,10 +100,10 @@ class Plan:
         fitting = [n for n in _LANES if words <= n <= most]
         if not fitting:
             return None
-        depths = {n: -(-norm.pixels // (n // words)) for n in fitting}
+        depths = {n: ceil_div(norm.pixels, n // words) for n in fitting}
         lanes = next((n for n in fitting if depths[n] <= _FEW_WORDS), fitting[-1])
         depth = depths[lanes]
-        held = depth * -(-width * itemsize // 4) <= _HELD_REGISTERS
+        held = depth * ceil_div(width * itemsize, 4) <= _HELD_REGISTERS
         depth = depth if held else min(_BYTES_AT_ONCE // (width * itemsize), _MOST_AT_ONCE)
         return cls(width, lanes, depth, held, words, norm.pixels, 1)
 
@@ -121,10 +122,10 @@ class Plan:
         rows = lanes // across
         blocks = norm.channels // (width * across)
         words = norm.pixels * blocks // (rows * _WORKGROUPS_OF_AN_IMAGE)
-        steps = max(-(-words // _MOST_WORDS), 1)
-        depth = max(-(-words // steps), min(_LEAST_WORDS, -(-norm.pixels // rows)))
+        steps = max(ceil_div(words, _MOST_WORDS), 1)
+        depth = max(ceil_div(words, steps), min(_LEAST_WORDS, ceil_div(norm.pixels, rows)))
         run = rows * depth * steps
-        return cls(width, lanes, depth, False, across, run, -(-norm.pixels // run))
+        return cls(width, lanes, depth, False, across, run, ceil_div(norm.pixels, run))
 
     def grid(self, norm: Norm) -> tuple[int, int, int]:
         """Workgroups over blocks of words, runs of an image, and images."""

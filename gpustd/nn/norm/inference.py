@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, words_of
 from gpustd.nn.norm.channels import launch_channels
 from gpustd.nn.norm.group import group_norm as affine_group_norm
@@ -51,7 +51,7 @@ def batch_norm(
     _check_channels("batch_norm", x, given)
     kind = "batch_norm" + "_weight" * (weight is not None) + "_bias" * (bias is not None)
     return launch_channels(
-        "batch_norm", kind, x, tuple(given.values()), real("batch_norm", "eps", eps)
+        "batch_norm", kind, x, tuple(given.values()), as_float("batch_norm", "eps", eps)
     )
 
 
@@ -69,7 +69,7 @@ def prelu(x: Buffer[T], weight: Buffer[f32]) -> Buffer[T]:
         >>> nn.prelu(x, up(np.array([0.5, 0.25], np.float32))).read().tolist()
         [[-1.0, -0.5], [4.0, 4.0]]
     """
-    refuse_others("prelu", x, weight)
+    require_buffers("prelu", x, weight)
     single = weight.shape == (1,) and x.shape[-1:] != (1,)
     if not single:
         _check_channels("prelu", x, {"weight": weight})
@@ -98,7 +98,7 @@ def group_norm(
         >>> nn.group_norm(x, 2).read().round(3).tolist()
         [[[-1.0, 0.0], [1.0, 0.0]]]
     """
-    refuse_others("group_norm", x)
+    require_buffers("group_norm", x)
     if not x.shape:
         raise ShapeError(f"group_norm: {x.shape}: wants (N, ..., C)")
     weight, bias = _affine(x, weight, bias)
@@ -150,7 +150,7 @@ def layer_norm(
         >>> nn.layer_norm(x).read().round(3).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
-    refuse_others("layer_norm", x)
+    require_buffers("layer_norm", x)
     if not x.shape:
         raise ShapeError(f"layer_norm: {x.shape}: wants a last axis to normalise")
     weight, bias = _affine(x, weight, bias)
@@ -173,7 +173,7 @@ def rms_norm(
         [[ 0.2  1.4]
          [ 1.  -1. ]]
     """
-    eps = real("rms_norm", "eps", eps)
+    eps = as_float("rms_norm", "eps", eps)
     if weight is None:
         _check_channels("rms_norm", x, {})
         return launch_rows("rms_norm", x, eps=eps)
@@ -196,7 +196,7 @@ def normalize(x: Buffer[T], eps: float = 1e-12) -> Buffer[T]:
          [0.  0. ]]
     """
     _check_channels("normalize", x, {})
-    eps = real("normalize", "eps", eps)
+    eps = as_float("normalize", "eps", eps)
     if eps <= 0:
         raise ArgumentError(f"normalize: eps {eps} must be positive, against rows of zeros")
     return launch_rows("normalize", x, eps=eps)
@@ -207,7 +207,7 @@ def _check_channels(op: str, x: Buffer[Any], given: dict[str, Buffer[Any]]) -> N
     float_scalar(op, x)
     if not x.shape:
         raise ShapeError(f"{op}: {x.shape}: wants (..., C), channels last")
-    refuse_others(op, *given.values())
+    require_buffers(op, *given.values())
     for name, buffer in given.items():
         if buffer.shape != (x.shape[-1],):
             raise ShapeError(f"{op}: {name} {buffer.shape} for {x.shape[-1]} channels")

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import real
-from gpustd.launch.buffer_checks import refuse_others
+from gpucore.integers import ceil_div
+from gpustd.launch.arguments import as_float
+from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, widest_word, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["layer_norm"]
 
@@ -37,8 +38,8 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
     >>> gpustd.layer_norm(x, one, nothing, eps=0.0).read().round(4).tolist()
     [[-1.0, 1.0]]
     """
-    refuse_others("layer_norm", x)
-    eps = real("layer_norm", "eps", eps)
+    require_buffers("layer_norm", x)
+    eps = as_float("layer_norm", "eps", eps)
     if not x.shape:
         raise ShapeError(f"layer_norm: {x.shape}: wants a last axis to normalise")
     channels = x.shape[-1]
@@ -48,40 +49,40 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
     if not y.size:
         return y
     rows = math.prod(x.shape[:-1])
-    rung = wanted_rung("layer_norm") or _suited(x.device)
-    if rung == "naive":
+    variant = forced_variant("layer_norm") or _best_variant(x.device)
+    if variant == "naive":
         spec: dict[str, Value] = {"width": width_of(channels)}
         grid = flat_grid(rows, _NAIVE_ROWS)
     else:
-        lanes = row_lanes(x.device) if rung == "subgroup" else _WORKGROUP_LANES
-        spec = _spec(x, lanes, rung)
+        lanes = row_lanes(x.device) if variant == "subgroup" else _WORKGROUP_LANES
+        spec = _spec(x, lanes, variant)
         grid = flat_grid(rows, _ROWS)
-    launch = kernel(x.device, f"nn/layer_norm/{rung}.wgsl", scalar=scalar, **spec)
+    launch = kernel(x.device, f"nn/layer_norm/{variant}.wgsl", scalar=scalar, **spec)
     sizes = {"rows": rows, "units": channels // int(spec["width"] or 1), "eps": eps}
     launch(x, gamma, beta, y, sizes, grid=grid)
     return y
 
 
-def _suited(device: Device) -> str:
+def _best_variant(device: Device) -> str:
     if device.is_cpu:
         return "naive"
     return "subgroup" if row_lanes(device) else "workgroup"
 
 
-def _spec(x: Buffer[Any], lanes: int, rung: str) -> dict[str, Value]:
+def _spec(x: Buffer[Any], lanes: int, variant: str) -> dict[str, Value]:
     """Template variables of ``lanes`` lanes a row; ``depth`` 0: too long to be kept."""
     width = widest_word(x.dtype.itemsize, x.shape[-1])
-    depth = -(-x.shape[-1] // (width * lanes))
+    depth = ceil_div(x.shape[-1], width * lanes)
     kept = depth * width <= _HELD_ELEMENTS and depth <= _HELD_WORDS
     spec: dict[str, Value] = {"width": width, "lanes": lanes, "depth": depth if kept else 0}
-    if rung == "subgroup":
+    if variant == "subgroup":
         spec["enable_subgroups"] = x.device.info.engine == "dawn"
     return spec
 
 
 def check_affine(op: str, channels: int, gamma: Buffer[Any], beta: Buffer[Any]) -> None:
     """Raise `ShapeError` or `DTypeError` unless both are f32 (channels,), or `ArgumentError`."""
-    refuse_others(op, gamma, beta)
+    require_buffers(op, gamma, beta)
     for name, buffer in (("gamma", gamma), ("beta", beta)):
         if buffer.shape != (channels,):
             raise ShapeError(f"{op}: {name} {buffer.shape} for {channels} channels")

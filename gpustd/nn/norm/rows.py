@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from gpucore import Buffer, Device, T
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 
 __all__ = ["launch_rows", "row_spec"]
 
@@ -24,19 +25,19 @@ _MOST_KEPT = 16
 def row_spec(device: Device) -> tuple[int, int, dict[str, Value]]:
     """Lanes of a row, invocations of a workgroup, template variables of ``row_reduce.wgsl``.
 
-    Rungs: ``naive`` one lane, ``workgroup`` 32 lanes and a tree, ``subgroup`` a subgroup.
+    Variants: ``naive`` one lane, ``workgroup`` 32 lanes and a tree, ``subgroup`` a subgroup.
     """
     subgroup = 0 if device.is_cpu else row_lanes(device)
-    rung = wanted_rung("nn.rows") or ("subgroup" if subgroup else "workgroup")
-    if device.is_cpu and wanted_rung("nn.rows") is None:
-        rung = "naive"
-    lanes = {"naive": 1, "workgroup": _LANES}.get(rung) or row_lanes(device)
+    variant = forced_variant("nn.rows") or ("subgroup" if subgroup else "workgroup")
+    if device.is_cpu and forced_variant("nn.rows") is None:
+        variant = "naive"
+    lanes = {"naive": 1, "workgroup": _LANES}.get(variant) or row_lanes(device)
     threads = _NAIVE_THREADS if lanes == 1 else _THREADS
     spec: dict[str, Value] = {
         "lanes": lanes,
         "threads": threads,
-        "subgroups": rung == "subgroup",
-        "enable_subgroups": rung == "subgroup" and device.info.engine == "dawn",
+        "subgroups": variant == "subgroup",
+        "enable_subgroups": variant == "subgroup" and device.info.engine == "dawn",
     }
     return lanes, threads, spec
 
@@ -61,5 +62,5 @@ def launch_rows(
 
 def _kept(units: int, lanes: int) -> int:
     """Words that a lane keeps: a power of two, so that kernels are few; 0 where rows are long."""
-    kept = 1 << (-(-units // lanes) - 1).bit_length()
+    kept = 1 << (ceil_div(units, lanes) - 1).bit_length()
     return kept if lanes > 1 and kept <= _MOST_KEPT else 0

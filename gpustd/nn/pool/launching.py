@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, T
+from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.launch.variants import wanted_rung
+from gpustd.launch.variants import forced_variant
 from gpustd.nn.conv.blocks import launch_window
 from gpustd.nn.conv.windows import AXES, Window
 
@@ -40,14 +41,14 @@ def launch_mean(x: Buffer[T]) -> Buffer[T]:
     y = x.device.buffer(x.dtype, (images, channels))
     width = width_of(channels)
     units = channels // width
-    slices = 1 if x.device.is_cpu or wanted_rung("nn.mean") == "naive" else _SIDE
-    slices = _SIDE if wanted_rung("nn.mean") == "sliced" else slices
+    slices = 1 if x.device.is_cpu or forced_variant("nn.mean") == "naive" else _SIDE
+    slices = _SIDE if forced_variant("nn.mean") == "sliced" else slices
     spec: dict[str, Value] = {
         "scalar": float_scalar("pool", x),
         "width": width,
         "slices": slices,
     }
-    blocks = -(-units // _SIDE)
+    blocks = ceil_div(units, _SIDE)
     sizes = {"images": images, "units": units, "pixels": math.prod(x.shape[1:-1]), "blocks": blocks}
     if y.size:
         launch = kernel(x.device, "nn/mean.wgsl", **spec)

@@ -14,7 +14,7 @@ from diffusion.checkpoints import ModelFolder, open_vae
 from diffusion.checkpoints.single_file_names import vae_names
 from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
 from diffusion.models.config import TinyVaeConfig
-from diffusion.models.layers import wrapped
+from diffusion.models.layers import seamless_padding
 from diffusion.models.module import load as load_weights
 from diffusion.models.tiny_vae import TinyVae
 from gpucore import Device, DType, f16, f32
@@ -63,7 +63,7 @@ def test_it_wraps_round(device: Device) -> None:
         (made.moments, case.image(), factor, -1),
     ):
         given = channels_last(array)
-        with wrapped("x"):
+        with seamless_padding("x"):
             plain, turned, other = (
                 network(device.buffer_from_array(each)).read()
                 for each in (given, np.roll(given, ahead, 2), np.roll(given, ahead, 1))

@@ -17,7 +17,7 @@ from diffusion.checkpoints import ModelFolder
 from diffusion.noise.philox import Draw
 from diffusion.pipeline import run as run_module
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.graph_cache import Captures
+from diffusion.pipeline.graph_cache import GraphCache
 from diffusion.pipeline.networks import Networks, load_networks
 from diffusion.pipeline.run import Run
 from diffusion.pipeline.vae import decode
@@ -93,7 +93,7 @@ def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(GivenNoise, "case", case, raising=False)
     if case.task == "inpaint9":
         monkeypatch.setattr(run_module, "Blend", NoBlend)
-    run = Run(made, Captures(made), settings_of(case))
+    run = Run(made, GraphCache(made), settings_of(case))
     assert run.first.walk.steps == case.kept
     start = run.begin((0,))
     assert isinstance(start.latents, np.ndarray)

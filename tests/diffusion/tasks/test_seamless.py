@@ -19,7 +19,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
-from diffusion.models.layers import Activations, Conv2d, wrapped
+from diffusion.models.layers import Activations, Conv2d, seamless_padding
 from diffusion.noise.philox import LatentNoise
 from diffusion.pipeline import run, vae
 from diffusion.pipeline.denoiser import Latents
@@ -173,7 +173,7 @@ def test_what_overflowed_is_done_again_as_it_was(
 ) -> None:
     made = dataclasses.replace(networks(first, "two_levels"), seamless="xy")
     latents = first.buffer_from_array(channels_last(initial_noise(batch=1, height=4, width=4)))
-    with wrapped("xy"):
+    with seamless_padding("xy"):
         wanted = made.vae.decode(latents).read()
     seen = []
 
@@ -233,9 +233,9 @@ def test_a_convolution_is_as_before_outside(first: Device) -> None:
     layer.bias.fill(np.zeros(1, np.float32), first, f32)
     x = first.buffer_from_array(np.arange(12, dtype=np.float32).reshape(1, 3, 4, 1))
     plain = layer(x).read()
-    with wrapped("xy"):
+    with seamless_padding("xy"):
         ring = layer(x).read()
-        with wrapped(""):
+        with seamless_padding(""):
             np.testing.assert_array_equal(layer(x).read(), plain)
         np.testing.assert_array_equal(layer(x).read(), ring)
     np.testing.assert_array_equal(layer(x).read(), plain)

@@ -13,7 +13,7 @@ from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
 from gpustd import nn
 from gpustd.launch.template import SHADERS, rendered_corpus
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
 from gpustd.nn.row_softmax import softmax
 from tests.laws.sources import LIBRARY
@@ -99,14 +99,14 @@ def call_others(make: Make, floats: Make) -> None:
 
 
 CALLS = (call_products, call_attention, call_norms, call_softmax, call_others)
-# Rungs to force, and whether they need matrix units (which take f16 only).
-PRODUCT_RUNGS = (
+# Variants to force, and whether they need matrix units (which take f16 only).
+PRODUCT_VARIANTS = (
     ("naive", False),
     ("cpu", False),
     ("tiled", False),
     ("matrix", True),
 )
-OTHER_RUNGS = (
+OTHER_VARIANTS = (
     ("attention", "naive", False),
     ("attention", "cpu", False),
     ("attention", "rows", False),
@@ -133,7 +133,7 @@ def corpus() -> Iterator[tuple[str, str]]:
 
 
 def render(device: Device, dtype: type[DType]) -> None:
-    """Call every operation with every rung, so that the templates are rendered and compiled."""
+    """Call every operation with every variant, so that the templates are rendered and compiled."""
 
     def make(*shape: int) -> Buffer[DType]:
         return device.buffer(dtype, shape)
@@ -146,17 +146,17 @@ def render(device: Device, dtype: type[DType]) -> None:
     gpustd.gemm(make(2, 64, 64), make(64, 12))
     gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
-    for rung, needs_matrix in PRODUCT_RUNGS:
-        with forced_rung("product", rung):
+    for variant, needs_matrix in PRODUCT_VARIANTS:
+        with force_variant("product", variant):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
         for tile in MATRIX_TILES:
             if tile.loaders:
-                with forced_rung("product", "matrix", tile):
+                with force_variant("product", "matrix", tile):
                     gpustd.gemm(make(256, 192), make(192, 320))
-    for op, rung, needs_matrix in OTHER_RUNGS:
-        with forced_rung(op, rung):
+    for op, variant, needs_matrix in OTHER_VARIANTS:
+        with force_variant(op, variant):
             if matrix or not needs_matrix:
                 call_attention(make, floats)
                 call_norms(make, floats)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 
 
@@ -85,7 +85,7 @@ def test_concat_and_stack(
 def test_bytes_turned_in_blocks(
     device: Device, dtype: str, shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> None:
-    with forced_rung("transpose", "tiles"):
+    with force_variant("transpose", "tiles"):
         same(device, "transpose", draw(dtype, shape), axes)
 
 

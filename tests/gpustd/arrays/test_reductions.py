@@ -16,7 +16,7 @@ from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
 from gpustd.arrays import scratch
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
@@ -161,12 +161,12 @@ ROWS = [(3, 40), (9, 1100), (1, 20003), (5, 513), (3, 16388)]
 
 
 @pytest.mark.parametrize(
-    ("rung", "shape"),
+    ("variant", "shape"),
     [*(("subgroups", shape) for shape in ROWS), ("rows", (3, 2300)), ("rows", (1, 20003))],
     ids=str,
 )
-def test_workgroups_that_take_rows(device: Device, rung: str, shape: tuple[int, ...]) -> None:
-    with forced_rung("fold", rung):
+def test_workgroups_that_take_rows(device: Device, variant: str, shape: tuple[int, ...]) -> None:
+    with force_variant("fold", variant):
         x = draw("f32", shape)
         for op in ("sum", "var", "min", "argmax"):
             check(device, op, x, 1)
@@ -174,11 +174,11 @@ def test_workgroups_that_take_rows(device: Device, rung: str, shape: tuple[int, 
         check(device, "all", draw("i32", shape), None)
 
 
-@pytest.mark.parametrize("rung", ["rows", "subgroups"])
-def test_runs_that_meet(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["rows", "subgroups"])
+def test_runs_that_meet(device: Device, variant: str) -> None:
     """Rows of several runs, whose last workgroup folds them: alone, in a batch, in a capture."""
     x = draw("f32", (3, 70000))
-    with forced_rung("fold", rung):
+    with force_variant("fold", variant):
         for op in ("sum", "mean", "max", "any"):
             check(device, op, x, 1)
         given = device.buffer_from_array(x)
@@ -194,14 +194,14 @@ def test_runs_that_meet(device: Device, rung: str) -> None:
     assert not scratch.clean_words(device, 1).read().any()
 
 
-@pytest.mark.parametrize("rung", ["rows", "subgroups"])
+@pytest.mark.parametrize("variant", ["rows", "subgroups"])
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 @pytest.mark.parametrize("n", [1001, 5004, 70001])
-def test_rows_of_a_batch_are_as_alone(device: Device, rung: str, dtype: str, n: int) -> None:
+def test_rows_of_a_batch_are_as_alone(device: Device, variant: str, dtype: str, n: int) -> None:
     """Rows that begin between words, whose elements are folded in the order of words."""
     skip_without_f16(device, dtype)
     x = draw(dtype, (3, n))
-    with forced_rung("fold", rung):
+    with force_variant("fold", variant):
         for op in (arrays.sum, arrays.var):
             whole = op(device.buffer_from_array(x), 1).read()
             for row in range(3):
@@ -210,28 +210,28 @@ def test_rows_of_a_batch_are_as_alone(device: Device, rung: str, dtype: str, n: 
         check(device, "sum", x, 1)
 
 
-@pytest.mark.parametrize("rung", ["rows", "subgroups"])
-def test_places_in_long_rows(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["rows", "subgroups"])
+def test_places_in_long_rows(device: Device, variant: str) -> None:
     """Extremes in several runs of a row, and in the last one only; NaN in one."""
     x = draw("i32", (3, 50000)) % 1000
     x[2, 49999], x[2, 49998] = 5000, -5000
     wide = x.astype(np.float32)
     wide[1, 40000], wide[1, 49999] = np.nan, np.nan
-    with forced_rung("fold", rung):
+    with force_variant("fold", variant):
         for op in ("argmin", "argmax"):
             check(device, op, x, 1)
             check(device, op, x, None)
             check(device, op, wide, 1)
 
 
-@pytest.mark.parametrize("rung", ["rows", "subgroups"])
+@pytest.mark.parametrize("variant", ["rows", "subgroups"])
 @pytest.mark.parametrize(
     ("dtype", "n"), [("f16", 1000), ("f16", 4104), ("f16", 1004), ("i8", 1040)]
 )
-def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int, rung: str) -> None:
+def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int, variant: str) -> None:
     """Words of 16 bytes, and of four elements where the rows are not whole ones."""
     skip_without_f16(device, dtype)
-    with forced_rung("fold", rung):
+    with force_variant("fold", variant):
         check(device, "sum", draw(dtype, (3, n)), 1)
         check(device, "max", draw(dtype, (1, n + 1)), 1)
         check(device, "sum", draw(dtype, (5, n)), 0)
@@ -239,19 +239,19 @@ def test_rows_of_narrow_numbers(device: Device, dtype: str, n: int, rung: str) -
 
 @pytest.mark.parametrize("shape", [(512, 3), (2, 1280, 2)], ids=str)
 def test_long_axes_before_short_ones(device: Device, shape: tuple[int, ...]) -> None:
-    with forced_rung("fold", "rows"):
+    with force_variant("fold", "rows"):
         for op in ("sum", "mean", "max", "argmax", "var"):
             check(device, op, draw("f32", shape), -2)
         check(device, "sum", draw("c64", shape), -2)
         check(device, "sum", draw("c64", shape), None)
 
 
-@pytest.mark.parametrize("rung", ["rows", "subgroups"])
-def test_rows_hold_not_a_number(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["rows", "subgroups"])
+def test_rows_hold_not_a_number(device: Device, variant: str) -> None:
     x = draw("f32", (4, 1100))
     x[1, 1050], x[1, 5], x[2, 1099] = np.nan, -np.nan, -np.inf
     x[3] = -0.0
-    with forced_rung("fold", rung):
+    with force_variant("fold", variant):
         for op in ("min", "max", "argmin", "argmax", "any"):
             check(device, op, x, 1)
 
@@ -262,7 +262,7 @@ def test_rows_hold_not_a_number(device: Device, rung: str) -> None:
 def test_columns_read_ahead(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
     """Words at once, then those that are left of a block."""
     skip_without_f16(device, dtype)
-    with forced_rung("fold", "rows"):
+    with force_variant("fold", "rows"):
         for op in ("sum", "min", "argmax", *(["var"] if dtype == "f32" else [])):
             check(device, op, draw(dtype, shape), 0)
 
@@ -274,7 +274,7 @@ STRIPS = [("f32", (700, 40)), ("f16", (300, 72)), ("f16", (70, 12)), ("i8", (2, 
 @pytest.mark.parametrize(("dtype", "shape"), [*STRIPS, ("c64", (90, 6)), ("f32", (3, 17000, 4))])
 def test_strips_of_columns(device: Device, dtype: str, shape: tuple[int, ...]) -> None:
     skip_without_f16(device, dtype)
-    with forced_rung("fold", "columns"):
+    with force_variant("fold", "columns"):
         for op in ("sum",) if dtype == "c64" else ("sum", "min", "argmax"):
             check(device, op, draw(dtype, shape), -2)
         if dtype == "f32":

@@ -21,7 +21,7 @@ from gpustd.arrays.scans import Scan, Tiles
 from gpustd.arrays.scratch import clean_words
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import render
-from gpustd.launch.variants import forced_rung, wanted_rung
+from gpustd.launch.variants import force_variant, forced_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
@@ -63,7 +63,7 @@ def check(
             allowed: Any = np.abs(expected) * 2.0**-23 * flat.shape[along]
         else:
             passes = 1 + math.log(max(x.size, 2), 128)
-            roundings = ROUNDINGS.get(wanted_rung("scan") or "", 130 * passes)
+            roundings = ROUNDINGS.get(forced_variant("scan") or "", 130 * passes)
             allowed = roundings * 2.0**-24 * np.cumsum(np.abs(wide), axis=along)
         if x.dtype == np.float16:
             allowed = allowed + 2.0**-10 * np.abs(expected) + 6e-8
@@ -108,11 +108,11 @@ TILED = [
 
 
 @contextmanager
-def forced(device: Device, rung: str, tile: str = "") -> Iterator[None]:
+def forced(device: Device, variant: str, tile: str = "") -> Iterator[None]:
     """Tiles, or tiles that subgroups look up; every subgroup of a known width will do."""
-    if rung == "subgroups" and not row_lanes(device):
+    if variant == "subgroups" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
-    with forced_rung("scan", rung, tile):
+    with force_variant("scan", variant, tile):
         yield
 
 
@@ -189,17 +189,17 @@ def test_not_a_number_stays_in_subgroups(device: Device) -> None:
     np.testing.assert_array_equal(np.isnan(result), np.isnan(np.cumsum(x, 1)))
 
 
-@pytest.mark.parametrize(("rung", "shape"), [("tiles", (2, 1000)), ("subgroups", (1, 17001))])
-def test_tiles_of_f16(device: Device, rung: str, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("variant", "shape"), [("tiles", (2, 1000)), ("subgroups", (1, 17001))])
+def test_tiles_of_f16(device: Device, variant: str, shape: tuple[int, ...]) -> None:
     skip_without_f16(device, "f16")
-    with forced(device, rung):
+    with forced(device, variant):
         check(device, "cumsum", draw("f16", shape), 1)
 
 
-@pytest.mark.parametrize("rung", ["tiles", "subgroups"])
-def test_rows_of_a_batch_are_as_alone(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["tiles", "subgroups"])
+def test_rows_of_a_batch_are_as_alone(device: Device, variant: str) -> None:
     x = draw("f32", (3, 40000))
-    with forced(device, rung):
+    with forced(device, variant):
         whole = arrays.cumsum(device.buffer_from_array(x), 1).read()
         alone = arrays.cumsum(device.buffer_from_array(x[1:2]), 1).read()
     np.testing.assert_array_equal(whole[1:2], alone)
@@ -221,27 +221,27 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize(("rung", "shape", "axis"), LOST, ids=str)
+@pytest.mark.parametrize(("variant", "shape", "axis"), LOST, ids=str)
 def test_tiles_that_never_come_are_made(
-    device: Device, rung: str, shape: tuple[int, ...], axis: int
+    device: Device, variant: str, shape: tuple[int, ...], axis: int
 ) -> None:
     """The first tiles are gone: whoever waits for them makes them, with the same bits."""
     x = device.buffer_from_array(draw("f32", shape))
     extents = three_extents(shape, axis, axis)
-    with forced(device, rung):
+    with forced(device, variant):
         whole = arrays.cumsum(x, axis).read()
         tiles = Tiles.of(Scan("sum", f32, f32, False).spec(x), x, extents)
     count = tiles.sizes["count"]
     source = render(tiles.name, tiles.spec)
     sizes = tiles.sizes
-    if rung == "subgroups":  # which take no tickets
+    if variant == "subgroups":  # which take no tickets
         source = source.replace("    count: u32,\n", "    count: u32,\n    gone: u32,\n")
         source = source.replace("= group.x + ", "= params.gone + group.x + ")
     launch = device.compile_kernel(source)
     for gone in (1, count // 2, count - 2):
         y = device.buffer_from_array(np.full(shape, np.nan, np.float32))
         words = np.zeros(tiles.words, np.uint32)
-        if rung == "tiles":
+        if variant == "tiles":
             words[0] = gone
         else:
             sizes = tiles.sizes | {"gone": gone}
@@ -260,13 +260,13 @@ BLIND = [
 ]
 
 
-@pytest.mark.parametrize(("rung", "dtype", "shape", "axis"), BLIND, ids=str)
+@pytest.mark.parametrize(("variant", "dtype", "shape", "axis"), BLIND, ids=str)
 def test_loads_that_see_nothing_end(
-    device: Device, rung: str, dtype: str, shape: tuple[int, ...], axis: int
+    device: Device, variant: str, dtype: str, shape: tuple[int, ...], axis: int
 ) -> None:
     """A cache may answer loads: a scan ends without them, with the same bits and clean words."""
     x = device.buffer_from_array(draw(dtype, shape))
-    with forced(device, rung):
+    with forced(device, variant):
         whole = arrays.cumsum(x, axis).read()
         spec = Scan("sum", x.dtype, x.dtype, False).spec(x)
         tiles = Tiles.of(spec, x, three_extents(shape, axis, axis))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, ShapeError, f32
 from gpustd import arrays
 from gpustd.launch.subgroups import row_lanes
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.arrays.test_sorting import falling, with_specials
@@ -47,7 +47,7 @@ def test_topk_in_registers(device: Device, dtype: str, n: int, k: int) -> None:
         x[3:5, : n - 1] = np.nan
     for largest in (True, False):
         places = (falling(x) if largest else np.argsort(x, kind="stable"))[:, :k]
-        with forced_rung("topk", "subgroups"):
+        with force_variant("topk", "subgroups"):
             values, found = arrays.topk(device.buffer_from_array(x), k, largest=largest)
         np.testing.assert_array_equal(found.read(), places)
         np.testing.assert_array_equal(values.read(), np.take_along_axis(x, places, -1))

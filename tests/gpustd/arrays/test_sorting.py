@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.launch.subgroups import row_lanes
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 from tests.gpustd.null_validator import assert_accepted
@@ -58,36 +58,36 @@ def check(device: Device, x: Array, axis: int = -1) -> None:
 
 
 @contextmanager
-def rung_of(device: Device, rung: str) -> Iterator[None]:
-    """A rung; digits of four bits where it needs subgroups, whose counts then fit anywhere.
+def variant_of(device: Device, variant: str) -> Iterator[None]:
+    """A variant; digits of four bits where it needs subgroups, whose counts then fit anywhere.
 
     Rows have four numbers a lane, so that many lanes take part.
     """
-    if rung == "subgroups" and not row_lanes(device):
+    if variant == "subgroups" and not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
     tiles = {"subgroups": (4, 256), "rows": 4}
-    with forced_rung("sort", rung, tiles.get(rung)):
+    with force_variant("sort", variant, tiles.get(variant)):
         yield
 
 
-@pytest.mark.parametrize("rung", ["plain", "rows", "subgroups"])
+@pytest.mark.parametrize("variant", ["plain", "rows", "subgroups"])
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i32", "u32", "i8", "u8"])
-def test_dtypes(device: Device, dtype: str, rung: str) -> None:
+def test_dtypes(device: Device, dtype: str, variant: str) -> None:
     skip_without_f16(device, dtype)
-    with rung_of(device, rung):
+    with variant_of(device, variant):
         check(device, with_specials(draw(dtype, (3, 300))))
 
 
-@pytest.mark.parametrize("rung", ["plain", "subgroups"])
+@pytest.mark.parametrize("variant", ["plain", "subgroups"])
 @pytest.mark.parametrize("shape", [(1,), (2,), (5000,), (2, 1024), (2, 1025)], ids=str)
-def test_sizes(device: Device, shape: tuple[int, ...], rung: str) -> None:
-    with rung_of(device, rung):
+def test_sizes(device: Device, shape: tuple[int, ...], variant: str) -> None:
+    with variant_of(device, variant):
         check(device, with_specials(draw("f32", shape)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 16, 63, 64, 65, 256, 1000])
 def test_short_rows(device: Device, n: int) -> None:
-    with rung_of(device, "rows"):
+    with variant_of(device, "rows"):
         check(device, with_specials(draw("i32", (5, n))))
 
 
@@ -95,14 +95,14 @@ def test_short_rows(device: Device, n: int) -> None:
 def test_narrow_rows_of_odd_length(device: Device, dtype: str) -> None:
     """By keys: a row does not begin with a word."""
     skip_without_f16(device, dtype)
-    with rung_of(device, "rows"):
+    with variant_of(device, "rows"):
         check(device, with_specials(draw(dtype, (3, 101))))
 
 
 def test_rows_of_many_numbers_a_lane(device: Device) -> None:
     """As on GPUs: a few lanes a row, many rows a workgroup."""
     x = with_specials(draw("f32", (70, 33)))
-    with forced_rung("sort", "rows"):
+    with force_variant("sort", "rows"):
         places = on_device(device, arrays.argsort, x)
         result = on_device(device, arrays.sort, x)
     np.testing.assert_array_equal(places, np.argsort(x, kind="stable"))

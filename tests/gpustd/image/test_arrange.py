@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import DTYPES, draw, first_axis, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -25,22 +25,22 @@ PADS = ("constant", "edge", "reflect", "symmetric", "wrap")
 def test_flip(device: Device, x: Array, cells: tuple[str, int] | None) -> None:
     picture = upload(device, x)
     first = first_axis(x)
-    with forced_rung("cells", *cells) if cells else nullcontext():
+    with force_variant("cells", *cells) if cells else nullcontext():
         for axis, axes in ((0, first), (1, first + 1), (None, (first, first + 1))):
             np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
 
 
-@pytest.mark.parametrize("rung", ["direct", "staged"])
+@pytest.mark.parametrize("variant", ["direct", "staged"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(2, 37, 32, 3), (5, 16), (3, 48, 2), (4, 8, 3)], ids=str)
 def test_flip_of_whole_units(
-    device: Device, shape: tuple[int, ...], dtype: type[Any], rung: str
+    device: Device, shape: tuple[int, ...], dtype: type[Any], variant: str
 ) -> None:
     """Rows of whole words; more units than a workgroup takes."""
     x = draw(shape, dtype)
     picture = upload(device, x)
     first = 1 if len(shape) == 4 else 0
-    with forced_rung("pixels", rung):
+    with force_variant("pixels", variant):
         for axis, axes in ((1, first + 1), (None, (first, first + 1))):
             np.testing.assert_array_equal(image.flip(picture, axis).read(), np.flip(x, axes))
 

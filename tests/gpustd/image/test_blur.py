@@ -1,4 +1,4 @@
-"""Blurs against `scipy.ndimage` in float64, on both rungs.
+"""Blurs against `scipy.ndimage` in float64, on both variants.
 
 A sum of K products in f32, weights rounded, is off by at most (K + 2) 2^-24 sum |w x|; the weights
 of a blur sum to 1 on each axis, so that (K_y + K_x + 4) 2^-24 max |x| holds for both.
@@ -22,7 +22,7 @@ from gpustd import image
 from gpustd.image.filters.stencil import fits_stencil
 from gpustd.image.picture import picture_of
 from gpustd.launch.subgroups import row_lanes
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import (
     DTYPES,
     EPS,
@@ -57,15 +57,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("rung", "dtype", "shape"), CASES, ids=str)
-def test_gaussian(device: Device, rung: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("variant", "dtype", "shape"), CASES, ids=str)
+def test_gaussian(device: Device, variant: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
     x = draw(shape, dtype)
     sigmas = per_axis(shape, 0.5, 0.9, 0)
     for mode in MODES:
         exact = scipy.ndimage.gaussian_filter(
             x.astype(np.float64), sigmas, mode=mode, cval=3, truncate=2
         )
-        with forced_rung("separable", rung, PLANS[rung]):
+        with force_variant("separable", variant, PLANS[variant]):
             result = image.gaussian_blur(upload(device, x), (0.5, 0.9), 2, mode, 3).read()
         check(device, "gaussian_blur", result, exact, 12 * EPS * np.abs(x).max(initial=3))
 
@@ -148,8 +148,8 @@ def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
     """Several workgroups down and across, and more than one strip of rows."""
     x = draw((49, 600), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (2, 5))
-    for rung in ("tile", "strip"):
-        with forced_rung("separable", rung):
+    for variant in ("tile", "strip"):
+        with force_variant("separable", variant):
             result = image.box_blur(upload(device, x), (2, 5)).read()
         check(device, "box_blur", result, exact, 11 * EPS * np.abs(x).max())
 
@@ -159,8 +159,8 @@ def test_means_of_levels(device: Device) -> None:
     x = draw((7, 16, 3), np.uint8)
     for size, mode in ((2, 2), "nearest"), *(((2, 3), mode) for mode in MODES):
         exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode=mode, cval=7)
-        for rung, tile in (("tile", WIDE), ("strip", WIDE), ("strip", ONCE)):
-            with forced_rung("separable", rung, tile):
+        for variant, tile in (("tile", WIDE), ("strip", WIDE), ("strip", ONCE)):
+            with force_variant("separable", variant, tile):
                 result = image.box_blur(upload(device, x), size, mode, 7).read()
             np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
 
@@ -173,7 +173,7 @@ def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     x = draw((50, 64, 3), np.uint8)
     for size in ((3, 3), (3, 1), (1, 5)):
         exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1), mode="mirror")
-        with forced_rung("separable", "strip", (1, 2, 4, 4 + size[0] - 1, 4)):
+        with force_variant("separable", "strip", (1, 2, 4, 4 + size[0] - 1, 4)):
             result = image.box_blur(upload(device, x), size, "mirror").read().astype(int)
         off = abs(result - np.floor(exact.round(9) + 0.5))
         assert off.max() <= 1
@@ -206,10 +206,10 @@ def test_strips_of_wide_windows(
     """Subgroups of 32 lanes take them; fewer must be told to."""
     if not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
-    monkeypatch.setattr(separable, "_takes", lambda rung, *_: rung == "strip")
+    monkeypatch.setattr(separable, "_takes", lambda variant, *_: variant == "strip")
     x = draw(shape, np.uint8)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (*size, 1)[: len(shape)])
-    with forced_rung("separable", "strip", (1, 2, 3, 1, 4)):
+    with force_variant("separable", "strip", (1, 2, 3, 1, 4)):
         result = image.box_blur(upload(device, x), size).read()
     np.testing.assert_array_equal(result, np.floor(exact.round(9) + 0.5))
 
@@ -227,7 +227,7 @@ def test_long_windows_of_the_width(
     sigmas = per_axis(shape, 0, 1.5, 0)
     for mode in ("mirror", "constant"):
         exact = scipy.ndimage.gaussian_filter(x.astype(np.float64), sigmas, mode=mode, cval=3)
-        with forced_rung("separable", "strip"):
+        with force_variant("separable", "strip"):
             result = image.gaussian_blur(upload(device, x), (0, 1.5), mode=mode, cval=3).read()
         check(device, "gaussian_blur", result, exact, 16 * EPS * np.abs(x).max(initial=3))
 
@@ -235,9 +235,9 @@ def test_long_windows_of_the_width(
 def test_rows_of_more_workgroups_than_a_grid_has_take_another_way(device: Device) -> None:
     wide = device.buffer(u8, (1, 1, 65535 * 128 + 128, 1))
     picture = picture_of("test", wide)
-    with forced_rung("separable", "tile"):
-        assert separable._rungs(wide, picture) == ()
-    with forced_rung("stencil", "stencil"):
+    with force_variant("separable", "tile"):
+        assert separable._variants(wide, picture) == ()
+    with force_variant("stencil", "stencil"):
         assert not fits_stencil(wide, picture)
 
 
@@ -246,7 +246,7 @@ def test_rows_of_more_workgroups_than_a_grid_has_take_another_way(device: Device
 def test_tiles_of_any_window(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
     x = draw((2, 23, 32, 3), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (1, *size, 1))
-    with forced_rung("separable", "tile", TILE):
+    with force_variant("separable", "tile", TILE):
         result = image.box_blur(upload(device, x), size).read()
     check(device, "box_blur", result, exact, 17 * EPS * np.abs(x).max())
 
@@ -258,8 +258,8 @@ def test_long_windows(device: Device, dtype: type[Any]) -> None:
         x = draw(shape, dtype)
         each = per_axis(shape, *sigmas, 0)
         exact = scipy.ndimage.gaussian_filter(x.astype(np.float64), each)
-        for rung in ("tile", "strip"):
-            with forced_rung("separable", rung, PLANS[rung]):
+        for variant in ("tile", "strip"):
+            with force_variant("separable", variant, PLANS[variant]):
                 result = image.gaussian_blur(upload(device, x), sigmas).read()
             check(device, "gaussian_blur", result, exact, 90 * EPS * np.abs(x).max())
 
@@ -269,7 +269,7 @@ def test_several_rows_an_invocation(device: Device, dtype: type[Any]) -> None:
     """As GPUs make the axis of the height."""
     x = draw((21, 12), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (5, 1))
-    with forced_rung("separable", "axes"), forced_rung("cells", "whole", 4):
+    with force_variant("separable", "axes"), force_variant("cells", "whole", 4):
         result = image.box_blur(upload(device, x), (5, 1)).read()
     check(device, "box_blur", result, exact, 10 * EPS * np.abs(x).max())
 
@@ -279,7 +279,7 @@ def test_unsharp_mask_by_tiles(device: Device) -> None:
     x = draw((11, 32, 3), np.uint8)
     wide = x.astype(np.float64)
     exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0, 0.3, 0))
-    with forced_rung("separable", "tile", TILE):
+    with force_variant("separable", "tile", TILE):
         result = image.unsharp_mask(upload(device, x), (0, 0.3)).read()
     check(device, "unsharp_mask", result, exact, 24 * EPS * 255)
 

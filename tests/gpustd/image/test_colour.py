@@ -21,11 +21,11 @@ from PIL import Image
 
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import DTYPES, EPS, check, pictures, upload
 
 Array = NDArray[Any]
-RUNGS = ("direct", "staged")
+VARIANTS = ("direct", "staged")
 POWER, ROOT = 5e-6, 2.1e-6
 LUMA = np.array([0.299, 0.587, 0.114])
 XYZ = np.array(
@@ -147,10 +147,10 @@ def coloured(pick: st.DrawFn, taken: Conversion, dtype: type[np.generic]) -> Arr
 @pytest.mark.parametrize(
     ("name", "dtype"), [(name, d) for name in sorted(CONVERSIONS) for d in CONVERSIONS[name].dtypes]
 )
-@given(data=st.data(), rung=st.sampled_from(RUNGS))
+@given(data=st.data(), variant=st.sampled_from(VARIANTS))
 @settings(max_examples=5, deadline=None)
 def test_as_the_formula(
-    device: Device, data: st.DataObject, name: str, dtype: type[np.generic], rung: str
+    device: Device, data: st.DataObject, name: str, dtype: type[np.generic], variant: str
 ) -> None:
     taken = CONVERSIONS[name]
     x = data.draw(coloured(taken, dtype))
@@ -164,7 +164,7 @@ def test_as_the_formula(
     exact, error = taken.exact(values, 128 / 255 if levels else 0.5), taken.error
     if name == "rgb_to_grey":
         exact = exact[..., None] if x.ndim == 4 else exact
-    with forced_rung("pixels", rung):
+    with force_variant("pixels", variant):
         result = getattr(image, name)(upload(device, x)).read()
     if levels:
         exact, error = 255 * exact, 255 * error
@@ -176,11 +176,11 @@ def test_as_the_formula(
     check(device, name, result, exact, error)
 
 
-@given(x=pictures((np.uint8,), (3,), (3,)), rung=st.sampled_from(RUNGS))
+@given(x=pictures((np.uint8,), (3,), (3,)), variant=st.sampled_from(VARIANTS))
 @settings(max_examples=15, deadline=None)
-def test_levels_are_pillows(device: Device, x: Array, rung: str) -> None:
+def test_levels_are_pillows(device: Device, x: Array, variant: str) -> None:
     """Of grey to the bit; Pillow's table of Cb and Cr is rounded."""
-    with forced_rung("pixels", rung):
+    with force_variant("pixels", variant):
         grey = image.rgb_to_grey(upload(device, x)).read()
         there = image.rgb_to_ycbcr(upload(device, x))
         back = image.ycbcr_to_rgb(there).read()
@@ -193,10 +193,10 @@ def test_levels_are_pillows(device: Device, x: Array, rung: str) -> None:
         assert np.abs(back.astype(int) - x).max() <= 1
 
 
-@given(x=pictures((np.uint8,)), rung=st.sampled_from(RUNGS))
+@given(x=pictures((np.uint8,)), variant=st.sampled_from(VARIANTS))
 @settings(max_examples=15, deadline=None)
-def test_levels_there_and_back(device: Device, x: Array, rung: str) -> None:
-    with forced_rung("pixels", rung):
+def test_levels_there_and_back(device: Device, x: Array, variant: str) -> None:
+    with force_variant("pixels", variant):
         back = image.to_u8(image.to_float(upload(device, x))).read()
     np.testing.assert_array_equal(back, x)
 

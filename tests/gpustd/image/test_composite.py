@@ -13,7 +13,7 @@ from PIL import Image
 
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import DTYPES, EPS, check, draw, pictures, upload
 
 Array = NDArray[Any]
@@ -41,13 +41,13 @@ def over(d: Array, s: Array) -> Array:
     return np.concatenate([np.where(alpha == 0, d, mixed)[..., :3], alpha], axis=-1)
 
 
-@given(both=pairs(), premultiplied=st.booleans(), rung=st.sampled_from(("integers", "floats")))
+@given(both=pairs(), premultiplied=st.booleans(), variant=st.sampled_from(("integers", "floats")))
 @settings(max_examples=30, deadline=None)
-def test_over(device: Device, both: tuple[Array, Array], premultiplied: bool, rung: str) -> None:
+def test_over(device: Device, both: tuple[Array, Array], premultiplied: bool, variant: str) -> None:
     full = 255.0 if both[0].dtype == np.uint8 else 1.0
     d, s = (x.astype(np.float64) / full for x in both)
     exact = full * (s + d * (1 - s[..., 3:]) if premultiplied else over(d, s))
-    with forced_rung("composite", rung):
+    with force_variant("composite", variant):
         result = image.alpha_composite(*(upload(device, x) for x in both), premultiplied).read()
     if full == 255.0 and not premultiplied:
         check_pillows(*both, result)
@@ -66,11 +66,11 @@ def check_pillows(below: Array, above: Array, result: Array) -> None:
     np.testing.assert_array_equal(result, expected.reshape(below.shape))
 
 
-@pytest.mark.parametrize("rung", ["integers", "floats"])
-def test_every_alpha_over_every_other_is_pillows(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["integers", "floats"])
+def test_every_alpha_over_every_other_is_pillows(device: Device, variant: str) -> None:
     below, above = (draw((256, 256, 4), np.uint8, seed) for seed in (1, 2))
     below[..., 3], above[..., 3] = np.indices((256, 256))
-    with forced_rung("composite", rung):
+    with force_variant("composite", variant):
         result = image.alpha_composite(upload(device, below), upload(device, above)).read()
     check_pillows(below, above, result)
 

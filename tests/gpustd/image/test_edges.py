@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, f32, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import (
     EPS,
     MODES,
@@ -65,7 +65,7 @@ def test_gradient_by_stencils(
 ) -> None:
     x = draw(shape, dtype)
     for mode in MODES[:4]:
-        with forced_rung("stencil", "stencil", (8, 2, 2, 1)):
+        with force_variant("stencil", "stencil", (8, 2, 2, 1)):
             check_gradient(device, name, x, mode, 2)
 
 
@@ -101,7 +101,7 @@ def test_laplacian_of_any_picture(device: Device, x: NDArray[Any], mode: str, cv
 @pytest.mark.parametrize(("dtype", "shape"), [case[1:] for case in CASES[:2]], ids=str)
 def test_laplacian_by_stencils(device: Device, dtype: type[Any], shape: tuple[int, ...]) -> None:
     for mode in MODES:
-        with forced_rung("stencil", "stencil", (8, 2, 2, 1)):
+        with force_variant("stencil", "stencil", (8, 2, 2, 1)):
             check_laplacian(device, draw(shape, dtype), mode, 2)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import (
     EPS,
     MODES,
@@ -66,7 +66,7 @@ def test_stencils(device: Device, size: tuple[int, int], dtype: type[Any]) -> No
     for mode in MODES:
         exact = scipy.ndimage.correlate(x.astype(np.float64), full, mode=mode, cval=2)
         largest = scipy.ndimage.correlate(abs(x.astype(np.float64)), abs(full), mode=mode, cval=2)
-        with forced_rung("stencil", "stencil", (8, 2, 1, 1)):
+        with force_variant("stencil", "stencil", (8, 2, 1, 1)):
             result = image.filter2d(upload(device, x), taps, mode, 2).read()
         check(device, "filter2d", result, exact, (taps.size + 2) * EPS * largest)
 

@@ -13,13 +13,13 @@ from PIL import Image, ImageOps
 
 from gpucore import ArgumentError, Device, DTypeError, f32, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import draw, pictures, upload
 
 Array = NDArray[Any]
 # More than a workgroup counts; a batch.
 SHAPES = ((3, 5, 7, 3), (150, 130, 2))
-RUNGS = st.sampled_from(("plain", "copies"))
+VARIANTS = st.sampled_from(("plain", "copies"))
 
 
 def expected(x: Array, bins: int, span: tuple[float, float]) -> Array:
@@ -36,10 +36,10 @@ def expected(x: Array, bins: int, span: tuple[float, float]) -> Array:
     return np.array(counts).reshape(shapes.get(x.ndim, (len(full), full.shape[-1], bins)))
 
 
-@given(x=pictures((np.uint8,)), bins=st.sampled_from((1, 32, 256)), rung=RUNGS)
+@given(x=pictures((np.uint8,)), bins=st.sampled_from((1, 32, 256)), variant=VARIANTS)
 @settings(max_examples=20, deadline=None)
-def test_u8(device: Device, x: Array, bins: int, rung: str) -> None:
-    with forced_rung("histogram", rung):
+def test_u8(device: Device, x: Array, bins: int, variant: str) -> None:
+    with force_variant("histogram", variant):
         result = image.histogram(upload(device, x), bins).read()
     assert result.dtype == np.uint32
     np.testing.assert_array_equal(result, expected(x, bins, (0, 256)))
@@ -50,7 +50,7 @@ def test_u8(device: Device, x: Array, bins: int, rung: str) -> None:
     bins=st.sampled_from((1, 7, 10)),
     span=st.sampled_from(((-1.5, 3.0), (0.0, 1.0), (-1e30, 1e30), (5.0, 6.0))),
     spoilt=st.lists(st.sampled_from((np.nan, np.inf, -np.inf, -0.0, 0.1, 3.0)), max_size=4),
-    rung=RUNGS,
+    variant=VARIANTS,
 )
 @settings(max_examples=20, deadline=None)
 def test_f32_of_any_picture(
@@ -59,21 +59,21 @@ def test_f32_of_any_picture(
     bins: int,
     span: tuple[float, float],
     spoilt: list[float],
-    rung: str,
+    variant: str,
 ) -> None:
     """NaN is in no bin, nor is what lies outside."""
     x.flat[: min(len(spoilt), x.size)] = spoilt[: x.size]
-    with forced_rung("histogram", rung):
+    with force_variant("histogram", variant):
         result = image.histogram(upload(device, x), bins, span).read()
     np.testing.assert_array_equal(result, expected(x, bins, span))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize(("bins", "rung"), [(10, "plain"), (5000, "copies")])
-def test_f32(device: Device, shape: tuple[int, ...], bins: int, rung: str) -> None:
+@pytest.mark.parametrize(("bins", "variant"), [(10, "plain"), (5000, "copies")])
+def test_f32(device: Device, shape: tuple[int, ...], bins: int, variant: str) -> None:
     x = draw(shape, np.float32)
     x.reshape(-1)[:5] = [0.1, 3, -1.5, 0.3, np.inf]
-    with forced_rung("histogram", rung):
+    with force_variant("histogram", variant):
         result = image.histogram(upload(device, x), bins, (-1.5, 3)).read()
     np.testing.assert_array_equal(result, expected(x, bins, (-1.5, 3)))
 
@@ -107,17 +107,17 @@ def test_equalise_of_any_picture(device: Device, x: Array, spread: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "rung"),
+    ("shape", "variant"),
     [((150, 130, 2), "cells")]
     + [(s, "tabled") for s in ((13, 16), (2, 100, 104, 3), (3, 4, 8, 2), (2, 5, 4, 4))],
     ids=str,
 )
-def test_equalise(device: Device, shape: tuple[int, ...], rung: str) -> None:
+def test_equalise(device: Device, shape: tuple[int, ...], variant: str) -> None:
     for spread in (256, 40, 1):
-        check_equalise(device, draw(shape, np.uint8), spread, rung)
+        check_equalise(device, draw(shape, np.uint8), spread, variant)
 
 
-def check_equalise(device: Device, x: Array, spread: int, rung: str) -> None:
+def check_equalise(device: Device, x: Array, spread: int, variant: str) -> None:
     """Pillow's levels, of a picture of ``spread`` levels."""
     x = (x.astype(int) * spread // 256 + 3 * (spread < 256)).astype(np.uint8)
     full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2))
@@ -125,7 +125,7 @@ def check_equalise(device: Device, x: Array, spread: int, rung: str) -> None:
     for n, one in enumerate(full if x.size else ()):
         for c in range(one.shape[-1]):
             made[n, ..., c] = ImageOps.equalize(Image.fromarray(one[..., c].copy()))
-    with forced_rung("equalise", rung):
+    with force_variant("equalise", variant):
         result = image.equalise(upload(device, x)).read()
     np.testing.assert_array_equal(result, made.reshape(x.shape))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import MODES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -80,13 +80,13 @@ def test_windows_of_any_form(
     np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize(("rung", "dtype", "shape"), CASES, ids=str)
-def test_rectangles(device: Device, rung: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("variant", "dtype", "shape"), CASES, ids=str)
+def test_rectangles(device: Device, variant: str, dtype: type[Any], shape: tuple[int, ...]) -> None:
     x = draw(shape, dtype)
     whole = tuple(per_axis(shape, 2, 3, 1))
     for mode in MODES:
         picture = upload(device, x)
-        with forced_rung("separable", rung, PLANS[rung, dtype]):
+        with force_variant("separable", variant, PLANS[variant, dtype]):
             least = image.erode(picture, (2, 3), mode=mode, cval=3).read()
             most = image.dilate(picture, (2, 3), mode=mode, cval=3).read()
         for result, function in (
@@ -102,7 +102,7 @@ def test_strips_of_one_step(device: Device, shape: tuple[int, ...]) -> None:
     """All rows of a strip at once; where there is one channel, neighbours share what they fold."""
     x = draw(shape, np.uint8)
     for size in ((3, 3), (2, 5)):
-        with forced_rung("separable", "strip", (1, 2, 3, 3 + size[0] - 1, 4)):
+        with force_variant("separable", "strip", (1, 2, 3, 3 + size[0] - 1, 4)):
             result = image.erode(upload(device, x), size, mode="mirror").read()
         whole = tuple(per_axis(shape, *size, 1))
         np.testing.assert_array_equal(result, scipy.ndimage.grey_erosion(x, whole, mode="mirror"))
@@ -116,7 +116,7 @@ def test_footprints_by_stencils(device: Device, dtype: type[Any], footprint: Arr
     picture = upload(device, x)
     for mode in MODES:
         for name in ("erosion", "dilation"):
-            with forced_rung("stencil", "stencil", (8, 2, 1, 1)):
+            with force_variant("stencil", "stencil", (8, 2, 1, 1)):
                 result = (image.erode if name == "erosion" else image.dilate)(
                     picture, footprint=footprint, mode=mode, cval=3
                 ).read()

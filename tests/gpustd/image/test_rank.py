@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import MODES, VALUES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -23,20 +23,20 @@ Array = NDArray[Any]
 @given(
     x=pictures(),
     size=st.sampled_from((1, 3, 5, 7, 9)),
-    rung=st.sampled_from((None, "bisect")),
+    variant=st.sampled_from((None, "bisect")),
     mode=st.sampled_from(MODES),
     cval=VALUES,
 )
 @settings(max_examples=30, deadline=None)
 def test_median_of_any_picture(
-    device: Device, x: Array, size: int, rung: str | None, mode: str, cval: float
+    device: Device, x: Array, size: int, variant: str | None, mode: str, cval: float
 ) -> None:
     """What surrounds levels is a level, as SciPy has it."""
     if x.dtype == np.uint8:
         cval = abs(int(cval)) % 256
     whole = tuple(per_axis(x.shape, size, size, 1))
     expected = scipy.ndimage.median_filter(x, whole, mode=mode, cval=cval) if x.size else x
-    with forced_rung("median", rung) if rung else nullcontext():
+    with force_variant("median", variant) if variant else nullcontext():
         result = image.median(upload(device, x), size, mode, cval).read()
     np.testing.assert_array_equal(result, expected)
 
@@ -53,7 +53,7 @@ def test_median_of_three_by_stencils(
         expected = scipy.ndimage.median_filter(
             x, tuple(per_axis(shape, 3, 3, 1)), mode=mode, cval=3
         )
-        with forced_rung("stencil", "stencil", plan):
+        with force_variant("stencil", "stencil", plan):
             result = image.median(upload(device, x), 3, mode, 3).read()
         np.testing.assert_array_equal(result, expected)
 
@@ -73,7 +73,7 @@ def test_median_of_five_by_stencils(
 ) -> None:
     x = draw(shape, dtype)
     expected = scipy.ndimage.median_filter(x, tuple(per_axis(shape, 5, 5, 1)), mode=mode, cval=3)
-    with forced_rung("stencil", "stencil", (8, 2, 2, cells)):
+    with force_variant("stencil", "stencil", (8, 2, 2, cells)):
         result = image.median(upload(device, x), 5, mode, 3).read()
     np.testing.assert_array_equal(result, expected)
 
@@ -82,7 +82,7 @@ def test_median_of_five_by_stencils(
 def test_large_networks(device: Device) -> None:
     """What GPUs take for seven and nine; a software renderer compiles it for seconds."""
     x = draw((5, 8), np.float32)
-    with forced_rung("median", "select"):
+    with force_variant("median", "select"):
         result = image.median(upload(device, x), 7).read()
     np.testing.assert_array_equal(result, scipy.ndimage.median_filter(x, 7))
 

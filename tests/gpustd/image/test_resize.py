@@ -22,7 +22,7 @@ from gpucore import ArgumentError, Device, ShapeError, f32, u8
 from gpustd import image
 from gpustd.image.resampling.resizing import Method
 from gpustd.launch.template import kernel as compiled
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import (
     DTYPES,
     EPS,
@@ -149,7 +149,7 @@ def test_whole_pixels(device: Device, dtype: type[Any], channels: int) -> None:
     for method, width in (("bicubic", 36), ("area", 4)):
         across = matrix(method, 13, width, False)
         exact = np.einsum("nhwc,qw->nhqc", x.astype(np.float64), across)
-        with forced_rung("resize", "quilt"):
+        with force_variant("resize", "quilt"):
             result = image.resize(upload(device, x), (11, width), method, antialias=False).read()
         check(device, "resize", result, exact, 1.5 * 9 * EPS * np.abs(x).max())
 
@@ -166,13 +166,13 @@ def test_fours(
     for method in ("bicubic", "area"):
         down, across = (matrix(method, n, m, False) for n, m in zip(source, size, strict=True))
         exact = np.einsum("ph,nhwc->npwc", down, x.astype(np.float64))
-        with forced_rung("resize", "fours"):
+        with force_variant("resize", "fours"):
             high = image.resize(upload(device, x), (size[0], source[1]), method, antialias=False)
             wide = image.resize(upload(device, x), (source[0], size[1]), method, antialias=False)
         check(device, "resize", high.read(), exact, 1.5 * 9 * EPS * 255)
         exact = np.einsum("nhwc,qw->nhqc", x.astype(np.float64), across)
         check(device, "resize", wide.read(), exact, 1.5 * 9 * EPS * 255)
-    with forced_rung("resize", "fours"):
+    with force_variant("resize", "fours"):
         both = image.resize(upload(device, x), size, "bicubic").read()
     other = image.resize(upload(device, x), size, "bicubic").read()
     # The same sums, between which rounding may differ.
@@ -213,7 +213,7 @@ def test_both_axes(
     across = matrix("bilinear", width, size[1], True)
     full = x.reshape(*shape, *(1,) * (len(shape) == 2)).astype(np.float64)
     exact = np.einsum("ph,...hwc,qw->...pqc", down, full, across)
-    with forced_rung("resize", "both"):
+    with force_variant("resize", "both"):
         result = image.resize(upload(device, x), size, "bilinear").read()
     assert taken
     taps = sum(int(np.count_nonzero(m, axis=1).max()) + 4 for m in (down, across))

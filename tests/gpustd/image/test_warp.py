@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.image.pictures import EPS, check, draw, first_axis, largest, pictures, upload
 
 Array = NDArray[Any]
@@ -152,7 +152,7 @@ def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: in
     x = draw((2, 9, 15, channels), dtype)
     found = points(MATRIX, (11, 36))
     for mode in ("constant", "reflect"):
-        with forced_rung("warp", "quilt"):
+        with force_variant("warp", "quilt"):
             result = image.affine_transform(
                 upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
             ).read()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by, laid_out
 from tests.gpustd.compare import compare
@@ -20,7 +20,7 @@ from tests.gpustd.poison import poison_pool
 
 EPS = 2.0**-24
 SHAPES = [(1,), (1024,), (2049,), (20003,), (2, 3, 40)]
-RUNGS = ("alone", "lanes")
+VARIANTS = ("alone", "lanes")
 
 
 def normal(shape: Any, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
@@ -36,14 +36,14 @@ def sum_bound(terms: np.ndarray) -> Any:
     return (terms.shape[-1] + 2) * EPS * np.abs(terms).sum(-1) + 1e-45
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_dot_and_sums(device: Device, shape: tuple[int, ...], rung: str) -> None:
+def test_dot_and_sums(device: Device, shape: tuple[int, ...], variant: str) -> None:
     x, y = normal(shape, 1), normal(shape, 2)
     a, b = device.buffer_from_array(x), device.buffer_from_array(y)
     wide, other = x.astype(np.float64), y.astype(np.float64)
     poison_pool(device, 4, 16, 256, 4096)
-    with forced_rung("reduce", rung):
+    with force_variant("reduce", variant):
         compare(
             device, "linalg.dot", linalg.dot(a, b).read(), (wide * other).sum(-1),
             sum_bound(wide * other),

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
 EPS = 2.0**-24
-RUNGS = ("alone", "lanes")
+VARIANTS = ("alone", "lanes")
 
 
 def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
@@ -33,13 +33,13 @@ def product(a: np.ndarray, x: np.ndarray, rounding: float = EPS) -> tuple[np.nda
     return exact, (a.shape[-1] + 4) * EPS * size + rounding * np.abs(exact) + 1e-45
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 200), (300, 5), (37, 64), (0, 3), (3, 0)])
-def test_gemv(device: Device, m: int, n: int, rung: str) -> None:
+def test_gemv(device: Device, m: int, n: int, variant: str) -> None:
     a, x, z = normal(m, n), normal(n, seed=1), normal(m, seed=2)
     buffers = [device.buffer_from_array(v) for v in (a, x, z)]
     poison_pool(device, z.nbytes, x.nbytes)
-    with forced_rung("gemv", rung):
+    with force_variant("gemv", variant):
         plain = linalg.gemv(1.0, buffers[0], buffers[1]).read()
         scaled = linalg.gemv(0.5, buffers[0], buffers[1], -2.0, buffers[2]).read()
         flipped = linalg.gemv(2.0, buffers[0], buffers[2], trans=1).read()
@@ -153,16 +153,16 @@ def test_gemv_in_f16(device: Device) -> None:
     compare(device, "linalg.gemv", flipped.read(), *product(a.T, z, 2.0**-11))
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 70, 200])
-def test_symv(device: Device, n: int, lower: bool, rung: str) -> None:
+def test_symv(device: Device, n: int, lower: bool, variant: str) -> None:
     a, x, y = normal(n, n), normal(n, seed=1), normal(n, seed=2)
     half = np.tril(a) if lower else np.triu(a)
     full = half + half.T - np.diag(np.diag(a))
     other = np.triu(np.full_like(a, np.nan), 1) if lower else np.tril(np.full_like(a, np.nan), -1)
     buffers = [device.buffer_from_array(v) for v in (half + other, x, y)]
-    with forced_rung("gemv", rung):
+    with force_variant("gemv", variant):
         result = linalg.symv(1.0, buffers[0], buffers[1], 3.0, buffers[2], lower=lower).read()
     exact, bound = product(full, x)
     compare(device, "linalg.symv", result, exact + 3.0 * y, 2 * bound + 8 * EPS * np.abs(y))

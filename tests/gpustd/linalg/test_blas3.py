@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.linalg.view_products import BlockTile
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by
@@ -51,7 +51,7 @@ def op(x: np.ndarray, trans: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "rung", "trans_a", "trans_b"),
+    ("sizes", "variant", "trans_a", "trans_b"),
     [
         ((5, 9, 7), "cells", 0, 0),
         ((40, 36, 20), "cells", 1, "N"),
@@ -63,28 +63,28 @@ def op(x: np.ndarray, trans: Any) -> np.ndarray:
     ],
 )
 def test_gemm(
-    device: Device, sizes: tuple[int, int, int], rung: str, trans_a: Any, trans_b: Any
+    device: Device, sizes: tuple[int, int, int], variant: str, trans_a: Any, trans_b: Any
 ) -> None:
     m, n, k = sizes
     a, b, c = normal((m, k)), normal((k, n), 1), normal((m, n), 2)
     p, q = (np.ascontiguousarray(op(x, t)) for x, t in ((a, trans_a), (b, trans_b)))
     left, right, added = (device.buffer_from_array(x) for x in (p, q, c))
     poison_pool(device, c.nbytes)
-    with forced_rung("multiply", rung, SMALL):
+    with force_variant("multiply", variant, SMALL):
         y = linalg.gemm(0.5, left, right, -2.0, added, trans_a=trans_a, trans_b=trans_b).read()
     allowed = bound(a, b) + 6 * EPS * np.abs(c)
     compare(device, "linalg.gemm", y, 0.5 * (wide(a) @ wide(b)) - 2 * wide(c), allowed)
 
 
 @pytest.mark.parametrize(
-    ("rung", "trans"), [("cells", 0), ("cells", 1), ("cells", 2), ("tiles", 0), ("tiles", 2)]
+    ("variant", "trans"), [("cells", 0), ("cells", 1), ("cells", 2), ("tiles", 0), ("tiles", 2)]
 )
-def test_complex_gemm(device: Device, rung: str, trans: Any) -> None:
+def test_complex_gemm(device: Device, variant: str, trans: Any) -> None:
     a, b = normal((2, 9, 35), 1, np.complex64), normal((35, 18), 2, np.complex64)
     c = normal((9, 18), 3, np.complex64)
     p, q = (np.ascontiguousarray(op(x, trans)) for x in (a, b))
     left, right, added = (device.buffer_from_array(x) for x in (p, q, c))
-    with forced_rung("multiply", rung, ONE_STAGE):
+    with force_variant("multiply", variant, ONE_STAGE):
         y = linalg.gemm(1 - 2j, left, right, 0.5j, added, trans_a=trans, trans_b=trans).read()
     exact = (1 - 2j) * (wide(a) @ wide(b)) + 0.5j * wide(c)
     compare(device, "linalg.gemm", y, exact, 3 * bound(a, b) + 6 * EPS * np.abs(c))
@@ -103,7 +103,7 @@ def test_gemm_in_f16_is_summed_in_f32(device: Device) -> None:
 def test_the_way_through_matrix_units(
     device: Device, trans: Any, added: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Transposes first, the sum in f32, scales last; gpustd.gemm takes the rung that is here."""
+    """Transposes first, the sum in f32, scales last; gpustd.gemm takes the variant that is here."""
     skip_without_f16(device, "f16")
     monkeypatch.setattr("gpustd.linalg.blas3._wants_matrix_units", lambda a, b: True)
     a, b = normal((2, 16, 24), 1, np.float16), normal((24, 32), 2, np.float16)
@@ -197,13 +197,15 @@ def test_drawn_triangles(
 
 
 @pytest.mark.parametrize("lower", [False, True])
-@pytest.mark.parametrize(("n", "k", "rung"), [(37, 5, "cells"), (1, 0, "cells"), (36, 8, "tiles")])
-def test_syrk(device: Device, n: int, k: int, lower: bool, rung: str) -> None:
+@pytest.mark.parametrize(
+    ("n", "k", "variant"), [(37, 5, "cells"), (1, 0, "cells"), (36, 8, "tiles")]
+)
+def test_syrk(device: Device, n: int, k: int, lower: bool, variant: str) -> None:
     a, c = normal((n, k)), normal((n, n), 1)
     x, added = device.buffer_from_array(a), device.buffer_from_array(c)
     keep = np.tril if lower else np.triu
     poison_pool(device, c.nbytes)
-    with forced_rung("multiply", rung, SMALL):
+    with force_variant("multiply", variant, SMALL):
         plain = linalg.syrk(1.0, x, lower=lower).read()
         full = linalg.syrk(2.0, x, 3.0, added, lower=lower).read()
     exact = wide(a) @ wide(a).T

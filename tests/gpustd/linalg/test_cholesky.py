@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.linalg.view_products import BlockTile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -36,14 +36,14 @@ def check(device: Device, factor: np.ndarray, a: np.ndarray) -> None:
     assert factor.dtype == np.float32
 
 
-@pytest.mark.parametrize("rung", ["alone", "panel"])
+@pytest.mark.parametrize("variant", ["alone", "panel"])
 @pytest.mark.parametrize("n", [1, 2, 31, 33, 100])
-def test_factors(device: Device, n: int, rung: str) -> None:
+def test_factors(device: Device, n: int, variant: str) -> None:
     a = definite((), n)
     broken = a + np.triu(np.full((n, n), np.nan, np.float32), 1)
     operand = device.buffer_from_array(broken)
     poison_pool(device, a.nbytes)
-    with forced_rung("cholesky", rung):
+    with force_variant("cholesky", variant):
         check(device, linalg.cholesky(operand).read(), a)
         upper = linalg.cholesky(device.buffer_from_array(broken.T.copy()), upper=True).read()
     check(device, upper.T, a)
@@ -52,8 +52,8 @@ def test_factors(device: Device, n: int, rung: str) -> None:
 def test_with_the_kernels_of_gpus(device: Device) -> None:
     a = definite((2,), 140)
     with (
-        forced_rung("cholesky", "panel"),
-        forced_rung("multiply", "tiles", SMALL),
+        force_variant("cholesky", "panel"),
+        force_variant("multiply", "tiles", SMALL),
     ):
         check(device, linalg.cholesky(device.buffer_from_array(a)).read(), a)
 
@@ -89,12 +89,12 @@ def test_drawn_systems(
     compare(device, "linalg.cho_solve", result, exact, allowed)
 
 
-@pytest.mark.parametrize("rung", ["alone", "panel"])
+@pytest.mark.parametrize("variant", ["alone", "panel"])
 @pytest.mark.parametrize("bad", [0, 3, 50])
-def test_not_positive_definite_is_nan_from_there(device: Device, bad: int, rung: str) -> None:
+def test_not_positive_definite_is_nan_from_there(device: Device, bad: int, variant: str) -> None:
     a = definite((), 60)
     a[bad, bad] = -1
-    with forced_rung("cholesky", rung):
+    with force_variant("cholesky", variant):
         factor = linalg.cholesky(device.buffer_from_array(a)).read()
     check(device, factor[:bad, :bad], a[:bad, :bad])
     below = np.tril(np.ones((60, 60), bool))

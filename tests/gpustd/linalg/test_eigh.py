@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, f16
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.eigenvalues import eigh
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, awkward, normal, orthogonal
@@ -73,7 +73,7 @@ def test_awkward_small_matrices(device: Device, name: str) -> None:
 
 @pytest.mark.parametrize("name", awkward(5))
 def test_awkward_large_matrices(device: Device, name: str) -> None:
-    with forced_rung("eigh", "large"):
+    with force_variant("eigh", "large"):
         check(device, symmetric(awkward(37)[name]))
 
 
@@ -82,13 +82,13 @@ def test_larger_than_a_workgroup_holds(device: Device, shape: tuple[int, ...]) -
     check(device, symmetric(normal(*shape)))
 
 
-@pytest.mark.parametrize("rung", ["small", "large"])
+@pytest.mark.parametrize("variant", ["small", "large"])
 @pytest.mark.parametrize("lower", [True, False])
-def test_one_triangle_is_read(device: Device, lower: bool, rung: str) -> None:
+def test_one_triangle_is_read(device: Device, lower: bool, variant: str) -> None:
     a = symmetric(normal(21, 21))
     other = np.triu(a, 1) if lower else np.tril(a, -1)
     noise = a + 100 * other
-    with forced_rung("eigh", rung):
+    with force_variant("eigh", variant):
         w, _ = eigh(device.buffer_from_array(noise), lower)
         alone = eigh(device.buffer_from_array(noise), lower, eigvals_only=True)
     np.testing.assert_array_equal(alone.read(), w.read())
@@ -105,9 +105,9 @@ def test_known_spectrum_with_repeated_values(device: Device) -> None:
 
 
 def test_a_batch_has_the_bits_of_its_matrices(device: Device) -> None:
-    for n, rung in ((19, "small"), (35, "large")):
+    for n, variant in ((19, "small"), (35, "large")):
         a = symmetric(normal(3, n, n))
-        with forced_rung("eigh", rung):
+        with force_variant("eigh", variant):
             parts = [x.read() for x in eigh(device.buffer_from_array(a))]
             for i, one in enumerate(a):
                 for part, other in zip(parts, eigh(device.buffer_from_array(one)), strict=True):

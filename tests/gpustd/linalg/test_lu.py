@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
 EPS = 2.0**-24
-# Rung; invocations, columns of a panel, columns factored before those right of them: small, since
+# Variant; invocations, columns of a panel, columns factored before those right of it: small, as
 # a software renderer compiles it.
-RUNGS = [("alone", None), ("panel", (32, 8, 24)), ("panel_registers", (32, 44, 44))]
+VARIANTS = [("alone", None), ("panel", (32, 8, 24)), ("panel_registers", (32, 44, 44))]
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -45,13 +45,13 @@ def check(device: Device, factor: np.ndarray, piv: np.ndarray, a: np.ndarray) ->
     assert np.all(piv >= np.arange(n))
 
 
-@pytest.mark.parametrize(("rung", "tile"), RUNGS)
+@pytest.mark.parametrize(("variant", "tile"), VARIANTS)
 @pytest.mark.parametrize("n", [1, 2, 9, 44])
-def test_factors(device: Device, n: int, rung: str, tile: Any) -> None:
+def test_factors(device: Device, n: int, variant: str, tile: Any) -> None:
     a = normal(n, n, seed=n)
     operand = device.buffer_from_array(a)
     poison_pool(device, a.nbytes, 4 * n)
-    with forced_rung("panel", rung, tile):
+    with force_variant("panel", variant, tile):
         factor, piv = linalg.lu_factor(operand)
         check(device, factor.read(), piv.read(), a)
     np.testing.assert_array_equal(piv.read(), scipy.linalg.lu_factor(a.astype(np.float64))[1])
@@ -59,7 +59,7 @@ def test_factors(device: Device, n: int, rung: str, tile: Any) -> None:
 
 def test_panels_by_halves(device: Device) -> None:
     a = normal(60, 60)
-    with forced_rung("panel", "panel_registers", (32, 16, 44)):
+    with force_variant("panel", "panel_registers", (32, 16, 44)):
         factor, piv = linalg.lu_factor(device.buffer_from_array(a))
         check(device, factor.read(), piv.read(), a)
 
@@ -70,10 +70,10 @@ def test_more_rows_than_a_block(device: Device) -> None:
     check(device, factor.read(), piv.read(), a)
 
 
-@pytest.mark.parametrize(("rung", "tile"), RUNGS)
-def test_batches_are_their_matrices(device: Device, rung: str, tile: Any) -> None:
+@pytest.mark.parametrize(("variant", "tile"), VARIANTS)
+def test_batches_are_their_matrices(device: Device, variant: str, tile: Any) -> None:
     a = normal(2, 3, 13, 13)
-    with forced_rung("panel", rung, tile):
+    with force_variant("panel", variant, tile):
         factor, piv = (x.read() for x in linalg.lu_factor(device.buffer_from_array(a)))
         alone = linalg.lu_factor(device.buffer_from_array(a[1, 2])).lu.read()
     for i in np.ndindex(2, 3):
@@ -81,11 +81,11 @@ def test_batches_are_their_matrices(device: Device, rung: str, tile: Any) -> Non
     np.testing.assert_array_equal(factor[1, 2], alone)
 
 
-@pytest.mark.parametrize(("rung", "tile"), RUNGS)
-def test_singular_matrices(device: Device, rung: str, tile: Any) -> None:
+@pytest.mark.parametrize(("variant", "tile"), VARIANTS)
+def test_singular_matrices(device: Device, variant: str, tile: Any) -> None:
     """Integers, so that the zeros are exact; ties take the first row."""
     a = np.array([[[1, 2, 3], [1, 2, 3], [-1, -2, 5]], np.zeros((3, 3))], np.float32)
-    with forced_rung("panel", rung, tile):
+    with force_variant("panel", variant, tile):
         factor, piv = (x.read() for x in linalg.lu_factor(device.buffer_from_array(a)))
     np.testing.assert_array_equal(factor[0], [[1, 2, 3], [1, 0, 0], [-1, 0, 8]])
     np.testing.assert_array_equal(factor[1], 0)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import suited_splits
+from gpustd.matmul.tiles import best_splits
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import on_rung
+from tests.gpustd.products import on_variant
 
 module = importlib.import_module("gpustd.linalg.matrix_product")
 suits = module._suits_matrix_units
@@ -75,7 +75,7 @@ def f16_product(
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     batch = np.broadcast_shapes(left[:-2], right[:-2])
     poison_pool(device, 2 * math.prod(batch) * left[-2] * right[-1])
-    with on_rung(device, "matrix split", patch):
+    with on_variant(device, "matrix split", patch):
         y = linalg.matmul(device.buffer_from_array(a), device.buffer_from_array(b)).read()
     sizes = np.abs(a).astype(float) @ np.abs(b).astype(float)
     exact = a.astype(float) @ b.astype(float)
@@ -133,7 +133,7 @@ def test_a_shared_matrix_on_matrix_units_has_the_bits_of_each_alone(
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     for i in range(2):
         one = (device.buffer_from_array(x[i % len(x)][None].copy()) for x in (a, b))
-        with on_rung(device, "matrix split", monkeypatch):
+        with on_variant(device, "matrix split", monkeypatch):
             np.testing.assert_array_equal(linalg.matmul(*one).read()[0], together[i])
 
 
@@ -141,12 +141,12 @@ def test_a_batch_on_matrix_units_has_the_bits_of_each_alone(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the sum of a lone product is split."""
-    assert suited_splits(16, 16, 3840) > 1
+    assert best_splits(16, 16, 3840) > 1
     together, _ = f16_product(device, (2, 16, 3840), (2, 3840, 16), monkeypatch)
     a, b = normal((2, 16, 3840), 1, np.float16), normal((2, 3840, 16), 2, np.float16)
     for i in range(2):
         one = (device.buffer_from_array(x[i : i + 1].copy()) for x in (a, b))
-        with on_rung(device, "matrix split", monkeypatch):
+        with on_variant(device, "matrix split", monkeypatch):
             np.testing.assert_array_equal(linalg.matmul(*one).read()[0], together[i])
 
 

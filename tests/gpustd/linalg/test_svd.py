@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, f16
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, awkward, normal, with_values
@@ -70,7 +70,7 @@ def test_awkward_small_matrices(device: Device, name: str) -> None:
 
 @pytest.mark.parametrize("name", awkward(5))
 def test_awkward_large_matrices(device: Device, name: str) -> None:
-    with forced_rung("svd", "large"):
+    with force_variant("svd", "large"):
         check(device, awkward(37)[name])
 
 
@@ -80,7 +80,7 @@ def test_larger_than_a_workgroup_holds(device: Device, shape: tuple[int, ...]) -
 
 
 def test_lanes_without_shuffles(device: Device) -> None:
-    with forced_rung("svd", "workgroup"):
+    with force_variant("svd", "workgroup"):
         check(device, normal(3, 21, 21))
 
 
@@ -102,9 +102,9 @@ def test_values_alone_are_those_of_svd(device: Device, shape: tuple[int, ...]) -
 
 
 def test_a_batch_has_the_bits_of_its_matrices(device: Device) -> None:
-    for n, rung in ((19, "small"), (35, "large")):
+    for n, variant in ((19, "small"), (35, "large")):
         a = normal(3, n, n)
-        with forced_rung("svd", rung):
+        with force_variant("svd", variant):
             parts = [x.read() for x in svd(device.buffer_from_array(a))]
             for i, one in enumerate(a):
                 alone = svd(device.buffer_from_array(one))

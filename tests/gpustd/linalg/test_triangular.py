@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.linalg.triangular import Trans
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
 EPS = 2.0**-24
-RUNGS = ("alone", "lanes")
+VARIANTS = ("alone", "lanes")
 
 
 def triangles(batch: tuple[int, ...], n: int, seed: int = 0) -> np.ndarray:
@@ -44,17 +44,17 @@ def kept(a: np.ndarray, lower: bool, unit: bool, flipped: bool) -> np.ndarray:
     return np.swapaxes(wide, -1, -2) if flipped else wide
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("trans", [0, "T"])
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 3), (33, 40), (100, 7)])
-def test_solves(device: Device, n: int, k: int, lower: bool, trans: Trans, rung: str) -> None:
+def test_solves(device: Device, n: int, k: int, lower: bool, trans: Trans, variant: str) -> None:
     a = triangles((), n, n)
     b = np.random.default_rng(1).standard_normal((n, k)).astype(np.float32)
     unit = n == 5
     operands = [device.buffer_from_array(x) for x in (a, b)]
     poison_pool(device, b.nbytes)
-    with forced_rung("substitute", rung):
+    with force_variant("substitute", variant):
         x = linalg.solve_triangular(*operands, trans, lower, unit).read()
     check(device, "linalg.solve_triangular", x, kept(a, lower, unit, trans == "T"), b)
 
@@ -73,7 +73,7 @@ def test_few_columns(
     broken = a + (np.triu(other, 1) if lower else np.tril(other, -1))
     operands = [device.buffer_from_array(x) for x in (broken, b)]
     poison_pool(device, b.nbytes)
-    with forced_rung("substitute", "lanes"):
+    with force_variant("substitute", "lanes"):
         x = linalg.solve_triangular(*operands, trans, lower, n == 100).read()
     check(device, "linalg.solve_triangular", x, kept(a, lower, n == 100, trans == "T"), b)
 

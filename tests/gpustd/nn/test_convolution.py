@@ -25,7 +25,7 @@ from gpucore import (
 )
 from gpustd import nn
 from gpustd.launch import template
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import grouped, winograd
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
@@ -41,7 +41,7 @@ from tests.gpustd.nn.oracle import (
     up,
 )
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import need_matrix_units, on_rung
+from tests.gpustd.products import need_matrix_units, on_variant
 from tests.gpustd.reference.winograd import transforms
 
 Array = NDArray[Any]
@@ -153,19 +153,19 @@ def test_numbers_of_their_own_for_each_axis(
     run(device, (3, 2, 2), (1, 1), widths, dtype, (2, 0, 1), bias=False)
 
 
-@pytest.mark.parametrize("rung", ["tiled", "narrow", "matrix", "lanes", "cpu", "naive"])
+@pytest.mark.parametrize("variant", ["tiled", "narrow", "matrix", "lanes", "cpu", "naive"])
 def test_products_over_three_axes(
-    device: Device, rung: str, monkeypatch: pytest.MonkeyPatch
+    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The addressing of ``voxels`` under every rung of the product."""
-    dtype = f16 if rung == "matrix" else f32
-    if rung == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
+    """The addressing of ``voxels`` under every variant of the product."""
+    dtype = f16 if variant == "matrix" else f32
+    if variant == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
         pytest.skip("for software renderers with subgroups")
-    outputs = 4 if rung == "narrow" else 16
+    outputs = 4 if variant == "narrow" else 16
     numbers = ((1, 2, 1), (1, 0, 2), (1, 1, 2))
     with ExitStack() as stack:
-        stack.enter_context(on_rung(device, rung, monkeypatch))
-        stack.enter_context(forced_rung("nn.conv", "voxels"))
+        stack.enter_context(on_variant(device, variant, monkeypatch))
+        stack.enter_context(force_variant("nn.conv", "voxels"))
         run(device, (2, 3, 5, 6), (2, 2, 3), (1, 8, outputs), dtype, numbers)
 
 
@@ -177,7 +177,7 @@ def run_in_blocks(
     x, w = drawn(0, shape, dtype), drawn(1, (3, 3, 3, channels, outputs), dtype)
     b = drawn(2, (outputs,))
     operands = up(device, x), up(device, w), up(device, b)
-    with forced_rung("nn.winograd", "blocks", block):
+    with force_variant("nn.winograd", "blocks", block):
         result = nn.conv3d(*operands, padding="same").read()
     wide = x.astype(np.float64), w.astype(np.float64)
     named: dict[str, Any] = {"stride": (1,) * 3, "dilation": (1,) * 3, "padding": [(1, 1)] * 3}
@@ -194,7 +194,7 @@ def run_in_blocks(
 
 
 @pytest.mark.parametrize(
-    ("rung", "block", "shape"),
+    ("variant", "block", "shape"),
     [
         ("tiled", 4, (2, 3, 5, 6, 8)),
         ("matrix", 2, (2, 3, 5, 6, 8)),
@@ -208,15 +208,15 @@ def run_in_blocks(
 )
 def test_planes_in_blocks(
     device: Device,
-    rung: str,
+    variant: str,
     block: int,
     shape: tuple[int, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if rung == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
+    if variant == "lanes" and (not device.is_cpu or "subgroups" not in device.features):
         pytest.skip("for software renderers with subgroups")
-    with on_rung(device, rung, monkeypatch):
-        run_in_blocks(device, shape, 64, block, f16 if rung == "matrix" else f32)
+    with on_variant(device, variant, monkeypatch):
+        run_in_blocks(device, shape, 64, block, f16 if variant == "matrix" else f32)
 
 
 def test_large_volumes_are_done_image_by_image(
@@ -228,7 +228,7 @@ def test_large_volumes_are_done_image_by_image(
 
 
 def test_blocks_are_for_windows_of_stride_1_and_padding_1(device: Device) -> None:
-    with forced_rung("nn.winograd", "blocks", 2):
+    with force_variant("nn.winograd", "blocks", 2):
         run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (1, 0, 1))
         run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (1, 2, 2))
         run(device, (1, 4, 5, 6), (3, 3, 3), (1, 4, 4), f32, (2, 1, 1))
@@ -238,7 +238,7 @@ def test_blocks_are_for_windows_of_stride_1_and_padding_1(device: Device) -> Non
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_unfolding(device: Device, rank: int) -> None:
     """What GPUs do where the window has more taps than a mask has bits."""
-    with forced_rung("nn.conv", "unfold"):
+    with force_variant("nn.conv", "unfold"):
         run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
 
 
@@ -256,17 +256,17 @@ def test_unfolding(device: Device, rank: int) -> None:
 )
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
     """What GPUs run: a block of results an invocation."""
-    with forced_rung("nn.depthwise", "block", block):
+    with force_variant("nn.depthwise", "block", block):
         run(device, (1, 9, 7), (3, 2), (3, 3, 3), f32, (2, 2, 1), bias=False)
         run(device, (1, 3, 9, 7), (2, 2, 1), (4, 4, 4), f32, (1, 2, 2))
 
 
 @DTYPES
 def test_block_of_depthwise_in_each_dtype(device: Device, dtype: type[DType]) -> None:
-    with forced_rung("nn.depthwise", "block", Block(2, 1)):
+    with force_variant("nn.depthwise", "block", Block(2, 1)):
         run(device, (2, 9, 7), (3, 3), (12, 12, 12), dtype, (1, 1, 1))
     # As many taps as stay in registers as they are in memory.
-    with forced_rung("nn.depthwise", "block", Block(1, 2, width=2)):
+    with force_variant("nn.depthwise", "block", Block(1, 2, width=2)):
         run(device, (1, 5, 6), (7, 5), (4, 4, 4), dtype, (1, 3, 1))
 
 
@@ -297,7 +297,7 @@ def test_groups_on_matrix_units(
     need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(grouped, "kernel", stale_kernel)
-    with forced_rung("nn.grouped", "matrix", tile):
+    with force_variant("nn.grouped", "matrix", tile):
         for spoilt in (False, True):
             widths = (32 // group, 32, 32)
             run(device, (2, 7, 19), kernel, widths, f16, numbers, group != 2, spoilt)

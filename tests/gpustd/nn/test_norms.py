@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
 
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ def test_batch_norm(
 @DTYPES
 @pytest.mark.parametrize("words", [None, 8])
 def test_batch_norm_of_many_words(device: Device, dtype: type[DType], words: int | None) -> None:
-    with forced_rung("nn.channels", "", words):
+    with force_variant("nn.channels", "", words):
         check_batch_norm(device, drawn(1, (3, 7, 5, 12), dtype), True, True)
 
 
@@ -97,11 +97,11 @@ def test_rms_norm_and_normalize(
 
 
 @DTYPES
-@pytest.mark.parametrize("rung", ["naive", "workgroup", "subgroup"])
-def test_rungs_of_rows(device: Device, rung: str, dtype: type[DType]) -> None:
-    if rung == "subgroup" and "subgroups" not in device.features:
+@pytest.mark.parametrize("variant", ["naive", "workgroup", "subgroup"])
+def test_variants_of_rows(device: Device, variant: str, dtype: type[DType]) -> None:
+    if variant == "subgroup" and "subgroups" not in device.features:
         pytest.skip(f"{device!r} has no subgroups")
-    with forced_rung("nn.rows", rung):
+    with force_variant("nn.rows", variant):
         check_rows(device, drawn(1, (5, 260), dtype), True)
         check_rows(device, drawn(1, (3, 2052), dtype), False)
 

@@ -1,4 +1,4 @@
-"""Pooling against windows in NumPy float64, on every rung and engine."""
+"""Pooling against windows in NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
 from gpustd.launch.template import kernel
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import blocks
 from gpustd.nn.conv.blocks import Block
 from tests.gpustd.nn.oracle import (
@@ -150,7 +150,7 @@ def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
     x = drawn(0, (2, 7, 9, 16), dtype)
     x[0, 3, 3, 5], x[1, 0, 0, 0], x[1, 4, 4, 7], x[1, 5, 5, 8] = np.nan, -np.inf, np.inf, -np.nan
-    with forced_rung("nn.pool", "block", block):
+    with force_variant("nn.pool", "block", block):
         run_max(device, x, numbers)
         run_mean(device, np.nan_to_num(x, neginf=1), numbers, False)
         strided = {**numbers, "stride": 2, "kernel": 2, "padding": 0, "ceil_mode": True}
@@ -164,7 +164,7 @@ def test_sums_that_tell_of_nan_may_overflow(device: Device) -> None:
     x[0, 2, 2, 3], x[0, 3, 3, 4], x[0, 0, 0, 0] = np.nan, -np.inf, -6e4
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
     for block in (Block(4, 2, width=8, lines=2), Block(2, 2, width=2)):
-        with forced_rung("nn.pool", "block", block):
+        with force_variant("nn.pool", "block", block):
             run_max(device, x, numbers)
 
 
@@ -175,7 +175,7 @@ def test_sums_that_tell_of_nan_of_f32_may_be_nan(device: Device, channels: int) 
     x[0, 1, 1], x[0, 2, 1], x[0, 4:, :3] = np.inf, -np.inf, -np.inf
     x[0, 8, 5, 0] = np.nan
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
-    with forced_rung("nn.pool", "block", Block(4, 2, lines=1)):
+    with force_variant("nn.pool", "block", Block(4, 2, lines=1)):
         run_max(device, x, numbers)
 
 
@@ -184,7 +184,7 @@ def test_sizes_may_be_constants(device: Device, monkeypatch: pytest.MonkeyPatch)
     numbers = {"kernel": 3, "stride": 2, "padding": 1, "dilation": 1, "ceil_mode": True}
     x = drawn(0, (2, 7, 9, 4))
     x[0, 3, 3, 2], x[1, 0, 0, 0] = np.nan, -np.inf
-    with forced_rung("nn.pool", "block", Block(2, 1, lines=2)):
+    with force_variant("nn.pool", "block", Block(2, 1, lines=2)):
         run_max(device, x, numbers)
         run_mean(device, np.nan_to_num(x, neginf=1), numbers, True)
 
@@ -201,7 +201,7 @@ def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(blocks, "kernel", noted)
     numbers = {"kernel": 2, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": False}
-    with forced_rung("nn.pool", "block", Block(3, 1, lines=2)):
+    with force_variant("nn.pool", "block", Block(3, 1, lines=2)):
         for rows in (3, 4, 5, 3, 6):
             run_max(device, drawn(0, (1, rows, 5, 4)), numbers)
     assert [bool(sizes) for sizes in written] == [True, True, False, True, False]
@@ -248,12 +248,12 @@ def test_global_of_any_extents(
 
 
 @DTYPES
-@pytest.mark.parametrize("rung", [None, "sliced"])
+@pytest.mark.parametrize("variant", [None, "sliced"])
 @pytest.mark.parametrize("shape", [(3, 70, 8), (1, 5, 9, 68)], ids=str)
 def test_global_of_many_words(
-    device: Device, shape: tuple[int, ...], rung: str | None, dtype: type[DType]
+    device: Device, shape: tuple[int, ...], variant: str | None, dtype: type[DType]
 ) -> None:
-    with forced_rung("nn.mean", rung) if rung else nullcontext():
+    with force_variant("nn.mean", variant) if variant else nullcontext():
         check_global(device, drawn(2, shape, dtype))
 
 

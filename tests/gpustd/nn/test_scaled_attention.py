@@ -14,7 +14,7 @@ from scipy import special
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, u8
 from gpustd import nn
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.nn.attention import masks
 from gpustd.nn.attention.fused import MatrixTile
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 def run(
     device: Device,
     operands: tuple[Array, Array, Array],
-    rung: str | None = None,
+    variant: str | None = None,
     *,
     mask: Array | None = None,
     causal: bool = False,
@@ -35,7 +35,7 @@ def run(
 ) -> None:
     """``off``: what a score may be off because it is f16."""
     expected, limit = reference(operands, mask=mask, causal=causal, scale=scale, off=off)
-    with forced_rung("nn.attention", rung) if rung else nullcontext():
+    with force_variant("nn.attention", variant) if variant else nullcontext():
         buffers = [up(device, x) for x in operands]
         held = None if mask is None else up(device, mask, poison=expected.size * 4)
         result = nn.scaled_dot_product_attention(*buffers, held, causal, scale).read()
@@ -93,12 +93,12 @@ def operands(draw: st.DrawFn, device: Device) -> tuple[Array, Array, Array]:
 @given(
     data=st.data(),
     kind=st.sampled_from(MASKS),
-    rung=st.sampled_from([None, "plain", "tiled"]),
+    variant=st.sampled_from([None, "plain", "tiled"]),
     scale=st.sampled_from([None, 0.7, -0.3, 0.0]),
 )
 @settings(max_examples=40, deadline=None)
 def test_matches_float64(
-    device: Device, data: st.DataObject, kind: str, rung: str | None, scale: float | None
+    device: Device, data: st.DataObject, kind: str, variant: str | None, scale: float | None
 ) -> None:
     """Masks of all ranks and shared extents, also such as let some rows see nothing."""
     q, k, v = data.draw(operands(device))
@@ -114,15 +114,15 @@ def test_matches_float64(
         dtype = data.draw(st.sampled_from([np.int32, np.uint32]))
         mask = spread(np.random.default_rng(4).integers(0, 2, shape).astype(dtype))
         mask[..., :1, :] *= data.draw(st.sampled_from([0, 1]))
-    run(device, (q, k, v), rung, mask=mask, causal=kind == "causal", scale=scale)
+    run(device, (q, k, v), variant, mask=mask, causal=kind == "causal", scale=scale)
 
 
-@pytest.mark.parametrize("rung", ["plain", "tiled"])
+@pytest.mark.parametrize("variant", ["plain", "tiled"])
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_more_rows_than_a_tile_has(device: Device, rung: str, dtype: type[DType]) -> None:
+def test_more_rows_than_a_tile_has(device: Device, variant: str, dtype: type[DType]) -> None:
     q, k, v = (drawn(i, (2, n, 3, 8), dtype) for i, n in enumerate((70, 19, 19)))
-    run(device, (q, k, v), rung, mask=drawn(3, (2, 3, 70, 19), dtype))
-    run(device, (q, k, v), rung, causal=True)
+    run(device, (q, k, v), variant, mask=drawn(3, (2, 3, 70, 19), dtype))
+    run(device, (q, k, v), variant, causal=True)
 
 
 @given(
@@ -183,7 +183,7 @@ def test_masks_ahead(device: Device, kind: str, monkeypatch: pytest.MonkeyPatch)
     mask[:, 3, :40], mask[:, 4], mask[:, 5, 1:] = -np.inf, -np.inf, -np.inf
     off = 24 * 2.0**-11 * float(np.log(2))
     tile = MatrixTile(1, 2, 16, ahead=True, lean=kind == "i32")
-    with forced_rung("attention", "matrix", tile):
+    with force_variant("attention", "matrix", tile):
         run(device, (q, k, v), mask=as_told(mask, kind), off=off)
         mask[:, 4] = 0
         run(device, (q, k, v), mask=as_told(mask, kind), off=off)
@@ -207,7 +207,7 @@ def test_scales_ahead(device: Device, scale: float, monkeypatch: pytest.MonkeyPa
     q, k, v = (drawn(i, (1, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
     if scale == 1e-6:
         q[:], k[:, 96:] = 100, -120
-    with forced_rung("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
+    with force_variant("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
         run(device, (q, k, v), scale=scale)
 
 

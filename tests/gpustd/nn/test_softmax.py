@@ -1,4 +1,4 @@
-"""softmax and log_softmax over any axis, on every rung and engine."""
+"""softmax and log_softmax over any axis, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import special
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
 
 Array = NDArray[Any]
@@ -67,11 +67,11 @@ def test_matches_scipy(
     check_both(device, spread(x), axis)
 
 
-@pytest.mark.parametrize("rung", ["naive", "workgroup", "subgroup"])
-def test_rungs_of_rows(device: Device, rung: str) -> None:
-    if rung == "subgroup" and "subgroups" not in device.features:
+@pytest.mark.parametrize("variant", ["naive", "workgroup", "subgroup"])
+def test_variants_of_rows(device: Device, variant: str) -> None:
+    if variant == "subgroup" and "subgroups" not in device.features:
         pytest.skip(f"{device!r} has no subgroups")
-    with forced_rung("nn.rows", rung):
+    with force_variant("nn.rows", variant):
         for shape in ((5, 1), (3, 130), (9, 64)):
             x = drawn(2, shape)
             wide = x.astype(np.float64)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
 from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, spread, up
-from tests.gpustd.products import on_rung
+from tests.gpustd.products import on_variant
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     1: nn.conv_transpose1d,
@@ -99,11 +99,13 @@ def test_doubling(device: Device, kernel: tuple[int, ...], padding: tuple[int, .
     run(device, (2, 3, 5), kernel, (1, 5, 3), ((2, 2), padding, (0, 0), (1, 1)))
 
 
-@pytest.mark.parametrize("rung", ["tiled", "matrix"])
-def test_doubling_on_rungs(device: Device, rung: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with on_rung(device, rung, monkeypatch):
+@pytest.mark.parametrize("variant", ["tiled", "matrix"])
+def test_doubling_on_variants(
+    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_variant(device, variant, monkeypatch):
         numbers = ((2, 2), (1, 1), (0, 0), (1, 1))
-        run(device, (2, 3, 5), (4, 4), (1, 8, 16), numbers, f16 if rung == "matrix" else f32)
+        run(device, (2, 3, 5), (4, 4), (1, 8, 16), numbers, f16 if variant == "matrix" else f32)
 
 
 def test_results_that_no_tap_meets_are_the_bias(device: Device) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
@@ -189,7 +189,7 @@ def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, wor
         for mode in MODES:
             expected = scipy.signal.convolve(exact(a), exact(b), mode, "direct")
             poison_pool(device, expected.size * 4)
-            with forced_rung("convolve", "direct_rows"):
+            with force_variant("convolve", "direct_rows"):
                 result = signal.convolve(*operands, mode, "direct").read()
             compare(device, "signal.convolve", result, expected, allowed_direct(a, b))
 
@@ -206,7 +206,7 @@ def test_two_blocks_as_one_complex_row(
         expected = scipy.signal.oaconvolve(exact(a), exact(b), mode, axes=axis)
         operands = device.buffer_from_array(a), device.buffer_from_array(b)
         poison_pool(device, expected.size * 4)
-        with forced_rung("fft", "workgroup", 16384):
+        with force_variant("fft", "workgroup", 16384):
             result = signal.oaconvolve(*operands, mode, axes=axis).read()
         compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 512))
 
@@ -218,7 +218,7 @@ def test_blocks_longer_than_the_result(device: Device) -> None:
     operands = device.buffer_from_array(a), device.buffer_from_array(b)
     poison_pool(device, 36)
     poison_pool(device, 4096)
-    with forced_rung("fft", "workgroup", 16384):
+    with force_variant("fft", "workgroup", 16384):
         result = signal.oaconvolve(*operands, "same").read()
     compare(device, "signal.oaconvolve", result, expected, allowed_transforms(a, b, 4096))
 
@@ -241,7 +241,7 @@ def test_the_middle_row_by_definition(
     a, b = (numbers(shape, seed=i) for i, shape in enumerate(shapes))
     expected = scipy.signal.convolve(exact(a), exact(b), "same", "direct")
     operands = device.buffer_from_array(a), device.buffer_from_array(b)
-    with forced_rung("convolve", "direct_rows"):
+    with force_variant("convolve", "direct_rows"):
         result = signal.convolve(*operands, "same", "direct").read()
     compare(device, "signal.convolve", result, expected, allowed_direct(a, b))
 

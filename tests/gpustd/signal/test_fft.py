@@ -1,4 +1,4 @@
-"""Fourier transforms over one axis against SciPy in float64, on both rungs and every engine."""
+"""Fourier transforms over one axis against SciPy in float64, on both variants and every engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.signal import passes, plan, twiddle
 from gpustd.signal.plan import Tile, folds
 from tests.gpustd.compare import compare
@@ -82,7 +82,7 @@ def test_every_length(device: Device, n: int) -> None:
 @pytest.mark.parametrize("n", [6, 9, 10, 12, 14, 15, 16])
 def test_long_butterflies(device: Device, n: int) -> None:
     """Those that a GPU alone takes."""
-    with forced_rung("fft", "workgroup"):
+    with force_variant("fft", "workgroup"):
         check(device, "fft", numbers((2, n, 2), complex_=True), axis=1)
 
 
@@ -134,7 +134,7 @@ def test_workgroups(
 
     planned = passes._Pass._tile
     monkeypatch.setattr(passes._Pass, "_tile", tile_of)
-    with forced_rung("fft", "workgroup", memory):
+    with force_variant("fft", "workgroup", memory):
         check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), axis=1)
     assert max(taken) == parts
 
@@ -164,7 +164,7 @@ def test_chosen_tiles(
     assert folds(shape[1] // 2, tile) or not real
     monkeypatch.setattr(passes._Pass, "_tile", lambda *arguments: tile)
     monkeypatch.setattr(passes._Pass, "_few", lambda *arguments: few)
-    with forced_rung("fft", "workgroup", 16000):
+    with force_variant("fft", "workgroup", 16000):
         check(device, name, numbers(shape, complex_=not real))
 
 
@@ -181,23 +181,23 @@ SHORT = [
 
 @pytest.mark.parametrize(("name", "shape", "n"), SHORT, ids=str)
 def test_rows_of_a_lane(device: Device, name: str, shape: tuple[int, int], n: int | None) -> None:
-    with forced_rung("fft", "workgroup"):
+    with force_variant("fft", "workgroup"):
         check(device, name, numbers(shape, complex_=name not in OF_REAL[2:]), n)
 
 
 def test_first_roots_as_products(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond 2^20 butterflies a pass multiplies the roots of two tables."""
     monkeypatch.setattr(twiddle, "_MOST_FAR", 1)
-    with forced_rung("fft", "workgroup", 2000):
+    with force_variant("fft", "workgroup", 2000):
         # Three passes of 36: column 1295 of the last is turned by up to 5 times 1295 parts.
         check(device, "fft", numbers((1, 36**3), complex_=True))
 
 
-@pytest.mark.parametrize("rung", ["column", "workgroup"])
-def test_a_row_alone_has_the_same_bits(device: Device, rung: str) -> None:
+@pytest.mark.parametrize("variant", ["column", "workgroup"])
+def test_a_row_alone_has_the_same_bits(device: Device, variant: str) -> None:
     """Of many rows several share a workgroup, but sums run in the same order."""
     x = numbers((5, 768), complex_=True)
-    with forced_rung("fft", rung, 1000):
+    with force_variant("fft", variant, 1000):
         together, alone = (signal.fft(device.buffer_from_array(v)).read() for v in (x, x[3:4]))
     np.testing.assert_array_equal(together[3:4], alone)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U
@@ -153,7 +153,7 @@ def test_as_scipy(
     limit = allowed(sections, np.moveaxis(x, axis, -1), block, zi)
     operand = device.buffer_from_array(x)
     poison_pool(device, x.nbytes)
-    with forced_rung("filter", "filter", block):
+    with force_variant("filter", "filter", block):
         if zi is None:
             result = getattr(signal, name)(*told, operand, axis).read()
             want = getattr(scipy.signal, name)(*told, exact(x), axis) if x.size else exact(x)
@@ -222,14 +222,14 @@ def test_both_ways(
 
 @pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
 def test_tiles(device: Device, complex_: bool) -> None:
-    """The rung of GPUs: neighbours go through workgroup memory, where states are added up."""
+    """The variant of GPUs: neighbours go through workgroup memory, where states are added up."""
     x = numbers((2, 4500), complex_=complex_)
     b, a = BUTTER
     zi = numbers((2, 3), complex_=complex_, seed=1)
     limit = allowed(sections_of(b, a), x, 32, zi)
     states = device.buffer_from_array(zi)
     operand = device.buffer_from_array(x)
-    with forced_rung("filter", "filter_tiles", 32):
+    with force_variant("filter", "filter_tiles", 32):
         y, zf = signal.lfilter(b, a, operand, zi=states)
         want, want_states = scipy.signal.lfilter(b, a, exact(x), zi=exact(zi))
         compare(device, "signal.lfilter", y.read(), want, limit)
@@ -239,7 +239,7 @@ def test_tiles(device: Device, complex_: bool) -> None:
 def test_tiles_both_ways(device: Device) -> None:
     x = numbers((2, 4500))
     b, a = BUTTER
-    with forced_rung("filter", "filter_tiles", 32):
+    with force_variant("filter", "filter_tiles", 32):
         both = signal.filtfilt(b, a, device.buffer_from_array(x)).read()
     gain = 1 + float(np.abs(scipy.signal.lfilter(b, a, np.eye(1, 2000)[0])).sum())
     limit = 3 * (1 + gain) * allowed(sections_of(b, a), x, 32)
@@ -249,7 +249,7 @@ def test_tiles_both_ways(device: Device) -> None:
 def test_tiles_of_many_states(device: Device) -> None:
     """Their blocks are longer, and states are added up in runs of blocks of their own."""
     x = numbers((2, 4500))
-    with forced_rung("filter", "filter_tiles", 64):
+    with force_variant("filter", "filter_tiles", 64):
         result = signal.sosfilt(SECTIONS, device.buffer_from_array(x)).read()
     want = scipy.signal.sosfilt(SECTIONS, exact(x))
     compare(device, "signal.sosfilt", result, want, allowed(SECTIONS, x, 64))
@@ -259,7 +259,7 @@ def test_growing_filters_do_not_overflow_before_they_grow(device: Device) -> Non
     """1.05^1984, a step over the blocks of a workgroup, is beyond f32; the results are not."""
     x = np.zeros(2016, np.float32)
     x[2000] = 1.0
-    with forced_rung("filter", "filter_tiles", 32):
+    with force_variant("filter", "filter_tiles", 32):
         result = signal.lfilter([1.0], [1.0, -1.05], device.buffer_from_array(x)).read()
     expected = scipy.signal.lfilter([1.0], [1.0, -1.05], x.astype(np.float64))
     compare(device, "signal.lfilter", result, expected, 200 * U * float(expected.max()))
@@ -291,7 +291,7 @@ def test_a_late_start_of_many_sums(device: Device) -> None:
 def test_a_running_sum_stays_exact(device: Device) -> None:
     """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
     x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
-    with forced_rung("filter", "filter", 4):
+    with force_variant("filter", "filter", 4):
         result = signal.lfilter([1.0], [1.0, -1.0], device.buffer_from_array(x)).read()
     np.testing.assert_array_equal(result, np.cumsum(x))
 

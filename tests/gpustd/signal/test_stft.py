@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
-from gpustd.launch.variants import forced_rung
+from gpustd.launch.variants import force_variant
 from gpustd.signal.windows import window_values
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -117,7 +117,7 @@ def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> No
     exact = x.astype(np.complex128 if complex_ else np.float64)
     expected = scipy.signal.stft(exact, **case, return_onesided=not complex_)[2]
     error = transform_error(80) + 2 * U
-    with forced_rung("fft", "workgroup", 16000):
+    with force_variant("fft", "workgroup", 16000):
         operand = device.buffer_from_array(x)
         poison_pool(device, expected.size * 8)
         spectra = signal.stft(operand, **case)[2]
