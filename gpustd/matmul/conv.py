@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import as_int, choice
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, choice, require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 from gpustd.matmul.product import Product, check_activation

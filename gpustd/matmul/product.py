@@ -21,9 +21,10 @@ from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, PerDevice, ShapeError, Work, f32
 from gpucore.integers import ceil_div
+from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import broadcast_lanes
-from gpustd.launch.template import Value, kernel, scalar_of
+from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, best_splits, best_teams
 from gpustd.tuning.lookup import fits, product_region, tuned_tile
@@ -100,7 +101,9 @@ class Product:
         y: Buffer[Any],
     ) -> None:
         """Record the launch that writes ``y``."""
-        scalar = scalar_of(self.op, *(b for b in (x, x2, w, per_image, residual) if b is not None))
+        scalar = float_scalar(
+            self.op, *(b for b in (x, x2, w, per_image, residual) if b is not None)
+        )
         if bias is not None and bias.dtype is not f32:
             raise DTypeError(f"{self.op}: bias must be f32, got {bias!r}")
         device = x.device
@@ -132,7 +135,7 @@ class Product:
         Its first binding is ``partials``, of the dtype of ``y``, its last the uniform struct
         ``part``; ``form`` are variables of its own, of which ``count`` is its invocations.
         """
-        scalar = scalar_of(self.op, y)
+        scalar = float_scalar(self.op, y)
         vector = self.n % 4 == 0
         spec: dict[str, Value] = {
             **self._fixed(scalar, y, vector),

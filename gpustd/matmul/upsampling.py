@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.matmul.conv import Window, Wrap, check_extras, conv_product, other_weights
 
 __all__ = ["upsampling_conv2d", "upsampling_weights"]

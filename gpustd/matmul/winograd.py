@@ -18,8 +18,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import WORKGROUP, float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
