@@ -16,7 +16,7 @@ import jinja2
 
 from gpucore import ArgumentError, Device, Kernel, PerDevice
 
-__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus"]
+__all__ = ["SHADERS", "Value", "constants", "kernel", "label_of", "render", "rendered_corpus"]
 
 Value = str | int | float | bool | None
 
@@ -69,6 +69,14 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
             render(name, spec), wait=False, label=label_of(name, spec)
         )
     return found
+
+
+def constants(sizes: Mapping[str, int]) -> str:
+    """Return the arguments of ``Params(...)``, for shaders whose sizes are constants.
+
+    They save divisions at run time. ``sizes`` has the fields of Params in their order.
+    """
+    return ", ".join(str(value) for value in sizes.values())
 
 
 def label_of(name: str, spec: Mapping[str, Value]) -> str:

@@ -1,6 +1,6 @@
 """The matrix product behind dense layers and convolutions, and its variants.
 
-Law: one product kernel family; convolutions are address arithmetic on its left operand.
+Law: there is one family of kernels. A convolution only changes the addresses of the left operand.
 """
 
 __all__: list[str] = []

@@ -21,7 +21,9 @@ from gpucore.integers import ceil_div
 from gpustd.launch.checks import as_int, require_buffer_fits
 from gpustd.launch.elements import common_scalar, float_scalar, launch_each, launch_flat, width_of
 from gpustd.launch.template import Value
-from gpustd.matmul.conv import Window, conv_product
+from gpustd.matmul.conv import Padding, Window, conv_matmul
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.convolution import check_bias, check_weight
 from gpustd.nn.conv.dispatch import convolve
 from gpustd.nn.conv.windows import AXES, Axis, Extents, each_axis, spatial
@@ -215,9 +217,9 @@ def _doubled(
     if u.size:
         launch_flat("nn/parities.wgsl", spec, (weight, u), u.size // width, sizes)
     (top, bottom), (left, right) = (axis.pads for axis in axes)
-    window = Window(1, (top, bottom, left, right), None, "")
-    product = conv_product(op, x, None, u.shape[2:], window, None, 0)
-    replace(product, batch=4).launch(x, None, u, bias, None, None, y)
+    window = Window(padding=Padding(top, bottom, left, right))
+    matmul = conv_matmul(op, x, None, u.shape[2:], window, None, 0)
+    launch_matmul(replace(matmul, batch=4), x, u, y, epilogue=Epilogue(bias))
     return y
 
 
