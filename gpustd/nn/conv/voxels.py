@@ -1,4 +1,4 @@
-"""Convolution over three axes as a matrix product, with the addressing in ``shaders/nn/voxels.wgsl``."""
+"""Convolution over three axes as a matrix product, addressed by ``shaders/nn/voxels.wgsl``."""
 
 from __future__ import annotations
 
