@@ -9,6 +9,7 @@ from tests.laws.sources import ROOT
 MOST_LINES = 120
 MOST_PARAGRAPH_LINES = 4
 MOST_WORDS = 1000
+MOST_NOTEBOOK_WORDS = 2500
 MOST_COLUMNS = 110
 
 
@@ -35,3 +36,7 @@ def test_the_readme_takes_two_minutes() -> None:
 
 def test_the_architecture_is_one_page() -> None:
     assert len(read("ARCHITECTURE.md").split()) <= MOST_WORDS
+
+
+def test_the_lab_notebook_can_be_read() -> None:
+    assert len(read("bench/results/README.md").split()) <= MOST_NOTEBOOK_WORDS
