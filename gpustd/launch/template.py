@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 
 from gpucore import ArgumentError, Device, Kernel, PerDevice
 
-__all__ = ["SHADERS", "Value", "constants", "kernel", "label_of", "render", "rendered_corpus"]
+__all__ = ["SHADERS", "Value", "constants", "kernel", "label_of", "render", "rendered_kernels"]
 
 Value = str | int | float | bool | None
 
@@ -102,7 +102,7 @@ def _short_name(file: str) -> str:
     return "/".join(file.removesuffix(".wgsl").split("/")[-2:])
 
 
-def rendered_corpus() -> Iterator[tuple[str, str]]:
-    """Yield name and WGSL of every text rendered so far in this process."""
-    for key, text in _rendered.items():
-        yield str(key), text
+def rendered_kernels() -> Iterator[tuple[str, str]]:
+    """Yield label and WGSL of every kernel that this process has rendered so far."""
+    for (name, *spec), text in _rendered.items():
+        yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text

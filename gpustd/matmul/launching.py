@@ -22,10 +22,10 @@ from gpustd.launch.variants import forced_variant
 from gpustd.matmul.epilogue import NO_EPILOGUE, Epilogue
 from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.variants.blocks import matrix, tiled
-from gpustd.matmul.variants.few import few
+from gpustd.matmul.variants.few_columns import narrow
+from gpustd.matmul.variants.few_rows import few
 from gpustd.matmul.variants.flexible import cpu, lanes, naive
 from gpustd.matmul.variants.launches import Launch
-from gpustd.matmul.variants.narrow import narrow
 
 __all__ = ["launch_matmul"]
 
