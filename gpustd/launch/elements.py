@@ -59,12 +59,12 @@ def common_scalar(op: str, *buffers: Buffer[Any]) -> str:
     names: set[str | None] = {b.dtype.wgsl for b in buffers}
     if len(names) != 1:
         raise DTypeError(
-            f"{op}: buffers must have one dtype, got {_listed(buffers)}; cast them first"
+            f"{op}: buffers must have one dtype, got {_describe(buffers)}; cast them first"
         )
     name = names.pop()
     if name is None:
         raise DTypeError(
-            f"{op}: dtype must have a WGSL scalar (f16, f32, i32 or u32), got {_listed(buffers)}"
+            f"{op}: dtype must have a WGSL scalar (f16, f32, i32 or u32), got {_describe(buffers)}"
         )
     require_f16_support(op, name, buffers)
     return name
@@ -79,14 +79,14 @@ def float_scalar(op: str, *buffers: Buffer[Any]) -> str:
     dtypes: set[type[DType]] = {b.dtype for b in buffers}
     if len(dtypes) != 1 or not dtypes <= {f16, f32}:
         raise DTypeError(
-            f"{op}: buffers must have one float dtype (f16 or f32), got {_listed(buffers)}"
+            f"{op}: buffers must have one float dtype (f16 or f32), got {_describe(buffers)}"
         )
     name = dtypes.pop().name
     require_f16_support(op, name, buffers)
     return name
 
 
-def _listed(buffers: Sequence[Buffer[Any]]) -> str:
+def _describe(buffers: Sequence[Buffer[Any]]) -> str:
     return ", ".join(map(repr, buffers))
 
 

@@ -21,10 +21,10 @@ from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.matmul.epilogue import NO_EPILOGUE, Epilogue
 from gpustd.matmul.operation import Matmul, Operands
-from gpustd.matmul.variants.blocks import matrix, tiled
-from gpustd.matmul.variants.few_columns import narrow
-from gpustd.matmul.variants.few_rows import few
-from gpustd.matmul.variants.flexible import cpu, lanes, naive
+from gpustd.matmul.variants.blocks import plan_matrix, plan_tiled
+from gpustd.matmul.variants.few_columns import plan_narrow
+from gpustd.matmul.variants.few_rows import plan_few
+from gpustd.matmul.variants.flexible import plan_cpu, plan_lanes, plan_naive
 from gpustd.matmul.variants.launches import Launch
 
 __all__ = ["launch_matmul"]
@@ -34,13 +34,13 @@ _NARROW_COLUMNS = 16
 _MOST_TAPS = 30
 
 VARIANTS: dict[str, Callable[[Matmul, Operands], list[Launch]]] = {
-    "naive": naive,
-    "cpu": cpu,
-    "lanes": lanes,
-    "narrow": narrow,
-    "few": few,
-    "tiled": tiled,
-    "matrix": matrix,
+    "naive": plan_naive,
+    "cpu": plan_cpu,
+    "lanes": plan_lanes,
+    "narrow": plan_narrow,
+    "few": plan_few,
+    "tiled": plan_tiled,
+    "matrix": plan_matrix,
 }
 
 

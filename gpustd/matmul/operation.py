@@ -79,7 +79,7 @@ class Matmul:
 
     @property
     def has_window(self) -> bool:
-        """Whether a row is more than one pixel, or lies outside of the image."""
+        """True where a row is more than one pixel, or may lie outside of the image."""
         if self.window != _POINTWISE:
             return bool(self.window)
         return any(self.sizes[f"out_{side}"] != self.sizes[side] for side in ("height", "width"))

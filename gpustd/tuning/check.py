@@ -86,7 +86,7 @@ class TrialOperands:
         graph.replay()
         return self._y.read()
 
-    def expected(self) -> NDArray[Any]:
+    def expected_result(self) -> NDArray[Any]:
         """Return the naive variant's result, or its first rows; of a large batch, of its first."""
         checked = self._checked_matmul()
         y: Buffer[Any] = self.device.buffer(self._out, (checked.batch or 1) * checked.m * checked.n)

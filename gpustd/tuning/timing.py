@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def gain(self) -> float:
-        """How many times as fast it is as the tile that is taken without a table."""
+        """Speed relative to the tile that is taken without a table."""
         default = self.seconds.get(self.seen.tiles[0])
         return default / self.seconds[self.tile] if default and self.tile else 1.0
 
@@ -166,7 +166,7 @@ def _check(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[Stand
     for trial in trials:  # all begin to compile before the first is waited for
         with _refusing(trial):
             trial.capture(operands, 1)
-    expected = operands.expected()
+    expected = operands.expected_result()
     first: NDArray[Any] | None = None
     for trial in (each for each in trials if not each.refused):
         yield Standing()

@@ -19,19 +19,19 @@ from gpustd.matmul.tiles import Tile
 from gpustd.matmul.tuned_tiles import matmul_region
 from gpustd.matmul.variants.launches import Launch
 
-__all__ = ["matrix", "tiled"]
+__all__ = ["plan_matrix", "plan_tiled"]
 
 _NOTHING_FUSED: dict[str, Value] = {"activation": "none", **NO_EPILOGUE.flags}
 
 
-def tiled(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Multiply in invocations; words of four columns where the extents allow them."""
+def plan_tiled(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan products in invocations, with words of four columns where the extents allow them."""
     vector = not any(c % 4 for c in (*matmul.channels, matmul.n))
     return _block_launches("tiled", matmul, operands, vector=vector)
 
 
-def matrix(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Multiply on matrix units, in f16 with sums in f32."""
+def plan_matrix(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan products on matrix units, in f16 with sums in f32."""
     return _block_launches("matrix", matmul, operands, vector=True)
 
 

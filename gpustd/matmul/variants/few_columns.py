@@ -10,13 +10,13 @@ from gpustd.matmul.kernel_spec import epilogue_spec, fixed_spec, matmul_params
 from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.variants.launches import Launch
 
-__all__ = ["narrow"]
+__all__ = ["plan_narrow"]
 
 _WORKGROUP = 128
 
 
-def narrow(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Read x in words of 16 bytes where channels fill such words, else element by element."""
+def plan_narrow(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan one launch, which reads x in words of 16 bytes where channels fill such words."""
     y, epilogue = operands.y, operands.epilogue
     unit = widest_word(operands.x.dtype.itemsize)
     if any(c % unit for c in matmul.channels):

@@ -10,7 +10,7 @@ from gpustd.matmul.kernel_spec import epilogue_spec, fixed_spec, matmul_params
 from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.variants.launches import Launch
 
-__all__ = ["few"]
+__all__ = ["plan_few"]
 
 _MOST_ROWS_AT_ONCE = 8
 # From so many words in a row of weights on, lanes stand side by side along whole cache lines. With
@@ -18,8 +18,8 @@ _MOST_ROWS_AT_ONCE = 8
 _WORDS_FOR_WHOLE_LINES = 1024
 
 
-def few(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Make up to 8 rows at once, in words of 16 bytes. The number of rows changes no bits."""
+def plan_few(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan up to 8 rows at once, in words of 16 bytes. The number of rows changes no bits."""
     y, epilogue = operands.y, operands.epilogue
     unit = widest_word(operands.x.dtype.itemsize)
     words = matmul.n // unit

@@ -16,7 +16,7 @@ from gpustd.matmul.kernel_spec import matmul_params
 from gpustd.matmul.operation import Matmul, Operands
 from gpustd.matmul.variants.launches import Launch
 
-__all__ = ["cpu", "lanes", "naive"]
+__all__ = ["plan_cpu", "plan_lanes", "plan_naive"]
 
 _NAIVE_WORKGROUP = 64
 _CPU_WORKGROUP = 16
@@ -25,22 +25,22 @@ _CPU_TILE = 8
 _unread_bias: PerDevice[Buffer[f32]] = PerDevice(lambda device: device.buffer(f32, 4))
 
 
-def naive(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Make one result in each invocation."""
+def plan_naive(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan one result in each invocation."""
     grid = flat_grid(matmul.m * matmul.n, _NAIVE_WORKGROUP)
     return [_flexible_launch(matmul, operands, "naive", {"vector": False}, grid)]
 
 
-def cpu(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Make a block of 8 x 8 results (8 x 4 for GEGLU) in each invocation."""
+def plan_cpu(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan a block of 8 x 8 results (8 x 4 for GEGLU) in each invocation."""
     width = 4 if matmul.activation == "geglu" else _CPU_TILE
     blocks = ceil_div(matmul.m, _CPU_TILE) * ceil_div(matmul.n, width)
     grid = flat_grid(blocks, _CPU_WORKGROUP)
     return [_flexible_launch(matmul, operands, "cpu", {"vector": True}, grid)]
 
 
-def lanes(matmul: Matmul, operands: Operands) -> list[Launch]:
-    """Make a block of results in each subgroup, whose lanes broadcast the left operand."""
+def plan_lanes(matmul: Matmul, operands: Operands) -> list[Launch]:
+    """Plan a block of results in each subgroup, whose lanes broadcast the left operand."""
     device = operands.y.device
     width = broadcast_lanes(device)
     geglu = matmul.activation == "geglu"

@@ -345,7 +345,7 @@ class Pretended:
         self.results: dict[Tile, Any] = {}
         self.seconds: dict[Tile, float] = {}
         self.samples = dict.fromkeys(THREE, 0)
-        patch.setattr(check.TrialOperands, "expected", lambda _: TRUTH)
+        patch.setattr(check.TrialOperands, "expected_result", lambda _: TRUTH)
         patch.setattr(timing._Trial, "result", lambda trial, _: self.result(trial.tile))
         patch.setattr(timing._Trial, "sample", lambda trial, _: self.sample(trial.tile))
         patch.setattr(timing, "_WARM_UP_S", 0.0)
@@ -458,10 +458,10 @@ def test_the_check_reads_the_first_rows_of_what_takes_long(
         conv2d(x, w, second=x, padding=1)
     (seen,) = recorded.values()
     operands = check.TrialOperands(device, seen)
-    whole = operands.expected()
+    whole = operands.expected_result()
     assert whole.size == 20 * 4
     monkeypatch.setattr(check, "_MOST_CHECKED_FLOPS", 7 * 2 * 72 * 4 + 1)
-    first = operands.expected()
+    first = operands.expected_result()
     np.testing.assert_array_equal(first, whole[: 7 * 4])
     assert operands.agrees(whole, first)
     assert np.std(whole) > 0.1
