@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gpucore", "gpustd", "diffusion")
-# The packages of gpustd, whose oracles are NumPy and SciPy, called by the tests themselves.
-LIBRARY = ("arrays", "image", "linalg", "nn", "random", "signal")
+# The packages of gpustd that offer operations.
+LIBRARY = ("arrays", "image", "linalg", "matmul", "nn", "random", "signal")
 CODE = (*PACKAGES, "examples", "bench", "tools", "tests")
 # What tools leave in a checkout; asked only where git cannot tell what belongs to us.
 NOT_OURS = {

@@ -7,11 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
-CASES = (0, 1, 3, 4, 5, 63, 64, 65, 257, 4099)
+SMALL = (2**20,)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (2**26,)
+"""Sizes that are timed on GPUs."""
+
+CASES = (0, 1, 3, 4, 5, 63, 64, 65, 257, 4099, *SMALL)
 """Element counts."""
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])

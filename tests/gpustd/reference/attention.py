@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "Case", "bound", "draw", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "Case", "bound", "draw", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,25 @@ class Case:
         return 4 * self.batch * self.heads * self.sq * self.sk * self.head
 
 
+SMALL = (
+    Case(2, 256, 256, 4, 32),
+    Case(2, 256, 77, 4, 32),
+    Case(2, 64, 64, 4, 48),
+    Case(1, 1024, 1024, 1, 96),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (
+    Case(2, 4096, 4096, 8, 40),
+    Case(2, 4096, 77, 8, 40),
+    Case(2, 1024, 1024, 8, 80),
+    Case(2, 256, 256, 8, 160),
+    Case(1, 4096, 4096, 1, 512),
+    Case(2, 4096, 4096, 10, 64),
+    Case(2, 1024, 1024, 20, 64),
+)
+"""Sizes that are timed on GPUs."""
+
 CASES = (
     Case(1, 1, 1, 1, 4),
     Case(2, 3, 1, 2, 8),
@@ -51,6 +70,7 @@ CASES = (
     Case(1, 33, 100, 2, 40, peak=300.0),
     Case(0, 8, 8, 1, 8),
     Case(1, 0, 8, 1, 8),
+    *SMALL,
 )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tests.gpustd.reference.gemm import activate
 
-__all__ = ["CASES", "Case", "bound", "reference"]
+__all__ = ["AUTOENCODERS", "CASES", "FEW_CHANNELS", "SMALL", "UNET", "Case", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -53,6 +53,35 @@ class Case:
 
 _NONE = (0, 0, 0, 0)
 
+SMALL = (
+    Case(2, 32, 32, 64, 64),
+    Case(2, 16, 16, 128, 128),
+    Case(1, 256, 256, 32, 32),
+)
+"""Sizes that are timed on every device, and tested."""
+
+UNET = (
+    Case(2, 64, 64, 320, 320),
+    Case(2, 32, 32, 640, 640),
+    Case(2, 16, 16, 1280, 1280),
+    Case(2, 16, 16, 2560, 1280),
+    Case(2, 8, 8, 1280, 1280),
+    Case(2, 8, 8, 2560, 1280),
+)
+AUTOENCODERS = (
+    Case(1, 128, 128, 512, 512),
+    Case(1, 512, 512, 256, 256),
+    Case(1, 512, 512, 256, 128),
+    Case(1, 512, 512, 128, 128),
+)
+FEW_CHANNELS = (
+    Case(2, 64, 64, 4, 320),
+    Case(1, 64, 64, 4, 512),
+    Case(2, 64, 64, 320, 4),
+    Case(1, 512, 512, 128, 3),
+)
+"""Sizes of Stable Diffusion that are timed on GPUs: in the UNet, in autoencoders, at their ends."""
+
 CASES = (
     Case(1, 1, 1, 1, 1),
     Case(2, 5, 7, 3, 5),
@@ -74,6 +103,7 @@ CASES = (
     Case(2, 5, 7, 8, 16, wrap="xy"),
     Case(1, 4, 6, 8, 8, stride=2, padding=(0, 1, 0, 1), wrap="x"),
     Case(1, 3, 4, 8, 8, upsample=(6, 7), wrap="y", second=8),
+    *SMALL,
 )
 
 

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "MANY", "bound", "guided", "reference"]
+__all__ = ["CASES", "MANY", "SMALL", "bound", "guided", "reference"]
 
 Array = NDArray[np.float64]
+
+SMALL: tuple[tuple[int, ...], ...] = (
+    (2**20,),
+    (2, 64, 64, 4),
+)
+"""Sizes that are timed on every device, and tested."""
 
 CASES: tuple[tuple[int, ...], ...] = (
     (0,),
@@ -20,6 +26,7 @@ CASES: tuple[tuple[int, ...], ...] = (
     (2, 5, 13),
     (6, 257),
     (8, 33, 31),
+    *SMALL,
 )
 """Shapes."""
 

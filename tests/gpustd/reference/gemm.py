@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from tests.gpustd.reference import activation as activations
 
-__all__ = ["CASES", "Case", "activate", "bound", "reference"]
+__all__ = [
+    "CASES",
+    "CUBE",
+    "FEW_ROWS",
+    "SMALL",
+    "UNET",
+    "UNET_XL",
+    "Case",
+    "activate",
+    "bound",
+    "reference",
+]
 
 Array = NDArray[np.float64]
 
@@ -33,6 +44,41 @@ class Case:
         return f"{'x'.join(map(str, self.rows))}x{self.n}x{self.k}{extra}"
 
 
+SMALL = (
+    Case((512,), 512, 512),
+    Case((1024,), 512, 512),
+)
+"""Sizes that are timed on every device, and tested."""
+
+CUBE = Case((4096,), 4096, 4096)
+UNET = (
+    Case((8192,), 320, 320),
+    Case((8192,), 320, 2560),
+    Case((8192,), 1280, 320),
+    Case((2048,), 640, 640),
+    Case((2048,), 640, 5120),
+    Case((512,), 1280, 1280),
+    Case((8192,), 320, 960),
+    Case((2048,), 640, 1920),
+    Case((2048,), 2560, 640),
+    Case((512,), 1280, 3840),
+    Case((512,), 1280, 10240),
+    Case((512,), 5120, 1280),
+    Case((128,), 1280, 1280),
+)
+UNET_XL = (
+    Case((8192,), 640, 640),
+    Case((2048,), 1280, 1280),
+    Case((2048,), 1280, 3840),
+    Case((2048,), 1280, 10240),
+    Case((2048,), 5120, 1280),
+)
+FEW_ROWS = (
+    Case((2,), 1280, 1280),
+    Case((2,), 1280, 20160),
+)
+"""Sizes that are timed on GPUs: a cube, and the linear layers of Stable Diffusion's UNets."""
+
 CASES = (
     Case((1,), 1, 1),
     Case((3,), 5, 7, bias=True),
@@ -47,6 +93,7 @@ CASES = (
     Case((0,), 8, 8),
     Case((4,), 0, 8, bias=True),
     Case((1,), 1280, 320, bias=True, activation="silu"),
+    *SMALL,
 )
 
 
