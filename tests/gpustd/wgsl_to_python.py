@@ -217,7 +217,7 @@ class _Translator:
         return f"{name if name in BUILT_INS else self._type(function)}({given})"
 
     def _type(self, node: syntax.Expression) -> str:
-        """What makes values of a type; called without any, its zero."""
+        """Return the constructor of a type. Without arguments it makes the type's zero."""
         match node:
             case syntax.Name("vec2" | "vec3" | "vec4" as name, (scalar,)):
                 return f"vector({name[3]}, {self._type(scalar)})"
@@ -279,7 +279,7 @@ def divided(a: Any, b: Any) -> Any:
 
 @functools.cache
 def vector(width: int, scalar: Callable[..., Any]) -> Callable[..., Vector]:
-    """The constructor of a vector type: of parts, of one scalar for all, or of nothing."""
+    """Return the constructor of a vector type: from parts, one scalar for all, or nothing."""
     dtype = _dtype(scalar)
 
     def construct(*parts: Any) -> Vector:
@@ -290,7 +290,7 @@ def vector(width: int, scalar: Callable[..., Any]) -> Callable[..., Vector]:
 
 
 def structure(**members: Callable[..., Any]) -> Callable[..., SimpleNamespace]:
-    """The constructor of a structure: of all members' values, or of nothing."""
+    """Return the constructor of a structure: from all members' values, or from nothing."""
 
     def construct(*values: Any) -> SimpleNamespace:
         given = values or [kind() for kind in members.values()]
@@ -300,7 +300,7 @@ def structure(**members: Callable[..., Any]) -> Callable[..., SimpleNamespace]:
 
 
 def member(value: Any, name: str) -> Any:
-    """A structure's member, or a swizzle."""
+    """Return a structure's member, or a swizzle."""
     if not isinstance(value, np.ndarray):
         return getattr(value, name)
     found = value[["xyzw".index(letter) for letter in name]]

@@ -101,7 +101,7 @@ class _Memory:
         return self.read(index).copy()
 
     def read(self, index: int, operand: Matrix | None = None) -> Array:
-        """A vector; ``operand`` is the matrix that it becomes a part of."""
+        """Return a vector; ``operand`` is the matrix that it becomes a part of."""
         self.check_inside(index)
         row: Array = self.rows[index]
         return row
@@ -253,7 +253,7 @@ class _Kernel:
         self.calls.clear()
 
     def _rows(self, kind: Callable[[], Array]) -> Array:
-        """The next array as what the source takes it for."""
+        """Return the next array with the type that the source declares."""
         return next(self.arrays).reshape(-1).view(kind().dtype).reshape(-1, len(kind()))
 
     def _read(self, name: str, kind: Callable[[], Array]) -> _Memory:
@@ -276,7 +276,7 @@ class _Kernel:
 
     @contextmanager
     def _together(self, *call: object) -> Iterator[bool]:
-        """A call in the subgroup's name; true for the lane that does the work."""
+        """Tell whether this lane does the work of a call for the whole subgroup."""
         thread = self.turn.thread
         self.calls[thread].append(call)
         self.turn.who = f"subgroup {thread // LANES}"

@@ -1,4 +1,4 @@
-"""Products of workgroups with matrix units, run thread by thread: right, and without faults.
+"""Kernels for matrix units, interpreted thread by thread: right results, and no data races.
 
 No software renderer runs `matmul/gemm/loaders.wgsl`, whose barriers meet in two loops.
 Operands are small integers, which f16 holds, and sums of their products, which f32 does.
@@ -40,8 +40,8 @@ def integers(*shape: int) -> Array:
     return np.random.default_rng(sum(shape)).integers(-2, 3, shape).astype(np.float16)
 
 
-def interpreted(change: Change) -> Callable[..., Callable[..., None]]:
-    """In place of `template.kernel`: what it makes runs here and now, on a null device's bytes."""
+def interpreting_kernel(change: Change) -> Callable[..., Callable[..., None]]:
+    """Return a `template.kernel` whose kernels are interpreted at once on a null device's bytes."""
 
     def kernel(device: Device, name: str, **spec: template.Value) -> Callable[..., None]:
         text = change(template.render(name, spec))
@@ -56,14 +56,14 @@ def interpreted(change: Change) -> Callable[..., Callable[..., None]]:
     return kernel
 
 
-def multiplied(
+def multiply(
     patch: pytest.MonkeyPatch,
     tile: Tile,
     shape: tuple[int, int, int],
     epilogue: str = "plain",
     change: Change = str,
 ) -> tuple[Array, Array]:
-    """Result and reference of an M x K by K x N product.
+    """Return the result and the reference of an M x K by K x N product.
 
     ``epilogue``: plain; f32, without rounding to f16; fused or geglu, with bias and residual.
     """
@@ -75,7 +75,7 @@ def multiplied(
     residual: Array | None = None
     if epilogue in ("fused", "geglu"):
         bias, residual = integers(columns).astype(np.float32), integers(m, n)
-    patch.setattr(launching, "kernel", interpreted(change))
+    patch.setattr(launching, "kernel", interpreting_kernel(change))
     null = Device.null()
     x, y = null.buffer_from_array(a), null.buffer_from_array(w)
     with force_variant("matmul", "matrix", tile):
@@ -86,10 +86,10 @@ def multiplied(
     return found, reference(a, w, bias, activation, residual)
 
 
-def multiplied_at_once(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Array]:
-    """Results and reference of three products, of more weights than that."""
+def multiply_three(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Array]:
+    """Return results and reference of three products, with weights for four."""
     a, w = integers(3, 40, 192), integers(4, 192, 72)
-    patch.setattr(launching, "kernel", interpreted(str))
+    patch.setattr(launching, "kernel", interpreting_kernel(str))
     null = Device.null()
     y = null.buffer(f16, (3, 40, 72))
     with force_variant("matmul", "matrix", tile):
@@ -97,8 +97,8 @@ def multiplied_at_once(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Ar
     return y.read(), np.stack([reference(a[i], w[i], None, None, None) for i in range(3)])
 
 
-def check(found: Array, wanted: Array) -> None:
-    np.testing.assert_array_equal(found, wanted.astype(found.dtype))
+def check(found: Array, expected: Array) -> None:
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))
 
 
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
@@ -107,26 +107,26 @@ def test_loaders_are_right(monkeypatch: pytest.MonkeyPatch, k: int, loaders: str
     """Rows and columns whole and ragged, results through workgroup memory and without."""
     tile = SMALL_LOADERS[loaders]
     for m, n, epilogue in ((64, 2 * tile.bn, "plain"), (33, 88, "fused"), (32, tile.bn, "f32")):
-        check(*multiplied(monkeypatch, tile, (m, k, n), epilogue))
+        check(*multiply(monkeypatch, tile, (m, k, n), epilogue))
 
 
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
 def test_loaders_are_right_in_batches(monkeypatch: pytest.MonkeyPatch, loaders: str) -> None:
-    check(*multiplied_at_once(monkeypatch, SMALL_LOADERS[loaders]))
+    check(*multiply_three(monkeypatch, SMALL_LOADERS[loaders]))
 
 
 @pytest.mark.parametrize("tile", [t for t in MATRIX_TILES if t.loaders], ids=lambda t: str(t.bn))
 def test_tiles_that_are_offered_are_right(monkeypatch: pytest.MonkeyPatch, tile: Tile) -> None:
     tile = replace(tile, splits=1)
-    check(*multiplied(monkeypatch, tile, (tile.bm, 320, tile.bn)))
-    check(*multiplied(monkeypatch, tile, (tile.bm + 3, 448, tile.bn - 8), "fused"))
+    check(*multiply(monkeypatch, tile, (tile.bm, 320, tile.bn)))
+    check(*multiply(monkeypatch, tile, (tile.bm + 3, 448, tile.bn - 8), "fused"))
 
 
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
 def test_each_group_has_a_turn_at_least(monkeypatch: pytest.MonkeyPatch, loaders: str) -> None:
     tile = SMALL_LOADERS[loaders]
     least = next(k for k in range(32, 256, 32) if tile.fills_turns(k))
-    check(*multiplied(monkeypatch, tile, (32, least, tile.bn)))
+    check(*multiply(monkeypatch, tile, (32, least, tile.bn)))
 
 
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
@@ -134,12 +134,12 @@ def test_each_group_has_a_turn_at_least(monkeypatch: pytest.MonkeyPatch, loaders
 def test_loaders_are_right_with_gates(
     monkeypatch: pytest.MonkeyPatch, k: int, loaders: str
 ) -> None:
-    found, wanted = multiplied(monkeypatch, SMALL_LOADERS[loaders], (33, k, 48), "geglu")
+    found, expected = multiply(monkeypatch, SMALL_LOADERS[loaders], (33, k, 48), "geglu")
     # Gelu is right to 4 ulp of f32, below zero to v * v / 2 more (activation/activations.wgsl), so
     # a result is to one of f16. Where product and residual cancel, both are at most 2, with gates
     # from -3 on (lower ones leave products below 1): 8.5 ulp of 2 are less than 2 ** -18.
-    limit = np.spacing(np.abs(wanted).astype(np.float16)).astype(np.float64)
-    assert np.all(np.abs(found - wanted) <= np.maximum(limit, 2.0**-18))
+    limit = np.spacing(np.abs(expected).astype(np.float16)).astype(np.float64)
+    assert np.all(np.abs(found - expected) <= np.maximum(limit, 2.0**-18))
 
 
 @pytest.mark.parametrize("tile", [MATRIX, TEAMS], ids=["alone", "teams"])
@@ -147,7 +147,7 @@ def test_loaders_are_right_with_gates(
 def test_matrix_is_right(
     monkeypatch: pytest.MonkeyPatch, tile: Tile, shape: tuple[int, int, int]
 ) -> None:
-    check(*multiplied(monkeypatch, tile, shape, "fused"))
+    check(*multiply(monkeypatch, tile, shape, "fused"))
 
 
 STORE = "tile[to + sb0 + 72u] = vb0_1;"
@@ -182,7 +182,7 @@ FAULTS: dict[str, tuple[Tile, str, int, str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_faults_in_a_kernel_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     tile, old, number, new, message = FAULTS[fault]
 
     def change(text: str) -> str:
@@ -191,7 +191,7 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
         return old.join(parts[: number + 1]) + new + old.join(parts[number + 1 :])
 
     with pytest.raises(WorkgroupError, match=message):
-        multiplied(monkeypatch, tile, (33, 192, 72), "fused", change)
+        multiply(monkeypatch, tile, (33, 192, 72), "fused", change)
 
 
 @pytest.mark.parametrize(

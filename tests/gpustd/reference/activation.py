@@ -24,7 +24,7 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def reference(x: Array, name: str) -> Array:
-    """What `gpustd.unary` computes, in float64, without cancellation where x < 0."""
+    """Return an activation in float64, without cancellation where x < 0."""
     if name == "gelu":
         return np.asarray(x * 0.5 * _erfc(-x / math.sqrt(2)))
     if name == "silu":
@@ -45,7 +45,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def bound(x: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     The value is x times a probability. That is off by at most 4 units in the last place for
     x >= 0. For x < 0 it is proportional to exp(-s) with s at most 1.8 |x| + x^2 / 2 + 0.08 |x|^3;

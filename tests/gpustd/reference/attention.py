@@ -27,7 +27,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         extra = "-causal" * self.causal + (f"-peak{self.peak:g}" if self.peak != 1 else "")
         return f"{self.batch}x{self.heads}x{self.sq}x{self.sk}x{self.head}{extra}"
 
@@ -75,7 +75,7 @@ CASES = (
 
 
 def draw(case: Case, kind: Any, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normal q, k, v, rounded to the storage type ``kind``.
+    """Return normal q, k, v, rounded to the storage type ``kind``.
 
     Later keys lean towards the query's mean direction, so that running maxima keep growing.
     """
@@ -109,7 +109,7 @@ def _weights(q: Array, k: Array, causal: bool) -> Array:
 
 
 def reference(q: Array, k: Array, v: Array, heads: int, causal: bool) -> Array:
-    """What attention computes, in float64."""
+    """Return the result of attention in float64."""
     weights = _weights(_split(q, heads), _split(k, heads), causal)
     return _join(weights @ _split(v, heads))
 
@@ -117,7 +117,7 @@ def reference(q: Array, k: Array, v: Array, heads: int, causal: bool) -> Array:
 def bound(
     q: Array, k: Array, v: Array, heads: int, causal: bool, eps_out: float, eps_weights: float
 ) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     A score, a sum of D products in f32, is off by some eps * sqrt(D) * sum |q||k| / sqrt(D) (four
     times that is allowed, and the same again for the rounding of its scaling and of the exponent),

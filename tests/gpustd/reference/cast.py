@@ -61,7 +61,10 @@ def reference(x: Array, dtype: DTypeLike) -> Array:
 
 
 def bound(result: Array) -> Array:
-    """Greatest error allowed: none but to f16, which WGSL may round to either neighbour (1 ulp)."""
+    """Return the greatest error allowed: none, but 1 ulp to f16.
+
+    WGSL may round to either neighbour there.
+    """
     if result.dtype != np.float16:
         return np.zeros(result.shape)
     return np.asarray(np.spacing(np.abs(result)).astype(np.float64))

@@ -35,7 +35,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         parts = [
             f"{self.images}x{self.height}x{self.width}x{self.channels}",
             f"to{self.outputs}k{self.kernel}",
@@ -115,7 +115,7 @@ def reference(
     per_image: Array | None,
     residual: Array | None,
 ) -> Array:
-    """What conv2d computes, in float64; ``x`` holds both sources."""
+    """Return the result of conv2d in float64; ``x`` holds both sources."""
     result = convolve(case, x, w) + bias
     if per_image is not None:
         result = result + per_image[:, None, None]
@@ -124,7 +124,7 @@ def reference(
 
 
 def convolve(case: Case, x: Array, w: Array) -> Array:
-    """The bare convolution."""
+    """Return the convolution without bias and epilogue."""
     if case.upsample:
         x = x.repeat(2, axis=1).repeat(2, axis=2)[:, : case.upsample[0], : case.upsample[1]]
     top, bottom, left, right = case.padding

@@ -46,7 +46,7 @@ def guided(x: Array, scale: float) -> Array:
 
 
 def bound(magnitude: Array, result: Array, operations: int, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     ``magnitude`` bounds what is summed (absolute values of all products): each of ``operations``
     in f32 rounds by at most half a unit of it, a fused multiply-add by less. Coefficients come

@@ -38,7 +38,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         fused = [self.activation or "", "bias" * self.bias, "residual" * self.residual]
         extra = "".join(f"-{part}" for part in fused if part)
         return f"{'x'.join(map(str, self.rows))}x{self.n}x{self.k}{extra}"
@@ -104,14 +104,14 @@ def reference(
     activation: str | None,
     residual: Array | None,
 ) -> Array:
-    """What gemm computes, in float64."""
+    """Return the result of gemm in float64."""
     product = a @ w + (0.0 if bias is None else bias)
     result = activate(product, activation)
     return result if residual is None else result + residual
 
 
 def activate(x: Array, name: str | None) -> Array:
-    """Activation by the name that gemm knows; ``geglu`` halves the last axis."""
+    """Return an activation by the name that gemm knows; ``geglu`` halves the last axis."""
     if name is None:
         return x
     if name == "geglu":
@@ -121,7 +121,7 @@ def activate(x: Array, name: str | None) -> Array:
 
 
 def bound(a: Array, w: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     A sum of K products in f32 is off by at most eps * K * sum |a||w|, typically by eps * sqrt(K)
     times it; four times the typical value is allowed. Activations have slopes below 1.13, GEGLU

@@ -29,7 +29,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         size = "x".join(map(str, self.shape))
         extra = [f"with{self.second}" * bool(self.second), "silu" * self.silu]
         offset = f"mean{self.offset:g}" if self.offset else ""
@@ -113,7 +113,7 @@ def _normalised(case: Case, x: Array, eps: float) -> Array:
 
 
 def bound(case: Case, x: Array, gamma: Array, beta: Array, eps: float, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     As for layer norm (`layer_norm.bound`): x - mean is off by two units of the
     largest |x| of its group, the factor by 32 (the moments of up to a hundred runs are merged one

@@ -51,7 +51,7 @@ def reference(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
 
 
 def bound(x: Array, gamma: Array, beta: Array, eps: float, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     x - mean is off by the mean's and its own rounding, at most two units of the largest |x| of the
     row; the factor 1 / sqrt(variance + eps) by 16 units (sums in trees or of few terms, root and

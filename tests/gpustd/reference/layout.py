@@ -69,5 +69,5 @@ SLICES: tuple[tuple[tuple[int, ...], int, int, int], ...] = (
 
 
 def reference(x: Array, axes: Sequence[int]) -> Array:
-    """The transpose."""
+    """Return the transpose."""
     return np.ascontiguousarray(np.transpose(x, axes))

@@ -46,7 +46,7 @@ def reference(x: Array) -> Array:
 
 
 def bound(x: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     x - max is rounded once, by half a unit of its size, and exp is off by 3 + 2|x| units, so that
     a power is off by 3 + 2.5|x - max| units. In the sum large exponents weigh little: 2.5|x| e^x

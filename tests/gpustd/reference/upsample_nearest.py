@@ -32,5 +32,5 @@ CASES: tuple[tuple[tuple[int, int, int, int], int], ...] = (
 
 
 def reference(x: NDArray[Any], factor: int) -> NDArray[Any]:
-    """The enlarged images."""
+    """Return the enlarged images."""
     return np.asarray(x.repeat(factor, axis=1).repeat(factor, axis=2))

@@ -34,7 +34,7 @@ CASES = (
 
 
 def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed: the direct form's, and that of sums of weights, rounded once more.
+    """Return the greatest error allowed: the direct form's, and that of rounded sums of weights.
 
     The sums of a window have the variance of its nine weights, and each is off by ``eps_out`` at
     most; seven times the root mean square of their sum is allowed.

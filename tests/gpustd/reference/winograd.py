@@ -110,7 +110,7 @@ def transforms(block: int) -> tuple[Array, Array, Array]:
 
 
 def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float, block: int = 2) -> Array:
-    """Greatest error allowed: the direct form's, and what rounding transformed numbers adds.
+    """Return the greatest error allowed: the direct form's, and that of rounded transforms.
 
     Of both factors of each product, of a transformed pixel and a transformed weight, each is off by
     ``eps_out`` at most, and so is the products' sum, whose variance is that of all products; the
