@@ -29,7 +29,7 @@ def exported(tree: ast.Module) -> list[str] | None:
 
 
 def sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """Return a key that sorts CONSTANTS, Classes, functions, and numbers by value (i8 before i32)."""
+    """Return a key that sorts CONSTANTS, Classes, functions, with numbers by value (i8, i32)."""
     rank = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     pieces = re.findall(r"\d+|\D+", name)
     return rank, [(int(piece), "") if piece.isdigit() else (0, piece) for piece in pieces]
