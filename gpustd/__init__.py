@@ -123,7 +123,7 @@ from gpustd.arrays.casting import cast
 from gpustd.arrays.combination import combine_into, guidance, linear_combination
 from gpustd.arrays.finite import count_nonfinite
 from gpustd.arrays.layout import repeat_batch, slice_axis
-from gpustd.image.grey_levels import to_image
+from gpustd.image.quantisation import to_image
 from gpustd.matmul.conv import conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights

@@ -12,11 +12,11 @@ from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, 
 from gpustd.arrays.combination import combine_into
 from gpustd.arrays.layout import transpose
 from gpustd.launch.buffer_checks import require_buffers
+from gpustd.linalg.batched_matmul import multiply_matrices
 from gpustd.linalg.blas1 import real_scale, scale
-from gpustd.linalg.matrix_product import multiply_matrices
 from gpustd.linalg.triangles import fresh_copy, mirrored
 from gpustd.linalg.triangular import Trans, check_square, substitute_into, transposed
-from gpustd.linalg.view_products import multiply_into, scalar_kind
+from gpustd.linalg.view_matmul import multiply_into, scalar_kind
 from gpustd.linalg.views import broadcast_batch, matrices
 from gpustd.matmul.dense import gemm as dense_gemm
 from gpustd.matmul.dense import wide_gemm

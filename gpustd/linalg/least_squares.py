@@ -17,7 +17,7 @@ from gpustd.linalg.decompositions.reflectors import identity
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
 from gpustd.linalg.norms import norm, order_of
 from gpustd.linalg.systems import inv
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import matrices
 
 __all__ = ["cond", "lstsq", "matrix_rank", "pinv"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpucore import Buffer, T
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.linalg.view_products import scalar_kind
+from gpustd.linalg.view_matmul import scalar_kind
 from gpustd.linalg.views import Matrices, launch_batch, matrices, view_sizes
 
 __all__ = ["copy_into", "fresh_copy", "mirrored", "triangle"]

@@ -15,7 +15,7 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.linalg.triangles import copy_into, fresh_copy
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,

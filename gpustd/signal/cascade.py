@@ -23,7 +23,7 @@ from gpustd.launch.tables import table
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.signal.arguments import inner_of, outer_of
-from gpustd.signal.boxes import scalar_of
+from gpustd.signal.regions import scalar_of
 
 __all__ = ["MOST_STATES", "Cascade", "Run"]
 

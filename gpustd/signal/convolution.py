@@ -20,12 +20,12 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of
-from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
-from gpustd.signal.fft_axes import fftn, ifftn, irfftn, rfftn
-from gpustd.signal.fft_rows import fft
+from gpustd.signal.fft_1d import fft
+from gpustd.signal.fft_nd import fftn, ifftn, irfftn, rfftn
 from gpustd.signal.frames import Framing, framed
 from gpustd.signal.passes import Line, Source, Target, convolve_rows, convolves
 from gpustd.signal.plan import smooth_above
+from gpustd.signal.regions import MOST_AXES, product, region, reversed_conjugate, scalar_of
 
 __all__ = ["convolve", "correlate", "fftconvolve", "oaconvolve"]
 

@@ -22,10 +22,10 @@ from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table
 from gpustd.signal.arguments import float_or_complex, inner_of, outer_of, replaced
-from gpustd.signal.boxes import region, scalar_of
 from gpustd.signal.cascade import MOST_STATES, Cascade, Run
 from gpustd.signal.convolution import convolve, oaconvolve
 from gpustd.signal.frames import Framing, framed
+from gpustd.signal.regions import region, scalar_of
 
 __all__ = ["filtfilt", "lfilter", "sosfilt", "sosfiltfilt"]
 

@@ -9,7 +9,7 @@ from gpucore import Buffer, T, f32
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
 from gpustd.signal.arguments import inner_of
-from gpustd.signal.boxes import scalar_of
+from gpustd.signal.regions import scalar_of
 
 __all__ = ["Framing", "framed"]
 

@@ -20,11 +20,11 @@ from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table, table_copy
 from gpustd.launch.template import Value
 from gpustd.signal.arguments import check_dtype, float_or_complex, inner_of, outer_of, replaced
-from gpustd.signal.boxes import scalar_of
-from gpustd.signal.fft_rows import fft, ifft, irfft, rfft
+from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
 from gpustd.signal.frames import Framing, framed
 from gpustd.signal.frequencies import fftfreq, rfftfreq
 from gpustd.signal.passes import Line, Source, Target, transform, turns
+from gpustd.signal.regions import scalar_of
 from gpustd.signal.windows import Window, window_values
 
 __all__ = ["istft", "stft"]

@@ -8,7 +8,7 @@
 // whether it has (Komura 2015, doi 10.1016/j.cpc.2015.04.015; blocks: Grana, Borghesani and
 // Cucchiara 2010, doi 10.1109/TIP.2010.2044963).
 //
-// Memory: cells as `ridge.wgsl` makes them (images, down, across), labels four a cell; edges are u8.
+// Memory: cells as `canny_candidates.wgsl` makes them (images, down, across), labels four a cell; edges are u8.
 //{{ " Workgroup memory: 4 KiB." if step == "tiles" else "" }}
 // Limits: 2^32 - 2 blocks; {{ "a grid of (tiles, tiles, images)" if step != "finish" else "a grid of (cells across, cells down, images)" if whole else "a flat grid of words" }}.
 

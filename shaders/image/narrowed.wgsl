@@ -68,4 +68,4 @@ fn column(image: u32, row: u32, place: u32) -> array<V, 4> {
 //% endif
     return made;
 }
-//% include "image/quilt.wgsl"
+//% include "image/pixel_tiles.wgsl"

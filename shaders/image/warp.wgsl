@@ -102,7 +102,7 @@ fn sampled(image: u32, row: u32, place: u32{{ channel }}) -> {{ value }} {
 }
 //% if tiled
 //% set columns = false
-//% include "image/quilt.wgsl"
+//% include "image/pixel_tiles.wgsl"
 //% else
 
 fn element(image: u32, row: u32, column: u32) -> F {

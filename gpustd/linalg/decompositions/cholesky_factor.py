@@ -16,7 +16,7 @@ from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.linalg.triangles import copy_into, fresh_copy, triangle
 from gpustd.linalg.triangular import as_columns, block_rows, check_square, substitute_into
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,

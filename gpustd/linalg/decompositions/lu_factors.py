@@ -27,7 +27,7 @@ from gpustd.linalg.triangular import (
     substitute_into,
     transposed,
 )
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import (
     Matrices,
     broadcast_batch,

@@ -15,7 +15,7 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
 from gpustd.linalg.decompositions.panels import WIDTH, factorise_panel, project
 from gpustd.linalg.triangles import copy_into
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import matrices
 
 __all__ = ["Reflectors", "identity"]

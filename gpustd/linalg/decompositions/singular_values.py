@@ -14,7 +14,7 @@ from gpustd.launch.variants import forced_variant
 from gpustd.linalg.decompositions.jacobi import Sweeps, Table, least_capacity
 from gpustd.linalg.decompositions.qr_factors import checked_matrices
 from gpustd.linalg.decompositions.reflectors import Reflectors, identity
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import matrices
 
 __all__ = ["svd", "svdvals"]

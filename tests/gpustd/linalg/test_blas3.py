@@ -13,7 +13,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
-from gpustd.linalg.view_products import BlockTile
+from gpustd.linalg.view_matmul import BlockTile
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
-from gpustd.linalg.view_products import BlockTile
+from gpustd.linalg.view_matmul import BlockTile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 

@@ -20,7 +20,7 @@ from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.products import on_variant
 
-module = importlib.import_module("gpustd.linalg.matrix_product")
+module = importlib.import_module("gpustd.linalg.batched_matmul")
 suits = module._suits_matrix_units
 
 EPS = 2.0**-24

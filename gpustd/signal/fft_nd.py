@@ -10,7 +10,7 @@ from gpustd.arrays.axes import axis_of
 from gpustd.launch.arguments import as_int
 from gpustd.launch.buffer_checks import require_buffer_fits
 from gpustd.signal.arguments import Norm, check_dtype, check_norm
-from gpustd.signal.fft_rows import fft, ifft, irfft, rfft
+from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
 

@@ -12,7 +12,7 @@ from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.variants import forced_variant
 from gpustd.linalg.blas1 import dot
 from gpustd.linalg.blas2 import gemv
-from gpustd.linalg.view_products import multiply_into, scalar_kind
+from gpustd.linalg.view_matmul import multiply_into, scalar_kind
 from gpustd.linalg.views import broadcast_batch, matrices
 from gpustd.matmul.dense import gemm as dense_gemm
 from gpustd.matmul.dense import multiply_batch

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import MODES, VALUES, draw, per_axis, pictures, upload
+from tests.gpustd.image.image_cases import MODES, VALUES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
 
@@ -89,5 +89,5 @@ def test_large_networks(device: Device) -> None:
 
 def test_refuses_even_sizes(device: Device) -> None:
     for size in (0, 2, 11):
-        with pytest.raises(ArgumentError, match="it is one of 1, 3, 5, 7, 9"):
+        with pytest.raises(ArgumentError, match="one of 1, 3, 5, 7, 9"):
             image.median(device.buffer(u8, (4, 4)), size)

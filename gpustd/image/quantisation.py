@@ -1,4 +1,4 @@
-"""The last step to a picture."""
+"""The last step of a pipeline: floats become the levels of a picture."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["to_image"]
 
 
 def to_image(x: Buffer[Any]) -> Buffer[u8]:
-    """(N, H, W, 3) of f16 or f32 in [-1, 1] as grey levels, ``round((x / 2 + 1/2) 255)``.
+    """Convert (N, H, W, 3) of f16 or f32 in [-1, 1] to levels, ``round((x / 2 + 1/2) 255)``.
 
-    Computed in f32, clamped to 0 .. 255, ties to even; a NaN gives some level. Raises
-    `ShapeError`, `DTypeError`.
+    The result is u8. It is computed in f32, clamped to 0 .. 255, with ties to even. A NaN gives an
+    unspecified level. Raises `ShapeError`, `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd
@@ -28,7 +28,7 @@ def to_image(x: Buffer[Any]) -> Buffer[u8]:
     """
     require_buffers("to_image", x)
     if len(x.shape) != 4 or x.shape[3] != 3:
-        raise ShapeError(f"to_image: {x.shape}: wants (N, H, W, 3)")
+        raise ShapeError(f"to_image: x must be (N, H, W, 3), got {x!r}")
     y = x.device.buffer(u8, x.shape)
     spec: dict[str, Value] = {"scalar": float_scalar("to_image", x), "width": 4}
     launch_each("image/to_image/naive.wgsl", spec, (x, y), words_of(x.size))
