@@ -1,7 +1,8 @@
 """Signals: Fourier transforms, windows, convolution and filters, named as in SciPy.
 
-Law: operands are buffers of f32 or c64 and results new ones; the host makes only small tables, in
-float64. An operation makes those of a new size at its first call: call it once before capturing it.
+Law: operands are buffers of f32 or c64, and results are new ones. The host computes only small
+tables, in float64. An operation makes those of a new size at its first call: call it once before
+capturing it.
 """
 
 from gpustd.signal.convolution import convolve, correlate, fftconvolve, oaconvolve

@@ -62,7 +62,7 @@ def test_taps_by_the_window_method(
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = scipy.signal.firwin(taps, first, **told)
     if not np.isfinite(expected).all():
-        with pytest.raises(ArgumentError, match="let nothing pass"):
+        with pytest.raises(ArgumentError, match="must let some signal pass"):
             signal.firwin(taps, first, **told)
         return
     plain = np.abs(scipy.signal.firwin(taps, first, **(told | {"scale": False})))
@@ -74,27 +74,27 @@ def test_taps_by_the_window_method(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "told"),
+    ("arguments", "options", "message"),
     [
         ((8, 0.3), {"pass_zero": False}, "odd"),
         ((9, [0.5, 0.3]), {}, "rise"),
-        ((9, 1.5), {}, "0 to fs / 2"),
-        ((9, float("nan")), {}, "0 to fs / 2"),
-        ((9, 0.3), {"fs": 0}, "fs 0"),
-        ((9, 0.3), {"fs": "2"}, "fs '2'"),
-        ((9, 0.3), {"pass_zero": []}, "a truth"),
-        ((0, 0.5), {}, "0 taps"),
-        ((2.5, 0.5), {}, "numtaps 2.5"),
+        ((9, 1.5), {}, "between 0 and fs / 2"),
+        ((9, float("nan")), {}, "between 0 and fs / 2"),
+        ((9, 0.3), {"fs": 0}, "fs must be .*got 0"),
+        ((9, 0.3), {"fs": "2"}, "fs .*'2'"),
+        ((9, 0.3), {"pass_zero": []}, "must be a bool"),
+        ((0, 0.5), {}, "got numtaps 0"),
+        ((2.5, 0.5), {}, "numtaps .*2.5"),
         ((9, "a"), {}, "real numbers"),
         ((9, 0.3), {"pass_zero": "low"}, "lowpass"),
         ((9, 0.3), {"pass_zero": "bandpass"}, "two edges"),
         ((9, [0.2, 0.3]), {"pass_zero": "lowpass"}, "one edge"),
-        ((9, 0.3), {"width": 0.0}, "more than 0"),
-        ((2, 0.3), {"window": "hann"}, "let nothing pass"),
-        ((9, 0.3), {"width": "a"}, "width 'a'"),
+        ((9, 0.3), {"width": 0.0}, "must be a finite number > 0"),
+        ((2, 0.3), {"window": "hann"}, "must let some signal pass"),
+        ((9, 0.3), {"width": "a"}, "width .*'a'"),
     ],
     ids=str,
 )
-def test_wrong_arguments(arguments: Any, options: Any, told: str) -> None:
-    with pytest.raises(ArgumentError, match=told):
+def test_wrong_arguments(arguments: Any, options: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
         signal.firwin(*arguments, **options)

@@ -99,7 +99,7 @@ def test_wrong_arguments(device: Device) -> None:
         signal.fftn(x, axes=(0, -2))
     with pytest.raises(ArgumentError, match="at least one"):
         signal.fftn(x, axes=())
-    with pytest.raises(ShapeError, match="as many"):
+    with pytest.raises(ShapeError, match="one length for each axis"):
         signal.fftn(x, s=(2,), axes=(0, 1))
     with pytest.raises(ShapeError, match="axis 2"):
         signal.ifft2(x, axes=(1, 2))
@@ -116,5 +116,5 @@ def test_one_number_for_axes_and_lengths(device: Device) -> None:
         result = signal.fftn(buffer, s, axes).read()
         expected = scipy.fft.fftn(x.astype(np.float64), s, axes)
         np.testing.assert_allclose(result, expected, atol=2.0**-18)
-    with pytest.raises(ShapeError, match=r"fftn: s \(2, 2, 2\) of \(4, 6\): it has 2 axes"):
+    with pytest.raises(ShapeError, match=r"fftn: s must have at most 2 lengths, got \(2, 2, 2\)"):
         signal.fftn(buffer, (2, 2, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
+from gpustd.signal import convolution
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
 
 Array = NDArray[Any]
-
-convolving = sys.modules["gpustd.signal.convolution"]
 
 MODES = ("full", "same", "valid")
 
@@ -91,7 +89,7 @@ def test_over_all_axes(
     try:
         expected = getattr(scipy.signal, name)(exact(a), exact(b), mode, "direct")
     except ValueError:
-        with pytest.raises(ShapeError, match="holds the other"):
+        with pytest.raises(ShapeError, match="must hold the other"):
             getattr(signal, name)(*operands, mode, method)
         return
     poison_pool(device, expected.size * 4, expected.size * 8)
@@ -182,7 +180,7 @@ def test_automatic_method(device: Device) -> None:
 @pytest.mark.parametrize("words", [1, 2])
 def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, words: int) -> None:
     """What cards do: words of four results, whole ones and those at the ends, any place of taps."""
-    monkeypatch.setattr(convolving, "_MANY_WORDS", 1 if words == 2 else 2**20)
+    monkeypatch.setattr(convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
     for shape, taps in (((1203,), 21), ((3, 400), 30), ((9,), 5), ((1203,), 1)):
         a, b = numbers(shape), numbers((1,) * (len(shape) - 1) + (taps,), seed=1)
         operands = device.buffer_from_array(a), device.buffer_from_array(b)
@@ -199,7 +197,7 @@ def test_two_blocks_as_one_complex_row(
     device: Device, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """What cards do: there and back in one workgroup; of an odd number of blocks one is alone."""
-    monkeypatch.setattr(convolving, "_LEAST_BLOCK", 64)
+    monkeypatch.setattr(convolution, "_MIN_BLOCK", 64)
     for shape, taps, axis in (((2, 400), 17, 1), ((350, 1), 9, 0)):
         a = numbers(shape)
         b = numbers((taps,), seed=1).reshape([taps if k == axis else 1 for k in (0, 1)])
@@ -261,19 +259,19 @@ def test_nothing_gives_nothing(device: Device) -> None:
 
 def test_wrong_arguments(device: Device) -> None:
     x, h = device.buffer(f32, (4, 2)), device.buffer(f32, (2, 4))
-    with pytest.raises(ShapeError, match="holds the other"):
+    with pytest.raises(ShapeError, match="must hold the other"):
         signal.convolve(x, h, "valid")
-    with pytest.raises(ShapeError, match="as many axes"):
+    with pytest.raises(ShapeError, match="same number of axes"):
         signal.correlate(x, device.buffer(f32, 4))
-    with pytest.raises(ShapeError, match="do not agree"):
+    with pytest.raises(ShapeError, match="must agree or be 1"):
         signal.fftconvolve(x, device.buffer(f32, (2, 3)), axes=0)
     with pytest.raises(ShapeError, match="name one twice"):
         signal.fftconvolve(x, x, axes=(0, -2))
-    with pytest.raises(ArgumentError, match="name one at least"):
+    with pytest.raises(ArgumentError, match="must name one at least"):
         signal.oaconvolve(x, x, axes=())
-    with pytest.raises(ArgumentError, match="mode 'half'"):
+    with pytest.raises(ArgumentError, match=r"mode must be .*'half'"):
         signal.convolve(x, h, "half")
-    with pytest.raises(ArgumentError, match="method 'fast'"):
+    with pytest.raises(ArgumentError, match=r"method must be .*'fast'"):
         signal.convolve(x, h, method="fast")
     with pytest.raises(DTypeError, match="cast"):
         signal.convolve(device.buffer(f16, 4), device.buffer(f16, 4))
