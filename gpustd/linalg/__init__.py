@@ -1,7 +1,8 @@
 """Linear algebra on buffers, with NumPy's and SciPy's names.
 
-Law: the last two axes are matrices, all axes before them a batch; results are new buffers, computed
-on the device without a read-back; the bits of a matrix do not depend on how many stand beside it.
+Law: the last two axes are matrices, and all axes before them a batch. Results are new buffers,
+computed on the device without a read-back. The bits of a matrix do not depend on the size of its
+batch.
 """
 
 from gpustd.linalg.batched_matmul import matmul

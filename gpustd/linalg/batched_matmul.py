@@ -1,4 +1,4 @@
-"""matmul in NumPy's sense, over batches, and the choice of its kernels."""
+"""The function matmul of NumPy over batches, and the choice of its kernels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.variants import forced_variant
 from gpustd.linalg.blas1 import dot
 from gpustd.linalg.blas2 import gemv
-from gpustd.linalg.view_matmul import multiply_into, scalar_kind
-from gpustd.linalg.views import broadcast_batch, matrices
+from gpustd.linalg.view_matmul import matrix_scalar, multiply_into
+from gpustd.linalg.views import as_matrices, broadcast_batch
 from gpustd.matmul.dense import gemm as dense_gemm
 from gpustd.matmul.dense import multiply_batch
 
 __all__ = ["fits_dense_gemm", "matmul", "multiply_matrices"]
 
-# Of copies of a matrix that is multiplied with many.
-_MOST_BYTES = 2**30
+# Bytes, at most, of copies of a matrix that is multiplied with many.
+_MAX_BYTES = 2**30
 
 
 def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
-    """``a @ b`` as `numpy.matmul`, in f32, f16 (summed in f32) or c64.
+    """Multiply matrices or vectors as `numpy.matmul`, in f32, f16 (summed in f32) or c64.
 
     ``a`` (..., M, K) or (K,), ``b`` (..., K, N) or (K,); batch axes broadcast. A vector on the left
     is a row, on the right a column, and its axis of 1 is left out of the result. M = N = K = n
@@ -39,10 +39,12 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     """
     require_buffers("matmul", a, b)
     if not a.shape or not b.shape:
-        raise ShapeError(f"matmul: {a.shape} @ {b.shape}: wants at least one axis each")
+        raise ShapeError(
+            f"matmul: both operands must have at least one axis, got {a.shape} @ {b.shape}"
+        )
     if a.shape[-1] != b.shape[-min(2, len(b.shape))]:
-        raise ShapeError(f"matmul: {a.shape} @ {b.shape}: inner extents differ")
-    kind = scalar_kind("matmul", a, b)
+        raise ShapeError(f"matmul: inner extents must agree, got {a.shape} @ {b.shape}")
+    kind = matrix_scalar("matmul", a, b)
     if len(a.shape) == len(b.shape) == 1:
         return dot(a, b)
     if kind != "c64" and len(b.shape) == 1:
@@ -59,44 +61,47 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
 
 
 def multiply_matrices(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
-    """Products of (..., M, K) and (..., K, N).
+    """Return the matrix products of (..., M, K) and (..., K, N).
 
-    Through gpustd.gemm for a single right operand of two axes; on matrix units, where all batches
-    take the same kernel, so that a product has the same bits in each.
+    A single right operand of two axes goes through gpustd.gemm. On matrix units all batches take
+    the same kernel, so that a matrix product has the same bits in each.
     """
     if fits_dense_gemm(a, b):
         return dense_gemm(a, b)
     batch = broadcast_batch(op, a.shape[:-2], b.shape[:-2])
-    if _suits_matrix_units(a, b) and all(batch):
-        return _on_matrix_units(op, a, b, batch)
+    if _fits_matrix_units(a, b) and all(batch):
+        return _multiply_on_matrix_units(op, a, b, batch)
     y = a.device.buffer(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
-    multiply_into(matrices(y), matrices(a, batch), matrices(b, batch), batch)
+    multiply_into(as_matrices(y), as_matrices(a, batch), as_matrices(b, batch), batch)
     return y
 
 
-def _suits_matrix_units(a: Buffer[T], b: Buffer[T]) -> bool:
+def _fits_matrix_units(a: Buffer[T], b: Buffer[T]) -> bool:
+    """Tell whether matrix units multiply these matrices."""
     k, n = b.shape[-2:]
-    suited = a.dtype is f16 and a.device.has_matrix_units and not forced_variant("multiply")
-    return suited and k % 8 == n % 8 == 0 and n >= 16 and bool(a.size and b.size)
+    units = a.dtype is f16 and a.device.has_matrix_units and not forced_variant("multiply")
+    return units and k % 8 == n % 8 == 0 and n >= 16 and bool(a.size and b.size)
 
 
-def _on_matrix_units(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
-    """Products of matrices that are as many on both sides, or broadcast."""
+def _multiply_on_matrix_units(
+    op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]
+) -> Buffer[T]:
+    """Multiply matrices in equal numbers on both sides, or broadcast, on matrix units."""
     shape = (*batch, a.shape[-2], b.shape[-1])
     if a.shape[:-2] == b.shape[:-2]:
-        return _all_at_once(op, a, b)
+        return _multiply_pairs(op, a, b)
     if math.prod(b.shape[:-2]) == 1:
         rows = a.view((1, -1, a.shape[-1]))
-        return _all_at_once(op, rows, b.view((1, *b.shape[-2:]))).view(shape)
+        return _multiply_pairs(op, rows, b.view((1, *b.shape[-2:]))).view(shape)
     count = math.prod(batch)
-    if math.prod(a.shape[:-2]) == 1 and count * a.nbytes <= _MOST_BYTES:
+    if math.prod(a.shape[:-2]) == 1 and count * a.nbytes <= _MAX_BYTES:
         copies = repeat_batch(a.view((1, *a.shape[-2:])), count)
-        return _all_at_once(op, copies, b.view((-1, *b.shape[-2:]))).view(shape)
-    return _one_by_one(op, a, b, batch)
+        return _multiply_pairs(op, copies, b.view((-1, *b.shape[-2:]))).view(shape)
+    return _multiply_one_by_one(op, a, b, batch)
 
 
-def _all_at_once(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
-    """Products of equally many matrices, in a launch for each 65 535 of them."""
+def _multiply_pairs(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
+    """Multiply equally many matrices, in a launch for each 65 535 of them."""
     left, right = (x.view((-1, *x.shape[-2:])) for x in (a, b))
     products = []
     for first in range(0, len(left), MOST_GROUPS):
@@ -108,10 +113,10 @@ def _all_at_once(op: str, a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     return joined.view((*a.shape[:-1], b.shape[-1]))
 
 
-def _one_by_one(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
-    """Each product of a batch by itself, joined."""
+def _multiply_one_by_one(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> Buffer[T]:
+    """Multiply each pair of a batch by itself, and join the results."""
     products = [
-        _all_at_once(op, _matrix_at(a, place), _matrix_at(b, place))
+        _multiply_pairs(op, _matrix_at(a, place), _matrix_at(b, place))
         for place in itertools.product(*map(range, batch))
     ]
     joined = concat(products, 0)
@@ -119,7 +124,7 @@ def _one_by_one(op: str, a: Buffer[T], b: Buffer[T], batch: tuple[int, ...]) -> 
 
 
 def _matrix_at(x: Buffer[T], place: tuple[int, ...]) -> Buffer[T]:
-    """The matrix (1, M, N) that stands at a place of the batch, to which ``x`` is broadcast."""
+    """Return the matrix (1, M, N) at a place of the batch to which ``x`` is broadcast."""
     lead = x.shape[:-2]
     index = 0
     for extent, i in zip(lead, place[len(place) - len(lead) :], strict=True):
@@ -128,9 +133,9 @@ def _matrix_at(x: Buffer[T], place: tuple[int, ...]) -> Buffer[T]:
 
 
 def fits_dense_gemm(a: Buffer[T], b: Buffer[T]) -> bool:
-    """Whether `gpustd.gemm`, which has the tuned variants, takes these operands.
+    """Tell whether `gpustd.gemm`, which has the tuned variants, takes these operands.
 
-    Software renderers have a quick variant there for widths of four only.
+    Software renderers have a fast variant there for widths of four only.
     """
-    fits = len(b.shape) == 2 and scalar_kind("matmul", a, b) != "c64"
+    fits = len(b.shape) == 2 and matrix_scalar("matmul", a, b) != "c64"
     return fits and not forced_variant("multiply") and (not a.device.is_cpu or b.shape[1] % 4 == 0)

@@ -15,7 +15,7 @@ import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
 from gpustd.launch.arguments import as_float, as_floats, as_int, choice
-from gpustd.linalg.blas1 import scale
+from gpustd.linalg.blas1 import as_scale
 
 NULL = Device.null()
 X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))
@@ -185,7 +185,7 @@ def test_complex_numbers_are_not_cut_down() -> None:
     for number in (1 + 2j, np.complex64(1 + 2j), np.array(1 + 2j)):
         with pytest.raises(ArgumentError, match="give one real number"):
             as_float("op", "name", number)
-        assert scale("op", "name", number) == 1 + 2j
+        assert as_scale("op", "name", number) == 1 + 2j
     with pytest.raises(ArgumentError, match="wants real numbers"):
         as_floats("op", "name", np.array([np.complex64(1 + 2j)], object))
 

@@ -1,10 +1,11 @@
-"""Factorising one panel of 32 columns into reflectors, by the method that suits its height.
+"""Factorisation of a panel of 32 columns into reflectors, by a method that depends on its height.
 
-Short panels are one workgroup's, column by column. Longer ones are made orthonormal by their inner
-products, twice, and the reflectors follow from the result (see ``qr_cholesky.wgsl``): a few
-products, where columns wait for each other. A panel that is too ill-conditioned for that, as the
-device finds, is done by columns after all: in one workgroup, or by many with a launch a column
-where it is very long.
+One workgroup factors short panels, column by column. Longer ones are made orthonormal by their
+inner products, twice, and the reflectors follow from the result (see ``qr_cholesky.wgsl``). That is
+a few matrix products, where columns would wait for each other.
+
+Some panels are too ill-conditioned for this, as the device finds. They are factored by columns: in
+one workgroup, or if they are very long by many, with a launch for each column.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from gpucore import Buffer, Device, Kernel, Work, f32, u32
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.linalg.views import Matrices, matrices
+from gpustd.linalg.views import Matrices, as_matrices
 
 __all__ = ["WIDTH", "factorise_panel", "project"]
 
@@ -23,7 +24,7 @@ WIDTH = 32
 _PROJECTED = 128
 _ROWS = 64
 # Parts of a long sum: enough to fill a card, each of rows enough to be worth a workgroup.
-_MOST_SPLITS = 64
+_MAX_SPLITS = 64
 _PART = 256
 _FULL_CARD = 256
 # Rows from which inner products are quicker than one workgroup, and beyond which one workgroup
@@ -32,7 +33,7 @@ _LONG = 512
 _TALL = 8192
 _STAGES = ("peaks", "columns", "finish")
 _RUN = 256
-_MOST_RUNS = 512
+_MAX_RUNS = 512
 _RUN_THREADS = 256
 _CPU_THREADS = 64
 
@@ -54,9 +55,9 @@ def factorise_panel(work: Buffer[f32], v: Buffer[f32], t: Buffer[f32], first: in
     height = rows - first
     guards: list[Buffer[u32]] = []
     if height >= _LONG and sizes["width"] == WIDTH:
-        guards = [_by_products(work, v, t, sizes)]
+        guards = [_factorise_by_products(work, v, t, sizes)]
     if height > _TALL:
-        _by_columns(work, v, t, sizes, guards)
+        _factorise_by_columns(work, v, t, sizes, guards)
         return
     threads = _threads(work.device, height)
     launch = kernel(work.device, "linalg/qr_panel.wgsl", threads=threads, guarded=bool(guards))
@@ -64,7 +65,7 @@ def factorise_panel(work: Buffer[f32], v: Buffer[f32], t: Buffer[f32], first: in
 
 
 def project(v: Matrices, c: Matrices, batch: int) -> Buffer[f32]:
-    """``v^T c`` as parts (batch, splits, columns of v, columns of c), which are to be added up.
+    """Return ``v^T c`` as parts (batch, splits, columns of v, columns of c), which must be added.
 
     ``v`` has up to 32 columns, and the rows of both are contiguous.
     """
@@ -84,10 +85,10 @@ def project(v: Matrices, c: Matrices, batch: int) -> Buffer[f32]:
     return parts
 
 
-def _by_products(
+def _factorise_by_products(
     work: Buffer[f32], v: Buffer[f32], t: Buffer[f32], sizes: dict[str, int]
 ) -> Buffer[u32]:
-    """By inner products; returns what is not 0 for matrices that this was no good for."""
+    """Factor by inner products, and return flags: not 0 for matrices that must be done again."""
     device, batch = work.device, sizes["batch"]
     first, height = sizes["first"], sizes["rows"] - sizes["first"]
     names = ("rows", "columns", "pitch", "first", "batch", "panel", "panels")
@@ -95,26 +96,26 @@ def _by_products(
     small = device.buffer(f32, (batch, 2, WIDTH, WIDTH))
     failed = device.buffer(u32, batch)
     q1 = device.buffer(f32, (batch, height, WIDTH))
-    panel = matrices(work).block(first, first, height, WIDTH)
+    panel = as_matrices(work).block(first, first, height, WIDTH)
     grid = flat_grid(batch, 1)
 
     parts = project(panel, panel, batch)
     launch = kernel(device, "linalg/qr_cholesky.wgsl", stage="first")
     launch(parts, small, failed, {**known, "splits": parts.shape[1]}, grid=grid)
-    uppers = matrices(small.view((batch, 2 * WIDTH, WIDTH)))
-    _substitute(matrices(q1), panel, uppers, batch)
-    thin = matrices(q1)
+    uppers = as_matrices(small.view((batch, 2 * WIDTH, WIDTH)))
+    _divide_by_triangle(as_matrices(q1), panel, uppers, batch)
+    thin = as_matrices(q1)
     parts = project(thin, thin, batch)
     launch = kernel(device, "linalg/qr_cholesky.wgsl", stage="second")
     launch(parts, small, failed, q1, work, v, t, {**known, "splits": parts.shape[1]}, grid=grid)
     if height > WIDTH:
-        below = matrices(v).block(first + WIDTH, first, height - WIDTH, WIDTH)
+        below = as_matrices(v).block(first + WIDTH, first, height - WIDTH, WIDTH)
         rest = thin.block(WIDTH, 0, height - WIDTH, WIDTH)
-        _substitute(below, rest, uppers.block(WIDTH, 0, WIDTH, WIDTH), batch)
+        _divide_by_triangle(below, rest, uppers.block(WIDTH, 0, WIDTH, WIDTH), batch)
     return failed
 
 
-def _substitute(x: Matrices, y: Matrices, p: Matrices, batch: int) -> None:
+def _divide_by_triangle(x: Matrices, y: Matrices, p: Matrices, batch: int) -> None:
     """Record ``x = y p^-1`` for 32 columns and upper triangular ``p``."""
     device = x.buffer.device
     sizes = {"rows": x.rows, "batch": batch, "p_first": p.start, "p_batch": p.steps[0]}
@@ -125,16 +126,16 @@ def _substitute(x: Matrices, y: Matrices, p: Matrices, batch: int) -> None:
     kernel(device, "linalg/qr_rows.wgsl")(y.buffer, p.buffer, x.buffer, sizes, grid=grid)
 
 
-def _by_columns(
+def _factorise_by_columns(
     work: Buffer[f32],
     v: Buffer[f32],
     t: Buffer[f32],
     sizes: dict[str, int],
     guards: list[Buffer[u32]],
 ) -> None:
-    """By a launch a column, whose rows many workgroups share."""
+    """Factor by a launch for each column, whose rows many workgroups share."""
     device, batch = work.device, sizes["batch"]
-    groups = min(math.ceil((sizes["rows"] - sizes["first"]) / _RUN), _MOST_RUNS)
+    groups = min(math.ceil((sizes["rows"] - sizes["first"]) / _RUN), _MAX_RUNS)
     parts = device.buffer(f32, (2, batch, groups, WIDTH))
     state = device.buffer(f32, (batch, WIDTH + 2, WIDTH))
     grid = flat_grid(groups * batch, 1)
@@ -147,20 +148,21 @@ def _by_columns(
 
 
 def _column_kernel(device: Device, stage: str, guards: list[Buffer[u32]]) -> Kernel:
+    """Return the kernel of a stage."""
     threads = _CPU_THREADS if device.is_cpu else _RUN_THREADS
     name = "linalg/qr_column.wgsl"
     return kernel(device, name, threads=threads, stage=stage, guarded=bool(guards))
 
 
 def _threads(device: Device, rows: int) -> int:
-    """Invocations of a panel's workgroup: as many as have several rows each."""
+    """Return the invocations of a panel's workgroup, so that each has several rows."""
     if device.is_cpu:
         return _CPU_THREADS
-    most = min(device.limits.get("max_compute_invocations_per_workgroup", 256), 1024)
-    return next((n for n in (64, 128, 256, 512) if rows * 8 <= n), most)
+    limit = min(device.limits.get("max_compute_invocations_per_workgroup", 256), 1024)
+    return next((n for n in (64, 128, 256, 512) if rows * 8 <= n), limit)
 
 
 def _splits(m: int, n: int) -> int:
-    """Parts of a sum over ``m`` rows, which the sizes of one matrix fix."""
-    wanted = math.ceil(_FULL_CARD / math.ceil(n / _PROJECTED))
-    return max(1, min(wanted, _MOST_SPLITS, m // _PART))
+    """Return the parts of a sum over ``m`` rows; they depend on the sizes of one matrix alone."""
+    splits = math.ceil(_FULL_CARD / math.ceil(n / _PROJECTED))
+    return max(1, min(splits, _MAX_SPLITS, m // _PART))
