@@ -106,7 +106,7 @@ def pad(
             f"{constant_values}"
         )
     (top, bottom), (left, right) = _pad_widths(pad_width)
-    target = shape.resized(shape.height + top + bottom, shape.width + left + right)
+    target = shape.with_size(shape.height + top + bottom, shape.width + left + right)
     require_buffer_fits("pad", image.device, image.dtype, target.buffer_shape)
     axes = (shape.height, top + bottom), (shape.width, left + right)
     if border != CONSTANT and any(added and not extent for extent, added in axes):

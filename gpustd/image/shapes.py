@@ -62,7 +62,7 @@ class ImageShape:
         full = (self.images, self.height, self.width, self.channels)
         return {2: full[1:3], 3: full[1:], 4: full}[self.ndim]
 
-    def resized(self, height: int, width: int) -> ImageShape:
+    def with_size(self, height: int, width: int) -> ImageShape:
         """Return the extents of the same images with another height and width."""
         return replace(self, height=height, width=width)
 

@@ -173,7 +173,7 @@ class Generator:
         return take(x, order, 0)
 
     def choice(self, n: int, size: Shape | None = None, replace: bool = True) -> Buffer[i32]:
-        """Return integers 0 to n - 1 in the shape ``size``, each once at most without ``replace``."""
+        """Return integers 0 to n - 1 of shape ``size``, each at most once without ``replace``."""
         n, shape = as_int("choice", "n", n), extents(() if size is None else size)
         count = math.prod(shape)
         if n < 1 or min(shape, default=0) < 0:

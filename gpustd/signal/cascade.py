@@ -109,9 +109,9 @@ class Cascade:
         """Record the run over all blocks, or over all but the last where only states are needed."""
         device, block = buffers[0].device, int(sizes["block"])
         outer, inner, blocks = (int(sizes[name]) for name in ("outer", "inner", "blocks"))
-        if self._tiled(buffers[0], sizes):
+        if self._fits_tiles(buffers[0], sizes):
             groups = outer * ceil_div(blocks, _WORKGROUP)
-            spec = spec | {"block": block, "local": self._local(buffers[0], sizes)}
+            spec = spec | {"block": block, "local": self._adds_states(buffers[0], sizes)}
             launch = kernel(device, "signal/filter_tiles.wgsl", **spec)
             launch(*buffers, sizes | {"count": groups}, grid=flat_grid(groups, 1))
             return
@@ -119,17 +119,17 @@ class Cascade:
         launch = kernel(device, "signal/filter.wgsl", **spec)
         launch(*buffers, sizes | {"count": count}, grid=flat_grid(count, _WORKGROUP))
 
-    def _tiled(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+    def _fits_tiles(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
         wanted = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
         own = self._own_block(x)
         return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
 
-    def _local(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+    def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup adds up the states of its blocks itself."""
         fits = self._has_few_states and self._holds(_BLOCK * _WORKGROUP)
-        return self._tiled(x, sizes) and fits and sizes["blocks"] > 1
+        return self._fits_tiles(x, sizes) and fits and sizes["blocks"] > 1
 
     def _holds(self, samples: int) -> bool:
         """Tell whether f32 holds the matrix of a step over ``samples``."""
@@ -187,7 +187,7 @@ class Cascade:
         ``filter_tiles.wgsl``).
         """
         blocks, outer, inner = (int(sizes[name]) for name in ("blocks", "outer", "inner"))
-        samples, local = int(sizes["block"]), self._local(x, sizes)
+        samples, local = int(sizes["block"]), self._adds_states(x, sizes)
         shape = (self.sections, blocks, outer, self.order, inner)
         spec = self._spec(x) | {"started": False, "filtered": False, "ended": True}
         if not local:

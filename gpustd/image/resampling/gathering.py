@@ -44,7 +44,7 @@ def gather(
     It is ``fill`` where an index is -1. Raises `ShapeError`, `DTypeError`, which name ``op``.
     """
     source = image_shape(op, image)
-    target = source.resized(len(rows), len(columns))
+    target = source.with_size(len(rows), len(columns))
     result = image.device.buffer(image.dtype, target.buffer_shape)
     if not target.size:
         return result

@@ -61,7 +61,7 @@ def resize(
     source = image_shape("resize", image)
     height, width = result_size("resize", "size", size)
     choice("resize", "method", method, _METHODS)
-    target = source.resized(height, width)
+    target = source.with_size(height, width)
     require_buffer_fits("resize", image.device, image.dtype, target.buffer_shape)
     if target.size and not source.size:
         raise ShapeError(
@@ -102,7 +102,7 @@ def _filter(
     shape = source
     for n, (vertical, taps, _) in enumerate(steps):
         height, width = (target.height, shape.width) if vertical else (shape.height, target.width)
-        shape = shape.resized(height, width)
+        shape = shape.with_size(height, width)
         dtype = image.dtype if n == len(steps) - 1 else between
         result = _resize_axis(result, shape, taps, dtype, vertical=vertical)
     return result if steps else _copy(image)

@@ -199,7 +199,7 @@ def _warp(
     height, width = source.height, source.width
     if output_shape is not None:
         height, width = result_size(op, "output_shape", output_shape)
-    target = source.resized(height, width)
+    target = source.with_size(height, width)
     require_buffer_fits(op, image.device, image.dtype, target.buffer_shape)
     if target.size and not source.size:
         raise ShapeError(
