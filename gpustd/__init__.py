@@ -10,6 +10,9 @@ those of the library's packages have NumPy and SciPy for a reference. Sums run i
 `winograd_conv2d` sums is rounded once between), in an order that the sizes of one image fix, so
 that an image does not change with its batch. Images are (N, H, W, C), tokens (N, S, C), weights
 (K, N) and (kh, kw, C, Cout).
+
+The examples in docstrings assume NumPy as ``np``, ``gpustd`` and its packages, ``Device``
+and the dtypes of ``gpucore``. ``device`` is any device, such as ``Device.auto()``.
 """
 
 from gpustd.arrays import (

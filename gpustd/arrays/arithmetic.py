@@ -39,8 +39,6 @@ __all__ = [
 def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x + y``; integers wrap.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([[1], [2]], np.int32))
     >>> arrays.add(x, device.buffer_from_array(np.array([10, 20, 30], np.int32))).read()
     array([[11, 21, 31],
@@ -52,8 +50,7 @@ def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x - y``; integers wrap.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.subtract(x, 1).read())
     [0 1 2]
     """
@@ -63,8 +60,7 @@ def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x * y``; integers wrap.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.multiply(x, 10).read())
     [10 20 30]
     """
@@ -74,8 +70,7 @@ def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast).
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(arrays.divide(x, 4).read().round(3))
     [0.25 0.5  0.75]
     """
@@ -85,8 +80,7 @@ def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def floor_divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """The quotient rounded down, as Python's ``//``. Integers over 0 give 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([7, -7], i32)
+    >>> x = device.buffer_from_array([7, -7], i32)
     >>> print(arrays.floor_divide(x, 2).read())
     [ 3 -4]
     """
@@ -98,8 +92,7 @@ def remainder(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
     Of floats it is exact but for the last addition where signs differ. Integers over 0 leave 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([7, -7], i32)
+    >>> x = device.buffer_from_array([7, -7], i32)
     >>> print(arrays.remainder(x, 3).read())
     [1 2]
     """
@@ -112,8 +105,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     Floats err by at most ``2^-23 (4 + |y| + |y log2 x|)`` of the result; negative numbers have
     whole powers only, else NaN.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.power(x, 3).read())
     [ 1  8 27]
     """
@@ -125,8 +117,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """The larger of each two; NaN if either is.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.maximum(x, 3).read())
     [3 5 3]
     """
@@ -136,8 +127,7 @@ def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """The smaller of each two; NaN if either is.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.minimum(x, 3).read())
     [1 3 3]
     """
@@ -147,8 +137,7 @@ def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """The larger of each two; NaN only if both are.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, float("nan")], f32)
+    >>> x = device.buffer_from_array([1, float("nan")], f32)
     >>> print(arrays.fmax(x, 0).read().round(3))
     [1. 0.]
     """
@@ -158,8 +147,7 @@ def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """The smaller of each two; NaN only if both are.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, float("nan")], f32)
+    >>> x = device.buffer_from_array([1, float("nan")], f32)
     >>> print(arrays.fmin(x, 0).read().round(3))
     [0. 0.]
     """
@@ -169,8 +157,7 @@ def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def negative(x: Buffer[T]) -> Buffer[T]:
     """``-x``; integers wrap.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, -2], i32)
+    >>> x = device.buffer_from_array([1, -2], i32)
     >>> print(arrays.negative(x).read())
     [-1  2]
     """
@@ -180,8 +167,7 @@ def negative(x: Buffer[T]) -> Buffer[T]:
 def sign(x: Buffer[T]) -> Buffer[T]:
     """-1, 0 or 1 as ``x`` is below, at or above 0; NaN of NaN.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([5, 0, -3], i32)
+    >>> x = device.buffer_from_array([5, 0, -3], i32)
     >>> print(arrays.sign(x).read())
     [ 1  0 -1]
     """
@@ -191,8 +177,7 @@ def sign(x: Buffer[T]) -> Buffer[T]:
 def square(x: Buffer[T]) -> Buffer[T]:
     """``x * x``; integers wrap.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, -2, 3], i32)
+    >>> x = device.buffer_from_array([1, -2, 3], i32)
     >>> print(arrays.square(x).read())
     [1 4 9]
     """
@@ -202,8 +187,7 @@ def square(x: Buffer[T]) -> Buffer[T]:
 def reciprocal(x: Buffer[T]) -> Buffer[T]:
     """``1 / x`` of floats or complex numbers.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 4], f32)
+    >>> x = device.buffer_from_array([1, 2, 4], f32)
     >>> print(arrays.reciprocal(x).read().round(3))
     [1.   0.5  0.25]
     """
@@ -219,8 +203,7 @@ def clip(
 
     None leaves that side open. NaN stays.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([-5, 2, 9], i32)
+    >>> x = device.buffer_from_array([-5, 2, 9], i32)
     >>> print(arrays.clip(x, 0, 4).read())
     [0 2 4]
     """
@@ -238,8 +221,7 @@ def absolute(x: Buffer[T]) -> Buffer[T]: ...
 def absolute(x: Buffer[Any]) -> Buffer[Any]:
     """Sizes of numbers; of c64 in f32, without overflow between. The least integer wraps.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([-5, 2], i32)
+    >>> x = device.buffer_from_array([-5, 2], i32)
     >>> print(arrays.absolute(x).read())
     [5 2]
     """

@@ -22,8 +22,7 @@ __all__ = [
 def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """Bits set in both.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([5, 6, 7], np.uint8))
+    >>> x = device.buffer_from_array(np.array([5, 6, 7], np.uint8))
     >>> arrays.bitwise_and(x, 4).read()
     array([4, 4, 4], dtype=uint8)
     """
@@ -33,8 +32,7 @@ def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """Bits set in one or both.
 
-    >>> from gpucore import Device, u8; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([5, 6, 7], u8)
+    >>> x = device.buffer_from_array([5, 6, 7], u8)
     >>> print(arrays.bitwise_or(x, 4).read())
     [5 6 7]
     """
@@ -44,8 +42,7 @@ def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """Bits set in just one.
 
-    >>> from gpucore import Device, u8; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([5, 6, 7], u8)
+    >>> x = device.buffer_from_array([5, 6, 7], u8)
     >>> print(arrays.bitwise_xor(x, 4).read())
     [1 2 3]
     """
@@ -55,8 +52,7 @@ def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on.
 
-    >>> from gpucore import Device, u8; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 3], u8)
+    >>> x = device.buffer_from_array([1, 3], u8)
     >>> print(arrays.left_shift(x, 2).read())
     [ 4 12]
     """
@@ -66,8 +62,7 @@ def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     """``x`` over 2 to the power of ``y``, rounded down; its sign fills, from the width on too.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([-8, 9], i32)
+    >>> x = device.buffer_from_array([-8, 9], i32)
     >>> print(arrays.right_shift(x, 2).read())
     [-2  2]
     """
@@ -77,8 +72,7 @@ def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 def bitwise_not(x: Buffer[T]) -> Buffer[T]:
     """Each bit the other way.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 5], i32)
+    >>> x = device.buffer_from_array([0, 5], i32)
     >>> print(arrays.bitwise_not(x).read())
     [-1 -6]
     """

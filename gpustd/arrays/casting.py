@@ -24,10 +24,6 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     signs by their lowest bits, as in NumPy. f32 beyond the range of f16 (65504) gives the device's
     own overflow, mostly an infinity. Raises `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device, i32
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1.7, -1.7], np.float32))
     >>> gpustd.cast(x, i32).read().tolist()
     [1, -1]

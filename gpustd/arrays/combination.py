@@ -28,10 +28,6 @@ def linear_combination(terms: Sequence[tuple[float, Buffer[T]]]) -> Buffer[T]:
     coefficient is 0 still counts: a NaN in it stays. Raises `ArgumentError`, `ShapeError`,
     `DTypeError`, and `LimitError` where the device takes fewer buffers in a kernel.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> gpustd.linear_combination([(2.0, x), (-0.5, x)]).read().tolist()
     [1.5, 3.0]
@@ -49,10 +45,6 @@ def combine_into(y: Buffer[Any], terms: Terms) -> None:
     ``y`` may hold the terms' shape several times along axis 0: the sum is then repeated, as a
     guided batch wants it. Raises as `linear_combination`, `ShapeError` among them.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device, f32
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([[1, 2]], np.float32))
     >>> y = device.buffer(f32, (2, 2))
     >>> gpustd.combine_into(y, [(3.0, x)])
@@ -130,10 +122,6 @@ def guidance(
     the same launch. Raises `ShapeError` for an odd batch or another shape, `ArgumentError` for a
     factor without ``plus``, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> both = device.buffer_from_array(np.array([[1.0], [2.0]], np.float32))
     >>> gpustd.guidance(both, 7.0).read().tolist()
     [[8.0]]

@@ -15,8 +15,7 @@ __all__ = [
 def real(x: Buffer[c64]) -> Buffer[f32]:
     """Real parts.
 
-    >>> from gpucore import Device, c64; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.real(x).read())
     [1. 3.]
     """
@@ -26,8 +25,7 @@ def real(x: Buffer[c64]) -> Buffer[f32]:
 def imag(x: Buffer[c64]) -> Buffer[f32]:
     """Imaginary parts.
 
-    >>> from gpucore import Device, c64; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.imag(x).read())
     [2. 0.]
     """
@@ -37,8 +35,7 @@ def imag(x: Buffer[c64]) -> Buffer[f32]:
 def conjugate(x: Buffer[c64]) -> Buffer[c64]:
     """The imaginary part the other way.
 
-    >>> from gpucore import Device, c64; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1 + 2j, 3], c64)
+    >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.conjugate(x).read())
     [1.-2.j 3.-0.j]
     """

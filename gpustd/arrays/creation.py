@@ -28,8 +28,7 @@ _MOST_STEPS = 2.0**63
 def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Buffer[T]:
     """``fill_value`` everywhere. Raises `ArgumentError`, `DTypeError` where ``dtype`` has it not.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> arrays.full(Device.auto(), (2, 2), 7, i32).read()
+    >>> arrays.full(device, (2, 2), 7, i32).read()
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
@@ -39,8 +38,7 @@ def full(device: Device, shape: Shape, fill_value: Number, dtype: type[T]) -> Bu
 def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
     """0 everywhere. Raises as `full`.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> print(arrays.zeros(Device.auto(), (2, 2), f32).read())
+    >>> print(arrays.zeros(device, (2, 2), f32).read())
     [[0. 0.]
      [0. 0.]]
     """
@@ -50,8 +48,7 @@ def zeros(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
 def ones(device: Device, shape: Shape, dtype: type[T]) -> Buffer[T]:
     """1 everywhere. Raises as `full`.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> print(arrays.ones(Device.auto(), 3, i32).read())
+    >>> print(arrays.ones(device, 3, i32).read())
     [1 1 1]
     """
     return _filled("ones", device, shape, 1, dtype)
@@ -66,8 +63,7 @@ def arange(
     numbers that are not finite or that the dtype does not hold, `DTypeError` for a start or step
     that is no whole number with an integer dtype, `LimitError`.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> print(arrays.arange(Device.auto(), 2, 10, 3, dtype=i32).read())
+    >>> print(arrays.arange(device, 2, 10, 3, dtype=i32).read())
     [2 5 8]
     """
     _check("arange", device, dtype)
@@ -123,8 +119,7 @@ def linspace(
 
     f16 or f32, ``start + i step`` in f32; the last is ``stop`` itself. Raises `ArgumentError`.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> print(arrays.linspace(Device.auto(), 0, 1, 5, dtype=f32).read())
+    >>> print(arrays.linspace(device, 0, 1, 5, dtype=f32).read())
     [0.   0.25 0.5  0.75 1.  ]
     """
     _check("linspace", device, dtype)

@@ -20,10 +20,6 @@ def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
     as the caller wrote it; counts wrap at 2^32. Raises `ShapeError`, `DTypeError`, and
     `ArgumentError` where there is no such slot.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device, u32
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, np.inf, np.nan], np.float32))
     >>> counts = device.buffer_from_array(np.zeros(1), u32)
     >>> gpustd.count_nonfinite(x, counts)

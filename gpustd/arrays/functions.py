@@ -48,8 +48,7 @@ _MOST_DECIMALS = {"f16": 4, "f32": 38}
 def sqrt(x: Buffer[T]) -> Buffer[T]:
     """Square root, to 2.5 units in the last place; NaN below 0.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 4, 2], f32)
+    >>> x = device.buffer_from_array([1, 4, 2], f32)
     >>> print(arrays.sqrt(x).read().round(3))
     [1.    2.    1.414]
     """
@@ -59,8 +58,7 @@ def sqrt(x: Buffer[T]) -> Buffer[T]:
 def exp(x: Buffer[T]) -> Buffer[T]:
     """e to the power of ``x``, to 2 units in the last place; c64 to 4 of its size.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([0, 1, 2], np.float32))
+    >>> x = device.buffer_from_array(np.array([0, 1, 2], np.float32))
     >>> arrays.exp(x).read().astype(float).round(4).tolist()
     [1.0, 2.7183, 7.3891]
     """
@@ -70,8 +68,7 @@ def exp(x: Buffer[T]) -> Buffer[T]:
 def exp2(x: Buffer[T]) -> Buffer[T]:
     """2 to the power of ``x``, to 2 units in the last place; exact for whole numbers.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 3, 0.5], f32)
+    >>> x = device.buffer_from_array([0, 3, 0.5], f32)
     >>> print(arrays.exp2(x).read().round(3))
     [1.    8.    1.414]
     """
@@ -81,8 +78,7 @@ def exp2(x: Buffer[T]) -> Buffer[T]:
 def expm1(x: Buffer[T]) -> Buffer[T]:
     """``exp(x) - 1``, to 3 units in the last place, for small ``x`` too.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.expm1(x).read().round(3))
     [0.    1.718]
     """
@@ -92,8 +88,7 @@ def expm1(x: Buffer[T]) -> Buffer[T]:
 def log(x: Buffer[T]) -> Buffer[T]:
     """Natural logarithm, to 2 units in the last place; -inf of 0, NaN below; of c64 the main one.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 10], f32)
+    >>> x = device.buffer_from_array([1, 10], f32)
     >>> print(arrays.log(x).read().round(3))
     [0.    2.303]
     """
@@ -103,8 +98,7 @@ def log(x: Buffer[T]) -> Buffer[T]:
 def log2(x: Buffer[T]) -> Buffer[T]:
     """Logarithm to base 2, to 3 units in the last place; exact for powers of 2.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 8, 10], f32)
+    >>> x = device.buffer_from_array([1, 8, 10], f32)
     >>> print(arrays.log2(x).read().round(3))
     [0.    3.    3.322]
     """
@@ -114,8 +108,7 @@ def log2(x: Buffer[T]) -> Buffer[T]:
 def log10(x: Buffer[T]) -> Buffer[T]:
     """Logarithm to base 10, to 3 units in the last place.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 1000], f32)
+    >>> x = device.buffer_from_array([1, 1000], f32)
     >>> print(arrays.log10(x).read().round(3))
     [0. 3.]
     """
@@ -125,8 +118,7 @@ def log10(x: Buffer[T]) -> Buffer[T]:
 def log1p(x: Buffer[T]) -> Buffer[T]:
     """``log(1 + x)``, to 3 units in the last place, for small ``x`` too.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.log1p(x).read().round(3))
     [0.    0.693]
     """
@@ -136,8 +128,7 @@ def log1p(x: Buffer[T]) -> Buffer[T]:
 def sin(x: Buffer[T]) -> Buffer[T]:
     """Sine of radians, to ``3 2^-24`` however large ``x`` is.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.sin(x).read().round(3))
     [0.    0.841]
     """
@@ -147,8 +138,7 @@ def sin(x: Buffer[T]) -> Buffer[T]:
 def cos(x: Buffer[T]) -> Buffer[T]:
     """Cosine of radians, to ``3 2^-24``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.cos(x).read().round(3))
     [1.   0.54]
     """
@@ -158,8 +148,7 @@ def cos(x: Buffer[T]) -> Buffer[T]:
 def tan(x: Buffer[T]) -> Buffer[T]:
     """Tangent of radians, to ``2^-21 (1 + y^2)`` where y is the result.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.tan(x).read().round(3))
     [0.    1.557]
     """
@@ -169,8 +158,7 @@ def tan(x: Buffer[T]) -> Buffer[T]:
 def asin(x: Buffer[T]) -> Buffer[T]:
     """Angle in [-pi/2, pi/2] whose sine is ``x``; NaN beyond [-1, 1].
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.asin(x).read().round(3))
     [0.    1.571]
     """
@@ -180,8 +168,7 @@ def asin(x: Buffer[T]) -> Buffer[T]:
 def acos(x: Buffer[T]) -> Buffer[T]:
     """Angle in [0, pi] whose cosine is ``x``; NaN beyond [-1, 1].
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 0], f32)
+    >>> x = device.buffer_from_array([1, 0], f32)
     >>> print(arrays.acos(x).read().round(3))
     [0.    1.571]
     """
@@ -191,8 +178,7 @@ def acos(x: Buffer[T]) -> Buffer[T]:
 def atan(x: Buffer[T]) -> Buffer[T]:
     """Angle in [-pi/2, pi/2] whose tangent is ``x``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.atan(x).read().round(3))
     [0.    0.785]
     """
@@ -202,8 +188,7 @@ def atan(x: Buffer[T]) -> Buffer[T]:
 def sinh(x: Buffer[T]) -> Buffer[T]:
     """Hyperbolic sine.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.sinh(x).read().round(3))
     [0.    1.175]
     """
@@ -213,8 +198,7 @@ def sinh(x: Buffer[T]) -> Buffer[T]:
 def cosh(x: Buffer[T]) -> Buffer[T]:
     """Hyperbolic cosine.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.cosh(x).read().round(3))
     [1.    1.543]
     """
@@ -224,8 +208,7 @@ def cosh(x: Buffer[T]) -> Buffer[T]:
 def tanh(x: Buffer[T]) -> Buffer[T]:
     """Hyperbolic tangent.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.tanh(x).read().round(3))
     [0.    0.762]
     """
@@ -235,8 +218,7 @@ def tanh(x: Buffer[T]) -> Buffer[T]:
 def asinh(x: Buffer[T]) -> Buffer[T]:
     """Number whose hyperbolic sine is ``x``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1], f32)
+    >>> x = device.buffer_from_array([0, 1], f32)
     >>> print(arrays.asinh(x).read().round(3))
     [0.    0.881]
     """
@@ -246,8 +228,7 @@ def asinh(x: Buffer[T]) -> Buffer[T]:
 def acosh(x: Buffer[T]) -> Buffer[T]:
     """Number >= 0 whose hyperbolic cosine is ``x``; NaN below 1.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2], f32)
+    >>> x = device.buffer_from_array([1, 2], f32)
     >>> print(arrays.acosh(x).read().round(3))
     [0.    1.317]
     """
@@ -257,8 +238,7 @@ def acosh(x: Buffer[T]) -> Buffer[T]:
 def atanh(x: Buffer[T]) -> Buffer[T]:
     """Number whose hyperbolic tangent is ``x``; infinite at -1 and 1, NaN beyond.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 0.5], f32)
+    >>> x = device.buffer_from_array([0, 0.5], f32)
     >>> print(arrays.atanh(x).read().round(3))
     [0.    0.549]
     """
@@ -268,8 +248,7 @@ def atanh(x: Buffer[T]) -> Buffer[T]:
 def floor(x: Buffer[T]) -> Buffer[T]:
     """The largest whole number not above ``x``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1.5, -1.5], f32)
+    >>> x = device.buffer_from_array([1.5, -1.5], f32)
     >>> print(arrays.floor(x).read().round(3))
     [ 1. -2.]
     """
@@ -279,8 +258,7 @@ def floor(x: Buffer[T]) -> Buffer[T]:
 def ceil(x: Buffer[T]) -> Buffer[T]:
     """The least whole number not below ``x``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1.5, -1.2], f32)
+    >>> x = device.buffer_from_array([1.5, -1.2], f32)
     >>> print(arrays.ceil(x).read().round(3))
     [ 2. -1.]
     """
@@ -290,8 +268,7 @@ def ceil(x: Buffer[T]) -> Buffer[T]:
 def trunc(x: Buffer[T]) -> Buffer[T]:
     """``x`` without its fraction.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1.5, -1.5], f32)
+    >>> x = device.buffer_from_array([1.5, -1.5], f32)
     >>> print(arrays.trunc(x).read().round(3))
     [ 1. -1.]
     """
@@ -305,8 +282,7 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
     decimals are places before the point. Raises `ArgumentError` where ten to their power is beyond
     the dtype.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0.5, 1.5, 2.4], f32)
+    >>> x = device.buffer_from_array([0.5, 1.5, 2.4], f32)
     >>> print(arrays.round(x).read().round(3))
     [0. 2. 2.]
     """
@@ -325,8 +301,7 @@ def round(x: Buffer[T], decimals: int = 0) -> Buffer[T]:  # noqa: A001
 def atan2(y: Operand[T], x: Operand[T]) -> Buffer[T]:
     """Angle in [-pi, pi] of the point whose sides are ``x`` and ``y``; signs of zeros count.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, -1], f32)
+    >>> x = device.buffer_from_array([1, -1], f32)
     >>> print(arrays.atan2(x, 1).read().round(3))
     [ 0.785 -0.785]
     """

@@ -41,8 +41,6 @@ def take(x: Buffer[T], indices: Buffer[Any], axis: int | None = None) -> Buffer[
 
     The axis is replaced by the axes of ``indices``.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([10, 20, 30], np.int32))
     >>> arrays.take(x, device.buffer_from_array(np.array([2, 0, -1], np.int32))).read()
     array([30, 10, 30], dtype=int32)
@@ -60,8 +58,7 @@ def take_along_axis(x: Buffer[T], indices: Buffer[Any], axis: int | None = -1) -
 
     Other extents of 1 are repeated, on either side. For None, ``x`` is flattened.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[3, 1, 2], [7, 9, 8]], i32)
+    >>> x = device.buffer_from_array([[3, 1, 2], [7, 9, 8]], i32)
     >>> places = x.device.buffer_from_array([[1], [0]], i32)
     >>> print(arrays.take_along_axis(x, places, 1).read().tolist())
     [[1], [7]]
@@ -78,8 +75,7 @@ def put_along_axis(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: 
     Where an index comes twice the last one counts, as in NumPy. Extents of 1 of ``indices`` are
     repeated along the other axes, and ``values`` to the shape of ``indices``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> places, values = (x.device.buffer_from_array(a, i32) for a in ([2, 0], [30, 10]))
     >>> print(arrays.put_along_axis(x, places, values, 0).read())
     [10  2 30]
@@ -119,8 +115,7 @@ def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int
     f32 in the order of the indices, the same bits each time (`numpy.add.at`). Integers go by
     atomic additions, floats by sorting the indices.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> places, values = (x.device.buffer_from_array(a, i32) for a in ([2, 2], [10, 20]))
     >>> print(arrays.scatter_add(x, places, values).read())
     [ 1  2 33]
@@ -160,8 +155,7 @@ def nonzero(x: Buffer[Any]) -> tuple[Buffer[i32], ...]:
 
     How many there are is read back from the device, since the arrays are as long: this waits.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[0, 7], [8, 0]], i32)
+    >>> x = device.buffer_from_array([[0, 7], [8, 0]], i32)
     >>> print([found.read().tolist() for found in arrays.nonzero(x)])
     [[0, 1], [1, 0]]
     """
@@ -181,8 +175,7 @@ def compress(condition: Buffer[Any], x: Buffer[T], axis: int | None = None) -> B
 
     ``condition`` has one axis, no longer than that one. Waits, as `nonzero` does.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 2], i32)
+    >>> x = device.buffer_from_array([1, 5, 2], i32)
     >>> print(arrays.compress(arrays.less(x, 3), x).read())
     [1 2]
     """

@@ -32,8 +32,7 @@ __all__ = [
 def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x == y``; NaN equals nothing.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.equal(x, 3).read())
     [0 0 1]
     """
@@ -43,8 +42,7 @@ def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x != y``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.not_equal(x, 3).read())
     [1 1 0]
     """
@@ -54,8 +52,7 @@ def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x < y``.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([1, 5, 3], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 5, 3], np.float32))
     >>> arrays.less(x, 4).read()
     array([1, 0, 1], dtype=uint8)
     """
@@ -65,8 +62,7 @@ def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x <= y``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.less_equal(x, 3).read())
     [1 0 1]
     """
@@ -76,8 +72,7 @@ def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x > y``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.greater(x, 3).read())
     [0 1 0]
     """
@@ -87,8 +82,7 @@ def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where ``x >= y``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 3], i32)
+    >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.greater_equal(x, 3).read())
     [0 1 1]
     """
@@ -98,8 +92,7 @@ def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where both are other than 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_and(x, 1).read())
     [0 1 1]
     """
@@ -109,8 +102,7 @@ def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where one or both are other than 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_or(x, 1).read())
     [1 1 1]
     """
@@ -120,8 +112,7 @@ def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     """Where just one is other than 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_xor(x, 1).read())
     [1 0 0]
     """
@@ -131,8 +122,7 @@ def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 def logical_not(x: Buffer[T]) -> Buffer[u8]:
     """Where ``x`` is 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([0, 1, 2], i32)
+    >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_not(x).read())
     [1 0 0]
     """
@@ -142,8 +132,7 @@ def logical_not(x: Buffer[T]) -> Buffer[u8]:
 def isnan(x: Buffer[T]) -> Buffer[u8]:
     """Where ``x``, or a part of it, is not a number.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isnan(x).read())
     [0 0 1]
     """
@@ -153,8 +142,7 @@ def isnan(x: Buffer[T]) -> Buffer[u8]:
 def isinf(x: Buffer[T]) -> Buffer[u8]:
     """Where ``x``, or a part of it, is infinite.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isinf(x).read())
     [0 1 0]
     """
@@ -164,8 +152,7 @@ def isinf(x: Buffer[T]) -> Buffer[u8]:
 def isfinite(x: Buffer[T]) -> Buffer[u8]:
     """Where ``x`` is neither infinite nor NaN.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, float("inf"), float("nan")], f32)
+    >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isfinite(x).read())
     [1 0 0]
     """
@@ -178,8 +165,7 @@ def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:
     ``condition`` is of any real dtype (NaN counts as other than 0), ``x`` and ``y`` of any one
     dtype, at least one of them a buffer. Raises as all here.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 5, 2], i32)
+    >>> x = device.buffer_from_array([1, 5, 2], i32)
     >>> print(arrays.where(arrays.less(x, 3), x, 0).read())
     [1 0 2]
     """

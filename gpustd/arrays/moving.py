@@ -32,8 +32,7 @@ _BLOCK = 128
 def broadcast_to(x: Buffer[T], shape: int | Sequence[int]) -> Buffer[T]:
     """``x`` repeated along axes of extent 1 and new ones in front, to ``shape``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.broadcast_to(x, (2, 3)).read().tolist())
     [[1, 2, 3], [1, 2, 3]]
     """
@@ -48,8 +47,7 @@ def broadcast_to(x: Buffer[T], shape: int | Sequence[int]) -> Buffer[T]:
 def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
     """Axis i of the result is axis ``axes[i]`` of ``x``; all the other way round for None.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    >>> x = device.buffer_from_array(np.arange(6, dtype=np.uint8).reshape(2, 3))
     >>> arrays.transpose(x).read().tolist()
     [[0, 3], [1, 4], [2, 5]]
     """
@@ -73,8 +71,7 @@ def transpose(x: Buffer[T], axes: Sequence[int] | None = None) -> Buffer[T]:
 def flip(x: Buffer[T], axis: Axes = None) -> Buffer[T]:
     """Axes the other way round: one, several, or all for None.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.flip(x).read())
     [3 2 1]
     """
@@ -91,8 +88,7 @@ def roll(x: Buffer[T], shift: int | Sequence[int], axis: Axes = None) -> Buffer[
 
     Several axes take a shift each, or all the same one. Raises `ArgumentError` too.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], i32)
+    >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.roll(x, 1).read())
     [3 1 2]
     """
@@ -128,8 +124,7 @@ def _rolled(x: Buffer[T], shift: Any, axis: Any) -> Buffer[T]:
 def tile(x: Buffer[T], reps: int | Sequence[int]) -> Buffer[T]:
     """``x`` behind itself so many times along each axis; missing ones count as 1, in front.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> x = device.buffer_from_array([1, 2], i32)
     >>> print(arrays.tile(x, 2).read())
     [1 2 1 2]
     """
@@ -150,8 +145,7 @@ def tile(x: Buffer[T], reps: int | Sequence[int]) -> Buffer[T]:
 def repeat(x: Buffer[T], repeats: int, axis: int | None = None) -> Buffer[T]:
     """Each element ``repeats`` times along an axis, of the flattened array for None.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> x = device.buffer_from_array([1, 2], i32)
     >>> print(arrays.repeat(x, 2).read())
     [1 1 2 2]
     """
@@ -171,8 +165,7 @@ def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
 
     Raises `DTypeError` too.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> x = device.buffer_from_array([1, 2], i32)
     >>> print(arrays.concat([x, x]).read())
     [1 2 1 2]
     """
@@ -202,8 +195,7 @@ def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
 def stack(parts: Sequence[Buffer[T]], axis: int = 0) -> Buffer[T]:
     """Buffers of one shape side by side along a new axis.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2], i32)
+    >>> x = device.buffer_from_array([1, 2], i32)
     >>> print(arrays.stack([x, x]).read().tolist())
     [[1, 2], [1, 2]]
     """

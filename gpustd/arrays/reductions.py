@@ -42,8 +42,7 @@ __all__ = [
 def sum(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[Any]:  # noqa: A001
     """Sum over axes; of i8 in i32, of u8 in u32, else in the dtype of ``x``.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.arange(6, dtype=np.int32).reshape(2, 3))
+    >>> x = device.buffer_from_array(np.arange(6, dtype=np.int32).reshape(2, 3))
     >>> arrays.sum(x, axis=0).read()
     array([3, 5, 7], dtype=int32)
     """
@@ -53,8 +52,7 @@ def sum(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[An
 def prod(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[Any]:
     """Product over axes; of i8 in i32, of u8 in u32, else in the dtype of ``x``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> x = device.buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
     >>> print(arrays.prod(x, 1).read())
     [  6 120]
     """
@@ -64,8 +62,7 @@ def prod(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[A
 def mean(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:
     """Mean over axes, of floats or complex numbers; NaN of nothing.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], f32)
+    >>> x = device.buffer_from_array([[1, 2, 3], [4, 5, 6]], f32)
     >>> print(arrays.mean(x, axis=0).read().round(3))
     [2.5 3.5 4.5]
     """
@@ -78,8 +75,7 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
 
     The mean comes first, then the squares; they are divided by their number less ``ddof``.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> x = device.buffer_from_array([1, 2, 3, 4], f32)
     >>> print(arrays.var(x).read().round(3))
     1.25
     """
@@ -104,8 +100,7 @@ def var(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
 def std(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = False) -> Buffer[T]:
     """Square root of `var`.
 
-    >>> from gpucore import Device, f32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> x = device.buffer_from_array([1, 2, 3, 4], f32)
     >>> print(arrays.std(x).read().round(3))
     1.118
     """
@@ -117,8 +112,7 @@ def std(x: Buffer[T], axis: Axes = None, *, ddof: float = 0, keepdims: bool = Fa
 def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001
     """Largest number over axes; NaN where one is. Raises `ShapeError` for no numbers.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> x = device.buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
     >>> print(arrays.max(x, axis=1).read())
     [3 6]
     """
@@ -128,8 +122,7 @@ def max(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]
 def min(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]:  # noqa: A001
     """Least number over axes; NaN where one is. Raises `ShapeError` for no numbers.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
+    >>> x = device.buffer_from_array([[1, 2, 3], [4, 5, 6]], i32)
     >>> print(arrays.min(x, axis=0).read())
     [1 2 3]
     """
@@ -139,8 +132,7 @@ def min(x: Buffer[T], axis: Axes = None, *, keepdims: bool = False) -> Buffer[T]
 def argmax(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -> Buffer[i32]:
     """Place of the first largest number (or NaN) along an axis, or in the flattened array.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([3, 9, 9], i32)
+    >>> x = device.buffer_from_array([3, 9, 9], i32)
     >>> print(arrays.argmax(x).read())
     1
     """
@@ -150,8 +142,7 @@ def argmax(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -
 def argmin(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -> Buffer[i32]:
     """Place of the first least number (or NaN) along an axis, or in the flattened array.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([3, 1, 9], i32)
+    >>> x = device.buffer_from_array([3, 1, 9], i32)
     >>> print(arrays.argmin(x).read())
     1
     """
@@ -161,8 +152,7 @@ def argmin(x: Buffer[Any], axis: int | None = None, *, keepdims: bool = False) -
 def any(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[u8]:  # noqa: A001
     """1 where some number over axes is other than 0, else 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[0, 0], [0, 7]], i32)
+    >>> x = device.buffer_from_array([[0, 0], [0, 7]], i32)
     >>> print(arrays.any(x, axis=1).read())
     [0 1]
     """
@@ -172,8 +162,7 @@ def any(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[
 def all(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[u8]:  # noqa: A001
     """1 where no number over axes is 0, else 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 0], [2, 7]], i32)
+    >>> x = device.buffer_from_array([[1, 0], [2, 7]], i32)
     >>> print(arrays.all(x, axis=1).read())
     [0 1]
     """
@@ -183,8 +172,7 @@ def all(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[
 def count_nonzero(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[i32]:
     """How many numbers over axes are other than 0.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([[1, 0], [2, 7]], i32)
+    >>> x = device.buffer_from_array([[1, 0], [2, 7]], i32)
     >>> print(arrays.count_nonzero(x, axis=1).read())
     [1 2]
     """

@@ -66,8 +66,7 @@ def cumsum(x: Buffer[T], axis: int | None = None, *, exclusive: bool = False) ->
 
     Of i8 in i32, of u8 in u32, else in the dtype of ``x``.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([3, 1, 4, 1], np.int32))
+    >>> x = device.buffer_from_array(np.array([3, 1, 4, 1], np.int32))
     >>> arrays.cumsum(x).read(), arrays.cumsum(x, exclusive=True).read()
     (array([3, 4, 8, 9], dtype=int32), array([0, 3, 4, 8], dtype=int32))
     """
@@ -79,8 +78,7 @@ def cumprod(x: Buffer[T], axis: int | None = None, *, exclusive: bool = False) -
 
     Of i8 in i32, of u8 in u32, else in the dtype of ``x``.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], i32)
+    >>> x = device.buffer_from_array([1, 2, 3, 4], i32)
     >>> print(arrays.cumprod(x).read())
     [ 1  2  6 24]
     """
@@ -90,8 +88,7 @@ def cumprod(x: Buffer[T], axis: int | None = None, *, exclusive: bool = False) -
 def cummax(x: Buffer[T], axis: int | None = None) -> Buffer[T]:
     """The largest so far, as ``numpy.maximum.accumulate``; NaN from a first one on.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 3, 2, 5], i32)
+    >>> x = device.buffer_from_array([1, 3, 2, 5], i32)
     >>> print(arrays.cummax(x).read())
     [1 3 3 5]
     """
@@ -101,8 +98,7 @@ def cummax(x: Buffer[T], axis: int | None = None) -> Buffer[T]:
 def cummin(x: Buffer[T], axis: int | None = None) -> Buffer[T]:
     """The least so far, as ``numpy.minimum.accumulate``; NaN from a first one on.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([4, 3, 5, 1], i32)
+    >>> x = device.buffer_from_array([4, 3, 5, 1], i32)
     >>> print(arrays.cummin(x).read())
     [4 3 3 1]
     """

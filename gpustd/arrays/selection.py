@@ -34,8 +34,7 @@ def topk(
     Of equal ones the first come first; NaN comes last. Raises `ArgumentError` for more than there
     are, `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([3, 9, 4, 9], np.int32))
+    >>> x = device.buffer_from_array(np.array([3, 9, 4, 9], np.int32))
     >>> [found.read().tolist() for found in arrays.topk(x, 3)]
     [[9, 9, 4], [1, 3, 2]]
     """
@@ -62,8 +61,7 @@ def unique(x: Buffer[T]) -> Buffer[T]:
     How many there are is read back from the device, as the result is as long: this waits. Raises
     `DTypeError`.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([3, 1, 3, 2], i32)
+    >>> x = device.buffer_from_array([3, 1, 3, 2], i32)
     >>> print(arrays.unique(x).read())
     [1 2 3]
     """

@@ -37,8 +37,7 @@ _MEMORY = "max_compute_workgroup_storage_size"
 def sort(x: Buffer[T], axis: int | None = -1, *, descending: bool = False) -> Buffer[T]:
     """Elements along an axis in rising or falling order; -0 comes before 0 where it rises.
 
-    >>> import numpy as np; from gpucore import Device; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array(np.array([[3, 1, 2], [9, 7, 8]], np.uint8))
+    >>> x = device.buffer_from_array(np.array([[3, 1, 2], [9, 7, 8]], np.uint8))
     >>> arrays.sort(x, descending=True).read()
     array([[3, 2, 1],
            [9, 8, 7]], dtype=uint8)
@@ -51,8 +50,7 @@ def sort(x: Buffer[T], axis: int | None = -1, *, descending: bool = False) -> Bu
 def argsort(x: Buffer[Any], axis: int | None = -1, *, descending: bool = False) -> Buffer[i32]:
     """Places of the elements along an axis in rising or falling order, stable.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([30, 10, 20], i32)
+    >>> x = device.buffer_from_array([30, 10, 20], i32)
     >>> print(arrays.argsort(x).read())
     [1 2 0]
     """
@@ -66,8 +64,7 @@ def searchsorted(a: Buffer[T], v: Buffer[T], side: str = "left") -> Buffer[i32]:
 
     ``side`` "right" goes behind them. Raises `ArgumentError` for another side.
 
-    >>> from gpucore import Device, i32; from gpustd import arrays
-    >>> x = Device.auto().buffer_from_array([1, 3, 5], i32)
+    >>> x = device.buffer_from_array([1, 3, 5], i32)
     >>> v = x.device.buffer_from_array([3, 4], i32)
     >>> print(arrays.searchsorted(x, v).read())
     [1 2]

@@ -2,10 +2,7 @@
 
 Products and convolutions apply some of them by themselves: see `gpustd.gemm`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import nn
-    >>> x = Device.auto().buffer_from_array(np.array([-4, -1, 0, 2, 8], np.float32))
+    >>> x = device.buffer_from_array(np.array([-4, -1, 0, 2, 8], np.float32))
     >>> nn.relu6(x).read().tolist()
     [0.0, 0.0, 0.0, 2.0, 6.0]
     >>> nn.leaky_relu(x, 0.5).read().tolist()

@@ -21,10 +21,7 @@ def linear(
     f32 (N,). ``activation`` is None, ``relu``, ``silu``, ``gelu`` (exact), ``gelu_tanh``,
     ``quick_gelu`` or ``geglu``, and costs next to nothing here. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> w = up(np.array([[1, 0, -1], [0, 2, -1]], np.float32))
         >>> nn.linear(up(np.array([[3, 4]], np.float32)), w, activation="relu").read().tolist()
         [[3.0, 8.0, 0.0]]

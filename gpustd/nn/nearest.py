@@ -16,10 +16,6 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
 
     Any dtype that WGSL has. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 2], np.float32).reshape(1, 1, 2, 1))
     >>> gpustd.upsample_nearest(x).read()[0, :, :, 0].tolist()
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]

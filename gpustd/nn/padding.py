@@ -36,10 +36,7 @@ def pad(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[1], [2], [3]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[1], [2], [3]]], np.float32))
         >>> nn.pad(x, [(2, 1)], "reflect").read().ravel().tolist()
         [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]
     """

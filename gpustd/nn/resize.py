@@ -40,10 +40,7 @@ def interpolate(
     floor(old factor), and its inverse is then the distance of the pixels. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[[0], [4]]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[[0], [4]]]], np.float32))
         >>> nn.interpolate(x, (1, 4), mode="bilinear").read().ravel().tolist()
         [0.0, 1.0, 3.0, 4.0]
     """
@@ -131,10 +128,7 @@ def pixel_shuffle(x: Buffer[T], upscale_factor: int) -> Buffer[T]:
 
     Shi et al. 2016 (arXiv 1609.05158). Any dtype. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4))
+        >>> x = device.buffer_from_array(np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4))
         >>> nn.pixel_shuffle(x, 2).read()[0, ..., 0].tolist()
         [[0.0, 1.0], [2.0, 3.0]]
     """
@@ -156,10 +150,7 @@ def pixel_unshuffle(x: Buffer[T], downscale_factor: int) -> Buffer[T]:
 
     Any dtype. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1))
+        >>> x = device.buffer_from_array(np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1))
         >>> nn.pixel_unshuffle(x, 2).read().tolist()
         [[[[0.0, 1.0, 2.0, 3.0]]]]
     """

@@ -19,10 +19,7 @@ def softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
 
     ``x`` is f16 or f32 of any shape; computed in f32. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.log(np.array([[1, 6], [3, 2]], np.float32)))
+        >>> x = device.buffer_from_array(np.log(np.array([[1, 6], [3, 2]], np.float32)))
         >>> nn.softmax(x, axis=0).read().round(3).tolist()
         [[0.25, 0.75], [0.75, 0.25]]
     """
@@ -37,10 +34,7 @@ def log_softmax(x: Buffer[T], axis: int = -1) -> Buffer[T]:
 
     ``x`` is f16 or f32 of any shape; computed in f32. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[1000, 1000], [0, -20]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[1000, 1000], [0, -20]], np.float32))
         >>> print(nn.log_softmax(x).read().round(3) + 0)
         [[ -0.693  -0.693]
          [  0.    -20.   ]]

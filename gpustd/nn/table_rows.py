@@ -18,10 +18,6 @@ def embedding(table: Buffer[T], ids: Buffer[i32]) -> Buffer[T]:
     An id outside of 0 .. V - 1 gives a row of NaN: ids live on the device, where nothing can be
     raised, and NaN shows in whatever is computed from it. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device, i32
-    >>> device = Device.auto()
     >>> table = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(3, 2))
     >>> gpustd.embedding(table, device.buffer_from_array(np.array([2, 0]), i32)).read().tolist()
     [[4.0, 5.0], [0.0, 1.0]]

@@ -18,10 +18,7 @@ def embedding(ids: Buffer[i32], weight: Buffer[T]) -> Buffer[T]:
     `gpustd.embedding`: an id outside of 0 .. V - 1 gives a row of NaN. Raises `ShapeError`,
     `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> table = up(np.array([[1, 2], [3, 4], [5, 6]], np.float32))
         >>> nn.embedding(up(np.array([2, 0], np.int32)), table).read().tolist()
         [[5.0, 6.0], [1.0, 2.0]]
@@ -35,10 +32,7 @@ def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
     An id outside of 0 .. num_classes - 1 gives a row of zeros. Raises `ArgumentError`,
     `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> ids = Device.auto().buffer_from_array(np.array([1, 0], np.int32))
+        >>> ids = device.buffer_from_array(np.array([1, 0], np.int32))
         >>> nn.one_hot(ids, 3).read().tolist()
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """

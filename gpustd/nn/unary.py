@@ -19,10 +19,6 @@ def unary(x: Buffer[T], name: str) -> Buffer[T]:
     max(x, 0). ``x`` is f16 or f32 of any shape.
     Raises `ArgumentError` for another name, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([-1, 0, 1], np.float32))
     >>> gpustd.unary(x, "relu").read().tolist()
     [0.0, 0.0, 1.0]

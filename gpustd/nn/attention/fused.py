@@ -54,10 +54,6 @@ def attention(
     Returns (B, Sq, heads * D). Infinities and NaN in k may also make what the key before has NaN.
     Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> q = device.buffer_from_array(np.zeros((1, 2, 4), np.float32))
     >>> v = device.buffer_from_array(np.eye(4, dtype=np.float32)[None, :2])
     >>> gpustd.attention(q, v, v, heads=1).read().tolist()
@@ -83,10 +79,6 @@ def self_attention(qkv: Buffer[T], *, heads: int, causal: bool = False) -> Buffe
 
     Returns (B, S, heads * D). Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> qkv = device.buffer_from_array(np.ones((1, 5, 3 * 8), np.float32))
     >>> gpustd.self_attention(qkv, heads=2).shape
     (1, 5, 8)

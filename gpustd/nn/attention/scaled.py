@@ -51,10 +51,7 @@ def scaled_dot_product_attention(
     Returns (B, Sq, heads, Dv). Raises `ShapeError`, `ArgumentError`, `DTypeError`, and
     `LimitError` for more than 65 535 times 65 535 workgroups of scores.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.ones((1, 2, 1, 4), np.float32))
         >>> v = up(np.array([1, 3], np.float32).reshape(1, 2, 1, 1))
         >>> nn.scaled_dot_product_attention(x, x, v, is_causal=True).read().ravel().tolist()

@@ -32,10 +32,7 @@ def conv1d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.array([[[1], [2], [4], [8]]], np.float32))
         >>> nn.conv1d(x, up(np.array([[[1]], [[10]]], np.float32))).read().ravel().tolist()
         [21.0, 42.0, 84.0]
@@ -57,10 +54,7 @@ def conv2d(
     `gpustd.conv2d` can also apply an activation, add a residual, enlarge and join images. Raises
     `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> ones = Device.auto().buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
+        >>> ones = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
         >>> nn.conv2d(ones, ones.view((3, 3, 1, 1)), padding="same").read().ravel().tolist()
         [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]
     """
@@ -83,10 +77,7 @@ def conv3d(
     2e-4, and what may overflow is said there. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.ones((1, 2, 2, 2, 1), np.float32))
+        >>> x = device.buffer_from_array(np.ones((1, 2, 2, 2, 1), np.float32))
         >>> nn.conv3d(x, x.view((2, 2, 2, 1, 1))).read().ravel().tolist()
         [8.0]
     """

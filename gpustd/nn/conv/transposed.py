@@ -46,10 +46,7 @@ def conv_transpose1d(
     f16 or f32, bias f32 (Cout,), sums f32. ``padding`` is what is cut from both ends,
     ``output_padding`` what is added at the end. Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.array([[[1], [2]]], np.float32))
         >>> w = up(np.array([[[1]], [[10]], [[100]]], np.float32))
         >>> nn.conv_transpose1d(x, w, stride=2).read().ravel().tolist()
@@ -73,10 +70,7 @@ def conv_transpose2d(
 
     Extents, dtypes and errors as `conv_transpose1d`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x, w = up(np.full((1, 1, 2, 1), 3, np.float32)), up(np.ones((2, 2, 1, 1), np.float32))
         >>> nn.conv_transpose2d(x, w, padding=(0, 1), output_padding=0).read().ravel().tolist()
         [6.0, 6.0]
@@ -99,10 +93,7 @@ def conv_transpose3d(
 
     Extents, dtypes and errors as `conv_transpose1d`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.full((1, 1, 1, 1, 1), 3, np.float32))
+        >>> x = device.buffer_from_array(np.full((1, 1, 1, 1, 1), 3, np.float32))
         >>> nn.conv_transpose3d(x, x).read().ravel().tolist()
         [9.0]
     """

@@ -53,10 +53,6 @@ def group_norm(
 
     Returns (N, ..., C1 + C2). Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> one, nothing = (device.buffer_from_array(np.full(2, v, np.float32)) for v in (1, 0))
     >>> x = device.buffer_from_array(np.array([[[1, 2], [3, 6]]], np.float32))
     >>> gpustd.group_norm(x, one, nothing, groups=2, eps=0.0).read().round(4).tolist()

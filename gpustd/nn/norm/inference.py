@@ -37,10 +37,7 @@ def batch_norm(
     Ioffe and Szegedy 2015 (arXiv 1502.03167). ``x`` (..., C) is f16 or f32, the others f32 (C,).
     Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.array([[1, 10], [3, 30]], np.float32))
         >>> mean, var = up(np.array([2, 20], np.float32)), up(np.array([1, 100], np.float32))
         >>> nn.batch_norm(x, mean, var).read().round(3).tolist()
@@ -61,10 +58,7 @@ def prelu(x: Buffer[T], weight: Buffer[f32]) -> Buffer[T]:
     He et al. 2015 (arXiv 1502.01852). ``x`` (..., C) is f16 or f32, ``weight`` f32 (C,) or (1,).
     Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.array([[-2, -2], [4, 4]], np.float32))
         >>> nn.prelu(x, up(np.array([0.5, 0.25], np.float32))).read().tolist()
         [[-1.0, -0.5], [4.0, 4.0]]
@@ -91,10 +85,7 @@ def group_norm(
     1803.08494). ``x`` is f16 or f32, ``weight`` and ``bias`` f32 (C,). Raises `ShapeError`,
     `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[1, 5], [3, 5]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[1, 5], [3, 5]]], np.float32))
         >>> nn.group_norm(x, 2).read().round(3).tolist()
         [[[-1.0, 0.0], [1.0, 0.0]]]
     """
@@ -116,10 +107,7 @@ def instance_norm(
     Ulyanov, Vedaldi and Lempitsky 2016 (arXiv 1607.08022). ``x`` is f16 or f32, ``weight`` and
     ``bias`` f32 (C,). Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[1, 5], [3, 9]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[1, 5], [3, 9]]], np.float32))
         >>> nn.instance_norm(x).read().round(3).tolist()
         [[[-1.0, -1.0], [1.0, 1.0]]]
     """
@@ -143,10 +131,7 @@ def layer_norm(
     `gpustd.layer_norm` (Ba, Kiros and Hinton 2016, arXiv 1607.06450). ``x`` (..., C) is f16 or
     f32, ``weight`` and ``bias`` f32 (C,). Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[1, 3], [10, 30]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[1, 3], [10, 30]], np.float32))
         >>> nn.layer_norm(x).read().round(3).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
@@ -165,10 +150,7 @@ def rms_norm(
     Zhang and Sennrich 2019 (arXiv 1910.07467). ``x`` (..., C) is f16 or f32, ``weight`` f32 (C,);
     computed in f32, whose epsilon is the default of ``eps``. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[1, 7], [0.5, -0.5]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[1, 7], [0.5, -0.5]], np.float32))
         >>> print(nn.rms_norm(x).read().round(3))
         [[ 0.2  1.4]
          [ 1.  -1. ]]
@@ -187,10 +169,7 @@ def normalize(x: Buffer[T], eps: float = 1e-12) -> Buffer[T]:
     ``x`` (..., C) is f16 or f32, its squares are summed in f32: their sum must stay below 3e38.
     Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[3, 4], [0, 0]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[3, 4], [0, 0]], np.float32))
         >>> print(nn.normalize(x).read().round(3))
         [[0.6 0.8]
          [0.  0. ]]

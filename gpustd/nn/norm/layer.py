@@ -29,10 +29,6 @@ def layer_norm(x: Buffer[T], gamma: Buffer[f32], beta: Buffer[f32], *, eps: floa
     Ba, Kiros and Hinton 2016 (arXiv 1607.06450). ``x`` (..., C) is f16 or f32, ``gamma`` and
     ``beta`` (C,) f32; statistics in f32, two passes. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> one, nothing = (device.buffer_from_array(np.full(2, v, np.float32)) for v in (1, 0))
     >>> x = device.buffer_from_array(np.array([[3, 5]], np.float32))
     >>> gpustd.layer_norm(x, one, nothing, eps=0.0).read().round(4).tolist()

@@ -87,10 +87,7 @@ def max_pool1d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[3], [1], [4], [1], [5]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[3], [1], [4], [1], [5]]], np.float32))
         >>> nn.max_pool1d(x, 2).read().ravel().tolist()
         [3.0, 4.0]
     """
@@ -110,11 +107,8 @@ def max_pool2d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
-        >>> nn.max_pool2d(Device.auto().buffer_from_array(x), 2).read().ravel().tolist()
+        >>> nn.max_pool2d(device.buffer_from_array(x), 2).read().ravel().tolist()
         [5.0, 7.0, 13.0, 15.0]
     """
     pool = _Pool("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
@@ -133,11 +127,8 @@ def max_pool3d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1)
-        >>> nn.max_pool3d(Device.auto().buffer_from_array(x), (1, 2, 2)).read().ravel().tolist()
+        >>> nn.max_pool3d(device.buffer_from_array(x), (1, 2, 2)).read().ravel().tolist()
         [3.0, 7.0]
     """
     pool = _Pool("max_pool3d", 3, kernel_size, stride, padding, dilation, ceil_mode)
@@ -156,10 +147,7 @@ def avg_pool1d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.array([[[3], [1], [4], [2], [5]]], np.float32))
+        >>> x = device.buffer_from_array(np.array([[[3], [1], [4], [2], [5]]], np.float32))
         >>> nn.avg_pool1d(x, 2).read().ravel().tolist()
         [2.0, 3.0]
     """
@@ -179,11 +167,8 @@ def avg_pool2d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
-        >>> nn.avg_pool2d(Device.auto().buffer_from_array(x), 2).read().ravel().tolist()
+        >>> nn.avg_pool2d(device.buffer_from_array(x), 2).read().ravel().tolist()
         [2.5, 4.5, 10.5, 12.5]
     """
     pool = _Pool("avg_pool2d", 2, kernel_size, stride, padding, 1, ceil_mode)
@@ -202,11 +187,8 @@ def avg_pool3d(
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1)
-        >>> nn.avg_pool3d(Device.auto().buffer_from_array(x), (1, 2, 2)).read().ravel().tolist()
+        >>> nn.avg_pool3d(device.buffer_from_array(x), (1, 2, 2)).read().ravel().tolist()
         [1.5, 5.5]
     """
     pool = _Pool("avg_pool3d", 3, kernel_size, stride, padding, 1, ceil_mode)
@@ -219,11 +201,8 @@ def adaptive_avg_pool2d(x: Buffer[T], output_size: Extents) -> Buffer[T]:
     Window i of n goes from floor(i size / n) to ceil((i + 1) size / n). Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1)
-        >>> y = nn.adaptive_avg_pool2d(Device.auto().buffer_from_array(x), (1, 2))
+        >>> y = nn.adaptive_avg_pool2d(device.buffer_from_array(x), (1, 2))
         >>> y.read().ravel().tolist()
         [2.0, 3.0]
     """
@@ -235,11 +214,8 @@ def adaptive_max_pool2d(x: Buffer[T], output_size: Extents) -> Buffer[T]:
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1)
-        >>> y = nn.adaptive_max_pool2d(Device.auto().buffer_from_array(x), (1, 2))
+        >>> y = nn.adaptive_max_pool2d(device.buffer_from_array(x), (1, 2))
         >>> y.read().ravel().tolist()
         [4.0, 5.0]
     """
@@ -251,11 +227,8 @@ def global_avg_pool(x: Buffer[T]) -> Buffer[T]:
 
     Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
         >>> x = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
-        >>> nn.global_avg_pool(Device.auto().buffer_from_array(x)).read().tolist()
+        >>> nn.global_avg_pool(device.buffer_from_array(x)).read().tolist()
         [[3.0, 4.0]]
     """
     float_scalar("global_avg_pool", x)
