@@ -131,13 +131,15 @@ from gpustd.matmul.conv import conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
 from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
-from gpustd.nn.attention.fused import attention, self_attention
-from gpustd.nn.nearest import upsample_nearest
-from gpustd.nn.norm.group import group_norm
-from gpustd.nn.norm.layer import layer_norm
-from gpustd.nn.row_softmax import softmax
-from gpustd.nn.table_rows import embedding
-from gpustd.nn.unary import unary
+from gpustd.nn import (
+    attention,
+    embedding,
+    group_norm,
+    layer_norm,
+    self_attention,
+    softmax,
+    upsample_nearest,
+)
 
 __all__ = [
     "absolute",
@@ -257,7 +259,6 @@ __all__ = [
     "topk",
     "transpose",
     "trunc",
-    "unary",
     "unique",
     "upsample_nearest",
     "upsampling_conv2d",

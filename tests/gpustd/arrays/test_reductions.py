@@ -286,7 +286,7 @@ def test_rows_of_large_subgroups_are_valid() -> None:
         """
 from gpustd.arrays.folding import _COMBINE, accumulator
 from gpustd.arrays.reductions import _target
-from gpustd.template import render
+from gpustd.launch.template import render
 from gpucore import f16, f32, i8, u8, i32, u32
 for dtype in (f16, f32, i8, u8, i32, u32):
     for op in _COMBINE:

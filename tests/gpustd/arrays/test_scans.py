@@ -286,7 +286,7 @@ def test_dawn_accepts_subgroups_of_32() -> None:
     pytest.importorskip("wgpudawn")
     assert_accepted(
         """
-from gpustd.template import render
+from gpustd.launch.template import render
 kinds = (("f32", 4), ("f16", 2), ("i32", 4), ("u32", 4), ("i8", 1), ("u8", 1))
 for k, (kind, words) in enumerate(kinds):
     wide = kind.replace("8", "32")

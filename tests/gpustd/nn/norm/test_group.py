@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import group_norm
 from gpustd.launch.variants import force_variant
-from gpustd.nn.norm.group_plan import Norm, Plan
+from gpustd.nn.norm.group_plan import NormSizes, Plan
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import group_norm as oracle
@@ -64,7 +64,7 @@ def run(device: Device, variant: str, case: Case, operands: Operands) -> Array:
     statistics = 8 * case.shape[0] * case.groups
     poison_pool(device, nbytes, statistics, 8 * 16 * case.shape[0] * case.channels)
     with force_variant("group_norm", variant):
-        y = group_norm(x, gamma, beta, groups=case.groups, eps=1e-5, silu=case.silu, second=second)
+        y = group_norm(x, case.groups, gamma, beta, silu=case.silu, second=second)
     return y.read()
 
 
@@ -142,7 +142,7 @@ def test_a_workgroup_goes_down_its_run_in_steps(
     skip_without_f16(device, dtype.name)
     monkeypatch.setattr("gpustd.nn.norm.group_plan._WORKGROUPS_OF_AN_IMAGE", 3)
     case = Case((1, 129, 131, 8), 2, second=8, silu=True, offset=100.0)
-    plan = Plan.two_launches(Norm(1, 129 * 131, (8, 8), 2), dtype.itemsize, 256, 2**14)
+    plan = Plan.two_launches(NormSizes(1, 129 * 131, (8, 8), 2), dtype.itemsize, 256, 2**14)
     assert plan is not None
     assert plan.run > 2 * plan.depth * (plan.lanes // plan.across)
     operands = draw(case, dtype)
@@ -203,7 +203,7 @@ def test_the_device_takes_its_own_variant(device: Device) -> None:
     assert x is not None
     assert gamma is not None
     assert beta is not None
-    result = group_norm(x, gamma, beta, groups=4, eps=1e-5, silu=True).read()
+    result = group_norm(x, 4, gamma, beta, silu=True).read()
     same = run(device, "channels_cpu" if device.is_cpu else "group", case, operands)
     np.testing.assert_array_equal(result, same)
 
@@ -214,7 +214,7 @@ def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int
     gamma = device.buffer(f32, channels + second)
     x = device.buffer(f16, (1, side, side, channels))
     other = device.buffer(f16, (1, side, side, second)) if second else None
-    group_norm(x, gamma, gamma, groups=groups, eps=1e-5, second=other)
+    group_norm(x, groups, gamma, gamma, second=other)
     device.synchronize()
     return len(device.engine.submitted[-1])  # type: ignore[attr-defined]
 
@@ -235,9 +235,9 @@ def test_groups_too_wide_for_a_kernel_take_another() -> None:
     assert launches(1, 1031, groups=1) == 3
 
 
-def planned(side: int, widths: tuple[int, ...], itemsize: int = 2) -> tuple[Norm, Plan]:
+def planned(side: int, widths: tuple[int, ...], itemsize: int = 2) -> tuple[NormSizes, Plan]:
     """Two launches of 32 groups on a large GPU."""
-    norm = Norm(1, side * side, widths, 32)
+    norm = NormSizes(1, side * side, widths, 32)
     plan = Plan.two_launches(norm, itemsize, 1024, 49152)
     assert plan is not None
     return norm, plan
@@ -260,15 +260,15 @@ def test_large_images_are_spread_over_many_workgroups() -> None:
 def test_a_workgroups_words_hold_whole_groups() -> None:
     for channels in (32, 96, 320, 640, 960, 992, 1920, 1280):
         norm, plan = planned(64, (channels,))
-        assert (plan.across * plan.width) % norm.size == 0
+        assert (plan.across * plan.width) % norm.group_size == 0
         assert norm.channels % (plan.across * plan.width) == 0
-        assert plan.across * plan.width // norm.size <= plan.lanes
+        assert plan.across * plan.width // norm.group_size <= plan.lanes
         assert plan.run * (plan.runs - 1) < norm.pixels <= plan.run * plan.runs
 
 
 def test_words_lie_in_one_source_and_one_group() -> None:
     def width(widths: tuple[int, ...], groups: int, itemsize: int) -> int:
-        return Norm(1, 1, widths, groups).word_width(itemsize)
+        return NormSizes(1, 1, widths, groups).word_width(itemsize)
 
     assert [width((c,), 32, 2) for c in (320, 640, 960, 1280, 128, 31 * 32)] == [2, 4, 2, 8, 4, 1]
     assert width((1280, 640), 32, 2) == 4
@@ -281,7 +281,7 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
     def refused(error: type[Exception], said: str, width: int, groups: int, second: Any) -> None:
         gamma = device.buffer(f32, width)
         with pytest.raises(error, match=said):
-            group_norm(x, gamma, gamma, groups=groups, eps=1e-5, second=second)
+            group_norm(x, groups, gamma, gamma, second=second)
 
     x = device.buffer(f32, (2, 4, 4, 8))
     refused(ShapeError, "3 groups do not divide 8", 8, 3, None)

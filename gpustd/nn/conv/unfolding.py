@@ -9,13 +9,13 @@ from gpustd.launch.elements import launch_each, plain_scalar, width_of
 from gpustd.launch.template import Value
 from gpustd.nn.conv.windows import Axis
 
-__all__ = ["unfolded"]
+__all__ = ["unfold"]
 
 
-def unfolded(x: Buffer[T], number: int, axis: Axis) -> Buffer[T]:
-    """(..., size, ..., C) to (..., result, ..., kernel * C): each window's taps side by side.
+def unfold(x: Buffer[T], number: int, axis: Axis) -> Buffer[T]:
+    """Return (..., size, ..., C) as (..., result, ..., kernel * C): a window's taps side by side.
 
-    ``number`` is the axis in ``x``; the axes between it and the channels have taps of one element.
+    ``number`` is the axis in ``x``; the axes between it and the channels have windows of one tap.
     """
     shape = x.shape
     channels = shape[-1]

@@ -1,4 +1,4 @@
-"""Launching the kernels of pooling."""
+"""The kernels of pooling: over windows, and over all pixels."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gpustd.nn.conv.windows import AXES, Window
 
 __all__ = ["launch_mean", "launch_pool"]
 
-# Words side by side and slices of pixels in a workgroup of ``nn/mean.wgsl``.
+# Neighbouring words, and slices of pixels, in a workgroup of ``nn/mean.wgsl``.
 _SIDE = 16
 
 
 def launch_pool(
     kind: str, x: Buffer[T], window: Window, count_include_pad: bool = False
 ) -> Buffer[T]:
-    """Record the ``max`` or ``mean`` of each window of (N, ..., C)."""
+    """Return the ``max`` or ``mean`` of each window of (N, ..., C)."""
     extents = tuple(axis.result for axis in window[5 - len(x.shape) :])
     y = x.device.buffer(x.dtype, (x.shape[0], *extents, x.shape[-1]))
     spec: dict[str, Value] = {
@@ -36,13 +36,13 @@ def launch_pool(
 
 
 def launch_mean(x: Buffer[T]) -> Buffer[T]:
-    """Record the mean over all pixels: (N, ..., C) to (N, C)."""
+    """Return the mean over all pixels: (N, ..., C) to (N, C)."""
     images, channels = x.shape[0], x.shape[-1]
     y = x.device.buffer(x.dtype, (images, channels))
     width = width_of(channels)
     units = channels // width
-    slices = 1 if x.device.is_cpu or forced_variant("nn.mean") == "naive" else _SIDE
-    slices = _SIDE if forced_variant("nn.mean") == "sliced" else slices
+    variant = forced_variant("nn.mean") or ("naive" if x.device.is_cpu else "sliced")
+    slices = _SIDE if variant == "sliced" else 1
     spec: dict[str, Value] = {
         "scalar": float_scalar("pool", x),
         "width": width,

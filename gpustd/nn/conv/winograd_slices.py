@@ -1,8 +1,8 @@
 """Convolution over three axes with up to four times fewer multiplications, after Winograd.
 
-The 3 x 3 taps of height and width go by `gpustd.winograd`'s blocks. Each slice of depth is
-transformed once, and the taps of depth are taps of the products: a convolution over depth alone,
-whose pixels are blocks.
+The 3 x 3 taps of height and width are computed by the blocks of `gpustd.matmul.winograd`. Each
+slice of depth is transformed once. The taps of depth are taps of the products: a convolution over
+depth alone, whose pixels are blocks.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gpustd.matmul.winograd import Form
 from gpustd.nn.conv.voxels import voxel_product
 from gpustd.nn.conv.windows import Axis, Window
 
-__all__ = ["best_block", "in_blocks"]
+__all__ = ["best_block", "convolve_in_blocks"]
 
 _BLOCK = 4
-# Pixels of an image times channels, from which blocks gain.
+# Pixels of an image times channels, from which blocks are faster.
 _MANY = 2**21
-# Of depth.
+# Taps along depth.
 _MOST_TAPS = 7
-# Of transformed slices and sums at a time.
+# Bytes of transformed slices and sums at a time.
 _MOST_BYTES = 2**28
 
 
 def best_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
-    """Side of the blocks by which a convolution is quickest, None where they gain nothing.
+    """Return the side of the blocks that are fastest for a convolution; None where none are.
 
     The limits are measured (bench/results): matrix units, stride and padding 1, and no larger
-    volumes than `in_blocks` does at once.
+    volumes than `convolve_in_blocks` computes at once.
     """
     z, *plane = window
     fits = 1 < z.kernel <= _MOST_TAPS and (z.stride, z.dilation, z.result) == (1, 1, z.size)
@@ -51,35 +51,34 @@ def best_block(x: Buffer[T], w: Buffer[T], window: Window) -> int | None:
     units = x.device.has_matrix_units and x.dtype is f16 and not channels % 8 and not n % 8
     least, height, width = min(channels, n), plane[0].size, plane[1].size
     large = least >= 64 and min(height, width) >= 16 and z.size * height * width * least >= _MANY
-    return _BLOCK if units and large and _bytes(x, n, _BLOCK) <= _MOST_BYTES else None
+    return _BLOCK if units and large and _transformed_bytes(x, n, _BLOCK) <= _MOST_BYTES else None
 
 
-def _bytes(x: Buffer[T], n: int, block: int) -> int:
-    """What one image takes for a while."""
+def _transformed_bytes(x: Buffer[T], n: int, block: int) -> int:
+    """Return the bytes of one image's transformed pixels and sums."""
     _, depth, height, width, channels = x.shape
     places = depth * ceil_div(height, block) * ceil_div(width, block) * (block + 2) ** 2
     return places * (channels + n) * x.dtype.itemsize
 
 
-def in_blocks(
+def convolve_in_blocks(
     op: str, x: Buffer[T], w: Buffer[T], bias: Buffer[f32] | None, window: Window, block: int
 ) -> Buffer[T]:
-    """`gpustd.nn.convolve.convolve` with blocks of ``block`` x ``block`` results."""
+    """Convolve as `convolve` does, with blocks of ``block`` x ``block`` results."""
     images, depth, height, width, channels = x.shape
     n = w.shape[4]
     slices = x.view((images * depth, height, width, channels))
     plane = Plane(1, (1, 1, 1, 1), None, "")
     whole = conv_product(op, slices, None, (3, 3, channels, n), plane, None, 0)
     form = Form.of(whole, block)
-    u = _weights(op, w, form.planes, block)
+    u = _transform_weights(op, w, form.planes, block)
     y = x.device.buffer(x.dtype, (images * depth, height, width, n))
     scalar = float_scalar(op, x, w)
     blocks = form.across * form.down
-    most = max(_MOST_BYTES // _bytes(x, n, block), 1)
-    count = (
-        ceil_div(images, ceil_div(images, most)) if images else 1
-    )  # alike, so that few are compiled
-    axes = (window[0], Axis(blocks, result=blocks), Axis())
+    most = max(_MOST_BYTES // _transformed_bytes(x, n, block), 1)
+    # Parts of equal size, so that few kernels are compiled.
+    count = ceil_div(images, ceil_div(images, most)) if images else 1
+    axes = Window(window.z, Axis(blocks, result=blocks), Axis())
     for first in range(0, images, count):
         part = min(count, images - first)
         rows = part * depth * blocks
@@ -91,8 +90,8 @@ def in_blocks(
     return y.view((*x.shape[:4], n))
 
 
-def _weights(op: str, w: Buffer[T], planes: int, block: int) -> Buffer[T]:
-    """Transformed weights: (planes, kernel depth, C, Cout)."""
+def _transform_weights(op: str, w: Buffer[T], planes: int, block: int) -> Buffer[T]:
+    """Return the transformed weights: (planes, kernel depth, C, Cout)."""
     u = w.device.buffer(w.dtype, (planes, w.shape[0], *w.shape[3:]))
     plane = math.prod(w.shape[3:])
     width = math.gcd(2, plane)

@@ -26,7 +26,7 @@ from gpucore import (
 from gpustd import nn
 from gpustd.launch import template
 from gpustd.launch.variants import force_variant
-from gpustd.nn.conv import grouped, winograd
+from gpustd.nn.conv import grouped, winograd_slices
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
 from tests.gpustd.matrix_emulator import emulate
@@ -223,7 +223,7 @@ def test_large_volumes_are_done_image_by_image(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run_in_blocks(device, (3, 2, 5, 6, 4), 8, 4, f32)
-    monkeypatch.setattr(winograd, "_MOST_BYTES", 1)
+    monkeypatch.setattr(winograd_slices, "_MOST_BYTES", 1)
     np.testing.assert_array_equal(run_in_blocks(device, (3, 2, 5, 6, 4), 8, 4, f32), whole)
 
 
@@ -304,7 +304,7 @@ def test_groups_on_matrix_units(
 
 
 NULL_CHECK = """
-from gpustd.template import render
+from gpustd.launch.template import render
 spec = dict(matrix=True, bias=True, kernel_y=3, kernel_x=3, dilation_y=1, dilation_x=1)
 spec |= dict(stride_y=1, stride_x=1, words=512)
 for group in (2, 4, 8, 16):

@@ -24,7 +24,7 @@ def test_matches_numpy(
     rng = np.random.default_rng(1)
     rows = rng.standard_normal(table).astype(dtype.numpy)
     numbers = rng.integers(0, table[0], ids, np.int32)
-    buffers = device.buffer_from_array(rows), device.buffer_from_array(numbers)
+    buffers = device.buffer_from_array(numbers), device.buffer_from_array(rows)
     poison_pool(device, numbers.size * table[1] * dtype.itemsize)
     result = embedding(*buffers).read()
     np.testing.assert_array_equal(result, oracle.reference(rows, numbers))
@@ -44,7 +44,7 @@ def test_drawn_shapes(
     rng = np.random.default_rng(1)
     rows = rng.standard_normal(table).astype(dtype.numpy)
     numbers = np.asarray(rng.integers(-2, table[0] + 2, ids, np.int32))
-    buffers = device.buffer_from_array(rows), device.buffer_from_array(numbers)
+    buffers = device.buffer_from_array(numbers), device.buffer_from_array(rows)
     poison_pool(device, numbers.size * table[1] * dtype.itemsize)
     result = embedding(*buffers).read()
     np.testing.assert_array_equal(result, oracle.reference(rows, numbers), strict=True)
@@ -53,14 +53,14 @@ def test_drawn_shapes(
 def test_an_id_out_of_range_gives_nan(device: Device) -> None:
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
     ids = np.array([0, 4, 3, -1, 2**31 - 1, -(2**31)], np.int32)
-    result = embedding(device.buffer_from_array(rows), device.buffer_from_array(ids)).read()
+    result = embedding(device.buffer_from_array(ids), device.buffer_from_array(rows)).read()
     np.testing.assert_array_equal(result, oracle.reference(rows, ids))
     assert np.isnan(result[[1, 3, 4, 5]]).all()
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     ids = device.buffer(i32, 3)
-    with pytest.raises(ShapeError, match=r"table \(4,\)"):
-        embedding(device.buffer(f32, 4), ids)
+    with pytest.raises(ShapeError, match=r"weight must be .* got \(4,\)"):
+        embedding(ids, device.buffer(f32, 4))
     with pytest.raises(DTypeError, match="ids must be i32"):
-        embedding(device.buffer(f32, (4, 4)), device.buffer(f32, 3))  # type: ignore[arg-type]
+        embedding(device.buffer(f32, 3), device.buffer(f32, (4, 4)))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Launching kernels whose parameters belong to channels: ``shaders/nn/channels.wgsl``."""
+"""Elementwise kernels whose parameters belong to channels: ``shaders/nn/channels.wgsl``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from gpustd.launch.variants import forced_tile
 
 __all__ = ["launch_channels"]
 
+# From so many words on, an invocation takes several and the largest GPUs still stay full.
 _MANY_WORDS = 2**20
+_WORDS_OF_INVOCATION = 8
 
 
 def launch_channels(
     op: str, kind: str, x: Buffer[T], parameters: tuple[Buffer[Any], ...], eps: float = 0.0
 ) -> Buffer[T]:
-    """``kind`` of every element of ``x`` (..., C) with its channel's parameters.
+    """Apply ``kind`` to every element of ``x`` (..., C) with its channel's parameters.
 
     An invocation takes words that lie a multiple of C apart, so that it reads the parameters once.
     """
@@ -28,9 +30,9 @@ def launch_channels(
         return y
     width = width_of(x.shape[-1])
     units, count = x.shape[-1] // width, x.size // width
-    wanted = forced_tile("nn.channels")
-    words = 1 if x.device.is_cpu or count < _MANY_WORDS else 8
-    words = wanted if isinstance(wanted, int) else words
+    tile = forced_tile("nn.channels")
+    words = 1 if x.device.is_cpu or count < _MANY_WORDS else _WORDS_OF_INVOCATION
+    words = tile if isinstance(tile, int) else words
     rows = ceil_div(count, units)
     step = ceil_div(rows, words) * units
     spec: dict[str, Value] = {

@@ -1,4 +1,4 @@
-"""Attention over (B, S, heads, D), with masks, shared heads and a scale of one's own."""
+"""Attention over (B, S, heads, D), with masks, shared heads and any scale."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant
 from gpustd.nn.attention.fused import attention as fused_attention
-from gpustd.nn.attention.masks import Masking, masked_attention, takes_masks
-from gpustd.nn.norm.rows import row_spec
+from gpustd.nn.attention.masks import Masking, MaskPitches, masked_attention, takes_masks
+from gpustd.nn.rows import row_plan
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -30,21 +30,21 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Buffer[T]:
-    """``softmax(scale q k^T + mask) v`` for each head.
+    """Return ``softmax(scale q k^T + mask) v`` for each head.
 
-    Without a mask and with the usual scale it is `gpustd.attention`, with no matrix of scores in
-    memory; so it is with them on matrix units (f16, D = Dv a multiple of 8 up to 160). Otherwise
-    B * heads * Sq * Sk scores are made, in f32. `gpustd.self_attention` takes q, k and v as one
-    product makes them.
+    Without a mask and with the usual scale this is `gpustd.attention`, with no matrix of scores in
+    memory. The same holds for all masks and scales on matrix units (f16, D = Dv a multiple of 8 up
+    to 160). Otherwise B * heads * Sq * Sk scores are kept, in f32. `gpustd.self_attention` takes
+    q, k and v side by side in one buffer.
 
     Args:
         query: (B, Sq, heads, D), f16 or f32.
         key: (B, Sk, heads, D), Sk >= 1; or fewer heads that divide those of the query, each shared
             by as many neighbours.
         value: (B, Sk, key heads, Dv).
-        attn_mask: (Sq, Sk), (heads, Sq, Sk) or (B, heads, Sq, Sk), the last with extents of 1 where
-            it is shared: f16 or f32 is added to the scores, i32 or u32 tells by 0 what is not seen.
-            A row that sees nothing becomes zeros.
+        attn_mask: (Sq, Sk), (heads, Sq, Sk) or (B, heads, Sq, Sk); extents of 1 are shared. f16 or
+            f32 is added to the scores; in i32 or u32, 0 marks what is not seen. A row that sees
+            nothing becomes zeros.
         is_causal: query i sees keys 0 to i only; not together with a mask.
         scale: 1 / sqrt(D) by default.
 
@@ -57,30 +57,33 @@ def scaled_dot_product_attention(
         >>> nn.scaled_dot_product_attention(x, x, v, is_causal=True).read().ravel().tolist()
         [1.0, 2.0]
     """
-    _check(query, key, value, attn_mask, is_causal)
+    _check_operands(query, key, value)
+    _check_mask(query, key, attn_mask, is_causal)
     batch, rows, heads, depth = query.shape
-    plain = attn_mask is None and scale is None and value.shape == key.shape
-    if plain and key.shape[2] == heads and forced_variant("nn.attention") is None:
+    simple = attn_mask is None and scale is None and value.shape == key.shape
+    if simple and key.shape[2] == heads and forced_variant("nn.attention") is None:
         q, k, v = (b.view((*b.shape[:2], b.shape[2] * b.shape[3])) for b in (query, key, value))
         return fused_attention(q, k, v, heads=heads, causal=is_causal).view(query.shape)
     factor = 1.0 / math.sqrt(depth)
     if scale is not None:
         factor = as_float("scaled_dot_product_attention", "scale", scale)
     if query.size and forced_variant("nn.attention") is None and takes_masks(query, value):
-        masking = Masking(factor, attn_mask, _pitches(attn_mask), is_causal)
+        masking = Masking(factor, attn_mask, is_causal)
         return masked_attention(query, key, value, masking)
     y = query.device.buffer(query.dtype, (batch, rows, heads, value.shape[3]))
     if not y.size:
         return y
     scores = query.device.buffer(f32, (batch, heads, rows, key.shape[1]))
-    _scores(query, key, scores, factor)
-    _softmax(scores, attn_mask, is_causal)
-    _mix(scores, value, y)
+    _launch_scores(query, key, scores, factor)
+    _launch_softmax(scores, attn_mask, is_causal)
+    _launch_sums(scores, value, y)
     return y
 
 
-def _scores(query: Buffer[Any], key: Buffer[Any], scores: Buffer[f32], factor: float) -> None:
-    """``scores = factor q k^T`` of each head."""
+def _launch_scores(
+    query: Buffer[Any], key: Buffer[Any], scores: Buffer[f32], factor: float
+) -> None:
+    """Record ``scores = factor q k^T`` of each head."""
     _, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
     sizes = {
@@ -97,11 +100,11 @@ def _scores(query: Buffer[Any], key: Buffer[Any], scores: Buffer[f32], factor: f
         "y_m": keys,
     }
     numbers = {"m": rows, "n": keys, "k": depth, "heads": heads, "share": heads // shared}
-    _products((query, key, scores), {**numbers, "scale": factor, **sizes})
+    _launch_products((query, key, scores), {**numbers, "scale": factor, **sizes})
 
 
-def _mix(scores: Buffer[f32], value: Buffer[Any], y: Buffer[Any]) -> None:
-    """``y = scores v`` of each head."""
+def _launch_sums(scores: Buffer[f32], value: Buffer[Any], y: Buffer[Any]) -> None:
+    """Record ``y = scores v`` of each head."""
     _, heads, rows, keys = scores.shape
     shared, width = value.shape[2:]
     sizes = {
@@ -118,11 +121,14 @@ def _mix(scores: Buffer[f32], value: Buffer[Any], y: Buffer[Any]) -> None:
         "y_m": heads * width,
     }
     numbers = {"m": rows, "n": width, "k": keys, "heads": heads, "share": heads // shared}
-    _products((scores, value, y), {**numbers, "scale": 1.0, **sizes})
+    _launch_products((scores, value, y), {**numbers, "scale": 1.0, **sizes})
 
 
-def _products(buffers: tuple[Buffer[Any], ...], sizes: dict[str, float]) -> None:
-    """Record ``shaders/nn/products.wgsl``; batch and heads are the grid's second dimension."""
+def _launch_products(buffers: tuple[Buffer[Any], ...], sizes: dict[str, float]) -> None:
+    """Record ``shaders/nn/products.wgsl``; batch and heads are the grid's second dimension.
+
+    Raises `LimitError` where one launch has too few workgroups.
+    """
     device = buffers[0].device
     tiled = (forced_variant("nn.attention") or ("plain" if device.is_cpu else "tiled")) == "tiled"
     left, right, out = (b.dtype.name for b in buffers)
@@ -132,20 +138,19 @@ def _products(buffers: tuple[Buffer[Any], ...], sizes: dict[str, float]) -> None
     matrices = buffers[0].shape[0] * int(sizes["heads"])
     if blocks > MOST_GROUPS or matrices > MOST_GROUPS:
         raise LimitError(
-            f"scaled_dot_product_attention: {matrices} matrices of {m} by {n} are too many for "
-            "one launch: split the batch or the queries"
+            f"scaled_dot_product_attention: there must be at most {MOST_GROUPS} matrices of "
+            f"{MOST_GROUPS} workgroups, got {matrices} of {m} by {n}; split the batch"
         )
     launch(*buffers, sizes, grid=(blocks, matrices, 1))
 
 
-def _softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> None:
+def _launch_softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> None:
     """Record the softmax of the scores in place."""
     batch, heads, rows, keys = scores.shape
     device = scores.device
-    lanes, threads, spec = row_spec(device)
+    lanes, threads, spec = row_plan(device)
     sizes: dict[str, float] = {"rows": batch * heads * rows, "keys": keys, "heads": heads}
-    names = ("batch_pitch", "head_pitch", "row_pitch")
-    sizes |= dict(zip(names, _pitches(mask), strict=True))
+    sizes |= {f"{name}_pitch": n for name, n in MaskPitches.of(mask)._asdict().items()}
     sizes |= {"queries": rows, "causal": int(bool(causal)), "never": -math.inf}
     spec["mask"] = "none" if mask is None else mask.dtype.name
     launch = kernel(device, "nn/masked_softmax.wgsl", **spec)
@@ -154,48 +159,46 @@ def _softmax(scores: Buffer[f32], mask: Buffer[Any] | None, causal: bool) -> Non
     launch(*operands, sizes, grid=grid)
 
 
-def _pitches(mask: Buffer[Any] | None) -> tuple[int, int, int]:
-    """Elements of the mask from one batch, head and row to the next; 0 where they share it."""
-    if mask is None:
-        return 0, 0, 0
-    *lead, rows, keys = mask.shape
-    batch, heads = (1,) * (2 - len(lead)) + tuple(lead)
-    return (
-        heads * rows * keys if batch > 1 else 0,
-        rows * keys if heads > 1 else 0,
-        keys if rows > 1 else 0,
-    )
-
-
-def _check(
-    query: Buffer[Any],
-    key: Buffer[Any],
-    value: Buffer[Any],
-    mask: Buffer[Any] | None,
-    is_causal: bool,
-) -> None:
+def _check_operands(query: Buffer[Any], key: Buffer[Any], value: Buffer[Any]) -> None:
+    """Check that query, key and value fit together. Raises `ShapeError`, `DTypeError`."""
     op = "scaled_dot_product_attention"
     float_scalar(op, query, key, value)
     shapes = f"query {query.shape}, key {key.shape}, value {value.shape}"
     if not len(query.shape) == len(key.shape) == len(value.shape) == 4:
-        raise ShapeError(f"{op}: {shapes}: wants (B, S, heads, D)")
-    batch, rows, heads, depth = query.shape
+        raise ShapeError(f"{op}: operands must be (B, S, heads, D), got {shapes}")
+    batch, _, heads, depth = query.shape
     if key.shape[:3] != value.shape[:3] or (key.shape[0], key.shape[3]) != (batch, depth):
-        raise ShapeError(f"{op}: {shapes}: batch and D of query and key, S and heads of key differ")
+        raise ShapeError(
+            f"{op}: query and key must have the same B and D, key and value the same S and heads, "
+            f"got {shapes}"
+        )
     if key.shape[1] < 1 or depth < 1 or key.shape[2] < 1 or heads % key.shape[2]:
         raise ShapeError(
-            f"{op}: {shapes}: wants keys, and heads of the key that divide the query's"
+            f"{op}: there must be keys, and heads of the key that divide the query's, got {shapes}"
         )
+
+
+def _check_mask(
+    query: Buffer[Any], key: Buffer[Any], mask: Buffer[Any] | None, is_causal: bool
+) -> None:
+    """Check that a mask fits the scores. Raises `ShapeError`, `DTypeError`, `ArgumentError`."""
+    op = "scaled_dot_product_attention"
     if mask is None:
         return
     require_buffers(op, mask)
     if is_causal:
-        raise ArgumentError(f"{op}: is_causal with a mask: put the causal part into the mask")
+        raise ArgumentError(
+            f"{op}: is_causal must be False with a mask; put the causal part into the mask"
+        )
     if mask.dtype.name not in _MASKS:
-        raise DTypeError(f"{op}: mask {mask!r}: wants one of {', '.join(_MASKS)}")
-    full = (batch, heads, rows, key.shape[1])
+        raise DTypeError(f"{op}: attn_mask must be one of {', '.join(_MASKS)}, got {mask!r}")
+    batch, rows, heads, _ = query.shape
+    scores = (batch, heads, rows, key.shape[1])
     fits = 2 <= len(mask.shape) <= 4 and all(
-        n in (1, m) for n, m in zip(mask.shape[:-1], full[4 - len(mask.shape) : -1], strict=True)
+        n in (1, m) for n, m in zip(mask.shape[:-1], scores[4 - len(mask.shape) : -1], strict=True)
     )
-    if not fits or mask.shape[-1] != full[3]:
-        raise ShapeError(f"{op}: mask {mask.shape} for scores {full}: 1 or the same, keys the same")
+    if not fits or mask.shape[-1] != scores[3]:
+        raise ShapeError(
+            f"{op}: attn_mask must have the extents of the scores {scores} or 1, and as many keys, "
+            f"got {mask.shape}"
+        )

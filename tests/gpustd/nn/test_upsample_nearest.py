@@ -47,7 +47,7 @@ def test_drawn_shapes(
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    with pytest.raises(ShapeError, match=r"wants \(N, H, W, C\)"):
+    with pytest.raises(ShapeError, match=r"must be \(N, H, W, C\)"):
         upsample_nearest(device.buffer(f32, (2, 3, 4)))
-    with pytest.raises(ShapeError, match="factor >= 1"):
+    with pytest.raises(ShapeError, match="factor must be at least 1"):
         upsample_nearest(device.buffer(f32, (1, 2, 3, 4)), 0)

@@ -1,4 +1,4 @@
-"""The affine map of a layer."""
+"""The affine map of a layer: a matrix product with a bias and an activation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ def linear(
     bias: Buffer[f32] | None = None,
     activation: str | None = None,
 ) -> Buffer[T]:
-    """``activation(x @ weight + bias)``, summed in f32: `gpustd.gemm`.
+    """Return ``activation(x @ weight + bias)``, summed in f32, by `gpustd.gemm`.
 
     ``x`` (..., K) and ``weight`` (K, N), which is PyTorch's transposed, are f16 or f32; ``bias`` is
     f32 (N,). ``activation`` is None, ``relu``, ``silu``, ``gelu`` (exact), ``gelu_tanh``,
-    ``quick_gelu`` or ``geglu``, and costs next to nothing here. Raises `ShapeError`, `DTypeError`.
+    ``quick_gelu`` or ``geglu``, and costs next to nothing here. Raises `ShapeError`, `DTypeError`,
+    `ArgumentError`.
 
         >>> up = device.buffer_from_array
         >>> w = up(np.array([[1, 0, -1], [0, 2, -1]], np.float32))

@@ -16,7 +16,7 @@ from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f
 from gpustd import nn
 from gpustd.launch.variants import force_variant
 from gpustd.nn.attention import masks
-from gpustd.nn.attention.fused import MatrixTile
+from gpustd.nn.attention.matrix import MatrixTile
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
 from tests.gpustd.products import emulated_kernel, need_matrix_units
 
