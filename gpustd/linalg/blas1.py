@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
-from gpustd.arrays.combination import linear_combination
+from gpustd.arrays.elementwise.linear_combinations import linear_combination
 from gpustd.launch.arguments import as_float
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
-from gpustd.arrays.arithmetic import multiply, reciprocal
-from gpustd.arrays.logic import equal, greater, isnan, where
+from gpustd.arrays.elementwise.arithmetic import multiply, reciprocal
+from gpustd.arrays.elementwise.logic import equal, greater, isnan, where
 from gpustd.launch.arguments import as_float
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import launch_flat

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.arguments import as_float, as_int
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.decompositions.singular_values import svdvals

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
-from gpustd.arrays.moving import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.arguments import as_int
 from gpustd.launch.elements import (
     float_scalar,

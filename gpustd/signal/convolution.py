@@ -12,9 +12,9 @@ from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpucore.integers import ceil_div
-from gpustd.arrays.arithmetic import multiply
 from gpustd.arrays.axes import Axes, axes_of
-from gpustd.arrays.casting import cast
+from gpustd.arrays.elementwise.arithmetic import multiply
+from gpustd.arrays.elementwise.conversion import cast
 from gpustd.launch.elements import launch_each
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel

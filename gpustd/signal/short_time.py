@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
-from gpustd.arrays.arithmetic import multiply, subtract
 from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
-from gpustd.arrays.moving import transpose
-from gpustd.arrays.reductions import sum as summed
+from gpustd.arrays.elementwise.arithmetic import multiply, subtract
+from gpustd.arrays.folds.reductions import sum as summed
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.arguments import as_float, as_floats, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table, table_copy

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32, u8
-from gpustd.arrays.casting import cast
+from gpustd.arrays.elementwise.conversion import cast
 from gpustd.image.border import CONSTANT, extended
 from gpustd.image.filters.axis import fold_axes, weighted
 from gpustd.image.grids import fits_quilt, quilt_grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, overload
 
 from gpucore import Buffer, Device, ShapeError, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant

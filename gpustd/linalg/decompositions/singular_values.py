@@ -6,7 +6,7 @@ import math
 from typing import Literal, overload
 
 from gpucore import Buffer, Device, LimitError, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel

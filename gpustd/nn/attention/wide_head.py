@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, T
-from gpustd.arrays.casting import cast
-from gpustd.arrays.combination import linear_combination
-from gpustd.arrays.layout import concat, slice_axis, transpose
+from gpustd.arrays.elementwise.conversion import cast
+from gpustd.arrays.elementwise.linear_combinations import linear_combination
+from gpustd.arrays.moving.blocks import concat, slice_axis
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.nn.probabilities import softmax
 
@@ -30,7 +31,8 @@ def attention_by_products(
     scaled = linear_combination([(1.0 / math.sqrt(q.shape[2]), q)])
     step = max(most_scores // k.shape[1], 64)
     images = [
-        _attend_image(*(_image(x, i) for x in (scaled, k, v)), step) for i in range(q.shape[0])
+        _attend_image(_image(scaled, i), _image(k, i), _image(v, i), step)
+        for i in range(q.shape[0])
     ]
     return images[0] if len(images) == 1 else concat(images, 0)
 

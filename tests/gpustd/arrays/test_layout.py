@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
-from gpustd.arrays.layout import concat, merged, repeat_batch, slice_axis, transpose
+from gpustd.arrays.moving.blocks import concat, repeat_batch, slice_axis
+from gpustd.arrays.moving.transposing import merged, transpose
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw as drawn

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import add, guidance, linear_combination, multiply
-from gpustd.arrays.combination import combine_into
+from gpustd.arrays.elementwise.linear_combinations import combine_into
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.poison import poison_pool

@@ -75,7 +75,7 @@ def test_matches_its_definition(
     if min(made) > 0:
         run(device, (images, *extents), kernel, widths, numbers)
     else:
-        with pytest.raises(ShapeError, match="no result"):
+        with pytest.raises(ShapeError, match="at least one result"):
             run(device, (images, *extents), kernel, widths, numbers)
 
 
@@ -128,11 +128,11 @@ def test_empty(device: Device) -> None:
 
 def test_refuses(device: Device) -> None:
     x, w = device.buffer(f32, (1, 5, 4)), device.buffer(f32, (3, 4, 6))
-    with pytest.raises(ArgumentError, match="output_padding 2 must be less"):
+    with pytest.raises(ArgumentError, match="output_padding must be less than .* got 2"):
         nn.conv_transpose1d(x, w, stride=2, output_padding=2)
-    with pytest.raises(ShapeError, match="no result"):
+    with pytest.raises(ShapeError, match="at least one result"):
         nn.conv_transpose1d(x, w, padding=4)
-    with pytest.raises(ShapeError, match="weights"):
+    with pytest.raises(ShapeError, match="weight must be"):
         nn.conv_transpose1d(x, device.buffer(f32, (3, 5, 6)))
     with pytest.raises(ShapeError, match="bias"):
         nn.conv_transpose1d(x, w, device.buffer(f32, 4))

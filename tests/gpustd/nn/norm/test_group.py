@@ -278,14 +278,18 @@ def test_words_lie_in_one_source_and_one_group() -> None:
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    def refused(error: type[Exception], said: str, width: int, groups: int, second: Any) -> None:
+    def check_refused(
+        error: type[Exception], message: str, width: int, groups: int, second: Any
+    ) -> None:
         gamma = device.buffer(f32, width)
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=message):
             group_norm(x, groups, gamma, gamma, second=second)
 
     x = device.buffer(f32, (2, 4, 4, 8))
-    refused(ShapeError, "3 groups do not divide 8", 8, 3, None)
-    refused(ShapeError, "0 groups", 8, 0, None)
-    refused(ShapeError, r"gamma \(8,\) for 12", 8, 4, device.buffer(f32, (2, 4, 4, 4)))
-    refused(ShapeError, "alike but for C", 12, 4, device.buffer(f32, (2, 4, 5, 4)))
-    refused(DTypeError, "one float dtype", 16, 4, device.buffer(f16, (2, 4, 4, 8)))
+    check_refused(ShapeError, "must divide the 8 channels, got 3", 8, 3, None)
+    check_refused(ShapeError, "got 0", 8, 0, None)
+    check_refused(
+        ShapeError, r"weight must be \(12,\), got \(8,\)", 8, 4, device.buffer(f32, (2, 4, 4, 4))
+    )
+    check_refused(ShapeError, "differ in C only", 12, 4, device.buffer(f32, (2, 4, 5, 4)))
+    check_refused(DTypeError, "one float dtype", 16, 4, device.buffer(f16, (2, 4, 4, 8)))

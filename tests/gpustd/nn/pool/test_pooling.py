@@ -125,7 +125,7 @@ def test_matches_float64(
         if all(holds_windows(extent, numbers, dilation) for extent in extents):
             run(device, x, numbers, *extra)
         else:
-            with pytest.raises(ShapeError, match="holds no window"):
+            with pytest.raises(ShapeError, match="must hold a window"):
                 run(device, x, numbers, *extra)
 
 
@@ -282,23 +282,23 @@ def test_more_groups_than_one_dimension_has(device: Device) -> None:
 
 def test_refuses(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 2))
-    with pytest.raises(ShapeError, match=r"max_pool1d: .* wants \(N, L, C\)"):
+    with pytest.raises(ShapeError, match=r"max_pool1d: x must be \(N, L, C\)"):
         nn.max_pool1d(x, 2)
-    with pytest.raises(ArgumentError, match="more than half"):
+    with pytest.raises(ArgumentError, match="at most half"):
         nn.max_pool2d(x, 2, padding=2)
     with pytest.raises(ArgumentError, match="stride"):
         nn.avg_pool2d(x, 2, stride=(1, 1, 1))
     for wrong in (2.0, (2.5, 2), "2", None):
-        with pytest.raises(ArgumentError, match=r"max_pool2d: kernel_size .* wants a whole"):
+        with pytest.raises(ArgumentError, match="max_pool2d: kernel_size must be a whole"):
             nn.max_pool2d(x, wrong)  # type: ignore[arg-type]
     assert nn.max_pool2d(x, np.int64(2)).shape == (1, 2, 2, 2)  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="holds no window of 5"):
+    with pytest.raises(ShapeError, match="must hold a window of 5"):
         nn.avg_pool2d(x, 5)
     with pytest.raises(ArgumentError, match="output_size"):
         nn.adaptive_avg_pool2d(x, 0)
     with pytest.raises(ShapeError, match="at least one pixel"):
         nn.adaptive_max_pool2d(device.buffer(f32, (1, 0, 4, 2)), 1)
-    with pytest.raises(ShapeError, match="with pixels between"):
+    with pytest.raises(ShapeError, match="with pixels"):
         nn.global_avg_pool(device.buffer(f32, (1, 0, 2)))
     with pytest.raises(DTypeError, match="max_pool2d"):
         nn.max_pool2d(device.buffer(i32, (1, 4, 4, 2)), 2)

@@ -1,4 +1,4 @@
-"""Words of memory in which workgroups of one launch meet, zero between launches."""
+"""Words of memory that workgroups of one launch share; they are zero between launches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gpucore import Buffer, CaptureError, Device, PerDevice, u32
 from gpustd.arrays.creation import zeros
 
-__all__ = ["clean_words"]
+__all__ = ["zeroed_words"]
 
 _WORDS = 32768
 
@@ -18,11 +18,11 @@ _kept: PerDevice[Buffer[u32]] = PerDevice(
 )
 
 
-def clean_words(device: Device, count: int) -> Buffer[u32]:
-    """``count`` zeros or more; the kernel that takes them has to leave zeros.
+def zeroed_words(device: Device, count: int) -> Buffer[u32]:
+    """Return ``count`` zeros or more; the kernel that uses them must leave zeros.
 
-    The device keeps 128 KiB of them, so that no launch need make them. More, or the first inside
-    ``device.capture()``, are made.
+    The device keeps 128 KiB of them, so that launches need not write zeros first. New ones are
+    allocated for a larger count, and for the first use inside ``device.capture()``.
     """
     if count <= _WORDS:
         with suppress(CaptureError):

@@ -2,9 +2,9 @@
 
 An operand is a `Buffer` or a Python number; shapes broadcast as NumPy's do. Buffers have one dtype,
 and a number takes it: nothing is promoted. All raise `ShapeError` where shapes do not broadcast,
-`DTypeError` where dtypes differ or are not taken, `ArgumentError` for a number that the dtype does
-not hold. Two f32 sums, differences and products are rounded to nearest, quotients to 2.5 units in
-the last place (WGSL, 15.7.4).
+`DTypeError` where dtypes differ or are not supported, `ArgumentError` for a number that the dtype
+does not hold. Sums, differences and products of f32 are rounded to nearest, quotients to 2.5 units
+in the last place (WGSL, 15.7.4).
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from numbers import Complex
 from typing import Any, overload
 
 from gpucore import Buffer, T, c64, f32
-from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, common_dtype, elementwise
+from gpustd.arrays.elementwise.operands import (
+    ALL,
+    NUMBERS,
+    REALS,
+    Operand,
+    common_dtype,
+    elementwise,
+)
 
 __all__ = [
     "absolute",
@@ -37,7 +44,7 @@ __all__ = [
 
 
 def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x + y``; integers wrap.
+    """Return ``x + y``; integers wrap.
 
     >>> x = device.buffer_from_array(np.array([[1], [2]], np.int32))
     >>> arrays.add(x, device.buffer_from_array(np.array([10, 20, 30], np.int32))).read()
@@ -48,7 +55,7 @@ def add(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x - y``; integers wrap.
+    """Return ``x - y``; integers wrap.
 
     >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.subtract(x, 1).read())
@@ -58,7 +65,7 @@ def subtract(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x * y``; integers wrap.
+    """Return ``x * y``; integers wrap.
 
     >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.multiply(x, 10).read())
@@ -68,7 +75,7 @@ def multiply(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast).
+    """Return ``x / y`` of floats or complex numbers (for integers: `floor_divide`, or cast).
 
     >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(arrays.divide(x, 4).read().round(3))
@@ -78,7 +85,7 @@ def divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def floor_divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The quotient rounded down, as Python's ``//``. Integers over 0 give 0.
+    """Return the quotient rounded down, as Python's ``//``. Integers over 0 give 0.
 
     >>> x = device.buffer_from_array([7, -7], i32)
     >>> print(arrays.floor_divide(x, 2).read())
@@ -88,9 +95,9 @@ def floor_divide(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def remainder(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """What `floor_divide` leaves, with the sign of ``y``, as Python's ``%``.
+    """Return the remainder of `floor_divide`, with the sign of ``y``, as Python's ``%``.
 
-    Of floats it is exact but for the last addition where signs differ. Integers over 0 leave 0.
+    For floats it is exact, except for one addition where signs differ. Integers over 0 give 0.
 
     >>> x = device.buffer_from_array([7, -7], i32)
     >>> print(arrays.remainder(x, 3).read())
@@ -100,10 +107,11 @@ def remainder(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` to the power of ``y``; integers wrap, and have 0 for a negative power of most numbers.
+    """Return ``x`` to the power of ``y``.
 
-    Floats err by at most ``2^-23 (4 + |y| + |y log2 x|)`` of the result; negative numbers have
-    whole powers only, else NaN.
+    Integers wrap; negative powers of most integers are 0. Floats err by at most
+    ``2^-23 (4 + |y| + |y log2 x|)`` of the result; negative numbers have whole powers only, else
+    NaN.
 
     >>> x = device.buffer_from_array([1, 2, 3], i32)
     >>> print(arrays.power(x, 3).read())
@@ -115,7 +123,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The larger of each two; NaN if either is.
+    """Return the larger of each two; NaN if either is.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.maximum(x, 3).read())
@@ -125,7 +133,7 @@ def maximum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The smaller of each two; NaN if either is.
+    """Return the smaller of each two; NaN if either is.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.minimum(x, 3).read())
@@ -135,7 +143,7 @@ def minimum(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The larger of each two; NaN only if both are.
+    """Return the larger of each two; NaN only if both are.
 
     >>> x = device.buffer_from_array([1, float("nan")], f32)
     >>> print(arrays.fmax(x, 0).read().round(3))
@@ -145,7 +153,7 @@ def fmax(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """The smaller of each two; NaN only if both are.
+    """Return the smaller of each two; NaN only if both are.
 
     >>> x = device.buffer_from_array([1, float("nan")], f32)
     >>> print(arrays.fmin(x, 0).read().round(3))
@@ -155,7 +163,7 @@ def fmin(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def negative(x: Buffer[T]) -> Buffer[T]:
-    """``-x``; integers wrap.
+    """Return ``-x``; integers wrap.
 
     >>> x = device.buffer_from_array([1, -2], i32)
     >>> print(arrays.negative(x).read())
@@ -165,7 +173,7 @@ def negative(x: Buffer[T]) -> Buffer[T]:
 
 
 def sign(x: Buffer[T]) -> Buffer[T]:
-    """-1, 0 or 1 as ``x`` is below, at or above 0; NaN of NaN.
+    """Return -1, 0 or 1 where ``x`` is below, at or above 0; NaN for NaN.
 
     >>> x = device.buffer_from_array([5, 0, -3], i32)
     >>> print(arrays.sign(x).read())
@@ -185,7 +193,7 @@ def square(x: Buffer[T]) -> Buffer[T]:
 
 
 def reciprocal(x: Buffer[T]) -> Buffer[T]:
-    """``1 / x`` of floats or complex numbers.
+    """Return ``1 / x`` of floats or complex numbers.
 
     >>> x = device.buffer_from_array([1, 2, 4], f32)
     >>> print(arrays.reciprocal(x).read().round(3))
@@ -199,7 +207,7 @@ def clip(
     min: Operand[T] | None = None,  # noqa: A002
     max: Operand[T] | None = None,  # noqa: A002
 ) -> Buffer[T]:
-    """``x`` with what is below ``min`` raised to it, and what is above ``max`` lowered to it.
+    """Limit ``x`` to the numbers from ``min`` to ``max``.
 
     None leaves that side open. NaN stays.
 
@@ -219,7 +227,7 @@ def absolute(x: Buffer[c64]) -> Buffer[f32]: ...
 @overload
 def absolute(x: Buffer[T]) -> Buffer[T]: ...
 def absolute(x: Buffer[Any]) -> Buffer[Any]:
-    """Sizes of numbers; of c64 in f32, without overflow between. The least integer wraps.
+    """Return the absolute values; those of c64 in f32, without overflow. The least integer wraps.
 
     >>> x = device.buffer_from_array([-5, 2], i32)
     >>> print(arrays.absolute(x).read())

@@ -1,9 +1,9 @@
-"""Parts of complex numbers, element by element. All raise `DTypeError` for other than c64."""
+"""Parts of complex numbers, element by element. All raise `DTypeError` unless c64."""
 
 from __future__ import annotations
 
 from gpucore import Buffer, c64, f32
-from gpustd.arrays.operands import elementwise
+from gpustd.arrays.elementwise.operands import elementwise
 
 __all__ = [
     "conjugate",
@@ -13,7 +13,7 @@ __all__ = [
 
 
 def real(x: Buffer[c64]) -> Buffer[f32]:
-    """Real parts.
+    """Return the real parts.
 
     >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.real(x).read())
@@ -23,7 +23,7 @@ def real(x: Buffer[c64]) -> Buffer[f32]:
 
 
 def imag(x: Buffer[c64]) -> Buffer[f32]:
-    """Imaginary parts.
+    """Return the imaginary parts.
 
     >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.imag(x).read())
@@ -33,7 +33,7 @@ def imag(x: Buffer[c64]) -> Buffer[f32]:
 
 
 def conjugate(x: Buffer[c64]) -> Buffer[c64]:
-    """The imaginary part the other way.
+    """Return the complex conjugates.
 
     >>> x = device.buffer_from_array([1 + 2j, 3], c64)
     >>> print(arrays.conjugate(x).read())

@@ -32,7 +32,7 @@ __all__ = [
     "broadcast_strides",
     "common_dtype",
     "elementwise",
-    "merged_axes",
+    "merge_axes",
     "number_as",
 ]
 
@@ -40,7 +40,7 @@ Number = complex
 """A Python number: int, float or complex."""
 Operand = Buffer[T] | Number
 Numeric = (numbers.Number, np.bool_)
-"""What is taken for a number at run time, refused where the dtype does not hold it."""
+"""The classes of numbers at run time. Values that a dtype does not hold raise later."""
 
 FLOATS = ("f16", "f32")
 INTEGERS = ("i8", "i32", "u8", "u32")
@@ -52,79 +52,94 @@ ALL = ("c64", *REALS)
 def elementwise(
     op: str,
     operands: Sequence[Operand[Any]],
-    takes: tuple[str, ...],
+    dtypes: tuple[str, ...],
     result: type[DType] | None = None,
 ) -> Buffer[Any]:
-    """Record ``op`` over broadcast operands of one dtype of ``takes``.
+    """Return ``op`` over broadcast operands of one of ``dtypes``.
 
     ``result`` is the result's dtype, that of the operands if None. Raises `DTypeError`,
     `ShapeError`, `ArgumentError`.
     """
-    dtype = common_dtype(op, operands, takes)
+    dtype = common_dtype(op, operands, dtypes)
     return apply(op, operands, [dtype] * len(operands), result or dtype)
 
 
-def common_dtype(op: str, operands: Sequence[Operand[Any]], takes: tuple[str, ...]) -> type[DType]:
-    """The one dtype of the buffers among ``operands``. Raises `DTypeError`, `ArgumentError`."""
+def common_dtype(op: str, operands: Sequence[Operand[Any]], dtypes: tuple[str, ...]) -> type[DType]:
+    """Return the one dtype of the buffers among ``operands``.
+
+    Raises `DTypeError` unless it is one of ``dtypes``, `ArgumentError`.
+    """
     buffers = [each for each in operands if isinstance(each, Buffer)]
     if not buffers and all(isinstance(each, Numeric) for each in operands):
-        raise ArgumentError(f"{op}: no operand is a Buffer: make one with gpustd.full")
+        raise ArgumentError(
+            f"{op}: one operand must be a Buffer, got numbers; make one with gpustd.full"
+        )
     require_buffers(op, *(each for each in operands if not isinstance(each, Numeric)))
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(kinds) != 1:
-        raise DTypeError(f"{op}: wants buffers of one dtype, got {listed}: cast them first")
+        raise DTypeError(f"{op}: buffers must have one dtype, got {listed}; cast them first")
     dtype = kinds.pop()
-    if dtype.name not in takes:
-        raise DTypeError(f"{op}: takes {', '.join(takes)}, got {listed}: cast first")
+    if dtype.name not in dtypes:
+        names = ", ".join(dtypes)
+        raise DTypeError(f"{op}: the dtype must be one of {names}, got {listed}; cast it first")
     require_f16_support(op, dtype.name, buffers)
     return dtype
 
 
 def number_as(op: str, value: Number, dtype: type[DType]) -> Any:
-    """``value`` as a number of ``dtype``, for a uniform: exact, or a float rounded to a float.
+    """Return ``value`` as a number of ``dtype``, for a uniform: exact, or rounded among floats.
 
     Raises `DTypeError` for a float among integers or a complex number among reals, `ArgumentError`
     for a number that the dtype does not hold.
     """
     if isinstance(value, (bool, int, np.integer, np.bool_)):
-        return _whole_as(op, int(value), dtype)
+        return _integer_as(op, int(value), dtype)
     if isinstance(value, (float, np.floating)) and dtype.name in NUMBERS:
         return _float_as(op, float(value), dtype)
     if dtype is c64 and isinstance(value, Numeric):
         return [_float_as(op, part, dtype)[0] for part in (value.real, value.imag)]
-    raise DTypeError(f"{op}: {value!r} with {dtype.name}: cast the buffer or the number first")
+    raise DTypeError(
+        f"{op}: the number must be of a kind that {dtype.name} holds, got {value!r}; cast the "
+        "buffer or the number first"
+    )
 
 
-def _whole_as(op: str, value: int, dtype: type[DType]) -> Any:
+def _integer_as(op: str, value: int, dtype: type[DType]) -> Any:
+    """Return an integer as a number of ``dtype``. Raises `ArgumentError`."""
     if dtype.name in INTEGERS:
         bits = 8 * dtype.itemsize
         least = 0 if dtype.name[0] == "u" else -(2 ** (bits - 1))
-        held = least <= value < least + 2**bits
+        fits = least <= value < least + 2**bits
     else:
         single = np.float16 if dtype.name == "f16" else np.float32
         most = int(np.finfo(single).max)
-        held = abs(value) <= most and int(single(value)) == value
-    if not held:
+        fits = abs(value) <= most and int(single(value)) == value
+    if not fits:
         advice = "give a float, or cast" if dtype.name in NUMBERS else "give another, or cast"
-        raise ArgumentError(f"{op}: {dtype.name} does not hold {value}: {advice}")
+        raise ArgumentError(
+            f"{op}: the number must be one that {dtype.name} holds, got {value}; {advice}"
+        )
     if dtype.name in INTEGERS:
         return value
     return [float(value), 0.0] if dtype is c64 else float(value)
 
 
 def _float_as(op: str, value: float, dtype: type[DType]) -> Any:
+    """Return a float as a number of a float dtype. Raises `ArgumentError`."""
     single = np.float16 if dtype.name == "f16" else np.float32
     with np.errstate(over="ignore"):
         rounded = float(single(value))
     if math.isinf(rounded) and not cmath.isinf(value):
-        raise ArgumentError(f"{op}: {value!r} is beyond the range of {dtype.name}")
+        raise ArgumentError(
+            f"{op}: the number must be within the range of {dtype.name}, got {value!r}"
+        )
     return [rounded, 0.0] if dtype is c64 else rounded
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """How the operands of a launch are read: modes, merged extents, strides of each operand."""
+class _AccessPlan:
+    """How the kernel reads its operands: modes, merged extents, strides of each operand."""
 
     modes: list[str]
     extents: list[int]
@@ -143,7 +158,7 @@ def apply(
     y: Buffer[Any] = buffers[0].device.buffer(result, shape)
     if not y.size:
         return y
-    plan = _plan(operands, shape)
+    plan = _access_plan(operands, shape)
     sizes: dict[str, Any] = {"last": y.size - 1}
     sizes |= {f"extent{i}": n for i, n in enumerate(plan.extents)}
     for k, (operand, mode) in enumerate(zip(operands, plan.modes, strict=True)):
@@ -162,31 +177,32 @@ def apply(
 
 
 def broadcast_shape(op: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape that ``shapes`` broadcast to. Raises `ShapeError`."""
+    """Return the shape that ``shapes`` broadcast to. Raises `ShapeError`."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         listed = ", ".join(map(str, shapes))
         raise ShapeError(
-            f"{op}: shapes {listed} do not broadcast: make extents equal or 1"
+            f"{op}: extents must be equal or 1 to broadcast, got shapes {listed}"
         ) from None
 
 
 def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> list[int]:
-    """Elements from one to the next along each axis of ``to``, 0 where ``shape`` is repeated."""
+    """Return the strides along each axis of ``to``, 0 where ``shape`` is repeated."""
     full = (1,) * (len(to) - len(shape)) + shape
     return [0 if full[i] == 1 else math.prod(full[i + 1 :]) for i in range(len(to))]
 
 
-def _plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _Plan:
+def _access_plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _AccessPlan:
+    """Return how operands are read for a result of ``shape``."""
     modes = [_simple_mode(each, shape) for each in operands]
     strides: list[list[int]] = [
         broadcast_strides(each.shape, shape) if isinstance(each, Buffer) and not mode else []
         for each, mode in zip(operands, modes, strict=True)
     ]
     if all(modes):
-        return _Plan(modes, [], strides)
-    extents, merged = merged_axes(shape, [s for s in strides if s])
+        return _AccessPlan(modes, [], strides)
+    extents, merged = merge_axes(shape, [s for s in strides if s])
     waiting = iter(merged)
     strides = [next(waiting) if s else [] for s in strides]
     words = extents[-1] % 4 == 0
@@ -199,11 +215,11 @@ def _plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _Plan:
             strides[k] = [*(n // 4 for n in strides[k][:-1]), 1]
     if words:
         extents[-1] //= 4
-    return _Plan(modes, extents, strides)
+    return _AccessPlan(modes, extents, strides)
 
 
 def _simple_mode(operand: Operand[Any], shape: tuple[int, ...]) -> str:
-    """The mode of an operand that needs no axes; empty where it does."""
+    """Return the mode of an operand that needs no axes; empty where it needs them."""
     if not isinstance(operand, Buffer):
         return "number"
     if operand.shape == shape or operand.size == math.prod(shape):
@@ -211,10 +227,10 @@ def _simple_mode(operand: Operand[Any], shape: tuple[int, ...]) -> str:
     return "single" if operand.size == 1 else ""
 
 
-def merged_axes(
+def merge_axes(
     shape: Sequence[int], strides: Sequence[Sequence[int]]
 ) -> tuple[list[int], list[list[int]]]:
-    """Extents and strides with axes of extent 1 left out, and neighbours that all merge as one."""
+    """Return extents and strides without axes of extent 1; neighbours are merged where possible."""
     extents: list[int] = []
     kept: list[list[int]] = [[] for _ in strides]
     for axis, n in enumerate(shape):

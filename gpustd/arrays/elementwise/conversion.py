@@ -1,4 +1,4 @@
-"""Conversion between dtypes."""
+"""Conversion of numbers between dtypes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _CASTS = ("f16", "f32", "i8", "i32", "u8", "u32")
 
 
 def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
-    """``x`` as another dtype; ``x`` itself where it has that dtype already.
+    """Convert ``x`` to another dtype; return ``x`` itself where it has that dtype already.
 
-    Between all real dtypes, and from them to c64 (whose parts are `gpustd.arrays.real` and `imag`),
-    on every device: f16 needs no f16 arithmetic here. Floats go to integers towards zero and are
-    clamped to their range (a NaN gives some integer); integers go to narrower ones and to other
-    signs by their lowest bits, as in NumPy. f32 beyond the range of f16 (65504) gives the device's
-    own overflow, mostly an infinity. Raises `DTypeError`.
+    Casts are between all real dtypes, and from them to c64 (whose parts are `gpustd.arrays.real`
+    and `imag`). f16 works on every device here. Floats are rounded towards zero to integers and
+    limited to their range (a NaN gives some integer). Integers keep their lowest bits, as in NumPy.
+    f32 beyond the range of f16 (65504) becomes what the device makes of it, mostly an infinity.
+    Raises `DTypeError`.
 
     >>> x = device.buffer_from_array(np.array([1.7, -1.7], np.float32))
     >>> gpustd.cast(x, i32).read().tolist()
@@ -31,13 +31,15 @@ def cast(x: Buffer[Any], dtype: type[T]) -> Buffer[T]:
     require_buffers("cast", x)
     if not is_marker(dtype):
         names = ", ".join((*_CASTS, "c64"))
-        raise DTypeError(f"cast of {x!r} to {dtype!r}: give a marker of gpucore's, one of {names}")
+        raise DTypeError(f"cast: dtype must be one of gpucore's {names}, got {dtype!r} for {x!r}")
     if x.dtype is dtype:
         return x
     source, target = x.dtype.name, dtype.name
     if source not in _CASTS or target not in (*_CASTS, "c64"):
         listed = ", ".join(_CASTS)
-        raise DTypeError(f"cast: {x!r} to {target}: casts are between {listed}, and to c64")
+        raise DTypeError(
+            f"cast: dtypes must be among {listed}, or the target c64, got {x!r} to {target}"
+        )
     y = x.device.buffer(dtype, x.shape)
     spec: dict[str, Value] = {"source": source, "target": target}
     launch_each("arrays/cast/naive.wgsl", spec, (x, y), words_of(x.size))

@@ -1,13 +1,18 @@
 """Folding an axis of an (outer, n, inner) array by an associative operation, in passes.
 
-A pass folds runs of the axis; the next folds what is left of it. How long runs are follows from n,
+A pass folds runs of the axis; the next pass folds their results. The length of runs follows from n,
 the dtype, inner and the device alone, so that an element of the result is the same in any batch.
-Roundings that a pass adds to a sum, at most: along columns 34 (31 in a block, 3 between blocks), in
-strips, whose passes fold 64 times as many, 40 (6 more between lanes); along rows 45, in those of
-2^27 bytes 77 (63 there, else 31 at most, in a lane, 2 in its word, 5 between lanes, 7 between
-subgroups; 8 for a tree of all lanes), and 44 where the last workgroup of a row folds what up to
-8192 runs come to; on CPUs 62 (31 in a block, 31 between). In all, of n elements a sum errs by
-``40 p 2^-24`` times the sum of sizes, with p = 1 + log128(n).
+
+The roundings that a pass adds to a sum are at most:
+
+- along columns 34: 31 in a block, 3 between blocks;
+- in strips, whose passes fold 64 times as many elements, 40: 6 more between lanes;
+- along rows 45: 31 in a lane, 2 in its word, 5 between lanes, 7 between subgroups (8 for a tree of
+  all lanes); 77 in rows of 2^27 bytes, with 63 in a lane;
+- 44 more where the last workgroup of a row folds the results of up to 8192 runs;
+- on CPUs 62: 31 in a block, 31 between blocks.
+
+A sum of n elements errs by at most ``40 p 2^-24`` of the sum of sizes, with p = 1 + log128(n).
 """
 
 from __future__ import annotations
@@ -18,13 +23,13 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, c64, f32, i32, u32
 from gpucore.integers import ceil_div
-from gpustd.arrays.scratch import clean_words
+from gpustd.arrays.folds.scratch_words import zeroed_words
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
 
-__all__ = ["Fold", "accumulator", "takes_rows", "widened"]
+__all__ = ["Fold", "accumulator", "uses_workgroups", "wide_dtype"]
 
 _COMBINE = {
     "sum": "add",
@@ -42,24 +47,25 @@ _COMBINE = {
 _KEYED = ("max", "min", "where_max", "where_min")
 _FLAGS = ("any", "all", "count")
 _BLOCK = 32
-# Of a run: on a GPU bytes of a row, 16 words of 16 for each of 256 lanes, elements of a row of so
-# many bytes that fewer workgroups are quicker, or elements of a column that still leave many of
-# them; on a CPU elements enough to pay for a lane.
+# A run of a row on a GPU, in bytes: 16 words of 16 bytes for each of 256 lanes.
 _ROW_BYTES = 65536
+# In rows of so many bytes fewer workgroups are faster: a run then has so many elements.
 _LONG_ROW, _LONG_ROW_RUN = 2**27, 65536
+# A run of a column on a GPU, in elements, which still leaves many workgroups.
 _COLUMN_RUN = 128
+# A run on a CPU, in elements: enough to pay for a lane.
 _CPU_RUN = 1024
 _SHORT_ROW = 16
 # Most runs of a row that its last workgroup folds in the same launch.
-_MOST_MET = 8192
-# On a GPU a workgroup takes a strip of columns, of so many and so long ones: its lanes,
-# words side by side, and most elements of a column for each lane.
+_MOST_RUNS_OF_LAST_GROUP = 8192
+# Strips of columns are used on a GPU for so many strips, of columns at least so long.
 _STRIPS = 128
 _STRIP_LEAST = 256
+# Lanes of a strip's workgroup, words side by side, and most elements of a column for each lane.
 _STRIP_LANES = 512
 _ACROSS = 8
 _STRIP_RUN = 128
-# Elements side by side that fill the lines of memory which lanes read together.
+# Neighbouring elements that fill the lines of memory which lanes read together.
 _NEAR = 256
 _WORKGROUP = 64
 _ROWS_WORKGROUP = 256
@@ -70,19 +76,19 @@ _MOST_LANES = 64
 
 
 def accumulator(op: str, dtype: type[DType]) -> type[DType]:
-    """The dtype in which ``op`` folds elements of ``dtype``."""
+    """Return the dtype in which ``op`` folds elements of ``dtype``."""
     if op in _KEYED or op in _FLAGS:
         return u32
-    return widened(dtype)
+    return wide_dtype(dtype)
 
 
-def takes_rows(device: Device) -> bool:
-    """Whether a workgroup takes a row, with barriers: on GPUs."""
+def uses_workgroups(device: Device) -> bool:
+    """Tell whether a workgroup folds a row together, with barriers: on GPUs."""
     return not device.is_cpu or forced_variant("fold") in ("rows", "subgroups", "columns")
 
 
-def widened(dtype: type[DType]) -> type[DType]:
-    """The 32-bit dtype in which numbers of ``dtype`` are computed with."""
+def wide_dtype(dtype: type[DType]) -> type[DType]:
+    """Return the 32-bit dtype in which numbers of ``dtype`` are computed."""
     return {"f": f32, "c": f32, "i": i32, "u": u32}[dtype.name[0]]
 
 
@@ -90,10 +96,10 @@ def widened(dtype: type[DType]) -> type[DType]:
 class Fold:
     """One fold: ``op``, the 32-bit dtypes it folds in and ends in, and f16 where it is ``stored``.
 
-    ``scale`` multiplies means at the end; ``second`` holds, for each (outer, inner), the mean whose
-    distance is squared (``squares``) or the key that is sought (``where_max``,
-    ``where_min``); ``of_runs`` then has the keys that `runs` gave for each run of rows: only runs
-    with the key are read.
+    ``scale`` multiplies means at the end. ``second`` holds a number for each (outer, inner): the
+    mean whose distance is squared (``squares``), or the key whose place is sought (``where_max``,
+    ``where_min``). ``of_runs`` then holds the keys that `fold_runs` gave for each run of rows: only
+    runs with the key are read.
     """
 
     op: str
@@ -104,7 +110,7 @@ class Fold:
     of_runs: Buffer[Any] | None = None
     stored: type[DType] | None = None
 
-    def over(
+    def apply(
         self,
         x: Buffer[Any],
         extents: tuple[int, int, int],
@@ -112,48 +118,50 @@ class Fold:
         first: bool = True,
         last: bool = True,
     ) -> Buffer[Any]:
-        """``x`` seen as ``extents``, folded to (outer, 1, inner).
+        """Return ``x``, seen as ``extents``, folded to (outer, 1, inner).
 
-        ``first`` is false where ``x`` has been folded along another axis already, ``last`` where
-        it will be; the result is then in the accumulator's dtype.
+        ``first`` is false where ``x`` has been folded along another axis already. ``last`` is false
+        where it will be; the result then has the accumulator's dtype.
         """
         outer, n, inner = extents
-        side = self._side_by_side(x, n, inner)
-        if side > 1:
-            wide = (outer, n // side, side * inner)
-            x = self.over(x, wide, first=first, last=False)
-            n, first = side, False
-        begun = False
-        while not begun or n > 1:
-            run = self.run_of(x, n, inner)
-            x = self.runs(x, (outer, n, inner), run, first=first, last=last, meet=True)
-            n = x.shape[1]
-            first, begun = False, True
-        return x
+        parts = self._parts(x, n, inner)
+        if parts > 1:
+            wide = (outer, n // parts, parts * inner)
+            x = self.apply(x, wide, first=first, last=False)
+            n, first = parts, False
+        while True:
+            run = self.run_length(x, n, inner)
+            x = self.fold_runs(x, (outer, n, inner), run, first=first, last=last, finish_rows=True)
+            n, first = x.shape[1], False
+            if n <= 1:
+                return x
 
     def keys(
         self, x: Buffer[Any], extents: tuple[int, int, int]
     ) -> tuple[Buffer[Any], Buffer[Any] | None]:
-        """The fold in its accumulator's dtype, and of long rows on a GPU that of each run."""
+        """Return the fold in its accumulator's dtype, and for long rows on a GPU that of runs."""
         outer, n, inner = extents
-        run = self.run_of(x, n, inner)
-        if inner > 1 or n <= run or not takes_rows(x.device):
-            return self.over(x, extents, last=False), None
-        of_runs = self.runs(x, extents, run, first=True, last=False)
+        run = self.run_length(x, n, inner)
+        if inner > 1 or n <= run or not uses_workgroups(x.device):
+            return self.apply(x, extents, last=False), None
+        of_runs = self.fold_runs(x, extents, run, first=True, last=False)
         within = (outer, of_runs.shape[1], 1)
-        return self.over(of_runs, within, first=False, last=False), of_runs
+        return self.apply(of_runs, within, first=False, last=False), of_runs
 
-    def _side_by_side(self, x: Buffer[Any], n: int, inner: int) -> int:
-        """Parts of a long axis to fold side by side first, where lanes would lie far apart."""
+    def _parts(self, x: Buffer[Any], n: int, inner: int) -> int:
+        """Return the parts of a long axis to fold side by side first.
+
+        There are several where neighbouring lanes would else read far apart.
+        """
         placed = self.second is not None or self.op.startswith("where")
         beside = inner * (2 if x.dtype is c64 else 1)
-        if placed or not takes_rows(x.device) or not 1 < beside < _NEAR or n < _NEAR:
+        if placed or not uses_workgroups(x.device) or not 1 < beside < _NEAR or n < _NEAR:
             return 1
         return math.gcd(n, _NEAR)
 
-    def run_of(self, x: Buffer[Any], n: int, inner: int) -> int:
-        """Elements of a run of an axis of n."""
-        if not takes_rows(x.device):
+    def run_length(self, x: Buffer[Any], n: int, inner: int) -> int:
+        """Return the elements of a run of an axis of n."""
+        if not uses_workgroups(x.device):
             return _CPU_RUN
         if self._takes_strips(x, n, inner * (2 if x.dtype is c64 else 1)):
             return _STRIP_LANES // _ACROSS * _STRIP_RUN
@@ -162,7 +170,7 @@ class Fold:
         itemsize = int(x.dtype.itemsize)
         return _LONG_ROW_RUN if n * itemsize >= _LONG_ROW else _ROW_BYTES // itemsize
 
-    def runs(
+    def fold_runs(
         self,
         x: Buffer[Any],
         extents: tuple[int, int, int],
@@ -170,17 +178,17 @@ class Fold:
         *,
         first: bool,
         last: bool,
-        meet: bool = False,
+        finish_rows: bool = False,
     ) -> Buffer[Any]:
-        """One pass: (outer, chunks, inner), a number for each ``run`` elements of the axis.
+        """Record one pass: (outer, chunks, inner), a number for each ``run`` elements of the axis.
 
-        If rows may ``meet``, whose chunks are not too many are folded to the end: (outer, 1, 1).
+        With ``finish_rows``, rows of few enough chunks are folded to the end: (outer, 1, 1).
         """
         outer, n, inner = extents
         chunks = max(1, ceil_div(n, run))
         paired = x.dtype is c64
-        rows = inner == 1 and not paired and n > _SHORT_ROW and takes_rows(x.device)
-        meets = meet and rows and 1 < chunks <= _MOST_MET
+        rows = inner == 1 and not paired and n > _SHORT_ROW and uses_workgroups(x.device)
+        meets = finish_rows and rows and 1 < chunks <= _MOST_RUNS_OF_LAST_GROUP
         last = last and (chunks == 1 or meets)
         ends = self.stored or self.target
         target = c64 if paired else ends if last else self.acc
@@ -212,7 +220,7 @@ class Fold:
         given = [b for b in (self.second, self.of_runs) if first and b is not None]
         operands = [x, *given, y]
         if meets:
-            operands.append(clean_words(x.device, outer * (1 + chunks)))
+            operands.append(zeroed_words(x.device, outer * (1 + chunks)))
         if rows:
             self._launch_rows(spec, operands, sizes)
         elif self._takes_strips(x, n, inner):
@@ -224,12 +232,13 @@ class Fold:
     def _launch_rows(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
+        """Record a pass over rows, a workgroup or some of its lanes a row."""
         n, word = int(sizes["n"]), 16 // operands[0].dtype.itemsize
         device = operands[0].device
-        whole = n % word == 0 or sizes["outer"] == 1
+        aligned = n % word == 0 or sizes["outer"] == 1
         # A sum of floats has the order of words in any batch.
-        ragged = not whole and self.acc is f32
-        quads = word // 4 if whole or ragged else 1 if n % 4 == 0 else 0
+        ragged = not aligned and self.acc is f32
+        quads = word // 4 if aligned or ragged else 1 if n % 4 == 0 else 0
         each = max(4, 4 * quads * _ROW_AHEAD)
         lanes = min(_ROWS_WORKGROUP, max(32, 1 << (n // each).bit_length() >> 1))
         subgroup = subgroup_lanes(device, "fold", _MOST_LANES)
@@ -242,18 +251,19 @@ class Fold:
         launch(*operands, {**sizes, "count": count}, grid=grid)
 
     def _takes_strips(self, x: Buffer[Any], n: int, inner: int) -> bool:
-        """Whether long columns make strips enough for a workgroup each, on a GPU."""
-        width = _width(x, inner)
+        """Tell whether long columns give enough strips of a workgroup each, on a GPU."""
+        width = _word_width(x, inner)
         many = n >= _STRIP_LEAST and inner >= width * _ACROSS * _STRIPS
         large = x.device.limits["max_compute_invocations_per_workgroup"] >= _STRIP_LANES
-        wanted = many or forced_variant("fold") == "columns"
-        return takes_rows(x.device) and width > 1 and wanted and large
+        many |= forced_variant("fold") == "columns"
+        return uses_workgroups(x.device) and width > 1 and many and large
 
     def _launch_columns(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
+        """Record a pass over strips of columns, a workgroup each."""
         inner = int(sizes["inner"])
-        width = _width(operands[0], inner)
+        width = _word_width(operands[0], inner)
         spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
         spec |= {"ahead": _COLUMN_AHEAD, "lanes": _STRIP_LANES, "across": _ACROSS}
         strips = ceil_div(inner, width * _ACROSS)
@@ -264,9 +274,10 @@ class Fold:
     def _launch_runs(
         self, spec: dict[str, Value], operands: list[Any], sizes: dict[str, int | float]
     ) -> None:
+        """Record a pass over runs, an invocation each."""
         inner = int(sizes["inner"])
-        width = _width(operands[0], inner)
-        ahead = takes_rows(operands[0].device) and width > 1
+        width = _word_width(operands[0], inner)
+        ahead = uses_workgroups(operands[0].device) and width > 1
         spec |= {"width": width, "block": _BLOCK, "quads": max(1, width // 4)}
         spec["ahead"] = _COLUMN_AHEAD if ahead else 1
         count = int(sizes["outer"] * sizes["chunks"] * sizes["inner"]) // width
@@ -274,9 +285,9 @@ class Fold:
         launch(*operands, {**sizes, "count": count}, grid=flat_grid(count, _WORKGROUP))
 
 
-def _width(x: Buffer[Any], inner: int) -> int:
-    """Elements of a word along columns: 16 bytes of them on a GPU, else 4 or 1."""
+def _word_width(x: Buffer[Any], inner: int) -> int:
+    """Return the elements of a word across columns: 16 bytes of them on a GPU, else 4 or 1."""
     word = 16 // x.dtype.itemsize
-    if word > 4 and inner % word == 0 and takes_rows(x.device):
+    if word > 4 and inner % word == 0 and uses_workgroups(x.device):
         return int(word)
     return 4 if inner % 4 == 0 else 1

@@ -1,13 +1,13 @@
-"""Bits of integers, element by element, broadcast as NumPy does.
+"""Operations on the bits of integers, element by element, broadcast as NumPy does.
 
-A Python number takes its buffer's dtype. All raise `ShapeError`, `DTypeError` (floats, and dtypes
+A Python number takes the buffer's dtype. All raise `ShapeError`, `DTypeError` (floats, and dtypes
 that differ) and `ArgumentError`. Shifts by negative numbers are undefined.
 """
 
 from __future__ import annotations
 
 from gpucore import Buffer, T
-from gpustd.arrays.operands import INTEGERS, Operand, elementwise
+from gpustd.arrays.elementwise.operands import INTEGERS, Operand, elementwise
 
 __all__ = [
     "bitwise_and",
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """Bits set in both.
+    """Return the bits set in both.
 
     >>> x = device.buffer_from_array(np.array([5, 6, 7], np.uint8))
     >>> arrays.bitwise_and(x, 4).read()
@@ -30,7 +30,7 @@ def bitwise_and(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """Bits set in one or both.
+    """Return the bits set in one or both.
 
     >>> x = device.buffer_from_array([5, 6, 7], u8)
     >>> print(arrays.bitwise_or(x, 4).read())
@@ -40,7 +40,7 @@ def bitwise_or(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """Bits set in just one.
+    """Return the bits set in exactly one.
 
     >>> x = device.buffer_from_array([5, 6, 7], u8)
     >>> print(arrays.bitwise_xor(x, 4).read())
@@ -50,7 +50,7 @@ def bitwise_xor(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on.
+    """Return ``x`` times 2 to the power of ``y``, wrapped; 0 from the dtype's width on.
 
     >>> x = device.buffer_from_array([1, 3], u8)
     >>> print(arrays.left_shift(x, 2).read())
@@ -60,7 +60,7 @@ def left_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` over 2 to the power of ``y``, rounded down; its sign fills, from the width on too.
+    """Return ``x`` over 2 to the power of ``y``, rounded down, also from the dtype's width on.
 
     >>> x = device.buffer_from_array([-8, 9], i32)
     >>> print(arrays.right_shift(x, 2).read())
@@ -70,7 +70,7 @@ def right_shift(x: Operand[T], y: Operand[T]) -> Buffer[T]:
 
 
 def bitwise_not(x: Buffer[T]) -> Buffer[T]:
-    """Each bit the other way.
+    """Return each bit inverted.
 
     >>> x = device.buffer_from_array([0, 5], i32)
     >>> print(arrays.bitwise_not(x).read())

@@ -1,7 +1,8 @@
 """Comparisons, tests and choice, element by element, broadcast as NumPy does.
 
-Truth is u8 0 or 1: there is no buffer of booleans. A Python number takes its buffer's dtype. All
-raise `ShapeError`, `DTypeError`, `ArgumentError` as `gpustd.arrays.arithmetic` does.
+Truth values are 0 and 1 in u8: there is no buffer of booleans. A Python number takes the buffer's
+dtype. All raise `ShapeError`, `DTypeError`, `ArgumentError` as
+`gpustd.arrays.elementwise.arithmetic` does.
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, T, u8
-from gpustd.arrays.operands import ALL, NUMBERS, REALS, Operand, apply, common_dtype, elementwise
+from gpustd.arrays.elementwise.operands import (
+    ALL,
+    NUMBERS,
+    REALS,
+    Operand,
+    apply,
+    common_dtype,
+    elementwise,
+)
 
 __all__ = [
     "equal",
@@ -30,7 +39,7 @@ __all__ = [
 
 
 def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x == y``; NaN equals nothing.
+    """Return 1 where ``x == y``, else 0; NaN equals nothing.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.equal(x, 3).read())
@@ -40,7 +49,7 @@ def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x != y``.
+    """Return 1 where ``x != y``, else 0.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.not_equal(x, 3).read())
@@ -50,7 +59,7 @@ def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x < y``.
+    """Return 1 where ``x < y``, else 0.
 
     >>> x = device.buffer_from_array(np.array([1, 5, 3], np.float32))
     >>> arrays.less(x, 4).read()
@@ -60,7 +69,7 @@ def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x <= y``.
+    """Return 1 where ``x <= y``, else 0.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.less_equal(x, 3).read())
@@ -70,7 +79,7 @@ def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x > y``.
+    """Return 1 where ``x > y``, else 0.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.greater(x, 3).read())
@@ -80,7 +89,7 @@ def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where ``x >= y``.
+    """Return 1 where ``x >= y``, else 0.
 
     >>> x = device.buffer_from_array([1, 5, 3], i32)
     >>> print(arrays.greater_equal(x, 3).read())
@@ -90,7 +99,7 @@ def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where both are other than 0.
+    """Return 1 where both are other than 0, else 0.
 
     >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_and(x, 1).read())
@@ -100,7 +109,7 @@ def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where one or both are other than 0.
+    """Return 1 where one or both are other than 0, else 0.
 
     >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_or(x, 1).read())
@@ -110,7 +119,7 @@ def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
-    """Where just one is other than 0.
+    """Return 1 where just one is other than 0, else 0.
 
     >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_xor(x, 1).read())
@@ -120,7 +129,7 @@ def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
 
 
 def logical_not(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is 0.
+    """Return 1 where ``x`` is 0, else 0.
 
     >>> x = device.buffer_from_array([0, 1, 2], i32)
     >>> print(arrays.logical_not(x).read())
@@ -130,7 +139,7 @@ def logical_not(x: Buffer[T]) -> Buffer[u8]:
 
 
 def isnan(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x``, or a part of it, is not a number.
+    """Return 1 where ``x``, or a part of it, is not a number, else 0.
 
     >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isnan(x).read())
@@ -140,7 +149,7 @@ def isnan(x: Buffer[T]) -> Buffer[u8]:
 
 
 def isinf(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x``, or a part of it, is infinite.
+    """Return 1 where ``x``, or a part of it, is infinite, else 0.
 
     >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isinf(x).read())
@@ -150,7 +159,7 @@ def isinf(x: Buffer[T]) -> Buffer[u8]:
 
 
 def isfinite(x: Buffer[T]) -> Buffer[u8]:
-    """Where ``x`` is neither infinite nor NaN.
+    """Return 1 where ``x`` is neither infinite nor NaN, else 0.
 
     >>> x = device.buffer_from_array([1, float("inf"), float("nan")], f32)
     >>> print(arrays.isfinite(x).read())
@@ -160,15 +169,15 @@ def isfinite(x: Buffer[T]) -> Buffer[u8]:
 
 
 def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:
-    """``x`` where ``condition`` is other than 0, else ``y``; all three broadcast.
+    """Return ``x`` where ``condition`` is other than 0, else ``y``; all three broadcast.
 
     ``condition`` is of any real dtype (NaN counts as other than 0), ``x`` and ``y`` of any one
-    dtype, at least one of them a buffer. Raises as all here.
+    dtype, at least one of them a buffer.
 
     >>> x = device.buffer_from_array([1, 5, 2], i32)
     >>> print(arrays.where(arrays.less(x, 3), x, 0).read())
     [1 0 2]
     """
     dtype = common_dtype("where", [x, y], ALL)
-    chosen = common_dtype("where", [condition], REALS)
-    return apply("where", [condition, x, y], [chosen, dtype, dtype], dtype)
+    tested = common_dtype("where", [condition], REALS)
+    return apply("where", [condition, x, y], [tested, dtype, dtype], dtype)

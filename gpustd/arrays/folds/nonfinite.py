@@ -1,4 +1,4 @@
-"""A watch for overflow: how many numbers are infinite or NaN."""
+"""The count of numbers that are infinite or NaN, to detect overflow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["count_nonfinite"]
 def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
     """Add the number of infinities and NaN in ``x`` to ``counts[slot]``.
 
-    ``x`` is f16 or f32 of any shape, on every device: it is read as bits. ``counts`` (n,) starts
-    as the caller wrote it; counts wrap at 2^32. Raises `ShapeError`, `DTypeError`, and
+    ``x`` is f16 or f32 of any shape, on every device: it is read as bits. ``counts`` (n,) is
+    not reset first; counts wrap at 2^32. Raises `ShapeError`, `DTypeError`, and
     `ArgumentError` where there is no such slot.
 
     >>> x = device.buffer_from_array(np.array([1, np.inf, np.nan], np.float32))
@@ -28,12 +28,14 @@ def count_nonfinite(x: Buffer[Any], counts: Buffer[u32], slot: int = 0) -> None:
     """
     require_buffers("count_nonfinite", x, counts)
     if x.dtype not in (f16, f32):
-        raise DTypeError(f"count_nonfinite: {x!r}: wants f16 or f32")
+        raise DTypeError(f"count_nonfinite: x must be f16 or f32, got {x!r}")
     if len(counts.shape) != 1:
-        raise ShapeError(f"count_nonfinite: counts {counts.shape}: wants (n,)")
+        raise ShapeError(f"count_nonfinite: counts must be (n,), got {counts.shape}")
     slot = as_int("count_nonfinite", "slot", slot)
     if not 0 <= slot < counts.size:
-        raise ArgumentError(f"count_nonfinite: slot {slot} of {counts.size} counts")
+        raise ArgumentError(
+            f"count_nonfinite: slot must be from 0 to {counts.size - 1}, got {slot}"
+        )
     words = ceil_div(x.nbytes, 16)
     spec = {"scalar": x.dtype.name, "workgroup": WORKGROUP}
     launch_flat(
