@@ -164,7 +164,7 @@ class TextEncoders:
         context, pooled = self._joined(found)
         if pooled is not None and most > 1:
             first = np.arange(len(prompts), dtype=np.int32) * most
-            pooled = embedding(pooled, self.device.buffer_from_array(first, i32))
+            pooled = embedding(self.device.buffer_from_array(first, i32), pooled)
         shape = (len(prompts), most * context.shape[1], context.shape[2])
         return EncodedText(context.view(shape), pooled)
 

@@ -36,10 +36,6 @@ def flip(image: Buffer[T], axis: int | None = None) -> Buffer[T]:
     Axis 0 is the height and axis 1 the width, in a batch too. Images are (H, W), (H, W, C) or (N,
     H, W, C) of u8 or f32, C 1 to 4. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.arange(6, dtype=np.uint8).reshape(2, 3))
     >>> image.flip(picture, 1).read().tolist()
     [[2, 1, 0], [5, 4, 3]]
@@ -58,10 +54,6 @@ def crop(image: Buffer[T], top: int, left: int, height: int, width: int) -> Buff
 
     Raises `ShapeError` where they reach beyond the image, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.arange(12, dtype=np.uint8).reshape(3, 4))
     >>> image.crop(picture, 1, 1, 2, 2).read().tolist()
     [[5, 6], [9, 10]]
@@ -89,10 +81,6 @@ def pad(
     (it is), wrap. Raises `ArgumentError`, `DTypeError`, and `ShapeError` for an image without
     elements in another mode than constant.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[1, 2, 3]], np.uint8))
     >>> image.pad(picture, ((0, 0), (2, 1)), mode="reflect").read().tolist()
     [[3, 2, 1, 2, 3, 2]]

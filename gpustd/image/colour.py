@@ -35,10 +35,6 @@ def rgb_to_grey(image: Buffer[T]) -> Buffer[T]:
     u8 is computed in Pillow's integers and gives the same levels as ``convert("L")``. Raises
     `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> colours = device.buffer_from_array(np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8))
     >>> image.rgb_to_grey(colours).read().tolist()
     [[76, 150]]
@@ -54,10 +50,6 @@ def rgb_to_ycbcr(image: Buffer[T]) -> Buffer[T]:
     Cb and Cr lie around 128 (f32: 0.5). Images are (..., 3), u8 or f32. Raises `ShapeError`,
     `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> red = device.buffer_from_array(np.array([[[255, 0, 0]]], np.uint8))
     >>> image.rgb_to_ycbcr(red).read().tolist()
     [[[76, 85, 255]]]
@@ -69,10 +61,6 @@ def rgb_to_ycbcr(image: Buffer[T]) -> Buffer[T]:
 def ycbcr_to_rgb(image: Buffer[T]) -> Buffer[T]:
     """Convert back from Y, Cb, Cr: the inverse of `rgb_to_ycbcr`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> grey = device.buffer_from_array(np.array([[[90, 128, 128]]], np.uint8))
     >>> image.ycbcr_to_rgb(grey).read().tolist()
     [[[90, 90, 90]]]
@@ -87,10 +75,6 @@ def rgb_to_hsv(image: Buffer[Any]) -> Buffer[f32]:
     Hue is in turns, from 0 to 1 (not included). Images are (..., 3), u8 or f32; the result is f32.
     Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> blue = device.buffer_from_array(np.array([[[0, 0, 255]]], np.uint8))
     >>> image.rgb_to_hsv(blue).read().round(2)
     array([[[0.67, 1.  , 1.  ]]], dtype=float32)
@@ -103,10 +87,6 @@ def hsv_to_rgb(image: Buffer[f32]) -> Buffer[f32]:
 
     A hue of any size counts in whole turns.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> red = device.buffer_from_array(np.array([[[1, 1, 0.5]]], np.float32))
     >>> image.hsv_to_rgb(red).read().tolist()
     [[[0.5, 0.0, 0.0]]]
@@ -119,10 +99,6 @@ def rgb_to_lab(image: Buffer[Any]) -> Buffer[f32]:
 
     Images are (..., 3), u8 or f32; the result is f32. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> white = device.buffer_from_array(np.array([[[255, 255, 255]]], np.uint8))
     >>> abs(image.rgb_to_lab(white).read().round(1)).tolist()
     [[[100.0, 0.0, 0.0]]]
@@ -135,10 +111,6 @@ def lab_to_rgb(image: Buffer[f32]) -> Buffer[f32]:
 
     Colours that sRGB cannot show give values below 0 or above 1.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> white = device.buffer_from_array(np.array([[[100, 0, 0]]], np.float32))
     >>> image.lab_to_rgb(white).read().round(2).tolist()
     [[[1.0, 1.0, 1.0]]]
@@ -152,10 +124,6 @@ def srgb_to_linear(image: Buffer[Any]) -> Buffer[f32]:
     A fourth channel, alpha, is only scaled. Images are (H, W), (H, W, C) or (N, H, W, C), u8 or
     f32; the result is f32. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> grey = device.buffer_from_array(np.array([[0, 188, 255]], np.uint8))
     >>> image.srgb_to_linear(grey).read().round(2).tolist()
     [[0.0, 0.5, 1.0]]
@@ -166,10 +134,6 @@ def srgb_to_linear(image: Buffer[Any]) -> Buffer[f32]:
 def linear_to_srgb(image: Buffer[f32]) -> Buffer[f32]:
     """Convert linear light to sRGB's values: the inverse of `srgb_to_linear`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> half = device.buffer_from_array(np.array([[0, 0.5, 1]], np.float32))
     >>> (100 * image.linear_to_srgb(half).read()).round().tolist()
     [[0.0, 74.0, 100.0]]
@@ -180,10 +144,6 @@ def linear_to_srgb(image: Buffer[f32]) -> Buffer[f32]:
 def to_float(image: Buffer[u8]) -> Buffer[f32]:
     """Convert levels 0 .. 255 of u8 to f32 in 0 .. 1. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0, 255]], np.uint8))
     >>> image.to_float(picture).read().tolist()
     [[0.0, 1.0]]
@@ -197,10 +157,6 @@ def to_float(image: Buffer[u8]) -> Buffer[f32]:
 def to_u8(image: Buffer[f32]) -> Buffer[u8]:
     """Convert f32 in 0 .. 1 to levels 0 .. 255, clamped. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[-1, 0.25, 1, 2]], np.float32))
     >>> image.to_u8(picture).read().tolist()
     [[0, 64, 255, 255]]

@@ -28,10 +28,6 @@ def alpha_composite(below: Buffer[T], above: Buffer[T], premultiplied: bool = Fa
 
     Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> white = device.buffer_from_array(np.full((1, 1, 4), 255, np.uint8))
     >>> red = device.buffer_from_array(np.array([[[255, 0, 0, 51]]], np.uint8))
     >>> image.alpha_composite(white, red).read().tolist()

@@ -42,10 +42,6 @@ def histogram(
     Values outside and NaNs are not counted. Counts are exact. Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0, 0.1, 0.5], [0.9, 1, 2]], np.float32))
     >>> image.histogram(picture, 2, (0, 1)).read().tolist()
     [2, 3]
@@ -160,10 +156,6 @@ def equalise(image: Buffer[u8]) -> Buffer[u8]:
 
     Images are u8, and levels are the same as Pillow's. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = np.repeat(np.array([[10, 20, 30, 40]], np.uint8), 255, axis=0)
     >>> image.equalise(device.buffer_from_array(picture)).read()[0].tolist()
     [0, 85, 170, 255]

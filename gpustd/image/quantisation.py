@@ -18,10 +18,6 @@ def to_image(x: Buffer[Any]) -> Buffer[u8]:
     The result is u8. It is computed in f32, clamped to 0 .. 255, with ties to even. A NaN gives an
     unspecified level. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([-1, 0, 1], np.float32).reshape(1, 1, 1, 3))
     >>> gpustd.to_image(x).read().tolist()
     [[[[0, 128, 255]]]]

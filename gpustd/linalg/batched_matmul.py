@@ -6,7 +6,7 @@ import itertools
 import math
 
 from gpucore import Buffer, ShapeError, T, f16
-from gpustd.arrays.layout import concat, repeat_batch, slice_axis
+from gpustd.arrays.moving.blocks import concat, repeat_batch, slice_axis
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.variants import forced_variant
@@ -30,10 +30,7 @@ def matmul(a: Buffer[T], b: Buffer[T]) -> Buffer[T]:
     is a row, on the right a column, and its axis of 1 is left out of the result. M = N = K = n
     takes 2 n³ operations (8 n³ in c64). Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> print(linalg.matmul(a, a).read().tolist())
     [[7.0, 10.0], [15.0, 22.0]]
     """

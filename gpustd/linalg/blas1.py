@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
-from gpustd.arrays.combination import linear_combination
+from gpustd.arrays.elementwise.linear_combinations import linear_combination
 from gpustd.launch.arguments import as_float
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each
@@ -37,10 +37,7 @@ def dot(x: Buffer[T], y: Buffer[T], *, conjugate: bool = False) -> Buffer[T]:
     ``x`` and ``y`` (..., N) have one shape, in f32, f16 (summed in f32) or c64. The result is
     (...): for vectors a 0-d buffer. N of 0 gives 0. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2, 3], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 2, 3], np.float32))
     >>> print(linalg.dot(x, x).read())
     14.0
     """
@@ -56,10 +53,7 @@ def asum(x: Buffer[T]) -> Buffer[T]:
     ``x`` (..., N) is f32 or f16 (summed in f32); the result is (...). Raises `ShapeError`,
     `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, -2, 3], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, -2, 3], np.float32))
     >>> print(linalg.asum(x).read())
     6.0
     """
@@ -74,10 +68,7 @@ def nrm2(x: Buffer[T]) -> Buffer[T]:
     10.1145/355769.355771). Numbers below 2**-126 may count as 0, since a device may flush them.
     Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([3, 4], np.float32))
+    >>> x = device.buffer_from_array(np.array([3, 4], np.float32))
     >>> print(linalg.nrm2(x).read())
     5.0
     """
@@ -91,10 +82,7 @@ def iamax(x: Buffer[Any]) -> Buffer[i32]:
     This is ``np.argmax(np.abs(x), axis=-1)``. ``x`` (..., N) is f32 or f16, with N of at least 1;
     the result is i32 (...). Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, -5, 5], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, -5, 5], np.float32))
     >>> print(linalg.iamax(x).read())
     1
     """
@@ -109,10 +97,7 @@ def axpy(x: Buffer[T], y: Buffer[T], a: complex = 1.0) -> Buffer[T]:
 
     Raises `ShapeError`, `DTypeError`, and `ArgumentError` for a complex ``a`` with real operands.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> print(linalg.axpy(x, x, 10.0).read())
     [11. 22.]
     """
@@ -130,10 +115,7 @@ def scal(a: complex, x: Buffer[T]) -> Buffer[T]:
 
     Raises `DTypeError`, and `ArgumentError` for a complex ``a`` with a real operand.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> print(linalg.scal(3.0, x).read())
     [3. 6.]
     """
@@ -149,10 +131,7 @@ def copy(x: Buffer[T]) -> Buffer[T]:
 
     Raises `ArgumentError` unless ``x`` is a buffer.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2], np.int32))
+    >>> x = device.buffer_from_array(np.array([1, 2], np.int32))
     >>> print(linalg.copy(x).read())
     [1 2]
     """
@@ -167,10 +146,6 @@ def swap(x: Buffer[T], y: Buffer[T]) -> tuple[Buffer[T], Buffer[T]]:
 
     Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> y = device.buffer_from_array(np.array([3, 4], np.float32))
     >>> _ = linalg.swap(x, y)
@@ -195,10 +170,6 @@ def rot(x: Buffer[T], y: Buffer[T], c: float, s: float) -> tuple[Buffer[T], Buff
 
     Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 0], np.float32))
     >>> y = device.buffer_from_array(np.array([0, 1], np.float32))
     >>> x, y = linalg.rot(x, y, 0.0, 1.0)

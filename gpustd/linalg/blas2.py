@@ -66,10 +66,6 @@ def gemv(
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([1, 10], np.float32))
     >>> print(linalg.gemv(1.0, a, x).read(), linalg.gemv(1.0, a, x, trans=1).read())
@@ -95,10 +91,7 @@ def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) ->
     Operands are f32 or f16, and their batch axes are equal. The result is (..., M, N). Raises
     `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> print(linalg.ger(10.0, x, x).read().tolist())
     [[10.0, 20.0], [20.0, 40.0]]
     """
@@ -137,10 +130,6 @@ def symv(
     ``a`` (..., N, N), ``x`` and ``y`` (..., N), f32; batch axes broadcast. ``lower`` chooses the
     triangle. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [7, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([1, 10], np.float32))
     >>> print(linalg.symv(1.0, a, x).read())
@@ -175,10 +164,6 @@ def trsv(
 
     ``a`` (..., N, N) and ``x`` (..., N), f32. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([2, 9], np.float32))
     >>> print(linalg.trsv(a, x, lower=True).read())

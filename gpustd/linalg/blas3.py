@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
-from gpustd.arrays.combination import combine_into
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.elementwise.linear_combinations import combine_into
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.batched_matmul import multiply_matrices
 from gpustd.linalg.blas1 import as_real_scale, as_scale
@@ -48,10 +48,7 @@ def gemm(
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> print(linalg.gemm(1.0, a, a, -1.0, a, trans_b=1).read().tolist())
     [[4.0, 9.0], [8.0, 21.0]]
     """
@@ -100,10 +97,7 @@ def syrk(
     triangle is that of ``c``, or zeros without one. Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> print(linalg.syrk(1.0, a, lower=True).read().tolist())
     [[5.0, 0.0], [11.0, 25.0]]
     """
@@ -147,10 +141,7 @@ def symm(
     triangle is mirrored first, which takes N² numbers of memory. Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> print(linalg.symm(1.0, a, a).read().tolist())
     [[7.0, 10.0], [14.0, 20.0]]
     """
@@ -180,10 +171,6 @@ def trsm(
     broadcast. Zeros on the diagonal count as in `solve_triangular`. Raises `ShapeError`,
     `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
     >>> b = device.buffer_from_array(np.array([[2, 4], [9, 6]], np.float32))
     >>> print(linalg.trsm(1.0, a, b, lower=True).read().tolist())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.arguments import as_float, as_int
 from gpustd.launch.buffer_checks import require_buffers
 from gpustd.linalg.decompositions.singular_values import svdvals
@@ -46,10 +46,7 @@ def norm(
     The Euclidean norm neither overflows nor underflows before its result does. NaN stays NaN.
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([[3, -4], [0, 1]], np.float32))
+    >>> x = device.buffer_from_array(np.array([[3, -4], [0, 1]], np.float32))
     >>> print(linalg.norm(x, 1).read(), linalg.norm(x, axis=1).read())
     5.0 [5. 1.]
     """

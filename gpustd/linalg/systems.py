@@ -50,10 +50,6 @@ def solve(
     raised for them, since that would wait for the device. Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> b = device.buffer_from_array(np.array([5, 12], np.float32))
     >>> print(linalg.solve(a, b).read())
@@ -75,10 +71,7 @@ def inv(a: Buffer[f32]) -> Buffer[f32]:
     ``a`` is (..., N, N), f32. A singular matrix gives infinities or NaN. To solve a system, `solve`
     is faster and more accurate. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[0, 2], [4, 0]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[0, 2], [4, 0]], np.float32))
     >>> print(linalg.inv(a).read().tolist())
     [[0.0, 0.25], [0.5, 0.0]]
     """
@@ -97,10 +90,7 @@ def det(a: Buffer[f32]) -> Buffer[f32]:
     ``a`` is (..., N, N), f32; the result is (...), 1 for N of 0. The product has an exponent of its
     own, so only the result can overflow. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> print(linalg.det(a).read())
     -4.0
     """
@@ -116,10 +106,7 @@ def slogdet(a: Buffer[f32]) -> SlogDet:
     ``a`` is (..., N, N), f32; the results are two buffers (...): 0 and minus infinity for a
     singular matrix. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> sign, size = linalg.slogdet(a)
     >>> print(sign.read(), size.read().round(4))
     -1.0 1.3863

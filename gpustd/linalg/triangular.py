@@ -67,10 +67,6 @@ def solve_triangular(
     Stability of Numerical Algorithms, chapter 8). Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
     >>> b = device.buffer_from_array(np.array([2, 9], np.float32))
     >>> print(linalg.solve_triangular(a, b, lower=True).read())

@@ -75,10 +75,6 @@ def conv2d(
 
     Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
     >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()

@@ -56,8 +56,8 @@ def winograd_block(
     ``doubles`` tells that they are enlarged by two. The limits are measured (bench/results);
     software renderers gain nothing over a whole run, and take seconds more to compile.
 
-    >>> from gpucore import Device, f32
-    >>> print(winograd_block(Device.auto(), f32, 4, 320))
+    >>> from gpustd.matmul.winograd import winograd_block
+    >>> print(winograd_block(device, f32, 4, 320))
     None
     """
     least = min(channels, n)
@@ -85,10 +85,7 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     ``w``: (3, 3, C, Cout), f16 or f32; ``block``: side of the blocks of results, 2 or 4. Returns
     (16, C, Cout) or (36, C, Cout) of the same dtype. Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> w = Device.auto().buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
+    >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.winograd_weights(w).read().ravel()[:6].tolist()
     [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
@@ -134,10 +131,6 @@ def winograd_conv2d(
     overflow, as may sums where results come near the largest number; results below 2e-3 lose
     digits. Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
     >>> u = gpustd.winograd_weights(device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32)))
     >>> gpustd.winograd_conv2d(x, u).read()[0, :, :, 0].tolist()

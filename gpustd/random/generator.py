@@ -20,8 +20,8 @@ from gpucore import (
 )
 from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
-from gpustd.arrays.layout import slice_axis
-from gpustd.arrays.operands import number_as
+from gpustd.arrays.elementwise.operands import number_as
+from gpustd.arrays.moving.blocks import slice_axis
 from gpustd.launch.arguments import as_float, as_int
 from gpustd.launch.elements import launch_each, words_of
 from gpustd.launch.grid import flat_grid
@@ -56,8 +56,7 @@ class Generator:
         device, seed, stream: the arguments.
         draws: how many calls there were; set it to go back.
 
-    >>> from gpucore import Device; from gpustd.random import Generator
-    >>> rng = Generator(Device.auto(), seed=7)
+    >>> rng = random.Generator(device, seed=7)
     >>> rng.integers(0, 100, size=5).read()
     array([95, 75, 11,  8, 40], dtype=int32)
 

@@ -12,9 +12,9 @@ from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpucore.integers import ceil_div
-from gpustd.arrays.arithmetic import multiply
 from gpustd.arrays.axes import Axes, axes_of
-from gpustd.arrays.casting import cast
+from gpustd.arrays.elementwise.arithmetic import multiply
+from gpustd.arrays.elementwise.conversion import cast
 from gpustd.launch.elements import launch_each
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
@@ -63,10 +63,6 @@ def convolve(
     inside of the other. ``method``: "direct", "fft", or "auto", which is direct where one operand
     has at most 64 elements. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 2, 3], np.float32))
     >>> signal.convolve(x, x).read().tolist()
     [1.0, 4.0, 10.0, 12.0, 9.0]
@@ -88,8 +84,7 @@ def correlate(
 ) -> Buffer[Any]:
     """Correlate: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.correlate(x, x).read())
     [ 3.  8. 14.  8.  3.]
     """
@@ -105,8 +100,7 @@ def fftconvolve(
     Modes, dtypes and errors are those of `convolve`. As in SciPy, an axis where one extent is 1 is
     repeated, like those that ``axes`` leaves out. It counts neither for "valid" nor against it.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.fftconvolve(x, x).read().round(3))
     [ 1.  4. 10. 12.  9.]
     """
@@ -124,8 +118,7 @@ def oaconvolve(
     Blocks overlap by the short operand and keep what it does not wrap around (overlap-save; Press
     et al., Numerical Recipes, 13.1): transforms of some thousand elements instead of all.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.oaconvolve(x, x).read().round(3))
     [ 1.  4. 10. 12.  9.]
     """

@@ -40,10 +40,7 @@ def fft(
     or "ortho" (both, by its root). Raises `ShapeError`, `DTypeError`, `ArgumentError`,
     `LimitError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device, c64
-    >>> from gpustd import signal
-    >>> x = Device.auto().buffer_from_array(np.array([1, 0, -1, 0], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 0, -1, 0], np.float32))
     >>> signal.fft(x).read().real.tolist()
     [0.0, 2.0, 0.0, 2.0]
     """
@@ -55,8 +52,7 @@ def ifft(
 ) -> Buffer[c64]:
     """Transform back: the inverse of `fft`, with the same arguments and errors.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> x = device.buffer_from_array([4, 0, 0, 0], f32)
     >>> print(signal.ifft(x).read().real)
     [1. 1. 1. 1.]
     """
@@ -85,8 +81,7 @@ def rfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = None
 
     The others are their conjugates. Arguments and errors are those of `fft`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4], f32)
+    >>> x = device.buffer_from_array([1, 2, 3, 4], f32)
     >>> print(signal.rfft(x).read().real.round(3))
     [10. -2. -2.]
     """
@@ -98,8 +93,7 @@ def ihfft(x: Buffer[f32], n: int | None = None, axis: int = -1, norm: Norm = Non
 
     Arguments and errors are those of `rfft`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([4, 0, 0, 0], f32)
+    >>> x = device.buffer_from_array([4, 0, 0, 0], f32)
     >>> print(signal.ihfft(x).read().real)
     [1. 1. 1.]
     """
@@ -138,8 +132,7 @@ def irfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = Non
     The imaginary parts of the first number, and of the last if n is even, do not count. Other
     arguments and errors are those of `fft`.
 
-    >>> from gpucore import Device, c64; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([4, 0, 0], c64)
+    >>> x = device.buffer_from_array([4, 0, 0], c64)
     >>> print(signal.irfft(x).read())
     [1. 1. 1. 1.]
     """
@@ -151,8 +144,7 @@ def hfft(x: Buffer[c64], n: int | None = None, axis: int = -1, norm: Norm = None
 
     Arguments and errors are those of `irfft`.
 
-    >>> from gpucore import Device, c64; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 0, 0], c64)
+    >>> x = device.buffer_from_array([1, 0, 0], c64)
     >>> print(signal.hfft(x).read())
     [1. 1. 1. 1.]
     """

@@ -27,10 +27,7 @@ def fftn(
     By default these are all axes, or the last ones if ``s`` is shorter. ``norm`` is that of `fft`.
     Raises `ShapeError`, `DTypeError`, `ArgumentError`, `LimitError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> x = Device.auto().buffer_from_array(np.ones((2, 2), np.float32))
+    >>> x = device.buffer_from_array(np.ones((2, 2), np.float32))
     >>> signal.fftn(x).read().real.tolist()
     [[4.0, 0.0], [0.0, 0.0]]
     """
@@ -42,8 +39,7 @@ def ifftn(
 ) -> Buffer[c64]:
     """Transform back: the inverse of `fftn`, with the same arguments and errors.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], f32)
     >>> print(signal.ifftn(x).read().real.tolist())
     [[1.0, 1.0], [1.0, 1.0]]
     """
@@ -58,8 +54,7 @@ def fft2(
 ) -> Buffer[c64]:
     """Transform over two axes, by default the last two; see `fftn`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], f32)
     >>> print(signal.fft2(x).read().real.tolist())
     [[4.0, 4.0], [4.0, 4.0]]
     """
@@ -74,8 +69,7 @@ def ifft2(
 ) -> Buffer[c64]:
     """Transform back over two axes, by default the last two; see `ifftn`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], f32)
     >>> print(signal.ifft2(x).read().real.tolist())
     [[1.0, 1.0], [1.0, 1.0]]
     """
@@ -99,8 +93,7 @@ def rfftn(x: Buffer[f32], s: Shape = None, axes: Axes = None, norm: Norm = None)
 
     Arguments and errors are those of `fftn`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], f32)
     >>> print(signal.rfftn(x).read().real.tolist())
     [[4.0, 4.0], [4.0, 4.0]]
     """
@@ -112,8 +105,7 @@ def rfft2(
 ) -> Buffer[c64]:
     """Transform real numbers over two axes, by default the last two; see `rfftn`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], f32)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], f32)
     >>> print(signal.rfft2(x).read().real.tolist())
     [[4.0, 4.0], [4.0, 4.0]]
     """
@@ -135,8 +127,7 @@ def irfftn(x: Buffer[c64], s: Shape = None, axes: Axes = None, norm: Norm = None
 
     The last of ``s`` is 2 (extent - 1) by default.
 
-    >>> from gpucore import Device, c64; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], c64)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], c64)
     >>> print(signal.irfftn(x).read().tolist())
     [[1.0, 1.0], [1.0, 1.0]]
     """
@@ -148,8 +139,7 @@ def irfft2(
 ) -> Buffer[f32]:
     """Transform back to real numbers over two axes, by default the last two; see `irfftn`.
 
-    >>> from gpucore import Device, c64; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([[4, 0], [0, 0]], c64)
+    >>> x = device.buffer_from_array([[4, 0], [0, 0]], c64)
     >>> print(signal.irfft2(x).read().tolist())
     [[1.0, 1.0], [1.0, 1.0]]
     """

@@ -60,10 +60,7 @@ def lfilter(
     them, the states at the end are returned too. A filter has at most 32 states. Raises
     `ArgumentError`, `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> x = Device.auto().buffer_from_array(np.array([1, 0, 0, 0], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 0, 0, 0], np.float32))
     >>> signal.lfilter([1], [1, -0.5], x).read().tolist()
     [1.0, 0.5, 0.25, 0.125]
     """
@@ -100,8 +97,7 @@ def sosfilt(
     ``zi`` are states (sections, ...) of the shape of ``x``, but with 2 on the axis. With them, the
     states at the end are returned too. Raises `ArgumentError`, `ShapeError`, `DTypeError`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 0, 0, 0], f32)
+    >>> x = device.buffer_from_array([1, 0, 0, 0], f32)
     >>> print(signal.sosfilt([[1, 0, 0, 1, -0.5, 0]], x).read())
     [1.    0.5   0.25  0.125]
     """
@@ -132,8 +128,7 @@ def filtfilt(
     and ``b``). ``padtype`` says how: "odd", "even", "constant", or None for not at all. The states
     begin as if the first sample had always been there. Raises as `lfilter`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([0, 0, 4, 0, 0], f32)
+    >>> x = device.buffer_from_array([0, 0, 4, 0, 0], f32)
     >>> print(signal.filtfilt([0.5, 0.5], [1], x, padlen=1).read())
     [0. 1. 2. 1. 0.]
     """
@@ -158,8 +153,7 @@ def sosfiltfilt(
 ) -> Buffer[T]:
     """Filter by `sosfilt` forwards and then backwards; see `filtfilt` for the arguments.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([2, 2, 2, 2], f32)
+    >>> x = device.buffer_from_array([2, 2, 2, 2], f32)
     >>> print(signal.sosfiltfilt([[0.5, 0.5, 0, 1, 0, 0]], x, padlen=1).read())
     [2. 2. 2. 2.]
     """

@@ -50,7 +50,6 @@ def firwin(
 
     The result is a host array, as that of `scipy.signal.firwin`. Raises `ArgumentError`.
 
-    >>> from gpustd import signal
     >>> print(signal.firwin(3, 0.5).round(3))
     [0.046 0.908 0.046]
     """

@@ -27,9 +27,7 @@ def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
 
     Samples are ``d`` apart. Raises `ShapeError` for n < 1.
 
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> signal.fftfreq(4, device=Device.auto()).read().tolist()
+    >>> signal.fftfreq(4, device=device).read().tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
     n, d = _check_points("fftfreq", n, d)
@@ -42,8 +40,7 @@ def rfftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
 
     Arguments and errors are those of `fftfreq`.
 
-    >>> from gpucore import Device; from gpustd import signal
-    >>> print(signal.rfftfreq(4, device=Device.auto()).read())
+    >>> print(signal.rfftfreq(4, device=device).read())
     [0.   0.25 0.5 ]
     """
     n, d = _check_points("rfftfreq", n, d)
@@ -66,8 +63,7 @@ def fftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]
 
     ``x`` has c64 or a dtype of WGSL, and up to 6 axes. Raises `ShapeError`, `DTypeError`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([0, 1, -2, -1], f32)
+    >>> x = device.buffer_from_array([0, 1, -2, -1], f32)
     >>> print(signal.fftshift(x).read())
     [-2. -1.  0.  1.]
     """
@@ -77,8 +73,7 @@ def fftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]
 def ifftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
     """Move the zero frequency back: the inverse of `fftshift`, also for odd extents.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([-2, -1, 0, 1], f32)
+    >>> x = device.buffer_from_array([-2, -1, 0, 1], f32)
     >>> print(signal.ifftshift(x).read())
     [ 0.  1. -2. -1.]
     """
@@ -118,7 +113,6 @@ def next_fast_len(target: int, real: bool = False) -> int:
     They are at most 11 (5 if ``real``), as `scipy.fft.next_fast_len` chooses it. Raises
     `ArgumentError` for a negative target.
 
-    >>> from gpustd import signal
     >>> signal.next_fast_len(1021)
     1024
     """

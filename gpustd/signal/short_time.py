@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
-from gpustd.arrays.arithmetic import multiply, subtract
 from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
-from gpustd.arrays.moving import transpose
-from gpustd.arrays.reductions import sum as sum_over
+from gpustd.arrays.elementwise.arithmetic import multiply, subtract
+from gpustd.arrays.folds.reductions import sum as sum_over
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.arguments import as_float, as_floats, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import array_table, table_copy
@@ -79,8 +79,7 @@ def stft(
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1] * 8, f32)
+    >>> x = device.buffer_from_array([1] * 8, f32)
     >>> frequencies, times, spectra = signal.stft(x, nperseg=4)
     >>> print(frequencies.read(), times.read(), spectra.shape)
     [0.   0.25 0.5 ] [0. 2. 4. 6. 8.] (3, 5)
@@ -135,8 +134,7 @@ def istft(
     everywhere; otherwise `ArgumentError` is raised. Other arguments are those of `stft`;
     ``nperseg`` follows from the number of frequencies. Raises `ShapeError`, `DTypeError`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3, 4, 5, 6, 7, 8], f32)
+    >>> x = device.buffer_from_array([1, 2, 3, 4, 5, 6, 7, 8], f32)
     >>> _, y = signal.istft(signal.stft(x, nperseg=4)[2], nperseg=4)
     >>> print(y.read().round(3))
     [1. 2. 3. 4. 5. 6. 7. 8.]

@@ -42,9 +42,7 @@ def get_window(window: Window, n: int, fftbins: bool = True, *, device: Device) 
     deviation), ("general_hamming", share of the constant) or ("tukey", tapered share). A number is
     the beta of a Kaiser window. Raises `ArgumentError`, `ShapeError`.
 
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> signal.get_window("hann", 4, device=Device.auto()).read().tolist()
+    >>> signal.get_window("hann", 4, device=device).read().tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
     require_buffer_fits("get_window", device, f32, (as_int("get_window", "n", n),))

@@ -60,7 +60,7 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "crop: top 1.5": lambda: image.crop(PICTURE, 1.5, 0, 1, 1),  # type: ignore[arg-type]
     "softplus: beta 'x'": lambda: nn.softplus(X, junk),
     "layer_norm: eps 'x'": lambda: nn.layer_norm(X, eps=junk),
-    "group_norm: groups 'x'": lambda: nn.group_norm(IMAGES, junk),
+    "group_norm: num_groups 'x'": lambda: nn.group_norm(IMAGES, junk),
     "conv2d: stride 'x'": lambda: gpustd.conv2d(IMAGES, IMAGES, stride=junk),
     "conv2d: padding (1, 1): wants one, or": lambda: gpustd.conv2d(
         IMAGES,

@@ -32,10 +32,6 @@ def gaussian_blur(
     u8 is rounded once, to the nearest, ties upwards. Raises `ShapeError`, `DTypeError`, and
     `ArgumentError` for a negative sigma or truncate and an unknown mode.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.eye(3, dtype=np.uint8) * 200)
     >>> image.gaussian_blur(picture, 0.5).read().tolist()
     [[162, 36, 2], [36, 128, 36], [2, 36, 162]]
@@ -83,10 +79,6 @@ def box_blur(
     those of `gaussian_blur`. u8 is rounded to the nearest, and a tie may go either way. Raises
     `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.eye(3, dtype=np.float32) * 9)
     >>> image.box_blur(picture, 3).read().round(3).tolist()
     [[5.0, 3.0, 1.0], [3.0, 3.0, 3.0], [1.0, 3.0, 5.0]]
@@ -106,10 +98,6 @@ def unsharp_mask(
     ``blurred`` is `gaussian_blur` in f32 with the mode reflect. u8 is rounded and clamped to 0 ..
     255; f32 is not clamped. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[50, 50, 90, 90]], np.uint8))
     >>> image.unsharp_mask(picture, 0.5).read().tolist()
     [[50, 46, 94, 90]]

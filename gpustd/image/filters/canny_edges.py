@@ -61,10 +61,6 @@ def canny(
     Raises `ShapeError`, `DTypeError`, `ArgumentError`, and `LimitError` for more than 65535 images
     or 4194240 rows.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> step = np.tile(np.array([0, 0, 0, 0, 90, 200, 200, 200], np.uint8), (5, 1))
     >>> image.canny(device.buffer_from_array(step), 1.0).read()[2].tolist()
     [0, 0, 0, 0, 1, 0, 0, 0]

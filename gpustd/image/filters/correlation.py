@@ -32,10 +32,6 @@ def filter2d(
     Images are (H, W), (H, W, C) or (N, H, W, C) of u8 or f32. Sums are f32; u8 is rounded to the
     nearest (ties upwards) and clamped. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> shape = device.buffer_from_array(np.array([[1, 2, 4, 8]], np.float32))
     >>> image.filter2d(shape, [[-1, 0, 1]]).read().tolist()
     [[1.0, 3.0, 6.0, 4.0]]

@@ -32,10 +32,6 @@ def sobel(
     as 0 to 255, and the result is f32. `gpustd.image.border` lists ``mode`` and ``cval``. Raises
     `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0, 0, 10, 10]], np.uint8))
     >>> image.sobel(picture, 1).read().tolist()
     [[0.0, 40.0, 40.0, 0.0]]
@@ -50,10 +46,6 @@ def scharr(
 
     They depend less on the direction of an edge.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0], [1], [1]], np.float32))
     >>> image.scharr(picture, 0).read().tolist()
     [[16.0], [16.0], [0.0]]
@@ -66,10 +58,6 @@ def laplacian(image: Buffer[Any], mode: str = "reflect", cval: float = 0.0) -> B
 
     The result is f32. Arguments and errors are those of `sobel`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0, 1, 4, 9]], np.float32))
     >>> image.laplacian(picture).read().tolist()
     [[1.0, 2.0, 2.0, -5.0]]

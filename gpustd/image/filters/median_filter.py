@@ -28,10 +28,6 @@ def median(image: Buffer[T], size: int = 3, mode: str = "reflect", cval: float =
     W), (H, W, C) or (N, H, W, C) of u8 or f32. A window with a NaN gives an unspecified value of
     f32. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[1, 9, 2], [3, 1, 4], [8, 2, 3]], np.uint8))
     >>> image.median(picture, 3).read().tolist()
     [[1, 2, 2], [3, 3, 3], [3, 3, 3]]

@@ -58,10 +58,6 @@ def erode(
     `gpustd.image.border` lists ``mode`` and ``cval``. Raises `ShapeError`, `DTypeError`,
     `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[5, 3, 8, 9, 9]], np.uint8))
     >>> image.erode(picture, 3).read().tolist()
     [[3, 3, 3, 8, 9]]
@@ -81,10 +77,6 @@ def dilate(
 
     Arguments and errors are those of `erode`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[5, 3, 8, 9, 9]], np.uint8))
     >>> image.dilate(picture, footprint=[[1, 1, 0]]).read().tolist()
     [[5, 8, 9, 9, 9]]
@@ -102,10 +94,6 @@ def opening(
 ) -> Buffer[T]:
     """Erode, then dilate: remove bright spots smaller than the window.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.opening(picture, 3).read().tolist()
     [[2, 2, 2, 2, 7, 7, 7]]
@@ -123,10 +111,6 @@ def closing(
 ) -> Buffer[T]:
     """Dilate, then erode: fill dark spots smaller than the window.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.closing(picture, 3).read().tolist()
     [[9, 9, 7, 7, 7, 7, 7]]
@@ -144,10 +128,6 @@ def morphological_gradient(
 ) -> Buffer[T]:
     """Return the dilation minus the erosion; u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.morphological_gradient(picture, 3).read().tolist()
     [[7, 7, 7, 5, 5, 0, 0]]
@@ -165,10 +145,6 @@ def white_tophat(
 ) -> Buffer[T]:
     """Return the image minus its opening: small bright spots. u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.white_tophat(picture, 3).read().tolist()
     [[0, 7, 0, 0, 0, 0, 0]]
@@ -187,10 +163,6 @@ def black_tophat(
 ) -> Buffer[T]:
     """Return the closing minus the image: small dark spots. u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.black_tophat(picture, 3).read().tolist()
     [[7, 0, 5, 5, 0, 0, 0]]

@@ -50,10 +50,6 @@ def resize(
     the sum of |weight x value|. Raises `DTypeError`, `ArgumentError`, and `ShapeError` for an image
     without elements or extents < 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[0, 100], [100, 200]], np.uint8))
     >>> image.resize(picture, (1, 4), "area").read().tolist()
     [[50, 50, 150, 150]]

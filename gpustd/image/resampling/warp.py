@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32, u8
-from gpustd.arrays.casting import cast
+from gpustd.arrays.elementwise.conversion import cast
 from gpustd.image.border import CONSTANT, MIRROR, NEAREST, REFLECT, WRAP, Border, extended_indices
 from gpustd.image.filters.axis_windows import Windows, centred_window, fold_axes
 from gpustd.image.grids import fits_pixel_tiles, pixel_tile_grid
@@ -72,10 +72,6 @@ def affine_transform(
     upwards) and clamped. Points are computed in f32: they are off by up to 2^-22 of the largest
     coordinate. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[10, 20, 40]], np.uint8))
     >>> image.affine_transform(picture, [[1, 0], [0, 0.5]], output_shape=(1, 5), order=1).read()
     array([[10, 15, 20, 30, 40]], dtype=uint8)
@@ -100,10 +96,6 @@ def perspective_transform(
     ``warpPerspective(image, M, ...)`` is ``P @ inv(M) @ P`` here, where P exchanges the first two
     axes. Other arguments and errors are those of `affine_transform`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[1, 2, 3, 4]], np.uint8))
     >>> double = [[2, 0, 0], [0, 2, 0], [0, 0, 1]]
     >>> image.perspective_transform(picture, double, output_shape=(1, 2)).read()
@@ -132,10 +124,6 @@ def rotate(
     the whole rotated picture. ``order``, ``mode``, ``cval`` and errors are those of
     `affine_transform`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[1, 2, 3], [4, 5, 6]], np.uint8))
     >>> image.rotate(picture, 90, order=1).read().tolist()
     [[3, 6], [2, 5], [1, 4]]

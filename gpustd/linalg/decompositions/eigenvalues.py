@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, overload
 
 from gpucore import Buffer, Device, ShapeError, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
@@ -45,10 +45,6 @@ def eigh(
 
     Raises `ShapeError` where the last two axes are not square, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 1], [1, 2]], np.float32))
     >>> w, v = linalg.eigh(a)
     >>> np.round(w.read(), 3).tolist()

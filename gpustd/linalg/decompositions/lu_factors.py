@@ -49,10 +49,7 @@ def lu_factor(a: Buffer[f32]) -> LU:
     singular matrix has a zero on the diagonal of U; nothing is raised. For the error see Higham
     2002, theorem 9.3. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> factor, piv = linalg.lu_factor(a)
     >>> print(factor.read().tolist(), piv.read())
     [[4.0, 4.0], [0.25, 1.0]] [1 1]
@@ -74,10 +71,6 @@ def lu_solve(
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> b = device.buffer_from_array(np.array([5, 12], np.float32))
     >>> print(linalg.lu_solve(linalg.lu_factor(a), b).read())
@@ -117,10 +110,7 @@ def lu(a: Buffer[f32]) -> tuple[Buffer[f32], Buffer[f32], Buffer[f32]]:
 
     ``a`` is (..., N, N), f32; the three results have its shape. Raises as `lu_factor`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> a = Device.auto().buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
+    >>> a = device.buffer_from_array(np.array([[1, 2], [4, 4]], np.float32))
     >>> p, l, u = (x.read().tolist() for x in linalg.lu(a))
     >>> print(p, l, u)
     [[0.0, 1.0], [1.0, 0.0]] [[1.0, 0.0], [0.25, 1.0]] [[4.0, 4.0], [0.0, 1.0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpustd.matmul.product import Product
-from gpustd.nn.conv.windows import Window, fields
+from gpustd.nn.conv.windows import Window, window_params
 
 __all__ = ["voxel_product"]
 
@@ -13,14 +13,14 @@ __all__ = ["voxel_product"]
 def voxel_product(
     op: str, shape: tuple[int, ...], channels: int, window: Window, batch: int | None = None
 ) -> Product:
-    """The product that makes results of ``shape`` (N, D, H, W, Cout) of so many channels.
+    """Return the product whose results are ``shape`` (N, D, H, W, Cout).
 
-    A ``batch``'s images and weights lie one behind the other.
+    ``channels`` are those of its input. The images and weights of a ``batch`` follow one another.
     """
     z, y, x = window
     rows = math.prod(shape[:4])
     sizes = {"m": rows, "n": shape[4], "c1": channels}
-    sizes |= {k: v for k, v in fields(window).items() if k.startswith(("size", "result"))}
+    sizes |= {k: v for k, v in window_params(window).items() if k.startswith(("size", "result"))}
     return Product(
         op=op,
         source="nn/voxels.wgsl",
