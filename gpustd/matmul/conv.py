@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import as_int, choice
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, choice, require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 from gpustd.matmul.product import Product, check_activation
@@ -20,7 +19,7 @@ __all__ = [
     "Wrap",
     "check_extras",
     "conv2d",
-    "conv_product",
+    "conv_matmul",
     "other_weights",
     "result_shape",
 ]
@@ -85,7 +84,7 @@ def conv2d(
     if stride < 1:
         raise ShapeError(f"conv2d: stride {stride} is not possible")
     window = Window(stride, _pads("conv2d", padding), upsample, wrap)
-    product = conv_product("conv2d", x, second, w.shape, window, activation, per_image_first)
+    product = conv_matmul("conv2d", x, second, w.shape, window, activation, per_image_first)
     shape = result_shape(product)
     check_extras("conv2d", shape, bias, per_image, residual, product.image_first)
     y = x.device.buffer(x.dtype, shape)
@@ -94,7 +93,7 @@ def conv2d(
     return y
 
 
-def conv_product(
+def conv_matmul(
     op: str,
     x: Buffer[Any],
     second: Buffer[Any] | None,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.matmul.product import Product, check_activation
 
 __all__ = ["gemm", "multiply_batch", "wide_gemm"]

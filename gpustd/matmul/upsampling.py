@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.matmul.conv import Window, Wrap, check_extras, conv_product, other_weights
+from gpustd.launch.checks import require_buffers
+from gpustd.matmul.conv import Window, Wrap, check_extras, conv_matmul, other_weights
 
 __all__ = ["upsampling_conv2d", "upsampling_weights"]
 
@@ -64,7 +64,7 @@ def upsampling_conv2d(
     if len(u.shape) != 6 or u.shape[:4] != _SUMS:
         raise ShapeError(f"{op}: weights {u.shape}: wants those of upsampling_weights")
     window = Window(1, (1, 0, 1, 0), None, wrap)
-    product = conv_product(op, x, None, (2, 2, *u.shape[4:]), window, activation, 0)
+    product = conv_matmul(op, x, None, (2, 2, *u.shape[4:]), window, activation, 0)
     images, height, width, _ = x.shape
     shape = (images, 2 * height, 2 * width, product.n)
     check_extras(op, shape, bias, None, residual, 0)

@@ -18,12 +18,11 @@ from typing import Any
 
 from gpucore import Buffer, Device, DType, ShapeError, T, f16, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import WORKGROUP, float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
-from gpustd.matmul.conv import Window, Wrap, check_extras, conv_product, other_weights, result_shape
+from gpustd.matmul.conv import Window, Wrap, check_extras, conv_matmul, other_weights, result_shape
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.product import Extras, Product, constants
 
@@ -141,7 +140,7 @@ def winograd_conv2d(
     if len(u.shape) != 3 or u.shape[0] not in _BLOCKS:
         raise ShapeError(f"{op}: weights {u.shape}: wants (16 or 36, C, Cout) of winograd_weights")
     weights, window = (3, 3, *u.shape[1:]), Window(1, (1, 1, 1, 1), upsample, wrap)
-    direct = conv_product(op, x, second, weights, window, activation, per_image_first)
+    direct = conv_matmul(op, x, second, weights, window, activation, per_image_first)
     shape = result_shape(direct)
     check_extras(op, shape, bias, per_image, residual, direct.image_first)
     y = x.device.buffer(x.dtype, shape)

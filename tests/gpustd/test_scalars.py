@@ -14,7 +14,7 @@ import pytest
 import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
-from gpustd.launch.arguments import as_float, as_floats, as_int, choice
+from gpustd.launch.checks import as_float, as_floats, as_int, choice
 from gpustd.linalg.blas1 import scale
 
 NULL = Device.null()

@@ -7,10 +7,10 @@ import math
 from gpustd.matmul.product import Product
 from gpustd.nn.conv.windows import Window, window_params
 
-__all__ = ["voxel_product"]
+__all__ = ["voxel_matmul"]
 
 
-def voxel_product(
+def voxel_matmul(
     op: str, shape: tuple[int, ...], channels: int, window: Window, batch: int | None = None
 ) -> Product:
     """Return the product whose results are ``shape`` (N, D, H, W, Cout).

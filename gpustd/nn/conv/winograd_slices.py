@@ -15,9 +15,9 @@ from gpustd.launch.elements import float_scalar, launch_flat
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.matmul.conv import Window as Plane
-from gpustd.matmul.conv import conv_product
+from gpustd.matmul.conv import conv_matmul
 from gpustd.matmul.winograd import Form
-from gpustd.nn.conv.voxels import voxel_product
+from gpustd.nn.conv.voxels import voxel_matmul
 from gpustd.nn.conv.windows import Axis, Window
 
 __all__ = ["best_block", "convolve_in_blocks"]
@@ -69,7 +69,7 @@ def convolve_in_blocks(
     n = w.shape[4]
     slices = x.view((images * depth, height, width, channels))
     plane = Plane(1, (1, 1, 1, 1), None, "")
-    whole = conv_product(op, slices, None, (3, 3, channels, n), plane, None, 0)
+    whole = conv_matmul(op, slices, None, (3, 3, channels, n), plane, None, 0)
     form = Form.of(whole, block)
     u = _transform_weights(op, w, form.planes, block)
     y = x.device.buffer(x.dtype, (images * depth, height, width, n))
@@ -84,7 +84,7 @@ def convolve_in_blocks(
         rows = part * depth * blocks
         v = form.transformed(whole, slices, None, first * depth * blocks, rows, scalar)
         sums = x.device.buffer(x.dtype, (form.planes, rows, n))
-        product = voxel_product(op, (part, depth, blocks, 1, n), channels, axes, form.planes)
+        product = voxel_matmul(op, (part, depth, blocks, 1, n), channels, axes, form.planes)
         product.launch(v, None, u, None, None, None, sums)
         form.finish(whole, sums, first * depth * blocks, (bias, None, None), y)
     return y.view((*x.shape[:4], n))
