@@ -11,7 +11,7 @@ from __future__ import annotations
 from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.arithmetic import divide, multiply
 from gpustd.arrays.operands import FLOATS, NUMBERS, Operand, common_dtype, elementwise
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 
 __all__ = [
     "acos",

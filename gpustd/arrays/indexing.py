@@ -20,7 +20,7 @@ from gpustd.arrays.moving import broadcast_to
 from gpustd.arrays.operands import REALS, broadcast_shape, common_dtype
 from gpustd.arrays.scans import cumsum
 from gpustd.arrays.sorting import argsort
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each, launch_flat, require_f16_support, words_of
 from gpustd.launch.template import Value
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from gpucore import Buffer, ShapeError, T
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar, width_of
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
@@ -39,7 +38,7 @@ class Block:
         width = width_of(*extents)
         names = ("inner", "x_pitch", "x_start", "y_pitch", "y_start")
         sizes = {name: n // width for name, n in zip(names, extents, strict=True)}
-        spec: dict[str, Value] = {"scalar": plain_scalar(op, x, y), "width": width}
+        spec: dict[str, Value] = {"scalar": common_scalar(op, x, y), "width": width}
         launch_each(
             "arrays/layout/block.wgsl", spec, (x, y), self.rows * self.inner // width, sizes
         )
@@ -54,7 +53,7 @@ def concat(parts: Sequence[Buffer[T]], axis: int) -> Buffer[T]:
     shapes = [p.shape for p in parts]
     if any(s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
         raise ShapeError(f"concat: shapes {shapes} must differ in axis {axis} only")
-    plain_scalar("concat", *parts)
+    common_scalar("concat", *parts)
     extent = sum(s[axis] for s in shapes)
     y = first.device.buffer(first.dtype, (*shapes[0][:axis], extent, *shapes[0][axis + 1 :]))
     rows, rest = math.prod(shapes[0][:axis]), math.prod(shapes[0][axis + 1 :])
@@ -137,7 +136,7 @@ def _transpose_flat(x: Buffer[T], y: Buffer[T], extents: list[int], strides: lis
     last = len(extents) - 1
     sizes |= {f"extent{last}": extents[-1] // width, f"stride{last}": strides[-1]}
     spec: dict[str, Value] = {
-        "scalar": plain_scalar("transpose", x),
+        "scalar": common_scalar("transpose", x),
         "width": width,
         "rank": len(extents),
     }
@@ -160,7 +159,7 @@ def _transpose_tiles(x: Buffer[T], y: Buffer[T], extents: list[int], strides: li
     }
     sizes |= {f"extent{n}": extents[i] for n, i in enumerate(inward)}
     sizes |= {f"stride{n}": pitches[i] for n, i in enumerate(inward)}
-    spec: dict[str, Value] = {"scalar": plain_scalar("transpose", x), "rank": len(extents)}
+    spec: dict[str, Value] = {"scalar": common_scalar("transpose", x), "rank": len(extents)}
     kernel(x.device, "arrays/layout/tiles.wgsl", **spec)(x, y, sizes, grid=flat_grid(blocks, 1))
 
 

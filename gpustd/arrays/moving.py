@@ -14,8 +14,7 @@ from gpucore.integers import ceil_div
 from gpustd.arrays import layout
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.operands import broadcast_shape, broadcast_strides, merged_axes
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import launch_each, require_f16_support, words_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel

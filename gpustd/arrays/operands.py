@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each, require_f16_support, words_of
 from gpustd.launch.template import Value
 
@@ -73,7 +73,7 @@ def common_dtype(op: str, operands: Sequence[Operand[Any]], takes: tuple[str, ..
     kinds: set[type[DType]] = {b.dtype for b in buffers}
     listed = ", ".join(repr(b) for b in buffers)
     if len(kinds) != 1:
-        raise DTypeError(f"{op}: wants buffers of one dtype, got {listed}: cast them first")
+        raise DTypeError(f"{op}: buffers must have one dtype, got {listed}: cast them first")
     dtype = kinds.pop()
     if dtype.name not in takes:
         raise DTypeError(f"{op}: takes {', '.join(takes)}, got {listed}: cast first")

@@ -21,7 +21,7 @@ from gpustd.arrays.casting import cast
 from gpustd.arrays.folding import Fold, accumulator, widened
 from gpustd.arrays.functions import sqrt
 from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 
 __all__ = [
     "all",

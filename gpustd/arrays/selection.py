@@ -12,7 +12,7 @@ from gpustd.arrays.logic import isnan, less, logical_and, logical_not, logical_o
 from gpustd.arrays.moving import concat, cut
 from gpustd.arrays.operands import FLOATS, REALS, common_dtype
 from gpustd.arrays.sorting import argsort, sort
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel

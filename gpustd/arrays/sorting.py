@@ -18,7 +18,7 @@ from gpustd.arrays.moving import transpose
 from gpustd.arrays.operands import REALS, apply, common_dtype
 from gpustd.arrays.row_sorts import longest_row, sorted_rows
 from gpustd.arrays.scans import cumsum
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel

@@ -11,8 +11,7 @@ from gpustd.image.border import CONSTANT, extended
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.pixels import launch_pixels, pixels_each
 from gpustd.image.resampling.gathering import gather
-from gpustd.launch.arguments import as_float, as_int, choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_int, choice, require_buffer_fits
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 

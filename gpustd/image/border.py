@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.launch.arguments import as_float, choice
+from gpustd.launch.checks import as_float, choice
 
 __all__ = ["CONSTANT", "border_of", "extended"]
 

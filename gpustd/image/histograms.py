@@ -12,7 +12,7 @@ from gpucore.integers import ceil_div
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
 from gpustd.image.words import lanes_of, launch_cells
-from gpustd.launch.arguments import as_floats, as_int
+from gpustd.launch.checks import as_floats, as_int
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant

@@ -11,7 +11,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
 from gpustd.arrays.combination import combine_into
 from gpustd.arrays.layout import transpose
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.linalg.blas1 import real_scale, scale
 from gpustd.linalg.matrix_product import multiply_matrices
 from gpustd.linalg.triangles import fresh_copy, mirrored

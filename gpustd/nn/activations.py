@@ -20,7 +20,7 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, T
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_float, choice
+from gpustd.launch.checks import as_float, choice
 from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.launch.template import Value
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_flat, plain_scalar, width_of
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.launch.elements import common_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 
 __all__ = ["upsample_nearest"]
@@ -33,7 +32,7 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     images, height, width, channels = x.shape
     y = x.device.buffer(x.dtype, (images, factor * height, factor * width, channels))
     unit = width_of(channels)
-    spec: dict[str, Value] = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
+    spec: dict[str, Value] = {"scalar": common_scalar("upsample_nearest", x), "width": unit}
     sizes = {"width": width, "channels": channels // unit, "factor": factor}
     launch_flat("nn/upsample_nearest/naive.wgsl", spec, (x, y), x.size // unit, sizes)
     return y

@@ -7,12 +7,12 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.moving import transpose
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 from gpustd.launch.elements import (
+    common_scalar,
     float_scalar,
     launch_each,
     launch_flat,
-    plain_scalar,
     widest_word,
     width_of,
 )
@@ -58,7 +58,7 @@ def interpolate(
         steps = tuple((o - 1) / (n - 1) if n > 1 else 0.0 for o, n in zip(old, new, strict=True))
     if not math.prod(old):
         raise ShapeError(f"interpolate: {x.shape}: wants images of at least one pixel")
-    checked = plain_scalar if mode == "nearest" else float_scalar
+    checked = common_scalar if mode == "nearest" else float_scalar
     scalar = checked("interpolate", x)
     factors = tuple(n // o for n, o in zip(new, old, strict=True))
     whole = all(s * f == 1 for s, f in zip(steps, factors, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel

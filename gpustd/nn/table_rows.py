@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, DTypeError, ShapeError, T, i32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
 

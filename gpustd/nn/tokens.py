@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
 from gpustd.nn.table_rows import embedding as rows_of

@@ -9,9 +9,8 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffer_fits, require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar
+from gpustd.launch.checks import as_float, as_int, require_buffer_fits, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each
 from gpustd.launch.tables import table_copy
 from gpustd.launch.template import Value
 from gpustd.signal.plan import smooth_above
@@ -111,7 +110,7 @@ def rolled(op: str, x: Buffer[T], starts: Sequence[int]) -> Buffer[T]:
 
 
 def _scalar(op: str, x: Buffer[Any]) -> str:
-    return "c64x1" if x.dtype is c64 else plain_scalar(op, x)
+    return "c64x1" if x.dtype is c64 else common_scalar(op, x)
 
 
 def next_fast_len(target: int, real: bool = False) -> int:

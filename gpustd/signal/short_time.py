@@ -15,7 +15,7 @@ from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
 from gpustd.arrays.moving import transpose
 from gpustd.arrays.reductions import sum as summed
-from gpustd.launch.arguments import as_float, as_floats, as_int
+from gpustd.launch.checks import as_float, as_floats, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import table, table_copy
 from gpustd.launch.template import Value

@@ -20,11 +20,11 @@ from gpustd.launch.template import render
 from gpustd.launch.variants import force_variant
 from gpustd.nn.attention.fused import MatrixTile, Sizes, attention, self_attention
 from tests.conftest import skip_without_f16
-from tests.gpustd import products
+from tests.gpustd import emulated_units
+from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import emulated_kernel, need_matrix_units
 from tests.gpustd.reference import attention as oracle
 from tests.gpustd.reference.attention import CASES, Case
 
@@ -331,8 +331,8 @@ def test_a_team_whose_keys_are_not_seen_adds_nothing(
         assert "exp2(fma(a" in text
         return text.replace("exp2(fma(a", "exp2(fma(0.9999999 * a")
 
-    monkeypatch.setattr(products, "_emulated", {})
-    monkeypatch.setattr(products, "emulate", unrounded)
+    monkeypatch.setattr(emulated_units, "_emulated", {})
+    monkeypatch.setattr(emulated_units, "emulate", unrounded)
     operands = oracle.draw(case, np.float16, seed=3)
     check_by_matrix(device, case, operands, MatrixTile(1, 1, 16, teams=2), monkeypatch)
 
@@ -378,7 +378,7 @@ def test_self_attention_reads_shared_rows(device: Device, dtype: type[DType]) ->
 
 
 NULL_CHECK = """
-from gpustd.template import render
+from gpustd.launch.template import render
 for head in (8, 24, 32, 40, 48, 64, 80, 96, 160):
     tiles = ((1, 32, ""), (1, 32, "relative"), (1, 32, "ahead"), (1, 16, "ahead"), (1, 16, ""))
     tiles += ((2, 32, "relative"), (2, 48, "relative"), (2, 16, "ahead"), (2, 32, "ahead"))

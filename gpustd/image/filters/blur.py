@@ -11,7 +11,7 @@ from gpustd.image.filters.axis import weighted
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.pairs import combined
 from gpustd.image.picture import MOST_TAPS, picture_of, sides_of
-from gpustd.launch.arguments import as_float, as_floats
+from gpustd.launch.checks import as_float, as_floats
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
 

@@ -15,7 +15,7 @@ from gpustd.image.filters.blur import gaussian_weights
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.picture import Picture, picture_of
 from gpustd.image.tables import table
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import Value, kernel
 

@@ -14,7 +14,7 @@ from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.tables import table
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import as_floats
+from gpustd.launch.checks import as_floats
 from gpustd.launch.template import Value
 
 __all__ = ["filter2d", "fold_window"]

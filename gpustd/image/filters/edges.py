@@ -12,7 +12,7 @@ from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import choice
+from gpustd.launch.checks import choice
 from gpustd.launch.template import Value
 
 __all__ = ["laplacian", "scharr", "sobel"]

@@ -8,7 +8,7 @@ from gpustd.image.filters.separable_window import has_halves
 from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.picture import picture_of
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import choice
+from gpustd.launch.checks import choice
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 

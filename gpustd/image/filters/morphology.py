@@ -18,7 +18,7 @@ from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.separable_window import separable
 from gpustd.image.pairs import combined
 from gpustd.image.picture import picture_of, sides_of
-from gpustd.launch.arguments import as_floats
+from gpustd.launch.checks import as_floats
 
 __all__ = [
     "black_tophat",

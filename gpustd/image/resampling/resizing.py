@@ -17,8 +17,7 @@ from gpustd.image.resampling.two_axes import launch_both
 from gpustd.image.resampling.weights import Taps, area_taps, filter_taps, point_taps
 from gpustd.image.tables import table
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import choice, require_buffer_fits
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["resize"]

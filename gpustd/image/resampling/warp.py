@@ -17,8 +17,7 @@ from gpustd.image.grids import fits_quilt, quilt_grid
 from gpustd.image.picture import Picture, picture_of, size_of
 from gpustd.image.resampling.gathering import gather
 from gpustd.image.words import launch_cells
-from gpustd.launch.arguments import as_float, as_floats, choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_floats, choice, require_buffer_fits
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]

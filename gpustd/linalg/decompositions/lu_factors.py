@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32, i32
 from gpucore.integers import ceil_div
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel

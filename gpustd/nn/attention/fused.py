@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from gpucore import Buffer, Device, LimitError, ShapeError, T, Work
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import broadcast_lanes

@@ -16,10 +16,12 @@ from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import conv2d
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.blocks import launch_window
 from gpustd.nn.conv.grouped import launch_grouped
 from gpustd.nn.conv.unfold import unfolded
-from gpustd.nn.conv.voxels import voxel_product
+from gpustd.nn.conv.voxels import voxel_matmul
 from gpustd.nn.conv.windows import Window
 from gpustd.nn.conv.winograd import best_block, in_blocks
 
@@ -80,7 +82,8 @@ def _dense(
         plane = w.view((ay.kernel, ax.kernel, *w.shape[3:]))
         return conv2d(image, plane, bias=bias, stride=stride, padding=padding).view(shape)
     y = x.device.buffer(x.dtype, shape)
-    voxel_product(op, shape, x.shape[4], window).launch(x, None, w, bias, None, None, y)
+    matmul = voxel_matmul(op, shape, x.shape[4], window)
+    launch_matmul(matmul, x, w, y, epilogue=Epilogue(bias))
     return y
 
 

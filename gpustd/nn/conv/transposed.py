@@ -18,11 +18,12 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
-from gpustd.launch.elements import float_scalar, launch_each, launch_flat, plain_scalar, width_of
+from gpustd.launch.checks import as_int, require_buffer_fits
+from gpustd.launch.elements import common_scalar, float_scalar, launch_each, launch_flat, width_of
 from gpustd.launch.template import Value
-from gpustd.matmul.conv import Window, conv_product
+from gpustd.matmul.conv import Padding, Window, conv_matmul
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.convolution import check_bias, check_weight
 from gpustd.nn.conv.dispatch import convolve
 from gpustd.nn.conv.windows import AXES, Axis, Extents, each_axis, spatial
@@ -211,14 +212,14 @@ def _doubled(
     u = x.device.buffer(x.dtype, (2, 2, ky // 2, kx // 2, channels, outputs))
     width = width_of(channels * outputs)
     units = channels * outputs // width
-    spec: dict[str, Value] = {"scalar": plain_scalar(op, weight), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar(op, weight), "width": width}
     sizes = {"units": units, "kernel_y": ky, "kernel_x": kx}
     if u.size:
         launch_flat("nn/parities.wgsl", spec, (weight, u), u.size // width, sizes)
     (top, bottom), (left, right) = (axis.pads for axis in axes)
-    window = Window(1, (top, bottom, left, right), None, "")
-    product = conv_product(op, x, None, u.shape[2:], window, None, 0)
-    replace(product, batch=4).launch(x, None, u, bias, None, None, y)
+    window = Window(padding=Padding(top, bottom, left, right))
+    matmul = conv_matmul(op, x, None, u.shape[2:], window, None, 0)
+    launch_matmul(replace(matmul, batch=4), x, u, y, epilogue=Epilogue(bias))
     return y
 
 
@@ -279,7 +280,7 @@ def _taps(weight: Buffer[T], phase: tuple[_Phase, ...]) -> Buffer[T]:
             f"last_{name}": p.last,
             f"step_{name}": p.step,
         }
-    spec: dict[str, Value] = {"scalar": plain_scalar("conv_transpose", weight), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar("conv_transpose", weight), "width": width}
     launch_flat("nn/taps.wgsl", spec, (weight, y), y.size // width, sizes)
     return y
 
@@ -297,5 +298,5 @@ def _deal_out(
             f"stride_{name}": axis.stride,
             f"first_{name}": p.remainder,
         }
-    spec: dict[str, Value] = {"scalar": plain_scalar("conv_transpose", part), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar("conv_transpose", part), "width": width}
     launch_each("nn/deal_out.wgsl", spec, (part, y), part.size // width, sizes)

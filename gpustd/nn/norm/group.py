@@ -6,7 +6,7 @@ from typing import Any
 
 from gpucore import Buffer, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 from gpustd.launch.elements import float_scalar, launch_flat, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel

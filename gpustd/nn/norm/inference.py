@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, require_buffers
 from gpustd.launch.elements import float_scalar, launch_flat, words_of
 from gpustd.nn.norm.channels import launch_channels
 from gpustd.nn.norm.group import group_norm as affine_group_norm

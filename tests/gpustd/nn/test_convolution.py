@@ -29,6 +29,8 @@ from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import grouped, winograd
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
+from tests.gpustd.emulated_units import need_matrix_units
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import (
     DTYPES,
@@ -41,7 +43,6 @@ from tests.gpustd.nn.oracle import (
     up,
 )
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import need_matrix_units, on_variant
 from tests.gpustd.reference.winograd import transforms
 
 Array = NDArray[Any]
@@ -304,7 +305,7 @@ def test_groups_on_matrix_units(
 
 
 NULL_CHECK = """
-from gpustd.template import render
+from gpustd.launch.template import render
 spec = dict(matrix=True, bias=True, kernel_y=3, kernel_x=3, dilation_y=1, dilation_x=1)
 spec |= dict(stride_y=1, stride_x=1, words=512)
 for group in (2, 4, 8, 16):
