@@ -12,7 +12,7 @@ from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
 from gpustd import nn
-from gpustd.launch.template import SHADERS, rendered_corpus
+from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
 from tests.laws.sources import LIBRARY
@@ -125,7 +125,7 @@ def corpus() -> Iterator[tuple[str, str]]:
         for dtype in (f32, f16):
             if dtype is f32 or device.has_f16:
                 render(device, dtype)
-    yield from rendered_corpus()
+    yield from rendered_kernels()
     for path in sorted(SHADERS.rglob("*.wgsl")):
         source = path.read_text(encoding="utf-8")
         if "@compute" in source and not any(mark in source for mark in TEMPLATE_MARKS):
@@ -147,13 +147,13 @@ def render(device: Device, dtype: type[DType]) -> None:
     gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
     for variant, needs_matrix in PRODUCT_VARIANTS:
-        with force_variant("product", variant):
+        with force_variant("matmul", variant):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
         for tile in MATRIX_TILES:
             if tile.loaders:
-                with force_variant("product", "matrix", tile):
+                with force_variant("matmul", "matrix", tile):
                     gpustd.gemm(make(256, 192), make(192, 320))
     for op, variant, needs_matrix in OTHER_VARIANTS:
         with force_variant(op, variant):

@@ -89,5 +89,5 @@ def test_large_networks(device: Device) -> None:
 
 def test_refuses_even_sizes(device: Device) -> None:
     for size in (0, 2, 11):
-        with pytest.raises(ArgumentError, match="it is one of 1, 3, 5, 7, 9"):
+        with pytest.raises(ArgumentError, match="must be one of 1, 3, 5, 7, 9"):
             image.median(device.buffer(u8, (4, 4)), size)

@@ -346,5 +346,5 @@ def test_orders_and_coefficients_are_refused(device: Device) -> None:
     with pytest.raises(ArgumentError, match=r"lfilter: order 40: .*: leave zi out"):
         signal.lfilter(np.ones(41), [1], x, zi=device.buffer(f32, 40))
     for b in ("a", [1j], [[1], [2, 3]]):
-        with pytest.raises(ArgumentError, match=r"lfilter: coefficients .*: wants real numbers"):
+        with pytest.raises(ArgumentError, match=r"lfilter: coefficients must hold real numbers"):
             signal.lfilter(b, [1], x)  # type: ignore[call-overload]
