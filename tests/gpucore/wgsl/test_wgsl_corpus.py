@@ -147,13 +147,13 @@ def render(device: Device, dtype: type[DType]) -> None:
     gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
     for variant, needs_matrix in PRODUCT_VARIANTS:
-        with force_variant("product", variant):
+        with force_variant("matmul", variant):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
         for tile in MATRIX_TILES:
             if tile.loaders:
-                with force_variant("product", "matrix", tile):
+                with force_variant("matmul", "matrix", tile):
                     gpustd.gemm(make(256, 192), make(192, 320))
     for op, variant, needs_matrix in OTHER_VARIANTS:
         with force_variant(op, variant):

@@ -15,7 +15,8 @@ import pytest
 from gpucore import Device, f32
 from gpustd import gemm
 from gpustd.launch.template import SHADERS
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, tile_size
+from gpustd.matmul.tuned_tiles import recorded_matmuls
 from gpustd.tuning import files
 from gpustd.tuning.files import (
     TUNING_VARIABLE,
@@ -26,7 +27,6 @@ from gpustd.tuning.files import (
     user_file,
     write_tiles,
 )
-from gpustd.tuning.lookup import recorded_products, tile_size
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
@@ -93,14 +93,14 @@ def test_the_variable_names_a_file_or_none(
 def test_a_users_table_counts_for_its_engine_and_driver_and_a_shipped_one_for_all(
     null: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiles, path = {KEY: tile_size(SMALL)}, tmp_path / "own.json"
-    monkeypatch.setenv(TUNING_VARIABLE, str(path))
-    for other in ({"driver": "551.1"}, {"engine": "wgpu"}):
-        monkeypatch.setattr(files, "_told", set())
-        info = replace(null.info, **other)
+    tiles = {KEY: tile_size(SMALL)}
+    for field, value in (("driver", "551.1"), ("engine", "wgpu")):
+        path = tmp_path / f"{field}.json"
+        monkeypatch.setenv(TUNING_VARIABLE, str(path))
+        info = replace(null.info, **{field: value})
         write_tiles(path, info, tiles)
         assert load_tiles(info) == tiles
-        with pytest.warns(UserWarning, match="tuning table ignored: not for null with the driver"):
+        with pytest.warns(UserWarning, match="tuning table ignored: engine and driver must be"):
             assert load_tiles(null.info) == {}
         write_tiles(shipped_file(null.info), info, tiles)
         path.unlink()
@@ -237,7 +237,7 @@ def test_llvmpipes_table_is_found_whatever_its_version(device: Device) -> None:
     assert shipped_file(device.info).is_file()
     assert json.loads(shipped_file(device.info).read_text(encoding="utf-8"))["kernels"] == {}
     a, w = device.buffer(f32, (64, 32)), device.buffer(f32, (32, 64))
-    with recorded_products() as seen:
+    with recorded_matmuls() as seen:
         gemm(a, w)
     assert seen == {}
     with warnings.catch_warnings():

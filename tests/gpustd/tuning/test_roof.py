@@ -6,7 +6,7 @@ import pytest
 
 from gpucore import Device, Graph, f32
 from gpustd.tuning import roof as roofs
-from gpustd.tuning.roof import measured_roof, product_rate
+from gpustd.tuning.roof import matmul_rate, measured_roof
 
 
 def test_the_roof_is_measured_and_leaves_nothing(device: Device) -> None:
@@ -30,5 +30,5 @@ def test_a_card_that_was_idle_is_waited_for(null: Device, monkeypatch: pytest.Mo
     monkeypatch.setattr(Graph, "replay", replay)
     monkeypatch.setattr(roofs.time, "perf_counter", lambda: now)
     side = roofs._SIDE[null.is_cpu]
-    assert product_rate(null, f32) == pytest.approx(2 * side**3 / (2e-3 / roofs._CALLS))
+    assert matmul_rate(null, f32) == pytest.approx(2 * side**3 / (2e-3 / roofs._CALLS))
     assert now < 2.0

@@ -1,4 +1,4 @@
-"""Running gemm and conv2d on a chosen variant, matrix units emulated where there are none."""
+"""Small tiles for tests, and launching matrix products with a forced variant."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from gpucore import Device, Kernel
-from gpustd.launch import template
+from gpucore import Device
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import product
-from gpustd.matmul.tiles import Tile
-from gpustd.tuning.lookup import fits
-from tests.gpustd.matrix_emulator import emulate
+from gpustd.matmul import launching
+from gpustd.matmul.tiles import Tile, fits
+from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
+
+__all__ = ["SMALL_LOADERS", "SMALL_MATRIX", "SMALL_TEAMS", "SMALL_TILED", "on_variant"]
 
 SMALL_MATRIX = {
     "matrix": Tile(32, 64, 32, 16, 32, splits=1),
@@ -34,29 +34,13 @@ SMALL_TILED = {
     "tiled split": Tile(32, 64, 8, 4, 8, splits=2),
 }
 
-_emulated: dict[tuple[Device, str], Kernel] = {}
-
-
-def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
-    """As `template.kernel`, with matrix units emulated where the text has them."""
-    if "matrix" not in spec:
-        return template.kernel(device, name, **spec)
-    source = template.render(name, spec)
-    key = (device, source)
-    if key not in _emulated:
-        _emulated[key] = device.compile_kernel(emulate(source))
-    return _emulated[key]
-
-
-def need_matrix_units(device: Device) -> None:
-    """Skip where there are none, and none are emulated."""
-    if device.info.engine != "dawn" or not device.has_f16:
-        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
-
 
 @contextmanager
 def on_variant(device: Device, variant: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take ``variant``, or a form of it, with a small tile; skip where the device cannot."""
+    """Force ``variant``, or one of the small tiles by name. Skip where the device cannot.
+
+    Matrix units are emulated where the device has none.
+    """
     tile = {**SMALL_TILED, **SMALL_MATRIX, **SMALL_TEAMS, **SMALL_LOADERS}.get(variant)
     variant = variant.split(maxsplit=1)[0]
     if variant == "matrix":
@@ -64,6 +48,6 @@ def on_variant(device: Device, variant: str, patch: pytest.MonkeyPatch) -> Itera
         if tile is not None and not fits(device, variant, tile):
             pytest.skip(f"{device!r} is not one on which barriers in two loops meet")
         if not device.has_matrix_units:
-            patch.setattr(product, "kernel", emulated_kernel)
-    with force_variant("product", variant, tile):
+            patch.setattr(launching, "kernel", emulated_kernel)
+    with force_variant("matmul", variant, tile):
         yield

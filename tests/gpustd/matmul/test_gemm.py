@@ -17,18 +17,18 @@ from gpucore import Device, DType, DTypeError, Kernel, ShapeError, f16, f32
 from gpustd import gemm, wide_gemm
 from gpustd.launch import template
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import product
+from gpustd.matmul import launching
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import Tile
 from tests.conftest import skip_without_f16
-from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import (
+from tests.gpustd.matmul.small_tiles import (
     SMALL_LOADERS,
     SMALL_MATRIX,
     SMALL_TEAMS,
     SMALL_TILED,
     on_variant,
 )
+from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.reference import gemm as oracle
 from tests.gpustd.reference.gemm import CASES, Case
 
@@ -166,12 +166,13 @@ NARROW_CASES = (
 def test_narrow_variant(device: Device, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
-    with force_variant("product", "narrow"):
+    with force_variant("matmul", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
 FEW_CASES = (
     Case((1,), 8, 8),
+    Case((19,), 40, 24, activation="gelu"),
     Case((2,), 72, 1032, bias=True, activation="silu"),
     Case((3,), 1032, 24, bias=True, residual=True),
     Case((5,), 128, 8200),
@@ -181,30 +182,24 @@ FEW_CASES = (
 
 @pytest.mark.parametrize("case", FEW_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-def test_few_variant(
-    device: Device, case: Case, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(product, "_FEW", 2)
+def test_few_variant(device: Device, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=9)
-    with force_variant("product", "few"):
+    with force_variant("matmul", "few"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@pytest.mark.parametrize("variant", ["suited", "few"])
-def test_few_rows_do_not_depend_on_their_number(
-    device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(product, "_FEW", 2)
-    operands = draw(Case((5,), 1288, 40), f32, seed=10)
+@pytest.mark.parametrize("variant", ["default", "few"])
+def test_few_rows_do_not_depend_on_their_number(device: Device, variant: str) -> None:
+    operands = draw(Case((11,), 1288, 40), f32, seed=10)
     a, w = operands["a"], operands["w"]
     assert a is not None
     assert w is not None
     weights = device.buffer_from_array(w)
-    with nullcontext() if variant == "suited" else force_variant("product", variant):
+    with nullcontext() if variant == "default" else force_variant("matmul", variant):
         results = [
             gemm(device.buffer_from_array(a[:rows]), weights, few_rows=True).read()
-            for rows in (5, 1)
+            for rows in (11, 5, 1)
         ]
     for result in results:
         np.testing.assert_array_equal(results[0][: len(result)], result)
@@ -218,7 +213,7 @@ def test_who_takes_the_few_variant(monkeypatch: pytest.MonkeyPatch) -> None:
         names.append(name)
         return template.kernel(device, name, **spec)
 
-    monkeypatch.setattr(product, "kernel", noted)
+    monkeypatch.setattr(launching, "kernel", noted)
     for rows, k, n in ((1, 24, 40), (100, 24, 40), (2, 20, 40), (2, 24, 36), (2, 24, 8)):
         gemm(null.buffer(f16, (rows, k)), null.buffer(f16, (k, n)), few_rows=True)
     assert names == [
@@ -259,17 +254,17 @@ def test_more_groups_than_one_dimension_has(device: Device) -> None:
     """Over 65 535 workgroups of the naive variant."""
     case = Case((65536 * 64 // 4 + 5,), 1, 4)
     operands = draw(case, f32, seed=4)
-    with force_variant("product", "naive"):
+    with force_variant("matmul", "naive"):
         check(case, operands, run(device, case, operands), EPS[f32])
 
 
-@pytest.mark.parametrize("variant", ["suited", "tiled", "tiled split", "narrow"])
+@pytest.mark.parametrize("variant", ["default", "tiled", "tiled split", "narrow"])
 def test_result_does_not_depend_on_the_batch(
     device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n = 12 if variant == "narrow" else 40
     operands = draw(Case((3, 20), 96, n, bias=True), f32, seed=5)
-    with nullcontext() if variant == "suited" else on_variant(device, variant, monkeypatch):
+    with nullcontext() if variant == "default" else on_variant(device, variant, monkeypatch):
         together = run(device, Case((3, 20), 96, n, True, "gelu"), operands)
         for image in range(3):
             a = operands["a"]
@@ -292,7 +287,7 @@ def test_result_does_not_depend_on_the_tile(device: Device, tiles: tuple[Tile, .
     operands = draw(case, f32, seed=6)
     results = []
     for tile in tiles:
-        with force_variant("product", "tiled", tile):
+        with force_variant("matmul", "tiled", tile):
             results.append(run(device, case, operands))
     for result in results[1:]:
         np.testing.assert_array_equal(results[0], result)
@@ -318,13 +313,13 @@ def test_teams_and_workgroups_make_the_same_sums(
     with on_variant(device, "matrix", monkeypatch):
         results = []
         for tile in MATRIX_TILES:
-            with force_variant("product", "matrix", tile):
+            with force_variant("matmul", "matrix", tile):
                 results.append(run(device, case, operands))
         first = {
             name: array[:1] if array is not None and name in ("a", "residual") else array
             for name, array in operands.items()
         }
-        with force_variant("product", "matrix", SMALL_TEAMS["matrix teams"]):
+        with force_variant("matmul", "matrix", SMALL_TEAMS["matrix teams"]):
             alone = run(device, replace(case, rows=(1, *case.rows[1:])), first)
     check(case, operands, results[0], EPS[f16])
     for result in results[1:]:
@@ -344,7 +339,7 @@ def test_loaders_make_the_same_sums(
         for tile in (SMALL_MATRIX["matrix"], SMALL_LOADERS[loaders]):
             up = device.buffer_from_array
             many = up(np.full((3, 40, 72), np.nan, np.float16))
-            with force_variant("product", "matrix", tile):
+            with force_variant("matmul", "matrix", tile):
                 multiply_batch("test", up(a), up(w), many)
                 results.append([many.read(), gemm(up(a[0]), up(w[0])).read()])
     for index in range(3):
@@ -360,69 +355,22 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
         gemm(a, w)
     w = device.buffer(f32, (6, 8))
-    with pytest.raises(ShapeError, match=r"bias \(7,\) for 8 columns"):
+    with pytest.raises(ShapeError, match=r"bias must be \(8,\), got \(7,\)"):
         gemm(a, w, bias=device.buffer(f32, 7))
-    with pytest.raises(ShapeError, match="residual"):
+    with pytest.raises(ShapeError, match="residual must be"):
         gemm(a, w, residual=device.buffer(f32, (4, 7)))
     with pytest.raises(ShapeError, match="'swish'"):
         gemm(a, w, activation="swish")
-    with pytest.raises(ShapeError, match="even number"):
+    with pytest.raises(ShapeError, match="even number of columns"):
         gemm(a, device.buffer(f32, (6, 7)), activation="geglu")
-    with pytest.raises(ShapeError, match="few_rows"):
+    with pytest.raises(ShapeError, match="few_rows must be"):
         gemm(a, w, activation="geglu", few_rows=True)
     with pytest.raises(DTypeError, match="one float dtype"):
         gemm(a, w, residual=device.buffer(f16, (4, 8)))  # type: ignore[arg-type]
 
 
-NULL_CHECK = """
-from gpustd.tiles import MATRIX_TILES
-from gpustd.template import render
-window = dict(kernel_height=3, kernel_width=3, stride=1, scale=1, pad_top=1, pad_left=1)
-window |= dict(wrap_y=0, wrap_x=1)
-kinds = [("matmul/gemm/rows.wgsl", {}, "geglu"), ("matmul/conv/pixels.wgsl", window, "silu")]
-common = dict(scalar="f16", out="f16", vector=True, matrix=True, flexible=False)
-common |= dict(bias=True, residual=True, batched=False, unit=8)
-def loaded(tile):
-    shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
-    spec = dict(source="matmul/gemm/rows.wgsl", per_image=False, two=False, holes=False, **shape)
-    spec |= dict(loaders=tile.loaders, stages=tile.stages, k=320, bases=tile.bases)
-    for kind in range(8):
-        full = kind % 2 == 0
-        some = dict(whole=full, filled=full, exact=full, batched=kind % 4 > 1)
-        plain = dict(bias=False, residual=False, activation="none")
-        plain["out"] = "f16" if some["batched"] else "f32"
-        rest = plain if kind > 3 else dict(activation="geglu" if full else "silu")
-        yield render("matmul/gemm/loaders.wgsl", {**common, **spec, **some, **rest})
-
-for tile in MATRIX_TILES:
-    if tile.loaders:
-        sources += loaded(tile)
-        continue
-    shape = dict(bm=tile.bm, bn=tile.bn, bk=tile.bk, wm=tile.wm, wn=tile.wn)
-    shape |= dict(teams=tile.teams, even=False)
-    shape |= dict(ragged=True, split=False, whole=False, filled=False, exact=False)
-    for source, size, activation in kinds:
-        spec = dict(source=source, activation=activation)
-        spec |= dict.fromkeys(("two", "per_image", "holes"), bool(size))
-        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
-    for unit in (1, 2, 4):
-        spec |= dict(two=False, unit=unit)
-        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **size, **spec}))
-    plain = dict.fromkeys(("two", "per_image", "holes", "ragged"), False)
-    plain |= dict(source="matmul/gemm/rows.wgsl", activation="none", exact=True, even=True)
-    plain |= dict(whole=True, filled=True)
-    bare = dict(bias=False, residual=False)
-    batch = {**bare, "batched": True}
-    for rest in ({}, {"batched": True}, batch, {**bare, "out": "f32"}, {**bare, "split": True}):
-        sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **plain, **rest}))
-    slices = dict(source="nn/voxels.wgsl", kernel_height=3, kernel_width=1, holes=True, whole=False)
-    slices |= batch
-    sources.append(render("matmul/gemm/matrix.wgsl", {**common, **shape, **plain, **slices}))
-"""
-
-
 def test_dawn_accepts_every_matrix_tile() -> None:
-    assert_accepted(NULL_CHECK)
+    assert_accepted("from tests.gpustd.matmul.matrix_texts import texts\nsources += texts()")
 
 
 # The last two are whole tiles, whose results leave matrix units without workgroup memory.

@@ -10,9 +10,10 @@ from gpucore import Device, ShapeError, f16
 from gpucore.backends.null import NullBackend
 from gpustd import gemm
 from gpustd.launch.variants import force_variant
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import MATRIX_TILES, Tile, best_teams
-from gpustd.tuning.lookup import recorded_products
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_choice import best_teams, choose_tile
+from gpustd.matmul.tiles import MATRIX_TILES, Tile
+from gpustd.matmul.tuned_tiles import recorded_matmuls
 
 WINDOW = {"kernel_height": 3, "kernel_width": 3, "stride": 1, "scale": 1}
 # Rows of an image, columns, channels of each source, taps.
@@ -35,9 +36,9 @@ NULL = Device.null()
 NVIDIA = Device(NullBackend(replace(NULL.info, api="vulkan", driver="NVIDIA: 580.1")))
 
 
-def sized(rows: int, n: int, channels: tuple[int, ...], taps: int, images: int) -> Product:
+def sized(rows: int, n: int, channels: tuple[int, ...], taps: int, images: int) -> Matmul:
     window = WINDOW if taps == 9 else {}
-    return Product("test", "", rows * images, images, n, channels, {}, window, None)
+    return Matmul("test", "", rows * images, images, n, channels, {}, window, None)
 
 
 def starts(channels: tuple[int, ...], taps: int, bk: int, splits: int) -> list[tuple[int, ...]]:
@@ -52,9 +53,9 @@ def starts(channels: tuple[int, ...], taps: int, bk: int, splits: int) -> list[t
     return [slices[part * most] for part in range(splits) if part * most < len(slices)]
 
 
-def offered(device: Device, product: Product) -> tuple[tuple[Tile, ...], int]:
-    with recorded_products() as seen:
-        tile, splits = product._tile(device, "matrix", "f16", True)
+def offered(device: Device, matmul: Matmul) -> tuple[tuple[Tile, ...], int]:
+    with recorded_matmuls() as seen:
+        tile, splits = choose_tile(matmul, device, "matrix", "f16", splittable=True)
     (only,) = seen.values()
     assert tile in only.tiles
     return only.tiles, splits
@@ -111,20 +112,20 @@ def test_loaders_refuse_what_they_cannot_fill() -> None:
         (112, 256, 16, 4),
         (128, 240, 16, 4),
     ):
-        with pytest.raises(ValueError, match="loaders fill"):
+        with pytest.raises(ValueError, match="loaders fill evenly"):
             Tile(bm, bn, bk, 16, 16, stages=3, loaders=loaders)
-    assert not Tile(128, 160, 32, 64, 80, stages=2, loaders=6).loads(64)
-    assert Tile(128, 160, 32, 64, 80, stages=2, loaders=6).loads(96)
+    assert not Tile(128, 160, 32, 64, 80, stages=2, loaders=6).fills_turns(64)
+    assert Tile(128, 160, 32, 64, 80, stages=2, loaders=6).fills_turns(96)
     null = Device.null()
     a, w = null.buffer(f16, (64, 80)), null.buffer(f16, (80, 64))
     loaded = next(tile for tile in MATRIX_TILES if tile.loaders)
-    with force_variant("product", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
+    with force_variant("matmul", "matrix", loaded), pytest.raises(ShapeError, match="plain"):
         gemm(a, w)
 
 
 def test_k_is_whole_where_no_tile_has_teams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workgroups would have to be added up, which takes longer than it saves."""
     monkeypatch.setattr(
-        "gpustd.matmul.product.MATRIX_TILES", tuple(t for t in MATRIX_TILES if t.teams == 1)
+        "gpustd.matmul.tile_choice.MATRIX_TILES", tuple(t for t in MATRIX_TILES if t.teams == 1)
     )
     assert offered(Device.null(), sized(256, 1280, (1280,), 1, 2))[1] == 1

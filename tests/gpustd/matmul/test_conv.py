@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
 from typing import Any
@@ -18,7 +17,8 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import conv2d
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
-from tests.gpustd.products import (
+from tests.gpustd.matmul.convolutions import EPS, cases, check, draw, keywords, sources
+from tests.gpustd.matmul.small_tiles import (
     SMALL_LOADERS,
     SMALL_MATRIX,
     SMALL_TEAMS,
@@ -30,74 +30,15 @@ from tests.gpustd.reference.conv import CASES, Case
 
 Array = NDArray[Any]
 
-EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
-
-
-def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
-    """Random operands, rounded to the storage type; ``x`` holds both sources."""
-    rng = np.random.default_rng(seed)
-    channels = case.channels + case.second
-    shapes: dict[str, tuple[int, ...]] = {
-        "x": (case.images, case.height, case.width, channels),
-        "w": (case.kernel, case.kernel, channels, case.outputs),
-    }
-    if case.per_image:
-        shapes["per_image"] = (case.images, case.outputs)
-    operands: dict[str, Array] = {
-        name: rng.standard_normal(shape).astype(dtype.numpy) for name, shape in shapes.items()
-    }
-    operands["bias"] = rng.standard_normal(case.outputs).astype(np.float32)
-    if case.residual:
-        shape = oracle.convolve(case, operands["x"], operands["w"]).shape
-        operands["residual"] = rng.standard_normal(shape).astype(dtype.numpy)
-    return operands
-
-
-def fused(device: Device, case: Case, operands: dict[str, Array]) -> dict[str, Any]:
-    """What a convolution takes beside image, weights and window."""
-    up = device.buffer_from_array
-    return {
-        "bias": up(operands["bias"]),
-        "upsample": case.upsample,
-        "second": up(sources(case, operands)[1]) if case.second else None,
-        "per_image": up(operands["per_image"]) if case.per_image else None,
-        "residual": up(operands["residual"]) if case.residual else None,
-        "activation": case.activation,
-        "wrap": case.wrap,
-    }
-
-
-def sources(case: Case, operands: dict[str, Array]) -> tuple[Array, Array]:
-    """The image's channels, and those of the second source."""
-    x, cut = operands["x"], case.channels
-    return np.ascontiguousarray(x[..., :cut]), np.ascontiguousarray(x[..., cut:])
-
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
     """Result of conv2d into memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, w = up(sources(case, operands)[0]), up(operands["w"])
-    more = fused(device, case, operands)
+    more = keywords(device, case, operands)
     size = oracle.convolve(case, x[:1] * 0, operands["w"]).size * max(case.images, 1)
     up(np.full(size, np.nan, x.dtype)).release()
     return conv2d(first, w, stride=case.stride, padding=case.padding, **more).read()
-
-
-def check(
-    case: Case,
-    operands: dict[str, Array],
-    result: Array,
-    eps: float,
-    bound: Callable[..., Array] = oracle.bound,
-) -> None:
-    wide = {name: array.astype(np.float64) for name, array in operands.items()}
-    expected = oracle.reference(
-        case, wide["x"], wide["w"], wide["bias"], wide.get("per_image"), wide.get("residual")
-    )
-    error = np.abs(result.astype(np.float64) - expected)
-    allowed = bound(case, wide["x"], wide["w"], expected, eps)
-    assert result.shape == expected.shape
-    assert np.all(error <= allowed), f"worst {np.max(error / allowed):.2f} of what is allowed"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -106,34 +47,6 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=1)
     check(case, operands, run(device, case, operands), EPS[dtype])
-
-
-@st.composite
-def cases(make: st.DrawFn) -> Case:
-    """Convolutions with every fused part, of images from none to 7 x 7."""
-    kernel = make(st.sampled_from([1, 2, 3, 5]))
-    height, width = make(st.tuples(*[st.integers(1, 7)] * 2))
-    up = make(st.sampled_from([None, (2 * height, 2 * width), (2 * height - 1, 2 * width)]))
-    tall, wide = up or (height, width)
-    wrap = make(st.sampled_from(["", "", "x", "y", "xy"]))
-    most = min(2, tall, wide)
-    pads = make(st.tuples(*[st.integers(0, most)] * 4))
-    return Case(
-        images=make(st.integers(0, 2)),
-        height=height,
-        width=width,
-        channels=make(st.sampled_from([1, 3, 4, 8, 13])),
-        outputs=make(st.sampled_from([1, 3, 4, 12, 17])),
-        kernel=min(kernel, tall, wide),
-        stride=make(st.integers(1, 3)),
-        padding=pads,
-        upsample=up,
-        second=make(st.sampled_from([0, 0, 3, 8])),
-        per_image=make(st.booleans()),
-        residual=make(st.booleans()),
-        activation=make(st.sampled_from([None, "silu", "relu", "gelu"])),
-        wrap=wrap,
-    )
 
 
 @settings(max_examples=6, deadline=None)
@@ -191,7 +104,7 @@ NARROW_CASES = (
 def test_narrow_variant(device: Device, case: Case, dtype: type[DType]) -> None:
     skip_without_f16(device, dtype.name)
     operands = draw(case, dtype, seed=8)
-    with force_variant("product", "narrow"):
+    with force_variant("matmul", "narrow"):
         check(case, operands, run(device, case, operands), EPS[dtype])
 
 
@@ -232,14 +145,14 @@ def test_matrix_variant(
         check(case, operands, run(device, case, operands), EPS[f16])
 
 
-@pytest.mark.parametrize("variant", ["suited", "tiled", "narrow"])
+@pytest.mark.parametrize("variant", ["default", "tiled", "narrow"])
 def test_result_does_not_depend_on_the_batch(
     device: Device, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = Case(3, 7, 6, 16, 12, per_image=True, second=8)
     operands = draw(case, f32, seed=5)
     one = dataclasses.replace(case, images=1)
-    with nullcontext() if variant == "suited" else on_variant(device, variant, monkeypatch):
+    with nullcontext() if variant == "default" else on_variant(device, variant, monkeypatch):
         together = run(device, case, operands)
         for image in range(3):
             cut = {name: operands[name][image : image + 1] for name in ("x", "per_image")}
@@ -279,13 +192,13 @@ def test_matrix_units_take_any_channels_of_one_source_under_a_window(
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     x, w = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (3, 3, 8, 4))
-    with pytest.raises(ShapeError, match="channels"):
+    with pytest.raises(ShapeError, match="channels must add up"):
         conv2d(x, device.buffer(f32, (3, 3, 4, 4)))
-    with pytest.raises(ShapeError, match="second source"):
+    with pytest.raises(ShapeError, match="second must have"):
         conv2d(x, w, second=device.buffer(f32, (1, 4, 5, 8)))
-    with pytest.raises(ShapeError, match="no result"):
+    with pytest.raises(ShapeError, match="leave room for the kernel"):
         conv2d(device.buffer(f32, (1, 2, 2, 8)), w)
-    with pytest.raises(ShapeError, match="wants twice"):
+    with pytest.raises(ShapeError, match="upsample must be twice"):
         conv2d(x, w, upsample=(12, 12))
-    with pytest.raises(ShapeError, match="per_image"):
+    with pytest.raises(ShapeError, match="per_image must be"):
         conv2d(x, w, padding=1, per_image=device.buffer(f32, (2, 4)))

@@ -18,32 +18,30 @@ from gpucore.backends.null import NullBackend
 from gpustd import conv2d, gemm, upsampling_conv2d, upsampling_weights, wide_gemm, winograd_conv2d
 from gpustd.launch.template import Value, render
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import product
+from gpustd.matmul import launching, tile_choice
 from gpustd.matmul.dense import multiply_batch
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile
-from gpustd.tuning import check, timing
-from gpustd.tuning.files import shipped_file, write_tiles
-from gpustd.tuning.lookup import (
-    SeenProduct,
-    fits,
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, fits, tile_size
+from gpustd.matmul.tuned_tiles import (
+    SeenMatmul,
     key_of_region,
-    product_key,
-    recorded_products,
-    tile_size,
+    matmul_key,
+    recorded_matmuls,
     tuned_tile,
     use_tiles,
 )
-from gpustd.tuning.timing import Outcome, Standing, tune_product
+from gpustd.tuning import check, timing
+from gpustd.tuning.files import shipped_file, write_tiles
+from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
 SIZES = {"m": 40, "n": 24, "k": 12, "rows": 20}
-GEMM = Product("gemm", "matmul/gemm/rows.wgsl", 40, 2, 24, (12,), SIZES, {}, "silu")
+GEMM = Matmul("gemm", "matmul/gemm/rows.wgsl", 40, 2, 24, (12,), SIZES, {}, "silu")
 
 
 def test_only_offered_tiles_that_fit_are_taken(null: Device) -> None:
-    assert product_key(GEMM, "tiled", "f32") == KEY
+    assert matmul_key(GEMM, "tiled", "f32") == KEY
     tiles = [LARGE, SMALL]
     for size, taken in (
         (None, LARGE),
@@ -102,7 +100,7 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
 def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
     a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
     x, image = null.buffer(f32, (1, 6, 6, 4)), null.buffer(f32, (3, 3, 8, 4))
-    with recorded_products() as seen, force_variant("product", "tiled"):
+    with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
         gemm(a, w, activation="silu")
         gemm(a, w, activation="silu")
         conv2d(x, image, second=x, stride=2, padding=1)
@@ -112,7 +110,7 @@ def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
         "tiled f32 m9/1 n4 k4+4 3x3 stride2": 1,
     }
     assert set(seen[KEY].tiles) == set(TILED_TILES)
-    assert seen[KEY].product.channels == (12,)
+    assert seen[KEY].matmul.channels == (12,)
 
 
 def test_tiles_of_another_cut_of_k_are_passed_over(
@@ -122,8 +120,8 @@ def test_tiles_of_another_cut_of_k_are_passed_over(
     a, w = null.buffer(f32, (2, 20, 96)), null.buffer(f32, (96, 24))
     keys = []
     for splits in (1, 3):
-        monkeypatch.setattr(product, "best_splits", lambda *_, parts=splits: parts)
-        with recorded_products() as seen, force_variant("product", "tiled"):
+        monkeypatch.setattr(tile_choice, "best_splits", lambda *_, parts=splits: parts)
+        with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
             gemm(a, w)
         keys += seen
     assert keys == ["tiled f32 m40/2 n24 k96", "tiled f32 m40/2 n24 k96 in 3"]
@@ -133,13 +131,13 @@ def test_only_a_recorded_run_names_products_in_profiles(null: Device) -> None:
     a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
     null.synchronize()
     regions = []
-    for recording in (nullcontext(), recorded_products()):
-        with recording, force_variant("product", "tiled"), null.region("unet"):
+    for recording in (nullcontext(), recorded_matmuls()):
+        with recording, force_variant("matmul", "tiled"), null.region("unet"):
             gemm(a, w, activation="silu")
         null.submit()
         (launch,) = null.engine.submitted[-1]  # type: ignore[attr-defined]
         regions.append(launch.region)
-    assert regions == ["unet", f"unet/product {KEY}"]
+    assert regions == ["unet", f"unet/matmul {KEY}"]
     assert [key_of_region(region) for region in regions] == ["", KEY]
 
 
@@ -152,11 +150,11 @@ def outcome_of(tuning: Generator[Standing, None, Outcome]) -> tuple[list[Standin
             return standings, done.value
 
 
-def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenProduct:
+def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenMatmul:
     """A product of odd sizes, as a run records it, with two tiles."""
-    patch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    patch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     a, w = device.buffer(f32, (2, 21, 20)), device.buffer(f32, (20, 13))
-    with recorded_products() as seen, force_variant("product", "tiled"):
+    with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
         gemm(a, w)
     (only,) = seen.values()
     return only
@@ -166,7 +164,7 @@ def test_the_tuner_times_tiles_whose_results_are_the_same(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = small_product(device, monkeypatch)
-    standings, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    standings, outcome = outcome_of(tune_matmul(device, seen, budget=0.0))
     assert outcome.refused == {}
     assert outcome.seconds.keys() == {LARGE, SMALL}
     assert all(seconds > 0 for seconds in outcome.seconds.values())
@@ -179,7 +177,7 @@ def test_the_tuner_times_tiles_whose_results_are_the_same(
     try:
         for table in ({}, {seen.key: tile_size(LARGE)}, {seen.key: tile_size(SMALL)}):
             use_tiles(device, table)
-            with force_variant("product", "tiled"):
+            with force_variant("matmul", "tiled"):
                 up = device.buffer_from_array
                 results.append(gemm(up(a, f32), up(w, f32)).read())
     finally:
@@ -194,17 +192,17 @@ def test_an_image_keeps_its_bits_whatever_tables_say_of_its_batch(
     device: Device, monkeypatch: pytest.MonkeyPatch, splits: int
 ) -> None:
     """Tables name tiles for three images and for one; how K is cut follows from one image."""
-    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    monkeypatch.setattr(product, "best_splits", lambda *sizes: splits)
+    monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(tile_choice, "best_splits", lambda *sizes: splits)
     random = np.random.default_rng(7)
     a, w = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 21, 96), (96, 40)))
 
     def made(images: NDArray[np.float32]) -> NDArray[np.float32]:
         up = device.buffer_from_array
-        with force_variant("product", "tiled"):
+        with force_variant("matmul", "tiled"):
             return gemm(up(images), up(w), activation="silu").read()
 
-    with recorded_products() as seen:
+    with recorded_matmuls() as seen:
         made(a), made(a[:1])
     together, alone = seen
     bits = []
@@ -245,7 +243,7 @@ def test_a_wrong_tile_is_refused_however_fast(
     """Real kernels; the wrong one takes no time, and is neither timed nor taken."""
     seen = small_product(device, monkeypatch)
     spoil_tiles(device, monkeypatch, 16, spoilt)
-    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    _, outcome = outcome_of(tune_matmul(device, seen, budget=0.0))
     assert outcome.tile == LARGE
     assert outcome.seconds.keys() == {LARGE}
     assert outcome.refused.keys() == {SMALL}
@@ -257,8 +255,8 @@ def test_all_products_of_a_batch_are_checked(
     device: Device, monkeypatch: pytest.MonkeyPatch, windows: bool
 ) -> None:
     """The likeliest tile is wrong in the last product alone, and the other is taken."""
-    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    with recorded_products() as recorded, force_variant("product", "tiled"):
+    monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
+    with recorded_matmuls() as recorded, force_variant("matmul", "tiled"):
         if windows:
             image = device.buffer(f32, (1, 3, 5, 8))
             upsampling_conv2d(image, upsampling_weights(device.buffer(f32, (3, 3, 8, 8))))
@@ -266,12 +264,12 @@ def test_all_products_of_a_batch_are_checked(
             a, w = device.buffer(f32, (3, 21, 20)), device.buffer(f32, (3, 20, 8))
             multiply_batch("test", a, w, device.buffer(f32, (3, 21, 8)))
     (seen,) = recorded.values()
-    assert seen.product.batch == (4 if windows else 3)
+    assert seen.matmul.batch == (4 if windows else 3)
     seen = replace(seen, tiles=(LARGE, SMALL))
-    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    _, outcome = outcome_of(tune_matmul(device, seen, budget=0.0))
     assert outcome.refused == {}
     spoil_tiles(device, monkeypatch, 32, "y[last] + 1.0")
-    _, outcome = outcome_of(tune_product(device, seen, budget=0.0))
+    _, outcome = outcome_of(tune_matmul(device, seen, budget=0.0))
     assert outcome.tile == SMALL
     assert outcome.refused == {LARGE: "its result is wrong"}
 
@@ -300,25 +298,25 @@ def test_a_trial_launches_the_kernel_that_the_run_does(
     null: Device, monkeypatch: pytest.MonkeyPatch, run: Callable[[Device], None]
 ) -> None:
     """Its text, too: f32 leaves matrix units by another way than f16, and a bias costs time."""
-    real, made = product.kernel, []
+    real, made = launching.kernel, []
 
     def seen_kernel(device: Device, name: str, **spec: Any) -> Any:
         made.append((name, spec))
         return real(device, name, **spec)
 
-    monkeypatch.setattr(product, "kernel", seen_kernel)
-    with recorded_products() as recorded:
+    monkeypatch.setattr(launching, "kernel", seen_kernel)
+    with recorded_matmuls() as recorded:
         run(null)
     (seen,) = recorded.values()
     in_run = [each for each in made if "bm" in each[1]]
     made.clear()
-    check.TrialOperands(null, seen).captured(seen.tiles[0], 1)
+    check.TrialOperands(null, seen).captured_calls(seen.tiles[0], 1)
     assert [each for each in made if "bm" in each[1]] == in_run != []
 
 
 def spoil_tiles(device: Device, patch: pytest.MonkeyPatch, bm: int, spoilt: str | None) -> None:
     """Let tiles of ``bm`` rows leave the last element so; None: let them do nothing."""
-    real = product.kernel
+    real = launching.kernel
     spoil = device.compile_kernel(SPOIL % spoilt) if spoilt else None
 
     def wrong(device: Device, name: str, **spec: Any) -> Any:
@@ -333,7 +331,7 @@ def spoil_tiles(device: Device, patch: pytest.MonkeyPatch, bm: int, spoilt: str 
 
         return launch_wrong
 
-    patch.setattr(product, "kernel", wrong)
+    patch.setattr(launching, "kernel", wrong)
 
 
 TRUTH = np.linspace(-1, 1, 40 * 24, dtype=np.float32)
@@ -347,10 +345,10 @@ class Pretended:
         self.results: dict[Tile, Any] = {}
         self.seconds: dict[Tile, float] = {}
         self.samples = dict.fromkeys(THREE, 0)
-        patch.setattr(check.TrialOperands, "truth", lambda _: TRUTH)
+        patch.setattr(check.TrialOperands, "expected_result", lambda _: TRUTH)
         patch.setattr(timing._Trial, "result", lambda trial, _: self.result(trial.tile))
         patch.setattr(timing._Trial, "sample", lambda trial, _: self.sample(trial.tile))
-        patch.setattr(timing, "_BUSY_S", 0.0)
+        patch.setattr(timing, "_WARM_UP_S", 0.0)
 
     def result(self, tile: Tile) -> Any:
         found = self.results.get(tile, TRUTH)
@@ -369,8 +367,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def tuned(device: Device, budget: float = 60.0) -> Outcome:
-    seen = SeenProduct(KEY, GEMM, "tiled", "f32", THREE, 1)
-    return outcome_of(tune_product(device, seen, budget))[1]
+    seen = SeenMatmul(KEY, GEMM, "tiled", "f32", THREE, 1)
+    return outcome_of(tune_matmul(device, seen, budget))[1]
 
 
 def test_of_nearly_equal_tiles_the_likeliest_is_kept(null: Device, pretended: Pretended) -> None:
@@ -443,7 +441,7 @@ def test_a_lost_device_is_no_tiles_fault(null: Device, pretended: Pretended) -> 
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_stopping_gives_all_memory_back(null: Device, steps: int) -> None:
     before = null.memory.live
-    tuning = tune_product(null, SeenProduct(KEY, GEMM, "tiled", "f32", THREE, 1))
+    tuning = tune_matmul(null, SeenMatmul(KEY, GEMM, "tiled", "f32", THREE, 1))
     for _ in range(steps):
         next(tuning)
     assert null.memory.live > before
@@ -456,14 +454,14 @@ def test_the_check_reads_the_first_rows_of_what_takes_long(
 ) -> None:
     """Of both sources of a convolution too, whose naive variant then makes fewer rows."""
     x, w = device.buffer(f32, (1, 5, 4, 4)), device.buffer(f32, (3, 3, 8, 4))
-    with recorded_products() as recorded, force_variant("product", "tiled"):
+    with recorded_matmuls() as recorded, force_variant("matmul", "tiled"):
         conv2d(x, w, second=x, padding=1)
     (seen,) = recorded.values()
     operands = check.TrialOperands(device, seen)
-    whole = operands.truth()
+    whole = operands.expected_result()
     assert whole.size == 20 * 4
     monkeypatch.setattr(check, "_MOST_CHECKED_FLOPS", 7 * 2 * 72 * 4 + 1)
-    first = operands.truth()
+    first = operands.expected_result()
     np.testing.assert_array_equal(first, whole[: 7 * 4])
     assert operands.agrees(whole, first)
     assert np.std(whole) > 0.1

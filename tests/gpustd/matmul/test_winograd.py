@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import conv2d, winograd_conv2d, winograd_weights
-from gpustd.matmul import winograd
+from gpustd.matmul import winograd_blocks
 from tests.conftest import skip_without_f16
-from tests.gpustd import test_conv as direct
-from tests.gpustd.products import SMALL_MATRIX, SMALL_TILED, on_variant
+from tests.gpustd.matmul import convolutions
+from tests.gpustd.matmul.convolutions import EPS, cases, draw, keywords, sources
+from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.winograd import CASES, bound, transforms
-from tests.gpustd.test_conv import EPS, cases, draw, fused, sources
 
 Array = NDArray[Any]
 
@@ -30,7 +30,7 @@ def run(device: Device, case: Case, operands: dict[str, Array], block: int = 2) 
     """Result of winograd_conv2d into memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]), block)
-    more = fused(device, case, operands)
+    more = keywords(device, case, operands)
     up(np.full(4 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
     return winograd_conv2d(first, u, **more).read()
 
@@ -38,7 +38,7 @@ def run(device: Device, case: Case, operands: dict[str, Array], block: int = 2) 
 def check(
     case: Case, operands: dict[str, Array], result: Array, eps: float, block: int = 2
 ) -> None:
-    direct.check(case, operands, result, eps, partial(bound, block=block))
+    convolutions.check(case, operands, result, eps, partial(bound, block=block))
 
 
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
@@ -88,7 +88,7 @@ def test_large_images_are_done_in_parts(
 ) -> None:
     operands = draw(case, f32, seed=2)
     whole = run(device, case, operands, block)
-    monkeypatch.setattr(winograd, "_MOST_BYTES", 1)
+    monkeypatch.setattr(winograd_blocks, "_MOST_BYTES", 1)
     parts = run(device, case, operands, block)
     np.testing.assert_array_equal(parts, whole)
     check(case, operands, parts, EPS[f32], block)
@@ -157,15 +157,18 @@ def test_enlarging_takes_nine_products_of_a_block(device: Device) -> None:
 def test_mistakes_are_told(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 8))
     u = device.buffer(f32, (16, 8, 8))
-    with pytest.raises(ShapeError, match=r"winograd_conv2d: weights \(9, 8, 8\)"):
+    with pytest.raises(
+        ShapeError,
+        match=r"weights must be \(16 or 36, C, Cout\) of winograd_weights, got \(9, 8, 8\)",
+    ):
         winograd_conv2d(x, device.buffer(f32, (9, 8, 8)))
-    with pytest.raises(ShapeError, match="winograd_conv2d: channels"):
+    with pytest.raises(ShapeError, match="winograd_conv2d: channels must"):
         winograd_conv2d(x, device.buffer(f32, (16, 4, 8)))
     with pytest.raises(ShapeError, match="bias"):
         winograd_conv2d(x, u, bias=device.buffer(f32, 7))
     with pytest.raises(ShapeError, match="winograd_weights"):
         winograd_weights(device.buffer(f32, (1, 1, 8, 8)))
-    with pytest.raises(ShapeError, match="blocks of 3"):
+    with pytest.raises(ShapeError, match="block must be 2 or 4, got 3"):
         winograd_weights(device.buffer(f32, (3, 3, 8, 8)), 3)
     with pytest.raises(DTypeError):
         winograd_conv2d(x, device.buffer(f16, (16, 8, 8)))

@@ -18,10 +18,10 @@ from gpucore import Buffer, Device, f16
 from gpustd import gemm, wide_gemm
 from gpustd.launch import template
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import product
+from gpustd.matmul import launching
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import MATRIX_TILES, Tile
-from tests.gpustd.products import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
+from tests.gpustd.matmul.small_tiles import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
 from tests.gpustd.reference.gemm import reference
 from tests.gpustd.wgsl_to_python import UntranslatedError
 from tests.gpustd.workgroup_interpreter import WorkgroupError, interpret
@@ -75,10 +75,10 @@ def multiplied(
     residual: Array | None = None
     if epilogue in ("fused", "geglu"):
         bias, residual = integers(columns).astype(np.float32), integers(m, n)
-    patch.setattr(product, "kernel", interpreted(change))
+    patch.setattr(launching, "kernel", interpreted(change))
     null = Device.null()
     x, y = null.buffer_from_array(a), null.buffer_from_array(w)
-    with force_variant("product", "matrix", tile):
+    with force_variant("matmul", "matrix", tile):
         if epilogue == "f32":
             return wide_gemm(x, y).read(), reference(a, w, None, None, None)
         extras = [None if e is None else null.buffer_from_array(e) for e in (bias, residual)]
@@ -89,10 +89,10 @@ def multiplied(
 def multiplied_at_once(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Array]:
     """Results and reference of three products, of more weights than that."""
     a, w = integers(3, 40, 192), integers(4, 192, 72)
-    patch.setattr(product, "kernel", interpreted(str))
+    patch.setattr(launching, "kernel", interpreted(str))
     null = Device.null()
     y = null.buffer(f16, (3, 40, 72))
-    with force_variant("product", "matrix", tile):
+    with force_variant("matmul", "matrix", tile):
         multiply_batch("test", null.buffer_from_array(a), null.buffer_from_array(w), y)
     return y.read(), np.stack([reference(a[i], w[i], None, None, None) for i in range(3)])
 
@@ -125,7 +125,7 @@ def test_tiles_that_are_offered_are_right(monkeypatch: pytest.MonkeyPatch, tile:
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
 def test_each_group_has_a_turn_at_least(monkeypatch: pytest.MonkeyPatch, loaders: str) -> None:
     tile = SMALL_LOADERS[loaders]
-    least = next(k for k in range(32, 256, 32) if tile.loads(k))
+    least = next(k for k in range(32, 256, 32) if tile.fills_turns(k))
     check(*multiplied(monkeypatch, tile, (32, least, tile.bn)))
 
 
