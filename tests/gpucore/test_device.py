@@ -162,7 +162,7 @@ def test_limits_are_those_of_the_adapter(device: Device) -> None:
 
 def test_a_backend_of_ones_own() -> None:
     backend = Device.null().engine
-    device = Device.from_backend(backend)
+    device = Device(backend)
     assert device.engine is backend
     assert device.name == "null device"
 

@@ -80,7 +80,7 @@ def test_a_limit_that_is_no_size() -> None:
         LINUX, environment={**LINUX.environment, "GPUCORE_MEMORY_LIMIT": "much"}
     )
     ((what, fix),) = advice(machine, present=(broken,))
-    assert "GPUCORE_MEMORY_LIMIT='much' is no size" in what
+    assert "GPUCORE_MEMORY_LIMIT must be a size, got 'much'" in what
     assert fix == "unset GPUCORE_MEMORY_LIMIT"
 
 

@@ -129,7 +129,7 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
         kept.copy_from(x)
         increment(x, grid=16)
     assert graph._arena is not None
-    (part,), _ = graph._bound(graph._arena)
+    (part,), _ = graph._bind(graph._arena)
     graph.replay()
     device.engine.encode_ahead()
     assert part.ahead is None

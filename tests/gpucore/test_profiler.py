@@ -66,7 +66,7 @@ def scripted(*times: tuple[int, int]) -> tuple[Device, Profile]:
     """A device and the profile of launches of ``one`` and ``two`` in turn that take ``times``."""
     backend = ScriptedBackend(null.adapters()[0])
     backend.script = list(times)
-    device = Device.from_backend(backend)
+    device = Device(backend)
     kernels = [device.compile_kernel(INCREMENT, label=label) for label in ("one", "two")]
     x = device.buffer(f32, COUNT)
     with device.profile() as profile:
@@ -223,7 +223,7 @@ def test_a_device_without_timestamps_refuses() -> None:
     info = null.adapters()[0]
     blind = dataclasses.replace(info, features=info.features - {"timestamps"})
     with pytest.raises(FeatureError, match=r"null device \(null-null\) has no timestamps"):
-        Device.from_backend(null.NullBackend(blind)).profile()
+        Device(null.NullBackend(blind)).profile()
 
 
 def test_the_null_device_counts_and_invents_no_times() -> None:
@@ -256,7 +256,7 @@ def test_work_makes_rates_and_shares_of_the_roof() -> None:
     """16000 FLOP and 1000 bytes in 400 ns, no FLOP and 4000 bytes in 1600 ns."""
     backend = ScriptedBackend(null.adapters()[0])
     backend.script = [(1000, 1400), (1400, 3000), (0, 0)]
-    device = Device.from_backend(backend)
+    device = Device(backend)
     kernel = device.compile_kernel(INCREMENT, label="increment")
     x = device.buffer(f32, COUNT)
     with device.capture() as graph, device.region("unet"):

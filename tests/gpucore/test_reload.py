@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpucore import ArgumentError, Device, KernelCompileError
-from gpucore.reload import ReloadingKernel
+from gpucore.kernel import ReloadingKernel
 from tests.gpucore.kernels import INCREMENT
 
 

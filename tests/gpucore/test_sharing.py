@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpucore import Buffer, Device, Graph, Kernel, OutOfMemoryError, ReleasedBufferError, f32
-from gpucore.memory.sharing import Planned, Slot, shared_slots
+from gpucore.memory.sharing import PlannedHandle, Slot, assign_slots
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 1000
@@ -22,8 +22,8 @@ BYTES = 4096
 Lives = list[tuple[int, int, int]]
 
 
-def used(nbytes: int, first: int, last: int) -> Planned:
-    planned = Planned(nbytes)
+def used(nbytes: int, first: int, last: int) -> PlannedHandle:
+    planned = PlannedHandle(nbytes)
     planned.use(first)
     planned.use(last)
     return planned
@@ -34,7 +34,7 @@ def used(nbytes: int, first: int, last: int) -> Planned:
 )
 def test_what_is_in_use_together_lies_apart(lives: Lives) -> None:
     each = [used(nbytes, min(a, b), max(a, b)) for nbytes, a, b in lives]
-    slots = shared_slots(each)
+    slots = assign_slots(each)
     assert [slot.nbytes for slot in slots] == sorted((s.nbytes for s in slots), reverse=True)
     for index, one in enumerate(each):
         assert isinstance(one.slot, Slot)
@@ -45,12 +45,12 @@ def test_what_is_in_use_together_lies_apart(lives: Lives) -> None:
 
 
 def test_a_chain_takes_two() -> None:
-    assert len(shared_slots([used(10, i, i + 1) for i in range(39)])) == 2
+    assert len(assign_slots([used(10, i, i + 1) for i in range(39)])) == 2
 
 
 def test_what_no_command_uses_gets_no_memory() -> None:
-    unused = Planned(5)
-    assert shared_slots([unused]) == []
+    unused = PlannedHandle(5)
+    assert assign_slots([unused]) == []
     assert unused.slot is None
 
 
