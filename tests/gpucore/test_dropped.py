@@ -57,7 +57,7 @@ def dropped(info: AdapterInfo) -> weakref.ref[Device]:
     increment = device.compile_kernel(INCREMENT)
     increment(x, grid=1)
     device.new_event().record()
-    x._reading(0, x.nbytes)
+    x._start_read(0, x.nbytes)
     increment(x, grid=1)
     return weakref.ref(device)
 

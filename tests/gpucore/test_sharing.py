@@ -273,7 +273,7 @@ def test_what_is_bound_goes_with_the_memory() -> None:
     affine = device.compile_kernel(AFFINE)
     first, _ = chain(affine, constant(device, 1), 6)
     first.replay()
-    seen = weakref.ref(first._bound(first._arena)[0][0])  # type: ignore[arg-type]
+    seen = weakref.ref(first._bind(first._arena)[0][0])  # type: ignore[arg-type]
     assert seen() is not None
     chain(affine, constant(device, 1, COUNT), 6)[0].release()
     assert seen() is not None
