@@ -67,9 +67,12 @@ def run_workgroups(source: str, arrays: Sequence[Array], grid: Sequence[int]) ->
     >>> run_workgroups(reverse, [x, y], grid=(1, 1, 1))
     >>> y[:4].tolist()
     [63, 62, 61, 60]
-    >>> run_workgroups(reverse.replace("workgroupBarrier();", ""), [x, y], grid=(1, 1, 1))
-    Traceback (most recent call last):
-    gpucore.interpreter.errors.UninitializedError: read before anything is written: tile[63], ...
+    >>> from gpucore.interpreter import WorkgroupError
+    >>> try:
+    ...     run_workgroups(reverse.replace("workgroupBarrier();", ""), [x, y], grid=(1, 1, 1))
+    ... except WorkgroupError as fault:
+    ...     print(fault)
+    read before anything is written: tile[63], invocation 0 after 0 barriers
     """
     kernel = _Kernel(source, arrays)
     sizes = (*grid, 1, 1)[:3]

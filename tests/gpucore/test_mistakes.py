@@ -88,7 +88,12 @@ def test_an_entry_point_that_is_not_there(device: Device, source: str, found: st
 @pytest.mark.parametrize("given", [None, b"fn", Path("double.wgsl"), "shaders/double.wgsl"])
 def test_something_else_than_wgsl(device: Device, given: Any) -> None:
     message = message_of(ArgumentError, lambda: device.compile_kernel(given))
-    assert_tells(message, "compile_kernel: source must be the WGSL text", f"got {given!r}", "device.compile_file(path)")
+    assert_tells(
+        message,
+        "compile_kernel: source must be the WGSL text",
+        f"got {given!r}",
+        "device.compile_file(path)",
+    )
 
 
 def test_too_large_a_workgroup(device: Device) -> None:
