@@ -13,8 +13,8 @@ from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu.backend import WebGpuBackend
 from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.staging import StagingBuffer
-from gpucore.wgsl.lexer import uncommented
-from gpucore.wgsl.zeroing import zeroed
+from gpucore.wgsl.lexer import blank_comments
+from gpucore.wgsl.zeroing import zero_workgroup_memory
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -41,7 +41,7 @@ def _without_subgroups(source: str) -> str:
     """Remove subgroups from ``enable`` directives; lines keep their numbers."""
     if "subgroups" not in source:
         return source
-    text, parts, at = uncommented(source), [], 0
+    text, parts, at = blank_comments(source), [], 0
     while match := _DIRECTIVE.match(text, at):
         piece = source[at : match.end()]
         if match[1] == "enable" and "subgroups" in (names := re.findall(r"\w+", match[2])):
@@ -80,7 +80,7 @@ class WgpuBackend(WebGpuBackend):
 
     def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
         code = _without_subgroups(source)
-        zeroing = zeroed(code, entry) if self.checks else code
+        zeroing = zero_workgroup_memory(code, entry) if self.checks else code
         try:
             return self._pipeline(zeroing, entry, constants, layout)
         except self.errors:

@@ -10,7 +10,7 @@ import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
-from gpucore.wgsl.zeroing import zeroed
+from gpucore.wgsl.zeroing import zero_workgroup_memory
 from gpustd import nn
 from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
@@ -186,7 +186,7 @@ def test_every_shader_parses_prints_and_reflects() -> None:
             x, y, z = point.workgroup_size()
             assert 1 <= x * y * z <= 1024, name
             assert point.workgroup_bytes() <= 49152, name
-            zeroing = zeroed(source, point.name)
+            zeroing = zero_workgroup_memory(source, point.name)
             assert (zeroing == source) == (point.workgroup_bytes() == 0), name
             assert len(parse(zeroing).declarations) == len(module.declarations) + (
                 zeroing != source
