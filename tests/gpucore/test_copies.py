@@ -72,7 +72,7 @@ def test_rows_are_written_by_themselves(device: Device) -> None:
 
 
 def test_a_part_of_a_word_is_not_written(device: Device) -> None:
-    """Nothing is written beyond the part: what would need it is refused."""
+    """Nothing is written outside of the part; a part that ends inside a word is refused."""
     array = np.arange(11, dtype=np.uint8)
     buffer = device.buffer_from_array(array)
     buffer.write_slice(8, np.full(3, 99, np.uint8))
@@ -122,7 +122,7 @@ def test_idle_staging_memory_is_bounded(fresh: Device) -> None:
 
 
 def test_an_array_read_before_stays_as_it_is(device: Device) -> None:
-    """What a read returns is not the staging memory that the next one uses."""
+    """A read returns an array of its own, not the staging memory that the next read uses."""
     buffer = device.buffer_from_array(np.full(16, 1, np.float32))
     first = buffer.read()
     buffer.write(np.full(16, 2, np.float32))

@@ -19,7 +19,7 @@ GROUP = 16 << 10  # bytes of a workgroup
 
 @pytest.fixture(params=[True, False], ids=["kernel", "command"])
 def by_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Copy that way, whatever the size and the device."""
+    """Copy with the kernel or with the command, whatever the size and the device."""
     chosen: bool = request.param
     monkeypatch.setattr(copying, "prefers_kernel", lambda device, nbytes: chosen)
     return chosen

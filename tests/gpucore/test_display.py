@@ -1,4 +1,4 @@
-"""What people see: short text, and HTML in a notebook with everything escaped."""
+"""Displays of objects: short text, and HTML in a notebook with everything escaped."""
 
 from __future__ import annotations
 

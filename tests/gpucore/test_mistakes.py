@@ -1,4 +1,4 @@
-"""A stranger's mistakes: each message names what was given, where, and what to do instead."""
+"""Mistakes of new users: each message says what was given, where, and what to do instead."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def message_of(kind: type[GpuError], call: Callable[[], object]) -> str:
 
 
 def assert_tells(message: str, *parts: str) -> None:
-    """Every part is in the message, in this order."""
+    """Check that every part is in the message, in this order."""
     at = 0
     for part in parts:
         found = message.find(part, at)
@@ -193,7 +193,7 @@ def test_a_released_buffer(device: Device, affine: Kernel, x: Buffer[f32]) -> No
 
 @pytest.mark.parametrize("index", ["64u", "1000000u", "4294967295u"])
 def test_an_index_out_of_bounds_does_no_harm(device: Device, index: str) -> None:
-    """With checks: the store is dropped or lands in this buffer; neighbours and device live on."""
+    """With checks, the store is dropped or changes this buffer, and no other."""
     if not device.checks:
         pytest.skip("GPUCORE_CHECKS=0")
     kernel = device.compile_kernel(STORE.replace("INDEX", index))

@@ -1,4 +1,4 @@
-"""Profiles: every launch once, with sane times on real engines; tables, traces, bad timestamps."""
+"""Profiles: each launch once, with plausible times on engines; tables, traces, bad timestamps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
 
 class ScriptedTimes:
-    """Timestamps known before."""
+    """Timestamps that the test gives."""
 
     def __init__(self, times: list[tuple[int, int]]) -> None:
         self._times = times
@@ -63,7 +63,7 @@ class ScriptedBackend(null.NullBackend):
 
 
 def scripted(*times: tuple[int, int]) -> tuple[Device, Profile]:
-    """A device and the profile of launches of ``one`` and ``two`` in turn that take ``times``."""
+    """Profile launches of ``one`` and ``two`` in turn that take ``times``."""
     backend = ScriptedBackend(null.adapters()[0])
     backend.script = list(times)
     device = Device(backend)
@@ -101,7 +101,7 @@ def test_every_launch_inside_is_timed_and_none_outside(timed: Device, increment:
 
 
 def test_times_are_sane(timed: Device) -> None:
-    """They are in order, inside the host's own time, and follow the work."""
+    """Times are in order, within the host's time, and grow with the work."""
     short, long = (timed.compile_kernel(SPIN, constants={"rounds": n}) for n in (10, 100_000))
     x = timed.buffer_from_array(np.full(64 * 16, 0.5, np.float32))
     for kernel in (short, long):
@@ -309,7 +309,7 @@ def test_overlapping_times_are_told() -> None:
 
 
 def test_timestamps_that_are_none_are_in_no_time() -> None:
-    """Unwritten ones are zero, and clocks have run backwards; equal ones are a coarse clock."""
+    """Zero means not written, and an end before its begin is a fault; equal ones are valid."""
     times = (0, 0), (5000, 4000), (9000, 9500), (0, 7000), (8000, 8000), (6000, 0)
     _, profile = scripted(*times)
     assert [(r.start_ns, r.duration_ns) for r in profile.records] == [
@@ -346,7 +346,7 @@ def test_the_trace_holds_the_timed_launches(tmp_path: Path) -> None:
 
 
 def test_without_a_profile_the_backend_gets_the_lists_itself() -> None:
-    """The path of all other runs stays as short as it was."""
+    """Runs without a profile must not pay for it."""
     device = Device.null()
     assert device.stream.send == device.engine.submit
     with device.profile():

@@ -23,7 +23,7 @@ Make = Callable[..., Buffer[DType]]
 
 
 def devices() -> list[Device]:
-    """Devices that compute nothing: a bare card, one with all features, a software renderer."""
+    """Return null devices: a bare card, one with all features, a software renderer."""
     (info, *_) = adapters()
     everything = frozenset({"f16", "subgroups", "subgroup-size-control", "matrix-units"})
     kinds = (
@@ -38,7 +38,7 @@ def devices() -> list[Device]:
 
 
 def call_products(make: Make, floats: Make) -> None:
-    """Matrix products and convolutions with every part of the epilogue."""
+    """Call matrix products and convolutions with every part of the epilogue."""
     a, w = make(2, 64, 64), make(64, 64)
     bias, residual = floats(64), make(2, 64, 64)
     for name in ("silu", "gelu", "gelu_tanh", "quick_gelu"):
@@ -120,7 +120,7 @@ OTHER_VARIANTS = (
 
 
 def corpus() -> Iterator[tuple[str, str]]:
-    """Spec and source of every shader: rendered by every operation on every kind of device."""
+    """Yield name and source of every shader, rendered by every operation on every device."""
     for device in devices():
         for dtype in (f32, f16):
             if dtype is f32 or device.has_f16:
@@ -164,7 +164,7 @@ def render(device: Device, dtype: type[DType]) -> None:
 
 
 def included(name: str) -> set[str]:
-    """The file and all that its template includes."""
+    """Return the file and all files that its template includes."""
     text = (SHADERS / name).read_text(encoding="utf-8")
     names = re.findall(r"^\s*//%-?\s*(?:include|import|from)\s+\"([^\"]+)\"", text, re.MULTILINE)
     return {name}.union(*(included(n) for n in names))

@@ -1,4 +1,4 @@
-"""Workgroup memory is zero at first: the text that does it, and what engines make of it."""
+"""Workgroup memory is zero at first: the rewritten text, and its results on engines."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ var<workgroup> memory: array<u32, 2048>;
 
 @pytest.mark.parametrize("source", [KINDS, HIDDEN, BARE])
 def test_lines_keep_their_numbers(source: str) -> None:
-    """What is not an entry point's head stands where it stood, and the result parses."""
+    """Only the entry point's head changes, every line keeps its number, and the result parses."""
     before, after = source.splitlines(), zero_workgroup_memory(source, "main").splitlines()
     assert after[-1].startswith("fn zero_workgroup0(")
     changed = [old for old, new in zip(before, after, strict=False) if old != new]
@@ -162,7 +162,7 @@ def test_names_in_use_are_passed_by() -> None:
 
 @pytest.mark.parametrize("source", [KINDS, HIDDEN, BARE, COMMENTED])
 def test_workgroup_memory_is_zero_at_first(device: Device, source: str) -> None:
-    """500 workgroups, after others have left their numbers there."""
+    """Run 500 workgroups, after others have left their numbers in the memory."""
     out = device.buffer(u32, 500 * 20)
     spoil, kernel = device.compile_kernel(SPOILS), device.compile_kernel(source)
     for _ in range(2):
