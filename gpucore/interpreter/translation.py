@@ -1,52 +1,42 @@
-"""Turns the WGSL of the matrix products into Python, for `tests.gpustd.workgroup_interpreter`.
+"""The translation of WGSL into Python, for `run_workgroups`.
 
-Every WGSL function becomes a Python one, the entry point a generator that yields at each barrier.
-Arrays in memory are made by functions ``read``, ``read_write`` and ``workgroup``, variables of a
-thread by ``private``; the caller adds these to `OPERATIONS` with ``Operand`` and ``Result``, types
-of matrices, and their built-ins.
-Names get numbers, since Python has no block scope: 0 at module scope. u32 is ``int``, f32 and f16
-are NumPy scalars, a vector is an array; `OPERATIONS` has the built-ins that need no memory. What
-the matrix products do not use (i32, private arrays, break, ...) is refused.
+Every WGSL function becomes a Python function, the entry point a generator that yields at each
+barrier. The functions ``read``, ``read_write`` and ``workgroup`` make arrays in memory, ``private``
+makes the variables of an invocation; `run_workgroups` provides them, the matrix types ``Operand``
+and ``Result``, and the matrix functions. Names get numbers, since Python has no block scope: 0 at
+module scope. Values and the other built-in functions are those of `gpucore.interpreter.operations`.
+WGSL that has no translation (i32, private arrays, break, ...) is refused.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gpucore.interpreter.errors import UnsupportedWgslError
+from gpucore.interpreter.operations import BUILT_INS, SCALARS
 from gpucore.wgsl import parse, syntax
 
-__all__ = ["OPERATIONS", "UntranslatedError", "translate"]
-
-Vector = NDArray[Any]
+__all__ = ["translate"]
 
 ROW_MAJOR = syntax.Name("row_major")
 # A Python expression for each WGSL operator; u32 wraps.
 BINARY = {
-    **{sign: f"wrapped({{}} {sign} {{}})" for sign in ("+", "-", "*", "<<")},
+    **{sign: f"wrap({{}} {sign} {{}})" for sign in ("+", "-", "*", "<<")},
     **{sign: f"({{}} {sign} {{}})" for sign in ("&", "|", "^", ">>", "%")},
     **{sign: f"({{}} {sign} {{}})" for sign in ("==", "!=", "<", "<=", ">", ">=")},
-    "/": "divided({}, {})",
+    "/": "divide({}, {})",
     "&&": "({} and {})",
     "||": "({} or {})",
 }
-UNARY = {"-": "(-{})", "!": "(not {})", "~": "wrapped(~{})"}
-
-
-class UntranslatedError(ValueError):
-    """The shader uses something that has no translation."""
+UNARY = {"-": "(-{})", "!": "(not {})", "~": "wrap(~{})"}
 
 
 def translate(source: str) -> str:
-    """Python of rendered WGSL: besides what that declares, ``entry``, ``threads`` and ``inputs``.
+    """Return Python that declares what the WGSL declares, and three names of its entry point.
 
-    ``inputs`` names the built-in values that the entry point takes. Raises `UntranslatedError`.
+    ``entry`` is the entry point's function, ``workgroup_size`` its sizes, and ``inputs`` names the
+    built-in values that it takes. Raises `UnsupportedWgslError`.
     """
     return "\n".join(_Translator(source).module())
 
@@ -64,27 +54,27 @@ MATRICES = {
 
 
 class _Translator:
-    """The way through one module; every method gives lines or an expression of Python."""
+    """Translates one module; each method returns lines or an expression of Python."""
 
     def __init__(self, source: str) -> None:
-        self.source = source
-        self.scopes: list[dict[str, str]] = [{}]
-        self.memories: set[str] = set()
-        self.count = 0
-        self.in_entry = False
+        self._source = source
+        self._scopes: list[dict[str, str]] = [{}]
+        self._memories: set[str] = set()
+        self._count = 0
+        self._in_entry = False
 
     def module(self) -> Iterator[str]:
-        """Types before what is made of them, values last."""
+        """Yield the lines of the module: types before their uses, values last."""
         order = (syntax.Alias, syntax.Struct, syntax.Function, syntax.Variable)
-        declarations = parse(self.source).declarations
+        declarations = parse(self._source).declarations
         for declaration in declarations:
             if not isinstance(declaration, order):
                 raise self._error(declaration)
-            self.scopes[0][declaration.name] = f"{declaration.name}_0"
+            self._scopes[0][declaration.name] = f"{declaration.name}_0"
             if isinstance(declaration, syntax.Variable) and declaration.address_space == "private":
-                self.scopes[0][declaration.name] += ".value"
+                self._scopes[0][declaration.name] += ".value"
             elif isinstance(declaration, syntax.Variable) and declaration.kind == "var":
-                self.memories.add(declaration.name)
+                self._memories.add(declaration.name)
         for kind in order:
             for declaration in declarations:
                 if isinstance(declaration, kind):
@@ -113,28 +103,28 @@ class _Translator:
 
     def _function(self, node: syntax.Function) -> Iterator[str]:
         attributes = {a.name: a.arguments for a in node.attributes}
-        self.in_entry = "compute" in attributes
-        self.scopes.append({})
+        self._in_entry = "compute" in attributes
+        self._scopes.append({})
         names = [self._declare(p.name) for p in node.parameters]
         yield f"def {node.name}_0({', '.join(names)}):"
         yield from self._block(node.body, "    ")
-        self.scopes.pop()
-        if self.in_entry:
+        self._scopes.pop()
+        if self._in_entry:
             yield "    return"
             yield "    yield"
             built_in = [b for p in node.parameters for a in p.attributes for b in a.arguments]
             inputs = [b.name for b in built_in if isinstance(b, syntax.Name)]
-            threads = " * ".join(map(self._value, attributes["workgroup_size"]))
-            yield f"entry, threads, inputs = {node.name}_0, {threads}, {inputs}"
+            sizes = "".join(f"{self._value(size)}, " for size in attributes["workgroup_size"])
+            yield f"entry, workgroup_size, inputs = {node.name}_0, ({sizes}), {inputs}"
 
     # Statements
 
     def _block(self, block: syntax.Block, indent: str) -> Iterator[str]:
-        self.scopes.append({})
+        self._scopes.append({})
         yield indent + "pass"
         for statement in block.statements:
             yield from self._statement(statement, indent)
-        self.scopes.pop()
+        self._scopes.pop()
 
     def _statement(self, node: syntax.Statement, indent: str) -> Iterator[str]:
         deeper = indent + "    "
@@ -152,12 +142,12 @@ class _Translator:
                 yield f"{indent}while {self._value(condition)}:"
                 yield from self._block(body, deeper)
             case syntax.For(start, condition, update, body) if start and condition and update:
-                self.scopes.append({})
+                self._scopes.append({})
                 yield from self._statement(start, indent)
                 yield f"{indent}while {self._value(condition)}:"
                 yield from self._block(body, deeper)
                 yield from self._statement(update, deeper)
-                self.scopes.pop()
+                self._scopes.pop()
             case _:
                 yield indent + self._line(node)
 
@@ -173,11 +163,11 @@ class _Translator:
                     value = syntax.Binary(operator[:-1], target, value, at=node.at)
                 return f"{self._value(target)} = {self._value(value)}"
             case syntax.Step(syntax.Name() as target, operator):
-                return f"{self._value(target)} = wrapped({self._value(target)} {operator[0]} 1)"
+                return f"{self._value(target)} = wrap({self._value(target)} {operator[0]} 1)"
             case syntax.Return(value):
                 return f"return {self._value(value) if value else ''}"
             case syntax.CallStatement(syntax.Call(syntax.Name("workgroupBarrier"))):
-                if self.in_entry:
+                if self._in_entry:
                     return "yield"
             case syntax.CallStatement(call):
                 return self._value(call)
@@ -193,11 +183,11 @@ class _Translator:
                 return self._known(node, name)
             case syntax.Call(function, arguments):
                 return self._call(function, ", ".join(map(self._value, arguments)))
-            case syntax.Index(syntax.Name(name), index) if name in self.memories:
+            case syntax.Index(syntax.Name(name), index) if name in self._memories:
                 return f"{self._known(node, name)}[{self._value(index)}]"
             case syntax.Member(value, name):
                 return f"member({self._value(value)}, {name!r})"
-            case syntax.Unary("&", syntax.Name(name)) if name in self.memories:
+            case syntax.Unary("&", syntax.Name(name)) if name in self._memories:
                 return self._known(node, name)
             case syntax.Unary(operator, operand) if operator in UNARY:
                 return UNARY[operator].format(self._value(operand))
@@ -217,7 +207,7 @@ class _Translator:
         return f"{name if name in BUILT_INS else self._type(function)}({given})"
 
     def _type(self, node: syntax.Expression) -> str:
-        """What makes values of a type; called without any, its zero."""
+        """Return the constructor of a type; called without arguments it makes zero."""
         match node:
             case syntax.Name("vec2" | "vec3" | "vec4" as name, (scalar,)):
                 return f"vector({name[3]}, {self._type(scalar)})"
@@ -237,111 +227,21 @@ class _Translator:
         raise self._error(node)
 
     def _declare(self, name: str) -> str:
-        self.count += 1
-        self.scopes[-1][name] = f"{name}_{self.count}"
-        return self.scopes[-1][name]
+        self._count += 1
+        self._scopes[-1][name] = f"{name}_{self._count}"
+        return self._scopes[-1][name]
 
     def _known(self, node: syntax.Node, name: str) -> str:
-        for scope in reversed(self.scopes):
+        for scope in reversed(self._scopes):
             if name in scope:
                 return scope[name]
         if name in SCALARS:
             return name
         raise self._error(node)
 
-    def _error(self, node: syntax.Node) -> UntranslatedError:
-        line = self.source.count("\n", 0, node.at)
-        text = self.source.splitlines()[line].strip()
-        return UntranslatedError(f"no {type(node).__name__} like that, line {line + 1}: {text}")
-
-
-# What the Python text calls
-
-
-def u32(value: Any = 0) -> int:
-    return int(value) & 0xFFFFFFFF
-
-
-SCALARS: dict[str, Callable[..., Any]] = {"u32": u32, "f32": np.float32, "f16": np.float16}
-
-
-def _dtype(kind: Callable[..., Any]) -> np.dtype[Any]:
-    return np.dtype(np.uint32) if kind is u32 else np.asarray(kind()).dtype
-
-
-def wrapped(value: Any) -> Any:
-    return value & 0xFFFFFFFF if type(value) is int else value
-
-
-def divided(a: Any, b: Any) -> Any:
-    return a // b if type(a) is int else a / b
-
-
-@functools.cache
-def vector(width: int, scalar: Callable[..., Any]) -> Callable[..., Vector]:
-    """The constructor of a vector type: of parts, of one scalar for all, or of nothing."""
-    dtype = _dtype(scalar)
-
-    def construct(*parts: Any) -> Vector:
-        given = np.concatenate([np.atleast_1d(part) for part in parts or (0,)])
-        return np.broadcast_to(given, width).astype(dtype)
-
-    return construct
-
-
-def structure(**members: Callable[..., Any]) -> Callable[..., SimpleNamespace]:
-    """The constructor of a structure: of all members' values, or of nothing."""
-
-    def construct(*values: Any) -> SimpleNamespace:
-        given = values or [kind() for kind in members.values()]
-        return SimpleNamespace(**dict(zip(members, given, strict=True)))
-
-    return construct
-
-
-def member(value: Any, name: str) -> Any:
-    """A structure's member, or a swizzle."""
-    if not isinstance(value, np.ndarray):
-        return getattr(value, name)
-    found = value[["xyzw".index(letter) for letter in name]]
-    return found if len(name) > 1 else _scalar(found[0])
-
-
-def _scalar(value: Any) -> Any:
-    return int(value) if isinstance(value, np.uint32) else value
-
-
-def bitcast(kind: Callable[..., Any], value: Any) -> Any:
-    """Bits of a scalar or vector as those of one of the same shape."""
-    given = np.asarray(value, np.uint32 if type(value) is int else None)
-    return _scalar(given.view(_dtype(kind))[()])
-
-
-def pack2x16float(pair: Vector) -> int:
-    return int(pair.astype(np.float16).view(np.uint32)[0])
-
-
-def unpack2x16float(word: int) -> Vector:
-    return np.array([word], np.uint32).view(np.float16).astype(np.float32)
-
-
-BUILT_INS: dict[str, Callable[..., Any]] = {
-    "abs": abs,
-    "exp": np.exp,
-    "fma": lambda a, b, c: a * b + c,
-    "max": max,
-    "min": min,
-    "pack2x16float": pack2x16float,
-    "select": lambda otherwise, chosen, condition: chosen if condition else otherwise,
-    "unpack2x16float": unpack2x16float,
-}
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    **BUILT_INS,
-    **SCALARS,
-    "bitcast": bitcast,
-    "divided": divided,
-    "member": member,
-    "structure": structure,
-    "vector": vector,
-    "wrapped": wrapped,
-}
+    def _error(self, node: syntax.Node) -> UnsupportedWgslError:
+        line = self._source.count("\n", 0, node.at)
+        text = self._source.splitlines()[line].strip()
+        return UnsupportedWgslError(
+            f"the interpreter does not know this {type(node).__name__}, line {line + 1}: {text}"
+        )
