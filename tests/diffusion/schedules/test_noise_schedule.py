@@ -12,7 +12,7 @@ from diffusion.errors import SettingsError
 from diffusion.schedules import NoiseSchedule
 from diffusion.schedules.noise_schedule import betas
 from tests.diffusion.noise_schedules import config, stable_diffusion
-from tests.diffusion.samplers.cases import BETA_RULES, STRIDE
+from tests.diffusion.samplers.diffusers_runs import BETA_RULES, STRIDE
 from tests.goldens.loader import load
 
 NOISE = stable_diffusion()
