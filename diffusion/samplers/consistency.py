@@ -42,7 +42,7 @@ def tcd(run: SamplingRun[A]) -> Iterator[Step[A]]:
         denoised = run.denoise(x, step.high)
         down = step.low
         if run.eta > 0.0 and step.low > 0.0:
-            down = run.options.earlier(step.low, 1.0 - run.eta)
+            down = run.options.scale_time(step.low, 1.0 - run.eta)
         x = run.euler_step(x, denoised, step.high, down)
         if down < step.low:
             x = run.add_noise(x, math.sqrt(step.low**2 - down**2), step.index)

@@ -25,8 +25,8 @@ class SamplerOptions:
     levels between which it is added. ``s_noise``: the standard deviation of all noise that is drawn
     (both: Karras et al. 2022, arXiv 2206.00364, algorithm 2).
     ``order``: the order of a multistep sampler, None for its own.
-    ``earlier(sigma, share)``: the level whose time step is ``share`` of the time step of ``sigma``.
-    A model rounds to its whole time steps; by default, time is σ.
+    ``scale_time(sigma, share)``: the level whose time step is ``share`` of the time step of
+    ``sigma``. A model rounds to its whole time steps; by default, time is σ.
 
     Raises ``SettingsError`` for a value out of range.
     """
@@ -37,7 +37,7 @@ class SamplerOptions:
     s_tmax: float = math.inf
     s_noise: float = 1.0
     order: int | None = None
-    earlier: Callable[[float, float], float] = operator.mul
+    scale_time: Callable[[float, float], float] = operator.mul
 
     def __post_init__(self) -> None:
         if self.eta is not None and not 0.0 <= self.eta <= 1.0:

@@ -56,7 +56,7 @@ def variance_exploding(case: SamplerCase, x: Array, sigmas: Array) -> Array:
 
 def options_of(case: SamplerCase, noise: NoiseSchedule) -> SamplerOptions:
     """Return the options that a pipeline would make."""
-    return SamplerOptions(eta=case.eta, order=case.order, earlier=noise.earlier)
+    return SamplerOptions(eta=case.eta, order=case.order, scale_time=noise.scale_time)
 
 
 def sample(
