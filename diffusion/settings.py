@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import choose_schedule
 from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless

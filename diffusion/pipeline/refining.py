@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
 from diffusion.pipeline.run import Run, Start

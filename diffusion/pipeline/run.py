@@ -14,8 +14,7 @@ from PIL import Image
 
 from diffusion.checks import check_integer
 from diffusion.errors import NotFiniteError, SettingsError
-from diffusion.noise.philox import LatentNoise
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES, LatentNoise
 from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.pipeline.graph_cache import GraphCache
 from diffusion.pipeline.init_image import EncodedPicture, reads_mask

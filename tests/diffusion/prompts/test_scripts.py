@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import GuidedDenoiser, mixed
 from diffusion.prompts import EMPHASES, chunk_prompt, script, script_chunks
 from diffusion.tasks import Hires

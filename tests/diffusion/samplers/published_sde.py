@@ -69,7 +69,7 @@ def dpmpp_2s_a(sigmas: Reals, options: SamplerOptions) -> Reals:
 
 
 def dpmpp_sde(sigmas: Reals, options: SamplerOptions) -> Reals:
-    """The two-call form for the SDE as published with k-diffusion's sample_dpmpp_sde, r = 1/2."""
+    """k-diffusion's sample_dpmpp_sde: two calls for the SDE, r = 1/2."""
     path = BrownianPath(NumpyAlgebra(), wave_noise)
 
     def split(high: float, low: float) -> tuple[float, float]:
