@@ -94,7 +94,9 @@ def _share(base: Run, refiner: Run, cut: int) -> None:
     whole, script = refiner.first.walk, refiner.first.script
     base.first = replace(base.first, walk=base.first.walk.first(cut))
     if cut:
-        later = replace(script, which=script.which[cut:] or script.which[-1:])
+        later = replace(
+            script, step_variants=script.step_variants[cut:] or script.step_variants[-1:]
+        )
         walk = whole.last(whole.steps - cut)
         refiner.first = replace(refiner.first, walk=walk, script=later)
 
