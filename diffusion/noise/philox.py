@@ -3,8 +3,9 @@
 Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is keyed with the
 seed. The counter holds the draw's number and the element's index, so that any draw of any image can
 be made without the ones before. Box and Muller's transform makes one normal number of two words.
-Words and counters are ordered as in the generator that A1111 calls "NV" (PyTorch's on NVIDIA GPUs,
-for tensors of usual size), so that seeds give the same noise there, to the last digits of f32.
+Words and counters are ordered as in the generator that A1111 calls "NV", which is PyTorch's on
+NVIDIA GPUs for tensors of usual size. Seeds so give the same noise there, to the last digits of
+f32.
 
 The same bits everywhere: only integer operations and +, -, ×, ÷, √ in float64 are used, which
 IEEE 754 rounds in one way (see ``series.py``).

@@ -3,10 +3,10 @@
 The words are those of the Mersenne Twister (Matsumoto and Nishimura 1998), which NumPy computes,
 seeded with the seed's lower 32 bits. ``torch.randn`` makes f32 numbers of them in two ways:
 
-* 16 and more: each word's lower 24 bits are a uniform number. Of each 16 numbers eight make radii
-  and eight angles (Box and Muller). If the count is no multiple of 16, the last 16 are drawn anew.
-* fewer: pairs of 53-bit numbers make two normals each. Of an odd count, the second normal of the
-  last pair is kept for the next draw.
+* 16 and more: each word's lower 24 bits are a uniform number. Eight of 16 make radii, and eight
+  make angles (Box and Muller). If the count is no multiple of 16, the last 16 are drawn anew.
+* fewer: pairs of 53-bit numbers make two normals each. If the count is odd, the second normal of
+  the last pair is kept for the next draw.
 
 The integers are PyTorch's. Logarithm, sine and cosine are computed in float64 by series, so that
 the bits are the same everywhere; they agree with PyTorch's, computed in f32, to 1e-6.

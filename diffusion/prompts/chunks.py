@@ -1,8 +1,8 @@
 """Cutting a prompt of any length into chunks for the text encoder (by A1111's rules).
 
 A chunk holds 75 tokens between the start and the end token. If a chunk is full and a comma stands
-among its last 20 tokens, the text after that comma moves to the next chunk, so that no phrase is
-split. ``BREAK`` ends a chunk. The embeddings of the chunks are joined.
+among its last 20 tokens, the text after that comma moves to the next chunk. Phrases are so kept
+together. ``BREAK`` ends a chunk. The embeddings of the chunks are joined.
 """
 
 from __future__ import annotations

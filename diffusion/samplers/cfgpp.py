@@ -6,11 +6,6 @@ Chung et al. 2024 (arXiv 2406.08070), algorithm 2: from level a to b
 
 so that D = U + λ·(C - U) is an interpolation, 0 ≤ λ ≤ 1. The guidance that a user gives is divided
 by 12.5, as A1111's DDIM CFG++ does: the paper sets guidance 7.5 beside λ = 0.6, and 12.5 beside 1.
-The forms of second order are ComfyUI's ``dpmpp_2m_cfg_pp``, ``dpmpp_2s_ancestral_cfg_pp`` and
-``res_multistep_cfg_pp`` with its ancestral form. The last two move x by D - U before a step along
-the line through two estimates without the prompt.
-With η = 0 the ancestral forms are the plain ones, so that Euler's, Euler's ancestral and DDIM's are
-one function here, as are both of Res Multistep.
 Where there is no guidance, D = U, and each is the sampler that it comes from.
 """
 
@@ -39,7 +34,7 @@ GUIDANCE_SHARE: Final = 1 / 12.5
 
 
 def euler_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run Euler's method with CFG++; with η above 0 it is ancestral."""
+    """Run Euler's method with CFG++; with η above 0 it is ancestral, and DDIM."""
     x = run.x
     for step in run.intervals():
         guided, unguided = _denoise_both(run, x, step.high)
@@ -50,7 +45,7 @@ def euler_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpmpp_2s_a_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM++ 2S ancestral with CFG++: two network calls a step."""
+    """Run DPM++ 2S ancestral with CFG++, as in ComfyUI: two network calls a step."""
     x = run.x
     for step in run.intervals():
         guided, unguided = _denoise_both(run, x, step.high)
@@ -67,7 +62,7 @@ def dpmpp_2s_a_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM++ 2M with CFG++. It draws no noise and has no options."""
+    """Run DPM++ 2M with CFG++, as in ComfyUI. It draws no noise and has no options."""
     x = run.x
     before: A | None = None
     last_width = 0.0
@@ -86,7 +81,10 @@ def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def res_multistep_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run Res Multistep with CFG++; with η above 0 it is ancestral."""
+    """Run Res Multistep with CFG++, as in ComfyUI; with η above 0 it is ancestral.
+
+    x is moved by D - U before a step along the line through two estimates without the prompt.
+    """
     x = run.x
     before: A | None = None
     widths: list[float] = []

@@ -1,13 +1,4 @@
-"""Samplers for consistency models: from each estimate of x₀ back up to the next level by noise.
-
-* ``lcm``: Luo et al. 2023 (arXiv 2310.04378), algorithm 3. It equals ComfyUI's ``lcm``, and
-  diffusers' LCMScheduler except for that class's boundary condition: this mixes some 10⁻⁵ of x into
-  the estimate and needs time steps. With η below 1 a part of the estimated noise is kept instead,
-  of deviation √(1 - η²) of the level's.
-* ``tcd``: Zheng et al. 2024 (arXiv 2402.19159), algorithm 4. A step follows the estimated noise to
-  the share 1 - η (the paper's γ is η) of the next level's time step, and adds fresh noise for the
-  rest. It equals diffusers' TCDScheduler.
-"""
+"""Samplers for consistency models: from each estimate of x₀ back up to the next level by noise."""
 
 from __future__ import annotations
 
@@ -24,7 +15,13 @@ A = TypeVar("A")
 
 
 def lcm(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run latent consistency sampling: all noise is drawn anew at η = 1."""
+    """Run latent consistency sampling; with η = 1 all noise is drawn anew.
+
+    Luo et al. 2023 (arXiv 2310.04378), algorithm 3. With η below 1 a part of the estimated noise is
+    kept, of deviation √(1 - η²) of the level's. It equals ComfyUI's ``lcm``. diffusers'
+    LCMScheduler also mixes some 10⁻⁵ of x into the estimate (its boundary condition), which needs
+    time steps.
+    """
     x, eta = run.x, run.eta
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
@@ -36,7 +33,12 @@ def lcm(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def tcd(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run trajectory consistency sampling."""
+    """Run trajectory consistency sampling.
+
+    Zheng et al. 2024 (arXiv 2402.19159), algorithm 4, whose γ is η. A step follows the estimated
+    noise to the share 1 - η of the next level's time step. Fresh noise brings it up to that level.
+    It equals diffusers' TCDScheduler.
+    """
     x = run.x
     for step in run.intervals():
         denoised = run.denoise(x, step.high)

@@ -1,12 +1,7 @@
 """DPM-Solver of order 1 to 3: the two samplers that choose the levels between the ends themselves.
 
-Lu et al. 2022 (arXiv 2206.00927), algorithms 1, 2 and appendix C, in the variance-exploding form,
-where λ = -log σ and σ·(eʰ - 1) is the difference of levels; as k-diffusion has them.
-
-* ``dpm_fast`` spends as many network calls as the list has steps (the paper's "fast"): solver steps
-  of equal width in λ, of order 3, and one or two of lower order at the end.
-* ``dpm_adaptive`` makes steps as wide as the distance between orders 2 and 3 allows. Of the list it
-  uses only the ends. A picture has the same bits alone and in a batch only with batches of one.
+Lu et al. 2022 (arXiv 2206.00927), algorithms 1, 2 and appendix C, as k-diffusion has them. In the
+variance-exploding form, λ = -log σ, and σ·(eʰ - 1) is the difference of levels.
 
 Both end at the list's last level above 0, and leave that much noise, as k-diffusion does. A list
 with only one level above 0 is one step to its end.
@@ -85,7 +80,10 @@ def count_fast_steps(calls: int) -> int:
 
 
 def dpm_fast(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the solver of mostly third order, with as many network calls as the list has steps."""
+    """Run solver steps of equal width in λ, with as many network calls as the list has steps.
+
+    The paper's "fast" variant: steps of order 3, and one or two of lower order at the end.
+    """
     steps = list(run.intervals())
     first, last = _ends(run.sigmas)
     if first == last:
@@ -104,11 +102,12 @@ def dpm_fast(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpm_adaptive(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the solver with step widths of its own. It draws no noise and has no options.
+    """Run solver steps as wide as the distance between orders 2 and 3 allows.
 
-    Each attempt takes three network calls; a refused attempt is not yielded. The run ends where
-    numbers are not finite, since no step is narrow enough for them. Raises ``SettingsError`` where
-    10 000 attempts do not reach the end.
+    It uses only the ends of the list, draws no noise and has no options. A picture has the same
+    bits alone and in a batch only with batches of one. Each attempt takes three network calls; a
+    refused attempt is not yielded. The run ends where numbers are not finite, since no step is
+    narrow enough for them. Raises ``SettingsError`` where 10 000 attempts do not reach the end.
     """
     steps = list(run.intervals())
     high, last = _ends(run.sigmas)

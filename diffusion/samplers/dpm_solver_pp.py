@@ -1,23 +1,8 @@
 """DPM-Solver++ for the ordinary differential equation, second order.
 
-Lu et al. 2022 (arXiv 2211.01095) in the variance-exploding form, where the paper's λ is -log σ:
-
-* ``dpmpp_2m``: algorithm 2, from the last two estimates of x₀, one network call a step. It equals
-  diffusers' DPMSolverMultistepScheduler (``dpmsolver++``, midpoint) with
-  ``final_sigmas_type="zero"``, whose ``lower_order_final`` then changes nothing, and k-diffusion's
-  ``sample_dpmpp_2m``.
-* ``dpmpp_2m_v2``: the same with two changes. The weight of a step's estimates comes from the mean
-  of its width and the last one's, and the line through them uses the ratio of the narrower width
-  to the wider. It is stable-diffusion.cpp's ``dpm++2mv2``; where steps are equal in log σ it is
-  ``dpmpp_2m``.
-* ``dpmpp_2s``: algorithm 1. Each second level is the middle of a step from the one before it to the
-  one after it. It equals diffusers' DPMSolverSinglestepScheduler of order 2.
-* ``dpmpp_2s_a``: algorithm 1 with r = 1/2, two network calls a step: the step is made with the
-  estimate at the middle of log σ. It leads to a lower level and adds noise back, as Euler ancestral
-  does.
-
-The first step, and one that ends in level 0 (where λ is infinite), are of first order. A list that
-ends above 0 is sampled in second order to its end.
+Lu et al. 2022 (arXiv 2211.01095) in the variance-exploding form, where the paper's λ is -log σ. The
+first step, and one that ends in level 0 (where λ is infinite), are of first order. A list that ends
+above 0 is sampled in second order to its end.
 """
 
 from __future__ import annotations
@@ -35,7 +20,12 @@ A = TypeVar("A")
 
 
 def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2M). It draws no noise and has no options."""
+    """Run DPM-Solver++(2M), algorithm 2, from the last two estimates: one network call a step.
+
+    It draws no noise and has no options. It equals k-diffusion's ``sample_dpmpp_2m``, and
+    diffusers' DPMSolverMultistepScheduler (``dpmsolver++``, midpoint) with
+    ``final_sigmas_type="zero"``. With that option its ``lower_order_final`` changes nothing.
+    """
     x = run.x
     before: A | None = None
     last_width = 0.0
@@ -55,7 +45,12 @@ def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2M) v2. It draws no noise and has no options."""
+    """Run stable-diffusion.cpp's ``dpm++2mv2``. It draws no noise and has no options.
+
+    It is ``dpmpp_2m`` with two changes. A step's estimates weigh by the mean of its width and the
+    last one's. The line through them uses the ratio of the narrower width to the wider. Where steps
+    are equal in log σ it is ``dpmpp_2m``.
+    """
     x = run.x
     before: A | None = None
     last_width = 0.0
@@ -74,7 +69,11 @@ def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpmpp_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2S) over pairs of steps. It draws no noise and has no options."""
+    """Run DPM-Solver++(2S), algorithm 1, over pairs of steps: one network call for each level.
+
+    Each second level is the middle of a step from the level before it to the one after it. It draws
+    no noise and has no options. It equals diffusers' DPMSolverSinglestepScheduler of order 2.
+    """
     x = run.x
     start: tuple[float, A, A] | None = None  # of a pair: its level, x and estimate
     for step in run.intervals():
@@ -94,7 +93,11 @@ def dpmpp_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpmpp_2s_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2S) to the ancestral level below, and back up by noise."""
+    """Run DPM-Solver++(2S) to the ancestral level below, and back up by noise.
+
+    Algorithm 1 with r = 1/2, two network calls a step: the step is made with the estimate at the
+    middle of log σ.
+    """
     x = run.x
     for step in run.intervals():
         denoised = run.denoise(x, step.high)

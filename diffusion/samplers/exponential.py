@@ -1,26 +1,9 @@
 """Exponential integrators: the part of x that decays in λ = -log σ is solved exactly, by φ₁ and φ₂.
 
-Refined exponential solvers, second order (Zhang et al. 2023, arXiv 2308.02157, data prediction, in
-the variance-exploding form):
-
-* ``res_multistep``: the line through the last two estimates of x₀, integrated over the step; the
-  first step is Euler's. It is ComfyUI's.
-* ``res_multistep_a``: the same to the ancestral level below, and back up by noise. The widths of
-  earlier steps are those of their ways down. It is ComfyUI's ``res_multistep_ancestral``. With
-  η = 0 it is ``res_multistep``, so that both are one function here.
-* ``res_2s``: the line through the estimate now and one at the middle of the step (c₂ = 1/2): two
-  calls a step. It is stable-diffusion.cpp's, which has η = 0 by default.
-
-SEEDS, for the stochastic equation (Gonzalez et al. 2023, arXiv 2305.14267, data prediction, in the
-variance-exploding form): as in ``sde.py``, a stretch of width h keeps e^(-(1 + η)h) of x. A step
-goes to levels inside it, always from its start. The noise of one stretch goes on into the next: a
-part of it is kept, and fresh noise is added for the new stretch. Both are ComfyUI's:
-
-* ``seeds_2``: a call at the middle, whose estimate makes the whole step;
-* ``seeds_3``: calls at a third and at two thirds. Each stretch follows the line through the first
-  and the latest estimate, integrated with φ₂.
-
-A step to level 0 ends in the denoised picture. The noise of SEEDS is a ``BrownianPath``'s.
+RES are the refined exponential solvers of Zhang et al. 2023 (arXiv 2308.02157), second order.
+SEEDS are those of Gonzalez et al. 2023 (arXiv 2305.14267) for the stochastic equation. Both are
+those for data prediction, in the variance-exploding form. A step to level 0 ends in the denoised
+picture.
 """
 
 from __future__ import annotations
@@ -40,7 +23,13 @@ A = TypeVar("A")
 
 
 def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the refined exponential multistep solver; with η above 0 it is ancestral."""
+    """Run RES from the last two estimates of x₀; with η above 0 it is ancestral.
+
+    The line through both estimates is integrated over the step; the first step is Euler's. It is
+    ComfyUI's ``res_multistep`` with η = 0, else its ``res_multistep_ancestral``. The latter goes to
+    the ancestral level below and back up by noise, and its widths of earlier steps are those of the
+    ways down.
+    """
     x = run.x
     seen: list[A] = []
     widths: list[float] = []
@@ -60,7 +49,10 @@ def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def res_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the refined exponential single-step solver: two network calls a step."""
+    """Run RES with a second network call at the middle of each step (c₂ = 1/2).
+
+    It is stable-diffusion.cpp's, which has η = 0 by default.
+    """
     x = run.x
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
@@ -78,17 +70,25 @@ def res_2s(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def seeds_2(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run SEEDS-2: two network calls a step."""
+    """Run SEEDS-2, as in ComfyUI: the estimate at the middle of a step makes all of it."""
     return _seeds(run, (1 / 2,))
 
 
 def seeds_3(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run SEEDS-3: three network calls a step."""
+    """Run SEEDS-3, as in ComfyUI: further calls at a third and at two thirds of each step.
+
+    Each stretch follows the line through the first and the latest estimate, integrated with φ₂.
+    """
     return _seeds(run, (1 / 3, 2 / 3))
 
 
 def _seeds(run: SamplingRun[A], shares: tuple[float, ...]) -> Iterator[Step[A]]:
-    """Run SEEDS with further network calls at ``shares`` of each step, in log σ."""
+    """Run SEEDS with further network calls at ``shares`` of each step, in log σ.
+
+    As in ``sde.py``, a stretch of width h keeps e^(-(1 + η)h) of x. A step goes to levels inside
+    it, always from its start. The noise of one stretch goes on into the next: a part of it is kept,
+    and fresh noise of a ``BrownianPath`` is added for the new stretch.
+    """
     x, path = run.x, run.brownian_path()
     for step in run.intervals():
         denoised = run.denoise(x, step.high)

@@ -1,29 +1,11 @@
 """Higher order from the slopes of earlier steps: one network call a step.
 
-The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integrated over the step:
+The slope dx/dσ = ε = (x - D)/σ is continued from its last values and integrated over the step.
+These samplers draw no noise. The option ``order`` is the number of slopes, by default 4.
 
-* ``lms``: by the polynomial in σ through the last four (Adams and Bashforth's for uneven steps);
-  diffusers' LMSDiscreteScheduler and k-diffusion's ``sample_lms``;
-* ``deis``: by the polynomial in log σ through the last two (Zhang and Chen 2022, arXiv 2204.13902,
-  ρAB with log ρ as variable); diffusers' DEISMultistepScheduler, order 3 without
-  ``lower_order_final``. Its step to level 0, where log σ is infinite, is Euler's;
-* ``ipndm``: by Adams and Bashforth's weights for equal steps, whatever the steps (the same paper,
-  section 4), to order 4, the step to level 0 Euler's as in ComfyUI;
-* ``ipndm_v``: as ``lms``, the step to level 0 Euler's: iPNDM with the weights of uneven steps. In
-  the code of zju-pi/diff-sampler, and so in ComfyUI, a bracket of the third weight and a ratio of
-  the fourth are misplaced, which counts where steps are uneven. Here they are the method's;
-* ``gradient_estimation``: by 2 and -1 of the last two, whatever the steps (Permenter and Yuan 2023,
-  arXiv 2306.04848, their second-order sampler with γ = 2), the step to level 0 Euler's; ComfyUI's,
-  and stable-diffusion.cpp's ``euler_ge``;
-* ``plms``: as ``ipndm``, but the first step is Heun's with a second network call (Liu et al. 2022,
-  arXiv 2202.09778, without Runge-Kutta's steps), and the step to level 0 is as the others. It is
-  diffusers' PNDMScheduler with ``skip_prk_steps`` for networks that predict noise. For networks
-  that predict v, diffusers weighs the v's instead.
-
-The option ``order`` lowers the number of slopes (``deis``: up to 4). The higher the order, the
-sooner guidance makes it unstable: guidance multiplies how far a change of x changes the slope, and
-Adams and Bashforth's method of order 4 is stable over a seventh of what Euler's is. With few steps
-or much guidance, choose order 2.
+The higher the order, the sooner guidance makes a sampler unstable, since guidance multiplies how
+much a change of x changes the slope. The range over which Adams and Bashforth's method
+of order 4 is stable is a seventh of Euler's. With few steps or much guidance, choose order 2.
 """
 
 from __future__ import annotations
@@ -60,28 +42,50 @@ EQUAL_STEPS: Final = (
 
 
 def lms(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the linear multistep method, of order 4 unless chosen otherwise. It draws no noise."""
+    """Run the linear multistep method: Adams and Bashforth's for uneven steps.
+
+    The polynomial in σ through the last slopes is integrated. It equals diffusers'
+    LMSDiscreteScheduler and k-diffusion's ``sample_lms``.
+    """
     order = run.options.order_or(MAX_ORDER, MAX_ORDER)
     return _multistep(run, _weights_in_sigma, order, euler_to_zero=False)
 
 
 def deis(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DEIS, of order 2 unless chosen otherwise. It draws no noise."""
+    """Run DEIS, of order 2 unless chosen otherwise: the polynomial is one in log σ.
+
+    Zhang and Chen 2022 (arXiv 2204.13902), ρAB with log ρ as variable. The step to level 0, where
+    log σ is infinite, is Euler's. It equals diffusers' DEISMultistepScheduler without
+    ``lower_order_final``, with orders 2 and 3.
+    """
     return _multistep(run, _weights_in_log_sigma, run.options.order_or(DEIS_ORDER, MAX_ORDER))
 
 
 def ipndm(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run iPNDM, of order 4 unless chosen otherwise. It draws no noise."""
+    """Run iPNDM: Adams and Bashforth's weights for equal steps, whatever the steps.
+
+    Zhang and Chen 2022 (arXiv 2204.13902), section 4. The step to level 0 is Euler's, as in
+    ComfyUI.
+    """
     return _multistep(run, _weights_of_equal_steps, run.options.order_or(MAX_ORDER, MAX_ORDER))
 
 
 def ipndm_v(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run iPNDM with the weights of uneven steps, of order 4 unless chosen otherwise."""
+    """Run iPNDM with the weights of uneven steps; the step to level 0 is Euler's.
+
+    It is ``lms`` but for that step. In the code of zju-pi/diff-sampler, and so in ComfyUI, a
+    bracket of the third weight and a ratio of the fourth are misplaced. This matters where steps
+    are uneven. Here the weights are the method's.
+    """
     return _multistep(run, _weights_in_sigma, run.options.order_or(MAX_ORDER, MAX_ORDER))
 
 
 def gradient_estimation(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run gradient estimation. It draws no noise and has no options."""
+    """Run gradient estimation: the last two slopes weigh 2 and -1, whatever the steps.
+
+    Permenter and Yuan 2023 (arXiv 2306.04848), their second-order sampler with γ = 2. The step to
+    level 0 is Euler's. It is ComfyUI's, and stable-diffusion.cpp's ``euler_ge``; it has no options.
+    """
     return _multistep(run, _weights_of_gradient_estimation, 2)
 
 
@@ -108,7 +112,13 @@ def _multistep(
 
 
 def plms(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run PLMS, of order 4 unless 2 or 3 is chosen. It draws no noise."""
+    """Run PLMS, of order 4 unless 2 or 3 is chosen: ``ipndm`` with another first and last step.
+
+    Liu et al. 2022 (arXiv 2202.09778), without the steps of Runge-Kutta. The first step is Heun's,
+    with a second network call; the step to level 0 is as the others. It equals diffusers'
+    PNDMScheduler with ``skip_prk_steps`` for networks that predict noise. For networks that predict
+    v, diffusers weighs the v's instead.
+    """
     x = run.x
     order = max(2, run.options.order_or(MAX_ORDER, MAX_ORDER))
     slopes: list[A] = []

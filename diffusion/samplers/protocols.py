@@ -1,4 +1,4 @@
-"""What samplers are written against: arrays that can be combined, a denoiser and a noise source.
+"""The array operations, denoiser and noise source that samplers are written against.
 
 The same sampler runs on float64 NumPy arrays in a test and on GPU buffers in a pipeline.
 """

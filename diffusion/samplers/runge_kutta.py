@@ -1,24 +1,4 @@
-"""Runge-Kutta methods: further network calls ahead of a step or in its middle, and no history.
-
-* ``heun``: Karras et al. 2022 (arXiv 2206.00364), algorithm 2, second order: two calls a step. The
-  last step, to level 0, is Euler's, so that n steps take 2n - 1 calls. It equals diffusers'
-  HeunDiscreteScheduler, which has no churning.
-* ``restart``: Heun's steps down, with jumps back up by fresh noise over a middle stretch (Xu et al.
-  2023, arXiv 2306.14878, algorithm 1). The restarts are A1111's: from 20 steps on, the levels
-  between 0.1 and 2 are sampled a second time with 9 of the steps. From 36 steps on, they are
-  sampled a second and a third time with a quarter of the steps each. The levels are then Karras's
-  between the list's ends. They are fewer by the steps of the restarts, so that the number of all
-  steps is that of the list.
-* ``heunpp2``: Heun++ of the project Carzit/sd-webui-samplers-scheduler, as ComfyUI and Forge have
-  it: the slopes at the next level and the one after weigh σ/(k·σ₀) each, with k the number of
-  slopes and σ₀ the run's highest level; the first slope takes the rest. The last step is Euler's,
-  the one before looks one level ahead: n steps, two or more, take 3n - 3 network calls.
-* ``dpm2``, ``dpm2_a``: DPM-Solver-2 (Lu et al. 2022, arXiv 2206.00927, algorithm 1, r = 1/2). In
-  the variance-exploding form it is the midpoint rule with the slope (x - D)/σ. The middle of a step
-  is that of log σ, and a step to level 0 is Euler's. The ancestral form leads to a lower level and
-  adds noise back, as Euler ancestral does. They equal diffusers' KDPM2DiscreteScheduler and
-  KDPM2AncestralDiscreteScheduler, which have neither churning nor η.
-"""
+"""Runge-Kutta methods: further network calls ahead of a step or in its middle, and no history."""
 
 from __future__ import annotations
 
@@ -46,7 +26,12 @@ LEVELS_AHEAD: Final = 2
 
 
 def heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run Heun's method. It draws noise only with ``s_churn``."""
+    """Run Heun's method: two network calls a step. It draws noise only with ``s_churn``.
+
+    Karras et al. 2022 (arXiv 2206.00364), algorithm 2, second order. The last step, to level 0, is
+    Euler's, so that n steps take 2n - 1 calls. It equals diffusers' HeunDiscreteScheduler, which
+    has no churning.
+    """
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
@@ -68,7 +53,11 @@ def _heun_step(run: SamplingRun[A], x: A, denoised: A, high: float, low: float) 
 
 
 def restart(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run Heun's method with restarts. Of the options it has ``s_noise``, for their noise."""
+    """Run Heun's method with restarts: jumps back up by fresh noise over a middle stretch.
+
+    Xu et al. 2023 (arXiv 2306.14878), algorithm 1, with the restarts of ``plan_restarts``. The only
+    option is ``s_noise``, for the noise of the restarts.
+    """
     x, level = run.x, math.inf
     highs = [step.high for step in run.intervals()]
     for index, (high, low) in enumerate(plan_restarts(highs, float(run.sigmas[-1]))):
@@ -82,7 +71,11 @@ def restart(run: SamplingRun[A]) -> Iterator[Step[A]]:
 def plan_restarts(highs: Sequence[float], end: float) -> list[tuple[float, float]]:
     """Return all steps of a run with restarts, each from a level to a lower one.
 
-    ``highs``: the levels where the list's steps start; ``end``: its last level.
+    ``highs``: the levels where the list's steps start; ``end``: its last level. The restarts are
+    A1111's. From 20 steps on, the levels between 0.1 and 2 are sampled a second time with 9 of the
+    steps. From 36 steps on, they are sampled a second and a third time with a quarter of the steps
+    each. The levels are then Karras's between the list's ends. They are fewer by the steps of the
+    restarts, so that the number of all steps is that of the list.
     """
     count = len(highs)
     if count < MIN_RESTART_STEPS:
@@ -113,7 +106,13 @@ def _karras_levels(first: float, last: float, count: int) -> list[float]:
 
 
 def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run Heun++. It draws noise only with ``s_churn``."""
+    """Run Heun++: slopes at the levels ahead. It draws noise only with ``s_churn``.
+
+    From the project Carzit/sd-webui-samplers-scheduler, as in ComfyUI and Forge. The slopes at the
+    next level and the one after weigh σ/(k·σ₀) each, with k the number of slopes and σ₀ the run's
+    highest level; the first slope takes the rest. The last step is Euler's, and the one before
+    looks one level ahead. A run of n ≥ 2 steps takes 3n - 3 network calls.
+    """
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
@@ -136,7 +135,12 @@ def heunpp2(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpm2(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the midpoint rule. It draws noise only with ``s_churn``."""
+    """Run DPM-Solver-2, the midpoint rule. It draws noise only with ``s_churn``.
+
+    Lu et al. 2022 (arXiv 2206.00927), algorithm 1, r = 1/2. In the variance-exploding form it is
+    the midpoint rule with the slope (x - D)/σ. The middle of a step is that of log σ. A step to
+    level 0 is Euler's. It equals diffusers' KDPM2DiscreteScheduler, which has no churning.
+    """
     x = run.x
     for step in run.intervals():
         x, high = run.churn(step, x)
@@ -146,7 +150,10 @@ def dpm2(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def dpm2_a(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run the midpoint rule to the ancestral level below, and back up by noise."""
+    """Run the midpoint rule to the ancestral level below, and back up by noise.
+
+    It equals diffusers' KDPM2AncestralDiscreteScheduler, which has no η.
+    """
     x = run.x
     for step in run.intervals():
         denoised = run.denoise(x, step.high)

@@ -1,21 +1,9 @@
 """Samplers for the stochastic differential equation (SDE) that draw noise at every step.
 
-DPM-Solver++ (Lu et al. 2022, arXiv 2211.01095, section 6 and appendix) in the variance-exploding
-form, where λ = -log σ. A step of width h keeps e^(-(1 + η)h) of x, and its noise has the deviation
-σ·√(1 - e^(-2ηh)) at its end. η = 1 is the paper's; η = 0 leaves the ordinary equation.
-
-* ``dpmpp_2m_sde``: the estimate of x₀ is continued to the middle of the step from the last two;
-  diffusers' DPMSolverMultistepScheduler (``sde-dpmsolver++``, midpoint), k-diffusion's name;
-* ``dpmpp_2m_sde_heun``: the estimate is a line in λ, integrated; the same class with ``heun``;
-* ``dpmpp_3m_sde``: the line also gets a second difference of the last three, with half the weight
-  of the parabola through them, as the paper's authors and k-diffusion have it;
-* ``dpmpp_sde``: a second network call at the middle, itself reached with noise; k-diffusion's.
-
-``er_sde`` is ER-SDE-Solver-3 (Cui et al. 2023, arXiv 2309.06169, algorithm of order 3, data
-prediction) for an SDE whose noise follows φ(σ) = σ·(exp(σ^0.3) + 10): a step from a to b keeps
-φ(b)/φ(a) of x. The first and second difference of the estimates of x₀ are integrated with 1/φ by
-sums over the lower ends of 200 equal parts, as the authors' code and ComfyUI's ``er_sde`` have it.
-The first two steps are of lower order.
+DPM-Solver++ is that of Lu et al. 2022 (arXiv 2211.01095, section 6 and appendix) in the
+variance-exploding form, where λ = -log σ. A step of width h keeps e^(-(1 + η)h) of x, and its noise
+has the deviation σ·√(1 - e^(-2ηh)) at its end. η = 1 is the paper's; η = 0 leaves the ordinary
+equation.
 
 A step to level 0 ends in the denoised picture. Noise is a ``BrownianPath``'s.
 """
@@ -61,17 +49,28 @@ ER_OFFSET: Final = 10.0
 
 
 def dpmpp_2m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2M) for the SDE, with the estimate at the step's middle."""
+    """Run DPM-Solver++(2M) for the SDE, with the estimate at the step's middle.
+
+    The last two estimates of x₀ are continued to the middle of the step. It equals diffusers'
+    DPMSolverMultistepScheduler (``sde-dpmsolver++``, midpoint); the name is k-diffusion's.
+    """
     return sde_multistep(run, midpoint_weights, run.brownian_path())
 
 
 def dpmpp_2m_sde_heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2M) for the SDE, with a line through the last two estimates."""
+    """Run DPM-Solver++(2M) for the SDE, with the integrated line in λ through two estimates.
+
+    It equals diffusers' DPMSolverMultistepScheduler (``sde-dpmsolver++``, ``heun``).
+    """
     return sde_multistep(run, line_weights, run.brownian_path())
 
 
 def dpmpp_3m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(3M) for the SDE."""
+    """Run DPM-Solver++(3M) for the SDE.
+
+    The line also gets a second difference of the last three estimates, with half the weight of the
+    parabola through them. The paper's authors and k-diffusion have it so.
+    """
     return sde_multistep(run, parabola_weights, run.brownian_path())
 
 
@@ -130,7 +129,10 @@ def parabola_weights(width: float, eta: float, widths: Sequence[float]) -> list[
 
 
 def dpmpp_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run DPM-Solver++(2S) for the SDE: two network calls a step."""
+    """Run DPM-Solver++(2S) for the SDE, k-diffusion's: two network calls a step.
+
+    The second call is at the middle of the step, which is itself reached with noise.
+    """
     path = run.brownian_path()
 
     def move(x: A, denoised: A, high: float, low: float) -> A:
@@ -152,7 +154,14 @@ def dpmpp_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def er_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run ER-SDE-Solver-3. The only option is ``s_noise``."""
+    """Run ER-SDE-Solver-3. The only option is ``s_noise``.
+
+    Cui et al. 2023 (arXiv 2309.06169), algorithm of order 3, data prediction. The noise of its SDE
+    follows φ(σ) = σ·(exp(σ^0.3) + 10): a step from a to b keeps φ(b)/φ(a) of x. The first and
+    second difference of the estimates of x₀ are integrated with 1/φ by sums over the lower ends of
+    200 equal parts. The authors' code and ComfyUI's ``er_sde`` do so. The first two steps are of
+    lower order.
+    """
     x, path = run.x, run.brownian_path()
     seen: list[A] = []
     levels: list[float] = []

@@ -1,17 +1,8 @@
 """SA-Solver: Adams's predictor and corrector for the stochastic differential equation.
 
 Xue et al. 2023 (arXiv 2309.05019), algorithm 1, data prediction, in the variance-exploding form,
-where λ = -log σ. With c = 1 + τ² a step of width h keeps e^(-ch) of x, and its noise has the
-deviation σ·√(1 - e^(-2τ²h)) at its end. τ = η (1 by default) between two levels, 0 elsewhere.
-
-* ``sa_solver``: predictor and corrector of two steps, one network call a step. The lines through
-  two estimates count with c·h²/2 and c·h/2 instead of the exact integral, as the authors and
-  diffusers have it. τ depends on the level that a step starts from. It is diffusers'
-  SASolverScheduler, whose list ends above 0; here a step to level 0 ends in the denoised picture.
-* ``sa_solver_pece``: the mode PECE (predict, evaluate, correct, evaluate; equations 15 and 18), two
-  network calls a step: predictor of three steps and corrector of four, the polynomials in λ
-  integrated exactly, orders lowered to 1 towards a last level of 0. τ depends on the level that a
-  step leads to. It is ComfyUI's.
+where λ = -log σ. With c = 1 + τ², a step of width h keeps e^(-ch) of x. Its noise has the deviation
+σ·√(1 - e^(-2τ²h)) at its end. τ = η (1 by default) between two levels, and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -35,11 +26,17 @@ NOISY_HIGH: Final = 5.115
 """Steps between these levels draw noise: those of Stable Diffusion's training steps 200 to 800."""
 PREDICTOR_STEPS: Final = 3
 CORRECTOR_STEPS: Final = 4
-"""Of ``sa_solver_pece``."""
+"""Both for ``sa_solver_pece``."""
 
 
 def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run SA-Solver with predictor and corrector of two steps."""
+    """Run SA-Solver with predictor and corrector of two steps: one network call a step.
+
+    The lines through two estimates count with c·h²/2 and c·h/2 instead of the exact integral, as in
+    the code of the authors and of diffusers. τ depends on the level that a step starts from. It
+    equals diffusers' SASolverScheduler, whose list ends above 0. Here a step to level 0 ends in the
+    denoised picture.
+    """
     x = run.x
     before: A | None = None
     width = tau = 0.0
@@ -66,7 +63,13 @@ def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
 
 
 def sa_solver_pece(run: SamplingRun[A]) -> Iterator[Step[A]]:
-    """Run SA-Solver in the mode PECE: two network calls a step, one in the first."""
+    """Run SA-Solver in the mode PECE: two network calls a step.
+
+    The steps are predict, evaluate, correct, evaluate. Equations 15 and 18 of the paper: predictor
+    of three steps and corrector of four, the polynomials in λ integrated exactly. Orders are
+    lowered to 1 towards a last level of 0. τ depends on the level that a step leads to. It is
+    ComfyUI's. The first step has one call.
+    """
     x = start = run.x
     seen: list[A] = []
     levels: list[float] = []

@@ -185,8 +185,8 @@ class NoiseSchedule:
         """Return the time step of one level, a fraction between whole ones.
 
         The inverse of ``sigma_of``. Levels outside the training range give its ends. The fraction
-        is kept, as in k-diffusion without quantizing. Of diffusers' classes, only
-        DPMSolverMultistep rounds it.
+        is kept, as in k-diffusion without quantizing; diffusers' DPMSolverMultistep alone rounds
+        it.
         """
         if sigma <= self.sigma_min:
             return 0.0
