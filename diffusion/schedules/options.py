@@ -1,4 +1,4 @@
-"""What a caller may choose about a schedule's ends and bend."""
+"""The options that a caller may choose for a schedule: its ends and its exponent."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 from diffusion.errors import SettingsError
 from diffusion.schedules.noise_schedule import NoiseSchedule
 
-__all__ = ["WHOLE", "Span"]
+__all__ = ["NO_OPTIONS", "ScheduleOptions"]
 
 
-LEAST_LEVEL: Final = 1e-6
-LEAST_RHO: Final = 0.1
+MIN_LEVEL: Final = 1e-6
+MIN_RHO: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Span:
-    """None takes the model's, or the schedule's.
+class ScheduleOptions:
+    """Options of schedules; None takes the model's value, or the schedule's.
 
     ``sigma_max``, ``sigma_min``: the highest level and the lowest above 0. ``rho``: the exponent of
-    ``karras`` (7 of its own) and ``polyexponential`` (1). Raises ``SettingsError``, also for those
-    so small that powers of levels would leave float64.
+    ``karras`` (7 by default) and of ``polyexponential`` (1 by default). Raises ``SettingsError``,
+    also for values so small that powers of levels would leave float64.
     """
 
     sigma_min: float | None = None
@@ -30,18 +30,21 @@ class Span:
     rho: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in self.given().items():
-            least = LEAST_RHO if name == "rho" else LEAST_LEVEL
-            if not least <= value < math.inf:
-                raise SettingsError(name, value, f"give a number from {least:g} on")
+        for name, value in self.chosen_values().items():
+            lowest = MIN_RHO if name == "rho" else MIN_LEVEL
+            if not lowest <= value < math.inf:
+                raise SettingsError(name, value, f"give a number from {lowest:g} on")
 
-    def given(self) -> dict[str, float]:
-        """What was chosen, by name."""
+    def chosen_values(self) -> dict[str, float]:
+        """Return the options that were chosen, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def ends(self, noise: NoiseSchedule) -> tuple[float, float]:
-        """The highest level and the lowest above 0. Raises ``SettingsError`` if none falls."""
+        """Return the highest level and the lowest above 0.
+
+        Raises ``SettingsError`` unless the first is above the second.
+        """
         high = noise.sigma_max if self.sigma_max is None else self.sigma_max
         low = noise.sigma_min if self.sigma_min is None else self.sigma_min
         if high <= low:
@@ -49,9 +52,8 @@ class Span:
         return high, low
 
     def rho_or(self, default: float) -> float:
-        """The exponent."""
+        """Return the exponent, or ``default`` where none was chosen."""
         return default if self.rho is None else self.rho
 
 
-WHOLE: Final = Span()
-"""Nothing chosen."""
+NO_OPTIONS: Final = ScheduleOptions()

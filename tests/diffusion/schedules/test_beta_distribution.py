@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion.schedules.beta import beta_quantiles
+from diffusion.schedules.beta_distribution import beta_quantiles
 
 
 def quantile(share: float, shape: float) -> float:

@@ -1,4 +1,4 @@
-"""Draws of PyTorch's CPU generator: which are stored, and under what names."""
+"""The stored draws of PyTorch's CPU generator, and their names in the file of golden arrays."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ DRAWS = ((4,), (3, 3, 5, 16, 3), (15, 1, 2), (16,), (17,), (24,), (31,), (64, 10
 
 
 def draws_of(counts: Sequence[int]) -> list[int]:
-    """Each count twice in a row."""
+    """Return each count twice in a row."""
     return [count for count in counts for _ in range(2)]
 
 
 def name(seed: int, counts: Sequence[int]) -> str:
-    """The array of all numbers, one draw after the other."""
+    """Return the name of the array of all numbers, one draw after the other."""
     return f"{seed}/{'-'.join(map(str, counts))}"
 
 
 def words_name(seed: int) -> str:
-    """The array of the first raw words' lower 31 bits."""
+    """Return the name of the array of the first raw words' lower 31 bits."""
     return f"words/{seed}"

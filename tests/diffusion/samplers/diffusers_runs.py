@@ -50,45 +50,49 @@ class SamplerCase:
     eta: float | None = None
 
     @property
-    def preserving(self) -> bool:
-        """Whether diffusers keeps x / √(1 + σ²)."""
-        return self.whole or self.sampler in ("ddim", "ddpm", "lcm", "plms", "tcd")
+    def keeps_variance(self) -> bool:
+        """Tell whether diffusers keeps x / √(1 + σ²)."""
+        return self.rounds_timesteps or self.sampler in ("ddim", "ddpm", "lcm", "plms", "tcd")
 
     @property
-    def whole(self) -> bool:
-        """Whether diffusers rounds time steps, and takes n of n + 1 with `linspace`."""
+    def rounds_timesteps(self) -> bool:
+        """Tell whether diffusers rounds time steps, and takes n of n + 1 with `linspace`."""
         return self.sampler.startswith(("dpmpp", "unipc", "deis", "sa_"))
 
     @property
     def twice(self) -> bool:
-        """Whether a step of ours is two of diffusers'."""
+        """Tell whether a step of ours is two of diffusers'."""
         return self.sampler in ("heun", "dpm2", "dpm2_a")
 
     @property
     def order(self) -> int | None:
-        """Of a multistep sampler, where it is not diffusers' own, 2."""
+        """Return the order of a multistep sampler, where it is not diffusers' own, 2."""
         order = self.config.get("solver_order")
         assert order is None or isinstance(order, int)
         return order
 
     @property
     def starts_low(self) -> bool:
-        """Whether diffusers' only step of one would start at time step 0, as with `linspace`."""
+        """Tell whether a run of one step would start at time step 0, as with `linspace`."""
         spacing = self.config.get("timestep_spacing", "linspace")
-        return spacing == "linspace" and not self.whole
+        return spacing == "linspace" and not self.rounds_timesteps
 
     @property
     def ends_in_nan(self) -> bool:
-        """Whether diffusers' step to level 0, of infinite width in λ, comes to infinity times 0."""
+        """Tell whether diffusers' step to level 0 gives NaN.
+
+        The step is of infinite width in λ and comes to infinity times 0.
+        """
         return self.sampler == "unipc"
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Lengths of runs. diffusers' PNDM cannot make one step."""
+        """Return the lengths of runs. diffusers' PNDM cannot make one step."""
         return STEPS[1:] if self.sampler == "plms" else STEPS
 
     @property
     def name(self) -> str:
+        """Return the case's name in the file of golden arrays."""
         options = "-".join(f"{key}={value}" for key, value in self.config.items())
         eta = "" if self.eta is None else f"-eta={self.eta:g}"
         return f"{self.sampler}-{options}-{self.prediction}{eta}"
@@ -178,22 +182,22 @@ CASES = [
 
 
 def network(x: Array, timestep: float) -> Array:
-    """The stand-in: smooth, bounded, not linear, another function at each time step."""
+    """Stand in for a network: smooth, bounded, not linear, another function at each time step."""
     return np.tanh(0.8 * x + 0.6 * np.sin(timestep / 100.0)) * 1.1
 
 
 def initial_noise() -> NDArray[np.float64]:
-    """What sampling starts from, before its scale."""
+    """Return the noise that sampling starts from, before its scale."""
     return 1.4 * np.cos(1.7 * np.arange(ELEMENTS) + 0.3)
 
 
 def step_noise(step: int) -> NDArray[np.float64]:
-    """The noise of one step."""
+    """Return the noise of one step."""
     return 1.4 * np.sin(1.1 * np.arange(ELEMENTS) + 2.3 * (step + 1))
 
 
 @dataclass(frozen=True)
-class Run:
+class GoldenRun:
     """One golden array, its columns named."""
 
     array: Array

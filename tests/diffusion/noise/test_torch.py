@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise, normal
-from diffusion.noise.registry import NOISES
-from diffusion.noise.torch import MOST_DRAWS, TorchGenerator, torch_normal
-from tests.diffusion.torch_draws import DRAWS, SEEDS, draws_of, name, words_name
+from diffusion.noise import NOISES, LatentNoise
+from diffusion.noise.philox import philox_normal
+from diffusion.noise.torch import MAX_DRAWS, TorchGenerator, torch_normal
+from tests.diffusion.noise.torch_draws import DRAWS, SEEDS, draws_of, name, words_name
 from tests.goldens.loader import load
 
 
@@ -42,13 +42,13 @@ def test_a_draw_is_the_generators_next(count: int) -> None:
 
 
 def test_later_draws_have_generators_of_their_own() -> None:
-    far = [torch_normal(7, stream, (64,)) for stream in (MOST_DRAWS, MOST_DRAWS + 1, 2**32 - 1)]
+    far = [torch_normal(7, stream, (64,)) for stream in (MAX_DRAWS, MAX_DRAWS + 1, 2**32 - 1)]
     assert len({each.tobytes() for each in (*far, torch_normal(7, 0, (64,)))}) == 4
-    np.testing.assert_array_equal(far[0], torch_normal(7, MOST_DRAWS, (64,)))
+    np.testing.assert_array_equal(far[0], torch_normal(7, MAX_DRAWS, (64,)))
 
 
 def test_the_bits_never_change() -> None:
-    """SHA-256 of 100 000 numbers, little-endian f32: a new digest means that no seed is kept."""
+    """SHA-256 of 100 000 numbers, little-endian f32. A new digest changes every picture."""
     digest = hashlib.sha256(torch_normal(42, 1, (100_000,)).astype("<f4").tobytes()).hexdigest()
     assert digest[:32] == "2702778ad0ed5cb6e1c2a823e6d4d155"
 
@@ -60,7 +60,7 @@ def test_moments() -> None:
         assert abs(np.mean(x**power) - moment) < 4.0 * (variance / len(x)) ** 0.5
 
 
-def test_a_seed_that_is_none() -> None:
+def test_seeds_out_of_range() -> None:
     for seed in (-1, 2**64):
         with pytest.raises(SettingsError, match="seed"):
             torch_normal(seed, 0, (4,))
@@ -79,4 +79,6 @@ def test_latents_draw_from_the_source_that_they_are_given() -> None:
     for image, seed in enumerate((3, 4)):
         drawn = np.moveaxis(theirs.step(2)[image], -1, 0)
         np.testing.assert_array_equal(drawn, torch_normal(seed, 3, (4, 2, 5)))
-    np.testing.assert_array_equal(np.moveaxis(ours.initial()[0], -1, 0), normal(3, 0, (4, 2, 5)))
+    np.testing.assert_array_equal(
+        np.moveaxis(ours.initial()[0], -1, 0), philox_normal(3, 0, (4, 2, 5))
+    )

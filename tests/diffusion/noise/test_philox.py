@@ -1,4 +1,4 @@
-"""Noise: Philox against its published answers, bits that may never change, and its statistics."""
+"""Philox against its published answers, bits that may never change, and its statistics."""
 
 import hashlib
 import math
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import BLOCK, LatentNoise, _philox, normal
+from diffusion.noise.philox import BLOCK, Counter, Key, philox_normal, write_philox_words
 
 ONES = 0xFFFFFFFF
 
@@ -29,15 +29,15 @@ ONES = 0xFFFFFFFF
 )
 def test_philox_gives_the_published_answers(counter: str, key: str, words: str) -> None:
     """Random123's kat_vectors, `philox4x32 10`: zeros, ones, digits of π."""
-    actual = philox_plainly(*([int(word, 16) for word in text.split()] for text in (counter, key)))
+    actual = philox_of(*([int(word, 16) for word in text.split()] for text in (counter, key)))
     assert actual == [int(word, 16) for word in words.split()]
 
 
 words = st.integers(0, ONES)
 
 
-def philox_plainly(counter: list[int], key: list[int]) -> list[int]:
-    """The published algorithm in Python's integers."""
+def philox_of(counter: list[int], key: list[int]) -> list[int]:
+    """Return the words of the published algorithm, in Python's integers."""
     (c0, c1, c2, c3), (k0, k1) = counter, key
     for _ in range(10):
         a, b = divmod(c0 * 0xD2511F53, 1 << 32), divmod(c2 * 0xCD9E8D57, 1 << 32)
@@ -48,11 +48,11 @@ def philox_plainly(counter: list[int], key: list[int]) -> list[int]:
 
 @given(st.lists(words, min_size=1, max_size=5), words, words, words, words)
 def test_philox_on_arrays(third: list[int], first: int, last: int, low: int, high: int) -> None:
-    room = np.full((6, len(third)), 2**64 - 1, np.uint64)
-    room[2] = third
-    _philox((first, last), (low, high), room)
-    expected = [philox_plainly([first, 0, word, last], [low, high]) for word in third]
-    np.testing.assert_array_equal(room[:4].T, expected)
+    rows = np.full((6, len(third)), 2**64 - 1, np.uint64)
+    rows[2] = third
+    write_philox_words(rows, Counter(first, last), Key(low, high))
+    expected = [philox_of([first, 0, word, last], [low, high]) for word in third]
+    np.testing.assert_array_equal(rows[:4].T, expected)
 
 
 def test_the_first_numbers_of_seed_0() -> None:
@@ -62,7 +62,7 @@ def test_the_first_numbers_of_seed_0() -> None:
         [-0.12086647, -0.57972564, -0.62285122, -0.32838709],
         [-1.07454231, -0.36314407, -1.67105067, 2.26550497],
     ]
-    np.testing.assert_allclose(normal(0, 0, (3, 4)), published, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(philox_normal(0, 0, (3, 4)), published, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -74,85 +74,70 @@ def test_the_first_numbers_of_seed_0() -> None:
     ],
 )
 def test_the_bits_never_change(seed: int, stream: int, digest: str) -> None:
-    """SHA-256 of 100 000 numbers, little-endian f32: a new digest means that no seed is kept."""
-    numbers = normal(seed, stream, (100_000,)).astype("<f4")
+    """SHA-256 of 100 000 numbers, little-endian f32. A new digest changes every picture."""
+    numbers = philox_normal(seed, stream, (100_000,)).astype("<f4")
     assert hashlib.sha256(numbers.tobytes()).hexdigest()[:32] == digest
 
 
 def box_muller_exactly(seed: int, stream: int, index: int) -> float:
-    """One number by the library's log and sin, which are within an ulp."""
+    """Return one number by the library's log and sin, which are within an ulp."""
     key = [seed & ONES, seed >> 32]
-    radius, angle, _, _ = philox_plainly([stream, 0, index & ONES, index >> 32], key)
+    radius, angle, _, _ = philox_of([stream, 0, index & ONES, index >> 32], key)
     u, v = (radius + 0.5) * 2.0**-32, (angle + 0.5) * 2.0**-32
     return math.sqrt(-2.0 * math.log(u)) * math.sin(2.0 * math.pi * v)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, ONES))
 def test_numbers_are_box_and_mullers(seed: int, stream: int) -> None:
-    actual = normal(seed, stream, (8,))
+    actual = philox_normal(seed, stream, (8,))
     expected = [box_muller_exactly(seed, stream, index) for index in range(8)]
     # Rounding to f32 is half an ulp, 6e-8 of the number; the float64 before it adds 1e-15.
     np.testing.assert_allclose(actual, expected, rtol=6e-8, atol=2e-15)
 
 
-def test_the_series_are_as_good_as_the_library() -> None:
-    from diffusion.noise.philox import _sine, natural_log
-
-    rng = np.random.default_rng(1)
-    uniform = np.concatenate([rng.random(50_000), (np.arange(999) + 0.5) * 2.0**-32])
-    uniform = np.concatenate([uniform, 1.0 - uniform])
-    uniform = uniform[(uniform > 0.0) & (uniform < 1.0)]
-    np.testing.assert_allclose(natural_log(uniform), np.log(uniform), rtol=1e-15)
-    word = np.append(rng.integers(0, 2**32, 100_000), [0, 2**29 - 1, 2**29, 2**30, 2**31, ONES])
-    word = word.astype(np.uint64)
-    exact = np.sin(2.0 * math.pi * (word.astype(np.float64) + 0.5) * 2.0**-32)
-    # The library sees an angle up to 2π rounded to 9e-16.
-    np.testing.assert_allclose(_sine(word), exact, rtol=0, atol=1.2e-15)
-
-
 def test_moments() -> None:
     """Of a million numbers, each within four standard errors."""
-    x = normal(2024, 7, (1_000_000,)).astype(np.float64)
+    x = philox_normal(2024, 7, (1_000_000,)).astype(np.float64)
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs(np.mean(x**power) - moment) < 4.0 * math.sqrt(variance / len(x))
 
 
 def test_the_distribution_is_normal() -> None:
     """Kolmogorov and Smirnov's distance of 200 000 numbers; above 1.95/√n one run in a thousand."""
-    x = np.sort(normal(5, 0, (200_000,)).astype(np.float64))
+    x = np.sort(philox_normal(5, 0, (200_000,)).astype(np.float64))
     below = np.array([0.5 * math.erfc(-value / math.sqrt(2.0)) for value in x])
-    rank = np.arange(len(x) + 1) / len(x)
-    distance = max(np.max(below - rank[:-1]), np.max(rank[1:] - below))
+    shares = np.arange(len(x) + 1) / len(x)
+    distance = max(np.max(below - shares[:-1]), np.max(shares[1:] - below))
     assert distance < 1.95 / math.sqrt(len(x))
 
 
 @pytest.mark.parametrize("other", [(1, 0), (0, 1), (2**32, 0)])
 def test_seeds_and_draws_are_unrelated(other: tuple[int, int]) -> None:
-    x, y = normal(0, 0, (100_000,)), normal(*other, (100_000,))
+    x, y = philox_normal(0, 0, (100_000,)), philox_normal(*other, (100_000,))
     assert abs(np.mean(x * y)) < 4.0 / math.sqrt(100_000)
 
 
 def test_the_start_of_a_larger_draw_is_the_smaller_one() -> None:
-    whole = normal(3, 2, (BLOCK + 5,))
-    np.testing.assert_array_equal(whole[:100], normal(3, 2, (100,)))
-    assert whole[BLOCK + 4] == np.float32(box_muller_exactly(3, 2, BLOCK + 4))
+    larger = philox_normal(3, 2, (BLOCK + 5,))
+    np.testing.assert_array_equal(larger[:100], philox_normal(3, 2, (100,)))
+    assert larger[BLOCK + 4] == np.float32(box_muller_exactly(3, 2, BLOCK + 4))
 
 
 def test_threads_draw_side_by_side() -> None:
     """A block's memory is kept from draw to draw, and each thread has its own."""
-    alone = [normal(seed, 0, (3 * BLOCK + 7,)) for seed in range(8)]
+    alone = [philox_normal(seed, 0, (3 * BLOCK + 7,)) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda seed: normal(seed, 0, (3 * BLOCK + 7,)), range(8)))
+        together = list(pool.map(lambda seed: philox_normal(seed, 0, (3 * BLOCK + 7,)), range(8)))
     for x, y in zip(alone, together, strict=True):
         np.testing.assert_array_equal(x, y)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3, 4)])
 def test_shapes(shape: tuple[int, ...]) -> None:
-    x = normal(1, 1, shape)
+    x = philox_normal(1, 1, shape)
     assert x.shape == shape
     assert x.dtype == np.float32
-    np.testing.assert_array_equal(x.ravel(), normal(1, 1, (math.prod(shape),)))
+    np.testing.assert_array_equal(x.ravel(), philox_normal(1, 1, (math.prod(shape),)))
 
 
 @pytest.mark.parametrize(
@@ -161,20 +146,4 @@ def test_shapes(shape: tuple[int, ...]) -> None:
 )
 def test_numbers_out_of_range(seed: int, stream: int, field: str) -> None:
     with pytest.raises(SettingsError, match=field):
-        normal(seed, stream, (1,))
-
-
-def test_a_batch_is_its_images() -> None:
-    batch = LatentNoise((7, 8, 2**64 - 1), 5, 6)
-    for draw in (LatentNoise.initial, lambda noise: noise.step(0), lambda noise: noise.step(9)):
-        together = draw(batch)
-        assert together.shape == (3, 5, 6, 4)
-        assert together.flags.c_contiguous
-        for image, seed in enumerate(batch.seeds):
-            np.testing.assert_array_equal(together[image], draw(LatentNoise((seed,), 5, 6))[0])
-
-
-def test_latents_are_drawn_channel_by_channel() -> None:
-    noise = LatentNoise((3,), 2, 5)
-    np.testing.assert_array_equal(np.moveaxis(noise.initial()[0], -1, 0), normal(3, 0, (4, 2, 5)))
-    np.testing.assert_array_equal(np.moveaxis(noise.step(2)[0], -1, 0), normal(3, 3, (4, 2, 5)))
+        philox_normal(seed, stream, (1,))
