@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from diffusion.checkpoints import ModelFolder, hub, open_model
 from diffusion.checkpoints.conversion import save_single
+from diffusion.checkpoints.hub.offers import check_hashes
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from tests.diffusion.checkpoints.small_folder import write_folder
 from tests.diffusion.hub_server import COMMIT, Hub, Repository, serving
@@ -188,7 +189,7 @@ def test_a_part_with_another_content(remote: Hub, tmp_path: Path) -> None:
     part.write_bytes(b"x" * 5000)
     wrong = avila(remote, tmp_path, "model", "pull", "some/model", "--yes")
     assert wrong.status == 2
-    assert f"{name} came with a content that is not the Hub's" in wrong.err
+    assert f"{name} does not have the Hub's hash" in wrong.err
     assert not part.exists()
     assert avila(remote, tmp_path, "model", "pull", "some/model", "--yes").status == 0
 
@@ -230,11 +231,11 @@ def test_what_cannot_be_pulled(
 def test_hashes_that_are_none(sha256: str) -> None:
     """The cache names files by their hashes: a hash may lead nowhere else."""
     file = hub.RemoteFile("unet/diffusion_pytorch_model.safetensors", 1, sha256)
-    with pytest.raises(ModelNotFoundError, match="a hash that is none"):
-        hub._check_hashes("some/model", COMMIT, (file,))
-    hub._check_hashes("some/model", COMMIT, (hub.RemoteFile("README.md", 1, "a" * 64),))
-    with pytest.raises(ModelNotFoundError, match="a hash that is none"):
-        hub._check_hashes("some/model", f"../{sha256}", ())
+    with pytest.raises(ModelNotFoundError, match="malformed hash"):
+        check_hashes("some/model", COMMIT, (file,))
+    check_hashes("some/model", COMMIT, (hub.RemoteFile("README.md", 1, "a" * 64),))
+    with pytest.raises(ModelNotFoundError, match="malformed hash"):
+        check_hashes("some/model", f"../{sha256}", ())
 
 
 def test_no_server(tmp_path: Path) -> None:
@@ -319,14 +320,14 @@ def files(*kinds: str) -> list[str]:
 
 def test_variants() -> None:
     both = files("", ".fp16")
-    assert hub.chosen_files(both) == sorted(files(".fp16"))
-    assert hub.chosen_files(both, "plain") == sorted(files(""))
-    assert hub.chosen_files(files("")) == sorted(files(""))
-    assert hub.chosen_files(files(".fp16"), "plain") == sorted(files(".fp16"))
+    assert hub.choose_files(both) == sorted(files(".fp16"))
+    assert hub.choose_files(both, "plain") == sorted(files(""))
+    assert hub.choose_files(files("")) == sorted(files(""))
+    assert hub.choose_files(files(".fp16"), "plain") == sorted(files(".fp16"))
     mixed = [*files("")[:2], *files("", ".fp16")[4:]]
-    assert hub.chosen_files(mixed) == sorted(files(""))
-    assert hub.chosen_files(mixed, "fp16") == sorted([*files("")[:2], files(".fp16")[2]])
-    assert hub.chosen_files(files(".non_ema", ".bin")) == []
+    assert hub.choose_files(mixed) == sorted(files(""))
+    assert hub.choose_files(mixed, "fp16") == sorted([*files("")[:2], files(".fp16")[2]])
+    assert hub.choose_files(files(".non_ema", ".bin")) == []
 
 
 def test_weights_in_several_files() -> None:
@@ -335,8 +336,8 @@ def test_weights_in_several_files() -> None:
     half = [f"{stem}.fp16-0000{n}-of-00002.safetensors" for n in (1, 2)]
     indices = [f"{stem}.safetensors.index.json", f"{stem}.safetensors.index.fp16.json"]
     names = [*plain, *half, *indices]
-    assert hub.chosen_files(names, "plain") == sorted([*plain, indices[0]])
-    assert hub.chosen_files(names, "fp16") == sorted([*half, indices[1]])
+    assert hub.choose_files(names, "plain") == sorted([*plain, indices[0]])
+    assert hub.choose_files(names, "fp16") == sorted([*half, indices[1]])
 
 
 def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints import SafetensorsFile, TensorEntry
-from diffusion.checkpoints.header import Header
+from diffusion.checkpoints.safetensors import Header
 from tests.goldens.loader import load
 
 __all__ = ["FAMILIES", "Source", "bare_file", "parameters", "single_shapes"]

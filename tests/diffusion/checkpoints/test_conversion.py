@@ -17,7 +17,7 @@ from diffusion.checkpoints import (
     save_safetensors,
 )
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
-from diffusion.checkpoints.names import IGNORED_NAMES
+from diffusion.checkpoints.parameter_names import IGNORED_NAMES
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.errors import ModelFormatError, ModelNotFoundError, OutputError, SettingsError
 from diffusion.pipeline.networks import load_networks

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from diffusion.checkpoints import open_safetensors
-from diffusion.checkpoints.element_types import NAMES, STORED, decode, encode
 from diffusion.checkpoints.safetensors import write_safetensors
+from diffusion.checkpoints.safetensors.element_types import NAMES, STORED, decode, encode
 from diffusion.errors import SettingsError
 from tests.diffusion.checkpoints.corpus import framed, one
 

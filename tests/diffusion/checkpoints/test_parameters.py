@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.checkpoints import ModelFolder, TensorEntry, check_parameters
-from diffusion.checkpoints.names import family
+from diffusion.checkpoints.parameter_names import model_kind
 from diffusion.errors import ModelMismatchError, Shape
 
 BUNDLED = Path(__file__).parents[3] / "models" / "emoji"
@@ -86,10 +86,10 @@ def test_names_cannot_forge_the_message() -> None:
     ],
 )
 def test_the_family_is_told(name: str, title: str) -> None:
-    assert family([name]) == title
+    assert model_kind([name]) == title
     if title:
         message = str(mismatch(UNET, entries({name: (1,)})))
-        assert f"this looks like {title}, and a Stable Diffusion UNet is wanted here" in message
+        assert f"this looks like {title}; give a Stable Diffusion UNet" in message
 
 
 def test_bundled_parts_in_each_others_places() -> None:
@@ -98,7 +98,7 @@ def test_bundled_parts_in_each_others_places() -> None:
         part: {name: entry.shape for name, entry in folder.weights(part).entries.items()}
         for part in ("unet", "vae", "text_encoder")
     }
-    assert [family(names) for names in shapes.values()] == [
+    assert [model_kind(names) for names in shapes.values()] == [
         "a Stable Diffusion UNet",
         "a VAE",
         "a CLIP text encoder",

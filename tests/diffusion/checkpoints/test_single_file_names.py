@@ -10,7 +10,8 @@ import pytest
 from diffusion.checkpoints import ModelFile, SafetensorsFile
 from diffusion.checkpoints.conversion import single_layout
 from diffusion.checkpoints.single_file import Prediction
-from diffusion.checkpoints.single_file_names import _below, vae_names
+from diffusion.checkpoints.single_file.module_names import vae_names
+from diffusion.checkpoints.single_file.name_pairs import replace_start
 from diffusion.errors import ModelFormatError
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
@@ -278,8 +279,8 @@ def test_a_name_of_many_parts_costs_no_more_than_one_of_few() -> None:
             return super().__contains__(key)
 
     table = Counted({"a.b": "c.d"})
-    assert _below("a.b" + ".x" * 256, table, 2) == "c.d" + ".x" * 256
-    assert _below("x" + ".x" * 256, table, 2) is None
+    assert replace_start("a.b" + ".x" * 256, table, 2) == "c.d" + ".x" * 256
+    assert replace_start("x" + ".x" * 256, table, 2) is None
     assert looked_up == ["a.b", "x.x", "x"]
     names = vae_names(4, 2)
     assert names.diffusers("decoder.mid.attn_1.q.weight" + "." * 256) is not None

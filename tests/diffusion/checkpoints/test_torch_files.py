@@ -16,10 +16,11 @@ import numpy as np
 import psutil
 import pytest
 
-from diffusion.checkpoints import torch_file, torch_pickle
 from diffusion.checkpoints.conversion import save_tensors
+from diffusion.checkpoints.pytorch import checkpoint, open_torch
+from diffusion.checkpoints.pytorch.pickle_reader import archive as archive_reader
+from diffusion.checkpoints.pytorch.pickle_reader import machine, process
 from diffusion.checkpoints.safetensors import open_safetensors
-from diffusion.checkpoints.torch_file import open_torch
 from diffusion.errors import ModelFormatError, ModelNotFoundError
 from tests.diffusion.checkpoints.test_pickles import Canary
 from tests.goldens.loader import FOLDER, load
@@ -138,7 +139,7 @@ def test_a_canary_is_never_let_out(protocol: int, compression: int, tmp_path: Pa
     trace = tmp_path / "trace"
     content = pickle.dumps({"state_dict": {"a": Canary(trace)}}, protocol)
     message = refusal(written(tmp_path, archive(content, compression=compression)))
-    assert "which a model has no need of" in message or "instruction" in message
+    assert "which no model needs" in message or "instruction" in message
     assert not trace.exists()
     pickle.loads(content)
     assert trace.exists(), "the canary sings when loaded"
@@ -186,17 +187,17 @@ def test_names_that_are_not_on_the_list(name: str, tmp_path: Path) -> None:
             "refers",
         ),
         (text("module") + b"Q", "refers to 'module'"),
-        (b"R", "no sound pickle"),
-        (b"h\x05", "no sound pickle"),
-        (b"u", "no sound pickle"),
-        (b"]]s", "no sound pickle|no dictionary"),
+        (b"R", "not a valid pickle"),
+        (b"h\x05", "not a valid pickle"),
+        (b"u", "not a valid pickle"),
+        (b"]]s", "not a valid pickle|no dictionary"),
         (b"}]" + text("a") + b"s", "no dictionary|unknown form"),
-        (b"I" + b"9" * 5000 + b"\n", "no sound pickle"),
+        (b"I" + b"9" * 5000 + b"\n", "not a valid pickle"),
         (b"}", "holds no tensors"),
         (b"]", "holds no tensors"),
         (mapping(a=number(1)), "holds no tensors"),
         (b"ccollections\nOrderedDict\n(" + number(1) + b"tR", "dictionary of an unknown form"),
-        (tensor() + b"0", "no sound pickle"),
+        (tensor() + b"0", "not a valid pickle"),
     ],
 )
 def test_odd_programs(body: bytes, reason: str, tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_two_names_that_are_one(tmp_path: Path) -> None:
 
 
 def test_an_unpacking_bomb(tmp_path: Path) -> None:
-    content = program(b"0" * (torch_pickle.MAX_PICKLE + 1))
+    content = program(b"0" * (archive_reader.MAX_PICKLE + 1))
     path = written(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
     assert path.stat().st_size < 2**20
     assert "a pickle of more than" in refusal(path)
@@ -292,11 +293,11 @@ def test_long_names_make_no_long_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, archive(program(mapping(a=tensor()))))
-    monkeypatch.setattr(torch_pickle, "_give_up_rights", lambda: None)
-    monkeypatch.setattr(torch_pickle, "MAX_ANSWER", 40)
+    monkeypatch.setattr(process, "give_up_rights", lambda: None)
+    monkeypatch.setattr(process, "MAX_ANSWER", 40)
     with path.open("rb") as file, io.TextIOWrapper(file) as opened:
         monkeypatch.setattr(sys, "stdin", opened)
-        torch_pickle.main()
+        process.main()
     assert "longer than any model's" in capsys.readouterr().out
 
 
@@ -306,7 +307,7 @@ def test_many_tensors_of_the_same_bytes(tmp_path: Path) -> None:
     many = b"".join(text(str(n)) + b"h\x01" for n in range(40))
     content = program(b"}(" + text("a") + shared + many + b"u")
     path = written(tmp_path, archive(content, bytes(4 * 2**14)))
-    assert "16 times the file's size" in refusal(path)
+    assert "at most 16 times the file's size" in refusal(path)
 
 
 @pytest.mark.parametrize("kind", ["a password", "damage"])
@@ -318,7 +319,7 @@ def test_a_pickle_that_cannot_be_unpacked(kind: str, tmp_path: Path) -> None:
         content[start : start + 8] = b"\xff" * 8
     else:
         content[whole.index(b"PK\x01\x02") + 8] |= 1
-    assert "no sound zip archive" in refusal(written(tmp_path, bytes(content)))
+    assert "not a valid zip archive" in refusal(written(tmp_path, bytes(content)))
 
 
 def test_a_program_without_end(tmp_path: Path) -> None:
@@ -326,12 +327,12 @@ def test_a_program_without_end(tmp_path: Path) -> None:
     content = program(b"(" + b"}" * (60 * 2**20))
     path = written(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
     before = psutil.Process().memory_info().rss
-    assert f"takes more than {torch_pickle.MAX_STEPS} steps" in refusal(path)
+    assert f"takes more than {machine.MAX_STEPS} steps" in refusal(path)
     assert psutil.Process().memory_info().rss - before < 64 * 2**20
 
 
 def test_patience_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_file, "_PATIENCE", 0.01)
+    monkeypatch.setattr(checkpoint, "_TIMEOUT", 0.01)
     path = written(tmp_path, archive(program(mapping(a=tensor()))))
     assert "more time or memory" in refusal(path)
 
@@ -339,15 +340,15 @@ def test_patience_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @unix
 def test_rights_are_given_up() -> None:
     """No file, socket or process once reading begins."""
-    attempts = ["open('/dev/null')", "socket.socket()", "bytearray(2 * torch_pickle.MEMORY)"]
+    attempts = ["open('/dev/null')", "socket.socket()", "bytearray(2 * process.MEMORY)"]
     if os.geteuid() != 0:  # the bound on processes does not hold for the superuser
         attempts.append("os.fork()")
     for attempt in attempts:
         code = (
             "import os, socket, sys\n"
-            f"sys.path.insert(0, {str(Path(torch_pickle.__file__).parent)!r})\n"
-            "import torch_pickle\n"
-            "torch_pickle._give_up_rights()\n"
+            f"sys.path.insert(0, {str(Path(process.__file__).parents[1])!r})\n"
+            "from pickle_reader import process\n"
+            "process.give_up_rights()\n"
             f"try:\n    {attempt}\nexcept (OSError, MemoryError) as error:\n"
             "    sys.stdout.write(type(error).__name__)\n"
         )
@@ -365,10 +366,10 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     old = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
     assert "a PyTorch before 1.6" in refusal(written(tmp_path, old))
     assert "web page" in refusal(written(tmp_path, b"<!doctype html><html>"))
-    assert "no PyTorch checkpoint" in refusal(written(tmp_path, b"abc"))
-    assert "no sound zip archive" in refusal(written(tmp_path, b"PK\x03\x04" + b"\0" * 100))
+    assert "must be a PyTorch checkpoint" in refusal(written(tmp_path, b"abc"))
+    assert "not a valid zip archive" in refusal(written(tmp_path, b"PK\x03\x04" + b"\0" * 100))
     whole = archive(program(mapping(a=tensor())))
-    assert "no sound zip archive" in refusal(written(tmp_path, whole[: len(whole) // 2]))
+    assert "not a valid zip archive" in refusal(written(tmp_path, whole[: len(whole) // 2]))
     plain = io.BytesIO()
     with zipfile.ZipFile(plain, "w") as file:
         file.writestr("a.txt", "x")
@@ -402,5 +403,5 @@ def test_the_answer_is_not_trusted(
     answer: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, archive(program(mapping(a=tensor()))))
-    monkeypatch.setattr(torch_file, "_ask", lambda *_: {"tensors": answer})
-    assert "no kind that a model holds" in refusal(path)
+    monkeypatch.setattr(checkpoint, "_run_reader", lambda *_: {"tensors": answer})
+    assert "must be of a kind that models hold" in refusal(path)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder, open_vae
-from diffusion.checkpoints.single_file_names import vae_names
+from diffusion.checkpoints.single_file.module_names import vae_names
 from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import seamless_padding

@@ -46,7 +46,7 @@ NAMES: Final[Mapping[np.dtype[Any], str]] = MappingProxyType(
 
 
 def decode(dtype: str, stored: NDArray[Any]) -> NDArray[Any]:
-    """Values of stored bits; any BOOL byte but 0 is true."""
+    """Return the values of stored bits; any BOOL byte but 0 is true."""
     if dtype == "BF16":
         wide = stored.astype(np.uint32)
         wide <<= np.uint32(16)
@@ -59,15 +59,15 @@ def decode(dtype: str, stored: NDArray[Any]) -> NDArray[Any]:
 
 
 def encode(dtype: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Bits that store values, rounded to nearest, ties to even.
+    """Return the bits that store values, rounded to nearest, ties to even.
 
-    Numbers may become any floating type, and all others only their own. What is too large for
-    F16, F8_E5M2 or F8_E4M3 becomes infinite, or NaN where there is no infinity. Raises
+    Floating-point numbers may become any floating type; all others keep their own. A number too
+    large for F16, F8_E5M2 or F8_E4M3 becomes infinite, or NaN where there is no infinity. Raises
     ``SettingsError``.
     """
     if dtype not in FLOATING or values.dtype.kind != "f":
         if NAMES.get(values.dtype) != dtype:
-            raise SettingsError("dtype", dtype, f"the tensor holds {values.dtype}")
+            raise SettingsError("dtype", dtype, f"give the type of the tensor, {values.dtype}")
         return values.view(np.uint8) if dtype == "BOOL" else values
     narrow = _NARROW.get(dtype)
     if narrow is not None:
@@ -77,7 +77,7 @@ def encode(dtype: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _to_bf16(values: NDArray[Any]) -> NDArray[Any]:
-    """The upper half of a float32, rounded; a NaN stays one."""
+    """Return the upper half of float32 values, rounded; a NaN stays one."""
     with np.errstate(over="ignore"):
         bits = values.astype(np.float32).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
@@ -87,7 +87,7 @@ def _to_bf16(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _e4m3_values() -> NDArray[np.float16]:
-    """The value of each byte: 4 bits of exponent with bias 7, 3 of mantissa; S.1111.111 is NaN."""
+    """Return each byte's value: 4 bits of exponent (bias 7), 3 of mantissa; S.1111.111 is NaN."""
     codes = np.arange(128)
     exponent, mantissa = codes >> 3, codes & 7
     values = np.where(
@@ -101,8 +101,11 @@ _E4M3: Final = _e4m3_values()
 _E5M2: Final = (np.arange(256, dtype=np.uint16) << np.uint16(8)).view(np.float16)
 
 
-def _to_table(values: NDArray[Any], table: NDArray[np.float16], finite: int) -> NDArray[Any]:
-    """The byte of the nearest of the ``finite`` least positive values, sign in the top bit."""
+def _to_byte(values: NDArray[Any], table: NDArray[np.float16], finite: int) -> NDArray[Any]:
+    """Return the byte of the nearest table value, with the sign in the top bit.
+
+    ``finite``: how many of the table's first values, which ascend, are finite.
+    """
     steps = table[:finite].astype(np.float64)
     size = np.abs(values.astype(np.float64))
     unknown = np.isnan(size)
@@ -122,6 +125,6 @@ def _to_table(values: NDArray[Any], table: NDArray[np.float16], finite: int) -> 
 
 _NARROW: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "BF16": _to_bf16,
-    "F8_E4M3": lambda values: _to_table(values, _E4M3, 127),
-    "F8_E5M2": lambda values: _to_table(values, _E5M2, 124),
+    "F8_E4M3": lambda values: _to_byte(values, _E4M3, 127),
+    "F8_E5M2": lambda values: _to_byte(values, _E5M2, 124),
 }

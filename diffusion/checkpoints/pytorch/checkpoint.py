@@ -1,8 +1,8 @@
-"""PyTorch checkpoints, opened for conversion: the pickle is read elsewhere, as data.
+"""Opening a PyTorch checkpoint: another process lists its tensors, this one checks the list.
 
-``torch_pickle`` says in a process of its own what lies where. Its answer is checked here like any
-header of a file that nobody vouches for; the tensors' bytes are then read as those of a
-safetensors file are.
+``pickle_reader`` finds in a process of its own where each tensor lies. Its answer is checked here
+like any header of a hostile file. The tensors' bytes are then read like those of a safetensors
+file.
 """
 
 import json
@@ -14,36 +14,31 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from diffusion.checkpoints import torch_pickle
-from diffusion.checkpoints.element_types import STORED
-from diffusion.checkpoints.file_kinds import AGAIN, PROBE_BYTES, look_alike
-from diffusion.checkpoints.header import (
-    MAX_ELEMENTS,
-    MAX_NAME_BYTES,
-    MAX_RANK,
-    Header,
-    TensorEntry,
-)
-from diffusion.checkpoints.safetensors import SafetensorsFile, identity_of, open_regular
+from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN, PROBE_BYTES, recognise_file
+from diffusion.checkpoints.pytorch.pickle_reader import process as reader_process
+from diffusion.checkpoints.safetensors import Header, SafetensorsFile, TensorEntry
+from diffusion.checkpoints.safetensors.element_types import STORED
+from diffusion.checkpoints.safetensors.header import MAX_ELEMENTS, MAX_NAME_BYTES, MAX_RANK
+from diffusion.checkpoints.safetensors.regular_file import identity_of, open_regular
 from diffusion.errors import ModelFormatError, printable, quoted
 
 SUFFIXES: Final = (".bin", ".ckpt", ".pt", ".pth")
-_MOST_SHARING: Final = 16
-"""So many times the file's size its tensors may have in all: those that are tied share bytes."""
+_SCRIPT: Final = Path(reader_process.__file__).with_name("__main__.py")
+_MAX_SHARING: Final = 16
+"""Bytes of all tensors, as a multiple of the file's size: tied tensors share bytes."""
 
-_PATIENCE: Final = 120
+_TIMEOUT: Final = 120
 """Seconds that the other process may take, waiting included."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-def other_file(path: Path, wanted: str, hint: str) -> ModelFormatError:
-    """What to raise for a file that is not safetensors; PyTorch's get the command that converts."""
+
+def wrong_file_error(path: Path, expected: str, hint: str) -> ModelFormatError:
+    """Return the error for a file that is not safetensors; for PyTorch's it names the converter."""
     if path.suffix.lower() in SUFFIXES:
         target = path.with_suffix(".safetensors").name
         hint = f"convert it: avila convert {printable(f'{path} -o {target}')}"
-    return ModelFormatError(path, "file", f"is neither {wanted} nor a .safetensors file", hint)
-
-
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+    return ModelFormatError(path, "file", f"must be {expected} or a .safetensors file", hint)
 
 
 def open_torch(path: str | Path) -> SafetensorsFile:
@@ -56,43 +51,49 @@ def open_torch(path: str | Path) -> SafetensorsFile:
         status = os.fstat(file.fileno())
         start = file.read(PROBE_BYTES)
         if not start.startswith(b"PK\x03\x04"):
-            raise _no_archive(path, start)
+            raise _not_archive_error(path, start)
         file.seek(0)
-        answer = _ask(file.fileno(), path)
+        answer = _run_reader(file.fileno(), path)
     tensors = answer.get("tensors")
     if not isinstance(tensors, dict):
         reason = str(answer.get("error"))[:300]
         raise ModelFormatError(path, "pickle", reason, "do not use this file")
-    entries = {name: _entry(name, tensors[name], path, status.st_size) for name in tensors}
-    if sum(entry.nbytes for entry in entries.values()) > _MOST_SHARING * status.st_size:
-        reason = f"holds tensors of more than {_MOST_SHARING} times the file's size"
+    entries = {name: _check_entry(name, tensors[name], path, status.st_size) for name in tensors}
+    if sum(entry.nbytes for entry in entries.values()) > _MAX_SHARING * status.st_size:
+        reason = f"must hold at most {_MAX_SHARING} times the file's size, got more"
         raise ModelFormatError(path, "tensors", reason, "do not use this file")
     return SafetensorsFile(path, Header(entries, {}), identity_of(status))
 
 
-def _no_archive(path: Path, start: bytes) -> ModelFormatError:
+def _not_archive_error(path: Path, start: bytes) -> ModelFormatError:
+    """Return the error for a file that is no zip archive, given its first bytes."""
     if start[:1] == b"\x80":
-        reason = "was saved by a PyTorch before 1.6, whose files are not read"
+        reason = "was saved by a PyTorch before 1.6, which is not supported"
         hint = "load it with that and save it again as safetensors"
         return ModelFormatError(path, "file", reason, hint)
-    kind = look_alike(start)
-    return ModelFormatError(path, "file", *(kind or ("is no PyTorch checkpoint", AGAIN)))
+    kind = recognise_file(start)
+    return ModelFormatError(
+        path, "file", *(kind or ("must be a PyTorch checkpoint", DOWNLOAD_AGAIN))
+    )
 
 
-def _ask(file: int, path: Path) -> dict[str, object]:
-    """What the other process says of the file, which it gets open and as its only one."""
-    command = [sys.executable, "-I", str(Path(torch_pickle.__file__))]
+def _run_reader(file: int, path: Path) -> dict[str, object]:
+    """Return the other process's answer on the opened file, the only one that it gets.
+
+    Raises ``ModelFormatError`` where it gives no answer.
+    """
+    command = [sys.executable, "-I", str(_SCRIPT)]
     with subprocess.Popen(
         command,
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")},
-        cwd=Path(torch_pickle.__file__).anchor,
+        cwd=_SCRIPT.anchor,
     ) as process:
         try:
-            text, _ = process.communicate(timeout=_PATIENCE)
-            answer = json.loads(text) if len(text) <= torch_pickle.MAX_ANSWER else None
+            text, _ = process.communicate(timeout=_TIMEOUT)
+            answer = json.loads(text) if len(text) <= reader_process.MAX_ANSWER else None
         except (subprocess.TimeoutExpired, ValueError, RecursionError):
             answer = None
         finally:
@@ -103,12 +104,12 @@ def _ask(file: int, path: Path) -> dict[str, object]:
     return answer
 
 
-def _entry(name: str, found: object, path: Path, size: int) -> TensorEntry:
-    """One checked place of a tensor within the file's ``size`` bytes."""
+def _check_entry(name: str, found: object, path: Path, size: int) -> TensorEntry:
+    """Return the checked entry of a tensor within the file's ``size`` bytes."""
     match found:
         case [str(dtype), list(shape), int(offset), int(nbytes), axes] if dtype in STORED:
             order = tuple(axes) if isinstance(axes, list) else None
-            sound = (
+            is_valid = (
                 _are_sizes([*shape, *(order or ()), offset, nbytes])
                 and len(shape) <= MAX_RANK
                 and math.prod(max(each, 1) for each in shape) <= MAX_ELEMENTS
@@ -119,11 +120,12 @@ def _entry(name: str, found: object, path: Path, size: int) -> TensorEntry:
                 and not _CONTROL.search(name)
                 and name.isascii() | name.isprintable()
             )
-            if sound:
+            if is_valid:
                 return TensorEntry(dtype, tuple(shape), offset, nbytes, order)
     where = f"tensor {quoted(name)}"
-    raise ModelFormatError(path, where, "is of no kind that a model holds", AGAIN)
+    raise ModelFormatError(path, where, "must be of a kind that models hold", DOWNLOAD_AGAIN)
 
 
 def _are_sizes(numbers: list[object]) -> bool:
+    """Tell whether all are whole numbers from 0 on; ``True`` is none."""
     return all(type(number) is int and number >= 0 for number in numbers)

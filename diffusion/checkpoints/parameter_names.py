@@ -1,7 +1,7 @@
-"""Parameter names as data: other spellings of the diffusers layout, and what names give away.
+"""Parameter names: other spellings of the diffusers layout, and the kind of model that names tell.
 
-The models' own names are the diffusers layout's (for the text encoder transformers 4's, with
-``text_model.`` in front); a table here turns another spelling into them.
+The models' own names are the diffusers layout's; for the text encoder those of transformers 4, with
+``text_model.`` in front. A table here turns another spelling into them.
 """
 
 import re
@@ -21,14 +21,14 @@ VAE_NAMES: NameTable = (
     (re.compile(r"(\.attentions\.\d+)\.value\."), r"\1.to_v."),
     (re.compile(r"(\.attentions\.\d+)\.proj_attn\."), r"\1.to_out.0."),
 )
-"""diffusers before 0.13 named the projections of the VAE's attention otherwise."""
+"""diffusers before 0.13 named the projections of the VAE's attention differently."""
 
 UNET_NAMES: NameTable = ()
 
 IGNORED_NAMES = frozenset({"text_model.embeddings.position_ids"})
 """Tensors of old files that hold no weights: the numbers 0 to 76."""
 
-_FAMILIES: tuple[tuple[str, re.Pattern[str]], ...] = (
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a LoRA", re.compile(r"\blora_(?:A|B|up|down|unet|te)|\.lora\.|^lora_")),
     (
         "a single-file checkpoint",
@@ -44,17 +44,17 @@ _FAMILIES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-def translate(name: str, table: NameTable) -> str:
-    """The name in this project's spelling."""
+def translate_name(name: str, table: NameTable) -> str:
+    """Return the name in this project's spelling."""
     for pattern, replacement in table:
         name = pattern.sub(replacement, name)
     return name
 
 
-def family(names: Iterable[str]) -> str:
-    """What kind of model has these parameter names; ``""`` for none that is known."""
+def model_kind(names: Iterable[str]) -> str:
+    """Return the kind of model that has these parameter names; ``""`` if it is not known."""
     names = tuple(names)
-    for title, sign in _FAMILIES:
+    for title, sign in _KINDS:
         if any(sign.search(name) for name in names):
             return title
     return ""
