@@ -180,7 +180,7 @@ class Fields:
                 self.fail(key, f"must be {expected}, got {quoted(value)}", _UNSUPPORTED)
 
     def ignore(self, keys: Iterable[str]) -> None:
-        """Pass over keys that no computation here depends on, whatever they hold."""
+        """Skip keys that no computation here depends on, whatever they hold."""
         for key in keys:
             self._left.pop(key, None)
 

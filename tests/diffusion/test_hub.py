@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A small model's files, and others that are never to be downloaded."""
+    """Return a small model's files, and others that must never be downloaded."""
     folder = tmp_path_factory.mktemp("golden")
     write_model(folder, "two_levels")
     junk = {
@@ -254,7 +254,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cached(cache: Path, name: str) -> Path:
-    """The folder of a revision in the cache, as main."""
+    """Make the folder of a revision in the cache, as main."""
     place = cache / f"models--{name.replace('/', '--')}"
     (place / "refs").mkdir(parents=True)
     (place / "refs" / "main").write_text(COMMIT, encoding="utf-8")
@@ -312,7 +312,7 @@ def test_references_lead_nowhere_else(cache: Path) -> None:
 
 
 def files(*kinds: str) -> list[str]:
-    """Weights of three parts, each of a kind such as ``.fp16``."""
+    """Return the weights of three parts, each of a kind such as ``.fp16``."""
     stems = {"text_encoder": "model", "unet": "diffusion_pytorch_model"}
     stems["vae"] = stems["unet"]
     return [f"{part}/{stem}{kind}.safetensors" for part, stem in stems.items() for kind in kinds]

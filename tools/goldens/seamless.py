@@ -20,7 +20,7 @@ from tools.goldens.networks import Arrays
 
 
 def padded(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch.Tensor:
-    """(left, right, top, bottom) pixels added, of the opposite side along `axes`, else zeros."""
+    """Pad (left, right, top, bottom) with pixels of the opposite side along `axes`, else zeros."""
     for axis, part in (("x", (*pads[:2], 0, 0)), ("y", (0, 0, *pads[2:]))):
         mode = "circular" if axis in axes else "constant"
         x = torch.nn.functional.pad(x, part, mode=mode)
@@ -28,7 +28,7 @@ def padded(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch
 
 
 def wrap(network: Any, axes: str) -> Any:
-    """The network, changed to wrap round along `axes`."""
+    """Return the network, changed to wrap round along `axes`."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d) and any(module.padding):
             if axes == "xy":
@@ -47,7 +47,7 @@ def wrap(network: Any, axes: str) -> Any:
 
 
 def compute(dtype: torch.dtype) -> Arrays:
-    """All cases in one precision."""
+    """Compute all cases in one precision."""
     arrays: Arrays = {}
     for name, case in UNETS.items():
         network = wrap(models.pipeline(case.model, dtype).unet, name.partition("/")[0])
@@ -63,7 +63,7 @@ def compute(dtype: torch.dtype) -> Arrays:
 
 
 def main() -> None:
-    """A float64 run, once the f32 run has agreed with it."""
+    """Run in float64, and check that the f32 run agrees."""
     torch.use_deterministic_algorithms(True)
     disable_progress_bar()
     with torch.no_grad():

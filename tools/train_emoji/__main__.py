@@ -104,7 +104,7 @@ def _shares(text: str) -> tuple[float, float, float]:
 
 
 def _add_mix(parser: argparse.ArgumentParser, mix: Mix) -> None:
-    """What the bank draws; `bank` reads it."""
+    """Write the pictures that the bank draws from; `bank` reads them."""
     add = parser.add_argument
     add("--kinds", type=_shares, default=mix.kinds, help="plain,recoloured,background; sum 1")
     add("--solid", type=float, default=mix.solid, help="share of the 3D style")
@@ -165,7 +165,7 @@ def _settings(a: argparse.Namespace) -> Settings:
 
 
 def main() -> None:
-    """Runs the named stages in the order given."""
+    """Run the named stages in the order given."""
     parser = _parser()
     arguments = parser.parse_args()
     settings = _settings(arguments)

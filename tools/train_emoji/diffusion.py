@@ -32,12 +32,12 @@ class Denoiser:
 
     @classmethod
     def build(cls, sizes: Sizes) -> "Denoiser":
-        """Fresh weights."""
+        """Build networks with new weights."""
         return cls(build_unet(sizes), build_text_encoder(sizes))
 
     @classmethod
     def averaged(cls, sizes: Sizes, checkpoint: Path) -> "Denoiser":
-        """The averaged weights of a checkpoint."""
+        """Load the averaged weights of a checkpoint."""
         made = cls.build(sizes)
         state = torch.load(checkpoint, map_location="cpu")
         average = WeightAverage(made.parameters())
@@ -47,17 +47,17 @@ class Denoiser:
 
     @classmethod
     def exported(cls, folder: Path) -> "Denoiser":
-        """The weights of a model folder; its tokenizer must be the run's own."""
+        """Load the weights of a model folder; its tokenizer must be the run's own."""
         unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
         text = CLIPTextModel.from_pretrained(folder / "text_encoder").float()
         return cls(unet, text)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Weights of both, in a fixed order."""
+        """Return the weights of both, in a fixed order."""
         return [*self.unet.parameters(), *self.text.parameters()]
 
     def to(self, device: torch.device) -> "Denoiser":
-        """Both on the device, the UNet channels-last."""
+        """Move both to the device, the UNet channels-last."""
         self.unet.to(device).to(memory_format=torch.channels_last)
         self.text.to(device)
         return self
@@ -81,7 +81,7 @@ class VelocityLoss:
         )
 
     def __call__(self, latents: Tensor, tokens: Tensor) -> Tensor:
-        """Loss of one batch at time steps spread evenly over the schedule."""
+        """Return the loss of one batch at time steps spread evenly over the schedule."""
         n, device = len(latents), latents.device
         dropped = torch.rand(n, 1, device=device) < self._dropout
         tokens = torch.where(dropped, self._empty, tokens)
@@ -131,7 +131,7 @@ class _Run:
 
 
 def train_diffusion(bank: Bank, empty: Tensor, settings: Settings, checkpoint: Path) -> None:
-    """Goes on from the checkpoint if there is one, trains for the set time, writes it.
+    """Resume from the checkpoint if there is one, train for the set time, write it.
 
     `empty` holds the tokens of the empty prompt, (1, 77).
     """

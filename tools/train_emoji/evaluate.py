@@ -40,13 +40,13 @@ HUE_RANGES: dict[str, tuple[float, float]] = {
 
 
 def reconstruct(sampler: Sampler, x: Tensor) -> Tensor:
-    """The VAE's own picture of RGB in [-1, 1], from the posterior's mean, float32."""
+    """Reconstruct pictures (RGB in [-1, 1]) from the posterior's mean in float32."""
     return decode(sampler.vae, posterior(sampler.vae, x)[0]).clamp(-1, 1)
 
 
 @torch.no_grad()
 def reconstruction_psnr(sampler: Sampler, data: Dataset, *, every: int = 7) -> dict[str, float]:
-    """Mean PSNR in dB over every 7th picture of each style, over all, and over 24 of all.
+    """Return the mean PSNR in dB over every 7th picture of each style, over all, and over 24.
 
     The last is the set by which the first model was measured.
     """
@@ -66,14 +66,14 @@ def _psnr_of(sampler: Sampler, data: Dataset, index: Tensor) -> Tensor:
 
 
 def coarse_pixels(x: Tensor) -> Tensor:
-    """8 x 8 and 16 x 16 means of RGB in [-1, 1], the finer at half weight."""
+    """Return 8 x 8 and 16 x 16 means of RGB in [-1, 1], the finer at half weight."""
     x = (x + 1) / 2
     coarse = F.adaptive_avg_pool2d(x, 8).flatten(1)
     return torch.cat([coarse, F.adaptive_avg_pool2d(x, 16).flatten(1) * 0.5], 1)
 
 
 def ranks(pictures: Tensor, wanted: Sequence[int], data: Dataset) -> dict[str, float]:
-    """How often the nearest of all training pictures, or one of five, has the concept."""
+    """Return how often the nearest training picture, or one of five, has the concept."""
     index = torch.arange(len(data.pictures), device=pictures.device)
     known = torch.cat([coarse_pixels(data.on_white(part)) for part in index.split(128)])
     nearest = torch.cdist(coarse_pixels(pictures), known).topk(5, 1, largest=False).indices
@@ -85,7 +85,7 @@ def ranks(pictures: Tensor, wanted: Sequence[int], data: Dataset) -> dict[str, f
 
 
 def retrieval(sampler: Sampler, data: Dataset) -> dict[str, Any]:
-    """Names alone, and the same names in sentences that training never used.
+    """Measure names alone, and the same names in sentences that training never used.
 
     192 concepts that have a 3D picture, drawn as for the first model.
     """
@@ -102,7 +102,7 @@ def retrieval(sampler: Sampler, data: Dataset) -> dict[str, Any]:
 
 
 def dominant_hue(pictures: Tensor) -> Tensor:
-    """Most common hue (degrees) of the coloured pixels; NaN where there are next to none."""
+    """Return the most common hue (degrees) of the coloured pixels; NaN for almost none."""
     hue, saturation, value = to_hsv((pictures + 1) / 2)
     coloured = (saturation > 0.25) & (value > 0.2)
     found = torch.full((len(pictures),), float("nan"))
@@ -115,7 +115,7 @@ def dominant_hue(pictures: Tensor) -> Tensor:
 
 
 def colour_truth(sampler: Sampler) -> dict[str, Any]:
-    """Share of "a COLOUR THING" whose most common hue is what the colour word says."""
+    """Return the share of "a COLOUR THING" whose most common hue is the named one."""
     pairs = [(colour, thing) for colour in HUE_RANGES for thing in COLOURED_THINGS]
     prompts = [f"a {colour} {thing}".replace("a o", "an o") for colour, thing in pairs]
     hues = dominant_hue(sampler(prompts, seed=3))
@@ -132,7 +132,7 @@ def _within(hue: float, low: float, high: float) -> bool:
 
 
 def evaluate(folder: Path, data: Dataset, out: Path) -> None:
-    """Writes `evaluation.json`, `samples.png` and `reconstructions.png` into `out`."""
+    """Write `evaluation.json`, `samples.png` and `reconstructions.png` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     device = data.pixels.device
     sampler = Sampler(folder, device, batch=64 if device.type == "cuda" else 8)

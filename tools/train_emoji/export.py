@@ -25,7 +25,7 @@ _TEXT_KEYS = (
 
 
 def half_weights(module: nn.Module) -> dict[str, Tensor]:
-    """The float16 weights.
+    """Return the float16 weights.
 
     Raises ValueError where one is too large for float16.
     """
@@ -38,7 +38,7 @@ def half_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def export(folder: Path, vae: AutoencoderKL, net: Denoiser, tokenizer: Path) -> None:
-    """Writes the whole folder; what it held under these names is replaced."""
+    """Write the whole folder; files of the same names are replaced."""
     for name, module in (("unet", net.unet), ("vae", vae)):
         module.save_config(folder / name)
         _forget_origin(folder / name / "config.json")
@@ -54,7 +54,7 @@ def export(folder: Path, vae: AutoencoderKL, net: Denoiser, tokenizer: Path) -> 
 
 
 def _export_text_encoder(folder: Path, net: Denoiser) -> None:
-    """Keys as in Stable Diffusion 1.x files, whatever this version of transformers uses."""
+    """Export with the keys of Stable Diffusion 1.x files, whatever transformers uses."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = half_weights(net.text)
     weights = {k if k.startswith(_PREFIX) else _PREFIX + k: v for k, v in weights.items()}
@@ -69,7 +69,7 @@ def _export_text_encoder(folder: Path, net: Denoiser) -> None:
 
 
 def _forget_origin(path: Path) -> None:
-    """Takes out the folder of this machine from which the weights were read."""
+    """Remove the local folder that the weights were read from."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
     _write_json(path, config)

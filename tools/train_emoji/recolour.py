@@ -39,7 +39,7 @@ BACKGROUNDS: dict[str, tuple[float, float, float]] = {
 
 
 def to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue in degrees, saturation and value in [0, 1], each (n, H, W), of (n, 3, H, W)."""
+    """Return hue in degrees, saturation and value in [0, 1], each (n, H, W), of (n, 3, H, W)."""
     value, largest = rgb.max(1)
     spread = value - rgb.min(1)[0]
     safe = spread.clamp_min(1e-5)
@@ -50,7 +50,7 @@ def to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """The inverse of `to_hsv`."""
+    """Return RGB from hue, saturation and value; the inverse of `to_hsv`."""
 
     def channel(n: int) -> Tensor:
         k = (n + hue / 60) % 6
@@ -60,7 +60,7 @@ def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 
 def recolour(x: Tensor, hue: Tensor, target: Tensor) -> Tensor:
-    """Premultiplied RGBA (n, 4, H, W) with its dominant `hue` (-1: none) made `target` (n,)."""
+    """Change the dominant `hue` (-1: none) of premultiplied RGBA (n, 4, H, W) to `target` (n,)."""
     alpha = x[:, 3:4]
     rgb = (x[:, :3] / alpha.clamp_min(1e-4)).clamp(0, 1)
     h, s, v = to_hsv(rgb)
@@ -79,7 +79,7 @@ def recolour(x: Tensor, hue: Tensor, target: Tensor) -> Tensor:
 def _painted(
     relative: Tensor, saturation: Tensor, value: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """HSV of the repainted pixels: shading kept, hue and strength from the target."""
+    """Return HSV of the repainted pixels: shading kept, hue and strength from the target."""
     h = (target + relative * 0.6) % 360
     s, v = saturation.clamp(max=0.92), value * 0.85 + 0.15
     shade = 0.5 * value + 0.5 * (1 - saturation)

@@ -60,7 +60,7 @@ class ModelFile(ModelFolder):
         self._tokenizer_folder = None if tokenizer is None else Path(tokenizer)
         stored = stored_configs(self.file)
         if stored is not None and prediction is not None:
-            raise SettingsError("prediction", prediction, "leave it out; the file has its own")
+            raise SettingsError("prediction", prediction, "leave it out: the file has its own")
         self._configs = derive_configs(self.file, prediction) if stored is None else stored
         self._read_configs()
 

@@ -33,14 +33,14 @@ def _shape(padded: NDArray[Any]) -> tuple[int, ...]:
 
 
 def single_shapes(family: str) -> Shapes:
-    """The file's tensors."""
+    """Return the shapes of a single file's tensors by name."""
     golden = load("single_files")
     names, shapes = golden[f"{family}/single"], golden[f"{family}/shapes"]
     return {str(name): _shape(shape) for name, shape in zip(names, shapes, strict=True)}
 
 
 def parameters(family: str) -> dict[str, dict[str, Source]]:
-    """Each part's parameters as diffusers names and shapes them, by part."""
+    """Return each part's parameters as diffusers names and shapes them, by part."""
     golden = SimpleNamespace(
         **{key: load("single_files")[f"{family}/{key}"] for key in ("single", "sources", "thirds")}
     )
@@ -57,7 +57,7 @@ def parameters(family: str) -> dict[str, dict[str, Source]]:
 def bare_file(
     shapes: Shapes, name: str = "model.safetensors", metadata: dict[str, str] | None = None
 ) -> SafetensorsFile:
-    """An opened file of F16 tensors that were never written: reading one fails."""
+    """Return an opened file of F16 tensors that were never written: reading one fails."""
     entries, end = {}, 1000
     for tensor, shape in shapes.items():
         nbytes = 2 * math.prod(shape)
@@ -67,5 +67,5 @@ def bare_file(
 
 
 def bytes_of(entry: TensorEntry) -> NDArray[np.int64]:
-    """First byte and end of an entry."""
+    """Return the first byte and the end of an entry."""
     return np.array([entry.offset, entry.offset + entry.nbytes])

@@ -19,7 +19,7 @@ FORMATS = {"F8_E4M3": (4, 3, 7), "F8_E5M2": (5, 2, 15), "BF16": (8, 7, 127)}
 
 
 def value_of(code: int, dtype: str) -> float:
-    """The number that a code stands for, from sign, exponent and mantissa."""
+    """Return the number that a code stands for, from sign, exponent and mantissa."""
     exponent_bits, mantissa_bits, bias = FORMATS[dtype]
     sign = -1.0 if code >> (exponent_bits + mantissa_bits) else 1.0
     exponent = (code >> mantissa_bits) & ((1 << exponent_bits) - 1)
@@ -59,7 +59,7 @@ def test_every_value_is_written_back(dtype: str) -> None:
 
 
 def nearest(value: float, dtype: str) -> int:
-    """The code that rounding to nearest, ties to even, gives; positive numbers within range."""
+    """Return the code of the nearest value, ties to even, for positive numbers within range."""
     finite = [code for code in codes_of(dtype).tolist() if 0 <= value_of(code, dtype) < math.inf]
     finite = [code for code in finite if math.copysign(1, value_of(code, dtype)) > 0]
     return min(
@@ -119,7 +119,7 @@ def test_whole_numbers_stay_what_they_are() -> None:
     numbers = np.arange(3, dtype=np.int64)
     assert encode("I64", numbers) is numbers
     for wrong in ("F16", "I32"):
-        with pytest.raises(SettingsError, match="the tensor holds int64"):
+        with pytest.raises(SettingsError, match="give the type of the tensor, int64"):
             encode(wrong, numbers)
     assert encode("F16", np.array([1e9])).tolist() == [math.inf]
     assert encode("BOOL", np.array([True, False])).tolist() == [1, 0]

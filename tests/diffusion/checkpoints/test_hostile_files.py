@@ -35,7 +35,7 @@ def written(folder: Path, content: bytes) -> Path:
 
 
 def peak_of(action: Callable[[], object]) -> int:
-    """Bytes that Python and NumPy held at most while `action` ran."""
+    """Return the most bytes that Python and NumPy held while `action` ran."""
     tracemalloc.start()
     try:
         action()

@@ -36,7 +36,7 @@ def checkpoint(trace: Path, protocol: int = 2) -> bytes:
 
 
 def zipped(content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
-    """As PyTorch since 1.6 saves: the pickle inside a zip archive."""
+    """Put the pickle inside a zip archive, as PyTorch since 1.6 does."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         archive.writestr("archive/data.pkl", content)

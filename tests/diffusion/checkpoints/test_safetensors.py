@@ -44,7 +44,7 @@ notes = st.dictionaries(
 
 @st.composite
 def arrays(draw: st.DrawFn) -> NDArray[Any]:
-    """An array of any type and rank the format has, of any bits; zero-size ones too."""
+    """Draw an array of any type, rank and bits that the format has, also of size zero."""
     dtype = np.dtype(draw(st.sampled_from(TYPES)))
     shape = tuple(draw(st.lists(st.integers(0, 4), max_size=5)))
     size = int(np.prod(shape)) * dtype.itemsize
@@ -53,7 +53,7 @@ def arrays(draw: st.DrawFn) -> NDArray[Any]:
 
 
 def same(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
-    """Equal type, shape and bits (so that a NaN equals itself)."""
+    """Tell whether type, shape and bits are equal (so that a NaN equals itself)."""
     return (ours.dtype, ours.shape, ours.tobytes()) == (
         theirs.dtype,
         theirs.shape,
@@ -92,7 +92,7 @@ def test_files_we_write_are_read_by_both(
 
 
 def seeds() -> list[bytes]:
-    """Files small enough to mutate, half of them sound."""
+    """Return files small enough to mutate, half of them valid."""
     tensors: dict[str, NDArray[Any]] = {
         "a.weight": np.ones((2, 3), np.float32),
         "b": np.arange(5, dtype=np.int8),
@@ -123,7 +123,7 @@ SEEDS = seeds()
 
 
 def mutated(source: bytes, choice: random.Random) -> bytes:
-    """One edit of the header or a few; the length field and the data mostly follow it."""
+    """Edit the header once or a few times; the length field and the data mostly follow it."""
     cut = source.rfind(b"}}") + 2
     header, data = source[8:cut], source[max(cut, 8) :]
     for _ in range(choice.choice([1, 1, 1, 2, 5])):
@@ -137,7 +137,7 @@ def mutated(source: bytes, choice: random.Random) -> bytes:
 
 
 def check_one(path: Path, content: bytes) -> bool:
-    """Whether we read it; if so then the reference does too, and the bytes are equal."""
+    """Tell whether we read a file; if so, the reference must read the same bytes."""
     path.write_bytes(content)
     try:
         file = open_safetensors(path)
@@ -223,7 +223,9 @@ def test_every_bf16_pattern(tmp_path: Path) -> None:
 def test_types_that_are_not_read_say_what_to_do(dtype: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
     path.write_bytes(framed(one(dtype=dtype, shape=[4])))
-    with pytest.raises(ModelFormatError, match=f"'{dtype}' is not read; save the model again as"):
+    with pytest.raises(
+        ModelFormatError, match=f"must be a supported type, got '{dtype}'; save the model again as"
+    ):
         open_safetensors(path)
 
 
@@ -254,7 +256,7 @@ def test_writer_cleans_up_after_a_full_disk(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diffusion.checkpoints.safetensors.os.fsync", full)
+    monkeypatch.setattr("diffusion.checkpoints.safetensors.writer.os.fsync", full)
     with pytest.raises(OutputError, match="No space left on device; choose a folder"):
         save_safetensors(tmp_path / "model.safetensors", {"a": np.ones(3, np.float32)})
     assert list(tmp_path.iterdir()) == []

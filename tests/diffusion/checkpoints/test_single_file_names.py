@@ -237,18 +237,27 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({f"{UNET}input_blocks.0.0.weight": (320, 5, 3, 3)}, "is a depth model"),
-        ({f"{UNET}input_blocks.0.0.weight": (320, 7, 3, 3)}, "is an upscaling model"),
-        ({f"{UNET}input_blocks.0.0.weight": (320, 8, 3, 3)}, "is an editing model"),
+        ({f"{UNET}input_blocks.0.0.weight": (320, 5, 3, 3)}, "got a depth model"),
+        ({f"{UNET}input_blocks.0.0.weight": (320, 7, 3, 3)}, "got an upscaling model"),
+        ({f"{UNET}input_blocks.0.0.weight": (320, 8, 3, 3)}, "got an editing model"),
         ({f"{UNET}input_blocks.0.0.weight": (320, 16, 3, 3)}, "16 input channels"),
         ({f"{UNET}input_blocks.0.0.weight": (320,)}, "no checkpoint|single-file checkpoint"),
-        ({"first_stage_model.decoder.conv_in.weight": None}, "has no VAE"),
+        (
+            {"first_stage_model.decoder.conv_in.weight": None},
+            "must have the VAE of Stable Diffusion",
+        ),
         (
             {"cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": None},
-            "has no text encoder",
+            "must have the text encoder of Stable Diffusion",
         ),
-        ({"first_stage_model.encoder.down.0.block.0.conv2.weight": None}, "VAE of an unknown"),
-        ({f"{UNET}input_blocks.1.0.out_layers.3.weight": None}, "UNet of an unknown layout"),
+        (
+            {"first_stage_model.encoder.down.0.block.0.conv2.weight": None},
+            "must have a VAE of a known layout",
+        ),
+        (
+            {f"{UNET}input_blocks.1.0.out_layers.3.weight": None},
+            "must have a UNet of a known layout",
+        ),
     ],
 )
 def test_other_models_say_what_they_are(
@@ -265,7 +274,7 @@ def test_a_last_convolution_of_no_shape() -> None:
 
 
 def test_a_lora_is_no_model() -> None:
-    with pytest.raises(ModelFormatError, match="looks like a LoRA, and a whole model is wanted"):
+    with pytest.raises(ModelFormatError, match="must be a whole model, got a LoRA"):
         opened({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)})
 
 

@@ -62,7 +62,7 @@ print(backend.written, peak() - before)
 
 
 def sparse_file(path: Path, dtype: str) -> None:
-    """A single file of SDXL whose tensors are a hole in the disk."""
+    """Write a single file of SDXL whose tensors are a hole in the disk."""
     tree: dict[str, object] = {}
     end = 0
     for name, shape in single_shapes("sdxl").items():

@@ -53,7 +53,7 @@ def tensor(
     key: str = "0",
     storage: bytes = b"ctorch\nFloatStorage\n",
 ) -> bytes:
-    """The instructions that push a tensor, as torch.save writes them."""
+    """Return the instructions that push a tensor, as torch.save writes them."""
     reference = b"(" + text("storage") + storage + text(key) + text("cpu") + number(numel) + b"tQ"
     hooks = b"ccollections\nOrderedDict\n)R"
     call = reference + number(offset) + numbers(shape) + numbers(stride) + b"\x89" + hooks
@@ -217,7 +217,7 @@ def test_odd_programs(body: bytes, reason: str, tmp_path: Path) -> None:
         (tensor((4,), stride=(0,)), "a view with gaps"),
         (tensor((2,), stride=(2,)), "a view with gaps"),
         (tensor((-1,)), "not whole numbers"),
-        (tensor((1,) * 9, stride=(1,) * 9), "no shape that is read"),
+        (tensor((1,) * 9, stride=(1,) * 9), "whose shape is not supported"),
         (tensor((2, 2), stride=(1,)), "differ in number"),
         (tensor(offset=-1), "not whole numbers"),
         (tensor(numel=-1), "not whole numbers"),
