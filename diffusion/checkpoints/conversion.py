@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from diffusion.checkpoints.model_folder import ModelFolder, Part
 from diffusion.checkpoints.model_index import ENCODERS
-from diffusion.checkpoints.nonfinite import Losses
+from diffusion.checkpoints.nonfinite import NonFiniteCounter
 from diffusion.checkpoints.parameter_names import IGNORED_NAMES
 from diffusion.checkpoints.safetensors import (
     SafetensorsFile,
@@ -65,33 +65,33 @@ def save_tensors(file: SafetensorsFile, path: Path, dtype: str | None = None) ->
 
     ``dtype``: element type of the weights in the copy, None for their own. Raises ``OutputError``.
     """
-    losses = Losses(path)
+    counter = NonFiniteCounter(path)
     tensors = {
         name: (_stored_type(entry, dtype), entry.shape) for name, entry in file.entries.items()
     }
-    write_safetensors(path, tensors, file.read, dict(file.metadata) or _METADATA, losses.count)
-    losses.warn()
+    write_safetensors(path, tensors, file.read, dict(file.metadata) or _METADATA, counter.count)
+    counter.warn()
 
 
 def save_single(model: ModelFolder, path: Path, dtype: str | None = None) -> None:
     """Write a model as a single file. Raises ``ModelFormatError``, ``OutputError``."""
-    joined, losses = _single_tensors(model), Losses(path)
+    sources, counter = _single_tensors(model), NonFiniteCounter(path)
     tensors = single_layout(model, dtype)
     notes = {**_METADATA, CONFIG_KEY: json.dumps(_configs(model))}
 
     def read(name: str) -> NDArray[Any]:
-        return _read_joined(joined[name]).reshape(tensors[name][1])
+        return _read_tensor(sources[name]).reshape(tensors[name][1])
 
-    write_safetensors(path, tensors, read, notes, losses.count)
-    losses.warn()
+    write_safetensors(path, tensors, read, notes, counter.count)
+    counter.warn()
 
 
 def single_layout(model: ModelFolder, dtype: str | None = None) -> dict[str, tuple[str, Shape]]:
     """Return the element type and shape of each tensor of the file that ``save_single`` writes."""
-    joined = _single_tensors(model)
+    sources = _single_tensors(model)
     return {
         name: (_common_type(parameters, dtype), _single_shape(name, parameters))
-        for name, parameters in joined.items()
+        for name, parameters in sources.items()
     }
 
 
@@ -115,7 +115,7 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
 
     Raises ``OutputError``.
     """
-    losses: list[Losses] = []
+    counters: list[NonFiniteCounter] = []
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         draft.mkdir(parents=True)
@@ -124,9 +124,9 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
             (draft / name).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
         for part, _, _ in _parts(model):
             stem = "model" if part in ENCODERS else "diffusion_pytorch_model"
-            losses.append(Losses(path / part))
+            counters.append(NonFiniteCounter(path / part))
             file = draft / part / f"{stem}.safetensors"
-            _save_part(model.weights(part), file, dtype, losses[-1].count)
+            _save_part(model.weights(part), file, dtype, counters[-1].count)
         for encoder, source in model.tokenizers.items():
             _save_tokenizer(source, draft / ENCODERS[encoder], model.padding(encoder))
         draft.rename(path)
@@ -135,8 +135,8 @@ def save_folder(model: ModelFolder, path: Path, dtype: str | None = None) -> Non
         raise OutputError(path, error.strerror or str(error), hint) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    for each in losses:
-        each.warn()
+    for counter in counters:
+        counter.warn()
 
 
 def _save_tokenizer(source: Path, target: Path, padding: str | None) -> None:
@@ -212,7 +212,7 @@ def _single_shape(name: str, parameters: list[Parameter]) -> Shape:
     return (len(parameters) * shape[0], *shape[1:]) if shape else shape
 
 
-def _read_joined(parameters: list[Parameter]) -> NDArray[Any]:
+def _read_tensor(parameters: list[Parameter]) -> NDArray[Any]:
     """Return the values of a tensor in a single file."""
     arrays = [each.weights.read(each.name) for each in parameters]
     if parameters[0].name == "text_projection.weight":

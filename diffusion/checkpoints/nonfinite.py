@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from diffusion.checkpoints.safetensors.element_types import decode
 from diffusion.errors import named, printable, quoted
 
-__all__ = ["Losses", "count_nonfinite"]
+__all__ = ["NonFiniteCounter", "count_nonfinite"]
 
 
-class Losses:
-    """Counts, tensor by tensor, of the infinities and NaN in what is written to ``path``."""
+class NonFiniteCounter:
+    """A counter of the infinities and NaN in each tensor that is written to ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -22,7 +22,7 @@ class Losses:
         self._overflowed: dict[str, int] = {}
 
     def count(self, name: str, dtype: str, values: NDArray[Any], stored: NDArray[Any]) -> None:
-        """Count those in a tensor's values, and those in the bits of ``dtype`` that store them."""
+        """Count the infinities and NaN in a tensor's values, and in the bits that store them."""
         before, after = count_nonfinite(values), count_nonfinite(decode(dtype, stored))
         if before:
             self._in_source[name] = before

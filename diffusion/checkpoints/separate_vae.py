@@ -101,6 +101,6 @@ def _sources(file: SafetensorsFile, config: VaeConfig) -> Iterator[ParameterSour
         entry = file.entry(stored)
         matrix = name is not None and is_vae_projection(name)
         if matrix and len(entry.shape) == 4 and entry.shape[2:] == (1, 1):
-            entry = entry.reshaped(*entry.shape[:2])
+            entry = entry.reshape(*entry.shape[:2])
         if not plain.startswith(("loss.", "model_ema.")):
             yield ParameterSource(name or stored, file, stored, entry)

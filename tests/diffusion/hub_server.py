@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(repositories: dict[str, Repository]) -> Iterator[Hub]:
+def run_hub(repositories: dict[str, Repository]) -> Iterator[Hub]:
     """Run the server in a thread of its own, inside the context."""
     hub = Hub(repositories)
     thread = threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True)

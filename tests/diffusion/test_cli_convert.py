@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
 from diffusion.cli.program import app
-from tests.diffusion.checkpoints.test_pickles import checkpoint, zipped
+from tests.diffusion.checkpoints.test_pickles import canary_pickle, zip_pickle
 from tests.goldens.loader import FOLDER, load
 
 Tensors = dict[str, NDArray[Any]]
@@ -66,7 +66,7 @@ def test_metadata_comes_along(tmp_path: Path) -> None:
 
 def test_a_canary_is_not_let_out(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "a.ckpt"
-    path.write_bytes(zipped(checkpoint(trace)))
+    path.write_bytes(zip_pickle(canary_pickle(trace)))
     done = run("convert", path, "-o", tmp_path / "a.safetensors")
     assert done.exit_code == 2
     assert "which no model needs" in done.stderr

@@ -16,7 +16,7 @@ from diffusion.checkpoints.conversion import save_single
 from diffusion.checkpoints.hub.offers import check_hashes
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
 from tests.diffusion.checkpoints.small_folder import write_folder
-from tests.diffusion.hub_server import COMMIT, Hub, Repository, serving
+from tests.diffusion.hub_server import COMMIT, Hub, Repository, run_hub
 from tests.goldens.folders import write_model
 from tests.processes import environment
 
@@ -24,7 +24,7 @@ BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
 CARD = b"---\nlicense: mit\ntags:\n- x\n---\n# A model\n"
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def read_contents(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
@@ -42,7 +42,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         "text_encoder/openvino/model.safetensors": b"x",
         "unet/diffusion_pytorch_model.non_ema.safetensors": b"x",
     }
-    return contents(folder) | {"README.md": CARD} | junk
+    return read_contents(folder) | {"README.md": CARD} | junk
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def remote(golden: dict[str, bytes]) -> Iterator[Hub]:
         "some/pickles": Repository({"model_index.json": b"{}", "unet/x.bin": b"x"}),
         "some/nothing": Repository({"README.md": CARD}),
     }
-    with serving(repositories) as server:
+    with run_hub(repositories) as server:
         yield server
 
 
@@ -102,7 +102,7 @@ def test_pull_list_verify_and_rm(remote: Hub, golden: dict[str, bytes], tmp_path
     pulled = avila(remote, tmp_path, "model", "pull", "some/model", "--yes")
     assert pulled.status == 0, pulled.err
     folder = Path(pulled.out.strip())
-    found = contents(folder)
+    found = read_contents(folder)
     assert found == {name: golden[name] for name in found}
     assert found.keys() == {
         "README.md", "model_index.json", "scheduler/scheduler_config.json",
@@ -143,7 +143,7 @@ def test_a_stopped_download_goes_on(tmp_path: Path) -> None:
     """The client hands over what arrives in chunks of 10 MiB."""
     content = bytes(range(256)) * 2**16
     name = "some/large/a.safetensors"
-    with serving({"some/large": Repository({"a.safetensors": content})}) as server:
+    with run_hub({"some/large": Repository({"a.safetensors": content})}) as server:
         repository = server.repositories["some/large"]
         repository.cut_at = 12 * 2**20
         stopped = avila(server, tmp_path, "model", "pull", name, "--yes")
@@ -171,7 +171,7 @@ def test_an_answer_that_does_not_end(tmp_path: Path) -> None:
     """What goes beyond the size that the Hub named is not written."""
     content = bytes(range(256)) * 2**10
     repository = Repository({"a.safetensors": content}, more=bytes(30 * 2**20))
-    with serving({"some/large": repository}) as server:
+    with run_hub({"some/large": repository}) as server:
         found = avila(server, tmp_path, "model", "pull", "some/large/a.safetensors", "--yes")
     assert found.status == 2
     assert f"it sends more than the {len(content)} bytes that it named" in found.err
@@ -253,7 +253,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def cached(cache: Path, name: str) -> Path:
+def make_snapshot(cache: Path, name: str) -> Path:
     """Make the folder of a revision in the cache, as main."""
     place = cache / f"models--{name.replace('/', '--')}"
     (place / "refs").mkdir(parents=True)
@@ -263,7 +263,7 @@ def cached(cache: Path, name: str) -> Path:
 
 
 def test_a_name_finds_what_is_in_the_cache(cache: Path, tmp_path: Path) -> None:
-    snapshot = cached(cache, "some/model")
+    snapshot = make_snapshot(cache, "some/model")
     write_folder(snapshot / "x")
     for path in (snapshot / "x").iterdir():
         path.rename(snapshot / path.name)
@@ -277,7 +277,7 @@ def test_a_name_finds_what_is_in_the_cache(cache: Path, tmp_path: Path) -> None:
 
 
 def test_a_single_file_in_the_cache(cache: Path) -> None:
-    snapshot = cached(cache, "some/single")
+    snapshot = make_snapshot(cache, "some/single")
     save_single(ModelFolder(BUNDLED), snapshot / "a.safetensors")
     path = hub.find_model("some/single")
     assert path == snapshot / "a.safetensors"
@@ -305,13 +305,13 @@ def test_paths_that_cannot_be(text: str, cache: Path) -> None:
 
 
 def test_references_lead_nowhere_else(cache: Path) -> None:
-    snapshot = cached(cache, "some/model")
+    snapshot = make_snapshot(cache, "some/model")
     (snapshot.parents[1] / "refs" / "main").write_text("../../../../etc", encoding="utf-8")
     assert hub.cached_model("some/model") is None
     assert hub.cached_models() == []
 
 
-def files(*kinds: str) -> list[str]:
+def weight_files(*kinds: str) -> list[str]:
     """Return the weights of three parts, each of a kind such as ``.fp16``."""
     stems = {"text_encoder": "model", "unet": "diffusion_pytorch_model"}
     stems["vae"] = stems["unet"]
@@ -319,15 +319,17 @@ def files(*kinds: str) -> list[str]:
 
 
 def test_variants() -> None:
-    both = files("", ".fp16")
-    assert hub.choose_files(both) == sorted(files(".fp16"))
-    assert hub.choose_files(both, "plain") == sorted(files(""))
-    assert hub.choose_files(files("")) == sorted(files(""))
-    assert hub.choose_files(files(".fp16"), "plain") == sorted(files(".fp16"))
-    mixed = [*files("")[:2], *files("", ".fp16")[4:]]
-    assert hub.choose_files(mixed) == sorted(files(""))
-    assert hub.choose_files(mixed, "fp16") == sorted([*files("")[:2], files(".fp16")[2]])
-    assert hub.choose_files(files(".non_ema", ".bin")) == []
+    both = weight_files("", ".fp16")
+    assert hub.choose_files(both) == sorted(weight_files(".fp16"))
+    assert hub.choose_files(both, "plain") == sorted(weight_files(""))
+    assert hub.choose_files(weight_files("")) == sorted(weight_files(""))
+    assert hub.choose_files(weight_files(".fp16"), "plain") == sorted(weight_files(".fp16"))
+    mixed = [*weight_files("")[:2], *weight_files("", ".fp16")[4:]]
+    assert hub.choose_files(mixed) == sorted(weight_files(""))
+    assert hub.choose_files(mixed, "fp16") == sorted(
+        [*weight_files("")[:2], weight_files(".fp16")[2]]
+    )
+    assert hub.choose_files(weight_files(".non_ema", ".bin")) == []
 
 
 def test_weights_in_several_files() -> None:
@@ -348,7 +350,7 @@ def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_licences(cache: Path) -> None:
-    snapshot = cached(cache, "some/model")
+    snapshot = make_snapshot(cache, "some/model")
     model = hub.CachedModel("some/model", COMMIT, snapshot)
     assert model.licence == "unknown"
     for card, licence in (

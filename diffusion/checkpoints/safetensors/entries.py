@@ -33,14 +33,14 @@ class TensorEntry:
         shape = (self.shape[0] // count, *self.shape[1:])
         return TensorEntry(self.dtype, shape, self.offset + index * nbytes, nbytes)
 
-    def reshaped(self, *shape: int) -> "TensorEntry":
+    def reshape(self, *shape: int) -> "TensorEntry":
         """Return the same bytes in another shape of as many elements.
 
         The entry must have no ``axes``.
         """
         return TensorEntry(self.dtype, shape, self.offset, self.nbytes)
 
-    def transposed(self) -> "TensorEntry":
+    def transpose(self) -> "TensorEntry":
         """Return a matrix with its two axes exchanged."""
         axes = (1, 0) if self.axes in (None, (0, 1)) else None
         return TensorEntry(self.dtype, self.shape[::-1], self.offset, self.nbytes, axes)

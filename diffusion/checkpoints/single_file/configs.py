@@ -27,7 +27,7 @@ from diffusion.checkpoints.single_file.families import (
     detect_family,
     pipeline_class,
 )
-from diffusion.checkpoints.single_file.unet_config import Json, unet_config
+from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
 from diffusion.errors import ModelFormatError, Path
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
@@ -51,7 +51,7 @@ def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json
     chosen = prediction or _prediction(found, file, side)
     configs: Json = {
         "model_index.json": _model_index(pipeline, found),
-        "unet/config.json": unet_config(found, shapes, file.path, side),
+        "unet/config.json": derive_unet_config(found, shapes, file.path, side),
         "vae/config.json": _vae_config(found, shapes, file.path, side),
         "scheduler/scheduler_config.json": _scheduler_config(
             chosen, zero_snr="ztsnr" in file.entries

@@ -81,7 +81,7 @@ class ModelFile(ModelFolder):
         """Return a part's tensors under the model's names; no tensor is read yet."""
         return Weights(self.path, self._sources(part))
 
-    def unused(self) -> list[str]:
+    def unused_names(self) -> list[str]:
         """Return the names of tensors that no part holds and that training does not leave."""
         prefixes = (
             UNET_PREFIX,
@@ -100,7 +100,7 @@ class ModelFile(ModelFolder):
             unet = self.unet
             names = unet_names(unet.down_block_types, unet.up_block_types, unet.layers_per_block)
             yield from renamed_sources(self.file, UNET_PREFIX, names)
-            for name in self.unused():
+            for name in self.unused_names():
                 yield ParameterSource(name, self.file, name, self.file.entry(name))
         elif part == "vae":
             yield from vae_sources(self.file, len(self.vae.block_out_channels))

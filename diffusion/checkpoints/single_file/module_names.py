@@ -9,7 +9,7 @@ layout: which blocks attend, and how many layers each has.
 from collections.abc import Sequence
 from typing import Final
 
-from diffusion.checkpoints.single_file.name_pairs import NamePairs, Pairs, joined_pairs
+from diffusion.checkpoints.single_file.name_pairs import NamePairs, Pairs, module_pairs
 
 _RESNET: Final = (
     ("in_layers.0", "norm1"),
@@ -54,9 +54,9 @@ def _unet_pairs(down_types: Sequence[str], up_types: Sequence[str], layers: Sequ
         if level < len(down_types) - 1:
             yield f"input_blocks.{number}.0.op", f"{block}.downsamplers.0.conv"
             number += 1
-    yield from joined_pairs("middle_block.0", "mid_block.resnets.0", _RESNET)
+    yield from module_pairs("middle_block.0", "mid_block.resnets.0", _RESNET)
     yield "middle_block.1", "mid_block.attentions.0"
-    yield from joined_pairs("middle_block.2", "mid_block.resnets.1", _RESNET)
+    yield from module_pairs("middle_block.2", "mid_block.resnets.1", _RESNET)
     number = 0
     for level, kind in enumerate(up_types):
         block, last = f"up_blocks.{level}", layers[-1 - level]
@@ -73,7 +73,7 @@ def _unet_pairs(down_types: Sequence[str], up_types: Sequence[str], layers: Sequ
 
 def _layer_pairs(place: str, block: str, layer: int, kind: str) -> Pairs:
     """Yield the names of a residual block and, where the block attends, of its transformer."""
-    yield from joined_pairs(f"{place}.0", f"{block}.resnets.{layer}", _RESNET)
+    yield from module_pairs(f"{place}.0", f"{block}.resnets.{layer}", _RESNET)
     if "CrossAttn" in kind:
         yield f"{place}.1", f"{block}.attentions.{layer}"
 
@@ -92,19 +92,19 @@ def _vae_pairs(levels: int, layers: int) -> Pairs:
         yield f"{half}.conv_out", f"{half}.conv_out"
         for index in range(2):
             middle = f"{half}.mid_block.resnets.{index}"
-            yield from joined_pairs(f"{half}.mid.block_{index + 1}", middle, _VAE_RESNET)
+            yield from module_pairs(f"{half}.mid.block_{index + 1}", middle, _VAE_RESNET)
         attention = f"{half}.mid_block.attentions.0"
-        yield from joined_pairs(f"{half}.mid.attn_1", attention, _VAE_ATTENTION)
+        yield from module_pairs(f"{half}.mid.attn_1", attention, _VAE_ATTENTION)
     for level in range(levels):
         old, new = f"encoder.down.{level}", f"encoder.down_blocks.{level}"
         yield f"{old}.downsample.conv", f"{new}.downsamplers.0.conv"
         for layer in range(layers):
-            yield from joined_pairs(f"{old}.block.{layer}", f"{new}.resnets.{layer}", _VAE_RESNET)
+            yield from module_pairs(f"{old}.block.{layer}", f"{new}.resnets.{layer}", _VAE_RESNET)
         # The decoder's levels are counted from the finest in a single file.
         old, new = f"decoder.up.{levels - 1 - level}", f"decoder.up_blocks.{level}"
         yield f"{old}.upsample.conv", f"{new}.upsamplers.0.conv"
         for layer in range(layers + 1):
-            yield from joined_pairs(f"{old}.block.{layer}", f"{new}.resnets.{layer}", _VAE_RESNET)
+            yield from module_pairs(f"{old}.block.{layer}", f"{new}.resnets.{layer}", _VAE_RESNET)
 
 
 def is_vae_projection(name: str) -> bool:

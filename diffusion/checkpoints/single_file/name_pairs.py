@@ -37,7 +37,7 @@ def replace_start(name: str, table: Mapping[str, str], most: int) -> str | None:
     return None
 
 
-def joined_pairs(old: str, new: str, leaves: Iterable[tuple[str, str]]) -> Pairs:
+def module_pairs(old: str, new: str, leaves: Iterable[tuple[str, str]]) -> Pairs:
     """Yield the pairs of a module's parts: ``leaves`` under the module's two names."""
     for before, after in leaves:
         yield f"{old}.{before}", f"{new}.{after}"

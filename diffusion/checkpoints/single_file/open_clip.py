@@ -3,7 +3,7 @@
 from typing import Final
 
 from diffusion.checkpoints.safetensors import TensorEntry
-from diffusion.checkpoints.single_file.name_pairs import NamePairs, Pairs, joined_pairs
+from diffusion.checkpoints.single_file.name_pairs import NamePairs, Pairs, module_pairs
 
 _CLIP_LAYER: Final = (
     ("ln_1", "layer_norm1"),
@@ -27,7 +27,7 @@ def _open_clip_pairs(layers: int) -> Pairs:
     yield "ln_final", "text_model.final_layer_norm"
     for layer in range(layers):
         old, new = f"transformer.resblocks.{layer}", f"text_model.encoder.layers.{layer}"
-        yield from joined_pairs(old, new, _CLIP_LAYER)
+        yield from module_pairs(old, new, _CLIP_LAYER)
 
 
 def split_open_clip(
@@ -48,7 +48,7 @@ def split_open_clip(
                 for index, part in enumerate(_FUSED)
             ]
     if name == "text_projection" and len(entry.shape) == 2:
-        return [("text_projection.weight", entry.transposed())]
+        return [("text_projection.weight", entry.transpose())]
     return [(names.diffusers(name), entry)]
 
 

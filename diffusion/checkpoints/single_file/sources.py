@@ -53,7 +53,7 @@ def vae_sources(file: SafetensorsFile, levels: int) -> Iterator[ParameterSource]
         entry, shape = source.entry, source.entry.shape
         is_1x1 = len(shape) == 4 and shape[2:] == (1, 1) and entry.axes is None
         if is_1x1 and is_vae_projection(source.name):
-            yield source._replace(entry=entry.reshaped(*shape[:2]))
+            yield source._replace(entry=entry.reshape(*shape[:2]))
         else:
             yield source
 

@@ -13,7 +13,7 @@ Json = dict[str, object]
 _MAX_BLOCKS: Final = 64
 
 
-def unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def derive_unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
     """Return ``unet/config.json``; ``side`` in pixels."""
     inner = {
         name.removeprefix(UNET_PREFIX): s

@@ -56,7 +56,7 @@ def test_there_and_back(model: str, tmp_path: Path) -> None:
     save_single(folder, single)
     file = ModelFile(single, tokenizer=source / "tokenizer")
     assert configs(file) == configs(folder)
-    assert file.unused() == []
+    assert file.unused_names() == []
     assert_same_weights(folder, file)
     save_folder(file, tmp_path / "back")
     back = ModelFolder(tmp_path / "back")

@@ -13,7 +13,7 @@ from diffusion.checkpoints import open_safetensors
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.checkpoints.safetensors.element_types import NAMES, STORED, decode, encode
 from diffusion.errors import SettingsError
-from tests.diffusion.checkpoints.corpus import framed, one
+from tests.diffusion.checkpoints.hostile_safetensors import one_tensor, safetensors_bytes
 
 FORMATS = {"F8_E4M3": (4, 3, 7), "F8_E5M2": (5, 2, 15), "BF16": (8, 7, 127)}
 
@@ -143,5 +143,5 @@ def test_files_of_narrow_types(dtype: str, shape: tuple[int, ...], tmp_path: Pat
 
 def test_the_scale_of_f8_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "f8.safetensors"
-    path.write_bytes(framed(one(dtype="F8_E4M3", shape=[4]), b"\x38\xb8\x01\x7e"))
+    path.write_bytes(safetensors_bytes(one_tensor(dtype="F8_E4M3", shape=[4]), b"\x38\xb8\x01\x7e"))
     assert open_safetensors(path).read("a").tolist() == [1.0, -1.0, 2.0**-9, 448.0]

@@ -162,7 +162,7 @@ def test_a_variant_is_taken_by_name_or_for_want_of_another(folder: Path) -> None
         ModelFolder(folder, variant="../x")
 
 
-def split(folder: Path, index: str = f"{UNET_FILE}.index.json") -> dict[str, str]:
+def split_unet_weights(folder: Path, index: str = f"{UNET_FILE}.index.json") -> dict[str, str]:
     """Replace the UNet's weights by two files and an index."""
     (folder / "unet" / UNET_FILE).unlink()
     places = {}
@@ -178,7 +178,7 @@ def split(folder: Path, index: str = f"{UNET_FILE}.index.json") -> dict[str, str
     "index", [f"{UNET_FILE}.index.json", f"{UNET_FILE}.index.fp16.json"], ids=["plain", "fp16"]
 )
 def test_weights_in_several_files(index: str, folder: Path) -> None:
-    places = split(folder, index)
+    places = split_unet_weights(folder, index)
     weights = ModelFolder(folder).weights("unet")
     assert set(weights.entries) == set(places)
     for name, shard in places.items():
@@ -207,7 +207,7 @@ def test_weights_in_several_files(index: str, folder: Path) -> None:
     ],
 )
 def test_an_index_leads_nowhere_else(name: object, folder: Path) -> None:
-    places = split(folder)
+    places = split_unet_weights(folder)
     write_json(folder / "unet" / f"{UNET_FILE}.index.json", {"weight_map": places | {"c": name}})
     with pytest.raises(
         ModelFormatError,
@@ -219,7 +219,7 @@ def test_an_index_leads_nowhere_else(name: object, folder: Path) -> None:
 
 
 def test_index_and_files_must_agree(folder: Path) -> None:
-    places = split(folder)
+    places = split_unet_weights(folder)
     index = folder / "unet" / f"{UNET_FILE}.index.json"
     for wrong in (places | {"c.weight": places["a.weight"]}, {"a.weight": places["b.weight"]}):
         write_json(index, {"weight_map": wrong})

@@ -15,26 +15,33 @@ from diffusion.checkpoints import SafetensorsFile, open_safetensors, save_safete
 from diffusion.checkpoints.safetensors import HEADER_LIMIT
 from diffusion.checkpoints.safetensors import header as header_module
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
-from tests.diffusion.checkpoints.corpus import (
+from tests.diffusion.checkpoints.hostile_safetensors import (
     ACCEPTED,
-    ONE,
+    ENTRY,
+    FOUR_BYTES,
     REFUSED,
-    framed,
-    one,
+    one_tensor,
     reference_tensors,
+    safetensors_bytes,
 )
 
 MEBIBYTE = 2**20
 PEAK_LIMIT = 64 * MEBIBYTE
 
 
-def written(folder: Path, content: bytes) -> Path:
+def write_file(folder: Path, content: bytes) -> Path:
+    """Write a file that claims to be safetensors."""
     path = folder / "model.safetensors"
     path.write_bytes(content)
     return path
 
 
-def peak_of(action: Callable[[], object]) -> int:
+def write_header(folder: Path, header: object, data: bytes = FOUR_BYTES) -> Path:
+    """Write a file with a header and data, both of which may be wrong."""
+    return write_file(folder, safetensors_bytes(header, data))
+
+
+def peak_bytes(action: Callable[[], object]) -> int:
     """Return the most bytes that Python and NumPy held while `action` ran."""
     tracemalloc.start()
     try:
@@ -50,16 +57,16 @@ def refusal(path: Path) -> ModelFormatError:
     return caught.value
 
 
-def test_the_corpus_is_whole() -> None:
+def test_all_cases_are_there() -> None:
     assert len(REFUSED) + len(ACCEPTED) == 73
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str, tmp_path: Path) -> None:
     build, pattern = REFUSED[name]
-    path = written(tmp_path, build())
+    path = write_file(tmp_path, build())
     errors: list[ModelFormatError] = []
-    assert peak_of(lambda: errors.append(refusal(path))) <= PEAK_LIMIT
+    assert peak_bytes(lambda: errors.append(refusal(path))) <= PEAK_LIMIT
     message = str(errors[0])
     assert re.search(pattern, message), message
     assert errors[0].file == str(path)
@@ -74,9 +81,9 @@ def test_refused(name: str, tmp_path: Path) -> None:
 def test_accepted(name: str, tmp_path: Path) -> None:
     build, names = ACCEPTED[name]
     content = build()
-    path = written(tmp_path, content)
+    path = write_file(tmp_path, content)
     files: list[SafetensorsFile] = []
-    assert peak_of(lambda: files.append(open_safetensors(path))) <= PEAK_LIMIT
+    assert peak_bytes(lambda: files.append(open_safetensors(path))) <= PEAK_LIMIT
     assert set(files[0].names) == set(names)
     for tensor in names:
         assert files[0].read(tensor).shape == files[0].entry(tensor).shape
@@ -84,7 +91,7 @@ def test_accepted(name: str, tmp_path: Path) -> None:
 
 
 def test_any_boolean_byte_but_zero_is_true(tmp_path: Path) -> None:
-    file = open_safetensors(written(tmp_path, ACCEPTED["dtype_boolean_byte_2"][0]()))
+    file = open_safetensors(write_file(tmp_path, ACCEPTED["dtype_boolean_byte_2"][0]()))
     assert file.read("a").tolist() == [False, True, True, True]
 
 
@@ -92,45 +99,45 @@ def test_any_boolean_byte_but_zero_is_true(tmp_path: Path) -> None:
 
 
 def test_rank(tmp_path: Path) -> None:
-    assert open_safetensors(written(tmp_path, framed(one(shape=[1] * 8)))).read("a").ndim == 8
+    assert open_safetensors(write_header(tmp_path, one_tensor(shape=[1] * 8))).read("a").ndim == 8
     assert "at most 8 numbers, got more" in str(
-        refusal(written(tmp_path, framed(one(shape=[1] * 9))))
+        refusal(write_header(tmp_path, one_tensor(shape=[1] * 9)))
     )
 
 
 def test_name_length_is_counted_in_bytes(tmp_path: Path) -> None:
-    assert open_safetensors(written(tmp_path, framed({"é" * 256: ONE}))).names == ("é" * 256,)
+    assert open_safetensors(write_header(tmp_path, {"é" * 256: ENTRY})).names == ("é" * 256,)
     assert "must be at most 512 bytes long" in str(
-        refusal(written(tmp_path, framed({"é" * 256 + "x": ONE})))
+        refusal(write_header(tmp_path, {"é" * 256 + "x": ENTRY}))
     )
 
 
 @pytest.mark.parametrize("bad", ["\x1b[31m", "a\nb", "\x7f", "\x85"])
 def test_control_characters_in_names(bad: str, tmp_path: Path) -> None:
-    error = refusal(written(tmp_path, framed({bad: ONE})))
+    error = refusal(write_header(tmp_path, {bad: ENTRY}))
     assert "control characters" in error.reason
     assert str(error).isprintable()
 
 
 def test_elements_are_bounded_even_beside_a_zero(tmp_path: Path) -> None:
-    largest = one(shape=[0, 2**48], data_offsets=[0, 0])
-    assert open_safetensors(written(tmp_path, framed(largest, b""))).read("a").shape == (0, 2**48)
-    larger = one(shape=[0, 2**48 + 1], data_offsets=[0, 0])
-    assert "2**48" in refusal(written(tmp_path, framed(larger, b""))).reason
+    largest = one_tensor(shape=[0, 2**48], data_offsets=[0, 0])
+    assert open_safetensors(write_header(tmp_path, largest, b"")).read("a").shape == (0, 2**48)
+    larger = one_tensor(shape=[0, 2**48 + 1], data_offsets=[0, 0])
+    assert "2**48" in refusal(write_header(tmp_path, larger, b"")).reason
 
 
 def test_number_of_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert header_module.MAX_TENSORS == 100_000
     monkeypatch.setattr(header_module, "MAX_TENSORS", 100)
-    empty = ONE | {"shape": [0], "data_offsets": [0, 0]}
+    empty = ENTRY | {"shape": [0], "data_offsets": [0, 0]}
     most = {str(index): empty for index in range(100)}
-    assert len(open_safetensors(written(tmp_path, framed(most, b""))).names) == 100
-    error = refusal(written(tmp_path, framed(most | {"one more": empty}, b"")))
+    assert len(open_safetensors(write_header(tmp_path, most, b"")).names) == 100
+    error = refusal(write_header(tmp_path, most | {"one more": empty}, b""))
     assert "must have at most 100 tensors, got more" in error.reason
 
 
 def test_300000_tensors_are_too_many_even_where_the_header_may_be_long(tmp_path: Path) -> None:
-    path = written(tmp_path, REFUSED["names_300000_empty_tensors"][0]())
+    path = write_file(tmp_path, REFUSED["names_300000_empty_tensors"][0]())
     with pytest.raises(ModelFormatError, match="must have at most 100000 tensors, got more"):
         open_safetensors(path, header_limit=100_000_000)
 
@@ -138,17 +145,15 @@ def test_300000_tensors_are_too_many_even_where_the_header_may_be_long(tmp_path:
 def test_metadata_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_module, "MAX_METADATA", 3)
     notes = {str(index): "" for index in range(3)}
-    assert (
-        open_safetensors(written(tmp_path, framed({"__metadata__": notes}, b""))).metadata == notes
-    )
-    error = refusal(written(tmp_path, framed({"__metadata__": notes | {"x": ""}}, b"")))
+    assert open_safetensors(write_header(tmp_path, {"__metadata__": notes}, b"")).metadata == notes
+    error = refusal(write_header(tmp_path, {"__metadata__": notes | {"x": ""}}, b""))
     assert "must have at most 3 entries, got more" in error.reason
 
 
 def test_header_limit_is_a_setting_with_a_ceiling(tmp_path: Path) -> None:
     text = b"{}" + b" " * (HEADER_LIMIT - 2)
-    assert open_safetensors(written(tmp_path, framed(text, b""))).names == ()
-    larger = written(tmp_path, framed(text + b" ", b""))
+    assert open_safetensors(write_header(tmp_path, text, b"")).names == ()
+    larger = write_header(tmp_path, text + b" ", b"")
     assert f"must be at most {HEADER_LIMIT} bytes, got" in refusal(larger).reason
     assert open_safetensors(larger, header_limit=HEADER_LIMIT + 1).names == ()
     with pytest.raises(SettingsError, match="header_limit"):
@@ -166,8 +171,8 @@ def test_header_limit_is_a_setting_with_a_ceiling(tmp_path: Path) -> None:
     ids=["brackets", "numbers", "notes", "escapes"],
 )
 def test_a_large_hostile_header_stays_small_in_memory(header: bytes, tmp_path: Path) -> None:
-    path = written(tmp_path, framed(header, b""))
-    assert peak_of(lambda: refusal(path)) <= PEAK_LIMIT
+    path = write_header(tmp_path, header, b"")
+    assert peak_bytes(lambda: refusal(path)) <= PEAK_LIMIT
 
 
 # ---------------------------------------------------------------- where the file is no file
@@ -190,55 +195,55 @@ def test_folder_and_pipe_are_not_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> SafetensorsFile:
+def opened_file(tmp_path: Path) -> SafetensorsFile:
     path = tmp_path / "model.safetensors"
     save_safetensors(path, {"a": np.arange(4096, dtype=np.float32), "b": np.ones(3, np.float16)})
     return open_safetensors(path)
 
 
-def changed(file: SafetensorsFile) -> None:
+def assert_changed(file: SafetensorsFile) -> None:
     for name in file.names:
         with pytest.raises(ModelFormatError, match="has changed since it was opened; load"):
             file.read(name)
 
 
-def test_unchanged(opened: SafetensorsFile) -> None:
-    assert np.array_equal(opened.read("a"), np.arange(4096, dtype=np.float32))
+def test_unchanged(opened_file: SafetensorsFile) -> None:
+    assert np.array_equal(opened_file.read("a"), np.arange(4096, dtype=np.float32))
 
 
-def test_truncated_while_open(opened: SafetensorsFile) -> None:
-    os.truncate(opened.path, 100)
-    changed(opened)
+def test_truncated_while_open(opened_file: SafetensorsFile) -> None:
+    os.truncate(opened_file.path, 100)
+    assert_changed(opened_file)
 
 
 def test_truncated_in_the_middle_of_a_read(
-    opened: SafetensorsFile, monkeypatch: pytest.MonkeyPatch
+    opened_file: SafetensorsFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut(file: SafetensorsFile, handle: object) -> None:
         os.truncate(file.path, 1000)
 
     monkeypatch.setattr(SafetensorsFile, "_check_unchanged", cut)
     with pytest.raises(ModelFormatError, match="has changed since it was opened"):
-        opened.read("a")
+        opened_file.read("a")
 
 
-def test_replaced_while_open(opened: SafetensorsFile, tmp_path: Path) -> None:
+def test_replaced_while_open(opened_file: SafetensorsFile, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    other.write_bytes(opened.path.read_bytes())
-    other.replace(opened.path)
-    changed(opened)
+    other.write_bytes(opened_file.path.read_bytes())
+    other.replace(opened_file.path)
+    assert_changed(opened_file)
 
 
-def test_overwritten_while_open(opened: SafetensorsFile) -> None:
-    before = opened.path.stat()
-    with opened.path.open("r+b") as file:
+def test_overwritten_while_open(opened_file: SafetensorsFile) -> None:
+    before = opened_file.path.stat()
+    with opened_file.path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\xff")
     # A second later by the clock, whatever the file system's resolution.
-    os.utime(opened.path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
-    changed(opened)
+    os.utime(opened_file.path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    assert_changed(opened_file)
 
 
-def test_deleted_while_open(opened: SafetensorsFile) -> None:
-    opened.path.unlink()
-    changed(opened)
+def test_deleted_while_open(opened_file: SafetensorsFile) -> None:
+    opened_file.path.unlink()
+    assert_changed(opened_file)

@@ -17,13 +17,13 @@ from safetensors.numpy import load_file, save
 
 from diffusion.checkpoints import open_safetensors, save_safetensors
 from diffusion.errors import ModelFormatError, OutputError, SettingsError
-from tests.diffusion.checkpoints.corpus import (
+from tests.diffusion.checkpoints.hostile_safetensors import (
     ACCEPTED,
-    ONE,
+    ENTRY,
     REFUSED,
-    framed,
-    one,
+    one_tensor,
     reference_tensors,
+    safetensors_bytes,
 )
 
 TYPES = ["bool", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8"]
@@ -52,7 +52,7 @@ def arrays(draw: st.DrawFn) -> NDArray[Any]:
     return (raw % 2 if dtype.kind == "b" else raw).view(dtype).reshape(shape)
 
 
-def same(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+def have_same_bits(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
     """Tell whether type, shape and bits are equal (so that a NaN equals itself)."""
     return (ours.dtype, ours.shape, ours.tobytes()) == (
         theirs.dtype,
@@ -71,7 +71,7 @@ def test_valid_files_of_the_reference_come_out_equal(
     file = open_safetensors(path)
     assert set(file.names) == set(tensors)
     assert file.metadata == metadata
-    assert all(same(file.read(name), tensors[name]) for name in tensors)
+    assert all(have_same_bits(file.read(name), tensors[name]) for name in tensors)
 
 
 @PROFILE
@@ -86,8 +86,8 @@ def test_files_we_write_are_read_by_both(
     assert set(file.names) == set(theirs) == set(tensors)
     assert file.metadata == metadata
     for name, array in tensors.items():
-        assert same(file.read(name), array)
-        assert same(theirs[name], array)
+        assert have_same_bits(file.read(name), array)
+        assert have_same_bits(theirs[name], array)
         assert file.entry(name).offset % array.dtype.itemsize == 0, "aligned"
 
 
@@ -122,7 +122,7 @@ PIECES += [
 SEEDS = seeds()
 
 
-def mutated(source: bytes, choice: random.Random) -> bytes:
+def mutate(source: bytes, choice: random.Random) -> bytes:
     """Edit the header once or a few times; the length field and the data mostly follow it."""
     cut = source.rfind(b"}}") + 2
     header, data = source[8:cut], source[max(cut, 8) :]
@@ -133,10 +133,10 @@ def mutated(source: bytes, choice: random.Random) -> bytes:
         header = header[:start] + piece + header[stop:]
     data = choice.choice([data] * 9 + [data[:-1], data + b"\0", b""])
     length = len(header) + choice.choice([0] * 20 + [1, -1, 2**40])
-    return framed(header, data, max(0, length))
+    return safetensors_bytes(header, data, max(0, length))
 
 
-def check_one(path: Path, content: bytes) -> bool:
+def check_against_reference(path: Path, content: bytes) -> bool:
     """Tell whether we read a file; if so, the reference must read the same bytes."""
     path.write_bytes(content)
     try:
@@ -159,7 +159,8 @@ def test_mutated_files_are_refused_or_read_as_the_reference_reads_them(tmp_path:
     """A reader that accepted what the reference refuses would raise SafetensorError here."""
     choice = random.Random(1)
     read = sum(
-        check_one(tmp_path / "m", mutated(choice.choice(SEEDS), choice)) for _ in range(8000)
+        check_against_reference(tmp_path / "m", mutate(choice.choice(SEEDS), choice))
+        for _ in range(8000)
     )
     assert read > 100, "some mutants must stay sound, or this test compares nothing"
 
@@ -167,7 +168,7 @@ def test_mutated_files_are_refused_or_read_as_the_reference_reads_them(tmp_path:
 @settings(PROFILE, max_examples=300)
 @given(content=st.binary(max_size=300))
 def test_noise_is_refused(tmp_path: Path, content: bytes) -> None:
-    check_one(tmp_path / "noise", content)
+    check_against_reference(tmp_path / "noise", content)
 
 
 @settings(PROFILE, max_examples=500)
@@ -184,14 +185,14 @@ def test_noise_is_refused(tmp_path: Path, content: bytes) -> None:
     )
 )
 def test_any_json_is_refused_or_read_as_the_reference_reads_it(tmp_path: Path, header: Any) -> None:
-    check_one(tmp_path / "json", framed({"a": ONE | {"x": header}}))
-    check_one(tmp_path / "json", framed({"a": header} | {"b": ONE}))
-    check_one(tmp_path / "json", framed(header))
+    check_against_reference(tmp_path / "json", safetensors_bytes({"a": ENTRY | {"x": header}}))
+    check_against_reference(tmp_path / "json", safetensors_bytes({"a": header} | {"b": ENTRY}))
+    check_against_reference(tmp_path / "json", safetensors_bytes(header))
 
 
 def test_the_reference_refuses_what_the_differential_tests_rely_on() -> None:
     with pytest.raises(SafetensorError):
-        reference_tensors(framed(one(shape=[3])))
+        reference_tensors(safetensors_bytes(one_tensor(shape=[3])))
 
 
 # ---------------------------------------------------------------- types
@@ -202,18 +203,22 @@ def test_bf16_becomes_float32_exactly(tmp_path: Path) -> None:
     bits = (values.view(np.uint32) >> 16).astype("<u2")
     assert np.array_equal((bits.astype(np.uint32) << 16).view(np.float32)[:4], values[:4])
     path = tmp_path / "bf16.safetensors"
-    path.write_bytes(framed(one(dtype="BF16", shape=[2, 4], data_offsets=[0, 16]), bits.tobytes()))
+    path.write_bytes(
+        safetensors_bytes(
+            one_tensor(dtype="BF16", shape=[2, 4], data_offsets=[0, 16]), bits.tobytes()
+        )
+    )
     found = open_safetensors(path).read("a")
     assert found.dtype == np.float32
     expected = (bits.astype(np.uint32) << 16).view(np.float32).reshape(2, 4)
-    assert same(found, expected)
+    assert have_same_bits(found, expected)
 
 
 def test_every_bf16_pattern(tmp_path: Path) -> None:
     bits = np.arange(65536, dtype="<u2")
     path = tmp_path / "bf16.safetensors"
-    header = one(dtype="BF16", shape=[65536], data_offsets=[0, 131072])
-    path.write_bytes(framed(header, bits.tobytes()))
+    header = one_tensor(dtype="BF16", shape=[65536], data_offsets=[0, 131072])
+    path.write_bytes(safetensors_bytes(header, bits.tobytes()))
     found = open_safetensors(path).read("a").view(np.uint32)
     assert np.array_equal(found >> 16, bits)
     assert not np.any(found & 0xFFFF)
@@ -222,7 +227,7 @@ def test_every_bf16_pattern(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F8_E8M0", "C64"])
 def test_types_that_are_not_read_say_what_to_do(dtype: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
-    path.write_bytes(framed(one(dtype=dtype, shape=[4])))
+    path.write_bytes(safetensors_bytes(one_tensor(dtype=dtype, shape=[4])))
     with pytest.raises(
         ModelFormatError, match=f"must be a supported type, got '{dtype}'; save the model again as"
     ):

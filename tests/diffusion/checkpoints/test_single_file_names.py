@@ -29,7 +29,7 @@ TOKENIZER = Path(__file__).parents[3] / "models" / "emoji" / "tokenizer"
 UNET = "model.diffusion_model."
 
 
-def opened(shapes: Shapes, name: str = "model.safetensors", **metadata: str) -> ModelFile:
+def open_shapes(shapes: Shapes, name: str = "model.safetensors", **metadata: str) -> ModelFile:
     return ModelFile(bare_file(shapes, name, metadata), tokenizer=TOKENIZER)
 
 
@@ -48,7 +48,7 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_parameter_lies_where_diffusers_finds_it(family: str) -> None:
-    model = opened(single_shapes(family))
+    model = open_shapes(single_shapes(family))
     file: SafetensorsFile = model.file
     for part, wanted in parameters(family).items():
         found = model.weights(part).entries  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def test_every_parameter_lies_where_diffusers_finds_it(family: str) -> None:
 
 def test_the_networks_ask_for_these_parameters(family: str) -> None:
     """The configs worked out from the shapes build networks that the file fits."""
-    model = opened(single_shapes(family))
+    model = open_shapes(single_shapes(family))
     for part, wanted in parameters(family).items():
         asked = {name: each.shape for name, each in network(model, part).parameters()}
         assert asked == {name: source.shape for name, source in wanted.items()}
@@ -77,7 +77,7 @@ def test_the_networks_ask_for_these_parameters(family: str) -> None:
 def test_writing_gives_the_names_back(family: str) -> None:
     """All tensors but those that no picture needs."""
     shapes = single_shapes(family)
-    written = {name: shape for name, (_, shape) in single_layout(opened(shapes)).items()}
+    written = {name: shape for name, (_, shape) in single_layout(open_shapes(shapes)).items()}
     unused = (".position_ids", ".logit_scale", ".resblocks.23.", "cond_stage_model.model.text_proj")
     whole = family.startswith("sdxl")
     expected = {
@@ -92,7 +92,7 @@ def test_writing_gives_the_names_back(family: str) -> None:
 
 
 def test_configs_of_sd1() -> None:
-    model = opened(single_shapes("sd1"))
+    model = open_shapes(single_shapes("sd1"))
     assert model.unet.heads == (8, 8, 8, 8)
     assert not model.unet.use_linear_projection
     assert model.unet.sample_size == 64
@@ -104,13 +104,13 @@ def test_configs_of_sd1() -> None:
 
 
 def test_configs_of_inpainting() -> None:
-    model = opened(single_shapes("sd1_inpaint"))
+    model = open_shapes(single_shapes("sd1_inpaint"))
     assert model.json("model_index.json")[0]["_class_name"] == "StableDiffusionInpaintPipeline"
     assert (model.unet.in_channels, model.unet.out_channels) == (9, 4)
 
 
 def test_configs_of_sd2() -> None:
-    model = opened(single_shapes("sd2"))
+    model = open_shapes(single_shapes("sd2"))
     assert model.unet.heads == (5, 10, 20, 20)
     assert model.unet.use_linear_projection
     assert model.text_encoders["text_encoder"].num_hidden_layers == 23
@@ -119,7 +119,7 @@ def test_configs_of_sd2() -> None:
 
 
 def test_configs_of_sdxl() -> None:
-    model = opened(single_shapes("sdxl"))
+    model = open_shapes(single_shapes("sdxl"))
     assert model.is_xl
     assert not model.asks_for_score
     assert model.zeros_for_empty_prompt
@@ -133,7 +133,7 @@ def test_configs_of_sdxl() -> None:
 
 
 def test_configs_of_the_refiner() -> None:
-    model = opened(single_shapes("sdxl_refiner"))
+    model = open_shapes(single_shapes("sdxl_refiner"))
     assert model.asks_for_score
     assert list(model.text_encoders) == ["text_encoder_2"]
     assert model.unet.heads == (6, 12, 24, 24)
@@ -160,7 +160,7 @@ def test_configs_of_the_refiner() -> None:
     ],
 )
 def test_what_sd2_predicts(name: str, metadata: dict[str, str], side: int, prediction: str) -> None:
-    model = opened(single_shapes("sd2"), f"{name}.safetensors", **metadata)
+    model = open_shapes(single_shapes("sd2"), f"{name}.safetensors", **metadata)
     assert (model.unet.sample_size, model.scheduler.prediction_type) == (side, prediction)
     file = bare_file(single_shapes("sd2"), f"{name}.safetensors", metadata)
     for chosen in get_args(Prediction):
@@ -170,11 +170,11 @@ def test_what_sd2_predicts(name: str, metadata: dict[str, str], side: int, predi
 
 def test_marks_of_velocity_models() -> None:
     marked = single_shapes("sdxl") | {"v_pred": (), "ztsnr": ()}
-    model = opened(marked)
+    model = open_shapes(marked)
     assert model.scheduler.prediction_type == "v_prediction"
     assert model.scheduler.rescale_betas_zero_snr
-    assert model.unused() == []
-    assert opened(single_shapes("sdxl")).scheduler.prediction_type == "epsilon"
+    assert model.unused_names() == []
+    assert open_shapes(single_shapes("sdxl")).scheduler.prediction_type == "epsilon"
 
 
 # ---------------------------------------------------------------- what is odd or wrong
@@ -192,22 +192,22 @@ def test_what_training_leaves_is_passed_over() -> None:
         "posterior_mean_coef2": (1000,),
         "first_stage_model.loss.discriminator.main.0.weight": (64, 3, 4, 4),
     }
-    model = opened(single_shapes("sd1") | left)
-    assert model.unused() == []
-    model.weights("unet").check(dict(asked(model, "unet")))
-    model.weights("vae").check(dict(asked(model, "vae")))
+    model = open_shapes(single_shapes("sd1") | left)
+    assert model.unused_names() == []
+    model.weights("unet").check(dict(network_shapes(model, "unet")))
+    model.weights("vae").check(dict(network_shapes(model, "vae")))
 
 
-def asked(model: ModelFile, part: str) -> Shapes:
+def network_shapes(model: ModelFile, part: str) -> Shapes:
     return {name: each.shape for name, each in network(model, part).parameters()}
 
 
 def test_a_text_encoder_without_its_first_name() -> None:
     """Files of the first and the newest versions of transformers."""
     bare = {name.replace(".text_model.", "."): s for name, s in single_shapes("sd1").items()}
-    model = opened(bare)
-    assert configs_of(model) == configs_of(opened(single_shapes("sd1")))
-    model.weights("text_encoder").check(asked(model, "text_encoder"))
+    model = open_shapes(bare)
+    assert configs_of(model) == configs_of(open_shapes(single_shapes("sd1")))
+    model.weights("text_encoder").check(network_shapes(model, "text_encoder"))
 
 
 def configs_of(model: ModelFile) -> tuple[object, ...]:
@@ -216,9 +216,9 @@ def configs_of(model: ModelFile) -> tuple[object, ...]:
 
 def test_unknown_tensors_are_named() -> None:
     odd = {f"{UNET}odd.weight": (1,), "control_model.zero.weight": (1,)}
-    model = opened(single_shapes("sd1") | odd)
+    model = open_shapes(single_shapes("sd1") | odd)
     with pytest.raises(Exception, match=r"has unknown .*odd\.weight.*control_model") as caught:
-        model.weights("unet").check(asked(model, "unet"))
+        model.weights("unet").check(network_shapes(model, "unet"))
     assert type(caught.value).__name__ == "ModelMismatchError"
 
 
@@ -226,12 +226,12 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
     shapes = single_shapes("sd1")
     del shapes[f"{UNET}input_blocks.4.0.in_layers.0.bias"]
     shapes[f"{UNET}out.2.bias"] = (5,)
-    model = opened(shapes)
+    model = open_shapes(shapes)
     with pytest.raises(
         Exception,
         match=r"lacks 'down_blocks\.1\.resnets\.0\.norm1\.bias'.*conv_out\.bias' is \[5\]",
     ):
-        model.weights("unet").check(asked(model, "unet"))
+        model.weights("unet").check(network_shapes(model, "unet"))
 
 
 @pytest.mark.parametrize(
@@ -265,17 +265,17 @@ def test_other_models_say_what_they_are(
 ) -> None:
     shapes = single_shapes("sd1") | change
     with pytest.raises(ModelFormatError, match=reason):
-        opened({name: shape for name, shape in shapes.items() if shape is not None})
+        open_shapes({name: shape for name, shape in shapes.items() if shape is not None})
 
 
 def test_a_last_convolution_of_no_shape() -> None:
     shapes = single_shapes("sd1") | {"model.diffusion_model.out.2.weight": ()}
-    assert opened(shapes).unet.out_channels == 4
+    assert open_shapes(shapes).unet.out_channels == 4
 
 
 def test_a_lora_is_no_model() -> None:
     with pytest.raises(ModelFormatError, match="must be a whole model, got a LoRA"):
-        opened({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)})
+        open_shapes({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)})
 
 
 def test_a_name_of_many_parts_costs_no_more_than_one_of_few() -> None:

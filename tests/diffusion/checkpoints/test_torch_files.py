@@ -79,7 +79,7 @@ def archive(
     return buffer.getvalue()
 
 
-def written(folder: Path, content: bytes, name: str = "model.ckpt") -> Path:
+def write_file(folder: Path, content: bytes, name: str = "model.ckpt") -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
@@ -124,10 +124,10 @@ def test_it_becomes_safetensors(tmp_path: Path) -> None:
 
 
 def test_files_made_by_hand_are_read(tmp_path: Path) -> None:
-    path = written(tmp_path, archive(program(mapping(a=tensor((2, 2), stride=(2, 1))))))
+    path = write_file(tmp_path, archive(program(mapping(a=tensor((2, 2), stride=(2, 1))))))
     assert open_torch(path).read("a").tolist() == [[1, 1], [1, 1]]
     nested = mapping(params=mapping(a=tensor(), note=text("x")), epoch=number(3))
-    assert open_torch(written(tmp_path, archive(program(nested)))).names == ("params.a",)
+    assert open_torch(write_file(tmp_path, archive(program(nested)))).names == ("params.a",)
 
 
 # ---------------------------------------------------------------- hostile pickles
@@ -138,7 +138,7 @@ def test_files_made_by_hand_are_read(tmp_path: Path) -> None:
 def test_a_canary_is_never_let_out(protocol: int, compression: int, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     content = pickle.dumps({"state_dict": {"a": Canary(trace)}}, protocol)
-    message = refusal(written(tmp_path, archive(content, compression=compression)))
+    message = refusal(write_file(tmp_path, archive(content, compression=compression)))
     assert "which no model needs" in message or "instruction" in message
     assert not trace.exists()
     pickle.loads(content)
@@ -166,9 +166,9 @@ def test_a_canary_is_never_let_out(protocol: int, compression: int, tmp_path: Pa
 def test_names_that_are_not_on_the_list(name: str, tmp_path: Path) -> None:
     body = b"c" + name.encode() + b"\n" + b"(" + text("x") + b"tR"
     asked = name.replace("\n", ".")
-    assert f"asks for '{asked}'" in refusal(written(tmp_path, archive(program(body))))
+    assert f"asks for '{asked}'" in refusal(write_file(tmp_path, archive(program(body))))
     stacked = b"".join(map(text, name.split("\n"))) + b"\x93)R"
-    assert f"asks for '{asked}'" in refusal(written(tmp_path, archive(program(stacked))))
+    assert f"asks for '{asked}'" in refusal(write_file(tmp_path, archive(program(stacked))))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_names_that_are_not_on_the_list(name: str, tmp_path: Path) -> None:
 )
 def test_odd_programs(body: bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=reason):
-        open_torch(written(tmp_path, archive(program(body))))
+        open_torch(write_file(tmp_path, archive(program(body))))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_odd_programs(body: bytes, reason: str, tmp_path: Path) -> None:
     ],
 )
 def test_odd_tensors(made: bytes, reason: str, tmp_path: Path) -> None:
-    path = written(tmp_path, archive(program(mapping(a=made))))
+    path = write_file(tmp_path, archive(program(mapping(a=made))))
     assert reason in refusal(path)
 
 
@@ -235,12 +235,12 @@ def test_odd_tensors(made: bytes, reason: str, tmp_path: Path) -> None:
 def test_odd_names(name: str, tmp_path: Path) -> None:
     encoded = name.encode("utf-8", "surrogatepass")
     key = b"X" + struct.pack("<I", len(encoded)) + encoded
-    refusal(written(tmp_path, archive(program(b"}(" + key + tensor() + b"u"))))
+    refusal(write_file(tmp_path, archive(program(b"}(" + key + tensor() + b"u"))))
 
 
 def test_two_names_that_are_one(tmp_path: Path) -> None:
     twice = b"}(" + text("a.b") + tensor() + text("a") + mapping(b=tensor()) + b"u"
-    assert "holds 'a.b' twice" in refusal(written(tmp_path, archive(program(twice))))
+    assert "holds 'a.b' twice" in refusal(write_file(tmp_path, archive(program(twice))))
 
 
 # ---------------------------------------------------------------- bombs
@@ -248,14 +248,14 @@ def test_two_names_that_are_one(tmp_path: Path) -> None:
 
 def test_an_unpacking_bomb(tmp_path: Path) -> None:
     content = program(b"0" * (archive_reader.MAX_PICKLE + 1))
-    path = written(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
+    path = write_file(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
     assert path.stat().st_size < 2**20
     assert "a pickle of more than" in refusal(path)
 
 
 def test_packed_tensors_are_refused(tmp_path: Path) -> None:
     content = archive(program(mapping(a=tensor())), compression=zipfile.ZIP_DEFLATED)
-    assert "has its tensors compressed" in refusal(written(tmp_path, content))
+    assert "has its tensors compressed" in refusal(write_file(tmp_path, content))
 
 
 def test_dictionaries_within_dictionaries(tmp_path: Path) -> None:
@@ -266,13 +266,13 @@ def test_dictionaries_within_dictionaries(tmp_path: Path) -> None:
         items = b"".join(text(str(n)) + b"h" + bytes([level]) for n in range(100))
         body += memo + b"0}(" + items + b"u"
     start = time.monotonic()
-    assert "holds more than 100000 tensors" in refusal(written(tmp_path, archive(program(body))))
+    assert "holds more than 100000 tensors" in refusal(write_file(tmp_path, archive(program(body))))
     assert time.monotonic() - start < 60
 
 
 def test_a_dictionary_within_itself(tmp_path: Path) -> None:
     body = b"}q\0" + text("a") + b"h\0s"
-    assert "holds no tensors" in refusal(written(tmp_path, archive(program(body))))
+    assert "holds no tensors" in refusal(write_file(tmp_path, archive(program(body))))
 
 
 def test_tuples_within_tuples(tmp_path: Path) -> None:
@@ -285,14 +285,14 @@ def test_tuples_within_tuples(tmp_path: Path) -> None:
         (tree + b"Q", "refers to 'tuple'"),
         (tree + b")R", "calls 'tuple'"),
     ):
-        assert reason in refusal(written(tmp_path, archive(program(body))))
+        assert reason in refusal(write_file(tmp_path, archive(program(body))))
     assert time.monotonic() - start < 20
 
 
 def test_long_names_make_no_long_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(tmp_path, archive(program(mapping(a=tensor()))))
+    path = write_file(tmp_path, archive(program(mapping(a=tensor()))))
     monkeypatch.setattr(process, "give_up_rights", lambda: None)
     monkeypatch.setattr(process, "MAX_ANSWER", 40)
     with path.open("rb") as file, io.TextIOWrapper(file) as opened:
@@ -306,7 +306,7 @@ def test_many_tensors_of_the_same_bytes(tmp_path: Path) -> None:
     shared = tensor((2**14,), numel=2**14) + b"q\x01"
     many = b"".join(text(str(n)) + b"h\x01" for n in range(40))
     content = program(b"}(" + text("a") + shared + many + b"u")
-    path = written(tmp_path, archive(content, bytes(4 * 2**14)))
+    path = write_file(tmp_path, archive(content, bytes(4 * 2**14)))
     assert "at most 16 times the file's size" in refusal(path)
 
 
@@ -319,13 +319,13 @@ def test_a_pickle_that_cannot_be_unpacked(kind: str, tmp_path: Path) -> None:
         content[start : start + 8] = b"\xff" * 8
     else:
         content[whole.index(b"PK\x01\x02") + 8] |= 1
-    assert "not a valid zip archive" in refusal(written(tmp_path, bytes(content)))
+    assert "not a valid zip archive" in refusal(write_file(tmp_path, bytes(content)))
 
 
 def test_a_program_without_end(tmp_path: Path) -> None:
     """60 MB of instructions, each of which makes an object."""
     content = program(b"(" + b"}" * (60 * 2**20))
-    path = written(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
+    path = write_file(tmp_path, archive(content, compression=zipfile.ZIP_DEFLATED))
     before = psutil.Process().memory_info().rss
     assert f"takes more than {machine.MAX_STEPS} steps" in refusal(path)
     assert psutil.Process().memory_info().rss - before < 64 * 2**20
@@ -333,7 +333,7 @@ def test_a_program_without_end(tmp_path: Path) -> None:
 
 def test_patience_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "_TIMEOUT", 0.01)
-    path = written(tmp_path, archive(program(mapping(a=tensor()))))
+    path = write_file(tmp_path, archive(program(mapping(a=tensor()))))
     assert "more time or memory" in refusal(path)
 
 
@@ -364,16 +364,16 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         open_torch(tmp_path / "none.ckpt")
     old = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
-    assert "a PyTorch before 1.6" in refusal(written(tmp_path, old))
-    assert "web page" in refusal(written(tmp_path, b"<!doctype html><html>"))
-    assert "must be a PyTorch checkpoint" in refusal(written(tmp_path, b"abc"))
-    assert "not a valid zip archive" in refusal(written(tmp_path, b"PK\x03\x04" + b"\0" * 100))
+    assert "a PyTorch before 1.6" in refusal(write_file(tmp_path, old))
+    assert "web page" in refusal(write_file(tmp_path, b"<!doctype html><html>"))
+    assert "must be a PyTorch checkpoint" in refusal(write_file(tmp_path, b"abc"))
+    assert "not a valid zip archive" in refusal(write_file(tmp_path, b"PK\x03\x04" + b"\0" * 100))
     whole = archive(program(mapping(a=tensor())))
-    assert "not a valid zip archive" in refusal(written(tmp_path, whole[: len(whole) // 2]))
+    assert "not a valid zip archive" in refusal(write_file(tmp_path, whole[: len(whole) // 2]))
     plain = io.BytesIO()
     with zipfile.ZipFile(plain, "w") as file:
         file.writestr("a.txt", "x")
-    assert "no PyTorch checkpoint" in refusal(written(tmp_path, plain.getvalue()))
+    assert "no PyTorch checkpoint" in refusal(write_file(tmp_path, plain.getvalue()))
 
 
 def test_the_other_byte_order(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_the_other_byte_order(tmp_path: Path) -> None:
         file.writestr("model/data.pkl", program(mapping(a=tensor())))
         file.writestr("model/data/0", b"\0" * 16)
         file.writestr("model/byteorder", b"big")
-    assert "other byte order" in refusal(written(tmp_path, buffer.getvalue()))
+    assert "other byte order" in refusal(write_file(tmp_path, buffer.getvalue()))
 
 
 @pytest.mark.parametrize(
@@ -402,6 +402,6 @@ def test_the_other_byte_order(tmp_path: Path) -> None:
 def test_the_answer_is_not_trusted(
     answer: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(tmp_path, archive(program(mapping(a=tensor()))))
+    path = write_file(tmp_path, archive(program(mapping(a=tensor()))))
     monkeypatch.setattr(checkpoint, "_run_reader", lambda *_: {"tensors": answer})
     assert "must be of a kind that models hold" in refusal(path)

@@ -107,8 +107,8 @@ class _Machine:
             raise UnpicklingError("appends to a value that is no list")
         target.extend(items)
 
-    def _global(self, joined: str) -> None:
-        module, _, name = joined.partition(" ")
+    def _global(self, module_and_name: str) -> None:
+        module, _, name = module_and_name.partition(" ")
         self._push_name(module, name)
 
     def _stack_global(self, _: object) -> None:
