@@ -84,20 +84,20 @@ def without_row(shown: str) -> list[str]:
     return found
 
 
-def written(paths: list[Path]) -> list[dict[str, object]]:
+def read_logs(paths: list[Path]) -> list[dict[str, object]]:
     """Return the lines of the logs, or without logs those of a run of the tests."""
     if paths:
         return [json.loads(x) for p in paths for x in p.read_text(encoding="utf-8").splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "errors.jsonl"
         log(path)
-        return written([path])
+        return read_logs([path])
 
 
 def main() -> None:
     """Run or read, collect, write."""
     functions = tuple(f"{package}." for package in LIBRARY)
-    lines = written([Path(path) for path in sys.argv[1:]])
+    lines = read_logs([Path(path) for path in sys.argv[1:]])
     lines = [line for line in lines if str(line["function"]).startswith(functions)]
     adapters = ", ".join(sorted({str(line["adapter"]) for line in lines}))
     rows = table(lines)

@@ -50,7 +50,7 @@ def oval(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
     return mask
 
 
-def shown(picture: Image.Image, mask: Image.Image) -> Image.Image:
+def cover_mask(picture: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the picture, grey where the mask is white."""
     half = Image.fromarray(np.asarray(mask) // 2)
     return Image.composite(Image.new("RGB", picture.size, "white"), picture, half)
@@ -79,7 +79,7 @@ def inpaint(pipeline: Pipeline) -> Image.Image:
     wide = pipeline.draw(Settings("a red apple", seed=1, source=source))[0]
     return strip(
         [
-            (shown(apple, mask), "--mask"),
+            (cover_mask(apple, mask), "--mask"),
             (face, "--area whole"),
             (full, "--area masked"),
             (wide, "--right 128"),

@@ -30,7 +30,7 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 
 @functools.cache
-def saved() -> dict[str, dict[str, dict[str, Any]]]:
+def read_families() -> dict[str, dict[str, dict[str, Any]]]:
     """Return the content of `families.json`: model, part, then `config`, `shapes` and `digest`."""
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(
         (FOLDER / "families.json").read_text(encoding="utf-8")
@@ -40,12 +40,12 @@ def saved() -> dict[str, dict[str, dict[str, Any]]]:
 
 def config(model: str, part: str) -> dict[str, Any]:
     """Return a part's `config.json`."""
-    return dict(saved()[model][part]["config"])
+    return dict(read_families()[model][part]["config"])
 
 
 def parameters(model: str, part: str) -> dict[str, Array]:
     """Return a part's weights by name."""
-    shapes = saved()[model][part]["shapes"]
+    shapes = read_families()[model][part]["shapes"]
     return {name: weight(model, part, name, shape) for name, shape in shapes.items()}
 
 

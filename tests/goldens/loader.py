@@ -49,7 +49,7 @@ def load(name: str) -> Mapping[str, NDArray[Any]]:
 
 
 @functools.cache
-def _saved() -> Mapping[str, Mapping[str, SavedPart]]:
+def _read_models() -> Mapping[str, Mapping[str, SavedPart]]:
     document = json.loads((FOLDER / "models.json").read_text(encoding="utf-8"))
     return {
         model: {part: _saved_part(entry) for part, entry in parts.items()}
@@ -64,7 +64,7 @@ def _saved_part(entry: Mapping[str, Any]) -> SavedPart:
 
 def saved_part(model: str, part: str) -> SavedPart:
     """Return what is stored of one network: config, parameters' shapes, their digest."""
-    return _saved()[model][part]
+    return _read_models()[model][part]
 
 
 def parameters(model: str, part: str) -> dict[str, Array]:

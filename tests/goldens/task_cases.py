@@ -90,7 +90,7 @@ def write_task_model(folder: Path, case: TaskCase) -> None:
 
 
 RESAMPLED = ((13, 14), (18, 14), (5, 4), (9, 7))
-"""Sizes that `resampled()` is brought to: key `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
+"""Sizes of the results: key `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
 KERNELS = (
     "nearest",
     "nearest_exact",
@@ -101,6 +101,6 @@ KERNELS = (
 )
 
 
-def resampled() -> weights.Array:
+def resampling_input() -> weights.Array:
     """Return the array that is resampled: (2, 4, 9, 7)."""
     return weights.normal("resampled", (2, 4, 9, 7))

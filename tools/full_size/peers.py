@@ -39,7 +39,7 @@ def peer_rows(
     model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> dict[str, dict[str, float]]:
     """Return the seconds of each row by its competitor; the networks become fp16."""
-    rows = {name: _ways(*call) for name, call in _calls(model, networks, inputs).items()}
+    rows = {name: _call_seconds(*call) for name, call in _calls(model, networks, inputs).items()}
     if not model.pooled_width:
         image = functools.partial(_image, networks, {k: v.half() for k, v in inputs.items()})
         rows[image_row(model.name, model.size, STEPS)] = {"PyTorch eager": _wall_seconds(image)}
@@ -54,7 +54,7 @@ def compiled_rows(
         torch.compiler.reset()
         quick = torch.compile(network)
         with torch.no_grad():
-            yield name, _seconds(_graphed(functools.partial(quick, *arguments)))
+            yield name, _seconds(_as_cuda_graph(functools.partial(quick, *arguments)))
 
 
 def _calls(
@@ -78,13 +78,13 @@ def _calls(
 
 
 @torch.no_grad()
-def _ways(network: Network, arguments: tuple[Any, ...]) -> dict[str, float]:
+def _call_seconds(network: Network, arguments: tuple[Any, ...]) -> dict[str, float]:
     """Return the seconds of a call: eager, and as a CUDA graph."""
     call = functools.partial(network, *arguments)
-    return {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_graphed(call))}
+    return {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_as_cuda_graph(call))}
 
 
-def _graphed(call: Call) -> Call:
+def _as_cuda_graph(call: Call) -> Call:
     """Return the same call as the replay of a CUDA graph."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())

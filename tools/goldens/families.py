@@ -194,7 +194,7 @@ def run(case: RunCase, dtype: torch.dtype) -> Arrays:
     }
 
 
-def refined(dtype: torch.dtype) -> Arrays:
+def run_refined(dtype: torch.dtype) -> Arrays:
     """Run the base's first steps, then the refiner's, as their documentation does."""
     base, refiner = (pipeline(model, dtype) for model in ("xl_base", "xl_refiner"))
     for model, each in (("xl_base", base), ("xl_refiner", refiner)):
@@ -231,7 +231,7 @@ def compute(dtype: torch.dtype) -> Arrays:
             arrays |= tiny_vae(tiny_case, dtype)
         for run_case in RUN_CASES:
             arrays |= run(run_case, dtype)
-        arrays |= refined(dtype)
+        arrays |= run_refined(dtype)
     return arrays
 
 

@@ -19,7 +19,7 @@ from tools.goldens import agreement, models
 from tools.goldens.networks import Arrays
 
 
-def padded(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch.Tensor:
+def pad(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch.Tensor:
     """Pad (left, right, top, bottom) with pixels of the opposite side along `axes`, else zeros."""
     for axis, part in (("x", (*pads[:2], 0, 0)), ("y", (0, 0, *pads[2:]))):
         mode = "circular" if axis in axes else "constant"
@@ -38,11 +38,11 @@ def wrap(network: Any, axes: str) -> Any:
                 around = (columns, columns, rows, rows)
                 module.padding = (0, 0)
                 module.register_forward_pre_hook(
-                    lambda _, given, around=around: (padded(given[0], around, axes),)
+                    lambda _, given, around=around: (pad(given[0], around, axes),)
                 )
         if isinstance(module, Downsample2D) and module.padding == 0:
             conv = module.conv
-            module.forward = lambda x, conv=conv: conv(padded(x, (0, 1, 0, 1), axes))
+            module.forward = lambda x, conv=conv: conv(pad(x, (0, 1, 0, 1), axes))
     return network
 
 

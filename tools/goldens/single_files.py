@@ -234,7 +234,7 @@ def _network(encoder: Clip) -> Named:
     yield from ((name, tuple(value.shape)) for name, value in network.state_dict().items())
 
 
-def _tagged(number: int, shape: Shape) -> torch.Tensor:
+def _tag_tensor(number: int, shape: Shape) -> torch.Tensor:
     """Return a tensor whose first axis is split in three rows of tags: 4 number + 0, 1, 2."""
     if not shape or shape[0] % 3:
         return torch.tensor(4.0 * number).expand(shape)
@@ -271,7 +271,7 @@ def _networks(model: Model) -> dict[str, dict[str, Shape]]:
     return shapes | {encoder.part: dict(_network(encoder)) for encoder in model.encoders}
 
 
-def _converted(model: Model, state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+def _convert(model: Model, state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
     """Convert a single file with diffusers' converters."""
     layout = {"layers_per_block": 2, "class_embed_type": None, "addition_embed_type": None}
     if model.added:
@@ -309,8 +309,8 @@ def describe(model: Model) -> dict[str, NDArray[Any]]:
     single |= {f"first_stage_model.{name}": shape for name, shape in vae()}
     for encoder in model.encoders:
         single |= {encoder.prefix + name: shape for name, shape in clip(encoder)}
-    state = {name: _tagged(n, shape) for n, (name, shape) in enumerate(single.items())}
-    found, wanted = _converted(model, state), _networks(model)
+    state = {name: _tag_tensor(n, shape) for n, (name, shape) in enumerate(single.items())}
+    found, wanted = _convert(model, state), _networks(model)
     names, shapes, tags = [], [], []
     for part, parameters in wanted.items():
         made = {n: tuple(v.squeeze().shape) for n, v in found[part].items()}
@@ -323,13 +323,13 @@ def describe(model: Model) -> dict[str, NDArray[Any]]:
             tags.append(int(found[part][name].flatten()[0]))
     return {
         "single": np.array(list(single)),
-        "shapes": _padded(list(single.values())),
+        "shapes": _pad_shapes(list(single.values())),
         "parameters": np.array(names),
-        "parameter_shapes": _padded(shapes),
+        "parameter_shapes": _pad_shapes(shapes),
         "sources": np.array(tags, np.int32) // 4,
         "thirds": np.array(tags, np.int32) % 4,
     }
 
 
-def _padded(shapes: list[Shape]) -> NDArray[np.int32]:
+def _pad_shapes(shapes: list[Shape]) -> NDArray[np.int32]:
     return np.array([shape + (-1,) * (4 - len(shape)) for shape in shapes], np.int32)

@@ -25,7 +25,7 @@ from tests.goldens.task_cases import (
     RESAMPLED,
     TASK_CASES,
     TaskCase,
-    resampled,
+    resampling_input,
     write_task_model,
 )
 from tools.goldens import agreement, sampling
@@ -41,13 +41,13 @@ def run(dtype: torch.dtype) -> Arrays:
         arrays[f"{case.name}/start"] = start
         arrays[f"{case.name}/latents"] = latents
         arrays[f"{case.name}/image"] = image
-    return arrays | _resampled(dtype)
+    return arrays | _run_resampling(dtype)
 
 
-def _resampled(dtype: torch.dtype) -> Arrays:
+def _run_resampling(dtype: torch.dtype) -> Arrays:
     """Return `resample/KERNEL/HEIGHTxWIDTH` by PyTorch's `interpolate`."""
     arrays: Arrays = {}
-    source = torch.from_numpy(resampled()).to(dtype)
+    source = torch.from_numpy(resampling_input()).to(dtype)
     modes = {"linear": "bilinear", "cubic": "bicubic", "nearest_exact": "nearest-exact"}
     for kernel in KERNELS:
         name = kernel.removesuffix("_antialiased")

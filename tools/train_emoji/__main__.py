@@ -12,8 +12,8 @@ from tools.train_emoji import tokenizer
 from tools.train_emoji.bank import Bank, build_bank
 from tools.train_emoji.dataset import Dataset, load
 from tools.train_emoji.diffusion import Denoiser, train_diffusion
-from tools.train_emoji.evaluate import evaluate
-from tools.train_emoji.export import export
+from tools.train_emoji.evaluation import evaluate
+from tools.train_emoji.model_export import export
 from tools.train_emoji.networks import load_vae, reach_for_speed
 from tools.train_emoji.settings import (
     DiffusionTraining,
@@ -84,7 +84,7 @@ class Stages:
         train_diffusion(bank, empty, s, self._work / "diffusion.pt")
 
     def _export(self) -> None:
-        net = Denoiser.averaged(self._settings.sizes, self._work / "diffusion.pt")
+        net = Denoiser.load_averaged(self._settings.sizes, self._work / "diffusion.pt")
         export(self._model, load_vae(self._work / "vae"), net, self._work / "tokenizer")
 
     def _evaluate(self) -> None:

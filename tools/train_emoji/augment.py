@@ -89,7 +89,7 @@ def wild_batch(data: Dataset, n: int) -> Tensor:
     """Return a strongly varied batch for the VAE, RGB in [-1, 1]."""
     device, size = data.pixels.device, data.pixels.shape[-1]
     index = torch.randint(len(data.pictures), (n,), device=device)
-    x = place(data.premultiplied(index), _wild_placement(n, device))
+    x = place(data.premultiply(index), _wild_placement(n, device))
     y = over(x, _backgrounds(n, size, device))
     recoloured = chance(n, 0.35, device)[:, None, None, None]
     y = torch.where(recoloured, turn_hue(y, uniform(n, 0, 6.2832, device)), y)

@@ -19,9 +19,9 @@ from tools.train_emoji.captions import (
     colour_caption,
     plain_caption,
 )
+from tools.train_emoji.colours import BACKGROUNDS, COLOURS, recolour
 from tools.train_emoji.dataset import Dataset, Picture
-from tools.train_emoji.networks import autocast, compiled, posterior
-from tools.train_emoji.recolour import BACKGROUNDS, COLOURS, recolour
+from tools.train_emoji.networks import autocast, compile_function, posterior
 from tools.train_emoji.settings import SCALING_FACTOR, STYLES, Mix
 from tools.train_emoji.timebox import log
 from tools.train_emoji.tokenizer import Encoder
@@ -125,7 +125,7 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
     """Render the pictures of (entry, view) pairs, RGB in [-1, 1]."""
     device = data.pixels.device
     index = torch.tensor([entry.picture for entry, _ in wanted], device=device)
-    x = data.premultiplied(index)
+    x = data.premultiply(index)
     rows = [k for k, (entry, _) in enumerate(wanted) if entry.kind == "colour"]
     if rows:
         hues = [data.pictures[wanted[k][0].picture].hue for k in rows]
@@ -189,7 +189,7 @@ def _encode(
     """Return scaled posterior means, float16, in the order of entries and views."""
     device = data.pixels.device
     wanted = [(entry, view) for entry in kept for view in range(entry.views)]
-    mean_of = compiled(lambda x: posterior(vae, x)[0], enabled=compile_it)
+    mean_of = compile_function(lambda x: posterior(vae, x)[0], enabled=compile_it)
     parts: list[Tensor] = []
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]

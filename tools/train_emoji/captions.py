@@ -169,7 +169,7 @@ def _name(concept: Concept, label: float, rng: random.Random) -> str:
     return concept.label
 
 
-def _styled(name: str, style: str, rng: random.Random) -> str:
+def _add_style(name: str, style: str, rng: random.Random) -> str:
     """Add the style: to every flat and cartoon picture, to a quarter of the 3D ones."""
     if style == "3d" and rng.random() >= 0.25:
         return with_article(name, rng)
@@ -185,7 +185,7 @@ def _unknown_words(rng: random.Random) -> str:
     return " ".join(list(words)[: rng.randint(1, 3)])
 
 
-def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
+def _decorate(text: str, rng: random.Random, *, on_white: bool) -> str:
     """Add words that people put around a prompt and that change nothing.
 
     Made-up words teach that a word never seen is to be passed over.
@@ -207,24 +207,24 @@ def plain_caption(
     concept: Concept, style: str, rng: random.Random, *, label: float = LABEL_CHANCE
 ) -> str:
     """Write a caption of a picture as it was drawn."""
-    text = _styled(_name(concept, label, rng), style, rng)
+    text = _add_style(_name(concept, label, rng), style, rng)
     if concept.tags and rng.random() < 0.08:
         count = min(len(concept.tags), rng.randint(1, 2))
         text += ", " + ", ".join(rng.sample(list(concept.tags), count))
-    return _decorated(text, rng, on_white=True)
+    return _decorate(text, rng, on_white=True)
 
 
 def colour_caption(concept: Concept, style: str, colour: str, rng: random.Random) -> str:
     """Write a caption of a recoloured picture."""
     noun = rng.choice(concept.nouns)
     name = f"{colour} {noun}" if rng.random() < 0.88 else f"{noun} in {colour}"
-    return _decorated(_styled(name, style, rng), rng, on_white=True)
+    return _decorate(_add_style(name, style, rng), rng, on_white=True)
 
 
 def background_caption(
     concept: Concept, style: str, colour: str, rng: random.Random, *, label: float = LABEL_CHANCE
 ) -> str:
     """Write a caption of a picture on a coloured background."""
-    text = _styled(_name(concept, label, rng), style, rng)
+    text = _add_style(_name(concept, label, rng), style, rng)
     ending = f" on a {colour} background" if rng.random() < 0.8 else f", {colour} background"
-    return _decorated(text + ending, rng, on_white=False)
+    return _decorate(text + ending, rng, on_white=False)

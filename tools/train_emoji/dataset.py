@@ -35,14 +35,14 @@ class Dataset:
     pixels: Tensor
     labels: Tensor
 
-    def premultiplied(self, index: Tensor) -> Tensor:
+    def premultiply(self, index: Tensor) -> Tensor:
         """Return RGBA in [0, 1] with colour multiplied by alpha, (n, 4, S, S) float32."""
         x = self.pixels[index].float() / 255
         return torch.cat([x[:, :3] * x[:, 3:], x[:, 3:]], 1)
 
     def on_white(self, index: Tensor) -> Tensor:
         """Return unchanged pictures on white, RGB in [-1, 1]."""
-        x = self.premultiplied(index)
+        x = self.premultiply(index)
         return (x[:, :3] + 1 - x[:, 3:]) * 2 - 1
 
     def of_style(self, style: str) -> Tensor:

@@ -16,7 +16,7 @@ from tools.train_emoji.networks import (
     autocast,
     build_text_encoder,
     build_unet,
-    compiled,
+    compile_function,
     parameter_count,
 )
 from tools.train_emoji.settings import DiffusionTraining, Settings, Sizes
@@ -36,7 +36,7 @@ class Denoiser:
         return cls(build_unet(sizes), build_text_encoder(sizes))
 
     @classmethod
-    def averaged(cls, sizes: Sizes, checkpoint: Path) -> "Denoiser":
+    def load_averaged(cls, sizes: Sizes, checkpoint: Path) -> "Denoiser":
         """Load the averaged weights of a checkpoint."""
         made = cls.build(sizes)
         state = torch.load(checkpoint, map_location="cpu")
@@ -46,7 +46,7 @@ class Denoiser:
         return made
 
     @classmethod
-    def exported(cls, folder: Path) -> "Denoiser":
+    def load_exported(cls, folder: Path) -> "Denoiser":
         """Load the weights of a model folder; its tokenizer must be the run's own."""
         unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
         text = CLIPTextModel.from_pretrained(folder / "text_encoder").float()
@@ -75,7 +75,7 @@ class VelocityLoss:
         self._empty = empty
         self._dropout = how.caption_dropout
         self._net = net
-        self._unet: Callable[[Tensor, Tensor, Tensor], Tensor] = compiled(
+        self._unet: Callable[[Tensor, Tensor, Tensor], Tensor] = compile_function(
             lambda x, t, c: net.unet(x, t, encoder_hidden_states=c, return_dict=False)[0],
             enabled=compile_it,
         )
@@ -139,7 +139,7 @@ def train_diffusion(bank: Bank, empty: Tensor, settings: Settings, checkpoint: P
     if how.start_from is None:
         net = Denoiser.build(settings.sizes).to(device)
     else:
-        net = Denoiser.exported(how.start_from).to(device)
+        net = Denoiser.load_exported(how.start_from).to(device)
     net.unet.train()
     net.text.train()
     optimiser = torch.optim.AdamW(

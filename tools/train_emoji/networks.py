@@ -102,7 +102,7 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def compiled(function: _F, *, enabled: bool) -> _F:
+def compile_function(function: _F, *, enabled: bool) -> _F:
     """Return the function through torch.compile; what it cannot compile runs as it is."""
     if not (enabled and torch.cuda.is_available()):
         return function

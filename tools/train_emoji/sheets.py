@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from tools.train_emoji.bank import Entry, may_recolour, render
+from tools.train_emoji.colours import BACKGROUNDS, COLOURS
 from tools.train_emoji.dataset import Dataset
-from tools.train_emoji.recolour import BACKGROUNDS, COLOURS
 
 PROMPTS = (
     *("a red apple", "a green apple", "a cat", "a dog", "a rocket", "a red car", "a house"),

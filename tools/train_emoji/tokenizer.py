@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from tools.train_emoji.captions import PREFIXES, STYLE_FORMS, SUFFIXES, Concept
-from tools.train_emoji.recolour import COLOURS
+from tools.train_emoji.colours import COLOURS
 
 CONTEXT = 77
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"

@@ -14,7 +14,7 @@ from tools.train_emoji.losses import gradient_difference, kl_to_unit_normal
 from tools.train_emoji.networks import (
     autocast,
     build_vae,
-    compiled,
+    compile_function,
     decode,
     load_vae,
     parameter_count,
@@ -88,7 +88,7 @@ def _fit(vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Se
         weight_decay=1e-3,
         fused=device.type == "cuda",
     )
-    loss_of = compiled(VaeLoss(vae, how).__call__, enabled=settings.compile)
+    loss_of = compile_function(VaeLoss(vae, how).__call__, enabled=settings.compile)
     box = TimeBox(how.seconds, max_steps=settings.max_steps, deadline=settings.deadline)
     rng, side = random.Random(5), settings.sizes.latent
     over = False

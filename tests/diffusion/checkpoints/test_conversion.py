@@ -183,7 +183,7 @@ def test_a_model_with_other_parameters(tmp_path: Path) -> None:
     assert not (tmp_path / "a.safetensors").exists()
 
 
-def test_nothing_is_written_over_or_left_behind(tmp_path: Path) -> None:
+def test_nothing_is_overwritten_or_left_over(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine").touch()

@@ -42,7 +42,7 @@ def test_transposed() -> None:
     assert "download the whole folder again" in str(error)
 
 
-def test_missing_and_extra_are_both_told() -> None:
+def test_missing_and_extra_are_both_named() -> None:
     error = mismatch(UNET, entries({"time_embedding.linear_1.weight": (8, 4), "x": (1,)}))
     assert error.missing == ("time_embedding.linear_1.bias",)
     assert error.extra == ("x",)
@@ -85,7 +85,7 @@ def test_names_cannot_forge_the_message() -> None:
         ("encoder.conv_in.weight", "a VAE"),
     ],
 )
-def test_the_family_is_told(name: str, title: str) -> None:
+def test_the_family_is_named(name: str, title: str) -> None:
     assert model_kind([name]) == title
     if title:
         message = str(mismatch(UNET, entries({name: (1,)})))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.diffusion.checkpoints.single_files import single_shapes
+from tests.diffusion.checkpoints.single_file.full_size_files import single_shapes
 
 TOKENIZER = Path(__file__).parents[3] / "models" / "emoji" / "tokenizer"
 GIGABYTE = 10**9

@@ -11,10 +11,10 @@ import torch.nn.functional as F  # noqa: N812 - the name that the field knows
 from torch import Tensor
 
 from tools.train_emoji.captions import HELD_OUT_FORMS
+from tools.train_emoji.colours import to_hsv
 from tools.train_emoji.dataset import Dataset
 from tools.train_emoji.losses import psnr
 from tools.train_emoji.networks import decode, posterior
-from tools.train_emoji.recolour import to_hsv
 from tools.train_emoji.sampling import Sampler
 from tools.train_emoji.settings import STYLES
 from tools.train_emoji.sheets import PROMPTS, sheet

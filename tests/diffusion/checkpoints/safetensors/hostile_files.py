@@ -114,16 +114,16 @@ def length_over_the_file() -> bytes:
     return safetensors_bytes(one_tensor(), length=5000)
 
 
-# ---------------------------------------------------------------- look-alikes
+# ---------------------------------------------------------------- files of other kinds
 
 
 @must_be_refused("Python pickle .* convert it to safetensors")
-def lookalike_pickle() -> bytes:
+def other_kind_pickle() -> bytes:
     return pickle.dumps({"state_dict": [1.5] * 50})
 
 
 @must_be_refused("zip archive .* convert it to safetensors")
-def lookalike_zip() -> bytes:
+def other_kind_zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps([1, 2]))
@@ -131,17 +131,17 @@ def lookalike_zip() -> bytes:
 
 
 @must_be_refused("gzip archive; unpack it first")
-def lookalike_gzip() -> bytes:
+def other_kind_gzip() -> bytes:
     return gzip.compress(safetensors_bytes(one_tensor()))
 
 
 @must_be_refused("web page, so the download failed .* download the file again, signed in")
-def lookalike_html_login_page() -> bytes:
+def other_kind_html_login_page() -> bytes:
     return b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>...</body></html>"
 
 
 @must_be_refused("git-LFS pointer, so the download failed.*`git lfs pull`")
-def lookalike_lfs_pointer() -> bytes:
+def other_kind_lfs_pointer() -> bytes:
     digest = b"0123456789abcdef" * 4
     return b"version https://git-lfs.github.com/spec/v1\noid sha256:" + digest + b"\nsize 42\n"
 

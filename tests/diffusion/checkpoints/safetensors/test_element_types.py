@@ -13,7 +13,7 @@ from diffusion.checkpoints import open_safetensors
 from diffusion.checkpoints.safetensors import write_safetensors
 from diffusion.checkpoints.safetensors.element_types import NAMES, STORED, decode, encode
 from diffusion.errors import SettingsError
-from tests.diffusion.checkpoints.hostile_safetensors import one_tensor, safetensors_bytes
+from tests.diffusion.checkpoints.safetensors.hostile_files import one_tensor, safetensors_bytes
 
 FORMATS = {"F8_E4M3": (4, 3, 7), "F8_E5M2": (5, 2, 15), "BF16": (8, 7, 127)}
 

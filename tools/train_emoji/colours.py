@@ -71,12 +71,12 @@ def recolour(x: Tensor, hue: Tensor, target: Tensor) -> Tensor:
     weight = torch.where(hueless, pale, near)
     relative = torch.where(hueless, torch.zeros_like(relative), relative)
     colour = torch.where(hueless, 0.6 + 0.3 * (1 - v), 0.35 + 0.6 * s)
-    new = from_hsv(*_painted(relative, colour, v, target[:, None, None]))
+    new = from_hsv(*_paint(relative, colour, v, target[:, None, None]))
     mixed = rgb + weight[:, None] * (new - rgb)
     return torch.cat([mixed * alpha, alpha], 1)
 
 
-def _painted(
+def _paint(
     relative: Tensor, saturation: Tensor, value: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return HSV of the repainted pixels: shading kept, hue and strength from the target."""

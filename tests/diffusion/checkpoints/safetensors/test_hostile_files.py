@@ -15,7 +15,7 @@ from diffusion.checkpoints import SafetensorsFile, open_safetensors, save_safete
 from diffusion.checkpoints.safetensors import HEADER_LIMIT
 from diffusion.checkpoints.safetensors import header as header_module
 from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError
-from tests.diffusion.checkpoints.hostile_safetensors import (
+from tests.diffusion.checkpoints.safetensors.hostile_files import (
     ACCEPTED,
     ENTRY,
     FOUR_BYTES,

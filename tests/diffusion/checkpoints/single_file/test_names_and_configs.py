@@ -17,7 +17,7 @@ from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
 from diffusion.models.unet import UNet
 from diffusion.models.vae import Vae
-from tests.diffusion.checkpoints.single_files import (
+from tests.diffusion.checkpoints.single_file.full_size_files import (
     FAMILIES,
     Shapes,
     bare_file,
@@ -25,7 +25,7 @@ from tests.diffusion.checkpoints.single_files import (
     single_shapes,
 )
 
-TOKENIZER = Path(__file__).parents[3] / "models" / "emoji" / "tokenizer"
+TOKENIZER = Path(__file__).parents[4] / "models" / "emoji" / "tokenizer"
 UNET = "model.diffusion_model."
 
 

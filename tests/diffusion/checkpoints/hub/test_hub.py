@@ -15,12 +15,12 @@ from diffusion.checkpoints import ModelFolder, hub, open_model
 from diffusion.checkpoints.conversion import save_single
 from diffusion.checkpoints.hub.offers import check_hashes
 from diffusion.errors import ModelNotFoundError, OutputError, SettingsError
+from tests.diffusion.checkpoints.hub.hub_server import COMMIT, Hub, Repository, run_hub
 from tests.diffusion.checkpoints.small_folder import write_folder
-from tests.diffusion.hub_server import COMMIT, Hub, Repository, run_hub
 from tests.goldens.folders import write_model
 from tests.processes import environment
 
-BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
+BUNDLED = Path(__file__).parents[4] / "models" / "emoji"
 CARD = b"---\nlicense: mit\ntags:\n- x\n---\n# A model\n"
 
 
@@ -168,7 +168,7 @@ def test_a_stopped_download_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_does_not_end(tmp_path: Path) -> None:
-    """What goes beyond the size that the Hub named is not written."""
+    """Bytes beyond the size that the Hub named are not written."""
     content = bytes(range(256)) * 2**10
     repository = Repository({"a.safetensors": content}, more=bytes(30 * 2**20))
     with run_hub({"some/large": repository}) as server:
@@ -180,7 +180,7 @@ def test_an_answer_that_does_not_end(tmp_path: Path) -> None:
 
 
 def test_a_part_with_another_content(remote: Hub, tmp_path: Path) -> None:
-    """What was kept of a download is of no use; the next one begins anew."""
+    """A partial file with other content is removed; the next download begins anew."""
     repository = remote.repositories["some/model"]
     name = "unet/diffusion_pytorch_model.safetensors"
     blobs = tmp_path / "hub" / "models--some--model" / "blobs"

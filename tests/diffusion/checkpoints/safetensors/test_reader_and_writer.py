@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 
 from diffusion.checkpoints import open_safetensors, save_safetensors
 from diffusion.errors import ModelFormatError, OutputError, SettingsError
-from tests.diffusion.checkpoints.hostile_safetensors import (
+from tests.diffusion.checkpoints.safetensors.hostile_files import (
     ACCEPTED,
     ENTRY,
     REFUSED,
