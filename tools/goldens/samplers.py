@@ -93,13 +93,13 @@ def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
         )
         scheduler.set_timesteps(steps)
         sigmas, timesteps = levels(scheduler, case)
-        states = walk(scheduler, case, dtype)
+        states = run_steps(scheduler, case, dtype)
     rows = np.empty((steps + 1, 2 + states.shape[1]))
     rows[:, 0], rows[:, 1], rows[:, 2:] = sigmas, np.append(timesteps, -1.0), states
     return rows.astype(np.float32) if dtype == torch.float32 else rows
 
 
-def walk(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
+def run_steps(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
     """Return x before the first step and after each; a step may be two of diffusers'."""
     x = torch.from_numpy(initial_noise()).to(dtype)[None] * scheduler.init_noise_sigma
     states = [x[0].numpy()]

@@ -1,7 +1,7 @@
 """diffusers' samplers on a given list of noise levels, with given noise.
 
 diffusers ties each sampler to its own choice of timesteps. Here every one steps along the same
-list, so that a sampler and a schedule can be any pair, while the step itself is diffusers':
+list, so that any sampler goes with any schedule, while the step itself is diffusers':
 
 - euler: EulerDiscreteScheduler; euler_a: EulerAncestralDiscreteScheduler; dpmpp_2m:
   DPMSolverMultistepScheduler (order 2, midpoint, last step of order 1 as σ ends in 0).
@@ -77,11 +77,11 @@ def scheduler(sampler: str, given: Schedule, dtype: torch.dtype) -> Any:
         "euler": EulerDiscreteScheduler,
         "euler_a": EulerAncestralDiscreteScheduler,
     }[sampler](**_BETAS)
-    made.set_timesteps = _walk(made, made.set_timesteps, given, dtype)
+    made.set_timesteps = _use_levels(made, made.set_timesteps, given, dtype)
     return made
 
 
-def _walk(
+def _use_levels(
     made: Any, original: Callable[..., None], given: Schedule, dtype: torch.dtype
 ) -> Callable[..., None]:
     """Return a `set_timesteps` that resets as the original does, then installs `given`."""

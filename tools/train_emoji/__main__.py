@@ -14,7 +14,7 @@ from tools.train_emoji.dataset import Dataset, load
 from tools.train_emoji.diffusion import Denoiser, train_diffusion
 from tools.train_emoji.evaluation import evaluate
 from tools.train_emoji.model_export import export
-from tools.train_emoji.networks import load_vae, reach_for_speed
+from tools.train_emoji.networks import allow_fast_products, load_vae
 from tools.train_emoji.settings import (
     DiffusionTraining,
     Folders,
@@ -178,7 +178,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     random.seed(1234)
     torch.manual_seed(1234)
-    reach_for_speed()
+    allow_fast_products()
     for name in names:
         stages[name]()
         log(f"== {name} done")

@@ -31,7 +31,7 @@ def uniform(n: int, low: float, high: float, device: torch.device) -> Tensor:
     return torch.rand(n, device=device) * (high - low) + low
 
 
-def chance(n: int, probability: float, device: torch.device) -> Tensor:
+def random_flags(n: int, probability: float, device: torch.device) -> Tensor:
     """Draw n booleans that are true with the given probability."""
     return torch.rand(n, device=device) < probability
 
@@ -46,7 +46,7 @@ def place(x: Tensor, at: Placement) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
 
 
-def over(x: Tensor, background: Tensor) -> Tensor:
+def composite(x: Tensor, background: Tensor) -> Tensor:
     """Lay premultiplied RGBA over RGB."""
     return x[:, :3] + (1 - x[:, 3:4]) * background
 
@@ -73,14 +73,14 @@ def _backgrounds(n: int, size: int, device: torch.device) -> Tensor:
 
 def _wild_placement(n: int, device: torch.device) -> Placement:
     """Draw placements: 40 % unchanged, the others moved, sized and sometimes turned."""
-    still = chance(n, 0.4, device)
+    still = random_flags(n, 0.4, device)
     zero = torch.zeros(n, device=device)
-    turned = chance(n, 0.3, device) & ~still
+    turned = random_flags(n, 0.3, device) & ~still
     return Placement(
         scale=torch.where(still, zero + 1, uniform(n, 0.5, 1.35, device)),
         shift_x=torch.where(still, zero, uniform(n, -0.25, 0.25, device)),
         shift_y=torch.where(still, zero, uniform(n, -0.25, 0.25, device)),
-        mirror=chance(n, 0.5, device),
+        mirror=random_flags(n, 0.5, device),
         turn=torch.where(turned, uniform(n, -0.5, 0.5, device), zero),
     )
 
@@ -90,10 +90,10 @@ def wild_batch(data: Dataset, n: int) -> Tensor:
     device, size = data.pixels.device, data.pixels.shape[-1]
     index = torch.randint(len(data.pictures), (n,), device=device)
     x = place(data.premultiply(index), _wild_placement(n, device))
-    y = over(x, _backgrounds(n, size, device))
-    recoloured = chance(n, 0.35, device)[:, None, None, None]
+    y = composite(x, _backgrounds(n, size, device))
+    recoloured = random_flags(n, 0.35, device)[:, None, None, None]
     y = torch.where(recoloured, turn_hue(y, uniform(n, 0, 6.2832, device)), y)
-    dimmed = chance(n, 0.15, device)[:, None, None, None]
+    dimmed = random_flags(n, 0.15, device)[:, None, None, None]
     slope = uniform(n, 0.6, 1.1, device)[:, None, None, None]
     level = uniform(n, 0.35, 0.6, device)[:, None, None, None]
     y = torch.where(dimmed, (y - 0.5) * slope + level, y)

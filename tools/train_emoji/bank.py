@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from tools.train_emoji.augment import over, place, slight_placement
+from tools.train_emoji.augment import composite, place, slight_placement
 from tools.train_emoji.captions import (
     Concept,
     background_caption,
@@ -138,7 +138,7 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
     white = (1.0, 1.0, 1.0)
     grounds = [BACKGROUNDS[e.colour] if e.kind == "background" else white for e, _ in wanted]
     ground = torch.tensor(grounds, device=device)[:, :, None, None]
-    return over(x, ground).clamp(0, 1) * 2 - 1
+    return composite(x, ground).clamp(0, 1) * 2 - 1
 
 
 def caption(entry: Entry, data: Dataset, label: float, rng: random.Random) -> str:

@@ -20,7 +20,7 @@ from tools.train_emoji.networks import (
     parameter_count,
 )
 from tools.train_emoji.settings import DiffusionTraining, Settings, Sizes
-from tools.train_emoji.timebox import TimeBox, cosine, drain, log
+from tools.train_emoji.timebox import TimeBox, cosine, log, wait_for_gpu
 
 
 @dataclass
@@ -186,7 +186,7 @@ def _fit(run: _Run, loss_of: VelocityLoss, bank: Bank, settings: Settings) -> No
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.01)
         over = box.step_done()
         if run.steps % 500 == 0 or over:
-            drain()
+            wait_for_gpu()
             speed = box.timed_steps * how.batch / max(box.elapsed, 1e-3)
             log(
                 f"diffusion step {run.steps} {box.progress:.0%} loss {smooth.item():.4f} "

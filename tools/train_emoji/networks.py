@@ -116,7 +116,7 @@ def parameter_count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def reach_for_speed() -> None:
+def allow_fast_products() -> None:
     """Let float32 products use TensorFloat32 and convolutions search for their algorithm."""
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True

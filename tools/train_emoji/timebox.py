@@ -14,7 +14,7 @@ def log(*parts: object) -> None:
     print(f"[{time.monotonic() - PROCESS_START:6.1f}]", *parts, flush=True)
 
 
-def drain() -> None:
+def wait_for_gpu() -> None:
     """Wait until the GPU has finished, so that the host's clock measures its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -72,7 +72,7 @@ class TimeBox:
         """Count a step and tell whether the stage is over."""
         self.steps += 1
         if self.steps == UNTIMED_STEPS:
-            drain()
+            wait_for_gpu()
             self._started = time.monotonic()
         late = self._deadline is not None and time.monotonic() - PROCESS_START >= self._deadline
         capped = self._max_steps is not None and self.steps >= self._max_steps

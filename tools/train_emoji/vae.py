@@ -21,7 +21,7 @@ from tools.train_emoji.networks import (
     posterior,
 )
 from tools.train_emoji.settings import SCALING_FACTOR, Settings, VaeTraining
-from tools.train_emoji.timebox import TimeBox, cosine, drain, log
+from tools.train_emoji.timebox import TimeBox, cosine, log, wait_for_gpu
 
 
 class VaeLoss:
@@ -109,7 +109,7 @@ def _fit(vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Se
         average.follow(box.steps)
         over = box.step_done()
         if box.steps % 250 == 0 or over:
-            drain()
+            wait_for_gpu()
             _report(box, parts, how.batch)
 
 

@@ -62,7 +62,7 @@ def find_model(text: str | Path) -> Path:
     try:
         path = Path(text).expanduser()
         exists = path.exists()
-    except (OSError, RuntimeError) as error:  # too long, or the home of nobody
+    except (OSError, RuntimeError) as error:  # too long, or the home folder of an unknown user
         raise ModelNotFoundError(quoted(name), "cannot be a path", "check the path") from error
     if exists or not is_model_name(name):
         return path
