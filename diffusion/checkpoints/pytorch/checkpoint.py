@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,6 @@ _SCRIPT: Final = Path(reader_process.__file__).with_name("__main__.py")
 _MAX_SHARING: Final = 16
 """Bytes of all tensors, as a multiple of the file's size: tied tensors share bytes."""
 
-_TIMEOUT: Final = 120
-"""Seconds that the other process may take, waiting included."""
-
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -41,10 +39,11 @@ def wrong_file_error(path: Path, expected: str, hint: str) -> ModelFormatError:
     return ModelFormatError(path, "file", f"must be {expected} or a .safetensors file", hint)
 
 
-def open_torch(path: str | Path) -> SafetensorsFile:
+def open_torch(path: str | Path, *, timeout: float = 120) -> SafetensorsFile:
     """Open a checkpoint that PyTorch 1.6 or later saved; its tensors keep their names.
 
-    Raises ``ModelNotFoundError`` or ``ModelFormatError``.
+    ``timeout``: seconds that the other process may take, waiting included. Raises
+    ``ModelNotFoundError`` or ``ModelFormatError``.
     """
     path = Path(path)
     with open_regular(path) as file:
@@ -53,16 +52,25 @@ def open_torch(path: str | Path) -> SafetensorsFile:
         if not start.startswith(b"PK\x03\x04"):
             raise _not_archive_error(path, start)
         file.seek(0)
-        answer = _run_reader(file.fileno(), path)
+        answer = _run_reader(file.fileno(), path, timeout)
+    entries = check_answer(answer, path, status.st_size)
+    return SafetensorsFile(path, Header(entries, {}), identity_of(status))
+
+
+def check_answer(answer: Mapping[str, object], path: Path, size: int) -> dict[str, TensorEntry]:
+    """Return the tensors that the other process found in a file of ``size`` bytes.
+
+    Raises ``ModelFormatError`` where it found an error, or where its answer cannot be right.
+    """
     tensors = answer.get("tensors")
     if not isinstance(tensors, dict):
         reason = str(answer.get("error"))[:300]
         raise ModelFormatError(path, "pickle", reason, "do not use this file")
-    entries = {name: _check_entry(name, tensors[name], path, status.st_size) for name in tensors}
-    if sum(entry.nbytes for entry in entries.values()) > _MAX_SHARING * status.st_size:
+    entries = {name: _check_entry(name, tensors[name], path, size) for name in tensors}
+    if sum(entry.nbytes for entry in entries.values()) > _MAX_SHARING * size:
         reason = f"must hold at most {_MAX_SHARING} times the file's size, got more"
         raise ModelFormatError(path, "tensors", reason, "do not use this file")
-    return SafetensorsFile(path, Header(entries, {}), identity_of(status))
+    return entries
 
 
 def _not_archive_error(path: Path, start: bytes) -> ModelFormatError:
@@ -77,7 +85,7 @@ def _not_archive_error(path: Path, start: bytes) -> ModelFormatError:
     )
 
 
-def _run_reader(file: int, path: Path) -> dict[str, object]:
+def _run_reader(file: int, path: Path, timeout: float) -> dict[str, object]:
     """Return the other process's answer on the opened file, the only one that it gets.
 
     Raises ``ModelFormatError`` where it gives no answer.
@@ -92,7 +100,7 @@ def _run_reader(file: int, path: Path) -> dict[str, object]:
         cwd=_SCRIPT.anchor,
     ) as process:
         try:
-            text, _ = process.communicate(timeout=_TIMEOUT)
+            text, _ = process.communicate(timeout=timeout)
             answer = json.loads(text) if len(text) <= reader_process.MAX_ANSWER else None
         except (subprocess.TimeoutExpired, ValueError, RecursionError):
             answer = None
