@@ -6,11 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device, PerDevice, T
+from gpucore import Buffer, Device, DType, PerDevice, T
+from gpucore.dtypes import dtype_of
 
-__all__ = ["table", "table_copy"]
+__all__ = ["array_table", "table", "table_copy"]
 
 _MOST_TABLES, _MOST_BYTES = 512, 2**28
 
@@ -49,3 +51,14 @@ def table_copy(
     y = device.buffer(dtype, source.shape)
     y.copy_from(source)
     return y
+
+
+def array_table(
+    device: Device, array: NDArray[Any], dtype: type[DType] | None = None
+) -> Buffer[Any]:
+    """Return the buffer of a host array, uploaded once for its contents; only to be read.
+
+    ``dtype`` is that of the array by default. Raises `CaptureError` as `table`.
+    """
+    key = (array.shape, array.dtype.str, array.tobytes())
+    return table(device, dtype or dtype_of(array.dtype), key, lambda: np.ascontiguousarray(array))

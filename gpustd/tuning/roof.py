@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpucore import Device, DType, Graph, Roof
-from gpustd.arrays.combination import linear_combination
+from gpustd.arrays.elementwise.linear_combinations import linear_combination
 from gpustd.matmul.dense import gemm
 
 __all__ = ["copy_rate", "matmul_rate", "measured_roof"]

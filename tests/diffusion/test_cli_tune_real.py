@@ -38,7 +38,7 @@ def two_products(_: Device, model: NamedModel, settings: Settings) -> list[SeenM
     Seen on a device that computes nothing, since software renderers' products have no tiles.
     """
     plain = replace(null.adapters()[0], features=frozenset(), matrix_shapes=())
-    blank = Device.from_backend(null.NullBackend(plain))
+    blank = Device(null.NullBackend(plain))
     found: list[SeenMatmul] = SEEN(blank, model, settings)
     return found[-2:]
 

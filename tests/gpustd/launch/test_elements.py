@@ -15,11 +15,11 @@ from gpustd import (
     concat,
     guidance,
     linear_combination,
+    nn,
     repeat_batch,
     slice_axis,
     to_image,
     transpose,
-    unary,
 )
 from gpustd.launch.variants import force_variant
 from tests.gpustd.poison import poison_pool
@@ -30,7 +30,7 @@ CALLS: dict[str, Call] = {
     "add": lambda x: add(x, x),
     "linear_combination": lambda x: linear_combination([(0.3, x), (0.7, x), (1.1, x)]),
     "guidance": lambda x: guidance(x, 7.5),
-    "unary": lambda x: unary(x, "silu"),
+    "silu": nn.silu,
     "cast": lambda x: cast(x, i32),
     "to_image": lambda x: to_image(x.view((*x.shape[:2], x.shape[2] // 3, 3))),
     "concat": lambda x: concat([x, x], 2),

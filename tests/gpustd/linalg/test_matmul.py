@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.matmul import dense
-from gpustd.matmul.launching import launch_matmul
-from gpustd.matmul.operation import Matmul
-from gpustd.matmul.tile_choice import best_splits
+from gpustd.matmul.product import Product
+from gpustd.matmul.tiles import best_splits
 from tests.gpustd.compare import compare
-from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.poison import poison_pool
+from tests.gpustd.products import on_variant
 
-module = importlib.import_module("gpustd.linalg.matrix_product")
-suits = module._suits_matrix_units
+module = importlib.import_module("gpustd.linalg.batched_matmul")
+suits = module._fits_matrix_units
 
 EPS = 2.0**-24
 
@@ -67,12 +65,13 @@ def f16_product(
     """A checked product in f16 on matrix units, emulated, and the batches launched there."""
     seen = set()
 
-    def launch(matmul: Matmul, *operands: Any, **more: Any) -> None:
-        seen.add(matmul.batch)
-        launch_matmul(matmul, *operands, **more)
+    def launch(self: Product, *operands: Any) -> None:
+        seen.add(self.batch)
+        launched(self, *operands)
 
-    patch.setattr(dense, "launch_matmul", launch)
-    patch.setattr(module, "_suits_matrix_units", lambda a, b: suits(WithUnits(a), b))
+    launched = Product.launch
+    patch.setattr(Product, "launch", launch)
+    patch.setattr(module, "_fits_matrix_units", lambda a, b: suits(WithUnits(a), b))
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     batch = np.broadcast_shapes(left[:-2], right[:-2])
     poison_pool(device, 2 * math.prod(batch) * left[-2] * right[-1])
@@ -117,7 +116,7 @@ def test_a_batch_in_f16_on_matrix_units(
 
 
 def test_large_matrices_are_not_copied(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_BYTES", 0)
+    monkeypatch.setattr(module, "_MAX_BYTES", 0)
     assert f16_product(device, (1, 8, 16), (3, 16, 24), monkeypatch)[1] == {1}
 
 

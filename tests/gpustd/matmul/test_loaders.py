@@ -1,4 +1,4 @@
-"""Kernels for matrix units, interpreted thread by thread: right results, and no data races.
+"""Products of workgroups with matrix units, run in the interpreter: right, and without faults.
 
 No software renderer runs `matmul/gemm/loaders.wgsl`, whose barriers meet in two loops.
 Operands are small integers, which f16 holds, and sums of their products, which f32 does.
@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gpucore import Buffer, Device, f16
+from gpucore.interpreter import (
+    BarrierError,
+    OutOfBoundsError,
+    RaceError,
+    ResultError,
+    SubgroupError,
+    UninitializedError,
+    UnsupportedWgslError,
+    WorkgroupError,
+    run_workgroups,
+)
 from gpustd import gemm, wide_gemm
 from gpustd.launch import template
 from gpustd.launch.variants import force_variant
@@ -23,8 +34,6 @@ from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import MATRIX_TILES, Tile
 from tests.gpustd.matmul.small_tiles import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
 from tests.gpustd.reference.gemm import reference
-from tests.gpustd.wgsl_to_python import UntranslatedError
-from tests.gpustd.workgroup_interpreter import WorkgroupError, interpret
 
 Array = NDArray[Any]
 Change = Callable[[str], str]
@@ -41,14 +50,14 @@ def integers(*shape: int) -> Array:
 
 
 def interpreting_kernel(change: Change) -> Callable[..., Callable[..., None]]:
-    """Return a `template.kernel` whose kernels are interpreted at once on a null device's bytes."""
+    """Return a `template.kernel` whose kernels run in the interpreter, on a null device's bytes."""
 
     def kernel(device: Device, name: str, **spec: template.Value) -> Callable[..., None]:
         text = change(template.render(name, spec))
 
         def launch(*buffers: Buffer[Any], grid: tuple[int, ...], work: object) -> None:
             arrays = [buffer.read() for buffer in buffers]
-            interpret(text, arrays, grid)
+            run_workgroups(text, arrays, grid)
             buffers[-1].write(arrays[-1])
 
         return launch
@@ -63,7 +72,7 @@ def multiply(
     epilogue: str = "plain",
     change: Change = str,
 ) -> tuple[Array, Array]:
-    """Return the result and the reference of an M x K by K x N product.
+    """Multiply M x K by K x N; return the result and the reference.
 
     ``epilogue``: plain; f32, without rounding to f16; fused or geglu, with bias and residual.
     """
@@ -87,7 +96,7 @@ def multiply(
 
 
 def multiply_three(patch: pytest.MonkeyPatch, tile: Tile) -> tuple[Array, Array]:
-    """Return results and reference of three products, with weights for four."""
+    """Multiply three pairs, out of more weights than that; return results and reference."""
     a, w = integers(3, 40, 192), integers(4, 192, 72)
     patch.setattr(launching, "kernel", interpreting_kernel(str))
     null = Device.null()
@@ -104,7 +113,7 @@ def check(found: Array, expected: Array) -> None:
 @pytest.mark.parametrize("loaders", SMALL_LOADERS)
 @pytest.mark.parametrize("k", [192, 256, 448])
 def test_loaders_are_right(monkeypatch: pytest.MonkeyPatch, k: int, loaders: str) -> None:
-    """Rows and columns whole and ragged, results through workgroup memory and without."""
+    """Check full and partial tiles, with results through workgroup memory and without."""
     tile = SMALL_LOADERS[loaders]
     for m, n, epilogue in ((64, 2 * tile.bn, "plain"), (33, 88, "fused"), (32, tile.bn, "f32")):
         check(*multiply(monkeypatch, tile, (m, k, n), epilogue))
@@ -150,48 +159,76 @@ def test_matrix_is_right(
     check(*multiply(monkeypatch, tile, shape, "fused"))
 
 
-STORE = "tile[to + sb0 + 72u] = vb0_1;"
-EARLY = "early_a0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, 1u"
-ROW, STAGE = "m0 + wm + r + 0u", "team * STAGE_WORDS"
-NO_BOUND = "NONE, n + 1u >="
-# Tile, what is replaced (first, or number so-and-so), by what, and the fault that is found.
-FAULTS: dict[str, tuple[Tile, str, int, str, str]] = {
-    "loaders wait less": (PAIRS, BARRIER, 0, "", "written while subgroup 0 reads"),
-    "loaders of a slice wait less": (LINES, BARRIER, 0, "", "written while subgroup 0 reads"),
-    "too few turns": (PAIRS, "step < STEPS)", 0, "step + 1u < STEPS)", "threads come to barrier"),
-    "wrong slot": (PAIRS, "= next_slot(slot)", 0, "= slot", "written while"),
-    "too early": (PAIRS, EARLY, 0, EARLY[:-2] + "2u", "is used: written while"),
-    "one address": (LINES, "+ kb0 * LB + cb0", 0, "+ kb0 * LB", "written while thread"),
-    "one row": (LINES, "sa0 = row * LA", 0, "sa0 = (row & 3u) * LA", "written while thread"),
-    "not stored": (PAIRS, STORE, 0, "", "is used: read before anything is written"),
-    "past rows": (PAIRS, "params.m - 1u", 2, "params.m", "past the end"),
-    "results of one row": (PAIRS, ROW, 0, "m0 + wm", "written twice"),
-    "few columns": (PAIRS, "NONE, n >=", 0, NO_BOUND, "never written"),
-    "lanes differ": (
+class Fault(NamedTuple):
+    """A change of a kernel's text that makes it wrong, and the error that tells so."""
+
+    tile: Tile
+    old: str
+    new: str
+    error: type[WorkgroupError]
+    message: str
+    occurrence: int = 0  # of the old text
+
+
+LOAD_EARLY = "early_a0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tile, "
+FAULTS = {
+    "loaders wait less": Fault(PAIRS, BARRIER, "", RaceError, "written while subgroup 0 reads"),
+    "loaders of a slice wait less": Fault(
+        LINES, BARRIER, "", RaceError, "written while subgroup 0 reads"
+    ),
+    "too few turns": Fault(
+        PAIRS, "step < STEPS)", "step + 1u < STEPS)", BarrierError, "invocations come to barrier"
+    ),
+    "wrong slot": Fault(PAIRS, "= next_slot(slot)", "= slot", RaceError, "written while"),
+    "too early": Fault(
+        PAIRS, LOAD_EARLY + "1u", LOAD_EARLY + "2u", RaceError, "is used: written while"
+    ),
+    "one address": Fault(
+        LINES, "+ kb0 * LB + cb0", "+ kb0 * LB", RaceError, "written while invocation"
+    ),
+    "one row": Fault(
+        LINES, "sa0 = row * LA", "sa0 = (row & 3u) * LA", RaceError, "written while invocation"
+    ),
+    "not stored": Fault(
+        PAIRS, "tile[to + sb0 + 72u] = vb0_1;", "", UninitializedError, "is used: read before"
+    ),
+    "past rows": Fault(
+        PAIRS, "params.m - 1u", "params.m", OutOfBoundsError, "past the end", occurrence=2
+    ),
+    "results of one row": Fault(PAIRS, "m0 + wm + r + 0u", "m0 + wm", ResultError, "written twice"),
+    "few columns": Fault(PAIRS, "NONE, n >=", "NONE, n + 1u >=", ResultError, "never written"),
+    "lanes differ": Fault(
         PAIRS,
         "step < 12u;",
-        0,
         "step < 12u * (lane / 31u);",
-        "threads 0 and 31 differ",
+        SubgroupError,
+        "invocations 0 and 31 of a subgroup differ",
     ),
-    "first barrier": (MATRIX, BARRIER, 0, "", "written while subgroup 0 reads"),
-    "second barrier": (MATRIX, BARRIER, 1, "", "is used: read while thread"),
-    "last barrier": (MATRIX, BARRIER, 3, "", "read while subgroup 0 writes"),
-    "teams in one place": (TEAMS, STAGE, 0, "0u", "written while thread 0 does"),
+    "first barrier": Fault(MATRIX, BARRIER, "", RaceError, "written while subgroup 0 reads"),
+    "second barrier": Fault(
+        MATRIX, BARRIER, "", RaceError, "is used: read while invocation", occurrence=1
+    ),
+    "last barrier": Fault(
+        MATRIX, BARRIER, "", RaceError, "read while subgroup 0 writes", occurrence=3
+    ),
+    "teams in one place": Fault(
+        TEAMS, "team * STAGE_WORDS", "0u", RaceError, "written while invocation 0 writes"
+    ),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_faults_in_a_kernel_are_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    tile, old, number, new, message = FAULTS[fault]
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    fault = FAULTS[name]
 
     def change(text: str) -> str:
-        parts = text.split(old)
-        assert len(parts) > number + 1
-        return old.join(parts[: number + 1]) + new + old.join(parts[number + 1 :])
+        parts = text.split(fault.old)
+        at = fault.occurrence + 1
+        assert len(parts) > at
+        return fault.old.join(parts[:at]) + fault.new + fault.old.join(parts[at:])
 
-    with pytest.raises(WorkgroupError, match=message):
-        multiply(monkeypatch, tile, (33, 192, 72), "fused", change)
+    with pytest.raises(fault.error, match=fault.message):
+        multiply(monkeypatch, fault.tile, (33, 192, 72), "fused", change)
 
 
 @pytest.mark.parametrize(
@@ -207,5 +244,5 @@ def test_faults_in_a_kernel_are_found(monkeypatch: pytest.MonkeyPatch, fault: st
     ],
 )
 def test_the_interpreter_refuses_what_it_does_not_know(text: str) -> None:
-    with pytest.raises(UntranslatedError, match=", line 1: "):
-        interpret(text, [], (1,))
+    with pytest.raises(UnsupportedWgslError, match=", line 1: "):
+        run_workgroups(text, [], (1,))
