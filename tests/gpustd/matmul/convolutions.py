@@ -41,7 +41,7 @@ def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
 
 
 def keywords(device: Device, case: Case, operands: dict[str, Array]) -> dict[str, Any]:
-    """Return what a convolution takes beside image, weights and window."""
+    """Return the keyword arguments of a convolution, without its window."""
     up = device.buffer_from_array
     return {
         "bias": up(operands["bias"]),

@@ -76,7 +76,7 @@ def test_an_image_does_not_depend_on_the_batch(device: Device) -> None:
     np.testing.assert_array_equal(together[1:2], alone)
 
 
-def test_mistakes_are_told(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     x, u = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (2, 2, 2, 2, 8, 8))
     with pytest.raises(ShapeError, match="weights must be those of upsampling_weights"):
         upsampling_conv2d(x, device.buffer(f32, (3, 3, 8, 8)))

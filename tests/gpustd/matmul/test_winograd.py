@@ -154,7 +154,7 @@ def test_enlarging_takes_nine_products_of_a_block(device: Device) -> None:
     assert np.isnan(winograd_conv2d(up(x), up(u), upsample=(7, 8)).read()).any()
 
 
-def test_mistakes_are_told(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 8))
     u = device.buffer(f32, (16, 8, 8))
     with pytest.raises(
