@@ -122,9 +122,9 @@ class Cascade:
     def _fits_tiles(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
-        wanted = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
+        forced = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
         own = self._own_block(x)
-        return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
+        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
 
     def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup adds up the states of its blocks itself."""
@@ -152,9 +152,9 @@ class Cascade:
 
     def _block(self, x: Buffer[Any], length: int, signals: int, inner: int) -> int:
         """Return the samples of a block for signals of this length and number."""
-        wanted = forced_tile("filter")
-        if isinstance(wanted, int):
-            return wanted
+        forced = forced_tile("filter")
+        if isinstance(forced, int):
+            return forced
         own = self._own_block(x)
         many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
         # On a GPU, lanes read neighbours: of other signals, or of one through workgroup memory.

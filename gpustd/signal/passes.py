@@ -247,7 +247,7 @@ def _tile_spec(tile: Tile, length: int, ends: Ends) -> dict[str, Value]:
     return {
         "radices": "x".join(map(str, tile.radices)),
         "lanes": tile.lanes,
-        "held": tile.held,
+        "held": tile.per_lane,
         "group": tile.group,
         "parts": tile.parts,
         "pitch": layout.pitch,

@@ -1,9 +1,9 @@
 """Weights of resizing along one axis, in float64.
 
 With antialiasing they follow Pillow (`src/libImaging/Resample.c`). There, the filter grows with the
-scale on shrinking; weights beyond the edge are left out, and the others made to sum to 1. Without,
-weights interpolate between half-pixel centres, and the edge is repeated, as in OpenCV's
-INTER_LINEAR and INTER_CUBIC.
+scale on shrinking. Weights beyond the edge are left out, and the others are scaled to sum to 1.
+Without antialiasing, weights interpolate between half-pixel centres, and the edge is repeated, as
+in OpenCV's INTER_LINEAR and INTER_CUBIC.
 """
 
 from __future__ import annotations
