@@ -40,7 +40,7 @@ __all__ = [
 
 _PER_LANE = 16
 _RADICES = (*range(_PER_LANE, 1, -1),)
-# Rows of more butterflies than these have lanes that hold twice as many numbers.
+# A row of more butterflies than this has lanes that hold twice as many numbers.
 _STAGES = 3
 _MAX_PER_LANE = 2 * _PER_LANE
 _WIDE_RADICES = (32, 27, 25, *_RADICES)
@@ -50,13 +50,13 @@ _MAX_LANES = 1024
 _COLUMN_LANES = 512
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
 _GROUPS = ((32, 2), (16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
-# Workgroups of a multiprocessor, whose memory is hardly more than one may have, and numbers that
-# they hold together, which hide the latency of memory (by measurement).
+# Workgroups that should share a multiprocessor, whose memory is hardly more than one workgroup may
+# have. _BUSY numbers, held together, hide the latency of memory (by measurement).
 _ROW_WORKGROUPS = 3
 _COLUMN_WORKGROUPS = 2
 _BUSY = 7700
-# Rows from here on may have mirror images in one lane: of shorter ones too few lanes are left (by
-# measurement). From the second on, having to exchange them costs four parts, too.
+# The shortest row that may have mirror images in one lane: a shorter one leaves too few lanes (by
+# measurement). From the second length on, exchanging mirror images also rules out four parts.
 _MIN_PAIRED = 512
 _MIN_QUARTERED = 4096
 

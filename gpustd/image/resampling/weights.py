@@ -49,7 +49,7 @@ def _lanczos(x: Array) -> Array:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-# method: its half width; the function where it antialiases, and where it interpolates.
+# For each method: half its width, and its functions with antialiasing and without.
 _FILTERS: dict[str, tuple[float, Callable[[Array], Array], Callable[[Array], Array]]] = {
     "bilinear": (1, _triangle, _triangle),
     "bicubic": (2, lambda x: _cubic(x, -0.5), lambda x: _cubic(x, -0.75)),

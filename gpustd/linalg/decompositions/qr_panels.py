@@ -23,7 +23,7 @@ WIDTH = 32
 # Columns of a workgroup of `project`, and rows of one of ``qr_rows.wgsl``.
 _PROJECTED = 128
 _ROWS = 64
-# Parts of a long sum: enough to fill a card, each of rows enough to be worth a workgroup.
+# Parts of a long sum, at most, and rows of a part, at least: enough work for a workgroup each.
 _MAX_SPLITS = 64
 _PART = 256
 _FULL_CARD = 256
