@@ -128,7 +128,7 @@ def test_empty(device: Device) -> None:
 
 def test_refuses(device: Device) -> None:
     x, w = device.buffer(f32, (1, 5, 4)), device.buffer(f32, (3, 4, 6))
-    with pytest.raises(ArgumentError, match="output_padding must be less than .* got 2"):
+    with pytest.raises(ArgumentError, match=r"output_padding must be less than .* got 2"):
         nn.conv_transpose1d(x, w, stride=2, output_padding=2)
     with pytest.raises(ShapeError, match="at least one result"):
         nn.conv_transpose1d(x, w, padding=4)

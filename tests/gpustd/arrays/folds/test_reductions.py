@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
-from gpustd.arrays import scratch
 from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS
+from gpustd.arrays.folds import scratch_words
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
@@ -184,14 +184,14 @@ def test_runs_that_meet(device: Device, variant: str) -> None:
         given = device.buffer_from_array(x)
         whole = arrays.sum(given, 1).read()
         np.testing.assert_array_equal(arrays.sum(device.buffer_from_array(x[1])).read(), whole[1])
-        scratch._kept.forget(device)
+        scratch_words._kept.forget(device)
         with device.capture() as graph:
             y = arrays.sum(given, 1)
         for _ in range(2):
             graph.replay()
             np.testing.assert_array_equal(y.read(), whole)
         np.testing.assert_array_equal(arrays.sum(given, 1).read(), whole)
-    assert not scratch.zeroed_words(device, 1).read().any()
+    assert not scratch_words.zeroed_words(device, 1).read().any()
 
 
 @pytest.mark.parametrize("variant", ["rows", "subgroups"])

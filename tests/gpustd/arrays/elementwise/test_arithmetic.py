@@ -7,9 +7,9 @@ import pytest
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpustd import arrays
-from gpustd.arrays import arithmetic
+from gpustd.arrays.elementwise import arithmetic
 from tests.conftest import skip_without_f16
-from tests.gpustd.arrays.elementwise import properties_of
+from tests.gpustd.arrays.elementwise_properties import properties_of
 from tests.gpustd.arrays.operators import draw, on_device, ulps
 from tests.gpustd.compare import compare
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
 from gpustd.arrays.moving.blocks import concat, repeat_batch, slice_axis
-from gpustd.arrays.moving.transposing import merged, transpose
+from gpustd.arrays.moving.transposing import merged_strides, transpose
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw as drawn
@@ -121,10 +121,10 @@ def test_drawn_shapes(
 
 
 def test_axes_that_stay_neighbours_are_merged() -> None:
-    assert merged((4, 5, 6), (0, 1, 2)) == ([120], [1])
-    assert merged((4, 5, 6), (2, 0, 1)) == ([6, 20], [1, 6])
-    assert merged((4, 1, 6), (2, 1, 0)) == ([6, 4], [1, 6])
-    assert merged((1, 1), (1, 0)) == ([1], [1])
+    assert merged_strides((4, 5, 6), (0, 1, 2)) == ([120], [1])
+    assert merged_strides((4, 5, 6), (2, 0, 1)) == ([6, 20], [1, 6])
+    assert merged_strides((4, 1, 6), (2, 1, 0)) == ([6, 4], [1, 6])
+    assert merged_strides((1, 1), (1, 0)) == ([1], [1])
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
