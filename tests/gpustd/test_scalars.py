@@ -121,14 +121,24 @@ def test_vast_sizes_are_refused_first(told: str) -> None:
 ARANGES: dict[str, Callable[[], Any]] = {
     "arange: start 'x': give one real number": lambda: arrays.arange(NULL, junk, dtype=f32),
     "arange: stop [None]": lambda: arrays.arange(NULL, 0, [None], dtype=f32),  # type: ignore[arg-type]
-    "arange: step nan: wants a finite": lambda: arrays.arange(NULL, 0, 5, math.nan, dtype=f32),
-    "arange: stop inf: wants a finite": lambda: arrays.arange(NULL, 0, math.inf, dtype=f32),
-    "arange: step -inf: wants a finite": lambda: arrays.arange(NULL, 0, 5, -math.inf, dtype=f32),
-    "arange: a step of 0": lambda: arrays.arange(NULL, 0, 5, 0.0, dtype=f32),
-    "arange: start 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0.5, 5, dtype=i32),
-    "arange: step 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0, 5, 0.5, dtype=i32),
-    "arange: u8 does not hold 256: give another": lambda: arrays.arange(NULL, 257, dtype=u8),
-    "arange: u8 does not hold -1": lambda: arrays.arange(NULL, -1, 3, dtype=u8),
+    "arange: step must be finite, got nan": lambda: arrays.arange(NULL, 0, 5, math.nan, dtype=f32),
+    "arange: stop must be finite, got inf": lambda: arrays.arange(NULL, 0, math.inf, dtype=f32),
+    "arange: step must be finite, got -inf": lambda: arrays.arange(
+        NULL, 0, 5, -math.inf, dtype=f32
+    ),
+    "arange: step must not be 0": lambda: arrays.arange(NULL, 0, 5, 0.0, dtype=f32),
+    "arange: start must be a whole number for i32, got 0.5": lambda: arrays.arange(
+        NULL, 0.5, 5, dtype=i32
+    ),
+    "arange: step must be a whole number for i32, got 0.5": lambda: arrays.arange(
+        NULL, 0, 5, 0.5, dtype=i32
+    ),
+    "arange: the number must be one that u8 holds, got 256; give another": lambda: arrays.arange(
+        NULL, 257, dtype=u8
+    ),
+    "arange: the number must be one that u8 holds, got -1": lambda: arrays.arange(
+        NULL, -1, 3, dtype=u8
+    ),
     "arange: a result of shape (9223372036854775808,)": lambda: arrays.arange(
         NULL, 0, 1e38, 1e-38, dtype=f32
     ),

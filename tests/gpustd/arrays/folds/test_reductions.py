@@ -116,7 +116,7 @@ def test_shapes(
             x = np.asarray(1 + x / 100, x.dtype)
         folded = np.asarray(x)
         if op in ("min", "max", "argmin", "argmax") and not empty_is_fine(folded, over):
-            with pytest.raises(ShapeError, match=f"^{op}: nothing to compare"):
+            with pytest.raises(ShapeError, match=f"^{op}: there must be numbers"):
                 getattr(arrays, op)(device.buffer_from_array(folded), over)
             continue
         more = {"ddof": data.draw(st.integers(0, 3))} if op in ("var", "std") else {}
@@ -311,11 +311,11 @@ def test_refuses(device: Device) -> None:
     x = device.buffer(f32, (2, 3))
     with pytest.raises(ShapeError, match=r"sum: axis 2 of \(2, 3\)"):
         arrays.sum(x, 2)
-    with pytest.raises(ShapeError, match="name one twice"):
+    with pytest.raises(ShapeError, match="axes must differ"):
         arrays.sum(x, (0, -2))
-    with pytest.raises(DTypeError, match="mean: takes c64, f16, f32"):
+    with pytest.raises(DTypeError, match="mean: the dtype must be one of c64, f16, f32"):
         arrays.mean(device.buffer(i32, 3))
-    with pytest.raises(ShapeError, match="argmax: nothing to compare"):
+    with pytest.raises(ShapeError, match="argmax: there must be numbers"):
         arrays.argmax(device.buffer(f32, (0, 2)), 0)
 
 

@@ -66,7 +66,7 @@ def test_unique(device: Device, shape: tuple[int, ...], dtype: str, different: i
 
 
 def test_refuses(device: Device) -> None:
-    with pytest.raises(ArgumentError, match="topk: 4 of axis 0"):
+    with pytest.raises(ArgumentError, match=r"topk: k must be 0 to 3 for \(3,\), got 4"):
         arrays.topk(device.buffer(f32, 3), 4)
-    with pytest.raises(ShapeError, match="without axes"):
+    with pytest.raises(ShapeError, match="must have an axis"):
         arrays.topk(device.buffer(f32, ()), 1)
