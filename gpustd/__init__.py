@@ -25,7 +25,7 @@ from gpustd.arrays.elementwise.linear_combinations import (
 )
 from gpustd.arrays.folds.nonfinite import count_nonfinite
 from gpustd.arrays.moving.blocks import repeat_batch, slice_axis
-from gpustd.image.grey_levels import to_image
+from gpustd.image.quantisation import to_image
 from gpustd.matmul.conv import conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights

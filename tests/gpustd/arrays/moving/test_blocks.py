@@ -150,5 +150,5 @@ def test_refuses_what_does_not_fit(device: Device) -> None:
         slice_axis(x, 2, 0, 1)
     with pytest.raises(ShapeError, match="count be at least 1"):
         repeat_batch(x, 0)
-    with pytest.raises(DTypeError, match="no WGSL scalar"):
+    with pytest.raises(DTypeError, match="must have a WGSL scalar"):
         repeat_batch(device.buffer(u8, (2, 4)), 2)

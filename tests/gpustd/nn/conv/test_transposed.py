@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, spread, up
-from tests.gpustd.products import on_variant
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     1: nn.conv_transpose1d,
