@@ -42,13 +42,13 @@ _TABLE = """
 
 
 def cubic(start: float, length: float) -> NDArray[np.float64]:
-    """Coefficients of t in [0, 1] for the quantile of ``start + length t``."""
+    """Return the coefficients of t in [0, 1] for the quantile of ``start + length t``."""
     t = (np.cos(np.pi * (np.arange(4) + 0.5) / 4) + 1) / 2
     return np.linalg.solve(np.vander(t, 4, increasing=True), -ndtri(start + length * t))
 
 
 def entry(octave: int, part: int) -> list[int]:
-    """One row of the table."""
+    """Return one row of the table."""
     low = 2.0 ** -(octave + 2)
     c = cubic(low * (1 + part / PARTS), low / PARTS)
     bits = int(np.floor(np.log2((2**24 - 64) / c[0])))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.layers import Activations
-from diffusion.prompts import Chunk, Emphasis, weigh
+from diffusion.prompts import Chunk, Emphasis, weigh_embeddings
 from diffusion.text.conditioning import copied
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Buffer, Device, DType, Graph, i32
@@ -183,7 +183,7 @@ class TextEncoders:
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights
         if (weights != 1).any():
-            weighed = weigh(states.read(), weights, emphasis.keeps_mean)
+            weighed = weigh_embeddings(states.read(), weights, emphasis.keeps_mean)
             states = self.device.buffer_from_array(weighed, self.dtype)
         return EncodedText(states, pooled)
 

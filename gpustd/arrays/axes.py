@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, ShapeError
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 
 __all__ = ["Axes", "axes_of", "axis_of", "three_extents"]
 

@@ -14,8 +14,7 @@ import numpy as np
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, T, c64, f32
 from gpucore.dtypes import DTYPES, is_marker
 from gpustd.arrays.elementwise.operands import INTEGERS, Number, number_as
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_int, require_buffer_fits
 from gpustd.launch.elements import launch_each, require_f16_support, words_of
 
 __all__ = ["arange", "full", "linspace", "ones", "zeros"]

@@ -20,7 +20,7 @@ from gpustd.arrays.elementwise.operands import REALS, broadcast_shape, common_dt
 from gpustd.arrays.folds.scans import cumsum
 from gpustd.arrays.moving.rearranging import broadcast_to
 from gpustd.arrays.sorting.radix import argsort
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each, launch_flat, require_f16_support, words_of
 from gpustd.launch.template import Value
 

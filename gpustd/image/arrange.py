@@ -11,8 +11,7 @@ from gpustd.image.border import CONSTANT, MIRROR, NEAREST, REFLECT, WRAP, extend
 from gpustd.image.pixel_kernels import launch_pixels, pixels_per_invocation
 from gpustd.image.resampling.gathering import gather
 from gpustd.image.shapes import ImageShape, image_shape
-from gpustd.launch.arguments import as_float, as_int, choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_int, choice, require_buffer_fits
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.launch.arguments import as_float, choice
+from gpustd.launch.checks import as_float, choice
 
 __all__ = [
     "CONSTANT",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpucore import Buffer, ShapeError, T, u8
 from gpucore.integers import ceil_div
 from gpustd.image.shapes import image_shape, require_same
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant

@@ -11,7 +11,7 @@ from gpucore import ArgumentError, Buffer, DTypeError, f32, u8, u32
 from gpucore.integers import ceil_div
 from gpustd.image.shapes import ImageShape, image_shape
 from gpustd.image.word_kernels import elements_per_word, launch_words
-from gpustd.launch.arguments import as_floats, as_int
+from gpustd.launch.checks import as_floats, as_int
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, u8
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, words_of
 from gpustd.launch.template import Value
 

@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, f32, u8
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 
 __all__ = [
     "MAX_TAPS",

@@ -22,12 +22,12 @@ _tables: PerDevice[OrderedDict[object, Buffer[Any]]] = PerDevice(lambda device: 
 def table(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """The buffer of ``make()``, made once for its key. Only to be read.
+    """Return a buffer of ``make()``, made once for its key. The caller must not write to it.
 
-    The 512 used last are kept, or as many of them as take 256 MiB.
+    The 512 tables used last are kept, or as many of them as take 256 MiB.
 
-    Raises `CaptureError` where it must be made inside ``device.capture()``: call the function once
-    before.
+    Raises `CaptureError` where the table must be made inside ``device.capture()``; call the
+    function once before.
     """
     kept = _tables.of(device)
     found = kept.get((dtype, key))
@@ -46,7 +46,7 @@ def _nbytes(kept: OrderedDict[object, Buffer[Any]]) -> int:
 def table_copy(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """As `table`, a new buffer of it."""
+    """Return a new buffer with the values of `table`, which the caller may write to."""
     source = table(device, dtype, key, make)
     y = device.buffer(dtype, source.shape)
     y.copy_from(source)

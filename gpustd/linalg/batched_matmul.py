@@ -7,7 +7,7 @@ import math
 
 from gpucore import Buffer, ShapeError, T, f16
 from gpustd.arrays.moving.blocks import concat, repeat_batch, slice_axis
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import MOST_GROUPS
 from gpustd.launch.variants import forced_variant
 from gpustd.linalg.blas1 import dot

@@ -11,8 +11,7 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, i32
 from gpustd.arrays.elementwise.linear_combinations import linear_combination
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, require_buffers
 from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.linalg.reductions import reduce_last
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel

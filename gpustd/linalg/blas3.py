@@ -12,7 +12,7 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f16, f32
 from gpustd.arrays.elementwise.linear_combinations import combine_into
 from gpustd.arrays.moving.transposing import transpose
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.linalg.batched_matmul import multiply_matrices
 from gpustd.linalg.blas1 import as_real_scale, as_scale
 from gpustd.linalg.triangles import copy_batch, mirror_triangle

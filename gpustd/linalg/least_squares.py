@@ -7,8 +7,7 @@ import math
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
 from gpustd.arrays.elementwise.arithmetic import multiply, reciprocal
 from gpustd.arrays.elementwise.logic import equal, greater, isnan, where
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, require_buffers
 from gpustd.launch.elements import launch_flat
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel

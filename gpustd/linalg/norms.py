@@ -12,8 +12,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, c64, f32
 from gpustd.arrays.moving.transposing import transpose
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, as_int, require_buffers
 from gpustd.linalg.decompositions.singular_values import svdvals
 from gpustd.linalg.reductions import reduce_last
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant

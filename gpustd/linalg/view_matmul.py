@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gpucore import Buffer, Device, Work, c64
 from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar
-from gpustd.launch.grid import flat_grid
+from gpustd.launch.grid import CORES, flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.linalg.views import Matrices, batch_uniform, view_uniform
@@ -19,7 +19,6 @@ __all__ = ["TILES", "BlockTile", "Conjugate", "matrix_scalar", "multiply_into"]
 _PARTS = {"all": 0, "lower": 1, "upper": 2}
 _MIRRORED = {"all": "all", "lower": "upper", "upper": "lower"}
 _CELL_GROUP = 16
-_CORES = 132
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
 
@@ -45,7 +44,7 @@ class BlockTile:
 
     def cost(self, m: int, n: int, count: float) -> float:
         """Return the relative time of ``count`` products: waves of blocks times work of a block."""
-        waves = math.ceil(self.blocks(m, n) * count / _CORES)
+        waves = math.ceil(self.blocks(m, n) * count / CORES)
         return waves * self.bm * self.bn / self.rate
 
     @property

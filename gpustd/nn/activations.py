@@ -17,8 +17,7 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_float, choice
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, choice, require_buffers
 from gpustd.launch.elements import float_scalar, launch_each
 from gpustd.launch.template import Value
 from gpustd.nn.channels import launch_channels

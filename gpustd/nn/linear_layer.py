@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpucore import Buffer, T, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.matmul.dense import gemm
 
 __all__ = ["linear"]

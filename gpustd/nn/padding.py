@@ -7,9 +7,8 @@ from operator import index
 from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar, width_of
+from gpustd.launch.checks import as_float, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each, width_of
 from gpustd.launch.template import Value
 from gpustd.nn.conv.windows import AXES
 
@@ -54,7 +53,7 @@ def pad(
     extents = tuple(n + sum(pair) for n, pair in zip(x.shape[1:-1], pads, strict=True))
     y = x.device.buffer(x.dtype, (x.shape[0], *extents, x.shape[-1]))
     width = width_of(x.shape[-1])
-    spec: dict[str, Value] = {"scalar": plain_scalar("pad", x), "width": width, "mode": mode}
+    spec: dict[str, Value] = {"scalar": common_scalar("pad", x), "width": width, "mode": mode}
     sizes: dict[str, float] = {
         "units": x.shape[-1] // width,
         "value": as_float("pad", "value", value),

@@ -7,12 +7,12 @@ from typing import Literal
 
 from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.moving.transposing import transpose
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 from gpustd.launch.elements import (
+    common_scalar,
     float_scalar,
     launch_each,
     launch_flat,
-    plain_scalar,
     widest_word,
     width_of,
 )
@@ -54,7 +54,7 @@ def interpolate(
         steps = tuple((o - 1) / (n - 1) if n > 1 else 0.0 for o, n in zip(old, new, strict=True))
     if not math.prod(old):
         raise ShapeError(f"interpolate: x must have at least one pixel, got {x.shape}")
-    scalar = (plain_scalar if mode == "nearest" else float_scalar)("interpolate", x)
+    scalar = (common_scalar if mode == "nearest" else float_scalar)("interpolate", x)
     factors = tuple(n // o for n, o in zip(new, old, strict=True))
     exact = all(s * f == 1 for s, f in zip(steps, factors, strict=True))
     if mode == "bilinear" and exact and max(factors) <= _MOST_FACTOR:
@@ -140,7 +140,7 @@ def upsample_nearest(x: Buffer[T], factor: int = 2) -> Buffer[T]:
     images, channels = x.shape[0], x.shape[3]
     y = x.device.buffer(x.dtype, (images, factor * height, factor * width, channels))
     unit = width_of(channels)
-    spec: dict[str, Value] = {"scalar": plain_scalar("upsample_nearest", x), "width": unit}
+    spec: dict[str, Value] = {"scalar": common_scalar("upsample_nearest", x), "width": unit}
     sizes = {"width": width, "channels": channels // unit, "factor": factor}
     launch_flat("nn/upsample_nearest/naive.wgsl", spec, (x, y), x.size // unit, sizes)
     return y

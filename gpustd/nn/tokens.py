@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32, i32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, launch_flat, width_of
 from gpustd.launch.template import Value
 

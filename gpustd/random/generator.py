@@ -22,7 +22,7 @@ from gpucore.buffer import extents
 from gpustd.arrays import argsort, take
 from gpustd.arrays.elementwise.operands import number_as
 from gpustd.arrays.moving.blocks import slice_axis
-from gpustd.launch.arguments import as_float, as_int
+from gpustd.launch.checks import as_float, as_int
 from gpustd.launch.elements import launch_each, words_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel

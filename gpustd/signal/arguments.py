@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, DType, DTypeError, ShapeError, c64, f32
-from gpustd.launch.arguments import choice
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import choice, require_buffers
 
 __all__ = [
     "MAX_AXES",

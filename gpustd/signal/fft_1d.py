@@ -15,8 +15,7 @@ from typing import Any
 
 from gpucore import Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_int, require_buffer_fits
 from gpustd.signal.arguments import (
     Norm,
     inner_size,

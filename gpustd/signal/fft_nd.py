@@ -7,8 +7,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_int, require_buffer_fits
 from gpustd.signal.arguments import Norm, require_dtype, require_norm
 from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
 

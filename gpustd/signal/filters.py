@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_floats, as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_floats, as_int, require_buffers
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import array_table
 from gpustd.signal.arguments import (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError
-from gpustd.launch.arguments import as_float, as_floats, as_int
+from gpustd.launch.checks import as_float, as_floats, as_int
 from gpustd.signal.windows import Window, window_values
 
 __all__ = ["firwin"]

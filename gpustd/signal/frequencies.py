@@ -8,9 +8,8 @@ import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffer_fits, require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar
+from gpustd.launch.checks import as_float, as_int, require_buffer_fits, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each
 from gpustd.launch.tables import table_copy
 from gpustd.launch.template import Value
 from gpustd.signal.arguments import require_few_axes
@@ -101,7 +100,7 @@ def roll_from(op: str, x: Buffer[T], starts: Sequence[int]) -> Buffer[T]:
     for axis, extent in enumerate(x.shape):
         sizes[f"extent{axis}"] = extent
         sizes[f"start{axis}"] = starts[axis] % max(extent, 1)
-    scalar = "c64x1" if x.dtype is c64 else plain_scalar(op, x)
+    scalar = "c64x1" if x.dtype is c64 else common_scalar(op, x)
     spec: dict[str, Value] = {"scalar": scalar, "rank": len(x.shape)}
     launch_each("signal/roll.wgsl", spec, (x, y), y.size, sizes)
     return y

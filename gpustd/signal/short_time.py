@@ -15,7 +15,7 @@ from gpustd.arrays.creation import linspace
 from gpustd.arrays.elementwise.arithmetic import multiply, subtract
 from gpustd.arrays.folds.reductions import sum as sum_over
 from gpustd.arrays.moving.transposing import transpose
-from gpustd.launch.arguments import as_float, as_floats, as_int
+from gpustd.launch.checks import as_float, as_floats, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import array_table, table_copy
 from gpustd.launch.template import Value

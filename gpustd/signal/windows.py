@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, f32
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_int, require_buffer_fits
 from gpustd.launch.tables import table_copy
 
 __all__ = ["Window", "get_window", "window_values"]

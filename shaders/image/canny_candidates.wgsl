@@ -4,15 +4,27 @@
 //
 // An invocation walks down a strip of cells of 4 by 4 pixels, and keeps differences and lengths of the last
 // rows in registers.
-// Memory: x is the smoothed image (images, rows, row){{ "; where the window was cut off at an edge, it is scaled by the two tables" if scaled else "" }}. y is a word a cell
+//% if scaled
+// Memory: x is the smoothed image (images, rows, row); where the window was cut off at an edge, it is scaled by the two tables. y is a word a cell
+//% else
+// Memory: x is the smoothed image (images, rows, row). y is a word a cell
+//% endif
 // (images, cells down, cells across): bits 0 to 15 are the pixels kept, row by row, bit 16 + k whether
-// one of 2 by 2 block k is at least `high`. {{ "Rows are whole words of four." if whole else "Words are single elements." }}
+//% if whole
+// one of 2 by 2 block k is at least `high`. Rows are whole words of four.
+//% else
+// one of 2 by 2 block k is at least `high`. Words are single elements.
+//% endif
 // Limits: a grid of (cells across, strips, images).
 
 // near: rows and columns from an edge that are scaled; strip: cells of an invocation.
 struct Params { rows: i32, row: i32, down: u32, across: u32, strip: u32, near: i32, low: f32, high: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<{{ "vec4<f32>" if whole else "f32" }}>;
+//% if whole
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+//% endif
 //% if scaled
 @group(0) @binding(1) var<storage, read> scale_down: array<f32>;
 @group(0) @binding(2) var<storage, read> scale_across: array<f32>;

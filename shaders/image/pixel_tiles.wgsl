@@ -1,8 +1,20 @@
-// Body of kernels that make whole pixels from anywhere, on GPUs: {{ "four of a column by `column(image, row, place)`" if columns else "by `sampled(image, row, place)`" }}.
+//% if columns
+// Body of kernels that make whole pixels from anywhere, on GPUs: four of a column by `column(image, row, place)`.
+//% else
+// Body of kernels that make whole pixels from anywhere, on GPUs: by `sampled(image, row, place)`.
+//% endif
 //
-// A workgroup makes 32 pixels of 8 rows, a lane 4 of them, {{ "below each other" if columns else "8 apart: lanes side by side read pixels of a small square" }}.
+//% if columns
+// A workgroup makes 32 pixels of 8 rows, a lane 4 of them, below each other.
+//% else
+// A workgroup makes 32 pixels of 8 rows, a lane 4 of them, 8 apart: lanes side by side read pixels of a small square.
+//% endif
 // Pixels go through workgroup memory, so that lanes write words side by side.
-// Memory: x and y are rows of words of four bytes. Workgroup memory: {{ 1 if target == "u8" else channels }} KiB.
+//% if target == "u8"
+// Memory: x and y are rows of words of four bytes. Workgroup memory: 1 KiB.
+//% else
+// Memory: x and y are rows of words of four bytes. Workgroup memory: {{ channels }} KiB.
+//% endif
 // Limits: rows of whole words; a grid of (tiles, tiles, images).
 //% include "image/words.wgsl"
 
@@ -10,7 +22,11 @@
 alias f32x1 = u32;
 //% endif
 // Values of a pixel; `source` is {{ source }}.
-alias V = {{ "f32" if channels == 1 else "vec%d<f32>" % channels }};
+//% if channels == 1
+alias V = f32;
+//% else
+alias V = vec{{ channels }}<f32>;
+//% endif
 //% set per = 1 if target == "u8" else channels
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
@@ -52,15 +68,31 @@ fn word(row: u32, w: u32) -> u32 {
 
 fn put(at: u32, v: V) {
 //% if target == "u8"
-    tile[at] = packed(vec4<f32>({{ "v" if channels == 4 else "v, 0.0" if channels == 3 else "v, 0.0, 0.0" if channels == 2 else "v, 0.0, 0.0, 0.0" }}));
+//% if channels == 4
+    tile[at] = packed(vec4<f32>(v));
+//% elif channels == 3
+    tile[at] = packed(vec4<f32>(v, 0.0));
+//% elif channels == 2
+    tile[at] = packed(vec4<f32>(v, 0.0, 0.0));
+//% else
+    tile[at] = packed(vec4<f32>(v, 0.0, 0.0, 0.0));
+//% endif
 //% else
 //% for c in range(channels)
-    tile[at * {{ per }}u + {{ c }}u] = bitcast<u32>(v{{ "" if channels == 1 else "." + "xyzw"[c] }});
+//% if channels == 1
+    tile[at * {{ per }}u + {{ c }}u] = bitcast<u32>(v);
+//% else
+    tile[at * {{ per }}u + {{ c }}u] = bitcast<u32>(v{{ "." + "xyzw"[c] }});
+//% endif
 //% endfor
 //% endif
 }
 
-@compute @workgroup_size({{ "32, 2" if columns else "8, 8" }})
+//% if columns
+@compute @workgroup_size(32, 2)
+//% else
+@compute @workgroup_size(8, 8)
+//% endif
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) lane: vec3<u32>,
@@ -86,8 +118,13 @@ fn main(
     for (var k = index; k < {{ 8 * words }}u; k += 64u) {
         let line = k / {{ words }}u;
         let w = group.x * {{ words }}u + k % {{ words }}u;
-        if (group.y * 8u + line < params.rows && w < params.row / {{ 4 if target == "u8" else 1 }}u) {
-            y[(group.z * params.rows + group.y * 8u + line) * (params.row / {{ 4 if target == "u8" else 1 }}u) + w] = word(line, k % {{ words }}u);
+//% if target == "u8"
+        if (group.y * 8u + line < params.rows && w < params.row / 4u) {
+            y[(group.z * params.rows + group.y * 8u + line) * (params.row / 4u) + w] = word(line, k % {{ words }}u);
+//% else
+        if (group.y * 8u + line < params.rows && w < params.row / 1u) {
+            y[(group.z * params.rows + group.y * 8u + line) * (params.row / 1u) + w] = word(line, k % {{ words }}u);
+//% endif
         }
     }
 }

@@ -80,7 +80,11 @@ fn main(
 //% for k in range(taps_x)
             let w{{ k }} = weights_x[{{ k }}u * params.width + place];
 //% for r in range(4)
-            made{{ r }} += w{{ k }} * middle[{{ "odd" if k % 2 else "even" }} + {{ r * line + k // 2 * channels }}u];
+//% if k % 2
+            made{{ r }} += w{{ k }} * middle[odd + {{ r * line + k // 2 * channels }}u];
+//% else
+            made{{ r }} += w{{ k }} * middle[even + {{ r * line + k // 2 * channels }}u];
+//% endif
 //% endfor
 //% endfor
             let goal = (group.z * params.rows + row) * (params.width * {{ channels }}u) + place0 * {{ channels }}u + e;

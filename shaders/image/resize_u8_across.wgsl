@@ -12,7 +12,11 @@
 
 alias f32x4 = vec4<f32>;
 // Values of a pixel.
-alias V = {{ "f32" if channels == 1 else "vec%d<f32>" % channels }};
+//% if channels == 1
+alias V = f32;
+//% else
+alias V = vec{{ channels }}<f32>;
+//% endif
 
 // across: groups of a row of the result; x_across: of the source; groups: of a window.
 struct Params { rows: u32, across: u32, x_across: u32, groups: u32 }
@@ -69,7 +73,11 @@ fn main(
 //% for e in range(4 * n, 4 * n + 4)
 //% set parts.names = parts.names + ["a%d_%d%s" % (s, e // channels, "" if channels == 1 else "." + "xyzw"[e % channels])]
 //% endfor
-        y[at + {{ n }}u] = {{ "packed" if target == "u8" }}(vec4<f32>({{ parts.names | join(", ") }}));
+//% if target == "u8"
+        y[at + {{ n }}u] = packed(vec4<f32>({{ parts.names | join(", ") }}));
+//% else
+        y[at + {{ n }}u] = (vec4<f32>({{ parts.names | join(", ") }}));
+//% endif
 //% endfor
     }
 //% endfor

@@ -18,7 +18,11 @@ struct Params { rows: u32, across: u32, x_rows: u32, taps: u32 }
 @group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
 @group(0) @binding(2) var<storage, read> weights: array<f32x4>;
-@group(0) @binding(3) var<storage, read_write> y: array<{{ "Y" if target == "u8" or flat else "array<Y, %d>" % cells }}>;
+//% if target == "u8" or flat
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+//% else
+@group(0) @binding(3) var<storage, read_write> y: array<array<Y, {{ cells }}>>;
+//% endif
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(32, 4)
@@ -43,7 +47,11 @@ fn main(
 //% endfor
 //% for t in range(2)
 //% for c in range(cells)
-        let v{{ t }}_{{ c }} = four_of(x{{ t }}{{ "" if flat else "." + "xyzw"[c] }});
+//% if flat
+        let v{{ t }}_{{ c }} = four_of(x{{ t }});
+//% else
+        let v{{ t }}_{{ c }} = four_of(x{{ t }}{{ "." + "xyzw"[c] }});
+//% endif
 //% for o in range(4)
         a{{ o }}_{{ c }} += w{{ t }}.{{ "xyzw"[o] }} * v{{ t }}_{{ c }};
 //% endfor
@@ -56,7 +64,11 @@ fn main(
 //% set made.names = made.names + [("packed(a%d_%d)" if target == "u8" else "a%d_%d") % (o, c)]
 //% endfor
     if (4u * four + {{ o }}u < params.rows) {
-        y[(group.z * params.rows + 4u * four + {{ o }}u) * params.across + unit] = {{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }};
+//% if flat
+        y[(group.z * params.rows + 4u * four + {{ o }}u) * params.across + unit] = {{ made.names[0] }};
+//% else
+        y[(group.z * params.rows + 4u * four + {{ o }}u) * params.across + unit] = {{ "Y" if target == "u8" else "array<Y, %d>" % cells }}({{ made.names | join(", ") }});
+//% endif
     }
 //% endfor
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpucore import Buffer, DTypeError, T
 from gpucore.dtypes import is_marker
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each, words_of
 from gpustd.launch.template import Value
 

@@ -7,8 +7,7 @@ from typing import Any, TypeVar, overload
 
 from gpucore import ArgumentError, Buffer, DType, LimitError, ShapeError, T
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, width_of
 from gpustd.launch.template import Value
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, DType, DTypeError, ShapeError, T, c64
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_each, require_f16_support, words_of
 from gpustd.launch.template import Value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpucore import ArgumentError, Buffer, T
 from gpustd.arrays.elementwise.arithmetic import divide, multiply
 from gpustd.arrays.elementwise.operands import FLOATS, common_dtype, elementwise
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 
 __all__ = ["ceil", "floor", "round", "trunc"]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f16, f32, u32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import WORKGROUP, launch_flat
 
 __all__ = ["count_nonfinite"]

@@ -21,7 +21,7 @@ from gpustd.arrays.elementwise.conversion import cast
 from gpustd.arrays.elementwise.exponentials import sqrt
 from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
 from gpustd.arrays.folds.fold_passes import Fold, accumulator, wide_dtype
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 
 __all__ = [
     "all",

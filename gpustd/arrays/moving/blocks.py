@@ -10,9 +10,8 @@ from typing import Any
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T
 from gpustd.arrays.axes import axis_of
 from gpustd.arrays.moving.strided import gather_strided, strides_of
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar, width_of, words_of
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each, width_of, words_of
 from gpustd.launch.template import Value
 
 __all__ = ["concat", "repeat_batch", "slice_axis", "stack"]
@@ -44,7 +43,7 @@ class _Block:
         }
         width = width_of(*sizes.values())
         sizes = {name: n // width for name, n in sizes.items()}
-        spec: dict[str, Value] = {"scalar": plain_scalar(op, x, y), "width": width}
+        spec: dict[str, Value] = {"scalar": common_scalar(op, x, y), "width": width}
         count = self.rows * self.inner // width
         launch_each("arrays/layout/block.wgsl", spec, (x, y), count, sizes)
 
@@ -64,7 +63,7 @@ def concat(parts: Sequence[Buffer[T]], axis: int | None = 0) -> Buffer[T]:
     axis = axis_of("concat", axis, parts[0])
     scalar = parts[0].dtype.name in _WGSL_SCALARS
     if scalar:
-        plain_scalar("concat", *parts)
+        common_scalar("concat", *parts)
     for part in parts:
         if part.dtype is not parts[0].dtype:
             raise DTypeError(

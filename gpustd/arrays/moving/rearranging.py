@@ -12,8 +12,7 @@ from gpucore import ArgumentError, Buffer, ShapeError, T
 from gpustd.arrays.axes import Axes, axes_of, axis_of, three_extents
 from gpustd.arrays.elementwise.operands import broadcast_shape, broadcast_strides
 from gpustd.arrays.moving.strided import RolledAxis, gather_rolled, gather_strided, strides_of
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 
 __all__ = ["broadcast_to", "flip", "repeat", "roll", "tile"]
 

@@ -10,8 +10,8 @@ from gpucore import ArgumentError, Buffer, ShapeError, T, i8, u8
 from gpucore.integers import ceil_div
 from gpustd.arrays.axes import axis_of
 from gpustd.arrays.moving.strided import gather_strided, strides_of
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar, width_of
+from gpustd.launch.checks import require_buffers
+from gpustd.launch.elements import common_scalar, launch_each, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
@@ -72,7 +72,7 @@ def _launch_words(x: Buffer[T], y: Buffer[T], extents: list[int], strides: list[
     last = len(extents) - 1
     sizes |= {f"extent{last}": extents[-1] // width, f"stride{last}": strides[-1]}
     spec: dict[str, Value] = {
-        "scalar": plain_scalar("transpose", x),
+        "scalar": common_scalar("transpose", x),
         "width": width,
         "rank": len(extents),
     }
@@ -95,7 +95,7 @@ def _launch_tiles(x: Buffer[T], y: Buffer[T], extents: list[int], strides: list[
     }
     sizes |= {f"extent{n}": extents[i] for n, i in enumerate(inward)}
     sizes |= {f"stride{n}": pitches[i] for n, i in enumerate(inward)}
-    spec: dict[str, Value] = {"scalar": plain_scalar("transpose", x), "rank": len(extents)}
+    spec: dict[str, Value] = {"scalar": common_scalar("transpose", x), "rank": len(extents)}
     kernel(x.device, "arrays/layout/tiles.wgsl", **spec)(x, y, sizes, grid=flat_grid(blocks, 1))
 
 

@@ -18,7 +18,7 @@ from gpustd.arrays.elementwise.operands import REALS, apply, common_dtype
 from gpustd.arrays.folds.scans import cumsum
 from gpustd.arrays.moving.transposing import transpose
 from gpustd.arrays.sorting.row_sorts import longest_row, sort_rows
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import Value, kernel

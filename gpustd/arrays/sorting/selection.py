@@ -13,7 +13,7 @@ from gpustd.arrays.indexing import compress, take_along_axis
 from gpustd.arrays.moving.blocks import concat
 from gpustd.arrays.moving.strided import slice_columns
 from gpustd.arrays.sorting.radix import argsort, sort
-from gpustd.launch.arguments import as_int
+from gpustd.launch.checks import as_int
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.subgroups import subgroup_lanes
 from gpustd.launch.template import Value, kernel

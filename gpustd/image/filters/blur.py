@@ -11,7 +11,7 @@ from gpustd.image.differences import sharpen
 from gpustd.image.filters.axis_windows import Windows, centred_window
 from gpustd.image.filters.separable import filter_separable
 from gpustd.image.shapes import MAX_TAPS, image_shape, window_sides
-from gpustd.launch.arguments import as_float, as_floats
+from gpustd.launch.checks import as_float, as_floats
 
 __all__ = ["box_blur", "gaussian_blur", "gaussian_weights", "unsharp_mask"]
 

@@ -14,7 +14,7 @@ from gpustd.image.filters.axis_windows import Windows, centred_window
 from gpustd.image.filters.blur import gaussian_weights
 from gpustd.image.filters.separable import filter_separable
 from gpustd.image.shapes import ImageShape, image_shape
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel

@@ -13,7 +13,7 @@ from gpustd.image.filters.axis_windows import Fold
 from gpustd.image.filters.stencil import fits_stencil, launch_stencil
 from gpustd.image.shapes import image_shape
 from gpustd.image.word_kernels import launch_words
-from gpustd.launch.arguments import as_floats
+from gpustd.launch.checks import as_floats
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value
 

@@ -12,7 +12,7 @@ from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.stencil import StencilPlan, fits_stencil, launch_stencil
 from gpustd.image.shapes import image_shape
 from gpustd.image.word_kernels import launch_words
-from gpustd.launch.arguments import choice
+from gpustd.launch.checks import choice
 from gpustd.launch.template import Value
 
 __all__ = ["laplacian", "scharr", "sobel"]

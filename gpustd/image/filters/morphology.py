@@ -18,7 +18,7 @@ from gpustd.image.filters.axis_windows import Window, Windows
 from gpustd.image.filters.correlation import fold_window
 from gpustd.image.filters.separable import filter_separable
 from gpustd.image.shapes import image_shape, window_sides
-from gpustd.launch.arguments import as_floats
+from gpustd.launch.checks import as_floats
 
 __all__ = [
     "black_tophat",

@@ -16,8 +16,7 @@ from gpustd.image.resampling.u8_axis import try_resize_u8
 from gpustd.image.resampling.weights import Taps, area_taps, filter_taps, point_taps
 from gpustd.image.shapes import ImageShape, image_shape, result_size
 from gpustd.image.word_kernels import launch_words
-from gpustd.launch.arguments import choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import choice, require_buffer_fits
 from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel
 

@@ -17,8 +17,7 @@ from gpustd.image.grids import fits_pixel_tiles, pixel_tile_grid
 from gpustd.image.resampling.gathering import gather
 from gpustd.image.shapes import image_shape, result_size
 from gpustd.image.word_kernels import launch_words
-from gpustd.launch.arguments import as_float, as_floats, choice
-from gpustd.launch.buffer_checks import require_buffer_fits
+from gpustd.launch.checks import as_float, as_floats, choice, require_buffer_fits
 from gpustd.launch.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32, i32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.linalg.decompositions.lu_panels import factor_columns

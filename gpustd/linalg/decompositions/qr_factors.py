@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.linalg.decompositions.reflectors import Reflectors, identity
 
 __all__ = ["as_matrix_batch", "qr"]

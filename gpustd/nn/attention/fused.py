@@ -6,8 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from gpucore import Buffer, ShapeError, T
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import kernel
 from gpustd.launch.variants import forced_variant

@@ -7,8 +7,7 @@ from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, LimitError, ShapeError, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_float
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_float, require_buffers
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
 from gpustd.launch.template import kernel

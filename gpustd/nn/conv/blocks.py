@@ -11,9 +11,8 @@ from gpucore import Buffer, Device, PerDevice, f16
 from gpucore.integers import ceil_div
 from gpustd.launch.elements import width_of
 from gpustd.launch.grid import flat_grid, strip_rows
-from gpustd.launch.template import Value, kernel
+from gpustd.launch.template import Value, constants, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
-from gpustd.matmul.product import constants
 from gpustd.nn.conv.windows import Window, window_params
 
 __all__ = ["Block", "launch_window"]

@@ -11,8 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.nn.conv.kernel_choice import convolve
 from gpustd.nn.conv.windows import (
     Axis,

@@ -16,10 +16,12 @@ from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
 from gpustd.matmul.conv import conv2d as fused_conv2d
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.blocks import launch_window
 from gpustd.nn.conv.grouped import launch_grouped
 from gpustd.nn.conv.unfolding import unfold
-from gpustd.nn.conv.voxels import voxel_product
+from gpustd.nn.conv.voxels import voxel_matmul
 from gpustd.nn.conv.windows import Axis, Window
 from gpustd.nn.conv.winograd_slices import best_block, convolve_in_blocks
 
@@ -81,7 +83,8 @@ def _convolve_dense(
         stride = _plane_stride(ay, ax)
         return fused_conv2d(image, plane, bias=bias, stride=stride, padding=pads).view(shape)
     y = x.device.buffer(x.dtype, shape)
-    voxel_product(op, shape, x.shape[4], window).launch(x, None, w, bias, None, None, y)
+    matmul = voxel_matmul(op, shape, x.shape[4], window)
+    launch_matmul(matmul, x, w, y, epilogue=Epilogue(bias))
     return y
 
 

@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffer_fits
-from gpustd.launch.elements import float_scalar, launch_flat, plain_scalar, width_of
+from gpustd.launch.checks import as_int, require_buffer_fits
+from gpustd.launch.elements import common_scalar, float_scalar, launch_flat, width_of
 from gpustd.launch.template import Value
+from gpustd.matmul.conv import Padding, conv_matmul
 from gpustd.matmul.conv import Window as Plane
-from gpustd.matmul.conv import conv_product
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.convolution import check_bias, check_weight
 from gpustd.nn.conv.kernel_choice import convolve
 from gpustd.nn.conv.transposed_phases import Phase, TransposedAxis, scatter_phase, select_taps
@@ -158,14 +159,14 @@ def _convolve_doubled(
     u = x.device.buffer(x.dtype, (2, 2, ky // 2, kx // 2, channels, outputs))
     width = width_of(channels * outputs)
     units = channels * outputs // width
-    spec: dict[str, Value] = {"scalar": plain_scalar(op, weight), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar(op, weight), "width": width}
     sizes = {"units": units, "kernel_y": ky, "kernel_x": kx}
     if u.size:
         launch_flat("nn/parities.wgsl", spec, (weight, u), u.size // width, sizes)
     (top, bottom), (left, right) = (axis.pads for axis in axes)
-    plane = Plane(1, (top, bottom, left, right), None, "")
-    product = conv_product(op, x, None, u.shape[2:], plane, None, 0)
-    replace(product, batch=4).launch(x, None, u, bias, None, None, y)
+    plane = Plane(padding=Padding(top, bottom, left, right))
+    matmul = conv_matmul(op, x, None, u.shape[2:], plane, None, 0)
+    launch_matmul(replace(matmul, batch=4), x, u, y, epilogue=Epilogue(bias))
     return y
 
 

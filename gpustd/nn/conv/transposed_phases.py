@@ -13,7 +13,7 @@ from typing import Any
 
 from gpucore import Buffer, T
 from gpucore.integers import ceil_div
-from gpustd.launch.elements import launch_each, launch_flat, plain_scalar, width_of
+from gpustd.launch.elements import common_scalar, launch_each, launch_flat, width_of
 from gpustd.launch.template import Value
 from gpustd.nn.conv.windows import AXES, Axis
 
@@ -97,7 +97,7 @@ def select_taps(weight: Buffer[T], phase: tuple[Phase, ...]) -> Buffer[T]:
             f"last_{name}": p.last,
             f"step_{name}": p.step,
         }
-    spec: dict[str, Value] = {"scalar": plain_scalar("conv_transpose", weight), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar("conv_transpose", weight), "width": width}
     launch_flat("nn/taps.wgsl", spec, (weight, y), y.size // width, sizes)
     return y
 
@@ -115,5 +115,5 @@ def scatter_phase(
             f"stride_{name}": axis.stride,
             f"first_{name}": p.remainder,
         }
-    spec: dict[str, Value] = {"scalar": plain_scalar("conv_transpose", part), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar("conv_transpose", part), "width": width}
     launch_each("nn/deal_out.wgsl", spec, (part, y), part.size // width, sizes)

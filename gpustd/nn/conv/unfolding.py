@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpucore import Buffer, T
-from gpustd.launch.elements import launch_each, plain_scalar, width_of
+from gpustd.launch.elements import common_scalar, launch_each, width_of
 from gpustd.launch.template import Value
 from gpustd.nn.conv.windows import Axis
 
@@ -22,7 +22,7 @@ def unfold(x: Buffer[T], number: int, axis: Axis) -> Buffer[T]:
     y_shape = (*shape[:number], axis.result, *shape[number + 1 : -1], axis.kernel * channels)
     y = x.device.buffer(x.dtype, y_shape)
     width = width_of(channels)
-    spec: dict[str, Value] = {"scalar": plain_scalar("unfold", x), "width": width}
+    spec: dict[str, Value] = {"scalar": common_scalar("unfold", x), "width": width}
     sizes = {
         "units": channels // width,
         "kernel": axis.kernel,

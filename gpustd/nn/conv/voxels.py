@@ -1,19 +1,19 @@
-"""Convolution over three axes as a product, with the addressing in ``shaders/nn/voxels.wgsl``."""
+"""Convolution over three axes as a matrix product, addressed by ``shaders/nn/voxels.wgsl``."""
 
 from __future__ import annotations
 
 import math
 
-from gpustd.matmul.product import Product
+from gpustd.matmul.operation import Matmul
 from gpustd.nn.conv.windows import Window, window_params
 
-__all__ = ["voxel_product"]
+__all__ = ["voxel_matmul"]
 
 
-def voxel_product(
+def voxel_matmul(
     op: str, shape: tuple[int, ...], channels: int, window: Window, batch: int | None = None
-) -> Product:
-    """Return the product whose results are ``shape`` (N, D, H, W, Cout).
+) -> Matmul:
+    """Return the matrix product whose results are ``shape`` (N, D, H, W, Cout).
 
     ``channels`` are those of its input. The images and weights of a ``batch`` follow one another.
     """
@@ -21,7 +21,7 @@ def voxel_product(
     rows = math.prod(shape[:4])
     sizes = {"m": rows, "n": shape[4], "c1": channels}
     sizes |= {k: v for k, v in window_params(window).items() if k.startswith(("size", "result"))}
-    return Product(
+    return Matmul(
         op=op,
         source="nn/voxels.wgsl",
         m=rows,

@@ -8,7 +8,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, LimitError, ShapeError
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 
 __all__ = [
     "AXES",

@@ -14,10 +14,12 @@ from gpucore.integers import ceil_div
 from gpustd.launch.elements import float_scalar, launch_flat
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_tile, forced_variant
+from gpustd.matmul.conv import Padding, conv_matmul
 from gpustd.matmul.conv import Window as Plane
-from gpustd.matmul.conv import conv_product
-from gpustd.matmul.winograd import Form
-from gpustd.nn.conv.voxels import voxel_product
+from gpustd.matmul.epilogue import Epilogue
+from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.winograd_blocks import WinogradBlocks
+from gpustd.nn.conv.voxels import voxel_matmul
 from gpustd.nn.conv.windows import Axis, Window
 
 __all__ = ["best_block", "convolve_in_blocks"]
@@ -68,12 +70,12 @@ def convolve_in_blocks(
     images, depth, height, width, channels = x.shape
     n = w.shape[4]
     slices = x.view((images * depth, height, width, channels))
-    plane = Plane(1, (1, 1, 1, 1), None, "")
-    whole = conv_product(op, slices, None, (3, 3, channels, n), plane, None, 0)
-    form = Form.of(whole, block)
+    plane = Plane(padding=Padding(1, 1, 1, 1))
+    direct = conv_matmul(op, slices, None, (3, 3, channels, n), plane, None, 0)
+    form = WinogradBlocks.of(direct, block)
     u = _transform_weights(op, w, form.planes, block)
     y = x.device.buffer(x.dtype, (images * depth, height, width, n))
-    scalar = float_scalar(op, x, w)
+    float_scalar(op, x, w)
     blocks = form.across * form.down
     most = max(_MOST_BYTES // _transformed_bytes(x, n, block), 1)
     # Parts of equal size, so that few kernels are compiled.
@@ -82,11 +84,11 @@ def convolve_in_blocks(
     for first in range(0, images, count):
         part = min(count, images - first)
         rows = part * depth * blocks
-        v = form.transformed(whole, slices, None, first * depth * blocks, rows, scalar)
+        v = form.transform_pixels(slices, None, first * depth * blocks, rows)
         sums = x.device.buffer(x.dtype, (form.planes, rows, n))
-        product = voxel_product(op, (part, depth, blocks, 1, n), channels, axes, form.planes)
-        product.launch(v, None, u, None, None, None, sums)
-        form.finish(whole, sums, first * depth * blocks, (bias, None, None), y)
+        matmul = voxel_matmul(op, (part, depth, blocks, 1, n), channels, axes, form.planes)
+        launch_matmul(matmul, v, u, sums)
+        form.write_results(sums, first * depth * blocks, Epilogue(bias), y)
     return y.view((*x.shape[:4], n))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, Device, DTypeError, ShapeError, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import launch_flat, words_of
 
 __all__ = ["check_channel_vectors", "fill_affine"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 from gpustd.launch.elements import float_scalar
 from gpustd.nn.channels import launch_channels
 from gpustd.nn.norm.affine import check_channel_vectors

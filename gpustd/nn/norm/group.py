@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.arguments import as_float
+from gpustd.launch.checks import as_float
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.variants import forced_variant
 from gpustd.nn.norm.affine import fill_affine

@@ -8,8 +8,7 @@ from typing import Any
 
 from gpucore import Buffer, Device, ShapeError
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import widest_word
 
 __all__ = ["NormSizes", "Plan", "most_lanes"]

@@ -368,7 +368,7 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
             rng.integers(0, wrong)  # type: ignore[arg-type]
         with pytest.raises(ArgumentError, match="whole number"):
             rng.permutation(wrong)  # type: ignore[arg-type]
-        with pytest.raises(ShapeError, match="give whole numbers"):
+        with pytest.raises(ShapeError, match="shape must be whole numbers"):
             rng.choice(5, wrong, replace=False)  # type: ignore[arg-type]
     for n, size in ((0, 2), (5, -1)):
         with pytest.raises(ArgumentError, match="n must be >= 1 and size >= 0"):

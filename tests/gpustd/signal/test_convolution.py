@@ -268,7 +268,7 @@ def test_wrong_arguments(device: Device) -> None:
         signal.correlate(x, device.buffer(f32, 4))
     with pytest.raises(ShapeError, match="must agree or be 1"):
         signal.fftconvolve(x, device.buffer(f32, (2, 3)), axes=0)
-    with pytest.raises(ShapeError, match="name one twice"):
+    with pytest.raises(ShapeError, match="axes must differ"):
         signal.fftconvolve(x, x, axes=(0, -2))
     with pytest.raises(ArgumentError, match="must name one at least"):
         signal.oaconvolve(x, x, axes=())

@@ -24,11 +24,11 @@ from gpustd.nn.attention.sizes import AttentionSizes
 from gpustd.nn.attention.variants import FlashTile
 from gpustd.nn.attention.wide_head import attention_by_products
 from tests.conftest import skip_without_f16
-from tests.gpustd import products
+from tests.gpustd import emulated_units
+from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import emulated_kernel, need_matrix_units
 from tests.gpustd.reference import attention as oracle
 from tests.gpustd.reference.attention import CASES, Case
 
@@ -330,8 +330,8 @@ def test_a_team_whose_keys_are_not_seen_adds_nothing(
         assert "exp2(fma(a" in text
         return text.replace("exp2(fma(a", "exp2(fma(0.9999999 * a")
 
-    monkeypatch.setattr(products, "_emulated", {})
-    monkeypatch.setattr(products, "emulate", unrounded)
+    monkeypatch.setattr(emulated_units, "_emulated", {})
+    monkeypatch.setattr(emulated_units, "emulate", unrounded)
     operands = oracle.draw(case, np.float16, seed=3)
     check_by_matrix(device, case, operands, MatrixTile(1, 1, 16, teams=2), monkeypatch)
 

@@ -29,6 +29,8 @@ from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import grouped, winograd_slices
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
+from tests.gpustd.emulated_units import need_matrix_units
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.matrix_emulator import emulate
 from tests.gpustd.nn.oracle import (
     DTYPES,
@@ -41,7 +43,6 @@ from tests.gpustd.nn.oracle import (
     up,
 )
 from tests.gpustd.null_validator import assert_accepted
-from tests.gpustd.products import need_matrix_units, on_variant
 from tests.gpustd.reference.winograd import transforms
 
 Array = NDArray[Any]

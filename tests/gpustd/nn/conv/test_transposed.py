@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, spread, up
-from tests.gpustd.products import on_variant
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     1: nn.conv_transpose1d,
@@ -128,7 +128,7 @@ def test_empty(device: Device) -> None:
 
 def test_refuses(device: Device) -> None:
     x, w = device.buffer(f32, (1, 5, 4)), device.buffer(f32, (3, 4, 6))
-    with pytest.raises(ArgumentError, match="output_padding must be less than .* got 2"):
+    with pytest.raises(ArgumentError, match=r"output_padding must be less than .* got 2"):
         nn.conv_transpose1d(x, w, stride=2, output_padding=2)
     with pytest.raises(ShapeError, match="at least one result"):
         nn.conv_transpose1d(x, w, padding=4)
