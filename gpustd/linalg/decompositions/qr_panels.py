@@ -27,7 +27,7 @@ _ROWS = 64
 _MAX_SPLITS = 64
 _PART = 256
 _FULL_CARD = 256
-# Rows from which inner products are quicker than one workgroup, and beyond which one workgroup
+# Rows from which inner products are faster than one workgroup, and beyond which one workgroup
 # takes longer over an ill-conditioned panel than many that wait for each other.
 _LONG = 512
 _TALL = 8192
