@@ -221,23 +221,25 @@ def test_markers_are_wanted_for_dtypes(device: Device, dtype: Any) -> None:
         lambda: arrays.linspace(device, 0, 1, dtype=dtype),
     )
     for call in calls:
-        with pytest.raises(DTypeError, match="give a marker of gpucore's, one of"):
+        with pytest.raises(DTypeError, match="gpucore's"):
             call()
 
 
 def test_forgotten_devices_and_brackets_are_refused(device: Device) -> None:
     """The device of new arrays, the brackets around several."""
     x: Any = device.buffer(f32, (2, 3))
-    with pytest.raises(ArgumentError, match="zeros: got tuple, wants a Device first"):
+    with pytest.raises(
+        ArgumentError, match=r"zeros: the first argument must be a Device .* got tuple"
+    ):
         arrays.zeros((2, 3), f32, device)  # type: ignore[arg-type, type-var]
     for function in (arrays.concat, arrays.stack):
-        with pytest.raises(ArgumentError, match=r"got Buffer, wants a list of buffers: \[x, y\]"):
+        with pytest.raises(ArgumentError, match="must be a list of buffers, got Buffer"):
             function(x)
     for padding in ((1, 2), "12", [(1, 1), (1, -1)], 1.5):
         with pytest.raises(ArgumentError, match=r"2 pairs \(before, after\) of numbers"):
             nn.pad(device.buffer(f32, (1, 4, 4, 1)), padding)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="40 decimals"):
+    with pytest.raises(ArgumentError, match=r"decimals must be .* got 40"):
         arrays.round(x, 40)
     if device.has_f16:
-        with pytest.raises(ArgumentError, match="round: 5 decimals: f16 takes -4 to 4"):
+        with pytest.raises(ArgumentError, match="round: decimals must be -4 to 4 for f16, got 5"):
             arrays.round(device.buffer(f16, 3), 5)
