@@ -15,7 +15,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 from tests.conftest import skip_without_f16
 from tests.gpustd.matmul import convolutions
-from tests.gpustd.matmul.convolutions import EPS, cases, draw
+from tests.gpustd.matmul.convolutions import EPS, MOST_POISONED, cases, draw
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.upsampling_conv import CASES, bound
@@ -30,7 +30,7 @@ def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
     bias = up(operands["bias"])
     residual = up(operands["residual"]) if case.residual else None
     more = {"activation": case.activation, "wrap": case.wrap}
-    up(np.full(8 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
+    up(np.full(min(8 * x.size * case.outputs + 4096, MOST_POISONED), np.nan, x.dtype)).release()
     return upsampling_conv2d(first, u, bias=bias, residual=residual, **more).read()
 
 
