@@ -25,7 +25,7 @@ import numpy as np
 from bench.full_size import inputs, unet_graph, vae_graph
 from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Buffer, Device, Graph
 from gpustd.matmul.tiles import Tile
 from gpustd.tuning.files import TileSize, read_tiles, write_tiles

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from diffusion.checkpoints.element_types import STORED
 from diffusion.checkpoints.file_kinds import AGAIN
-from diffusion.errors import ModelFormatError, Path, quoted
+from diffusion.errors import FilePath, ModelFormatError, quoted
 
 MAX_TENSORS = 100_000
 MAX_METADATA = 10_000
@@ -85,7 +85,7 @@ class Header:
     metadata: dict[str, str]
 
 
-def parse_header(text: bytes, file: Path, data_start: int, data_bytes: int) -> Header:
+def parse_header(text: bytes, file: FilePath, data_start: int, data_bytes: int) -> Header:
     """Read and check a whole header.
 
     ``text``: the header's bytes, padding included; ``data_start``: the file offset at which the
@@ -114,7 +114,7 @@ def parse_header(text: bytes, file: Path, data_start: int, data_bytes: int) -> H
 class _Scanner:
     """A cursor over the header's bytes; ``where`` names the part being read in errors."""
 
-    def __init__(self, text: bytes, file: Path) -> None:
+    def __init__(self, text: bytes, file: FilePath) -> None:
         self._text = text
         self._file = file
         self._at = 0
@@ -278,7 +278,7 @@ def _shape(scanner: _Scanner) -> tuple[int, ...]:
 
 
 def _check_layout(
-    tensors: dict[str, TensorEntry], file: Path, data_start: int, data_bytes: int
+    tensors: dict[str, TensorEntry], file: FilePath, data_start: int, data_bytes: int
 ) -> None:
     """The tensors must cover the data from its first byte to its last, each byte once."""
     end = data_start

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from diffusion.checkpoints.element_types import FLOATING
 from diffusion.checkpoints.header import TensorEntry
 from diffusion.checkpoints.names import IGNORED_NAMES, family
-from diffusion.errors import ModelMismatchError, Path, Shape
+from diffusion.errors import FilePath, ModelMismatchError, Shape
 
 
 def check_parameters(
-    expected: Mapping[str, Shape], found: Mapping[str, TensorEntry], file: Path
+    expected: Mapping[str, Shape], found: Mapping[str, TensorEntry], file: FilePath
 ) -> None:
     """Raise ``ModelMismatchError`` unless names and shapes agree and all types are floating.
 

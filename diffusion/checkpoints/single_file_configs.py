@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from diffusion.checkpoints.names import family
-from diffusion.errors import ModelFormatError, Path, Shape, quoted
+from diffusion.errors import FilePath, ModelFormatError, Shape, quoted
 
 Shapes = Mapping[str, Shape]
 Json = dict[str, object]
@@ -100,7 +100,7 @@ _INPUTS: Final = {4: "", 9: "Inpaint"}
 _OTHER_INPUTS: Final = {5: "a depth model", 7: "an upscaling model", 8: "an editing model"}
 
 
-def detect(shapes: Shapes, file: Path) -> Family:
+def detect(shapes: Shapes, file: FilePath) -> Family:
     """The family of a single file. Raises ``ModelFormatError`` that says what the file is else."""
     first = shapes.get(f"{UNET}input_blocks.0.0.weight", ())
     if len(first) != 4:
@@ -129,7 +129,7 @@ def _context(shapes: Shapes) -> int | None:
     return next((shape[1] for shape in keys if len(shape) == 2), None)
 
 
-def _check_whole(found: Family, shapes: Shapes, file: Path) -> None:
+def _check_whole(found: Family, shapes: Shapes, file: FilePath) -> None:
     signs = {encoder.signs: "text encoder" for encoder in found.encoders}
     signs[(f"{VAE}decoder.conv_in.weight",)] = "VAE"
     for names, part in signs.items():
@@ -146,7 +146,7 @@ def pipeline_class(found: Family, shapes: Shapes) -> str:
     return f"{found.pipeline}{kind}Pipeline"
 
 
-def unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def unet_config(found: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """``unet/config.json``; ``side`` in pixels."""
     inner = {name.removeprefix(UNET): s for name, s in shapes.items() if name.startswith(UNET)}
     levels = _levels(inner, file)
@@ -186,7 +186,7 @@ class _Level:
     depths: tuple[int, ...]
 
 
-def _levels(inner: Shapes, file: Path) -> list[_Level]:
+def _levels(inner: Shapes, file: FilePath) -> list[_Level]:
     """The levels of the way down."""
     levels: list[_Level] = []
     depths: list[int] = []
@@ -248,7 +248,7 @@ def _depth(inner: Shapes, place: str) -> int:
     return next(depth for depth in count() if sign.format(place, depth) not in inner)
 
 
-def vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def vae_config(found: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """``vae/config.json``; ``side`` in pixels."""
     channels: list[int] = []
     sign = VAE + "encoder.down.{}.block.{}.conv2.weight"
@@ -273,7 +273,7 @@ def vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
     }
 
 
-def text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: Path) -> Json:
+def text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: FilePath) -> Json:
     """``text_encoder/config.json`` or ``text_encoder_2/config.json``."""
     sign = next(sign for sign in encoder.signs if sign in shapes)
     prefix = sign.removesuffix("token_embedding.weight").removesuffix("embeddings.")

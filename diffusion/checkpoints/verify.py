@@ -8,7 +8,7 @@ from typing import Final
 from diffusion.checkpoints import ModelFolder, Weights
 from diffusion.checkpoints.folder import Part
 from diffusion.checkpoints.nonfinite import not_finite
-from diffusion.errors import ModelFormatError, named, quoted
+from diffusion.errors import ModelFormatError, list_items, quoted
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
 from diffusion.models.unet import UNet
@@ -47,7 +47,7 @@ def check_numbers(opened: Mapping[Part, Weights], places: Iterable[tuple[Part, s
         if count:
             bad.setdefault(part, []).append(f"{quoted(name)} ({count} of {values.size})")
     for part, told in bad.items():
-        reason = named("numbers are infinite or NaN in", told)
+        reason = list_items("numbers are infinite or NaN in", told)
         raise ModelFormatError(opened[part].path, part, reason, _DAMAGED)
 
 

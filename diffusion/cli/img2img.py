@@ -16,7 +16,7 @@ from diffusion.cli.job import (
 )
 from diffusion.images import read_image
 from diffusion.settings import Settings
-from diffusion.tasks import Source
+from diffusion.tasks import InitImage
 
 __all__ = ["img2img"]
 
@@ -96,7 +96,7 @@ def img2img(
             eta,
             emphasis,
             clip_skip,
-            source=Source(read_image(image), strength, resize),
+            init_image=InitImage(read_image(image), strength, resize),
             variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=rarer.parsed_seamless(seamless),

@@ -20,7 +20,7 @@ from diffusion.cli.job import (
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
 from diffusion.settings import Settings
-from diffusion.tasks import AREAS, Inpaint, Source, extended
+from diffusion.tasks import AREAS, InitImage, Inpaint, extend_image
 from diffusion.tasks.outpaint import Sides
 
 __all__ = ["inpaint"]
@@ -109,13 +109,13 @@ def inpaint(
         sides = (left, top, right, bottom)
         check_partners(sides, mask, invert, area, padding, overlap)
         if any(sides):
-            picture, masked = extended(picture, sides, overlap)
+            picture, masked = extend_image(picture, sides, overlap)
         else:
             masked = found_mask(picture, mask)
         usual = EXTENDING_STRENGTH if any(sides) else STRENGTH
         around = PADDING if padding is None else padding
         part = Inpaint(masked, mask_blur, invert, content, area, around)
-        start = Source(
+        start = InitImage(
             picture,
             usual if strength is None else strength,
             "stretch" if size else "pad",
@@ -135,7 +135,7 @@ def inpaint(
             eta,
             emphasis,
             clip_skip,
-            source=start,
+            init_image=start,
             variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=rarer.parsed_seamless(seamless),

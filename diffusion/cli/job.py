@@ -27,9 +27,10 @@ from diffusion.cli.profiling import profiled
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
 from diffusion.cli.rarer import tell_other_networks
 from diffusion.errors import NotFiniteError, OutputError, SettingsError
-from diffusion.infotext.from_settings import others_text, picture_text
-from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
-from diffusion.pipeline.refining import refine
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
@@ -211,7 +212,7 @@ class Job:
         told = "stopping (Ctrl-C again: at once)"
         with self.progress, interruptible(lambda: self.progress.phase(told)) as interruption:
             pipeline = model.load(device)
-            self.settings = self.settings.filled(pipeline.defaults)
+            self.settings = self.settings.with_defaults(pipeline.defaults)
             self.about = {
                 "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
                 "device": {"name": device.name, "backend": device.info.backend},
@@ -277,15 +278,15 @@ class Job:
         self._phase("writing")
         model = self.about["model"]
         program = f"Avila {version()}"
-        more = others_text(self.about, self.refiner.switch if self.refiner else None)
+        more = other_networks_fields(self.about, self.refiner.switch if self.refiner else None)
         for number, image in enumerate(result.images):
-            text = picture_text(
+            text = infotext_from_settings(
                 result.settings, number, model["name"], model["hash"], program, more
             )
             place, seed = len(self.files) + 1, result.seeds[number]
             self.files.append(self.output.save(image, seed, place, self.settings.count, text))
             self.seeds.append(seed)
-            if layer := result.redone[number]:
+            if layer := result.decoded_in_f32_from[number]:
                 self.redone[str(self.files[-1])] = layer
         if self.preview is not None:
             self._show(lambda: result.images)

@@ -21,7 +21,7 @@ from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.progress import slowly
 from diffusion.errors import ModelNotFoundError, SettingsError
-from diffusion.pipeline.networks import load_tokenizers
+from diffusion.pipeline.loading import load_tokenizers
 
 __all__ = ["models"]
 

@@ -10,7 +10,7 @@ from typer import Option
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
-from diffusion.pipeline.refining import SWITCH
+from diffusion.pipeline.refiner import SWITCH
 from gpucore import Device, DType, f16, f32
 
 __all__ = ["DTypeName", "NamedRefiner", "Refiner", "RefinerSwitch", "Vae", "chosen_dtype"]

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from diffusion.errors import SettingsError
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 
 __all__ = ["as_typed", "option_name"]
 
@@ -24,7 +24,7 @@ OTHERWISE: Final = {
 PARTS: Final = {
     "height": "size",
     "width": "size",
-    **{each.name: "set" for each in fields(Sampling)},
+    **{each.name: "set" for each in fields(SamplingSettings)},
 }
 """Settings that are a part of what an option takes."""
 

@@ -15,7 +15,7 @@ from diffusion.checks import check_integer
 from diffusion.cli.output import FORMATS, Output, folder_made, told, written_file
 from diffusion.errors import OutputError, SettingsError
 from diffusion.infotext.grammar import read_infotext
-from diffusion.pipeline.pipeline import Step
+from diffusion.pipeline.events import Step
 
 __all__ = ["Preview", "PreviewEvery", "PreviewFile", "PreviewVae", "grid"]
 

@@ -14,11 +14,11 @@ from diffusion.cli.app import complain
 from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
 from diffusion.infotext.grammar import parse_infotext, read_infotext
-from diffusion.infotext.to_settings import DTYPE, picture_settings
+from diffusion.infotext.to_settings import DTYPE, settings_from_infotext
 from diffusion.noise.registry import NOISES
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "written",
 ]
 
-NAMES = tuple(field.name for field in fields(Sampling))
+NAMES = tuple(field.name for field in fields(SamplingSettings))
 MOST_DIGITS = 40
 OPTIONS = {"size": ("width", "height")}
 """Fields of `Settings` where they are not called like the option."""
@@ -115,12 +115,12 @@ FromPicture = Annotated[
 ]
 
 
-def parsed_sampling(texts: Sequence[str] | None) -> Sampling:
+def parsed_sampling(texts: Sequence[str] | None) -> SamplingSettings:
     """From ``NAME=VALUE`` each. Raises `SettingsError`."""
-    return merged_sampling(Sampling(), texts)
+    return merged_sampling(SamplingSettings(), texts)
 
 
-def merged_sampling(made: Sampling, texts: Sequence[str] | None) -> Sampling:
+def merged_sampling(made: SamplingSettings, texts: Sequence[str] | None) -> SamplingSettings:
     """``made`` with each ``NAME=VALUE`` changed; no value: back to the default.
 
     Raises `SettingsError`.
@@ -190,7 +190,7 @@ def again(text: str, given: Settings, asked: Variation, options: Mapping[str, An
     """
     own = {"count", "batch"}.union(*(OPTIONS.get(option, (option,)) for option in options))
     own &= {field.name for field in fields(Settings)} - {"hires", "variation"}
-    made = picture_settings(text)
+    made = settings_from_infotext(text)
     sampling = merged_sampling(made.sampling, options.get("rare"))
     made = replace(made, **{name: getattr(given, name) for name in own})
     return replace(

@@ -15,10 +15,10 @@ from diffusion.cli.job import NamedModel, Place, asked_variation, chosen_seed, d
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
 from diffusion.infotext.grammar import Infotext, parse_infotext, read_infotext
-from diffusion.infotext.to_settings import carried_axes
+from diffusion.infotext.to_settings import seamless_axes
 from diffusion.settings import Settings
-from diffusion.tasks import UPSCALERS, Source
-from diffusion.tasks.seamless import resized
+from diffusion.tasks import UPSCALERS, InitImage
+from diffusion.tasks.seamless import resize_seamless
 from gpustd.matmul.conv import Wrap
 
 __all__ = ["upscale"]
@@ -89,7 +89,7 @@ def upscale(
     """
     with reporting(context, debug):
         own = own_text(image)
-        axes = carried_axes(own) if seamless is None else rarer.parsed_seamless(seamless)
+        axes = seamless_axes(own) if seamless is None else rarer.parsed_seamless(seamless)
         larger = enlarged(to_rgb(read_image(image)), scale, upscaler, axes)
         settings = Settings(
             own.prompt if prompt is None else prompt,
@@ -106,7 +106,7 @@ def upscale(
             eta,
             emphasis,
             clip_skip,
-            source=Source(larger, strength),
+            init_image=InitImage(larger, strength),
             variation=rarer.some(asked_variation(variation, variation_seed, seed_resize)),
             vae_tiling=vae_tiling,
             seamless=axes,
@@ -142,4 +142,4 @@ def enlarged(
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_SIDE} pixels a side")
     if width * height > MOST_PIXELS:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
-    return resized(image, (width, height), resampling, wrap)
+    return resize_seamless(image, (width, height), resampling, wrap)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from diffusion.errors import Path
+from diffusion.errors import FilePath
 from diffusion.models.fields import MAX_BLOCKS, MAX_CHANNELS, MAX_LAYERS, MAX_SIDE, Fields
 
 _MAX_VOCABULARY: Final = 2**20
@@ -176,7 +176,7 @@ class VaeConfig:
         return 1 << (len(self.block_out_channels) - 1)
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``vae/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
         fields = Fields(mapping, file)
         channels = fields.integers("block_out_channels", 1, MAX_CHANNELS, MAX_BLOCKS)
@@ -226,7 +226,7 @@ class TinyVaeConfig:
         return False
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read a tiny autoencoder's ``config.json``. Raises ``ModelFormatError``."""
         fields = Fields(mapping, file)
         fields.fixed(_TINY_FIXED)
@@ -279,7 +279,7 @@ class ClipTextConfig:
     projection_dim: int
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``text_encoder/config.json``. Raises ``ModelFormatError``."""
         fields = Fields(mapping, file)
         fields.fixed(_TEXT_FIXED)
@@ -323,7 +323,7 @@ class SchedulerConfig:
     rescale_betas_zero_snr: bool
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``scheduler/scheduler_config.json``. Raises ``ModelFormatError``."""
         fields = Fields(mapping, file)
         fields.fixed(_SCHEDULER_FIXED)

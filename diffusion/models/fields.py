@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
-from diffusion.errors import ModelFormatError, Path, quoted
+from diffusion.errors import FilePath, ModelFormatError, quoted
 
 MAX_BLOCKS: Final = 8
 MAX_LAYERS: Final = 128
@@ -28,7 +28,7 @@ class Fields:
     for a value that is wrong. Keys that begin with ``_`` are notes of the tool that wrote them.
     """
 
-    def __init__(self, mapping: Mapping[str, object], file: Path) -> None:
+    def __init__(self, mapping: Mapping[str, object], file: FilePath) -> None:
         self._left = {key: mapping[key] for key in mapping if not key.startswith("_")}
         self._file = file
 

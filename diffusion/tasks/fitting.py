@@ -1,4 +1,4 @@
-"""Bringing a picture to the size that is drawn: in the three ways of the WebUI, or padded."""
+"""Resizing a picture to the size that is drawn: in the WebUI's three ways, or padded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GRAIN: Final = 8
 
 
 def drawn_size(image: Image.Image, mode: str = "stretch") -> tuple[int, int]:
-    """Width and height of a picture to the nearest multiples of 8, to the next ones for ``pad``."""
+    """Return a picture's width and height as the nearest multiples of 8, for ``pad`` the next."""
     up = RESIZE_MODES.find(mode).name == "pad"
     width, height = (
         max(GRAIN, (ceil_div(side, GRAIN) if up else round(side / GRAIN)) * GRAIN)
@@ -38,40 +38,40 @@ def drawn_size(image: Image.Image, mode: str = "stretch") -> tuple[int, int]:
 
 
 def check_size(image: Image.Image, size: tuple[int, int], mode: str) -> None:
-    """Raise `SettingsError` where a picture cannot come to ``size``."""
+    """Raise `SettingsError` where a picture cannot be brought to ``size``."""
     if RESIZE_MODES.find(mode).name == "pad" and size != drawn_size(image, mode):
         hint = f"with resize pad it follows from the picture's, {image.width}x{image.height}"
         raise SettingsError("size", f"{size[0]}x{size[1]}", hint)
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
-    """``image`` (L or RGB) at ``size``, by Lanczos where it must be scaled.
+    """Return ``image`` (L or RGB) at ``size``, scaled by Lanczos where that is needed.
 
-    ``stretch`` changes its shape; ``crop`` keeps it and cuts what is over, on both sides alike;
-    ``fill`` keeps it and continues the edge's pixels into what is missing. ``pad`` keeps every
-    pixel and continues the right and the lower edge; it takes no other size than the next
-    multiples of 8. Raises `SettingsError`.
+    ``stretch`` changes its aspect ratio. ``crop`` keeps it and cuts the rest, on both sides alike.
+    ``fill`` keeps it and continues the edges' pixels into the rest. ``pad`` keeps every pixel and
+    continues the right and the lower edge; its size must be the next multiples of 8.
+    Raises `SettingsError`.
     """
     name = RESIZE_MODES.find(mode).name
     if image.size == size:
         return image
     check_size(image, size, mode)
     if name == "pad":
-        return _continued(image, (0, 0, size[0] - image.width, size[1] - image.height))
+        return _continue_edges(image, (0, 0, size[0] - image.width, size[1] - image.height))
     if name == "stretch":
         return image.resize(size, Image.Resampling.LANCZOS)
-    factors = [wanted / found for wanted, found in zip(size, image.size, strict=True)]
+    factors = [new / old for new, old in zip(size, image.size, strict=True)]
     factor = max(factors) if name == "crop" else min(factors)
     width, height = (max(1, round(side * factor)) for side in image.size)
     scaled = image.resize((width, height), Image.Resampling.LANCZOS)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     if name == "crop":
         return scaled.crop((-left, -top, size[0] - left, size[1] - top))
-    return _continued(scaled, (left, top, size[0] - width - left, size[1] - height - top))
+    return _continue_edges(scaled, (left, top, size[0] - width - left, size[1] - height - top))
 
 
-def _continued(image: Image.Image, sides: tuple[int, int, int, int]) -> Image.Image:
-    """``image`` with its edges' pixels repeated at the left, top, right and bottom."""
+def _continue_edges(image: Image.Image, sides: tuple[int, int, int, int]) -> Image.Image:
+    """Repeat the edges' pixels at the left, top, right and bottom."""
     left, top, right, bottom = sides
     pixels = np.asarray(image)
     pads = ((top, bottom), (left, right), *[(0, 0)] * (pixels.ndim - 2))

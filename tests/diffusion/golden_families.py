@@ -6,9 +6,10 @@ import functools
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
 from gpucore import Device, DType, f32
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.families import RunCase
 from tests.goldens.family_folders import write_family, write_part
 
@@ -19,7 +20,7 @@ Changes = tuple[tuple[str, object], ...]
 
 @functools.cache
 def _folder(model: str, changes: Changes) -> Path:
-    place = lasting_folder(model)
+    place = session_folder(model)
     return write_family(place, model, dict(changes))
 
 

@@ -15,10 +15,10 @@ from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
 from diffusion.cli.rarer import carried_switch
-from diffusion.infotext.from_settings import others_text, picture_text
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
 from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.tasks import Hires, Variation
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpucore import f16, f32
 from gpucore.adapters import DEVICE_VARIABLE
 from tests.diffusion.test_cli import PretendedPipeline, pretended  # noqa: F401 - a fixture
@@ -36,7 +36,7 @@ DRAWN = Settings(
     eta=0.5,
     rng="cpu",
     variation=Variation(9, 0.5),
-    sampling=Sampling(rho=5.0),
+    sampling=SamplingSettings(rho=5.0),
 )
 AGAIN = Settings(
     "a red apple",
@@ -52,7 +52,7 @@ AGAIN = Settings(
     emphasis="original",
     rng="CPU",
     variation=Variation(9, 0.5),
-    sampling=Sampling(rho=5.0),
+    sampling=SamplingSettings(rho=5.0),
 )
 
 
@@ -70,7 +70,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
     monkeypatch.chdir(tmp_path)
     for suffix in ("png", "jpg", "webp"):
-        text = picture_text(DRAWN, 0, "m", "0123456789", "Avila 1")
+        text = infotext_from_settings(DRAWN, 0, "m", "0123456789", "Avila 1")
         Output.named(f"a.{suffix}").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
     Image.new("RGB", (8, 8)).save("bare.png")
     return found
@@ -97,8 +97,8 @@ def test_from_a_picture(ran: list[Settings], suffix: str) -> None:
         (["--size", "72x80"], {"width": 72, "height": 80}),
         (["--seed", "8", "--count", "2"], {"seed": 8, "count": 2}),
         (["--steps", "9", "--sampler", "lms"], {"steps": 9, "sampler": "lms"}),
-        (["--set", "s_noise=0.9"], {"sampling": Sampling(s_noise=0.9, rho=5.0)}),
-        (["--set", "rho=", "--set", "order=2"], {"sampling": Sampling(order=2)}),
+        (["--set", "s_noise=0.9"], {"sampling": SamplingSettings(s_noise=0.9, rho=5.0)}),
+        (["--set", "rho=", "--set", "order=2"], {"sampling": SamplingSettings(order=2)}),
         (["--rng", "nv", "--clip-skip", "2"], {"rng": "nv", "clip_skip": 2}),
         (["--variation", "0"], {"variation": None}),
         (["--emphasis", "no_norm", "--eta", "0"], {"emphasis": "no_norm", "eta": 0.0}),
@@ -148,7 +148,7 @@ def test_other_networks_are_told() -> None:
         "vae": {"name": "v", "hash": "aaaa"},
         "refiner": {"name": "r", "hash": "bbbb"},
     }
-    more = others_text(about, 0.7)
+    more = other_networks_fields(about, 0.7)
     assert more == {
         "Compute dtype": "f32",
         "VAE": "v",
@@ -156,7 +156,7 @@ def test_other_networks_are_told() -> None:
         "Refiner": "r [bbbb]",
         "Refiner switch at": 0.7,
     }
-    text = picture_text(DRAWN, 0, "m", "0123456789", "Avila 1", more)
+    text = infotext_from_settings(DRAWN, 0, "m", "0123456789", "Avila 1", more)
     Output.named("b.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
     told = run("--from", "b.png")
     assert "names another VAE, 'v' ('aaaa'); drawn by the model's own; give --vae" in told
@@ -171,7 +171,7 @@ def test_other_networks_are_told() -> None:
 
 @pytest.mark.usefixtures("ran")
 def test_another_model_is_told() -> None:
-    text = picture_text(DRAWN, 0, "other\x1b[31m", "9876543210", "Avila 1")
+    text = infotext_from_settings(DRAWN, 0, "other\x1b[31m", "9876543210", "Avila 1")
     Output.named("b.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
     told = run("--from", "b.png")
     assert "names another model, 'other\\x1b[31m' ('9876543210'); drawn by m (0123456789)" in told
@@ -179,7 +179,7 @@ def test_another_model_is_told() -> None:
 
 def test_rarer_choices(ran: list[Settings]) -> None:
     run("a", "--set", "s_churn=10", "--set", "order=3", "--set", "sigma-max=9.5", "--rng", "CPU")
-    assert ran[0].sampling == Sampling(s_churn=10.0, order=3, sigma_max=9.5)
+    assert ran[0].sampling == SamplingSettings(s_churn=10.0, order=3, sigma_max=9.5)
     assert ran[0].rng == "CPU"
 
 
@@ -219,7 +219,7 @@ def test_wrong_input(arguments: list[str], message: str, capfd: pytest.CaptureFi
 def enlarged(ran: list[Settings]) -> list[Settings]:
     """The same, with a picture of two passes."""
     drawn = dataclasses.replace(DRAWN, hires=Hires(2.0, "lanczos", 0.4, prompt="a pear"))
-    text = picture_text(drawn, 0, "m", "0123456789", "Avila 1")
+    text = infotext_from_settings(drawn, 0, "m", "0123456789", "Avila 1")
     Output.named("two.png").save(Image.new("RGB", (128, 96)), 7, 1, 1, text)
     return ran
 
@@ -237,7 +237,9 @@ def test_an_option_about_the_second_pass_keeps_it(enlarged: list[Settings]) -> N
 
 def test_seamless_pictures_stay_so(ran: list[Settings]) -> None:
     for axes in ("xy", "x"):
-        text = picture_text(dataclasses.replace(DRAWN, seamless=axes), 0, "m", "01", "Avila 1")
+        text = infotext_from_settings(
+            dataclasses.replace(DRAWN, seamless=axes), 0, "m", "01", "Avila 1"
+        )
         Output.named("ring.png").save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
         run("--from", "ring.png", "--steps", "4")
         run("--from", "ring.png", "--seamless", "y")

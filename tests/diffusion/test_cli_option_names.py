@@ -14,7 +14,7 @@ from diffusion.cli.option_names import PARTS, as_typed, option_name
 from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError, SettingsError
 from diffusion.tasks import Hires, Inpaint
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from tests.diffusion.test_cli import PretendedPipeline, pretended, run  # noqa: F401 - a fixture
 
 ARGUMENTS = {"prompt", "image"}
@@ -29,7 +29,7 @@ def context(command: str, *typed: str) -> typer.Context:
 
 @pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Settings)])
 def test_every_setting_has_an_option(field: str) -> None:
-    if field in {"source", "sampling"}:  # the first comes from another command's argument
+    if field in {"init_image", "sampling"}:  # the first comes from another command's argument
         return
     found = option_name(context("txt2img"), field)
     assert found == "prompt" if field in ARGUMENTS else found.startswith("--")
@@ -41,7 +41,7 @@ def test_every_part_of_a_second_pass_has_an_option(field: str) -> None:
     assert found == ("--hires" if field == "scale" else f"--hires-{field}")
 
 
-@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Sampling)])
+@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(SamplingSettings)])
 def test_rarer_choices_are_parts_of_set(field: str) -> None:
     assert option_name(context("img2img", "b"), field) == f"--set {field}"
     assert option_name(context("upscale"), field) == f"--set {field}"

@@ -57,9 +57,13 @@ def test_img2img(pretended: type[PretendedPipeline]) -> None:
     done = run("img2img", "in.png", "a pear", *options.split())
     assert done.exit_code == 0, done.stderr
     (ran,) = pretended.ran
-    assert ran.source is not None
-    assert ran.source.image == Image.new("RGB", (40, 24), "red")
-    assert (ran.source.strength, ran.source.resize, ran.source.inpaint) == (0.6, "crop", None)
+    assert ran.init_image is not None
+    assert ran.init_image.image == Image.new("RGB", (40, 24), "red")
+    assert (ran.init_image.strength, ran.init_image.resize, ran.init_image.inpaint) == (
+        0.6,
+        "crop",
+        None,
+    )
     assert (ran.width, ran.height, ran.clip_skip) == (32, 16, 2)
     assert (ran.rng, ran.sampling.s_noise) == ("cpu", 0.9)
     assert told("out.png") == {
@@ -74,7 +78,7 @@ def test_img2img(pretended: type[PretendedPipeline]) -> None:
 def test_the_picture_gives_the_size(pretended: type[PretendedPipeline]) -> None:
     record = json.loads(run("img2img", "in.png", "a pear", "--json").stdout)
     assert (pretended.ran[0].width, pretended.ran[0].height) == (40, 24)
-    assert record["settings"]["source"]["image"] == "40x24"
+    assert record["settings"]["init_image"]["image"] == "40x24"
 
 
 def test_inpaint(pretended: type[PretendedPipeline]) -> None:
@@ -85,9 +89,9 @@ def test_inpaint(pretended: type[PretendedPipeline]) -> None:
     done = run("inpaint", "in.png", "a pear", *options.split())
     assert done.exit_code == 0, done.stderr
     (ran,) = pretended.ran
-    assert ran.source is not None
-    assert ran.source.inpaint == Inpaint(mask(), 3.5, True, "fill", "masked", 4)
-    assert ran.source.strength == 0.75
+    assert ran.init_image is not None
+    assert ran.init_image.inpaint == Inpaint(mask(), 3.5, True, "fill", "masked", 4)
+    assert ran.init_image.strength == 0.75
     assert (ran.width, ran.height) == (16, 24)
     assert told("out.png") == {
         "Seed": "7",
@@ -106,7 +110,7 @@ def test_what_is_transparent_is_the_mask(pretended: type[PretendedPipeline]) -> 
     picture.paste((0, 0, 0, 0), (0, 0, 8, 16))
     picture.save("clear.png")
     assert run("inpaint", "clear.png", "a pear").exit_code == 0
-    source = pretended.ran[0].source
+    source = pretended.ran[0].init_image
     assert source is not None
     assert source.inpaint is not None
     found = np.asarray(source.inpaint.mask)
@@ -116,7 +120,7 @@ def test_what_is_transparent_is_the_mask(pretended: type[PretendedPipeline]) -> 
 
 def test_extending(pretended: type[PretendedPipeline]) -> None:
     assert run("inpaint", "in.png", "a pear", "--left", "24", "--bottom", "8").exit_code == 0
-    source = pretended.ran[0].source
+    source = pretended.ran[0].init_image
     assert source is not None
     assert source.image.size == (64, 32)
     assert source.strength == 0.9
@@ -130,7 +134,7 @@ def test_the_old_picture_s_overlap_is_drawn_anew(
     """16 pixels, or half of the shorter side, 24, where that is less."""
     given = [] if overlap is None else ["--overlap", str(overlap)]
     assert run("inpaint", "in.png", "a pear", "--top", "8", *given).exit_code == 0
-    source = pretended.ran[0].source
+    source = pretended.ran[0].init_image
     assert source is not None
     assert source.inpaint is not None
     rows = (np.asarray(source.inpaint.mask) == 0).all(axis=1)
@@ -140,10 +144,10 @@ def test_the_old_picture_s_overlap_is_drawn_anew(
 def test_extending_by_any_number_keeps_the_pixels(pretended: type[PretendedPipeline]) -> None:
     assert run("inpaint", "in.png", "a pear", "--left", "7", "--top", "1").exit_code == 0
     ran = pretended.ran[0]
-    assert ran.source is not None
+    assert ran.init_image is not None
     assert (ran.width, ran.height) == (48, 32)
-    canvas = ran.source.canvas((48, 32))
-    finished = canvas.finished(Image.new("RGB", (48, 32), "blue"))
+    canvas = ran.init_image.prepare((48, 32))
+    finished = canvas.compose(Image.new("RGB", (48, 32), "blue"))
     assert finished.size == (47, 25)
     assert finished.getpixel((46, 24)) == (255, 0, 0)
     assert finished.getpixel((0, 0)) == (0, 0, 255)
@@ -158,7 +162,7 @@ def test_upscale_takes_the_pictures_own_prompt(pretended: type[PretendedPipeline
     assert run("upscale", "in.png", "--vae-tiling", "on").exit_code == 0
     prompts = [(ran.prompt, ran.negative) for ran in pretended.ran]
     assert prompts == [("a pear", "blurry"), ("a fox", "blurry"), ("", "")]
-    sizes = [ran.source.image.size for ran in pretended.ran if ran.source]
+    sizes = [ran.init_image.image.size for ran in pretended.ran if ran.init_image]
     assert sizes == [(64, 32), (80, 48), (80, 48)]
     assert [ran.vae_tiling for ran in pretended.ran] == ["auto", "auto", "on"]
 

@@ -119,7 +119,7 @@ def run(device: Device, case: RunCase) -> tuple[NDArray[Any], list[NDArray[Any]]
     factor = made.folder.vae.downscale
     guided = case.guidance > 1 and not made.embeds_guidance
     texts = [case.negative or "", PROMPT] if guided else [PROMPT]
-    conditioning = made.condition(
+    conditioning = made.encode_conditioning(
         [chunked(made, text) for text in texts],
         EMPHASES.find("original"),
         Sizes.of(factor * case.height, factor * case.width),
@@ -167,20 +167,20 @@ def test_no_negative_prompt_is_zeros(device: Device) -> None:
     made = networks(device, "xl_base")
     empty, blurry, prompt = (chunked(made, text) for text in ("", "blurry", PROMPT))
     plain = made.encode_prompts([empty, prompt], original).read()
-    zeroed = made.condition([empty, prompt], original, sizes).context.read()
+    zeroed = made.encode_conditioning([empty, prompt], original, sizes).context.read()
     assert not zeroed[0].any()
     np.testing.assert_array_equal(zeroed[1], plain[1])
-    assert made.condition([blurry, prompt], original, sizes).context.read()[0].any()
-    assert made.condition([empty], original, sizes).context.read().any()
+    assert made.encode_conditioning([blurry, prompt], original, sizes).context.read()[0].any()
+    assert made.encode_conditioning([empty], original, sizes).context.read().any()
     refiner = networks(device, "xl_refiner")
-    assert refiner.condition([empty, prompt], original, sizes).context.read()[0].any()
+    assert refiner.encode_conditioning([empty, prompt], original, sizes).context.read()[0].any()
 
 
 def test_a_model_is_told_what_it_takes(device: Device) -> None:
     plain, _ = unet_on(device, "inpaint", f32)
     with pytest.raises(ArgumentError, match="takes no pooled text"):
         plain.embed_added(device.buffer(f32, (1, 8)))
-    for model, match in (("xl_base", "`added` goes with"), ("consistency", "`guidance` goes with")):
+    for model, match in (("xl_base", "`added` must be"), ("consistency", "`guidance` must be")):
         made, config = unet_on(device, model, f32)
         features = device.buffer_from_array(time_features([1.0], config))
         with pytest.raises(ArgumentError, match=match):

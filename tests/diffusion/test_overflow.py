@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import NotFiniteError
-from diffusion.tasks import Hires, Source
+from diffusion.tasks import Hires, InitImage
 from gpucore import Device, DType, f16, f32
 from tests.conftest import skip_without_f16
 from tests.diffusion.test_cli import run
@@ -82,9 +82,9 @@ def test_an_overflow_of_f16_is_mended(device: Device, tmp_path: Path, tiling: st
     pipeline = loaded(device, folder, f16)
     with pytest.warns(RuntimeWarning, match=f"range of f16 after {BLOCK}.conv2: done again"):
         found = result(pipeline, settings)
-    assert found.redone == [f"{BLOCK}.conv2"] * 2
+    assert found.decoded_in_f32_from == [f"{BLOCK}.conv2"] * 2
     exact = result(loaded(device, folder, f32), settings)
-    assert exact.redone == [None, None]
+    assert exact.decoded_in_f32_from == [None, None]
     assert pixels(exact).std() > 1, "the right picture is not plain"
     # Both UNets differ by f16's rounding; what comes after the block is bounded by a group norm.
     assert np.abs(pixels(found) - pixels(exact)).max() <= 6
@@ -116,13 +116,13 @@ def test_the_part_before_is_not_computed_again(
     monkeypatch.setattr(vae, "post_quant_conv", None)
     monkeypatch.setattr(vae.decoder, "mid_block", None)
     with pytest.warns(RuntimeWarning, match="done again"):
-        assert result(pipeline, SETTINGS).redone == [f"{BLOCK}.conv2"]
+        assert result(pipeline, SETTINGS).decoded_in_f32_from == [f"{BLOCK}.conv2"]
 
 
 def test_the_encoder_is_mended_too(device: Device, tmp_path: Path) -> None:
     folder = model(tmp_path, "vae", wide_encoder)
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
-    settings = dataclasses.replace(SETTINGS, source=Source(picture, 0.5))
+    settings = dataclasses.replace(SETTINGS, init_image=InitImage(picture, 0.5))
     with pytest.warns(RuntimeWarning, match=r"after encoder\.conv_in: done again"):
         found = result(loaded(device, folder, f16), settings)
     exact = result(loaded(device, folder, f32), settings)
@@ -190,7 +190,7 @@ def test_a_sound_model_is_not_suspected(device: Device, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = result(loaded(device, tmp_path, f16 if device.has_f16 else f32), SETTINGS)
-    assert found.redone == [None]
+    assert found.decoded_in_f32_from == [None]
 
 
 def test_the_command_writes_no_picture_without_numbers(tmp_path: Path) -> None:

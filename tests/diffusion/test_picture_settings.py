@@ -15,17 +15,17 @@ from PIL import Image
 from diffusion import Pipeline, Settings
 from diffusion.cli.output import Output
 from diffusion.errors import SettingsError
-from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.from_settings import infotext_from_settings
 from diffusion.infotext.grammar import read_infotext
-from diffusion.infotext.to_settings import picture_settings
+from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.noise.registry import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES
 from diffusion.settings import Defaults
 from diffusion.tasks import UPSCALERS, Hires, Variation
-from diffusion.tasks.sampling_options import Sampling
-from diffusion.tasks.sigmas import Walk, exact_walk
+from diffusion.tasks.sampling_settings import SamplingSettings
+from diffusion.tasks.sigmas import SigmaSchedule, partial_schedule
 from gpustd.matmul.conv import Wrap
 from tests.conftest import first_device
 from tests.diffusion.noise_schedules import stable_diffusion
@@ -44,7 +44,7 @@ def maybe(inner: st.SearchStrategy[float]) -> st.SearchStrategy[float | None]:
 NUMBERS = maybe(st.floats(0, 1000))
 ABOVE_0 = maybe(st.floats(0.01, 0.5))
 SAMPLING = st.builds(
-    Sampling,
+    SamplingSettings,
     order=st.none() | st.integers(1, 4),
     s_churn=NUMBERS,
     s_tmin=NUMBERS,
@@ -97,7 +97,7 @@ SETTINGS = st.builds(
 
 def checked(text: str) -> Settings:
     """What a text says, as it is used."""
-    settings = picture_settings(text)
+    settings = settings_from_infotext(text)
     settings.check()
     return settings
 
@@ -112,16 +112,16 @@ def plain(settings: Settings) -> Settings:
 
 @given(SETTINGS)
 def test_settings_come_back_as_they_were(settings: Settings) -> None:
-    text = picture_text(settings, 0, "model, with: signs", "0123456789", "Avila 1")
+    text = infotext_from_settings(settings, 0, "model, with: signs", "0123456789", "Avila 1")
     assert plain(checked(text)) == plain(settings)
 
 
-def second_walk(settings: Settings) -> Walk:
+def hires_schedule(settings: Settings) -> SigmaSchedule:
     """The second pass's, of settings that are filled."""
     assert settings.hires is not None
     first = settings.sampler or "", settings.schedule or ""
     names = settings.hires.sampler_and_schedule(*first)
-    return exact_walk(SD15, *names, 4, None, settings.hires.strength)
+    return partial_schedule(SD15, *names, 4, None, settings.hires.strength)
 
 
 @pytest.mark.parametrize("schedule", [None, "automatic", "beta"])
@@ -133,9 +133,9 @@ def test_a_schedule_in_a_sampler_s_name_comes_back(
 ) -> None:
     hires = Hires(sampler=sampler, schedule=schedule)
     drawn = Settings("a", sampler=first, schedule=first_schedule, hires=hires)
-    drawn = drawn.filled(Defaults(64, 64))
-    again = checked(picture_text(drawn, 0, "m", "0123456789", "Avila 1"))
-    ours, theirs = second_walk(drawn), second_walk(again)
+    drawn = drawn.with_defaults(Defaults(64, 64))
+    again = checked(infotext_from_settings(drawn, 0, "m", "0123456789", "Avila 1"))
+    ours, theirs = hires_schedule(drawn), hires_schedule(again)
     assert theirs.sampler is ours.sampler
     np.testing.assert_array_equal(theirs.sigmas, ours.sigmas)
 
@@ -161,7 +161,7 @@ def test_as_another_tool_writes_it() -> None:
         1234567890,
         clip_skip=2,
         rng="CPU",
-        sampling=Sampling(s_churn=3.0),
+        sampling=SamplingSettings(s_churn=3.0),
     )
 
 
@@ -225,7 +225,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize("prompt", ["a red apple", "リンゴ 🍎\nwith a \u0301 hat", "é", ""])
 def test_every_kind_of_file_keeps_the_text(tmp_path: Path, suffix: str, prompt: str) -> None:
     settings = Settings(prompt, "bad", 64, 48, 3, 4.5, "euler", "karras", 2**64 - 1)
-    text = picture_text(settings, 0, "m", "0123456789", "Avila 1")
+    text = infotext_from_settings(settings, 0, "m", "0123456789", "Avila 1")
     place = Output.named(str(tmp_path / f"a{suffix}"))
     rng = np.random.default_rng(3)
     image = Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8))
@@ -260,7 +260,7 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
             "dpmpp_2m_sde",
             "karras",
             eta=0.7,
-            sampling=Sampling(rho=5.0, s_noise=0.9),
+            sampling=SamplingSettings(rho=5.0, s_noise=0.9),
         ),
         Settings("a", "b", 64, 64, 3, 9.1, "euler_cfg_pp", variation=Variation(3, 0.25)),
         Settings("a", "b", 64, 64, 3, 4.0, "euler", seamless="xy"),
@@ -270,9 +270,9 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
 )
 def test_a_picture_is_drawn_again_bit_by_bit(settings: Settings) -> None:
     pipeline = Pipeline.load(device=first_device())
-    full = dataclasses.replace(settings, count=2).filled(pipeline.defaults)
+    full = dataclasses.replace(settings, count=2).with_defaults(pipeline.defaults)
     first = pipeline.draw(full)
     for number in range(2):
-        text = picture_text(full, number, "m", "0", "Avila 1")
+        text = infotext_from_settings(full, number, "m", "0", "Avila 1")
         (again,) = pipeline.draw(checked(text))
         np.testing.assert_array_equal(np.asarray(again), np.asarray(first[number]))

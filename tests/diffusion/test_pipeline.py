@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.pipeline import pipeline as pipelines
-from diffusion.pipeline.networks import best_dtype
-from diffusion.pipeline.pipeline import Event
+from diffusion.pipeline import events
+from diffusion.pipeline.events import Event
+from diffusion.pipeline.loading import best_dtype
+from diffusion.pipeline.run import Run
 from diffusion.tasks import Hires
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f32
 from tests.conftest import engines, opened, trouble
-from tests.diffusion.runs_steps import kept_steps
+from tests.diffusion.recorded_steps import record_steps
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=3, guidance=4.0, seed=5)
 
@@ -123,7 +124,7 @@ def begun(pipeline: Pipeline) -> Generator[Event]:
 
 def test_closing_closes_what_is_inside(first: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
-    inside = kept_steps(monkeypatch)
+    inside = record_steps(monkeypatch)
     begun(pipeline_on(first)).close()
     assert [inspect.getgeneratorstate(each) for each in inside] == [inspect.GEN_CLOSED]
 
@@ -221,35 +222,36 @@ def test_a_folder_has_a_tokenizer_of_its_own() -> None:
         Pipeline.load("emoji", tokenizer="words")
 
 
-def prepared(device: Device, **changes: Any) -> None:
+def prepare(device: Device, **changes: Any) -> None:
     """Settings as a run takes them, before any work; a warning is an error."""
     pipeline = pipeline_on(device)
-    pipeline.run(dataclasses.replace(SMALL, **changes).filled(pipeline.defaults))
+    settings = dataclasses.replace(SMALL, **changes).with_defaults(pipeline.defaults)
+    Run(pipeline.passes(settings))
 
 
 def test_an_option_that_one_of_two_passes_has_is_not_idle(device: Device) -> None:
     second = Hires(sampler="euler_a")
-    prepared(device, sampler="dpmpp_2m", eta=0.1, hires=second)
+    prepare(device, sampler="dpmpp_2m", eta=0.1, hires=second)
     with pytest.warns(UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M has no such option"):
-        prepared(device, sampler="dpmpp_2m", eta=0.1)
+        prepare(device, sampler="dpmpp_2m", eta=0.1)
     with pytest.warns(UserWarning, match="^order changes nothing") as told:
-        prepared(device, sampler="dpmpp_2m", hires=second, sampling=Sampling(order=2))
+        prepare(device, sampler="dpmpp_2m", hires=second, sampling=SamplingSettings(order=2))
     assert len(told) == 1
 
 
 def test_an_idle_negative_prompt_is_told(device: Device) -> None:
     """SMALL has one; where no pass is guided, it changes nothing."""
     with pytest.warns(UserWarning, match="^negative changes nothing: it needs a guidance above 1"):
-        prepared(device, guidance=1.0)
+        prepare(device, guidance=1.0)
     with pytest.warns(UserWarning, match="^negative changes nothing"):
-        prepared(device, guidance=0.5, hires=Hires(negative="bad", guidance=2.0))
+        prepare(device, guidance=0.5, hires=Hires(negative="bad", guidance=2.0))
     with pytest.warns(UserWarning, match="^hires_negative changes nothing"):
-        prepared(device, hires=Hires(negative="bad", guidance=1.0))
-    prepared(device, guidance=1.0, negative="")
-    prepared(device, guidance=1.0, hires=Hires(guidance=2.0))
-    prepared(device, guidance=2.0, hires=Hires(guidance=1.0))
-    prepared(device, guidance=1.0, prompt="a AND b")
-    prepared(device, guidance=1.0, sampler="euler_cfg_pp")
+        prepare(device, hires=Hires(negative="bad", guidance=1.0))
+    prepare(device, guidance=1.0, negative="")
+    prepare(device, guidance=1.0, hires=Hires(guidance=2.0))
+    prepare(device, guidance=2.0, hires=Hires(guidance=1.0))
+    prepare(device, guidance=1.0, prompt="a AND b")
+    prepare(device, guidance=1.0, sampler="euler_cfg_pp")
 
 
 @pytest.mark.parametrize("tiling", ["on", "auto"])
@@ -262,7 +264,7 @@ def test_previews_follow_the_tiling(
     )
     steps = [event for event in pipeline_on(device).generate(settings) if isinstance(event, Step)]
     tilings: list[str] = []
-    monkeypatch.setattr(pipelines, "decode", lambda _, __, given: tilings.append(given) or [])
+    monkeypatch.setattr(events, "decode", lambda _, __, given: tilings.append(given) or [])
     for step in steps:
         step.preview()
     assert tilings == [tiling] * 2

@@ -23,7 +23,7 @@ from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, f16, f32
 from tests.conftest import skip_without_f16
 from tests.diffusion.checkpoints.small_folder import edit_json
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.families import FAMILIES
 from tests.goldens.family_folders import write_family
 
@@ -33,7 +33,7 @@ SMALL = Settings("a red apple", width=16, height=24, steps=2, guidance=4.0, samp
 
 @functools.cache
 def pipeline(device: Device, model: str) -> Pipeline:
-    folder = write_family(lasting_folder(model), model)
+    folder = write_family(session_folder(model), model)
     return Pipeline.load(folder, device)
 
 
@@ -79,7 +79,9 @@ def test_xl_models_see_sizes(device: Device) -> None:
         plain = Sizes.of(64, 64)
         other = dataclasses.replace(plain, target=(128, 64))
         scored = dataclasses.replace(plain, score=7.0)
-        added = [networks.condition(prompt, emphasis, s).added for s in (plain, other, scored)]
+        added = [
+            networks.encode_conditioning(prompt, emphasis, s).added for s in (plain, other, scored)
+        ]
         first, target, score = (each.read() for each in added if each is not None)
         assert np.array_equal(first, target) is (model == "xl_refiner")
         assert np.array_equal(first, score) is (model == "xl_base")

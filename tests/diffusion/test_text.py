@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.errors import ModelFormatError
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
-from diffusion.text import encoders as texts
-from diffusion.text.encoders import EncodedText, TextEncoder
+from diffusion.text.encoder import EncodedText, TextEncoder
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, Graph, f32, i32
 from tests.diffusion.golden_families import networks
@@ -41,14 +41,14 @@ def numbers(found: EncodedText) -> list[NDArray[Any]]:
     return [each.read() for each in found if each is not None]
 
 
-def directly(encoder: TextEncoder, device: Device, rows: list[list[int]], skip: int) -> EncodedText:
-    """What the network gives without a graph."""
+def encode_directly(encoder: TextEncoder, rows: list[list[int]], skip: int) -> EncodedText:
+    """Run the network without a graph."""
     ids = np.array(rows, np.int32)
     positions = np.tile(np.arange(ids.shape[1]), (len(rows), 1))
     first = np.argmax(ids == encoder.tokenizer.end, axis=1)
     ends = first + np.arange(len(rows)) * ids.shape[1]
     return encoder.record(
-        *(device.buffer_from_array(each, i32) for each in (ids, positions, ends)), skip
+        *(encoder.device.buffer_from_array(each, i32) for each in (ids, positions, ends)), skip
     )
 
 
@@ -154,9 +154,9 @@ def test_a_captured_encoder_gives_the_bits_of_a_direct_one(device: Device, model
         batches = [[row[SHORT]], [row[OTHER], row[SHORT]], [row[LONG]], [row[""], row[OTHER]]]
         batches.append([row[SHORT], row[OTHER], row[LONG]] * 6)  # more than are encoded at once
         cases = [(rows, skip) for skip in (0, 1) for rows in (*batches, *batches[::-1])]
-        found = [encoder.encode(device, *case) for case in cases]
+        found = [encoder.encode(*case) for case in cases]
         for kept, case in zip(found, cases, strict=True):
-            wanted = directly(encoder, device, *case)
+            wanted = encode_directly(encoder, *case)
             assert (kept.pooled is None) == (wanted.pooled is None)
             for actual, expected in zip(numbers(kept), numbers(wanted), strict=True):
                 np.testing.assert_array_equal(actual, expected)
@@ -193,18 +193,18 @@ def test_changed_weights(device: Device, tmp_path: Path) -> None:
     made = loaded(device, tmp_path)
     encoder = made.text.encoders[1]
     rows = encoder.tokenizer([SHORT, OTHER])
-    plain = encoder.encode(device, rows, 0).context.read()
+    plain = encoder.encode(rows, 0).context.read()
     product = encoder.network.text_model.encoder.layers[0].mlp.fc1.weight.buffer
     product.write(product.read() * np.float32(1.5))
-    adapted = encoder.encode(device, rows, 0).context.read()
+    adapted = encoder.encode(rows, 0).context.read()
     assert not np.array_equal(adapted, plain)
     table = encoder.network.text_model.embeddings.token_embedding.weight
     learned = table.buffer.read()
     learned[encoder.tokenizer.tokens("apple")] = 0.3
     table.fill(learned, device, f32)
     made.text.release()
-    states = encoder.encode(device, rows, 0).context.read()
-    np.testing.assert_array_equal(states, directly(encoder, device, rows, 0).context.read())
+    states = encoder.encode(rows, 0).context.read()
+    np.testing.assert_array_equal(states, encode_directly(encoder, rows, 0).context.read())
     assert not np.array_equal(states[0], adapted[0])
     np.testing.assert_array_equal(states[1], adapted[1])
 
@@ -213,8 +213,9 @@ def test_memory_of_captured_encoders(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last few are kept, and `release` gives all of it back."""
-    monkeypatch.setattr(texts, "_MOST_GRAPHS", 1)
     made = loaded(device, tmp_path)
+    for encoder in made.text.encoders:
+        monkeypatch.setattr(encoder.graphs, "most", 1)
 
     def live(*prompts: str) -> int:
         made.text.encode_prompts(chunked(made, *prompts), ORIGINAL)

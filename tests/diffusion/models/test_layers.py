@@ -12,7 +12,7 @@ from diffusion.models import layers
 from diffusion.models.layers import Conv2d
 from diffusion.models.module import load
 from diffusion.models.unet import time_features
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
 from gpustd.matmul.winograd import winograd_block

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.noise.philox import LatentNoise
-from diffusion.pipeline.denoiser import GuidedDenoiser, mixed
+from diffusion.pipeline.denoiser import GuidedDenoiser, apply_guidance
 from diffusion.prompts import EMPHASES, chunk_prompt, script, script_chunks
 from diffusion.tasks import Hires
 from diffusion.text.conditioning import Conditioning
@@ -129,11 +129,12 @@ def test_mixing(device: Device, weights: tuple[float, ...], scale: float) -> Non
     rows = rng.standard_normal((2 * (1 + len(weights)), 3, 5, 4)).astype(np.float32)
     free, *parts = rows.astype(np.float64).reshape(-1, 2, 3, 5, 4)
     expected = free + scale * sum(w * (c - free) for w, c in zip(weights, parts, strict=True))
-    found = mixed(device.buffer_from_array(rows), scale, weights).read()
+    found = apply_guidance(device.buffer_from_array(rows), scale, weights).read()
     # Each term is rounded, and each sum: 7 terms of up to 4 · 7.5 · 4.3.
     np.testing.assert_allclose(found, expected, rtol=0, atol=7 * 2**-24 * 130)
     if device.has_f16:
-        half = mixed(device.buffer_from_array(rows.astype(np.float16), f16), scale, weights).read()
+        rows_f16 = device.buffer_from_array(rows.astype(np.float16), f16)
+        half = apply_guidance(rows_f16, scale, weights).read()
         np.testing.assert_allclose(half, expected, rtol=2e-2, atol=0.15)
 
 

@@ -143,5 +143,5 @@ def test_a_schedule_that_is_given_goes_before_the_samplers(
 ) -> None:
     assert chosen_schedule(sampler, schedule, "trailing") == wanted
     usual = Defaults(64, 64, schedule="trailing")
-    full = Settings("a", sampler=sampler, schedule=schedule).filled(usual)
+    full = Settings("a", sampler=sampler, schedule=schedule).with_defaults(usual)
     assert full.schedule == wanted

@@ -15,17 +15,20 @@ from PIL import Image
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.noise.philox import Draw
-from diffusion.pipeline import run as run_module
+from diffusion.pipeline import passes, sampling
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.graph_cache import GraphCache
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.passes import base_pass
 from diffusion.pipeline.run import Run
+from diffusion.pipeline.run_cache import RunCache
+from diffusion.pipeline.sampling import overflow_watch, sample
 from diffusion.pipeline.vae import decode
 from diffusion.settings import Defaults, Settings
-from diffusion.tasks import Inpaint, Source
+from diffusion.tasks import InitImage, Inpaint
 from diffusion.tasks.blend import Blend
 from gpucore import Device, f32
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.cases import GUIDANCE, NEGATIVE, PROMPT
 from tests.goldens.loader import channels_last, load, relative_error
 from tests.goldens.task_cases import TASK_CASES, TaskCase, write_task_model
@@ -36,7 +39,7 @@ TOLERANCE = 1e-4
 @functools.cache
 def networks(device: Device, model: str, inpaints: bool) -> Networks:
     case = next(c for c in TASK_CASES if c.model == model and (c.task == "inpaint9") is inpaints)
-    folder = lasting_folder(model)
+    folder = session_folder(model)
     write_task_model(folder, case)
     return load_networks(ModelFolder(folder), device, f32)
 
@@ -73,7 +76,7 @@ def settings_of(case: TaskCase) -> Settings:
     mask = Image.fromarray(case.mask())
     inpaint = None if case.task == "img2img" else Inpaint(mask, blur=0.0)
     strength = (case.kept - 0.5) / case.steps
-    source = Source(Image.fromarray(case.picture()), strength, inpaint=inpaint)
+    init_image = InitImage(Image.fromarray(case.picture()), strength, inpaint=inpaint)
     return Settings(
         PROMPT,
         NEGATIVE,
@@ -81,25 +84,26 @@ def settings_of(case: TaskCase) -> Settings:
         guidance=GUIDANCE,
         sampler=case.sampler,
         schedule=case.schedule,
-        source=source,
-    ).filled(Defaults(8, 8))
+        init_image=init_image,
+    ).with_defaults(Defaults(8, 8))
 
 
 @pytest.mark.parametrize("case", TASK_CASES, ids=lambda case: case.name)
 def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = load("tasks")
     made = networks(device, case.model, case.task == "inpaint9")
-    monkeypatch.setattr(run_module, "LatentNoise", GivenNoise)
+    monkeypatch.setattr(passes, "LatentNoise", GivenNoise)
     monkeypatch.setattr(GivenNoise, "case", case, raising=False)
     if case.task == "inpaint9":
-        monkeypatch.setattr(run_module, "Blend", NoBlend)
-    run = Run(made, GraphCache(made), settings_of(case))
-    assert run.first.walk.steps == case.kept
+        monkeypatch.setattr(sampling, "Blend", NoBlend)
+    run = Run([base_pass(made, RunCache(), settings_of(case))])
+    (only,) = run.passes
+    assert only.schedule.steps == case.kept
     start = run.begin((0,))
     assert isinstance(start.latents, np.ndarray)
-    first = start.latents + np.float32(run.first.walk.start) * start.drawn
+    first = start.latents + np.float32(only.schedule.noise_scale) * start.unit_noise
     assert relative_error(np.moveaxis(first, -1, 1), golden[f"{case.name}/start"]) < TOLERANCE
-    states = [step.x for step in run.steps(run.first, start, run.watch(run.first))]
+    states = [step.x for step in sample(only, start, overflow_watch(only))]
     actual = [np.moveaxis(state.read(), -1, 1) for state in states]
     check_steps(actual, golden[f"{case.name}/latents"], golden[f"{case.name}/start"])
     ((image, _),) = decode(made, states[-1])

@@ -14,8 +14,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.pipeline import graph_cache
-from diffusion.tasks import Hires, Inpaint, Source, Variation
+from diffusion.tasks import Hires, InitImage, Inpaint, Variation
 from gpucore import Device
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=3, guidance=4.0, seed=5)
@@ -41,15 +40,15 @@ def tasks(device: Device) -> dict[str, Settings]:
     picture = picture_on(device)
     inpaint = Inpaint(Image.fromarray(MASK), blur=2.0)
     return {
-        "img2img": replace(SMALL, source=Source(picture, 0.6)),
-        "inpaint": replace(SMALL, source=Source(picture, 0.9, inpaint=inpaint)),
+        "img2img": replace(SMALL, init_image=InitImage(picture, 0.6)),
+        "inpaint": replace(SMALL, init_image=InitImage(picture, 0.9, inpaint=inpaint)),
         "masked": replace(
             SMALL,
-            source=Source(picture, 0.9, inpaint=dataclasses.replace(inpaint, area="masked")),
+            init_image=InitImage(picture, 0.9, inpaint=dataclasses.replace(inpaint, area="masked")),
         ),
         "noise": replace(
             SMALL,
-            source=Source(
+            init_image=InitImage(
                 picture, 1.0, inpaint=dataclasses.replace(inpaint, content="latent_noise")
             ),
         ),
@@ -80,16 +79,16 @@ def test_strength_says_how_much_changes(first: Device) -> None:
     picture = np.asarray(picture_on(first)).astype(float)
     changed = []
     for strength in (0.0, 0.5, 1.0):
-        source = Source(picture_on(first), strength)
-        settings = replace(SMALL, prompt="a blue car", steps=8, source=source)
+        init_image = InitImage(picture_on(first), strength)
+        settings = replace(SMALL, prompt="a blue car", steps=8, init_image=init_image)
         changed.append(np.abs(pixels(first, settings)[0] - picture).mean())
     assert changed[0] < changed[1] < changed[2]
     assert changed[0] < 12
 
 
 def test_a_pictures_size_is_taken(first: Device) -> None:
-    source = Source(Image.new("RGB", (70, 46), "red"), 0.3)
-    settings = replace(SMALL, width=None, height=None, source=source)
+    init_image = InitImage(Image.new("RGB", (70, 46), "red"), 0.3)
+    settings = replace(SMALL, width=None, height=None, init_image=init_image)
     assert pixels(first, settings).shape == (1, 48, 72, 3)
 
 
@@ -175,7 +174,7 @@ def test_what_is_made_for_large_pictures_is_not_kept(
     wanted = np.asarray(pipeline.draw(SMALL)[0])
     pipeline.release()
     before = first.memory.live
-    monkeypatch.setattr(graph_cache, "LARGEST_KEPT", 63)
+    monkeypatch.setattr(pipeline.cache.denoisers, "largest", 63)
     np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), wanted)
     assert first.memory.live - before < 1 << 20, "text embeddings are kept, no graph is"
 
@@ -184,9 +183,9 @@ def test_what_cannot_be_is_refused_before_any_work(first: Device) -> None:
     picture = picture_on(first)
     wrong = Inpaint(Image.new("L", (32, 32), 255))
     for changes in (
-        {"source": Source(picture, 2.0)},
-        {"source": Source(picture, inpaint=wrong)},
-        {"source": Source(picture), "hires": Hires()},
+        {"init_image": InitImage(picture, 2.0)},
+        {"init_image": InitImage(picture, inpaint=wrong)},
+        {"init_image": InitImage(picture), "hires": Hires()},
         {"hires": Hires(0.5)},
         {"hires": Hires(upscaler="magic")},
         {"hires": Hires(steps=0)},
@@ -206,10 +205,10 @@ def test_clip_skip_matters(first: Device) -> None:
 def test_short_ways(first: Device) -> None:
     pipeline, picture = pipeline_on(first), picture_on(first)
     drawn = pipeline.img2img(picture, SMALL.prompt, strength=0.6, steps=3, guidance=4.0, seed=5)
-    settings = replace(SMALL, negative="", source=Source(picture, 0.6))
+    settings = replace(SMALL, negative="", init_image=InitImage(picture, 0.6))
     np.testing.assert_array_equal(np.asarray(drawn), pixels(first, settings)[0])
     mask = Image.fromarray(MASK)
     drawn = pipeline.inpaint(picture, mask, "a car", strength=0.6, steps=3, guidance=4.0, seed=5)
-    source = Source(picture, 0.6, inpaint=Inpaint(mask))
-    settings = replace(SMALL, prompt="a car", negative="", source=source)
+    init_image = InitImage(picture, 0.6, inpaint=Inpaint(mask))
+    settings = replace(SMALL, prompt="a car", negative="", init_image=init_image)
     np.testing.assert_array_equal(np.asarray(drawn), pixels(first, settings)[0])

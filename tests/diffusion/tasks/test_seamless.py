@@ -21,12 +21,12 @@ from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.models.layers import Activations, Conv2d, seamless_padding
 from diffusion.noise.philox import LatentNoise
-from diffusion.pipeline import run, vae
+from diffusion.pipeline import transitions, vae
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.vae import decode, moments
-from diffusion.tasks import Hires, Inpaint, Source
-from diffusion.tasks.seamless import resized
+from diffusion.tasks import Hires, InitImage, Inpaint
+from diffusion.tasks.seamless import resize_seamless
 from gpucore import Device, f32
 from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
@@ -113,11 +113,11 @@ def test_the_second_pass_wraps_too(
     """
     seen: list[str] = []
 
-    def spied(*arguments: Any) -> Image.Image:
+    def record_axes(*arguments: Any) -> Image.Image:
         seen.append(arguments[3])
-        return resized(*arguments)
+        return resize_seamless(*arguments)
 
-    monkeypatch.setattr(run, "resized", spied)
+    monkeypatch.setattr(transitions, "resize_seamless", record_axes)
     hires = Hires(2, upscaler, 0.5, steps=1)
     settings = dataclasses.replace(SETTINGS, steps=1, seamless="xy", hires=hires)
     plain = pixels(pipeline_on(first, f32), settings)
@@ -177,14 +177,14 @@ def test_what_overflowed_is_done_again_as_it_was(
         wanted = made.vae.decode(latents).read()
     seen = []
 
-    def redone(networks: Networks, _: object, x: Latents) -> tuple[Activations, str]:
+    def recompute(networks: Networks, _: object, x: Latents) -> tuple[Activations, str]:
         seen.append(networks.vae.decode(x).read())
         return networks.vae.decode(x), "conv_in"
 
-    monkeypatch.setattr(vae, "Finite", lambda _: False)
-    monkeypatch.setattr(vae, "redone", redone)
+    monkeypatch.setattr(vae, "FiniteCheck", lambda _: False)
+    monkeypatch.setattr(vae, "recompute_in_f32", recompute)
     scaled = first.buffer_from_array(latents.read() * made.folder.vae.scaling_factor)
-    assert next(decode(made, scaled)).redone == "conv_in"
+    assert next(decode(made, scaled)).f32_from == "conv_in"
     np.testing.assert_allclose(seen[0], wanted, rtol=0, atol=1e-4)
 
 
@@ -194,7 +194,7 @@ def test_enlarging_reads_across_the_edges(resampling: Image.Resampling) -> None:
     size = (21, 10)
 
     def enlarged(picture: NDArray[Any], wrap: Wrap) -> NDArray[Any]:
-        return np.asarray(resized(Image.fromarray(picture), size, resampling, wrap))
+        return np.asarray(resize_seamless(Image.fromarray(picture), size, resampling, wrap))
 
     plain = enlarged(noise, "")
     np.testing.assert_array_equal(
@@ -214,15 +214,20 @@ def test_what_cannot_be_is_refused(first: Device) -> None:
         ({"seamless": "z"}, "give x, y or xy"),
         ({"seamless": "yx"}, "give x, y or xy"),
         ({"seamless": None}, "give x, y or xy"),
-        ({"source": Source(picture, inpaint=Inpaint(mask, area="masked"))}, "area whole"),
-        ({"source": Source(odd, resize="pad"), "width": None, "height": None}, "give a size"),
+        ({"init_image": InitImage(picture, inpaint=Inpaint(mask, area="masked"))}, "area whole"),
+        (
+            {"init_image": InitImage(odd, resize="pad"), "width": None, "height": None},
+            "give a size",
+        ),
     ):
         settings = dataclasses.replace(SETTINGS, **{"seamless": "xy", **changes})  # type: ignore[arg-type]
         with pytest.raises(SettingsError, match=message):
             next(pipeline_on(first).generate(settings))
-    even = Source(picture, resize="pad")
-    settings = dataclasses.replace(SETTINGS, width=None, height=None, source=even, seamless="xy")
-    settings.filled(pipeline_on(first).defaults)
+    even = InitImage(picture, resize="pad")
+    settings = dataclasses.replace(
+        SETTINGS, width=None, height=None, init_image=even, seamless="xy"
+    )
+    settings.with_defaults(pipeline_on(first).defaults)
 
 
 def test_a_convolution_is_as_before_outside(first: Device) -> None:

@@ -17,17 +17,19 @@ from PIL import Image
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
 from diffusion.noise.philox import LatentNoise
-from diffusion.pipeline import pipeline as pipelines
-from diffusion.pipeline import refining
+from diffusion.pipeline import events as event_module
+from diffusion.pipeline import run as run_module
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.networks import best_dtype
-from diffusion.pipeline.pipeline import Event
-from diffusion.pipeline.refining import refine
-from diffusion.pipeline.run import Run, Start
-from diffusion.tasks import Hires, Inpaint, Source
+from diffusion.pipeline.events import Event
+from diffusion.pipeline.loading import best_dtype
+from diffusion.pipeline.passes import Pass
+from diffusion.pipeline.refiner import refine
+from diffusion.pipeline.sampling import PassStart
+from diffusion.pipeline.transitions import start_after
+from diffusion.tasks import Hires, InitImage, Inpaint
 from gpucore import Device, DType, f32
-from tests.diffusion.lasting_folder import lasting_folder
-from tests.diffusion.runs_steps import kept_steps
+from tests.diffusion.recorded_steps import record_steps
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.cases import NEGATIVE, PROMPT
 from tests.goldens.families import REFINED_STEPS, REFINED_SWITCH
 from tests.goldens.family_folders import write_family
@@ -50,7 +52,7 @@ SETTINGS = Settings(
 
 @functools.cache
 def _loaded(device: Device, model: str, dtype: type[DType]) -> Pipeline:
-    return Pipeline.load(write_family(lasting_folder(model), model), device, dtype)
+    return Pipeline.load(write_family(session_folder(model), model), device, dtype)
 
 
 def pipeline(device: Device, model: str, dtype: type[DType] | None = None) -> Pipeline:
@@ -73,13 +75,12 @@ def test_diffusers(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = load("families")
     base, refiner = pair(device, f32)
     states, handed = [], []
-    original = refining._handed_over
 
-    def hand_over(start: Start, latents: Latents, done: int, refiner: Run) -> Start:
+    def record_start(following: Pass, latents: Latents, start: PassStart) -> PassStart:
         handed.append(latents.read())
-        return original(start, latents, done, refiner)
+        return start_after(following, latents, start)
 
-    monkeypatch.setattr(refining, "_handed_over", hand_over)
+    monkeypatch.setattr(run_module, "start_after", record_start)
     for event in refine(base, refiner, SETTINGS, SHARE):
         if isinstance(event, Step):
             states.append((event.sigma, event._networks.unet))
@@ -147,7 +148,7 @@ def test_closing_closes_what_is_inside(
     first: Device, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
-    inside = kept_steps(monkeypatch)
+    inside = record_steps(monkeypatch)
     with closing(cast("Generator[Event]", refine(*pair(first), SETTINGS, SHARE))) as events:
         while steps:
             steps -= isinstance(next(events), Step)
@@ -157,7 +158,7 @@ def test_closing_closes_what_is_inside(
 def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
     """At strength 1 over no steps of the base: img2img by the refiner alone, and the reverse."""
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
-    settings = dataclasses.replace(SETTINGS, steps=8, source=Source(picture, 0.5))
+    settings = dataclasses.replace(SETTINGS, steps=8, init_image=InitImage(picture, 0.5))
 
     def alone(model: str) -> NDArray[Any]:
         return np.stack([np.asarray(i) for i in pipeline(device, model).draw(settings)])
@@ -179,16 +180,16 @@ def masked(area: str = "whole") -> Settings:
     mask = Image.new("L", (24, 16))
     mask.paste(255, (0, 0, 8, 16))
     part = Inpaint(mask, blur=0.0, area=area, padding=0)
-    return dataclasses.replace(SETTINGS, steps=8, source=Source(picture, 0.5, inpaint=part))
+    return dataclasses.replace(SETTINGS, steps=8, init_image=InitImage(picture, 0.5, inpaint=part))
 
 
 @pytest.mark.parametrize("area", ["whole", "masked"])
 def test_a_part_of_a_picture_is_refined(device: Device, area: str) -> None:
     """What is outside the mask stays; with one model twice, it is that model's picture."""
     settings = masked(area)
-    assert settings.source is not None
+    assert settings.init_image is not None
     base, refiner = pair(device)
-    old = np.asarray(settings.source.image)
+    old = np.asarray(settings.init_image.image)
     refined = pixels(device, settings, 0.6)[0]
     np.testing.assert_array_equal(refined[:, 8:], old[:, 8:])
     alone = [np.asarray(each.draw(settings)[0]) for each in (base, refiner)]
@@ -212,7 +213,7 @@ def test_the_old_latents_are_mixed_in_after_the_switch(device: Device) -> None:
 def test_a_padded_picture_is_cut_back(device: Device) -> None:
     picture = Image.effect_mandelbrot((21, 15), (-2, -1, 1, 1), 50).convert("RGB")
     settings = dataclasses.replace(
-        SETTINGS, width=None, height=None, steps=4, source=Source(picture, 0.5, "pad")
+        SETTINGS, width=None, height=None, steps=4, init_image=InitImage(picture, 0.5, "pad")
     )
     *_, last = refine(*pair(device), settings, 0.6)
     assert isinstance(last, Result)
@@ -221,7 +222,7 @@ def test_a_padded_picture_is_cut_back(device: Device) -> None:
 
 def test_previews_follow_the_tiling(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     tilings: list[str] = []
-    monkeypatch.setattr(pipelines, "decode", lambda _, __, tiling: tilings.append(tiling) or [])
+    monkeypatch.setattr(event_module, "decode", lambda _, __, tiling: tilings.append(tiling) or [])
     tiled = dataclasses.replace(SETTINGS, vae_tiling="on")
     for event in refine(*pair(device), tiled, SHARE):
         if isinstance(event, Step):

@@ -1,4 +1,4 @@
-"""What is done to pictures before the first step and after the last: fitting, masks, crops."""
+"""Work on pictures before the first step and after the last: fitting, masks, crops."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.errors import SettingsError
-from diffusion.tasks import Inpaint, Source, extended
+from diffusion.tasks import InitImage, Inpaint, extend_image
 from diffusion.tasks.fitting import drawn_size, fit
-from diffusion.tasks.inpaint import filled, latent_mask, region
+from diffusion.tasks.inpaint import box_around_mask, fill_masked, latent_mask
 
 
 def ramp(width: int, height: int) -> Image.Image:
@@ -40,7 +40,7 @@ def test_every_mode_gives_the_size(mode: str, size: tuple[int, int]) -> None:
     assert fit(ramp(40, 30).convert("L"), size, mode).size == size
 
 
-def test_modes_keep_what_they_say() -> None:
+def test_modes_keep_or_scale_pixels() -> None:
     wide = ramp(80, 40)
     cropped = pixels(fit(wide, (40, 40), "crop"))
     np.testing.assert_array_equal(cropped, pixels(wide)[:, 20:60])
@@ -53,11 +53,11 @@ def test_modes_keep_what_they_say() -> None:
     assert abs(stretched[20, -1, 0] - 255) < 8
 
 
-def test_the_size_drawn() -> None:
+def test_sizes_that_are_drawn() -> None:
     assert drawn_size(ramp(250, 3)) == (248, 8)
-    assert Source(ramp(101, 52)).size() == (104, 48)
+    assert InitImage(ramp(101, 52)).size() == (104, 48)
     inpaint = Inpaint(box_mask((101, 52), 1, 1, 5, 5), area="Only masked")
-    assert Source(ramp(101, 52), inpaint=inpaint).size() is None
+    assert InitImage(ramp(101, 52), inpaint=inpaint).size() is None
 
 
 @given(st.data())
@@ -68,16 +68,16 @@ def test_the_box_holds_the_mask_and_lies_in_the_picture(data: st.DataObject) -> 
     bottom = data.draw(st.integers(top + 1, height))
     wanted = data.draw(st.sampled_from([(64, 64), (128, 64), (64, 192)]))
     mask = box_mask((width, height), left, top, right, bottom)
-    box = region(mask, data.draw(st.integers(0, 40)), wanted)
+    box = box_around_mask(mask, data.draw(st.integers(0, 40)), wanted)
     assert 0 <= box[0] <= left < right <= box[2] <= width
     assert 0 <= box[1] <= top < bottom <= box[3] <= height
 
 
 def test_the_box_takes_the_shape_drawn() -> None:
     mask = box_mask((200, 200), 90, 95, 110, 105)
-    assert region(mask, 10, (64, 64)) == (80, 80, 120, 120)
-    assert region(mask, 0, (128, 64)) == (90, 95, 110, 105)
-    assert region(box_mask((200, 200), 0, 0, 20, 10), 0, (64, 64)) == (0, 0, 20, 20)
+    assert box_around_mask(mask, 10, (64, 64)) == (80, 80, 120, 120)
+    assert box_around_mask(mask, 0, (128, 64)) == (90, 95, 110, 105)
+    assert box_around_mask(box_mask((200, 200), 0, 0, 20, 10), 0, (64, 64)) == (0, 0, 20, 20)
 
 
 def test_masks() -> None:
@@ -110,7 +110,7 @@ def test_filling_takes_colours_from_around() -> None:
     picture[:, :32], picture[:, 32:] = (200, 0, 0), (0, 0, 200)
     picture[24:40, 8:24] = (0, 255, 0)
     mask = box_mask((64, 64), 8, 24, 24, 40)
-    done = pixels(filled(Image.fromarray(picture), mask))
+    done = pixels(fill_masked(Image.fromarray(picture), mask))
     outside = pixels(mask) == 0
     np.testing.assert_array_equal(done[outside], picture[outside])
     inside = done[32, 16]
@@ -123,10 +123,10 @@ def test_filling_takes_colours_from_around() -> None:
 def test_outside_the_mask_pixels_stay(area: str) -> None:
     picture = ramp(128, 96)
     mask = box_mask((128, 96), 40, 30, 60, 50)
-    source = Source(picture, inpaint=Inpaint(mask, blur=2, area=area, padding=8))
-    canvas = source.canvas((128, 96) if area == "whole" else (64, 64))
-    assert canvas.image.size == ((128, 96) if area == "whole" else (64, 64))
-    done = canvas.finished(Image.new("RGB", canvas.image.size, (0, 0, 255)))
+    init_image = InitImage(picture, inpaint=Inpaint(mask, blur=2, area=area, padding=8))
+    prepared = init_image.prepare((128, 96) if area == "whole" else (64, 64))
+    assert prepared.image.size == ((128, 96) if area == "whole" else (64, 64))
+    done = prepared.compose(Image.new("RGB", prepared.image.size, (0, 0, 255)))
     assert done.size == picture.size
     far = np.ones((96, 128), bool)
     far[20:60, 30:70] = False
@@ -138,34 +138,34 @@ def test_outside_the_mask_pixels_stay(area: str) -> None:
 def test_padding_keeps_every_pixel_and_the_size(masked: bool) -> None:
     picture = ramp(43, 29)
     mask = box_mask((43, 29), 10, 8, 20, 16)
-    source = Source(picture, resize="pad", inpaint=Inpaint(mask, blur=0) if masked else None)
-    assert source.size() == (48, 32)
-    canvas = source.canvas((48, 32))
-    assert canvas.image.size == (48, 32)
-    np.testing.assert_array_equal(pixels(canvas.image)[:29, :43], pixels(picture))
-    np.testing.assert_array_equal(pixels(canvas.image)[31, :43], pixels(picture)[28])
-    done = canvas.finished(Image.new("RGB", (48, 32), (0, 0, 255)))
+    init_image = InitImage(picture, resize="pad", inpaint=Inpaint(mask, blur=0) if masked else None)
+    assert init_image.size() == (48, 32)
+    prepared = init_image.prepare((48, 32))
+    assert prepared.image.size == (48, 32)
+    np.testing.assert_array_equal(pixels(prepared.image)[:29, :43], pixels(picture))
+    np.testing.assert_array_equal(pixels(prepared.image)[31, :43], pixels(picture)[28])
+    done = prepared.compose(Image.new("RGB", (48, 32), (0, 0, 255)))
     assert done.size == (43, 29)
     drawn = (pixels(done) == [0, 0, 255]).all(axis=2)
     assert drawn.sum() == (80 if masked else 43 * 29)
     np.testing.assert_array_equal(pixels(done)[~drawn], pixels(picture)[~drawn])
     with pytest.raises(SettingsError, match="resize pad it follows from the picture's, 43x29"):
-        source.canvas((64, 64))
+        init_image.prepare((64, 64))
 
 
 def test_only_masked_draws_the_crop_at_full_size() -> None:
     picture = ramp(128, 128)
     mask = box_mask((128, 128), 56, 56, 72, 72)
-    source = Source(picture, inpaint=Inpaint(mask, blur=0, area="masked", padding=8))
-    canvas = source.canvas((64, 64))
-    assert canvas.box == (48, 48, 80, 80)
-    part = picture.crop(canvas.box).resize((64, 64), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(pixels(canvas.image), pixels(part))
+    init_image = InitImage(picture, inpaint=Inpaint(mask, blur=0, area="masked", padding=8))
+    prepared = init_image.prepare((64, 64))
+    assert prepared.box == (48, 48, 80, 80)
+    part = picture.crop(prepared.box).resize((64, 64), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(pixels(prepared.image), pixels(part))
 
 
-def test_extending() -> None:
+def test_an_extended_picture_and_its_mask() -> None:
     picture = ramp(32, 24)
-    larger, mask = extended(picture, (16, 0, 8, 4), overlap=2)
+    larger, mask = extend_image(picture, (16, 0, 8, 4), overlap=2)
     assert larger.size == mask.size == (56, 28)
     np.testing.assert_array_equal(pixels(larger)[:24, 16:48], pixels(picture))
     np.testing.assert_array_equal(pixels(larger)[:24, :16], pixels(picture)[:, :1].repeat(16, 1))
@@ -177,25 +177,25 @@ def test_extending() -> None:
 @pytest.mark.parametrize(
     ("sides", "overlap"), [((0, 0, 0, 0), 4), ((-8, 0, 0, 0), 4), ((8, 0, 0, 0), 99)]
 )
-def test_extensions_that_cannot_be(sides: tuple[int, int, int, int], overlap: int) -> None:
+def test_wrong_extensions_are_refused(sides: tuple[int, int, int, int], overlap: int) -> None:
     with pytest.raises(SettingsError):
-        extended(ramp(32, 24), sides, overlap)
+        extend_image(ramp(32, 24), sides, overlap)
 
 
 @pytest.mark.parametrize(
-    ("source", "field"),
+    ("init_image", "field"),
     [
-        (Source(ramp(8, 8), strength=1.5), "strength"),
-        (Source(ramp(8, 8), strength=float("nan")), "strength"),
-        (Source(ramp(8, 8), resize="shrink"), "resize"),
-        (Source("apple.png"), "image"),  # type: ignore[arg-type]
-        (Source(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), blur=-1)), "blur"),
-        (Source(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), content="new")), "content"),
-        (Source(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), area="half")), "area"),
-        (Source(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), padding=-1)), "padding"),
-        (Source(ramp(8, 8), inpaint=Inpaint(None)), "mask"),  # type: ignore[arg-type]
+        (InitImage(ramp(8, 8), strength=1.5), "strength"),
+        (InitImage(ramp(8, 8), strength=float("nan")), "strength"),
+        (InitImage(ramp(8, 8), resize="shrink"), "resize"),
+        (InitImage("apple.png"), "image"),  # type: ignore[arg-type]
+        (InitImage(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), blur=-1)), "blur"),
+        (InitImage(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), content="new")), "content"),
+        (InitImage(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), area="half")), "area"),
+        (InitImage(ramp(8, 8), inpaint=Inpaint(ramp(8, 8), padding=-1)), "padding"),
+        (InitImage(ramp(8, 8), inpaint=Inpaint(None)), "mask"),  # type: ignore[arg-type]
     ],
 )
-def test_settings_that_cannot_be(source: Source, field: str) -> None:
+def test_wrong_settings_are_refused(init_image: InitImage, field: str) -> None:
     with pytest.raises(SettingsError, match=field):
-        source.check()
+        init_image.check()

@@ -1,4 +1,4 @@
-"""Folders of models that tests share, for as long as their process lasts."""
+"""Folders of models that tests share until the test session ends."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["lasting_folder"]
+__all__ = ["session_folder"]
 
 
-def lasting_folder(model: str) -> Path:
-    """A new folder, removed when the process ends."""
+def session_folder(model: str) -> Path:
+    """Make a folder that is removed when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix=f"avila-{model}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

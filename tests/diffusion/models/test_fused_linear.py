@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffusion.models.fused_linear import Joined
+from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import Linear
 from diffusion.models.module import Module, load
 from gpucore import Device, DType, f16
@@ -40,7 +40,7 @@ def test_layers_match_float64(device: Device, dtype: type[DType], bias: bool) ->
     need(device, dtype)
     layers = Layers(bias=bias)
     weights = layers.drawn(device, dtype)
-    made = Joined([layers.first, layers.second])
+    made = FusedLinear([layers.first, layers.second])
     x = np.random.default_rng(4).standard_normal((2, 9, 24)).astype(dtype.numpy)
     result = made(device.buffer_from_array(x)).read()
     rows = x.astype(np.float64)
@@ -51,7 +51,7 @@ def test_layers_match_float64(device: Device, dtype: type[DType], bias: bool) ->
     # Each of 24 products, and their 25 sums, are off by half a step; then what is stored is.
     step = 2.0**-10 if dtype is f16 else 2.0**-23
     allowed = 13 * 2.0**-23 * (np.abs(rows) @ np.abs(w) + 1) + step / 2 * np.abs(expected)
-    assert made.firsts == [0, 16, 56]
+    assert made.offsets == [0, 16, 56]
     assert np.all(np.abs(result - expected) <= allowed)
 
 
@@ -59,7 +59,7 @@ def test_the_layers_weights_are_given_back() -> None:
     device = Device.null()
     layers = Layers(bias=True)
     layers.drawn(device, f16)
-    made = Joined([layers.first, layers.second])
+    made = FusedLinear([layers.first, layers.second])
     device.synchronize()
     assert device.memory.live == storage_size(24 * 56 * 2) + storage_size(56 * 4)
     for parameter in (layers.first.weight, layers.first.bias, layers.second.weight):

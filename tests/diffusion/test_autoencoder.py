@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Settings, Step
 from diffusion.checkpoints import ModelFolder
 from diffusion.models.layers import Activations, seamless_padding
-from diffusion.pipeline import vae_graphs
-from diffusion.pipeline.networks import Networks, load_networks
-from diffusion.tasks import Hires, Source
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
+from diffusion.tasks import Hires, InitImage
 from gpucore import Device, f32
 from gpustd.matmul.conv import Wrap
 from tests.goldens.folders import write_model
@@ -57,7 +57,7 @@ def test_a_captured_way_gives_the_bits_of_a_direct_one(made: Networks, wrap: Wra
 
 
 def test_the_last_few_are_kept(made: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vae_graphs, "MOST_KEPT", 1)
+    monkeypatch.setattr(made.autoencoder.graphs, "most", 1)
     before = made.device.memory.live
 
     def live(height: int, width: int) -> int:
@@ -80,7 +80,7 @@ def test_what_is_made_of_large_pictures_is_not_kept(
     wanted = made.autoencoder.decode(latents).read()
     made.release()
     before = made.device.memory.live
-    monkeypatch.setattr(vae_graphs, "LARGEST_KEPT", wanted.size // 3 - 1)
+    monkeypatch.setattr(made.autoencoder.graphs, "largest", wanted.size // 3 - 1)
     result = made.autoencoder.decode(latents)
     np.testing.assert_array_equal(result.read(), wanted)
     result.release()
@@ -104,7 +104,7 @@ def test_pictures_of_all_sizes_are_those_of_a_fresh_pipeline(first: Device) -> N
     chosen = [
         SMALL,
         wide,
-        replace(SMALL, source=Source(picture, 0.7)),
+        replace(SMALL, init_image=InitImage(picture, 0.7)),
         replace(SMALL, hires=Hires(1.5, "lanczos", 0.5)),
         replace(SMALL, count=2, batch=2, seamless="x"),
     ]
