@@ -23,10 +23,10 @@ ImageNumbers = tuple[int, ...]
 
 
 class Run:
-    """One pass or several, one after another, for each batch of images.
+    """One or more passes, one after another, for each batch of images.
 
-    The passes share complete settings, but for what a hires pass has for itself. Warns of settings
-    that no pass uses.
+    They share the settings of the first pass, but a hires pass replaces some. Making a run warns of
+    settings that no pass uses.
     """
 
     def __init__(self, passes: Sequence[Pass]) -> None:
@@ -55,7 +55,7 @@ class Run:
         own = 0 if variation is not None and variation.strength else number
         return (self.settings.seed + own) % 2**64
 
-    def begin(self, numbers: ImageNumbers) -> PassStart:
+    def first_start(self, numbers: ImageNumbers) -> PassStart:
         """Return the start of the first pass for a batch."""
         first = self.passes[0]
         noise = first.noise(tuple(map(self.seed, numbers)))
@@ -85,31 +85,31 @@ class Run:
         for numbers in self.batches():
             if init_image:
                 yield Stage("encoding picture")
-            start = self.begin(numbers)
+            start = self.first_start(numbers)
             latents: Latents | None = None
-            for each in self.passes:
+            for current in self.passes:
                 if latents is not None:
-                    if each.kind == "hires":
+                    if current.kind == "hires":
                         yield Stage("enlarging")
-                    start = start_after(each, latents, start)
-                if latents is None or each.kind == "hires":
+                    start = start_after(current, latents, start)
+                if latents is None or current.kind == "hires":
                     yield Stage("preparing")
-                watch = overflow_watch(each)
-                with closing(sample(each, start, watch)) as steps:
+                watch = overflow_watch(current)
+                with closing(sample(current, start, watch)) as steps:
                     for step in steps:
                         done += 1
                         total = max(total, done)
-                        denoised, networks = step.denoised, each.networks
+                        denoised, networks = step.denoised, current.networks
                         yield Step(
                             done, total, step.sigma, numbers, denoised, networks, watch, tiling
                         )
                 latents = step.x
-                if each is not self.passes[-1]:
-                    watch.check()
+                if current is not self.passes[-1]:
+                    watch.check()  # the last pass is checked while its decoding is under way
             yield Stage("decoding")
             assert latents is not None
             decoding = decode(self.passes[-1].networks, latents, tiling)
-            watch.check()  # after the decoding is on its way
+            watch.check()
             for decoded in decoding:
                 drawn = decoded.image
                 images.append(init_image.prepared.compose(drawn) if init_image else drawn)

@@ -1,4 +1,4 @@
-"""What a pipeline keeps from one run for the next: captured denoisers and encoded prompts."""
+"""The cache of a pipeline's runs: captured denoisers and encoded prompts."""
 
 from __future__ import annotations
 

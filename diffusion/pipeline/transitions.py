@@ -1,4 +1,4 @@
-"""What happens to latents between two passes: enlarging for hires, handing over to a refiner."""
+"""From one pass to the next: enlarging for hires, or handing latents over to a refiner."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.diffusion.session_folder import session_folder
 from tests.goldens.families import RunCase
 from tests.goldens.family_folders import write_family, write_part
 
-__all__ = ["for_run", "networks", "vae_folder"]
+__all__ = ["networks", "networks_for_run", "vae_folder"]
 
 Changes = tuple[tuple[str, object], ...]
 
@@ -25,7 +25,7 @@ def _folder(model: str, changes: Changes) -> Path:
 
 
 def vae_folder(place: Path) -> Path:
-    """The tiny VAE, written as a folder."""
+    """Write the tiny VAE as a folder."""
     write_part(place, "taesd", "tiny_vae")
     return place
 
@@ -34,10 +34,10 @@ def vae_folder(place: Path) -> Path:
 def networks(
     device: Device, model: str, dtype: type[DType] = f32, changes: Changes = ()
 ) -> Networks:
-    """A model on a device; ``changes`` to its scheduler's config."""
+    """Return a model on a device; ``changes``: to its scheduler's config."""
     return load_networks(ModelFolder(_folder(model, changes)), device, dtype)
 
 
-def for_run(device: Device, case: RunCase) -> Networks:
-    """The model of a run, with the run's scheduler."""
+def networks_for_run(device: Device, case: RunCase) -> Networks:
+    """Return the model of a run, with the run's scheduler."""
     return networks(device, case.model, changes=tuple(case.scheduler.items()))

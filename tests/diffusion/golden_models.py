@@ -21,12 +21,12 @@ def _folder(model: str) -> Path:
 
 
 def write_folder(path: Path, model: str) -> Path:
-    """A model's folder at ``path``."""
+    """Write a model's folder at ``path``."""
     write_model(path, model)
     return path
 
 
 @functools.cache
 def networks(device: Device, model: str, dtype: type[DType] = f32) -> Networks:
-    """A golden model on a device."""
+    """Return a golden model on a device."""
     return load_networks(ModelFolder(_folder(model)), device, dtype)

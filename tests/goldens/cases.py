@@ -1,4 +1,4 @@
-"""What is computed with the golden models: the tables that the script and the tests run through.
+"""The cases that are computed with the golden models, for the script and for the tests.
 
 A case's `name` is its key in the golden file of its kind:
 
@@ -31,7 +31,7 @@ TEXT_PROMPTS = (PROMPT, "", "red " * 100)
 SAMPLERS = ("ddim", "dpmpp_2m", "euler", "euler_a")
 
 SCHEDULE_STEPS: Mapping[str, int] = {"karras": 5, "normal": 4, "sgm_uniform": 5, "trailing": 5}
-"""Steps of each schedule's runs (what the schedules are: `tools/goldens/schedules.py`)."""
+"""Steps of each schedule's runs; `tools/goldens/schedules.py` defines the schedules."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class UNetCase:
         return f"{self.model}-{self.batch}x{self.height}x{self.width}-t{self.timestep:g}"
 
     def latents(self) -> weights.Array:
-        """The input: (batch, 4, height, width)."""
+        """Return the input: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
     def text(self) -> weights.Array:
-        """The text states: (batch, tokens, text width), unit noise, another for each image."""
+        """Return text states (batch, tokens, text width): unit noise, other for each image."""
         model = MODELS[self.model]
         shape = (self.batch, model.max_length, model.text_width)
         return weights.normal(f"{self.model}/text states", shape)
@@ -62,7 +62,7 @@ class UNetCase:
 
 @dataclass(frozen=True)
 class VAECase:
-    """One encoding and one decoding. Sizes are the latent's, the image's are `factor` times those.
+    """One encoding and one decoding. Sizes are the latent's; the image is `factor` times larger.
 
     Golden: `name + "/moments"` (batch, 8, height, width), the encoder's mean (4 channels) and
     log variance (4) before clamping; `name + "/decoded"` (batch, 3, factor·height, factor·width).
@@ -79,25 +79,25 @@ class VAECase:
         return f"{self.model}-{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """The encoder's input: (batch, 3, factor·height, factor·width), in [-1, 1)."""
+        """Return the encoder's input in [-1, 1): (batch, 3, factor·height, factor·width)."""
         factor = MODELS[self.model].vae_factor
         shape = (self.batch, 3, factor * self.height, factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
 
     def latents(self) -> weights.Array:
-        """The decoder's input, already divided by the scaling factor: (batch, 4, height, width)."""
+        """Return the decoder's input, divided by the scaling factor: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
 
 @dataclass(frozen=True)
 class PipelineCase:
-    """A prompt's whole way to the image. Sizes are the latent's.
+    """A whole run from prompt to image. Sizes are the latent's.
 
-    Text PROMPT against NEGATIVE with GUIDANCE; the same text for every image of the batch. The
+    The text is PROMPT against NEGATIVE with GUIDANCE, the same for every image of the batch. The
     run starts at x = initial_noise · σ₀, and step k of a stochastic sampler adds step_noise(k).
 
-    Golden: `name + "/sigmas"` (steps + 1,) f64, the last 0; `"/timesteps"` (steps,) f64, what the
-    UNet is given; `"/latents"` (steps, batch, 4, height, width), x after each step, in the
+    Golden: `name + "/sigmas"` (steps + 1,) f64, the last 0; `"/timesteps"` (steps,) f64, the UNet's
+    input; `"/latents"` (steps, batch, 4, height, width), x after each step, in the
     variance-exploding scale in which x = x₀ + σ·noise, for every sampler; `"/image"`
     (batch, factor·height, factor·width, 3) u8.
     """
@@ -110,7 +110,7 @@ class PipelineCase:
     height: int = 8
     width: int = 8
     eta: float = 0.0
-    """Noise added by ddim: 0 none, 1 as much as ancestral sampling. euler_a always has 1."""
+    """Noise that ddim adds: 0 none, 1 as much as ancestral sampling. euler_a always has 1."""
 
     @property
     def name(self) -> str:
@@ -120,18 +120,18 @@ class PipelineCase:
         return f"{self.model}-{self.sampler}-{self.schedule}-{self.steps}-{size}{eta}"
 
     def initial_noise(self) -> weights.Array:
-        """Unit noise, to be scaled with σ₀: (batch, 4, height, width)."""
+        """Return unit noise, to be scaled with σ₀: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
     def step_noise(self, step: int) -> weights.Array:
-        """Unit noise of step `step`, counted from 0: (batch, 4, height, width)."""
+        """Return unit noise of step `step`, counted from 0: (batch, 4, height, width)."""
         return weights.step_noise(step, batch=self.batch, height=self.height, width=self.width)
 
     def changes(self, latents: NDArray[Any], first_sigma: float) -> NDArray[np.float64]:
-        """What each step adds to x: same shape as `latents` (steps, batch, 4, height, width).
+        """Return what each step adds to x, shaped as `latents` (steps, batch, 4, height, width).
 
-        x keeps most of its initial noise (deviation 14.6), beside which a late step is small: an
-        error in it shows in the change, not in x.
+        x keeps most of its initial noise (deviation 14.6), so that an error in a late, small step
+        shows in the change and not in x.
         """
         start = self.initial_noise().astype(np.float64) * first_sigma
         return np.diff(np.concatenate([start[None], latents]), axis=0)

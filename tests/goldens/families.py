@@ -1,9 +1,9 @@
-"""The golden models beyond Stable Diffusion 1.x, and what is computed with them.
+"""The golden models beyond Stable Diffusion 1.x, and the cases computed with them.
 
 Tiny relatives of SD 2.x, SDXL, its refiner, an inpainting model, a consistency model, and UNets
 whose levels differ in depth. `families.npz` holds the results:
 
-- `model + "/text/..."`: what diffusers' pipeline makes of PROMPT and NEGATIVE (`TextCase`).
+- `model + "/text/..."`: diffusers' embeddings of PROMPT and NEGATIVE (`TextCase`).
 - `"refined/latents"`, `"refined/image"`: REFINED_STEPS steps, the first REFINED_SWITCH by
   `xl_base`, the rest by `xl_refiner`, latents 8x12, with NEGATIVE: the base's last, and the image.
 - `UNetCase.name`: one call of a UNet, (batch, 4, height, width).
@@ -35,8 +35,8 @@ REFINED_STEPS, REFINED_SWITCH = 5, 3
 class Family:
     """One model: the config entries in which its parts differ from the libraries' defaults.
 
-    `pipeline`: diffusers' class; `flags`: entries of `model_index.json`; `scheduler`: entries in
-    which its noise differs from `NOISE`. A model of one network alone has no pipeline.
+    `pipeline`: diffusers' class; "" for a single network. `flags`: entries of `model_index.json`.
+    `scheduler`: entries in which its noise differs from `NOISE`.
     """
 
     parts: Mapping[str, PartConfig]
@@ -46,7 +46,7 @@ class Family:
 
     @property
     def encoders(self) -> list[str]:
-        """Its text encoders."""
+        """The names of its text encoders."""
         return [part for part in self.parts if part.startswith("text_encoder")]
 
 
@@ -186,31 +186,31 @@ class UNetCase:
 
     @property
     def config(self) -> PartConfig:
-        """The UNet's."""
+        """The UNet's config."""
         return FAMILIES[self.model].parts["unet"]
 
     def latents(self) -> weights.Array:
-        """The input: (batch, channels, height, width)."""
+        """Return the input: (batch, channels, height, width)."""
         channels = self.config.get("in_channels", 4)
         assert isinstance(channels, int)
         shape = (self.batch, channels, self.height, self.width)
         return weights.normal(f"{self.model}/latents", shape)
 
     def text(self) -> weights.Array:
-        """Text states (batch, tokens, width)."""
+        """Return text states (batch, tokens, width)."""
         width = self.config["cross_attention_dim"]
         width = width[0] if isinstance(width, list) else width
         assert isinstance(width, int)
         return weights.normal(f"{self.model}/text states", (self.batch, LENGTH, width))
 
     def pooled(self) -> weights.Array | None:
-        """Pooled text (batch, POOLED) of an XL model."""
+        """Return pooled text (batch, POOLED) of an XL model."""
         if "addition_embed_type" not in self.config:
             return None
         return weights.normal(f"{self.model}/pooled", (self.batch, POOLED))
 
     def sizes(self) -> list[float]:
-        """Numbers that an XL model is told, the same for each image."""
+        """Return the sizes that an XL model reads, the same for each image."""
         return [512.0, 768.0, 32.0, 0.0, 6.0 if self.model == "xl_refiner" else 480.0, 720.0][
             : 5 if self.model == "xl_refiner" else 6
         ]
@@ -218,7 +218,7 @@ class UNetCase:
 
 @dataclass(frozen=True)
 class TextCase:
-    """What a pipeline makes of a prompt and a negative one (None: not given)."""
+    """The embeddings of a prompt and a negative one (None: not given)."""
 
     model: str
     negative: str | None
@@ -247,12 +247,12 @@ class TinyVAECase:
         return f"{self.model}/tiny_vae/{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """The encoder's input: (batch, 3, height, width) in [-1, 1)."""
+        """Return the encoder's input in [-1, 1): (batch, 3, height, width)."""
         shape = (self.batch, 3, self.factor * self.height, self.factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
 
     def latents(self) -> weights.Array:
-        """The decoder's input, some of it beyond ±3."""
+        """Return the decoder's input, some of it beyond ±3."""
         noise = weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
         return noise * np.float32(2)
 
@@ -287,7 +287,7 @@ class RunCase:
         return {**NOISE, **FAMILIES[self.model].scheduler, **self.scheduler}
 
     def initial_noise(self) -> weights.Array:
-        """Unit noise, to be scaled."""
+        """Return unit noise, to be scaled."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
 

@@ -25,7 +25,7 @@ from tests.goldens.task_cases import (
     RESAMPLED,
     TASK_CASES,
     TaskCase,
-    resampled,
+    resampling_input,
     write_task_model,
 )
 from tools.goldens import agreement, sampling
@@ -47,7 +47,7 @@ def run(dtype: torch.dtype) -> Arrays:
 def _resampled(dtype: torch.dtype) -> Arrays:
     """`resample/KERNEL/HEIGHTxWIDTH` by PyTorch's `interpolate`."""
     arrays: Arrays = {}
-    source = torch.from_numpy(resampled()).to(dtype)
+    source = torch.from_numpy(resampling_input()).to(dtype)
     modes = {"linear": "bilinear", "cubic": "bicubic", "nearest_exact": "nearest-exact"}
     for kernel in KERNELS:
         name = kernel.removesuffix("_antialiased")

@@ -1,4 +1,4 @@
-"""The tiny autoencoder against diffusers, and in the place of a model's VAE."""
+"""The tiny autoencoder against diffusers, and in place of a model's VAE."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_it_wraps_round(device: Device) -> None:
 
 
 def images(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """The last step's preview, and the finished picture."""
+    """Return the last step's preview, and the finished picture."""
     for event in pipeline.generate(SETTINGS):
         if isinstance(event, Step):
             (preview,) = event.preview()

@@ -18,7 +18,7 @@ from diffusion.tasks import Hires
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
 from tests.conftest import first_device
-from tests.diffusion.test_pipeline import pipeline_on
+from tests.diffusion.bundled_model import pipeline_on
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=4, guidance=4.0, seed=5)
 RED, BLUE = "a red apple", "a blue car"

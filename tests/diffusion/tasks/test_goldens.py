@@ -99,7 +99,7 @@ def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) ->
     run = Run([base_pass(made, RunCache(), settings_of(case))])
     (only,) = run.passes
     assert only.schedule.steps == case.kept
-    start = run.begin((0,))
+    start = run.first_start((0,))
     assert isinstance(start.latents, np.ndarray)
     first = start.latents + np.float32(only.schedule.noise_scale) * start.unit_noise
     assert relative_error(np.moveaxis(first, -1, 1), golden[f"{case.name}/start"]) < TOLERANCE

@@ -1,4 +1,4 @@
-"""The tasks with the bundled model: what changes, what stays, in every batch the same."""
+"""Pictures of all tasks with the bundled model: what changes, what stays, in every batch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
 from diffusion.tasks import Hires, InitImage, Inpaint, Variation
 from gpucore import Device
+from tests.diffusion import bundled_model
+from tests.diffusion.bundled_model import pipeline_on
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=3, guidance=4.0, seed=5)
 MASK = np.zeros((64, 64), np.uint8)
 MASK[16:48, 24:64] = 255
-
-
-@functools.cache
-def pipeline_on(device: Device) -> Pipeline:
-    return Pipeline.load(device=device)
 
 
 @functools.cache
@@ -33,7 +30,7 @@ def picture_on(device: Device) -> Image.Image:
 
 
 def pixels(device: Device, settings: Settings) -> NDArray[Any]:
-    return np.stack([np.asarray(image) for image in pipeline_on(device).draw(settings)])
+    return bundled_model.pixels(pipeline_on(device), settings)
 
 
 def tasks(device: Device) -> dict[str, Settings]:
@@ -143,7 +140,7 @@ def test_variations_are_near(first: Device) -> None:
 
 
 def test_runs_whose_steps_alternate_do_not_meet(device: Device) -> None:
-    """Both have one shape and so one captured graph each; what is kept serves the next run."""
+    """Both have one shape, and a captured graph each; a later run takes one of the graphs."""
     pipeline = pipeline_on(device)
     chosen = [SMALL, replace(SMALL, prompt="a blue car", seed=6)]
     alone = [pixels(device, settings) for settings in chosen]
@@ -167,7 +164,7 @@ def test_release_gives_the_memory_back(device: Device) -> None:
     assert device.memory.live == before
 
 
-def test_what_is_made_for_large_pictures_is_not_kept(
+def test_graphs_for_large_pictures_are_not_kept(
     first: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = Pipeline(pipeline_on(first).networks)
@@ -179,7 +176,7 @@ def test_what_is_made_for_large_pictures_is_not_kept(
     assert first.memory.live - before < 1 << 20, "text embeddings are kept, no graph is"
 
 
-def test_what_cannot_be_is_refused_before_any_work(first: Device) -> None:
+def test_wrong_settings_are_refused_before_any_work(first: Device) -> None:
     picture = picture_on(first)
     wrong = Inpaint(Image.new("L", (32, 32), 255))
     for changes in (
@@ -202,7 +199,7 @@ def test_clip_skip_matters(first: Device) -> None:
     assert not np.array_equal(pixels(first, replace(SMALL, clip_skip=2)), pixels(first, SMALL))
 
 
-def test_short_ways(first: Device) -> None:
+def test_methods_for_single_pictures(first: Device) -> None:
     pipeline, picture = pipeline_on(first), picture_on(first)
     drawn = pipeline.img2img(picture, SMALL.prompt, strength=0.6, steps=3, guidance=4.0, seed=5)
     settings = replace(SMALL, negative="", init_image=InitImage(picture, 0.6))

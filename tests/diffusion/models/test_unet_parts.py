@@ -1,4 +1,4 @@
-"""What all parts of a prompt share is made once, with the bits that it has where it is repeated."""
+"""The share of a UNet that all parts of a prompt have in common is computed once, bit by bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffusion.models.unet import UNet, guidance_features, time_features
 from diffusion.models.unet_config import UNetConfig
 from gpucore import Buffer, Device, f32
 from tests.diffusion import golden_models
-from tests.diffusion.test_goldens_families import unet_on
+from tests.diffusion.pipeline.test_goldens_families import unet_on
 from tests.goldens.configs import MODELS
 from tests.goldens.families import WITH_UNET
 
@@ -38,13 +38,13 @@ def test_parts_see_the_same_images(device: Device, model: str) -> None:
     latents = rng.standard_normal((IMAGES, 8, 12, config.in_channels))
     features = time_features([300.0, 700.0], config)
     prompt = unet.prompt_keys(up(rng.standard_normal((rows, TOKENS, config.cross_attention_dim))))
-    told: dict[str, Buffer[Any]] = {}
+    special: dict[str, Buffer[Any]] = {}
     if width := config.projection_class_embeddings_input_dim:
-        told["added"] = unet.embed_added(up(rng.standard_normal((rows, width))))
+        special["added"] = unet.embed_added(up(rng.standard_normal((rows, width))))
     if config.time_cond_proj_dim:
         scales = [guidance_features(scale, config) for scale in range(2, 2 + rows)]
-        told["guidance"] = up(np.stack(scales))
-    once = unet(up(latents), up(features), prompt, parts=PARTS, **told).read()
+        special["guidance"] = up(np.stack(scales))
+    once = unet(up(latents), up(features), prompt, parts=PARTS, **special).read()
     again = np.tile(latents, (PARTS, 1, 1, 1)), np.tile(features, (PARTS, 1))
-    np.testing.assert_array_equal(once, unet(up(again[0]), up(again[1]), prompt, **told).read())
+    np.testing.assert_array_equal(once, unet(up(again[0]), up(again[1]), prompt, **special).read())
     assert len({row.tobytes() for row in once}) == rows

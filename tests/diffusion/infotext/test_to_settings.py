@@ -1,4 +1,4 @@
-"""From settings to a picture's text and back, exactly; other tools' texts; and hostile ones."""
+"""From settings to infotext and back, exactly; texts of other tools; and hostile texts."""
 
 from __future__ import annotations
 
@@ -95,15 +95,15 @@ SETTINGS = st.builds(
 )
 
 
-def checked(text: str) -> Settings:
-    """What a text says, as it is used."""
+def read_settings(text: str) -> Settings:
+    """Return the settings of a text, checked."""
     settings = settings_from_infotext(text)
     settings.check()
     return settings
 
 
-def plain(settings: Settings) -> Settings:
-    """Without what a text need not tell: names in their own spelling, for comparison."""
+def normalise(settings: Settings) -> Settings:
+    """Return settings for comparison: names in one spelling, no counts, which a text lacks."""
     emphasis = EMPHASES.find(settings.emphasis).name
     return dataclasses.replace(
         settings, emphasis=emphasis, rng=NOISES.find(settings.rng).name, batch=None, count=1
@@ -113,11 +113,11 @@ def plain(settings: Settings) -> Settings:
 @given(SETTINGS)
 def test_settings_come_back_as_they_were(settings: Settings) -> None:
     text = infotext_from_settings(settings, 0, "model, with: signs", "0123456789", "Avila 1")
-    assert plain(checked(text)) == plain(settings)
+    assert normalise(read_settings(text)) == normalise(settings)
 
 
 def hires_schedule(settings: Settings) -> SigmaSchedule:
-    """The second pass's, of settings that are filled."""
+    """Return the second pass's schedule of complete settings."""
     assert settings.hires is not None
     first = settings.sampler or "", settings.schedule or ""
     names = settings.hires.sampler_and_schedule(*first)
@@ -134,15 +134,15 @@ def test_a_schedule_in_a_sampler_s_name_comes_back(
     hires = Hires(sampler=sampler, schedule=schedule)
     drawn = Settings("a", sampler=first, schedule=first_schedule, hires=hires)
     drawn = drawn.with_defaults(Defaults(64, 64))
-    again = checked(infotext_from_settings(drawn, 0, "m", "0123456789", "Avila 1"))
+    again = read_settings(infotext_from_settings(drawn, 0, "m", "0123456789", "Avila 1"))
     ours, theirs = hires_schedule(drawn), hires_schedule(again)
     assert theirs.sampler is ours.sampler
     np.testing.assert_array_equal(theirs.sigmas, ours.sigmas)
 
 
 def test_as_another_tool_writes_it() -> None:
-    """The form of A1111 1.10, made by hand from the form's description."""
-    found = checked(
+    """A text in the form of A1111 1.10, written by hand."""
+    found = read_settings(
         "(masterpiece:1.2), cat <lora:thing:0.7>,\nwith a hat\n"
         "Negative prompt: bad, worse\n"
         "Steps: 25, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 1234567890, Size: 640x512, "
@@ -165,9 +165,9 @@ def test_as_another_tool_writes_it() -> None:
     )
 
 
-@pytest.mark.parametrize(("said", "axes"), [("True", "xy"), ("False", "")])
-def test_tiling_of_another_tool(said: str, axes: Wrap) -> None:
-    assert checked(f"a\nSteps: 1, Seed: 2, Size: 64x64, Tiling: {said}").seamless == axes
+@pytest.mark.parametrize(("value", "axes"), [("True", "xy"), ("False", "")])
+def test_tiling_of_another_tool(value: str, axes: Wrap) -> None:
+    assert read_settings(f"a\nSteps: 1, Seed: 2, Size: 64x64, Tiling: {value}").seamless == axes
 
 
 @pytest.mark.parametrize(
@@ -197,26 +197,26 @@ def test_tiling_of_another_tool(said: str, axes: Wrap) -> None:
         ("Denoising strength: 0.5", "Denoising strength"),
     ],
 )
-def test_values_that_cannot_be_are_refused_by_name(change: str, field: str) -> None:
+def test_wrong_values_are_refused_by_name(change: str, field: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        checked(f"a cat\nAa: 1, Bb: 2, Cc: 3, {change}")
+        read_settings(f"a cat\nAa: 1, Bb: 2, Cc: 3, {change}")
     assert caught.value.field == field
 
 
-def test_an_unknown_sampler_is_told_when_it_is_looked_for() -> None:
-    assert checked("a\nAa: 1, Bb: 2, Sampler: Dream 3000").sampler == "Dream 3000"
+def test_an_unknown_sampler_is_refused_only_by_a_run() -> None:
+    assert read_settings("a\nAa: 1, Bb: 2, Sampler: Dream 3000").sampler == "Dream 3000"
 
 
 @pytest.mark.parametrize("text", ["", "a cat", "a cat\nSteps: 3, Seed: 1"])
 def test_a_text_without_settings(text: str) -> None:
     with pytest.raises(SettingsError, match="holds no settings"):
-        checked(text)
+        read_settings(text)
 
 
 @given(st.text("Steps:CFGsacle, SedSizx0123456789\n", max_size=100))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        checked(text)
+        read_settings(text)
     except SettingsError:
         return
 
@@ -274,5 +274,5 @@ def test_a_picture_is_drawn_again_bit_by_bit(settings: Settings) -> None:
     first = pipeline.draw(full)
     for number in range(2):
         text = infotext_from_settings(full, number, "m", "0", "Avila 1")
-        (again,) = pipeline.draw(checked(text))
+        (again,) = pipeline.draw(read_settings(text))
         np.testing.assert_array_equal(np.asarray(again), np.asarray(first[number]))

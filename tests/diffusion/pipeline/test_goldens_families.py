@@ -23,7 +23,7 @@ from diffusion.text.conditioning import Sizes
 from gpucore import ArgumentError, Buffer, Device, DType, f16, f32
 from gpustd import concat, linear_combination
 from tests.conftest import skip_without_f16
-from tests.diffusion.golden_families import for_run, networks
+from tests.diffusion.golden_families import networks, networks_for_run
 from tests.goldens import family_folders
 from tests.goldens.cases import PROMPT
 from tests.goldens.families import (
@@ -85,7 +85,7 @@ def test_unet(device: Device, case: UNetCase, dtype: type[DType]) -> None:
     assert relative_error(output, channels_last(load("families")[case.name])) < TOLERANCE[dtype]
 
 
-def chunked(made: Networks, text: str) -> list[Chunk]:
+def chunk_text(made: Networks, text: str) -> list[Chunk]:
     return chunk_prompt("prompt", text, EMPHASES.find("original"), made.tokenizer)
 
 
@@ -94,7 +94,7 @@ def chunked(made: Networks, text: str) -> list[Chunk]:
 def test_text(device: Device, case: TextCase, dtype: type[DType]) -> None:
     need(device, dtype)
     made = networks(device, case.model, dtype)
-    prompts = [chunked(made, case.negative or ""), chunked(made, PROMPT)]
+    prompts = [chunk_text(made, case.negative or ""), chunk_text(made, PROMPT)]
     context, pooled = made.text.encode_prompts(
         prompts, EMPHASES.find("original"), case.clip_skip or 0
     )
@@ -103,7 +103,7 @@ def test_text(device: Device, case: TextCase, dtype: type[DType]) -> None:
     # diffusers skips layers for the prompt alone; here, as in the WebUI, for both.
     first = 1 if case.clip_skip else 0
     if made.folder.zeros_for_empty_prompt and case.negative is None:
-        # The pipeline has zeros there; `test_no_negative_prompt_is_zeros` tells of ours.
+        # The pipeline has zeros there; `test_no_negative_prompt_is_zeros` tests ours.
         assert not expected[0].any()
         first = 1
     assert relative_error(context.read()[first:], expected[first:]) < TOLERANCE[dtype]
@@ -114,13 +114,13 @@ def test_text(device: Device, case: TextCase, dtype: type[DType]) -> None:
 
 
 def run(device: Device, case: RunCase) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-    """Latents after each step (steps, batch, 4, h, w), and the images."""
-    made = for_run(device, case)
+    """Return latents after each step (steps, batch, 4, h, w), and the images."""
+    made = networks_for_run(device, case)
     factor = made.folder.vae.downscale
     guided = case.guidance > 1 and not made.embeds_guidance
     texts = [case.negative or "", PROMPT] if guided else [PROMPT]
     conditioning = made.encode_conditioning(
-        [chunked(made, text) for text in texts],
+        [chunk_text(made, text) for text in texts],
         EMPHASES.find("original"),
         Sizes.of(factor * case.height, factor * case.width),
         guidance=case.guidance,
@@ -162,10 +162,10 @@ def test_run(device: Device, case: RunCase) -> None:
 
 
 def test_no_negative_prompt_is_zeros(device: Device) -> None:
-    """An XL model that asks for it sees zeros; "blurry", a prompt alone and the refiner do not."""
+    """An XL model that asks for it gets zeros; "blurry", a single prompt and the refiner do not."""
     sizes, original = Sizes.of(64, 64), EMPHASES.find("original")
     made = networks(device, "xl_base")
-    empty, blurry, prompt = (chunked(made, text) for text in ("", "blurry", PROMPT))
+    empty, blurry, prompt = (chunk_text(made, text) for text in ("", "blurry", PROMPT))
     plain = made.encode_prompts([empty, prompt], original).read()
     zeroed = made.encode_conditioning([empty, prompt], original, sizes).context.read()
     assert not zeroed[0].any()
@@ -176,7 +176,7 @@ def test_no_negative_prompt_is_zeros(device: Device) -> None:
     assert refiner.encode_conditioning([empty, prompt], original, sizes).context.read()[0].any()
 
 
-def test_a_model_is_told_what_it_takes(device: Device) -> None:
+def test_inputs_of_other_models_are_refused(device: Device) -> None:
     plain, _ = unet_on(device, "inpaint", f32)
     with pytest.raises(ArgumentError, match="takes no pooled text"):
         plain.embed_added(device.buffer(f32, (1, 8)))
@@ -187,7 +187,7 @@ def test_a_model_is_told_what_it_takes(device: Device) -> None:
             made(device.buffer(f32, (1, 8, 8, 4)), features, {})
 
 
-def test_every_family_is_met() -> None:
+def test_every_family_has_cases() -> None:
     assert {case.model for case in UNET_CASES} == set(WITH_UNET)
-    whole = {name for name, family in FAMILIES.items() if family.pipeline}
-    assert {case.model for case in RUN_CASES} == whole
+    complete = {name for name, family in FAMILIES.items() if family.pipeline}
+    assert {case.model for case in RUN_CASES} == complete

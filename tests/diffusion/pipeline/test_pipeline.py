@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gc
 import inspect
 from collections.abc import Generator
@@ -11,39 +10,21 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
 from diffusion.pipeline import events
 from diffusion.pipeline.events import Event
-from diffusion.pipeline.loading import best_dtype
 from diffusion.pipeline.run import Run
 from diffusion.tasks import Hires
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.text.conditioning import Conditioning
-from gpucore import Device, DType, f32
+from gpucore import Device, f32
 from tests.conftest import engines, opened, trouble
+from tests.diffusion.bundled_model import pipeline_on, pixels
 from tests.diffusion.recorded_steps import record_steps
 
 SMALL = Settings("a red apple", "blurry", width=64, height=48, steps=3, guidance=4.0, seed=5)
-
-
-@functools.cache
-def _loaded(device: Device, dtype: type[DType]) -> Pipeline:
-    return Pipeline.load(device=device, dtype=dtype)
-
-
-def pipeline_on(device: Device, dtype: type[DType] | None = None) -> Pipeline:
-    """The bundled model, loaded once; what counts rounding errors names the ``dtype``."""
-    return _loaded(device, dtype or best_dtype(device))
-
-
-def pixels(pipeline: Pipeline, settings: Settings) -> NDArray[Any]:
-    """All images of a run."""
-    *_, last = pipeline.generate(settings)
-    assert isinstance(last, Result)
-    return np.stack([np.asarray(image) for image in last.images])
 
 
 def test_twenty_runs_are_equal(device: Device) -> None:
@@ -109,13 +90,13 @@ def test_closing_the_generator_gives_the_memory_back(device: Device) -> None:
     pipeline = pipeline_on(device)
     pixels(pipeline, SMALL)
     before = device.memory.live
-    events = begun(pipeline)
+    events = begin_run(pipeline)
     events.close()
     assert device.memory.live == before
 
 
-def begun(pipeline: Pipeline) -> Generator[Event]:
-    """A run of which one step is made."""
+def begin_run(pipeline: Pipeline) -> Generator[Event]:
+    """Return a run after its first step."""
     events = cast("Generator[Event]", pipeline.generate(SMALL))
     while not isinstance(next(events), Step):
         pass
@@ -123,17 +104,17 @@ def begun(pipeline: Pipeline) -> Generator[Event]:
 
 
 def test_closing_closes_what_is_inside(first: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
+    """Also where another object refers to it, as Python 3.12.3 does (issue 118272)."""
     inside = record_steps(monkeypatch)
-    begun(pipeline_on(first)).close()
+    begin_run(pipeline_on(first)).close()
     assert [inspect.getgeneratorstate(each) for each in inside] == [inspect.GEN_CLOSED]
 
 
 def test_a_forgotten_run_in_a_cycle_spoils_no_later_one(first: Device) -> None:
-    """The collector ends what only it referred to in any order, buffers before their run."""
+    """The collector ends objects of a cycle in any order, buffers before their run."""
     pipeline = Pipeline(pipeline_on(first).networks)
     base = pixels(pipeline, SMALL)
-    cycle: list[Any] = [begun(pipeline)]
+    cycle: list[Any] = [begin_run(pipeline)]
     cycle.append(cycle)
     del cycle
     gc.collect()
@@ -157,21 +138,21 @@ def test_prompt_and_guidance_matter(device: Device) -> None:
         assert not np.array_equal(pixels(pipeline, change), base)
 
 
-def test_a_kept_unet_follows_its_prompt_after_an_interruption(
+def test_a_cached_denoiser_follows_its_prompt_after_an_interruption(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut off while it turned to another prompt, it follows neither: the next picture is right."""
+    """Interrupted while changing prompts, it follows neither, and the next picture is right."""
     pipeline = pipeline_on(device)
     dog = dataclasses.replace(SMALL, prompt="a dog")
     right = pixels(pipeline, dog)
     for repeated in (dog, SMALL, dog):
         assert np.array_equal(pixels(pipeline, repeated), right) == (repeated is dog)
 
-    def interrupted(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     pixels(pipeline, dataclasses.replace(SMALL, prompt="a cat"))
-    monkeypatch.setattr(Conditioning, "copy_from", interrupted)
+    monkeypatch.setattr(Conditioning, "copy_from", interrupt)
     turning = dataclasses.replace(SMALL, prompt="[a cat:a dog:0.5]")
     with pytest.raises(KeyboardInterrupt):
         pixels(pipeline, turning)
@@ -209,9 +190,7 @@ def test_an_empty_prompt_is_allowed(device: Device) -> None:
         ("steps", True),
     ],
 )
-def test_settings_that_cannot_be_are_refused_at_once(
-    first: Device, field: str, value: object
-) -> None:
+def test_wrong_settings_are_refused_at_once(first: Device, field: str, value: object) -> None:
     pipeline = pipeline_on(first)
     with pytest.raises(SettingsError, match=field):
         next(pipeline.generate(dataclasses.replace(SMALL, **{field: value})))  # type: ignore[arg-type]
@@ -223,7 +202,7 @@ def test_a_folder_has_a_tokenizer_of_its_own() -> None:
 
 
 def prepare(device: Device, **changes: Any) -> None:
-    """Settings as a run takes them, before any work; a warning is an error."""
+    """Make a run, without any work; a warning is an error."""
     pipeline = pipeline_on(device)
     settings = dataclasses.replace(SMALL, **changes).with_defaults(pipeline.defaults)
     Run(pipeline.passes(settings))
@@ -234,12 +213,12 @@ def test_an_option_that_one_of_two_passes_has_is_not_idle(device: Device) -> Non
     prepare(device, sampler="dpmpp_2m", eta=0.1, hires=second)
     with pytest.warns(UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M has no such option"):
         prepare(device, sampler="dpmpp_2m", eta=0.1)
-    with pytest.warns(UserWarning, match="^order changes nothing") as told:
+    with pytest.warns(UserWarning, match="^order changes nothing") as warned:
         prepare(device, sampler="dpmpp_2m", hires=second, sampling=SamplingSettings(order=2))
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
-def test_an_idle_negative_prompt_is_told(device: Device) -> None:
+def test_an_idle_negative_prompt_gives_a_warning(device: Device) -> None:
     """SMALL has one; where no pass is guided, it changes nothing."""
     with pytest.warns(UserWarning, match="^negative changes nothing: it needs a guidance above 1"):
         prepare(device, guidance=1.0)

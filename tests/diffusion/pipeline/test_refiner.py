@@ -105,7 +105,7 @@ def test_the_ends_are_one_model_alone(device: Device) -> None:
     assert not np.array_equal(both, alone("xl_refiner"))
 
 
-def test_a_switch_that_leaves_a_model_no_step_is_told(device: Device) -> None:
+def test_a_switch_that_leaves_a_model_no_step_gives_a_warning(device: Device) -> None:
     with pytest.warns(UserWarning, match="switch leaves the refiner none of 2 steps"):
         list(refine(*pair(device), dataclasses.replace(SETTINGS, steps=2), 0.8))
 
@@ -147,7 +147,7 @@ def test_events_come_in_order(device: Device) -> None:
 def test_closing_closes_what_is_inside(
     first: Device, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """Also where another refers to it, as in Python 3.12.3 the closed one does (issue 118272)."""
+    """Also where another object refers to it, as Python 3.12.3 does (issue 118272)."""
     inside = record_steps(monkeypatch)
     with closing(cast("Generator[Event]", refine(*pair(first), SETTINGS, SHARE))) as events:
         while steps:
@@ -156,7 +156,7 @@ def test_closing_closes_what_is_inside(
 
 
 def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
-    """At strength 1 over no steps of the base: img2img by the refiner alone, and the reverse."""
+    """Base and refiner share the steps that the strength leaves; at switch 1 the base has all."""
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
     settings = dataclasses.replace(SETTINGS, steps=8, init_image=InitImage(picture, 0.5))
 
@@ -174,8 +174,8 @@ def test_a_picture_is_refined_where_its_steps_end(device: Device) -> None:
     assert not np.array_equal(pixels(device, settings, 0.6), alone("xl_base"))
 
 
-def masked(area: str = "whole") -> Settings:
-    """Half of a picture drawn anew, the edge between the halves hard."""
+def masked_settings(area: str = "whole") -> Settings:
+    """Return settings that draw a part of a picture anew, with a hard edge."""
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
     mask = Image.new("L", (24, 16))
     mask.paste(255, (0, 0, 8, 16))
@@ -185,8 +185,8 @@ def masked(area: str = "whole") -> Settings:
 
 @pytest.mark.parametrize("area", ["whole", "masked"])
 def test_a_part_of_a_picture_is_refined(device: Device, area: str) -> None:
-    """What is outside the mask stays; with one model twice, it is that model's picture."""
-    settings = masked(area)
+    """The outside of the mask stays; one model as both gives that model's picture."""
+    settings = masked_settings(area)
     assert settings.init_image is not None
     base, refiner = pair(device)
     old = np.asarray(settings.init_image.image)
@@ -196,14 +196,16 @@ def test_a_part_of_a_picture_is_refined(device: Device, area: str) -> None:
     assert not any(np.array_equal(refined, each) for each in alone)
     *_, last = refine(base, base, settings, 0.6)
     assert isinstance(last, Result)
-    # x is split into old latents and the rest, and put together again: rounding alone.
+    # x is split into old latents and the rest, and added up again: only rounding differs.
     apart = np.asarray(last.images[0]).astype(int) - alone[0]
     assert np.abs(apart).max() <= 1
 
 
 def test_the_old_latents_are_mixed_in_after_the_switch(device: Device) -> None:
-    """Each estimate outside the mask is what the picture had, the refiner's, too."""
-    seen = [e.latents()[0] for e in refine(*pair(device), masked(), 0.6) if isinstance(e, Step)]
+    """Each estimate outside the mask is the old picture's, also the refiner's."""
+    seen = [
+        e.latents()[0] for e in refine(*pair(device), masked_settings(), 0.6) if isinstance(e, Step)
+    ]
     assert len(seen) == 5
     for latents in seen[1:]:
         np.testing.assert_array_equal(latents[:, 4:], seen[0][:, 4:])
@@ -230,7 +232,7 @@ def test_previews_follow_the_tiling(device: Device, monkeypatch: pytest.MonkeyPa
     assert tilings == ["on"] * REFINED_STEPS
 
 
-def test_what_does_not_go_together(device: Device) -> None:
+def test_models_and_settings_that_do_not_go_together(device: Device) -> None:
     base, refiner = pair(device)
     for changes in ({"hires": Hires()}, {"sampler": "dpm_adaptive"}):
         with pytest.raises(SettingsError):

@@ -1,6 +1,6 @@
 """SDXL's two tokenizers and encoders: padding, one vocabulary, the pooled text.
 
-Captured networks: the same bits as without a capture, whatever was encoded before.
+Captured networks give the same bits as without a capture, whatever was encoded before.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ORIGINAL = EMPHASES.find("original")
 SHORT, OTHER, LONG = "a red apple", "a blue house", " BREAK ".join(["a dog, a cat"] * 9)
 
 
-def loaded(device: Device, place: Path, model: str = "xl_base") -> Networks:
-    """A model of a test's own, whose weights it may change."""
+def load_model(device: Device, place: Path, model: str = "xl_base") -> Networks:
+    """Load a model for one test, which may change its weights."""
     return load_networks(ModelFolder(write_family(place, model)), device, f32)
 
 
-def chunked(made: Networks, *prompts: str) -> list[list[Chunk]]:
+def chunk_all(made: Networks, *prompts: str) -> list[list[Chunk]]:
     return [chunk_prompt("prompt", text, ORIGINAL, made.tokenizer) for text in prompts]
 
 
-def numbers(found: EncodedText) -> list[NDArray[Any]]:
+def read_all(found: EncodedText) -> list[NDArray[Any]]:
     return [each.read() for each in found if each is not None]
 
 
@@ -52,7 +52,7 @@ def encode_directly(encoder: TextEncoder, rows: list[list[int]], skip: int) -> E
     )
 
 
-def test_what_fills_short_texts_up(tmp_path: Path) -> None:
+def test_padding_of_short_texts(tmp_path: Path) -> None:
     write_family(tmp_path, "xl_base")
     first, second = (ClipTokenizer(tmp_path / name, 77) for name in ("tokenizer", "tokenizer_2"))
     assert first.row([5]) == [598, 5, *[599] * 75]
@@ -116,7 +116,7 @@ def test_hostile_tokenizers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, -1])
 def test_merges_that_were_cut_at_a_lines_end(tmp_path: Path, kept: int) -> None:
-    """The rest would be a sound tokenizer, of other tokens than the model was trained with."""
+    """The rest would be a valid tokenizer, but with other tokens than in training."""
     folder = write_family(tmp_path, "xl_base") / "tokenizer"
     file = folder / "merges.txt"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -136,7 +136,7 @@ def test_tokens_that_were_added_need_no_merge(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_of_another_model(device: Device, tmp_path: Path) -> None:
-    """Its tokens would be read from beyond the end of the embeddings."""
+    """Its tokens would lie beyond the end of the embeddings."""
     folder = ModelFolder(write_family(tmp_path, "sd2"))
     file = tmp_path / "tokenizer" / "vocab.json"
     vocabulary = json.loads(file.read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def test_a_tokenizer_of_another_model(device: Device, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["xl_base", "sd2"])
 def test_a_captured_encoder_gives_the_bits_of_a_direct_one(device: Device, model: str) -> None:
-    """In any order, and what was found before stays as it was."""
+    """Calls in any order give the same bits, and do not change earlier results."""
     made = networks(device, model)
     for encoder in made.text.encoders:
         row = {text: encoder.tokenizer([text])[0] for text in (SHORT, OTHER, "", LONG)}
@@ -158,39 +158,39 @@ def test_a_captured_encoder_gives_the_bits_of_a_direct_one(device: Device, model
         for kept, case in zip(found, cases, strict=True):
             wanted = encode_directly(encoder, *case)
             assert (kept.pooled is None) == (wanted.pooled is None)
-            for actual, expected in zip(numbers(kept), numbers(wanted), strict=True):
+            for actual, expected in zip(read_all(kept), read_all(wanted), strict=True):
                 np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_prompt_does_not_see_the_one_before(device: Device, tmp_path: Path) -> None:
-    """Neither its tokens nor its end, chunks or weights: as if the model were loaded anew."""
+    """Results are those of a newly loaded model: no tokens, ends or weights are left behind."""
     cases = [(SHORT, OTHER), (LONG, "(a:1.3) dog"), ("", SHORT), (OTHER, SHORT)]
-    used, fresh = networks(device, "xl_base"), loaded(device, tmp_path)
+    used, fresh = networks(device, "xl_base"), load_model(device, tmp_path)
     for prompts in (*cases, *cases):
-        actual = used.text.encode_prompts(chunked(used, *prompts), ORIGINAL)
+        actual = used.text.encode_prompts(chunk_all(used, *prompts), ORIGINAL)
         fresh.text.release()
-        expected = fresh.text.encode_prompts(chunked(fresh, *prompts), ORIGINAL)
-        for one, other in zip(numbers(actual), numbers(expected), strict=True):
+        expected = fresh.text.encode_prompts(chunk_all(fresh, *prompts), ORIGINAL)
+        for one, other in zip(read_all(actual), read_all(expected), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
 def test_a_second_prompt_is_a_replay(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     made = networks(device, "xl_base")
-    made.text.encode_prompts(chunked(made, SHORT), ORIGINAL)
+    made.text.encode_prompts(chunk_all(made, SHORT), ORIGINAL)
 
-    def refused(*_: object) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("recorded again")
 
-    monkeypatch.setattr(TextEncoder, "record", refused)
-    made.text.encode_prompts(chunked(made, OTHER), ORIGINAL)
+    monkeypatch.setattr(TextEncoder, "record", refuse)
+    made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL)
     made.text.release()
     with pytest.raises(AssertionError, match="recorded again"):
-        made.text.encode_prompts(chunked(made, OTHER), ORIGINAL)
+        made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL)
 
 
 def test_changed_weights(device: Device, tmp_path: Path) -> None:
-    """Written in place they are followed at once; in new buffers after `release`."""
-    made = loaded(device, tmp_path)
+    """Weights written in place count at once, those in new buffers after `release`."""
+    made = load_model(device, tmp_path)
     encoder = made.text.encoders[1]
     rows = encoder.tokenizer([SHORT, OTHER])
     plain = encoder.encode(rows, 0).context.read()
@@ -212,13 +212,13 @@ def test_changed_weights(device: Device, tmp_path: Path) -> None:
 def test_memory_of_captured_encoders(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last few are kept, and `release` gives all of it back."""
-    made = loaded(device, tmp_path)
+    """The graphs used last are kept, and `release` gives all memory back."""
+    made = load_model(device, tmp_path)
     for encoder in made.text.encoders:
         monkeypatch.setattr(encoder.graphs, "most", 1)
 
     def live(*prompts: str) -> int:
-        made.text.encode_prompts(chunked(made, *prompts), ORIGINAL)
+        made.text.encode_prompts(chunk_all(made, *prompts), ORIGINAL)
         return device.memory.live
 
     before = device.memory.live
@@ -233,22 +233,22 @@ def test_memory_of_captured_encoders(
 def test_an_interrupted_encoding_leaves_nothing_behind(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type
 ) -> None:
-    made = loaded(device, tmp_path)
-    wanted = numbers(made.text.encode_prompts(chunked(made, OTHER), ORIGINAL))
+    made = load_model(device, tmp_path)
+    wanted = read_all(made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL))
     made.text.release()
     before = device.memory.live
     name = "replay" if owner is Graph else "record"
-    whole = getattr(owner, name)
+    original = getattr(owner, name)
 
-    def interrupted(*arguments: Any) -> None:
-        whole(*arguments)
+    def interrupt(*arguments: Any) -> None:
+        original(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(owner, name, interrupted)
+    monkeypatch.setattr(owner, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        made.text.encode_prompts(chunked(made, SHORT), ORIGINAL)
+        made.text.encode_prompts(chunk_all(made, SHORT), ORIGINAL)
     monkeypatch.undo()
-    found = numbers(made.text.encode_prompts(chunked(made, OTHER), ORIGINAL))
+    found = read_all(made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL))
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
     made.text.release()

@@ -1,4 +1,4 @@
-"""Infotext: written and read back, as other tools write it, in picture files, and hostile ones."""
+"""Infotext: written and read back, from other tools, in picture files, and hostile texts."""
 
 import io
 import random
@@ -95,13 +95,13 @@ def test_round_trip(prompt: str, negative: str, settings: dict[str, str]) -> Non
     assert info.settings == settings
 
 
-def test_what_cannot_be_kept() -> None:
+def test_line_ends_are_normalised() -> None:
     info = parse_infotext(write_infotext("a\r\nb\rc\0d", "", SETTINGS))
     assert info.prompt == "a\nb\ncd"
 
 
 def test_as_another_tool_writes_it() -> None:
-    """The form of A1111 1.10, with its extras: made by hand from the form's description."""
+    """A text in the form of A1111 1.10, with its extras, written by hand."""
     text = (
         "(masterpiece:1.2), cat <lora:thing:0.7>,\nwith a hat\n"
         "Negative prompt: bad, worse\nworst\n"
@@ -152,11 +152,11 @@ def test_any_punctuation_is_read(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["aa:", 'aa:"', '"', ",", "\\", "aa: 1, ", 'aa: "1", ', ' "'])
 def test_long_lines_take_linear_time(piece: str) -> None:
-    """A line of a million characters: what looked back at each would not end."""
+    """A line of a million characters would never end in quadratic time."""
     parse_infotext(piece * (LARGEST_TEXT // len(piece)))
 
 
-def test_a_colon_far_off_is_looked_for_once() -> None:
+def test_a_distant_colon_is_searched_once() -> None:
     line = "," * (LARGEST_TEXT - 1) + ":"
     start = time.process_time()
     assert parse_infotext(line).prompt == line
@@ -169,7 +169,7 @@ def test_longer_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", ["", "512", "axb", "512x", "512x512x3", "1234567x1", "-1x5"])
-def test_a_size_that_is_none(size: str) -> None:
+def test_malformed_sizes(size: str) -> None:
     assert parse_infotext(f"Aa: 1, Bb: 2, Size: {size}").size is None
 
 
@@ -210,7 +210,7 @@ def test_a_picture_without_text(tmp_path: Path, kind: str) -> None:
 
 
 def with_comment(kind: str, comment: bytes) -> bytes:
-    """A picture with this EXIF UserComment."""
+    """Return a picture with this EXIF UserComment."""
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9286] = comment
     file = io.BytesIO()
@@ -287,7 +287,7 @@ def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_large_pictures_have_text_too(tmp_path: Path) -> None:
-    """Pixels are not decoded: no word of pixels that Pillow alone finds many."""
+    """Pixels are not decoded: a size that Pillow warns of is no error."""
     path = tmp_path / "picture.png"
     path.write_bytes(png(chunk(b"tEXt", b"parameters\0a"), size=(12000, 12000)))
     assert read_infotext(path) == "a"

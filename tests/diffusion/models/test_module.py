@@ -1,4 +1,4 @@
-"""Modules: what they record lies in regions named as their weights are."""
+"""Modules record in regions that are named as their weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Network(Module):
 
 
 def regions(device: Device) -> list[str]:
-    """Of everything submitted so far."""
+    """Return the regions of everything submitted so far."""
     assert isinstance(device.engine, NullBackend)
     lists = device.engine.submitted
     return [c.region for commands in lists for c in commands if isinstance(c, Launch)]
@@ -88,7 +88,7 @@ def test_a_module_that_is_not_loaded_keeps_the_region_of_its_caller() -> None:
 
 
 class Falling(Module):
-    """Weights that would fit into what those before them were uploaded through."""
+    """Weights that would fit into the upload buffers of those before them."""
 
     def __init__(self) -> None:
         self.first = Linear(256, 128, bias=False)

@@ -1,4 +1,4 @@
-"""What a picture costs the host: submissions, bind groups, reads, and the prompt's keys."""
+"""The host's work for a picture: submissions, bind groups, reads, and the prompt's keys."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SETTINGS = Settings("a red apple", "blurry", width=64, height=64, steps=4, guida
 
 
 class CountingBackend(null.NullBackend):
-    """A device that is always busy, and counts what it is asked for.
+    """A device that is always busy, and counts its calls.
 
-    One that is idle gets long graphs as two submissions (tests/gpucore/test_graph.py).
+    An idle one gets long graphs as two submissions (tests/gpucore/test_graph.py).
     """
 
     under_way = 1 << 30
@@ -33,8 +33,8 @@ class CountingBackend(null.NullBackend):
         self.read_back += 1
         return super().read(*arguments)
 
-    def taken(self) -> Counts:
-        """What was asked for since the last call."""
+    def take_counts(self) -> Counts:
+        """Return the counts since the last call."""
         counts = Counts(self.submitted, self.bound, self.read_back)
         self.submitted, self.bound, self.read_back = [], 0, 0
         return counts
@@ -42,7 +42,7 @@ class CountingBackend(null.NullBackend):
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one event of a run: submissions, bind groups made, reads begun."""
+    """The counts of one event of a run: submissions, bind groups made, reads begun."""
 
     submitted: list[list[Command]]
     bound: int
@@ -64,22 +64,22 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def runs() -> list[Counted]:
-    """Three pictures of one size, each of another prompt."""
+    """Draw three pictures of one size, each with another prompt."""
     backend = CountingBackend(null.adapters()[0])
     pipeline = Pipeline.load(device=Device.from_backend(backend))
     found = []
     for prompt in ("a red apple", "a green dragon", "a fox"):
-        backend.taken()
+        backend.take_counts()
         counted = None
         for event in pipeline.generate(dataclasses.replace(SETTINGS, prompt=prompt)):
             if isinstance(event, Step) and counted is None:
-                counted = Counted(backend.taken())
+                counted = Counted(backend.take_counts())
             elif isinstance(event, Step):
                 assert counted is not None
-                counted.steps.append(backend.taken())
+                counted.steps.append(backend.take_counts())
             elif isinstance(event, Result):
                 assert counted is not None
-                counted.end = backend.taken()
+                counted.end = backend.take_counts()
         assert counted is not None
         assert len(counted.steps) == SETTINGS.steps - 1
         found.append(counted)
@@ -102,21 +102,21 @@ def test_nothing_is_read_before_the_picture_is_on_its_way(runs: Sequence[Counted
 
 
 def test_the_network_is_bound_once(runs: Sequence[Counted]) -> None:
-    """A step binds the sampler's few buffers; the third picture nothing else from its start on."""
+    """A step binds only the sampler's few buffers, and so does the whole third picture."""
     for run in runs:
         assert all(step.bound <= 6 for step in run.steps)
     assert runs[0].begin.bound > 150
     assert runs[2].begin.bound <= 6
 
 
-def test_the_prompts_keys_are_made_once_a_picture(runs: Sequence[Counted]) -> None:
+def test_the_prompts_keys_are_computed_once_a_picture(runs: Sequence[Counted]) -> None:
     for run in runs:
-        assert keys(run.begin.launches) == 7
-        assert all(keys(step.launches) == 0 for step in run.steps)
+        assert count_keys(run.begin.launches) == 7
+        assert all(count_keys(step.launches) == 0 for step in run.steps)
 
 
-def keys(launches: Sequence[Launch]) -> int:
-    """Of cross attentions: their keys and values are one product of the prompt."""
+def count_keys(launches: Sequence[Launch]) -> int:
+    """Count launches that make keys of cross-attentions; values come from the same product."""
     return sum(launch.region.endswith("to_k") for launch in launches)
 
 
@@ -126,11 +126,11 @@ def test_sampler_and_guidance_run_on_the_device(runs: Sequence[Counted]) -> None
     assert any("combination/combination" in label for label in labels)
 
 
-def test_nothing_is_joined_or_enlarged_by_itself(runs: Sequence[Counted]) -> None:
-    """Skip connections and larger images are addresses; only what both prompts read is doubled."""
+def test_no_launch_only_joins_or_enlarges(runs: Sequence[Counted]) -> None:
+    """Skip connections and larger images are addresses; only inputs of both prompts are doubled."""
     labels = [launch.program.label for launch in runs[0].steps[0].launches]
-    # Time shifts; at the first attention queries, what is added and its transformer's input; the
-    # three skip connections from before it.
+    # Time shifts; at the first attention queries, residual and the transformer's input; the three
+    # skip connections from before it.
     assert sum("layout/" in label for label in labels) == 7
     assert not [label for label in labels if "concat" in label or "upsample" in label]
     assert any(" two " in label and label.startswith("gemm/") for label in labels)

@@ -1,6 +1,6 @@
 """UNet and VAE that wrap round against diffusers with circular padding, on every engine.
 
-Tolerances as in `test_goldens_networks`.
+Tolerances as in `test_goldens`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from diffusion.models.unet import time_features
 from gpucore import Device, DType
 from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
-from tests.diffusion.test_goldens_networks import DTYPES, TOLERANCE, need
+from tests.diffusion.models.test_goldens import DTYPES, TOLERANCE, need
 from tests.goldens.loader import channels_last, load, relative_error
 from tests.goldens.seamless_cases import AXES, UNETS, VAES
 
 
 def axes_of(name: str) -> Wrap:
-    """The axes in a case's name."""
+    """Return the axes in a case's name."""
     return {axes: axes for axes in AXES}[name.partition("/")[0]]
 
 

@@ -1,4 +1,4 @@
-"""Whole pictures with the golden models beyond SD 1.x: what each family does of its own."""
+"""Pictures with the golden models beyond SD 1.x, and the special features of each family."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pipeline(device: Device, model: str) -> Pipeline:
 
 
 def pixels(pipeline: Pipeline, **changes: Any) -> NDArray[Any]:
-    """All images of a run."""
+    """Return all images of a run."""
     *_, last = pipeline.generate(dataclasses.replace(SMALL, **changes))
     assert isinstance(last, Result)
     return np.stack([np.asarray(image) for image in last.images])
@@ -56,7 +56,7 @@ def test_an_image_does_not_depend_on_its_batch(device: Device, model: str) -> No
 
 @pytest.mark.parametrize("model", WHOLE)
 def test_guidance(device: Device, model: str) -> None:
-    """At 1 and below there is none, and the negative prompt counts for nothing, which is told."""
+    """At 1 and below there is none, and a negative prompt changes nothing but gives a warning."""
     made = pipeline(device, model)
     none = pixels(made, guidance=1.0)
     guided = pixels(made)
@@ -71,7 +71,7 @@ def test_guidance(device: Device, model: str) -> None:
 
 
 def test_xl_models_see_sizes(device: Device) -> None:
-    """The same latents with other sizes told are another picture; the refiner is told a score."""
+    """Other sizes give another conditioning; the refiner reads a score instead."""
     for model in ("xl_base", "xl_refiner"):
         networks = pipeline(device, model).networks
         emphasis = EMPHASES.find("original")
@@ -148,7 +148,7 @@ def test_searched_levels_are_the_models_own(device: Device) -> None:
 
 
 def test_the_hash_of_split_weights_is_of_the_weights(device: Device, tmp_path: Path) -> None:
-    """Two models whose indexes are the same are told apart; and the pictures are those of one."""
+    """Two models with the same index have different hashes, and split weights draw the same."""
     stem = "diffusion_pytorch_model"
     folder = write_family(tmp_path, "sd2")
     whole = folder / "unet" / f"{stem}.safetensors"
@@ -173,7 +173,7 @@ def test_the_hash_of_split_weights_is_of_the_weights(device: Device, tmp_path: P
 
 
 class MoreWords:
-    """A tokenizer to which a word means three rows beyond its vocabulary."""
+    """A tokenizer with a word that stands for three rows beyond its vocabulary."""
 
     def __init__(self, tokenizer: ClipTokenizer, rows: int) -> None:
         self._tokenizer = tokenizer
@@ -183,7 +183,7 @@ class MoreWords:
         return getattr(self._tokenizer, name)
 
     def tokens(self, text: str) -> list[int]:
-        """As its own, and the three for each `zebra`."""
+        """Return the tokenizer's own tokens, and the three for each `zebra`."""
         first, *rest = map(self._tokenizer.tokens, text.split("zebra"))
         return first + [each for part in rest for each in (*self._ids, *part)]
 

@@ -30,7 +30,7 @@ def noise_of(device: Device, case: PipelineCase) -> Callable[[int], Latents]:
 
 
 def run(device: Device, case: PipelineCase) -> tuple[list[np.ndarray], list[np.ndarray]]:  # type: ignore[type-arg]
-    """Latents after each step, and the images."""
+    """Return latents after each step, and the images."""
     made = networks(device, case.model)
     text = made.encode_text([NEGATIVE, PROMPT])
     rows = [repeat_batch(slice_axis(text, 0, i, i + 1), case.batch) for i in range(2)]
