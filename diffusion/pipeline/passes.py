@@ -109,42 +109,48 @@ def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
         inpaint = settings.init_image.inpaint
         content = inpaint.content if inpaint else "original"
         encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
-    prompts, scale = _prompts(networks, settings, schedule)
+    prompts, scale = _read_prompts(networks, settings, schedule)
     chunks = script_chunks(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("base", networks, cache, settings, schedule, prompts, chunks, scale, encoded)
 
 
 def hires_pass(base: Pass, hires: Hires) -> Pass:
     """Return the pass that draws the base's enlarged picture anew. Raises `SettingsError`."""
-    networks, given = base.networks, base.settings
+    networks, base_settings = base.networks, base.settings
     sampler, schedule_name = hires.sampler_and_schedule(
-        given.sampler or "", given.schedule or "automatic"
+        base_settings.sampler or "", base_settings.schedule or "automatic"
     )
-    steps = hires.steps or given.steps or 1
+    steps = hires.steps or base_settings.steps or 1
     schedule = partial_schedule(
-        networks.noise, sampler, schedule_name, steps, given.eta, hires.strength, given.sampling
+        networks.noise,
+        sampler,
+        schedule_name,
+        steps,
+        base_settings.eta,
+        hires.strength,
+        base_settings.sampling,
     )
     width, height = hires.size(*base.size)
     settings = replace(
-        given,
-        prompt=given.prompt if hires.prompt is None else hires.prompt,
-        negative=given.negative if hires.negative is None else hires.negative,
-        guidance=given.guidance if hires.guidance is None else hires.guidance,
+        base_settings,
+        prompt=base_settings.prompt if hires.prompt is None else hires.prompt,
+        negative=base_settings.negative if hires.negative is None else hires.negative,
+        guidance=base_settings.guidance if hires.guidance is None else hires.guidance,
         sampler=sampler,
         schedule=schedule_name,
         steps=steps,
         width=width,
         height=height,
     )
-    prompts, scale = _prompts(networks, settings, schedule, base.schedule.steps_made)
+    prompts, scale = _read_prompts(networks, settings, schedule, base.schedule.steps_made)
     chunks = script_chunks(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
 
 
 def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
-    """Return two base passes as one that makes the first ``switch`` steps, and a refiner's.
+    """Return the base pass with its first ``switch`` steps, and the refiner's with the rest.
 
-    A pass that has no steps left is not among them.
+    ``refiner``: a base pass of the refiner, with all steps. A pass without steps is left out.
     """
     steps = base.schedule.steps
     if switch == 0:
@@ -164,7 +170,7 @@ def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
     ]
 
 
-def _prompts(
+def _read_prompts(
     networks: Networks,
     settings: Settings,
     schedule: SigmaSchedule,

@@ -37,7 +37,7 @@ def refine(
     complete = settings.with_defaults(base.defaults)
     check_number("switch", switch, 0, 1)
     if complete.hires is not None:
-        raise SettingsError("refiner", refiner.model_name, "not with a second pass")
+        raise SettingsError("refiner", refiner.model_name, "hires fix does not go with a refiner")
     passes = base.passes(complete)[0], refiner.passes(complete)[0]
     _check_pair(base, refiner, *passes)
     steps = passes[0].schedule.steps

@@ -50,7 +50,7 @@ class InitImage:
 
     Args:
         image: the picture, of any mode that `diffusion.images` takes.
-        strength: how much of it is drawn anew, 0 to 1. Of n steps the last int(strength n) + 1
+        strength: how much of it is drawn anew, 0 to 1. The last int(strength n) + 1 of n steps
             are made, n at most, as the WebUI does; diffusers makes int(strength n).
         resize: how it comes to the size drawn: ``stretch``, ``crop``, ``fill`` or ``pad``. With
             ``pad`` its pixels stay and are continued to multiples of 8, and the result is cut back.

@@ -1,7 +1,7 @@
 """The sigma schedule of one pass: all noise levels of a schedule, or its end for a given picture.
 
-How strength cuts a schedule is the WebUI's rule: of n steps the last int(strength n) + 1 are made,
-n at most, from x = picture + σ·noise. diffusers makes int(strength n) steps. Both use the same
+Strength cuts a schedule by the WebUI's rule: the last int(strength n) + 1 of n steps are made, n at
+most, from x = picture + σ·noise. diffusers makes int(strength n) steps. Both use the same
 levels where the counts are equal.
 """
 

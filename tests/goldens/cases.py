@@ -130,8 +130,8 @@ class PipelineCase:
     def changes(self, latents: NDArray[Any], first_sigma: float) -> NDArray[np.float64]:
         """Return what each step adds to x, shaped as `latents` (steps, batch, 4, height, width).
 
-        x keeps most of its initial noise (deviation 14.6), so that an error in a late, small step
-        shows in the change and not in x.
+        x keeps most of its initial noise (deviation 14.6). So an error in a late, small step shows
+        in the change and not in x.
         """
         start = self.initial_noise().astype(np.float64) * first_sigma
         return np.diff(np.concatenate([start[None], latents]), axis=0)

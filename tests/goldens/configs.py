@@ -1,8 +1,8 @@
 """The golden models: tiny Stable Diffusion 1.x variants.
 
-Each model differs in levels, layers a block, channel counts with their norm groups, head counts
-(one number or a list), cross-attention width, linear or 1×1 projections, the text encoder's
-activation and length, and the VAE's factor, as real models do. Two sides read this file: the script
+As real models do, they differ in levels, layers a block, channels, norm groups and head counts (one
+number or a list). They also differ in cross-attention width, linear or 1×1 projections, the text
+encoder's activation and length, and the VAE's factor. Two sides read this file: the script
 `tools/goldens`, which computes the expected values with diffusers, and the tests.
 """
 

@@ -1,7 +1,7 @@
 """A vocabulary of 600 tokens in CLIP's format, made by rule for the golden models.
 
-CLIP's vocabulary has a character for each byte, the same again with an end-of-word mark, one token
-for each merge, the start and the end token. The merges here spell out a few dozen words.
+CLIP's vocabulary has a character for each byte, and the same again with an end-of-word mark. Then
+come one token for each merge, the start and the end token. The merges here spell a few dozen words.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Img2img and inpainting against diffusers' pipelines, step by step, on every engine.
 
-Tolerance: 1e-4 relative in f32, of x after each step and of what each step changes (PyTorch in f32
-is up to 5e-6 off the golden float64 values of x).
+Tolerance: 1e-4 relative in f32, of x after each step and of each step's change. PyTorch in f32 is
+up to 5e-6 off the golden float64 values of x.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def networks(device: Device, model: str, inpaints: bool) -> Networks:
 
 
 class GivenNoise:
-    """Stands in for `LatentNoise` of one image: draws the golden case's noise."""
+    """A stand-in for `LatentNoise` of one image that draws the golden case's noise."""
 
     case: TaskCase
 
@@ -66,7 +66,7 @@ class GivenNoise:
 
 
 class NoBlend(Blend):
-    """Blends nothing, as diffusers with a UNet that reads the mask."""
+    """A stand-in for `Blend` that blends nothing, as diffusers with a UNet that reads the mask."""
 
     def __call__(self, x: Latents) -> Latents:
         return x
@@ -114,10 +114,10 @@ def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) ->
 def check_steps(
     actual: list[NDArray[np.float32]], expected: NDArray[np.float32], start: NDArray[np.float32]
 ) -> None:
-    """x after each step, and what each step changes."""
-    before, wanted_before = start, start
-    for index, (state, wanted) in enumerate(zip(actual, expected, strict=True)):
-        assert relative_error(state, wanted) < TOLERANCE, f"step {index}"
-        change, wanted_change = state - before, wanted - wanted_before
-        assert relative_error(change, wanted_change) < TOLERANCE, f"change of step {index}"
-        before, wanted_before = state, wanted
+    """Compare x after each step, and the change of each step."""
+    before, expected_before = start, start
+    for index, (state, golden) in enumerate(zip(actual, expected, strict=True)):
+        assert relative_error(state, golden) < TOLERANCE, f"step {index}"
+        change, expected_change = state - before, golden - expected_before
+        assert relative_error(change, expected_change) < TOLERANCE, f"change of step {index}"
+        before, expected_before = state, golden

@@ -1,4 +1,4 @@
-"""How strength cuts a schedule."""
+"""Sigma schedules: cut by strength, and warnings of idle options."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def schedule_of(sampler: str) -> SigmaSchedule:
 )
 def test_strength_as_in_the_webui(strength: float, steps: int) -> None:
     """int(strength · 20) + 1 of 20 steps, where 1 counts as 0.999."""
-    whole = full_schedule(SD15, "euler", "karras", 20, None)
-    schedule = whole.for_strength(strength)
+    full = full_schedule(SD15, "euler", "karras", 20, None)
+    schedule = full.for_strength(strength)
     assert schedule.steps == steps
-    np.testing.assert_array_equal(schedule.sigmas, whole.sigmas[20 - steps :])
+    np.testing.assert_array_equal(schedule.sigmas, full.sigmas[20 - steps :])
     assert schedule.noise_scale == schedule.sigmas[0]
 
 
-def test_all_steps_start_where_the_schedule_does() -> None:
+def test_all_steps_start_at_the_schedules_first_sigma() -> None:
     schedule = full_schedule(SD15, "ddim", "leading", 20, None)
     assert schedule.noise_scale == SCHEDULES.find("leading").initial_scale(
         float(schedule.sigmas[0])
@@ -48,11 +48,11 @@ def test_hires_makes_exactly_the_steps_asked_for(strength: float, steps: int) ->
     schedule = partial_schedule(SD15, "euler", "karras", steps, None, strength)
     assert schedule.steps == steps
     more = int(steps / min(strength, 0.999))
-    whole = full_schedule(SD15, "euler", "karras", more, None)
-    np.testing.assert_array_equal(schedule.sigmas, whole.sigmas[-steps - 1 :])
+    full = full_schedule(SD15, "euler", "karras", more, None)
+    np.testing.assert_array_equal(schedule.sigmas, full.sigmas[-steps - 1 :])
 
 
-def test_of_too_many_steps_those_given_are_named() -> None:
+def test_an_error_of_too_many_steps_names_those_given() -> None:
     hint = "hires strength 0.05 makes them the last of 2000, and this schedule has 1000 time steps"
     with pytest.raises(SettingsError, match=f"^steps cannot be 100; {hint}"):
         partial_schedule(SD15, "euler", "trailing", 100, None, 0.05)
@@ -70,21 +70,21 @@ def test_of_too_many_steps_those_given_are_named() -> None:
         ("lms", None, SamplingSettings(s_tmin=1.0), "s_tmin"),
     ],
 )
-def test_options_that_change_nothing_are_told(
+def test_idle_options_give_a_warning(
     sampler: str, eta: float | None, sampling: SamplingSettings, option: str
 ) -> None:
     with pytest.warns(UserWarning, match=f"^{option} changes nothing: .* has no such option"):
         warn_of_idle_options([schedule_of(sampler)], eta, sampling)
 
 
-def test_options_that_neither_pass_has_are_told_once() -> None:
+def test_an_option_that_neither_pass_has_gives_one_warning() -> None:
     with pytest.warns(
         UserWarning, match=r"^eta changes nothing: DPM\+\+ 2M and Euler have no"
-    ) as told:
+    ) as warned:
         warn_of_idle_options(
             [schedule_of("dpmpp_2m"), schedule_of("euler")], 0.1, SamplingSettings(s_churn=1.0)
         )
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_options_that_neither_pass_has_are_told_once() -> None:
         ("unipc_bh2", None, SamplingSettings(order=2)),
     ],
 )
-def test_options_that_count_are_not(
+def test_options_that_count_give_no_warning(
     sampler: str, eta: float | None, sampling: SamplingSettings
 ) -> None:
     warn_of_idle_options([schedule_of(sampler)], eta, sampling)  # a warning is an error
