@@ -4,11 +4,11 @@ Law: tasks know neither pipelines nor the command line. Their work on pictures r
 before the first step or after the last; their work on latents runs on the device.
 """
 
-from diffusion.tasks.fitting import RESIZE_MODES
 from diffusion.tasks.hires import UPSCALERS, Hires
 from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
 from diffusion.tasks.outpaint import extend_image
+from diffusion.tasks.resizing import RESIZE_MODES
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.tasks.seamless import check_seamless
 from diffusion.tasks.tiling import TILINGS

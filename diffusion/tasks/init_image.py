@@ -9,8 +9,8 @@ from PIL import Image
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
-from diffusion.tasks.fitting import RESIZE_MODES, check_size, drawn_size, fit
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, box_around_mask, fill_masked
+from diffusion.tasks.resizing import RESIZE_MODES, check_size, drawn_size, fit_image
 from gpustd.matmul.conv import Wrap
 
 __all__ = ["InitImage", "PreparedImage"]
@@ -104,16 +104,16 @@ class InitImage:
         """
         image = to_rgb(self.image)
         if self.inpaint is None:
-            resized = fit(image, size, self.resize)
+            resized = fit_image(image, size, self.resize)
             overlay = Image.new("L", size, 255)
             return self._cut_back(PreparedImage(resized, None, resized, overlay), image)
         soft = self.inpaint.soft_mask(image.size)
         if self.only_masked:
             box = box_around_mask(soft, self.inpaint.padding, size)
-            resized, mask = (fit(each.crop(box), size, "fill") for each in (image, soft))
+            resized, mask = (fit_image(each.crop(box), size, "fill") for each in (image, soft))
             prepared = PreparedImage(resized, mask, image, soft, box)
         else:
-            resized, mask = (fit(each, size, self.resize) for each in (image, soft))
+            resized, mask = (fit_image(each, size, self.resize) for each in (image, soft))
             # The soft edge lies outside the mask: where it is half, the result counts wholly.
             overlay = mask.point([min(2 * level, 255) for level in range(256)])
             prepared = self._cut_back(PreparedImage(resized, mask, resized, overlay), image)

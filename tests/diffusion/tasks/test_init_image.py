@@ -11,8 +11,8 @@ from PIL import Image
 
 from diffusion.errors import SettingsError
 from diffusion.tasks import InitImage, Inpaint, extend_image
-from diffusion.tasks.fitting import drawn_size, fit
 from diffusion.tasks.inpaint import box_around_mask, fill_masked, latent_mask
+from diffusion.tasks.resizing import drawn_size, fit_image
 
 
 def ramp(width: int, height: int) -> Image.Image:
@@ -36,19 +36,19 @@ def pixels(image: Image.Image) -> NDArray[np.int64]:
 @pytest.mark.parametrize("mode", ["stretch", "Crop and resize", "fill"])
 @pytest.mark.parametrize("size", [(64, 64), (96, 32), (32, 96), (40, 30), (8, 8)])
 def test_every_mode_gives_the_size(mode: str, size: tuple[int, int]) -> None:
-    assert fit(ramp(40, 30), size, mode).size == size
-    assert fit(ramp(40, 30).convert("L"), size, mode).size == size
+    assert fit_image(ramp(40, 30), size, mode).size == size
+    assert fit_image(ramp(40, 30).convert("L"), size, mode).size == size
 
 
 def test_modes_keep_or_scale_pixels() -> None:
     wide = ramp(80, 40)
-    cropped = pixels(fit(wide, (40, 40), "crop"))
+    cropped = pixels(fit_image(wide, (40, 40), "crop"))
     np.testing.assert_array_equal(cropped, pixels(wide)[:, 20:60])
-    padded = pixels(fit(wide, (80, 80), "fill"))
+    padded = pixels(fit_image(wide, (80, 80), "fill"))
     np.testing.assert_array_equal(padded[20:60], pixels(wide))
     np.testing.assert_array_equal(padded[0], pixels(wide)[0])
     np.testing.assert_array_equal(padded[-1], pixels(wide)[-1])
-    stretched = pixels(fit(wide, (40, 40), "stretch"))
+    stretched = pixels(fit_image(wide, (40, 40), "stretch"))
     assert abs(stretched[20, 0, 0] - 0) < 8
     assert abs(stretched[20, -1, 0] - 255) < 8
 

@@ -12,7 +12,7 @@ from diffusion.errors import SettingsError
 from diffusion.tasks.choices import Choice
 from gpucore.integers import ceil_div
 
-__all__ = ["RESIZE_MODES", "check_size", "drawn_size", "fit"]
+__all__ = ["RESIZE_MODES", "check_size", "drawn_size", "fit_image"]
 
 RESIZE_MODES: Final = Catalogue(
     "resize",
@@ -44,7 +44,7 @@ def check_size(image: Image.Image, size: tuple[int, int], mode: str) -> None:
         raise SettingsError("size", f"{size[0]}x{size[1]}", hint)
 
 
-def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
+def fit_image(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     """Return ``image`` (L or RGB) at ``size``, scaled by Lanczos where that is needed.
 
     ``stretch`` changes its aspect ratio. ``crop`` keeps it and cuts the rest, on both sides alike.
