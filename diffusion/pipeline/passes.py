@@ -12,12 +12,11 @@ from typing import Literal
 
 from diffusion.checks import check_integer
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES, LatentNoise
 from diffusion.pipeline.init_image import EncodedImage
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.run_cache import RunCache
-from diffusion.prompts import EMPHASES, Chunk, Script, script, script_chunks
+from diffusion.prompts import EMPHASES, Chunk, Script, chunk_script, read_script
 from diffusion.settings import Settings
 from diffusion.tasks.hires import Hires
 from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
@@ -92,7 +91,7 @@ def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
     """Return the first pass of complete settings. Raises `SettingsError`."""
     networks = replace(networks, seamless=settings.seamless)
     if settings.zero_snr:
-        networks = replace(networks, noise=networks.noise.rescaled())
+        networks = replace(networks, noise=networks.noise.with_zero_snr())
     check_integer("clip_skip", settings.clip_skip, 1, networks.text.most_skipped + 1)
     schedule = full_schedule(
         networks.noise,
@@ -110,7 +109,7 @@ def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
         content = inpaint.content if inpaint else "original"
         encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
     prompts, scale = _read_prompts(networks, settings, schedule)
-    chunks = script_chunks(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("base", networks, cache, settings, schedule, prompts, chunks, scale, encoded)
 
 
@@ -143,7 +142,7 @@ def hires_pass(base: Pass, hires: Hires) -> Pass:
         height=height,
     )
     prompts, scale = _read_prompts(networks, settings, schedule, base.schedule.steps_made)
-    chunks = script_chunks(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
     return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
 
 
@@ -157,14 +156,14 @@ def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
         return [replace(refiner, kind="refiner")]
     if switch == steps:
         return [base]
-    which = refiner.prompts.which
+    variants = refiner.prompts.step_variants
     return [
         replace(base, schedule=base.schedule.first_steps(switch)),
         replace(
             refiner,
             kind="refiner",
             schedule=refiner.schedule.last_steps(steps - switch),
-            prompts=replace(refiner.prompts, which=which[switch:] or which[-1:]),
+            prompts=replace(refiner.prompts, step_variants=variants[switch:] or variants[-1:]),
             steps_before=switch,
         ),
     ]
@@ -181,9 +180,9 @@ def _read_prompts(
     There is none up to 1, as distilled models need it, nor where the UNet reads the guidance.
     ``steps_before``: of the pass before, if there is one. Raises `SettingsError`.
     """
-    reads = EMPHASES.find(settings.emphasis).reads_brackets
+    syntax = EMPHASES.find(settings.emphasis).reads_brackets
     steps, guidance = schedule.steps_made, settings.guidance or 0.0
-    prompts = script(settings.prompt, None, steps, steps_before, reads=reads)
+    prompts = read_script(settings.prompt, None, steps, steps_before, reads_syntax=syntax)
     composed = len(prompts.weights) > 1
     if networks.embeds_guidance:
         if composed:
@@ -192,5 +191,7 @@ def _read_prompts(
         return prompts, None
     if not (guidance > 1 or composed or schedule.sampler.splits):
         return prompts, None
-    prompts = script(settings.prompt, settings.negative, steps, steps_before, reads=reads)
+    prompts = read_script(
+        settings.prompt, settings.negative, steps, steps_before, reads_syntax=syntax
+    )
     return prompts, guidance * schedule.sampler.guidance_share

@@ -12,7 +12,7 @@ from PIL import Image
 
 from diffusion.checkpoints import ModelFile, open_model, open_vae
 from diffusion.checkpoints.bundled import default_settings, named_model
-from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
+from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
 from diffusion.pipeline.denoiser import Latents

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.errors import NotFiniteError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.pipeline.init_image import EncodedImage, reads_mask
 from diffusion.pipeline.overflow import OverflowWatch, is_finite

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.init_image import EncodedImage
 from diffusion.pipeline.passes import Pass

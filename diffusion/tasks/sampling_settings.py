@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from diffusion.checks import check_integer, check_number
 from diffusion.samplers import SamplerOptions
-from diffusion.schedules import NoiseSchedule, Span
+from diffusion.schedules import NoiseSchedule, ScheduleOptions
 
 __all__ = ["SamplingSettings"]
 
@@ -23,7 +23,7 @@ class SamplingSettings:
     ``order``: of a multistep sampler. ``s_churn``, ``s_tmin``, ``s_tmax``: the noise added before a
     step, and the levels between which it is added. ``s_noise``: the deviation of all noise drawn.
     They count where a sampler has them; see `SamplerOptions`. ``sigma_min``, ``sigma_max``,
-    ``rho``: of the schedule, refused where it has none; see `Span`.
+    ``rho``: of the schedule, refused where it has none; see `ScheduleOptions`.
     """
 
     order: int | None = None
@@ -45,7 +45,7 @@ class SamplingSettings:
 
     def sampler_options(self, noise: NoiseSchedule, eta: float | None) -> SamplerOptions:
         """Return the options of a sampler on a model."""
-        options = SamplerOptions(eta=eta, order=self.order, earlier=noise.earlier)
+        options = SamplerOptions(eta=eta, order=self.order, scale_time=noise.scale_time)
         return self._with_noise_options(options)
 
     def _with_noise_options(self, options: SamplerOptions) -> SamplerOptions:
@@ -54,6 +54,6 @@ class SamplingSettings:
         given = {name: getattr(self, name) for name in names}
         return replace(options, **{name: x for name, x in given.items() if x is not None})
 
-    def span(self) -> Span:
+    def span(self) -> ScheduleOptions:
         """Return the ends and the exponent of a schedule."""
-        return Span(self.sigma_min, self.sigma_max, self.rho)
+        return ScheduleOptions(self.sigma_min, self.sigma_max, self.rho)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion.models.layers import Activations
-from diffusion.prompts import Chunk, Emphasis, weigh
+from diffusion.prompts import Chunk, Emphasis, weigh_embeddings
 from diffusion.text.encoder import EncodedText, TextEncoder, join_buffers
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Device, DType, i32
@@ -56,7 +56,7 @@ class TextEncoders:
         context, pooled = self._join(encoded)
         if pooled is not None and most > 1:
             first = np.arange(len(prompts), dtype=np.int32) * most
-            pooled = embedding(pooled, self.device.buffer_from_array(first, i32))
+            pooled = embedding(self.device.buffer_from_array(first, i32), pooled)
         shape = (len(prompts), most * context.shape[1], context.shape[2])
         return EncodedText(context.view(shape), pooled)
 
@@ -75,7 +75,7 @@ class TextEncoders:
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights
         if (weights != 1).any():
-            weighted = weigh(states.read(), weights, emphasis.keeps_mean)
+            weighted = weigh_embeddings(states.read(), weights, emphasis.keeps_mean)
             states = self.device.buffer_from_array(weighted, self.dtype)
         return EncodedText(states, pooled)
 

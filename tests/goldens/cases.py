@@ -1,4 +1,4 @@
-"""The cases that are computed with the golden models, for the script and for the tests.
+"""What is computed with the golden models: the tables that the script and the tests run through.
 
 A case's `name` is its key in the golden file of its kind:
 
@@ -31,7 +31,7 @@ TEXT_PROMPTS = (PROMPT, "", "red " * 100)
 SAMPLERS = ("ddim", "dpmpp_2m", "euler", "euler_a")
 
 SCHEDULE_STEPS: Mapping[str, int] = {"karras": 5, "normal": 4, "sgm_uniform": 5, "trailing": 5}
-"""Steps of each schedule's runs; `tools/goldens/schedules.py` defines the schedules."""
+"""Steps of each schedule's runs (what the schedules are: `tools/goldens/schedules.py`)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class UNetCase:
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
     def text(self) -> weights.Array:
-        """Return text states (batch, tokens, text width): unit noise, other for each image."""
+        """Return text states (batch, tokens, text width): unit noise, another for each image."""
         model = MODELS[self.model]
         shape = (self.batch, model.max_length, model.text_width)
         return weights.normal(f"{self.model}/text states", shape)
@@ -62,7 +62,7 @@ class UNetCase:
 
 @dataclass(frozen=True)
 class VAECase:
-    """One encoding and one decoding. Sizes are the latent's; the image is `factor` times larger.
+    """One encoding and one decoding. Sizes are the latent's, the image's are `factor` times those.
 
     Golden: `name + "/moments"` (batch, 8, height, width), the encoder's mean (4 channels) and
     log variance (4) before clamping; `name + "/decoded"` (batch, 3, factor·height, factor·width).
@@ -79,7 +79,7 @@ class VAECase:
         return f"{self.model}-{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """Return the encoder's input in [-1, 1): (batch, 3, factor·height, factor·width)."""
+        """Return the encoder's input: (batch, 3, factor·height, factor·width), in [-1, 1)."""
         factor = MODELS[self.model].vae_factor
         shape = (self.batch, 3, factor * self.height, factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
@@ -91,13 +91,13 @@ class VAECase:
 
 @dataclass(frozen=True)
 class PipelineCase:
-    """A whole run from prompt to image. Sizes are the latent's.
+    """A prompt's whole way to the image. Sizes are the latent's.
 
-    The text is PROMPT against NEGATIVE with GUIDANCE, the same for every image of the batch. The
+    Text PROMPT against NEGATIVE with GUIDANCE; the same text for every image of the batch. The
     run starts at x = initial_noise · σ₀, and step k of a stochastic sampler adds step_noise(k).
 
-    Golden: `name + "/sigmas"` (steps + 1,) f64, the last 0; `"/timesteps"` (steps,) f64, the UNet's
-    input; `"/latents"` (steps, batch, 4, height, width), x after each step, in the
+    Golden: `name + "/sigmas"` (steps + 1,) f64, the last 0; `"/timesteps"` (steps,) f64, what the
+    UNet is given; `"/latents"` (steps, batch, 4, height, width), x after each step, in the
     variance-exploding scale in which x = x₀ + σ·noise, for every sampler; `"/image"`
     (batch, factor·height, factor·width, 3) u8.
     """
@@ -110,7 +110,7 @@ class PipelineCase:
     height: int = 8
     width: int = 8
     eta: float = 0.0
-    """Noise that ddim adds: 0 none, 1 as much as ancestral sampling. euler_a always has 1."""
+    """Noise added by ddim: 0 none, 1 as much as ancestral sampling. euler_a always has 1."""
 
     @property
     def name(self) -> str:
@@ -128,10 +128,10 @@ class PipelineCase:
         return weights.step_noise(step, batch=self.batch, height=self.height, width=self.width)
 
     def changes(self, latents: NDArray[Any], first_sigma: float) -> NDArray[np.float64]:
-        """Return what each step adds to x, shaped as `latents` (steps, batch, 4, height, width).
+        """Return what each step adds to x: the shape of `latents` (steps, batch, 4, height, width).
 
-        x keeps most of its initial noise (deviation 14.6). So an error in a late, small step shows
-        in the change and not in x.
+        x keeps most of its initial noise (deviation 14.6), beside which a late step is small: an
+        error in it shows in the change, not in x.
         """
         start = self.initial_noise().astype(np.float64) * first_sigma
         return np.diff(np.concatenate([start[None], latents]), axis=0)

@@ -1,8 +1,8 @@
 """The golden models: tiny Stable Diffusion 1.x variants.
 
-As real models do, they differ in levels, layers a block, channels, norm groups and head counts (one
-number or a list). They also differ in cross-attention width, linear or 1×1 projections, the text
-encoder's activation and length, and the VAE's factor. Two sides read this file: the script
+Each model varies what real ones vary: levels, layers a block, channel counts with their norm
+groups, head counts (one number or a list), cross-attention width, linear or 1×1 projections, the
+text encoder's activation and length, the VAE's factor. Both sides read this file: the script
 `tools/goldens`, which computes the expected values with diffusers, and the tests.
 """
 
@@ -58,7 +58,7 @@ class Model:
 
     @property
     def vae_factor(self) -> int:
-        """Image pixels for each latent pixel, along one side."""
+        """Image pixels a latent pixel, along one side."""
         channels = self.vae["block_out_channels"]
         assert isinstance(channels, list)
         factor: int = 2 ** (len(channels) - 1)
@@ -91,7 +91,7 @@ def text_encoder(
 def unet(
     channels: list[int], cross: list[bool], heads: int | list[int], groups: int, width: int
 ) -> dict[str, Json]:
-    """Return a UNet's config; `cross`: levels that attend to the text, which is `width` wide."""
+    """Return a UNet's config; `cross`: whether each level attends to the text of `width`."""
     return {
         "attention_head_dim": heads,
         "block_out_channels": channels,

@@ -1,9 +1,9 @@
-"""The golden models beyond Stable Diffusion 1.x, and the cases computed with them.
+"""The golden models beyond Stable Diffusion 1.x, and what is computed with them.
 
 Tiny relatives of SD 2.x, SDXL, its refiner, an inpainting model, a consistency model, and UNets
 whose levels differ in depth. `families.npz` holds the results:
 
-- `model + "/text/..."`: diffusers' embeddings of PROMPT and NEGATIVE (`TextCase`).
+- `model + "/text/..."`: what diffusers' pipeline makes of PROMPT and NEGATIVE (`TextCase`).
 - `"refined/latents"`, `"refined/image"`: REFINED_STEPS steps, the first REFINED_SWITCH by
   `xl_base`, the rest by `xl_refiner`, latents 8x12, with NEGATIVE: the base's last, and the image.
 - `UNetCase.name`: one call of a UNet, (batch, 4, height, width).
@@ -35,8 +35,8 @@ REFINED_STEPS, REFINED_SWITCH = 5, 3
 class Family:
     """One model: the config entries in which its parts differ from the libraries' defaults.
 
-    `pipeline`: diffusers' class; "" for a single network. `flags`: entries of `model_index.json`.
-    `scheduler`: entries in which its noise differs from `NOISE`.
+    `pipeline`: diffusers' class; `flags`: entries of `model_index.json`; `scheduler`: entries in
+    which its noise differs from `NOISE`. A model of one network alone has no pipeline.
     """
 
     parts: Mapping[str, PartConfig]
@@ -46,7 +46,7 @@ class Family:
 
     @property
     def encoders(self) -> list[str]:
-        """The names of its text encoders."""
+        """Its text encoders."""
         return [part for part in self.parts if part.startswith("text_encoder")]
 
 
@@ -186,7 +186,7 @@ class UNetCase:
 
     @property
     def config(self) -> PartConfig:
-        """The UNet's config."""
+        """The UNet's."""
         return FAMILIES[self.model].parts["unet"]
 
     def latents(self) -> weights.Array:
@@ -210,7 +210,7 @@ class UNetCase:
         return weights.normal(f"{self.model}/pooled", (self.batch, POOLED))
 
     def sizes(self) -> list[float]:
-        """Return the sizes that an XL model reads, the same for each image."""
+        """Return the size numbers that an XL model takes, the same for each image."""
         return [512.0, 768.0, 32.0, 0.0, 6.0 if self.model == "xl_refiner" else 480.0, 720.0][
             : 5 if self.model == "xl_refiner" else 6
         ]
@@ -218,7 +218,7 @@ class UNetCase:
 
 @dataclass(frozen=True)
 class TextCase:
-    """The embeddings of a prompt and a negative one (None: not given)."""
+    """What a pipeline makes of a prompt and a negative one (None: not given)."""
 
     model: str
     negative: str | None
@@ -247,7 +247,7 @@ class TinyVAECase:
         return f"{self.model}/tiny_vae/{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """Return the encoder's input in [-1, 1): (batch, 3, height, width)."""
+        """Return the encoder's input: (batch, 3, height, width) in [-1, 1)."""
         shape = (self.batch, 3, self.factor * self.height, self.factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
 

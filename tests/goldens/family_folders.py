@@ -1,4 +1,4 @@
-"""Writing a model of `families.FAMILIES` as a folder in the diffusers layout.
+"""Writes a model of `families.FAMILIES` as a folder in the diffusers layout.
 
 `families.json` holds each part's config and shapes as diffusers saves them; weights follow from
 `weights.weight`, for the text encoders and everything else.
@@ -31,7 +31,7 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 @functools.cache
 def read_families() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the content of `families.json`: model, part, then `config`, `shapes`, `digest`."""
+    """Return the content of `families.json`: model, part, then `config`, `shapes` and `digest`."""
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(
         (FOLDER / "families.json").read_text(encoding="utf-8")
     )
@@ -93,7 +93,7 @@ def _index(family: Family) -> dict[str, object]:
 
 
 def _pad_with_exclamation_marks(folder: Path) -> None:
-    """Let a tokenizer pad with "!", the token 0, as SDXL's second one does."""
+    """Set "!", the token 0, as padding, as SDXL's second tokenizer has it."""
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         tree = json.loads((folder / name).read_text(encoding="utf-8"))
         _write_json(folder / name, {**tree, "pad_token": "!"})

@@ -1,4 +1,4 @@
-"""Writing a golden model as a folder in the diffusers layout.
+"""Writes a golden model as a folder in the diffusers layout.
 
     from tests.goldens.folders import write_model
 
@@ -6,13 +6,13 @@
         write_model(tmp_path / "model", "two_levels", dtype=np.float16)
         pipeline = Pipeline.load(tmp_path / "model")
 
-The folder holds configs, weights as safetensors, tokenizer and scheduler. `layout` is the age of
-the libraries that its names come from:
+The folder holds what diffusers saves, under the names that diffusers 0.39 and transformers 4
+give: configs, weights as safetensors, tokenizer, scheduler. `layout` picks another age's habits:
 
-- "current": diffusers 0.39 and transformers 4.
-- "old": the published Stable Diffusion 1.5 files. The VAE's attention is under `query`, `key`,
-  `value`, `proj_attn`. The text encoder's `position_ids` (int64) lie beside its weights. The UNet's
-  and the VAE's configs lack the entries that came later.
+- "current": as said.
+- "old": what the published Stable Diffusion 1.5 files hold: the VAE's attention under `query`,
+  `key`, `value`, `proj_attn`, and the text encoder's `position_ids` (int64) beside its weights;
+  UNet and VAE configs without the entries that came later.
 - "flat": transformers 5, which leaves `text_model.` out of the text encoder's names.
 """
 
@@ -80,11 +80,11 @@ def write_model(
 
 def config(model: str, part: str, *, layout: Layout = "current") -> dict[str, object]:
     """Return the `config.json` of one network."""
-    full = saved_part(model, part).config
+    whole = saved_part(model, part).config
     if layout == "old" and part != "text_encoder":
         kept = _OLD_ENTRIES | MODELS[model].part(part).keys()
-        return {key: value for key, value in full.items() if key in kept}
-    return dict(full)
+        return {key: value for key, value in whole.items() if key in kept}
+    return dict(whole)
 
 
 def tensors(

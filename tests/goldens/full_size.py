@@ -1,4 +1,4 @@
-"""Configs of the published models' parts at full size: entries that differ from the defaults.
+"""Configs of the published models' parts at full size: the entries that differ from the defaults.
 
 `full_size.npz` holds, for each, the names and shapes of its parameters as diffusers or
 transformers builds it: UTF-8 text, one line a parameter (`parameters`).
@@ -87,7 +87,7 @@ TEXT_ENCODERS: Mapping[str, Config] = {
         "projection_dim": 1280,
     },
 }
-"""Configs of text encoders; only the last one has a projection."""
+"""The last one has the projection."""
 
 TINY_VAES: Mapping[str, Config] = {"taesd": {}}
 
@@ -104,7 +104,7 @@ VAES: Mapping[str, Config] = {
 
 @functools.cache
 def parameters(name: str) -> Mapping[str, tuple[int, ...]]:
-    """Return names and shapes of one of these models' parameters."""
+    """Return the parameters' names and shapes of one of these models."""
     lines = load("full_size")[name].tobytes().decode("utf-8").splitlines()
     pairs = (line.split(" ") for line in lines)
     return {key: tuple(map(int, shape.split("x"))) for key, shape in pairs}

@@ -1,4 +1,4 @@
-"""Reading the golden files in tests/data/goldens.
+"""Reads the golden files in tests/data/goldens.
 
     from tests.goldens.loader import channels_last, load, parameters
 
@@ -40,7 +40,7 @@ class SavedPart:
 
 @functools.cache
 def load(name: str) -> Mapping[str, NDArray[Any]]:
-    """Return all arrays of a golden file such as "unet" or "pipeline". They are read-only."""
+    """Return all arrays of a golden file such as "text" or "unet". Do not write to them."""
     with np.load(FOLDER / f"{name}.npz") as file:
         arrays = dict(file)
     for array in arrays.values():
@@ -63,18 +63,18 @@ def _saved_part(entry: Mapping[str, Any]) -> SavedPart:
 
 
 def saved_part(model: str, part: str) -> SavedPart:
-    """Return the config, the parameters' shapes and their digest of one network."""
+    """Return what is stored of one network: config, parameters' shapes, their digest."""
     return _read_models()[model][part]
 
 
 def parameters(model: str, part: str) -> dict[str, Array]:
-    """Return all weights of a network by name: f32, exact in f16, in PyTorch's order of axes."""
+    """Return a network's weights by name: f32, representable in f16, PyTorch's order of axes."""
     shapes = saved_part(model, part).shapes
     return {name: weight(model, part, name, shape) for name, shape in shapes.items()}
 
 
 def channels_last(array: NDArray[Any]) -> NDArray[Any]:
-    """Return images (n, channels, height, width) as contiguous (n, height, width, channels)."""
+    """Return a batch (n, channels, height, width) as contiguous (n, height, width, channels)."""
     return np.ascontiguousarray(np.moveaxis(array, -3, -1))
 
 

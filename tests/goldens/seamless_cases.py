@@ -1,4 +1,4 @@
-"""Networks whose convolutions wrap round: cases computed by diffusers, compared by the tests.
+"""Networks whose convolutions wrap round: which cases diffusers computes and the tests compare.
 
 Golden: `f"{axes}/{case.name}"` of a UNet's case; with `/moments` and `/decoded` of a VAE's.
 """

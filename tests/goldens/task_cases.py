@@ -1,4 +1,4 @@
-"""Runs that start from a picture: computed by diffusers, compared by the tests.
+"""Runs that start from a picture: what diffusers computes and the tests compare.
 
 from tests.goldens.loader import load
 from tests.goldens.task_cases import TASK_CASES
@@ -27,8 +27,8 @@ Task = Literal["img2img", "inpaint", "inpaint9"]
 class TaskCase(PipelineCase):
     """A `PipelineCase` of one image that starts from a picture and makes the last ``kept`` steps.
 
-    ``inpaint`` blends latents. ``inpaint9`` blends nothing; its UNet reads mask and masked latents
-    too. Golden: `name + "/start"` (1, 4, height, width), x at the first level;
+    ``inpaint`` blends latents; ``inpaint9`` is a UNet that reads mask and masked latents too, and
+    blends nothing. Golden: `name + "/start"` (1, 4, height, width), x at the first level;
     `"/latents"` (kept, 1, 4, height, width), x after each step, x = x₀ + σ·noise; `"/image"`
     (1, factor·height, factor·width, 3) u8.
     """
@@ -47,13 +47,13 @@ class TaskCase(PipelineCase):
         return np.floor((drawn.astype(np.float64) + 1) * 128).astype(np.uint8)
 
     def mask(self) -> NDArray[np.uint8]:
-        """Return a mask of 0 and 255, by latent pixels: (factor·height, factor·width)."""
+        """Return 0 or 255, equal within each latent pixel: (factor·height, factor·width)."""
         small = weights.uniform("mask", (self.height, self.width)) > 0
         factor = MODELS[self.model].vae_factor
         return np.kron(small, np.full((factor, factor), 255)).astype(np.uint8)
 
     def encoding_noise(self, picture: int) -> weights.Array:
-        """Return unit noise to draw latents of the picture (0) or of its unmasked part (1) with."""
+        """Return unit noise for the latents of the picture (0) or of its unmasked part (1)."""
         return weights.normal(f"noise/encoding {picture}", (1, 4, self.height, self.width))
 
     @property
@@ -90,7 +90,7 @@ def write_task_model(folder: Path, case: TaskCase) -> None:
 
 
 RESAMPLED = ((13, 14), (18, 14), (5, 4), (9, 7))
-"""New sizes of `resampling_input`: keys `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
+"""Sizes of the results: key `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
 KERNELS = (
     "nearest",
     "nearest_exact",

@@ -1,7 +1,7 @@
 """A vocabulary of 600 tokens in CLIP's format, made by rule for the golden models.
 
-CLIP's vocabulary has a character for each byte, and the same again with an end-of-word mark. Then
-come one token for each merge, the start and the end token. The merges here spell a few dozen words.
+CLIP's vocabulary is: a character for each byte, the same again with an end-of-word mark, one
+token a merge, the start and the end token. The merges here spell out a few dozen words.
 """
 
 import json
@@ -37,14 +37,14 @@ def merges() -> list[tuple[str, str]]:
 
 
 def _spelling(word: str) -> Iterator[tuple[str, str]]:
-    """Yield the merges that join a word from its left, letter by letter."""
+    """Return the merges that join a word from its left, letter by letter."""
     letters = [*word[:-1], word[-1] + _END_OF_WORD]
     for end in range(1, len(letters)):
         yield "".join(letters[:end]), letters[end]
 
 
 def tokens() -> dict[str, int]:
-    """Return the id of every token."""
+    """Return every token's id."""
     characters = byte_characters()
     marked = [character + _END_OF_WORD for character in characters]
     joined = [left + right for left, right in merges()]

@@ -1,9 +1,9 @@
 """The golden models' weights, inputs and noise, drawn by rule so that no file has to carry them.
 
-Every array comes from a name. The name's hash is the key of a Philox counter generator, whose raw
-words NumPy never changes (unlike its `Generator` methods). Words become numbers by exact integer
-sums and one rounded division, never through `log` or `cos`, so that every machine draws the same
-bits.
+Every array comes from a name: the name's hash keys a Philox counter generator, whose raw words
+NumPy keeps the same for ever (its `Generator` methods it may change). Words become numbers by
+exact integer sums and one rounded division, never through `log` or `cos`, so that every machine
+draws the same bits.
 
     from tests.goldens import weights
 
@@ -39,7 +39,7 @@ def words(name: str, count: int) -> NDArray[np.uint64]:
 
 
 def normal(name: str, shape: Sequence[int]) -> Array:
-    """Return nearly normal numbers in f32 (variance 1, at most 3.47): sums of four uniform ones."""
+    """Return nearly normal f32 numbers (mean 0, variance 1, at most 3.47), sums of 4 uniforms."""
     drawn = words(name, math.prod(shape))
     total = np.zeros(drawn.shape, np.float64)
     for shift in (0, 16, 32, 48):
@@ -48,18 +48,18 @@ def normal(name: str, shape: Sequence[int]) -> Array:
 
 
 def uniform(name: str, shape: Sequence[int]) -> Array:
-    """Return uniform numbers in [-1, 1), f32, each a multiple of 2⁻²³."""
+    """Return f32 numbers spread evenly over [-1, 1), each a multiple of 2⁻²³."""
     top = (words(name, math.prod(shape)) >> np.uint64(40)).astype(np.float64)
     return (top / 2**23 - 1.0).astype(np.float32).reshape(shape)
 
 
 def weight(model: str, part: str, name: str, shape: Sequence[int]) -> Array:
-    """Return one parameter of a golden model in f32, every value exact in f16.
+    """Return a parameter of a golden model: f32, every value representable in f16.
 
     `model` is a key of `configs.MODELS`, `part` one of "text_encoder", "unet", "vae", and `name`
     the parameter's name as diffusers or transformers 4 saves it. Matrices and kernels have the
     standard deviation 1/√(fan in), so that activations stay near 1; biases 0.1; norm weights
-    0.2 around 1; embedding tables 1.
+    stand around 1 with 0.2; embedding tables have 1.
     """
     drawn = normal(f"{model}/{part}/{name}", shape)
     if name.endswith("embedding.weight"):
@@ -74,7 +74,7 @@ def weight(model: str, part: str, name: str, shape: Sequence[int]) -> Array:
 
 
 def digest(parameters: Mapping[str, Array]) -> str:
-    """Return SHA-256 over a network's weights: names in order, each with its values' bytes."""
+    """Return the SHA-256 of a network's weights: names in order, each with its values' bytes."""
     total = hashlib.sha256()
     for name in sorted(parameters):
         total.update(name.encode())
@@ -83,7 +83,7 @@ def digest(parameters: Mapping[str, Array]) -> str:
 
 
 def initial_noise(*, batch: int, height: int, width: int) -> Array:
-    """Return the unit noise that sampling starts from: (batch, 4, height, width) of the latent.
+    """Return the unit noise that sampling starts from: (batch, 4, height, width) of the latents.
 
     Image i's noise is the same in every batch. The golden runs start at x = noise · σ₀.
     """
@@ -92,6 +92,6 @@ def initial_noise(*, batch: int, height: int, width: int) -> Array:
 
 
 def step_noise(step: int, *, batch: int, height: int, width: int) -> Array:
-    """Return the unit noise that a stochastic sampler adds in step `step`, counted from 0."""
+    """Return the unit noise that a stochastic sampler adds in step `step` (from 0)."""
     shape = (LATENT_CHANNELS, height, width)
     return np.stack([normal(f"noise/image {i}/step {step}", shape) for i in range(batch)])

@@ -16,7 +16,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline import events as event_module
 from diffusion.pipeline import run as run_module
 from diffusion.pipeline.denoiser import Latents

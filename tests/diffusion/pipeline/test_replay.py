@@ -66,7 +66,7 @@ class Counted:
 def runs() -> list[Counted]:
     """Draw three pictures of one size, each with another prompt."""
     backend = CountingBackend(null.adapters()[0])
-    pipeline = Pipeline.load(device=Device.from_backend(backend))
+    pipeline = Pipeline.load(device=Device(backend))
     found = []
     for prompt in ("a red apple", "a green dragon", "a fox"):
         backend.take_counts()
