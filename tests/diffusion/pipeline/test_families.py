@@ -117,7 +117,7 @@ def test_a_consistency_model_has_defaults_of_its_own(device: Device) -> None:
 
 
 def test_noise_that_ends_without_signal(device: Device, tmp_path: Path) -> None:
-    """The option does what the folder's config would; the pipeline's other pictures stay."""
+    """The option is the same as the folder's config, and changes no other picture."""
     made = pipeline(device, "sd2")
     before = pixels(made)
     chosen = pixels(made, zero_snr=True)
@@ -128,10 +128,10 @@ def test_noise_that_ends_without_signal(device: Device, tmp_path: Path) -> None:
         "scheduler/scheduler_config.json",
         rescale_betas_zero_snr=True,
     )
-    told = Pipeline.load(tmp_path, device)
-    np.testing.assert_array_equal(pixels(told), chosen)
+    rescaled = Pipeline.load(tmp_path, device)
+    np.testing.assert_array_equal(pixels(rescaled), chosen)
     with pytest.raises(SettingsError, match="the model's noise ends so already"):
-        next(told.generate(dataclasses.replace(SMALL, zero_snr=True)))
+        next(rescaled.generate(dataclasses.replace(SMALL, zero_snr=True)))
     made.release()
     np.testing.assert_array_equal(pixels(made, zero_snr=True), chosen)
 
@@ -156,13 +156,15 @@ def test_the_hash_of_split_weights_is_of_the_weights(device: Device, tmp_path: P
     whole.unlink()
     names = sorted(weights)
     halves = {f"{stem}-0000{i}-of-00002.safetensors": names[i - 1 :: 2] for i in (1, 2)}
-    places = {name: shard for shard, held in halves.items() for name in held}
+    places = {name: shard for shard, names_in_shard in halves.items() for name in names_in_shard}
     index = json.dumps({"metadata": {}, "weight_map": places})
     (folder / "unet" / f"{stem}.safetensors.index.json").write_text(index)
     hashes = []
     for factor in (1.0, 0.5):
-        for shard, held in halves.items():
-            save_file({name: factor * weights[name] for name in held}, folder / "unet" / shard)
+        for shard, names_in_shard in halves.items():
+            save_file(
+                {name: factor * weights[name] for name in names_in_shard}, folder / "unet" / shard
+            )
         made = Pipeline.load(folder, device)
         hashes.append(made.model_hash)
         same = np.array_equal(pixels(made), pixels(pipeline(device, "sd2")))

@@ -62,9 +62,11 @@ def test_run(device: Device, case: PipelineCase) -> None:
     for index, state in enumerate(latents):
         assert relative_error(state, expected[index]) < TOLERANCE, f"step {index}"
     first = float(golden[f"{case.name}/sigmas"][0])
-    made, wanted = case.changes(latents, first), case.changes(expected, first)
+    changes, golden_changes = case.changes(latents, first), case.changes(expected, first)
     for index in range(case.steps):
         allowed = TOLERANCE * (2 if index == case.steps - 1 else 1)
-        assert relative_error(made[index], wanted[index]) < allowed, f"change of step {index}"
+        assert relative_error(changes[index], golden_changes[index]) < allowed, (
+            f"change of step {index}"
+        )
     difference = np.stack(images).astype(int) - golden[f"{case.name}/image"].astype(int)
     assert np.abs(difference).max() <= 1

@@ -155,8 +155,8 @@ def test_run(device: Device, case: RunCase) -> None:
     golden = load("families")
     expected = golden[f"{case.name}/latents"]
     assert latents.shape == expected.shape
-    for index, (made, wanted) in enumerate(zip(latents, expected, strict=True)):
-        assert relative_error(made, wanted) < TOLERANCE[f32], f"step {index}"
+    for index, (actual, golden_state) in enumerate(zip(latents, expected, strict=True)):
+        assert relative_error(actual, golden_state) < TOLERANCE[f32], f"step {index}"
     difference = np.stack(images).astype(int) - golden[f"{case.name}/image"].astype(int)
     assert np.abs(difference).max() <= 1
 

@@ -66,9 +66,9 @@ def test_the_box_holds_the_mask_and_lies_in_the_picture(data: st.DataObject) -> 
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     right = data.draw(st.integers(left + 1, width))
     bottom = data.draw(st.integers(top + 1, height))
-    wanted = data.draw(st.sampled_from([(64, 64), (128, 64), (64, 192)]))
+    size = data.draw(st.sampled_from([(64, 64), (128, 64), (64, 192)]))
     mask = box_mask((width, height), left, top, right, bottom)
-    box = box_around_mask(mask, data.draw(st.integers(0, 40)), wanted)
+    box = box_around_mask(mask, data.draw(st.integers(0, 40)), size)
     assert 0 <= box[0] <= left < right <= box[2] <= width
     assert 0 <= box[1] <= top < bottom <= box[3] <= height
 

@@ -148,10 +148,10 @@ def test_runs_whose_steps_alternate_do_not_meet(device: Device) -> None:
     found: dict[int, Result] = {}
     for events in itertools.zip_longest(*runs):
         found |= {i: e for i, e in enumerate(events) if isinstance(e, Result)}
-    for index, wanted in enumerate(alone):
-        np.testing.assert_array_equal(np.asarray(found[index].images[0]), wanted[0])
-    for settings, wanted in zip(chosen, alone, strict=True):
-        np.testing.assert_array_equal(pixels(device, settings), wanted)
+    for index, expected in enumerate(alone):
+        np.testing.assert_array_equal(np.asarray(found[index].images[0]), expected[0])
+    for settings, expected in zip(chosen, alone, strict=True):
+        np.testing.assert_array_equal(pixels(device, settings), expected)
 
 
 def test_release_gives_the_memory_back(device: Device) -> None:
@@ -168,11 +168,11 @@ def test_graphs_for_large_pictures_are_not_kept(
     first: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = Pipeline(pipeline_on(first).networks)
-    wanted = np.asarray(pipeline.draw(SMALL)[0])
+    expected = np.asarray(pipeline.draw(SMALL)[0])
     pipeline.release()
     before = first.memory.live
     monkeypatch.setattr(pipeline.cache.denoisers, "largest", 63)
-    np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), wanted)
+    np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), expected)
     assert first.memory.live - before < 1 << 20, "text embeddings are kept, no graph is"
 
 

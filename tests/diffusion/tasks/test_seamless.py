@@ -159,9 +159,9 @@ def test_tiles_lie_across_the_edges(device: Device, monkeypatch: pytest.MonkeyPa
         turned = device.buffer_from_array(np.roll(noise, shift, (1, 2)))
         back = [-2 * each for each in shift]
         upright = device.buffer_from_array(noise)
-        for seen, wanted in ((seamless, True), (made, False)):
+        for seen, is_equal in ((seamless, True), (made, False)):
             found = np.roll(in_pixels(seen, turned), back, (0, 1))
-            assert (distance(found, in_pixels(seen, upright)) <= 1) is wanted, shift
+            assert (distance(found, in_pixels(seen, upright)) <= 1) is is_equal, shift
     picture = np.random.default_rng(3).uniform(-1, 1, (1, 16, 48, 3)).astype(np.float32)
     found = moments(seamless, np.roll(picture, 16, 2), "on")
     plain = moments(seamless, picture, "on")
@@ -174,7 +174,7 @@ def test_a_recomputed_decoding_is_seamless_too(
     made = dataclasses.replace(networks(first, "two_levels"), seamless="xy")
     latents = first.buffer_from_array(channels_last(initial_noise(batch=1, height=4, width=4)))
     with seamless_padding("xy"):
-        wanted = made.vae.decode(latents).read()
+        expected = made.vae.decode(latents).read()
     seen = []
 
     def recompute(networks: Networks, _: object, x: Latents) -> tuple[Activations, str]:
@@ -185,7 +185,7 @@ def test_a_recomputed_decoding_is_seamless_too(
     monkeypatch.setattr(vae, "recompute_in_f32", recompute)
     scaled = first.buffer_from_array(latents.read() * made.folder.vae.scaling_factor)
     assert next(decode(made, scaled)).f32_from == "conv_in"
-    np.testing.assert_allclose(seen[0], wanted, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(seen[0], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("resampling", [Image.Resampling.LANCZOS, Image.Resampling.NEAREST])

@@ -156,9 +156,9 @@ def test_a_captured_encoder_gives_the_bits_of_a_direct_one(device: Device, model
         cases = [(rows, skip) for skip in (0, 1) for rows in (*batches, *batches[::-1])]
         found = [encoder.encode(*case) for case in cases]
         for kept, case in zip(found, cases, strict=True):
-            wanted = encode_directly(encoder, *case)
-            assert (kept.pooled is None) == (wanted.pooled is None)
-            for actual, expected in zip(read_all(kept), read_all(wanted), strict=True):
+            direct = encode_directly(encoder, *case)
+            assert (kept.pooled is None) == (direct.pooled is None)
+            for actual, expected in zip(read_all(kept), read_all(direct), strict=True):
                 np.testing.assert_array_equal(actual, expected)
 
 
@@ -234,7 +234,7 @@ def test_an_interrupted_encoding_leaves_nothing_behind(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type
 ) -> None:
     made = load_model(device, tmp_path)
-    wanted = read_all(made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL))
+    expected = read_all(made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL))
     made.text.release()
     before = device.memory.live
     name = "replay" if owner is Graph else "record"
@@ -249,7 +249,7 @@ def test_an_interrupted_encoding_leaves_nothing_behind(
         made.text.encode_prompts(chunk_all(made, SHORT), ORIGINAL)
     monkeypatch.undo()
     found = read_all(made.text.encode_prompts(chunk_all(made, OTHER), ORIGINAL))
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
     made.text.release()
     assert device.memory.live == before
