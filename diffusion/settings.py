@@ -139,4 +139,8 @@ class Settings:
         if self.init_image:
             self.init_image.check_seamless(self.seamless)
         if self.init_image and self.hires:
-            raise SettingsError("hires", self.hires.scale, "not with a picture: enlarge it first")
+            raise SettingsError(
+                "hires",
+                self.hires.scale,
+                "hires fix does not go with an init image; enlarge that first",
+            )

@@ -117,7 +117,9 @@ def recompute_in_f32(
             state = part(state)
     if not is_finite(state):
         raise NotFiniteError("VAE", f"after {layer}, in f32 as well", _GOOD_WEIGHTS)
-    message = f"the VAE's numbers left the range of f16 after {layer}: done again from there in f32"
+    message = (
+        f"the VAE's numbers left the range of f16 after {layer}: computed again from there in f32"
+    )
     warnings.warn(message, RuntimeWarning, stacklevel=2)
     return state, layer
 

@@ -53,7 +53,11 @@ def _check_pair(base: Pipeline, refiner: Pipeline, first: Pass, second: Pass) ->
     """Raise `SettingsError` where two models, and their passes, do not go together."""
     schedule = first.schedule
     if schedule.sampler.adaptive or schedule.steps_made != schedule.steps:
-        raise SettingsError("sampler", schedule.sampler.name, "it chooses its own steps")
+        raise SettingsError(
+            "sampler",
+            schedule.sampler.name,
+            "it chooses its own steps; give another one with a refiner",
+        )
     hint = "give a refiner that was made for the base"
     scales = [each.networks.folder.vae.scaling_factor for each in (base, refiner)]
     ours, theirs = schedule.sigmas, second.schedule.sigmas

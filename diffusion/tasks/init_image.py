@@ -82,7 +82,9 @@ class InitImage:
     def check_seamless(self, axes: Wrap) -> None:
         """Raise `SettingsError` where the result's edges are not those of the drawn picture."""
         if axes and self.only_masked:
-            raise SettingsError("seamless", axes, "a box around the mask is drawn; area whole")
+            raise SettingsError(
+                "seamless", axes, "a box around the mask is drawn; choose area whole"
+            )
         pads = RESIZE_MODES.find(self.resize).name == "pad"
         if axes and pads and self.image.size != drawn_size(self.image, "pad"):
             hint = "what pads the picture to multiples of 8 is cut off again; give a size"

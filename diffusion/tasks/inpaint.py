@@ -88,7 +88,9 @@ class Inpaint:
         if self.invert:
             mask = ImageOps.invert(mask)
         if mask.getextrema() == (0, 0):
-            raise SettingsError("mask", "empty", "make white what is to be drawn, or invert it")
+            raise SettingsError(
+                "mask", "empty", "make it white where the picture is to be drawn, or invert it"
+            )
         return mask.filter(ImageFilter.GaussianBlur(self.blur)) if self.blur else mask
 
 

@@ -82,7 +82,7 @@ def test_an_overflow_of_f16_is_decoded_again_in_f32(
     folder = write_changed_model(tmp_path, "vae", widen_decoder)
     settings = dataclasses.replace(SETTINGS, count=2, vae_tiling=tiling)
     pipeline = load_pipeline(device, folder, f16)
-    with pytest.warns(RuntimeWarning, match=f"range of f16 after {BLOCK}.conv2: done again"):
+    with pytest.warns(RuntimeWarning, match=f"range of f16 after {BLOCK}.conv2: computed again"):
         found = run_to_result(pipeline, settings)
     assert found.decoded_in_f32_from == [f"{BLOCK}.conv2"] * 2
     exact = run_to_result(load_pipeline(device, folder, f32), settings)
@@ -90,7 +90,7 @@ def test_an_overflow_of_f16_is_decoded_again_in_f32(
     assert pixels(exact).std() > 1, "the right picture is not plain"
     # Both UNets differ by f16's rounding; what comes after the block is bounded by a group norm.
     assert np.abs(pixels(found) - pixels(exact)).max() <= 6
-    with pytest.warns(RuntimeWarning, match="done again"):
+    with pytest.warns(RuntimeWarning, match="computed again"):
         np.testing.assert_array_equal(pixels(run_to_result(pipeline, settings)), pixels(found))
 
 
@@ -104,7 +104,7 @@ def test_weights_beyond_f16_give_a_warning_and_f32(device: Device, tmp_path: Pat
             RuntimeWarning, match=rf"{BLOCK}.conv2.weight holds weights beyond .* f16"
         ):
             pipeline = load_pipeline(device, folder, f16)
-        with pytest.warns(RuntimeWarning, match="done again"):
+        with pytest.warns(RuntimeWarning, match="computed again"):
             found = run_to_result(pipeline, SETTINGS)
         exact = run_to_result(load_pipeline(device, folder, f32), SETTINGS)
         assert np.abs(pixels(found) - pixels(exact)).max() <= 6
@@ -117,7 +117,7 @@ def test_the_part_before_is_not_computed_again(
     vae = pipeline.networks.autoencoder.exact
     monkeypatch.setattr(vae, "post_quant_conv", None)
     monkeypatch.setattr(vae.decoder, "mid_block", None)
-    with pytest.warns(RuntimeWarning, match="done again"):
+    with pytest.warns(RuntimeWarning, match="computed again"):
         assert run_to_result(pipeline, SETTINGS).decoded_in_f32_from == [f"{BLOCK}.conv2"]
 
 
@@ -125,7 +125,7 @@ def test_an_overflow_of_the_encoder(device: Device, tmp_path: Path) -> None:
     folder = write_changed_model(tmp_path, "vae", widen_encoder)
     picture = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 50).convert("RGB")
     settings = dataclasses.replace(SETTINGS, init_image=InitImage(picture, 0.5))
-    with pytest.warns(RuntimeWarning, match=r"after encoder\.conv_in: done again"):
+    with pytest.warns(RuntimeWarning, match=r"after encoder\.conv_in: computed again"):
         found = run_to_result(load_pipeline(device, folder, f16), settings)
     exact = run_to_result(load_pipeline(device, folder, f32), settings)
     assert np.abs(pixels(found) - pixels(exact)).max() <= 6

@@ -214,7 +214,10 @@ def test_wrong_settings_are_refused(first: Device) -> None:
         ({"seamless": "z"}, "give x, y or xy"),
         ({"seamless": "yx"}, "give x, y or xy"),
         ({"seamless": None}, "give x, y or xy"),
-        ({"init_image": InitImage(picture, inpaint=Inpaint(mask, area="masked"))}, "area whole"),
+        (
+            {"init_image": InitImage(picture, inpaint=Inpaint(mask, area="masked"))},
+            "choose area whole",
+        ),
         (
             {"init_image": InitImage(odd, resize="pad"), "width": None, "height": None},
             "give a size",
