@@ -27,9 +27,7 @@ def derive_unet_config(family: Family, shapes: Shapes, file: Path, side: int) ->
     config: Json = {
         "_class_name": "UNet2DConditionModel",
         "act_fn": "silu",
-        "attention_head_dim": 8
-        if family.text_width == 768
-        else [max(1, c // 64) for c in channels],
+        "attention_head_dim": heads,
         "block_out_channels": channels,
         "cross_attention_dim": family.text_width,
         "down_block_types": [_block_type(level.depths, "Down") for level in levels],
