@@ -18,7 +18,7 @@ from scipy.special import ndtri
 OCTAVES = 32
 PARTS = 16
 TARGET = Path(__file__).parent.parent / "gpustd/random/normal_quantiles.py"
-HEAD = '''"""Cubics of the normal distribution's quantiles; made by `tools/normal_table.py`."""
+HEAD = '''"""Cubics of the normal distribution's quantiles, computed by `tools/normal_table.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ __all__ = ["normal_table"]
 
 
 def normal_table() -> NDArray[np.uint32]:
-    """(512, 4): value and slope at the start, two more coefficients in a word, bits of a scale."""
+    """Return the table (512, 4) of u32.
+
+    A row holds value and slope at the start, two more coefficients in a word, and the bits of a
+    scale.
+    """
     return np.frombuffer(bytes.fromhex(_TABLE), "<u4").astype(np.uint32).reshape(-1, 4)
 
 

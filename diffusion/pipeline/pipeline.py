@@ -280,7 +280,7 @@ class Pipeline:
         """What checked and filled settings come to on this model. Raises `SettingsError`."""
         networks = self.networks
         if full.zero_snr:
-            networks = replace(networks, noise=networks.noise.rescaled())
+            networks = replace(networks, noise=networks.noise.with_zero_snr())
         if full.zero_snr not in self._graph_cache:
             self._graph_cache[full.zero_snr] = GraphCache(networks)
         return Run(networks, self._graph_cache[full.zero_snr], full)

@@ -128,7 +128,7 @@ def test_a_device_without_timestamps_is_told(
 ) -> None:
     info = null.adapters()[0]
     blind = dataclasses.replace(info, features=info.features - {"timestamps"})
-    monkeypatch.setattr(Device, "auto", lambda **_: Device.from_backend(null.NullBackend(blind)))
+    monkeypatch.setattr(Device, "auto", lambda **_: Device(null.NullBackend(blind)))
     with pytest.raises(SystemExit, match="2"):
         main([*SMALL, "--profile", "trace.json"])
     assert "has no timestamps" in capfd.readouterr().err

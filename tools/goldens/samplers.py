@@ -1,8 +1,8 @@
 """`python -m tools.goldens.samplers`: makes tests/data/goldens/samplers.npz.
 
 diffusers' own schedulers, each along its own levels and time steps, with the stand-in network and
-the given noise of `tests/diffusion/samplers/cases.py`; what is stored is said there. Made with
-diffusers 0.39.0, torch 2.13.0 (CPU), NumPy 2.4.6.
+the given noise of `tests/diffusion/samplers/diffusers_runs.py`, which also says what is stored.
+Made with diffusers 0.39.0, torch 2.13.0 (CPU), NumPy 2.4.6.
 
 The schedulers cast to f32 at every turn. For the float64 runs their modules see a `torch` and an
 `np` whose `float32` is `float64`; nothing else of them changes.
@@ -19,7 +19,7 @@ import diffusers
 import numpy as np
 import torch
 
-from tests.diffusion.samplers.cases import (
+from tests.diffusion.samplers.diffusers_runs import (
     BETA_RULES,
     CASES,
     STABLE_DIFFUSION,
@@ -84,7 +84,7 @@ def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
 
 
 def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
-    """Run once and return the array that `cases.Run` reads."""
+    """Run once and return the array that `diffusers_runs.GoldenRun` reads."""
     owner = getattr(diffusers, case.diffusers)
     clip = {"clip_sample": False} if case.sampler in ("ddim", "ddpm") else {}
     with computing_in(dtype, owner):

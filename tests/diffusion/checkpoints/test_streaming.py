@@ -34,7 +34,7 @@ class Nothing(null.NullBackend):
         self.written += data.nbytes
 
 backend = Nothing(null.adapters()[0])
-device = Device.from_backend(backend)
+device = Device(backend)
 def peak():
     # Linux's ru_maxrss counts the parent's memory before exec, too.
     status = pathlib.Path("/proc/self/status")
