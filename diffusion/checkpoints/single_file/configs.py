@@ -5,9 +5,9 @@ A single file does not describe itself. Its family, widths and depths follow fro
 that the diffusers layout keeps in its JSON files. A file that this project wrote carries its
 folder's configs in its metadata (``CONFIG_KEY``), and those are taken.
 
-No shape tells whether an SD 2.x UNet predicts noise or velocity. In order, it is taken from the
-caller, from the metadata (``modelspec.prediction_type``), from a tensor named ``v_pred``, and else
-from the size that the model was trained at: velocity at 768 pixels, noise at 512. The size is
+No shape tells whether an SD 2.x UNet predicts noise or velocity. The caller's choice comes first,
+then the metadata (``modelspec.prediction_type``), then a tensor named ``v_pred``. Without any of
+them the size of training tells: velocity at 768 pixels, noise at 512. The size is
 ``modelspec.resolution``. Without that it is 512 where the file's name holds the word ``base`` or
 ``512`` or the model inpaints, else 768.
 """
