@@ -2,8 +2,8 @@
 
 Networks wrap along both axes by PyTorch's `padding_mode="circular"` on every convolution, as the
 WebUI does, and along one axis by padding each axis in its own way. Before a VAE's halving diffusers
-itself pads with zeros, at the right and the bottom. Here that padding wraps too. The WebUI leaves it
-zero, which gives an encoded picture a seam of one pixel.
+itself pads with zeros, at the right and the bottom. Here that padding wraps too. The WebUI leaves
+it zero, which gives an encoded picture a seam of one pixel.
 """
 
 from typing import Any
