@@ -1,4 +1,4 @@
-"""A server on this machine that answers as the Hugging Face Hub does, as far as a download asks."""
+"""A local server that answers as the Hugging Face Hub does, as far as downloads need."""
 
 from __future__ import annotations
 

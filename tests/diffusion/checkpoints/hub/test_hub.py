@@ -1,4 +1,4 @@
-"""`avila model`: what is downloaded, from a server on this machine that answers as the Hub does."""
+"""`avila model` and its downloads, from a local server that answers as the Hub does."""
 
 from __future__ import annotations
 
