@@ -1,4 +1,4 @@
-"""`python -m tools.goldens.seamless`: make seamless.npz, from networks of diffusers that wrap round.
+"""`python -m tools.goldens.seamless`: make seamless.npz, networks of diffusers that wrap round.
 
 Networks wrap along both axes by PyTorch's `padding_mode="circular"` on every convolution, as the
 WebUI does, and along one axis by padding each axis in its own way. Before a VAE's halving diffusers
