@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpustd.arrays import bits
-from tests.gpustd.arrays.elementwise import properties_of
+from gpustd.arrays.elementwise import bits
+from tests.gpustd.arrays.elementwise_properties import properties_of
 
 test_equal_shapes, test_broadcasting, test_refusals = properties_of(bits.__all__)

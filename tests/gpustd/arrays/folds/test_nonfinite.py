@@ -71,10 +71,10 @@ def test_adds_to_what_is_there(device: Device) -> None:
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     counts = device.buffer(u32, 2)
-    with pytest.raises(DTypeError, match="wants f16 or f32"):
+    with pytest.raises(DTypeError, match="must be f16 or f32"):
         count_nonfinite(device.buffer(i32, 4), counts)
-    with pytest.raises(ShapeError, match=r"wants \(n,\)"):
+    with pytest.raises(ShapeError, match=r"must be \(n,\)"):
         count_nonfinite(device.buffer(f32, 4), device.buffer(u32, (2, 1)))
     for slot in (-1, 2):
-        with pytest.raises(ArgumentError, match=f"slot {slot} of 2"):
+        with pytest.raises(ArgumentError, match=f"slot must be from 0 to 1, got {slot}"):
             count_nonfinite(device.buffer(f32, 4), counts, slot)

@@ -78,5 +78,5 @@ def test_the_same_dtype_is_the_same_buffer(device: Device) -> None:
 
 
 def test_refuses_other_dtypes(device: Device) -> None:
-    with pytest.raises(DTypeError, match="to f32: casts are between"):
+    with pytest.raises(DTypeError, match=r"dtypes must be among .* to f32"):
         cast(device.buffer(c64, 3), f32)

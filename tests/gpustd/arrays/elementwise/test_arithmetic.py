@@ -7,9 +7,9 @@ import pytest
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpustd import arrays
-from gpustd.arrays import arithmetic
+from gpustd.arrays.elementwise import arithmetic
 from tests.conftest import skip_without_f16
-from tests.gpustd.arrays.elementwise import properties_of
+from tests.gpustd.arrays.elementwise_properties import properties_of
 from tests.gpustd.arrays.operators import draw, on_device, ulps
 from tests.gpustd.compare import compare
 
@@ -111,25 +111,25 @@ def test_powers_beyond_the_range(device: Device) -> None:
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     x, n = device.buffer(f32, (2, 3)), device.buffer(i8, (2, 3))
-    with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\), \(2,\) do not broadcast"):
+    with pytest.raises(ShapeError, match=r"add: extents .* got shapes \(2, 3\), \(2,\)"):
         arrays.add(x, device.buffer(f32, 2))
     with pytest.raises(DTypeError, match="multiply: buffers must have one dtype"):
         arrays.multiply(x, device.buffer(i32, (2, 3)))  # type: ignore[misc]
-    with pytest.raises(DTypeError, match="divide: takes c64, f16, f32"):
+    with pytest.raises(DTypeError, match="divide: the dtype must be one of c64, f16, f32"):
         arrays.divide(n, n)
-    with pytest.raises(ArgumentError, match="i8 does not hold 128"):
+    with pytest.raises(ArgumentError, match="that i8 holds, got 128"):
         arrays.add(n, 128)
-    with pytest.raises(ArgumentError, match="u8 does not hold -1"):
+    with pytest.raises(ArgumentError, match="that u8 holds, got -1"):
         arrays.add(device.buffer(u8, 3), -1)
-    with pytest.raises(ArgumentError, match="f32 does not hold 16777217"):
+    with pytest.raises(ArgumentError, match="that f32 holds, got 16777217"):
         arrays.add(x, 2**24 + 1)
-    with pytest.raises(ArgumentError, match="beyond the range of f32"):
+    with pytest.raises(ArgumentError, match="within the range of f32"):
         arrays.add(x, 1e39)
-    with pytest.raises(DTypeError, match=r"0\.5 with i8"):
+    with pytest.raises(DTypeError, match=r"that i8 holds, got 0\.5"):
         arrays.add(n, 0.5)
-    with pytest.raises(DTypeError, match="1j with f32"):
+    with pytest.raises(DTypeError, match="that f32 holds, got 1j"):
         arrays.add(x, 1j)
-    with pytest.raises(ArgumentError, match="no operand is a Buffer"):
+    with pytest.raises(ArgumentError, match="one operand must be a Buffer"):
         arrays.add(1, 2)
     if not device.has_f16:
         with pytest.raises(DTypeError, match="has no f16"):

@@ -104,17 +104,19 @@ def test_refuses(device: Device) -> None:
         arrays.roll(x, (1, 2), (0, None))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="as many, or one"):
         arrays.roll(x, (1, 2, 3), (0, 1))
-    with pytest.raises(ShapeError, match="wants each of its axes once"):
+    with pytest.raises(ShapeError, match=r"each axis of \(2, 3\) once"):
         arrays.transpose(x, (0, 0))
-    with pytest.raises(ArgumentError, match="transpose: axes 1: wants each axis once"):
+    with pytest.raises(
+        ArgumentError, match=r"transpose: axes must be a sequence such as \(1, 0\), got 1"
+    ):
         arrays.transpose(x, 1)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="differ in axis 0 only"):
         arrays.concat([x, device.buffer(i8, (2, 4))])
     with pytest.raises(DTypeError, match="one dtype"):
         arrays.concat([x, device.buffer(u8, (2, 3))])  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="stack: shapes"):
+    with pytest.raises(ShapeError, match="stack: shapes must be equal"):
         arrays.stack([x, device.buffer(i8, (3, 2))])
-    with pytest.raises(ShapeError, match="no buffers"):
+    with pytest.raises(ShapeError, match="at least one buffer"):
         arrays.stack([])
     with pytest.raises(ShapeError, match="negative"):
         arrays.tile(device.buffer(f32, 3), -1)

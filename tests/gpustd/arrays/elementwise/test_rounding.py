@@ -1,4 +1,4 @@
-"""Functions of floats against NumPy float64, over their whole ranges."""
+"""Rounding against NumPy float64."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from gpucore import Device
 from gpustd import arrays
-from gpustd.arrays import functions
-from tests.gpustd.arrays.elementwise import properties_of
+from gpustd.arrays.elementwise import rounding
+from tests.gpustd.arrays.elementwise_properties import properties_of
 from tests.gpustd.arrays.operators import held_by, on_device
 from tests.gpustd.compare import compare
 
-test_equal_shapes, test_broadcasting, test_refusals = properties_of(functions.__all__)
+test_equal_shapes, test_broadcasting, test_refusals = properties_of(rounding.__all__)
 
 
 @settings(max_examples=8, deadline=None)

@@ -123,11 +123,11 @@ def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> N
     others = [d for d in DTYPES if d not in rule.takes and d != "f16"]
     if others:
         other = device.buffer(DTYPES[data.draw(st.sampled_from(others))], (2, 3))
-        with pytest.raises(DTypeError, match=f"^{op}: takes"):
+        with pytest.raises(DTypeError, match=f"^{op}: the dtype must be one of"):
             call(*operands[:1], *[other] * 2) if op == "where" else call(*[other] * rule.operands)
     if rule.operands == 1:
         return
-    with pytest.raises(ShapeError, match=f"^{op}: .* do not broadcast"):
+    with pytest.raises(ShapeError, match=f"^{op}: extents must be equal or 1"):
         call(*operands[:-1], device.buffer(taken, (2, 2)))
     two = next(DTYPES[d] for d in ("i32", "f32", "u8") if DTYPES[d] is not taken)
     with pytest.raises(DTypeError, match=f"^{op}: buffers must have one dtype"):

@@ -175,7 +175,7 @@ def test_searchsorted(
 def test_refuses(device: Device) -> None:
     with pytest.raises(ShapeError, match="sort: axis 1"):
         arrays.sort(device.buffer(f32, 3), 1)
-    with pytest.raises(DTypeError, match="argsort: takes"):
+    with pytest.raises(DTypeError, match="argsort: the dtype must be"):
         arrays.argsort(device.buffer(c64, 3))
-    with pytest.raises(ArgumentError, match="side 'middle'"):
+    with pytest.raises(ArgumentError, match="side must be 'left' or 'right', got 'middle'"):
         arrays.searchsorted(device.buffer(f32, 3), device.buffer(f32, 3), "middle")

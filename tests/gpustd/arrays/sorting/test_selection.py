@@ -13,7 +13,7 @@ from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by
-from tests.gpustd.arrays.test_sorting import falling, with_specials
+from tests.gpustd.arrays.sorting.test_radix import falling, with_specials
 
 SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 16, 37]), min_size=1, max_size=3).map(tuple)
 REALS = st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"])
@@ -66,7 +66,7 @@ def test_unique(device: Device, shape: tuple[int, ...], dtype: str, different: i
 
 
 def test_refuses(device: Device) -> None:
-    with pytest.raises(ArgumentError, match="topk: 4 of axis 0"):
+    with pytest.raises(ArgumentError, match=r"topk: k must be 0 to 3 for \(3,\), got 4"):
         arrays.topk(device.buffer(f32, 3), 4)
-    with pytest.raises(ShapeError, match="without axes"):
+    with pytest.raises(ShapeError, match="must have an axis"):
         arrays.topk(device.buffer(f32, ()), 1)
