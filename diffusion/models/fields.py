@@ -188,7 +188,7 @@ class Fields:
         """Refuse the keys that were not taken, except options that are off (null or false)."""
         for key, value in self._left.items():
             if value is not None and value is not False:
-                reason = f"must be absent or off, since it is not known; got {quoted(value)}"
+                reason = f"must be absent, null or false as an unknown key, got {quoted(value)}"
                 self.fail(quoted(key), reason, _UNSUPPORTED)
 
     def fail(self, key: str, reason: str, hint: str = _DAMAGED) -> NoReturn:

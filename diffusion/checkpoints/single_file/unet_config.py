@@ -13,7 +13,7 @@ Json = dict[str, object]
 _MAX_BLOCKS: Final = 64
 
 
-def derive_unet_config(found: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
+def derive_unet_config(family: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """Return ``unet/config.json``; ``side`` in pixels."""
     inner = {
         name.removeprefix(UNET_PREFIX): s
@@ -23,12 +23,13 @@ def derive_unet_config(found: Family, shapes: Shapes, file: FilePath, side: int)
     levels = _levels(inner, file)
     channels = [level.channels for level in levels]
     projections = (s for name, s in inner.items() if name.endswith(".1.proj_in.weight"))
+    heads = 8 if family.text_width == 768 else [max(1, c // 64) for c in channels]
     config: Json = {
         "_class_name": "UNet2DConditionModel",
         "act_fn": "silu",
-        "attention_head_dim": 8 if found.text_width == 768 else [max(1, c // 64) for c in channels],
+        "attention_head_dim": heads,
         "block_out_channels": channels,
-        "cross_attention_dim": found.text_width,
+        "cross_attention_dim": family.text_width,
         "down_block_types": [_block_type(level.depths, "Down") for level in levels],
         "in_channels": inner["input_blocks.0.0.weight"][1],
         "layers_per_block": _one_or_all([len(level.depths) for level in levels]),
