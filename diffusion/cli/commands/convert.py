@@ -16,22 +16,19 @@ from diffusion.checkpoints.conversion import save_folder, save_single, save_tens
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
 from diffusion.checkpoints.verify import fitting_weights
-from diffusion.cli import options
-from diffusion.cli.app import app, reporting
-from diffusion.cli.job import parsed_name, parsed_prediction
+from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.options.groups import with_groups
+from diffusion.cli.options.parsing import find_name, find_prediction
+from diffusion.cli.options.shared import DebugOption, PredictionOption, TokenizerOption
 from diffusion.errors import ModelError, OutputError, SettingsError
 
-__all__ = ["convert", "convert_model"]
+__all__ = ["convert_model", "write_model"]
 
-EXAMPLES = """\
-Examples:
-
-[cyan]avila convert model.ckpt -o model.safetensors[/cyan]
-
-[cyan]avila convert model.safetensors -o folder --tokenizer path/to/tokenizer[/cyan]
-
-[cyan]avila convert folder -o half.safetensors --dtype f16[/cyan]
-"""
+EXAMPLES = examples(
+    "avila convert model.ckpt -o model.safetensors",
+    "avila convert model.safetensors -o folder --tokenizer path/to/tokenizer",
+    "avila convert folder -o half.safetensors --dtype f16",
+)
 DTYPES = {
     "bf16": "BF16",
     "f16": "F16",
@@ -41,15 +38,15 @@ DTYPES = {
 }
 _SINGLE = ".safetensors"
 
-Source = Annotated[
+SourceArgument = Annotated[
     str,
     Argument(
         help="A model's folder, a .safetensors file, or a PyTorch file (.ckpt, .pt, .pth, .bin), "
-        "which is read as data in a process of its own and never run.",
+        "which is read as data in a process of its own and never executed.",
         show_default=False,
     ),
 ]
-Target = Annotated[
+TargetOption = Annotated[
     Path,
     Option(
         "--output",
@@ -59,44 +56,49 @@ Target = Annotated[
         show_default=False,
     ),
 ]
-DType = Annotated[
+DTypeOption = Annotated[
     str | None,
     Option(
         "--dtype",
         metavar="NAME",
-        help=f"Element type of the weights: one of {', '.join(DTYPES)}; their own if absent.",
+        help=f"Number type of the weights: one of {', '.join(DTYPES)}.",
+        show_default="their own",
     ),
 ]
 
 
-@app.command(epilog=EXAMPLES)
-def convert(
+@app.command("convert", epilog=EXAMPLES)
+@with_groups
+def convert_model(
     context: typer.Context,
-    source: Source,
+    source: SourceArgument,
     *,
-    output: Target,
-    dtype: DType = None,
-    tokenizer: options.Tokenizer = None,
-    prediction: options.Predicts = None,
-    debug: options.Debug = False,
+    output: TargetOption,
+    dtype: DTypeOption = None,
+    tokenizer: TokenizerOption = None,
+    prediction: PredictionOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Write a model as a single file or as a folder.
 
-    A file becomes a single file tensor by tensor, names unchanged, whatever kind of model it is.
-    Nothing is written over. A model that lacks tensors is refused; infinities and NaN are told.
+    A file is copied into a single file tensor by tensor, with the same names, whatever kind of
+    model it is. No file is replaced. A model that lacks tensors is refused, and a warning names
+    tensors with infinities or NaN.
     """
     with reporting(context, debug):
-        kind = None if dtype is None else parsed_name("dtype", dtype, DTYPES)
-        predicts = parsed_prediction(prediction)
+        element_type = None if dtype is None else find_name("dtype", dtype, DTYPES)
+        predicted = find_prediction(prediction)
         if output.exists():
             raise OutputError(output, "it exists", "give another --output, or remove it first")
-        convert_model(named_model(source), output, kind, tokenizer=tokenizer, prediction=predicts)
+        write_model(
+            named_model(source), output, element_type, tokenizer=tokenizer, prediction=predicted
+        )
     size = sum(file.stat().st_size for file in [output, *output.rglob("*")] if file.is_file())
     print(output)
     print(f"{size / 1e6:.1f} MB", file=sys.stderr)
 
 
-def convert_model(
+def write_model(
     source: Path,
     target: Path,
     dtype: str | None = None,
@@ -104,37 +106,37 @@ def convert_model(
     tokenizer: Path | None = None,
     prediction: Prediction | None = None,
 ) -> None:
-    """Write ``source`` as ``target``, whose suffix decides the layout.
+    """Write the model ``source`` to ``target``, whose suffix decides the layout.
 
-    Warns of numbers that are not finite. Raises `ModelError`, `OutputError`, and `SettingsError`
+    Warn of numbers that are not finite. Raises `ModelError`, `OutputError`, and `SettingsError`
     for options that change nothing.
     """
     single = target.suffix.lower() == _SINGLE
     if source.is_dir() or single:
         _check_unused(tokenizer=tokenizer, prediction=prediction)
     if single and not source.is_dir():
-        file = _opened(source)
+        file = _open_file(source)
         _warn_of_misfits(file)
         save_tensors(file, target, dtype)
     elif single:
-        save_single(_checked(ModelFolder(source)), target, dtype)
+        save_single(_require_all_tensors(ModelFolder(source)), target, dtype)
     elif source.is_dir():
-        save_folder(_checked(ModelFolder(source)), target, dtype)
+        save_folder(_require_all_tensors(ModelFolder(source)), target, dtype)
     else:
-        model = ModelFile(_opened(source), tokenizer=tokenizer, prediction=prediction)
-        save_folder(_checked(model), target, dtype)
+        model = ModelFile(_open_file(source), tokenizer=tokenizer, prediction=prediction)
+        save_folder(_require_all_tensors(model), target, dtype)
 
 
-def _checked(model: ModelFolder) -> ModelFolder:
-    """The model, whose tensors are its networks' parameters. Raises `ModelError`."""
+def _require_all_tensors(model: ModelFolder) -> ModelFolder:
+    """Return the model if its tensors are the parameters of its networks. Raises `ModelError`."""
     fitting_weights(model)
     return model
 
 
 def _warn_of_misfits(file: SafetensorsFile) -> None:
-    """Tell where a file that has a model's parts lacks some of their tensors; it is copied as is.
+    """Warn of a model in one file that lacks tensors; it is copied as it is.
 
-    What has no such parts, such as a LoRA, is not looked at.
+    Other files, such as a LoRA, are not looked at.
     """
     try:
         model = ModelFile(file, tokenizer=bundled_model() / "tokenizer")
@@ -147,12 +149,13 @@ def _warn_of_misfits(file: SafetensorsFile) -> None:
 
 
 def _check_unused(**options: object) -> None:
-    """Refuse options that would change nothing. Raises `SettingsError`."""
+    """Raise `SettingsError` for options that would change nothing."""
     for name, value in options.items():
         if value is not None:
             raise SettingsError(name, str(value), "only for a folder made of a single file")
 
 
-def _opened(source: Path) -> SafetensorsFile:
+def _open_file(source: Path) -> SafetensorsFile:
+    """Open a file of safetensors or of PyTorch."""
     is_torch = source.suffix.lower() in SUFFIXES
     return open_torch(source) if is_torch else open_safetensors(source)

@@ -1,4 +1,4 @@
-"""``avila doctor``: what this machine offers, what it lacks, and the line that mends it."""
+"""``avila doctor``: what this machine offers, what it lacks, and how to repair it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diffusion.cli.app import app, reporting
 from gpucore.doctor.examination import examine
 from gpucore.doctor.report import AdapterReport, Report
 
-__all__ = ["doctor", "show"]
+__all__ = ["examine_machine"]
 
 VERDICTS = {
     0: ("All is well.", "bold green"),
@@ -22,15 +22,15 @@ VERDICTS = {
 }
 
 
-@app.command()
-def doctor(
+@app.command("doctor")
+def examine_machine(
     context: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Show GPUs, drivers and features, test that each adapter computes right, and say what to mend.
+    """Show the GPUs and drivers, test that each adapter computes right, and say what to repair.
 
-    Exit status 0: all is well. 1: it works, with problems (a software adapter only, say). 2:
-    nothing usable.
+    Exit status 0: all is well. 1: it works, with problems, such as a software adapter only. 2:
+    nothing here can compute.
     """
     with reporting(context):
         if json:
@@ -39,11 +39,11 @@ def doctor(
         else:
             with Console(stderr=True).status("testing each adapter"):
                 report = examine()
-            show(report, Console())
+            print_report(report, Console())
     raise typer.Exit(report.status)
 
 
-def show(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console) -> None:
     """Print the report as tables."""
     console.print(report.machine.text, style="dim")
     engines = Table(title="Engines", title_justify="left", show_header=False, box=None)
@@ -51,7 +51,7 @@ def show(report: Report, console: Console) -> None:
         engines.add_row(f"  {engine.name}", engine.state)
     console.print(engines)
     for adapter in report.adapters:
-        console.print(adapter_table(adapter))
+        console.print(_adapter_table(adapter))
     if not report.adapters:
         console.print("No adapters", style="bold")
     verdict, style = VERDICTS[report.status]
@@ -61,8 +61,8 @@ def show(report: Report, console: Console) -> None:
         console.print(Text(f"    {problem.fix}", style="cyan"), soft_wrap=True)
 
 
-def adapter_table(adapter: AdapterReport) -> Table:
-    """An adapter's facts, one a row."""
+def _adapter_table(adapter: AdapterReport) -> Table:
+    """Return an adapter's facts as a table, one in each row."""
     mark, colour = ("works", "green") if adapter.works else ("FAILS", "red")
     title = Text.assemble((adapter.title, "bold"), " ", (mark, colour))
     table = Table(title=title, title_justify="left", title_style="", show_header=False, box=None)
