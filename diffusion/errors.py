@@ -142,7 +142,7 @@ class SettingsError(DiffusionError):
     """A setting has a value that cannot be.
 
     ``field``: its name as the user writes it; ``value``: what was given, None for nothing where
-    something must be; ``hint``: what may be.
+    something must be; ``hint``: what to do, or the rule, which begins with "must" or "needs".
     """
 
     def __init__(self, field: str, value: object, hint: str) -> None:
@@ -152,8 +152,11 @@ class SettingsError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        wrong = "is missing" if self.value is None else f"cannot be {quoted(self.value)}"
-        return _sentence(f"{self.field} {wrong}", self.hint)
+        if self.value is None:
+            return _sentence(f"{self.field} is missing", self.hint)
+        if self.hint.startswith(("must ", "needs ")):
+            return _sentence(f"{self.field} {self.hint}", f"got {quoted(self.value)}")
+        return _sentence(f"{self.field} cannot be {quoted(self.value)}", self.hint)
 
 
 class NotFiniteError(DiffusionError):

@@ -21,7 +21,7 @@ def read_picture_text(picture: Path) -> str:
     """Return the text in a picture's file. Raises `SettingsError` where it has no settings."""
     text = read_infotext(picture, "from")
     if text is None or not parse_infotext(text).settings:
-        raise SettingsError("from", str(picture), "it carries no settings")
+        raise SettingsError("from", str(picture), "must be a picture whose text has settings")
     return text
 
 

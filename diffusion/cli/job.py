@@ -63,7 +63,7 @@ def draw(
     check_settings(settings)
     model.check()
     if refiner is not None and settings.hires is not None:
-        raise SettingsError("refiner", str(refiner.path), "not with --hires")
+        raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
     output = Output.named(run.output)
     if preview is not None:
         preview.check(output, settings.count)

@@ -152,7 +152,9 @@ def _check_unused(**options: object) -> None:
     """Raise `SettingsError` for options that would change nothing."""
     for name, value in options.items():
         if value is not None:
-            raise SettingsError(name, str(value), "only for a folder made of a single file")
+            raise SettingsError(
+                name, str(value), "must only be given for a folder made of a single file"
+            )
 
 
 def _open_file(source: Path) -> SafetensorsFile:

@@ -37,7 +37,7 @@ def print_settings(
     with reporting(context, debug):
         text = read_infotext(image)
         if text is None:
-            raise SettingsError("image", str(image), "it carries no settings")
+            raise SettingsError("image", str(image), "must be a picture with a text")
         found = parse_infotext(text)
         if as_json:
             record = {"prompt": found.prompt, "negative": found.negative}

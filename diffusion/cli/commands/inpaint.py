@@ -158,14 +158,16 @@ def check_options(part: MaskOptions, extension: ExtensionOptions) -> None:
     """Check for options that exclude each other or change nothing. Raises `SettingsError`."""
     extends = any(extension.sides)
     if extends and part.mask is not None:
-        raise SettingsError("mask", str(part.mask), "extend the picture, or give a mask")
+        raise SettingsError(
+            "mask", str(part.mask), "must not be given where the picture is extended"
+        )
     if extends and part.invert:
-        raise SettingsError("invert", True, "what is added to the picture is drawn; leave it out")
+        raise SettingsError("invert", True, "must not be given where the picture is extended")
     if part.padding is not None and AREAS.find(part.area).name != "masked":
-        raise SettingsError("padding", part.padding, "give --area masked beside it")
+        raise SettingsError("padding", part.padding, "needs --area masked")
     if extension.overlap is not None and not extends:
-        hint = "give --left, --top, --right or --bottom beside it"
-        raise SettingsError("overlap", extension.overlap, hint)
+        needed = "needs --left, --top, --right or --bottom"
+        raise SettingsError("overlap", extension.overlap, needed)
 
 
 def find_mask(picture: PIL.Image.Image, file: Path | None) -> PIL.Image.Image:

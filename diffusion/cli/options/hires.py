@@ -84,6 +84,6 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         values = typed_values(self)
         if hires is None and self.scale is None:
             for name, value in values.items():
-                raise SettingsError(f"hires {name}", value, "give --hires SCALE beside it")
+                raise SettingsError(f"hires {name}", value, "needs --hires SCALE")
             return None
         return replace(hires or Hires(), **values)

@@ -109,7 +109,7 @@ class RefinerOptions(OptionGroup, panel="Refiner", prefix="refiner"):
         """
         if self.path is None:
             if self.switch is not None:
-                raise SettingsError("refiner switch", self.switch, "give --refiner MODEL beside it")
+                raise SettingsError("refiner switch", self.switch, "needs --refiner MODEL")
             return None
         switch = usual_switch if self.switch is None else self.switch
         check_number("refiner switch", switch, 0, 1)

@@ -47,14 +47,14 @@ def parse_size(text: str, field: str = "size") -> tuple[int, int]:
     """Return width and height from a text such as ``512x768``. Raises `SettingsError`."""
     match = _SIZE.fullmatch(text)
     if not match:
-        raise SettingsError(field, text, "give WIDTHxHEIGHT, such as 512x768")
+        raise SettingsError(field, text, "must be WIDTHxHEIGHT, such as 512x768")
     return int(match[1]), int(match[2])
 
 
 def parse_seed(seed: int, field: str = "seed") -> int:
     """Return the seed, or a random one for -1. Raises `SettingsError`."""
     if seed < -1:
-        raise SettingsError(field, seed, "give a whole number from 0 on, or -1 for a random one")
+        raise SettingsError(field, seed, "must be a whole number from 0 on, or -1 for a random one")
     return random_seed() if seed == -1 else seed
 
 
@@ -66,7 +66,7 @@ def random_seed() -> int:
 def find_name(field: str, text: str, names: Mapping[str, T]) -> T:
     """Return the value that ``names`` has for a text. Raises `SettingsError`."""
     if text not in names:
-        raise SettingsError(field, text, f"give one of {', '.join(names)}")
+        raise SettingsError(field, text, f"must be one of {', '.join(names)}")
     return names[text]
 
 
@@ -90,11 +90,11 @@ def change_sampling(sampling: Sampling, texts: Iterable[str]) -> Sampling:
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in RARE_CHOICES:
-            hint = f"give NAME=VALUE, NAME one of {', '.join(RARE_CHOICES)}"
+            hint = f"must be NAME=VALUE, NAME one of {', '.join(RARE_CHOICES)}"
             raise SettingsError("set", text, hint)
         kind, words = (int, "a whole number") if name == "order" else (float, "a number")
         try:
             values[name] = kind(value[:MAX_DIGITS]) if value.strip() else None
         except ValueError:
-            raise SettingsError(name, value, f"give {words}") from None
+            raise SettingsError(name, value, f"must be {words}") from None
     return replace(sampling, **values)

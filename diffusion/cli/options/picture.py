@@ -122,6 +122,5 @@ class VariationOptions(OptionGroup, panel="Variations of a seed", prefix="variat
             values["resize_from"] = parse_size(self.resize_from, "seed resize")
         changed = replace(variation or Variation(random_seed()), **values)
         if self.seed is not None and not changed.strength:
-            hint = "give --variation STRENGTH beside it"
-            raise SettingsError("variation seed", self.seed, hint)
+            raise SettingsError("variation seed", self.seed, "needs --variation STRENGTH")
         return changed if changed.strength or changed.resize_from else None

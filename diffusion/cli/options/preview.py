@@ -59,9 +59,9 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
         """
         if self.file is None:
             if self.every is not None:
-                raise SettingsError("preview every", self.every, "give --preview FILE beside it")
+                raise SettingsError("preview every", self.every, "needs --preview FILE")
             if self.vae is not None:
-                raise SettingsError("preview vae", str(self.vae), "give --preview FILE beside it")
+                raise SettingsError("preview vae", str(self.vae), "needs --preview FILE")
             return None
         check_integer("preview every", self.every, 1, 1000)
         usual = EVERY if self.vae is None else EVERY_QUICK
