@@ -20,7 +20,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter
 from typing import Annotated, Any, ClassVar, Final, TypeGuard, get_args, get_origin, get_type_hints
@@ -91,7 +91,8 @@ def _members(group: type[OptionGroup]) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name of each field with the group's prefix, its default and its annotation."""
     annotations = get_type_hints(group, include_extras=True)
     for field in fields(group):  # type: ignore[arg-type]
-        yield group.prefix + field.name, field.default, annotations[field.name]
+        default = Parameter.empty if field.default is MISSING else field.default
+        yield group.prefix + field.name, default, annotations[field.name]
 
 
 def _complete(annotation: object, panel: str) -> object:

@@ -1,4 +1,4 @@
-"""`avila convert`, and what `avila model` tells of models that lie on the disk."""
+"""``avila convert``, and ``avila model`` with models on the disk."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
 
 from diffusion.checkpoints import ModelFile, ModelFolder, open_safetensors, save_safetensors
-from diffusion.cli.program import app
 from tests.diffusion.checkpoints.test_pickles import checkpoint, zipped
+from tests.diffusion.cli.fake_pipeline import file_names, run
 from tests.goldens.loader import FOLDER, load
 
 Tensors = dict[str, NDArray[Any]]
-BUNDLED = Path(__file__).parents[2] / "models" / "emoji"
+BUNDLED = Path(__file__).parents[3] / "models" / "emoji"
 TOKENIZER = str(BUNDLED / "tokenizer")
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 def test_folder_to_file_to_folder(tmp_path: Path) -> None:
@@ -64,30 +59,36 @@ def test_metadata_comes_along(tmp_path: Path) -> None:
     assert {entry.dtype for entry in narrow.file.entries.values()} == {"F8_E5M2"}
 
 
-def test_a_canary_is_not_let_out(tmp_path: Path) -> None:
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "a.ckpt"
     path.write_bytes(zipped(checkpoint(trace)))
     done = run("convert", path, "-o", tmp_path / "a.safetensors")
     assert done.exit_code == 2
     assert "which a model has no need of" in done.stderr
     assert not trace.exists()
-    assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+    assert file_names(tmp_path) == ["a.ckpt"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["{source}", "-o", "{taken}"], "it exists"),
-        (["{source}", "-o", "{new}", "--dtype", "f64"], "give one of bf16, f16"),
-        (["{source}", "-o", "{new}", "--prediction", "x"], "give one of epsilon, v"),
-        (["{source}", "-o", "{new}", "--tokenizer", "words"], "only for a folder made of a"),
-        (["{source}", "-o", "{new}.safetensors", "--prediction", "v"], "--prediction cannot be"),
+        (["{source}", "-o", "{new}", "--dtype", "f64"], "must be one of bf16, f16"),
+        (["{source}", "-o", "{new}", "--prediction", "x"], "must be one of epsilon, v"),
+        (
+            ["{source}", "-o", "{new}", "--tokenizer", "words"],
+            "must only be given for a folder",
+        ),
+        (
+            ["{source}", "-o", "{new}.safetensors", "--prediction", "v"],
+            "--prediction must only be",
+        ),
         (["{source}/none", "-o", "{new}.safetensors"], "there is no such file"),
         (["no/model", "-o", "{new}"], "avila model pull no/model"),
         (["{source}/vae/diffusion_pytorch_model.safetensors", "-o", "{new}"], "looks like a VAE"),
     ],
 )
-def test_what_cannot_be_converted(arguments: list[str], reason: str, tmp_path: Path) -> None:
+def test_wrong_conversions(arguments: list[str], reason: str, tmp_path: Path) -> None:
     places = {"source": BUNDLED, "taken": tmp_path, "new": tmp_path / "new"}
     done = run("convert", *(each.format(**places) for each in arguments))
     assert done.exit_code == 2
@@ -122,7 +123,7 @@ def test_verify(tmp_path: Path) -> None:
 
 
 def damaged(place: Path, part: str, change: Callable[[Tensors], object]) -> Path:
-    """A copy of the bundled model, one part's tensors changed."""
+    """Return a copy of the bundled model with the tensors of one part changed."""
     shutil.copytree(BUNDLED, place)
     (file,) = (place / part).glob("*.safetensors")
     opened = open_safetensors(file)
@@ -133,6 +134,7 @@ def damaged(place: Path, part: str, change: Callable[[Tensors], object]) -> Path
 
 
 def spoil(tensors: Tensors) -> None:
+    """Put infinities and NaN into two tensors."""
     tensors["conv_in.weight"].flat[:3] = np.nan, np.inf, -np.inf
     tensors["conv_out.bias"].flat[0] = np.nan
 
@@ -161,6 +163,7 @@ def test_verify_reads_the_tokenizer(tmp_path: Path) -> None:
 
 
 def misshape(tensors: Tensors) -> None:
+    """Cut a tensor."""
     tensors["conv_in.weight"] = tensors["conv_in.weight"][:, :3].copy()
 
 
@@ -172,7 +175,7 @@ def misshape(tensors: Tensors) -> None:
     ],
     ids=["missing", "misshapen"],
 )
-def test_what_does_not_fit_is_not_written(
+def test_a_model_that_lacks_tensors_is_not_written(
     change: Callable[[Tensors], object], reason: str, tmp_path: Path
 ) -> None:
     model = damaged(tmp_path / "model", "unet", change)
@@ -180,13 +183,13 @@ def test_what_does_not_fit_is_not_written(
         done = run("convert", model, "-o", tmp_path / target)
         assert done.exit_code == 2
         assert reason in done.stderr
-    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+    assert file_names(tmp_path) == ["model"]
 
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("lost", ["output_blocks.0.0.out_layers.0.bias", "out.2.bias"])
 def test_a_single_file_that_lacks_a_tensor(lost: str, tmp_path: Path) -> None:
-    """Into a folder it is refused; as a file it is copied as it is, and that is told."""
+    """It is refused for a folder, and copied with a warning for a file."""
     whole, source = tmp_path / "whole.safetensors", tmp_path / "source.safetensors"
     run("convert", BUNDLED, "-o", whole)
     file = open_safetensors(whole)
@@ -205,13 +208,14 @@ def test_a_single_file_that_lacks_a_tensor(lost: str, tmp_path: Path) -> None:
 
 
 def enlarge(tensors: Tensors) -> None:
+    """Put numbers into two tensors that are too large for 8 bits."""
     tensors["decoder.conv_in.weight"].flat[:2] = 6e4, -6e4
     tensors["encoder.conv_in.bias"].flat[:2] = 448, 465  # the largest; the next one's beginning
 
 
 @pytest.mark.filterwarnings("default")
-def test_overflow_and_what_was_not_finite_are_told(tmp_path: Path) -> None:
-    """By way of all three kinds of conversion."""
+def test_overflow_and_numbers_that_are_not_finite_are_reported(tmp_path: Path) -> None:
+    """In all three kinds of conversion."""
     large, spoilt = (
         damaged(tmp_path / "large", "vae", enlarge),
         damaged(tmp_path / "spoilt", "unet", spoil),

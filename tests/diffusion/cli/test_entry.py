@@ -1,4 +1,4 @@
-"""Where the command's process begins: what it imports, and Ctrl-C while it imports the rest."""
+"""The start of the process: what it imports first, and Ctrl-C while it imports the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffusion.cli import main
 from diffusion.cli.program import COMMANDS, run
 from tests.processes import environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Python's own handler first: what a script starts in the background has SIGINT ignored.
 INTERRUPTED = """\
 import os, signal, time
@@ -26,7 +26,7 @@ time.sleep(60)
 
 
 def python(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A process that finds modules in ``path`` first."""
+    """Run a process that finds modules in ``path`` first."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT.parent,
@@ -62,7 +62,7 @@ def test_ctrl_c_in_a_command(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["diffusion.cli.doctor"], "examine", interrupted)
+    monkeypatch.setattr(sys.modules["diffusion.cli.commands.doctor"], "examine", interrupted)
     monkeypatch.setattr(hub, "cached_models", interrupted)
     monkeypatch.setattr(hub, "cached_model", interrupted)
     assert run(arguments) == 130
@@ -74,14 +74,14 @@ def test_ctrl_c_in_a_command(
 @pytest.mark.skipif(sys.platform == "win32", reason="a process inherits no descriptors there")
 @pytest.mark.parametrize("closed", [[2], [1, 2], [0, 1, 2]], ids=str)
 def test_draws_where_stderr_is_closed(tmp_path: Path, closed: list[int]) -> None:
-    """What drivers and Python print goes nowhere: not to stdout, and not into another file."""
+    """What drivers and Python print goes neither to stdout nor into another file."""
     picture = tmp_path / "a.png"
     command = [sys.executable, "-m", "diffusion.cli", "txt2img", "a", "-o", str(picture)]
     command += ["--steps", "1", "--size", "64x64"]
     code = f"import os; [os.close(each) for each in {closed}]; os.execv({command[0]!r}, {command})"
     done = python("-c", code)
-    told = "" if 1 in closed else f"{picture}\n"
-    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+    stdout = "" if 1 in closed else f"{picture}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, stdout, "")
     with Image.open(picture) as image:
         assert image.size == (64, 64)
 

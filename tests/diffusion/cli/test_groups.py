@@ -84,7 +84,7 @@ def test_values_come_back_as_groups(command: Callable[..., None], received: Rece
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("a", "Missing option '--steps'"),
+        ("a", "Missing option"),
         ("a --steps x", "Invalid value for '--steps'"),
         ("a --steps 1 --scale 2", "No such option: --scale"),
     ],

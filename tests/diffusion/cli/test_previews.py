@@ -1,4 +1,4 @@
-"""``--preview``: what is shown and when, what is refused, and that pictures do not depend on it."""
+"""``--preview``: which pictures it shows and when, and which files it refuses to replace."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffusion import Pipeline, Settings, Step
-from diffusion.cli import previews
-from diffusion.cli.previews import EVERY, EVERY_QUICK, MARK, MOST_SIDE, Preview, grid
+from diffusion.cli.previews import EVERY, EVERY_QUICK, MARK, MAX_SIDE, Preview, arrange_grid
 from diffusion.errors import NotFiniteError, OutputError
 from diffusion.infotext.grammar import read_infotext
-from tests.diffusion.golden_families import vae_folder
-from tests.diffusion.test_cli import (
+from tests.diffusion.cli.fake_pipeline import (
     BLUE,
     RED,
-    PretendedPipeline,
-    PretendedStep,
-    names,
-    pretended,  # noqa: F401 - a fixture
+    FakePipeline,
+    FakeStep,
+    exit_status,
+    file_names,
     run,
-    status_of,
 )
+from tests.diffusion.golden_families import vae_folder
 from tests.goldens.family_folders import write_family
 
 Shown = list[list[Image.Image]]
@@ -39,16 +37,16 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     found: Shown = []
     show = Preview.show
 
-    def noted(preview: Preview, images: Sequence[Image.Image]) -> None:
+    def record(preview: Preview, images: Sequence[Image.Image]) -> None:
         found.append(list(images))
         show(preview, images)
 
-    monkeypatch.setattr(Preview, "show", noted)
+    monkeypatch.setattr(Preview, "show", record)
     return found
 
 
-def test_it_follows_the_steps_and_ends_with_the_pictures(
-    pretended: type[PretendedPipeline],  # noqa: F811
+def test_a_preview_follows_the_steps_and_ends_with_the_pictures(
+    fake_pipeline: type[FakePipeline],
     shown: Shown,
 ) -> None:
     options = "--count 3 --batch 2 --steps 7 --preview-every 3 --preview new/watch.png --json"
@@ -61,10 +59,10 @@ def test_it_follows_the_steps_and_ends_with_the_pictures(
             (16, 24),
             RED,
             {"parameters": MARK},
-        )  # type: ignore[attr-defined]
-    assert names(Path("new")) == ["watch.png"]
+        )
+    assert file_names(Path("new")) == ["watch.png"]
     assert json.loads(done.stdout)["timings"]["previewing"] > 0
-    assert pretended.previewed == [None]
+    assert [each["preview"] for each in fake_pipeline.loads] == [None]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +76,8 @@ def test_it_follows_the_steps_and_ends_with_the_pictures(
     ],
     ids=str,
 )
-def test_how_often(
-    pretended: type[PretendedPipeline],  # noqa: F811
+def test_how_often_a_preview_is_written(
+    fake_pipeline: type[FakePipeline],
     shown: Shown,
     arguments: list[str],
     steps: int,
@@ -88,41 +86,42 @@ def test_how_often(
     done = run("txt2img", "a", "--steps", str(steps), "--preview", "p.webp", *arguments)
     assert done.exit_code == 0, done.stderr
     assert len(shown) == expected + 1
-    assert pretended.previewed == [Path("tiny") if arguments[:1] == ["--preview-vae"] else None]
+    expected_vae = Path("tiny") if arguments[:1] == ["--preview-vae"] else None
+    assert [each["preview"] for each in fake_pipeline.loads] == [expected_vae]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".WEBP"])
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fake_pipeline")
 def test_an_earlier_preview_is_replaced(suffix: str, tmp_path: Path) -> None:
     for _ in range(2):
         assert run("txt2img", "a", "--preview", f"p{suffix}", "-o", "new/").exit_code == 0
     assert read_infotext(tmp_path / f"p{suffix}") == MARK
-    assert names(tmp_path) == ["new", f"p{suffix}"]
+    assert file_names(tmp_path) == ["new", f"p{suffix}"]
     done = run("txt2img", "--from", f"p{suffix}")
-    assert (done.exit_code, "carries no settings" in done.stderr) == (2, True)
+    assert (done.exit_code, "whose text has settings" in done.stderr) == (2, True)
 
 
 def test_many_pictures_lie_in_a_grid_of_bounded_size(tmp_path: Path) -> None:
     images = [Image.new("RGB", (4, 2), (n, 0, 0)) for n in range(1, 8)]
-    found = np.asarray(grid(images))[1::2, 3::4, 0]
+    found = np.asarray(arrange_grid(images))[1::2, 3::4, 0]
     np.testing.assert_array_equal(found, [[1, 2, 3], [4, 5, 6], [7, 0, 0]])
-    np.testing.assert_array_equal(np.asarray(grid(images[:1])), np.asarray(images[0]))
-    assert grid(images[:2]).size == (8, 2)
+    np.testing.assert_array_equal(np.asarray(arrange_grid(images[:1])), np.asarray(images[0]))
+    assert arrange_grid(images[:2]).size == (8, 2)
     file = tmp_path / "p.jpg"
-    Preview(file).show([Image.new("RGB", (MOST_SIDE, 512))] * 2)
+    Preview(file).show([Image.new("RGB", (MAX_SIDE, 512))] * 2)
     with Image.open(file) as image:
-        assert image.size == (MOST_SIDE, 256)
+        assert image.size == (MAX_SIDE, 256)
 
 
-WRONG = [
-    (["--preview-every", "2"], "--preview-every cannot be 2; give --preview FILE beside it"),
-    (["--preview-vae", "tiny"], "--preview-vae cannot be 'tiny'; give --preview FILE beside it"),
+REFUSED = [
+    (["--preview-every", "2"], "--preview-every needs --preview FILE; got 2"),
+    (["--preview-vae", "tiny"], "--preview-vae needs --preview FILE; got 'tiny'"),
     (["--preview", "p.png", "--preview-every", "0"], "--preview-every cannot be 0; give a whole"),
-    (["--preview", "p.gif"], "p.gif: cannot be written: it is no name of a picture's file"),
-    (["--preview", "p"], "p: cannot be written: it is no name of a picture's file"),
-    (["--preview", "folder.png"], "it is no name of a picture's file"),
-    (["--preview", "photo.png"], "photo.png: cannot be written: it exists and is no preview"),
-    (["--preview", "notes.png"], "notes.png: cannot be written: it exists and is no preview"),
+    (["--preview", "p.gif"], "p.gif: cannot be written: its name is not that of a picture"),
+    (["--preview", "p"], "p: cannot be written: its name is not that of a picture"),
+    (["--preview", "folder.png"], "its name is not that of a picture"),
+    (["--preview", "photo.png"], "photo.png: cannot be written: it exists and is not a preview"),
+    (["--preview", "notes.png"], "notes.png: cannot be written: it exists and is not a preview"),
     (["--preview", "photo.png/p.png"], "File exists"),
     (["--preview", "a.png", "-o", "a.png"], "a finished picture may get this name"),
     (["--preview", "A.png", "-o", "a.png"], "a finished picture may get this name"),
@@ -130,8 +129,11 @@ WRONG = [
     (["--preview", "a-2.png", "-o", "a.png", "--count", "2"], "a finished picture may get"),
     (["--preview", "00001-x.png"], "a finished picture may get this name"),
     (["--preview", "loop.png"], "loop.png: cannot be written: "),
-    (["--preview", "pipe.png"], "pipe.png: cannot be written: it exists and is no preview"),
-    (["--preview", "photo-link.png"], "photo.png: cannot be written: it exists and is no preview"),
+    (["--preview", "pipe.png"], "pipe.png: cannot be written: it exists and is not a preview"),
+    (
+        ["--preview", "photo-link.png"],
+        "photo.png: cannot be written: it exists and is not a preview",
+    ),
     (["--preview", "a" * 300 + ".png"], "aaa.png: cannot be written: File name too long"),
     (["--preview", "~nobody-here/p.png"], "p.png: cannot be written: Could not determine home"),
     (["-o", "a" * 300 + ".png"], "aaa.png: cannot be written: File name too long"),
@@ -142,9 +144,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda x: " ".join(x)[:40])
-def test_what_is_refused_before_any_work(
-    pretended: type[PretendedPipeline],  # noqa: F811
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=lambda x: " ".join(x)[:40])
+def test_refused_before_any_work(
+    fake_pipeline: type[FakePipeline],
     arguments: list[str],
     message: str,
     tmp_path: Path,
@@ -163,15 +165,15 @@ def test_what_is_refused_before_any_work(
     if "--from" in arguments:
         Image.new("RGB", (8, 8)).save("old.png", pnginfo=settings)
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    assert status_of("txt2img", *([] if "--from" in arguments else ["a"]), *arguments) == 2
+    assert exit_status("txt2img", *([] if "--from" in arguments else ["a"]), *arguments) == 2
     stderr = capfd.readouterr().err
     assert message in stderr
     assert stderr.count("\n") == 1
-    assert pretended.loaded == []
+    assert fake_pipeline.loads == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
-def test_not_over_a_file_that_came_in_between(tmp_path: Path) -> None:
+def test_a_file_that_came_in_between_is_not_replaced(tmp_path: Path) -> None:
     preview, images = Preview(tmp_path / "p.png"), [Image.new("RGB", (8, 8))]
     preview.show(images)
     preview.show(images)
@@ -179,10 +181,10 @@ def test_not_over_a_file_that_came_in_between(tmp_path: Path) -> None:
     mine = preview.file.read_bytes()
     with pytest.raises(OutputError, match="it is no longer a preview; give another --preview"):
         preview.show(images)
-    assert (preview.file.read_bytes(), names(tmp_path)) == (mine, ["p.png"])
+    assert (preview.file.read_bytes(), file_names(tmp_path)) == (mine, ["p.png"])
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fake_pipeline")
 def test_links_are_followed(tmp_path: Path) -> None:
     Path("shared").mkdir()
     Path("p.png").symlink_to("shared/watch.png")
@@ -192,11 +194,11 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert Path("p.png").is_symlink()
     assert not Path("shared/watch.png").is_symlink()
     assert read_infotext("shared/watch.png") == MARK
-    assert names(tmp_path / "shared") == ["watch.png"]
+    assert file_names(tmp_path / "shared") == ["watch.png"]
 
 
-@pytest.mark.usefixtures("pretended")
-def test_not_over_what_is_drawn_from(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fake_pipeline")
+def test_input_files_are_not_replaced(tmp_path: Path) -> None:
     for name in ("in.png", "mask.png"):
         Preview(tmp_path / name).show([Image.new("RGB", (16, 24), "white")])
     for command in (["img2img"], ["inpaint", "--mask", "mask.png"], ["upscale"]):
@@ -210,7 +212,7 @@ def test_not_over_what_is_drawn_from(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(
-    pretended: type[PretendedPipeline],  # noqa: F811
+    fake_pipeline: type[FakePipeline],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     access = os.access
@@ -219,10 +221,10 @@ def test_a_folder_that_cannot_be_written(
     )
     done = run("txt2img", "a", "--preview", "shut/p.png")
     assert "shut: cannot be written: no permission; give another --preview" in done.stderr
-    assert (done.exit_code, pretended.loaded) == (2, [])
+    assert (done.exit_code, fake_pipeline.loads) == (2, [])
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fake_pipeline")
 @pytest.mark.parametrize(
     ("place", "error"),
     [
@@ -236,14 +238,14 @@ def test_pictures_are_drawn_where_previews_fail(
     def fail(*_: object) -> None:
         raise error
 
-    owner, name = {"write": (Preview, "show"), "decode": (PretendedStep, "preview")}[place]
+    owner, name = {"write": (Preview, "show"), "decode": (FakeStep, "preview")}[place]
     monkeypatch.setattr(owner, name, fail)
     options = ["--preview", "p.png", "--preview-every", "1", "--seed", "1", "-o", "new/"]
     done = run("txt2img", "a", *options)
     assert done.exit_code == 0
     assert done.stdout == "new/00001-1.png\n"
     assert done.stderr.count(f"avila: warning: no more previews: {error}\n") == 1
-    assert names(tmp_path) == ["new"]
+    assert file_names(tmp_path) == ["new"]
 
 
 def test_the_same_bits_with_and_without(tmp_path: Path) -> None:
@@ -262,8 +264,8 @@ def test_the_same_bits_with_and_without(tmp_path: Path) -> None:
 def test_a_tiny_decoder_is_for_previews_alone(tmp_path: Path, shown: Shown) -> None:
     model, tiny = write_family(tmp_path / "model", "sd2"), vae_folder(tmp_path / "tiny")
     drawing = ["--model", str(model), *"--size 24x16 --steps 3 --sampler euler --seed 3 -o".split()]
-    tinily = ["--preview-vae", str(tiny)]
-    for name, more in (("own", []), ("tiny", tinily)):
+    quick_options = ["--preview-vae", str(tiny)]
+    for name, more in (("own", []), ("tiny", quick_options)):
         watching = ["--preview", str(tmp_path / "p.png"), "--preview-every", "1", *more]
         done = run("txt2img", "a cat", *drawing, str(tmp_path / f"{name}.png"), *watching)
         assert done.exit_code == 0, done.stderr
@@ -273,15 +275,8 @@ def test_a_tiny_decoder_is_for_previews_alone(tmp_path: Path, shown: Shown) -> N
     pipeline = Pipeline.load(model, preview=tiny)
     settings = Settings("a cat", width=24, height=16, steps=3, sampler="euler", seed=3)
     expected = [each.preview() for each in pipeline.generate(settings) if isinstance(each, Step)]
-    for found, wanted, other in zip(quick[:2], expected, own, strict=False):
-        np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(wanted[0]))
+    for found, right, other in zip(quick[:2], expected, own, strict=False):
+        np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(right[0]))
         assert not np.array_equal(np.asarray(found[0]), np.asarray(other[0]))
     wrong = run("txt2img", "a", *drawing, "x.png", "--preview", "p.png", "--preview-vae", "none")
     assert (wrong.exit_code, "there is no such VAE" in wrong.stderr) == (2, True)
-
-
-def test_help_tells_the_defaults() -> None:
-    for command in ("txt2img", "img2img", "inpaint", "upscale"):
-        text = " ".join(run(command, "--help").stdout.split())
-        for part in ("--preview ", "--preview-every", "--preview-vae", f"absent {previews.EVERY}"):
-            assert part in text, command

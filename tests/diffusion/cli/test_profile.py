@@ -1,4 +1,4 @@
-"""``avila txt2img --profile``: the table, the trace, and what is refused before any work."""
+"""``avila txt2img --profile``: its table, its trace, and files that it refuses."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from diffusion.cli import main
-from diffusion.cli.program import app
 from gpucore import Device
 from gpucore.backends import null
+from tests.diffusion.cli.fake_pipeline import file_names, run
 
 SMALL = ("txt2img", "a red apple", "--seed", "1", "--steps", "2", "--size", "64x64")
 
@@ -25,13 +23,8 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
 
 
-def run(*arguments: str) -> Any:
-    """The command in this process; standard streams apart."""
-    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, list(arguments))
-
-
 def tables(text: str) -> dict[str, dict[str, list[str]]]:
-    """Cells of each row of each table: tables by their first word, rows by their names."""
+    """Return the cells of each row: tables by their first word, rows by their names."""
     found: dict[str, dict[str, list[str]]] = {}
     for line in text.splitlines():
         words = line.split()
@@ -43,7 +36,7 @@ def tables(text: str) -> dict[str, dict[str, list[str]]]:
 
 
 def counts(table: dict[str, list[str]]) -> dict[str, int]:
-    """Launches of each row."""
+    """Return the launches of each row."""
     return {name: int(cells[0]) for name, cells in table.items()}
 
 
@@ -109,7 +102,7 @@ def test_a_real_run_has_times(tmp_path: Path) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_a_file_that_cannot_be_is_found_first(
+def test_a_file_that_cannot_be_written_is_found_first(
     file: str, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("folder.json").mkdir()
@@ -119,16 +112,16 @@ def test_a_file_that_cannot_be_is_found_first(
     stdout, stderr = capfd.readouterr()
     assert (stdout, stderr.count("\n")) == ("", 1)
     assert message in stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.json", "photo.png"]
+    assert file_names(tmp_path) == ["folder.json", "photo.png"]
     assert Path("photo.png").read_text() == "mine"
 
 
-def test_a_device_without_timestamps_is_told(
+def test_a_device_without_timestamps_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     info = null.adapters()[0]
-    blind = dataclasses.replace(info, features=info.features - {"timestamps"})
-    monkeypatch.setattr(Device, "auto", lambda **_: Device.from_backend(null.NullBackend(blind)))
+    untimed = dataclasses.replace(info, features=info.features - {"timestamps"})
+    monkeypatch.setattr(Device, "auto", lambda **_: Device.from_backend(null.NullBackend(untimed)))
     with pytest.raises(SystemExit, match="2"):
         main([*SMALL, "--profile", "trace.json"])
     assert "has no timestamps" in capfd.readouterr().err

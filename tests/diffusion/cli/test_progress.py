@@ -1,4 +1,4 @@
-"""The bars on stderr: what they show, and that they are silent where nobody looks."""
+"""The bars on stderr: what they show, and that they show nothing where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_progress_shows_phase_steps_and_rate(monkeypatch: pytest.MonkeyPatch) ->
         assert part in shown
 
 
-def test_progress_is_silent_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for terminal, shown in ((False, True), (True, False)):
         file = io.StringIO()
         console = Console(file=file, force_terminal=terminal, width=120)
@@ -50,8 +50,7 @@ def test_a_bar_for_what_takes_long(
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=120)
     monkeypatch.setattr(progress, "Console", lambda **_: console)
-    monkeypatch.setattr(progress, "_PATIENCE", patience)
-    assert list(progress.slowly("abc", "reading")) == ["a", "b", "c"]
+    assert list(progress.show_progress("abc", "reading", patience)) == ["a", "b", "c"]
     assert ("reading" in file.getvalue()) == shown
     assert shown or not file.getvalue()
 

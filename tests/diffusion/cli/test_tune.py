@@ -1,20 +1,20 @@
-"""`avila tune`: what it tunes, tells and writes, and how it stops and goes on."""
+"""``avila tune``: what it tunes, prints and writes, and how it stops and continues."""
 
 from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from diffusion.cli.job import NamedModel
-from diffusion.cli.program import app
+from diffusion.cli import tuning
+from diffusion.cli.commands import tune
+from diffusion.cli.commands.tune import UNSOUND
+from diffusion.cli.options.model import ModelOptions
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
@@ -23,23 +23,26 @@ from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES
 from gpustd.tuning.files import TUNING_VARIABLE, read_tiles, write_tiles
 from gpustd.tuning.lookup import SeenProduct, product_key, tile_size
 from gpustd.tuning.timing import Outcome, Standing
+from tests.diffusion.cli import fake_pipeline
 
-MODULE = sys.modules["diffusion.cli.tune"]
-UNSOUND = MODULE.UNSOUND
 FIRST, SECOND = TILED_TILES[:2]
 
 
-def seen(m: int, count: int = 1) -> SeenProduct:
-    made = Product("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
-    key = product_key(made, "tiled", "f32")
-    return SeenProduct(key, made, "tiled", "f32", TILED_TILES, count)
+def seen_product(m: int, count: int = 1) -> SeenProduct:
+    """Return a product of ``m`` rows that was launched ``count`` times."""
+    product = Product("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
+    key = product_key(product, "tiled", "f32")
+    return SeenProduct(key, product, "tiled", "f32", TILED_TILES, count)
 
 
-PRODUCTS = [seen(30), seen(20, count=3), seen(10)]
+PRODUCTS = [seen_product(30), seen_product(20, count=3), seen_product(10)]
 
 
-class Pretended:
-    """Stands in for the model's run and for the timing."""
+class FakeTuner:
+    """Stands in for the model's run and for the timing.
+
+    ``stop_at``: the product at which Ctrl-C is typed. ``wrong``: one whose tiles are all wrong.
+    """
 
     def __init__(self) -> None:
         self.settings: list[Settings] = []
@@ -48,7 +51,9 @@ class Pretended:
         self.stop_at: str | None = None
         self.wrong: str | None = None
 
-    def seen(self, device: Device, model: Path | None, settings: Settings) -> list[SeenProduct]:
+    def find_products(
+        self, device: Device, model: ModelOptions, settings: Settings
+    ) -> list[SeenProduct]:
         self.settings.append(settings)
         return self.products
 
@@ -64,32 +69,32 @@ class Pretended:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
-    made = Pretended()
-    monkeypatch.setattr(MODULE, "seen_products", made.seen)
-    monkeypatch.setattr(MODULE, "tune_product", made.tune)
+def tuner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTuner:
+    """Put the fake in place of the tuner, on a device that computes nothing."""
+    fake = FakeTuner()
+    monkeypatch.setattr(tune, "find_products", fake.find_products)
+    monkeypatch.setattr(tuning, "tune_product", fake.tune)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
     monkeypatch.setenv(TUNING_VARIABLE, str(tmp_path / "table.json"))
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
-    return made
+    return fake
 
 
 def run(*arguments: str) -> Any:
-    environment = {"COLUMNS": "200", "NO_COLOR": "1"}
-    return CliRunner(env=environment).invoke(app, ["tune", *arguments])
+    return fake_pipeline.run("tune", *arguments)
 
 
 def table(folder: Path) -> set[str]:
-    """Keys in the file."""
+    """Return the keys in the file."""
     tiles = read_tiles(folder / "table.json", Device.null().info)
     assert set(tiles.values()) <= {tile_size(SECOND)}
     return set(tiles)
 
 
-def test_products_are_tuned_and_remembered(pretended: Pretended, tmp_path: Path) -> None:
+def test_products_are_tuned_and_remembered(tuner: FakeTuner, tmp_path: Path) -> None:
     done = run("--size", "64x32", "--batch", "2")
     assert done.exit_code == 0, done.stderr
-    (settings,) = pretended.settings
+    (settings,) = tuner.settings
     assert (settings.width, settings.height, settings.steps) == (64, 32, 1)
     assert (settings.count, settings.batch) == (2, 2)
     assert table(tmp_path) == {each.key for each in PRODUCTS}
@@ -104,21 +109,21 @@ def test_products_are_tuned_and_remembered(pretended: Pretended, tmp_path: Path)
     assert "3.000 times as fast" in done.stderr
 
 
-def test_only_what_is_missing_is_tuned(pretended: Pretended, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_tuned(tuner: FakeTuner, tmp_path: Path) -> None:
     info = Device.null().info
     write_tiles(tmp_path / "table.json", info, {PRODUCTS[0].key: tile_size(SECOND)})
     assert run().exit_code == 0
-    assert pretended.tuned == [PRODUCTS[1].key, PRODUCTS[2].key]
+    assert tuner.tuned == [PRODUCTS[1].key, PRODUCTS[2].key]
     done = run()
     assert done.exit_code == 0
     assert "all 3 products" in done.stderr
-    assert len(pretended.tuned) == 2
+    assert len(tuner.tuned) == 2
     assert run("--again").exit_code == 0
-    assert len(pretended.tuned) == 5
+    assert len(tuner.tuned) == 5
 
 
-def test_json(pretended: Pretended, tmp_path: Path) -> None:
-    pretended.wrong = PRODUCTS[0].key
+def test_json(tuner: FakeTuner, tmp_path: Path) -> None:
+    tuner.wrong = PRODUCTS[0].key
     done = run("--json")
     assert done.exit_code == UNSOUND
     found = json.loads(done.stdout)
@@ -131,11 +136,11 @@ def test_json(pretended: Pretended, tmp_path: Path) -> None:
     assert (good["tile"], good["seconds"], good["gain"]) == (list(tile_size(SECOND)), 1e-4, 3.0)
 
 
-def test_a_wrong_tile_is_told_and_not_kept(pretended: Pretended, tmp_path: Path) -> None:
-    """Not even where the table had it from before; the exit status tells."""
+def test_a_wrong_tile_is_reported_and_not_kept(tuner: FakeTuner, tmp_path: Path) -> None:
+    """Not even where the table had it before. The exit status says so."""
     assert run().exit_code == 0
     assert table(tmp_path) == {each.key for each in PRODUCTS}
-    pretended.wrong = PRODUCTS[0].key
+    tuner.wrong = PRODUCTS[0].key
     done = run("--again")
     assert done.exit_code == UNSOUND
     assert f"{PRODUCTS[0].key}: not used: 3 tiles: its result is wrong" in done.stderr
@@ -144,26 +149,26 @@ def test_a_wrong_tile_is_told_and_not_kept(pretended: Pretended, tmp_path: Path)
     assert table(tmp_path) == {PRODUCTS[1].key, PRODUCTS[2].key}
 
 
-def test_some_wrong_tiles_are_told_by_name(
-    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_some_wrong_tiles_are_reported_by_name(
+    tuner: FakeTuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = {FIRST: "its result is wrong", TILED_TILES[2]: "its result is wrong"}
 
-    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune_product(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
         yield Standing()
         return Outcome(product, SECOND, {SECOND: 1e-4}, refused)
 
-    monkeypatch.setattr(MODULE, "tune_product", tune)
-    pretended.products = PRODUCTS[:1]
+    monkeypatch.setattr(tuning, "tune_product", tune_product)
+    tuner.products = PRODUCTS[:1]
     done = run()
     assert done.exit_code == 0
     assert "not used: 128x64x16/8x8, 64x64x16/8x8: its result is wrong" in done.stderr
     assert table(tmp_path) == {PRODUCTS[0].key}
 
 
-def test_where_all_is_wrong_no_table_is_shown(pretended: Pretended) -> None:
-    pretended.products = PRODUCTS[:1]
-    pretended.wrong = PRODUCTS[0].key
+def test_where_all_is_wrong_no_table_is_shown(tuner: FakeTuner) -> None:
+    tuner.products = PRODUCTS[:1]
+    tuner.wrong = PRODUCTS[0].key
     done = run()
     assert done.exit_code == UNSOUND
     assert done.stdout == ""
@@ -171,29 +176,29 @@ def test_where_all_is_wrong_no_table_is_shown(pretended: Pretended) -> None:
 
 
 def test_tiles_have_names_of_their_own() -> None:
-    names = [MODULE.tile_text(tile) for tile in (*MATRIX_TILES, *TILED_TILES)]
+    names = [tuning.tile_text(tile) for tile in (*MATRIX_TILES, *TILED_TILES)]
     assert len(set(names)) == len(names)
 
 
 def test_two_that_tune_at_once_keep_each_others_products(
-    pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuner: FakeTuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the first product is timed another process writes the last one's tile."""
     info, other = Device.null().info, PRODUCTS[2].key
-    real = pretended.tune
+    real = tuner.tune
 
-    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune_product(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
         if product.key == PRODUCTS[0].key:
             write_tiles(tmp_path / "table.json", info, {other: tile_size(SECOND)})
         return (yield from real(device, product))
 
-    pretended.products = PRODUCTS[:2]
-    monkeypatch.setattr(MODULE, "tune_product", tune)
+    tuner.products = PRODUCTS[:2]
+    monkeypatch.setattr(tuning, "tune_product", tune_product)
     assert run().exit_code == 0
     assert table(tmp_path) == {each.key for each in PRODUCTS}
 
 
-def test_a_table_of_another_driver_is_left_alone(pretended: Pretended, tmp_path: Path) -> None:
+def test_a_table_of_another_driver_is_left_alone(tuner: FakeTuner, tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     write_tiles(file, replace(Device.null().info, driver="551.1"), {"k": tile_size(SECOND)})
     before = file.read_bytes()
@@ -201,22 +206,22 @@ def test_a_table_of_another_driver_is_left_alone(pretended: Pretended, tmp_path:
     assert done.exit_code == 2
     assert "not for null with the driver" in done.stderr
     assert file.read_bytes() == before
-    assert pretended.tuned == []
+    assert tuner.tuned == []
 
 
-def test_stopping_keeps_what_is_done(pretended: Pretended, tmp_path: Path) -> None:
-    pretended.stop_at = PRODUCTS[1].key
+def test_stopping_keeps_what_is_done(tuner: FakeTuner, tmp_path: Path) -> None:
+    tuner.stop_at = PRODUCTS[1].key
     done = run()
     assert done.exit_code == 130
     assert "stopped; 1 products are tuned and kept" in done.stderr
     assert table(tmp_path) == {PRODUCTS[0].key}
-    pretended.stop_at = None
+    tuner.stop_at = None
     assert run().exit_code == 0
-    assert pretended.tuned == [each.key for each in PRODUCTS]
+    assert tuner.tuned == [each.key for each in PRODUCTS]
 
 
-def test_nothing_to_tune(pretended: Pretended, tmp_path: Path) -> None:
-    pretended.products = []
+def test_nothing_to_tune(tuner: FakeTuner, tmp_path: Path) -> None:
+    tuner.products = []
     done = run()
     assert done.exit_code == 0
     assert "nothing to tune: on null device" in done.stderr
@@ -224,23 +229,23 @@ def test_nothing_to_tune(pretended: Pretended, tmp_path: Path) -> None:
     assert json.loads(run("--json").stdout)["products"] == []
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("tuner")
 def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     file.write_text("my novel", encoding="utf-8")
     done = run()
     assert done.exit_code == 2
     assert str(file) in done.stderr
-    assert "no table of tiles" in done.stderr
+    assert "not a table of tiles" in done.stderr
     assert file.read_text(encoding="utf-8") == "my novel"
 
 
-def test_wrong_input(pretended: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_input(tuner: FakeTuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments in (["--size", "65x64"], ["--batch", "0"], ["--device", "no such card"]):
         done = run(*arguments)
         assert done.exit_code == 2, arguments
         assert len(done.stderr.strip().splitlines()) == 1
-    assert "batch cannot be 0" in run("--batch", "0").stderr
+    assert "--batch cannot be 0" in run("--batch", "0").stderr
     monkeypatch.setenv(TUNING_VARIABLE, "off")
     done = run()
     assert done.exit_code == 2
@@ -250,18 +255,18 @@ def test_wrong_input(pretended: Pretended, tmp_path: Path, monkeypatch: pytest.M
     done = run()
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
-    assert pretended.tuned == []  # told before any work
+    assert tuner.tuned == []  # reported before any work
 
 
 def test_a_step_of_the_bundled_model_shows_its_products() -> None:
     """Text encoder, UNet with guidance and decoder, on a device that computes nothing."""
     device = Device.null()
-    found = MODULE.seen_products(device, NamedModel(None), Settings("a", steps=1, count=1, batch=1))
+    found = tuning.find_products(device, ModelOptions(), Settings("a", steps=1, count=1, batch=1))
     keys = {each.key for each in found}
     assert len(keys) == len(found) > 40
     assert all(len(each.tiles) > 1 for each in found)
     assert any(" m154/2 " in key and "quick_gelu" in key for key in keys)  # two prompts of 77
     assert any(" m2048/2 " in key and " k64+64 " in key for key in keys)  # a skip connection
     assert any(" m16384/1 n64 k64 2x2 x4" in key for key in keys)  # to the picture's size
-    work = [MODULE._work(each) for each in found]
+    work = [tuning._work(each) for each in found]
     assert work == sorted(work, reverse=True)

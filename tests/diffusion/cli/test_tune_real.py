@@ -1,10 +1,9 @@
-"""`avila tune` with the real tuner on a real device: what the table holds, refusal, Ctrl-C."""
+"""``avila tune`` with the real tuner on a real device: its table, wrong tiles, Ctrl-C."""
 
 from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
-from diffusion.cli.job import NamedModel
-from diffusion.cli.program import app
+from diffusion.cli import tuning
+from diffusion.cli.commands import tune
+from diffusion.cli.options.model import ModelOptions
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
@@ -26,28 +25,24 @@ from gpustd.tuning import files, timing
 from gpustd.tuning.files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
 from gpustd.tuning.lookup import SeenProduct, tile_size, tuned_tile, use_tiles
 from gpustd.tuning.timing import Outcome, Standing
+from tests.diffusion.cli import fake_pipeline
 
-MODULE = sys.modules["diffusion.cli.tune"]
 # Small, so that a software renderer soon has them compiled.
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 
 
-def two_products(_: Device, model: NamedModel, settings: Settings) -> list[SeenProduct]:
-    """The two with the least work of a step of the bundled model, as a plain GPU would make them.
+def two_products(_: Device, model: ModelOptions, settings: Settings) -> list[SeenProduct]:
+    """Return the two products of a step with the least work, as a plain GPU would make them.
 
-    Seen on a device that computes nothing, since software renderers' products have no tiles.
+    They are found on a device that computes nothing, as software renderers have no tiles.
     """
     plain = replace(null.adapters()[0], features=frozenset(), matrix_shapes=())
     blank = Device.from_backend(null.NullBackend(plain))
-    found: list[SeenProduct] = SEEN(blank, model, settings)
-    return found[-2:]
+    return tuning.find_products(blank, model, settings)[-2:]
 
 
-SEEN = MODULE.seen_products
-
-
-class Stopping:
-    """The real tuner; Ctrl-C is typed when it comes to the product number ``at``."""
+class StoppingTuner:
+    """The real tuner. Ctrl-C is typed when it comes to the product number ``at``."""
 
     def __init__(self) -> None:
         self.at: int | None = 2
@@ -61,25 +56,24 @@ class Stopping:
 
 
 @pytest.fixture
-def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stopping:
-    made = Stopping()
+def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StoppingTuner:
+    tuner = StoppingTuner()
     monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    monkeypatch.setattr(MODULE, "seen_products", two_products)
-    monkeypatch.setattr(MODULE, "tune_product", made.tune)
-    monkeypatch.setattr(MODULE, "opened_device", lambda _: device)
+    monkeypatch.setattr(tune, "find_products", two_products)
+    monkeypatch.setattr(tuning, "tune_product", tuner.tune)
+    monkeypatch.setattr(tune, "open_device", lambda _: device)
     monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
-    return made
+    return tuner
 
 
 def run() -> Any:
-    environment = {"COLUMNS": "200", "NO_COLOR": "1"}
-    return CliRunner(env=environment).invoke(app, ["tune", "--size", "64x64"])
+    return fake_pipeline.run("tune", "--size", "64x64")
 
 
 def table(device: Device, folder: Path) -> dict[str, tuple[int, ...]]:
-    """The tiles in the one file in the user's folder, which is this device's and kernels'."""
+    """Return the tiles in the file in the user's folder, which is for this device and its kernels."""
     (file,) = (folder / "tuning").iterdir()
     assert file == user_file(device.info)
     found = json.loads(file.read_text(encoding="utf-8"))
@@ -91,9 +85,9 @@ def table(device: Device, folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def test_real_tiles_are_timed_refused_and_remembered(
-    device: Device, stopping: Stopping, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    device: Device, stopping: StoppingTuner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Stopped in the second product; it is tuned by the next call, with a tile that is wrong."""
+    """Stopped in the second product. The next call tunes it, with a tile that is wrong."""
     done = run()
     assert done.exit_code == 130, done.stderr
     assert "stopped; 1 products are tuned and kept" in done.stderr
