@@ -53,7 +53,6 @@ TargetOption = Annotated[
         "-o",
         metavar="PATH",
         help="NAME.safetensors for a single file, or a new folder in the diffusers layout.",
-        show_default=False,
     ),
 ]
 DTypeOption = Annotated[

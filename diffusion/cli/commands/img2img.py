@@ -11,7 +11,7 @@ from typer import Option
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.job import draw
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import FIRST, OptionGroup, with_groups
+from diffusion.cli.options.groups import OptionGroup, with_groups
 from diffusion.cli.options.parsing import parse_size, random_seed
 from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSizeOption
 from diffusion.images import read_image
@@ -28,15 +28,12 @@ EXAMPLES = examples(
 
 
 @dataclass(frozen=True)
-class StartOptions(OptionGroup, panel="The picture to start from"):
+class StartOptions(OptionGroup, panel="The picture to start from", first=("strength", "size")):
     """How much of the picture is drawn anew, and at which size."""
 
     strength: Annotated[
         float,
-        Option(
-            help="How much is drawn anew: 0 changes next to nothing, 1 keeps next to nothing.",
-            rich_help_panel=FIRST,
-        ),
+        Option(help="How much is drawn anew: 0 changes next to nothing, 1 keeps next to nothing."),
     ] = 0.75
     size: StartSizeOption = None
     resize: Annotated[

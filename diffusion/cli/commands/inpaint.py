@@ -13,7 +13,7 @@ from typer import Option
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.job import draw
 from diffusion.cli.options.drawing import DrawingOptions
-from diffusion.cli.options.groups import FIRST, OptionGroup, with_groups
+from diffusion.cli.options.groups import OptionGroup, with_groups
 from diffusion.cli.options.parsing import parse_size, random_seed
 from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSizeOption
 from diffusion.errors import SettingsError
@@ -34,7 +34,7 @@ EXTENDING_STRENGTH = 0.9
 
 
 @dataclass(frozen=True)
-class MaskOptions(OptionGroup, panel="The part that is drawn"):
+class MaskOptions(OptionGroup, panel="The part that is drawn", first=("mask", "strength", "size")):
     """Which part of the picture is drawn anew."""
 
     mask: Annotated[
@@ -43,7 +43,6 @@ class MaskOptions(OptionGroup, panel="The part that is drawn"):
             metavar="FILE",
             help="A picture as large as the first: white is drawn anew, black stays.",
             show_default="what is transparent in the picture",
-            rich_help_panel=FIRST,
         ),
     ] = None
     strength: Annotated[
@@ -51,7 +50,6 @@ class MaskOptions(OptionGroup, panel="The part that is drawn"):
         Option(
             help="How much of the masked part is drawn anew, 0 to 1.",
             show_default=f"{STRENGTH}, or {EXTENDING_STRENGTH} where the picture is extended",
-            rich_help_panel=FIRST,
         ),
     ] = None
     size: StartSizeOption = None

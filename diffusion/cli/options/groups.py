@@ -18,7 +18,7 @@ The command then has the options ``--hires`` and ``--hires-steps``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, fields
 from functools import wraps
@@ -36,15 +36,18 @@ FIRST: Final = "Options"
 class OptionGroup:
     """Options that belong together.
 
-    ``panel``: the frame of the help that shows them, where an option names no other.
-    ``prefix``: what their names begin with, where an option gives no name of its own.
+    ``panel``: the frame of the help that shows them. ``first``: fields that the first panel shows
+    instead. ``prefix``: what their names begin with, where an option gives no name of its own.
     """
 
     panel: ClassVar[str] = FIRST
+    first: ClassVar[Sequence[str]] = ()
     prefix: ClassVar[str] = ""
 
-    def __init_subclass__(cls, *, panel: str = FIRST, prefix: str = "") -> None:
-        cls.panel = panel
+    def __init_subclass__(
+        cls, *, panel: str = FIRST, first: Sequence[str] = (), prefix: str = ""
+    ) -> None:
+        cls.panel, cls.first = panel, first
         cls.prefix = f"{prefix}_" if prefix else ""
 
 
@@ -82,17 +85,15 @@ def _flatten(parameter: Parameter, panel: str = FIRST) -> Iterator[Parameter]:
     if not _is_group(group):
         yield parameter.replace(annotation=_complete(group, panel))
         return
-    for name, default, annotation in _members(group):
-        option = Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        yield from _flatten(option, group.panel)
-
-
-def _members(group: type[OptionGroup]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name of each field with the group's prefix, its default and its annotation."""
     annotations = get_type_hints(group, include_extras=True)
     for field in fields(group):  # type: ignore[arg-type]
-        default = Parameter.empty if field.default is MISSING else field.default
-        yield group.prefix + field.name, default, annotations[field.name]
+        option = Parameter(
+            group.prefix + field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=annotations[field.name],
+        )
+        yield from _flatten(option, FIRST if field.name in group.first else group.panel)
 
 
 def _complete(annotation: object, panel: str) -> object:
@@ -117,7 +118,8 @@ def _build(name: str, annotation: object, values: Mapping[str, Any]) -> Any:
     """Return the value of a parameter: a group made of its options' values, or one value."""
     if not _is_group(annotation):
         return values[name]
-    parts = zip(fields(annotation), _members(annotation), strict=True)  # type: ignore[arg-type]
+    members = get_type_hints(annotation, include_extras=True)
+    names = [field.name for field in fields(annotation)]  # type: ignore[arg-type]
     return annotation(
-        **{field.name: _build(option, kind, values) for field, (option, _, kind) in parts}
+        **{each: _build(annotation.prefix + each, members[each], values) for each in names}
     )

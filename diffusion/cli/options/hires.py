@@ -68,8 +68,7 @@ class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
         Option(help="Guidance of the second pass.", show_default="that of the first pass"),
     ] = None
     prompt: Annotated[
-        str | None,
-        Option(help="Prompt of the second pass.", show_default="that of the first pass"),
+        str | None, Option(help="Prompt of the second pass.", show_default="that of the first pass")
     ] = None
     negative: Annotated[
         str | None,

@@ -23,7 +23,7 @@ _DTYPES: Final[dict[str, type[DType]]] = {"f16": f16, "f32": f32}
 
 
 @dataclass(frozen=True)
-class ModelOptions(OptionGroup, panel="Networks"):
+class ModelOptions(OptionGroup, panel="Networks", first=("path",)):
     """The model, and what a single file does not hold."""
 
     path: ModelOption = None
@@ -35,7 +35,6 @@ class ModelOptions(OptionGroup, panel="Networks"):
             "--vae",
             metavar="PATH",
             help="Folder or .safetensors file of a VAE to use in place of the model's own.",
-            show_default=False,
         ),
     ] = None
     dtype: Annotated[

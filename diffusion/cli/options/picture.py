@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from diffusion.cli.options.groups import FIRST, OptionGroup, typed_values
+from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.parsing import find_seamless_axes, parse_seed, parse_size, random_seed
 from diffusion.errors import SettingsError
 from diffusion.prompts import EMPHASES
@@ -18,11 +18,14 @@ __all__ = ["PictureOptions", "VariationOptions"]
 
 
 @dataclass(frozen=True)
-class PictureOptions(OptionGroup, panel="Prompt and picture"):
+class PictureOptions(OptionGroup, panel="Prompt and picture", first=("negative", "seed", "count")):
     """What is drawn, and how many pictures."""
 
     negative: Annotated[
-        str | None, Option(help="What not to draw.", show_default=False, rich_help_panel=FIRST)
+        str | None,
+        Option(
+            help="What not to draw.",
+        ),
     ] = None
     seed: Annotated[
         int | None,
@@ -30,16 +33,10 @@ class PictureOptions(OptionGroup, panel="Prompt and picture"):
             help="The same seed gives the same picture; further pictures take the seeds after it. "
             "-1 is a random one.",
             show_default="-1",
-            rich_help_panel=FIRST,
         ),
     ] = None
     count: Annotated[
-        int | None,
-        Option(
-            help="How many pictures to draw.",
-            show_default=str(Settings.count),
-            rich_help_panel=FIRST,
-        ),
+        int | None, Option(help="How many pictures to draw.", show_default=str(Settings.count))
     ] = None
     seamless: Annotated[
         str | None,
@@ -106,7 +103,6 @@ class VariationOptions(OptionGroup, panel="Variations of a seed", prefix="variat
             metavar="WxH",
             help="Draw the seed's noise at this size and put it in the middle. A composition that "
             "was found at this size then mostly stays at another --size.",
-            show_default=False,
         ),
     ] = None
 

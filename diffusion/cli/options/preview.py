@@ -29,7 +29,6 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
             help="A PNG, JPEG or WebP file that shows the pictures while they are drawn, those of "
             "a batch side by side. It is rewritten every few steps, each time as a whole, and "
             "once they are finished. Only an earlier preview is replaced.",
-            show_default=False,
         ),
     ] = None
     every: Annotated[
@@ -47,7 +46,6 @@ class PreviewOptions(OptionGroup, panel="Preview", prefix="preview"):
             help="Folder or .safetensors file of a tiny decoder for previews alone: TAESD for SD 1 "
             "and 2, TAESDXL for XL. Without it the model's own VAE decodes them. Each then takes "
             "the time of a few steps, and as much memory as the finished picture.",
-            show_default=False,
         ),
     ] = None
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from diffusion.cli.options.groups import FIRST, OptionGroup
+from diffusion.cli.options.groups import OptionGroup
 from diffusion.cli.options.shared import DebugOption, DeviceOption, JsonOption
 from diffusion.settings import Settings
 from diffusion.tasks import TILINGS
@@ -17,7 +17,7 @@ __all__ = ["RunOptions"]
 
 
 @dataclass(frozen=True)
-class RunOptions(OptionGroup, panel="Files, memory and messages"):
+class RunOptions(OptionGroup, panel="Files, memory and messages", first=("output", "device")):
     """The files that are written, the device, and what goes to stdout and stderr."""
 
     output: Annotated[
@@ -28,7 +28,6 @@ class RunOptions(OptionGroup, panel="Files, memory and messages"):
             metavar="PATH",
             help="A PNG, JPEG or WebP file, which is replaced; or a folder, where no file is "
             "replaced.",
-            rich_help_panel=FIRST,
         ),
     ] = "."
     device: DeviceOption = None
@@ -57,7 +56,6 @@ class RunOptions(OptionGroup, panel="Files, memory and messages"):
             "Perfetto or Chrome to the file, which is replaced. The run takes longer. The roof in "
             "the table is our own quickest matrix product or copy. Winograd convolutions count "
             "the work of a direct convolution, so they can be over 100 %.",
-            show_default=False,
         ),
     ] = None
     as_json: JsonOption = False

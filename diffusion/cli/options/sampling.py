@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from diffusion.cli.options.groups import FIRST, OptionGroup, typed_values
+from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.parsing import RARE_CHOICES, change_sampling
 from diffusion.noise.registry import NOISES
 from diffusion.samplers import SAMPLERS
@@ -18,19 +18,17 @@ __all__ = ["SamplingOptions"]
 
 
 @dataclass(frozen=True)
-class SamplingOptions(OptionGroup, panel="Sampling"):
+class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance", "sampler")):
     """The sampler, its steps and its noise."""
 
     steps: Annotated[
-        int | None,
-        Option(help="Steps of the sampler.", show_default="the model's own", rich_help_panel=FIRST),
+        int | None, Option(help="Steps of the sampler.", show_default="the model's own")
     ] = None
     guidance: Annotated[
         float | None,
         Option(
             help="How closely to follow the prompt. 1 turns guidance off and halves the work.",
             show_default="the model's own",
-            rich_help_panel=FIRST,
         ),
     ] = None
     sampler: Annotated[
@@ -40,7 +38,6 @@ class SamplingOptions(OptionGroup, panel="Sampling"):
             help=f"One of {', '.join(SAMPLERS.names)}. The names of other tools are understood. "
             "With guidance, give ipndm, plms and lms --set order=2.",
             show_default="the model's own",
-            rich_help_panel=FIRST,
         ),
     ] = None
     schedule: Annotated[
@@ -75,7 +72,6 @@ class SamplingOptions(OptionGroup, panel="Sampling"):
             metavar="NAME=VALUE",
             help=f"A rarer choice about sampling: {', '.join(RARE_CHOICES)}. Repeat the option for "
             "more of them. With --from the picture's other choices stay, and NAME= takes one back.",
-            show_default=False,
         ),
     ] = None
     zero_snr: Annotated[

@@ -7,8 +7,6 @@ from typing import Annotated, Final
 
 from typer import Argument, Option
 
-from diffusion.cli.options.groups import FIRST
-
 __all__ = [
     "PROMPT_HELP",
     "DebugOption",
@@ -41,7 +39,6 @@ SizeOption = Annotated[
         metavar="WxH",
         help="Width and height in pixels, multiples of 8, such as 512x768.",
         show_default="the model's own",
-        rich_help_panel=FIRST,
     ),
 ]
 StartSizeOption = Annotated[
@@ -51,7 +48,6 @@ StartSizeOption = Annotated[
         metavar="WxH",
         help="Width and height to draw at, in pixels, multiples of 8.",
         show_default="the picture's own",
-        rich_help_panel=FIRST,
     ),
 ]
 ModelOption = Annotated[
@@ -63,7 +59,6 @@ ModelOption = Annotated[
         help="A folder in the diffusers layout, a .safetensors file, or a name that "
         "'avila model list' shows.",
         show_default="the bundled model",
-        rich_help_panel=FIRST,
     ),
 ]
 TokenizerOption = Annotated[
@@ -83,7 +78,6 @@ PredictionOption = Annotated[
         help="What the UNet of a single file predicts: epsilon (the noise), v, or sample (the "
         "picture). Give it where the file does not say. Without it an SD 2.x model counts as v, "
         "or as epsilon if its name has 'base' or '512' in it.",
-        show_default=False,
     ),
 ]
 DeviceOption = Annotated[
@@ -95,7 +89,6 @@ DeviceOption = Annotated[
         help="Where to compute: dawn, wgpu, vulkan, metal, dx12, gl, cpu, or part of a card's "
         "name. 'avila doctor' lists what is here.",
         show_default="the best one here",
-        rich_help_panel=FIRST,
     ),
 ]
 JsonOption = Annotated[bool, Option("--json", help="Print one JSON object, and no progress.")]

@@ -16,12 +16,12 @@ from diffusion.cli.options.groups import FIRST, OptionGroup, typed_values, with_
 
 
 @dataclass(frozen=True)
-class InnerOptions(OptionGroup, panel="Inner", prefix="inner"):
+class InnerOptions(OptionGroup, panel="Inner", first=("size",), prefix="inner"):
     """A group with a prefix."""
 
     scale: Annotated[float | None, Option("--inner", help="A scale.")] = None
     steps: Annotated[int | None, Option(help="Steps.", show_default="as many as outside")] = None
-    size: Annotated[str | None, Option(rich_help_panel=FIRST)] = None
+    size: Annotated[str | None, Option(help="A size.")] = None
 
 
 @dataclass(frozen=True)

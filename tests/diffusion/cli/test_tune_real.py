@@ -73,7 +73,7 @@ def run() -> Any:
 
 
 def table(device: Device, folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return the tiles in the file in the user's folder, which is for this device and its kernels."""
+    """Return the tiles in the user's file, which is for this device and its kernels."""
     (file,) = (folder / "tuning").iterdir()
     assert file == user_file(device.info)
     found = json.loads(file.read_text(encoding="utf-8"))
