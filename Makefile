@@ -34,7 +34,7 @@ endif
 
 .PHONY: help
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .PHONY: demo
 demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a red apple") to PICTURE (demo.png)
@@ -42,13 +42,21 @@ demo: $(VENV)/.setup-run $(VENV)/.setup-vulkan ## set up, then draw PROMPT ("a r
 	@echo "The picture is $(abspath $(PICTURE))"
 
 .PHONY: test
-test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests (ARGS="-k gemm" for some)
+test: $(VENV)/.setup-test $(VENV)/.setup-vulkan ## set up, then run the tests on one engine (ARGS="-k gemm" for some)
 ifeq ($(strip $(ARGS)),)
 	$(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
 	$(PYTEST) tests/diffusion
 else
 	$(PYTEST) $(ARGS)
 endif
+
+# Tests that take no device depend on no engine, and have run in `make test`.
+EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_ONLY_DEVICES=1
+
+.PHONY: test-all
+test-all: test ## the tests, then those of devices on every engine, with every drawn case
+	$(EVERY_ENGINE) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
+	$(EVERY_ENGINE) $(PYTEST) tests/diffusion
 
 .PHONY: lint
 lint: $(VENV)/.setup-dev ## check format and style

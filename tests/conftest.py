@@ -14,7 +14,8 @@ from gpucore import AdapterInfo, Device
 # Mesa warns where it is missing; it is read when an engine is first asked for adapters.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
-ENGINES = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan", "wgpu-metal", "dawn-metal", "wgpu-dx12")
+# The first one that works is tested by itself: Dawn, which has the most features.
+ENGINES = ("dawn-vulkan", "dawn-metal", "wgpu-vulkan", "wgpu-metal", "wgpu-dx12", "wgpu-gl")
 # Engines that continuous integration must have; elsewhere a missing one is a named skip.
 REQUIRED = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan")
 
@@ -59,12 +60,25 @@ def trouble(engine: str) -> str:
     return "" if works else f"engine {engine} cannot add one"
 
 
-def engines() -> list[str]:
-    """Engines to run on: those present and those required; ``AVILA_TEST_ENGINES`` overrides."""
-    chosen = os.environ.get("AVILA_TEST_ENGINES")
+def present_engines() -> list[str]:
+    """Return the engines that this machine has, and those that it must have."""
+    return [each for each in ENGINES if each in present() or each in REQUIRED]
+
+
+@functools.cache
+def engines() -> tuple[str, ...]:
+    """Return the engines that tests of a device run on.
+
+    ``AVILA_TEST_ENGINES`` names them, separated by commas, or says ``all``. Without it the first
+    one that works here is enough: what differs between engines is tested by ``make test-all``.
+    """
+    chosen = os.environ.get("AVILA_TEST_ENGINES", "")
+    if chosen == "all":
+        return tuple(present_engines())
     if chosen:
-        return chosen.split(",")
-    return [e for e in ENGINES if e in present() or e in REQUIRED]
+        return tuple(chosen.split(","))
+    named = present_engines()
+    return (next((each for each in named if not trouble(each)), named[0]),)
 
 
 def usable(engine: str) -> Device:
@@ -84,9 +98,21 @@ def skip_without_f16(device: Device, *dtypes: str) -> None:
 
 
 def first_device() -> Device:
-    """The device of the first engine that works: for what is the same on all."""
+    """Return the device of the first engine that works: for what is the same on all."""
     named = engines()
     return usable(next((each for each in named if not trouble(each)), named[0]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not depend on an engine where ``AVILA_TEST_ONLY_DEVICES`` is set.
+
+    ``make test-all`` sets it for its second run, which follows one with all tests.
+    """
+    if not os.environ.get("AVILA_TEST_ONLY_DEVICES"):
+        return
+    kept = [each for each in items if "device" in getattr(each, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[each for each in items if each not in set(kept)])
+    items[:] = kept
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
 from gpustd.launch.buffer_checks import require_buffers
 
-__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_corpus", "scalar_of"]
+__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_kernels", "scalar_of"]
 
 Value = str | int | float | bool | None
 
@@ -94,10 +94,10 @@ def _short_name(file: str) -> str:
     return "/".join(file.removesuffix(".wgsl").split("/")[-2:])
 
 
-def rendered_corpus() -> Iterator[tuple[str, str]]:
-    """Name and WGSL of everything rendered so far in this process."""
-    for key, text in _rendered.items():
-        yield str(key), text
+def rendered_kernels() -> Iterator[tuple[str, str]]:
+    """Yield label and WGSL of every kernel that this process has rendered so far."""
+    for (name, *spec), text in _rendered.items():
+        yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text
 
 
 def scalar_of(op: str, *buffers: Buffer[Any]) -> str:

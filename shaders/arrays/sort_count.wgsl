@@ -1,4 +1,4 @@
-// Counts the digits of each tile of a radix sort, {{ "one invocation a tile" if rung == "plain" else "a workgroup a tile, by atomic additions in workgroup memory" }}.
+// Counts the digits of each tile of a radix sort, {{ "one invocation a tile" if variant == "plain" else "a workgroup a tile, by atomic additions in workgroup memory" }}.
 //
 // Memory: x is (row, n). Limits: 2^32 keys; a row of 65535 workgroups, then the next.
 //% include "arrays/sort.wgsl"
@@ -7,7 +7,7 @@
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-//% if rung == "plain"
+//% if variant == "plain"
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x + id.y * (65535u * 64u);

@@ -1,20 +1,20 @@
 // Median of {{ size }} by {{ size }} pixels.
 //% set n = size * size
-//% if rung == "stencil" and (size == 5 or halves)
+//% if variant == "stencil" and (size == 5 or halves)
 //% set joint = true
 //% include "image/stencil.wgsl"
 //% else
-//% if rung == "stencil"
+//% if variant == "stencil"
 // Each column is sorted; then the median is that of the greatest of the least, the median of the middle
 // ones and the least of the greatest (Smith 1996, "Implementing median filters in XC4000E FPGAs").
-//% elif rung == "select"
+//% elif variant == "select"
 // By forgetful selection (McGuire 2008, "A fast, small-radius GPU median filter"): of the first
 // {{ n // 2 + 2 }} values the least and the greatest cannot be the median and go; the next value comes; at
 // last one is left. All in registers.
 //% else
 // By bisection over the bits of the values: the greatest p so that at most {{ n // 2 }} values are below p.
 //% endif
-//% if rung == "stencil"
+//% if variant == "stencil"
 fn made(v: array<F, 9>) -> F {
 //% for j in range(3)
     let few{{ j }} = min(v[{{ 3 + j }}], v[{{ 6 + j }}]);
@@ -37,7 +37,7 @@ struct Params { elements: u32, rows: u32, row: u32, mode: u32, fill: f32 }
 @group(0) @binding(1) var<storage, read_write> y: array<Y>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-//% if rung == "select"
+//% if variant == "select"
 fn sorted(v: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(min(v.x, v.y), max(v.x, v.y));
 }

@@ -1,4 +1,4 @@
-// Operands of products of views: c = alpha a b + beta c, or a triangle of it. Included by the rungs.
+// Operands of products of views: c = alpha a b + beta c, or a triangle of it. Included by the variants.
 //
 // Memory: views of {{ scalar }} as in linalg/batch.wgsl. An operand may lie in c's own buffer (a_in_c, b_in_c),
 // in a part that this launch does not write. {{ "Words of four elements: starts, steps and extents are multiples of 4." if vector }}

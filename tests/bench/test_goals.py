@@ -9,7 +9,7 @@ import pytest
 
 from bench.entry import Row, Target
 from bench.goals import OTHER_ENGINES, library_lines, network_lines, read_results, taken
-from bench.missed import TEXTS, Text, text_of
+from bench.notes import NOTES, Note, note_of
 from bench.page import RESULTS
 
 CONVOLUTIONS = [
@@ -81,18 +81,18 @@ def test_a_grade_is_the_share_of_the_goal(kind: Any, value: float, grade: float)
     assert dataclasses.replace(row, target=None).grade is None
 
 
-def test_all_missed_goals_of_networks_have_a_text() -> None:
+def test_all_missed_goals_of_networks_have_a_note() -> None:
     missed = [line for line in network_lines(read_results(RESULTS)) if line.state == "missed"]
-    assert [line.title for line in missed if text_of(line.title) not in TEXTS] == []
+    assert [line.title for line in missed if note_of(line.title) not in NOTES] == []
 
 
-def test_each_text_is_that_of_a_goal() -> None:
+def test_each_note_is_about_a_goal() -> None:
     titles = [line.title for line in network_lines([]) + library_lines([])]
-    assert set(map(text_of, titles)) >= set(TEXTS)
+    assert set(map(note_of, titles)) >= set(NOTES)
 
 
-def test_the_first_text_that_fits_counts() -> None:
-    texts = [Text("gemm 8* f16", "a", "b"), Text("gemm *", "c", "d")]
-    assert text_of("gemm 8192x320x320 f16", texts) == texts[0]
-    assert text_of("gemm 4096x4096x4096 f32", texts) == texts[1]
-    assert text_of("a gemm", texts).tried == text_of("a gemm", texts).limit == "not looked into"
+def test_the_first_note_that_matches_counts() -> None:
+    notes = [Note("gemm 8* f16", "s", "a", "b"), Note("gemm *", "t", "c", "d")]
+    assert note_of("gemm 8192x320x320 f16", notes) == notes[0]
+    assert note_of("gemm 4096x4096x4096 f32", notes) == notes[1]
+    assert note_of("a gemm", notes).tried == note_of("a gemm", notes).limit == "not looked into"

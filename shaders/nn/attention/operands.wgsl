@@ -1,4 +1,4 @@
-// Operands of attention, shared by its rungs.
+// Operands of attention, shared by its variants.
 //
 // Memory: q (B, SQ, H, D), k and v (B, SK, H, D), each in rows of its own pitch, and y (B, SQ, H, D), row-major, in units of E{{ "" if matrix is defined else ": " ~ ("4 channels" if vector else "1 channel") }}.
 // `units` is the width of one head in E. `open` is 0 for causal attention, where row i sees keys 0..i,

@@ -12,7 +12,7 @@ from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
 from gpucore.wgsl.zeroing import zeroed
 from gpustd import nn
-from gpustd.launch.template import SHADERS, rendered_corpus
+from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
 from gpustd.nn.row_softmax import softmax
@@ -125,7 +125,7 @@ def corpus() -> Iterator[tuple[str, str]]:
         for dtype in (f32, f16):
             if dtype is f32 or device.has_f16:
                 render(device, dtype)
-    yield from rendered_corpus()
+    yield from rendered_kernels()
     for path in sorted(SHADERS.rglob("*.wgsl")):
         source = path.read_text(encoding="utf-8")
         if "@compute" in source and not any(mark in source for mark in TEMPLATE_MARKS):
