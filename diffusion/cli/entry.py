@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from diffusion.cli.program import run
     except KeyboardInterrupt:
         print("avila: stopped", file=sys.stderr, flush=True)
-        # There is nothing to clean up, and Python would end by the signal, without this status,
-        # where it came in text that is executed, such as the methods of a dataclass.
+        # There is nothing to clean up. An exception would not do: where Ctrl-C came in code that
+        # runs from a string, such as the methods of a dataclass, Python ends by the signal.
         os._exit(130)
     sys.exit(run(arguments))
 

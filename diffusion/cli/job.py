@@ -64,7 +64,7 @@ def draw(
     model.check()
     if refiner is not None and settings.hires is not None:
         raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
-    output = Output.named(run.output)
+    output = Output.from_text(run.output)
     if preview is not None:
         preview.check(output, settings.count)
     job = Job(settings, output, ProgressBar(shown=not run.as_json), refiner, preview)

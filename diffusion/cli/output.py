@@ -58,7 +58,7 @@ class Output:
     is_folder: bool
 
     @classmethod
-    def named(cls, text: str) -> Output:
+    def from_text(cls, text: str) -> Output:
         """Return what the option's text names, and make missing folders. Raises `OutputError`."""
         if text == "-":
             raise OutputError(text, "pictures do not go to stdout", "give a file or a folder")

@@ -37,7 +37,7 @@ def table_file(device: Device) -> Path:
     """Return the file of the table. Raises `SettingsError` where tables are turned off."""
     file = user_file(device.info)
     if file is None:
-        raise SettingsError(TUNING_VARIABLE, "off", "name the file that the table goes to")
+        raise SettingsError(TUNING_VARIABLE, "off", "must name the file of the table")
     return file
 
 
@@ -92,9 +92,9 @@ class Tuning:
             raise OutputError(self.file, f"it is not a table of tiles: {error}", hint) from error
 
     def run(
-        self, products: Callable[[], Iterable[SeenProduct]], again: bool, *, shown: bool
+        self, products: Callable[[], Iterable[SeenProduct]], retune: bool, *, shown: bool
     ) -> None:
-        """Tune what the table lacks, or all with ``again``. Ctrl-C raises `KeyboardInterrupt`."""
+        """Tune what the table lacks, or all with ``retune``. Ctrl-C raises `KeyboardInterrupt`."""
         bar = progress_bar(shown)
         line = bar.add_task("finding the products of a step", total=None)
 
@@ -104,7 +104,7 @@ class Tuning:
         with bar, interruptible(lambda: describe(STOPPING)) as interruption:
             seen = list(products())
             interruption.check()
-            todo = [each for each in seen if again or each.key not in self.tiles]
+            todo = [each for each in seen if retune or each.key not in self.tiles]
             self.known = len(seen) - len(todo)
             bar.reset(line, total=len(todo))
             if todo:

@@ -187,7 +187,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise SettingsError("--yes", "left out", "nobody is here to answer, so give it")
+        raise SettingsError("--yes", None, "give it, since nobody can answer here")
     if not typer.confirm(question, err=True):
         raise typer.Exit(_FAILED)
 

@@ -44,7 +44,7 @@ BatchOption = Annotated[
     int | None,
     Option("--batch", help="How many pictures are computed at once.", show_default="1"),
 ]
-AgainOption = Annotated[bool, Option("--again", help="Measure again what the table already has.")]
+RetuneOption = Annotated[bool, Option("--again", help="Measure again what the table already has.")]
 
 
 @app.command("tune", epilog=EXAMPLES)
@@ -57,7 +57,7 @@ def tune_device(
     prediction: PredictionOption = None,
     size: SizeOption = None,
     batch: BatchOption = None,
-    again: AgainOption = False,
+    retune: RetuneOption = False,
     device: DeviceOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -90,7 +90,7 @@ def tune_device(
         tuning = Tuning(opened, table_file(opened))
         tuning.read()
         try:
-            tuning.run(lambda: find_products(opened, options, settings), again, shown=not as_json)
+            tuning.run(lambda: find_products(opened, options, settings), retune, shown=not as_json)
         except KeyboardInterrupt:
             complain(f"stopped; {len(tuning.outcomes)} products are tuned and kept")
             raise typer.Exit(STOPPED) from None

@@ -153,4 +153,4 @@ def write_picture(name: str, text: str | None = None, **changes: Any) -> None:
     if text is None:
         settings = replace(DRAWN, **changes)
         text = picture_text(settings, 0, FakePipeline.model_name, FakePipeline.model_hash, "Avila")
-    Output.named(name).save(Image.new("RGB", (64, 48)), 7, 1, 1, text)
+    Output.from_text(name).save(Image.new("RGB", (64, 48)), 7, 1, 1, text)

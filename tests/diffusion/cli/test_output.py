@@ -47,7 +47,7 @@ def test_a_name_that_another_program_takes_meanwhile(
 
     if not links:
         monkeypatch.setattr(output.os, "link", no_links)
-    folder = Output.named(f"{tmp_path}/")
+    folder = Output.from_text(f"{tmp_path}/")
     monkeypatch.setattr(Output, "_next_number", lambda _: 1)
     (tmp_path / "00001-9.png").write_bytes(b"another's")
     written = folder.save(Image.new("RGB", (8, 8), BLUE), 9, 1, 1, "text")
@@ -63,14 +63,14 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
         def save(self, *_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
-    place = Output.named(str(tmp_path / "a.png"))
+    place = Output.from_text(str(tmp_path / "a.png"))
     with pytest.raises(OutputError, match="No space left on device"):
         place.save(BrokenImage(), 1, 1, 1, "text")
     assert file_names(tmp_path) == []
 
 
 def test_a_picture_that_webp_cannot_hold(tmp_path: Path) -> None:
-    place = Output.named(str(tmp_path / "a.webp"))
+    place = Output.from_text(str(tmp_path / "a.webp"))
     with pytest.raises(OutputError, match="16384x8 is too large for WebP"):
         place.save(Image.new("RGB", (16384, 8)), 1, 1, 1, "")
     assert file_names(tmp_path) == []
