@@ -1,6 +1,6 @@
-"""``python -m gpucore``: what this machine offers for computing, and what it lacks.
+"""``python -m gpucore``: report what this machine offers for computing, and what it lacks.
 
-Exit status 0: all is well. 1: works, with problems. 2: nothing usable.
+Exit status 0: no problems. 1: works, with problems. 2: no usable adapter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The report as plain text."""
+    """Yield the lines of the report as plain text."""
     yield report.machine.text
     yield ""
     yield "Engines"

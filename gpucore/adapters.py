@@ -1,4 +1,4 @@
-"""Finding adapters over all engines, and choosing one by preference or by name."""
+"""Adapters of all engines: finding them, and choosing one by preference or by name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = [
     "all_adapters",
     "choose",
     "engine_adapters",
+    "find_by_name",
     "install_hint",
-    "named_among",
     "open_backend",
     "preferred",
 ]
@@ -34,13 +34,16 @@ _STARTING = threading.RLock()
 
 
 def all_adapters() -> list[AdapterInfo]:
-    """Every adapter of every engine, best first; the null adapter is not among them."""
+    """Return the adapters of every engine, the best first, without the null adapter."""
     with _STARTING:
         return sorted([*dawn.adapters(), *wgpu_native.adapters()], key=_rank)
 
 
 def engine_adapters(engine: str) -> list[AdapterInfo]:
-    """Adapters of ``dawn`` or ``wgpu`` in the engine's order; raises what a broken one raises."""
+    """Return the adapters of ``dawn`` or ``wgpu`` in the engine's order.
+
+    Raises the engine's error where it does not start.
+    """
     with _STARTING:
         return {"dawn": dawn.find_adapters, "wgpu": wgpu_native.find_adapters}[engine]()
 
@@ -56,73 +59,77 @@ def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
 
 
 def preferred() -> AdapterInfo:
-    """The adapter that the environment variable names, else the best one."""
-    wanted = os.environ.get(DEVICE_VARIABLE, "")
+    """Return the adapter that the environment variable names, else the best one."""
+    name = os.environ.get(DEVICE_VARIABLE, "")
     try:
-        return choose(wanted)
+        return choose(name)
     except DeviceNotFoundError as error:
-        if not wanted:
+        if not name:
             raise
         message = f"{error} (the environment variable {DEVICE_VARIABLE} asked for it)"
         raise DeviceNotFoundError(message) from None
 
 
-def choose(wanted: str) -> AdapterInfo:
-    """First adapter that fits ``wanted``.
+def choose(name: str) -> AdapterInfo:
+    """Return the first adapter that matches ``name``.
 
-    ``wanted`` is a name in `AdapterInfo.backend` (``dawn-vulkan``), an engine (``dawn``,
-    ``wgpu``, ``null``), an API (``vulkan``, ``metal``, ``dx12``, ``gl``), ``cpu``, or part of the
-    card's name; ``:2`` at its end takes the third that fits. Empty takes the best.
-    Raises `DeviceNotFoundError`, and `ArgumentError` for what is no text.
+    ``name`` is an engine with an API as in `AdapterInfo.backend` (``dawn-vulkan``), an engine
+    (``dawn``, ``wgpu``, ``null``), an API (``vulkan``, ``metal``, ``dx12``, ``gl``), ``cpu``, or
+    part of the card's name. ``:2`` at its end takes the third that matches. Empty takes the best.
+    Raises `DeviceNotFoundError`, and `ArgumentError` where ``name`` is no text.
     """
-    if not isinstance(wanted, str):
-        raise ArgumentError(f"device {wanted!r}: give a name as text, such as 'dawn' or 'cpu'")
-    name, _, number = wanted.strip().lower().partition(":")
+    if not isinstance(name, str):
+        raise ArgumentError(
+            f"device must be text, got {name!r}: give a name as text, such as 'dawn' or 'cpu'"
+        )
+    word, _, number = name.strip().lower().partition(":")
     with _STARTING:
-        present = _asked(name, number)
-    found = named_among(wanted, present)
+        present = _candidates(word, number)
+    found = find_by_name(name, present)
     if found is None:
-        raise DeviceNotFoundError(_not_found(wanted, present if name == "null" else all_adapters()))
+        raise DeviceNotFoundError(
+            _not_found_text(name, present if word == "null" else all_adapters())
+        )
     return found
 
 
-def named_among(wanted: str, present: Sequence[AdapterInfo]) -> AdapterInfo | None:
-    """First of ``present`` that fits ``wanted``, a name as `choose` takes it; None where none."""
-    name, _, number = wanted.strip().lower().partition(":")
-    fitting = [info for info in present if _is_called(info, name)]
-    fitting = fitting or [info for info in present if name in info.name.lower()]
-    given = re.fullmatch(r"0*(\d{1,9})", number or "0")
-    index = int(given[1]) if given else len(fitting)
-    return fitting[index] if index < len(fitting) else None
+def find_by_name(name: str, present: Sequence[AdapterInfo]) -> AdapterInfo | None:
+    """Return the first of ``present`` that matches a name as `choose` takes it, or None."""
+    word, _, number = name.strip().lower().partition(":")
+    matches = [info for info in present if _is_called(info, word)]
+    matches = matches or [info for info in present if word in info.name.lower()]
+    digits = re.fullmatch(r"0*(\d{1,9})", number or "0")
+    index = int(digits[1]) if digits else len(matches)
+    return matches[index] if index < len(matches) else None
 
 
-def _asked(name: str, number: str) -> list[AdapterInfo]:
-    """Adapters to choose from, best first; an engine that cannot matter is not started for it."""
-    if name == "null":
+def _candidates(word: str, number: str) -> list[AdapterInfo]:
+    """Return the adapters to choose from, the best first, without starting needless engines."""
+    if word == "null":
         return null.adapters()
-    engine = name.partition("-")[0]
+    engine = word.partition("-")[0]
     if engine == "wgpu":
         return sorted(wgpu_native.adapters(), key=_rank)
     found = sorted(dawn.adapters(), key=_rank)
-    first = next((info for info in found if _is_called(info, name)), None)
+    first = next((info for info in found if _is_called(info, word)), None)
     if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
         return found
     return sorted([*found, *wgpu_native.adapters()], key=_rank)
 
 
-def _is_called(info: AdapterInfo, name: str) -> bool:
-    return name in ("", info.engine, info.api, info.backend, info.kind)
+def _is_called(info: AdapterInfo, word: str) -> bool:
+    return word in ("", info.engine, info.api, info.backend, info.kind)
 
 
-def _not_found(wanted: str, present: list[AdapterInfo]) -> str:
+def _not_found_text(name: str, present: list[AdapterInfo]) -> str:
     if present:
         listed = "; ".join(f"{info.backend}: {info.name}" for info in present)
-        return f"no device fits {wanted!r}; present: {listed}"
+        return f"no device fits {name!r}; present: {listed}"
     return f"no GPU adapter was found. {install_hint()}"
 
 
 def install_hint() -> str:
-    """What to install on this system so that an adapter appears."""
+    """Return what to install on this system so that an adapter appears."""
     system = platform.system()
     if system == "Linux":
         return (

@@ -1,4 +1,4 @@
-"""`Buffer[T]`: typed, shaped device memory; contiguous and row-major."""
+"""`Buffer[T]`: typed device memory with a shape; contiguous and row-major."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffer"]
 
-_MOST_AXES = 64
+_MAX_AXES = 64
 
 
 class Buffer(NotCopyable, Generic[T]):
     """An array on a device, made by `Device.buffer` or `Device.buffer_from_array`.
 
-    Its memory returns to the device's pool when the last reference (views count) goes, on
+    Its memory returns to the device's pool when the last reference goes (views count), on
     `release`, or at the end of a ``with`` block.
 
     >>> x = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(3, 2))
@@ -63,17 +63,17 @@ class Buffer(NotCopyable, Generic[T]):
 
     @property
     def storage(self) -> Storage:
-        """The memory behind; `ReleasedBufferError` once released."""
-        self._refuse_released()
+        """The memory that holds the elements; `ReleasedBufferError` once released."""
+        self._require_memory()
         assert self._storage is not None
         return self._storage
 
     @property
     def is_released(self) -> bool:
-        """Whether it has no memory any more, or its capture found none for it."""
+        """True where it has no memory any more, or where its capture had no room for it."""
         return self._storage is None or self._storage.handle is None
 
-    def _refuse_released(self) -> None:
+    def _require_memory(self) -> None:
         if self.is_released:
             raise ReleasedBufferError(f"{self!r} was released: make a new buffer")
 
@@ -83,18 +83,18 @@ class Buffer(NotCopyable, Generic[T]):
         return self.shape[0]
 
     def __int__(self) -> int:
-        """The only element; waits. Raises `ShapeError` for more or none."""
-        return int(self._only("int"))
+        """Return the only element; wait for it. Raises `ShapeError` for more elements or none."""
+        return int(self._single_element("int"))
 
     def __float__(self) -> float:
-        """The only element; waits. Raises `ShapeError` for more or none."""
-        return float(self._only("float"))
+        """Return the only element; wait for it. Raises `ShapeError` for more elements or none."""
+        return float(self._single_element("float"))
 
-    def _only(self, what: str) -> Any:
+    def _single_element(self, conversion: str) -> Any:
         if self.size != 1:
             raise ShapeError(
-                f"{what} of {self!r}, which has {self.size} elements: reduce it to one, as "
-                "gpustd.sum does, or read it"
+                f"{conversion} of {self!r}: it must have one element, got {self.size}; reduce it "
+                "to one, as gpustd.sum does, or read it"
             )
         return self.read().item()
 
@@ -103,7 +103,7 @@ class Buffer(NotCopyable, Generic[T]):
         return f"Buffer[{self.dtype.name}]({self.shape} on {self.device.name}{state})"
 
     def __copy__(self) -> Buffer[T]:
-        """A new buffer on the device with the same contents, as `copy.copy` of an array."""
+        """Return a new buffer on the device with the same contents, as `copy.copy` of an array."""
         copied = self.device.buffer(self.dtype, self.shape)
         copied.copy_from(self)
         return copied
@@ -112,14 +112,14 @@ class Buffer(NotCopyable, Generic[T]):
         return self.__copy__()
 
     def _repr_html_(self) -> str:
-        return buffer_html(self)
+        return buffer_html(self, f"{self.device.name} ({self.device.backend})")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """A read, so that NumPy takes a buffer (``np.asarray(buffer)``): always a copy.
+        """Read it, so that NumPy takes a buffer (``np.asarray(buffer)``); always a copy.
 
-        ``copy=False`` raises ValueError, as NumPy 2 asks of what cannot avoid one.
+        ``copy=False`` raises ValueError, as NumPy 2 requires where a copy cannot be avoided.
         """
-        return interchange.array_of(self.read, dtype, copy)
+        return interchange.numpy_array(self.read, dtype, copy)
 
     def __dlpack__(
         self,
@@ -129,12 +129,12 @@ class Buffer(NotCopyable, Generic[T]):
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """A read as a DLPack capsule on the CPU (``torch.from_dlpack(buffer)``): always a copy.
+        """Read it into a DLPack capsule on the CPU (``torch.from_dlpack(buffer)``); always a copy.
 
-        Without a copy would take a platform whose engine shows device memory to other libraries;
-        none does. Raises `BufferError` for ``copy=False``, a stream, or another device.
+        No engine gives other libraries access to device memory, so a copy cannot be avoided. Raises
+        `BufferError` for ``copy=False``, a stream, or another device.
         """
-        return interchange.capsule(self.read, stream, dl_device, copy)
+        return interchange.dlpack_capsule(self.read, stream, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return interchange.CPU
@@ -151,92 +151,100 @@ class Buffer(NotCopyable, Generic[T]):
         self.release()
 
     def release(self) -> None:
-        """Let go of the memory now; later use raises `ReleasedBufferError`."""
+        """Give the memory back now; later use raises `ReleasedBufferError`."""
         self._storage = None
 
     def read(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Contents as a new array of the buffer's shape and dtype, or in ``out``; waits.
+        """Wait for the contents and return them as an array of the buffer's shape and dtype.
 
-        ``out`` is an array of the same shape and dtype, in any memory order; it is returned.
-        Raises `ArgumentError`, `ShapeError`, `DTypeError`, `DeviceLostError`.
+        The array is new, or ``out``, which may have any memory order. Raises `ArgumentError`,
+        `ShapeError`, `DTypeError`, `DeviceLostError`.
         """
-        target = self._target(out)
+        target = self._read_target(out)
         if self.size:
-            self._reading(0, self.nbytes).into(target)
+            self._start_read(0, self.nbytes).finish(target)
         return target
 
     def begin_read(self) -> Callable[[], NDArray[Any]]:
-        """Begin a `read` of what the buffer holds after everything recorded so far.
+        """Begin a `read` of the contents after everything recorded so far.
 
-        What is returned is called once, for the array: it waits. So the device goes on meanwhile,
-        and reads begun together wait once. Raises `DeviceLostError`, then or now.
+        Return a function to be called once: it waits, and returns the array. The device goes on
+        meanwhile, and reads begun together wait once. Raises `DeviceLostError`, then or now.
         """
-        target = self._target(None)
+        target = self._read_target(None)
         if not self.size:
             return lambda: target
-        return partial(self._reading(0, self.nbytes).into, target)
+        return partial(self._start_read(0, self.nbytes).finish, target)
 
     async def read_async(self, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """`read`, awaited (asyncio or trio); other tasks run meanwhile.
+        """Await `read` (asyncio or trio); other tasks run meanwhile.
 
-        It reads what the buffer holds after everything recorded when the call begins. A task that
-        is cancelled leaves ``out`` as it was, and the device usable.
+        It reads the contents after everything recorded when the call begins. A task that is
+        cancelled leaves ``out`` as it was, and the device usable.
         """
-        target = self._target(out)
+        target = self._read_target(out)
         if self.size:
-            await self._reading(0, self.nbytes).into_async(target)
+            await self._start_read(0, self.nbytes).finish_async(target)
         return target
 
     def read_slice(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``start`` to ``stop`` (along the first axis) as a new array; only they are copied.
+        """Read rows ``start`` to ``stop`` (along the first axis), and only them; wait for them.
 
         Raises `ShapeError` where the rows do not exist.
         """
-        first, nbytes = self._rows(start, stop)
+        first, nbytes = self._row_bytes(start, stop)
         target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
         if nbytes:
-            self._reading(first, nbytes).into(target)
+            self._start_read(first, nbytes).finish(target)
         return target
 
     async def read_slice_async(self, start: int, stop: int) -> NDArray[Any]:
-        """`read_slice`, awaited (asyncio or trio)."""
-        first, nbytes = self._rows(start, stop)
+        """Await `read_slice` (asyncio or trio)."""
+        first, nbytes = self._row_bytes(start, stop)
         target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
         if nbytes:
-            await self._reading(first, nbytes).into_async(target)
+            await self._start_read(first, nbytes).finish_async(target)
         return target
 
-    def _target(self, out: NDArray[Any] | None) -> NDArray[Any]:
-        self._refuse_released()
+    def _read_target(self, out: NDArray[Any] | None) -> NDArray[Any]:
+        """Return ``out``, checked, or a new array."""
+        self._require_memory()
         if out is None:
             return np.empty(self.shape, self.dtype.numpy)
         if not isinstance(out, np.ndarray):
             raise ArgumentError(
-                f"read of {self!r} into {type(out).__name__}: give a NumPy array, or leave it out"
+                f"read of {self!r}: out must be a NumPy array, got {type(out).__name__}; or leave "
+                "it out"
             )
         if out.dtype != self.dtype.numpy:
             raise DTypeError(
-                f"read of {self!r} into an array of {out.dtype}: give one of {self.dtype.numpy}"
+                f"read of {self!r}: out must be an array of {self.dtype.numpy}, got {out.dtype}; "
+                "or leave it out, and convert the result"
             )
         if out.shape != self.shape:
             raise ShapeError(
-                f"read of {self!r} into an array of shape {out.shape}: give one of {self.shape}"
+                f"read of {self!r}: out must have shape {self.shape}, got {out.shape}; reshape it"
             )
         if not out.flags.writeable:
-            raise ArgumentError(f"read of {self!r} into an array that is read-only")
+            raise ArgumentError(
+                f"read of {self!r}: out must be writable, got a read-only array; give a copy"
+            )
         return out
 
-    def _reading(self, first: int, nbytes: int) -> Reading:
+    def _start_read(self, first: int, nbytes: int) -> PendingArray:
         self.device.submit()
-        return Reading(self.device.engine, self.storage, first, nbytes)
+        return PendingArray(self.device.engine, self.storage, first, nbytes)
 
-    def _rows(self, start: int, stop: int) -> tuple[int, int]:
-        """First byte of a range of rows, and how many bytes they have."""
-        self._refuse_released()
+    def _row_bytes(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the first byte of a range of rows, and the number of bytes."""
+        self._require_memory()
         start, stop = index(start), index(stop)
         if not self.shape or not 0 <= start <= stop <= self.shape[0]:
             count = self.shape[0] if self.shape else "no"
-            raise ShapeError(f"rows {start} to {stop} of {self!r}, which has {count} rows")
+            raise ShapeError(
+                f"rows {start} to {stop} of {self!r}, which has {count} rows: give a range of rows "
+                "that exist"
+            )
         row = self.nbytes // self.shape[0] if self.shape[0] else 0
         return start * row, (stop - start) * row
 
@@ -245,7 +253,7 @@ class Buffer(NotCopyable, Generic[T]):
 
         Raises `ShapeError` or `DTypeError`; nothing is converted silently.
         """
-        data = self._checked(array)
+        data = self._as_writable(array)
         if data.shape != self.shape and (np.ndim(array) or self.shape):
             raise ShapeError(
                 f"write of shape {data.shape} into {self!r}: reshape the array, or write a part of "
@@ -253,31 +261,36 @@ class Buffer(NotCopyable, Generic[T]):
             )
         if self.size == 0:
             return
-        self.device.stream.precede(self.storage, self.nbytes)
-        self.device.engine.write(self.storage.handle, _bytes_of(data))
+        self.device.stream.submit_before_write(self.storage, self.nbytes)
+        self.device.engine.write(self.storage.handle, _padded_bytes(data))
 
     def write_slice(self, start: int, array: ArrayLike) -> None:
-        """Replace rows (along the first axis) from ``start`` on; ``array`` has so many rows.
+        """Replace rows (along the first axis) from ``start`` on, as many as ``array`` has.
 
-        Devices write whole words: where rows are no multiple of 4 bytes, as of f16 or u8, the part
-        must begin at one, and end at one or with the buffer. Raises `ShapeError`, `DTypeError`.
+        Devices write whole words of 4 bytes, and rows of f16 or u8 may end inside a word. The part
+        must begin at a whole word, and end at one or with the buffer. Raises `ShapeError`,
+        `DTypeError`.
         """
-        data = self._checked(array)
+        data = self._as_writable(array)
         if data.shape[1:] != self.shape[1:] or not data.ndim:
-            raise ShapeError(f"write of rows of shape {data.shape[1:]} into {self!r}")
-        first, nbytes = self._rows(start, start + data.shape[0])
+            raise ShapeError(
+                f"write of rows of shape {data.shape[1:]} into {self!r}: reshape the array to rows "
+                f"of shape {self.shape[1:]}"
+            )
+        first, nbytes = self._row_bytes(start, start + data.shape[0])
         if not nbytes:
             return
         if first % 4 or (nbytes % 4 and first + nbytes != self.nbytes):
             raise ShapeError(
-                f"write of bytes {first} to {first + nbytes} of {self!r}: a part begins and ends "
-                "at multiples of 4 bytes; write more rows, or the whole buffer"
+                f"write of bytes {first} to {first + nbytes} of {self!r}: a part must begin and "
+                "end at multiples of 4 bytes; write more rows, or the whole buffer"
             )
-        self.device.stream.precede(self.storage, nbytes)
-        self.device.engine.write(self.storage.handle, _bytes_of(data), first)
+        self.device.stream.submit_before_write(self.storage, nbytes)
+        self.device.engine.write(self.storage.handle, _padded_bytes(data), first)
 
-    def _checked(self, array: ArrayLike) -> NDArray[Any]:
-        self._refuse_released()
+    def _as_writable(self, array: ArrayLike) -> NDArray[Any]:
+        """Return ``array``, contiguous. Raises `DTypeError` where it has another dtype."""
+        self._require_memory()
         data = np.ascontiguousarray(array)
         if data.dtype != self.dtype.numpy:
             raise DTypeError(
@@ -287,29 +300,35 @@ class Buffer(NotCopyable, Generic[T]):
         return data
 
     def copy_from(self, other: Buffer[T]) -> None:
-        """Copy another buffer of the same dtype and size on the same device."""
+        """Record a copy of another buffer of the same dtype and size on the same device.
+
+        Raises `ArgumentError`, `DTypeError`, `ShapeError`.
+        """
         if not isinstance(other, Buffer):
             raise ArgumentError(
-                f"copy of {type(other).__name__} into {self!r}: give a Buffer; buffer.write(array) "
-                "takes an array"
+                f"copy into {self!r}: the source must be a Buffer, got {type(other).__name__}; "
+                "buffer.write(array) takes an array"
             )
         if other.dtype is not self.dtype:
-            raise DTypeError(f"copy of {other!r} into {self!r}: cast it first")
+            raise DTypeError(f"copy of {other!r} into {self!r}: dtypes differ; cast it first")
         if other.size != self.size:
-            raise ShapeError(f"copy of {other!r} into {self!r}: {other.size} and {self.size}")
+            raise ShapeError(
+                f"copy of {other!r} into {self!r}: sizes must be equal, got {other.size} and "
+                f"{self.size}; make a buffer of the same size"
+            )
         if other.device is not self.device:
             raise ShapeError(
-                f"copy of {other!r} into {self!r}: another device; other.to(device) copies through "
-                "the host"
+                f"copy of {other!r} into {self!r}: it is on another device; other.to(device) "
+                "copies through the host"
             )
         if self.size and other.storage is not self.storage:
-            copy_words(_words(other), _words(self))
+            copy_words(_as_words(other), _as_words(self))
 
     def to(self, device: Device) -> Buffer[T]:
-        """The buffer itself where it is on ``device`` already, else a copy there.
+        """Return the buffer itself where it is on ``device`` already, else a copy there.
 
-        The copy goes through the host and waits for this device: no engine shows the memory of one
-        device to another.
+        The copy goes through the host and waits for this device: no engine gives one device access
+        to the memory of another.
         """
         if device is self.device:
             return self
@@ -318,7 +337,7 @@ class Buffer(NotCopyable, Generic[T]):
         return copied
 
     async def to_async(self, device: Device) -> Buffer[T]:
-        """`to`, awaited (asyncio or trio)."""
+        """Await `to` (asyncio or trio)."""
         if device is self.device:
             return self
         data = await self.read_async()
@@ -327,23 +346,23 @@ class Buffer(NotCopyable, Generic[T]):
         return copied
 
     def view(self, shape: int | tuple[int, ...]) -> Buffer[T]:
-        """The same memory in another shape; one extent may be -1. `ShapeError` if sizes differ.
+        """Return a buffer on the same memory in another shape; one extent may be -1.
 
-        `ReleasedBufferError` once released.
+        Raises `ShapeError` if sizes differ, `ReleasedBufferError` once released.
         """
-        storage, wanted = self.storage, extents(shape)
-        known = math.prod(n for n in wanted if n != -1)
-        if wanted.count(-1) == 1 and known and self.size % known == 0:
-            wanted = tuple(self.size // known if n == -1 else n for n in wanted)
-        if min(wanted, default=0) < 0 or math.prod(wanted) != self.size:
+        storage, sizes = self.storage, extents(shape)
+        known = math.prod(n for n in sizes if n != -1)
+        if sizes.count(-1) == 1 and known and self.size % known == 0:
+            sizes = tuple(self.size // known if n == -1 else n for n in sizes)
+        if min(sizes, default=0) < 0 or math.prod(sizes) != self.size:
             raise ShapeError(
-                f"view of {self!r} as {shape}: sizes differ, it has {self.size} elements"
+                f"view of {self!r} as {shape}: sizes differ; give a shape of {self.size} elements"
             )
-        return Buffer(self.device, self.dtype, wanted, storage)
+        return Buffer(self.device, self.dtype, sizes, storage)
 
 
 def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """A shape as a tuple of Python integers. Raises `ShapeError` for what is none.
+    """Return a shape as a tuple of Python integers. Raises `ShapeError` where it is no shape.
 
     >>> extents(5), extents([2, 3])
     ((5,), (2, 3))
@@ -352,44 +371,42 @@ def extents(shape: int | Sequence[int]) -> tuple[int, ...]:
         return (int(shape),)
     given: object = shape
     try:
-        full = tuple(map(index, shape))
+        sizes = tuple(map(index, shape))
     except TypeError:
         pass
     else:
         if isinstance(given, str):  # an empty one
-            raise ShapeError("shape '': give whole numbers, such as 1000 or (20, 50)")
-        if len(full) > _MOST_AXES:
-            raise ShapeError(f"shape of {len(full)} axes: there may be {_MOST_AXES}, as in NumPy")
-        return full
+            raise ShapeError("shape must be whole numbers, got ''; give 1000 or (20, 50)")
+        if len(sizes) > _MAX_AXES:
+            raise ShapeError(
+                f"shape must have at most {_MAX_AXES} axes, as in NumPy, got {len(sizes)}; merge "
+                "some of them"
+            )
+        return sizes
     try:
         return (index(shape),)  # type: ignore[arg-type]  # NumPy's integers
     except TypeError:
-        message = f"shape {shape!r}: give whole numbers, such as 1000 or (20, 50)"
+        message = f"shape must be whole numbers, got {shape!r}; give 1000 or (20, 50)"
         raise ShapeError(message) from None
 
 
-def _words(buffer: Buffer[Any]) -> Buffer[u32]:
-    """The same memory in whole words of 16 bytes; storages are larger, so this stays inside."""
+def _as_words(buffer: Buffer[Any]) -> Buffer[u32]:
+    """View the memory in whole units of 16 bytes; storages are larger, so this stays inside."""
     return Buffer(buffer.device, u32, (ceil_div(buffer.nbytes, 16) * 4,), buffer.storage)
 
 
-def _padded(nbytes: int) -> int:
-    """Bytes rounded up to WebGPU's copy unit of 4; storages are larger, so this stays inside."""
-    return (nbytes + 3) // 4 * 4
-
-
-class Reading:
-    """A read of a storage's bytes that has begun; it is waited for once."""
+class PendingArray:
+    """A read of a storage's bytes that has begun; it must be finished once."""
 
     def __init__(self, engine: Backend, storage: Storage, first: int, nbytes: int) -> None:
+        # WebGPU copies units of 4 bytes. Storages are larger, so rounding up stays inside.
         self._skip = first % 4
         self._nbytes = nbytes
-        self._pending = engine.read(
-            storage.handle, _padded(self._skip + nbytes), first - self._skip
-        )
+        size = ceil_div(self._skip + nbytes, 4) * 4
+        self._pending = engine.read(storage.handle, size, first - self._skip)
 
-    def into(self, target: NDArray[Any]) -> NDArray[Any]:
-        """Block, then fill ``target``, and return it."""
+    def finish(self, target: NDArray[Any]) -> NDArray[Any]:
+        """Wait for the bytes, fill ``target`` with them, and return it."""
         try:
             data = self._pending.wait()[self._skip : self._skip + self._nbytes]
             np.copyto(target, np.frombuffer(data, target.dtype).reshape(target.shape))
@@ -397,18 +414,18 @@ class Reading:
             self._pending.release()
         return target
 
-    async def into_async(self, target: NDArray[Any]) -> None:
-        """Await it, then fill ``target``."""
+    async def finish_async(self, target: NDArray[Any]) -> None:
+        """Await the bytes, and fill ``target`` with them."""
         try:
             await wait_async(self._pending)
         except BaseException:
             self._pending.release()
             raise
-        self.into(target)
+        self.finish(target)
 
 
-def _bytes_of(data: NDArray[Any]) -> memoryview:
-    """Bytes of a contiguous array, padded to a multiple of 4."""
+def _padded_bytes(data: NDArray[Any]) -> memoryview:
+    """Return the bytes of a contiguous array, padded to a multiple of 4."""
     flat = data.reshape(-1).view(np.uint8)
     if flat.size % 4:
         flat = np.concatenate([flat, np.zeros(4 - flat.size % 4, np.uint8)])

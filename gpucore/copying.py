@@ -1,7 +1,7 @@
-"""Copies between buffers of a device: the interface's command, or a kernel where that is quicker.
+"""Copies between buffers of a device: WebGPU's command, or a kernel where that is quicker.
 
-On an NVIDIA H200, Vulkan's command moves a sixth of the bytes a second that a kernel does; software
-renderers do it with memcpy, 2 to 15 times as quick as a kernel on llvmpipe.
+On an NVIDIA H200, Vulkan's command moves a sixth of the bytes per second that a kernel moves.
+Software renderers do it with memcpy, which on llvmpipe is 2 to 15 times as quick as a kernel.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from gpucore.device import Device
     from gpucore.kernel import Kernel
 
-__all__ = ["by_kernel", "copy_words", "grid_of"]
+__all__ = ["copy_grid", "copy_words", "prefers_kernel"]
 
-_LEAST_BYTES = 64 << 10
-_MOST_GROUPS = 65535  # a dimension
+_MIN_KERNEL_BYTES = 64 << 10
+_MAX_GROUPS = 65535  # along one dimension of a grid
 _GROUP_BYTES = 16 << 10
 
-# Four words of 16 bytes an invocation, neighbours side by side, all read before one is written.
+# Each invocation copies four words of 16 bytes, and reads all of them before it writes one.
+# Neighbouring invocations copy neighbouring words.
 SOURCE = """\
 const LANES = 256u;
 
@@ -60,25 +61,25 @@ _kernels: PerDevice[Kernel] = PerDevice(
 )
 
 
-def by_kernel(device: Device, nbytes: int) -> bool:
-    """Tell whether a kernel copies so many bytes on a device."""
-    return nbytes >= _LEAST_BYTES and device.info.kind not in ("cpu", "null")
+def prefers_kernel(device: Device, nbytes: int) -> bool:
+    """Tell whether a kernel is the quicker way to copy ``nbytes`` on this device."""
+    return nbytes >= _MIN_KERNEL_BYTES and device.info.kind not in ("cpu", "null")
 
 
 def copy_words(source: Buffer[u32], target: Buffer[u32]) -> None:
-    """Record a copy between memories of their own, of one size, a multiple of 16 bytes."""
+    """Record a copy between two storages; both have one size, a multiple of 16 bytes."""
     device = target.device
-    if by_kernel(device, target.nbytes):
-        _kernels.of(device)(source, target, grid=grid_of(target.nbytes))
+    if prefers_kernel(device, target.nbytes):
+        _kernels.of(device)(source, target, grid=copy_grid(target.nbytes))
     else:
         device.stream.copy(source.storage, target.storage, target.nbytes)
 
 
-def grid_of(nbytes: int, most: int = _MOST_GROUPS) -> tuple[int, int]:
-    """Workgroups for so many bytes: x and y, neither above ``most``.
+def copy_grid(nbytes: int, limit: int = _MAX_GROUPS) -> tuple[int, int]:
+    """Return the workgroups that copy ``nbytes``, along x and y, neither above ``limit``.
 
-    >>> grid_of(1), grid_of(16 << 10), grid_of(1 << 31)
+    >>> copy_grid(1), copy_grid(16 << 10), copy_grid(1 << 31)
     ((1, 1), (1, 1), (65535, 3))
     """
     groups = ceil_div(nbytes, _GROUP_BYTES)
-    return min(groups, most), ceil_div(groups, most)
+    return min(groups, limit), ceil_div(groups, limit)

@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from gpucore import adapters, interchange
 from gpucore.backends import AdapterInfo, Backend, BindingSpec, StagingStats
 from gpucore.buffer import Buffer, extents
-from gpucore.display import device_html
+from gpucore.display import facts_html
 from gpucore.dtypes import DTYPES, DType, T, dtype_of, f16, f32, i32, is_marker, u8, u32
 from gpucore.environment import is_on
 from gpucore.errors import DeviceLostError, DeviceNotFoundError, DTypeError, ShapeError
 from gpucore.interchange import DLPackProducer
-from gpucore.kernel import Argument, Grid, Kernel
+from gpucore.kernel import Argument, Grid, Kernel, ReloadingKernel
 from gpucore.memory.pool import MemoryStats, Pool, memory_limit
 from gpucore.not_copyable import NotCopyable
 from gpucore.per_device import PerDevice
@@ -30,28 +30,29 @@ from gpucore.recording.graph import Graph
 from gpucore.recording.profile import Profile
 from gpucore.recording.stream import Stream
 from gpucore.recording.work import Roof
-from gpucore.reload import kernel_of
-from gpucore.validation import validate_source
+from gpucore.reload import SourceFile, is_reload_on
 from gpucore.waiting import wait_async
 
 __all__ = ["Device"]
 
-_MOST_CACHED = 8192
+_MAX_CACHED = 8192
 _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 
 
 class Device(NotCopyable):
-    """One adapter, opened. ``Device.auto()`` takes the best; see `Device.list`.
+    """One adapter, opened: ``Device.auto()`` opens the best, `Device.list` shows all.
+
+    ``Device(backend)`` takes a backend object of your own.
 
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
 
-    A device is for one thread at a time: used by two at once, launches may be lost or run twice.
-    Threads may have devices of their own, but on OpenGL. A process that has opened one must not
-    fork (`multiprocessing` may spawn).
-    Launches and copies are recorded; reading, `synchronize` and `submit` hand them over. Recording
-    does not touch the device, so that `DeviceLostError` shows there.
+    A device is for one thread at a time: if two use it at once, launches may be lost or run twice.
+    Each thread may have a device of its own, except on OpenGL. A process that has opened a device
+    must not fork (`multiprocessing` may spawn).
+    Launches and copies are recorded; reading, `synchronize` and `submit` submit them. Recording
+    does not touch the device, so a lost device raises `DeviceLostError` only there.
 
     >>> device = Device.null()              # or Device.auto(), which computes
     >>> x = device.buffer_from_array(np.arange(4, dtype=np.float32))
@@ -60,8 +61,8 @@ class Device(NotCopyable):
     >>> device.close()
 
     Attributes:
-        engine: the backend. stream: what is recorded into now. pool: its memory. checks: as opened.
-        kept: what modules keep for it, see `PerDevice`.
+        engine: the backend. stream: the one recorded into now. pool: its memory. checks: as opened.
+        kept: the values that modules keep for it, see `PerDevice`.
     """
 
     _INSTEAD = "hand on device.info, and open it there with Device.open(info)"
@@ -81,30 +82,30 @@ class Device(NotCopyable):
 
     @classmethod
     def auto(cls, *, checks: bool = True) -> Device:
-        """The device that ``GPUCORE_DEVICE`` names, else the best present."""
+        """Open the device that ``GPUCORE_DEVICE`` names, else the best one present."""
         return cls.open(adapters.preferred(), checks=checks)
 
     @classmethod
     def named(cls, name: str, *, checks: bool = True) -> Device:
-        """Device by name (see `gpucore.adapters.choose`). Raises `DeviceNotFoundError`."""
+        """Open a device by name (see `gpucore.adapters.choose`). Raises `DeviceNotFoundError`."""
         return cls.open(adapters.choose(name), checks=checks)
 
     @classmethod
     def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
-        """Device of an adapter that `list` showed.
+        """Open an adapter that `list` showed.
 
-        With ``checks``, a kernel's index beyond a buffer's end or an endless loop does no harm, and
-        workgroup memory is zero when a workgroup starts, as WGSL promises.
-        Without, kernels run faster and are trusted: open it so for tested kernels only, as the
-        diffusion pipeline does. The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides it.
+        With ``checks``, an index beyond a buffer's end or an endless loop does no harm, and
+        workgroup memory is zero when a workgroup starts, as WGSL promises. Without, kernels run
+        faster and are trusted: open it so for tested kernels only, as the diffusion pipeline does.
+        The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides ``checks``.
         """
-        checked = is_on("GPUCORE_CHECKS", checks)
-        return cls(adapters.open_backend(info, checks=checked), checks=checked)
+        checks = is_on("GPUCORE_CHECKS", checks)
+        return cls(adapters.open_backend(info, checks=checks), checks=checks)
 
     def reopen(self) -> Device:
-        """A new device of the same adapter: what to go on with after `DeviceLostError`.
+        """Open the same adapter again, as after `DeviceLostError`.
 
-        Buffers, kernels and graphs belong to the old device and are to be made again. Raises
+        Buffers, kernels and graphs belong to the old device and must be made again. Raises
         `DeviceNotFoundError` where the adapter is gone, too.
         """
         try:
@@ -117,55 +118,50 @@ class Device(NotCopyable):
         return Device(backend, checks=self.checks)
 
     @classmethod
-    def from_backend(cls, backend: Backend) -> Device:
-        """Device on a backend object of one's own."""
-        return cls(backend)
-
-    @classmethod
     def list(cls) -> list[AdapterInfo]:
-        """Adapters present, over all engines, best first."""
+        """Return the adapters present, over all engines, the best first."""
         return adapters.all_adapters()
 
     @classmethod
     def wgpu(cls) -> Device:
-        """Best adapter of wgpu-py."""
+        """Open the best adapter of wgpu-py."""
         return cls.named("wgpu")
 
     @classmethod
     def dawn(cls) -> Device:
-        """Best adapter of Dawn (wgpudawn)."""
+        """Open the best adapter of Dawn (wgpudawn)."""
         return cls.named("dawn")
 
     @classmethod
     def vulkan(cls) -> Device:
-        """Best Vulkan adapter."""
+        """Open the best Vulkan adapter."""
         return cls.named("vulkan")
 
     @classmethod
     def metal(cls) -> Device:
-        """Best Metal adapter."""
+        """Open the best Metal adapter."""
         return cls.named("metal")
 
     @classmethod
     def dx12(cls) -> Device:
-        """Best Direct3D 12 adapter."""
+        """Open the best Direct3D 12 adapter."""
         return cls.named("dx12")
 
     @classmethod
     def cpu(cls) -> Device:
-        """A software renderer on the CPU."""
+        """Open a software renderer on the CPU."""
         return cls.named("cpu")
 
     @classmethod
     def null(cls) -> Device:
-        """A device that records commands and computes nothing."""
+        """Open a device that records commands and computes nothing."""
         return cls.named("null")
 
     # Properties --------------------------------------------------------------------------
 
     @property
     def info(self) -> AdapterInfo:
-        """What the engine says of the adapter."""
+        """The adapter as its engine describes it."""
         return self.engine.info
 
     @property
@@ -185,32 +181,32 @@ class Device(NotCopyable):
 
     @property
     def driver(self) -> str:
-        """Driver and its version, as the engine tells it."""
+        """Driver and version, as the engine reports them."""
         return self.info.driver
 
     @property
     def compute_units(self) -> int | None:
-        """Cores of a CPU adapter; None on GPUs, since WebGPU does not tell."""
+        """Cores of a CPU adapter; None on GPUs, since WebGPU does not report it."""
         return os.cpu_count() if self.is_cpu else None
 
     @property
     def memory_size(self) -> int | None:
-        """Bytes of the largest device-local heap; None where the engine does not tell."""
+        """Bytes of the largest device-local heap; None where the engine does not report it."""
         return self.info.memory_size
 
     @property
     def limits(self) -> Mapping[str, int]:
-        """WebGPU limits, raised to what the adapter offers."""
+        """WebGPU's limits, raised to those of the adapter."""
         return self.info.limits
 
     @property
     def features(self) -> frozenset[str]:
-        """Of f16, subgroups, matrix-units, timestamps, subgroup-size-control."""
+        """Some of f16, subgroups, matrix-units, timestamps, subgroup-size-control."""
         return self.info.features
 
     @property
     def is_cpu(self) -> bool:
-        """True for a software renderer, which wants kernels without barriers."""
+        """True for a software renderer, which runs kernels without barriers best."""
         return self.info.kind == "cpu"
 
     @property
@@ -227,7 +223,7 @@ class Device(NotCopyable):
 
     @property
     def subgroup_size(self) -> tuple[int, int]:
-        """Least and greatest subgroup size, (0, 0) if unknown."""
+        """Least and greatest subgroup size; (0, 0) if unknown."""
         return self.info.subgroup_size
 
     @property
@@ -244,25 +240,36 @@ class Device(NotCopyable):
         return f"Device({self.name}, {self.info.backend})"
 
     def _repr_html_(self) -> str:
-        return device_html(self)
+        facts = {
+            "engine": self.backend,
+            "kind": self.info.kind,
+            "driver": self.driver,
+            "features": ", ".join(sorted(self.features)) or "none",
+            "memory": repr(self.memory),
+            "streams": ", ".join(stream.name for stream in self.streams),
+        }
+        return facts_html(f"Device {self.name}", facts)
 
     # Buffers -----------------------------------------------------------------------------
 
     def buffer(self, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
-        """New buffer; contents undefined.
+        """Return a new buffer; its contents are undefined.
 
         Raises `ShapeError`, `DTypeError`, `LimitError`, `OutOfMemoryError`.
         """
-        full = extents(shape)
-        if full and min(full) < 0:
-            raise ShapeError(f"buffer of shape {full}: extents must not be negative")
+        sizes = extents(shape)
+        if min(sizes, default=0) < 0:
+            raise ShapeError(
+                f"buffer: shape must not be negative, got {sizes}; give the number of elements "
+                "along each axis"
+            )
         if not is_marker(dtype):
             names = ", ".join(DTYPES)
             raise DTypeError(
-                f"buffer of dtype {dtype!r}: give a marker of gpucore's, one of {names} "
-                "(from gpucore import f32)"
+                f"buffer: dtype must be a marker, got {dtype!r}; give a marker of gpucore's, one "
+                f"of {names} (from gpucore import f32)"
             )
-        return Buffer(self, dtype, full, self.pool.allocate(math.prod(full) * dtype.itemsize))
+        return Buffer(self, dtype, sizes, self.pool.allocate(math.prod(sizes) * dtype.itemsize))
 
     @overload
     def buffer_from_array(self, array: ArrayLike, dtype: type[T]) -> Buffer[T]: ...
@@ -280,10 +287,10 @@ class Device(NotCopyable):
     def buffer_from_array(self, array: ArrayLike) -> Buffer[Any]: ...
 
     def buffer_from_array(self, array: ArrayLike, dtype: type[DType] | None = None) -> Buffer[Any]:
-        """Buffer with a copy of ``array``, converted to ``dtype`` if one is given.
+        """Return a buffer with a copy of ``array``, converted to ``dtype`` if one is given.
 
-        ``array`` may be whatever NumPy takes, and a DLPack producer on the CPU. Raises `DTypeError`
-        where the array's own dtype has no marker.
+        ``array`` may be anything that NumPy takes, or a DLPack producer on the CPU. Raises
+        `DTypeError` where the array's own dtype has no marker.
         """
         is_plain = hasattr(array, "__array__") or not hasattr(array, "__dlpack__")
         data = np.asarray(array) if is_plain else interchange.as_array(array)
@@ -293,10 +300,11 @@ class Device(NotCopyable):
         return result
 
     def from_dlpack(self, producer: DLPackProducer) -> Buffer[Any]:
-        """Buffer with a copy of another library's array, taken through DLPack.
+        """Return a buffer with a copy of another library's array, taken through DLPack.
 
-        The producer's data must be on the CPU, as a PyTorch tensor's after ``.detach().cpu()``;
-        the way back is ``torch.from_dlpack(buffer)``. Raises `ArgumentError`, `DTypeError`.
+        The producer's data must be on the CPU, as that of a PyTorch tensor is after
+        ``.detach().cpu()``; the way back is ``torch.from_dlpack(buffer)``. Raises `ArgumentError`,
+        `DTypeError`.
         """
         return self.buffer_from_array(interchange.as_array(producer))
 
@@ -313,15 +321,12 @@ class Device(NotCopyable):
     ) -> Kernel:
         """Compile an entry point of WGSL ``source``; ``constants`` set its overrides.
 
-        With ``wait=False`` compiling goes on in the background, and an error of the engine shows
-        at the latest at `Kernel.wait` or at the first submission, of which nothing runs then.
-        ``label`` (the entry's name if None) is what profiles call the kernel. Raises
-        `KernelCompileError`, `ArgumentError`.
+        With ``wait=False`` it compiles in the background. `Kernel.wait`, or at the latest the first
+        submission, then raises the engine's errors, and nothing of that submission runs. Profiles
+        call the kernel by its ``label`` (None: the entry's name). Raises `KernelCompileError`,
+        `ArgumentError`.
         """
-        values, used = validate_source(
-            source, entry, constants or {}, self.limits, whole=self.checks
-        )
-        kernel = Kernel.compiled(self, source, entry, values, used, label or entry)
+        kernel = Kernel.compile(self, source, entry, constants or {}, label or entry)
         if wait:
             kernel.wait()
         return kernel
@@ -335,35 +340,39 @@ class Device(NotCopyable):
         label: str | None = None,
         reload: bool | None = None,
     ) -> Kernel:
-        """`compile_kernel` of a ``.wgsl`` file; errors name it.
+        """Compile a ``.wgsl`` file as `compile_kernel` does; errors name the file.
 
         With ``reload``, or where it is None and the environment has ``GPUCORE_HOT_RELOAD=1``, each
         call of the kernel compiles the file again if it has changed: see
-        `gpucore.reload.ReloadingKernel`. Raises `ArgumentError` where the file cannot be read.
+        `gpucore.kernel.ReloadingKernel`. Raises `ArgumentError` where the file cannot be read.
         """
 
         def build(source: str) -> Kernel:
             return self.compile_kernel(source, entry, constants, label=label or Path(path).stem)
 
-        return kernel_of(Path(path), build, reload=reload)
+        file = SourceFile(Path(path), build)
+        return ReloadingKernel(file) if is_reload_on(reload) else file.compile()
 
     def execute_kernel(self, kernel: Kernel, arguments: Sequence[Argument], grid: Grid) -> None:
-        """Same as ``kernel(*arguments, grid=grid)``."""
+        """Call ``kernel(*arguments, grid=grid)``."""
         kernel(*arguments, grid=grid)
 
     def capture(self) -> Graph:
-        """Context in which launches are recorded into a `Graph` instead of the stream."""
+        """Return a context in which launches are recorded into a `Graph` instead of the stream."""
         return Graph(self)
 
     def profile(self, roof: Roof | None = None) -> Profile:
-        """Context in which every launch is timed; see `Profile`. `FeatureError` if it cannot be."""
+        """Return a context in which every launch is timed; see `Profile`.
+
+        Raises `FeatureError` where the device has no timestamps.
+        """
         return Profile(self, roof)
 
     @contextmanager
     def region(self, name: str) -> Iterator[None]:
-        """Launches recorded inside carry ``name`` in profiles, inside a graph for good.
+        """Give launches recorded inside the region ``name`` in profiles; those of a graph keep it.
 
-        Regions nest: ``unet`` and inside it ``mid`` make ``unet/mid``.
+        Regions nest: ``mid`` inside ``unet`` makes ``unet/mid``.
         """
         stream = self.stream
         outer = stream.region
@@ -376,26 +385,29 @@ class Device(NotCopyable):
     # Order and waiting -------------------------------------------------------------------
 
     def new_stream(self, name: str = "") -> Stream:
-        """Another list of commands, recorded beside the main one; see `Stream` for its order.
+        """Return another list of commands, recorded beside the main one; see `Stream`.
 
         Enter it (``with stream:``) to record into it; `stream` is the one recorded into now.
         """
         self._streams = [ref for ref in self._streams if ref() is not None]
-        other = self._main.sibling(self, name or f"stream {len(self._streams)}")
+        other = self._main.new_sibling(self, name or f"stream {len(self._streams)}")
         self._streams.append(weakref.ref(other))
         return other
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """The streams that somebody holds or that hold commands, the main one first."""
+        """The streams that somebody refers to or that have commands, the main one first."""
         return tuple(stream for ref in self._streams if (stream := ref()) is not None)
 
     def new_event(self, *, timing: bool = False) -> Event:
-        """An event to record in a stream; `FeatureError` if it is to have a time and cannot."""
+        """Return an event to record in a stream.
+
+        Raises `FeatureError` for ``timing`` where the device has no timestamps.
+        """
         return Event(self, timing=timing)
 
     def submit(self) -> None:
-        """Hand to the device what every stream has recorded; does not wait."""
+        """Submit what every stream has recorded; do not wait."""
         self.stream.submit_all()
 
     def synchronize(self) -> None:
@@ -404,17 +416,14 @@ class Device(NotCopyable):
         self.engine.synchronize()
 
     async def synchronize_async(self) -> None:
-        """`synchronize`, awaited (asyncio or trio); other tasks run meanwhile."""
+        """Await `synchronize` (asyncio or trio); other tasks run meanwhile."""
         self.submit()
         fence = self.engine.fence()
         await wait_async(fence)
         fence.wait()
 
     def trim(self) -> int:
-        """Give idle memory back to the device; returns the bytes of buffers freed.
-
-        Idle staging memory goes back, too.
-        """
+        """Give idle memory back to the device, staging memory too; return the buffers' bytes."""
         self.submit()
         self._groups.clear()
         self.engine.trim()
@@ -423,8 +432,8 @@ class Device(NotCopyable):
     def close(self) -> None:
         """Release the device; its buffers, kernels and graphs raise `DeviceLostError` from here on.
 
-        A lost device may be closed as well. What is under way is waited for; where that fails, as
-        with a kernel that does not compile, the error is raised once the device is closed.
+        A lost device may be closed, too. Work under way is waited for. If that fails, as with a
+        kernel that does not compile, the error is raised once the device is closed.
         """
         try:
             with suppress(DeviceLostError):
@@ -438,10 +447,10 @@ class Device(NotCopyable):
     # Caches that kernels use -------------------------------------------------------------
 
     def constant(self, data: bytes) -> Any:
-        """Handle of an immutable uniform buffer with these bytes, made once."""
+        """Return the handle of an immutable uniform buffer with these bytes, made once."""
         handle = self._constants.get(data)
         if handle is None:
-            if len(self._constants) >= _MOST_CACHED:
+            if len(self._constants) >= _MAX_CACHED:
                 self._constants.clear()
                 self._groups.clear()
             padded = data + bytes(-len(data) % 16)
@@ -453,11 +462,11 @@ class Device(NotCopyable):
     def bind_group(
         self, specs: tuple[BindingSpec, ...], buffers: tuple[tuple[Any, int], ...]
     ) -> Any:
-        """Bind group for these buffers, made once."""
+        """Return the bind group of these buffers, made once."""
         key = (specs, buffers)
         group = self._groups.get(key)
         if group is None:
-            if len(self._groups) >= _MOST_CACHED:
+            if len(self._groups) >= _MAX_CACHED:
                 self._groups.clear()
             group = self._groups[key] = self.engine.bind(specs, buffers)
         return group

@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 class Devices(Sequence[Device]):
-    """Opened devices in order; ``Devices.all()`` opens the machine's cards, each once.
+    """Opened devices in order; ``Devices.all()`` opens each of the machine's cards once.
 
     No engine lets two devices share memory: data moves between them through the host. They compute
     at the same time, since recording and submitting do not wait. A ``with`` block closes them.
@@ -39,12 +39,12 @@ class Devices(Sequence[Device]):
 
     def __init__(self, devices: Sequence[Device]) -> None:
         if not devices:
-            raise DeviceNotFoundError("Devices() without a device: name one at least")
+            raise DeviceNotFoundError("Devices() without a device: give one at least")
         self._devices = tuple(devices)
 
     @classmethod
     def all(cls, *, checks: bool = True) -> Devices:
-        """Every card of the machine, through the engine and interface that sees the most of them.
+        """Open every card of the machine, with the engine and API that see the most of them.
 
         A card that two engines see is opened once. Software adapters count only where there is no
         card; `named` opens them beside one. Raises `DeviceNotFoundError`.
@@ -55,12 +55,11 @@ class Devices(Sequence[Device]):
         cards = [info for info in present if info.kind != "cpu"] or present
         names = [info.backend for info in cards]
         best = max(dict.fromkeys(names), key=names.count)
-        chosen = [info for info in cards if info.backend == best]
-        return cls([Device.open(info, checks=checks) for info in chosen])
+        return cls([Device.open(info, checks=checks) for info in cards if info.backend == best])
 
     @classmethod
     def named(cls, *names: str, checks: bool = True) -> Devices:
-        """Devices by name, such as ``dawn-vulkan:0``; see `gpucore.adapters.choose`."""
+        """Open devices by name, such as ``dawn-vulkan:0``; see `gpucore.adapters.choose`."""
         return cls([Device.named(name, checks=checks) for name in names])
 
     def __len__(self) -> int:
@@ -106,7 +105,7 @@ class Devices(Sequence[Device]):
             device.synchronize()
 
     async def synchronize_async(self) -> None:
-        """`synchronize`, awaited (asyncio or trio)."""
+        """Await `synchronize` (asyncio or trio)."""
         self._submit()
         for device in self._devices:
             await device.synchronize_async()
@@ -121,7 +120,7 @@ class Devices(Sequence[Device]):
         entry: str = "main",
         constants: Mapping[str, int | float | bool] | None = None,
     ) -> list[Kernel]:
-        """The same kernel for each device, in their order, compiled at the same time."""
+        """Compile a kernel for each device at the same time; return them in the devices' order."""
         kernels = [d.compile_kernel(source, entry, constants, wait=False) for d in self._devices]
         for kernel in kernels:
             kernel.wait()
@@ -135,59 +134,76 @@ class Devices(Sequence[Device]):
     def split_buffer(self, array: Buffer[Any] | NDArray[Any]) -> list[Buffer[Any]]:
         """Cut an array along its first axis into one part for each device, in their order.
 
-        The first parts have one row more where the rows do not divide; with fewer rows than devices
-        the last parts are empty. A buffer is read first. Raises `ShapeError` for no dimensions.
+        Where the rows do not divide evenly, the first parts have one row more. With fewer rows than
+        devices the last parts are empty. A buffer is read first. Raises `ShapeError` for an array
+        without dimensions.
         """
         data = array.read() if isinstance(array, Buffer) else np.asarray(array)
         if not data.ndim:
-            raise ShapeError("split of an array without dimensions: there is no axis to cut")
+            raise ShapeError(
+                "split: the array must have one dimension at least, got none; there is no axis to "
+                "cut"
+            )
         parts = np.array_split(data, len(self._devices))
         pairs = zip(self._devices, parts, strict=True)
         return [device.buffer_from_array(part) for device, part in pairs]
 
     def gather(self, parts: Sequence[Buffer[Any]]) -> NDArray[Any]:
-        """One array of the parts, one after the other along the first axis; waits for each.
+        """Read the parts and join them along the first axis into one array.
 
         Everything is submitted before the first wait. Raises `ArgumentError`, or `ShapeError`
         or `DTypeError` where parts do not fit together.
         """
-        whole, targets = self._gathering(parts)
+        result, targets = self._prepare_gather(parts)
         for part, target in zip(parts, targets, strict=True):
             part.read(out=target)
-        return whole
+        return result
 
     async def gather_async(self, parts: Sequence[Buffer[Any]]) -> NDArray[Any]:
-        """`gather`, awaited (asyncio or trio)."""
-        whole, targets = self._gathering(parts)
+        """Await `gather` (asyncio or trio)."""
+        result, targets = self._prepare_gather(parts)
         for part, target in zip(parts, targets, strict=True):
             await part.read_async(out=target)
-        return whole
+        return result
 
-    def _gathering(self, parts: Sequence[Buffer[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-        """An array for all parts, and where each belongs in it; all is submitted."""
+    def _prepare_gather(
+        self, parts: Sequence[Buffer[Any]]
+    ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+        """Submit everything; return an array for all parts, and its slice for each part."""
         if not isinstance(parts, Sequence):
-            raise ArgumentError(f"gather of {type(parts).__name__}: give a list of buffers")
+            raise ArgumentError(
+                f"gather: parts must be a list of buffers, got {type(parts).__name__}; put a "
+                "single buffer into a list"
+            )
         if not parts:
-            raise ShapeError("gather of no parts")
+            raise ShapeError("gather: parts must not be empty, got no part; give one at least")
         first = parts[0]
         for part in parts:
             if not isinstance(part, Buffer):
-                raise ArgumentError(f"gather of {type(part).__name__}: give buffers")
+                raise ArgumentError(
+                    f"gather: parts must be buffers, got {type(part).__name__}; upload an array "
+                    "with device.buffer_from_array(array)"
+                )
             if not part.shape or part.shape[1:] != first.shape[1:]:
-                raise ShapeError(f"gather of {first!r} and {part!r}: rows differ in shape")
+                raise ShapeError(
+                    f"gather of {first!r} and {part!r}: rows differ in shape; give parts of one "
+                    "array"
+                )
             if part.dtype is not first.dtype:
-                raise DTypeError(f"gather of {first!r} and {part!r}: dtypes differ")
+                raise DTypeError(
+                    f"gather of {first!r} and {part!r}: dtypes differ; cast one of them"
+                )
         self._submit()
-        whole = np.empty((sum(map(len, parts)), *first.shape[1:]), first.dtype.numpy)
+        result = np.empty((sum(map(len, parts)), *first.shape[1:]), first.dtype.numpy)
         ends = np.cumsum([len(part) for part in parts])
-        return whole, [whole[end - len(p) : end] for p, end in zip(parts, ends, strict=True)]
+        return result, [result[end - len(p) : end] for p, end in zip(parts, ends, strict=True)]
 
     def parallel_execute(self, work: Callable[..., R], *split: Sequence[Any]) -> list[R]:
         """Call ``work(*items)`` once for each device and return the results, in their order.
 
         Each of ``split`` has one item for each device, as `split_buffer` and `compile_kernel`
-        return them. What the calls record is submitted as soon as each returns: the devices run at
-        the same time as long as ``work`` does not read or synchronize. Nothing is waited for.
+        return them. The commands of a call are submitted as soon as it returns, so the devices run
+        at the same time as long as ``work`` does not read or synchronize. Nothing is waited for.
         Raises `ArgumentError` where a list has another length.
         """
         for items in split:

@@ -1,4 +1,4 @@
-"""How buffers and devices show themselves in a notebook: short HTML, everything escaped."""
+"""Notebook displays of buffers and devices: short HTML in which everything is escaped."""
 
 from __future__ import annotations
 
@@ -6,96 +6,113 @@ import base64
 import html
 import struct
 import zlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore.dtypes import u8
+from gpucore.dtypes import DType, u8
 from gpucore.errors import GpuError
 from gpucore.integers import ceil_div
-from gpucore.memory.pool import readable
+from gpucore.memory.pool import size_text
 
-if TYPE_CHECKING:
-    from gpucore.buffer import Buffer
-    from gpucore.device import Device
+__all__ = ["DisplayedBuffer", "buffer_html", "facts_html", "png"]
 
-__all__ = ["buffer_html", "device_html", "png"]
-
-_MOST_VALUES = 1000  # elements read for a preview
-_WIDEST = 512  # pixels of a preview's longer side
-_LARGEST_PICTURE = 64 << 20  # bytes read for a picture
+_MAX_VALUES = 1000  # elements read for a preview
+_MAX_PIXELS = 512  # along a preview's longer side
+_MAX_PICTURE_BYTES = 64 << 20
 
 
-def buffer_html(buffer: Buffer[Any]) -> str:
-    """Shape, dtype and device, and a preview: a picture of (H, W, 3 or 4) u8, else values.
+class DisplayedBuffer(Protocol):
+    """The part of a `Buffer` that its display uses."""
 
-    Reads from the device, so that what is recorded is submitted and waited for.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents."""
+
+    @property
+    def dtype(self) -> type[DType]:
+        """Marker of the element type."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+
+    def read(self) -> NDArray[Any]:
+        """Return the contents."""
+
+    def read_slice(self, start: int, stop: int) -> NDArray[Any]:
+        """Return some rows."""
+
+    def view(self, shape: tuple[int, ...]) -> DisplayedBuffer:
+        """Return the same memory in another shape."""
+
+
+def buffer_html(buffer: DisplayedBuffer, device: str) -> str:
+    """Return shape, dtype, size and ``device``, and a preview of the contents.
+
+    The preview is a picture for u8 of shape (H, W, 3 or 4), else the values. It reads from the
+    device, so that what is recorded is submitted and waited for.
     """
-    facts = [
-        ("shape", str(buffer.shape)),
-        ("dtype", buffer.dtype.name),
-        ("size", readable(buffer.nbytes)),
-        ("device", f"{buffer.device.name} ({buffer.device.backend})"),
-    ]
-    return f"<div><b>Buffer</b>{_table(facts)}{_preview(buffer)}</div>"
+    facts = {
+        "shape": str(buffer.shape),
+        "dtype": buffer.dtype.name,
+        "size": size_text(buffer.nbytes),
+        "device": device,
+    }
+    return facts_html("Buffer", facts, _preview(buffer))
 
 
-def device_html(device: Device) -> str:
-    """Name, engine, driver, features and memory."""
-    facts = [
-        ("engine", device.backend),
-        ("kind", device.info.kind),
-        ("driver", device.driver),
-        ("features", ", ".join(sorted(device.features)) or "none"),
-        ("memory", repr(device.memory)),
-        ("streams", ", ".join(stream.name for stream in device.streams)),
-    ]
-    return f"<div><b>Device {html.escape(device.name)}</b>{_table(facts)}</div>"
+def facts_html(title: str, facts: Mapping[str, str], preview: str = "") -> str:
+    """Return a title over a table of facts, with ``preview`` (HTML) below it."""
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+        for name, text in facts.items()
+    )
+    return f"<div><b>{html.escape(title)}</b><table>{rows}</table>{preview}</div>"
 
 
-def _table(facts: Iterable[tuple[str, str]]) -> str:
-    rows = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in facts)
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _preview(buffer: Buffer[Any]) -> str:
+def _preview(buffer: DisplayedBuffer) -> str:
     try:
         if _is_picture(buffer):
-            data = base64.b64encode(png(_shrunk(buffer.read()))).decode()
+            data = base64.b64encode(png(_shrink(buffer.read()))).decode()
             return f'<img alt="the buffer as a picture" src="data:image/png;base64,{data}">'
-        text = _values(buffer)
+        text = _values_text(buffer)
     except GpuError as error:
         text = f"no preview: {error}"
     return f"<pre>{html.escape(text)}</pre>"
 
 
-def _is_picture(buffer: Buffer[Any]) -> bool:
+def _is_picture(buffer: DisplayedBuffer) -> bool:
     return (
         buffer.dtype is u8
         and len(buffer.shape) == 3
         and buffer.shape[2] in (3, 4)
-        and 0 < buffer.nbytes <= _LARGEST_PICTURE
+        and 0 < buffer.nbytes <= _MAX_PICTURE_BYTES
     )
 
 
-def _shrunk(picture: NDArray[Any]) -> NDArray[Any]:
-    step = ceil_div(max(picture.shape[:2]), _WIDEST)
+def _shrink(picture: NDArray[Any]) -> NDArray[Any]:
+    step = ceil_div(max(picture.shape[:2]), _MAX_PIXELS)
     return picture[::step, ::step]
 
 
-def _values(buffer: Buffer[Any]) -> str:
-    """The first values; of a large buffer only they are read."""
+def _values_text(buffer: DisplayedBuffer) -> str:
+    """Return the values; of a large buffer the first 12, and only they are read."""
     with np.printoptions(threshold=60, edgeitems=3, precision=5):
-        if buffer.size <= _MOST_VALUES:
+        if buffer.size <= _MAX_VALUES:
             return str(buffer.read())
         first = buffer.view((-1,)).read_slice(0, 12)
         return f"{str(first)[:-1]} ...] ({buffer.size - 12} more)"
 
 
 def png(picture: NDArray[Any]) -> bytes:
-    """A (height, width, 3 or 4) u8 array as PNG (ISO/IEC 15948): one chunk, no filter."""
+    """Encode a (height, width, 3 or 4) u8 array as PNG (ISO/IEC 15948): one chunk, no filter."""
     height, width, channels = picture.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)
     rows[:, 1:] = picture.reshape(height, -1)

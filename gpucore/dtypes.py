@@ -81,12 +81,12 @@ _BY_NUMPY = {d.numpy: d for d in DTYPES.values()}
 
 
 def is_marker(dtype: object) -> bool:
-    """True for a subclass of `DType`; False for `DType` itself, NumPy's dtypes and names."""
+    """Tell whether ``dtype`` is a subclass of `DType`, and not `DType` itself."""
     return isinstance(dtype, type) and issubclass(dtype, DType) and dtype is not DType
 
 
 def dtype_of(numpy_dtype: DTypeLike) -> type[DType]:
-    """Marker of a NumPy dtype. Raises `DTypeError` where no marker fits."""
+    """Return the marker of a NumPy dtype. Raises `DTypeError` where there is none."""
     found = _BY_NUMPY.get(np.dtype(numpy_dtype))
     if found is None:
         names = ", ".join(str(d.numpy) for d in DTYPES.values())

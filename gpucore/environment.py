@@ -10,6 +10,6 @@ _OFF = ("0", "no", "off", "false")
 
 
 def is_on(variable: str, default: bool) -> bool:
-    """Whether a variable is on: 0, no, off and false are off; ``default`` where it is empty."""
+    """Tell whether a variable is on (not 0, no, off or false); ``default`` where it is empty."""
     text = os.environ.get(variable, "").strip().lower()
     return text not in _OFF if text else default

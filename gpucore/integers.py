@@ -1,4 +1,4 @@
-"""Integer arithmetic that sizes and grids are made of."""
+"""Integer arithmetic for sizes and grids."""
 
 from __future__ import annotations
 

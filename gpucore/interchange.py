@@ -1,7 +1,7 @@
-"""Arrays of other libraries: NumPy's protocol and DLPack, on the host.
+"""Exchange with arrays of other libraries on the host: NumPy's protocol and DLPack.
 
-No engine lets another library into a device's memory, so that every exchange is a copy: outwards a
-read, inwards a write.
+No engine gives other libraries access to a device's memory, so every exchange is a copy: a read of
+the buffer, or a write into it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore.errors import ArgumentError
 
-__all__ = ["CPU", "DLPackProducer", "array_of", "as_array", "capsule"]
+__all__ = ["CPU", "DLPackProducer", "as_array", "dlpack_capsule", "numpy_array"]
 
 # kDLCPU in dlpack.h, and the number of the only CPU device.
 CPU = (1, 0)
@@ -31,8 +31,8 @@ class DLPackProducer(Protocol):
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
-def array_of(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
-    """What ``__array__`` returns of a fresh ``read``; ``copy`` as NumPy 2 passes it."""
+def numpy_array(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
+    """Return the result of ``__array__`` from a new ``read``; ``copy`` is as NumPy 2 passes it."""
     if copy is False:
         raise ValueError(
             "a buffer's memory is on the device, so that an array of it is always a copy: use "
@@ -42,19 +42,24 @@ def array_of(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
     return data if dtype is None else data.astype(dtype, copy=False)
 
 
-def capsule(read: Read, stream: Any, dl_device: tuple[int, int] | None, copy: bool | None) -> Any:
-    """What ``__dlpack__`` returns of a fresh ``read``; raises `BufferError` as DLPack asks."""
+def dlpack_capsule(
+    read: Read, stream: Any, dl_device: tuple[int, int] | None, copy: bool | None
+) -> Any:
+    """Return the result of ``__dlpack__`` from a new ``read``.
+
+    Raises `BufferError`, as DLPack requires.
+    """
     if copy is False:
         raise BufferError("a buffer's memory is on the device: DLPack gets a copy of it")
     if stream is not None:
-        raise BufferError("stream must be None: the data is a copy on the CPU")
+        raise BufferError(f"stream must be None, got {stream!r}: the data is a copy on the CPU")
     if dl_device is not None and tuple(dl_device) != CPU:
-        raise BufferError(f"DLPack device {dl_device}: only the CPU, {CPU}, can be given")
+        raise BufferError(f"dl_device must be the CPU, {CPU}, got {dl_device}")
     return read().__dlpack__()
 
 
 def as_array(producer: object) -> NDArray[Any]:
-    """The host array behind a DLPack producer, not copied. Raises `ArgumentError`."""
+    """Return a DLPack producer's host array, without a copy. Raises `ArgumentError`."""
     if not hasattr(producer, "__dlpack__"):
         raise ArgumentError(
             f"{type(producer).__name__} has no __dlpack__: give an array, or use buffer_from_array"

@@ -1,28 +1,31 @@
-"""`Kernel`: compiled WGSL that is called like a function, its arguments checked first."""
+"""`Kernel`: compiled WGSL that is called like a function; its arguments are checked first."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from functools import partial
 from operator import index
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpucore.backends import BindingSpec, Program
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
-from gpucore.errors import ArgumentError, KernelCompileError, LimitError
+from gpucore.errors import ArgumentError, GpuError, KernelCompileError, LimitError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
-from gpucore.memory.sharing import real
+from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.work import Work
+from gpucore.reload import SourceFile
+from gpucore.validation import Constants, validate_source
 from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
 
 if TYPE_CHECKING:
     from gpucore.device import Device
 
-__all__ = ["Argument", "Grid", "Kernel"]
+__all__ = ["Argument", "Grid", "Kernel", "ReloadingKernel"]
 
 Value = int | float | bool
 Argument = Buffer[Any] | Mapping[str, Value]
@@ -57,32 +60,38 @@ class Kernel(NotCopyable):
         self.bindings = bindings
         self._program = program
         self._specs = binding_specs(bindings)
-        self._most_groups = device.limits.get(_GROUP_LIMIT, 65535)
+        self._max_groups = device.limits.get(_GROUP_LIMIT, 65535)
 
     @classmethod
-    def compiled(
-        cls,
-        device: Device,
-        source: str,
-        entry: str,
-        constants: Mapping[str, float],
-        bindings: tuple[Binding, ...],
-        label: str,
+    def compile(
+        cls, device: Device, source: str, entry: str, constants: Constants, label: str
     ) -> Kernel:
-        """Start compiling ``source`` for a device; ``label`` names it in profiles."""
-        program = device.engine.compile(source, entry, constants, binding_specs(bindings))
+        """Check ``source`` and start compiling it for a device; ``label`` names it in profiles.
+
+        Raises `KernelCompileError`, `ArgumentError`.
+        """
+        given: Mapping[str, object] = constants
+        if buffers := [name for name, value in given.items() if isinstance(value, Buffer)]:
+            raise ArgumentError(
+                f"constants {', '.join(buffers)}: values must be numbers, got a Buffer; wait for "
+                "its number with float(buffer)"
+            )
+        values, bindings = validate_source(
+            source, entry, constants, device.limits, whole=device.checks
+        )
+        program = device.engine.compile(source, entry, values, binding_specs(bindings))
         program.label = label
         return cls(device, program, bindings, entry)
 
     def wait(self) -> None:
-        """Block until compiled; raises `KernelCompileError`."""
+        """Block until it is compiled. Raises `KernelCompileError`."""
         self._program.wait()
 
     def __await__(self) -> Generator[Any, Any, Kernel]:
-        """Wait until compiled while other tasks run (asyncio or trio); gives the kernel."""
-        return self._settled().__await__()
+        """Wait until it is compiled while other tasks run (asyncio or trio); return the kernel."""
+        return self._wait_async().__await__()
 
-    async def _settled(self) -> Kernel:
+    async def _wait_async(self) -> Kernel:
         await wait_async(self._program)
         self._program.wait()
         return self
@@ -97,7 +106,7 @@ class Kernel(NotCopyable):
 
     @property
     def _name(self) -> str:
-        """What errors call it: the entry point, and the label where that says more."""
+        """The name in errors: the entry point, and the label where it is another."""
         return repr(self.entry) if self.label == self.entry else f"{self.entry!r} ({self.label})"
 
     @property
@@ -108,8 +117,8 @@ class Kernel(NotCopyable):
     def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
         """Record a launch over ``grid`` workgroups; a grid with a zero does nothing.
 
-        ``work`` is what profiles make rates from; where it is None, no arithmetic, and each bound
-        buffer read or written once as a whole.
+        Profiles make rates from ``work``. Where it is None, a launch counts no arithmetic, and the
+        bytes of each bound buffer once.
 
         Raises `ArgumentError` with both declarations where an argument does not fit, `LimitError`
         where the grid is too large.
@@ -120,7 +129,7 @@ class Kernel(NotCopyable):
                 f"{len(arguments)}: give one for each binding, in the order of their numbers: "
                 f"{self.signature}"
             )
-        full = self._full_grid(grid)
+        sizes = self._grid_sizes(grid)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []
         moved = 0
@@ -130,31 +139,34 @@ class Kernel(NotCopyable):
             if storage is not None:
                 storages.append(storage)
                 moved += nbytes
-        self._refuse_aliases(arguments)
-        if 0 in full:
+        self._forbid_aliases(arguments)
+        if 0 in sizes:
             return
-        done = Work(0, moved) if work is None else work
-        bind = partial(self._group, buffers)
-        self.device.stream.launch(self._program, bind, full, tuple(storages), done)
+        if work is None:
+            work = Work(0, moved)
+        bind = partial(self._bind_group, buffers)
+        self.device.stream.launch(self._program, bind, sizes, tuple(storages), work)
 
-    def _group(self, buffers: list[tuple[Any, int]]) -> Any:
-        """The bind group of handles and the bytes bound of each."""
-        bound = tuple((real(handle), nbytes) for handle, nbytes in buffers)
+    def _bind_group(self, buffers: list[tuple[Any, int]]) -> Any:
+        """Return the bind group of these handles, with the bytes bound of each."""
+        bound = tuple((resolve_handle(handle), nbytes) for handle, nbytes in buffers)
         return self.device.bind_group(self._specs, bound)
 
-    def _full_grid(self, grid: Grid) -> tuple[int, int, int]:
+    def _grid_sizes(self, grid: Grid) -> tuple[int, int, int]:
+        """Return the workgroups along x, y and z. Raises `ArgumentError`, `LimitError`."""
         try:
             sizes = tuple(map(index, grid)) if isinstance(grid, tuple | list) else (index(grid),)
         except TypeError:
             sizes = ()
         if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
             raise ArgumentError(
-                f"kernel {self._name}: grid {grid!r} is not 1 to 3 sizes >= 0; it is the number "
-                "of workgroups as whole numbers, such as (count + 63) // 64 for @workgroup_size(64)"
+                f"kernel {self._name}: grid must be 1 to 3 sizes >= 0, got {grid!r}; it is the "
+                "number of workgroups as whole numbers, such as (count + 63) // 64 for "
+                "@workgroup_size(64)"
             )
-        if max(sizes) > self._most_groups:
+        if max(sizes) > self._max_groups:
             raise LimitError(
-                f"kernel {self._name}: grid {grid} has more than {self._most_groups} workgroups "
+                f"kernel {self._name}: grid {grid} has more than {self._max_groups} workgroups "
                 "in one dimension; spread it over two (x, y) or use larger workgroups, or let each "
                 "invocation do several elements"
             )
@@ -174,7 +186,7 @@ class Kernel(NotCopyable):
             raise self._mismatch(binding, problem, advice)
         if argument.dtype.name != binding.scalar:
             problem = f"got {argument!r} of dtype {argument.dtype.name}"
-            raise self._mismatch(binding, problem, _other_dtype(binding, argument))
+            raise self._mismatch(binding, problem, _dtype_advice(binding, argument))
         unit = max(binding.stride or 4, 4)
         nbytes = max(ceil_div(argument.nbytes, unit) * unit, unit)
         if binding.stride is None and argument.nbytes < binding.min_size:
@@ -213,8 +225,11 @@ class Kernel(NotCopyable):
             raise self._mismatch(binding, str(error)) from None
         return self.device.constant(data), len(data), None
 
-    def _refuse_aliases(self, arguments: tuple[Argument, ...]) -> None:
-        """WebGPU forbids one buffer as read and written (or written twice) in one dispatch."""
+    def _forbid_aliases(self, arguments: tuple[Argument, ...]) -> None:
+        """Raise `ArgumentError` where a buffer is bound for writing and bound a second time.
+
+        WebGPU forbids it in one dispatch.
+        """
         seen: dict[Storage, Binding] = {}
         for binding, argument in zip(self.bindings, arguments, strict=True):
             if not isinstance(argument, Buffer):
@@ -233,19 +248,58 @@ class Kernel(NotCopyable):
         )
 
 
-def _other_dtype(binding: Binding, buffer: Buffer[Any]) -> str:
-    """What to do about a buffer whose dtype is not the binding's."""
+class ReloadingKernel(Kernel):
+    """A kernel that looks at its file before each call, and compiles it again if it has changed.
+
+    A text that does not compile is reported once (log ``gpucore.reload``, and `fault`); the last
+    kernel that did compile goes on running. Graphs keep the kernel that they captured. A look costs
+    microseconds: this is for development.
+    """
+
+    def __init__(self, file: SourceFile[Kernel]) -> None:
+        self._file = file
+        self._replace(file.compile())
+
+    def _replace(self, kernel: Kernel) -> None:
+        super().__init__(kernel.device, kernel._program, kernel.bindings, kernel.entry)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
+
+    @property
+    def fault(self) -> GpuError | None:
+        """The reason why the file's present text is not what runs; None where it is."""
+        return self._file.fault
+
+    def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
+        """Launch the file's present text, as `Kernel` does."""
+        self.refresh()
+        super().__call__(*arguments, grid=grid, work=work)
+
+    def refresh(self) -> bool:
+        """Compile the file if its text has changed; return True where a new kernel runs now."""
+        kernel = self._file.compile_if_changed()
+        if kernel is None:
+            return False
+        self._replace(kernel)
+        return True
+
+
+def _dtype_advice(binding: Binding, buffer: Buffer[Any]) -> str:
+    """Return what to do about a buffer whose dtype is not the binding's."""
     if binding.scalar is None and binding.fields:
         return "structs of several types are var<uniform>, given as a dict; buffers hold one type"
-    wanted = DTYPES.get(binding.scalar or "")
+    dtype = DTYPES.get(binding.scalar or "")
     declare = buffer.dtype.wgsl or f"an alias of a word, such as {buffer.dtype.name}x4 = u32"
-    if wanted is None:
+    if dtype is None:
         return f"or declare {declare}"
-    return f"make it {wanted.name} (array.astype(np.{wanted.numpy})), or declare {declare}"
+    return f"make it {dtype.name} (array.astype(np.{dtype.numpy})), or declare {declare}"
 
 
 def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
-    """Layout entries of reflected bindings; all must be in group 0."""
+    """Return the layout entries of reflected bindings. Raises `KernelCompileError`."""
     specs = []
     numbers: dict[int, str] = {}
     for b in bindings:
@@ -260,8 +314,8 @@ def binding_specs(bindings: tuple[Binding, ...]) -> tuple[BindingSpec, ...]:
             )
         if (other := numbers.setdefault(b.binding, b.name)) != b.name:
             raise KernelCompileError(f"{other!r} and {b.name!r} are both @binding({b.binding})")
-        # A runtime-sized array's least size is the engine's to find: a matrix load needs more
-        # than one element.
+        # The engine finds the least size of a runtime-sized array: a matrix load needs more than
+        # one element.
         least = b.min_size if b.stride is None else 0
         if b.address_space == "uniform":
             specs.append(BindingSpec(b.binding, "uniform", least))

@@ -1,4 +1,4 @@
-"""`NotCopyable`: what belongs to a device of this process, and so is neither copied nor pickled."""
+"""`NotCopyable`: the base of objects that belong to a device, and cannot be copied or pickled."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["NotCopyable"]
 
 
 class NotCopyable:
-    """Refuses `copy` and `pickle` with what to do, as files and locks do.
+    """Refuses `copy` and `pickle`, as files and locks do, and says what to do instead.
 
-    Its parts are an engine's handles: copies of them are no second thing on the device, and no
-    other process knows them.
+    Its parts are an engine's handles. A copy of them is no second object on the device, and other
+    processes do not know them.
     """
 
     __slots__ = ()
@@ -19,8 +19,8 @@ class NotCopyable:
     _INSTEAD = "make another from its device"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Raise `TypeError`, the error that Python's protocols of copies have for this."""
+        """Raise `TypeError`, as Python's protocols of copying require."""
         raise TypeError(
-            f"{self!r} cannot be made again from its parts, as copy and pickle would: it belongs "
-            f"to a device of this process; {self._INSTEAD}"
+            f"{self!r} cannot be copied or pickled: it belongs to a device of this process; "
+            f"{self._INSTEAD}"
         )

@@ -1,24 +1,27 @@
-"""`PerDevice`: what a module keeps for each device, held by the device itself."""
+"""`PerDevice`: a value that a module keeps for each device, stored in the device itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from gpucore.device import Device
+from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = ["PerDevice"]
 
 V = TypeVar("V")
 
 
-class PerDevice(Generic[V]):
-    """One value for each device, such as kernels by their names; ``make`` is called for the first.
+class _Keeper(Protocol):
+    """The part of a `Device` that holds the values."""
 
-    Values may refer to their device, as buffers and kernels do: it holds them, so that a device
-    that is dropped goes with all of them. (A weak table of devices would never lose one: its own
-    values would hold its keys.) `Device.close` lets go of them; a reopened device begins anew.
+    kept: dict[PerDevice[Any], Any]
+
+
+class PerDevice(Generic[V]):
+    """One value for each device, such as its kernels by name; ``make(device)`` makes the first.
+
+    Values may refer to their device, as buffers and kernels do. The device holds them, so that they
+    are dropped together with it. (A weak table of devices would never lose one: its own values
+    would hold its keys.) `Device.close` drops them; a reopened device begins anew.
 
     >>> buffers: PerDevice[list[object]] = PerDevice(lambda device: [])
     >>> buffers.of(device).append(device.buffer(f32, 4))
@@ -26,20 +29,20 @@ class PerDevice(Generic[V]):
     1
     """
 
-    def __init__(self, make: Callable[[Device], V]) -> None:
+    def __init__(self, make: Callable[[Any], V]) -> None:
         self._make = make
 
-    def of(self, device: Device) -> V:
-        """The device's value, made where there is none yet."""
+    def of(self, device: _Keeper) -> V:
+        """Return the device's value; make it where there is none yet."""
         if self not in device.kept:
             device.kept[self] = self._make(device)
         value: V = device.kept[self]
         return value
 
-    def put(self, device: Device, value: V) -> None:
+    def put(self, device: _Keeper, value: V) -> None:
         """Keep another value from now on."""
         device.kept[self] = value
 
-    def forget(self, device: Device) -> None:
-        """Let go of the value: `of` makes it again."""
+    def forget(self, device: _Keeper) -> None:
+        """Drop the value: `of` makes it again."""
         device.kept.pop(self, None)

@@ -1,105 +1,97 @@
-"""Kernels from files, and their reloading while a shader is written."""
+"""Kernel sources in files, compiled again while a shader is written."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from gpucore.environment import is_on
 from gpucore.errors import ArgumentError, GpuError, KernelCompileError
-from gpucore.kernel import Argument, Grid, Kernel
-from gpucore.recording.work import Work
 
-__all__ = ["RELOAD_VARIABLE", "ReloadingKernel", "kernel_of"]
+__all__ = ["RELOAD_VARIABLE", "SourceFile", "is_reload_on"]
 
 RELOAD_VARIABLE = "GPUCORE_HOT_RELOAD"
+
+K = TypeVar("K")
 
 _log = logging.getLogger("gpucore.reload")
 
 
-def kernel_of(path: Path, build: Callable[[str], Kernel], *, reload: bool | None) -> Kernel:
-    """The kernel that ``build`` makes of a file's text, reloading or not.
-
-    Where ``reload`` is None, ``GPUCORE_HOT_RELOAD`` decides (1 or 0; unset: 0). Errors name the
-    file. Raises `ArgumentError` where it cannot be read, `KernelCompileError`.
-    """
-
-    def named(source: str) -> Kernel:
-        try:
-            return build(source)
-        except KernelCompileError as error:
-            where = f"{path}: {error.message}"
-            raise KernelCompileError(where, error.source, error.line, error.column) from None
-
-    if reload is None:
-        reload = is_on(RELOAD_VARIABLE, False)
-    source = _text(path)
-    return ReloadingKernel(path, source, named) if reload else named(source)
+def is_reload_on(reload: bool | None) -> bool:
+    """Return ``reload``; where it is None, what ``GPUCORE_HOT_RELOAD`` says (1 or 0; unset: 0)."""
+    return is_on(RELOAD_VARIABLE, False) if reload is None else reload
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{path} cannot be read as a WGSL file: {error}") from None
-
-
-class ReloadingKernel(Kernel):
-    """A kernel that looks at its file before each call, and compiles it again if it has changed.
-
-    A text that does not compile is reported once (log ``gpucore.reload``, and `fault`); the last
-    kernel that did compile goes on running. Graphs keep the kernel that they captured. A look costs
-    microseconds: this is for development.
+class SourceFile(Generic[K]):
+    """A WGSL file, of whose text ``build`` makes a kernel; errors name the file.
 
     Attributes:
-        path: the file. fault: why its present text is not what runs; None where it is.
+        path: the file. fault: why its present text is not the one that was compiled; else None.
     """
 
-    def __init__(self, path: Path, source: str, build: Callable[[str], Kernel]) -> None:
-        kernel = build(source)
-        super().__init__(kernel.device, kernel._program, kernel.bindings, kernel.entry)
-        self.path = path.absolute()
+    def __init__(self, path: Path, build: Callable[[str], K]) -> None:
+        self.path = path.absolute()  # the process may change its folder
         self.fault: GpuError | None = None
+        self._given_path = path
         self._build = build
-        self._running = self._seen = source
+        self._running = self._seen = ""  # the text that was compiled, the last one that was read
         self._stamp: tuple[int, int] | None = None
 
-    def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
-        """As `Kernel`'s, with the file's present text."""
-        self.refresh()
-        super().__call__(*arguments, grid=grid, work=work)
+    def compile(self) -> K:
+        """Compile the file. Raises `ArgumentError` if it cannot be read, `KernelCompileError`."""
+        self._running = self._seen = self._read()
+        return self._compile(self._running)
 
-    def refresh(self) -> bool:
-        """Compile the file if its text has changed; returns True where a new kernel runs now."""
+    def compile_if_changed(self) -> K | None:
+        """Compile the file if its text has changed; None where it has not, or does not compile.
+
+        A fault is logged once (log ``gpucore.reload``).
+        """
         try:
             status = self.path.stat()
             stamp = status.st_mtime_ns, status.st_size
             if stamp == self._stamp:
-                return False
-            source = _text(self.path)
+                return None
+            source = self._read()
         except (OSError, ArgumentError) as error:
             self._stamp, self._seen = None, self._running
-            return self._report(ArgumentError(str(error)))
+            self._report(ArgumentError(str(error)))
+            return None
         self._stamp = stamp
         if source == self._running:
             self._seen, self.fault = source, None
-            return False
+            return None
         if source == self._seen:
-            return False
+            return None
         self._seen = source
         try:
-            kernel = self._build(source)
+            kernel = self._compile(source)
         except (KernelCompileError, ArgumentError) as error:
-            return self._report(error)
-        super().__init__(kernel.device, kernel._program, kernel.bindings, kernel.entry)
+            self._report(error)
+            return None
         self._running, self.fault = source, None
         _log.info("%s compiled again", self.path)
-        return True
+        return kernel
 
-    def _report(self, error: GpuError) -> bool:
-        """Log a fault that was not logged before; always False."""
+    def _read(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArgumentError(
+                f"{self._given_path} cannot be read as a WGSL file: {error}"
+            ) from None
+
+    def _compile(self, source: str) -> K:
+        try:
+            return self._build(source)
+        except KernelCompileError as error:
+            message = f"{self._given_path}: {error.message}"
+            raise KernelCompileError(message, error.source, error.line, error.column) from None
+
+    def _report(self, error: GpuError) -> None:
+        """Keep a fault, and log it if it is not the one before."""
         if str(error) != str(self.fault):
             _log.error("%s: the kernel before stays. %s", self.path, error)
         self.fault = error
-        return False

@@ -1,4 +1,4 @@
-"""For tests of kernels of one's own: every device, poisoned results, canaries, clear failures.
+"""Helpers for tests of your own kernels: every device, poisoned results, canaries, clear failures.
 
     @on_all_devices
     def test_double(device):
@@ -7,7 +7,7 @@
             device.compile_kernel(DOUBLE)(device.buffer_from_array(x), y.buffer, grid=16)
             assert_allclose(y.read(), 2 * x, rtol=1e-6)
 
-pytest is imported by `on_all_devices` alone, when it is called.
+Only `on_all_devices` imports pytest, and only when it is called.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _CANARIES = 256  # elements behind a guarded buffer's own
 
 @functools.cache
 def all_devices() -> tuple[Device, ...]:
-    """One device of each engine and interface present, the best first; opened once a process.
+    """Return one device of each engine and API present, the best first.
 
-    Adapters that do not open are left out.
+    They are opened once per process; adapters that do not open are left out.
 
     >>> len({device.backend for device in all_devices()}) == len(all_devices())
     True
@@ -63,7 +63,7 @@ def all_devices() -> tuple[Device, ...]:
 
 
 def on_all_devices(test: F) -> F:
-    """Decorator: pytest runs the test, which takes ``device``, once on each of `all_devices`.
+    """Decorate a pytest test that takes ``device``, so that it runs on each of `all_devices`.
 
     >>> @on_all_devices
     ... def test_upload(device):
@@ -85,57 +85,57 @@ def assert_allclose(
 ) -> None:
     """Fail unless ``|actual - expected| <= atol + rtol |expected|`` at every element.
 
-    Buffers are read. Shapes must be equal, nothing is broadcast; NaN equals NaN, an infinity
-    itself. The difference is taken in float64 (complex128), where integers up to 2^53 are exact.
-    The failure, an `AssertionError`, tells how many elements differ, and shows the worst one and
-    the first.
+    Buffers are read. Shapes must be equal, nothing is broadcast. NaN equals NaN, and an infinity
+    equals itself. The difference is taken in float64 (complex128), where integers up to 2^53 are
+    exact. The `AssertionError` says how many elements differ, and shows the worst and the first.
 
     >>> assert_allclose([1.0, 2.0, 3.5], [1.0, 2.0, 3.0], atol=0.1)
     Traceback (most recent call last):
     AssertionError: 1 of 3 elements differ by more than atol=0.1 + rtol=1e-05 |expected|
     worst: at (2,) got 3.5, expected 3.0, difference 0.5
     """
-    found, wanted = _on_host(actual), _on_host(expected)
-    if found.shape != wanted.shape:
-        raise AssertionError(f"shapes differ: got {found.shape}, expected {wanted.shape}")
-    wide = np.complex128 if "c" in (found.dtype.kind, wanted.dtype.kind) else np.float64
-    a, b = found.astype(wide), wanted.astype(wide)
+    found, reference = _as_host_array(actual), _as_host_array(expected)
+    if found.shape != reference.shape:
+        raise AssertionError(f"shapes differ: got {found.shape}, expected {reference.shape}")
+    wide = np.complex128 if "c" in (found.dtype.kind, reference.dtype.kind) else np.float64
+    a, b = found.astype(wide), reference.astype(wide)
     with np.errstate(invalid="ignore"):
         error = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
         allowed = np.where(np.isfinite(b), atol + rtol * np.abs(b), 0.0)
     wrong = ~(error <= allowed)
     if not wrong.any():
         return
-    weighed = np.where(wrong, np.nan_to_num(error - allowed, nan=np.inf, posinf=np.inf), -np.inf)
-    worst, first = int(np.argmax(weighed)), int(np.argmax(wrong))
+    excess = np.where(wrong, np.nan_to_num(error - allowed, nan=np.inf, posinf=np.inf), -np.inf)
+    worst, first = int(np.argmax(excess)), int(np.argmax(wrong))
     allowance = f"atol={atol:g} + rtol={rtol:g} |expected|"
     lines = [
         f"{np.count_nonzero(wrong)} of {wrong.size} elements differ by more than {allowance}",
-        _shown("worst", worst, found, wanted, error),
+        _element_text("worst", worst, found, reference, error),
     ]
     if first != worst:
-        lines.append(_shown("first", first, found, wanted, error))
+        lines.append(_element_text("first", first, found, reference, error))
     raise AssertionError("\n".join(lines))
 
 
-def _on_host(values: Buffer[Any] | ArrayLike) -> NDArray[Any]:
+def _as_host_array(values: Buffer[Any] | ArrayLike) -> NDArray[Any]:
     return values.read() if isinstance(values, Buffer) else np.asarray(values)
 
 
-def _shown(
-    which: str, at: int, found: NDArray[Any], wanted: NDArray[Any], error: NDArray[Any]
+def _element_text(
+    title: str, at: int, found: NDArray[Any], reference: NDArray[Any], error: NDArray[Any]
 ) -> str:
+    """Describe the element at a flat index."""
     index = tuple(int(i) for i in np.unravel_index(at, found.shape))
     return (
-        f"{which}: at {index} got {found[index]!s}, expected {wanted[index]!s}, "
+        f"{title}: at {index} got {found[index]!s}, expected {reference[index]!s}, "
         f"difference {error[index]:.6g}"
     )
 
 
 def poisoned(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
-    """A buffer full of what no result should be: NaN, or the byte 0xA5 in integers.
+    """Return a buffer full of values that no result should have: NaN, or bytes 0xA5 in integers.
 
-    An element that a kernel forgets to write then shows.
+    They show an element that a kernel forgets to write.
 
     >>> poisoned(device, f32, 3).read()
     array([nan, nan, nan], dtype=float32)
@@ -155,7 +155,7 @@ def _poison(dtype: type[T], shape: tuple[int, ...]) -> NDArray[Any]:
 def random_array(
     shape: int | tuple[int, ...], dtype: DTypeLike = np.float32, seed: int = 0
 ) -> NDArray[Any]:
-    """The same numbers for the same arguments: normal ones, or integers over the whole range.
+    """Return normal numbers, or integers over the whole range; equal for equal arguments.
 
     >>> random_array((2, 3), np.uint8, seed=1).shape
     (2, 3)
@@ -171,11 +171,11 @@ def random_array(
 
 
 class Guarded(Generic[T]):
-    """Made by `guarded`: a poisoned buffer with canaries behind its own elements.
+    """A poisoned buffer with canaries behind its own elements, made by `guarded`.
 
     Attributes:
-        buffer: what the kernel is given: one dimension, own elements and canaries. shape: of the
-            part that is the kernel's to write.
+        buffer: the kernel's argument: one dimension, own elements and canaries. shape: of the part
+            that the kernel may write.
 
     >>> guarded(device, f32, 3).buffer.shape
     (259,)
@@ -199,12 +199,11 @@ class Guarded(Generic[T]):
             self.check()
 
     def read(self) -> NDArray[Any]:
-        """The kernel's part."""
-        whole = self.buffer.read()
-        return whole[: self._size].reshape(self.shape)
+        """Read the part that the kernel may write."""
+        return self.buffer.read()[: self._size].reshape(self.shape)
 
     def check(self) -> None:
-        """Fail if anything was written behind the part."""
+        """Raise `AssertionError` if a kernel has written behind its part."""
         found = self.buffer.read()[self._size :]
         expected = _poison(self.buffer.dtype, found.shape)
         size = self.buffer.dtype.itemsize
@@ -221,17 +220,20 @@ class Guarded(Generic[T]):
 
 
 def guarded(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Guarded[T]:
-    """A buffer that finds a kernel writing past its part; ``with`` checks at the end.
+    """Return a buffer that detects writes past its own part; ``with`` checks it at the end.
 
-    It is for kernels that are told their count (a uniform, an override). One that goes by
-    ``arrayLength`` takes the canaries for its own, and engines' checks stop it at the buffer's end.
+    It is for kernels that get their element count as a uniform or an override. A kernel that uses
+    ``arrayLength`` counts the canaries, too, and engines' checks stop it at the buffer's end.
     Raises `ShapeError`, and at the end `AssertionError`.
 
     >>> with guarded(device, f32, (2, 3)) as result:
     ...     result.buffer.shape, result.read().shape        # canaries stand behind the six
     ((262,), (2, 3))
     """
-    full = extents(shape)
-    if min(full, default=0) < 0:
-        raise ShapeError(f"guarded of shape {full}: extents must not be negative")
-    return Guarded(device, dtype, full)
+    sizes = extents(shape)
+    if min(sizes, default=0) < 0:
+        raise ShapeError(
+            f"guarded: shape must not be negative, got {sizes}; give the number of elements along "
+            "each axis"
+        )
+    return Guarded(device, dtype, sizes)

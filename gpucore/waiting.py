@@ -1,4 +1,4 @@
-"""Awaiting the device from any event loop: it is looked at, with pauses between the looks."""
+"""Awaiting the device in any event loop: it is polled, with pauses in between."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpucore.backends import Pending, PendingRead
 __all__ = ["wait_async"]
 
 # Seconds. The pause grows with the time waited so far, so that the wait is at most a quarter
-# longer than the work; after 20 ms of it the loop is woken 200 times a second.
+# longer than the work. After 20 ms the event loop wakes 200 times a second.
 _FIRST_PAUSE = 0.0001
 _LONGEST_PAUSE = 0.005
 _GROWTH = 1.25
@@ -19,10 +19,10 @@ _GROWTH = 1.25
 async def wait_async(pending: Pending | PendingRead) -> None:
     """Return once ``pending.wait()`` no longer blocks; other tasks run meanwhile.
 
-    Works under asyncio and trio. The device is looked at from the task itself, since an engine
-    need not be safe to call from another thread: cancelling the task leaves nothing behind.
+    Works under asyncio and trio. The task itself polls the device, since an engine may not be safe
+    to call from another thread. Cancelling the task leaves nothing behind.
     """
-    sleep = _sleep()
+    sleep = _sleep_function()
     await sleep(0)
     pause = _FIRST_PAUSE
     while not pending.done:
@@ -30,12 +30,12 @@ async def wait_async(pending: Pending | PendingRead) -> None:
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
-def _sleep() -> Callable[[float], Awaitable[object]]:
-    """The sleep of the event loop that runs this task."""
+def _sleep_function() -> Callable[[float], Awaitable[object]]:
+    """Return the sleep function of the event loop that runs this task."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         sleep: Callable[[float], Awaitable[object]] = trio.sleep
         return sleep
-    import asyncio  # it takes a tenth of the start of a process, and is there where it is used
+    import asyncio  # a tenth of a process's start; loaded already where a task runs under it
 
     return asyncio.sleep

@@ -25,12 +25,12 @@ from diffusion.cli.options.model import ModelOptions
 from diffusion.errors import OutputError, SettingsError
 from diffusion.settings import Settings
 from gpucore import Device
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul.tiles import Tile, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, recorded_matmuls
 from gpustd.tuning.files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
-from gpustd.tuning.lookup import SeenProduct, recorded_products, tile_size
-from gpustd.tuning.timing import Outcome, Standing, tune_product
+from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
-__all__ = ["Tuning", "find_products", "table_file"]
+__all__ = ["Tuning", "find_matmuls", "table_file"]
 
 
 def table_file(device: Device) -> Path:
@@ -41,7 +41,7 @@ def table_file(device: Device) -> Path:
     return file
 
 
-def find_products(device: Device, model: ModelOptions, settings: Settings) -> list[SeenProduct]:
+def find_matmuls(device: Device, model: ModelOptions, settings: Settings) -> list[SeenMatmul]:
     """Return the products of one step that have several tiles, those with the most work first.
 
     Software renderers have none, as their kernels have no tiles.
@@ -49,18 +49,18 @@ def find_products(device: Device, model: ModelOptions, settings: Settings) -> li
     if device.is_cpu:
         return []
     pipeline = model.load(device)
-    with recorded_products() as seen:
+    with recorded_matmuls() as seen:
         for _ in pipeline.generate(settings):
             pass
     pipeline.release()
     return sorted((each for each in seen.values() if len(each.tiles) > 1), key=_work, reverse=True)
 
 
-def _work(seen: SeenProduct) -> int:
+def _work(seen: SeenMatmul) -> int:
     """Return the multiplications of all launches of a product."""
-    product = seen.product
-    taps = product.window.get("kernel_height", 1) * product.window.get("kernel_width", 1)
-    return seen.count * product.m * product.n * sum(product.channels) * taps
+    matmul = seen.matmul
+    taps = matmul.window.get("kernel_height", 1) * matmul.window.get("kernel_width", 1)
+    return seen.count * matmul.m * matmul.n * sum(matmul.channels) * taps
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Tuning:
             raise OutputError(self.file, f"it is not a table of tiles: {error}", hint) from error
 
     def run(
-        self, products: Callable[[], Iterable[SeenProduct]], retune: bool, *, shown: bool
+        self, products: Callable[[], Iterable[SeenMatmul]], retune: bool, *, shown: bool
     ) -> None:
         """Tune what the table lacks, or all with ``retune``. Ctrl-C raises `KeyboardInterrupt`."""
         bar = progress_bar(shown)
@@ -115,9 +115,9 @@ class Tuning:
                     interruption.check()
                 bar.advance(line)
 
-    def _tune(self, seen: SeenProduct) -> Iterator[Standing]:
+    def _tune(self, seen: SeenMatmul) -> Iterator[Standing]:
         """Tune one product and write the table. Raises `OutputError`."""
-        outcome = yield from tune_product(self.device, seen)
+        outcome = yield from tune_matmul(self.device, seen)
         self.outcomes.append(outcome)
         self.device.trim()
         self._write(outcome)

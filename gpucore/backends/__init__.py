@@ -1,4 +1,7 @@
-"""GPU APIs, one file each. Law: only this package touches a GPU API, and it knows no operation."""
+"""The interfaces to GPUs: `interface` is the protocol, `webgpu` and `null` implement it.
+
+Law: only this package touches a GPU interface, and it knows no operation.
+"""
 
 from gpucore.backends.interface import (
     AdapterInfo,

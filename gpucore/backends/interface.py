@@ -1,4 +1,4 @@
-"""What a backend must offer: a handful of calls, in bytes and opaque handles."""
+"""The protocol of a backend: a handful of calls that take bytes and opaque handles."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Kind = Literal["discrete", "integrated", "virtual", "cpu", "unknown", "null"]
 
 @dataclass(frozen=True)
 class AdapterInfo:
-    """One adapter as one engine sees it.
+    """One adapter as one engine describes it.
 
     ``features`` are names of ours: ``f16``, ``subgroups``, ``matrix-units``, ``timestamps``,
-    ``subgroup-size-control``. ``limits`` carry WebGPU's names with underscores.
-    ``memory_size`` is in bytes, None where the engine does not tell.
+    ``subgroup-size-control``. ``limits`` have WebGPU's names, with underscores. ``memory_size`` is
+    in bytes; None where the engine does not report it.
     """
 
     engine: str
@@ -51,7 +51,7 @@ class AdapterInfo:
 
     @property
     def backend(self) -> str:
-        """Engine and API, such as ``dawn-vulkan``: the name that selects it."""
+        """Engine and API, such as ``dawn-vulkan``; this name selects the adapter."""
         return f"{self.engine}-{self.api}"
 
 
@@ -72,10 +72,10 @@ class Handle(Protocol):
 
 @dataclass(frozen=True)
 class StagingStats:
-    """Staging memory through which reads go: bytes, and how often some of it was used again.
+    """Staging memory through which reads go: bytes, and how often it was reused.
 
-    ``nbytes`` are taken from the device, ``idle`` of them wait for the next read. ``made`` counts
-    the reads that needed new memory, ``reused`` those that did not.
+    ``nbytes`` are taken from the device, and ``idle`` of them wait for the next read. ``made``
+    counts the reads that needed new memory, ``reused`` those that did not.
     """
 
     nbytes: int = 0
@@ -85,18 +85,18 @@ class StagingStats:
 
 
 class Pending(Protocol):
-    """Something that the device or its compiler has still to do."""
+    """Work that the device or its compiler has not finished."""
 
     @property
     def done(self) -> bool:
-        """True once `wait` no longer blocks; looking takes no time. True where it failed, too."""
+        """True once `wait` no longer blocks, also where it failed; the check takes no time."""
 
     def wait(self) -> None:
-        """Block until it is done; `DeviceLostError` where it never will be."""
+        """Block until it is done. Raises `DeviceLostError` where it never will be."""
 
 
 class Program(Pending, Protocol):
-    """A compute pipeline, perhaps still compiling; `wait` raises `KernelCompileError`.
+    """A compute pipeline that may still be compiling; `wait` raises `KernelCompileError`.
 
     ``label`` names it in profiles.
     """
@@ -108,7 +108,7 @@ class Program(Pending, Protocol):
 class Launch:
     """Run a program over a grid of workgroups with bound buffers.
 
-    ``region`` is what profiles file it under, ``work`` what their rates are made from.
+    Profiles sort it by its ``region`` and make rates from its ``work``.
     """
 
     program: Any
@@ -133,7 +133,7 @@ Command = Launch | Copy
 class Recording(list[Command]):
     """Commands that are submitted many times.
 
-    ``plan`` is the backend's own form of them, ``ahead`` what the next submission will take.
+    ``plan`` is the backend's own form of them, ``ahead`` a form that the next submission uses up.
     """
 
     plan: Any = None
@@ -141,28 +141,28 @@ class Recording(list[Command]):
 
 
 class PendingRead(Protocol):
-    """A read under way: `wait`, use the bytes, `release`."""
+    """A read under way: call `wait`, use the bytes, then call `release`."""
 
     @property
     def done(self) -> bool:
         """True once `wait` no longer blocks."""
 
     def wait(self) -> memoryview:
-        """Block until the bytes are here. They are valid until `release`."""
+        """Block until the bytes are there; they are valid until `release`."""
 
     def release(self) -> None:
-        """Give the staging memory back; a read that is not done yet is abandoned."""
+        """Give the staging memory back, and abandon a read that is not done yet."""
 
 
 class PendingTimes(Protocol):
     """Timestamps under way."""
 
     def wait(self) -> list[tuple[int, int]]:
-        """Nanoseconds at the begin and the end of each launch, as the device wrote them."""
+        """Return the begin and the end of each launch in nanoseconds, as the device wrote them."""
 
 
 class Backend(Protocol):
-    """An opened adapter. Calls are ordered as on one queue; only what is pending can block.
+    """An opened adapter. Calls are ordered as on one queue; only pending work can block.
 
     Every call raises `DeviceLostError` once the device is lost or closed.
     """
@@ -171,16 +171,19 @@ class Backend(Protocol):
 
     @property
     def under_way(self) -> int:
-        """Submitted commands of which it is not known yet that they are done."""
+        """The number of submitted commands that are not known to be done."""
 
     def allocate(self, nbytes: int) -> Handle:
-        """New buffer of ``nbytes`` (a multiple of 4), contents undefined. `OutOfMemoryError`."""
+        """Return a new buffer of ``nbytes`` (a multiple of 4); its contents are undefined.
+
+        Raises `OutOfMemoryError`.
+        """
 
     def free(self, handle: Any) -> None:
         """Give a buffer's memory back."""
 
     def write(self, handle: Any, data: memoryview, offset: int = 0) -> None:
-        """Copy host bytes to ``offset`` of a buffer (both multiples of 4); the copy is at once."""
+        """Copy host bytes at once to ``offset`` of a buffer (both multiples of 4)."""
 
     def read(self, handle: Any, nbytes: int, offset: int = 0) -> PendingRead:
         """Start copying ``nbytes`` from ``offset`` (both multiples of 4) to the host."""
@@ -192,29 +195,29 @@ class Backend(Protocol):
         constants: Mapping[str, float],
         bindings: tuple[BindingSpec, ...],
     ) -> Program:
-        """Start compiling a pipeline; errors come from ``Program.wait``."""
+        """Start compiling a pipeline; ``Program.wait`` raises its errors."""
 
     def bind(self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[Any, int]]) -> Any:
-        """Bind group of (handle, bytes) for a layout."""
+        """Return a bind group of (handle, bytes) for a layout."""
 
     def submit(self, *lists: Sequence[Command]) -> None:
-        """Run lists of commands, one behind the other, as one submission."""
+        """Run lists of commands one after the other, as one submission."""
 
     def submit_timed(self, commands: Sequence[Command]) -> PendingTimes:
         """Run commands in order, each launch by itself between two timestamps.
 
-        What a driver does at a program's first launch (Mesa compiles) comes before the first one's.
-        Optional: called only where ``info.features`` has ``timestamps``.
+        Work that a driver does at a program's first launch (Mesa compiles) comes before the first
+        timestamp. Optional: called only where ``info.features`` has ``timestamps``.
         """
 
     def timestamp(self) -> PendingTimes:
-        """One pair of timestamps, written when everything submitted before is done.
+        """Return one pair of timestamps, written when everything submitted before is done.
 
         Optional, as `submit_timed`.
         """
 
     def fence(self) -> Pending:
-        """Done once everything submitted so far is."""
+        """Return something that is done once everything submitted so far is."""
 
     def synchronize(self) -> None:
         """Block until everything submitted is done."""
@@ -224,7 +227,7 @@ class Backend(Protocol):
         """The staging memory that reads go through."""
 
     def trim(self) -> None:
-        """Give idle staging memory back."""
+        """Give idle staging memory back to the device."""
 
     def close(self) -> None:
         """Release the device."""

@@ -1,4 +1,4 @@
-"""A backend that computes nothing: it keeps bytes and records commands, to test host logic."""
+"""A backend that computes nothing: it stores bytes and records commands, to test host logic."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LIMITS = {
 
 
 class NullBuffer:
-    """Host bytes in place of device memory."""
+    """Host memory in the place of device memory."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -37,12 +37,12 @@ class NullBuffer:
 
 
 class NullPending:
-    """Something that is already done."""
+    """Work that is done already."""
 
     done = True
 
     def wait(self) -> None:
-        """Nothing to wait for."""
+        """Return at once."""
 
 
 class NullProgram(NullPending):
@@ -55,7 +55,7 @@ class NullProgram(NullPending):
 
 
 class NullRead:
-    """A read that is already done."""
+    """A read that is done already."""
 
     done = True
 
@@ -66,11 +66,11 @@ class NullRead:
         return memoryview(self._data)
 
     def release(self) -> None:
-        """The bytes are a copy of their own."""
+        """Do nothing: the bytes are a copy."""
 
 
 class NullTimes:
-    """Timestamps that nobody wrote: nothing ran, so nothing took time."""
+    """Timestamps of zero: nothing ran, so nothing took time."""
 
     def __init__(self, launches: int) -> None:
         self._launches = launches
@@ -80,7 +80,7 @@ class NullTimes:
 
 
 class NullBackend:
-    """Records every submitted command in ``submitted``, a list for each submission."""
+    """Records the submitted commands in ``submitted``, a list for each submission."""
 
     under_way = 0
 
@@ -133,21 +133,21 @@ class NullBackend:
         return NullPending()
 
     def synchronize(self) -> None:
-        """Nothing runs, so nothing is waited for."""
+        """Do nothing, since nothing runs."""
 
     @property
     def staging(self) -> StagingStats:
         return StagingStats()
 
     def trim(self) -> None:
-        """There is no staging memory."""
+        """Do nothing: there is no staging memory."""
 
     def close(self) -> None:
         self.submitted.clear()
 
 
 def adapters() -> list[AdapterInfo]:
-    """The one null adapter."""
+    """Return the one null adapter."""
     return [
         AdapterInfo(
             engine="null",

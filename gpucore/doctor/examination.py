@@ -1,8 +1,8 @@
-"""What this machine offers for computing, what it lacks, and the line that mends it.
+"""The examination: what this machine offers for computing, what it lacks, and how to fix that.
 
-Pure of output: `examine` returns a `Report`, which ``python -m gpucore`` prints as plain text.
-Engines and adapters are looked at in processes of their own, with a time limit each: a driver that
-crashes or hangs becomes a line of the report.
+`examine` returns a `Report` and prints nothing; ``python -m gpucore`` prints it as plain text. Each
+engine and adapter is examined in a process of its own, with a time limit. A driver that crashes or
+hangs thus becomes a line of the report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gpucore.adapters import DEVICE_VARIABLE, install_hint, named_among
+from gpucore.adapters import DEVICE_VARIABLE, find_by_name, install_hint
 from gpucore.backends import AdapterInfo, null
 from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Problem, Report
 from gpucore.doctor.selftest import Check
@@ -52,19 +52,22 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(AdapterInfo))
 
 
 def examine(time_limit: float = TIME_LIMIT) -> Report:
-    """Look at every engine and adapter; takes seconds. ``time_limit`` is for each process."""
-    machine = this_machine()
+    """Examine every engine and adapter; it takes seconds.
+
+    ``time_limit`` is in seconds, for each process.
+    """
+    machine = describe_machine()
     with ThreadPoolExecutor(4) as pool:
-        looked = list(pool.map(lambda engine: _look_at_engine(engine, time_limit), ENGINES))
-        records = [record for _, found in looked for record in found]
+        examined = list(pool.map(lambda engine: _examine_engine(engine, time_limit), ENGINES))
+        records = [record for _, found in examined for record in found]
         tested = list(pool.map(lambda record: _test_adapter(record, time_limit), records))
-    engines = tuple(engine for engine, _ in looked)
+    engines = tuple(engine for engine, _ in examined)
     adapters = tuple(tested)
     return Report(machine, engines, adapters, tuple(problems(machine, engines, adapters)))
 
 
-def this_machine() -> Machine:
-    """The machine that this runs on."""
+def describe_machine() -> Machine:
+    """Describe the machine that this runs on."""
     drivers = "VK_ADD_DRIVER_FILES", "VK_DRIVER_FILES"
     shown = ("XDG_RUNTIME_DIR", DEVICE_VARIABLE, LIMIT_VARIABLE, *drivers)
     return Machine(
@@ -80,30 +83,30 @@ def this_machine() -> Machine:
 
 
 def _release() -> str:
-    """Name and version of the operating system."""
+    """Return name and version of the operating system."""
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "")
     except OSError:
         return f"{platform.system()} {platform.release()}"
 
 
-def _look_at_engine(engine: str, time_limit: float) -> tuple[EngineReport, list[dict[str, Any]]]:
-    """An engine and the records of its adapters."""
+def _examine_engine(engine: str, time_limit: float) -> tuple[EngineReport, list[dict[str, Any]]]:
+    """Return the report of an engine, and the records of its adapters."""
     try:
         version = metadata.version(re.split("[<>=]", ENGINES[engine])[0])
     except metadata.PackageNotFoundError:
         return EngineReport(engine, None), []
-    records, fault = _ask([engine], time_limit)
+    records, fault = _run_selftest([engine], time_limit)
     return EngineReport(engine, version, fault, len(records)), records
 
 
 def _test_adapter(record: Mapping[str, Any], time_limit: float) -> AdapterReport:
-    answers, fault = _ask([record["engine"], str(record["index"])], time_limit)
+    answers, fault = _run_selftest([record["engine"], str(record["index"])], time_limit)
     return AdapterReport(record, tuple(Check(**answer) for answer in answers), fault)
 
 
-def _ask(arguments: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str]:
-    """Run `gpucore.doctor.selftest`; returns its answer and how it failed, if it did."""
+def _run_selftest(arguments: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str]:
+    """Run `gpucore.doctor.selftest`; return its answer, and how it failed, if it did."""
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
     try:
@@ -131,18 +134,20 @@ def _ask(arguments: list[str], time_limit: float) -> tuple[list[dict[str, Any]],
 def problems(
     machine: Machine, engines: tuple[EngineReport, ...], adapters: tuple[AdapterReport, ...]
 ) -> list[Problem]:
-    """What is wrong, the gravest first, each with the line that mends it."""
-    limits = _limits(machine)
+    """Return what is wrong, the gravest first, each with the line that fixes it."""
+    limit_problems = _limit_problems(machine)
     return [
-        *_missing_adapters(machine, adapters),
-        *(limits or _wrong_adapters(adapters)),
-        *_faulty_engines(machine, engines, adapters),
-        *_environment(machine, adapters),
+        *_missing_adapter_problems(machine, adapters),
+        *(limit_problems or _failed_adapter_problems(adapters)),
+        *_engine_problems(machine, engines, adapters),
+        *_environment_problems(machine, adapters),
     ]
 
 
-def _missing_adapters(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[Problem]:
-    """No adapter, or software only."""
+def _missing_adapter_problems(
+    machine: Machine, adapters: tuple[AdapterReport, ...]
+) -> list[Problem]:
+    """Return a problem where there is no adapter, or software only."""
     hardware = [a for a in adapters if a.record["kind"] != "cpu"]
     if hardware:
         return []
@@ -165,8 +170,8 @@ def _nvidia_fix(machine: Machine) -> str:
     )
 
 
-def _limits(machine: Machine) -> list[Problem]:
-    """A limit of memory that is no size, with which no device opens."""
+def _limit_problems(machine: Machine) -> list[Problem]:
+    """Return a problem where the memory limit is no size, so that no device opens."""
     try:
         memory_limit(machine.environment.get(LIMIT_VARIABLE, ""))
     except ArgumentError as error:
@@ -174,13 +179,13 @@ def _limits(machine: Machine) -> list[Problem]:
     return []
 
 
-def _wrong_adapters(adapters: tuple[AdapterReport, ...]) -> list[Problem]:
-    """Adapters whose self-test did not end well."""
+def _failed_adapter_problems(adapters: tuple[AdapterReport, ...]) -> list[Problem]:
+    """Return a problem for each adapter whose self-test failed."""
     healthy = [a.record["backend"] for a in adapters if a.works]
     way_out = f"; or avoid it: export {DEVICE_VARIABLE}={healthy[0]}" if healthy else ""
     return [
         Problem(
-            f"{a.record['backend']}, {a.record['name']}: the self-test {_what_failed(a)}",
+            f"{a.record['backend']}, {a.record['name']}: the self-test {_failure_text(a)}",
             f"update the driver ({a.record['driver']}){way_out}",
         )
         for a in adapters
@@ -188,15 +193,15 @@ def _wrong_adapters(adapters: tuple[AdapterReport, ...]) -> list[Problem]:
     ]
 
 
-def _what_failed(adapter: AdapterReport) -> str:
+def _failure_text(adapter: AdapterReport) -> str:
     wrong = [f"{c.name}: {c.detail.splitlines()[0]}" for c in adapter.checks if not c.ok]
     return adapter.fault or f"found wrong numbers ({'; '.join(wrong)})"
 
 
-def _faulty_engines(
+def _engine_problems(
     machine: Machine, engines: tuple[EngineReport, ...], adapters: tuple[AdapterReport, ...]
 ) -> list[Problem]:
-    """Engines that are missing, do not start, or see less than the other one."""
+    """Return a problem for each engine that is missing, does not start, or sees no adapter."""
     found = []
     for engine in engines:
         pip = f"pip install '{ENGINES[engine.name]}'"
@@ -223,17 +228,17 @@ def _blind_engine_fix(
     return install_hint()
 
 
-def _environment(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[Problem]:
-    """Variables that are missing or lead nowhere."""
+def _environment_problems(machine: Machine, adapters: tuple[AdapterReport, ...]) -> list[Problem]:
+    """Return a problem for each environment variable that is missing or matches nothing."""
     found = []
     if machine.system == "Linux" and not machine.environment.get("XDG_RUNTIME_DIR"):
-        what = "XDG_RUNTIME_DIR is not set: Mesa warns, and some drivers want it"
+        what = "XDG_RUNTIME_DIR is not set: Mesa warns, and some drivers need it"
         found.append(Problem(what, 'export XDG_RUNTIME_DIR="$(mktemp -d)"'))
-    wanted = machine.environment.get(DEVICE_VARIABLE, "").strip().lower()
-    present = [AdapterInfo(**{name: a.record[name] for name in _FIELDS}) for a in adapters]
-    if wanted.partition(":")[0] == "null":
+    name = machine.environment.get(DEVICE_VARIABLE, "").strip().lower()
+    present = [AdapterInfo(**{field: a.record[field] for field in _FIELDS}) for a in adapters]
+    if name.partition(":")[0] == "null":
         present = null.adapters()
-    if wanted and named_among(wanted, present) is None:
-        what = f"{DEVICE_VARIABLE} is {wanted!r}, which fits no adapter"
+    if name and find_by_name(name, present) is None:
+        what = f"{DEVICE_VARIABLE} is {name!r}, which fits no adapter"
         found.append(Problem(what, f"unset {DEVICE_VARIABLE}"))
     return found

@@ -1,4 +1,4 @@
-"""What the doctor found, as data and in words."""
+"""The doctor's report, as data and as text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpucore.doctor.selftest import Check
+from gpucore.memory.pool import size_text
 
-__all__ = ["AdapterReport", "EngineReport", "Machine", "Problem", "Report", "size_text"]
+__all__ = ["AdapterReport", "EngineReport", "Machine", "Problem", "Report"]
 
 _SHOWN_LIMITS = (
     ("max_buffer_size", "largest buffer"),
@@ -23,7 +24,7 @@ _SHOWN_LIMITS = (
 
 @dataclass(frozen=True)
 class EngineReport:
-    """An engine: its installed version (None: not installed) and why it does not start, if so."""
+    """An engine: its installed version (None: not installed), and why it does not start, if so."""
 
     name: str
     version: str | None
@@ -41,10 +42,10 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class AdapterReport:
-    """An adapter as its engine tells it, and how its self-test went.
+    """An adapter as its engine describes it, and the result of its self-test.
 
-    ``record`` holds the fields of `gpucore.AdapterInfo`. ``fault`` says how the test's process
-    ended where it did not end well.
+    ``record`` holds the fields of `gpucore.AdapterInfo`. ``fault`` says how the process of the test
+    failed, if it did.
     """
 
     record: Mapping[str, Any]
@@ -58,11 +59,11 @@ class AdapterReport:
 
     @property
     def title(self) -> str:
-        """The name that selects it, the card's name, its kind."""
+        """The name that selects it, the card's name and its kind."""
         return f"{self.record['backend']}: {self.record['name']} ({self.record['kind']})"
 
     def facts(self) -> Iterator[tuple[str, str]]:
-        """What there is to say, as (title, text)."""
+        """Yield the facts about it, as (title, text)."""
         record = self.record
         yield "driver", record["driver"] or "unknown"
         if record["memory_size"]:
@@ -78,7 +79,7 @@ class AdapterReport:
 
     @property
     def verdict(self) -> str:
-        """How the self-test went."""
+        """The result of the self-test."""
         if self.fault:
             return f"FAILED: {self.fault}"
         wrong = [f"{check.name}: {check.detail}" for check in self.checks if not check.ok]
@@ -88,7 +89,7 @@ class AdapterReport:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be, and the line that mends it."""
+    """A problem in words, and the line that fixes it."""
 
     what: str
     fix: str
@@ -96,7 +97,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Machine:
-    """The system around the engines, as far as it decides about advice."""
+    """The system around the engines, as far as the advice depends on it."""
 
     system: str = ""
     release: str = ""
@@ -115,7 +116,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Report:
-    """All that `examine` found. ``status`` is the exit status of the command."""
+    """The findings of `examine`; ``status`` is the exit status of the command."""
 
     machine: Machine
     engines: tuple[EngineReport, ...]
@@ -124,13 +125,13 @@ class Report:
 
     @property
     def status(self) -> int:
-        """0: all is well. 1: works, with problems. 2: nothing usable."""
+        """0: no problems. 1: works, with problems. 2: no usable adapter."""
         if not any(adapter.works for adapter in self.adapters):
             return 2
         return 1 if self.problems else 0
 
     def as_json(self) -> str:
-        """The report as one JSON object."""
+        """Return the report as one JSON object."""
         adapters = [
             {
                 **adapter.record,
@@ -150,22 +151,14 @@ class Report:
         return json.dumps(body, indent=2)
 
 
-def size_text(nbytes: int) -> str:
-    """Bytes in the unit that reads best."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if nbytes >= size:
-            return f"{nbytes / size:.4g} {unit}"
-    return f"{nbytes} bytes"
-
-
 def _matrix_text(shape: tuple[str, str, int, int, int]) -> str:
-    """A matrix unit's shape: type of the operands, of the result, M x N x K."""
+    """Describe a matrix unit: types of operands and result, M x N x K."""
     operand, result, m, n, k = shape
     return f"{operand} to {result} {m}x{n}x{k}"
 
 
 def _limit_texts(limits: Mapping[str, int]) -> Iterator[str]:
-    """The limits that decide what fits."""
+    """Yield the limits that decide what fits on the adapter."""
     for name, title in _SHOWN_LIMITS:
         if name in limits:
             value = limits[name]

@@ -1,8 +1,8 @@
-"""Small computations that show whether an adapter computes right: the self-test of the doctor.
+"""The doctor's self-test: small computations that show whether an adapter computes correctly.
 
-``python -m gpucore.selftest ENGINE`` prints the adapters of an engine as JSON, and with a number
-after it the results of that adapter's self-test. The doctor runs it as a process of its own: a
-driver may crash or hang, and that must not take the report with it.
+``python -m gpucore.doctor.selftest ENGINE`` prints the adapters of an engine as JSON. With a number
+after it, it prints the results of that adapter's self-test. The doctor runs it as a process of its
+own, since a driver may crash or hang, and the report must survive that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Check", "adapter_record", "run_checks"]
 
 @dataclass(frozen=True)
 class Check:
-    """One computation: its name, whether the numbers were right, and what was seen."""
+    """One computation: its name, whether its numbers were right, and details."""
 
     name: str
     ok: bool
@@ -126,7 +126,7 @@ fn main() {
 
 
 def run_checks(device: Device) -> list[Check]:
-    """Every check that the device's features allow."""
+    """Run every check that the device's features allow."""
     checks = [
         ("f32 arithmetic", True, _fma_chain),
         ("32-bit integers", True, _hash),
@@ -135,11 +135,11 @@ def run_checks(device: Device) -> list[Check]:
         ("subgroups", "subgroups" in device.features, _subgroups),
         ("matrix units", device.has_matrix_units, _matrix),
     ]
-    return [_checked(name, check, device) for name, wanted, check in checks if wanted]
+    return [_run_check(name, check, device) for name, is_possible, check in checks if is_possible]
 
 
-def _checked(name: str, check: Callable[[Device], str], device: Device) -> Check:
-    """Run a check; it returns what is wrong, or nothing."""
+def _run_check(name: str, check: Callable[[Device], str], device: Device) -> Check:
+    """Run a check, which returns a description of what is wrong, or ""."""
     try:
         fault = check(device)
     except GpuError as error:
@@ -148,32 +148,32 @@ def _checked(name: str, check: Callable[[Device], str], device: Device) -> Check
 
 
 def _fma_chain(device: Device) -> str:
-    """s = a s + 1, 64 times, against float64.
+    """Compare s = a s + 1, computed 64 times, with float64.
 
     With a <= 0.9 and s <= 10 a step rounds twice at most (a driver may split fma), each time by
-    2^-24 of s, and all errors together grow to at most 1 / (1 - a) = 10 times that of one step.
+    2^-24 of s. All errors together grow to at most 1 / (1 - a) = 10 times that of one step.
     """
     x = np.linspace(-0.9, 0.9, 1024, dtype=np.float32)
     found = device.buffer(f32, x.size)
     device.compile_kernel(FMA_CHAIN)(device.buffer_from_array(x), found, grid=16)
-    wanted = a = x.astype(np.float64)
+    expected = a = x.astype(np.float64)
     for _ in range(64):
-        wanted = wanted * a + 1
-    return _difference(found.read(), wanted, tolerance=2 * 2.0**-24 * 10 * 10)
+        expected = expected * a + 1
+    return _difference(found.read(), expected, tolerance=2 * 2.0**-24 * 10 * 10)
 
 
 def _hash(device: Device) -> str:
-    """Shifts, exclusive or and products of 32 bits, exactly."""
+    """Check shifts, exclusive or and products of 32 bits, exactly."""
     found = device.buffer(u32, 1024)
     device.compile_kernel(HASH)(found, grid=16)
-    wanted: NDArray[Any] = np.arange(1024, dtype=np.uint64)
+    expected: NDArray[Any] = np.arange(1024, dtype=np.uint64)
     for i in range(16):
-        wanted = ((wanted ^ (wanted >> 15)) * 2246822519 + i) % 2**32
-    return _difference(found.read(), wanted)
+        expected = ((expected ^ (expected >> 15)) * 2246822519 + i) % 2**32
+    return _difference(found.read(), expected)
 
 
 def _half(device: Device) -> str:
-    """x² + x for multiples of 1/8: all values fit into f16's 11 bits, so that nothing rounds."""
+    """Check x² + x for multiples of 1/8: all values fit into f16's 11 bits, so nothing rounds."""
     x = (np.arange(-32, 32) / 8).astype(np.float16)
     found = device.buffer_from_array(np.zeros_like(x))
     device.compile_kernel(HALF)(device.buffer_from_array(x), found, grid=1)
@@ -182,7 +182,7 @@ def _half(device: Device) -> str:
 
 
 def _reduction(device: Device) -> str:
-    """Sums of 64 whole numbers through workgroup memory and barriers, exactly."""
+    """Check sums of 64 whole numbers through workgroup memory and barriers, exactly."""
     x = np.random.default_rng(1).integers(-1000, 1000, (32, 64)).astype(np.float32)
     found = device.buffer(f32, 32)
     device.compile_kernel(REDUCTION)(device.buffer_from_array(x), found, grid=32)
@@ -190,10 +190,10 @@ def _reduction(device: Device) -> str:
 
 
 def _subgroups(device: Device) -> str:
-    """Sums over subgroups, exactly; lanes name their subgroup by its least invocation."""
+    """Check sums over subgroups, exactly; the least invocation identifies a lane's subgroup."""
     x = np.random.default_rng(2).integers(0, 1000, 1024).astype(np.uint32)
     sums, firsts = device.buffer(u32, x.size), device.buffer(u32, x.size)
-    # Dawn wants the extension enabled, as WGSL says; wgpu's compiler does not know the line yet.
+    # Dawn requires the directive, as WGSL says; wgpu's compiler does not know it yet.
     head = "enable subgroups;\n" if device.info.engine == "dawn" else ""
     device.compile_kernel(head + SUBGROUPS)(device.buffer_from_array(x), sums, firsts, grid=8)
     group = firsts.read().astype(np.int64)
@@ -204,7 +204,7 @@ def _subgroups(device: Device) -> str:
 
 
 def _matrix(device: Device) -> str:
-    """One product of 16x16x16 small whole numbers in f16 with f32 sums, exactly."""
+    """Check one 16x16x16 matrix product of small whole numbers in f16 with f32 sums, exactly."""
     a, b = np.random.default_rng(3).integers(-8, 9, (2, 16, 16)).astype(np.float16)
     found = device.buffer(f32, (16, 16))
     kernel = device.compile_kernel(MATRIX, constants={"lanes": max(device.subgroup_size[1], 1)})
@@ -212,21 +212,21 @@ def _matrix(device: Device) -> str:
     return _difference(found.read(), a.astype(np.float64) @ b.astype(np.float64))
 
 
-def _difference(found: NDArray[Any], wanted: NDArray[Any], tolerance: float = 0.0) -> str:
-    """What to say where numbers differ by more than ``tolerance``; nothing where they do not."""
-    error = np.abs(found.astype(np.float64) - wanted.astype(np.float64))
+def _difference(found: NDArray[Any], expected: NDArray[Any], tolerance: float = 0.0) -> str:
+    """Describe how numbers differ by more than ``tolerance``; "" where they do not."""
+    error = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     wrong = ~(error <= tolerance)
     if not wrong.any():
         return ""
     i = int(np.flatnonzero(wrong)[0])
     return (
         f"{np.count_nonzero(wrong)} of {wrong.size} numbers are wrong: number {i} is "
-        f"{found.flat[i]!s}, not {wanted.flat[i]!s}"
+        f"{found.flat[i]!s}, not {expected.flat[i]!s}"
     )
 
 
 def adapter_record(info: AdapterInfo) -> dict[str, Any]:
-    """An adapter as JSON can hold it."""
+    """Return an adapter's description in types that JSON has."""
     record = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
     return record | {
         "backend": info.backend,

@@ -1,4 +1,4 @@
-"""Idle memory, sorted by size: the best fit with little waste is found by bisection."""
+"""Idle memory, sorted by size, so that bisection finds the best fit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ __all__ = ["FreeList"]
 
 
 class _Sized(Protocol):
+    """Anything with a size in bytes."""
+
     @property
     def nbytes(self) -> int: ...
 
@@ -17,10 +19,10 @@ H = TypeVar("H", bound=_Sized)
 
 
 class FreeList(Generic[H]):
-    """Idle handles. `take` gives at most ``slack`` times what is asked, and ``grain`` more.
+    """Idle handles, the smallest first.
 
-    From ``large`` bytes on it may be twice what is asked: there, memory of its own costs more than
-    what a loan wastes.
+    `take` returns a handle of at most ``slack`` times the bytes asked for, plus ``grain``. From
+    ``large`` bytes on it may have twice the bytes: there, new memory costs more than the waste.
     """
 
     def __init__(self, slack: float = 1.25, grain: int = 256, large: int = 1 << 25) -> None:
@@ -35,17 +37,20 @@ class FreeList(Generic[H]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all handles in it."""
+        """Bytes of all handles in the list."""
         return sum(self._sizes)
 
     def put(self, handle: H) -> None:
-        """Keep a handle."""
+        """Add an idle handle."""
         at = bisect.bisect_right(self._sizes, handle.nbytes)
         self._sizes.insert(at, handle.nbytes)
         self._handles.insert(at, handle)
 
     def take(self, nbytes: int) -> H | None:
-        """The smallest handle of at least ``nbytes``; None where the best wastes too much."""
+        """Remove and return the smallest handle of at least ``nbytes``.
+
+        Return None where there is none, or where even the smallest wastes too much.
+        """
         at = bisect.bisect_left(self._sizes, nbytes)
         most = nbytes * (2 if nbytes >= self._large else self._slack) + self._grain
         if at == len(self._sizes) or self._sizes[at] > most:
@@ -54,6 +59,6 @@ class FreeList(Generic[H]):
         return self._handles.pop(at)
 
     def drain(self) -> list[H]:
-        """All handles; none is left."""
+        """Remove and return all handles."""
         handles, self._handles, self._sizes = self._handles, [], []
         return handles

@@ -1,7 +1,7 @@
-"""The buffer pool: exact accounting, best fit, and what graphs keep.
+"""The pool of buffers: exact accounting, best fit, and the memory that graphs keep.
 
-Separate GPU buffers, never slices of one: WebGPU tracks hazards per buffer, so two tensors in
-one buffer could not be read and written by the same dispatch.
+It hands out separate GPU buffers, never slices of one. WebGPU tracks hazards per buffer, so that
+one dispatch could not read one tensor and write another in the same buffer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gpucore.backends import Backend
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.integers import ceil_div
 from gpucore.memory.free_list import FreeList
-from gpucore.memory.sharing import Planned, Scratch, Share, Slot, shared_slots
+from gpucore.memory.sharing import PlannedHandle, Scratch, Share, Slot, assign_slots
 from gpucore.not_copyable import NotCopyable
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "Pool",
     "Storage",
     "memory_limit",
-    "readable",
+    "size_text",
     "storage_size",
 ]
 
@@ -39,7 +39,7 @@ _SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 
 def storage_size(nbytes: int) -> int:
-    """Bytes that a storage of ``nbytes`` has at least: what a kernel may bind of it."""
+    """Return the least bytes that a storage of ``nbytes`` has: what a kernel may bind of it."""
     return max(_GRAIN, ceil_div(nbytes, _GRAIN) * _GRAIN)
 
 
@@ -47,9 +47,9 @@ def storage_size(nbytes: int) -> int:
 class MemoryStats:
     """Bytes: ``live`` in buffers in use, ``reserved`` taken from the device, and their peaks.
 
-    Buffers count in units of 256 bytes, whatever the size of the memory that serves them again.
-    ``buffers`` is how many are in use, ``limit`` the most that may be reserved (None: all that the
-    device gives), ``staging`` what reads go through, beside the reserved (see `Device.staging`).
+    Buffers count in units of 256 bytes, also where reused memory is larger. ``buffers`` is how many
+    are in use, ``limit`` the most that may be reserved (None: all that the device gives).
+    ``staging`` is the memory that reads go through, not counted as reserved (see `Device.staging`).
     """
 
     live: int
@@ -61,19 +61,19 @@ class MemoryStats:
     staging: int = 0
 
     def __repr__(self) -> str:
-        limit = "none" if self.limit is None else readable(self.limit)
+        limit = "none" if self.limit is None else size_text(self.limit)
         return (
-            f"MemoryStats(live {readable(self.live)} in {self.buffers} buffers, "
-            f"peak {readable(self.peak)}; reserved {readable(self.reserved)}, "
-            f"peak {readable(self.peak_reserved)}, limit {limit}; "
-            f"staging {readable(self.staging)})"
+            f"MemoryStats(live {size_text(self.live)} in {self.buffers} buffers, "
+            f"peak {size_text(self.peak)}; reserved {size_text(self.reserved)}, "
+            f"peak {size_text(self.peak_reserved)}, limit {limit}; "
+            f"staging {size_text(self.staging)})"
         )
 
 
-def readable(nbytes: int) -> str:
-    """Bytes for people.
+def size_text(nbytes: int) -> str:
+    """Return a number of bytes as text for people.
 
-    >>> readable(1536)
+    >>> size_text(1536)
     '1.5 KiB'
     """
     value = float(nbytes)
@@ -84,43 +84,45 @@ def readable(nbytes: int) -> str:
     return f"{value:.4g} TiB"
 
 
-def memory_limit(told: str | None = None) -> int | None:
-    """Bytes that ``GPUCORE_MEMORY_LIMIT`` allows, as 2GiB, 500 MB or 1073741824; None if unset.
+def memory_limit(text: str | None = None) -> int | None:
+    """Return the bytes that ``GPUCORE_MEMORY_LIMIT`` allows; None if it is not set.
 
-    ``told``: its text, where it is not to be taken from the environment. Raises `ArgumentError`
-    where it is no size.
+    It is a size such as 2GiB, 500 MB or 1073741824. ``text`` takes the place of the variable's
+    value. Raises `ArgumentError` where it is no size.
     """
-    text = (os.environ.get(LIMIT_VARIABLE, "") if told is None else told).strip()
+    text = (os.environ.get(LIMIT_VARIABLE, "") if text is None else text).strip()
     if not text:
         return None
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ArgumentError(
-            f"{LIMIT_VARIABLE}={text!r} is no size: write bytes or a unit, as in 2GiB or 500MB"
+            f"{LIMIT_VARIABLE} must be a size, got {text!r}; write bytes or a unit, as in 2GiB or "
+            "500MB"
         )
     power = " kmgt".index((match[2] or " ").lower())
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 class Arena:
-    """Where a storage's handle goes back to: the pool's own list, or a graph's private one.
+    """The owner of storages' handles: the pool itself, or one captured graph.
 
-    ``made``: what was allocated in a capture; ``share``: what the graph shares with others.
+    ``made`` holds what was allocated in a capture, ``share`` the scratch memory of the graph.
     """
 
     def __init__(self) -> None:
         self.free: FreeList[Any] = FreeList()
         self.parent: Arena | None = None
-        self.made: list[tuple[Planned, weakref.ref[Storage]]] = []
+        self.made: list[tuple[PlannedHandle, weakref.ref[Storage]]] = []
         self.share = Share([])
 
     def close(self, parent: Arena) -> None:
-        """Give all to ``parent``, now and whatever comes back later."""
+        """Give ``parent`` all idle handles, and later those that come back."""
         self.parent = parent
         for handle in self.free.drain():
             parent.give(handle)
 
     def give(self, handle: Any) -> None:
+        """Keep an idle handle, or hand it to the parent."""
         target = self
         while target.parent is not None:
             target = target.parent
@@ -128,10 +130,10 @@ class Arena:
 
 
 class Storage(NotCopyable):
-    """Device memory held by one or more buffer views; goes back to its arena with the last.
+    """Device memory of one or more buffer views; it returns to its arena when the last one goes.
 
-    ``handle`` is a `Planned` while the capture that made it is under way, and None after one that
-    there was no room for.
+    ``handle`` is a `PlannedHandle` during the capture that made it, and None after a capture that
+    had no room for it.
     """
 
     __slots__ = ("__weakref__", "_nbytes", "_pool", "arena", "handle")
@@ -148,13 +150,14 @@ class Storage(NotCopyable):
 class Pool:
     """Allocates storages of a backend and reuses them.
 
-    The garbage collector may end a storage at any time, amid a call of the pool too: `release` and
-    `close_arena` only note what is to be done, and the next call does it. For the same reason the
-    pool refers to every handle: one reachable from a storage alone would be finalised with it.
+    The garbage collector may end a storage at any time, also during a call of the pool. Therefore
+    `release` and `close_arena` only queue what is to be done, and the next call does it. For the
+    same reason the pool refers to every handle: one that only a storage refers to would be
+    finalised with it.
 
-    ``flush`` submits recorded commands; it is called before idle memory is freed for want of room.
-    ``limit`` is the most that may be reserved, in bytes; it may be set at any time, and what is
-    over it already stays.
+    ``flush`` submits recorded commands; it is called before idle memory is freed to make room.
+    ``limit`` is the most that may be reserved, in bytes. It may be set at any time, and memory that
+    is over it already stays.
     """
 
     def __init__(
@@ -166,14 +169,14 @@ class Pool:
         self._common = Arena()
         self._arenas = [self._common]
         self._handles: set[Any] = set()
-        self._noted: deque[tuple[Arena, Any | None, int]] = deque()
+        self._released: deque[tuple[Arena, Any | None, int]] = deque()
         self._scratch = Scratch(self._take, self._destroy, self._common.give)
         self._live = self._peak = self._reserved = self._peak_reserved = self._buffers = 0
 
     @property
     def stats(self) -> MemoryStats:
-        """What is in use now, and the most that ever was."""
-        self._settle()
+        """Bytes in use now, and the most that ever were."""
+        self._apply_releases()
         return MemoryStats(
             self._live,
             self._peak,
@@ -186,25 +189,28 @@ class Pool:
 
     @property
     def idle(self) -> int:
-        """Bytes that nobody uses, kept for whoever comes next: what `trim` frees."""
-        self._settle()
+        """Bytes that nobody uses, kept for the next allocations: what `trim` frees."""
+        self._apply_releases()
         return self._common.free.nbytes
 
     def reset_peak(self) -> None:
-        """Start the peaks again from what is in use now."""
-        self._settle()
+        """Set the peaks to what is in use now."""
+        self._apply_releases()
         self._peak, self._peak_reserved = self._live, self._reserved
 
     def allocate(self, nbytes: int) -> Storage:
-        """Storage of at least ``nbytes``; contents undefined. `LimitError`, `OutOfMemoryError`."""
-        self._settle()
+        """Return a storage of at least ``nbytes``; its contents are undefined.
+
+        Raises `LimitError`, `OutOfMemoryError`.
+        """
+        self._apply_releases()
         size = storage_size(nbytes)
         arena = self._arenas[-1]
         if arena is self._common:
             storage = Storage(self, arena, self._take(size), size)
         else:
             self._check_size(size)
-            planned = Planned(size)
+            planned = PlannedHandle(size)
             storage = Storage(self, arena, planned, size)
             arena.made.append((planned, weakref.ref(storage)))
         self._live += size
@@ -213,7 +219,7 @@ class Pool:
         return storage
 
     def _take(self, size: int) -> Any:
-        """Idle memory, or new."""
+        """Return an idle handle of this size, or a new one."""
         handle = self._common.free.take(size)
         return self._new(size) if handle is None else handle
 
@@ -225,7 +231,7 @@ class Pool:
         if size > most:
             raise LimitError(
                 f"a buffer of {size} bytes is over the limit of {most} bytes of "
-                f"{self._backend.info.name} ({self._backend.info.backend}): split the array"
+                f"{self._backend.info.name} ({self._backend.info.backend}); split the array"
             )
 
     def _new(self, size: int) -> Any:
@@ -233,17 +239,17 @@ class Pool:
         if self._is_over(size):
             self._make_room()
             if self._is_over(size):
-                raise OutOfMemoryError(self._no_room(size, f"{LIMIT_VARIABLE} allows no more"))
+                raise OutOfMemoryError(self._no_room_text(size, f"{LIMIT_VARIABLE} allows no more"))
         try:
             handle = self._backend.allocate(size)
         except OutOfMemoryError:
             self._make_room()
-            # What is freed goes back only when nothing that was submitted uses it any more.
+            # Freed memory goes back only when nothing that was submitted uses it any more.
             self._backend.synchronize()
             try:
                 handle = self._backend.allocate(size)
             except OutOfMemoryError as error:
-                raise OutOfMemoryError(self._no_room(size, str(error))) from None
+                raise OutOfMemoryError(self._no_room_text(size, str(error))) from None
         self._handles.add(handle)
         self._reserved += handle.nbytes
         self._peak_reserved = max(self._peak_reserved, self._reserved)
@@ -257,41 +263,42 @@ class Pool:
         self.trim()
         self._backend.trim()
 
-    def _no_room(self, size: int, why: str) -> str:
-        """What to say when a buffer cannot be had; idle memory has been freed before."""
-        limit = "none set" if self.limit is None else readable(self.limit)
+    def _no_room_text(self, size: int, why: str) -> str:
+        """Return the message of an allocation that failed after idle memory was freed."""
+        limit = "none set" if self.limit is None else size_text(self.limit)
         return (
-            f"no room for a buffer of {readable(size)} on {self._backend.info.name} "
-            f"({self._backend.info.backend}): live {readable(self._live)} in {self._buffers} "
-            f"buffers, reserved {readable(self._reserved)}, limit {limit} ({why}). Release buffers "
-            "(buffer.release(), or `with`) and graphs that you no longer need, use smaller ones, "
-            f"or raise {LIMIT_VARIABLE}; idle memory was given back already, as device.trim() does"
+            f"no room for a buffer of {size_text(size)} on {self._backend.info.name} "
+            f"({self._backend.info.backend}): live {size_text(self._live)} in {self._buffers} "
+            f"buffers, reserved {size_text(self._reserved)}, limit {limit} ({why}). Release "
+            "buffers (buffer.release(), or `with`) and graphs that you no longer need, use smaller "
+            f"ones, or raise {LIMIT_VARIABLE}; idle memory was given back already, as "
+            "device.trim() does"
         )
 
     def release(self, arena: Arena, handle: Any, nbytes: int) -> None:
-        """Called by a dying storage of ``nbytes``."""
-        self._noted.append((arena, handle, nbytes))
+        """Queue the release of a storage's ``nbytes``; the storage calls it when it ends."""
+        self._released.append((arena, handle, nbytes))
 
-    def _settle(self) -> None:
-        """Do what was noted."""
-        while self._noted:
-            arena, handle, nbytes = self._noted.popleft()
+    def _apply_releases(self) -> None:
+        """Take back the memory of the queued releases."""
+        while self._released:
+            arena, handle, nbytes = self._released.popleft()
             if handle is None:
-                self._scratch.leave(arena.share)
+                self._scratch.remove(arena.share)
                 arena.close(self._common)
                 continue
             self._live -= nbytes
             self._buffers -= 1
-            if not isinstance(handle, Planned):
+            if not isinstance(handle, PlannedHandle):
                 arena.give(handle)
 
     def trim(self) -> int:
-        """Give idle buffers back to the device; returns the bytes freed.
+        """Give idle buffers back to the device; return the bytes freed.
 
-        The caller has submitted what it recorded: a destroyed buffer must not be in a command
+        The caller must have submitted what it recorded: a destroyed buffer must not be in a command
         that is still to be submitted.
         """
-        self._settle()
+        self._apply_releases()
         return self._free(self._common.free.drain())
 
     def _free(self, handles: list[Any]) -> int:
@@ -303,50 +310,55 @@ class Pool:
         return freed
 
     def _destroy(self, handles: list[Any]) -> None:
-        """What recorded commands may still use, and nobody else."""
+        """Free handles that only recorded commands may still use: submit those first."""
         self._flush()
         self._free(handles)
 
     def open_arena(self) -> Arena:
-        """Allocations go to a new arena until `leave_arena`."""
+        """Allocate in a new arena until `leave_arena`; return it."""
         arena = Arena()
         self._arenas.append(arena)
         return arena
 
     def leave_arena(self) -> None:
-        """Back to the arena before."""
+        """Allocate in the previous arena again."""
         self._arenas.pop()
 
-    def furnish(self, arena: Arena, *, passing: bool = True) -> None:
-        """Give memory to what was allocated in a left arena; without ``passing`` to lasting alone.
+    def assign_memory(self, arena: Arena, *, temporary: bool = True) -> None:
+        """Assign memory to the planned handles of an arena that was left.
 
-        Raises `OutOfMemoryError`, among others: lasting buffers that have none then stay without.
+        Persistent buffers, which somebody still refers to, get memory of their own. Temporary ones
+        share scratch memory; without ``temporary`` they get none. Raises `OutOfMemoryError`, among
+        others: persistent buffers that have no memory then stay without it.
         """
-        self._settle()
+        self._apply_releases()
         made, arena.made = arena.made, []
-        alive = [(planned, ref()) for planned, ref in made]
-        lasting = [(planned, storage) for planned, storage in alive if storage is not None]
-        others = [planned for planned, storage in alive if storage is None and passing]
-        arena.share = Share(shared_slots(others))
+        pairs = [(planned, ref()) for planned, ref in made]
+        persistent = [(planned, storage) for planned, storage in pairs if storage is not None]
+        others = [planned for planned, storage in pairs if storage is None and temporary]
+        arena.share = Share(assign_slots(others))
         try:
-            for planned, storage in lasting:
+            for planned, storage in persistent:
                 planned.slot = Slot(planned.nbytes)
                 storage.handle = planned.slot.handle = self._take(planned.nbytes)
-            self._scratch.join(arena.share)
-            self._scratch.find(arena.share)
+            self._scratch.add(arena.share)
+            self._scratch.place(arena.share)
         except BaseException:
-            for planned, storage in lasting:
+            for planned, storage in persistent:
                 if storage.handle is planned:
                     self._live -= planned.nbytes
                     self._buffers -= 1
                     storage.handle = None
             raise
 
-    def find(self, share: Share) -> None:
-        """Seek a graph's memory where that of others has moved it. Raises `OutOfMemoryError`."""
-        self._settle()
-        self._scratch.find(share)
+    def place_scratch(self, share: Share) -> None:
+        """Place a graph's slots anew where other graphs have moved the scratch memory.
+
+        Raises `OutOfMemoryError`.
+        """
+        self._apply_releases()
+        self._scratch.place(share)
 
     def close_arena(self, arena: Arena) -> None:
-        """Hand a left arena's memory to the pool."""
-        self._noted.append((arena, None, 0))
+        """Queue the return of a left arena's memory to the pool."""
+        self._released.append((arena, None, 0))

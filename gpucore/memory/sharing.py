@@ -1,10 +1,11 @@
 """Which memory each buffer of a captured graph gets.
 
-Buffers that are no longer referred to when the capture ends are *passing*: they hold something from
-the first command that uses them to the last. Those whose commands lie apart share a slot, so that
-a graph takes little more than what it holds at once; and slots are shared by all graphs of a device
-(`Scratch`), since one queue runs them one after the other. The *lasting* buffers have their own
-memory: the host may write them before a replay, and a replay may find what the last one left.
+Buffers that are no longer referenced when the capture ends are *temporary*: they hold something
+from the first command that uses them to the last. Temporary buffers whose commands do not overlap
+share a slot, so that a graph takes little more memory than it uses at once. All graphs of a device
+share the slots (`Scratch`), since one queue runs them one after the other. The *persistent* buffers
+have memory of their own: the host may write them before a replay, and a replay may read what the
+last one left there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 
 from gpucore.backends import Recording
 
-__all__ = ["Planned", "Scratch", "Share", "Slot", "real", "shared_slots"]
+__all__ = ["PlannedHandle", "Scratch", "Share", "Slot", "assign_slots", "resolve_handle"]
 
 
 class Slot:
-    """Memory of so many bytes, and the commands at which somebody has it."""
+    """Memory of ``nbytes``, and the ranges of commands in which it is taken."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -29,19 +30,19 @@ class Slot:
         self._lasts: list[int] = []
 
     def is_free(self, first: int, last: int) -> bool:
-        """Whether nobody has it from command ``first`` to ``last``."""
+        """Tell whether no range overlaps the commands ``first`` to ``last``."""
         at = bisect.bisect_right(self._firsts, last)
         return at == 0 or self._lasts[at - 1] < first
 
     def take(self, first: int, last: int) -> None:
-        """Have it from command ``first`` to ``last``; it is free there."""
+        """Take it for the commands ``first`` to ``last``, in which it is free."""
         at = bisect.bisect_right(self._firsts, last)
         self._firsts.insert(at, first)
         self._lasts.insert(at, last)
 
 
-class Planned:
-    """In the place of a handle while a capture is under way; ``slot`` is known when it ends."""
+class PlannedHandle:
+    """A placeholder for a handle during a capture; ``slot`` is assigned when the capture ends."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -50,32 +51,32 @@ class Planned:
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """First and last command that uses it; None where none does."""
+        """The first and the last command that use it; None where none does."""
         return None if self._last < 0 else (self._first, self._last)
 
     def use(self, command: int) -> None:
-        """Command ``command`` uses it; they come in order."""
+        """Note that the command with this number uses it; numbers come in rising order."""
         if self._last < 0:
             self._first = command
         self._last = command
 
 
-def real(handle: Any) -> Any:
-    """A handle as the backend knows it."""
-    if not isinstance(handle, Planned):
+def resolve_handle(handle: Any) -> Any:
+    """Return the backend's handle: that of the slot, where ``handle`` is planned."""
+    if not isinstance(handle, PlannedHandle):
         return handle
     assert handle.slot is not None
     return handle.slot.handle
 
 
-def shared_slots(passing: Iterable[Planned]) -> list[Slot]:
-    """Give each that is used a slot; returns them, the largest first.
+def assign_slots(temporary: Iterable[PlannedHandle]) -> list[Slot]:
+    """Assign a slot to each handle that a command uses; return the slots, the largest first.
 
     Greedy: the largest buffers choose first, and take the largest slot that is free. In the
-    networks of Stable Diffusion that comes to 11 to 37 % more than is held at once; the smallest
-    slot instead would leave the autoencoder 1 to 8 % more.
+    networks of Stable Diffusion that takes 11 to 37 % more than is in use at once. Choosing the
+    smallest slot instead would cost the autoencoder 1 to 8 % more.
     """
-    uses = [(each, *each.span) for each in passing if each.span is not None]
+    uses = [(each, *each.span) for each in temporary if each.span is not None]
     slots: list[Slot] = []
     for each, first, last in sorted(uses, key=lambda use: (-use[0].nbytes, use[1])):
         free = [s for s in slots if s.nbytes >= each.nbytes and s.is_free(first, last)]
@@ -89,8 +90,9 @@ def shared_slots(passing: Iterable[Planned]) -> list[Slot]:
 class Share:
     """A graph's part of the scratch memory: its slots, the largest first.
 
-    ``bound`` is what the graph submits, in both forms, made for the memory where the slots are
-    ``in_place``; None once they must be sought again, so that nobody touches memory that is gone.
+    ``bound`` is what the graph submits, as one list of recordings and as several. It is made for
+    the memory where the slots are ``in_place``. It is None once they must be placed again, so that
+    nobody uses memory that is gone.
     """
 
     def __init__(self, slots: list[Slot]) -> None:
@@ -102,9 +104,9 @@ class Share:
 class Scratch:
     """Handles that all graphs of a device use in turn.
 
-    A graph's largest slot lies in the first handle, its second largest in the second: each handle
-    is as large as the largest slot of its rank. ``allocate`` and ``free`` are the device's;
-    ``give`` takes what is idle from now on.
+    A graph's largest slot lies in the first handle, its second largest in the second. Each handle
+    is as large as the largest slot at its position. ``allocate`` and ``free`` are the device's;
+    ``give`` takes memory that is idle from now on.
     """
 
     def __init__(
@@ -118,44 +120,45 @@ class Scratch:
         self._handles: dict[int, Any] = {}
         self._moves = 0
 
-    def join(self, share: Share) -> None:
-        """There is to be room for its slots until it leaves."""
+    def add(self, share: Share) -> None:
+        """Count the slots of ``share`` from now on, until `remove`."""
         self._shares.add(share)
 
-    def find(self, share: Share) -> None:
-        """Put handles into the slots of one that has joined. Raises `OutOfMemoryError`."""
+    def place(self, share: Share) -> None:
+        """Put handles into the slots of a share that was added. Raises `OutOfMemoryError`."""
         while not share.in_place:
             sizes = self._sizes()
             self._free_small(sizes)
             moves = self._moves
-            for rank, slot in enumerate(share.slots):
-                if rank not in self._handles:
-                    self._handles[rank] = self._allocate(sizes[rank])
-                slot.handle = self._handles[rank]
-            share.in_place = moves == self._moves  # to allocate may end other graphs
+            for position, slot in enumerate(share.slots):
+                if position not in self._handles:
+                    self._handles[position] = self._allocate(sizes[position])
+                slot.handle = self._handles[position]
+            share.in_place = moves == self._moves  # allocating may end other graphs
 
-    def leave(self, share: Share) -> None:
-        """What it alone was in want of is idle."""
+    def remove(self, share: Share) -> None:
+        """Stop counting ``share``, and give away the memory that it alone needed."""
         before = self._sizes()
         self._shares.discard(share)
         after = self._sizes()
-        for rank, (old, new) in enumerate(itertools.zip_longest(before, after, fillvalue=0)):
-            if new < old and rank in self._handles:
-                self._move()
-                self._give(self._handles.pop(rank))
+        for position, (old, new) in enumerate(itertools.zip_longest(before, after, fillvalue=0)):
+            if new < old and position in self._handles:
+                self._unplace_all()
+                self._give(self._handles.pop(position))
 
     def _free_small(self, sizes: list[int]) -> None:
-        """At once, so that the old and the new memory are not there both."""
-        small = [rank for rank, handle in self._handles.items() if handle.nbytes < sizes[rank]]
+        """Free handles that are too small before larger ones are allocated, to save memory."""
+        small = [at for at, handle in self._handles.items() if handle.nbytes < sizes[at]]
         if small:
-            self._move()
-            self._free([self._handles.pop(rank) for rank in small])
+            self._unplace_all()
+            self._free([self._handles.pop(position) for position in small])
 
-    def _move(self) -> None:
+    def _unplace_all(self) -> None:
         self._moves += 1
         for share in self._shares:
             share.in_place, share.bound = False, None
 
     def _sizes(self) -> list[int]:
+        """Return the bytes of the largest slot at each position."""
         each = ([slot.nbytes for slot in share.slots] for share in self._shares)
-        return [max(rank) for rank in itertools.zip_longest(*each, fillvalue=0)]
+        return [max(sizes) for sizes in itertools.zip_longest(*each, fillvalue=0)]

@@ -1,6 +1,6 @@
-"""What is recorded and replayed: streams, graphs, events, profiles.
+"""Recording and replay: streams, graphs, events, profiles, and the work of launches.
 
-Law: commands are appended here and submitted by a backend; nothing here compiles a kernel.
+Law: commands are appended here and submitted to a backend; nothing here compiles a kernel.
 """
 
 __all__: list[str] = []

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from gpucore.backends import Backend, Pending, PendingTimes
 from gpucore.errors import ArgumentError, FeatureError, GpuError
 from gpucore.not_copyable import NotCopyable
+from gpucore.recording.stream import RecordingDevice, Stream
 from gpucore.waiting import wait_async
-
-if TYPE_CHECKING:
-    from gpucore.device import Device
-    from gpucore.recording.stream import Stream
 
 __all__ = ["Event"]
 
 
 class Event(NotCopyable):
-    """Made by `Device.new_event`; `record` sets it behind what a stream holds.
+    """A point in a stream, made by `Device.new_event` and set by `record`.
 
-    WebGPU tells of whole submissions only, so that recording an event submits the stream. With
+    WebGPU tells of whole submissions only, so recording an event submits the stream. With
     ``timing``, the device also writes a timestamp there, for `elapsed`; `FeatureError` where it
     cannot.
 
@@ -32,7 +29,7 @@ class Event(NotCopyable):
     An event may be recorded again; it then means the later point.
     """
 
-    def __init__(self, device: Device, *, timing: bool = False) -> None:
+    def __init__(self, device: RecordingDevice, *, timing: bool = False) -> None:
         if timing and "timestamps" not in device.features:
             raise FeatureError(
                 f"{device.name} ({device.info.backend}) has no timestamps, so that an event cannot "
@@ -43,7 +40,7 @@ class Event(NotCopyable):
         self.timing = timing
         self._fence: Pending | None = None
         self._times: PendingTimes | None = None
-        self._span: tuple[int, int] | None = None
+        self._nanoseconds: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         if self._fence is None:
@@ -53,7 +50,7 @@ class Event(NotCopyable):
         return f"Event({state}{', timed' if self.timing else ''}, on {self.device.name})"
 
     def record(self, stream: Stream | None = None) -> Self:
-        """Set the event behind everything in ``stream`` (the device's current one), and submit it.
+        """Set the event after everything in ``stream`` (None: the current one), and submit it.
 
         Raises `CaptureError` inside `Device.capture`, `ArgumentError` for another device's stream.
         """
@@ -64,14 +61,14 @@ class Event(NotCopyable):
                 "make the event with the stream's own device"
             )
         target.submit()
-        self._span = None
+        self._nanoseconds = None
         self._times = self.device.engine.timestamp() if self.timing else None
         self._fence = self.device.engine.fence()
         return self
 
     @property
     def is_complete(self) -> bool:
-        """True once the device has reached it; looking does not wait. False before `record`."""
+        """Tell whether the device has reached it, without waiting; False before `record`."""
         return self._fence is not None and self._fence.done
 
     def wait(self) -> None:
@@ -79,47 +76,54 @@ class Event(NotCopyable):
 
         Raises `ArgumentError` if it was never recorded, `DeviceLostError`.
         """
-        self._recorded().wait()
+        self._require_fence().wait()
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Wait for it while other tasks run (asyncio or trio)."""
-        return self._settled().__await__()
+        return self._wait_async().__await__()
 
-    async def _settled(self) -> None:
-        fence = self._recorded()
+    async def _wait_async(self) -> None:
+        fence = self._require_fence()
         await wait_async(fence)
         fence.wait()
 
     def elapsed(self, since: Event) -> float:
-        """Seconds on the device from ``since`` to this event; blocks until both are reached.
+        """Return the device's seconds from ``since`` to this event; block until both are reached.
 
         Raises `FeatureError` if one of them was made without ``timing``, `ArgumentError` if one was
-        never recorded or is another device's, `GpuError` where the device wrote no valid times.
+        never recorded or belongs to another device, `GpuError` where the device wrote no valid
+        times.
         """
         if since.device is not self.device:
-            raise ArgumentError(f"{self!r} and {since!r}: devices' clocks cannot be compared")
-        return (self._nanoseconds()[0] - since._nanoseconds()[1]) * 1e-9
+            raise ArgumentError(
+                f"{self!r} and {since!r}: devices' clocks cannot be compared; give two events of "
+                "one device"
+            )
+        return (self._read_times()[0] - since._read_times()[1]) * 1e-9
 
-    def order(self, backend: Backend) -> None:
-        """Make what ``backend`` is given from here on come after the event; see `Stream.wait`."""
-        fence = self._recorded()
+    def order_before(self, backend: Backend) -> None:
+        """Make what ``backend`` is given from here on run after the event; see `Stream.wait`."""
+        fence = self._require_fence()
         if backend is not self.device.engine:
             fence.wait()
 
-    def _recorded(self) -> Pending:
+    def _require_fence(self) -> Pending:
         if self._fence is None:
             raise ArgumentError(f"{self!r} has nothing to wait for: call event.record() first")
         return self._fence
 
-    def _nanoseconds(self) -> tuple[int, int]:
-        """Begin and end of the event's own mark."""
-        self._recorded()
+    def _read_times(self) -> tuple[int, int]:
+        """Return begin and end of the event's own timestamps, in nanoseconds."""
+        self._require_fence()
         if not self.timing:
             raise FeatureError(f"{self!r} has no time: make it with device.new_event(timing=True)")
-        if self._span is None:
+        if self._nanoseconds is None:
             assert self._times is not None
-            self._span = self._times.wait()[0]
-        begin, end = self._span
+            self._nanoseconds = self._times.wait()[0]
+        begin, end = self._nanoseconds
         if not 0 < begin <= end:
-            raise GpuError(f"{self!r}: the device wrote no valid timestamps ({begin}, {end})")
+            raise GpuError(
+                f"{self!r}: the device wrote no valid timestamps ({begin}, {end}); update its "
+                "driver, or take another engine"
+            )
         return begin, end

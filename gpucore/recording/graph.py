@@ -1,38 +1,37 @@
-"""A captured command list that replays with next to no Python work per launch."""
+"""`Graph`: a captured command list that replays with next to no Python work per launch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from gpucore.backends import Command, Launch, Recording
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Arena
 from gpucore.not_copyable import NotCopyable
-from gpucore.recording.stream import CommandList, Stream
+from gpucore.recording.command_list import CommandList
+from gpucore.recording.stream import RecordingDevice, Stream
 from gpucore.recording.work import Work
-
-if TYPE_CHECKING:
-    from gpucore.device import Device
 
 __all__ = ["Graph"]
 
-# Commands of the first submission where the device has little to do: to hand over 600 launches
-# takes the host over 1 ms, and it begins with these meanwhile. A graph of fewer than six times as
-# many goes as a whole, as all do behind other work: one more submission costs the device 25 µs.
-_FIRST = 48
+# Commands of the first submission where the device has little to do. Submitting 600 launches takes
+# the host over 1 ms, and meanwhile the device begins with these. A graph of fewer than six times as
+# many is one submission, and so is every graph behind other work: a submission more costs the
+# device 25 µs.
+_FIRST_COMMANDS = 48
 
 
 class Graph(NotCopyable):
-    """Made by ``with device.capture() as graph:``; what is called inside is recorded, not run.
+    """Captured commands, made by ``with device.capture() as graph:``.
 
-    Buffers that exist before the capture are pinned and are the graph's inputs: write them, then
-    `replay`. Buffers made inside belong to the graph; those still referenced afterwards are its
-    outputs and hold new values after each replay. The others get memory when the capture ends, what
-    is never in use together the same, and all graphs of a device share it: what one leaves there
-    is gone when another has run.
+    Calls inside the ``with`` block are recorded and do not run. Buffers that exist before the
+    capture are pinned and are the graph's inputs: write them, then `replay`. Buffers made inside
+    belong to the graph. Those still referenced afterwards are its outputs and hold new values after
+    each replay. The others share memory, which they get when the capture ends. All graphs of a
+    device share it, so that its contents are gone when another graph has run.
 
     >>> x, y = (device.buffer(f32, 64) for _ in range(2))
     >>> with device.capture() as graph:
@@ -44,7 +43,7 @@ class Graph(NotCopyable):
     1
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: RecordingDevice) -> None:
         self._device = device
         self._list = CommandList()
         self._arena: Arena | None = None
@@ -73,22 +72,22 @@ class Graph(NotCopyable):
         assert self._arena is not None
         try:
             if error is None:
-                pool.furnish(self._arena)
-                self._bound(self._arena)
+                pool.assign_memory(self._arena)
+                self._bind(self._arena)
                 return
             with suppress(GpuError):
-                pool.furnish(self._arena, passing=False)
+                pool.assign_memory(self._arena, temporary=False)
         except BaseException:
             self.release()
             raise
         self.release()
 
-    def _bound(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
-        """What to submit, made anew after memory moved."""
-        self._device.pool.find(arena.share)
+    def _bind(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
+        """Return the recordings to submit, as one and in parts; make them anew if memory moved."""
+        self._device.pool.place_scratch(arena.share)
         if arena.share.bound is None:
             self._list.bind()
-            arena.share.bound = _forms(self._list.commands)
+            arena.share.bound = _recordings(self._list.commands)
         return arena.share.bound
 
     def __repr__(self) -> str:
@@ -98,27 +97,28 @@ class Graph(NotCopyable):
         return f"Graph({launches} launches, {copies} copies, on {self._device.name}{state})"
 
     def __len__(self) -> int:
-        """Number of captured commands."""
+        """Return the number of captured commands."""
         return len(self._list.commands)
 
     @property
     def works(self) -> list[Work]:
-        """What each captured launch must do."""
+        """The work of each captured launch."""
         return [c.work for c in self._list.commands if isinstance(c, Launch)]
 
     def replay(self) -> None:
-        """Submit the captured commands again; does not wait.
+        """Submit the captured commands again; do not wait.
 
-        They go as one submission with what was recorded before. Where the device has less under
-        way than a graph of 288 commands or more holds, they are two, the first 48 and the rest: the
-        device begins with those while the host still hands over the others.
+        They are one submission together with what was recorded before. A graph of 288 commands or
+        more is two submissions where the device has fewer commands under way than the graph holds.
+        The device then begins with the first 48 while the host still submits the others.
 
-        Raises `CaptureError` once released, `OutOfMemoryError` where other graphs had its memory.
+        Raises `CaptureError` once released, `OutOfMemoryError` if its memory moved and there is no
+        room for it.
         """
         if self._arena is None:
             raise CaptureError("replay of a graph that was released or never captured: capture it")
-        whole, parts = self._bound(self._arena)
-        first, *rest = parts if self._device.engine.under_way < len(self) else whole
+        single, parts = self._bind(self._arena)
+        first, *rest = parts if self._device.engine.under_way < len(self) else single
         self._device.stream.submit(first)
         for part in rest:
             self._device.stream.send(part)
@@ -129,7 +129,7 @@ class Graph(NotCopyable):
         Raises `CaptureError` inside its own capture.
         """
         if self._capturing:
-            raise CaptureError("release of a graph inside its own capture: leave the capture first")
+            raise CaptureError("release of a graph inside its own capture: end the capture first")
         self._list = CommandList()
         if self._arena is not None:
             self._arena.share.bound = None
@@ -143,9 +143,9 @@ class Graph(NotCopyable):
             self.release()
 
 
-def _forms(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:
-    """The commands as one submission, and as those of a device that has little to do."""
-    whole = [Recording(commands)]
-    if len(commands) < 6 * _FIRST:
-        return whole, whole
-    return whole, [Recording(commands[:_FIRST]), Recording(commands[_FIRST:])]
+def _recordings(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:
+    """Return the commands as one recording, and in parts for a device that has little to do."""
+    single = [Recording(commands)]
+    if len(commands) < 6 * _FIRST_COMMANDS:
+        return single, single
+    return single, [Recording(commands[:_FIRST_COMMANDS]), Recording(commands[_FIRST_COMMANDS:])]

@@ -1,4 +1,4 @@
-"""`Profile`: the time of every launch on the device, from timestamp queries."""
+"""`Profile`: the device's time for every launch, from timestamp queries."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from gpucore.backends import Command, Launch, PendingTimes
 from gpucore.errors import CaptureError, FeatureError
+from gpucore.recording.stream import RecordingDevice
 from gpucore.recording.work import Roof, Work
-
-if TYPE_CHECKING:
-    from gpucore.device import Device
 
 __all__ = ["Group", "Profile", "Timing"]
 
@@ -24,9 +22,8 @@ __all__ = ["Group", "Profile", "Timing"]
 class Timing:
     """One launch: its kernel's label, its region, its grid, its work, and nanoseconds.
 
-    ``start_ns`` counts from the first launch of the profile. Both times are None where the
-    device's timestamps are no measurement: one is zero (not written), or the end precedes the
-    begin.
+    ``start_ns`` counts from the first launch of the profile. Both times are None where the device's
+    timestamps are not valid: one is zero (not written), or the end precedes the begin.
     """
 
     label: str
@@ -39,10 +36,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Launches of one label or region: how many, and the nanoseconds and work of those timed.
+    """Launches of one label or region: how many, and the nanoseconds and work of the timed ones.
 
-    ``share`` is the part of the profile's timed nanoseconds, None where there are none.
-    ``of_roof`` is the time that the launches need at the roof, each by itself, over the time they
+    ``share`` is their part of the profile's timed nanoseconds, None where there are none.
+    ``of_roof`` is the time that the launches would need at the roof, divided by the time that they
     took; None without a roof or a time.
     """
 
@@ -56,35 +53,36 @@ class Group:
 
     @property
     def mean_ns(self) -> float | None:
-        """Of a timed launch; None where none was timed."""
+        """The mean time of a timed launch; None where none was timed."""
         return self.total_ns / self.timed if self.timed else None
 
     @property
     def flops_per_second(self) -> float | None:
-        """None where nothing was timed."""
+        """FLOP/s of the timed launches; None where nothing was timed."""
         return self.work.flops / self.total_ns * 1e9 if self.total_ns else None
 
     @property
     def bytes_per_second(self) -> float | None:
-        """None where nothing was timed."""
+        """Bytes per second of the timed launches; None where nothing was timed."""
         return self.work.bytes / self.total_ns * 1e9 if self.total_ns else None
 
 
 class Profile:
-    """Made by ``with device.profile() as profile:``; times what is submitted inside.
+    """The times of launches, made by ``with device.profile() as profile:``.
 
-    Replays of graphs count, whenever they were captured. Each launch runs in a compute pass of its
-    own between two timestamps, so that the whole takes longer than without a profile. Copies are
-    timed where a kernel does them (see `gpucore.copying`). The records are there after the block;
-    none are if it ends with an error.
+    It times what is submitted inside the ``with`` block, also replays of graphs that were captured
+    before. Each launch runs in a compute pass of its own between two timestamps, so that everything
+    takes longer than without a profile. Copies are timed where a kernel does them (see
+    `gpucore.copying`). The records are there after the block; there are none if it ends with an
+    error.
 
-    Drivers that compile at a program's first launch (Mesa) do so before it is timed, so that this
-    is part of `span_ns` alone.
+    Drivers that compile at a program's first launch (Mesa) do so before it is timed. This time is
+    part of `span_ns` alone.
 
-    When a begin is written is the engine's affair: a launch that waits for the one before may
-    count the wait. Where `total_ns` is above `span_ns`, times overlap.
+    The engine decides when it writes the begin: a launch that waits for the one before may include
+    the wait. Where `total_ns` is above `span_ns`, times overlap.
 
-    ``roof``, given here or set before the results are asked for, adds shares of it.
+    A ``roof``, given here or set before the results are read, adds shares of it.
 
     >>> kernel = device.compile_kernel(INCREMENT)
     >>> with device.profile() as profile, device.region("twice"):
@@ -97,7 +95,7 @@ class Profile:
     another.
     """
 
-    def __init__(self, device: Device, roof: Roof | None = None) -> None:
+    def __init__(self, device: RecordingDevice, roof: Roof | None = None) -> None:
         if "timestamps" not in device.features:
             raise FeatureError(
                 f"{device.name} ({device.info.backend}) has no timestamps, so that launches cannot "
@@ -142,25 +140,25 @@ class Profile:
 
     @property
     def total_ns(self) -> int:
-        """Nanoseconds of all timed launches together, the gaps between them left out."""
+        """Nanoseconds of all timed launches together, without the gaps between them."""
         return sum(record.duration_ns or 0 for record in self.records)
 
     @property
     def span_ns(self) -> int:
-        """Nanoseconds from the first begin to the last end, the gaps between launches included."""
+        """Nanoseconds from the first begin to the last end, with the gaps between launches."""
         return max(((r.start_ns or 0) + (r.duration_ns or 0) for r in self.records), default=0)
 
     @property
     def untimed(self) -> int:
-        """How many launches have no valid timestamps."""
+        """The number of launches without valid timestamps."""
         return sum(record.duration_ns is None for record in self.records)
 
     def groups(
         self, by: Literal["label", "region"] = "label", depth: int | None = None
     ) -> list[Group]:
-        """The launches by kernel or by region, those with the most time first.
+        """Return the launches grouped by kernel or by region, those with the most time first.
 
-        ``depth`` counts regions together that begin with the same so many names.
+        With ``depth``, regions that begin with the same ``depth`` names are one group.
         """
         members: dict[str, list[Timing]] = {}
         for record in self.records:
@@ -178,14 +176,13 @@ class Profile:
         of_roof = None
         if self.roof is not None and total:
             of_roof = sum(map(self.roof.seconds, (r.work for r in timed))) / total * 1e9
-        whole = self.total_ns
-        share = total / whole if whole else None
+        share = total / self.total_ns if self.total_ns else None
         return Group(name, len(records), len(timed), total, work, share, of_roof)
 
     def table(self, layers: int = 25) -> str:
-        """Text for people: a row for each outermost region, layer and kernel.
+        """Return a text table with a row for each outermost region, layer and kernel.
 
-        A layer is a region inside others; the ``layers`` that take the most time have rows.
+        A layer is a region inside others; only the ``layers`` that take the most time have rows.
         """
         lines: list[str] = []
         if any(record.region for record in self.records):
@@ -198,16 +195,18 @@ class Profile:
         if self.roof is not None:
             lines += [f"roof: {self.roof}", *filter(None, [self.roof.about])]
         if self.total_ns > self.span_ns:
-            lines.append("times overlap: launches ran together, or waits count as theirs")
+            lines.append("times overlap: launches ran together, or their times include waits")
         if self.untimed:
-            lines.append(f"{self.untimed} of them without valid timestamps, in no time above")
+            lines.append(
+                f"{self.untimed} of them without valid timestamps, counted in no time above"
+            )
         return "\n".join(lines)
 
     def write_trace(self, path: str | Path) -> None:
         """Write the timed launches as JSON that Perfetto and Chrome's about:tracing open.
 
-        One track has the launches, one the regions: neighbouring launches of a region are one span.
-        (Trace Event Format: complete events, microseconds.)
+        One track shows the launches, one the regions: neighbouring launches of a region are one
+        span. (Trace Event Format: complete events, microseconds.)
         """
         info = self._device.info
         events: list[dict[str, Any]] = [
@@ -223,7 +222,7 @@ class Profile:
 
 
 def _records(submissions: list[tuple[list[Launch], PendingTimes]]) -> Iterator[Timing]:
-    """Records in the order of submission, from the first valid begin on."""
+    """Yield the records in the order of submission; times count from the first valid begin."""
     timed = [
         (launch, begin, end)
         for launches, pending in submissions
@@ -241,9 +240,9 @@ def _is_valid(begin: int, end: int) -> bool:
     return 0 < begin <= end
 
 
-def _rows(title: str, groups: list[Group], most: int | None = None) -> list[str]:
-    """A head and a row for each of the first ``most`` groups, and a line for the others."""
-    shown = groups[:most]
+def _rows(title: str, groups: list[Group], limit: int | None = None) -> list[str]:
+    """Return a head, a row for each of the first ``limit`` groups, and a line for the others."""
+    shown = groups[:limit]
     width = max(len(title), *(len(group.name) for group in shown), 0)
     heads = "total ms", "mean us", "share", "TFLOP/s", "GB/s", "of roof"
     rows = [f"{title:<{width}}{'count':>8}" + "".join(map(_cell, heads))]

@@ -1,29 +1,59 @@
-"""A stream: commands are recorded here and submitted in one go."""
+"""`Stream`: commands are recorded into it and submitted together."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
-from gpucore.backends import Command, Copy, Launch
+from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch
 from gpucore.errors import CaptureError, GpuError
-from gpucore.memory.pool import Arena, Storage
-from gpucore.memory.sharing import real
+from gpucore.memory.pool import Pool, Storage
+from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
+from gpucore.recording.command_list import CommandList
 from gpucore.recording.work import Work
 
-if TYPE_CHECKING:
-    from gpucore.backends import Backend
-    from gpucore.device import Device
-    from gpucore.recording.event import Event
+__all__ = ["RecordingDevice", "Stream", "StreamEvent"]
 
-__all__ = ["Stream"]
-
-_MOST_RECORDED = 512
+_MAX_RECORDED = 512
 # Bytes: engines may keep what the host wrote until something is submitted.
-_MOST_WRITTEN = 32 << 20
+_MAX_WRITTEN = 32 << 20
+
+
+class RecordingDevice(Protocol):
+    """The part of a `Device` that streams, graphs, events and profiles use."""
+
+    engine: Backend
+    pool: Pool
+    stream: Stream
+
+    @property
+    def info(self) -> AdapterInfo:
+        """Return what the engine says of the adapter."""
+
+    @property
+    def name(self) -> str:
+        """Return the card's name."""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Return the names of the adapter's features."""
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Return the streams that are in use, the main one first."""
+
+    def submit(self) -> None:
+        """Submit every stream."""
+
+
+class StreamEvent(Protocol):
+    """The part of an `Event` that a stream uses."""
+
+    def order_before(self, backend: Backend) -> None:
+        """Make what ``backend`` is given from here on run after the event."""
 
 
 class Stream(NotCopyable):
@@ -33,15 +63,15 @@ class Stream(NotCopyable):
     recorded commands use. Long lists are submitted by themselves, so that the device starts early
     and the list stays bounded.
 
-    WebGPU has one queue a device: submitted lists run in the order of submission, whichever stream
-    they come from, and streams do not make a device do two things at once. Streams are lists that
-    are recorded side by side; what another stream has recorded and not submitted comes later, or
-    earlier once an `Event` is recorded behind it, or the stream submitted. Reads, writes and
+    WebGPU has one queue per device. Submitted lists run in the order of submission, whichever
+    stream they come from, and streams do not make a device do two things at once. Streams are lists
+    that are recorded side by side. What another stream has recorded but not submitted runs later,
+    unless an `Event` is recorded after it or the stream is submitted. Reads, writes and
     `Device.synchronize` submit every stream first, in the order in which they began to record.
 
-    ``with stream:`` records into it what is called inside. It is a setting of the device, so that
-    a task of an event loop must not await inside: leaving raises `GpuError` where others came
-    between. As a device, a stream is for one thread.
+    ``with stream:`` records into it what is called inside. It is a setting of the device, so a task
+    of an event loop must not await inside: leaving raises `GpuError` where another stream came
+    between. Like a device, a stream is for one thread.
 
     >>> increment, x = device.compile_kernel(INCREMENT), device.buffer(f32, 64)
     >>> side = device.new_stream("side")
@@ -50,35 +80,35 @@ class Stream(NotCopyable):
     >>> side
     Stream('side', 1 commands not submitted)
 
-    ``send`` takes all lists that are submitted, a graph's too: the backend's ``submit``, or a
-    profile. ``region`` is what launches are recorded under (see `Device.region`).
+    ``send`` takes all lists that are submitted, also those of graphs: the backend's ``submit``, or
+    a profile's. ``region`` is the region of the launches that are recorded (see `Device.region`).
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._commands: list[Command] = []
-        self._touched: set[Any] = set()  # handles that they use
+        self._used_handles: set[Any] = set()  # those that the commands use
         self._written = 0  # bytes, since anything was submitted
         self._captured: CommandList | None = None
-        # Several streams: what unsubmitted commands use must not be handed out again to another
-        # stream, and a stream that holds commands must not be lost. None while there is one.
-        self._held: list[tuple[Storage, ...]] | None = None
-        self._open: dict[Stream, None] = {}
+        # With several streams, memory that unsubmitted commands use must not be handed out again
+        # to another stream, and a stream with commands must not be lost. None for a single stream.
+        self._pinned: list[tuple[Storage, ...]] | None = None
+        self._unsubmitted: dict[Stream, None] = {}
         self._siblings: weakref.WeakSet[Stream] = weakref.WeakSet()
-        self._device: weakref.ref[Device] | None = None
+        self._device: weakref.ref[RecordingDevice] | None = None
         self._outer: list[Stream] = []
         self.name = "main"
         self.region = ""
         self.send: Callable[..., object] = backend.submit
 
-    def sibling(self, device: Device, name: str) -> Stream:
-        """Another stream of the same queue; called on the main one (see `Device.new_stream`)."""
-        if self._held is None:
+    def new_sibling(self, device: RecordingDevice, name: str) -> Stream:
+        """Return another stream of the same queue; call it on the main stream only."""
+        if self._pinned is None:
             self.flush()
-            self._held = []
+            self._pinned = []
             self._device = weakref.ref(device)
         other = Stream(self._backend)
-        other._held, other._open, other._device = [], self._open, self._device
+        other._pinned, other._unsubmitted, other._device = [], self._unsubmitted, self._device
         other.name, other.send = name, self.send
         other._siblings.add(self)
         self._siblings.add(other)
@@ -94,7 +124,7 @@ class Stream(NotCopyable):
             return self  # the only stream of its device
         if device.stream._captured is not None and device.stream is not self:
             raise CaptureError(
-                "another stream inside device.capture(): a graph is captured on one stream, enter "
+                "another stream inside device.capture(): a graph is captured on one stream; enter "
                 "the stream first and capture inside"
             )
         self._outer.append(device.stream)
@@ -128,128 +158,103 @@ class Stream(NotCopyable):
         storages: tuple[Storage, ...],
         work: Work,
     ) -> None:
-        """Record a launch with the group that ``bind`` makes.
+        """Record a launch with the bind group that ``bind`` makes.
 
-        If a graph is being captured, ``storages`` are pinned, and ``bind`` is called at its end.
+        While a graph is captured, ``storages`` are pinned, and ``bind`` is called when the capture
+        ends.
         """
         region = self.region
         self._record(lambda: Launch(program, bind(), grid, region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
-        """Record a copy between buffers."""
-        one, other = source.handle, target.handle
-        self._record(lambda: Copy(real(one), real(other), nbytes), (source, target))
+        """Record a copy of ``nbytes`` between two storages."""
+        source_handle, target_handle = source.handle, target.handle
+        self._record(
+            lambda: Copy(resolve_handle(source_handle), resolve_handle(target_handle), nbytes),
+            (source, target),
+        )
 
     def _record(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
         if self._captured is not None:
             self._captured.add(make, storages)
             return
         self._commands.append(make())
-        self._touched.update([storage.handle for storage in storages])
-        if self._held is not None:
-            self._held.append(storages)
-            self._open[self] = None
-        if len(self._commands) >= _MOST_RECORDED:
+        self._used_handles.update([storage.handle for storage in storages])
+        if self._pinned is not None:
+            self._pinned.append(storages)
+            self._unsubmitted[self] = None
+        if len(self._commands) >= _MAX_RECORDED:
             self.submit()
 
     def submit(self, *more: Sequence[Command]) -> None:
-        """Hand everything recorded to the device, and ``more`` behind it; does not wait."""
+        """Submit everything recorded, and the lists ``more`` after it; do not wait.
+
+        Raises `CaptureError` while a graph is captured.
+        """
         if self._captured is not None:
-            self._captured.refuse_read()
+            self._captured.forbid_host_access()
         self.flush(*more)
 
     def flush(self, *more: Sequence[Command]) -> None:
         """Submit what was recorded outside of a capture, also while one is under way."""
-        commands, self._commands, self._touched = self._commands, [], set()
+        commands, self._commands, self._used_handles = self._commands, [], set()
         self._written = 0
-        if commands and self._held is not None:
-            self._held = [] if self._siblings else None
-            self._open.pop(self, None)
+        if commands and self._pinned is not None:
+            self._pinned = [] if self._siblings else None
+            self._unsubmitted.pop(self, None)
         lists = [each for each in (commands, *more) if each]
         if lists:
             self.send(*lists)
 
-    def precede(self, storage: Storage, nbytes: int) -> None:
-        """Submit what must come before the host writes ``nbytes`` of ``storage``.
+    def submit_before_write(self, storage: Storage, nbytes: int) -> None:
+        """Submit what must run before the host writes ``nbytes`` of ``storage``.
 
-        That is all that was recorded, where any of it uses the same memory, much was written since
-        the last submission, or there are several streams; else nothing.
+        Everything recorded must, where a command uses the same memory, where much was written since
+        the last submission, or where there are several streams. Otherwise nothing must.
         """
         self._written += nbytes
-        shared = self._held is not None or self._captured is not None
-        if shared or self._written > _MOST_WRITTEN or storage.handle in self._touched:
+        shared = self._pinned is not None or self._captured is not None
+        if shared or self._written > _MAX_WRITTEN or storage.handle in self._used_handles:
             self.submit_all()
 
     def flush_all(self) -> None:
-        """`flush` for every stream of the device."""
-        for stream in tuple(self._open):
+        """Call `flush` for every stream of the device."""
+        for stream in tuple(self._unsubmitted):
             stream.flush()
         self.flush()
-        if self._held is not None and not self._siblings:
-            self._held = None  # the only stream again
+        if self._pinned is not None and not self._siblings:
+            self._pinned = None  # the only stream again
 
     def submit_all(self) -> None:
-        """`submit` for every stream of the device."""
+        """Call `submit` for every stream of the device."""
         if self._captured is not None:
-            self._captured.refuse_read()
+            self._captured.forbid_host_access()
         self.flush_all()
 
-    def wait(self, event: Event) -> None:
-        """Let what is recorded from here on run after ``event``; the host does not wait.
+    def wait(self, event: StreamEvent) -> None:
+        """Let what is recorded from here on run after an `Event`; the host does not wait.
 
-        The event is of this device and was recorded, which submitted the work before it: the one
-        queue then keeps the order. For an event of another device, and it alone, the host waits.
-        Raises `ArgumentError` if the event was never recorded.
+        Recording the event submitted the work before it, so the device's one queue keeps the order.
+        The host waits only for an event of another device. Raises `ArgumentError` if the event was
+        never recorded.
         """
-        event.order(self._backend)
+        event.order_before(self._backend)
 
     def synchronize(self) -> None:
-        """Submit and block until the device is done, with every stream's submitted work."""
+        """Submit, and block until the device has done the submitted work of every stream."""
         self.submit()
         self._backend.synchronize()
 
     def begin_capture(self) -> CommandList:
-        """Record into a new list, unsubmitted, until `end_capture`."""
+        """Record into a new list, unsubmitted, until `end_capture`; return the list."""
         if self._captured is not None:
-            raise CaptureError("a graph is already being captured on this stream")
+            raise CaptureError(
+                "a graph is already being captured on this stream: end its capture first"
+            )
         self.submit_all()
         self._captured = CommandList()
         return self._captured
 
     def end_capture(self) -> None:
-        """Back to recording for submission."""
+        """Record for submission again."""
         self._captured = None
-
-
-class CommandList:
-    """Commands of a graph, and the storages that they use and that are not in its arena.
-
-    Those in the arena need no pin: nobody else has their memory while the graph runs. Commands are
-    made when it is known where that is.
-    """
-
-    def __init__(self) -> None:
-        self.commands: list[Command] = []
-        self.storages: set[Storage] = set()
-        self.arena: Arena | None = None
-        self._makes: list[Callable[[], Command]] = []
-
-    def add(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
-        """Append what makes a command, and pin its storages."""
-        for storage in storages:
-            if storage.arena is not self.arena:
-                self.storages.add(storage)
-            else:
-                storage.handle.use(len(self._makes))
-        self._makes.append(make)
-
-    def bind(self) -> None:
-        """Make the commands, with the memory that buffers have now."""
-        self.commands = [make() for make in self._makes]
-
-    def refuse_read(self) -> None:
-        """Host access would run before the commands it should see."""
-        raise CaptureError(
-            "read, write, replay or synchronize inside device.capture(): a captured graph holds "
-            "device commands only; move host access before the capture or after graph.replay()"
-        )

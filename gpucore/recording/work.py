@@ -1,4 +1,4 @@
-"""`Work` of a launch, and the `Roof` of a device that it is held against."""
+"""`Work` of a launch, and `Roof`, the best rates of a device to compare it with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Roof", "Work"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a launch must do at least.
+    """The least work of a launch.
 
-    ``flops`` are floating-point operations, a multiplication and an addition being two; ``bytes``
-    are those of each operand read once and each result written once.
+    ``flops`` are floating-point operations, where a multiplication and an addition count as two.
+    ``bytes`` count each operand read once and each result written once.
     """
 
     flops: float
@@ -28,7 +28,7 @@ class Roof:
 
     (Williams, Waterman and Patterson 2009, doi 10.1145/1498765.1498785.)
 
-    ``about`` tells people in a profile's table what the rates are of.
+    ``about`` says in a profile's table how the rates were measured.
     """
 
     flops_per_second: float
@@ -36,7 +36,7 @@ class Roof:
     about: str = ""
 
     def seconds(self, work: Work) -> float:
-        """The least time in which the device can do ``work``."""
+        """Return the least seconds in which the device can do ``work``."""
         return max(work.flops / self.flops_per_second, work.bytes / self.bytes_per_second)
 
     def __str__(self) -> str:

@@ -1,11 +1,12 @@
-"""An own WGSL front end: text to tree, tree to text, and what a host must know of a shader.
+"""A front end for WGSL: parsing, printing, and reflection of what a host must know of a shader.
 
-Law: pure text work. No GPU, no NumPy, nothing of the rest of `gpucore`.
+Law: pure text work. No GPU, no NumPy, and of the rest of `gpucore` its integer arithmetic alone.
 
-`parse` gives the syntax tree (`gpucore.wgsl.syntax`), `print_module` its text, `reflect` the entry
-points, bindings with their byte layouts, and overrides (`reflect_outline` the same of a text, not
-looking into functions); `pack_struct` fills a uniform. Faults in a source are `WgslSyntaxError` and
-`WgslLayoutError`, each with line, column and source line.
+`parse` makes the syntax tree (`gpucore.wgsl.syntax`), and `print_module` turns it into text again.
+`reflect` finds the entry points, the bindings with their byte layouts, and the overrides;
+`reflect_outline` does so from a text without parsing the bodies of functions. `pack_struct` fills a
+uniform. Faults in a source raise `WgslSyntaxError` and `WgslLayoutError`, with line, column and
+source line.
 """
 
 from gpucore.wgsl.declarations import reflect_outline

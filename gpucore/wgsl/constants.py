@@ -1,4 +1,4 @@
-"""Evaluating const- and override-expressions: sizes of arrays and workgroups are such."""
+"""Evaluation of const- and override-expressions, such as the sizes of arrays and workgroups."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from gpucore.wgsl.values import (
     INTEGERS,
     Constant,
     Number,
-    call,
+    call_built_in,
     combine,
     convert,
-    convert_given,
-    fitted,
-    literal,
-    shown,
+    convert_override,
+    fit_value,
+    parse_literal,
+    type_text,
 )
 
 _CONCRETE: Final = {"int": "i32", "float": "f32"}
@@ -37,12 +37,11 @@ _MAX_DEPTH: Final = 64
 
 
 class Constants:
-    """Values of a module's ``const`` and ``override`` names, worked out once each when asked for.
+    """The values of a module's ``const`` and ``override`` names, each evaluated at its first use.
 
-    ``given`` are pipeline constants by override name or ``@id`` number; with ``None`` an override
-    has no value, as in the size of a buffer's type. With ``guess`` an
-    override without a default counts as 1, which is enough to tell the type of an expression.
-    All errors are ``WgslLayoutError``.
+    ``given`` are pipeline constants by override name or ``@id`` number. With ``None`` an override
+    has no value, as in the size of a buffer's type. With ``guess`` an override without a default
+    is 1, which is enough to find the type of an expression. All errors are ``WgslLayoutError``.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Constants:
         self._open: set[str] = set()
 
     def evaluate(self, expression: Expression) -> Constant:
-        """The value of an expression; raises ``WgslLayoutError`` at the part that has none."""
+        """Evaluate an expression. Raises ``WgslLayoutError`` at the part that has no value."""
         try:
             return self._value(expression)
         except ConstantError as error:
@@ -71,22 +70,22 @@ class Constants:
             raise layout_error(message, self._source, expression.at) from None
 
     def count(self, expression: Expression, what: str) -> int:
-        """A positive integer: the size of an array, a workgroup, an alignment."""
+        """Evaluate a positive integer: the size of an array or a workgroup, or an alignment."""
         constant = self.evaluate(expression)
         if constant.type not in ("i32", "u32", "int"):
-            message = f"{what} is of type {shown(constant.type)}, not an integer"
+            message = f"{what} is of type {type_text(constant.type)}, not an integer"
             raise layout_error(message, self._source, expression.at)
         if constant.value < 1:
-            message = f"{what} is {constant.value}, it must be at least 1"
+            message = f"{what} is {constant.value}, but must be at least 1"
             raise layout_error(message, self._source, expression.at)
         return int(constant.value)
 
     def _value(self, expression: Expression) -> Constant:
         match expression:
             case Literal(text=text):
-                return literal(text)
+                return parse_literal(text)
             case Name(name=name, arguments=()):
-                return self._named(name, expression.at)
+                return self._value_of_name(name, expression.at)
             case Unary(operator=symbol, operand=operand):
                 return self._unary(symbol, self._value(operand))
             case Binary():
@@ -94,19 +93,19 @@ class Constants:
             case Call(function=function, arguments=arguments):
                 return self._call(function, [self._value(a) for a in arguments])
             case _:
-                raise ConstantError("only numbers and bools can be worked out here")
+                raise ConstantError("only numbers and bools can be evaluated here")
 
     def _unary(self, symbol: str, operand: Constant) -> Constant:
         if symbol == "-" and operand.type != "bool" and operand.type[0] != "u":
-            return fitted(-operand.value, operand.type)
+            return fit_value(-operand.value, operand.type)
         if symbol == "!" and operand.type == "bool":
             return Constant("bool", not operand.value)
         if symbol == "~" and operand.type in INTEGERS:
-            return fitted(~int(operand.value), operand.type)
-        raise ConstantError(f"'{symbol}' does not work on {shown(operand.type)}")
+            return fit_value(~int(operand.value), operand.type)
+        raise ConstantError(f"'{symbol}' does not work on {type_text(operand.type)}")
 
     def _binary(self, expression: Binary) -> Constant:
-        """Down the left spine without recursion: sums may have hundreds of terms."""
+        """Evaluate operands from the left, without recursion: sums may have hundreds of terms."""
         spine: list[Binary] = []
         left: Expression = expression
         while isinstance(left, Binary):
@@ -128,10 +127,10 @@ class Constants:
                 return convert(Constant("int", 0), name, explicit=True)
             if len(arguments) == 1:
                 return convert(arguments[0], name, explicit=True)
-        return call(name, arguments)
+        return call_built_in(name, arguments)
 
     def _type_name(self, name: Name) -> str:
-        """What an alias stands for, when that is a plain name."""
+        """Return the name of a type, with aliases resolved."""
         for _ in range(_MAX_DEPTH):
             declaration = self._names.get(name.name)
             if not isinstance(declaration, Alias):
@@ -139,7 +138,7 @@ class Constants:
             name = declaration.type
         return name.name
 
-    def _named(self, name: str, at: int) -> Constant:
+    def _value_of_name(self, name: str, at: int) -> Constant:
         if name in self._known:
             return self._known[name]
         declaration = self._names.get(name)
@@ -150,9 +149,9 @@ class Constants:
         self._open.add(name)
         try:
             if declaration.kind == "const":
-                value = self._declared(declaration, declaration.value)
+                value = self._declared_value(declaration, declaration.value)
             else:
-                value = self._override(declaration, at)
+                value = self._override_value(declaration, at)
         except ConstantError as error:
             raise layout_error(f"'{name}': {error}", self._source, declaration.at) from None
         finally:
@@ -160,7 +159,7 @@ class Constants:
         self._known[name] = value
         return value
 
-    def _declared(self, declaration: Variable, value: Expression | None) -> Constant:
+    def _declared_value(self, declaration: Variable, value: Expression | None) -> Constant:
         if value is None:
             raise ConstantError("it has no value")
         constant = self.evaluate(value)
@@ -168,7 +167,7 @@ class Constants:
             return convert(constant, self._type_name(declaration.type))
         return constant
 
-    def _override(self, declaration: Variable, at: int) -> Constant:
+    def _override_value(self, declaration: Variable, at: int) -> Constant:
         name = declaration.name
         if self._given is None:
             message = f"'{name}' is an override, its value is not known here; use a const"
@@ -176,24 +175,24 @@ class Constants:
         given = self._given.get(name, self._given.get(self.override_key(declaration)))
         if given is not None:
             type_ = self.override_type(declaration)
-            return convert_given(given, type_)
+            return convert_override(given, type_)
         if declaration.value is None and self._guess:
             return convert(Constant("int", 1), self.override_type(declaration), explicit=True)
         if declaration.value is None:
             message = f"override '{name}' has no default: give it a value in constants"
             raise MissingOverrideError(message, *locate(self._source, at))
-        value = self._declared(declaration, declaration.value)
+        value = self._declared_value(declaration, declaration.value)
         return convert(value, _CONCRETE.get(value.type, value.type))
 
     def override_key(self, declaration: Variable) -> str:
-        """How a pipeline names an override: the number of its ``@id``, else its name."""
-        mark = attribute(declaration.attributes, "id")
+        """Return the pipeline's name of an override: the number of its ``@id``, else its name."""
+        mark = find_attribute(declaration.attributes, "id")
         if mark is None or not mark.arguments:
             return declaration.name
         return str(self.evaluate(mark.arguments[0]).value)
 
     def override_type(self, declaration: Variable) -> str:
-        """The scalar type of an override: as declared, else that of its default."""
+        """Return the scalar type of an override: as declared, else that of its default."""
         if declaration.type is not None:
             return self._type_name(declaration.type)
         if declaration.value is None:
@@ -204,6 +203,6 @@ class Constants:
         return _CONCRETE.get(type_, type_)
 
 
-def attribute(attributes: tuple[Attribute, ...], name: str) -> Attribute | None:
-    """The attribute of that name, if it is there."""
+def find_attribute(attributes: tuple[Attribute, ...], name: str) -> Attribute | None:
+    """Return the attribute of that name, or None."""
     return next((a for a in attributes if a.name == name), None)

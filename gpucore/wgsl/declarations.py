@@ -1,8 +1,8 @@
-"""The syntax tree without what stands in functions: all that reflection wants, seven times sooner.
+"""The syntax tree without the bodies of functions: enough for reflection, and seven times as fast.
 
-Kernels of one template have most declarations in common, so that each is parsed once for its text.
-Of a function the head is parsed; its body is not, so that faults there are left to the engine: only
-the names that it mentions are noted, as the parser notes them.
+Kernels of one template share most declarations, so the tree of each declaration is cached by its
+text. The head of a function is parsed. Its body is searched for the names that it mentions, as the
+parser notes them; the engine finds the faults in it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gpucore.wgsl.syntax import ConstAssert, Declaration, Directive, Function, M
 
 _END: Final = re.compile("[;{]")
 _FUNCTION: Final = re.compile(r"\bfn\s")
-# Declared names with what stands before them, called ones with "(", members with ".", attributes
-# with "@", numbers.
+# Words: declarations with their keyword, calls with "(", members with ".", attributes with "@", and
+# numbers.
 _DECLARED: Final = re.compile(r"(?:(?:let|const|var)\s+|var\s*<[^;=>]*>\s*)(\w+)")
 _WORD: Final = re.compile(
     r"(?:(?:let|const|var)\s+|var\s*<[^;=>]*>\s*)\w+|(?:[.@]\s*)?\w+(?:\s*\()?"
@@ -30,7 +30,7 @@ _WORD: Final = re.compile(
 
 
 def reflect_outline(source: str) -> Reflection:
-    """`reflect` of the `outline` of ``source``; what is wrong is told of the whole tree."""
+    """Reflect the `outline` of ``source``; for errors, reflect the whole tree."""
     try:
         return reflect(outline(source))
     except WgslError:
@@ -38,17 +38,17 @@ def reflect_outline(source: str) -> Reflection:
 
 
 def outline(source: str) -> Module:
-    """The module of ``source``, the bodies of its functions empty. Raises ``WgslSyntaxError``.
+    """Parse ``source`` without the bodies of its functions. Raises ``WgslSyntaxError``.
 
-    Places are right for variables alone. A function that hides a variable or a type of the module
-    behind a name of its own is whole; of a source with block comments, or with letters beyond
-    ASCII in its names, all are.
+    Only variables have the right offsets. A function is parsed completely if a name that it
+    declares is also that of a variable or type of the module. All functions are, if the source has
+    block comments or letters beyond ASCII.
     """
     text = LINE_COMMENT.sub(lambda comment: " " * len(comment[0]), source)
     if "/*" in source or not text.isascii():
         return parse(source)
     pieces = [(at, text[at:end]) for at, end in _pieces(text)]
-    modules = [_parsed(piece) for _, piece in pieces]
+    modules = [_parse_piece(piece) for _, piece in pieces]
     named = [d for module in modules for d in module.declarations if not isinstance(d, ConstAssert)]
     functions = {each.name for each in named if isinstance(each, Function)}
     others = {each.name for each in named}.difference(functions)
@@ -60,7 +60,7 @@ def outline(source: str) -> Module:
         directives += module.directives
         for each in module.declarations:
             if isinstance(each, Function):
-                declarations.append(_noted(piece, each, functions, others))
+                declarations.append(_with_mentions(piece, each, functions, others))
             elif isinstance(each, Variable):
                 declarations.append(replace(each, at=each.at + at, end=each.end + at))
             else:
@@ -69,18 +69,18 @@ def outline(source: str) -> Module:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Where each directive and declaration begins and ends; what is left over is the last."""
+    """Yield begin and end of each directive and declaration; the rest of the text is the last."""
     at = 0
     while (mark := _END.search(text, at)) is not None:
-        end = mark.end() if mark[0] == ";" else _behind_braces(text, mark.end())
+        end = mark.end() if mark[0] == ";" else _end_of_block(text, mark.end())
         yield at, end
         at = end
     if text[at:].strip():
         yield at, len(text)
 
 
-def _behind_braces(text: str, at: int) -> int:
-    """Where the brace closes that opens before ``at``; the end of the text where none does."""
+def _end_of_block(text: str, at: int) -> int:
+    """Return the end of the block that opens before ``at``; the end of the text if it is open."""
     depth = 0
     while (end := text.find("}", at)) >= 0:
         depth += text.count("{", at, end)
@@ -91,8 +91,8 @@ def _behind_braces(text: str, at: int) -> int:
 
 
 @functools.lru_cache(2048)
-def _parsed(piece: str) -> Module:
-    """A piece as a module of its own, a function's body empty."""
+def _parse_piece(piece: str) -> Module:
+    """Parse a piece as a module of its own, without a function's body."""
     if not _FUNCTION.search(piece):
         return parse(piece)
     head = piece[: piece.index("{") + 1]
@@ -100,22 +100,22 @@ def _parsed(piece: str) -> Module:
 
 
 @functools.lru_cache(2048)
-def _words(piece: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Of a function's body: the names it calls, mentions and declares."""
+def _body_words(piece: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the names that a function's body calls, mentions and declares."""
     words = set(_WORD.findall(piece, piece.index("{")))
     called = frozenset(word[:-1].rstrip() for word in words if word[-1] == "(")
     declares = frozenset(found[1] for word in words if (found := _DECLARED.fullmatch(word)))
     return called, frozenset(words), declares
 
 
-def _noted(
+def _with_mentions(
     piece: str, function: Function, functions: Collection[str], others: Collection[str]
 ) -> Function:
-    """The function with the names of its head and of its body, or the whole of it.
+    """Return a function with the names that it mentions, or the function parsed completely.
 
-    Its parameters hide what has their names; a name of ``functions`` is theirs where it is called.
+    A parameter hides a declaration of its name. A name of ``functions`` counts where it is called.
     """
-    called, words, declares = _words(piece)
+    called, words, declares = _body_words(piece)
     if not declares.isdisjoint(others):
         (whole,) = parse(piece).declarations
         assert isinstance(whole, Function)

@@ -1,12 +1,12 @@
-"""Every error of the front end, in one tree, and how a place in a source is found and shown.
+"""The errors of the front end, in one tree, and the search for a place in a source.
 
 ::
 
     WgslError                       message, line, column and source line
     ├── WgslSyntaxError             the text is not WGSL
-    ├── WgslLayoutError             a type, size or constant cannot be worked out
-    │   └── MissingOverrideError    for want of the value of an override
-    ├── ConstantError               why a value cannot be worked out, before the place is known
+    ├── WgslLayoutError             a type, size or constant that has no value, or breaks a rule
+    │   └── MissingOverrideError    a value that needs an override without a value
+    ├── ConstantError               an expression without a value, before its place is known
     └── PackError                   values do not fit the fields of a uniform
 """
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 
 _LINE_BREAK = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
-_MOST = 400  # characters of a message: it may quote a token of any length
-_WINDOW = 100  # characters of a long source line shown beside a message
+_MAX_MESSAGE = 400  # characters of a message: it may quote a token of any length
+_WINDOW = 100  # characters of a long source line below a message
 
 
 class WgslError(Exception):
@@ -27,13 +27,15 @@ class WgslError(Exception):
 
     def __init__(self, message: str, line: int = 0, column: int = 0, source_line: str = "") -> None:
         super().__init__(message)
-        self.message = message if len(message) <= _MOST else f"{message[:_MOST]} [...]"
+        self.message = (
+            message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]} [...]"
+        )
         self.line = line
         self.column = column
         self.source_line = source_line
 
     def __str__(self) -> str:
-        """The message; with its place, the source line and a caret where it has one."""
+        """Return the message, with its place, source line and a caret where it has a place."""
         if not self.line:
             return self.message
         start = max(0, min(self.column - 1 - _WINDOW // 2, len(self.source_line) - _WINDOW))
@@ -49,15 +51,15 @@ class WgslSyntaxError(WgslError):
 
 
 class WgslLayoutError(WgslError):
-    """A type, size or constant of a well-formed module cannot be worked out, or breaks a rule."""
+    """A type, size or constant of a well-formed module has no value, or breaks a rule."""
 
 
 class MissingOverrideError(WgslLayoutError):
-    """A value hangs on an override that has no default and was not given."""
+    """A value depends on an override that has no default and was not given."""
 
 
 class ConstantError(WgslError):
-    """Why a value cannot be worked out; becomes a ``WgslLayoutError`` where the place is known."""
+    """An expression has no value; becomes a ``WgslLayoutError`` where the place is known."""
 
 
 class PackError(WgslError, ValueError):
@@ -65,12 +67,12 @@ class PackError(WgslError, ValueError):
 
 
 def line_starts(source: str) -> list[int]:
-    """The offset at which each line of ``source`` starts (line breaks as WGSL has them)."""
+    """Return the offset at which each line of ``source`` starts (with WGSL's line breaks)."""
     return [0, *(match.end() for match in _LINE_BREAK.finditer(source))]
 
 
 def locate(source: str, offset: int) -> tuple[int, int, str]:
-    """The line, the column (both from 1) and the text of the line at ``offset``."""
+    """Return line and column (both from 1) of ``offset``, and the text of the line."""
     if offset < 0 or not source:
         return 0, 0, ""
     line, start = 1, 0
@@ -83,10 +85,10 @@ def locate(source: str, offset: int) -> tuple[int, int, str]:
 
 
 def syntax_error(message: str, source: str, offset: int) -> WgslSyntaxError:
-    """A ``WgslSyntaxError`` at ``offset`` of ``source``."""
+    """Return a ``WgslSyntaxError`` at ``offset`` of ``source``."""
     return WgslSyntaxError(message, *locate(source, offset))
 
 
 def layout_error(message: str, source: str, offset: int) -> WgslLayoutError:
-    """A ``WgslLayoutError`` at ``offset`` of ``source``."""
+    """Return a ``WgslLayoutError`` at ``offset`` of ``source``."""
     return WgslLayoutError(message, *locate(source, offset))

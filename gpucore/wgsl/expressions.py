@@ -1,7 +1,7 @@
 """Recursive descent over expressions, names and attributes: the lower half of the parser.
 
-The grammar is the spec's own, with its refusals: ``a & b == c``, ``a << b + c`` and
-``a && b || c`` want parentheses.
+The grammar is the specification's: ``a & b == c``, ``a << b + c`` and ``a && b || c`` need
+parentheses.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from gpucore.wgsl.syntax import (
 )
 
 MAX_NESTING: Final = 127
-"""How deep brackets, prefix operators and blocks may nest; the spec allows blocks this much."""
+"""The deepest nesting of brackets, prefix operators and blocks: the specification's for blocks."""
 
 MAX_CHAIN: Final = 512
-"""How many operators or accessors one chain may have; Dawn accepts trees this deep."""
+"""The most operators or accessors of one chain; Dawn accepts trees this deep."""
 
 _PREFIX: Final = frozenset("-!~*&")
 _MULTIPLICATIVE: Final = frozenset("*/%")
@@ -38,8 +38,8 @@ _LOGICAL: Final = frozenset(("&&", "||"))
 _BITWISE: Final = frozenset("&|^")
 _LITERALS: Final = frozenset(("number", "true", "false"))
 _ACCESSORS: Final = frozenset(".[")
-_OWN_NAMES: Final = frozenset(("builtin", "diagnostic", "interpolate", "blend_src"))
-"""Attributes whose arguments are words of their own, no names of the module."""
+_ATTRIBUTES_OF_WORDS: Final = frozenset(("builtin", "diagnostic", "interpolate", "blend_src"))
+"""Attributes whose arguments are fixed words, not names of the module."""
 _BINARY: Final = _MULTIPLICATIVE | _ADDITIVE | _SHIFT | _RELATIONAL | _LOGICAL | _BITWISE
 
 
@@ -57,61 +57,61 @@ class ExpressionParser:
         self.mentions: list[str] = []
 
     def error(self, message: str, index: int | None = None) -> WgslSyntaxError:
-        """An error at token ``index``, by default the current one."""
+        """Return an error at token ``index``, by default the current one."""
         place = self.offsets[self.i if index is None else index]
         return syntax_error(message, self.source, place)
 
     def missing(self, message: str) -> WgslSyntaxError:
-        """An error where a token is missing: behind the last one if the next is on another line."""
+        """Return an error for a missing token: after the last if the next is on a new line."""
         last = max(self.i - 1, 0)
         end = self.offsets[last] + len(self.texts[last])
         same_line = locate(self.source, end)[0] == locate(self.source, self.offsets[self.i])[0]
         return self.error(message) if same_line else syntax_error(message, self.source, end)
 
-    def found(self) -> str:
-        """The current token in words, for messages."""
+    def describe_token(self) -> str:
+        """Return the current token in words, for messages."""
         kind, text = self.kinds[self.i], self.texts[self.i]
         if kind == "end":
             return "the end of the source"
         return f"the reserved word '{text}'" if kind == "reserved" else f"'{text}'"
 
     def expect(self, kind: str, where: str) -> None:
-        """Step over a token of ``kind``; an error naming ``where`` if another stands there."""
+        """Skip a token of ``kind``. Raises an error that names ``where`` for another token."""
         if self.kinds[self.i] != kind:
             mark = kind.removeprefix("template")
-            raise self.missing(f"expected '{mark}' {where}, found {self.found()}")
+            raise self.missing(f"expected '{mark}' {where}, found {self.describe_token()}")
         self.i += 1
 
     def accept(self, kind: str) -> bool:
-        """Step over a token of ``kind`` if it stands there."""
+        """Skip a token of ``kind`` if it is the current one; tell whether it was."""
         if self.kinds[self.i] != kind:
             return False
         self.i += 1
         return True
 
     def identifier(self, what: str) -> str:
-        """An identifier that is neither keyword nor reserved word."""
+        """Parse an identifier, which is neither keyword nor reserved word."""
         if self.kinds[self.i] != "ident":
-            raise self.error(f"expected {what}, found {self.found()}")
+            raise self.error(f"expected {what}, found {self.describe_token()}")
         self.i += 1
         return self.texts[self.i - 1]
 
     def word(self, what: str) -> str:
-        """Any word: where the grammar takes names out of its own lists."""
+        """Parse any word, where the grammar has its own list of names."""
         text = self.texts[self.i]
         if not text.isidentifier():
-            raise self.error(f"expected {what}, found {self.found()}")
+            raise self.error(f"expected {what}, found {self.describe_token()}")
         self.i += 1
         return text
 
     def enter(self) -> None:
-        """One level deeper; refuses what would exhaust the stack."""
+        """Go one level deeper. Raises an error where that could exhaust the stack."""
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise self.error(f"nested deeper than {MAX_NESTING} levels")
 
     def expression(self) -> Expression:
-        """A whole expression."""
+        """Parse an expression."""
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise self.error(f"nested deeper than {MAX_NESTING} levels")
@@ -137,7 +137,7 @@ class ExpressionParser:
     def _chain(
         self, left: Expression, operators: Collection[str], operand: Callable[[], Expression]
     ) -> Expression:
-        """``left op operand op operand ...``, grouped from the left."""
+        """Parse ``left op operand op operand ...``, grouped from the left."""
         length = 0
         while (operator := self.kinds[self.i]) in operators:
             length += 1
@@ -148,7 +148,7 @@ class ExpressionParser:
         return left
 
     def _relational(self, left: Expression | None = None) -> Expression:
-        """One comparison at most, of shifts and sums; ``left`` is its first operand if read."""
+        """Parse at most one comparison of shifts and sums; ``left`` is its first operand."""
         left = self._shift(left)
         operator = self.kinds[self.i]
         if operator not in _RELATIONAL:
@@ -171,7 +171,7 @@ class ExpressionParser:
         return self._chain(left, _MULTIPLICATIVE, self.unary)
 
     def unary(self) -> Expression:
-        """Prefix operators, then a name, call, literal or parenthesis, then its accessors."""
+        """Parse prefix operators, then a name, call, literal or parenthesis, then its accessors."""
         i = self.i
         kind = self.kinds[i]
         value: Expression
@@ -193,13 +193,13 @@ class ExpressionParser:
             self.depth -= 1
             return value
         else:
-            raise self.error(f"expected an expression, found {self.found()}")
+            raise self.error(f"expected an expression, found {self.describe_token()}")
         if self.kinds[self.i] in _ACCESSORS:
             value = self._accessors(value)
         return value
 
     def _accessors(self, value: Expression) -> Expression:
-        """Any number of ``.member`` and ``[index]`` behind ``value``."""
+        """Parse any number of ``.member`` and ``[index]`` after ``value``."""
         length = 0
         while (kind := self.kinds[self.i]) in _ACCESSORS:
             length += 1
@@ -214,31 +214,31 @@ class ExpressionParser:
         return value
 
     def name(self) -> Name:
-        """An identifier with its template arguments: every type, variable and function name."""
+        """Parse an identifier with template arguments: a type, variable or function name."""
         i = self.i
         text = self.identifier("a name")
         self.mentions.append(text)
         if self.kinds[self.i] != "template<":
             return Name(text, at=self.offsets[i])
         self.i += 1
-        arguments = self.listed("template>", "a template list")
+        arguments = self.expression_list("template>", "a template list")
         if not arguments:
             raise self.error("a template list cannot be empty", self.i - 1)
         return Name(text, arguments, at=self.offsets[i])
 
     def type(self, what: str) -> Name:
-        """A type: a name that must not be missing."""
+        """Parse a type, which is a name."""
         if self.kinds[self.i] != "ident":
-            raise self.error(f"expected the type of {what}, found {self.found()}")
+            raise self.error(f"expected the type of {what}, found {self.describe_token()}")
         return self.name()
 
     def arguments(self) -> tuple[Expression, ...]:
-        """``( expression, ... )``."""
+        """Parse ``( expression, ... )``."""
         self.expect("(", "before the arguments")
-        return self.listed(")", "the arguments")
+        return self.expression_list(")", "the arguments")
 
-    def listed(self, close: str, what: str) -> tuple[Expression, ...]:
-        """Expressions with commas between them up to ``close``; a last comma is allowed."""
+    def expression_list(self, close: str, what: str) -> tuple[Expression, ...]:
+        """Parse expressions separated by commas up to ``close``; a last comma is allowed."""
         values: list[Expression] = []
         while self.kinds[self.i] != close:
             values.append(self.expression())
@@ -246,12 +246,14 @@ class ExpressionParser:
                 self.i += 1
             elif self.kinds[self.i] != close:
                 mark = close.removeprefix("template")
-                raise self.missing(f"expected ',' or '{mark}' in {what}, found {self.found()}")
+                raise self.missing(
+                    f"expected ',' or '{mark}' in {what}, found {self.describe_token()}"
+                )
         self.i += 1
         return tuple(values)
 
     def attributes(self) -> tuple[Attribute, ...]:
-        """Any number of ``@name`` and ``@name(arguments)``."""
+        """Parse any number of ``@name`` and ``@name(arguments)``."""
         if self.kinds[self.i] != "@":
             return ()
         found: list[Attribute] = []
@@ -261,7 +263,7 @@ class ExpressionParser:
             name = self.word("the name of an attribute after '@'")
             mentioned = len(self.mentions)
             arguments = self.arguments() if self.kinds[self.i] == "(" else ()
-            if name in _OWN_NAMES:
+            if name in _ATTRIBUTES_OF_WORDS:
                 del self.mentions[mentioned:]
             found.append(Attribute(name, arguments, at=at))
         return tuple(found)

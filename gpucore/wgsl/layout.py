@@ -1,7 +1,7 @@
 """Sizes, alignments and strides of host-shareable types, by the rules of the WGSL spec.
 
-All values in bytes. A type that ends in a runtime-sized array counts with one element, which is
-the smallest binding that WebGPU takes. Source: WGSL specification, section 14.4 (memory layout),
+All values are in bytes. A type that ends in a runtime-sized array counts with one element, which is
+the smallest binding that WebGPU accepts. Source: WGSL specification, section 14.4 (memory layout),
 tables "alignment and size", and 14.4.4 (constraints of the uniform address space).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gpucore.integers import ceil_div
-from gpucore.wgsl.constants import Constants, attribute
+from gpucore.wgsl.constants import Constants, find_attribute
 from gpucore.wgsl.errors import WgslLayoutError, layout_error
 from gpucore.wgsl.syntax import Alias, Declaration, Expression, Name, Struct, StructMember
 
@@ -27,7 +27,7 @@ SCALARS: Final[Mapping[str, int]] = {
     "u64": 8,
     "bool": 4,
 }
-"""Sizes of scalars; ``bool`` only in memory that no host sees, the 64-bit ones are naga's."""
+"""Sizes of scalars; ``bool`` is for memory that no host sees, 64 bits are an extension of naga."""
 
 PACKED: Final[Mapping[str, int]] = {
     "f32": 4,
@@ -44,7 +44,7 @@ PACKED: Final[Mapping[str, int]] = {
     "u64": 8,
     "c64": 8,
 }
-"""Item sizes of the dtypes that may stand in an alias named ``<dtype>x<count>``."""
+"""Item sizes of the dtypes that an alias named ``<dtype>x<count>`` may have."""
 
 _SHORT = {"f": "f32", "h": "f16", "i": "i32", "u": "u32"}
 _VECTOR = re.compile(r"vec([234])([fhiu])?\Z")
@@ -66,7 +66,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """``count`` scalars side by side."""
+    """``count`` scalars next to each other."""
 
     scalar: Scalar
     count: int
@@ -76,7 +76,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A packed word: an alias named ``<dtype>x<count>``, of the size of what it stands for."""
+    """A packed word: an alias named ``<dtype>x<count>``, with the size of its type."""
 
     name: str
     dtype: str
@@ -108,8 +108,8 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A member of a structure: where it lies."""
+class MemberPlace:
+    """A member of a structure, with its offset."""
 
     name: str
     offset: int
@@ -122,14 +122,14 @@ class Record:
     """A structure."""
 
     name: str
-    members: tuple[Place, ...]
+    members: tuple[MemberPlace, ...]
     size: int
     align: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """``buffer<size>``: untyped memory, seen through ``bufferView``; size 0 if not given."""
+    """``buffer<size>``: untyped memory for ``bufferView``; size 0 if not given."""
 
     size: int
     align: int
@@ -139,19 +139,19 @@ Layout = Scalar | Vector | Word | Matrix | Array | Record | Bytes
 
 
 def round_up(align: int, value: int) -> int:
-    """The least multiple of ``align`` that is not below ``value``."""
+    """Return the least multiple of ``align`` that is not below ``value``."""
     return ceil_div(value, align) * align
 
 
 def runtime_array(layout: Layout) -> Array | None:
-    """The runtime-sized array that a type is or ends in."""
+    """Return the runtime-sized array that a type is or ends in, or None."""
     if isinstance(layout, Array):
         return layout if layout.count is None else None
     return runtime_array(layout.members[-1].layout) if isinstance(layout, Record) else None
 
 
 def fixed_size(layout: Layout) -> int:
-    """The bytes of a type without the runtime-sized array that it may end in."""
+    """Return the bytes of a type without the runtime-sized array that it may end in."""
     if runtime_array(layout) is None:
         return layout.size
     if isinstance(layout, Record):
@@ -160,7 +160,7 @@ def fixed_size(layout: Layout) -> int:
 
 
 def element_dtype(layout: Layout) -> str | None:
-    """The dtype that a type is made of throughout; ``None`` where it mixes several."""
+    """Return the one dtype of all scalars in a type; ``None`` where it mixes several."""
     match layout:
         case Scalar(name=name):
             return name
@@ -180,7 +180,7 @@ def element_dtype(layout: Layout) -> str | None:
 
 
 class Layouts:
-    """Layouts of the types of one module; each alias and structure is worked out once."""
+    """The layouts of one module's types; each alias and structure is computed once."""
 
     def __init__(
         self, names: Mapping[str, Declaration], constants: Constants, source: str = ""
@@ -192,7 +192,7 @@ class Layouts:
         self._depth = 0
 
     def of(self, type_: Expression) -> Layout:
-        """The layout of a type; raises ``WgslLayoutError`` for one that has none."""
+        """Return the layout of a type. Raises ``WgslLayoutError`` where it has none."""
         if not isinstance(type_, Name):
             raise layout_error("expected a type here", self._source, type_.at)
         self._depth += 1
@@ -214,7 +214,7 @@ class Layouts:
         declaration = self._names.get(name)
         if declaration is not None:
             if name not in self._known:
-                self._known[name] = self._declared(type_, declaration)
+                self._known[name] = self._declared_layout(type_, declaration)
             return self._known[name]
         if name in SCALARS:
             return Scalar(name, SCALARS[name], SCALARS[name])
@@ -233,7 +233,7 @@ class Layouts:
         raise self._error(f"type '{name}' has no layout in memory", type_)
 
     def _component(self, type_: Name, short: str | None) -> Scalar:
-        """The scalar type in ``vec3<f32>``, ``vec3f`` or ``atomic<u32>``."""
+        """Return the scalar type in ``vec3<f32>``, ``vec3f`` or ``atomic<u32>``."""
         if short is not None:
             name = _SHORT[short]
             return Scalar(name, SCALARS[name], SCALARS[name])
@@ -253,7 +253,7 @@ class Layouts:
 
     def _array(self, type_: Name) -> Array:
         if len(type_.arguments) not in (1, 2):
-            raise self._error("'array' needs an element type and perhaps a size", type_)
+            raise self._error("'array' needs an element type, and a size or none", type_)
         element = self.of(type_.arguments[0])
         if runtime_array(element) is not None:
             raise self._error("an array cannot have elements of a runtime size", type_)
@@ -263,7 +263,7 @@ class Layouts:
         count = self._constants.count(type_.arguments[1], "the size of an array")
         return Array(element, count, stride, count * stride, element.align)
 
-    def _declared(self, type_: Name, declaration: Declaration) -> Layout:
+    def _declared_layout(self, type_: Name, declaration: Declaration) -> Layout:
         if isinstance(declaration, Alias):
             return self._alias(declaration)
         if isinstance(declaration, Struct):
@@ -285,23 +285,23 @@ class Layouts:
         return Word(alias.name, dtype, count, layout.size, layout.align)
 
     def _record(self, struct: Struct) -> Record:
-        places: list[Place] = []
+        places: list[MemberPlace] = []
         end, align = 0, 1
         for member in struct.members:
             if places and runtime_array(places[-1].layout) is not None:
                 message = f"only the last member of '{struct.name}' may have a runtime size"
                 raise layout_error(message, self._source, places[-1].type.at)
             layout = self.of(member.type)
-            member_align, size = self._attributed(member, layout)
+            member_align, size = self._align_and_size(member, layout)
             offset = round_up(member_align, end)
-            places.append(Place(member.name, offset, member.type, layout))
+            places.append(MemberPlace(member.name, offset, member.type, layout))
             end, align = offset + size, max(align, member_align)
         return Record(struct.name, tuple(places), round_up(align, end), align)
 
-    def _attributed(self, member: StructMember, layout: Layout) -> tuple[int, int]:
-        """Alignment and size of a member, with ``@align`` and ``@size`` applied."""
+    def _align_and_size(self, member: StructMember, layout: Layout) -> tuple[int, int]:
+        """Return alignment and size of a member, with ``@align`` and ``@size`` applied."""
         align, size = layout.align, layout.size
-        if (mark := attribute(member.attributes, "align")) is not None and mark.arguments:
+        if (mark := find_attribute(member.attributes, "align")) is not None and mark.arguments:
             align = self._constants.count(mark.arguments[0], "@align")
             if align & (align - 1) or align % layout.align:
                 message = (
@@ -309,7 +309,7 @@ class Layouts:
                     f"of {layout.align}"
                 )
                 raise layout_error(message, self._source, mark.at)
-        if (mark := attribute(member.attributes, "size")) is not None and mark.arguments:
+        if (mark := find_attribute(member.attributes, "size")) is not None and mark.arguments:
             size = self._constants.count(mark.arguments[0], "@size")
             if size < layout.size:
                 message = f"@size({size}) of '{member.name}' is below its {layout.size} bytes"
@@ -318,7 +318,7 @@ class Layouts:
 
 
 def host_shareable(layout: Layout) -> bool:
-    """Whether a buffer may hold the type: no bool anywhere in it."""
+    """Tell whether a buffer may hold the type, which then has no bool in it."""
     match layout:
         case Scalar(name=name):
             return name != "bool"
@@ -333,7 +333,7 @@ def host_shareable(layout: Layout) -> bool:
 
 
 def uniform_fault(layout: Layout) -> str | None:
-    """What keeps a type out of the uniform address space, in words; ``None`` if nothing does."""
+    """Return why a type cannot be in the uniform address space; ``None`` where it can."""
     match layout:
         case Array(count=None):
             return "a runtime-sized array cannot be uniform"
@@ -348,7 +348,7 @@ def uniform_fault(layout: Layout) -> str | None:
 
 
 def _record_fault(record: Record) -> str | None:
-    previous: Place | None = None
+    previous: MemberPlace | None = None
     for place in record.members:
         named = f"'{record.name}.{place.name}'"
         inner = place.layout
@@ -358,7 +358,7 @@ def _record_fault(record: Record) -> str | None:
             least = previous.offset + round_up(_SPEC_ALIGN, previous.layout.size)
             if place.offset < least:
                 return (
-                    f"{named} is at offset {place.offset}, behind a structure it must be at "
+                    f"{named} is at offset {place.offset}, but after a structure it must be at "
                     f"{least} or later: use @align(16)"
                 )
         if (fault := uniform_fault(inner)) is not None:

@@ -1,7 +1,7 @@
-"""Source text to tokens: one regular expression, and the template-list discovery of the WGSL spec.
+"""The lexer: one regular expression, and the specification's discovery of template lists.
 
-Tokens live in three parallel lists (kinds, texts, offsets) because a kernel's source is lexed while
-somebody waits; ``Tokens.__getitem__`` makes a token with line and column on demand.
+Tokens are three parallel lists (kinds, texts, offsets), since a kernel's source is lexed while
+somebody waits. ``Tokens.__getitem__`` makes a token with line and column on demand.
 
 A token's kind is its own text for punctuation and keywords, else one of ``ident``, ``number``,
 ``reserved``, ``template<``, ``template>`` and ``end``.
@@ -106,11 +106,11 @@ class Tokens:
         return line_starts(self.source)
 
     def __len__(self) -> int:
-        """How many tokens there are, the end token among them."""
+        """Return the number of tokens, with the end token."""
         return len(self.kinds)
 
     def __getitem__(self, index: int) -> Token:
-        """Token number ``index`` with its line and column."""
+        """Return token number ``index`` with its line and column."""
         offset = self.offsets[index]
         line = bisect_right(self._starts, offset)
         column = offset - self._starts[line - 1] + 1
@@ -118,19 +118,19 @@ class Tokens:
 
 
 def tokenize(source: str) -> Tokens:
-    """The tokens of ``source``; raises ``WgslSyntaxError`` at text that is no token."""
+    """Split ``source`` into tokens. Raises ``WgslSyntaxError`` at text that is no token."""
     tokens = Tokens(source)
-    _scan(uncommented(source) if "/*" in source else source, tokens)
+    _scan(blank_comments(source) if "/*" in source else source, tokens)
     if "__" in source:
-        _refuse_double_underscore(tokens)
+        _forbid_double_underscore(tokens)
     return tokens
 
 
 def _scan(text: str, tokens: Tokens) -> None:
-    """Fill ``tokens`` from ``text``; marks ``<`` and ``>`` of template lists on the way.
+    """Fill ``tokens`` from ``text``, and mark the ``<`` and ``>`` of template lists.
 
     ``pending`` holds the (token index, bracket depth) of each ``<`` that may open a template list.
-    Depth counts only while something is pending: a candidate is compared with brackets after it.
+    The depth counts only while one is pending: only brackets after it matter.
     """
     kinds, texts, offsets = tokens.kinds, tokens.texts, tokens.offsets
     pending: list[tuple[int, int]] = []
@@ -156,11 +156,11 @@ def _scan(text: str, tokens: Tokens) -> None:
                     kind = word = found[0]
                     skip = found.end()
             elif pending:
-                depth = _bracket(word, pending, depth)
+                depth = _depth_after(word, pending, depth)
         elif group <= _NUMBER_GROUP:
             kind = "number"
         else:
-            kind = _unusual(tokens.source, offset, word, group)
+            kind = _unusual_kind(tokens.source, offset, word, group)
         kinds.append(kind)
         texts.append(word)
         offsets.append(offset)
@@ -168,8 +168,8 @@ def _scan(text: str, tokens: Tokens) -> None:
             return
 
 
-def _bracket(text: str, pending: list[tuple[int, int]], depth: int) -> int:
-    """Account for punctuation while a template list may be open; gives the new depth."""
+def _depth_after(text: str, pending: list[tuple[int, int]], depth: int) -> int:
+    """Update ``pending`` for punctuation inside a possible template list; return the new depth."""
     if text in ("(", "["):
         return depth + 1
     if text in (")", "]", "&&", "||"):
@@ -182,8 +182,8 @@ def _bracket(text: str, pending: list[tuple[int, int]], depth: int) -> int:
     return depth
 
 
-def _unusual(source: str, offset: int, text: str, group: int) -> str:
-    """The kind of a token that ASCII words, numbers and operators do not cover."""
+def _unusual_kind(source: str, offset: int, text: str, group: int) -> str:
+    """Return the kind of a token that is no ASCII word, number or operator."""
     if group == _END:
         return "end"
     if group == _OTHER_WORD and text[0] in ".0123456789":
@@ -199,8 +199,8 @@ def _unusual(source: str, offset: int, text: str, group: int) -> str:
     )
 
 
-def uncommented(source: str) -> str:
-    """``source`` with its comments blanked out, every other character where it was."""
+def blank_comments(source: str) -> str:
+    """Replace comments by blanks; every other character keeps its offset."""
     parts: list[str] = []
     position = 0
     while (mark := _COMMENT_MARK.search(source, position)) is not None:
@@ -211,7 +211,7 @@ def uncommented(source: str) -> str:
 
 
 def _comment_end(source: str, start: int) -> int:
-    """The offset behind the block comment that opens at ``start``; comments nest."""
+    """Return the offset after the block comment that opens at ``start``; comments nest."""
     depth = 0
     for mark in _NESTED_MARK.finditer(source, start):
         depth += 1 if mark[0] == "/*" else -1
@@ -220,7 +220,7 @@ def _comment_end(source: str, start: int) -> int:
     raise syntax_error("this block comment is never closed: '*/' is missing", source, start)
 
 
-def _refuse_double_underscore(tokens: Tokens) -> None:
+def _forbid_double_underscore(tokens: Tokens) -> None:
     for kind, text, offset in zip(tokens.kinds, tokens.texts, tokens.offsets, strict=True):
         if kind == "ident" and text.startswith("__"):
             raise syntax_error(

@@ -1,6 +1,6 @@
-"""Host values to the bytes of a uniform: the fields of a structure, and a packer for them.
+"""Packing of host values into the bytes of a uniform: its fields, and a packer for them.
 
-Packing happens at every launch, so that the format is compiled once with the reflection.
+Packing happens at every launch, so the format is compiled once, with the reflection.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _MAX_RECORDS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A leaf of a structure: ``count`` scalars from ``offset`` on, ``run`` of them side by side.
+    """A leaf of a structure: ``count`` scalars from ``offset`` on, in runs of ``run`` without gaps.
 
-    Runs start ``stride`` bytes apart (the columns of a matrix, the elements of an array).
-    ``size`` is in bytes, padding between runs included. Nested names are joined with dots, and an
-    element of an array of structures goes by its number: ``lights.0.color``.
+    Runs start ``stride`` bytes apart (the columns of a matrix, the elements of an array). ``size``
+    is in bytes, with the padding between runs. Nested names are joined with dots, and an element of
+    an array of structures is named by its number: ``lights.0.color``.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Field:
 
 
 class Uniform(Protocol):
-    """What ``pack_struct`` needs of a binding."""
+    """The part of a binding that ``pack_struct`` uses."""
 
     @property
     def packer(self) -> Packer | None:
@@ -83,7 +83,7 @@ class Packer:
         self._struct = struct.Struct(_format(fields, size))
 
     def pack(self, values: Mapping[str, Value]) -> bytes:
-        """The bytes, little-endian, padding zero. Raises ``PackError`` naming the field."""
+        """Return the bytes, little-endian, padding zero. Raises ``PackError``."""
         if len(values) == len(self._names):
             try:
                 if self._scalars:
@@ -103,7 +103,7 @@ class Packer:
         return numbers
 
     def _fault(self, values: Mapping[str, Value]) -> str:
-        """What is wrong with ``values``, in words."""
+        """Describe what is wrong with ``values``."""
         known = ", ".join(f"{field.name}: {field.type_text}" for field in self.fields)
         missing = [name for name in self._names if name not in values]
         unknown = [str(name) for name in values if name not in self._names]
@@ -115,10 +115,10 @@ class Packer:
 
 
 def pack_struct(binding: Uniform, values: Mapping[str, Value]) -> bytes:
-    """The bytes of a uniform from its fields' values; vectors and arrays are (nested) sequences.
+    """Pack the values of a uniform's fields; vectors and arrays are (nested) sequences.
 
-    Little-endian, ``binding.size`` bytes, padding zero. Raises ``PackError`` (a ``ValueError``)
-    that names missing and unknown fields and values that do not fit.
+    Return ``binding.size`` bytes, little-endian, padding zero. Raises ``PackError`` (a
+    ``ValueError``), which names missing and unknown fields, and values that do not fit.
     """
     if binding.packer is None:
         raise PackError("this binding has no fields to pack")
@@ -127,7 +127,7 @@ def pack_struct(binding: Uniform, values: Mapping[str, Value]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """``runs`` times ``run`` scalars side by side, ``stride`` bytes from one run to the next."""
+    """``runs`` runs of ``run`` scalars without gaps, ``stride`` bytes from one run to the next."""
 
     scalar: str
     run: int
@@ -136,9 +136,9 @@ class _Runs:
 
 
 def flatten(name: str, type_text: str, layout: Layout, offset: int = 0) -> Iterator[Field]:
-    """The leaves of a type placed at ``offset``; runtime-sized arrays and ``buffer`` have none.
+    """Yield the leaves of a type at ``offset``; runtime-sized arrays and ``buffer`` have none.
 
-    ``type_text`` is the type as written; ``name`` is empty for the structure as a whole.
+    ``type_text`` is the type as written; ``name`` is empty for the outermost structure.
     """
     runs = _runs(layout)
     if runs is not None:
@@ -158,7 +158,7 @@ def flatten(name: str, type_text: str, layout: Layout, offset: int = 0) -> Itera
 
 
 def _runs(layout: Layout) -> _Runs | None:
-    """A type as evenly spaced runs of one scalar; ``None`` if it has structures in it."""
+    """Describe a type as evenly spaced runs of one scalar; ``None`` if it contains structures."""
     match layout:
         case Scalar(name=name, size=size):
             return _Runs(name, 1, size, 1)
@@ -175,7 +175,7 @@ def _runs(layout: Layout) -> _Runs | None:
 
 
 def _array_runs(array: Array) -> _Runs | None:
-    """The runs of an array, if its elements have some and lie without gaps between them."""
+    """Return the runs of an array, if its elements have runs with even spaces throughout."""
     inner = _runs(array.element)
     if inner is None or array.count is None:
         return None
@@ -187,7 +187,7 @@ def _array_runs(array: Array) -> _Runs | None:
 
 
 def _format(fields: Sequence[Field], size: int) -> str:
-    """The ``struct`` format of fields in a structure of ``size`` bytes, padding spelt out."""
+    """Return the ``struct`` format of fields in ``size`` bytes, with explicit padding."""
     parts = ["<"]
     end = 0
     for field in fields:
@@ -204,7 +204,7 @@ def _format(fields: Sequence[Field], size: int) -> str:
 
 
 def _numbers(value: object) -> Iterator[object]:
-    """The numbers of a (nested) sequence, first to last; NumPy arrays through ``tolist``."""
+    """Yield the numbers of a (nested) sequence; NumPy arrays are read with ``tolist``."""
     if isinstance(value, int | float):
         yield value
         return
@@ -217,12 +217,12 @@ def _numbers(value: object) -> Iterator[object]:
             yield from _numbers(one)
     elif isinstance(plain, Real):
         yield plain
-    else:  # it may be a long way to what it calls its number
+    else:  # its own conversion to a number could wait for a device
         raise TypeError
 
 
 def _field_fault(field: Field, value: object) -> str | None:
-    """Why ``value`` does not fit ``field``, in words; ``None`` if it does."""
+    """Describe why ``value`` does not fit ``field``; ``None`` if it does."""
     try:
         numbers = list(_numbers(value))
     except TypeError:

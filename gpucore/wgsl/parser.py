@@ -23,7 +23,7 @@ from gpucore.wgsl.syntax import (
 
 
 def parse(source: str) -> Module:
-    """The syntax tree of a WGSL source; raises ``WgslSyntaxError`` with line and column."""
+    """Parse a WGSL source. Raises ``WgslSyntaxError`` with line and column."""
     parser = Parser(source)
     try:
         return parser.module()
@@ -32,10 +32,10 @@ def parse(source: str) -> Module:
 
 
 class Parser(StatementParser):
-    """The whole grammar over one source."""
+    """The complete grammar, applied to one source."""
 
     def module(self) -> Module:
-        """All directives, then all declarations, to the end of the source."""
+        """Parse all directives, then all declarations, to the end of the source."""
         directives: list[Directive] = []
         while True:
             if (directive := self.DIRECTIVES.get(self.kinds[self.i])) is not None:
@@ -58,7 +58,7 @@ class Parser(StatementParser):
         if kind == "fn":
             return self._function(attributes)
         if attributes:
-            raise self.error(f"attributes are not allowed before {self.found()}")
+            raise self.error(f"attributes are not allowed before {self.describe_token()}")
         if kind == "const":
             constant = self.variable()
             self.expect(";", f"after the declaration of '{constant.name}'")
@@ -72,8 +72,8 @@ class Parser(StatementParser):
         if kind == "struct":
             return self._struct()
         if kind in self.DIRECTIVES:
-            raise self.error(f"'{kind}' must stand before all declarations")
-        raise self.error(f"expected a declaration, found {self.found()}")
+            raise self.error(f"'{kind}' must come before all declarations")
+        raise self.error(f"expected a declaration, found {self.describe_token()}")
 
     def _alias(self) -> Alias:
         at = self.offsets[self.i]
@@ -93,7 +93,9 @@ class Parser(StatementParser):
         while self.kinds[self.i] != "}":
             members.append(self._member())
             if not self.accept(",") and self.kinds[self.i] != "}":
-                raise self.missing(f"expected ',' or '}}' in struct '{name}', found {self.found()}")
+                raise self.missing(
+                    f"expected ',' or '}}' in struct '{name}', found {self.describe_token()}"
+                )
         if not members:
             raise self.error(f"struct '{name}' needs at least one member")
         self.i += 1
@@ -116,9 +118,8 @@ class Parser(StatementParser):
         while not self.accept(")"):
             parameters.append(self._parameter())
             if not self.accept(",") and self.kinds[self.i] != ")":
-                raise self.missing(
-                    f"expected ',' or ')' in the parameters of '{name}', found {self.found()}"
-                )
+                expected = f"expected ',' or ')' in the parameters of '{name}'"
+                raise self.missing(f"{expected}, found {self.describe_token()}")
         result_attributes: tuple[Attribute, ...] = ()
         result = None
         if self.accept("->"):
@@ -146,7 +147,7 @@ class Parser(StatementParser):
         return Parameter(name, self.type(f"parameter '{name}'"), attributes, at=at)
 
     def _words(self) -> tuple[str, ...]:
-        """``keyword word, word;`` of ``enable`` and ``requires``."""
+        """Parse ``keyword word, word;`` of ``enable`` and ``requires``."""
         keyword = self.texts[self.i]
         self.i += 1
         words = [self.word(f"a name after '{keyword}'")]

@@ -1,7 +1,7 @@
-"""The syntax tree back to WGSL text, so that ``parse(print_module(m)) == m``.
+"""The printer: WGSL text of a syntax tree, so that ``parse(print_module(m)) == m``.
 
-Parentheses are put in where the grammar asks for them, and where a ``<`` before a comma could be
-taken for the start of a template list.
+It writes parentheses where the grammar requires them, and where a ``<`` before a comma could be
+read as the start of a template list.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from gpucore.wgsl.syntax import (
 
 _INDENT: Final = "    "
 
-# How tightly an operator binds: an operand may stand bare where its level is high enough.
+# How tightly an operator binds: an operand whose level is high enough needs no parentheses.
 _ANY, _COMPARISON, _SUM, _PRODUCT, _UNARY, _PRIMARY = range(6)
 _LEVELS: Final = {
     **dict.fromkeys(("&&", "||", "&", "|", "^"), _ANY),
@@ -73,7 +73,7 @@ _RIGHT: Final = {
     **dict.fromkeys(("+", "-"), _PRODUCT),
     **dict.fromkeys(("*", "/", "%"), _UNARY),
 }
-_ONE_WORD: Final[Mapping[type, str]] = {
+_KEYWORD_STATEMENTS: Final[Mapping[type, str]] = {
     Break: "break",
     Continue: "continue",
     Discard: "discard",
@@ -85,26 +85,26 @@ _CLOSES_TEMPLATE: Final = _COMPARE | _LOGICAL | {">>", "<<"}
 
 
 def print_module(module: Module) -> str:
-    """The WGSL text of a module: four blanks an indent, one blank line between declarations."""
+    """Return the WGSL text of a module, with indents of four blanks."""
     parts = ["\n".join(_directive(d) for d in module.directives)] if module.directives else []
     parts += [print_declaration(d) for d in module.declarations]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
 def print_declaration(declaration: Declaration) -> str:
-    """The WGSL text of one declaration."""
+    """Return the WGSL text of one declaration."""
     return "\n".join(_declaration(declaration))
 
 
 def print_expression(expression: Expression) -> str:
-    """The WGSL text of an expression or a type."""
+    """Return the WGSL text of an expression or a type."""
     match expression:
         case Literal(text=text):
             return text
         case Name():
             return _name(expression)
         case Call(function=function, arguments=arguments):
-            return f"{_name(function)}({_list(arguments)})"
+            return f"{_name(function)}({_expression_list(arguments)})"
         case Index(value=value, index=index):
             return f"{_primary(value)}[{print_expression(index)}]"
         case Member(value=value, name=name):
@@ -124,34 +124,34 @@ def _level(expression: Expression) -> int:
     return _UNARY if isinstance(expression, Unary) else _PRIMARY
 
 
-def _enclosed(expression: Expression, bare: bool) -> str:
+def _enclose(expression: Expression, bare: bool) -> str:
     text = print_expression(expression)
     return text if bare else f"({text})"
 
 
 def _primary(value: Expression) -> str:
-    """What may stand before ``.`` and ``[``."""
+    """Return an operand of ``.`` or ``[``, in parentheses where needed."""
     bare = isinstance(value, Name | Call | Index | Member)
-    return _enclosed(value, bare)
+    return _enclose(value, bare)
 
 
 def _binary(expression: Binary) -> str:
-    """Down the left spine without recursion: sums may have hundreds of terms."""
+    """Print operands from the right, without recursion: sums may have hundreds of terms."""
     tail: list[str] = []
     node = expression
     while True:
         operator, left = node.operator, node.left
-        right = _enclosed(node.right, _bare(node.right, operator, _RIGHT[operator]))
+        right = _enclose(node.right, _is_bare(node.right, operator, _RIGHT[operator]))
         tail.append(f" {operator} {right}")
         same = operator in _CHAINS and isinstance(left, Binary) and left.operator == operator
-        bare = same or _bare(left, operator, _LEFT[operator])
+        bare = same or _is_bare(left, operator, _LEFT[operator])
         if not bare or not isinstance(left, Binary):
-            return _enclosed(left, bare) + "".join(reversed(tail))
+            return _enclose(left, bare) + "".join(reversed(tail))
         node = left
 
 
-def _bare(operand: Expression, operator: str, least: int) -> bool:
-    """Whether an operand needs no parentheses; ``a < b >> c`` would read as ``a<b> > c``."""
+def _is_bare(operand: Expression, operator: str, least: int) -> bool:
+    """Tell whether an operand needs no parentheses; ``a < b >> c`` would read as ``a<b> > c``."""
     if operator == "<" and isinstance(operand, Binary) and operand.operator == ">>":
         return False
     if operator in _LOGICAL and isinstance(operand, Binary) and operand.operator in _COMPARE:
@@ -160,7 +160,7 @@ def _bare(operand: Expression, operator: str, least: int) -> bool:
 
 
 def _opens_template(expression: Expression) -> bool:
-    """Whether a bare ``<`` of the expression could pair with a later ``>``."""
+    """Tell whether a ``<`` outside of parentheses could pair with a later ``>``."""
     while isinstance(expression, Binary) and expression.operator in _CLOSES_TEMPLATE:
         if expression.operator == "<" or _opens_template(expression.right):
             return True
@@ -168,10 +168,10 @@ def _opens_template(expression: Expression) -> bool:
     return False
 
 
-def _list(expressions: tuple[Expression, ...]) -> str:
+def _expression_list(expressions: tuple[Expression, ...]) -> str:
     last = len(expressions) - 1
     return ", ".join(
-        _enclosed(e, i == last or not _opens_template(e)) for i, e in enumerate(expressions)
+        _enclose(e, i == last or not _opens_template(e)) for i, e in enumerate(expressions)
     )
 
 
@@ -179,16 +179,17 @@ def _name(name: Name) -> str:
     if not name.arguments:
         return name.name
     arguments = ", ".join(
-        _enclosed(a, not (isinstance(a, Binary) and a.operator in _CLOSES_TEMPLATE))
+        _enclose(a, not (isinstance(a, Binary) and a.operator in _CLOSES_TEMPLATE))
         for a in name.arguments
     )
     return f"{name.name}<{arguments}>"
 
 
 def _attributes(attributes: tuple[Attribute, ...]) -> str:
-    """``@a @b(1) `` with a blank behind, or nothing."""
+    """Return ``@a @b(1) `` with a blank at the end, or nothing."""
     return "".join(
-        f"@{a.name}({_list(a.arguments)}) " if a.arguments else f"@{a.name} " for a in attributes
+        f"@{a.name}({_expression_list(a.arguments)}) " if a.arguments else f"@{a.name} "
+        for a in attributes
     )
 
 
@@ -224,37 +225,37 @@ def _declaration(declaration: Declaration) -> Iterator[str]:
             yield f"alias {name} = {_name(type_)};"
         case Struct(name=name, members=members):
             yield f"struct {name} {{"
-            yield from (f"{_INDENT}{_typed(member)}," for member in members)
+            yield from (f"{_INDENT}{_typed_name(member)}," for member in members)
             yield "}"
         case Function():
             yield from _function(declaration)
 
 
-def _typed(member: StructMember | Parameter) -> str:
+def _typed_name(member: StructMember | Parameter) -> str:
     return f"{_attributes(member.attributes)}{member.name}: {_name(member.type)}"
 
 
 def _function(function: Function) -> Iterator[str]:
     if function.attributes:
         yield _attributes(function.attributes).rstrip()
-    parameters = ", ".join(_typed(parameter) for parameter in function.parameters)
+    parameters = ", ".join(_typed_name(parameter) for parameter in function.parameters)
     result = ""
     if function.result is not None:
         result = f" -> {_attributes(function.result_attributes)}{_name(function.result)}"
     yield from _block(f"fn {function.name}({parameters}){result} ", function.body)
 
 
-def _indented(lines: Iterable[str]) -> Iterator[str]:
+def _indent(lines: Iterable[str]) -> Iterator[str]:
     return (_INDENT + line for line in lines)
 
 
 def _block(head: str, block: Block, tail: Block | None = None) -> Iterator[str]:
-    """``head { statements }``, with a ``continuing`` block behind the statements if given."""
+    """Yield ``head { statements }``, with a ``continuing`` block at the end if given."""
     yield f"{head}{_attributes(block.attributes)}{{"
     for statement in block.statements:
-        yield from _indented(_statement(statement))
+        yield from _indent(_statement(statement))
     if tail is not None:
-        yield from _indented(_block("continuing ", tail))
+        yield from _indent(_block("continuing ", tail))
     yield "}"
 
 
@@ -278,7 +279,7 @@ def _statement(statement: Statement) -> Iterator[str]:
 
 
 def _simple(statement: Statement) -> str:
-    """A statement of one line, without its ``;``."""
+    """Return a statement of one line, without its ``;``."""
     match statement:
         case Variable():
             return _variable(statement)
@@ -296,7 +297,7 @@ def _simple(statement: Statement) -> str:
         case BreakIf(condition=condition):
             return f"break if {print_expression(condition)}"
         case _:
-            return _ONE_WORD[type(statement)]
+            return _KEYWORD_STATEMENTS[type(statement)]
 
 
 def _for_head(statement: For) -> str:
@@ -322,7 +323,7 @@ def _switch(statement: Switch) -> Iterator[str]:
     head = f"{_attributes(statement.attributes)}switch {print_expression(statement.selector)} "
     yield f"{head}{_attributes(statement.body_attributes)}{{"
     for clause in statement.clauses:
-        yield from _indented(_block(f"{_selectors(clause)}: ", clause.body))
+        yield from _indent(_block(f"{_selectors(clause)}: ", clause.body))
     yield "}"
 
 
@@ -331,7 +332,7 @@ def _selectors(clause: CaseClause) -> str:
         return "default"
     last = len(clause.selectors) - 1
     shown = (
-        "default" if s is None else _enclosed(s, i == last or not _opens_template(s))
+        "default" if s is None else _enclose(s, i == last or not _opens_template(s))
         for i, s in enumerate(clause.selectors)
     )
     return f"case {', '.join(shown)}"

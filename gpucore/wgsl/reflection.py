@@ -1,4 +1,4 @@
-"""What a host must know of a module: entry points, bindings, overrides, extensions.
+"""Reflection of a module for the host: entry points, bindings, overrides, extensions.
 
 Errors are ``WgslLayoutError``, except that a name declared twice is a ``WgslSyntaxError``.
 """
@@ -14,7 +14,7 @@ from typing import Final
 
 from gpucore.wgsl.constants import (
     Constants,
-    attribute,
+    find_attribute,
 )
 from gpucore.wgsl.errors import (
     MissingOverrideError,
@@ -34,7 +34,7 @@ from gpucore.wgsl.layout import (
     runtime_array,
     uniform_fault,
 )
-from gpucore.wgsl.lexer import uncommented
+from gpucore.wgsl.lexer import blank_comments
 from gpucore.wgsl.packing import FORMATS, Field, Packer, flatten
 from gpucore.wgsl.printer import print_declaration, print_expression
 from gpucore.wgsl.syntax import (
@@ -60,10 +60,10 @@ class Binding:
     """A resource variable: ``@group(group) @binding(binding) var<...> name: type``.
 
     ``address_space`` is ``storage``, ``uniform``, or ``handle`` (textures and samplers, which have
-    no size); ``access`` is ``read``, ``write`` or ``read_write``. ``scalar`` is the dtype that the
-    type is made of (``f16`` for ``array<f16x8>``), ``None`` where it mixes several. ``min_size``
-    and ``size`` are bytes, a runtime-sized array counted with one element (``size`` without it);
-    ``stride`` is the bytes from one element of the runtime-sized array to the next.
+    no size); ``access`` is ``read``, ``write`` or ``read_write``. ``scalar`` is the dtype of the
+    elements (``f16`` for ``array<f16x8>``), ``None`` where the type mixes several. ``min_size`` and
+    ``size`` are in bytes, with one element of a runtime-sized array and without it. ``stride`` is
+    the number of bytes from one element of the runtime-sized array to the next.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Binding:
 class Override:
     """A pipeline-overridable constant; ``default`` is ``None`` where it must be given.
 
-    ``id`` is the number of its ``@id``. A default that hangs on other overrides is worked out from
+    ``id`` is the number of its ``@id``. A default that depends on other overrides is computed from
     their defaults, and is ``None`` where those have none.
     """
 
@@ -110,9 +110,9 @@ class EntryPoint:
     def workgroup_size(
         self, constants: Mapping[str, Number] = _NO_CONSTANTS
     ) -> tuple[int, int, int]:
-        """``@workgroup_size`` with overrides set by name or ``@id`` number.
+        """Return ``@workgroup_size`` with overrides set by name or ``@id`` number.
 
-        Sizes not written are 1, as are all for a stage without workgroups.
+        Omitted sizes are 1, and so are all sizes of a stage without workgroups.
 
         Raises ``WgslLayoutError`` for a missing or unknown override and for sizes below 1.
         """
@@ -124,7 +124,7 @@ class EntryPoint:
         return x, y, z
 
     def workgroup_bytes(self, constants: Mapping[str, Number] = _NO_CONSTANTS) -> int:
-        """Bytes of ``var<workgroup>`` in use, each rounded up to 16 as WebGPU counts them."""
+        """Return the bytes of all ``var<workgroup>`` in use, each rounded up to 16 as in WebGPU."""
         layouts = self._module.layouts(constants)
         return sum(
             round_up(16, layouts.of(self._module.type_of(variable)).size)
@@ -134,7 +134,7 @@ class EntryPoint:
 
 @dataclass(frozen=True)
 class Reflection:
-    """A module as the host sees it; ``bindings`` in the order of (group, binding)."""
+    """A module as the host sees it; ``bindings`` are in the order of (group, binding)."""
 
     entry_points: Mapping[str, EntryPoint]
     bindings: tuple[Binding, ...]
@@ -143,7 +143,7 @@ class Reflection:
 
 
 def reflect(module: Module) -> Reflection:
-    """Work out a module's interface. Raises ``WgslLayoutError`` and ``WgslSyntaxError``."""
+    """Find a module's interface. Raises ``WgslLayoutError`` and ``WgslSyntaxError``."""
     scope = _Scope(module)
     variables = [d for d in module.declarations if isinstance(d, Variable)]
     bindings = [scope.binding(v) for v in variables if v.kind == "var" and _is_resource(v)]
@@ -159,14 +159,14 @@ def reflect(module: Module) -> Reflection:
 
 
 def _is_resource(variable: Variable) -> bool:
-    return attribute(variable.attributes, "group") is not None or variable.address_space in (
+    return find_attribute(variable.attributes, "group") is not None or variable.address_space in (
         "storage",
         "uniform",
     )
 
 
 class _Scope:
-    """The names of a module, with its constants and layouts as far as no override counts."""
+    """The names of a module, with the constants and layouts that depend on no override."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -189,7 +189,7 @@ class _Scope:
         return line_starts(self.source)
 
     def constants(self, given: Mapping[str, Number]) -> Constants:
-        """Constants with overrides set; raises ``WgslLayoutError`` for a name that is none."""
+        """Return the constants with overrides set. Raises ``WgslLayoutError`` for unknown names."""
         known: dict[str, str] = {}
         for name, declaration in self.names.items():
             if isinstance(declaration, Variable) and declaration.kind == "override":
@@ -201,18 +201,18 @@ class _Scope:
         return Constants(self.names, self.source, given)
 
     def layouts(self, given: Mapping[str, Number]) -> Layouts:
-        """Layouts in which overrides count, as they do in workgroup memory."""
+        """Return layouts with overrides set, which workgroup memory may depend on."""
         return Layouts(self.names, self.constants(given), self.source)
 
     def type_of(self, variable: Variable) -> Name:
-        """The declared type of a module-scope variable."""
+        """Return the declared type of a module-scope variable."""
         if variable.type is None:
             raise layout_error(f"'{variable.name}' needs a type", self.source, variable.at)
         return variable.type
 
     def override(self, variable: Variable) -> Override:
-        """What a host must know of an override."""
-        mark = attribute(variable.attributes, "id")
+        """Describe an override."""
+        mark = find_attribute(variable.attributes, "id")
         number = None
         if mark is not None and mark.arguments:
             number = int(self._fixed.evaluate(mark.arguments[0]).value)
@@ -224,7 +224,7 @@ class _Scope:
         return Override(variable.name, defaults.override_type(variable), number, default)
 
     def binding(self, variable: Variable) -> Binding:
-        """What a host must know of a resource variable."""
+        """Describe a resource variable."""
         type_ = self.type_of(variable)
         space = variable.address_space or "handle"
         layout = None if space == "handle" else self._host_layout(variable, type_)
@@ -249,19 +249,19 @@ class _Scope:
         )
 
     def _number(self, variable: Variable, name: str) -> int:
-        """The value of ``@group`` or ``@binding``."""
-        mark = attribute(variable.attributes, name)
+        """Return the value of ``@group`` or ``@binding``."""
+        mark = find_attribute(variable.attributes, name)
         if mark is None or len(mark.arguments) != 1:
             message = f"'{variable.name}' needs @{name}(n), as in @group(0) @binding(0)"
             raise layout_error(message, self.source, variable.at)
         constant = self._fixed.evaluate(mark.arguments[0])
         if constant.type not in ("int", "i32", "u32") or constant.value < 0:
-            message = f"@{name} of '{variable.name}' must be an integer, 0 or greater"
+            message = f"@{name} of '{variable.name}' must be an integer >= 0"
             raise layout_error(message, self.source, mark.at)
         return int(constant.value)
 
     def _host_layout(self, variable: Variable, type_: Name) -> Layout:
-        """The layout of a buffer's type, checked for its address space."""
+        """Return the layout of a buffer's type, checked for its address space."""
         layout = self._layouts.of(type_)
         fault = None if host_shareable(layout) else "a buffer cannot hold bool: use u32"
         if fault is None and variable.address_space == "uniform" and not self._relaxed:
@@ -271,7 +271,7 @@ class _Scope:
         return layout
 
     def _fields(self, variable: Variable, layout: Layout) -> tuple[Field, ...]:
-        """The leaves of a structure; a uniform of another type is one leaf named as itself."""
+        """Return the leaves of a structure; a uniform of another type is one leaf of its name."""
         if isinstance(layout, Record):
             name = ""
         elif variable.address_space == "uniform":
@@ -284,14 +284,14 @@ class _Scope:
             raise layout_error(str(error), self.source, variable.at) from None
 
     def _text(self, variable: Variable) -> str:
-        """A declaration as written, on one line."""
+        """Return a declaration as written, on one line."""
         if variable.at < 0 or not self.source:
             return print_declaration(variable)
-        text = uncommented(self.source[variable.at : variable.end])
+        text = blank_comments(self.source[variable.at : variable.end])
         return " ".join(text.split()) + ";"
 
     def entry_points(self, bindings: list[Binding]) -> Iterator[EntryPoint]:
-        """All functions with a stage attribute."""
+        """Yield the functions with a stage attribute."""
         for declaration in self.names.values():
             if not isinstance(declaration, Function):
                 continue
@@ -309,8 +309,8 @@ class _Scope:
             )
 
     def _workgroup_size(self, function: Function, stage: str) -> tuple[Expression, ...]:
-        """The arguments of ``@workgroup_size``, which every compute entry point must have."""
-        mark = attribute(function.attributes, "workgroup_size")
+        """Return the arguments of ``@workgroup_size``, which a compute entry point must have."""
+        mark = find_attribute(function.attributes, "workgroup_size")
         if mark is None and stage == "compute":
             message = f"compute entry point '{function.name}' needs @workgroup_size"
             raise layout_error(message, self.source, function.at)
@@ -327,7 +327,7 @@ class _Scope:
 
 
 def _packer(name: str, fields: tuple[Field, ...], size: int) -> Packer | None:
-    """A packer, where ``struct`` knows a code for every field."""
+    """Return a packer, if ``struct`` has a code for every field."""
     if not fields or any(field.scalar not in FORMATS for field in fields):
         return None
     return Packer(name, fields, size)

@@ -42,7 +42,7 @@ _COMPOUND: Final = frozenset(("{", "if", "switch", "loop", "for", "while"))
 
 
 class StatementParser(ExpressionParser):
-    """The statement rules; ``declares`` collects the names that the current function declares."""
+    """The rules of statements; ``declares`` collects the names that a function declares."""
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
@@ -50,15 +50,15 @@ class StatementParser(ExpressionParser):
         self.continuing_depth = -1
 
     def block(self, what: str) -> Block:
-        """``@attributes { statements }``."""
+        """Parse ``@attributes { statements }``."""
         attributes = self.attributes()
         at = self.offsets[self.i]
         if self.kinds[self.i] != "{":
-            raise self.missing(f"expected '{{' to open {what}, found {self.found()}")
+            raise self.missing(f"expected '{{' to open {what}, found {self.describe_token()}")
         return Block(self._statements(at), attributes, at=at)
 
     def _statements(self, opened: int) -> tuple[Statement, ...]:
-        """``{ statements }``."""
+        """Parse ``{ statements }``."""
         self.enter()
         self.i += 1
         statements = self._until(("}",), opened)
@@ -67,7 +67,7 @@ class StatementParser(ExpressionParser):
         return statements
 
     def _until(self, ends: tuple[str, ...], opened: int) -> tuple[Statement, ...]:
-        """The statements before a token out of ``ends``; ``opened`` is the place of their ``{``."""
+        """Parse statements up to a token of ``ends``; ``opened`` is the offset of their ``{``."""
         found: list[Statement] = []
         while (kind := self.kinds[self.i]) not in ends:
             if kind == "end":
@@ -80,32 +80,32 @@ class StatementParser(ExpressionParser):
         return tuple(found)
 
     def statement(self) -> Statement:
-        """One statement with the ``;`` that ends it."""
+        """Parse one statement with the ``;`` that ends it."""
         kind = self.kinds[self.i]
         attributes: tuple[Attribute, ...] = ()
         if kind == "@":
             attributes = self.attributes()
             kind = self.kinds[self.i]
             if kind not in _COMPOUND:
-                raise self.error(f"attributes are not allowed before {self.found()}")
+                raise self.error(f"attributes are not allowed before {self.describe_token()}")
         compound = self.COMPOUND.get(kind)
         if compound is not None:
             return compound(self, attributes)
         simple = self.SIMPLE.get(kind)
         value = self.update() if simple is None else simple(self)
         if self.kinds[self.i] != ";":
-            raise self.missing(f"expected ';' to end the statement, found {self.found()}")
+            raise self.missing(f"expected ';' to end the statement, found {self.describe_token()}")
         self.i += 1
         return value
 
     def update(self) -> Statement:
-        """An assignment, increment, decrement or call, without its ``;``."""
+        """Parse an assignment, increment, decrement or call, without its ``;``."""
         at = self.offsets[self.i]
         if self.accept("_"):
             self.expect("=", "after '_'")
             return Assign(None, "=", self.expression(), at=at)
         if self.kinds[self.i] not in ("ident", "(", "*", "&"):
-            raise self.error(f"expected a statement, found {self.found()}")
+            raise self.error(f"expected a statement, found {self.describe_token()}")
         start = self.i
         target = self.unary()
         operator = self.kinds[self.i]
@@ -119,10 +119,10 @@ class StatementParser(ExpressionParser):
             return Step(target, operator, at=at)
         if isinstance(target, Call) and self.kinds[start] == "ident":
             return CallStatement(target, at=at)
-        raise self.error(f"expected an assignment or a call, found {self.found()}")
+        raise self.error(f"expected an assignment or a call, found {self.describe_token()}")
 
     def _check_target(self, target: Expression, start: int) -> None:
-        """Only variables, their parts and what pointers point to can be assigned to."""
+        """Raise an error unless the target is a variable, a part of one, or behind a pointer."""
         while not isinstance(target, Name):
             match target:
                 case Index(value=inner) | Member(value=inner):
@@ -135,7 +135,7 @@ class StatementParser(ExpressionParser):
             raise self.error("this cannot be assigned to", start)
 
     def variable(self, attributes: tuple[Attribute, ...] = ()) -> Variable:
-        """``var``, ``let``, ``const`` or ``override`` without its ``;``."""
+        """Parse ``var``, ``let``, ``const`` or ``override`` without its ``;``."""
         start = self.i
         kind = self.kinds[start]
         self.i += 1
@@ -147,15 +147,17 @@ class StatementParser(ExpressionParser):
         type_ = self.type(f"'{name}'") if self.accept(":") else None
         value = self.expression() if self.accept("=") else None
         if value is None and kind in ("let", "const"):
-            raise self.error(f"expected '=' and a value for '{kind} {name}', found {self.found()}")
+            raise self.error(
+                f"expected '=' and a value for '{kind} {name}', found {self.describe_token()}"
+            )
         if value is None and type_ is None:
-            raise self.error(f"'{name}' needs a type or a value, found {self.found()}")
+            raise self.error(f"'{name}' needs a type or a value, found {self.describe_token()}")
         at = attributes[0].at if attributes else self.offsets[start]
         end = self.offsets[self.i - 1] + len(self.texts[self.i - 1])
         return Variable(kind, name, type_, value, space, access, attributes, at=at, end=end)
 
     def _address_space(self) -> tuple[str, str | None]:
-        """``storage, read>`` of ``var<storage, read>``."""
+        """Parse ``storage, read>`` of ``var<storage, read>``."""
         space = self.identifier("an address space")
         access = None
         if self.accept(",") and self.kinds[self.i] != "template>":
@@ -165,7 +167,7 @@ class StatementParser(ExpressionParser):
         return space, access
 
     def const_assert(self) -> ConstAssert:
-        """``const_assert condition`` without its ``;``."""
+        """Parse ``const_assert condition`` without its ``;``."""
         at = self.offsets[self.i]
         self.i += 1
         return ConstAssert(self.expression(), at=at)
@@ -234,7 +236,7 @@ class StatementParser(ExpressionParser):
             while self.accept(",") and self.kinds[self.i] not in (":", "{", "@"):
                 selectors.append(self._selector())
         elif not self.accept("default"):
-            raise self.error(f"expected 'case', 'default' or '}}', found {self.found()}")
+            raise self.error(f"expected 'case', 'default' or '}}', found {self.describe_token()}")
         self.accept(":")
         return CaseClause(tuple(selectors), self.block("the body of the case"), at=at)
 

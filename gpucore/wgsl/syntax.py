@@ -1,7 +1,7 @@
-"""The syntax tree: frozen dataclasses, equal when the programs are equal but for white space.
+"""The syntax tree: frozen dataclasses; equal where programs differ in white space alone.
 
-``at`` is the offset of a node's first token in the source (-1 in a tree built by hand); it does
-not take part in comparison. Parentheses are not kept: the shape of the tree says it all.
+``at`` is the offset of a node's first token in the source (-1 in a tree built by hand); comparisons
+ignore it. Parentheses are not kept, since the shape of the tree expresses them.
 Types are names with template arguments, as in the WGSL grammar: ``array<vec4<f32>, 8>`` is
 ``Name("array", (Name("vec4", (Name("f32"),)), Literal("8")))``.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What every node has: the offset where it starts in the source."""
+    """The base of every node: the offset at which it starts in the source."""
 
     at: int = field(default=-1, compare=False, repr=False, kw_only=True)
 
@@ -23,14 +23,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
-    """A number or ``true``/``false``, as written."""
+    """A number, ``true`` or ``false``, as written."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
-    """An identifier, with template arguments if it has any; every type is one."""
+    """An identifier, with its template arguments; every type is one."""
 
     name: str
     arguments: tuple[Expression, ...] = ()
@@ -183,7 +183,7 @@ class IfClause(Node):
 
 @dataclass(frozen=True, slots=True)
 class If(Node):
-    """``if``, any number of ``else if``, and perhaps ``else``."""
+    """``if``, any number of ``else if``, and at most one ``else``."""
 
     clauses: tuple[IfClause, ...]
     otherwise: Block | None = None
@@ -192,7 +192,7 @@ class If(Node):
 
 @dataclass(frozen=True, slots=True)
 class CaseClause(Node):
-    """A clause of a ``switch``; ``None`` among the selectors stands for ``default``."""
+    """A clause of a ``switch``; ``None`` among the selectors means ``default``."""
 
     selectors: tuple[Expression | None, ...]
     body: Block
@@ -320,8 +320,8 @@ class Parameter(Node):
 class Function(Node):
     """A function; an entry point if it has a stage attribute.
 
-    The parser notes which names the function mentions and which it declares, so that reflection
-    need not walk the tree; ``None`` in a tree built by hand.
+    ``mentions`` and ``declares`` are the names that the parser found in it, so that reflection need
+    not walk the tree; ``None`` in a tree built by hand.
     """
 
     name: str
@@ -340,7 +340,7 @@ Declaration = Variable | ConstAssert | Alias | Struct | Function
 
 @dataclass(frozen=True, slots=True)
 class Module(Node):
-    """A whole source: directives, then declarations in their order."""
+    """A complete source: directives, then declarations in their order."""
 
     directives: tuple[Directive, ...]
     declarations: tuple[Declaration, ...]

@@ -1,4 +1,4 @@
-"""Which module-scope names a function uses, by itself and through the functions it calls."""
+"""The module-scope names that a function uses, itself or through functions that it calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gpucore.wgsl.syntax import (
 
 
 def names_used(entry: Function, declarations: dict[str, Declaration]) -> set[str]:
-    """All module-scope names that ``entry`` reaches, those of called functions included."""
+    """Return all module-scope names that ``entry`` uses, itself or through called functions."""
     reached: set[str] = {entry.name}
     waiting: list[Function] = [entry]
     while waiting:
@@ -46,7 +46,7 @@ def names_used(entry: Function, declarations: dict[str, Declaration]) -> set[str
 
 
 def own_names(function: Function, module_names: Collection[str]) -> set[str]:
-    """The module-scope names that stand in a function, local names that hide them left out."""
+    """Return the module-scope names in a function, except where local names hide them."""
     mentions, declares = function.mentions, function.declares
     if mentions is not None and declares is not None:
         found = {name for name in mentions if name in module_names}
@@ -58,7 +58,7 @@ def own_names(function: Function, module_names: Collection[str]) -> set[str]:
 
 
 class _Walk:
-    """Collects the names of a function that no local declaration hides where they stand."""
+    """Collects the names in a function that no local declaration hides."""
 
     def __init__(self) -> None:
         self.found: set[str] = set()
@@ -73,7 +73,7 @@ class _Walk:
         self._block(function.body, hidden)
 
     def _block(self, block: Block, hidden: set[str]) -> set[str]:
-        """Walk a block; gives the names that are hidden at its end."""
+        """Walk a block; return the names that are hidden at its end."""
         inner = set(hidden)
         for statement in block.statements:
             self._statement(statement, inner)
@@ -139,7 +139,7 @@ class _Walk:
 
 
 def _expressions_of(statement: Statement) -> tuple[Expression | None, ...]:
-    """The expressions of a statement that holds no other statement."""
+    """Return the expressions of a statement that contains no other statement."""
     match statement:
         case Assign(target=target, value=value):
             return target, value

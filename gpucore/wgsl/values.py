@@ -1,7 +1,7 @@
-"""Scalar values of WGSL and the arithmetic on them, as it is done before a shader runs.
+"""Scalar values of WGSL, and their arithmetic before a shader runs.
 
-A value carries its WGSL type: ``int`` and ``float`` here are the abstract ones, which become
-concrete where they meet a concrete operand.
+A value has its WGSL type. ``int`` and ``float`` are the abstract types, which become concrete when
+combined with a concrete operand.
 Source: WGSL specification, sections 8 (expressions) and 15.7 (floating-point evaluation).
 """
 
@@ -33,8 +33,8 @@ class Constant:
     value: Number
 
 
-def literal(text: str) -> Constant:
-    """The value of a literal as WGSL types it."""
+def parse_literal(text: str) -> Constant:
+    """Return the value of a literal, with the type that WGSL gives it."""
     if text in ("true", "false"):
         return Constant("bool", text == "true")
     hexadecimal = text[:2] in ("0x", "0X")
@@ -53,10 +53,10 @@ def literal(text: str) -> Constant:
 
 
 def convert(constant: Constant, type_: str, explicit: bool = False) -> Constant:
-    """``constant`` as ``type_``; ``explicit`` is a conversion call such as ``u32(x)``.
+    """Convert ``constant`` to ``type_``; ``explicit`` for a conversion call such as ``u32(x)``.
 
-    An implicit conversion goes from abstract types to types that hold the value. Raises
-    ``ConstantError`` for any other.
+    Implicit conversions go from an abstract type to a type that holds the value. Raises
+    ``ConstantError`` for others.
     """
     value = constant.value
     if constant.type == type_:
@@ -66,27 +66,27 @@ def convert(constant: Constant, type_: str, explicit: bool = False) -> Constant:
     else:
         allowed = constant.type == "float" and type_ in FLOATS
     if not allowed and not explicit:
-        raise ConstantError(f"a value of type {shown(constant.type)} where {type_} is wanted")
+        raise ConstantError(f"a value of type {type_text(constant.type)} where {type_} is expected")
     if type_ == "bool":
         return Constant("bool", bool(value))
     if type_ in FLOATS:
-        return Constant(type_, rounded(value, type_))
+        return Constant(type_, round_to(value, type_))
     if type_ not in INTEGERS:
-        raise ConstantError(f"{type_} is not a type of number")
+        raise ConstantError(f"{type_} is not a numeric type")
     low, high = limits(type_)
     if isinstance(value, float):
         if math.isnan(value):
-            raise ConstantError(f"not a number where {type_} is wanted")
+            raise ConstantError(f"not a number where {type_} is expected")
         value = max(low, min(high, int(max(-(2.0**80), min(2.0**80, value)))))
     elif explicit and constant.type != "int":
-        value = _wrapped(int(value), type_)
+        value = _wrap(int(value), type_)
     if not low <= value <= high:
-        raise ConstantError(f"{value} does not fit {shown(type_)}")
+        raise ConstantError(f"{value} does not fit {type_text(type_)}")
     return Constant(type_, int(value))
 
 
-def convert_given(given: object, type_: str) -> Constant:
-    """A host's value for an override of ``type_``; raises ``ConstantError`` if it does not fit."""
+def convert_override(given: object, type_: str) -> Constant:
+    """Convert a host's value to an override's type. Raises ``ConstantError`` if it does not fit."""
     if isinstance(given, bool):
         constant = Constant("bool", given)
     elif isinstance(given, SupportsIndex):
@@ -101,35 +101,35 @@ def convert_given(given: object, type_: str) -> Constant:
 
 
 def limits(type_: str) -> tuple[int, int]:
-    """The least and the greatest value of an integer type."""
+    """Return the least and the greatest value of an integer type."""
     bits = INTEGERS[type_]
     return (0, 2**bits - 1) if type_[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def rounded(value: Number, type_: str) -> float:
-    """``value`` rounded to a float type; raises ``ConstantError`` when it is too large for it."""
+def round_to(value: Number, type_: str) -> float:
+    """Round ``value`` to a float type. Raises ``ConstantError`` where it is too large."""
     try:
         result: float = struct.unpack(FLOATS[type_], struct.pack(FLOATS[type_], value))[0]
     except (OverflowError, struct.error):
-        raise ConstantError(f"{value} does not fit {shown(type_)}") from None
+        raise ConstantError(f"{value} does not fit {type_text(type_)}") from None
     if not math.isfinite(result):
-        raise ConstantError(f"{value} does not fit {shown(type_)}")
+        raise ConstantError(f"{value} does not fit {type_text(type_)}")
     return result
 
 
-def shown(type_: str) -> str:
-    """The name of a type in messages."""
+def type_text(type_: str) -> str:
+    """Return the name of a type in messages."""
     return {"int": "abstract integer", "float": "abstract float"}.get(type_, type_)
 
 
-def _wrapped(value: int, type_: str) -> int:
-    """``value`` modulo the range of a concrete integer type."""
+def _wrap(value: int, type_: str) -> int:
+    """Return ``value`` modulo the range of a concrete integer type."""
     low, high = limits(type_)
     return (value - low) % (high - low + 1) + low
 
 
-def _unified(left: Constant, right: Constant) -> tuple[Constant, Constant]:
-    """Both operands in the one type they share; abstract operands follow concrete ones."""
+def _unify(left: Constant, right: Constant) -> tuple[Constant, Constant]:
+    """Convert both operands to their common type; a concrete type wins over an abstract one."""
     if left.type == right.type:
         return left, right
     for one, other in ((left, right), (right, left)):
@@ -177,10 +177,10 @@ _LOGIC: Final[Mapping[str, Callable[[int, int], int]]] = {
 
 
 def combine(symbol: str, left: Constant, right: Constant) -> Constant:
-    """``left symbol right`` for every binary operator but ``&&`` and ``||``."""
+    """Evaluate ``left symbol right`` for every binary operator except ``&&`` and ``||``."""
     if symbol in ("<<", ">>"):
         return _shift(symbol, left, right)
-    left, right = _unified(left, right)
+    left, right = _unify(left, right)
     a, b, type_ = left.value, right.value, left.type
     if symbol in _COMPARE:
         if type_ == "bool" and symbol not in ("==", "!="):
@@ -188,39 +188,41 @@ def combine(symbol: str, left: Constant, right: Constant) -> Constant:
         return Constant("bool", _COMPARE[symbol](a, b))
     if symbol in _LOGIC:
         if type_ in FLOATS:
-            raise ConstantError(f"'{symbol}' does not work on {shown(type_)}")
+            raise ConstantError(f"'{symbol}' does not work on {type_text(type_)}")
         value = _LOGIC[symbol](int(a), int(b))
         return Constant("bool", bool(value)) if type_ == "bool" else Constant(type_, value)
     if type_ == "bool":
         raise ConstantError(f"'{symbol}' does not work on bool")
-    return fitted(_ARITHMETIC[symbol](a, b), type_)
+    return fit_value(_ARITHMETIC[symbol](a, b), type_)
 
 
-def fitted(value: Number, type_: str) -> Constant:
-    """A result of arithmetic: concrete integers wrap, the others must fit."""
+def fit_value(value: Number, type_: str) -> Constant:
+    """Return a result of arithmetic: concrete integers wrap, other types must hold it."""
     if type_ in FLOATS:
-        return Constant(type_, rounded(value, type_))
+        return Constant(type_, round_to(value, type_))
     if type_ == "int":
         return convert(Constant("int", value), "int")
-    return Constant(type_, _wrapped(int(value), type_))
+    return Constant(type_, _wrap(int(value), type_))
 
 
 def _shift(symbol: str, left: Constant, right: Constant) -> Constant:
     if left.type not in INTEGERS:
-        raise ConstantError(f"'{symbol}' does not work on {shown(left.type)}")
+        raise ConstantError(f"'{symbol}' does not work on {type_text(left.type)}")
     count = int(convert(right, "u32").value)
     if count >= INTEGERS[left.type]:
-        raise ConstantError(f"shift by {count} bits, {shown(left.type)} has {INTEGERS[left.type]}")
+        raise ConstantError(
+            f"shift by {count} bits, {type_text(left.type)} has {INTEGERS[left.type]}"
+        )
     value = int(left.value)
-    return fitted(value << count if symbol == "<<" else value >> count, left.type)
+    return fit_value(value << count if symbol == "<<" else value >> count, left.type)
 
 
-def _common(arguments: list[Constant]) -> list[Constant]:
-    """All arguments in the one type they share."""
+def _unify_all(arguments: list[Constant]) -> list[Constant]:
+    """Convert all arguments to their common type."""
     result = list(arguments)
     for i in range(1, len(result)):
-        result[0], result[i] = _unified(result[0], result[i])
-    return [_unified(result[0], one)[1] for one in result]
+        result[0], result[i] = _unify(result[0], result[i])
+    return [_unify(result[0], one)[1] for one in result]
 
 
 _ROUNDING: Final[Mapping[str, Callable[[float], float]]] = {
@@ -234,34 +236,34 @@ _ROUNDING: Final[Mapping[str, Callable[[float], float]]] = {
     "log": math.log,
     "log2": math.log2,
 }
-_CHOOSING: Final[Mapping[str, tuple[int, Callable[..., Number]]]] = {
+_CHOICES: Final[Mapping[str, tuple[int, Callable[..., Number]]]] = {
     "abs": (1, abs),
     "sign": (1, lambda x: (x > 0) - (x < 0)),
     "min": (2, min),
     "max": (2, max),
     "clamp": (3, lambda x, low, high: min(max(x, low), high)),
 }
-_CALLABLE: Final = frozenset({*_ROUNDING, *_CHOOSING, "pow", "select"})
+_CALLABLE: Final = frozenset({*_ROUNDING, *_CHOICES, "pow", "select"})
 
 
-def call(name: str, arguments: list[Constant]) -> Constant:
-    """A built-in function of constants; raises ``ConstantError`` for one that is not known."""
+def call_built_in(name: str, arguments: list[Constant]) -> Constant:
+    """Call a built-in function of constants. Raises ``ConstantError`` for an unknown one."""
     if name in _ROUNDING and len(arguments) == 1:
         (x,) = arguments
         x = convert(x, "float") if x.type == "int" else x
         if x.type not in FLOATS:
-            raise ConstantError(f"{name} does not work on {shown(x.type)}")
-        return fitted(_ROUNDING[name](float(x.value)), x.type)
-    if name in _CHOOSING and len(arguments) == _CHOOSING[name][0]:
-        common = _common(arguments)
+            raise ConstantError(f"{name} does not work on {type_text(x.type)}")
+        return fit_value(_ROUNDING[name](float(x.value)), x.type)
+    if name in _CHOICES and len(arguments) == _CHOICES[name][0]:
+        common = _unify_all(arguments)
         if common[0].type == "bool":
             raise ConstantError(f"{name} does not work on bool")
-        return fitted(_CHOOSING[name][1](*(c.value for c in common)), common[0].type)
+        return fit_value(_CHOICES[name][1](*(c.value for c in common)), common[0].type)
     if name == "pow" and len(arguments) == 2:
-        x, y = (convert(c, "float") if c.type == "int" else c for c in _common(arguments))
-        return fitted(math.pow(x.value, y.value), x.type)
+        x, y = (convert(c, "float") if c.type == "int" else c for c in _unify_all(arguments))
+        return fit_value(math.pow(x.value, y.value), x.type)
     if name == "select" and len(arguments) == 3:
-        no, yes = _unified(arguments[0], arguments[1])
+        no, yes = _unify(arguments[0], arguments[1])
         return yes if convert(arguments[2], "bool").value else no
     if name in _CALLABLE:
         raise ConstantError(f"{name} does not take {len(arguments)} arguments")

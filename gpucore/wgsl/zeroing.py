@@ -1,4 +1,4 @@
-"""Workgroup memory set to zero by the kernel itself, for engines that do not keep WGSL's promise.
+"""A rewrite of kernels that zeroes workgroup memory, for engines that do not do it themselves.
 
 A variable in the workgroup address space holds zeros when a workgroup starts (WGSL specification,
 section 7.3, var declarations).
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gpucore.wgsl.constants import attribute
+from gpucore.wgsl.constants import find_attribute
 from gpucore.wgsl.errors import WgslError
 from gpucore.wgsl.lexer import tokenize
 from gpucore.wgsl.parser import parse
@@ -31,62 +31,62 @@ from gpucore.wgsl.syntax import (
 )
 from gpucore.wgsl.usage import names_used
 
-__all__ = ["zeroed"]
+__all__ = ["zero_workgroup_memory"]
 
 _WORKGROUP: Final = re.compile(r"\bworkgroup\b")
 _INDEX: Final = Name("local_invocation_index")
 
 
-def zeroed(source: str, entry: str) -> str:
-    """``source`` whose compute entry point zeroes the workgroup variables it uses before all else.
+def zero_workgroup_memory(source: str, entry: str) -> str:
+    """Make the compute entry point zero the workgroup variables that it uses, before all else.
 
-    A function behind the last line does it, arrays spread over the invocations, and ends with a
-    barrier. Every line keeps its number. A source without such variables comes back as it is, and
-    so does one with a fault: to say so is the engine's part.
+    A function after the last line does it: invocations share the elements of arrays, and a barrier
+    ends it. Every line keeps its number. A source without such variables is returned as it is, and
+    so is one with a fault, which the engine reports.
     """
     if _WORKGROUP.search(source) is None:
         return source
     try:
-        return _rewritten(parse(source), entry)
+        return _rewrite(parse(source), entry)
     except (WgslError, RecursionError):
         return source
 
 
-def _rewritten(module: Module, entry: str) -> str:
+def _rewrite(module: Module, entry: str) -> str:
     named = (d for d in module.declarations if not isinstance(d, ConstAssert))
     names: dict[str, Declaration] = {declaration.name: declaration for declaration in named}
     function = names.get(entry)
     if not isinstance(function, Function):
         return module.source
-    size = attribute(function.attributes, "workgroup_size")
-    places = list(_places(function, names))
-    if size is None or not places:
+    size = find_attribute(function.attributes, "workgroup_size")
+    targets = list(_targets(function, names))
+    if size is None or not targets:
         return module.source
-    zeroing = _Zeroing(names, _unused(module.source), _product(map(_count, size.arguments)))
-    called = _calling(module.source, entry, zeroing.name, _given_index(function, names))
-    return f"{called}\n{zeroing.function(places)}\n"
+    zeroing = _Zeroing(names, _unused_name(module.source), _product(map(_count, size.arguments)))
+    called = _insert_call(module.source, entry, zeroing.name, _index_argument(function, names))
+    return f"{called}\n{zeroing.function(targets)}\n"
 
 
-def _places(function: Function, names: dict[str, Declaration]) -> Iterator[_Place]:
-    """The workgroup variables that an entry point uses."""
+def _targets(function: Function, names: dict[str, Declaration]) -> Iterator[_Target]:
+    """Yield the workgroup variables that an entry point uses."""
     for name in sorted(names_used(function, names)):
         found = names[name]
         if isinstance(found, Variable) and found.address_space == "workgroup" and found.type:
-            yield _Place(name, found.type)
+            yield _Target(name, found.type)
 
 
-def _unused(source: str) -> str:
-    """A name that stands nowhere in ``source``, nor is the beginning of one."""
+def _unused_name(source: str) -> str:
+    """Return a name that does not occur in ``source``, nor begins another name."""
     tries = (f"zero_workgroup{number}" for number in itertools.count())
     return next(name for name in tries if name not in source)
 
 
-def _given_index(function: Function, names: Mapping[str, Declaration]) -> str | None:
-    """What the entry point calls its local invocation index, if it has it."""
+def _index_argument(function: Function, names: Mapping[str, Declaration]) -> str | None:
+    """Return the entry point's name for its local invocation index, if it has one."""
     for parameter in function.parameters:
         if _is_index(parameter.attributes):
             return parameter.name
-        struct = names.get(_resolved(parameter.type, names).name)
+        struct = names.get(_resolve_alias(parameter.type, names).name)
         for member in struct.members if isinstance(struct, Struct) else ():
             if _is_index(member.attributes):
                 return f"{parameter.name}.{member.name}"
@@ -94,12 +94,12 @@ def _given_index(function: Function, names: Mapping[str, Declaration]) -> str | 
 
 
 def _is_index(attributes: tuple[Attribute, ...]) -> bool:
-    mark = attribute(attributes, "builtin")
+    mark = find_attribute(attributes, "builtin")
     return mark is not None and mark.arguments == (_INDEX,)
 
 
-def _resolved(type_: Name, names: Mapping[str, Declaration]) -> Name:
-    """A type with its aliases followed; `RecursionError` where they go round."""
+def _resolve_alias(type_: Name, names: Mapping[str, Declaration]) -> Name:
+    """Return a type with its aliases resolved. Raises `RecursionError` for circular ones."""
     for _ in names:
         declaration = names.get(type_.name)
         if not isinstance(declaration, Alias):
@@ -108,8 +108,8 @@ def _resolved(type_: Name, names: Mapping[str, Declaration]) -> Name:
     raise RecursionError
 
 
-def _calling(source: str, entry: str, name: str, index: str | None) -> str:
-    """``source`` whose entry point calls the function ``name`` first."""
+def _insert_call(source: str, entry: str, name: str, index: str | None) -> str:
+    """Make the entry point call the function ``name`` first."""
     tokens = tokenize(source)
     heads = zip(tokens.kinds, tokens.texts[1:], strict=False)
     opened = next(i for i, head in enumerate(heads) if head == ("fn", entry)) + 2
@@ -124,15 +124,15 @@ def _calling(source: str, entry: str, name: str, index: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Memory as WGSL names it, and its type."""
+class _Target:
+    """Memory to zero: its WGSL expression and its type."""
 
     text: str
     type: Name
 
 
 class _Zeroing:
-    """Writes the function ``name``; ``stride`` is the number of invocations in a workgroup."""
+    """Writes the zeroing function; ``stride`` is the number of invocations in a workgroup."""
 
     def __init__(self, names: Mapping[str, Declaration], name: str, stride: str) -> None:
         self.name = name
@@ -141,61 +141,61 @@ class _Zeroing:
         self._index = f"{name}_index"
         self._loops = itertools.count()
 
-    def function(self, places: list[_Place]) -> str:
-        """The function as one line."""
+    def function(self, targets: list[_Target]) -> str:
+        """Return the function as one line."""
         single: list[str] = []
         spread: list[str] = []
-        for place in places:
-            self._divide(place, single, spread)
+        for target in targets:
+            self._divide(target, single, spread)
         once = f"if ({self._index} == 0u) {{ {' '.join(single)} }}" if single else ""
         body = " ".join(filter(None, [*spread, once, "workgroupBarrier();"]))
         return f"fn {self.name}({self._index}: u32) {{ {body} }}"
 
-    def _divide(self, place: _Place, single: list[str], spread: list[str]) -> None:
-        """What one invocation zeroes, and the loops over arrays that all of them share."""
-        type_ = _resolved(place.type, self._names)
+    def _divide(self, target: _Target, single: list[str], spread: list[str]) -> None:
+        """Append to ``single`` what one invocation zeroes, to ``spread`` loops that all share."""
+        type_ = _resolve_alias(target.type, self._names)
         struct = self._names.get(type_.name)
         if isinstance(struct, Struct):
             for member in struct.members:
-                self._divide(_Place(f"{place.text}.{member.name}", member.type), single, spread)
+                self._divide(_Target(f"{target.text}.{member.name}", member.type), single, spread)
         elif type_.name == "array":
-            spread.append(self._loop(place, self._index, self._stride))
+            spread.append(self._loop(target, self._index, self._stride))
         else:
-            single.append(self._assign(place))
+            single.append(self._assign(target))
 
-    def _loop(self, place: _Place, start: str, step: str) -> str:
-        """A loop over all elements of an array, of nested arrays together."""
+    def _loop(self, target: _Target, start: str, step: str) -> str:
+        """Return a loop over all elements of an array, or of nested arrays together."""
         counts: list[str] = []
-        type_ = _resolved(place.type, self._names)
+        type_ = _resolve_alias(target.type, self._names)
         while type_.name == "array" and len(type_.arguments) == 2:
             counts.append(_count(type_.arguments[1]))
             element = type_.arguments[0]
             assert isinstance(element, Name)
-            type_ = _resolved(element, self._names)
+            type_ = _resolve_alias(element, self._names)
         at = f"{self.name}_i{next(self._loops)}"
-        text = place.text
+        text = target.text
         for axis, count in enumerate(counts):
             inner = _product(counts[axis + 1 :])
             text += f"[{at} / ({inner}) % {count}]"
         head = f"for (var {at} = {start}; {at} < {_product(counts)}; {at} += {step})"
-        return f"{head} {{ {self._assign(_Place(text, type_))} }}"
+        return f"{head} {{ {self._assign(_Target(text, type_))} }}"
 
-    def _assign(self, place: _Place) -> str:
-        """Zero one place; what holds atomics by its parts, since it cannot be assigned."""
-        type_ = _resolved(place.type, self._names)
+    def _assign(self, target: _Target) -> str:
+        """Zero one target; a type with atomics part by part, since it cannot be assigned."""
+        type_ = _resolve_alias(target.type, self._names)
         if type_.name == "atomic":
-            return f"atomicStore(&{place.text}, {print_expression(type_.arguments[0])}());"
+            return f"atomicStore(&{target.text}, {print_expression(type_.arguments[0])}());"
         if not self._has_atomics(type_):
-            return f"{place.text} = {print_expression(type_)}();"
+            return f"{target.text} = {print_expression(type_)}();"
         if type_.name == "array":
-            return self._loop(place, "0u", "1u")
+            return self._loop(target, "0u", "1u")
         struct = self._names[type_.name]
         assert isinstance(struct, Struct)
-        parts = (_Place(f"{place.text}.{m.name}", m.type) for m in struct.members)
+        parts = (_Target(f"{target.text}.{m.name}", m.type) for m in struct.members)
         return " ".join(map(self._assign, parts))
 
     def _has_atomics(self, type_: Name) -> bool:
-        type_ = _resolved(type_, self._names)
+        type_ = _resolve_alias(type_, self._names)
         if type_.name == "atomic":
             return True
         struct = self._names.get(type_.name)
@@ -206,7 +206,7 @@ class _Zeroing:
 
 
 def _count(size: Expression) -> str:
-    """A size, which may be of either integer type."""
+    """Return a size, which may be of either integer type, as u32."""
     return f"u32({print_expression(size)})"
 
 

@@ -66,7 +66,7 @@ class Counted:
 def runs() -> list[Counted]:
     """Three pictures of one size, each of another prompt."""
     backend = CountingBackend(null.adapters()[0])
-    pipeline = Pipeline.load(device=Device.from_backend(backend))
+    pipeline = Pipeline.load(device=Device(backend))
     found = []
     for prompt in ("a red apple", "a green dragon", "a fox"):
         backend.taken()

@@ -1,4 +1,4 @@
-"""Buffers: what goes in comes out, in every dtype and shape, and what does not fit is refused."""
+"""Buffers return what was written, in every dtype and shape, and refuse what does not fit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHAPES = [(), (0,), (1,), (3,), (5, 0, 2), (7, 11), (2, 3, 5, 7), (4099,)]
 
 
 def sample(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """Random bits as an array, with NaN, infinities and negative zero among the floats."""
+    """Return random bits as an array, with NaN, infinities and negative zero among floats."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     data = np.random.default_rng(size).integers(0, 256, size, np.uint8)
     return data.view(dtype).reshape(shape)
@@ -125,7 +125,7 @@ def test_copies_that_do_not_fit_are_refused(device: Device) -> None:
 
 
 def test_a_read_that_has_begun_sees_what_was_before(device: Device) -> None:
-    """Also where the buffer is written again, given back and its memory used by others."""
+    """Write the buffer again, release it, and let others use its memory, before the wait."""
     increment = device.compile_kernel(INCREMENT)
     buffers = [device.buffer_from_array(np.full(1000, i, np.float32)) for i in range(5)]
     increment(buffers[3], grid=16)
@@ -210,5 +210,5 @@ def test_one_element_is_a_number(device: Device) -> None:
     for n in (0, 2):
         x = device.buffer(f32, n)
         for kind in (int, float):
-            with pytest.raises(ShapeError, match=f"has {n} elements: reduce it to one"):
+            with pytest.raises(ShapeError, match=f"must have one element, got {n}; reduce it"):
                 kind(x)

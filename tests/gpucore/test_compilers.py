@@ -1,4 +1,4 @@
-"""Pipelines compile side by side, and an error belongs to its own."""
+"""Pipelines compile side by side, and each error stays with its own pipeline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADD = """
 
 
 def test_of_many_kernels_the_wrong_one_fails(device: Device) -> None:
-    """Our own front end knows no types, so that the engine finds it."""
+    """Our own front end does not check types, so the engine finds the error."""
     values = [f"{index}.5" if index % 5 else f"{index}u" for index in range(25)]
     kernels = [device.compile_kernel(ADD.replace("VALUE", v), wait=False) for v in values]
     for index, kernel in enumerate(kernels):
@@ -64,7 +64,7 @@ def test_results_and_errors_come_out() -> None:
 
 def test_a_process_ends_without_what_waits() -> None:
     code = """
-from gpucore.backends.compilers import Compilers
+from gpucore.backends.webgpu.compilers import Compilers
 import time
 compilers = Compilers(1)
 for _ in range(100):

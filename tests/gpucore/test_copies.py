@@ -35,9 +35,9 @@ def test_arrays_that_do_not_fit_are_refused(device: Device) -> None:
     buffer = device.buffer(f32, (2, 3))
     frozen = np.zeros((2, 3), np.float32)
     frozen.setflags(write=False)
-    with pytest.raises(DTypeError, match=r"array of float64: give one of float32"):
+    with pytest.raises(DTypeError, match=r"out must be an array of float32, got float64"):
         buffer.read(out=np.zeros((2, 3)))
-    with pytest.raises(ShapeError, match=r"array of shape \(3, 2\): give one of \(2, 3\)"):
+    with pytest.raises(ShapeError, match=r"out must have shape \(2, 3\), got \(3, 2\)"):
         buffer.read(out=np.zeros((3, 2), np.float32))
     with pytest.raises(ArgumentError, match="read-only"):
         buffer.read(out=frozen)
@@ -72,7 +72,7 @@ def test_rows_are_written_by_themselves(device: Device) -> None:
 
 
 def test_a_part_of_a_word_is_not_written(device: Device) -> None:
-    """Nothing is written beyond the part: what would need it is refused."""
+    """Nothing is written outside of the part; a part that ends inside a word is refused."""
     array = np.arange(11, dtype=np.uint8)
     buffer = device.buffer_from_array(array)
     buffer.write_slice(8, np.full(3, 99, np.uint8))
@@ -122,7 +122,7 @@ def test_idle_staging_memory_is_bounded(fresh: Device) -> None:
 
 
 def test_an_array_read_before_stays_as_it_is(device: Device) -> None:
-    """What a read returns is not the staging memory that the next one uses."""
+    """A read returns an array of its own, not the staging memory that the next read uses."""
     buffer = device.buffer_from_array(np.full(16, 1, np.float32))
     first = buffer.read()
     buffer.write(np.full(16, 2, np.float32))

@@ -19,9 +19,9 @@ GROUP = 16 << 10  # bytes of a workgroup
 
 @pytest.fixture(params=[True, False], ids=["kernel", "command"])
 def by_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Copy that way, whatever the size and the device."""
+    """Copy with the kernel or with the command, whatever the size and the device."""
     chosen: bool = request.param
-    monkeypatch.setattr(copying, "by_kernel", lambda device, nbytes: chosen)
+    monkeypatch.setattr(copying, "prefers_kernel", lambda device, nbytes: chosen)
     return chosen
 
 
@@ -52,8 +52,8 @@ def test_every_byte_is_copied_and_no_other_buffer_s(
 def test_workgroups_go_on_in_a_second_dimension(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying, "by_kernel", lambda device, nbytes: True)
-    monkeypatch.setattr(copying, "grid_of", functools.partial(copying.grid_of, most=3))
+    monkeypatch.setattr(copying, "prefers_kernel", lambda device, nbytes: True)
+    monkeypatch.setattr(copying, "copy_grid", functools.partial(copying.copy_grid, limit=3))
     array = random_array(7 * GROUP + 21, np.uint8)
     target = poisoned(device, u8, array.shape)
     target.copy_from(device.buffer_from_array(array))
@@ -138,7 +138,7 @@ def test_large_copies_on_cards_are_the_kernel_s() -> None:
     info = adapters()[0]
     for kind, large in (("discrete", Launch), ("integrated", Launch), ("cpu", Copy)):
         backend = NullBackend(replace(info, kind=kind))
-        device = Device.from_backend(backend)
+        device = Device(backend)
         for size in (0, (64 << 10) - 16, 64 << 10):
             source, target = device.buffer(u8, size), device.buffer(u8, size)
             target.copy_from(source)

@@ -17,24 +17,24 @@ def no_preference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(adapters.DEVICE_VARIABLE, raising=False)
 
 
-def pretended(name: str, engine: str, api: str, kind: str, *features: str) -> AdapterInfo:
-    """An adapter that does not exist."""
+def fake_adapter(name: str, engine: str, api: str, kind: str, *features: str) -> AdapterInfo:
+    """Return an adapter that does not exist."""
     info = Device.null().info
     return dataclasses.replace(
         info, name=name, engine=engine, api=api, kind=kind, features=frozenset(features)
     )
 
 
-SOFTWARE = pretended("llvmpipe", "dawn", "vulkan", "cpu", "f16", "subgroups")
-OPENGL = pretended("GLorious 3000", "wgpu", "gl", "discrete")
-PLAIN = pretended("Radiant 1", "wgpu", "vulkan", "discrete", "f16", "subgroups")
-MATRIX = pretended("Radiant 1", "dawn", "vulkan", "discrete", "f16", "subgroups", "matrix-units")
-LAPTOP = pretended("Thin 2", "dawn", "metal", "integrated", "f16", "subgroups")
+SOFTWARE = fake_adapter("llvmpipe", "dawn", "vulkan", "cpu", "f16", "subgroups")
+OPENGL = fake_adapter("GLorious 3000", "wgpu", "gl", "discrete")
+PLAIN = fake_adapter("Radiant 1", "wgpu", "vulkan", "discrete", "f16", "subgroups")
+MATRIX = fake_adapter("Radiant 1", "dawn", "vulkan", "discrete", "f16", "subgroups", "matrix-units")
+LAPTOP = fake_adapter("Thin 2", "dawn", "metal", "integrated", "f16", "subgroups")
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with five adapters over two engines, in no order."""
+def five_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that the machine has five adapters of two engines, in no order."""
     monkeypatch.setattr(adapters.dawn, "adapters", lambda: [SOFTWARE, LAPTOP, MATRIX])
     monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: [OPENGL, PLAIN])
 
@@ -45,12 +45,12 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters.wgpu_native, "adapters", list)
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("five_adapters")
 def test_the_list_has_the_best_first() -> None:
     assert Device.list() == [MATRIX, PLAIN, OPENGL, LAPTOP, SOFTWARE]
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("five_adapters")
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
@@ -73,7 +73,7 @@ def test_names_choose(wanted: str, found: AdapterInfo) -> None:
     assert adapters.choose(wanted) is found
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("five_adapters")
 @pytest.mark.parametrize("wanted", ["cuda", "dx12", "dawn:3", "dawn:x", "radiant:-1"])
 def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
     with pytest.raises(DeviceNotFoundError, match=re.escape(repr(wanted))) as caught:
@@ -81,7 +81,7 @@ def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
     assert "dawn-metal: Thin 2" in str(caught.value)
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("five_adapters")
 def test_the_environment_variable_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUCORE_DEVICE", "metal")
     assert adapters.preferred() is LAPTOP
@@ -162,12 +162,12 @@ def test_limits_are_those_of_the_adapter(device: Device) -> None:
 
 def test_a_backend_of_ones_own() -> None:
     backend = Device.null().engine
-    device = Device.from_backend(backend)
+    device = Device(backend)
     assert device.engine is backend
     assert device.name == "null device"
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("five_adapters")
 def test_an_engine_that_cannot_matter_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: asked.append("wgpu") or [PLAIN])

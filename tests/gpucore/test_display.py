@@ -1,4 +1,4 @@
-"""What people see: short text, and HTML in a notebook with everything escaped."""
+"""Displays of objects: short text, and HTML in a notebook with everything escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from gpucore import Device, f32, u8
 from gpucore.display import png
-from gpucore.memory.pool import readable
+from gpucore.memory.pool import size_text
 from tests.gpucore.kernels import INCREMENT
 
 
@@ -99,4 +99,4 @@ def test_text_for_people() -> None:
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**31, "2 GiB"), (5 * 2**42, "20 TiB")],
 )
 def test_bytes_for_people(nbytes: int, text: str) -> None:
-    assert readable(nbytes) == text
+    assert size_text(nbytes) == text

@@ -19,6 +19,8 @@ WITH_EXAMPLES = {
     "gpucore.copying",
     "gpucore.device",
     "gpucore.devices",
+    "gpucore.integers",
+    "gpucore.interpreter.workgroups",
     "gpucore.recording.event",
     "gpucore.recording.graph",
     "gpucore.kernel",

@@ -1,4 +1,4 @@
-"""The doctor: what it advises on which machine, that crashes do not reach it, and a real visit."""
+"""The doctor: its advice for each kind of machine, crashes of drivers, and a real examination."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINUX = Machine("Linux", "Debian GNU/Linux 12 (bookworm)", environment={"XDG_RUN
 def adapter(
     backend: str = "dawn-vulkan", kind: str = "discrete", driver: str = ""
 ) -> AdapterReport:
-    """An adapter that works."""
+    """Return the report of an adapter that works."""
     engine, api = backend.split("-")
     info = dataclasses.replace(
         Device.null().info, engine=engine, api=api, kind=kind, name="Card 9", driver=driver
@@ -74,13 +74,13 @@ def test_a_variable_that_names_no_device(name: str) -> None:
 
 
 def test_a_limit_that_is_no_size() -> None:
-    """It fails every self-test: no driver is to blame."""
+    """Every self-test fails because of the limit, so no driver is blamed."""
     broken = dataclasses.replace(CARD, fault="failed: ArgumentError")
     machine = dataclasses.replace(
         LINUX, environment={**LINUX.environment, "GPUCORE_MEMORY_LIMIT": "much"}
     )
     ((what, fix),) = advice(machine, present=(broken,))
-    assert "GPUCORE_MEMORY_LIMIT='much' is no size" in what
+    assert "GPUCORE_MEMORY_LIMIT must be a size, got 'much'" in what
     assert fix == "unset GPUCORE_MEMORY_LIMIT"
 
 
@@ -164,8 +164,8 @@ def test_a_wrong_adapter_is_named_and_avoided() -> None:
     assert status((wrong,)) == 2
 
 
-def stand_in(folder: Path, body: str) -> str:
-    """A program that takes the interpreter's place."""
+def fake_python(folder: Path, body: str) -> str:
+    """Write a program that runs in the place of Python."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
     program.chmod(0o755)
@@ -185,7 +185,7 @@ def stand_in(folder: Path, body: str) -> str:
 def test_a_driver_that_fails_becomes_a_line(
     body: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination.sys, "executable", stand_in(tmp_path, body))
+    monkeypatch.setattr(examination.sys, "executable", fake_python(tmp_path, body))
     report = examination.examine(time_limit=0.5)
     assert {engine.fault for engine in report.engines} == {fault}
     assert report.status == 2
@@ -201,7 +201,7 @@ def test_every_check_passes(device: Device) -> None:
 
 
 def test_wrong_numbers_are_found() -> None:
-    """A device that computes nothing gets no check right; its kernels are those of all others."""
+    """The null device computes nothing, so every check of it must fail."""
     checks = run_checks(Device.null())
     assert len(checks) == 6
     assert [check.name for check in checks if check.ok] == []
@@ -216,7 +216,7 @@ def test_a_check_that_cannot_run_is_wrong(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_command_prints_json(device: Device) -> None:
-    """A real visit: every adapter present is listed, tested and works."""
+    """Examine this machine: every adapter present is listed, tested and works."""
     done = subprocess.run(
         [sys.executable, "-m", "gpucore", "--json"],
         cwd=ROOT,

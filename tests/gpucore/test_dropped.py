@@ -1,4 +1,4 @@
-"""A device that nobody holds any more goes, with everything that was kept for it."""
+"""A device without references is freed, together with everything that was kept for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAPS = Path("/proc/self/maps")
 
 @pytest.fixture
 def quick_collection() -> Iterator[None]:
-    """`gc.collect` looks only at what the test makes."""
+    """Freeze older objects, so that `gc.collect` examines only those of the test."""
     gc.collect()
     gc.freeze()
     yield
@@ -49,22 +49,22 @@ def use(device: Device) -> None:
     np.testing.assert_array_equal(captured.read(), np.eye(64, dtype=np.float32))
 
 
-def dropped(info: AdapterInfo) -> weakref.ref[Device]:
-    """A device that was used, and left with work under way."""
+def use_and_drop(info: AdapterInfo) -> weakref.ref[Device]:
+    """Use a device, drop it with work under way, and return a weak reference to it."""
     device = Device.open(info)
     use(device)
     x = device.buffer_from_array(np.zeros(64, np.float32))
     increment = device.compile_kernel(INCREMENT)
     increment(x, grid=1)
     device.new_event().record()
-    x._reading(0, x.nbytes)
+    x._start_read(0, x.nbytes)
     increment(x, grid=1)
     return weakref.ref(device)
 
 
 @pytest.mark.usefixtures("quick_collection")
 def test_a_dropped_device_goes(device: Device) -> None:
-    gone = dropped(device.info)
+    gone = use_and_drop(device.info)
     gc.collect()
     assert gone() is None
 
@@ -86,7 +86,7 @@ def test_a_closed_device_goes(device: Device) -> None:
 @pytest.mark.usefixtures("quick_collection")
 @pytest.mark.skipif(not MAPS.exists(), reason="the system does not show a process's memory maps")
 def test_dropped_devices_leave_no_memory_maps(device: Device) -> None:
-    """Mesa's drivers take 5 to 500 maps a device; Linux lets a process have 65 530."""
+    """Mesa's drivers take 5 to 500 memory maps per device; Linux allows a process 65 530."""
 
     def maps_after(devices: int) -> int:
         for _ in range(devices):

@@ -1,4 +1,4 @@
-"""Graphs: captured once, replayed with new inputs, their memory kept to themselves."""
+"""Graphs are captured once and replayed with new inputs, and nobody else uses their memory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def affine(device: Device) -> Kernel:
 
 
 @pytest.fixture
-def own(device: Device) -> Iterator[Device]:
-    """A device of its own on the same adapter: no other graphs hold memory."""
+def own_device(device: Device) -> Iterator[Device]:
+    """Open another device on the same adapter, so that no other graphs have memory there."""
     opened = Device.open(device.info)
     yield opened
     opened.close()
@@ -69,7 +69,7 @@ def test_work_recorded_before_runs_before(device: Device, affine: Kernel) -> Non
 
 
 def test_copies_and_many_launches_are_captured(device: Device) -> None:
-    """More than the stream's own bound of recorded commands stay one graph."""
+    """More commands than a stream records before it submits stay one graph."""
     increment = device.compile_kernel(INCREMENT)
     x, kept = device.buffer_from_array(constant(0)), device.buffer(f32, COUNT)
     with device.capture() as graph:
@@ -121,7 +121,7 @@ def test_a_replay_makes_no_objects_of_the_engines_python_interface(
 
 
 def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> None:
-    """Encoded while the host waits, on Dawn, of what was replayed more than once since."""
+    """On Dawn, recordings that were replayed again are encoded while the host waits."""
     increment = device.compile_kernel(INCREMENT)
     x, kept = device.buffer_from_array(constant(0)), device.buffer(f32, COUNT)
     with device.capture() as graph:
@@ -129,7 +129,7 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
         kept.copy_from(x)
         increment(x, grid=16)
     assert graph._arena is not None
-    (part,), _ = graph._bound(graph._arena)
+    (part,), _ = graph._bind(graph._arena)
     graph.replay()
     device.engine.encode_ahead()
     assert part.ahead is None
@@ -149,20 +149,20 @@ def test_a_replay_that_was_encoded_ahead_runs_as_any_other(device: Device) -> No
     assert (x.read() == 16).all()
 
 
-def test_buffers_of_a_graph_share_memory(own: Device) -> None:
+def test_buffers_of_a_graph_share_memory(own_device: Device) -> None:
     """A chain of 40 needs the memory of two buffers, and its result its own."""
-    affine = own.compile_kernel(AFFINE)
-    x = own.buffer_from_array(constant(0))
-    before = own.memory.reserved
-    with own.capture() as graph:
-        y = chain(own, affine, x, 40)
-    assert own.memory.reserved - before == 3 * 4096
+    affine = own_device.compile_kernel(AFFINE)
+    x = own_device.buffer_from_array(constant(0))
+    before = own_device.memory.reserved
+    with own_device.capture() as graph:
+        y = chain(own_device, affine, x, 40)
+    assert own_device.memory.reserved - before == 3 * 4096
     graph.replay()
     assert np.isfinite(y.read()).all()
 
 
 def test_memory_of_a_graph_is_given_to_nobody_else(device: Device, affine: Kernel) -> None:
-    """Buffers made between replays neither see nor disturb what the graph keeps."""
+    """Buffers made between replays neither read nor change the graph's memory."""
     x = device.buffer_from_array(constant(1))
     with device.capture() as graph:
         y = chain(device, affine, x, 5)
@@ -185,41 +185,41 @@ def test_inputs_are_pinned(device: Device, affine: Kernel) -> None:
     assert (x.read() == 15).all()
 
 
-def test_release_gives_the_memory_back(own: Device) -> None:
-    affine = own.compile_kernel(AFFINE)
-    x = own.buffer_from_array(constant(1))
-    live, reserved = own.memory.live, own.memory.reserved
-    with own.capture() as graph:
-        y = chain(own, affine, x, 5)
+def test_release_gives_the_memory_back(own_device: Device) -> None:
+    affine = own_device.compile_kernel(AFFINE)
+    x = own_device.buffer_from_array(constant(1))
+    live, reserved = own_device.memory.live, own_device.memory.reserved
+    with own_device.capture() as graph:
+        y = chain(own_device, affine, x, 5)
     graph.replay()
     graph.release()
     assert (y.read() == 63).all()
     with pytest.raises(CaptureError, match="released"):
         graph.replay()
     y.release()
-    assert own.memory.live == live
-    assert own.trim() >= 2 * 4096
-    assert own.memory.reserved <= reserved
+    assert own_device.memory.live == live
+    assert own_device.trim() >= 2 * 4096
+    assert own_device.memory.reserved <= reserved
 
 
-def test_a_graph_that_is_dropped_is_released(own: Device) -> None:
-    affine = own.compile_kernel(AFFINE)
-    x = own.buffer_from_array(constant(1))
-    own.trim()
-    reserved = own.memory.reserved
-    with own.capture() as graph:
-        chain(own, affine, x, 3)
-    assert own.memory.reserved == reserved + 2 * 4096
+def test_a_graph_that_is_dropped_is_released(own_device: Device) -> None:
+    affine = own_device.compile_kernel(AFFINE)
+    x = own_device.buffer_from_array(constant(1))
+    own_device.trim()
+    reserved = own_device.memory.reserved
+    with own_device.capture() as graph:
+        chain(own_device, affine, x, 3)
+    assert own_device.memory.reserved == reserved + 2 * 4096
     del graph
-    assert own.trim() == 2 * 4096
+    assert own_device.trim() == 2 * 4096
 
 
-def test_a_graph_that_is_dropped_inside_its_capture_ends_it(own: Device) -> None:
-    graph = own.capture()
+def test_a_graph_that_is_dropped_inside_its_capture_ends_it(own_device: Device) -> None:
+    graph = own_device.capture()
     graph.__enter__()
     del graph
     gc.collect()
-    x = own.buffer_from_array(np.arange(3, dtype=np.float32))
+    x = own_device.buffer_from_array(np.arange(3, dtype=np.float32))
     assert x.read().tolist() == [0.0, 1.0, 2.0]
 
 
@@ -270,7 +270,7 @@ def test_an_error_inside_ends_the_capture(device: Device, affine: Kernel) -> Non
 
 
 def test_replay_submits_the_same_commands() -> None:
-    """No Python work per launch: the very list of the capture goes to the backend."""
+    """The backend gets the same list object at each replay: no Python work per launch."""
     device = Device.null()
     kernel = device.compile_kernel(INCREMENT)
     x = device.buffer(f32, COUNT)
@@ -287,7 +287,7 @@ def test_replay_submits_the_same_commands() -> None:
 
 @pytest.mark.parametrize(("length", "sizes"), [(287, [287]), (288, [48, 240])])
 def test_a_long_graph_begins_with_a_short_submission(length: int, sizes: list[int]) -> None:
-    """Unless the device has as much to do before."""
+    """The graph is one submission where the device has as many commands to do before."""
     device = Device.null()
     kernel = device.compile_kernel(INCREMENT)
     x, y = device.buffer(f32, COUNT), device.buffer(f32, COUNT)

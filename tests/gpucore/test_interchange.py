@@ -1,4 +1,4 @@
-"""Buffers as NumPy arrays and over DLPack: always a copy, and said so."""
+"""Buffers as NumPy arrays and through DLPack: always a copy, and errors say so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DTYPES: list[type[DType]] = [c64, f16, f32, i8, i32, u8, u32]
 
 
 class Producer:
-    """An array that shows itself through DLPack alone."""
+    """An array that offers DLPack alone."""
 
     def __init__(self, array: np.ndarray, place: tuple[int, int] = (1, 0)) -> None:
         self.array, self.place = array, place
@@ -49,7 +49,7 @@ def test_a_view_without_a_copy_is_refused(device: Device) -> None:
         buffer.__dlpack__(copy=False)
     with pytest.raises(BufferError, match="stream must be None"):
         buffer.__dlpack__(stream=1)
-    with pytest.raises(BufferError, match="only the CPU"):
+    with pytest.raises(BufferError, match="must be the CPU"):
         buffer.__dlpack__(dl_device=(2, 0))
 
 

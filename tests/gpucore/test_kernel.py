@@ -70,7 +70,7 @@ def test_a_grid_with_a_zero_does_nothing(device: Device, affine: Kernel, x: Buff
 def test_grids_that_are_none(
     affine: Kernel, device: Device, x: Buffer[f32], grid: int | tuple[int, ...]
 ) -> None:
-    with pytest.raises(ArgumentError, match=r"'main': grid .* is not 1 to 3 sizes"):
+    with pytest.raises(ArgumentError, match=r"'main': grid must be 1 to 3 sizes >= 0, got"):
         affine(x, device.buffer(f32, 4), SIZES, grid=grid)
 
 
@@ -155,7 +155,7 @@ def test_uniform_fields(
 
 
 def test_size(device: Device) -> None:
-    """Fixed sizes must be there; elements of a runtime array may not overhang the memory."""
+    """A buffer must have the fixed size, and whole elements of a runtime-sized array."""
     head = "@group(0) @binding(0) var<storage, read_write> a: "
     tail = ";\n@compute @workgroup_size(1)\nfn main() { a[1] = a[0]; }\n"
     fixed = device.compile_kernel(head + "array<f32, 100>" + tail)
@@ -208,7 +208,7 @@ HEADS = (
 
 @pytest.mark.parametrize("head", HEADS)
 def test_what_stands_before_a_kernel(device: Device, head: str) -> None:
-    """wgpu's compiler refuses the directive that WGSL demands of kernels with subgroups."""
+    """wgpu's compiler refuses the directive that WGSL requires of kernels with subgroups."""
     if "enable subgroups" in head and not device.subgroup_size[0]:
         pytest.skip(f"{device!r} has no subgroups")
     x = device.buffer_from_array(np.zeros(64, np.float32))
@@ -237,7 +237,7 @@ def test_an_override_without_a_value_is_refused(device: Device) -> None:
 def test_compile_errors_show_the_place(
     device: Device, wrong: str, place: tuple[int, int | None]
 ) -> None:
-    """Engines differ by an operand in where a type error is, never by the line."""
+    """Engines differ in the column of a type error, never in its line."""
     source = INCREMENT.replace("x[id.x] = x[id.x] + 1.0;", wrong)
     with pytest.raises(KernelCompileError) as caught:
         device.compile_kernel(source)
@@ -316,7 +316,7 @@ def test_one_text_with_subgroups_runs_on_every_engine_that_has_them(device: Devi
 def test_a_buffer_is_no_number(
     affine: Kernel, x: Buffer[f32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Packing would read it, so a launch would wait: that is said instead."""
+    """Packing would read it, so the launch would wait; it raises an error instead."""
     y = x.device.buffer(f32, 4)
     one = x.device.buffer_from_array(np.ones(1, np.float32))
     monkeypatch.setattr(Buffer, "read", lambda self: pytest.fail("a hidden wait"))
@@ -330,7 +330,9 @@ struct P { v: vec2<f32> }
 """
     with pytest.raises(ArgumentError, match="v of type vec2<f32> got"):
         x.device.compile_kernel(source)(y, {"v": [1.0, one]}, grid=1)  # type: ignore[dict-item]
-    with pytest.raises(ArgumentError, match="constants shift: a Buffer"):
+    with pytest.raises(
+        ArgumentError, match="constants shift: values must be numbers, got a Buffer"
+    ):
         x.device.compile_kernel(
             "override shift: f32; @compute @workgroup_size(1) fn main() { _ = shift; }",
             constants={"shift": one},  # type: ignore[dict-item]

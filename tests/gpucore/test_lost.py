@@ -1,4 +1,4 @@
-"""A lost device: every call says so and what to do, and a new one works."""
+"""A lost device: every call says so and what to do, and a new device works."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.gpucore.kernels import AFFINE, HASH, INCREMENT
 
 
 @pytest.fixture
-def doomed(device: Device) -> Iterator[Device]:
-    """A device of its own, to be lost."""
+def own_device(device: Device) -> Iterator[Device]:
+    """Open a device that the test will lose."""
     own = Device.open(device.info)
     yield own
     own.close()
 
 
 def destroy(device: Device) -> None:
-    """End the engine's device below, as a driver that resets does."""
+    """Destroy the engine's device, as a driver that resets does."""
     device.engine._device.destroy()
 
 
@@ -39,77 +39,77 @@ def assert_lost(device: Device, call: Callable[[], object]) -> None:
     assert "upload the data again" in message
 
 
-def test_every_call_after_it_tells(doomed: Device) -> None:
-    x = doomed.buffer_from_array(np.arange(8, dtype=np.float32))
-    increment = doomed.compile_kernel(INCREMENT)
-    with doomed.capture() as graph:
+def test_every_call_after_it_tells(own_device: Device) -> None:
+    x = own_device.buffer_from_array(np.arange(8, dtype=np.float32))
+    increment = own_device.compile_kernel(INCREMENT)
+    with own_device.capture() as graph:
         increment(x, grid=1)
     graph.replay()
     assert x.read().tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
-    event = doomed.new_event()
-    destroy(doomed)
+    event = own_device.new_event()
+    destroy(own_device)
 
     def launch() -> None:
         increment(x, grid=1)
-        doomed.stream.submit()
+        own_device.stream.submit()
 
     calls: list[Callable[[], object]] = [
         x.read,
         lambda: x.read_slice(1, 2),
         lambda: x.write(np.zeros(8, np.float32)),
-        lambda: doomed.buffer(f32, 100_000),
+        lambda: own_device.buffer(f32, 100_000),
         launch,
         graph.replay,
-        lambda: doomed.compile_kernel(AFFINE),
-        doomed.synchronize,
+        lambda: own_device.compile_kernel(AFFINE),
+        own_device.synchronize,
         event.record,
         lambda: asyncio.run(x.read_async()),
-        lambda: asyncio.run(doomed.synchronize_async()),
+        lambda: asyncio.run(own_device.synchronize_async()),
     ]
     for call in calls:
-        assert_lost(doomed, call)
-        assert_lost(doomed, call)
+        assert_lost(own_device, call)
+        assert_lost(own_device, call)
 
 
-def test_what_is_pending_ends(doomed: Device) -> None:
-    """Work under way when the device goes: no wait hangs."""
-    x = doomed.buffer_from_array(np.arange(8, dtype=np.float32))
-    busy = doomed.buffer_from_array(np.zeros(4096, np.uint32))
-    doomed.compile_kernel(HASH)(busy, {"rounds": 20000}, grid=64)
-    event = doomed.new_event().record()
+def test_what_is_pending_ends(own_device: Device) -> None:
+    """No wait for work under way hangs when the device is lost."""
+    x = own_device.buffer_from_array(np.arange(8, dtype=np.float32))
+    busy = own_device.buffer_from_array(np.zeros(4096, np.uint32))
+    own_device.compile_kernel(HASH)(busy, {"rounds": 20000}, grid=64)
+    event = own_device.new_event().record()
 
     async def lose() -> None:
         reading = asyncio.ensure_future(x.read_async())
         await asyncio.sleep(0)
-        destroy(doomed)
+        destroy(own_device)
         await reading
 
-    assert_lost(doomed, lambda: asyncio.run(lose()))
-    assert_lost(doomed, event.wait)
+    assert_lost(own_device, lambda: asyncio.run(lose()))
+    assert_lost(own_device, event.wait)
     assert event.is_complete, "nothing more comes of it"
 
 
-def test_a_compile_that_begins_after_the_loss_ends(doomed: Device) -> None:
-    """It tells of the loss; it never hangs. What has begun `Device.close` waits for instead.
+def test_a_compile_that_begins_after_the_loss_ends(own_device: Device) -> None:
+    """It reports the loss and never hangs. `Device.close` waits for compiles that have begun.
 
     Destroyed during a compile of another thread, Dawn's device crashes now and then.
     """
     gone = threading.Event()
-    if doomed.info.api != "gl":  # which compiles at once
-        doomed.engine.compilers = Compilers(1)
-        doomed.engine.compilers.submit(gone.wait)
-    kernel = doomed.compile_kernel(HASH.replace("15u", "13u"), wait=False)
-    destroy(doomed)
+    if own_device.info.api != "gl":  # which compiles at once
+        own_device.engine.compilers = Compilers(1)
+        own_device.engine.compilers.submit(gone.wait)
+    kernel = own_device.compile_kernel(HASH.replace("15u", "13u"), wait=False)
+    destroy(own_device)
     gone.set()
     with suppress(DeviceLostError):
         kernel.wait()
-    assert_lost(doomed, lambda: doomed.compile_kernel(AFFINE, wait=False).wait())
+    assert_lost(own_device, lambda: own_device.compile_kernel(AFFINE, wait=False).wait())
 
 
-def test_a_new_device_works(doomed: Device) -> None:
-    destroy(doomed)
-    again = doomed.reopen()
-    assert (again.info, again.checks) == (doomed.info, doomed.checks)
+def test_a_new_device_works(own_device: Device) -> None:
+    destroy(own_device)
+    again = own_device.reopen()
+    assert (again.info, again.checks) == (own_device.info, own_device.checks)
     x = again.buffer_from_array(np.arange(4, dtype=np.float32))
     again.compile_kernel(INCREMENT)(x, grid=1)
     assert x.read().tolist() == [1, 2, 3, 4]
@@ -133,11 +133,11 @@ def test_closed_devices_tell_that_they_are(device: Device) -> None:
     own.close()
 
 
-def test_a_compile_that_was_not_begun_ends_with_the_device(doomed: Device) -> None:
-    if doomed.info.api == "gl":
+def test_a_compile_that_was_not_begun_ends_with_the_device(own_device: Device) -> None:
+    if own_device.info.api == "gl":
         pytest.skip("compiles at once")
-    doomed.engine.compilers = Compilers(1)
-    doomed.engine.compilers.submit(lambda: time.sleep(0.2))
-    kernel = doomed.compile_kernel(INCREMENT, wait=False)
-    doomed.close()
-    assert_lost(doomed, kernel.wait)
+    own_device.engine.compilers = Compilers(1)
+    own_device.engine.compilers.submit(lambda: time.sleep(0.2))
+    kernel = own_device.compile_kernel(INCREMENT, wait=False)
+    own_device.close()
+    assert_lost(own_device, kernel.wait)

@@ -1,4 +1,4 @@
-"""Memory: every byte counted, idle memory reused, nothing lost over a thousand cycles."""
+"""The pool: every byte is counted, idle memory is reused, and a thousand cycles leak nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.gpucore.kernels import AFFINE, INCREMENT
 
 @pytest.fixture
 def fresh(device: Device) -> Iterator[Device]:
-    """A device of its own on the same adapter: nobody else's buffers are counted."""
+    """Open another device on the same adapter, so that no other buffers are counted."""
     own = Device.open(device.info)
     yield own
     own.close()
@@ -170,7 +170,7 @@ def test_a_thousand_cycles_leak_nothing(fresh: Device) -> None:
         assert y.read()[-1] == 2 * array[-1]
 
     def cycles(count: int) -> int:
-        """Bytes that the process has to itself after ``count`` cycles more."""
+        """Run ``count`` more cycles; return the private bytes of the process."""
         for _ in range(count):
             cycle()
         used: int = psutil.Process().memory_full_info().uss
@@ -206,7 +206,7 @@ def test_compiling_again_and_again_leaks_nothing(fresh: Device) -> None:
 
 
 def test_a_limit_holds(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Idle memory goes first; then the message tells what there is and what to do."""
+    """Idle memory is freed first; then the message says what is in use and what to do."""
     monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", "64 KiB")
     own = Device.open(device.info)
     assert own.memory.limit == 65536
@@ -274,7 +274,7 @@ def test_limits_are_read(text: str, nbytes: int | None, monkeypatch: pytest.Monk
 )
 def test_limits_that_are_none_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUCORE_MEMORY_LIMIT", text)
-    with pytest.raises(ArgumentError, match=r"is no size: write bytes or a unit, as in 2GiB"):
+    with pytest.raises(ArgumentError, match=r"must be a size, got .*; write bytes or a unit"):
         Device.null()
 
 
@@ -297,7 +297,7 @@ def test_a_limit_met_inside_a_capture(device: Device) -> None:
 
 
 class Block:
-    """Idle memory of a size."""
+    """An idle handle of a size."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes

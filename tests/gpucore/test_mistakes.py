@@ -1,4 +1,4 @@
-"""A stranger's mistakes: each message names what was given, where, and what to do instead."""
+"""Mistakes of new users: each message says what was given, where, and what to do instead."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def message_of(kind: type[GpuError], call: Callable[[], object]) -> str:
 
 
 def assert_tells(message: str, *parts: str) -> None:
-    """Every part is in the message, in this order."""
+    """Check that every part is in the message, in this order."""
     at = 0
     for part in parts:
         found = message.find(part, at)
@@ -88,7 +88,12 @@ def test_an_entry_point_that_is_not_there(device: Device, source: str, found: st
 @pytest.mark.parametrize("given", [None, b"fn", Path("double.wgsl"), "shaders/double.wgsl"])
 def test_something_else_than_wgsl(device: Device, given: Any) -> None:
     message = message_of(ArgumentError, lambda: device.compile_kernel(given))
-    assert_tells(message, f"compile_kernel of {given!r}", "WGSL text", "device.compile_file(path)")
+    assert_tells(
+        message,
+        "compile_kernel: source must be the WGSL text",
+        f"got {given!r}",
+        "device.compile_file(path)",
+    )
 
 
 def test_too_large_a_workgroup(device: Device) -> None:
@@ -145,7 +150,7 @@ def test_a_number_in_place_of_a_uniform(device: Device, affine: Kernel, x: Buffe
 def test_a_grid_that_is_none(device: Device, affine: Kernel, x: Buffer[f32], grid: Any) -> None:
     y = device.buffer(f32, 4)
     message = message_of(ArgumentError, lambda: affine(x, y, SIZES, grid=grid))
-    assert_tells(message, f"grid {grid!r} is not 1 to 3 sizes", "(count + 63) // 64")
+    assert_tells(message, f"grid must be 1 to 3 sizes >= 0, got {grid!r}", "(count + 63) // 64")
     device.synchronize()
 
 
@@ -188,7 +193,7 @@ def test_a_released_buffer(device: Device, affine: Kernel, x: Buffer[f32]) -> No
 
 @pytest.mark.parametrize("index", ["64u", "1000000u", "4294967295u"])
 def test_an_index_out_of_bounds_does_no_harm(device: Device, index: str) -> None:
-    """With checks: the store is dropped or lands in this buffer; neighbours and device live on."""
+    """With checks, the store is dropped or changes this buffer, and no other."""
     if not device.checks:
         pytest.skip("GPUCORE_CHECKS=0")
     kernel = device.compile_kernel(STORE.replace("INDEX", index))
@@ -212,7 +217,7 @@ def test_a_dtype_of_somebody_else(device: Device, dtype: Any) -> None:
 @pytest.mark.parametrize("shape", [4.0, "4", "", (2.0, 2), None])
 def test_a_shape_that_is_none(device: Device, shape: Any) -> None:
     message = message_of(ShapeError, lambda: device.buffer(f32, shape))
-    assert_tells(message, f"shape {shape!r}", "whole numbers")
+    assert_tells(message, f"shape must be whole numbers, got {shape!r}")
 
 
 def test_shapes_of_other_integers_are_taken(device: Device) -> None:
@@ -232,7 +237,7 @@ def test_what_does_not_fit_into_a_buffer(device: Device, x: Buffer[f32]) -> None
     message = message_of(DTypeError, lambda: device.buffer_from_array(np.zeros(3)))
     assert_tells(message, "NumPy float64", "array.astype(...)")
     message = message_of(ShapeError, lambda: x.view((3,)))
-    assert_tells(message, "as (3,)", "it has 4 elements")
+    assert_tells(message, "as (3,)", "give a shape of 4 elements")
 
 
 def test_reading_inside_a_capture(device: Device, x: Buffer[f32]) -> None:
@@ -250,7 +255,9 @@ def test_a_closed_device() -> None:
 
 @pytest.mark.parametrize("shape", [(-2, -2), (-4, -1), (4, -2), -3])
 def test_a_view_of_negative_extents(x: Buffer[f32], shape: Any) -> None:
-    assert_tells(message_of(ShapeError, lambda: x.view(shape)), "sizes differ, it has 4 elements")
+    assert_tells(
+        message_of(ShapeError, lambda: x.view(shape)), "sizes differ; give a shape of 4 elements"
+    )
 
 
 def test_a_view_of_a_released_buffer(x: Buffer[f32]) -> None:
@@ -260,7 +267,7 @@ def test_a_view_of_a_released_buffer(x: Buffer[f32]) -> None:
 
 def test_text_that_is_no_unicode(device: Device) -> None:
     message = message_of(ArgumentError, lambda: device.compile_kernel("// \ud800"))
-    assert_tells(message, "no Unicode")
+    assert_tells(message, "must be valid Unicode")
 
 
 def test_a_constant_beyond_all_numbers(device: Device) -> None:
@@ -323,7 +330,7 @@ def test_a_device_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("out", [[0.0] * 3, 3, "out"])
 def test_reading_into_what_is_no_array(device: Device, out: Any) -> None:
-    with pytest.raises(ArgumentError, match="give a NumPy array"):
+    with pytest.raises(ArgumentError, match="out must be a NumPy array"):
         device.buffer(f32, 3).read(out=out)
 
 
@@ -343,7 +350,7 @@ def test_rows_that_are_no_whole_numbers(device: Device) -> None:
 
 
 def test_more_axes_than_an_array_may_have() -> None:
-    with pytest.raises(ShapeError, match="65 axes"):
+    with pytest.raises(ShapeError, match="at most 64 axes, as in NumPy, got 65"):
         Device.null().buffer(f32, (1,) * 65)
 
 

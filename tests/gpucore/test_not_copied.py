@@ -1,4 +1,4 @@
-"""What copies and pickles of buffers, devices and what belongs to them are."""
+"""Copying and pickling of buffers, devices and their objects."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_buffer_is_not_pickled(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_device_is_opened_elsewhere_as_its_error_says(device: Device) -> None:
-    """Its adapter itself: of two equal cards, ``device.backend`` names either."""
+    """The error names the adapter itself: ``device.backend`` could be either of two equal cards."""
     for each in (device, Device.null()):
         with pytest.raises(TypeError, match=r"device\.info, and open it .* Device\.open\(info\)"):
             pickle.dumps(each)

@@ -1,4 +1,4 @@
-"""Profiles: every launch once, with sane times on real engines; tables, traces, bad timestamps."""
+"""Profiles: each launch once, with plausible times on engines; tables, traces, bad timestamps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
 
 class ScriptedTimes:
-    """Timestamps known before."""
+    """Timestamps that the test gives."""
 
     def __init__(self, times: list[tuple[int, int]]) -> None:
         self._times = times
@@ -63,10 +63,10 @@ class ScriptedBackend(null.NullBackend):
 
 
 def scripted(*times: tuple[int, int]) -> tuple[Device, Profile]:
-    """A device and the profile of launches of ``one`` and ``two`` in turn that take ``times``."""
+    """Profile launches of ``one`` and ``two`` in turn that take ``times``."""
     backend = ScriptedBackend(null.adapters()[0])
     backend.script = list(times)
-    device = Device.from_backend(backend)
+    device = Device(backend)
     kernels = [device.compile_kernel(INCREMENT, label=label) for label in ("one", "two")]
     x = device.buffer(f32, COUNT)
     with device.profile() as profile:
@@ -101,7 +101,7 @@ def test_every_launch_inside_is_timed_and_none_outside(timed: Device, increment:
 
 
 def test_times_are_sane(timed: Device) -> None:
-    """They are in order, inside the host's own time, and follow the work."""
+    """Times are in order, within the host's time, and grow with the work."""
     short, long = (timed.compile_kernel(SPIN, constants={"rounds": n}) for n in (10, 100_000))
     x = timed.buffer_from_array(np.full(64 * 16, 0.5, np.float32))
     for kernel in (short, long):
@@ -223,7 +223,7 @@ def test_a_device_without_timestamps_refuses() -> None:
     info = null.adapters()[0]
     blind = dataclasses.replace(info, features=info.features - {"timestamps"})
     with pytest.raises(FeatureError, match=r"null device \(null-null\) has no timestamps"):
-        Device.from_backend(null.NullBackend(blind)).profile()
+        Device(null.NullBackend(blind)).profile()
 
 
 def test_the_null_device_counts_and_invents_no_times() -> None:
@@ -256,7 +256,7 @@ def test_work_makes_rates_and_shares_of_the_roof() -> None:
     """16000 FLOP and 1000 bytes in 400 ns, no FLOP and 4000 bytes in 1600 ns."""
     backend = ScriptedBackend(null.adapters()[0])
     backend.script = [(1000, 1400), (1400, 3000), (0, 0)]
-    device = Device.from_backend(backend)
+    device = Device(backend)
     kernel = device.compile_kernel(INCREMENT, label="increment")
     x = device.buffer(f32, COUNT)
     with device.capture() as graph, device.region("unet"):
@@ -309,7 +309,7 @@ def test_overlapping_times_are_told() -> None:
 
 
 def test_timestamps_that_are_none_are_in_no_time() -> None:
-    """Unwritten ones are zero, and clocks have run backwards; equal ones are a coarse clock."""
+    """Zero means not written, and an end before its begin is a fault; equal ones are valid."""
     times = (0, 0), (5000, 4000), (9000, 9500), (0, 7000), (8000, 8000), (6000, 0)
     _, profile = scripted(*times)
     assert [(r.start_ns, r.duration_ns) for r in profile.records] == [
@@ -346,7 +346,7 @@ def test_the_trace_holds_the_timed_launches(tmp_path: Path) -> None:
 
 
 def test_without_a_profile_the_backend_gets_the_lists_itself() -> None:
-    """The path of all other runs stays as short as it was."""
+    """Runs without a profile must not pay for it."""
     device = Device.null()
     assert device.stream.send == device.engine.submit
     with device.profile():

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from gpucore import ArgumentError, Device, KernelCompileError
-from gpucore.reload import ReloadingKernel
+from gpucore.kernel import ReloadingKernel
 from tests.gpucore.kernels import INCREMENT
 
 
 def write(path: Path, source: str) -> None:
-    """An edit, with a time that no file system takes for the last one."""
+    """Write a file, with a time that differs from the last one on every file system."""
     before = path.stat().st_mtime_ns if path.exists() else 0
     path.write_text(source, encoding="utf-8")
     os.utime(path, ns=(before + 10**9, before + 10**9))
@@ -144,7 +144,7 @@ def test_errors_name_the_file(device: Device, tmp_path: Path) -> None:
 
 
 def test_a_bad_text_that_comes_back_is_told_again(path: Path) -> None:
-    """After the file was away, the fault is the text's, not that it is away."""
+    """Once the file is back, the fault is that of its text again."""
     kernel = Device.null().compile_file(path, reload=True)
     assert isinstance(kernel, ReloadingKernel)
     bad = INCREMENT.replace("1.0", "1.0 +")

@@ -1,4 +1,4 @@
-"""Memory that graphs share: planned by use, one set for all graphs, never seen by anybody else."""
+"""Memory that graphs share: assigned by use, one set for all graphs, never used by anybody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpucore import Buffer, Device, Graph, Kernel, OutOfMemoryError, ReleasedBufferError, f32
-from gpucore.memory.sharing import Planned, Slot, shared_slots
+from gpucore.memory.sharing import PlannedHandle, Slot, assign_slots
 from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 1000
@@ -22,8 +22,8 @@ BYTES = 4096
 Lives = list[tuple[int, int, int]]
 
 
-def used(nbytes: int, first: int, last: int) -> Planned:
-    planned = Planned(nbytes)
+def used(nbytes: int, first: int, last: int) -> PlannedHandle:
+    planned = PlannedHandle(nbytes)
     planned.use(first)
     planned.use(last)
     return planned
@@ -34,7 +34,7 @@ def used(nbytes: int, first: int, last: int) -> Planned:
 )
 def test_what_is_in_use_together_lies_apart(lives: Lives) -> None:
     each = [used(nbytes, min(a, b), max(a, b)) for nbytes, a, b in lives]
-    slots = shared_slots(each)
+    slots = assign_slots(each)
     assert [slot.nbytes for slot in slots] == sorted((s.nbytes for s in slots), reverse=True)
     for index, one in enumerate(each):
         assert isinstance(one.slot, Slot)
@@ -45,30 +45,30 @@ def test_what_is_in_use_together_lies_apart(lives: Lives) -> None:
 
 
 def test_a_chain_takes_two() -> None:
-    assert len(shared_slots([used(10, i, i + 1) for i in range(39)])) == 2
+    assert len(assign_slots([used(10, i, i + 1) for i in range(39)])) == 2
 
 
 def test_what_no_command_uses_gets_no_memory() -> None:
-    unused = Planned(5)
-    assert shared_slots([unused]) == []
+    unused = PlannedHandle(5)
+    assert assign_slots([unused]) == []
     assert unused.slot is None
 
 
 @pytest.fixture
-def own(device: Device) -> Iterator[Device]:
-    """A device of its own on the same adapter: nobody else's graphs count."""
+def own_device(device: Device) -> Iterator[Device]:
+    """Open another device on the same adapter, so that no other graphs count."""
     opened = Device.open(device.info)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def affine(own: Device) -> Kernel:
-    return own.compile_kernel(AFFINE)
+def affine(own_device: Device) -> Kernel:
+    return own_device.compile_kernel(AFFINE)
 
 
 def chain(affine: Kernel, x: Buffer[f32], length: int) -> tuple[Graph, Buffer[f32]]:
-    """A graph that applies y = 2 x + 1 ``length`` times, each into a buffer of its own."""
+    """Capture y = 2 x + 1 applied ``length`` times, each into a buffer of its own."""
     device, parameters = x.device, {"count": x.size, "factor": 2, "shift": 1}
     with device.capture() as graph:
         for _ in range(length):
@@ -82,11 +82,11 @@ def constant(device: Device, value: float, count: int = COUNT) -> Buffer[f32]:
     return device.buffer_from_array(np.full(count, value, np.float32))
 
 
-def test_graphs_share_what_passes_and_keep_what_lasts(own: Device, affine: Kernel) -> None:
-    inputs = [constant(own, value) for value in (0, 1, 2)]
-    before = own.memory.reserved
+def test_graphs_share_what_passes_and_keep_what_lasts(own_device: Device, affine: Kernel) -> None:
+    inputs = [constant(own_device, value) for value in (0, 1, 2)]
+    before = own_device.memory.reserved
     graphs = [chain(affine, x, 5) for x in inputs]
-    assert own.memory.reserved - before == (3 + 2) * BYTES, (
+    assert own_device.memory.reserved - before == (3 + 2) * BYTES, (
         "three results, memory of one for the rest"
     )
     for graph, _ in graphs:
@@ -98,15 +98,17 @@ def test_graphs_share_what_passes_and_keep_what_lasts(own: Device, affine: Kerne
     assert [y.read()[-1] for _, y in graphs] == [31, 191, 95]
 
 
-def test_a_larger_graph_takes_the_place_of_smaller_memory(own: Device, affine: Kernel) -> None:
+def test_a_larger_graph_takes_the_place_of_smaller_memory(
+    own_device: Device, affine: Kernel
+) -> None:
     """Each graph finds its memory again, and none is kept that is too small for all."""
-    small, large = constant(own, 1), constant(own, 1, 4 * COUNT)
-    before = own.memory.reserved
+    small, large = constant(own_device, 1), constant(own_device, 1, 4 * COUNT)
+    before = own_device.memory.reserved
     first, y = chain(affine, small, 6)
-    assert own.memory.reserved - before == 3 * BYTES
+    assert own_device.memory.reserved - before == 3 * BYTES
     first.replay()
     second, z = chain(affine, large, 6)
-    assert own.memory.reserved - before == BYTES + 3 * storage(4 * COUNT)
+    assert own_device.memory.reserved - before == BYTES + 3 * storage(4 * COUNT)
     for _ in range(2):
         for value in (1, 2):
             small.write(np.full(COUNT, value, np.float32))
@@ -121,16 +123,18 @@ def storage(count: int) -> int:
     return -(-4 * count // 256) * 256
 
 
-def test_what_a_graph_leaves_is_lent_and_not_written_over(own: Device, affine: Kernel) -> None:
+def test_what_a_graph_leaves_is_lent_and_not_written_over(
+    own_device: Device, affine: Kernel
+) -> None:
     """The larger graph ends: its memory is idle, and the smaller one no longer uses it."""
-    small, large = constant(own, 1), constant(own, 1, 4 * COUNT)
+    small, large = constant(own_device, 1), constant(own_device, 1, 4 * COUNT)
     first, y = chain(affine, small, 6)
     second, z = chain(affine, large, 6)
     second.replay()
     second.release()
     z.release()
-    lent = [constant(own, -i, 4 * COUNT) for i in range(3)]
-    idle = [constant(own, -i) for i in range(3)]
+    lent = [constant(own_device, -i, 4 * COUNT) for i in range(3)]
+    idle = [constant(own_device, -i) for i in range(3)]
     for _ in range(2):
         first.replay()
         assert (y.read() == 127).all()
@@ -139,30 +143,30 @@ def test_what_a_graph_leaves_is_lent_and_not_written_over(own: Device, affine: K
         assert (idle[i].read() == -i).all()
 
 
-def test_all_comes_back_with_the_last_graph(own: Device, affine: Kernel) -> None:
-    x = constant(own, 1)
-    reserved = own.memory.reserved
+def test_all_comes_back_with_the_last_graph(own_device: Device, affine: Kernel) -> None:
+    x = constant(own_device, 1)
+    reserved = own_device.memory.reserved
     graphs = [chain(affine, x, length)[0] for length in (2, 5, 9)]
     gc.collect()
     for graph in graphs:
         graph.replay()
     del graph
     while graphs:
-        assert own.memory.reserved > reserved
+        assert own_device.memory.reserved > reserved
         graphs.pop()
-    own.trim()
-    assert own.memory.reserved == reserved
+    own_device.trim()
+    assert own_device.memory.reserved == reserved
 
 
 def test_what_is_made_inside_and_written_later_keeps_its_numbers(
-    own: Device, affine: Kernel
+    own_device: Device, affine: Kernel
 ) -> None:
-    x = constant(own, 1)
-    with own.capture() as graph:
-        kept = own.buffer(f32, COUNT)
+    x = constant(own_device, 1)
+    with own_device.capture() as graph:
+        kept = own_device.buffer(f32, COUNT)
         y = x
         for _ in range(5):
-            z = own.buffer(f32, COUNT)
+            z = own_device.buffer(f32, COUNT)
             affine(y, z, {"count": COUNT, "factor": 2, "shift": 1}, grid=16)
             y = z
     kept.write(np.full(COUNT, 7, np.float32))
@@ -172,18 +176,18 @@ def test_what_is_made_inside_and_written_later_keeps_its_numbers(
 
 
 def test_what_is_made_inside_and_read_later_holds_what_the_host_wrote(
-    own: Device, affine: Kernel
+    own_device: Device, affine: Kernel
 ) -> None:
-    """Its first command comes when others are done: they must not have had its memory."""
-    x, same = constant(own, 1), {"count": COUNT, "factor": 2, "shift": 1}
-    with own.capture() as graph:
-        kept, y = own.buffer(f32, COUNT), x
+    """Its first command runs after others, which must not have used its memory."""
+    x, same = constant(own_device, 1), {"count": COUNT, "factor": 2, "shift": 1}
+    with own_device.capture() as graph:
+        kept, y = own_device.buffer(f32, COUNT), x
         for _ in range(4):
-            z = own.buffer(f32, COUNT)
+            z = own_device.buffer(f32, COUNT)
             affine(y, z, same, grid=16)
             y = z
         del z
-        out = own.buffer(f32, COUNT)
+        out = own_device.buffer(f32, COUNT)
         affine(kept, out, same, grid=16)
     del y
     kept.write(np.full(COUNT, 7, np.float32))
@@ -193,14 +197,14 @@ def test_what_is_made_inside_and_read_later_holds_what_the_host_wrote(
 
 
 def test_what_is_made_inside_keeps_its_numbers_from_replay_to_replay(
-    own: Device, affine: Kernel
+    own_device: Device, affine: Kernel
 ) -> None:
-    increment = own.compile_kernel(INCREMENT)
-    x, same = constant(own, 1), {"count": COUNT, "factor": 2, "shift": 1}
-    with own.capture() as graph:
-        total, y = own.buffer(f32, COUNT), x
+    increment = own_device.compile_kernel(INCREMENT)
+    x, same = constant(own_device, 1), {"count": COUNT, "factor": 2, "shift": 1}
+    with own_device.capture() as graph:
+        total, y = own_device.buffer(f32, COUNT), x
         for _ in range(4):
-            z = own.buffer(f32, COUNT)
+            z = own_device.buffer(f32, COUNT)
             affine(y, z, same, grid=16)
             y = z
         increment(total, grid=16)
@@ -211,21 +215,21 @@ def test_what_is_made_inside_keeps_its_numbers_from_replay_to_replay(
 
 
 def test_a_capture_that_is_broken_off_leaves_buffers_released(
-    own: Device, affine: Kernel, monkeypatch: pytest.MonkeyPatch
+    own_device: Device, affine: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever ends it amid its last allocation: those without memory say so."""
+    """An error during the last allocation ends the capture; buffers without memory are released."""
 
     def interrupted(nbytes: int) -> None:
         raise KeyboardInterrupt
 
     def capture() -> None:
-        with own.capture():
-            kept.append(own.buffer(f32, COUNT))
+        with own_device.capture():
+            kept.append(own_device.buffer(f32, COUNT))
             affine(x, kept[0], {"count": COUNT, "factor": 2, "shift": 1}, grid=16)
-            monkeypatch.setattr(own.engine, "allocate", interrupted)
+            monkeypatch.setattr(own_device.engine, "allocate", interrupted)
 
-    x, kept = constant(own, 1), list[Buffer[f32]]()
-    own.trim()
+    x, kept = constant(own_device, 1), list[Buffer[f32]]()
+    own_device.trim()
     with pytest.raises(KeyboardInterrupt):
         capture()
     monkeypatch.undo()
@@ -235,12 +239,12 @@ def test_a_capture_that_is_broken_off_leaves_buffers_released(
     assert (x.read() == 1).all()
 
 
-def test_what_outlives_a_failed_capture_has_memory(own: Device, affine: Kernel) -> None:
-    x, kept = constant(own, 1), list[Buffer[f32]]()
+def test_what_outlives_a_failed_capture_has_memory(own_device: Device, affine: Kernel) -> None:
+    x, kept = constant(own_device, 1), list[Buffer[f32]]()
 
     def fail() -> None:
-        with own.capture():
-            kept.append(own.buffer(f32, COUNT))
+        with own_device.capture():
+            kept.append(own_device.buffer(f32, COUNT))
             affine(x, kept[0], {"count": COUNT, "factor": 2, "shift": 1}, grid=16)
             raise ValueError("stop")
 
@@ -250,17 +254,19 @@ def test_what_outlives_a_failed_capture_has_memory(own: Device, affine: Kernel) 
     assert (kept[0].read() == 3).all()
 
 
-def test_a_graph_that_finds_no_room_leaves_the_others_theirs(own: Device, affine: Kernel) -> None:
-    small, large = constant(own, 1), constant(own, 1, 4 * COUNT)
+def test_a_graph_that_finds_no_room_leaves_the_others_theirs(
+    own_device: Device, affine: Kernel
+) -> None:
+    small, large = constant(own_device, 1), constant(own_device, 1, 4 * COUNT)
     first, y = chain(affine, small, 6)
-    own.pool.limit = own.memory.reserved + BYTES
+    own_device.pool.limit = own_device.memory.reserved + BYTES
     with pytest.raises(OutOfMemoryError, match="no room"):
         chain(affine, large, 6)
     first.replay()
     assert (y.read() == 127).all()
-    own.pool.limit = None
+    own_device.pool.limit = None
     second, z = chain(affine, large, 6)
-    own.pool.limit = own.memory.reserved
+    own_device.pool.limit = own_device.memory.reserved
     first.replay()
     second.replay()
     assert (y.read() == 127).all()
@@ -268,12 +274,12 @@ def test_a_graph_that_finds_no_room_leaves_the_others_theirs(own: Device, affine
 
 
 def test_what_is_bound_goes_with_the_memory() -> None:
-    """Nobody can touch commands whose memory was freed, whenever they are to be submitted next."""
+    """Commands whose memory was freed are dropped, so that nobody can submit them again."""
     device = Device.null()
     affine = device.compile_kernel(AFFINE)
     first, _ = chain(affine, constant(device, 1), 6)
     first.replay()
-    seen = weakref.ref(first._bound(first._arena)[0][0])  # type: ignore[arg-type]
+    seen = weakref.ref(first._bind(first._arena)[0][0])  # type: ignore[arg-type]
     assert seen() is not None
     chain(affine, constant(device, 1, COUNT), 6)[0].release()
     assert seen() is not None

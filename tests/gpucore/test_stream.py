@@ -12,17 +12,15 @@ from tests.gpucore.kernels import AFFINE, INCREMENT
 
 COUNT = 300
 
-# Refused when its pipeline is made.
-TOO_LARGE = """
-override words: u32 = 1;
+# Refused when its pipeline is made, where the divisor is 0.
+DIVIDES = """
+override divisor: i32 = 1;
+override quotient: i32 = 1 / divisor;
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
-var<workgroup> much: array<f32, words>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) i: u32) {
-    much[i] = x[i];
-    workgroupBarrier();
-    x[i] = much[63u - i];
+    x[i] += f32(quotient);
 }
 """
 
@@ -70,7 +68,7 @@ def test_what_comes_before_a_graph_that_fails_is_not_lost(device: Device) -> Non
     if device.info.engine != "dawn":
         pytest.skip(f"{device!r} compiles at once")
     increment = device.compile_kernel(INCREMENT)
-    broken = device.compile_kernel(TOO_LARGE, constants={"words": 10**8}, wait=False)
+    broken = device.compile_kernel(DIVIDES, constants={"divisor": 0}, wait=False)
     x = device.buffer_from_array(constant(0))
     with device.capture() as graph:
         broken(x, grid=1)

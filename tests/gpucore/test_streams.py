@@ -62,7 +62,7 @@ def test_host_access_submits_every_stream(device: Device) -> None:
 
 
 def test_an_event_orders_streams(device: Device) -> None:
-    """Recorded against the order of the events, run in it."""
+    """Commands run in the order of the events, not in that of recording."""
     affine = device.compile_kernel(AFFINE)
     x, y = device.buffer_from_array(constant(1)), device.buffer_from_array(constant(-1))
     first, second = device.new_stream(), device.new_stream()
@@ -107,7 +107,7 @@ def test_a_dropped_stream_still_runs(device: Device) -> None:
 
 
 def test_memory_is_free_at_once_where_one_stream_is_left() -> None:
-    """Pins cost memory: with one stream, the order of its commands is enough."""
+    """With one stream, the order of its commands is enough; pins would cost memory."""
     device = Device.null()
     increment = device.compile_kernel(INCREMENT)
 
@@ -168,7 +168,7 @@ def test_an_event_is_reached(device: Device) -> None:
 
 
 def test_a_wait_lasts_as_long_as_the_work(device: Device) -> None:
-    """A read behind it has nothing left to wait for (some submissions block, too)."""
+    """A read after it has nothing left to wait for (some submissions block, too)."""
     hashed, x = device.compile_kernel(HASH), device.buffer(u32, 4096)
     x.read()
     with device.capture() as graph:
@@ -232,7 +232,7 @@ def test_an_event_that_was_never_recorded(device: Device) -> None:
 
 
 def test_an_event_of_another_device_is_waited_for(device: Device) -> None:
-    """Nothing orders two devices but the host."""
+    """Only the host can order two devices."""
     other = Device.null()
     hashed, x = device.compile_kernel(HASH), device.buffer(u32, 4096)
     hashed(x, {"rounds": 20000}, grid=64)
@@ -261,7 +261,7 @@ def test_an_event_is_for_streams_of_its_device(device: Device) -> None:
 
 
 def test_an_event_recorded_twice_means_the_later_point(device: Device) -> None:
-    """What waited for the earlier point goes back."""
+    """The event's earlier fence is freed."""
     if "timestamps" not in device.features:
         pytest.skip("no timestamps")
     hashed, x = device.compile_kernel(HASH), device.buffer(u32, 4096)

@@ -1,4 +1,4 @@
-"""The helpers for users' tests find what they are for, and say where."""
+"""The helpers for users' tests find faults, and say where they are."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_another_failure_is_not_covered_by_the_guard() -> None:
 
 
 def test_all_devices_are_those_of_the_machine() -> None:
-    """One of each engine, in the order of all adapters; left out is only what does not work."""
+    """There is one of each engine, in the order of all adapters, except those that fail."""
     names = [device.backend for device in all_devices()]
     listed = list(dict.fromkeys(info.backend for info in Device.list()))
     assert names == [each for each in listed if each in names]

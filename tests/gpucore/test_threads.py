@@ -1,4 +1,4 @@
-"""Devices that threads open and use at once, each its own, in a process of their own."""
+"""Threads that each open and use a device of their own at once, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The type checker rejects a buffer of one dtype where another is wanted."""
+"""The type checker rejects a buffer of one dtype where another is expected."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def on_asyncio(main: Callable[[], Awaitable[Any]]) -> Any:
 
 @pytest.fixture(params=[on_asyncio, trio.run], ids=["asyncio", "trio"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a coroutine function to its end."""
+    """Return a function that runs a coroutine function to its end."""
     chosen: Run = request.param
     return chosen
 
@@ -35,7 +35,7 @@ def sleep_of(run: Run) -> Callable[[float], Awaitable[None]]:
 
 
 def busy(device: Device, rounds: int = 30000) -> Buffer[u32]:
-    """A buffer that the device will be some time in filling."""
+    """Return a buffer that the device needs some time to fill."""
     x = device.buffer(u32, 4096)
     device.compile_kernel(HASH)(x, {"rounds": rounds}, grid=64)
     return x
@@ -52,7 +52,7 @@ async def both(run: Run, *tasks: Callable[[], Awaitable[None]]) -> None:
 
 
 class Slow:
-    """Something pending that is done at the fifth look, and minds being waited for before."""
+    """Pending work that is done at the fifth poll; waiting for it before is an error."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -90,7 +90,7 @@ def test_other_tasks_run_while_the_device_works(run: Run, monkeypatch: pytest.Mo
 def test_nothing_blocks_the_event_loop(
     device: Device, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine is waited for only when it has finished."""
+    """``wait`` of the engine is called only when it has finished."""
     early: list[object] = []
 
     class Watched:
@@ -159,7 +159,7 @@ def test_several_devices_can_be_awaited(device: Device, run: Run) -> None:
         moved = await parts[0].to_async(pair[1])
         assert moved.device is pair[1]
         assert (moved.read() == array[:3]).all()
-        with pytest.raises(ShapeError, match="no parts"):
+        with pytest.raises(ShapeError, match="parts must not be empty"):
             await pair.gather_async([])
 
     run(main)

@@ -13,9 +13,9 @@ from typer import Argument, Option
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
 from diffusion.checkpoints.bundled import bundled_model, named_model
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
+from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
 from diffusion.checkpoints.single_file import Prediction
-from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
-from diffusion.checkpoints.verify import fitting_weights
+from diffusion.checkpoints.verify import check_weights
 from diffusion.cli.app import app, examples, reporting
 from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.parsing import find_name, find_prediction
@@ -128,7 +128,7 @@ def write_model(
 
 def _require_all_tensors(model: ModelFolder) -> ModelFolder:
     """Return the model if its tensors are the parameters of its networks. Raises `ModelError`."""
-    fitting_weights(model)
+    check_weights(model)
     return model
 
 
@@ -142,7 +142,7 @@ def _warn_of_misfits(file: SafetensorsFile) -> None:
     except ModelError:
         return
     try:
-        fitting_weights(model)
+        check_weights(model)
     except ModelError as error:
         warnings.warn(f"copied, but no picture can be made: {error}", RuntimeWarning, stacklevel=2)
 

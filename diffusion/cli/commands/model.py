@@ -15,8 +15,8 @@ from rich.text import Text
 
 from diffusion.checkpoints import ModelFile, ModelFolder, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
-from diffusion.checkpoints.folder import Part
-from diffusion.checkpoints.verify import check_numbers, fitting_weights
+from diffusion.checkpoints.model_folder import Part
+from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.shared import DebugOption, JsonOption
@@ -103,7 +103,7 @@ def download_model(
     Licence and size are shown first. A download that was stopped continues where it was.
     """
     with reporting(context, debug):
-        offer = hub.offered(name, revision, variant)
+        offer = hub.fetch_offer(name, revision, variant)
         for line in offer_lines(offer):
             print(line, file=sys.stderr)
         if offer.missing:
@@ -128,7 +128,7 @@ def delete_model(
             raise ModelNotFoundError(name, reason, hint)
         model = _cached_model(name)
         confirm(f"Delete {model.folder} ({size_text(_bytes_of(model.folder))})?", yes)
-        freed = hub.remove(model)
+        freed = hub.remove_model(model)
     print(f"{size_text(freed)} are free again", file=sys.stderr)
 
 
@@ -141,18 +141,18 @@ def check_model(context: typer.Context, name: NameArgument, *, debug: DebugOptio
     """
     with reporting(context, debug):
         cached = None if Path(name).exists() or name == BUNDLED else _cached_model(name)
-        checked = list(hub.verified(cached)) if cached else []
+        checked = list(hub.verify_hashes(cached)) if cached else []
         broken = [file for file, sound in checked if sound is False]
         for file in broken:
             complain(f"{file}: its content is not what was downloaded; pull the model again")
         if broken:
             raise typer.Exit(_FAILED)
         model = _open_model(name)
-        opened = fitting_weights(model)
+        opened = check_weights(model)
         if not isinstance(model, ModelFile):
             load_tokenizers(model)
         places = [(part, name) for part, weights in opened.items() for name in weights.entries]
-        check_numbers(opened, show_progress(places, "reading"))
+        check_finite(opened, show_progress(places, "reading"))
     hashed = sum(sound is True for _, sound in checked)
     print(f"{hashed} files have their hashes" if checked else "no hashes are known")
     for part, weights in opened.items():

@@ -26,7 +26,7 @@ from diffusion.cli.options.shared import (
     SizeOption,
     TokenizerOption,
 )
-from diffusion.cli.tuning import Tuning, find_products, table_file
+from diffusion.cli.tuning import Tuning, find_matmuls, table_file
 from diffusion.settings import Settings
 
 __all__ = ["UNSOUND", "tune_device"]
@@ -90,7 +90,7 @@ def tune_device(
         tuning = Tuning(opened, table_file(opened))
         tuning.read()
         try:
-            tuning.run(lambda: find_products(opened, options, settings), retune, shown=not as_json)
+            tuning.run(lambda: find_matmuls(opened, options, settings), retune, shown=not as_json)
         except KeyboardInterrupt:
             complain(f"stopped; {len(tuning.outcomes)} products are tuned and kept")
             raise typer.Exit(STOPPED) from None

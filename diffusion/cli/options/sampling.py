@@ -9,7 +9,7 @@ from typer import Option
 
 from diffusion.cli.options.groups import OptionGroup, typed_values
 from diffusion.cli.options.parsing import RARE_CHOICES, change_sampling
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import AUTOMATIC, SCHEDULES
 from diffusion.settings import Settings

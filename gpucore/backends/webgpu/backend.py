@@ -1,4 +1,4 @@
-"""The WebGPU backend, shared by wgpu-py and wgpudawn, which offer the same Python API."""
+"""The backend class that wgpu-py and wgpudawn share; they offer the same Python API."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ from gpucore.backends.interface import (
     Pending,
     StagingStats,
 )
-from gpucore.backends.webgpu.compile_errors import compile_error
+from gpucore.backends.webgpu.compile_errors import shorten_compile_error
 from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.encoding import Encoding, native_dispatch
-from gpucore.backends.webgpu.pending import Building, WebGpuProgram, WebGpuRead, WebGpuTimes
+from gpucore.backends.webgpu.pending import (
+    PendingPipeline,
+    WebGpuProgram,
+    WebGpuRead,
+    WebGpuTimes,
+)
 from gpucore.backends.webgpu.staging import StagingBuffer, StagingPool
 from gpucore.errors import DeviceLostError, GpuError, OutOfMemoryError
 
 __all__ = ["WebGpuBackend", "WebGpuBuffer"]
 
 # WebGPU allows 4096 queries in a set; a launch takes two.
-_MOST_TIMED = 2048
+_MAX_TIMED = 2048
 
-_REOPEN = (
+_REOPEN_ADVICE = (
     "its buffers, kernels and graphs are gone: open a new one (device.reopen() or Device.auto()) "
     "and upload the data again"
 )
 
 
 class WebGpuBuffer:
-    """A GPUBuffer and the native handle of it."""
+    """A GPUBuffer of the engine's module, and its size."""
 
     __slots__ = ("nbytes", "raw")
 
@@ -45,8 +50,8 @@ class WebGpuBuffer:
 class WebGpuBackend:
     """An opened WebGPU device.
 
-    ``module`` is ``wgpu`` or ``wgpudawn``; ``native``, ``raising`` and ``ffi`` are its C library,
-    see `Encoding`. Pipelines are made by ``compilers``.
+    ``module`` is ``wgpu`` or ``wgpudawn``. ``native``, ``raising`` and ``ffi`` are its C library,
+    see `Encoding`. ``compilers`` make pipelines.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class WebGpuBackend:
         self._staging = StagingPool(lambda size: device.create_buffer(size=size, usage=usage))
 
     def allocate(self, nbytes: int) -> WebGpuBuffer:
-        self.refuse_lost("allocating")
+        self.require_open("allocating")
         usage = self._module.BufferUsage
         flags = usage.STORAGE | usage.UNIFORM | usage.COPY_SRC | usage.COPY_DST
         try:
@@ -88,39 +93,39 @@ class WebGpuBackend:
         handle.raw.destroy()
 
     def write(self, handle: WebGpuBuffer, data: memoryview, offset: int = 0) -> None:
-        self.refuse_lost("writing")
+        self.require_open("writing")
         try:
             self._device.queue.write_buffer(handle.raw, offset, data)
         except self.errors as error:
             raise self.failure(f"writing {data.nbytes} bytes", error) from None
 
     def read(self, handle: WebGpuBuffer, nbytes: int, offset: int = 0) -> WebGpuRead:
-        self.refuse_lost("reading")
+        self.require_open("reading")
         try:
             staging = self._staging.take(nbytes)
             encoder = self._encoding.begin()
             self._encoding.copy(encoder, handle, staging, nbytes, offset)
-            self._hand_over([self._encoding.finish(encoder)])
+            self._submit_native([self._encoding.finish(encoder)])
             return WebGpuRead(self, staging, nbytes, self._map(staging, nbytes))
         except self.errors as error:
             raise self.failure(f"reading {nbytes} bytes", error) from None
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> Pending:
-        """Begin mapping; ``wait`` of the result raises what `failure` makes."""
+        """Begin mapping; ``wait`` of the result raises the errors of `failure`."""
         raise NotImplementedError
 
     def _unmap(self, staging: StagingBuffer) -> None:
         """Unmap a mapped buffer."""
         raise NotImplementedError
 
-    def mapped(self, staging: StagingBuffer, nbytes: int) -> memoryview:
-        """The bytes of a mapped staging buffer, valid until it is unmapped."""
+    def mapped_bytes(self, staging: StagingBuffer, nbytes: int) -> memoryview:
+        """Return the bytes of a mapped staging buffer, valid until it is unmapped."""
         address = self._native.wgpuBufferGetConstMappedRange(staging.raw._internal, 0, nbytes)
         if address == self._null:
-            raise self.failure(f"reading {nbytes} bytes", "the engine does not show them")
+            raise self.failure(f"reading {nbytes} bytes", "the engine does not map them")
         return memoryview(self._ffi.buffer(address, nbytes))
 
-    def unstage(self, staging: StagingBuffer, *, is_mapped: bool) -> None:
+    def return_staging(self, staging: StagingBuffer, *, is_mapped: bool) -> None:
         """Take a read's staging buffer back; one still being mapped is destroyed."""
         if is_mapped and not self._closed:
             self._unmap(staging)
@@ -142,19 +147,20 @@ class WebGpuBackend:
         constants: Mapping[str, float],
         bindings: tuple[BindingSpec, ...],
     ) -> WebGpuProgram:
-        self.refuse_lost("compiling a kernel")
+        self.require_open("compiling a kernel")
         try:
             layout = self._layout(bindings)[1]
         except self.errors as error:
             raise self.compile_failure(error, source) from None
         build = partial(self.build, source, entry, constants, layout)
-        return WebGpuProgram(Building(self, self.compilers.submit(build), source))
+        return WebGpuProgram(PendingPipeline(self, self.compilers.submit(build), source))
 
     def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
-        """The engine's pipeline, in whatever thread this is; raises ``errors``."""
+        """Make the engine's pipeline, in any thread. Raises ``errors``."""
         raise NotImplementedError
 
     def _layout(self, bindings: tuple[BindingSpec, ...]) -> tuple[Any, Any]:
+        """Return the layouts of the bind group and of the pipeline, made once."""
         found = self._layouts.get(bindings)
         if found is None:
             entries = [
@@ -173,7 +179,7 @@ class WebGpuBackend:
     def bind(
         self, bindings: tuple[BindingSpec, ...], buffers: Sequence[tuple[WebGpuBuffer, int]]
     ) -> Any:
-        self.refuse_lost("binding buffers")
+        self.require_open("binding buffers")
         entries = [
             {"binding": b.binding, "resource": {"buffer": h.raw, "offset": 0, "size": n}}
             for b, (h, n) in zip(bindings, buffers, strict=True)
@@ -184,14 +190,14 @@ class WebGpuBackend:
             raise self.failure("binding buffers", error) from None
 
     def submit(self, *lists: Sequence[Command]) -> None:
-        self.refuse_lost("submitting commands")
+        self.require_open("submitting commands")
         buffers: list[Any] = []
         try:
             try:
                 buffers.extend(map(self._encoding.buffer_of, lists))
-            finally:  # a list that cannot be encoded takes none before it with it
+            finally:  # lists before the one that cannot be encoded are submitted
                 if buffers:
-                    self._hand_over(buffers)
+                    self._submit_native(buffers)
         except self.errors as error:
             raise self.failure("submitting commands", error) from None
         finally:
@@ -201,34 +207,34 @@ class WebGpuBackend:
     def under_way(self) -> int:
         return self.sent - self._reached
 
-    def reach(self, sent: int) -> None:
-        """Note that so many of the commands ``sent`` are done."""
-        self._reached = max(self._reached, sent)
+    def note_done(self, count: int) -> None:
+        """Note that the first ``count`` commands sent are done."""
+        self._reached = max(self._reached, count)
 
     def encode_ahead(self) -> None:
-        """Use a wait: encode what was submitted again since the last one for the next time."""
+        """Encode recordings that were submitted again for their next time, while the host waits."""
         self._encoding.encode_ahead()
 
-    def _hand_over(self, buffers: Sequence[Any]) -> None:
+    def _submit_native(self, buffers: Sequence[Any]) -> None:
         """Submit native command buffers."""
         array = self._ffi.new("WGPUCommandBuffer[]", buffers)
         self._raising.wgpuQueueSubmit(self._device.queue._internal, len(buffers), array)
 
     def submit_timed(self, commands: Sequence[Command]) -> WebGpuTimes:
-        self.refuse_lost("submitting timed commands")
-        parts = [commands[i : i + _MOST_TIMED] for i in range(0, len(commands), _MOST_TIMED)]
+        self.require_open("submitting timed commands")
+        parts = [commands[i : i + _MAX_TIMED] for i in range(0, len(commands), _MAX_TIMED)]
         try:
-            self._warm(commands)
+            self._warm_up(commands)
             reads = [read for part in parts if (read := self._submit_part_timed(part))]
         except self.errors as error:
             raise self.failure("submitting timed commands", error) from None
         return WebGpuTimes(reads, self._timestamp_period())
 
-    def _warm(self, commands: Sequence[Command]) -> None:
+    def _warm_up(self, commands: Sequence[Command]) -> None:
         """Launch each program that is timed for the first time over no workgroups.
 
-        Mesa compiles at a program's first launch, which may take seconds, and would count as its
-        time. The grid lies in a buffer, since a grid that is seen to be empty is passed over.
+        Mesa compiles at a program's first launch. That may take seconds, which would count as its
+        time. The grid lies in a buffer, since engines skip a launch whose grid they see is empty.
         """
         cold = {c.program: c for c in commands if isinstance(c, Launch) and not c.program.is_warm}
         if not cold:
@@ -236,15 +242,15 @@ class WebGpuBackend:
         for program in cold:
             program.wait()
         usage = self._module.BufferUsage
-        nothing = self._device.create_buffer(size=12, usage=usage.INDIRECT | usage.COPY_DST)
-        self._device.queue.write_buffer(nothing, 0, bytes(12))
-        self._hand_over([self._encoding.empty(cold.values(), nothing._internal)])
-        nothing.destroy()
+        grid = self._device.create_buffer(size=12, usage=usage.INDIRECT | usage.COPY_DST)
+        self._device.queue.write_buffer(grid, 0, bytes(12))
+        self._submit_native([self._encoding.empty_launches(cold.values(), grid._internal)])
+        grid.destroy()
         for program in cold:
             program.is_warm = True
 
     def _submit_part_timed(self, commands: Sequence[Command]) -> WebGpuRead | None:
-        """Submit commands that need one query set at most; None where none of them is a launch."""
+        """Submit commands that fit one query set; return None where none of them is a launch."""
         launches = sum(isinstance(command, Launch) for command in commands)
         if not launches:
             self.submit(commands)
@@ -254,10 +260,10 @@ class WebGpuBackend:
         )
 
     def timestamp(self) -> WebGpuTimes:
-        self.refuse_lost("writing a timestamp")
+        self.require_open("writing a timestamp")
 
         def encode(encoder: Any, queries: Any) -> None:
-            encoder.begin_compute_pass(timestamp_writes=_marks(queries, 0)).end()
+            encoder.begin_compute_pass(timestamp_writes=_timestamp_writes(queries, 0)).end()
 
         try:
             return WebGpuTimes([self._timed(1, encode)], self._timestamp_period())
@@ -265,7 +271,7 @@ class WebGpuBackend:
             raise self.failure("writing a timestamp", error) from None
 
     def _timed(self, pairs: int, encode: Callable[[Any, Any], None]) -> WebGpuRead:
-        """Submit what ``encode`` puts into an encoder, with queries for so many pairs of times."""
+        """Submit the commands that ``encode`` encodes, with queries for ``pairs`` of times."""
         usage = self._module.BufferUsage
         nbytes = 16 * pairs
         queries = self._device.create_query_set(type="timestamp", count=2 * pairs)
@@ -274,27 +280,27 @@ class WebGpuBackend:
         encoder = self._device.create_command_encoder()
         encode(encoder, queries)
         encoder.resolve_query_set(queries, 0, 2 * pairs, times.raw, 0)
-        self._hand_over([self._encoding.finish(encoder._internal)])
+        self._submit_native([self._encoding.finish(encoder._internal)])
         read = self.read(times, nbytes)
         times.raw.destroy()
         queries.destroy()
         return read
 
     def _encode_timed(self, encoder: Any, commands: Sequence[Command], queries: Any) -> None:
-        """A pass for each launch, since only passes write timestamps everywhere."""
-        mark = 0
+        """Encode a pass for each launch, since on every engine passes can write timestamps."""
+        query = 0
         for command in commands:
             if not isinstance(command, Launch):
-                copied = command.source, command.target, command.nbytes
-                self._encoding.copy(encoder._internal, *copied)
+                source, target = command.source, command.target
+                self._encoding.copy(encoder._internal, source, target, command.nbytes)
                 continue
-            compute = encoder.begin_compute_pass(timestamp_writes=_marks(queries, mark))
+            compute = encoder.begin_compute_pass(timestamp_writes=_timestamp_writes(queries, query))
             self._encoding.dispatch(compute._internal, [native_dispatch(command)])
             compute.end()
-            mark += 2
+            query += 2
 
     def _timestamp_period(self) -> float:
-        """Nanoseconds of a timestamp's tick; WebGPU itself counts nanoseconds."""
+        """Return the nanoseconds of a timestamp's tick; WebGPU itself counts nanoseconds."""
         return 1.0
 
     def fence(self) -> Pending:
@@ -308,44 +314,50 @@ class WebGpuBackend:
         self.compilers.stop()
         self._device.destroy()
 
-    def refuse_lost(self, doing: str) -> None:
-        """Raise `DeviceLostError` where the device is known to be lost, or was closed."""
-        if self._closed or self._is_gone():
-            raise self.failure(doing, "device is lost")
+    def require_open(self, action: str) -> None:
+        """Raise `DeviceLostError` where the device was closed, or is known to be lost.
 
-    def check_alive(self, doing: str) -> None:
-        """Raise `DeviceLostError` where the device was closed, or the engine tells of a loss."""
+        It does not ask the engine, so that it costs next to nothing.
+        """
+        if self._closed or self._is_gone():
+            raise self.failure(action, "device is lost")
+
+    def require_alive(self, action: str) -> None:
+        """Raise `DeviceLostError` where the device was closed, or the engine reports a loss."""
         if self._closed or self.lost_reason():
-            raise self.failure(doing, "device is lost")
+            raise self.failure(action, "device is lost")
 
     def _is_gone(self) -> bool:
-        """True where the engine has told of the loss, and says nothing from there on."""
+        """Tell whether the engine has reported a loss, after which it ignores every call."""
         return False
 
     def lost_reason(self) -> str:
-        """Why the device is lost, as the engine tells it; empty while it lives."""
+        """Ask the engine why the device is lost; return "" while it is not."""
         raise NotImplementedError
 
-    def failure(self, doing: str, error: Exception | str) -> GpuError:
-        """What to raise where the engine reports ``error`` while ``doing`` something."""
-        where = f"{self.info.name} ({self.info.backend}), {doing}"
+    def failure(self, action: str, error: Exception | str) -> GpuError:
+        """Return the error to raise where the engine reports ``error`` during ``action``."""
+        where = f"{self.info.name} ({self.info.backend}), {action}"
         if self._closed:
-            return DeviceLostError(f"{where}: the device was closed; {_REOPEN}")
+            return DeviceLostError(f"{where}: the device was closed; {_REOPEN_ADVICE}")
         if isinstance(error, self._module.GPUOutOfMemoryError):
             return OutOfMemoryError(f"{where}: {error}; free buffers or use a smaller size")
         reason = self.lost_reason()
         if reason or "device is lost" in str(error).lower():
-            return DeviceLostError(f"{where}: the device was lost ({reason or error}); {_REOPEN}")
+            why = f"the device was lost ({reason or error})"
+            return DeviceLostError(f"{where}: {why}; {_REOPEN_ADVICE}")
         return GpuError(f"{where}: {error}")
 
     def compile_failure(self, error: Exception, source: str) -> GpuError:
-        """What to raise where the engine refuses a pipeline."""
+        """Return the error to raise where the engine refuses a pipeline."""
         failure = self.failure("compiling a kernel", error)
-        return failure if isinstance(failure, DeviceLostError) else compile_error(error, source)
+        if isinstance(failure, DeviceLostError):
+            return failure
+        return shorten_compile_error(error, source)
 
 
-def _marks(queries: Any, first: int) -> dict[str, Any]:
-    """A pass's own timestamps: two queries from ``first`` on."""
+def _timestamp_writes(queries: Any, first: int) -> dict[str, Any]:
+    """Describe a pass's timestamps, which go to two queries from ``first`` on."""
     return {
         "query_set": queries,
         "beginning_of_pass_write_index": first,

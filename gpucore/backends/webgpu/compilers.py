@@ -14,49 +14,49 @@ __all__ = ["Compilers"]
 
 
 class Compilers:
-    """Up to ``most`` threads, one for each core at most; without any, the caller compiles itself.
+    """Up to ``max_threads`` threads, at most one per core; with 0, the caller compiles.
 
-    A thread ends when nothing waits, and when the main thread has ended: what waits then is built
-    by whoever still asks for it. (A `concurrent.futures` pool would do it all before the process
-    may end.)
+    A thread ends when no task waits, and when the main thread has ended. Tasks that wait then are
+    built by the caller that asks for their results. (A `concurrent.futures` pool would build all of
+    them before the process may end.)
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = min(most, os.cpu_count() or 1)
+    def __init__(self, max_threads: int) -> None:
+        self._max_threads = min(max_threads, os.cpu_count() or 1)
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
     def submit(self, build: Callable[[], Any]) -> Future[Any]:
-        """The future result of ``build()``."""
+        """Queue ``build()`` and return its future result."""
         future: Future[Any] = Future()
-        if not self._most:
-            _settle(future, build)
+        if not self._max_threads:
+            _run_build(future, build)
             return future
         with self._lock:
             self._waiting.append((future, build))
-            if len(self._threads) < self._most and threading.main_thread().is_alive():
-                self._begin()
+            if len(self._threads) < self._max_threads and threading.main_thread().is_alive():
+                self._start_thread()
         return future
 
     def result(self, future: Future[Any]) -> Any:
-        """What a future of `submit` becomes; built here where no thread has begun it."""
+        """Return the result of a future of `submit`; build it here if no thread has begun it."""
         with self._lock:
             task = next((each for each in self._waiting if each[0] is future), None)
             if task is not None:
                 self._waiting.remove(task)
         if task is not None:
-            _settle(*task)
+            _run_build(*task)
         return future.result()
 
     def done(self, future: Future[Any]) -> bool:
-        """Whether `result` no longer blocks; builds it where no thread is left to do so."""
+        """Tell whether `result` no longer blocks; build it if no thread is left to do so."""
         if not future.done() and not threading.main_thread().is_alive():
             self.result(future)
         return future.done()
 
-    def _begin(self) -> None:
-        """One thread more; none where the system has no more."""
+    def _start_thread(self) -> None:
+        """Start another thread, unless the system has no more."""
         thread = threading.Thread(target=self._work, name="gpucore-compile")
         with contextlib.suppress(RuntimeError):
             thread.start()
@@ -69,10 +69,10 @@ class Compilers:
                     self._threads.discard(threading.current_thread())
                     return
                 task = self._waiting.popleft()
-            _settle(*task)
+            _run_build(*task)
 
     def stop(self) -> None:
-        """Cancel what waits, and wait for what has begun."""
+        """Cancel the tasks that wait, and wait for those that have begun."""
         with self._lock:
             waiting, threads = list(self._waiting), list(self._threads)
             self._waiting.clear()
@@ -82,10 +82,11 @@ class Compilers:
             thread.join()
 
 
-def _settle(future: Future[Any], build: Callable[[], Any]) -> None:
+def _run_build(future: Future[Any], build: Callable[[], Any]) -> None:
+    """Set the result of a future to ``build()``, or to the error that it raises."""
     try:
         future.set_result(build())
-    except BaseException as error:  # whoever asks for the result gets it
+    except BaseException as error:  # the caller of `result` gets it
         future.set_exception(error)
         if not isinstance(error, Exception):
             raise

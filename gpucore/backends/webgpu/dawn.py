@@ -21,7 +21,7 @@ _KINDS: dict[str, Kind] = {
     "CPU": "cpu",
 }
 _SYNCHRONIZED = "implicit-device-synchronization"
-_MOST_COMPILERS = 16
+_MAX_COMPILERS = 16
 _FEATURES = {
     "shader-f16": "f16",
     "subgroups": "subgroups",
@@ -33,21 +33,20 @@ _FEATURES = {
 _TOGGLES = ("allow_unsafe_apis", "vulkan_enable_f16_on_nvidia")
 _ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
 _DISABLE = ("timestamp_quantization",)
-# What makes wrong kernels harmless costs speed: bounds of indices and loops, zeroed memory.
+# Checks that make faulty kernels harmless cost speed: bounds of indices, loops, zeroed memory.
 _ENABLE_UNCHECKED = (*_ENABLE, "disable_robustness", "skip_validation", "disable_workgroup_init")
 _DISABLE_UNCHECKED = (
     *_DISABLE,
     "lazy_clear_resource_on_first_use",
-    "enable_spirv_validation",  # of what Dawn itself made of a kernel
+    "enable_spirv_validation",  # it validates the code that Dawn itself generated
 )
 
 
 class DawnBackend(WebGpuBackend):
     """A Dawn device; pipelines compile in threads.
 
-    For those its calls are synchronized, where it can; nothing else is called or waited for in
-    another thread: a pending operation is looked at (which lets Dawn do its callbacks), or waited
-    for.
+    Dawn synchronizes its calls for these threads, where it can. Nothing else is called in another
+    thread: this one polls a pending operation (which lets Dawn run its callbacks), or waits for it.
     """
 
     def build(
@@ -55,19 +54,20 @@ class DawnBackend(WebGpuBackend):
     ) -> DawnPipeline:
         return DawnPipeline(self._device, source, entry, constants, layout)
 
-    def _map(self, staging: StagingBuffer, nbytes: int) -> _Promised:
-        return _Promised(self, staging.raw.map_async("READ", 0, nbytes), f"reading {nbytes} bytes")
+    def _map(self, staging: StagingBuffer, nbytes: int) -> _PendingPromise:
+        promise = staging.raw.map_async("READ", 0, nbytes)
+        return _PendingPromise(self, promise, f"reading {nbytes} bytes")
 
     def _unmap(self, staging: StagingBuffer) -> None:
         staging.raw.unmap()
 
-    def fence(self) -> _Promised:
-        self.check_alive("waiting for it")
+    def fence(self) -> _PendingPromise:
+        self.require_alive("waiting for it")
         done = self._device.queue.on_submitted_work_done_async()
-        return _Promised(self, done, "waiting for it")
+        return _PendingPromise(self, done, "waiting for it")
 
     def _is_gone(self) -> bool:
-        # Once its callback of the loss has run, Dawn takes every call and does nothing.
+        # Once the callback of the loss has run, Dawn accepts every call and does nothing.
         return bool(self._device._lost_promise._state != "pending")
 
     def lost_reason(self) -> str:
@@ -78,26 +78,22 @@ class DawnBackend(WebGpuBackend):
         return f"{info.reason}: {info.message}"
 
 
-def _free(promise: Any) -> Any:
-    """The promise, cut from the event loop that is perhaps running: it may end before it does."""
-    promise._call_soon_threadsafe = None
-    return promise
-
-
 def _process_events() -> None:
     from wgpudawn.backends.dawn import _api
 
     _api.process_events()
 
 
-class _Promised:
+class _PendingPromise:
     """A promise of Dawn's as a `Pending`."""
 
-    def __init__(self, backend: DawnBackend, promise: Any, doing: str) -> None:
+    def __init__(self, backend: DawnBackend, promise: Any, action: str) -> None:
         self._backend = backend
-        self._promise = _free(promise)
+        # An event loop that is running may end before the promise: detach them.
+        promise._call_soon_threadsafe = None
+        self._promise = promise
         self._sent = backend.sent
-        self._doing = doing
+        self._action = action
 
     @property
     def done(self) -> bool:
@@ -111,16 +107,16 @@ class _Promised:
                 self._backend.encode_ahead()
             self._promise.sync_wait()
         except (RuntimeError, self._backend.errors) as error:
-            raise self._backend.failure(self._doing, error) from None
-        self._backend.reach(self._sent)
-        # Dawn ends what is pending well when it destroys a device.
+            raise self._backend.failure(self._action, error) from None
+        self._backend.note_done(self._sent)
+        # Dawn reports success for pending work when it destroys a device.
         if reason := self._backend.lost_reason():
-            raise self._backend.failure(self._doing, reason)
+            raise self._backend.failure(self._action, reason)
 
 
 @functools.cache
 def _prepare() -> None:
-    """Set the instance's toggles; must precede the first request for an adapter."""
+    """Set the instance's toggles, which must precede the first request for an adapter."""
     from wgpudawn.backends.dawn import extras
 
     extras.set_instance_extras(enable_toggles=_TOGGLES)
@@ -162,14 +158,17 @@ def _describe(raw: Any, index: int) -> AdapterInfo:
 
 
 def _subgroup_size(info: Any) -> tuple[int, int]:
-    """Least and greatest size; the info has only WebGPU's bounds where NVIDIA's is always 32."""
+    """Return the least and the greatest subgroup size.
+
+    NVIDIA's is always 32, but its info has WebGPU's bounds only.
+    """
     if info["vendor"].lower() == "nvidia":
         return 32, 32
     return int(info["stackgroup_min_size"]), int(info["stackgroup_max_size"])
 
 
 def adapters() -> list[AdapterInfo]:
-    """Adapters that Dawn sees; empty where wgpudawn is not installed or does not start."""
+    """Return the adapters that Dawn sees; none where it is not installed or does not start."""
     try:
         return find_adapters()
     except (ImportError, OSError, RuntimeError):
@@ -177,12 +176,12 @@ def adapters() -> list[AdapterInfo]:
 
 
 def find_adapters() -> list[AdapterInfo]:
-    """Adapters that Dawn sees; raises what the engine raises where it does not start."""
+    """Return the adapters that Dawn sees; raise the engine's error where it does not start."""
     return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
 def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
-    """Open an adapter of `adapters` with its full limits.
+    """Open an adapter with its full limits.
 
     Without ``checks``, kernels are trusted to stay inside their buffers.
     """
@@ -199,5 +198,5 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
         enable_toggles=_ENABLE if checks else _ENABLE_UNCHECKED,
         disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
-    compilers = Compilers(_MOST_COMPILERS if _SYNCHRONIZED in features else 0)
+    compilers = Compilers(_MAX_COMPILERS if _SYNCHRONIZED in features else 0)
     return DawnBackend(info, device, wgpudawn, lib, libf, ffi, compilers)

@@ -1,8 +1,7 @@
-"""Pipelines of Dawn made in threads of our own, each with its error: Dawn's own pool is small.
+"""Dawn's pipelines, made in threads of our own, since Dawn's own thread pool is small.
 
-Error scopes belong to a thread, so that what another one does wrong meanwhile is not mistaken for
-an error of this pipeline. The device has the feature "implicit-device-synchronization", or one
-thread alone uses it.
+Error scopes belong to a thread, so that an error of another thread is not mistaken for one of this
+pipeline. The device has the feature "implicit-device-synchronization", or only one thread uses it.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import Any
 
 __all__ = ["DawnPipeline"]
 
-# What reading a text and making a pipeline may end with; each call to Dawn waits for Python's lock.
-_OF_TEXTS = ("Validation",)
-_OF_PIPELINES = ("Internal", "OutOfMemory", "Validation")
+# Kinds of errors that a step may end with. Each call to Dawn waits for Python's lock: look for few.
+_MODULE_ERRORS = ("Validation",)
+_PIPELINE_ERRORS = ("Internal", "OutOfMemory", "Validation")
 
 
 class DawnPipeline:
@@ -27,16 +26,18 @@ class DawnPipeline:
         from wgpudawn.backends.dawn import lib
 
         native, kept = device._internal, list[Any]()
-        text = _module_text(source, kept)
-        read = partial(lib.wgpuDeviceCreateShaderModule, native, text)
-        module = _scoped(native, _OF_TEXTS, read, lib.wgpuShaderModuleRelease)
-        wanted = _descriptor(module, entry, constants, layout._internal, kept)
-        make = partial(lib.wgpuDeviceCreateComputePipeline, native, wanted)
-        self._internal = _scoped(native, _OF_PIPELINES, make, lib.wgpuComputePipelineRelease)
+        described = _module_descriptor(source, kept)
+        make_module = partial(lib.wgpuDeviceCreateShaderModule, native, described)
+        module = _make_in_scopes(native, _MODULE_ERRORS, make_module, lib.wgpuShaderModuleRelease)
+        described = _pipeline_descriptor(module, entry, constants, layout._internal, kept)
+        make_pipeline = partial(lib.wgpuDeviceCreateComputePipeline, native, described)
+        self._internal = _make_in_scopes(
+            native, _PIPELINE_ERRORS, make_pipeline, lib.wgpuComputePipelineRelease
+        )
 
 
-def _module_text(source: str, kept: list[Any]) -> Any:
-    """A shader module's descriptor; it points at what is ``kept``."""
+def _module_descriptor(source: str, kept: list[Any]) -> Any:
+    """Return a shader module's descriptor; it points at the objects in ``kept``."""
     from wgpudawn.backends.dawn import ffi, lib
 
     wgsl = ffi.new("WGPUShaderSourceWGSL *")
@@ -48,10 +49,10 @@ def _module_text(source: str, kept: list[Any]) -> Any:
     return descriptor
 
 
-def _descriptor(
+def _pipeline_descriptor(
     module: Any, entry: str, constants: Mapping[str, float], layout: Any, kept: list[Any]
 ) -> Any:
-    """A pipeline's descriptor; it points at what is ``kept``."""
+    """Return a pipeline's descriptor; it points at the objects in ``kept``."""
     from wgpudawn.backends.dawn import ffi
 
     values = ffi.new("WGPUConstantEntry[]", len(constants))
@@ -67,7 +68,7 @@ def _descriptor(
 
 
 def _set_text(view: Any, text: str, kept: list[Any]) -> None:
-    """Let a ``WGPUStringView`` show ``text``."""
+    """Make a ``WGPUStringView`` point at ``text``."""
     from wgpudawn.backends.dawn import ffi
 
     encoded = text.encode()
@@ -75,38 +76,40 @@ def _set_text(view: Any, text: str, kept: list[Any]) -> None:
     view.data, view.length = kept[-1], len(encoded)
 
 
-def _scoped(native: Any, filters: Sequence[str], call: Callable[[], Any], release: Any) -> Any:
-    """What ``call`` makes. Raises `wgpudawn.GPUError` where Dawn reports an error meanwhile.
+def _make_in_scopes(
+    native: Any, filters: Sequence[str], make: Callable[[], Any], release: Any
+) -> Any:
+    """Call ``make`` in an error scope for each kind of error in ``filters``; return its result.
 
-    ``filters``: the kinds of error that are looked for. ``release`` takes what was made, also where
-    it is an error's stand-in.
+    ``release`` takes the result, also where Dawn made an invalid one. Raises `wgpudawn.GPUError`
+    where Dawn reports an error.
     """
     from wgpudawn import GPUError
     from wgpudawn.backends.dawn import ffi, lib
 
     for name in filters:
         lib.wgpuDevicePushErrorScope(native, getattr(lib, f"WGPUErrorFilter_{name}"))
-    made = ffi.gc(call(), release)
-    said = "".join([_popped(native) for _ in filters])
-    if said or made == ffi.NULL:
-        raise GPUError(said or "nothing was made")
-    return made
+    result = ffi.gc(make(), release)
+    message = "".join([_pop_error_scope(native) for _ in filters])
+    if message or result == ffi.NULL:
+        raise GPUError(message or "nothing was made")
+    return result
 
 
-def _popped(native: Any) -> str:
-    """What the innermost error scope of this thread caught; empty where that is nothing."""
+def _pop_error_scope(native: Any) -> str:
+    """Return the message that this thread's innermost error scope caught; "" for none."""
     from wgpudawn.backends.dawn import ffi, lib
     from wgpudawn.backends.dawn._ffi import c_callback, callbacks
 
-    said: list[str] = []
+    messages: list[str] = []
 
-    def tell(status: int, kind: int, message: Any, *unused: Any) -> None:
+    def collect(status: int, kind: int, message: Any, *unused: Any) -> None:
         if message.data != ffi.NULL and kind != lib.WGPUErrorType_NoError:
-            said.append(ffi.string(message.data, message.length).decode(errors="replace"))
+            messages.append(ffi.string(message.data, message.length).decode(errors="replace"))
 
     info = ffi.new("WGPUPopErrorScopeCallbackInfo *")
     info.mode = lib.WGPUCallbackMode_AllowSpontaneous
     info.callback = c_callback("WGPUPopErrorScopeCallback")
-    info.userdata1 = callbacks.register(tell)
+    info.userdata1 = callbacks.register(collect)
     lib.wgpuDevicePopErrorScope(native, info[0])
-    return "".join(said)
+    return "".join(messages)

@@ -1,4 +1,4 @@
-"""Commands as native command buffers of a WebGPU engine, which wgpu-py and wgpudawn share."""
+"""The encoding of commands into native command buffers, shared by wgpu-py and wgpudawn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _Dispatch = tuple[Any, Any, int, int, int]
 
 
 class Encoding:
-    """Encodes for one ``device``, by the engine's own calls: the modules' objects take longer.
+    """Encodes commands for one ``device``, with calls of the engine's C library.
 
-    ``native`` is the engine's C library, ``raising`` the same calls, which raise what the engine
-    reports, and ``ffi`` the way into them. Handles that are made here are released with their last
-    reference.
+    The objects of the Python modules would take longer. ``native`` is the C library, ``raising``
+    the same functions, which raise the errors that the engine reports, and ``ffi`` their interface.
+    Handles that are made here are released with their last reference.
     """
 
     def __init__(self, device: Any, native: Any, raising: Any, ffi: Any) -> None:
@@ -30,22 +30,22 @@ class Encoding:
         self._repeated: WeakValueDictionary[int, Recording] = WeakValueDictionary()
 
     def buffer_of(self, commands: Sequence[Command]) -> Any:
-        """A command buffer of the commands; a recording's may be there already."""
+        """Return a command buffer of the commands; that of a recording may be encoded already."""
         ahead = None
         if isinstance(commands, Recording):
             if commands.plan is not None:
                 self._repeated[id(commands)] = commands
             ahead, commands.ahead = commands.ahead, None
-        return self._encoded(commands) if ahead is None else ahead
+        return self._encode(commands) if ahead is None else ahead
 
     def encode_ahead(self) -> None:
-        """Encode anew what was encoded again since the last call: while the host waits."""
+        """Encode once more the recordings that were submitted again since the last call."""
         for recording in list(self._repeated.values()):
             if recording.ahead is None:
-                recording.ahead = self._encoded(recording)
+                recording.ahead = self._encode(recording)
         self._repeated.clear()
 
-    def _encoded(self, commands: Sequence[Command]) -> Any:
+    def _encode(self, commands: Sequence[Command]) -> Any:
         encoder = self.begin()
         for part in _plan(commands):
             if isinstance(part, Copy):
@@ -55,12 +55,12 @@ class Encoding:
         return self.finish(encoder)
 
     def begin(self) -> Any:
-        """A new command encoder."""
+        """Return a new command encoder."""
         encoder = self._raising.wgpuDeviceCreateCommandEncoder(self._device._internal, self._null)
         return self._ffi.gc(encoder, self._native.wgpuCommandEncoderRelease)
 
     def finish(self, encoder: Any) -> Any:
-        """The command buffer of an encoder."""
+        """Return the command buffer of an encoder."""
         finished = self._raising.wgpuCommandEncoderFinish(encoder, self._null)
         return self._ffi.gc(finished, self._native.wgpuCommandBufferRelease)
 
@@ -70,8 +70,11 @@ class Encoding:
             encoder, source.raw._internal, offset, target.raw._internal, 0, nbytes
         )
 
-    def empty(self, launches: Iterable[Launch], nothing: Any) -> Any:
-        """A command buffer of launches over no workgroups; ``nothing``: a buffer of three zeros."""
+    def empty_launches(self, launches: Iterable[Launch], zero_grid: Any) -> Any:
+        """Return a command buffer of launches over no workgroups.
+
+        ``zero_grid`` is a native buffer of three zeros.
+        """
         encoder = self.begin()
         begun = self._raising.wgpuCommandEncoderBeginComputePass(encoder, self._null)
         compute = self._ffi.gc(begun, self._native.wgpuComputePassEncoderRelease)
@@ -79,7 +82,7 @@ class Encoding:
             pipeline, group, *_ = native_dispatch(launch)
             self._native.wgpuComputePassEncoderSetPipeline(compute, pipeline)
             self._native.wgpuComputePassEncoderSetBindGroup(compute, 0, group, 0, self._null)
-            self._native.wgpuComputePassEncoderDispatchWorkgroupsIndirect(compute, nothing, 0)
+            self._native.wgpuComputePassEncoderDispatchWorkgroupsIndirect(compute, zero_grid, 0)
         self._raising.wgpuComputePassEncoderEnd(compute)
         return self.finish(encoder)
 
@@ -90,27 +93,27 @@ class Encoding:
         self._raising.wgpuComputePassEncoderEnd(compute)
 
     def dispatch(self, compute: Any, run: Sequence[_Dispatch]) -> None:
-        """Three native calls a launch, in a compute pass."""
-        pipeline_of = self._native.wgpuComputePassEncoderSetPipeline
-        bind = self._native.wgpuComputePassEncoderSetBindGroup
+        """Encode launches in a compute pass, with at most three native calls each."""
+        set_pipeline = self._native.wgpuComputePassEncoderSetPipeline
+        set_group = self._native.wgpuComputePassEncoderSetBindGroup
         dispatch = self._native.wgpuComputePassEncoderDispatchWorkgroups
         null = self._null
         last: Any = None
         for pipeline, group, x, y, z in run:
             if pipeline is not last:
-                pipeline_of(compute, pipeline)
+                set_pipeline(compute, pipeline)
                 last = pipeline
-            bind(compute, 0, group, 0, null)
+            set_group(compute, 0, group, 0, null)
             dispatch(compute, x, y, z)
 
 
 def native_dispatch(launch: Launch) -> _Dispatch:
-    """Pipeline, bind group and workgroups as the native calls take them."""
+    """Return pipeline, bind group and workgroups as the native calls take them."""
     return launch.program.native, launch.group._internal, *launch.grid
 
 
 def _plan(commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
-    """Copies, and runs of launches as what the native calls take; kept by a recording."""
+    """Return copies, and runs of launches as the native calls take them; a recording keeps it."""
     if isinstance(commands, Recording) and commands.plan is not None:
         kept: list[Copy | list[_Dispatch]] = commands.plan
         return kept

@@ -1,69 +1,86 @@
-"""What a WebGPU device has still to do: pipelines that compile, buffers that are mapped."""
+"""Unfinished work of a WebGPU device: pipelines that compile, reads that are being mapped."""
 
 from __future__ import annotations
 
 from concurrent.futures import CancelledError, Future
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from gpucore.backends.interface import Pending
+from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.staging import StagingBuffer
 from gpucore.errors import GpuError
 
-if TYPE_CHECKING:
-    from gpucore.backends.webgpu.backend import WebGpuBackend
-
-__all__ = ["Building", "WebGpuProgram", "WebGpuRead", "WebGpuTimes"]
+__all__ = ["PendingOwner", "PendingPipeline", "WebGpuProgram", "WebGpuRead", "WebGpuTimes"]
 
 
-class Building:
-    """A pipeline of ``source`` that a thread makes: the ``future``."""
+class PendingOwner(Protocol):
+    """The part of a `WebGpuBackend` that its unfinished work uses."""
 
-    def __init__(self, backend: WebGpuBackend, future: Future[Any], source: str) -> None:
+    compilers: Compilers
+    errors: type[Exception]
+
+    def compile_failure(self, error: Exception, source: str) -> GpuError:
+        """Return the error to raise where the engine refuses a pipeline."""
+
+    def require_alive(self, action: str) -> None:
+        """Raise `DeviceLostError` where the device was closed or lost."""
+
+    def mapped_bytes(self, staging: StagingBuffer, nbytes: int) -> memoryview:
+        """Return the bytes of a mapped staging buffer."""
+
+    def return_staging(self, staging: StagingBuffer, *, is_mapped: bool) -> None:
+        """Take a read's staging buffer back."""
+
+
+class PendingPipeline:
+    """A pipeline of ``source`` that a thread makes; ``future`` is its result."""
+
+    def __init__(self, backend: PendingOwner, future: Future[Any], source: str) -> None:
         self._backend = backend
         self._future = future
         self._source = source
 
     def done(self) -> bool:
-        """True once `result` no longer blocks."""
+        """Tell whether `result` no longer blocks."""
         return self._backend.compilers.done(self._future)
 
     def result(self) -> Any:
-        """The engine's pipeline; raises `KernelCompileError`, `DeviceLostError`."""
+        """Wait for the engine's pipeline. Raises `KernelCompileError`, `DeviceLostError`."""
         try:
             pipeline = self._backend.compilers.result(self._future)
         except (CancelledError, self._backend.errors) as error:
             raise self._backend.compile_failure(error, self._source) from None
-        # A lost device makes pipelines of nothing, and says no word.
-        self._backend.check_alive("compiling a kernel")
+        # A lost device makes pipelines that do nothing, and reports no error.
+        self._backend.require_alive("compiling a kernel")
         return pipeline
 
 
 class WebGpuProgram:
     """A compute pipeline that may still be compiling.
 
-    ``is_warm``: a launch of it was submitted that the driver may have had to compile it for.
+    ``is_warm`` is true once a launch of it was submitted: a driver may compile at the first one.
     """
 
-    __slots__ = ("_building", "_native", "_pipeline", "is_warm", "label")
+    __slots__ = ("_native", "_pending", "_pipeline", "is_warm", "label")
 
-    def __init__(self, building: Building) -> None:
+    def __init__(self, pending: PendingPipeline) -> None:
         self.label = ""
         self.is_warm = False
-        self._building = building
+        self._pending = pending
         self._pipeline: Any = None
         self._native: Any = None
 
     @property
     def done(self) -> bool:
-        return self._pipeline is not None or self._building.done()
+        return self._pipeline is not None or self._pending.done()
 
     def wait(self) -> None:
-        """Block until compiled; raises `KernelCompileError`."""
+        """Block until it is compiled. Raises `KernelCompileError`."""
         if self._pipeline is None:
-            self._pipeline = self._building.result()
+            self._pipeline = self._pending.result()
             self._native = self._pipeline._internal
 
     @property
@@ -78,7 +95,7 @@ class WebGpuRead:
     """A staging buffer being mapped."""
 
     def __init__(
-        self, backend: WebGpuBackend, staging: StagingBuffer, nbytes: int, mapping: Pending
+        self, backend: PendingOwner, staging: StagingBuffer, nbytes: int, mapping: Pending
     ) -> None:
         self._backend = backend
         self._staging: StagingBuffer | None = staging
@@ -92,23 +109,23 @@ class WebGpuRead:
 
     def wait(self) -> memoryview:
         if self._staging is None:
-            raise GpuError("this read was taken already, or given up: begin another")
+            raise GpuError("this read was finished or abandoned already: begin another")
         self._mapping.wait()
         self._is_mapped = True
-        return self._backend.mapped(self._staging, self._nbytes)
+        return self._backend.mapped_bytes(self._staging, self._nbytes)
 
     def release(self) -> None:
         if self._staging is not None:
-            self._backend.unstage(self._staging, is_mapped=self._is_mapped)
+            self._backend.return_staging(self._staging, is_mapped=self._is_mapped)
             self._staging = None
 
     def __del__(self) -> None:
         if self._staging is not None:
-            self._backend.unstage(self._staging, is_mapped=False)
+            self._backend.return_staging(self._staging, is_mapped=False)
 
 
 class WebGpuTimes:
-    """Reads of timestamps in ticks of ``period`` nanoseconds, two for each launch."""
+    """Reads of timestamps, two for each launch, in ticks of ``period`` nanoseconds."""
 
     def __init__(self, reads: list[WebGpuRead], period: float) -> None:
         self._reads = reads

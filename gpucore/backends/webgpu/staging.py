@@ -1,4 +1,4 @@
-"""Staging memory of a WebGPU device: mappable buffers that reads go through, used again."""
+"""Staging memory of a WebGPU device: mappable buffers for reads, which are reused."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gpucore.memory.free_list import FreeList
 
 __all__ = ["StagingBuffer", "StagingPool"]
 
-_LEAST = 256
+_MIN_SIZE = 256
 _STEP = 1 << 20
 # Idle staging memory beyond this goes back at once: it is host memory that nobody else can use.
-_MOST_IDLE = 64 << 20
+_MAX_IDLE = 64 << 20
 
 
 class StagingBuffer:
@@ -28,7 +28,7 @@ class StagingBuffer:
 
 
 class StagingPool:
-    """Hands out staging buffers and takes them back; ``create`` makes one of so many bytes."""
+    """Hands out staging buffers and takes them back; ``create(nbytes)`` makes a new one."""
 
     def __init__(self, create: Callable[[int], Any]) -> None:
         self._create = create
@@ -37,11 +37,11 @@ class StagingPool:
 
     @property
     def stats(self) -> StagingStats:
-        """Bytes now, and counts since the start."""
+        """Bytes in use now, and counts since the start."""
         return StagingStats(self._nbytes, self._idle.nbytes, self._made, self._reused)
 
     def take(self, nbytes: int) -> StagingBuffer:
-        """An unmapped buffer of at least ``nbytes``."""
+        """Return an unmapped buffer of at least ``nbytes``."""
         found = self._idle.take(nbytes)
         if found is not None:
             self._reused += 1
@@ -54,24 +54,24 @@ class StagingPool:
 
     def give(self, buffer: StagingBuffer) -> None:
         """Take an unmapped buffer back."""
-        if self._idle.nbytes + buffer.nbytes > _MOST_IDLE:
+        if self._idle.nbytes + buffer.nbytes > _MAX_IDLE:
             self.drop(buffer)
         else:
             self._idle.put(buffer)
 
     def drop(self, buffer: StagingBuffer) -> None:
-        """Destroy a buffer, one that is still being mapped too."""
+        """Destroy a buffer, also one that is still being mapped."""
         self._nbytes -= buffer.nbytes
         buffer.raw.destroy()
 
     def trim(self) -> None:
-        """Destroy what is idle."""
+        """Destroy the idle buffers."""
         for buffer in self._idle.drain():
             self.drop(buffer)
 
 
 def _size_class(nbytes: int) -> int:
-    """Powers of two up to 1 MiB, then multiples of it: few sizes, so that many reads share one."""
+    """Round up to a power of two up to 1 MiB, else to a multiple of it: few sizes to reuse."""
     if nbytes > _STEP:
         return ceil_div(nbytes, _STEP) * _STEP
-    return max(_LEAST, 1 << (nbytes - 1).bit_length())
+    return max(_MIN_SIZE, 1 << (nbytes - 1).bit_length())

@@ -13,8 +13,8 @@ from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu.backend import WebGpuBackend
 from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.staging import StagingBuffer
-from gpucore.wgsl.lexer import uncommented
-from gpucore.wgsl.zeroing import zeroed
+from gpucore.wgsl.lexer import blank_comments
+from gpucore.wgsl.zeroing import zero_workgroup_memory
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -25,7 +25,7 @@ _KINDS: dict[str, Kind] = {
     "CPU": "cpu",
     "VirtualGPU": "virtual",
 }
-_MOST_COMPILERS = 8
+_MAX_COMPILERS = 8
 _FEATURES = {
     "shader-f16": "f16",
     "subgroup": "subgroups",
@@ -33,15 +33,15 @@ _FEATURES = {
 }
 
 
-# wgpu-native 29 has subgroups without asking and refuses the directive that WGSL demands.
+# wgpu-native 29 always has subgroups, and refuses the directive that WGSL requires for them.
 _DIRECTIVE = re.compile(r"\s*(enable|requires|diagnostic)\b([^;]*);|\s*;")
 
 
 def _without_subgroups(source: str) -> str:
-    """The same WGSL, line for line, where ``enable`` names no subgroups."""
+    """Remove subgroups from ``enable`` directives; lines keep their numbers."""
     if "subgroups" not in source:
         return source
-    text, parts, at = uncommented(source), [], 0
+    text, parts, at = blank_comments(source), [], 0
     while match := _DIRECTIVE.match(text, at):
         piece = source[at : match.end()]
         if match[1] == "enable" and "subgroups" in (names := re.findall(r"\w+", match[2])):
@@ -55,8 +55,8 @@ def _without_subgroups(source: str) -> str:
 class WgpuBackend(WebGpuBackend):
     """A wgpu-native device; pipelines compile in threads (the calls release the GIL).
 
-    OpenGL's compile at once: its context is for one thread at a time, and wgpu-native ends the
-    process where one thread lists adapters while another compiles.
+    On OpenGL the caller compiles. Its context is for one thread at a time, and wgpu-native ends the
+    process if one thread lists adapters while another compiles.
     """
 
     checks = True
@@ -73,19 +73,19 @@ class WgpuBackend(WebGpuBackend):
     ) -> None:
         super().__init__(info, device, module, native, raising, ffi, compilers)
         self.submitted = ffi.NULL
-        # Made as devices are opened, which one thread does at a time.
-        self._mapped, self._worked = _callbacks()
+        # Made here, since one thread at a time opens devices.
+        self._map_callback, self._done_callback = _callbacks()
         self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
         self._nothing = ffi.new("char[4]")
 
     def build(self, source: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
         code = _without_subgroups(source)
-        zeroing = zeroed(code, entry) if self.checks else code
+        zeroing = zero_workgroup_memory(code, entry) if self.checks else code
         try:
             return self._pipeline(zeroing, entry, constants, layout)
         except self.errors:
             if zeroing != code:
-                self._pipeline(code, entry, constants, layout)  # to name places as written
+                self._pipeline(code, entry, constants, layout)  # its errors name the user's lines
             raise
 
     def _pipeline(self, code: str, entry: str, constants: Mapping[str, float], layout: Any) -> Any:
@@ -94,7 +94,7 @@ class WgpuBackend(WebGpuBackend):
         return self._device.create_compute_pipeline(layout=layout, compute=stage)
 
     def _trusted_module(self, code: str) -> Any:
-        """A shader module without checks of indices and loops, which wgpu-py has no call for."""
+        """Make a shader module without checks of indices and loops; wgpu-py has no call for it."""
         from wgpu.backends.wgpu_native import ffi, lib
         from wgpu.backends.wgpu_native._api import GPUShaderModule
 
@@ -114,14 +114,14 @@ class WgpuBackend(WebGpuBackend):
         return period
 
     # wgpu-py 0.32 maps and waits through a thread that blocks in the driver, which holds up every
-    # submission meanwhile, and its on_submitted_work_done_async has a callback of the wrong type:
-    # both are called below it here.
+    # submission meanwhile. Its on_submitted_work_done_async has a callback of the wrong type.
+    # Therefore both call the C library here.
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> _Signal:
         signal = _Signal(self, f"reading {nbytes} bytes")
         info = self._ffi.new("WGPUBufferMapCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
-        info.callback = self._mapped
+        info.callback = self._map_callback
         info.userdata1 = self._ffi.cast("void *", signal.number)
         self._raising.wgpuBufferMapAsync(
             staging.raw._internal, self._native.WGPUMapMode_Read, 0, nbytes, info[0]
@@ -132,33 +132,33 @@ class WgpuBackend(WebGpuBackend):
         self._native.wgpuBufferUnmap(staging.raw._internal)
 
     def fence(self) -> _Signal:
-        self.check_alive("waiting for it")
+        self.require_alive("waiting for it")
         signal = _Signal(self, "waiting for it")
         info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
-        info.callback = self._worked
+        info.callback = self._done_callback
         info.userdata1 = self._ffi.cast("void *", signal.number)
         self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
         return signal
 
-    def _hand_over(self, buffers: Sequence[Any]) -> None:
+    def _submit_native(self, buffers: Sequence[Any]) -> None:
         queue, array = self._device.queue._internal, self._ffi.new("WGPUCommandBuffer[]", buffers)
         index = self._raising.wgpuQueueSubmitForIndex(queue, len(buffers), array)
         self.submitted = self._ffi.new("WGPUSubmissionIndex *", index)
 
     def encode_ahead(self) -> None:
-        """Nothing: wgpu-native never gives back a command buffer that is not submitted."""
+        """Do nothing: wgpu-native never frees a command buffer that is not submitted."""
 
     def poll(self) -> None:
-        """Let wgpu-native do its callbacks."""
+        """Let wgpu-native run its callbacks."""
         self._native.wgpuDevicePoll(self._device._internal, False, self._null)
 
     def poll_until(self, submission: Any) -> None:
-        """The same, once a submission is done, one that was ``submitted``."""
+        """Wait for a submission, one of ``submitted``, and let wgpu-native run its callbacks."""
         self._native.wgpuDevicePoll(self._device._internal, True, submission)
 
     def lost_reason(self) -> str:
-        # Nothing asks whether a device lives; a write of no bytes is refused if it does not.
+        # No call tells whether a device is lost; a write of no bytes is refused if it is.
         try:
             self._raising.wgpuQueueWriteBuffer(
                 self._device.queue._internal, self._probe._internal, 0, self._nothing, 0
@@ -169,14 +169,14 @@ class WgpuBackend(WebGpuBackend):
 
 
 class _Signal:
-    """What wgpu-native will call back about once all submitted by now is done, as a `Pending`."""
+    """A callback of wgpu-native that comes once all work submitted so far is done; a `Pending`."""
 
-    def __init__(self, backend: WgpuBackend, doing: str) -> None:
+    def __init__(self, backend: WgpuBackend, action: str) -> None:
         self.number = next(_NUMBERS)
         self.status: int | None = None
         self._backend = backend
         self._submission, self._sent = backend.submitted, backend.sent
-        self._doing = doing
+        self._action = action
         _AWAITED[self.number] = self
 
     @property
@@ -190,12 +190,12 @@ class _Signal:
             self._backend.encode_ahead()
         while not self.done:
             self._backend.poll_until(self._submission)
-        self._backend.reach(self._sent)
-        # wgpu-native ends what is pending well when a device is destroyed.
+        self._backend.note_done(self._sent)
+        # wgpu-native reports success for pending work when a device is destroyed.
         if reason := self._backend.lost_reason():
-            raise self._backend.failure(self._doing, reason)
+            raise self._backend.failure(self._action, reason)
         if self.status != _SUCCESS:
-            raise self._backend.failure(self._doing, f"the engine failed ({self.status})")
+            raise self._backend.failure(self._action, f"the engine failed ({self.status})")
 
 
 _SUCCESS = 1  # of both kinds of callback
@@ -205,7 +205,7 @@ _AWAITED: weakref.WeakValueDictionary[int, _Signal] = weakref.WeakValueDictionar
 
 @functools.cache
 def _callbacks() -> tuple[Any, Any]:
-    """The callbacks of maps and of work done; kept for ever, since the library may call late."""
+    """Return the callbacks of maps and of work done; kept for ever, since calls may come late."""
     from wgpu.backends.wgpu_native import ffi
 
     def settle(status: int, message: Any, number: Any, unused: Any) -> None:
@@ -227,7 +227,7 @@ def _raw_adapters() -> list[Any]:
 
 
 def _kind(info: Any) -> Kind:
-    """Adapter kind; OpenGL says nothing of software renderers, their names do."""
+    """Return the adapter's kind; on OpenGL only the name tells software renderers."""
     if any(name in info["device"].lower() for name in ("llvmpipe", "swiftshader", "softpipe")):
         return "cpu"
     return _KINDS.get(info["adapter_type"], "unknown")
@@ -253,7 +253,7 @@ def _describe(raw: Any, index: int) -> AdapterInfo:
 
 
 def adapters() -> list[AdapterInfo]:
-    """Adapters that wgpu-py sees; empty where it is not installed or does not start."""
+    """Return the adapters that wgpu-py sees; none where it is not installed or does not start."""
     try:
         return find_adapters()
     except (ImportError, OSError, RuntimeError):
@@ -261,12 +261,12 @@ def adapters() -> list[AdapterInfo]:
 
 
 def find_adapters() -> list[AdapterInfo]:
-    """Adapters that wgpu-py sees; raises what the engine raises where it does not start."""
+    """Return the adapters that wgpu-py sees; raise the engine's error where it does not start."""
     return [_describe(raw, index) for index, raw in enumerate(_raw_adapters())]
 
 
 def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
-    """Open an adapter of `adapters` with its full limits.
+    """Open an adapter with its full limits.
 
     Without ``checks``, kernels are trusted to stay inside their buffers.
     """
@@ -277,7 +277,7 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> WgpuBackend:
     raw = _raw_adapters()[info.index]
     features = [theirs for theirs in _FEATURES if theirs in raw.features]
     device = raw.request_device_sync(required_features=features, required_limits=raw.limits)
-    compilers = Compilers(0 if info.api == "gl" else _MOST_COMPILERS)
+    compilers = Compilers(0 if info.api == "gl" else _MAX_COMPILERS)
     backend = WgpuBackend(info, device, wgpu, lib, libf, ffi, compilers)
     backend.checks = checks
     return backend

@@ -121,7 +121,7 @@ def test_a_device_without_timestamps_is_reported(
 ) -> None:
     info = null.adapters()[0]
     untimed = dataclasses.replace(info, features=info.features - {"timestamps"})
-    monkeypatch.setattr(Device, "auto", lambda **_: Device.from_backend(null.NullBackend(untimed)))
+    monkeypatch.setattr(Device, "auto", lambda **_: Device(null.NullBackend(untimed)))
     with pytest.raises(SystemExit, match="2"):
         main([*SMALL, "--profile", "trace.json"])
     assert "has no timestamps" in capfd.readouterr().err

@@ -18,24 +18,24 @@ from diffusion.cli.options.model import ModelOptions
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, matmul_key
 from gpustd.tuning.files import TUNING_VARIABLE, read_tiles, write_tiles
-from gpustd.tuning.lookup import SeenProduct, product_key, tile_size
 from gpustd.tuning.timing import Outcome, Standing
 from tests.diffusion.cli import fake_pipeline
 
 FIRST, SECOND = TILED_TILES[:2]
 
 
-def seen_product(m: int, count: int = 1) -> SeenProduct:
+def seen_matmul(m: int, count: int = 1) -> SeenMatmul:
     """Return a product of ``m`` rows that was launched ``count`` times."""
-    product = Product("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
-    key = product_key(product, "tiled", "f32")
-    return SeenProduct(key, product, "tiled", "f32", TILED_TILES, count)
+    matmul = Matmul("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
+    key = matmul_key(matmul, "tiled", "f32")
+    return SeenMatmul(key, matmul, "tiled", "f32", TILED_TILES, count)
 
 
-PRODUCTS = [seen_product(30), seen_product(20, count=3), seen_product(10)]
+PRODUCTS = [seen_matmul(30), seen_matmul(20, count=3), seen_matmul(10)]
 
 
 class FakeTuner:
@@ -51,13 +51,13 @@ class FakeTuner:
         self.stop_at: str | None = None
         self.wrong: str | None = None
 
-    def find_products(
+    def find_matmuls(
         self, device: Device, model: ModelOptions, settings: Settings
-    ) -> list[SeenProduct]:
+    ) -> list[SeenMatmul]:
         self.settings.append(settings)
         return self.products
 
-    def tune(self, device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(self, device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         yield Standing()
         if product.key == self.stop_at:
             signal.raise_signal(signal.SIGINT)
@@ -72,8 +72,8 @@ class FakeTuner:
 def tuner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTuner:
     """Put the fake in place of the tuner, on a device that computes nothing."""
     fake = FakeTuner()
-    monkeypatch.setattr(tune, "find_products", fake.find_products)
-    monkeypatch.setattr(tuning, "tune_product", fake.tune)
+    monkeypatch.setattr(tune, "find_matmuls", fake.find_matmuls)
+    monkeypatch.setattr(tuning, "tune_matmul", fake.tune)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
     monkeypatch.setenv(TUNING_VARIABLE, str(tmp_path / "table.json"))
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
@@ -154,11 +154,11 @@ def test_some_wrong_tiles_are_reported_by_name(
 ) -> None:
     refused = {FIRST: "its result is wrong", TILED_TILES[2]: "its result is wrong"}
 
-    def tune_product(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune_matmul(device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         yield Standing()
         return Outcome(product, SECOND, {SECOND: 1e-4}, refused)
 
-    monkeypatch.setattr(tuning, "tune_product", tune_product)
+    monkeypatch.setattr(tuning, "tune_matmul", tune_matmul)
     tuner.products = PRODUCTS[:1]
     done = run()
     assert done.exit_code == 0
@@ -187,13 +187,13 @@ def test_two_that_tune_at_once_keep_each_others_products(
     info, other = Device.null().info, PRODUCTS[2].key
     real = tuner.tune
 
-    def tune_product(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune_matmul(device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         if product.key == PRODUCTS[0].key:
             write_tiles(tmp_path / "table.json", info, {other: tile_size(SECOND)})
         return (yield from real(device, product))
 
     tuner.products = PRODUCTS[:2]
-    monkeypatch.setattr(tuning, "tune_product", tune_product)
+    monkeypatch.setattr(tuning, "tune_matmul", tune_matmul)
     assert run().exit_code == 0
     assert table(tmp_path) == {each.key for each in PRODUCTS}
 
@@ -261,7 +261,7 @@ def test_wrong_input(tuner: FakeTuner, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_step_of_the_bundled_model_shows_its_products() -> None:
     """Text encoder, UNet with guidance and decoder, on a device that computes nothing."""
     device = Device.null()
-    found = tuning.find_products(device, ModelOptions(), Settings("a", steps=1, count=1, batch=1))
+    found = tuning.find_matmuls(device, ModelOptions(), Settings("a", steps=1, count=1, batch=1))
     keys = {each.key for each in found}
     assert len(keys) == len(found) > 40
     assert all(len(each.tiles) > 1 for each in found)

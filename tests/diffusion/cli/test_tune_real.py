@@ -19,11 +19,10 @@ from diffusion.cli.options.model import ModelOptions
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
-from gpustd.matmul import product
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul.tiles import Tile, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, tuned_tile, use_tiles
 from gpustd.tuning import files, timing
 from gpustd.tuning.files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
-from gpustd.tuning.lookup import SeenProduct, tile_size, tuned_tile, use_tiles
 from gpustd.tuning.timing import Outcome, Standing
 from tests.diffusion.cli import fake_pipeline
 
@@ -31,14 +30,14 @@ from tests.diffusion.cli import fake_pipeline
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 
 
-def two_products(_: Device, model: ModelOptions, settings: Settings) -> list[SeenProduct]:
+def two_products(_: Device, model: ModelOptions, settings: Settings) -> list[SeenMatmul]:
     """Return the two products of a step with the least work, as a plain GPU would make them.
 
     They are found on a device that computes nothing, as software renderers have no tiles.
     """
     plain = replace(null.adapters()[0], features=frozenset(), matrix_shapes=())
-    blank = Device.from_backend(null.NullBackend(plain))
-    return tuning.find_products(blank, model, settings)[-2:]
+    blank = Device(null.NullBackend(plain))
+    return tuning.find_matmuls(blank, model, settings)[-2:]
 
 
 class StoppingTuner:
@@ -46,21 +45,21 @@ class StoppingTuner:
 
     def __init__(self) -> None:
         self.at: int | None = 2
-        self.begun: list[SeenProduct] = []
+        self.begun: list[SeenMatmul] = []
 
-    def tune(self, device: Device, seen: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(self, device: Device, seen: SeenMatmul) -> Generator[Standing, None, Outcome]:
         self.begun.append(seen)
         if len(self.begun) == self.at:
             signal.raise_signal(signal.SIGINT)
-        return (yield from timing.tune_product(device, seen))
+        return (yield from timing.tune_matmul(device, seen))
 
 
 @pytest.fixture
 def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StoppingTuner:
     tuner = StoppingTuner()
-    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
-    monkeypatch.setattr(tune, "find_products", two_products)
-    monkeypatch.setattr(tuning, "tune_product", tuner.tune)
+    monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(tune, "find_matmuls", two_products)
+    monkeypatch.setattr(tuning, "tune_matmul", tuner.tune)
     monkeypatch.setattr(tune, "open_device", lambda _: device)
     monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
@@ -114,7 +113,7 @@ def test_real_tiles_are_timed_refused_and_remembered(
         use_tiles(device, None)
         for seen, size in ((first, chosen[1]), (second, tile_size(LARGE))):
             for offered in ((LARGE, SMALL), (SMALL, LARGE)):
-                taken = tuned_tile(device, seen.product, seen.variant, seen.scalar, offered)
+                taken = tuned_tile(device, seen.matmul, seen.variant, seen.scalar, offered)
                 assert tile_size(taken) == size
     finally:
         monkeypatch.undo()

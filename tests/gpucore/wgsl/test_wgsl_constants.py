@@ -126,7 +126,7 @@ def test_expressions(text: str, type_: str, expected: Number) -> None:
         ("1u % 0u", "division by zero"),
         ("1i + 1u", "i32 and u32 cannot be combined"),
         ("1f + 1h", "f32 and f16 cannot be combined"),
-        ("1u + 1.5", "type abstract float where u32 is wanted"),
+        ("1u + 1.5", "type abstract float where u32 is expected"),
         ("true + false", "does not work on bool"),
         ("true < false", "does not order bools"),
         ("1.5 & 1.5", "'&' does not work on"),
@@ -135,7 +135,7 @@ def test_expressions(text: str, type_: str, expected: Number) -> None:
         ("-1u", "'-' does not work on u32"),
         ("!1", "'!' does not work on"),
         ("~1.5", "'~' does not work on"),
-        ("1 && true", "where bool is wanted"),
+        ("1 && true", "where bool is expected"),
         ("9223372036854775807 + 1", "does not fit abstract integer"),
         ("4294967296u", "does not fit u32"),
         ("u32(-1)", "does not fit u32"),
@@ -196,10 +196,10 @@ def test_overrides_of_every_type_and_their_numbers() -> None:
     ("given", "message"),
     [
         ({}, "has no default"),
-        ({"n": 1.5}, "type abstract float where u32 is wanted"),
+        ({"n": 1.5}, "type abstract float where u32 is expected"),
         ({"n": -1}, "-1 does not fit u32"),
-        ({"n": True}, "type bool where u32 is wanted"),
-        ({"n": float("nan")}, "abstract float where u32 is wanted"),
+        ({"n": True}, "type bool where u32 is expected"),
+        ({"n": float("nan")}, "abstract float where u32 is expected"),
     ],
 )
 def test_given_values_must_fit(given: dict[str, Number], message: str) -> None:

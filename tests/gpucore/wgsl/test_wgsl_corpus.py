@@ -10,12 +10,11 @@ import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
 from gpucore.wgsl import parse, print_module, reflect, reflect_outline
-from gpucore.wgsl.zeroing import zeroed
+from gpucore.wgsl.zeroing import zero_workgroup_memory
 from gpustd import nn
 from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
-from gpustd.nn.row_softmax import softmax
 from tests.laws.sources import LIBRARY
 
 TEMPLATE_MARKS = ("{{", "{%", "//%")
@@ -23,7 +22,7 @@ Make = Callable[..., Buffer[DType]]
 
 
 def devices() -> list[Device]:
-    """Devices that compute nothing: a bare card, one with all features, a software renderer."""
+    """Return null devices: a bare card, one with all features, a software renderer."""
     (info, *_) = adapters()
     everything = frozenset({"f16", "subgroups", "subgroup-size-control", "matrix-units"})
     kinds = (
@@ -38,7 +37,7 @@ def devices() -> list[Device]:
 
 
 def call_products(make: Make, floats: Make) -> None:
-    """Matrix products and convolutions with every part of the epilogue."""
+    """Call matrix products and convolutions with every part of the epilogue."""
     a, w = make(2, 64, 64), make(64, 64)
     bias, residual = floats(64), make(2, 64, 64)
     for name in ("silu", "gelu", "gelu_tanh", "quick_gelu"):
@@ -68,19 +67,20 @@ def call_attention(make: Make, floats: Make) -> None:
 
 def call_norms(make: Make, floats: Make) -> None:
     x, gamma = make(1, 8, 8, 32), floats(32)
-    gpustd.group_norm(x, gamma, gamma, groups=8, eps=1e-5, silu=True)
-    gpustd.group_norm(x, floats(64), floats(64), groups=8, eps=1e-5, second=x)
+    gpustd.group_norm(x, 8, gamma, gamma, silu=True)
+    gpustd.group_norm(x, 8, floats(64), floats(64), second=x)
     gpustd.layer_norm(make(2, 8, 32), gamma, gamma, eps=1e-5)
 
 
 def call_softmax(make: Make, floats: Make) -> None:
-    softmax(make(2, 3, 33))
+    gpustd.softmax(make(2, 3, 33))
 
 
 def call_others(make: Make, floats: Make) -> None:
     x = make(2, 4, 4, 3)
-    for name in ("silu", "gelu", "gelu_tanh", "quick_gelu"):
-        gpustd.unary(x, name)
+    for activation in (nn.silu, nn.gelu, nn.quick_gelu):
+        activation(x)
+    nn.gelu(x, "tanh")
     gpustd.add(x, x)
     gpustd.multiply(x, x)
     gpustd.guidance(x, 7.5)
@@ -92,7 +92,7 @@ def call_others(make: Make, floats: Make) -> None:
     gpustd.transpose(x, (0, 3, 1, 2))
     gpustd.upsample_nearest(x)
     gpustd.to_image(x)
-    gpustd.embedding(make(10, 16), x.device.buffer(i32, (2, 7)))
+    gpustd.embedding(x.device.buffer(i32, (2, 7)), make(10, 16))
     gpustd.count_nonfinite(x, x.device.buffer(u32, 1))
     for dtype in (f16, f32, i32):
         gpustd.cast(x, dtype)
@@ -120,7 +120,7 @@ OTHER_VARIANTS = (
 
 
 def corpus() -> Iterator[tuple[str, str]]:
-    """Spec and source of every shader: rendered by every operation on every kind of device."""
+    """Yield name and source of every shader, rendered by every operation on every device."""
     for device in devices():
         for dtype in (f32, f16):
             if dtype is f32 or device.has_f16:
@@ -147,13 +147,13 @@ def render(device: Device, dtype: type[DType]) -> None:
     gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
     for variant, needs_matrix in PRODUCT_VARIANTS:
-        with force_variant("product", variant):
+        with force_variant("matmul", variant):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
         for tile in MATRIX_TILES:
             if tile.loaders:
-                with force_variant("product", "matrix", tile):
+                with force_variant("matmul", "matrix", tile):
                     gpustd.gemm(make(256, 192), make(192, 320))
     for op, variant, needs_matrix in OTHER_VARIANTS:
         with force_variant(op, variant):
@@ -164,7 +164,7 @@ def render(device: Device, dtype: type[DType]) -> None:
 
 
 def included(name: str) -> set[str]:
-    """The file and all that its template includes."""
+    """Return the file and all files that its template includes."""
     text = (SHADERS / name).read_text(encoding="utf-8")
     names = re.findall(r"^\s*//%-?\s*(?:include|import|from)\s+\"([^\"]+)\"", text, re.MULTILINE)
     return {name}.union(*(included(n) for n in names))
@@ -186,7 +186,7 @@ def test_every_shader_parses_prints_and_reflects() -> None:
             x, y, z = point.workgroup_size()
             assert 1 <= x * y * z <= 1024, name
             assert point.workgroup_bytes() <= 49152, name
-            zeroing = zeroed(source, point.name)
+            zeroing = zero_workgroup_memory(source, point.name)
             assert (zeroing == source) == (point.workgroup_bytes() == 0), name
             assert len(parse(zeroing).declarations) == len(module.declarations) + (
                 zeroing != source

@@ -226,7 +226,7 @@ def test_what_the_elements_are(type_text: str, scalar: str | None, stride: int) 
         ("array<f32>", "runtime-sized array cannot be uniform"),
         ("array<A, 3>", "array stride 24"),
         ("B", "'B.e' is at offset 40, not a multiple of 16"),
-        ("F", "'F.b' is at offset 24, behind a structure it must be at 32 or later"),
+        ("F", "'F.b' is at offset 24, but after a structure it must be at 32 or later"),
         ("G", "'G.a': array stride 8"),
     ],
 )

@@ -111,8 +111,8 @@ def test_keywords_reserved_words_and_names_are_told_apart() -> None:
     ]
 
 
-def marked(source: str) -> str:
-    """The source without blanks, template brackets shown as « and »."""
+def mark_templates(source: str) -> str:
+    """Return the source without blanks, with template brackets as « and »."""
     tokens = tokenize(source)
     marks = {"template<": "«", "template>": "»"}
     pairs = zip(tokens.kinds[:-1], tokens.texts[:-1], strict=True)
@@ -162,7 +162,7 @@ def marked(source: str) -> str:
     ],
 )
 def test_template_list_discovery(source: str, expected: str) -> None:
-    assert marked(source) == expected
+    assert mark_templates(source) == expected
 
 
 @pytest.mark.parametrize("source", ["a > = b", "a > > b", "a >== b", "a >>== b"])

@@ -263,7 +263,7 @@ def test_module_scope() -> None:
         ("const a = b(1;", 1, 14, "expected ',' or ')'"),
         ("const a = b.1;", 1, 12, "expected ';'"),
         ("const a = b.;", 1, 13, "a member name"),
-        ("fn f() { } enable f16;", 1, 12, "'enable' must stand before"),
+        ("fn f() { } enable f16;", 1, 12, "'enable' must come before"),
         ("enable f16", 1, 11, "the end of the source"),
         ("diagnostic(off);", 1, 15, "expected ','"),
         ("}", 1, 1, "expected a declaration, found '}'"),

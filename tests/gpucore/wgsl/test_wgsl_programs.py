@@ -24,20 +24,20 @@ BINARY = "* / % + - << >> < > <= >= == != && || & | ^ < > - &".split()
 ASSIGN = "= += -= *= /= %= &= |= ^= <<= >>=".split()
 
 
-class Grower:
+class TreeBuilder:
     """Builds random nodes; ``room`` says how many more inner nodes the tree may have."""
 
     def __init__(self, random: Random, room: int) -> None:
         self.random = random
         self.room = room
 
-    def few(self, grow: Callable[[], Any], least: int = 0, most: int = 3) -> tuple[Any, ...]:
+    def some_of(self, grow: Callable[[], Any], least: int = 0, most: int = 3) -> tuple[Any, ...]:
         return tuple(grow() for _ in range(self.random.randint(least, most)))
 
     def maybe(self, grow: Callable[[], Any]) -> Any:
         return grow() if self.random.random() < 0.5 else None
 
-    def either(self, *growers: Callable[[], Any]) -> Any:
+    def one_of(self, *growers: Callable[[], Any]) -> Any:
         return self.random.choice(growers)()
 
     def name(self) -> str:
@@ -53,7 +53,7 @@ class Grower:
         if self.room < 0:
             return self.leaf()
         grow = self.expression
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             self.leaf,
             self.type,
             lambda: s.Binary(self.random.choice(BINARY), grow(), grow()),
@@ -66,21 +66,23 @@ class Grower:
 
     def type(self) -> s.Name:
         self.room -= 1
-        return s.Name(self.name(), self.few(self.expression) if self.room > 0 else ())
+        return s.Name(self.name(), self.some_of(self.expression) if self.room > 0 else ())
 
     def call(self) -> s.Call:
-        return s.Call(self.type(), self.few(self.expression))
+        return s.Call(self.type(), self.some_of(self.expression))
 
     def attributes(self) -> tuple[s.Attribute, ...]:
         if self.random.random() < 0.7:
             return ()
-        return self.few(lambda: s.Attribute(self.name(), self.few(self.expression, 0, 2)), 1, 2)
+        return self.some_of(
+            lambda: s.Attribute(self.name(), self.some_of(self.expression, 0, 2)), 1, 2
+        )
 
     def target(self) -> s.Expression:
         self.room -= 1
         if self.room < 0:
             return s.Name(self.name())
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             lambda: s.Name(self.name()),
             lambda: s.Index(self.target(), self.expression()),
             lambda: s.Member(self.target(), self.name()),
@@ -94,7 +96,7 @@ class Grower:
         return s.Variable(kind, self.name(), self.maybe(self.type), self.expression())
 
     def update(self) -> s.Statement:
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             lambda: s.Assign(self.target(), self.random.choice(ASSIGN), self.expression()),
             lambda: s.Assign(None, "=", self.expression()),
             lambda: s.Step(self.target(), self.random.choice(("++", "--"))),
@@ -102,7 +104,7 @@ class Grower:
         )
 
     def simple(self) -> s.Statement:
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             self.local,
             self.update,
             lambda: s.ConstAssert(self.expression()),
@@ -115,18 +117,20 @@ class Grower:
         if self.room < 0:
             return self.simple()
         grow, block = self.expression, self.block
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             self.simple,
             block,
             lambda: s.If(
-                self.few(lambda: s.IfClause(grow(), block()), 1),
+                self.some_of(lambda: s.IfClause(grow(), block()), 1),
                 self.maybe(block),
                 self.attributes(),
             ),
-            lambda: s.Switch(grow(), self.few(self.clause), self.attributes(), self.attributes()),
+            lambda: s.Switch(
+                grow(), self.some_of(self.clause), self.attributes(), self.attributes()
+            ),
             lambda: s.Loop(block(), self.maybe(self.continuing), self.attributes()),
             lambda: s.For(
-                self.maybe(lambda: self.either(self.local, self.update)),
+                self.maybe(lambda: self.one_of(self.local, self.update)),
                 self.maybe(grow),
                 self.maybe(self.update),
                 block(),
@@ -136,20 +140,20 @@ class Grower:
         )
 
     def block(self) -> s.Block:
-        return s.Block(self.few(self.statement), self.attributes())
+        return s.Block(self.some_of(self.statement), self.attributes())
 
     def continuing(self) -> s.Block:
-        last = self.few(lambda: s.BreakIf(self.expression()), 0, 1)
-        return s.Block(self.few(self.statement) + last, self.attributes())
+        last = self.some_of(lambda: s.BreakIf(self.expression()), 0, 1)
+        return s.Block(self.some_of(self.statement) + last, self.attributes())
 
     def clause(self) -> s.CaseClause:
-        return s.CaseClause(self.few(lambda: self.maybe(self.expression), 1), self.block())
+        return s.CaseClause(self.some_of(lambda: self.maybe(self.expression), 1), self.block())
 
     def directive(self) -> s.Directive:
-        rule = ".".join(self.few(self.name, 1, 2))
-        return self.either(  # type: ignore[no-any-return]
-            lambda: s.Enable(self.few(self.name, 1)),
-            lambda: s.Requires(self.few(self.name, 1)),
+        rule = ".".join(self.some_of(self.name, 1, 2))
+        return self.one_of(  # type: ignore[no-any-return]
+            lambda: s.Enable(self.some_of(self.name, 1)),
+            lambda: s.Requires(self.some_of(self.name, 1)),
             lambda: s.Diagnostic(self.name(), rule),
         )
 
@@ -163,28 +167,28 @@ class Grower:
         value = self.maybe(self.expression)
         return s.Variable(kind, self.name(), self.type(), value, space, access, self.attributes())
 
-    def typed(self, node: type[s.Parameter | s.StructMember]) -> s.Parameter | s.StructMember:
+    def typed_name(self, node: type[s.Parameter | s.StructMember]) -> s.Parameter | s.StructMember:
         return node(self.name(), self.type(), self.attributes())
 
     def function(self) -> s.Function:
-        parameters = self.few(lambda: self.typed(s.Parameter))
+        parameters = self.some_of(lambda: self.typed_name(s.Parameter))
         result = self.maybe(self.type)
         marks = () if result is None else self.attributes()
         return s.Function(self.name(), parameters, self.block(), result, marks, self.attributes())
 
     def declaration(self) -> s.Declaration:
-        return self.either(  # type: ignore[no-any-return]
+        return self.one_of(  # type: ignore[no-any-return]
             self.variable,
             lambda: s.Variable("const", self.name(), self.maybe(self.type), self.expression()),
             lambda: s.ConstAssert(self.expression()),
             lambda: s.Alias(self.name(), self.type()),
-            lambda: s.Struct(self.name(), self.few(lambda: self.typed(s.StructMember), 1)),
+            lambda: s.Struct(self.name(), self.some_of(lambda: self.typed_name(s.StructMember), 1)),
             self.function,
             self.function,
         )
 
     def module(self) -> Module:
-        return Module(self.few(self.directive, 0, 2), self.few(self.declaration))
+        return Module(self.some_of(self.directive, 0, 2), self.some_of(self.declaration))
 
 
 RANDOMS = st.randoms(use_true_random=False)
@@ -195,7 +199,7 @@ QUICK = settings(deadline=None, derandomize=True, suppress_health_check=[HealthC
 @settings(parent=QUICK, max_examples=150)
 @given(RANDOMS, ROOMS)
 def test_printed_modules_parse_back_to_the_same_tree(random: Random, room: int) -> None:
-    module = Grower(random, room).module()
+    module = TreeBuilder(random, room).module()
     text = print_module(module)
     again = parse(text)
     assert again == module
@@ -205,7 +209,7 @@ def test_printed_modules_parse_back_to_the_same_tree(random: Random, room: int) 
 @settings(parent=QUICK, max_examples=300)
 @given(RANDOMS, ROOMS)
 def test_printed_expressions_parse_back_to_the_same_tree(random: Random, room: int) -> None:
-    expression = Grower(random, room).expression()
+    expression = TreeBuilder(random, room).expression()
     (found,) = parse(f"const x = {print_expression(expression)};").declarations
     assert isinstance(found, s.Variable)
     assert found.value == expression
@@ -228,9 +232,9 @@ def test_a_comparison_before_a_comma_is_never_taken_for_a_template(less: str, mo
 
 
 def test_many_more_programs() -> None:
-    """As above with seeds counted up: more programs a second, none of them shrunk."""
+    """Try consecutive seeds, which is faster than Hypothesis but does not shrink failures."""
     for seed in range(1500):
-        module = Grower(Random(seed), 60).module()
+        module = TreeBuilder(Random(seed), 60).module()
         assert parse(print_module(module)) == module, seed
 
 
@@ -238,16 +242,16 @@ def test_blanks_and_comments_change_nothing() -> None:
     gaps = [" ", "\n", "\t", " // note\n", " /* a /* b */ c */", "\r\n", "\u2028"]
     for seed in range(200):
         random = Random(seed)
-        module = Grower(random, 40).module()
+        module = TreeBuilder(random, 40).module()
         texts = tokenize(print_module(module)).texts
         assert parse("".join(random.choice(gaps) + text for text in texts)) == module, seed
 
 
 def test_no_blank_but_the_needed_changes_nothing() -> None:
-    """Tokens stand side by side wherever the two cannot be taken for other tokens."""
+    """Blanks are removed where two tokens cannot be read as other tokens."""
     marks = set("<>=!&|+-*/%^")
     for seed in range(200):
-        module = Grower(Random(seed), 40).module()
+        module = TreeBuilder(Random(seed), 40).module()
         text = ""
         for word in tokenize(print_module(module)).texts[:-1]:
             last, first = text[-1:], word[0]
@@ -257,9 +261,9 @@ def test_no_blank_but_the_needed_changes_nothing() -> None:
 
 
 def test_an_outline_has_the_names_that_functions_use() -> None:
-    """Of the whole tree, whatever hides what; functions have names of their own, as in WGSL."""
+    """Its names are those of the whole tree, whatever hides what."""
     for seed in range(600):
-        module = Grower(Random(seed), 60).module()
+        module = TreeBuilder(Random(seed), 60).module()
         declarations = tuple(
             replace(each, name=f"function{index}") if isinstance(each, s.Function) else each
             for index, each in enumerate(module.declarations)

@@ -245,7 +245,7 @@ def test_textures_and_samplers_are_handles() -> None:
     [
         ("\n@binding(0) var<storage> a: f32;", "'a' needs @group", 2),
         ("@group(0) var<storage> a: f32;", "'a' needs @binding", 1),
-        ("@group(-1) @binding(0) var<storage> a: f32;", "0 or greater", 1),
+        ("@group(-1) @binding(0) var<storage> a: f32;", "must be an integer >= 0", 1),
         ("@group(0) @binding(1.5) var<storage> a: f32;", "must be an integer", 1),
         ("@group(0) @binding(0) var<storage> a = 1;", "'a' needs a type", 1),
         ("@compute fn main() { }", "needs @workgroup_size", 1),

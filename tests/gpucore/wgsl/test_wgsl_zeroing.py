@@ -1,4 +1,4 @@
-"""Workgroup memory is zero at first: the text that does it, and what engines make of it."""
+"""Workgroup memory is zero at first: the rewritten text, and its results on engines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from gpucore import Device, KernelCompileError, u32
 from gpucore.wgsl import parse, print_module
-from gpucore.wgsl.zeroing import zeroed
+from gpucore.wgsl.zeroing import zero_workgroup_memory
 
 HEAD = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n"
 
@@ -112,8 +112,8 @@ var<workgroup> memory: array<u32, 2048>;
 
 @pytest.mark.parametrize("source", [KINDS, HIDDEN, BARE])
 def test_lines_keep_their_numbers(source: str) -> None:
-    """What is not an entry point's head stands where it stood, and the result parses."""
-    before, after = source.splitlines(), zeroed(source, "main").splitlines()
+    """Only the entry point's head changes, every line keeps its number, and the result parses."""
+    before, after = source.splitlines(), zero_workgroup_memory(source, "main").splitlines()
     assert after[-1].startswith("fn zero_workgroup0(")
     changed = [old for old, new in zip(before, after, strict=False) if old != new]
     assert len(changed) == 1
@@ -126,7 +126,7 @@ def test_the_text() -> None:
     source = (
         "var<workgroup> t: array<f32, 8>;\n@compute @workgroup_size(4)\nfn f() {\nt[0] = 1;\n}\n"
     )
-    assert zeroed(source, "f") == (
+    assert zero_workgroup_memory(source, "f") == (
         "var<workgroup> t: array<f32, 8>;\n@compute @workgroup_size(4)\n"
         "fn f(@builtin(local_invocation_index) zero_workgroup0_index: u32) {"
         " zero_workgroup0(zero_workgroup0_index); \nt[0] = 1;\n}\n\n"
@@ -150,17 +150,19 @@ def test_the_text() -> None:
     ],
 )
 def test_nothing_to_do(source: str) -> None:
-    assert zeroed(source, "main") == source
+    assert zero_workgroup_memory(source, "main") == source
 
 
 def test_names_in_use_are_passed_by() -> None:
     source = HEAD + "var<workgroup> zero_workgroup0: u32;\n@compute @workgroup_size(1) fn main() "
-    assert "fn zero_workgroup1(" in zeroed(source + "{ out[0] = zero_workgroup0; }", "main")
+    assert "fn zero_workgroup1(" in zero_workgroup_memory(
+        source + "{ out[0] = zero_workgroup0; }", "main"
+    )
 
 
 @pytest.mark.parametrize("source", [KINDS, HIDDEN, BARE, COMMENTED])
 def test_workgroup_memory_is_zero_at_first(device: Device, source: str) -> None:
-    """500 workgroups, after others have left their numbers there."""
+    """Run 500 workgroups, after others have left their numbers in the memory."""
     out = device.buffer(u32, 500 * 20)
     spoil, kernel = device.compile_kernel(SPOILS), device.compile_kernel(source)
     for _ in range(2):

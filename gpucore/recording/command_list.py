@@ -1,0 +1,45 @@
+"""The commands of a graph while it is captured, and the memory that they use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpucore.backends import Command
+from gpucore.errors import CaptureError
+from gpucore.memory.pool import Arena, Storage
+
+__all__ = ["CommandList"]
+
+
+class CommandList:
+    """The commands of a graph, and the storages outside its arena that they use.
+
+    These storages are pinned. Those in the arena need no pin: nobody else has their memory while
+    the graph runs. Commands are made by `bind`, once it is known where the memory is.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.storages: set[Storage] = set()
+        self.arena: Arena | None = None
+        self._makers: list[Callable[[], Command]] = []
+
+    def add(self, make: Callable[[], Command], storages: tuple[Storage, ...]) -> None:
+        """Append a command, which ``make`` makes later, and pin its storages."""
+        for storage in storages:
+            if storage.arena is not self.arena:
+                self.storages.add(storage)
+            else:
+                storage.handle.use(len(self._makers))
+        self._makers.append(make)
+
+    def bind(self) -> None:
+        """Make the commands, with the memory that their buffers have now."""
+        self.commands = [make() for make in self._makers]
+
+    def forbid_host_access(self) -> None:
+        """Raise `CaptureError`: host access would run before the commands that it follows."""
+        raise CaptureError(
+            "read, write, replay or synchronize inside device.capture(): a captured graph holds "
+            "device commands only; move host access before the capture or after graph.replay()"
+        )
