@@ -204,7 +204,7 @@ def test_a_table_of_another_driver_is_left_alone(tuner: FakeTuner, tmp_path: Pat
     before = file.read_bytes()
     done = run()
     assert done.exit_code == 2
-    assert "not for null with the driver" in done.stderr
+    assert "engine and driver must be null and unknown" in done.stderr
     assert file.read_bytes() == before
     assert tuner.tuned == []
 

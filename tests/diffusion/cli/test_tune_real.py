@@ -19,6 +19,7 @@ from diffusion.cli.options.model import ModelOptions
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
+from gpustd.matmul import tile_choice
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, tuned_tile, use_tiles
 from gpustd.tuning import files, timing
