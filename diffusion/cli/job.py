@@ -25,9 +25,10 @@ from diffusion.cli.previews import Preview
 from diffusion.cli.profiling import write_profile
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
 from diffusion.errors import NotFiniteError, OutputError, SettingsError
-from diffusion.infotext.from_settings import others_text, picture_text
-from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
-from diffusion.pipeline.refining import refine
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
@@ -39,6 +40,9 @@ __all__ = ["STOPPING", "Job", "check_settings", "draw", "open_device"]
 STOPPING = "stopping (Ctrl-C again: at once)"
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
+
+_JSON_NAMES = {"init_image": "source"}
+"""Settings that ``--json`` calls otherwise, so that scripts that read it go on working."""
 
 Generate = Callable[[Settings], Iterator[Event]]
 
@@ -128,7 +132,7 @@ class Job:
     def _load(self, model: ModelOptions, device: Device, preview_vae: Path | None) -> Generate:
         """Load the networks and fill the settings. Return the function that draws."""
         pipeline = model.load(device, preview_vae)
-        self.settings = self.settings.filled(pipeline.defaults)
+        self.settings = self.settings.with_defaults(pipeline.defaults)
         self.provenance = {
             "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
             "device": {"name": device.name, "backend": device.info.backend},
@@ -196,16 +200,16 @@ class Job:
         self._enter_phase("writing")
         model = self.provenance["model"]
         program = f"Avila {version()}"
-        more = others_text(self.provenance, self.refiner.switch if self.refiner else None)
+        more = other_networks_fields(self.provenance, self.refiner.switch if self.refiner else None)
         for number, image in enumerate(result.images):
-            text = picture_text(
+            text = infotext_from_settings(
                 result.settings, number, model["name"], model["hash"], program, more
             )
             place, seed = len(self.files) + 1, result.seeds[number]
             file = self.output.save(image, seed, place, self.settings.count, text)
             self.files.append(file)
             self.seeds.append(seed)
-            if layer := result.redone[number]:
+            if layer := result.decoded_in_f32_from[number]:
                 self.redone[str(file)] = layer
         if self.preview is not None:
             self._show_preview(lambda: result.images)
@@ -234,9 +238,8 @@ class Job:
 def _to_json(value: object) -> object:
     """Return settings as JSON can hold them; a picture becomes its size."""
     if dataclasses.is_dataclass(value):
-        return {
-            each.name: _to_json(getattr(value, each.name)) for each in dataclasses.fields(value)
-        }
+        names = [field.name for field in dataclasses.fields(value)]
+        return {_JSON_NAMES.get(name, name): _to_json(getattr(value, name)) for name in names}
     if isinstance(value, Image.Image):
         return f"{value.width}x{value.height}"
     return value

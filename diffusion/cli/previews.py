@@ -19,7 +19,7 @@ from diffusion.cli.output import (
 )
 from diffusion.errors import OutputError, SettingsError
 from diffusion.infotext.grammar import read_infotext
-from diffusion.pipeline.pipeline import Step
+from diffusion.pipeline.events import Step
 
 __all__ = ["EVERY", "EVERY_QUICK", "MARK", "MAX_SIDE", "Preview", "arrange_grid"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffusion.cli.output import output_errors
 from diffusion.errors import OutputError
-from diffusion.pipeline.networks import best_dtype
+from diffusion.pipeline.loading import best_dtype
 from gpucore import Device
 from gpustd.tuning.roof import measured_roof
 

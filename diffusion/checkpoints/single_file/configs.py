@@ -28,7 +28,7 @@ from diffusion.checkpoints.single_file.families import (
     pipeline_class,
 )
 from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
-from diffusion.errors import ModelFormatError, Path
+from diffusion.errors import FilePath, ModelFormatError
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 
@@ -81,7 +81,7 @@ def _prediction(found: Family, file: SafetensorsFile, side: int) -> Prediction:
     return "v_prediction" if large_sd2 or "v_pred" in file.entries else "epsilon"
 
 
-def _vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def _vae_config(found: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """Return ``vae/config.json``; ``side`` in pixels."""
     channels: list[int] = []
     pattern = VAE_PREFIX + "encoder.down.{}.block.{}.conv2.weight"
@@ -106,7 +106,7 @@ def _vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
     }
 
 
-def _text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: Path) -> Json:
+def _text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: FilePath) -> Json:
     """Return ``text_encoder/config.json`` or ``text_encoder_2/config.json``."""
     embedding = next(name for name in encoder.embedding_names if name in shapes)
     prefix = embedding.removesuffix("token_embedding.weight").removesuffix("embeddings.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from diffusion.checkpoints.parameter_names import model_kind
-from diffusion.errors import ModelFormatError, Path, Shape, quoted
+from diffusion.errors import FilePath, ModelFormatError, Shape, quoted
 
 Shapes = Mapping[str, Shape]
 
@@ -92,7 +92,7 @@ _INPUTS: Final = {4: "", 9: "Inpaint"}
 _OTHER_INPUTS: Final = {5: "a depth model", 7: "an upscaling model", 8: "an editing model"}
 
 
-def detect_family(shapes: Shapes, file: Path) -> Family:
+def detect_family(shapes: Shapes, file: FilePath) -> Family:
     """Return the family of a single file.
 
     Raises ``ModelFormatError``, which says what the file seems to be instead.
@@ -125,7 +125,7 @@ def _text_width(shapes: Shapes) -> int | None:
     return next((shape[1] for shape in keys if len(shape) == 2), None)
 
 
-def _check_complete(found: Family, shapes: Shapes, file: Path) -> None:
+def _check_complete(found: Family, shapes: Shapes, file: FilePath) -> None:
     """Refuse a file without a VAE or one of its family's text encoders."""
     required = {encoder.embedding_names: "text encoder" for encoder in found.encoders}
     required[(f"{VAE_PREFIX}decoder.conv_in.weight",)] = "VAE"

@@ -6,14 +6,14 @@ from itertools import count
 from typing import Final
 
 from diffusion.checkpoints.single_file.families import COMPLETE_HINT, UNET_PREFIX, Family, Shapes
-from diffusion.errors import ModelFormatError, Path
+from diffusion.errors import FilePath, ModelFormatError
 
 Json = dict[str, object]
 
 _MAX_BLOCKS: Final = 64
 
 
-def derive_unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def derive_unet_config(found: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """Return ``unet/config.json``; ``side`` in pixels."""
     inner = {
         name.removeprefix(UNET_PREFIX): s
@@ -57,7 +57,7 @@ class _Level:
     depths: tuple[int, ...]
 
 
-def _levels(inner: Shapes, file: Path) -> list[_Level]:
+def _levels(inner: Shapes, file: FilePath) -> list[_Level]:
     """Return the levels of the way down. Raises ``ModelFormatError`` for an unknown layout."""
     levels: list[_Level] = []
     depths: list[int] = []

@@ -16,7 +16,7 @@ from diffusion.cli.options.parsing import parse_size, random_seed
 from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSizeOption
 from diffusion.images import read_image
 from diffusion.settings import Settings
-from diffusion.tasks import RESIZE_MODES, Source
+from diffusion.tasks import RESIZE_MODES, InitImage
 
 __all__ = ["draw_from_picture"]
 
@@ -63,6 +63,8 @@ def draw_from_picture(
     """
     with reporting(context, drawing.run.debug):
         width, height = (None, None) if start.size is None else parse_size(start.size)
-        source = Source(read_image(image), start.strength, start.resize)
-        settings = Settings(prompt, width=width, height=height, seed=random_seed(), source=source)
+        init_image = InitImage(read_image(image), start.strength, start.resize)
+        settings = Settings(
+            prompt, width=width, height=height, seed=random_seed(), init_image=init_image
+        )
         draw(drawing.change(settings), drawing, [image])

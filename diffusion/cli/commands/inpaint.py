@@ -19,7 +19,7 @@ from diffusion.cli.options.shared import ImageArgument, PromptArgument, StartSiz
 from diffusion.errors import SettingsError
 from diffusion.images import read_image, to_mask
 from diffusion.settings import Settings
-from diffusion.tasks import AREAS, CONTENTS, Inpaint, Source, extended
+from diffusion.tasks import AREAS, CONTENTS, InitImage, Inpaint, extend_image
 from diffusion.tasks.outpaint import Sides
 
 __all__ = ["draw_part"]
@@ -136,19 +136,21 @@ def draw_part(
         check_options(part, extension)
         extends = any(extension.sides)
         if extends:
-            picture, mask = extended(picture, extension.sides, extension.overlap)
+            picture, mask = extend_image(picture, extension.sides, extension.overlap)
         else:
             mask = find_mask(picture, part.mask)
         strength = EXTENDING_STRENGTH if extends else STRENGTH
         padding = Inpaint.padding if part.padding is None else part.padding
-        source = Source(
+        init_image = InitImage(
             picture,
             strength if part.strength is None else part.strength,
             "stretch" if part.size else "pad",
             Inpaint(mask, part.mask_blur, part.invert, part.content, part.area, padding),
         )
         width, height = (None, None) if part.size is None else parse_size(part.size)
-        settings = Settings(prompt, width=width, height=height, seed=random_seed(), source=source)
+        settings = Settings(
+            prompt, width=width, height=height, seed=random_seed(), init_image=init_image
+        )
         draw(drawing.change(settings), drawing, [image, part.mask])
 
 

@@ -22,7 +22,7 @@ from diffusion.cli.options.groups import with_groups
 from diffusion.cli.options.shared import DebugOption, JsonOption
 from diffusion.cli.progress import show_progress
 from diffusion.errors import ModelNotFoundError, SettingsError
-from diffusion.pipeline.networks import load_tokenizers
+from diffusion.pipeline.loading import load_tokenizers
 
 __all__ = ["models"]
 

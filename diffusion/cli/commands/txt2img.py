@@ -18,7 +18,7 @@ from diffusion.cli.options.hires import HiresOptions
 from diffusion.cli.options.parsing import parse_size, random_seed
 from diffusion.cli.options.shared import PROMPT_HELP, SizeOption
 from diffusion.errors import SettingsError
-from diffusion.infotext.to_settings import picture_settings
+from diffusion.infotext.to_settings import settings_from_infotext
 from diffusion.settings import Settings
 
 __all__ = ["draw_from_prompt"]
@@ -73,7 +73,9 @@ def draw_from_prompt(
         if prompt is None and picture is None:
             raise SettingsError("prompt", None, "give one, or --from PICTURE")
         text = None if picture is None else read_picture_text(picture)
-        settings = Settings("", seed=random_seed()) if text is None else picture_settings(text)
+        settings = (
+            Settings("", seed=random_seed()) if text is None else settings_from_infotext(text)
+        )
         settings = drawing.change(settings)
         settings = replace(settings, hires=hires.change(settings.hires))
         if prompt is not None:

@@ -21,10 +21,10 @@ from diffusion.cli.options.shared import ImageArgument
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, read_image, to_rgb
 from diffusion.infotext.grammar import Infotext, parse_infotext, read_infotext
-from diffusion.infotext.to_settings import carried_axes
+from diffusion.infotext.to_settings import seamless_axes
 from diffusion.settings import Settings
-from diffusion.tasks import UPSCALERS, Source
-from diffusion.tasks.seamless import resized
+from diffusion.tasks import UPSCALERS, InitImage
+from diffusion.tasks.seamless import resize_seamless
 from gpustd.matmul.conv import Wrap
 
 __all__ = ["draw_larger"]
@@ -77,13 +77,13 @@ def draw_larger(
     with reporting(context, drawing.run.debug):
         text = read_own_text(image)
         prompt = text.prompt if enlarging.prompt is None else enlarging.prompt
-        axes = carried_axes(text) if drawing.picture.seamless is None else ""
+        axes = seamless_axes(text) if drawing.picture.seamless is None else ""
         settings = drawing.change(
             Settings(prompt, text.negative, seed=random_seed(), seamless=axes)
         )
         picture = to_rgb(read_image(image))
         larger = enlarge(picture, enlarging.scale, enlarging.upscaler, settings.seamless)
-        draw(replace(settings, source=Source(larger, enlarging.strength)), drawing, [image])
+        draw(replace(settings, init_image=InitImage(larger, enlarging.strength)), drawing, [image])
 
 
 def read_own_text(image: Path) -> Infotext:
@@ -107,4 +107,4 @@ def enlarge(
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_SIDE} pixels a side")
     if width * height > MOST_PIXELS:
         raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
-    return resized(image, (width, height), resampling, axes)
+    return resize_seamless(image, (width, height), resampling, axes)

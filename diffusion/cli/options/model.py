@@ -14,7 +14,7 @@ from diffusion.cli.options.parsing import find_name, find_prediction
 from diffusion.cli.options.shared import ModelOption, PredictionOption, TokenizerOption
 from diffusion.errors import SettingsError
 from diffusion.pipeline.pipeline import Pipeline
-from diffusion.pipeline.refining import SWITCH
+from diffusion.pipeline.refiner import SWITCH
 from gpucore import Device, DType, f16, f32
 
 __all__ = ["ModelOptions", "Refiner", "RefinerOptions", "find_dtype"]

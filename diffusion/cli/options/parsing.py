@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-RARE_CHOICES: Final = tuple(field.name for field in fields(Sampling))
+RARE_CHOICES: Final = tuple(field.name for field in fields(SamplingSettings))
 """The names that ``--set`` takes."""
 
 MAX_DIGITS: Final = 40
@@ -80,7 +80,7 @@ def find_seamless_axes(text: str) -> Wrap:
     return find_name("seamless", text, _AXES)
 
 
-def change_sampling(sampling: Sampling, texts: Iterable[str]) -> Sampling:
+def change_sampling(sampling: SamplingSettings, texts: Iterable[str]) -> SamplingSettings:
     """Return ``sampling`` changed by each ``NAME=VALUE``; ``NAME=`` brings a default back.
 
     Raises `SettingsError`.

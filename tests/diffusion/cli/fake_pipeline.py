@@ -16,11 +16,11 @@ from diffusion.cli import main
 from diffusion.cli.output import Output
 from diffusion.cli.program import app
 from diffusion.errors import ModelNotFoundError
-from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.from_settings import infotext_from_settings
 from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.settings import Defaults
 from diffusion.tasks import Variation
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpucore import Device
 
 __all__ = [
@@ -52,7 +52,7 @@ DRAWN = Settings(
     eta=0.5,
     rng="CPU",
     variation=Variation(9, 0.5),
-    sampling=Sampling(rho=5.0),
+    sampling=SamplingSettings(rho=5.0),
 )
 """The settings of the picture ``drawn.png``, as its text has them."""
 
@@ -152,5 +152,7 @@ def write_picture(name: str, text: str | None = None, **changes: Any) -> None:
     """Write a picture with ``text``, or else with the settings `DRAWN` and ``changes``."""
     if text is None:
         settings = replace(DRAWN, **changes)
-        text = picture_text(settings, 0, FakePipeline.model_name, FakePipeline.model_hash, "Avila")
+        text = infotext_from_settings(
+            settings, 0, FakePipeline.model_name, FakePipeline.model_hash, "Avila"
+        )
     Output.from_text(name).save(Image.new("RGB", (64, 48)), 7, 1, 1, text)

@@ -33,7 +33,7 @@ SPECIAL = {
     "width": "--size width",
     "height": "--size height",
     "sampling": "sampling",  # its parts are those of --set
-    "source": "source",  # the argument of other commands
+    "init_image": "init_image",  # the argument of other commands
 }
 
 

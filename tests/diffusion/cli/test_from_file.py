@@ -11,7 +11,7 @@ from PIL import Image
 from diffusion import Settings
 from diffusion.cli.app import escape_lines
 from diffusion.infotext.grammar import read_infotext
-from diffusion.tasks import Inpaint, Source, Variation
+from diffusion.tasks import InitImage, Inpaint, Variation
 from tests.diffusion.cli.fake_pipeline import FakePipeline, infotext_of, run, write_picture
 
 pytestmark = pytest.mark.usefixtures("pictures")
@@ -23,18 +23,18 @@ def special_infotext(name: str) -> dict[str, str]:
     return {key: value for key, value in infotext_of(name).items() if key not in usual}
 
 
-def draw(*arguments: str) -> tuple[Settings, Source]:
+def draw(*arguments: str) -> tuple[Settings, InitImage]:
     """Run a command. Return the settings of its last run, and the picture in them."""
     done = run(*arguments)
     assert done.exit_code == 0, done.stderr
     settings = FakePipeline.runs[-1]
-    assert settings.source is not None
-    return settings, settings.source
+    assert settings.init_image is not None
+    return settings, settings.init_image
 
 
-def mask_of(source: Source) -> np.ndarray:
-    assert source.inpaint is not None
-    return np.asarray(source.inpaint.mask)
+def mask_of(init_image: InitImage) -> np.ndarray:
+    assert init_image.inpaint is not None
+    return np.asarray(init_image.inpaint.mask)
 
 
 def test_img2img() -> None:
@@ -42,8 +42,8 @@ def test_img2img() -> None:
         "--strength 0.6 --resize crop --seed 7 --size 32x16 --clip-skip 2 --rng cpu "
         "--set s_noise=0.9 -o out.png"
     )
-    _, source = draw("img2img", "in.png", "a pear", *options.split())
-    assert source.image == Image.new("RGB", (40, 24), "red")
+    _, init_image = draw("img2img", "in.png", "a pear", *options.split())
+    assert init_image.image == Image.new("RGB", (40, 24), "red")
     assert special_infotext("out.png") == {
         "Seed": "7",
         "Size": "32x16",
@@ -64,9 +64,9 @@ def test_inpaint() -> None:
         "--mask mask.png --invert --mask-blur 3.5 --content fill --area masked --padding 4 "
         "--seed 7 -o out.png"
     )
-    settings, source = draw("inpaint", "in.png", "a pear", *options.split())
+    settings, init_image = draw("inpaint", "in.png", "a pear", *options.split())
     with Image.open("mask.png") as mask:
-        assert source.inpaint == Inpaint(mask.convert("L"), 3.5, True, "fill", "masked", 4)
+        assert init_image.inpaint == Inpaint(mask.convert("L"), 3.5, True, "fill", "masked", 4)
     assert (settings.width, settings.height) == (16, 24)
     assert special_infotext("out.png") == {
         "Seed": "7",
@@ -84,25 +84,25 @@ def test_transparent_parts_are_the_mask() -> None:
     picture = Image.new("RGBA", (16, 16), (255, 0, 0, 255))
     picture.paste((0, 0, 0, 0), (0, 0, 8, 16))
     picture.save("clear.png")
-    _, source = draw("inpaint", "clear.png", "a pear")
-    assert (mask_of(source)[:, :8] == 255).all()
-    assert (mask_of(source)[:, 8:] == 0).all()
+    _, init_image = draw("inpaint", "clear.png", "a pear")
+    assert (mask_of(init_image)[:, :8] == 255).all()
+    assert (mask_of(init_image)[:, 8:] == 0).all()
 
 
 @pytest.mark.parametrize(("overlap", "kept"), [([], 12), (["0"], 24), (["3"], 21)], ids=str)
 def test_the_overlap_of_the_old_picture_is_drawn_anew(overlap: list[str], kept: int) -> None:
     """16 pixels, or half of the shorter side, 24, where that is less."""
     options = ["--overlap", *overlap] if overlap else []
-    _, source = draw("inpaint", "in.png", "a pear", "--top", "8", *options)
-    rows = (mask_of(source) == 0).all(axis=1)
+    _, init_image = draw("inpaint", "in.png", "a pear", "--top", "8", *options)
+    rows = (mask_of(init_image) == 0).all(axis=1)
     assert rows.tolist() == [False] * (32 - kept) + [True] * kept
 
 
 def test_extending_by_any_number_keeps_the_pixels() -> None:
-    settings, source = draw("inpaint", "in.png", "a pear", "--left", "7", "--top", "1")
+    settings, init_image = draw("inpaint", "in.png", "a pear", "--left", "7", "--top", "1")
     assert (settings.width, settings.height) == (48, 32)
-    canvas = source.canvas((48, 32))
-    finished = canvas.finished(Image.new("RGB", (48, 32), "blue"))
+    prepared = init_image.prepare((48, 32))
+    finished = prepared.compose(Image.new("RGB", (48, 32), "blue"))
     assert finished.size == (47, 25)
     assert finished.getpixel((46, 24)) == (255, 0, 0)
     assert finished.getpixel((0, 0)) == (0, 0, 255)

@@ -10,9 +10,9 @@ import pytest
 
 from diffusion import Settings
 from diffusion.cli.from_picture import refiner_switch_of
-from diffusion.infotext.from_settings import others_text, picture_text
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
 from diffusion.tasks import Hires, Variation
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpucore import f16, f32
 from tests.diffusion.cli.fake_pipeline import (
     DRAWN,
@@ -48,8 +48,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("--size 72x80", {"width": 72, "height": 80}),
     ("--seed 8 --count 2", {"seed": 8, "count": 2, "batch": 2}),
     ("--steps 9 --sampler lms", {"steps": 9, "sampler": "lms"}),
-    ("--set s_noise=0.9", {"sampling": Sampling(s_noise=0.9, rho=5.0)}),
-    ("--set rho= --set order=2", {"sampling": Sampling(order=2)}),
+    ("--set s_noise=0.9", {"sampling": SamplingSettings(s_noise=0.9, rho=5.0)}),
+    ("--set rho= --set order=2", {"sampling": SamplingSettings(order=2)}),
     ("--rng nv --clip-skip 2", {"rng": "nv", "clip_skip": 2}),
     ("--variation 0", {"variation": None}),
     ("--variation 0.2", {"variation": Variation(9, 0.2)}),
@@ -137,7 +137,7 @@ def test_other_networks_are_reported() -> None:
         "vae": {"name": "v", "hash": "aaaa"},
         "refiner": {"name": "r", "hash": "bbbb"},
     }
-    more = others_text(provenance, 0.7)
+    more = other_networks_fields(provenance, 0.7)
     assert more == {
         "Compute dtype": "f32",
         "VAE": "v",
@@ -145,7 +145,7 @@ def test_other_networks_are_reported() -> None:
         "Refiner": "r [bbbb]",
         "Refiner switch at": 0.7,
     }
-    text = picture_text(DRAWN, 0, "pretended", "0123456789", "Avila 1", more)
+    text = infotext_from_settings(DRAWN, 0, "pretended", "0123456789", "Avila 1", more)
     write_picture("other.png", text)
     stderr = run("txt2img", "--from", "other.png").stderr
     assert "names another VAE, 'v' ('aaaa'); drawn by the model's own; give --vae" in stderr
@@ -157,7 +157,7 @@ def test_other_networks_are_reported() -> None:
 
 
 def test_another_model_is_reported() -> None:
-    text = picture_text(DRAWN, 0, "other\x1b[31m", "9876543210", "Avila 1")
+    text = infotext_from_settings(DRAWN, 0, "other\x1b[31m", "9876543210", "Avila 1")
     write_picture("other.png", text)
     assert (
         "names another model, 'other\\x1b[31m' ('9876543210'); drawn by pretended (0123456789)"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings
 from diffusion.errors import SettingsError
-from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.from_settings import infotext_from_settings
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
@@ -128,7 +128,9 @@ def test_what_cannot_be_is_refused_before_any_work(field: str, value: object) ->
 def test_pictures_tell_their_mode_where_it_is_not_the_usual() -> None:
     drawn = replace(SMALL, prompt="a (red:1.5) apple", sampler="euler")
     for emphasis, told in (("original", None), ("no_norm", "No norm"), ("None", "None")):
-        text = picture_text(replace(drawn, emphasis=emphasis), 0, "emoji", "0123456789", "Avila")
+        text = infotext_from_settings(
+            replace(drawn, emphasis=emphasis), 0, "emoji", "0123456789", "Avila"
+        )
         found = parse_infotext(text)
         assert found.settings.get("Emphasis") == told
         assert found.prompt == "a (red:1.5) apple"

@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
-    """Result of conv2d into memory that held NaN."""
+    """Return the result of conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, w = up(sources(case, operands)[0]), up(operands["w"])
     more = keywords(device, case, operands)

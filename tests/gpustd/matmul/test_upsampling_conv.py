@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
-    """Result of upsampling_conv2d into memory that held NaN."""
+    """Return the result of upsampling_conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, u = up(x), upsampling_weights(up(operands["w"]))
     bias = up(operands["bias"])

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array], block: int = 2) -> Array:
-    """Result of winograd_conv2d into memory that held NaN."""
+    """Return the result of winograd_conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]), block)
     more = keywords(device, case, operands)

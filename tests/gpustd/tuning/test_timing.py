@@ -67,7 +67,7 @@ def test_tiles_are_read_once_for_a_device(null: Device) -> None:
 
 
 def with_memory(device: Device, nbytes: int) -> Device:
-    """A null device with so much workgroup memory."""
+    """Return a null device with so much workgroup memory."""
     limits = {**device.limits, "max_compute_workgroup_storage_size": nbytes}
     return Device(NullBackend(replace(device.info, limits=limits)))
 
@@ -151,7 +151,7 @@ def outcome_of(tuning: Generator[Standing, None, Outcome]) -> tuple[list[Standin
 
 
 def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenMatmul:
-    """A product of odd sizes, as a run records it, with two tiles."""
+    """Return a matrix product of odd sizes, as a run records it, with two tiles."""
     patch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     a, w = device.buffer(f32, (2, 21, 20)), device.buffer(f32, (20, 13))
     with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
