@@ -143,7 +143,7 @@ class SettingsError(DiffusionError):
     """A setting has a value out of range.
 
     ``field``: its name as the user writes it; ``value``: the given value, None where one is
-    missing; ``hint``: which values there are.
+    missing; ``hint``: what to do, or the rule, which begins with "must" or "needs".
     """
 
     def __init__(self, field: str, value: object, hint: str) -> None:
@@ -153,8 +153,11 @@ class SettingsError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        wrong = "is missing" if self.value is None else f"cannot be {quoted(self.value)}"
-        return _join_parts(f"{self.field} {wrong}", self.hint)
+        if self.value is None:
+            return _join_parts(f"{self.field} is missing", self.hint)
+        if self.hint.startswith(("must ", "needs ")):
+            return _join_parts(f"{self.field} {self.hint}", f"got {quoted(self.value)}")
+        return _join_parts(f"{self.field} cannot be {quoted(self.value)}", self.hint)
 
 
 class NotFiniteError(DiffusionError):

@@ -226,7 +226,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_every_kind_of_file_keeps_the_text(tmp_path: Path, suffix: str, prompt: str) -> None:
     settings = Settings(prompt, "bad", 64, 48, 3, 4.5, "euler", "karras", 2**64 - 1)
     text = infotext_from_settings(settings, 0, "m", "0123456789", "Avila 1")
-    place = Output.named(str(tmp_path / f"a{suffix}"))
+    place = Output.from_text(str(tmp_path / f"a{suffix}"))
     rng = np.random.default_rng(3)
     image = Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8))
     path = place.save(image, 1, 1, 1, text)
@@ -241,9 +241,10 @@ def test_a_text_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
     text = "a" * 40_000
     image = Image.new("RGB", (8, 8))
     with pytest.warns(UserWarning, match="too long for a JPEG"):
-        path = Output.named(str(tmp_path / "a.jpg")).save(image, 1, 1, 1, text)
+        path = Output.from_text(str(tmp_path / "a.jpg")).save(image, 1, 1, 1, text)
     assert read_infotext(path) is None
-    assert read_infotext(Output.named(str(tmp_path / "a.webp")).save(image, 1, 1, 1, text)) == text
+    path = Output.from_text(str(tmp_path / "a.webp")).save(image, 1, 1, 1, text)
+    assert read_infotext(path) == text
 
 
 @pytest.mark.parametrize(

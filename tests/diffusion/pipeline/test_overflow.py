@@ -21,7 +21,7 @@ from diffusion.errors import NotFiniteError
 from diffusion.tasks import Hires, InitImage
 from gpucore import Device, DType, f16, f32
 from tests.conftest import skip_without_f16
-from tests.diffusion.test_cli import run
+from tests.diffusion.cli.fake_pipeline import run
 from tests.goldens.folders import write_model
 
 SETTINGS = Settings("a cat", width=24, height=16, steps=3, guidance=4.0, sampler="euler", seed=3)
