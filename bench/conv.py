@@ -1,4 +1,4 @@
-"""conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
+"""fused_conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Buffer, Device, DType, f16, f32
-from gpustd import conv2d
+from gpustd import fused_conv2d
 
 __all__ = ["ENTRIES", "NEAR_CUDNN", "OF_AUTOENCODERS", "entry", "operands"]
 
@@ -39,7 +39,7 @@ def entry(
 
     def setup(device: Device) -> Callable[[], object]:
         x, w = operands(device, (images, side, side, channels), outputs, dtype)
-        return lambda: conv2d(x, w, padding=1)
+        return lambda: fused_conv2d(x, w, padding=1)
 
     def in_torch(torch: Any) -> Callable[[], object]:
         last = torch.channels_last

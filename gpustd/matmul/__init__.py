@@ -3,13 +3,13 @@
 Law: there is one family of kernels. A convolution only changes the addresses of the left operand.
 """
 
-from gpustd.matmul.conv import conv2d
+from gpustd.matmul.conv import fused_conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
 from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
 
 __all__ = [
-    "conv2d",
+    "fused_conv2d",
     "gemm",
     "upsampling_conv2d",
     "upsampling_weights",

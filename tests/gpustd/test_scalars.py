@@ -15,7 +15,7 @@ import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
 from gpustd.launch.checks import as_float, as_floats, as_int, choice
-from gpustd.linalg.blas1 import scale
+from gpustd.linalg.blas1 import as_scale
 
 NULL = Device.null()
 X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))
@@ -64,19 +64,19 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "crop: top must be one whole number, got 1.5": lambda: image.crop(PICTURE, 1.5, 0, 1, 1),  # type: ignore[arg-type]
     "softplus: beta must be one real number, got 'x'": lambda: nn.softplus(X, junk),
     "layer_norm: eps must be one real number, got 'x'": lambda: nn.layer_norm(X, eps=junk),
-    "group_norm: groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
-    "conv2d: stride must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "group_norm: num_groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
+    "fused_conv2d: stride must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, stride=junk
     ),
-    "conv2d: padding (1, 1): wants one, or": lambda: gpustd.conv2d(
+    "fused_conv2d: padding (1, 1): wants one, or": lambda: gpustd.fused_conv2d(
         IMAGES,
         IMAGES,
         padding=(1, 1),  # type: ignore[arg-type]
     ),
-    "conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding={1, 2, 3, 4}
     ),  # type: ignore[arg-type]
-    "conv2d: padding must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding="xxxx"
     ),  # type: ignore[arg-type]
     "attention: heads must be one whole number, got 1.5": lambda: gpustd.attention(
@@ -211,7 +211,7 @@ def test_complex_numbers_are_not_cut_down() -> None:
     for number in (1 + 2j, np.complex64(1 + 2j), np.array(1 + 2j)):
         with pytest.raises(ArgumentError, match="must be one real number"):
             as_float("op", "name", number)
-        assert scale("op", "name", number) == 1 + 2j
+        assert as_scale("op", "name", number) == 1 + 2j
     with pytest.raises(ArgumentError, match="must hold real numbers"):
         as_floats("op", "name", np.array([np.complex64(1 + 2j)], object))
 
@@ -224,8 +224,8 @@ def test_numbers_of_numpy_do_as_python_s() -> None:
     assert gpustd.self_attention(qkv, heads=small(128)).shape == (1, 2, 128)
     kernel = NULL.buffer(f32, (3, 3, 4, 4))
     for one in (small(1), array(1)):
-        assert gpustd.conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
-    assert gpustd.conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
+        assert gpustd.fused_conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
+    assert gpustd.fused_conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
     assert gpustd.winograd_weights(kernel, array(4)).shape == (36, 4, 4)
     assert arrays.arange(NULL, array(2), array(9), dtype=i32).shape == (7,)
     assert linalg.norm(X, array(2)).shape == ()

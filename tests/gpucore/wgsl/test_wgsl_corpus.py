@@ -45,13 +45,13 @@ def call_products(make: Make, floats: Make) -> None:
     gpustd.gemm(a, w)
     gpustd.gemm(a, make(64, 128), bias=floats(128), activation="geglu")
     x, filters = make(1, 8, 8, 16), make(3, 3, 16, 32)
-    gpustd.conv2d(x, filters, bias=floats(32), padding=1, activation="silu")
-    gpustd.conv2d(x, filters, stride=2, padding=(0, 1, 0, 1))
+    gpustd.fused_conv2d(x, filters, bias=floats(32), padding=1, activation="silu")
+    gpustd.fused_conv2d(x, filters, stride=2, padding=(0, 1, 0, 1))
     gpustd.winograd_conv2d(x, gpustd.winograd_weights(filters), second=None, residual=None)
     gpustd.winograd_conv2d(x, gpustd.winograd_weights(filters, 4))
     gpustd.upsampling_conv2d(x, gpustd.upsampling_weights(filters))
     gpustd.gemm(make(2, 64), make(64, 64), few_rows=True)
-    gpustd.conv2d(
+    gpustd.fused_conv2d(
         *(x, make(3, 3, 32, 32)), second=x, padding=1, per_image=make(1, 32), upsample=(16, 16)
     )
 
