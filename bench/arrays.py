@@ -42,14 +42,14 @@ def _arrays(operands: Operands) -> list[NDArray[Any]]:
 
 
 def _called(name: str, **given: object) -> Callable[..., object]:
-    """The function of that name in NumPy and CuPy alike: it gets the module, then its arrays."""
+    """Return a call of ``name`` in NumPy or CuPy: it takes the module, then its arrays."""
     return lambda module, *operands: getattr(module, name)(*operands, **given)
 
 
 def _sorted(name: str) -> Callable[..., object]:
-    """The same of a sort. CuPy's is Thrust's, which waits for its stream: it is not captured.
+    """Return the same for a sort.
 
-    What it would make of a capture is not known, so it is not tried.
+    CuPy's sort is Thrust's, which waits for its stream. So it is not captured.
     """
 
     def call(module: Any, x: Any) -> object:

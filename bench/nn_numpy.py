@@ -90,7 +90,7 @@ def normalize(x: Array) -> Array:
 
 
 def log_softmax(x: Array) -> Array:
-    """Of every row."""
+    """Return the log_softmax of every row."""
     return np.asarray(_special().log_softmax(x, -1))
 
 

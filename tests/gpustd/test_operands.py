@@ -1,4 +1,4 @@
-"""What is no buffer, and axes and sizes that are no whole numbers, are refused in plain words."""
+"""Operands that are not buffers, and axes and sizes that are not whole numbers, raise."""
 
 from __future__ import annotations
 

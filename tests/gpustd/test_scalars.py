@@ -68,7 +68,7 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "fused_conv2d: stride must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, stride=junk
     ),
-    "fused_conv2d: padding (1, 1): wants one, or": lambda: gpustd.fused_conv2d(
+    "fused_conv2d: padding must be one number or (top": lambda: gpustd.fused_conv2d(
         IMAGES,
         IMAGES,
         padding=(1, 1),  # type: ignore[arg-type]
@@ -240,7 +240,7 @@ def test_an_array_is_no_activation() -> None:
 
 
 def test_the_range_of_f32() -> None:
-    """What rounds to it is held: half a step beyond the largest, not included."""
+    """Numbers that round to the largest f32 are accepted: up to half a step beyond it."""
     most = float(np.finfo(np.float32).max)
     beyond = 2.0**128 - 2.0**103
     assert as_float("op", "name", math.nextafter(beyond, 0)) > most

@@ -1,4 +1,4 @@
-"""What each elementwise operator is held to: its dtypes, and how far from float64 it may be."""
+"""The rules of each elementwise operator: its dtypes, and how far from float64 it may be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS = (
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
 )
-"""Whose results are u8."""
+"""Operators whose results are u8."""
 
 
 def size(expected: Array, *_: Array) -> Array:

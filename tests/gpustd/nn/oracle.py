@@ -55,7 +55,7 @@ def reached(device: Device, dtype: type[DType]) -> type[DType]:
 
 
 def spread(x: Array) -> Array:
-    """The same numbers as a view that is not contiguous: every other one, backwards."""
+    """Return the same numbers as a view that is not contiguous: every other one, backwards."""
     wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
     view = wide[..., ::-2]
     view[...] = x

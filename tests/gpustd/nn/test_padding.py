@@ -52,7 +52,7 @@ def test_matches_numpy(
     channels: int,
     dtype: type[DType],
 ) -> None:
-    """What a mode has no elements for is refused."""
+    """Padding beyond the elements that a mode can take raises."""
     pairs = [data.draw(PAIRS) for _ in extents]
     shape = (2, *extents, channels)
     numbers = np.arange(np.prod(shape)).reshape(shape).astype(reached(device, dtype).numpy)

@@ -87,7 +87,7 @@ def test_sizes(
 @example(old=2**16 + 1, new=2**16)
 @settings(max_examples=10, deadline=None)
 def test_nearest_of_many_pixels(device: Device, old: int, new: int) -> None:
-    """Whose places times extents go beyond 32 bits."""
+    """Places times extents need more than 32 bits."""
     x = np.arange(old, dtype=np.float32).reshape(1, 1, old, 1)
     result = nn.interpolate(up(device, x), (1, new)).read().ravel()
     np.testing.assert_array_equal(result, np.arange(new) * old // new)
@@ -137,7 +137,7 @@ def test_scale_factor(
 def test_whole_factors(
     device: Device, factors: tuple[int, int], channels: int, dtype: type[DType]
 ) -> None:
-    """What lies between four pixels is made at once."""
+    """The results between four pixels are computed at once."""
     for old in ((5, 6), (1, 1), (2, 7)):
         x = drawn(3, (2, *old, channels), dtype)
         check_bilinear(device, x, (old[0] * factors[0], old[1] * factors[1]), False)

@@ -238,7 +238,7 @@ def test_blocks_are_for_windows_of_stride_1_and_padding_1(device: Device) -> Non
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_unfolding(device: Device, rank: int) -> None:
-    """What GPUs do where the window has more taps than a mask has bits."""
+    """GPUs take this form where the window has more taps than a mask has bits."""
     with force_variant("nn.conv", "unfold"):
         run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
 
@@ -256,7 +256,7 @@ def test_unfolding(device: Device, rank: int) -> None:
     ids=str,
 )
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
-    """What GPUs run: a block of results an invocation."""
+    """GPUs compute a block of results an invocation."""
     with force_variant("nn.depthwise", "block", block):
         run(device, (1, 9, 7), (3, 2), (3, 3, 3), f32, (2, 2, 1), bias=False)
         run(device, (1, 3, 9, 7), (2, 2, 1), (4, 4, 4), f32, (1, 2, 2))

@@ -146,7 +146,7 @@ def test_matches_float64(
     ids=case_name,
 )
 def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
-    """What GPUs run: a block of results an invocation."""
+    """GPUs compute a block of results an invocation."""
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
     x = drawn(0, (2, 7, 9, 16), dtype)
     x[0, 3, 3, 5], x[1, 0, 0, 0], x[1, 4, 4, 7], x[1, 5, 5, 8] = np.nan, -np.inf, np.inf, -np.nan
@@ -309,7 +309,7 @@ def test_refuses(device: Device) -> None:
 @example(old=2**16 + 1, new=2**16)
 @settings(max_examples=8, deadline=None)
 def test_adaptive_pooling_of_many_pixels(device: Device, old: int, new: int) -> None:
-    """Whose places times extents go beyond 32 bits."""
+    """Places times extents need more than 32 bits."""
     x = up(device, np.arange(old, dtype=np.float32).reshape(1, 1, old, 1))
     last = -(-np.arange(1, new + 1) * old // new) - 1
     result = nn.adaptive_max_pool2d(x, (1, new)).read().ravel()
