@@ -29,7 +29,7 @@ Operands = Sequence[tuple[tuple[int, ...], type[DType]]]
 
 
 def _array(shape: tuple[int, ...], dtype: type[DType], seed: int) -> NDArray[Any]:
-    """Normal floats; integers below 2^31 (of indices: below 2^20)."""
+    """Return normal floats, or integers below 2^31 (of indices: below 2^20)."""
     rng = np.random.default_rng(seed)
     if dtype in (f16, f32):
         return rng.standard_normal(shape, np.float32).astype(dtype.numpy)
@@ -149,7 +149,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
 
 
 def reductions(size: int, dtype: type[DType]) -> list[Entry]:
-    """Sums of all, of rows and of columns; extremes."""
+    """Return the entries of sums of all, of rows and of columns, and of extremes."""
     b = dtype.itemsize
     shapes = {None: (size,), 1: (size // 4096, 4096), 0: (4096, size // 4096)}
     sums = [

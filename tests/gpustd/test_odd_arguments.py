@@ -62,7 +62,7 @@ Call = tuple[Callable[..., Any], inspect.BoundArguments]
 
 
 def recorded() -> Iterator[tuple[str, Call]]:
-    """The first call of each public function in its own example."""
+    """Yield the first call of each public function in its own example."""
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}".rstrip("."))
         for name in module.__all__:
@@ -96,7 +96,7 @@ CALLS = dict(recorded())
 
 
 def exchanged(path: str, odd: tuple[Any, ...]) -> Iterator[tuple[str, Call]]:
-    """The call with each of ``odd`` in the place of each argument, and what that is called."""
+    """Yield the call, and its name, with each of ``odd`` in the place of each argument."""
     function, bound = CALLS[path]
     signature = inspect.signature(function)
     for name, parameter in signature.parameters.items():

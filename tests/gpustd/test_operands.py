@@ -23,7 +23,7 @@ OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
 
 
 def takers() -> dict[str, Callable[..., Any]]:
-    """The packages' own functions that want a buffer, and the products."""
+    """Return the packages' own functions that take a buffer, and the products."""
     found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}")

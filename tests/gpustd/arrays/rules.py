@@ -46,7 +46,7 @@ def one(expected: Array, *_: Array) -> Array:
 
 
 def whole_beyond(expected: Array, *_: Array) -> Array:
-    """A quotient is rounded to a whole number: exact while 3 units are less than a half."""
+    """Return the error of a quotient rounded down: none while 3 units are less than a half."""
     return np.where(np.abs(expected) < 2**20, 0, np.abs(expected))
 
 
@@ -113,7 +113,7 @@ RULES: dict[str, Rule] = {
 
 
 def power_of_integers(x: Array, y: Array) -> Array:
-    """Wrapped; a negative power is 0 but of 1 and -1."""
+    """Return wrapped powers; a negative power is 0, except of 1 and -1."""
     unit = np.where(y % 2 == 0, 1, x)
     return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(np.abs(x) == 1, unit, 0))
 
@@ -140,7 +140,7 @@ def expected_of(op: str, *operands: Array) -> Array:
 def without_doubt(
     op: str, result: Array, operands: list[Array], dtype: str
 ) -> tuple[Array, Array, Array, float | None]:
-    """Result, what is expected, what it may err by, and the unit of `compare`.
+    """Return the result, the expectation, the allowed error, and the unit of `compare`.
 
     Where rounding may go beyond f32 or not, where f16 does not hold the result (the device's own
     overflow), where it lies below the normal numbers, and where a divisor lies beyond what WGSL

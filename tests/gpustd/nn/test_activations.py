@@ -14,7 +14,7 @@ from scipy import special
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, f16, f32, i32
 from gpustd import nn
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
 Pair = tuple[Callable[..., Buffer[Any]], Callable[..., Array], tuple[tuple[float, ...], ...]]
@@ -23,7 +23,7 @@ SELU = (1.0507009873554804934, 1.6732632423543772848)
 
 
 def gelu_tanh(x: Array) -> Array:
-    """The definition, as x sigmoid(2 y) so that it does not cancel for x < 0."""
+    """Return the definition, as x sigmoid(2 y) so that it does not cancel for x < 0."""
     near = np.clip(x, -100, 100)
     return np.asarray(x * special.expit(np.sqrt(8 / np.pi) * (near + 0.044715 * near**3)))
 
@@ -58,7 +58,7 @@ NAMES = pytest.mark.parametrize("name", PAIRS)
 
 
 def bound(x: Array, expected: Array, name: str, told: tuple[float, ...]) -> Array:
-    """Some fourteen roundings, and for x < 0, where the result is about exp(-s), that of s.
+    """Return some fourteen roundings; for x < 0, where the result is about exp(-s), that of s.
 
     WGSL's exp turns it into 2.5 s units; for x > 0 that times exp(-s) is below one. A sum with 3 is
     off by roundings of x itself. At a threshold, rounding may choose either side.
@@ -98,9 +98,9 @@ def test_matches_float64(
         shape = shape[:1]
     ours, oracle, parameters = PAIRS[name]
     told = data.draw(st.sampled_from(parameters))
-    x = np.asarray(drawn(0, shape) * scale, reached(device, dtype).numpy)
+    x = np.asarray(draw_normal(0, shape) * scale, supported_dtype(device, dtype).numpy)
     x.reshape(-1)[: len(special_values)] = special_values[: x.size]
-    x = spread(x) if shape else x
+    x = strided_view(x) if shape else x
     result = ours(up(device, x), *told).read()
     wide = x.astype(np.float64)
     with np.errstate(invalid="ignore"):

@@ -25,7 +25,15 @@ from gpucore import (
     u32,
 )
 from gpustd import nn
-from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
+from tests.gpustd.nn.oracle import (
+    DTYPES,
+    EPS,
+    check,
+    draw_normal,
+    strided_view,
+    supported_dtype,
+    up,
+)
 
 Array = NDArray[Any]
 
@@ -75,7 +83,7 @@ def test_sizes(
     dtype: type[DType],
     align: bool,
 ) -> None:
-    x = spread(drawn(0, (images, *old, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(0, (images, *old, channels), supported_dtype(device, dtype)))
     check_bilinear(device, x, size, align)
     rows, columns = (np.arange(n) * o // n for n, o in zip(size, old, strict=True))
     expected = x[:, rows][:, :, columns]
@@ -110,7 +118,7 @@ def test_scale_factor(
     device: Device, old: tuple[int, int], factor: Any, channels: int, dtype: type[DType]
 ) -> None:
     """The factor, not the quotient of the extents, is the distance of pixels."""
-    x = spread(drawn(2, (1, *old, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(2, (1, *old, channels), supported_dtype(device, dtype)))
     factors = factor if isinstance(factor, tuple) else (factor, factor)
     size = [int(n * f) for n, f in zip(old, factors, strict=True)]
     if not all(size):
@@ -139,7 +147,7 @@ def test_whole_factors(
 ) -> None:
     """The results between four pixels are computed at once."""
     for old in ((5, 6), (1, 1), (2, 7)):
-        x = drawn(3, (2, *old, channels), dtype)
+        x = draw_normal(3, (2, *old, channels), dtype)
         check_bilinear(device, x, (old[0] * factors[0], old[1] * factors[1]), False)
 
 
@@ -155,8 +163,8 @@ def test_channels_as_pixels(
     """pixel_shuffle, its inverse, and pixels repeated, which are of WGSL's own dtypes."""
     images, height, width, channels = shape
     full = (images, height, width, channels * r * r)
-    numbers = np.arange(np.prod(full)).astype(reached(device, dtype).numpy).reshape(full)
-    x = spread(numbers)
+    numbers = np.arange(np.prod(full)).astype(supported_dtype(device, dtype).numpy).reshape(full)
+    x = strided_view(numbers)
     y = nn.pixel_shuffle(up(device, x), r)
     expected = np.empty((images, height * r, width * r, channels), x.dtype)
     for i, j in np.ndindex(r, r):

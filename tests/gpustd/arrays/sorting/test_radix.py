@@ -59,7 +59,7 @@ def check(device: Device, x: Array, axis: int = -1) -> None:
 
 @contextmanager
 def variant_of(device: Device, variant: str) -> Iterator[None]:
-    """A variant; digits of four bits where it needs subgroups, whose counts then fit anywhere.
+    """Force a variant; with subgroups, digits of four bits, whose counts fit any memory.
 
     Rows have four numbers a lane, so that many lanes take part.
     """

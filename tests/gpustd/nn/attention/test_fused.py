@@ -38,7 +38,7 @@ named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def run(device: Device, case: Case, operands: tuple[Array, Array, Array]) -> Array:
-    """Result of attention into memory that held NaN."""
+    """Return the result of attention in memory that held NaN."""
     q, k, v = (device.buffer_from_array(x) for x in operands)
     poison_pool(device, q.nbytes)
     return attention(q, k, v, heads=case.heads, causal=case.causal).read()

@@ -209,7 +209,7 @@ def test_the_device_takes_its_own_variant(device: Device) -> None:
 
 
 def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int:
-    """Launches for one image on a card of no maker."""
+    """Return the launches for one image on a card of no maker."""
     device = Device.null()
     gamma = device.buffer(f32, channels + second)
     x = device.buffer(f16, (1, side, side, channels))
