@@ -92,11 +92,11 @@ SCALARS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", SCALARS)
-def test_scalars_are_named(told: str) -> None:
+@pytest.mark.parametrize("message", SCALARS)
+def test_scalars_are_named(message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        SCALARS[told]()
-    assert str(caught.value).startswith(told)
+        SCALARS[message]()
+    assert str(caught.value).startswith(message)
 
 
 # What would have taken gigabytes of the host's memory first.
@@ -123,11 +123,11 @@ VAST: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", VAST)
-def test_vast_sizes_are_refused_first(told: str) -> None:
+@pytest.mark.parametrize("message", VAST)
+def test_vast_sizes_are_refused_first(message: str) -> None:
     with pytest.raises((ArgumentError, LimitError)) as caught:
-        VAST[told]()
-    assert str(caught.value).startswith(told)
+        VAST[message]()
+    assert str(caught.value).startswith(message)
 
 
 ARANGES: dict[str, Callable[[], Any]] = {
@@ -162,11 +162,11 @@ ARANGES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", ARANGES)
-def test_what_arange_cannot_make(told: str) -> None:
+@pytest.mark.parametrize("message", ARANGES)
+def test_what_arange_cannot_make(message: str) -> None:
     with pytest.raises((ArgumentError, DTypeError, LimitError)) as caught:
-        ARANGES[told]()
-    assert str(caught.value).startswith(told)
+        ARANGES[message]()
+    assert str(caught.value).startswith(message)
 
 
 def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
@@ -176,7 +176,7 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "told"),
+    ("kernel", "message"),
     [
         ("x", "kernel must hold real numbers, got 'x'"),
         ([[1j]], r"kernel must hold real numbers, got \[\[1j\]\]"),
@@ -191,8 +191,8 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         ([[1e39]], "kernel holds infinities, NaN or numbers beyond f32"),
     ],
 )
-def test_kernels_that_filter2d_refuses(kernel: Any, told: str) -> None:
-    with pytest.raises(ArgumentError, match=f"^filter2d: .*{told}"):
+def test_kernels_that_filter2d_refuses(kernel: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^filter2d: .*{message}"):
         image.filter2d(PICTURE, kernel)
 
 

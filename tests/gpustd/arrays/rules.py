@@ -170,6 +170,6 @@ def without_doubt(
         doubt = doubt | (np.abs(exact[-1]) > 2.0**126)
     out = np.broadcast_to(doubt | tiny, expected.shape)
     of = np.max(np.where(np.isfinite(unit) & ~out, unit, 0), initial=0)
-    told = None if rule.of in (size, of_power, whole_beyond) and op != "log" else float(of)
+    compare_unit = None if rule.of in (size, of_power, whole_beyond) and op != "log" else float(of)
     clean = np.where(out, 0, result).astype(result.dtype)
-    return clean, np.where(out, 0, expected), allowed, told
+    return clean, np.where(out, 0, expected), allowed, compare_unit

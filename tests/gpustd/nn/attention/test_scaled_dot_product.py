@@ -186,18 +186,18 @@ def test_masks_ahead(device: Device, kind: str, monkeypatch: pytest.MonkeyPatch)
     off = 24 * 2.0**-11 * float(np.log(2))
     tile = MatrixTile(1, 2, 16, ahead=True, lean=kind == "i32")
     with force_variant("attention", "matrix", tile):
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
         mask[:, 4] = 0
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
         # All rows see the first keys but one, whose keys have scores of -45.
         mask[:] = -np.inf
         mask[..., :40] = 0
         mask[:, 7, :40], mask[:, 7, 40:] = -np.inf, 0
         q[0, 7], k[0, 40:] = np.sign(k[0, 0]), -16 * np.sign(k[0, 0])
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
 
 
-def as_told(mask: Array, kind: str) -> Array:
+def visible_keys(mask: Array, kind: str) -> Array:
     """Return a mask that is added, or its visible keys."""
     return mask if kind == "f16" else np.isfinite(mask).astype(np.int32)
 
