@@ -18,7 +18,7 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def reference(x: Array, name: str) -> Array:
-    """What `gpustd.unary` computes, in float64, without cancellation where x < 0."""
+    """Return an activation in float64, without cancellation where x < 0."""
     if name == "gelu":
         return np.asarray(x * 0.5 * _erfc(-x / math.sqrt(2)))
     if name == "silu":
