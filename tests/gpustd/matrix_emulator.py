@@ -61,7 +61,7 @@ class _Memory:
         return self.width * (2 if self.packs(component) else 1)
 
     def packs(self, component: str) -> bool:
-        """True where a 32-bit word holds two components."""
+        """Tell whether a 32-bit word holds two components."""
         return self.word == "u32" and component == "f16"
 
     def at(self, scalar: str) -> str:
@@ -183,7 +183,7 @@ def _replace_calls(
 
 
 def _sides(matrices: dict[str, _Matrix]) -> dict[str, _Matrix]:
-    """The left and the right operand."""
+    """Return the left and the right operand."""
     operands = {m for m in matrices.values() if m.side != "result"}
     sides = {m.side: m for m in operands}
     if len(operands) != len(sides):
@@ -208,7 +208,7 @@ class _Results(dict[str, _Matrix]):
 
 
 def _results(text: str, matrices: dict[str, _Matrix]) -> _Results:
-    """What is declared with a result's type, loaded as one, copied from one, or summed onto one."""
+    """Return names of results: declared as one, loaded or copied from one, or summed onto one."""
     kinds = {name: m for name, m in matrices.items() if m.side == "result"}
     found = _Results(kinds)
     load = r"subgroupMatrixLoad\s*<\s*"
@@ -229,7 +229,7 @@ def _place(memories: dict[str, _Memory], pointer: str) -> _Memory:
 
 
 def _layout(template: list[str], position: int) -> bool:
-    """True for column-major."""
+    """Tell whether a load or store is column-major."""
     if len(template) <= position or template[position] not in ("row_major", "col_major"):
         raise EmulationError(f"template <{', '.join(template)}> lacks row_major or col_major")
     return template[position] == "col_major"

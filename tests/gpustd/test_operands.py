@@ -1,4 +1,4 @@
-"""Operands that are not buffers, and axes and sizes that are not whole numbers, raise."""
+"""Wrong operands, axes and sizes are refused with a message that says what must be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
 
 
 def takers() -> dict[str, Callable[..., Any]]:
-    """Return the packages' own functions that take a buffer, and the products."""
+    """Return the packages' own functions that take a buffer, and the matrix products."""
     found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}")
@@ -31,7 +31,7 @@ def takers() -> dict[str, Callable[..., Any]]:
             member = getattr(module, name)
             own = inspect.isfunction(member) and member.__module__.startswith(module.__name__)
             if own and any(
-                wanted(p.annotation) for p in inspect.signature(member).parameters.values()
+                is_operand(p.annotation) for p in inspect.signature(member).parameters.values()
             ):
                 found[f"{package}.{name}"] = member
     for name in ("attention", "gemm", "self_attention", "wide_gemm"):
@@ -39,7 +39,7 @@ def takers() -> dict[str, Callable[..., Any]]:
     return found
 
 
-def wanted(annotation: str) -> bool:
+def is_operand(annotation: str) -> bool:
     return "Buffer[" in annotation or "Operand[" in annotation
 
 
@@ -50,7 +50,7 @@ def argument(annotation: str, junk: Any) -> Any:
         return (junk, junk)
     if annotation == "ArrayLike":
         return np.eye(3)
-    return junk if wanted(annotation) else OTHERS.get(annotation, [1.0])
+    return junk if is_operand(annotation) else OTHERS.get(annotation, [1.0])
 
 
 TAKERS = takers()
@@ -225,7 +225,7 @@ def test_markers_are_wanted_for_dtypes(device: Device, dtype: Any) -> None:
             call()
 
 
-def test_what_is_forgotten(device: Device) -> None:
+def test_forgotten_devices_and_brackets_are_refused(device: Device) -> None:
     """The device of new arrays, the brackets around several."""
     x: Any = device.buffer(f32, (2, 3))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Numbers and choices beside buffers are refused in the name of the operation and the argument."""
+"""Errors for wrong numbers and choices name the operation and the argument."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "axpy: a must be one real number, got 'x'": lambda: linalg.axpy(X, X, junk),
     "gemm: alpha must be one real number, got 'x'": lambda: linalg.gemm(junk, X, X),
     "gemm: beta must be within the range of f32, got 1e+39": lambda: linalg.gemm(1, X, X, 1e39, X),
-    "gemm: alpha 1j is complex": lambda: linalg.gemm(1j, X, X),
+    "gemm: alpha must be real for real operands, got 1j": lambda: linalg.gemm(1j, X, X),
     "syrk: alpha must be one real number, got None": lambda: linalg.syrk(None, X),  # type: ignore[arg-type]
     "symm: beta must be one real number, got 'x'": lambda: linalg.symm(1, X, X, junk, X),
     "trsm: alpha must be one real number, got [1]": lambda: linalg.trsm([1], X, X),  # type: ignore[arg-type]
     "lstsq: cond must be one real number, got 'x'": lambda: linalg.lstsq(X, X, junk),
     "pinv: rtol must be one real number, got 1j": lambda: linalg.pinv(X, 1j),  # type: ignore[arg-type]
-    "matrix_rank: rtol -1": lambda: linalg.matrix_rank(X, -1),
+    "matrix_rank: rtol must be 0 or more, got -1": lambda: linalg.matrix_rank(X, -1),
     "norm: axis must be one whole number, got 'x'": lambda: linalg.norm(X, axis=[junk]),
     "norm: ord must be one real number, got 1j": lambda: linalg.norm(X, 1j),  # type: ignore[arg-type]
     "cond: p must be one real number, got [2, 3]": lambda: linalg.cond(X, [2, 3]),  # type: ignore[arg-type]
@@ -85,9 +85,11 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "fftn: norm must be one of 'backward'": lambda: signal.fftn(X, norm=junk),
     "fftn: s must be one whole number, got 'x'": lambda: signal.fftn(X, junk),
     "stft: fs must be one real number, got 'x'": lambda: signal.stft(X, junk),
-    "get_window: 1000.0: values beyond f32": lambda: signal.get_window(1e3, 4, device=NULL),
-    "get_window: ('general_hamming', 1e+300): values beyond f32": lambda: signal.get_window(
-        ("general_hamming", 1e300), 4, device=NULL
+    "get_window: values must be within f32, got more for 1000.0": lambda: signal.get_window(
+        1e3, 4, device=NULL
+    ),
+    "get_window: values must be within f32, got more for ('general_hamming', 1e+300)": lambda: (
+        signal.get_window(("general_hamming", 1e300), 4, device=NULL)
     ),
 }
 
@@ -99,20 +101,24 @@ def test_scalars_are_named(message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-# What would have taken gigabytes of the host's memory first.
+# Calls that would take gigabytes of the host's memory if they were not refused first.
 VAST: dict[str, Callable[[], Any]] = {
-    "gaussian_blur: sigma 1000000000.0 with": lambda: image.gaussian_blur(PICTURE, 1e9),
-    "canny: sigma 1000000000.0 with": lambda: image.canny(PICTURE, 1e9),
-    "unsharp_mask: sigma 1000000000.0": lambda: image.unsharp_mask(PICTURE, 1e9),
-    "box_blur: size 1099511627776: wants": lambda: image.box_blur(PICTURE, 2**40),
-    "erode: size (1099511627776, 1): wants": lambda: image.erode(PICTURE, (2**40, 1)),
+    "gaussian_blur: sigma times truncate must give a window of at most": lambda: (
+        image.gaussian_blur(PICTURE, 1e9)
+    ),
+    "canny: sigma times truncate must give a window of at most": lambda: image.canny(PICTURE, 1e9),
+    "unsharp_mask: sigma times truncate must give a window of at most": lambda: image.unsharp_mask(
+        PICTURE, 1e9
+    ),
+    "box_blur: size must be one number or (rows, columns)": lambda: image.box_blur(PICTURE, 2**40),
+    "erode: size must be one number or (rows, columns)": lambda: image.erode(PICTURE, (2**40, 1)),
     "pad: a result of shape (4294967304, 4294967304)": lambda: image.pad(PICTURE, 2**31),
     "resize: a result of shape (1, 1099511627776)": lambda: image.resize(PICTURE, (1, 2**40)),
     "rotate: angle must be within the range of f32, got 1e+39": lambda: image.rotate(PICTURE, 1e39),
     "fftfreq: a result of shape (1099511627776,)": lambda: signal.fftfreq(2**40, device=NULL),
     "rfftfreq: a result of shape": lambda: signal.rfftfreq(2**40, device=NULL),
     "get_window: a result of shape": lambda: signal.get_window("hann", 2**40, device=NULL),
-    "firwin: 1099511627776 taps: wants at most": lambda: signal.firwin(2**40, 0.5),
+    "firwin: numtaps must be at most": lambda: signal.firwin(2**40, 0.5),
     "fft: a result of shape": lambda: signal.fft(X, vast),
     "next_fast_len: target": lambda: signal.next_fast_len(vast),
     "conv_transpose1d: a result of shape": lambda: nn.conv_transpose1d(
@@ -163,7 +169,7 @@ ARANGES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("message", ARANGES)
-def test_what_arange_cannot_make(message: str) -> None:
+def test_arange_refuses_wrong_arguments(message: str) -> None:
     with pytest.raises((ArgumentError, DTypeError, LimitError)) as caught:
         ARANGES[message]()
     assert str(caught.value).startswith(message)
@@ -240,7 +246,7 @@ def test_an_array_is_no_activation() -> None:
 
 
 def test_the_range_of_f32() -> None:
-    """Numbers that round to the largest f32 are accepted: up to half a step beyond it."""
+    """Numbers up to half a step beyond the largest round to it; that limit is not included."""
     most = float(np.finfo(np.float32).max)
     beyond = 2.0**128 - 2.0**103
     assert as_float("op", "name", math.nextafter(beyond, 0)) > most
@@ -249,7 +255,7 @@ def test_the_range_of_f32() -> None:
             as_float("op", "name", number)
 
 
-def test_truths_that_are_lists_are_refused() -> None:
+def test_lists_are_refused_as_options() -> None:
     with pytest.raises(
         ArgumentError, match=r"must be bool, str or numbers, got {'descending': {}}"
     ):

@@ -55,5 +55,5 @@ def test_ends_middle_and_beyond(device: Device) -> None:
 
 
 def test_refuses_what_is_no_image(device: Device) -> None:
-    with pytest.raises(ShapeError, match=r"wants \(N, H, W, 3\)"):
+    with pytest.raises(ShapeError, match=r"must be \(N, H, W, 3\)"):
         to_image(device.buffer(f32, (1, 4, 4, 4)))
