@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import best_splits
+from gpustd.matmul import dense
+from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_choice import best_splits
 from tests.gpustd.compare import compare
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import on_variant
 
 module = importlib.import_module("gpustd.linalg.batched_matmul")
 suits = module._fits_matrix_units
@@ -65,12 +67,11 @@ def f16_product(
     """Multiply in f16 on emulated matrix units, check, and return the batches launched."""
     seen = set()
 
-    def launch(self: Product, *operands: Any) -> None:
-        seen.add(self.batch)
-        launched(self, *operands)
+    def launch(matmul: Matmul, *operands: Any, **more: Any) -> None:
+        seen.add(matmul.batch)
+        launch_matmul(matmul, *operands, **more)
 
-    launched = Product.launch
-    patch.setattr(Product, "launch", launch)
+    patch.setattr(dense, "launch_matmul", launch)
     patch.setattr(module, "_fits_matrix_units", lambda a, b: suits(WithUnits(a), b))
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     batch = np.broadcast_shapes(left[:-2], right[:-2])
