@@ -9,7 +9,7 @@ from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
 from gpustd.launch.checks import as_int, require_buffer_fits
 from gpustd.signal.arguments import Norm, require_dtype, require_norm
-from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
+from gpustd.signal.fourier.fft_1d import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
 

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gpucore.integers import ceil_div
-from gpustd.signal.factors import divisors, is_smooth, radix_products, split_factors
-from gpustd.signal.workgroups import (
+from gpustd.signal.fourier.factors import divisors, is_smooth, radix_products, split_factors
+from gpustd.signal.fourier.workgroups import (
     COLUMNS,
     ROWS,
     Ends,

@@ -19,16 +19,16 @@ from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
-from gpustd.signal import twiddle
-from gpustd.signal.pass_ends import Line, PassInput, PassOutput
-from gpustd.signal.plan import (
+from gpustd.signal.fourier import twiddle
+from gpustd.signal.fourier.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.fourier.plan import (
     column_tile,
     max_columns,
     pairs_mirror_images,
     row_tile,
     turning_tile,
 )
-from gpustd.signal.workgroups import ROWS, Ends, Limits, Tile, choose_layout
+from gpustd.signal.fourier.workgroups import ROWS, Ends, Limits, Tile, choose_layout
 
 __all__ = ["MAX_ROW", "SMALL", "WORKGROUP", "Pass", "device_limits"]
 
