@@ -25,7 +25,7 @@ import numpy as np
 from bench.full_size import inputs, unet_graph, vae_graph
 from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Buffer, Device, Graph
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, key_of_region, recorded_matmuls, use_tiles

@@ -225,7 +225,7 @@ def test_markers_are_wanted_for_dtypes(device: Device, dtype: Any) -> None:
             call()
 
 
-def test_what_is_forgotten(device: Device) -> None:
+def test_forgotten_devices_and_brackets_are_refused(device: Device) -> None:
     """The device of new arrays, the brackets around several."""
     x: Any = device.buffer(f32, (2, 3))
     with pytest.raises(

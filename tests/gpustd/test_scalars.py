@@ -1,4 +1,4 @@
-"""Numbers and choices beside buffers are refused in the name of the operation and the argument."""
+"""Errors for wrong numbers and choices name the operation and the argument."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ SCALARS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", SCALARS)
-def test_scalars_are_named(told: str) -> None:
+@pytest.mark.parametrize("message", SCALARS)
+def test_scalars_are_named(message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        SCALARS[told]()
-    assert str(caught.value).startswith(told)
+        SCALARS[message]()
+    assert str(caught.value).startswith(message)
 
 
-# What would have taken gigabytes of the host's memory first.
+# Calls that would take gigabytes of the host's memory if they were not refused first.
 VAST: dict[str, Callable[[], Any]] = {
     "gaussian_blur: sigma times truncate must give a window of at most": lambda: (
         image.gaussian_blur(PICTURE, 1e9)
@@ -129,11 +129,11 @@ VAST: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", VAST)
-def test_vast_sizes_are_refused_first(told: str) -> None:
+@pytest.mark.parametrize("message", VAST)
+def test_vast_sizes_are_refused_first(message: str) -> None:
     with pytest.raises((ArgumentError, LimitError)) as caught:
-        VAST[told]()
-    assert str(caught.value).startswith(told)
+        VAST[message]()
+    assert str(caught.value).startswith(message)
 
 
 ARANGES: dict[str, Callable[[], Any]] = {
@@ -168,11 +168,11 @@ ARANGES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", ARANGES)
-def test_what_arange_cannot_make(told: str) -> None:
+@pytest.mark.parametrize("message", ARANGES)
+def test_arange_refuses_wrong_arguments(message: str) -> None:
     with pytest.raises((ArgumentError, DTypeError, LimitError)) as caught:
-        ARANGES[told]()
-    assert str(caught.value).startswith(told)
+        ARANGES[message]()
+    assert str(caught.value).startswith(message)
 
 
 def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
@@ -182,7 +182,7 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "told"),
+    ("kernel", "message"),
     [
         ("x", "kernel must hold real numbers, got 'x'"),
         ([[1j]], r"kernel must hold real numbers, got \[\[1j\]\]"),
@@ -197,8 +197,8 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         ([[1e39]], "kernel holds infinities, NaN or numbers beyond f32"),
     ],
 )
-def test_kernels_that_filter2d_refuses(kernel: Any, told: str) -> None:
-    with pytest.raises(ArgumentError, match=f"^filter2d: .*{told}"):
+def test_kernels_that_filter2d_refuses(kernel: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^filter2d: .*{message}"):
         image.filter2d(PICTURE, kernel)
 
 
@@ -246,7 +246,7 @@ def test_an_array_is_no_activation() -> None:
 
 
 def test_the_range_of_f32() -> None:
-    """What rounds to it is held: half a step beyond the largest, not included."""
+    """Numbers up to half a step beyond the largest round to it; that limit is not included."""
     most = float(np.finfo(np.float32).max)
     beyond = 2.0**128 - 2.0**103
     assert as_float("op", "name", math.nextafter(beyond, 0)) > most
@@ -255,7 +255,7 @@ def test_the_range_of_f32() -> None:
             as_float("op", "name", number)
 
 
-def test_truths_that_are_lists_are_refused() -> None:
+def test_lists_are_refused_as_options() -> None:
     with pytest.raises(
         ArgumentError, match=r"must be bool, str or numbers, got {'descending': {}}"
     ):

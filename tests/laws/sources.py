@@ -49,11 +49,11 @@ def name_of(file: Path) -> str:
 
 def python_files(*folders: str) -> list[Path]:
     """Return the Python files under the given folders of the repository."""
-    wanted = [ROOT / folder for folder in folders]
+    roots = [ROOT / folder for folder in folders]
     return [
         file
         for file in tracked_files()
-        if file.suffix == ".py" and any(file.is_relative_to(folder) for folder in wanted)
+        if file.suffix == ".py" and any(file.is_relative_to(root) for root in roots)
     ]
 
 

@@ -350,7 +350,7 @@ def test_loaders_make_the_same_sums(
     np.testing.assert_array_equal(results[1][0][0], results[1][1])
 
 
-def test_refuses_what_does_not_fit(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
         gemm(a, w)
