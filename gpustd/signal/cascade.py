@@ -11,7 +11,6 @@ enough for f32 to hold their matrices. So nothing overflows before the result do
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.signal.arguments import element_type, inner_size, outer_size
 
-__all__ = ["MAX_STATES", "Cascade", "CascadeRun"]
+__all__ = ["MAX_STATES", "Cascade"]
 
 MAX_STATES = 32
 """States of a cascade that an invocation holds."""
@@ -45,15 +44,6 @@ _MANY, _CPU_MANY = 2**16, 64
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class CascadeRun:
-    """The axis and direction of a run, and whether it returns the states at its end."""
-
-    axis: int
-    backward: bool = False
-    ended: bool = False
-
-
 class Cascade:
     """Filters one behind the other, each of the same order.
 
@@ -68,14 +58,20 @@ class Cascade:
         self._key = (numerators.shape, numerators.tobytes(), denominators.tobytes())
 
     def run(
-        self, x: Buffer[T], how: CascadeRun, starts: Buffer[T] | None
+        self,
+        x: Buffer[T],
+        axis: int,
+        starts: Buffer[T] | None = None,
+        *,
+        backward: bool = False,
+        return_states: bool = False,
     ) -> tuple[Buffer[T], Buffer[T] | None]:
-        """Return filtered ``x``, and the states at the end if ``how`` asks for them.
+        """Filter ``x`` along ``axis``; with ``return_states``, also return the states at the end.
 
         ``starts`` are states (sections, outer, order, inner), zeros if None.
         """
-        device, length = x.device, x.shape[how.axis]
-        outer, inner = outer_size(x.shape, how.axis), inner_size(x.shape, how.axis)
+        device, length = x.device, x.shape[axis]
+        outer, inner = outer_size(x.shape, axis), inner_size(x.shape, axis)
         block = self._block(x, length, outer * inner, inner)
         blocks = max(1, ceil_div(length, block))
         sizes: dict[str, int | float] = {
@@ -84,7 +80,7 @@ class Cascade:
             "length": length,
             "block": block,
             "blocks": blocks,
-            "backward": int(how.backward),
+            "backward": int(backward),
         }
         shares: list[Buffer[Any]] = []
         if blocks > 1 and x.size:
@@ -94,14 +90,14 @@ class Cascade:
         spec = self._spec(x) | {
             "started": starts is not None,
             "filtered": True,
-            "ended": how.ended,
+            "ended": return_states,
         }
         buffers: list[Buffer[Any]] = [x, self._coefficients(x)]
         buffers += [starts] if starts is not None else []
         buffers += shares
-        buffers += [y, ends] if how.ended else [y]
+        buffers += [y, ends] if return_states else [y]
         self._launch(spec, buffers, sizes)
-        return y, ends if how.ended else None
+        return y, ends if return_states else None
 
     def _launch(
         self, spec: dict[str, Value], buffers: list[Buffer[Any]], sizes: dict[str, int | float]
