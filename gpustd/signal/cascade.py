@@ -119,8 +119,8 @@ class Cascade:
         """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
         forced = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
-        own = self._own_block(x)
-        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
+        tile_block = self._tile_block(x)
+        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == tile_block
 
     def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup adds up the states of its blocks itself."""
@@ -136,7 +136,7 @@ class Cascade:
         """True if a workgroup can add up its blocks' states."""
         return bool(self.sections * self.order <= _MAX_TILE_STATES)
 
-    def _own_block(self, x: Buffer[Any]) -> int:
+    def _tile_block(self, x: Buffer[Any]) -> int:
         """Return the samples of a block where a workgroup takes 64 of them."""
         return _BLOCK if self._has_few_states or x.dtype is not f32 else _LONG_BLOCK
 
@@ -151,12 +151,12 @@ class Cascade:
         forced = forced_tile("filter")
         if isinstance(forced, int):
             return forced
-        own = self._own_block(x)
+        tile_block = self._tile_block(x)
         many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
         # On a GPU, lanes read neighbouring samples: of other signals, or of one signal through
         # workgroup memory.
-        if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * own:
-            block = own
+        if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * tile_block:
+            block = tile_block
         elif signals >= many:
             return max(length, 1)
         while block > 1 and not self._holds(block):
@@ -227,7 +227,7 @@ class Cascade:
         y = device.buffer(ends.dtype, shape)
         spec = self._spec(ends) | {"started": starts is not None, "prefixes": prefixes}
         step = table(device, f32, ("step", samples, self._key), lambda: self._power(samples))
-        given = () if starts is None else (starts,)
+        operands = () if starts is None else (starts,)
         count = outer * runs * inner
         sizes: dict[str, int | float] = {
             "count": count,
@@ -238,7 +238,7 @@ class Cascade:
             "runs": runs,
         }
         launch = kernel(device, "signal/states.wgsl", **spec)
-        launch(ends, step, *given, y, sizes, grid=flat_grid(count, _WORKGROUP))
+        launch(ends, step, *operands, y, sizes, grid=flat_grid(count, _WORKGROUP))
         return y
 
     def _power(self, samples: int) -> Array:

@@ -48,9 +48,9 @@ def _fits_row_kernel(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
     variant = forced_variant("convolve") or ("direct" if x.device.is_cpu else "direct_rows")
     if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or variant == "direct":
         return False
-    whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
+    whole_words = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
     same_rows = x.shape[:-1] == y.shape[:-1]
-    return y.size > 0 and same_rows and (whole or x.size == x.shape[-1])
+    return y.size > 0 and same_rows and (whole_words or x.size == x.shape[-1])
 
 
 def _launch_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:

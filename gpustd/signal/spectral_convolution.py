@@ -73,8 +73,8 @@ def convolve_blocks(
     skipped = [0] * len(circular.shape)
     skipped[axis + 1] = lost
     valid = extract_region("oaconvolve", circular, skipped, (*before, hop, *after))
-    whole = valid.view((*before[:-1], frames * hop, *after))
-    return extract_region("oaconvolve", whole, starts, extents)
+    full = valid.view((*before[:-1], frames * hop, *after))
+    return extract_region("oaconvolve", full, starts, extents)
 
 
 def _paired_block_length(x: Buffer[Any], h: Buffer[Any], axis: int, size: int) -> int:

@@ -185,7 +185,7 @@ class Pass:
             tables.append(twiddle.roots(device, 2 * pairs))
             halves = twiddle.root_levels(2 * pairs)
         is_cpu = device_limits(device).is_cpu
-        whole = source.kind not in ("complex", "real") or source.count == n
+        uncropped = source.kind not in ("complex", "real") or source.count == n
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
@@ -193,7 +193,7 @@ class Pass:
             "joined_target": target.as_pairs,
             "load_by": source.factors is not None,
             "store_by": target.factors is not None,
-            "cropped_source": is_cpu or not whole,
+            "cropped_source": is_cpu or not uncropped,
             "cropped_target": is_cpu or target.count < n,
             "rows_target": target.rows,
             "framed": source.framing is not None,

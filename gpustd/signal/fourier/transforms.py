@@ -42,9 +42,8 @@ def transform(
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
         into: Buffer[Any] = y if last else x.device.buffer(c64, (line.outer, line.n, line.inner))
-        whole = line.n
-        reads = source if i == 0 else PassInput("complex", whole, whole)
-        writes = target if last else PassOutput("complex", whole, whole)
+        reads = source if i == 0 else PassInput("complex", line.n, line.n)
+        writes = target if last else PassOutput("complex", line.n, line.n)
         Pass(line, length, done, reads, writes).record(x, into)
         x = into
         done *= length
