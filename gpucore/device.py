@@ -62,7 +62,7 @@ class Device(NotCopyable):
 
     Attributes:
         engine: the backend. stream: the one recorded into now. pool: its memory. checks: as opened.
-        kept: the values that modules keep for it, see `PerDevice`.
+        kept_values: those that modules keep for it, see `PerDevice`.
     """
 
     _INSTEAD = "hand on device.info, and open it there with Device.open(info)"
@@ -72,7 +72,7 @@ class Device(NotCopyable):
         self.checks = checks
         self.stream = Stream(backend)
         self.pool = Pool(backend, self.stream.flush_all, memory_limit())
-        self.kept: dict[PerDevice[Any], Any] = {}
+        self.kept_values: dict[PerDevice[Any], Any] = {}
         self._main = self.stream
         self._streams = [weakref.ref(self.stream)]
         self._constants: dict[bytes, Any] = {}
@@ -83,7 +83,7 @@ class Device(NotCopyable):
     @classmethod
     def auto(cls, *, checks: bool = True) -> Device:
         """Open the device that ``GPUCORE_DEVICE`` names, else the best one present."""
-        return cls.open(adapters.preferred(), checks=checks)
+        return cls.open(adapters.preferred_adapter(), checks=checks)
 
     @classmethod
     def named(cls, name: str, *, checks: bool = True) -> Device:
@@ -439,7 +439,7 @@ class Device(NotCopyable):
             with suppress(DeviceLostError):
                 self.synchronize()
         finally:
-            self.kept.clear()
+            self.kept_values.clear()
             self._groups.clear()
             self._constants.clear()
             self.engine.close()

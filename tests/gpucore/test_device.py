@@ -84,7 +84,7 @@ def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
 @pytest.mark.usefixtures("five_adapters")
 def test_the_environment_variable_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUCORE_DEVICE", "metal")
-    assert adapters.preferred() is LAPTOP
+    assert adapters.preferred_adapter() is LAPTOP
     monkeypatch.setenv("GPUCORE_DEVICE", "null")
     assert Device.auto().info.engine == "null"
     monkeypatch.setenv("GPUCORE_DEVICE", "cuda")
