@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
-from gpustd import unary
+from gpustd import nn
 
 __all__ = ["ENTRIES"]
 
@@ -22,7 +22,7 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), dtype)
-        return lambda: unary(x, name)
+        return lambda: getattr(nn, name)(x)
 
     @functools.cache
     def operand() -> NDArray[Any]:

@@ -27,9 +27,9 @@ def entry(
 
     def setup(device: Device) -> Callable[[], object]:
         rows, numbers = arrays()
-        first = device.buffer_from_array(rows, dtype)
-        second = device.buffer_from_array(numbers)
-        return lambda: embedding(first, second)
+        weight = device.buffer_from_array(rows, dtype)
+        tokens = device.buffer_from_array(numbers)
+        return lambda: embedding(tokens, weight)
 
     def in_numpy() -> object:
         rows, numbers = arrays()

@@ -36,7 +36,7 @@ def entry(
         other = device.buffer_from_array(skip, dtype) if second else None
         gamma = device.buffer_from_array(np.ones(total, np.float32))
         beta = device.buffer_from_array(np.zeros(total, np.float32))
-        return lambda: group_norm(x, gamma, beta, groups=32, eps=1e-5, silu=True, second=other)
+        return lambda: group_norm(x, 32, gamma, beta, silu=True, second=other)
 
     @functools.cache
     def operand() -> NDArray[Any]:

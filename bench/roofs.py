@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.torch_peer import TorchPeer
 from gpucore import Device, DType, Roof, f16, f32
-from gpustd.tuning.roof import copy_rate, product_rate
+from gpustd.tuning.roof import copy_rate, matmul_rate
 
 __all__ = ["Roofs"]
 
@@ -39,7 +39,7 @@ class Roofs:
     def _products(self, dtype: type[DType]) -> dict[str, float]:
         found = self.products.get(dtype.name)
         if found is None:
-            found = self.products[dtype.name] = {"Avila": product_rate(self._device, dtype)}
+            found = self.products[dtype.name] = {"Avila": matmul_rate(self._device, dtype)}
             self._device.trim()
             if self._peer is not None:
                 found["PyTorch"] = self._peer.product_rate(dtype)

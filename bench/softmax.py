@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
-from gpustd.nn.row_softmax import softmax
+from gpustd.nn import softmax
 
 __all__ = ["ENTRIES"]
 

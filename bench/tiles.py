@@ -27,9 +27,9 @@ from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
 from diffusion.pipeline.networks import load_networks
 from gpucore import Buffer, Device, Graph
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul.tiles import Tile, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, key_of_region, recorded_matmuls, use_tiles
 from gpustd.tuning.files import TileSize, read_tiles, write_tiles
-from gpustd.tuning.lookup import SeenProduct, key_of_region, recorded_products, tile_size, use_tiles
 from gpustd.tuning.timing import refusals
 
 __all__ = ["Found", "find_tiles", "main"]
@@ -99,17 +99,17 @@ def find_tiles(
 
 def _captured(
     device: Device, make: Make, table: Mapping[str, TileSize], ranks: int
-) -> tuple[list[Graph], dict[str, SeenProduct]]:
+) -> tuple[list[Graph], dict[str, SeenMatmul]]:
     """The network with the tiles of ``table``, and with those of each rank; its products."""
     use_tiles(device, table)
-    with recorded_products() as seen:
+    with recorded_matmuls() as seen:
         graphs = [make()[0]]
     for rank in range(ranks):
         choice = {
             key: tile_size(each.tiles[min(rank, len(each.tiles) - 1)]) for key, each in seen.items()
         }
         use_tiles(device, choice)
-        with recorded_products():  # for the names in profiles
+        with recorded_matmuls():  # for the names in profiles
             graphs.append(make()[0])
     return graphs, seen
 
@@ -142,7 +142,7 @@ def _profiled(device: Device, graph: Graph) -> dict[str, float]:
 
 
 def _better(
-    seen: Mapping[str, SeenProduct], now: Mapping[str, float], tried: Sequence[Mapping[str, float]]
+    seen: Mapping[str, SeenMatmul], now: Mapping[str, float], tried: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, Tile], dict[str, tuple[float, float]]]:
     """Tiles that beat those taken now, and the seconds of both."""
     tiles, gains = {}, {}
@@ -157,7 +157,7 @@ def _better(
 
 
 def _refused(
-    device: Device, seen: Mapping[str, SeenProduct], tiles: Mapping[str, Tile]
+    device: Device, seen: Mapping[str, SeenMatmul], tiles: Mapping[str, Tile]
 ) -> dict[str, str]:
     """Why tiles are not to be taken: wrong, or of other bits than the likeliest of the product."""
     found = {}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from diffusion.checks import check_integer, check_number, check_side, check_text
 from diffusion.errors import SettingsError
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
-from diffusion.samplers import chosen_schedule
+from diffusion.samplers import choose_schedule
 from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless
 from diffusion.tasks.sampling_options import Sampling
 from gpustd.matmul.conv import Wrap
@@ -96,7 +96,7 @@ class Settings:
             steps=defaults.steps if self.steps is None else self.steps,
             guidance=defaults.guidance if self.guidance is None else self.guidance,
             sampler=sampler,
-            schedule=chosen_schedule(sampler, self.schedule, defaults.schedule),
+            schedule=choose_schedule(sampler, self.schedule, defaults.schedule),
             batch=min(self.count, 4) if self.batch is None else self.batch,
         )
         full.check()

@@ -52,7 +52,7 @@ def log(path: Path) -> None:
 
 
 def table(lines: list[dict[str, object]]) -> str:
-    """Rows of function and dtype, columns of adapters and engines."""
+    """Return a table with rows of function and dtype, and columns of adapters and engines."""
     worst: dict[Key, dict[str, float]] = defaultdict(dict)
     for line in lines:
         key = str(line["function"]), str(line["dtype"])
@@ -72,7 +72,7 @@ def table(lines: list[dict[str, object]]) -> str:
 
 
 def without_row(shown: str) -> list[str]:
-    """Functions of the packages that no row names."""
+    """Return the functions of the packages that no row names."""
     found = []
     for package in LIBRARY:
         module = importlib.import_module(f"gpustd.{package}")
@@ -84,20 +84,20 @@ def without_row(shown: str) -> list[str]:
     return found
 
 
-def written(paths: list[Path]) -> list[dict[str, object]]:
-    """Lines of logs; of a run of the tests, where there are none."""
+def read_logs(paths: list[Path]) -> list[dict[str, object]]:
+    """Return the lines of the logs, or without logs those of a run of the tests."""
     if paths:
         return [json.loads(x) for p in paths for x in p.read_text(encoding="utf-8").splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "errors.jsonl"
         log(path)
-        return written([path])
+        return read_logs([path])
 
 
 def main() -> None:
     """Run or read, collect, write."""
     functions = tuple(f"{package}." for package in LIBRARY)
-    lines = written([Path(path) for path in sys.argv[1:]])
+    lines = read_logs([Path(path) for path in sys.argv[1:]])
     lines = [line for line in lines if str(line["function"]).startswith(functions)]
     adapters = ", ".join(sorted({str(line["adapter"]) for line in lines}))
     rows = table(lines)

@@ -25,7 +25,7 @@ Captioned = tuple[Image.Image, str]
 
 
 def strip(parts: Sequence[Captioned], heights: Sequence[int] | None = None) -> Image.Image:
-    """Pictures side by side, each above its caption; ``heights`` in pixels, or all alike."""
+    """Arrange pictures side by side, each above its caption; ``heights`` are in pixels."""
     scaled = []
     for (picture, _), height in zip(parts, heights or [SIDE] * len(parts), strict=True):
         width = round(picture.width * height / picture.height)
@@ -44,20 +44,20 @@ def strip(parts: Sequence[Captioned], heights: Sequence[int] | None = None) -> I
 
 
 def oval(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
-    """A mask, white in an oval."""
+    """Draw a mask that is white in an oval."""
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).ellipse(box, fill=255)
     return mask
 
 
-def shown(picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """The picture, grey where the mask is white."""
+def cover_mask(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """Return the picture, grey where the mask is white."""
     half = Image.fromarray(np.asarray(mask) // 2)
     return Image.composite(Image.new("RGB", picture.size, "white"), picture, half)
 
 
 def img2img(pipeline: Pipeline) -> Image.Image:
-    """A cat on its way to a dog."""
+    """Draw a cat that turns into a dog over strengths."""
     cat = pipeline.txt2img("a cat")
     parts = [(cat, "a cat")]
     for strength in (0.3, 0.5, 0.7):
@@ -67,7 +67,7 @@ def img2img(pipeline: Pipeline) -> Image.Image:
 
 
 def inpaint(pipeline: Pipeline) -> Image.Image:
-    """A face on an apple, and the apple's other half of the picture."""
+    """Draw a face on an apple, and extend the picture beside it."""
     apple = pipeline.txt2img("a red apple")
     mask = oval(apple.size, (60, 80, 200, 220))
     source = Source(apple, 0.9, inpaint=Inpaint(mask))
@@ -79,7 +79,7 @@ def inpaint(pipeline: Pipeline) -> Image.Image:
     wide = pipeline.draw(Settings("a red apple", seed=1, source=source))[0]
     return strip(
         [
-            (shown(apple, mask), "--mask"),
+            (cover_mask(apple, mask), "--mask"),
             (face, "--area whole"),
             (full, "--area masked"),
             (wide, "--right 128"),
@@ -88,7 +88,7 @@ def inpaint(pipeline: Pipeline) -> Image.Image:
 
 
 def hires(pipeline: Pipeline) -> Image.Image:
-    """One seed at its own size and enlarged."""
+    """Draw one seed at its own size and enlarged."""
     first = Settings("a rocket", seed=0)
     parts = [(pipeline.draw(first)[0], "256x256")]
     for upscaler, strength in (("lanczos", 0.15), ("latent", 0.6)):
@@ -98,13 +98,13 @@ def hires(pipeline: Pipeline) -> Image.Image:
 
 
 def prompt_editing(pipeline: Pipeline) -> Image.Image:
-    """A cat that becomes a dog along the way."""
+    """Draw a cat whose prompt becomes a dog's during the steps."""
     prompts = ("a cat", "[a cat:a dog:0.5]", "[a cat|a dog]", "a dog")
     return strip([(pipeline.txt2img(prompt), prompt) for prompt in prompts])
 
 
 def seamless(pipeline: Pipeline) -> Image.Image:
-    """Four copies of one picture, whose edges meet or not."""
+    """Arrange four copies of one picture, whose edges meet or not."""
     parts = []
     axes: tuple[Wrap, ...] = ("", "x", "xy")
     for each in axes:

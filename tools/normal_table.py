@@ -18,7 +18,7 @@ from scipy.special import ndtri
 OCTAVES = 32
 PARTS = 16
 TARGET = Path(__file__).parent.parent / "gpustd/random/normal_quantiles.py"
-HEAD = '''"""Cubics of the normal distribution's quantiles; made by `tools/normal_table.py`."""
+HEAD = '''"""Cubics of the normal distribution's quantiles, computed by `tools/normal_table.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ __all__ = ["normal_table"]
 
 
 def normal_table() -> NDArray[np.uint32]:
-    """(512, 4): value and slope at the start, two more coefficients in a word, bits of a scale."""
+    """Return the table (512, 4) of u32.
+
+    A row holds value and slope at the start, two more coefficients in a word, and the bits of a
+    scale.
+    """
     return np.frombuffer(bytes.fromhex(_TABLE), "<u4").astype(np.uint32).reshape(-1, 4)
 
 
@@ -38,13 +42,13 @@ _TABLE = """
 
 
 def cubic(start: float, length: float) -> NDArray[np.float64]:
-    """Coefficients of t in [0, 1] for the quantile of ``start + length t``."""
+    """Return the coefficients of t in [0, 1] for the quantile of ``start + length t``."""
     t = (np.cos(np.pi * (np.arange(4) + 0.5) / 4) + 1) / 2
     return np.linalg.solve(np.vander(t, 4, increasing=True), -ndtri(start + length * t))
 
 
 def entry(octave: int, part: int) -> list[int]:
-    """One row of the table."""
+    """Return one row of the table."""
     low = 2.0 ** -(octave + 2)
     c = cubic(low * (1 + part / PARTS), low / PARTS)
     bits = int(np.floor(np.log2((2**24 - 64) / c[0])))

@@ -44,7 +44,7 @@ CAPTION = 18
 
 
 def sheet(pictures: list[Image.Image]) -> Image.Image:
-    """The pictures in rows, each above its prompt."""
+    """Arrange the pictures in rows, each above its prompt."""
     rows = -(-len(pictures) // COLUMNS)
     result = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + CAPTION)), "white")
     draw = ImageDraw.Draw(result)

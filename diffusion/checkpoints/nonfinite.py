@@ -1,4 +1,4 @@
-"""What is not finite in a file that is written: from its source, or because of its element type."""
+"""Infinities and NaN in a file that is written, from its source or made by its element type."""
 
 import warnings
 from pathlib import Path
@@ -7,35 +7,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.checkpoints.element_types import decode
+from diffusion.checkpoints.safetensors.element_types import decode
 from diffusion.errors import named, printable, quoted
 
-__all__ = ["Losses", "not_finite"]
+__all__ = ["NonFiniteCounter", "count_nonfinite"]
 
 
-class Losses:
-    """Counts, tensor by tensor, the infinities and NaN of what is written to ``path``."""
+class NonFiniteCounter:
+    """A counter of the infinities and NaN in each tensor that is written to ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._found: dict[str, int] = {}
-        self._overflown: dict[str, int] = {}
+        self._in_source: dict[str, int] = {}
+        self._overflowed: dict[str, int] = {}
 
-    def note(self, name: str, dtype: str, values: NDArray[Any], stored: NDArray[Any]) -> None:
-        """Look at a tensor's values and at the bits of ``dtype`` that store them."""
-        before, after = not_finite(values), not_finite(decode(dtype, stored))
+    def count(self, name: str, dtype: str, values: NDArray[Any], stored: NDArray[Any]) -> None:
+        """Count the infinities and NaN in a tensor's values, and in the bits that store them."""
+        before, after = count_nonfinite(values), count_nonfinite(decode(dtype, stored))
         if before:
-            self._found[name] = before
+            self._in_source[name] = before
         if after > before:
-            self._overflown[name] = after - before
+            self._overflowed[name] = after - before
 
-    def tell(self) -> None:
-        """Warn (``RuntimeWarning``) where there was something."""
-        self._warn(self._found, "infinite or NaN in the source", "no picture can be made of them")
+    def warn(self) -> None:
+        """Warn (``RuntimeWarning``) if any were counted."""
+        reason = "infinite or NaN in the source"
+        self._warn_of(self._in_source, reason, "no picture can be made of them")
         reason = "too large for the element type became infinite or NaN"
-        self._warn(self._overflown, reason, "give another one (--dtype)")
+        self._warn_of(self._overflowed, reason, "give another one (--dtype)")
 
-    def _warn(self, counts: dict[str, int], reason: str, hint: str) -> None:
+    def _warn_of(self, counts: dict[str, int], reason: str, hint: str) -> None:
+        """Warn of one kind, naming the tensors."""
         if counts:
             path, total = printable(str(self._path)), sum(counts.values())
             title = f"{path}: numbers {reason}: {total}, in"
@@ -43,6 +45,6 @@ class Losses:
             warnings.warn(f"{named(title, tensors)}; {hint}", RuntimeWarning, stacklevel=4)
 
 
-def not_finite(values: NDArray[Any]) -> int:
-    """How many numbers are infinite or NaN."""
+def count_nonfinite(values: NDArray[Any]) -> int:
+    """Return how many numbers are infinite or NaN."""
     return values.size - int(np.count_nonzero(np.isfinite(values)))

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from diffusion.checkpoints.folder import ModelFolder
+from diffusion.checkpoints.model_folder import ModelFolder
+from diffusion.checkpoints.pytorch import wrong_file_error
 from diffusion.checkpoints.single_file import ModelFile, Prediction
-from diffusion.checkpoints.torch_file import other_file
-
-SUFFIX = ".safetensors"
 
 
 def open_model(
@@ -21,8 +19,8 @@ def open_model(
     Raises ``ModelNotFoundError`` or ``ModelFormatError``.
     """
     path = Path(path)
-    if path.suffix.lower() == SUFFIX and not path.is_dir():
+    if path.suffix.lower() == ".safetensors" and not path.is_dir():
         return ModelFile(path, tokenizer=tokenizer, prediction=prediction)
     if path.is_file():
-        raise other_file(path, "a model's folder", "name a model")
+        raise wrong_file_error(path, "a model's folder", "name a model")
     return ModelFolder(path)

@@ -1,10 +1,10 @@
-"""Comparing the tensors a file holds with the parameters a model wants, before any is read."""
+"""Comparing a file's tensors with a model's parameters, before any tensor is read."""
 
 from collections.abc import Mapping
 
-from diffusion.checkpoints.element_types import FLOATING
-from diffusion.checkpoints.header import TensorEntry
-from diffusion.checkpoints.names import IGNORED_NAMES, family
+from diffusion.checkpoints.parameter_names import IGNORED_NAMES, model_kind
+from diffusion.checkpoints.safetensors.element_types import FLOATING
+from diffusion.checkpoints.safetensors.entries import TensorEntry
 from diffusion.errors import ModelMismatchError, Path, Shape
 
 
@@ -18,17 +18,17 @@ def check_parameters(
     """
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected and name not in IGNORED_NAMES]
-    both = [name for name in expected if name in found]
+    shared = [name for name in expected if name in found]
     misshapen = [
         (name, expected[name], found[name].shape)
-        for name in both
+        for name in shared
         if found[name].shape != tuple(expected[name])
     ]
-    mistyped = [(name, found[name].dtype) for name in both if found[name].dtype not in FLOATING]
+    mistyped = [(name, found[name].dtype) for name in shared if found[name].dtype not in FLOATING]
     if missing or extra or misshapen or mistyped:
         raise ModelMismatchError(
             file,
-            _hint(family(expected), family(found)),
+            _hint(model_kind(expected), model_kind(found)),
             missing=missing,
             extra=extra,
             misshapen=misshapen,
@@ -36,8 +36,8 @@ def check_parameters(
         )
 
 
-def _hint(wanted: str, found: str) -> str:
-    """What to do, given the families that the two sets of names betray."""
-    if found and found != wanted:
-        return f"this looks like {found}" + (f", and {wanted} is wanted here" if wanted else "")
+def _hint(expected: str, found: str) -> str:
+    """Return what to do, given the kinds of model that the two sets of names tell."""
+    if found and found != expected:
+        return f"this looks like {found}" + (f"; give {expected}" if expected else "")
     return "the config beside the file is not its own; download the whole folder again"

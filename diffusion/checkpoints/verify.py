@@ -1,4 +1,4 @@
-"""Whether a model can be used, told from its files alone: no device, and no part held in memory."""
+"""Checks of a whole model that read its files alone: no device, one tensor in memory at a time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from diffusion.checkpoints import ModelFolder, Weights
-from diffusion.checkpoints.folder import Part
-from diffusion.checkpoints.nonfinite import not_finite
+from diffusion.checkpoints.model_folder import Part
+from diffusion.checkpoints.nonfinite import count_nonfinite
 from diffusion.errors import ModelFormatError, named, quoted
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.module import Module
 from diffusion.models.unet import UNet
 from diffusion.models.vae import Vae
 
-__all__ = ["check_numbers", "fitting_weights"]
+__all__ = ["check_finite", "check_weights"]
 
 _DAMAGED: Final = "no picture can be made of these; download the model again"
 
 
-def fitting_weights(model: ModelFolder) -> dict[Part, Weights]:
-    """The weights of each part, opened, which are its network's parameters, shape for shape.
+def check_weights(model: ModelFolder) -> dict[Part, Weights]:
+    """Open each part's weights and compare them with its network's parameters, shape for shape.
 
     No tensor is read. Raises ``ModelError``.
     """
@@ -28,31 +28,31 @@ def fitting_weights(model: ModelFolder) -> dict[Part, Weights]:
     parts: tuple[Part, ...] = (*model.text_encoders, "unet", "vae")
     for part in parts:
         weights = model.weights(part)
-        parameters = _network(model, part).parameters()
+        parameters = _make_network(model, part).parameters()
         weights.check({name: parameter.shape for name, parameter in parameters})
         opened[part] = weights
     return opened
 
 
-def check_numbers(opened: Mapping[Part, Weights], places: Iterable[tuple[Part, str]]) -> None:
-    """Read tensors, one at a time, whose numbers must all be finite.
+def check_finite(opened: Mapping[Part, Weights], tensors: Iterable[tuple[Part, str]]) -> None:
+    """Read tensors, one at a time, and refuse infinities and NaN.
 
-    ``places``: part and name of each. Raises ``ModelFormatError`` for the first part with others,
-    once all are read.
+    ``tensors``: part and name of each. Raises ``ModelFormatError`` for the first part that has
+    some, once all are read.
     """
     bad: dict[Part, list[str]] = {}
-    for part, name in places:
+    for part, name in tensors:
         values = opened[part].read(name)
-        count = not_finite(values)
+        count = count_nonfinite(values)
         if count:
             bad.setdefault(part, []).append(f"{quoted(name)} ({count} of {values.size})")
-    for part, told in bad.items():
-        reason = named("numbers are infinite or NaN in", told)
+    for part, names in bad.items():
+        reason = named("numbers must be finite, got infinities or NaN in", names)
         raise ModelFormatError(opened[part].path, part, reason, _DAMAGED)
 
 
-def _network(model: ModelFolder, part: Part) -> Module:
-    """A part's network, its weights not loaded."""
+def _make_network(model: ModelFolder, part: Part) -> Module:
+    """Return a part's network without its weights."""
     if part == "unet":
         return UNet(model.unet)
     if part == "vae":

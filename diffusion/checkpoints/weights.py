@@ -7,43 +7,45 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from diffusion.checkpoints.file_kinds import AGAIN
-from diffusion.checkpoints.header import TensorEntry
-from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
-from diffusion.checkpoints.names import NameTable, translate
+from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
+from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
+from diffusion.checkpoints.parameter_names import NameTable, translate_name
 from diffusion.checkpoints.parameters import check_parameters
-from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
+from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry, open_safetensors
 from diffusion.errors import ModelFormatError, Shape, quoted
 
 MAX_SHARDS = 256
+"""How many files the weights of one part may be split into."""
 
 
-class Place(NamedTuple):
-    """Where a parameter lies: ``entry`` is the tensor ``stored`` of ``file``, or part of it."""
+class ParameterSource(NamedTuple):
+    """The source of a parameter: ``entry`` is the tensor ``stored_name`` of ``file``, or a part."""
 
     name: str
     file: SafetensorsFile
-    stored: str
+    stored_name: str
     entry: TensorEntry
 
 
 class Weights:
     """Tensors by the model's names; ``path`` is the file (or index) that errors name.
 
-    Two places with one name are an error.
+    Two sources of one parameter are an error.
     """
 
-    def __init__(self, path: Path, places: Iterable[Place]) -> None:
+    def __init__(self, path: Path, sources: Iterable[ParameterSource]) -> None:
         self.path = path
-        self._places: dict[str, Place] = {}
-        for place in places:
-            if place.name in self._places:
-                reason = f"holds {quoted(place.name)} twice, under two spellings or in two files"
-                where = f"tensor {quoted(place.stored)}"
-                raise ModelFormatError(place.file.path, where, reason, AGAIN)
-            self._places[place.name] = place
+        self._sources: dict[str, ParameterSource] = {}
+        for source in sources:
+            if source.name in self._sources:
+                reason = (
+                    f"must hold {quoted(source.name)} once, got it under two spellings or files"
+                )
+                where = f"tensor {quoted(source.stored_name)}"
+                raise ModelFormatError(source.file.path, where, reason, DOWNLOAD_AGAIN)
+            self._sources[source.name] = source
         self.entries: Mapping[str, TensorEntry] = MappingProxyType(
-            {name: place.entry for name, place in self._places.items()}
+            {name: source.entry for name, source in self._sources.items()}
         )
 
     def check(self, expected: Mapping[str, Shape]) -> None:
@@ -51,9 +53,9 @@ class Weights:
         check_parameters(expected, self.entries, self.path)
 
     def read(self, name: str) -> NDArray[Any]:
-        """Copy one tensor out; see ``SafetensorsFile.read_entry``."""
-        place = self._places[name]
-        return place.file.read_entry(place.entry)
+        """Copy one tensor out of its file; see ``SafetensorsFile.read_entry``."""
+        source = self._sources[name]
+        return source.file.read_entry(source.entry)
 
 
 def open_weights(path: Path, names: NameTable) -> Weights:
@@ -62,7 +64,7 @@ def open_weights(path: Path, names: NameTable) -> Weights:
     return Weights(
         path,
         (
-            Place(translate(stored, names), file, stored, file.entry(stored))
+            ParameterSource(translate_name(stored, names), file, stored, file.entry(stored))
             for file in files
             for stored in file.names
         ),
@@ -70,33 +72,35 @@ def open_weights(path: Path, names: NameTable) -> Weights:
 
 
 def _open_shards(index: Path) -> list[SafetensorsFile]:
-    """The files that an index names, each holding exactly the tensors that the index says."""
+    """Open the files that an index names; each must hold exactly the tensors listed for it."""
     weight_map = read_json_object(index, limit=INDEX_LIMIT).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise ModelFormatError(index, "weight_map", "is missing or empty", AGAIN)
+        raise ModelFormatError(
+            index, "weight_map", "must be an object with entries", DOWNLOAD_AGAIN
+        )
     shards: dict[str, set[str]] = {}
     for name, shard in weight_map.items():
-        shards.setdefault(_plain_name(shard, index), set()).add(name)
+        shards.setdefault(_check_file_name(shard, index), set()).add(name)
     if len(shards) > MAX_SHARDS:
-        reason = f"names {len(shards)} files, and at most {MAX_SHARDS} may be"
-        raise ModelFormatError(index, "weight_map", reason, AGAIN)
+        reason = f"must name at most {MAX_SHARDS} files, got {len(shards)}"
+        raise ModelFormatError(index, "weight_map", reason, DOWNLOAD_AGAIN)
     files = []
-    for shard, wanted in shards.items():
+    for shard, expected in shards.items():
         file = open_safetensors(index.parent / shard)
-        if wanted != set(file.names):
-            odd = min(wanted.symmetric_difference(file.names))
-            reason = f"does not agree with {index.name} about {quoted(odd)}"
-            raise ModelFormatError(file.path, "names", reason, AGAIN)
+        if expected != set(file.names):
+            odd = min(expected.symmetric_difference(file.names))
+            reason = f"must have the tensors that {index.name} lists; they differ in {quoted(odd)}"
+            raise ModelFormatError(file.path, "names", reason, DOWNLOAD_AGAIN)
         files.append(file)
     return files
 
 
-def _plain_name(shard: object, index: Path) -> str:
-    """A file name out of a file's content: it must be a plain name within the same folder."""
+def _check_file_name(shard: object, index: Path) -> str:
+    """Return a file name that an index holds, which must lie in the index's own folder."""
     if not isinstance(shard, str) or not shard.endswith(".safetensors") or len(shard) > 255:
-        reason = f"{quoted(shard)} is not the name of a .safetensors file"
-        raise ModelFormatError(index, "weight_map", reason, AGAIN)
+        reason = f"must name .safetensors files, got {quoted(shard)}"
+        raise ModelFormatError(index, "weight_map", reason, DOWNLOAD_AGAIN)
     if shard.startswith(".") or any(c in '/\\:*?"<>|' or not c.isprintable() for c in shard):
-        reason = f"{quoted(shard)} is not a plain file name, and the index may not lead elsewhere"
+        reason = f"must name files in the index's own folder, got {quoted(shard)}"
         raise ModelFormatError(index, "weight_map", reason, "do not use this model")
     return shard

@@ -13,9 +13,9 @@ from typer import Argument, Option
 from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
 from diffusion.checkpoints.bundled import bundled_model, named_model
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
+from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
 from diffusion.checkpoints.single_file import Prediction
-from diffusion.checkpoints.torch_file import SUFFIXES, open_torch
-from diffusion.checkpoints.verify import fitting_weights
+from diffusion.checkpoints.verify import check_weights
 from diffusion.cli import options
 from diffusion.cli.app import app, reporting
 from diffusion.cli.job import parsed_name, parsed_prediction
@@ -127,7 +127,7 @@ def convert_model(
 
 def _checked(model: ModelFolder) -> ModelFolder:
     """The model, whose tensors are its networks' parameters. Raises `ModelError`."""
-    fitting_weights(model)
+    check_weights(model)
     return model
 
 
@@ -141,7 +141,7 @@ def _warn_of_misfits(file: SafetensorsFile) -> None:
     except ModelError:
         return
     try:
-        fitting_weights(model)
+        check_weights(model)
     except ModelError as error:
         warnings.warn(f"copied, but no picture can be made: {error}", RuntimeWarning, stacklevel=2)
 

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from diffusion.checkpoints import ModelFile, ModelFolder, hub, open_model
 from diffusion.checkpoints.bundled import BUNDLED, bundled_model, named_model
-from diffusion.checkpoints.folder import Part
-from diffusion.checkpoints.verify import check_numbers, fitting_weights
+from diffusion.checkpoints.model_folder import Part
+from diffusion.checkpoints.verify import check_finite, check_weights
 from diffusion.cli import options
 from diffusion.cli.app import app, complain, reporting
 from diffusion.cli.progress import slowly
@@ -100,7 +100,7 @@ def pull(
     Licence and size are shown first. A download that was stopped goes on where it was.
     """
     with reporting(context, debug):
-        offer = hub.offered(name, revision, variant)
+        offer = hub.fetch_offer(name, revision, variant)
         for line in offer_lines(offer):
             print(line, file=sys.stderr)
         if offer.missing:
@@ -121,7 +121,7 @@ def rm(
             raise ModelNotFoundError(name, reason, hint)
         model = _cached(name)
         confirm(f"Delete {model.folder} ({gigabytes(_size(model.folder))})?", yes)
-        freed = hub.remove(model)
+        freed = hub.remove_model(model)
     print(f"{gigabytes(freed)} are free again", file=sys.stderr)
 
 
@@ -133,18 +133,18 @@ def verify(context: typer.Context, name: Name, *, debug: options.Debug = False) 
     """
     with reporting(context, debug):
         cached = None if Path(name).exists() or name == BUNDLED else _cached(name)
-        checked = list(hub.verified(cached)) if cached else []
+        checked = list(hub.verify_hashes(cached)) if cached else []
         broken = [file for file, sound in checked if sound is False]
         for file in broken:
             complain(f"{file}: its content is not what was downloaded; pull the model again")
         if broken:
             raise typer.Exit(_FAILED)
         model = _opened(name)
-        opened = fitting_weights(model)
+        opened = check_weights(model)
         if not isinstance(model, ModelFile):
             load_tokenizers(model)
         places = [(part, name) for part, weights in opened.items() for name in weights.entries]
-        check_numbers(opened, slowly(places, "reading"))
+        check_finite(opened, slowly(places, "reading"))
     hashed = sum(sound is True for _, sound in checked)
     print(f"{hashed} files have their hashes" if checked else "no hashes are known")
     for part, weights in opened.items():

@@ -15,7 +15,7 @@ from diffusion.cli.options import PROMPT_HELP
 from diffusion.errors import SettingsError, quoted
 from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.infotext.to_settings import DTYPE, picture_settings
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
 from diffusion.tasks.sampling_options import Sampling

@@ -37,10 +37,10 @@ from diffusion.cli.native_messages import held_back
 from diffusion.errors import OutputError, SettingsError
 from diffusion.settings import Settings
 from gpucore import Device
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul.tiles import Tile, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, recorded_matmuls
 from gpustd.tuning.files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
-from gpustd.tuning.lookup import SeenProduct, recorded_products, tile_size
-from gpustd.tuning.timing import Outcome, Standing, tune_product
+from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
 __all__ = ["UNSOUND", "tune"]
 
@@ -131,7 +131,7 @@ def table_file(device: Device) -> Path:
     return file
 
 
-def seen_products(device: Device, model: NamedModel, settings: Settings) -> list[SeenProduct]:
+def seen_products(device: Device, model: NamedModel, settings: Settings) -> list[SeenMatmul]:
     """The products of one step with a choice of tiles, those with the most work first.
 
     Software renderers have none: their kernels have no tiles.
@@ -139,16 +139,16 @@ def seen_products(device: Device, model: NamedModel, settings: Settings) -> list
     if device.is_cpu:
         return []
     pipeline = model.load(device)
-    with recorded_products() as seen:
+    with recorded_matmuls() as seen:
         for _ in pipeline.generate(settings):
             pass
     pipeline.release()
     return sorted((each for each in seen.values() if len(each.tiles) > 1), key=_work, reverse=True)
 
 
-def _work(seen: SeenProduct) -> int:
+def _work(seen: SeenMatmul) -> int:
     """Multiplications of all its launches."""
-    product = seen.product
+    product = seen.matmul
     taps = product.window.get("kernel_height", 1) * product.window.get("kernel_width", 1)
     return seen.count * product.m * product.n * sum(product.channels) * taps
 
@@ -181,7 +181,7 @@ class Tuning:
             ) from (error)
 
     def run(
-        self, products: Callable[[], Iterable[SeenProduct]], again: bool, *, shown: bool
+        self, products: Callable[[], Iterable[SeenMatmul]], again: bool, *, shown: bool
     ) -> None:
         """Tune what the table lacks, or all ``again``. Ctrl-C raises `KeyboardInterrupt`."""
         bar = progress_bar(shown)
@@ -205,9 +205,9 @@ class Tuning:
                     interruption.check()
                 bar.advance(line)
 
-    def _tuned(self, seen: SeenProduct) -> Iterator[Standing]:
+    def _tuned(self, seen: SeenMatmul) -> Iterator[Standing]:
         """Tune one product and write the table. Raises `OutputError`."""
-        outcome = yield from tune_product(self.device, seen)
+        outcome = yield from tune_matmul(self.device, seen)
         self.outcomes.append(outcome)
         self.device.trim()
         self._write(outcome)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from diffusion.infotext.grammar import write_infotext
 from diffusion.infotext.to_settings import AXIS, DTYPE, NOISE, SAMPLING_KEYS, ZERO_SNR
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import AUTOMATIC, find_schedule

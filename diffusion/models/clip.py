@@ -126,4 +126,4 @@ class ProjectedClipTextModel(ClipTextModel):
         last = model.encoder(states, first=len(model.encoder.layers) - skip)
         tokens = model.final_layer_norm(last)
         table = tokens.view((tokens.shape[0] * tokens.shape[1], tokens.shape[2]))
-        return states, self.text_projection(embedding(table, ends))
+        return states, self.text_projection(embedding(ends, table))

@@ -1,12 +1,16 @@
-"""Strict reading of a model's JSON config: every key is asked for, bounded or refused.
+"""Rules for the keys of a model's JSON configs, and the reader that applies them.
 
-A reader takes the keys it knows one after another; :meth:`Fields.finish` then refuses whatever
-is left, so that no option of a model is passed over in silence.
+A config is a frozen dataclass. The annotation of a field says which values a file may give::
+
+    in_channels: Annotated[int, Integer(1, MAX_CHANNELS, default=3)]
+
+A reader takes the keys it knows one after another. `Fields.refuse_unknown` then looks at what is
+left. All numbers are bounded before anything is sized from them.
 """
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, get_type_hints
 
 from diffusion.errors import ModelFormatError, Path, quoted
 
@@ -17,172 +21,188 @@ MAX_TOTAL: Final = 1024
 MAX_CHANNELS: Final = 16_384
 MAX_SIDE: Final = 16_384
 
-_OTHER = "this model needs a feature that is not built; use a Stable Diffusion 1.x, 2.x or XL model"
+_REQUIRED: Final = object()
+_UNSUPPORTED = "this option is not supported; use a Stable Diffusion 1.x, 2.x or XL model"
 _DAMAGED = "the file is damaged; download the model again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """The law of one key's value.
+
+    ``default``: the value that an absent key stands for, since older tools leave newer keys out.
+    ``nullable``: ``null`` is read as None. ``key``: its name in the file, if not the field's.
+    """
+
+    default: object = _REQUIRED
+    nullable: bool = False
+    key: str = ""
+
+    def read(self, fields: "Fields", key: str, value: object) -> object:
+        """Return the checked value. Raises ``ModelFormatError``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Integer(Rule):
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+    def read(self, fields: "Fields", key: str, value: object) -> int:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not self.low <= value <= self.high
+        ):
+            span = f"{self.low} to {self.high}"
+            fields.fail(key, f"must be a whole number from {span}, got {quoted(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Number(Rule):
+    """A finite number from ``low`` to ``high``, read as a float."""
+
+    low: float
+    high: float
+
+    def read(self, fields: "Fields", key: str, value: object) -> float:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
+            span = f"{self.low:g} to {self.high:g}"
+            fields.fail(key, f"must be a number from {span}, got {quoted(value)}")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Flag(Rule):
+    """``true`` or ``false``."""
+
+    def read(self, fields: "Fields", key: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            fields.fail(key, f"must be true or false, got {quoted(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Word(Rule):
+    """One of the ``allowed`` words."""
+
+    allowed: tuple[str, ...]
+
+    def read(self, fields: "Fields", key: str, value: object) -> str:
+        if not isinstance(value, str) or value not in self.allowed:
+            expected = " or ".join(self.allowed)
+            fields.fail(key, f"must be {expected}, got {quoted(value)}", _UNSUPPORTED)
+        return value
+
+
+@dataclass(frozen=True)
+class ListOf(Rule):
+    """A list of 1 to ``most`` values; a single value counts as a list of one."""
+
+    rule: Rule
+    most: int = MAX_BLOCKS
+
+    def read(self, fields: "Fields", key: str, value: object) -> tuple[Any, ...]:
+        items = value if isinstance(value, list) else [value]
+        if not 1 <= len(items) <= self.most:
+            fields.fail(key, f"must have 1 to {self.most} entries, got {len(items)}")
+        return tuple(self.rule.read(fields, key, item) for item in items)
+
+
+@dataclass(frozen=True)
+class PerLevel(Rule):
+    """One value for each entry of ``block_out_channels``, which must have been read before.
+
+    ``repeat``: one value may stand for all levels.
+    """
+
+    rule: Rule
+    repeat: bool = True
+
+    def read(self, fields: "Fields", key: str, value: object) -> tuple[Any, ...]:
+        levels = len(fields.values["block_out_channels"])
+        items = value if isinstance(value, list) else [value]
+        if self.repeat and len(items) == 1:
+            items = items * levels
+        if len(items) != levels or not (self.repeat or isinstance(value, list)):
+            expected = f"a list of {levels}, one for each level"
+            fields.fail(key, f"must be {expected}, got {quoted(value)}")
+        return tuple(self.rule.read(fields, key, item) for item in items)
 
 
 class Fields:
     """The keys of one JSON object, taken one at a time; every failure names ``file`` and key.
 
-    A ``default`` stands for a key that is not there (older tools leave newer keys out), never
-    for a value that is wrong. Keys that begin with ``_`` are notes of the tool that wrote them.
+    ``values``: what was read so far, by field. Keys that begin with ``_`` are notes of the tool
+    that wrote them.
     """
 
     def __init__(self, mapping: Mapping[str, object], file: Path) -> None:
         self._left = {key: mapping[key] for key in mapping if not key.startswith("_")}
         self._file = file
+        self.values: dict[str, Any] = {}
+
+    def read_all(self, config: type) -> dict[str, Any]:
+        """Read every field of ``config`` whose annotation has a rule, in their order."""
+        for name, annotation in get_type_hints(config, include_extras=True).items():
+            for rule in getattr(annotation, "__metadata__", ()):
+                self.values[name] = self.take(rule.key or name, rule)
+        return self.values
+
+    def take(self, key: str, rule: Rule) -> Any:
+        """Return a key's checked value, or its default where the key is absent."""
+        if key not in self._left and rule.default is _REQUIRED:
+            self.fail(key, "is missing")
+        value = self._left.pop(key, rule.default)
+        return None if value is None and rule.nullable else rule.read(self, key, value)
 
     def has(self, key: str) -> bool:
-        """Whether a key is there and not ``null``."""
+        """Tell whether a key is there, not taken yet, and not ``null``."""
         return self._left.get(key) is not None
 
-    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number from ``low`` to ``high``."""
-        return self._whole(key, self._take(key, default), low, high)
+    def require_neutral(self, table: Mapping[str, object]) -> None:
+        """Refuse options that change the computation, if they have another value than the table's.
 
-    def integers(
-        self, key: str, low: int, high: int, most: int, default: int | None = None
-    ) -> tuple[int, ...]:
-        """A list of 1 to ``most`` whole numbers; a single number counts as a list of one."""
-        value = self._take(key, default)
-        items = value if isinstance(value, list) else [value]
-        if not 1 <= len(items) <= most:
-            self.fail(key, f"has {len(items)} entries, and 1 to {most} may be")
-        return tuple(self._whole(key, item, low, high) for item in items)
-
-    def integers_or(
-        self, key: str, low: int, high: int, default: tuple[int, ...]
-    ) -> tuple[int, ...]:
-        """A list of 1 to ``MAX_BLOCKS`` whole numbers, ``default`` where there is none."""
-        return self.integers(key, low, high, MAX_BLOCKS) if self.has(key) else default
-
-    def integer_or_none(self, key: str, low: int, high: int) -> int | None:
-        """A whole number from ``low`` to ``high``; ``null`` or nothing is None."""
-        value = self._left.pop(key, None)
-        return None if value is None else self._whole(key, value, low, high)
-
-    def integers_of(
-        self, key: str, low: int, high: int, count: int, default: int | None = None
-    ) -> tuple[int, ...]:
-        """``count`` whole numbers; a single number stands for that many equal ones."""
-        found = self.integers(key, low, high, MAX_BLOCKS, default)
-        found = found * count if len(found) == 1 else found
-        if len(found) != count:
-            self.fail(key, f"{list(found)} is not one for each of {count}")
-        return found
-
-    def rows(
-        self, key: str, low: int, high: int, count: int, default: int | None = None
-    ) -> tuple[tuple[int, ...], ...]:
-        """``count`` lists of 1 to ``MAX_LAYERS`` whole numbers.
-
-        A number stands for a list of one, a single number in place of all lists for that many.
+        A tuple in the table holds several neutral values; the first is that of an absent key.
         """
-        value = self._take(key, default)
-        rows = value if isinstance(value, list) else [value] * count
-        if len(rows) != count:
-            self.fail(key, f"has {len(rows)} entries, and {count} must be there")
-        lists = [row if isinstance(row, list) else [row] for row in rows]
-        if not all(1 <= len(row) <= MAX_LAYERS for row in lists):
-            self.fail(key, f"has an entry that is no list of 1 to {MAX_LAYERS} numbers")
-        return tuple(tuple(self._whole(key, item, low, high) for item in row) for row in lists)
-
-    def groups(self, channels: tuple[int, ...]) -> int:
-        """``norm_num_groups``, which must divide every block's channels."""
-        key = "norm_num_groups"
-        groups = self.integer(key, 1, MAX_CHANNELS, 32)
-        if any(count % groups for count in channels):
-            self.fail(key, f"{groups} does not divide all of {list(channels)} channels")
-        return groups
-
-    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
-        """A finite number from ``low`` to ``high``."""
-        value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fail(key, f"is {quoted(value)}, and a number must be there")
-        if not low <= value <= high or not math.isfinite(value):
-            self.fail(key, f"is {quoted(value)}, and {low:g} to {high:g} may be")
-        return float(value)
-
-    def flag(self, key: str, default: bool | None = None) -> bool:
-        """``true`` or ``false``."""
-        value = self._take(key, default)
-        if not isinstance(value, bool):
-            self.fail(key, f"is {quoted(value)}, and true or false must be there")
-        return value
-
-    def flags(self, key: str, count: int, default: bool) -> tuple[bool, ...]:
-        """``count`` times ``true`` or ``false``; a single one stands for that many."""
-        value = self._take(key, default)
-        items = value if isinstance(value, list) else [value] * count
-        if len(items) != count or not all(isinstance(item, bool) for item in items):
-            self.fail(key, f"is {quoted(value)}, and true or false for each of {count} must be")
-        return tuple(items)
-
-    def choice(self, key: str, allowed: Iterable[str], default: str | None = None) -> str:
-        """One of the ``allowed`` words."""
-        return self._word(key, self._take(key, default), tuple(allowed))
-
-    def choice_or_none(self, key: str, allowed: Iterable[str], default: str | None) -> str | None:
-        """One of the ``allowed`` words, or ``null`` as None."""
-        value = self._left.pop(key, default)
-        return None if value is None else self._word(key, value, tuple(allowed))
-
-    def choices(self, key: str, allowed: Iterable[str], count: int) -> tuple[str, ...]:
-        """A list of ``count`` of the ``allowed`` words."""
-        value = self._take(key, None)
-        if not isinstance(value, list) or len(value) != count:
-            self.fail(key, f"is {quoted(value)}, and a list of {count} words must be there")
-        return tuple(self._word(key, item, tuple(allowed)) for item in value)
-
-    def fixed(self, table: Mapping[str, object]) -> None:
-        """Keys that may be left out, and else must hold the one value that is supported.
-
-        A tuple in the table holds several such values.
-        """
-        for key, wanted in table.items():
-            allowed = wanted if isinstance(wanted, tuple) else (wanted,)
+        for key, neutral in table.items():
+            allowed = neutral if isinstance(neutral, tuple) else (neutral,)
             value = self._left.pop(key, allowed[0])
             if not any(_same(value, item) for item in allowed):
-                reason = f"is {quoted(value)}, and only {quoted(allowed[0])} is supported"
-                self.fail(key, reason, _OTHER)
+                expected = " or ".join(quoted(item) for item in allowed)
+                self.fail(key, f"must be {expected}, got {quoted(value)}", _UNSUPPORTED)
 
-    def skip(self, keys: Iterable[str]) -> None:
-        """Keys that may hold anything, since nothing computed here depends on them."""
+    def ignore(self, keys: Iterable[str]) -> None:
+        """Skip keys that no computation here depends on, whatever they hold."""
         for key in keys:
             self._left.pop(key, None)
 
-    def finish(self) -> None:
-        """Refuse the keys that nobody asked for."""
+    def refuse_unknown(self) -> None:
+        """Refuse the keys that were not taken, except options that are off (null or false)."""
         for key, value in self._left.items():
-            self.fail(
-                quoted(key), f"is a key that is not known (its value: {quoted(value)})", _OTHER
-            )
+            if value is not None and value is not False:
+                reason = f"must be absent or off, since it is not known; got {quoted(value)}"
+                self.fail(quoted(key), reason, _UNSUPPORTED)
 
     def fail(self, key: str, reason: str, hint: str = _DAMAGED) -> NoReturn:
-        """Refuse the file because of one key."""
+        """Raise ``ModelFormatError`` for one key of the file."""
         raise ModelFormatError(self._file, key, reason, hint)
 
-    def _take(self, key: str, default: object) -> object:
-        if key not in self._left and default is None:
-            self.fail(key, "is missing")
-        return self._left.pop(key, default)
 
-    def _whole(self, key: str, value: object, low: int, high: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.fail(key, f"is {quoted(value)}, and a whole number must be there")
-        if not low <= value <= high:
-            self.fail(key, f"is {quoted(value)}, and {low} to {high} may be")
-        return value
-
-    def _word(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
-        if not isinstance(value, str) or value not in allowed:
-            self.fail(
-                key, f"is {quoted(value)}, and only {', '.join(allowed)} are supported", _OTHER
-            )
-        return value
+def check_groups(fields: Fields, groups: int, channels: tuple[int, ...]) -> None:
+    """Refuse ``norm_num_groups`` unless it divides every block's channels."""
+    if any(count % groups for count in channels):
+        reason = f"must divide each of {list(channels)} channels, got {groups}"
+        fields.fail("norm_num_groups", reason)
 
 
-def _same(value: object, wanted: object) -> bool:
-    """Equal, where ``true`` is not 1 and 1.0 is."""
-    return value == wanted and isinstance(value, bool) is isinstance(wanted, bool)
+def _same(value: object, expected: object) -> bool:
+    """Tell whether two values are equal, where ``true`` is not 1 but 1.0 is."""
+    return value == expected and isinstance(value, bool) is isinstance(expected, bool)

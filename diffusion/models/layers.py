@@ -230,10 +230,10 @@ class GroupNorm(Module):
     ) -> Activations:
         return group_norm(
             x,
+            self._groups,
             self.weight.buffer,
             self.bias.buffer,
-            groups=self._groups,
-            eps=self._eps,
+            self._eps,
             silu=silu,
             second=second,
         )
@@ -258,4 +258,4 @@ class Embedding(Module):
         self.weight = Parameter((rows, channels))
 
     def __call__(self, ids: Buffer[i32]) -> Activations:
-        return embedding(self.weight.buffer, ids)
+        return embedding(ids, self.weight.buffer)

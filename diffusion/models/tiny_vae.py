@@ -14,7 +14,7 @@ import numpy as np
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import Activations, Conv2d, Part, in_turn
 from diffusion.models.module import Module
-from gpustd import concat, linear_combination, unary
+from gpustd import concat, linear_combination, nn
 
 __all__ = ["TinyVae"]
 
@@ -37,7 +37,7 @@ class Block(Module):
     def __call__(self, x: Activations) -> Activations:
         first, second, third = self._convolutions
         h = second(first(x, activation="relu"), activation="relu")
-        return unary(third(h, residual=x), "relu")
+        return nn.relu(third(h, residual=x))
 
 
 class Encoder(Module):

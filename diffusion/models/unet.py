@@ -15,7 +15,7 @@ from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
 from diffusion.models.unet_config import UNetConfig
 from gpucore import ArgumentError
-from gpustd import unary
+from gpustd import nn
 
 __all__ = ["UNet", "guidance_features", "size_features", "time_features"]
 
@@ -286,4 +286,4 @@ class UNet(Module):
             raise ArgumentError("unet: `guidance` goes with a model that has a cond_proj")
         if added is None:
             return self.time_embedding(features, guidance, activation="silu")
-        return unary(self.time_embedding(features, guidance, residual=added), "silu")
+        return nn.silu(self.time_embedding(features, guidance, residual=added))

@@ -1,29 +1,36 @@
 """The UNet's config, read from ``unet/config.json``: SD 1.x, 2.x, XL and their like.
 
-The laws are those of `diffusion.models.config`. diffusers gives a setting as one value for all
-levels or as a list with one for each; here they are always tuples, highest resolution first.
+Unknown keys are treated as `diffusion.models.config` says: they may be ``null`` or ``false``.
+diffusers gives a setting as one value for all levels or as a list with one for each. Here they are
+always tuples, highest resolution first.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from diffusion.errors import Path
 from diffusion.models.fields import (
-    MAX_BLOCKS,
     MAX_CHANNELS,
     MAX_LAYERS,
     MAX_SIDE,
     MAX_TOTAL,
     Fields,
+    Flag,
+    Integer,
+    ListOf,
+    Number,
+    PerLevel,
+    Word,
+    check_groups,
 )
 
-_SILU: Final = ("silu", "swish")
 _DOWN: Final = ("CrossAttnDownBlock2D", "DownBlock2D")
 _MID: Final = ("UNetMidBlock2DCrossAttn", "UNetMidBlock2D")
 _UP: Final = ("CrossAttnUpBlock2D", "UpBlock2D")
 
-_FIXED: Final[dict[str, object]] = {
+_NEUTRAL: Final[dict[str, object]] = {
+    "act_fn": ("silu", "swish"),
     "attention_type": "default",
     "center_input_sample": False,
     "class_embed_type": None,
@@ -46,14 +53,14 @@ _FIXED: Final[dict[str, object]] = {
     "timestep_post_act": None,
 }
 
-_SKIPPED: Final = (
+_IGNORED: Final = (
     "addition_embed_type_num_heads",
     "dropout",
     "mid_block_only_cross_attention",
     "upcast_attention",
 )
-"""Training only, or part of an option or of a kind of block that is not read; and the wish for
-attention scores in f32, which they are here in any case.
+"""Keys of training, and of options and blocks that are not supported. ``upcast_attention`` asks
+for attention scores in f32, which they are here in any case.
 """
 
 
@@ -70,27 +77,29 @@ class UNetConfig:
     embedding of one size number, and of all of them with the pooled text (SDXL).
     """
 
-    in_channels: int
-    out_channels: int
-    sample_size: int
-    block_out_channels: tuple[int, ...]
-    down_block_types: tuple[str, ...]
-    mid_block_type: str | None
-    up_block_types: tuple[str, ...]
-    layers_per_block: tuple[int, ...]
-    heads: tuple[int, ...]
+    block_out_channels: Annotated[tuple[int, ...], ListOf(Integer(1, MAX_CHANNELS))]
+    in_channels: Annotated[int, Integer(1, MAX_CHANNELS, default=4)]
+    out_channels: Annotated[int, Integer(1, MAX_CHANNELS, default=4)]
+    sample_size: Annotated[int, Integer(1, MAX_SIDE)]
+    down_block_types: Annotated[tuple[str, ...], PerLevel(Word(_DOWN), repeat=False)]
+    mid_block_type: Annotated[str | None, Word(_MID, default=_MID[0], nullable=True)]
+    up_block_types: Annotated[tuple[str, ...], PerLevel(Word(_UP), repeat=False)]
+    layers_per_block: Annotated[tuple[int, ...], PerLevel(Integer(1, MAX_LAYERS), default=2)]
+    heads: Annotated[
+        tuple[int, ...], PerLevel(Integer(1, MAX_CHANNELS), key="attention_head_dim", default=8)
+    ]
     down_depths: tuple[tuple[int, ...], ...]
     mid_depth: int
     up_depths: tuple[tuple[int, ...], ...]
-    only_cross_attention: tuple[bool, ...]
+    only_cross_attention: Annotated[tuple[bool, ...], PerLevel(Flag(), default=False)]
     cross_attention_dim: int
-    norm_num_groups: int
-    norm_eps: float
-    use_linear_projection: bool
-    downsample_padding: int
-    flip_sin_to_cos: bool
-    freq_shift: float
-    time_cond_proj_dim: int | None
+    norm_num_groups: Annotated[int, Integer(1, MAX_CHANNELS, default=32)]
+    norm_eps: Annotated[float, Number(1e-12, 1, default=1e-5)]
+    use_linear_projection: Annotated[bool, Flag(default=False)]
+    downsample_padding: Annotated[int, Integer(0, 1, default=1)]
+    flip_sin_to_cos: Annotated[bool, Flag(default=True)]
+    freq_shift: Annotated[float, Number(0, 1, default=0)]
+    time_cond_proj_dim: Annotated[int | None, Integer(4, MAX_CHANNELS, default=None, nullable=True)]
     addition_time_embed_dim: int | None
     projection_class_embeddings_input_dim: int | None
 
@@ -103,43 +112,34 @@ class UNetConfig:
     def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
         """Read ``unet/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
         fields = Fields(mapping, file)
-        channels = fields.integers("block_out_channels", 1, MAX_CHANNELS, MAX_BLOCKS)
-        count = len(channels)
-        layers = fields.integers_of("layers_per_block", 1, MAX_LAYERS, count, 2)
-        down_depths = _depths(fields, "transformer_layers_per_block", layers, 1)
-        fields.choice("act_fn", _SILU, "silu")
-        fields.fixed(_FIXED)
-        fields.skip(_SKIPPED)
-        time_width, added_width = _added(fields)
-        mid = fields.choice_or_none("mid_block_type", _MID, _MID[0])
+        fields.require_neutral(_NEUTRAL)
+        fields.ignore(_IGNORED)
+        values = fields.read_all(cls)
+        layers = values["layers_per_block"]
+        down_depths = _read_depths(fields, "transformer_layers_per_block", layers, 1)
+        time_width, added_width = _read_added_widths(fields)
         config = cls(
-            in_channels=fields.integer("in_channels", 1, MAX_CHANNELS, 4),
-            out_channels=fields.integer("out_channels", 1, MAX_CHANNELS, 4),
-            sample_size=fields.integer("sample_size", 1, MAX_SIDE),
-            block_out_channels=channels,
-            down_block_types=fields.choices("down_block_types", _DOWN, count),
-            mid_block_type=mid,
-            up_block_types=fields.choices("up_block_types", _UP, count),
-            layers_per_block=layers,
-            heads=_heads(fields, channels),
+            **values,
             down_depths=down_depths,
-            mid_depth=down_depths[-1][0] if mid == _MID[0] else 0,
-            up_depths=_up_depths(fields, layers, down_depths),
-            only_cross_attention=fields.flags("only_cross_attention", count, False),
-            cross_attention_dim=_context(fields, count),
-            norm_num_groups=fields.groups(channels),
-            norm_eps=fields.number("norm_eps", 1e-12, 1, 1e-5),
-            use_linear_projection=fields.flag("use_linear_projection", False),
-            downsample_padding=fields.integer("downsample_padding", 0, 1, 1),
-            flip_sin_to_cos=fields.flag("flip_sin_to_cos", True),
-            freq_shift=fields.number("freq_shift", 0, 1, 0),
-            time_cond_proj_dim=fields.integer_or_none("time_cond_proj_dim", 4, MAX_CHANNELS),
+            mid_depth=down_depths[-1][0] if values["mid_block_type"] == _MID[0] else 0,
+            up_depths=_read_up_depths(fields, layers, down_depths),
+            cross_attention_dim=_read_text_width(fields),
             addition_time_embed_dim=time_width,
             projection_class_embeddings_input_dim=added_width,
         )
-        fields.finish()
+        check_groups(fields, config.norm_num_groups, config.block_out_channels)
+        fields.refuse_unknown()
+        _check_heads(config, fields)
         _check_total(config, fields)
         return config
+
+
+def _check_heads(config: UNetConfig, fields: Fields) -> None:
+    """Refuse counts of heads that do not divide the channels of their levels."""
+    channels, heads = config.block_out_channels, config.heads
+    if any(width % count for width, count in zip(channels, heads, strict=True)):
+        reason = f"must divide {list(channels)} channels, got {list(heads)}"
+        fields.fail("attention_head_dim", reason)
 
 
 def _check_total(config: UNetConfig, fields: Fields) -> None:
@@ -147,61 +147,60 @@ def _check_total(config: UNetConfig, fields: Fields) -> None:
     rows = (*config.down_depths, *config.up_depths)
     total = config.mid_depth + sum(len(row) + sum(row) for row in rows)
     if total > MAX_TOTAL:
-        key = "layers_per_block"
-        fields.fail(key, f"makes {total} blocks with the transformers, and {MAX_TOTAL} may be")
+        reason = f"must make at most {MAX_TOTAL} blocks with the transformers, got {total}"
+        fields.fail("layers_per_block", reason)
 
 
-def _heads(fields: Fields, channels: tuple[int, ...]) -> tuple[int, ...]:
-    """``attention_head_dim``: one count of heads for all blocks, or one for each."""
-    heads = fields.integers_of("attention_head_dim", 1, MAX_CHANNELS, len(channels), 8)
-    if any(width % count for width, count in zip(channels, heads, strict=True)):
-        fields.fail("attention_head_dim", f"{list(heads)} do not divide {list(channels)} channels")
-    return heads
-
-
-def _context(fields: Fields, count: int) -> int:
-    """``cross_attention_dim``: the text's width; all levels see one text, so a list repeats it."""
-    widths = fields.integers_of("cross_attention_dim", 1, MAX_CHANNELS, count)
+def _read_text_width(fields: Fields) -> int:
+    """Return ``cross_attention_dim``; all levels see one text, so a list repeats one width."""
+    key = "cross_attention_dim"
+    widths: tuple[int, ...] = fields.take(key, PerLevel(Integer(1, MAX_CHANNELS)))
     if len(set(widths)) > 1:
-        fields.fail("cross_attention_dim", f"{list(widths)} differ, and there is one text")
+        fields.fail(key, f"must be the same for all levels, got {list(widths)}")
     return widths[0]
 
 
-def _depths(
+def _read_depths(
     fields: Fields, key: str, layers: tuple[int, ...], default: int | None = None
 ) -> tuple[tuple[int, ...], ...]:
-    """Depths of the levels, each a number or a list with one for each residual block."""
-    rows = fields.rows(key, 0, MAX_LAYERS, len(layers), default)
+    """Return the depths of each level's transformers, one for each of its residual blocks.
+
+    The file gives a level a number, or a list with one for each residual block.
+    """
+    row_rule = ListOf(Integer(0, MAX_LAYERS), MAX_LAYERS)
+    rows: tuple[tuple[int, ...], ...] = fields.take(key, PerLevel(row_rule, default=default))
     for level, (row, count) in enumerate(zip(rows, layers, strict=True)):
         if len(row) not in (1, count):
-            fields.fail(key, f"has {len(row)} entries at level {level}, and {count} must be there")
+            reason = f"must have 1 or {count} entries at level {level}, got {len(row)}"
+            fields.fail(key, reason)
     return tuple(
         row * count if len(row) == 1 else row for row, count in zip(rows, layers, strict=True)
     )
 
 
-def _up_depths(
+def _read_up_depths(
     fields: Fields, layers: tuple[int, ...], down: tuple[tuple[int, ...], ...]
 ) -> tuple[tuple[int, ...], ...]:
-    """Depths of the way up, which has one residual block more a level, highest resolution first.
+    """Return the depths of the way up, which has one residual block more a level.
 
-    The file has them the other way round, or leaves them out: then the way down is mirrored.
+    The file lists the lowest resolution first, or leaves them out: then the way down is mirrored.
     """
     key = "reverse_transformer_layers_per_block"
     counts = tuple(count + 1 for count in layers)
     if fields.has(key):
-        return _depths(fields, key, counts[::-1])[::-1]
-    fields.skip((key,))
+        return _read_depths(fields, key, counts[::-1])[::-1]
+    fields.ignore((key,))
     if any(len(set(row)) > 1 for row in down):
         fields.fail(key, "is missing, and transformer_layers_per_block differs within a level")
     return tuple(row[:1] * count for row, count in zip(down, counts, strict=True))
 
 
-def _added(fields: Fields) -> tuple[int | None, int | None]:
-    """Widths of SDXL's added embeddings, or None twice."""
+def _read_added_widths(fields: Fields) -> tuple[int | None, int | None]:
+    """Return the widths of SDXL's added embeddings, or None twice for other models."""
     keys = ("addition_time_embed_dim", "projection_class_embeddings_input_dim")
-    if fields.choice_or_none("addition_embed_type", ("text_time",), None) is None:
-        fields.fixed(dict.fromkeys(keys))
+    kind = Word(("text_time",), default=None, nullable=True)
+    if fields.take("addition_embed_type", kind) is None:
+        fields.require_neutral(dict.fromkeys(keys))
         return None, None
-    width = fields.integer(keys[0], 4, MAX_CHANNELS)
-    return width, fields.integer(keys[1], 1, 8 * MAX_CHANNELS)
+    width = fields.take(keys[0], Integer(4, MAX_CHANNELS))
+    return width, fields.take(keys[1], Integer(1, 8 * MAX_CHANNELS))

@@ -1,6 +1,9 @@
-"""Unit normal noise: the same bits on every machine, or those of PyTorch.
+"""Unit normal noise from a seed: the same bits on every machine, or those of PyTorch.
 
 Law: host arrays only, from a seed and a counter.
 """
 
-__all__: list[str] = []
+from diffusion.noise.latent_noise import Draw, LatentNoise
+from diffusion.noise.registry import NOISES, Noise
+
+__all__ = ["NOISES", "Draw", "LatentNoise", "Noise"]

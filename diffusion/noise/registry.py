@@ -1,4 +1,4 @@
-"""Where noise comes from, by name: seeds mean the same pictures as in the tools that draw so."""
+"""The table of noise generators: a seed gives the same picture as in tools that draw so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from diffusion.catalogue import Catalogue
-from diffusion.noise.philox import Draw, normal
+from diffusion.noise.latent_noise import Draw
+from diffusion.noise.philox import philox_normal
 from diffusion.noise.torch import torch_normal
 
 __all__ = ["NOISES", "Noise"]
@@ -14,7 +15,7 @@ __all__ = ["NOISES", "Noise"]
 
 @dataclass(frozen=True)
 class Noise:
-    """``draw(seed, stream, shape)``: unit normal noise, f32, draw number ``stream`` of a seed."""
+    """A generator: ``draw(seed, stream, shape)`` is draw number ``stream`` of a seed, f32."""
 
     name: str
     label: str
@@ -26,7 +27,7 @@ NOISES: Final = Catalogue(
     "rng",
     [
         # A1111's "GPU" on NVIDIA cards draws the same numbers.
-        Noise("nv", "NV", ("ours", "philox", "gpu"), normal),
+        Noise("nv", "NV", ("ours", "philox", "gpu"), philox_normal),
         Noise("cpu", "CPU", ("mt19937", "torch"), torch_normal),
     ],
 )

@@ -1,13 +1,15 @@
-"""PyTorch's normal numbers on a CPU: what other tools' seeds mean where they draw there.
+"""PyTorch's normal numbers on a CPU, which other tools draw there for a seed.
 
 The words are those of the Mersenne Twister (Matsumoto and Nishimura 1998), which NumPy computes,
-seeded with the seed's lower 32 bits. ``torch.randn`` makes f32 numbers of them in two ways. For 16
-and more: each word's lower 24 bits are a uniform number, and of each 16 numbers eight make radii
-and eight angles (Box and Muller); where the count is no multiple of 16, the last 16 are drawn anew.
-For fewer: pairs of 53-bit numbers; of their two normals an odd one out is kept for the next draw.
+seeded with the seed's lower 32 bits. ``torch.randn`` makes f32 numbers of them in two ways:
 
-Integers are PyTorch's; logarithm, sine and cosine are taken in float64 by series, so that the bits
-are the same everywhere, and PyTorch's own, in f32, to 1e-6.
+* 16 and more: each word's lower 24 bits are a uniform number. Eight of 16 make radii, and eight
+  make angles (Box and Muller). If the count is no multiple of 16, the last 16 are drawn anew.
+* fewer: pairs of 53-bit numbers make two normals each. If the count is odd, the second normal of
+  the last pair is kept for the next draw.
+
+The integers are PyTorch's. Logarithm, sine and cosine are computed in float64 by series, so that
+the bits are the same everywhere; they agree with PyTorch's, computed in f32, to 1e-6.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import Reals, alternating, natural_log
+from diffusion.noise.philox import MAX_SEED
+from diffusion.noise.series import Reals, alternating_series, natural_log
 
 __all__ = ["TorchGenerator", "torch_normal"]
 
 STATE: Final = 624
 GROUP: Final = 16
-MOST_DRAWS: Final = 1024
-"""Draws of one generator; later ones, which PyTorch would take long to reach, have their own."""
+MAX_DRAWS: Final = 1024
+"""Draws of one generator. Later ones would take long to reach, and have their own generators."""
 
 
 class TorchGenerator:
@@ -43,21 +46,22 @@ class TorchGenerator:
             "bit_generator": "MT19937",
             "state": {"key": np.array(key, dtype=np.uint32), "pos": STATE},
         }
-        self._kept: float | None = None
+        self._second_of_pair: float | None = None
 
     def words(self, count: int) -> NDArray[np.uint64]:
-        """The next 32-bit words."""
+        """Return the next 32-bit words."""
         return np.asarray(self._twister.random_raw(count), dtype=np.uint64)
 
     def normal(self, count: int) -> NDArray[np.float32]:
-        """``torch.randn(count, generator=...)``, f32."""
+        """Return ``torch.randn(count, generator=...)``, f32."""
         if count < GROUP:
-            return np.array([self._one() for _ in range(count)], dtype=np.float32)
-        whole = count - count % GROUP
-        numbers = _grouped(self.words(count)[:whole])
-        if whole == count:
+            return np.array([self._next_normal() for _ in range(count)], dtype=np.float32)
+        in_groups = count - count % GROUP
+        numbers = _normals_of_groups(self.words(count)[:in_groups])
+        if in_groups == count:
             return numbers
-        return np.concatenate([numbers[: count - GROUP], _grouped(self.words(GROUP))])
+        last_group = _normals_of_groups(self.words(GROUP))
+        return np.concatenate([numbers[: count - GROUP], last_group])
 
     def skip(self, count: int) -> None:
         """Pass over a draw of ``count`` numbers."""
@@ -66,55 +70,56 @@ class TorchGenerator:
         else:
             self.words(count + (GROUP if count % GROUP else 0))
 
-    def _one(self) -> float:
-        """One number of a short draw; of its pair the other is kept."""
-        if self._kept is not None:
-            number, self._kept = self._kept, None
+    def _next_normal(self) -> float:
+        """Return one number of a short draw; the other one of its pair is kept."""
+        if self._second_of_pair is not None:
+            number, self._second_of_pair = self._second_of_pair, None
             return number
         high, low, high_2, low_2 = (int(word) for word in self.words(4))
         angle, radius = ((h << 32 | w) & ((1 << 53) - 1) for h, w in ((high, low), (high_2, low_2)))
         uniform = np.array([1.0 - radius * 2.0**-53])
         length = math.sqrt(-2.0 * float(natural_log(uniform)[0]))
-        cosine, sine = _turned(np.array([2.0 * math.pi * angle * 2.0**-53]))
-        self._kept = length * float(sine[0])
+        cosine, sine = _cosine_and_sine(np.array([2.0 * math.pi * angle * 2.0**-53]))
+        self._second_of_pair = length * float(sine[0])
         return length * float(cosine[0])
 
 
-def _grouped(words: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Numbers of words, 16 by 16."""
+def _normals_of_groups(words: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return the normal numbers of words, 16 by 16."""
     uniform = (words & np.uint64((1 << 24) - 1)).astype(np.float64) * 2.0**-24
     radius, angle = np.moveaxis(uniform.reshape(-1, 2, GROUP // 2), 1, 0)
     length = np.sqrt(natural_log(1.0 - radius) * -2.0)
     # PyTorch's angle is rounded to f32, which moves a number by up to 2e-6.
-    cosine, sine = _turned(
-        (angle.astype(np.float32) * np.float32(2.0 * math.pi)).astype(np.float64)
-    )
+    radians = angle.astype(np.float32) * np.float32(2.0 * math.pi)
+    cosine, sine = _cosine_and_sine(radians.astype(np.float64))
     return np.stack([length * cosine, length * sine], axis=1).astype(np.float32).ravel()
 
 
-def _turned(angle: Reals) -> tuple[Reals, Reals]:
-    """Cosine and sine of angles in [0, 2π], from the nearest quarter turn."""
+def _cosine_and_sine(angle: Reals) -> tuple[Reals, Reals]:
+    """Return cosine and sine of angles in [0, 2π], from the nearest quarter turn."""
     quarter = np.round(angle * (2.0 / math.pi))
     rest = angle - quarter * (math.pi / 2.0) - quarter * 6.123233995736766e-17
     square = rest * rest
-    sine, cosine = alternating(square, 1) * rest, alternating(square, 0)
-    odd, back = quarter % 2 == 1, quarter % 4
-    first, second = np.where(odd, sine, cosine), np.where(odd, cosine, sine)
-    signs = np.where((back == 1) | (back == 2), -1.0, 1.0), np.where(back >= 2, -1.0, 1.0)
-    return first * signs[0], second * signs[1]
+    sine, cosine = alternating_series(square, 1) * rest, alternating_series(square, 0)
+    is_odd, quadrant = quarter % 2 == 1, quarter % 4
+    cosine, sine = np.where(is_odd, sine, cosine), np.where(is_odd, cosine, sine)
+    cosine_sign = np.where((quadrant == 1) | (quadrant == 2), -1.0, 1.0)
+    sine_sign = np.where(quadrant >= 2, -1.0, 1.0)
+    return cosine * cosine_sign, sine * sine_sign
 
 
 def torch_normal(seed: int, stream: int, shape: Sequence[int]) -> NDArray[np.float32]:
-    """Unit normal noise of ``shape``, f32, row-major: draw ``stream`` of a generator with ``seed``.
+    """Return unit normal noise of ``shape``, f32, row-major: draw ``stream`` of a generator.
 
-    As a tool draws that seeds once for a picture and then asks for the same shape again and again.
-    From draw 1024 on (SDE samplers' draws, say) the generator is one of its own, seeded with seed
-    and draw. Raises ``SettingsError`` for a seed that is none.
+    The generator is seeded with ``seed`` and asked for the same shape again and again, as a tool
+    does that seeds once for a picture. From draw 1024 on, as SDE samplers have them, each draw has
+    a generator of its own, seeded with seed and draw. Raises ``SettingsError`` for a seed outside
+    0 to 2⁶⁴ - 1.
     """
-    if not 0 <= seed < 1 << 64:
+    if not 0 <= seed <= MAX_SEED:
         raise SettingsError("seed", seed, "give a whole number from 0 to 2**64 - 1")
     count = math.prod(shape)
-    if stream >= MOST_DRAWS:
+    if stream >= MAX_DRAWS:
         return TorchGenerator(seed + stream * 0x9E3779B1).normal(count).reshape(shape)
     generator = TorchGenerator(seed)
     for _ in range(stream):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.images import to_pixels
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.vae import draw_latents, moments
 from diffusion.tasks.init_image import Canvas

@@ -15,7 +15,7 @@ from PIL import Image
 
 from diffusion.checkpoints import ModelFile, open_model, open_vae
 from diffusion.checkpoints.bundled import default_settings, named_model
-from diffusion.checkpoints.json_object import INDEX_LIMIT, read_json_object
+from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
 from diffusion.pipeline.denoiser import Latents
@@ -280,7 +280,7 @@ class Pipeline:
         """What checked and filled settings come to on this model. Raises `SettingsError`."""
         networks = self.networks
         if full.zero_snr:
-            networks = replace(networks, noise=networks.noise.rescaled())
+            networks = replace(networks, noise=networks.noise.with_zero_snr())
         if full.zero_snr not in self._graph_cache:
             self._graph_cache[full.zero_snr] = GraphCache(networks)
         return Run(networks, self._graph_cache[full.zero_snr], full)

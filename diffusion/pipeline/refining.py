@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
 from diffusion.pipeline.run import Run, Start
@@ -94,7 +94,9 @@ def _share(base: Run, refiner: Run, cut: int) -> None:
     whole, script = refiner.first.walk, refiner.first.script
     base.first = replace(base.first, walk=base.first.walk.first(cut))
     if cut:
-        later = replace(script, which=script.which[cut:] or script.which[-1:])
+        later = replace(
+            script, step_variants=script.step_variants[cut:] or script.step_variants[-1:]
+        )
         walk = whole.last(whole.steps - cut)
         refiner.first = replace(refiner.first, walk=walk, script=later)
 

@@ -14,15 +14,14 @@ from PIL import Image
 
 from diffusion.checks import check_integer
 from diffusion.errors import NotFiniteError, SettingsError
-from diffusion.noise.philox import LatentNoise
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES, LatentNoise
 from diffusion.pipeline.denoiser import BufferAlgebra, GuidedDenoiser, Latents
 from diffusion.pipeline.graph_cache import GraphCache
 from diffusion.pipeline.init_image import EncodedPicture, reads_mask
 from diffusion.pipeline.networks import Networks
 from diffusion.pipeline.overflow import Watch, is_finite
 from diffusion.pipeline.vae import decode
-from diffusion.prompts import EMPHASES, Chunk, Script, script, script_chunks
+from diffusion.prompts import EMPHASES, Chunk, Script, chunk_script, read_script
 from diffusion.samplers import Step as SamplerStep
 from diffusion.settings import Settings
 from diffusion.tasks.blend import Blend
@@ -148,16 +147,16 @@ class Run:
         prompt = settings.prompt if chosen.prompt is None else chosen.prompt
         done = self.first.walk.made if self._settings.hires is chosen else None
         reads = self._emphasis.reads_brackets
-        said = script(prompt, None, walk.made, done, reads=reads)
+        said = read_script(prompt, None, walk.made, done, reads_syntax=reads)
         composed = len(said.weights) > 1
         scale = None
         # None at 1, and below as distilled models want it; or where the UNet is told the guidance.
         if networks.embeds_guidance and composed:
             raise SettingsError("prompt", prompt, "this model composes no prompts with AND")
         if not networks.embeds_guidance and (guidance > 1 or composed or walk.sampler.splits):
-            said = script(prompt, negative, walk.made, done, reads=reads)
+            said = read_script(prompt, negative, walk.made, done, reads_syntax=reads)
             scale = guidance * walk.sampler.guidance_share
-        chunks = script_chunks(said, self._emphasis, networks.tokenizer)
+        chunks = chunk_script(said, self._emphasis, networks.tokenizer)
         return Pass(walk, *size, said, chunks, guidance, scale)
 
     @property

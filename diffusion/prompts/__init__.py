@@ -1,32 +1,32 @@
-"""From a prompt's text over the steps to weighted chunks of tokens, and what weights do to them.
+"""From the text of a prompt, over the steps, to weighted chunks of tokens and embeddings.
 
 Law: text and NumPy alone. It knows no model, no device and no pipeline; a tokenizer is passed in.
 """
 
-from diffusion.prompts.chunks import MOST_CHUNKS, MOST_WEIGHT, Chunk, TextTokens, chunk_prompt
-from diffusion.prompts.composition import MOST_PARTS, Script, script
-from diffusion.prompts.emphasis import EMPHASES, Emphasis, weigh
-from diffusion.prompts.grammar import Span, parse_prompt
-from diffusion.prompts.padding import MOST_SCRIPT_CHUNKS, script_chunks
-from diffusion.prompts.scheduling import MOST_VARIANTS, PromptSteps, prompt_steps
+from diffusion.prompts.chunks import MAX_CHUNKS, MAX_WEIGHT, Chunk, TextTokens, chunk_prompt
+from diffusion.prompts.composition import MAX_PARTS, Script, read_script
+from diffusion.prompts.emphasis import EMPHASES, Emphasis, weigh_embeddings
+from diffusion.prompts.grammar import WeightedText, parse_prompt
+from diffusion.prompts.scheduling import MAX_VARIANTS, PromptSteps, schedule_prompt
+from diffusion.prompts.script_chunks import MAX_SCRIPT_CHUNKS, chunk_script
 
 __all__ = [
     "EMPHASES",
-    "MOST_CHUNKS",
-    "MOST_PARTS",
-    "MOST_SCRIPT_CHUNKS",
-    "MOST_VARIANTS",
-    "MOST_WEIGHT",
+    "MAX_CHUNKS",
+    "MAX_PARTS",
+    "MAX_SCRIPT_CHUNKS",
+    "MAX_VARIANTS",
+    "MAX_WEIGHT",
     "Chunk",
     "Emphasis",
     "PromptSteps",
     "Script",
-    "Span",
     "TextTokens",
+    "WeightedText",
     "chunk_prompt",
+    "chunk_script",
     "parse_prompt",
-    "prompt_steps",
-    "script",
-    "script_chunks",
-    "weigh",
+    "read_script",
+    "schedule_prompt",
+    "weigh_embeddings",
 ]

@@ -1,8 +1,8 @@
-"""A prompt of any length as chunks that the text encoder takes (A1111's WebUI has the rules).
+"""Cutting a prompt of any length into chunks for the text encoder (by A1111's rules).
 
-A chunk holds 75 tokens between the start and the end token. Where a chunk is full and a comma
-stands among its last 20 tokens, the text after that comma moves to the next chunk, so that a
-phrase is not torn. ``BREAK`` ends a chunk. The embeddings of the chunks are joined.
+A chunk holds 75 tokens between the start and the end token. If a chunk is full and a comma stands
+among its last 20 tokens, the text after that comma moves to the next chunk. Phrases are so kept
+together. ``BREAK`` ends a chunk. The embeddings of the chunks are joined.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Final, Protocol
 
 from diffusion.errors import SettingsError
 from diffusion.prompts.emphasis import Emphasis
-from diffusion.prompts.grammar import Span, parse_prompt
+from diffusion.prompts.grammar import WeightedText, parse_prompt
 
-__all__ = ["MOST_CHUNKS", "MOST_WEIGHT", "Chunk", "TextTokens", "chunk_prompt"]
+__all__ = ["MAX_CHUNKS", "MAX_WEIGHT", "Chunk", "TextTokens", "chunk_prompt"]
 
-MOST_CHUNKS: Final = 128
-MOST_WEIGHT: Final = 10.0
-"""A hidden state of CLIP times this, and rescaled at most tenfold, stays far inside f16."""
+MAX_CHUNKS: Final = 128
+MAX_WEIGHT: Final = 10.0
+"""A hidden state of CLIP times this weight, rescaled at most tenfold, stays far inside f16."""
 BACKTRACK: Final = 20
 """Tokens after a comma that may move to the next chunk."""
 
 
 class TextTokens(Protocol):
-    """What is asked of a tokenizer: tokens a chunk holds, the comma's id, ids of a text."""
+    """A tokenizer: the tokens that a chunk holds, the comma's id, and the ids of a text."""
 
     @property
     def capacity(self) -> int: ...
@@ -38,7 +38,7 @@ class TextTokens(Protocol):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Token ids, as many as a chunk holds or fewer, and each one's weight."""
+    """Token ids, at most as many as a chunk holds, and the weight of each."""
 
     tokens: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
@@ -46,7 +46,11 @@ class Chunk:
 
 @dataclass
 class _Chunker:
-    """Takes tokens one by one; ``_last_comma`` is the open chunk's last one or None."""
+    """Sorts tokens into chunks, one by one.
+
+    ``open``: tokens and weights of the chunk that is not full yet. ``_last_comma``: the place of
+    the last comma in it, or None.
+    """
 
     capacity: int
     comma: int | None
@@ -55,6 +59,7 @@ class _Chunker:
     _last_comma: int | None = None
 
     def add(self, token: int, weight: float) -> None:
+        """Add a token to the open chunk; if that is full, close it first."""
         if len(self.open) == self.capacity:
             self.end(len(self.open) if token == self.comma else self._phrase_end())
         if token == self.comma:
@@ -62,13 +67,13 @@ class _Chunker:
         self.open.append((token, weight))
 
     def _phrase_end(self) -> int:
-        """Where a full chunk is cut: after its last comma if that is near."""
+        """Return the place to cut a full chunk: after its last comma if that is near."""
         if self._last_comma is None or len(self.open) - self._last_comma > BACKTRACK:
             return len(self.open)
         return self._last_comma + 1
 
     def end(self, cut: int) -> None:
-        """Close the chunk before ``cut``; what stands after it opens the next."""
+        """Close the chunk before ``cut``; the tokens after it open the next."""
         closed, self.open, self._last_comma = self.open[:cut], self.open[cut:], None
         self.chunks.append(Chunk(tuple(t for t, _ in closed), tuple(w for _, w in closed)))
 
@@ -76,34 +81,34 @@ class _Chunker:
 def chunk_prompt(
     field_name: str, text: str, emphasis: Emphasis, tokenizer: TextTokens
 ) -> list[Chunk]:
-    """The chunks of a prompt, at least one. Weights are 1 where the mode does not weigh.
+    """Cut a prompt into chunks, at least one. Weights are 1 where the mode does not weigh.
 
-    Weights beyond ±10 are cut there, with a warning. Raises `SettingsError` under ``field_name``
+    Weights beyond ±10 are clipped, with a warning. Raises `SettingsError` under ``field_name``
     for more than 128 chunks.
     """
-    sections = parse_prompt(text) if emphasis.reads_brackets else [[Span(text, 1.0)]]
+    sections = parse_prompt(text) if emphasis.reads_brackets else [[WeightedText(text, 1.0)]]
     chunker = _Chunker(tokenizer.capacity, tokenizer.comma)
-    for number, spans in enumerate(sections):
+    for number, pieces in enumerate(sections):
         if number > 0:
             chunker.end(len(chunker.open))
-        for span in spans:
-            weight = _weight(span, field_name) if emphasis.weighs else 1.0
-            for token in tokenizer.tokens(span.text):
+        for piece in pieces:
+            weight = _clip_weight(piece.weight, field_name) if emphasis.weighs else 1.0
+            for token in tokenizer.tokens(piece.text):
                 chunker.add(token, weight)
-        if len(chunker.chunks) > MOST_CHUNKS:
+        if len(chunker.chunks) > MAX_CHUNKS:
             break
     if chunker.open or not chunker.chunks:
         chunker.end(len(chunker.open))
-    if len(chunker.chunks) > MOST_CHUNKS:
-        most = f"{MOST_CHUNKS} chunks of {tokenizer.capacity} tokens"
-        raise SettingsError(field_name, f"{len(text)} characters", f"they make more than {most}")
+    if len(chunker.chunks) > MAX_CHUNKS:
+        limit = f"{MAX_CHUNKS} chunks of {tokenizer.capacity} tokens"
+        raise SettingsError(field_name, f"{len(text)} characters", f"they make more than {limit}")
     return chunker.chunks
 
 
-def _weight(span: Span, field_name: str) -> float:
-    """The span's weight within bounds."""
-    if abs(span.weight) <= MOST_WEIGHT:
-        return span.weight
+def _clip_weight(weight: float, field_name: str) -> float:
+    """Return the weight, clipped to ±10 with a warning."""
+    if abs(weight) <= MAX_WEIGHT:
+        return weight
     # The same words each time, so that Python shows it once.
-    warnings.warn(f"{field_name}: weights beyond ±{MOST_WEIGHT:g} are cut", stacklevel=3)
-    return MOST_WEIGHT if span.weight > 0 else -MOST_WEIGHT
+    warnings.warn(f"{field_name}: weights beyond ±{MAX_WEIGHT:g} are cut", stacklevel=3)
+    return MAX_WEIGHT if weight > 0 else -MAX_WEIGHT

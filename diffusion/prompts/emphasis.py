@@ -1,4 +1,4 @@
-"""What weights do: the four modes that the field knows (A1111's WebUI), on host arrays."""
+"""The four modes of weighing a prompt (A1111's), and their effect on embeddings, on the host."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 
 from diffusion.catalogue import Catalogue
 
-__all__ = ["EMPHASES", "Emphasis", "weigh"]
+__all__ = ["EMPHASES", "Emphasis", "weigh_embeddings"]
 
-_MOST_RESCALING: Final = 10.0
+MAX_RESCALING: Final = 10.0
 
 
 @dataclass(frozen=True)
 class Emphasis:
-    """A mode.
+    """A mode of weighing.
 
-    ``reads_brackets``: whether brackets, words such as ``BREAK`` and ``AND``, and comments mean
-    anything; ``weighs``: whether weights count; ``keeps_mean``: whether a weighted chunk is
-    rescaled to the mean it had.
+    ``reads_brackets``: brackets, words such as ``BREAK`` and ``AND``, and comments have a meaning.
+    ``weighs``: weights count. ``keeps_mean``: a weighted chunk is rescaled to the mean that it had.
     """
 
     name: str
@@ -43,25 +42,26 @@ EMPHASES: Final = Catalogue(
 )
 
 
-def weigh(
+def weigh_embeddings(
     states: NDArray[Any], weights: NDArray[np.float64], keeps_mean: bool
 ) -> NDArray[np.float32]:
-    """Embeddings (chunks, tokens, width) times their tokens' weights (chunks, tokens).
+    """Multiply embeddings (chunks, tokens, width) by their tokens' weights (chunks, tokens).
 
-    With ``keeps_mean`` each chunk is scaled so that the mean of all its numbers is again what it
-    was, by a factor within ±10: a mean near zero after weighing would ask for any factor. A chunk
-    whose weights are all 1 keeps its bits.
+    With ``keeps_mean`` each chunk is rescaled to the mean that all its numbers had before. The
+    factor stays within ±10, since a mean near zero after weighing would need a factor of any size.
+    A chunk whose weights are all 1 keeps its bits.
     """
     before = states.astype(np.float64)
     after = before * weights[:, :, None]
     if keeps_mean:
         for old, new in zip(before, after, strict=True):
-            new *= _rescaling(float(old.mean()), float(new.mean()))  # noqa: PLW2901 - in place
+            new *= _rescaling_factor(float(old.mean()), float(new.mean()))  # noqa: PLW2901 - in place
     return after.astype(np.float32)
 
 
-def _rescaling(wanted: float, found: float) -> float:
-    if abs(wanted) >= _MOST_RESCALING * abs(found):
-        sign = -1.0 if wanted * found < 0 else 1.0
-        return sign * (_MOST_RESCALING if found else 1.0)
-    return wanted / found
+def _rescaling_factor(before: float, after: float) -> float:
+    """Return the factor from the mean ``after`` weighing to that ``before``, within ±10."""
+    if abs(before) >= MAX_RESCALING * abs(after):
+        sign = -1.0 if before * after < 0 else 1.0
+        return sign * (MAX_RESCALING if after else 1.0)
+    return before / after

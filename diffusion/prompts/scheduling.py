@@ -1,4 +1,4 @@
-r"""What a prompt says at each step: scheduling and alternation (A1111's WebUI has the rules).
+r"""The texts of a prompt over the steps: scheduling and alternation, by A1111's rules.
 
 ======================  =========================================================================
 ``[a:b:n]``             a for the first n steps, then b; either may be empty
@@ -6,16 +6,17 @@ r"""What a prompt says at each step: scheduling and alternation (A1111's WebUI h
 ``[a|b|c]``             a at the first step, b at the second, c, a again, ...; any may be empty
 ======================  =========================================================================
 
-n with a point is a share of the steps (``0.5``), without one a number of steps. They nest in each
-other and in brackets that weigh, in both directions. Counting goes on through a second pass: there
-``1.5`` is the middle of the second, and n whole steps count from the first pass's first.
+With a decimal point, n is a share of the steps (``0.5``), else a number of steps. The forms nest in
+each other and in brackets that weigh, in both directions. Counting continues in a second pass:
+there ``1.5`` is the middle of the second pass, and whole numbers count from the first step of the
+first pass.
 
-What is none of these is text for the grammar of weights, with its brackets and backslashes: a
-bracket that stays open, one with more colons, without a number, or with a round bracket left open
-in it. (The WebUI draws one step more with a than it says; here there are n.)
+Other brackets are text for the grammar of weights, with their backslashes: a bracket that is never
+closed, one with more colons, without a number, or with an unclosed round bracket in it. (The WebUI
+draws one step more with a than its documentation says; here there are n.)
 
-The time is linear in the text's length: each token is seen once, and what a bracket holds is moved
-once, into its node.
+The time is linear in the text's length: each token is seen once, and the contents of a bracket are
+moved once, into its node.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from typing import Final, TypeAlias
 
 from diffusion.errors import SettingsError
 
-__all__ = ["MOST_VARIANTS", "PromptSteps", "prompt_steps"]
+__all__ = ["MAX_VARIANTS", "PromptSteps", "schedule_prompt"]
 
-MOST_VARIANTS: Final = 256
-"""Texts that one prompt may come to."""
+MAX_VARIANTS: Final = 256
+"""Different texts of one prompt."""
 
 _TOKEN: Final = re.compile(r"\\.?|[\[\]():|]|[^\\\[\]():|]++", re.DOTALL)
 _NUMBER: Final = re.compile(
@@ -48,27 +49,29 @@ class _Switch:
     end: int
 
     def at(self, step: int) -> _Items:
+        """Return the items of a step."""
         return self.before if step < self.end else self.after
 
 
 @dataclass(frozen=True, slots=True)
-class _Turns:
-    """One after the other."""
+class _Alternation:
+    """The options in turn, a new one at each step."""
 
     options: Sequence[_Items]
 
     def at(self, step: int) -> _Items:
+        """Return the items of a step."""
         return self.options[step % len(self.options)]
 
 
-_Items: TypeAlias = "list[str | _Switch | _Turns]"
+_Items: TypeAlias = "list[str | _Switch | _Alternation]"
 
 
 @dataclass(slots=True)
-class _Open:
-    """A bracket that is open: where it stands, and the colons and bars of its own level.
+class _OpenBracket:
+    """A bracket that is not closed yet: its place, and the colons and bars of its own level.
 
-    Of the colons three are kept, which is one too many for a switch.
+    Only the first three colons are kept: three are too many for a switch.
     """
 
     kind: str
@@ -77,6 +80,7 @@ class _Open:
     bars: list[int] | None = None
 
     def add_bar(self, place: int) -> None:
+        """Add the place of a bar."""
         if self.bars is None:
             self.bars = []
         self.bars.append(place)
@@ -84,46 +88,55 @@ class _Open:
 
 @dataclass
 class _Reader:
-    """``steps``: of the pass; ``done``: of the pass before, None for the first."""
+    """Reads a prompt into items: texts, switches and alternations.
+
+    ``steps``: the steps of the pass; ``done``: those of the pass before, None in the first pass.
+    ``open_brackets``: innermost last; ``open_squares``: how many of them are square. ``ends``: the
+    steps at which a switch changes. ``period``: all alternations repeat after so many steps.
+    """
 
     steps: int
     done: int | None
     items: _Items = field(default_factory=list)
-    around: list[_Open] = field(default_factory=list)
-    squares: int = 0
+    open_brackets: list[_OpenBracket] = field(default_factory=list)
+    open_squares: int = 0
     ends: set[int] = field(default_factory=set)
     period: int = 1
 
     def read(self, text: str) -> _Items:
+        """Return the items of a text."""
         for match in _TOKEN.finditer(text):
             token = match[0]
-            if token == "]" and self.squares:
+            if token == "]" and self.open_squares:
                 self._close()
                 continue
-            if token == "[" or (token == "(" and self.squares):
-                self.around.append(_Open(token, len(self.items)))
-                self.squares += token == "["
-            elif token == ")" and self.around and self.around[-1].kind == "(":
-                self.around.pop()
-            elif self.around and token == ":":
-                self.around[-1].colons = (*self.around[-1].colons, len(self.items))[:3]
-            elif self.around and token == "|":
-                self.around[-1].add_bar(len(self.items))
+            if token == "[" or (token == "(" and self.open_squares):
+                self.open_brackets.append(_OpenBracket(token, len(self.items)))
+                self.open_squares += token == "["
+            elif token == ")" and self.open_brackets and self.open_brackets[-1].kind == "(":
+                self.open_brackets.pop()
+            elif self.open_brackets and token == ":":
+                self.open_brackets[-1].colons = (*self.open_brackets[-1].colons, len(self.items))[
+                    :3
+                ]
+            elif self.open_brackets and token == "|":
+                self.open_brackets[-1].add_bar(len(self.items))
             self.items.append(token)
         return self.items
 
     def _close(self) -> None:
-        """End the innermost square bracket; round ones open in it are text."""
-        while (bracket := self.around.pop()).kind == "(":
+        """Close the innermost square bracket; round brackets open in it are text."""
+        while (bracket := self.open_brackets.pop()).kind == "(":
             pass
-        self.squares -= 1
-        node = self._switch(bracket) or self._turns(bracket)
+        self.open_squares -= 1
+        node = self._read_switch(bracket) or self._read_alternation(bracket)
         if node is None:
             self.items.append("]")
         else:
             self.items[bracket.start :] = [node]
 
-    def _switch(self, bracket: _Open) -> _Switch | None:
+    def _read_switch(self, bracket: _OpenBracket) -> _Switch | None:
+        """Return the switch that ends with the last item, or None if it is none."""
         colons, items = bracket.colons, self.items
         if not 1 <= len(colons) <= 2 or colons[-1] != len(items) - 2:
             return None
@@ -131,23 +144,24 @@ class _Reader:
         number = _NUMBER.fullmatch(last) if isinstance(last, str) else None
         if number is None:
             return None
-        end = self._step(number[1])
+        end = self._switch_step(number[1])
         self.ends.add(end)
         first = colons[0] if len(colons) == 2 else bracket.start
         before = items[bracket.start + 1 : first]
         return _Switch(before, items[first + 1 : colons[-1]], end)
 
-    def _turns(self, bracket: _Open) -> _Turns | None:
+    def _read_alternation(self, bracket: _OpenBracket) -> _Alternation | None:
+        """Return the alternation that ends with the last item, or None if it is none."""
         if bracket.bars is None:
             return None
         starts = [bracket.start, *bracket.bars]
         ends = [*bracket.bars, len(self.items)]
         options = [self.items[a + 1 : b] for a, b in zip(starts, ends, strict=True)]
         self.period = min(math.lcm(self.period, len(options)), self.steps)
-        return _Turns(options)
+        return _Alternation(options)
 
-    def _step(self, number: str) -> int:
-        """How many steps of this pass come before."""
+    def _switch_step(self, number: str) -> int:
+        """Return how many steps of this pass come before the switch."""
         value = float(number)
         if "." in number:
             value = (value - (self.done is not None)) * self.steps
@@ -158,45 +172,51 @@ class _Reader:
 
 @dataclass(frozen=True)
 class PromptSteps:
-    """A prompt over the steps of a pass: its ``texts``, and ``which`` of them each step has."""
+    """A prompt over the steps of a pass.
+
+    ``texts``: the different texts; ``step_texts``: the number of the text that each step has.
+    """
 
     texts: tuple[str, ...]
-    which: tuple[int, ...]
+    step_texts: tuple[int, ...]
 
     def at(self, step: int) -> int:
-        """The text's index at a step, the last one's after the end."""
-        return self.which[min(step, len(self.which) - 1)]
+        """Return the number of a step's text; after the end, the last step's."""
+        return self.step_texts[min(step, len(self.step_texts) - 1)]
 
 
-def prompt_steps(field_name: str, text: str, steps: int, done: int | None = None) -> PromptSteps:
-    """What ``text`` says at each of ``steps`` steps, 1 or more.
+def schedule_prompt(field_name: str, text: str, steps: int, done: int | None = None) -> PromptSteps:
+    """Return the texts of a prompt at each of ``steps`` steps, 1 or more.
 
-    ``done``: steps of the pass before, None for the first pass. Raises `SettingsError` under
-    ``field_name`` where it may come to more than 256 texts.
+    ``done``: the steps of the pass before, None in the first pass. Raises `SettingsError` under
+    ``field_name`` if there may be more than 256 texts.
     """
     reader = _Reader(steps, done)
     items = reader.read(text)
     ends = sorted(reader.ends | {steps})
     states: dict[tuple[int, int], int] = {}
     texts: dict[str, int] = {}
-    which = []
-    passed = 0
+    step_texts = []
+    ends_passed = 0
     for step in range(steps):
-        while step >= ends[passed]:
-            passed += 1
-        state = (passed, step % reader.period)
+        while step >= ends[ends_passed]:
+            ends_passed += 1
+        state = (ends_passed, step % reader.period)
         if state not in states:
-            if len(states) == MOST_VARIANTS:
-                hint = f"it changes in more than {MOST_VARIANTS} ways over the steps"
+            if len(states) == MAX_VARIANTS:
+                hint = f"it changes in more than {MAX_VARIANTS} ways over the steps"
                 raise SettingsError(field_name, text, hint)
-            said = "".join(_said(items, step))
-            states[state] = texts.setdefault(said, len(texts))
-        which.append(states[state])
-    return PromptSteps(tuple(texts), tuple(which))
+            text_now = "".join(_pieces_at(items, step))
+            states[state] = texts.setdefault(text_now, len(texts))
+        step_texts.append(states[state])
+    return PromptSteps(tuple(texts), tuple(step_texts))
 
 
-def _said(items: _Items, step: int) -> Iterator[str]:
-    """The pieces of text at a step, without recursion: brackets may be ten thousands deep."""
+def _pieces_at(items: _Items, step: int) -> Iterator[str]:
+    """Yield the pieces of text at a step.
+
+    There is no recursion, since brackets may be nested ten thousand deep.
+    """
     stack = [iter(items)]
     while stack:
         for item in stack[-1]:

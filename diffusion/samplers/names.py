@@ -1,4 +1,4 @@
-"""Samplers by what users write, with those that are known by name and not there."""
+"""Finding samplers by the names that users write, also the names of samplers missing here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from diffusion.samplers.registry import SAMPLERS
 from diffusion.samplers.sampler import Sampler
 from diffusion.schedules import SCHEDULES, Schedule, find_schedule
 
-__all__ = ["chosen_schedule", "find_sampler", "find_sampler_and_schedule"]
+__all__ = ["choose_schedule", "find_sampler", "find_sampler_and_schedule"]
 
 
 @dataclass(frozen=True)
-class Absent:
-    """A sampler of the field that is not here. ``reason``: why, and the nearest that is."""
+class MissingSampler:
+    """A known sampler that is not here. ``reason``: why, and the nearest one that is here."""
 
     name: str
     label: str
@@ -26,22 +26,22 @@ class Absent:
 
 _EDM: Final = "it is for models trained on EDM's noise levels, which are not here"
 
-ABSENT: Final = Catalogue(
+MISSING: Final = Catalogue(
     "sampler",
     [
-        Absent(
+        MissingSampler(
             "edm_euler",
             "EDM Euler",
             ("EDMEulerScheduler", "EDMEuler"),
             f"{_EDM}; the nearest is euler",
         ),
-        Absent(
+        MissingSampler(
             "edm_dpm_multistep",
             "EDM DPM Multistep",
             ("EDMDPMSolverMultistepScheduler", "EDMDPMSolverMultistep"),
             f"{_EDM}; the nearest is dpmpp_2m",
         ),
-        Absent(
+        MissingSampler(
             "unipc_vary_coeff",
             "UniPC vary_coeff",
             ("uni_pc_vary_coeff", "vary_coeff"),
@@ -52,24 +52,29 @@ ABSENT: Final = Catalogue(
 
 
 def find_sampler(text: str) -> Sampler:
-    """The sampler called ``text``.
+    """Return the sampler called ``text``.
 
-    Raises ``SettingsError`` that lists the nearest names, or says that the sampler is not here.
+    Raises ``SettingsError`` that lists the nearest names, or says why the sampler is not here.
     """
-    absent = ABSENT.get(text)
-    if absent is not None:
-        raise SettingsError("sampler", text, absent.reason)
+    missing = MISSING.get(text)
+    if missing is not None:
+        raise SettingsError("sampler", text, missing.reason)
     return SAMPLERS.find(text)
 
 
-def chosen_schedule(sampler: str, schedule: str | None, otherwise: str) -> str:
-    """The schedule that is given, else the one in the sampler's name, else another."""
-    named = None if schedule else find_sampler_and_schedule(sampler)[1]
-    return schedule or (named.name if named else otherwise)
+def choose_schedule(sampler: str, schedule: str | None, default: str) -> str:
+    """Return ``schedule`` if given, else the one in the sampler's name, else ``default``."""
+    if schedule:
+        return schedule
+    named = find_sampler_and_schedule(sampler)[1]
+    return named.name if named else default
 
 
 def find_sampler_and_schedule(text: str) -> tuple[Sampler, Schedule | None]:
-    """Read also names of both, "DPM++ 2M Karras" or ``ddim_trailing``; None: none was named."""
+    """Find a sampler, and a schedule if the text names both: "DPM++ 2M Karras", ``ddim_trailing``.
+
+    Raises ``SettingsError`` as `find_sampler` does.
+    """
     words = text.replace("_", " ").split()
     for cut in range(len(words) - 1, 0, -1):
         head, tail = " ".join(words[:cut]), " ".join(words[cut:])

@@ -1,41 +1,46 @@
-"""What is known of a sampler beside its steps."""
+"""A sampler: its algorithm, its names and its defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from diffusion.samplers.cfgpp import GUIDANCE_SHARE
 from diffusion.samplers.options import SamplerOptions
-from diffusion.samplers.protocols import SamplerFunction
-from diffusion.schedules import SCHEDULES, Levels, NoiseSchedule, Schedule
+from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Sigmas, Step
+from diffusion.samplers.sampling_run import SamplerFunction, SamplingRun
+from diffusion.schedules import SCHEDULES, NoiseSchedule, Schedule
 
 __all__ = ["Sampler"]
 
+A = TypeVar("A")
 
-def last_level(sigmas: Levels) -> float:
-    """Where a list ends."""
+
+def last_of(sigmas: Sigmas) -> float:
+    """Return the last level of a list."""
     return float(sigmas[-1])
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampler and what it is by default.
+    """A sampler's algorithm, its names and its defaults.
 
-    ``run``: the generator function. ``schedule``: the name of its own schedule. ``eta``: its
-    default where it is ancestral, else None. ``churns``: whether it has ``s_churn``. ``orders``:
-    whether its order can be chosen. ``noisy``: whether runs of more than a few steps draw noise
-    whatever the options. ``splits``: whether it takes the estimate without the prompt apart, and
-    divides the guidance. ``adaptive``: whether it chooses its steps by its errors, so that pictures
-    must be made one by one. ``own_steps``: how many steps it makes of those asked for, where not as
-    many. ``end``: the level of its last step's x.
+    ``name`` is the identifier, ``label`` is for people, ``aliases`` are other tools' names.
+    ``algorithm``: the generator function. ``schedule``: the name of its own schedule of levels.
+    ``eta``: the default of η where the sampler has that option, else None, which runs it at 0.
+    ``churns``: it has ``s_churn``. ``orders``: its order can be chosen. ``noisy``: runs of more
+    than a few steps draw noise, whatever the options. ``splits``: it needs the estimate without the
+    prompt, too, and divides the guidance. ``adaptive``: it chooses its steps by their errors, so
+    that pictures must be made one by one. ``own_steps``: the number of steps that it makes of the
+    number asked for. ``end``: the level of its last step's x, from the list of levels.
     """
 
     name: str
     label: str
-    aliases: tuple[str, ...]
-    run: SamplerFunction
+    algorithm: SamplerFunction
     schedule: str
+    aliases: tuple[str, ...] = ()
     eta: float | None = None
     churns: bool = False
     orders: bool = False
@@ -43,17 +48,30 @@ class Sampler:
     splits: bool = False
     adaptive: bool = False
     own_steps: Callable[[int], int] = int
-    end: Callable[[Levels], float] = last_level
+    end: Callable[[Sigmas], float] = last_of
+
+    def run(
+        self,
+        denoise: Denoiser[A],
+        x: A,
+        sigmas: Sigmas,
+        algebra: Algebra[A],
+        noise: NoiseSource[A],
+        options: SamplerOptions,
+    ) -> Iterator[Step[A]]:
+        """Sample from ``x`` down the falling levels ``sigmas``, yielding each step's result.
+
+        No work is done before a step is asked for. Raises ``SettingsError`` then for levels that do
+        not fall to 0 or above.
+        """
+        eta = self.eta if self.eta is None or options.eta is None else options.eta
+        chosen = replace(options, eta=eta)
+        return self.algorithm(SamplingRun(denoise, x, sigmas, algebra, noise, chosen))
 
     @property
     def guidance_share(self) -> float:
-        """What the guidance that a user gives is multiplied by."""
+        """The factor of the guidance that a user gives."""
         return GUIDANCE_SHARE if self.splits else 1.0
-
-    def needs_noise(self, options: SamplerOptions) -> bool:
-        """Tell whether steps may draw noise, beyond that which sampling starts from."""
-        ancestral = self.eta is not None and options.eta_or(self.eta) > 0.0
-        return ancestral or self.noisy or (self.churns and options.s_churn > 0.0)
 
     def has(self, option: str) -> bool:
         """Tell whether an option of `SamplerOptions` changes anything."""
@@ -66,11 +84,11 @@ class Sampler:
         return self.churns
 
     def automatic_schedule(self, noise: NoiseSchedule) -> Schedule:
-        """The sampler's own schedule; ``trailing`` where a model wants that and it may be.
+        """Return the sampler's own schedule, or ``trailing`` where the model asks for it.
 
         Models distilled to few steps are trained for ``trailing`` time steps alone and say so in
         their folder. A ``karras`` or ``exponential`` sampler has no time steps to space.
         """
-        spaced = self.schedule not in ("karras", "exponential")
-        wants_trailing = noise.timestep_spacing == "trailing" and spaced
+        has_timesteps = self.schedule not in ("karras", "exponential")
+        wants_trailing = noise.timestep_spacing == "trailing" and has_timesteps
         return SCHEDULES.find("trailing" if wants_trailing else self.schedule)

@@ -1,15 +1,9 @@
-"""DPM-Solver++ for the diffusion SDE: exponential integrators that draw noise at every step.
+"""Samplers for the stochastic differential equation (SDE) that draw noise at every step.
 
-Lu et al. 2022 (arXiv 2211.01095), section 6 and appendix; in the variance-exploding form, where
-λ = -log σ, a step of width h keeps e^(-(1 + η)h) of x, and its noise has the deviation
-σ·√(1 - e^(-2ηh)) at its end. η = 1 is the paper's; η = 0 leaves the ordinary equation.
-
-* ``dpmpp_2m_sde``: the estimate of x₀ is continued to the middle of the step from the last two;
-  diffusers' DPMSolverMultistepScheduler (``sde-dpmsolver++``, midpoint), k-diffusion's name;
-* ``dpmpp_2m_sde_heun``: it is a line in λ, integrated; the same with ``heun``;
-* ``dpmpp_3m_sde``: the line takes on a second difference of the last three, with half the weight of
-  the parabola through them, as the paper's authors and k-diffusion have it;
-* ``dpmpp_sde``: a second network call at the middle, itself reached with noise; k-diffusion's.
+DPM-Solver++ is that of Lu et al. 2022 (arXiv 2211.01095, section 6 and appendix) in the
+variance-exploding form, where λ = -log σ. A step of width h keeps e^(-(1 + η)h) of x, and its noise
+has the deviation σ·√(1 - e^(-2ηh)) at its end. η = 1 is the paper's; η = 0 leaves the ordinary
+equation.
 
 A step to level 0 ends in the denoised picture. Noise is a ``BrownianPath``'s.
 """
@@ -18,52 +12,77 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.samplers.brownian import BrownianPath
-from diffusion.samplers.options import SamplerOptions
-from diffusion.samplers.protocols import Algebra, Denoiser, NoiseSource, Step
-from diffusion.samplers.stepping import ancestral_levels, intervals, phi, towards
+from diffusion.samplers.integrals import phi
+from diffusion.samplers.protocols import Step
+from diffusion.samplers.sampling_run import SamplingRun
 
 __all__ = [
-    "SDE_ETA",
     "IntervalNoise",
+    "SdeWeights",
     "dpmpp_2m_sde",
     "dpmpp_2m_sde_heun",
     "dpmpp_3m_sde",
     "dpmpp_sde",
+    "er_sde",
     "line_weights",
+    "midpoint_weights",
     "sde_multistep",
 ]
 
 A = TypeVar("A")
 IntervalNoise: TypeAlias = Callable[[float, float], A]
 """``noise(high, low)``: unit normal noise of an interval of levels."""
-Weights: TypeAlias = Callable[[float, float, Sequence[float]], list[float]]
-"""``weights(h, η, widths)``: those of the last estimates of x₀, newest first; older widths too."""
+SdeWeights: TypeAlias = Callable[[float, float, Sequence[float]], list[float]]
+"""``weights(h, η, widths)``: those of the last estimates of x₀, newest first.
 
-SDE_ETA = 1.0
+``widths``: the widths of earlier steps, newest first, two at most.
+"""
+
+ER_PARTS: Final = 200
+ER_POWER: Final = 0.3
+ER_OFFSET: Final = 10.0
+
+
+def dpmpp_2m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+    """Run DPM-Solver++(2M) for the SDE, with the estimate at the step's middle.
+
+    The last two estimates of x₀ are continued to the middle of the step. It equals diffusers'
+    DPMSolverMultistepScheduler (``sde-dpmsolver++``, midpoint); the name is k-diffusion's.
+    """
+    return sde_multistep(run, midpoint_weights, run.brownian_path())
+
+
+def dpmpp_2m_sde_heun(run: SamplingRun[A]) -> Iterator[Step[A]]:
+    """Run DPM-Solver++(2M) for the SDE, with the integrated line in λ through two estimates.
+
+    It equals diffusers' DPMSolverMultistepScheduler (``sde-dpmsolver++``, ``heun``).
+    """
+    return sde_multistep(run, line_weights, run.brownian_path())
+
+
+def dpmpp_3m_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+    """Run DPM-Solver++(3M) for the SDE.
+
+    The line also gets a second difference of the last three estimates, with half the weight of the
+    parabola through them. The paper's authors and k-diffusion have it so.
+    """
+    return sde_multistep(run, parabola_weights, run.brownian_path())
 
 
 def sde_multistep(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: IntervalNoise[A],
-    options: SamplerOptions,
-    weights: Weights,
+    run: SamplingRun[A], weights: SdeWeights, noise: IntervalNoise[A]
 ) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas`` by the weighted sum of the last estimates of x₀."""
-    eta = options.eta_or(SDE_ETA)
+    """Run a solver that weighs the last estimates of x₀."""
+    x, eta = run.x, run.eta
     seen: list[A] = []
     widths: list[float] = []
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
+    for step in run.intervals():
+        denoised = run.denoise(x, step.high)
         seen = [denoised, *seen][:3]
         if step.low == 0.0:
             x = denoised
@@ -71,31 +90,34 @@ def sde_multistep(
             width = math.log(step.high / step.low)
             kept = math.exp(-(1.0 + eta) * width)
             given = weights(width, eta, widths)
-            x = algebra.combine([(kept, x), *zip(given, seen, strict=False)])
+            x = run.combine([(kept, x), *zip(given, seen, strict=False)])
             widths = [width, *widths][:2]
             if eta > 0.0:
                 spread = step.low * math.sqrt(-math.expm1(-2.0 * eta * width))
                 fresh = noise(step.high, step.low)
-                x = algebra.combine([(1.0, x), (options.s_noise * spread, fresh)])
-        yield Step(step.index, step.low, x, denoised)
+                x = run.combine([(1.0, x), (run.options.s_noise * spread, fresh)])
+        yield step.result(x, denoised)
 
 
 def midpoint_weights(width: float, eta: float, widths: Sequence[float]) -> list[float]:
-    """The estimate at the middle of the step: D + (D - D₋₁)·width / (2·last width)."""
+    """Weigh the estimate at the middle of the step: D + (D - D₋₁)·width / (2·last width)."""
     change = -math.expm1(-(1.0 + eta) * width)
     beyond = width / (2.0 * widths[0]) if widths else 0.0
     return [change * (1.0 + beyond), -change * beyond][: len(widths) + 1]
 
 
 def line_weights(width: float, eta: float, widths: Sequence[float]) -> list[float]:
-    """The line through the last two estimates, integrated with φ₂."""
+    """Weigh the line through the last two estimates, integrated with φ₂."""
     change, second, _ = phi((1.0 + eta) * width)
     beyond = second * width / widths[0] if widths else 0.0
     return [change + beyond, -beyond][: len(widths) + 1]
 
 
 def parabola_weights(width: float, eta: float, widths: Sequence[float]) -> list[float]:
-    """A line with the slope that the parabola through three estimates has now; φ₃ its bend."""
+    """Weigh a line with the slope that the parabola through three estimates has now.
+
+    Its bend counts with φ₃.
+    """
     if len(widths) < 2:
         return line_weights(width, eta, widths)
     change, second, third = phi((1.0 + eta) * width)
@@ -106,55 +128,79 @@ def parabola_weights(width: float, eta: float, widths: Sequence[float]) -> list[
     return [change + newer, older - newer, -older]
 
 
-def dpmpp_sde(
-    denoise: Denoiser[A],
-    x: A,
-    sigmas: Sequence[float] | NDArray[np.float64],
-    algebra: Algebra[A],
-    noise: NoiseSource[A],
-    options: SamplerOptions,
-) -> Iterator[Step[A]]:
-    """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise. Two network calls a step."""
-    eta = options.eta_or(SDE_ETA)
-    path = BrownianPath(algebra, noise)
+def dpmpp_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+    """Run DPM-Solver++(2S) for the SDE, k-diffusion's: two network calls a step.
 
-    def moved(x: A, denoised: A, high: float, low: float) -> A:
-        down, up = ancestral_levels(high, low, eta)
-        x = towards(algebra, x, denoised, high, down)
+    The second call is at the middle of the step, which is itself reached with noise.
+    """
+    path = run.brownian_path()
+
+    def move(x: A, denoised: A, high: float, low: float) -> A:
+        down, up = run.ancestral_levels(high, low)
+        x = run.euler_step(x, denoised, high, down)
         if up == 0.0:
             return x
-        return algebra.combine([(1.0, x), (options.s_noise * up, path(high, low))])
+        return run.combine([(1.0, x), (run.options.s_noise * up, path(high, low))])
 
-    for step in intervals(sigmas):
-        denoised = denoise(x, step.high)
+    x = run.x
+    for step in run.intervals():
+        denoised = run.denoise(x, step.high)
         ahead = denoised
         if step.low > 0.0:
             middle = math.sqrt(step.high * step.low)
-            ahead = denoise(moved(x, denoised, step.high, middle), middle)
-        x = moved(x, ahead, step.high, step.low)
-        yield Step(step.index, step.low, x, denoised)
+            ahead = run.denoise(move(x, denoised, step.high, middle), middle)
+        x = move(x, ahead, step.high, step.low)
+        yield step.result(x, denoised)
 
 
-@dataclass(frozen=True)
-class SdeSampler:
-    """The multistep samplers of this file that draw noise; ``weights`` tells them apart."""
+def er_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
+    """Run ER-SDE-Solver-3. The only option is ``s_noise``.
 
-    weights: Weights
+    Cui et al. 2023 (arXiv 2309.06169), algorithm of order 3, data prediction. The noise of its SDE
+    follows φ(σ) = σ·(exp(σ^0.3) + 10): a step from a to b keeps φ(b)/φ(a) of x. The first and
+    second difference of the estimates of x₀ are integrated with 1/φ by sums over the lower ends of
+    200 equal parts. The authors' code and ComfyUI's ``er_sde`` do so. The first two steps are of
+    lower order.
+    """
+    x, path = run.x, run.brownian_path()
+    seen: list[A] = []
+    levels: list[float] = []
+    for step in run.intervals():
+        denoised = run.denoise(x, step.high)
+        seen, levels = [denoised, *seen][:3], [step.high, *levels][:3]
+        if step.low == 0.0:
+            x = denoised
+        else:
+            kept = float(_er_scale(np.array(step.low)) / _er_scale(np.array(step.high)))
+            given = _er_weights(levels, step.low, kept)
+            x = run.combine([(kept, x), *zip(given, seen, strict=True)])
+            spread = run.options.s_noise * math.sqrt(step.low**2 - (kept * step.high) ** 2)
+            x = run.combine([(1.0, x), (spread, path(step.high, step.low))])
+        yield step.result(x, denoised)
 
-    def __call__(
-        self,
-        denoise: Denoiser[A],
-        x: A,
-        sigmas: Sequence[float] | NDArray[np.float64],
-        algebra: Algebra[A],
-        noise: NoiseSource[A],
-        options: SamplerOptions,
-    ) -> Iterator[Step[A]]:
-        """Walk ``x`` down ``sigmas``, η = 1 unless chosen otherwise."""
-        path = BrownianPath(algebra, noise)
-        return sde_multistep(denoise, x, sigmas, algebra, path, options, self.weights)
+
+def _er_scale(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return φ(σ)."""
+    scaled: NDArray[np.float64] = sigma * (np.exp(sigma**ER_POWER) + ER_OFFSET)
+    return scaled
 
 
-dpmpp_2m_sde = SdeSampler(midpoint_weights)
-dpmpp_2m_sde_heun = SdeSampler(line_weights)
-dpmpp_3m_sde = SdeSampler(parabola_weights)
+def _er_weights(levels: Sequence[float], low: float, kept: float) -> list[float]:
+    """Return the weights of the last estimates, newest first, for a step to ``low``.
+
+    ``levels``: where they were made; the newest is the step's start.
+    """
+    width = low - levels[0]
+    ends: NDArray[np.float64] = low - width / ER_PARTS * np.arange(ER_PARTS, dtype=np.float64)
+    shares = -width / ER_PARTS * float(_er_scale(np.array(low))) / _er_scale(ends)
+    weights = np.zeros(len(levels))
+    weights[0] = 1.0 - kept
+    if len(levels) > 1:
+        slope = np.zeros(len(levels))
+        slope[:2] = np.array([1.0, -1.0]) / (levels[0] - levels[1])
+        weights += (width + shares.sum()) * slope
+    if len(levels) > 2:
+        before = np.array([0.0, 1.0, -1.0]) / (levels[1] - levels[2])
+        bend = (slope - before) / ((levels[0] - levels[2]) / 2.0)
+        weights += (width**2 / 2.0 + float(shares @ (ends - levels[0]))) * bend
+    return [float(weight) for weight in weights]

@@ -1,4 +1,4 @@
-"""The noise that a model was trained with, and how its time steps and noise levels belong together.
+"""The noise that a model was trained with: the noise level of each training time step.
 
 The forward process keeps √ᾱₜ of the picture and adds √(1 - ᾱₜ) of unit noise (Ho et al. 2020,
 arXiv 2006.11239). Samplers here work in the variance-exploding form x = x₀ + σ·noise with
@@ -26,16 +26,19 @@ Levels = NDArray[np.float64]
 
 PREDICTION_TYPES: Final = ("epsilon", "sample", "v_prediction")
 SPACINGS: Final = ("leading", "linspace", "trailing")
-LEAST_KEPT: Final = 2.0**-24
-"""ᾱ of a last time step that keeps nothing: f16's least number, so that σ is 4096, not infinite."""
-LEAST_READ: Final = 1e-12
-"""Least ᾱ that is taken, for which σ is a million; f32 computes with such levels."""
-LARGEST_BETA: Final = 0.999
+ZERO_SNR_ALPHA: Final = 2.0**-24
+"""ᾱ of a last time step that keeps nothing of the picture.
+
+It is f16's smallest number, so that σ is 4096 and not infinite.
+"""
+MIN_ALPHA: Final = 1e-12
+"""The smallest ᾱ that is accepted: its σ is a million, a level that f32 can compute with."""
+MAX_BETA: Final = 0.999
 """Cap of the cosine schedule's variances (Nichol and Dhariwal 2021, arXiv 2102.09672)."""
 
 
 class NoiseConfig(Protocol):
-    """What of a model folder's ``scheduler_config.json`` is read here."""
+    """The fields of a model folder's ``scheduler_config.json`` that are read here."""
 
     @property
     def num_train_timesteps(self) -> int: ...
@@ -66,7 +69,7 @@ class NoiseConfig(Protocol):
 
 
 class Scalings(NamedTuple):
-    """``denoised = skip * x + out * network(into * x, timestep)``: the factors at one level."""
+    """Factors at one level: ``denoised = skip * x + out * network(into * x, timestep)``."""
 
     into: float
     skip: float
@@ -78,11 +81,12 @@ class NoiseSchedule:
     """Noise levels of the training time steps.
 
     ``alphas_cumprod``: ᾱ, falling within (0, 1), one for each training step. ``prediction_type``:
-    what the network's output means (``epsilon``, ``v_prediction`` or ``sample``). ``steps_offset``
-    and ``set_alpha_to_one`` are DDIM's: added to each ``leading`` time step, and whether its last
-    step goes to no noise at all or to the first training step's. ``timestep_spacing``: how the
-    model's folder wants time steps spaced. ``large``: of an XL model, for which some searched
-    levels are others. Raises ``SettingsError`` for values that cannot be.
+    the meaning of the network's output (``epsilon``, ``v_prediction`` or ``sample``).
+    ``steps_offset`` and ``set_alpha_to_one`` are DDIM's: the first is added to each ``leading``
+    time step. With the second, DDIM's last step goes to no noise at all, else to the noise of the
+    first training step. ``timestep_spacing``: the spacing that the model's folder asks for.
+    ``large``: the model is an XL model, which has its own searched levels. Raises
+    ``SettingsError`` for values that are not valid.
     """
 
     alphas_cumprod: Levels
@@ -98,11 +102,11 @@ class NoiseSchedule:
             raise SettingsError("alphas_cumprod", f"shape {kept.shape}", "give at least two values")
         if not (np.all(np.diff(kept) < 0) and kept[-1] > 0 and kept[0] < 1):
             raise SettingsError("alphas_cumprod", kept.tolist(), "they must fall within (0, 1)")
-        if kept[-1] < LEAST_READ:
-            hint = f"less than {LEAST_READ} is no model's; check the scheduler's config"
+        if kept[-1] < MIN_ALPHA:
+            hint = f"less than {MIN_ALPHA} is no model's; check the scheduler's config"
             raise SettingsError("alphas_cumprod", float(kept[-1]), hint)
-        _check("prediction_type", self.prediction_type, PREDICTION_TYPES)
-        _check("timestep_spacing", self.timestep_spacing, SPACINGS)
+        _require_choice("prediction_type", self.prediction_type, PREDICTION_TYPES)
+        _require_choice("timestep_spacing", self.timestep_spacing, SPACINGS)
         if self.steps_offset < 0:
             raise SettingsError("steps_offset", self.steps_offset, "give 0 or more")
         kept.flags.writeable = False
@@ -110,7 +114,7 @@ class NoiseSchedule:
 
     @classmethod
     def from_config(cls, config: NoiseConfig, trained_betas: Sequence[float] | None = None) -> Self:
-        """The schedule of a model folder. ``trained_betas`` replaces the config's β rule."""
+        """Return the schedule of a model folder. ``trained_betas`` replaces the config's β rule."""
         if trained_betas is None:
             variances = betas(
                 config.beta_schedule,
@@ -122,26 +126,26 @@ class NoiseSchedule:
             variances = np.array(trained_betas, dtype=np.float64)
         kept: Levels = np.cumprod(1.0 - variances, dtype=np.float64)
         return cls(
-            without_signal_at_end(kept) if config.rescale_betas_zero_snr else kept,
+            rescale_to_zero_snr(kept) if config.rescale_betas_zero_snr else kept,
             config.prediction_type,
             config.steps_offset,
             config.set_alpha_to_one,
             config.timestep_spacing,
         )
 
-    def rescaled(self) -> Self:
-        """The same with a last time step that keeps nothing of the picture (Lin et al. 2023).
+    def with_zero_snr(self) -> Self:
+        """Return the schedule with a last time step that keeps nothing (Lin et al. 2023).
 
-        Raises ``SettingsError`` where it is so already.
+        Raises ``SettingsError`` where the model's noise ends so already.
         """
-        if self.alphas_cumprod[-1] <= LEAST_KEPT:
+        if self.alphas_cumprod[-1] <= ZERO_SNR_ALPHA:
             hint = "the model's noise ends so already: turn it off"
             raise SettingsError("zero_snr", True, hint)
-        return replace(self, alphas_cumprod=without_signal_at_end(self.alphas_cumprod))
+        return replace(self, alphas_cumprod=rescale_to_zero_snr(self.alphas_cumprod))
 
     @property
     def num_train_timesteps(self) -> int:
-        """How many training time steps there are."""
+        """The number of training time steps."""
         return len(self.alphas_cumprod)
 
     @functools.cached_property
@@ -169,32 +173,33 @@ class NoiseSchedule:
         return 0.0 if self.set_alpha_to_one else self.sigma_min
 
     def sigmas_at(self, timesteps: Levels) -> Levels:
-        """Levels of ``timesteps`` (any shape, fractions too), log σ linear between whole steps."""
-        whole = np.arange(self.num_train_timesteps, dtype=np.float64)
-        return np.exp(np.interp(timesteps, whole, self._log_sigmas))
+        """Return the levels of ``timesteps`` of any shape, log σ linear between whole steps."""
+        every_step = np.arange(self.num_train_timesteps, dtype=np.float64)
+        return np.exp(np.interp(timesteps, every_step, self._log_sigmas))
 
     def sigma_of(self, timestep: float) -> float:
-        """The level of one time step; outside the training range, the nearest end's."""
+        """Return the level of one time step; outside the training range, the nearest end's."""
         return float(self.sigmas_at(np.array(timestep, dtype=np.float64)))
 
     def timestep_of(self, sigma: float) -> float:
-        """The time step of one level, a fraction between whole ones: undoes ``sigma_of``.
+        """Return the time step of one level, a fraction between whole ones.
 
-        Levels outside the training range give its ends. The fraction is kept, as k-diffusion does
-        without quantizing; of diffusers' classes, DPMSolverMultistep alone rounds it.
+        The inverse of ``sigma_of``. Levels outside the training range give its ends. The fraction
+        is kept, as in k-diffusion without quantizing; diffusers' DPMSolverMultistep alone rounds
+        it.
         """
         if sigma <= self.sigma_min:
             return 0.0
-        whole = np.arange(self.num_train_timesteps, dtype=np.float64)
-        return float(np.interp(math.log(sigma), self._log_sigmas, whole))
+        every_step = np.arange(self.num_train_timesteps, dtype=np.float64)
+        return float(np.interp(math.log(sigma), self._log_sigmas, every_step))
 
-    def earlier(self, sigma: float, share: float) -> float:
-        """The level of the whole time step that is ``share`` of a level's, rounded down."""
+    def scale_time(self, sigma: float, share: float) -> float:
+        """Return the level of the whole time step at ``share`` of a level's, rounded down."""
         # A whole step's fraction may come out an ulp too low.
         return self.sigma_of(math.floor(share * self.timestep_of(sigma) + 1e-6))
 
     def scalings(self, sigma: float) -> Scalings:
-        """How the network's input and output at ``sigma`` make the denoised picture."""
+        """Return the factors that make a denoised picture of input and output at ``sigma``."""
         spread = math.sqrt(1.0 + sigma * sigma)
         if self.prediction_type == "epsilon":
             return Scalings(1.0 / spread, 1.0, -sigma)
@@ -203,35 +208,38 @@ class NoiseSchedule:
         return Scalings(1.0 / spread, 0.0, 1.0)
 
 
-def _check(field: str, value: str, choices: Sequence[str]) -> None:
+def _require_choice(field: str, value: str, choices: Sequence[str]) -> None:
+    """Raise ``SettingsError`` unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise SettingsError(field, value, f"give one of {', '.join(choices)}")
 
 
-def without_signal_at_end(alphas_cumprod: Levels) -> Levels:
-    """ᾱ shifted and scaled in √ᾱ so that the last time step keeps nothing, the first what it kept.
+def rescale_to_zero_snr(alphas_cumprod: Levels) -> Levels:
+    """Shift and scale √ᾱ so that the last time step keeps nothing, and the first what it kept.
 
-    (Lin et al. 2023, arXiv 2305.08891, algorithm 1; the last ᾱ as diffusers' Euler has it.)
+    Lin et al. 2023 (arXiv 2305.08891), algorithm 1; the last ᾱ as diffusers' Euler has it.
     """
     root = np.sqrt(alphas_cumprod)
     kept: Levels = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
-    kept[-1] = LEAST_KEPT
+    kept[-1] = ZERO_SNR_ALPHA
     return kept
 
 
 def betas(beta_schedule: str, start: float, end: float, count: int) -> Levels:
-    """The variance added by each of ``count`` training steps. Raises ``SettingsError``.
+    """Return the variance added by each of ``count`` training steps. Raises ``SettingsError``.
 
     ``linear``: evenly from start to end (Ho et al. 2020). ``scaled_linear``: √β evenly, as Stable
     Diffusion was trained. ``squaredcos_cap_v2``: from ᾱ = cos², needs neither start nor end
     (Nichol and Dhariwal 2021, equation 17).
     """
-    _check("beta_schedule", beta_schedule, ("linear", "scaled_linear", "squaredcos_cap_v2"))
+    _require_choice(
+        "beta_schedule", beta_schedule, ("linear", "scaled_linear", "squaredcos_cap_v2")
+    )
     if beta_schedule == "linear":
         return np.linspace(start, end, count)
     if beta_schedule == "scaled_linear":
         return np.linspace(math.sqrt(start), math.sqrt(end), count) ** 2
     times = np.arange(count + 1) / count
     kept = np.cos((times + 0.008) / 1.008 * math.pi / 2.0) ** 2
-    variances: Levels = np.minimum(1.0 - kept[1:] / kept[:-1], LARGEST_BETA)
+    variances: Levels = np.minimum(1.0 - kept[1:] / kept[:-1], MAX_BETA)
     return variances

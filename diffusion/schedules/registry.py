@@ -1,4 +1,4 @@
-"""The schedules by name. Labels and aliases are those of A1111, ComfyUI and diffusers."""
+"""The table of schedules, with the names that A1111, ComfyUI and diffusers have for them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Final
 
 from diffusion.catalogue import Catalogue
 from diffusion.errors import SettingsError
-from diffusion.schedules import aligned, spacings
+from diffusion.schedules import spacings
 from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
-from diffusion.schedules.span import WHOLE, Span
+from diffusion.schedules.options import NO_OPTIONS, ScheduleOptions
+from diffusion.schedules.searched_levels import (
+    align_your_steps,
+    align_your_steps_11,
+    align_your_steps_32,
+    align_your_steps_gits,
+)
 
 __all__ = ["AUTOMATIC", "SCHEDULES", "Schedule", "find_schedule"]
 
@@ -21,93 +27,74 @@ AUTOMATIC: Final = "automatic"
 
 @dataclass(frozen=True)
 class Schedule:
-    """A way of choosing noise levels.
+    """A way of choosing noise levels, with its names.
 
-    ``sigmas(noise, steps)`` gives steps + 1 levels; with a third argument, a ``Span`` of those that
-    it ``takes``. ``unit_variance``: sampling starts from noise of variance 1 in the network's own
-    scale, as DDIM does and diffusers' Euler with ``leading``; otherwise from σ₀ times unit noise.
+    ``name`` is the identifier, ``label`` is for people, ``aliases`` are other tools' names.
+    ``spacing(noise, steps)`` returns steps + 1 levels; it has a third argument, the options, where
+    it has any. ``option_names``: the fields of ``ScheduleOptions`` that it has. ``unit_variance``:
+    sampling starts from noise of variance 1 in the network's own scale, as DDIM does and diffusers'
+    Euler with ``leading``; otherwise it starts from σ₀ times unit noise.
     """
 
     name: str
     label: str
     aliases: tuple[str, ...]
-    sigmas: Callable[..., Levels]
+    spacing: Callable[..., Levels]
+    option_names: tuple[str, ...] = ()
     unit_variance: bool = False
-    takes: tuple[str, ...] = ()
 
-    def levels(self, noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-        """The levels with options. Raises ``SettingsError`` for one that the schedule has not."""
-        for name, value in span.given().items():
-            if name not in self.takes:
+    def sigmas(
+        self, noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS
+    ) -> Levels:
+        """Return the levels. Raises ``SettingsError`` for an option that the schedule has not."""
+        for name, value in options.chosen_values().items():
+            if name not in self.option_names:
                 raise SettingsError(name, value, f"schedule {self.name} does not have it")
-        return self.sigmas(noise, steps, span) if self.takes else self.sigmas(noise, steps)
+        if self.option_names:
+            return self.spacing(noise, steps, options)
+        return self.spacing(noise, steps)
 
     def initial_scale(self, first_sigma: float) -> float:
-        """What unit noise is multiplied by to give the x that sampling starts from."""
+        """Return the factor of unit noise that gives the x to start from."""
         return math.sqrt(1.0 + first_sigma**2) if self.unit_variance else first_sigma
 
 
 _ENDS: Final = ("sigma_min", "sigma_max")
-_BENT: Final = (*_ENDS, "rho")
+_ENDS_AND_RHO: Final = (*_ENDS, "rho")
 
 
-def _spacing(name: str) -> tuple[str, ...]:
-    """diffusers' setting, alone and with its value."""
+def _spacing_aliases(name: str) -> tuple[str, ...]:
+    """Return the names of diffusers' setting: its value alone, and with the setting's name."""
     return name, f"timestep_spacing={name}"
 
 
-SCHEDULES: Final = Catalogue(
-    "schedule",
-    [
-        Schedule("karras", "Karras", ("use_karras_sigmas", "ka"), spacings.karras, takes=_BENT),
-        Schedule("normal", "Normal", (), spacings.normal),
-        Schedule("uniform", "Uniform", _spacing("linspace"), spacings.uniform),
-        Schedule("sgm_uniform", "SGM Uniform", (), spacings.sgm_uniform),
-        Schedule(
-            "exponential",
-            "Exponential",
-            ("use_exponential_sigmas", "exp"),
-            spacings.exponential,
-            takes=_ENDS,
-        ),
-        Schedule("polyexponential", "Polyexponential", (), spacings.polyexponential, takes=_BENT),
-        Schedule("simple", "Simple", (), spacings.simple),
-        Schedule("beta", "Beta", ("use_beta_sigmas",), spacings.beta, takes=_ENDS),
-        Schedule("kl_optimal", "KL Optimal", (), spacings.kl_optimal, takes=_ENDS),
-        Schedule("align_your_steps", "Align Your Steps", ("ays",), aligned.align_your_steps),
-        Schedule(
-            "align_your_steps_11",
-            "Align Your Steps 11",
-            ("ays_11",),
-            aligned.align_your_steps_11,
-        ),
-        Schedule(
-            "align_your_steps_32",
-            "Align Your Steps 32",
-            ("ays_32",),
-            aligned.align_your_steps_32,
-        ),
-        Schedule(
-            "align_your_steps_gits",
-            "Align Your Steps GITS",
-            ("gits",),
-            aligned.align_your_steps_gits,
-        ),
-        Schedule("linear_quadratic", "Linear Quadratic", (), spacings.linear_quadratic),
-        Schedule("trailing", "Trailing", _spacing("trailing"), spacings.trailing),
-        Schedule("ddim_uniform", "DDIM", (), spacings.ddim_uniform),
-        Schedule(
-            "leading",
-            "Leading",
-            _spacing("leading"),
-            spacings.leading,
-            unit_variance=True,
-        ),
-    ],
-    special=AUTOMATIC,
-)
+# fmt: off
+_TABLE: Final = [
+    Schedule("karras", "Karras", ("use_karras_sigmas", "ka"), spacings.karras, _ENDS_AND_RHO),
+    Schedule("normal", "Normal", (), spacings.normal),
+    Schedule("uniform", "Uniform", _spacing_aliases("linspace"), spacings.uniform),
+    Schedule("sgm_uniform", "SGM Uniform", (), spacings.sgm_uniform),
+    Schedule("exponential", "Exponential", ("use_exponential_sigmas", "exp"),
+             spacings.exponential, _ENDS),
+    Schedule("polyexponential", "Polyexponential", (), spacings.polyexponential, _ENDS_AND_RHO),
+    Schedule("simple", "Simple", (), spacings.simple),
+    Schedule("beta", "Beta", ("use_beta_sigmas",), spacings.beta, _ENDS),
+    Schedule("kl_optimal", "KL Optimal", (), spacings.kl_optimal, _ENDS),
+    Schedule("align_your_steps", "Align Your Steps", ("ays",), align_your_steps),
+    Schedule("align_your_steps_11", "Align Your Steps 11", ("ays_11",), align_your_steps_11),
+    Schedule("align_your_steps_32", "Align Your Steps 32", ("ays_32",), align_your_steps_32),
+    Schedule("align_your_steps_gits", "Align Your Steps GITS", ("gits",), align_your_steps_gits),
+    Schedule("linear_quadratic", "Linear Quadratic", (), spacings.linear_quadratic),
+    Schedule("trailing", "Trailing", _spacing_aliases("trailing"), spacings.trailing),
+    Schedule("ddim_uniform", "DDIM", (), spacings.ddim_uniform),
+    Schedule("leading", "Leading", _spacing_aliases("leading"), spacings.leading,
+             unit_variance=True),
+]
+# fmt: on
+
+SCHEDULES: Final = Catalogue("schedule", _TABLE, special=AUTOMATIC)
 
 
 def find_schedule(text: str) -> Schedule | None:
-    """The schedule called ``text``; None for "automatic". Raises ``SettingsError``."""
+    """Return the schedule called ``text``; None for "automatic". Raises ``SettingsError``."""
     return None if text.strip().casefold() == AUTOMATIC else SCHEDULES.find(text)

@@ -1,8 +1,8 @@
-"""Which noise levels a sampler steps through: one pure function for each way of choosing them.
+"""Spacings of the noise levels that a sampler steps through, one function for each.
 
-Each takes the model's noise schedule and the number of steps n, and gives n + 1 levels, strictly
-falling. All end in 0, save ``leading`` (see there). With one step all start at the highest level
-that they would have with more; diffusers' ``linspace`` starts at the lowest instead, which samples
+Each takes the model's noise schedule and the number of steps n, and returns n + 1 strictly falling
+levels. All end in 0 except ``leading`` (see there). With one step, all start at the highest level
+that they have with more steps. diffusers' ``linspace`` starts at the lowest instead, which samples
 nothing.
 """
 
@@ -13,15 +13,14 @@ import math
 import numpy as np
 
 from diffusion.errors import SettingsError
-from diffusion.schedules.beta import beta_quantiles
+from diffusion.schedules.beta_distribution import beta_quantiles
 from diffusion.schedules.noise_schedule import Levels, NoiseSchedule
-from diffusion.schedules.span import WHOLE, Span
+from diffusion.schedules.options import NO_OPTIONS, ScheduleOptions
 
 __all__ = [
+    "append_level",
     "beta",
-    "checked",
     "ddim_uniform",
-    "ending_in",
     "exponential",
     "karras",
     "kl_optimal",
@@ -29,6 +28,7 @@ __all__ = [
     "linear_quadratic",
     "normal",
     "polyexponential",
+    "require_steps",
     "sgm_uniform",
     "simple",
     "trailing",
@@ -45,144 +45,147 @@ SLOW_SHARE = 0.025
 """The part of the way that ``linear_quadratic`` takes in the first half of its steps."""
 
 
-def karras(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-    """σ^(1/ρ) evenly from the highest to the lowest level (Karras et al. 2022, equation 5)."""
-    rho = span.rho_or(RHO)
-    first, last = (end ** (1 / rho) for end in span.ends(noise))
-    return ending_in(0.0, np.linspace(first, last, checked(steps)) ** rho)
+def karras(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
+    """Space σ^(1/ρ) evenly from the highest to the lowest level (Karras et al. 2022, eq. 5)."""
+    rho = options.rho_or(RHO)
+    first, last = (end ** (1 / rho) for end in options.ends(noise))
+    return append_level(np.linspace(first, last, require_steps(steps)) ** rho)
 
 
-def exponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-    """Log σ evenly from the highest to the lowest level, as k-diffusion's and diffusers'."""
-    first, last = map(math.log, span.ends(noise))
-    return ending_in(0.0, np.exp(np.linspace(first, last, checked(steps))))
+def exponential(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
+    """Space log σ evenly from the highest to the lowest level, as k-diffusion and diffusers do."""
+    first, last = map(math.log, options.ends(noise))
+    return append_level(np.exp(np.linspace(first, last, require_steps(steps))))
 
 
-def polyexponential(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-    """Log σ falls as rampᵖ from the highest to the lowest level; p = ρ (k-diffusion).
+def polyexponential(
+    noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS
+) -> Levels:
+    """Lower log σ as rampᵖ from the highest to the lowest level; p = ρ (k-diffusion).
 
-    With ρ = 1, the default there and here, the levels of ``exponential``.
+    With ρ = 1, the default there and here, these are the levels of ``exponential``.
     """
-    high, low = map(math.log, span.ends(noise))
-    ramp = np.linspace(1.0, 0.0, checked(steps)) ** span.rho_or(1.0)
-    return ending_in(0.0, np.exp(low + ramp * (high - low)))
+    high, low = map(math.log, options.ends(noise))
+    ramp = np.linspace(1.0, 0.0, require_steps(steps)) ** options.rho_or(1.0)
+    return append_level(np.exp(low + ramp * (high - low)))
 
 
-def kl_optimal(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-    """arctan σ evenly from the highest to the lowest level (Sabour et al. 2024, section 3).
+def kl_optimal(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
+    """Space arctan σ evenly from the highest to the lowest level (Sabour et al. 2024, section 3).
 
-    ComfyUI's ``kl_optimal``, which ends in 0; A1111's spreads one level more and has no 0.
+    It is ComfyUI's ``kl_optimal``, which ends in 0. A1111's has one more level and no 0.
     """
-    first, last = map(math.atan, span.ends(noise))
-    return ending_in(0.0, np.tan(np.linspace(first, last, checked(steps))))
+    first, last = map(math.atan, options.ends(noise))
+    return append_level(np.tan(np.linspace(first, last, require_steps(steps))))
 
 
-def beta(noise: NoiseSchedule, steps: int, span: Span = WHOLE) -> Levels:
-    """σ from the highest to the lowest level at even shares of Beta(0.6, 0.6).
+def beta(noise: NoiseSchedule, steps: int, options: ScheduleOptions = NO_OPTIONS) -> Levels:
+    """Place σ from the highest to the lowest level at even shares of Beta(0.6, 0.6).
 
-    A1111's and diffusers' rule, which scales σ itself. ComfyUI's takes time steps at these shares,
-    rounds them and drops those that come twice, and so may give fewer levels than asked for.
+    It is the rule of A1111 and diffusers, which scales σ itself. ComfyUI takes time steps at these
+    shares, rounds them and drops those that come twice. It may so give fewer levels than asked for.
     """
-    share = beta_quantiles(np.linspace(1.0, 0.0, checked(steps)), BETA_SHAPE)
-    high, low = span.ends(noise)
-    return ending_in(0.0, low + share * (high - low))
+    share = beta_quantiles(np.linspace(1.0, 0.0, require_steps(steps)), BETA_SHAPE)
+    high, low = options.ends(noise)
+    return append_level(low + share * (high - low))
 
 
 def linear_quadratic(noise: NoiseSchedule, steps: int) -> Levels:
-    """Half of the steps evenly over the first 2.5 %, then on a parabola to 0, without a kink.
+    """Space half of the steps evenly over the first 2.5 %, the rest on a parabola to 0.
 
-    From the video model Mochi; ComfyUI's ``linear_quadratic``. One step goes straight to 0.
+    The two parts meet without a kink. It is the video model Mochi's, and ComfyUI's
+    ``linear_quadratic``. One step goes straight to 0.
     """
-    slow = checked(steps) // 2
+    slow = require_steps(steps) // 2
     if slow == 0:
         return np.array([noise.sigma_max, 0.0])
     at = np.arange(steps + 1, dtype=np.float64)
     rate = SLOW_SHARE / slow
     parabola = np.maximum((at - slow) / (steps - slow), 0.0) ** 2
     left = 1.0 - rate * at - (1.0 - rate * steps) * parabola
-    return ending_in(0.0, noise.sigma_max * left[:-1])
+    return append_level(noise.sigma_max * left[:-1])
 
 
 def simple(noise: NoiseSchedule, steps: int) -> Levels:
-    """The trained levels at every T/n-th time step, rounded down, from the last (ComfyUI)."""
+    """Take the trained levels at every T/n-th time step, rounded down, from the last (ComfyUI)."""
     count = noise.num_train_timesteps
-    back = (np.arange(checked(steps, count)) * (count / steps)).astype(np.int64)
-    return ending_in(0.0, noise.sigmas[count - 1 - back])
+    back = (np.arange(require_steps(steps, count)) * (count / steps)).astype(np.int64)
+    return append_level(noise.sigmas[count - 1 - back])
 
 
 def normal(noise: NoiseSchedule, steps: int) -> Levels:
-    """Time steps evenly from the last to 0, both included; between whole ones log σ is linear.
+    """Space time steps evenly from the last to 0; between whole ones log σ is linear.
 
-    k-diffusion's ``get_sigmas``; ComfyUI's ``normal``.
+    It is k-diffusion's ``get_sigmas`` and ComfyUI's ``normal``.
     """
-    return ending_in(0.0, noise.sigmas_at(_descending(noise, checked(steps))))
+    return append_level(noise.sigmas_at(_even_timesteps(noise, require_steps(steps))))
 
 
 def uniform(noise: NoiseSchedule, steps: int) -> Levels:
-    """The time steps of ``normal``; between whole ones σ itself is linear.
+    """Take the time steps of ``normal``; between whole ones σ itself is linear.
 
-    What diffusers' Euler, Euler ancestral and Heun do by default (``linspace``).
+    diffusers' Euler, Euler ancestral and Heun do so by default (``linspace``).
     """
-    whole = np.arange(noise.num_train_timesteps, dtype=np.float64)
-    timesteps = _descending(noise, checked(steps))
-    return ending_in(0.0, np.interp(timesteps, whole, noise.sigmas))
+    every_step = np.arange(noise.num_train_timesteps, dtype=np.float64)
+    timesteps = _even_timesteps(noise, require_steps(steps))
+    return append_level(np.interp(timesteps, every_step, noise.sigmas))
 
 
 def sgm_uniform(noise: NoiseSchedule, steps: int) -> Levels:
-    """Time steps evenly from the last towards 0, which is left out (Stability's samplers).
+    """Space time steps evenly from the last towards 0, which is left out (Stability's samplers).
 
     diffusers' DPMSolverMultistep rounds these time steps by default.
     """
-    return ending_in(0.0, noise.sigmas_at(_descending(noise, checked(steps) + 1)[:-1]))
+    return append_level(noise.sigmas_at(_even_timesteps(noise, require_steps(steps) + 1)[:-1]))
 
 
 def trailing(noise: NoiseSchedule, steps: int) -> Levels:
-    """Whole time steps counted down from the last (Lin et al. 2023, arXiv 2305.08891, table 2)."""
+    """Count whole time steps down from the last (Lin et al. 2023, arXiv 2305.08891, table 2)."""
     count = noise.num_train_timesteps
-    spaced = count - count / checked(steps, count) * np.arange(steps)
-    return ending_in(0.0, noise.sigmas_at(np.round(spaced) - 1.0))
+    spaced = count - count / require_steps(steps, count) * np.arange(steps)
+    return append_level(noise.sigmas_at(np.round(spaced) - 1.0))
 
 
 def leading(noise: NoiseSchedule, steps: int) -> Levels:
-    """Every ⌊T / n⌋-th of T time steps, counted up from ``steps_offset`` (Lin et al. 2023).
+    """Take every ⌊T / n⌋-th of T time steps, counted up from ``steps_offset`` (Lin et al. 2023).
 
-    The way of the DDIM paper (arXiv 2010.02502) and of diffusers' DDIMScheduler. Ends in the
-    model's ``final_sigma``: where ``set_alpha_to_one`` is off, as for Stable Diffusion 1.x, that is
-    the level of time step 0, or 0 where this is itself the last one stepped from. The offset is
-    lowered where it would lead beyond the last time step.
+    The DDIM paper (arXiv 2010.02502) and diffusers' DDIMScheduler do so. The list ends in the
+    model's ``final_sigma``. Where ``set_alpha_to_one`` is off, as for Stable Diffusion 1.x, this is
+    the level of time step 0. If the last step starts from that level itself, the list ends in 0.
+    The offset is lowered where it would lead beyond the last time step.
     """
-    sigmas = noise.sigmas_at(_every_nth(noise, steps))
+    sigmas = noise.sigmas_at(_leading_timesteps(noise, steps))
     end = noise.final_sigma
-    return ending_in(end if end < sigmas[-1] else 0.0, sigmas)
+    return append_level(sigmas, end if end < sigmas[-1] else 0.0)
 
 
 def ddim_uniform(noise: NoiseSchedule, steps: int) -> Levels:
-    """The levels of ``leading``, ending in 0: ComfyUI's ``ddim_uniform``."""
-    return ending_in(0.0, noise.sigmas_at(_every_nth(noise, steps)))
+    """Take the levels of ``leading``, ending in 0: ComfyUI's ``ddim_uniform``."""
+    return append_level(noise.sigmas_at(_leading_timesteps(noise, steps)))
 
 
-def _every_nth(noise: NoiseSchedule, steps: int) -> Levels:
-    """Leading time steps, falling."""
+def _leading_timesteps(noise: NoiseSchedule, steps: int) -> Levels:
+    """Return the time steps of ``leading``, falling."""
     count = noise.num_train_timesteps
-    highest = (checked(steps, count) - 1) * (count // steps)
+    highest = (require_steps(steps, count) - 1) * (count // steps)
     offset = min(noise.steps_offset, count - 1 - highest)
     return np.arange(steps - 1, -1, -1, dtype=np.float64) * (count // steps) + offset
 
 
-def _descending(noise: NoiseSchedule, count: int) -> Levels:
-    """``count`` time steps evenly from the last training step to 0."""
+def _even_timesteps(noise: NoiseSchedule, count: int) -> Levels:
+    """Return ``count`` time steps evenly from the last training step to 0."""
     return np.linspace(noise.num_train_timesteps - 1, 0.0, count)
 
 
-def ending_in(end: float, sigmas: Levels) -> Levels:
-    """``sigmas`` with one more level, ``end``."""
+def append_level(sigmas: Levels, end: float = 0.0) -> Levels:
+    """Return ``sigmas`` with one more level, ``end``."""
     return np.append(sigmas, end)
 
 
-def checked(steps: int, most: int | None = None) -> int:
-    """``steps``, once it is 1 or more and, for whole time steps, no more than there are.
+def require_steps(steps: int, most: int | None = None) -> int:
+    """Return ``steps`` if there is 1 or more, and at most ``most``; else raise ``SettingsError``.
 
-    Raises ``SettingsError``.
+    ``most``: the number of time steps, where the schedule takes whole ones.
     """
     if steps < 1:
         raise SettingsError("steps", steps, "give 1 or more")

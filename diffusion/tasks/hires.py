@@ -10,7 +10,7 @@ from PIL import Image
 from diffusion.catalogue import Catalogue
 from diffusion.checks import MOST_SIDE, check_integer, check_number, check_text
 from diffusion.errors import SettingsError
-from diffusion.samplers import chosen_schedule, find_sampler_and_schedule
+from diffusion.samplers import choose_schedule, find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 
 __all__ = ["UPSCALERS", "Hires", "Upscaler"]
@@ -95,4 +95,4 @@ class Hires:
         """Names of the second pass's sampler and schedule, where the first has these."""
         if self.sampler is None:
             return sampler, self.schedule or schedule
-        return self.sampler, chosen_schedule(self.sampler, self.schedule, schedule)
+        return self.sampler, choose_schedule(self.sampler, self.schedule, schedule)

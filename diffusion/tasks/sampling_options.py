@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from diffusion.checks import check_integer, check_number
 from diffusion.samplers import SamplerOptions
-from diffusion.schedules import NoiseSchedule, Span
+from diffusion.schedules import NoiseSchedule, ScheduleOptions
 
 __all__ = ["Sampling"]
 
@@ -20,7 +20,7 @@ class Sampling:
     ``order``: of a multistep sampler. ``s_churn``, ``s_tmin``, ``s_tmax``, ``s_noise``: noise added
     before a step, the levels between which it is, and the deviation of all noise drawn. These count
     where a sampler has them (see ``SamplerOptions``). ``sigma_min``, ``sigma_max``, ``rho``: of the
-    schedule, refused where it has none (see ``Span``).
+    schedule, refused where it has none (see ``ScheduleOptions``).
     """
 
     order: int | None = None
@@ -42,7 +42,7 @@ class Sampling:
 
     def options(self, noise: NoiseSchedule, eta: float | None) -> SamplerOptions:
         """For a sampler on a model."""
-        return self._noise(SamplerOptions(eta=eta, order=self.order, earlier=noise.earlier))
+        return self._noise(SamplerOptions(eta=eta, order=self.order, scale_time=noise.scale_time))
 
     def _noise(self, options: SamplerOptions) -> SamplerOptions:
         """``options`` with what was chosen about noise."""
@@ -50,6 +50,6 @@ class Sampling:
         given = {name: getattr(self, name) for name in names}
         return replace(options, **{name: x for name, x in given.items() if x is not None})
 
-    def span(self) -> Span:
+    def span(self) -> ScheduleOptions:
         """For a schedule."""
-        return Span(self.sigma_min, self.sigma_max, self.rho)
+        return ScheduleOptions(self.sigma_min, self.sigma_max, self.rho)

@@ -78,7 +78,7 @@ def full_walk(
     """A whole schedule. Raises `SettingsError`."""
     found, named = find_sampler_and_schedule(sampler)
     chosen = find_schedule(schedule) or named or found.automatic_schedule(noise)
-    sigmas = chosen.levels(noise, steps, sampling.span())
+    sigmas = chosen.sigmas(noise, steps, sampling.span())
     if len(sigmas) < 2:
         raise SettingsError("steps", steps, f"{chosen.name} has no levels for so many")
     options = sampling.options(noise, eta)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checks import check_integer, check_number, check_side
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 
 __all__ = ["Variation", "slerp"]
 

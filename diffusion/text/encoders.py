@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion.models.clip import ClipTextModel, ProjectedClipTextModel
 from diffusion.models.layers import Activations
-from diffusion.prompts import Chunk, Emphasis, weigh
+from diffusion.prompts import Chunk, Emphasis, weigh_embeddings
 from diffusion.text.conditioning import copied
 from diffusion.text.tokenizer import ClipTokenizer
 from gpucore import Buffer, Device, DType, Graph, i32
@@ -164,7 +164,7 @@ class TextEncoders:
         context, pooled = self._joined(found)
         if pooled is not None and most > 1:
             first = np.arange(len(prompts), dtype=np.int32) * most
-            pooled = embedding(pooled, self.device.buffer_from_array(first, i32))
+            pooled = embedding(self.device.buffer_from_array(first, i32), pooled)
         shape = (len(prompts), most * context.shape[1], context.shape[2])
         return EncodedText(context.view(shape), pooled)
 
@@ -183,7 +183,7 @@ class TextEncoders:
         for row, chunk in zip(weights, chunks, strict=True):
             row[1 : 1 + len(chunk.weights)] = chunk.weights
         if (weights != 1).any():
-            weighed = weigh(states.read(), weights, emphasis.keeps_mean)
+            weighed = weigh_embeddings(states.read(), weights, emphasis.keeps_mean)
             states = self.device.buffer_from_array(weighed, self.dtype)
         return EncodedText(states, pooled)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from diffusion.checkpoints.json_object import read_json_object
+from diffusion.checkpoints.json_files import read_json_object
 from diffusion.errors import ModelError, ModelFormatError, quoted
 
 __all__ = ["ClipTokenizer"]

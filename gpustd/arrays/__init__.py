@@ -6,7 +6,8 @@ are contiguous, and every result is a new buffer whose bits do not depend on how
 Floats below the normal numbers (1.2e-38 in f32) may count as zero, as the device has it.
 """
 
-from gpustd.arrays.arithmetic import (
+from gpustd.arrays.creation import arange, full, linspace, ones, zeros
+from gpustd.arrays.elementwise.arithmetic import (
     absolute,
     add,
     clip,
@@ -25,7 +26,7 @@ from gpustd.arrays.arithmetic import (
     square,
     subtract,
 )
-from gpustd.arrays.bits import (
+from gpustd.arrays.elementwise.bits import (
     bitwise_and,
     bitwise_not,
     bitwise_or,
@@ -33,44 +34,9 @@ from gpustd.arrays.bits import (
     left_shift,
     right_shift,
 )
-from gpustd.arrays.complex_parts import conjugate, imag, real
-from gpustd.arrays.creation import arange, full, linspace, ones, zeros
-from gpustd.arrays.functions import (
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    ceil,
-    cos,
-    cosh,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    log,
-    log1p,
-    log2,
-    log10,
-    round,
-    sin,
-    sinh,
-    sqrt,
-    tan,
-    tanh,
-    trunc,
-)
-from gpustd.arrays.indexing import (
-    compress,
-    nonzero,
-    put_along_axis,
-    scatter_add,
-    take,
-    take_along_axis,
-)
-from gpustd.arrays.logic import (
+from gpustd.arrays.elementwise.complex_parts import conjugate, imag, real
+from gpustd.arrays.elementwise.exponentials import exp, exp2, expm1, log, log1p, log2, log10, sqrt
+from gpustd.arrays.elementwise.logic import (
     equal,
     greater,
     greater_equal,
@@ -86,8 +52,23 @@ from gpustd.arrays.logic import (
     not_equal,
     where,
 )
-from gpustd.arrays.moving import broadcast_to, concat, flip, repeat, roll, stack, tile, transpose
-from gpustd.arrays.reductions import (
+from gpustd.arrays.elementwise.rounding import ceil, floor, round, trunc
+from gpustd.arrays.elementwise.trigonometry import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    cosh,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
+from gpustd.arrays.folds.reductions import (
     all,
     any,
     argmax,
@@ -101,9 +82,20 @@ from gpustd.arrays.reductions import (
     sum,
     var,
 )
-from gpustd.arrays.scans import cummax, cummin, cumprod, cumsum
-from gpustd.arrays.selection import topk, unique
-from gpustd.arrays.sorting import argsort, searchsorted, sort
+from gpustd.arrays.folds.scans import cummax, cummin, cumprod, cumsum
+from gpustd.arrays.indexing import (
+    compress,
+    nonzero,
+    put_along_axis,
+    scatter_add,
+    take,
+    take_along_axis,
+)
+from gpustd.arrays.moving.blocks import concat, stack
+from gpustd.arrays.moving.rearranging import broadcast_to, flip, repeat, roll, tile
+from gpustd.arrays.moving.transposing import transpose
+from gpustd.arrays.sorting.radix import argsort, searchsorted, sort
+from gpustd.arrays.sorting.selection import topk, unique
 
 __all__ = [
     "absolute",

@@ -1,8 +1,9 @@
 """Images on buffers: resizing, filters, edges, morphology, warps, colours, histograms.
 
 Law: an image is (H, W), (H, W, C) or (N, H, W, C) with one to four channels, of u8 (levels 0 to
-255) or f32; names, order of arguments and borders follow SciPy's `ndimage`, and Pillow where said.
-Arithmetic is f32; what becomes u8 is rounded once, to the nearest, ties upwards, and clamped.
+255) or f32. Names, order of arguments and borders follow SciPy's `ndimage`, and Pillow where a
+function says so. Arithmetic is f32. A result of u8 is rounded once, to the nearest, ties upwards,
+and clamped.
 """
 
 from gpustd.image.arrange import crop, flip, pad

@@ -1,6 +1,6 @@
-"""How operations become launches: templates, grids, variants, checks of arguments.
+"""Launching kernels: templates, grids, variants, small tables and checks of arguments.
 
-Law: knows no operation; every operation imports it, and it imports none.
+Law: this package knows no operation. Every operation imports it, and it imports none.
 """
 
 __all__: list[str] = []

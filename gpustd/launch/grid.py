@@ -1,20 +1,22 @@
-"""Grids for flat kernels, past the limit of 65 535 workgroups a dimension, and strips."""
+"""Grids of workgroups for flat kernels and for strips, beyond 65 535 workgroups."""
 
 from __future__ import annotations
 
 from gpucore.integers import ceil_div
 
-__all__ = ["MOST_GROUPS", "flat_grid", "strip_rows"]
+__all__ = ["CORES", "MOST_GROUPS", "flat_grid", "strip_rows"]
 
 MOST_GROUPS = 65535
+CORES = 132
+"""Multiprocessors of the card (an H200) whose times the cost models of tiles predict."""
 # Invocations that keep the largest GPUs full to the end.
-_PLENTY = 2**18
+_FULL_GPU = 2**18
 
 
 def flat_grid(count: int, workgroup: int) -> tuple[int, int, int]:
-    """Workgroups for ``count`` invocations of workgroups of ``workgroup``.
+    """Return the grid for ``count`` invocations in workgroups of ``workgroup``.
 
-    The kernel computes ``index = gid.x + gid.y * (65535 * workgroup)`` and checks it against the
+    The kernel computes ``index = gid.x + gid.y * (65535 * workgroup)`` and compares it with the
     count.
     """
     groups = ceil_div(count, workgroup)
@@ -22,12 +24,12 @@ def flat_grid(count: int, workgroup: int) -> tuple[int, int, int]:
 
 
 def strip_rows(height: int, lanes: int, step: int, shared: int) -> int:
-    """Rows of an invocation that walks down a strip, ``step`` at a time.
+    """Return the rows that an invocation makes on its way down a strip, ``step`` at a time.
 
-    ``lanes`` invocations make one strip of all images; they should be many. A walk begins
-    ``shared`` rows early, for what its results have in common with those above; its last step is
-    full.
+    ``lanes`` invocations make one strip of all images, so that short strips keep a GPU full. Each
+    begins ``shared`` rows early: its first results share those rows with the strip above. The last
+    step is full.
     """
-    strips = min(ceil_div(_PLENTY, lanes), ceil_div(height, step))
+    strips = min(ceil_div(_FULL_GPU, lanes), ceil_div(height, step))
     steps = ceil_div(ceil_div(height, strips) + shared, step)
     return max(steps * step - shared, 1)

@@ -1,4 +1,4 @@
-"""Width of subgroups, for kernels that hand values from lane to lane."""
+"""Width of subgroups, for kernels that pass values from lane to lane."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gpustd.launch.variants import forced_variant
 
 __all__ = ["broadcast_lanes", "row_lanes", "subgroup_lanes"]
 
-_LEAST = 32
+_LEAST_LANES = 32
 _WIDTH = re.compile(r"llvmpipe \(.*, (\d+) bits\)")
 
 
 def broadcast_lanes(device: Device) -> int:
-    """Lanes of a subgroup of a CPU adapter that has subgroups; 0 elsewhere.
+    """Return the lanes of a subgroup on a CPU adapter with subgroups, and 0 elsewhere.
 
-    Mesa's llvmpipe runs one invocation a 32-bit lane of its vectors, whose width stands in the
-    device's name, while the subgroup sizes that it reports are only bounds. On a CPU a load costs
-    the same whether lanes share an address or not, and a broadcast from a constant lane is next
-    to free: there, lanes should load different values and hand them round.
+    Mesa's llvmpipe runs one invocation in each 32-bit lane of its vectors. Their width stands in
+    the device's name; the subgroup sizes that it reports are only bounds. On a CPU a load costs
+    the same whether lanes share an address or not, and a broadcast from a constant lane costs
+    almost nothing. There, lanes should load different values and pass them round.
     """
     found = _WIDTH.match(device.name)
     if not device.is_cpu or "subgroups" not in device.features or found is None:
@@ -28,7 +28,7 @@ def broadcast_lanes(device: Device) -> int:
 
 
 def row_lanes(device: Device) -> int:
-    """Lanes of a subgroup where it is known that all have as many, up to 64; 0 elsewhere."""
+    """Return the lanes of a subgroup where all have the same number, up to 64; 0 elsewhere."""
     least, most = device.subgroup_size
     if device.is_cpu or "subgroups" not in device.features:
         return broadcast_lanes(device)
@@ -36,10 +36,10 @@ def row_lanes(device: Device) -> int:
 
 
 def subgroup_lanes(device: Device, operation: str, most: int) -> int:
-    """Lanes of the subgroups in which an operation's rows are handled; 0 where it does without.
+    """Return the lanes of the subgroups that make an operation's rows, or 0 for no subgroups.
 
-    Those of 32 to ``most`` lanes suit, unless another variant is wanted.
+    Subgroups of 32 to ``most`` lanes are used, unless another variant is forced.
     """
     lanes = row_lanes(device)
-    variant = forced_variant(operation) or ("subgroups" if _LEAST <= lanes <= most else "")
+    variant = forced_variant(operation) or ("subgroups" if _LEAST_LANES <= lanes <= most else "")
     return lanes if variant == "subgroups" else 0

@@ -6,11 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import Buffer, Device, PerDevice, T
+from gpucore import Buffer, Device, DType, PerDevice, T
+from gpucore.dtypes import dtype_of
 
-__all__ = ["table", "table_copy"]
+__all__ = ["array_table", "table", "table_copy"]
 
 _MOST_TABLES, _MOST_BYTES = 512, 2**28
 
@@ -20,12 +22,12 @@ _tables: PerDevice[OrderedDict[object, Buffer[Any]]] = PerDevice(lambda device: 
 def table(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """The buffer of ``make()``, made once for its key. Only to be read.
+    """Return a buffer of ``make()``, made once for its key. The caller must not write to it.
 
-    The 512 used last are kept, or as many of them as take 256 MiB.
+    The 512 tables used last are kept, or as many of them as take 256 MiB.
 
-    Raises `CaptureError` where it must be made inside ``device.capture()``: call the function once
-    before.
+    Raises `CaptureError` where the table must be made inside ``device.capture()``; call the
+    function once before.
     """
     kept = _tables.of(device)
     found = kept.get((dtype, key))
@@ -44,8 +46,19 @@ def _nbytes(kept: OrderedDict[object, Buffer[Any]]) -> int:
 def table_copy(
     device: Device, dtype: type[T], key: object, make: Callable[[], NDArray[Any]]
 ) -> Buffer[T]:
-    """As `table`, a new buffer of it."""
+    """Return a new buffer with the values of `table`, which the caller may write to."""
     source = table(device, dtype, key, make)
     y = device.buffer(dtype, source.shape)
     y.copy_from(source)
     return y
+
+
+def array_table(
+    device: Device, array: NDArray[Any], dtype: type[DType] | None = None
+) -> Buffer[Any]:
+    """Return the buffer of a host array, uploaded once for its contents; only to be read.
+
+    ``dtype`` is that of the array by default. Raises `CaptureError` as `table`.
+    """
+    key = (array.shape, array.dtype.str, array.tobytes())
+    return table(device, dtype or dtype_of(array.dtype), key, lambda: np.ascontiguousarray(array))

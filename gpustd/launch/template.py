@@ -1,8 +1,8 @@
 """Rendering and compiling the shaders: Jinja2 with line statements, cached by spec.
 
-A line that starts with ``//%`` is a Jinja statement, ``{{ name }}`` an expression; an unknown name
-is an error. What shapes the code (dtype, tile, epilogue) is a template variable, sizes go in a
-uniform struct.
+A line that starts with ``//%`` is a Jinja statement, ``{{ name }}`` an expression. An unknown name
+is an error. Template variables hold choices that shape the code (dtype, tile, epilogue). Sizes go
+in a uniform struct.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any, cast
 
 import jinja2
 
-from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, Kernel, PerDevice, f16, f32
-from gpustd.launch.buffer_checks import require_buffers
+from gpucore import ArgumentError, Device, Kernel, PerDevice
 
-__all__ = ["SHADERS", "Value", "kernel", "label_of", "render", "rendered_kernels", "scalar_of"]
+__all__ = ["SHADERS", "Value", "constants", "kernel", "label_of", "render", "rendered_kernels"]
 
 Value = str | int | float | bool | None
 
@@ -43,7 +42,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render(name: str, spec: dict[str, Value]) -> str:
-    """WGSL of ``shaders/<name>`` for a spec."""
+    """Return the WGSL of ``shaders/<name>`` for a spec."""
     key = (name, *sorted(spec.items()))
     text = _rendered.get(key)
     if text is None:
@@ -52,18 +51,19 @@ def render(name: str, spec: dict[str, Value]) -> str:
 
 
 def kernel(device: Device, name: str, **spec: Value) -> Kernel:
-    """Kernel of ``shaders/<name>`` for a spec; compiled in the background, once per device.
+    """Return the kernel of ``shaders/<name>`` for a spec, compiled in the background.
 
-    Raises `ArgumentError` for what is no `Value`, such as a list where a function wants a truth.
+    Each device compiles it once. Raises `ArgumentError` for a value that a template cannot take,
+    such as a list where a function expects a bool.
     """
     cache = _kernels.of(device)
     key = (name, *sorted(spec.items()))
     try:
         found = cache.get(key)
     except TypeError:  # lists and arrays, which have no hash
-        given: dict[str, Any] = spec
-        wrong = {k: v for k, v in given.items() if not isinstance(v, Value)}
-        raise ArgumentError(f"{name}: {wrong}: give truths, names or numbers") from None
+        values: dict[str, Any] = spec
+        wrong = {k: v for k, v in values.items() if not isinstance(v, Value)}
+        raise ArgumentError(f"{name}: options must be bool, str or numbers, got {wrong}") from None
     if found is None:
         found = cache[key] = device.compile_kernel(
             render(name, spec), wait=False, label=label_of(name, spec)
@@ -71,10 +71,18 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
     return found
 
 
-def label_of(name: str, spec: Mapping[str, Value]) -> str:
-    """Return what profiles call a kernel, such as ``gemm/tiled f16 bias bm64``.
+def constants(sizes: Mapping[str, int]) -> str:
+    """Return the arguments of ``Params(...)``, for shaders whose sizes are constants.
 
-    A file is named with its folder alone, and what is off is left out.
+    They save divisions at run time. ``sizes`` has the fields of Params in their order.
+    """
+    return ", ".join(str(value) for value in sizes.values())
+
+
+def label_of(name: str, spec: Mapping[str, Value]) -> str:
+    """Return a kernel's name in profiles, such as ``gemm/tiled f16 bias bm64``.
+
+    A file is named with its last folder alone. Variables that are off are left out.
     """
     words = [_short_name(name)]
     for key, value in spec.items():
@@ -98,13 +106,3 @@ def rendered_kernels() -> Iterator[tuple[str, str]]:
     """Yield label and WGSL of every kernel that this process has rendered so far."""
     for (name, *spec), text in _rendered.items():
         yield label_of(str(name), dict(cast("list[tuple[str, Value]]", spec))), text
-
-
-def scalar_of(op: str, *buffers: Buffer[Any]) -> str:
-    """Common scalar name, ``f16`` or ``f32``, of buffers. Raises `DTypeError`, `ArgumentError`."""
-    require_buffers(op, *buffers)
-    kinds: set[type[DType]] = {b.dtype for b in buffers}
-    if len(kinds) == 1 and kinds <= {f16, f32}:
-        return kinds.pop().name
-    listed = ", ".join(repr(b) for b in buffers)
-    raise DTypeError(f"{op}: wants buffers of one float dtype (f16 or f32), got {listed}")

@@ -1,4 +1,4 @@
-"""Taking a chosen variant of an operation's shader ladder, for tests and for tuning."""
+"""Forcing a variant of an operation's shaders, for tests and for tuning."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from types import MappingProxyType
 
 __all__ = ["force_variant", "forced_tile", "forced_variant"]
 
-_Wanted = Mapping[str, tuple[str, object]]
-_NONE: _Wanted = MappingProxyType({})
+_Forced = Mapping[str, tuple[str, object]]
+_NONE: _Forced = MappingProxyType({})
 
-_wanted: ContextVar[_Wanted] = ContextVar("wanted", default=_NONE)
+_forced: ContextVar[_Forced] = ContextVar("forced", default=_NONE)
 
 
 @contextmanager
 def force_variant(op: str, variant: str, tile: object = None) -> Iterator[None]:
-    """Inside, ``op`` takes ``variant`` (the stem of a WGSL file), and ``tile`` if it has tiles."""
-    token = _wanted.set({**_wanted.get(), op: (variant, tile)})
+    """Let ``op`` take ``variant``, and ``tile`` if it has tiles, inside the context.
+
+    ``variant`` is the stem of a WGSL file.
+    """
+    token = _forced.set({**_forced.get(), op: (variant, tile)})
     try:
         yield
     finally:
-        _wanted.reset(token)
+        _forced.reset(token)
 
 
 def forced_variant(op: str) -> str | None:
-    """The variant that `force_variant` asks for, if any."""
-    return _wanted.get().get(op, (None, None))[0]
+    """Return the variant that `force_variant` sets for ``op``, or None."""
+    return _forced.get().get(op, (None, None))[0]
 
 
 def forced_tile(op: str) -> object:
-    """The tile that `force_variant` asks for, if any."""
-    return _wanted.get().get(op, (None, None))[1]
+    """Return the tile that `force_variant` sets for ``op``, or None."""
+    return _forced.get().get(op, (None, None))[1]

@@ -1,9 +1,11 @@
 """Linear algebra on buffers, with NumPy's and SciPy's names.
 
-Law: the last two axes are matrices, all axes before them a batch; results are new buffers, computed
-on the device without a read-back; the bits of a matrix do not depend on how many stand beside it.
+Law: the last two axes are matrices, and all axes before them a batch. Results are new buffers,
+computed on the device without a read-back. The bits of a matrix do not depend on the size of its
+batch.
 """
 
+from gpustd.linalg.batched_matmul import matmul
 from gpustd.linalg.blas1 import asum, axpy, copy, dot, iamax, nrm2, rot, scal, swap
 from gpustd.linalg.blas2 import gemv, ger, symv, trsv
 from gpustd.linalg.blas3 import gemm, symm, syrk, trsm
@@ -13,7 +15,6 @@ from gpustd.linalg.decompositions.lu_factors import LU, lu, lu_factor, lu_solve
 from gpustd.linalg.decompositions.qr_factors import qr
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
 from gpustd.linalg.least_squares import cond, lstsq, matrix_rank, pinv
-from gpustd.linalg.matrix_product import matmul
 from gpustd.linalg.norms import norm
 from gpustd.linalg.systems import SlogDet, det, inv, slogdet, solve
 from gpustd.linalg.triangular import solve_triangular

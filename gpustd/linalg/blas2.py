@@ -1,28 +1,29 @@
 """BLAS 2: matrices and vectors (Dongarra et al. 1988, doi 10.1145/42288.42291).
 
-All but trsv are bound by memory: the floor is the bytes of the matrix, read once (symv: twice the
-triangle). Arguments stand as in `scipy.linalg.blas`; results are new buffers.
+Memory limits all of them but trsv. The least time is that of the bytes of the matrix, read once
+(for symv twice the triangle). Arguments have the order of `scipy.linalg.blas`; results are new
+buffers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore import Buffer, DTypeError, ShapeError, T, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.elements import float_scalar, launch_each, width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
-from gpustd.linalg.blas1 import copy, real_scale
-from gpustd.linalg.triangular import Trans, check_square, solve_triangular, transposed
+from gpustd.linalg.blas1 import as_real_scale, copy
+from gpustd.linalg.triangular import Trans, is_transposed, require_square, solve_triangular
 from gpustd.linalg.views import (
     Matrices,
+    as_matrices,
+    batch_uniform,
     broadcast_batch,
-    launch_batch,
-    matrices,
-    view_sizes,
+    view_uniform,
 )
 
 __all__ = ["gemv", "ger", "symv", "trsv"]
@@ -33,8 +34,15 @@ _GROUP = 256
 _FEW_ROWS = 2048
 _LONG_ROW = 4096
 # Rows of A that a workgroup takes of its columns, at least, and chunks of a column at most.
-_LEAST_SPAN = 128
-_MOST_CHUNKS = 64
+_MIN_SPAN = 128
+_MAX_CHUNKS = 64
+
+
+class _Scales(NamedTuple):
+    """The factors of a product, and of the result that it is added to."""
+
+    alpha: float
+    beta: float
 
 
 def gemv(
@@ -46,60 +54,55 @@ def gemv(
     *,
     trans: Trans = 0,
 ) -> Buffer[T]:
-    """``alpha op(A) x + beta y``, summed in f32.
+    """Return ``alpha op(A) x + beta y``, summed in f32.
 
     Args:
-        alpha: scales the product.
+        alpha: the factor of the product.
         a: (..., M, N), f32 or f16.
         x: (..., N), or (..., M) with ``trans``; batch axes broadcast with those of ``a``.
-        beta: scales ``y``, which is not read where it is 0.
+        beta: the factor of ``y``, which is not read where it is 0.
         y: (..., M), or (..., N) with ``trans``; of the result's shape.
         trans: 0 or "N" for A, 1 or "T" (and 2 or "C") for its transpose.
 
     Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [3, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([1, 10], np.float32))
     >>> print(linalg.gemv(1.0, a, x).read(), linalg.gemv(1.0, a, x, trans=1).read())
     [21. 43.] [31. 42.]
     """
     require_buffers("gemv", a, x)
-    alpha, beta = real_scale("gemv", "alpha", alpha), real_scale("gemv", "beta", beta)
-    flipped = transposed("gemv", trans)
+    alpha, beta = as_real_scale("gemv", "alpha", alpha), as_real_scale("gemv", "beta", beta)
+    flipped = is_transposed("gemv", trans)
     if len(a.shape) < 2 or not x.shape or x.shape[-1] != a.shape[-2 if flipped else -1]:
-        raise ShapeError(f"gemv: {a.shape} and {x.shape}, trans={trans}: inner extents differ")
+        raise ShapeError(
+            f"gemv: inner extents of a and x must agree, got {a.shape} and {x.shape}, trans={trans}"
+        )
     batch = broadcast_batch("gemv", a.shape[:-2], x.shape[:-1])
-    result = _start("gemv", a, (*batch, a.shape[-1 if flipped else -2]), beta, y)
-    launch = _columns if flipped else _rows
-    launch(result, a, x, batch, (alpha, 0.0 if y is None else beta), "all")
+    result = _start_result("gemv", a, (*batch, a.shape[-1 if flipped else -2]), beta, y)
+    launch = _launch_transposed if flipped else _launch_rows
+    launch(result, a, x, batch, _Scales(alpha, 0.0 if y is None else beta), "all")
     return result
 
 
 def ger(alpha: float, x: Buffer[T], y: Buffer[T], a: Buffer[T] | None = None) -> Buffer[T]:
-    """``alpha x y^T + A`` (without ``a``: no sum): the outer product of (..., M) and (..., N).
+    """Return the outer product ``alpha x y^T`` of (..., M) and (..., N), plus ``a`` if given.
 
-    f32 or f16; batch axes of all operands are equal. Returns (..., M, N). Raises `ShapeError`,
-    `DTypeError`.
+    Operands are f32 or f16, and their batch axes are equal. The result is (..., M, N). Raises
+    `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> x = Device.auto().buffer_from_array(np.array([1, 2], np.float32))
+    >>> x = device.buffer_from_array(np.array([1, 2], np.float32))
     >>> print(linalg.ger(10.0, x, x).read().tolist())
     [[10.0, 20.0], [20.0, 40.0]]
     """
     require_buffers("ger", x, y, *(() if a is None else (a,)))
-    alpha = real_scale("ger", "alpha", alpha)
+    alpha = as_real_scale("ger", "alpha", alpha)
     if not x.shape or not y.shape or x.shape[:-1] != y.shape[:-1]:
-        raise ShapeError(f"ger: {x.shape} and {y.shape}: wants (..., M) and (..., N)")
+        raise ShapeError(f"ger: x and y must be (..., M) and (..., N), got {x.shape} and {y.shape}")
     m, n = x.shape[-1], y.shape[-1]
     shape = (*x.shape, n)
     if a is not None and a.shape != shape:
-        raise ShapeError(f"ger: a is {a.shape}, the product {shape}: make them equal")
+        raise ShapeError(f"ger: a must have the shape {shape} of the product, got {a.shape}")
     operands = [x, y] if a is None else [x, y, a]
     width = width_of(n)
     spec: dict[str, Value] = {
@@ -122,32 +125,30 @@ def symv(
     *,
     lower: bool = False,
 ) -> Buffer[T]:
-    """``alpha A x + beta y`` for a symmetric A, of which one triangle is read.
+    """Return ``alpha A x + beta y`` for a symmetric A, of which one triangle is read.
 
-    ``a`` (..., N, N), ``x`` and ``y`` (..., N), f32; batch axes broadcast. ``lower`` tells the
+    ``a`` (..., N, N), ``x`` and ``y`` (..., N), f32; batch axes broadcast. ``lower`` chooses the
     triangle. Raises `ShapeError`, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[1, 2], [7, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([1, 10], np.float32))
     >>> print(linalg.symv(1.0, a, x).read())
     [21. 42.]
     """
     require_buffers("symv", a, x)
-    alpha, beta = real_scale("symv", "alpha", alpha), real_scale("symv", "beta", beta)
+    alpha, beta = as_real_scale("symv", "alpha", alpha), as_real_scale("symv", "beta", beta)
     square = len(a.shape) >= 2 and a.shape[-1] == a.shape[-2]
     if not square or not x.shape or x.shape[-1] != a.shape[-1]:
-        raise ShapeError(f"symv: {a.shape} and {x.shape}: wants (..., N, N) and (..., N)")
+        raise ShapeError(
+            f"symv: a and x must be (..., N, N) and (..., N), got {a.shape} and {x.shape}"
+        )
     if a.dtype is not f32:
-        raise DTypeError(f"symv: {a!r}: wants f32; cast it")
+        raise DTypeError(f"symv: a must be f32, got {a!r}; cast it")
     batch = broadcast_batch("symv", a.shape[:-2], x.shape[:-1])
-    result = _start("symv", a, (*batch, a.shape[-1]), beta, y)
+    result = _start_result("symv", a, (*batch, a.shape[-1]), beta, y)
     part = "lower" if lower else "upper"
-    _rows(result, a, x, batch, (alpha, 0.0 if y is None else beta), part)
-    _columns(result, a, x, batch, (alpha, 1.0), part)
+    _launch_rows(result, a, x, batch, _Scales(alpha, 0.0 if y is None else beta), part)
+    _launch_transposed(result, a, x, batch, _Scales(alpha, 1.0), part)
     return result
 
 
@@ -159,60 +160,60 @@ def trsv(
     trans: Trans = 0,
     unit_diagonal: bool = False,
 ) -> Buffer[f32]:
-    """Solution of ``op(A) z = x`` for a triangular A; see `solve_triangular`.
+    """Solve ``op(A) z = x`` for a triangular A; see `solve_triangular`.
 
     ``a`` (..., N, N) and ``x`` (..., N), f32. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
     >>> x = device.buffer_from_array(np.array([2, 9], np.float32))
     >>> print(linalg.trsv(a, x, lower=True).read())
     [1. 2.]
     """
-    check_square("trsv", a)
+    require_square("trsv", a)
     require_buffers("trsv", x)
     if not x.shape:
-        raise ShapeError(f"trsv: {x.shape}: wants (..., N)")
+        raise ShapeError(f"trsv: x must be (..., N), got {x!r}")
     column = x.view((*x.shape, 1))
     z = solve_triangular(a, column, trans=trans, lower=lower, unit_diagonal=unit_diagonal)
     return z.view(z.shape[:-1])
 
 
-def _start(
+def _start_result(
     op: str, a: Buffer[T], shape: tuple[int, ...], beta: float, y: Buffer[T] | None
 ) -> Buffer[T]:
-    """The result: new memory, or a copy of ``y`` to add to."""
+    """Return the result's buffer: new memory, or a copy of ``y`` to add to.
+
+    Raises `ShapeError`, `DTypeError`.
+    """
     float_scalar(op, a)
     if y is None:
         return a.device.buffer(a.dtype, shape)
     require_buffers(op, y)
     if y.shape != shape:
-        raise ShapeError(f"{op}: y is {y.shape}, the product {shape}: make them equal")
+        raise ShapeError(f"{op}: y must have the shape {shape} of the product, got {y.shape}")
     float_scalar(op, a, y)
     return copy(y) if beta else a.device.buffer(a.dtype, shape)
 
 
-def _line(x: Buffer[Any], batch: tuple[int, ...]) -> Matrices:
-    return matrices(x.view((*x.shape[:-1], 1, x.shape[-1])), batch)
+def _as_row(x: Buffer[Any], batch: tuple[int, ...]) -> Matrices:
+    """Return vectors (..., N) as matrices of one row."""
+    return as_matrices(x.view((*x.shape[:-1], 1, x.shape[-1])), batch)
 
 
-def _rows(
+def _launch_rows(
     y: Buffer[Any],
     a: Buffer[Any],
     x: Buffer[Any],
     batch: tuple[int, ...],
-    scales: tuple[float, float],
+    scales: _Scales,
     part: str,
 ) -> None:
     """Record ``y = alpha A x + beta y``."""
     m, n = a.shape[-2:]
     if not y.size:
         return
-    views = {"a": matrices(a, batch), "x": _line(x, batch)}
-    rank, sizes = launch_batch(batch, views)
+    views = {"a": as_matrices(a, batch), "x": _as_row(x, batch)}
+    rank, sizes = batch_uniform(batch, views)
     variant = forced_variant("gemv") or ("alone" if a.device.is_cpu else "lanes")
     lanes = 1 if variant == "alone" else _GROUP if m < _FEW_ROWS and n >= _LONG_ROW else 32
     group = _CPU_GROUP if variant == "alone" else _GROUP
@@ -226,28 +227,28 @@ def _rows(
         "rows": rows,
         "rank": rank,
     }
-    params = {"m": m, "n": n, "alpha": float(scales[0]), "beta": float(scales[1]), **sizes}
+    params = {"m": m, "n": n, "alpha": float(scales.alpha), "beta": float(scales.beta), **sizes}
     for name, view in views.items():
-        params |= view_sizes(name, view)
+        params |= view_uniform(name, view)
     launch = kernel(a.device, "linalg/gemv_rows.wgsl", **spec)
     launch(a, x, y, params, grid=flat_grid(sizes["batch"] * ceil_div(m, rows) * lanes, group))
 
 
-def _columns(
+def _launch_transposed(
     y: Buffer[Any],
     a: Buffer[Any],
     x: Buffer[Any],
     batch: tuple[int, ...],
-    scales: tuple[float, float],
+    scales: _Scales,
     part: str,
 ) -> None:
-    """Record ``y = alpha A^T x + beta y``; the cuts of a column follow from M alone."""
+    """Record ``y = alpha A^T x + beta y``; the cuts of a column depend on M alone."""
     m, n = a.shape[-2:]
     if not y.size:
         return
-    views = {"a": matrices(a, batch), "x": _line(x, batch)}
-    rank, sizes = launch_batch(batch, views)
-    span = max(_LEAST_SPAN, ceil_div(m, _MOST_CHUNKS))
+    views = {"a": as_matrices(a, batch), "x": _as_row(x, batch)}
+    rank, sizes = batch_uniform(batch, views)
+    span = max(_MIN_SPAN, ceil_div(m, _MAX_CHUNKS))
     chunks = max(ceil_div(m, span), 1)
     spec: dict[str, Value] = {
         "scalar": float_scalar("gemv", a, x, y),
@@ -258,16 +259,16 @@ def _columns(
     }
     params: dict[str, float] = {"m": m, "chunks": chunks, "span": span, **sizes}
     for name, view in views.items():
-        params |= view_sizes(name, view)
+        params |= view_uniform(name, view)
     if chunks == 1:
         _launch_columns(spec, (a, x, y), params, scales)
         return
     partials = a.device.buffer(f32, (sizes["batch"], chunks, n))
     _launch_columns({**spec, "partial": True}, (a, x, partials), params, scales)
-    both = matrices(partials)
-    rank, sizes = launch_batch((partials.shape[0],), {"a": both, "x": both})
+    view = as_matrices(partials)
+    rank, sizes = batch_uniform((partials.shape[0],), {"a": view, "x": view})
     params = {"m": chunks, "chunks": 1, "span": chunks, **sizes}
-    params |= {**view_sizes("a", both), **view_sizes("x", both)}
+    params |= {**view_uniform("a", view), **view_uniform("x", view)}
     unit = spec["unit"]
     merging: dict[str, Value] = {"scalar": "f32", "unit": unit, "part": "all", "merging": True}
     _launch_columns({**merging, "rank": rank}, (partials, y), params, scales)
@@ -277,8 +278,9 @@ def _launch_columns(
     spec: dict[str, Value],
     buffers: tuple[Buffer[Any], ...],
     params: dict[str, float],
-    scales: tuple[float, float],
+    scales: _Scales,
 ) -> None:
+    """Record one pass of ``linalg/gemv_columns.wgsl``."""
     device = buffers[0].device
     variant = forced_variant("gemv") or ("alone" if device.is_cpu else "lanes")
     lanes, group = (_CPU_GROUP, _CPU_GROUP) if variant == "alone" else (32, _GROUP)
@@ -290,7 +292,7 @@ def _launch_columns(
         "lanes": lanes,
         "group": group,
     }
-    sizes = {**params, "n": n, "alpha": float(scales[0]), "beta": float(scales[1])}
+    sizes = {**params, "n": n, "alpha": float(scales.alpha), "beta": float(scales.beta)}
     across = ceil_div(n // int(spec["unit"] or 1), lanes)
     count = int(params["batch"] * params["chunks"]) * across
     launch = kernel(device, "linalg/gemv_columns.wgsl", **full)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore import Buffer, DType, c64, f32, u32
 from gpucore.integers import ceil_div
@@ -22,9 +22,18 @@ _STATES: dict[str, tuple[type[DType], int]] = {
 _GROUPS = {"lanes": 256, "alone": 16}
 # Elements of a chunk, and the most chunks of a row: enough to fill the largest GPUs.
 _SPANS = {"lanes": 8192, "alone": 1024}
-_MOST_CHUNKS = 1024
+_MAX_CHUNKS = 1024
 # Rows shorter than this leave most lanes of a workgroup idle.
 _SHORT = 32
+
+
+class _Pass(NamedTuple):
+    """One pass: rows, chunks of a row, elements of a row, and elements of a chunk."""
+
+    rows: int
+    chunks: int
+    length: int
+    span: int
 
 
 def reduce_last(
@@ -39,7 +48,7 @@ def reduce_last(
     """Reduce the last axis of one or two operands of a shape (..., N) into ``result`` (...).
 
     ``kind`` is one of shaders/linalg/reduce.wgsl, ``op`` the name in errors. The cuts of a row
-    follow from N alone. An empty row gives what the kind starts from. Raises `DTypeError`.
+    depend on N alone. An empty row gives the start value of the kind. Raises `DTypeError`.
     """
     x = operands[0]
     length = x.shape[-1]
@@ -47,7 +56,7 @@ def reduce_last(
     cpu = x.device.is_cpu
     variant = forced_variant("reduce") or ("alone" if cpu or length < _SHORT else "lanes")
     unit = width_of(length) if scalar != "c64" else 1
-    span = max(_SPANS[variant], ceil_div(length, _MOST_CHUNKS * 4) * 4)
+    span = max(_SPANS[variant], ceil_div(length, _MAX_CHUNKS * 4) * 4)
     chunks = max(ceil_div(length, span), 1)
     spec: dict[str, Value] = {
         "kind": kind,
@@ -56,30 +65,26 @@ def reduce_last(
         "conjugate": conjugate,
     }
     if chunks == 1:
-        _launch(
-            variant, {**spec, "unit": unit}, (*operands, result), (result.size, 1, length), power
-        )
+        single = _Pass(result.size, 1, length, length)
+        _launch(variant, {**spec, "unit": unit}, (*operands, result), single, power)
         return
     dtype, words = _STATES.get(kind, (c64 if scalar == "c64" else f32, 1))
     states = x.device.buffer(dtype, result.size * chunks * words)
-    sizes = (result.size, chunks, length)
-    _launch(
-        variant, {**spec, "unit": unit, "partial": True}, (*operands, states), sizes, power, span
-    )
+    partial: dict[str, Value] = {**spec, "unit": unit, "partial": True}
+    first = _Pass(result.size, chunks, length, span)
+    _launch(variant, partial, (*operands, states), first, power)
     merging: dict[str, Value] = {**spec, "unit": 1, "merging": True}
-    _launch(variant, merging, (states, result), (result.size, 1, chunks), power)
+    _launch(variant, merging, (states, result), _Pass(result.size, 1, chunks, chunks), power)
 
 
 def _launch(
     variant: str,
     spec: dict[str, Value],
     buffers: tuple[Buffer[Any], ...],
-    sizes: tuple[int, int, int],
+    extents: _Pass,
     power: float,
-    span: int | None = None,
 ) -> None:
-    """Record one pass over ``sizes``: rows, chunks of a row, elements of a row."""
-    rows, chunks, length = sizes
+    """Record one pass."""
     unit = int(spec["unit"] or 1)
     group = _GROUPS[variant]
     lanes = group if variant == "lanes" else 1
@@ -91,11 +96,11 @@ def _launch(
         "group": group,
     }
     params = {
-        "rows": rows,
-        "chunks": chunks,
-        "length": length // unit,
-        "span": (length if span is None else span) // unit,
+        "rows": extents.rows,
+        "chunks": extents.chunks,
+        "length": extents.length // unit,
+        "span": extents.span // unit,
         "power": power,
     }
     launch = kernel(buffers[-1].device, "linalg/reduce.wgsl", **full)
-    launch(*buffers, params, grid=flat_grid(rows * chunks * lanes, group))
+    launch(*buffers, params, grid=flat_grid(extents.rows * extents.chunks * lanes, group))

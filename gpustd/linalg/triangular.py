@@ -1,6 +1,6 @@
-"""Triangular systems, by halves: blocks on the diagonal are solved, the rest is products.
+"""Triangular systems, by halves: blocks on the diagonal are solved, the rest is matrix products.
 
-N rows and K columns want N² K operations; below some hundred columns the bytes of the triangle, and
+N rows and K columns take N² K operations. Below some hundred columns the bytes of the triangle, and
 the chain of N / 64 launches, count for more. Up to four columns take a launch for each 256 rows.
 """
 
@@ -10,38 +10,38 @@ from typing import Any, Literal
 
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f32
 from gpucore.integers import ceil_div
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import require_buffers
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
-from gpustd.linalg.triangles import copy_into, fresh_copy
-from gpustd.linalg.view_products import multiply_into
+from gpustd.linalg.triangles import copy_batch, copy_into
+from gpustd.linalg.view_matmul import multiply_into
 from gpustd.linalg.views import (
     Matrices,
+    as_matrices,
+    batch_uniform,
     broadcast_batch,
-    launch_batch,
-    matrices,
-    view_sizes,
+    view_uniform,
 )
 
 __all__ = [
     "Trans",
     "as_columns",
     "block_rows",
-    "check_square",
+    "is_transposed",
+    "require_square",
     "solve_triangular",
     "substitute_into",
-    "transposed",
 ]
 
 Trans = Literal[0, 1, 2, "N", "T", "C"]
 
 _COLUMNS = 32
 _CPU_THREADS = 16
-# Columns that are solved in a row of launches, blocks of 64 rows of a launch, and rows of a
-# workgroup below them.
+# Columns, at most, that are solved in a row of launches. Of such a launch: blocks of 64 rows, and
+# rows of a workgroup below them.
 _FEW = 4
-_WALK = 4
+_BLOCKS = 4
 _BELOW = 32
 _WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
@@ -53,7 +53,7 @@ def solve_triangular(
     lower: bool = False,
     unit_diagonal: bool = False,
 ) -> Buffer[f32]:
-    """Solution of ``op(A) x = b`` for a triangular A, as `scipy.linalg.solve_triangular`.
+    """Solve ``op(A) x = b`` for a triangular A, as `scipy.linalg.solve_triangular`.
 
     Args:
         a: (..., N, N), f32; the other triangle is not read.
@@ -62,26 +62,23 @@ def solve_triangular(
         lower: A is lower triangular, else upper.
         unit_diagonal: the diagonal counts as ones and is not read.
 
-    A zero on the diagonal gives infinities and NaN; nothing is raised, since that would wait for
-    the device. Backward stable by rows of blocks (Higham 2002, Accuracy and Stability of Numerical
-    Algorithms, chapter 8). Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    A zero on the diagonal gives infinities and NaN. Nothing is raised for it, since that would wait
+    for the device. The method is backward stable by rows of blocks (Higham 2002, Accuracy and
+    Stability of Numerical Algorithms, chapter 8). Raises `ShapeError`, `DTypeError`,
+    `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 0], [1, 4]], np.float32))
     >>> b = device.buffer_from_array(np.array([2, 9], np.float32))
     >>> print(linalg.solve_triangular(a, b, lower=True).read())
     [1. 2.]
     """
-    flipped = transposed("solve_triangular", trans)
+    flipped = is_transposed("solve_triangular", trans)
     columns = as_columns("solve_triangular", a, b)
     batch = broadcast_batch("solve_triangular", a.shape[:-2], columns.shape[:-2])
-    x = fresh_copy(columns, batch)
-    view = matrices(a, batch)
+    x = copy_batch(columns, batch)
+    view = as_matrices(a, batch)
     substitute_into(
-        matrices(x),
+        as_matrices(x),
         view.T if flipped else view,
         batch,
         lower=lower != flipped,
@@ -97,17 +94,17 @@ def substitute_into(
     n, rows = a.rows, block_rows(x.buffer.device)
     if not (n and x.columns and all(batch)):
         return
-    if n > rows and _are_few(x, a):
+    if n > rows and _has_few_columns(x, a):
         if lower:
-            _by_walks(x, a, batch, unit)
+            _solve_few_columns(x, a, batch, unit)
         else:
-            _by_walks(x.last_rows_first, a.reversed, batch, unit)
+            _solve_few_columns(x.last_rows_first, a.reversed, batch, unit)
         return
     if n <= rows:
         if lower:
-            _launch(x, a, batch, unit)
+            _solve_block(x, a, batch, unit)
         else:
-            _launch(x.last_rows_first, a.reversed, batch, unit)
+            _solve_block(x.last_rows_first, a.reversed, batch, unit)
         return
     half = ceil_div(n // 2, rows) * rows
     first, second = ((0, half), (half, n - half)) if lower else ((half, n - half), (0, half))
@@ -119,46 +116,48 @@ def substitute_into(
 
 
 def _diagonal(a: Matrices, at: int, size: int) -> Matrices:
+    """Return the block of ``size`` on the diagonal at ``at``."""
     return a.block(at, at, size, size)
 
 
-def _are_few(x: Matrices, a: Matrices) -> bool:
-    """Whether the columns are solved one by one, in a row of launches."""
+def _has_few_columns(x: Matrices, a: Matrices) -> bool:
+    """Tell whether the columns are solved one by one, in a row of launches."""
     device = x.buffer.device
-    apart = a.buffer.storage is not x.buffer.storage
-    suited = x.columns <= _FEW and apart and device.limits[_WORKGROUP_BYTES] >= 32768
-    return suited and not _is_alone(device)
+    separate = a.buffer.storage is not x.buffer.storage
+    fits = x.columns <= _FEW and separate and device.limits[_WORKGROUP_BYTES] >= 32768
+    return fits and not _runs_alone(device)
 
 
-def _is_alone(device: Device) -> bool:
+def _runs_alone(device: Device) -> bool:
+    """Tell whether each invocation works without others: on software renderers."""
     return (forced_variant("substitute") or ("alone" if device.is_cpu else "lanes")) == "alone"
 
 
-def _by_walks(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
-    """Record the solution of a few columns for a lower triangle, ``_WALK`` blocks a launch."""
-    device, step = x.buffer.device, 64 * _WALK
-    y = matrices(device.buffer(f32, (*batch, x.rows, x.columns)))
+def _solve_few_columns(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
+    """Record the solution of a few columns for a lower triangle, four blocks a launch."""
+    device, step = x.buffer.device, 64 * _BLOCKS
+    y = as_matrices(device.buffer(f32, (*batch, x.rows, x.columns)))
     for at in range(0, x.rows, step):
         rest = x.rows - at
         views = {"a": a.block(at, at, rest, rest)}
         views |= {n: v.block(at, 0, rest, x.columns) for n, v in (("x", x), ("y", y))}
-        rank, sizes = launch_batch(batch, views)
+        rank, sizes = batch_uniform(batch, views)
         groups = max(1, ceil_div(rest - step, _BELOW))
         params = {"n": rest, "columns": x.columns, "groups": groups, "unit": int(bool(unit))}
         params |= {"a_quick": int(abs(a.column_step) != 1), **sizes}
         for name, view in views.items():
-            params |= view_sizes(name, view)
-        launch = kernel(device, "linalg/substitute_column.wgsl", rank=rank, blocks=_WALK)
+            params |= view_uniform(name, view)
+        launch = kernel(device, "linalg/substitute_column.wgsl", rank=rank, blocks=_BLOCKS)
         grid = flat_grid(sizes["batch"] * x.columns * groups, 1)
         launch(a.buffer, x.buffer, y.buffer, params, grid=grid)
     copy_into(x, y, batch)
 
 
-def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
+def _solve_block(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> None:
     """Record the solution for one block on the diagonal, a lower one."""
     device = x.buffer.device
-    rank, sizes = launch_batch(batch, {"a": a, "x": x})
-    alone = _is_alone(device)
+    rank, sizes = batch_uniform(batch, {"a": a, "x": x})
+    alone = _runs_alone(device)
     rows = block_rows(device)
     # Four rows of four columns an invocation.
     columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, rows * _COLUMNS // 16)
@@ -172,7 +171,7 @@ def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> Non
     }
     params = {"n": a.rows, "columns": x.columns, "unit": int(bool(unit)), **sizes}
     params |= {"a_quick": int(abs(a.column_step) != 1)}
-    params |= {**view_sizes("a", a), **view_sizes("x", x)}
+    params |= {**view_uniform("a", a), **view_uniform("x", x)}
     operands = [] if spec["a_in_x"] else [a.buffer]
     count = sizes["batch"] * ceil_div(x.columns, columns)
     grid = flat_grid(count, threads if alone else 1)
@@ -180,37 +179,38 @@ def _launch(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -> Non
 
 
 def block_rows(device: Device) -> int:
-    """Rows of a block on the diagonal: what a workgroup's memory holds."""
+    """Return the rows of a block on the diagonal that a workgroup's memory holds."""
     if device.is_cpu:
         return 32
     return 64 if device.limits[_WORKGROUP_BYTES] >= 32768 else 32
 
 
-def transposed(op: str, trans: Trans) -> bool:
-    """Whether ``trans`` asks for a transpose. Raises `ArgumentError`."""
+def is_transposed(op: str, trans: Trans) -> bool:
+    """Tell whether ``trans`` asks for a transpose. Raises `ArgumentError`."""
     if trans not in (0, 1, 2, "N", "T", "C"):
-        raise ArgumentError(f"{op}: trans = {trans!r}: one of 0, 1, 2, 'N', 'T', 'C'")
+        raise ArgumentError(f"{op}: trans must be one of 0, 1, 2, 'N', 'T', 'C', got {trans!r}")
     return trans not in (0, "N")
 
 
-def check_square(op: str, a: Buffer[Any]) -> None:
+def require_square(op: str, a: Buffer[Any]) -> None:
     """Raise `ShapeError` or `DTypeError` unless ``a`` is (..., N, N) in f32."""
     require_buffers(op, a)
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
-        raise ShapeError(f"{op}: {a.shape}: wants square matrices (..., N, N)")
+        raise ShapeError(f"{op}: a must be square matrices (..., N, N), got {a!r}")
     if a.dtype is not f32:
-        raise DTypeError(f"{op}: {a!r}: wants f32; cast it")
+        raise DTypeError(f"{op}: a must be f32, got {a!r}; cast it")
 
 
 def as_columns(op: str, a: Buffer[Any], b: Buffer[Any]) -> Buffer[Any]:
-    """Right-hand sides as (..., N, K): a vector becomes one column. Raises as `check_square`."""
-    check_square(op, a)
+    """Return right-hand sides as (..., N, K), a vector as a column. Raises as `require_square`."""
+    require_square(op, a)
     require_buffers(op, b)
     if b.dtype is not f32:
-        raise DTypeError(f"{op}: {b!r}: wants f32; cast it")
+        raise DTypeError(f"{op}: b must be f32, got {b!r}; cast it")
     columns = b.view((*b.shape, 1)) if len(b.shape) == 1 else b
     if len(columns.shape) < 2 or columns.shape[-2] != a.shape[-1]:
         raise ShapeError(
-            f"{op}: {a.shape} and {b.shape}: wants (..., N, N) and (..., N, K) or (N,)"
+            f"{op}: a and b must be (..., N, N) and (..., N, K) or (N,), got {a.shape} and "
+            f"{b.shape}"
         )
     return columns

@@ -1,4 +1,4 @@
-"""`Matrices`: matrices inside a buffer, told by a start and steps; no memory of their own.
+"""`Matrices`: views of matrices inside a buffer, described by a start and steps.
 
 Transposes, blocks, reversed orders and broadcast batches are views, so that one kernel serves them
 all. Kernels get starts and steps as 32-bit words; a negative step wraps round, as their sums do.
@@ -13,17 +13,17 @@ from typing import Any
 
 from gpucore import Buffer, LimitError, ShapeError
 
-__all__ = ["Matrices", "broadcast_batch", "launch_batch", "matrices", "view_sizes"]
+__all__ = ["Matrices", "as_matrices", "batch_uniform", "broadcast_batch", "view_uniform"]
 
-_MOST_ELEMENTS = 2**32
+_MAX_ELEMENTS = 2**32
 
 
 @dataclass(frozen=True)
 class Matrices:
     """A batch of ``rows`` by ``columns`` matrices in a buffer.
 
-    Element (i, j) of the batch's first is at ``start + i * row_step + j * column_step``; ``steps``
-    lead along the axes of the batch (0 where it is broadcast).
+    Element (i, j) of the batch's first matrix is at ``start + i * row_step + j * column_step``.
+    ``steps`` lead along the axes of the batch (0 where it is broadcast).
     """
 
     buffer: Buffer[Any]
@@ -36,7 +36,7 @@ class Matrices:
 
     @property
     def T(self) -> Matrices:  # noqa: N802
-        """Rows and columns exchanged."""
+        """The view with rows and columns exchanged."""
         return replace(
             self,
             rows=self.columns,
@@ -46,29 +46,32 @@ class Matrices:
         )
 
     def block(self, row: int, column: int, rows: int, columns: int) -> Matrices:
-        """The ``rows`` by ``columns`` block from (row, column) on, within the matrix."""
+        """Return the ``rows`` by ``columns`` block from (row, column) on, within the matrix."""
         start = self.start + row * self.row_step + column * self.column_step
         return replace(self, rows=rows, columns=columns, start=start)
 
     @property
     def last_rows_first(self) -> Matrices:
-        """The order of rows reversed."""
+        """The view with the order of rows reversed."""
         start = self.start + (max(self.rows, 1) - 1) * self.row_step
         return replace(self, start=start, row_step=-self.row_step)
 
     @property
     def reversed(self) -> Matrices:
-        """The order of rows and of columns reversed: an upper triangle becomes a lower one."""
+        """The view with both orders reversed: an upper triangle becomes a lower one."""
         return self.last_rows_first.T.last_rows_first.T
 
 
-def matrices(x: Buffer[Any], batch: tuple[int, ...] | None = None) -> Matrices:
-    """The last two axes of ``x`` (..., M, N) as matrices, the rest broadcast to ``batch``.
+def as_matrices(x: Buffer[Any], batch: tuple[int, ...] | None = None) -> Matrices:
+    """Return the last two axes of ``x`` (..., M, N) as matrices, the rest broadcast to ``batch``.
 
     Raises `LimitError` above 2^32 elements, which 32-bit steps cannot reach.
     """
-    if x.size > _MOST_ELEMENTS:
-        raise LimitError(f"{x!r} has more elements than a 32-bit index holds: split it")
+    if x.size > _MAX_ELEMENTS:
+        raise LimitError(
+            f"linalg: matrices must have at most 2**32 elements, for 32-bit indices, got {x!r}; "
+            "split them"
+        )
     *lead, rows, columns = x.shape
     batch = tuple(lead) if batch is None else batch
     steps, step = [0] * len(batch), rows * columns
@@ -79,24 +82,26 @@ def matrices(x: Buffer[Any], batch: tuple[int, ...] | None = None) -> Matrices:
 
 
 def broadcast_batch(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
-    """The shape to which leading axes broadcast, as NumPy does it. Raises `ShapeError`."""
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
+    """Return the shape to which leading axes broadcast, as in NumPy. Raises `ShapeError`."""
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
     extents = []
     for axis in zip(*padded, strict=True):
         distinct = set(axis) - {1}
         if len(distinct) > 1:
             listed = ", ".join(str(tuple(s)) for s in shapes)
-            raise ShapeError(f"{op}: batch axes {listed} do not broadcast")
+            raise ShapeError(f"{op}: batch axes must broadcast, got {listed}")
         extents.append(distinct.pop() if distinct else 1)
     return tuple(extents)
 
 
-def launch_batch(batch: Sequence[int], views: Mapping[str, Matrices]) -> tuple[int, dict[str, int]]:
-    """Axes of the batch left when neighbours are merged, and uniforms of shaders/linalg/batch.wgsl.
+def batch_uniform(
+    batch: Sequence[int], views: Mapping[str, Matrices]
+) -> tuple[int, dict[str, int]]:
+    """Merge neighbouring axes of the batch; return how many are left, and their uniforms.
 
-    At least one axis, so that a matrix and a batch of them share kernels. The uniforms: the axes'
-    extents, and each view's steps.
+    At least one axis stays, so that a matrix and a batch share kernels. The uniforms of
+    shaders/linalg/batch.wgsl are the extents of axes, and each view's steps.
     """
     axes: list[tuple[int, tuple[int, ...]]] = []
     for i, extent in enumerate(batch):
@@ -114,8 +119,8 @@ def launch_batch(batch: Sequence[int], views: Mapping[str, Matrices]) -> tuple[i
     return len(axes), {"batch": math.prod(batch), **uniforms}
 
 
-def view_sizes(name: str, view: Matrices) -> dict[str, int]:
-    """Uniforms of one view: start and the steps of rows and columns, as 32-bit words."""
+def view_uniform(name: str, view: Matrices) -> dict[str, int]:
+    """Return the uniforms of one view: start and steps of rows and columns, as 32-bit words."""
     return {
         f"{name}_start": view.start,
         f"{name}_row": view.row_step % 2**32,

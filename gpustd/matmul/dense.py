@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.matmul.product import Product, check_activation
+from gpustd.launch.checks import require_buffers
+from gpustd.matmul.epilogue import Epilogue, require_activation, require_epilogue
+from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.operation import Matmul
 
 __all__ = ["gemm", "multiply_batch", "wide_gemm"]
 
@@ -22,7 +24,7 @@ def gemm(
     residual: Buffer[T] | None = None,
     few_rows: bool = False,
 ) -> Buffer[T]:
-    """``activation(a @ w + bias) + residual``, accumulated in f32.
+    """Return ``activation(a @ w + bias) + residual``, accumulated in f32.
 
     Args:
         a: (..., K), f16 or f32.
@@ -31,8 +33,8 @@ def gemm(
         activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
             ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.
-        few_rows: ``a`` has few rows, up to some 16: weights are read as fast as memory gives them.
-            Sums run in an order of their own, the same for any number of rows. Not with GEGLU.
+        few_rows: ``a`` has few rows, up to some 16, and weights are read as fast as memory gives
+            them. Sums run in their own order, the same for any number of rows. Not with GEGLU.
 
     Returns (..., N). Raises `ShapeError` or `DTypeError`.
 
@@ -46,21 +48,21 @@ def gemm(
     [[3.0, 3.0, 3.0, 3.0], [12.0, 12.0, 12.0, 12.0]]
     """
     if few_rows and activation == "geglu":
-        raise ShapeError("gemm: few_rows goes with no geglu")
+        raise ShapeError("gemm: few_rows must be False with geglu, got True")
     n = _result_columns("gemm", a, w, activation)
-    shape = (*a.shape[:-1], n)
-    _check_extras("gemm", w.shape[1], shape, bias, residual)
-    product = replace(_product("gemm", a, n, activation), few_rows=few_rows)
+    matmul = replace(_dense_matmul("gemm", a, n, activation), few_rows=few_rows)
+    shape, epilogue = (*a.shape[:-1], n), Epilogue(bias, None, residual)
+    require_epilogue("gemm", epilogue, shape, matmul.columns)
     y = a.device.buffer(a.dtype, shape)
     if y.size:
-        product.launch(a, None, w, bias, None, residual, y)
+        launch_matmul(matmul, a, w, y, epilogue=epilogue)
     return y
 
 
 def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
-    """``a @ w`` in f32, whatever the operands' dtype: what rounding to f16 would spoil.
+    """Return ``a @ w`` in f32, also of f16 operands, without rounding to f16.
 
-    Operands as in `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
+    The operands are those of `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd
@@ -71,29 +73,28 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
     [[16.0]]
     """
     n = _result_columns("wide_gemm", a, w, None)
-    product = replace(_product("wide_gemm", a, n, None), wide=a.dtype is not f32)
+    matmul = replace(_dense_matmul("wide_gemm", a, n, None), wide=a.dtype is not f32)
     y = a.device.buffer(f32, (*a.shape[:-1], n))
     if y.size:
-        product.launch(a, None, w, None, None, None, y)
+        launch_matmul(matmul, a, w, y)
     return y
 
 
 def multiply_batch(op: str, a: Buffer[T], w: Buffer[T], y: Buffer[T]) -> None:
-    """Record ``y = a @ w`` for each of a batch of at most 65 535, named ``op`` in errors.
+    """Record ``y = a @ w`` for each matrix of a batch of at most 65 535, named ``op`` in errors.
 
     ``a`` (batch, M, K), ``w`` (batch or more, K, N), ``y`` (batch, M, N), all non-empty.
     """
     batch, m, k = a.shape
-    product = _of_rows(op, m, k, w.shape[2], batch=batch)
-    product.launch(a, None, w, None, None, None, y)
+    launch_matmul(_matmul_of_rows(op, m, k, w.shape[2], batch=batch), a, w, y)
 
 
-def _product(op: str, a: Buffer[Any], n: int, activation: str | None) -> Product:
+def _dense_matmul(op: str, a: Buffer[Any], n: int, activation: str | None) -> Matmul:
     images = a.shape[0] if len(a.shape) > 2 else 1
-    return _of_rows(op, math.prod(a.shape[:-1]), a.shape[-1], n, images, activation)
+    return _matmul_of_rows(op, math.prod(a.shape[:-1]), a.shape[-1], n, images, activation)
 
 
-def _of_rows(
+def _matmul_of_rows(
     op: str,
     m: int,
     k: int,
@@ -102,8 +103,8 @@ def _of_rows(
     activation: str | None = None,
     *,
     batch: int | None = None,
-) -> Product:
-    return Product(
+) -> Matmul:
+    return Matmul(
         op=op,
         source="matmul/gemm/rows.wgsl",
         m=m,
@@ -118,27 +119,13 @@ def _of_rows(
 
 
 def _result_columns(op: str, a: Buffer[Any], w: Buffer[Any], activation: str | None) -> int:
-    """N, of operands that fit."""
+    """Return N. Raises `ArgumentError` or `ShapeError` for operands that do not fit."""
     require_buffers(op, a, w)
-    check_activation(op, activation)
+    require_activation(op, activation)
     if not a.shape or len(w.shape) != 2 or a.shape[-1] != w.shape[0]:
-        raise ShapeError(f"{op}: {a.shape} @ {w.shape}: wants (..., K) and (K, N)")
+        raise ShapeError(f"{op}: a @ w must be (..., K) @ (K, N), got {a.shape} @ {w.shape}")
     if activation != "geglu":
         return w.shape[1]
     if w.shape[1] % 2:
-        raise ShapeError(f"{op}: geglu wants an even number of columns, got {w.shape}")
+        raise ShapeError(f"{op}: w must have an even number of columns for geglu, got {w.shape}")
     return w.shape[1] // 2
-
-
-def _check_extras(
-    op: str,
-    columns: int,
-    shape: tuple[int, ...],
-    bias: Buffer[Any] | None,
-    residual: Buffer[Any] | None,
-) -> None:
-    require_buffers(op, *(b for b in (bias, residual) if b is not None))
-    if bias is not None and bias.shape != (columns,):
-        raise ShapeError(f"{op}: bias {bias.shape} for {columns} columns")
-    if residual is not None and residual.shape != shape:
-        raise ShapeError(f"{op}: residual {residual.shape} for a result {shape}")

@@ -1,34 +1,42 @@
-"""Tiles of the matrix product, and which one suits a size."""
+"""Tiles of the matrix product: their sizes, their measured times, and what fits a device."""
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
+from gpucore import Device
 from gpucore.integers import ceil_div
+from gpustd.launch.grid import CORES
 
-__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "best_splits", "best_teams"]
+__all__ = ["MATRIX_TILES", "TILED_TILES", "Tile", "fits", "tile_size"]
 
-_CORES = 132
-# Adding partial sums up: nanoseconds of the launch, and bytes that it reads in one.
-_REDUCTION = 2500
-_BYTES = 2500
-_MOST_SPLITS = 8
-# Where two images make one row of tiles, which then loads each weight once.
-_MOST_SPLITS_OF_A_ROW = 13
+# The launch that adds partial sums: its nanoseconds, and the bytes that it reads in each.
+_REDUCTION_NS = 2500
+_REDUCTION_BYTES_PER_NS = 2500
+_INVOCATIONS = "max_compute_invocations_per_workgroup"
+_WORKGROUP_BYTES = "max_compute_workgroup_storage_size"
 
 
 @dataclass(frozen=True)
 class Tile:
     """Block of a workgroup (bm, bn, bk) and of an invocation or subgroup (wm, wn).
 
-    ``stages`` slices of bk are in workgroup memory at once; K is cut into ``splits`` parts (0: as
-    suits the size), of which a workgroup makes ``teams``, each by subgroups and slices of its own.
-    So many ``loaders``, subgroups beside those that multiply, load the operands of a plain product,
-    a group of two after the other (0: all subgroups do both). Its time, as measured on an H200:
-    ``alone`` nanoseconds for each step of K where one workgroup is on a multiprocessor, ``pair``
-    where two are (0: they do not fit, or gain nothing), and ``ends`` before and after.
+    Attributes:
+        bm: rows of results of a workgroup.
+        bn: columns of results of a workgroup.
+        bk: length of a slice of K.
+        wm: rows of results of an invocation, or of a subgroup on matrix units.
+        wn: columns of results of an invocation, or of a subgroup on matrix units.
+        stages: slices that are in workgroup memory at once.
+        splits: parts that K is split into; 0: the default for the size.
+        teams: parts of K that one workgroup makes, each with subgroups and slices of its own.
+        loaders: subgroups that load the operands of a plain product, beside those that multiply.
+            Groups of two take turns. 0: all subgroups load and multiply.
+        alone: nanoseconds of a step of K, measured on an H200 with one workgroup on a
+            multiprocessor.
+        pair: the same with two workgroups; 0: two do not fit, or gain nothing.
+        ends: nanoseconds before and after the steps.
     """
 
     bm: int
@@ -45,7 +53,7 @@ class Tile:
     ends: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse tiles that loaders cannot fill evenly (shaders/matmul/gemm/loaders.wgsl)."""
+        """Raise ValueError for loaders that cannot fill a tile evenly (gemm/loaders.wgsl)."""
         if self.loaders and (
             (self.stages, self.bk) not in ((3, 16), (2, 32), (2, 64))
             or self.loaders % 2
@@ -53,34 +61,36 @@ class Tile:
             or self.bm * self.bk % 512
             or self.bn * self.bk % 512
         ):
-            raise ValueError(f"{self}: not what {self.loaders} loaders fill")
+            raise ValueError(f"tile must be one that its loaders fill evenly, got {self}")
 
-    def loads(self, k: int) -> bool:
-        """Tell whether K is whole turns of the loaders, one for each group at least."""
+    def fills_turns(self, k: int) -> bool:
+        """Tell whether K is whole turns of the loaders, at least one for each group."""
         turn = self.bk * (self.stages - 1)
         return self.loaders > 0 and k % turn == 0 and k >= turn * self.loaders // 2
 
     @property
     def bases(self) -> int:
-        """Addresses of weights from which a loader's others differ by whole rows."""
+        """Addresses of weights that a loader computes; its others differ by whole rows."""
         words = self.bn // 8
         return words // math.gcd(words, 64)
 
     def blocks(self, m: int, columns: int) -> int:
-        """Workgroups that cover (m, columns)."""
+        """Return the number of workgroups that cover (m, columns)."""
         return ceil_div(m, self.bm) * ceil_div(columns, self.bn)
 
     def cost(self, m: int, columns: int, k: int, splits: int = 1, batch: int = 1) -> float:
-        """Nanoseconds of ``batch`` products of m rows, made at once, on a card like the H200."""
+        """Return the predicted nanoseconds of one launch of ``batch`` products on an H200."""
         planes = splits // self.teams
-        each = ceil_div(self.blocks(m, columns) * planes * batch, _CORES)
+        each = ceil_div(self.blocks(m, columns) * planes * batch, CORES)
         pairs, rest = divmod(each, 2) if self.pair else (0, each)
         steps = ceil_div(k, splits * self.bk) * self.bk * self.teams
-        sums = _REDUCTION + 4 * m * columns * splits / _BYTES if planes > 1 else 0.0
-        return steps * (pairs * self.pair + rest * self.alone) + (pairs + rest) * self.ends + sums
+        time = steps * (pairs * self.pair + rest * self.alone) + (pairs + rest) * self.ends
+        if planes <= 1:
+            return time
+        return time + (_REDUCTION_NS + 4 * m * columns * splits / _REDUCTION_BYTES_PER_NS)
 
 
-# All of one bk, since a part of K is a number of slices.
+# All have one bk, since a part of K is a number of slices.
 TILED_TILES = (
     Tile(128, 64, 16, 8, 8, stages=2, alone=50),
     Tile(128, 128, 16, 8, 8, stages=2, alone=111),
@@ -109,37 +119,36 @@ MATRIX_TILES = (
 )
 
 
-def best_splits(rows: int, columns: int, k: int) -> int:
-    """Into how many parts K is cut, so that two images (guidance) fill the card.
+def tile_size(tile: Tile) -> tuple[int, ...]:
+    """Return a tile as tables hold it: bm, bn, bk, wm, wn; then teams if several, and loaders."""
+    size = tile.bm, tile.bn, tile.bk, tile.wm, tile.wn
+    if tile.loaders:
+        return (*size, tile.teams, tile.loaders)
+    return size if tile.teams == 1 else (*size, tile.teams)
 
-    ``rows`` are those of one image: the batch must not change the order of a sum.
+
+def fits(device: Device, variant: str, tile: Tile) -> bool:
+    """Tell whether a workgroup of a tile keeps the device's limits (see shaders/matmul/gemm).
+
+    Loaders need a device on which barriers in two loops of a workgroup meet.
     """
-    if 2 * rows <= 128:
-        blocks, most = ceil_div(columns, 128), min(k // 320, _MOST_SPLITS_OF_A_ROW)
+    if tile.loaders and not _barriers_of_loops_meet(device):
+        return False
+    parts = (tile.bm // tile.wm) * (tile.bn // tile.wn)
+    if variant == "matrix":
+        parts *= tile.teams
+        invocations = 32 * (parts + tile.loaders)
+        stage = tile.bm * (tile.bk + 8) // 8 + tile.bk * (tile.bn + 8) // 8
+        nbytes = 16 * max(tile.stages * tile.teams * stage, parts * 16 * (tile.wn + 8) // 4)
     else:
-        blocks, most = (
-            ceil_div(2 * rows, 128) * ceil_div(columns, 160),
-            min(k // 1280, _MOST_SPLITS),
-        )
-    splits = min(_CORES // blocks, most)
-    return splits if splits > 2 else 1
+        invocations = tile.bm * tile.bn // (tile.wm * tile.wn)
+        nbytes = 4 * tile.stages * tile.bk * (tile.bm + tile.bn)
+    return invocations <= device.limits[_INVOCATIONS] and nbytes <= device.limits[_WORKGROUP_BYTES]
 
 
-@functools.cache
-def best_teams(rows: int, columns: int, k: int, *, loaded: bool = False) -> int:
-    """Into how many parts K is cut, each by a team of a workgroup, where it is not split.
+def _barriers_of_loops_meet(device: Device) -> bool:
+    """Tell whether barriers in two loops of a workgroup meet, which WGSL does not promise.
 
-    Two where that is quicker for two images; ``loaded``: than with loaders, too. ``rows`` are
-    those of one image.
+    They meet on cards that count the arrivals at a barrier, with a driver that does not move them.
     """
-    if k % 128:
-        return 1
-    whole, halves = (
-        min(
-            t.cost(2 * rows, columns, k, teams)
-            for t in MATRIX_TILES
-            if t.teams == teams and (not t.loaders or (loaded and t.loads(k)))
-        )
-        for teams in (1, 2)
-    )
-    return 2 if halves < whole else 1
+    return device.info.api == "vulkan" and device.info.driver.startswith("NVIDIA")

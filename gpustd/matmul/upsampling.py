@@ -1,7 +1,7 @@
 """A 3 x 3 convolution of an image enlarged by two, with 2.25 times fewer multiplications.
 
-Each pixel becomes four equal ones, so that a window over them sees 2 x 2 different pixels: the four
-results over a pixel are 2 x 2 convolutions of the image as it was, whose weights are sums of the
+Each pixel becomes four equal ones, so that a window over them sees 2 x 2 different pixels. The four
+results over a pixel are 2 x 2 convolutions of the original image. Their weights are sums of the
 3 x 3 ones.
 """
 
@@ -11,16 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from gpucore import Buffer, ShapeError, T, f32
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.matmul.conv import Window, Wrap, check_extras, conv_product, other_weights
+from gpustd.launch.checks import require_buffers
+from gpustd.matmul.conv import Padding, Window, Wrap, conv_matmul
+from gpustd.matmul.epilogue import Epilogue, require_epilogue
+from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.weights import transform_weights
 
 __all__ = ["upsampling_conv2d", "upsampling_weights"]
 
-_SUMS = (2, 2, 2, 2)
+_TAPS_OF_PARITIES = (2, 2, 2, 2)
 
 
 def upsampling_weights(w: Buffer[T]) -> Buffer[T]:
-    """Weights of a 3 x 3 convolution as `upsampling_conv2d` wants them, made once.
+    """Return the weights of a 3 x 3 convolution as `upsampling_conv2d` takes them.
 
     ``w``: (3, 3, C, Cout), f16 or f32. Returns (2, 2, 2, 2, C, Cout) of the same dtype: the
     parities of y and x, then the taps. Raises `ShapeError` or `DTypeError`.
@@ -32,7 +35,8 @@ def upsampling_weights(w: Buffer[T]) -> Buffer[T]:
     >>> gpustd.upsampling_weights(w).read()[0, 0, :, :, 0, 0].tolist()
     [[1.0, 2.0], [2.0, 4.0]]
     """
-    return other_weights("upsampling_weights", "matmul/upsampling_conv/weights.wgsl", w, _SUMS, {})
+    shader = "matmul/upsampling_conv/weights.wgsl"
+    return transform_weights("upsampling_weights", shader, w, _TAPS_OF_PARITIES, {})
 
 
 def upsampling_conv2d(
@@ -44,7 +48,7 @@ def upsampling_conv2d(
     activation: str | None = None,
     wrap: Wrap = "",
 ) -> Buffer[T]:
-    """`gpustd.conv2d` of padding 1 over the image enlarged by two by nearest neighbour.
+    """Return `gpustd.conv2d` with padding 1 of the image enlarged by two by nearest neighbour.
 
     Args:
         x: (images, height, width, C), f16 or f32.
@@ -68,14 +72,15 @@ def upsampling_conv2d(
     """
     op = "upsampling_conv2d"
     require_buffers(op, u)
-    if len(u.shape) != 6 or u.shape[:4] != _SUMS:
-        raise ShapeError(f"{op}: weights {u.shape}: wants those of upsampling_weights")
-    window = Window(1, (1, 0, 1, 0), None, wrap)
-    product = conv_product(op, x, None, (2, 2, *u.shape[4:]), window, activation, 0)
+    if len(u.shape) != 6 or u.shape[:4] != _TAPS_OF_PARITIES:
+        raise ShapeError(f"{op}: weights must be those of upsampling_weights, got {u.shape}")
+    window = Window(padding=Padding(1, 0, 1, 0), wrap=wrap)
+    matmul = conv_matmul(op, x, None, (2, 2, *u.shape[4:]), window, activation, 0)
     images, height, width, _ = x.shape
-    shape = (images, 2 * height, 2 * width, product.n)
-    check_extras(op, shape, bias, None, residual, 0)
+    shape = (images, 2 * height, 2 * width, matmul.n)
+    epilogue = Epilogue(bias, None, residual)
+    require_epilogue(op, epilogue, shape, matmul.columns)
     y: Buffer[Any] = x.device.buffer(x.dtype, shape)
     if y.size:
-        replace(product, batch=4).launch(x, None, u, bias, None, residual, y)
+        launch_matmul(replace(matmul, batch=4), x, u, y, epilogue=epilogue)
     return y

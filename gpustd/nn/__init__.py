@@ -12,6 +12,8 @@ from gpustd.nn.activations import (
     hardswish,
     leaky_relu,
     mish,
+    prelu,
+    quick_gelu,
     relu,
     relu6,
     selu,
@@ -21,20 +23,14 @@ from gpustd.nn.activations import (
     tanh,
 )
 from gpustd.nn.attention.fused import attention, self_attention
-from gpustd.nn.attention.scaled import scaled_dot_product_attention
+from gpustd.nn.attention.scaled_dot_product import scaled_dot_product_attention
 from gpustd.nn.conv.convolution import conv1d, conv2d, conv3d
 from gpustd.nn.conv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from gpustd.nn.dense import linear
-from gpustd.nn.nearest import upsample_nearest
-from gpustd.nn.norm.inference import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    normalize,
-    prelu,
-    rms_norm,
-)
+from gpustd.nn.linear_layer import linear
+from gpustd.nn.norm.batch import batch_norm
+from gpustd.nn.norm.group import group_norm, instance_norm
+from gpustd.nn.norm.layer import layer_norm
+from gpustd.nn.norm.lengths import normalize, rms_norm
 from gpustd.nn.padding import pad
 from gpustd.nn.pool.pooling import (
     adaptive_avg_pool2d,
@@ -47,8 +43,8 @@ from gpustd.nn.pool.pooling import (
     max_pool2d,
     max_pool3d,
 )
-from gpustd.nn.resize import interpolate, pixel_shuffle, pixel_unshuffle
-from gpustd.nn.softmaxes import log_softmax, softmax
+from gpustd.nn.probabilities import log_softmax, softmax
+from gpustd.nn.resize import interpolate, pixel_shuffle, pixel_unshuffle, upsample_nearest
 from gpustd.nn.tokens import embedding, one_hot
 
 __all__ = [
@@ -88,6 +84,7 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "prelu",
+    "quick_gelu",
     "relu",
     "relu6",
     "rms_norm",

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-from gpucore import ArgumentError, Buffer, DTypeError, T, f32, i32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.launch.elements import launch_each
+import math
+
+from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32, i32
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.launch.elements import float_scalar, launch_each, launch_flat, width_of
 from gpustd.launch.template import Value
-from gpustd.nn.table_rows import embedding as rows_of
 
 __all__ = ["embedding", "one_hot"]
 
 
 def embedding(ids: Buffer[i32], weight: Buffer[T]) -> Buffer[T]:
-    """Rows of ``weight`` (V, C), f16 or f32, for ``ids`` (...,), as (..., C).
+    """Return the rows of ``weight`` (V, C), f16 or f32, for ``ids`` (...,), as (..., C).
 
-    `gpustd.embedding`: an id outside of 0 .. V - 1 gives a row of NaN. Raises `ShapeError`,
-    `DTypeError`.
+    An id outside of 0 .. V - 1 gives a row of NaN: ids live on the device, where nothing can be
+    raised, and NaN shows in every result that uses it. Raises `ShapeError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> table = up(np.array([[1, 2], [3, 4], [5, 6]], np.float32))
         >>> nn.embedding(up(np.array([2, 0], np.int32)), table).read().tolist()
         [[5.0, 6.0], [1.0, 2.0]]
     """
-    return rows_of(weight, ids)
+    require_buffers("embedding", ids, weight)
+    if len(weight.shape) != 2:
+        raise ShapeError(f"embedding: weight must be (rows, channels), got {weight.shape}")
+    _require_i32("embedding", ids)
+    rows, channels = weight.shape
+    y = weight.device.buffer(weight.dtype, (*ids.shape, channels))
+    width = width_of(channels)
+    spec: dict[str, Value] = {"scalar": float_scalar("embedding", weight), "width": width}
+    sizes = {"rows": rows, "channels": channels // width, "invalid": math.nan}
+    launch_flat("nn/embedding/naive.wgsl", spec, (weight, ids, y), y.size // width, sizes)
+    return y
 
 
 def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:
-    """1 at the place of each id and 0 elsewhere: (...,) to (..., num_classes) of f32.
+    """Return 1 at the place of each id and 0 elsewhere: (...,) to (..., num_classes) of f32.
 
     An id outside of 0 .. num_classes - 1 gives a row of zeros. Raises `ArgumentError`,
     `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> ids = Device.auto().buffer_from_array(np.array([1, 0], np.int32))
+        >>> ids = device.buffer_from_array(np.array([1, 0], np.int32))
         >>> nn.one_hot(ids, 3).read().tolist()
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
     require_buffers("one_hot", ids)
-    if ids.dtype is not i32:
-        raise DTypeError(f"one_hot: ids must be i32, got {ids!r}: cast them")
+    _require_i32("one_hot", ids)
     num_classes = as_int("one_hot", "num_classes", num_classes)
     if num_classes < 1:
-        raise ArgumentError(f"one_hot: {num_classes} classes: wants at least one")
+        raise ArgumentError(f"one_hot: num_classes must be at least 1, got {num_classes}")
     y = ids.device.buffer(f32, (*ids.shape, num_classes))
     spec: dict[str, Value] = {"scalar": "f32", "width": 1}
     launch_each("nn/one_hot.wgsl", spec, (ids, y), y.size, {"classes": num_classes})
     return y
+
+
+def _require_i32(op: str, ids: Buffer[i32]) -> None:
+    """Raise `DTypeError` unless ``ids`` are i32."""
+    if ids.dtype is not i32:
+        raise DTypeError(f"{op}: ids must be i32, got {ids!r}; cast them to i32")

@@ -1,4 +1,4 @@
-"""Cubics of the normal distribution's quantiles; made by `tools/normal_table.py`."""
+"""Cubics of the normal distribution's quantiles, computed by `tools/normal_table.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ __all__ = ["normal_table"]
 
 
 def normal_table() -> NDArray[np.uint32]:
-    """(512, 4): value and slope at the start, two more coefficients in a word, bits of a scale."""
+    """Return the table (512, 4) of u32.
+
+    A row holds value and slope at the start, two more coefficients in a word, and the bits of a
+    scale.
+    """
     return np.frombuffer(bytes.fromhex(_TABLE), "<u4").astype(np.uint32).reshape(-1, 4)
 
 

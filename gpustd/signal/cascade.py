@@ -1,10 +1,11 @@
 """Linear filters as cascades of sections, run in blocks side by side.
 
-A block's states at its end are linear in those at its start. So blocks first run from zeros, which
-gives their input's share; the states at all starts follow from those and the matrix of a step over
-a block, made in float64 on the host; then blocks run again from there. Floor: x read twice, y
-written. Where a filter grows, steps are short enough for f32 to hold them: below that, nothing
-overflows before the result does.
+The states at a block's end depend linearly on those at its start. So blocks first run from zeros,
+which gives the share of their input. The states at all starts follow from those shares and the
+matrix of a step over a block, which the host computes in float64. Then blocks run again from there.
+
+Memory sets the least time: x is read twice, and y written. Where a filter grows, steps are short
+enough for f32 to hold their matrices. So nothing overflows before the result does.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from gpustd.launch.grid import flat_grid
 from gpustd.launch.tables import table
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
-from gpustd.signal.arguments import inner_of, outer_of
-from gpustd.signal.boxes import scalar_of
+from gpustd.signal.arguments import element_type, inner_size, outer_size
 
-__all__ = ["MOST_STATES", "Cascade", "Run"]
+__all__ = ["MAX_STATES", "Cascade", "CascadeRun"]
 
-MOST_STATES = 32
+MAX_STATES = 32
 """States of a cascade that an invocation holds."""
 
 _WORKGROUP = 64
@@ -36,9 +36,9 @@ _BLOCK, _LONG_BLOCK, _CPU_BLOCK = 32, 64, 256
 # Blocks of a run of blocks.
 _RUN, _CPU_RUN = 16, 64
 # States up to which a workgroup adds up those of its blocks (by measurement).
-_FEW_STATES = 4
+_MAX_TILE_STATES = 4
 # Elements of a step's matrix, at most: products with states then stay in f32 while results do.
-_MOST_GROWTH = 1e26
+_MAX_GROWTH = 1e26
 # Signals that keep a device busy without blocks.
 _MANY, _CPU_MANY = 2**16, 64
 
@@ -46,8 +46,8 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a cascade: along which axis, backwards or not, and whether its end is wanted."""
+class CascadeRun:
+    """The axis and direction of a run, and whether it returns the states at its end."""
 
     axis: int
     backward: bool = False
@@ -58,7 +58,8 @@ class Cascade:
     """Filters one behind the other, each of the same order.
 
     Args:
-        numerators: b of each section, (sections, order + 1); denominators: a, where a[:, 0] is 1.
+        numerators: b of each section, (sections, order + 1).
+        denominators: a of each section, where a[:, 0] is 1.
     """
 
     def __init__(self, numerators: Array, denominators: Array) -> None:
@@ -67,14 +68,14 @@ class Cascade:
         self._key = (numerators.shape, numerators.tobytes(), denominators.tobytes())
 
     def run(
-        self, x: Buffer[T], how: Run, starts: Buffer[T] | None
+        self, x: Buffer[T], how: CascadeRun, starts: Buffer[T] | None
     ) -> tuple[Buffer[T], Buffer[T] | None]:
-        """Filtered ``x``, and the states at the end if they are wanted.
+        """Return filtered ``x``, and the states at the end if ``how`` asks for them.
 
         ``starts`` are states (sections, outer, order, inner), zeros if None.
         """
         device, length = x.device, x.shape[how.axis]
-        outer, inner = outer_of(x.shape, how.axis), inner_of(x.shape, how.axis)
+        outer, inner = outer_size(x.shape, how.axis), inner_size(x.shape, how.axis)
         block = self._block(x, length, outer * inner, inner)
         blocks = max(1, ceil_div(length, block))
         sizes: dict[str, int | float] = {
@@ -105,12 +106,12 @@ class Cascade:
     def _launch(
         self, spec: dict[str, Value], buffers: list[Buffer[Any]], sizes: dict[str, int | float]
     ) -> None:
-        """Record the run over all blocks; over all but the last where only ends are wanted."""
+        """Record the run over all blocks, or over all but the last where only states are needed."""
         device, block = buffers[0].device, int(sizes["block"])
         outer, inner, blocks = (int(sizes[name]) for name in ("outer", "inner", "blocks"))
-        if self._tiled(buffers[0], sizes):
+        if self._fits_tiles(buffers[0], sizes):
             groups = outer * ceil_div(blocks, _WORKGROUP)
-            spec = spec | {"block": block, "local": self._local(buffers[0], sizes)}
+            spec = spec | {"block": block, "local": self._adds_states(buffers[0], sizes)}
             launch = kernel(device, "signal/filter_tiles.wgsl", **spec)
             launch(*buffers, sizes | {"count": groups}, grid=flat_grid(groups, 1))
             return
@@ -118,37 +119,39 @@ class Cascade:
         launch = kernel(device, "signal/filter.wgsl", **spec)
         launch(*buffers, sizes | {"count": count}, grid=flat_grid(count, _WORKGROUP))
 
-    def _tiled(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
-        """Whether a workgroup takes 64 blocks of a signal."""
+    def _fits_tiles(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+        """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
         wanted = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
         own = self._own_block(x)
         return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
 
-    def _local(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
-        """Whether it adds up their states itself."""
+    def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
+        """Tell whether a workgroup adds up the states of its blocks itself."""
         fits = self._has_few_states and self._holds(_BLOCK * _WORKGROUP)
-        return self._tiled(x, sizes) and fits and sizes["blocks"] > 1
+        return self._fits_tiles(x, sizes) and fits and sizes["blocks"] > 1
 
     def _holds(self, samples: int) -> bool:
-        """Whether f32 holds the step over so many samples."""
-        return _growth(*self._key, samples) < _MOST_GROWTH
+        """Tell whether f32 holds the matrix of a step over ``samples``."""
+        return _growth(*self._key, samples) < _MAX_GROWTH
 
     @property
     def _has_few_states(self) -> bool:
-        return bool(self.sections * self.order <= _FEW_STATES)
+        """True if a workgroup can add up its blocks' states."""
+        return bool(self.sections * self.order <= _MAX_TILE_STATES)
 
     def _own_block(self, x: Buffer[Any]) -> int:
-        """Samples of a block where a workgroup takes 64 of them."""
+        """Return the samples of a block where a workgroup takes 64 of them."""
         return _BLOCK if self._has_few_states or x.dtype is not f32 else _LONG_BLOCK
 
     def steady(self) -> Array:
-        """States (sections, order) that an input of ones never changes. Raises `LinAlgError`."""
+        """Return the states (sections, order) that an input of ones keeps. Raises `LinAlgError`."""
         step, gain = self._system()
         states = np.linalg.solve(np.eye(len(step)) - step, gain)
         return np.asarray(states.reshape(self.sections, self.order))
 
     def _block(self, x: Buffer[Any], length: int, signals: int, inner: int) -> int:
+        """Return the samples of a block for signals of this length and number."""
         wanted = forced_tile("filter")
         if isinstance(wanted, int):
             return wanted
@@ -164,9 +167,12 @@ class Cascade:
         return block
 
     def _spec(self, x: Buffer[Any]) -> dict[str, Value]:
-        return {"sections": self.sections, "order": self.order, "scalar": scalar_of(x)}
+        """Return the template's variables of the cascade."""
+        return {"sections": self.sections, "order": self.order, "scalar": element_type(x)}
 
     def _coefficients(self, x: Buffer[Any]) -> Buffer[f32]:
+        """Return the coefficients on the device."""
+
         def make() -> Array:
             return np.concatenate([self.b, self.a[:, 1:]], axis=1)
 
@@ -175,12 +181,13 @@ class Cascade:
     def _starts(
         self, x: Buffer[T], sizes: dict[str, int | float], starts: Buffer[T] | None
     ) -> tuple[Buffer[T], list[Buffer[Any]]]:
-        """States at the starts of all blocks, from those at the start of the signals.
+        """Return the states at the starts of all blocks, from those at the start of the signals.
 
-        Or those of all workgroups, and what blocks add to them (see ``filter_tiles.wgsl``).
+        Or return those of all workgroups, and the shares that blocks add to them (see
+        ``filter_tiles.wgsl``).
         """
         blocks, outer, inner = (int(sizes[name]) for name in ("blocks", "outer", "inner"))
-        samples, local = int(sizes["block"]), self._local(x, sizes)
+        samples, local = int(sizes["block"]), self._adds_states(x, sizes)
         shape = (self.sections, blocks, outer, self.order, inner)
         spec = self._spec(x) | {"started": False, "filtered": False, "ended": True}
         if not local:
@@ -196,7 +203,7 @@ class Cascade:
         return starts, [self._powers(x, [samples * k for k in range(_WORKGROUP)]), shares]
 
     def _powers(self, x: Buffer[Any], counts: list[int]) -> Buffer[f32]:
-        """Steps over so many samples, one matrix behind the other."""
+        """Return the matrices of steps over ``counts`` samples, one behind the other."""
 
         def make() -> Array:
             return np.stack([self._power(n) for n in counts])
@@ -204,7 +211,7 @@ class Cascade:
         return table(x.device, f32, ("powers", *counts, self._key), make)
 
     def _scan(self, ends: Buffer[T], starts: Buffer[T] | None, samples: int) -> Buffer[T]:
-        """States at the starts of blocks of ``samples`` from the blocks' shares at their ends."""
+        """Return the states at the starts of blocks of ``samples``, from shares at their ends."""
         blocks, run = ends.shape[1], _run(ends.device)
         if blocks <= run or not self._holds(samples * run):
             return self._step(ends, starts, samples, blocks, prefixes=True)
@@ -215,7 +222,7 @@ class Cascade:
     def _step(
         self, ends: Buffer[T], starts: Buffer[T] | None, samples: int, run: int, *, prefixes: bool
     ) -> Buffer[T]:
-        """Walk over runs of blocks: the states at each block's start, or at the runs' ends."""
+        """Return the states at the starts of blocks of ``samples``, from shares at the ends."""
         device = ends.device
         sections, blocks, outer, order, inner = ends.shape
         runs = ceil_div(blocks, run)
@@ -238,16 +245,17 @@ class Cascade:
         return y
 
     def _power(self, samples: int) -> Array:
+        """Return the matrix of a step over ``samples``."""
         return np.linalg.matrix_power(self._system()[0], samples)
 
     def _system(self) -> tuple[Array, Array]:
-        """Matrix A and vector B of the states' recurrence s' = A s + B x."""
+        """Return matrix A and vector B of the states' recurrence s' = A s + B x."""
         size = self.sections * self.order
         step = np.stack([self._after(e, 0.0) for e in np.eye(size)], axis=1)
         return step, self._after(np.zeros(size), 1.0)
 
     def _after(self, states: Array, sample: float) -> Array:
-        """All states after one sample."""
+        """Return all states after one sample."""
         after = []
         for s, b, a in zip(states.reshape(self.sections, -1), self.b, self.a, strict=True):
             result = b[0] * sample + s[0]
@@ -258,9 +266,10 @@ class Cascade:
 
 @functools.lru_cache(maxsize=512)
 def _growth(shape: tuple[int, ...], numerators: bytes, denominators: bytes, samples: int) -> float:
-    """The largest element of a step's matrix, infinite or NaN beyond float64; 0 of no numbers.
+    """Return the largest element of a step's matrix, infinite or NaN beyond float64.
 
-    The largest pole would not tell: n-fold ones grow by samples^(n - 1) in addition.
+    It is 0 for coefficients that are not finite. The largest pole would not suffice: n-fold ones
+    grow by samples^(n - 1) in addition.
     """
     coefficients = [np.frombuffer(each).reshape(shape) for each in (numerators, denominators)]
     if not np.isfinite(coefficients).all():
@@ -271,5 +280,8 @@ def _growth(shape: tuple[int, ...], numerators: bytes, denominators: bytes, samp
 
 
 def _run(device: Device) -> int:
-    """Blocks of a run, which an invocation walks: a GPU has many, and each step is latency."""
+    """Return the blocks of a run, which one invocation walks.
+
+    A GPU has many invocations, and each step costs it latency.
+    """
     return _CPU_RUN if device.is_cpu else _RUN

@@ -1,7 +1,7 @@
-"""Convolution and correlation over all axes or some: names and results as in `scipy.signal`.
+"""Convolution and correlation over some or all axes: names and results as in `scipy.signal`.
 
-Short kernels go by the definition, one read of the kernel for each result, others through Fourier
-transforms of both operands; by blocks where one is much longer.
+Short kernels follow the definition, with one read of the kernel for each result. Others take
+Fourier transforms of both operands, by blocks where one is much longer.
 """
 
 from __future__ import annotations
@@ -12,28 +12,35 @@ from typing import Any, overload
 
 from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpucore.integers import ceil_div
-from gpustd.arrays.arithmetic import multiply
 from gpustd.arrays.axes import Axes, axes_of
-from gpustd.arrays.casting import cast
+from gpustd.arrays.elementwise.arithmetic import multiply
+from gpustd.arrays.elementwise.conversion import cast
 from gpustd.launch.elements import launch_each
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
-from gpustd.signal.arguments import float_or_complex, inner_of, outer_of
-from gpustd.signal.boxes import MOST_AXES, product, region, reversed_conjugate, scalar_of
-from gpustd.signal.fft_axes import fftn, ifftn, irfftn, rfftn
-from gpustd.signal.fft_rows import fft
-from gpustd.signal.frames import Framing, framed
-from gpustd.signal.passes import Line, Source, Target, convolve_rows, convolves
-from gpustd.signal.plan import smooth_above
+from gpustd.signal.arguments import (
+    MAX_AXES,
+    element_type,
+    inner_size,
+    outer_size,
+    require_float_or_complex,
+)
+from gpustd.signal.factors import next_smooth
+from gpustd.signal.fft_1d import fft
+from gpustd.signal.fft_nd import fftn, ifftn, irfftn, rfftn
+from gpustd.signal.frames import Framing, cut_frames
+from gpustd.signal.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.regions import extract_region, multiply_spectra, reverse_conjugate
+from gpustd.signal.transforms import can_convolve, convolve_rows
 
 __all__ = ["convolve", "correlate", "fftconvolve", "oaconvolve"]
 
 _MODES = ("full", "same", "valid")
 # Elements of the smaller operand up to which the definition is quicker than transforms.
-_MOST_DIRECT = 64
+_MAX_DIRECT = 64
 # Blocks hold so many times the short operand, and at least so many elements.
-_BLOCK, _LEAST_BLOCK = 8, 1024
+_BLOCK, _MIN_BLOCK = 8, 1024
 # Invocations of a workgroup that convolves rows; words from which on each makes two.
 _GROUP = 256
 _MANY_WORDS = 2**20
@@ -50,22 +57,18 @@ def convolve(
 def convolve(
     in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
 ) -> Buffer[Any]:
-    """Convolution of two arrays of as many axes, f32 or c64 (c64 where either is).
+    """Convolve two arrays with the same number of axes, f32 or c64 (c64 where either is).
 
-    ``mode``: "full"; "same", the middle of it, of ``in1``'s shape; "valid", where one lies inside
-    of the other. ``method``: "direct", "fft", or "auto": direct where one has at most 64 elements.
-    Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    ``mode``: "full"; "same", the middle of it, of ``in1``'s shape; or "valid", where one lies
+    inside of the other. ``method``: "direct", "fft", or "auto", which is direct where one operand
+    has at most 64 elements. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.array([1, 2, 3], np.float32))
     >>> signal.convolve(x, x).read().tolist()
     [1.0, 4.0, 10.0, 12.0, 9.0]
     """
-    _check("convolve", in1, in2, mode)
-    return _convolved("convolve", in1, in2, mode, method)
+    _check_operands("convolve", in1, in2, mode)
+    return _convolve("convolve", in1, in2, mode, method)
 
 
 @overload
@@ -79,109 +82,120 @@ def correlate(
 def correlate(
     in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", method: str = "auto"
 ) -> Buffer[Any]:
-    """Correlation: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors.
+    """Correlate: `convolve` with ``in2`` reversed and conjugated. Same arguments and errors.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.correlate(x, x).read())
     [ 3.  8. 14.  8.  3.]
     """
-    _check("correlate", in1, in2, mode)
-    return _convolved("correlate", in1, reversed_conjugate(in2), mode, method)
+    _check_operands("correlate", in1, in2, mode)
+    return _convolve("correlate", in1, reverse_conjugate(in2), mode, method)
 
 
 def fftconvolve(
     in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", axes: Axes = None
 ) -> Buffer[Any]:
-    """Convolution over ``axes`` (all) through transforms; other extents agree or are 1.
+    """Convolve over ``axes`` (all) by transforms; the other extents agree or are 1.
 
-    Modes, dtypes and errors as of `convolve`. As in SciPy, an axis where one extent is 1 is
-    repeated as those left out are: it counts neither for "valid" nor against it.
+    Modes, dtypes and errors are those of `convolve`. As in SciPy, an axis where one extent is 1 is
+    repeated, like those that ``axes`` leaves out. It counts neither for "valid" nor against it.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.fftconvolve(x, x).read().round(3))
     [ 1.  4. 10. 12.  9.]
     """
-    _check("fftconvolve", in1, in2, mode)
-    return _by_transforms("fftconvolve", in1, in2, mode, _moving("fftconvolve", in1, in2, axes))
+    _check_operands("fftconvolve", in1, in2, mode)
+    return _convolve_spectra(
+        "fftconvolve", in1, in2, mode, _convolved_axes("fftconvolve", in1, in2, axes)
+    )
 
 
 def oaconvolve(
     in1: Buffer[Any], in2: Buffer[Any], mode: str = "full", axes: Axes = None
 ) -> Buffer[Any]:
-    """As `fftconvolve`, by blocks where one operand is much longer along a single axis.
+    """Convolve as `fftconvolve`, by blocks where one operand is much longer along a single axis.
 
     Blocks overlap by the short operand and keep what it does not wrap around (overlap-save; Press
     et al., Numerical Recipes, 13.1): transforms of some thousand elements instead of all.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([1, 2, 3], f32)
+    >>> x = device.buffer_from_array([1, 2, 3], f32)
     >>> print(signal.oaconvolve(x, x).read().round(3))
     [ 1.  4. 10. 12.  9.]
     """
-    _check("oaconvolve", in1, in2, mode)
-    moving = _moving("oaconvolve", in1, in2, axes)
+    _check_operands("oaconvolve", in1, in2, mode)
+    convolved = _convolved_axes("oaconvolve", in1, in2, axes)
     cut = mode == "same" and any(m == 1 < n for m, n in zip(in1.shape, in2.shape, strict=True))
-    if len(moving) == 1 and not cut and in1.size and in2.size and len(in1.shape) < MOST_AXES:
-        short, long = sorted((in1.shape[moving[0]], in2.shape[moving[0]]))
-        size = 2 * smooth_above(max(_BLOCK * short, _LEAST_BLOCK) // 2, (2,))
+    if len(convolved) == 1 and not cut and in1.size and in2.size and len(in1.shape) < MAX_AXES:
+        short, long = sorted((in1.shape[convolved[0]], in2.shape[convolved[0]]))
+        size = 2 * next_smooth(max(_BLOCK * short, _MIN_BLOCK) // 2, (2,))
         if long + short - 1 > 2 * size:
-            return _by_blocks(in1, in2, mode, moving[0], size)
-    return _by_transforms("oaconvolve", in1, in2, mode, moving)
+            return _convolve_blocks(in1, in2, mode, convolved[0], size)
+    return _convolve_spectra("oaconvolve", in1, in2, mode, convolved)
 
 
-def _check(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
-    float_or_complex(op, in1)
-    float_or_complex(op, in2)
+def _check_operands(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str) -> None:
+    """Raise `ShapeError`, `DTypeError` or `ArgumentError` for what does not fit together."""
+    require_float_or_complex(op, in1)
+    require_float_or_complex(op, in2)
     if mode not in _MODES:
-        raise ArgumentError(f"{op}: mode {mode!r}: give one of {', '.join(_MODES)}")
+        raise ArgumentError(f"{op}: mode must be one of {', '.join(_MODES)}, got {mode!r}")
     ranks = {len(in1.shape), len(in2.shape)}
-    if len(ranks) > 1 or not 1 <= min(ranks) <= max(ranks) <= MOST_AXES:
-        raise ShapeError(f"{op}: {in1.shape} and {in2.shape}: want as many axes, 1 to {MOST_AXES}")
+    if len(ranks) > 1 or not 1 <= min(ranks) <= max(ranks) <= MAX_AXES:
+        raise ShapeError(
+            f"{op}: both operands must have the same number of axes, 1 to {MAX_AXES}, got "
+            f"{in1.shape} and {in2.shape}"
+        )
 
 
-def _moving(op: str, in1: Buffer[Any], in2: Buffer[Any], axes: Axes) -> list[int]:
-    """The chosen axes along which both have more than one element. Raises as `axes_of`."""
-    chosen = axes_of(op, axes, in1)
-    if not chosen:
-        raise ArgumentError(f"{op}: axes {axes}: name one at least, or None for all")
-    return [a for a in chosen if in1.shape[a] != 1 and in2.shape[a] != 1]
+def _convolved_axes(op: str, in1: Buffer[Any], in2: Buffer[Any], axes: Axes) -> list[int]:
+    """Return the chosen axes along which both have more than one element. Raises as `axes_of`."""
+    named = axes_of(op, axes, in1)
+    if not named:
+        raise ArgumentError(f"{op}: axes must name one at least, or be None for all, got {axes}")
+    return [a for a in named if in1.shape[a] != 1 and in2.shape[a] != 1]
 
 
-def _convolved(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, method: str) -> Buffer[Any]:
+def _convolve(op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, method: str) -> Buffer[Any]:
+    """Convolve over all axes by ``method``. Raises `ArgumentError` for an unknown one."""
     if method not in ("auto", "direct", "fft"):
-        raise ArgumentError(f"{op}: method {method!r}: give auto, direct or fft")
+        raise ArgumentError(f"{op}: method must be auto, direct or fft, got {method!r}")
     axes = list(range(len(in1.shape)))
     if not in1.size or not in2.size:
         return _empty(in1, in2)
-    if method == "fft" or (method == "auto" and min(in1.size, in2.size) > _MOST_DIRECT):
-        return _by_transforms(op, in1, in2, mode, axes)
-    return _by_definition(op, in1, in2, mode, axes)
+    if method == "fft" or (method == "auto" and min(in1.size, in2.size) > _MAX_DIRECT):
+        return _convolve_spectra(op, in1, in2, mode, axes)
+    return _convolve_directly(op, in1, in2, mode, axes)
 
 
 def _empty(in1: Buffer[Any], in2: Buffer[Any]) -> Buffer[Any]:
+    """Return the result where an operand has no elements."""
     return in1.device.buffer(_result_dtype(in1, in2), (0,) * len(in1.shape))
 
 
 def _result_dtype(in1: Buffer[Any], in2: Buffer[Any]) -> Any:
+    """Return c64 where either operand is, else f32."""
     return c64 if c64 in (in1.dtype, in2.dtype) else f32
 
 
-def _box(
+def _result_region(
     op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
 ) -> tuple[list[int], list[int]]:
-    """Starts and extents of a mode's part of the full convolution. Raises `ShapeError`."""
+    """Return starts and extents of a mode's part of the full convolution. Raises `ShapeError`."""
     starts, extents = [0] * len(in1.shape), []
     pairs = list(zip(in1.shape, in2.shape, strict=True))
     inside = all(pairs[a][0] >= pairs[a][1] for a in axes)
     outside = all(pairs[a][0] <= pairs[a][1] for a in axes)
     if mode == "valid" and not inside and not outside:
-        raise ShapeError(f"{op}: valid: neither of {in1.shape} and {in2.shape} holds the other")
+        raise ShapeError(
+            f"{op}: one operand must hold the other for mode 'valid', got {in1.shape} and "
+            f"{in2.shape}"
+        )
     for a, (m, n) in enumerate(pairs):
         if a not in axes:
             if m != n and 1 not in (m, n):
-                raise ShapeError(f"{op}: {in1.shape} and {in2.shape} do not agree in axis {a}")
+                raise ShapeError(
+                    f"{op}: extents of axis {a} must agree or be 1, got {in1.shape} and {in2.shape}"
+                )
             repeated = n if m == 1 else m
             extents.append(m if mode == "same" else repeated)
             starts[a] = (repeated - extents[a]) // 2
@@ -196,14 +210,15 @@ def _box(
     return starts, extents
 
 
-def _by_definition(
+def _convolve_directly(
     op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
 ) -> Buffer[Any]:
-    starts, extents = _box(op, in1, in2, mode, axes)
+    """Convolve by the definition."""
+    starts, extents = _result_region(op, in1, in2, mode, axes)
     x, h = (in1, in2) if in1.size >= in2.size else (in2, in1)
     y = x.device.buffer(_result_dtype(in1, in2), tuple(extents))
-    if _by_rows(x, h, y):
-        _rows(x, h, y, starts[-1])
+    if _fits_row_kernel(x, h, y):
+        _launch_rows(x, h, y, starts[-1])
         return y
     sizes: dict[str, int | float] = {}
     for a, extent in enumerate(extents):
@@ -211,22 +226,22 @@ def _by_definition(
         sizes[f"x_extent{a}"] = x.shape[a]
         sizes[f"taps{a}"] = h.shape[a]
         sizes[f"first{a}"] = starts[a]
-    spec: dict[str, Value] = {"a": scalar_of(x), "b": scalar_of(h), "rank": len(extents)}
+    spec: dict[str, Value] = {"a": element_type(x), "b": element_type(h), "rank": len(extents)}
     launch_each("signal/direct.wgsl", spec, (x, h, y), y.size, sizes)
     return y
 
 
-def _by_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
-    """Whether ``h`` is a row and rows of real numbers are made of whole words of four."""
+def _fits_row_kernel(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any]) -> bool:
+    """Tell whether ``h`` is a row, and rows of real numbers are whole words of four."""
     variant = forced_variant("convolve") or ("direct" if x.device.is_cpu else "direct_rows")
     if h.size != h.shape[-1] or c64 in (x.dtype, h.dtype) or variant == "direct":
         return False
     whole = x.shape[-1] % 4 == y.shape[-1] % 4 == 0
-    alike = x.shape[:-1] == y.shape[:-1]
-    return y.size > 0 and alike and (whole or x.size == x.shape[-1])
+    same_rows = x.shape[:-1] == y.shape[:-1]
+    return y.size > 0 and same_rows and (whole or x.size == x.shape[-1])
 
 
-def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
+def _launch_rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
     """Record the convolution of rows of ``x`` with the row ``h``, from element ``first`` on."""
     words = math.prod(y.shape[:-1]) * ceil_div(y.shape[-1], 4)
     sizes: dict[str, int | float] = {
@@ -236,83 +251,87 @@ def _rows(x: Buffer[Any], h: Buffer[Any], y: Buffer[Any], first: int) -> None:
         "taps": h.shape[-1],
         "first": first,
     }
-    each = 2 if words >= _MANY_WORDS else 1
-    launch = kernel(x.device, "signal/direct_rows.wgsl", rest=(first + 1) % 4, words=each)
-    launch(x, h, y, sizes, grid=flat_grid(words, _GROUP * each))
+    words_each = 2 if words >= _MANY_WORDS else 1
+    launch = kernel(x.device, "signal/direct_rows.wgsl", rest=(first + 1) % 4, words=words_each)
+    launch(x, h, y, sizes, grid=flat_grid(words, _GROUP * words_each))
 
 
-def _by_transforms(
+def _convolve_spectra(
     op: str, in1: Buffer[Any], in2: Buffer[Any], mode: str, axes: Sequence[int]
 ) -> Buffer[Any]:
+    """Convolve by transforms of the whole operands."""
     if not in1.size or not in2.size:
         return _empty(in1, in2)
-    starts, extents = _box(op, in1, in2, mode, axes)
-    moving = [a for a in axes if in1.shape[a] > 1 and in2.shape[a] > 1]
-    full = [in1.shape[a] + in2.shape[a] - 1 for a in moving]
-    lengths = [2 * smooth_above(ceil_div(n, 2), (2, 3, 5)) for n in full]
-    if moving:
-        result = _transformed(op, in1, in2, lengths, moving)
+    starts, extents = _result_region(op, in1, in2, mode, axes)
+    convolved = [a for a in axes if in1.shape[a] > 1 and in2.shape[a] > 1]
+    full = [in1.shape[a] + in2.shape[a] - 1 for a in convolved]
+    lengths = [2 * next_smooth(ceil_div(n, 2), (2, 3, 5)) for n in full]
+    if convolved:
+        result = _convolve_circular(op, in1, in2, lengths, convolved)
     else:
         dtype = _result_dtype(in1, in2)
         result = multiply(cast(in1, dtype), cast(in2, dtype))
-    return region(op, result, starts, extents)
+    return extract_region(op, result, starts, extents)
 
 
-def _transformed(
+def _convolve_circular(
     op: str, in1: Buffer[Any], in2: Buffer[Any], lengths: Sequence[int], axes: Sequence[int]
 ) -> Buffer[Any]:
-    """Circular convolution of ``lengths`` along ``axes``."""
+    """Convolve circularly with ``lengths`` along ``axes``."""
     if _result_dtype(in1, in2) is f32:
         spectra = [rfftn(x, lengths, axes) for x in (in1, in2)]
-        return irfftn(product(op, *spectra), lengths, axes)
+        return irfftn(multiply_spectra(op, *spectra), lengths, axes)
     spectra = [fftn(x, lengths, axes) for x in (in1, in2)]
-    return ifftn(product(op, *spectra), lengths, axes)
+    return ifftn(multiply_spectra(op, *spectra), lengths, axes)
 
 
-def _by_blocks(in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: int) -> Buffer[Any]:
-    starts, extents = _box("oaconvolve", in1, in2, mode, [axis])
+def _convolve_blocks(
+    in1: Buffer[Any], in2: Buffer[Any], mode: str, axis: int, size: int
+) -> Buffer[Any]:
+    """Convolve blocks of ``size`` along ``axis`` by overlap-save."""
+    starts, extents = _result_region("oaconvolve", in1, in2, mode, [axis])
     x, h = (in1, in2) if in1.shape[axis] >= in2.shape[axis] else (in2, in1)
     lost = h.shape[axis] - 1
-    length = _complex_length(x, h, axis, size)
+    length = _paired_block_length(x, h, axis, size)
     if length:
         y = x.device.buffer(f32, tuple(extents))
-        _pairs_of_blocks(x, h, y, axis, length, starts[axis])
+        _convolve_paired_blocks(x, h, y, axis, length, starts[axis])
         return y
     hop = size - lost
     frames = ceil_div(x.shape[axis] + lost, hop)
-    blocks = framed(x, axis, Framing(size, hop, frames, lost), None, last=False)
+    blocks = cut_frames(x, axis, Framing(size, hop, frames, lost), None, last=False)
     taps = h.view((*h.shape[:axis], 1, *h.shape[axis:]))
-    rounds = _transformed("oaconvolve", blocks, taps, [size], [axis + 1])
-    before = rounds.shape[: axis + 1]
-    behind = rounds.shape[axis + 2 :]
-    skipped = [0] * len(rounds.shape)
+    circular = _convolve_circular("oaconvolve", blocks, taps, [size], [axis + 1])
+    before = circular.shape[: axis + 1]
+    after = circular.shape[axis + 2 :]
+    skipped = [0] * len(circular.shape)
     skipped[axis + 1] = lost
-    kept = region("oaconvolve", rounds, skipped, (*before, hop, *behind))
-    whole = kept.view((*before[:-1], frames * hop, *behind))
-    return region("oaconvolve", whole, starts, extents)
+    valid = extract_region("oaconvolve", circular, skipped, (*before, hop, *after))
+    whole = valid.view((*before[:-1], frames * hop, *after))
+    return extract_region("oaconvolve", whole, starts, extents)
 
 
-def _complex_length(x: Buffer[Any], h: Buffer[Any], axis: int, size: int) -> int:
-    """Length of blocks that a workgroup transforms in pairs, for rows of real numbers; else 0."""
-    rows = inner_of(x.shape, axis) == 1 and h.size == h.shape[axis]
+def _paired_block_length(x: Buffer[Any], h: Buffer[Any], axis: int, size: int) -> int:
+    """Return the length of blocks that a workgroup transforms in pairs; 0 unless rows are real."""
+    rows = inner_size(x.shape, axis) == 1 and h.size == h.shape[axis]
     if not rows or c64 in (x.dtype, h.dtype):
         return 0
-    return next((n for n in (size // 2, size // 4) if convolves(x.device, n)), 0)
+    return next((n for n in (size // 2, size // 4) if can_convolve(x.device, n)), 0)
 
 
-def _pairs_of_blocks(
+def _convolve_paired_blocks(
     x: Buffer[f32], h: Buffer[f32], y: Buffer[f32], axis: int, size: int, first: int
 ) -> None:
-    """Rows of ``x`` with the row ``h`` in one launch; ``y`` begins at element ``first`` of all.
+    """Convolve rows of ``x`` with the row ``h`` in one launch, from element ``first`` on.
 
-    Two blocks of ``size`` are one complex row: what is real in front of a real filter is real
-    behind it. So the errors of each are as large as those of the larger of the two.
+    Two blocks of ``size`` are one complex row: the real filter keeps real and imaginary parts
+    apart. So the errors of each are as large as those of the larger of the two.
     """
     lost, length, extent = h.size - 1, x.shape[axis], y.shape[axis]
     hop = size - lost
     frames = ceil_div(first + extent, hop)
     framing = Framing(size, hop, frames, lost)
-    source = Source("blocks", length, length, framing=framing)
-    target = Target("blocks", extent, size, 1 / size, sign=-1.0, first=first)
-    line = Line(outer_of(x.shape, axis), size, ceil_div(frames, 2))
+    source = PassInput("blocks", length, length, framing=framing)
+    target = PassOutput("blocks", extent, size, 1 / size, sign=-1.0, first=first)
+    line = Line(outer_size(x.shape, axis), size, ceil_div(frames, 2))
     convolve_rows(x, y, line, source, target, fft(h.view((h.size,)), size))

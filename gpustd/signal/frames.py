@@ -1,4 +1,4 @@
-"""Frames of a signal: cutting it up, with a window or without."""
+"""Frames of a signal, with a window or without."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 from gpucore import Buffer, T, f32
 from gpustd.launch.elements import launch_each
 from gpustd.launch.template import Value
-from gpustd.signal.arguments import inner_of
-from gpustd.signal.boxes import scalar_of
+from gpustd.signal.arguments import element_type, inner_size
 
-__all__ = ["Framing", "framed"]
+__all__ = ["Framing", "cut_frames"]
 
 
 @dataclass(frozen=True)
 class Framing:
-    """``frames`` of ``size``, ``hop`` apart, the first ``start`` before the signal.
+    """The place of ``frames`` of ``size``, ``hop`` apart, the first ``start`` before the signal.
 
-    ``boundary`` says how the signal goes on for ``reach`` elements before zeros come: zeros, even,
-    odd or constant.
+    ``boundary`` says how the signal goes on for ``reach`` elements before zeros follow: zeros,
+    even, odd or constant.
     """
 
     size: int
@@ -30,26 +29,26 @@ class Framing:
     reach: int = 0
 
 
-def framed(
+def cut_frames(
     x: Buffer[T], axis: int, framing: Framing, window: Buffer[f32] | None, *, last: bool
 ) -> Buffer[T]:
-    """Frames along ``axis``, times a window if one is given.
+    """Return frames along ``axis``, times a window if there is one.
 
-    With ``last``, the axis becomes a frame's and the frames are a new last axis; else the frames
-    are a new axis before it.
+    With ``last``, the axis becomes a frame's, and the frames are a new last axis. Otherwise the
+    frames are a new axis before it.
     """
     size, frames = framing.size, framing.frames
     before, behind = x.shape[:axis], x.shape[axis + 1 :]
     shape = (*before, size, *behind, frames) if last else (*before, frames, size, *behind)
     y = x.device.buffer(x.dtype, shape)
     spec: dict[str, Value] = {
-        "scalar": scalar_of(x),
+        "scalar": element_type(x),
         "window": window is not None,
         "frames_last": last,
         "boundary": framing.boundary,
     }
     sizes: dict[str, int | float] = {
-        "inner": inner_of(x.shape, axis),
+        "inner": inner_size(x.shape, axis),
         "length": x.shape[axis],
         "size": size,
         "frames": frames,

@@ -1,133 +1,125 @@
-"""What stands beside transforms: frequencies, shifts of the zero frequency, quick lengths."""
+"""Companions of transforms: frequencies, shifts of the zero frequency, fast lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.arguments import as_float, as_int
-from gpustd.launch.buffer_checks import require_buffer_fits, require_buffers
-from gpustd.launch.elements import launch_each, plain_scalar
+from gpustd.launch.checks import as_float, as_int, require_buffer_fits, require_buffers
+from gpustd.launch.elements import common_scalar, launch_each
 from gpustd.launch.tables import table_copy
 from gpustd.launch.template import Value
-from gpustd.signal.plan import smooth_above
+from gpustd.signal.arguments import require_few_axes
+from gpustd.signal.factors import next_smooth
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "next_fast_len", "rfftfreq"]
 
-_MOST_AXES = 6
-# The longest signal that a 64-bit index tells.
-_MOST_TARGET = 2**62
+# The longest signal that a 64-bit index reaches.
+_MAX_TARGET = 2**62
 
 
 def fftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
-    """Frequencies of `fft`'s ``n`` numbers for samples ``d`` apart, in cycles a unit of ``d``.
+    """Return the frequencies of `fft`'s ``n`` numbers, in cycles per unit of ``d``.
 
-    Raises `ShapeError` for n < 1.
+    Samples are ``d`` apart. Raises `ShapeError` for n < 1.
 
-    >>> from gpucore import Device
-    >>> from gpustd import signal
-    >>> signal.fftfreq(4, device=Device.auto()).read().tolist()
+    >>> signal.fftfreq(4, device=device).read().tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    n, d = _points("fftfreq", n, d)
+    n, d = _check_points("fftfreq", n, d)
     require_buffer_fits("fftfreq", device, f32, (n,))
     return table_copy(device, f32, ("fftfreq", n, d), lambda: np.fft.fftfreq(n, d))
 
 
 def rfftfreq(n: int, d: float = 1.0, *, device: Device) -> Buffer[f32]:
-    """Frequencies of `rfft`'s ``n // 2 + 1`` numbers; arguments and errors as of `fftfreq`.
+    """Return the frequencies of `rfft`'s ``n // 2 + 1`` numbers.
 
-    >>> from gpucore import Device; from gpustd import signal
-    >>> print(signal.rfftfreq(4, device=Device.auto()).read())
+    Arguments and errors are those of `fftfreq`.
+
+    >>> print(signal.rfftfreq(4, device=device).read())
     [0.   0.25 0.5 ]
     """
-    n, d = _points("rfftfreq", n, d)
+    n, d = _check_points("rfftfreq", n, d)
     require_buffer_fits("rfftfreq", device, f32, (n // 2 + 1,))
     return table_copy(device, f32, ("rfftfreq", n, d), lambda: np.fft.rfftfreq(n, d))
 
 
-def _points(op: str, n: int, d: float) -> tuple[int, float]:
+def _check_points(op: str, n: int, d: float) -> tuple[int, float]:
+    """Return ``n`` and ``d`` as numbers. Raises `ArgumentError`, `ShapeError`."""
     n, d = as_int(op, "n", n), as_float(op, "d", d)
     if n < 1:
-        raise ShapeError(f"{op}: {n} points: wants n >= 1")
+        raise ShapeError(f"{op}: the number of points n must be >= 1, got {n}")
     if not d:
-        raise ArgumentError(f"{op}: samples {d} apart: give another distance")
+        raise ArgumentError(f"{op}: the distance d of samples must not be 0, got {d}")
     return n, d
 
 
 def fftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
-    """``x`` with the zero frequency in the middle of ``axes`` (all by default), as NumPy has it.
+    """Move the zero frequency to the middle of ``axes`` (all by default), as NumPy does.
 
-    Any dtype that WGSL has, or c64; up to 6 axes. Raises `ShapeError`, `DTypeError`.
+    ``x`` has c64 or a dtype of WGSL, and up to 6 axes. Raises `ShapeError`, `DTypeError`.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([0, 1, -2, -1], f32)
+    >>> x = device.buffer_from_array([0, 1, -2, -1], f32)
     >>> print(signal.fftshift(x).read())
     [-2. -1.  0.  1.]
     """
-    return _shifted("fftshift", x, axes, back=False)
+    return _shift("fftshift", x, axes, back=False)
 
 
 def ifftshift(x: Buffer[T], axes: int | Sequence[int] | None = None) -> Buffer[T]:
-    """Undoes `fftshift`, also for odd extents.
+    """Move the zero frequency back: the inverse of `fftshift`, also for odd extents.
 
-    >>> from gpucore import Device, f32; from gpustd import signal
-    >>> x = Device.auto().buffer_from_array([-2, -1, 0, 1], f32)
+    >>> x = device.buffer_from_array([-2, -1, 0, 1], f32)
     >>> print(signal.ifftshift(x).read())
     [ 0.  1. -2. -1.]
     """
-    return _shifted("ifftshift", x, axes, back=True)
+    return _shift("ifftshift", x, axes, back=True)
 
 
-def _shifted(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: bool) -> Buffer[T]:
+def _shift(op: str, x: Buffer[T], axes: int | Sequence[int] | None, *, back: bool) -> Buffer[T]:
+    """Roll each of ``axes`` by half its extent, ``back`` for the inverse."""
     require_buffers(op, x)
-    rank = len(x.shape)
-    if rank > _MOST_AXES:
-        raise ShapeError(f"{op}: {x.shape}: takes at most {_MOST_AXES} axes")
-    given = range(rank) if axes is None else axes
-    chosen = given if isinstance(given, Sequence) else (given,)
-    starts = [0] * rank
-    for axis in chosen:
-        place = axis_of(op, axis, x)
-        extent = x.shape[place]
-        starts[place] += extent // 2 if back else extent - extent // 2
-    return rolled(op, x, starts)
+    require_few_axes(op, x)
+    ndim = len(x.shape)
+    named = range(ndim) if axes is None else axes
+    starts = [0] * ndim
+    for name in named if isinstance(named, Sequence) else (named,):
+        axis = axis_of(op, name, x)
+        extent = x.shape[axis]
+        starts[axis] += extent // 2 if back else extent - extent // 2
+    return roll_from(op, x, starts)
 
 
-def rolled(op: str, x: Buffer[T], starts: Sequence[int]) -> Buffer[T]:
-    """``x`` begun at ``starts`` on each axis, going round at the ends."""
+def roll_from(op: str, x: Buffer[T], starts: Sequence[int]) -> Buffer[T]:
+    """Return ``x`` from ``starts`` of each axis on, wrapped round at the ends."""
     y = x.device.buffer(x.dtype, x.shape)
     sizes: dict[str, int | float] = {}
     for axis, extent in enumerate(x.shape):
         sizes[f"extent{axis}"] = extent
         sizes[f"start{axis}"] = starts[axis] % max(extent, 1)
-    spec: dict[str, Value] = {"scalar": _scalar(op, x), "rank": len(x.shape)}
+    scalar = "c64x1" if x.dtype is c64 else common_scalar(op, x)
+    spec: dict[str, Value] = {"scalar": scalar, "rank": len(x.shape)}
     launch_each("signal/roll.wgsl", spec, (x, y), y.size, sizes)
     return y
 
 
-def _scalar(op: str, x: Buffer[Any]) -> str:
-    return "c64x1" if x.dtype is c64 else plain_scalar(op, x)
-
-
 def next_fast_len(target: int, real: bool = False) -> int:
-    """Least length from ``target`` on whose prime factors are at most 11 (5 if ``real``).
+    """Return the least length from ``target`` on whose prime factors are small.
 
-    As `scipy.fft.next_fast_len` chooses it. Raises `ArgumentError` for a negative target.
+    They are at most 11 (5 if ``real``), as `scipy.fft.next_fast_len` chooses it. Raises
+    `ArgumentError` for a negative target.
 
-    >>> from gpustd import signal
     >>> signal.next_fast_len(1021)
     1024
     """
     target = as_int("next_fast_len", "target", target)
     if target < 0:
-        raise ArgumentError(f"next_fast_len: target {target} is negative")
-    if target > _MOST_TARGET:
-        raise ArgumentError(f"next_fast_len: target {target}: wants at most {_MOST_TARGET}")
+        raise ArgumentError(f"next_fast_len: target must be >= 0, got {target}")
+    if target > _MAX_TARGET:
+        raise ArgumentError(f"next_fast_len: target must be at most {_MAX_TARGET}, got {target}")
     if not target:
         return 0
-    return smooth_above(target, (2, 3, 5) if real else (2, 3, 5, 7, 11))
+    return next_smooth(target, (2, 3, 5) if real else (2, 3, 5, 7, 11))

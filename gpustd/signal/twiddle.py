@@ -1,4 +1,4 @@
-"""Tables of roots of unity, made in float64 on the host, rounded once, and kept for each device."""
+"""Tables of roots of unity, computed in float64 on the host, rounded once, kept for each device."""
 
 from __future__ import annotations
 
@@ -13,56 +13,57 @@ __all__ = [
     "chirp_spectrum",
     "far_levels",
     "far_roots",
-    "levels_of",
     "near_roots",
+    "root_levels",
     "roots",
 ]
 
 Complex = NDArray[np.complex128]
 
 # A table of all roots up to here, above it one of the first 4096 and one of their multiples.
-_MOST_DIRECT = 2**14
+_MAX_DIRECT = 2**14
 _LOW = 4096
 # Numbers of a table of a pass's first roots, 8 MiB, above which they are products.
-_MOST_FAR = 2**20
+_MAX_FAR = 2**20
 
 
-def turns(numerators: NDArray[np.int64], n: int) -> Complex:
-    """``exp(-2 pi i numerators / n)``, the angle reduced in integers first."""
+def unit_roots(numerators: NDArray[np.int64], n: int) -> Complex:
+    """Return ``exp(-2 pi i numerators / n)``, the angle reduced in integers first."""
     angles = (numerators % n) * (-2.0 * np.pi / n)
     return np.asarray(np.cos(angles) + 1j * np.sin(angles))
 
 
-def levels_of(n: int) -> int:
-    """Tables that the ``n``-th roots of unity take: 1 or 2."""
-    return 1 if n <= _MOST_DIRECT else 2
+def root_levels(n: int) -> int:
+    """Return how many tables the ``n``-th roots of unity take: 1 or 2."""
+    return 1 if n <= _MAX_DIRECT else 2
 
 
 def roots(device: Device, n: int) -> Buffer[c64]:
-    """``exp(-2 pi i k / n)``: for all k, or for k < 4096 and then for multiples of 4096."""
+    """Return ``exp(-2 pi i k / n)`` for all k, or for k < 4096 and then for multiples of 4096."""
 
     def make() -> Complex:
-        return turns(np.arange(n), n) if levels_of(n) == 1 else _two_levels(n)
+        return unit_roots(np.arange(n), n) if root_levels(n) == 1 else _two_levels(n)
 
     return table(device, c64, ("roots", n), make)
 
 
 def _two_levels(n: int) -> Complex:
-    low = turns(np.arange(_LOW), n)
-    return np.concatenate([low, turns(np.arange(0, n, _LOW, dtype=np.int64), n)])
+    """Return the first 4096 roots, then every 4096th."""
+    low = unit_roots(np.arange(_LOW), n)
+    return np.concatenate([low, unit_roots(np.arange(0, n, _LOW, dtype=np.int64), n)])
 
 
 def far_levels(done: int, length: int, radix: int) -> int:
-    """Tables that the first roots of `far_roots` take: 1 or 2."""
-    return 1 if done * length // radix <= _MOST_FAR else 2
+    """Return how many tables the first roots of `far_roots` take: 1 or 2."""
+    return 1 if done * length // radix <= _MAX_FAR else 2
 
 
 def far_roots(device: Device, done: int, length: int, radix: int) -> Buffer[c64]:
-    """What a pass of ``length`` multiplies by, after passes whose product is ``done``.
+    """Return the factors of a pass of ``length``, after passes whose product is ``done``.
 
     Number k of column m is turned by m k of ``done * length`` parts. First come the `_steps` from a
-    number of a butterfly of ``radix`` to its next, then the turns of all butterflies' first
-    numbers, (length / radix, done); or, of two levels, `roots` of which these are products.
+    number of a butterfly of ``radix`` to its next. The turns of all butterflies' first numbers
+    follow, (length / radix, done), or two levels of `roots` of which these are products.
     """
     n, levels = done * length, far_levels(done, length, radix)
 
@@ -70,22 +71,23 @@ def far_roots(device: Device, done: int, length: int, radix: int) -> Buffer[c64]
         if levels == 2:
             return np.concatenate([_steps(done, radix), _two_levels(n)])
         k, m = np.arange(length // radix, dtype=np.int64), np.arange(done, dtype=np.int64)
-        return np.concatenate([_steps(done, radix), turns(np.outer(k, m).ravel(), n)])
+        return np.concatenate([_steps(done, radix), unit_roots(np.outer(k, m).ravel(), n)])
 
     return table(device, c64, ("far", done, length, radix, levels), make)
 
 
 def _steps(done: int, radix: int) -> Complex:
-    """Of column m < done: m of ``done * radix`` parts, and 2 to 16 times that below ``radix``.
+    """Return turns of columns m < done: by m of ``done * radix`` parts, and by 2 to 16 times that.
 
-    The columns' turns by any other number below the radix are products of these.
+    Multiples stay below ``radix``. The columns' turns by any other number below it are products of
+    these.
     """
     m = np.arange(done, dtype=np.int64)
-    return np.concatenate([turns(p * m, done * radix) for p in (1, 2, 4, 8, 16) if p < radix])
+    return np.concatenate([unit_roots(p * m, done * radix) for p in (1, 2, 4, 8, 16) if p < radix])
 
 
 def near_roots(device: Device, radices: tuple[int, ...], *, back: bool = False) -> Buffer[c64]:
-    """What a workgroup multiplies by between butterflies of these radices, from the second on.
+    """Return the factors between a workgroup's butterflies of these radices, from the second on.
 
     Each has its `_steps`, after butterflies whose product is that of the radices before. With
     ``back`` those of the radices in reverse order follow.
@@ -104,13 +106,13 @@ def near_roots(device: Device, radices: tuple[int, ...], *, back: bool = False) 
 
 
 def _chirp(n: int) -> Complex:
-    """``exp(-pi i k^2 / n)`` for k < n."""
+    """Return ``exp(-pi i k^2 / n)`` for k < n."""
     k = np.arange(n, dtype=np.int64)
-    return turns(k * k, 2 * n)
+    return unit_roots(k * k, 2 * n)
 
 
 def chirp(device: Device, n: int, size: int, *, conjugate: bool) -> Buffer[c64]:
-    """Bluestein's chirp ``exp(-pi i k^2 / n)`` or its conjugate, then zeros up to ``size``."""
+    """Return Bluestein's chirp ``exp(-pi i k^2 / n)`` or its conjugate, then zeros to ``size``."""
 
     def make() -> Complex:
         wave = _chirp(n)
@@ -120,7 +122,7 @@ def chirp(device: Device, n: int, size: int, *, conjugate: bool) -> Buffer[c64]:
 
 
 def chirp_spectrum(device: Device, n: int, size: int) -> Buffer[c64]:
-    """Transform over ``size`` of the conjugate chirp, mirrored at 0, over ``size``."""
+    """Return the transform over ``size`` of the conjugate chirp, mirrored at 0, over ``size``."""
 
     def make() -> Complex:
         wave = np.zeros(size, np.complex128)

@@ -1,10 +1,10 @@
-"""Tables of timed tiles on disk: where they lie, reading what may be hostile, writing whole.
+"""Files of timed tiles: their places, reading them with suspicion, and replacing them whole.
 
 A table is one JSON object: ``schema``, ``adapter``, ``driver``, ``engine``, ``date``, ``kernels``
-(a hash of each variant's templates) and ``tiles``, from the key of a product to bm, bn, bk, wm, wn,
-then teams where there are several, and loaders. Tiles of a variant whose templates changed since
-are left out on reading. A user's table counts for the engine and driver that it was timed with, a
-shipped one for all.
+(a hash of each variant's templates) and ``tiles``. The latter maps the key of a matrix product to
+bm, bn, bk, wm, wn, then teams where there are several, and loaders. Reading leaves out the tiles of
+a variant whose templates have changed since. A user's table counts for the engine and driver that
+it was timed with, a shipped one for all.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ __all__ = [
 TileSize = tuple[int, ...]
 
 TUNING_VARIABLE = "GPUCORE_TUNING"
-"""Names the file to use and to write in the user's file's place; ``off`` uses none at all."""
+"""Environment variable: a file to use in place of the user's table, or ``off`` for no tables."""
 
 _SHIPPED = Path(__file__).parent / "tables"
 _SCHEMA = 1
 _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
-_TILE_NUMBERS = (5, 6, 7)
+_TILE_LENGTHS = (5, 6, 7)
 _VARIANTS = {
     "matrix": (
         "matmul/gemm/matrix.wgsl",
@@ -66,13 +66,13 @@ _SHARED = (
 )
 _COMMENT = re.compile(r"//(?!%).*")
 
-_told: set[Path] = set()
+_reported: set[Path] = set()
 
 
 def load_tiles(info: AdapterInfo) -> dict[str, TileSize]:
-    """Tiles for an adapter: the user's, then those shipped for its name, whatever the driver.
+    """Return the tiles for an adapter: those shipped for its name, replaced by the user's.
 
-    A file that cannot be used is told of once, as a warning.
+    A file that cannot be used is ignored with one warning.
     """
     if os.environ.get(TUNING_VARIABLE) == "off":
         return {}
@@ -84,56 +84,56 @@ def load_tiles(info: AdapterInfo) -> dict[str, TileSize]:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
-            if path not in _told:
-                _told.add(path)
+            if path not in _reported:
+                _reported.add(path)
                 warnings.warn(f"{path}: tuning table ignored: {error}", stacklevel=2)
     return tiles
 
 
 def user_file(info: AdapterInfo) -> Path | None:
-    """Where the user's tiles for this adapter, engine and driver lie; None if they have no place.
+    """Return the path of the user's tiles for an adapter, engine and driver, or None.
 
-    The environment variable `TUNING_VARIABLE` names another place.
+    The environment variable `TUNING_VARIABLE` names another path, or none.
     """
-    chosen = os.environ.get(TUNING_VARIABLE, "")
-    if chosen:
-        return None if chosen == "off" else Path(chosen)
+    path = os.environ.get(TUNING_VARIABLE, "")
+    if path:
+        return None if path == "off" else Path(path)
     folder = platformdirs.user_cache_path("avila", appauthor=False)
     name = "-".join(map(_slug, (info.name, info.engine, info.driver)))
-    # Of a user without a home it is relative.
+    # It is relative for a user without a home.
     return folder / "tuning" / f"{name}.json" if folder.is_absolute() else None
 
 
 def shipped_file(info: AdapterInfo) -> Path:
-    """Where tiles for an adapter of this name lie in the package, if there are any."""
+    """Return the path of the tiles shipped for an adapter of this name; it may not exist."""
     return _SHIPPED / f"{_slug(info.name)}.json"
 
 
 def read_tiles(path: Path, info: AdapterInfo, *, shipped: bool = False) -> dict[str, TileSize]:
-    """Tiles in a file, for kernels as they are now.
+    """Return the tiles in a file for today's kernels.
 
     Raises OSError, or ValueError (RecursionError for JSON that is nested too deep) for a file that
-    is no table, or one of another adapter, engine or driver (but for what is ``shipped``).
+    is no table of this adapter. Engine and driver must match too, unless the file is ``shipped``.
     """
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise ValueError(f"over {_MOST_BYTES} bytes")
+        raise ValueError(f"a table must have at most {_MOST_BYTES} bytes")
     table = _mapping(json.loads(data), "the file")
     if table.get("schema") != _SCHEMA:
-        raise ValueError(f"schema is not {_SCHEMA}")
+        raise ValueError(f"schema must be {_SCHEMA}")
     if _slug(str(table.get("adapter"))) != _slug(info.name):
-        raise ValueError(f"not for {info.name}")
+        raise ValueError(f"adapter must be {info.name}")
     if not shipped and (table.get("engine"), table.get("driver")) != (info.engine, info.driver):
-        raise ValueError(f"not for {info.engine} with the driver {info.driver or 'unknown'}")
+        raise ValueError(f"engine and driver must be {info.engine} and {info.driver or 'unknown'}")
     hashes = _mapping(table.get("kernels"), "kernels")
     valid = {variant for variant in _VARIANTS if hashes.get(variant) == kernel_hash(variant)}
-    tiles = {key: _size(value) for key, value in _mapping(table.get("tiles"), "tiles").items()}
+    tiles = {key: _tile_size(value) for key, value in _mapping(table.get("tiles"), "tiles").items()}
     return {key: size for key, size in tiles.items() if key.split(" ")[0] in valid}
 
 
 def write_tiles(path: Path, info: AdapterInfo, tiles: Mapping[str, TileSize]) -> None:
-    """Write a table; the file is replaced as a whole. Makes missing folders. Raises OSError."""
+    """Write a table. Replace the file as a whole and make missing folders. Raises OSError."""
     table = {
         "schema": _SCHEMA,
         "adapter": info.name,
@@ -150,20 +150,20 @@ def write_tiles(path: Path, info: AdapterInfo, tiles: Mapping[str, TileSize]) ->
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", newline="\n", dir=path.parent, suffix=".tmp", delete=False
     ) as file:
-        written = Path(file.name)
+        part = Path(file.name)
         try:
             file.write(text)
             file.close()
-            written.chmod(0o644)
-            written.replace(path)
+            part.chmod(0o644)
+            part.replace(path)
         except BaseException:
-            written.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
 
 
 @functools.cache
 def kernel_hash(variant: str) -> str:
-    """16 hexadecimal digits of the SHA-256 of a variant's templates, their comments left out."""
+    """Return 16 hexadecimal digits of the SHA-256 of a variant's templates without comments."""
     digest = hashlib.sha256()
     for name in (*_VARIANTS[variant], *_SHARED):
         text = _COMMENT.sub("", (SHADERS / name).read_text(encoding="utf-8"))
@@ -174,20 +174,23 @@ def kernel_hash(variant: str) -> str:
 
 def _mapping(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is not an object")
+        raise ValueError(f"{name} must be an object, got {type(value).__name__}")
     return value
 
 
-def _size(value: object) -> TileSize:
-    whole = isinstance(value, list) and all(type(n) is int for n in value)
-    if not isinstance(value, list) or not whole or len(value) not in _TILE_NUMBERS:
-        raise ValueError("a tile is not a list of 5 to 7 whole numbers")
+def _tile_size(value: object) -> TileSize:
+    if (
+        not isinstance(value, list)
+        or len(value) not in _TILE_LENGTHS
+        or any(type(n) is not int for n in value)
+    ):
+        raise ValueError("a tile must be a list of 5 to 7 whole numbers")
     if not all(0 < n <= _MOST_EXTENT for n in value):
-        raise ValueError(f"a tile has an extent that is not from 1 to {_MOST_EXTENT}")
+        raise ValueError(f"extents of a tile must be from 1 to {_MOST_EXTENT}")
     return tuple(value)
 
 
 def _slug(text: str) -> str:
-    """Text as part of a file's name; a remark in brackets (LLVM's version, say) left out."""
+    """Return text as part of a file's name, without remarks in brackets such as a version."""
     plain = re.sub(r"\(.*\)", "", text).lower()
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:80] or "unknown"

@@ -1,7 +1,7 @@
-"""Timing the tiles of a product on a device, each checked before it is timed.
+"""Timing the tiles of a matrix product on a device, each checked before it is timed.
 
-Every tile runs on the same random numbers. Its result must agree with the naive variant within the
-rounding of sums, and with the tiles before it bit for bit.
+Every tile runs on the same random numbers. Its result must agree with the naive variant's within
+the rounding of sums, and must have the same bits as those of the tiles before it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DeviceLostError, GpuError, Graph
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul.tiles import Tile, fits
+from gpustd.matmul.tuned_tiles import SeenMatmul
 from gpustd.tuning.check import TrialOperands
-from gpustd.tuning.lookup import SeenProduct, fits
 
-__all__ = ["Outcome", "Standing", "refusals", "tune_product"]
+__all__ = ["Outcome", "Standing", "refusals", "tune_matmul"]
 
 _TURNS = 10
 _LEAST_TURNS = 3
 _SAMPLE_S = 0.005
-_BUSY_S = 0.1
+_WARM_UP_S = 0.1
 _MOST_CALLS = 500
 _BUDGET_S = 10.0
+# A tile so many times as slow as the best drops out, and one so near to it counts as equal.
 _HOPELESS = 1.3
-_NEAR = 1.02
+_NEARLY_EQUAL = 1.02
 
 
 @dataclass(frozen=True)
@@ -44,54 +45,57 @@ class Standing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What tuning a product came to.
+    """The result of tuning a matrix product.
 
-    ``tile``: the one to take, None where no tile is sound; ``seconds``: of a call with each timed
-    tile, likeliest first; ``refused``: why a tile was not timed.
+    ``tile`` is the one to take, None where every tile was refused. ``seconds`` are those of a call
+    with each timed tile, the likely quickest first. ``refused`` tells why a tile was not timed.
     """
 
-    seen: SeenProduct
+    seen: SeenMatmul
     tile: Tile | None
     seconds: dict[Tile, float]
     refused: dict[Tile, str]
 
     @property
     def gain(self) -> float:
-        """How many times as fast as the tile that is taken where no table is."""
-        first = self.seconds.get(self.seen.tiles[0])
-        return first / self.seconds[self.tile] if first and self.tile else 1.0
+        """Speed relative to the tile that is taken without a table."""
+        default = self.seconds.get(self.seen.tiles[0])
+        return default / self.seconds[self.tile] if default and self.tile else 1.0
 
 
-def tune_product(
-    device: Device, seen: SeenProduct, budget: float = _BUDGET_S
+def tune_matmul(
+    device: Device, seen: SeenMatmul, budget: float = _BUDGET_S
 ) -> Generator[Standing, None, Outcome]:
-    """Check and time every tile that fits the device; yields often, so that a caller may stop it.
+    """Check and time every tile that fits the device, and yield often, so that it can be stopped.
 
-    A tile's time is the median of ten captured runs of calls, of some 5 ms or more each; the tiles
-    take turns. After three turns those that are 1.3 times as slow as the best drop out, and after
-    ``budget`` seconds no turn begins. Among tiles within 2 % of the best the likeliest wins.
+    A tile's time is the median of ten captured runs of calls, of at least some 5 ms each. The tiles
+    take turns. After three turns tiles that are 1.3 times as slow as the best drop out, and after
+    ``budget`` seconds no turn begins. Among tiles within 2 % of the best, the likely quickest wins.
     Raises `OutOfMemoryError` where the operands have no room, and `DeviceLostError`.
     """
     trials = [_Trial(tile) for tile in seen.tiles if fits(device, seen.variant, tile)]
     try:
         operands = TrialOperands(device, seen)
         yield from _check(operands, trials)
-        sound = [trial for trial in trials if not trial.refused]
-        yield from _lengthen(operands, sound)
-        sound = [trial for trial in sound if not trial.refused]
-        if sound:
-            yield from _time(device, sound, budget)
+        accepted = [trial for trial in trials if not trial.refused]
+        yield from _lengthen(operands, accepted)
+        accepted = [trial for trial in accepted if not trial.refused]
+        if accepted:
+            yield from _time(device, accepted, budget)
     finally:
         for trial in trials:
             trial.release()
-    seconds = {trial.tile: trial.seconds for trial in sound}
-    limit = _NEAR * min(seconds.values(), default=0.0)
+    seconds = {trial.tile: trial.seconds for trial in accepted}
+    limit = _NEARLY_EQUAL * min(seconds.values(), default=0.0)
     chosen = next((tile for tile, taken in seconds.items() if taken <= limit), None)
     return Outcome(seen, chosen, seconds, {t.tile: t.refused for t in trials if t.refused})
 
 
-def refusals(device: Device, seen: SeenProduct, tiles: Sequence[Tile]) -> dict[Tile, str]:
-    """Why tiles are not to be taken, as `tune_product` finds it, the first likeliest; no others."""
+def refusals(device: Device, seen: SeenMatmul, tiles: Sequence[Tile]) -> dict[Tile, str]:
+    """Return why some tiles must not be taken, as `tune_matmul` checks them.
+
+    Their bits must be those of the first one that is right.
+    """
     trials = [_Trial(tile) for tile in tiles]
     try:
         for _ in _check(TrialOperands(device, seen), trials):
@@ -118,14 +122,14 @@ class _Trial:
 
     def capture(self, operands: TrialOperands, calls: int) -> None:
         self.release()
-        self.graph, self.calls = operands.captured(self.tile, calls), calls
+        self.graph, self.calls = operands.captured_calls(self.tile, calls), calls
 
     def result(self, operands: TrialOperands) -> NDArray[Any]:
         assert self.graph is not None
         return operands.result(self.graph)
 
     def sample(self, device: Device) -> float:
-        """Seconds of one call, from a run of them."""
+        """Return the seconds of one call, from a run of calls."""
         assert self.graph is not None
         start = time.perf_counter()
         self.graph.replay()
@@ -133,12 +137,12 @@ class _Trial:
         return (time.perf_counter() - start) / self.calls
 
     def lengthen(self, operands: TrialOperands) -> None:
-        """Capture as many calls as fill a sample; a short run's time is mostly that of waiting."""
+        """Capture as many calls as fill a sample. A short run's time is mostly that of waiting."""
         for _ in range(2):
             taken = self.calls * min(self.sample(operands.device) for _ in range(2))
-            wanted = min(_MOST_CALLS, math.ceil(self.calls * _SAMPLE_S / taken))
-            if wanted > self.calls:
-                self.capture(operands, wanted)
+            calls = min(_MOST_CALLS, math.ceil(self.calls * _SAMPLE_S / taken))
+            if calls > self.calls:
+                self.capture(operands, calls)
 
     def release(self) -> None:
         if self.graph is not None:
@@ -148,7 +152,7 @@ class _Trial:
 
 @contextmanager
 def _refusing(trial: _Trial) -> Iterator[None]:
-    """What the device refuses inside is the tile's fault; a mistake in the call is not."""
+    """Refuse the tile for an error of the device, but not for a mistake in the call."""
     try:
         yield
     except (ArgumentError, DeviceLostError):
@@ -158,26 +162,26 @@ def _refusing(trial: _Trial) -> Iterator[None]:
 
 
 def _check(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[Standing, None, None]:
-    """Refuse tiles that do not compile or are wrong; leave runs of the others, to be timed."""
-    for trial in trials:  # all begin to compile
+    """Refuse tiles that do not compile or are wrong. Capture runs of the others, to be timed."""
+    for trial in trials:  # all begin to compile before the first is waited for
         with _refusing(trial):
             trial.capture(operands, 1)
-    truth = operands.truth()
-    accepted: NDArray[Any] | None = None
+    expected = operands.expected_result()
+    first: NDArray[Any] | None = None
     for trial in (each for each in trials if not each.refused):
         yield Standing()
         with _refusing(trial):
             result = trial.result(operands)
-            if not operands.agrees(result, truth):
+            if not operands.agrees(result, expected):
                 trial.refused = "its result is wrong"
-            elif accepted is not None and not np.array_equal(result, accepted):
+            elif first is not None and not np.array_equal(result, first):
                 trial.refused = "its result has other bits than those of the tiles before it"
             else:
-                accepted = result
+                first = result
 
 
 def _lengthen(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[Standing, None, None]:
-    """Leave runs that are long enough. All kernels are compiled: meanwhile runs would seem long."""
+    """Make the captured runs long enough. All kernels are compiled by now, so runs are quick."""
     for trial in trials:
         yield Standing()
         with _refusing(trial):
@@ -187,9 +191,9 @@ def _lengthen(operands: TrialOperands, trials: Sequence[_Trial]) -> Generator[St
 def _time(
     device: Device, trials: Sequence[_Trial], budget: float
 ) -> Generator[Standing, None, None]:
-    """Take samples in turns, from a device that is busy."""
+    """Take samples in turns, after the device was busy for a while."""
     start = time.perf_counter()
-    while time.perf_counter() < start + _BUSY_S:
+    while time.perf_counter() < start + _WARM_UP_S:
         trials[0].sample(device)
     running = trials
     for turn in range(_TURNS):

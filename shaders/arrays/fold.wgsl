@@ -3,7 +3,11 @@
 //
 // Each operation has a map of four elements, a sum (any associative operation) of two, and its
 // neutral element; the last pass finishes. Largest and least are those of keys, so that NaN wins.
-// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ stored if last else acc }}; `per` has a number for each of
+//% if last
+// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ stored }}; `per` has a number for each of
+//% else
+// Memory: x in words of four or of 16 bytes (arrays/words.wgsl), y of {{ acc }}; `per` has a number for each of
+//% endif
 // (outer, inner), `of_runs` for each run, as y.
 //% set keyed = op in ("max", "min", "where_max", "where_min")
 //% set counted = op in ("any", "all", "count")
@@ -39,7 +43,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read> of_runs: array<{{ acc }}>;
 //% endif
 //% set given = [second, of_runs].count(true)
-@group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else stored if last else acc }}>;
+//% if kind == "parts"
+@group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<c64x1>;
+//% elif last
+@group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<{{ stored }}>;
+//% else
+@group(0) @binding({{ 1 + given }}) var<storage, read_write> y: array<{{ acc }}>;
+//% endif
 //% if meets
 @group(0) @binding({{ 2 + given }}) var<storage, read_write> nodes: array<atomic<u32>>;
 //% endif
@@ -76,7 +86,11 @@ fn mapped(v: {{ typed.value[kind] }}, place: vec4<u32>, other: A) -> A {
 //% endif
 }
 
-fn finished(v: {{ acc }}) -> {{ target if last else acc }} {
+//% if last
+fn finished(v: {{ acc }}) -> {{ target }} {
+//% else
+fn finished(v: {{ acc }}) -> {{ acc }} {
+//% endif
 //% if op in ("mean", "squares") and last
     return v * params.scale;
 //% elif op == "all" and last
@@ -86,7 +100,11 @@ fn finished(v: {{ acc }}) -> {{ target if last else acc }} {
 //% elif op == "min" and last
     return number_of_one(reversed_key_one(v));
 //% else
-    return {{ target if last else acc }}(v);
+//% if last
+    return {{ target }}(v);
+//% else
+    return {{ acc }}(v);
+//% endif
 //% endif
 }
 

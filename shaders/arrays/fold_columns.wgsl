@@ -45,14 +45,22 @@ fn main(
         var part{{ q }} = neutral();
 //% endfor
 //% for words in (ahead, 1)
-        for (; k {{ "+ %du * DOWN " % (words - 1) if words > 1 }}< stop; k += {{ words }}u * DOWN) {
+//% if words > 1
+        for (; k + {{ words - 1 }}u * DOWN < stop; k += {{ words }}u * DOWN) {
+//% else
+        for (; k < stop; k += {{ words }}u * DOWN) {
+//% endif
             let at = (o * params.n + k) * beside + j;
 //% for u in range(words)
             let w{{ u }} = x[at + {{ u }}u * DOWN * beside];
 //% endfor
 //% for u in range(words)
 //% for q in range(quads)
-            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.quad(kind, "w%d" % u, q) if quads > 1 else typed.loaded(kind, "w%d" % u) }}, vec4<u32>(k + {{ u }}u * DOWN), other{{ q }}));
+//% if quads > 1
+            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.quad(kind, "w%d" % u, q) }}, vec4<u32>(k + {{ u }}u * DOWN), other{{ q }}));
+//% else
+            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.loaded(kind, "w%d" % u) }}, vec4<u32>(k + {{ u }}u * DOWN), other{{ q }}));
+//% endif
 //% endfor
 //% endfor
         }

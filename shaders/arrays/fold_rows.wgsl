@@ -5,7 +5,11 @@
 // the device knows: so the number is there before the count, though WGSL's atomics are relaxed.
 //
 // Memory: `nodes`, if runs meet, opens with the counts of rows, then has a word a run; all are zeros before and after.
-// Workgroup memory: 1 KiB{{ " at most" if subgroup }}. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% if subgroup
+// Workgroup memory: 1 KiB at most. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% else
+// Workgroup memory: 1 KiB. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% endif
 //% if enable_subgroups
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
@@ -66,10 +70,18 @@ fn counted(i: u32, v: {{ acc }}) -> u32 {
 //% for q in range(quads)
             let place{{ q }} = vec4<u32>({{ k }}) + vec4<u32>({{ 4 * q }}u, {{ 4 * q + 1 }}u, {{ 4 * q + 2 }}u, {{ 4 * q + 3 }}u);
 //% if ragged
-            let e{{ q }} = vec4<u32>(row) + {{ "select(vec4<u32>(%s), place%d, place%d < vec4<u32>(end))" % (k, q, q) if guarded else "place%d" % q }};
+//% if guarded
+            let e{{ q }} = vec4<u32>(row) + select(vec4<u32>({{ k }}), place{{ q }}, place{{ q }} < vec4<u32>(end));
+//% else
+            let e{{ q }} = vec4<u32>(row) + place{{ q }};
+//% endif
             let v{{ q }} = mapped({{ typed.joined(kind, typed.at(kind, "x", "e%d.x" % q), typed.at(kind, "x", "e%d.y" % q), typed.at(kind, "x", "e%d.z" % q), typed.at(kind, "x", "e%d.w" % q)) }}, place{{ q }}, other);
 //% else
-            let v{{ q }} = mapped({{ typed.quad(kind, word, q) if quads > 1 else typed.loaded(kind, word) }}, place{{ q }}, other);
+//% if quads > 1
+            let v{{ q }} = mapped({{ typed.quad(kind, word, q) }}, place{{ q }}, other);
+//% else
+            let v{{ q }} = mapped({{ typed.loaded(kind, word) }}, place{{ q }}, other);
+//% endif
 //% endif
             {{ "part = sum_of(part, " if q else "var part = (" }}{{ "select(neutral(), v%d, place%d < vec4<u32>(end))" % (q, q) if guarded else "v%d" % q }});
 //% endfor
@@ -87,9 +99,17 @@ fn main(
         let chunk = i % params.chunks;
         let o = i / params.chunks;
         let begin = chunk * params.chunk;
-        let end = {{ "select(begin, min(params.n, begin + params.chunk), of_runs[i] == per[o])" if of_runs else "min(params.n, begin + params.chunk)" }};
+//% if of_runs
+        let end = select(begin, min(params.n, begin + params.chunk), of_runs[i] == per[o]);
+//% else
+        let end = min(params.n, begin + params.chunk);
+//% endif
         let row = o * params.n;
-        let other = A({{ "per[o]" if second else "0" }});
+//% if second
+        let other = A(per[o]);
+//% else
+        let other = A(0);
+//% endif
 //% if quads
         var k = begin + WORD * lane;
         let full = begin + (end - begin) / ({{ ahead }}u * WORD * LANES) * ({{ ahead }}u * WORD * LANES);

@@ -1,6 +1,14 @@
-// Folds an axis with one invocation for each run and {{ "word of %d elements" % width if width > 1 else "element" }} beside: no barriers.
+//% if width > 1
+// Folds an axis with one invocation for each run and word of {{ width }} elements beside: no barriers.
+//% else
+// Folds an axis with one invocation for each run and element beside: no barriers.
+//% endif
 // Sums of {{ block }} are summed in turn, so that the roundings of a run of n are about 2 sqrt(n).
-// {{ "Lanes stand side by side along the inner axes." if width > 1 else "Four elements of the axis are taken together." }}
+//% if width > 1
+// Lanes stand side by side along the inner axes.
+//% else
+// Four elements of the axis are taken together.
+//% endif
 //
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% import "arrays/words.wgsl" as typed
@@ -22,7 +30,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let p{{ q }} = (o * beside + j) * {{ width }}u + {{ 4 * q }}u;
     let other{{ q }} = A(per[p{{ q }}], per[p{{ q }} + 1u], per[p{{ q }} + 2u], per[p{{ q }} + 3u]);
 //% else
-    let other{{ q }} = A({{ "per[o * beside + j]" if second }});
+//% if second
+    let other{{ q }} = A(per[o * beside + j]);
+//% else
+    let other{{ q }} = A();
+//% endif
 //% endif
     var whole{{ q }} = neutral();
 //% endfor
@@ -34,14 +46,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endfor
 //% if width > 1
 //% for words in ([ahead, 1] if ahead > 1 else [1])
-        for (; k {{ "+ %du <=" % words if words > 1 else "<" }} stop; k += {{ words }}u) {
+//% if words > 1
+        for (; k + {{ words }}u <= stop; k += {{ words }}u) {
+//% else
+        for (; k < stop; k += {{ words }}u) {
+//% endif
             let at = (o * params.n + k) * beside + j;
 //% for u in range(words)
             let w{{ u }} = x[at + {{ u }}u * beside];
 //% endfor
 //% for u in range(words)
 //% for q in range(quads)
-            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.quad(kind, "w%d" % u, q) if quads > 1 else typed.loaded(kind, "w%d" % u) }}, vec4<u32>(k + {{ u }}u), other{{ q }}));
+//% if quads > 1
+            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.quad(kind, "w%d" % u, q) }}, vec4<u32>(k + {{ u }}u), other{{ q }}));
+//% else
+            part{{ q }} = sum_of(part{{ q }}, mapped({{ typed.loaded(kind, "w%d" % u) }}, vec4<u32>(k + {{ u }}u), other{{ q }}));
+//% endif
 //% endfor
 //% endfor
         }

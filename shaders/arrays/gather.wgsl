@@ -1,8 +1,16 @@
 // Copies with another order: an index of the result is taken apart into coordinates, and the strides
 // of x put them together again from `start` on. Strides may be 0 (an axis repeated) or negative (an
-// axis flipped: u32 wraps).{{ " A coordinate is moved by its shift and wrapped by its period first." if wraps else "" }}
+//% if wraps
+// axis flipped: u32 wraps). A coordinate is moved by its shift and wrapped by its period first.
+//% else
+// axis flipped: u32 wraps).
+//% endif
 //
-// Memory: extents{{ " count words" if width == 4 else "" }} from the outermost axis; the result in words (arrays/words.wgsl).
+//% if width == 4
+// Memory: extents count words from the outermost axis; the result in words (arrays/words.wgsl).
+//% else
+// Memory: extents from the outermost axis; the result in words (arrays/words.wgsl).
+//% endif
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
 //% include "arrays/combination/each.wgsl"
@@ -36,7 +44,11 @@ fn place(index: u32) -> u32 {
 //% else
     c = rest;
 //% endif
-    at += {{ "(c + params.shift%d) %% params.period%d" % (axis, axis) if wraps else "c" }} * params.stride{{ axis }};
+//% if wraps
+    at += {{ "(c + params.shift%d) %% params.period%d" % (axis, axis) }} * params.stride{{ axis }};
+//% else
+    at += c * params.stride{{ axis }};
+//% endif
 //% endfor
     return at;
 }

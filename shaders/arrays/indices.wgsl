@@ -1,4 +1,8 @@
-// Places along an axis of extent n: {{ "negative ones count from its end, and " if index == "i32" else "" }}those beyond it are clipped to it.
+//% if index == "i32"
+// Places along an axis of extent n: negative ones count from its end, and those beyond it are clipped to it.
+//% else
+// Places along an axis of extent n: those beyond it are clipped to it.
+//% endif
 
 fn clipped(raw: {{ index }}, n: u32) -> u32 {
 //% if index == "i32"

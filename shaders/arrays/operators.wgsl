@@ -7,7 +7,11 @@
 //% include "arrays/special.wgsl"
 //% if op in ("floor_divide", "remainder") or (op == "power" and family != "float")
 //% import "arrays/quotients.wgsl" as quotients
-{{ quotients.floats() if family == "float" else quotients.whole(V, typed.element[kind[-2]], family == "signed") }}
+//% if family == "float"
+{{ quotients.floats() }}
+//% else
+{{ quotients.whole(V, typed.element[kind[-2]], family == "signed") }}
+//% endif
 //% elif family == "complex" and op in ("exp", "log")
 //% include "arrays/circular.wgsl"
 //% include "arrays/exponentials.wgsl"
@@ -77,7 +81,13 @@
 //% include "arrays/complex.wgsl"
 
 fn half(a: vec4<f32>{{ ", b: vec4<f32>" if count > 1 else "" }}) -> {{ "vec2<f32>" if op in of_pairs else "vec4<f32>" }} {
-    return {{ of_halves[op] if op in of_halves else of_pairs[op] if op in of_pairs else "a" }};
+//% if op in of_halves
+    return {{ of_halves[op] }};
+//% elif op in of_pairs
+    return {{ of_pairs[op] }};
+//% else
+    return a;
+//% endif
 }
 //% endif
 
@@ -92,16 +102,28 @@ fn apply(
     return c64x4(select(c[0], b[0], taken.xxyy), select(c[1], b[1], taken.zzww));
 //% elif family == "complex" and op in ("equal", "not_equal")
     let same = vec4<bool>((a[0].xz == b[0].xz) & (a[0].yw == b[0].yw), (a[1].xz == b[1].xz) & (a[1].yw == b[1].yw));
-    return flags({{ "!" if op == "not_equal" else "" }}same);
+//% if op == "not_equal"
+    return flags(!same);
+//% else
+    return flags(same);
+//% endif
 //% elif family == "complex" and op in ("isnan", "isinf", "isfinite")
 //% set test = {"isnan": "is_nan", "isinf": "is_infinite", "isfinite": "is_finite"}[op]
     let x = {{ test }}(vec4<f32>(a[0].xz, a[1].xz));
     let y = {{ test }}(vec4<f32>(a[0].yw, a[1].yw));
-    return flags(x {{ "&" if op == "isfinite" else "|" }} y);
+//% if op == "isfinite"
+    return flags(x & y);
+//% else
+    return flags(x | y);
+//% endif
 //% elif family == "complex" and op in of_pairs
     return vec4<f32>(half(a[0]), half(a[1]));
 //% elif family == "complex"
-    return c64x4({{ "half(a[0], b[0]), half(a[1], b[1])" if count == 2 else "half(a[0]), half(a[1])" }});
+//% if count == 2
+    return c64x4(half(a[0], b[0]), half(a[1], b[1]));
+//% else
+    return c64x4(half(a[0]), half(a[1]));
+//% endif
 //% elif family == "float" and op in of_float
     return {{ of_float[op] }};
 //% elif family == "unsigned" and op in of_unsigned
@@ -109,6 +131,10 @@ fn apply(
 //% elif op in any_family
     return {{ any_family[op] }};
 //% else
-    return {{ op }}_of({{ "a, b" if count == 2 else "a" }});
+//% if count == 2
+    return {{ op }}_of(a, b);
+//% else
+    return {{ op }}_of(a);
+//% endif
 //% endif
 }

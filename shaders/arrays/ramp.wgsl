@@ -1,4 +1,8 @@
-// Numbers at equal steps: start + index step{{ ", the last one being `stop`" if closed else "" }}. A step of 0 fills with one number.
+//% if closed
+// Numbers at equal steps: start + index step, the last one being `stop`. A step of 0 fills with one number.
+//% else
+// Numbers at equal steps: start + index step. A step of 0 fills with one number.
+//% endif
 //
 // Memory: the result in words of four (arrays/words.wgsl); floats are computed in f32.
 //% import "arrays/words.wgsl" as typed
@@ -21,7 +25,11 @@ fn number(index: u32) -> {{ typed.element[kind] }} {
     return params.start;
 //% else
     let v = params.start + {{ typed.element[kind] }}(index) * params.step;
-    return {{ "select(v, params.stop, index == params.last)" if closed else "v" }};
+//% if closed
+    return select(v, params.stop, index == params.last);
+//% else
+    return v;
+//% endif
 //% endif
 }
 

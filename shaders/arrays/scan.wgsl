@@ -1,5 +1,9 @@
 // What scanning one axis needs, whatever the kernel: the array is (outer, n, inner). The result of an
-// element takes it in ({{ "exclusive: only those before it" if exclusive else "inclusive" }}).
+//% if exclusive
+// element takes it in (exclusive: only those before it).
+//% else
+// element takes it in (inclusive).
+//% endif
 //
 // Memory: x in words of four (arrays/words.wgsl), y of {{ target }}, laid out as x.
 //% set forms = {"add": "a + b", "mul": "a * b", "max": "max(a, b)"}
@@ -25,7 +29,11 @@ fn mapped(v: {{ typed.value[kind] }}) -> A {
 //% endif
 }
 
-fn finished(v: A) -> {{ typed.value[kind] if first else "A" }} {
+//% if first
+fn finished(v: A) -> {{ typed.value[kind] }} {
+//% else
+fn finished(v: A) -> A {
+//% endif
 //% if op == "max" and first
     return number_of(v);
 //% elif op == "min" and first

@@ -1,9 +1,17 @@
 // Scans an axis with others behind it on a GPU in one launch: a workgroup takes a tile of {{ rows }} elements of the
-// axis for each lane that stands below another, and as many columns as lanes stand side by side, in {{ "words of four" if width == 4 else "single elements" }}.
+//% if width == 4
+// axis for each lane that stands below another, and as many columns as lanes stand side by side, in words of four.
+//% else
+// axis for each lane that stands below another, and as many columns as lanes stand side by side, in single elements.
+//% endif
 // All are read before one is used; lanes that stand below each other are scanned in workgroup memory (Hillis
 // and Steele 1986), and what the tiles before come to is added (arrays/scan_nodes.wgsl).
 //
-// Workgroup memory: {{ 9 if width == 4 else 3 }} KiB. Limits: 2^32 elements.
+//% if width == 4
+// Workgroup memory: 9 KiB. Limits: 2^32 elements.
+//% else
+// Workgroup memory: 3 KiB. Limits: 2^32 elements.
+//% endif
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
 //% set parts = width
@@ -21,16 +29,34 @@ struct Params {
     count: u32,
 }
 
-alias V = {{ "A" if width == 4 else acc }};
+//% if width == 4
+alias V = A;
+//% else
+alias V = {{ acc }};
+//% endif
 
 @group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
-@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.storage["parts" if kind == "parts" else target] if width == 4 else "c64x1" if kind == "parts" else target }}>;
+//% if width == 4
+@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.storage["parts" if kind == "parts" else target] }}>;
+//% elif kind == "parts"
+@group(0) @binding(1) var<storage, read_write> y: array<c64x1>;
+//% else
+@group(0) @binding(1) var<storage, read_write> y: array<{{ target }}>;
+//% endif
 //% if many
 @group(0) @binding(2) var<storage, read_write> nodes: array<atomic<u32>>;
 //% endif
-@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
+//% if many
+@group(0) @binding(3) var<uniform> params: Params;
+//% else
+@group(0) @binding(2) var<uniform> params: Params;
+//% endif
 
-fn sum_of_nodes(a: V, b: V) -> V { return sum_of{{ "" if width == 4 else "_two" }}(a, b); }
+//% if width == 4
+fn sum_of_nodes(a: V, b: V) -> V { return sum_of(a, b); }
+//% else
+fn sum_of_nodes(a: V, b: V) -> V { return sum_of_two(a, b); }
+//% endif
 
 //% if many
 //% include "arrays/scan_nodes.wgsl"
@@ -60,7 +86,11 @@ fn elements_of(tile: u32) -> Elements {
     let column = own_row * params.n * params.beside + min(own_column, params.beside - 1u);
 //% for r in range(rows)
     let at{{ r }} = column + min(k + {{ r }}u, params.n - 1u) * params.beside;
-    let w{{ r }} = {{ "x[at%d]" % r if width == 4 else typed.at(kind, "x", "at%d" % r) }};
+//% if width == 4
+    let w{{ r }} = x[at{{ r }}];
+//% else
+    let w{{ r }} = {{ typed.at(kind, "x", "at%d" % r) }};
+//% endif
 //% endfor
     var all: Elements;
 //% for r in range(rows)
@@ -100,7 +130,11 @@ fn tile_total(tile: u32, t: u32) -> V {
 
 fn put(i: u32, v: {{ typed.value[kind] }}) {
 //% if width == 4
-    y[i] = {{ "v" if kind == "parts" else "vec4<%s>(v)" % target }};
+//% if kind == "parts"
+    y[i] = v;
+//% else
+    y[i] = vec4<{{ target }}>(v);
+//% endif
 //% elif kind == "parts"
     y[i >> 1u][i & 1u] = v.x;
 //% else
@@ -113,7 +147,11 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let i = {{ "taken(t)" if many else "group.x + group.y * 65535u" }};
+//% if many
+    let i = taken(t);
+//% else
+    let i = group.x + group.y * 65535u;
+//% endif
     if (i >= params.count) { return; }
     let groups = (params.beside + params.across - 1u) / params.across;
     let tile = i / groups % params.tiles;
@@ -135,7 +173,11 @@ fn main(
 //% for r in range(rows)
     let next{{ r }} = sum_of_nodes(start, all.r{{ r }});
     if (k + {{ r }}u < params.n) {
-        put(column + (k + {{ r }}u) * params.beside, finished(A({{ "start" if exclusive else "next%d" % r }})));
+//% if exclusive
+        put(column + (k + {{ r }}u) * params.beside, finished(A(start)));
+//% else
+        put(column + (k + {{ r }}u) * params.beside, finished(A(next{{ r }})));
+//% endif
     }
     start = next{{ r }};
 //% endfor

@@ -13,11 +13,19 @@ struct Params {
 
 alias V = {{ acc }};
 
-@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] if aligned else typed.storage[kind] }}>;
+//% if aligned
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] }}>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
+//% endif
 @group(0) @binding(1) var<storage, read_write> y: array<{{ (typed.wide[target] if aligned else target) }}>;
 //% if many
 @group(0) @binding(2) var<storage, read_write> nodes: array<atomic<u32>>;
 //% endif
-@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
+//% if many
+@group(0) @binding(3) var<uniform> params: Params;
+//% else
+@group(0) @binding(2) var<uniform> params: Params;
+//% endif
 
 fn sum_of_nodes(a: V, b: V) -> V { return sum_of_two(a, b); }

@@ -90,7 +90,11 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let i = {{ "taken(t)" if many else "group.x + group.y * 65535u" }};
+//% if many
+    let i = taken(t);
+//% else
+    let i = group.x + group.y * 65535u;
+//% endif
     if (i >= params.count) { return; }
     let tile = i % params.tiles;
     own_row = i / params.tiles;

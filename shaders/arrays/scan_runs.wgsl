@@ -1,4 +1,8 @@
-// Scans with one invocation for each run and {{ "word of four" if width == 4 else "element" }} beside, from the run's first element
+//% if width == 4
+// Scans with one invocation for each run and word of four beside, from the run's first element
+//% else
+// Scans with one invocation for each run and element beside, from the run's first element
+//% endif
 // to its last: no barriers. Lanes stand side by side along the inner axes.
 //
 // Memory: `before` has for each run of `chunk` what all runs before it come to, (outer, chunks, inner).
@@ -17,24 +21,48 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
 //% if many
-@group(0) @binding(1) var<storage, read> before: array<{{ "c64x1" if kind == "parts" else acc }}>;
+//% if kind == "parts"
+@group(0) @binding(1) var<storage, read> before: array<c64x1>;
+//% else
+@group(0) @binding(1) var<storage, read> before: array<{{ acc }}>;
+//% endif
 //% endif
 @group(0) @binding({{ 2 if many else 1 }}) var<storage, read_write> y: array<{{ "c64x1" if kind == "parts" else target }}>;
-@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
+//% if many
+@group(0) @binding(3) var<uniform> params: Params;
+//% else
+@group(0) @binding(2) var<uniform> params: Params;
+//% endif
 
 //% if many
-fn before_of(i: u32) -> {{ acc }} { return before[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}]; }
+//% if kind == "parts"
+fn before_of(i: u32) -> {{ acc }} { return before[i >> 1u][i & 1u]; }
+//% else
+fn before_of(i: u32) -> {{ acc }} { return before[i]; }
+//% endif
 
 //% endif
-fn put(i: u32, v: {{ typed.element[kind] if first else acc }}) {
-    y[{{ "i >> 1u][i & 1u" if kind == "parts" else "i" }}] = {{ "" if kind == "parts" else target }}(v);
+//% if first
+fn put(i: u32, v: {{ typed.element[kind] }}) {
+//% else
+fn put(i: u32, v: {{ acc }}) {
+//% endif
+//% if kind == "parts"
+    y[i >> 1u][i & 1u] = (v);
+//% else
+    y[i] = {{ target }}(v);
+//% endif
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x + id.y * (65535u * 64u);
     if (i >= params.count) { return; }
-    let beside = params.inner{{ " / 4u" if width == 4 else "" }};
+//% if width == 4
+    let beside = params.inner / 4u;
+//% else
+    let beside = params.inner;
+//% endif
     let j = i % beside;
     let run = i / beside;
     let chunk = run % params.chunks;
@@ -54,12 +82,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% if width == 4
         let word = x[at];
         let next = sum_of(whole, mapped({{ typed.loaded(kind, "word") }}));
-        let shown = finished({{ "whole" if exclusive else "next" }});
+//% if exclusive
+        let shown = finished(whole);
+//% else
+        let shown = finished(next);
+//% endif
         for (var c = 0u; c < 4u; c++) { put(4u * at + c, shown[c]); }
 //% else
         let v = {{ typed.at(kind, "x", "at") }};
         let next = sum_of(whole, mapped({{ typed.value[kind] }}(v)));
-        put(at, finished({{ "whole" if exclusive else "next" }}).x);
+//% if exclusive
+        put(at, finished(whole).x);
+//% else
+        put(at, finished(next).x);
+//% endif
 //% endif
         whole = next;
     }

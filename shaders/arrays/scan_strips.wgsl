@@ -87,8 +87,16 @@ fn main(
 //% for r in range(rows)
         let sum{{ r }} = sum_of(start, v{{ r }});
         if (k + {{ r }}u < params.n && column < params.beside) {
-            let shown = finished({{ "start" if exclusive else "sum%d" % r }});
-            y[base + (k + {{ r }}u) * params.beside] = {{ "shown" if kind == "parts" else "vec4<%s>(shown)" % target }};
+//% if exclusive
+            let shown = finished(start);
+//% else
+            let shown = finished(sum{{ r }});
+//% endif
+//% if kind == "parts"
+            y[base + (k + {{ r }}u) * params.beside] = shown;
+//% else
+            y[base + (k + {{ r }}u) * params.beside] = vec4<{{ target }}>(shown);
+//% endif
         }
         start = sum{{ r }};
 //% endfor

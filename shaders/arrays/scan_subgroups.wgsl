@@ -28,12 +28,21 @@ struct Params {
 
 alias V = {{ acc }};
 
-@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] if aligned else typed.storage[kind] }}>;
-@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.wide[target] if aligned else target }}>;
+//% if aligned
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.wide[kind] }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.wide[target] }}>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<{{ target }}>;
+//% endif
 //% if many
 @group(0) @binding(2) var<storage, read_write> nodes: array<atomic<u32>>;
 //% endif
-@group(0) @binding({{ 3 if many else 2 }}) var<uniform> params: Params;
+//% if many
+@group(0) @binding(3) var<uniform> params: Params;
+//% else
+@group(0) @binding(2) var<uniform> params: Params;
+//% endif
 
 //% include "arrays/scan_words.wgsl"
 
@@ -121,6 +130,10 @@ fn main(
     }
 //% endif
 //% for j in range(each)
-    put_word(row, begin + {{ j }}u * STEP, {{ "ahead" if many else "V(%s)" % neutral }}, word{{ j }});
+//% if many
+    put_word(row, begin + {{ j }}u * STEP, ahead, word{{ j }});
+//% else
+    put_word(row, begin + {{ j }}u * STEP, V({{ neutral }}), word{{ j }});
+//% endif
 //% endfor
 }

@@ -37,7 +37,11 @@ fn node_at(level: u32, index: u32) -> u32 {
 fn show_node(level: u32, index: u32, v: V) {
     if (place != 0u || own_column >= params.beside) { return; }
     let at = node_at(level, index);
-    let bits = bitcast<{{ "vec4<u32>" if parts == 4 else "u32" }}>(v);
+//% if parts == 4
+    let bits = bitcast<vec4<u32>>(v);
+//% else
+    let bits = bitcast<u32>(v);
+//% endif
 //% for c in range(parts)
 //% set own = "bits." ~ "xyzw"[c] if parts == 4 else "bits"
     atomicStore(&nodes[at + {{ 2 * c }}u * params.beside], ({{ own }} << 16u) | 1u);
@@ -51,7 +55,11 @@ fn show_node(level: u32, index: u32, v: V) {
     let high{{ c }} = {{ look }}(at + {{ 2 * c + 1 }}u * params.beside);
     let bits{{ c }} = (low{{ c }} >> 16u) | (high{{ c }} & 0xffff0000u);
 //% endfor
-    found = bitcast<V>({{ "vec4<u32>(bits0, bits1, bits2, bits3)" if parts == 4 else "bits0" }});
+//% if parts == 4
+    found = bitcast<V>(vec4<u32>(bits0, bits1, bits2, bits3));
+//% else
+    found = bitcast<V>(bits0);
+//% endif
     return ({% for c in range(parts) %}low{{ c }} & high{{ c }} & {% endfor %}1u) == 1u;
 //% endmacro
 // Whether a node is there; then it is in `found`.

@@ -3,7 +3,11 @@
 // Tiles stand in groups of {{ per_lane * lanes }}. Those of the own group in front of the own one, and of {{ windows - 1 }} before it, are looked at one by
 // one, all at once; what older groups come to, tiles behind them have shown. So a tile waits for tiles alone, never
 // for a chain of them, and its place fixes the order of all sums (decoupled look-back: Merrill and Garland 2016).
-// A node carries its number itself, so that words may arrive in any order: {{ "a word, its bits reversed" if halves == 1 else "two words of 16 bits, each with a flag" }}. Devices
+//% if halves == 1
+// A node carries its number itself, so that words may arrive in any order: a word, its bits reversed. Devices
+//% else
+// A node carries its number itself, so that words may arrive in any order: two words of 16 bits, each with a flag. Devices
+//% endif
 // begin workgroups in their order, but none promises it, nor that another one goes on: who has waited for long makes
 // what is missing, from the elements (decoupled fallback: Smith, Levien and Owens, SPAA 2025).
 //
@@ -17,7 +21,11 @@ const NO_NODE = 2u;
 
 //% include "arrays/scan_patience.wgsl"
 
-alias Node = {{ "u32" if halves == 1 else "vec2<u32>" }};
+//% if halves == 1
+alias Node = u32;
+//% else
+alias Node = vec2<u32>;
+//% endif
 
 var<private> found: u32;
 
@@ -32,11 +40,19 @@ fn node_of(v: V) -> Node {
 }
 
 fn number_of_node(node: Node) -> V {
-    return bitcast<V>({{ "~node" if halves == 1 else "(node.x >> 16u) | (node.y & 0xffff0000u)" }});
+//% if halves == 1
+    return bitcast<V>(~node);
+//% else
+    return bitcast<V>((node.x >> 16u) | (node.y & 0xffff0000u));
+//% endif
 }
 
 fn is_there(node: Node) -> bool {
-    return {{ "node != 0u" if halves == 1 else "(node.x & node.y & 1u) == 1u" }};
+//% if halves == 1
+    return node != 0u;
+//% else
+    return (node.x & node.y & 1u) == 1u;
+//% endif
 }
 
 // Of tiles, and behind them of groups.
@@ -46,12 +62,20 @@ fn place_of_node(row: u32, index: u32) -> u32 {
 
 fn node_at(row: u32, index: u32) -> Node {
     let at = place_of_node(row, index);
-    return {{ "word_of_node(at)" if halves == 1 else "vec2<u32>(word_of_node(at), word_of_node(at + 1u))" }};
+//% if halves == 1
+    return word_of_node(at);
+//% else
+    return vec2<u32>(word_of_node(at), word_of_node(at + 1u));
+//% endif
 }
 
 fn latest_node_at(row: u32, index: u32) -> Node {
     let at = place_of_node(row, index);
-    return {{ "latest_word_of_node(at)" if halves == 1 else "vec2<u32>(latest_word_of_node(at), latest_word_of_node(at + 1u))" }};
+//% if halves == 1
+    return latest_word_of_node(at);
+//% else
+    return vec2<u32>(latest_word_of_node(at), latest_word_of_node(at + 1u));
+//% endif
 }
 
 // Whether all lanes see a node: they go on together.

@@ -48,7 +48,11 @@ fn scan_of_word(before: V, word: Word) -> Word {
     let two{{ c }} = sum_of_two({{ q }}.x, {{ q }}.y);
     let three{{ c }} = sum_of_two(two{{ c }}, {{ q }}.z);
     let four{{ c }} = sum_of_two(three{{ c }}, {{ q }}.w);
-    scan.q{{ c }} = sum_of(A(start), A({{ "V(%s), %s.x, two%d, three%d" % (neutral, q, c, c) if exclusive else "%s.x, two%d, three%d, four%d" % (q, c, c, c) }}));
+//% if exclusive
+    scan.q{{ c }} = sum_of(A(start), A(V({{ neutral }}), {{ q }}.x, two{{ c }}, three{{ c }}));
+//% else
+    scan.q{{ c }} = sum_of(A(start), A({{ q }}.x, two{{ c }}, three{{ c }}, four{{ c }}));
+//% endif
     start = sum_of_two(start, four{{ c }});
 //% endfor
     return scan;

@@ -1,5 +1,9 @@
 // Adds each element of `values`, (outer, m, inner), to the place of y, (outer, n, inner), that its row's
-// index names, by atomic additions of integers, whose order does not matter. {{ "Of one axis, four at a time." if flat }}
+//% if flat
+// index names, by atomic additions of integers, whose order does not matter. Of one axis, four at a time.
+//% else
+// index names, by atomic additions of integers, whose order does not matter.
+//% endif
 //
 // Memory: y begins as a copy of what is added to. Limits: 2^32 elements; a row of 65535 workgroups,
 // then the next.
@@ -8,8 +12,13 @@
 // size: elements of values; count: those, or words of four.
 struct Params { count: u32, size: u32, n: u32, m: u32, inner: u32 }
 
-@group(0) @binding(0) var<storage, read> values: array<{{ "vec4<%s>" % kind if flat else kind }}>;
-@group(0) @binding(1) var<storage, read> places: array<{{ "vec4<%s>" % index if flat else index }}>;
+//% if flat
+@group(0) @binding(0) var<storage, read> values: array<vec4<{{ kind }}>>;
+@group(0) @binding(1) var<storage, read> places: array<vec4<{{ index }}>>;
+//% else
+@group(0) @binding(0) var<storage, read> values: array<{{ kind }}>;
+@group(0) @binding(1) var<storage, read> places: array<{{ index }}>;
+//% endif
 @group(0) @binding(2) var<storage, read_write> y: array<atomic<{{ kind }}>>;
 @group(0) @binding(3) var<uniform> params: Params;
 

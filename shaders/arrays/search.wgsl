@@ -1,4 +1,8 @@
-// Where each of v would go in the rising array a, by bisection, {{ "behind" if right else "before" }} its equals. Keys are compared, so
+//% if right
+// Where each of v would go in the rising array a, by bisection, behind its equals. Keys are compared, so
+//% else
+// Where each of v would go in the rising array a, by bisection, before its equals. Keys are compared, so
+//% endif
 // that NaN comes last.
 //
 // Memory: a has n numbers, v and y count. Limits: 2^31 numbers; a row of 65535 workgroups, then the next.
@@ -21,7 +25,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var high = params.n;
     while (low < high) {
         let middle = (low + high) / 2u;
-        if (key_of(a[middle]) {{ "<=" if right else "<" }} sought) { low = middle + 1u; } else { high = middle; }
+//% if right
+        if (key_of(a[middle]) <= sought) { low = middle + 1u; } else { high = middle; }
+//% else
+        if (key_of(a[middle]) < sought) { low = middle + 1u; } else { high = middle; }
+//% endif
     }
     y[i] = i32(low);
 }

@@ -22,16 +22,28 @@ const DIGITS = {{ 2 ** bits }}u;
 
 fn digit_of(key: u32) -> u32 { return (key >> params.shift) & (DIGITS - 1u); }
 
-fn key_from(v: {{ "u32" if source == "key" else source }}) -> u32 {
+//% if source == "key"
+fn key_from(v: u32) -> u32 {
+//% else
+fn key_from(v: {{ source }}) -> u32 {
+//% endif
 //% if source == "key"
     return v;
 //% else
-    return {{ "reversed_key(key_of(v))" if descending else "key_of(v)" }};
+//% if descending
+    return reversed_key(key_of(v));
+//% else
+    return key_of(v);
+//% endif
 //% endif
 }
 //% if goal not in ("key", "none")
 
 fn number_from(key: u32) -> {{ goal }} {
-    return number_of({{ "reversed_key(key)" if descending else "key" }});
+//% if descending
+    return number_of(reversed_key(key));
+//% else
+    return number_of(key);
+//% endif
 }
 //% endif

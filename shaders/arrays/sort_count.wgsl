@@ -1,9 +1,17 @@
-// Counts the digits of each tile of a radix sort, {{ "one invocation a tile" if variant == "plain" else "a workgroup a tile, by atomic additions in workgroup memory" }}.
+//% if variant == "plain"
+// Counts the digits of each tile of a radix sort, one invocation a tile.
+//% else
+// Counts the digits of each tile of a radix sort, a workgroup a tile, by atomic additions in workgroup memory.
+//% endif
 //
 // Memory: x is (row, n). Limits: 2^32 keys; a row of 65535 workgroups, then the next.
 //% include "arrays/sort.wgsl"
 
-@group(0) @binding(0) var<storage, read> x: array<{{ "u32" if source == "key" else source }}>;
+//% if source == "key"
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<{{ source }}>;
+//% endif
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
 

@@ -1,7 +1,11 @@
 // Operands of the kernels that move keys: counts of digits, how many stand before each tile's, keys and
 // where they are wanted places, before and after.
 //% set b = namespace(at=0)
-@group(0) @binding(0) var<storage, read> x: array<{{ "u32" if source == "key" else source }}>;
+//% if source == "key"
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<{{ source }}>;
+//% endif
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
 @group(0) @binding(2) var<storage, read> before: array<u32>;
 //% set b.at = 3
@@ -10,7 +14,11 @@
 //% set b.at = b.at + 1
 //% endif
 //% if goal != "none"
-@group(0) @binding({{ b.at }}) var<storage, read_write> y: array<{{ "u32" if goal == "key" else goal }}>;
+//% if goal == "key"
+@group(0) @binding({{ b.at }}) var<storage, read_write> y: array<u32>;
+//% else
+@group(0) @binding({{ b.at }}) var<storage, read_write> y: array<{{ goal }}>;
+//% endif
 //% set b.at = b.at + 1
 //% endif
 //% if places

@@ -25,7 +25,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let d = digit_of(key);
         move_key(next[d], key);
 //% if places
-        y_place[next[d]] = {{ "i32(k)" if first else "place[row + k]" }};
+//% if first
+        y_place[next[d]] = i32(k);
+//% else
+        y_place[next[d]] = place[row + k];
+//% endif
 //% endif
         next[d] += 1u;
     }

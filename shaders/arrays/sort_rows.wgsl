@@ -1,10 +1,22 @@
 // Sorts rows of up to {{ side }} numbers in registers (Batcher's bitonic sort, 1968, with the first step of each merge
 // mirrored, so that the lesser one always goes to the front): {{ side // each }} lanes a row, {{ each }} neighbours a lane.
-// Lanes hand their numbers to each other in subgroups{{ " of %d" % lanes if lanes > 1 }}, beyond these or without them in workgroup memory.
-// {{ {"keys": "Numbers alone are wanted", "pairs": "Places go with the keys", "packed": "The place stands behind the key in one word"}[mode] }}{{ "" if mode == "keys" else ", and break ties, so that the order of equal keys stays" }}.
+//% if lanes > 1
+// Lanes hand their numbers to each other in subgroups of {{ lanes }}, beyond these or without them in workgroup memory.
+//% else
+// Lanes hand their numbers to each other in subgroups, beyond these or without them in workgroup memory.
+//% endif
+//% if mode == "keys"
+// {{ {"keys": "Numbers alone are wanted", "pairs": "Places go with the keys", "packed": "The place stands behind the key in one word"}[mode] }}.
+//% else
+// {{ {"keys": "Numbers alone are wanted", "pairs": "Places go with the keys", "packed": "The place stands behind the key in one word"}[mode] }}, and break ties, so that the order of equal keys stays.
+//% endif
 //
 // Memory: x and y are (row, n), x in words of four (arrays/words.wgsl), y too where n is a multiple of four.
-// Workgroup memory: {{ "%d KiB" % (each * workgroup // 256) if side // each > lanes else "none" }}. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% if side // each > lanes
+// Workgroup memory: {{ each * workgroup // 256 }} KiB. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% else
+// Workgroup memory: none. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
+//% endif
 //% set across = side // each
 //% set shared = across > lanes
 //% if lanes > 1 and enable_subgroups
@@ -20,9 +32,17 @@ struct Params { n: u32, count: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
 //% if mode != "keys"
-@group(0) @binding(1) var<storage, read_write> y: array<{{ "vec4<i32>" if aligned else "i32" }}>;
+//% if aligned
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<i32>>;
 //% else
-@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.storage[kind] if aligned else kind }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<i32>;
+//% endif
+//% else
+//% if aligned
+@group(0) @binding(1) var<storage, read_write> y: array<{{ typed.storage[kind] }}>;
+//% else
+@group(0) @binding(1) var<storage, read_write> y: array<{{ kind }}>;
+//% endif
 //% endif
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -44,7 +64,11 @@ fn keys_at(row: u32, e: u32) -> vec4<u32> {
     let i = vec4<u32>(row) + min(place, vec4<u32>(params.n - 1u));
     let v = {{ typed.joined(kind, typed.at(kind, "x", "i.x"), typed.at(kind, "x", "i.y"), typed.at(kind, "x", "i.z"), typed.at(kind, "x", "i.w")) }};
 //% endif
-    let key = {{ "reversed_key(key_of(v))" if descending else "key_of(v)" }};
+//% if descending
+    let key = reversed_key(key_of(v));
+//% else
+    let key = key_of(v);
+//% endif
 //% if mode == "packed"
 //% set narrow = {
     "f16": "key & vec4<u32>(0xffffe000u)", "u8": "key << vec4<u32>(24u)", "i8": "(key << vec4<u32>(24u)) ^ vec4<u32>(0x80000000u)",
@@ -124,7 +148,11 @@ fn keys_at(row: u32, e: u32) -> vec4<u32> {
 //% for e in range(each // 2 if mirrored else each)
 //% for j in ([e, each - 1 - e] if mirrored else [e])
 //% for v in own
-        let other_{{ v }}{{ j }} = subgroupShuffleXor({{ v }}{{ each - 1 - j if mirrored else j }}, {{ mask }});
+//% if mirrored
+        let other_{{ v }}{{ j }} = subgroupShuffleXor({{ v }}{{ each - 1 - j }}, {{ mask }});
+//% else
+        let other_{{ v }}{{ j }} = subgroupShuffleXor({{ v }}{{ j }}, {{ mask }});
+//% endif
 //% endfor
 //% endfor
 //% for j in ([e, each - 1 - e] if mirrored else [e])
@@ -176,13 +204,25 @@ fn main(
 //% for j in range(each // 4)
 //% set four = "vec4<u32>(%s%d, %s%d, %s%d, %s%d)" % (own[-1], 4 * j, own[-1], 4 * j + 1, own[-1], 4 * j + 2, own[-1], 4 * j + 3)
 //% if mode == "keys"
-    let v{{ j }} = number_of({{ "reversed_key(%s)" % four if descending else four }});
+//% if descending
+    let v{{ j }} = number_of(reversed_key({{ four }}));
 //% else
-    let v{{ j }} = vec4<i32>({{ four }}{{ " & vec4<u32>(8191u)" if mode == "packed" else "" }});
+    let v{{ j }} = number_of({{ four }});
+//% endif
+//% else
+//% if mode == "packed"
+    let v{{ j }} = vec4<i32>({{ four }} & vec4<u32>(8191u));
+//% else
+    let v{{ j }} = vec4<i32>({{ four }});
+//% endif
 //% endif
     let e{{ j }} = {{ each }}u * lane + {{ 4 * j }}u;
 //% if aligned
-    if (e{{ j }} < params.n) { y[(row + e{{ j }}) / 4u] = {{ typed.stored(kind, "v%d" % j) if mode == "keys" else "v%d" % j }}; }
+//% if mode == "keys"
+    if (e{{ j }} < params.n) { y[(row + e{{ j }}) / 4u] = {{ typed.stored(kind, "v%d" % j) }}; }
+//% else
+    if (e{{ j }} < params.n) { y[(row + e{{ j }}) / 4u] = v{{ j }}; }
+//% endif
 //% else
 //% for c in range(4)
     if (e{{ j }} + {{ c }}u < params.n) { y[row + e{{ j }} + {{ c }}u] = v{{ j }}[{{ c }}]; }

@@ -30,7 +30,13 @@ fn peers(d: u32) -> vec{{ 2 }}<u32> {
     let b{{ bit }} = subgroupBallot(((d >> {{ bit }}u) & 1u) == 1u).xy;
     same &= select(~b{{ bit }}, b{{ bit }}, ((d >> {{ bit }}u) & 1u) == 1u);
 //% endfor
-    return same & vec2<u32>({{ "0xffffffffu, 0xffffffffu" if lanes == 64 else "0xffffffffu, 0u" if lanes == 32 else "%du, 0u" % (2 ** lanes - 1) }});
+//% if lanes == 64
+    return same & vec2<u32>(0xffffffffu, 0xffffffffu);
+//% elif lanes == 32
+    return same & vec2<u32>(0xffffffffu, 0u);
+//% else
+    return same & vec2<u32>({{ 2 ** lanes - 1 }}u, 0u);
+//% endif
 }
 
 // Exclusive sums over the workgroup's lanes.
@@ -70,7 +76,11 @@ fn main(
     // What lies beyond the row's end has the largest digit and comes last.
     key{{ j }} = select(0xffffffffu, key{{ j }}, at{{ j }} < params.n);
 //% if places
-    let place{{ j }} = {{ "i32(at%d)" % j if first else "place[row + min(at%d, params.n - 1u)]" % j }};
+//% if first
+    let place{{ j }} = i32(at{{ j }});
+//% else
+    let place{{ j }} = place[row + min(at{{ j }}, params.n - 1u)];
+//% endif
 //% endif
 //% endfor
     let d = min(t, DIGITS - 1u);

@@ -1,7 +1,15 @@
 // Elements of x, (outer, n, inner), at places along its middle axis: the result is (outer, m, inner).
-// {{ "Each element of the result has a place of its own." if along else "All share the m places." }}
+//% if along
+// Each element of the result has a place of its own.
+//% else
+// All share the m places.
+//% endif
 //
-// Memory: {{ "inner counts words" if width == 4 else "the result in words of four (arrays/words.wgsl)" }}.
+//% if width == 4
+// Memory: inner counts words.
+//% else
+// Memory: the result in words of four (arrays/words.wgsl).
+//% endif
 //% import "arrays/words.wgsl" as typed
 {{ typed.head([kind]) }}
 //% include "arrays/combination/each.wgsl"
@@ -17,7 +25,11 @@ struct Params { count: u32, last: u32, n: u32, m: u32, inner: u32 }
 fn source(e: u32) -> u32 {
     let row = e / params.inner;
     let o = row / params.m;
-    let at = clipped(places[{{ "e" if along else "row - o * params.m" }}], params.n);
+//% if along
+    let at = clipped(places[e], params.n);
+//% else
+    let at = clipped(places[row - o * params.m], params.n);
+//% endif
     return (o * params.n + at) * params.inner + e - row * params.inner;
 }
 

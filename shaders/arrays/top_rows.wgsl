@@ -13,7 +13,11 @@ diagnostic(off, subgroup_uniformity);
 {{ typed.head([kind]) }}
 {{ keys.of(typed.family[kind], typed.value[kind], "vec4<u32>", true) }}
 
-// each: {{ 'words of four' if aligned else 'elements' }} of a piece; the first `more` have one more.
+//% if aligned
+// each: words of four of a piece; the first `more` have one more.
+//% else
+// each: elements of a piece; the first `more` have one more.
+//% endif
 struct Params { n: u32, count: u32, k: u32, pieces: u32, each: u32, more: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<{{ typed.storage[kind] }}>;
@@ -32,8 +36,13 @@ fn main(
     if (i >= params.count) { return; }
     let lane = t % LANES;
     let piece = i % params.pieces;
-    let start = {{ 4 if aligned else 1 }}u * (piece * params.each + min(piece, params.more));
-    let length = {{ 4 if aligned else 1 }}u * (params.each + select(0u, 1u, piece < params.more));
+//% if aligned
+    let start = 4u * (piece * params.each + min(piece, params.more));
+    let length = 4u * (params.each + select(0u, 1u, piece < params.more));
+//% else
+    let start = 1u * (piece * params.each + min(piece, params.more));
+    let length = 1u * (params.each + select(0u, 1u, piece < params.more));
+//% endif
     let row = i / params.pieces * params.n + start;
     // Which of the own numbers are gone, or past the piece's end.
     var gone = 0u;
@@ -47,7 +56,11 @@ fn main(
 //% endif
 //% endfor
 //% for j in range(words)
-    let keys{{ j }} = select(vec4<u32>(NONE), {{ "reversed_key(key_of(v%d))" % j if descending else "key_of(v%d)" % j }}, place{{ j }} < vec4<u32>(length));
+//% if descending
+    let keys{{ j }} = select(vec4<u32>(NONE), reversed_key(key_of(v{{ j }})), place{{ j }} < vec4<u32>(length));
+//% else
+    let keys{{ j }} = select(vec4<u32>(NONE), key_of(v{{ j }}), place{{ j }} < vec4<u32>(length));
+//% endif
 //% for c in range(4)
     var k{{ 4 * j + c }} = keys{{ j }}[{{ c }}];
     gone |= select({{ 2 ** (4 * j + c) }}u, 0u, place{{ j }}[{{ c }}] < length);

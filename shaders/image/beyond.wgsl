@@ -14,16 +14,32 @@ fn places_of(cell: i32) -> vec4<i32> {
 fn element(line: u32, place: i32) -> f32 {
     let e = u32(max(place, 0));
 //% if source == "u8"
-    let v = byte_of(x[line + e / {{ 4 * cells }}u]{{ "" if cells == 1 else "[e / 4u %% %du]" % cells }}, e);
+//% if cells == 1
+    let v = byte_of(x[line + e / {{ 4 * cells }}u], e);
 //% else
-    let v = x[line{{ "" if cells == 1 else " * %du" % cells }} + e / 4u][e % 4u];
+    let v = byte_of(x[line + e / {{ 4 * cells }}u]{{ "[e / 4u %% %du]" % cells }}, e);
+//% endif
+//% else
+//% if cells == 1
+    let v = x[line + e / 4u][e % 4u];
+//% else
+    let v = x[line * {{ cells }}u + e / 4u][e % 4u];
+//% endif
 //% endif
     return select(v, params.fill, place < 0);
 }
 
-fn elements(line: u32, places: vec4<i32>) -> {{ "vec2<u32>" if pairs else "vec4<f32>" }} {
+//% if pairs
+fn elements(line: u32, places: vec4<i32>) -> vec2<u32> {
+//% else
+fn elements(line: u32, places: vec4<i32>) -> vec4<f32> {
+//% endif
     let v = vec4<f32>(
         element(line, places.x), element(line, places.y), element(line, places.z), element(line, places.w),
     );
-    return {{ "pairs_of(joined(vec4<u32>(v)))" if pairs else "v" }};
+//% if pairs
+    return pairs_of(joined(vec4<u32>(v)));
+//% else
+    return v;
+//% endif
 }

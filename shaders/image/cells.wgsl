@@ -1,25 +1,45 @@
 // Body of kernels that make an image from places, a word an invocation, by
 // `element(image, row, column)`, where column counts the elements of a row.
-// {{ "Rows are whole words: the grid is (words of a row, rows, images), with no division; %d row(s) an invocation, so that enough bytes are under way." % steps if whole else "The place follows from the flat index by division, as rows may end inside of a word." }}
+//% if whole
+// Rows are whole words: the grid is (words of a row, rows, images), with no division; {{ steps }} row(s) an invocation, so that enough bytes are under way.
+//% else
+// The place follows from the flat index by division, as rows may end inside of a word.
+//% endif
 //
 // Memory: x is the source, bound at 0; y the result (images, rows, row), in words of
-// {{ "four elements" if wide else "four bytes" }}. Limits: 2^32 elements; 65535 images where the grid has them.
+//% if wide
+// four elements. Limits: 2^32 elements; 65535 images where the grid has them.
+//% else
+// four bytes. Limits: 2^32 elements; 65535 images where the grid has them.
+//% endif
 //% include "image/words.wgsl"
 //% set lanes = 4 if wide or target == "u8" else 1
 
 const LANES = {{ lanes }}u;
 const CHANNELS = {{ channels }}u;
 // What `element` gives: the value of one element, or of the four of a word.
-alias F = {{ "vec4<f32>" if wide else "f32" }};
+//% if wide
+alias F = vec4<f32>;
+//% else
+alias F = f32;
+//% endif
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
 
 // The element `at`, or the four from there on.
 fn load(at: u32) -> F {
 //% if wide
-    return {{ "four_of(x[at >> 2u])" if source == "u8" else "x[at >> 2u]" }};
+//% if source == "u8"
+    return four_of(x[at >> 2u]);
 //% else
-    return {{ "byte_of(x[at >> 2u], at)" if source == "u8" else "x[at]" }};
+    return x[at >> 2u];
+//% endif
+//% else
+//% if source == "u8"
+    return byte_of(x[at >> 2u], at);
+//% else
+    return x[at];
+//% endif
 //% endif
 }
 //% if whole
@@ -28,7 +48,11 @@ fn load(at: u32) -> F {
 fn made(image: u32, row: u32, column: u32) -> Y {
 //% if wide
     let v = element(image, row, column);
-    return {{ "packed(v)" if target == "u8" else "v" }};
+//% if target == "u8"
+    return packed(v);
+//% else
+    return v;
+//% endif
 //% elif target == "u8"
     var v = vec4<f32>();
     for (var k = 0u; k < 4u; k++) { v[k] = element(image, row, column + k); }
@@ -70,7 +94,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (at * LANES >= params.elements) { return; }
 //% if wide
     let v = element_at(4u * at);
-    y[at] = {{ "packed(v)" if target == "u8" else "v" }};
+//% if target == "u8"
+    y[at] = packed(v);
+//% else
+    y[at] = v;
+//% endif
 //% elif target == "u8"
     // The last word may reach past the last element: it repeats that one.
     var v = vec4<f32>();

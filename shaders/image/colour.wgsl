@@ -1,5 +1,9 @@
 // Colours of pixels: {{ op }}.
-// Values of f32 are in 0 .. 1 (L*a*b* in its own units); levels of u8 are {{ "0 .. 255 as they are" if unit == 1 else "divided by 255 first" }}.
+//% if unit == 1
+// Values of f32 are in 0 .. 1 (L*a*b* in its own units); levels of u8 are 0 .. 255 as they are.
+//% else
+// Values of f32 are in 0 .. 1 (L*a*b* in its own units); levels of u8 are divided by 255 first.
+//% endif
 
 const UNIT = {{ unit }};
 
@@ -14,17 +18,33 @@ fn convert(v: In) -> Out {
 }
 //% elif op == "rgb_to_ycbcr"
 //% set clamped = false
-// JFIF (ITU-T T.871): ITU-R BT.601 over the full range.{{ " Of levels, only the greatest differences leave it, by a half." if source == "u8" else "" }}
+//% if source == "u8"
+// JFIF (ITU-T T.871): ITU-R BT.601 over the full range. Of levels, only the greatest differences leave it, by a half.
+//% else
+// JFIF (ITU-T T.871): ITU-R BT.601 over the full range.
+//% endif
 fn convert(v: In) -> Out {
     let luma = 0.299 * v.x + 0.587 * v.y + 0.114 * v.z;
-    let middle = {{ "128.0" if source == "u8" else "0.5" }};
+//% if source == "u8"
+    let middle = 128.0;
+//% else
+    let middle = 0.5;
+//% endif
     let blue = (v.z - luma) * (1.0 / 1.772) + middle;
     let red = (v.x - luma) * (1.0 / 1.402) + middle;
-    return {{ "Out(luma, min(blue, 255.0), min(red, 255.0))" if source == "u8" else "Out(luma, blue, red)" }};
+//% if source == "u8"
+    return Out(luma, min(blue, 255.0), min(red, 255.0));
+//% else
+    return Out(luma, blue, red);
+//% endif
 }
 //% elif op == "ycbcr_to_rgb"
 fn convert(v: In) -> Out {
-    let middle = {{ "128.0" if source == "u8" else "0.5" }};
+//% if source == "u8"
+    let middle = 128.0;
+//% else
+    let middle = 0.5;
+//% endif
     let b = v.y - middle;
     let r = v.z - middle;
     return Out(
@@ -54,7 +74,11 @@ fn convert(v: In) -> Out {
 }
 //% elif op == "to_float" or op == "to_u8"
 fn convert(v: In) -> Out {
-    return v {{ "/ 255.0" if op == "to_float" else "* 255.0" }};
+//% if op == "to_float"
+    return v / 255.0;
+//% else
+    return v * 255.0;
+//% endif
 }
 //% else
 // IEC 61966-2-1; below 0 the straight part goes on.

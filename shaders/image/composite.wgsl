@@ -1,11 +1,19 @@
-// One RGBA image over another (Porter and Duff 1984, doi 10.1145/800031.808606), {{ "colours multiplied by alpha" if premultiplied else "colours apart from alpha" }}.
+//% if premultiplied
+// One RGBA image over another (Porter and Duff 1984, doi 10.1145/800031.808606), colours multiplied by alpha.
+//% else
+// One RGBA image over another (Porter and Duff 1984, doi 10.1145/800031.808606), colours apart from alpha.
+//% endif
 //% if source == "u8" and not premultiplied
 // In Pillow's integers (`src/libImaging/AlphaComposite.c`), so that every level is the same.
 //% endif
 //% if floats
 // Every number is whole and below 2^24, so that f32 is exact, and quicker than integers on GPUs.
 //% endif
-// Memory: {{ "four pixels a word of u8" if floats else "a pixel a word, of four u8 or four f32" }}. Limits: 2^32 pixels.
+//% if floats
+// Memory: four pixels a word of u8. Limits: 2^32 pixels.
+//% else
+// Memory: a pixel a word, of four u8 or four f32. Limits: 2^32 pixels.
+//% endif
 //% set wide = true
 //% set target = source
 //% include "image/words.wgsl"
@@ -15,11 +23,21 @@
 alias u8x16 = vec4<u32>;
 
 //% endif
-struct Params { count: u32{{ ", up: f32, down: f32" if floats }} }
+//% if floats
+struct Params { count: u32, up: f32, down: f32 }
+//% else
+struct Params { count: u32 }
+//% endif
 
-@group(0) @binding(0) var<storage, read> below: array<{{ "u8x16" if floats else "X" }}>;
-@group(0) @binding(1) var<storage, read> above: array<{{ "u8x16" if floats else "X" }}>;
-@group(0) @binding(2) var<storage, read_write> y: array<{{ "u8x16" if floats else "Y" }}>;
+//% if floats
+@group(0) @binding(0) var<storage, read> below: array<u8x16>;
+@group(0) @binding(1) var<storage, read> above: array<u8x16>;
+@group(0) @binding(2) var<storage, read_write> y: array<u8x16>;
+//% else
+@group(0) @binding(0) var<storage, read> below: array<X>;
+@group(0) @binding(1) var<storage, read> above: array<X>;
+@group(0) @binding(2) var<storage, read_write> y: array<Y>;
+//% endif
 @group(0) @binding(3) var<uniform> params: Params;
 
 //% if source == "u8" and not premultiplied

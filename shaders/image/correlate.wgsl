@@ -10,7 +10,11 @@ fn made(v: array<F, {{ size * size }}>) -> F {
 //% if loop.first
     var total = {{ value }};
 //% else
-    total = {{ "total + %s" % value if fold == "sum" else "%s(total, %s)" % (fold, value) }};
+//% if fold == "sum"
+    total = total + {{ value }};
+//% else
+    total = {{ fold }}(total, {{ value }});
+//% endif
 //% endif
 //% endfor
     return total;

@@ -39,6 +39,10 @@ fn element(image: u32, row: u32, column: u32) -> F {
 //% if along != "down"
     let across = {{ side }}.0 * ((b - a) + (e - d)) + {{ middle }}.0 * (right - left);
 //% endif
-    return {{ "sqrt(down * down + across * across)" if along == "both" else along }};
+//% if along == "both"
+    return sqrt(down * down + across * across);
+//% else
+    return {{ along }};
+//% endif
 }
 //% include ("image/stencil.wgsl" if stencil else "image/cells.wgsl")

@@ -1,26 +1,54 @@
 // Counts of values by image, channel and bin. A workgroup counts a part of an image in workgroup
-// memory{{ "" if local else " (here there are too many bins: in memory)" }}, then adds its counts to the result's.
-// {{ "The bin of u8 is level times bins / 256." if source == "u8" else "A value of f32 is in bin b where edges[b] <= value < edges[b + 1], compared by keys; the last edge counts as inside." }}
-// {{ "There are %d copies of the counts, by lane, so that lanes with one value seldom wait." % copies if copies > 1 else "" }}
+//% if local
+// memory, then adds its counts to the result's.
+//% else
+// memory (here there are too many bins: in memory), then adds its counts to the result's.
+//% endif
+//% if source == "u8"
+// The bin of u8 is level times bins / 256.
+//% else
+// A value of f32 is in bin b where edges[b] <= value < edges[b + 1], compared by keys; the last edge counts as inside.
+//% endif
+//% if copies > 1
+// There are {{ copies }} copies of the counts, by lane, so that lanes with one value seldom wait.
+//% else
+//
+//% endif
 //
 // Memory: x in words of four bytes; y is (images, channels, bins), zero before.
-//{{ " Workgroup memory: %d bytes." % (4 * channels * bins * copies) if local else "" }}
+//% if local
+// Workgroup memory: {{ 4 * channels * bins * copies }} bytes.
+//% else
+//
+//% endif
 // Limits: 2^32 elements.
 //% set target = "f32"
 //% include "image/words.wgsl"
 
 const CHANNELS = {{ channels }}u;
 const BINS = {{ bins }}u;
-const LANES = {{ 4 if source == "u8" else 1 }}u;
+//% if source == "u8"
+const LANES = 4u;
+//% else
+const LANES = 1u;
+//% endif
 const WORKGROUP = 256u;
 
 // size: elements of an image.
-struct Params { size: u32, groups: u32, images: u32{{ "" if source == "u8" else ", least: i32, most: i32, first: f32, scale: f32" }} }
+//% if source == "u8"
+struct Params { size: u32, groups: u32, images: u32 }
+//% else
+struct Params { size: u32, groups: u32, images: u32, least: i32, most: i32, first: f32, scale: f32 }
+//% endif
 
 //% if source == "f32"
 alias f32x1 = u32;
 //% endif
-alias Word = {{ "X" if source == "u8" else "f32x1" }};
+//% if source == "u8"
+alias Word = X;
+//% else
+alias Word = f32x1;
+//% endif
 
 @group(0) @binding(0) var<storage, read> x: array<Word>;
 //% if source == "f32"

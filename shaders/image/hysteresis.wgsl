@@ -9,8 +9,18 @@
 // Cucchiara 2010, doi 10.1109/TIP.2010.2044963).
 //
 // Memory: cells as `ridge.wgsl` makes them (images, down, across), labels four a cell; edges are u8.
-//{{ " Workgroup memory: 4 KiB." if step == "tiles" else "" }}
-// Limits: 2^32 - 2 blocks; {{ "a grid of (tiles, tiles, images)" if step != "finish" else "a grid of (cells across, cells down, images)" if whole else "a flat grid of words" }}.
+//% if step == "tiles"
+// Workgroup memory: 4 KiB.
+//% else
+//
+//% endif
+//% if step != "finish"
+// Limits: 2^32 - 2 blocks; a grid of (tiles, tiles, images).
+//% elif whole
+// Limits: 2^32 - 2 blocks; a grid of (cells across, cells down, images).
+//% else
+// Limits: 2^32 - 2 blocks; a flat grid of words.
+//% endif
 
 struct Params { images: u32, down: u32, across: u32, rows: u32, row: u32 }
 
@@ -203,7 +213,11 @@ fn main(
         let node = (0x653acf9u >> (2u * l)) & 3u;
         let up = (0xeeu >> l) & 1u;
         let on = ((0x95449544u >> (2u * l)) & 3u) - 1u;
-        unite({{ "4u * index" if inside else "4u * at" }} + (l >> 2u) + 1u, 4u * ({{ "index - 16u * up" if inside else "at - params.across * up" }} + on) + node + 1u);
+//% if inside
+        unite(4u * index + (l >> 2u) + 1u, 4u * (index - 16u * up + on) + node + 1u);
+//% else
+        unite(4u * at + (l >> 2u) + 1u, 4u * (at - params.across * up + on) + node + 1u);
+//% endif
     }
 //% if inside
     workgroupBarrier();

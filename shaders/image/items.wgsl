@@ -1,7 +1,15 @@
-// Moving items of {{ bytes }} bytes: item (r, c) of the result is item {{ "(r0 + dr r, c0 + dc c)" if stepped else "(rows[r], columns[c])" }} of the source{{ "" if stepped else ", or the fill where one is -1" }}.
+//% if stepped
+// Moving items of {{ bytes }} bytes: item (r, c) of the result is item (r0 + dr r, c0 + dc c) of the source.
+//% else
+// Moving items of {{ bytes }} bytes: item (r, c) of the result is item (rows[r], columns[c]) of the source, or the fill where one is -1.
+//% endif
 // A pixel is one item or several; where neighbours stay neighbours an item is as wide as rows allow,
 // its words in the order {{ order }}.
-// {{ "The grid is (items of a row, rows, images), with no division; %d row(s) an invocation, so that enough bytes are under way." % steps if whole else "The place follows from the flat index by division." }}
+//% if whole
+// The grid is (items of a row, rows, images), with no division; {{ steps }} row(s) an invocation, so that enough bytes are under way.
+//% else
+// The place follows from the flat index by division.
+//% endif
 //
 // Memory: x (images, x_rows, x_row) and y (images, rows, row) in items of {{ scalar }}.
 // Limits: 2^32 items.
@@ -25,7 +33,11 @@ struct Params {
     c0: i32,
     dc: i32,
 //% else
-    fill: {{ "u32" if scalar == "u8" else "f32" }},
+//% if scalar == "u8"
+    fill: u32,
+//% else
+    fill: f32,
+//% endif
 //% endif
 }
 
@@ -46,7 +58,11 @@ fn item(image: u32, row: u32, column: u32) -> W {
     let c = columns[column];
     if (min(r, c) < 0) { return W(params.fill); }
 //% endif
-    return x[(image * params.x_rows + u32(r)) * params.x_row + u32(c)]{{ "" if order == "xyzw"[:bytes // 4] else "." + order }};
+//% if order == "xyzw"[:bytes // 4]
+    return x[(image * params.x_rows + u32(r)) * params.x_row + u32(c)];
+//% else
+    return x[(image * params.x_rows + u32(r)) * params.x_row + u32(c)]{{ "." + order }};
+//% endif
 }
 //% if whole
 

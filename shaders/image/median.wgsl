@@ -100,7 +100,11 @@ fn element(image: u32, row: u32, column: u32) -> F {
         }
     }
     var found = 0u;
-    for (var bit = {{ "0x80u" if source == "u8" else "0x80000000u" }}; bit != 0u; bit >>= 1u) {
+//% if source == "u8"
+    for (var bit = 0x80u; bit != 0u; bit >>= 1u) {
+//% else
+    for (var bit = 0x80000000u; bit != 0u; bit >>= 1u) {
+//% endif
         let next = found | bit;
         var below = 0u;
         for (var k = 0; k < {{ n }}; k++) { below += select(0u, 1u, keys[k] < next); }

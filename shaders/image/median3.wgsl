@@ -7,7 +7,11 @@
 //%- endmacro
 // Elements e and e + 2.
 //% macro both(name, e)
-{{ "(%s >> 16u) | (%s << 16u)" % (value(name, e), value(name, e + 2)) if e % 4 >= 2 else value(name, e) }}
+//% if e % 4 >= 2
+({{ value(name, e) }} >> 16u) | ({{ value(name, e + 2) }} << 16u)
+//% else
+{{ value(name, e) }}
+//% endif
 //%- endmacro
 //% macro made(s)
 //% for n in range(left + cells + right)

@@ -1,7 +1,11 @@
 // Resizing along the width, whole pixels at once, for GPUs: place p of the result is the sum of `taps`
 // neighbours from starts[p] on, with weights made by the host in float64. A weight is loaded once for
 // four rows.
-// {{ "Four neighbours are read as words and shifted into place; weights of taps beyond the last are zero." if source == "u8" else "" }}
+//% if source == "u8"
+// Four neighbours are read as words and shifted into place; weights of taps beyond the last are zero.
+//% else
+//
+//% endif
 // Memory: weights (taps, places).
 //% set columns = true
 
@@ -10,7 +14,11 @@ struct Params { rows: u32, row: u32, x_rows: u32, x_row: u32, taps: u32, last: u
 
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<{{ "f32x1" if target == "f32" else "Y" }}>;
+//% if target == "f32"
+@group(0) @binding(3) var<storage, read_write> y: array<f32x1>;
+//% else
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+//% endif
 @group(0) @binding(4) var<uniform> params: Params;
 //% if source == "u8"
 
@@ -68,4 +76,4 @@ fn column(image: u32, row: u32, place: u32) -> array<V, 4> {
 //% endif
     return made;
 }
-//% include "image/quilt.wgsl"
+//% include "image/pixel_tiles.wgsl"

@@ -1,7 +1,15 @@
-// Levels two in a word, elements 0 and 2 of a cell and 1 and 3: {{ "f16 of 1024 + level" if halves else "integers of 16 bits" }}.
+//% if halves
+// Levels two in a word, elements 0 and 2 of a cell and 1 and 3: f16 of 1024 + level.
+//% else
+// Levels two in a word, elements 0 and 2 of a cell and 1 and 3: integers of 16 bits.
+//% endif
 
 fn pairs_of(word: u32) -> F {
-    return (vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu)) | vec2<u32>({{ "0x64006400u" if halves else "0u" }});
+//% if halves
+    return (vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu)) | vec2<u32>(0x64006400u);
+//% else
+    return (vec2<u32>(word, word >> 8u) & vec2<u32>(0xff00ffu)) | vec2<u32>(0u);
+//% endif
 }
 //% if halves
 //% for fold in ("min", "max")

@@ -12,10 +12,22 @@
 //% set box = "inbox" if source == target and ci == co else "outbox"
 
 const LANES = {{ lanes }}u;
-// Levels of u8 are {{ "integers" if whole else "f32" }}.
+//% if whole
+// Levels of u8 are integers.
+//% else
+// Levels of u8 are f32.
+//% endif
 //% set element = "u32" if whole else "f32"
-alias In = {{ element if ci == 1 else "vec%d<%s>" % (ci, element) }};
-alias Out = {{ element if co == 1 else "vec%d<%s>" % (co, element) }};
+//% if ci == 1
+alias In = {{ element }};
+//% else
+alias In = vec{{ ci }}<{{ element }}>;
+//% endif
+//% if co == 1
+alias Out = {{ element }};
+//% else
+alias Out = vec{{ co }}<{{ element }}>;
+//% endif
 
 // units: of {{ pixels }} pixels; run: those that change places with one another.
 struct Params { units: u32, x_words: u32, y_words: u32, run: u32 }
@@ -61,12 +73,20 @@ fn main(
     if (first + lane >= params.units) { return; }
 //% endif
 //% for n in range(ci)
-    let i{{ n }} = {{ "inbox[lane * %du + %du]" % (ci, n) if staged == "both" else "x[origin((first + lane) * %du + %du)]" % (ci, n) }};
+//% if staged == "both"
+    let i{{ n }} = inbox[lane * {{ ci }}u + {{ n }}u];
+//% else
+    let i{{ n }} = x[origin((first + lane) * {{ ci }}u + {{ n }}u)];
+//% endif
 //% endfor
 //% set four = "levels_of" if whole else "four_of"
 //% for n in range(ci * pixels // 4)
 //% if source == "u8"
-    let w{{ n }} = {{ four }}(i{{ "%d.%s" % (n // 4, "xyzw"[n % 4]) if pixels == 16 else n }});
+//% if pixels == 16
+    let w{{ n }} = {{ four }}(i{{ n // 4 }}.{{ "xyzw"[n % 4] }});
+//% else
+    let w{{ n }} = {{ four }}(i{{ n }});
+//% endif
 //% else
     let w{{ n }} = i{{ n }};
 //% endif
@@ -76,7 +96,11 @@ fn main(
 //% for e in range(p * ci, p * ci + ci)
 //% set parts.names = parts.names + ["w%d.%s" % (e // 4, "xyzw"[e % 4])]
 //% endfor
-    let p{{ pixels - 1 - p if mirrored else p }} = convert(In({{ parts.names | join(", ") }}));
+//% if mirrored
+    let p{{ pixels - 1 - p }} = convert(In({{ parts.names | join(", ") }}));
+//% else
+    let p{{ p }} = convert(In({{ parts.names | join(", ") }}));
+//% endif
 //% endfor
 //% for n in range(co * pixels // 4)
 //% set parts = namespace(names=[])
@@ -84,10 +108,20 @@ fn main(
 //% set parts.names = parts.names + ["p%d%s" % (e // co, "" if co == 1 else "." + "xyzw"[e % co])]
 //% endfor
 //% set made = "vec4<%s>(%s)" % (element, parts.names | join(", "))
-    let v{{ n }} = {{ made if target == "f32" else "joined(%s)" % made if whole else "packed(%s)" % made }};
+//% if target == "f32"
+    let v{{ n }} = {{ made }};
+//% elif whole
+    let v{{ n }} = joined({{ made }});
+//% else
+    let v{{ n }} = packed({{ made }});
+//% endif
 //% endfor
 //% for n in range(co)
-    let y{{ n }} = {{ "Y(v%d, v%d, v%d, v%d)" % (4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) if pixels == 16 else "v%d" % n }};
+//% if pixels == 16
+    let y{{ n }} = Y(v{{ 4 * n }}, v{{ 4 * n + 1 }}, v{{ 4 * n + 2 }}, v{{ 4 * n + 3 }});
+//% else
+    let y{{ n }} = v{{ n }};
+//% endif
 //% endfor
 //% if staged
 //% for n in range(co)
@@ -97,8 +131,13 @@ fn main(
 //% endif
 //% for n in range(co)
     {
-        let at = {{ "first * %du + lane + %du" % (co, lanes * n) if staged else "(first + lane) * %du + %du" % (co, n) }};
-        if (at < params.y_words) { y[at] = {{ "%s[lane + %du]" % (box, lanes * n) if staged else "y%d" % n }}; }
+//% if staged
+        let at = first * {{ co }}u + lane + {{ lanes * n }}u;
+        if (at < params.y_words) { y[at] = {{ box }}[lane + {{ lanes * n }}u]; }
+//% else
+        let at = (first + lane) * {{ co }}u + {{ n }}u;
+        if (at < params.y_words) { y[at] = y{{ n }}; }
+//% endif
     }
 //% endfor
 }

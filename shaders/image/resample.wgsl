@@ -1,4 +1,8 @@
-// Resizing along {{ "the height" if vertical else "the width" }}: place p of the result is the sum of `taps` neighbours from
+//% if vertical
+// Resizing along the height: place p of the result is the sum of `taps` neighbours from
+//% else
+// Resizing along the width: place p of the result is the sum of `taps` neighbours from
+//% endif
 // starts[p] on, with weights made by the host in float64.
 // Memory: weights (places, taps), zero where a tap is not used.
 

@@ -1,5 +1,9 @@
 // Body of kernels that make each element from the {{ size }} by {{ size }} round it, on GPUs: `made`, from the taps'
-// values, row by row, of four elements at once{{ ", or a macro for all that an invocation makes" if joint | default(false) else "" }}.
+//% if joint | default(false)
+// values, row by row, of four elements at once, or a macro for all that an invocation makes.
+//% else
+// values, row by row, of four elements at once.
+//% endif
 //
 // An invocation takes {{ cells }} cell(s) of four elements in {{ steps }} rows. It loads them and the cells round them,
 // which come from the cache, before it stores anything; what taps of neighbours have in common, the
@@ -18,17 +22,29 @@ enable f16;
 //% include "image/words.wgsl"
 //% include "image/border.wgsl"
 
-alias F = {{ "vec2<u32>" if pairs else "vec4<f32>" }};
+//% if pairs
+alias F = vec2<u32>;
+//% else
+alias F = vec4<f32>;
+//% endif
 
 // across: units of a row; width: pixels of a row.
 struct Params { rows: u32, across: u32, width: i32, mode: u32, fill: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
-@group(0) @binding(2) var<storage, read_write> y: array<{{ "Y" if target == "u8" or flat else "array<Y, %d>" % cells }}>;
+//% if target == "u8" or flat
+@group(0) @binding(2) var<storage, read_write> y: array<Y>;
+//% else
+@group(0) @binding(2) var<storage, read_write> y: array<array<Y, {{ cells }}>>;
+//% endif
 @group(0) @binding(3) var<uniform> params: Params;
 
 //% macro cell_of(unit, cell)
-x[{{ unit }}]{{ "" if flat else "." + "xyzw"[cell] }}
+//% if flat
+x[{{ unit }}]
+//% else
+x[{{ unit }}]{{ "." + "xyzw"[cell] }}
+//% endif
 //%- endmacro
 //% include "image/beyond.wgsl"
 //% if pairs
@@ -77,7 +93,11 @@ fn main(
 //% for n in range(left + cells + right)
 //% set k = n - left
 //% set raw = "raw%d_%d" % (s, n) if k in sides else "unit%d%s" % (s, "" if flat else "." + "xyzw"[k])
-    var v{{ s }}_{{ n }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
+//% if source == "u8"
+    var v{{ s }}_{{ n }} = {{ "pairs_of" if pairs else "four_of" }}({{ raw }});
+//% else
+    var v{{ s }}_{{ n }} = {{ raw }};
+//% endif
 //% endfor
 //% endfor
     if (!whole) {
@@ -95,7 +115,11 @@ fn main(
 //% for s in range(steps + size - 1)
     if (row{{ s }} < 0) {
 //% for n in range(left + cells + right)
-        v{{ s }}_{{ n }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
+//% if pairs
+        v{{ s }}_{{ n }} = pairs_of(u32(params.fill) * 0x1010101u);
+//% else
+        v{{ s }}_{{ n }} = F(params.fill);
+//% endif
 //% endfor
     }
 //% endfor
@@ -123,7 +147,11 @@ fn main(
 //% endif
 //% set results.names = results.names + [("word_of(made%d_%d)" if pairs else "packed(made%d_%d)" if target == "u8" else "made%d_%d") % (s, c)]
 //% endfor
-        y[(image + u32(first + {{ s }})) * params.across + unit] = {{ results.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, results.names | join(", ")) }};
+//% if flat
+        y[(image + u32(first + {{ s }})) * params.across + unit] = {{ results.names[0] }};
+//% else
+        y[(image + u32(first + {{ s }})) * params.across + unit] = {{ "Y" if target == "u8" else "array<Y, %d>" % cells }}({{ results.names | join(", ") }});
+//% endif
     }
 //% endfor
 }

@@ -1,10 +1,20 @@
 // Both axes of a separable window in one launch, for GPUs: {{ taps_y }} by {{ taps_x }} taps, {{ {"sum": "summed by weights", "mean": "their mean", "min": "the least", "max": "the greatest"}[fold] }}.
 //
-// A lane takes {{ cells }} cell(s) of four elements of a row, and {{ "loads all rows of its strip at once" if once else "walks down a strip of rows, %d at a time, the last %d of which stay in registers" % (steps, taps_y - 1) }}
+//% if once
+// A lane takes {{ cells }} cell(s) of four elements of a row, and loads all rows of its strip at once
+//% else
+// A lane takes {{ cells }} cell(s) of four elements of a row, and walks down a strip of rows, {{ steps }} at a time, the last {{ taps_y - 1 }} of which stay in registers
+//% endif
 // for the height; for the width, lanes of a subgroup hand round what they made of it.
 // Lanes at the ends of a subgroup only make what their neighbours need. So a row is loaded once, with no
 // barrier. What lies beyond an edge is put in behind the loads.
-// {{ "Levels are two in a word." if halves or fold == "mean" else "Sums are f32." if fold == "sum" else "Values are compared as f32." }}
+//% if halves or fold == "mean"
+// Levels are two in a word.
+//% elif fold == "sum"
+// Sums are f32.
+//% else
+// Values are compared as f32.
+//% endif
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
 // those of the width. Limits: rows of whole units; 2^32 units; a grid of (units, strips, images); lanes
 // {{ lanes }} i to {{ lanes }} i + {{ lanes - 1 }} of a workgroup are its subgroup i.
@@ -22,7 +32,11 @@ diagnostic(off, subgroup_uniformity);
 //% include "image/words.wgsl"
 //% include "image/border.wgsl"
 
-alias F = {{ "vec2<u32>" if pairs else "vec4<f32>" }};
+//% if pairs
+alias F = vec2<u32>;
+//% else
+alias F = vec4<f32>;
+//% endif
 
 // across: units of a row; width: pixels of a row; strip: rows of an invocation.
 struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill: f32 }
@@ -31,7 +45,11 @@ struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill:
 //% if fold == "sum"
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 //% endif
-@group(0) @binding(2) var<storage, read_write> y: array<{{ "Y" if target == "u8" or flat else "array<Y, %d>" % cells }}>;
+//% if target == "u8" or flat
+@group(0) @binding(2) var<storage, read_write> y: array<Y>;
+//% else
+@group(0) @binding(2) var<storage, read_write> y: array<array<Y, {{ cells }}>>;
+//% endif
 @group(0) @binding(3) var<uniform> params: Params;
 
 //% include "image/beyond.wgsl"
@@ -99,7 +117,11 @@ fn main(
 //% for s in range(steps)
 //% for c in range(cells)
 //% set raw = "raw%d%s" % (s, "" if flat else c if source == "f32" else "." + "xyzw"[c])
-        var n{{ s }}_{{ c }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
+//% if source == "u8"
+        var n{{ s }}_{{ c }} = {{ "pairs_of" if pairs else "four_of" }}({{ raw }});
+//% else
+        var n{{ s }}_{{ c }} = {{ raw }};
+//% endif
 //% endfor
 //% endfor
 //% if left + right > 0
@@ -138,7 +160,11 @@ fn main(
 //% set name = "h%d_%d_%s" % (s, e // 4 + 99, "xy"[e % 2] if pairs else "xyzw"[e % 4])
 //% if d != 0 and name not in known.names
 //% set known.names = known.names + [name]
-        let {{ name }} = subgroupShuffle{{ "Up" if d < 0 else "Down" }}(v{{ part }}, {{ d | abs }}u);
+//% if d < 0
+        let {{ name }} = subgroupShuffleUp(v{{ part }}, {{ d | abs }}u);
+//% else
+        let {{ name }} = subgroupShuffleDown(v{{ part }}, {{ d | abs }}u);
+//% endif
 //% endif
 //% endfor
 //% for c in range(cells)
@@ -175,11 +201,18 @@ fn main(
 {{ fold_of.all("f%d_%d" % (s, c), "x", shifts.names, 0) }}
 //% endif
 //%- endfor
-        if (own && {{ "" if once else "row + %d >= first && " % s }}row + {{ s }} < end) {
+//% if once
+        if (own && row + {{ s }} < end) {
+//% else
+        if (own && row + {{ s }} >= first && row + {{ s }} < end) {
+//% endif
             let at = (image + u32(row + {{ s }})) * params.across + u32(unit);
             y[at] = {{ walk.result(s) }};
         }
 //% endfor
-{{ "" if once else walk.handed_on() }}
+//% if once
+//% else
+{{ walk.handed_on() }}
+//% endif
     }
 }

@@ -18,7 +18,11 @@ var<workgroup> table: array<u32, {{ 256 * channels }}>;
 
 fn made(unit: u32, v: vec4<u32>) -> vec4<u32> {
 //% for c in range(channels)
-    let c{{ c }} = {{ "0u" if channels == 1 else "(16u * unit + %du) %% %du * 256u" % (c, channels) }};
+//% if channels == 1
+    let c{{ c }} = 0u;
+//% else
+    let c{{ c }} = {{ "(16u * unit + %du) %% %du * 256u" % (c, channels) }};
+//% endif
 //% endfor
     var result: vec4<u32>;
 //% for n in range(4)

@@ -1,4 +1,8 @@
-// A window of `taps` neighbours along {{ "the height" if vertical else "the width" }}, {{ {"sum": "weighted and summed from the first to the last", "min": "their least", "max": "their greatest"}[fold] }}.
+//% if vertical
+// A window of `taps` neighbours along the height, {{ {"sum": "weighted and summed from the first to the last", "min": "their least", "max": "their greatest"}[fold] }}.
+//% else
+// A window of `taps` neighbours along the width, {{ {"sum": "weighted and summed from the first to the last", "min": "their least", "max": "their greatest"}[fold] }}.
+//% endif
 // Tap k of place p is p + k - origin; beyond the edge, the border's mode decides.
 //% include "image/border.wgsl"
 

@@ -4,7 +4,13 @@
 // time. It folds each row across its cells and those to the left and right that the taps reach, which
 // come from the cache, and keeps the last {{ taps_y - 1 }} rows of this in registers for the height: no
 // barrier, and memory reads each word once. What lies beyond an edge is put in behind the loads.
-// {{ "Levels are two in a word." if halves or fold == "mean" else "Sums are f32." if fold == "sum" else "Values are compared as f32." }}
+//% if halves or fold == "mean"
+// Levels are two in a word.
+//% elif fold == "sum"
+// Sums are f32.
+//% else
+// Values are compared as f32.
+//% endif
 // Memory: x and y are (images, rows, across) units of {{ cells }} cell(s); weights are those of the height, then
 // those of the width. Limits: rows of whole units; 2^32 units; a grid of (units, strips, images).
 //% if halves
@@ -17,7 +23,11 @@ enable f16;
 //% include "image/words.wgsl"
 //% include "image/border.wgsl"
 
-alias F = {{ "vec2<u32>" if pairs else "vec4<f32>" }};
+//% if pairs
+alias F = vec2<u32>;
+//% else
+alias F = vec4<f32>;
+//% endif
 
 // across: units of a row; width: pixels of a row; strip: rows of an invocation.
 struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill: f32 }
@@ -26,11 +36,19 @@ struct Params { rows: u32, across: u32, width: i32, strip: i32, mode: u32, fill:
 //% if fold == "sum"
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 //% endif
-@group(0) @binding(2) var<storage, read_write> y: array<{{ "Y" if target == "u8" or flat else "array<Y, %d>" % cells }}>;
+//% if target == "u8" or flat
+@group(0) @binding(2) var<storage, read_write> y: array<Y>;
+//% else
+@group(0) @binding(2) var<storage, read_write> y: array<array<Y, {{ cells }}>>;
+//% endif
 @group(0) @binding(3) var<uniform> params: Params;
 
 //% macro cell_of(unit, cell)
-x[{{ unit }}]{{ "" if flat else "." + "xyzw"[cell] }}
+//% if flat
+x[{{ unit }}]
+//% else
+x[{{ unit }}]{{ "." + "xyzw"[cell] }}
+//% endif
 //%- endmacro
 //% include "image/beyond.wgsl"
 //% if pairs
@@ -80,7 +98,11 @@ fn main(
 //% for n in range(left + cells + right)
 //% set k = n - left
 //% set raw = "raw%d_%d" % (s, n) if k in sides else "own%d%s" % (s, "" if flat else "." + "xyzw"[k])
-        var v{{ s }}_{{ n }} = {{ "%s(%s)" % ("pairs_of" if pairs else "four_of", raw) if source == "u8" else raw }};
+//% if source == "u8"
+        var v{{ s }}_{{ n }} = {{ "pairs_of" if pairs else "four_of" }}({{ raw }});
+//% else
+        var v{{ s }}_{{ n }} = {{ raw }};
+//% endif
 //% endfor
 //% endfor
         if (!whole) {

@@ -33,7 +33,11 @@
 //% if constant
         if (row{{ s }} < 0) {
 //% for value in values
-            {{ value }} = {{ "pairs_of(u32(params.fill) * 0x1010101u)" if pairs else "F(params.fill)" }};
+//% if pairs
+            {{ value }} = pairs_of(u32(params.fill) * 0x1010101u);
+//% else
+            {{ value }} = F(params.fill);
+//% endif
 //% endfor
         }
 //% endif
@@ -59,12 +63,20 @@
 //% for c in range(cells)
 //% set made.names = made.names + [("word_of(f%d_%d)" if pairs else "packed(f%d_%d)" if target == "u8" else "f%d_%d") % (s, c)]
 //% endfor
-{{ made.names[0] if flat else "%s(%s)" % ("Y" if target == "u8" else "array<Y, %d>" % cells, made.names | join(", ")) }}
+//% if flat
+{{ made.names[0] }}
+//% else
+{{ "Y" if target == "u8" else "array<Y, %d>" % cells }}({{ made.names | join(", ") }})
+//% endif
 //%- endmacro
 //% macro handed_on()
 //% for t in range(taps_y - 1)
 //% for c in range(cells)
-        r{{ t }}_{{ c }} = {{ "r%d" % (t + steps) if t + steps < taps_y - 1 else "n%d" % (t + steps - taps_y + 1) }}_{{ c }};
+//% if t + steps < taps_y - 1
+        r{{ t }}_{{ c }} = r{{ t + steps }}_{{ c }};
+//% else
+        r{{ t }}_{{ c }} = n{{ t + steps - taps_y + 1 }}_{{ c }};
+//% endif
 //% endfor
 //% endfor
 //% endmacro

@@ -1,5 +1,9 @@
 // Each pixel of the result from a point of the source, which a 3 by 3 matrix gives from (row, column,
-// 1){{ "; the third coordinate divides the others" if perspective else "" }}. Order {{ order }}: {{ {0: "the nearest pixel", 1: "linear between four pixels", 3: "cubic B-splines over sixteen coefficients, made before"}[order] }}.
+//% if perspective
+// 1); the third coordinate divides the others. Order {{ order }}: {{ {0: "the nearest pixel", 1: "linear between four pixels", 3: "cubic B-splines over sixteen coefficients, made before"}[order] }}.
+//% else
+// 1). Order {{ order }}: {{ {0: "the nearest pixel", 1: "linear between four pixels", 3: "cubic B-splines over sixteen coefficients, made before"}[order] }}.
+//% endif
 // Beyond the edge the source goes on by the border's mode; where it is strict, a point outside gives
 // the fill.
 //% include "image/border.wgsl"
@@ -19,7 +23,11 @@ struct Params {
     fill: f32,
 }
 
-@group(0) @binding(1) var<storage, read_write> y: array<{{ "f32x1" if tiled and target == "f32" else "Y" }}>;
+//% if tiled and target == "f32"
+@group(0) @binding(1) var<storage, read_write> y: array<f32x1>;
+//% else
+@group(0) @binding(1) var<storage, read_write> y: array<Y>;
+//% endif
 @group(0) @binding(2) var<uniform> params: Params;
 
 //% set which, value = ("", "V") if tiled else (", channel", "f32")
@@ -29,7 +37,11 @@ fn at(image: u32, row: i32, column: i32{{ channel }}) -> {{ value }} {
     let c = inside(column, params.size.y, params.mode);
     if (min(r, c) < 0) { return {{ value }}(params.fill); }
     let line = image * u32(params.size.x) + u32(r);
-    return {{ "pixel_at(line * u32(params.size.y) + u32(c))" if tiled else "load((line * u32(params.size.y) + u32(c)) * CHANNELS + channel)" }};
+//% if tiled
+    return pixel_at(line * u32(params.size.y) + u32(c));
+//% else
+    return load((line * u32(params.size.y) + u32(c)) * CHANNELS + channel);
+//% endif
 }
 //% if order == 3
 
@@ -102,7 +114,7 @@ fn sampled(image: u32, row: u32, place: u32{{ channel }}) -> {{ value }} {
 }
 //% if tiled
 //% set columns = false
-//% include "image/quilt.wgsl"
+//% include "image/pixel_tiles.wgsl"
 //% else
 
 fn element(image: u32, row: u32, column: u32) -> F {

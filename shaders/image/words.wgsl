@@ -12,8 +12,16 @@ const LEVELS = 8388608.0;
 //% if bytes != "u8x4"
 alias {{ bytes }} = {{ {"u8x8": "vec2<u32>", "u8x16": "vec4<u32>"}[bytes] }};
 //% endif
-alias X = {{ bytes if source == "u8" else float }};
-alias Y = {{ bytes if target == "u8" else float }};
+//% if source == "u8"
+alias X = {{ bytes }};
+//% else
+alias X = {{ float }};
+//% endif
+//% if target == "u8"
+alias Y = {{ bytes }};
+//% else
+alias Y = {{ float }};
+//% endif
 //% if source == "u8"
 
 fn byte_of(word: u32, at: u32) -> f32 {
@@ -44,7 +52,11 @@ fn joined(l: vec4<u32>) -> u32 {
 
 // The factor, 1 + 2^-23, sends ties upwards.
 fn packed(v: vec4<f32>) -> u32 {
-    let levels = {{ "clamp(v, vec4<f32>(0.0), vec4<f32>(255.0))" if clamped | default(true) else "v" }} * 1.00000011920928955;
+//% if clamped | default(true)
+    let levels = clamp(v, vec4<f32>(0.0), vec4<f32>(255.0)) * 1.00000011920928955;
+//% else
+    let levels = v * 1.00000011920928955;
+//% endif
     return joined(bitcast<vec4<u32>>(levels + LEVELS)) - 0x4b000000u;
 }
 //% endif

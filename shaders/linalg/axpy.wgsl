@@ -21,5 +21,9 @@ struct Params {
 fn result(i: u32) -> c64x1 {
     let v = x[i];
     let scaled = vec2<f32>(params.re * v.x - params.im * v.y, params.re * v.y + params.im * v.x);
-    return {{ "y0[i] + scaled" if plus else "scaled" }};
+//% if plus
+    return y0[i] + scaled;
+//% else
+    return scaled;
+//% endif
 }

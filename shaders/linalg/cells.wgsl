@@ -54,7 +54,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endif
     let c0 = c_first(index);
     for (var e = 0u; e < 16u; e++) {
-        let sum = {{ "vec2<f32>(res[e / 4u][e % 4u], ims[e / 4u][e % 4u])" if complex else "res[e / 4u][e % 4u]" }};
+//% if complex
+        let sum = vec2<f32>(res[e / 4u][e % 4u], ims[e / 4u][e % 4u]);
+//% else
+        let sum = res[e / 4u][e % 4u];
+//% endif
         store(sum, c0, i0 + e / 4u, j0 + e % 4u);
     }
 }

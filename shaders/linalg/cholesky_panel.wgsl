@@ -7,7 +7,11 @@
 //
 // A pivot that is not above zero makes its column, and with it all later ones, NaN.
 // Memory: a view as in linalg/batch.wgsl, of the rows from the diagonal on and of `k` and the block's columns.
-// {{ "The factored block goes to `side`, since others still read its place." if aside else "There are no rows below, and the block is factored in place." }}
+//% if aside
+// The factored block goes to `side`, since others still read its place.
+//% else
+// There are no rows below, and the block is factored in place.
+//% endif
 // Workgroup memory: 15.9 KB. Limits: 64 columns.
 //% set views = ["a", "side"] if aside else ["a"]
 //% from "linalg/batch.wgsl" import fields, starts with context
@@ -35,7 +39,11 @@ struct Params {
 //% if aside
 @group(0) @binding(1) var<storage, read_write> side: array<f32>;
 //% endif
-@group(0) @binding({{ 2 if aside else 1 }}) var<uniform> params: Params;
+//% if aside
+@group(0) @binding(2) var<uniform> params: Params;
+//% else
+@group(0) @binding(1) var<uniform> params: Params;
+//% endif
 {{ starts() }}
 var<workgroup> left: array<vec4<f32>, SLICE * LINE>;
 var<workgroup> shown: array<vec4<f32>, 2u * 4u * QUADS>;

@@ -32,7 +32,11 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 {{ starts() }}
 fn one() -> S {
-    return {{ "vec2<f32>(1.0, 0.0)" if scalar == "c64" else "S(1.0)" }};
+//% if scalar == "c64"
+    return vec2<f32>(1.0, 0.0);
+//% else
+    return S(1.0);
+//% endif
 }
 
 @compute @workgroup_size(GROUP)

@@ -12,8 +12,13 @@
 enable f16;
 //% endif
 alias S = {{ scalar }};
-alias W = {{ "vec4<S>" if unit == 4 else "S" }};
-alias F = {{ "vec4<f32>" if unit == 4 else "f32" }};
+//% if unit == 4
+alias W = vec4<S>;
+alias F = vec4<f32>;
+//% else
+alias W = S;
+alias F = f32;
+//% endif
 alias Y = {{ ("vec4<%s>" if unit == 4 else "%s") % out }};
 
 const LANES = {{ lanes }}u;
@@ -79,7 +84,11 @@ fn main(
 //% elif part == "all"
         sum = fma(F(a[first + i * pitch]), F(f32(x[other + i])), sum);
 //% else
-        if ({{ "i > w" if part == "lower" else "i < w" }}) {
+//% if part == "lower"
+        if (i > w) {
+//% else
+        if (i < w) {
+//% endif
             sum = fma(F(a[first + i * pitch]), F(f32(x[other + i])), sum);
         }
 //% endif

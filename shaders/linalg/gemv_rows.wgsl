@@ -10,8 +10,13 @@
 enable f16;
 //% endif
 alias S = {{ scalar }};
-alias W = {{ "vec4<S>" if unit == 4 else "S" }};
-alias F = {{ "vec4<f32>" if unit == 4 else "f32" }};
+//% if unit == 4
+alias W = vec4<S>;
+alias F = vec4<f32>;
+//% else
+alias W = S;
+alias F = f32;
+//% endif
 
 const LANES = {{ lanes }}u;
 const GROUP = {{ group }}u;
@@ -52,8 +57,16 @@ fn main(
     let row{{ r }} = (first + min(i + {{ r }}u, params.m - 1u) * params.a_row) / UNIT;
     var sum{{ r }} = F();
 //% endfor
-    let begin = {{ "i" if part == "upper" else "0u" }};
-    let end = {{ "min(i + 1u, params.n)" if part == "lower" else "params.n / UNIT" }};
+//% if part == "upper"
+    let begin = i;
+//% else
+    let begin = 0u;
+//% endif
+//% if part == "lower"
+    let end = min(i + 1u, params.n);
+//% else
+    let end = params.n / UNIT;
+//% endif
     for (var w = begin + lane; w < end; w += LANES) {
         let v = F(x[other + w]);
 //% for r in range(rows)
@@ -62,7 +75,11 @@ fn main(
     }
 //% for r in range(rows)
     {
-        var total = {{ "(sum%d.x + sum%d.y) + (sum%d.z + sum%d.w)" % (r, r, r, r) if unit == 4 else "sum%d" % r }};
+//% if unit == 4
+        var total = (sum{{ r }}.x + sum{{ r }}.y) + (sum{{ r }}.z + sum{{ r }}.w);
+//% else
+        var total = sum{{ r }};
+//% endif
 //% if lanes > 1
 //% if r
         workgroupBarrier();

@@ -24,5 +24,9 @@ fn result(at: u32) -> W {
     let row = at / params.words;
     let column = row / params.m * params.words + at % params.words;
     let scaled = F(params.alpha * f32(x[row]));
-    return W({{ "fma(scaled, F(other[column]), F(a[at]))" if plus else "scaled * F(other[column])" }});
+//% if plus
+    return W(fma(scaled, F(other[column]), F(a[at])));
+//% else
+    return W(scaled * F(other[column]));
+//% endif
 }

@@ -40,7 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var count = 0u;
     for (var j = t; j < n; j += THREADS) {
         let other = values[z * n + j];
-        let before = {{ "other > own" if normalised else "other < own" }};
+//% if normalised
+        let before = other > own;
+//% else
+        let before = other < own;
+//% endif
         count += select(0u, 1u, before || (other == own && j < i));
     }
     counts[t] = count;

@@ -1,11 +1,20 @@
 // LU with partial pivoting of a panel of at most {{ width }} columns and {{ rows * threads }} rows, by one workgroup, {{ sub }} columns at a
 // time. Their part of U comes first, then each invocation subtracts the products of the columns left of them
-// from its {{ rows }} rows and keeps these in registers. A column takes {{ "two" if lanes else "three" }} barriers: the best pivots of {{ "subgroups" if lanes else "invocations, of groups of" }}
-// {{ "" if lanes else "them, " }}and the two rows that change places, which all then read from workgroup memory. In the panel's other
+//% if lanes
+// from its {{ rows }} rows and keeps these in registers. A column takes two barriers: the best pivots of subgroups
+// and the two rows that change places, which all then read from workgroup memory. In the panel's other
+//% else
+// from its {{ rows }} rows and keeps these in registers. A column takes three barriers: the best pivots of invocations, of groups of
+// them, and the two rows that change places, which all then read from workgroup memory. In the panel's other
+//% endif
 // columns, rows change places after all {{ sub }}.
 //
 // Pivots as in linalg/panel.wgsl.
-// Memory: a view as in linalg/batch.wgsl, columns the quick axis{{ ", in words of four: starts, steps and extents are multiples of 4" if unit == 4 }}; pivots (batch, n).
+//% if unit == 4
+// Memory: a view as in linalg/batch.wgsl, columns the quick axis, in words of four: starts, steps and extents are multiples of 4; pivots (batch, n).
+//% else
+// Memory: a view as in linalg/batch.wgsl, columns the quick axis; pivots (batch, n).
+//% endif
 // Workgroup memory: {{ 4 * width * (width + 3 * sub) + 8 * threads + 512 }} bytes. Limits: width and rows.
 //% set quads = sub // 4
 //% set views = ["a"]
@@ -19,12 +28,20 @@ const WIDTH = {{ width }}u;
 const SUB = {{ sub }}u;
 const QUADS = {{ quads }}u;
 const UNIT = {{ unit }}u;
-const GROUPS = {{ threads // lanes if lanes else 32 }}u;
+//% if lanes
+const GROUPS = {{ threads // lanes }}u;
+//% else
+const GROUPS = 32u;
+//% endif
 const PLACES = vec4<u32>(0u, 1u, 2u, 3u);
 const NONE = 0xffffffffu;
 const NAN_KEY = 0x7f800001u;
 
-alias E = {{ "vec4<f32>" if unit == 4 else "f32" }};
+//% if unit == 4
+alias E = vec4<f32>;
+//% else
+alias E = f32;
+//% endif
 
 struct Params {
     rows: u32,

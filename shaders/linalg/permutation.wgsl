@@ -29,7 +29,11 @@ fn main(
     let first = index * params.n;
 //% set entry = "order[%s]" if held else "permutation[first + %s]"
     for (var i = t; i < params.n; i += THREADS) { {{ entry % "i" }} = i32(i); }
-    {{ "workgroupBarrier();" if held else "storageBarrier();" }}
+//% if held
+    workgroupBarrier();
+//% else
+    storageBarrier();
+//% endif
     if (t == 0u) {
         for (var k = 0u; k < params.n; k++) {
             let p = u32(pivots[first + k]);

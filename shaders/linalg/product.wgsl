@@ -1,7 +1,11 @@
 // Operands of products of views: c = alpha a b + beta c, or a triangle of it. Included by the variants.
 //
 // Memory: views of {{ scalar }} as in linalg/batch.wgsl. An operand may lie in c's own buffer (a_in_c, b_in_c),
-// in a part that this launch does not write. {{ "Words of four elements: starts, steps and extents are multiples of 4." if vector }}
+//% if vector
+// in a part that this launch does not write. Words of four elements: starts, steps and extents are multiples of 4.
+//% else
+// in a part that this launch does not write.
+//% endif
 // Limits: 2^32 elements a buffer.
 //% set views = ["a", "b", "c"]
 //% from "linalg/batch.wgsl" import fields, starts with context
@@ -17,7 +21,11 @@ alias E = vec2<f32>;
 alias S = {{ scalar }};
 alias E = f32;
 //% endif
-alias W = {{ "vec4<S>" if vector else "S" }};
+//% if vector
+alias W = vec4<S>;
+//% else
+alias W = S;
+//% endif
 
 // Of c: all of it, the lower or the upper triangle.
 const LOWER = 1u;
@@ -45,7 +53,11 @@ struct Params {
 {{ starts() }}
 //% for name, inside, conjugated in (("a", a_in_c, conjugate_a), ("b", b_in_c, conjugate_b))
 fn word_of_{{ name }}(at: u32) -> W {
-    return {{ "c" if inside else name }}[at];
+//% if inside
+    return c[at];
+//% else
+    return {{ name }}[at];
+//% endif
 }
 
 //% if not vector

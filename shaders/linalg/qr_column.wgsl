@@ -39,7 +39,11 @@ fn leave_part(value: f32, at: u32, thread: u32) {
         var total = 0.0;
         for (var g = 0u; g < GROUPS; g++) {
             let other = sums[g * WIDTH + thread];
-            total = {{ "max(total, other)" if stage == "peaks" else "total + other" }};
+//% if stage == "peaks"
+            total = max(total, other);
+//% else
+            total = total + other;
+//% endif
         }
         parts[at + thread] = total;
     }

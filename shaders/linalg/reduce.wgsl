@@ -21,8 +21,20 @@ alias S = {{ scalar }};
 //% set keyed = kind in ("iamax", "amax", "amin")
 //% set state = {"iamax": "vec2<u32>", "amax": "u32", "amin": "u32", "nrm2": "vec4<f32>"}.get(kind, "S" if scalar == "c64" else "f32")
 alias A = {{ state }};
-alias X = {{ "A" if merging else "vec4<S>" if unit == 4 else "S" }};
-alias R = {{ "A" if partial else "S" if scalar == "c64" else out }};
+//% if merging
+alias X = A;
+//% elif unit == 4
+alias X = vec4<S>;
+//% else
+alias X = S;
+//% endif
+//% if partial
+alias R = A;
+//% elif scalar == "c64"
+alias R = S;
+//% else
+alias R = {{ out }};
+//% endif
 
 const LANES = {{ lanes }}u;
 const GROUP = {{ group }}u;
@@ -91,7 +103,11 @@ fn take(before: A, at: u32, i: u32) -> A {
 //% elif kind == "dot" and scalar == "c64"
     let a = x[at];
     let b = y[at];
-    sum += vec2<f32>(a.x * b.x {{ "+" if conjugate else "-" }} a.y * b.y, a.x * b.y {{ "-" if conjugate else "+" }} a.y * b.x);
+//% if conjugate
+    sum += vec2<f32>(a.x * b.x + a.y * b.y, a.x * b.y - a.y * b.x);
+//% else
+    sum += vec2<f32>(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+//% endif
 //% else
     let word = x[at];
 //% if kind == "dot"
@@ -99,9 +115,17 @@ fn take(before: A, at: u32, i: u32) -> A {
 //% endif
 //% for e in range(unit)
     {
-        let v = f32(word{{ "." ~ "xyzw"[e] if unit == 4 }});
+//% if unit == 4
+        let v = f32(word{{ "." ~ "xyzw"[e] }});
+//% else
+        let v = f32(word);
+//% endif
 //% if kind == "dot"
-        sum = fma(v, f32(other{{ "." ~ "xyzw"[e] if unit == 4 }}), sum);
+//% if unit == 4
+        sum = fma(v, f32(other{{ "." ~ "xyzw"[e] }}), sum);
+//% else
+        sum = fma(v, f32(other), sum);
+//% endif
 //% elif kind == "asum"
         sum += abs(v);
 //% elif kind == "count"

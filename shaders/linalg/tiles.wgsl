@@ -6,7 +6,11 @@
 // in groups of rows, so that what they read stays in the cache. Complex numbers are kept as two planes.
 // Blocks outside of the wanted triangle end at once.
 //
-// Memory: as in linalg/product.wgsl. {{ "K may end within a slice." if ragged else "K is a number of whole slices." }}
+//% if ragged
+// Memory: as in linalg/product.wgsl. K may end within a slice.
+//% else
+// Memory: as in linalg/product.wgsl. K is a number of whole slices.
+//% endif
 // Workgroup memory: 4 * planes * stages * BK * (BM + BN) bytes.
 // Limits: BM is a multiple of 4 TM, BN of 8 TN, BK of 8, BM * BK and BN * BK of four times the invocations.
 //% set threads = bm * bn // (tm * tn)
@@ -45,7 +49,11 @@ fn load_{{ name }}(at: u32, quick: u32, k: u32) -> Word {
     if (quick + {{ e }}u < params.{{ bound }}) {
         let v = element_of_{{ name }}(at + {{ e }}u * {{ step }});
 //% for p in planes
-        word.{{ p }}.{{ "xyzw"[e] }} = v{{ "." ~ "xy"[loop.index0] if complex }};
+//% if complex
+        word.{{ p }}.{{ "xyzw"[e] }} = v{{ "." ~ "xy"[loop.index0] }};
+//% else
+        word.{{ p }}.{{ "xyzw"[e] }} = v;
+//% endif
 //% endfor
     }
 //% endfor
@@ -71,7 +79,11 @@ fn store4(sum: vec4<f32>, first: u32, i: u32, j: u32) {
 //% else
 fn store4({% for p in planes %}{{ p }}: vec4<f32>, {% endfor %}first: u32, i: u32, j: u32) {
     for (var e = 0u; e < 4u; e++) {
-        store({{ "vec2<f32>(re[e], im[e])" if complex else "re[e]" }}, first, i, j + e);
+//% if complex
+        store(vec2<f32>(re[e], im[e]), first, i, j + e);
+//% else
+        store(re[e], first, i, j + e);
+//% endif
     }
 }
 //% endif
@@ -112,9 +124,21 @@ fn main(
     let {{ name }}_k{{ l }} = (t + {{ l * threads }}u) / {{ size // 4 }}u;
     let {{ name }}_i{{ l }} = (t + {{ l * threads }}u) % {{ size // 4 }}u * 4u;
 //% endif
-    let {{ name }}_line{{ l }} = {{ "i0" if name == "a" else "j0" }} + {{ name }}_i{{ l }};
-    let {{ name }}_from{{ l }} = {{ name }}_at + min({{ name }}_line{{ l }}, params.{{ bound }} - {{ 4 if vector and quick != "k" else 1 }}u) * params.{{ name }}_{{ along }} + {{ name }}_k{{ l }} * params.{{ name }}_{{ across }};
-    var {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }}, {{ name ~ "_k%d" % l if quick == "k" else name ~ "_line%d" % l }}, {{ name }}_k{{ l }});
+//% if name == "a"
+    let {{ name }}_line{{ l }} = i0 + {{ name }}_i{{ l }};
+//% else
+    let {{ name }}_line{{ l }} = j0 + {{ name }}_i{{ l }};
+//% endif
+//% if vector and quick != "k"
+    let {{ name }}_from{{ l }} = {{ name }}_at + min({{ name }}_line{{ l }}, params.{{ bound }} - 4u) * params.{{ name }}_{{ along }} + {{ name }}_k{{ l }} * params.{{ name }}_{{ across }};
+//% else
+    let {{ name }}_from{{ l }} = {{ name }}_at + min({{ name }}_line{{ l }}, params.{{ bound }} - 1u) * params.{{ name }}_{{ along }} + {{ name }}_k{{ l }} * params.{{ name }}_{{ across }};
+//% endif
+//% if quick == "k"
+    var {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }}, {{ name ~ "_k%d" % l }}, {{ name }}_k{{ l }});
+//% else
+    var {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }}, {{ name ~ "_line%d" % l }}, {{ name }}_k{{ l }});
+//% endif
 //% endfor
 //% endfor
 //% for i in range(tm)
@@ -147,11 +171,20 @@ fn main(
 //% endfor
 //% endfor
 //% endfor
-        // Loads stand before the barrier, past which compilers do not put them off. {{ "Those past the end give zeros." if ragged else "Past the last slice that one is loaded again." }}
-        let k = {{ "(step + 1u)" if ragged else "min(step + 1u, steps - 1u)" }} * {{ bk }}u;
+//% if ragged
+        // Loads stand before the barrier, past which compilers do not put them off. Those past the end give zeros.
+        let k = (step + 1u) * {{ bk }}u;
+//% else
+        // Loads stand before the barrier, past which compilers do not put them off. Past the last slice that one is loaded again.
+        let k = min(step + 1u, steps - 1u) * {{ bk }}u;
+//% endif
 //% for name, quick, size, across in (("a", a_quick, bm, "column"), ("b", b_quick, bn, "row"))
 //% for l in range(size * bk // (4 * threads))
-        {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }} + k * params.{{ name }}_{{ across }}, {{ "k + %s_k%d" % (name, l) if quick == "k" else "%s_line%d" % (name, l) }}, k + {{ name }}_k{{ l }});
+//% if quick == "k"
+        {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }} + k * params.{{ name }}_{{ across }}, k + {{ name }}_k{{ l }}, k + {{ name }}_k{{ l }});
+//% else
+        {{ name }}_next{{ l }} = load_{{ name }}({{ name }}_from{{ l }} + k * params.{{ name }}_{{ across }}, {{ name }}_line{{ l }}, k + {{ name }}_k{{ l }});
+//% endif
 //% endfor
 //% endfor
         workgroupBarrier();

@@ -12,7 +12,11 @@ struct Params { count: u32, units: u32, height: u32, width: u32, out_height: u32
 @group(0) @binding(1) var<storage, read_write> y: array<W>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-alias B = {{ "vec4<u32>" if width == 4 else "u32" }};
+//% if width == 4
+alias B = vec4<u32>;
+//% else
+alias B = u32;
+//% endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -29,7 +33,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let x0 = share_of(column, params.width, params.out_width, 0u);
     let x1 = share_of(column + 1u, params.width, params.out_width, params.out_width - 1u);
     let plane = image * params.height;
-    var sum = {{ "F(x[((plane + y0) * params.width + x0) * params.units + c])" if kind == "max" else "F()" }};
+//% if kind == "max"
+    var sum = F(x[((plane + y0) * params.width + x0) * params.units + c]);
+//% else
+    var sum = F();
+//% endif
 //% if kind == "max"
     var bits = B();
 //% endif

@@ -16,7 +16,11 @@ struct Params { count: u32, units: u32, step: u32, eps: f32 }
 @group(0) @binding(2) var<storage, read> variance: array<F>;
 //% endif
 //% if not batch or "weight" in kind
-@group(0) @binding(3) var<storage, read> weight: array<{{ "f32" if single else "F" }}>;
+//% if single
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+//% else
+@group(0) @binding(3) var<storage, read> weight: array<F>;
+//% endif
 //% endif
 //% if "bias" in kind
 @group(0) @binding(4) var<storage, read> bias: array<F>;
@@ -37,21 +41,37 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (index >= params.step) { return; }
     let c = index % params.units;
 //% for k in range(words)
-    let i{{ k }} = index{{ " + %du * params.step" % k if k }};
+//% if k
+    let i{{ k }} = index + {{ k }}u * params.step;
+//% else
+    let i{{ k }} = index;
+//% endif
     let v{{ k }} = F(x[min(i{{ k }}, params.count - 1u)]);
 //% endfor
 //% if batch
     let m = mean[c];
-    let scale = {{ "weight[c]" if "weight" in kind else "F(1.0)" }} / sqrt(variance[c] + params.eps);
+//% if "weight" in kind
+    let scale = weight[c] / sqrt(variance[c] + params.eps);
+//% else
+    let scale = F(1.0) / sqrt(variance[c] + params.eps);
+//% endif
 //% if "bias" in kind
     let b = bias[c];
 //% endif
 //% else
-    let slope = {{ "F(weight[0])" if single else "weight[c]" }};
+//% if single
+    let slope = F(weight[0]);
+//% else
+    let slope = weight[c];
+//% endif
 //% endif
 //% for k in range(words)
 //% if batch
-    let r{{ k }} = (v{{ k }} - m) * scale{{ " + b" if "bias" in kind }};
+//% if "bias" in kind
+    let r{{ k }} = (v{{ k }} - m) * scale + b;
+//% else
+    let r{{ k }} = (v{{ k }} - m) * scale;
+//% endif
 //% elif width == 1
     let r{{ k }} = leaky(v{{ k }}, slope);
 //% else

@@ -28,7 +28,11 @@ fn tap_weight(tap: u32, c: u32) -> F { return part0(weight[tap * params.units + 
 fn taken(sum: F, v: F, w: F) -> F { return fma(v, w, sum); }
 
 fn store(sum: F, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
-    y[at * params.units + c] = packed(sum{{ " + bias[c]" if bias }});
+//% if bias
+    y[at * params.units + c] = packed(sum + bias[c]);
+//% else
+    y[at * params.units + c] = packed(sum);
+//% endif
 }
 
 //% set weighted = true

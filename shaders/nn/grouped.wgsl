@@ -8,8 +8,13 @@
 //% include "nn/window_params.wgsl"
 
 // inputs and channels count words of {{ deep }} of x: of a group, of a pixel; outputs words of a group in y.
-alias X = {{ "vec4<S>" if deep == 4 else "S" }};
-alias G = {{ "vec4<f32>" if deep == 4 else "f32" }};
+//% if deep == 4
+alias X = vec4<S>;
+alias G = vec4<f32>;
+//% else
+alias X = S;
+alias G = f32;
+//% endif
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read> weight: array<W>;
@@ -60,7 +65,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for p in range(pixels)
                     let v{{ p }} = select(G(), G(x[at{{ p }} + i]), in{{ p }});
 //% for e in range(deep)
-                    sum{{ p }} = fma(F(v{{ p }}{{ "." ~ "xyzw"[e] if deep == 4 }}), w{{ e }}, sum{{ p }});
+//% if deep == 4
+                    sum{{ p }} = fma(F(v{{ p }}{{ "." ~ "xyzw"[e] }}), w{{ e }}, sum{{ p }});
+//% else
+                    sum{{ p }} = fma(F(v{{ p }}), w{{ e }}, sum{{ p }});
+//% endif
 //% endfor
 //% endfor
                 }
@@ -69,7 +78,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 //% for p in range(pixels)
     if (x0 + {{ p }}u < params.result_x) {
-        y[(result_line * params.result_x + x0 + {{ p }}u) * params.units + c] = W(sum{{ p }}{{ " + bias[c]" if bias }});
+//% if bias
+        y[(result_line * params.result_x + x0 + {{ p }}u) * params.units + c] = W(sum{{ p }} + bias[c]);
+//% else
+        y[(result_line * params.result_x + x0 + {{ p }}u) * params.units + c] = W(sum{{ p }});
+//% endif
     }
 //% endfor
 }

@@ -108,7 +108,11 @@ fn main(
     let pixel{{ i }} = lane / 2u + {{ i * 16 }}u;
     let line{{ i }} = pixel{{ i }} / {{ columns }}u;
     let column{{ i }} = u32(first_x + i32(pixel{{ i }} % {{ columns }}u));
-    let in{{ i }} = column{{ i }} < params.size_x{{ " && pixel%d < %du" % (i, lines * columns) if (i + 1) * 16 > lines * columns }};
+//% if (i + 1) * 16 > lines * columns
+    let in{{ i }} = column{{ i }} < params.size_x && pixel{{ i }} < {{ lines * columns }}u;
+//% else
+    let in{{ i }} = column{{ i }} < params.size_x;
+//% endif
     let at{{ i }} = column{{ i }} * params.units + first_word + word;
     var v{{ i }} = vec4<u32>();
 //% endfor
@@ -132,7 +136,11 @@ fn main(
     for (var oy = top; oy < end; oy += {{ rows }}u) {
         workgroupBarrier();
 //% for i in range(loads)
-        {{ "if (pixel%d < %du) " % (i, lines * columns) if (i + 1) * 16 > lines * columns }}{ tile[pixel{{ i }} * {{ pitch }}u + word] = v{{ i }}; }
+//% if (i + 1) * 16 > lines * columns
+        if (pixel{{ i }} < {{ lines * columns }}u) { tile[pixel{{ i }} * {{ pitch }}u + word] = v{{ i }}; }
+//% else
+        { tile[pixel{{ i }} * {{ pitch }}u + word] = v{{ i }}; }
+//% endif
 //% endfor
         if ({% for i in range(loads) %}{{ " || " if i }}not_finite(v{{ i }}){% endfor %}) { atomicMax(&unbounded, oy + 1u); }
 {{ load("oy + %du" % rows) }}
@@ -166,8 +174,13 @@ fn main(
             let pixel = lane / 2u;
             if (x0 + pixel < params.result_x && oy + {{ o }}u < end) {
                 let start = {{ (o - first) * 80 }}u + pixel * 5u + word * 2u;
-                let a = bitcast<vec4<f32>>(tile[start]){{ " + low" if bias }};
-                let b = bitcast<vec4<f32>>(tile[start + 1u]){{ " + high" if bias }};
+//% if bias
+                let a = bitcast<vec4<f32>>(tile[start]) + low;
+                let b = bitcast<vec4<f32>>(tile[start + 1u]) + high;
+//% else
+                let a = bitcast<vec4<f32>>(tile[start]);
+                let b = bitcast<vec4<f32>>(tile[start + 1u]);
+//% endif
                 y[((image * params.result_y + oy + {{ o }}u) * params.result_x + x0 + pixel) * params.units + first_word + word] = f16x8(
                     pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw),
                 );
@@ -182,7 +195,11 @@ fn main(
                 for (var pair = 0u; pair < 4u; pair++) {
                     let c = 8u * (first_word + word) + 2u * pair;
                     var sum = vec2<f32>();
-                    for (var i = 0u; i < 2u; i++) { sum[i] = sum_of(image, row, ox, c + i){{ " + bias[c / 4u][c % 4u + i]" if bias }}; }
+//% if bias
+                    for (var i = 0u; i < 2u; i++) { sum[i] = sum_of(image, row, ox, c + i) + bias[c / 4u][c % 4u + i]; }
+//% else
+                    for (var i = 0u; i < 2u; i++) { sum[i] = sum_of(image, row, ox, c + i); }
+//% endif
                     sums[pair] = pack2x16float(sum);
                 }
                 y[((image * params.result_y + row) * params.result_x + ox) * params.units + first_word + word] = sums;

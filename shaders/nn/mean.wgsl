@@ -1,7 +1,11 @@
 // The mean of each channel over all pixels of an image, in f32.
 //
 // A workgroup has 16 neighbouring words of channels and {{ slices }} slice(s) of the pixels; a lane adds up its
-// slice, then one lane a word adds the slices{{ " through workgroup memory" if slices > 1 }}. The order depends on one image alone.
+//% if slices > 1
+// slice, then one lane a word adds the slices through workgroup memory. The order depends on one image alone.
+//% else
+// slice, then one lane a word adds the slices. The order depends on one image alone.
+//% endif
 // Memory: x is (images, pixels, units) words, y (images, units). Workgroup memory: up to 4 KiB.
 // Limits: 2^32 words.
 //% include "arrays/combination/flat.wgsl"

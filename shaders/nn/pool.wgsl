@@ -1,11 +1,20 @@
-// The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32{{ ", maxima in pairs of f16" if pairs }}.
+//% if pairs
+// The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32, maxima in pairs of f16.
+//% else
+// The {{ kind }} of each window of a feature map; a NaN in a window is its result. Sums are in f32.
+//% endif
 //% set mends = pairs or noted
 //% include "arrays/combination/wide.wgsl"
 //% set more = "strip: u32, end_z: i32, end_y: i32, end_x: i32,"
 //% include "nn/window_params.wgsl"
 
-@group(0) @binding(0) var<storage, read> x: array<{{ "f16x%d" % width if pairs else "W" }}>;
-@group(0) @binding(1) var<storage, read_write> y: array<{{ "f16x%d" % width if pairs else "W" }}>;
+//% if pairs
+@group(0) @binding(0) var<storage, read> x: array<f16x{{ width }}>;
+@group(0) @binding(1) var<storage, read_write> y: array<f16x{{ width }}>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<W>;
+@group(0) @binding(1) var<storage, read_write> y: array<W>;
+//% endif
 //% if sizes
 const params = Params({{ sizes }});
 //% else
@@ -20,7 +29,11 @@ struct Least { value: f32 }
 
 //% if pairs
 //% if width < 8
-alias f16x{{ width }} = {{ "vec2<u32>" if width == 4 else "u32" }};
+//% if width == 4
+alias f16x{{ width }} = vec2<u32>;
+//% else
+alias f16x{{ width }} = u32;
+//% endif
 //% endif
 // Two f16 in each 32 bits.
 alias V = f16x{{ width }};
@@ -48,7 +61,11 @@ fn taken(a: V, b: V) -> V {
 fn marks(v: V) -> B { return (v & V(0x7fff7fffu)) + V(0x03ff03ffu); }
 
 fn marked(v: V, bits: B) -> V {
-    let ones = (bits >> {{ "15u" if width == 2 else "V(15u)" }}) & V(0x00010001u);
+//% if width == 2
+    let ones = (bits >> 15u) & V(0x00010001u);
+//% else
+    let ones = (bits >> V(15u)) & V(0x00010001u);
+//% endif
     return v | (ones * 0x7e00u);
 }
 
@@ -67,7 +84,11 @@ fn noticed(seen: Seen, v: V) -> Seen { return seen + bitcast<Seen>(v); }
 
 // Whether a sum is infinite or NaN: its exponent is all ones.
 fn suspect(seen: Seen) -> bool {
-    let v = {{ "V(bitcast<vec2<u32>>(seen.low), bitcast<vec2<u32>>(seen.high))" if width == 8 else "bitcast<V>(seen)" }};
+//% if width == 8
+    let v = V(bitcast<vec2<u32>>(seen.low), bitcast<vec2<u32>>(seen.high));
+//% else
+    let v = bitcast<V>(seen);
+//% endif
     let bits = (v & V(0x7c007c00u)) + V(0x04000400u);
 //% if width == 2
     return (bits & 0x80008000u) != 0u;
@@ -79,7 +100,11 @@ fn suspect(seen: Seen) -> bool {
 fn narrowed(v: V) -> V { return v; }
 //% elif kind == "max" and noted
 alias V = F;
-alias B = {{ "u32" if width == 1 else "vec%d<u32>" % width }};
+//% if width == 1
+alias B = u32;
+//% else
+alias B = vec{{ width }}<u32>;
+//% endif
 
 fn widened(word: W) -> V { return part0(word); }
 
@@ -101,12 +126,20 @@ fn noticed(seen: Seen, v: V) -> Seen { return seen + v; }
 // Whether a sum is infinite or NaN.
 fn suspect(seen: Seen) -> bool {
     let ends = (bitcast<B>(seen) & B(0x7f800000u)) == B(0x7f800000u);
-    return {{ "ends" if width == 1 else "any(ends)" }};
+//% if width == 1
+    return ends;
+//% else
+    return any(ends);
+//% endif
 }
 
 fn narrowed(v: V) -> W { return packed(v); }
 //% elif kind == "max"
-alias B = {{ "u32" if width == 1 else "vec%d<u32>" % width }};
+//% if width == 1
+alias B = u32;
+//% else
+alias B = vec{{ width }}<u32>;
+//% endif
 
 // The largest element, and the greatest of all magnitudes as bits: above those of infinity for NaN.
 struct V { high: F, bits: B }
@@ -124,15 +157,27 @@ fn narrowed(v: V) -> W {
     return packed(select(v.high, bitcast<F>(v.bits), v.bits > B(0x7f800000u)));
 }
 //% else
-alias V = {{ "mat2x4<f32>" if width == 8 else "F" }};
+//% if width == 8
+alias V = mat2x4<f32>;
+//% else
+alias V = F;
+//% endif
 
-fn widened(word: W) -> V { return {{ "V(part0(word), part1(word))" if width == 8 else "part0(word)" }}; }
+//% if width == 8
+fn widened(word: W) -> V { return V(part0(word), part1(word)); }
+//% else
+fn widened(word: W) -> V { return part0(word); }
+//% endif
 
 fn outside() -> V { return V(); }
 
 fn taken(a: V, b: V) -> V { return a + b; }
 
-fn narrowed(v: V) -> W { return {{ "packed(v[0], v[1])" if width == 8 else "packed(v)" }}; }
+//% if width == 8
+fn narrowed(v: V) -> W { return packed(v[0], v[1]); }
+//% else
+fn narrowed(v: V) -> W { return packed(v); }
+//% endif
 //% endif
 
 fn start() -> V { return outside(); }
@@ -141,7 +186,11 @@ fn start() -> V { return outside(); }
 fn store(v: V, at: u32, c: u32, oz: u32, oy: u32, ox: u32) { y[at * params.units + c] = narrowed(v); }
 //% else
 
-// Elements of a window along an axis: of the image{{ " and its padding" if counted }}.
+//% if counted
+// Elements of a window along an axis: of the image and its padding.
+//% else
+// Elements of a window along an axis: of the image.
+//% endif
 fn counted(result: u32, kernel: u32, stride: u32, before: i32, size: u32, end: i32) -> f32 {
     let first = i32(result * stride) - before;
 //% if counted
@@ -158,7 +207,11 @@ fn store(sum: V, at: u32, c: u32, oz: u32, oy: u32, ox: u32) {
     );
 //% endfor
     let n = n_z * n_y * n_x;
-    y[at * params.units + c] = narrowed({{ "sum * (1.0 / n)" if scalar == "f16" else "sum / n" }});
+//% if scalar == "f16"
+    y[at * params.units + c] = narrowed(sum * (1.0 / n));
+//% else
+    y[at * params.units + c] = narrowed(sum / n);
+//% endif
 }
 //% endif
 

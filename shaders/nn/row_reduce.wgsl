@@ -12,7 +12,11 @@ fn row_{{ name }}(value: f32, t: u32, lane: u32) -> f32 {
 //% if lanes == 1
     return value;
 //% elif subgroups
-    return {{ "subgroupAdd" if name == "sum" else "subgroupMax" }}(value);
+//% if name == "sum"
+    return subgroupAdd(value);
+//% else
+    return subgroupMax(value);
+//% endif
 //% else
     workgroupBarrier();
     values[t] = value;

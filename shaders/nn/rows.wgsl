@@ -1,9 +1,23 @@
 // {{ kind }} of every row, in f32: {{ lanes }} lane(s) a row reduce it, then write it.
 //
-// Neighbouring lanes read neighbouring words; sums come together in {{ "a subgroup" if subgroups else "workgroup memory" if lanes > 1 else "one invocation" }}. A row
-// is {{ "kept in registers, up to %d words a lane, all asked for at once" % kept if kept else "read again rather than kept: it comes from the cache" }}.
+//% if subgroups
+// Neighbouring lanes read neighbouring words; sums come together in a subgroup. A row
+//% elif lanes > 1
+// Neighbouring lanes read neighbouring words; sums come together in workgroup memory. A row
+//% else
+// Neighbouring lanes read neighbouring words; sums come together in one invocation. A row
+//% endif
+//% if kept
+// is kept in registers, up to {{ kept }} words a lane, all asked for at once.
+//% else
+// is read again rather than kept: it comes from the cache.
+//% endif
 // Memory: x and y are (rows, units) of words of {{ width }} element(s); a weight is f32 (units).
-// Limits: 2^32 words{{ "; lanes %d i to %d i + %d of a workgroup are its subgroup i" % (lanes, lanes, lanes - 1) if subgroups }}.
+//% if subgroups
+// Limits: 2^32 words; lanes {{ lanes }} i to {{ lanes }} i + {{ lanes - 1 }} of a workgroup are its subgroup i.
+//% else
+// Limits: 2^32 words.
+//% endif
 //% if enable_subgroups
 enable subgroups;
 //% endif

@@ -1,7 +1,11 @@
 // Where share i of an axis of `size` begins, cut into `parts`: floor((i size + more) / parts).
 //
 // Memory: none.
-// Limits: more < parts, i <= parts; {{ "extents up to 2^26" if wide else "(i + 1) size + parts up to 2^32" }}.
+//% if wide
+// Limits: more < parts, i <= parts; extents up to 2^26.
+//% else
+// Limits: more < parts, i <= parts; (i + 1) size + parts up to 2^32.
+//% endif
 fn share_of(i: u32, size: u32, parts: u32, more: u32) -> u32 {
 //% if wide
     // The float errs by at most 7 2^-24 of 2^26, then by one. What it misses is found modulo 2^32:

@@ -15,5 +15,9 @@ fn four(v: F) -> F { return F(one(v.x), one(v.y), one(v.z), one(v.w)); }
 
 fn result(i: u32) -> W {
     let word = x[i];
-    return packed(four(part0(word)){{ ", four(part1(word))" if width == 8 }});
+//% if width == 8
+    return packed(four(part0(word)), four(part1(word)));
+//% else
+    return packed(four(part0(word)));
+//% endif
 }

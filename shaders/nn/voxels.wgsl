@@ -22,7 +22,11 @@ struct Params {
 struct Row { image: u32, z: i32, y: i32, x: i32 }
 
 // Row of the result, and the length of K.
-fn result_row(m: u32) -> u32 { return {{ "batch * params.m + m" if batched else "m" }}; }
+//% if batched
+fn result_row(m: u32) -> u32 { return batch * params.m + m; }
+//% else
+fn result_row(m: u32) -> u32 { return m; }
+//% endif
 
 fn depth() -> u32 { return segments() * params.c1; }
 
@@ -33,7 +37,11 @@ fn row_of(m: u32) -> Row {
     let plane = line / params.result_y;
     let image = plane / params.result_z;
     return Row(
-        {{ "batch * image_of(params.m) + " if batched }}image,
+//% if batched
+        batch * image_of(params.m) + image,
+//% else
+        image,
+//% endif
         i32((plane - image * params.result_z) * params.stride_z) - params.before_z,
         i32((line - plane * params.result_y) * params.stride_y) - params.before_y,
         i32((m - line * params.result_x) * params.stride) - params.before_x,

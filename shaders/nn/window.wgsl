@@ -9,7 +9,11 @@
 //% if block
 // An invocation makes {{ columns }} neighbouring column(s) of `strip` results, {{ rows }} row(s) a step: it walks down
 // the image, reads each row once and adds it to the sums of all windows that it lies in, tap
-// by tap, or without weights by the sum of its taps: in the same order in any block.{{ " A step's words are asked for a step before." if ahead }}
+//% if ahead
+// by tap, or without weights by the sum of its taps: in the same order in any block. A step's words are asked for a step before.
+//% else
+// by tap, or without weights by the sum of its taps: in the same order in any block.
+//% endif
 //% if lines
 // Here a strip is one step, which reads all rows of its windows; {{ lines }} strips of a column lie side by side.
 //% endif
@@ -43,7 +47,11 @@ fn make(image: u32, z0: u32, y0: u32, x0: u32, c: u32) {
                 let column = u32(first_x + i32(kx * params.dilation_x));
                 if (inside && column < params.size_x) {
                     let v = widened(x[(line + column) * params.units + c]);
-                    sum = taken(sum, v{{ ", tap_weight(tap, c)" if weighted }});
+//% if weighted
+                    sum = taken(sum, v, tap_weight(tap, c));
+//% else
+                    sum = taken(sum, v);
+//% endif
 //% if mends
                     bits |= marks(v);
 //% endif
@@ -55,7 +63,11 @@ fn make(image: u32, z0: u32, y0: u32, x0: u32, c: u32) {
         }
     }
     let at = ((image * params.result_z + z0) * params.result_y + y0) * params.result_x + x0;
-    store({{ "marked(sum, bits)" if mends else "sum" }}, at, c, z0, y0, x0);
+//% if mends
+    store(marked(sum, bits), at, c, z0, y0, x0);
+//% else
+    store(sum, at, c, z0, y0, x0);
+//% endif
 }
 //% endif
 
@@ -78,7 +90,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endif
     let x0 = rest % across * {{ columns }}u;
     rest /= across;
-    let top = {{ "(rest %% down * %du + line)" % below if below > 1 else "rest % down" }} * params.strip;
+//% if below > 1
+    let top = {{ "(rest %% down * %du + line)" % below }} * params.strip;
+//% else
+    let top = rest % down * params.strip;
+//% endif
     rest /= down;
     let z0 = rest % params.result_z;
     let image = rest / params.result_z;
@@ -149,7 +165,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% for a, ky in uses
 //% if not weighted
 //% for b in range(columns)
-        sum{{ a }}_{{ b }} = {{ "line%d" % b if ky == 0 and not deep else "taken(sum%d_%d, line%d)" % (a, b, b) }};
+//% if ky == 0 and not deep
+        sum{{ a }}_{{ b }} = line{{ b }};
+//% else
+        sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, line{{ b }});
+//% endif
 //% endfor
 //% else
 //% for kx in range(kernel_x)
@@ -157,10 +177,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% if packed
         let w{{ tap }} = widened(k{{ tap }});
 //% elif not held
-        let w{{ tap }} = tap_weight({{ "taps + " if deep }}{{ tap }}u, c);
+//% if deep
+        let w{{ tap }} = tap_weight(taps + {{ tap }}u, c);
+//% else
+        let w{{ tap }} = tap_weight({{ tap }}u, c);
+//% endif
 //% endif
 //% for b in range(columns)
-        sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, v{{ b * stride_x + kx * dilation_x }}{{ ", w%d" % tap if weighted }});
+//% if weighted
+        sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, v{{ b * stride_x + kx * dilation_x }}, w{{ tap }});
+//% else
+        sum{{ a }}_{{ b }} = taken(sum{{ a }}_{{ b }}, v{{ b * stride_x + kx * dilation_x }});
+//% endif
 //% endfor
 //% endfor
 //% endif

@@ -1,6 +1,10 @@
 // Random numbers, four a counter: word i of the result comes from counter (i, attempt, draw, stream)
 // and the seed. Kinds: `words` u32, `uniform` in [0, 1) by 24 bits, `exponential`, and
-// `integers` from low on, below low + range, by products and rejection (Lemire 2019), so unbiased.{{ "\n// Then scale and shift, in f32: an engine may round once or twice." if affine else "" }}
+//% if affine
+// `integers` from low on, below low + range, by products and rejection (Lemire 2019), so unbiased.{{ "\n// Then scale and shift, in f32: an engine may round once or twice." }}
+//% else
+// `integers` from low on, below low + range, by products and rejection (Lemire 2019), so unbiased.
+//% endif
 //
 // Memory: the result in words of four (arrays/words.wgsl).
 //% import "arrays/words.wgsl" as typed
@@ -56,6 +60,10 @@ fn result(i: u32) -> {{ typed.storage[kind] }} {
 //% else
     let v = vec4<f32>(exponential_of(w.xy), exponential_of(w.zw));
 //% endif
-    return {{ "params.shift + params.scale * v" if affine else "v" }};
+//% if affine
+    return params.shift + params.scale * v;
+//% else
+    return v;
+//% endif
 //% endif
 }

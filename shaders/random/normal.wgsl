@@ -61,7 +61,11 @@ fn main(
         let i = begin + k * LANES;
         if (i < params.count) {
             let v = normal_of(philox(vec4<u32>(i, 0u, params.draw, params.stream), params.seed));
-            y[i] = {{ "params.shift + params.scale * v" if affine else "v" }};
+//% if affine
+            y[i] = params.shift + params.scale * v;
+//% else
+            y[i] = v;
+//% endif
         }
     }
 }

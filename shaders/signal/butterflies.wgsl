@@ -201,11 +201,25 @@ fn turned(v: vec2<f32>) -> vec2<f32> { return vec2<f32>(v.y, -v.x); }
 
 //% macro butterfly(v)
 //% set R = v | length
-{{ two(v) if R == 2 else four(v) if R == 4 else split(v) if R in SPLIT else coprime(v) if R in COPRIME else prime(v) if R > 1 else "" }}
+//% if R == 2
+{{ two(v) }}
+//% elif R == 4
+{{ four(v) }}
+//% elif R in SPLIT
+{{ split(v) }}
+//% elif R in COPRIME
+{{ coprime(v) }}
+//% elif R > 1
+{{ prime(v) }}
+//% endif
 //%- endmacro
 
 //% macro roots(name, table, levels)
-// exp(-2 pi i n / N), from a table{{ " of it" if levels == 1 else " of n < 4096 and one of multiples of 4096" }}.
+//% if levels == 1
+// exp(-2 pi i n / N), from a table of it.
+//% else
+// exp(-2 pi i n / N), from a table of n < 4096 and one of multiples of 4096.
+//% endif
 fn {{ name }}(n: u32) -> vec2<f32> {
 //% if levels == 1
     return {{ table }}[n];

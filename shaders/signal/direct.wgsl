@@ -7,7 +7,11 @@
 alias c64x1 = vec2<f32>;
 alias A = {{ a }};
 alias B = {{ b }};
-alias W = {{ "c64x1" if "c64x1" in (a, b) else "f32" }};
+//% if "c64x1" in (a, b)
+alias W = c64x1;
+//% else
+alias W = f32;
+//% endif
 
 struct Params {
     count: u32,
@@ -44,8 +48,13 @@ fn result(index: u32) -> W {
     var sum = W();
 //% for axis in range(rank)
     for (var k{{ axis }} = low{{ axis }}; k{{ axis }} < high{{ axis }}; k{{ axis }}++) {
-    let x_row{{ axis }} = {{ "x_row%d * params.x_extent%d + " % (axis - 1, axis) if axis else "" }}at{{ axis }} - k{{ axis }};
-    let h_row{{ axis }} = {{ "h_row%d * params.taps%d + " % (axis - 1, axis) if axis else "" }}k{{ axis }};
+//% if axis
+    let x_row{{ axis }} = x_row{{ axis - 1 }} * params.x_extent{{ axis }} + at{{ axis }} - k{{ axis }};
+    let h_row{{ axis }} = h_row{{ axis - 1 }} * params.taps{{ axis }} + k{{ axis }};
+//% else
+    let x_row{{ axis }} = at{{ axis }} - k{{ axis }};
+    let h_row{{ axis }} = k{{ axis }};
+//% endif
 //% endfor
         sum += term(x[x_row{{ rank - 1 }}], h[h_row{{ rank - 1 }}]);
 //% for axis in range(rank)

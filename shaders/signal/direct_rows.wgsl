@@ -50,7 +50,11 @@ w{{ c }}_{{ (ring * unrolled - u + i) % ring }}
 //% for c in range(words)
             sum{{ c }} += weights.{{ "xyzw"[i] }} * vec4<f32>(
 //%- for j in range(at, at + 4)
-{{ word(c, u, j // 4) }}.{{ "xyzw"[j % 4] }}{{ ", " if not loop.last }}
+//% if not loop.last
+{{ word(c, u, j // 4) }}.{{ "xyzw"[j % 4] }},
+//% else
+{{ word(c, u, j // 4) }}.{{ "xyzw"[j % 4] }}
+//% endif
 //%- endfor
 );
 //% endfor
@@ -76,7 +80,11 @@ fn main(
     let outer{{ c }} = index{{ c }} / row_words;
     let o{{ c }} = (index{{ c }} - outer{{ c }} * row_words) * 4u;
     let base{{ c }} = i32(o{{ c }}) + reach;
-    whole = whole && base{{ c }} >= 4 * last_taps && base{{ c }} + {{ 12 if rest > 1 else 8 }} <= i32(params.x_extent);
+//% if rest > 1
+    whole = whole && base{{ c }} >= 4 * last_taps && base{{ c }} + 12 <= i32(params.x_extent);
+//% else
+    whole = whole && base{{ c }} >= 4 * last_taps && base{{ c }} + 8 <= i32(params.x_extent);
+//% endif
 //% endfor
     if (!whole) {
 //% for c in range(words)

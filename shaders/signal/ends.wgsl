@@ -13,8 +13,20 @@
 // Limits: 2^32 elements.
 
 alias c64x1 = vec2<f32>;
-alias X = {{ "vec2<f32>" if joined_source else "f32" if source in ("real", "pairs", "frame_pairs", "blocks") else "c64x1" }};
-alias Y = {{ "f32" if target in ("real", "pairs", "blocks") else "vec2<f32>" if joined_target else "c64x1" }};
+//% if joined_source
+alias X = vec2<f32>;
+//% elif source in ("real", "pairs", "frame_pairs", "blocks")
+alias X = f32;
+//% else
+alias X = c64x1;
+//% endif
+//% if target in ("real", "pairs", "blocks")
+alias Y = f32;
+//% elif joined_target
+alias Y = vec2<f32>;
+//% else
+alias Y = c64x1;
+//% endif
 
 // columns: of one (outer, inner), that is the transform's length over that of the pass. period: columns
 // times inner. extent: of the numbers that a hermitian source stands for, pairs as one. x_count, y_count:
@@ -159,7 +171,11 @@ fn framed(at: Column, i: u32) -> W {
 }
 
 fn number(at: Column, k: u32) -> vec2<f32> {
-    return {{ "framed(at, k)" if source == "frames" else "vec2<f32>(framed(at, 2u * k), framed(at, 2u * k + 1u))" }};
+//% if source == "frames"
+    return framed(at, k);
+//% else
+    return vec2<f32>(framed(at, 2u * k), framed(at, 2u * k + 1u));
+//% endif
 }
 //% else
 fn number(at: Column, k: u32) -> vec2<f32> {
@@ -171,12 +187,20 @@ fn number(at: Column, k: u32) -> vec2<f32> {
 
 fn number_at(index: u32) -> vec2<f32> {
     let v = x[index];
-    return {{ "vec2<f32>(v, 0.0)" if source == "real" else "vec2<f32>(v.x, v.y * params.x_sign)" }};
+//% if source == "real"
+    return vec2<f32>(v, 0.0);
+//% else
+    return vec2<f32>(v.x, v.y * params.x_sign);
+//% endif
 }
 //% endif
 
 fn loaded(at: Column, k: u32) -> vec2<f32> {
-    return {{ "times(number(at, k), load_by[k])" if load_by else "number(at, k)" }};
+//% if load_by
+    return times(number(at, k), load_by[k]);
+//% else
+    return number(at, k);
+//% endif
 }
 
 //% if target == "blocks"
@@ -213,5 +237,9 @@ fn store(at: Column, k: u32, value: vec2<f32>) {
 }
 //% if target not in ("pairs", "blocks")
 
-fn store_at(index: u32, v: vec2<f32>) { y[index] = {{ "v.x" if target == "real" else "v" }}; }
+//% if target == "real"
+fn store_at(index: u32, v: vec2<f32>) { y[index] = v.x; }
+//% else
+fn store_at(index: u32, v: vec2<f32>) { y[index] = v; }
+//% endif
 //% endif

@@ -13,7 +13,11 @@ fn extended(outer: u32, p: i32, inner: u32) -> W {
     return sample(outer, end, inner);
 //% else
     let mirrored = sample(outer, 2 * end - p, inner);
-    return {{ "mirrored" if boundary == "even" else "2.0 * sample(outer, end, inner) - mirrored" }};
+//% if boundary == "even"
+    return mirrored;
+//% else
+    return 2.0 * sample(outer, end, inner) - mirrored;
+//% endif
 //% endif
 //% endif
 }

@@ -10,7 +10,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let above = index / params.inner;
     let inner = index - above * params.inner;
     // Where only ends are wanted, the last block's is nobody's start.
-    let blocks = {{ "params.blocks" if filtered else "params.blocks - 1u" }};
+//% if filtered
+    let blocks = params.blocks;
+//% else
+    let blocks = params.blocks - 1u;
+//% endif
     let outer = above / blocks;
     let block = above - outer * blocks;
 {{ begin(sections, order, started, "inner") }}
@@ -24,7 +28,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //% endif
     }
 //% if ended
-    if ({{ "block + 1u == params.blocks" if filtered else "true" }}) {
+//% if filtered
+    if (block + 1u == params.blocks) {
+//% else
+    if (true) {
+//% endif
 {{ finish(sections, order, filtered, "inner") }}
     }
 //% endif

@@ -85,7 +85,11 @@ fn main(
         own{{ i }} = s{{ i // order }}_{{ i % order + 1 }};
 //% endfor
 //% elif ended
-        if (block + 1u {{ "==" if filtered else "<" }} params.blocks) {
+//% if filtered
+        if (block + 1u == params.blocks) {
+//% else
+        if (block + 1u < params.blocks) {
+//% endif
 {{ finish(sections, order, filtered, "0u") }}
         }
 //% endif

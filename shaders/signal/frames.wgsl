@@ -1,6 +1,14 @@
-// Frames of a signal, {{ "each times a window" if window else "as they lie" }}: an element of frame f at i is that of the signal at f hop +
+//% if window
+// Frames of a signal, each times a window: an element of frame f at i is that of the signal at f hop +
+//% else
+// Frames of a signal, as they lie: an element of frame f at i is that of the signal at f hop +
+//% endif
 // i - start. Up to `reach` before and behind the signal it goes on as its boundary says, then come zeros.
-// Memory: x is (outer, length, inner), y is {{ "(outer, size, inner, frames)" if frames_last else "(outer, frames, size, inner)" }}.
+//% if frames_last
+// Memory: x is (outer, length, inner), y is (outer, size, inner, frames).
+//% else
+// Memory: x is (outer, length, inner), y is (outer, frames, size, inner).
+//% endif
 // Limits: 2^31 elements.
 //% include "arrays/combination/each.wgsl"
 
@@ -22,8 +30,13 @@ struct Params {
 //% if window
 @group(0) @binding(1) var<storage, read> window: array<f32>;
 //% endif
-@group(0) @binding({{ 2 if window else 1 }}) var<storage, read_write> y: array<W>;
-@group(0) @binding({{ 3 if window else 2 }}) var<uniform> params: Params;
+//% if window
+@group(0) @binding(2) var<storage, read_write> y: array<W>;
+@group(0) @binding(3) var<uniform> params: Params;
+//% else
+@group(0) @binding(1) var<storage, read_write> y: array<W>;
+@group(0) @binding(2) var<uniform> params: Params;
+//% endif
 
 fn sample(outer: u32, p: i32, inner: u32) -> W {
     return x[(outer * u32(params.length) + u32(p)) * params.inner + inner];
@@ -48,5 +61,9 @@ fn result(index: u32) -> W {
     let outer = rest / params.frames;
 //% endif
     let v = extended(outer, i32(frame * params.hop + i) - params.start, inner);
-    return {{ "window[i] * v" if window else "v" }};
+//% if window
+    return window[i] * v;
+//% else
+    return v;
+//% endif
 }

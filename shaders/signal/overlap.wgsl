@@ -1,7 +1,11 @@
 // A signal from its windowed frames: y[t] = sum_f w[t - f hop] v[t - f hop, f] / sum_f w[t - f hop]^2,
 // the signal whose frames are nearest (Griffin and Lim, IEEE Trans. ASSP 32, 1984). Where no window
 // reaches, the divisor is 1.
-// Memory: v is {{ "(outer, size, frames)" if frames_last else "(outer, frames, size)" }} of which the first {{ taps }} of size count; y is (outer, length).
+//% if frames_last
+// Memory: v is (outer, size, frames) of which the first {{ taps }} of size count; y is (outer, length).
+//% else
+// Memory: v is (outer, frames, size) of which the first {{ taps }} of size count; y is (outer, length).
+//% endif
 // Limits: 2^31 elements.
 //% include "arrays/combination/each.wgsl"
 
@@ -26,7 +30,11 @@ const TAPS = {{ taps }}u;
 const HOP = {{ hop }}u;
 
 fn result(index: u32) -> W {
-    let outer = {{ "0u" if single else "index / params.length" }};
+//% if single
+    let outer = 0u;
+//% else
+    let outer = index / params.length;
+//% endif
     let t = index - outer * params.length + params.start;
     let low = (max(t + 1u, TAPS) - TAPS + HOP - 1u) / HOP;
     let high = min(t / HOP + 1u, params.frames);
@@ -35,7 +43,11 @@ fn result(index: u32) -> W {
     for (var f = low; f < high; f++) {
         let i = t - f * HOP;
         let w = window[i];
-        sum += w * v[{{ "(outer * params.size + i) * params.frames + f" if frames_last else "(outer * params.frames + f) * params.size + i" }}];
+//% if frames_last
+        sum += w * v[(outer * params.size + i) * params.frames + f];
+//% else
+        sum += w * v[(outer * params.frames + f) * params.size + i];
+//% endif
         norm += w * w;
     }
     return sum * (params.scale / select(1.0, norm, norm > 1e-10));

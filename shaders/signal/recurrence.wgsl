@@ -11,7 +11,11 @@
     let a{{ s }}_{{ i }} = coefficients[{{ first + order + i }}];
 //% endfor
 //% for i in range(1, order + 1)
-    var s{{ s }}_{{ i }} = {{ "starts[state_of(%du, %du, params.blocks, block, outer, %s)]" % (s, i - 1, inner) if started else "W()" }};
+//% if started
+    var s{{ s }}_{{ i }} = starts[state_of({{ s }}u, {{ i - 1 }}u, params.blocks, block, outer, {{ inner }})];
+//% else
+    var s{{ s }}_{{ i }} = W();
+//% endif
 //% endfor
 //% endfor
 //% endmacro
@@ -29,7 +33,11 @@
 //% macro finish(sections, order, filtered, inner)
 //% for s in range(sections)
 //% for i in range(1, order + 1)
-        ends[state_of({{ s }}u, {{ i - 1 }}u, {{ "1u, 0u" if filtered else "params.blocks, block" }}, outer, {{ inner }})] = s{{ s }}_{{ i }};
+//% if filtered
+        ends[state_of({{ s }}u, {{ i - 1 }}u, 1u, 0u, outer, {{ inner }})] = s{{ s }}_{{ i }};
+//% else
+        ends[state_of({{ s }}u, {{ i - 1 }}u, params.blocks, block, outer, {{ inner }})] = s{{ s }}_{{ i }};
+//% endif
 //% endfor
 //% endfor
 //% endmacro

@@ -14,5 +14,9 @@ struct Params { count: u32 }
 
 fn result(index: u32) -> W {
     let v = x[params.count - 1u - index];
-    return {{ "W(v.x, -v.y)" if scalar == "c64x1" else "v" }};
+//% if scalar == "c64x1"
+    return W(v.x, -v.y);
+//% else
+    return v;
+//% endif
 }

@@ -29,7 +29,11 @@ struct Params {
 //% endif
 //% if local | default(false)
 @group(0) @binding({{ next.binding }}) var<storage, read> powers: array<f32>;
-@group(0) @binding({{ next.binding + 1 }}) var<storage, {{ "read" if filtered else "read_write" }}> shares: array<W>;
+//% if filtered
+@group(0) @binding({{ next.binding + 1 }}) var<storage, read> shares: array<W>;
+//% else
+@group(0) @binding({{ next.binding + 1 }}) var<storage, read_write> shares: array<W>;
+//% endif
 //% set next.binding = next.binding + 2
 //% endif
 //% if filtered

@@ -2,7 +2,11 @@
 // input and e the states at its end when it began with zeros (Blelloch, Prefix Sums and Their
 // Applications, 1990, for the idea: steps compose, so runs of blocks can be taken alone).
 //
-// An invocation takes a run of blocks of one signal and writes {{ "the states at each block's start" if prefixes else "those at the run's end, from zeros" }}.
+//% if prefixes
+// An invocation takes a run of blocks of one signal and writes the states at each block's start.
+//% else
+// An invocation takes a run of blocks of one signal and writes those at the run's end, from zeros.
+//% endif
 // Memory: states are (sections, blocks, outer, order, inner), M is ({{ sections * order }}, {{ sections * order }}).
 // Limits: a row of 65535 workgroups, then the next row.
 //% set P = sections * order
@@ -18,8 +22,13 @@ struct Params { count: u32, inner: u32, outer: u32, blocks: u32, run: u32, runs:
 //% if started
 @group(0) @binding(2) var<storage, read> starts: array<W>;
 //% endif
-@group(0) @binding({{ 3 if started else 2 }}) var<storage, read_write> y: array<W>;
-@group(0) @binding({{ 4 if started else 3 }}) var<uniform> params: Params;
+//% if started
+@group(0) @binding(3) var<storage, read_write> y: array<W>;
+@group(0) @binding(4) var<uniform> params: Params;
+//% else
+@group(0) @binding(2) var<storage, read_write> y: array<W>;
+@group(0) @binding(3) var<uniform> params: Params;
+//% endif
 
 fn place(state: u32, blocks: u32, block: u32, outer: u32, inner: u32) -> u32 {
     let row = (state / {{ order }}u * blocks + block) * params.outer + outer;
@@ -38,7 +47,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let end = min(first + params.run, params.blocks);
 //% if P <= 8
 //% for i in range(P)
-    var s{{ i }} = {{ "starts[place(%du, params.runs, run, outer, inner)]" % i if started else "W()" }};
+//% if started
+    var s{{ i }} = starts[place({{ i }}u, params.runs, run, outer, inner)];
+//% else
+    var s{{ i }} = W();
+//% endif
 //% for k in range(P)
     let m{{ i }}_{{ k }} = step[{{ i * P + k }}];
 //% endfor

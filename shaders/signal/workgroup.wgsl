@@ -48,14 +48,26 @@ const GROUP = {{ group }}u;
 const HALF = GROUP / 2u;
 //% endif
 
-var<workgroup> tile: array<{{ "vec2<f32>" if parts == 1 else "f32" }}, {{ slots }}>;
+//% if parts == 1
+var<workgroup> tile: array<vec2<f32>, {{ slots }}>;
+//% else
+var<workgroup> tile: array<f32, {{ slots }}>;
+//% endif
 
 // Slot of number i of a column; numbers that are a multiple of {{ pad }} apart lie as many slots apart anywhere.
 fn slot(column: u32, i: u32) -> u32 {
 //% if by_rows
-    return column * {{ slots // group }}u + i{{ " + i / %du * %du" % (pad, skew) if skew }};
+//% if skew
+    return column * {{ slots // group }}u + i + i / {{ pad }}u * {{ skew }}u;
 //% else
-    return i * {{ pitch }}u{{ " + i / %du * %du" % (pad, skew) if skew }} + column;
+    return column * {{ slots // group }}u + i;
+//% endif
+//% else
+//% if skew
+    return i * {{ pitch }}u + i / {{ pad }}u * {{ skew }}u + column;
+//% else
+    return i * {{ pitch }}u + column;
+//% endif
 //% endif
 }
 
@@ -227,7 +239,11 @@ fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let start = (workgroup.x + workgroup.y * 65535u) * {{ "HALF" if paired else "GROUP" }};
+//% if paired
+    let start = (workgroup.x + workgroup.y * 65535u) * HALF;
+//% else
+    let start = (workgroup.x + workgroup.y * 65535u) * GROUP;
+//% endif
     if (start >= params.count) { return; }
     var column = 0u;
     var lane = 0u;
@@ -385,8 +401,13 @@ fn main(
     workgroupBarrier();
 {{ read_mirrored(R, part) }}
 //% endfor
-    if ({{ "idle" if paired else "start + column >= params.count" }}) { return; }
-    let first = {{ "at.j" if paired else "0u" }};
+//% if paired
+    if (idle) { return; }
+    let first = at.j;
+//% else
+    if (start + column >= params.count) { return; }
+    let first = 0u;
+//% endif
 //% for b in range(butterflies)
     {{ guarded(R, b) }} {
         let n = first + (lane + {{ b * lanes }}u) * {{ done }}u;
@@ -397,7 +418,11 @@ fn main(
 //% endfor
 //% else
     if (start + column >= params.count) { return; }
-    let m = {{ "at.j %% %du" % done if far else "0u" }};
+//% if far
+    let m = {{ "at.j %% %du" % done }};
+//% else
+    let m = 0u;
+//% endif
     let first = (at.j - m) * LENGTH + m + lane * {{ done }}u;
 //% if plain_target
     let target_at = (at.outer * params.y_extent + first) * {{ inner }} + at.inner;

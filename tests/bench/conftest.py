@@ -10,4 +10,4 @@ def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     """The null device copies on the host: little is enough."""
     monkeypatch.setattr("gpustd.tuning.roof._ELEMENTS", {True: 1024, False: 1024})
     monkeypatch.setattr("gpustd.tuning.roof._SIDE", {True: 64, False: 64})
-    monkeypatch.setattr("gpustd.tuning.roof._SETTLED_S", {True: 0.01, False: 0.01})
+    monkeypatch.setattr("gpustd.tuning.roof._QUIET_S", {True: 0.01, False: 0.01})

@@ -13,9 +13,8 @@ from bench.tiles import Found, find_tiles, told
 from gpucore import Buffer, Device, Graph, f32
 from gpustd import gemm
 from gpustd.launch.variants import force_variant
-from gpustd.matmul import product
-from gpustd.matmul.tiles import Tile
-from gpustd.tuning.lookup import tile_size
+from gpustd.matmul import launching, tile_choice
+from gpustd.matmul.tiles import Tile, tile_size
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 FIRST, SECOND = "tiled f32 m42/2 n13 k20", "tiled f32 m42/2 n7 k13 silu"
@@ -33,7 +32,7 @@ class Network:
         )
 
     def __call__(self) -> tuple[Graph, Buffer[Any]]:
-        with self.device.capture() as graph, force_variant("product", "tiled"):
+        with self.device.capture() as graph, force_variant("matmul", "tiled"):
             y = gemm(gemm(self.a, self.w), self.v, activation="silu")
         return graph, y
 
@@ -44,7 +43,7 @@ def network(device: Device, monkeypatch: pytest.MonkeyPatch) -> Network:
         pytest.skip(f"{device.info.backend} has no timestamps here")
     for name, value in (("_PROFILES", 1), ("_BUSY_S", 0.0), ("_ROUNDS", 1), ("_REPLAYS", 1)):
         monkeypatch.setattr(tiles, name, value)
-    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     return Network(device)
 
 
@@ -92,12 +91,12 @@ def test_what_is_quicker_is_found_with_the_same_results(network: Network) -> Non
 
 @pytest.mark.usefixtures("pretended")
 def test_a_wrong_tile_is_not_taken(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = product.kernel
+    real = launching.kernel
 
     def broken(device: Device, name: str, **spec: Any) -> Any:
         return (lambda *_, **__: None) if spec.get("bm") == 16 else real(device, name, **spec)
 
-    monkeypatch.setattr(product, "kernel", broken)
+    monkeypatch.setattr(launching, "kernel", broken)
     found = find_tiles(network.device, network, {}, ranks=2)
     assert found.tiles == {}
     assert found.refused == {FIRST: "its result is wrong"}

@@ -18,10 +18,10 @@ from diffusion.cli.program import app
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, matmul_key
 from gpustd.tuning.files import TUNING_VARIABLE, read_tiles, write_tiles
-from gpustd.tuning.lookup import SeenProduct, product_key, tile_size
 from gpustd.tuning.timing import Outcome, Standing
 
 MODULE = sys.modules["diffusion.cli.tune"]
@@ -29,10 +29,10 @@ UNSOUND = MODULE.UNSOUND
 FIRST, SECOND = TILED_TILES[:2]
 
 
-def seen(m: int, count: int = 1) -> SeenProduct:
-    made = Product("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
-    key = product_key(made, "tiled", "f32")
-    return SeenProduct(key, made, "tiled", "f32", TILED_TILES, count)
+def seen(m: int, count: int = 1) -> SeenMatmul:
+    made = Matmul("gemm", "matmul/gemm/rows.wgsl", m, 1, 8, (16,), {}, {}, None)
+    key = matmul_key(made, "tiled", "f32")
+    return SeenMatmul(key, made, "tiled", "f32", TILED_TILES, count)
 
 
 PRODUCTS = [seen(30), seen(20, count=3), seen(10)]
@@ -48,11 +48,11 @@ class Pretended:
         self.stop_at: str | None = None
         self.wrong: str | None = None
 
-    def seen(self, device: Device, model: Path | None, settings: Settings) -> list[SeenProduct]:
+    def seen(self, device: Device, model: Path | None, settings: Settings) -> list[SeenMatmul]:
         self.settings.append(settings)
         return self.products
 
-    def tune(self, device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(self, device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         yield Standing()
         if product.key == self.stop_at:
             signal.raise_signal(signal.SIGINT)
@@ -67,7 +67,7 @@ class Pretended:
 def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretended:
     made = Pretended()
     monkeypatch.setattr(MODULE, "seen_products", made.seen)
-    monkeypatch.setattr(MODULE, "tune_product", made.tune)
+    monkeypatch.setattr(MODULE, "tune_matmul", made.tune)
     monkeypatch.setenv(DEVICE_VARIABLE, "null")
     monkeypatch.setenv(TUNING_VARIABLE, str(tmp_path / "table.json"))
     monkeypatch.delenv("AVILA_DEBUG", raising=False)
@@ -149,11 +149,11 @@ def test_some_wrong_tiles_are_told_by_name(
 ) -> None:
     refused = {FIRST: "its result is wrong", TILED_TILES[2]: "its result is wrong"}
 
-    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         yield Standing()
         return Outcome(product, SECOND, {SECOND: 1e-4}, refused)
 
-    monkeypatch.setattr(MODULE, "tune_product", tune)
+    monkeypatch.setattr(MODULE, "tune_matmul", tune)
     pretended.products = PRODUCTS[:1]
     done = run()
     assert done.exit_code == 0
@@ -182,13 +182,13 @@ def test_two_that_tune_at_once_keep_each_others_products(
     info, other = Device.null().info, PRODUCTS[2].key
     real = pretended.tune
 
-    def tune(device: Device, product: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(device: Device, product: SeenMatmul) -> Generator[Standing, None, Outcome]:
         if product.key == PRODUCTS[0].key:
             write_tiles(tmp_path / "table.json", info, {other: tile_size(SECOND)})
         return (yield from real(device, product))
 
     pretended.products = PRODUCTS[:2]
-    monkeypatch.setattr(MODULE, "tune_product", tune)
+    monkeypatch.setattr(MODULE, "tune_matmul", tune)
     assert run().exit_code == 0
     assert table(tmp_path) == {each.key for each in PRODUCTS}
 

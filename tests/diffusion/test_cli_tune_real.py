@@ -20,11 +20,11 @@ from diffusion.cli.program import app
 from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
-from gpustd.matmul import product
-from gpustd.matmul.tiles import Tile
+from gpustd.matmul import tile_choice
+from gpustd.matmul.tiles import Tile, tile_size
+from gpustd.matmul.tuned_tiles import SeenMatmul, tuned_tile, use_tiles
 from gpustd.tuning import files, timing
 from gpustd.tuning.files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
-from gpustd.tuning.lookup import SeenProduct, tile_size, tuned_tile, use_tiles
 from gpustd.tuning.timing import Outcome, Standing
 
 MODULE = sys.modules["diffusion.cli.tune"]
@@ -32,14 +32,14 @@ MODULE = sys.modules["diffusion.cli.tune"]
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 
 
-def two_products(_: Device, model: NamedModel, settings: Settings) -> list[SeenProduct]:
+def two_products(_: Device, model: NamedModel, settings: Settings) -> list[SeenMatmul]:
     """The two with the least work of a step of the bundled model, as a plain GPU would make them.
 
     Seen on a device that computes nothing, since software renderers' products have no tiles.
     """
     plain = replace(null.adapters()[0], features=frozenset(), matrix_shapes=())
     blank = Device(null.NullBackend(plain))
-    found: list[SeenProduct] = SEEN(blank, model, settings)
+    found: list[SeenMatmul] = SEEN(blank, model, settings)
     return found[-2:]
 
 
@@ -51,21 +51,21 @@ class Stopping:
 
     def __init__(self) -> None:
         self.at: int | None = 2
-        self.begun: list[SeenProduct] = []
+        self.begun: list[SeenMatmul] = []
 
-    def tune(self, device: Device, seen: SeenProduct) -> Generator[Standing, None, Outcome]:
+    def tune(self, device: Device, seen: SeenMatmul) -> Generator[Standing, None, Outcome]:
         self.begun.append(seen)
         if len(self.begun) == self.at:
             signal.raise_signal(signal.SIGINT)
-        return (yield from timing.tune_product(device, seen))
+        return (yield from timing.tune_matmul(device, seen))
 
 
 @pytest.fixture
 def stopping(device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stopping:
     made = Stopping()
-    monkeypatch.setattr(product, "TILED_TILES", (LARGE, SMALL))
+    monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     monkeypatch.setattr(MODULE, "seen_products", two_products)
-    monkeypatch.setattr(MODULE, "tune_product", made.tune)
+    monkeypatch.setattr(MODULE, "tune_matmul", made.tune)
     monkeypatch.setattr(MODULE, "opened_device", lambda _: device)
     monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
@@ -120,7 +120,7 @@ def test_real_tiles_are_timed_refused_and_remembered(
         use_tiles(device, None)
         for seen, size in ((first, chosen[1]), (second, tile_size(LARGE))):
             for offered in ((LARGE, SMALL), (SMALL, LARGE)):
-                taken = tuned_tile(device, seen.product, seen.variant, seen.scalar, offered)
+                taken = tuned_tile(device, seen.matmul, seen.variant, seen.scalar, offered)
                 assert tile_size(taken) == size
     finally:
         monkeypatch.undo()

@@ -18,7 +18,7 @@ from diffusion.errors import SettingsError
 from diffusion.infotext.from_settings import picture_text
 from diffusion.infotext.grammar import read_infotext
 from diffusion.infotext.to_settings import picture_settings
-from diffusion.noise.registry import NOISES
+from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import SAMPLERS
 from diffusion.schedules import SCHEDULES

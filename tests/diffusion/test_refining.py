@@ -16,7 +16,7 @@ from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline import pipeline as pipelines
 from diffusion.pipeline import refining
 from diffusion.pipeline.denoiser import Latents

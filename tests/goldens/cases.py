@@ -50,11 +50,11 @@ class UNetCase:
         return f"{self.model}-{self.batch}x{self.height}x{self.width}-t{self.timestep:g}"
 
     def latents(self) -> weights.Array:
-        """The input: (batch, 4, height, width)."""
+        """Return the input: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
     def text(self) -> weights.Array:
-        """The text states: (batch, tokens, text width), unit noise, another for each image."""
+        """Return text states (batch, tokens, text width): unit noise, another for each image."""
         model = MODELS[self.model]
         shape = (self.batch, model.max_length, model.text_width)
         return weights.normal(f"{self.model}/text states", shape)
@@ -79,13 +79,13 @@ class VAECase:
         return f"{self.model}-{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """The encoder's input: (batch, 3, factor·height, factor·width), in [-1, 1)."""
+        """Return the encoder's input: (batch, 3, factor·height, factor·width), in [-1, 1)."""
         factor = MODELS[self.model].vae_factor
         shape = (self.batch, 3, factor * self.height, factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
 
     def latents(self) -> weights.Array:
-        """The decoder's input, already divided by the scaling factor: (batch, 4, height, width)."""
+        """Return the decoder's input, divided by the scaling factor: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
 
@@ -120,15 +120,15 @@ class PipelineCase:
         return f"{self.model}-{self.sampler}-{self.schedule}-{self.steps}-{size}{eta}"
 
     def initial_noise(self) -> weights.Array:
-        """Unit noise, to be scaled with σ₀: (batch, 4, height, width)."""
+        """Return unit noise, to be scaled with σ₀: (batch, 4, height, width)."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
     def step_noise(self, step: int) -> weights.Array:
-        """Unit noise of step `step`, counted from 0: (batch, 4, height, width)."""
+        """Return unit noise of step `step`, counted from 0: (batch, 4, height, width)."""
         return weights.step_noise(step, batch=self.batch, height=self.height, width=self.width)
 
     def changes(self, latents: NDArray[Any], first_sigma: float) -> NDArray[np.float64]:
-        """What each step adds to x: same shape as `latents` (steps, batch, 4, height, width).
+        """Return what each step adds to x: the shape of `latents` (steps, batch, 4, height, width).
 
         x keeps most of its initial noise (deviation 14.6), beside which a late step is small: an
         error in it shows in the change, not in x.

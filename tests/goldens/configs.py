@@ -43,7 +43,7 @@ class Model:
     vae: Mapping[str, Json]
 
     def part(self, name: str) -> Mapping[str, Json]:
-        """The config of one of `PARTS`."""
+        """Return the config of one of `PARTS`."""
         return {"text_encoder": self.text_encoder, "unet": self.unet, "vae": self.vae}[name]
 
     @property
@@ -91,7 +91,7 @@ def text_encoder(
 def unet(
     channels: list[int], cross: list[bool], heads: int | list[int], groups: int, width: int
 ) -> dict[str, Json]:
-    """`cross` says of each level whether it attends to the text, which is `width` wide."""
+    """Return a UNet's config; `cross`: whether each level attends to the text of `width`."""
     return {
         "attention_head_dim": heads,
         "block_out_channels": channels,

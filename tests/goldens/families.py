@@ -190,27 +190,27 @@ class UNetCase:
         return FAMILIES[self.model].parts["unet"]
 
     def latents(self) -> weights.Array:
-        """The input: (batch, channels, height, width)."""
+        """Return the input: (batch, channels, height, width)."""
         channels = self.config.get("in_channels", 4)
         assert isinstance(channels, int)
         shape = (self.batch, channels, self.height, self.width)
         return weights.normal(f"{self.model}/latents", shape)
 
     def text(self) -> weights.Array:
-        """Text states (batch, tokens, width)."""
+        """Return text states (batch, tokens, width)."""
         width = self.config["cross_attention_dim"]
         width = width[0] if isinstance(width, list) else width
         assert isinstance(width, int)
         return weights.normal(f"{self.model}/text states", (self.batch, LENGTH, width))
 
     def pooled(self) -> weights.Array | None:
-        """Pooled text (batch, POOLED) of an XL model."""
+        """Return pooled text (batch, POOLED) of an XL model."""
         if "addition_embed_type" not in self.config:
             return None
         return weights.normal(f"{self.model}/pooled", (self.batch, POOLED))
 
     def sizes(self) -> list[float]:
-        """Numbers that an XL model is told, the same for each image."""
+        """Return the size numbers that an XL model takes, the same for each image."""
         return [512.0, 768.0, 32.0, 0.0, 6.0 if self.model == "xl_refiner" else 480.0, 720.0][
             : 5 if self.model == "xl_refiner" else 6
         ]
@@ -247,12 +247,12 @@ class TinyVAECase:
         return f"{self.model}/tiny_vae/{self.batch}x{self.height}x{self.width}"
 
     def image(self) -> weights.Array:
-        """The encoder's input: (batch, 3, height, width) in [-1, 1)."""
+        """Return the encoder's input: (batch, 3, height, width) in [-1, 1)."""
         shape = (self.batch, 3, self.factor * self.height, self.factor * self.width)
         return weights.uniform(f"{self.model}/image", shape)
 
     def latents(self) -> weights.Array:
-        """The decoder's input, some of it beyond ±3."""
+        """Return the decoder's input, some of it beyond ±3."""
         noise = weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
         return noise * np.float32(2)
 
@@ -287,7 +287,7 @@ class RunCase:
         return {**NOISE, **FAMILIES[self.model].scheduler, **self.scheduler}
 
     def initial_noise(self) -> weights.Array:
-        """Unit noise, to be scaled."""
+        """Return unit noise, to be scaled."""
         return weights.initial_noise(batch=self.batch, height=self.height, width=self.width)
 
 

@@ -30,8 +30,8 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 
 @functools.cache
-def saved() -> dict[str, dict[str, dict[str, Any]]]:
-    """The content of `families.json`: model, part, then `config`, `shapes` and `digest`."""
+def read_families() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the content of `families.json`: model, part, then `config`, `shapes` and `digest`."""
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(
         (FOLDER / "families.json").read_text(encoding="utf-8")
     )
@@ -39,13 +39,13 @@ def saved() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def config(model: str, part: str) -> dict[str, Any]:
-    """A part's `config.json`."""
-    return dict(saved()[model][part]["config"])
+    """Return a part's `config.json`."""
+    return dict(read_families()[model][part]["config"])
 
 
 def parameters(model: str, part: str) -> dict[str, Array]:
-    """A part's weights by name."""
-    shapes = saved()[model][part]["shapes"]
+    """Return a part's weights by name."""
+    shapes = read_families()[model][part]["shapes"]
     return {name: weight(model, part, name, shape) for name, shape in shapes.items()}
 
 
@@ -66,7 +66,7 @@ def write_family(folder: Path, model: str, scheduler: Mapping[str, object] | Non
 
 
 def write_part(folder: Path, model: str, part: str) -> None:
-    """One network's config and weights."""
+    """Write one network's config and weights."""
     _write_json(folder / "config.json", config(model, part))
     name = "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
     save_file(parameters(model, part), folder / f"{name}.safetensors", metadata={"format": "pt"})
@@ -93,7 +93,7 @@ def _index(family: Family) -> dict[str, object]:
 
 
 def _pad_with_exclamation_marks(folder: Path) -> None:
-    """SDXL's second tokenizer pads with "!", the token 0."""
+    """Set "!", the token 0, as padding, as SDXL's second tokenizer has it."""
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         tree = json.loads((folder / name).read_text(encoding="utf-8"))
         _write_json(folder / name, {**tree, "pad_token": "!"})

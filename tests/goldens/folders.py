@@ -79,7 +79,7 @@ def write_model(
 
 
 def config(model: str, part: str, *, layout: Layout = "current") -> dict[str, object]:
-    """The `config.json` of one network."""
+    """Return the `config.json` of one network."""
     whole = saved_part(model, part).config
     if layout == "old" and part != "text_encoder":
         kept = _OLD_ENTRIES | MODELS[model].part(part).keys()
@@ -90,7 +90,7 @@ def config(model: str, part: str, *, layout: Layout = "current") -> dict[str, ob
 def tensors(
     model: str, part: str, *, dtype: Float = np.float32, layout: Layout = "current"
 ) -> Tensors:
-    """The tensors of one network under the names of `layout`."""
+    """Return the tensors of one network under the names of `layout`."""
     arrays: Tensors = {name: a.astype(dtype) for name, a in parameters(model, part).items()}
     if layout == "old" and part == "vae":
         return {_old_vae_name(name): array for name, array in arrays.items()}

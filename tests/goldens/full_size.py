@@ -104,7 +104,7 @@ VAES: Mapping[str, Config] = {
 
 @functools.cache
 def parameters(name: str) -> Mapping[str, tuple[int, ...]]:
-    """Names and shapes of one of these models."""
+    """Return the parameters' names and shapes of one of these models."""
     lines = load("full_size")[name].tobytes().decode("utf-8").splitlines()
     pairs = (line.split(" ") for line in lines)
     return {key: tuple(map(int, shape.split("x"))) for key, shape in pairs}

@@ -40,7 +40,7 @@ class SavedPart:
 
 @functools.cache
 def load(name: str) -> Mapping[str, NDArray[Any]]:
-    """All arrays of one golden file: "text", "unet", "vae" or "pipeline". Do not write to them."""
+    """Return all arrays of a golden file such as "text" or "unet". Do not write to them."""
     with np.load(FOLDER / f"{name}.npz") as file:
         arrays = dict(file)
     for array in arrays.values():
@@ -49,7 +49,7 @@ def load(name: str) -> Mapping[str, NDArray[Any]]:
 
 
 @functools.cache
-def _saved() -> Mapping[str, Mapping[str, SavedPart]]:
+def _read_models() -> Mapping[str, Mapping[str, SavedPart]]:
     document = json.loads((FOLDER / "models.json").read_text(encoding="utf-8"))
     return {
         model: {part: _saved_part(entry) for part, entry in parts.items()}
@@ -63,22 +63,22 @@ def _saved_part(entry: Mapping[str, Any]) -> SavedPart:
 
 
 def saved_part(model: str, part: str) -> SavedPart:
-    """What is stored of one network: its config, its parameters' shapes, their digest."""
-    return _saved()[model][part]
+    """Return what is stored of one network: config, parameters' shapes, their digest."""
+    return _read_models()[model][part]
 
 
 def parameters(model: str, part: str) -> dict[str, Array]:
-    """All weights of one network by name, f32, representable in f16, PyTorch's order of axes."""
+    """Return a network's weights by name: f32, representable in f16, PyTorch's order of axes."""
     shapes = saved_part(model, part).shapes
     return {name: weight(model, part, name, shape) for name, shape in shapes.items()}
 
 
 def channels_last(array: NDArray[Any]) -> NDArray[Any]:
-    """An image batch (n, channels, height, width) as (n, height, width, channels), contiguous."""
+    """Return a batch (n, channels, height, width) as contiguous (n, height, width, channels)."""
     return np.ascontiguousarray(np.moveaxis(array, -3, -1))
 
 
 def relative_error(actual: NDArray[Any], expected: NDArray[Any]) -> float:
-    """‖actual - expected‖ / ‖expected‖ over all elements, in f64."""
+    """Return ‖actual - expected‖ / ‖expected‖ over all elements, in f64."""
     reference = expected.astype(np.float64)
     return float(np.linalg.norm(actual - reference) / np.linalg.norm(reference))

@@ -42,18 +42,18 @@ class TaskCase(PipelineCase):
         return f"{self.task}-{super().name}-last{self.kept}"
 
     def picture(self) -> NDArray[np.uint8]:
-        """The picture: (factor·height, factor·width, 3)."""
+        """Return the picture: (factor·height, factor·width, 3)."""
         drawn = weights.uniform(f"{self.model}/picture", (*self._pixels, 3))
         return np.floor((drawn.astype(np.float64) + 1) * 128).astype(np.uint8)
 
     def mask(self) -> NDArray[np.uint8]:
-        """0 or 255 for each pixel, whole latent pixels of either: (factor·height, factor·width)."""
+        """Return 0 or 255, equal within each latent pixel: (factor·height, factor·width)."""
         small = weights.uniform("mask", (self.height, self.width)) > 0
         factor = MODELS[self.model].vae_factor
         return np.kron(small, np.full((factor, factor), 255)).astype(np.uint8)
 
     def encoding_noise(self, picture: int) -> weights.Array:
-        """Unit noise to draw latents with: of the picture (0), of its part outside the mask (1)."""
+        """Return unit noise for the latents of the picture (0) or of its unmasked part (1)."""
         return weights.normal(f"noise/encoding {picture}", (1, 4, self.height, self.width))
 
     @property
@@ -90,7 +90,7 @@ def write_task_model(folder: Path, case: TaskCase) -> None:
 
 
 RESAMPLED = ((13, 14), (18, 14), (5, 4), (9, 7))
-"""Sizes that `resampled()` is brought to: key `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
+"""Sizes of the results: key `resample/KERNEL/HEIGHTxWIDTH` of `tasks.npz`."""
 KERNELS = (
     "nearest",
     "nearest_exact",
@@ -101,6 +101,6 @@ KERNELS = (
 )
 
 
-def resampled() -> weights.Array:
-    """What is resampled: (2, 4, 9, 7)."""
+def resampling_input() -> weights.Array:
+    """Return the array that is resampled: (2, 4, 9, 7)."""
     return weights.normal("resampled", (2, 4, 9, 7))

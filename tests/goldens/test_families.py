@@ -11,7 +11,7 @@ from tests.goldens.families import (
     TINY_VAE_CASES,
     UNET_CASES,
 )
-from tests.goldens.family_folders import parameters, saved
+from tests.goldens.family_folders import parameters, read_families
 from tests.goldens.loader import load
 
 every_part = pytest.mark.parametrize(
@@ -23,7 +23,7 @@ every_part = pytest.mark.parametrize(
 @every_part
 def test_weights_are_those_that_pytorch_had(model: str, part: str) -> None:
     drawn = parameters(model, part)
-    assert weights.digest(drawn) == saved()[model][part]["digest"]
+    assert weights.digest(drawn) == read_families()[model][part]["digest"]
     for array in drawn.values():
         np.testing.assert_array_equal(array.astype(np.float16).astype(np.float32), array)
 

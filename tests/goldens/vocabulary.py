@@ -21,7 +21,7 @@ _WORDS = (
 
 
 def byte_characters() -> list[str]:
-    """The 256 characters that stand for bytes, in the vocabulary's order.
+    """Return the 256 characters that stand for bytes, in the vocabulary's order.
 
     Bytes that print in Latin-1 stand for themselves and come first; the others, in order, take
     the code points from 256 on (the rule of GPT-2's byte-level BPE, which CLIP shares).
@@ -31,20 +31,20 @@ def byte_characters() -> list[str]:
 
 
 def merges() -> list[tuple[str, str]]:
-    """The merges in the order of their ranks."""
+    """Return the merges in the order of their ranks."""
     unique = dict.fromkeys(chain.from_iterable(_spelling(word) for word in _WORDS))
     return list(unique)[: VOCABULARY_SIZE - 2 * 256 - 2]
 
 
 def _spelling(word: str) -> Iterator[tuple[str, str]]:
-    """The merges that join a word from its left, letter by letter."""
+    """Return the merges that join a word from its left, letter by letter."""
     letters = [*word[:-1], word[-1] + _END_OF_WORD]
     for end in range(1, len(letters)):
         yield "".join(letters[:end]), letters[end]
 
 
 def tokens() -> dict[str, int]:
-    """Every token's id."""
+    """Return every token's id."""
     characters = byte_characters()
     marked = [character + _END_OF_WORD for character in characters]
     joined = [left + right for left, right in merges()]

@@ -33,13 +33,13 @@ _SUM_DEVIATION = math.sqrt((65_536**2 - 1) / 3)
 
 
 def words(name: str, count: int) -> NDArray[np.uint64]:
-    """`count` random 64-bit words that depend on `name` alone."""
+    """Return `count` random 64-bit words that depend on `name` alone."""
     key = hashlib.blake2b(name.encode(), digest_size=16).digest()
     return np.random.Philox(key=int.from_bytes(key, "little")).random_raw(count)
 
 
 def normal(name: str, shape: Sequence[int]) -> Array:
-    """Nearly normal numbers (mean 0, variance 1, at most 3.47), f32: sums of four uniform ones."""
+    """Return nearly normal f32 numbers (mean 0, variance 1, at most 3.47), sums of 4 uniforms."""
     drawn = words(name, math.prod(shape))
     total = np.zeros(drawn.shape, np.float64)
     for shift in (0, 16, 32, 48):
@@ -48,13 +48,13 @@ def normal(name: str, shape: Sequence[int]) -> Array:
 
 
 def uniform(name: str, shape: Sequence[int]) -> Array:
-    """Numbers spread evenly over [-1, 1), f32, each a multiple of 2⁻²³."""
+    """Return f32 numbers spread evenly over [-1, 1), each a multiple of 2⁻²³."""
     top = (words(name, math.prod(shape)) >> np.uint64(40)).astype(np.float64)
     return (top / 2**23 - 1.0).astype(np.float32).reshape(shape)
 
 
 def weight(model: str, part: str, name: str, shape: Sequence[int]) -> Array:
-    """One parameter of a golden model, f32, every value representable in f16.
+    """Return a parameter of a golden model: f32, every value representable in f16.
 
     `model` is a key of `configs.MODELS`, `part` one of "text_encoder", "unet", "vae", and `name`
     the parameter's name as diffusers or transformers 4 saves it. Matrices and kernels have the
@@ -74,7 +74,7 @@ def weight(model: str, part: str, name: str, shape: Sequence[int]) -> Array:
 
 
 def digest(parameters: Mapping[str, Array]) -> str:
-    """SHA-256 over all weights of a network: names in order, each with its values' bytes."""
+    """Return the SHA-256 of a network's weights: names in order, each with its values' bytes."""
     total = hashlib.sha256()
     for name in sorted(parameters):
         total.update(name.encode())
@@ -83,7 +83,7 @@ def digest(parameters: Mapping[str, Array]) -> str:
 
 
 def initial_noise(*, batch: int, height: int, width: int) -> Array:
-    """The unit noise that sampling starts from: (batch, 4, height, width), sizes of the latent.
+    """Return the unit noise that sampling starts from: (batch, 4, height, width) of the latents.
 
     Image i's noise is the same in every batch. The golden runs start at x = noise · σ₀.
     """
@@ -92,6 +92,6 @@ def initial_noise(*, batch: int, height: int, width: int) -> Array:
 
 
 def step_noise(step: int, *, batch: int, height: int, width: int) -> Array:
-    """The unit noise that a stochastic sampler adds in step `step` (from 0): as `initial_noise`."""
+    """Return the unit noise that a stochastic sampler adds in step `step` (from 0)."""
     shape = (LATENT_CHANNELS, height, width)
     return np.stack([normal(f"noise/image {i}/step {step}", shape) for i in range(batch)])

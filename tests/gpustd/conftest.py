@@ -1,4 +1,4 @@
-"""Fixtures of tuning's tests."""
+"""A device without tables of tiles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from gpustd.tuning.files import TUNING_VARIABLE
 
 @pytest.fixture
 def null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
-    """A device whose user's and shipped tables would lie in an empty folder."""
+    """Return a null device whose user's and shipped tables would be in an empty folder."""
     monkeypatch.delenv(TUNING_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(tmp_path / "cache"))
     monkeypatch.setattr(files, "_SHIPPED", tmp_path / "shipped")
-    monkeypatch.setattr(files, "_told", set())
     return Device.null()

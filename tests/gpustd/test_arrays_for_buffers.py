@@ -51,7 +51,7 @@ def given(function: Callable[..., Any], operand: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_arrays_are_refused(name: str) -> None:
-    with pytest.raises(ArgumentError, match="wants a Buffer: upload an array"):
+    with pytest.raises(ArgumentError, match=r"must be a Buffer, got .*; upload an array"):
         TAKERS[name](**given(TAKERS[name], np.ones((1, 4, 4, 4), np.float32)))
 
 

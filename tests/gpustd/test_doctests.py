@@ -12,6 +12,7 @@ import pytest
 
 import gpustd
 from gpucore import Device, DeviceNotFoundError
+from tests.gpustd.examples import example_names
 
 MODULES = [info.name for info in pkgutil.walk_packages(gpustd.__path__, "gpustd.")]
 # Packages whose every function shows an example, and those of which some do.
@@ -19,34 +20,36 @@ COMPLETE = ("arrays", "image", "linalg", "signal")
 BEGUN = ("nn", "random")
 
 
-def examples() -> Iterator[doctest.DocTest]:
+def find_examples() -> Iterator[doctest.DocTest]:
+    """Yield the examples of every module, which know only the names that they are given."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     for name in MODULES:
-        for found in finder.find(importlib.import_module(name), name):
+        for found in finder.find(importlib.import_module(name), name, globs={}):
             if found.examples:
                 yield found
 
 
-EXAMPLES = list(examples())
+EXAMPLES = list(find_examples())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_device() -> Iterator[None]:
-    """What ``Device.auto()`` gives to every example, so that they share compiled kernels."""
+@pytest.fixture(scope="module")
+def example_device() -> Iterator[Device]:
+    """The device of every example, also of ``Device.auto()``, so that they share kernels."""
     try:
         device = Device.cpu()
     except DeviceNotFoundError:
         device = Device.auto()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Device, "auto", lambda: device)
-        yield
+        yield device
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.name))
-def test_examples_print_what_they_show(example: doctest.DocTest) -> None:
-    told: list[str] = []
-    result = doctest.DocTestRunner(verbose=False).run(example, out=told.append)
-    assert result.failed == 0, "".join(told)
+def test_examples_print_what_they_show(example: doctest.DocTest, example_device: Device) -> None:
+    example.globs = example_names(example_device)
+    output: list[str] = []
+    result = doctest.DocTestRunner(verbose=False).run(example, out=output.append)
+    assert result.failed == 0, "".join(output)
 
 
 @pytest.mark.parametrize("name", [*COMPLETE, *BEGUN])

@@ -19,6 +19,7 @@ import pytest
 
 import gpustd
 from gpucore import Device, GpuError
+from tests.gpustd.examples import example_names
 
 PACKAGES = ("", "arrays", "image", "linalg", "nn", "random", "signal")
 NULL = Device.null()
@@ -82,7 +83,7 @@ def first_call(module: Any, name: str, function: Callable[..., Any]) -> Call | N
         calls.append(bound)
         return function(*given, **named)
 
-    examples = doctest.DocTestFinder(recurse=False).find(function, name, globs={})
+    examples = doctest.DocTestFinder(recurse=False).find(function, name, globs=example_names(NULL))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, name, noted)
         patch.setattr(Device, "auto", lambda: NULL)

@@ -64,7 +64,7 @@ def test_an_array_is_refused(path: str) -> None:
     for junk in (np.ones((3, 3), np.float32), None, [[1.0]], "text"):
         given = [argument(p.annotation, junk) for p in required if p.kind < p.KEYWORD_ONLY]
         named = {p.name: OTHERS[p.annotation] for p in required if p.kind == p.KEYWORD_ONLY}
-        with pytest.raises(ArgumentError, match="wants a Buffer: upload an array"):
+        with pytest.raises(ArgumentError, match=r"must be a Buffer, got .*; upload an array"):
             TAKERS[path](*given, **named)
 
 
@@ -88,7 +88,7 @@ def test_axes_are_whole_numbers(device: Device) -> None:
     x = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
     for function in ALONG:
         for axis in (1.0, "1", ("1",)):
-            with pytest.raises(ArgumentError, match="give one whole number"):
+            with pytest.raises(ArgumentError, match="must be one whole number"):
                 function(x, axis)
         of_numpy, plain = function(x, np.int64(1)), function(x, 1)
         np.testing.assert_array_equal(of_numpy.read(), plain.read())
@@ -160,7 +160,7 @@ def test_counts_are_whole_numbers(device: Device) -> None:
     for call in calls:
         for count in (1.5, "2", None):
             if count is not None or call is not calls[4]:
-                with pytest.raises(ArgumentError, match="give one whole number"):
+                with pytest.raises(ArgumentError, match="must be one whole number"):
                     call(count)
         np.testing.assert_array_equal(call(np.int64(2)).read(), call(2).read())
 
@@ -171,10 +171,10 @@ def test_numbers_beside_buffers(device: Device) -> None:
     for number in (True, np.True_, np.float64(1), np.float16(1), np.int8(1)):
         np.testing.assert_array_equal(arrays.add(x, number).read(), [2, 3])
     np.testing.assert_array_equal(arrays.add(whole, np.True_).read(), [2, 3])
-    with pytest.raises(ArgumentError, match="add: got ndarray, wants a Buffer"):
+    with pytest.raises(ArgumentError, match="add: operand must be a Buffer, got ndarray"):
         arrays.add(x, np.array(1.0))  # type: ignore[arg-type]
     c = device.buffer_from_array(np.array([1j], np.complex64))
-    with pytest.raises(ArgumentError, match="multiply: got str"):
+    with pytest.raises(ArgumentError, match="multiply: operand must be a Buffer, got str"):
         arrays.multiply(c, "2")  # type: ignore[arg-type]
 
 
@@ -192,7 +192,7 @@ def test_an_array_is_refused_at_the_top() -> None:
         lambda: gpustd.upsample_nearest(junk),
     )
     for call in calls:
-        with pytest.raises(ArgumentError, match="got ndarray, wants a Buffer: upload"):
+        with pytest.raises(ArgumentError, match="must be a Buffer, got ndarray; upload"):
             call()
 
 
@@ -207,7 +207,7 @@ def test_weights_are_refused_without_being_printed(device: Device) -> None:
         lambda: nn.layer_norm(x, junk[:3], junk[:3]),
     )
     for call in calls:
-        with pytest.raises(ArgumentError, match="got ndarray, wants a Buffer: upload"):
+        with pytest.raises(ArgumentError, match="must be a Buffer, got ndarray; upload"):
             call()
 
 
@@ -234,7 +234,7 @@ def test_what_is_forgotten(device: Device) -> None:
         with pytest.raises(ArgumentError, match=r"got Buffer, wants a list of buffers: \[x, y\]"):
             function(x)
     for padding in ((1, 2), "12", [(1, 1), (1, -1)], 1.5):
-        with pytest.raises(ArgumentError, match="wants 2 pairs of numbers"):
+        with pytest.raises(ArgumentError, match=r"2 pairs \(before, after\) of numbers"):
             nn.pad(device.buffer(f32, (1, 4, 4, 1)), padding)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="40 decimals"):
         arrays.round(x, 40)

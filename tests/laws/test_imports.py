@@ -92,6 +92,7 @@ def test_every_dependency_is_imported_and_explained() -> None:
 
 
 def test_no_star_imports() -> None:
+    """But for the file that joins the names of gpustd.arrays to gpustd's own."""
     files = python_files(*PACKAGES, "bench", "examples", "tests", "tools")
     stars = [name_of(f) for f in files for _, name in imports_of(f) if name.endswith(".*")]
-    assert stars == []
+    assert stars == ["gpustd/__init__.py"]

@@ -12,15 +12,20 @@ from tests.laws.sources import ROOT, name_of, python_files, tracked_files, tree_
 
 FILES = [file for file in tracked_files() if file.is_relative_to(ROOT / "shaders")]
 SHADERS = [file for file in FILES if file.suffix == ".wgsl"]
+# A choice of text inside an expression; arithmetic on numbers may choose.
+CHOICE = re.compile(r"""\{\{[^}]*["'] if [^}]*\}\}""")
+MOST_CHOICES = 37
 # What only a shader's text contains.
 MARKS = ("@compute", "@group(", "@workgroup_size", "var<storage", "var<workgroup")
 
 
 def opening(text: str) -> str:
-    """The comment block that the file opens with, without its slashes."""
+    """Return the comment block that the file opens with, without slashes and statements."""
     lines = []
     for line in text.splitlines():
-        if not line.startswith("//") or line.startswith("//%"):
+        if line.startswith("//%"):
+            continue
+        if not line.startswith("//"):
             break
         lines.append(line.removeprefix("//").strip())
     return "\n".join(lines)
@@ -53,6 +58,16 @@ def test_kernel_tells_its_memory_layout_and_limits(file: Path) -> None:
     told = "\n".join(parts).lower()
     assert re.search(r"\b(memory|layout):", told), "no line 'Memory:' in the opening comment"
     assert "limits:" in told, "no line 'Limits:' in the opening comment"
+
+
+def test_templates_choose_by_line_statements() -> None:
+    """Control flow stands in ``//%`` lines, so that the lines between them read as WGSL.
+
+    The few that are left choose twice in one expression, or once for each part of a list.
+    """
+    lines = [(file, line) for file in SHADERS for line in file.read_text("utf-8").splitlines()]
+    choices = [name_of(f) for f, line in lines if CHOICE.search(line) and "//%" not in line]
+    assert len(choices) <= MOST_CHOICES, choices
 
 
 @pytest.mark.parametrize("file", python_files("gpustd", "diffusion"), ids=name_of)

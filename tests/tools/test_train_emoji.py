@@ -25,7 +25,7 @@ def entry(label: str, *aliases: str, tags: tuple[str, ...] = ()) -> dict[str, An
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, captions.Concept]:
-    """A concept for every word that EVERYDAY means, and some with shared and rare words."""
+    """Return a concept for every word of EVERYDAY, and some with shared and rare words."""
     meant = sorted({*captions.EVERYDAY.values()} - {"rocket", "frog"})
     entries = [
         *(entry(label) for label in meant),
@@ -179,7 +179,7 @@ def test_codes_lose_the_variation_selector() -> None:
 
 
 def disc(*fills: tuple[int, int, int]) -> bytes:
-    """A PNG of a disc on nothing, its sectors of equal size in the given colours."""
+    """Draw a PNG of a disc on nothing, its sectors of equal size in the given colours."""
     picture = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     pen = ImageDraw.Draw(picture)
     for k, fill in enumerate(fills):

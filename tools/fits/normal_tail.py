@@ -21,13 +21,13 @@ ROUNDS = 300
 
 
 def target(a: Array) -> Array:
-    """R(a) in float64."""
+    """Return R(a) in float64."""
     erfc = np.array([math.erfc(v / math.sqrt(2)) for v in a])
     return np.asarray(np.exp(a * a / 2) * 0.5 * erfc)
 
 
 def fit(a: Array) -> tuple[Array, float]:
-    """Coefficients, lowest power first, and the largest relative error."""
+    """Return the coefficients, lowest power first, and the largest relative error."""
     u = 1 / (1 + STRETCH * a)
     powers = np.vander(u, DEGREE + 1, increasing=True) / target(a)[:, None]
     weights = np.ones_like(a)
@@ -46,7 +46,7 @@ def fit(a: Array) -> tuple[Array, float]:
 
 
 def error_in_f32(a: Array, coefficients: Array) -> float:
-    """Largest relative error of Horner's rule in f32."""
+    """Return the largest relative error of Horner's rule in f32."""
     u = np.float32(1) / (np.float32(1) + np.float32(STRETCH) * a.astype(np.float32))
     value = np.zeros_like(u)
     for c in coefficients[::-1].astype(np.float32):

@@ -45,7 +45,7 @@ LIBRARIES = {
 
 @torch.no_grad()
 def randomize(network: torch.nn.Module, seed: int) -> None:
-    """Weights of deviation 1/sqrt(fan in), norms 1 +- 0.2, biases 0 +- 0.1, rounded to f16."""
+    """Draw weights of deviation 1/sqrt(fan in), norms 1 +- 0.2, biases 0 +- 0.1, rounded to f16."""
     generator = torch.Generator("cuda").manual_seed(seed)
     for name, value in network.named_parameters():
         noise = torch.randn(value.shape, generator=generator, device="cuda")
@@ -60,7 +60,7 @@ def randomize(network: torch.nn.Module, seed: int) -> None:
 
 
 def build(model: Model, seed: int) -> dict[str, torch.nn.Module]:
-    """The networks on the card, fp32."""
+    """Load the networks onto the card in fp32."""
     with torch.device("cuda"):
         networks = {part: BUILDERS[part](config) for part, config in model.parts.items()}
     for offset, network in enumerate(networks.values()):
@@ -70,7 +70,7 @@ def build(model: Model, seed: int) -> dict[str, torch.nn.Module]:
 
 
 def write_folder(folder: Path, model: Model, networks: dict[str, Any]) -> None:
-    """The diffusers layout; tokenizer and scheduler are the bundled model's."""
+    """Write the diffusers layout; tokenizer and scheduler are the bundled model's."""
     for name, network in networks.items():
         network.half().save_pretrained(folder / name)
         network.float()
@@ -88,7 +88,7 @@ def write_folder(folder: Path, model: Model, networks: dict[str, Any]) -> None:
 
 
 def random_inputs(model: Model) -> dict[str, torch.Tensor]:
-    """Inputs of one UNet call at batch 2 and of one decoding, rounded to f16."""
+    """Return the inputs of one UNet call at batch 2 and of one decoding, rounded to f16."""
     generator = torch.Generator("cuda").manual_seed(7)
 
     def normal(*shape: int) -> torch.Tensor:
@@ -109,7 +109,7 @@ def random_inputs(model: Model) -> dict[str, torch.Tensor]:
 def reference(
     model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Results in fp32."""
+    """Return the networks' results in fp32."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     output = networks["unet"](*unet_arguments(model, inputs)).sample
@@ -118,7 +118,7 @@ def reference(
 
 
 def encoded_text(model: Model, networks: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Token ids of two texts; each text encoder's states (as the UNet is given them), pooled text.
+    """Return token ids of two texts, each encoder's states as the UNet takes them, pooled text.
 
     The ids are of the bundled tokenizer, which ends a text with its largest.
     """
@@ -166,7 +166,7 @@ def main() -> None:
 
 
 def write_peers(folder: Path, rows: dict[str, dict[str, float]]) -> None:
-    """``peer.json``; written again with each row that took minutes."""
+    """Write ``peer.json``; it is written again after each row that took minutes."""
     peer = {"torch": torch.__version__, "card": torch.cuda.get_device_name(), "rows": rows}
     (folder / "peer.json").write_text(json.dumps(peer, indent=2) + "\n")
 

@@ -63,18 +63,20 @@ class Model:
 
     @property
     def pooled_width(self) -> int:
-        """Width of the pooled text that the UNet is told; 0 where it is told none."""
+        """Width of the pooled text that the UNet takes; 0 where it takes none."""
         second = self.parts.get("text_encoder_2")
         return int(second["projection_dim"]) if second else 0
 
     @property
     def sizes(self) -> tuple[float, ...]:
-        """What the UNet is told beside the pooled text; the refiner a score in place of a size."""
+        """Size numbers for the UNet beside the pooled text; the refiner has a score instead."""
         size = float(self.size)
-        told = (size, size, 0.0, 0.0)
+        size_and_crop = (size, size, 0.0, 0.0)
         if not self.pooled_width:
             return ()
-        return (*told, size, size) if "text_encoder" in self.parts else (*told, 6.0)
+        return (
+            (*size_and_crop, size, size) if "text_encoder" in self.parts else (*size_and_crop, 6.0)
+        )
 
 
 MODELS = {

@@ -25,7 +25,7 @@ _REPEATS = 20
 
 
 def unet_arguments(model: Model, inputs: dict[str, torch.Tensor]) -> tuple[Any, ...]:
-    """Positional arguments of a UNet call at batch 2 and step 500: diffusers' own order."""
+    """Return the arguments of a UNet call at batch 2 and step 500, in diffusers' own order."""
     time_step = torch.full((), 500.0, device=inputs["latents"].device)
     added = None
     if model.pooled_width:
@@ -38,8 +38,8 @@ def unet_arguments(model: Model, inputs: dict[str, torch.Tensor]) -> tuple[Any, 
 def peer_rows(
     model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> dict[str, dict[str, float]]:
-    """Seconds of each of the benchmark's rows, by who computes them; turns the networks to fp16."""
-    rows = {name: _ways(*call) for name, call in _calls(model, networks, inputs).items()}
+    """Return the seconds of each row by its competitor; the networks become fp16."""
+    rows = {name: _call_seconds(*call) for name, call in _calls(model, networks, inputs).items()}
     if not model.pooled_width:
         image = functools.partial(_image, networks, {k: v.half() for k, v in inputs.items()})
         rows[image_row(model.name, model.size, STEPS)] = {"PyTorch eager": _wall_seconds(image)}
@@ -49,18 +49,18 @@ def peer_rows(
 def compiled_rows(
     model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> Iterator[tuple[str, float]]:
-    """Each row's name and its seconds by ``torch.compile``, as a CUDA graph: minutes in all."""
+    """Yield each row's name and its seconds by ``torch.compile`` as a CUDA graph; takes minutes."""
     for name, (network, arguments) in _calls(model, networks, inputs).items():
         torch.compiler.reset()
         quick = torch.compile(network)
         with torch.no_grad():
-            yield name, _seconds(_graphed(functools.partial(quick, *arguments)))
+            yield name, _seconds(_as_cuda_graph(functools.partial(quick, *arguments)))
 
 
 def _calls(
     model: Model, networks: dict[str, Any], inputs: dict[str, torch.Tensor]
 ) -> dict[str, tuple[Network, tuple[Any, ...]]]:
-    """What the rows call, with which arguments: fp16 networks, channels last."""
+    """Return what each row calls, with its arguments: fp16 networks, channels last."""
     torch.backends.cudnn.benchmark = True
     last = torch.channels_last
     for network in networks.values():
@@ -78,14 +78,14 @@ def _calls(
 
 
 @torch.no_grad()
-def _ways(network: Network, arguments: tuple[Any, ...]) -> dict[str, float]:
-    """Seconds of a call: eager, and as a CUDA graph."""
+def _call_seconds(network: Network, arguments: tuple[Any, ...]) -> dict[str, float]:
+    """Return the seconds of a call: eager, and as a CUDA graph."""
     call = functools.partial(network, *arguments)
-    return {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_graphed(call))}
+    return {"PyTorch eager": _seconds(call), "PyTorch CUDA graph": _seconds(_as_cuda_graph(call))}
 
 
-def _graphed(call: Call) -> Call:
-    """The same as the replay of a CUDA graph."""
+def _as_cuda_graph(call: Call) -> Call:
+    """Return the same call as the replay of a CUDA graph."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -99,7 +99,7 @@ def _graphed(call: Call) -> Call:
 
 
 def _seconds(call: Call) -> float:
-    """Median of 20 on CUDA's own clock, the card kept busy before."""
+    """Return the median of 20 calls on CUDA's own clock; the card is kept busy before."""
     end = time.perf_counter() + _BUSY_S
     while time.perf_counter() < end:
         call()
@@ -117,7 +117,7 @@ def _seconds(call: Call) -> float:
 
 @torch.no_grad()
 def _wall_seconds(call: Call) -> float:
-    """Median of 20 on the host's clock, after one that is not counted."""
+    """Return the median of 20 calls on the host's clock, after one that is not counted."""
     call()
     times = []
     for _ in range(_REPEATS):
@@ -128,7 +128,7 @@ def _wall_seconds(call: Call) -> float:
 
 
 def _image(networks: dict[str, Any], inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Prompt to grey levels on the host: text, 20 Euler steps with guidance, decoding."""
+    """Compute a picture on the host: text, 20 Euler steps with guidance, decoding."""
     tokens = torch.ones((2, 77), device="cuda", dtype=torch.int64)
     text = networks["text_encoder"](tokens)[0]
     x = inputs["latents"][:1]

@@ -41,7 +41,7 @@ def _pipelines(dtype: torch.dtype) -> Mapping[str, Any]:
 
 
 def make_models() -> None:
-    """models.json: each network's config, parameter shapes and weights' digest."""
+    """Make models.json: each network's config, parameter shapes and weights' digest."""
     text = json.dumps(models.describe(), sort_keys=True, separators=(",", ":"))
     (FOLDER / "models.json").write_text(text.replace('],"', '],\n"') + "\n", encoding="utf-8")
 
@@ -63,7 +63,7 @@ def _write(name: str, arrays: Arrays) -> None:
 
 
 def make_networks() -> None:
-    """text.npz, unet.npz, vae.npz: a float64 run, once the f32 run has agreed with it."""
+    """Make text.npz, unet.npz and vae.npz: a float64 run with which the f32 run agrees."""
     for name, compute in NETWORKS.items():
         arrays = _exact(compute)
         agreement.check_networks(f"{name} in f32", compute(_pipelines(torch.float32)), arrays)
@@ -71,7 +71,7 @@ def make_networks() -> None:
 
 
 def make_pipelines() -> None:
-    """pipeline.npz: the same, and diffusers' untouched schedulers have agreed with it too."""
+    """Make pipeline.npz: a float64 run with which f32 and diffusers' own schedulers agree."""
     arrays = _exact(pipelines.run)
     single = _pipelines(torch.float32)
     agreement.check_runs("f32", pipelines.run(single), arrays)
@@ -80,7 +80,7 @@ def make_pipelines() -> None:
 
 
 def make_tasks() -> None:
-    """tasks.npz: img2img and inpainting, once the f32 run has agreed with the float64 one."""
+    """Make tasks.npz: img2img and inpainting in float64, with which the f32 run agrees."""
     with models.exact():
         arrays = tasks.run(torch.float64)
     tasks.check(tasks.run(torch.float32), arrays)
@@ -88,13 +88,13 @@ def make_tasks() -> None:
 
 
 def make_tokenizers() -> None:
-    """tokenizer_golden.json and tokenizer_emoji.json."""
+    """Make tokenizer_golden.json and tokenizer_emoji.json."""
     tokenizers.write_golden(FOLDER / "tokenizer_golden.json")
     tokenizers.write_ids(EMOJI_TOKENIZER, FOLDER / "tokenizer_emoji.json")
 
 
 def make_single_files() -> None:
-    """single_files.npz: where diffusers finds its parameters in full-size single files."""
+    """Make single_files.npz: where diffusers finds its parameters in full-size single files."""
     arrays = {
         f"{name}/{key}": array
         for name, model in single_files.MODELS.items()
@@ -104,7 +104,7 @@ def make_single_files() -> None:
 
 
 def make_torch_files() -> None:
-    """checkpoint.bin and checkpoint.npz: a file as PyTorch saves it, and what is in it."""
+    """Make checkpoint.bin and checkpoint.npz: a file as PyTorch saves it, and its content."""
     torch_files.write(FOLDER)
 
 

@@ -29,14 +29,14 @@ class Distance(NamedTuple):
 
 
 def distance(actual: NDArray[Any], expected: NDArray[Any]) -> Distance:
-    """The distance of `actual` from `expected`, computed in f64."""
+    """Return the distance of `actual` from `expected`, computed in f64."""
     exact = expected.astype(np.float64)
     largest = float(np.abs(actual - exact).max())
     return Distance(relative_error(actual, expected), largest)
 
 
 def worst(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> Distance:
-    """The largest of each kind of distance, over all arrays of `actual`."""
+    """Return the largest of each kind of distance, over all arrays of `actual`."""
     found = [distance(array, expected[key]) for key, array in actual.items()]
     return Distance(*(max(column) for column in zip(*found, strict=True)))
 

@@ -55,7 +55,7 @@ LIMIT = {"zero_snr": 1e-4}
 
 
 def network(part: str, config: Mapping[str, Any]) -> Any:
-    """A part as PyTorch has it, on whatever device is the default."""
+    """Return a part as PyTorch has it, on whatever device is the default."""
     if part in TEXT_CLASSES:
         return TEXT_CLASSES[part](CLIPTextConfig(**config))
     return getattr(diffusers, LIBRARIES[part][1])(**config)
@@ -79,7 +79,7 @@ def describe(model: str, part: str) -> dict[str, Any]:
 
 @functools.cache
 def pipeline(model: str, dtype: torch.dtype) -> Any:
-    """The model in diffusers: a pipeline, or its one network."""
+    """Load the model in diffusers: a pipeline, or its one network."""
     family = FAMILIES[model]
     with tempfile.TemporaryDirectory() as folder:
         write_family(Path(folder), model)
@@ -95,7 +95,7 @@ def pipeline(model: str, dtype: torch.dtype) -> Any:
 
 
 def text(case: TextCase, dtype: torch.dtype) -> Arrays:
-    """The pipeline's `encode_prompt`, negative row first."""
+    """Call the pipeline's `encode_prompt`; the negative row comes first."""
     made = pipeline(case.model, dtype)
     found = made.encode_prompt(
         PROMPT,
@@ -112,7 +112,7 @@ def text(case: TextCase, dtype: torch.dtype) -> Arrays:
 
 
 def unet(case: UNetCase, dtype: torch.dtype) -> Arrays:
-    """One call."""
+    """Call the UNet once."""
     made = pipeline(case.model, dtype)
     made = getattr(made, "unet", made)
     up: Callable[[Any], torch.Tensor] = lambda array: torch.from_numpy(array).to(dtype)  # noqa: E731
@@ -141,7 +141,7 @@ def unet(case: UNetCase, dtype: torch.dtype) -> Arrays:
 
 
 def tiny_vae(case: TinyVAECase, dtype: torch.dtype) -> Arrays:
-    """One encoding and one decoding."""
+    """Encode and decode once."""
     made = pipeline(case.model, dtype)
     image, latents = (torch.from_numpy(a).to(dtype) for a in (case.image(), case.latents()))
     return {
@@ -151,14 +151,14 @@ def tiny_vae(case: TinyVAECase, dtype: torch.dtype) -> Arrays:
 
 
 def scheduler(config: Mapping[str, object], steps: int) -> Any:
-    """diffusers' Euler with a folder's config, its levels set."""
+    """Return diffusers' Euler scheduler with a folder's config, its levels set."""
     made = Owner.from_config({key: value for key, value in config.items() if key[0] != "_"})
     made.set_timesteps(steps)
     return made
 
 
 def run(case: RunCase, dtype: torch.dtype) -> Arrays:
-    """A whole run, or with `skipped` steps its end."""
+    """Run all steps, or without the `skipped` first ones."""
     made = pipeline(case.model, dtype)
     made.scheduler = scheduler(case.noise, case.steps)
     sigmas = made.scheduler.sigmas.numpy()
@@ -194,8 +194,8 @@ def run(case: RunCase, dtype: torch.dtype) -> Arrays:
     }
 
 
-def refined(dtype: torch.dtype) -> Arrays:
-    """The base's first steps, then the refiner's, as their documentation does it."""
+def run_refined(dtype: torch.dtype) -> Arrays:
+    """Run the base's first steps, then the refiner's, as their documentation does."""
     base, refiner = (pipeline(model, dtype) for model in ("xl_base", "xl_refiner"))
     for model, each in (("xl_base", base), ("xl_refiner", refiner)):
         each.scheduler = scheduler({**NOISE, **FAMILIES[model].scheduler}, REFINED_STEPS)
@@ -217,7 +217,7 @@ def refined(dtype: torch.dtype) -> Arrays:
 
 
 def compute(dtype: torch.dtype) -> Arrays:
-    """Everything, in one precision."""
+    """Compute all arrays in one precision."""
     arrays: Arrays = {}
     with ExitStack() as stack:
         if dtype == torch.float64:
@@ -231,7 +231,7 @@ def compute(dtype: torch.dtype) -> Arrays:
             arrays |= tiny_vae(tiny_case, dtype)
         for run_case in RUN_CASES:
             arrays |= run(run_case, dtype)
-        arrays |= refined(dtype)
+        arrays |= run_refined(dtype)
     return arrays
 
 

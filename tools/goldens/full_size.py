@@ -13,7 +13,7 @@ from tests.goldens.loader import FOLDER
 
 
 def text_encoder(name: str, config: Mapping[str, Any]) -> Any:
-    """The network; the largest has the projection."""
+    """Build the network; the largest has the projection."""
     owner = CLIPTextModelWithProjection if name == "open_clip_bigg" else CLIPTextModel
     return owner(CLIPTextConfig(**config))
 

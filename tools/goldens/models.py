@@ -19,7 +19,7 @@ from tests.goldens.weights import digest, weight
 
 
 def describe() -> dict[str, dict[str, dict[str, Any]]]:
-    """The text of models.json: each network's saved config, shapes and weights' digest."""
+    """Return the text of models.json: each network's saved config, shapes and weights' digest."""
     return {model: {part: _describe_part(model, part) for part in PARTS} for model in MODELS}
 
 
@@ -46,7 +46,7 @@ def _network(model: str, part: str) -> Any:
 
 
 def pipeline(model: str, dtype: torch.dtype) -> Any:
-    """The golden model in diffusers, loaded from the folder that the tests write."""
+    """Load the golden model in diffusers from the folder that the tests write."""
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder), model)
         loaded = StableDiffusionPipeline.from_pretrained(
@@ -63,7 +63,7 @@ def _exact_embedding(
     downscale_freq_shift: float,
     scale: float,
 ) -> torch.Tensor:
-    """diffusers' sinusoidal time-step embedding in float64 throughout."""
+    """Compute diffusers' sinusoidal time-step embedding in float64 throughout."""
     half = embedding_dim // 2
     exponent = torch.arange(half, dtype=torch.float64) / (half - downscale_freq_shift)
     angles = scale * timesteps.double()[:, None] * 10_000.0 ** -exponent[None]
@@ -73,7 +73,7 @@ def _exact_embedding(
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Inside, float64 networks compute in float64 throughout.
+    """Make float64 networks compute in float64 throughout, inside the context.
 
     diffusers' time-step embeddings are f32 whatever the network is, and transformers builds its
     causal mask in PyTorch's default dtype.

@@ -13,7 +13,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 def text(pipelines: Mapping[str, Any]) -> Arrays:
-    """`model/ids` and `model/states` of the text prompts; `pipelines` by model name."""
+    """Return `model/ids` and `model/states` of the text prompts; `pipelines` by model name."""
     arrays: Arrays = {}
     for model, pipeline in pipelines.items():
         ids = pipeline.tokenizer(
@@ -25,7 +25,7 @@ def text(pipelines: Mapping[str, Any]) -> Arrays:
 
 
 def unet(pipelines: Mapping[str, Any]) -> Arrays:
-    """One predicted noise a case."""
+    """Return the predicted noise of each case."""
     arrays: Arrays = {}
     for case in UNET_CASES:
         network = pipelines[case.model].unet
@@ -38,7 +38,7 @@ def unet(pipelines: Mapping[str, Any]) -> Arrays:
 
 
 def vae(pipelines: Mapping[str, Any]) -> Arrays:
-    """`name/moments` and `name/decoded` of each case."""
+    """Return `name/moments` and `name/decoded` of each case."""
     arrays: Arrays = {}
     for case in VAE_CASES:
         network = pipelines[case.model].vae

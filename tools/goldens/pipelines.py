@@ -15,7 +15,7 @@ from tools.goldens.schedules import schedule
 
 
 def run(pipelines: Mapping[str, Any]) -> Arrays:
-    """All cases on our lists of levels; `pipelines` by model name."""
+    """Run all cases on our lists of levels; `pipelines` by model name."""
     arrays: Arrays = {}
     for case in PIPELINE_CASES:
         given = schedule(case.schedule, case.steps)
@@ -30,7 +30,7 @@ def run(pipelines: Mapping[str, Any]) -> Arrays:
 
 
 def run_native(pipelines: Mapping[str, Any]) -> Arrays:
-    """The cases that diffusers can run with its own scheduler, untouched: its latents and image."""
+    """Run the cases that diffusers can run with its own scheduler; return latents and image."""
     arrays: Arrays = {}
     for case in PIPELINE_CASES:
         native = sampling.native_scheduler(case.sampler, case.schedule)
@@ -44,7 +44,7 @@ def run_native(pipelines: Mapping[str, Any]) -> Arrays:
 def run_case(
     case: PipelineCase, pipeline: Any, scheduler: Any
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """x after each step (steps, batch, 4, h, w), and the image (batch, H, W, 3) u8."""
+    """Return x after each step (steps, batch, 4, h, w), and the image (batch, H, W, 3) u8."""
     sigmas = schedule(case.schedule, case.steps).sigmas
     scales = sampling.scale(case.sampler, sigmas)
     noise = torch.from_numpy(case.initial_noise()).to(pipeline.unet.dtype)

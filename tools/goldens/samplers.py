@@ -1,8 +1,8 @@
 """`python -m tools.goldens.samplers`: makes tests/data/goldens/samplers.npz.
 
 diffusers' own schedulers, each along its own levels and time steps, with the stand-in network and
-the given noise of `tests/diffusion/samplers/cases.py`; what is stored is said there. Made with
-diffusers 0.39.0, torch 2.13.0 (CPU), NumPy 2.4.6.
+the given noise of `tests/diffusion/samplers/diffusers_runs.py`, which also says what is stored.
+Made with diffusers 0.39.0, torch 2.13.0 (CPU), NumPy 2.4.6.
 
 The schedulers cast to f32 at every turn. For the float64 runs their modules see a `torch` and an
 `np` whose `float32` is `float64`; nothing else of them changes.
@@ -19,7 +19,7 @@ import diffusers
 import numpy as np
 import torch
 
-from tests.diffusion.samplers.cases import (
+from tests.diffusion.samplers.diffusers_runs import (
     BETA_RULES,
     CASES,
     STABLE_DIFFUSION,
@@ -49,7 +49,7 @@ class Widened:
 
 @contextlib.contextmanager
 def computing_in(dtype: torch.dtype, owner: type) -> Iterator[None]:
-    """Inside, the scheduler class `owner` computes in `dtype`."""
+    """Make the scheduler class `owner` compute in `dtype`, inside the context."""
     module: Any = sys.modules[owner.__module__]
     if dtype == torch.float32:
         yield
@@ -65,7 +65,7 @@ def computing_in(dtype: torch.dtype, owner: type) -> Iterator[None]:
 
 
 def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
-    """diffusers' noise levels (n + 1) and time steps (n)."""
+    """Return diffusers' noise levels (n + 1) and time steps (n)."""
     timesteps = scheduler.timesteps.numpy()
     if case.sampler in ("ddim", "ddpm", "lcm", "plms", "tcd"):
         if case.sampler == "plms":
@@ -84,7 +84,7 @@ def levels(scheduler: Any, case: SamplerCase) -> tuple[Array, Array]:
 
 
 def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
-    """One run: the array that `cases.Run` reads."""
+    """Run once and return the array that `diffusers_runs.GoldenRun` reads."""
     owner = getattr(diffusers, case.diffusers)
     clip = {"clip_sample": False} if case.sampler in ("ddim", "ddpm") else {}
     with computing_in(dtype, owner):
@@ -93,14 +93,14 @@ def run(case: SamplerCase, steps: int, dtype: torch.dtype) -> Array:
         )
         scheduler.set_timesteps(steps)
         sigmas, timesteps = levels(scheduler, case)
-        states = walk(scheduler, case, dtype)
+        states = run_steps(scheduler, case, dtype)
     rows = np.empty((steps + 1, 2 + states.shape[1]))
     rows[:, 0], rows[:, 1], rows[:, 2:] = sigmas, np.append(timesteps, -1.0), states
     return rows.astype(np.float32) if dtype == torch.float32 else rows
 
 
-def walk(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
-    """x before the first step and after each. Some steps are two of diffusers', but the last."""
+def run_steps(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
+    """Return x before the first step and after each; a step may be two of diffusers'."""
     x = torch.from_numpy(initial_noise()).to(dtype)[None] * scheduler.init_noise_sigma
     states = [x[0].numpy()]
     for index, timestep in enumerate(scheduler.timesteps):
@@ -116,7 +116,7 @@ def walk(scheduler: Any, case: SamplerCase, dtype: torch.dtype) -> Array:
 
 
 def step(scheduler: Any, case: SamplerCase, noise: torch.Tensor) -> Any:
-    """The scheduler's `step` with its draw of noise given."""
+    """Call the scheduler's `step` with its noise given."""
     if case.sampler == "ddim":
         given = noise if case.eta else None
         return functools.partial(scheduler.step, eta=case.eta or 0.0, variance_noise=given)
@@ -131,7 +131,7 @@ def step(scheduler: Any, case: SamplerCase, noise: torch.Tensor) -> Any:
 
 
 def alphas_cumprod(rule: str) -> Array:
-    """Every 37th ᾱ of a β rule, float64."""
+    """Return every 37th ᾱ of a β rule in float64."""
     owner = diffusers.DDIMScheduler
     with computing_in(torch.float64, owner):
         kept: Array = owner(**BETA_RULES[rule]).alphas_cumprod.numpy()

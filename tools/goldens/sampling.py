@@ -1,7 +1,7 @@
 """diffusers' samplers on a given list of noise levels, with given noise.
 
 diffusers ties each sampler to its own choice of timesteps. Here every one steps along the same
-list, so that a sampler and a schedule can be any pair, while the step itself is diffusers':
+list, so that any sampler goes with any schedule, while the step itself is diffusers':
 
 - euler: EulerDiscreteScheduler; euler_a: EulerAncestralDiscreteScheduler; dpmpp_2m:
   DPMSolverMultistepScheduler (order 2, midpoint, last step of order 1 as σ ends in 0).
@@ -39,14 +39,14 @@ _DRAWING_MODULES = (
 
 
 def scale(sampler: str, sigmas: Levels) -> Levels:
-    """What diffusers' latents at `sigmas` are multiplied by to give x = x₀ + σ·noise."""
+    """Return the factors that turn diffusers' latents at `sigmas` into x = x₀ + σ·noise."""
     if sampler in _VARIANCE_PRESERVING:
         return np.sqrt(1.0 + sigmas**2)
     return np.ones_like(sigmas)
 
 
 def native_scheduler(sampler: str, schedule: str) -> Any:
-    """diffusers' scheduler as a user sets it up, or None where it lacks the schedule."""
+    """Return diffusers' scheduler as a user sets it up, or None where it lacks the schedule."""
     if schedule == "trailing" and sampler == "ddim":
         return DDIMScheduler(
             **_BETAS, clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing"
@@ -69,7 +69,7 @@ def native_scheduler(sampler: str, schedule: str) -> Any:
 
 
 def scheduler(sampler: str, given: Schedule, dtype: torch.dtype) -> Any:
-    """diffusers' scheduler for `sampler`, made to walk along `given`."""
+    """Return diffusers' scheduler for `sampler`, with the levels of `given`."""
     if sampler == "ddim":
         return _ddim(given, dtype)
     made = {
@@ -77,14 +77,14 @@ def scheduler(sampler: str, given: Schedule, dtype: torch.dtype) -> Any:
         "euler": EulerDiscreteScheduler,
         "euler_a": EulerAncestralDiscreteScheduler,
     }[sampler](**_BETAS)
-    made.set_timesteps = _walk(made, made.set_timesteps, given, dtype)
+    made.set_timesteps = _use_levels(made, made.set_timesteps, given, dtype)
     return made
 
 
-def _walk(
+def _use_levels(
     made: Any, original: Callable[..., None], given: Schedule, dtype: torch.dtype
 ) -> Callable[..., None]:
-    """A `set_timesteps` that resets as the original does, then puts `given` in its place."""
+    """Return a `set_timesteps` that resets as the original does, then installs `given`."""
 
     def set_timesteps(count: int, device: object = None) -> None:
         original(count, device=device)
@@ -121,7 +121,7 @@ def _ddim(given: Schedule, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def given_noise(case: PipelineCase) -> Iterator[None]:
-    """Inside, a scheduler's k-th draw of noise is `case.step_noise(k)`."""
+    """Replace a scheduler's k-th draw of noise by `case.step_noise(k)`, inside the context."""
     drawn = 0
 
     def draw(shape: Any, *, dtype: torch.dtype, **_: object) -> torch.Tensor:

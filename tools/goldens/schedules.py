@@ -34,7 +34,7 @@ class Schedule(NamedTuple):
 
 
 def training_sigmas() -> Levels:
-    """σ of each training timestep, rising: (1000,)."""
+    """Return σ of each training timestep, rising: (1000,)."""
     start, end, count = (
         SCHEDULER[key] for key in ("beta_start", "beta_end", "num_train_timesteps")
     )
@@ -46,7 +46,7 @@ def training_sigmas() -> Levels:
 
 
 def schedule(name: str, steps: int) -> Schedule:
-    """The schedule `name` of the list above with `steps` steps."""
+    """Return the schedule `name` of the list above with `steps` steps."""
     table = np.log(training_sigmas())
     every = np.arange(len(table), dtype=np.float64)
     if name == "karras":

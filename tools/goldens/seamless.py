@@ -19,8 +19,8 @@ from tools.goldens import agreement, models
 from tools.goldens.networks import Arrays
 
 
-def padded(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch.Tensor:
-    """(left, right, top, bottom) pixels added, of the opposite side along `axes`, else zeros."""
+def pad(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch.Tensor:
+    """Pad (left, right, top, bottom) with pixels of the opposite side along `axes`, else zeros."""
     for axis, part in (("x", (*pads[:2], 0, 0)), ("y", (0, 0, *pads[2:]))):
         mode = "circular" if axis in axes else "constant"
         x = torch.nn.functional.pad(x, part, mode=mode)
@@ -28,7 +28,7 @@ def padded(x: torch.Tensor, pads: tuple[int, int, int, int], axes: str) -> torch
 
 
 def wrap(network: Any, axes: str) -> Any:
-    """The network, changed to wrap round along `axes`."""
+    """Return the network, changed to wrap round along `axes`."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d) and any(module.padding):
             if axes == "xy":
@@ -38,16 +38,16 @@ def wrap(network: Any, axes: str) -> Any:
                 around = (columns, columns, rows, rows)
                 module.padding = (0, 0)
                 module.register_forward_pre_hook(
-                    lambda _, given, around=around: (padded(given[0], around, axes),)
+                    lambda _, given, around=around: (pad(given[0], around, axes),)
                 )
         if isinstance(module, Downsample2D) and module.padding == 0:
             conv = module.conv
-            module.forward = lambda x, conv=conv: conv(padded(x, (0, 1, 0, 1), axes))
+            module.forward = lambda x, conv=conv: conv(pad(x, (0, 1, 0, 1), axes))
     return network
 
 
 def compute(dtype: torch.dtype) -> Arrays:
-    """All cases in one precision."""
+    """Compute all cases in one precision."""
     arrays: Arrays = {}
     for name, case in UNETS.items():
         network = wrap(models.pipeline(case.model, dtype).unet, name.partition("/")[0])
@@ -63,7 +63,7 @@ def compute(dtype: torch.dtype) -> Arrays:
 
 
 def main() -> None:
-    """A float64 run, once the f32 run has agreed with it."""
+    """Run in float64, and check that the f32 run agrees."""
     torch.use_deterministic_algorithms(True)
     disable_progress_bar()
     with torch.no_grad():

@@ -114,7 +114,7 @@ def _transformer(name: str, width: int, model: Model, depth: int) -> Named:
 
 
 def unet(model: Model) -> Named:
-    """The UNet's tensors without their prefix, two residual blocks a level."""
+    """Return the UNet's tensors without their prefix, two residual blocks a level."""
     first, time = model.widths[0], 4 * model.widths[0]
     yield from _pair("time_embed.0", time, first)
     yield from _pair("time_embed.2", time, time)
@@ -177,7 +177,7 @@ def _vae_half(name: str, ends: tuple[int, int]) -> Named:
 
 
 def vae() -> Named:
-    """The VAE's tensors without their prefix."""
+    """Return the VAE's tensors without their prefix."""
     yield from _vae_half("encoder", (3, 8))
     yield from _vae_half("decoder", (4, 3))
     yield from _pair("quant_conv", 8, 8, 1, 1)
@@ -198,7 +198,7 @@ def vae() -> Named:
 
 
 def clip(encoder: Clip) -> Named:
-    """A text encoder's tensors without their prefix, in transformers' or open_clip's naming."""
+    """Return a text encoder's tensors without prefix, as transformers or open_clip name them."""
     width = encoder.width
     if "transformer" in encoder.prefix:
         yield from _network(encoder)
@@ -221,7 +221,7 @@ def clip(encoder: Clip) -> Named:
 
 
 def _network(encoder: Clip) -> Named:
-    """The parameters of transformers' own network."""
+    """Return the parameters of transformers' own network."""
     config = CLIPTextConfig(
         hidden_size=encoder.width,
         intermediate_size=4 * encoder.width,
@@ -234,8 +234,8 @@ def _network(encoder: Clip) -> Named:
     yield from ((name, tuple(value.shape)) for name, value in network.state_dict().items())
 
 
-def _tagged(number: int, shape: Shape) -> torch.Tensor:
-    """A tensor of a shape, its first axis split in three rows of tags: 4 number + 0, 1, 2."""
+def _tag_tensor(number: int, shape: Shape) -> torch.Tensor:
+    """Return a tensor whose first axis is split in three rows of tags: 4 number + 0, 1, 2."""
     if not shape or shape[0] % 3:
         return torch.tensor(4.0 * number).expand(shape)
     tags = torch.arange(3.0).repeat_interleave(shape[0] // 3) + 4 * number
@@ -243,7 +243,7 @@ def _tagged(number: int, shape: Shape) -> torch.Tensor:
 
 
 def _networks(model: Model) -> dict[str, dict[str, Shape]]:
-    """Parameters of each of diffusers' networks."""
+    """Return the parameters of each of diffusers' networks."""
     names = ("CrossAttnDownBlock2D", "DownBlock2D"), ("CrossAttnUpBlock2D", "UpBlock2D")
     down, up = ([pair[not depth] for depth in model.depths] for pair in names)
     depths = [depth or 1 for depth in model.depths[:-1]] + [model.middle]
@@ -271,8 +271,8 @@ def _networks(model: Model) -> dict[str, dict[str, Shape]]:
     return shapes | {encoder.part: dict(_network(encoder)) for encoder in model.encoders}
 
 
-def _converted(model: Model, state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
-    """What diffusers' converters make of a single file."""
+def _convert(model: Model, state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Convert a single file with diffusers' converters."""
     layout = {"layers_per_block": 2, "class_embed_type": None, "addition_embed_type": None}
     if model.added:
         layout["addition_embed_type"] = "text_time"
@@ -299,7 +299,7 @@ def _converted(model: Model, state: dict[str, torch.Tensor]) -> dict[str, dict[s
 
 
 def describe(model: Model) -> dict[str, NDArray[Any]]:
-    """The tensors of a model's single file, and where its parameters come from.
+    """Return the tensors of a model's single file, and where its parameters come from.
 
     ``single``, ``shapes``: the tensors; shapes are padded with -1. ``parameters`` (``part name``),
     ``parameter_shapes``; ``sources``: the number of the tensor that each comes from; ``thirds``:
@@ -309,8 +309,8 @@ def describe(model: Model) -> dict[str, NDArray[Any]]:
     single |= {f"first_stage_model.{name}": shape for name, shape in vae()}
     for encoder in model.encoders:
         single |= {encoder.prefix + name: shape for name, shape in clip(encoder)}
-    state = {name: _tagged(n, shape) for n, (name, shape) in enumerate(single.items())}
-    found, wanted = _converted(model, state), _networks(model)
+    state = {name: _tag_tensor(n, shape) for n, (name, shape) in enumerate(single.items())}
+    found, wanted = _convert(model, state), _networks(model)
     names, shapes, tags = [], [], []
     for part, parameters in wanted.items():
         made = {n: tuple(v.squeeze().shape) for n, v in found[part].items()}
@@ -323,13 +323,13 @@ def describe(model: Model) -> dict[str, NDArray[Any]]:
             tags.append(int(found[part][name].flatten()[0]))
     return {
         "single": np.array(list(single)),
-        "shapes": _padded(list(single.values())),
+        "shapes": _pad_shapes(list(single.values())),
         "parameters": np.array(names),
-        "parameter_shapes": _padded(shapes),
+        "parameter_shapes": _pad_shapes(shapes),
         "sources": np.array(tags, np.int32) // 4,
         "thirds": np.array(tags, np.int32) % 4,
     }
 
 
-def _padded(shapes: list[Shape]) -> NDArray[np.int32]:
+def _pad_shapes(shapes: list[Shape]) -> NDArray[np.int32]:
     return np.array([shape + (-1,) * (4 - len(shape)) for shape in shapes], np.int32)

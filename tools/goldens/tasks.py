@@ -25,7 +25,7 @@ from tests.goldens.task_cases import (
     RESAMPLED,
     TASK_CASES,
     TaskCase,
-    resampled,
+    resampling_input,
     write_task_model,
 )
 from tools.goldens import agreement, sampling
@@ -34,20 +34,20 @@ from tools.goldens.schedules import Schedule, schedule
 
 
 def run(dtype: torch.dtype) -> Arrays:
-    """`name/start`, `name/latents` and `name/image` of each case."""
+    """Return `name/start`, `name/latents` and `name/image` of each case."""
     arrays: Arrays = {}
     for case in TASK_CASES:
         start, latents, image = run_case(case, _pipeline(case, dtype))
         arrays[f"{case.name}/start"] = start
         arrays[f"{case.name}/latents"] = latents
         arrays[f"{case.name}/image"] = image
-    return arrays | _resampled(dtype)
+    return arrays | _run_resampling(dtype)
 
 
-def _resampled(dtype: torch.dtype) -> Arrays:
-    """`resample/KERNEL/HEIGHTxWIDTH` by PyTorch's `interpolate`."""
+def _run_resampling(dtype: torch.dtype) -> Arrays:
+    """Return `resample/KERNEL/HEIGHTxWIDTH` by PyTorch's `interpolate`."""
     arrays: Arrays = {}
-    source = torch.from_numpy(resampled()).to(dtype)
+    source = torch.from_numpy(resampling_input()).to(dtype)
     modes = {"linear": "bilinear", "cubic": "bicubic", "nearest_exact": "nearest-exact"}
     for kernel in KERNELS:
         name = kernel.removesuffix("_antialiased")
@@ -88,7 +88,7 @@ def _pipeline(case: TaskCase, dtype: torch.dtype) -> Any:
 
 
 def run_case(case: TaskCase, pipeline: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.uint8]]:
-    """x at the start (1, 4, h, w) and after each step (kept, 1, 4, h, w), and the image u8."""
+    """Return x at the start (1, 4, h, w), after each step (kept, 1, 4, h, w), and the image u8."""
     given = schedule(case.schedule, case.steps)
     dtype = pipeline.unet.dtype
     pipeline.scheduler = sampling.scheduler(case.sampler, given, dtype)
@@ -125,7 +125,7 @@ def run_case(case: TaskCase, pipeline: Any) -> tuple[NDArray[Any], NDArray[Any],
 
 
 def _start(case: TaskCase, given: Schedule, pipeline: Any, picture: torch.Tensor) -> NDArray[Any]:
-    """x = latents + σ·noise, from the encoder itself."""
+    """Return x = latents + σ·noise, from the encoder itself."""
     found = pipeline.vae.encode(2 * picture - 1).latent_dist
     noise = torch.from_numpy(case.encoding_noise(0)).to(found.mean.dtype)
     latents = (found.mean + found.std * noise) * pipeline.vae.config.scaling_factor
@@ -136,7 +136,7 @@ def _start(case: TaskCase, given: Schedule, pipeline: Any, picture: torch.Tensor
 
 @contextmanager
 def _given_noise(case: TaskCase) -> Iterator[None]:
-    """Inside, the encoder and the pipelines draw the case's noise."""
+    """Make the encoder and the pipelines draw the case's noise, inside the context."""
     encoded = 0
 
     def encoding(shape: Any, *, dtype: torch.dtype, **_: object) -> torch.Tensor:

@@ -78,7 +78,7 @@ def write_ids(folder: Path, output: Path) -> None:
 
 
 def write_golden(output: Path) -> None:
-    """The same for the golden models' own vocabulary."""
+    """Return the same for the golden models' own vocabulary."""
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder), max_length=_MAX_LENGTH)
         write_ids(Path(folder), output)

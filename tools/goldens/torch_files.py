@@ -7,7 +7,7 @@ import torch
 
 
 def write(folder: Path) -> None:
-    """checkpoint.bin, a few kilobytes, and checkpoint.npz, its tensors.
+    """Write checkpoint.bin, a few kilobytes, and checkpoint.npz, its tensors.
 
     They are f32 there where NumPy has no such type.
     """

@@ -1,13 +1,13 @@
 """`python -m tools.goldens.torch_noise`: makes tests/data/goldens/torch_noise.npz.
 
 ``torch.randn`` on the CPU, several draws of one generator, and 31 bits of its raw words; which, is
-said in `tests/diffusion/torch_draws.py`. Made with torch 2.13.0 (CPU).
+said in `tests/diffusion/noise/torch_draws.py`. Made with torch 2.13.0 (CPU).
 """
 
 import numpy as np
 import torch
 
-from tests.diffusion.torch_draws import DRAWS, SEEDS, draws_of, name, words_name
+from tests.diffusion.noise.torch_draws import DRAWS, SEEDS, draws_of, name, words_name
 from tests.goldens.loader import FOLDER
 
 

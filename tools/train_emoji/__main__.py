@@ -12,9 +12,9 @@ from tools.train_emoji import tokenizer
 from tools.train_emoji.bank import Bank, build_bank
 from tools.train_emoji.dataset import Dataset, load
 from tools.train_emoji.diffusion import Denoiser, train_diffusion
-from tools.train_emoji.evaluate import evaluate
-from tools.train_emoji.export import export
-from tools.train_emoji.networks import load_vae, reach_for_speed
+from tools.train_emoji.evaluation import evaluate
+from tools.train_emoji.model_export import export
+from tools.train_emoji.networks import allow_fast_products, load_vae
 from tools.train_emoji.settings import (
     DiffusionTraining,
     Folders,
@@ -84,7 +84,7 @@ class Stages:
         train_diffusion(bank, empty, s, self._work / "diffusion.pt")
 
     def _export(self) -> None:
-        net = Denoiser.averaged(self._settings.sizes, self._work / "diffusion.pt")
+        net = Denoiser.load_averaged(self._settings.sizes, self._work / "diffusion.pt")
         export(self._model, load_vae(self._work / "vae"), net, self._work / "tokenizer")
 
     def _evaluate(self) -> None:
@@ -104,7 +104,7 @@ def _shares(text: str) -> tuple[float, float, float]:
 
 
 def _add_mix(parser: argparse.ArgumentParser, mix: Mix) -> None:
-    """What the bank draws; `bank` reads it."""
+    """Write the pictures that the bank draws from; `bank` reads them."""
     add = parser.add_argument
     add("--kinds", type=_shares, default=mix.kinds, help="plain,recoloured,background; sum 1")
     add("--solid", type=float, default=mix.solid, help="share of the 3D style")
@@ -165,7 +165,7 @@ def _settings(a: argparse.Namespace) -> Settings:
 
 
 def main() -> None:
-    """Runs the named stages in the order given."""
+    """Run the named stages in the order given."""
     parser = _parser()
     arguments = parser.parse_args()
     settings = _settings(arguments)
@@ -178,7 +178,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     random.seed(1234)
     torch.manual_seed(1234)
-    reach_for_speed()
+    allow_fast_products()
     for name in names:
         stages[name]()
         log(f"== {name} done")

@@ -41,7 +41,7 @@ class Fluent3D:
         return code in self._files
 
     def webp(self, code: str) -> bytes:
-        """The file as it is, made 256 pixels wide if it is not."""
+        """Return the file's SVG, made 256 pixels wide if it is not."""
         raw = self._files[code].read_bytes()
         picture = Image.open(io.BytesIO(raw)).convert("RGBA")
         if picture.size == (SIDE, SIDE):
@@ -62,7 +62,7 @@ class IconSet:
         return code in self._names and self._icon(self._names[code]) is not None
 
     def webp(self, code: str) -> bytes:
-        """The drawing at this set's size in the middle of a clear picture."""
+        """Draw the SVG at this set's size in the middle of a transparent picture."""
         icon = self._icon(self._names[code])
         if icon is None:
             raise KeyError(f"no icon for {code} in this set")
@@ -78,7 +78,7 @@ class IconSet:
         return _webp(Image.fromarray(pixels))
 
     def _icon(self, name: str) -> Mapping[str, Any] | None:
-        """The icon, also by an alias that is nothing but another name."""
+        """Return the icon, also by an alias that is only another name."""
         icon: Mapping[str, Any] | None = self._set["icons"].get(name)
         alias = self._set.get("aliases", {}).get(name)
         if icon is None and alias is not None and set(alias) == {"parent"}:
@@ -87,7 +87,7 @@ class IconSet:
 
 
 def _document(defaults: Mapping[str, Any], icon: Mapping[str, Any]) -> str:
-    """A whole SVG file about an icon's body (Iconify JSON: sizes default to the set's, 16)."""
+    """Return an SVG file around an icon's body (Iconify JSON: sizes default to the set's, 16)."""
     width = icon.get("width", defaults.get("width", 16))
     height = icon.get("height", defaults.get("height", 16))
     box = f"{icon.get('left', 0)} {icon.get('top', 0)} {width} {height}"
@@ -103,7 +103,7 @@ def _webp(picture: Image.Image) -> bytes:
 
 
 def dominant_hue(webp: bytes) -> Hue | None:
-    """What colour a picture has, by which it may be recoloured; None for next to no pixels."""
+    """Return the colour by which a picture may be recoloured; None for almost no pixels."""
     pixels = np.asarray(Image.open(io.BytesIO(webp)).convert("RGBA"))
     opaque = pixels[..., 3] > 128
     if opaque.sum() < 50:
@@ -120,7 +120,7 @@ def dominant_hue(webp: bytes) -> Hue | None:
 
 
 def _hues(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Hues in degrees of coloured pixels (n, 3)."""
+    """Return the hues in degrees of coloured pixels (n, 3)."""
     red, green, blue = rgb.T
     value, spread = rgb.max(1), rgb.max(1) - rgb.min(1)
     warm = np.where(value == green, (blue - red) / spread + 2, (red - green) / spread + 4)
@@ -129,7 +129,7 @@ def _hues(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _strongest(hues: NDArray[np.float32]) -> tuple[float, int]:
-    """Centre of the fullest window of hues, refined by its circular mean, and its pixels."""
+    """Return the centre of the fullest window of hues (its circular mean), and its pixels."""
     counts = np.histogram(hues, bins=36, range=(0, 360))[0].astype(float)
     around = np.concatenate([counts[-3:], counts, counts[:3]])
     centre = np.deg2rad(int(np.convolve(around, np.ones(7), "valid").argmax()) * 10 + 5)

@@ -27,17 +27,17 @@ class Placement:
 
 
 def uniform(n: int, low: float, high: float, device: torch.device) -> Tensor:
-    """n numbers in [low, high)."""
+    """Draw n numbers in [low, high)."""
     return torch.rand(n, device=device) * (high - low) + low
 
 
-def chance(n: int, probability: float, device: torch.device) -> Tensor:
-    """n booleans that are true with the given probability."""
+def random_flags(n: int, probability: float, device: torch.device) -> Tensor:
+    """Draw n booleans that are true with the given probability."""
     return torch.rand(n, device=device) < probability
 
 
 def place(x: Tensor, at: Placement) -> Tensor:
-    """Moves the pictures; what comes in from outside is transparent."""
+    """Move the pictures; pixels from outside are transparent."""
     cos, sin = torch.cos(at.turn) / at.scale, torch.sin(at.turn) / at.scale
     sign = torch.where(at.mirror, -1.0, 1.0)
     first = torch.stack([cos * sign, -sin * sign, -(cos * at.shift_x - sin * at.shift_y) * sign], 1)
@@ -46,13 +46,13 @@ def place(x: Tensor, at: Placement) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
 
 
-def over(x: Tensor, background: Tensor) -> Tensor:
-    """Premultiplied RGBA over RGB."""
+def composite(x: Tensor, background: Tensor) -> Tensor:
+    """Lay premultiplied RGBA over RGB."""
     return x[:, :3] + (1 - x[:, 3:4]) * background
 
 
 def turn_hue(rgb: Tensor, angle: Tensor) -> Tensor:
-    """Rotates all colours about the grey axis in YIQ by `angle` (radians, one a picture)."""
+    """Rotate all colours about the grey axis in YIQ by `angle` (radians, one a picture)."""
     to_yiq = torch.tensor(_RGB_TO_YIQ, device=rgb.device)
     cos, sin = torch.cos(angle), torch.sin(angle)
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
@@ -62,7 +62,7 @@ def turn_hue(rgb: Tensor, angle: Tensor) -> Tensor:
 
 
 def _backgrounds(n: int, size: int, device: torch.device) -> Tensor:
-    """White (60 %), one colour (20 %), or a smooth mix of four colours (20 %)."""
+    """Draw backgrounds: white (60 %), one colour (20 %), or a smooth mix of four colours (20 %)."""
     pick = torch.rand(n, 1, 1, 1, device=device)
     corners = torch.rand(n, 3, 2, 2, device=device)
     mixed = F.interpolate(corners, (size, size), mode="bilinear", align_corners=True)
@@ -72,28 +72,28 @@ def _backgrounds(n: int, size: int, device: torch.device) -> Tensor:
 
 
 def _wild_placement(n: int, device: torch.device) -> Placement:
-    """40 % as drawn; the others moved, sized and now and then turned."""
-    still = chance(n, 0.4, device)
+    """Draw placements: 40 % unchanged, the others moved, sized and sometimes turned."""
+    still = random_flags(n, 0.4, device)
     zero = torch.zeros(n, device=device)
-    turned = chance(n, 0.3, device) & ~still
+    turned = random_flags(n, 0.3, device) & ~still
     return Placement(
         scale=torch.where(still, zero + 1, uniform(n, 0.5, 1.35, device)),
         shift_x=torch.where(still, zero, uniform(n, -0.25, 0.25, device)),
         shift_y=torch.where(still, zero, uniform(n, -0.25, 0.25, device)),
-        mirror=chance(n, 0.5, device),
+        mirror=random_flags(n, 0.5, device),
         turn=torch.where(turned, uniform(n, -0.5, 0.5, device), zero),
     )
 
 
 def wild_batch(data: Dataset, n: int) -> Tensor:
-    """A strongly varied batch for the VAE, RGB in [-1, 1]."""
+    """Return a strongly varied batch for the VAE, RGB in [-1, 1]."""
     device, size = data.pixels.device, data.pixels.shape[-1]
     index = torch.randint(len(data.pictures), (n,), device=device)
-    x = place(data.premultiplied(index), _wild_placement(n, device))
-    y = over(x, _backgrounds(n, size, device))
-    recoloured = chance(n, 0.35, device)[:, None, None, None]
+    x = place(data.premultiply(index), _wild_placement(n, device))
+    y = composite(x, _backgrounds(n, size, device))
+    recoloured = random_flags(n, 0.35, device)[:, None, None, None]
     y = torch.where(recoloured, turn_hue(y, uniform(n, 0, 6.2832, device)), y)
-    dimmed = chance(n, 0.15, device)[:, None, None, None]
+    dimmed = random_flags(n, 0.15, device)[:, None, None, None]
     slope = uniform(n, 0.6, 1.1, device)[:, None, None, None]
     level = uniform(n, 0.35, 0.6, device)[:, None, None, None]
     y = torch.where(dimmed, (y - 0.5) * slope + level, y)
@@ -101,7 +101,7 @@ def wild_batch(data: Dataset, n: int) -> Tensor:
 
 
 def slight_placement(moved: Tensor) -> Placement:
-    """A small move for the pictures marked in `moved`; which way they face stays."""
+    """Move the pictures marked in `moved` a little, without mirroring them."""
     n, device = len(moved), moved.device
     zero = torch.zeros(n, device=device)
     return Placement(

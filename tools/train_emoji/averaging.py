@@ -15,18 +15,18 @@ class WeightAverage:
         self.values = [p.detach().clone() for p in self._live]
 
     def restore(self, values: Sequence[Tensor]) -> None:
-        """Takes the averages of an earlier call."""
+        """Restore the averages of an earlier call."""
         for own, old in zip(self.values, values, strict=True):
             own.copy_(old)
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
-        """One step; early steps follow faster, so that the start is forgotten."""
+        """Take one step; early steps follow faster, so that the start is forgotten."""
         decay = min(self._decay, (step + 1) / (step + 10))
         torch._foreach_lerp_(self.values, [p.detach() for p in self._live], 1 - decay)
 
     @torch.no_grad()
     def apply(self) -> None:
-        """Writes the averages into the weights."""
+        """Write the averages into the weights."""
         for live, value in zip(self._live, self.values, strict=True):
             live.copy_(value)

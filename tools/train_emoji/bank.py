@@ -12,16 +12,16 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from tools.train_emoji.augment import over, place, slight_placement
+from tools.train_emoji.augment import composite, place, slight_placement
 from tools.train_emoji.captions import (
     Concept,
     background_caption,
     colour_caption,
     plain_caption,
 )
+from tools.train_emoji.colours import BACKGROUNDS, COLOURS, recolour
 from tools.train_emoji.dataset import Dataset, Picture
-from tools.train_emoji.networks import autocast, compiled, posterior
-from tools.train_emoji.recolour import BACKGROUNDS, COLOURS, recolour
+from tools.train_emoji.networks import autocast, compile_function, posterior
 from tools.train_emoji.settings import SCALING_FACTOR, STYLES, Mix
 from tools.train_emoji.timebox import log
 from tools.train_emoji.tokenizer import Encoder
@@ -65,7 +65,7 @@ class Bank:
     still: float
 
     def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """n scaled latents float32 and their tokens int64 (n, 77)."""
+        """Draw n scaled latents float32 and their tokens int64 (n, 77)."""
         device = self.latents.device
         chosen = torch.searchsorted(
             self.cumulative, torch.rand(n, device=device, dtype=torch.float64)
@@ -78,17 +78,17 @@ class Bank:
         return latents, self.tokens[self.first_caption[chosen] + spoken].long()
 
     def save(self, path: Path) -> None:
-        """Writes it for a later call."""
+        """Write the bank for a later call."""
         torch.save(asdict(self), path)
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Bank":
-        """Reads what `save` wrote."""
+        """Read what `save` wrote."""
         return cls(**torch.load(path, map_location=device))
 
 
 def may_recolour(picture: Picture, concept: Concept) -> bool:
-    """Whether one hue rules the picture, or none at all where a tint makes sense."""
+    """Tell whether one hue dominates the picture, or it has none and a tint makes sense."""
     if not concept.nouns or concept.group in _NEVER_RECOLOURED:
         return False
     if picture.hue < 0:
@@ -97,7 +97,7 @@ def may_recolour(picture: Picture, concept: Concept) -> bool:
 
 
 def entries(data: Dataset, mix: Mix, rng: random.Random) -> Iterator[Entry]:
-    """What the bank holds: every picture plain, many recoloured, all on two backgrounds."""
+    """Return the bank's entries: every picture plain, many recoloured, all on two backgrounds."""
     number = Counter(picture.style for picture in data.pictures)
     rest = (1 - mix.solid) / 21
     styles = {"3d": mix.solid, "flat": rest * 10, "noto": rest * 11}
@@ -122,10 +122,10 @@ def entries(data: Dataset, mix: Mix, rng: random.Random) -> Iterator[Entry]:
 
 
 def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
-    """Pictures of (entry, view) pairs, RGB in [-1, 1]."""
+    """Render the pictures of (entry, view) pairs, RGB in [-1, 1]."""
     device = data.pixels.device
     index = torch.tensor([entry.picture for entry, _ in wanted], device=device)
-    x = data.premultiplied(index)
+    x = data.premultiply(index)
     rows = [k for k, (entry, _) in enumerate(wanted) if entry.kind == "colour"]
     if rows:
         hues = [data.pictures[wanted[k][0].picture].hue for k in rows]
@@ -138,11 +138,11 @@ def render(data: Dataset, wanted: Sequence[tuple[Entry, int]]) -> Tensor:
     white = (1.0, 1.0, 1.0)
     grounds = [BACKGROUNDS[e.colour] if e.kind == "background" else white for e, _ in wanted]
     ground = torch.tensor(grounds, device=device)[:, :, None, None]
-    return over(x, ground).clamp(0, 1) * 2 - 1
+    return composite(x, ground).clamp(0, 1) * 2 - 1
 
 
 def caption(entry: Entry, data: Dataset, label: float, rng: random.Random) -> str:
-    """One of the captions of an entry; `label` is the chance of the concept's label."""
+    """Draw a caption of an entry; `label` is the chance of the concept's label."""
     picture = data.pictures[entry.picture]
     concept = data.concepts[picture.concept]
     if entry.kind == "colour":
@@ -155,7 +155,7 @@ def caption(entry: Entry, data: Dataset, label: float, rng: random.Random) -> st
 def build_bank(
     data: Dataset, vae: AutoencoderKL, encoder: Encoder, mix: Mix, *, compile_it: bool
 ) -> Bank:
-    """Encodes every entry and writes its captions."""
+    """Encode every entry and write its captions."""
     rng = random.Random(99)
     kept = list(entries(data, mix, rng))
     latents = _encode(data, vae, kept, compile_it=compile_it)
@@ -186,10 +186,10 @@ def _starts(counts: Sequence[int]) -> Tensor:
 def _encode(
     data: Dataset, vae: AutoencoderKL, kept: Sequence[Entry], *, compile_it: bool
 ) -> Tensor:
-    """Scaled posterior means, float16, in the order of entries and views."""
+    """Return scaled posterior means, float16, in the order of entries and views."""
     device = data.pixels.device
     wanted = [(entry, view) for entry in kept for view in range(entry.views)]
-    mean_of = compiled(lambda x: posterior(vae, x)[0], enabled=compile_it)
+    mean_of = compile_function(lambda x: posterior(vae, x)[0], enabled=compile_it)
     parts: list[Tensor] = []
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]

@@ -26,7 +26,7 @@ PACKAGES = {
 
 
 def art_sets(packages: Path) -> dict[str, Fluent3D | IconSet]:
-    """The pictures by style; Noto's fill their frame, so they are drawn a little smaller."""
+    """Return the sets by style; Noto's fill their frame, so they are drawn a little smaller."""
     return {
         "3d": Fluent3D(packages / PACKAGES["3d"]),
         "flat": IconSet(packages / PACKAGES["flat"], SIDE),
@@ -35,7 +35,7 @@ def art_sets(packages: Path) -> dict[str, Fluent3D | IconSet]:
 
 
 def draw(packages: Path, codes: list[str]) -> list[list[tuple[str, bytes, Hue]]]:
-    """Style, file and colour of each picture of each emoji; run in its own process."""
+    """Return style, file and colour of each picture of each emoji; runs in its own process."""
     sets = art_sets(packages)
     drawn: list[list[tuple[str, bytes, Hue]]] = []
     for code in codes:
@@ -46,7 +46,7 @@ def draw(packages: Path, codes: list[str]) -> list[list[tuple[str, bytes, Hue]]]
 
 
 def build(packages: Path, out: Path, *, limit: int | None = None) -> None:
-    """Writes the two files; `limit` keeps only the first concepts (to try it out).
+    """Write the two files; `limit` keeps only the first concepts (to try it out).
 
     Raises FileNotFoundError where a package is missing.
     """

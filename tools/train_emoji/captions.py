@@ -110,7 +110,7 @@ class Concept:
 
 
 def read_concepts(entries: Sequence[Mapping[str, Any]]) -> list[Concept]:
-    """Concepts of `meta.json`, with words sorted by how well they name their concept."""
+    """Read the concepts of `meta.json`, with words sorted by how well they name their concept."""
     labels = {entry["label"] for entry in entries}
     missing = sorted(set(EVERYDAY.values()) - labels)
     if missing:
@@ -139,7 +139,7 @@ def _concept(entry: Mapping[str, Any], uses: Counter[str], labels: set[str]) -> 
 
 
 def colourless(label: str) -> str:
-    """The label without its colour words: "light blue heart" is a "heart"."""
+    """Return the label without its colour words: "light blue heart" becomes "heart"."""
     words = label.split()
     kept = [word for word in words if word not in COLOUR_WORDS]
     if len(kept) < len(words) and kept and kept[0] in ("light", "dark"):
@@ -148,7 +148,7 @@ def colourless(label: str) -> str:
 
 
 def with_article(name: str, rng: random.Random) -> str:
-    """Half of the time with "a", "an" or "the"; plurals without "a"."""
+    """Add "a", "an" or "the" half of the time; plurals get no "a"."""
     k = rng.random()
     if k < 0.45:
         return name
@@ -160,7 +160,7 @@ def with_article(name: str, rng: random.Random) -> str:
 
 
 def _name(concept: Concept, label: float, rng: random.Random) -> str:
-    """The label (chance `label` at least), another name, or a rare keyword (one in six)."""
+    """Return the label (chance at least `label`), another name, or a rare keyword (one in six)."""
     k = (rng.random() - label) / (1 - label)
     if k > 0.16 and concept.names:
         return rng.choice(concept.names)
@@ -169,8 +169,8 @@ def _name(concept: Concept, label: float, rng: random.Random) -> str:
     return concept.label
 
 
-def _styled(name: str, style: str, rng: random.Random) -> str:
-    """Every flat and cartoon picture says its style; a quarter of the 3D ones do."""
+def _add_style(name: str, style: str, rng: random.Random) -> str:
+    """Add the style: to every flat and cartoon picture, to a quarter of the 3D ones."""
     if style == "3d" and rng.random() >= 0.25:
         return with_article(name, rng)
     form = rng.choice(STYLE_FORMS[style])
@@ -180,13 +180,13 @@ def _styled(name: str, style: str, rng: random.Random) -> str:
 
 
 def _unknown_words(rng: random.Random) -> str:
-    """One to three made-up words."""
+    """Make up one to three words."""
     words = ("".join(rng.choices(_SYLLABLES, k=rng.randint(1, 3))) for _ in range(3))
     return " ".join(list(words)[: rng.randint(1, 3)])
 
 
-def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
-    """The words that people put around a prompt and that change nothing.
+def _decorate(text: str, rng: random.Random, *, on_white: bool) -> str:
+    """Add words that people put around a prompt and that change nothing.
 
     Made-up words teach that a word never seen is to be passed over.
     """
@@ -206,25 +206,25 @@ def _decorated(text: str, rng: random.Random, *, on_white: bool) -> str:
 def plain_caption(
     concept: Concept, style: str, rng: random.Random, *, label: float = LABEL_CHANCE
 ) -> str:
-    """A caption of a picture as it was drawn."""
-    text = _styled(_name(concept, label, rng), style, rng)
+    """Write a caption of a picture as it was drawn."""
+    text = _add_style(_name(concept, label, rng), style, rng)
     if concept.tags and rng.random() < 0.08:
         count = min(len(concept.tags), rng.randint(1, 2))
         text += ", " + ", ".join(rng.sample(list(concept.tags), count))
-    return _decorated(text, rng, on_white=True)
+    return _decorate(text, rng, on_white=True)
 
 
 def colour_caption(concept: Concept, style: str, colour: str, rng: random.Random) -> str:
-    """A caption of a recoloured picture."""
+    """Write a caption of a recoloured picture."""
     noun = rng.choice(concept.nouns)
     name = f"{colour} {noun}" if rng.random() < 0.88 else f"{noun} in {colour}"
-    return _decorated(_styled(name, style, rng), rng, on_white=True)
+    return _decorate(_add_style(name, style, rng), rng, on_white=True)
 
 
 def background_caption(
     concept: Concept, style: str, colour: str, rng: random.Random, *, label: float = LABEL_CHANCE
 ) -> str:
-    """A caption of a picture on a coloured background."""
-    text = _styled(_name(concept, label, rng), style, rng)
+    """Write a caption of a picture on a coloured background."""
+    text = _add_style(_name(concept, label, rng), style, rng)
     ending = f" on a {colour} background" if rng.random() < 0.8 else f", {colour} background"
-    return _decorated(text + ending, rng, on_white=False)
+    return _decorate(text + ending, rng, on_white=False)

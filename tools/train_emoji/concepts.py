@@ -50,7 +50,7 @@ class Words:
 
 
 def clean(text: str) -> str:
-    """Lower case, plain letters; "Man: Red Hair" becomes "man with red hair"."""
+    """Return lower case and plain letters; "Man: Red Hair" becomes "man with red hair"."""
     text = text.lower().translate(_SPELLING)
     person = _PERSON.fullmatch(text)
     if person:
@@ -60,12 +60,12 @@ def clean(text: str) -> str:
 
 
 def code_of(hexcode: str) -> str:
-    """The code points in lower case without the emoji variation selector."""
+    """Return the code points in lower case without the emoji variation selector."""
     return hexcode.lower().replace("-fe0f", "")
 
 
 def is_wanted(label: str, subgroup: str) -> bool:
-    """No flags of countries, signs, clock faces and mirrored doubles."""
+    """Tell whether an emoji is trained: no flags, signs, clock faces and mirrored doubles."""
     if subgroup in _DROPPED_SUBGROUPS and label not in _KEPT_ALL_THE_SAME:
         return False
     if subgroup == "time" and ("o'clock" in label or "thirty" in label):
@@ -74,7 +74,7 @@ def is_wanted(label: str, subgroup: str) -> bool:
 
 
 def read_words(emojibase: Path, emojilib: Path) -> list[Words]:
-    """All wanted emoji in Unicode's order, from the two unpacked packages."""
+    """Read all wanted emoji in Unicode's order, from the two unpacked packages."""
     english = emojibase / "en"
     emoji = _read(english / "data.json")
     names = _read(english / "messages.json")
@@ -101,7 +101,7 @@ def read_words(emojibase: Path, emojilib: Path) -> list[Words]:
 
 
 def _aliases(label: str, shortcodes: Iterable[str | list[str] | None]) -> list[str]:
-    """Short codes as words, without numbers at their end."""
+    """Return short codes as words, without numbers at their end."""
     found: dict[str, None] = {}
     for codes in shortcodes:
         for code in [codes] if isinstance(codes, str) else codes or []:
@@ -121,7 +121,7 @@ def _tags(known: set[str], spoken: Iterable[str]) -> list[str]:
 
 
 def as_entry(words: Words) -> Mapping[str, Any]:
-    """The words as `meta.json` holds them."""
+    """Return the words as `meta.json` holds them."""
     return {
         "hex": words.code,
         "label": words.label,

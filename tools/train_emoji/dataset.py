@@ -35,24 +35,24 @@ class Dataset:
     pixels: Tensor
     labels: Tensor
 
-    def premultiplied(self, index: Tensor) -> Tensor:
-        """RGBA in [0, 1] with colour multiplied by alpha, (n, 4, S, S) float32."""
+    def premultiply(self, index: Tensor) -> Tensor:
+        """Return RGBA in [0, 1] with colour multiplied by alpha, (n, 4, S, S) float32."""
         x = self.pixels[index].float() / 255
         return torch.cat([x[:, :3] * x[:, 3:], x[:, 3:]], 1)
 
     def on_white(self, index: Tensor) -> Tensor:
-        """The pictures as they are, on white, RGB in [-1, 1]."""
-        x = self.premultiplied(index)
+        """Return unchanged pictures on white, RGB in [-1, 1]."""
+        x = self.premultiply(index)
         return (x[:, :3] + 1 - x[:, 3:]) * 2 - 1
 
     def of_style(self, style: str) -> Tensor:
-        """Indices of the pictures in one style."""
+        """Return the indices of the pictures in one style."""
         found = [k for k, picture in enumerate(self.pictures) if picture.style == style]
         return torch.tensor(found, device=self.pixels.device)
 
 
 def load(folder: Path, size: int, device: torch.device, *, concepts: int | None = None) -> Dataset:
-    """Reads `emoji.bin` and `meta.json`; `concepts` keeps that many of them (for tests)."""
+    """Read `emoji.bin` and `meta.json`; `concepts` keeps that many of them (for tests)."""
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     known = read_concepts(meta["concepts"])
     kept = set(range(len(known)))

@@ -16,11 +16,11 @@ from tools.train_emoji.networks import (
     autocast,
     build_text_encoder,
     build_unet,
-    compiled,
+    compile_function,
     parameter_count,
 )
 from tools.train_emoji.settings import DiffusionTraining, Settings, Sizes
-from tools.train_emoji.timebox import TimeBox, cosine, drain, log
+from tools.train_emoji.timebox import TimeBox, cosine, log, wait_for_gpu
 
 
 @dataclass
@@ -32,12 +32,12 @@ class Denoiser:
 
     @classmethod
     def build(cls, sizes: Sizes) -> "Denoiser":
-        """Fresh weights."""
+        """Build networks with new weights."""
         return cls(build_unet(sizes), build_text_encoder(sizes))
 
     @classmethod
-    def averaged(cls, sizes: Sizes, checkpoint: Path) -> "Denoiser":
-        """The averaged weights of a checkpoint."""
+    def load_averaged(cls, sizes: Sizes, checkpoint: Path) -> "Denoiser":
+        """Load the averaged weights of a checkpoint."""
         made = cls.build(sizes)
         state = torch.load(checkpoint, map_location="cpu")
         average = WeightAverage(made.parameters())
@@ -46,18 +46,18 @@ class Denoiser:
         return made
 
     @classmethod
-    def exported(cls, folder: Path) -> "Denoiser":
-        """The weights of a model folder; its tokenizer must be the run's own."""
+    def load_exported(cls, folder: Path) -> "Denoiser":
+        """Load the weights of a model folder; its tokenizer must be the run's own."""
         unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
         text = CLIPTextModel.from_pretrained(folder / "text_encoder").float()
         return cls(unet, text)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Weights of both, in a fixed order."""
+        """Return the weights of both, in a fixed order."""
         return [*self.unet.parameters(), *self.text.parameters()]
 
     def to(self, device: torch.device) -> "Denoiser":
-        """Both on the device, the UNet channels-last."""
+        """Move both to the device, the UNet channels-last."""
         self.unet.to(device).to(memory_format=torch.channels_last)
         self.text.to(device)
         return self
@@ -75,13 +75,13 @@ class VelocityLoss:
         self._empty = empty
         self._dropout = how.caption_dropout
         self._net = net
-        self._unet: Callable[[Tensor, Tensor, Tensor], Tensor] = compiled(
+        self._unet: Callable[[Tensor, Tensor, Tensor], Tensor] = compile_function(
             lambda x, t, c: net.unet(x, t, encoder_hidden_states=c, return_dict=False)[0],
             enabled=compile_it,
         )
 
     def __call__(self, latents: Tensor, tokens: Tensor) -> Tensor:
-        """Loss of one batch at time steps spread evenly over the schedule."""
+        """Return the loss of one batch at time steps spread evenly over the schedule."""
         n, device = len(latents), latents.device
         dropped = torch.rand(n, 1, device=device) < self._dropout
         tokens = torch.where(dropped, self._empty, tokens)
@@ -131,7 +131,7 @@ class _Run:
 
 
 def train_diffusion(bank: Bank, empty: Tensor, settings: Settings, checkpoint: Path) -> None:
-    """Goes on from the checkpoint if there is one, trains for the set time, writes it.
+    """Resume from the checkpoint if there is one, train for the set time, write it.
 
     `empty` holds the tokens of the empty prompt, (1, 77).
     """
@@ -139,7 +139,7 @@ def train_diffusion(bank: Bank, empty: Tensor, settings: Settings, checkpoint: P
     if how.start_from is None:
         net = Denoiser.build(settings.sizes).to(device)
     else:
-        net = Denoiser.exported(how.start_from).to(device)
+        net = Denoiser.load_exported(how.start_from).to(device)
     net.unet.train()
     net.text.train()
     optimiser = torch.optim.AdamW(
@@ -186,7 +186,7 @@ def _fit(run: _Run, loss_of: VelocityLoss, bank: Bank, settings: Settings) -> No
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.01)
         over = box.step_done()
         if run.steps % 500 == 0 or over:
-            drain()
+            wait_for_gpu()
             speed = box.timed_steps * how.batch / max(box.elapsed, 1e-3)
             log(
                 f"diffusion step {run.steps} {box.progress:.0%} loss {smooth.item():.4f} "

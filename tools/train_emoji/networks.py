@@ -24,7 +24,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def build_vae(sizes: Sizes) -> AutoencoderKL:
-    """Factor 8 (for four levels), four latent channels."""
+    """Build a VAE of factor 8 (for four levels) with four latent channels."""
     levels = len(sizes.vae_channels)
     return AutoencoderKL(
         in_channels=3,
@@ -41,7 +41,7 @@ def build_vae(sizes: Sizes) -> AutoencoderKL:
 
 
 def load_vae(folder: Path, scaling_factor: float | None = None) -> AutoencoderKL:
-    """A VAE from a diffusers folder in float32, its scaling factor replaced if one is given."""
+    """Load a VAE in float32 from a diffusers folder; replace its scaling factor if one is given."""
     vae = AutoencoderKL.from_pretrained(folder).float()
     if scaling_factor is not None:
         vae.register_to_config(scaling_factor=scaling_factor)
@@ -49,7 +49,7 @@ def load_vae(folder: Path, scaling_factor: float | None = None) -> AutoencoderKL
 
 
 def build_unet(sizes: Sizes) -> UNet2DConditionModel:
-    """One layer a block; cross attention everywhere but at the top level."""
+    """Build a UNet with one layer a block, and cross attention but at the top level."""
     lower = len(sizes.unet_channels) - 1
     return UNet2DConditionModel(
         sample_size=sizes.latent,
@@ -66,7 +66,7 @@ def build_unet(sizes: Sizes) -> UNet2DConditionModel:
 
 
 def build_text_encoder(sizes: Sizes) -> CLIPTextModel:
-    """CLIP's text transformer; the last two tokens are start and end."""
+    """Build CLIP's text transformer; the last two tokens are start and end."""
     end = sizes.vocabulary - 1
     config = CLIPTextConfig(
         vocab_size=sizes.vocabulary,
@@ -85,25 +85,25 @@ def build_text_encoder(sizes: Sizes) -> CLIPTextModel:
 
 
 def posterior(vae: AutoencoderKL, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log variance of the latents, unscaled, float32."""
+    """Return mean and log variance of the latents, unscaled, float32."""
     moments = vae.quant_conv(vae.encoder(x)).float()
     mean, log_variance = moments.chunk(2, 1)
     return mean, log_variance.clamp(-20, 10)
 
 
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """RGB from unscaled latents, float32, not clamped."""
+    """Decode unscaled latents to RGB in float32, not clamped."""
     image: Tensor = vae.decoder(vae.post_quant_conv(latents))
     return image.float()
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU, full precision on a CPU."""
+    """Return a context of bfloat16 on a GPU, of full precision on a CPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def compiled(function: _F, *, enabled: bool) -> _F:
-    """The function through torch.compile; what the compiler cannot do runs as it is."""
+def compile_function(function: _F, *, enabled: bool) -> _F:
+    """Return the function through torch.compile; what it cannot compile runs as it is."""
     if not (enabled and torch.cuda.is_available()):
         return function
     torch._dynamo.config.suppress_errors = True
@@ -112,12 +112,12 @@ def compiled(function: _F, *, enabled: bool) -> _F:
 
 
 def parameter_count(module: torch.nn.Module) -> int:
-    """Number of weights."""
+    """Return the number of weights."""
     return sum(p.numel() for p in module.parameters())
 
 
-def reach_for_speed() -> None:
-    """Lets float32 products use TensorFloat32 and convolutions search for their algorithm."""
+def allow_fast_products() -> None:
+    """Let float32 products use TensorFloat32 and convolutions search for their algorithm."""
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True

@@ -35,7 +35,7 @@ class Sampler:
     def __call__(
         self, prompts: Sequence[str], *, seed: int = 0, guidance: float = 4.0, steps: int = 20
     ) -> Tensor:
-        """RGB pictures in [-1, 1], (n, 3, S, S); the noise is drawn on the CPU."""
+        """Draw RGB pictures in [-1, 1], (n, 3, S, S); the noise is drawn on the CPU."""
         generator = torch.Generator().manual_seed(seed)
         parts = [
             self._draw(prompts[k : k + self._batch], generator, guidance, steps)

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from tools.train_emoji.bank import Entry, may_recolour, render
+from tools.train_emoji.colours import BACKGROUNDS, COLOURS
 from tools.train_emoji.dataset import Dataset
-from tools.train_emoji.recolour import BACKGROUNDS, COLOURS
 
 PROMPTS = (
     *("a red apple", "a green apple", "a cat", "a dog", "a rocket", "a red car", "a house"),
@@ -29,7 +29,7 @@ PROMPTS = (
 
 
 def to_image(x: Tensor) -> Image.Image:
-    """A PIL image of RGB in [-1, 1], (3, H, W)."""
+    """Return a PIL image of RGB in [-1, 1], (3, H, W)."""
     levels = ((x.clamp(-1, 1) + 1) * 127.5).round().byte()
     return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
 
@@ -37,7 +37,7 @@ def to_image(x: Tensor) -> Image.Image:
 def sheet(
     pictures: Tensor, captions: Sequence[str], *, columns: int = 8, side: int = 160
 ) -> Image.Image:
-    """Pictures in rows, each over its caption."""
+    """Arrange pictures in rows, each over its caption."""
     line = 14
     rows = -(-len(captions) // columns)
     page = Image.new("RGB", (columns * side, rows * (side + line)), "white")
@@ -51,7 +51,7 @@ def sheet(
 
 
 def recolouring_sheet(data: Dataset, path: Path, *, objects: int = 24) -> None:
-    """Some pictures in every colour and on every background: look before training."""
+    """Draw some pictures in every colour and on every background, to look at before training."""
     rng = random.Random(4)
     kept = [k for k, p in enumerate(data.pictures) if may_recolour(p, data.concepts[p.concept])]
     pairs: list[tuple[Entry, int]] = []

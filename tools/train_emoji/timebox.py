@@ -10,12 +10,12 @@ UNTIMED_STEPS = 5  # compilation happens in the first steps; the clock starts af
 
 
 def log(*parts: object) -> None:
-    """Prints a line that begins with the seconds since the process began."""
+    """Print a line that begins with the seconds since the process began."""
     print(f"[{time.monotonic() - PROCESS_START:6.1f}]", *parts, flush=True)
 
 
-def drain() -> None:
-    """Waits until the GPU has done what was sent to it, so that a host clock means something."""
+def wait_for_gpu() -> None:
+    """Wait until the GPU has finished, so that the host's clock measures its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -69,10 +69,10 @@ class TimeBox:
         return max(0, self.steps - UNTIMED_STEPS)
 
     def step_done(self) -> bool:
-        """Counts a step and says whether the stage is over."""
+        """Count a step and tell whether the stage is over."""
         self.steps += 1
         if self.steps == UNTIMED_STEPS:
-            drain()
+            wait_for_gpu()
             self._started = time.monotonic()
         late = self._deadline is not None and time.monotonic() - PROCESS_START >= self._deadline
         capped = self._max_steps is not None and self.steps >= self._max_steps
@@ -80,5 +80,5 @@ class TimeBox:
 
 
 def cosine(progress: float, *, floor: float = 0.01) -> float:
-    """Factor of the learning rate, 1 at progress 0 and `floor` at 1."""
+    """Return the factor of the learning rate, 1 at progress 0 and `floor` at 1."""
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))

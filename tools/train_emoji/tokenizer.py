@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from tools.train_emoji.captions import PREFIXES, STYLE_FORMS, SUFFIXES, Concept
-from tools.train_emoji.recolour import COLOURS
+from tools.train_emoji.colours import COLOURS
 
 CONTEXT = 77
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
@@ -22,7 +22,7 @@ _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def byte_letters() -> list[str]:
-    """GPT-2's printable letter for each byte, in CLIP's order of tokens."""
+    """Return GPT-2's printable letter for each byte, in CLIP's order of tokens."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in printable]
     return [chr(b) for b in printable] + [chr(256 + n) for n in range(len(others))]
@@ -41,7 +41,7 @@ def _with_rules(model: models.BPE) -> Tokenizer:
 
 
 def _training_text(concepts: Iterable[Concept]) -> list[str]:
-    """Words as often as captions will use them."""
+    """Return words as often as captions will use them."""
     text: list[str] = []
     for concept in concepts:
         text += [concept.label] * 12 + [*concept.aliases, *concept.names] * 4
@@ -52,7 +52,7 @@ def _training_text(concepts: Iterable[Concept]) -> list[str]:
 
 
 def train(concepts: Iterable[Concept], vocabulary: int, folder: Path) -> None:
-    """Learns the merges and writes the tokenizer's four files into `folder`."""
+    """Learn the merges and write the tokenizer's four files into `folder`."""
     learner = _with_rules(models.BPE(end_of_word_suffix=WORD_END))
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary + 400,
@@ -70,7 +70,7 @@ def train(concepts: Iterable[Concept], vocabulary: int, folder: Path) -> None:
 def _in_clip_order(
     found: Sequence[tuple[str, ...]], vocabulary: int
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Tokens in CLIP's order, with the merges whose parts exist; filled up to the size."""
+    """Return tokens in CLIP's order, with the merges whose parts exist; filled up to the size."""
     letters = byte_letters()
     tokens = letters + [letter + WORD_END for letter in letters]
     known = set(tokens)
@@ -124,7 +124,7 @@ class Encoder:
         self._start, self._end = vocabulary[START], vocabulary[END]
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Token numbers, int64 (n, 77)."""
+        """Return token numbers, int64 (n, 77)."""
         ids = torch.full((len(texts), CONTEXT), self._end, dtype=torch.int64)
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         for row, text in zip(ids, encoded, strict=True):

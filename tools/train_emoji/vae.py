@@ -14,14 +14,14 @@ from tools.train_emoji.losses import gradient_difference, kl_to_unit_normal
 from tools.train_emoji.networks import (
     autocast,
     build_vae,
-    compiled,
+    compile_function,
     decode,
     load_vae,
     parameter_count,
     posterior,
 )
 from tools.train_emoji.settings import SCALING_FACTOR, Settings, VaeTraining
-from tools.train_emoji.timebox import TimeBox, cosine, drain, log
+from tools.train_emoji.timebox import TimeBox, cosine, log, wait_for_gpu
 
 
 class VaeLoss:
@@ -37,7 +37,7 @@ class VaeLoss:
         self._factors = torch.tensor(factors, device=vae.device)
 
     def __call__(self, x: Tensor, noise: Tensor, small: bool) -> tuple[Tensor, Tensor]:
-        """The loss, and (absolute, squared, gradient, divergence) to look at."""
+        """Return the loss, and (absolute, squared, gradient, divergence) to look at."""
         mean, log_variance = posterior(self._vae, x)
         latents = mean + torch.exp(0.5 * log_variance) * noise
         if small:
@@ -55,7 +55,7 @@ class VaeLoss:
 
 
 def train_vae(data: Dataset, settings: Settings) -> AutoencoderKL:
-    """Trains for the set time and returns the averaged network, latents normalised."""
+    """Train for the set time and return the averaged network, latents normalised."""
     vae = _start(settings).to(settings.device).train()
     vae = vae.to(memory_format=torch.channels_last)
     average = WeightAverage(vae.parameters())
@@ -68,7 +68,7 @@ def train_vae(data: Dataset, settings: Settings) -> AutoencoderKL:
 
 
 def _start(settings: Settings) -> AutoencoderKL:
-    """A fresh network with little posterior noise, or the one to go on from."""
+    """Return a new network with little posterior noise, or the one to resume from."""
     folder = settings.vae.start_from
     if folder is not None:
         return load_vae(folder, SCALING_FACTOR)
@@ -88,7 +88,7 @@ def _fit(vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Se
         weight_decay=1e-3,
         fused=device.type == "cuda",
     )
-    loss_of = compiled(VaeLoss(vae, how).__call__, enabled=settings.compile)
+    loss_of = compile_function(VaeLoss(vae, how).__call__, enabled=settings.compile)
     box = TimeBox(how.seconds, max_steps=settings.max_steps, deadline=settings.deadline)
     rng, side = random.Random(5), settings.sizes.latent
     over = False
@@ -109,7 +109,7 @@ def _fit(vae: AutoencoderKL, average: WeightAverage, data: Dataset, settings: Se
         average.follow(box.steps)
         over = box.step_done()
         if box.steps % 250 == 0 or over:
-            drain()
+            wait_for_gpu()
             _report(box, parts, how.batch)
 
 
@@ -125,7 +125,7 @@ def _report(box: TimeBox, parts: Tensor, batch: int) -> None:
 
 @torch.no_grad()
 def normalise_latents(vae: AutoencoderKL, data: Dataset) -> None:
-    """Folds an affine map into the two 1x1 convolutions about the latents.
+    """Fold an affine map into the two 1x1 convolutions about the latents.
 
     Afterwards each latent channel of the data has mean 0 and deviation 1 / 0.18215, so
     that the model's scaling factor is Stable Diffusion's own.

@@ -1,6 +1,6 @@
-"""Windows over images: blurs, edges, morphology, medians.
+"""Filters of images: blurs, edges, morphology, medians.
 
-Law: what lies beyond an edge follows from one border rule.
+Law: one border rule gives the pixels beyond an edge.
 """
 
 __all__: list[str] = []

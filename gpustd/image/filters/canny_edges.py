@@ -1,31 +1,39 @@
-"""Canny's edges (Canny 1986, doi 10.1109/TPAMI.1986.4767851), as scikit-image computes them."""
+"""Canny's edge detector (Canny 1986, doi 10.1109/TPAMI.1986.4767851), as in scikit-image."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpucore import ArgumentError, Buffer, Device, ShapeError, f32, u8, u32
+from gpucore import ArgumentError, Buffer, ShapeError, f32, u8, u32
 from gpucore.integers import ceil_div
-from gpustd.image.border import CONSTANT, border_of
-from gpustd.image.filters.axis import weighted
+from gpustd.image.border import CONSTANT, Border, as_border
+from gpustd.image.filters.axis_windows import Windows, centred_window
 from gpustd.image.filters.blur import gaussian_weights
-from gpustd.image.filters.separable_window import separable
-from gpustd.image.picture import Picture, picture_of
-from gpustd.image.tables import table
-from gpustd.launch.arguments import as_float
+from gpustd.image.filters.separable import filter_separable
+from gpustd.image.shapes import ImageShape, image_shape
+from gpustd.launch.checks import as_float
 from gpustd.launch.grid import MOST_GROUPS, flat_grid
+from gpustd.launch.tables import array_table
 from gpustd.launch.template import Value, kernel
 
-__all__ = ["canny", "connect"]
+__all__ = ["canny", "connect_edges"]
 
-# Workgroups of `ridge.wgsl`, cells that an invocation walks down; cells of a tile's side.
+# In ``image/canny_candidates.wgsl``, subgroups of a workgroup, and cells of an invocation; in
+# ``image/hysteresis.wgsl``, cells along a tile's side.
 _LANES, _STRIP = 4, 4
 _TILE = 16
-# A gradient's length that squares in f32 give is 0 or greater.
-_LEAST = 1e-30
+# The length of a gradient, from squares in f32, is either 0 or greater than this.
+_MIN_LENGTH = 1e-30
+
+
+class _Thresholds(NamedTuple):
+    """The least gradient of a kept pixel, and of a strong one."""
+
+    low: float
+    high: float
 
 
 def canny(
@@ -35,87 +43,91 @@ def canny(
     high_threshold: float | None = None,
     mode: str = "constant",
 ) -> Buffer[u8]:
-    """1 where there is an edge, else 0, of a grey image (H, W), (H, W, 1) or (N, H, W, 1).
+    """Return 1 where there is an edge and else 0, in u8.
 
-    The steps of `skimage.feature.canny`: a Gaussian of ``sigma`` pixels (with the mode constant,
-    what lies beyond the edge does not count; other modes: `gpustd.image.border`); Sobel; the
-    pixels whose gradient is at least ``low_threshold`` and no less than both neighbours along it;
-    of these, the 8-connected components with a pixel of at least ``high_threshold``. Thresholds
-    are in the image's own levels, as the length of `gpustd.image.sobel`'s gradient; by default a
-    tenth and a fifth of 255 (u8) or of 1 (f32).
+    Images are grey: (H, W), (H, W, 1) or (N, H, W, 1). The steps are those of
+    `skimage.feature.canny`:
 
-    The components are found on the device by union-find in a fixed number of launches: nothing is
-    read back. Raises `ShapeError`, `DTypeError`, `ArgumentError`, `LimitError` (more than 65535
-    images, or 4194240 rows).
+    - A Gaussian of ``sigma`` pixels. With the mode constant, pixels beyond the edge do not count;
+      `gpustd.image.border` lists the other modes.
+    - Sobel's gradient. A pixel is kept if its length is at least ``low_threshold`` and no less than
+      at both neighbours along the gradient.
+    - Of the kept pixels, the 8-connected components with a pixel of at least ``high_threshold``.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
+    Thresholds are in the image's own levels, as the length of the gradient of `gpustd.image.sobel`.
+    By default they are a tenth and a fifth of 255 (u8) or of 1 (f32).
+
+    The device finds components by union-find in a fixed number of launches; nothing is read back.
+    Raises `ShapeError`, `DTypeError`, `ArgumentError`, and `LimitError` for more than 65535 images
+    or 4194240 rows.
+
     >>> step = np.tile(np.array([0, 0, 0, 0, 90, 200, 200, 200], np.uint8), (5, 1))
     >>> image.canny(device.buffer_from_array(step), 1.0).read()[2].tolist()
     [0, 0, 0, 0, 1, 0, 0, 0]
     """
-    picture = picture_of("canny", image)
-    if picture.channels != 1:
-        raise ShapeError(f"canny: {image!r} has {picture.channels} channels: make it grey first")
-    full = 255.0 if image.dtype is u8 else 1.0
-    low = as_float("canny", "low_threshold", 0.1 * full if low_threshold is None else low_threshold)
-    high = as_float(
-        "canny", "high_threshold", 0.2 * full if high_threshold is None else high_threshold
+    shape = image_shape("canny", image)
+    if shape.channels != 1:
+        raise ShapeError(f"canny: an image must have one channel, got {image!r}; make it grey")
+    top = 255.0 if image.dtype is u8 else 1.0
+    thresholds = _Thresholds(
+        as_float("canny", "low_threshold", 0.1 * top if low_threshold is None else low_threshold),
+        as_float(
+            "canny", "high_threshold", 0.2 * top if high_threshold is None else high_threshold
+        ),
     )
     sigma = as_float("canny", "sigma", sigma)
-    if not 0 <= low <= high or not 0 <= sigma < np.inf:
+    if not 0 <= thresholds.low <= thresholds.high or not 0 <= sigma < np.inf:
         raise ArgumentError(
-            f"canny: sigma {sigma}, low_threshold {low}, high_threshold {high}: wants sigma >= 0 "
-            "and 0 <= low <= high"
+            "canny: arguments must be sigma >= 0 and 0 <= low_threshold <= high_threshold, got "
+            f"sigma {sigma}, low_threshold {thresholds.low}, high_threshold {thresholds.high}"
         )
-    number, _ = border_of("canny", mode)
-    edges = image.device.buffer(u8, picture.shape)
-    if picture.size:
-        connect(_candidates(image, picture, sigma, number, (low, high)), edges, picture)
+    border = as_border("canny", mode)
+    edges = image.device.buffer(u8, shape.buffer_shape)
+    if shape.size:
+        connect_edges(_candidates(image, shape, sigma, border, thresholds), edges, shape)
     return edges
 
 
 def _candidates(
     image: Buffer[Any],
-    picture: Picture,
+    shape: ImageShape,
     sigma: float,
-    number: int,
-    thresholds: tuple[float, float],
+    border: Border,
+    thresholds: _Thresholds,
 ) -> Buffer[u32]:
-    """Cells of 4 by 4 pixels (images, down, across), as `connect` takes them."""
+    """Return the cells of 4 by 4 pixels (images, down, across) that `connect_edges` takes."""
     weights = gaussian_weights("canny", sigma, 4.0)
-    scaled = number == CONSTANT and len(weights) > 1
-    window = weighted(weights)
-    smooth: Buffer[f32] = separable(image, (window, window), "sum", (number, 0.0), f32)
-    down, across = _cells(picture)
-    made = image.device.buffer(u32, (picture.images, down, across))
-    tables = [_scale(weights, n) for n in (picture.height, picture.width)] if scaled else []
+    scaled = border.mode == CONSTANT and len(weights) > 1
+    window = centred_window(weights)
+    smooth: Buffer[f32] = filter_separable(image, Windows(window, window), "sum", border, f32)
+    down, across = _cells(shape)
+    cells = image.device.buffer(u32, (shape.images, down, across))
+    scales = [_scale(weights, n) for n in (shape.height, shape.width)] if scaled else []
     sizes: Any = {
-        "rows": picture.height,
-        "row": picture.width,
+        "rows": shape.height,
+        "row": shape.width,
         "down": down,
         "across": across,
         "strip": _STRIP,
         "near": len(weights) // 2,
-        "low": max(thresholds[0], _LEAST),
-        "high": thresholds[1],
+        "low": max(thresholds.low, _MIN_LENGTH),
+        "high": thresholds.high,
     }
-    spec: dict[str, Value] = {"whole": picture.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
-    grid = (ceil_div(across, 32), ceil_div(down, _LANES * _STRIP), picture.images)
-    launch = kernel(image.device, "image/ridge.wgsl", **spec)
-    launch(smooth, *(table(image.device, t) for t in tables), made, sizes, grid=grid)
-    return made
+    spec: dict[str, Value] = {"whole": shape.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
+    grid = (ceil_div(across, 32), ceil_div(down, _LANES * _STRIP), shape.images)
+    launch = kernel(image.device, "image/canny_candidates.wgsl", **spec)
+    tables = [array_table(image.device, scale) for scale in scales]
+    launch(smooth, *tables, cells, sizes, grid=grid)
+    return cells
 
 
-def _cells(picture: Picture) -> tuple[int, int]:
-    """Cells down and across."""
-    return ceil_div(picture.height, 4), ceil_div(picture.width, 4)
+def _cells(shape: ImageShape) -> tuple[int, int]:
+    """Return how many cells of 4 by 4 pixels cover the height and the width."""
+    return ceil_div(shape.height, 4), ceil_div(shape.width, 4)
 
 
 def _scale(weights: NDArray[np.float64], extent: int) -> NDArray[np.float32]:
-    """One over the sum of the weights that lie inside, by place."""
+    """Return, by place, one over the sum of the weights that lie inside the image."""
     radius, places = len(weights) // 2, np.arange(extent)
     sums = np.append(0, np.cumsum(weights))
     last = np.minimum(extent - places + radius, len(weights))
@@ -123,28 +135,28 @@ def _scale(weights: NDArray[np.float64], extent: int) -> NDArray[np.float32]:
     return np.asarray(1 / inside, np.float32)
 
 
-def connect(cells: Buffer[u32], edges: Buffer[u8], picture: Picture) -> None:
+def connect_edges(cells: Buffer[u32], edges: Buffer[u8], shape: ImageShape) -> None:
     """Set ``edges`` to 1 in the 8-connected components of kept pixels that hold a strong one.
 
-    ``cells`` (images, down, across) are words for 4 by 4 pixels: bits 0 to 15 say row by row which
-    are kept, bit 16 + k whether one is strong in the k-th block of 2 by 2.
+    ``cells`` (images, down, across) are words for 4 by 4 pixels. Bits 0 to 15 tell row by row which
+    pixels are kept. Bit 16 + k tells whether the k-th block of 2 by 2 holds a strong one.
     """
-    device: Device = cells.device
-    down, across = _cells(picture)
+    device = cells.device
+    down, across = _cells(shape)
     labels = device.buffer(u32, 4 * cells.size)
     sizes: Any = {
-        "images": picture.images,
+        "images": shape.images,
         "down": down,
         "across": across,
-        "rows": picture.height,
-        "row": picture.width,
+        "rows": shape.height,
+        "row": shape.width,
     }
-    tiles = (ceil_div(across, _TILE), ceil_div(down, _TILE), picture.images)
+    tiles = (ceil_div(across, _TILE), ceil_div(down, _TILE), shape.images)
     for step in ("tiles", "seams"):
         kernel(device, "image/hysteresis.wgsl", step=step)(cells, labels, sizes, grid=tiles)
-    whole = picture.width % 4 == 0 and down <= 4 * MOST_GROUPS
-    grid = (ceil_div(across, 32), ceil_div(down, 4), picture.images)
+    whole = shape.width % 4 == 0 and down <= 4 * MOST_GROUPS
+    grid = (ceil_div(across, 32), ceil_div(down, 4), shape.images)
     if not whole:
-        grid = flat_grid(ceil_div(picture.size, 4), 64)
+        grid = flat_grid(ceil_div(shape.size, 4), 64)
     finish = kernel(device, "image/hysteresis.wgsl", step="finish", whole=whole)
     finish(cells, labels, edges, sizes, grid=grid)

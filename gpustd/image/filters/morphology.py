@@ -1,24 +1,24 @@
-"""Grey morphology with flat structuring elements: windows of any form without weights.
+"""Grey morphology with flat structuring elements: windows of any form, without weights.
 
-All take the arguments of `erode`, give an image of the same shape and dtype, and raise
+All functions take the arguments of `erode`, return an image of the same shape and dtype, and raise
 `ShapeError`, `DTypeError`, `ArgumentError`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, T
-from gpustd.image.border import border_of
-from gpustd.image.filters.axis import Window
+from gpustd.image.border import as_border
+from gpustd.image.differences import subtract_images
+from gpustd.image.filters.axis_windows import Window, Windows
 from gpustd.image.filters.correlation import fold_window
-from gpustd.image.filters.separable_window import separable
-from gpustd.image.pairs import combined
-from gpustd.image.picture import picture_of, sides_of
-from gpustd.launch.arguments import as_floats
+from gpustd.image.filters.separable import filter_separable
+from gpustd.image.shapes import image_shape, window_sides
+from gpustd.launch.checks import as_floats
 
 __all__ = [
     "black_tophat",
@@ -31,7 +31,16 @@ __all__ = [
 ]
 
 Size = int | tuple[int, int]
-_Window = tuple[int, int] | NDArray[np.bool_]
+
+
+class _Element(NamedTuple):
+    """The structuring element of ``op`` and the border, as `erode` takes them."""
+
+    op: str
+    size: Size
+    footprint: ArrayLike | None
+    mode: str
+    cval: float
 
 
 def erode(
@@ -41,22 +50,20 @@ def erode(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """Least value under the window, as `scipy.ndimage.grey_erosion`; exact.
+    """Return the least value under the window, as `scipy.ndimage.grey_erosion`; exact.
 
-    The window is a rectangle of ``size`` (rows, columns), or where ``footprint`` (rows, columns)
-    is not zero; its centre is at ``size // 2``. Rectangles are made one axis after the other.
-    Images are (H, W), (H, W, C) or (N, H, W, C) of u8 or f32 without NaN; ``mode`` and ``cval``:
-    `gpustd.image.border`. Raises `ShapeError`, `DTypeError`, `ArgumentError`.
+    The window is a rectangle of ``size`` (rows, columns), or the places where ``footprint`` (rows,
+    columns) is not zero. Its centre is at ``size // 2``. Rectangles are computed one axis after the
+    other. Images are (H, W), (H, W, C) or (N, H, W, C) of u8 or f32 without NaN.
+    `gpustd.image.border` lists ``mode`` and ``cval``. Raises `ShapeError`, `DTypeError`,
+    `ArgumentError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[5, 3, 8, 9, 9]], np.uint8))
     >>> image.erode(picture, 3).read().tolist()
     [[3, 3, 3, 8, 9]]
     """
-    return _folded("erode", image, (size, footprint, mode, cval), "min")
+    element = _Element("erode", size, footprint, mode, cval)
+    return _fold(image, element, "min")
 
 
 def dilate(
@@ -66,17 +73,16 @@ def dilate(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """Greatest value under the mirrored window, as `scipy.ndimage.grey_dilation`; see `erode`.
+    """Return the greatest value under the mirrored window, as `scipy.ndimage.grey_dilation`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
+    Arguments and errors are those of `erode`.
+
     >>> picture = device.buffer_from_array(np.array([[5, 3, 8, 9, 9]], np.uint8))
     >>> image.dilate(picture, footprint=[[1, 1, 0]]).read().tolist()
     [[5, 8, 9, 9, 9]]
     """
-    return _folded("dilate", image, (size, footprint, mode, cval), "max")
+    element = _Element("dilate", size, footprint, mode, cval)
+    return _fold(image, element, "max")
 
 
 def opening(
@@ -86,17 +92,14 @@ def opening(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """Erosion, then dilation: takes away what is bright and smaller than the window.
+    """Erode, then dilate: remove bright spots smaller than the window.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.opening(picture, 3).read().tolist()
     [[2, 2, 2, 2, 7, 7, 7]]
     """
-    return _folded("opening", image, (size, footprint, mode, cval), "min", "max")
+    element = _Element("opening", size, footprint, mode, cval)
+    return _fold(image, element, "min", "max")
 
 
 def closing(
@@ -106,17 +109,14 @@ def closing(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """Dilation, then erosion: fills what is dark and smaller than the window.
+    """Dilate, then erode: fill dark spots smaller than the window.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.closing(picture, 3).read().tolist()
     [[9, 9, 7, 7, 7, 7, 7]]
     """
-    return _folded("closing", image, (size, footprint, mode, cval), "max", "min")
+    element = _Element("closing", size, footprint, mode, cval)
+    return _fold(image, element, "max", "min")
 
 
 def morphological_gradient(
@@ -126,19 +126,14 @@ def morphological_gradient(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """Dilation less erosion; u8 stops at 0.
+    """Return the dilation minus the erosion; u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.morphological_gradient(picture, 3).read().tolist()
     [[7, 7, 7, 5, 5, 0, 0]]
     """
-    how = (size, footprint, mode, cval)
-    most, least = (_folded("morphological_gradient", image, how, fold) for fold in ("max", "min"))
-    return combined("difference", most, least)
+    element = _Element("morphological_gradient", size, footprint, mode, cval)
+    return subtract_images(_fold(image, element, "max"), _fold(image, element, "min"))
 
 
 def white_tophat(
@@ -148,18 +143,15 @@ def white_tophat(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """The image less its opening: what is bright and small; u8 stops at 0.
+    """Return the image minus its opening: small bright spots. u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.white_tophat(picture, 3).read().tolist()
     [[0, 7, 0, 0, 0, 0, 0]]
     """
-    opened = _folded("white_tophat", image, (size, footprint, mode, cval), "min", "max")
-    return combined("difference", image, opened)
+    element = _Element("white_tophat", size, footprint, mode, cval)
+    opened = _fold(image, element, "min", "max")
+    return subtract_images(image, opened)
 
 
 def black_tophat(
@@ -169,59 +161,49 @@ def black_tophat(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> Buffer[T]:
-    """The closing less the image: what is dark and small; u8 stops at 0.
+    """Return the closing minus the image: small dark spots. u8 stops at 0.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import image
-    >>> device = Device.auto()
     >>> picture = device.buffer_from_array(np.array([[2, 9, 2, 2, 7, 7, 7]], np.uint8))
     >>> image.black_tophat(picture, 3).read().tolist()
     [[7, 0, 5, 5, 0, 0, 0]]
     """
-    closed = _folded("black_tophat", image, (size, footprint, mode, cval), "max", "min")
-    return combined("difference", closed, image)
+    element = _Element("black_tophat", size, footprint, mode, cval)
+    closed = _fold(image, element, "max", "min")
+    return subtract_images(closed, image)
 
 
-def _window(op: str, size: Size, footprint: ArrayLike | None) -> _Window:
-    """Rows and columns of the window, or truths where it is no rectangle. `ArgumentError`."""
-    if footprint is None:
-        return sides_of(op, size)
-    window: NDArray[np.bool_] = as_floats(op, "footprint", footprint) != 0
+def _window(element: _Element) -> tuple[int, int] | NDArray[np.bool_]:
+    """Return rows and columns of the window, or its truths where it is no rectangle.
+
+    Raises `ArgumentError`.
+    """
+    op = element.op
+    if element.footprint is None:
+        return window_sides(op, element.size)
+    window: NDArray[np.bool_] = as_floats(op, "footprint", element.footprint) != 0
     if window.ndim != 2 or not window.any():
         raise ArgumentError(
-            f"{op}: footprint of shape {window.shape}: wants (rows, columns), one of them not zero"
+            f"{op}: footprint must be (rows, columns), not all of it zero, got "
+            f"{element.footprint!r}"
         )
-    return sides_of(op, window.shape) if window.all() else window
+    return window_sides(op, window.shape) if window.all() else window
 
 
-def _folded(
-    op: str,
-    image: Buffer[T],
-    how: tuple[Size, ArrayLike | None, str, float],
-    *folds: Literal["min", "max"],
-) -> Buffer[T]:
-    """Least or greatest values in turn; ``how``: size, footprint, mode and cval as of `erode`."""
-    size, footprint, mode, cval = how
-    picture_of(op, image)
-    window = _window(op, size, footprint)
-    border = border_of(op, mode, cval)
+def _fold(image: Buffer[T], element: _Element, *folds: Literal["min", "max"]) -> Buffer[T]:
+    """Take the least or the greatest values under the window, in the order of ``folds``.
+
+    For the greatest, the window is mirrored. Raises `ArgumentError`.
+    """
+    image_shape(element.op, image)
+    window = _window(element)
+    border = as_border(element.op, element.mode, element.cval)
     for fold in folds:
-        image = _extreme(image, window, border, fold)
+        if isinstance(window, np.ndarray):
+            offsets = np.argwhere(window) - np.array(window.shape) // 2
+            offsets = -offsets if fold == "max" else offsets
+            image = fold_window(image, offsets, None, fold, border, image.dtype)
+        else:
+            origins = ((n - 1 - n // 2 if fold == "max" else n // 2) for n in window)
+            windows = Windows(*map(Window, window, origins))
+            image = filter_separable(image, windows, fold, border, image.dtype)
     return image
-
-
-def _extreme(
-    image: Buffer[T],
-    window: _Window,
-    border: tuple[int, float],
-    fold: Literal["min", "max"],
-) -> Buffer[T]:
-    """Under the window, mirrored for the greatest."""
-    dilates = fold == "max"
-    if isinstance(window, np.ndarray):
-        offsets = np.argwhere(window) - np.array(window.shape) // 2
-        offsets = -offsets if dilates else offsets
-        return fold_window(image, offsets, None, fold, border, image.dtype)
-    rows, columns = (Window(n, n - 1 - n // 2 if dilates else n // 2) for n in window)
-    return separable(image, (rows, columns), fold, border, image.dtype)

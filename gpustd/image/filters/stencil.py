@@ -1,56 +1,67 @@
-"""Launching kernels that make each element from a small square round it: ``image/stencil.wgsl``."""
+"""Launches of kernels that compute each element from a small square around it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore import Buffer, u8
 from gpucore.integers import ceil_div
-from gpustd.image.border import CONSTANT
+from gpustd.image.border import CONSTANT, Border
 from gpustd.image.grids import fits_strips
-from gpustd.image.picture import Picture
+from gpustd.image.shapes import ImageShape
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 
-__all__ = ["fits_stencil", "launch_stencil"]
+__all__ = ["StencilPlan", "fits_stencil", "launch_stencil"]
 
 
-def fits_stencil(image: Buffer[Any], picture: Picture) -> bool:
-    """Whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
+class StencilPlan(NamedTuple):
+    """The work of an invocation, and the invocations of a workgroup.
+
+    ``max_cells`` bounds the words of a row that an invocation computes where both sides are u8.
+    ``rows`` are those that it computes below each other.
+    """
+
+    max_cells: int = 4
+    rows: int = 4
+    workgroup: int = 128
+
+
+def fits_stencil(image: Buffer[Any], shape: ImageShape) -> bool:
+    """Tell whether `launch_stencil` takes the image: rows of whole words, on a GPU."""
     variant = forced_variant("stencil") or ("cells" if image.device.is_cpu else "stencil")
-    return variant == "stencil" and fits_strips(picture)
+    return variant == "stencil" and fits_strips(shape)
 
 
 def launch_stencil(
     name: str,
     spec: Mapping[str, Value],
     buffers: Sequence[Buffer[Any]],
-    picture: Picture,
+    shape: ImageShape,
     size: int,
-    border: tuple[int, float],
-    plan: tuple[int, int, int] = (4, 4, 128),
+    border: Border,
+    plan: StencilPlan | None = None,
 ) -> None:
-    """Record ``shaders/image/<name>``, a window of ``size`` by ``size``, 3 or 5.
+    """Record ``shaders/image/<name>`` with a window of ``size`` by ``size``, 3 or 5.
 
-    The first buffer is the source, the last the result; ``border`` is the mode's number and the
-    constant; ``plan`` bounds the cells of an invocation where levels make levels, and is its rows
-    and the invocations of a workgroup.
+    The first buffer is the source, the last one the result.
     """
     source, result = buffers[0], buffers[-1]
-    halo = ceil_div(size // 2 * picture.channels, 4)
+    plan = plan or StencilPlan()
+    halo = ceil_div(size // 2 * shape.channels, 4)
     levels = source.dtype is u8 is result.dtype
-    cells = math.gcd(picture.row // 4, plan[0]) if levels else 1
+    cells = math.gcd(shape.row // 4, plan.max_cells) if levels else 1
     lanes = 32 if cells == 1 else 16
-    tile: Any = forced_tile("stencil") or (lanes, plan[2] // lanes, plan[1], cells)
+    tile: Any = forced_tile("stencil") or (lanes, plan.workgroup // lanes, plan.rows, cells)
     lanes, down, steps, cells = tile
-    units = picture.row // (4 * cells)
+    units = shape.row // (4 * cells)
     full: dict[str, Value] = {
         "source": source.dtype.name,
         "target": result.dtype.name,
-        "constant": border[0] == CONSTANT,
-        "channels": picture.channels,
+        "constant": border.mode == CONSTANT,
+        "channels": shape.channels,
         "size": size,
         "left": halo,
         "right": halo,
@@ -62,11 +73,11 @@ def launch_stencil(
         **spec,
     }
     sizes: Any = {
-        "rows": picture.height,
+        "rows": shape.height,
         "across": units,
-        "width": picture.width,
-        "mode": border[0],
-        "fill": border[1],
+        "width": shape.width,
+        "mode": border.mode,
+        "fill": border.fill,
     }
-    grid = (ceil_div(units, lanes), ceil_div(picture.height, down * steps), picture.images)
+    grid = (ceil_div(units, lanes), ceil_div(shape.height, down * steps), shape.images)
     kernel(result.device, f"image/{name}", **full)(*buffers, sizes, grid=grid)

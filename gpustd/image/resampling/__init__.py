@@ -1,6 +1,6 @@
-"""Images at other places: resizing, warps, gathers.
+"""Images sampled at other places: resizing, warps, gathers.
 
-Law: weights and maps are made on the host in float64 and kept on the device.
+Law: the host computes weights and maps in float64, and the device keeps them.
 """
 
 __all__: list[str] = []

@@ -1,10 +1,9 @@
 """Weights of resizing along one axis, in float64.
 
-``Taps.starts[p]`` is the first place of the source that place p of the result sums, and
-``Taps.weights[p]`` its weights; every row sums to 1. Those with ``antialias`` follow Pillow
-(`src/libImaging/Resample.c`): on shrinking, the filter grows with the scale, what lies beyond the
-edge is left out and the rest made to sum to 1. Those without interpolate between half-pixel
-centres, and places beyond the edge are the edge's (as OpenCV's INTER_LINEAR and INTER_CUBIC).
+With antialiasing they follow Pillow (`src/libImaging/Resample.c`). There, the filter grows with the
+scale on shrinking; weights beyond the edge are left out, and the others made to sum to 1. Without,
+weights interpolate between half-pixel centres, and the edge is repeated, as in OpenCV's
+INTER_LINEAR and INTER_CUBIC.
 """
 
 from __future__ import annotations
@@ -23,18 +22,22 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Taps:
-    """Starts (places,) and weights (places, taps)."""
+    """The weights of each place of the result: ``starts`` (places,) and ``weights`` (places, taps).
+
+    Place p sums the source from place ``starts[p]`` on, with ``weights[p]``; every row sums to 1.
+    """
 
     starts: NDArray[np.uint32]
     weights: NDArray[np.float64]
 
 
 def _triangle(x: Array) -> Array:
+    """Return the triangle of the bilinear filter."""
     return np.asarray(np.maximum(1 - np.abs(x), 0))
 
 
 def _cubic(x: Array, a: float) -> Array:
-    """Keys 1981, doi 10.1109/TASSP.1981.1163711."""
+    """Return Keys' cubic with parameter ``a`` (Keys 1981, doi 10.1109/TASSP.1981.1163711)."""
     x = np.abs(x)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * a
@@ -42,7 +45,7 @@ def _cubic(x: Array, a: float) -> Array:
 
 
 def _lanczos(x: Array) -> Array:
-    """Duchon 1979, three lobes."""
+    """Return the Lanczos filter of three lobes (Duchon 1979)."""
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
@@ -54,24 +57,24 @@ _FILTERS: dict[str, tuple[float, Callable[[Array], Array], Callable[[Array], Arr
 }
 
 
-def filter_taps(method: str, source: int, made: int) -> Taps:
-    """Antialiased weights from ``source`` places to ``made``, as Pillow's."""
+def filter_taps(method: str, source: int, target: int) -> Taps:
+    """Return Pillow's antialiased weights from ``source`` places to ``target``."""
     support, function, _ = _FILTERS[method]
-    scale = source / made
+    scale = source / target
     stretch = max(scale, 1.0)
-    centre = (np.arange(made) + 0.5) * scale
+    centre = (np.arange(target) + 0.5) * scale
     first = np.maximum(np.trunc(centre - support * stretch + 0.5), 0).astype(np.int64)
     end = np.minimum(np.trunc(centre + support * stretch + 0.5), source).astype(np.int64)
     places = first[:, None] + np.arange((end - first).max(initial=1))
     weights = function((places - centre[:, None] + 0.5) / stretch)
     weights = np.where(places < end[:, None], weights, 0)
-    return _fitted(first, weights / weights.sum(axis=1, keepdims=True), source)
+    return _move_starts(first, weights / weights.sum(axis=1, keepdims=True), source)
 
 
-def point_taps(method: str, source: int, made: int) -> Taps:
-    """Weights that interpolate at the centres of the result's pixels."""
+def point_taps(method: str, source: int, target: int) -> Taps:
+    """Return weights that interpolate at the centres of the result's pixels."""
     support, _, function = _FILTERS[method]
-    centre = (np.arange(made) + 0.5) * (source / made) - 0.5
+    centre = (np.arange(target) + 0.5) * (source / target) - 0.5
     nearest = np.floor(centre).astype(np.int64)
     places = nearest[:, None] + np.arange(1 - int(support), int(support) + 1)
     weights = function(places - centre[:, None])
@@ -79,23 +82,26 @@ def point_taps(method: str, source: int, made: int) -> Taps:
     inside = np.clip(places, 0, source - 1)
     first = inside[:, :1]
     moved = np.zeros_like(weights)
-    np.add.at(moved, (np.arange(made)[:, None], inside - first), weights)
-    return _fitted(first[:, 0], moved, source)
+    np.add.at(moved, (np.arange(target)[:, None], inside - first), weights)
+    return _move_starts(first[:, 0], moved, source)
 
 
-def area_taps(source: int, made: int) -> Taps:
-    """Mean of the source under each pixel of the result; a pixel under its edge counts in part."""
-    edges = np.arange(made + 1) * source / made
+def area_taps(source: int, target: int) -> Taps:
+    """Return weights of the mean of the source under each pixel of the result.
+
+    A pixel under its edge counts in part.
+    """
+    edges = np.arange(target + 1) * source / target
     first = np.minimum(np.floor(edges[:-1]).astype(np.int64), source - 1)
     count = int((np.ceil(edges[1:]).astype(np.int64) - first).max(initial=1))
     places = first[:, None] + np.arange(count)
     overlap = np.minimum(places + 1, edges[1:, None]) - np.maximum(places, edges[:-1, None])
     weights = np.where(places < source, np.maximum(overlap, 0), 0)
-    return _fitted(first, weights / weights.sum(axis=1, keepdims=True), source)
+    return _move_starts(first, weights / weights.sum(axis=1, keepdims=True), source)
 
 
-def _fitted(first: Array, weights: Array, source: int) -> Taps:
-    """Starts moved back so that no tap, used or not, lies beyond the source."""
+def _move_starts(first: Array, weights: Array, source: int) -> Taps:
+    """Return taps whose starts are moved back so that none, used or not, lies beyond the source."""
     taps = min(weights.shape[1], source)
     starts = np.minimum(first, source - taps)
     moved = np.zeros((len(first), taps))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal, overload
 
 from gpucore import Buffer, Device, ShapeError, f32
-from gpustd.arrays.layout import transpose
+from gpustd.arrays.moving.transposing import transpose
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_variant
-from gpustd.linalg.decompositions.jacobi import Sweeps, Table, least_capacity
-from gpustd.linalg.decompositions.qr_factors import checked_matrices
+from gpustd.linalg.decompositions.jacobi import RowTable, Sweeps, least_capacity
+from gpustd.linalg.decompositions.qr_factors import as_matrix_batch
 
 __all__ = ["eigh"]
 
@@ -28,25 +28,23 @@ def eigh(a: Buffer[f32], lower: bool = True, *, eigvals_only: Literal[True]) -> 
 def eigh(
     a: Buffer[f32], lower: bool = True, eigvals_only: bool = False
 ) -> tuple[Buffer[f32], Buffer[f32]] | Buffer[f32]:
-    """``a v = v diag(w)`` for symmetric ``a``, with orthonormal columns of ``v``.
+    """Return w and orthonormal v with ``a v = v diag(w)`` for symmetric ``a``.
 
     Args:
         a: (..., N, N), f32, finite; of each matrix one triangle is read.
-        lower: that is the lower one; else the upper.
+        lower: read the lower triangle, else the upper.
         eigvals_only: return ``w`` alone.
 
-    Returns w (..., N), ascending, and v (..., N, N) as `scipy.linalg.eigh` does; signs are free.
-    The error of a value is some units of rounding of the norm. Two-sided Jacobi (Golub and Van
-    Loan, Matrix Computations, 4th ed., section 8.5): one workgroup a matrix where its memory holds
-    it, in pairs of blocks of 16 beyond. Up to 30 sweeps of small and 16 of large matrices are
-    recorded and, once converged, passed over on the device: nothing is read back.
+    As `scipy.linalg.eigh`, w is (..., N), ascending, and v (..., N, N); signs are free. The error
+    of a value is some units of rounding of the norm.
+
+    The method is two-sided Jacobi (Golub and Van Loan, Matrix Computations, 4th ed., section 8.5).
+    A matrix takes one workgroup where its memory holds it; larger ones are rotated in pairs of
+    blocks of 16. Up to 30 sweeps of small and 16 of large matrices are recorded. Once converged,
+    the device passes over the others: nothing is read back.
 
     Raises `ShapeError` where the last two axes are not square, `DTypeError`.
 
-    >>> import numpy as np
-    >>> from gpucore import Device
-    >>> from gpustd import linalg
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.array([[2, 1], [1, 2]], np.float32))
     >>> w, v = linalg.eigh(a)
     >>> np.round(w.read(), 3).tolist()
@@ -54,24 +52,25 @@ def eigh(
     >>> np.round(v.read() ** 2, 3).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    flat = checked_matrices("eigh", a)
+    flat = as_matrix_batch("eigh", a)
     _, n, columns = flat.shape
     if n != columns:
-        raise ShapeError(f"eigh: {a.shape}: wants (..., N, N), square matrices")
+        raise ShapeError(f"eigh: a must be square matrices (..., N, N), got {a!r}")
     vectors = not eigvals_only
     if not a.size:
         w, v = a.device.buffer(f32, a.shape[:-1]), a.device.buffer(f32, a.shape)
         return (w, v) if vectors else w
-    method = _small if _capacity(a.device, n) else _large
-    found = method(flat, lower=lower, vectors=vectors)
-    w = found[0].view(a.shape[:-1])
-    return (w, found[1].view(a.shape)) if vectors else w
+    solve = _solve_small if _small_capacity(a.device, n) else _solve_large
+    results = solve(flat, lower=lower, vectors=vectors)
+    w = results[0].view(a.shape[:-1])
+    return (w, results[1].view(a.shape)) if vectors else w
 
 
-def _small(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], ...]:
+def _solve_small(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], ...]:
+    """Return w, and with ``vectors`` v, of matrices that fit a workgroup's memory."""
     device = a.device
     batch, n, _ = a.shape
-    capacity = _capacity(device, n)
+    capacity = _small_capacity(device, n)
     spec: dict[str, Value] = {
         "capacity": capacity,
         "sweeps": _SWEEPS,
@@ -86,22 +85,23 @@ def _small(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], 
     return w, *results
 
 
-def _large(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], ...]:
+def _solve_large(a: Buffer[f32], *, lower: bool, vectors: bool) -> tuple[Buffer[f32], ...]:
+    """Return w, and with ``vectors`` v, by sweeps over pairs of blocks."""
     n = a.shape[-1]
     sweeps = Sweeps(a, triangle=1 if lower else 2)
-    matrix = Table.empty(a, n)
+    matrix = RowTable.empty(a, n)
     matrix.place("symmetric", a, sweeps.peaks, width=matrix.x.shape[2], lower=lower)
-    moved = None
+    rotated = None
     if vectors:
-        moved = Table.empty(a, n, n)
-        moved.place("identity", None, None)
-    sweeps.diagonalise(matrix, moved)
-    w, *rows = matrix.collect(sweeps.peaks, moved, 0, norms=False)
+        rotated = RowTable.empty(a, n, n)
+        rotated.place("identity", None, None)
+    sweeps.diagonalise(matrix, rotated)
+    w, *rows = matrix.collect(sweeps.peaks, rotated, 0, norms=False)
     return w, *(transpose(r, (0, 2, 1)) for r in rows)
 
 
-def _capacity(device: Device, n: int) -> int:
-    """Side of the kernel for small matrices; 0 for the method of blocks."""
+def _small_capacity(device: Device, n: int) -> int:
+    """Return the side of the kernel for small matrices; 0 for the method of blocks."""
     if forced_variant("eigh") == "large":
         return 0
     return least_capacity(device, n, lambda side: 8 * side**2 + 12 * side + 64)

@@ -1,7 +1,7 @@
 """Blocked Householder QR in compact WY form: factors, and their product with other matrices.
 
 A panel of 32 columns is factorised as ``H_1 ... H_32 = I - V T V^T`` (Schreiber and Van Loan 1989,
-SIAM J. Sci. Stat. Comput. 10(1)); what stands to its right is updated by two products.
+SIAM J. Sci. Stat. Comput. 10(1)). Two matrix products update the columns to its right.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from gpucore import Buffer, f32
 from gpustd.launch.elements import launch_flat
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.linalg.decompositions.panels import WIDTH, factorise_panel, project
+from gpustd.linalg.decompositions.qr_panels import WIDTH, factorise_panel, project
 from gpustd.linalg.triangles import copy_into
-from gpustd.linalg.view_products import multiply_into
-from gpustd.linalg.views import matrices
+from gpustd.linalg.view_matmul import multiply_into
+from gpustd.linalg.views import as_matrices
 
 __all__ = ["Reflectors", "identity"]
 
@@ -26,7 +26,7 @@ _WEIGHED = 64
 
 @dataclass(frozen=True)
 class Reflectors:
-    """Factors of (batch, M, N).
+    """The factors of matrices (batch, M, N).
 
     ``work`` holds R above its diagonal, ``v`` (batch, M, min(M, N)) the unit lower trapezoid, ``t``
     (batch, panels, 32, 32) the triangles.
@@ -37,8 +37,8 @@ class Reflectors:
     t: Buffer[f32]
 
     @classmethod
-    def of(cls, a: Buffer[f32]) -> Reflectors:
-        """Factorise a copy of ``a`` (batch, M, N), none of them 0."""
+    def factorise(cls, a: Buffer[f32]) -> Reflectors:
+        """Factorise a copy of ``a`` (batch, M, N), where no extent is 0."""
         device = a.device
         batch, rows, columns = a.shape
         least = min(rows, columns)
@@ -55,15 +55,15 @@ class Reflectors:
         return factors
 
     def r(self, rows: int) -> Buffer[f32]:
-        """The triangle (batch, ``rows``, N)."""
+        """Return the triangle (batch, ``rows``, N)."""
         batch, _, columns = self.work.shape
         y = self.work.device.buffer(f32, (batch, rows, columns))
-        held = matrices(self.work).block(0, 0, rows, columns)
-        copy_into(matrices(y), held, (batch,), part="upper")
+        top = as_matrices(self.work).block(0, 0, rows, columns)
+        copy_into(as_matrices(y), top, (batch,), part="upper")
         return y
 
     def q(self, columns: int) -> Buffer[f32]:
-        """The first ``columns`` columns of Q (batch, M, M)."""
+        """Return the first ``columns`` columns of Q (batch, M, M)."""
         batch, rows, least = self.v.shape
         y = identity(self.v, (batch, rows, columns))
         for first in reversed(range(0, least, WIDTH)):
@@ -72,13 +72,13 @@ class Reflectors:
         return y
 
     def _apply(self, first: int, y: Buffer[f32], left: int, *, transposed: bool) -> None:
-        """``(I - V op(T) V^T)`` of the panel at ``first`` times the columns of y from ``left``."""
+        """Multiply y from column ``left`` on by ``I - V op(T) V^T`` of the panel at ``first``."""
         device = y.device
         batch, rows, columns = y.shape
         width = min(WIDTH, self.v.shape[2] - first)
         m, n = rows - first, columns - left
-        v = matrices(self.v).block(first, first, m, width)
-        target = matrices(y).block(first, left, m, n)
+        v = as_matrices(self.v).block(first, first, m, width)
+        target = as_matrices(y).block(first, left, m, n)
         parts = project(v, target, batch)
         weights = device.buffer(f32, (batch, width, n))
         sizes = {
@@ -93,11 +93,11 @@ class Reflectors:
         launch = kernel(device, "linalg/qr_weights.wgsl")
         grid = flat_grid(math.ceil(n / _WEIGHED) * batch, 1)
         launch(parts, self.t, weights, sizes, grid=grid)
-        multiply_into(target, v, matrices(weights), (batch,), alpha=-1.0, beta=1.0)
+        multiply_into(target, v, as_matrices(weights), (batch,), alpha=-1.0, beta=1.0)
 
 
 def identity(like: Buffer[f32], shape: tuple[int, int, int]) -> Buffer[f32]:
-    """Ones on the diagonals of (batch, rows, columns), on the device of ``like``."""
+    """Return ones on the diagonals of (batch, rows, columns), on the device of ``like``."""
     y = like.device.buffer(f32, shape)
     if y.size:
         sizes = {"rows": shape[1], "columns": shape[2]}

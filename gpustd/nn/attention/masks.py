@@ -4,40 +4,54 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore import Buffer, T, f16, i32, u32
 from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.nn.attention.fused import (
-    Sizes,
-    attention_params,
-    attention_work,
-    matrix_shader,
-    takes_matrix_units,
-)
+from gpustd.nn.attention.matrix import matrix_shader, takes_matrix_units
+from gpustd.nn.attention.sizes import AttentionSizes, attention_params, attention_work
 
-__all__ = ["Masking", "masked_attention", "takes_masks"]
+__all__ = ["MaskPitches", "Masking", "masked_attention", "takes_masks"]
+
+
+class MaskPitches(NamedTuple):
+    """Elements of a mask from one batch, head and row to the next; 0 where they share it."""
+
+    batch: int
+    head: int
+    row: int
+
+    @classmethod
+    def of(cls, mask: Buffer[Any] | None) -> MaskPitches:
+        """Return the pitches of a mask (Sq, Sk), (heads, Sq, Sk) or (B, heads, Sq, Sk)."""
+        if mask is None:
+            return cls(0, 0, 0)
+        *lead, rows, keys = mask.shape
+        batch, heads = (1,) * (2 - len(lead)) + tuple(lead)
+        return cls(
+            heads * rows * keys if batch > 1 else 0,
+            rows * keys if heads > 1 else 0,
+            keys if rows > 1 else 0,
+        )
 
 
 @dataclass(frozen=True)
 class Masking:
-    """What happens to scores, ``scale q k^T``, before their softmax.
+    """The factor and the mask of scores ``q k^T`` before their softmax.
 
-    ``mask`` is added (f16, f32) or tells by 0 what is not seen (i32, u32); ``pitches`` are its
-    elements from one batch, head and row to the next, 0 where they share it. ``causal``: row i sees
-    keys 0 to i.
+    A ``mask`` of f16 or f32 is added; in one of i32 or u32, 0 marks what is not seen. ``causal``:
+    row i sees keys 0 to i.
     """
 
     scale: float
     mask: Buffer[Any] | None
-    pitches: tuple[int, int, int]
     causal: bool
 
 
 def takes_masks(query: Buffer[Any], value: Buffer[Any]) -> bool:
-    """Whether `masked_attention` can do it."""
+    """Tell whether `masked_attention` takes these heads on this device."""
     depth = query.shape[3]
     scalar = query.dtype.name
     return value.shape[3] == depth and takes_matrix_units(query.device, scalar, depth)
@@ -46,25 +60,25 @@ def takes_masks(query: Buffer[Any], value: Buffer[Any]) -> bool:
 def masked_attention(
     query: Buffer[T], key: Buffer[T], value: Buffer[T], masking: Masking
 ) -> Buffer[T]:
-    """``softmax(scale q k^T + mask) v``.
+    """Return ``softmax(scale q k^T + mask) v``, computed on matrix units.
 
     ``query``: (B, Sq, heads, D); ``key`` and ``value``: (B, Sk, shared heads, D).
     """
     device = query.device
     batch, rows, heads, depth = query.shape
     keys, shared = key.shape[1:3]
-    sizes = Sizes(batch, rows, keys, heads, depth, masking.causal)
+    sizes = AttentionSizes(batch, rows, keys, heads, depth, masking.causal)
     mask = masking.mask
     if mask is not None and mask.dtype in (i32, u32):
-        mask = _bits(mask)
-    kind, unit = _form(mask, keys)
+        mask = _pack_bits(mask)
+    kind, unit = _mask_words(mask, keys)
     shader = matrix_shader(device, sizes, kind)
     words = depth // shader.unit
     params = attention_params(sizes, shader.unit, masking.scale)
     for name, count in (("q", heads), ("k", shared), ("v", shared)):
         params |= {f"{name}_pitch": count * words, f"{name}_first": 0}
     params["share"] = heads // shared
-    for name, pitch in zip(("batch", "head", "row"), masking.pitches, strict=True):
+    for name, pitch in MaskPitches.of(masking.mask)._asdict().items():
         params[f"mask_{name}"] = pitch // keys * ceil_div(keys, unit)
     spec = {**shader.spec, "mask": kind, "mask_unit": unit}
     launch = kernel(device, "nn/attention/matrix.wgsl", scalar="f16", **spec)
@@ -75,8 +89,8 @@ def masked_attention(
     return y
 
 
-def _form(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
-    """What the kernel makes of a mask, and elements of a row in one of its words."""
+def _mask_words(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
+    """Return the kind of mask that the kernel reads, and the elements in one of its words."""
     if mask is None:
         return "none", 1
     if mask.dtype is u32:
@@ -86,8 +100,8 @@ def _form(mask: Buffer[Any] | None, keys: int) -> tuple[str, int]:
     return mask.dtype.name, 4 if keys % 4 == 0 else 1
 
 
-def _bits(mask: Buffer[Any]) -> Buffer[u32]:
-    """Where a mask is not 0: (..., keys) as words (..., ceil(keys / 32))."""
+def _pack_bits(mask: Buffer[Any]) -> Buffer[u32]:
+    """Return a bit for each element, set where it is not 0: (..., ceil(keys / 32)) words."""
     *lead, keys = mask.shape
     rows, words = math.prod(lead), ceil_div(keys, 32)
     y = mask.device.buffer(u32, (*lead, words))

@@ -1,4 +1,4 @@
-"""Launching windows that slide over each channel alone: ``shaders/nn/window.wgsl``."""
+"""Kernels whose windows slide over each channel alone: ``shaders/nn/window.wgsl``."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from gpucore import Buffer, Device, PerDevice, f16
 from gpucore.integers import ceil_div
 from gpustd.launch.elements import width_of
 from gpustd.launch.grid import flat_grid, strip_rows
-from gpustd.launch.template import Value, kernel
+from gpustd.launch.template import Value, constants, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
-from gpustd.matmul.product import constants
-from gpustd.nn.conv.windows import Window, fields
+from gpustd.nn.conv.windows import Window, window_params
 
 __all__ = ["Block", "launch_window"]
 
-# A step is written out in full, which takes at most so many loads and so many sums.
+# The text of a step writes out each load and each sum; there are at most so many.
 _MOST_LOADS, _MOST_STEPS = 96, 512
 # Invocations that fill the largest GPUs.
 _MANY = 2**17
-# Results from which sizes are constants of the shader, in words: it is compiled for them alone.
+# From so many words of results on, a shader is compiled for one size, as constants.
 _MANY_WORDS = 2**20
-# Sizes of one window that are, at most: those that come later share a shader with a uniform.
+# At most so many sizes of one window have such a shader: later ones share one with a uniform.
 _MOST_SIZES = 8
 _WORKGROUP, _BLOCK_WORKGROUP = 64, 128
 
@@ -33,11 +32,11 @@ _sizes: PerDevice[dict[object, set[tuple[int, ...]]]] = PerDevice(lambda device:
 
 @dataclass(frozen=True)
 class Block:
-    """``columns`` neighbouring results of an invocation, ``rows`` a step, ``strip`` in all.
+    """The results of an invocation: ``rows`` times ``columns`` a step, ``strip`` rows in all.
 
-    A strip of 0 is as long as leaves invocations enough. Results are words of up to ``width``
-    elements; ``ahead``: a step's words are asked for a step before. With ``lines`` a strip is one
-    step, and as many invocations side by side make strips that lie one below the other.
+    A strip of 0 is as long as leaves enough invocations. Results are words of up to ``width``
+    elements; with ``ahead``, a step's words are loaded one step before. With ``lines``, a strip is
+    one step, and as many neighbouring invocations compute strips that lie one below the other.
     """
 
     rows: int = 1
@@ -48,16 +47,16 @@ class Block:
     lines: int = 0
 
     def fits(self, window: Window) -> bool:
-        """Whether its text stays short."""
+        """Tell whether the shader's text stays short."""
         _, y, x = window
         rows = (self.rows - 1) * y.stride + y.span if self.lines else self.rows * y.stride
         columns = (self.columns - 1) * x.stride + x.span
         steps = self.rows * self.columns * y.kernel * x.kernel
         return rows * columns <= _MOST_LOADS and steps <= _MOST_STEPS
 
-    def strip_of(self, window: Window, lanes: int) -> int:
-        """Rows of an invocation, where ``lanes`` of them make one strip of all images."""
-        y = window[1]
+    def strip_rows_of(self, window: Window, lanes: int) -> int:
+        """Return the rows of an invocation; ``lanes`` invocations take one strip of all images."""
+        y = window.y
         shared = (y.span - 1) // y.stride
         if self.lines:
             return self.rows
@@ -66,8 +65,8 @@ class Block:
         return strip_rows(y.result, lanes, self.rows, shared)
 
     def spec(self, window: Window) -> dict[str, Value]:
-        """Template variables; the window is written into the text."""
-        z = window[0]
+        """Return the template variables; the window is part of the text."""
+        z = window.z
         spec: dict[str, Value] = {"block": True, "rows": self.rows, "columns": self.columns}
         spec |= {"ahead": self.ahead, "lines": self.lines}
         spec["deep"] = z.kernel > 1 or z.before != 0 or (z.result - 1) * z.stride >= z.size
@@ -89,15 +88,15 @@ def launch_window(
 ) -> None:
     """Record ``shaders/nn/<op>.wgsl``; the first buffer is (N, ..., C), the last one the result.
 
-    ``spec`` has the scalar, ``sizes`` the fields of its ``Params`` behind the window's.
+    ``spec`` has the scalar, ``sizes`` the fields of its ``Params`` after the window's.
     """
     x, kind = buffers[0], spec.get("kind")
     images, (z, y, x_axis) = x.shape[0], window
-    # Maxima of f16 are found in pairs, which under wgpu on Mesa come out wrong.
+    # Maxima of f16 are computed in pairs, which wgpu on Mesa gets wrong.
     pairs = kind == "max" and x.dtype is f16 and x.device.info.engine == "dawn"
     block = _best_variant(f"nn.{op}", x, window, kind, pairs)
-    alone = block is not None and block.lines > 0
-    wide = pairs or (kind == "mean" and x.dtype is f16 and alone)
+    lined = block is not None and block.lines > 0
+    wide = pairs or (kind == "mean" and x.dtype is f16 and lined)
     widest = block.width if block else 4
     width = math.gcd(x.shape[-1], widest if wide else min(widest, 4))
     units = x.shape[-1] // width
@@ -106,12 +105,12 @@ def launch_window(
     workgroup, strip, below = _WORKGROUP, 1, 1
     if block:
         form, workgroup = block.spec(window), _BLOCK_WORKGROUP
-        strip, below = block.strip_of(window, max(lanes, 1)), block.lines or 1
+        strip, below = block.strip_rows_of(window, max(lanes, 1)), block.lines or 1
     count = lanes * ceil_div(y.result, strip * below) * below
-    params = {"count": count, "units": units, **fields(window), "strip": strip, **sizes}
-    gains = alone or (block is not None and op == "depthwise" and x.dtype is f16)
+    params = {"count": count, "units": units, **window_params(window), "strip": strip, **sizes}
+    gains = lined or (block is not None and op == "depthwise" and x.dtype is f16)
     form |= {"width": width, "pairs": pairs and width > 1, "workgroup": workgroup}
-    form["noted"] = kind == "max" and not form["pairs"] and alone
+    form["noted"] = kind == "max" and not form["pairs"] and lined
     many = gains and buffers[-1].size >= _MANY_WORDS * width
     constant = many and _is_among_first(x.device, (op, *spec.items(), *form.items()), params)
     form["sizes"] = constants(params) if constant else ""
@@ -123,18 +122,18 @@ def launch_window(
 
 
 def _is_among_first(device: Device, key: object, sizes: Mapping[str, int]) -> bool:
-    """Whether these are among the first sizes that came for a shader."""
+    """Tell whether these are among the first sizes that came for a shader."""
     known = _sizes.of(device).setdefault(key, set())
-    given = tuple(sizes.values())
+    numbers = tuple(sizes.values())
     if len(known) < _MOST_SIZES:
-        known.add(given)
-    return given in known
+        known.add(numbers)
+    return numbers in known
 
 
 def _best_variant(
     op: str, x: Buffer[Any], window: Window, kind: Value, pairs: bool
 ) -> Block | None:
-    """Block for a device and a window; None: a loop over the taps.
+    """Return the block for a device and a window; None for a loop over the taps.
 
     Overlapping windows share what a larger block reads. Results do not depend on the block.
     """
@@ -145,64 +144,66 @@ def _best_variant(
         return None
     halves = x.dtype is f16
     if op == "nn.depthwise":
-        largest = _largest_held(window, halves)
+        largest = _depthwise_block(window, halves)
     elif kind == "mean":
-        largest = _largest_of_sums(window, halves)
+        largest = _line_block(window) if halves and _is_narrow(window) else _plain_block(window)
     elif pairs:
-        largest = _largest_of_pairs(window)
+        largest = _pair_block(window)
     else:
-        largest = _largest_of_maxima(window, halves)
-    offered = [largest, Block(2, 2), Block(1, 2), Block()]
-    fitting = [b for b in offered if b.fits(window) and b.rows <= 2 * window[1].result]
+        largest = _maximum_block(window, halves)
+    blocks = [largest, Block(2, 2), Block(1, 2), Block()]
+    blocks = [b for b in blocks if b.fits(window) and b.rows <= 2 * window.y.result]
     channels = x.shape[-1]
     words = x.shape[0] * math.prod(a.result for a in window) * (channels // width_of(channels))
-    for block in fitting:
+    for block in blocks:
         if words >= _MANY * block.rows * block.columns:
             return block
-    return fitting[-1] if fitting else None
+    return blocks[-1] if blocks else None
 
 
-def _largest(window: Window) -> Block:
+def _plain_block(window: Window) -> Block:
+    """Return the largest block of sums or maxima of f32."""
     _, y, x = window
     rows = max(4 // y.stride, 1) if y.kernel > y.stride else 1
     return Block(rows, 2 if rows > 1 or x.kernel <= x.stride else 4)
 
 
-def _largest_of_sums(window: Window, halves: bool) -> Block:
-    return _alone(window) if halves and _narrow(window) else _largest(window)
+def _maximum_block(window: Window, halves: bool) -> Block:
+    """Return the largest block of maxima that are not computed in pairs."""
+    lined = _is_narrow(window) and window.y.stride == 1 and not halves
+    return replace(_line_block(window), width=4, lines=1) if lined else _plain_block(window)
 
 
-def _largest_of_maxima(window: Window, halves: bool) -> Block:
-    """For maxima that are not found in pairs."""
-    alone = _narrow(window) and window[1].stride == 1 and not halves
-    return replace(_alone(window), width=4, lines=1) if alone else _largest(window)
+def _pair_block(window: Window) -> Block:
+    """Return the largest block of maxima in pairs.
 
-
-def _largest_of_pairs(window: Window) -> Block:
-    """Words of 16 bytes pay, but for wide windows with a stride."""
+    Words of 16 bytes are faster, except for wide windows with a stride.
+    """
     _, y, x = window
     if y.kernel <= y.stride and x.kernel <= x.stride:
         return Block(width=8)
-    if _narrow(window):
-        return _alone(window)
-    plain = y.stride == 1 == x.stride
-    return Block(min(y.kernel, 2), 4, width=8, ahead=True) if plain else _largest(window)
+    if _is_narrow(window):
+        return _line_block(window)
+    dense = y.stride == 1 == x.stride
+    return Block(min(y.kernel, 2), 4, width=8, ahead=True) if dense else _plain_block(window)
 
 
-def _narrow(window: Window) -> bool:
-    """Whether neighbouring windows share so little that no sums are carried from step to step."""
+def _is_narrow(window: Window) -> bool:
+    """Tell whether windows share so little that no sums are carried from step to step."""
     _, y, x = window
     return y.stride < y.kernel and y.span <= 3 and x.span <= 3
 
 
-def _alone(window: Window) -> Block:
-    """For narrow windows."""
-    stride = window[1].stride
-    return Block(4, 2, width=8, lines=2) if stride == 1 else Block(2, width=8, lines=4)
+def _line_block(window: Window) -> Block:
+    """Return the block of narrow windows, whose strips are one step."""
+    return Block(4, 2, width=8, lines=2) if window.y.stride == 1 else Block(2, width=8, lines=4)
 
 
-def _largest_held(window: Window, halves: bool) -> Block:
-    """Weights stay in registers where they are few, which leaves less for sums."""
+def _depthwise_block(window: Window, halves: bool) -> Block:
+    """Return the largest block of a depthwise convolution.
+
+    Few weights stay in registers, which leaves fewer registers for sums.
+    """
     _, y, x = window
     taps = y.kernel * x.kernel
     if y.stride == 1 == x.stride and taps <= (25 if halves else 9):

@@ -8,15 +8,29 @@ the end where their number is odd), ``valid`` adds none.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
-from gpustd.nn.conv.dispatch import convolve
-from gpustd.nn.conv.windows import Axis, Extents, Padding, each_axis, spatial, three
+from gpustd.launch.checks import as_int, require_buffers
+from gpustd.nn.conv.kernel_choice import convolve
+from gpustd.nn.conv.windows import (
+    Axis,
+    Extents,
+    Padding,
+    each_axis,
+    spatial_extents,
+    window_of,
+)
 
-__all__ = ["conv1d", "conv2d", "conv3d"]
+__all__ = ["check_bias", "check_weight", "conv1d", "conv2d", "conv3d"]
+
+
+class _Geometry(NamedTuple):
+    """The arguments that place a convolution's windows."""
+
+    stride: Extents
+    padding: Padding
+    dilation: Extents
 
 
 def conv1d(
@@ -28,19 +42,16 @@ def conv1d(
     dilation: Extents = 1,
     groups: int = 1,
 ) -> Buffer[T]:
-    """``x`` (N, L, C) with ``weight`` (k, C / groups, Cout), as (N, Lout, Cout).
+    """Convolve ``x`` (N, L, C) with ``weight`` (k, C / groups, Cout) to (N, Lout, Cout).
 
     Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> up = Device.auto().buffer_from_array
+        >>> up = device.buffer_from_array
         >>> x = up(np.array([[[1], [2], [4], [8]]], np.float32))
         >>> nn.conv1d(x, up(np.array([[[1]], [[10]]], np.float32))).read().ravel().tolist()
         [21.0, 42.0, 84.0]
     """
-    return _convolution("conv1d", 1, (x, weight, bias), (stride, padding, dilation), groups)
+    return _convolve("conv1d", 1, x, weight, bias, _Geometry(stride, padding, dilation), groups)
 
 
 def conv2d(
@@ -52,19 +63,16 @@ def conv2d(
     dilation: Extents = 1,
     groups: int = 1,
 ) -> Buffer[T]:
-    """``x`` (N, H, W, C) with ``weight`` (kh, kw, C / groups, Cout), as (N, Hout, Wout, Cout).
+    """Convolve ``x`` (N, H, W, C) with ``weight`` (kh, kw, C / groups, Cout).
 
-    `gpustd.conv2d` can also apply an activation, add a residual, enlarge and join images. Raises
-    `ShapeError`, `ArgumentError`, `DTypeError`.
+    Returns (N, Hout, Wout, Cout). `gpustd.fused_conv2d` can also apply an activation, add a
+    residual, enlarge and join images. Raises `ShapeError`, `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> ones = Device.auto().buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
+        >>> ones = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
         >>> nn.conv2d(ones, ones.view((3, 3, 1, 1)), padding="same").read().ravel().tolist()
         [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]
     """
-    return _convolution("conv2d", 2, (x, weight, bias), (stride, padding, dilation), groups)
+    return _convolve("conv2d", 2, x, weight, bias, _Geometry(stride, padding, dilation), groups)
 
 
 def conv3d(
@@ -76,99 +84,101 @@ def conv3d(
     dilation: Extents = 1,
     groups: int = 1,
 ) -> Buffer[T]:
-    """``x`` (N, D, H, W, C) with ``weight`` (kd, kh, kw, C / groups, Cout), as (N, ..., Cout).
+    """Convolve ``x`` (N, D, H, W, C) with ``weight`` (kd, kh, kw, C / groups, Cout).
 
-    On matrix units, 3 x 3 planes of 64 channels and more with padding 1 and no stride go by
-    blocks as in `gpustd.winograd_conv2d`: results in f16 err by 1.9e-3 of their size instead of
-    2e-4, and what may overflow is said there. Raises `ShapeError`,
+    Returns (N, Dout, Hout, Wout, Cout). On matrix units, 3 x 3 planes of 64 channels and more with
+    padding 1 and stride 1 go by blocks as in `gpustd.winograd_conv2d`. Results in f16 then err by
+    1.9e-3 of their size instead of 2e-4, and may overflow as said there. Raises `ShapeError`,
     `ArgumentError`, `DTypeError`.
 
-        >>> import numpy as np
-        >>> from gpucore import Device
-        >>> from gpustd import nn
-        >>> x = Device.auto().buffer_from_array(np.ones((1, 2, 2, 2, 1), np.float32))
+        >>> x = device.buffer_from_array(np.ones((1, 2, 2, 2, 1), np.float32))
         >>> nn.conv3d(x, x.view((2, 2, 2, 1, 1))).read().ravel().tolist()
         [8.0]
     """
-    return _convolution("conv3d", 3, (x, weight, bias), (stride, padding, dilation), groups)
+    return _convolve("conv3d", 3, x, weight, bias, _Geometry(stride, padding, dilation), groups)
 
 
-def _convolution(
+def _convolve(
     op: str,
     rank: int,
-    operands: tuple[Buffer[T], Buffer[T], Buffer[f32] | None],
-    numbers: tuple[Extents, Padding, Extents],
+    x: Buffer[T],
+    weight: Buffer[T],
+    bias: Buffer[f32] | None,
+    geometry: _Geometry,
     groups: int,
 ) -> Buffer[T]:
-    """Check, add axes of one element up to three, compute, take them away again."""
-    x, weight, bias = operands
-    sizes, groups = spatial(op, x, rank), as_int(op, "groups", groups)
+    """Check the operands, add axes of one element up to three, convolve, and remove them again."""
+    sizes, groups = spatial_extents(op, x, rank), as_int(op, "groups", groups)
     check_weight(op, rank, x, weight, groups)
     check_bias(op, weight.shape[-1], bias)
-    axes = _axes(op, sizes, weight.shape[:rank], numbers)
+    axes = _window_axes(op, sizes, weight.shape[:rank], geometry)
     if any(axis.result < 1 for axis in axes):
         raise ShapeError(
-            f"{op}: {x.shape} with weights {weight.shape} and padding {numbers[1]!r}: no result"
+            f"{op}: x must hold at least one window, got {x.shape} with weight {weight.shape} "
+            f"and padding {geometry.padding!r}"
         )
     lead = (1,) * (3 - rank)
     volumes = x.view((x.shape[0], *lead, *x.shape[1:]))
-    y = convolve(op, volumes, weight.view((*lead, *weight.shape)), bias, three(axes), groups)
+    window = window_of(axes)
+    y = convolve(op, volumes, weight.view((*lead, *weight.shape)), bias, window, groups)
     return y.view((y.shape[0], *y.shape[4 - rank :]))
 
 
 def check_weight(op: str, rank: int, x: Buffer[Any], weight: Buffer[Any], groups: int) -> None:
-    """Raise `ShapeError` unless the weights fit ``x`` and the groups, or `ArgumentError`."""
+    """Check that the weights fit ``x`` and the groups. Raises `ShapeError`, `ArgumentError`."""
     require_buffers(op, weight)
+    axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
     if len(weight.shape) != rank + 2:
-        axes = ", ".join(("kd", "kh", "kw")[3 - rank :] if rank > 1 else ("k",))
-        raise ShapeError(f"{op}: weights {weight.shape}: wants ({axes}, C / groups, Cout)")
+        raise ShapeError(f"{op}: weight must be ({axes}, C / groups, Cout), got {weight.shape}")
     inputs, outputs = weight.shape[-2:]
     if groups < 1 or x.shape[-1] != inputs * groups or outputs % groups:
         raise ShapeError(
-            f"{op}: {x.shape} with weights {weight.shape} in {groups} groups: wants "
-            "(..., C / groups, Cout), and a Cout that the groups divide"
+            f"{op}: weight must be ({axes}, C / groups, Cout) with a Cout that groups divides, "
+            f"got {weight.shape} for x {x.shape} in {groups} groups"
         )
 
 
 def check_bias(op: str, channels: int, bias: Buffer[Any] | None) -> None:
-    """Raise `ShapeError` or `DTypeError` unless it is f32 (channels,)."""
+    """Check that a bias is f32 (channels,). Raises `ShapeError`, `DTypeError`."""
     if bias is None:
         return
     require_buffers(op, bias)
     if bias.shape != (channels,):
-        raise ShapeError(f"{op}: bias {bias.shape} for {channels} channels")
+        raise ShapeError(f"{op}: bias must be ({channels},), got {bias.shape}")
     if bias.dtype is not f32:
-        raise DTypeError(f"{op}: bias must be f32, got {bias!r}: cast it")
+        raise DTypeError(f"{op}: bias must be f32, got {bias!r}; cast it to f32")
 
 
-def _axes(
-    op: str,
-    sizes: tuple[int, ...],
-    kernel: tuple[int, ...],
-    numbers: tuple[Extents, Padding, Extents],
+def _window_axes(
+    op: str, sizes: tuple[int, ...], kernel: tuple[int, ...], geometry: _Geometry
 ) -> list[Axis]:
-    """The window along each axis. Raises `ArgumentError`."""
-    stride, padding, dilation = numbers
+    """Return the window along each axis. Raises `ArgumentError`, `ShapeError`."""
     rank = len(sizes)
-    strides = each_axis(op, "stride", stride, rank)
-    dilations = each_axis(op, "dilation", dilation, rank)
+    strides = each_axis(op, "stride", geometry.stride, rank)
+    dilations = each_axis(op, "dilation", geometry.dilation, rank)
     if min(kernel) < 1:
-        raise ShapeError(f"{op}: a kernel of {kernel} has no taps")
-    if isinstance(padding, str):
-        if padding not in ("same", "valid") or (padding == "same" and max(strides) > 1):
-            raise ArgumentError(
-                f"{op}: padding {padding!r} with stride {stride}: wants numbers, 'valid', or "
-                "'same' with stride 1"
-            )
-        spans = [
-            (k - 1) * d if padding == "same" else 0 for k, d in zip(kernel, dilations, strict=True)
-        ]
-        pads = [(n // 2, n - n // 2) for n in spans]
-    else:
-        pads = [(n, n) for n in each_axis(op, "padding", padding, rank, 0)]
-    return [
-        Axis(size, k, s, d, before, after).sized()
-        for size, k, s, d, (before, after) in zip(
-            sizes, kernel, strides, dilations, pads, strict=True
+        raise ShapeError(f"{op}: the kernel must have at least one tap an axis, got {kernel}")
+    pads = _pads(op, kernel, geometry.padding, strides, dilations)
+    columns = zip(sizes, kernel, strides, dilations, pads, strict=True)
+    return [Axis(size, k, s, d, *pair).fill_result() for size, k, s, d, pair in columns]
+
+
+def _pads(
+    op: str,
+    kernel: tuple[int, ...],
+    padding: Padding,
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> list[tuple[int, int]]:
+    """Return the zeros before and after each axis. Raises `ArgumentError`."""
+    if not isinstance(padding, str):
+        return [(n, n) for n in each_axis(op, "padding", padding, len(kernel), 0)]
+    if padding not in ("same", "valid") or (padding == "same" and max(strides) > 1):
+        raise ArgumentError(
+            f"{op}: padding must be numbers, 'valid', or 'same' with stride 1, "
+            f"got {padding!r} with stride {strides}"
         )
-    ]
+    if padding == "valid":
+        return [(0, 0)] * len(kernel)
+    zeros = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
+    return [(n // 2, n - n // 2) for n in zeros]

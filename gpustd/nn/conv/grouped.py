@@ -12,66 +12,68 @@ from gpustd.launch.elements import width_of
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile
-from gpustd.nn.conv.windows import Window, fields
+from gpustd.nn.conv.windows import Window, window_params
 
 __all__ = ["GroupTile", "launch_grouped"]
 
 # Pixels of an invocation of the plain kernel.
 _PIXELS = 4
-# On matrix units: a subgroup holds the matrices of all taps; many of them fit a multiprocessor, and
-# so many fill the largest GPUs.
+# On matrix units a subgroup holds the matrices of all taps, at most so many.
 _MOST_TAPS = 9
+# Words of 16 bytes in workgroup memory, so that many subgroups fit a multiprocessor.
 _MOST_WORDS = 512
+# Subgroups that fill the largest GPUs.
 _MANY = 1024
 
 
 @dataclass(frozen=True)
 class GroupTile:
-    """``rows`` of 16 results and 16 channels a step of a subgroup, ``strip`` rows in all.
+    """The results of a subgroup: a step has ``rows`` of 16 pixels and 16 channels.
 
-    A strip of 0 is as long as leaves subgroups enough.
+    There are ``strip`` rows in all; a strip of 0 is as long as leaves enough subgroups.
     """
 
     rows: int
     strip: int = 0
 
     def words(self, window: Window) -> int:
-        """Words of 16 bytes in workgroup memory, for pixels and for matrices of weights."""
+        """Return the 16-byte words of workgroup memory for pixels and matrices of weights."""
         _, y, x = window
         lines = (self.rows - 1) * y.stride + y.span
         columns = 15 * x.stride + x.span
         return max(3 * lines * columns, 32 * x.kernel, 80)
 
-    def held(self, words: int) -> int:
-        """Rows of results that workgroup memory of ``words`` holds at once."""
+    def rows_held(self, words: int) -> int:
+        """Return the rows of results that workgroup memory of ``words`` holds at once."""
         return min(words // 80, self.rows)
 
 
 def launch_grouped(
     scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
 ) -> None:
-    """Record the convolution of x (N, D, H, W, C) with w, and the bias if there is one."""
-    tile = _best_variant(operands, window, groups)
+    """Record the convolution of x (N, D, H, W, C) with w; ``operands`` are x, w and any bias."""
+    tile = _best_tile(operands, window, groups)
     if tile is None:
         _launch_plain(scalar, operands, y, window, groups)
     else:
         _launch_matrix(operands, y, window, tile)
 
 
-def _best_variant(
-    operands: tuple[Buffer[Any], ...], window: Window, groups: int
-) -> GroupTile | None:
-    """Tile for matrix units; None: the plain kernel. Results do not depend on the tile."""
+def _best_tile(operands: tuple[Buffer[Any], ...], window: Window, groups: int) -> GroupTile | None:
+    """Return the tile for matrix units; None for the plain kernel.
+
+    Results do not depend on the tile.
+    """
     x, w = operands[:2]
-    wanted = forced_tile("nn.grouped")
-    if isinstance(wanted, GroupTile):
-        return wanted
+    tile = forced_tile("nn.grouped")
+    if isinstance(tile, GroupTile):
+        return tile
     inputs, outputs = w.shape[3], w.shape[4] // groups
     z, y, xs = window
     plane = (z.kernel, z.stride, z.before, z.result) == (1, 1, 0, z.size)
-    alike = inputs == outputs and inputs in (2, 4, 8, 16)
-    few = y.kernel * xs.kernel <= _MOST_TAPS
-    if not (plane and alike and few and x.shape[4] % 16 == 0):
+    square = inputs == outputs and inputs in (2, 4, 8, 16)
+    few_taps = y.kernel * xs.kernel <= _MOST_TAPS
+    if not (plane and square and few_taps and x.shape[4] % 16 == 0):
         return None
     if not (x.device.has_matrix_units and x.dtype is f16):
         return None
@@ -82,6 +84,7 @@ def _best_variant(
 def _launch_matrix(
     operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, tile: GroupTile
 ) -> None:
+    """Record ``grouped_matrix.wgsl``, for matrix units."""
     x, w = operands[:2]
     z, ys, xs = window
     words = tile.words(window)
@@ -91,7 +94,7 @@ def _launch_matrix(
         "bias": len(operands) > 2,
         "rows": tile.rows,
         "words": words,
-        "held": tile.held(words),
+        "held": tile.rows_held(words),
     }
     for name, axis in (("y", ys), ("x", xs)):
         spec |= {f"kernel_{name}": axis.kernel, f"stride_{name}": axis.stride}
@@ -102,7 +105,7 @@ def _launch_matrix(
     strips = min(ceil_div(_MANY, lanes), steps)
     strip = tile.strip or ceil_div(steps, strips) * tile.rows
     count = lanes * ceil_div(ys.result, strip)
-    sizes = {"count": count, "units": units, **fields(window), "strip": strip}
+    sizes = {"count": count, "units": units, **window_params(window), "strip": strip}
     launch = kernel(x.device, "nn/grouped_matrix.wgsl", **spec)
     launch(*operands, y, sizes, grid=flat_grid(count, 1), work=_work(operands, y))
 
@@ -110,6 +113,7 @@ def _launch_matrix(
 def _launch_plain(
     scalar: str, operands: tuple[Buffer[Any], ...], y: Buffer[Any], window: Window, groups: int
 ) -> None:
+    """Record ``grouped.wgsl``, for any device."""
     x, w = operands[:2]
     inputs, outputs = w.shape[3], w.shape[4] // groups
     width, deep = width_of(outputs), width_of(inputs)
@@ -123,7 +127,7 @@ def _launch_plain(
     }
     sizes = {
         "units": units,
-        **fields(window),
+        **window_params(window),
         "inputs": inputs // deep,
         "outputs": outputs // width,
         "channels": x.shape[4] // deep,
@@ -137,5 +141,6 @@ def _launch_plain(
 
 
 def _work(operands: tuple[Buffer[Any], ...], y: Buffer[Any]) -> Work:
+    """Return the arithmetic and the bytes of a convolution."""
     moved = sum(b.nbytes for b in (*operands, y))
     return Work(2.0 * y.size * math.prod(operands[1].shape[:4]), moved)

@@ -1,27 +1,27 @@
-"""Convolution over three axes as a product, with the addressing in ``shaders/nn/voxels.wgsl``."""
+"""Convolution over three axes as a matrix product, addressed by ``shaders/nn/voxels.wgsl``."""
 
 from __future__ import annotations
 
 import math
 
-from gpustd.matmul.product import Product
-from gpustd.nn.conv.windows import Window, fields
+from gpustd.matmul.operation import Matmul
+from gpustd.nn.conv.windows import Window, window_params
 
-__all__ = ["voxel_product"]
+__all__ = ["voxel_matmul"]
 
 
-def voxel_product(
+def voxel_matmul(
     op: str, shape: tuple[int, ...], channels: int, window: Window, batch: int | None = None
-) -> Product:
-    """The product that makes results of ``shape`` (N, D, H, W, Cout) of so many channels.
+) -> Matmul:
+    """Return the matrix product whose results are ``shape`` (N, D, H, W, Cout).
 
-    A ``batch``'s images and weights lie one behind the other.
+    ``channels`` are those of its input. The images and weights of a ``batch`` follow one another.
     """
     z, y, x = window
     rows = math.prod(shape[:4])
     sizes = {"m": rows, "n": shape[4], "c1": channels}
-    sizes |= {k: v for k, v in fields(window).items() if k.startswith(("size", "result"))}
-    return Product(
+    sizes |= {k: v for k, v in window_params(window).items() if k.startswith(("size", "result"))}
+    return Matmul(
         op=op,
         source="nn/voxels.wgsl",
         m=rows,

@@ -8,11 +8,10 @@ from typing import Any
 
 from gpucore import Buffer, Device, ShapeError
 from gpucore.integers import ceil_div
-from gpustd.launch.arguments import as_int
-from gpustd.launch.buffer_checks import require_buffers
+from gpustd.launch.checks import as_int, require_buffers
 from gpustd.launch.elements import widest_word
 
-__all__ = ["Norm", "Plan", "most_lanes"]
+__all__ = ["NormSizes", "Plan", "most_lanes"]
 
 _LANES = (128, 256, 512, 1024)
 # Of 64 registers that a lane of 1024 has, at most these hold words over the statistics.
@@ -32,13 +31,13 @@ _SEGMENT_BYTES = 128
 
 
 def most_lanes(device: Device) -> int:
-    """Invocations of the largest workgroup that is used."""
+    """Return the invocations of the largest workgroup that is used."""
     names = ("max_compute_invocations_per_workgroup", "max_compute_workgroup_size_x")
     return min(_LANES[-1], *(device.limits.get(name, 256) for name in names))
 
 
 @dataclass(frozen=True)
-class Norm:
+class NormSizes:
     """Sizes of one group norm: ``widths`` are the channels of each source."""
 
     images: int
@@ -47,41 +46,45 @@ class Norm:
     groups: int
 
     @classmethod
-    def of(cls, sources: tuple[Buffer[Any], ...], groups: int) -> Norm:
-        """Sizes of these sources. Raises `ShapeError`."""
+    def of(cls, sources: tuple[Buffer[Any], ...], num_groups: int) -> NormSizes:
+        """Return the sizes of these sources. Raises `ShapeError`, `ArgumentError`."""
         require_buffers("group_norm", *sources)
         shape = sources[0].shape
         if len(shape) < 2 or any(s.shape[:-1] != shape[:-1] for s in sources):
             shapes = " and ".join(str(s.shape) for s in sources)
-            raise ShapeError(f"group_norm: {shapes}: wants (N, ..., C), alike but for C")
+            raise ShapeError(
+                f"group_norm: sources must be (N, ..., C) and differ in C only, got {shapes}"
+            )
         widths = tuple(s.shape[-1] for s in sources)
-        groups = as_int("group_norm", "groups", groups)
+        groups = as_int("group_norm", "num_groups", num_groups)
         if groups < 1 or sum(widths) % groups:
-            raise ShapeError(f"group_norm: {groups} groups do not divide {sum(widths)} channels")
+            raise ShapeError(
+                f"group_norm: num_groups must divide the {sum(widths)} channels, got {groups}"
+            )
         return cls(shape[0], math.prod(shape[1:-1]), widths, groups)
 
     @property
     def channels(self) -> int:
-        """Of all sources."""
+        """Channels of all sources."""
         return sum(self.widths)
 
     @property
-    def size(self) -> int:
+    def group_size(self) -> int:
         """Channels of a group."""
         return self.channels // self.groups
 
     def word_width(self, itemsize: int) -> int:
-        """Channels of the widest word of at most 16 bytes that lies in one source and group."""
-        return widest_word(itemsize, self.size, *self.widths)
+        """Return the channels of the widest word, up to 16 bytes, in one source and group."""
+        return widest_word(itemsize, self.group_size, *self.widths)
 
 
 @dataclass(frozen=True)
 class Plan:
     """How one kernel's workgroups lie over an image; it depends on the sizes of one image only.
 
-    ``width`` channels a word; ``lanes`` of a workgroup, ``depth`` words that a lane loads at once,
-    which are all it has where they are ``held``; words of a pixel that a workgroup takes
-    (``across``), and pixels (``run``), of which an image has ``runs``.
+    A word has ``width`` channels. A workgroup has ``lanes``, each of which loads ``depth`` words at
+    once; where they are ``held`` in registers, these are all its words. A workgroup takes
+    ``across`` words of each pixel and ``run`` pixels; an image has ``runs`` of these.
     """
 
     width: int
@@ -93,65 +96,70 @@ class Plan:
     runs: int
 
     @classmethod
-    def one_launch(cls, norm: Norm, itemsize: int, most: int) -> Plan | None:
-        """A workgroup of up to ``most`` lanes for each group; None where a group is too wide."""
-        width = norm.word_width(itemsize)
-        words = norm.size // width
-        fitting = [n for n in _LANES if words <= n <= most]
-        if not fitting:
+    def one_launch(cls, sizes: NormSizes, itemsize: int, most: int) -> Plan | None:
+        """Plan a workgroup of up to ``most`` lanes a group; None where a group is too wide."""
+        width = sizes.word_width(itemsize)
+        words = sizes.group_size // width
+        candidates = [n for n in _LANES if words <= n <= most]
+        if not candidates:
             return None
-        depths = {n: ceil_div(norm.pixels, n // words) for n in fitting}
-        lanes = next((n for n in fitting if depths[n] <= _FEW_WORDS), fitting[-1])
+        depths = {n: ceil_div(sizes.pixels, n // words) for n in candidates}
+        lanes = next((n for n in candidates if depths[n] <= _FEW_WORDS), candidates[-1])
         depth = depths[lanes]
         held = depth * ceil_div(width * itemsize, 4) <= _HELD_REGISTERS
         depth = depth if held else min(_BYTES_AT_ONCE // (width * itemsize), _MOST_AT_ONCE)
-        return cls(width, lanes, depth, held, words, norm.pixels, 1)
+        return cls(width, lanes, depth, held, words, sizes.pixels, 1)
 
     @classmethod
-    def two_launches(cls, norm: Norm, itemsize: int, most: int, memory: int) -> Plan | None:
-        """For both; ``memory`` of a workgroup in bytes. None where a group is too wide."""
-        width = widest_word(itemsize, *norm.widths)
-        whole = math.lcm(width, norm.size) // width
-        slots = 8 * max(width, 2)
-        fitting = [n for n in _LANES if n >= max(whole, _STREAMING_LANES)]
-        fitting = [n for n in fitting if n <= most and n * slots <= memory]
-        if not fitting:
+    def two_launches(cls, sizes: NormSizes, itemsize: int, most: int, memory: int) -> Plan | None:
+        """Plan both launches; None where a group is too wide.
+
+        ``memory`` is that of a workgroup, in bytes.
+        """
+        width = widest_word(itemsize, *sizes.widths)
+        # The fewest words that hold groups without a rest.
+        period = math.lcm(width, sizes.group_size) // width
+        lane_bytes = 8 * max(width, 2)
+        candidates = [n for n in _LANES if n >= max(period, _STREAMING_LANES)]
+        candidates = [n for n in candidates if n <= most and n * lane_bytes <= memory]
+        if not candidates:
             return None
-        lanes = fitting[0]
-        across = _across(norm, width, whole, lanes, _SEGMENT_BYTES // itemsize)
+        lanes = candidates[0]
+        across = _words_across(sizes, width, period, lanes, _SEGMENT_BYTES // itemsize)
         rows = lanes // across
-        blocks = norm.channels // (width * across)
-        words = norm.pixels * blocks // (rows * _WORKGROUPS_OF_AN_IMAGE)
+        blocks = sizes.channels // (width * across)
+        words = sizes.pixels * blocks // (rows * _WORKGROUPS_OF_AN_IMAGE)
         steps = max(ceil_div(words, _MOST_WORDS), 1)
-        depth = max(ceil_div(words, steps), min(_LEAST_WORDS, ceil_div(norm.pixels, rows)))
+        depth = max(ceil_div(words, steps), min(_LEAST_WORDS, ceil_div(sizes.pixels, rows)))
         run = rows * depth * steps
-        return cls(width, lanes, depth, False, across, run, ceil_div(norm.pixels, run))
+        return cls(width, lanes, depth, False, across, run, ceil_div(sizes.pixels, run))
 
-    def grid(self, norm: Norm) -> tuple[int, int, int]:
-        """Workgroups over blocks of words, runs of an image, and images."""
-        return norm.channels // (self.width * self.across), self.runs, norm.images
+    def grid(self, sizes: NormSizes) -> tuple[int, int, int]:
+        """Return the workgroups over blocks of words, runs of an image, and images."""
+        return sizes.channels // (self.width * self.across), self.runs, sizes.images
 
-    def sizes(self, norm: Norm, eps: float) -> dict[str, int | float]:
-        """Uniform fields of ``shaders/nn/group_norm/lanes.wgsl``."""
+    def params(self, sizes: NormSizes, eps: float) -> dict[str, int | float]:
+        """Return the uniform fields of ``shaders/nn/group_norm/lanes.wgsl``."""
         return {
-            "pixels": norm.pixels,
-            "units": norm.channels // self.width,
-            "units1": norm.widths[0] // self.width,
+            "pixels": sizes.pixels,
+            "units": sizes.channels // self.width,
+            "units1": sizes.widths[0] // self.width,
             "across": self.across,
             "run": self.run,
             "runs": self.runs,
-            "size": norm.size,
+            "size": sizes.group_size,
             "eps": eps,
         }
 
 
-def _across(norm: Norm, width: int, whole: int, lanes: int, segment: int) -> int:
-    """Words of a pixel that a workgroup takes: the fewest that hold ``segment`` channels, if any.
+def _words_across(sizes: NormSizes, width: int, period: int, lanes: int, segment: int) -> int:
+    """Return the words of a pixel of a workgroup: the fewest that hold ``segment`` channels.
 
-    They are a multiple of ``whole``, divide the pixel, and have no more groups than ``lanes``.
+    They are a multiple of ``period``, divide the pixel, and have no more groups than ``lanes``.
+    Where none are so many, as many as there are.
     """
-    parts = norm.channels // (width * whole)
-    divisors = [whole * n for n in range(1, parts + 1) if parts % n == 0]
-    most = min(lanes, lanes * norm.size // width)
-    fitting = [n for n in divisors if n <= most]
-    return next((n for n in fitting if n * width >= segment), fitting[-1])
+    parts = sizes.channels // (width * period)
+    divisors = [period * n for n in range(1, parts + 1) if parts % n == 0]
+    most = min(lanes, lanes * sizes.group_size // width)
+    candidates = [n for n in divisors if n <= most]
+    return next((n for n in candidates if n * width >= segment), candidates[-1])

@@ -36,7 +36,11 @@ fn result(i: u32) -> {{ types[target] }} {
     return f16x4(pack2x16float(f.xy), pack2x16float(f.zw));
 //% elif target in ("i8", "u8")
 //% if source in ("f16", "f32")
-    let w = vec4<u32>(vec4<i32>({{ "clamp(v, vec4<f32>(-128.0), vec4<f32>(127.0))" if target == "i8" else "clamp(v, vec4<f32>(0.0), vec4<f32>(255.0))" }}));
+//% if target == "i8"
+    let w = vec4<u32>(vec4<i32>(clamp(v, vec4<f32>(-128.0), vec4<f32>(127.0))));
+//% else
+    let w = vec4<u32>(vec4<i32>(clamp(v, vec4<f32>(0.0), vec4<f32>(255.0))));
+//% endif
 //% else
     let w = vec4<u32>(v);
 //% endif
@@ -47,8 +51,13 @@ fn result(i: u32) -> {{ types[target] }} {
     return c64x4(vec4<f32>(f.x, 0.0, f.y, 0.0), vec4<f32>(f.z, 0.0, f.w, 0.0));
 //% elif target in ("i32", "u32") and source in ("f16", "f32")
     // WGSL clamps to the largest float below the range's end, which is not the last integer.
-    let last = {{ types[target] }}({{ "0x7fffffffi" if target == "i32" else "0xffffffffu" }});
-    return select({{ types[target] }}(v), last, v >= vec4<f32>({{ "2147483648.0" if target == "i32" else "4294967296.0" }}));
+//% if target == "i32"
+    let last = {{ types[target] }}(0x7fffffffi);
+    return select({{ types[target] }}(v), last, v >= vec4<f32>(2147483648.0));
+//% else
+    let last = {{ types[target] }}(0xffffffffu);
+    return select({{ types[target] }}(v), last, v >= vec4<f32>(4294967296.0));
+//% endif
 //% else
     return {{ types[target] }}(v);
 //% endif

@@ -4,7 +4,11 @@
 //% include "arrays/combination/flat.wgsl"
 //% include "arrays/combination/each.wgsl"
 
-alias R = {{ "vec4<%s>" % target if width == 4 else target }};
+//% if width == 4
+alias R = vec4<{{ target }}>;
+//% else
+alias R = {{ target }};
+//% endif
 
 // period: words of a term.
 struct Params {
@@ -22,7 +26,11 @@ struct Params {
 @group(0) @binding({{ terms + 1 }}) var<uniform> params: Params;
 
 fn result(index: u32) -> R {
-    let i = {{ "index % params.period" if repeated else "index" }};
+//% if repeated
+    let i = index % params.period;
+//% else
+    let i = index;
+//% endif
     var sum = params.c0 * F(x0[i]);
 //% for i in range(1, terms)
     sum += params.c{{ i }} * F(x{{ i }}[i]);

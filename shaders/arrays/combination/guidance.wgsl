@@ -1,10 +1,16 @@
 // Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) on a batch whose first half is
 // unconditional, its second half conditional: g = u + scale (c - u), in f32.
-{{ "// Then the step of a sampler: factor g + weight base, of the type of base." if plus else "" }}
+//% if plus
+// Then the step of a sampler: factor g + weight base, of the type of base.
+//% endif
 //% include "arrays/combination/flat.wgsl"
 //% include "arrays/combination/each.wgsl"
 
-alias R = {{ "vec4<%s>" % target if width == 4 else target }};
+//% if width == 4
+alias R = vec4<{{ target }}>;
+//% else
+alias R = {{ target }};
+//% endif
 
 struct Params { count: u32, scale: f32, factor: f32, weight: f32 }
 

@@ -1,5 +1,9 @@
 // Words of {{ width }} element(s) of storage scalar {{ scalar }}, up to 16 bytes, as a lane loads them at once.
-// A word W is computed with as {{ 2 if width == 8 else 1 }} part(s) F of f32: `part0(w)` and so on, `packed(...)` back again.
+//% if width == 8
+// A word W is computed with as 2 part(s) F of f32: `part0(w)` and so on, `packed(...)` back again.
+//% else
+// A word W is computed with as 1 part(s) F of f32: `part0(w)` and so on, `packed(...)` back again.
+//% endif
 //
 // Memory: eight f16 are a vec4<u32>, two in each 32 bits.
 //% if scalar == "f16"
@@ -20,8 +24,13 @@ fn packed(a: F, b: F) -> W {
     );
 }
 //% else
-alias W = {{ scalar if width == 1 else "vec%d<%s>" % (width, scalar) }};
-alias F = {{ "f32" if width == 1 else "vec%d<f32>" % width }};
+//% if width == 1
+alias W = {{ scalar }};
+alias F = f32;
+//% else
+alias W = vec{{ width }}<{{ scalar }}>;
+alias F = vec{{ width }}<f32>;
+//% endif
 
 fn part0(w: W) -> F { return F(w); }
 
@@ -33,7 +42,11 @@ fn total(v: F) -> f32 { return v; }
 fn square(v: F) -> f32 { return v * v; }
 fn first_of(v: F) -> f32 { return v; }
 //% else
-fn total(v: F) -> f32 { return {{ "v.x + v.y" if width == 2 else "(v.x + v.y) + (v.z + v.w)" }}; }
+//% if width == 2
+fn total(v: F) -> f32 { return v.x + v.y; }
+//% else
+fn total(v: F) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+//% endif
 fn square(v: F) -> f32 { return dot(v, v); }
 fn first_of(v: F) -> f32 { return v.x; }
 //% endif

@@ -9,11 +9,19 @@
 //% endif
 //% include "arrays/combination/flat.wgsl"
 
-struct Params { count: u32{{ ", plane: u32" if deep }} }
+//% if deep
+struct Params { count: u32, plane: u32 }
+//% else
+struct Params { count: u32 }
+//% endif
 
 @group(0) @binding(0) var<storage, read> w: array<W>;
 @group(0) @binding(1) var<storage, read_write> u: array<W>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 // A word of the weight under a tap.
-fn weight(i: u32, tap: u32) -> F { return F(w[i + {{ "(i / params.plane * 8u + tap) * params.plane" if deep else "tap * params.count" }}]); }
+//% if deep
+fn weight(i: u32, tap: u32) -> F { return F(w[i + (i / params.plane * 8u + tap) * params.plane]); }
+//% else
+fn weight(i: u32, tap: u32) -> F { return F(w[i + tap * params.count]); }
+//% endif

@@ -39,13 +39,25 @@ fn stride() -> u32 { return {{ stride }}u; }
 fn scale() -> u32 { return {{ scale }}u; }
 fn pad_top() -> i32 { return {{ pad_top }}{{ odd_y }}; }
 fn pad_left() -> i32 { return {{ pad_left }}{{ odd_x }}; }
-fn wrap_y() -> bool { return {{ "true" if wrap_y else "false" }}; }
-fn wrap_x() -> bool { return {{ "true" if wrap_x else "false" }}; }
+//% if wrap_y
+fn wrap_y() -> bool { return true; }
+//% else
+fn wrap_y() -> bool { return false; }
+//% endif
+//% if wrap_x
+fn wrap_x() -> bool { return true; }
+//% else
+fn wrap_x() -> bool { return false; }
+//% endif
 //% endif
 
 struct Row { image: u32, y: i32, x: i32 }
 
-const SOURCES = {{ 2 if two else 1 }}u;
+//% if two
+const SOURCES = 2u;
+//% else
+const SOURCES = 1u;
+//% endif
 
 // Row of the result, and the length of K.
 fn result_row(m: u32) -> u32 {
@@ -86,7 +98,11 @@ fn segments() -> u32 { return kernel_height() * kernel_width() * SOURCES; }
 fn segment_source(s: u32) -> u32 { return s % SOURCES; }
 
 fn segment_length(s: u32) -> u32 {
-    return {{ "select(params.c2, params.c1, s % SOURCES == 0u)" if two else "params.c1" }};
+//% if two
+    return select(params.c2, params.c1, s % SOURCES == 0u);
+//% else
+    return params.c1;
+//% endif
 }
 
 // Element of the segment's source where it starts for a row, or NONE outside of the image.
@@ -110,8 +126,13 @@ fn taps() -> u32 { return {{ kernel_height * kernel_width }}u; }
 fn channels(source: u32) -> u32 { return select(params.c2, params.c1, source == 0u); }
 
 fn first_pixel(row: Row) -> u32 {
-    let y = row.y{{ " >> 1u" if scale == 2 }};
-    let x = row.x{{ " >> 1u" if scale == 2 }};
+//% if scale == 2
+    let y = row.y >> 1u;
+    let x = row.x >> 1u;
+//% else
+    let y = row.y;
+    let x = row.x;
+//% endif
     return (row.image * params.height + u32(y)) * params.width + u32(x);
 }
 

@@ -6,7 +6,11 @@
     // Groups of tile rows walk over the columns together, so that weights stay in the cache.
     let index = group.x + group.y * 65535u;
     let tiles_m = (params.m + BM - 1u) / BM;
-    let out_width = {{ "BN / 2u" if activation == "geglu" else "BN" }};
+//% if activation == "geglu"
+    let out_width = BN / 2u;
+//% else
+    let out_width = BN;
+//% endif
     let tiles_n = (params.n + out_width - 1u) / out_width;
     if (index >= tiles_m * tiles_n) { return; }
     let first_row = index / (ROW_GROUP * tiles_n) * ROW_GROUP;

@@ -12,7 +12,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     batch = id.z;
 //% endif
     let tile = id.x + id.y * (65535u * 16u);
-    let width = {{ "4u" if activation == "geglu" else "8u" }};
+//% if activation == "geglu"
+    let width = 4u;
+//% else
+    let width = 8u;
+//% endif
     let across = (params.n + width - 1u) / width;
     let m0 = tile / across * 8u;
     let n0 = tile % across * width;
@@ -32,7 +36,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var p{{ i }} = vec4<f32>();
     var q{{ i }} = vec4<f32>();
 //% endfor
-    var k = {{ "batch * depth()" if batched else "0u" }};
+//% if batched
+    var k = batch * depth();
+//% else
+    var k = 0u;
+//% endif
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in rows

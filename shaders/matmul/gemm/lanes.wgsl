@@ -55,7 +55,11 @@ fn main(
         for (var c = 0u; c < length; c++) {
             let at = (k + c) * pitch;
 //% for i in range(rows // lanes)
-            let a{{ i }} = {{ "select(0.0, f32(%s[start%d + c]), inside%d)" % (source, i, i) if masked else "f32(%s[start%d + c])" % (source, i) }};
+//% if masked
+            let a{{ i }} = select(0.0, f32({{ source }}[start{{ i }} + c]), inside{{ i }});
+//% else
+            let a{{ i }} = f32({{ source }}[start{{ i }} + c]);
+//% endif
 //% endfor
 //% for j in range(quads)
             let b{{ j }} = vec4<f32>(w[at + column{{ j }}]);
@@ -68,7 +72,11 @@ fn main(
 //% endfor
         }
 //% endmacro
-    var k = {{ "batch * depth()" if batched else "0u" }};
+//% if batched
+    var k = batch * depth();
+//% else
+    var k = 0u;
+//% endif
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
 //% for i in range(rows // lanes)

@@ -57,7 +57,11 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
 //% include "matmul/gemm/block.wgsl"
-    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
+//% if activation == "geglu"
+    let columns8 = params.n / 8u * 2u;
+//% else
+    let columns8 = params.n / 8u * 1u;
+//% endif
 //% macro load_after(turns)
     {
 //% for i in range([slices, a_loads] | min if whole else a_loads)
@@ -67,7 +71,11 @@ fn main(
         b{{ i }} += {{ turns }} * {{ turn }}u * columns8;
 //% endfor
 //% for i in range(a_loads)
-        va{{ i }} = x[{{ "a%d + %du * width" % (i % slices, i // slices * slices * a_rows) if whole else "a%d" % i }}];
+//% if whole
+        va{{ i }} = x[a{{ i % slices }} + {{ i // slices * slices * a_rows }}u * width];
+//% else
+        va{{ i }} = x[a{{ i }}];
+//% endif
 //% endfor
 //% for slice in range(slices)
 //% for i in range(b_loads)
@@ -109,10 +117,18 @@ fn main(
 //% for kk in range(0, bk, 16)
         {
 //% for i in range(fm)
-{{ "        let a%d = early_a%d;" % (i, i) if early else left("let a%d" % i, slot, i, kk) }}
+//% if early
+        let a{{ i }} = early_a{{ i }};
+//% else
+{{ left("let a%d" % i, slot, i, kk) }}
+//% endif
 //% endfor
 //% for j in range(fn)
-{{ "        let b%d = early_b%d;" % (j, j) if j < early else right("let b%d" % j, slot, j, kk) }}
+//% if j < early
+        let b{{ j }} = early_b{{ j }};
+//% else
+{{ right("let b%d" % j, slot, j, kk) }}
+//% endif
 //% if early and loop.last
 {{ read_early((slot + 1) % stages) }}
 //% endif
@@ -136,19 +152,31 @@ fn main(
         let sa0 = (row + select(0u, 2u, second)) * LA + word % 2u;
         let sa1 = (row + select(2u, 0u, second)) * LA + word % 2u;
 //% else
-        let row = {{ "(u & ~7u) | ((u & 1u) << 2u) | ((u >> 1u) & 3u)" if turn == 32 else "u" }};
+//% if turn == 32
+        let row = (u & ~7u) | ((u & 1u) << 2u) | ((u >> 1u) & 3u);
+//% else
+        let row = u;
+//% endif
         let sa0 = row * LA + word;
 //% endif
         let width = channels(0u) / 8u;
 //% for i in range([slices, a_loads] | min if whole else a_loads)
 //% set below = i // slices * slices * a_rows + i % slices * 2
-        var a{{ i }} = first_pixel(row_of({{ "m0 + row + %du" % below if whole else "min(m0 + row + %du, params.m - 1u)" % below }})) * width + (word ^ {{ i % slices * 2 }}u);
+//% if whole
+        var a{{ i }} = first_pixel(row_of(m0 + row + {{ below }}u)) * width + (word ^ {{ i % slices * 2 }}u);
+//% else
+        var a{{ i }} = first_pixel(row_of(min(m0 + row + {{ below }}u, params.m - 1u))) * width + (word ^ {{ i % slices * 2 }}u);
+//% endif
 //% endfor
 //% for i in range(bases)
         let kb{{ i }} = (t + {{ 64 * i }}u) / (BN / 8u);
         let cb{{ i }} = (t + {{ 64 * i }}u) % (BN / 8u);
         let sb{{ i }} = A_WORDS + kb{{ i }} * LB + cb{{ i }};
-        var b{{ i }} = ({{ "batch * depth() + " if batched }}kb{{ i }}) * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
+//% if batched
+        var b{{ i }} = (batch * depth() + kb{{ i }}) * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
+//% else
+        var b{{ i }} = (kb{{ i }}) * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
+//% endif
 //% endfor
 //% for i in range(a_loads)
         var va{{ i }} = vec4<u32>();

@@ -59,10 +59,20 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
 //% include "matmul/gemm/block.wgsl"
-    let columns8 = params.n / 8u * {{ "2u" if activation == "geglu" else "1u" }};
-    let team = {{ "subgroup / MEMBERS" if teams > 1 else "0u" }};
-    let member = {{ "subgroup % MEMBERS" if teams > 1 else "subgroup" }};
-    let t = {{ "member * 32u + lane" if teams > 1 else "invocation" }};
+//% if activation == "geglu"
+    let columns8 = params.n / 8u * 2u;
+//% else
+    let columns8 = params.n / 8u * 1u;
+//% endif
+//% if teams > 1
+    let team = subgroup / MEMBERS;
+    let member = subgroup % MEMBERS;
+    let t = member * 32u + lane;
+//% else
+    let team = 0u;
+    let member = subgroup;
+    let t = invocation;
+//% endif
     let stage = team * STAGE_WORDS;
     let wm = member % {{ bm // wm }}u * {{ wm }}u;
     let wn = member / {{ bm // wm }}u * {{ wn }}u;
@@ -78,7 +88,11 @@ fn main(
     let ra = t / BK8;
 //% endif
 //% for i in range(a_loads)
-    let ra{{ i }} = {{ "ra + %du" % (i * threads * 8 // bk) if (i + 1) * threads <= bm * bk // 8 else "min(ra + %du, BM - 1u)" % (i * threads * 8 // bk) }};
+//% if (i + 1) * threads <= bm * bk // 8
+    let ra{{ i }} = ra + {{ i * threads * 8 // bk }}u;
+//% else
+    let ra{{ i }} = min(ra + {{ i * threads * 8 // bk }}u, BM - 1u);
+//% endif
 //% if i and whole
     let pixel{{ i }} = pixel0 + {{ i * threads * 8 // bk }}u;
 //% else
@@ -98,7 +112,11 @@ fn main(
     let cb{{ i }} = cb0;
     let pb{{ i }} = pb0 + {{ apart }}u * columns8;
 //% else
-    let eb{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" if (i + 1) * threads > last + 1 else "t + " ~ i * threads ~ "u" }};
+//% if (i + 1) * threads > last + 1
+    let eb{{ i }} = {{ "min(t + " ~ i * threads ~ "u, " ~ last ~ "u)" }};
+//% else
+    let eb{{ i }} = {{ "t + " ~ i * threads ~ "u" }};
+//% endif
     let kb{{ i }} = eb{{ i }} / (BN / 8u);
     let cb{{ i }} = eb{{ i }} % (BN / 8u);
     let pb{{ i }} = kb{{ i }} * columns8 + min(chunk_column(block, cb{{ i }}), columns8 - 1u);
@@ -112,7 +130,11 @@ fn main(
 //% endfor
 
     // Slices: of each tap, first those of x, then those of x2.
-    let width1 = {{ "channels(0u) / 8u" if unit == 8 else "(taps() * channels(0u) + 7u) / 8u" }};
+//% if unit == 8
+    let width1 = channels(0u) / 8u;
+//% else
+    let width1 = (taps() * channels(0u) + 7u) / 8u;
+//% endif
     let slices1 = (width1 + BK8 - 1u) / BK8;
 //% if two
     let width2 = channels(1u) / 8u;
@@ -120,9 +142,18 @@ fn main(
 //% else
     let slices = slices1;
 //% endif
-    let all_steps = {{ "taps() * slices" if unit == 8 else "slices" }};
-    let part = {{ "group.z * TEAMS + team" if split else "team" }};
-    let parts = {{ "params.splits" if split else "TEAMS" }};
+//% if unit == 8
+    let all_steps = taps() * slices;
+//% else
+    let all_steps = slices;
+//% endif
+//% if split
+    let part = group.z * TEAMS + team;
+    let parts = params.splits;
+//% else
+    let part = team;
+    let parts = TEAMS;
+//% endif
     let most = (all_steps + parts - 1u) / parts;
     let passed = min(part * most, all_steps);
     let steps = min(most, all_steps - passed);
@@ -142,7 +173,11 @@ fn main(
 //% if unit == 1
             va{{ i }} = vec4<u32>(pair(p0, p1), pair(p2, p3), pair(p4, p5), pair(p6, p7));
 //% else
-            va{{ i }} = vec4<u32>({{ "p0, p1" if unit == 4 else "p0, p1, p2, p3" }});
+//% if unit == 4
+            va{{ i }} = vec4<u32>(p0, p1);
+//% else
+            va{{ i }} = vec4<u32>(p0, p1, p2, p3);
+//% endif
 //% endif
         }
 //% else
@@ -156,7 +191,11 @@ fn main(
 //% if inside
         va{{ i }} = vec4<u32>();
         if ({{ inside | join(" && ") }}) {
-            va{{ i }} = {{ source }}[{{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (i, i, i) if holes else "pixel%d" % i }} * {{ width }} + {{ c }} + ka];
+//% if holes
+            va{{ i }} = {{ source }}[tap_pixel(row{{ i }}, pixel{{ i }}, tap, seen{{ i }}) * {{ width }} + {{ c }} + ka];
+//% else
+            va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka];
+//% endif
         }
 //% else
         va{{ i }} = {{ source }}[pixel{{ i }} * {{ width }} + {{ c }} + ka];
@@ -181,7 +220,11 @@ fn main(
     }
 //% else
     let c = slice * BK8;
-    let k = {{ "batch * depth() + " if batched }}(tap * width1 + c) * 8u;
+//% if batched
+    let k = batch * depth() + (tap * width1 + c) * 8u;
+//% else
+    let k = (tap * width1 + c) * 8u;
+//% endif
 //% if unit < 8
     let left = taps() * channels(0u) - c * 8u;
 //% elif ragged
@@ -203,7 +246,11 @@ fn main(
 {{ load() }}
     }
     // Teams wait for each other, so each takes as many turns as the longest part has steps.
-    for (var step = 0u; step < {{ "most" if teams > 1 else "steps" }}; step++) {
+//% if teams > 1
+    for (var step = 0u; step < most; step++) {
+//% else
+    for (var step = 0u; step < steps; step++) {
+//% endif
         workgroupBarrier();
 //% for i in range(a_loads)
         tile[stage + ra{{ i }} * LA + ka] = va{{ i }};
@@ -222,7 +269,11 @@ fn main(
         }
 {{ load() }}
         workgroupBarrier();
-        {{ "if (step < steps) " if teams > 1 and not even }}{
+//% if teams > 1 and not even
+        if (step < steps) {
+//% else
+        {
+//% endif
 //% for kk in range(0, bk, 16)
         {
 //% for i in range(fm)

@@ -8,12 +8,26 @@
 //% endmacro
 //% if direct
     // Rows and columns of partials are padded to whole tiles.
-    let pitch = {{ "tiles_n * (BN / 4u)" if split else "params.n / 4u" }};
-    let above = {{ "part * tiles_m * BM" if split else "batch * params.m" if batched else "0u" }};
+//% if split
+    let pitch = tiles_n * (BN / 4u);
+//% else
+    let pitch = params.n / 4u;
+//% endif
+//% if split
+    let above = part * tiles_m * BM;
+//% elif batched
+    let above = batch * params.m;
+//% else
+    let above = 0u;
+//% endif
     let to = (above + m0 + wm) * pitch + block * (BN / 4u) + wn / 4u;
 //% for i in range(fm)
 //% for j in range(fn)
-    subgroupMatrixStore<row_major>(&{{ "partials" if split else "y" }}, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+//% if split
+    subgroupMatrixStore<row_major>(&partials, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+//% else
+    subgroupMatrixStore<row_major>(&y, to + {{ 16 * i }}u * pitch + {{ 4 * j }}u, c{{ i }}_{{ j }}, pitch);
+//% endif
 //% endfor
 //% endfor
 //% elif wide

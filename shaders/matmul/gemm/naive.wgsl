@@ -6,7 +6,11 @@
 
 fn dot(row: Row, column: u32, columns: u32) -> f32 {
     var sum = 0.0;
-    var k = {{ "batch * depth()" if batched else "0u" }};
+//% if batched
+    var k = batch * depth();
+//% else
+    var k = 0u;
+//% endif
     for (var s = 0u; s < segments(); s++) {
         let length = segment_length(s);
         let start = segment_offset(s, row);

@@ -51,14 +51,23 @@ fn main(
     var c{{ n }} = vec4<f32>();
 //% endfor
     let words1 = channels(0u) / {{ unit }}u;
-    let words = words1{{ " + channels(1u) / %du" % unit if two else "" }};
+//% if two
+    let words = words1 + channels(1u) / {{ unit }}u;
+//% else
+    let words = words1;
+//% endif
     for (var i = lane; i < taps() * words; i += LANES) {
         let tap = i / words;
         let at = i % words;
 //% for r in range(4)
         var a{{ r }} = {{ word }}();
-        {{ "if (((seen%d >> tap) & 1u) != 0u) " % r if holes else "" }}{
-            let pixel = {{ "tap_pixel(row%d, pixel%d, tap, seen%d)" % (r, r, r) if holes else "pixel%d" % r }};
+//% if holes
+        if (((seen{{ r }} >> tap) & 1u) != 0u) {
+            let pixel = tap_pixel(row{{ r }}, pixel{{ r }}, tap, seen{{ r }});
+//% else
+        {
+            let pixel = pixel{{ r }};
+//% endif
 //% if two
             if (at < words1) {
                 a{{ r }} = x[pixel * words1 + at];
@@ -94,10 +103,18 @@ fn main(
 //% endif
 //% for j in range(here)
 //% set n = first + j
-    sums[{{ j * groups }}u * (LANES + 1u) + group * (LANES + 1u) + lane] = c{{ n // 2 + n % 2 * columns // 2 if geglu else n }};
+//% if geglu
+    sums[{{ j * groups }}u * (LANES + 1u) + group * (LANES + 1u) + lane] = c{{ n // 2 + n % 2 * columns // 2 }};
+//% else
+    sums[{{ j * groups }}u * (LANES + 1u) + group * (LANES + 1u) + lane] = c{{ n }};
+//% endif
 //% endfor
     workgroupBarrier();
-    finish(m0, {{ first // 2 if geglu else first }}u, {{ here }}u, t);
+//% if geglu
+    finish(m0, {{ first // 2 }}u, {{ here }}u, t);
+//% else
+    finish(m0, {{ first }}u, {{ here }}u, t);
+//% endif
 //% endfor
 }
 

@@ -30,11 +30,25 @@ alias f16x2 = u32;
 //% endif
 
 alias S = {{ scalar }};
-alias W = {{ "vec4<S>" if vector else "S" }};
-alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector else out }};
+//% if vector
+alias W = vec4<S>;
+//% else
+alias W = S;
+//% endif
+//% if wide and out == "f16"
+alias Y = f16x8;
+//% elif vector
+alias Y = {{ "vec4<" ~ out ~ ">" }};
+//% else
+alias Y = {{ out }};
+//% endif
 
 //% if reduce
-@group(0) @binding(0) var<storage, read> partials: array<{{ "vec4<%s>" % sums if vector else sums }}>;
+//% if vector
+@group(0) @binding(0) var<storage, read> partials: array<vec4<{{ sums }}>>;
+//% else
+@group(0) @binding(0) var<storage, read> partials: array<{{ sums }}>;
+//% endif
 //% elif matrix is defined
 @group(0) @binding(0) var<storage, read> x: array<{{ piece }}>;
 //% if two
@@ -42,20 +56,40 @@ alias Y = {{ "f16x8" if wide and out == "f16" else "vec4<" ~ out ~ ">" if vector
 //% endif
 @group(0) @binding(2) var<storage, read> w: array<f16x8>;
 //% else
-@group(0) @binding(0) var<storage, read> x: array<{{ word if word is defined else "S" }}>;
-//% if two
-@group(0) @binding(1) var<storage, read> x2: array<{{ word if word is defined else "S" }}>;
+//% if word is defined
+@group(0) @binding(0) var<storage, read> x: array<{{ word }}>;
+//% else
+@group(0) @binding(0) var<storage, read> x: array<S>;
 //% endif
-@group(0) @binding(2) var<storage, read> w: array<{{ word if word is defined else "W" }}>;
+//% if two
+//% if word is defined
+@group(0) @binding(1) var<storage, read> x2: array<{{ word }}>;
+//% else
+@group(0) @binding(1) var<storage, read> x2: array<S>;
+//% endif
+//% endif
+//% if word is defined
+@group(0) @binding(2) var<storage, read> w: array<{{ word }}>;
+//% else
+@group(0) @binding(2) var<storage, read> w: array<W>;
+//% endif
 //% endif
 //% if flexible or bias
-@group(0) @binding(3) var<storage, read> bias: array<{{ "vec4<f32>" if vector else "f32" }}>;
+//% if vector
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+//% else
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+//% endif
 //% endif
 //% if flexible or per_image
 @group(0) @binding(4) var<storage, read> image_bias: array<W>;
 //% endif
 //% if flexible or residual
-@group(0) @binding(5) var<storage, read> residual: array<{{ "f16x8" if wide else "W" }}>;
+//% if wide
+@group(0) @binding(5) var<storage, read> residual: array<f16x8>;
+//% else
+@group(0) @binding(5) var<storage, read> residual: array<W>;
+//% endif
 //% endif
 //% if split
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
@@ -80,7 +114,11 @@ var<private> batch: u32;
 //% if not split
 //% include "nn/activation/activations.wgsl"
 
-alias F = {{ "vec4<f32>" if vector else "f32" }};
+//% if vector
+alias F = vec4<f32>;
+//% else
+alias F = f32;
+//% endif
 
 //% macro apply(name)
 //% if vector

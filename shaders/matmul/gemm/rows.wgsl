@@ -10,7 +10,11 @@ struct Row { m: u32 }
 fn row_of(m: u32) -> Row { return Row(m); }
 
 // Row of the result, and the length of K.
-fn result_row(m: u32) -> u32 { return {{ "batch * params.m + m" if batched else "m" }}; }
+//% if batched
+fn result_row(m: u32) -> u32 { return batch * params.m + m; }
+//% else
+fn result_row(m: u32) -> u32 { return m; }
+//% endif
 
 fn depth() -> u32 { return params.k; }
 
@@ -23,7 +27,11 @@ fn segment_length(s: u32) -> u32 { return params.k; }
 fn segment_source(s: u32) -> u32 { return 0u; }
 
 // Element of x where the segment starts for a row, or NONE.
-fn segment_offset(s: u32, row: Row) -> u32 { return {{ "(batch * params.m + row.m)" if batched else "row.m" }} * params.k; }
+//% if batched
+fn segment_offset(s: u32, row: Row) -> u32 { return (batch * params.m + row.m) * params.k; }
+//% else
+fn segment_offset(s: u32, row: Row) -> u32 { return row.m * params.k; }
+//% endif
 //% if matrix is defined or walk is defined
 
 // The same, pixel by pixel: one tap, "pixels" of k channels.
@@ -31,5 +39,9 @@ fn taps() -> u32 { return 1u; }
 
 fn channels(source: u32) -> u32 { return params.k; }
 
-fn first_pixel(row: Row) -> u32 { return {{ "batch * params.m + row.m" if batched else "row.m" }}; }
+//% if batched
+fn first_pixel(row: Row) -> u32 { return batch * params.m + row.m; }
+//% else
+fn first_pixel(row: Row) -> u32 { return row.m; }
+//% endif
 //% endif

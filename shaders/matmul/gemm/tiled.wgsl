@@ -33,8 +33,16 @@ const LA = {{ la }}u;
 const LB = {{ lb }}u;
 const ROW_GROUP = 8u;
 // Result columns, and columns of w: words of four, or elements.
-const WIDTH = params.n / {{ "4u" if vector else "1u" }};
-const PITCH = WIDTH * {{ "2u" if activation == "geglu" else "1u" }};
+//% if vector
+const WIDTH = params.n / 4u;
+//% else
+const WIDTH = params.n / 1u;
+//% endif
+//% if activation == "geglu"
+const PITCH = WIDTH * 2u;
+//% else
+const PITCH = WIDTH * 1u;
+//% endif
 
 var<workgroup> a_tile: array<vec4<f32>, {{ stages * bk * la }}>;
 var<workgroup> b_tile: array<vec4<f32>, {{ stages * bk * lb }}>;
@@ -87,8 +95,13 @@ fn result(v: F, gate: F, m: u32, n: u32) -> F {
 //% endif
 }
 
-// Writes four results of row m, from column n on{{ "; `more` is their residual" if early }}.
-fn finish(v: vec4<f32>, gate: vec4<f32>, {{ "more: W, " if early }}m: u32, n: u32) {
+//% if early
+// Writes four results of row m, from column n on; `more` is their residual.
+fn finish(v: vec4<f32>, gate: vec4<f32>, more: W, m: u32, n: u32) {
+//% else
+// Writes four results of row m, from column n on.
+fn finish(v: vec4<f32>, gate: vec4<f32>, m: u32, n: u32) {
+//% endif
 //% if early
     y[place(m, n, WIDTH)] = Y(result(v, gate, m, n) + F(more));
 //% elif vector
@@ -203,7 +216,11 @@ fn main(
         }
 //% else
         let c = slice * BK4;
-        let k = {{ "batch * depth() + " if batched }}tap * channels(0u) + c * 4u;
+//% if batched
+        let k = batch * depth() + tap * channels(0u) + c * 4u;
+//% else
+        let k = tap * channels(0u) + c * 4u;
+//% endif
         let left = channels(0u) - c * 4u;
 {{ load_a("x", 0) }}
 //% endif
@@ -302,7 +319,11 @@ fn main(
 //% else
         if (line{{ i }} < params.m) {
 //% for j in range(half or wn // 4)
-            if (n{{ j }} != NONE) { finish(c{{ i }}_{{ j }}, c{{ i }}_{{ j + half }}, {{ "more%d_%d, " % (i, j) if early }}line{{ i }}, n{{ j }}); }
+//% if early
+            if (n{{ j }} != NONE) { finish(c{{ i }}_{{ j }}, c{{ i }}_{{ j + half }}, more{{ i }}_{{ j }}, line{{ i }}, n{{ j }}); }
+//% else
+            if (n{{ j }} != NONE) { finish(c{{ i }}_{{ j }}, c{{ i }}_{{ j + half }}, line{{ i }}, n{{ j }}); }
+//% endif
 //% endfor
         }
 //% endif

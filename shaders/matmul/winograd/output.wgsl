@@ -1,7 +1,11 @@
 // Results by Winograd's transform, Y = A' M A: a block of {{ block }} x {{ block }} pixels an invocation (Lavin and
 // Gray 2015, arXiv 1509.09308), then the epilogue of all products.
 //
-// Memory: `partials` is (planes, blocks, N) of the storage scalar, in words of {{ 4 if vector else 1 }} column(s); its blocks are counted from
+//% if vector
+// Memory: `partials` is (planes, blocks, N) of the storage scalar, in words of 4 column(s); its blocks are counted from
+//% else
+// Memory: `partials` is (planes, blocks, N) of the storage scalar, in words of 1 column(s); its blocks are counted from
+//% endif
 // `first` on, row by row. The rest as in matmul/gemm/operands.wgsl.
 // Limits: N a multiple of 4 in the vector form.
 //% set sums = scalar
@@ -20,7 +24,11 @@ const DOWN = {{ down }}u;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x + id.y * (65535u * 64u);
     if (i >= COUNT) { return; }
-    let width = params.n / {{ 4 if vector else 1 }}u;
+//% if vector
+    let width = params.n / 4u;
+//% else
+    let width = params.n / 1u;
+//% endif
     let n = i % width;
     let block = part.first + i / width;
     let x = block % ACROSS * {{ block }}u;

@@ -11,7 +11,11 @@
 // Where weights grow beyond 2^8 on average, or the first keys already have scores beyond LARGE or LONG,
 // or the scale is below SMALL or negative, all is made anew by the loop with scores in f32; the votes are
 // looked at every 8 steps. A product of Q and K that falls below -65504 on its way gets no weight.
-// Layout: as there; a row of `scores` holds both blocks, the other one {{ 2 if lanes == 2 and blocks == 2 else keys // 8 }} words further.
+//% if lanes == 2 and blocks == 2
+// Layout: as there; a row of `scores` holds both blocks, the other one 2 words further.
+//% else
+// Layout: as there; a row of `scores` holds both blocks, the other one {{ keys // 8 }} words further.
+//% endif
 // Limits: as there.
 //% set half = 2 if lanes == 2 and blocks == 2 else keys // 8
 //% set all = range(blocks) | list
@@ -91,7 +95,11 @@
 {{ store_ahead("") }}
     }
     var at = 0u;
-    {{ "while (j < end && !again)" if lean else "loop" }} {
+//% if lean
+    while (j < end && !again) {
+//% else
+    loop {
+//% endif
         // From here on nobody reads K of this block, nor V of the last.
         workgroupBarrier();
 {{ own_scores(" + at") }}
@@ -119,7 +127,11 @@
         let next = j + KEYS;
         if (next >= end || j / KEYS % 8u == 0u) {
 //% if masked
-            let of_row = total{{ " + subgroupShuffleXor(total, 1u)" if lanes == 2 }};
+//% if lanes == 2
+            let of_row = total + subgroupShuffleXor(total, 1u);
+//% else
+            let of_row = total;
+//% endif
             bad = bad || (next >= end && !(of_row >= LEAST));
 //% endif
             if (bad) { votes[0].exact = 1u; }

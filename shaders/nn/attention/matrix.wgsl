@@ -1,44 +1,40 @@
 // Flash attention on matrix units (Dawn): f16 in, f32 results, 16 x 16 x 16 products.
 //
-// A workgroup of {{ subgroups }} subgroups of 32 makes {{ subgroups }} * ROWS rows of one head; a subgroup owns ROWS of them whole,
-// Q and the results stay in its matrices. For each block of {{ keys }} keys: S = Q K^T goes to workgroup memory,
-// where {{ "one invocation" if fq == 2 else "a pair of invocations" }} a row makes the weights, which go back as f16 to be the left operand of the product
-// with V. The next blocks of K and V are on their way in registers meanwhile. The weights lie where
-// their scores were: of a pair of invocations, each writes over scores of its own, or the exchange of
-// their maxima comes before.
-//% if teams > 1
-// {{ teams }} teams of so many subgroups own the same rows; each has {{ keys }} other keys of a step.
-//% endif
-// Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory.
-// It is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a
-// row exceeds it by more than 2^{{ 8 if relative else 15 }}, since such weights are as exact in f16 as weights up to 1.
-// Where the last fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a
-// column of the results.
+// A workgroup of `subgroups` subgroups of 32 makes `subgroups` * ROWS rows of one head. A subgroup owns ROWS
+// of them whole: Q and the results stay in its matrices. For each block of `keys` keys S = Q K^T goes to
+// workgroup memory. There one invocation a row (a pair of them where fq is 1) makes the weights, which go
+// back as f16 to be the left operand of the product with V. The next blocks of K and V are on their way in
+// registers meanwhile. The weights lie where their scores were: of a pair of invocations each writes over
+// scores of its own, or the exchange of their maxima comes before.
 //
-// Rows of K, V, of `scores` ({{ keys }} {{ "f16" if relative else "f32" }}) and of weights have an odd number of 16-byte words: no bank
-// conflicts. Where a row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an
-// infinity or a NaN makes that of the key before it NaN, too.
+// With teams, each team of so many subgroups owns the same rows and has other keys of a step.
+//
+// Matrices have no element access, so a rescaling of the results costs a trip through workgroup memory. It
+// is therefore lazy (as in FlashAttention-4): the maximum that weights refer to is raised only when a row
+// exceeds it by more than 2^SLACK, since such weights are as exact in f16 as weights up to 1. Where the last
+// fragment has channels to spare, one of V's holds 1, so that the sum of the weights is a column of the
+// results.
+//
+// Rows of K, V, of `scores` and of weights have an odd number of 16-byte words: no bank conflicts. Where a
+// row of K ends in half a fragment, the rest of it is the next row, times zeros of Q: an infinity or a NaN
+// makes that of the key before it NaN, too.
+//
+// relative: scores are f16, relative to that maximum: the product begins with it, negated, so that the
+// scores which count are near 0, where f16 is exact. Where a lane's weights are beyond 2^8 on average the
+// step is made again, exactly: with scores in f32, 16 keys at a time. So are the first step, and all steps
+// of a workgroup that has a row whose maximum is beyond LARGE, or whose length times that of the longest of
+// the first keys is beyond LONG: the sums on the way to a score would lose too much in f16. A pair of
+// invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no weight, where no
+// other in its step overflows upwards.
+//
+// ahead: first, and as a rule alone, runs the loop of ahead.wgsl.
+//
+// mask: "bits" are 0 where a key is not seen, 32 keys a word; other masks are added to the scores. Scores are
+// scaled before. A row that sees nothing becomes zeros.
+//
 // Grid: row blocks, heads, batch.
 // Workgroup memory: the arrays below; what runs side by side shares 48 KiB on an H200.
 // Limits: f16, D a multiple of 8 up to 160, subgroups of 32.
-//% if relative
-//
-// Scores are f16, relative to that maximum: the product begins with it, negated, so that the scores
-// which count are near 0, where f16 is exact. Where a lane's weights are beyond 2^8 on average the step
-// is made again, exactly: with scores in f32, 16 keys at a time. So are the first step, and all steps of
-// a workgroup that has a row whose maximum is beyond LARGE, or whose length times that of the longest of
-// the first keys is beyond LONG: the sums on the way to a score would lose too much in f16.
-// A pair of invocations has 32 keys. A product of Q and K that falls below -65504 on its way gets no
-// weight, where no other in its step overflows upwards.
-//% endif
-//% if ahead
-//
-// First, and as a rule alone, runs the loop of ahead.wgsl.
-//% endif
-//% if mask is defined
-//
-// `mask` is {{ {"none": "not there", "bits": "0 where a key is not seen, bits of 32 keys a word"}.get(mask, "added to the scores") }}; scores are scaled before. A row that sees nothing becomes zeros.
-//% endif
 //% set frags = (head + 15) // 16
 //% set spare = head % 16 == 8
 //% set words = head // 8
@@ -72,7 +68,11 @@ const BQ = {{ subgroups }}u * ROWS;
 const KEYS = {{ step }}u;
 const V = {{ step * kp + zero }}u;
 const SP = {{ scored + 1 }}u;
-const SLACK = {{ 8 if relative else 15 }}.0;
+//% if relative
+const SLACK = 8.0;
+//% else
+const SLACK = 15.0;
+//% endif
 //% if guarded
 const LARGE = 16.0;
 const LONG = 40.0;
@@ -91,11 +91,15 @@ struct Votes {
     exact: u32,
 }
 
-// A block of K{{ ", a word of zeros" if zero }}, and one of V from word V on{{ ", whose last row needs no padding" if zero }}.
+// A block of K, a word of zeros where D is no multiple of 16, and one of V from word V on.
 var<workgroup> tiles: array<vec4<u32>, {{ step * (kp + vp) }}>;
 // The last row needs no padding.
-var<workgroup> scores: array<vec4<u32>, {{ "%du * " % teams if teams > 1 }}BQ * SP - 1u>;
-// Of this step and the last: some row's maximum is raised{{ ", the next step must be exact" if relative }}. All who write one write the same.
+//% if teams > 1
+var<workgroup> scores: array<vec4<u32>, {{ teams }}u * BQ * SP - 1u>;
+//% else
+var<workgroup> scores: array<vec4<u32>, BQ * SP - 1u>;
+//% endif
+// Of this step and the last: some row's maximum is raised, the next step must be exact. All who write one write the same.
 var<workgroup> votes: array<Votes, 2>;
 //% if guarded
 // Bits of the squared length of the longest of the first keys.
@@ -150,8 +154,13 @@ fn main(
     let place = select(sorted, group, params.open != 0u);
     let first = place.x * BQ;
     let q_base = place.z * params.sq * params.q_pitch + params.q_first + place.y * WORDS;
-    let k_base = place.z * params.sk * params.k_pitch + params.k_first + place.y{{ " / params.share" if mask is defined }} * WORDS;
-    let v_base = place.z * params.sk * params.v_pitch + params.v_first + place.y{{ " / params.share" if mask is defined }} * WORDS;
+//% if mask is defined
+    let k_base = place.z * params.sk * params.k_pitch + params.k_first + place.y / params.share * WORDS;
+    let v_base = place.z * params.sk * params.v_pitch + params.v_first + place.y / params.share * WORDS;
+//% else
+    let k_base = place.z * params.sk * params.k_pitch + params.k_first + place.y * WORDS;
+    let v_base = place.z * params.sk * params.v_pitch + params.v_first + place.y * WORDS;
+//% endif
     let last = params.sk - 1u;
 
     // Part of `scores` that is this subgroup's; the row there, and the quads of keys in it, that are
@@ -178,7 +187,7 @@ fn main(
 //% if masked
     let mask_base = place.z * params.mask_batch + place.y * params.mask_head + min(row, params.sq - 1u) * params.mask_row;
 //% endif
-    // The row's maximum{{ ", before scaling" if mask is not defined }}.
+    // The row's maximum (before scaling, where there is no mask).
     var high = MASKED;
 //% if relative
     var large = false;
@@ -226,7 +235,11 @@ fn main(
 //% endmacro
 //% macro added(w)
 //% if octs
-floats(b{{ w // 2 }}.{{ "zw" if w % 2 else "xy" }}) * {{ 1.4426950408889634 }}
+//% if w % 2
+floats(b{{ w // 2 }}.zw) * {{ 1.4426950408889634 }}
+//% else
+floats(b{{ w // 2 }}.xy) * {{ 1.4426950408889634 }}
+//% endif
 //%- elif bits
 select(vec4<f32>(NEVER), vec4<f32>(), (vec4<u32>(b0) & vec4<u32>({% for i in range(4) %}{{ 2 ** (4 * w + i) }}u{{ ", " if i < 3 }}{% endfor %})) != vec4<u32>())
 //%- else
@@ -257,7 +270,11 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
     {
         let e = t + {{ threads * i }}u;
         let word = {{ 2 * f }}u + e % {{ scored }}u;
-        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u{{ " % BQ" if teams > 1 }}, params.sq - 1u) * params.q_pitch + word]; }
+//% if teams > 1
+        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u % BQ, params.sq - 1u) * params.q_pitch + word]; }
+//% else
+        if (word < WORDS) { x{{ f }}_{{ i }} = q[q_base + min(first + e / {{ scored }}u, params.sq - 1u) * params.q_pitch + word]; }
+//% endif
     }
 //% endfor
 //% endfor
@@ -289,10 +306,18 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% macro score(s, start, piece, of=lead)
 //% for n in piece
 //% for i in range(fq)
-        var {{ s }}{{ i }}_{{ n }} = {{ start % i if "%" in start else start }};
+//% if "%" in start
+        var {{ s }}{{ i }}_{{ n }} = {{ start % i }};
+//% else
+        var {{ s }}{{ i }}_{{ n }} = {{ start }};
+//% endif
 //% endfor
 //% for f in range(frags)
-        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ "(%du%s)" % (16 * n, of) if of else "%du" % (16 * n) }} * KP + {{ 2 * f }}u, KP);
+//% if of
+        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, ({{ 16 * n }}u{{ of }}) * KP + {{ 2 * f }}u, KP);
+//% else
+        let k{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tiles, {{ 16 * n }}u * KP + {{ 2 * f }}u, KP);
+//% endif
 //% for i in range(fq)
         {{ s }}{{ i }}_{{ n }} = subgroupMatrixMultiplyAccumulate(q{{ i }}_{{ f }}, k{{ n }}_{{ f }}, {{ s }}{{ i }}_{{ n }});
 //% endfor
@@ -353,20 +378,26 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% for n in range(0, blocks, at_once)
 //% set piece = range(n, n + at_once) | list
 {{ score("s", "subgroup_matrix_result<f32, 16, 16>()", piece) }}
-        // From here on nobody reads {{ "the scores of the last piece" if n else "the weights of the last block" }}.
+        // From here on nobody reads the scores of the last piece, nor the weights of the last block.
         workgroupBarrier();
 {{ store_scores("s", 4, piece) }}
 //% if loop.last
         // Nor K of this block, nor V of the last.
 //% endif
         workgroupBarrier();
-{{ put_both() if loop.last }}
+//% if loop.last
+{{ put_both() }}
+//% endif
 {{ load_scores(piece) }}
 //% endfor
         if (t == 0u) { votes[1u - turn] = Votes(); }
 //% if mask is defined
 //% for w in range(quads)
-        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ added(w) if masked else "vec4<f32>()" }});
+//% if masked
+        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), {{ added(w) }});
+//% else
+        a{{ w }} = fma(a{{ w }}, vec4<f32>(params.scale), vec4<f32>());
+//% endif
 //% endfor
 //% endif
 {{ hide("a", "NEVER") }}
@@ -480,7 +511,11 @@ bias(mask_base, j + side * {{ 4 * quads }}u + {{ 4 * w }}u)
 //% endfor
 //% for n in range(blocks)
 //% for f in range(frags)
-        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ "(%du%s)" % (16 * n, lead) if lead else "%du" % (16 * n) }} * VP + {{ 2 * f }}u, VP);
+//% if lead
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + ({{ 16 * n }}u{{ lead }}) * VP + {{ 2 * f }}u, VP);
+//% else
+        let v{{ n }}_{{ f }} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tiles, V + {{ 16 * n }}u * VP + {{ 2 * f }}u, VP);
+//% endif
 //% for i in range(fq)
         o{{ i }}_{{ f }} = subgroupMatrixMultiplyAccumulate(p{{ i }}_{{ n }}, v{{ n }}_{{ f }}, o{{ i }}_{{ f }});
 //% endfor

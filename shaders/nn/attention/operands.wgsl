@@ -1,6 +1,10 @@
 // Operands of attention, shared by its variants.
 //
-// Memory: q (B, SQ, H, D), k and v (B, SK, H, D), each in rows of its own pitch, and y (B, SQ, H, D), row-major, in units of E{{ "" if matrix is defined else ": " ~ ("4 channels" if vector else "1 channel") }}.
+//% if matrix is defined
+// Memory: q (B, SQ, H, D), k and v (B, SK, H, D), each in rows of its own pitch, and y (B, SQ, H, D), row-major, in units of E.
+//% else
+// Memory: q (B, SQ, H, D), k and v (B, SK, H, D), each in rows of its own pitch, and y (B, SQ, H, D), row-major, in units of E{{ ": " ~ ("4 channels" if vector else "1 channel") }}.
+//% endif
 // `units` is the width of one head in E. `open` is 0 for causal attention, where row i sees keys 0..i,
 // and all ones otherwise. `scale` is 1 / sqrt(D), with log2(e) folded in: weights are powers of two.
 //% if scalar == "f16"
@@ -18,7 +22,11 @@ enable subgroups;
 //% endif
 
 alias S = {{ scalar }};
-alias E = {{ "vec4<S>" if vector else "S" }};
+//% if vector
+alias E = vec4<S>;
+//% else
+alias E = S;
+//% endif
 //% endif
 
 struct Params {

@@ -30,7 +30,11 @@
 //% if spare
     total = bitcast<vec4<f32>>(scores[mine + {{ 4 * here - 2 }}u]).x;
 //% endif
-    let weight0 = {{ "1.0 / total" if mask is not defined else "select(1.0 / total, 0.0, total == 0.0)" }};
+//% if mask is not defined
+    let weight0 = 1.0 / total;
+//% else
+    let weight0 = select(1.0 / total, 0.0, total == 0.0);
+//% endif
 //% else
     total = 0.0;
 //% for i in range(teams)
@@ -39,9 +43,17 @@
 //% endfor
 //% for i in range(teams)
     var weight{{ i }} = exp2((of{{ i }}.x - high) * {{ scale }});
-    total += weight{{ i }} * {{ "bitcast<vec4<f32>>(scores[ours + %du * BQ * SP + %du]).x" % (i, 4 * here - 2) if spare else "of%d.y" % i }};
+//% if spare
+    total += weight{{ i }} * bitcast<vec4<f32>>(scores[ours + {{ i }}u * BQ * SP + {{ 4 * here - 2 }}u]).x;
+//% else
+    total += weight{{ i }} * of{{ i }}.y;
+//% endif
 //% endfor
-    let weight = {{ "1.0 / total" if mask is not defined else "select(1.0 / total, 0.0, total == 0.0)" }};
+//% if mask is not defined
+    let weight = 1.0 / total;
+//% else
+    let weight = select(1.0 / total, 0.0, total == 0.0);
+//% endif
 //% for i in range(teams)
     weight{{ i }} *= weight;
 //% endfor

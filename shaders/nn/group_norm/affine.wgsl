@@ -33,8 +33,16 @@ fn normal(w: W, line: Line) -> W {
     let v{{ h }} = (part{{ h }}(w) - line.mean{{ h }}) * line.scale{{ h }} + line.shift{{ h }};
 //% endfor
 //% if silu
-    return packed({{ "activated(v0), activated(v1)" if parts == 2 else "activated(v0)" }});
+//% if parts == 2
+    return packed(activated(v0), activated(v1));
 //% else
-    return packed({{ "v0, v1" if parts == 2 else "v0" }});
+    return packed(activated(v0));
+//% endif
+//% else
+//% if parts == 2
+    return packed(v0, v1);
+//% else
+    return packed(v0);
+//% endif
 //% endif
 }

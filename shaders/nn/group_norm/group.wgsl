@@ -1,5 +1,9 @@
 // Group norm in one launch, for small images: a workgroup takes one group of one image, every lane up to {{ depth }} words at once.
-// {{ "It keeps them until the statistics are known." if held else "It reads them again, from cache, when the statistics are known." }}
+//% if held
+// It keeps them until the statistics are known.
+//% else
+// It reads them again, from cache, when the statistics are known.
+//% endif
 // A word lies in one group.
 //% from "nn/group_norm/words.wgsl" import declared, loaded, measured, written with context
 //% set slots = 2

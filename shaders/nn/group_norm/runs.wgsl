@@ -27,7 +27,11 @@ fn with_word(m: Column, w: W, shift: W, share: f32) -> Column {
     let mean{{ h }} = m.mean{{ h }} + d{{ h }} * share;
     let spread{{ h }} = m.spread{{ h }} + d{{ h }} * d{{ h }} * (1.0 - share);
 //% endfor
-    return Column({{ "mean0, spread0, mean1, spread1" if parts == 2 else "mean0, spread0" }});
+//% if parts == 2
+    return Column(mean0, spread0, mean1, spread1);
+//% else
+    return Column(mean0, spread0);
+//% endif
 }
 
 // Where channel k of a lane's word is kept: turned by the lane's number, so that neither the lanes

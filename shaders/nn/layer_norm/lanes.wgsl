@@ -1,5 +1,9 @@
 // Body of layer norm with {{ lanes }} lanes a row, which read neighbouring words.
-// {{ "A lane keeps its %d word(s): x is read once." % depth if depth else "Rows are long: the second and third look at x come from cache." }}
+//% if depth
+// A lane keeps its {{ depth }} word(s): x is read once.
+//% else
+// Rows are long: the second and third look at x come from cache.
+//% endif
 //
 // Memory: x and y are (rows, units) of words W of {{ width }} element(s) of a row; gamma and beta are f32 in
 // parts F of words. Statistics are in f32, in two passes: the second sums around the first one's
@@ -21,16 +25,28 @@ struct Params { rows: u32, units: u32, eps: f32 }
 
 fn normal(w: W, mean: f32, scale: f32, unit: u32) -> W {
 //% for h in range(parts)
-    let u{{ h }} = {{ "unit" if parts == 1 else "2u * unit + %du" % h }};
+//% if parts == 1
+    let u{{ h }} = unit;
+//% else
+    let u{{ h }} = 2u * unit + {{ h }}u;
+//% endif
     let v{{ h }} = (part{{ h }}(w) - mean) * scale * gamma[u{{ h }}] + beta[u{{ h }}];
 //% endfor
-    return packed({{ "v0" if parts == 1 else "v0, v1" }});
+//% if parts == 1
+    return packed(v0);
+//% else
+    return packed(v0, v1);
+//% endif
 }
 
 //% macro every_word(body)
 //% if depth
 //% for k in range(depth)
-{{ "    {" if k < depth - 1 else "    if (lane + %du * LANES < params.units) {" % k }}
+//% if k < depth - 1
+    {
+//% else
+    if (lane + {{ k }}u * LANES < params.units) {
+//% endif
         let w = w{{ k }};
         {{ body }}
     }

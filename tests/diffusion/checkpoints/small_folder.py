@@ -111,7 +111,7 @@ WEIGHT_FILES = {
 
 
 def random_tensors(*names: str) -> Tensors:
-    """A tensor of four numbers for each name."""
+    """Return a tensor of four numbers for each name."""
     generator = np.random.default_rng(len(names))
     return {name: generator.normal(size=4).astype(np.float16) for name in names}
 
@@ -141,7 +141,7 @@ def edit_json(folder: Path, name: str, **changes: object) -> None:
 
 
 def load(folder: Path) -> None:
-    """Everything that opening a model does, short of reading tensors."""
+    """Open a model and the weights of its parts; read no tensor."""
     opened = ModelFolder(folder)
     for part in ("unet", "vae", "text_encoder"):
         opened.weights(part)

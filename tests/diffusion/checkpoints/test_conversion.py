@@ -17,7 +17,7 @@ from diffusion.checkpoints import (
     save_safetensors,
 )
 from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
-from diffusion.checkpoints.names import IGNORED_NAMES
+from diffusion.checkpoints.parameter_names import IGNORED_NAMES
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.errors import ModelFormatError, ModelNotFoundError, OutputError, SettingsError
 from diffusion.pipeline.networks import load_networks
@@ -36,7 +36,7 @@ def configs(model: ModelFolder) -> tuple[object, ...]:
 
 
 def assert_same_weights(left: ModelFolder, right: ModelFolder) -> None:
-    """Equal names, element types and bits."""
+    """Assert equal names, element types and bits."""
     for part in ("unet", "vae", *left.text_encoders):
         one, other = left.weights(part), right.weights(part)  # type: ignore[arg-type]
         assert one.entries.keys() - IGNORED_NAMES == other.entries.keys() - IGNORED_NAMES
@@ -56,7 +56,7 @@ def test_there_and_back(model: str, tmp_path: Path) -> None:
     save_single(folder, single)
     file = ModelFile(single, tokenizer=source / "tokenizer")
     assert configs(file) == configs(folder)
-    assert file.unused() == []
+    assert file.unused_names() == []
     assert_same_weights(folder, file)
     save_folder(file, tmp_path / "back")
     back = ModelFolder(tmp_path / "back")
@@ -141,19 +141,19 @@ def test_a_file_without_a_tokenizer(tmp_path: Path) -> None:
     assert isinstance(open_model(path), ModelFile)
     with pytest.raises(SettingsError, match="prediction cannot be 'x'"):
         ModelFile(path, prediction="x")  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="'sample'; the file has its own; leave it out"):
+    with pytest.raises(SettingsError, match="'sample'; leave it out: the file has its own"):
         ModelFile(path, prediction="sample")
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "not valid JSON"),
-        ("[]", "not a JSON object"),
-        ("{}", "has no object model_index.json"),
-        ('{"model_index.json": 1}', "has no object model_index.json"),
-        ('{"a": ' + "[" * 20 + "]" * 20 + "}", "nested deeper"),
-        ('{"a": 1, "a": 2}', "stands twice"),
+        ("{", "must be valid JSON"),
+        ("[]", "must be a JSON object"),
+        ("{}", "must have an object model_index.json"),
+        ('{"model_index.json": 1}', "must have an object model_index.json"),
+        ('{"a": ' + "[" * 20 + "]" * 20 + "}", "must nest at most 16 levels deep"),
+        ('{"a": 1, "a": 2}', "must be unique, got it twice"),
     ],
 )
 def test_hostile_configs_in_metadata(text: str, reason: str, tmp_path: Path) -> None:
@@ -176,12 +176,14 @@ def test_configs_in_metadata_are_checked_like_a_folders(tmp_path: Path) -> None:
 
 def test_a_model_with_other_parameters(tmp_path: Path) -> None:
     folder = ModelFolder(write_folder(tmp_path / "model"))
-    with pytest.raises(ModelFormatError, match=r"'a\.(weight|bias)': has no name in a single file"):
+    with pytest.raises(
+        ModelFormatError, match=r"'a\.(weight|bias)': must have a name in single files, got none"
+    ):
         save_single(folder, tmp_path / "a.safetensors")
     assert not (tmp_path / "a.safetensors").exists()
 
 
-def test_nothing_is_written_over_or_left_behind(tmp_path: Path) -> None:
+def test_nothing_is_overwritten_or_left_over(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine").touch()

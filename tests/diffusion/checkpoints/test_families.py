@@ -90,10 +90,10 @@ def test_what_does_not_fit(model: str, file: str, key: str, value: object, tmp_p
     assert caught.value.hint
 
 
-def test_the_refiner_must_be_told_a_score(tmp_path: Path) -> None:
+def test_the_refiner_needs_a_score(tmp_path: Path) -> None:
     write_family(tmp_path, "xl_refiner")
     edit_json(tmp_path, "model_index.json", requires_aesthetics_score=False)
-    with pytest.raises(ModelFormatError, match="text and sizes make 16 \\+ 48"):
+    with pytest.raises(ModelFormatError, match="must be 16 \\+ 48 for text and sizes"):
         ModelFolder(tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.checkpoints import ModelFolder, TensorEntry, check_parameters
-from diffusion.checkpoints.names import family
+from diffusion.checkpoints.parameter_names import model_kind
 from diffusion.errors import ModelMismatchError, Shape
 
 BUNDLED = Path(__file__).parents[3] / "models" / "emoji"
@@ -42,7 +42,7 @@ def test_transposed() -> None:
     assert "download the whole folder again" in str(error)
 
 
-def test_missing_and_extra_are_both_told() -> None:
+def test_missing_and_extra_are_both_named() -> None:
     error = mismatch(UNET, entries({"time_embedding.linear_1.weight": (8, 4), "x": (1,)}))
     assert error.missing == ("time_embedding.linear_1.bias",)
     assert error.extra == ("x",)
@@ -85,11 +85,11 @@ def test_names_cannot_forge_the_message() -> None:
         ("encoder.conv_in.weight", "a VAE"),
     ],
 )
-def test_the_family_is_told(name: str, title: str) -> None:
-    assert family([name]) == title
+def test_the_family_is_named(name: str, title: str) -> None:
+    assert model_kind([name]) == title
     if title:
         message = str(mismatch(UNET, entries({name: (1,)})))
-        assert f"this looks like {title}, and a Stable Diffusion UNet is wanted here" in message
+        assert f"this looks like {title}; give a Stable Diffusion UNet" in message
 
 
 def test_bundled_parts_in_each_others_places() -> None:
@@ -98,7 +98,7 @@ def test_bundled_parts_in_each_others_places() -> None:
         part: {name: entry.shape for name, entry in folder.weights(part).entries.items()}
         for part in ("unet", "vae", "text_encoder")
     }
-    assert [family(names) for names in shapes.values()] == [
+    assert [model_kind(names) for names in shapes.values()] == [
         "a Stable Diffusion UNet",
         "a VAE",
         "a CLIP text encoder",

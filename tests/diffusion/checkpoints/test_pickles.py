@@ -31,12 +31,12 @@ def trace(tmp_path: Path) -> Path:
     return tmp_path / "trace"
 
 
-def checkpoint(trace: Path, protocol: int = 2) -> bytes:
+def canary_pickle(trace: Path, protocol: int = 2) -> bytes:
     return pickle.dumps({"state_dict": {"a": Canary(trace)}}, protocol)
 
 
-def zipped(content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
-    """As PyTorch since 1.6 saves: the pickle inside a zip archive."""
+def zip_pickle(content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Put the pickle inside a zip archive, as PyTorch since 1.6 does."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         archive.writestr("archive/data.pkl", content)
@@ -44,7 +44,7 @@ def zipped(content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
 
 
 def test_the_canary_sings_when_loaded(trace: Path) -> None:
-    pickle.loads(checkpoint(trace))
+    pickle.loads(canary_pickle(trace))
     assert trace.exists()
 
 
@@ -55,7 +55,7 @@ def test_the_canary_sings_when_loaded(trace: Path) -> None:
 )
 def test_pickle_as_weights(name: str, protocol: int, trace: Path) -> None:
     file = trace.with_name(name)
-    file.write_bytes(checkpoint(trace, protocol))
+    file.write_bytes(canary_pickle(trace, protocol))
     with pytest.raises(ModelFormatError, match=f"Python pickle .*{REMEDY}"):
         open_safetensors(file)
     assert not trace.exists()
@@ -65,7 +65,7 @@ def test_pickle_as_weights(name: str, protocol: int, trace: Path) -> None:
 @pytest.mark.parametrize("name", ["model.safetensors", "model.ckpt"])
 def test_pickle_inside_a_zip(name: str, compression: int, trace: Path) -> None:
     file = trace.with_name(name)
-    file.write_bytes(zipped(checkpoint(trace), compression))
+    file.write_bytes(zip_pickle(canary_pickle(trace), compression))
     with pytest.raises(ModelFormatError, match=f"zip archive .*{REMEDY}"):
         open_safetensors(file)
     assert not trace.exists()
@@ -73,7 +73,7 @@ def test_pickle_inside_a_zip(name: str, compression: int, trace: Path) -> None:
 
 def test_checkpoint_given_as_the_model(trace: Path) -> None:
     file = trace.with_name("model.ckpt")
-    file.write_bytes(zipped(checkpoint(trace)))
+    file.write_bytes(zip_pickle(canary_pickle(trace)))
     with pytest.raises(ModelFormatError, match=REMEDY):
         ModelFolder(file)
     assert not trace.exists()
@@ -86,7 +86,7 @@ def test_checkpoint_given_as_the_model(trace: Path) -> None:
 def test_folder_with_pickles_only(part: str, name: str, trace: Path) -> None:
     folder = write_folder(trace.with_name("model"))
     next((folder / part).glob("*.safetensors")).unlink()
-    (folder / part / name).write_bytes(zipped(checkpoint(trace)))
+    (folder / part / name).write_bytes(zip_pickle(canary_pickle(trace)))
     with pytest.raises(ModelFormatError, match=REMEDY) as caught:
         ModelFolder(folder).weights(part)  # type: ignore[arg-type]
     assert Path(caught.value.file).name == name
@@ -106,7 +106,7 @@ def test_folder_with_pickles_only(part: str, name: str, trace: Path) -> None:
 )
 def test_pickle_in_the_place_of_any_file(place: str, trace: Path) -> None:
     folder = write_folder(trace.with_name("model"))
-    (folder / place).write_bytes(checkpoint(trace))
+    (folder / place).write_bytes(canary_pickle(trace))
     with pytest.raises(ModelError, match=REMEDY):
         load(folder)
     assert not trace.exists()

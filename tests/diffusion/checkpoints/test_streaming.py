@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.diffusion.checkpoints.single_files import single_shapes
+from tests.diffusion.checkpoints.single_file.full_size_files import single_shapes
 
 TOKENIZER = Path(__file__).parents[3] / "models" / "emoji" / "tokenizer"
 GIGABYTE = 10**9
@@ -62,7 +62,7 @@ print(backend.written, peak() - before)
 
 
 def sparse_file(path: Path, dtype: str) -> None:
-    """A single file of SDXL whose tensors are a hole in the disk."""
+    """Write a single file of SDXL whose tensors are a hole in the disk."""
     tree: dict[str, object] = {}
     end = 0
     for name, shape in single_shapes("sdxl").items():

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder, open_vae
-from diffusion.checkpoints.single_file_names import vae_names
+from diffusion.checkpoints.single_file.module_names import vae_names
 from diffusion.errors import ModelError, ModelFormatError, ModelNotFoundError
 from diffusion.models.config import TinyVaeConfig
 from diffusion.models.layers import seamless_padding
@@ -126,7 +126,7 @@ def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
         open_vae(tmp_path / ("a" * 300), model)
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ModelFormatError, match=r"neither a VAE's folder nor a \.safetensors file"):
+    with pytest.raises(ModelFormatError, match=r"must be a VAE's folder or a \.safetensors file"):
         open_vae(photo, model)
     with pytest.raises(ModelFormatError, match=r"avila convert .*old\.pt -o old\.safetensors"):
         open_vae(photo.rename(tmp_path / "old.pt"), model)
@@ -151,5 +151,5 @@ def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
         assert key in str(caught.value)
     eight = dataclasses.replace(model.vae, block_out_channels=(8, 16, 16))
     model.vae = eight
-    with pytest.raises(ModelFormatError, match="downscale: is 2, and 4 goes"):
+    with pytest.raises(ModelFormatError, match="downscale: must be 4 as in the model, got 2"):
         open_vae(vae_folder(tmp_path / "tiny"), model)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diffusion.checkpoints.bundled import bundled_model
 from diffusion.errors import SettingsError
-from diffusion.prompts import EMPHASES, MOST_CHUNKS, Chunk, chunk_prompt
+from diffusion.prompts import EMPHASES, MAX_CHUNKS, Chunk, chunk_prompt
 from diffusion.text.tokenizer import ClipTokenizer
 
 COMMA = 0
@@ -18,7 +18,7 @@ ORIGINAL = EMPHASES.find("original")
 
 
 class Words:
-    """A tokenizer of numbers: ``7`` is token 7, a comma token 0; as many a chunk as CLIP has."""
+    """A tokenizer of numbers: ``7`` is token 7, a comma token 0. Its chunks are of CLIP's size."""
 
     capacity = 75
     comma: int | None = COMMA
@@ -32,7 +32,7 @@ def chunks(text: str, emphasis: str = "original") -> list[Chunk]:
 
 
 def numbers(count: int, commas: tuple[int, ...] = ()) -> str:
-    """Tokens 1, 2, ...; commas stand at the given places, counted from 0."""
+    """Return tokens 1, 2, ...; commas stand at the given places, counted from 0."""
     return " ".join("," if place in commas else str(place + 1) for place in range(count))
 
 
@@ -132,9 +132,9 @@ def test_ten_itself_is_allowed() -> None:
 
 
 def test_too_many_chunks_are_refused() -> None:
-    longest = numbers(75 * MOST_CHUNKS)
-    assert len(chunks(longest)) == MOST_CHUNKS
-    for text in (longest + " 1", "BREAK " * MOST_CHUNKS + "1", "BREAK " * 10_900 + "1"):
+    longest = numbers(75 * MAX_CHUNKS)
+    assert len(chunks(longest)) == MAX_CHUNKS
+    for text in (longest + " 1", "BREAK " * MAX_CHUNKS + "1", "BREAK " * 10_900 + "1"):
         with pytest.raises(SettingsError, match=r"prompt .* more than 128 chunks of 75 tokens"):
             chunks(text)
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
-from diffusion.prompts import MOST_PARTS, script
+from diffusion.prompts import MAX_PARTS, read_script
 
 
 def parts(prompt: str) -> list[tuple[str, float]]:
-    found = script(prompt, None, 1)
+    found = read_script(prompt, None, 1)
     return list(zip(found.variants[0], found.weights, strict=True))
 
 
@@ -44,9 +44,9 @@ def test_weights_of_any_size_are_cut() -> None:
 
 
 def test_too_many_parts() -> None:
-    assert len(parts(" AND ".join("a" * MOST_PARTS))) == MOST_PARTS
+    assert len(parts(" AND ".join("a" * MAX_PARTS))) == MAX_PARTS
     with pytest.raises(SettingsError, match="at most 16 parts"):
-        parts(" AND ".join("a" * (MOST_PARTS + 1)))
+        parts(" AND ".join("a" * (MAX_PARTS + 1)))
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_too_many_parts() -> None:
 )
 def test_comments(prompt: str, text: str) -> None:
     assert parts(prompt) == [(text, 1)]
-    assert script("", prompt, 1).variants == ((text, ""),)
+    assert read_script("", prompt, 1).variants == ((text, ""),)
 
 
 def test_rows_over_the_steps() -> None:
-    found = script("[a:b:2] AND c :0.5", "[x|y]", 4)
+    found = read_script("[a:b:2] AND c :0.5", "[x|y]", 4)
     assert found.weights == (1.0, 0.5)
     assert [found.variants[found.at(step)] for step in range(5)] == [
         ("x", "a ", " c "),
@@ -79,26 +79,26 @@ def test_rows_over_the_steps() -> None:
 
 
 def test_and_is_a_word_in_a_negative_prompt() -> None:
-    assert script("a", "b AND c :2", 1).variants == (("b AND c :2", "a"),)
+    assert read_script("a", "b AND c :2", 1).variants == (("b AND c :2", "a"),)
 
 
 def test_without_guidance_there_is_no_negative_prompt() -> None:
-    assert script("[a:b:1]", None, 2).variants == (("a",), ("b",))
+    assert read_script("[a:b:1]", None, 2).variants == (("a",), ("b",))
 
 
 def test_a_second_pass_counts_on() -> None:
-    assert script("[a:b:1.5]", None, 4, 10).which == (0, 0, 1, 1)
+    assert read_script("[a:b:1.5]", None, 4, 10).step_variants == (0, 0, 1, 1)
 
 
 def test_all_is_text_where_nothing_is_read() -> None:
     text = "[a:b:2] AND c # d"
-    assert script(text, "#", 3, reads=False).variants == (("#", text),)
-    assert script(text, None, 3, reads=False).which == (0, 0, 0)
+    assert read_script(text, "#", 3, reads_syntax=False).variants == (("#", text),)
+    assert read_script(text, None, 3, reads_syntax=False).step_variants == (0, 0, 0)
 
 
 @given(st.text(), st.text("aAND:1.# \\[]|"), st.integers(1, 9))
 def test_any_text_is_a_prompt(negative: str, prompt: str, steps: int) -> None:
-    found = script(prompt, negative, steps)
-    assert len(found.which) == steps
+    found = read_script(prompt, negative, steps)
+    assert len(found.step_variants) == steps
     assert {len(row) for row in found.variants} == {1 + len(found.weights)}
     assert len(set(found.variants)) == len(found.variants)

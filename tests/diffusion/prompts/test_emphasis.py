@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.prompts import EMPHASES, weigh
+from diffusion.prompts import EMPHASES, weigh_embeddings
 
 DRAWN = np.random.default_rng(1).normal(0.3, 1, (2, 5, 8)).astype(np.float32)
 WEIGHTS = np.array([[1, 1.5, 0.5, 1, 1], [1, 1, 1, 1, 1]])
 
 
 def test_without_norm_each_token_is_multiplied() -> None:
-    found = weigh(DRAWN, WEIGHTS, keeps_mean=False)
+    found = weigh_embeddings(DRAWN, WEIGHTS, keeps_mean=False)
     np.testing.assert_array_equal(found[0, 1], DRAWN[0, 1] * np.float32(1.5))
     np.testing.assert_array_equal(found[0, 2], DRAWN[0, 2] * np.float32(0.5))
     np.testing.assert_array_equal(found[:, 3:], DRAWN[:, 3:])
 
 
 def test_the_original_mode_keeps_each_chunks_mean() -> None:
-    found = weigh(DRAWN, WEIGHTS, keeps_mean=True)
-    plain = weigh(DRAWN, WEIGHTS, keeps_mean=False)
+    found = weigh_embeddings(DRAWN, WEIGHTS, keeps_mean=True)
+    plain = weigh_embeddings(DRAWN, WEIGHTS, keeps_mean=False)
     assert found[0].mean() == pytest.approx(DRAWN[0].mean(), rel=1e-5)
     assert plain[0].mean() != pytest.approx(DRAWN[0].mean(), rel=1e-3)
     factor = DRAWN[0].mean() / plain[0].mean()
@@ -32,7 +32,7 @@ def test_the_original_mode_keeps_each_chunks_mean() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_weights_of_one_keep_the_bits(dtype: type[np.float16 | np.float32]) -> None:
     states = DRAWN.astype(dtype)
-    found = weigh(states, np.ones((2, 5)), keeps_mean=True)
+    found = weigh_embeddings(states, np.ones((2, 5)), keeps_mean=True)
     np.testing.assert_array_equal(found.astype(dtype), states)
 
 
@@ -51,7 +51,7 @@ def test_rescaling_stays_within_bounds(
     before: list[float], weights: list[float], factor: float
 ) -> None:
     states = np.array(before)[None, :, None]
-    found = weigh(states, np.array([weights]), keeps_mean=True)
+    found = weigh_embeddings(states, np.array([weights]), keeps_mean=True)
     np.testing.assert_allclose(found[0, :, 0], np.array(before) * weights * factor, rtol=1e-6)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion.prompts import Span, parse_prompt
+from diffusion.prompts import WeightedText, parse_prompt
 
 CASES: dict[str, list[tuple[str, float]]] = {
     # text: spans of its only section
@@ -96,19 +96,19 @@ SECTIONS: dict[str, list[list[tuple[str, float]]]] = {
 }
 
 
-def rounded(sections: list[list[Span]]) -> list[list[tuple[str, float]]]:
+def round_weights(sections: list[list[WeightedText]]) -> list[list[tuple[str, float]]]:
     return [[(span.text, round(span.weight, 9)) for span in spans] for spans in sections]
 
 
 @pytest.mark.parametrize("text", CASES)
 def test_brackets(text: str) -> None:
     expected = [(piece, round(weight, 9)) for piece, weight in CASES[text]]
-    assert rounded(parse_prompt(text)) == [expected]
+    assert round_weights(parse_prompt(text)) == [expected]
 
 
 @pytest.mark.parametrize("text", SECTIONS)
 def test_breaks(text: str) -> None:
-    assert rounded(parse_prompt(text)) == SECTIONS[text]
+    assert round_weights(parse_prompt(text)) == SECTIONS[text]
 
 
 def test_weights_of_any_size_are_finite() -> None:
@@ -135,29 +135,29 @@ class Node(NamedTuple):
     pieces: list[tuple[str, float]]
 
 
-def around(parts: list[Node], opening: str, closing: str, factor: float) -> Node:
+def bracket_node(parts: list[Node], opening: str, closing: str, factor: float) -> Node:
     pieces = [(text, weight * factor) for part in parts for text, weight in part.pieces]
     return Node(opening + "".join(part.text for part in parts) + closing, pieces)
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     return re.sub(r"[()\[\]\\]", r"\\\g<0>", text)
 
 
 PARTS = ["(", ")", "[", "]", "BREAK", " ", ":1)", ":", "\\", "a"]
 PLAIN = st.text(st.characters(codec=None)).filter(lambda text: "BREAK" not in text)
 # No colon: before a closing bracket it could make a number of the text.
-LEAVES = st.text("abc ()[]\\1.,|", min_size=1).map(lambda text: Node(escaped(text), [(text, 1.0)]))
+LEAVES = st.text("abc ()[]\\1.,|", min_size=1).map(lambda text: Node(escape(text), [(text, 1.0)]))
 FACTORS = st.sampled_from(["0.5", "1.3", "-2", "0", "+.25", "1."])
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
-        st.lists(inner).map(lambda parts: around(parts, "(", ")", 1.1)),
-        st.lists(inner).map(lambda parts: around(parts, "[", "]", 1 / 1.1)),
+        st.lists(inner).map(lambda parts: bracket_node(parts, "(", ")", 1.1)),
+        st.lists(inner).map(lambda parts: bracket_node(parts, "[", "]", 1 / 1.1)),
         st.tuples(st.lists(inner), FACTORS).map(
-            lambda each: around(each[0], "(", f":{each[1]})", float(each[1]))
+            lambda each: bracket_node(each[0], "(", f":{each[1]})", float(each[1]))
         ),
-        st.lists(inner).map(lambda parts: around(parts, "", "", 1.0)),
+        st.lists(inner).map(lambda parts: bracket_node(parts, "", "", 1.0)),
     ),
 )
 
@@ -173,7 +173,7 @@ def test_nested_brackets_multiply(tree: Node) -> None:
 
 @given(PLAIN)
 def test_escaped_text_comes_back_whole(text: str) -> None:
-    assert parse_prompt(escaped(text)) == [[Span(text, 1.0)] if text else []]
+    assert parse_prompt(escape(text)) == [[WeightedText(text, 1.0)] if text else []]
 
 
 @given(

@@ -31,7 +31,7 @@ ORIGINAL = EMPHASES.find("original")
 
 @functools.cache
 def pipeline() -> Pipeline:
-    """On the first engine present: what is tested here is the same on all."""
+    """Return the pipeline on the first engine present: these tests are the same on all."""
     return Pipeline.load(device=first_device())
 
 
@@ -41,7 +41,7 @@ def pixels(prompt: str = SMALL.prompt, settings: Settings = SMALL) -> NDArray[An
     return np.stack([np.asarray(image) for image in last.images])
 
 
-def chunked(text: str) -> list[Chunk]:
+def chunks_of(text: str) -> list[Chunk]:
     return chunk_prompt("prompt", text, ORIGINAL, pipeline().networks.tokenizer)
 
 
@@ -78,15 +78,15 @@ def test_the_end_of_a_long_prompt_counts() -> None:
 def test_embeddings_of_one_chunk_keep_their_bits() -> None:
     networks = pipeline().networks
     texts = ["blurry, dark", "a red apple"]
-    states = networks.encode_prompts([chunked(text) for text in texts], ORIGINAL)
+    states = networks.encode_prompts([chunks_of(text) for text in texts], ORIGINAL)
     np.testing.assert_array_equal(states.read(), networks.encode_text(texts).read())
 
 
 def test_chunks_are_encoded_alone_and_joined() -> None:
     """Forty rows, more than are encoded at once; the shorter prompt gets empty chunks."""
     networks = pipeline().networks
-    long = [chunk for number in range(20) for chunk in chunked(f"a red apple number {number}")]
-    states = networks.encode_prompts([chunked("blurry"), long], ORIGINAL).read()
+    long = [chunk for number in range(20) for chunk in chunks_of(f"a red apple number {number}")]
+    states = networks.encode_prompts([chunks_of("blurry"), long], ORIGINAL).read()
     assert states.shape == (2, 20 * 77, networks.folder.unet.cross_attention_dim)
     texts = ["blurry", "", "a red apple number 0", "a red apple number 19"]
     alone = networks.encode_text(texts).read()
@@ -98,7 +98,7 @@ def test_weights_multiply_their_tokens_states() -> None:
     networks = pipeline().networks
     plain = networks.encode_text(["a red apple"]).read().astype(np.float32)
     no_norm = EMPHASES.find("no_norm")
-    found = networks.encode_prompts([chunked("a (red:2) apple")], no_norm).read()
+    found = networks.encode_prompts([chunks_of("a (red:2) apple")], no_norm).read()
     factors = np.where(np.arange(77) == 2, 2, 1).astype(np.float32)  # start, a, red
     np.testing.assert_array_equal(found, (plain * factors[:, None]).astype(found.dtype))
 
@@ -107,11 +107,11 @@ def test_weights_and_chunks_in_half_precision() -> None:
     device = pipeline().device
     skip_without_f16(device, "f16")
     networks = Pipeline.load(device=device, dtype=f16).networks
-    states = networks.encode_prompts([chunked("(apple:10) BREAK [red]"), chunked("")], ORIGINAL)
+    states = networks.encode_prompts([chunks_of("(apple:10) BREAK [red]"), chunks_of("")], ORIGINAL)
     assert (states.dtype, states.shape[1]) == (f16, 154)
     assert np.isfinite(states.read()).all()
     wanted = pipeline().networks.encode_prompts(
-        [chunked("(apple:10) BREAK [red]"), chunked("")], ORIGINAL
+        [chunks_of("(apple:10) BREAK [red]"), chunks_of("")], ORIGINAL
     )
     error = np.linalg.norm(states.read().astype(np.float32) - wanted.read())
     assert error < 1e-2 * np.linalg.norm(wanted.read())  # as for the text encoder's goldens

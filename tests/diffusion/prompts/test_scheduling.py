@@ -1,4 +1,4 @@
-"""Scheduling and alternation: the WebUI's documented rules, hostile texts, properties of any."""
+"""Scheduling and alternation: the WebUI's documented rules, hostile texts, and any text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
-from diffusion.prompts import MOST_VARIANTS, prompt_steps
+from diffusion.prompts import MAX_VARIANTS, schedule_prompt
 
 STEPS = 10
 
@@ -74,13 +74,13 @@ CASES: dict[str, list[tuple[int, str]]] = {
 }
 
 
-def runs(text: str, steps: int = STEPS, done: int | None = None) -> list[tuple[int, str]]:
-    """The last step of each run of steps with one text."""
-    found = prompt_steps("prompt", text, steps, done)
-    assert len(found.which) == steps
+def stretches(text: str, steps: int = STEPS, done: int | None = None) -> list[tuple[int, str]]:
+    """Return the last step of each stretch of steps with one text, and the text."""
+    found = schedule_prompt("prompt", text, steps, done)
+    assert len(found.step_texts) == steps
     assert len(set(found.texts)) == len(found.texts)
     ends: list[tuple[int, str]] = []
-    for step, index in enumerate(found.which):
+    for step, index in enumerate(found.step_texts):
         if ends and ends[-1][1] == found.texts[index]:
             ends.pop()
         ends.append((step + 1, found.texts[index]))
@@ -88,8 +88,8 @@ def runs(text: str, steps: int = STEPS, done: int | None = None) -> list[tuple[i
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_what_is_said_at_each_step(text: str) -> None:
-    assert runs(text) == CASES[text]
+def test_the_text_of_each_step(text: str) -> None:
+    assert stretches(text) == CASES[text]
 
 
 @pytest.mark.parametrize(
@@ -102,94 +102,94 @@ def test_what_is_said_at_each_step(text: str) -> None:
     ],
 )
 def test_a_second_pass_counts_on(text: str, ends: list[tuple[int, str]]) -> None:
-    assert runs(text, done=10) == ends
+    assert stretches(text, done=10) == ends
 
 
 def test_after_the_end_the_last_text_stays() -> None:
-    found = prompt_steps("prompt", "[a:b:2]", 3)
+    found = schedule_prompt("prompt", "[a:b:2]", 3)
     assert [found.texts[found.at(step)] for step in range(6)] == ["a", "a", "b", "b", "b", "b"]
 
 
 @pytest.mark.parametrize("text", ["[a:b:1]" * 9, "[a|b]" * 50, "[a|b|c]" * 9 + "[d|e]"])
 def test_only_what_differs_is_kept(text: str) -> None:
-    assert len(prompt_steps("prompt", text, 1000).texts) <= 6
+    assert len(schedule_prompt("prompt", text, 1000).texts) <= 6
 
 
 def test_too_many_changes_are_refused() -> None:
     text = "".join(f"[{'|'.join('x' * n)}]" for n in (7, 11, 13))
-    with pytest.raises(SettingsError, match=f"negative .* more than {MOST_VARIANTS} ways"):
-        prompt_steps("negative", text, 1000)
+    with pytest.raises(SettingsError, match=f"negative .* more than {MAX_VARIANTS} ways"):
+        schedule_prompt("negative", text, 1000)
     switches = "".join(f"[a:b:{n}]" for n in range(1, 400))
     with pytest.raises(SettingsError, match="ways"):
-        prompt_steps("prompt", switches, 1000)
-    assert len(prompt_steps("prompt", switches, 200).texts) == 200
+        schedule_prompt("prompt", switches, 1000)
+    assert len(schedule_prompt("prompt", switches, 200).texts) == 200
 
 
 Meaning = Callable[[int], str]
 
 
 class Node(NamedTuple):
-    """A prompt as written, and what it must say at a step (from 0)."""
+    """A prompt as written, and the text that it must have at a step (from 0)."""
 
     text: str
     at: Meaning
 
 
-def literal(text: str) -> Node:
+def literal_node(text: str) -> Node:
     return Node(text, lambda step: text)
 
 
-def joined(parts: list[Node]) -> Node:
+def join_nodes(parts: list[Node]) -> Node:
     return Node("".join(p.text for p in parts), lambda step: "".join(p.at(step) for p in parts))
 
 
-def switch(given: tuple[Node, Node, int]) -> Node:
+def switch_node(given: tuple[Node, Node, int]) -> Node:
     a, b, end = given
     return Node(f"[{a.text}:{b.text}:{end}]", lambda step: (a if step < end else b).at(step))
 
 
-def turns(options: list[Node]) -> Node:
+def alternation_node(options: list[Node]) -> Node:
     text = "[" + "|".join(option.text for option in options) + "]"
     return Node(text, lambda step: options[step % len(options)].at(step))
 
 
-def weighed(inner: Node) -> Node:
+def round_bracket_node(inner: Node) -> Node:
     return Node(f"({inner.text}:1.3)", lambda step: f"({inner.at(step)}:1.3)")
 
 
-def lowered(inner: Node) -> Node:
+def square_bracket_node(inner: Node) -> Node:
     return Node(f"[x{inner.text}x]", lambda step: f"[x{inner.at(step)}x]")
 
 
-LEAVES = st.text("ab ,.1\n", max_size=5).map(literal) | st.sampled_from(
-    [literal(text) for text in (r"\[", r"\]", r"\(", r"\)", r"\:", r"\|", "\\\\")]
+LEAVES = st.text("ab ,.1\n", max_size=5).map(literal_node) | st.sampled_from(
+    [literal_node(text) for text in (r"\[", r"\]", r"\(", r"\)", r"\:", r"\|", "\\\\")]
 )
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
-        st.tuples(inner, inner, st.integers(0, 12)).map(switch),
-        st.lists(inner, min_size=2, max_size=4).map(turns),
-        inner.map(weighed),
-        inner.map(lowered),
-        st.lists(inner, max_size=4).map(joined),
+        st.tuples(inner, inner, st.integers(0, 12)).map(switch_node),
+        st.lists(inner, min_size=2, max_size=4).map(alternation_node),
+        inner.map(round_bracket_node),
+        inner.map(square_bracket_node),
+        st.lists(inner, max_size=4).map(join_nodes),
     ),
     max_leaves=20,
 )
 
 
 @given(TREES)
-def test_trees_say_what_they_mean(tree: Node) -> None:
-    found = prompt_steps("prompt", tree.text, STEPS)
-    said = [found.texts[found.at(step)] for step in range(STEPS)]
-    assert said == [tree.at(step) for step in range(STEPS)]
+def test_nested_prompts_have_the_meaning_of_their_tree(tree: Node) -> None:
+    found = schedule_prompt("prompt", tree.text, STEPS)
+    texts = [found.texts[found.at(step)] for step in range(STEPS)]
+    assert texts == [tree.at(step) for step in range(STEPS)]
 
 
 @given(st.text("ab()[]\\:1.-+ |e"), st.integers(1, 12))
 def test_any_text_is_a_prompt(text: str, steps: int) -> None:
-    found = prompt_steps("prompt", text, steps)
-    for said in found.texts:
+    found = schedule_prompt("prompt", text, steps)
+    for each in found.texts:
         rest = iter(text)
-        assert all(letter in rest for letter in said), "what is said is written, in that order"
+        assert all(letter in rest for letter in each), "letters keep their order"
     if not re.search(r"\[.*\]", text, re.DOTALL):
         assert found.texts == (text,)
 
@@ -207,7 +207,7 @@ def test_time_is_linear(unit: str, end: str) -> None:
         spent = []
         for _ in range(5):
             start = time.thread_time()
-            prompt_steps("prompt", text, 20)
+            schedule_prompt("prompt", text, 20)
             spent.append(time.thread_time() - start)
         return min(spent)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline.denoiser import GuidedDenoiser, mixed
-from diffusion.prompts import EMPHASES, chunk_prompt, script, script_chunks
+from diffusion.prompts import EMPHASES, chunk_prompt, chunk_script, read_script
 from diffusion.tasks import Hires
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
@@ -25,14 +25,14 @@ RED, BLUE = "a red apple", "a blue car"
 
 
 def pipeline(dtype: type[DType] | None = None) -> Pipeline:
-    """On the first engine: what is tested here is the same on all."""
+    """Return the pipeline on the first engine: these tests are the same on all."""
     return pipeline_on(first_device(), dtype)
 
 
 def latents(
     prompt: str, settings: Settings = SMALL, dtype: type[DType] | None = None
 ) -> list[NDArray[np.float32]]:
-    """What the network saw at each step."""
+    """Return the latents after each step."""
     events = pipeline(dtype).generate(replace(settings, prompt=prompt))
     return [event.latents() for event in events if isinstance(event, Step)]
 
@@ -158,9 +158,9 @@ def test_split_gives_both_parts() -> None:
 def test_scripts_of_too_many_chunks_are_refused() -> None:
     networks, original = pipeline().networks, EMPHASES.find("original")
     text = "[" + "|".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") + "]"
-    made = script(text + " BREAK" * 100, None, 1000)
+    made = read_script(text + " BREAK" * 100, None, 1000)
     with pytest.raises(SettingsError, match="more than 4096 chunks"):
-        script_chunks(made, original, networks.tokenizer)
+        chunk_script(made, original, networks.tokenizer)
 
 
 def test_scripts_of_too_many_chunks_are_refused_at_once() -> None:
@@ -174,9 +174,9 @@ def test_scripts_of_too_many_chunks_are_refused_at_once() -> None:
             read.append(text)
             return [1] * len(text)
 
-    made = script("a" * 9000 + "[" + "|".join(map(str, range(200))) + "]", None, 1000)
+    made = read_script("a" * 9000 + "[" + "|".join(map(str, range(200))) + "]", None, 1000)
     with pytest.raises(SettingsError, match="more than 4096 chunks"):
-        script_chunks(made, EMPHASES.find("original"), Tokens())
+        chunk_script(made, EMPHASES.find("original"), Tokens())
     assert len(read) == 1
 
 

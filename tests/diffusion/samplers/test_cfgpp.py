@@ -5,52 +5,47 @@ import math
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from diffusion.samplers import SAMPLERS, NumpyAlgebra, SamplerOptions, SplitDenoiser, find_sampler
+from diffusion.samplers import SAMPLERS, SamplerOptions, SplitDenoiser
+from tests.diffusion.samplers.stand_ins import (
+    SIGMAS,
+    START,
+    Reals,
+    run_sampler,
+    split_level,
+    wave_noise,
+)
+from tests.diffusion.samplers.stand_ins import denoise_curved as denoise_unguided
 
-Reals = NDArray[np.float64]
-START = np.array([1.0, -2.0, 0.5, 3.0])
-SIGMAS = np.append(np.linspace(2.4, 0.3, 9) ** 3, 0.0)
 SHARE = 0.6
 
 
-def free(x: Reals, sigma: float) -> Reals:
-    return np.tanh(x / math.sqrt(1.0 + sigma**2)) + 0.1 * math.sin(sigma)
+def denoise_guided(x: Reals, sigma: float) -> Reals:
+    """Return an estimate with a guidance of ``SHARE``."""
+    conditional, unguided = (
+        0.9 * np.tanh(x / math.hypot(0.7, sigma) + 0.3),
+        denoise_unguided(x, sigma),
+    )
+    return unguided + SHARE * (conditional - unguided)
 
 
-def guided(x: Reals, sigma: float) -> Reals:
-    conditional = 0.9 * np.tanh(x / math.hypot(0.7, sigma) + 0.3)
-    return free(x, sigma) + SHARE * (conditional - free(x, sigma))
-
-
-class Pair:
+class CountingDenoiser:
     """A denoiser that gives both parts, and counts calls."""
 
     calls = 0
 
     def __call__(self, x: Reals, sigma: float) -> Reals:
         self.calls += 1
-        return guided(x, sigma)
+        return denoise_guided(x, sigma)
 
     def split(self, x: Reals, sigma: float) -> tuple[Reals, Reals]:
-        return self(x, sigma), free(x, sigma)
+        return self(x, sigma), denoise_unguided(x, sigma)
 
 
-def waves(number: int) -> Reals:
-    return np.sin(1.3 * np.arange(4) + 0.7 * number)
-
-
-def run(name: str, eta: float | None = None) -> Reals:
+def end_of(name: str, eta: float | None = None) -> Reals:
+    """Return x at the end of a guided run."""
     options = SamplerOptions(eta=eta, s_noise=0.9)
-    x = START * SIGMAS[0]
-    *_, last = find_sampler(name).run(Pair(), x, SIGMAS, NumpyAlgebra(), waves, options)
-    return last.x
-
-
-def split_levels(high: float, low: float, eta: float) -> tuple[float, float]:
-    up = eta * math.sqrt(low**2 * (high**2 - low**2) / high**2)
-    return math.sqrt(low**2 - up**2), up
+    return run_sampler(name, SIGMAS, options, CountingDenoiser())[-1].x
 
 
 def alpha(sigma: float) -> float:
@@ -62,21 +57,25 @@ def test_euler_and_ddim_are_the_papers_algorithm_2() -> None:
     x = START * SIGMAS[0] * alpha(SIGMAS[0])
     for high, low in itertools.pairwise(SIGMAS):
         a, b = alpha(high), alpha(low)
-        epsilon = (x - a * free(x / a, high)) / math.sqrt(1 - a**2)
-        x = b * guided(x / a, high) + math.sqrt(1 - b**2) * epsilon
-    np.testing.assert_allclose(run("euler_cfg_pp"), x, rtol=1e-11)
-    np.testing.assert_allclose(run("euler_cfg_pp", 1.0), x, rtol=1e-11)
-    np.testing.assert_allclose(run("ddim_cfg_pp"), x, rtol=1e-11)
+        epsilon = (x - a * denoise_unguided(x / a, high)) / math.sqrt(1 - a**2)
+        x = b * denoise_guided(x / a, high) + math.sqrt(1 - b**2) * epsilon
+    np.testing.assert_allclose(end_of("euler_cfg_pp"), x, rtol=1e-11)
+    np.testing.assert_allclose(end_of("euler_cfg_pp", 1.0), x, rtol=1e-11)
+    np.testing.assert_allclose(end_of("ddim_cfg_pp"), x, rtol=1e-11)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
 def test_euler_a_with_cfg_pp(eta: float) -> None:
     x = START * SIGMAS[0]
     for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
-        down, up = split_levels(high, low, eta)
-        x = guided(x, high) + down * (x - free(x, high)) / high + 0.9 * up * waves(i)
-    np.testing.assert_allclose(run("euler_a_cfg_pp", eta), x, rtol=1e-11)
-    np.testing.assert_allclose(run("ddim_cfg_pp", eta), x, rtol=1e-11)
+        down, up = split_level(high, low, eta)
+        x = (
+            denoise_guided(x, high)
+            + down * (x - denoise_unguided(x, high)) / high
+            + 0.9 * up * wave_noise(i)
+        )
+    np.testing.assert_allclose(end_of("euler_a_cfg_pp", eta), x, rtol=1e-11)
+    np.testing.assert_allclose(end_of("ddim_cfg_pp", eta), x, rtol=1e-11)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
@@ -84,17 +83,17 @@ def test_dpmpp_2s_a_with_cfg_pp(eta: float) -> None:
     """As ComfyUI has it: x moved by D - U before both of the step's exponential moves."""
     x = START * SIGMAS[0]
     for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
-        down, up = split_levels(high, low, eta)
-        d, u = guided(x, high), free(x, high)
+        down, up = split_level(high, low, eta)
+        d, u = denoise_guided(x, high), denoise_unguided(x, high)
         if down == 0:
             x = d + down * (x - u) / high
         else:
             h = math.log(high / down)
             s = high * math.exp(-h / 2)
             x2 = s / high * (x + d - u) - math.expm1(-h / 2) * d
-            x = down / high * (x + d - u) - math.expm1(-h) * guided(x2, s)
-        x = x + 0.9 * up * waves(i)
-    np.testing.assert_allclose(run("dpmpp_2s_a_cfg_pp", eta), x, rtol=1e-11)
+            x = down / high * (x + d - u) - math.expm1(-h) * denoise_guided(x2, s)
+        x = x + 0.9 * up * wave_noise(i)
+    np.testing.assert_allclose(end_of("dpmpp_2s_a_cfg_pp", eta), x, rtol=1e-11)
 
 
 def test_dpmpp_2m_with_cfg_pp() -> None:
@@ -102,7 +101,7 @@ def test_dpmpp_2m_with_cfg_pp() -> None:
     x = START * SIGMAS[0]
     old, last = None, 0.0
     for high, low in itertools.pairwise(SIGMAS):
-        d, u = guided(x, high), free(x, high)
+        d, u = denoise_guided(x, high), denoise_unguided(x, high)
         if low == 0:
             x = d
             break
@@ -112,7 +111,7 @@ def test_dpmpp_2m_with_cfg_pp() -> None:
             mix = mix - math.expm1(-h) / (2 * last / h) * (d - old)
         x = d + mix + math.exp(-h) * x
         old, last = u, h
-    np.testing.assert_allclose(run("dpmpp_2m_cfg_pp"), x, rtol=1e-11)
+    np.testing.assert_allclose(end_of("dpmpp_2m_cfg_pp"), x, rtol=1e-11)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
@@ -121,8 +120,8 @@ def test_res_multistep_with_cfg_pp(eta: float) -> None:
     x = START * SIGMAS[0]
     old, last = None, 0.0
     for i, (high, low) in enumerate(itertools.pairwise(SIGMAS)):
-        down, up = split_levels(high, low, eta)
-        d, u = guided(x, high), free(x, high)
+        down, up = split_level(high, low, eta)
+        d, u = denoise_guided(x, high), denoise_unguided(x, high)
         if low == 0:
             x = d
             break
@@ -135,11 +134,13 @@ def test_res_multistep_with_cfg_pp(eta: float) -> None:
             c2 = -last / h
             x = math.exp(-h) * (x + d - u)
             x = x + h * ((phi_1 - phi_2 / c2) * u + phi_2 / c2 * old)
-        x = x + 0.9 * up * waves(i)
+        x = x + 0.9 * up * wave_noise(i)
         old, last = u, h
-    np.testing.assert_allclose(run("res_multistep_a_cfg_pp", eta), x, rtol=1e-10)
+    np.testing.assert_allclose(end_of("res_multistep_a_cfg_pp", eta), x, rtol=1e-10)
     if eta == 0.0:
-        np.testing.assert_array_equal(run("res_multistep_cfg_pp"), run("res_multistep_a_cfg_pp", 0))
+        np.testing.assert_array_equal(
+            end_of("res_multistep_cfg_pp"), end_of("res_multistep_a_cfg_pp", 0)
+        )
 
 
 @pytest.mark.parametrize(
@@ -155,19 +156,14 @@ def test_res_multistep_with_cfg_pp(eta: float) -> None:
     ],
 )
 def test_without_guidance_it_is_the_sampler_it_comes_from(name: str, plain: str) -> None:
-    ends = []
-    for each in (name, plain):
-        x = START * SIGMAS[0]
-        options = SamplerOptions()
-        *_, last = find_sampler(each).run(free, x, SIGMAS, NumpyAlgebra(), waves, options)
-        ends.append(last.x)
+    ends = [run_sampler(each)[-1].x for each in (name, plain)]
     np.testing.assert_allclose(*ends, rtol=1e-11)
 
 
 def test_guidance_is_divided() -> None:
     """By 12.5, so that 7.5 is the paper's λ = 0.6."""
-    assert isinstance(Pair(), SplitDenoiser)
-    assert not isinstance(free, SplitDenoiser)
+    assert isinstance(CountingDenoiser(), SplitDenoiser)
+    assert not isinstance(denoise_unguided, SplitDenoiser)
     for sampler in SAMPLERS:
         expected = 0.6 if sampler.name.endswith("_cfg_pp") else 7.5
         assert sampler.guidance_share * 7.5 == pytest.approx(expected)
@@ -175,7 +171,6 @@ def test_guidance_is_divided() -> None:
 
 @pytest.mark.parametrize(("name", "calls"), [("euler_cfg_pp", 9), ("dpmpp_2s_a_cfg_pp", 17)])
 def test_both_parts_cost_one_call(name: str, calls: int) -> None:
-    pair = Pair()
-    x = START * SIGMAS[0]
-    list(find_sampler(name).run(pair, x, SIGMAS, NumpyAlgebra(), waves, SamplerOptions()))
-    assert pair.calls == calls
+    denoise = CountingDenoiser()
+    run_sampler(name, denoise=denoise)
+    assert denoise.calls == calls

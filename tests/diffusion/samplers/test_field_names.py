@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.samplers import SAMPLERS, SamplerOptions, find_sampler_and_schedule
+from diffusion.samplers import SAMPLERS, find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from tests.diffusion.noise_schedules import stable_diffusion
 
 NOISE = stable_diffusion()
 
-FIELD: dict[str, str] = {
+SAMPLER_NAMES: dict[str, str] = {
     "dpmpp_2m": "DPM++ 2M, k_dpmpp_2m, sample_dpmpp_2m, dpmpp_2m, DPMSolverMultistep, "
     "DPMSolverMultistepScheduler, dpm++2m",
     "dpmpp_2m_v2": "dpm++2mv2, dpmpp_2m_v2",
@@ -67,7 +67,7 @@ FIELD: dict[str, str] = {
 }
 """Of A1111, k-diffusion, ComfyUI, diffusers and stable-diffusion.cpp, in this order."""
 
-SCHEDULE_FIELD: dict[str, str] = {
+SCHEDULE_NAMES: dict[str, str] = {
     "uniform": "Uniform, uniform, linspace, timestep_spacing=linspace",
     "karras": "Karras, karras, use_karras_sigmas, ka",
     "exponential": "Exponential, exponential, use_exponential_sigmas, exp",
@@ -87,7 +87,7 @@ SCHEDULE_FIELD: dict[str, str] = {
     "linear_quadratic": "linear_quadratic",
 }
 
-DEFAULTS = {
+DEFAULT_SCHEDULES = {
     "karras": "dpmpp_2m dpmpp_sde dpmpp_2s_a dpm2 dpm2_a restart",
     "exponential": "dpmpp_2m_sde dpmpp_2m_sde_heun dpmpp_3m_sde",
     "uniform": "euler_a euler lms heun heunpp2 ipndm ipndm_v deis",
@@ -104,12 +104,12 @@ def spellings(names: str) -> list[str]:
 
 
 def test_the_list_names_every_sampler() -> None:
-    assert set(FIELD) == set(SAMPLERS.names)
+    assert set(SAMPLER_NAMES) == set(SAMPLERS.names)
 
 
-@pytest.mark.parametrize("name", FIELD)
-def test_sampler(name: str) -> None:
-    for text in spellings(FIELD[name]):
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_names_of_a_sampler(name: str) -> None:
+    for text in spellings(SAMPLER_NAMES[name]):
         sampler, schedule = find_sampler_and_schedule(text)
         assert (sampler.name, schedule) == (name, None), text
 
@@ -120,22 +120,22 @@ def test_ddim_trailing_is_both() -> None:
     assert (sampler.name, schedule.name) == ("ddim", "trailing")
 
 
-@pytest.mark.parametrize("name", SCHEDULE_FIELD)
-def test_schedule(name: str) -> None:
-    for text in spellings(SCHEDULE_FIELD[name]):
+@pytest.mark.parametrize("name", SCHEDULE_NAMES)
+def test_names_of_a_schedule(name: str) -> None:
+    for text in spellings(SCHEDULE_NAMES[name]):
         schedule = find_schedule(text)
         assert schedule is not None, text
         assert schedule.name == name, text
 
 
 @pytest.mark.parametrize("text", ["Automatic", "automatic", "AUTOMATIC"])
-def test_automatic(text: str) -> None:
+def test_automatic_is_no_schedule(text: str) -> None:
     assert find_schedule(text) is None
 
 
-@pytest.mark.parametrize("schedule", DEFAULTS)
+@pytest.mark.parametrize("schedule", DEFAULT_SCHEDULES)
 def test_default_schedules(schedule: str) -> None:
-    for name in DEFAULTS[schedule].split():
+    for name in DEFAULT_SCHEDULES[schedule].split():
         sampler = find_sampler_and_schedule(name)[0]
         assert sampler.automatic_schedule(NOISE).name == schedule, name
 
@@ -151,7 +151,7 @@ def test_default_options() -> None:
     )
     churning = {each.name for each in SAMPLERS if each.churns}
     assert churning == {"euler", "heun", "heunpp2", "dpm2"}
-    assert find_sampler_and_schedule("er_sde")[0].needs_noise(SamplerOptions(eta=0.0))
+    assert find_sampler_and_schedule("er_sde")[0].noisy
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_default_options() -> None:
         ("vary_coeff", "the nearest are unipc and unipc_bh2"),
     ],
 )
-def test_what_is_known_and_not_there(text: str, near: str) -> None:
+def test_a_known_sampler_that_is_missing_names_the_nearest(text: str, near: str) -> None:
     with pytest.raises(SettingsError, match=near) as caught:
         find_sampler_and_schedule(text)
     assert "not here" in str(caught.value)

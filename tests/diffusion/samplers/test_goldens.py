@@ -2,19 +2,20 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from diffusion.samplers import NumpyAlgebra, SamplerOptions, find_sampler
-from diffusion.samplers.sde import Weights, line_weights, midpoint_weights, sde_multistep
+from diffusion.samplers import NumpyAlgebra, SamplerOptions, SamplingRun, find_sampler
+from diffusion.samplers.sde import SdeWeights, line_weights, midpoint_weights, sde_multistep
 from diffusion.schedules import SCHEDULES, NoiseSchedule
 from tests.diffusion.noise_schedules import stable_diffusion
-from tests.diffusion.samplers.cases import (
+from tests.diffusion.samplers.diffusers_runs import (
     CASES,
     STEPS,
     Array,
-    Run,
+    GoldenRun,
     SamplerCase,
     initial_noise,
     network,
@@ -37,29 +38,31 @@ LEVEL_RUNS = [
 # and 1 - ᾱ₀ thus 3.5e-5 of itself, its root 1.8e-5.
 LEVELS_F32 = 2e-5
 
-SDE: dict[str, Weights] = {
+SDE_WEIGHTS: dict[str, SdeWeights] = {
     "dpmpp_2m_sde": midpoint_weights,
     "dpmpp_2m_sde_heun": line_weights,
 }
 """Samplers whose noise is a path's: here diffusers' and ours are given one draw a step."""
 
 
-def golden(precision: str, case: SamplerCase, steps: int) -> Run:
-    return Run(load("samplers")[f"{precision}/{case.name}-{steps}"])
+def golden(precision: str, case: SamplerCase, steps: int) -> GoldenRun:
+    return GoldenRun(load("samplers")[f"{precision}/{case.name}-{steps}"])
 
 
 def variance_exploding(case: SamplerCase, x: Array, sigmas: Array) -> Array:
-    """diffusers' x as x₀ + σ·noise, whichever it keeps."""
-    return x * np.sqrt(1.0 + sigmas[:, None] ** 2) if case.preserving else x
+    """Return diffusers' x as x₀ + σ·noise, whichever form it keeps."""
+    return x * np.sqrt(1.0 + sigmas[:, None] ** 2) if case.keeps_variance else x
 
 
 def options_of(case: SamplerCase, noise: NoiseSchedule) -> SamplerOptions:
-    """As a pipeline makes them."""
-    return SamplerOptions(eta=case.eta, order=case.order, earlier=noise.earlier)
+    """Return the options that a pipeline would make."""
+    return SamplerOptions(eta=case.eta, order=case.order, scale_time=noise.scale_time)
 
 
-def walk(case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: Run, x: Array) -> Array:
-    """Our x before and after each step along `sigmas`, with the time steps of `run`."""
+def sample(
+    case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: GoldenRun, x: Array
+) -> Array:
+    """Return our x before and after each step along `sigmas`, with the time steps of `run`."""
     calls = itertools.count()
 
     def denoise(x: Array, sigma: float) -> Array:
@@ -70,19 +73,18 @@ def walk(case: SamplerCase, noise: NoiseSchedule, sigmas: Array, run: Run, x: Ar
         output = network(scale.into * x, timestep).astype(x.dtype)
         return scale.skip * x + scale.out * output
 
-    def given(step: int) -> Array:
+    def draw(step: int) -> Array:
         return step_noise(step).astype(x.dtype)
 
     sampler, options = find_sampler(case.sampler), options_of(case, noise)
-    if case.sampler in SDE:
-        own = (given(step) for step in range(len(sigmas)))
-        weights, algebra = SDE[case.sampler], NumpyAlgebra()
-        walked = sde_multistep(
-            denoise, x, sigmas, algebra, lambda high, low: next(own), options, weights
-        )
+    if case.sampler in SDE_WEIGHTS:
+        draws = map(draw, itertools.count())
+        options = replace(options, eta=sampler.eta)
+        sampling = SamplingRun(denoise, x, sigmas, NumpyAlgebra(), draw, options)
+        weights = SDE_WEIGHTS[case.sampler]
+        steps = list(sde_multistep(sampling, weights, lambda high, low: next(draws)))
     else:
-        walked = sampler.run(denoise, x, sigmas, NumpyAlgebra(), given, options)
-    steps = list(walked)
+        steps = list(sampler.run(denoise, x, sigmas, NumpyAlgebra(), draw, options))
     assert [step.index for step in steps] == list(range(len(sigmas) - 1))
     assert [step.sigma for step in steps] == sigmas[1:].tolist()
     assert all(step.x.dtype == x.dtype for step in steps)
@@ -105,7 +107,7 @@ def noise_schedule(case: SamplerCase) -> NoiseSchedule:
 def test_every_step_equals_diffusers_in_float64(case: SamplerCase, steps: int) -> None:
     run = golden("f64", case, steps)
     expected = variance_exploding(case, run.x, run.sigmas)
-    actual = walk(case, noise_schedule(case), run.sigmas, run, expected[0])
+    actual = sample(case, noise_schedule(case), run.sigmas, run, expected[0])
     if case.ends_in_nan:
         assert np.all(np.isnan(expected[-1]))
         actual, expected = actual[:-1], expected[:-1]
@@ -124,14 +126,16 @@ def test_levels_equal_diffusers(case: SamplerCase, steps: int) -> None:
 def test_time_steps_equal_diffusers(case: SamplerCase, steps: int) -> None:
     run, noise = golden("f64", case, steps), noise_schedule(case)
     actual = [noise.timestep_of(sigma) for sigma in run.sigmas[:-1]]
-    if case.config.get("timestep_spacing") == "linspace" and not case.whole:
+    if case.config.get("timestep_spacing") == "linspace" and not case.rounds_timesteps:
         # Between whole steps diffusers' σ is linear, not log σ: between neighbours of ratio r the
         # two fractions differ by log(r)/8 at most. The lowest fraction of these runs is at 52.6,
         # where log(r) = 0.0109.
         tolerance = 1.4e-3
-    elif (case.whole or case.sampler in ("dpm2", "dpm2_a")) and "use_karras_sigmas" in case.config:
+    elif (
+        case.rounds_timesteps or case.sampler in ("dpm2", "dpm2_a")
+    ) and "use_karras_sigmas" in case.config:
         tolerance = 0.5 + 1e-9  # diffusers rounds
-    elif case.whole and "use_exponential_sigmas" in case.config:
+    elif case.rounds_timesteps and "use_exponential_sigmas" in case.config:
         tolerance = 1.0  # diffusers cuts
     else:
         tolerance = 1e-6
@@ -140,12 +144,12 @@ def test_time_steps_equal_diffusers(case: SamplerCase, steps: int) -> None:
 
 @pytest.mark.parametrize(("case", "steps"), LEVEL_RUNS)
 def test_a_whole_run_in_f32_equals_diffusers(case: SamplerCase, steps: int) -> None:
-    """Our levels, our start and our steps in f32, against diffusers as it is."""
+    """Compare our levels, our start and our steps in f32 with diffusers as it is."""
     run, noise = golden("f32", case, steps), noise_schedule(case)
     sigmas = SCHEDULES.find(case.schedule).sigmas(noise, steps)
     # Heun's first of two steps divides by the lowest level and so takes on its error.
     # So do the SDE's, whose noise goes with the level.
-    lowest = (case.sampler, steps) == ("heun", 2) or case.sampler in SDE
+    lowest = (case.sampler, steps) == ("heun", 2) or case.sampler in SDE_WEIGHTS
     tolerance = LEVELS_F32 if lowest else 1e-5
     if case.sampler == "dpm2_a":
         # diffusers' lower level √(b² - u²), of size b²/a, cancels in f32: its square carries
@@ -153,7 +157,7 @@ def test_a_whole_run_in_f32_equals_diffusers(case: SamplerCase, steps: int) -> N
         # the step's second call: the bar for f32 is that of the project, 5.4e-5 is seen.
         tolerance = 1e-4
     start = variance_exploding(case, run.x, run.sigmas)[0].astype(np.float32)
-    actual = walk(case, noise, sigmas, run, start)
+    actual = sample(case, noise, sigmas, run, start)
     expected = variance_exploding(case, run.x, run.sigmas)
     if case.ends_in_nan:
         actual, expected = actual[:-1], expected[:-1]

@@ -7,7 +7,7 @@ from diffusion.errors import SettingsError
 from diffusion.samplers import (
     SAMPLERS,
     Sampler,
-    chosen_schedule,
+    choose_schedule,
     find_sampler,
     find_sampler_and_schedule,
 )
@@ -95,14 +95,14 @@ def test_names(text: str, name: str) -> None:
         ("sample_dpmpp_2m_karras", "dpmpp_2m", "karras"),
     ],
 )
-def test_labels_of_both(text: str, name: str, schedule: str) -> None:
+def test_names_of_a_sampler_and_a_schedule(text: str, name: str, schedule: str) -> None:
     sampler, found = find_sampler_and_schedule(text)
     assert found is not None
     assert (sampler.name, found.name) == (name, schedule)
 
 
 @pytest.mark.parametrize("text", ["DPM++ 2M Fast", "Karras", "", "euler karras karras"])
-def test_labels_of_neither(text: str) -> None:
+def test_names_of_neither(text: str) -> None:
     with pytest.raises(SettingsError, match="sampler cannot be"):
         find_sampler_and_schedule(text)
 
@@ -122,14 +122,14 @@ def test_a_hopeless_name_lists_all() -> None:
 
 def test_no_two_entries_share_a_name() -> None:
     euler = find_sampler("euler")
-    twin = Sampler("euler2", "K-Euler", (), euler.run, "uniform")
+    twin = Sampler("euler2", "K-Euler", euler.algorithm, "uniform")
     with pytest.raises(ValueError, match="two entries are called 'K-Euler'"):
         Catalogue("sampler", [euler, twin])
     assert SAMPLERS.names == tuple(sampler.name for sampler in SAMPLERS)
 
 
 @pytest.mark.parametrize(
-    ("sampler", "schedule", "wanted"),
+    ("sampler", "schedule", "expected"),
     [
         ("DPM++ 2M Karras", None, "karras"),
         ("DPM++ 2M Karras", "beta", "beta"),
@@ -138,10 +138,10 @@ def test_no_two_entries_share_a_name() -> None:
         ("dpmpp_2m", "simple", "simple"),
     ],
 )
-def test_a_schedule_that_is_given_goes_before_the_samplers(
-    sampler: str, schedule: str | None, wanted: str
+def test_a_given_schedule_counts_before_the_one_in_a_samplers_name(
+    sampler: str, schedule: str | None, expected: str
 ) -> None:
-    assert chosen_schedule(sampler, schedule, "trailing") == wanted
+    assert choose_schedule(sampler, schedule, "trailing") == expected
     usual = Defaults(64, 64, schedule="trailing")
     full = Settings("a", sampler=sampler, schedule=schedule).filled(usual)
-    assert full.schedule == wanted
+    assert full.schedule == expected

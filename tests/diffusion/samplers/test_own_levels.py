@@ -2,47 +2,29 @@
 
 import itertools
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from diffusion.errors import SettingsError
-from diffusion.samplers import NumpyAlgebra, SamplerOptions, Step, find_sampler
-from diffusion.samplers.dpm_solver import fast_steps
-from diffusion.samplers.restart import restarted
+from diffusion.samplers import SamplerOptions
+from diffusion.samplers.dpm_solver import count_fast_steps
+from diffusion.samplers.runge_kutta import plan_restarts
+from tests.diffusion.samplers.stand_ins import START, Reals, run_sampler, split_level, wave_noise
 
-Reals = NDArray[np.float64]
-START = np.array([1.0, -2.0, 0.5, 3.0])
 FIRST, LAST = 14.6, 0.03
 
 
-def curved(x: Reals, sigma: float) -> Reals:
-    """A denoiser that is not linear, and at low levels steep."""
+def denoise_steep(x: Reals, sigma: float) -> Reals:
+    """Return an estimate that is not linear in x, and at low levels steep."""
     return np.tanh(x / math.hypot(0.1, sigma)) + 0.1 * math.sin(3.0 * sigma)
 
 
-def waves(number: int) -> Reals:
-    return np.sin(1.3 * np.arange(4) + 0.7 * number)
-
-
 def levels(steps: int, end: float = 0.0) -> Reals:
-    """Any list with these ends: what is between does not matter to these samplers."""
+    """Return a list with these ends: these samplers do not use the levels between them."""
     if end:
         return np.linspace(FIRST, LAST, steps + 1)
     return np.append(np.linspace(FIRST, LAST, steps), 0.0)
-
-
-def steps_of(
-    name: str,
-    sigmas: Reals,
-    options: SamplerOptions | None = None,
-    denoise: Callable[[Reals, float], Reals] = curved,
-) -> list[Step[Reals]]:
-    run = find_sampler(name).run
-    x = START * sigmas[0]
-    return list(run(denoise, x, sigmas, NumpyAlgebra(), waves, options or SamplerOptions()))
 
 
 def alpha(lam: float) -> float:
@@ -52,10 +34,10 @@ def alpha(lam: float) -> float:
 
 def epsilon(x: Reals, lam: float) -> Reals:
     a = alpha(lam)
-    return (x / a - curved(x / a, math.exp(-lam))) / math.exp(-lam)
+    return (x / a - denoise_steep(x / a, math.exp(-lam))) / math.exp(-lam)
 
 
-def solver(x: Reals, at: float, to: float, order: int, r1: float = 0.5) -> Reals:
+def solve(x: Reals, at: float, to: float, order: int, r1: float = 0.5) -> Reals:
     """DPM-Solver-1, -2 and -3 (arXiv 2206.00927, algorithms 1 and 2), x scaled by α."""
     h = to - at
     e = epsilon(x, at)
@@ -88,10 +70,10 @@ def test_dpm_fast_is_the_papers(steps: int, orders: list[int], end: float) -> No
     x = START * FIRST * alpha(lams[0])
     expected = []
     for (at, to), order in zip(itertools.pairwise(lams), orders, strict=True):
-        x = solver(x, at, to, order)
+        x = solve(x, at, to, order)
         expected.append(x / alpha(to))
-    found = steps_of("dpm_fast", levels(steps, end))
-    assert len(found) == fast_steps(steps) == len(orders)
+    found = run_sampler("dpm_fast", levels(steps, end), denoise=denoise_steep)
+    assert len(found) == count_fast_steps(steps) == len(orders)
     assert [step.index for step in found] == list(range(len(orders)))
     np.testing.assert_allclose([step.sigma for step in found], np.exp(-lams[1:]), rtol=1e-12)
     np.testing.assert_allclose([step.x for step in found], expected, rtol=1e-10)
@@ -103,9 +85,9 @@ def test_dpm_fast_calls_the_network_as_often_as_asked(steps: int) -> None:
 
     def counting(x: Reals, sigma: float) -> Reals:
         calls.append(sigma)
-        return curved(x, sigma)
+        return denoise_steep(x, sigma)
 
-    steps_of("dpm_fast", levels(steps), denoise=counting)
+    run_sampler("dpm_fast", levels(steps), denoise=counting)
     assert len(calls) == steps
     assert len(set(calls)) == steps
 
@@ -116,11 +98,10 @@ def test_dpm_fast_with_noise_goes_below_and_back_up() -> None:
     x = START * FIRST
     for index, (at, to) in enumerate(itertools.pairwise(lams)):
         high, low = math.exp(-at), math.exp(-to)
-        up = 0.6 * math.sqrt(low**2 * (high**2 - low**2) / high**2)
-        down = max(math.sqrt(low**2 - up**2), LAST)
-        moved = solver(x * alpha(at), at, -math.log(down), 3 - index) / alpha(-math.log(down))
-        x = moved + 0.9 * math.sqrt(max(0.0, low**2 - down**2)) * waves(index)
-    found = steps_of("dpm_fast", levels(5), SamplerOptions(eta=0.6, s_noise=0.9))
+        down = max(split_level(high, low, 0.6)[0], LAST)
+        moved = solve(x * alpha(at), at, -math.log(down), 3 - index) / alpha(-math.log(down))
+        x = moved + 0.9 * math.sqrt(max(0.0, low**2 - down**2)) * wave_noise(index)
+    found = run_sampler("dpm_fast", levels(5), SamplerOptions(eta=0.6, s_noise=0.9), denoise_steep)
     np.testing.assert_allclose(found[-1].x, x, rtol=1e-10)
 
 
@@ -131,9 +112,7 @@ def test_dpm_adaptive_is_the_papers() -> None:
     h, sizes, expected = 0.05, [], []
     while at < end - 1e-5:
         to = min(end, at + h)
-        lower, higher = (
-            solver(x * alpha(at), at, to, order, 1 / 3) / alpha(to) for order in (2, 3)
-        )
+        lower, higher = (solve(x * alpha(at), at, to, order, 1 / 3) / alpha(to) for order in (2, 3))
         delta = np.maximum(0.0078, 0.05 * np.maximum(np.abs(lower), np.abs(before)))
         error = math.sqrt(np.mean(((lower - higher) / delta) ** 2))
         factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / 3) - 1)
@@ -143,7 +122,7 @@ def test_dpm_adaptive_is_the_papers() -> None:
             expected.append(x)
         sizes.append(factor)
     assert min(sizes) < 0.81, "an attempt is refused on the way"
-    found = steps_of("dpm_adaptive", levels(7))
+    found = run_sampler("dpm_adaptive", levels(7), denoise=denoise_steep)
     np.testing.assert_allclose([step.x for step in found], expected, rtol=1e-8)
     assert found[-1].sigma == LAST
 
@@ -155,15 +134,15 @@ def test_dpm_adaptive_gives_up() -> None:
         return np.full(4, 1e6 * (-1.0) ** next(jumps))
 
     with pytest.raises(SettingsError, match="do not converge"):
-        steps_of("dpm_adaptive", levels(7), denoise=wild)
+        run_sampler("dpm_adaptive", levels(7), denoise=wild)
 
 
 def heun_step(x: Reals, high: float, low: float) -> Reals:
-    d = (x - curved(x, high)) / high
+    d = (x - denoise_steep(x, high)) / high
     ahead = x + (low - high) * d
     if low == 0:
         return ahead
-    return x + (low - high) * (d + (ahead - curved(ahead, low)) / low) / 2
+    return x + (low - high) * (d + (ahead - denoise_steep(ahead, low)) / low) / 2
 
 
 def karras(first: float, last: float, count: int) -> Reals:
@@ -176,17 +155,17 @@ def test_restart_is_the_papers(steps: int, each: int, times: int) -> None:
     """Xu et al. 2023, algorithm 1, with the levels 0.1 and 2 as A1111 chose them."""
     main = np.append(karras(FIRST, LAST, steps - each * times), 0.0)
     bottom, top = (int(np.argmin(np.abs(main - at))) for at in (0.1, 2.0))
-    again = karras(main[top], main[bottom], each + 1)
+    stretch = karras(main[top], main[bottom], each + 1)
     x, index = START * FIRST, 0
     for place in range(len(main) - 1):
         x = heun_step(x, main[place], main[place + 1])
         index += 1
         for _ in range(times if place + 1 == bottom else 0):
-            x = x + 0.9 * math.sqrt(again[0] ** 2 - again[-1] ** 2) * waves(index)
-            for high, low in itertools.pairwise(again):
+            x = x + 0.9 * math.sqrt(stretch[0] ** 2 - stretch[-1] ** 2) * wave_noise(index)
+            for high, low in itertools.pairwise(stretch):
                 x = heun_step(x, high, low)
                 index += 1
-    found = steps_of("restart", levels(steps), SamplerOptions(s_noise=0.9))
+    found = run_sampler("restart", levels(steps), SamplerOptions(s_noise=0.9), denoise_steep)
     assert len(found) == index == steps
     np.testing.assert_allclose(found[-1].x, x, rtol=1e-10)
 
@@ -195,13 +174,13 @@ def test_restart_is_the_papers(steps: int, each: int, times: int) -> None:
 @pytest.mark.parametrize("end", [0.0, LAST])
 def test_a_run_with_restarts_is_as_long_as_asked(steps: int, end: float) -> None:
     sigmas = levels(steps, end)
-    made = restarted(sigmas[:-1].tolist(), float(sigmas[-1]))
-    assert len(made) == steps
-    assert (made[0][0], made[-1][1]) == (FIRST, end)
-    ups = [(low, high) for (_, low), (high, _) in itertools.pairwise(made) if high > low]
+    plan = plan_restarts(sigmas[:-1].tolist(), float(sigmas[-1]))
+    assert len(plan) == steps
+    assert (plan[0][0], plan[-1][1]) == (FIRST, end)
+    ups = [(low, high) for (_, low), (high, _) in itertools.pairwise(plan) if high > low]
     assert len(ups) == (2 if steps >= 36 else 1)
 
 
 def test_a_short_run_has_no_restarts() -> None:
     sigmas = levels(19)
-    assert restarted(sigmas[:-1].tolist(), 0.0) == list(itertools.pairwise(sigmas.tolist()))
+    assert plan_restarts(sigmas[:-1].tolist(), 0.0) == list(itertools.pairwise(sigmas.tolist()))

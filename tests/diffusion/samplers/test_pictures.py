@@ -21,7 +21,7 @@ SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=5, guidance
 
 @functools.cache
 def pipeline() -> Pipeline:
-    """On the first engine present: what is tested here is the same on all."""
+    """Return the pipeline on the first engine present: these tests are the same on all."""
     return Pipeline.load(device=first_device())
 
 
@@ -70,13 +70,13 @@ def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
         ("dpmpp_2m", "kl_optimal", Sampling(sigma_max=10.0)),
     ],
 )
-def test_rarer_choices_reach_the_sampler(sampler: str, schedule: str, sampling: Sampling) -> None:
+def test_options_reach_the_sampler(sampler: str, schedule: str, sampling: Sampling) -> None:
     plain = dataclasses.replace(SMALL, sampler=sampler, schedule=schedule, steps=4)
     chosen = dataclasses.replace(plain, sampling=sampling)
     assert not np.array_equal(pixels(plain), pixels(chosen))
 
 
-def test_the_noise_s_source_matters() -> None:
+def test_the_noise_generator_matters() -> None:
     one = dataclasses.replace(SMALL, steps=2)
     assert not np.array_equal(pixels(one), pixels(dataclasses.replace(one, rng="cpu")))
 
@@ -92,6 +92,8 @@ def test_the_noise_s_source_matters() -> None:
         ({"rng": "dice"}, "rng"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_work(change: dict[str, Any], field: str) -> None:
+def test_settings_that_are_not_valid_are_refused_before_any_work(
+    change: dict[str, Any], field: str
+) -> None:
     with pytest.raises(SettingsError, match=field):
         next(pipeline().generate(dataclasses.replace(SMALL, **change)))

@@ -12,7 +12,7 @@ from diffusion.errors import SettingsError
 from diffusion.schedules import NoiseSchedule
 from diffusion.schedules.noise_schedule import betas
 from tests.diffusion.noise_schedules import config, stable_diffusion
-from tests.diffusion.samplers.cases import BETA_RULES, STRIDE
+from tests.diffusion.samplers.diffusers_runs import BETA_RULES, STRIDE
 from tests.goldens.loader import load
 
 NOISE = stable_diffusion()
@@ -132,12 +132,12 @@ def test_an_unknown_beta_rule() -> None:
         betas("cosine", 0.1, 0.2, 10)
 
 
-def test_rescaled_is_the_papers() -> None:
+def test_zero_snr_is_the_papers() -> None:
     """Lin et al. 2023, arXiv 2305.08891, algorithm 1; the last level as diffusers' Euler has it."""
     noise = stable_diffusion("v_prediction", spacing="trailing")
     root = np.sqrt(noise.alphas_cumprod)
     expected = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    other = noise.rescaled()
+    other = noise.with_zero_snr()
     np.testing.assert_allclose(np.sqrt(other.alphas_cumprod[:-1]), expected[:-1], rtol=1e-13)
     assert other.alphas_cumprod[-1] == 2.0**-24
     assert other.sigma_min == noise.sigma_min
@@ -147,4 +147,4 @@ def test_rescaled_is_the_papers() -> None:
         SettingsError,
         match="zero_snr cannot be True; the model's noise ends so already: turn it off",
     ):
-        other.rescaled()
+        other.with_zero_snr()

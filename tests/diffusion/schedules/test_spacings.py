@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from diffusion.errors import SettingsError
 from diffusion.schedules import SCHEDULES, NoiseSchedule, Schedule, find_schedule
 from diffusion.schedules.noise_schedule import betas
+from diffusion.schedules.options import ScheduleOptions
 from diffusion.schedules.spacings import polyexponential
-from diffusion.schedules.span import Span
 from tests.diffusion.noise_schedules import stable_diffusion
 
 SHIFTED = stable_diffusion()
@@ -123,7 +123,9 @@ def test_polyexponential_is_the_formula() -> None:
     """k-diffusion's: log σ = rampᵖ (log max - log min) + log min; ρ = 1: exponential."""
     high, low = math.log(SHIFTED.sigma_max), math.log(SHIFTED.sigma_min)
     expected = [math.exp((1 - i / 8) ** 2.5 * (high - low) + low) for i in range(9)]
-    np.testing.assert_allclose(polyexponential(SHIFTED, 9, Span(rho=2.5)), [*expected, 0.0], 1e-12)
+    np.testing.assert_allclose(
+        polyexponential(SHIFTED, 9, ScheduleOptions(rho=2.5)), [*expected, 0.0], 1e-12
+    )
     np.testing.assert_allclose(levels("polyexponential", 9), levels("exponential", 9), 1e-12)
 
 

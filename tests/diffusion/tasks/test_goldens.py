@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.checkpoints import ModelFolder
-from diffusion.noise.philox import Draw
+from diffusion.noise import Draw
 from diffusion.pipeline import run as run_module
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.graph_cache import GraphCache

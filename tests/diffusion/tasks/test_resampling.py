@@ -10,7 +10,7 @@ from diffusion.tasks.resampling import KERNELS as OURS
 from diffusion.tasks.resampling import resample, weights
 from gpucore import Device
 from tests.goldens.loader import channels_last, load
-from tests.goldens.task_cases import KERNELS, RESAMPLED, resampled
+from tests.goldens.task_cases import KERNELS, RESAMPLED, resampling_input
 
 
 def test_every_kernel_has_a_golden() -> None:
@@ -21,7 +21,7 @@ def test_every_kernel_has_a_golden() -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_like_pytorch(device: Device, kernel: str, size: tuple[int, int]) -> None:
     """Two products of at most 9 terms below 4 in f32: 9·4·2⁻²⁴ each, some 5e-6 in all."""
-    x = device.buffer_from_array(channels_last(resampled()))
+    x = device.buffer_from_array(channels_last(resampling_input()))
     found = resample(x, size, kernel).read()
     expected = channels_last(load("tasks")[f"resample/{kernel}/{size[0]}x{size[1]}"])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

@@ -20,7 +20,7 @@ from PIL import Image
 from diffusion import Pipeline, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.models.layers import Activations, Conv2d, seamless_padding
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.pipeline import run, vae
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffusion.errors import SettingsError
-from diffusion.noise.philox import LatentNoise
+from diffusion.noise import LatentNoise
 from diffusion.tasks.variation import Variation, slerp
 
 NOISE = LatentNoise((7, 7), 8, 12)

@@ -15,7 +15,6 @@ from gpustd import nn
 from gpustd.launch.template import SHADERS, rendered_kernels
 from gpustd.launch.variants import force_variant
 from gpustd.matmul.tiles import MATRIX_TILES
-from gpustd.nn.row_softmax import softmax
 from tests.laws.sources import LIBRARY
 
 TEMPLATE_MARKS = ("{{", "{%", "//%")
@@ -68,19 +67,20 @@ def call_attention(make: Make, floats: Make) -> None:
 
 def call_norms(make: Make, floats: Make) -> None:
     x, gamma = make(1, 8, 8, 32), floats(32)
-    gpustd.group_norm(x, gamma, gamma, groups=8, eps=1e-5, silu=True)
-    gpustd.group_norm(x, floats(64), floats(64), groups=8, eps=1e-5, second=x)
+    gpustd.group_norm(x, 8, gamma, gamma, silu=True)
+    gpustd.group_norm(x, 8, floats(64), floats(64), second=x)
     gpustd.layer_norm(make(2, 8, 32), gamma, gamma, eps=1e-5)
 
 
 def call_softmax(make: Make, floats: Make) -> None:
-    softmax(make(2, 3, 33))
+    gpustd.softmax(make(2, 3, 33))
 
 
 def call_others(make: Make, floats: Make) -> None:
     x = make(2, 4, 4, 3)
-    for name in ("silu", "gelu", "gelu_tanh", "quick_gelu"):
-        gpustd.unary(x, name)
+    for activation in (nn.silu, nn.gelu, nn.quick_gelu):
+        activation(x)
+    nn.gelu(x, "tanh")
     gpustd.add(x, x)
     gpustd.multiply(x, x)
     gpustd.guidance(x, 7.5)
@@ -92,7 +92,7 @@ def call_others(make: Make, floats: Make) -> None:
     gpustd.transpose(x, (0, 3, 1, 2))
     gpustd.upsample_nearest(x)
     gpustd.to_image(x)
-    gpustd.embedding(make(10, 16), x.device.buffer(i32, (2, 7)))
+    gpustd.embedding(x.device.buffer(i32, (2, 7)), make(10, 16))
     gpustd.count_nonfinite(x, x.device.buffer(u32, 1))
     for dtype in (f16, f32, i32):
         gpustd.cast(x, dtype)
@@ -147,13 +147,13 @@ def render(device: Device, dtype: type[DType]) -> None:
     gpustd.gemm(make(64, 3840), make(3840, 64))
     matrix = device.has_matrix_units and dtype is f16
     for variant, needs_matrix in PRODUCT_VARIANTS:
-        with force_variant("product", variant):
+        with force_variant("matmul", variant):
             if matrix or not needs_matrix:
                 call_products(make, floats)
     if matrix:
         for tile in MATRIX_TILES:
             if tile.loaders:
-                with force_variant("product", "matrix", tile):
+                with force_variant("matmul", "matrix", tile):
                     gpustd.gemm(make(256, 192), make(192, 320))
     for op, variant, needs_matrix in OTHER_VARIANTS:
         with force_variant(op, variant):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.arrays.operands import ALL, FLOATS, INTEGERS, NUMBERS, REALS
+from gpustd.arrays.elementwise.operands import ALL, FLOATS, INTEGERS, NUMBERS, REALS
 from tests.gpustd.arrays.operators import EPS
 
 __all__ = ["FLAGS", "RULES", "Rule", "expected_of", "without_doubt"]

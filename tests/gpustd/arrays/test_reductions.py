@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, c64, f32, i32
 from gpustd import arrays
 from gpustd.arrays import scratch
-from gpustd.arrays.operands import ALL, FLOATS, NUMBERS, REALS
+from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
@@ -191,7 +191,7 @@ def test_runs_that_meet(device: Device, variant: str) -> None:
             graph.replay()
             np.testing.assert_array_equal(y.read(), whole)
         np.testing.assert_array_equal(arrays.sum(given, 1).read(), whole)
-    assert not scratch.clean_words(device, 1).read().any()
+    assert not scratch.zeroed_words(device, 1).read().any()
 
 
 @pytest.mark.parametrize("variant", ["rows", "subgroups"])
@@ -284,13 +284,13 @@ def test_strips_of_columns(device: Device, dtype: str, shape: tuple[int, ...]) -
 def test_rows_of_large_subgroups_are_valid() -> None:
     assert_accepted(
         """
-from gpustd.arrays.folding import _COMBINE, accumulator
-from gpustd.arrays.reductions import _target
-from gpustd.template import render
+from gpustd.arrays.folds.fold_passes import _COMBINE, accumulator
+from gpustd.arrays.folds.reductions import _fold_dtype
+from gpustd.launch.template import render
 from gpucore import f16, f32, i8, u8, i32, u32
 for dtype in (f16, f32, i8, u8, i32, u32):
     for op in _COMBINE:
-        k, target = len(sources), i32 if op.startswith("where") else _target(op, dtype)
+        k, target = len(sources), i32 if op.startswith("where") else _fold_dtype(op, dtype)
         if op in ("mean", "squares") and dtype not in (f16, f32):
             continue
         spec = dict(op=op, combine=_COMBINE[op], kind=dtype.name, first=True, last=True)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, c64, f32
 from gpustd import arrays
 from gpustd.arrays.axes import three_extents
-from gpustd.arrays.operands import ALL
-from gpustd.arrays.scans import Scan, Tiles
-from gpustd.arrays.scratch import clean_words
+from gpustd.arrays.elementwise.operands import ALL
+from gpustd.arrays.folds.scans import Scan, Tiles
+from gpustd.arrays.folds.scratch_words import zeroed_words
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import render
 from gpustd.launch.variants import force_variant, forced_variant
@@ -210,7 +210,7 @@ def test_many_groups_of_tiles(device: Device, dtype: str, n: int) -> None:
     """Older groups are looked up, too, with subgroups of 8 more than one of these can at once."""
     with forced(device, "subgroups"):
         check(device, "cumsum", draw(dtype, (n,)), 0)
-    assert not clean_words(device, 1).read().any()
+    assert not zeroed_words(device, 1).read().any()
 
 
 LOST = [
@@ -286,7 +286,7 @@ def test_dawn_accepts_subgroups_of_32() -> None:
     pytest.importorskip("wgpudawn")
     assert_accepted(
         """
-from gpustd.template import render
+from gpustd.launch.template import render
 kinds = (("f32", 4), ("f16", 2), ("i32", 4), ("u32", 4), ("i8", 1), ("u8", 1))
 for k, (kind, words) in enumerate(kinds):
     wide = kind.replace("8", "32")

@@ -113,7 +113,7 @@ def test_dawn_accepts_subgroups_of_32() -> None:
     """As on cards: rows of one subgroup and of several, in all modes, and the first of rows."""
     assert_accepted(
         """
-from gpustd.template import render
+from gpustd.launch.template import render
 for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
     for places in (False, True):
         for side in (128, 512, 8192):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import DTYPES, draw, first_axis, per_axis, pictures, upload
+from tests.gpustd.image.image_cases import DTYPES, draw, first_axis, per_axis, pictures, upload
 
 Array = NDArray[Any]
 PADS = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -68,7 +68,7 @@ def test_pad(device: Device, mode: str, x: Array, widths: tuple[int, ...]) -> No
     try:
         expected = np.pad(x, given_widths, mode, **extra)  # type: ignore[call-overload]
     except ValueError:
-        with pytest.raises(ShapeError, match="only the mode constant"):
+        with pytest.raises(ShapeError, match="mode must be 'constant'"):
             image.pad(picture, (down, across), mode, value)
         return
     np.testing.assert_array_equal(image.pad(picture, (down, across), mode, value).read(), expected)
@@ -82,19 +82,19 @@ def test_nan_payloads_are_moved_as_they_are(device: Device) -> None:
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
-    with pytest.raises(ShapeError, match=r"wants \(H, W\)"):
+    with pytest.raises(ShapeError, match=r"must be \(H, W\)"):
         image.flip(device.buffer(u8, 4))
-    with pytest.raises(ShapeError, match="5 channels"):
+    with pytest.raises(ShapeError, match="1 to 4 channels, got 5"):
         image.flip(device.buffer(u8, (4, 4, 5)))
-    with pytest.raises(DTypeError, match="wants an image of u8 or f32"):
+    with pytest.raises(DTypeError, match="must be u8 or f32"):
         image.flip(device.buffer(f16, (4, 4)))
-    with pytest.raises(ArgumentError, match="flip: axis 2"):
+    with pytest.raises(ArgumentError, match=r"flip: axis .*2"):
         image.flip(picture, 2)
-    with pytest.raises(ShapeError, match="reaches beyond"):
+    with pytest.raises(ShapeError, match="must lie inside"):
         image.crop(picture, 1, 0, 4, 5)
     with pytest.raises(ArgumentError, match="pad_width"):
         image.pad(picture, -1)
-    with pytest.raises(ArgumentError, match="mode 'mirror'"):
+    with pytest.raises(ArgumentError, match=r"mode .*'mirror'"):
         image.pad(picture, 1, "mirror")
-    with pytest.raises(ArgumentError, match="u8 holds 0 to 255"):
+    with pytest.raises(ArgumentError, match="from 0 to 255 for u8"):
         image.pad(picture, 1, constant_values=300)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
-from gpustd.image.filters.canny_edges import connect
-from gpustd.image.picture import picture_of
-from tests.gpustd.image.pictures import EPS, MODES, draw, largest, pictures, upload
+from gpustd.image.filters.canny_edges import connect_edges
+from gpustd.image.shapes import image_shape
+from tests.gpustd.image.image_cases import EPS, MODES, draw, largest, pictures, upload
 
 Array = NDArray[Any]
 
@@ -146,7 +146,7 @@ def packed(weak: Array, strong: Array) -> Array:
 def connected(device: Device, weak: Array, strong: Array) -> Array:
     """`connect` of (N, H, W)."""
     edges = device.buffer(u8, (*weak.shape, 1))
-    connect(upload(device, packed(weak, strong)), edges, picture_of("test", edges))
+    connect_edges(upload(device, packed(weak, strong)), edges, image_shape("test", edges))
     return np.asarray(edges.read()[..., 0])
 
 
@@ -187,7 +187,7 @@ def test_defaults_and_batches(device: Device) -> None:
 
 def test_nothing_and_refusals(device: Device) -> None:
     assert image.canny(upload(device, draw((2, 2), np.uint8))).read().tolist() == [[0, 0]] * 2
-    with pytest.raises(ShapeError, match="has 3 channels"):
+    with pytest.raises(ShapeError, match="must have one channel"):
         image.canny(device.buffer(f32, (4, 5, 3)))
     with pytest.raises(ArgumentError, match="low_threshold 3"):
         image.canny(device.buffer(f32, (4, 5)), 1, 3, 2)

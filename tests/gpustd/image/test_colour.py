@@ -22,7 +22,7 @@ from PIL import Image
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import DTYPES, EPS, check, pictures, upload
+from tests.gpustd.image.image_cases import DTYPES, EPS, check, pictures, upload
 
 Array = NDArray[Any]
 VARIANTS = ("direct", "staged")
@@ -216,9 +216,9 @@ def test_ties_go_up_and_ends_hold(device: Device) -> None:
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    with pytest.raises(ShapeError, match=r"rgb_to_lab: .*wants 3 channels"):
+    with pytest.raises(ShapeError, match=r"rgb_to_lab: .*must hold 3 channels"):
         image.rgb_to_lab(device.buffer(f32, (4, 5)))
-    with pytest.raises(DTypeError, match="hsv_to_rgb: wants f32"):
+    with pytest.raises(DTypeError, match="hsv_to_rgb: an image must be f32"):
         image.hsv_to_rgb(device.buffer(u8, (4, 5, 3)))  # type: ignore[arg-type]
-    with pytest.raises(DTypeError, match="to_float: wants u8"):
+    with pytest.raises(DTypeError, match="to_float: an image must be u8"):
         image.to_float(device.buffer(f32, (4, 5)))  # type: ignore[arg-type]

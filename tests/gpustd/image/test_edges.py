@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import (
+from tests.gpustd.image.image_cases import (
     EPS,
     MODES,
     VALUES,
@@ -115,8 +115,8 @@ def check_laplacian(device: Device, x: NDArray[Any], mode: str, cval: float) -> 
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
-    with pytest.raises(ArgumentError, match="sobel: axis 2"):
+    with pytest.raises(ArgumentError, match=r"sobel: axis .*2"):
         image.sobel(device.buffer(u8, (4, 5)), 2)
-    with pytest.raises(ArgumentError, match="scharr: mode 'zero'"):
+    with pytest.raises(ArgumentError, match=r"scharr: mode .*'zero'"):
         image.scharr(device.buffer(u8, (4, 5)), 0, "zero")
     assert image.sobel(device.buffer(f32, (0, 5))).read().shape == (0, 5)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import (
+from tests.gpustd.image.image_cases import (
     EPS,
     MODES,
     VALUES,
@@ -44,7 +44,7 @@ def test_correlates(
     taps = rng.normal(0, 0.3, (size[1], 2 * size[0]))[:, ::-2].T
     taps = taps * (rng.random(size) >= zeros)
     full = taps.reshape(per_axis(x.shape, *size, 1))
-    exact, size_of = (
+    exact, magnitude = (
         scipy.ndimage.correlate(values, weights, mode=mode, cval=value) if x.size else values
         for values, weights, value in (
             (x.astype(np.float64), full, cval),
@@ -52,7 +52,7 @@ def test_correlates(
         )
     )
     result = image.filter2d(upload(device, x), taps, mode, cval).read()
-    check(device, "filter2d", result, exact, (taps.size + 2) * EPS * size_of)
+    check(device, "filter2d", result, exact, (taps.size + 2) * EPS * magnitude)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -73,7 +73,7 @@ def test_stencils(device: Device, size: tuple[int, int], dtype: type[Any]) -> No
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
-    with pytest.raises(ArgumentError, match=r"kernel of shape \(3,\)"):
+    with pytest.raises(ArgumentError, match=r"kernel must be .*got \(3,\)"):
         image.filter2d(picture, [1, 2, 3])
-    with pytest.raises(ArgumentError, match="mode 'zero'"):
+    with pytest.raises(ArgumentError, match=r"mode .*'zero'"):
         image.filter2d(picture, [[1]], "zero")

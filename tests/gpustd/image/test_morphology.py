@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import MODES, draw, per_axis, pictures, upload
+from tests.gpustd.image.image_cases import MODES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
@@ -135,7 +135,7 @@ def test_infinities(device: Device) -> None:
 
 def test_refuses_what_does_not_fit(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
-    with pytest.raises(ArgumentError, match="erode: size 0"):
+    with pytest.raises(ArgumentError, match=r"erode: size must be .*got 0"):
         image.erode(picture, 0)
-    with pytest.raises(ArgumentError, match=r"dilate: footprint of shape \(2, 2\)"):
+    with pytest.raises(ArgumentError, match=r"dilate: footprint must be"):
         image.dilate(picture, footprint=[[0, 0], [0, 0]])

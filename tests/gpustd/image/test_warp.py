@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
-from tests.gpustd.image.pictures import EPS, check, draw, first_axis, largest, pictures, upload
+from tests.gpustd.image.image_cases import EPS, check, draw, first_axis, largest, pictures, upload
 
 Array = NDArray[Any]
 MODES = ("constant", "grid-constant", "nearest", "reflect", "mirror", "grid-wrap")
@@ -134,7 +134,7 @@ def test_any_picture(
     first = first_axis(x)
     shape = (*x.shape[:first], *output, *x.shape[first + 2 :])
     if np.prod(shape) and not x.size:
-        with pytest.raises(ShapeError, match="is empty"):
+        with pytest.raises(ShapeError, match="must have elements"):
             getattr(image, name)(picture, matrix, **told)
         return
     result = getattr(image, name)(picture, matrix, **told).read()
@@ -152,7 +152,7 @@ def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: in
     x = draw((2, 9, 15, channels), dtype)
     found = points(MATRIX, (11, 36))
     for mode in ("constant", "reflect"):
-        with force_variant("warp", "quilt"):
+        with force_variant("warp", "pixel_tiles"):
             result = image.affine_transform(
                 upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
             ).read()
@@ -224,15 +224,15 @@ def test_diagonal_for_a_matrix(device: Device) -> None:
 def test_nothing_and_refusals(device: Device) -> None:
     picture = device.buffer(u8, (4, 5))
     assert image.rotate(picture, 45).shape == (6, 6)
-    with pytest.raises(ArgumentError, match="affine_transform: matrix of shape"):
+    with pytest.raises(ArgumentError, match="affine_transform: matrix must be"):
         image.affine_transform(picture, [1, 2, 3])
     with pytest.raises(ArgumentError, match="offset"):
         image.affine_transform(picture, np.eye(2), offset=(1, 2, 3))
-    with pytest.raises(ArgumentError, match="order 2"):
+    with pytest.raises(ArgumentError, match=r"order .*2"):
         image.affine_transform(picture, np.eye(2), order=2)
-    with pytest.raises(ArgumentError, match="mode 'wrap'"):
+    with pytest.raises(ArgumentError, match=r"mode .*'wrap'"):
         image.rotate(picture, 45, mode="wrap")
-    with pytest.raises(ArgumentError, match="angle nan"):
+    with pytest.raises(ArgumentError, match=r"angle must be .*got nan"):
         image.rotate(picture, float("nan"))
-    with pytest.raises(ArgumentError, match=r"wants \(3, 3\)"):
+    with pytest.raises(ArgumentError, match=r"must be \(3, 3\)"):
         image.perspective_transform(picture, MATRIX)

@@ -174,7 +174,7 @@ def test_refusals(device: Device) -> None:
 
     with pytest.raises(ShapeError, match="gemv"):
         linalg.gemv(1.0, zeros(2, 3), zeros(2))
-    with pytest.raises(ShapeError, match="equal"):
+    with pytest.raises(ShapeError, match="must have the shape"):
         linalg.gemv(1.0, zeros(2, 3), zeros(3), 1.0, zeros(3))
     with pytest.raises(DTypeError, match="gemv"):
         linalg.gemv(1.0, zeros(2, 3, dtype=np.int32), zeros(3, dtype=np.int32))
@@ -201,7 +201,7 @@ def test_scales_are_numbers_that_f32_holds(device: Device) -> None:
         for scale, words in (
             ("a", "give one real number"),
             (1e39, "beyond the range"),
-            (1j, "complex"),
+            (1j, "must be real"),
         ):
             with pytest.raises(ArgumentError, match=words):
                 call(scale)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
-from gpustd.linalg.view_products import BlockTile
+from gpustd.linalg.view_matmul import BlockTile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -128,7 +128,7 @@ def test_refusals(device: Device) -> None:
         linalg.cholesky(zeros(2, 3))
     with pytest.raises(DTypeError, match="f32"):
         linalg.cholesky(zeros(2, 2, dtype=np.complex64))
-    with pytest.raises(ArgumentError, match="wants the pair"):
+    with pytest.raises(ArgumentError, match="must be a pair"):
         linalg.cho_solve(zeros(2, 2), zeros(2))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="cho_solve"):
         linalg.cho_solve((zeros(2, 2), True), zeros(3))

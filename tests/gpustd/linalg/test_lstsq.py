@@ -151,9 +151,9 @@ def test_cond(device: Device) -> None:
         np.testing.assert_array_equal(y, [np.inf, np.inf, np.nan])
     y = cond(device.buffer_from_array(x[:2]), -2).read()
     np.testing.assert_allclose(y, [0, np.inf], atol=EPS)
-    with pytest.raises(ShapeError, match="wants square"):
+    with pytest.raises(ShapeError, match="must be square"):
         cond(device.buffer_from_array(np.zeros((3, 2), np.float32)), 1)
-    with pytest.raises(ArgumentError, match="ord = 3"):
+    with pytest.raises(ArgumentError, match=r"ord .*3"):
         cond(device.buffer_from_array(a), 3)
     with pytest.raises(ShapeError, match="cond"):
         cond(device.buffer_from_array(np.zeros((0, 2), np.float32)))

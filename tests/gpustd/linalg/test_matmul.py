@@ -20,8 +20,8 @@ from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.products import on_variant
 
-module = importlib.import_module("gpustd.linalg.matrix_product")
-suits = module._suits_matrix_units
+module = importlib.import_module("gpustd.linalg.batched_matmul")
+suits = module._fits_matrix_units
 
 EPS = 2.0**-24
 
@@ -71,7 +71,7 @@ def f16_product(
 
     launched = Product.launch
     patch.setattr(Product, "launch", launch)
-    patch.setattr(module, "_suits_matrix_units", lambda a, b: suits(WithUnits(a), b))
+    patch.setattr(module, "_fits_matrix_units", lambda a, b: suits(WithUnits(a), b))
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     batch = np.broadcast_shapes(left[:-2], right[:-2])
     poison_pool(device, 2 * math.prod(batch) * left[-2] * right[-1])
@@ -116,7 +116,7 @@ def test_a_batch_in_f16_on_matrix_units(
 
 
 def test_large_matrices_are_not_copied(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_BYTES", 0)
+    monkeypatch.setattr(module, "_MAX_BYTES", 0)
     assert f16_product(device, (1, 8, 16), (3, 16, 24), monkeypatch)[1] == {1}
 
 

@@ -108,9 +108,9 @@ def test_nothing_has_norm_zero(device: Device, shape: tuple[int, ...]) -> None:
 
 def test_refusals(device: Device) -> None:
     x = device.buffer_from_array(np.zeros((2, 3, 4), np.float32))
-    with pytest.raises(ShapeError, match="tell which"):
+    with pytest.raises(ShapeError, match="choose with axis"):
         linalg.norm(x, 1)
-    with pytest.raises(ShapeError, match="its axes"):
+    with pytest.raises(ShapeError, match="axes of x"):
         linalg.norm(x, 1, 3)
     with pytest.raises(ShapeError, match="twice"):
         linalg.norm(x, 1, (0, -3))
@@ -118,13 +118,13 @@ def test_refusals(device: Device) -> None:
         linalg.norm(x, "fro", 0)
     with pytest.raises(ArgumentError, match="matrices"):
         linalg.norm(x, 3, (0, 1))
-    with pytest.raises(ShapeError, match="without"):
+    with pytest.raises(ShapeError, match="must have elements"):
         linalg.norm(device.buffer(x.dtype, (0,)), -INF)
-    with pytest.raises(ShapeError, match="without"):
+    with pytest.raises(ShapeError, match="must have elements"):
         linalg.norm(device.buffer(x.dtype, (3, 0)), -2)
     with pytest.raises(ArgumentError, match="upload an array"):
         linalg.norm(np.zeros(3, np.float32))  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="one whole number"):
+    with pytest.raises(ArgumentError, match="whole number"):
         linalg.norm(x, 1, 1.5)  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="norm"):
         linalg.norm(device.buffer_from_array(np.zeros(3, np.complex64)))

@@ -95,7 +95,7 @@ def test_nearest_of_many_pixels(device: Device, old: int, new: int) -> None:
 
 def test_nearest_of_too_many_pixels() -> None:
     x = Device.null().buffer(f32, (1, 1, 2**26 + 1, 1))
-    with pytest.raises(LimitError, match=r"interpolate: \(1, 67108865\) to \(1, 64\)"):
+    with pytest.raises(LimitError, match=r"interpolate: .* got \(1, 67108865\) to \(1, 64\)"):
         nn.interpolate(x, (1, 64))
 
 
@@ -114,7 +114,7 @@ def test_scale_factor(
     factors = factor if isinstance(factor, tuple) else (factor, factor)
     size = [int(n * f) for n, f in zip(old, factors, strict=True)]
     if not all(size):
-        with pytest.raises(ArgumentError, match="leaves no pixel"):
+        with pytest.raises(ArgumentError, match="leave at least one pixel"):
             nn.interpolate(up(device, x), scale_factor=factor)
         return
     expected = x.astype(np.float64)
@@ -174,15 +174,15 @@ def test_refuses(device: Device) -> None:
     with pytest.raises(ArgumentError, match="either size or scale_factor"):
         nn.interpolate(x)
     for factor in (float("nan"), float("inf"), 0.0):
-        with pytest.raises(ArgumentError, match="wants finite numbers over 0"):
+        with pytest.raises(ArgumentError, match="must be positive and finite"):
             nn.interpolate(x, scale_factor=factor)
     with pytest.raises(ShapeError, match="at least one pixel"):
         nn.interpolate(device.buffer(f32, (1, 0, 4, 2)), 3)
-    with pytest.raises(ArgumentError, match="align_corners True"):
+    with pytest.raises(ArgumentError, match="align_corners must be False"):
         nn.interpolate(x, 3, align_corners=True)
     with pytest.raises(DTypeError, match="interpolate"):
         nn.interpolate(device.buffer(i32, (1, 4, 4, 2)), 3, mode="bilinear")
-    with pytest.raises(ShapeError, match="divide by 2 squared"):
+    with pytest.raises(ShapeError, match="multiple of 2 squared"):
         nn.pixel_shuffle(x, 2)
     with pytest.raises(ShapeError, match="height and width"):
         nn.pixel_unshuffle(x, 3)

@@ -343,15 +343,15 @@ def test_draws_and_streams_are_independent(device: Device) -> None:
 
 
 def test_refuses(device: Device) -> None:
-    with pytest.raises(ArgumentError, match="seed -1"):
+    with pytest.raises(ArgumentError, match=r"seed must be .*got seed -1"):
         Generator(device, -1)
     rng = Generator(device)
-    with pytest.raises(DTypeError, match="integers: f32"):
+    with pytest.raises(DTypeError, match=r"integers: dtype must .*f32"):
         rng.integers(0, 3, dtype=f32)
     for bounds in ((3, 3), (0, 2**31 + 1)):
-        with pytest.raises(ArgumentError, match="none, or not held"):
+        with pytest.raises(ArgumentError, match="bounds must be low < high"):
             rng.integers(*bounds, dtype=i32)
-    with pytest.raises(ArgumentError, match="5 of 3 without replace"):
+    with pytest.raises(ArgumentError, match=r"at most n 3 without replace, got 5"):
         rng.choice(3, 5, replace=False)
 
 
@@ -359,23 +359,23 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
     """And a call that is refused takes no draw."""
     rng = Generator(device, 3)
     for seed in (1.5, "a", None):
-        with pytest.raises(ArgumentError, match=r"Generator: seed .*: give one whole number"):
+        with pytest.raises(ArgumentError, match=r"Generator: seed .*whole number"):
             Generator(device, seed)  # type: ignore[arg-type]
     for wrong in (2.5, "a"):
-        with pytest.raises(ArgumentError, match="give one whole number"):
+        with pytest.raises(ArgumentError, match="whole number"):
             rng.integers(0, wrong)  # type: ignore[arg-type]
-        with pytest.raises(ArgumentError, match="give one whole number"):
+        with pytest.raises(ArgumentError, match="whole number"):
             rng.permutation(wrong)  # type: ignore[arg-type]
         with pytest.raises(ShapeError, match="shape must be whole numbers"):
             rng.choice(5, wrong, replace=False)  # type: ignore[arg-type]
     for n, size in ((0, 2), (5, -1)):
-        with pytest.raises(ArgumentError, match="give n >= 1 and size >= 0"):
+        with pytest.raises(ArgumentError, match="n must be >= 1 and size >= 0"):
             rng.choice(n, size)
     for call in (rng.exponential, lambda scale: rng.normal(0, scale)):
         for scale in (-1.0, float("nan")):
-            with pytest.raises(ArgumentError, match="wants a number >= 0"):
+            with pytest.raises(ArgumentError, match="must be a number >= 0"):
                 call(scale)
-    with pytest.raises(ArgumentError, match=r"uniform: .* beyond the range of f32"):
+    with pytest.raises(ArgumentError, match=r"uniform: .*range of f32"):
         rng.uniform(-3e38, 3e38)
     calls: tuple[tuple[str, Callable[[Any], Any]], ...] = (
         ("normal: loc", rng.normal),
@@ -385,11 +385,11 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
         ("uniform: high", lambda high: rng.uniform(0, high)),
         ("jumped: streams", rng.jumped),
     )
-    for told, number in calls:
+    for name, call in calls:
         for junk in ("a", None, 1j, [1], 10**400):
-            if (told, junk) != ("jumped: streams", 10**400):
-                with pytest.raises(ArgumentError, match=f"^{told} .*(give one|beyond)"):
-                    number(junk)
+            if (name, junk) != ("jumped: streams", 10**400):
+                with pytest.raises(ArgumentError, match=f"^{name} .*(one|beyond|within)"):
+                    call(junk)
     assert rng.draws == 0
 
 

@@ -310,7 +310,7 @@ def test_wrong_arguments(device: Device) -> None:
         signal.sosfilt(np.ones((2, 5)), x)
     with pytest.raises(ArgumentError, match="a0"):
         signal.sosfilt(np.full((1, 6), 2.0), x)
-    with pytest.raises(ArgumentError, match="17 sections"):
+    with pytest.raises(ArgumentError, match="at most 16 sections, got 17"):
         signal.sosfilt(np.ones((17, 6)), x)
     with pytest.raises(ShapeError, match="padlen"):
         signal.filtfilt(*BUTTER, x)
@@ -341,10 +341,12 @@ def test_long_taps_both_ways(device: Device, padtype: str | None, dtype: type) -
 
 def test_orders_and_coefficients_are_refused(device: Device) -> None:
     x = device.buffer(f32, 200)
-    with pytest.raises(ArgumentError, match="filtfilt: order 40: takes up to 32: use sections"):
+    with pytest.raises(
+        ArgumentError, match="filtfilt: the order must be at most 32, got 40; use sections"
+    ):
         signal.filtfilt([1], np.ones(41), x)
-    with pytest.raises(ArgumentError, match=r"lfilter: order 40: .*: leave zi out"):
+    with pytest.raises(ArgumentError, match=r"lfilter: the order .*got 40; leave zi out"):
         signal.lfilter(np.ones(41), [1], x, zi=device.buffer(f32, 40))
     for b in ("a", [1j], [[1], [2, 3]]):
-        with pytest.raises(ArgumentError, match=r"lfilter: coefficients .*: wants real numbers"):
+        with pytest.raises(ArgumentError, match=r"lfilter: coefficients .*real numbers"):
             signal.lfilter(b, [1], x)  # type: ignore[call-overload]

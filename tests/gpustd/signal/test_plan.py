@@ -8,22 +8,16 @@ from dataclasses import replace
 
 import pytest
 
+from gpustd.signal.factors import is_smooth, next_smooth
 from gpustd.signal.plan import (
-    ROWS,
-    Ends,
-    Layout,
-    Limits,
-    Tile,
     column_tile,
-    folds,
-    is_smooth,
-    layout_of,
-    most_of,
-    passes,
+    max_columns,
+    pairs_mirror_images,
+    pass_lengths,
     row_tile,
-    smooth_above,
     turning_tile,
 )
+from gpustd.signal.workgroups import ROWS, Ends, Layout, Limits, Tile, choose_layout
 
 # The least that WebGPU grants, a common desktop card, a large one.
 DEVICES = [
@@ -56,7 +50,7 @@ def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: boo
     assert math.prod(tile.radices) == n
     assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 32
     assert tile.lanes * tile.group <= limits.lanes
-    layout = layout_of(n, tile, Ends(reads, writes))
+    layout = choose_layout(n, tile, Ends(reads, writes))
     assert layout.slots * (8 if tile.parts == 1 else 4) <= limits.memory
     found = [s for column in slots_of(n, tile, layout, rows=reads and writes) for s in column]
     assert len(set(found)) == len(found)
@@ -69,7 +63,7 @@ def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: boo
 @pytest.mark.parametrize("inner", [1, 5])
 def test_every_length_is_cut(limits: Limits, inner: int) -> None:
     for n in LENGTHS:
-        cut = passes(n, inner, limits)
+        cut = pass_lengths(n, inner, limits)
         assert math.prod(cut) == n
         for i, length in enumerate(cut):
             if length <= 16:
@@ -87,7 +81,7 @@ def test_every_length_is_cut(limits: Limits, inner: int) -> None:
 def test_spectra_are_exchanged_whole(limits: Limits) -> None:
     """A pass that exchanges mirror images has no halves, and its plan fits without."""
     for n in LENGTHS:
-        cut = passes(n, 1, limits, mirrored=True)
+        cut = pass_lengths(n, 1, limits, mirrored=True)
         if len(cut) == 1 < n // 16:
             tile = row_tile(n, limits, mirrored=True)
             check(tile, n, limits, reads=True, writes=True)
@@ -97,13 +91,20 @@ def test_spectra_are_exchanged_whole(limits: Limits) -> None:
         else:
             continue
         assert tile is not None
-        assert tile.parts < 4 or (len(cut) == 1 and folds(n, tile))
+        assert tile.parts < 4 or (len(cut) == 1 and pairs_mirror_images(n, tile))
 
 
 def test_common_lengths_take_few_passes() -> None:
     limits = DEVICES[-1]
-    assert [len(passes(2**k, 1, limits)) for k in (10, 14, 15, 22, 23, 24)] == [1, 1, 2, 2, 3, 3]
-    assert passes(2**20, 1, limits) == (1024, 1024)
+    assert [len(pass_lengths(2**k, 1, limits)) for k in (10, 14, 15, 22, 23, 24)] == [
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+    assert pass_lengths(2**20, 1, limits) == (1024, 1024)
 
 
 @pytest.mark.parametrize("limits", DEVICES, ids=lambda limits: str(limits.memory))
@@ -114,7 +115,7 @@ def test_frames_become_columns(limits: Limits, mirrored: bool) -> None:
     for n, tile in found.items():
         if tile is not None:
             check(tile, n, limits, reads=True, writes=False)
-            assert tile.parts < 4 or not mirrored or folds(n, tile)
+            assert tile.parts < 4 or not mirrored or pairs_mirror_images(n, tile)
 
 
 # Quickest of those measured on an H200.
@@ -143,7 +144,7 @@ def test_long_rows_leave_room_for_other_workgroups(n: int) -> None:
 @pytest.mark.parametrize("n", SPECTRA)
 def test_spectra_of_rows_need_no_exchange_of_mirror_images(n: int) -> None:
     assert row_tile(n, DEVICES[-1], mirrored=True) == SPECTRA[n]
-    assert folds(n, SPECTRA[n])
+    assert pairs_mirror_images(n, SPECTRA[n])
 
 
 @pytest.mark.parametrize("n", [256, 1024, 4096])
@@ -166,7 +167,7 @@ def test_columns_leave_room_for_a_second_workgroup(n: int, rows: bool) -> None:
     limits = DEVICES[-1]
     tile = column_tile(n, limits, rows=rows)
     assert tile is not None
-    layout = layout_of(n, tile, Ends(False, rows))
+    layout = choose_layout(n, tile, Ends(False, rows))
     at_once = limits.memory // (layout.slots * (8 if tile.parts == 1 else 4))
     assert at_once >= 2
     assert at_once * tile.group * tile.lanes >= 512
@@ -177,7 +178,7 @@ def test_rows_meet_no_bank_twice(n: int) -> None:
     """Of 32, when 32 lanes store what a butterfly of 16 made."""
     tile = row_tile(n, DEVICES[-1], 1)
     assert tile is not None
-    layout = layout_of(n, tile, ROWS)
+    layout = choose_layout(n, tile, ROWS)
     column = slots_of(n, tile, layout, rows=True)[0]
     assert len({s % 32 for s in column[: 32 * 16 : 16]}) == min(32, len(column) // 16)
 
@@ -187,7 +188,7 @@ def test_columns_that_turn_meet_few_banks_twice(n: int) -> None:
     """When 32 lanes that had a number of each column fetch those of a column or two instead."""
     tile = column_tile(n, DEVICES[-1], rows=True)
     assert tile is not None
-    layout = layout_of(n, tile, Ends(False, True))
+    layout = choose_layout(n, tile, Ends(False, True))
     columns = slots_of(n, tile, layout, rows=False)
     fetched = [columns[t // tile.lanes][t % tile.lanes] for t in range(32)]
     assert max(Counter(s % 32 for s in fetched).values()) <= 2
@@ -196,14 +197,14 @@ def test_columns_that_turn_meet_few_banks_twice(n: int) -> None:
 def test_a_software_renderer_takes_butterflies() -> None:
     limits = Limits(32768, 1024, 1, True)
     for n in LENGTHS:
-        cut = passes(n, 1, limits)
+        cut = pass_lengths(n, 1, limits)
         assert math.prod(cut) == n
         assert set(cut) <= {1, 2, 3, 4, 5, 7, 8, 11, 13}
 
 
 def test_small_batches_take_small_groups() -> None:
     limits = DEVICES[-1]
-    assert [most_of(count, limits) for count in (1, 256, 512, 5000)] == [1, 1, 2, 16]
+    assert [max_columns(count, limits) for count in (1, 256, 512, 5000)] == [1, 1, 2, 16]
     tile = row_tile(64, limits, 2)
     assert tile is not None
     assert tile.group == 2
@@ -214,6 +215,6 @@ def test_smooth_numbers() -> None:
     assert is_smooth(13 * 11 * 7)
     for n in (1, 2, 3, 97, 1000, 4097):
         least = next(m for m in range(n, 2 * n + 1) if m == 2 ** (m.bit_length() - 1))
-        assert smooth_above(n, (2,)) == least
-    assert smooth_above(97, (2, 3)) == 108
-    assert smooth_above(97, (2, 3, 5)) == 100
+        assert next_smooth(n, (2,)) == least
+    assert next_smooth(97, (2, 3)) == 108
+    assert next_smooth(97, (2, 3, 5)) == 100

@@ -39,7 +39,7 @@ def test_far_roots(
     monkeypatch: pytest.MonkeyPatch, levels: int, done: int, length: int, radix: int
 ) -> None:
     """Number k of column m is turned by m k of all numbers, in either form."""
-    monkeypatch.setattr(twiddle, "_MOST_FAR", 2**20 if levels == 1 else 0)
+    monkeypatch.setattr(twiddle, "_MAX_FAR", 2**20 if levels == 1 else 0)
     assert twiddle.far_levels(done, length, radix) == levels
     table = twiddle.far_roots(Device.null(), done, length, radix).read().astype(np.complex128)
     count = (radix - 1).bit_length()
@@ -73,7 +73,7 @@ def test_near_roots() -> None:
 def test_roots(n: int) -> None:
     table = twiddle.roots(Device.null(), n).read().astype(np.complex128)
     k = np.arange(n)
-    two = twiddle.levels_of(n) == 2
+    two = twiddle.root_levels(n) == 2
     assert two == (n > 2**14)
     whole = table[k % 4096] * table[4096:][k // 4096] if two else table
     np.testing.assert_allclose(whole, exact(k, n), rtol=ROUNDING)

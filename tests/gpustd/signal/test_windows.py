@@ -50,9 +50,9 @@ def test_on_the_device(device: Device, window: Window, n: int, fftbins: bool) ->
 
 def test_wrong_arguments(device: Device) -> None:
     for wrong in ("hanning", ("hann", 2.0), "kaiser", ("gaussian", 1.0, 2.0)):
-        with pytest.raises(ArgumentError, match="there are"):
+        with pytest.raises(ArgumentError, match="window must be one of"):
             signal.get_window(wrong, 4, device=device)  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="n >= 1"):
+    with pytest.raises(ShapeError, match="must be >= 1"):
         signal.get_window("hann", 0, device=device)
 
 
@@ -63,7 +63,7 @@ def test_parameters_are_numbers(device: Device) -> None:
         ("general_gaussian", 2, 0),
         ("tukey", float("nan")),
     ):
-        with pytest.raises(ArgumentError, match="wants a number"):
+        with pytest.raises(ArgumentError, match="must be finite numbers"):
             signal.get_window(window, 8, device=device)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="None: there are"):
+    with pytest.raises(ArgumentError, match=r"window must be one of .*got None"):
         signal.get_window(None, 8, device=device)  # type: ignore[arg-type]

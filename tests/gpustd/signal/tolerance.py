@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.signal.plan import is_smooth, smooth_above
+from gpustd.signal.factors import is_smooth, next_smooth
 
 __all__ = ["U", "along", "check_norms", "transform_error"]
 
@@ -29,7 +29,7 @@ def transform_error(n: int) -> float:
     """
     if is_smooth(n):
         return 2 * U * (math.log2(n) + 1)
-    size = smooth_above(2 * n - 1, (2,))
+    size = next_smooth(2 * n - 1, (2,))
     return 2 * transform_error(size) + 3 * (math.sqrt(5) + 1) * U
 
 

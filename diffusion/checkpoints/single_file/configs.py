@@ -1,0 +1,181 @@
+"""A single file's configs, worked out from the names and shapes of its tensors.
+
+A single file does not describe itself. Its family, widths and depths follow from shapes; the rest
+(counts of heads, activation, noise) follows from the family. The dictionaries made here are those
+that the diffusers layout keeps in its JSON files. A file that this project wrote carries its
+folder's configs in its metadata (``CONFIG_KEY``), and those are taken.
+
+No shape tells whether an SD 2.x UNet predicts noise or velocity. In order, it is taken from the
+caller, from the metadata (``modelspec.prediction_type``), from a tensor named ``v_pred``, and else
+from the size that the model was trained at: velocity at 768 pixels, noise at 512. The size is
+``modelspec.resolution``. Without that it is 512 where the file's name holds the word ``base`` or
+``512`` or the model inpaints, else 768.
+"""
+
+import re
+from itertools import count
+from typing import Final, Literal
+
+from diffusion.checkpoints.json_files import parse_json_object
+from diffusion.checkpoints.safetensors import SafetensorsFile
+from diffusion.checkpoints.single_file.families import (
+    COMPLETE_HINT,
+    VAE_PREFIX,
+    Family,
+    Shapes,
+    TextEncoder,
+    detect_family,
+    pipeline_class,
+)
+from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
+from diffusion.errors import ModelFormatError, Path
+
+Prediction = Literal["epsilon", "sample", "v_prediction"]
+
+CONFIG_KEY: Final = "avila.config"
+"""Metadata: the JSON files of the diffusers layout, as one object by their names."""
+
+
+def stored_configs(file: SafetensorsFile) -> Json | None:
+    """Return the configs that a file's metadata carries; None where it has none."""
+    text = file.metadata.get(CONFIG_KEY)
+    return None if text is None else parse_json_object(text.encode(), file.path)
+
+
+def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json:
+    """Return the configs of a file that holds none, by name. Raises ``ModelFormatError``."""
+    shapes = {name: entry.shape for name, entry in file.entries.items()}
+    found = detect_family(shapes, file.path)
+    pipeline = pipeline_class(found, shapes)
+    side = _side(found, file, inpaints="Inpaint" in pipeline)
+    chosen = prediction or _prediction(found, file, side)
+    configs: Json = {
+        "model_index.json": _model_index(pipeline, found),
+        "unet/config.json": derive_unet_config(found, shapes, file.path, side),
+        "vae/config.json": _vae_config(found, shapes, file.path, side),
+        "scheduler/scheduler_config.json": _scheduler_config(
+            chosen, zero_snr="ztsnr" in file.entries
+        ),
+    }
+    for encoder in found.encoders:
+        config = _text_config(found, encoder, shapes, file.path)
+        configs[f"{encoder.part}/config.json"] = config
+    return configs
+
+
+def _side(found: Family, file: SafetensorsFile, *, inpaints: bool) -> int:
+    """Return the pixels along a side at which the model was trained."""
+    resolution = re.fullmatch(r"(\d{3,4})x\1", file.metadata.get("modelspec.resolution", ""))
+    if resolution:
+        return int(resolution[1])
+    small = inpaints or re.search(r"(?i)(?<![a-z0-9])(?:base|512)(?![a-z0-9])", file.path.stem)
+    return 512 if found.side == 768 and small else found.side
+
+
+def _prediction(found: Family, file: SafetensorsFile, side: int) -> Prediction:
+    """Return what the network predicts, as far as the file tells."""
+    stored = file.metadata.get("modelspec.prediction_type", "")
+    if stored in ("epsilon", "v"):
+        return "epsilon" if stored == "epsilon" else "v_prediction"
+    large_sd2 = found.text_width == 1024 and side > 512
+    return "v_prediction" if large_sd2 or "v_pred" in file.entries else "epsilon"
+
+
+def _vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+    """Return ``vae/config.json``; ``side`` in pixels."""
+    channels: list[int] = []
+    pattern = VAE_PREFIX + "encoder.down.{}.block.{}.conv2.weight"
+    while len(shape := shapes.get(pattern.format(len(channels), 0), ())) == 4:
+        channels.append(shape[0])
+    latents = shapes[f"{VAE_PREFIX}decoder.conv_in.weight"]
+    if not channels or len(latents) != 4:
+        raise ModelFormatError(file, "names", "must have a VAE of a known layout", COMPLETE_HINT)
+    return {
+        "_class_name": "AutoencoderKL",
+        "act_fn": "silu",
+        "block_out_channels": channels,
+        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
+        "in_channels": 3,
+        "latent_channels": latents[1],
+        "layers_per_block": next(n for n in count() if pattern.format(0, n) not in shapes),
+        "norm_num_groups": 32,
+        "out_channels": 3,
+        "sample_size": side,
+        "scaling_factor": found.scaling_factor,
+        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
+    }
+
+
+def _text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: Path) -> Json:
+    """Return ``text_encoder/config.json`` or ``text_encoder_2/config.json``."""
+    embedding = next(name for name in encoder.embedding_names if name in shapes)
+    prefix = embedding.removesuffix("token_embedding.weight").removesuffix("embeddings.")
+    positions = "positional_embedding" if encoder.open_clip else "embeddings.position_embedding"
+    layer = "transformer.resblocks" if encoder.open_clip else "encoder.layers"
+    inner = "mlp.c_fc" if encoder.open_clip else "mlp.fc1"
+    tokens = shapes[embedding]
+    length = shapes.get(f"{prefix}{positions}{'' if encoder.open_clip else '.weight'}", ())
+    wide = shapes.get(f"{prefix}{layer}.0.{inner}.weight", ())
+    if not len(tokens) == len(length) == len(wide) == 2:
+        reason = f"must have a text encoder of a known layout under {encoder.prefix}"
+        raise ModelFormatError(file, "names", reason, COMPLETE_HINT)
+    layers = next(n for n in count() if f"{prefix}{layer}.{n}.{inner}.weight" not in shapes)
+    config: Json = {
+        "architectures": [
+            "CLIPTextModelWithProjection" if encoder.part[-1] == "2" else "CLIPTextModel"
+        ],
+        "hidden_act": "gelu" if encoder.open_clip else "quick_gelu",
+        "hidden_size": tokens[1],
+        "intermediate_size": wide[0],
+        "layer_norm_eps": 1e-5,
+        "max_position_embeddings": length[0],
+        "model_type": "clip_text_model",
+        "num_attention_heads": max(1, tokens[1] // 64),
+        "num_hidden_layers": min(layers, found.layers),
+        "vocab_size": tokens[0],
+    }
+    projection = shapes.get(f"{prefix}text_projection", ())
+    if len(projection) == 2:
+        config["projection_dim"] = projection[1]
+    return config
+
+
+def _scheduler_config(prediction: str, *, zero_snr: bool = False) -> Json:
+    """Return ``scheduler/scheduler_config.json``: the noise that all families were trained with."""
+    config: Json = {
+        "_class_name": "DDIMScheduler",
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "clip_sample": False,
+        "num_train_timesteps": 1000,
+        "prediction_type": prediction,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
+    }
+    if zero_snr:
+        config["rescale_betas_zero_snr"] = True
+    return config
+
+
+def _model_index(pipeline: str, found: Family) -> Json:
+    """Return ``model_index.json``."""
+    index: Json = {
+        "_class_name": pipeline,
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    if found.pipeline == "StableDiffusion":
+        index["safety_checker"] = [None, None]
+        index["feature_extractor"] = [None, None]
+    else:
+        index |= {"text_encoder": [None, None], "tokenizer": [None, None]}
+        index["force_zeros_for_empty_prompt"] = len(found.encoders) == 2
+        index["requires_aesthetics_score"] = len(found.encoders) == 1
+    for encoder in found.encoders:
+        suffix = encoder.part.removeprefix("text_encoder")
+        kind = "CLIPTextModelWithProjection" if suffix else "CLIPTextModel"
+        index[encoder.part] = ["transformers", kind]
+        index[f"tokenizer{suffix}"] = ["transformers", "CLIPTokenizer"]
+    return index

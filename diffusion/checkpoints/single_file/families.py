@@ -1,0 +1,156 @@
+"""The families of single files: what tells them apart, and what their files must hold."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from diffusion.checkpoints.parameter_names import model_kind
+from diffusion.errors import ModelFormatError, Path, Shape, quoted
+
+Shapes = Mapping[str, Shape]
+
+UNET_PREFIX: Final = "model.diffusion_model."
+VAE_PREFIX: Final = "first_stage_model."
+COMPLETE_HINT: Final = "use a complete Stable Diffusion 1.x, 2.x or XL checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """A text encoder: its ``part`` of the diffusers layout, its ``prefix`` in the file."""
+
+    part: str
+    prefix: str
+    open_clip: bool
+
+    @property
+    def embedding_names(self) -> tuple[str, ...]:
+        """The names that the token embedding may have, the usual one first.
+
+        transformers' ``text_model.`` is missing in files of its first and its newest versions.
+        """
+        names = ("",) if self.open_clip else ("text_model.embeddings.", "embeddings.")
+        return tuple(f"{self.prefix}{name}token_embedding.weight" for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The properties that single files of one family share.
+
+    ``text_width``: of the text that the UNet attends to, which tells the families apart.
+    ``layers``: at most how many layers of the text encoder are used (SD 2.x takes the output of
+    the last but one). ``side``: in pixels, as trained.
+    """
+
+    title: str
+    text_width: int
+    pipeline: str
+    encoders: tuple[TextEncoder, ...]
+    side: int
+    scaling_factor: float
+    layers: int = 128
+
+
+FAMILIES: Final = (
+    Family(
+        "Stable Diffusion 1.x",
+        768,
+        "StableDiffusion",
+        (TextEncoder("text_encoder", "cond_stage_model.transformer.", False),),
+        512,
+        0.18215,
+    ),
+    Family(
+        "Stable Diffusion 2.x",
+        1024,
+        "StableDiffusion",
+        (TextEncoder("text_encoder", "cond_stage_model.model.", True),),
+        768,
+        0.18215,
+        layers=23,
+    ),
+    Family(
+        "Stable Diffusion XL",
+        2048,
+        "StableDiffusionXL",
+        (
+            TextEncoder("text_encoder", "conditioner.embedders.0.transformer.", False),
+            TextEncoder("text_encoder_2", "conditioner.embedders.1.model.", True),
+        ),
+        1024,
+        0.13025,
+    ),
+    Family(
+        "Stable Diffusion XL refiner",
+        1280,
+        "StableDiffusionXL",
+        (TextEncoder("text_encoder_2", "conditioner.embedders.0.model.", True),),
+        1024,
+        0.13025,
+    ),
+)
+_INPUTS: Final = {4: "", 9: "Inpaint"}
+_OTHER_INPUTS: Final = {5: "a depth model", 7: "an upscaling model", 8: "an editing model"}
+
+
+def detect_family(shapes: Shapes, file: Path) -> Family:
+    """Return the family of a single file.
+
+    Raises ``ModelFormatError``, which says what the file seems to be instead.
+    """
+    first = shapes.get(f"{UNET_PREFIX}input_blocks.0.0.weight", ())
+    if len(first) != 4:
+        kind = model_kind(shapes) or "a file of an unknown family"
+        raise ModelFormatError(file, "names", f"must be a whole model, got {kind}", COMPLETE_HINT)
+    if first[1] not in _INPUTS:
+        kind = _OTHER_INPUTS.get(first[1], f"a model with {first[1]} input channels")
+        reason = f"must be a model with 4 or 9 input channels, got {kind}"
+        raise ModelFormatError(file, "names", reason, COMPLETE_HINT)
+    text_width = _text_width(shapes)
+    for each in FAMILIES:
+        if each.text_width == text_width:
+            _check_complete(each, shapes, file)
+            return each
+    known = ", ".join(str(each.text_width) for each in FAMILIES)
+    reason = f"must attend to a text of width {known}, got {text_width}"
+    raise ModelFormatError(file, "shapes", reason, COMPLETE_HINT)
+
+
+def _text_width(shapes: Shapes) -> int | None:
+    """Return the width of the text, the inputs of the cross-attentions' keys; None without any."""
+    keys = (
+        shape
+        for name, shape in shapes.items()
+        if name.startswith(UNET_PREFIX) and name.endswith(".attn2.to_k.weight")
+    )
+    return next((shape[1] for shape in keys if len(shape) == 2), None)
+
+
+def _check_complete(found: Family, shapes: Shapes, file: Path) -> None:
+    """Refuse a file without a VAE or one of its family's text encoders."""
+    required = {encoder.embedding_names: "text encoder" for encoder in found.encoders}
+    required[(f"{VAE_PREFIX}decoder.conv_in.weight",)] = "VAE"
+    for names, part in required.items():
+        if not any(name in shapes for name in names):
+            name = quoted(names[0], 120)
+            reason = f"must have the {part} of {found.title}; {name} is missing"
+            raise ModelFormatError(file, "names", reason, COMPLETE_HINT)
+
+
+def pipeline_class(found: Family, shapes: Shapes) -> str:
+    """Return the class that ``model_index.json`` names."""
+    kind = _INPUTS[shapes[f"{UNET_PREFIX}input_blocks.0.0.weight"][1]]
+    if not kind and found.title.endswith("refiner"):
+        kind = "Img2Img"
+    return f"{found.pipeline}{kind}Pipeline"
+
+
+def find_text_encoders(names: Container[str]) -> tuple[TextEncoder, ...]:
+    """Return the text encoders that a file has, by the names of its tensors."""
+    places = (
+        TextEncoder("text_encoder", "cond_stage_model.transformer.", False),
+        TextEncoder("text_encoder", "cond_stage_model.model.", True),
+        TextEncoder("text_encoder", "conditioner.embedders.0.transformer.", False),
+        TextEncoder("text_encoder_2", "conditioner.embedders.0.model.", True),
+        TextEncoder("text_encoder_2", "conditioner.embedders.1.model.", True),
+    )
+    return tuple(each for each in places if any(name in names for name in each.embedding_names))

@@ -1,0 +1,30 @@
+"""Kernels for matrix units, run on devices that have none: the text emulates the units."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpucore import Device, Kernel
+from gpustd.launch import template
+from tests.gpustd.matrix_emulator import emulate
+
+__all__ = ["emulated_kernel", "need_matrix_units"]
+
+_emulated: dict[tuple[Device, str], Kernel] = {}
+
+
+def emulated_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
+    """Return what `template.kernel` does, with matrix units emulated where the text has them."""
+    if "matrix" not in spec:
+        return template.kernel(device, name, **spec)
+    source = template.render(name, spec)
+    key = (device, source)
+    if key not in _emulated:
+        _emulated[key] = device.compile_kernel(emulate(source))
+    return _emulated[key]
+
+
+def need_matrix_units(device: Device) -> None:
+    """Skip where the device has no matrix units and cannot emulate them."""
+    if device.info.engine != "dawn" or not device.has_f16:
+        pytest.skip(f"{device!r} is not Dawn with f16, where matrix units are")
