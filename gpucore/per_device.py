@@ -21,7 +21,7 @@ class PerDevice(Generic[V]):
 
     Values may refer to their device, as buffers and kernels do. The device holds them, so that they
     are dropped together with it. (A weak table of devices would never lose one: its own values
-    would hold its keys.) `Device.close` drops them; a reopened device begins anew.
+    would hold its keys.) `Device.close` drops them; a reopened device begins with none.
 
     >>> buffers: PerDevice[list[object]] = PerDevice(lambda device: [])
     >>> buffers.of(device).append(device.buffer(f32, 4))

@@ -40,7 +40,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CANARIES = 256  # elements behind a guarded buffer's own
+_CANARIES = 256  # elements after a guarded buffer's own
 
 
 @functools.cache
@@ -171,7 +171,7 @@ def random_array(
 
 
 class GuardedBuffer(Generic[T]):
-    """A poisoned buffer with canaries behind its own elements, made by `guarded_buffer`.
+    """A poisoned buffer with canaries after its own elements, made by `guarded_buffer`.
 
     Attributes:
         buffer: the kernel's argument: one dimension, own elements and canaries. shape: of the part
@@ -203,7 +203,7 @@ class GuardedBuffer(Generic[T]):
         return self.buffer.read()[: self._size].reshape(self.shape)
 
     def check(self) -> None:
-        """Raise `AssertionError` if a kernel has written behind its part."""
+        """Raise `AssertionError` if a kernel has written past its part."""
         found = self.buffer.read()[self._size :]
         expected = _poison(self.buffer.dtype, found.shape)
         size = self.buffer.dtype.itemsize
@@ -229,7 +229,7 @@ def guarded_buffer(
     Raises `ShapeError`, and at the end `AssertionError`.
 
     >>> with guarded_buffer(device, f32, (2, 3)) as result:
-    ...     result.buffer.shape, result.read().shape        # canaries stand behind the six
+    ...     result.buffer.shape, result.read().shape        # canaries follow the six
     ((262,), (2, 3))
     """
     sizes = extents(shape)

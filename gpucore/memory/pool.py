@@ -352,7 +352,7 @@ class Pool:
             raise
 
     def place_scratch(self, share: Share) -> None:
-        """Place a graph's slots anew where other graphs have moved the scratch memory.
+        """Place a graph's slots again where other graphs have moved the scratch memory.
 
         Raises `OutOfMemoryError`.
         """
