@@ -2,23 +2,21 @@
 
     python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
 
-Without operations, all of them. Prints the median time of each entry, its rate, its share of the
-roof measured in the same run, and how quick it is beside its quickest peer: NumPy for small ones,
-PyTorch and CuPy on the same NVIDIA card where they are installed. ``python -m bench.full_size``
-times models.
+Without operations, all of them are timed. Each line shows the median time of an entry, its rate,
+its share of the roof measured in the same run, and its speed relative to its quickest peer. Peers
+are NumPy for small entries, and PyTorch and CuPy on the same NVIDIA card where they are installed.
+``python -m bench.full_size`` times models.
 
-A FILE that is there keeps the rows that this run does not measure anew. What it lacks comes first,
-goals before the rest, and nothing is begun after SECONDS: given again, the same command goes on.
+An existing FILE keeps the rows that this run does not measure. Entries that it lacks come first,
+goals before the rest, and nothing is begun after SECONDS. The same command continues such a run.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import math
-import pkgutil
 import signal
 import sys
 import time
@@ -26,25 +24,41 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gpustd
-import tests.gpustd.reference
 from bench.entry import Entry, Row
 from bench.measure import Peers, measure, open_device
 from bench.report import HEAD, line, merged, read_earlier, report
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError
 
-
-def operations() -> list[str]:
-    """Operations that have a benchmark file."""
-    operations = {module.name for module in pkgutil.iter_modules(tests.gpustd.reference.__path__)}
-    packages = {module.name for module in pkgutil.iter_modules(gpustd.__path__) if module.ispkg}
-    stems = (operations | packages) - {"reference", "tuned"}
-    return sorted(stem for stem in stems if importlib.util.find_spec(f"bench.{stem}"))
+OPERATIONS = (
+    "activation",
+    "arrays",
+    "attention",
+    "cast",
+    "conv",
+    "elementwise",
+    "embedding",
+    "finite",
+    "gemm",
+    "group_norm",
+    "image",
+    "layer_norm",
+    "layout",
+    "linalg",
+    "nn",
+    "random",
+    "signal",
+    "softmax",
+    "to_image",
+    "upsample_nearest",
+    "upsampling_conv",
+    "winograd",
+)
+"""Modules of this folder that have ``ENTRIES``."""
 
 
 def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
-    """The entries of these operations that the device can run."""
+    """Yield the entries of these operations that the device can run."""
     for stem in stems:
         found: list[Entry] = importlib.import_module(f"bench.{stem}").ENTRIES
         for entry in found:
@@ -52,8 +66,8 @@ def entries(stems: Sequence[str], device: Device) -> Iterator[Entry]:
                 yield entry
 
 
-def in_order(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
-    """What is not known first, then what has a goal, then what is large."""
+def sort_entries(found: Iterable[Entry], known: Collection[str]) -> list[Entry]:
+    """Return unknown entries first, then those with a goal, then large ones."""
     return sorted(found, key=lambda entry: (entry.name in known, not entry.target, entry.cpu))
 
 
@@ -71,7 +85,7 @@ def run(
     print(HEAD)
     rows: list[Row] = []
     failed: list[str] = []
-    todo = in_order(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
+    todo = sort_entries(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
     for entry in todo:
         if time.monotonic() > end:
             print(f"the time is up: {len(rows)} of {len(todo)} entries")
@@ -98,21 +112,20 @@ def _rates(rates: dict[str, float], unit: float) -> str:
 
 
 def main() -> int:
-    """Run what the command line names; exit status 2 for wrong arguments."""
-    known = operations()
+    """Run the operations on the command line; return 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("operations", nargs="*", metavar="OPERATION", help=", ".join(known))
+    parser.add_argument("operations", nargs="*", metavar="OPERATION", help=", ".join(OPERATIONS))
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
     parser.add_argument("--json", type=Path, help="write the numbers to this file, or add them")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds (no limit)")
     chosen = parser.parse_args()
-    unknown = [name for name in chosen.operations if name not in known]
+    unknown = [name for name in chosen.operations if name not in OPERATIONS]
     if unknown:
-        parser.error(f"no benchmark of {', '.join(unknown)}; there are {', '.join(known)}")
+        parser.error(f"no benchmark of {', '.join(unknown)}; there are {', '.join(OPERATIONS)}")
     try:
         device = open_device(chosen.device)
         earlier = read_earlier(chosen.json, device) if chosen.json else {}
@@ -120,7 +133,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is measured is kept
-    result = run(device, chosen.operations or known, earlier, chosen.limit)
+    result = run(device, chosen.operations or OPERATIONS, earlier, chosen.limit)
     if chosen.json:
         part = chosen.json.with_name(f"{chosen.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

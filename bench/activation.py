@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import nn
+from tests.gpustd.reference.activation import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
 
-def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """One activation of ``millions`` times 2^20 elements."""
-    size = millions * 2**20
+def entry(name: str, size: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Return one activation of ``size`` elements."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), dtype)
@@ -33,7 +33,7 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
         return x / (1 + np.exp(-x))
 
     return Entry(
-        name=f"{name} {millions}Mi {dtype.name}",
+        name=f"{name} {size // 2**20}Mi {dtype.name}",
         setup=setup,
         flops=0,
         bytes=2.0 * dtype.itemsize * size,
@@ -44,9 +44,7 @@ def entry(name: str, millions: int, dtype: type[DType], *, cpu: bool = False) ->
 
 
 ENTRIES = [
-    entry("silu", 1, f32, cpu=True),
-    entry("gelu", 1, f32, cpu=True),
-    entry("silu", 64, f16),
-    entry("gelu", 64, f16),
-    entry("gelu", 64, f32),
+    *(entry(name, size, f32, cpu=True) for size in SMALL for name in ("silu", "gelu")),
+    *(entry(name, size, f16) for size in LARGE for name in ("silu", "gelu")),
+    *(entry("gelu", size, f32) for size in LARGE),
 ]

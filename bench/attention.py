@@ -13,7 +13,7 @@ from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd.nn.attention.fused import attention
-from tests.gpustd.reference.attention import Case
+from tests.gpustd.reference.attention import LARGE, SMALL, Case
 
 __all__ = ["ENTRIES"]
 
@@ -74,20 +74,12 @@ def entry(
 
 _SELF = Target("tflops", 150)
 
+_GOALS = [case for case in LARGE if case.sq == case.sk and case.sq > 256 and case.heads > 1]
+
 ENTRIES = [
     # The bundled model at 256 x 256 pixels with guidance, and its VAE.
-    entry(Case(2, 256, 256, 4, 32), f32, cpu=True),
-    entry(Case(2, 256, 77, 4, 32), f32, cpu=True),
-    entry(Case(2, 64, 64, 4, 48), f32, cpu=True),
-    entry(Case(1, 1024, 1024, 1, 96), f32, cpu=True),
-    # Stable Diffusion 1.5 at 512 x 512 with guidance, and its VAE.
-    entry(Case(2, 4096, 4096, 8, 40), f16, target=_SELF),
-    entry(Case(2, 4096, 77, 8, 40), f16),
-    entry(Case(2, 1024, 1024, 8, 80), f16, target=_SELF),
-    entry(Case(2, 256, 256, 8, 160), f16),
-    entry(Case(1, 4096, 4096, 1, 512), f16),
-    entry(Case(2, 4096, 4096, 8, 40), f32),
-    # Stable Diffusion 2.1 and XL.
-    entry(Case(2, 4096, 4096, 10, 64), f16, target=_SELF),
-    entry(Case(2, 1024, 1024, 20, 64), f16, target=_SELF),
+    *(entry(case, f32, cpu=True) for case in SMALL),
+    # Stable Diffusion 1.5 at 512 x 512 with guidance and its VAE, 2.1 and XL.
+    *(entry(case, f16, target=_SELF if case in _GOALS else None) for case in LARGE),
+    entry(LARGE[0], f32),
 ]

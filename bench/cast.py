@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.entry import Entry
-from gpucore import Device, DType, f16, f32
+from gpucore import Device, DType
+from gpucore.dtypes import DTYPES
 from gpustd import cast
+from tests.gpustd.reference.cast import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
 
-def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool = False) -> Entry:
-    """``millions`` times 2^20 elements."""
-    size = millions * 2**20
+def entry(source: type[DType], target: type[DType], size: int, *, cpu: bool = False) -> Entry:
+    """Return the cast of ``size`` elements."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(size), source)
@@ -32,7 +33,7 @@ def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool 
         return operand().astype(target.numpy)
 
     return Entry(
-        name=f"cast {millions}Mi {source.name} to {target.name}",
+        name=f"cast {size // 2**20}Mi {source.name} to {target.name}",
         setup=setup,
         flops=0,
         bytes=float((source.itemsize + target.itemsize) * size),
@@ -42,8 +43,6 @@ def entry(millions: int, source: type[DType], target: type[DType], *, cpu: bool 
 
 
 ENTRIES = [
-    entry(1, f32, f16, cpu=True),
-    entry(1, f16, f32, cpu=True),
-    entry(64, f32, f16),
-    entry(64, f16, f32),
+    *(entry(DTYPES[a], DTYPES[b], size, cpu=True) for a, b, (size, *_) in SMALL),
+    *(entry(DTYPES[a], DTYPES[b], size) for a, b, (size, *_) in LARGE),
 ]

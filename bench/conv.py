@@ -1,4 +1,4 @@
-"""conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
+"""Benchmark of conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Buffer, Device, DType, f16, f32
 from gpustd import conv2d
+from tests.gpustd.reference.conv import AUTOENCODERS, FEW_CHANNELS, SMALL, UNET, Case
 
 __all__ = ["ENTRIES", "NEAR_CUDNN", "OF_AUTOENCODERS", "entry", "operands"]
 
 
-def operands(
-    device: Device, shape: tuple[int, int, int, int], outputs: int, dtype: type[DType]
-) -> tuple[Buffer[Any], Buffer[Any]]:
-    """An image of ``shape`` and the weights of a 3x3 convolution of it."""
+def operands(device: Device, case: Case, dtype: type[DType]) -> tuple[Buffer[Any], Buffer[Any]]:
+    """Return an image and the weights of a 3 x 3 convolution of it."""
+    shape, outputs = (case.images, case.height, case.width, case.channels), case.outputs
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape)
     w = rng.standard_normal((3, 3, shape[3], outputs)) / (9 * shape[3]) ** 0.5
@@ -26,19 +26,13 @@ def operands(
 
 
 def entry(
-    images: int,
-    side: int,
-    channels: int,
-    outputs: int,
-    dtype: type[DType],
-    *,
-    target: Target | None = None,
-    cpu: bool = False,
+    case: Case, dtype: type[DType], *, target: Target | None = None, cpu: bool = False
 ) -> Entry:
-    """One 3x3 convolution of a square image with padding 1."""
+    """Return one 3 x 3 convolution of a square image with padding 1."""
+    images, side, channels, outputs = case.images, case.height, case.channels, case.outputs
 
     def setup(device: Device) -> Callable[[], object]:
-        x, w = operands(device, (images, side, side, channels), outputs, dtype)
+        x, w = operands(device, case, dtype)
         return lambda: conv2d(x, w, padding=1)
 
     def in_torch(torch: Any) -> Callable[[], object]:
@@ -60,26 +54,13 @@ def entry(
     )
 
 
-# The goals of convolutions, here and in the forms that take their place where they are quicker.
+# The goals of convolutions, also of the quicker forms that replace them.
 NEAR_CUDNN = Target("of peer", 0.85)
 OF_AUTOENCODERS = Target("tflops", 350)
 
 ENTRIES = [
-    entry(2, 32, 64, 64, f32, cpu=True),
-    entry(2, 16, 128, 128, f32, cpu=True),
-    entry(1, 256, 32, 32, f32, cpu=True),
-    entry(2, 64, 320, 320, f16, target=NEAR_CUDNN),
-    entry(2, 32, 640, 640, f16, target=NEAR_CUDNN),
-    entry(2, 16, 1280, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 16, 2560, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 8, 1280, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 8, 2560, 1280, f16, target=NEAR_CUDNN),
-    entry(1, 128, 512, 512, f16, target=OF_AUTOENCODERS),
-    entry(1, 512, 256, 256, f16, target=OF_AUTOENCODERS),
-    entry(1, 512, 256, 128, f16, target=OF_AUTOENCODERS),
-    entry(1, 512, 128, 128, f16, target=OF_AUTOENCODERS),
-    entry(2, 64, 4, 320, f16),
-    entry(1, 64, 4, 512, f16),
-    entry(2, 64, 320, 4, f16),
-    entry(1, 512, 128, 3, f16),
+    *(entry(case, f32, cpu=True) for case in SMALL),
+    *(entry(case, f16, target=NEAR_CUDNN) for case in UNET),
+    *(entry(case, f16, target=OF_AUTOENCODERS) for case in AUTOENCODERS),
+    *(entry(case, f16) for case in FEW_CHANNELS),
 ]

@@ -17,6 +17,7 @@ from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd import add, guidance, linear_combination
+from tests.gpustd.reference.elementwise import SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -125,7 +126,7 @@ ENTRIES = [
     copy(1, f32, cpu=True),
     sum_of_two(1, f32, cpu=True),
     combination(4, 1, f32, cpu=True),
-    guided((2, 64, 64, 4), f32, cpu=True),
+    guided(SMALL[1], f32, cpu=True),
     copy(64, f16),
     copy(_ROOF_MILLIONS, f16),
     combination(1, 64, f16),

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import embedding
+from tests.gpustd.reference.embedding import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
 
 def entry(
-    table: tuple[int, int], ids: tuple[int, int], dtype: type[DType], *, cpu: bool = False
+    table: tuple[int, int], ids: tuple[int, ...], dtype: type[DType], *, cpu: bool = False
 ) -> Entry:
     """Rows of a random table."""
 
@@ -47,6 +48,6 @@ def entry(
 
 
 ENTRIES = [
-    entry((2000, 128), (2, 32), f32, cpu=True),
-    entry((49408, 768), (2, 77), f16),
+    *(entry(table, ids, f32, cpu=True) for table, ids in SMALL),
+    *(entry(table, ids, f16) for table, ids in LARGE),
 ]

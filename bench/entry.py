@@ -1,4 +1,4 @@
-"""`Entry`: one case of a benchmark; `Target`: what it should reach; `Row`: what it reached."""
+"""A case of a benchmark (`Entry`), its goal (`Target`) and its result (`Row`)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Kind = Literal["tflops", "of peer", "of copy rate", "seconds"]
 
 @dataclass(frozen=True)
 class Target:
-    """A bound: at least so many ``tflops`` or so large a share, or at most so many ``seconds``.
+    """A goal: a least number of ``tflops``, a least share, or a greatest number of ``seconds``.
 
-    A share is that of the quickest peer's rate, or that of the rate of copies on the card.
+    A share is one of the quickest peer's rate, or of the rate of copies on the card.
     """
 
     kind: _Kind
@@ -34,11 +34,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """Result of an entry.
+    """Result of an entry. None stands for an unknown value.
 
-    ``roof`` is the least time at the roof over the time it took, ``copy_share`` its bytes a second
-    over those of copies; ``peers`` are seconds of the same by others. None: not known. ``date``:
-    when it was measured, where that was in an earlier run than the rest of its file.
+    ``roof`` is the least time at the roof divided by the measured time. ``copy_share`` is the rate
+    of bytes divided by that of copies. ``peers`` are the seconds of other libraries. ``date`` is
+    the day of the measurement, where it is earlier than that of the rest of the file.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Our rate over the quickest peer's: above 1 is quicker."""
+        """Our rate divided by the quickest peer's: above 1 we are quicker."""
         return min(self.peers.values()) / self.seconds if self.peers else None
 
     @property
     def grade(self) -> float | None:
-        """The rate over the target's, 1 if it is just reached; None without one or without peer."""
+        """The rate divided by the target's; None without a target or without a peer."""
         if self.target is None:
             return None
         kind, value = self.target.kind, self.target.value
@@ -71,12 +71,12 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target is; None without one, or where the peer is missing."""
+        """True where the target is reached; None without one, or where the peer is missing."""
         return None if self.grade is None else self.grade >= 1
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Row:
-        """A row as `dataclasses.asdict` wrote it."""
+        """Return a row from the JSON of `dataclasses.asdict`."""
         target = data.get("target")
         return cls(**{**data, "target": Target(**target) if target else None})
 
@@ -86,19 +86,19 @@ class Entry:
     """One case to time.
 
     Attributes:
-        name: what is computed, with its sizes and dtype.
-        setup: makes the operands on a device; the call it returns records the operation once.
+        name: the computation, with its sizes and dtype.
+        setup: makes the operands on a device, and returns a call that records the operation once.
         flops: floating-point operations of one call; 0 where only bytes matter.
         bytes: bytes that one call must at least read and write.
-        numpy: the same computation in NumPy on the host, or None; it is called several times, so
-            it makes its operands at the first call.
-        torch: given PyTorch, makes the operands on its default device; the call it returns
+        numpy: the same computation in NumPy on the host, or None. It is called several times, and
+            makes its operands at the first call.
+        torch: takes PyTorch, makes the operands on its default device, and returns a call that
             launches the same computation. None where there is no such peer.
-        cupy: the same, given CuPy. What NumPy calls alike is written once for both.
-        torch_name: what that peer is called where its times are shown.
-        target: what it should reach on one NVIDIA H200.
-        f16: the entry needs a device with f16, and is left out elsewhere.
-        cpu: the entry is small enough for a software renderer.
+        cupy: the same with CuPy. Where NumPy has the same call, one function serves both.
+        torch_name: name of that peer where its times are shown.
+        target: goal on one NVIDIA H200.
+        f16: true where the entry needs a device with f16; it is left out elsewhere.
+        cpu: true where the entry is small enough for a software renderer.
     """
 
     name: str

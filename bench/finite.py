@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32, u32
 from gpustd import count_nonfinite
+from tests.gpustd.reference.finite import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -42,7 +43,7 @@ def entry(name: str, shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = 
 
 
 ENTRIES = [
-    entry("latents 1x64x64", (1, 64, 64, 4), f32, cpu=True),
-    entry("picture 1x1024x1024", (1, 1024, 1024, 3), f16, cpu=True),
-    entry("activations 1x1024x1024x128", (1, 1024, 1024, 128), f16),
+    entry("latents 1x64x64", SMALL[0], f32, cpu=True),
+    entry("picture 1x1024x1024", SMALL[1], f16, cpu=True),
+    entry("activations 1x1024x1024x128", LARGE[0], f16),
 ]

@@ -50,7 +50,8 @@ from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder
 from diffusion.models.layers import Activations
 from diffusion.models.unet import size_features, time_features
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
 from gpucore import Device, Graph, Roof
 from gpustd import to_image
 
@@ -170,7 +171,7 @@ def text_distances(networks: Networks, arrays: dict[str, Array]) -> dict[str, fl
     found = {}
     names = [n for n in ("text_encoder", "text_encoder_2") if f"{n}_states" in arrays]
     for name, encoder in zip(names, networks.text.encoders, strict=True):
-        states, pooled = encoder.encode(networks.device, arrays["ids"].astype(int).tolist(), 0)
+        states, pooled = encoder.encode(arrays["ids"].astype(int).tolist(), 0)
         found[f"{name}_relative_l2"] = distance(states.read(), arrays[f"{name}_states"])
         if pooled is not None:
             found["pooled_text_relative_l2"] = distance(pooled.read(), arrays["pooled_text"])

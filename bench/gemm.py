@@ -1,4 +1,4 @@
-"""gemm at the sizes of Stable Diffusion, and a cube."""
+"""Benchmark of gemm at the sizes of Stable Diffusion, and of a cube."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Device, DType, f16, f32
 from gpustd import gemm
+from tests.gpustd.reference.gemm import CUBE, FEW_ROWS, SMALL, UNET, UNET_XL, Case
 
 __all__ = ["ENTRIES"]
 
 
 def entry(
-    m: int,
-    n: int,
-    k: int,
+    case: Case,
     dtype: type[DType],
     *,
     target: Target | None = None,
     cpu: bool = False,
     few_rows: bool = False,
 ) -> Entry:
-    """One product (m, k) @ (k, n)."""
+    """Return one product (m, k) @ (k, n)."""
+    (m,), k, n = case.rows, case.k, case.n
 
     def setup(device: Device) -> Callable[[], object]:
         rng = np.random.default_rng(0)
@@ -61,28 +61,10 @@ def entry(
 _NEAR_CUBLAS = Target("of peer", 0.85)
 
 ENTRIES = [
-    entry(512, 512, 512, f32, cpu=True),
-    entry(1024, 512, 512, f32, cpu=True),
-    entry(4096, 4096, 4096, f32, target=Target("tflops", 43)),
-    entry(4096, 4096, 4096, f16, target=Target("tflops", 400)),
-    entry(8192, 320, 320, f16, target=_NEAR_CUBLAS),
-    entry(8192, 2560, 320, f16, target=_NEAR_CUBLAS),
-    entry(8192, 320, 1280, f16, target=_NEAR_CUBLAS),
-    entry(2048, 640, 640, f16, target=_NEAR_CUBLAS),
-    entry(2048, 5120, 640, f16, target=_NEAR_CUBLAS),
-    entry(512, 1280, 1280, f16, target=_NEAR_CUBLAS),
-    entry(8192, 960, 320, f16, target=_NEAR_CUBLAS),
-    entry(2048, 1920, 640, f16, target=_NEAR_CUBLAS),
-    entry(2048, 640, 2560, f16, target=_NEAR_CUBLAS),
-    entry(512, 3840, 1280, f16, target=_NEAR_CUBLAS),
-    entry(512, 10240, 1280, f16, target=_NEAR_CUBLAS),
-    entry(512, 1280, 5120, f16, target=_NEAR_CUBLAS),
-    entry(128, 1280, 1280, f16, target=_NEAR_CUBLAS),
-    entry(8192, 640, 640, f16),
-    entry(2048, 1280, 1280, f16),
-    entry(2048, 3840, 1280, f16),
-    entry(2048, 10240, 1280, f16),
-    entry(2048, 1280, 5120, f16),
-    entry(2, 1280, 1280, f16, few_rows=True),
-    entry(2, 20160, 1280, f16, few_rows=True),
+    *(entry(case, f32, cpu=True) for case in SMALL),
+    entry(CUBE, f32, target=Target("tflops", 43)),
+    entry(CUBE, f16, target=Target("tflops", 400)),
+    *(entry(case, f16, target=_NEAR_CUBLAS) for case in UNET),
+    *(entry(case, f16) for case in UNET_XL),
+    *(entry(case, f16, few_rows=True) for case in FEW_ROWS),
 ]

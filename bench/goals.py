@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import operations
+from bench.__main__ import OPERATIONS
 from bench.entry import Entry, Row, Target
 from bench.models import GOALS, SD15, SDXL
 from gpucore import Device, f16
@@ -112,7 +112,7 @@ def network_lines(results: Sequence[Result]) -> list[Line]:
         lines.append(replace(line, floor=goal.floor))
     lines += [_error(results, *of) for of in _ERRORS]
     lines += [_spare(results, *of) for of in _SPARE]
-    return lines + _entry_lines(results, [s for s in operations() if s not in _LIBRARY])
+    return lines + _entry_lines(results, [s for s in OPERATIONS if s not in _LIBRARY])
 
 
 def library_lines(results: Sequence[Result]) -> list[Line]:

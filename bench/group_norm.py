@@ -12,20 +12,15 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import group_norm
+from tests.gpustd.reference.group_norm import LARGE, SMALL, Case
 
 __all__ = ["ENTRIES"]
 
 
-def entry(
-    images: int,
-    side: int,
-    channels: int,
-    dtype: type[DType],
-    *,
-    second: int = 0,
-    cpu: bool = False,
-) -> Entry:
-    """Square images, 32 groups, SiLU; ``second`` channels come from a second source."""
+def entry(case: Case, dtype: type[DType], *, cpu: bool = False) -> Entry:
+    """Return the norm of square images in 32 groups, with SiLU."""
+    images, side, _, channels = case.shape
+    second = case.second
     shape = (images, side, side, channels)
     total = channels + second
 
@@ -61,26 +56,6 @@ def entry(
 
 
 ENTRIES = [
-    entry(2, 16, 128, f32, cpu=True),
-    entry(2, 16, 128, f32, second=64, cpu=True),
-    entry(1, 128, 32, f32, cpu=True),
-    entry(2, 64, 320, f16),
-    entry(2, 64, 320, f16, second=320),
-    entry(2, 64, 320, f16, second=640),
-    entry(2, 64, 640, f16),
-    entry(2, 64, 640, f16, second=320),
-    entry(2, 128, 320, f16),
-    entry(2, 32, 640, f16),
-    entry(2, 32, 1280, f16),
-    entry(2, 32, 1280, f16, second=640),
-    entry(2, 16, 1280, f16),
-    entry(2, 16, 1280, f16, second=1280),
-    entry(2, 8, 1280, f16),
-    entry(2, 8, 1280, f16, second=1280),
-    entry(1, 512, 128, f16),
-    entry(1, 512, 256, f16),
-    entry(1, 256, 256, f16),
-    entry(1, 256, 512, f16),
-    entry(1, 128, 512, f16),
-    entry(1, 64, 512, f16),
+    *(entry(case, f32, cpu=True) for case in SMALL),
+    *(entry(case, f16) for case in LARGE),
 ]

@@ -1,8 +1,8 @@
-"""Images: the floor is each element read once and written once, at the rate of copies.
+"""Images: the least time is that of reading and writing each element once, as copies do.
 
-A filter that stays within its windows' arithmetic should run at that rate too: on an H200 some 57
+A filter with little arithmetic in its windows should reach that rate too: on an H200 some 57
 instructions fit between two words of four bytes. `gaussian_blur` and `box_blur` of small windows
-are one launch; longer ones, and `resize`, write and read the middle between their axes, which is
+are one launch. Longer ones, and `resize`, write and read the middle between their axes, which is
 not counted in the bytes here. Pictures are batches of 3840 x 2160. `canny` has no peer: PyTorch has
 nothing that follows its edges.
 """
@@ -58,9 +58,10 @@ def entry(
     torch: Torch | None = None,
     copy_share: float | None = None,
 ) -> Entry:
-    """``call`` on a picture; ``flops`` are those of an element; ``torch`` gets (torch, picture).
+    """Return an entry that times ``call`` on a picture.
 
-    ``numpy`` gets (NumPy, picture) of a small one, and (CuPy, picture).
+    ``flops`` are those of an element. ``torch`` gets (torch, picture). ``numpy`` gets (NumPy,
+    picture) of a small one, and (CuPy, picture).
     """
     operand = functools.partial(_picture, shape, dtype)
 
@@ -93,7 +94,7 @@ def entry(
 
 
 def _result_bytes(name: str, shape: tuple[int, ...], dtype: str) -> float:
-    """Bytes of the result."""
+    """Return the bytes of the result."""
     size = float(np.prod(shape)) * (1 if dtype == "u8" else 4)
     if name.startswith("rgb_to_grey"):
         return size / 3
@@ -105,22 +106,22 @@ def _result_bytes(name: str, shape: tuple[int, ...], dtype: str) -> float:
 
 
 def _torch_name(name: str, dtype: str) -> str:
-    """PyTorch, and the dtype to which it must convert u8."""
+    """Return the name of the peer, with the dtype to which PyTorch must convert u8."""
     if dtype != "u8" or name.startswith("flip"):
         return "PyTorch"
     return f"PyTorch through {'f16' if name.startswith('erode') else 'f32'}"
 
 
-def _everything(shape: tuple[int, int, int]) -> list[Entry]:
+def _entries(shape: tuple[int, int, int]) -> list[Entry]:
     rgb, rgba, grey = (*shape, 3), (*shape, 4), (*shape, 1)
     fine, coarse = (peers.blur(gaussian_weights("bench", *of).tolist()) for of in ((1, 2), (3, 4)))
     return [
         entry("flip width", rgba, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=peers.flipped(2), numpy=scipy.flipped(2)),
+              torch=peers.flip(2), numpy=scipy.flip(2)),
         entry("flip width", rgb, "u8", lambda x: image.flip(x, 1), copy_share=0.9,
-              torch=peers.flipped(2), numpy=scipy.flipped(2)),
+              torch=peers.flip(2), numpy=scipy.flip(2)),
         entry("flip height", rgb, "f32", lambda x: image.flip(x, 0), copy_share=0.9,
-              torch=peers.flipped(1), numpy=scipy.flipped(1)),
+              torch=peers.flip(1), numpy=scipy.flip(1)),
         entry("rgb_to_ycbcr", rgb, "u8", image.rgb_to_ycbcr, copy_share=0.9,
               torch=peers.matrix(_YCBCR, (0, 128, 128)),
               numpy=scipy.matrix(_YCBCR, (0, 128, 128))),
@@ -147,17 +148,17 @@ def _everything(shape: tuple[int, int, int]) -> list[Entry]:
         entry("sobel", grey, "u8", image.sobel, torch=peers.sobel, numpy=scipy.sobel),
         entry("canny", grey, "u8", image.canny),
         entry("erode 3", grey, "u8", lambda x: image.erode(x, 3), copy_share=0.9,
-              torch=peers.eroded(3), numpy=scipy.eroded(3)),
+              torch=peers.erode(3), numpy=scipy.erode(3)),
         entry("resize half bicubic", rgb, "u8", lambda x: image.resize(x, _half(x), "bicubic"),
-              torch=peers.halved),
+              torch=peers.halve),
         entry("resize half bicubic", rgb, "f32", lambda x: image.resize(x, _half(x), "bicubic"),
-              torch=peers.halved),
+              torch=peers.halve),
         entry("rotate linear", rgb, "u8", lambda x: image.rotate(x, 17, False, 1),
-              torch=peers.rotated(17), numpy=scipy.rotated(17)),
+              torch=peers.rotate(17), numpy=scipy.rotate(17)),
         entry("histogram", grey, "u8", image.histogram, torch=peers.histogram,
               numpy=scipy.histogram),
-        entry("equalise", grey, "u8", image.equalise, torch=peers.equalised,
-              numpy=scipy.equalised),
+        entry("equalise", grey, "u8", image.equalise, torch=peers.equalise,
+              numpy=scipy.equalise),
         entry("alpha_composite", rgba, "u8", lambda x: image.alpha_composite(x, x),
               torch=peers.composite, numpy=scipy.composite),
     ]  # fmt: skip
@@ -167,4 +168,4 @@ def _half(x: Buffer[Any]) -> tuple[int, int]:
     return x.shape[1] // 2, x.shape[2] // 2
 
 
-ENTRIES = [*_everything(_SMALL), *_everything(_LARGE)]
+ENTRIES = [*_entries(_SMALL), *_entries(_LARGE)]

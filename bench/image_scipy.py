@@ -1,7 +1,7 @@
 """Images in NumPy and SciPy, or CuPy, as their users write them; results as of `gpustd.image`.
 
 A peer takes the module, NumPy or CuPy, and its picture (N, H, W, C). Where SciPy would work in u8,
-it is given floats and the result is rounded.
+it gets floats and the result is rounded.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ __all__ = [
     "Peer",
     "box",
     "composite",
-    "equalised",
-    "eroded",
-    "flipped",
+    "equalise",
+    "erode",
+    "flip",
     "gaussian",
     "histogram",
     "matrix",
     "median",
-    "rotated",
+    "rotate",
     "sobel",
 ]
 
 Peer = Callable[[Any, Any], Any]
 
 
-def flipped(axis: int) -> Peer:
-    """Reversed along an axis."""
+def flip(axis: int) -> Peer:
+    """Return the peer that reverses an axis."""
     return lambda np, x: np.flip(x, axis).copy()
 
 
 def matrix(rows: Sequence[Sequence[float]], offset: Sequence[float]) -> Peer:
-    """Channels through a matrix."""
+    """Return the peer that multiplies channels by a matrix."""
 
     def call(np: Any, x: Any) -> Any:
         weights = np.asarray(rows, np.float32).T
@@ -45,7 +45,7 @@ def matrix(rows: Sequence[Sequence[float]], offset: Sequence[float]) -> Peer:
 
 
 def box(size: int) -> Peer:
-    """Means of windows."""
+    """Return the peer that takes means of windows."""
     window = (1, size, size, 1)
     return lambda np, x: _like(
         np, _ndimage(np).uniform_filter(_floats(np, x), window, mode="mirror"), x
@@ -53,43 +53,43 @@ def box(size: int) -> Peer:
 
 
 def gaussian(sigma: float, truncate: float) -> Peer:
-    """A blur by normal weights."""
+    """Return the peer that blurs by normal weights."""
     of = {"mode": "mirror", "truncate": truncate}
     widths = (0, sigma, sigma, 0)
     return lambda np, x: _like(np, _ndimage(np).gaussian_filter(_floats(np, x), widths, **of), x)
 
 
 def median(size: int) -> Peer:
-    """Medians of windows."""
+    """Return the peer that takes medians of windows."""
     return lambda np, x: _ndimage(np).median_filter(x, (1, size, size, 1), mode="mirror")
 
 
-def eroded(size: int) -> Peer:
-    """Least of windows."""
+def erode(size: int) -> Peer:
+    """Return the peer that takes the least value of windows."""
     return lambda np, x: _ndimage(np).grey_erosion(x, (1, size, size, 1))
 
 
 def sobel(np: Any, x: Any) -> Any:
-    """Length of the gradient, image by image: SciPy smooths along all other axes."""
+    """Return the length of the gradient, image by image: SciPy smooths along all other axes."""
     images = _floats(np, x)[..., 0]
     slope = _ndimage(np).sobel
     down, across = (np.stack([slope(each, axis) for each in images]) for axis in (0, 1))
     return np.hypot(down, across)[..., None]
 
 
-def rotated(angle: float) -> Peer:
-    """Linear samples of a picture turned about its centre."""
+def rotate(angle: float) -> Peer:
+    """Return the peer that samples a picture linearly, turned about its centre."""
     of = {"axes": (2, 1), "reshape": False, "order": 1}
     return lambda np, x: _like(np, _ndimage(np).rotate(_floats(np, x), angle, **of), x)
 
 
 def histogram(np: Any, x: Any) -> Any:
-    """Counts of 256 levels of each image of one channel."""
+    """Count 256 levels of each image of one channel."""
     return np.stack([np.bincount(each.ravel(), minlength=256) for each in x])[:, None]
 
 
-def equalised(np: Any, x: Any) -> Any:
-    """Pillow's rule, by a table for each image of one channel."""
+def equalise(np: Any, x: Any) -> Any:
+    """Equalise by Pillow's rule, with a table for each image of one channel."""
     return np.stack([_table(np, each)[each] for each in x])
 
 
@@ -101,14 +101,14 @@ def _table(np: Any, x: Any) -> Any:
 
 
 def composite(np: Any, x: Any) -> Any:
-    """A picture of four channels over itself, with straight alpha."""
+    """Lay a picture of four channels over itself, with straight alpha."""
     above = _floats(np, x)
     alpha = above[..., 3:]
     rest = alpha * (1 - alpha / 255)
-    both = alpha + rest
-    colours = (above[..., :3] * (alpha + rest)) / np.where(both == 0, 1, both)
-    made = np.where(alpha == 0, above, np.concatenate([colours, both], -1))
-    return _like(np, made, x)
+    total = alpha + rest
+    colours = (above[..., :3] * (alpha + rest)) / np.where(total == 0, 1, total)
+    result = np.where(alpha == 0, above, np.concatenate([colours, total], -1))
+    return _like(np, result, x)
 
 
 def _ndimage(np: Any) -> Any:
@@ -120,5 +120,5 @@ def _floats(np: Any, x: Any) -> Any:
 
 
 def _like(np: Any, y: Any, x: Any) -> Any:
-    """In the picture's dtype; levels are rounded."""
+    """Return ``y`` in the dtype of ``x``; levels are rounded."""
     return np.rint(y).clip(0, 255).astype(np.uint8) if x.dtype == np.uint8 else y

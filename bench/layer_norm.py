@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import layer_norm
+from tests.gpustd.reference.layer_norm import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -47,11 +48,6 @@ def entry(rows: int, channels: int, dtype: type[DType], *, cpu: bool = False) ->
 
 
 ENTRIES = [
-    entry(288, 128, f32, cpu=True),
-    entry(4096, 64, f32, cpu=True),
-    entry(8192, 320, f16),
-    entry(2048, 640, f16),
-    entry(512, 1280, f16),
-    entry(128, 1280, f16),
-    entry(154, 768, f16),
+    *(entry(rows, channels, f32, cpu=True) for rows, channels in SMALL),
+    *(entry(rows, channels, f16) for rows, channels in LARGE),
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import concat, transpose
+from tests.gpustd.reference.layout import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -66,10 +67,8 @@ def joined(side: int, widths: tuple[int, int], dtype: type[DType], *, cpu: bool 
 
 
 ENTRIES = [
-    transposed((128, 128, 3, 3), (2, 3, 1, 0), f32, cpu=True),
-    transposed((512, 512), (1, 0), f32, cpu=True),
+    *(transposed(shape, axes, f32, cpu=True) for shape, axes in SMALL),
     joined(16, (128, 64), f32, cpu=True),
-    transposed((1280, 2560, 3, 3), (2, 3, 1, 0), f16),
-    transposed((1280, 5120), (1, 0), f16),
+    *(transposed(shape, axes, f16) for shape, axes in LARGE),
     joined(64, (320, 320), f16),
 ]

@@ -1,4 +1,4 @@
-"""Linear algebra: products, solves and factorisations beside cuBLAS and cuSOLVER."""
+"""Linear algebra: matrix products, solutions and factorisations beside cuBLAS and cuSOLVER."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """BLAS, triangular solves, Cholesky and LU.
 
 CuPy calls cuBLAS and cuSOLVER, as PyTorch does; small entries stand beside NumPy and SciPy, too.
-Floors: BLAS 1 and 2 the bytes of their operands; products 2 M N K operations (8 in complex
-numbers), triangular solves N² K, Cholesky N³ / 3, LU 2 N³ / 3, at the rate of f32.
+BLAS 1 and 2 are measured by the bytes of their operands. Others are measured by operations at the
+rate of f32: matrix products 2 M N K (8 in complex numbers), triangular solves N² K, Cholesky N³ /
+3, LU 2 N³ / 3.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def _normal(shape: Shape, seed: int) -> NDArray[np.float32]:
 
 
 def _definite(shape: Shape, seed: int) -> NDArray[np.float32]:
-    """Symmetric with a heavy diagonal: positive definite, and cheap to make."""
+    """Return symmetric matrices with a heavy diagonal: positive definite, and cheap to compute."""
     x = _normal(shape, seed)
     n = shape[-1]
     return np.asarray((x + np.swapaxes(x, -1, -2)) / 2 + 2 * n**0.5 * np.eye(n), np.float32)
@@ -45,7 +46,7 @@ def _definite(shape: Shape, seed: int) -> NDArray[np.float32]:
 def _in_torch(
     call: Callable[[Any], Theirs], operands: Callable[[], list[NDArray[Any]]], torch: Any
 ) -> Callable[[], object]:
-    """The same on the card, by cuSOLVER where that is asked: it can be captured in a graph."""
+    """Return the call in PyTorch, by cuSOLVER where it may, so that a graph can capture it."""
     torch.backends.cuda.preferred_linalg_library("cusolver")
     tensors = [torch.as_tensor(x) for x in operands()]
     return functools.partial(call(torch), *tensors)
@@ -64,22 +65,23 @@ def _entry(
     *,
     flops: float = 0.0,
     dtype: type[DType] = f32,
-    alike: Callable[[Any], Theirs] | None = None,
+    numpy_call: Callable[[Any], Theirs] | None = None,
     torch: Callable[[Any], Theirs] | None = None,
     target: Target | None = None,
 ) -> Entry:
-    """One call on random operands of ``shapes``; the first is definite for factorisations.
+    """Return an entry for one call on random operands of ``shapes``.
 
-    ``alike`` picks the function of CuPy and, for a small entry, of NumPy: each gets its module.
+    The first operand is definite for factorisations. ``numpy_call`` picks the function of CuPy and,
+    for a small entry, of NumPy: each gets its module.
     """
     definite = name.startswith(("cholesky", "trsm", "solve_triangular", "cho_solve"))
 
     @functools.cache
     def operands() -> list[NDArray[Any]]:
-        made = [_normal(s, i) for i, s in enumerate(shapes)]
+        arrays = [_normal(s, i) for i, s in enumerate(shapes)]
         if definite:
-            made[0] = _definite(shapes[0], 0)
-        return [x.astype(dtype.numpy) for x in made]
+            arrays[0] = _definite(shapes[0], 0)
+        return [x.astype(dtype.numpy) for x in arrays]
 
     def setup(device: Device) -> Callable[[], object]:
         buffers: list[Buffer[Any]] = [device.buffer_from_array(x, dtype) for x in operands()]
@@ -92,16 +94,16 @@ def _entry(
         setup=setup,
         flops=flops,
         bytes=float(dtype.itemsize * (sum(math.prod(s) for s in shapes) + result)),
-        numpy=(lambda: alike(np)(*operands())) if alike and small else None,
+        numpy=(lambda: numpy_call(np)(*operands())) if numpy_call and small else None,
         torch=functools.partial(_in_torch, torch, operands) if torch else None,
-        cupy=functools.partial(_in_cupy, alike, operands) if alike else None,
+        cupy=functools.partial(_in_cupy, numpy_call, operands) if numpy_call else None,
         target=target,
         f16=dtype is f16,
         cpu=small,
     )
 
 
-def _product(
+def _matmul(
     a: Shape,
     b: Shape,
     dtype: type[DType] = f32,
@@ -116,7 +118,7 @@ def _product(
         linalg.matmul,
         flops=flops,
         dtype=dtype,
-        alike=lambda m: m.matmul,
+        numpy_call=lambda m: m.matmul,
         torch=lambda t: t.matmul,
         target=target,
     )
@@ -135,9 +137,10 @@ def _factorisation(
     *,
     target: Target | None = None,
 ) -> Entry:
-    """``operations`` are those of a matrix over N³; ``sizes`` N and the batch.
+    """Return an entry for a factorisation.
 
-    ``peers`` are the function of NumPy and CuPy, and that of PyTorch.
+    ``operations`` are those of a matrix over N³; ``sizes`` N and the batch. ``peers`` are the
+    function of NumPy and CuPy, and that of PyTorch.
     """
     n, batch = sizes
     return _entry(
@@ -145,15 +148,15 @@ def _factorisation(
         (_square(n, batch),),
         ours,
         flops=operations * n**3 * batch,
-        alike=peers[0],
+        numpy_call=peers[0],
         torch=peers[1],
         target=target,
     )
 
 
 def _dot(module: Any) -> Theirs:
-    found: Theirs = module.dot
-    return found
+    dot: Theirs = module.dot
+    return dot
 
 
 def _lower(module: Any) -> Theirs:
@@ -177,13 +180,15 @@ _lu = functools.partial(
 )
 
 ENTRIES = [
-    _entry("dot", ((2**16,),) * 2, linalg.dot, alike=_dot),
-    _entry("dot", (_LINE,) * 2, linalg.dot, alike=_dot, torch=lambda t: t.dot, target=_NEAR_COPIES),
+    _entry("dot", ((2**16,),) * 2, linalg.dot, numpy_call=_dot),
+    _entry(
+        "dot", (_LINE,) * 2, linalg.dot, numpy_call=_dot, torch=lambda t: t.dot, target=_NEAR_COPIES
+    ),
     _entry(
         "nrm2",
         (_LINE,),
         linalg.nrm2,
-        alike=lambda m: m.linalg.norm,
+        numpy_call=lambda m: m.linalg.norm,
         torch=lambda t: t.linalg.vector_norm,
     ),
     _entry("iamax", (_LINE,), linalg.iamax, torch=lambda t: lambda x: x.abs().argmax()),
@@ -191,16 +196,16 @@ ENTRIES = [
         "axpy",
         (_LINE,) * 2,
         linalg.axpy,
-        alike=lambda m: m.add,
+        numpy_call=lambda m: m.add,
         torch=lambda t: t.add,
         target=_NEAR_COPIES,
     ),
-    _entry("gemv", ((512, 512), (512,)), functools.partial(linalg.gemv, 1.0), alike=_dot),
+    _entry("gemv", ((512, 512), (512,)), functools.partial(linalg.gemv, 1.0), numpy_call=_dot),
     _entry(
         "gemv",
         ((16384, 8192), (8192,)),
         functools.partial(linalg.gemv, 1.0),
-        alike=_dot,
+        numpy_call=_dot,
         torch=lambda t: t.mv,
         target=_NEAR_COPIES,
     ),
@@ -208,22 +213,22 @@ ENTRIES = [
         "gemv transposed",
         ((16384, 8192), (16384,)),
         functools.partial(linalg.gemv, 1.0, trans=1),
-        alike=lambda m: lambda a, x: m.dot(a.T, x),
+        numpy_call=lambda m: lambda a, x: m.dot(a.T, x),
         torch=lambda t: lambda a, x: t.mv(a.T, x),
         target=_NEAR_COPIES,
     ),
-    _product((256, 256), (256, 256)),
-    _product((4096, 4096), (4096, 4096), target=Target("tflops", 40)),
-    _product((64, 512, 512), (64, 512, 512), target=Target("of peer", 0.7)),
-    _product((4096, 64, 64), (4096, 64, 64)),
-    _product((64, 512, 512), (64, 512, 512), f16),
-    _product((2048, 2048), (2048, 2048), c64, target=Target("of peer", 0.6)),
+    _matmul((256, 256), (256, 256)),
+    _matmul((4096, 4096), (4096, 4096), target=Target("tflops", 40)),
+    _matmul((64, 512, 512), (64, 512, 512), target=Target("of peer", 0.7)),
+    _matmul((4096, 64, 64), (4096, 64, 64)),
+    _matmul((64, 512, 512), (64, 512, 512), f16),
+    _matmul((2048, 2048), (2048, 2048), c64, target=Target("of peer", 0.6)),
     _entry(
         "gemm of transposes",
         (_square(4096),) * 2,
         functools.partial(linalg.gemm, 1.0, trans_a=1, trans_b=1),
         flops=2.0 * 4096**3,
-        alike=lambda m: lambda a, b: m.matmul(a.T, b.T),
+        numpy_call=lambda m: lambda a, b: m.matmul(a.T, b.T),
         torch=lambda t: lambda a, b: a.T @ b.T,
     ),
     _entry(
@@ -237,7 +242,7 @@ ENTRIES = [
         (_square(4096), (4096, 4096)),
         functools.partial(linalg.solve_triangular, lower=True),
         flops=4096.0**3,
-        alike=_lower,
+        numpy_call=_lower,
         torch=lambda t: lambda a, b: t.linalg.solve_triangular(a, b, upper=False),
         target=_HALF_OF_CUSOLVER,
     ),
@@ -245,7 +250,7 @@ ENTRIES = [
         "solve_triangular",
         (_square(4096), (4096, 1)),
         functools.partial(linalg.solve_triangular, lower=True),
-        alike=_lower,
+        numpy_call=_lower,
         torch=lambda t: lambda a, b: t.linalg.solve_triangular(a, b, upper=False),
     ),
     _cholesky((256, 1)),
@@ -261,7 +266,7 @@ ENTRIES = [
         (_square(4096), (4096, 64)),
         linalg.solve,
         flops=2 / 3 * 4096.0**3,
-        alike=lambda m: m.linalg.solve,
+        numpy_call=lambda m: m.linalg.solve,
         torch=lambda t: lambda a, b: t.linalg.solve_ex(a, b)[0],
     ),
     _factorisation(

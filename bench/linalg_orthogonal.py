@@ -1,8 +1,8 @@
 """QR, singular values, symmetric eigenvalues and least squares.
 
-Floors: qr with q 4 M N² - 4 N³ / 3 operations (M >= N) at the rate of f32; Jacobi methods have none
-but their operands' bytes. PyTorch and CuPy call cuSOLVER: geqrf and orgqr, gesvdj (batched up to 32
-by 32; CuPy gesvd for one matrix), syevd or syevj.
+qr with q is measured by 4 M N² - 4 N³ / 3 operations (M >= N) at the rate of f32, Jacobi methods
+only by their operands' bytes. PyTorch and CuPy call cuSOLVER: geqrf and orgqr, gesvdj (batched up
+to 32 by 32; CuPy gesvd for one matrix), syevd or syevj.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def _entry(
     shapes: tuple[Shape, ...],
     ours: Call,
     theirs: Callable[[Any], Call],
-    alike: Callable[[Any], Call] | None,
+    numpy_call: Callable[[Any], Call] | None,
     *,
     flops: float = 0.0,
     target: Target | None = None,
 ) -> Entry:
-    """One call; ``theirs`` picks the same of PyTorch's, ``alike`` of NumPy's and CuPy's.
+    """Return an entry for one call.
 
-    A small one is for software as well, beside NumPy.
+    ``theirs`` picks the function of PyTorch, ``numpy_call`` that of NumPy and CuPy. A small entry
+    runs on software renderers as well, beside NumPy.
     """
     small = max(map(math.prod, shapes)) <= _SMALL
 
@@ -64,31 +65,31 @@ def _entry(
         return lambda: call(*tensors)
 
     def in_cupy(library: Any) -> Callable[[], object]:
-        assert alike is not None
-        return functools.partial(alike(library), *map(library.asarray, operands()))
+        assert numpy_call is not None
+        return functools.partial(numpy_call(library), *map(library.asarray, operands()))
 
     return Entry(
         name=f"{name} {' '.join('x'.join(map(str, s)) for s in shapes)} f32",
         setup=setup,
         flops=flops,
         bytes=12.0 * sum(math.prod(s) for s in shapes),
-        numpy=(lambda: alike(np)(*operands())) if alike and small else None,
+        numpy=(lambda: numpy_call(np)(*operands())) if numpy_call and small else None,
         torch=in_torch,
-        cupy=in_cupy if alike else None,
+        cupy=in_cupy if numpy_call else None,
         target=target,
         cpu=small,
     )
 
 
 def _qr(*shape: int, target: Target | None = None) -> Entry:
-    *ahead, m, n = shape
+    *batch, m, n = shape
     return _entry(
         "qr",
         (shape,),
         lambda a: linalg.qr(a, mode="economic"),
         lambda torch: torch.linalg.qr,
         lambda module: module.linalg.qr,
-        flops=math.prod(ahead) * (4.0 * m * n**2 - 4 / 3 * n**3),
+        flops=math.prod(batch) * (4.0 * m * n**2 - 4 / 3 * n**3),
         target=target,
     )
 

@@ -1,7 +1,7 @@
 """Random numbers: bytes written, against PyTorch's generator (Philox too) on the same card.
 
-Floor: 4 bytes a number. Philox without a product of 64 bits takes about 30 integer operations a
-number, the normal numbers in fixed point about 40 more.
+The least time is that of 4 bytes a number. Philox without 64-bit multiplications takes about 30
+integer operations a number, and normal numbers in fixed point about 40 more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def entry(
     peers: tuple[Callable[[np.random.Generator], object], Callable[[Any], object]],
     target: Target | None = None,
 ) -> Entry:
-    """``size`` numbers of one distribution."""
+    """Return an entry for ``size`` numbers of one distribution."""
     in_numpy, in_torch = peers
     cpu = size <= 2**20
 
@@ -54,7 +54,7 @@ def entry(
 
 
 def distributions(size: int) -> list[Entry]:
-    """Each kind of number."""
+    """Return an entry for each kind of number."""
     return [
         entry(
             "random",

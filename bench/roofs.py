@@ -1,4 +1,4 @@
-"""The card's roof in the same run: the best of our own rates and, where it is there, PyTorch's."""
+"""The roof of a card in a run: the best of our own rates and, if installed, PyTorch's."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["Roofs"]
 
 
 class Roofs:
-    """Rates of copies and products, each measured when it is first asked for."""
+    """Rates of copies and matrix products, each measured when it is first needed."""
 
     def __init__(self, device: Device, peer: TorchPeer | None) -> None:
         self._device = device
         self._peer = peer
         self.copies: dict[str, float] = {}
-        """Bytes read and written a second, by who copied."""
+        """Bytes read and written a second, by library."""
         self.products: dict[str, dict[str, float]] = {}
-        """FLOP/s by dtype, then by who multiplied."""
+        """FLOP/s by dtype, then by library."""
 
     def of(self, dtype: type[DType]) -> Roof:
-        """The roof for f16 or f32; other dtypes have that of f32."""
+        """Return the roof for f16 or f32; other dtypes have that of f32."""
         kind = f16 if dtype is f16 else f32
         products = self._products(kind)
         return Roof(max(products.values()), self.copy_rate)

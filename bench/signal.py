@@ -1,8 +1,8 @@
 """Fourier transforms beside cuFFT (of PyTorch, and of CuPy with a plan), convolution and filters.
 
-Floor of a transform: bytes, each number read and written once; lengths above some thousand take two
-passes in any library, so that half the rate of copies is the best they reach. FLOP are counted as
-5 n log2(n), as is usual.
+The least time of a transform is that of its bytes, each number read and written once. Lengths above
+some thousand take two passes in any library, so half the rate of copies is the best they reach.
+FLOP are counted as 5 n log2(n), as is usual.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _POWERS = Target("of peer", 0.8)
 
 @functools.cache
 def _scipy() -> Any:
-    """Loaded where it is first needed: it is a peer, and makes a filter's coefficients."""
+    """Import scipy.signal where it is first needed: as a peer, and for a filter's coefficients."""
     return importlib.import_module("scipy.signal")
 
 
@@ -44,10 +44,10 @@ def _numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
 def transform(
     name: str, shape: tuple[int, ...], axis: int = -1, target: Target | None = None
 ) -> Entry:
-    """One transform, by the name that NumPy, PyTorch, SciPy and this package share.
+    """Return an entry for a transform, by the name that all libraries share.
 
-    CuPy gets a plan made before; one back to real numbers may overwrite its spectrum, which
-    saves a copy.
+    CuPy gets a plan made before. One back to real numbers may overwrite its spectrum, which saves a
+    copy.
     """
     real = name.startswith("rfft")
     n = math.prod(shape) if name.endswith("2") else shape[axis]
@@ -60,8 +60,8 @@ def transform(
 
     def torch(peer: Any) -> Callable[[], object]:
         x = peer.as_tensor(_numbers(shape, complex_=not real))
-        given = {"dim" if key == "axis" else key: value for key, value in where.items()}
-        return lambda: getattr(peer.fft, name)(x, **given)
+        options = {"dim" if key == "axis" else key: value for key, value in where.items()}
+        return lambda: getattr(peer.fft, name)(x, **options)
 
     def cupy(peer: Any) -> Callable[[], object]:
         x = peer.asarray(_numbers(shape, complex_=not real))
@@ -87,7 +87,10 @@ def transform(
 
 
 def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
-    """A long signal with a filter of finite response, by the quicker method (FFT: long filters)."""
+    """Return an entry for a long signal and a filter of finite response.
+
+    The method is the faster one: for long filters the FFT.
+    """
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_numbers((n,), complex_=False))
@@ -101,8 +104,10 @@ def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
             size = signal.next_fast_len(n + taps - 1)
             rfft, irfft = peer.fft.rfft, peer.fft.irfft
             return lambda: irfft(rfft(x, size) * rfft(h, size), size)[: n + taps - 1]
-        turned = h.flip(0)[None, None]
-        return lambda: peer.nn.functional.conv1d(x[None, None], turned, padding=taps - 1)[0, 0]
+        reversed_taps = h.flip(0)[None, None]
+        return lambda: peer.nn.functional.conv1d(x[None, None], reversed_taps, padding=taps - 1)[
+            0, 0
+        ]
 
     return Entry(
         name=f"convolve {n} {taps}",
@@ -120,7 +125,10 @@ def convolution(n: int, taps: int, *, cpu: bool = False) -> Entry:
 
 
 def sections(shape: tuple[int, ...], order: int, *, cpu: bool = False) -> Entry:
-    """A recursive filter in second-order sections along the last axis; PyTorch has none."""
+    """Return an entry for a recursive filter in second-order sections along the last axis.
+
+    PyTorch has no such function.
+    """
     sos = functools.cache(lambda: _scipy().butter(order, 0.2, output="sos"))
 
     def setup(device: Device) -> Callable[[], object]:
@@ -138,7 +146,7 @@ def sections(shape: tuple[int, ...], order: int, *, cpu: bool = False) -> Entry:
 
 
 def short_time(n: int, size: int, *, cpu: bool = False) -> Entry:
-    """A short-time transform with a Hann window and half overlap."""
+    """Return an entry for a short-time transform with a Hann window and half overlap."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_numbers((n,), complex_=False))
@@ -165,8 +173,8 @@ def short_time(n: int, size: int, *, cpu: bool = False) -> Entry:
     )
 
 
-def from_short_time(n: int, size: int) -> Entry:
-    """The inverse of that, of the spectra of noise."""
+def inverse_short_time(n: int, size: int) -> Entry:
+    """Return an entry for the inverse short-time transform, of the spectra of noise."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_numbers((n,), complex_=False))
@@ -190,7 +198,7 @@ def from_short_time(n: int, size: int) -> Entry:
 
 
 def _batch(n: int) -> tuple[int, int]:
-    """As many transforms of ``n`` as make 2^24 numbers."""
+    """Return the shape of as many transforms of ``n`` as hold 2^24 numbers."""
     return max(1, 2**24 // n), n
 
 
@@ -225,5 +233,5 @@ ENTRIES = [
     sections((1024, 2**14), 8),
     short_time(2**17, 512, cpu=True),
     short_time(2**24, 1024),
-    from_short_time(2**24, 1024),
+    inverse_short_time(2**24, 1024),
 ]

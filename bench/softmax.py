@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd.nn import softmax
+from tests.gpustd.reference.softmax import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -45,9 +46,7 @@ def entry(shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = False) -> E
 
 
 ENTRIES = [
-    entry((1024, 256), f32, cpu=True),
-    entry((1024, 77), f32, cpu=True),
-    entry((16, 4096, 4096), f16),
-    entry((16, 4096, 77), f16),
+    *(entry(shape, f32, cpu=True) for shape in SMALL),
+    *(entry(shape, f16) for shape in LARGE),
     entry((8, 4096, 4096), f32),
 ]

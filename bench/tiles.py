@@ -1,13 +1,13 @@
-"""Time tiles of products inside a whole model, for the tables in ``gpustd/tuning/tables``.
+"""Time tiles of matrix products inside a model, for the tables in ``gpustd/tuning/tables``.
 
     python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/tuning/tables/CARD.json
 
-``avila tune`` times a product by itself, and tiles that are near each other there may change places
-between other launches. Here one UNet call of a latent with guidance and one decoding are captured
-with each product's likeliest tile, with its second, and so on; timestamps tell what each product's
-launches take. Tiles that are quicker by 3 % are checked against the naive one. Then the model with
-them and the one without are timed in turns, and their results compared bit by bit: FILE gets the
-tiles of those parts that are quicker as a whole, beside what it has.
+``avila tune`` times a matrix product alone. Between other launches, the order of tiles that are
+nearly equal may change. Here one UNet call with guidance and one decoding are captured with each
+product's likely quickest tile, with its second, and so on. Timestamps give the time of each
+product's launches. Tiles that are quicker by 3 % are checked against the naive variant. Then the
+model with them and the one without are timed in turns, and their results compared bit by bit. FILE
+gets the tiles of those parts that are quicker as a whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from bench.full_size import inputs, unet_graph, vae_graph
 from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Buffer, Device, Graph
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, key_of_region, recorded_matmuls, use_tiles
@@ -35,11 +35,11 @@ from gpustd.tuning.timing import refusals
 __all__ = ["Found", "find_tiles", "main"]
 
 Make = Callable[[], tuple[Graph, Buffer[Any]]]
-"""GraphCache a network; gives the graph and its output."""
+"""Captures a network, and returns the graph and its output."""
 
 _RANKS = 8
 _PROFILES = 7
-_BUSY_S = 0.5
+_WARM_UP_S = 0.5
 _ROUNDS = 12
 _REPLAYS = 4
 _QUICKER = 0.97
@@ -47,11 +47,16 @@ _QUICKER = 0.97
 
 @dataclass(frozen=True)
 class Found:
-    """What `find_tiles` came to.
+    """The result of `find_tiles`.
 
-    ``tiles``: those that are better, with seconds of a product's launches before and after;
-    ``refused``: better ones that are wrong; ``before``, ``after``: seconds of the network;
-    ``same``: whether its results kept their bits; ``products``: how many have a choice.
+    Attributes:
+        tiles: better tiles, by the key of a matrix product.
+        gains: seconds of a product's launches before and after.
+        refused: reasons why other, quicker tiles are wrong.
+        before: seconds of the network with the old tiles.
+        after: seconds of the network with the new tiles.
+        same: true where the network's results keep their bits.
+        products: matrix products with a choice of tiles.
     """
 
     tiles: Mapping[str, TileSize]
@@ -64,23 +69,23 @@ class Found:
 
     @property
     def is_quicker(self) -> bool:
-        """Whether the tiles are worth having."""
+        """True where the tiles are worth writing."""
         return bool(self.tiles) and self.same and self.after < self.before
 
 
 def find_tiles(
     device: Device, make: Make, table: Mapping[str, TileSize], ranks: int = _RANKS
 ) -> Found:
-    """The tiles that are quicker inside a network than those of ``table``.
+    """Return the tiles that are quicker inside a network than those of ``table``.
 
     Raises `FeatureError` where the device has no timestamps.
     """
     try:
-        graphs, seen = _captured(device, make, table, ranks)
+        graphs, seen = _capture_ranks(device, make, table, ranks)
         now, *tried = _seconds_inside(device, graphs)
         del graphs
-        tiles, gains = _better(seen, now, tried)
-        refused = _refused(device, seen, tiles)
+        tiles, gains = _better_tiles(seen, now, tried)
+        refused = _refusal_reasons(device, seen, tiles)
         sizes = {key: tile_size(tile) for key, tile in tiles.items() if key not in refused}
         pair = []
         for each in (table, {**table, **sizes}):
@@ -97,10 +102,13 @@ def find_tiles(
     return Found(sizes, gains, refused, before, after, same, len(now))
 
 
-def _captured(
+def _capture_ranks(
     device: Device, make: Make, table: Mapping[str, TileSize], ranks: int
 ) -> tuple[list[Graph], dict[str, SeenMatmul]]:
-    """The network with the tiles of ``table``, and with those of each rank; its products."""
+    """Capture the network with the tiles of ``table`` and with those of each rank.
+
+    Return the graphs, and the matrix products that were launched.
+    """
     use_tiles(device, table)
     with recorded_matmuls() as seen:
         graphs = [make()[0]]
@@ -115,23 +123,23 @@ def _captured(
 
 
 def _seconds_inside(device: Device, graphs: Sequence[Graph]) -> list[dict[str, float]]:
-    """Seconds of each product's launches in a replay of each graph: medians, in turns."""
+    """Return the median seconds of each product's launches in each graph, measured in turns."""
     for graph in graphs:
         graph.replay()
         device.synchronize()
-    end = time.perf_counter() + _BUSY_S
+    end = time.perf_counter() + _WARM_UP_S
     while time.perf_counter() < end:
         graphs[0].replay()
         device.synchronize()
     samples: list[dict[str, list[float]]] = [{} for _ in graphs]
     for _ in range(_PROFILES):
         for graph, each in zip(graphs, samples, strict=True):
-            for key, seconds in _profiled(device, graph).items():
+            for key, seconds in _profile(device, graph).items():
                 each.setdefault(key, []).append(seconds)
     return [{key: statistics.median(times) for key, times in each.items()} for each in samples]
 
 
-def _profiled(device: Device, graph: Graph) -> dict[str, float]:
+def _profile(device: Device, graph: Graph) -> dict[str, float]:
     with device.profile() as profile:
         graph.replay()
     found: dict[str, float] = {}
@@ -141,10 +149,10 @@ def _profiled(device: Device, graph: Graph) -> dict[str, float]:
     return found
 
 
-def _better(
+def _better_tiles(
     seen: Mapping[str, SeenMatmul], now: Mapping[str, float], tried: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, Tile], dict[str, tuple[float, float]]]:
-    """Tiles that beat those taken now, and the seconds of both."""
+    """Return the tiles that are quicker than those taken now, and the seconds of both."""
     tiles, gains = {}, {}
     for key, before in now.items():
         offered = seen[key].tiles
@@ -156,22 +164,22 @@ def _better(
     return tiles, gains
 
 
-def _refused(
+def _refusal_reasons(
     device: Device, seen: Mapping[str, SeenMatmul], tiles: Mapping[str, Tile]
 ) -> dict[str, str]:
-    """Why tiles are not to be taken: wrong, or of other bits than the likeliest of the product."""
+    """Return why tiles must not be taken: wrong results, or other bits than the first tile's."""
     found = {}
     for key, tile in tiles.items():
         first = seen[key].tiles[0]
-        told = refusals(device, seen[key], [first, tile] if tile != first else [tile])
+        reasons = refusals(device, seen[key], [first, tile] if tile != first else [tile])
         device.trim()
-        if reason := told.get(tile):
+        if reason := reasons.get(tile):
             found[key] = reason
     return found
 
 
 def _seconds_in_turns(device: Device, graphs: Sequence[Graph]) -> list[float]:
-    """Median seconds of a replay of each; they take turns, the device busy throughout."""
+    """Return the median seconds of a replay of each graph, in turns on a busy device."""
     samples: list[list[float]] = [[] for _ in graphs]
     for _ in range(_ROUNDS):
         for graph, each in zip(graphs, samples, strict=True):
@@ -187,10 +195,12 @@ def _seconds_in_turns(device: Device, graphs: Sequence[Graph]) -> list[float]:
     return [statistics.median(each) for each in samples]
 
 
-def told(name: str, found: Found) -> str:
-    """Lines for people."""
+def format_found(name: str, found: Found) -> str:
+    """Return lines of text about a part of a model."""
     times = f"{found.before * 1e3:.3f} ms before, {found.after * 1e3:.3f} ms with them"
-    lines = [f"{name}: {len(found.tiles)} of {found.products} products have better tiles: {times}"]
+    lines = [
+        f"{name}: {len(found.tiles)} of {found.products} matrix products have better tiles: {times}"
+    ]
     for key, (before, after) in sorted(found.gains.items(), key=lambda g: g[1][1] - g[1][0]):
         size = "x".join(map(str, found.tiles[key])) if key in found.tiles else found.refused[key]
         lines.append(f"  {key}: {before * 1e6:.1f} to {after * 1e6:.1f} µs, {size}")
@@ -223,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     for name, make in parts.items():
         found = find_tiles(device, make, table)
-        print(told(name, found), flush=True)
+        print(format_found(name, found), flush=True)
         if found.is_quicker:
             table = {**table, **found.tiles}
             if chosen.json:

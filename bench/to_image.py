@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import to_image
+from tests.gpustd.reference.to_image import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -42,4 +43,7 @@ def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> E
     )
 
 
-ENTRIES = [entry(1, 256, f32, cpu=True), entry(1, 512, f16), entry(4, 1024, f16)]
+ENTRIES = [
+    *(entry(shape[0], shape[1], f32, cpu=True) for shape in SMALL),
+    *(entry(shape[0], shape[1], f16) for shape in LARGE),
+]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.entry import Entry
 from gpucore import Device, DType, f16, f32
 from gpustd import upsample_nearest
+from tests.gpustd.reference.upsample_nearest import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
@@ -42,7 +43,6 @@ def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = F
 
 
 ENTRIES = [
-    entry((1, 64, 64, 64), f32, cpu=True),
-    entry((1, 256, 256, 256), f16),
-    entry((2, 32, 32, 640), f16),
+    *(entry(shape, f32, cpu=True) for shape, _ in SMALL),
+    *(entry(shape, f16) for shape, _ in LARGE),
 ]

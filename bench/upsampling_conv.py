@@ -1,6 +1,6 @@
-"""upsampling_conv2d at the sizes of the VAE of Stable Diffusion, and on a small image.
+"""Benchmark of upsampling_conv2d at the sizes of the VAE of Stable Diffusion, and on a small image.
 
-Its operations are counted as the direct form's, so that rates compare.
+Operations are counted as those of the direct form, so that rates compare.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from bench.conv import OF_AUTOENCODERS
 from bench.entry import Entry, Target
 from gpucore import Device, DType, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
+from tests.gpustd.reference.conv import Case
+from tests.gpustd.reference.upsampling_conv import LARGE, SMALL
 
 __all__ = ["ENTRIES"]
 
 
 def entry(
-    side: int,
-    channels: int,
-    dtype: type[DType],
-    *,
-    target: Target | None = None,
-    cpu: bool = False,
+    case: Case, dtype: type[DType], *, target: Target | None = None, cpu: bool = False
 ) -> Entry:
-    """To an image of ``side``; its peer convolves an image of that size."""
-    direct = conv.entry(1, side, channels, channels, dtype, target=target, cpu=cpu)
+    """Return one enlarging convolution; its peer convolves an image of the result's size."""
+    side = 2 * case.height
+    enlarged = replace(case, height=side, width=side)
+    direct = conv.entry(enlarged, dtype, target=target, cpu=cpu)
 
     def setup(device: Device) -> Callable[[], object]:
-        x, w = conv.operands(device, (1, side // 2, side // 2, channels), channels, dtype)
+        x, w = conv.operands(device, case, dtype)
         u = upsampling_weights(w)
         return lambda: upsampling_conv2d(x, u)
 
@@ -37,8 +36,7 @@ def entry(
 
 
 ENTRIES = [
-    entry(512, 256, f16, target=OF_AUTOENCODERS),
-    entry(256, 512, f16),
-    entry(128, 512, f16),
-    entry(128, 64, f32, cpu=True),
+    entry(LARGE[0], f16, target=OF_AUTOENCODERS),
+    *(entry(case, f16) for case in LARGE[1:]),
+    *(entry(case, f32, cpu=True) for case in SMALL),
 ]

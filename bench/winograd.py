@@ -1,6 +1,6 @@
-"""winograd_conv2d at the sizes of Stable Diffusion where it is taken, and on small images.
+"""Benchmark of winograd_conv2d where Stable Diffusion takes it, and on small images.
 
-Its operations are counted as the direct form's, so that rates compare.
+Operations are counted as those of the direct form, so that rates compare.
 """
 
 from __future__ import annotations
@@ -13,29 +13,36 @@ from bench.conv import NEAR_CUDNN, OF_AUTOENCODERS
 from bench.entry import Entry, Target
 from gpucore import Device, DType, f16, f32
 from gpustd import winograd_conv2d, winograd_weights
+from tests.gpustd.reference.conv import Case
+from tests.gpustd.reference.winograd import (
+    AUTOENCODERS_BY_4,
+    MORE_BY_2,
+    MORE_BY_4,
+    SMALL,
+    UNET_32_BY_4,
+    UNET_64_BY_4,
+    UNET_BY_2,
+)
 
 __all__ = ["ENTRIES"]
 
 
 def entry(
-    images: int,
-    side: int,
-    channels: int,
-    outputs: int,
+    case: Case,
     dtype: type[DType],
     *,
     block: int = 2,
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
-    """The convolution that `bench.conv` times, by other means, its peer's time beside it.
+    """Return the convolution that `bench.conv` times, in blocks of results of side ``block``.
 
-    ``block``: side of the blocks of results.
+    Its peer is that of the direct form.
     """
-    direct = conv.entry(images, side, channels, outputs, dtype, target=target, cpu=cpu)
+    direct = conv.entry(case, dtype, target=target, cpu=cpu)
 
     def setup(device: Device) -> Callable[[], object]:
-        x, w = conv.operands(device, (images, side, side, channels), outputs, dtype)
+        x, w = conv.operands(device, case, dtype)
         u = winograd_weights(w, block)
         return lambda: winograd_conv2d(x, u)
 
@@ -44,30 +51,12 @@ def entry(
 
 
 ENTRIES = [
-    entry(2, 64, 320, 320, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 64, 640, 320, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 64, 960, 320, f16, block=4, target=NEAR_CUDNN),
-    entry(1, 64, 512, 512, f16, block=4),
-    entry(1, 128, 512, 512, f16, block=4, target=OF_AUTOENCODERS),
-    entry(1, 256, 512, 256, f16, block=4, target=OF_AUTOENCODERS),
-    entry(1, 256, 256, 256, f16, block=4, target=OF_AUTOENCODERS),
-    entry(1, 512, 256, 256, f16, block=4, target=OF_AUTOENCODERS),
-    entry(1, 512, 256, 128, f16, block=4, target=OF_AUTOENCODERS),
-    entry(2, 64, 640, 640, f16, block=4),
-    entry(2, 128, 320, 320, f16, block=4),
-    entry(2, 64, 640, 640, f16),
-    entry(2, 32, 320, 640, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 32, 640, 640, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 32, 960, 640, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 32, 1280, 640, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 32, 1920, 640, f16, block=4, target=NEAR_CUDNN),
-    entry(2, 32, 1280, 1280, f16),
-    entry(2, 16, 640, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 16, 1280, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 16, 1920, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 16, 2560, 1280, f16, target=NEAR_CUDNN),
-    entry(2, 32, 640, 640, f32),
-    entry(2, 32, 64, 64, f32, cpu=True),
-    entry(2, 16, 256, 128, f32, cpu=True),
-    entry(1, 128, 32, 32, f32, cpu=True),
+    *(entry(case, f16, block=4, target=NEAR_CUDNN) for case in UNET_64_BY_4),
+    *(entry(case, f16, block=4, target=OF_AUTOENCODERS) for case in AUTOENCODERS_BY_4),
+    *(entry(case, f16, block=4, target=NEAR_CUDNN) for case in UNET_32_BY_4),
+    *(entry(case, f16, block=4) for case in MORE_BY_4),
+    *(entry(case, f16, target=NEAR_CUDNN) for case in UNET_BY_2),
+    *(entry(case, f16) for case in MORE_BY_2),
+    entry(Case(2, 32, 32, 640, 640), f32),
+    *(entry(case, f32, cpu=True) for case in SMALL),
 ]

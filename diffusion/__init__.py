@@ -2,7 +2,7 @@
 
 Law: no WGSL and no GPU API, only gpustd operations and NumPy.
 
-Names are imported when they are first asked for, so that the command starts with next to nothing.
+Names are imported when they are first asked for, so that the command starts at once.
 """
 
 from importlib import import_module
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from diffusion.errors import DiffusionError
-    from diffusion.pipeline.pipeline import Pipeline, Result, Stage, Step
-    from diffusion.pipeline.refining import refine
+    from diffusion.pipeline.events import Result, Stage, Step
+    from diffusion.pipeline.pipeline import Pipeline
+    from diffusion.pipeline.refiner import refine
     from diffusion.settings import Settings
     from diffusion.text.conditioning import Conditioning, Sizes
 else:
@@ -19,12 +20,12 @@ else:
         "Conditioning": "text.conditioning",
         "DiffusionError": "errors",
         "Pipeline": "pipeline.pipeline",
-        "Result": "pipeline.pipeline",
+        "Result": "pipeline.events",
         "Settings": "settings",
         "Sizes": "text.conditioning",
-        "Stage": "pipeline.pipeline",
-        "Step": "pipeline.pipeline",
-        "refine": "pipeline.refining",
+        "Stage": "pipeline.events",
+        "Step": "pipeline.events",
+        "refine": "pipeline.refiner",
     }
 
     def __getattr__(name):

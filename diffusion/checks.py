@@ -13,7 +13,7 @@ MOST_SIDE = 16384
 
 
 def check_text(name: str, value: object) -> None:
-    """Text of a length that is read."""
+    """Check a text and its length."""
     if not isinstance(value, str):
         raise SettingsError(name, value, "give text")
     if len(value) > MOST_PROMPT:
@@ -21,7 +21,7 @@ def check_text(name: str, value: object) -> None:
 
 
 def check_side(name: str, value: object) -> None:
-    """A picture's side in pixels, or None."""
+    """Check a picture's side in pixels; None passes."""
     check_integer(name, value, 8, MOST_SIDE)
     if isinstance(value, int) and value % 8:
         near = max(8, round(value / 8) * 8)
@@ -29,7 +29,7 @@ def check_side(name: str, value: object) -> None:
 
 
 def check_integer(name: str, value: object, least: int, most: int) -> None:
-    """A whole number within limits, or None."""
+    """Check a whole number and its limits; None passes."""
     if value is None:
         return
     if type(value) is not int or not least <= value <= most:
@@ -37,7 +37,7 @@ def check_integer(name: str, value: object, least: int, most: int) -> None:
 
 
 def check_number(name: str, value: object, least: float, most: float) -> None:
-    """A finite number within limits, or None."""
+    """Check a finite number and its limits; None passes."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):

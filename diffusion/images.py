@@ -1,8 +1,8 @@
-"""Pictures from outside: hostile until checked, then upright RGB, or a mask of one channel.
+"""Reading pictures from files, which may be hostile: to upright RGB, or a mask of one channel.
 
-Rules: PNG, JPEG or WebP; at most `LARGEST_FILE` bytes and `MOST_PIXELS` pixels, known before a
-pixel is decoded; the first frame; turned as EXIF says; 16-bit grey scaled, not cut; an ICC profile
-that can be read converted to sRGB; what is transparent shows white.
+Files are PNG, JPEG or WebP, of at most `LARGEST_FILE` bytes and `MOST_PIXELS` pixels, which is
+known before a pixel is decoded. The first frame is taken and turned as EXIF says. 16-bit grey is
+scaled, not cut. A readable ICC profile is converted to sRGB. Transparent parts show white.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ MOST_PIXELS: Final = 1 << 24
 LARGEST_PROFILE: Final = 4 << 20
 BACKGROUND: Final = (255, 255, 255)
 MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I", "I;16", "I;16B")
-"""What is taken. ``I`` holds 16-bit grey in 32 bits."""
+"""Modes that are read. ``I`` holds 16-bit grey in 32 bits."""
 
-_MENDABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError)
-_DAMAGED = (*_MENDABLE, ArithmeticError, AttributeError, LookupError, TypeError)
-"""What Pillow raises for files, the last four where a tag of EXIF is of another type."""
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError)
+_DAMAGE_ERRORS = (*_PILLOW_ERRORS, ArithmeticError, AttributeError, LookupError, TypeError)
+"""Errors that Pillow raises for files; the last four come from EXIF tags of a wrong type."""
 
 
 def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Image:
-    """The picture in a file, decoded, upright, in its own mode.
+    """Return the picture in a file: decoded, upright, in its own mode.
 
-    ``field``: the setting that named it, for errors. Raises `SettingsError`.
+    ``field``: the setting that names it, for errors. Raises `SettingsError`.
     """
     name = os.fspath(path)
     try:
@@ -50,11 +50,11 @@ def read_image(path: str | os.PathLike[str], field: str = "image") -> Image.Imag
         raise SettingsError(field, name, f"it cannot be read: {reason}") from error
     if len(data) > LARGEST_FILE:
         raise SettingsError(field, name, f"it has over {LARGEST_FILE >> 20} MiB")
-    return _decoded(data, field, name)
+    return _decode(data, field, name)
 
 
-def _decoded(data: bytes, field: str, name: str) -> Image.Image:
-    """The picture of a file's bytes. What Pillow says is not repeated: it may show addresses."""
+def _decode(data: bytes, field: str, name: str) -> Image.Image:
+    """Return the picture of a file's bytes. Errors leave out Pillow's text: it shows addresses."""
     damaged = SettingsError(field, name, "it is damaged or cut short; save or fetch it again")
     try:
         with warnings.catch_warnings():
@@ -69,11 +69,12 @@ def _decoded(data: bytes, field: str, name: str) -> Image.Image:
         raise SettingsError(field, name, "give a PNG, JPEG or WebP file") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise SettingsError(field, name, f"it has over {MOST_PIXELS} pixels") from error
-    except _DAMAGED as error:
+    except _DAMAGE_ERRORS as error:
         raise damaged from error
 
 
 def _check_kind(image: Image.Image, field: str, name: str) -> None:
+    """Raise `SettingsError` for too many pixels, or a mode that is not read."""
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise SettingsError(field, name, f"{width}x{height} is over {MOST_PIXELS} pixels")
@@ -84,49 +85,49 @@ def _check_kind(image: Image.Image, field: str, name: str) -> None:
 
 
 def _check_palette(image: Image.Image) -> None:
-    """Raise ``ValueError`` where more colours are said to be clear than a palette can have."""
+    """Raise ``ValueError`` where more colours are transparent than a palette can have."""
     clear = image.info.get("transparency")
     if image.mode == "P" and isinstance(clear, bytes) and len(clear) > 256:
         raise ValueError(len(clear))
 
 
 def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
-    """``image`` as RGB in sRGB, its transparent parts on white. Raises `SettingsError`."""
+    """Return ``image`` as RGB in sRGB, its transparent parts on white. Raises `SettingsError`."""
     _check_kind(image, field, "the picture")
     if image.mode.startswith("I"):
-        return _sixteen_bits(image).convert("RGB")
+        return _to_eight_bits(image).convert("RGB")
     profile = image.info.get("icc_profile")
     if "A" in image.mode or "transparency" in image.info:
         clear = image.convert("RGBA")
-        flat = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        flat.alpha_composite(clear)
-        return _in_srgb(flat.convert("RGB"), profile)
+        opaque = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        opaque.alpha_composite(clear)
+        return _to_srgb(opaque.convert("RGB"), profile)
     if image.mode in ("RGB", "CMYK"):
-        return _in_srgb(image, profile).convert("RGB")
+        return _to_srgb(image, profile).convert("RGB")
     return image.convert("RGB")
 
 
-def _sixteen_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey as 8-bit grey, scaled: Pillow's own conversion cuts at 255."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8-bit grey; Pillow's own conversion cuts at 255."""
     levels = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
 
 
-def _in_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Converted from its ICC profile; as it is where there is none or it cannot be read."""
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """Convert from an ICC profile to sRGB; return it unchanged without a readable profile."""
     if not isinstance(profile, bytes) or not 0 < len(profile) <= LARGEST_PROFILE:
         return image
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, *_MENDABLE):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, *_PILLOW_ERRORS):
         return image
     return image if converted is None else converted
 
 
 def to_mask(image: Image.Image, field: str = "mask") -> Image.Image:
-    """A mask of one channel, 0 or 255: its alpha where that varies, else its brightness.
+    """Return a mask of one channel, 0 or 255: its alpha where that varies, else its brightness.
 
     128 and above is 255. Raises `SettingsError`.
     """
@@ -140,11 +141,11 @@ def to_mask(image: Image.Image, field: str = "mask") -> Image.Image:
 
 
 def to_pixels(image: Image.Image) -> NDArray[np.float32]:
-    """An RGB picture as (1, H, W, 3) in [-1, 1], f32."""
+    """Return an RGB picture as (1, H, W, 3) in [-1, 1], f32."""
     return (np.asarray(image, np.float32) / np.float32(127.5) - np.float32(1))[None]
 
 
 def from_pixels(pixels: NDArray[np.float32]) -> Image.Image:
-    """A picture of (H, W, 3) in [-1, 1], rounded and clamped as `gpustd.to_image` does."""
+    """Return a picture of (H, W, 3) in [-1, 1], rounded and clamped as `gpustd.to_image` does."""
     levels = np.round((pixels * 0.5 + 0.5) * 255)
     return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))

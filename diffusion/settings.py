@@ -1,4 +1,4 @@
-"""What a picture is made from: checked settings, with the model's defaults filled in."""
+"""The settings of a picture: checked, with the model's defaults filled in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from diffusion.errors import SettingsError
 from diffusion.noise import NOISES
 from diffusion.prompts import EMPHASES
 from diffusion.samplers import choose_schedule
-from diffusion.tasks import TILINGS, Hires, Source, Variation, check_seamless
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks import TILINGS, Hires, InitImage, Variation, check_seamless
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
 __all__ = ["Defaults", "Settings"]
@@ -21,7 +21,7 @@ _MOST_SEED = 2**64 - 1
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a model takes where a setting is None."""
+    """A model's values for settings that are None."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ class Settings:
 
     Args:
         prompt, negative: text; either may be empty, hold weights, and be of any length.
-        width, height: in pixels, multiples of 8; with a picture its own, to the nearest multiples.
+        width, height: in pixels, multiples of 8; by default an init image's, rounded to them.
         steps: of the sampler.
         guidance: classifier-free guidance scale (Ho and Salimans 2022, arXiv 2207.12598); 1
             or less turns it off and halves the work.
@@ -45,20 +45,20 @@ class Settings:
         seed: of the first image; image i has ``seed + i``.
         count: number of images. batch: how many are computed at once.
         eta: noise that DDIM (0 by default) or an ancestral sampler (1 by default) adds.
-        emphasis: what weights in prompts do: original, no_norm, ignore or none.
+        emphasis: how weights in prompts are applied: original, no_norm, ignore or none.
         clip_skip: 1 takes the text encoder's last states, 2 those of the layer before, and so on.
-        source: a picture to start from, or a part of it to draw anew.
-        hires: a second pass at a larger size; not with a picture.
+        init_image: a picture to start from, or a part of it to draw anew.
+        hires: a second pass at a larger size; not with an init image.
         variation: another noise to start from.
         vae_tiling: encode and decode in tiles: ``on``, ``off``, or ``auto``: above 1024x1024 pixels
-            and above what the device's buffers hold.
+            or above what the device's buffers hold.
         seamless: axes along which opposite edges meet: ``x`` (left and right), ``y`` (top and
             bottom), or ``xy``; not where only a box around a mask is drawn.
-        rng: whose noise a seed means: ``nv``, or ``cpu`` for PyTorch's on a CPU.
+        rng: the generator that a seed is for: ``nv``, or ``cpu`` for PyTorch's on a CPU.
         sampling: the rarer choices about sampling.
         zero_snr: shift and scale the model's noise so that its last time step keeps nothing of the
-            picture (Lin et al. 2023, arXiv 2305.08891), for models trained so whose file does not
-            tell; refused where the noise ends so already.
+            picture (Lin et al. 2023, arXiv 2305.08891). It is for models trained so whose file does
+            not say it, and refused where the noise ends so already.
     """
 
     prompt: str
@@ -75,21 +75,21 @@ class Settings:
     eta: float | None = None
     emphasis: str = "original"
     clip_skip: int = 1
-    source: Source | None = None
+    init_image: InitImage | None = None
     hires: Hires | None = None
     variation: Variation | None = None
     vae_tiling: str = "auto"
     seamless: Wrap = ""
     rng: str = "nv"
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
     zero_snr: bool = False
 
-    def filled(self, defaults: Defaults) -> Settings:
-        """With defaults for what is None, checked. Raises `SettingsError`."""
-        own = self.source.size() if self.source else None
-        width, height = own or (defaults.width, defaults.height)
+    def with_defaults(self, defaults: Defaults) -> Settings:
+        """Return checked settings with defaults in place of None. Raises `SettingsError`."""
+        image_size = self.init_image.size() if self.init_image else None
+        width, height = image_size or (defaults.width, defaults.height)
         sampler = self.sampler or defaults.sampler
-        full = replace(
+        complete = replace(
             self,
             width=width if self.width is None else self.width,
             height=height if self.height is None else self.height,
@@ -99,11 +99,11 @@ class Settings:
             schedule=choose_schedule(sampler, self.schedule, defaults.schedule),
             batch=min(self.count, 4) if self.batch is None else self.batch,
         )
-        full.check()
-        return full
+        complete.check()
+        return complete
 
     def part(self, first: int, count: int) -> Settings:
-        """Settings of ``count`` images from number ``first`` on, which come out the same."""
+        """Return the settings of ``count`` images from number ``first`` on; they stay the same."""
         variation = self.variation
         if variation is None or not variation.strength:
             return replace(self, seed=(self.seed + first) % 2**64, count=count)
@@ -111,7 +111,7 @@ class Settings:
         return replace(self, variation=moved, count=count)
 
     def check(self) -> None:
-        """Raise `SettingsError` for the first setting that cannot be."""
+        """Raise `SettingsError` for the first setting that is out of range."""
         for name in ("prompt", "negative", "emphasis"):
             check_text(name, getattr(self, name))
         EMPHASES.find(self.emphasis)
@@ -131,12 +131,16 @@ class Settings:
         check_text("rng", self.rng)
         NOISES.find(self.rng)
         self.sampling.check()
-        for part in (self.source, self.hires, self.variation):
+        for part in (self.init_image, self.hires, self.variation):
             if part is not None:
                 part.check()
-        if self.source and self.width and self.height:
-            self.source.check_size((self.width, self.height))
-        if self.source:
-            self.source.check_seamless(self.seamless)
-        if self.source and self.hires:
-            raise SettingsError("hires", self.hires.scale, "not with a picture: enlarge it first")
+        if self.init_image and self.width and self.height:
+            self.init_image.check_size((self.width, self.height))
+        if self.init_image:
+            self.init_image.check_seamless(self.seamless)
+        if self.init_image and self.hires:
+            raise SettingsError(
+                "hires",
+                self.hires.scale,
+                "hires fix does not go with an init image; enlarge that first",
+            )

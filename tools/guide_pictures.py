@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from diffusion import Pipeline, Settings
-from diffusion.tasks import Hires, Inpaint, Source, extended
+from diffusion.tasks import Hires, InitImage, Inpaint, extend_image
 from gpustd.matmul.conv import Wrap
 
 SIDE = 176
@@ -70,13 +70,13 @@ def inpaint(pipeline: Pipeline) -> Image.Image:
     """Draw a face on an apple, and extend the picture beside it."""
     apple = pipeline.txt2img("a red apple")
     mask = oval(apple.size, (60, 80, 200, 220))
-    source = Source(apple, 0.9, inpaint=Inpaint(mask))
-    face = pipeline.draw(Settings("smiling face", seed=3, source=source))[0]
-    source = Source(apple, 0.9, inpaint=Inpaint(mask, area="masked"))
-    full = pipeline.draw(Settings("smiling face", seed=3, source=source))[0]
-    larger, added = extended(apple, (0, 0, 128, 0))
-    source = Source(larger, 0.9, inpaint=Inpaint(added))
-    wide = pipeline.draw(Settings("a red apple", seed=1, source=source))[0]
+    init_image = InitImage(apple, 0.9, inpaint=Inpaint(mask))
+    face = pipeline.draw(Settings("smiling face", seed=3, init_image=init_image))[0]
+    init_image = InitImage(apple, 0.9, inpaint=Inpaint(mask, area="masked"))
+    full = pipeline.draw(Settings("smiling face", seed=3, init_image=init_image))[0]
+    larger, added = extend_image(apple, (0, 0, 128, 0))
+    init_image = InitImage(larger, 0.9, inpaint=Inpaint(added))
+    wide = pipeline.draw(Settings("a red apple", seed=1, init_image=init_image))[0]
     return strip(
         [
             (cover_mask(apple, mask), "--mask"),

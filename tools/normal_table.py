@@ -1,4 +1,4 @@
-"""Makes `gpustd/random/normal_quantiles.py`: cubics of the normal distribution's quantiles.
+"""Make `gpustd/random/normal_quantiles.py`: cubics of the normal distribution's quantiles.
 
     python -m tools.normal_table
 

@@ -15,10 +15,10 @@ MAX_DEPTH: Final = 16
 def read_json_object(path: Path, *, limit: int = CONFIG_LIMIT) -> dict[str, object]:
     """Read the object that a JSON file holds.
 
-    Raises ``ModelFormatError`` for more than ``limit`` bytes, bad UTF-8, a byte order mark, bad
-    JSON, a key twice in an object, nesting deeper than ``MAX_DEPTH``, and a top level that is no
-    object. ``Infinity`` and ``NaN`` pass, since the tools of this layout write them into
-    schedulers' configs; whoever reads a number checks that it is finite.
+    Raises ``ModelFormatError`` for more than ``limit`` bytes, bad UTF-8, a byte order mark or bad
+    JSON. Also refused are a key twice in an object, nesting deeper than ``MAX_DEPTH``, and a top
+    level that is no object. ``Infinity`` and ``NaN`` pass, since the tools of this layout write
+    them into schedulers' configs; whoever reads a number checks that it is finite.
     """
     return parse_json_object(_read_bytes(path, limit), path)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints.safetensors.element_types import decode
-from diffusion.errors import named, printable, quoted
+from diffusion.errors import list_items, printable, quoted
 
 __all__ = ["NonFiniteCounter", "count_nonfinite"]
 
@@ -42,7 +42,7 @@ class NonFiniteCounter:
             path, total = printable(str(self._path)), sum(counts.values())
             title = f"{path}: numbers {reason}: {total}, in"
             tensors = [f"{quoted(name)} ({count})" for name, count in counts.items()]
-            warnings.warn(f"{named(title, tensors)}; {hint}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"{list_items(title, tensors)}; {hint}", RuntimeWarning, stacklevel=4)
 
 
 def count_nonfinite(values: NDArray[Any]) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from diffusion.checkpoints.parameter_names import IGNORED_NAMES, model_kind
 from diffusion.checkpoints.safetensors.element_types import FLOATING
 from diffusion.checkpoints.safetensors.entries import TensorEntry
-from diffusion.errors import ModelMismatchError, Path, Shape
+from diffusion.errors import FilePath, ModelMismatchError, Shape
 
 
 def check_parameters(
-    expected: Mapping[str, Shape], found: Mapping[str, TensorEntry], file: Path
+    expected: Mapping[str, Shape], found: Mapping[str, TensorEntry], file: FilePath
 ) -> None:
     """Raise ``ModelMismatchError`` unless names and shapes agree and all types are floating.
 

@@ -1,4 +1,4 @@
-"""The command's frame: its options before any command, and how errors are told."""
+"""The frame of all commands: the options before a command, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from typing import Annotated, TextIO
 
 import typer
 
-from diffusion.cli.option_names import as_typed
+from diffusion.cli.error_texts import error_text, warning_text
 from diffusion.errors import DiffusionError, printable
 from gpucore import GpuError
 
-__all__ = ["STOPPED", "WRONG_INPUT", "app", "complain", "reporting", "version"]
+__all__ = [
+    "STOPPED",
+    "WRONG_INPUT",
+    "app",
+    "complain",
+    "escape_lines",
+    "examples",
+    "reporting",
+    "version",
+]
 
 WRONG_INPUT = 2
-"""Exit status for what the caller can mend: an option, a model, a device."""
+"""Exit status for what the caller can correct: an option, a model, a device."""
 
 STOPPED = 130
 """Exit status for Ctrl-C."""
 
 app = typer.Typer(
     name="avila",
-    help="Pictures from text: Stable Diffusion on any GPU, or on none.",
+    help="Draw pictures from text: Stable Diffusion on any GPU, or on none.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,21 +46,22 @@ app = typer.Typer(
 
 
 def version() -> str:
-    """The installed version; "unknown" for a checkout that is not installed."""
+    """Return the installed version, or "unknown" for a checkout that is not installed."""
     try:
         return metadata.version("avila-diffusion")
     except metadata.PackageNotFoundError:
         return "unknown"
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    """Print the version and exit, where ``--version`` was given."""
+    if asked:
         typer.echo(f"avila {version()}")
         raise typer.Exit
 
 
 @app.callback()
-def frame(
+def read_first_options(
     show_version: Annotated[
         bool,
         typer.Option(
@@ -59,16 +69,28 @@ def frame(
         ),
     ] = False,
 ) -> None:
-    """Pictures from text: Stable Diffusion on any GPU, or on none."""
+    """Draw pictures from text: Stable Diffusion on any GPU, or on none.
+
+    'avila COMMAND --help' explains a command.
+    """
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: command lines to copy."""
+    return "\n\n".join(["Examples:", *(f"[cyan]{line}[/cyan]" for line in lines)])
+
+
+def escape_lines(text: str) -> str:
+    """Return ``text`` with what could steer a terminal escaped; line ends stay."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def complain(message: str) -> None:
-    """A message on stderr, with what could steer a terminal escaped; lines stay lines."""
-    shown = "\n".join(map(printable, message.split("\n")))
-    print(f"avila: {shown}", file=sys.stderr)
+    """Print a message on stderr, with what could steer a terminal escaped."""
+    print(f"avila: {escape_lines(message)}", file=sys.stderr)
 
 
-def _tell_warning(
+def _show_warning(
     context: typer.Context,
     message: Warning | str,
     category: type[Warning],
@@ -77,26 +99,26 @@ def _tell_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning in one line, without the place in the code that Python would show."""
-    complain(f"warning: {as_typed(context, message)}")
+    """Print a warning in one line, without the place in the code that Python would show."""
+    complain(f"warning: {warning_text(context, str(message))}")
 
 
 @contextmanager
 def reporting(context: typer.Context, debug: bool = False) -> Iterator[None]:
-    """Tell errors that the caller can mend in one line and exit with status 2; warnings, too.
+    """Report errors that the caller can correct in one line, and exit with status 2.
 
-    Settings get the names of the running command's options. Ctrl-C is told where the block does
-    not do so itself. With ``debug`` or the environment variable ``AVILA_DEBUG`` errors pass, with
-    their traceback.
+    Warnings take one line, too. Both name settings as the options of the running command. Ctrl-C
+    is reported where the block does not do so itself. With ``debug`` or the environment variable
+    ``AVILA_DEBUG``, errors pass with their traceback.
     """
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = partial(_tell_warning, context)
+            warnings.showwarning = partial(_show_warning, context)
             yield
     except (DiffusionError, GpuError) as error:
         if debug or os.environ.get("AVILA_DEBUG"):
             raise
-        complain(as_typed(context, error))
+        complain(error_text(context, error))
         raise typer.Exit(WRONG_INPUT) from None
     except KeyboardInterrupt:
         complain("stopped")

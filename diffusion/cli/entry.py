@@ -1,4 +1,4 @@
-"""Where the process begins: next to no imports, so that Ctrl-C is heard while the rest follow."""
+"""The start of the process, with few imports, so that Ctrl-C works while the rest is imported."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run ``avila`` with ``arguments`` (the process's own if None) and exit.
 
-    Status 0: done. 1: an error of the program itself, with a traceback. 2: wrong input, told in
+    Status 0: done. 1: an error of the program itself, with a traceback. 2: wrong input, reported in
     one line, or a full disk behind stdout. 130: stopped with Ctrl-C.
     """
     if sys.stderr is None:
@@ -20,17 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from diffusion.cli.program import run
     except KeyboardInterrupt:
         print("avila: stopped", file=sys.stderr, flush=True)
-        # There is nothing to clean up, and Python would end by the signal, without this status,
-        # where it came in text that is executed, such as the methods of a dataclass.
+        # There is nothing to clean up. An exception would not do: where Ctrl-C came in code that
+        # runs from a string, such as the methods of a dataclass, Python ends by the signal.
         os._exit(130)
     sys.exit(run(arguments))
 
 
 def _open_stderr() -> None:
-    """Put the null device where the caller has closed stderr.
+    """Open the null device as stderr where the caller has closed it.
 
-    Else ``print`` would take stdout for it, and the next file opened, be it a picture, would have
-    the number to which drivers print.
+    Otherwise ``print`` would write to stdout instead. The next file that is opened, perhaps a
+    picture, would also get the number that drivers print to.
     """
     null = os.open(os.devnull, os.O_WRONLY)
     if null != 2:

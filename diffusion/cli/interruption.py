@@ -1,7 +1,7 @@
-"""Ctrl-C as a wish that is granted at the next safe place.
+"""Ctrl-C as a request that takes effect at the next safe place.
 
-Python's own way, an exception at whatever instruction runs, is lost where that instruction stands
-in a callback of an engine: such exceptions are printed and dropped.
+Python's own way is an exception at whatever instruction runs. It is lost where that instruction
+stands in a callback of an engine: such exceptions are printed and dropped.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ __all__ = ["Interruption", "interruptible"]
 
 
 class Interruption:
-    """Whether the user wants to stop."""
+    """A request to stop, once Ctrl-C was typed; ``notify`` is called at the first Ctrl-C."""
 
-    def __init__(self, told: Callable[[], None]) -> None:
-        self.wanted = False
-        self._told = told
+    def __init__(self, notify: Callable[[], None]) -> None:
+        self.requested = False
+        self._notify = notify
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The first Ctrl-C is noted and told; a second ends the process at once."""
-        if self.wanted:
+        """Record the first Ctrl-C; at the second, end the process at once."""
+        if self.requested:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self.wanted = True
-        self._told()
+        self.requested = True
+        self._notify()
 
     def check(self) -> None:
-        """A safe place to stop: raises `KeyboardInterrupt` if that is wanted."""
-        if self.wanted:
+        """Raise `KeyboardInterrupt` if Ctrl-C was typed. Call it where stopping is safe."""
+        if self.requested:
             raise KeyboardInterrupt
 
 
 @contextmanager
-def interruptible(told: Callable[[], None]) -> Iterator[Interruption]:
-    """Note Ctrl-C inside the block; ``told`` is called at the first."""
-    interruption = Interruption(told)
+def interruptible(notify: Callable[[], None]) -> Iterator[Interruption]:
+    """Record Ctrl-C inside the block; ``notify`` is called at the first."""
+    interruption = Interruption(notify)
     if threading.current_thread() is not threading.main_thread():
         yield interruption  # only the main thread may handle signals
         return

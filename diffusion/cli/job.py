@@ -1,189 +1,101 @@
-"""What the drawing commands share: from settings to files, with progress and a report."""
+"""One run of a drawing command: from settings to files, with progress and a report."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import re
-import secrets
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import cast
 
 import typer
 from PIL import Image
 
-from diffusion.checkpoints.single_file import Prediction
 from diffusion.cli.app import STOPPED, complain, version
+from diffusion.cli.from_picture import dtype_of, refiner_switch_of, report_other_networks
 from diffusion.cli.interruption import Interruption, interruptible
-from diffusion.cli.native_messages import held_back
-from diffusion.cli.networks import NamedRefiner, chosen_dtype
+from diffusion.cli.native_messages import hide_native_messages
+from diffusion.cli.options.drawing import DrawingOptions
+from diffusion.cli.options.model import ModelOptions, Refiner
 from diffusion.cli.output import Output
 from diffusion.cli.previews import Preview
-from diffusion.cli.profiling import profiled
+from diffusion.cli.profiling import write_profile
 from diffusion.cli.progress import Clock, ProgressBar, rate_text
-from diffusion.cli.rarer import tell_other_networks
 from diffusion.errors import NotFiniteError, OutputError, SettingsError
-from diffusion.infotext.from_settings import others_text, picture_text
-from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
-from diffusion.pipeline.refining import refine
+from diffusion.infotext.from_settings import infotext_from_settings, other_networks_fields
+from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import refine
 from diffusion.samplers import find_sampler_and_schedule
 from diffusion.schedules import find_schedule
 from diffusion.settings import Settings
-from diffusion.tasks import Variation
 from gpucore import Device
 from gpucore.integers import ceil_div
 
-__all__ = [
-    "Job",
-    "NamedModel",
-    "Place",
-    "asked_variation",
-    "chosen_seed",
-    "draw",
-    "opened_device",
-    "parsed_name",
-    "parsed_prediction",
-    "parsed_size",
-]
+__all__ = ["STOPPING", "Job", "check_settings", "draw", "open_device"]
 
-T = TypeVar("T")
-Generate = Callable[[Settings], Iterator[Event]]
+STOPPING = "stopping (Ctrl-C again: at once)"
 
 _PHASES = {"encoding prompt": "encoding prompt", "preparing": "compiling", "decoding": "decoding"}
-_LARGEST_RANDOM_SEED = 2**32 - 1
-_PREDICTIONS: Final[dict[str, Prediction]] = {
-    "epsilon": "epsilon",
-    "v": "v_prediction",
-    "sample": "sample",
-}
+
+_JSON_NAMES = {"init_image": "source"}
+"""Settings that ``--json`` calls otherwise, so that scripts that read it go on working."""
+
+Generate = Callable[[Settings], Iterator[Event]]
 
 
-@dataclass(frozen=True)
-class NamedModel:
-    """The model that the options name, and what a single file lacks."""
+def draw(
+    settings: Settings,
+    options: DrawingOptions,
+    input_files: Iterable[Path | None] = (),
+    earlier_text: str | None = None,
+) -> None:
+    """Draw and write the pictures of ``settings``, and print what was written.
 
-    path: Path | None
-    tokenizer: Path | None = None
-    prediction: str | None = None
-    vae: Path | None = None
-    dtype: str | None = None
-    preview_vae: Path | None = None
-
-    def check(self) -> None:
-        """Find what cannot be before anything is loaded. Raises `SettingsError`."""
-        parsed_prediction(self.prediction)
-        chosen_dtype(self.dtype)
-
-    def beside(self, refiner: Path) -> NamedModel:
-        """The refiner of this model: what a single file lacks is not said of a folder."""
-        tokenizer = self.tokenizer if refiner.is_file() else None
-        return replace(self, path=refiner, tokenizer=tokenizer, prediction=None)
-
-    def load(self, device: Device) -> Pipeline:
-        """The model on a device. Raises as `Pipeline.load`, and `SettingsError`."""
-        return Pipeline.load(
-            self.path,
-            device,
-            chosen_dtype(self.dtype, device),
-            vae=self.vae,
-            preview=self.preview_vae,
-            tokenizer=self.tokenizer,
-            prediction=parsed_prediction(self.prediction),
-        )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a command runs and writes: the options that all drawing commands have."""
-
-    model: NamedModel
-    output: str
-    device: str | None
-    profile: Path | None
-    as_json: bool
-    debug: bool
-    refiner: NamedRefiner | None = None
-    preview: Preview | None = None
-
-
-def draw(settings: Settings, place: Place, carried: str | None = None) -> None:
-    """Draw and write the pictures of ``settings`` and tell of them. Inside `reporting`.
-
-    ``carried``: the text of the picture that they come from.
+    ``input_files``: those that the command reads. ``earlier_text``: the text of the picture that
+    the settings come from. Call it inside `reporting`. Raises `DiffusionError` and `GpuError`.
     """
-    check(settings)
-    place.model.check()
-    if place.refiner is not None and settings.hires is not None:
-        raise SettingsError("refiner", str(place.refiner.path), "not with --hires")
-    output = Output.named(place.output)
-    if place.preview is not None:
-        place.preview.check(output, settings.count)
-    progress = ProgressBar(shown=not place.as_json)
-    job = Job(settings, output, progress, place.refiner, place.preview)
-    with held_back(shown=place.debug):
-        opened = opened_device(place.device)
+    run, model, usual_switch = options.run, options.model, None
+    if earlier_text is not None:
+        model = replace(model, dtype=model.dtype or dtype_of(earlier_text))
+        usual_switch = refiner_switch_of(earlier_text)
+    refiner = options.refiner.refiner(usual_switch)
+    preview = options.preview.preview([*input_files, run.profile])
+    check_settings(settings)
+    model.check()
+    if refiner is not None and settings.hires is not None:
+        raise SettingsError("refiner", str(refiner.path), "must not be given with --hires")
+    output = Output.from_text(run.output)
+    if preview is not None:
+        preview.check(output, settings.count)
+    job = Job(settings, output, ProgressBar(shown=not run.as_json), refiner, preview)
+    with hide_native_messages(shown=run.debug):
+        device = open_device(run.device)
     try:
-        with profiled(opened, place.profile):
-            job.run(place.model, opened)
+        with write_profile(device, run.profile):
+            job.run(model, device, options.preview.vae)
     except KeyboardInterrupt:
         complain(f"stopped; {len(job.files)} of {settings.count} pictures were finished")
         raise typer.Exit(STOPPED) from None
     finally:
-        opened.close()
-    if carried is not None:
-        tell_other_networks(carried, job.about)
-    print(json.dumps(job.record()) if place.as_json else "\n".join(map(str, job.files)))
-    if not place.as_json:
+        device.close()
+    if earlier_text is not None:
+        report_other_networks(earlier_text, job.provenance)
+    print(json.dumps(job.record()) if run.as_json else "\n".join(map(str, job.files)))
+    if not run.as_json:
         print(job.summary(), file=sys.stderr)
 
 
-def opened_device(name: str | None) -> Device:
-    """The device that ``--device`` names, or the best. Our kernels are trusted on it."""
+def open_device(name: str | None) -> Device:
+    """Return the device that ``--device`` names, or the best. Our kernels are trusted on it."""
     return Device.named(name, checks=False) if name else Device.auto(checks=False)
 
 
-def parsed_size(text: str | None, field: str = "size") -> tuple[int | None, int | None]:
-    """Width and height from ``512x768``. Raises `SettingsError`."""
-    if text is None:
-        return None, None
-    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text)
-    if not match:
-        raise SettingsError(field, text, "give WIDTHxHEIGHT, such as 512x768")
-    return int(match[1]), int(match[2])
-
-
-def parsed_name(field: str, text: str, names: Mapping[str, T]) -> T:
-    """The entry called ``text``. Raises `SettingsError`."""
-    if text not in names:
-        raise SettingsError(field, text, f"give one of {', '.join(names)}")
-    return names[text]
-
-
-def parsed_prediction(text: str | None) -> Prediction | None:
-    """What ``--prediction`` names. Raises `SettingsError`."""
-    return None if text is None else parsed_name("prediction", text, _PREDICTIONS)
-
-
-def chosen_seed(seed: int, field: str = "seed") -> int:
-    """The seed, drawn at random for -1. Raises `SettingsError`."""
-    if seed < -1:
-        raise SettingsError(field, seed, "give a whole number from 0 on, or -1 for a random one")
-    return secrets.randbelow(_LARGEST_RANDOM_SEED) if seed == -1 else seed
-
-
-def asked_variation(strength: float, seed: int, resize: str | None) -> Variation:
-    """The variation of the options, which may be none. Raises `SettingsError`."""
-    width, height = parsed_size(resize, "seed resize")
-    resize_from = None if width is None or height is None else (width, height)
-    return Variation(chosen_seed(seed, "variation seed"), strength, resize_from)
-
-
-def check(settings: Settings) -> None:
-    """Find wrong settings before a model is loaded. Raises `SettingsError`."""
+def check_settings(settings: Settings) -> None:
+    """Check settings before a model is loaded. Raises `SettingsError`."""
     settings.check()
     if settings.sampler is not None:
         find_sampler_and_schedule(settings.sampler)
@@ -193,74 +105,88 @@ def check(settings: Settings) -> None:
 
 @dataclass
 class Job:
-    """One run of a command: what it makes and how long that takes."""
+    """The pictures of one run, and how long they take.
+
+    ``provenance``: names and hashes of the networks, and the device. ``redone``: by file, the first
+    layer of the VAE that was computed again in f32.
+    """
 
     settings: Settings
     output: Output
     progress: ProgressBar
-    refiner: NamedRefiner | None = None
+    refiner: Refiner | None = None
     preview: Preview | None = None
     clock: Clock = field(default_factory=Clock)
     files: list[Path] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     redone: dict[str, str] = field(default_factory=dict)
-    about: dict[str, dict[str, str]] = field(default_factory=dict)
+    provenance: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def run(self, model: NamedModel, device: Device) -> None:
+    def run(self, model: ModelOptions, device: Device, preview_vae: Path | None) -> None:
         """Load the model, draw and write every picture. Ctrl-C raises `KeyboardInterrupt`."""
-        told = "stopping (Ctrl-C again: at once)"
-        with self.progress, interruptible(lambda: self.progress.phase(told)) as interruption:
-            pipeline = model.load(device)
-            self.settings = self.settings.filled(pipeline.defaults)
-            self.about = {
-                "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
-                "device": {"name": device.name, "backend": device.info.backend},
-            }
-            if model.dtype is not None:
-                self.about["model"]["dtype"] = model.dtype
-            if model.vae is not None:
-                self.about["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
-            generate: Generate = pipeline.generate
-            if self.refiner is not None:
-                generate = self._refined(pipeline, model.beside(self.refiner.path))
+        with self.progress, interruptible(lambda: self.progress.phase(STOPPING)) as interruption:
+            generate = self._load(model, device, preview_vae)
             for first in range(0, self.settings.count, self.settings.batch or 1):
                 self._draw_batch(generate, first, interruption)
 
-    def _refined(self, base: Pipeline, model: NamedModel) -> Generate:
-        """Load the refiner, ``model``: what draws with both."""
-        assert self.refiner is not None
-        switch = self.refiner.switch
-        second = model.load(base.device)
-        self.about["refiner"] = {"name": second.model_name, "hash": second.model_hash}
-        return lambda settings: refine(base, second, settings, switch)
+    def _load(self, model: ModelOptions, device: Device, preview_vae: Path | None) -> Generate:
+        """Load the networks and fill the settings. Return the function that draws."""
+        pipeline = model.load(device, preview_vae)
+        self.settings = self.settings.with_defaults(pipeline.defaults)
+        self.provenance = {
+            "model": {"name": pipeline.model_name, "hash": pipeline.model_hash},
+            "device": {"name": device.name, "backend": device.info.backend},
+        }
+        if model.dtype is not None:
+            self.provenance["model"]["dtype"] = model.dtype
+        if model.vae is not None:
+            self.provenance["vae"] = {"name": model.vae.name, "hash": pipeline.vae_hash}
+        if self.refiner is None:
+            return pipeline.generate
+        return self._load_refiner(pipeline, model, preview_vae, self.refiner)
+
+    def _load_refiner(
+        self, first: Pipeline, model: ModelOptions, preview_vae: Path | None, refiner: Refiner
+    ) -> Generate:
+        """Load the refiner. Return the function that draws with both models."""
+        second = model.for_refiner(refiner.path).load(first.device, preview_vae)
+        self.provenance["refiner"] = {"name": second.model_name, "hash": second.model_hash}
+        return lambda settings: refine(first, second, settings, refiner.switch)
 
     def _draw_batch(self, generate: Generate, first: int, interruption: Interruption) -> None:
         """Draw the pictures that are computed together, from number ``first``, and write them.
 
-        A run for each batch, so that finished pictures are on disk whatever happens later; a
-        picture does not depend on its batch.
+        Each batch is a run of its own, so that finished pictures are on disk whatever happens
+        later. A picture does not depend on its batch.
         """
-        whole = self.settings
-        each = whole.batch or 1
-        for event in closing(generate(whole.part(first, min(each, whole.count - first)))):
-            if isinstance(event, Stage):
-                self._phase(_PHASES.get(event.name, event.name))
-            elif isinstance(event, Step):
-                self._step(event, first // each, ceil_div(whole.count, each))
-            else:
-                self._save(event)
-            interruption.check()
+        count, size = self.settings.count, self.settings.batch or 1
+        events = generate(self.settings.part(first, min(size, count - first)))
+        # Closing tells the pipeline at once where an error or Ctrl-C ends the loop.
+        with contextlib.closing(cast("Generator[Event]", events)):
+            for event in events:
+                if isinstance(event, Stage):
+                    self._enter_phase(_PHASES.get(event.name, event.name))
+                elif isinstance(event, Step):
+                    self._count_step(event, first // size, ceil_div(count, size))
+                else:
+                    self._save(event)
+                interruption.check()
 
-    def _step(self, step: Step, batch: int, batches: int) -> None:
+    def _enter_phase(self, name: str) -> None:
+        self.clock.phase(name)
+        self.progress.phase(name)
+
+    def _count_step(self, step: Step, batch: int, batches: int) -> None:
+        """Wait for a step and show it, with a preview where one is due."""
         step.wait()
         self.clock.step()
         self.progress.step(batch * step.total + step.index, batches * step.total)
         if self.preview is not None and self.preview.is_due(step):
-            self._show(step.preview)
+            self._show_preview(step.preview)
             self.clock.resume()
 
-    def _show(self, images: Callable[[], list[Image.Image]]) -> None:
-        """Write a preview; where that fails, tell it and go on without: the pictures count."""
+    def _show_preview(self, images: Callable[[], list[Image.Image]]) -> None:
+        """Write a preview. Where that fails, warn and go on without: the pictures matter."""
         assert self.preview is not None
         self.clock.phase("previewing")
         try:
@@ -269,58 +195,51 @@ class Job:
             complain(f"warning: no more previews: {error}")
             self.preview = None
 
-    def _phase(self, name: str) -> None:
-        self.clock.phase(name)
-        self.progress.phase(name)
-
     def _save(self, result: Result) -> None:
-        self._phase("writing")
-        model = self.about["model"]
+        """Write the finished pictures of a batch."""
+        self._enter_phase("writing")
+        model = self.provenance["model"]
         program = f"Avila {version()}"
-        more = others_text(self.about, self.refiner.switch if self.refiner else None)
+        more = other_networks_fields(self.provenance, self.refiner.switch if self.refiner else None)
         for number, image in enumerate(result.images):
-            text = picture_text(
+            text = infotext_from_settings(
                 result.settings, number, model["name"], model["hash"], program, more
             )
             place, seed = len(self.files) + 1, result.seeds[number]
-            self.files.append(self.output.save(image, seed, place, self.settings.count, text))
+            file = self.output.save(image, seed, place, self.settings.count, text)
+            self.files.append(file)
             self.seeds.append(seed)
-            if layer := result.redone[number]:
-                self.redone[str(self.files[-1])] = layer
+            if layer := result.decoded_in_f32_from[number]:
+                self.redone[str(file)] = layer
         if self.preview is not None:
-            self._show(lambda: result.images)
+            self._show_preview(lambda: result.images)
 
     def record(self) -> dict[str, object]:
-        """What ``--json`` prints."""
+        """Return what ``--json`` prints."""
         rate = self.clock.rate
         return {
             "files": [str(file) for file in self.files],
             "seed": self.settings.seed,
             "seeds": self.seeds,
-            "settings": plain(self.settings),
+            "settings": _to_json(self.settings),
             "redone": self.redone,
-            **self.about,
+            **self.provenance,
             "timings": self.clock.seconds(),
             "steps_per_second": None if rate is None else round(rate, 4),
         }
 
     def summary(self) -> str:
-        """One line for people."""
-        spent = self.clock.seconds()["total"]
+        """Return one line for people."""
+        seconds = self.clock.seconds()["total"]
         rate = "" if self.clock.rate is None else f", {rate_text(self.clock.rate)}"
-        return f"seed {self.settings.seed}, {self.settings.steps} steps{rate}, {spent:.1f} s"
+        return f"seed {self.settings.seed}, {self.settings.steps} steps{rate}, {seconds:.1f} s"
 
 
-def plain(value: object) -> object:
-    """Settings as what JSON can hold; of a picture its size."""
+def _to_json(value: object) -> object:
+    """Return settings as JSON can hold them; a picture becomes its size."""
     if dataclasses.is_dataclass(value):
-        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value)]
+        return {_JSON_NAMES.get(name, name): _to_json(getattr(value, name)) for name in names}
     if isinstance(value, Image.Image):
         return f"{value.width}x{value.height}"
     return value
-
-
-def closing(events: Iterator[Event]) -> Iterator[Event]:
-    """The same events; the pipeline is told at once where the caller stops listening."""
-    with contextlib.closing(cast("Generator[Event]", events)) as closed:
-        yield from closed

@@ -1,4 +1,4 @@
-"""Drivers and engines print to stderr on their own; hold that back where it helps nobody."""
+"""What drivers and engines print to stderr on their own, hidden where it helps nobody."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from contextlib import contextmanager
 
 from gpucore import GpuError
 
-__all__ = ["held_back"]
+__all__ = ["hide_native_messages"]
 
 
 @contextmanager
-def held_back(shown: bool = False) -> Iterator[None]:
-    """Keep what native code prints to stderr out of sight.
+def hide_native_messages(shown: bool = False) -> Iterator[None]:
+    """Keep what native code prints to stderr out of sight; with ``shown`` do nothing.
 
-    It comes out where the block raises what gpucore did not foresee, but for Ctrl-C. With ``shown``
-    nothing is held. Python's own ``sys.stderr`` shares the stream: print nothing inside.
+    It is printed where the block raises an error that gpucore does not report in its own words.
+    Python's ``sys.stderr`` shares the stream, so print nothing inside the block.
     """
     if shown:
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
-        foreseen = False
+        explained = False
         try:
             yield
-            foreseen = True
+            explained = True
         except (GpuError, KeyboardInterrupt):
-            foreseen = True
+            explained = True
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            if not foreseen:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if not explained:
                 file.seek(0)
                 os.write(2, file.read())

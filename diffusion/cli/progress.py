@@ -1,4 +1,4 @@
-"""Progress on stderr: phases, steps, iterations a second, time left; and the times for later."""
+"""Progress bars on stderr, and a clock for the phases and steps of a run."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Clock", "ProgressBar", "slowly"]
+__all__ = ["PATIENCE", "Clock", "ProgressBar", "rate_text", "show_progress"]
 
 T = TypeVar("T")
 
 SAMPLING = "sampling"
-_PATIENCE = 1.0
-"""Seconds."""
+PATIENCE = 1.0
+"""Seconds before a bar is shown for what is usually quick."""
 
 
 class RateColumn(ProgressColumn):
-    """Steps a second, or seconds a step where one takes longer."""
+    """A column that shows steps a second, or seconds a step where one takes longer."""
 
     def render(self, task: Task) -> Text:
-        """The rate of the last half minute."""
+        """Return the rate of the last half minute."""
         return Text(rate_text(task.speed), style="progress.data.speed")
 
 
 def rate_text(rate: float | None) -> str:
-    """``4.20 it/s``, or ``2.50 s/it`` where a step takes longer than a second."""
+    """Return ``4.20 it/s``, or ``2.50 s/it`` where a step takes longer than a second."""
     if not rate:
         return "-.-- it/s"
     return f"{rate:.2f} it/s" if rate >= 1 else f"{1 / rate:.2f} s/it"
 
 
 class ProgressBar:
-    """A bar on stderr, gone at the end. Shows nothing where ``shown`` is false or no one looks."""
+    """A bar on stderr that is gone at the end.
+
+    It is not shown where stderr is no terminal, or where ``shown`` is false.
+    """
 
     def __init__(self, shown: bool) -> None:
         console = Console(stderr=True)
@@ -81,34 +84,34 @@ class ProgressBar:
         self._progress.update(self._task, description=name)
 
     def step(self, done: int, total: int) -> None:
-        """Show the sampling at ``done`` of ``total`` steps; the first starts the clock."""
+        """Show that ``done`` of ``total`` steps are made; the first step starts the bar's clock."""
         if total != self._total:
             self._total = total
             self._progress.reset(self._task, total=total, description=SAMPLING)
         self._progress.update(self._task, completed=done, description=SAMPLING)
 
 
-def slowly(items: Sequence[T], told: str) -> Iterator[T]:
-    """The items; a bar on stderr once they have taken a second, gone at the end, where one looks.
+def show_progress(items: Sequence[T], description: str, patience: float = PATIENCE) -> Iterator[T]:
+    """Yield the items, and show a bar on stderr once they have taken ``patience`` seconds.
 
-    ``told``: what is being done with them.
+    The bar is gone at the end, and not shown where stderr is no terminal.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
-    task, begun = bar.add_task(told, total=len(items)), time.perf_counter()
+    task, begun = bar.add_task(description, total=len(items)), time.perf_counter()
     try:
         for item in items:
             yield item
             bar.advance(task)
-            if time.perf_counter() - begun > _PATIENCE:
+            if time.perf_counter() - begun > patience:
                 bar.start()  # once: a bar that has started goes on
     finally:
         bar.stop()
 
 
 class Clock:
-    """Seconds spent in each phase, and the rate of the steps."""
+    """The seconds spent in each phase, and the rate of the steps."""
 
     def __init__(self) -> None:
         self._start = self._since = time.perf_counter()
@@ -118,14 +121,14 @@ class Clock:
         self._last_step: float | None = None
 
     def phase(self, name: str) -> None:
-        """A phase begins, and the one before ends. A phase may come back: its times add up."""
+        """End the phase before and begin this one. The times of a phase that comes back add up."""
         now = time.perf_counter()
         self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
         self._phase, self._since = name, now
         self._last_step = None
 
     def step(self) -> None:
-        """A step of the sampler is done; the first of each pass waits for what is compiled."""
+        """Count a finished step. The first of each pass has no time, as it waits for compiling."""
         now = time.perf_counter()
         if self._phase != SAMPLING:
             self.phase(SAMPLING)
@@ -134,18 +137,18 @@ class Clock:
         self._last_step = now
 
     def resume(self) -> None:
-        """Sampling goes on after another phase between two steps."""
+        """Go on with sampling after another phase between two steps."""
         self.phase(SAMPLING)
         self._last_step = self._since
 
     @property
     def rate(self) -> float | None:
-        """Steps a second, the first of each batch left out; None for a single step."""
+        """Return steps a second without the first of each batch; None for a single step."""
         spent = sum(self._intervals)
         return len(self._intervals) / spent if spent > 0 else None
 
     def seconds(self) -> dict[str, float]:
-        """Seconds for each phase up to now, and for all together as ``total``."""
+        """Return the seconds of each phase up to now, and of all together as ``total``."""
         self.phase(self._phase)
         total = time.perf_counter() - self._start
         return {name: round(s, 4) for name, s in self._seconds.items()} | {"total": round(total, 4)}

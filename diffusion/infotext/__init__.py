@@ -1,4 +1,4 @@
-"""The text that pictures carry about how they were made: written, parsed, undone.
+"""Infotext: the text in a picture's file that says with which settings it was made.
 
 Law: text and settings only; no model and no device.
 """

@@ -1,4 +1,4 @@
-"""What a picture's text says of the settings that made it, under the names that the WebUI gives."""
+"""From settings to a picture's infotext, under the names that the WebUI gives them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from diffusion.schedules import AUTOMATIC, find_schedule
 from diffusion.settings import Settings
 from diffusion.tasks import AREAS, CONTENTS, UPSCALERS, Hires, Inpaint, Variation
 
-__all__ = ["others_text", "picture_text"]
+__all__ = ["infotext_from_settings", "other_networks_fields"]
 
 Pairs = dict[str, str | int | float]
 
 
-def picture_text(
+def infotext_from_settings(
     settings: Settings,
     number: int,
     model: str,
@@ -26,19 +26,19 @@ def picture_text(
     program: str,
     more: Mapping[str, str | int | float] | None = None,
 ) -> str:
-    """The infotext of image ``number`` of a run.
+    """Return the infotext of image ``number`` of a run.
 
-    ``settings``: filled. ``model``, ``digest``: its name and hash. ``program``: name and version.
-    ``more``: of other networks, see `others_text`.
+    ``settings``: complete. ``model``, ``digest``: its name and hash. ``program``: name and version.
+    ``more``: fields of other networks, from `other_networks_fields`.
     """
     sampler, schedule = _labels(settings.sampler or "", settings.schedule)
-    varied = settings.variation is not None and settings.variation.strength > 0
+    same_seed = settings.variation is not None and settings.variation.strength > 0
     pairs: Pairs = {
         "Steps": settings.steps or 0,
         "Sampler": sampler,
         "Schedule type": schedule,
         "CFG scale": settings.guidance or 0.0,
-        "Seed": (settings.seed + (0 if varied else number)) % 2**64,
+        "Seed": (settings.seed + (0 if same_seed else number)) % 2**64,
         "Size": f"{settings.width}x{settings.height}",
         "Model hash": digest,
         "Model": model,
@@ -64,22 +64,22 @@ def picture_text(
     if emphasis.name != "original":
         pairs["Emphasis"] = emphasis.label
     if settings.variation is not None:
-        pairs |= _of_variation(settings.variation, number)
-    if settings.source is not None:
-        pairs["Denoising strength"] = settings.source.strength
-        if settings.source.inpaint is not None:
-            pairs |= _of_inpaint(settings.source.inpaint)
+        pairs |= _variation_fields(settings.variation, number)
+    if settings.init_image is not None:
+        pairs["Denoising strength"] = settings.init_image.strength
+        if settings.init_image.inpaint is not None:
+            pairs |= _inpaint_fields(settings.init_image.inpaint)
     if settings.hires is not None:
         first = settings.sampler or "", settings.schedule or AUTOMATIC
-        pairs |= _of_hires(settings.hires, *first)
+        pairs |= _hires_fields(settings.hires, *first)
     pairs |= more or {}
     return write_infotext(settings.prompt, settings.negative, pairs)
 
 
-def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
-    """What the text says of the networks beside the model, and what they were told to compute in.
+def other_networks_fields(about: Mapping[str, Mapping[str, str]], switch: float | None) -> Pairs:
+    """Return the fields of networks beside the model, and of the type that they compute in.
 
-    ``about``: names and hashes, of the ``vae`` and the ``refiner`` where there are such; the
+    ``about``: names and hashes of the ``vae`` and the ``refiner`` where there are such, and the
     ``model``'s ``dtype`` where one was chosen. ``switch``: the share of the steps before the
     refiner.
     """
@@ -95,13 +95,14 @@ def others_text(about: Mapping[str, Mapping[str, str]], switch: float | None) ->
 
 
 def _labels(sampler: str, schedule: str | None) -> tuple[str, str]:
-    """Of the sampler and its schedule."""
+    """Return the labels of a sampler and its schedule."""
     found, named = find_sampler_and_schedule(sampler)
     chosen = find_schedule(schedule or AUTOMATIC) or named
     return found.label, chosen.label if chosen else "Automatic"
 
 
-def _of_variation(variation: Variation, number: int) -> Pairs:
+def _variation_fields(variation: Variation, number: int) -> Pairs:
+    """Return the fields of image ``number``'s variation."""
     pairs: Pairs = {}
     if variation.strength:
         pairs["Variation seed"] = (variation.seed + number) % 2**64
@@ -111,7 +112,8 @@ def _of_variation(variation: Variation, number: int) -> Pairs:
     return pairs
 
 
-def _of_inpaint(inpaint: Inpaint) -> Pairs:
+def _inpaint_fields(inpaint: Inpaint) -> Pairs:
+    """Return the fields of inpainting, without defaults."""
     pairs: Pairs = {}
     if inpaint.blur:
         pairs["Mask blur"] = inpaint.blur
@@ -127,11 +129,11 @@ def _of_inpaint(inpaint: Inpaint) -> Pairs:
     return pairs
 
 
-def _of_hires(hires: Hires, sampler: str, schedule: str) -> Pairs:
-    """Of the second pass; ``sampler``, ``schedule``: of the first.
+def _hires_fields(hires: Hires, sampler: str, schedule: str) -> Pairs:
+    """Return the fields of the second pass; ``sampler`` and ``schedule`` are the first's.
 
-    The schedule is told wherever it is not what the first's would be read as: a sampler's name may
-    hold one.
+    The schedule is written wherever a reader would take another from the first pass, since a
+    sampler's name may hold one.
     """
     sampler_label, schedule_label = _labels(*hires.sampler_and_schedule(sampler, schedule))
     pairs: Pairs = {

@@ -1,13 +1,13 @@
-r"""The text that pictures carry about how they were made, in the form that the field reads.
+r"""Writing and reading infotext: the text in a picture's file that says how it was made.
 
-Three parts: the lines of the prompt; the lines of the negative prompt, of which the first opens
-with ``Negative prompt:``; and one last line of ``Key: value`` pairs, joined by ``, ``. A value that
-holds ``,`` ``:`` or a newline stands in JSON quotes. The last line counts as such only with three
-pairs or more. (A1111's form; PNG keeps it under the key ``parameters``, JPEG and WebP in EXIF's
-UserComment.)
+It has three parts. The lines of the prompt come first. Then come the lines of the negative prompt,
+of which the first opens with ``Negative prompt:``. The last line has ``Key: value`` pairs, joined
+by ``, ``. A value that holds ``,`` ``:`` or a newline stands in JSON quotes. A last line with fewer
+than three pairs belongs to the prompt. (This is A1111's form. PNG keeps it under the key
+``parameters``, JPEG and WebP in EXIF's UserComment.)
 
-What cannot be kept: a line of a prompt that itself opens with ``Negative prompt:`` reads back as
-the negative prompt. Line ends become ``\n``, and NUL, which PNG forbids, goes.
+Two things are lost. A line of a prompt that itself opens with ``Negative prompt:`` reads back as
+the negative prompt. Line ends become ``\n``, and NUL, which PNG forbids, is removed.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ FIELDS: Final = (
     "Refiner",
     "Refiner switch at",
 )
-"""The order of known settings; others follow as given, and ``Version`` comes last."""
+"""The order of known settings. Others follow in the given order, and ``Version`` is last."""
 
 KEY: Final = "parameters"
 NEGATIVE: Final = "Negative prompt:"
 FEWEST_SETTINGS: Final = 3
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 LARGEST_FILE: Final = 256 << 20
-"""Bytes of a picture's file, more of which nobody reads."""
+"""Bytes of the largest picture's file that is read."""
 LARGEST_TEXT: Final = 1 << 20
 """Characters of an infotext: Pillow's own limit for one chunk of text."""
 
@@ -77,7 +77,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
 
 @dataclass(frozen=True)
 class Infotext:
-    """What an infotext says. ``settings``: in their order, as text. Equal where all of it is."""
+    """The parts of an infotext. ``settings``: values as text, in their order."""
 
     prompt: str
     negative: str
@@ -85,45 +85,47 @@ class Infotext:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height from ``Size``, or None where it is absent or no size."""
+        """Width and height from ``Size``; None where it is missing or malformed."""
         match = _SIZE.fullmatch(self.settings.get("Size", ""))
         return (int(match[1]), int(match[2])) if match else None
 
 
 def write_infotext(prompt: str, negative: str, settings: Mapping[str, str | int | float]) -> str:
-    """The infotext. Raises ``SettingsError`` for fewer than three settings or an unreadable key."""
+    """Return the infotext. Raises `SettingsError` for less than three settings or a bad key."""
     if len(settings) < FEWEST_SETTINGS:
-        raise SettingsError("settings", dict(settings), "readers want three or more")
+        raise SettingsError("settings", dict(settings), "readers need three or more")
     for name in settings:
         if not _NAME.fullmatch(name):
             raise SettingsError("settings", name, "a key has letters, digits, blanks, - and /")
-    rank = {name: i for i, name in enumerate(FIELDS)} | {"Version": len(FIELDS) + 1}
-    ordered = sorted(settings, key=lambda name: rank.get(name, len(FIELDS)))
-    pairs = ", ".join(f"{name}: {_value(settings[name])}" for name in ordered)
-    parts = [_plain(prompt), f"{NEGATIVE} {_plain(negative)}" if negative else "", pairs]
+    places = {name: i for i, name in enumerate(FIELDS)} | {"Version": len(FIELDS) + 1}
+    ordered = sorted(settings, key=lambda name: places.get(name, len(FIELDS)))
+    pairs = ", ".join(f"{name}: {_format_value(settings[name])}" for name in ordered)
+    negative_lines = f"{NEGATIVE} {_normalise(negative)}" if negative else ""
+    parts = [_normalise(prompt), negative_lines, pairs]
     return "\n".join(filter(None, parts))
 
 
-def _plain(text: str) -> str:
+def _normalise(text: str) -> str:
+    r"""Return ``text`` with line ends as ``\n``, and without NUL."""
     return text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _value(value: str | float) -> str:
-    """A setting's value as text: whole floats without a point, text quoted where it must be."""
+def _format_value(value: str | float) -> str:
+    """Return a setting's value as text: whole floats without a point, quotes where needed."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
-    text = _plain(str(value))
+    text = _normalise(str(value))
     return json.dumps(text, ensure_ascii=False) if _QUOTED.search(text) else text
 
 
 def parse_infotext(text: str) -> Infotext:
-    """Read an infotext of any tool; without a last line of settings all of it is prompt.
+    """Read an infotext of any tool; without a last line of settings, all of it is prompt.
 
-    Raises ``SettingsError`` for more than a million characters.
+    Raises `SettingsError` for more than a million characters.
     """
     if len(text) > LARGEST_TEXT:
         raise SettingsError("infotext", f"{len(text)} characters", f"at most {LARGEST_TEXT}")
-    lines = _plain(text).split("\n")
+    lines = _normalise(text).split("\n")
     settings = dict(_pairs(lines[-1]))
     if len(settings) < FEWEST_SETTINGS:
         settings = {}
@@ -137,7 +139,7 @@ def parse_infotext(text: str) -> Infotext:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """The ``Key: value`` pairs of a line. Goes over it once: a pair that is none is left out."""
+    """Yield the ``Key: value`` pairs of a line, read once; malformed pairs are left out."""
     place, colon, quotes = 0, -1, True
     while place < len(line):
         comma = line.find(",", place)
@@ -152,7 +154,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
         place += len(line[place : place + 1]) - len(line[place : place + 1].lstrip())
         value = None
         if quotes and line.startswith('"', place):
-            value, place = _unquoted(line, place)
+            value, place = _read_quoted(line, place)
             quotes = value is not None
         end = line.find(",", place)
         end = len(line) if end < 0 else end
@@ -161,8 +163,8 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
             yield name, rest.strip() if value is None else value
 
 
-def _unquoted(line: str, place: int) -> tuple[str | None, int]:
-    """The JSON text at ``place`` and where it ends; None where its closing quote is missing."""
+def _read_quoted(line: str, place: int) -> tuple[str | None, int]:
+    """Return the JSON text at ``place`` and its end; None where the closing quote is missing."""
     try:
         value, end = json.JSONDecoder().raw_decode(line, place)
     except json.JSONDecodeError:
@@ -171,16 +173,16 @@ def _unquoted(line: str, place: int) -> tuple[str | None, int]:
 
 
 def png_info(text: str) -> PngInfo:
-    """What ``Image.save(..., pnginfo=...)`` takes: tEXt where Latin-1 can hold it, else iTXt."""
+    """Return ``pnginfo`` for ``Image.save``: tEXt where Latin-1 can hold the text, else iTXt."""
     info = PngInfo()
     info.add_text(KEY, text.encode("utf-8", "replace").decode("utf-8"))
     return info
 
 
 def exif_info(text: str) -> bytes:
-    """What ``Image.save(..., exif=...)`` takes for JPEG and WebP: EXIF with a UserComment.
+    """Return ``exif`` for ``Image.save`` of JPEG and WebP: EXIF with a UserComment.
 
-    In UTF-16 with the high byte first, as the field's tools write it.
+    It is UTF-16 with the high byte first, as other tools write it.
     """
     exif = Image.Exif()
     body = text.encode("utf-8", "replace").decode("utf-8").encode("utf-16-be")
@@ -189,16 +191,16 @@ def exif_info(text: str) -> bytes:
 
 
 def read_infotext(path: str | os.PathLike[str], field: str = "image") -> str | None:
-    """The infotext in a PNG, JPEG or WebP file, or None where it has none.
+    """Return the infotext in a PNG, JPEG or WebP file, or None where it has none.
 
-    Pixels are not decoded. Raises ``SettingsError`` of the setting ``field`` where the file cannot
-    be read, is none of these, or is too large.
+    Pixels are not decoded. Raises `SettingsError` of the setting ``field`` where the file cannot be
+    read, is of another kind, or is too large.
     """
     try:
         if Path(path).stat().st_size > LARGEST_FILE:
             raise SettingsError(field, os.fspath(path), f"it has over {LARGEST_FILE} bytes")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes that are not decoded
+            warnings.simplefilter("ignore")  # about damaged EXIF, and sizes that are not decoded
             with Image.open(path, formats=FORMATS) as image:
                 text = image.info.get(KEY)
                 return text if isinstance(text, str) else _user_comment(image)
@@ -212,7 +214,7 @@ def read_infotext(path: str | os.PathLike[str], field: str = "image") -> str | N
 
 
 def _user_comment(image: Image.Image) -> str | None:
-    """EXIF's UserComment: eight bytes that name its code, then the text."""
+    """Return EXIF's UserComment: eight bytes that name its encoding, then the text."""
     comment = image.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
     if not isinstance(comment, bytes):
         return comment if isinstance(comment, str) else None

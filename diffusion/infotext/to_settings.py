@@ -1,7 +1,7 @@
-"""From what a picture's text says back to the settings that made it: `picture_text` undone.
+"""From a picture's infotext back to the settings that made it.
 
-The text is as hostile as the file: every value is checked as if a user had typed it, and nothing in
-it names a file. Names of models are compared, never looked for.
+The text may be hostile, as the file may be. Every value is checked as if a user had typed it, and
+nothing in it names a file. Names of models are compared, never looked up.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from diffusion.errors import SettingsError
 from diffusion.infotext.grammar import Infotext, parse_infotext
 from diffusion.settings import Settings
 from diffusion.tasks import Hires, Variation
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["AXIS", "DTYPE", "SAMPLING_KEYS", "carried_axes", "picture_settings"]
+__all__ = ["AXIS", "DTYPE", "SAMPLING_KEYS", "seamless_axes", "settings_from_infotext"]
 
 T = TypeVar("T")
 
@@ -30,154 +30,147 @@ SAMPLING_KEYS: Final = {
     "sigma_max": "Schedule max sigma",
     "rho": "Schedule rho",
 }
-"""What the WebUI calls the fields of `Sampling`; the order is ours."""
+"""The WebUI's names of the fields of `SamplingSettings`; ``Sampler order`` is our own."""
 
 AXIS: Final = "Tiling axis"
-"""Ours: where the edges of one axis meet. The WebUI's ``Tiling: True`` is both."""
+"""Our own: the one axis along which edges meet. The WebUI's ``Tiling: True`` is both."""
 
 NOISE: Final = "Noise Schedule"
 ZERO_SNR: Final = "Zero Terminal SNR"
-"""As the WebUI says that the noise was rescaled; else it is ``Default``."""
+"""The WebUI's value for rescaled noise; the other one is ``Default``."""
 
 DTYPE: Final = "Compute dtype"
-"""Ours: what the networks were told to compute in, where that was chosen."""
+"""Our own: the type that the networks compute in, where one was chosen."""
 
 MOST_DIGITS: Final = 40
 
 
-def picture_settings(text: str) -> Settings:
-    """The settings in an infotext, of this program or another of the field, not checked.
+def settings_from_infotext(text: str) -> Settings:
+    """Return the settings in an infotext of this or another program.
 
-    So that a caller can replace some of them before `Settings.check`. What the text leaves out is
-    left to the model. Raises `SettingsError` for values of another type than theirs, for a text
-    without settings, and for a picture that was drawn from another one.
+    They are not checked, so that a caller can replace some before `Settings.check`. Settings that
+    the text does not have are left to the model. Raises `SettingsError` for values of a wrong type,
+    a text without settings, and a picture that was drawn from another one.
     """
-    found = parse_infotext(text)
-    if not found.settings:
+    infotext = parse_infotext(text)
+    if not infotext.settings:
         raise SettingsError("picture", text, "its text holds no settings")
-    said = _Said(found.settings)
-    if "Denoising strength" in found.settings and "Hires upscale" not in found.settings:
+    fields = _Fields(infotext.settings)
+    if "Denoising strength" in infotext.settings and "Hires upscale" not in infotext.settings:
         hint = "the picture was drawn from another one, which its text does not hold"
-        raise SettingsError("Denoising strength", found.settings["Denoising strength"], hint)
-    width, height = _size(found, said)
+        raise SettingsError("Denoising strength", infotext.settings["Denoising strength"], hint)
+    width, height = fields.get("Size", _read_size) or (None, None)
     return Settings(
-        found.prompt,
-        found.negative,
+        infotext.prompt,
+        infotext.negative,
         width,
         height,
-        said.get("Steps", _whole),
-        said.get("CFG scale", _number),
-        said.get("Sampler", str),
-        said.get("Schedule type", str),
-        said.get("Seed", _whole) or 0,
-        eta=said.get("Eta", _number),
-        emphasis=said.get("Emphasis", str) or "original",
-        clip_skip=said.get("Clip skip", _whole) or 1,
-        hires=_hires(said),
-        variation=_variation(said),
-        vae_tiling=said.get("VAE tiling", str) or "auto",
-        seamless=carried_axes(found),
-        zero_snr=said.get(NOISE, _zero_snr) or False,
-        rng=said.get("RNG", str) or "nv",
-        sampling=_sampling(said),
+        fields.get("Steps", _read_int),
+        fields.get("CFG scale", _read_float),
+        fields.get("Sampler", str),
+        fields.get("Schedule type", str),
+        fields.get("Seed", _read_int) or 0,
+        eta=fields.get("Eta", _read_float),
+        emphasis=fields.get("Emphasis", str) or "original",
+        clip_skip=fields.get("Clip skip", _read_int) or 1,
+        hires=_hires(fields),
+        variation=_variation(fields),
+        vae_tiling=fields.get("VAE tiling", str) or "auto",
+        seamless=seamless_axes(infotext),
+        zero_snr=fields.get(NOISE, _read_zero_snr) or False,
+        rng=fields.get("RNG", str) or "nv",
+        sampling=_sampling(fields),
     )
 
 
-class _Said:
-    """Values by key, each read in its own way. Raises `SettingsError` under the key."""
+class _Fields:
+    """Values by key, each with a reader of its own. Raises `SettingsError` under the key."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
 
     def get(self, key: str, read: Callable[[str], T]) -> T | None:
-        """The value, or None where there is none."""
+        """Return the value, or None where there is none."""
         text = self._settings.get(key)
         if text is None:
             return None
         try:
             return read(text)
         except ValueError:
-            raise SettingsError(key, text, "this is no value that it can have") from None
+            raise SettingsError(key, text, "this is not a value of this field") from None
 
 
-def _whole(text: str) -> int:
+def _read_int(text: str) -> int:
     if len(text) > MOST_DIGITS:
         raise ValueError(text)
     return int(text)
 
 
-def _number(text: str) -> float:
+def _read_float(text: str) -> float:
     if len(text) > MOST_DIGITS:
         raise ValueError(text)
     return float(text)
 
 
-def _pair(text: str) -> tuple[int, int]:
+def _read_size(text: str) -> tuple[int, int]:
     width, height = text.split("x")
-    return _whole(width), _whole(height)
+    return _read_int(width), _read_int(height)
 
 
-def _size(found: Infotext, said: _Said) -> tuple[int | None, int | None]:
-    size = said.get("Size", _pair)
-    return (None, None) if size is None else size
+def seamless_axes(infotext: Infotext) -> Wrap:
+    """Return the axes along which the picture's edges meet. Raises `SettingsError`."""
+    fields = _Fields(infotext.settings)
+    return fields.get(AXIS, _read_axis) or ("xy" if fields.get("Tiling", _read_bool) else "")
 
 
-def carried_axes(found: Infotext) -> Wrap:
-    """The axes along which the edges of a text's picture meet. Raises `SettingsError`."""
-    said = _Said(found.settings)
-    return said.get(AXIS, _axis) or ("xy" if said.get("Tiling", _truth) else "")
-
-
-def _axis(text: str) -> Wrap:
+def _read_axis(text: str) -> Wrap:
     axes: dict[str, Wrap] = {"x": "x", "y": "y"}
     if text not in axes:
         raise ValueError(text)
     return axes[text]
 
 
-def _zero_snr(text: str) -> bool:
+def _read_zero_snr(text: str) -> bool:
     if text not in ("Default", ZERO_SNR):
         raise ValueError(text)
     return text == ZERO_SNR
 
 
-def _truth(text: str) -> bool:
+def _read_bool(text: str) -> bool:
     if text not in ("True", "False"):
         raise ValueError(text)
     return text == "True"
 
 
-def _variation(said: _Said) -> Variation | None:
-    seed, strength = (
-        said.get("Variation seed", _whole),
-        said.get("Variation seed strength", _number),
-    )
-    resize = said.get("Seed resize from", _pair)
+def _variation(fields: _Fields) -> Variation | None:
+    seed = fields.get("Variation seed", _read_int)
+    strength = fields.get("Variation seed strength", _read_float)
+    resize = fields.get("Seed resize from", _read_size)
     if strength is None and resize is None:
         return None
     return Variation(seed or 0, strength or 0.0, resize)
 
 
-def _hires(said: _Said) -> Hires | None:
-    scale = said.get("Hires upscale", _number)
+def _hires(fields: _Fields) -> Hires | None:
+    scale = fields.get("Hires upscale", _read_float)
     if scale is None:
         return None
-    strength = said.get("Denoising strength", _number)
+    strength = fields.get("Denoising strength", _read_float)
     return Hires(
         scale,
-        said.get("Hires upscaler", str) or "latent",
+        fields.get("Hires upscaler", str) or "latent",
         0.7 if strength is None else strength,
-        said.get("Hires steps", _whole) or None,
-        said.get("Hires sampler", str),
-        said.get("Hires schedule type", str),
-        said.get("Hires prompt", str),
-        said.get("Hires negative prompt", str),
-        said.get("Hires CFG Scale", _number),
+        fields.get("Hires steps", _read_int) or None,
+        fields.get("Hires sampler", str),
+        fields.get("Hires schedule type", str),
+        fields.get("Hires prompt", str),
+        fields.get("Hires negative prompt", str),
+        fields.get("Hires CFG Scale", _read_float),
     )
 
 
-def _sampling(said: _Said) -> Sampling:
+def _sampling(fields: _Fields) -> SamplingSettings:
     keys = dict(SAMPLING_KEYS)
-    order = said.get(keys.pop("order"), _whole)
-    numbers = {name: said.get(key, _number) for name, key in keys.items()}
-    return Sampling(order=order, **numbers)
+    order = fields.get(keys.pop("order"), _read_int)
+    numbers = {name: fields.get(key, _read_float) for name, key in keys.items()}
+    return SamplingSettings(order=order, **numbers)

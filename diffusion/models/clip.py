@@ -65,7 +65,7 @@ class Embeddings(Module):
 
 
 class Encoder(Module):
-    """The stack of layers, or those from ``first`` up to but not with ``end``."""
+    """The stack of layers; a call runs those from ``first`` up to but not with ``end``."""
 
     def __init__(self, config: ClipTextConfig) -> None:
         self.layers = [EncoderLayer(config) for _ in range(config.num_hidden_layers)]
@@ -85,15 +85,15 @@ class TextTransformer(Module):
         self.final_layer_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def __call__(self, ids: Buffer[i32], positions: Buffer[i32], skip: int = 0) -> Activations:
-        kept = len(self.encoder.layers) - skip
-        return self.encoder(self.embeddings(ids, positions), end=kept)
+        end = len(self.encoder.layers) - skip
+        return self.encoder(self.embeddings(ids, positions), end=end)
 
 
 class ClipTextModel(Module):
-    """Token ids (B, S) and their positions (B, S) to embeddings (B, S, hidden).
+    """The text encoder: token ids (B, S) and their positions (B, S) to embeddings (B, S, hidden).
 
-    ``skip``: last layers that are left out (CLIP skip); ``normed``: whether the final norm follows,
-    as in all models but SDXL.
+    ``skip``: number of last layers that are left out (CLIP skip). ``normed``: apply the final norm,
+    as all models but SDXL do.
     """
 
     def __init__(self, config: ClipTextConfig) -> None:
@@ -107,7 +107,7 @@ class ClipTextModel(Module):
 
 
 class ProjectedClipTextModel(ClipTextModel):
-    """The text model with a projection of the whole text, its state at the end token."""
+    """The text model with a projection of the state at the end token: the pooled text."""
 
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__(config)
@@ -116,9 +116,9 @@ class ProjectedClipTextModel(ClipTextModel):
     def encode(
         self, ids: Buffer[i32], positions: Buffer[i32], ends: Buffer[i32], skip: int
     ) -> tuple[Activations, Activations]:
-        """Embeddings (B, S, hidden) as ``normed=False`` gives, and the pooled text (B, projection).
+        """Return embeddings (B, S, hidden) without the final norm, and pooled text (B, projection).
 
-        ``ends`` (B,): where the end tokens are among all B S tokens. The pooled text comes from
+        ``ends`` (B,): indices of the end tokens among all B S tokens. The pooled text comes from
         the last layer and the final norm, whatever is skipped.
         """
         model = self.text_model

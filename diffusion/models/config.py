@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from diffusion.errors import Path
+from diffusion.errors import FilePath
 from diffusion.models.fields import (
     MAX_CHANNELS,
     MAX_LAYERS,
@@ -111,7 +111,7 @@ class VaeConfig:
         return 1 << (len(self.block_out_channels) - 1)
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``vae/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
         fields = Fields(mapping, file)
         fields.require_neutral(_VAE_NEUTRAL)
@@ -165,7 +165,7 @@ class TinyVaeConfig:
         return False
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read a tiny autoencoder's ``config.json``. Raises ``ModelFormatError``."""
         fields = Fields(mapping, file)
         fields.require_neutral(_TINY_NEUTRAL)
@@ -206,7 +206,7 @@ class ClipTextConfig:
     projection_dim: Annotated[int, Integer(1, MAX_CHANNELS, default=512)]
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``text_encoder/config.json``. Raises ``ModelFormatError``."""
         fields = Fields(mapping, file)
         fields.require_neutral(_TEXT_NEUTRAL)
@@ -238,7 +238,7 @@ class SchedulerConfig:
     rescale_betas_zero_snr: Annotated[bool, Flag(default=False)]
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``scheduler/scheduler_config.json``. Raises ``ModelFormatError``."""
         owner = mapping.get("_class_name")
         defaults = {

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, get_type_hints
 
-from diffusion.errors import ModelFormatError, Path, quoted
+from diffusion.errors import FilePath, ModelFormatError, quoted
 
 MAX_BLOCKS: Final = 8
 MAX_LAYERS: Final = 128
@@ -144,7 +144,7 @@ class Fields:
     that wrote them.
     """
 
-    def __init__(self, mapping: Mapping[str, object], file: Path) -> None:
+    def __init__(self, mapping: Mapping[str, object], file: FilePath) -> None:
         self._left = {key: mapping[key] for key in mapping if not key.startswith("_")}
         self._file = file
         self.values: dict[str, Any] = {}
@@ -188,7 +188,7 @@ class Fields:
         """Refuse the keys that were not taken, except options that are off (null or false)."""
         for key, value in self._left.items():
             if value is not None and value is not False:
-                reason = f"must be absent or off, since it is not known; got {quoted(value)}"
+                reason = f"must be absent, null or false as an unknown key, got {quoted(value)}"
                 self.fail(quoted(key), reason, _UNSUPPORTED)
 
     def fail(self, key: str, reason: str, hint: str = _DAMAGED) -> NoReturn:

@@ -1,4 +1,4 @@
-"""`Joined`: linear layers of one input as one product."""
+"""Linear layers of the same input, computed as one matrix product."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from diffusion.models.layers import Activations, Linear
 from gpustd import concat, gemm
 
-__all__ = ["Joined"]
+__all__ = ["FusedLinear"]
 
 
-class Joined:
-    """Linear layers of one input as one product: their results stand side by side.
+class FusedLinear:
+    """Linear layers of the same input as one matrix product: results lie side by side.
 
-    The layers' own weights are given back. ``few_rows``: as in `Linear`.
+    ``offsets``: the first channel of each layer's result, and their number. The layers' own weights
+    are released. ``few_rows``: as in `Linear`.
     """
 
     def __init__(self, layers: Sequence[Linear], *, few_rows: bool = False) -> None:
         weights = [layer.weight.buffer for layer in layers]
         biases = [layer.bias.buffer for layer in layers if layer.bias]
         self._few_rows = few_rows
-        self.firsts = [0]
+        self.offsets = [0]
         for weight in weights:
-            self.firsts.append(self.firsts[-1] + weight.shape[1])
+            self.offsets.append(self.offsets[-1] + weight.shape[1])
         self._weight = concat(weights, axis=1)
         self._bias = concat(biases, axis=0) if biases else None
         for layer in layers:
@@ -31,5 +32,5 @@ class Joined:
                     parameter.release()
 
     def __call__(self, x: Activations) -> Activations:
-        """(..., inputs) to (..., all outputs)."""
+        """Map (..., inputs) to (..., all outputs)."""
         return gemm(x, self._weight, bias=self._bias, few_rows=self._few_rows)

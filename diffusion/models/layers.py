@@ -1,4 +1,4 @@
-"""The layers that text encoder, UNet and VAE are made of."""
+"""The layers of text encoder, UNet and VAE."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ __all__ = [
     "Activations",
     "Conv2d",
     "Embedding",
-    "Enlarged",
     "GroupNorm",
     "LayerNorm",
     "Linear",
     "Part",
     "PointwiseConv",
-    "in_turn",
-    "repeated",
+    "Upsampling",
+    "apply_parts",
+    "repeat_images",
+    "seamless_axes",
     "seamless_padding",
-    "wrapped_axes",
 ]
 
-# f16 where the device has it, f32 otherwise; one of the two throughout a model.
+# f16 or f32, the same one throughout a network.
 Activations = Buffer[Any]
 Part = Callable[[Activations], Activations]
-Enlarged = Literal["", "twice", "about"]
+Upsampling = Literal["", "twice", "about"]
 
 _wrap: ContextVar[Wrap] = ContextVar("wrap", default="")
 
 
 @contextmanager
 def seamless_padding(axes: Wrap) -> Iterator[None]:
-    """Inside, what convolutions are padded with along ``axes`` is the image's opposite side.
+    """Pad convolutions inside the context with the image's opposite side, along ``axes``.
 
-    Not around a ``yield`` of a generator: the caller would be inside as well.
+    Never yield from a generator inside: its caller would be inside as well.
     """
     token = _wrap.set(axes)
     try:
@@ -61,18 +61,18 @@ def seamless_padding(axes: Wrap) -> Iterator[None]:
         _wrap.reset(token)
 
 
-def wrapped_axes() -> Wrap:
-    """The axes of the `seamless_padding` around."""
+def seamless_axes() -> Wrap:
+    """Return the axes of the `seamless_padding` around."""
     return _wrap.get()
 
 
-def repeated(x: Activations, images: int) -> Activations:
-    """All images of ``x`` one after another, again and again until there are ``images``."""
+def repeat_images(x: Activations, images: int) -> Activations:
+    """Return the images of ``x``, all of them again and again, until there are ``images``."""
     return x if x.shape[0] == images else repeat_batch(x, images // x.shape[0])
 
 
-def in_turn(parts: Iterable[Part], x: Activations) -> Activations:
-    """``x`` through ``parts``, one after another."""
+def apply_parts(parts: Iterable[Part], x: Activations) -> Activations:
+    """Return the result of ``parts``, applied to ``x`` one after another."""
     for part in parts:
         x = part(x)
     return x
@@ -81,7 +81,7 @@ def in_turn(parts: Iterable[Part], x: Activations) -> Activations:
 class Linear(Module):
     """``x @ weight.T + bias`` over the last axis, with a fused activation and residual.
 
-    ``few_rows``: of those it sees, as one for each picture (see `gpustd.gemm`).
+    ``few_rows``: inputs have few rows, such as one for each picture; see `gpustd.gemm`.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class Linear(Module):
 
 
 class Conv2d(Module):
-    """A square convolution over (N, H, W, C); `seamless_padding` says what it is padded with.
+    """A square convolution over (N, H, W, C), padded as `seamless_padding` says.
 
-    ``side``: of the images it sees at the size that the model was made for, if that is known; the
-    form that is quickest there is chosen when the weights are loaded. ``enlarged``: it sees them
-    enlarged by two, exactly, or, for "about", to an odd size at times.
+    ``side``: of its images at the size that the model was trained at, if that is known. The
+    algorithm that is fastest there is chosen when the weights are loaded. ``upsampling``: its
+    images are upsampled first, "twice" by two exactly, "about" to an odd size at times.
     """
 
     def __init__(
@@ -126,30 +126,30 @@ class Conv2d(Module):
         padding: int | tuple[int, int, int, int] = 0,
         bias: bool = True,
         side: int | None = None,
-        enlarged: Enlarged = "",
+        upsampling: Upsampling = "",
     ) -> None:
         self.weight = Parameter((outputs, inputs, kernel, kernel), "conv")
         self.bias = Parameter((outputs,), "vector") if bias else None
         self._stride = stride
         self._padding = padding
         self._side = side
-        self._enlarged = enlarged
-        self._transformed: Activations | None = None
-        self._sums: Activations | None = None
+        self._upsampling = upsampling
+        self._winograd_weights: Activations | None = None
+        self._upsampling_weights: Activations | None = None
 
-    def loaded(self) -> None:
+    def after_load(self) -> None:
         weight = self.weight.buffer
         if (weight.shape[0], self._stride, self._padding) != (3, 1, 1):
             return
         inputs, outputs = weight.shape[2:]
         block = winograd_block(
-            weight.device, weight.dtype, inputs, outputs, self._side, doubles=bool(self._enlarged)
+            weight.device, weight.dtype, inputs, outputs, self._side, doubles=bool(self._upsampling)
         )
         if block:
-            self._transformed = winograd_weights(weight, block)
+            self._winograd_weights = winograd_weights(weight, block)
             self.weight.release()
-        elif self._enlarged == "twice":
-            self._sums = upsampling_weights(weight)
+        elif self._upsampling == "twice":
+            self._upsampling_weights = upsampling_weights(weight)
             self.weight.release()
 
     def __call__(
@@ -164,21 +164,25 @@ class Conv2d(Module):
         activation: str | None = None,
     ) -> Activations:
         bias = self.bias.buffer if self.bias else None
-        if self._sums is not None:
+        if self._upsampling_weights is not None:
             twice = upsample == (2 * x.shape[1], 2 * x.shape[2])
             if not twice or second is not None or per_image is not None:
-                raise ShapeError(f"convolution of {x.shape} enlarged to {upsample}: wants twice")
+                raise ShapeError(
+                    f"convolution of {x.shape}: upsample must be twice its size, got {upsample}; "
+                    "give neither second nor per_image"
+                )
             return upsampling_conv2d(
-                *(x, self._sums),
+                x,
+                self._upsampling_weights,
                 bias=bias,
                 residual=residual,
                 activation=activation,
                 wrap=_wrap.get(),
             )
-        if self._transformed is not None:
+        if self._winograd_weights is not None:
             return winograd_conv2d(
                 x,
-                self._transformed,
+                self._winograd_weights,
                 bias=bias,
                 second=second,
                 per_image=per_image,
@@ -217,7 +221,7 @@ class PointwiseConv(Module):
 
 
 class GroupNorm(Module):
-    """Group normalisation over (N, H, W, C), optionally with SiLU and a second source."""
+    """Group normalisation over (N, H, W, C), optionally with SiLU and a second input."""
 
     def __init__(self, groups: int, channels: int, eps: float) -> None:
         self.weight = Parameter((channels,), "vector")
@@ -252,7 +256,7 @@ class LayerNorm(Module):
 
 
 class Embedding(Module):
-    """Rows of a table by number."""
+    """A table whose rows are looked up by number."""
 
     def __init__(self, rows: int, channels: int) -> None:
         self.weight = Parameter((rows, channels))

@@ -1,9 +1,9 @@
 """`Module`: attributes that are weights or modules, and one ``__call__``.
 
-Attribute names are the parameter names of the diffusers layout, so that a folder loads with no
-table: ``self.to_out = [Linear(...)]`` holds ``to_out.0.weight`` and ``to_out.0.bias``.
+Attribute names are the parameter names of the diffusers layout, so that a folder loads without a
+table of names: ``self.to_out = [Linear(...)]`` holds ``to_out.0.weight`` and ``to_out.0.bias``.
 
-In profiles, what a module records lies in a region of its own, named as in its parent:
+In profiles, each module records in a region of its own, named as in its parent:
 ``unet/down_blocks.0/resnets.1/conv1``.
 """
 
@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, DType, f32
 from gpustd import transpose
 
-__all__ = ["Layout", "Module", "Observer", "Parameter", "load", "observed"]
+__all__ = ["Layout", "Module", "Observer", "Parameter", "load", "observe_modules"]
 
 Layout = Literal["plain", "vector", "linear", "conv"]
 Observer = Callable[[str, Any], None]
-"""Takes a module's region and its result."""
+"""A function of a module's region and its result."""
 
 _MOST_IDLE = 32 << 20
+"""Idle bytes of the device's pool, beyond which they are given back while weights load."""
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
@@ -38,7 +39,7 @@ _AXES: dict[Layout, tuple[int, ...]] = {"linear": (1, 0), "conv": (2, 3, 1, 0)}
 class Parameter:
     """A weight: its shape in the file, and its buffer once loaded.
 
-    ``layout`` says how the device holds it: ``plain`` as in the file; ``vector`` in f32 (biases and
+    ``layout`` is its order on the device: ``plain`` as in the file; ``vector`` in f32 (biases and
     norms); ``linear`` (out, in) as (in, out); ``conv`` (out, in, kh, kw) as (kh, kw, in, out).
     """
 
@@ -49,38 +50,38 @@ class Parameter:
 
     @property
     def buffer(self) -> Buffer[Any]:
-        """The weight on the device; an error before `load`."""
+        """The weight on the device. Raises `RuntimeError` before `load`."""
         if self._buffer is None:
             raise RuntimeError(f"a parameter of shape {self.shape} is used before it is loaded")
         return self._buffer
 
     def release(self) -> None:
-        """Give the memory back: the weight lives on in another buffer."""
+        """Give the memory back, once another buffer holds the weight."""
         self._buffer = None
 
     def fill(self, array: NDArray[Any], device: Device, dtype: type[DType]) -> None:
         """Upload ``array`` (of the file's shape) and lay it out on the device."""
-        kept = f32 if self.layout == "vector" else dtype
-        buffer = device.buffer_from_array(np.ascontiguousarray(array), kept)
+        dtype = f32 if self.layout == "vector" else dtype
+        buffer = device.buffer_from_array(np.ascontiguousarray(array), dtype)
         axes = _AXES.get(self.layout)
         self._buffer = buffer if axes is None else transpose(buffer, axes)
 
 
 class Module:
-    """A part of a network; its parameters are found through its attributes."""
+    """A part of a network, whose parameters are found through its attributes."""
 
     _place: tuple[Device, str] | None = None
-    """Device and name in the parent, once loaded; a network itself has no name."""
+    """Device, and name in the parent, once loaded. A whole network has no name."""
 
     def __init_subclass__(cls) -> None:
         if "__call__" in vars(cls):
-            cls.__call__ = _in_region(cls.__call__)  # type: ignore[method-assign]
+            cls.__call__ = _record_in_region(cls.__call__)  # type: ignore[method-assign]
 
-    def loaded(self) -> None:
-        """Called once all weights are on the device, children first: to lay weights together."""
+    def after_load(self) -> None:
+        """Rearrange weights. `load` calls it once all are on the device, children first."""
 
     def parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Names in the file and parameters, depth first; private attributes are passed over."""
+        """Yield names in the file and parameters, depth first; private attributes are left out."""
         for name, member in _members(self):
             if isinstance(member, Parameter):
                 yield f"{prefix}{name}", member
@@ -88,11 +89,11 @@ class Module:
                 yield from member.parameters(f"{prefix}{name}.")
 
 
-def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The same call, inside the module's region."""
+def _record_in_region(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same call, recorded in the module's region."""
 
     @functools.wraps(call)
-    def inside(module: Module, *arguments: Any, **options: Any) -> Any:
+    def call_in_region(module: Module, *arguments: Any, **options: Any) -> Any:
         if module._place is None:
             return call(module, *arguments, **options)
         device, name = module._place
@@ -103,11 +104,11 @@ def _in_region(call: Callable[..., Any]) -> Callable[..., Any]:
                 observer(device.stream.region, result)
             return result
 
-    return inside
+    return call_in_region
 
 
 @contextmanager
-def observed(observer: Observer) -> Iterator[None]:
+def observe_modules(observer: Observer) -> Iterator[None]:
     """Show ``observer`` the result of every module that is called inside, inner ones first."""
     token = _observer.set(observer)
     try:
@@ -117,18 +118,19 @@ def observed(observer: Observer) -> Iterator[None]:
 
 
 def _members(module: Module) -> Iterator[tuple[str, Parameter | Module]]:
-    """Names and values of the public attributes that are weights or modules, or lists of them."""
+    """Yield names and values of public attributes that are weights or modules, or in lists."""
     for name, value in vars(module).items():
         if not name.startswith("_"):
-            yield from _flat(name, value)
+            yield from _flatten(name, value)
 
 
-def _flat(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
+def _flatten(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
+    """Yield a weight or module, or those of a list: ``name.0``, ``name.1`` and so on."""
     if isinstance(value, (Parameter, Module)):
         yield name, value
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _flat(f"{name}.{index}", item)
+            yield from _flatten(f"{name}.{index}", item)
 
 
 def load(
@@ -148,21 +150,21 @@ def load(
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             with np.errstate(over="ignore"):
                 parameter.fill(array, device, dtype)
-        _tidy(device)
+        _trim_idle_memory(device)
     _finish(module, device)
 
 
 def _finish(module: Module, device: Device) -> None:
-    """Name the regions of all modules inside; tell each, children first, that it is loaded."""
+    """Name the regions of all modules inside; call `after_load` of each, children first."""
     for name, member in _members(module):
         if isinstance(member, Module):
             member._place = device, name
             _finish(member, device)
-    module.loaded()
-    _tidy(device)
+    module.after_load()
+    _trim_idle_memory(device)
 
 
-def _tidy(device: Device) -> None:
-    """Give idle memory back: weights stay, and would for good take more of it than they need."""
+def _trim_idle_memory(device: Device) -> None:
+    """Give idle memory back. Else weights, which stay, would take blocks larger than they need."""
     if device.pool.idle > _MOST_IDLE:
         device.trim()

@@ -1,16 +1,16 @@
-"""Residual block, and the changes of resolution, of UNet and VAE."""
+"""The residual block of UNet and VAE, and their changes of resolution."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diffusion.models.layers import Activations, Conv2d, Enlarged, GroupNorm, Linear
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, Upsampling
 from diffusion.models.module import Module
 from gpustd import concat
 
 __all__ = ["Downsample", "ResnetBlock", "Shifts", "Upsample"]
 
-# Projected time embeddings of all blocks, for each number of images that blocks see.
+# Projected time embeddings of all blocks, by the number of images in a block's input.
 Shifts = Mapping[int, Activations]
 
 
@@ -18,7 +18,7 @@ class ResnetBlock(Module):
     """norm, SiLU, conv, time embedding, norm, SiLU, conv, plus the (projected) input.
 
     ``second`` is a skip connection whose channels follow those of ``x``; it is read in place.
-    Of ``shifts``, made in one product for all blocks, this block's begin at ``first_shift``.
+    ``shifts`` come from one matrix product for all blocks; this block's begin at ``first_shift``.
     ``side``: as in `Conv2d`.
     """
 
@@ -52,6 +52,7 @@ class ResnetBlock(Module):
         return self.conv2(h, residual=self._shortcut(x, second))
 
     def _shortcut(self, x: Activations, second: Activations | None) -> Activations:
+        """Return the input with the output's channels."""
         if self.conv_shortcut:
             return self.conv_shortcut(x, second=second)
         return x if second is None else concat([x, second], axis=3)
@@ -68,10 +69,10 @@ class Downsample(Module):
 
 
 class Upsample(Module):
-    """Nearest-neighbour enlargement to a size, and a convolution, in one pass."""
+    """Nearest-neighbour upsampling to a size, and a convolution, in one pass."""
 
-    def __init__(self, channels: int, enlarged: Enlarged, side: int | None = None) -> None:
-        self.conv = Conv2d(channels, channels, 3, padding=1, side=side, enlarged=enlarged)
+    def __init__(self, channels: int, upsampling: Upsampling, side: int | None = None) -> None:
+        self.conv = Conv2d(channels, channels, 3, padding=1, side=side, upsampling=upsampling)
 
     def __call__(self, x: Activations, size: tuple[int, int] | None = None) -> Activations:
         return self.conv(x, upsample=size or (2 * x.shape[1], 2 * x.shape[2]))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from diffusion.models.fused_linear import Joined
+from diffusion.models.fused_linear import FusedLinear
 from diffusion.models.layers import (
     Activations,
     GroupNorm,
     LayerNorm,
     Linear,
     PointwiseConv,
-    repeated,
+    repeat_images,
 )
 from diffusion.models.module import Module
 from gpucore import Buffer
@@ -25,9 +25,9 @@ PromptKeys = Mapping["CrossAttention", tuple[Buffer[Any], Buffer[Any]]]
 
 
 class SelfAttention(Module):
-    """Multi-head attention over its input, with a residual; q, k and v come from one product."""
+    """Multi-head attention over its input, with a residual; one product gives q, k and v."""
 
-    _qkv: Joined
+    _qkv: FusedLinear
 
     def __init__(self, width: int, heads: int) -> None:
         self.to_q = Linear(width, width, bias=False)
@@ -36,18 +36,18 @@ class SelfAttention(Module):
         self.to_out = [Linear(width, width)]
         self._heads = heads
 
-    def loaded(self) -> None:
-        self._qkv = Joined([self.to_q, self.to_k, self.to_v])
+    def after_load(self) -> None:
+        self._qkv = FusedLinear([self.to_q, self.to_k, self.to_v])
 
     def __call__(self, x: Activations, residual: Activations) -> Activations:
-        seen = self_attention(self._qkv(x), heads=self._heads)
-        return self.to_out[0](seen, residual=residual)
+        attended = self_attention(self._qkv(x), heads=self._heads)
+        return self.to_out[0](attended, residual=residual)
 
 
 class CrossAttention(Module):
-    """Multi-head attention to keys and values made beforehand, with a residual.
+    """Multi-head attention to keys and values computed before, with a residual.
 
-    Of fewer images than there are prompts, each is seen by as many prompts: results have theirs.
+    With fewer images than prompts, images are repeated: each prompt has a result of its own.
     """
 
     def __init__(self, width: int, context: int, heads: int) -> None:
@@ -58,16 +58,16 @@ class CrossAttention(Module):
         self._heads = heads
 
     def keys(self, context: Activations) -> tuple[Activations, Activations]:
-        """Keys and values of a context (B, S, context)."""
+        """Return keys and values of a context (B, S, context)."""
         return self.to_k(context), self.to_v(context)
 
     def __call__(
         self, x: Activations, residual: Activations, keys: tuple[Activations, Activations]
     ) -> Activations:
         prompts = keys[0].shape[0]
-        queries = repeated(self.to_q(x), prompts)
-        seen = attention(queries, *keys, heads=self._heads)
-        return self.to_out[0](seen, residual=repeated(residual, prompts))
+        queries = repeat_images(self.to_q(x), prompts)
+        attended = attention(queries, *keys, heads=self._heads)
+        return self.to_out[0](attended, residual=repeat_images(residual, prompts))
 
 
 class GatedProjection(Module):
@@ -95,7 +95,7 @@ class FeedForward(Module):
 class TransformerBlock(Module):
     """Self-attention, cross-attention, feed-forward, each normalised first and added.
 
-    ``only_cross``: the first attention looks at the prompt too.
+    ``only_cross``: the first attention attends to the prompt too.
     """
 
     def __init__(self, width: int, context: int, heads: int, *, only_cross: bool = False) -> None:
@@ -109,7 +109,7 @@ class TransformerBlock(Module):
         self.ff = FeedForward(width)
 
     def cross_attentions(self) -> Iterator[CrossAttention]:
-        """The attentions that look at the prompt."""
+        """Yield the attentions to the prompt."""
         if isinstance(self.attn1, CrossAttention):
             yield self.attn1
         yield self.attn2
@@ -146,7 +146,7 @@ class SpatialTransformer(Module):
         self.proj_out = projection(width, width)
 
     def cross_attentions(self) -> Iterator[CrossAttention]:
-        """The attentions that look at the prompt."""
+        """Yield the attentions to the prompt."""
         for block in self.transformer_blocks:
             yield from block.cross_attentions()
 
@@ -156,5 +156,5 @@ class SpatialTransformer(Module):
         h = self.proj_in(self.norm(x).view(tokens.shape))
         for block in self.transformer_blocks:
             h = block(h, prompt)
-        h = self.proj_out(h, residual=repeated(tokens, h.shape[0]))
+        h = self.proj_out(h, residual=repeat_images(tokens, h.shape[0]))
         return h.view((h.shape[0], height, width, channels))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion.models.fused_linear import Joined
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeated
+from diffusion.models.fused_linear import FusedLinear
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, repeat_images
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Shifts, Upsample
 from diffusion.models.transformer import CrossAttention, PromptKeys, SpatialTransformer
@@ -21,20 +21,20 @@ __all__ = ["UNet", "guidance_features", "size_features", "time_features"]
 
 
 def time_features(timesteps: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
-    """Sinusoids (B, C) of time steps, C being the first block's channels."""
+    """Return sinusoids (B, C) of time steps, C being the first block's channels."""
     width = config.block_out_channels[0]
     return _sinusoids(timesteps, width, config.freq_shift, cosine_first=config.flip_sin_to_cos)
 
 
 def size_features(numbers: Sequence[float], config: UNetConfig) -> NDArray[np.float32]:
-    """Sinusoids of the sizes, crops or scores that SDXL is told, one after another: (n * C,)."""
+    """Return sinusoids of SDXL's sizes, crops or scores, one after another: (n * C,)."""
     width = config.addition_time_embed_dim or 0
     flip = config.flip_sin_to_cos
     return _sinusoids(numbers, width, config.freq_shift, cosine_first=flip).reshape(-1)
 
 
 def guidance_features(scale: float, config: UNetConfig) -> NDArray[np.float32]:
-    """Sinusoids (C,) of the guidance that a consistency model embeds: of 1000 (scale - 1).
+    """Return sinusoids (C,) of 1000 (scale - 1), which a consistency model embeds.
 
     (Meng et al. 2023, arXiv 2210.03142; Luo et al. 2023, arXiv 2310.04378.)
     """
@@ -45,7 +45,7 @@ def guidance_features(scale: float, config: UNetConfig) -> NDArray[np.float32]:
 def _sinusoids(
     numbers: Sequence[float], width: int, shift: float, *, cosine_first: bool
 ) -> NDArray[np.float32]:
-    """Sinusoids (n, width) of falling frequencies, in float64: GPUs' sines are imprecise.
+    """Return sinusoids (n, width) of falling frequencies; in float64, as GPUs' are imprecise.
 
     (Vaswani et al. 2017, arXiv 1706.03762, with diffusers' order and ``freq_shift``.)
     """
@@ -102,7 +102,7 @@ class Block(Module):
         prompt: PromptKeys,
         second: Activations | None = None,
     ) -> Activations:
-        """Residual block ``index`` and its transformer."""
+        """Return the result of residual block ``index`` and its transformer."""
         x = self.resnets[index](x, shifts, second)
         return self.attentions[index](x, prompt) if self.attentions else x
 
@@ -171,23 +171,23 @@ class UpBlock(Block):
         self, x: Activations, shifts: Shifts, prompt: PromptKeys, skips: list[Activations]
     ) -> Activations:
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, shifts, prompt, repeated(skips.pop(), x.shape[0]))
+            x = self.layer(index, x, shifts, prompt, repeat_images(skips.pop(), x.shape[0]))
         for upsample in self.upsamplers:
-            # An odd size on the way down comes back from the skip connection that is next.
+            # The next skip connection has the size of the way down, which may be odd.
             _, height, width, _ = skips[-1].shape
             x = upsample(x, (height, width))
         return x
 
 
 def side_of(config: UNetConfig, level: int) -> int:
-    """Side of a level's images at the size that the model was trained at."""
+    """Return the side of a level's images at the size that the model was trained at."""
     return config.sample_size >> level
 
 
 def transformer(
     config: UNetConfig, level: int, depth: int, *, middle: bool = False
 ) -> SpatialTransformer:
-    """A level's spatial transformer; the one in the ``middle`` always attends to itself first."""
+    """Return a level's spatial transformer; the ``middle`` one always attends to itself first."""
     return SpatialTransformer(
         config.block_out_channels[level],
         config.cross_attention_dim,
@@ -200,15 +200,15 @@ def transformer(
 
 
 class UNet(Module):
-    """Latents (B, H, W, C), time features (B, C) and the prompt to the network's prediction.
+    """The network from latents (B, H, W, C), time features (B, C) and prompt to a prediction.
 
     The prompt has ``parts`` times B rows, and so has the result: all images with the first part,
-    then all with the next. They are the same up to the first attention to the prompt, and made once
-    there. A call's other arguments are those of special models: ``added`` (parts B, time width) is
+    then all with the next. Up to the first attention to the prompt the parts are equal, and are
+    computed once. Special models have further inputs: ``added`` (parts B, time width) is
     `embed_added` of SDXL's pooled text and sizes, ``guidance`` (parts B, C) `guidance_features`.
     """
 
-    _shifts: Joined
+    _shifts: FusedLinear
 
     def __init__(self, config: UNetConfig) -> None:
         widths, time = config.block_out_channels, config.time_embed_dim
@@ -223,11 +223,11 @@ class UNet(Module):
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], config.norm_eps)
         self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
-    def loaded(self) -> None:
+    def after_load(self) -> None:
         resnets = [r for block in self._blocks() for r in block.resnets]
         shifts = [r.time_emb_proj for r in resnets if r.time_emb_proj]
-        self._shifts = Joined(shifts, few_rows=True)
-        for resnet, first in zip(resnets, self._shifts.firsts, strict=False):
+        self._shifts = FusedLinear(shifts, few_rows=True)
+        for resnet, first in zip(resnets, self._shifts.offsets, strict=False):
             resnet.first_shift = first
 
     def _blocks(self) -> list[Block | MidBlock]:
@@ -235,17 +235,17 @@ class UNet(Module):
         return [*self.down_blocks, *middle, *self.up_blocks]
 
     def cross_attentions(self) -> list[CrossAttention]:
-        """All attentions that look at the prompt."""
+        """Return all attentions to the prompt."""
         return [
             a for block in self._blocks() for t in block.attentions for a in t.cross_attentions()
         ]
 
     def prompt_keys(self, context: Activations) -> PromptKeys:
-        """Keys and values of text embeddings (B, S, width); made once a prompt."""
+        """Compute keys and values of text embeddings (B, S, width), once for each prompt."""
         return {attention: attention.keys(context) for attention in self.cross_attentions()}
 
     def embed_added(self, vectors: Activations) -> Activations:
-        """What pooled text and size features (B, C) add to the time embedding; once a prompt."""
+        """Compute what pooled text and size features (B, C) add to the time embedding."""
         if self.add_embedding is None:
             raise ArgumentError("unet: this model takes no pooled text and sizes")
         return self.add_embedding(vectors)
@@ -262,10 +262,10 @@ class UNet(Module):
     ) -> Activations:
         images = parts * latents.shape[0]
         x = self.conv_in(latents)
-        if added is not None or guidance is not None:  # then parts differ from the first block on
-            x, features = repeated(x, images), repeated(features, images)
+        if added is not None or guidance is not None:  # parts differ from the first block on
+            x, features = repeat_images(x, images), repeat_images(features, images)
         shifts = self._shifts(self._time(features, added, guidance))
-        shifts_of = {rows: repeated(shifts, rows) for rows in {x.shape[0], images}}
+        shifts_of = {rows: repeat_images(shifts, rows) for rows in {x.shape[0], images}}
         skips = [x]
         for down in self.down_blocks:
             skips += down(skips[-1], shifts_of, prompt)
@@ -274,16 +274,20 @@ class UNet(Module):
             x = self.mid_block(x, shifts_of, prompt)
         for up in self.up_blocks:
             x = up(x, shifts_of, prompt, skips)
-        return repeated(self.conv_out(self.conv_norm_out(x, silu=True)), images)
+        return repeat_images(self.conv_out(self.conv_norm_out(x, silu=True)), images)
 
     def _time(
         self, features: Activations, added: Activations | None, guidance: Activations | None
     ) -> Activations:
-        """The time embedding, with the SiLU that each residual block would apply to it."""
+        """Return the time embedding, with the SiLU that each residual block would apply to it."""
         if (added is None) is not (self.add_embedding is None):
-            raise ArgumentError("unet: `added` goes with a model that has an add_embedding")
+            raise ArgumentError(
+                "unet: `added` must be given for models with an add_embedding, and no others"
+            )
         if (guidance is None) is not (self.time_embedding.cond_proj is None):
-            raise ArgumentError("unet: `guidance` goes with a model that has a cond_proj")
+            raise ArgumentError(
+                "unet: `guidance` must be given for models with a cond_proj, and no others"
+            )
         if added is None:
             return self.time_embedding(features, guidance, activation="silu")
         return nn.silu(self.time_embedding(features, guidance, residual=added))

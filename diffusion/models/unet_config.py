@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from diffusion.errors import Path
+from diffusion.errors import FilePath
 from diffusion.models.fields import (
     MAX_CHANNELS,
     MAX_LAYERS,
@@ -109,7 +109,7 @@ class UNetConfig:
         return 4 * self.block_out_channels[0]
 
     @classmethod
-    def from_json(cls, mapping: Mapping[str, object], file: Path) -> Self:
+    def from_json(cls, mapping: Mapping[str, object], file: FilePath) -> Self:
         """Read ``unet/config.json``. Raises ``ModelFormatError`` naming ``file`` and the key."""
         fields = Fields(mapping, file)
         fields.require_neutral(_NEUTRAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffusion.models.config import VaeConfig
-from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, Part, in_turn
+from diffusion.models.layers import Activations, Conv2d, GroupNorm, Linear, Part, apply_parts
 from diffusion.models.module import Module
 from diffusion.models.resnet import Downsample, ResnetBlock, Upsample
 from gpustd import attention
@@ -32,7 +32,7 @@ class SelfAttention(Module):
 
 
 def side_of(config: VaeConfig, level: int) -> int:
-    """Side of a level's images at the size that the autoencoder was trained at."""
+    """Return the side of a level's images at the size that the VAE was trained at."""
     return config.sample_size >> level
 
 
@@ -50,7 +50,7 @@ class MidBlock(Module):
 
 
 class DownBlock(Module):
-    """Residual blocks and, but for the last, a halving padded at the right and the bottom only."""
+    """Residual blocks and, but for the last, a halving with padding at right and bottom only."""
 
     def __init__(self, config: VaeConfig, level: int) -> None:
         widths = config.block_out_channels
@@ -88,7 +88,7 @@ class UpBlock(Module):
 
 
 class Encoder(Module):
-    """Images to the moments of their latents."""
+    """The encoder from images to the moments of their latents."""
 
     def __init__(self, config: VaeConfig) -> None:
         widths = config.block_out_channels
@@ -100,18 +100,18 @@ class Encoder(Module):
 
     @property
     def parts(self) -> list[Part]:
-        """What follows one another in a call."""
+        """The parts of a call, in order."""
         return [self.conv_in, *self.down_blocks, self.mid_block, self._out]
 
     def _out(self, x: Activations) -> Activations:
         return self.conv_out(self.conv_norm_out(x, silu=True))
 
     def __call__(self, images: Activations) -> Activations:
-        return in_turn(self.parts, images)
+        return apply_parts(self.parts, images)
 
 
 class Decoder(Module):
-    """Latents to images."""
+    """The decoder from latents to images."""
 
     def __init__(self, config: VaeConfig) -> None:
         widths = config.block_out_channels
@@ -123,14 +123,14 @@ class Decoder(Module):
 
     @property
     def parts(self) -> list[Part]:
-        """What follows one another in a call."""
+        """The parts of a call, in order."""
         return [self.conv_in, self.mid_block, *self.up_blocks, self._out]
 
     def _out(self, x: Activations) -> Activations:
         return self.conv_out(self.conv_norm_out(x, silu=True))
 
     def __call__(self, latents: Activations) -> Activations:
-        return in_turn(self.parts, latents)
+        return apply_parts(self.parts, latents)
 
 
 class Vae(Module):
@@ -145,20 +145,20 @@ class Vae(Module):
 
     @property
     def encoding(self) -> list[tuple[str, Part]]:
-        """The parts of `moments` in turn, each with the region that it records in."""
+        """The parts of `moments` in order, each with the region that it records in."""
         parts: list[tuple[str, Part]] = [("vae/encoder", part) for part in self.encoder.parts]
         return [*parts, ("vae", self.quant_conv)]
 
     @property
     def decoding(self) -> list[tuple[str, Part]]:
-        """The parts of `decode` in turn, each with the region that it records in."""
+        """The parts of `decode` in order, each with the region that it records in."""
         parts: list[tuple[str, Part]] = [("vae/decoder", part) for part in self.decoder.parts]
         return [("vae", self.post_quant_conv), *parts]
 
     def moments(self, images: Activations) -> Activations:
-        """(B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): means, then logarithms of variances."""
+        """Encode (B, H, W, 3) in [-1, 1] to (B, H/8, W/8, 8): means, logarithms of variances."""
         return self.quant_conv(self.encoder(images))
 
     def decode(self, latents: Activations) -> Activations:
-        """(B, h, w, 4) to images (B, 8 h, 8 w, 3) in about [-1, 1]."""
+        """Decode (B, h, w, 4) to images (B, 8 h, 8 w, 3) in about [-1, 1]."""
         return self.decoder(self.post_quant_conv(latents))

@@ -1,9 +1,10 @@
-"""From settings to pictures: the pipeline, its passes, networks and captured graphs.
+"""From settings to pictures: the pipeline, its passes, its networks and their captured graphs.
 
 Law: knows nothing of the command line.
 """
 
-from diffusion.pipeline.pipeline import Event, Pipeline, Result, Stage, Step
-from diffusion.pipeline.refining import refine
+from diffusion.pipeline.events import Event, Result, Stage, Step
+from diffusion.pipeline.pipeline import Pipeline
+from diffusion.pipeline.refiner import refine
 
 __all__ = ["Event", "Pipeline", "Result", "Stage", "Step", "refine"]

@@ -16,16 +16,9 @@ from diffusion.samplers import NumpyAlgebra
 from diffusion.schedules import Scalings
 from diffusion.text.conditioning import Conditioning
 from gpucore import Buffer, Graph, f32
-from gpustd import (
-    cast,
-    combine_into,
-    concat,
-    guidance,
-    linear_combination,
-    slice_axis,
-)
+from gpustd import cast, combine_into, concat, guidance, linear_combination, slice_axis
 
-__all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents"]
+__all__ = ["BufferAlgebra", "GuidedDenoiser", "Latents", "apply_guidance"]
 
 Latents = Buffer[f32]
 
@@ -34,29 +27,31 @@ class BufferAlgebra:
     """Linear combinations on the device, for the samplers."""
 
     def combine(self, terms: Sequence[tuple[float, Latents]]) -> Latents:
-        """A new buffer: the sum of factor times buffer."""
+        """Return a new buffer: the sum of factor times buffer."""
         return linear_combination(terms)
 
     def distance(
         self, x: Latents, y: Latents, before: Latents, absolute: float, relative: float
     ) -> float:
-        """The distance of `Algebra`, on the host."""
+        """Return the distance of `Algebra`, computed on the host."""
         return NumpyAlgebra().distance(x.read(), y.read(), before.read(), absolute, relative)
 
 
 class GuidedDenoiser:
     """``denoise(x, sigma)`` for latents (B, h, w, C) in f32, x = x0 + sigma * noise.
 
-    ``conditioning`` has 2 B rows, the negative prompt's first, or B when ``scale`` is None: no
-    guidance. With more than one of ``weights`` the prompt has as many parts, of B rows each, whose
-    guidance is added up. The network and the guidance are captured once as a graph, the prompt's
-    keys and values as another;
-    a call writes the input and the time features and replays it: nothing is read back.
-    (Ho and Salimans 2022, arXiv 2207.12598; Liu et al. 2022, arXiv 2206.01714.)
+    ``conditioning`` has 2 B rows, the negative prompt's first, or B rows when ``scale`` is None,
+    which means no guidance. With several ``weights`` the prompt has as many parts, of B rows each,
+    whose guidance is added up. (Ho and Salimans 2022, arXiv 2207.12598; Liu et al. 2022, arXiv
+    2206.01714.)
 
-    A network of more input channels than C (inpainting models) reads them after the latents':
-    zeros until `condition`. `attend` puts another conditioning of the same shapes in its
-    place, so that one capture serves many pictures.
+    The network and its guidance are captured once as a graph, the prompt's keys and values as
+    another. A call writes the latents and the time features and replays the first graph. Nothing is
+    read back. `attend` changes to another conditioning of the same shapes, so that one capture
+    serves many pictures.
+
+    An inpainting network has more input channels than C. It reads them after the latents; they are
+    zero until `write_mask_channels`.
     """
 
     def __init__(
@@ -71,63 +66,77 @@ class GuidedDenoiser:
         device, dtype = networks.device, networks.dtype
         parts = 1 if scale is None else 1 + len(weights)
         width = networks.folder.unet.block_out_channels[0]
-        self._input: Buffer[Any] = device.buffer(dtype, shape)
+        self._latents: Buffer[Any] = device.buffer(dtype, shape)
         self._features: Buffer[Any] = device.buffer(dtype, (shape[0], width))
-        more = networks.folder.unet.in_channels - shape[3]
-        self._more = device.buffer_from_array(np.zeros((*shape[:3], more)), dtype) if more else None
-        self._told = conditioning.copied()
-        self._attended: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
-        with device.capture() as keys, device.region("unet"):
-            prompt = networks.unet.prompt_keys(self._told.context)
-        self._keys: Graph = keys
+        extra = networks.folder.unet.in_channels - shape[3]
+        self._mask_channels: Buffer[Any] | None = None
+        if extra:
+            zeros = np.zeros((*shape[:3], extra))
+            self._mask_channels = device.buffer_from_array(zeros, dtype)
+        self._conditioning = conditioning.copy()
+        self._followed: weakref.ref[Conditioning] | None = weakref.ref(conditioning)
+        with device.capture() as prompt_graph, device.region("unet"):
+            prompt = networks.unet.prompt_keys(self._conditioning.context)
+        self._prompt_graph: Graph = prompt_graph
         with device.capture() as graph, device.region("unet"), seamless_padding(networks.seamless):
-            seen = concat([self._input, self._more], 3) if self._more else self._input
-            self._raw = networks.unet(
-                seen,
+            x = self._latents
+            if self._mask_channels is not None:
+                x = concat([x, self._mask_channels], 3)
+            self._unguided = networks.unet(
+                x,
                 self._features,
                 prompt,
                 parts=parts,
-                added=self._told.added,
-                guidance=self._told.guidance,
+                added=self._conditioning.added,
+                guidance=self._conditioning.guidance,
             )
-            guided = self._raw if scale is None else mixed(self._raw, scale, weights)
-            self._output: Latents = cast(guided, f32)
+            guided = self._unguided
+            if scale is not None:
+                guided = apply_guidance(self._unguided, scale, weights)
+            self._guided: Latents = cast(guided, f32)
         self._graph: Graph = graph
-        self._keys.replay()  # last: it waits for its kernels, and those of the network compile
+        # Last, since a replay waits for its kernels: those of the network compile meanwhile.
+        self._prompt_graph.replay()
+
+    @property
+    def size(self) -> int:
+        """Latent pixels of the batch."""
+        batch, height, width, _ = self._latents.shape
+        return batch * height * width
 
     def attend(self, conditioning: Conditioning) -> None:
         """Follow another conditioning from now on, of the shapes of that at the capture."""
-        if self._attended is not None and self._attended() is conditioning:
+        if self._followed is not None and self._followed() is conditioning:
             return
-        self._attended = None  # of an interrupted call, neither is followed
-        self._told.copy_from(conditioning)
-        self._keys.replay()
-        self._attended = weakref.ref(conditioning)
+        self._followed = None  # if this is interrupted, neither conditioning is followed
+        self._conditioning.copy_from(conditioning)
+        self._prompt_graph.replay()
+        self._followed = weakref.ref(conditioning)
 
-    def condition(self, more: NDArray[np.float32]) -> None:
-        """Write the further input channels: (B, h, w, channels)."""
-        if self._more is not None:
-            self._more.write(more.astype(self._more.dtype.numpy))
+    def write_mask_channels(self, channels: NDArray[np.float32]) -> None:
+        """Write the input channels (B, h, w, channels) that follow the latents."""
+        if self._mask_channels is not None:
+            self._mask_channels.write(channels.astype(self._mask_channels.dtype.numpy))
 
     def __call__(self, x: Latents, sigma: float) -> Latents:
-        """Estimate of x0."""
+        """Return the estimate of x0."""
         _, skip, out = self._run(x, sigma)
-        return linear_combination([(skip, x), (out, self._output)])
+        return linear_combination([(skip, x), (out, self._guided)])
 
     def split(self, x: Latents, sigma: float) -> tuple[Latents, Latents]:
-        """The estimate of x0, and the one of the negative prompt alone."""
+        """Return the estimate of x0, and the one of the negative prompt alone."""
         _, skip, out = self._run(x, sigma)
-        count = x.shape[0]
-        alone = self._raw if self._raw.shape[0] == count else slice_axis(self._raw, 0, 0, count)
-        outputs = self._output, cast(alone, f32)
-        guided, free = (linear_combination([(skip, x), (out, each)]) for each in outputs)
-        return guided, free
+        rows, batch = self._unguided, x.shape[0]
+        negative = rows if rows.shape[0] == batch else slice_axis(rows, 0, 0, batch)
+        outputs = self._guided, cast(negative, f32)
+        guided, unguided = (linear_combination([(skip, x), (out, each)]) for each in outputs)
+        return guided, unguided
 
     def _run(self, x: Latents, sigma: float) -> Scalings:
-        """Run the network on ``x``."""
+        """Run the network on ``x``; return the scalings of this noise level."""
         noise = self._networks.noise
         scalings = noise.scalings(sigma)
-        combine_into(self._input, [(scalings.into, x)])
+        combine_into(self._latents, [(scalings.into, x)])
         timesteps = [noise.timestep_of(sigma)] * x.shape[0]
         features = time_features(timesteps, self._networks.folder.unet)
         self._features.write(features.astype(self._features.dtype.numpy))
@@ -135,13 +144,13 @@ class GuidedDenoiser:
         return scalings
 
     def release(self) -> None:
-        """Give the graph's memory back."""
+        """Give the graphs' memory back."""
         self._graph.release()
-        self._keys.release()
+        self._prompt_graph.release()
 
 
-def mixed(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
-    """U + scale · Σ wᵢ·(Cᵢ - U) of the rows of U and then of each part's Cᵢ."""
+def apply_guidance(output: Buffer[Any], scale: float, weights: Sequence[float]) -> Buffer[Any]:
+    """Return U + scale · Σ wᵢ·(Cᵢ - U); ``output`` has the rows of U, then of each part's Cᵢ."""
     if tuple(weights) == (1.0,):
         return guidance(output, scale)
     count = output.shape[0] // (1 + len(weights))

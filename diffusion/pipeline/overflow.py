@@ -1,9 +1,9 @@
 """The watch for overflow: no picture is made of infinities or NaN.
 
-After each step the numbers of the latents that are not finite are counted on the device; whoever
-waits for the step learns of them. A VAE that overflows f16 is run again part by part: from the last
-activations that were finite it goes on in f32. (That the VAEs of SDXL do: Podell et al. 2023's
-release; here for any.)
+After each step the device counts the numbers of the latents that are not finite. Waiting for the
+step raises an error if there are any. A VAE that overflows f16 is run again part by part: from the
+last finite activations on it computes in f32. (SDXL's VAEs are known to overflow: Podell et al.
+2023's release. Here any VAE is watched.)
 """
 
 from __future__ import annotations
@@ -17,40 +17,42 @@ import numpy as np
 
 from diffusion.errors import NotFiniteError
 from diffusion.models.layers import Activations, Part
-from diffusion.models.module import observed
+from diffusion.models.module import observe_modules
 from diffusion.pipeline.denoiser import Latents
 from diffusion.pipeline.networks import Networks
 from gpucore import Buffer, Device, f16, f32, u32
 from gpustd import cast, count_nonfinite
 
-__all__ = ["Finite", "Watch", "is_finite", "redone"]
+__all__ = ["FiniteCheck", "OverflowWatch", "is_finite", "recompute_in_f32"]
 
 Direction = Literal["encoding", "decoding"]
 
 MOST_MODULES: Final = 512
-"""In one part of a VAE, beyond which only its end is watched."""
+"""Modules in one part of a VAE that are watched; of larger parts, only the end is."""
 _GOOD_WEIGHTS: Final = "check the weights (avila model verify), or give another VAE (--vae)"
 
 
-class Watch:
-    """Counts, step by step, the numbers of a pass's latents that are not finite.
+class OverflowWatch:
+    """Counts of the numbers in a pass's latents that are not finite, for each step.
 
-    ``blame(step)`` makes the error for the first bad step, from 1.
+    ``error_at(step)`` makes the error for the first bad step, from 1.
     """
 
-    def __init__(self, device: Device, steps: int, blame: Callable[[int], NotFiniteError]) -> None:
+    def __init__(
+        self, device: Device, steps: int, error_at: Callable[[int], NotFiniteError]
+    ) -> None:
         self._device, self._steps = device, steps
-        self._blame = blame
+        self._error_at = error_at
 
     @functools.cached_property
     def _counts(self) -> Buffer[u32]:
-        """Made when the first step is under way."""
+        """The counters, allocated when the first step is under way."""
         return _zeros(self._device, max(self._steps, 1))
 
-    def note(self, index: int, latents: Latents) -> None:
-        """Count those of step ``index``, from 0, on the device; does not wait.
+    def count(self, index: int, latents: Latents) -> None:
+        """Record the counting of step ``index``, from 0, without waiting for it.
 
-        What an adaptive sampler makes beyond the steps counts as the last of them.
+        Steps that an adaptive sampler makes beyond the planned ones count as the last of them.
         """
         with latents.device.region("watch"):
             count_nonfinite(latents, self._counts, min(index, self._counts.size - 1))
@@ -59,13 +61,14 @@ class Watch:
         """Wait for the device. Raises `NotFiniteError` that names the first bad step."""
         bad = np.flatnonzero(self._counts.read())
         if bad.size:
-            raise self._blame(int(bad[0]) + 1)
+            raise self._error_at(int(bad[0]) + 1)
 
 
-class Finite:
-    """Whether all numbers are finite: counted on the device at once, and waited for when asked.
+class FiniteCheck:
+    """A check that all numbers of a buffer are finite: true if they are.
 
-    To make it submits what is recorded.
+    The device counts at once; asking for the truth waits for it. Making the check submits all that
+    is recorded.
     """
 
     def __init__(self, x: Buffer[Any]) -> None:
@@ -75,23 +78,25 @@ class Finite:
         self._read = counts.begin_read()
 
     @functools.cached_property
-    def _count(self) -> int:
-        return int(self._read()[0])
+    def _all_finite(self) -> bool:
+        return not int(self._read()[0])
 
     def __bool__(self) -> bool:
-        return not self._count
+        return self._all_finite
 
 
 def is_finite(x: Buffer[Any]) -> bool:
     """Tell whether all numbers are finite; waits for the device."""
-    return bool(Finite(x))
+    return bool(FiniteCheck(x))
 
 
-def redone(networks: Networks, direction: Direction, x: Buffer[f32]) -> tuple[Activations, str]:
-    """The VAE's result, of which a part was not finite, and the layer where that began.
+def recompute_in_f32(
+    networks: Networks, direction: Direction, x: Buffer[f32]
+) -> tuple[Activations, str]:
+    """Compute a VAE's result again, in f32 from the last finite activations on; warn of that.
 
-    ``x``: what goes in, in f32. What follows the last finite activations is computed in f32. Warns.
-    Raises `NotFiniteError` where that does not mend it, or where all was in f32.
+    ``x``: the input in f32. Returns the result and the layer where numbers were not finite first.
+    Raises `NotFiniteError` where they are not finite in f32 either, or all was in f32 already.
     """
     parts = getattr(networks.vae, direction)
     device, dtype = networks.device, networks.vae_dtype
@@ -99,7 +104,7 @@ def redone(networks: Networks, direction: Direction, x: Buffer[f32]) -> tuple[Ac
     done, layer = 0, None if is_finite(state) else "its input"
     while layer is None and done < len(parts):
         region, part = parts[done]
-        result, layer = _watched(device, region, part, state)
+        result, layer = _run_watched(device, region, part, state)
         if layer is None:
             state, done = result, done + 1
     if layer is None:
@@ -112,15 +117,17 @@ def redone(networks: Networks, direction: Direction, x: Buffer[f32]) -> tuple[Ac
             state = part(state)
     if not is_finite(state):
         raise NotFiniteError("VAE", f"after {layer}, in f32 as well", _GOOD_WEIGHTS)
-    message = f"the VAE's numbers left the range of f16 after {layer}: done again from there in f32"
+    message = (
+        f"the VAE's numbers left the range of f16 after {layer}: computed again from there in f32"
+    )
     warnings.warn(message, RuntimeWarning, stacklevel=2)
     return state, layer
 
 
-def _watched(
+def _run_watched(
     device: Device, region: str, part: Part, x: Activations
 ) -> tuple[Activations, str | None]:
-    """The result of a part, and the first layer in it whose numbers are not finite."""
+    """Return the result of a part, and the first layer in it whose numbers are not finite."""
     counts, names = _zeros(device, MOST_MODULES + 1), list[str]()
 
     def observe(name: str, result: Any) -> None:
@@ -128,16 +135,16 @@ def _watched(
             count_nonfinite(result, counts, len(names))
             names.append(name)
 
-    with device.region(region), observed(observe):
+    with device.region(region), observe_modules(observe):
         result = part(x)
     count_nonfinite(result, counts, len(names))
     names.append(region)
     bad = np.flatnonzero(counts.read())
-    return result, _layer(names[bad[0]]) if bad.size else None
+    return result, _layer_name(names[bad[0]]) if bad.size else None
 
 
-def _layer(region: str) -> str:
-    """A module's name in the model, from its region: ``decoder.up_blocks.2.resnets.0.conv1``."""
+def _layer_name(region: str) -> str:
+    """Return a module's name in the VAE: ``decoder.up_blocks.2.resnets.0.conv1``."""
     return region.partition("vae/")[2].replace("/", ".") or "its last layer"
 
 

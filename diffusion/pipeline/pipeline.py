@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion.checkpoints import ModelFile, open_model, open_vae
@@ -19,88 +16,19 @@ from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.single_file import Prediction
 from diffusion.errors import SettingsError
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.graph_cache import GraphCache
-from diffusion.pipeline.networks import Networks, load_networks
-from diffusion.pipeline.overflow import Watch
+from diffusion.pipeline.events import Event, Result
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.passes import Pass, base_pass, hires_pass
 from diffusion.pipeline.run import Run
-from diffusion.pipeline.vae import Decoded, decode
+from diffusion.pipeline.run_cache import RunCache
+from diffusion.pipeline.vae import decode
 from diffusion.settings import Defaults, Settings
-from diffusion.tasks import Inpaint, Source
+from diffusion.tasks import InitImage, Inpaint
 from gpucore import Device, DType
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["Event", "Pipeline", "Result", "Stage", "Step"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A phase begins.
-
-    ``encoding prompt``, ``encoding picture``, ``preparing``, ``enlarging`` or ``decoding``.
-    """
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """A sampler's step is recorded.
-
-    ``index`` counts from 1 to ``total`` over all batches and passes (an adaptive sampler may stop
-    before and may go on, ``total`` with it); ``sigma`` is the noise level
-    left; ``image_numbers`` are the images being made.
-    """
-
-    index: int
-    total: int
-    sigma: float
-    image_numbers: tuple[int, ...]
-    _denoised: Latents = field(repr=False)
-    _networks: Networks = field(repr=False)
-    _watch: Watch = field(repr=False)
-    _tiling: str = field(default="auto", repr=False)
-
-    def wait(self) -> None:
-        """Block until the device has finished this step.
-
-        Raises `NotFiniteError` where it or one before gave infinities or NaN.
-        """
-        self._watch.check()
-
-    def preview(self) -> list[Image.Image]:
-        """The images as the network sees them now; costs a decoding, by the quick VAE if any.
-
-        Raises `NotFiniteError`.
-        """
-        decoded = decode(self._networks.for_preview, self._denoised, self._tiling)
-        return [each.image for each in decoded]
-
-    def latents(self) -> NDArray[np.float32]:
-        """The denoised latents (images, h, w, 4)."""
-        return self._denoised.read()
-
-
-@dataclass(frozen=True)
-class Result:
-    """The finished images in order, their seeds, and the settings with all defaults filled in.
-
-    ``redone``: of each image the VAE's layer where f16 overflowed and from which on it was decoded
-    again in f32; None where all went well.
-    """
-
-    images: list[Image.Image]
-    seeds: list[int]
-    settings: Settings
-    redone: list[str | None]
-
-    @classmethod
-    def of(cls, decoded: list[Decoded], run: Run, settings: Settings) -> Result:
-        """All pictures of a run."""
-        images, layers = [each.image for each in decoded], [each.redone for each in decoded]
-        return cls(images, [run.seed(i) for i in range(len(images))], settings, layers)
-
-
-Event = Stage | Step | Result
+__all__ = ["Pipeline"]
 
 
 class Pipeline:
@@ -109,7 +37,7 @@ class Pipeline:
     def __init__(self, networks: Networks, defaults: Defaults | None = None) -> None:
         self.networks = networks
         self.defaults = defaults or default_settings(networks.folder)
-        self._graph_cache: dict[bool, GraphCache] = {}
+        self.cache = RunCache()
 
     @classmethod
     def load(
@@ -128,9 +56,9 @@ class Pipeline:
         ``model``: a folder in the diffusers layout, a single ``.safetensors`` file, ``owner/name``
         from the cache of downloads, or None for the bundled one.
 
-        ``vae``: a folder or file of another VAE to use in the place of the model's; ``preview``:
-        of one for `Step.preview` alone, such as TAESD. ``tokenizer`` and ``prediction``: what a
-        single file lacks, see `open_model`.
+        ``vae``: the folder or file of a VAE to use in place of the model's own. ``preview``: of
+        one for `Step.preview` alone, such as TAESD. ``tokenizer`` and ``prediction``: these are
+        missing in a single file; see `open_model`.
         Raises `SettingsError` where a folder is given one of those two, `ModelNotFoundError`,
         `ModelFormatError`, `ModelMismatchError`, `gpucore.DeviceNotFoundError`.
         """
@@ -144,61 +72,40 @@ class Pipeline:
 
     @property
     def device(self) -> Device:
-        """Where the model runs."""
+        """The device that the model runs on."""
         return self.networks.device
 
     @property
     def model_name(self) -> str:
-        """Name of the model's folder."""
+        """The name of the model's folder."""
         return self.networks.folder.name
 
     @functools.cached_property
     def model_hash(self) -> str:
-        """First ten hexadecimal digits of the SHA-256 of the UNet's weights."""
+        """The first ten hexadecimal digits of the SHA-256 of the UNet's weights."""
         return short_hash(self.networks.folder.weights("unet").path)
 
     @functools.cached_property
     def vae_hash(self) -> str:
-        """The same of the VAE's."""
+        """The first ten hexadecimal digits of the SHA-256 of the VAE's weights."""
         return short_hash(self.networks.autoencoder.source.weights.path)
+
+    def passes(self, complete: Settings) -> list[Pass]:
+        """Return the passes of complete settings on this model. Raises `SettingsError`."""
+        base = base_pass(self.networks, self.cache, complete)
+        return [base, hires_pass(base, complete.hires)] if complete.hires else [base]
 
     def generate(self, settings: Settings) -> Iterator[Event]:
         """Make pictures, yielding stages, steps and at last the `Result`; closing it cancels.
 
-        Raises `SettingsError` before any work; `NotFiniteError` where the model computes infinities
-        or NaN, so that no picture could be made.
+        Raises `SettingsError` before any work, and `NotFiniteError` where the model computes
+        infinities or NaN, so that no picture can be made.
         """
-        full = settings.filled(self.defaults)
-        run = self.run(full)
-        yield Stage("encoding prompt")
-        run.conditioning(run.first)
-        done, images = 0, list[Decoded]()
-        for numbers in run.batches():
-            if run.canvas:
-                yield Stage("encoding picture")
-            start = run.begin(numbers)
-            for chosen in filter(None, (run.first, run.second)):
-                yield Stage("preparing")
-                watch = run.watch(chosen)
-                behind = run.networks, watch, full.vae_tiling
-                with closing(run.steps(chosen, start, watch)) as steps:
-                    for step in steps:
-                        done += 1
-                        total = max(run.total, done)
-                        yield Step(done, total, step.sigma, numbers, step.denoised, *behind)
-                if run.second and chosen is run.first:
-                    watch.check()
-                    yield Stage("enlarging")
-                    start = run.enlarged(step.x, numbers)
-            yield Stage("decoding")
-            decoding = decode(run.networks, step.x, full.vae_tiling)
-            watch.check()
-            for drawn, layer in decoding:
-                images.append(Decoded(run.canvas.finished(drawn) if run.canvas else drawn, layer))
-        yield Result.of(images, run, full)
+        complete = settings.with_defaults(self.defaults)
+        yield from Run(self.passes(complete)).events()
 
     def draw(self, settings: Settings) -> list[Image.Image]:
-        """The pictures of `generate`, without progress. Raises `SettingsError`."""
+        """Return the pictures of `generate`, without progress. Raises `SettingsError`."""
         for event in self.generate(settings):
             if isinstance(event, Result):
                 return event.images
@@ -215,7 +122,7 @@ class Pipeline:
         sampler: str | None = None,
         seed: int = 0,
     ) -> Image.Image:
-        """One picture from text; see `Settings` for all that can be chosen."""
+        """Draw one picture from text; see `Settings` for all that can be chosen."""
         width, height = size or (None, None)
         settings = Settings(prompt, negative, width, height, steps, guidance, sampler, seed=seed)
         return self.draw(settings)[0]
@@ -231,10 +138,10 @@ class Pipeline:
         guidance: float | None = None,
         seed: int = 0,
     ) -> Image.Image:
-        """One picture that starts from another; see `Source` for all that can be chosen."""
-        source = Source(image, strength)
+        """Draw one picture that starts from another; see `InitImage` for more choices."""
+        init_image = InitImage(image, strength)
         settings = Settings(
-            prompt, negative, steps=steps, guidance=guidance, seed=seed, source=source
+            prompt, negative, steps=steps, guidance=guidance, seed=seed, init_image=init_image
         )
         return self.draw(settings)[0]
 
@@ -250,17 +157,17 @@ class Pipeline:
         guidance: float | None = None,
         seed: int = 0,
     ) -> Image.Image:
-        """One picture, drawn anew where ``mask`` is white; see `Inpaint` for more choices."""
-        source = Source(image, strength, "pad", inpaint=Inpaint(mask))
+        """Draw a picture anew where ``mask`` is white; see `Inpaint` for more choices."""
+        init_image = InitImage(image, strength, "pad", inpaint=Inpaint(mask))
         settings = Settings(
-            prompt, negative, steps=steps, guidance=guidance, seed=seed, source=source
+            prompt, negative, steps=steps, guidance=guidance, seed=seed, init_image=init_image
         )
         return self.draw(settings)[0]
 
     def decode(
         self, latents: Latents, vae_tiling: str = "auto", seamless: Wrap = ""
     ) -> list[Image.Image]:
-        """Pictures of latents (B, h, w, 4) in the UNet's scale, one at a time to spare memory.
+        """Decode latents (B, h, w, C) in the UNet's scale, one at a time to spare memory.
 
         Raises `NotFiniteError`.
         """
@@ -270,24 +177,14 @@ class Pipeline:
     def release(self) -> None:
         """Give back what is kept for the next run: captured graphs and text embeddings.
 
-        Call it after weights are written anew: a prompt's keys are made of them and kept, too.
+        Call it after weights are changed, too: a prompt's keys are computed from them and kept.
         """
-        for graph_cache in self._graph_cache.values():
-            graph_cache.forget()
+        self.cache.release()
         self.networks.release()
-
-    def run(self, full: Settings) -> Run:
-        """What checked and filled settings come to on this model. Raises `SettingsError`."""
-        networks = self.networks
-        if full.zero_snr:
-            networks = replace(networks, noise=networks.noise.with_zero_snr())
-        if full.zero_snr not in self._graph_cache:
-            self._graph_cache[full.zero_snr] = GraphCache(networks)
-        return Run(networks, self._graph_cache[full.zero_snr], full)
 
 
 def short_hash(path: Path) -> str:
-    """First ten hexadecimal digits of a file's SHA-256; of an index, of its files' in turn."""
+    """Return ten hexadecimal digits of a file's SHA-256; for an index, of all files it names."""
     digest = hashlib.sha256()
     files = [path]
     if path.suffix == ".json":

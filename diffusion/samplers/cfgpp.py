@@ -64,19 +64,19 @@ def dpmpp_2s_a_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
 def dpmpp_2m_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
     """Run DPM++ 2M with CFG++, as in ComfyUI. It draws no noise and has no options."""
     x = run.x
-    before: A | None = None
+    previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
         guided, unguided = _denoise_both(run, x, step.high)
         kept = step.low / step.high
-        if before is None or step.low == 0.0:
+        if previous is None or step.low == 0.0:
             x = _follow_unguided_noise(run, x, guided, unguided, kept)
         else:
             beyond = (1.0 - kept) * math.log(1.0 / kept) / (2.0 * last_width)
-            terms = [(kept, x), (-kept, unguided), (1.0 + beyond, guided), (-beyond, before)]
+            terms = [(kept, x), (-kept, unguided), (1.0 + beyond, guided), (-beyond, previous)]
             x = run.combine(terms)
         last_width = math.log(step.high / step.low) if step.low > 0.0 else 0.0
-        before = unguided
+        previous = unguided
         yield step.result(x, guided)
 
 
@@ -86,19 +86,19 @@ def res_multistep_cfg_pp(run: SamplingRun[A]) -> Iterator[Step[A]]:
     x is moved by D - U before a step along the line through two estimates without the prompt.
     """
     x = run.x
-    before: A | None = None
+    previous: A | None = None
     widths: list[float] = []
     for step in run.intervals():
         guided, unguided = _denoise_both(run, x, step.high)
         down, up = run.ancestral_levels(step.high, step.low)
         kept = down / step.high
-        if before is None or down == 0.0:
+        if previous is None or down == 0.0:
             x = _follow_unguided_noise(run, x, guided, unguided, kept)
         else:
             new, old = line_weights(-math.log(kept), 0.0, widths)
-            terms = [(kept, x), (kept, guided), (new - kept, unguided), (old, before)]
+            terms = [(kept, x), (kept, guided), (new - kept, unguided), (old, previous)]
             x = run.combine(terms)
-        before, widths = unguided, [-math.log(kept)] if down > 0.0 else []
+        previous, widths = unguided, [-math.log(kept)] if down > 0.0 else []
         x = run.add_noise(x, up, step.index)
         yield step.result(x, guided)
 

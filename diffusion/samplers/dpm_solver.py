@@ -114,21 +114,23 @@ def dpm_adaptive(run: SamplingRun[A]) -> Iterator[Step[A]]:
     if high == last:
         yield _single_step(run, steps[0].high, steps[-1].low)
         return
-    x = before = run.x
+    x = previous = run.x
     width, index = FIRST_WIDTH, 0
     for _ in range(MAX_ATTEMPTS):
         low = high * math.exp(-width)
         low = last if low <= last * (1.0 + END_MARGIN) else low
         step = _SolverStep(run, x, high)
         lower, higher = step.solve(low, 2, 1 / 3), step.solve(low, 3)
-        error = run.algebra.distance(lower, higher, before, ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE)
+        error = run.algebra.distance(
+            lower, higher, previous, ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+        )
         if not math.isfinite(error):
             yield Step(index, last, higher, step.denoised)
             return
         factor = 1.0 + math.atan((error + 1e-8) ** (-1 / 3) - 1.0)
         width *= factor
         if factor >= MIN_FACTOR:
-            before, x, high = lower, higher, low
+            previous, x, high = lower, higher, low
             yield Step(index, low, x, step.denoised)
             index += 1
             if high == last:

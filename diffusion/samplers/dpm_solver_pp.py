@@ -27,20 +27,20 @@ def dpmpp_2m(run: SamplingRun[A]) -> Iterator[Step[A]]:
     ``final_sigmas_type="zero"``. With that option its ``lower_order_final`` changes nothing.
     """
     x = run.x
-    before: A | None = None
+    previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
-        if before is None or step.low == 0.0:
+        if previous is None or step.low == 0.0:
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
             # Extrapolate the estimate to the step's middle: D + (width / last width)/2 · (D - D₋₁).
             kept = step.low / step.high
             beyond = math.log(step.high / step.low) / (2.0 * last_width)
             new, old = (1.0 - kept) * (1.0 + beyond), (kept - 1.0) * beyond
-            x = run.combine([(kept, x), (new, denoised), (old, before)])
+            x = run.combine([(kept, x), (new, denoised), (old, previous)])
         last_width = math.log(step.high / step.low) if step.low > 0.0 else 0.0
-        before = denoised
+        previous = denoised
         yield step.result(x, denoised)
 
 
@@ -52,19 +52,19 @@ def dpmpp_2m_v2(run: SamplingRun[A]) -> Iterator[Step[A]]:
     are equal in log σ it is ``dpmpp_2m``.
     """
     x = run.x
-    before: A | None = None
+    previous: A | None = None
     last_width = 0.0
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
         width = math.log(step.high / step.low) if step.low > 0.0 else 0.0
-        if before is None or step.low == 0.0:
+        if previous is None or step.low == 0.0:
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
             change = -math.expm1(-(width + last_width) / 2.0)
             beyond = min(width, last_width) / (2.0 * max(width, last_width))
             new, old = change * (1.0 + beyond), -change * beyond
-            x = run.combine([(step.low / step.high, x), (new, denoised), (old, before)])
-        before, last_width = denoised, width
+            x = run.combine([(step.low / step.high, x), (new, denoised), (old, previous)])
+        previous, last_width = denoised, width
         yield step.result(x, denoised)
 
 

@@ -31,18 +31,18 @@ def res_multistep(run: SamplingRun[A]) -> Iterator[Step[A]]:
     ways down.
     """
     x = run.x
-    seen: list[A] = []
+    estimates: list[A] = []
     widths: list[float] = []
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
-        seen = [denoised, *seen][:2]
+        estimates = [denoised, *estimates][:2]
         down, up = run.ancestral_levels(step.high, step.low)
         if down == 0.0:
             x = denoised
         else:
             width = math.log(step.high / down)
-            given = line_weights(width, 0.0, widths)
-            x = run.combine([(math.exp(-width), x), *zip(given, seen, strict=True)])
+            factors = line_weights(width, 0.0, widths)
+            x = run.combine([(math.exp(-width), x), *zip(factors, estimates, strict=True)])
             widths = [width]
         x = run.add_noise(x, up, step.index)
         yield step.result(x, denoised)

@@ -106,8 +106,8 @@ def _multistep(
         if len(slopes) == 1 or (step.low == 0.0 and euler_to_zero):
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
-            given = weights(levels, step.low)
-            x = run.combine([(1.0, x), *zip(given, slopes, strict=True)])
+            factors = weights(levels, step.low)
+            x = run.combine([(1.0, x), *zip(factors, slopes, strict=True)])
         yield step.result(x, denoised)
 
 
@@ -128,8 +128,8 @@ def plms(run: SamplingRun[A]) -> Iterator[Step[A]]:
         slopes = [run.slope(x, denoised, step.high), *slopes][:order]
         levels = [step.high, *levels][:order]
         if len(slopes) > 1:
-            given = _weights_of_equal_steps(levels, step.low)
-            x = run.combine([(1.0, x), *zip(given, slopes, strict=True)])
+            factors = _weights_of_equal_steps(levels, step.low)
+            x = run.combine([(1.0, x), *zip(factors, slopes, strict=True)])
         else:
             ahead = run.euler_step(x, denoised, step.high, step.low)
             if step.low > 0.0:

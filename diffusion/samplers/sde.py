@@ -79,18 +79,18 @@ def sde_multistep(
 ) -> Iterator[Step[A]]:
     """Run a solver that weighs the last estimates of x₀."""
     x, eta = run.x, run.eta
-    seen: list[A] = []
+    estimates: list[A] = []
     widths: list[float] = []
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
-        seen = [denoised, *seen][:3]
+        estimates = [denoised, *estimates][:3]
         if step.low == 0.0:
             x = denoised
         else:
             width = math.log(step.high / step.low)
             kept = math.exp(-(1.0 + eta) * width)
-            given = weights(width, eta, widths)
-            x = run.combine([(kept, x), *zip(given, seen, strict=False)])
+            factors = weights(width, eta, widths)
+            x = run.combine([(kept, x), *zip(factors, estimates, strict=False)])
             widths = [width, *widths][:2]
             if eta > 0.0:
                 spread = step.low * math.sqrt(-math.expm1(-2.0 * eta * width))
@@ -163,17 +163,17 @@ def er_sde(run: SamplingRun[A]) -> Iterator[Step[A]]:
     lower order.
     """
     x, path = run.x, run.brownian_path()
-    seen: list[A] = []
+    estimates: list[A] = []
     levels: list[float] = []
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
-        seen, levels = [denoised, *seen][:3], [step.high, *levels][:3]
+        estimates, levels = [denoised, *estimates][:3], [step.high, *levels][:3]
         if step.low == 0.0:
             x = denoised
         else:
             kept = float(_er_scale(np.array(step.low)) / _er_scale(np.array(step.high)))
-            given = _er_weights(levels, step.low, kept)
-            x = run.combine([(kept, x), *zip(given, seen, strict=True)])
+            factors = _er_weights(levels, step.low, kept)
+            x = run.combine([(kept, x), *zip(factors, estimates, strict=True)])
             spread = run.options.s_noise * math.sqrt(step.low**2 - (kept * step.high) ** 2)
             x = run.combine([(1.0, x), (spread, path(step.high, step.low))])
         yield step.result(x, denoised)
@@ -200,7 +200,7 @@ def _er_weights(levels: Sequence[float], low: float, kept: float) -> list[float]
         slope[:2] = np.array([1.0, -1.0]) / (levels[0] - levels[1])
         weights += (width + shares.sum()) * slope
     if len(levels) > 2:
-        before = np.array([0.0, 1.0, -1.0]) / (levels[1] - levels[2])
-        bend = (slope - before) / ((levels[0] - levels[2]) / 2.0)
+        last_slope = np.array([0.0, 1.0, -1.0]) / (levels[1] - levels[2])
+        bend = (slope - last_slope) / ((levels[0] - levels[2]) / 2.0)
         weights += (width**2 / 2.0 + float(shares @ (ends - levels[0]))) * bend
     return [float(weight) for weight in weights]

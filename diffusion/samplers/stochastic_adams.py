@@ -38,7 +38,7 @@ def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
     denoised picture.
     """
     x = run.x
-    before: A | None = None
+    previous: A | None = None
     width = tau = 0.0
     last: list[tuple[float, A]] = []  # x before the last step, its noise and its estimate
     for step in run.intervals():
@@ -54,11 +54,11 @@ def sa_solver(run: SamplingRun[A]) -> Iterator[Step[A]]:
             start = _start_terms(run, step, x, tau)
             change, half = _line_weights(width, tau)
             is_last = step.index == step.count - 1
-            beyond = 0.0 if before is None or is_last else half * width / last_width
-            line = [] if before is None else [(-beyond, before)]
+            beyond = 0.0 if previous is None or is_last else half * width / last_width
+            line = [] if previous is None else [(-beyond, previous)]
             x = run.combine([*start, (change + beyond, denoised), *line])
             last = [*start, (1.0, denoised)]
-        before = denoised
+        previous = denoised
         yield step.result(x, denoised)
 
 
@@ -71,7 +71,7 @@ def sa_solver_pece(run: SamplingRun[A]) -> Iterator[Step[A]]:
     ComfyUI's. The first step has one call.
     """
     x = start = run.x
-    seen: list[A] = []
+    estimates: list[A] = []
     levels: list[float] = []
     tau = 0.0
     for step in run.intervals():
@@ -79,22 +79,22 @@ def sa_solver_pece(run: SamplingRun[A]) -> Iterator[Step[A]]:
         if float(run.sigmas[-1]) == 0.0:
             steps_left = step.count - step.index
         denoised = first = run.denoise(x, step.high)
-        seen = [denoised, *seen][:CORRECTOR_STEPS]
+        estimates = [denoised, *estimates][:CORRECTOR_STEPS]
         levels = [step.high, *levels][:CORRECTOR_STEPS]
         if step.index > 0:
             nodes = levels[: min(CORRECTOR_STEPS, steps_left)]
-            given = _adams_weights(nodes, levels[1], step.high, tau)
-            x = run.combine([(1.0, start), *zip(given, seen, strict=False)])
+            factors = _adams_weights(nodes, levels[1], step.high, tau)
+            x = run.combine([(1.0, start), *zip(factors, estimates, strict=False)])
             denoised = run.denoise(x, step.high)
-            seen[0] = denoised
+            estimates[0] = denoised
         if step.low == 0.0:
             x = denoised
         else:
             tau = _tau(run, step.low)
             start = run.combine(_start_terms(run, step, x, tau))
             nodes = levels[: min(PREDICTOR_STEPS, steps_left - 1)]
-            given = _adams_weights(nodes, step.high, step.low, tau)
-            x = run.combine([(1.0, start), *zip(given, seen, strict=False)])
+            factors = _adams_weights(nodes, step.high, step.low, tau)
+            x = run.combine([(1.0, start), *zip(factors, estimates, strict=False)])
         yield step.result(x, first)
 
 

@@ -46,23 +46,23 @@ def unipc(run: SamplingRun[A]) -> Iterator[Step[A]]:
 def _predict_and_correct(run: SamplingRun[A], *, exponential: bool) -> Iterator[Step[A]]:
     """Run UniPC. ``exponential``: B(h) = eʰ - 1."""
     highest = run.options.order_or(MAX_ORDER, MAX_ORDER)
-    seen: list[A] = []
+    estimates: list[A] = []
     levels: list[float] = []
-    x = before = run.x
+    x = start = run.x
     order = 0
     for step in run.intervals():
         denoised = run.denoise(x, step.high)
         if order > 0:
             kept, new, old = _corrector_weights(step.high, levels[:order], exponential)
-            x = run.combine([(kept, before), (new, denoised), *zip(old, seen, strict=False)])
-        seen, levels = [denoised, *seen][:highest], [step.high, *levels][:highest]
-        order = min(highest, len(seen), step.count - step.index)
-        before = x
+            x = run.combine([(kept, start), (new, denoised), *zip(old, estimates, strict=False)])
+        estimates, levels = [denoised, *estimates][:highest], [step.high, *levels][:highest]
+        order = min(highest, len(estimates), step.count - step.index)
+        start = x
         if order == 1:
             x = run.euler_step(x, denoised, step.high, step.low)
         else:
-            kept, given = _predictor_weights(step.low, levels[:order], exponential)
-            x = run.combine([(kept, x), *zip(given, seen, strict=False)])
+            kept, factors = _predictor_weights(step.low, levels[:order], exponential)
+            x = run.combine([(kept, x), *zip(factors, estimates, strict=False)])
         yield step.result(x, denoised)
 
 

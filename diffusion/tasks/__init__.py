@@ -1,14 +1,15 @@
-"""What a picture is made from beside text: another picture, a mask, a second and larger pass.
+"""Tasks beside text to image: init images, masks, hires fix, variations, tiles, seamless pictures.
 
-Law: tasks know neither pipelines nor the command line; what they do to pictures runs on the host
-before the first step or after the last, what they do to latents on the device.
+Law: tasks know neither pipelines nor the command line. Their work on pictures runs on the host,
+before the first step or after the last; their work on latents runs on the device.
 """
 
-from diffusion.tasks.fitting import RESIZE_MODES
 from diffusion.tasks.hires import UPSCALERS, Hires
-from diffusion.tasks.init_image import Source
+from diffusion.tasks.init_image import InitImage
 from diffusion.tasks.inpaint import AREAS, CONTENTS, Inpaint
-from diffusion.tasks.outpaint import extended
+from diffusion.tasks.outpaint import extend_image
+from diffusion.tasks.resizing import RESIZE_MODES
+from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.tasks.seamless import check_seamless
 from diffusion.tasks.tiling import TILINGS
 from diffusion.tasks.variation import Variation
@@ -20,9 +21,10 @@ __all__ = [
     "TILINGS",
     "UPSCALERS",
     "Hires",
+    "InitImage",
     "Inpaint",
-    "Source",
+    "SamplingSettings",
     "Variation",
     "check_seamless",
-    "extended",
+    "extend_image",
 ]

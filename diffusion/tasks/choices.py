@@ -1,4 +1,4 @@
-"""A choice among a few, by name, label or alias."""
+"""`Choice`: a catalogue entry that is only its names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Choice"]
 
 @dataclass(frozen=True)
 class Choice:
-    """An entry of a `Catalogue` that is nothing but its names; ``label`` is the WebUI's."""
+    """An entry of a `Catalogue` that has names and nothing else; ``label`` is the WebUI's."""
 
     name: str
     label: str

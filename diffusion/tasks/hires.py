@@ -1,4 +1,4 @@
-"""Hires fix: a first picture at the model's own size, enlarged, and partly drawn anew."""
+"""Hires fix: draw a picture at the model's own size, enlarge it, and draw part of it anew."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAST_STRENGTH: Final = 0.05
 
 @dataclass(frozen=True)
 class Upscaler:
-    """How the first picture is enlarged: latents by a ``kernel``, or pixels by a ``filter``."""
+    """A way to enlarge the first picture: latents by a ``kernel``, or pixels by a ``filter``."""
 
     name: str
     label: str
@@ -49,13 +49,13 @@ UPSCALERS: Final = Catalogue(
 
 @dataclass(frozen=True)
 class Hires:
-    """The second pass. None takes the first pass's value.
+    """The settings of the second pass. None takes the first pass's value.
 
     Args:
         scale: of both sides; the result's sides are rounded down to multiples of 8.
-        upscaler: name or label in `UPSCALERS`; those of latents want a strength of 0.5 and more.
+        upscaler: name or label in `UPSCALERS`; those of latents need a strength of 0.5 and more.
         strength: how much is drawn anew, 0.05 to 1.
-        steps: that are made, whatever the strength.
+        steps: number of steps that are made, whatever the strength.
         sampler, schedule, prompt, negative, guidance: of the second pass.
     """
 
@@ -70,7 +70,7 @@ class Hires:
     guidance: float | None = None
 
     def check(self) -> None:
-        """Raise `SettingsError` for the first setting that cannot be."""
+        """Raise `SettingsError` for the first setting that is out of range."""
         check_number("hires scale", self.scale, 1, 8)
         UPSCALERS.find(self.upscaler)
         check_number("hires strength", self.strength, LEAST_STRENGTH, 1)
@@ -85,14 +85,14 @@ class Hires:
             find_schedule(self.schedule)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the second pass. Raises `SettingsError`."""
+        """Return width and height of the second pass. Raises `SettingsError`."""
         sides = tuple(int(side * self.scale) // GRAIN * GRAIN for side in (width, height))
         if max(sides) > MOST_SIDE:
             raise SettingsError("hires scale", self.scale, f"{sides[0]}x{sides[1]} is too large")
         return sides[0], sides[1]
 
     def sampler_and_schedule(self, sampler: str, schedule: str) -> tuple[str, str]:
-        """Names of the second pass's sampler and schedule, where the first has these."""
+        """Return the names of the second pass's sampler and schedule, given those of the first."""
         if self.sampler is None:
             return sampler, self.schedule or schedule
         return self.sampler, choose_schedule(self.sampler, self.schedule, schedule)

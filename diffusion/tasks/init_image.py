@@ -1,4 +1,4 @@
-"""Image to image: the picture that sampling starts from, and how it comes back whole."""
+"""Image to image: the picture that sampling starts from, and the parts of it that are kept."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from PIL import Image
 from diffusion.checks import check_number
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
-from diffusion.tasks.fitting import RESIZE_MODES, check_size, drawn_size, fit
-from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, filled, region
+from diffusion.tasks.inpaint import AREAS, CONTENTS, Box, Inpaint, box_around_mask, fill_masked
+from diffusion.tasks.resizing import RESIZE_MODES, check_size, drawn_size, fit_image
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["Canvas", "Source"]
+__all__ = ["InitImage", "PreparedImage"]
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """What is encoded and drawn on.
+class PreparedImage:
+    """An init image at the size that is drawn.
 
-    ``image``: RGB of the drawn size. ``mask``: L of that size, what is drawn anew, or None for all.
-    ``whole``: the picture that the result is laid over, through ``overlay`` (L); ``box``: the
-    result's place in it, None where that is all of it.
+    ``image``: RGB, to be encoded. ``mask``: L of that size, white where it is drawn anew; None for
+    all. ``original``: the picture that the result is laid over, through ``overlay`` (L). ``box``:
+    the result's place in it; None where that is all of it.
     """
 
     image: Image.Image
     mask: Image.Image | None = None
-    whole: Image.Image | None = None
+    original: Image.Image | None = None
     overlay: Image.Image | None = None
     box: Box | None = None
 
-    def finished(self, drawn: Image.Image) -> Image.Image:
-        """``drawn`` as the caller gets it: old pixels where nothing was to be drawn."""
-        if self.whole is None or self.overlay is None:
+    def compose(self, drawn: Image.Image) -> Image.Image:
+        """Return ``drawn`` with the original's pixels where nothing was to be drawn."""
+        if self.original is None or self.overlay is None:
             return drawn
         placed = drawn
         if self.box is not None:
             left, top, right, bottom = self.box
-            placed = self.whole.copy()
+            placed = self.original.copy()
             size = (right - left, bottom - top)
             placed.paste(drawn.resize(size, Image.Resampling.LANCZOS), (left, top))
-        return Image.composite(placed, self.whole, self.overlay)
+        return Image.composite(placed, self.original, self.overlay)
 
 
 @dataclass(frozen=True)
-class Source:
+class InitImage:
     """A picture to start from.
 
     Args:
         image: the picture, of any mode that `diffusion.images` takes.
-        strength: how much of it is drawn anew, 0 to 1. Of n steps the last int(strength n) + 1
+        strength: how much of it is drawn anew, 0 to 1. The last int(strength n) + 1 of n steps
             are made, n at most, as the WebUI does; diffusers makes int(strength n).
-        resize: how it comes to the size drawn: ``stretch``, ``crop`` or ``fill``; or ``pad``: its
-            pixels stay, are continued to multiples of 8, and the result is cut back.
+        resize: how it comes to the size drawn: ``stretch``, ``crop``, ``fill`` or ``pad``. With
+            ``pad`` its pixels stay and are continued to multiples of 8, and the result is cut back.
         inpaint: which part of it is drawn; None for all.
     """
 
@@ -63,7 +63,7 @@ class Source:
     inpaint: Inpaint | None = None
 
     def check(self) -> None:
-        """Raise `SettingsError` for the first setting that cannot be."""
+        """Raise `SettingsError` for the first setting that is out of range."""
         if not isinstance(self.image, Image.Image):
             raise SettingsError("image", self.image, "give a picture")
         if self.image.width * self.image.height > MOST_PIXELS:
@@ -75,14 +75,16 @@ class Source:
             self.inpaint.check()
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Raise `SettingsError` where the picture cannot come to a drawn ``size``."""
+        """Raise `SettingsError` where the picture cannot be brought to a drawn ``size``."""
         if not self.only_masked:
             check_size(self.image, size, self.resize)
 
     def check_seamless(self, axes: Wrap) -> None:
-        """Raise `SettingsError` where the result's edges are not those of what is drawn."""
+        """Raise `SettingsError` where the result's edges are not those of the drawn picture."""
         if axes and self.only_masked:
-            raise SettingsError("seamless", axes, "a box around the mask is drawn; area whole")
+            raise SettingsError(
+                "seamless", axes, "a box around the mask is drawn; choose area whole"
+            )
         pads = RESIZE_MODES.find(self.resize).name == "pad"
         if axes and pads and self.image.size != drawn_size(self.image, "pad"):
             hint = "what pads the picture to multiples of 8 is cut off again; give a size"
@@ -90,42 +92,41 @@ class Source:
 
     @property
     def only_masked(self) -> bool:
-        """Tell whether a box around the mask is drawn, and not the picture."""
+        """Tell whether only a box around the mask is drawn."""
         return self.inpaint is not None and AREAS.find(self.inpaint.area).name == "masked"
 
     def size(self) -> tuple[int, int] | None:
-        """The size drawn where none is chosen: the picture's; None for the model's."""
+        """Return the size drawn where none is chosen: the picture's; None for the model's."""
         return None if self.only_masked else drawn_size(self.image, self.resize)
 
-    def canvas(self, size: tuple[int, int]) -> Canvas:
-        """Prepare everything that is done to pictures before the first step.
+    def prepare(self, size: tuple[int, int]) -> PreparedImage:
+        """Resize, crop and fill the picture for a drawn ``size`` (width, height).
 
-        ``size``: drawn width and height. Raises `SettingsError`.
+        Raises `SettingsError`.
         """
         image = to_rgb(self.image)
         if self.inpaint is None:
-            part = fit(image, size, self.resize)
-            return _cut_back(
-                Canvas(part, None, part, Image.new("L", size, 255)), image, self.resize
-            )
+            resized = fit_image(image, size, self.resize)
+            overlay = Image.new("L", size, 255)
+            return self._cut_back(PreparedImage(resized, None, resized, overlay), image)
         soft = self.inpaint.soft_mask(image.size)
         if self.only_masked:
-            box = region(soft, self.inpaint.padding, size)
-            part, mask = (fit(each.crop(box), size, "fill") for each in (image, soft))
-            canvas = Canvas(part, mask, image, soft, box)
+            box = box_around_mask(soft, self.inpaint.padding, size)
+            resized, mask = (fit_image(each.crop(box), size, "fill") for each in (image, soft))
+            prepared = PreparedImage(resized, mask, image, soft, box)
         else:
-            part, mask = (fit(each, size, self.resize) for each in (image, soft))
-            # The edge lies outside the mask: where it was half, the result counts wholly.
+            resized, mask = (fit_image(each, size, self.resize) for each in (image, soft))
+            # The soft edge lies outside the mask: where it is half, the result counts wholly.
             overlay = mask.point([min(2 * level, 255) for level in range(256)])
-            canvas = _cut_back(Canvas(part, mask, part, overlay), image, self.resize)
+            prepared = self._cut_back(PreparedImage(resized, mask, resized, overlay), image)
         if CONTENTS.find(self.inpaint.content).name == "original":
-            return canvas
-        return Canvas(filled(part, mask), mask, canvas.whole, canvas.overlay, canvas.box)
+            return prepared
+        return replace(prepared, image=fill_masked(resized, mask))
 
-
-def _cut_back(canvas: Canvas, image: Image.Image, resize: str) -> Canvas:
-    """``canvas``, its result cut to the size of a padded ``image``."""
-    if RESIZE_MODES.find(resize).name != "pad" or canvas.overlay is None:
-        return canvas
-    overlay = canvas.overlay.crop((0, 0, *image.size))
-    return replace(canvas, whole=image, overlay=overlay, box=(0, 0, *canvas.image.size))
+    def _cut_back(self, prepared: PreparedImage, image: Image.Image) -> PreparedImage:
+        """Return ``prepared`` with its result cut to the size of a padded ``image``."""
+        if RESIZE_MODES.find(self.resize).name != "pad" or prepared.overlay is None:
+            return prepared
+        overlay = prepared.overlay.crop((0, 0, *image.size))
+        box = (0, 0, *prepared.image.size)
+        return replace(prepared, original=image, overlay=overlay, box=box)

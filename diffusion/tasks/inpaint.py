@@ -1,6 +1,6 @@
 """Inpainting: which part of a picture is drawn anew, and from what.
 
-The choices and what they do are the WebUI's: masked content, inpaint area, mask blur, mask mode.
+The choices are the WebUI's: masked content, inpaint area, mask blur, mask mode.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from diffusion.errors import SettingsError
 from diffusion.images import to_mask
 from diffusion.tasks.choices import Choice
 
-__all__ = ["AREAS", "CONTENTS", "Box", "Inpaint", "filled", "latent_mask", "region"]
+__all__ = ["AREAS", "CONTENTS", "Box", "Inpaint", "box_around_mask", "fill_masked", "latent_mask"]
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; the last two are not included."""
@@ -42,12 +42,12 @@ AREAS: Final = Catalogue(
 MOST_BLUR: Final = 64
 MOST_PADDING: Final = 1024
 FILLING: Final = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
-"""Radii of blur, widest first, and how often each is laid on (the WebUI's)."""
+"""Radii of blur, widest first, and how often each layer is laid on (the WebUI's)."""
 
 
 @dataclass(frozen=True)
 class Inpaint:
-    """What of a picture is drawn anew.
+    """The part of a picture that is drawn anew.
 
     Args:
         mask: as large as the picture; white (128 and above; or opaque, where alpha varies) is
@@ -55,7 +55,7 @@ class Inpaint:
         blur: deviation in pixels of the soft edge over which old and new are mixed.
         invert: draw what is black instead.
         content: what the masked part starts from: ``original``; ``fill``, colours from around it;
-            ``latent_noise``; ``latent_nothing``. All but the first want a strength near 1.
+            ``latent_noise``; ``latent_nothing``. All but the first need a strength near 1.
         area: ``whole``; or ``masked``, only a box around the mask, drawn at full size and put back.
         padding: pixels that the box is larger than the mask, on each side.
     """
@@ -68,7 +68,7 @@ class Inpaint:
     padding: int = 32
 
     def check(self) -> None:
-        """Raise `SettingsError` for the first setting that cannot be."""
+        """Raise `SettingsError` for the first setting that is out of range."""
         if not isinstance(self.mask, Image.Image):
             raise SettingsError("mask", self.mask, "give a picture")
         check_number("blur", self.blur, 0, MOST_BLUR)
@@ -77,67 +77,69 @@ class Inpaint:
         AREAS.find(self.area)
 
     def soft_mask(self, size: tuple[int, int]) -> Image.Image:
-        """The mask as L, inverted and blurred as chosen.
+        """Return the mask as L, inverted and blurred as chosen.
 
         Raises `SettingsError` where it is not of ``size`` or leaves nothing to draw.
         """
         if self.mask.size != size:
-            found, wanted = ("{}x{}".format(*sides) for sides in (self.mask.size, size))
-            raise SettingsError("mask", found, f"give one as large as the picture, {wanted}")
+            given, needed = ("{}x{}".format(*sides) for sides in (self.mask.size, size))
+            raise SettingsError("mask", given, f"give one as large as the picture, {needed}")
         mask = to_mask(self.mask)
         if self.invert:
             mask = ImageOps.invert(mask)
         if mask.getextrema() == (0, 0):
-            raise SettingsError("mask", "empty", "make white what is to be drawn, or invert it")
+            raise SettingsError(
+                "mask", "empty", "make it white where the picture is to be drawn, or invert it"
+            )
         return mask.filter(ImageFilter.GaussianBlur(self.blur)) if self.blur else mask
 
 
-def region(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box:
-    """The box around a mask, padded, then widened towards the shape of ``size``.
+def box_around_mask(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box:
+    """Return the box around a mask, padded, then widened towards the aspect ratio of ``size``.
 
-    It stays within the mask's picture, so it may miss that shape.
+    It stays within the mask's picture, so it may not reach that ratio.
     """
-    found = mask.getbbox()
-    assert found is not None, "an empty mask is refused before"
-    spans = [(found[axis] - padding, found[axis + 2] + padding) for axis in range(2)]
+    box = mask.getbbox()
+    assert box is not None, "an empty mask is refused before"
+    spans = [(box[axis] - padding, box[axis + 2] + padding) for axis in range(2)]
     spans = [
         (max(low, 0), min(high, most)) for (low, high), most in zip(spans, mask.size, strict=True)
     ]
     width, height = (high - low for low, high in spans)
-    wanted = max(width, height * size[0] / size[1]), max(height, width * size[1] / size[0])
+    extents = max(width, height * size[0] / size[1]), max(height, width * size[1] / size[0])
     (left, right), (top, bottom) = (
-        _widened(span, round(extent), most)
-        for span, extent, most in zip(spans, wanted, mask.size, strict=True)
+        _widen_span(span, round(extent), most)
+        for span, extent, most in zip(spans, extents, mask.size, strict=True)
     )
     return left, top, right, bottom
 
 
-def _widened(span: tuple[int, int], extent: int, most: int) -> tuple[int, int]:
-    """``span`` made ``extent`` long about its middle, moved to lie within 0 .. ``most``."""
+def _widen_span(span: tuple[int, int], extent: int, most: int) -> tuple[int, int]:
+    """Make a span ``extent`` long about its middle, then move it to lie within 0 .. ``most``."""
     extent = min(extent, most)
     low = (span[0] + span[1] - extent) // 2
     low = min(max(low, 0), most - extent)
     return low, low + extent
 
 
-def filled(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """``image`` with its masked part in the colours around it.
+def fill_masked(image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Fill the masked part of ``image`` with the colours around it.
 
-    What is not masked is blurred with falling radii, each laid over the last, so that near colours
-    win over far ones.
+    The unmasked part is blurred with falling radii, each layer laid over the last, so that near
+    colours win over far ones.
     """
     clear = image.convert("RGBA")
     clear.putalpha(ImageOps.invert(mask))
     premultiplied = clear.convert("RGBa")
-    canvas = Image.new("RGBA", image.size)
+    layers = Image.new("RGBA", image.size)
     for radius, repeats in FILLING:
         blurred = premultiplied.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(repeats):
-            canvas.alpha_composite(blurred)
-    return canvas.convert("RGB")
+            layers.alpha_composite(blurred)
+    return layers.convert("RGB")
 
 
 def latent_mask(mask: Image.Image, size: tuple[int, int]) -> NDArray[np.float32]:
-    """The mask at the latents' ``size`` (w, h): (h, w) of 0 and 1, f32; 1 is drawn anew."""
+    """Return the mask at the latents' ``size`` (w, h): (h, w) f32 of 0, and 1 for drawn anew."""
     small = np.asarray(mask.resize(size, Image.Resampling.BICUBIC), np.float32)
     return np.round(small / 255)

@@ -1,4 +1,4 @@
-"""Outpainting: a picture continued beyond its edges, as inpainting of a larger one."""
+"""Outpainting: a picture is continued beyond its edges by inpainting a larger one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffusion.checks import check_integer
 from diffusion.errors import SettingsError
 from diffusion.images import MOST_PIXELS, to_rgb
 
-__all__ = ["Sides", "extended"]
+__all__ = ["Sides", "extend_image"]
 
 Sides = tuple[int, int, int, int]
 """Pixels to add at the left, top, right and bottom."""
@@ -20,14 +20,14 @@ MOST_ADDED: Final = 4096
 USUAL_OVERLAP: Final = 16
 
 
-def extended(
+def extend_image(
     image: Image.Image, sides: Sides, overlap: int | None = None
 ) -> tuple[Image.Image, Image.Image]:
-    """The larger picture, its edges continued, and the mask of what is to be drawn.
+    """Return the larger picture, its edges continued, and the mask of the part to draw.
 
     ``overlap``: pixels of the old picture, along an extended side, that are drawn anew too, so
-    that no seam shows: up to half of it; None for 16, or less where it is small. Raises
-    `SettingsError`.
+    that no seam shows. It is at most half of the picture; None for 16, or less where the picture is
+    small. Raises `SettingsError`.
     """
     for name, added in zip(("left", "top", "right", "bottom"), sides, strict=True):
         check_integer(name, added, 0, MOST_ADDED)

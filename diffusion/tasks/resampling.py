@@ -1,7 +1,7 @@
-"""Latents at another size, on the device: two products with a matrix of weights each.
+"""Resizing latents on the device: a matrix of weights for each axis.
 
-The kernels are PyTorch's ``interpolate`` without aligned corners, so that hires fix shows what it
-shows in the WebUI: linear and cubic (a = -3/4) read neighbours of the nearest point; antialiased
+The kernels are PyTorch's ``interpolate`` without aligned corners, so that hires fix gives the
+WebUI's pictures. Linear and cubic (a = -3/4) read neighbours of the nearest point. The antialiased
 ones (cubic: a = -1/2) are Pillow's, whose window widens where a picture shrinks.
 """
 
@@ -24,33 +24,34 @@ Matrix = NDArray[np.float64]
 
 
 def nearest(source: int, target: int) -> Matrix:
-    """The pixel at ⌊i·s⌋, s being source over target."""
-    return _picked(np.arange(target) * source // target, source)
+    """Pick the pixel at ⌊i·s⌋, s being source over target."""
+    return _one_pixel_weights(np.arange(target) * source // target, source)
 
 
 def nearest_exact(source: int, target: int) -> Matrix:
-    """The pixel whose square holds the middle of the new one."""
-    return _picked((2 * np.arange(target) + 1) * source // (2 * target), source)
+    """Pick the pixel whose square holds the middle of the new one."""
+    return _one_pixel_weights((2 * np.arange(target) + 1) * source // (2 * target), source)
 
 
-def _picked(indices: NDArray[np.int64], source: int) -> Matrix:
+def _one_pixel_weights(indices: NDArray[np.int64], source: int) -> Matrix:
+    """Return weights of 1 at ``indices``, one for each row."""
     return np.eye(source)[np.minimum(indices, source - 1)]
 
 
 def linear(source: int, target: int) -> Matrix:
-    """Between the two nearest pixels."""
-    return _interpolated(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
+    """Interpolate between the two nearest pixels."""
+    return _interpolation_weights(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
 
 
 def cubic(source: int, target: int) -> Matrix:
-    """Keys' cubic over four pixels, a = -3/4 (Keys 1981)."""
-    return _interpolated(source, target, lambda x: _keys(x, -0.75), 2)
+    """Interpolate over four pixels by Keys' cubic, a = -3/4 (Keys 1981)."""
+    return _interpolation_weights(source, target, lambda x: _keys_cubic(x, -0.75), 2)
 
 
-def _interpolated(
+def _interpolation_weights(
     source: int, target: int, kernel: Callable[[Matrix], Matrix], reach: int
 ) -> Matrix:
-    """Weights of the pixels within ``reach``; beyond the edge, the edge's pixel stands."""
+    """Return weights of the pixels within ``reach``; the edge's pixel stands for those beyond."""
     places = (np.arange(target) + 0.5) * source / target - 0.5
     first = np.floor(places).astype(np.int64) - reach + 1
     result = np.zeros((target, source))
@@ -64,7 +65,8 @@ def _interpolated(
     return result
 
 
-def _keys(x: Matrix, a: float) -> Matrix:
+def _keys_cubic(x: Matrix, a: float) -> Matrix:
+    """Return Keys' cubic at distances ``x``."""
     x = np.abs(x)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((x - 5) * x + 8) * x * a - 4 * a
@@ -72,17 +74,19 @@ def _keys(x: Matrix, a: float) -> Matrix:
 
 
 def linear_antialiased(source: int, target: int) -> Matrix:
-    """Triangle as wide as a new pixel."""
-    return _windowed(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
+    """Weigh by a triangle as wide as a new pixel."""
+    return _window_weights(source, target, lambda x: np.maximum(1 - np.abs(x), 0), 1)
 
 
 def cubic_antialiased(source: int, target: int) -> Matrix:
-    """Keys' cubic, a = -1/2, as wide as a new pixel."""
-    return _windowed(source, target, lambda x: _keys(x, -0.5), 2)
+    """Weigh by Keys' cubic, a = -1/2, as wide as a new pixel."""
+    return _window_weights(source, target, lambda x: _keys_cubic(x, -0.5), 2)
 
 
-def _windowed(source: int, target: int, kernel: Callable[[Matrix], Matrix], reach: int) -> Matrix:
-    """Weights that sum to 1 over the pixels there are."""
+def _window_weights(
+    source: int, target: int, kernel: Callable[[Matrix], Matrix], reach: int
+) -> Matrix:
+    """Return weights that sum to 1 over the pixels within the picture."""
     factor = source / target
     width = max(factor, 1.0)
     result = np.zeros((target, source))
@@ -106,17 +110,17 @@ KERNELS: Final = {
 
 
 def weights(kernel: str, source: int, target: int) -> Matrix:
-    """(target, source): each new pixel's weights of the old ones. Raises `SettingsError`."""
+    """Return each new pixel's weights of the old ones: (target, source). Raises `SettingsError`."""
     if kernel not in KERNELS:
         raise SettingsError("kernel", kernel, f"give one of {', '.join(KERNELS)}")
     return KERNELS[kernel](source, target)
 
 
 def resample(x: Buffer[f32], size: tuple[int, int], kernel: str) -> Buffer[f32]:
-    """(B, h, w, C) to (B, *size, C), size being (height, width); summed in f32."""
+    """Resize (B, h, w, C) to (B, *size, C), size being (height, width); summed in f32."""
     for axis, target in ((2, size[1]), (1, size[0])):
         matrix = weights(kernel, x.shape[axis], target).T.astype(np.float32)
-        last = transpose(x, (0, 3 - axis, 3, axis))
-        y = gemm(last, x.device.buffer_from_array(np.ascontiguousarray(matrix)))
+        axis_last = transpose(x, (0, 3 - axis, 3, axis))
+        y = gemm(axis_last, x.device.buffer_from_array(np.ascontiguousarray(matrix)))
         x = transpose(y, (0, 1, 3, 2) if axis == 2 else (0, 3, 1, 2))
     return x

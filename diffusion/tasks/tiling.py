@@ -1,4 +1,4 @@
-"""Large arrays in overlapping tiles, mixed where they overlap."""
+"""Computing large arrays in tiles, which are mixed where they overlap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from diffusion.catalogue import Catalogue
 from diffusion.tasks.choices import Choice
 from gpustd.matmul.conv import Wrap
 
-__all__ = ["TILINGS", "Span", "in_tiles", "spans", "tiled"]
+__all__ = ["TILINGS", "TileSpan", "compute_in_tiles", "needs_tiles", "tile_spans"]
 
 Array = NDArray[np.float32]
 
@@ -22,39 +22,39 @@ TILINGS: Final = Catalogue(
     "vae tiling",
     [Choice("auto", "Automatic", ("automatic",)), Choice("on", "On"), Choice("off", "Off")],
 )
-WHOLE: Final = 1024 * 1024
-"""Pixels up to which ``auto`` takes a picture whole."""
+MOST_PIXELS: Final = 1024 * 1024
+"""Pixels up to which ``auto`` computes a picture at once."""
 TILE: Final = 96
-"""Latents of a tile's side, where the device takes them: 768 pixels with a VAE of factor 8."""
-SHARED: Final = 4
-"""A tile shares one part in so many of its side with its neighbour."""
+"""A tile's side in latents, where the device takes them: 768 pixels with a VAE of factor 8."""
+OVERLAP_DIVISOR: Final = 4
+"""A tile's side divided by this is its overlap with a neighbour."""
 
 
 @dataclass(frozen=True)
-class Span:
+class TileSpan:
     """A tile's place along one axis of the latents, and whether others lie beside it.
 
-    ``whole``: the axis's length; a tile that reaches beyond it goes on at the start.
+    ``length``: of the whole axis; a tile that reaches beyond it goes on at the start.
     """
 
     start: int
     extent: int
     before: bool
     after: bool
-    whole: int
+    length: int
 
     @property
     def overlap(self) -> int:
-        """How much of it a neighbour has too, at least."""
-        return self.extent // SHARED
+        """The least number of latents that it shares with a neighbour."""
+        return self.extent // OVERLAP_DIVISOR
 
-    def place(self, factor: int) -> NDArray[np.intp]:
-        """The indices in an array ``factor`` times as long."""
+    def indices(self, factor: int) -> NDArray[np.intp]:
+        """Return the indices in an array ``factor`` times as long."""
         start = self.start * factor
-        return np.arange(start, start + self.extent * factor) % (self.whole * factor)
+        return np.arange(start, start + self.extent * factor) % (self.length * factor)
 
     def weights(self, factor: int) -> Array:
-        """How much each element there counts, within (0, 1]: less towards a neighbour."""
+        """Return how much each element counts, within (0, 1]: less towards a neighbour."""
         line = np.ones(self.extent * factor)
         overlap = self.overlap * factor
         ramp = (np.arange(overlap) + 0.5) / overlap
@@ -65,56 +65,56 @@ class Span:
         return line.astype(np.float32)
 
 
-def spans(extent: int, tile: int, ring: bool = False) -> list[Span]:
-    """Tiles of side ``tile`` that cover ``extent``, evenly spread; one where it fits.
+def tile_spans(extent: int, tile: int, ring: bool = False) -> list[TileSpan]:
+    """Return evenly spread tiles of side ``tile`` that cover ``extent``; one where it fits.
 
-    On a ``ring`` the last one's neighbour is the first.
+    On a ``ring`` the last tile's neighbour is the first.
     """
     if extent <= tile:
-        return [Span(0, extent, before=False, after=False, whole=extent)]
-    overlap = tile // SHARED
+        return [TileSpan(0, extent, before=False, after=False, length=extent)]
+    overlap = tile // OVERLAP_DIVISOR
     if ring:
         count = math.ceil(extent / (tile - overlap))
         starts = [round(i * extent / count) for i in range(count)]
-        return [Span(start, tile, before=True, after=True, whole=extent) for start in starts]
+        return [TileSpan(start, tile, before=True, after=True, length=extent) for start in starts]
     last = math.ceil((extent - overlap) / (tile - overlap)) - 1
     return [
-        Span(round(i * (extent - tile) / last), tile, i > 0, i < last, extent)
+        TileSpan(round(i * (extent - tile) / last), tile, i > 0, i < last, extent)
         for i in range(last + 1)
     ]
 
 
-def tiled(
-    compute: Callable[[Span, Span], Array],
+def compute_in_tiles(
+    compute: Callable[[TileSpan, TileSpan], Array],
     size: tuple[int, int],
     factor: int,
     tile: int = TILE,
     wrap: Wrap = "",
 ) -> Array:
-    """An array (height, width, channels), ``factor`` times as large as latents of ``size``.
+    """Return an array (height, width, channels), ``factor`` times as large as latents of ``size``.
 
-    ``tile``: a tile's side in latents. ``wrap``: axes on which opposite edges meet.
-    ``compute(rows, columns)`` gives the part of it at that place.
+    ``compute(rows, columns)`` returns one tile of it. ``tile``: a tile's side in latents.
+    ``wrap``: axes on which opposite edges meet.
     """
     height, width = (extent * factor for extent in size)
     total: Array = np.zeros((height, width, 0), np.float32)
     weight = np.zeros((height, width, 1), np.float32)
-    for rows in spans(size[0], tile, "y" in wrap):
-        for columns in spans(size[1], tile, "x" in wrap):
+    for rows in tile_spans(size[0], tile, "y" in wrap):
+        for columns in tile_spans(size[1], tile, "x" in wrap):
             part = compute(rows, columns)
             if not total.size:
                 total = np.zeros((height, width, part.shape[2]), np.float32)
-            place = np.ix_(rows.place(factor), columns.place(factor))
+            place = np.ix_(rows.indices(factor), columns.indices(factor))
             share = rows.weights(factor)[:, None, None] * columns.weights(factor)[None, :, None]
             total[place] += part * share
             weight[place] += share
     return total / weight
 
 
-def in_tiles(tiling: str, pixels: int, most: int = WHOLE) -> bool:
+def needs_tiles(tiling: str, pixels: int, most: int = MOST_PIXELS) -> bool:
     """Tell whether a picture of so many pixels is computed in tiles. Raises `SettingsError`.
 
     ``most``: pixels that the device takes at once.
     """
     chosen = TILINGS.find(tiling).name
-    return chosen == "on" or (chosen == "auto" and pixels > min(WHOLE, most))
+    return chosen == "on" or (chosen == "auto" and pixels > min(MOST_PIXELS, most))

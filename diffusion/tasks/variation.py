@@ -1,6 +1,7 @@
-"""Variations: the noise that sampling starts from, on the way to another seed's, or resized.
+"""Variations: initial noise between two seeds, or of another size.
 
-As in the WebUI (its ``modules/rng.py``), so that its variation seeds give the same noise here.
+The rules are those of the WebUI's ``modules/rng.py``, so that its variation seeds give the same
+noise here.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ Noise = NDArray[np.float32]
 
 LARGEST_SEED = 2**64 - 1
 ALMOST_PARALLEL = 1e-4
-"""Angles in radians below which a straight line is as good."""
+"""Angle in radians below which linear interpolation is as good."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How the first noise differs from the seed's own.
+    """The difference of the initial noise from the seed's own.
 
     Args:
         seed: the other seed, of the first image; image i has ``seed + i``, and all images then
             share the main seed.
         strength: 0 (the main seed's noise) to 1 (the other's).
-        resize_from: width and height in pixels whose noise stands in the middle of the picture's:
-            what a seed drew at that size stays recognisable at another.
+        resize_from: width and height in pixels whose noise is put in the middle of the picture's.
+            A picture that a seed drew at that size stays recognisable at another.
     """
 
     seed: int = 0
@@ -39,7 +40,7 @@ class Variation:
     resize_from: tuple[int, int] | None = None
 
     def check(self) -> None:
-        """Raise `SettingsError` for the first setting that cannot be."""
+        """Raise `SettingsError` for the first setting that is out of range."""
         check_integer("variation seed", self.seed, 0, LARGEST_SEED)
         check_number("variation strength", self.strength, 0, 1)
         if self.resize_from is not None:
@@ -47,7 +48,7 @@ class Variation:
                 check_side("seed resize", side)
 
     def initial(self, noise: LatentNoise, numbers: tuple[int, ...], downscale: int) -> Noise:
-        """The first noise (images, h, w, channels) f32 of the images ``numbers``.
+        """Return the initial noise (images, h, w, channels) f32 of the images ``numbers``.
 
         ``noise``: of the main seeds, at the picture's size; ``downscale``: pixels a latent pixel.
         """
@@ -59,14 +60,14 @@ class Variation:
         if self.strength:
             others = tuple((self.seed + i) % 2**64 for i in numbers)
             first = slerp(self.strength, first, replace(drawn, seeds=others).initial())
-        return first if drawn is noise else _centred(first, noise.initial())
+        return first if drawn is noise else _put_in_middle(first, noise.initial())
 
 
 def slerp(strength: float, a: Noise, b: Noise) -> Noise:
-    """From ``a`` to ``b`` along a great circle, for each column of each channel on its own.
+    """Interpolate along a great circle from ``a`` to ``b``, for each column of each channel.
 
     (images, h, w, channels) f32, computed in f64. (Shoemake 1985, "Animating rotation with
-    quaternion curves"; that the vectors are columns is the WebUI's choice.)
+    quaternion curves"; to take columns as vectors is the WebUI's choice.)
     """
     low, high = a.astype(np.float64), b.astype(np.float64)
     lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (low, high)]
@@ -79,8 +80,8 @@ def slerp(strength: float, a: Noise, b: Noise) -> Noise:
     return (left * low + right * high).astype(np.float32)
 
 
-def _centred(inner: Noise, outer: Noise) -> Noise:
-    """``outer`` with ``inner`` in its middle, cut where it is larger."""
+def _put_in_middle(inner: Noise, outer: Noise) -> Noise:
+    """Return ``outer`` with ``inner`` in its middle; ``inner`` is cut where it is larger."""
     result = outer.copy()
     places = []
     for axis in (1, 2):

@@ -1,4 +1,4 @@
-"""Prompts to embeddings: tokenizer, text encoders, and what the UNet is told of them.
+"""Prompts to embeddings: tokenizer, text encoders, and the conditioning of the UNet.
 
 Law: knows no pipeline and no sampler.
 """

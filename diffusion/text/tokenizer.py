@@ -24,35 +24,35 @@ _AGAIN = "download the tokenizer folder again"
 
 
 class ClipTokenizer:
-    """Text to token ids: start, at most ``length - 2`` tokens, end, padding.
+    """A tokenizer from text to token ids: start, at most ``length - 2`` tokens, end, padding.
 
-    ``folder`` holds ``vocab.json`` and ``merges.txt``; ``tokenizer_config.json`` and
-    ``special_tokens_map.json`` may name the padding token (the end token by default), unless
-    ``padding`` does. ``end`` is the end token's id, ``highest`` the greatest of any, ``comma`` that
-    of a comma that stands alone, None where there is none. Raises `ModelFormatError`.
+    ``folder`` holds ``vocab.json`` and ``merges.txt``. ``padding`` names the padding token; else
+    ``tokenizer_config.json`` or ``special_tokens_map.json`` may do so, and else it is the end
+    token. ``end``: the end token's id. ``highest``: the greatest id. ``comma``: the id of a comma
+    that stands alone, None where there is none. Raises `ModelFormatError`.
     """
 
     def __init__(self, folder: Path, length: int, padding: str | None = None) -> None:
         self.length = length
         vocabulary = _read_vocabulary(folder / "vocab.json")
-        self._start = _special(vocabulary, _START, folder / "vocab.json")
-        self.end = _special(vocabulary, _END, folder / "vocab.json")
-        self._pad = vocabulary.get(padding or _padding(folder), self.end)
+        self._start = _special_id(vocabulary, _START, folder / "vocab.json")
+        self.end = _special_id(vocabulary, _END, folder / "vocab.json")
+        self._pad = vocabulary.get(padding or _padding_token(folder), self.end)
         self.highest = max(vocabulary.values())
         self.comma: int | None = vocabulary.get(_COMMA)
         merges = _read_merges(folder / "merges.txt", vocabulary)
-        _check_whole(folder / "merges.txt", vocabulary, merges, min(self._start, self.end))
-        self._bpe = _build(vocabulary, merges)
+        _check_merges(folder / "merges.txt", vocabulary, merges, min(self._start, self.end))
+        self._bpe = _build_bpe(vocabulary, merges)
         # As in other tools, the special tokens may be written out in a prompt.
         self._bpe.add_special_tokens([AddedToken(_START), AddedToken(_END)])
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, all of the model's length; longer texts are cut."""
+        """Return ids of each text, all of the model's length; longer texts are cut."""
         return [self.row(self.tokens(text)) for text in texts]
 
     @property
     def capacity(self) -> int:
-        """Tokens between start and end."""
+        """The number of tokens between start and end."""
         return self.length - 2
 
     def shares_tokens(self, other: ClipTokenizer) -> bool:
@@ -61,22 +61,23 @@ class ClipTokenizer:
         return same and self.length == other.length
 
     def tokens(self, text: str) -> list[int]:
-        """Ids of a text without start, end and padding, and uncut."""
-        ids: list[int] = self._bpe.encode(_encodable(text), add_special_tokens=False).ids
+        """Return ids of a whole text without start, end and padding."""
+        ids: list[int] = self._bpe.encode(_replace_surrogates(text), add_special_tokens=False).ids
         return ids
 
     def row(self, tokens: Sequence[int]) -> list[int]:
-        """Start, the tokens, cut where they are too many, end, and padding."""
+        """Return start, the tokens, cut where they are too many, end, and padding."""
         row = [self._start, *tokens[: self.capacity], self.end]
         return row + [self._pad] * (self.length - len(row))
 
 
-def _encodable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 holds, become replacement characters."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 cannot hold, by replacement characters."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _build(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+def _build_bpe(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+    """Return the byte-pair encoder of CLIP."""
     tokenizer = Tokenizer(
         models.BPE(vocabulary, merges, end_of_word_suffix=_WORD_END, unk_token=_END, fuse_unk=False)
     )
@@ -93,6 +94,7 @@ def _build(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokeniz
 
 
 def _read_vocabulary(path: Path) -> dict[str, int]:
+    """Return the numbers of all tokens. Raises `ModelFormatError`."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -101,18 +103,20 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
         type(i) is int and 0 <= i < len(found) for i in found.values()
     ):
         raise ModelFormatError(path, "vocabulary", "is not a map of tokens to numbers", _AGAIN)
-    if any(token != _encodable(token) for token in found):
+    if any(token != _replace_surrogates(token) for token in found):
         raise ModelFormatError(path, "vocabulary", "has a token that is no text", _AGAIN)
     return found
 
 
-def _special(vocabulary: dict[str, int], token: str, path: Path) -> int:
+def _special_id(vocabulary: dict[str, int], token: str, path: Path) -> int:
+    """Return the number of a special token. Raises `ModelFormatError`."""
     if token not in vocabulary:
         raise ModelFormatError(path, "vocabulary", f"lacks {token}", _AGAIN)
     return vocabulary[token]
 
 
 def _read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    """Return the pairs of tokens to merge, in order. Raises `ModelFormatError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
@@ -128,34 +132,34 @@ def _read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]
     return merges
 
 
-def _check_whole(
+def _check_merges(
     path: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]], special: int
 ) -> None:
-    """Refuse merges that were cut: texts would be told in other tokens than in training.
+    """Refuse merges that were cut off: texts would have other tokens than in training.
 
     ``special``: the first special token's id. In CLIP's vocabularies the tokens below it are bytes
-    and what merges make of them; tokens that were added later, which no merge makes, are above.
-    Vocabularies that begin with their special tokens do not tell. Raises `ModelFormatError`.
+    and merged tokens; tokens that were added later, which no merge makes, are above. Vocabularies
+    that begin with their special tokens cannot be checked. Raises `ModelFormatError`.
     """
-    made = {left + right for left, right in merges}
-    unmade = [
+    merged = {left + right for left, right in merges}
+    missing = [
         token
         for token, number in vocabulary.items()
-        if number < special and token not in made and not _is_plain(token)
+        if number < special and token not in merged and not _needs_no_merge(token)
     ]
-    if unmade:
-        count = f"tokens of vocab.json that no merge makes: {len(unmade)}"
-        reason = f"{count}, {quoted(unmade[0])} the first; the file was cut"
+    if missing:
+        count = f"tokens of vocab.json that no merge makes: {len(missing)}"
+        reason = f"{count}, {quoted(missing[0])} the first; the file was cut"
         raise ModelFormatError(path, "merges", reason, _AGAIN)
 
 
-def _is_plain(token: str) -> bool:
-    """Whether no merge is wanted for a token: it is a byte, or special such as ``<pad>``."""
+def _needs_no_merge(token: str) -> bool:
+    """Tell whether a token is a byte, or special such as ``<pad>``."""
     return len(token.removesuffix(_WORD_END)) <= 1 or (token[0] == "<" and token[-1] == ">")
 
 
-def _padding(folder: Path) -> str:
-    """Padding token that the folder's small JSON files name, else the end token."""
+def _padding_token(folder: Path) -> str:
+    """Return the padding token that the folder's small JSON files name, else the end token."""
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         try:
             found = read_json_object(folder / name).get("pad_token")

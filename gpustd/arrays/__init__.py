@@ -4,6 +4,19 @@
 Law: names, arguments and results are NumPy's; nothing is promoted or converted silently, buffers
 are contiguous, and every result is a new buffer whose bits do not depend on how work was spread.
 Floats below the normal numbers (1.2e-38 in f32) may count as zero, as the device has it.
+
+How it works:
+
+- Elementwise operators are a table in ``shaders/arrays/operators.wgsl`` that one kernel reads.
+  Functions of f32 are series of our own, since WGSL's may err by 2⁻¹¹.
+- A reduction goes in runs whose length follows from the axis and the dtype. The last workgroup of a
+  row folds what the others left. Wide arrays are folded along other axes in strips of columns.
+- A scan is one launch on GPUs. One subgroup looks up the sums of the tiles before, while the others
+  scan. The order of sums follows from places, so that bits do not depend on which workgroup came
+  first. A workgroup that waits too long computes the missing sum itself: WebGPU promises no
+  progress between workgroups.
+- Rows of up to 8192 elements are sorted in registers by a bitonic network, longer ones by radix.
+  One subgroup finds the first few of a row (`topk`). NaN comes last.
 """
 
 from gpustd.arrays.creation import arange, full, linspace, ones, zeros

@@ -4,6 +4,19 @@ Law: an image is (H, W), (H, W, C) or (N, H, W, C) with one to four channels, of
 255) or f32. Names, order of arguments and borders follow SciPy's `ndimage`, and Pillow where a
 function says so. Arithmetic is f32. A result of u8 is rounded once, to the nearest, ties upwards,
 and clamped.
+
+How it works:
+
+- A kernel makes whole words of four bytes (four u8 or one f32), so that no two invocations write
+  one word.
+- What moves pixels is one gather by two maps that the host makes.
+- Separable windows are two passes, or on GPUs one launch: an invocation goes down a short strip of
+  its own words, keeps the height in registers, and gets the width from its subgroup.
+- u8 becomes f32 and back by additions, or as bits of f16, since conversions are slow on GPUs. Means
+  of levels are f16 sums of levels less 128: exact up to 16 taps, and rounded once.
+- Canny's candidates are bits. Its components are found by union-find between blocks of 2 x 2, first
+  in tiles, then across their seams. Nothing is read back.
+- Medians of 5 x 5 share sorted columns between neighbours.
 """
 
 from gpustd.image.arrange import crop, flip, pad

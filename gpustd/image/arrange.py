@@ -106,7 +106,7 @@ def pad(
 
 
 def _fits_mirror_kernel(image: Buffer[Any], shape: ImageShape) -> bool:
-    """Tell whether `launch_pixels` takes whole rows, and `gather` would not be quicker.
+    """Tell whether `launch_pixels` takes whole rows, and `gather` would not be faster.
 
     `gather` moves pixels of 4, 8 or 16 bytes as whole words.
     """

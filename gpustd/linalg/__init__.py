@@ -3,6 +3,18 @@
 Law: the last two axes are matrices, and all axes before them a batch. Results are new buffers,
 computed on the device without a read-back. The bits of a matrix do not depend on the size of its
 batch.
+
+How it works:
+
+- `views` describes blocks, transposes, reversed orders and broadcast batches as a start and steps,
+  which may be negative. One kernel (``shaders/linalg/tiles.wgsl``) updates such views in place. So
+  factorisations need no copies, and an upper triangle is a reversed lower one.
+- QR works on panels of 32 columns: Householder reflections in a workgroup, or for long panels inner
+  products, with the reflections reconstructed from the result. A flag on the device sends
+  ill-conditioned panels back to Householder.
+- Singular values and symmetric eigenvalues are Jacobi methods, in workgroup memory while they fit.
+  All sweeps are recorded; those after convergence find a count of zero and return.
+- Cholesky takes one launch for 64 columns, LU four. A triangular system is solved by halves.
 """
 
 from gpustd.linalg.batched_matmul import matmul

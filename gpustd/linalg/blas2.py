@@ -30,10 +30,10 @@ __all__ = ["gemv", "ger", "symv", "trsv"]
 
 _CPU_GROUP = 16
 _GROUP = 256
-# Rows so few, and so long, that each takes a workgroup.
+# A matrix of fewer rows than this, and of longer ones, takes a workgroup for each row.
 _FEW_ROWS = 2048
 _LONG_ROW = 4096
-# Rows of A that a workgroup takes of its columns, at least, and chunks of a column at most.
+# Rows of a chunk of a column, at least, and chunks of a column, at most.
 _MIN_SPAN = 128
 _MAX_CHUNKS = 64
 

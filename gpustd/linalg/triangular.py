@@ -159,7 +159,7 @@ def _solve_block(x: Matrices, a: Matrices, batch: tuple[int, ...], unit: bool) -
     rank, sizes = batch_uniform(batch, {"a": a, "x": x})
     alone = _runs_alone(device)
     rows = block_rows(device)
-    # Four rows of four columns an invocation.
+    # An invocation solves four rows of four columns.
     columns, threads = (1, _CPU_THREADS) if alone else (_COLUMNS, rows * _COLUMNS // 16)
     spec: dict[str, Value] = {
         "rank": rank,

@@ -166,11 +166,11 @@ def _fits_words(c: Matrices, a: Matrices, b: Matrices) -> bool:
     if c.column_step != 1 or c.columns % 4:
         return False
     for view in (c, a, b):
-        quick, slow = (view.columns, view.row_step) if view.column_step == 1 else (0, 0)
+        extent, stride = (view.columns, view.row_step) if view.column_step == 1 else (0, 0)
         if view.column_step != 1:
             if view.row_step != 1:
                 return False
-            quick, slow = view.rows, view.column_step
-        if any(n % 4 for n in (quick, slow, view.start, *view.steps)):
+            extent, stride = view.rows, view.column_step
+        if any(n % 4 for n in (extent, stride, view.start, *view.steps)):
             return False
     return True

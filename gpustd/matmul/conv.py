@@ -65,18 +65,18 @@ def conv2d(
         x: (images, height, width, C1), f16 or f32.
         w: (kernel height, kernel width, C1 + C2, Cout) of the same dtype.
         bias: f32 (Cout).
-        stride: of both axes.
+        stride: the stride of both axes.
         padding: zeros around the image: one number, or (top, bottom, left, right).
-        upsample: convolve the image enlarged by nearest neighbour to this (height, width), each
-            twice the image's, or one less (how an odd size comes back).
+        upsample: (height, width) to which the image is enlarged first, by nearest neighbour. Each
+            is twice the image's, or one less, which restores an odd size.
         second: (images, height, width, C2), whose channels follow those of ``x``.
-        per_image: (images, Cout), added to all pixels of an image (time embedding); or wider,
-            with those of other convolutions beside it.
-        per_image_first: its first column that is this one's, a multiple of 8.
+        per_image: (images, Cout), added to all pixels of an image (time embedding). It may be
+            wider, with columns of other convolutions.
+        per_image_first: the first column of ``per_image`` that is added, a multiple of 8.
         residual: like the result, added last.
         activation: as in `gpustd.gemm`, without ``geglu``.
-        wrap: axes along which the padding is the image's opposite side instead of zeros, so that
-            the result can be laid beside itself without a seam.
+        wrap: axes whose padding is the image's opposite side instead of zeros, so that copies of
+            the result join without a seam.
 
     Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
 

@@ -1,4 +1,4 @@
-"""Matrix product with a fused epilogue."""
+"""Dense matrix products with a fused epilogue, and batches of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gemm(
     Args:
         a: (..., K), f16 or f32.
         w: (K, N) of the same dtype; for GEGLU (K, 2 N), values before gates.
-        bias: f32, one for each column of ``w``.
+        bias: f32, one number for each column of ``w``.
         activation: None, ``silu``, ``gelu`` (exact), ``gelu_tanh``, ``quick_gelu``, ``relu`` or
             ``geglu`` (value * gelu(gate), Shazeer 2020, arXiv 2002.05202).
         residual: (..., N), added last.

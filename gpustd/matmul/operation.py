@@ -42,8 +42,8 @@ class Matmul:
             are constants of a shader, or uniforms of a flexible one.
         activation: name of the activation, or None.
         image_first: first column of ``per_image`` that is added.
-        batch: number of products of this size that one launch makes, their operands one behind the
-            other. None for one product; K of a batch is never split, not even of a batch of one.
+        batch: number of products of this size that one launch makes, their operands
+            consecutive in memory. None for one product. K is never split in a batch, even of one.
         few_rows: each image has few rows. The ``m`` of one batch alone would not tell.
         wide: results are f32, also of f16 operands.
     """

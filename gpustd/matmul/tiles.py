@@ -31,7 +31,7 @@ class Tile:
         stages: slices that are in workgroup memory at once.
         splits: parts that K is split into; 0: the default for the size.
         teams: parts of K that one workgroup makes, each with subgroups and slices of its own.
-        loaders: subgroups that load the operands of a plain product, beside those that multiply.
+        loaders: more subgroups, which only load the operands of a plain product.
             Groups of two take turns. 0: all subgroups load and multiply.
         alone: nanoseconds of a step of K, measured on an H200 with one workgroup on a
             multiprocessor.

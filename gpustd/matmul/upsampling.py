@@ -53,10 +53,10 @@ def upsampling_conv2d(
     Args:
         x: (images, height, width, C), f16 or f32.
         u: (2, 2, 2, 2, C, Cout), from `upsampling_weights`.
-        bias: as in `conv2d`, like all that follows.
-        residual: likewise.
-        activation: likewise.
-        wrap: likewise.
+        bias: as in `conv2d`.
+        residual: as in `conv2d`.
+        activation: as in `conv2d`.
+        wrap: as in `conv2d`.
 
     Returns (images, 2 height, 2 width, Cout). Sums of weights are rounded to the dtype. Raises
     `ShapeError` or `DTypeError`.

@@ -1,12 +1,12 @@
-"""3 x 3 convolutions with 2.25, or 4, times fewer multiplications, after Winograd.
+"""3 x 3 convolutions with 2.25 or 4 times fewer multiplications, after Winograd.
 
-F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3) of Lavin and Gray 2015 (arXiv 1509.09308): 16 or 36 matrix
-products over transformed pixels and weights, for blocks of 2 x 2 or 4 x 4 results, instead of 9
-over each pixel. It pays where there are many channels: pixels and sums are moved more often, and
-the weights take 16 or 36 numbers instead of 9.
+F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3) of Lavin and Gray 2015 (arXiv 1509.09308) make blocks of 2 x 2
+or 4 x 4 results from 16 or 36 matrix products over transformed pixels and weights. The direct form
+needs 9 over each pixel. Pixels and sums are moved more often, and the weights take 16 or 36 numbers
+instead of 9, so that it is quicker only with many channels.
 
-An image enlarged by two has equal neighbours, whose differences are zero: of the 16 products of a
-block 9 are left, 4 times fewer multiplications in all.
+An image enlarged by two has equal neighbours, whose differences are zero. Of the 16 products of a
+block 9 remain, which makes 4 times fewer multiplications in all.
 """
 
 from __future__ import annotations
@@ -108,21 +108,22 @@ def winograd_conv2d(
     Args:
         x: (images, height, width, C1), f16 or f32.
         u: (16 or 36, C1 + C2, Cout), from `winograd_weights`.
-        bias: as in `conv2d`, like all that follows.
-        upsample: likewise.
-        second: likewise.
-        per_image: likewise.
-        per_image_first: likewise.
-        residual: likewise.
-        activation: likewise.
-        wrap: likewise.
+        bias: as in `conv2d`.
+        upsample: as in `conv2d`.
+        second: as in `conv2d`.
+        per_image: as in `conv2d`.
+        per_image_first: as in `conv2d`.
+        residual: as in `conv2d`.
+        activation: as in `conv2d`.
+        wrap: as in `conv2d`.
 
     Returns (images, height, width, Cout). Transformed pixels and weights, and the sums of their
-    products, are rounded once more to the dtype: with random numbers that makes an error of 6e-4 in
-    f16 with blocks of 2, 1.9e-3 with blocks of 4, relative to the results' size. In f16, pixels
-    beyond 16 376 (blocks of 2) or 32 398 (of 4), and weights beyond 22 000 in blocks of 4, may
-    overflow, as may sums where results come near the largest number; results below 2e-3 lose
-    digits. Raises `ShapeError` or `DTypeError`.
+    products, are rounded once more to the dtype. With random numbers in f16, the error relative to
+    the results' size is 6e-4 with blocks of 2, and 1.9e-3 with blocks of 4.
+
+    In f16, pixels beyond 16 376 (blocks of 2) or 32 398 (blocks of 4) may overflow, and weights
+    beyond 22 000 in blocks of 4. Sums may overflow where results come near the largest number.
+    Results below 2e-3 lose digits. Raises `ShapeError` or `DTypeError`.
 
     >>> import numpy as np
     >>> import gpustd

@@ -3,6 +3,20 @@
 Law: operands are buffers of f32 or c64, and results are new ones. The host computes only small
 tables, in float64. An operation makes those of a new size at its first call: call it once before
 capturing it.
+
+How it works:
+
+- A transform of a long row is cut into passes whose columns fit into a workgroup. Registers hold up
+  to 16 numbers (32 in rows of more than three butterflies). Workgroup memory exchanges them between
+  butterflies of radix 2 to 32, in parts where that lets several workgroups run side by side.
+- Plans do not depend on the number of rows where that would change bits. Stockham's order makes
+  transposes needless. Software renderers take one pass for each butterfly, without barriers.
+- Roots come from tables that the host makes in float64. Both ends of a pass (real pairs, half
+  spectra, padding, factors) are variables of one template, ``shaders/signal/ends.wgsl``.
+- Rows of up to 32 numbers lie in the registers of one invocation. Bluestein's rule takes prime
+  lengths.
+- Short-time transforms cut their frames where they are transformed. Recursive filters add up the
+  states of blocks by doubled steps.
 """
 
 from gpustd.signal.convolution import convolve, correlate, fftconvolve, oaconvolve

@@ -31,15 +31,15 @@ MAX_STATES = 32
 """States of a cascade that an invocation holds."""
 
 _WORKGROUP = 64
-# Samples of a block where a workgroup holds 64 blocks; the long ones are for many states of f32.
+# Samples of a block where a workgroup holds 64 blocks. Long blocks are for many states of f32.
 _BLOCK, _LONG_BLOCK, _CPU_BLOCK = 32, 64, 256
-# Blocks of a run of blocks.
+# Blocks that one invocation walks in `_step`.
 _RUN, _CPU_RUN = 16, 64
-# States up to which a workgroup adds up those of its blocks (by measurement).
+# States of a cascade, at most, whose blocks a workgroup adds up (by measurement).
 _MAX_TILE_STATES = 4
-# Elements of a step's matrix, at most: products with states then stay in f32 while results do.
+# A step's matrix has elements of this size at most: then states stay in f32 while results do.
 _MAX_GROWTH = 1e26
-# Signals that keep a device busy without blocks.
+# Signals that are enough to keep a device busy without blocks.
 _MANY, _CPU_MANY = 2**16, 64
 
 Array = NDArray[np.float64]
@@ -122,9 +122,9 @@ class Cascade:
     def _fits_tiles(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
-        wanted = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
+        forced = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
         own = self._own_block(x)
-        return wanted == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
+        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
 
     def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup adds up the states of its blocks itself."""
@@ -152,12 +152,13 @@ class Cascade:
 
     def _block(self, x: Buffer[Any], length: int, signals: int, inner: int) -> int:
         """Return the samples of a block for signals of this length and number."""
-        wanted = forced_tile("filter")
-        if isinstance(wanted, int):
-            return wanted
+        forced = forced_tile("filter")
+        if isinstance(forced, int):
+            return forced
         own = self._own_block(x)
         many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
-        # On a GPU, lanes read neighbours: of other signals, or of one through workgroup memory.
+        # On a GPU, lanes read neighbouring samples: of other signals, or of one signal through
+        # workgroup memory.
         if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * own:
             block = own
         elif signals >= many:

@@ -37,11 +37,11 @@ from gpustd.signal.transforms import can_convolve, convolve_rows
 __all__ = ["convolve", "correlate", "fftconvolve", "oaconvolve"]
 
 _MODES = ("full", "same", "valid")
-# Elements of the smaller operand up to which the definition is quicker than transforms.
+# Elements of the smaller operand, at most, for which the definition is faster than transforms.
 _MAX_DIRECT = 64
-# Blocks hold so many times the short operand, and at least so many elements.
+# The length of a block: a multiple of the short operand, and a least number of elements.
 _BLOCK, _MIN_BLOCK = 8, 1024
-# Invocations of a workgroup that convolves rows; words from which on each makes two.
+# Invocations of a workgroup that convolves rows; words from which on each computes two.
 _GROUP = 256
 _MANY_WORDS = 2**20
 

@@ -119,7 +119,7 @@ def _transform_real(
         return y
     source = PassInput("pairs", extent, count)
     if line.inner == 1 and extent % 2 == 0:
-        source = PassInput("complex", extent // 2, count // 2, joined=True)
+        source = PassInput("complex", extent // 2, count // 2, as_pairs=True)
     line = Line(line.outer, n // 2, line.inner)
     transform(x, y, line, source, PassOutput("spectrum", half, half, scale, sign))
     return y
@@ -164,14 +164,14 @@ def _transform_to_real(
     y = x.device.buffer(f32, with_extent(x.shape, axis, n))
     line = _line_of(x, axis, n)
     if n % 2:
-        source = PassInput("hermitian", extent, count, sign, of=n)
+        source = PassInput("hermitian", extent, count, sign, full_length=n)
         transform(x, y, line, source, PassOutput("real", n, n, scale))
         return y
     half = n // 2
-    source = PassInput("hermitian_pairs", extent, count, sign, of=half)
+    source = PassInput("hermitian_pairs", extent, count, sign, full_length=half)
     target = PassOutput("pairs", n, half, scale, sign=-1.0)
     if line.inner == 1:
-        target = PassOutput("complex", half, half, scale, sign=-1.0, joined=True)
+        target = PassOutput("complex", half, half, scale, sign=-1.0, as_pairs=True)
     transform(x, y, Line(line.outer, half, line.inner), source, target)
     return y
 

@@ -16,7 +16,7 @@ __all__ = ["firwin"]
 Array = NDArray[np.float64]
 # Enough for any filter, and little for the host, which computes the taps.
 _MAX_TAPS = 2**26
-# Whether the first band passes, and whether there are several edges.
+# For each name: whether the first band passes, and whether there are several edges.
 _BANDS = {
     "lowpass": (True, False),
     "highpass": (False, False),

@@ -33,9 +33,9 @@ class PassInput:
         extent: of the axis in memory.
         count: numbers of it that are read; zeros follow.
         sign: -1.0 to take conjugates.
-        joined: the buffer is f32, and its pairs are complex numbers.
-        by: the table, given its least length, whose numbers multiply the source's.
-        of: the numbers (or pairs) whose spectrum a hermitian source is.
+        as_pairs: the buffer is f32, and its pairs are complex numbers.
+        factors: the table, given its least length, whose numbers multiply the source's.
+        full_length: the numbers (or pairs) whose spectrum a hermitian source is.
         framing: how frames, the inner axis, are cut from a signal.
         window: the factors of a frame's numbers.
     """
@@ -44,9 +44,9 @@ class PassInput:
     extent: int
     count: int
     sign: float = 1.0
-    joined: bool = False
-    by: Table | None = None
-    of: int = 0
+    as_pairs: bool = False
+    factors: Table | None = None
+    full_length: int = 0
     framing: Framing | None = None
     window: Buffer[f32] | None = None
 
@@ -66,7 +66,7 @@ class PassOutput:
     count: int
     scale: float = 1.0
     sign: float = 1.0
-    joined: bool = False
-    by: Table | None = None
+    as_pairs: bool = False
+    factors: Table | None = None
     rows: bool = False
     first: int = 0

@@ -176,11 +176,11 @@ class Pass:
         """Return tables in the order of the shader's bindings, and the variables of both ends."""
         source, target, n = self.source, self.target, self.line.n
         tables: list[Buffer[Any]] = [] if source.window is None else [source.window]
-        tables += [end.by(n) for end in (source, target) if end.by is not None]
+        tables += [end.factors(n) for end in (source, target) if end.factors is not None]
         halves = 0
         turned, far = self._far_tables(device, tile)
         tables += turned
-        pairs = source.of if source.kind == "hermitian_pairs" else n
+        pairs = source.full_length if source.kind == "hermitian_pairs" else n
         if source.kind == "hermitian_pairs" or target.kind == "spectrum":
             tables.append(twiddle.roots(device, 2 * pairs))
             halves = twiddle.root_levels(2 * pairs)
@@ -189,10 +189,10 @@ class Pass:
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
-            "joined_source": source.joined,
-            "joined_target": target.joined,
-            "load_by": source.by is not None,
-            "store_by": target.by is not None,
+            "joined_source": source.as_pairs,
+            "joined_target": target.as_pairs,
+            "load_by": source.factors is not None,
+            "store_by": target.factors is not None,
             "cropped_source": is_cpu or not whole,
             "cropped_target": is_cpu or target.count < n,
             "rows_target": target.rows,
@@ -225,7 +225,7 @@ class Pass:
             "inner": self.line.inner,
             "columns": columns,
             "done": self.done,
-            "extent": source.of,
+            "extent": source.full_length,
             "x_extent": source.extent,
             "x_count": source.count,
             "y_extent": target.extent,
@@ -247,7 +247,7 @@ def _tile_spec(tile: Tile, length: int, ends: Ends) -> dict[str, Value]:
     return {
         "radices": "x".join(map(str, tile.radices)),
         "lanes": tile.lanes,
-        "held": tile.held,
+        "held": tile.per_lane,
         "group": tile.group,
         "parts": tile.parts,
         "pitch": layout.pitch,

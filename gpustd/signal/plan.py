@@ -38,11 +38,11 @@ __all__ = [
     "turning_tile",
 ]
 
-_HELD = 16
-_RADICES = (*range(_HELD, 1, -1),)
-# Rows of more butterflies than these have lanes that hold twice as many numbers.
+_PER_LANE = 16
+_RADICES = (*range(_PER_LANE, 1, -1),)
+# A row of more butterflies than this has lanes that hold twice as many numbers.
 _STAGES = 3
-_MAX_HELD = 2 * _HELD
+_MAX_PER_LANE = 2 * _PER_LANE
 _WIDE_RADICES = (32, 27, 25, *_RADICES)
 _CPU_RADICES = (13, 11, 7, 5, 3, 8, 4, 2)
 _ROW_LANES = 256
@@ -50,13 +50,13 @@ _MAX_LANES = 1024
 _COLUMN_LANES = 512
 # Columns that a workgroup takes side by side, and parts in which it exchanges them: best first.
 _GROUPS = ((32, 2), (16, 1), (16, 2), (8, 1), (16, 4), (8, 2), (8, 4), (4, 1), (4, 2), (4, 4))
-# Workgroups of a multiprocessor, whose memory is hardly more than one may have, and numbers that
-# they hold together, which hide the latency of memory (by measurement).
+# Workgroups that should share a multiprocessor, whose memory is hardly more than one workgroup may
+# have. _BUSY numbers, held together, hide the latency of memory (by measurement).
 _ROW_WORKGROUPS = 3
 _COLUMN_WORKGROUPS = 2
 _BUSY = 7700
-# Rows from here on may have mirror images in one lane: of shorter ones too few lanes are left (by
-# measurement). From the second on, having to exchange them costs four parts, too.
+# The shortest row that may have mirror images in one lane: a shorter one leaves too few lanes (by
+# measurement). From the second length on, exchanging mirror images also rules out four parts.
 _MIN_PAIRED = 512
 _MIN_QUARTERED = 4096
 
@@ -77,7 +77,7 @@ def pass_lengths(n: int, inner: int, limits: Limits, *, mirrored: bool = False) 
         if inner == 1
         else column_tile(n, limits, rows=False, quarters=False)
     )
-    if n <= _HELD or tile is not None:
+    if n <= _PER_LANE or tile is not None:
         return (n,)
     return next(cut for count in range(2, 32) if (cut := _cut_length(n, count, limits)))
 
@@ -97,7 +97,7 @@ def _cut_length(n: int, count: int, limits: Limits) -> tuple[int, ...]:
 
 def _fits_pass(length: int, limits: Limits) -> bool:
     """Tell whether any of several passes can have this length."""
-    return length <= _HELD or column_tile(length, limits, rows=True, quarters=False) is not None
+    return length <= _PER_LANE or column_tile(length, limits, rows=True, quarters=False) is not None
 
 
 @functools.cache
@@ -123,8 +123,8 @@ def row_tile(
     group = 1 << (rows.bit_length() - 1)
     parts = _parts(n, best, quarters=not mirrored or pairs_mirror_images(n, best))
     tiles = [replace(best, group=group, parts=p) for p in parts]
-    wanted = 1 if few else _ROW_WORKGROUPS
-    return _choose_busiest(n, tiles, limits, wanted, ROWS)
+    workgroups = 1 if few else _ROW_WORKGROUPS
+    return _choose_busiest(n, tiles, limits, workgroups, ROWS)
 
 
 @functools.cache
@@ -142,7 +142,7 @@ def column_tile(
     A workgroup takes ``most`` columns at most, but 4 if it can. With ``rows`` it writes rows. With
     ``quarters`` it may exchange 4 parts. ``few`` is that of `row_tile`.
     """
-    best = _column_shape(n, _RADICES, _HELD)
+    best = _column_shape(n, _RADICES, _PER_LANE)
     if best is None:
         return None
     ends = Ends(reads_rows=False, writes_rows=rows)
@@ -157,7 +157,7 @@ def turning_tile(
 
     Arguments are those of `column_tile` and `row_tile`.
     """
-    best = _column_shape(n, _RADICES, _HELD, mirrored=mirrored)
+    best = _column_shape(n, _RADICES, _PER_LANE, mirrored=mirrored)
     if best is None or len(best.radices) == 1:
         return None
     quarters = not mirrored or pairs_mirror_images(n, best)
@@ -179,8 +179,8 @@ def _side_by_side(
     widest = min(max(most, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
     parts = _parts(n, best, quarters=quarters)
     tiles = [replace(best, group=g, parts=p) for g, p in _GROUPS if g <= widest and p in parts]
-    wanted = 1 if few else _COLUMN_WORKGROUPS
-    return _choose_busiest(n, tiles, limits, wanted, ends)
+    workgroups = 1 if few else _COLUMN_WORKGROUPS
+    return _choose_busiest(n, tiles, limits, workgroups, ends)
 
 
 def _parts(n: int, tile: Tile, *, quarters: bool) -> tuple[int, ...]:
@@ -210,7 +210,9 @@ def _choose_busiest(
     def fits(tile: Tile) -> tuple[int, int]:
         layout = choose_layout(n, tile, ends)
         at_once = limits.memory // _workgroup_bytes(tile, layout)
-        return min(at_once, workgroups), min(at_once * tile.group * tile.lanes * tile.held, busy)
+        return min(at_once, workgroups), min(
+            at_once * tile.group * tile.lanes * tile.per_lane, busy
+        )
 
     best = max(tiles, key=fits, default=None)
     return best if best is not None and fits(best) > (0, 0) else None
@@ -228,10 +230,10 @@ def max_columns(count: int, limits: Limits) -> int:
 
 def _row_shape(n: int, *, mirrored: bool) -> Tile | None:
     """Return `_column_shape` of a row, whose lanes hold more numbers where butterflies are many."""
-    plain = _column_shape(n, _RADICES, _HELD)
+    plain = _column_shape(n, _RADICES, _PER_LANE)
     if plain is None or len(plain.radices) <= _STAGES:
-        return _column_shape(n, _RADICES, _HELD, mirrored=mirrored)
-    return _column_shape(n, _WIDE_RADICES, _MAX_HELD, mirrored=mirrored)
+        return _column_shape(n, _RADICES, _PER_LANE, mirrored=mirrored)
+    return _column_shape(n, _WIDE_RADICES, _MAX_PER_LANE, mirrored=mirrored)
 
 
 @functools.cache
@@ -239,14 +241,14 @@ def _column_shape(
     n: int, factors: tuple[int, ...], most: int, *, mirrored: bool = False
 ) -> Tile | None:
     """Return radices and lanes of a column: few exchanges, few idle lanes, small butterflies."""
-    if n > _MAX_LANES * _HELD or not is_smooth(n):
+    if n > _MAX_LANES * _PER_LANE or not is_smooth(n):
         return None
 
     def cost(tile: Tile) -> tuple[float, int, int]:
         mirroring = (
             1 + (n >= _MIN_QUARTERED) if mirrored and not pairs_mirror_images(n, tile) else 0
         )
-        return _lane_cost(n, tile) + mirroring, max(tile.radices), tile.held
+        return _lane_cost(n, tile) + mirroring, max(tile.radices), tile.per_lane
 
     tiles = list(_tiles(n, factors, most))
     least = min(map(cost, tiles))
@@ -270,9 +272,9 @@ def _tiles(n: int, factors: Sequence[int], most: int) -> Iterator[Tile]:
     """Yield tiles of radices from ``factors``, of which a lane holds ``most`` numbers at most."""
     for radices in radix_products(n, factors):
         for lanes in {ceil_div(n, r * k) for r in radices for k in range(1, most // r + 1)}:
-            held = max(ceil_div(n, r * lanes) * r for r in radices)
-            if held <= most:
-                yield Tile(radices, lanes, held)
+            per_lane = max(ceil_div(n, r * lanes) * r for r in radices)
+            if per_lane <= most:
+                yield Tile(radices, lanes, per_lane)
 
 
 def _lane_cost(n: int, tile: Tile) -> float:

@@ -216,7 +216,7 @@ def _spectra(
     size, boundary = framing.size, framing.boundary
     weights = None if trends else array_table(x.device, window, f32)
     n = nfft // 2 if onesided else nfft
-    # One pass cuts frames of a last axis, of pairs of real numbers or of complex ones.
+    # One pass can cut frames along the last axis, of pairs of real numbers or of complex numbers.
     plain = inner_size(x.shape, axis) == 1 and (onesided or x.dtype is c64)
     odd = onesided and nfft % 2
     if weights is None or not plain or odd or not can_turn(x.device, n, mirrored=onesided):
@@ -228,9 +228,9 @@ def _spectra(
     y = x.device.buffer(c64, (*with_extent(x.shape, axis, extent), framing.frames))
     length = x.shape[axis]
     even = not any(k % 2 for k in (length, size, framing.hop, framing.start))
-    joined = onesided and even and boundary == "zeros"
+    as_pairs = onesided and even and boundary == "zeros"
     kind = "frame_pairs" if onesided else "frames"
-    source = PassInput(kind, length, size, joined=joined, framing=framing, window=weights)
+    source = PassInput(kind, length, size, as_pairs=as_pairs, framing=framing, window=weights)
     target = PassOutput("spectrum" if onesided else "complex", extent, extent)
     transform(x, y, Line(outer_size(x.shape, axis), n, framing.frames), source, target)
     return y
@@ -243,9 +243,11 @@ def _parts(spectra: Buffer[c64], nfft: int, *, onesided: bool) -> tuple[Buffer[A
         return (irfft if onesided else ifft)(spectra, nfft, -2), True
     *outer, extent, frames = spectra.shape
     kind, scale = "hermitian_pairs" if onesided else "complex", 1 / nfft
-    source = PassInput(kind, extent, extent, 1.0 if onesided else -1.0, of=n if onesided else 0)
+    source = PassInput(
+        kind, extent, extent, 1.0 if onesided else -1.0, full_length=n if onesided else 0
+    )
     y = spectra.device.buffer(f32 if onesided else c64, (*outer, frames, nfft))
-    target = PassOutput("complex", n, n, scale, sign=-1.0, joined=onesided, rows=True)
+    target = PassOutput("complex", n, n, scale, sign=-1.0, as_pairs=onesided, rows=True)
     transform(spectra, y, Line(math.prod(outer), n, frames), source, target)
     return y, False
 

@@ -136,12 +136,12 @@ def _transform_by_chirp(
     def filtering(least: int) -> Buffer[c64]:
         return twiddle.chirp_spectrum(device, n, least)
 
-    back = replace(target, sign=-target.sign, by=falling)
+    back = replace(target, sign=-target.sign, factors=falling)
     if line.inner == 1 and can_convolve(device, size):
-        convolve_rows(x, y, wide, replace(source, by=rising), back, filtering(size))
+        convolve_rows(x, y, wide, replace(source, factors=rising), back, filtering(size))
         return
     between = device.buffer(c64, (line.outer, size, line.inner))
-    product = PassOutput("complex", size, size, sign=-1.0, by=filtering)
-    transform(x, between, wide, replace(source, by=rising), product)
+    product = PassOutput("complex", size, size, sign=-1.0, factors=filtering)
+    transform(x, between, wide, replace(source, factors=rising), product)
     inverse = PassInput("complex", size, size)
     transform(between, y, wide, inverse, back)

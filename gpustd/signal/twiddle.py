@@ -20,10 +20,10 @@ __all__ = [
 
 Complex = NDArray[np.complex128]
 
-# A table of all roots up to here, above it one of the first 4096 and one of their multiples.
+# Up to this length a table holds all roots; above it, the first 4096 and then every 4096th.
 _MAX_DIRECT = 2**14
 _LOW = 4096
-# Numbers of a table of a pass's first roots, 8 MiB, above which they are products.
+# The largest table of a pass's first roots, 8 MiB; beyond it, roots are products of two tables.
 _MAX_FAR = 2**20
 
 

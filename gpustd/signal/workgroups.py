@@ -32,7 +32,7 @@ class Tile:
     Attributes:
         radices: of its butterflies, in order.
         lanes: that share a column.
-        held: numbers that a lane holds.
+        per_lane: numbers that a lane holds.
         group: columns of a workgroup.
         parts: in which numbers are exchanged one after the other. They are 2 for real and imaginary
             parts, and 4 for those of the first and the second half.
@@ -40,7 +40,7 @@ class Tile:
 
     radices: tuple[int, ...]
     lanes: int
-    held: int
+    per_lane: int
     group: int = 1
     parts: int = 1
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import entries, in_order, main, operations
+from bench.__main__ import OPERATIONS, entries, main, sort_entries
 from bench.entry import Entry, Row, Target
 from bench.machine import clocks_of, commit, description
 from bench.measure import Peers, measure
@@ -60,7 +60,7 @@ class FailingPeer(TorchPeer):
         raise RuntimeError("no result")
 
 
-@pytest.mark.parametrize("stem", operations())
+@pytest.mark.parametrize("stem", OPERATIONS)
 def test_entries_say_what_they_are(stem: str) -> None:
     found: list[Entry] = importlib.import_module(f"bench.{stem}").ENTRIES
     assert len({entry.name for entry in found}) == len(found)
@@ -72,7 +72,7 @@ def test_entries_say_what_they_are(stem: str) -> None:
 
 def test_the_goals_have_entries() -> None:
     device = Device.null()
-    found = {entry.name: str(entry.target) for entry in entries(operations(), device)}
+    found = {entry.name: str(entry.target) for entry in entries(OPERATIONS, device)}
     assert {name: found.get(name) for name in GOALS} == GOALS
 
 
@@ -277,7 +277,7 @@ def test_a_peer_that_fails_does_not_cost_our_own_time(capsys: pytest.CaptureFixt
 def test_what_a_result_lacks_comes_first_and_goals_before_the_rest() -> None:
     found = list(entries(["gemm"], Device.null()))
     known = [entry.name for entry in found if entry.target][:2]
-    order = in_order(found, known)
+    order = sort_entries(found, known)
     assert [entry.name for entry in order[-2:]] == known
     wanted = [entry.target is not None for entry in order[:-2]]
     assert wanted == sorted(wanted, reverse=True)

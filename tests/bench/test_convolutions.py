@@ -30,11 +30,11 @@ BLOCKS = {
 def test_each_convolution_has_an_entry(
     part: str, images: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for those of images that are enlarged, which read other addresses."""
+    """But for those of images that are upsampled, which read other addresses."""
     made: set[tuple[int, int, int]] = set()
 
     def recorded(inputs: int, outputs: int, kernel: int, **options: Any) -> Conv2d:
-        if kernel == 3 and not options.get("enlarged") and options.get("stride", 1) == 1:
+        if kernel == 3 and not options.get("upsampling") and options.get("stride", 1) == 1:
             made.add((options["side"], inputs, outputs))
         return Conv2d(inputs, outputs, kernel, **options)
 

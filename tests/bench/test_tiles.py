@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import tiles
-from bench.tiles import Found, find_tiles, told
+from bench.tiles import Found, find_tiles, format_found
 from gpucore import Buffer, Device, Graph, f32
 from gpustd import gemm
 from gpustd.launch.variants import force_variant
@@ -86,7 +86,7 @@ def test_what_is_quicker_is_found_with_the_same_results(network: Network) -> Non
     assert found.tiles == {FIRST: tile_size(SMALL)}
     assert found.gains == {FIRST: (1.0, 0.5)}
     assert (found.refused, found.same, found.is_quicker) == ({}, True, True)
-    assert "16x32x8x4x4" in told("UNet", found)
+    assert "16x32x8x4x4" in format_found("UNet", found)
 
 
 @pytest.mark.usefixtures("pretended")
@@ -101,7 +101,7 @@ def test_a_wrong_tile_is_not_taken(network: Network, monkeypatch: pytest.MonkeyP
     assert found.tiles == {}
     assert found.refused == {FIRST: "its result is wrong"}
     assert not found.is_quicker
-    assert "its result is wrong" in told("UNet", found)
+    assert "its result is wrong" in format_found("UNet", found)
 
 
 def test_what_gains_nothing_as_a_whole_is_not_kept() -> None:
@@ -110,4 +110,4 @@ def test_what_gains_nothing_as_a_whole_is_not_kept() -> None:
     assert not Found(**one, before=1.0, after=1.0, same=True).is_quicker
     other = Found(**one, before=2.0, after=1.0, same=False)
     assert not other.is_quicker
-    assert "other bits" in told("VAE", other)
+    assert "other bits" in format_found("VAE", other)

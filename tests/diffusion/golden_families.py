@@ -6,25 +6,26 @@ import functools
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
 from gpucore import Device, DType, f32
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.families import RunCase
 from tests.goldens.family_folders import write_family, write_part
 
-__all__ = ["for_run", "networks", "vae_folder"]
+__all__ = ["networks", "networks_for_run", "vae_folder"]
 
 Changes = tuple[tuple[str, object], ...]
 
 
 @functools.cache
 def _folder(model: str, changes: Changes) -> Path:
-    place = lasting_folder(model)
+    place = session_folder(model)
     return write_family(place, model, dict(changes))
 
 
 def vae_folder(place: Path) -> Path:
-    """The tiny VAE, written as a folder."""
+    """Write the tiny VAE as a folder."""
     write_part(place, "taesd", "tiny_vae")
     return place
 
@@ -33,10 +34,10 @@ def vae_folder(place: Path) -> Path:
 def networks(
     device: Device, model: str, dtype: type[DType] = f32, changes: Changes = ()
 ) -> Networks:
-    """A model on a device; ``changes`` to its scheduler's config."""
+    """Return a model on a device; ``changes``: to its scheduler's config."""
     return load_networks(ModelFolder(_folder(model, changes)), device, dtype)
 
 
-def for_run(device: Device, case: RunCase) -> Networks:
-    """The model of a run, with the run's scheduler."""
+def networks_for_run(device: Device, case: RunCase) -> Networks:
+    """Return the model of a run, with the run's scheduler."""
     return networks(device, case.model, changes=tuple(case.scheduler.items()))

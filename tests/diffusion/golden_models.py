@@ -6,9 +6,10 @@ import functools
 from pathlib import Path
 
 from diffusion.checkpoints import ModelFolder
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
 from gpucore import Device, DType, f32
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.folders import write_model
 
 __all__ = ["networks"]
@@ -16,16 +17,16 @@ __all__ = ["networks"]
 
 @functools.cache
 def _folder(model: str) -> Path:
-    return write_folder(lasting_folder(model), model)
+    return write_folder(session_folder(model), model)
 
 
 def write_folder(path: Path, model: str) -> Path:
-    """A model's folder at ``path``."""
+    """Write a model's folder at ``path``."""
     write_model(path, model)
     return path
 
 
 @functools.cache
 def networks(device: Device, model: str, dtype: type[DType] = f32) -> Networks:
-    """A golden model on a device."""
+    """Return a golden model on a device."""
     return load_networks(ModelFolder(_folder(model)), device, dtype)

@@ -10,7 +10,7 @@ def config(
     alpha_one: bool = False,
     spacing: str = "leading",
 ) -> SchedulerConfig:
-    """Stable Diffusion 1.x's training noise."""
+    """Return the scheduler's config of Stable Diffusion 1.x."""
     return SchedulerConfig(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -30,5 +30,5 @@ def stable_diffusion(
     alpha_one: bool = False,
     spacing: str = "leading",
 ) -> NoiseSchedule:
-    """The schedule of that config."""
+    """Return the training noise of that config."""
     return NoiseSchedule.from_config(config(prediction, offset, alpha_one, spacing))

@@ -7,7 +7,6 @@ import pickle
 import pytest
 
 from diffusion.errors import (
-    CancelledError,
     DiffusionError,
     ModelFormatError,
     ModelMismatchError,
@@ -31,7 +30,6 @@ EXAMPLES: list[tuple[DiffusionError, str]] = [
     (ModelMismatchError("\ud800", "c"), "\\ud800: does not fit this model: ; c"),
     (OutputError("\x9b", "a", "b"), "\\x9b: cannot be written: a; b"),
     (ModelNotFoundError("ü\u202e", "a", "b"), "ü\\u202e: a; b"),
-    (CancelledError(3, 20), "cancelled after 3 of 20 steps"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The guide: its commands and options exist, its code runs, its pictures are there and small."""
+"""The guide: its commands and options exist, its code runs, and its pictures are small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.diffusion.test_cli import run
+from tests.diffusion.cli.fake_pipeline import run
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide.md"
@@ -40,7 +40,7 @@ def test_options_exist(command: str) -> None:
 
 
 def test_drawing_again_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The section's lines one after another, in small: each picture has its settings from one."""
+    """The lines of the section run in their order, with small pictures."""
     monkeypatch.chdir(tmp_path)
     (block,) = [block for block in blocks("sh") if "--from" in block]
     for line in block.splitlines():

@@ -1,4 +1,4 @@
-"""Pictures from outside: what is read is right, what cannot be read is told in one line."""
+"""Reading pictures from files: right pixels, and errors of one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from diffusion.errors import SettingsError
 from diffusion.images import from_pixels, read_image, to_mask, to_pixels, to_rgb
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
+def save(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)  # type: ignore[arg-type]
     return path
 
@@ -31,7 +31,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A one-bit PNG of many black pixels in a few bytes."""
+    """Return a one-bit PNG of many black pixels in a few bytes."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
     rows = zlib.compress(bytes((width + 7) // 8 + 1) * height, 9)
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -40,7 +40,7 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_three_formats(tmp_path: Path, suffix: str) -> None:
     image = Image.new("RGB", (20, 10), (200, 30, 60))
-    found = to_rgb(read_image(saved(tmp_path / f"a.{suffix}", image)))
+    found = to_rgb(read_image(save(tmp_path / f"a.{suffix}", image)))
     assert (found.mode, found.size) == ("RGB", (20, 10))
     assert np.abs(np.asarray(found).astype(int) - (200, 30, 60)).max() < 6
 
@@ -57,13 +57,13 @@ def test_a_palettes_transparency_too(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1), 0)
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.putpixel((1, 0), 1)
-    found = to_rgb(read_image(saved(tmp_path / "a.png", image, transparency=0)))
+    found = to_rgb(read_image(save(tmp_path / "a.png", image, transparency=0)))
     assert np.asarray(found)[0].tolist() == [[255, 255, 255], [0, 0, 255]]
 
 
 def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
     levels = np.arange(256, dtype=np.uint16)[None] * 257
-    path = saved(tmp_path / "a.png", Image.fromarray(levels))
+    path = save(tmp_path / "a.png", Image.fromarray(levels))
     assert np.asarray(to_rgb(read_image(path)))[0, :, 0].tolist() == list(range(256))
 
 
@@ -71,7 +71,7 @@ def test_exif_turns_the_picture(tmp_path: Path) -> None:
     image = Image.new("RGB", (20, 10))
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = read_image(saved(tmp_path / "a.jpg", image, exif=exif))
+    found = read_image(save(tmp_path / "a.jpg", image, exif=exif))
     assert found.size == (10, 20)
 
 
@@ -113,7 +113,7 @@ def test_pixels_and_back() -> None:
     assert from_pixels(over).getpixel((0, 0)) == (0, 128, 255)
 
 
-def broken(tmp_path: Path, kind: str) -> Path:
+def write_broken(tmp_path: Path, kind: str) -> Path:
     path = tmp_path / "a.png"
     whole = io.BytesIO()
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
@@ -143,7 +143,7 @@ def gif() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "message"),
     [
         ("empty", "give a PNG, JPEG or WebP file"),
         ("cut", "damaged or cut short"),
@@ -156,23 +156,23 @@ def gif() -> bytes:
         ("wide", "pixels"),
     ],
 )
-def test_hostile_files(tmp_path: Path, kind: str, told: str) -> None:
-    path = broken(tmp_path, kind)
+def test_hostile_files(tmp_path: Path, kind: str, message: str) -> None:
+    path = write_broken(tmp_path, kind)
     before = psutil.Process().memory_info().rss
     with pytest.raises(SettingsError) as caught:
         read_image(path, "mask")
-    message = str(caught.value)
-    assert message.startswith("mask cannot be")
-    assert told in message
-    assert not re.search(r"0x[0-9a-f]{6}", message)
-    assert "\n" not in message
+    text = str(caught.value)
+    assert text.startswith("mask cannot be")
+    assert message in text
+    assert not re.search(r"0x[0-9a-f]{6}", text)
+    assert "\n" not in text
     assert psutil.Process().memory_info().rss - before < 50 << 20
 
 
 def test_a_palette_with_more_clear_colours_than_it_can_have(tmp_path: Path) -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([255, 0, 0, 0, 0, 255])
-    whole = saved(tmp_path / "a.png", image).read_bytes()
+    whole = save(tmp_path / "a.png", image).read_bytes()
     start = whole.index(b"IDAT") - 4
     clear = chunk(b"tRNS", b"\0\1" * 300)
     (tmp_path / "b.png").write_bytes(whole[:start] + clear + whole[start:])
@@ -182,7 +182,7 @@ def test_a_palette_with_more_clear_colours_than_it_can_have(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_exif_of_other_types(tmp_path: Path, kind: str) -> None:
-    """A maker that is a fraction: Pillow reads it, and fails to write it in turning."""
+    """Pillow reads a maker that is a fraction, and fails to write it when it turns the picture."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker of the camera"
     body = bytearray(exif.tobytes())
@@ -194,7 +194,7 @@ def test_exif_of_other_types(tmp_path: Path, kind: str) -> None:
         read_image(path)
 
 
-def test_places_that_cannot_be_read(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     for place in (tmp_path / "none.png", tmp_path, Path("a\0b")):
         with pytest.raises(SettingsError, match="it cannot be read"):
             read_image(place)
@@ -202,7 +202,7 @@ def test_places_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_large_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "LARGEST_FILE", 100)
-    path = saved(tmp_path / "a.png", Image.new("RGB", (200, 200)))
+    path = save(tmp_path / "a.png", Image.new("RGB", (200, 200)))
     monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read"))
     with pytest.raises(SettingsError, match="MiB"):
         read_image(path)

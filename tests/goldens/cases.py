@@ -1,4 +1,4 @@
-"""What is computed with the golden models: the tables that the script and the tests run through.
+"""The cases computed with the golden models: tables that the script and the tests share.
 
 A case's `name` is its key in the golden file of its kind:
 

@@ -218,7 +218,7 @@ class UNetCase:
 
 @dataclass(frozen=True)
 class TextCase:
-    """What a pipeline makes of a prompt and a negative one (None: not given)."""
+    """The encoding of a prompt and a negative one (None: not given) by a pipeline."""
 
     model: str
     negative: str | None

@@ -1,4 +1,4 @@
-"""Writes a model of `families.FAMILIES` as a folder in the diffusers layout.
+"""Write a model of `families.FAMILIES` as a folder in the diffusers layout.
 
 `families.json` holds each part's config and shapes as diffusers saves them; weights follow from
 `weights.weight`, for the text encoders and everything else.

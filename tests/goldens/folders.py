@@ -1,4 +1,4 @@
-"""Writes a golden model as a folder in the diffusers layout.
+"""Write a golden model as a folder in the diffusers layout.
 
     from tests.goldens.folders import write_model
 

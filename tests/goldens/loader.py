@@ -1,4 +1,4 @@
-"""Reads the golden files in tests/data/goldens.
+"""Read the golden files in tests/data/goldens.
 
     from tests.goldens.loader import channels_last, load, parameters
 

@@ -1,4 +1,4 @@
-"""What is no buffer, and axes and sizes that are no whole numbers, are refused in plain words."""
+"""Wrong operands, axes and sizes are refused with a message that says what must be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = {"int": 1, "float": 1.0, "complex": 1.0, "Shape": 1}
 
 
 def takers() -> dict[str, Callable[..., Any]]:
-    """The packages' own functions that want a buffer, and the products."""
+    """Return the packages' own functions that take a buffer, and the matrix products."""
     found: dict[str, Callable[..., Any]] = {}
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}")
@@ -31,7 +31,7 @@ def takers() -> dict[str, Callable[..., Any]]:
             member = getattr(module, name)
             own = inspect.isfunction(member) and member.__module__.startswith(module.__name__)
             if own and any(
-                wanted(p.annotation) for p in inspect.signature(member).parameters.values()
+                is_operand(p.annotation) for p in inspect.signature(member).parameters.values()
             ):
                 found[f"{package}.{name}"] = member
     for name in ("attention", "gemm", "self_attention", "wide_gemm"):
@@ -39,7 +39,7 @@ def takers() -> dict[str, Callable[..., Any]]:
     return found
 
 
-def wanted(annotation: str) -> bool:
+def is_operand(annotation: str) -> bool:
     return "Buffer[" in annotation or "Operand[" in annotation
 
 
@@ -50,7 +50,7 @@ def argument(annotation: str, junk: Any) -> Any:
         return (junk, junk)
     if annotation == "ArrayLike":
         return np.eye(3)
-    return junk if wanted(annotation) else OTHERS.get(annotation, [1.0])
+    return junk if is_operand(annotation) else OTHERS.get(annotation, [1.0])
 
 
 TAKERS = takers()
@@ -221,23 +221,25 @@ def test_markers_are_wanted_for_dtypes(device: Device, dtype: Any) -> None:
         lambda: arrays.linspace(device, 0, 1, dtype=dtype),
     )
     for call in calls:
-        with pytest.raises(DTypeError, match="give a marker of gpucore's, one of"):
+        with pytest.raises(DTypeError, match="gpucore's"):
             call()
 
 
-def test_what_is_forgotten(device: Device) -> None:
+def test_forgotten_devices_and_brackets_are_refused(device: Device) -> None:
     """The device of new arrays, the brackets around several."""
     x: Any = device.buffer(f32, (2, 3))
-    with pytest.raises(ArgumentError, match="zeros: got tuple, wants a Device first"):
+    with pytest.raises(
+        ArgumentError, match=r"zeros: the first argument must be a Device .* got tuple"
+    ):
         arrays.zeros((2, 3), f32, device)  # type: ignore[arg-type, type-var]
     for function in (arrays.concat, arrays.stack):
-        with pytest.raises(ArgumentError, match=r"got Buffer, wants a list of buffers: \[x, y\]"):
+        with pytest.raises(ArgumentError, match="must be a list of buffers, got Buffer"):
             function(x)
     for padding in ((1, 2), "12", [(1, 1), (1, -1)], 1.5):
         with pytest.raises(ArgumentError, match=r"2 pairs \(before, after\) of numbers"):
             nn.pad(device.buffer(f32, (1, 4, 4, 1)), padding)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="40 decimals"):
+    with pytest.raises(ArgumentError, match=r"decimals must be .* got 40"):
         arrays.round(x, 40)
     if device.has_f16:
-        with pytest.raises(ArgumentError, match="round: 5 decimals: f16 takes -4 to 4"):
+        with pytest.raises(ArgumentError, match="round: decimals must be -4 to 4 for f16, got 5"):
             arrays.round(device.buffer(f16, 3), 5)

@@ -1,4 +1,4 @@
-"""Numbers and choices beside buffers are refused in the name of the operation and the argument."""
+"""Errors for wrong numbers and choices name the operation and the argument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import gpustd
 from gpucore import ArgumentError, Device, DTypeError, LimitError, ShapeError, f32, i32, u8
 from gpustd import arrays, image, linalg, nn, signal
 from gpustd.launch.checks import as_float, as_floats, as_int, choice
-from gpustd.linalg.blas1 import scale
+from gpustd.linalg.blas1 import as_scale
 
 NULL = Device.null()
 X, PICTURE = NULL.buffer(f32, (4, 4)), NULL.buffer(u8, (8, 8))
@@ -30,13 +30,13 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "axpy: a must be one real number, got 'x'": lambda: linalg.axpy(X, X, junk),
     "gemm: alpha must be one real number, got 'x'": lambda: linalg.gemm(junk, X, X),
     "gemm: beta must be within the range of f32, got 1e+39": lambda: linalg.gemm(1, X, X, 1e39, X),
-    "gemm: alpha 1j is complex": lambda: linalg.gemm(1j, X, X),
+    "gemm: alpha must be real for real operands, got 1j": lambda: linalg.gemm(1j, X, X),
     "syrk: alpha must be one real number, got None": lambda: linalg.syrk(None, X),  # type: ignore[arg-type]
     "symm: beta must be one real number, got 'x'": lambda: linalg.symm(1, X, X, junk, X),
     "trsm: alpha must be one real number, got [1]": lambda: linalg.trsm([1], X, X),  # type: ignore[arg-type]
     "lstsq: cond must be one real number, got 'x'": lambda: linalg.lstsq(X, X, junk),
     "pinv: rtol must be one real number, got 1j": lambda: linalg.pinv(X, 1j),  # type: ignore[arg-type]
-    "matrix_rank: rtol -1": lambda: linalg.matrix_rank(X, -1),
+    "matrix_rank: rtol must be 0 or more, got -1": lambda: linalg.matrix_rank(X, -1),
     "norm: axis must be one whole number, got 'x'": lambda: linalg.norm(X, axis=[junk]),
     "norm: ord must be one real number, got 1j": lambda: linalg.norm(X, 1j),  # type: ignore[arg-type]
     "cond: p must be one real number, got [2, 3]": lambda: linalg.cond(X, [2, 3]),  # type: ignore[arg-type]
@@ -85,34 +85,40 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "fftn: norm must be one of 'backward'": lambda: signal.fftn(X, norm=junk),
     "fftn: s must be one whole number, got 'x'": lambda: signal.fftn(X, junk),
     "stft: fs must be one real number, got 'x'": lambda: signal.stft(X, junk),
-    "get_window: 1000.0: values beyond f32": lambda: signal.get_window(1e3, 4, device=NULL),
-    "get_window: ('general_hamming', 1e+300): values beyond f32": lambda: signal.get_window(
-        ("general_hamming", 1e300), 4, device=NULL
+    "get_window: values must be within f32, got more for 1000.0": lambda: signal.get_window(
+        1e3, 4, device=NULL
+    ),
+    "get_window: values must be within f32, got more for ('general_hamming', 1e+300)": lambda: (
+        signal.get_window(("general_hamming", 1e300), 4, device=NULL)
     ),
 }
 
 
-@pytest.mark.parametrize("told", SCALARS)
-def test_scalars_are_named(told: str) -> None:
+@pytest.mark.parametrize("message", SCALARS)
+def test_scalars_are_named(message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        SCALARS[told]()
-    assert str(caught.value).startswith(told)
+        SCALARS[message]()
+    assert str(caught.value).startswith(message)
 
 
-# What would have taken gigabytes of the host's memory first.
+# Calls that would take gigabytes of the host's memory if they were not refused first.
 VAST: dict[str, Callable[[], Any]] = {
-    "gaussian_blur: sigma 1000000000.0 with": lambda: image.gaussian_blur(PICTURE, 1e9),
-    "canny: sigma 1000000000.0 with": lambda: image.canny(PICTURE, 1e9),
-    "unsharp_mask: sigma 1000000000.0": lambda: image.unsharp_mask(PICTURE, 1e9),
-    "box_blur: size 1099511627776: wants": lambda: image.box_blur(PICTURE, 2**40),
-    "erode: size (1099511627776, 1): wants": lambda: image.erode(PICTURE, (2**40, 1)),
+    "gaussian_blur: sigma times truncate must give a window of at most": lambda: (
+        image.gaussian_blur(PICTURE, 1e9)
+    ),
+    "canny: sigma times truncate must give a window of at most": lambda: image.canny(PICTURE, 1e9),
+    "unsharp_mask: sigma times truncate must give a window of at most": lambda: image.unsharp_mask(
+        PICTURE, 1e9
+    ),
+    "box_blur: size must be one number or (rows, columns)": lambda: image.box_blur(PICTURE, 2**40),
+    "erode: size must be one number or (rows, columns)": lambda: image.erode(PICTURE, (2**40, 1)),
     "pad: a result of shape (4294967304, 4294967304)": lambda: image.pad(PICTURE, 2**31),
     "resize: a result of shape (1, 1099511627776)": lambda: image.resize(PICTURE, (1, 2**40)),
     "rotate: angle must be within the range of f32, got 1e+39": lambda: image.rotate(PICTURE, 1e39),
     "fftfreq: a result of shape (1099511627776,)": lambda: signal.fftfreq(2**40, device=NULL),
     "rfftfreq: a result of shape": lambda: signal.rfftfreq(2**40, device=NULL),
     "get_window: a result of shape": lambda: signal.get_window("hann", 2**40, device=NULL),
-    "firwin: 1099511627776 taps: wants at most": lambda: signal.firwin(2**40, 0.5),
+    "firwin: numtaps must be at most": lambda: signal.firwin(2**40, 0.5),
     "fft: a result of shape": lambda: signal.fft(X, vast),
     "next_fast_len: target": lambda: signal.next_fast_len(vast),
     "conv_transpose1d: a result of shape": lambda: nn.conv_transpose1d(
@@ -123,11 +129,11 @@ VAST: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", VAST)
-def test_vast_sizes_are_refused_first(told: str) -> None:
+@pytest.mark.parametrize("message", VAST)
+def test_vast_sizes_are_refused_first(message: str) -> None:
     with pytest.raises((ArgumentError, LimitError)) as caught:
-        VAST[told]()
-    assert str(caught.value).startswith(told)
+        VAST[message]()
+    assert str(caught.value).startswith(message)
 
 
 ARANGES: dict[str, Callable[[], Any]] = {
@@ -135,14 +141,24 @@ ARANGES: dict[str, Callable[[], Any]] = {
     "arange: stop must be one real number, got [None]": lambda: arrays.arange(
         NULL, 0, [None], dtype=f32
     ),  # type: ignore[arg-type]
-    "arange: step nan: wants a finite": lambda: arrays.arange(NULL, 0, 5, math.nan, dtype=f32),
-    "arange: stop inf: wants a finite": lambda: arrays.arange(NULL, 0, math.inf, dtype=f32),
-    "arange: step -inf: wants a finite": lambda: arrays.arange(NULL, 0, 5, -math.inf, dtype=f32),
-    "arange: a step of 0": lambda: arrays.arange(NULL, 0, 5, 0.0, dtype=f32),
-    "arange: start 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0.5, 5, dtype=i32),
-    "arange: step 0.5 with i32: give a whole": lambda: arrays.arange(NULL, 0, 5, 0.5, dtype=i32),
-    "arange: u8 does not hold 256: give another": lambda: arrays.arange(NULL, 257, dtype=u8),
-    "arange: u8 does not hold -1": lambda: arrays.arange(NULL, -1, 3, dtype=u8),
+    "arange: step must be finite, got nan": lambda: arrays.arange(NULL, 0, 5, math.nan, dtype=f32),
+    "arange: stop must be finite, got inf": lambda: arrays.arange(NULL, 0, math.inf, dtype=f32),
+    "arange: step must be finite, got -inf": lambda: arrays.arange(
+        NULL, 0, 5, -math.inf, dtype=f32
+    ),
+    "arange: step must not be 0": lambda: arrays.arange(NULL, 0, 5, 0.0, dtype=f32),
+    "arange: start must be a whole number for i32, got 0.5": lambda: arrays.arange(
+        NULL, 0.5, 5, dtype=i32
+    ),
+    "arange: step must be a whole number for i32, got 0.5": lambda: arrays.arange(
+        NULL, 0, 5, 0.5, dtype=i32
+    ),
+    "arange: the number must be one that u8 holds, got 256; give another": lambda: arrays.arange(
+        NULL, 257, dtype=u8
+    ),
+    "arange: the number must be one that u8 holds, got -1": lambda: arrays.arange(
+        NULL, -1, 3, dtype=u8
+    ),
     "arange: a result of shape (9223372036854775808,)": lambda: arrays.arange(
         NULL, 0, 1e38, 1e-38, dtype=f32
     ),
@@ -152,11 +168,11 @@ ARANGES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", ARANGES)
-def test_what_arange_cannot_make(told: str) -> None:
+@pytest.mark.parametrize("message", ARANGES)
+def test_arange_refuses_wrong_arguments(message: str) -> None:
     with pytest.raises((ArgumentError, DTypeError, LimitError)) as caught:
-        ARANGES[told]()
-    assert str(caught.value).startswith(told)
+        ARANGES[message]()
+    assert str(caught.value).startswith(message)
 
 
 def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
@@ -166,7 +182,7 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "told"),
+    ("kernel", "message"),
     [
         ("x", "kernel must hold real numbers, got 'x'"),
         ([[1j]], r"kernel must hold real numbers, got \[\[1j\]\]"),
@@ -181,8 +197,8 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         ([[1e39]], "kernel holds infinities, NaN or numbers beyond f32"),
     ],
 )
-def test_kernels_that_filter2d_refuses(kernel: Any, told: str) -> None:
-    with pytest.raises(ArgumentError, match=f"^filter2d: .*{told}"):
+def test_kernels_that_filter2d_refuses(kernel: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^filter2d: .*{message}"):
         image.filter2d(PICTURE, kernel)
 
 
@@ -201,7 +217,7 @@ def test_complex_numbers_are_not_cut_down() -> None:
     for number in (1 + 2j, np.complex64(1 + 2j), np.array(1 + 2j)):
         with pytest.raises(ArgumentError, match="must be one real number"):
             as_float("op", "name", number)
-        assert scale("op", "name", number) == 1 + 2j
+        assert as_scale("op", "name", number) == 1 + 2j
     with pytest.raises(ArgumentError, match="must hold real numbers"):
         as_floats("op", "name", np.array([np.complex64(1 + 2j)], object))
 
@@ -230,7 +246,7 @@ def test_an_array_is_no_activation() -> None:
 
 
 def test_the_range_of_f32() -> None:
-    """What rounds to it is held: half a step beyond the largest, not included."""
+    """Numbers up to half a step beyond the largest round to it; that limit is not included."""
     most = float(np.finfo(np.float32).max)
     beyond = 2.0**128 - 2.0**103
     assert as_float("op", "name", math.nextafter(beyond, 0)) > most
@@ -239,7 +255,7 @@ def test_the_range_of_f32() -> None:
             as_float("op", "name", number)
 
 
-def test_truths_that_are_lists_are_refused() -> None:
+def test_lists_are_refused_as_options() -> None:
     with pytest.raises(
         ArgumentError, match=r"must be bool, str or numbers, got {'descending': {}}"
     ):

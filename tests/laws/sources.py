@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gpucore", "gpustd", "diffusion")
-# The packages of gpustd, whose oracles are NumPy and SciPy, called by the tests themselves.
-LIBRARY = ("arrays", "image", "linalg", "nn", "random", "signal")
+# The packages of gpustd that offer operations.
+LIBRARY = ("arrays", "image", "linalg", "matmul", "nn", "random", "signal")
 CODE = (*PACKAGES, "examples", "bench", "tools", "tests")
 # What tools leave in a checkout; asked only where git cannot tell what belongs to us.
 NOT_OURS = {
@@ -30,7 +30,7 @@ NOT_OURS = {
 
 @functools.cache
 def tracked_files() -> tuple[Path, ...]:
-    """Every file that is, or with the next commit may be, part of the repository."""
+    """Return every file that is, or with the next commit may be, part of the repository."""
     if shutil.which("git") and (ROOT / ".git").exists():
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -43,17 +43,17 @@ def tracked_files() -> tuple[Path, ...]:
 
 
 def name_of(file: Path) -> str:
-    """The file's path inside the repository."""
+    """Return the file's path inside the repository."""
     return file.relative_to(ROOT).as_posix()
 
 
 def python_files(*folders: str) -> list[Path]:
-    """The Python files under the given folders of the repository."""
-    wanted = [ROOT / folder for folder in folders]
+    """Return the Python files under the given folders of the repository."""
+    roots = [ROOT / folder for folder in folders]
     return [
         file
         for file in tracked_files()
-        if file.suffix == ".py" and any(file.is_relative_to(folder) for folder in wanted)
+        if file.suffix == ".py" and any(file.is_relative_to(root) for root in roots)
     ]
 
 
@@ -63,7 +63,7 @@ def tree_of(file: Path) -> ast.Module:
 
 
 def module_of(file: Path) -> str:
-    """The dotted name under which the file is imported."""
+    """Return the dotted name under which the file is imported."""
     parts = file.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -1,67 +1,121 @@
-"""One operation, one stem, five places: code, shaders, reference, test and benchmark."""
+"""Each public operation is tested and timed, with the cases of one table where it has one."""
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+import inspect
 
 import pytest
 
-from tests.laws.sources import LIBRARY, ROOT, imports_of, python_files
+from bench.__main__ import OPERATIONS
+from tests.laws.sources import LIBRARY, ROOT, imports_of, module_of, name_of, python_files, tree_of
 
 GPUSTD = ROOT / "gpustd"
-# The modules whose functions gpustd offers, other than the library's packages.
-STEMS = sorted(
-    {name.split(".")[1] for _, name in imports_of(GPUSTD / "__init__.py") if name.count(".") == 2}
-    - set(LIBRARY)
-)
-PLACES = (
-    "gpustd/{}.py",
-    "shaders/{}",
-    "tests/gpustd/reference/{}.py",
-    "tests/gpustd/test_{}.py",
-    "bench/{}.py",
+# Packages that have no operations: launching kernels, and choosing their tiles.
+MACHINERY = ("launch", "tuning")
+REFERENCES = sorted(
+    file.stem for file in python_files("tests/gpustd/reference") if file.stem != "__init__"
 )
 
 
-def test_there_are_operations() -> None:
-    assert {"attention", "conv", "gemm", "group_norm", "layer_norm", "softmax"} <= set(STEMS)
+def offered() -> list[str]:
+    """Return every public function as ``package.name``."""
+    found = set()
+    for module in (f"gpustd.{package}" for package in LIBRARY):
+        found |= set(functions(module))
+    return sorted(found | set(functions("gpustd")))
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_operation_has_its_five_places(stem: str) -> None:
-    missing = [place.format(stem) for place in PLACES if not (ROOT / place.format(stem)).exists()]
-    assert missing == []
+def functions(module: str) -> list[str]:
+    """Return the functions in a module's ``__all__``, each with the package that defines it."""
+    package = importlib.import_module(module)
+    members = {name: getattr(package, name) for name in package.__all__}
+    return [
+        f"{member.__module__.split('.')[1]}.{name}"
+        for name, member in members.items()
+        if inspect.isfunction(member) and member.__module__.startswith("gpustd.")
+    ]
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_reference_has_a_case_table(stem: str) -> None:
-    module = importlib.import_module(f"tests.gpustd.reference.{stem}")
-    assert len(module.CASES) >= 3
-    assert callable(module.reference)
+@functools.cache
+def names_in_tests(package: str) -> frozenset[str]:
+    """Return the names that a package's tests use, in code or as strings in their tables."""
+    found: set[str] = set()
+    for file in python_files(f"tests/gpustd/{package}"):
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value.rpartition(".")[2])
+    return frozenset(found)
+
+
+def tables_used_in(folder: str) -> dict[str, set[str]]:
+    """Return, by reference, the files under ``folder`` that import one of its tables."""
+    found: dict[str, set[str]] = {stem: set() for stem in REFERENCES}
+    for file in python_files(folder):
+        for _, name in imports_of(file):
+            words = name.split(".")
+            # a table by its name, or the module
+            named = words[-1].isupper() or len(words) == 4
+            if name.startswith("tests.gpustd.reference.") and named:
+                found[words[3]].add(name_of(file))
+    return found
+
+
+def test_every_package_is_known() -> None:
+    folders = {path.parent.name for path in GPUSTD.glob("*/__init__.py")}
+    assert folders == {*LIBRARY, *MACHINERY}
+    assert {"matmul.gemm", "nn.softmax", "image.resize", "linalg.svd"} <= set(offered())
+
+
+@pytest.mark.parametrize("package", LIBRARY)
+def test_each_function_is_named_in_the_tests_of_its_package(package: str) -> None:
+    names = [path.partition(".")[2] for path in offered() if path.startswith(f"{package}.")]
+    assert sorted(set(names) - names_in_tests(package)) == []
+
+
+@pytest.mark.parametrize("package", LIBRARY)
+def test_each_package_is_timed(package: str) -> None:
+    """By a benchmark of its name, or by those of its operations."""
+    timed = set()
+    for stem in OPERATIONS:
+        module = importlib.import_module(f"bench.{stem}")
+        assert module.ENTRIES
+        members = [member for member in vars(module).values() if inspect.isfunction(member)]
+        timed |= {stem} | {m.__module__.split(".")[1] for m in members if "gpustd." in m.__module__}
+    assert package in timed
+
+
+@pytest.mark.parametrize("stem", REFERENCES)
+def test_test_and_benchmark_share_the_cases_of_a_reference(stem: str) -> None:
+    table = importlib.import_module(f"tests.gpustd.reference.{stem}")
+    assert len(table.CASES) >= 3
+    assert set(table.SMALL) <= set(table.CASES)
+    assert callable(table.reference)
+    tests = {name for name in tables_used_in("tests/gpustd")[stem] if "/test_" in name}
+    assert tests, "no test takes its cases from the reference"
+    assert f"bench/{stem}.py" in tables_used_in("bench")[stem]
+    assert stem in OPERATIONS
+
+
+def test_benchmarks_of_operations_are_listed() -> None:
+    files = python_files("bench")
+    used = {name for file in files for _, name in imports_of(file)}
+    listed = [
+        file.stem
+        for file in files
+        if "ENTRIES = [" in file.read_text(encoding="utf-8")
+        # the lists that another benchmark imports are parts of it
+        and not any(name.startswith(module_of(file)) for name in used)
+    ]
+    assert sorted({*listed} - {*OPERATIONS}) == []
 
 
 def test_no_shader_is_without_an_operation() -> None:
     folders = {path.name for path in (ROOT / "shaders").iterdir() if path.is_dir()}
-    assert folders <= {*STEMS, *LIBRARY}
-
-
-def test_no_reference_is_without_an_operation() -> None:
-    """A module beside the references of operations serves at least one of them."""
-    files = python_files("tests/gpustd/reference")
-    imported = {name for file in files for _, name in imports_of(file)}
-    used = {n.split(".")[2] for n in imported if n.startswith("tests.gpustd.reference.")}
-    others = {file.stem for file in files} - set(STEMS) - {"__init__"}
-    assert others <= used
-
-
-@pytest.mark.parametrize("package", [name for name in LIBRARY if (GPUSTD / name).is_dir()])
-def test_library_package_is_tested_and_timed(package: str) -> None:
-    """Each module whose functions a package offers has a test; the package has a benchmark."""
-    offered = {
-        name.split(".")[2]
-        for _, name in imports_of(GPUSTD / package / "__init__.py")
-        if name.startswith(f"gpustd.{package}.")
-    }
-    tests = ROOT / "tests" / "gpustd" / package
-    assert [stem for stem in sorted(offered) if not (tests / f"test_{stem}.py").exists()] == []
-    assert importlib.import_module(f"bench.{package}").ENTRIES
+    assert folders == set(LIBRARY)

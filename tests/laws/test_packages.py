@@ -15,7 +15,7 @@ INITS = [file for file in python_files(*PACKAGES) if file.name == "__init__.py"]
 
 
 def exported(tree: ast.Module) -> list[str] | None:
-    """The literal list that the module assigns to __all__; None where it assigns none."""
+    """Return the literal list that a module assigns to __all__, or None."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):
@@ -28,8 +28,8 @@ def exported(tree: ast.Module) -> list[str] | None:
     return None
 
 
-def in_order(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """Order of exported names: CONSTANTS, Classes, functions; numbers by value (i8 before i32)."""
+def sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
+    """Return a key that sorts CONSTANTS, Classes, functions, with numbers by value (i8, i32)."""
     rank = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     pieces = re.findall(r"\d+|\D+", name)
     return rank, [(int(piece), "") if piece.isdigit() else (0, piece) for piece in pieces]
@@ -47,7 +47,7 @@ def test_package_states_its_law_and_its_names(init: Path) -> None:
     assert len((ast.get_docstring(tree) or "").split()) >= 5, "the docstring states the law"
     names = exported(tree)
     assert names is not None, "a package has one __all__"
-    assert names == sorted(names, key=in_order)
+    assert names == sorted(names, key=sort_key)
     assert len(names) == len(set(names))
     module = importlib.import_module(module_of(init))
     assert [name for name in names if not hasattr(module, name)] == []
@@ -57,7 +57,7 @@ def test_package_states_its_law_and_its_names(init: Path) -> None:
 def test_modules_keep_their_exports_sorted(package: str) -> None:
     for file in python_files(package):
         names = exported(tree_of(file)) or []
-        assert names == sorted(names, key=in_order), name_of(file)
+        assert names == sorted(names, key=sort_key), name_of(file)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

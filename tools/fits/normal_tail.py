@@ -1,9 +1,10 @@
 """Coefficients of ``normal_tail`` in ``shaders/nn/activation/activations.wgsl``.
 
-Run ``python tools/fits/normal_tail.py``. It fits R(a) = exp(a^2 / 2) * Phi(-a), Phi the normal
-distribution function, on [0, 14] by a polynomial in u = 1 / (1 + 0.3 a), so that the largest
-*relative* error is least: weighted least squares whose weights grow where the error is large
-(C. L. Lawson 1961). It prints the coefficients of u^0, u^1, ... and the error in f64 and in f32.
+Run ``python tools/fits/normal_tail.py``. It fits R(a) = exp(a^2 / 2) * Phi(-a) on [0, 14], where
+Phi is the normal distribution function, by a polynomial in u = 1 / (1 + 0.3 a). The largest
+*relative* error is made least by weighted least squares, whose weights grow where the error is
+large (C. L. Lawson 1961). It prints the coefficients of u^0, u^1, ... and the error in f64 and
+f32.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes the golden files: what diffusers and transformers compute with the tiny golden models.
+"""Scripts that make the golden files with diffusers and transformers, from the tiny golden models.
 
 Law: this package alone imports PyTorch, diffusers and transformers, and only to write files into
 tests/data/goldens; nothing imports it. Models and cases come from tests/goldens, which the tests

@@ -1,4 +1,4 @@
-"""`python -m tools.goldens [STAGE ...]`: makes the golden files (see README.md)."""
+"""`python -m tools.goldens [STAGE ...]`: make the golden files (see README.md)."""
 
 import argparse
 import functools

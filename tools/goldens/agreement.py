@@ -1,4 +1,4 @@
-"""How near two runs of the same computation are, and the limits they must keep."""
+"""The distance between two runs of the same computation, and its limits."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ IMAGE_LIMIT = 1
 
 
 class Distance(NamedTuple):
-    """How far one array lies from another."""
+    """The distance of one array from another."""
 
     relative: float
     """‖a - b‖ / ‖b‖."""

@@ -1,4 +1,4 @@
-"""`python -m tools.goldens.families`: makes families.npz and families.json.
+"""`python -m tools.goldens.families`: make families.npz and families.json.
 
 What diffusers computes with the models of `tests/goldens/families.py`, in float64, stored as f32.
 Nothing is written unless diffusers in plain f32 agrees. Each run is the pipeline's own, with the

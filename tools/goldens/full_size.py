@@ -1,4 +1,4 @@
-"""`python -m tools.goldens.full_size`: makes full_size.npz, names and shapes without weights."""
+"""`python -m tools.goldens.full_size`: make full_size.npz, names and shapes without weights."""
 
 from collections.abc import Mapping
 from typing import Any

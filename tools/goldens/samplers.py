@@ -1,4 +1,4 @@
-"""`python -m tools.goldens.samplers`: makes tests/data/goldens/samplers.npz.
+"""`python -m tools.goldens.samplers`: make tests/data/goldens/samplers.npz.
 
 diffusers' own schedulers, each along its own levels and time steps, with the stand-in network and
 the given noise of `tests/diffusion/samplers/diffusers_runs.py`, which also says what is stored.

@@ -1,9 +1,9 @@
-"""`python -m tools.goldens.seamless`: seamless.npz, networks of diffusers that wrap round.
+"""`python -m tools.goldens.seamless`: make seamless.npz, networks of diffusers that wrap round.
 
-Along both axes by PyTorch's `padding_mode="circular"` on every convolution, as the WebUI tiles;
-along one axis by padding each axis in its own way. Where diffusers pads with zeros by itself before
-a VAE's halving (at the right and the bottom), the wrapped side is taken instead, which the WebUI
-leaves zero: a seam of one pixel there, were a picture encoded.
+Networks wrap along both axes by PyTorch's `padding_mode="circular"` on every convolution, as the
+WebUI does, and along one axis by padding each axis in its own way. Before a VAE's halving diffusers
+itself pads with zeros, at the right and the bottom. Here that padding wraps too. The WebUI leaves
+it zero, which gives an encoded picture a seam of one pixel.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""`python -m tools.goldens.torch_noise`: makes tests/data/goldens/torch_noise.npz.
+"""`python -m tools.goldens.torch_noise`: make tests/data/goldens/torch_noise.npz.
 
 ``torch.randn`` on the CPU, several draws of one generator, and 31 bits of its raw words; which, is
 said in `tests/diffusion/noise/torch_draws.py`. Made with torch 2.13.0 (CPU).

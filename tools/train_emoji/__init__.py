@@ -1,4 +1,4 @@
-"""Builds the emoji data set and trains the bundled model `models/emoji` on it.
+"""Scripts that build the emoji data set and train the bundled model `models/emoji` on it.
 
 Law: the only place where PyTorch, diffusers and transformers are used; nothing that runs
 for a user imports it. Built data and checkpoints stay out of version control.

@@ -21,8 +21,9 @@ _WINDOW = 36.0  # degrees to each side that count as one hue
 class Hue:
     """The colour of a picture.
 
-    Dominant hue in degrees (-1: none), the share of the opaque area within 36 degrees of
-    it, the share that has colour at all, and the share of the picture that is opaque.
+    ``hue``: the dominant one in degrees, -1 for none. ``share``: of the opaque area within 36
+    degrees of it. ``coloured``: the share of the opaque area that has colour at all. ``opaque``:
+    the share of the picture that is opaque.
     """
 
     hue: float

@@ -1,4 +1,4 @@
-"""Changes that keep a picture what it is: place, size, turn, background, hue, contrast.
+"""Changes that keep a picture's subject: place, size, turn, background, hue, contrast.
 
 All work on batches on the device. Pictures are premultiplied RGBA (n, 4, S, S) in [0, 1]
 until they are laid over a background; then RGB (n, 3, S, S).

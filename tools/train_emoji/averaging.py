@@ -1,4 +1,4 @@
-"""An exponential moving average of weights: what is exported and judged."""
+"""An exponential moving average of weights, which is exported and judged."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""Builds the data set: `python -m tools.train_emoji.build_data PACKAGES OUT`.
+"""Build the data set: `python -m tools.train_emoji.build_data PACKAGES OUT`.
 
 PACKAGES holds the unpacked npm packages (the README has the commands). OUT gets `emoji.bin`,
 all pictures as WebP one behind the other, and `meta.json`: the concepts with their words,

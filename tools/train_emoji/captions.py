@@ -93,7 +93,7 @@ HELD_OUT_FORMS = (
 
 @dataclass(frozen=True)
 class Concept:
-    """What is known of one emoji.
+    """The words of one emoji.
 
     `aliases` and `tags` are all its words (the tokenizer's text); `names` are those that
     point to this concept and hardly to another; `nouns` may take a colour word.

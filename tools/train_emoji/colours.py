@@ -1,4 +1,4 @@
-"""Gives a picture another colour, so that colour words can be taught for every object.
+"""Recolour pictures, so that colour words can be taught for every object.
 
 Pixels near the dominant hue move to the target's hue with their shading kept; eyes, stems
 and other parts of another hue stay. Pictures with next to no hue (an elephant, a rabbit)

@@ -1,4 +1,4 @@
-"""Which emoji become concepts, and the words for each, from emojibase and emojilib."""
+"""The emoji that become concepts, and the words for each, from emojibase and emojilib."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The built data on the device: pixels as bytes, and what is known of each image."""
+"""The built data on the device: pixels as bytes, and the facts of each image."""
 
 import io
 import json

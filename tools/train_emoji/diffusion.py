@@ -1,4 +1,4 @@
-"""Trains the text encoder and the UNet together on the bank of latents."""
+"""Train the text encoder and the UNet together on the bank of latents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

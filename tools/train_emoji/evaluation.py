@@ -1,4 +1,4 @@
-"""Measures a model folder: sharpness of its VAE, retrieval of names, truth of colours."""
+"""Measure a model folder: sharpness of its VAE, retrieval of names, truth of colours."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What the two trainings minimise."""
+"""The losses of the two trainings."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that the field knows

@@ -1,4 +1,4 @@
-"""Writes the trained model as a diffusers folder: float16 weights, configs, tokenizer."""
+"""Write the trained model as a diffusers folder: float16 weights, configs, tokenizer."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Draws pictures with a model folder, to judge it: DPM++ 2M with Karras's steps."""
+"""Draw pictures with a model folder, to judge it: DPM++ 2M with Karras's steps."""
 
 from collections.abc import Sequence
 from pathlib import Path

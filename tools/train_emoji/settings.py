@@ -1,4 +1,4 @@
-"""What a training run is made of: sizes, loss weights, time, folders."""
+"""The settings of a training run: sizes, loss weights, time, folders."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class VaeTraining:
 
 @dataclass(frozen=True)
 class Mix:
-    """What the diffusion training draws.
+    """The mix of examples that the diffusion training draws.
 
     Shares of plain, recoloured and background pictures, sum 1; share of the 3D style (flat
     and cartoon share the rest as 10 to 11); chance that a plain picture stays as drawn; chance

@@ -21,7 +21,7 @@ def wait_for_gpu() -> None:
 
 
 class TimeBox:
-    """How much of a stage's time has gone.
+    """A clock that tells how much of a stage's time has gone.
 
     `seconds` bounds this call, `total` (default: the same) all calls together, of which
     `spent` are over; `max_steps` bounds the steps of this call; `deadline` is in seconds

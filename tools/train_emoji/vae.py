@@ -1,4 +1,4 @@
-"""Trains the autoencoder, then makes its latents look like Stable Diffusion's."""
+"""Train the autoencoder, then make its latents look like Stable Diffusion's."""
 
 import random
 

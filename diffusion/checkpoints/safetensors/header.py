@@ -15,7 +15,7 @@ from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.safetensors.element_types import STORED
 from diffusion.checkpoints.safetensors.entries import Header, TensorEntry
 from diffusion.checkpoints.safetensors.scanner import Scanner
-from diffusion.errors import ModelFormatError, Path, quoted
+from diffusion.errors import FilePath, ModelFormatError, quoted
 
 MAX_TENSORS = 100_000
 MAX_METADATA = 10_000
@@ -32,7 +32,7 @@ _RESAVE = "save the model again as F16 or F32 with the safetensors package"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def parse_header(text: bytes, file: Path, data_start: int, data_bytes: int) -> Header:
+def parse_header(text: bytes, file: FilePath, data_start: int, data_bytes: int) -> Header:
     """Read and check a whole header.
 
     ``text``: the header's bytes, padding included; ``data_start``: the file offset at which the
@@ -128,7 +128,7 @@ def _read_shape(scanner: Scanner) -> tuple[int, ...]:
 
 
 def _check_layout(
-    tensors: dict[str, TensorEntry], file: Path, data_start: int, data_bytes: int
+    tensors: dict[str, TensorEntry], file: FilePath, data_start: int, data_bytes: int
 ) -> None:
     """Refuse tensors that do not cover the data from first to last byte, each byte once."""
     end = data_start

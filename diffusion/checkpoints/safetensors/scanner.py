@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
-from diffusion.errors import ModelFormatError, Path, quoted
+from diffusion.errors import FilePath, ModelFormatError, quoted
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"')
@@ -21,7 +21,7 @@ _SCALAR = re.compile(rb"-?(?:0|[1-9][0-9]{0,17}+)(?![0-9.eE])|true|false|null")
 class Scanner:
     """A cursor over the header's bytes; ``where`` names the part being read in errors."""
 
-    def __init__(self, text: bytes, file: Path) -> None:
+    def __init__(self, text: bytes, file: FilePath) -> None:
         self._text = text
         self._file = file
         self._at = 0

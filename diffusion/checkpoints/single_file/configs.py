@@ -5,9 +5,9 @@ A single file does not describe itself. Its family, widths and depths follow fro
 that the diffusers layout keeps in its JSON files. A file that this project wrote carries its
 folder's configs in its metadata (``CONFIG_KEY``), and those are taken.
 
-No shape tells whether an SD 2.x UNet predicts noise or velocity. In order, it is taken from the
-caller, from the metadata (``modelspec.prediction_type``), from a tensor named ``v_pred``, and else
-from the size that the model was trained at: velocity at 768 pixels, noise at 512. The size is
+No shape tells whether an SD 2.x UNet predicts noise or velocity. The caller's choice comes first,
+then the metadata (``modelspec.prediction_type``), then a tensor named ``v_pred``. Without any of
+them the size of training tells: velocity at 768 pixels, noise at 512. The size is
 ``modelspec.resolution``. Without that it is 512 where the file's name holds the word ``base`` or
 ``512`` or the model inpaints, else 768.
 """
@@ -28,7 +28,7 @@ from diffusion.checkpoints.single_file.families import (
     pipeline_class,
 )
 from diffusion.checkpoints.single_file.unet_config import Json, derive_unet_config
-from diffusion.errors import ModelFormatError, Path
+from diffusion.errors import FilePath, ModelFormatError
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 
@@ -45,43 +45,43 @@ def stored_configs(file: SafetensorsFile) -> Json | None:
 def derive_configs(file: SafetensorsFile, prediction: Prediction | None) -> Json:
     """Return the configs of a file that holds none, by name. Raises ``ModelFormatError``."""
     shapes = {name: entry.shape for name, entry in file.entries.items()}
-    found = detect_family(shapes, file.path)
-    pipeline = pipeline_class(found, shapes)
-    side = _side(found, file, inpaints="Inpaint" in pipeline)
-    chosen = prediction or _prediction(found, file, side)
+    family = detect_family(shapes, file.path)
+    pipeline = pipeline_class(family, shapes)
+    side = _side(family, file, inpaints="Inpaint" in pipeline)
+    chosen = prediction or _prediction(family, file, side)
     configs: Json = {
-        "model_index.json": _model_index(pipeline, found),
-        "unet/config.json": derive_unet_config(found, shapes, file.path, side),
-        "vae/config.json": _vae_config(found, shapes, file.path, side),
+        "model_index.json": _model_index(pipeline, family),
+        "unet/config.json": derive_unet_config(family, shapes, file.path, side),
+        "vae/config.json": _vae_config(family, shapes, file.path, side),
         "scheduler/scheduler_config.json": _scheduler_config(
             chosen, zero_snr="ztsnr" in file.entries
         ),
     }
-    for encoder in found.encoders:
-        config = _text_config(found, encoder, shapes, file.path)
+    for encoder in family.encoders:
+        config = _text_config(family, encoder, shapes, file.path)
         configs[f"{encoder.part}/config.json"] = config
     return configs
 
 
-def _side(found: Family, file: SafetensorsFile, *, inpaints: bool) -> int:
+def _side(family: Family, file: SafetensorsFile, *, inpaints: bool) -> int:
     """Return the pixels along a side at which the model was trained."""
     resolution = re.fullmatch(r"(\d{3,4})x\1", file.metadata.get("modelspec.resolution", ""))
     if resolution:
         return int(resolution[1])
     small = inpaints or re.search(r"(?i)(?<![a-z0-9])(?:base|512)(?![a-z0-9])", file.path.stem)
-    return 512 if found.side == 768 and small else found.side
+    return 512 if family.side == 768 and small else family.side
 
 
-def _prediction(found: Family, file: SafetensorsFile, side: int) -> Prediction:
+def _prediction(family: Family, file: SafetensorsFile, side: int) -> Prediction:
     """Return what the network predicts, as far as the file tells."""
     stored = file.metadata.get("modelspec.prediction_type", "")
     if stored in ("epsilon", "v"):
         return "epsilon" if stored == "epsilon" else "v_prediction"
-    large_sd2 = found.text_width == 1024 and side > 512
+    large_sd2 = family.text_width == 1024 and side > 512
     return "v_prediction" if large_sd2 or "v_pred" in file.entries else "epsilon"
 
 
-def _vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def _vae_config(family: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """Return ``vae/config.json``; ``side`` in pixels."""
     channels: list[int] = []
     pattern = VAE_PREFIX + "encoder.down.{}.block.{}.conv2.weight"
@@ -101,12 +101,12 @@ def _vae_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
         "norm_num_groups": 32,
         "out_channels": 3,
         "sample_size": side,
-        "scaling_factor": found.scaling_factor,
+        "scaling_factor": family.scaling_factor,
         "up_block_types": ["UpDecoderBlock2D"] * len(channels),
     }
 
 
-def _text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: Path) -> Json:
+def _text_config(family: Family, encoder: TextEncoder, shapes: Shapes, file: FilePath) -> Json:
     """Return ``text_encoder/config.json`` or ``text_encoder_2/config.json``."""
     embedding = next(name for name in encoder.embedding_names if name in shapes)
     prefix = embedding.removesuffix("token_embedding.weight").removesuffix("embeddings.")
@@ -131,7 +131,7 @@ def _text_config(found: Family, encoder: TextEncoder, shapes: Shapes, file: Path
         "max_position_embeddings": length[0],
         "model_type": "clip_text_model",
         "num_attention_heads": max(1, tokens[1] // 64),
-        "num_hidden_layers": min(layers, found.layers),
+        "num_hidden_layers": min(layers, family.layers),
         "vocab_size": tokens[0],
     }
     projection = shapes.get(f"{prefix}text_projection", ())
@@ -158,7 +158,7 @@ def _scheduler_config(prediction: str, *, zero_snr: bool = False) -> Json:
     return config
 
 
-def _model_index(pipeline: str, found: Family) -> Json:
+def _model_index(pipeline: str, family: Family) -> Json:
     """Return ``model_index.json``."""
     index: Json = {
         "_class_name": pipeline,
@@ -166,14 +166,14 @@ def _model_index(pipeline: str, found: Family) -> Json:
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    if found.pipeline == "StableDiffusion":
+    if family.pipeline == "StableDiffusion":
         index["safety_checker"] = [None, None]
         index["feature_extractor"] = [None, None]
     else:
         index |= {"text_encoder": [None, None], "tokenizer": [None, None]}
-        index["force_zeros_for_empty_prompt"] = len(found.encoders) == 2
-        index["requires_aesthetics_score"] = len(found.encoders) == 1
-    for encoder in found.encoders:
+        index["force_zeros_for_empty_prompt"] = len(family.encoders) == 2
+        index["requires_aesthetics_score"] = len(family.encoders) == 1
+    for encoder in family.encoders:
         suffix = encoder.part.removeprefix("text_encoder")
         kind = "CLIPTextModelWithProjection" if suffix else "CLIPTextModel"
         index[encoder.part] = ["transformers", kind]

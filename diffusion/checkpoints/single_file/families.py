@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from diffusion.checkpoints.parameter_names import model_kind
-from diffusion.errors import ModelFormatError, Path, Shape, quoted
+from diffusion.errors import FilePath, ModelFormatError, Shape, quoted
 
 Shapes = Mapping[str, Shape]
 
@@ -92,7 +92,7 @@ _INPUTS: Final = {4: "", 9: "Inpaint"}
 _OTHER_INPUTS: Final = {5: "a depth model", 7: "an upscaling model", 8: "an editing model"}
 
 
-def detect_family(shapes: Shapes, file: Path) -> Family:
+def detect_family(shapes: Shapes, file: FilePath) -> Family:
     """Return the family of a single file.
 
     Raises ``ModelFormatError``, which says what the file seems to be instead.
@@ -125,23 +125,23 @@ def _text_width(shapes: Shapes) -> int | None:
     return next((shape[1] for shape in keys if len(shape) == 2), None)
 
 
-def _check_complete(found: Family, shapes: Shapes, file: Path) -> None:
+def _check_complete(family: Family, shapes: Shapes, file: FilePath) -> None:
     """Refuse a file without a VAE or one of its family's text encoders."""
-    required = {encoder.embedding_names: "text encoder" for encoder in found.encoders}
+    required = {encoder.embedding_names: "text encoder" for encoder in family.encoders}
     required[(f"{VAE_PREFIX}decoder.conv_in.weight",)] = "VAE"
     for names, part in required.items():
         if not any(name in shapes for name in names):
             name = quoted(names[0], 120)
-            reason = f"must have the {part} of {found.title}; {name} is missing"
+            reason = f"must have the {part} of {family.title}; {name} is missing"
             raise ModelFormatError(file, "names", reason, COMPLETE_HINT)
 
 
-def pipeline_class(found: Family, shapes: Shapes) -> str:
+def pipeline_class(family: Family, shapes: Shapes) -> str:
     """Return the class that ``model_index.json`` names."""
     kind = _INPUTS[shapes[f"{UNET_PREFIX}input_blocks.0.0.weight"][1]]
-    if not kind and found.title.endswith("refiner"):
+    if not kind and family.title.endswith("refiner"):
         kind = "Img2Img"
-    return f"{found.pipeline}{kind}Pipeline"
+    return f"{family.pipeline}{kind}Pipeline"
 
 
 def find_text_encoders(names: Container[str]) -> tuple[TextEncoder, ...]:

@@ -6,14 +6,14 @@ from itertools import count
 from typing import Final
 
 from diffusion.checkpoints.single_file.families import COMPLETE_HINT, UNET_PREFIX, Family, Shapes
-from diffusion.errors import ModelFormatError, Path
+from diffusion.errors import FilePath, ModelFormatError
 
 Json = dict[str, object]
 
 _MAX_BLOCKS: Final = 64
 
 
-def derive_unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> Json:
+def derive_unet_config(family: Family, shapes: Shapes, file: FilePath, side: int) -> Json:
     """Return ``unet/config.json``; ``side`` in pixels."""
     inner = {
         name.removeprefix(UNET_PREFIX): s
@@ -23,12 +23,13 @@ def derive_unet_config(found: Family, shapes: Shapes, file: Path, side: int) -> 
     levels = _levels(inner, file)
     channels = [level.channels for level in levels]
     projections = (s for name, s in inner.items() if name.endswith(".1.proj_in.weight"))
+    heads = 8 if family.text_width == 768 else [max(1, c // 64) for c in channels]
     config: Json = {
         "_class_name": "UNet2DConditionModel",
         "act_fn": "silu",
-        "attention_head_dim": 8 if found.text_width == 768 else [max(1, c // 64) for c in channels],
+        "attention_head_dim": heads,
         "block_out_channels": channels,
-        "cross_attention_dim": found.text_width,
+        "cross_attention_dim": family.text_width,
         "down_block_types": [_block_type(level.depths, "Down") for level in levels],
         "in_channels": inner["input_blocks.0.0.weight"][1],
         "layers_per_block": _one_or_all([len(level.depths) for level in levels]),
@@ -57,7 +58,7 @@ class _Level:
     depths: tuple[int, ...]
 
 
-def _levels(inner: Shapes, file: Path) -> list[_Level]:
+def _levels(inner: Shapes, file: FilePath) -> list[_Level]:
     """Return the levels of the way down. Raises ``ModelFormatError`` for an unknown layout."""
     levels: list[_Level] = []
     depths: list[int] = []

@@ -21,9 +21,9 @@ from gpustd.launch.template import Value, kernel
 
 __all__ = ["canny", "connect_edges"]
 
-# In ``image/canny_candidates.wgsl``, subgroups of a workgroup, and cells of an invocation; in
-# ``image/hysteresis.wgsl``, cells along a tile's side.
-_LANES, _STRIP = 4, 4
+# In ``image/canny_candidates.wgsl``: rows of invocations in a workgroup, and cells of each. In
+# ``image/hysteresis.wgsl``: cells along a tile's side.
+_ROWS, _STRIP = 4, 4
 _TILE = 16
 # The length of a gradient, from squares in f32, is either 0 or greater than this.
 _MIN_LENGTH = 1e-30
@@ -113,8 +113,8 @@ def _candidates(
         "low": max(thresholds.low, _MIN_LENGTH),
         "high": thresholds.high,
     }
-    spec: dict[str, Value] = {"whole": shape.width % 4 == 0, "scaled": scaled, "lanes": _LANES}
-    grid = (ceil_div(across, 32), ceil_div(down, _LANES * _STRIP), shape.images)
+    spec: dict[str, Value] = {"whole": shape.width % 4 == 0, "scaled": scaled, "lanes": _ROWS}
+    grid = (ceil_div(across, 32), ceil_div(down, _ROWS * _STRIP), shape.images)
     launch = kernel(image.device, "image/canny_candidates.wgsl", **spec)
     tables = [array_table(image.device, scale) for scale in scales]
     launch(smooth, *tables, cells, sizes, grid=grid)

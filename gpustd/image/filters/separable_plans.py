@@ -43,7 +43,7 @@ class Plan:
 
 
 def usable_variants(image: Buffer[Any], shape: ImageShape) -> Sequence[str]:
-    """Return the variants to try, the quickest first; none where rows are not whole words."""
+    """Return the variants to try, the fastest first; none where rows are not whole words."""
     if not fits_strips(shape):
         return ()
     lanes = row_lanes(image.device)
@@ -77,7 +77,7 @@ def choose_plan(
 
     ``levels`` says that both sides are u8, ``pairs`` that a word holds two values at a time. Rows
     under way should lie near each other in memory, so strips are short. Strips of one step, which
-    loads all its rows first, are the quickest.
+    loads all its rows first, are the fastest.
     """
     forced = _forced_plan()
     if forced:

@@ -35,7 +35,7 @@ def try_resize_fused(
     """
     source = image_shape("resize", image)
     variant = forced_variant("resize") or ("cells" if image.device.is_cpu else "resize_fused")
-    # Two launches measured quicker where a picture grows.
+    # Two launches measured faster where a picture grows.
     grows = 2 * target.pixels > source.pixels or target.height > source.height
     if variant != forced_variant("resize") and grows:
         return None

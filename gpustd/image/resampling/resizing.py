@@ -77,7 +77,7 @@ def _filter(
     between: type[DType] = u8 if image.dtype is u8 and antialias and method != "area" else f32
     axes = [(False, source.width, target.width), (True, source.height, target.height)]
     if between is f32:
-        # Rows are quicker to read than places of a row: the second axis has less to read.
+        # Rows are faster to read than places of a row: the second axis has less to read.
         axes.reverse()
     steps = [
         (vertical, _taps(method, old, new, antialias=antialias), new / old)

@@ -34,7 +34,7 @@ def try_resize_u8(
     *,
     vertical: bool,
 ) -> bool:
-    """Record the resizing of one axis of u8 on a GPU; return False where that is not quicker."""
+    """Record the resizing of one axis of u8 on a GPU; return False where that is not faster."""
     variant = forced_variant("resize") or ("cells" if image.device.is_cpu else "resize_u8")
     fits = image.dtype is u8 and _fits_grid(source, target, vertical=vertical)
     if variant != "resize_u8" or not fits:

@@ -22,8 +22,8 @@ from gpustd.launch.template import Value, kernel
 
 __all__ = ["affine_transform", "perspective_transform", "rotate"]
 
-# The border of the pixels, and of the spline's filter. Outside of the pixels' centres the mode
-# constant gives cval, so that its border is read by the filter alone.
+# The border of the pixels and of the spline's filter. With the mode constant, points outside of the
+# pixels' centres are cval, so only the filter reads its border.
 _MODES = {
     "constant": MIRROR,
     "grid-constant": CONSTANT,

@@ -1,9 +1,9 @@
 """Weights of resizing along one axis, in float64.
 
 With antialiasing they follow Pillow (`src/libImaging/Resample.c`). There, the filter grows with the
-scale on shrinking; weights beyond the edge are left out, and the others made to sum to 1. Without,
-weights interpolate between half-pixel centres, and the edge is repeated, as in OpenCV's
-INTER_LINEAR and INTER_CUBIC.
+scale on shrinking. Weights beyond the edge are left out, and the others are scaled to sum to 1.
+Without antialiasing, weights interpolate between half-pixel centres, and the edge is repeated, as
+in OpenCV's INTER_LINEAR and INTER_CUBIC.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _lanczos(x: Array) -> Array:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-# method: its half width; the function where it antialiases, and where it interpolates.
+# For each method: half its width, and its functions with antialiasing and without.
 _FILTERS: dict[str, tuple[float, Callable[[Array], Array], Callable[[Array], Array]]] = {
     "bilinear": (1, _triangle, _triangle),
     "bicubic": (2, lambda x: _cubic(x, -0.5), lambda x: _cubic(x, -0.75)),

@@ -29,7 +29,7 @@ from gpustd.linalg.views import (
 __all__ = ["cho_solve", "cholesky"]
 
 _CPU_THREADS = 8
-# Of a GPU's launch: columns, those between two updates of the rest, and rows of a workgroup.
+# In a launch on a GPU: its columns, the columns between updates of the rest, rows of a workgroup.
 _WIDTH = 64
 _PAIR = 128
 _ROWS = 32

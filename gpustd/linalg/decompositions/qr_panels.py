@@ -23,11 +23,11 @@ WIDTH = 32
 # Columns of a workgroup of `project`, and rows of one of ``qr_rows.wgsl``.
 _PROJECTED = 128
 _ROWS = 64
-# Parts of a long sum: enough to fill a card, each of rows enough to be worth a workgroup.
+# Parts of a long sum, at most, and rows of a part, at least: enough work for a workgroup each.
 _MAX_SPLITS = 64
 _PART = 256
 _FULL_CARD = 256
-# Rows from which inner products are quicker than one workgroup, and beyond which one workgroup
+# Rows from which inner products are faster than one workgroup, and beyond which one workgroup
 # takes longer over an ill-conditioned panel than many that wait for each other.
 _LONG = 512
 _TALL = 8192

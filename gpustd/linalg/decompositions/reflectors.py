@@ -20,7 +20,7 @@ from gpustd.linalg.views import as_matrices
 
 __all__ = ["Reflectors", "identity"]
 
-# Columns of a workgroup.
+# Columns that a workgroup of ``linalg/qr_weights.wgsl`` takes.
 _WEIGHED = 64
 
 

@@ -27,7 +27,7 @@ from gpustd.nn.conv.winograd_slices import best_block, convolve_in_blocks
 
 __all__ = ["convolve"]
 
-# Products mask taps by the bits of one word; see gpustd.matmul.product.
+# Products mask taps by the bits of one word; see gpustd.matmul.launching.
 _MOST_TAPS = 30
 _MOST_UNFOLDED = 2**28
 

@@ -20,7 +20,7 @@ from diffusion.checkpoints.conversion import save_folder, save_single, save_tens
 from diffusion.checkpoints.parameter_names import IGNORED_NAMES
 from diffusion.checkpoints.single_file import CONFIG_KEY
 from diffusion.errors import ModelFormatError, ModelNotFoundError, OutputError, SettingsError
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Device
 from tests.diffusion.checkpoints.small_folder import write_folder
 from tests.goldens.configs import MODELS

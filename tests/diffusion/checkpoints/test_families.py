@@ -1,4 +1,4 @@
-"""Folders of SD 2.x, SDXL, its refiner and their like: what they are told from, what must fit."""
+"""Folders of SD 2.x, SDXL, its refiner and others: how families are recognised, what must fit."""
 
 from __future__ import annotations
 

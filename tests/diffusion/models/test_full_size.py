@@ -24,28 +24,28 @@ SD1_BLOCKS = {
 }
 
 
-def listed(module: Module) -> dict[str, tuple[int, ...]]:
+def shapes_of(module: Module) -> dict[str, tuple[int, ...]]:
     return {name: parameter.shape for name, parameter in module.parameters()}
 
 
 @pytest.mark.parametrize("name", UNETS)
 def test_unet(name: str) -> None:
     config = UNetConfig.from_json({**SD1_BLOCKS, **UNETS[name]}, FILE)
-    assert listed(UNet(config)) == parameters(name)
+    assert shapes_of(UNet(config)) == parameters(name)
 
 
 @pytest.mark.parametrize("name", TEXT_ENCODERS)
 def test_text_encoder(name: str) -> None:
     config = ClipTextConfig.from_json(TEXT_ENCODERS[name], FILE)
     network = ProjectedClipTextModel if name == "open_clip_bigg" else ClipTextModel
-    assert listed(network(config)) == parameters(name)
+    assert shapes_of(network(config)) == parameters(name)
 
 
 @pytest.mark.parametrize("name", VAES)
 def test_vae(name: str) -> None:
-    assert listed(Vae(VaeConfig.from_json(VAES[name], FILE))) == parameters(name)
+    assert shapes_of(Vae(VaeConfig.from_json(VAES[name], FILE))) == parameters(name)
 
 
 @pytest.mark.parametrize("name", TINY_VAES)
 def test_tiny_vae(name: str) -> None:
-    assert listed(TinyVae(TinyVaeConfig.from_json(TINY_VAES[name], FILE))) == parameters(name)
+    assert shapes_of(TinyVae(TinyVaeConfig.from_json(TINY_VAES[name], FILE))) == parameters(name)

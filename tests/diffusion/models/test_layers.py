@@ -12,7 +12,7 @@ from diffusion.models import layers
 from diffusion.models.layers import Conv2d
 from diffusion.models.module import load
 from diffusion.models.unet import time_features
-from diffusion.pipeline.networks import load_networks
+from diffusion.pipeline.loading import load_networks
 from gpucore import Device, DType, f16, f32
 from gpucore.backends.null import NullBackend, adapters
 from gpustd.matmul.winograd import winograd_block
@@ -23,7 +23,7 @@ from tests.goldens.loader import channels_last, relative_error
 from tests.goldens.loader import load as golden
 
 DTYPES = pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
-# As in tests/diffusion/test_goldens_networks.py.
+# As in tests/diffusion/models/test_goldens.py.
 TOLERANCE: dict[type[DType], float] = {f32: 1e-4, f16: 1e-2}
 
 
@@ -32,12 +32,12 @@ def need(device: Device, dtype: type[DType]) -> None:
 
 
 def first_cases() -> list[UNetCase]:
-    """One of each golden model."""
+    """Return one case of each golden model."""
     return list({case.model: case for case in reversed(UNET_CASES)}.values())
 
 
 def unet_error(device: Device, case: UNetCase, dtype: type[DType]) -> float:
-    """Of a UNet that is loaded anew."""
+    """Return the error of a newly loaded UNet."""
     folder: ModelFolder = networks(device, case.model, dtype).folder
     unet = load_networks(folder, device, dtype).unet
     latents = device.buffer_from_array(channels_last(case.latents()), dtype)

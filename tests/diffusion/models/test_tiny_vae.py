@@ -1,4 +1,4 @@
-"""The tiny autoencoder against diffusers, and in the place of a model's VAE."""
+"""The tiny autoencoder against diffusers, and in place of a model's VAE."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_it_wraps_round(device: Device) -> None:
 
 
 def images(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """The last step's preview, and the finished picture."""
+    """Return the last step's preview, and the finished picture."""
     for event in pipeline.generate(SETTINGS):
         if isinstance(event, Step):
             (preview,) = event.preview()
@@ -90,9 +90,9 @@ def test_in_the_place_of_the_models_vae_and_for_previews(device: Device, tmp_pat
     preview, picture = images(Pipeline.load(model, device, preview=tiny))
     np.testing.assert_array_equal(picture, own)
     assert preview.shape == own.shape
-    both_preview, both = images(Pipeline.load(model, device, vae=tiny))
-    np.testing.assert_array_equal(both, preview)
-    np.testing.assert_array_equal(both_preview, preview)
+    tiny_preview, tiny_picture = images(Pipeline.load(model, device, vae=tiny))
+    np.testing.assert_array_equal(tiny_picture, preview)
+    np.testing.assert_array_equal(tiny_preview, preview)
     assert not np.array_equal(preview, own)
 
 
@@ -118,7 +118,7 @@ def test_a_vae_file_by_either_spelling(tmp_path: Path) -> None:
             assert found.weights.entries[name].shape == array.shape
 
 
-def test_what_is_no_vae_for_a_model(tmp_path: Path) -> None:
+def test_other_files_than_a_models_vae_are_refused(tmp_path: Path) -> None:
     model = ModelFolder(write_family(tmp_path / "model", "sd2"))
     with pytest.raises(ModelNotFoundError, match="no such VAE"):
         open_vae(tmp_path / "none", model)

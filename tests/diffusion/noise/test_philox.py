@@ -96,7 +96,7 @@ def test_numbers_are_box_and_mullers(seed: int, stream: int) -> None:
 
 
 def test_moments() -> None:
-    """Of a million numbers, each within four standard errors."""
+    """Check four moments of a million numbers, each within four standard errors."""
     x = philox_normal(2024, 7, (1_000_000,)).astype(np.float64)
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs(np.mean(x**power) - moment) < 4.0 * math.sqrt(variance / len(x))

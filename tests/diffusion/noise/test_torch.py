@@ -20,7 +20,7 @@ def test_the_published_words() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_words_are_pytorchs(seed: int) -> None:
-    """Of 32 bits PyTorch gives 31 here."""
+    """Compare the lower 31 bits: the stored draws have no more."""
     words = TorchGenerator(seed).words(1000) & np.uint64(2**31 - 1)
     np.testing.assert_array_equal(words, load("torch_noise")[words_name(seed)])
 
@@ -54,7 +54,7 @@ def test_the_bits_never_change() -> None:
 
 
 def test_moments() -> None:
-    """Of a million numbers, each within four standard errors."""
+    """Check four moments of a million numbers, each within four standard errors."""
     x = torch_normal(2024, 0, (1_000_000,)).astype(np.float64)
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs(np.mean(x**power) - moment) < 4.0 * (variance / len(x)) ** 0.5

@@ -1,4 +1,4 @@
-"""What weights do to embeddings."""
+"""The effect of weights on embeddings."""
 
 from __future__ import annotations
 

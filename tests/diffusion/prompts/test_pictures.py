@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import functools
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
 from diffusion import Pipeline, Result, Settings
-from diffusion.cli import main
-from diffusion.cli.program import app
 from diffusion.errors import SettingsError
-from diffusion.infotext.from_settings import picture_text
+from diffusion.infotext.from_settings import infotext_from_settings
 from diffusion.infotext.grammar import parse_infotext
 from diffusion.prompts import EMPHASES, Chunk, chunk_prompt
 from gpucore import f16
-from gpucore.adapters import DEVICE_VARIABLE
 from tests.conftest import first_device, skip_without_f16
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=2, guidance=4.0, seed=5)
@@ -134,24 +128,9 @@ def test_what_cannot_be_is_refused_before_any_work(field: str, value: object) ->
 def test_pictures_tell_their_mode_where_it_is_not_the_usual() -> None:
     drawn = replace(SMALL, prompt="a (red:1.5) apple", sampler="euler")
     for emphasis, told in (("original", None), ("no_norm", "No norm"), ("None", "None")):
-        text = picture_text(replace(drawn, emphasis=emphasis), 0, "emoji", "0123456789", "Avila")
+        text = infotext_from_settings(
+            replace(drawn, emphasis=emphasis), 0, "emoji", "0123456789", "Avila"
+        )
         found = parse_infotext(text)
         assert found.settings.get("Emphasis") == told
         assert found.prompt == "a (red:1.5) apple"
-
-
-def test_the_option_reaches_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    command = sys.modules["diffusion.cli.job"]
-    ran: list[Settings] = []
-    monkeypatch.setattr(command.Job, "run", lambda job, *_: ran.append(job.settings))
-    monkeypatch.setenv(DEVICE_VARIABLE, "null")
-    monkeypatch.chdir(tmp_path)
-    for arguments in ([], ["--emphasis", "no_norm"]):
-        assert CliRunner().invoke(app, ["txt2img", "a", *arguments]).exit_code == 0
-    assert [settings.emphasis for settings in ran] == ["original", "no_norm"]
-
-
-def test_a_wrong_mode_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["txt2img", "a", "--emphasis", "no norms"])
-    assert "emphasis cannot be 'no norms'; did you mean no_norm" in capfd.readouterr().err

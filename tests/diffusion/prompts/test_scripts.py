@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.noise import LatentNoise
-from diffusion.pipeline.denoiser import GuidedDenoiser, mixed
+from diffusion.pipeline.denoiser import GuidedDenoiser, apply_guidance
 from diffusion.prompts import EMPHASES, chunk_prompt, chunk_script, read_script
 from diffusion.tasks import Hires
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, DType, f16, f32
 from tests.conftest import first_device
-from tests.diffusion.test_pipeline import pipeline_on
+from tests.diffusion.bundled_model import pipeline_on
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=4, guidance=4.0, seed=5)
 RED, BLUE = "a red apple", "a blue car"
@@ -129,11 +129,12 @@ def test_mixing(device: Device, weights: tuple[float, ...], scale: float) -> Non
     rows = rng.standard_normal((2 * (1 + len(weights)), 3, 5, 4)).astype(np.float32)
     free, *parts = rows.astype(np.float64).reshape(-1, 2, 3, 5, 4)
     expected = free + scale * sum(w * (c - free) for w, c in zip(weights, parts, strict=True))
-    found = mixed(device.buffer_from_array(rows), scale, weights).read()
+    found = apply_guidance(device.buffer_from_array(rows), scale, weights).read()
     # Each term is rounded, and each sum: 7 terms of up to 4 · 7.5 · 4.3.
     np.testing.assert_allclose(found, expected, rtol=0, atol=7 * 2**-24 * 130)
     if device.has_f16:
-        half = mixed(device.buffer_from_array(rows.astype(np.float16), f16), scale, weights).read()
+        rows_f16 = device.buffer_from_array(rows.astype(np.float16), f16)
+        half = apply_guidance(rows_f16, scale, weights).read()
         np.testing.assert_allclose(half, expected, rtol=2e-2, atol=0.15)
 
 

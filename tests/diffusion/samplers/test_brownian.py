@@ -47,7 +47,7 @@ def test_overlapping_intervals_share_what_they_overlap() -> None:
 def test_differences_add_up() -> None:
     ends = [14.6146, 5.3, 1.0, 0.17, 0.0292]
     cells = [round(math.log2(end) / CELL) for end in ends]
-    whole = weigh_draws(ends[0], ends[-1])
+    union = weigh_draws(ends[0], ends[-1])
     total: dict[int, float] = {}
     for (high, low), (a, b) in zip(
         itertools.pairwise(ends), itertools.pairwise(cells), strict=True
@@ -55,8 +55,8 @@ def test_differences_add_up() -> None:
         for number, weight in weigh_draws(high, low).items():
             total[number] = total.get(number, 0.0) + weight * math.sqrt(a - b)
     scale = math.sqrt(cells[0] - cells[-1])
-    for number in {*total, *whole}:
-        expected = whole.get(number, 0.0) * scale
+    for number in {*total, *union}:
+        expected = union.get(number, 0.0) * scale
         assert total.get(number, 0.0) == pytest.approx(expected, abs=1e-9)
 
 

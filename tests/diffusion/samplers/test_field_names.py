@@ -65,7 +65,7 @@ SAMPLER_NAMES: dict[str, str] = {
     "sa_solver_pece": "sa_solver_pece, sample_sa_solver_pece",
     "tcd": "tcd, TCD, TCDScheduler",
 }
-"""Of A1111, k-diffusion, ComfyUI, diffusers and stable-diffusion.cpp, in this order."""
+"""The names in A1111, k-diffusion, ComfyUI, diffusers and stable-diffusion.cpp, in this order."""
 
 SCHEDULE_NAMES: dict[str, str] = {
     "uniform": "Uniform, uniform, linspace, timestep_spacing=linspace",
@@ -92,7 +92,7 @@ DEFAULT_SCHEDULES = {
     "exponential": "dpmpp_2m_sde dpmpp_2m_sde_heun dpmpp_3m_sde",
     "uniform": "euler_a euler lms heun heunpp2 ipndm ipndm_v deis",
 }
-"""What A1111 and Forge take for "Automatic"; Uniform where they take the model's own."""
+"""The schedules of A1111 and Forge for "Automatic"; Uniform where they take the model's own."""
 
 
 def spellings(names: str) -> list[str]:

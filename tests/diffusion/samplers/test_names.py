@@ -143,5 +143,5 @@ def test_a_given_schedule_counts_before_the_one_in_a_samplers_name(
 ) -> None:
     assert choose_schedule(sampler, schedule, "trailing") == expected
     usual = Defaults(64, 64, schedule="trailing")
-    full = Settings("a", sampler=sampler, schedule=schedule).filled(usual)
+    full = Settings("a", sampler=sampler, schedule=schedule).with_defaults(usual)
     assert full.schedule == expected

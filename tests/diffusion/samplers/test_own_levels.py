@@ -28,7 +28,7 @@ def levels(steps: int, end: float = 0.0) -> Reals:
 
 
 def alpha(lam: float) -> float:
-    """Of the variance-preserving form, in which the paper writes: α² + σ² = 1."""
+    """Return α of the paper's variance-preserving form, where α² + σ² = 1."""
     return 1.0 / math.sqrt(1.0 + math.exp(-2.0 * lam))
 
 

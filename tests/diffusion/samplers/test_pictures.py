@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.errors import SettingsError
 from diffusion.samplers import SAMPLERS
-from diffusion.tasks.sampling_options import Sampling
+from diffusion.tasks.sampling_settings import SamplingSettings
 from tests.conftest import first_device
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=5, guidance=4.0, seed=5)
@@ -62,15 +62,15 @@ def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
 @pytest.mark.parametrize(
     ("sampler", "schedule", "sampling"),
     [
-        ("euler", "karras", Sampling(s_churn=5.0)),
-        ("euler_a", "karras", Sampling(s_noise=0.8)),
-        ("deis", "karras", Sampling(order=3)),
-        ("dpmpp_2m", "karras", Sampling(rho=4.0)),
-        ("dpmpp_2m", "exponential", Sampling(sigma_min=0.1)),
-        ("dpmpp_2m", "kl_optimal", Sampling(sigma_max=10.0)),
+        ("euler", "karras", SamplingSettings(s_churn=5.0)),
+        ("euler_a", "karras", SamplingSettings(s_noise=0.8)),
+        ("deis", "karras", SamplingSettings(order=3)),
+        ("dpmpp_2m", "karras", SamplingSettings(rho=4.0)),
+        ("dpmpp_2m", "exponential", SamplingSettings(sigma_min=0.1)),
+        ("dpmpp_2m", "kl_optimal", SamplingSettings(sigma_max=10.0)),
     ],
 )
-def test_options_reach_the_sampler(sampler: str, schedule: str, sampling: Sampling) -> None:
+def test_options_reach_the_sampler(sampler: str, schedule: str, sampling: SamplingSettings) -> None:
     plain = dataclasses.replace(SMALL, sampler=sampler, schedule=schedule, steps=4)
     chosen = dataclasses.replace(plain, sampling=sampling)
     assert not np.array_equal(pixels(plain), pixels(chosen))
@@ -84,11 +84,14 @@ def test_the_noise_generator_matters() -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"sampling": Sampling(rho=2.0), "schedule": "uniform"}, "rho"),
-        ({"sampling": Sampling(sigma_min=3.0, sigma_max=2.0), "schedule": "karras"}, "sigma_max"),
-        ({"sampling": Sampling(s_tmin=3.0, s_tmax=2.0)}, "s_tmax"),
-        ({"sampling": Sampling(order=0)}, "order"),
-        ({"sampling": Sampling(s_churn=float("nan"))}, "s_churn"),
+        ({"sampling": SamplingSettings(rho=2.0), "schedule": "uniform"}, "rho"),
+        (
+            {"sampling": SamplingSettings(sigma_min=3.0, sigma_max=2.0), "schedule": "karras"},
+            "sigma_max",
+        ),
+        ({"sampling": SamplingSettings(s_tmin=3.0, s_tmax=2.0)}, "s_tmax"),
+        ({"sampling": SamplingSettings(order=0)}, "order"),
+        ({"sampling": SamplingSettings(s_churn=float("nan"))}, "s_churn"),
         ({"rng": "dice"}, "rng"),
     ],
 )

@@ -1,7 +1,7 @@
 """Properties of every sampler: order of convergence, network calls, noise, schedules, dtypes.
 
-For data distributed as N(0, s²) the best denoiser is D(x, σ) = x·s²/(s² + σ²), and the
-probability-flow equation has the solution x(σ) = x(σ₀)·√((s² + σ²)/(s² + σ₀²)).
+For data distributed as N(0, s²) the best denoiser is D(x, σ) = x·s²/(s² + σ²). The
+probability-flow equation then has the solution x(σ) = x(σ₀)·√((s² + σ²)/(s² + σ₀²)).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ AT_THIRDS = tuple(
 
 @dataclass(frozen=True)
 class Facts:
-    """What must hold of one sampler.
+    """The facts that must hold for one sampler.
 
     ``schedule``: its own schedule. ``order``: its order of convergence without noise, where it is
     measured. ``calls``: the levels of its network calls on the levels 9, 3, 1 and 0, or None where

@@ -113,7 +113,7 @@ def test_the_schedule_cannot_be_written_to() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.9], [0.5, 0.9], [0.9, 0.0], [1.0, 0.5], [math.nan, 0.5]])
-def test_alphas_that_cannot_be(values: list[float]) -> None:
+def test_alphas_that_are_not_valid(values: list[float]) -> None:
     with pytest.raises(SettingsError, match="alphas_cumprod"):
         NoiseSchedule(np.array(values))
 
@@ -122,7 +122,7 @@ def test_alphas_that_cannot_be(values: list[float]) -> None:
     ("field", "value"),
     [("prediction_type", "flow"), ("timestep_spacing", "even"), ("steps_offset", -1)],
 )
-def test_fields_that_cannot_be(field: str, value: object) -> None:
+def test_fields_that_are_not_valid(field: str, value: object) -> None:
     with pytest.raises(SettingsError, match=field):
         NoiseSchedule(np.array([0.9, 0.5]), **{field: value})  # type: ignore[arg-type]
 

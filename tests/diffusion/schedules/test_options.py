@@ -1,4 +1,4 @@
-"""Ends and bend of a schedule, where a caller chooses them."""
+"""The options of schedules: their ends and their exponent."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_rho() -> None:
 
 @pytest.mark.parametrize("name", SCHEDULES.names)
 @pytest.mark.parametrize("option", ["sigma_min", "sigma_max", "rho"])
-def test_an_option_that_a_schedule_has_not_is_refused(name: str, option: str) -> None:
+def test_an_option_that_a_schedule_does_not_have_is_refused(name: str, option: str) -> None:
     has = name in (WITH_RHO if option == "rho" else WITH_ENDS)
     options = ScheduleOptions(**{option: 5.0})
     if has:
@@ -64,7 +64,7 @@ def test_an_option_that_a_schedule_has_not_is_refused(name: str, option: str) ->
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 @pytest.mark.parametrize("option", ["sigma_min", "sigma_max", "rho"])
-def test_values_that_cannot_be(option: str, value: float) -> None:
+def test_values_out_of_range(option: str, value: float) -> None:
     with pytest.raises(SettingsError, match=option):
         ScheduleOptions(**{option: value})
 

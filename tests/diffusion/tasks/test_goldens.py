@@ -1,7 +1,7 @@
 """Img2img and inpainting against diffusers' pipelines, step by step, on every engine.
 
-Tolerance: 1e-4 relative in f32, of x after each step and of what each step changes (PyTorch in f32
-is up to 5e-6 off the golden float64 values of x).
+Tolerance: 1e-4 relative in f32, of x after each step and of each step's change. PyTorch in f32 is
+up to 5e-6 off the golden float64 values of x.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from PIL import Image
 
 from diffusion.checkpoints import ModelFolder
 from diffusion.noise import Draw
-from diffusion.pipeline import run as run_module
+from diffusion.pipeline import passes, sampling
 from diffusion.pipeline.denoiser import Latents
-from diffusion.pipeline.graph_cache import GraphCache
-from diffusion.pipeline.networks import Networks, load_networks
+from diffusion.pipeline.loading import load_networks
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.passes import base_pass
 from diffusion.pipeline.run import Run
+from diffusion.pipeline.run_cache import RunCache
+from diffusion.pipeline.sampling import overflow_watch, sample
 from diffusion.pipeline.vae import decode
 from diffusion.settings import Defaults, Settings
-from diffusion.tasks import Inpaint, Source
+from diffusion.tasks import InitImage, Inpaint
 from diffusion.tasks.blend import Blend
 from gpucore import Device, f32
-from tests.diffusion.lasting_folder import lasting_folder
+from tests.diffusion.session_folder import session_folder
 from tests.goldens.cases import GUIDANCE, NEGATIVE, PROMPT
 from tests.goldens.loader import channels_last, load, relative_error
 from tests.goldens.task_cases import TASK_CASES, TaskCase, write_task_model
@@ -36,13 +39,13 @@ TOLERANCE = 1e-4
 @functools.cache
 def networks(device: Device, model: str, inpaints: bool) -> Networks:
     case = next(c for c in TASK_CASES if c.model == model and (c.task == "inpaint9") is inpaints)
-    folder = lasting_folder(model)
+    folder = session_folder(model)
     write_task_model(folder, case)
     return load_networks(ModelFolder(folder), device, f32)
 
 
 class GivenNoise:
-    """Stands in for `LatentNoise` of one image: draws the golden case's noise."""
+    """A stand-in for `LatentNoise` of one image that draws the golden case's noise."""
 
     case: TaskCase
 
@@ -63,7 +66,7 @@ class GivenNoise:
 
 
 class NoBlend(Blend):
-    """Blends nothing, as diffusers with a UNet that reads the mask."""
+    """A stand-in for `Blend` that blends nothing, as diffusers with a UNet that reads the mask."""
 
     def __call__(self, x: Latents) -> Latents:
         return x
@@ -73,7 +76,7 @@ def settings_of(case: TaskCase) -> Settings:
     mask = Image.fromarray(case.mask())
     inpaint = None if case.task == "img2img" else Inpaint(mask, blur=0.0)
     strength = (case.kept - 0.5) / case.steps
-    source = Source(Image.fromarray(case.picture()), strength, inpaint=inpaint)
+    init_image = InitImage(Image.fromarray(case.picture()), strength, inpaint=inpaint)
     return Settings(
         PROMPT,
         NEGATIVE,
@@ -81,25 +84,26 @@ def settings_of(case: TaskCase) -> Settings:
         guidance=GUIDANCE,
         sampler=case.sampler,
         schedule=case.schedule,
-        source=source,
-    ).filled(Defaults(8, 8))
+        init_image=init_image,
+    ).with_defaults(Defaults(8, 8))
 
 
 @pytest.mark.parametrize("case", TASK_CASES, ids=lambda case: case.name)
 def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = load("tasks")
     made = networks(device, case.model, case.task == "inpaint9")
-    monkeypatch.setattr(run_module, "LatentNoise", GivenNoise)
+    monkeypatch.setattr(passes, "LatentNoise", GivenNoise)
     monkeypatch.setattr(GivenNoise, "case", case, raising=False)
     if case.task == "inpaint9":
-        monkeypatch.setattr(run_module, "Blend", NoBlend)
-    run = Run(made, GraphCache(made), settings_of(case))
-    assert run.first.walk.steps == case.kept
-    start = run.begin((0,))
+        monkeypatch.setattr(sampling, "Blend", NoBlend)
+    run = Run([base_pass(made, RunCache(), settings_of(case))])
+    (only,) = run.passes
+    assert only.schedule.steps == case.kept
+    start = run.first_start((0,))
     assert isinstance(start.latents, np.ndarray)
-    first = start.latents + np.float32(run.first.walk.start) * start.drawn
+    first = start.latents + np.float32(only.schedule.noise_scale) * start.unit_noise
     assert relative_error(np.moveaxis(first, -1, 1), golden[f"{case.name}/start"]) < TOLERANCE
-    states = [step.x for step in run.steps(run.first, start, run.watch(run.first))]
+    states = [step.x for step in sample(only, start, overflow_watch(only))]
     actual = [np.moveaxis(state.read(), -1, 1) for state in states]
     check_steps(actual, golden[f"{case.name}/latents"], golden[f"{case.name}/start"])
     ((image, _),) = decode(made, states[-1])
@@ -110,10 +114,10 @@ def test_run(device: Device, case: TaskCase, monkeypatch: pytest.MonkeyPatch) ->
 def check_steps(
     actual: list[NDArray[np.float32]], expected: NDArray[np.float32], start: NDArray[np.float32]
 ) -> None:
-    """x after each step, and what each step changes."""
-    before, wanted_before = start, start
-    for index, (state, wanted) in enumerate(zip(actual, expected, strict=True)):
-        assert relative_error(state, wanted) < TOLERANCE, f"step {index}"
-        change, wanted_change = state - before, wanted - wanted_before
-        assert relative_error(change, wanted_change) < TOLERANCE, f"change of step {index}"
-        before, wanted_before = state, wanted
+    """Compare x after each step, and the change of each step."""
+    before, expected_before = start, start
+    for index, (state, golden) in enumerate(zip(actual, expected, strict=True)):
+        assert relative_error(state, golden) < TOLERANCE, f"step {index}"
+        change, expected_change = state - before, golden - expected_before
+        assert relative_error(change, expected_change) < TOLERANCE, f"change of step {index}"
+        before, expected_before = state, golden

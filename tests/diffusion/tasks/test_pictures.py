@@ -1,4 +1,4 @@
-"""The tasks with the bundled model: what changes, what stays, in every batch the same."""
+"""Pictures of all tasks with the bundled model: what changes, what stays, in every batch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from PIL import Image
 
 from diffusion import Pipeline, Result, Settings, Stage, Step
 from diffusion.errors import SettingsError
-from diffusion.pipeline import graph_cache
-from diffusion.tasks import Hires, Inpaint, Source, Variation
+from diffusion.tasks import Hires, InitImage, Inpaint, Variation
 from gpucore import Device
+from tests.diffusion import bundled_model
+from tests.diffusion.bundled_model import pipeline_on
 
 SMALL = Settings("a red apple", "blurry", width=64, height=64, steps=3, guidance=4.0, seed=5)
 MASK = np.zeros((64, 64), np.uint8)
 MASK[16:48, 24:64] = 255
-
-
-@functools.cache
-def pipeline_on(device: Device) -> Pipeline:
-    return Pipeline.load(device=device)
 
 
 @functools.cache
@@ -34,22 +30,22 @@ def picture_on(device: Device) -> Image.Image:
 
 
 def pixels(device: Device, settings: Settings) -> NDArray[Any]:
-    return np.stack([np.asarray(image) for image in pipeline_on(device).draw(settings)])
+    return bundled_model.pixels(pipeline_on(device), settings)
 
 
 def tasks(device: Device) -> dict[str, Settings]:
     picture = picture_on(device)
     inpaint = Inpaint(Image.fromarray(MASK), blur=2.0)
     return {
-        "img2img": replace(SMALL, source=Source(picture, 0.6)),
-        "inpaint": replace(SMALL, source=Source(picture, 0.9, inpaint=inpaint)),
+        "img2img": replace(SMALL, init_image=InitImage(picture, 0.6)),
+        "inpaint": replace(SMALL, init_image=InitImage(picture, 0.9, inpaint=inpaint)),
         "masked": replace(
             SMALL,
-            source=Source(picture, 0.9, inpaint=dataclasses.replace(inpaint, area="masked")),
+            init_image=InitImage(picture, 0.9, inpaint=dataclasses.replace(inpaint, area="masked")),
         ),
         "noise": replace(
             SMALL,
-            source=Source(
+            init_image=InitImage(
                 picture, 1.0, inpaint=dataclasses.replace(inpaint, content="latent_noise")
             ),
         ),
@@ -80,16 +76,16 @@ def test_strength_says_how_much_changes(first: Device) -> None:
     picture = np.asarray(picture_on(first)).astype(float)
     changed = []
     for strength in (0.0, 0.5, 1.0):
-        source = Source(picture_on(first), strength)
-        settings = replace(SMALL, prompt="a blue car", steps=8, source=source)
+        init_image = InitImage(picture_on(first), strength)
+        settings = replace(SMALL, prompt="a blue car", steps=8, init_image=init_image)
         changed.append(np.abs(pixels(first, settings)[0] - picture).mean())
     assert changed[0] < changed[1] < changed[2]
     assert changed[0] < 12
 
 
 def test_a_pictures_size_is_taken(first: Device) -> None:
-    source = Source(Image.new("RGB", (70, 46), "red"), 0.3)
-    settings = replace(SMALL, width=None, height=None, source=source)
+    init_image = InitImage(Image.new("RGB", (70, 46), "red"), 0.3)
+    settings = replace(SMALL, width=None, height=None, init_image=init_image)
     assert pixels(first, settings).shape == (1, 48, 72, 3)
 
 
@@ -144,7 +140,7 @@ def test_variations_are_near(first: Device) -> None:
 
 
 def test_runs_whose_steps_alternate_do_not_meet(device: Device) -> None:
-    """Both have one shape and so one captured graph each; what is kept serves the next run."""
+    """Both have one shape, and a captured graph each; a later run takes one of the graphs."""
     pipeline = pipeline_on(device)
     chosen = [SMALL, replace(SMALL, prompt="a blue car", seed=6)]
     alone = [pixels(device, settings) for settings in chosen]
@@ -152,10 +148,10 @@ def test_runs_whose_steps_alternate_do_not_meet(device: Device) -> None:
     found: dict[int, Result] = {}
     for events in itertools.zip_longest(*runs):
         found |= {i: e for i, e in enumerate(events) if isinstance(e, Result)}
-    for index, wanted in enumerate(alone):
-        np.testing.assert_array_equal(np.asarray(found[index].images[0]), wanted[0])
-    for settings, wanted in zip(chosen, alone, strict=True):
-        np.testing.assert_array_equal(pixels(device, settings), wanted)
+    for index, expected in enumerate(alone):
+        np.testing.assert_array_equal(np.asarray(found[index].images[0]), expected[0])
+    for settings, expected in zip(chosen, alone, strict=True):
+        np.testing.assert_array_equal(pixels(device, settings), expected)
 
 
 def test_release_gives_the_memory_back(device: Device) -> None:
@@ -168,25 +164,25 @@ def test_release_gives_the_memory_back(device: Device) -> None:
     assert device.memory.live == before
 
 
-def test_what_is_made_for_large_pictures_is_not_kept(
+def test_graphs_for_large_pictures_are_not_kept(
     first: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = Pipeline(pipeline_on(first).networks)
-    wanted = np.asarray(pipeline.draw(SMALL)[0])
+    expected = np.asarray(pipeline.draw(SMALL)[0])
     pipeline.release()
     before = first.memory.live
-    monkeypatch.setattr(graph_cache, "LARGEST_KEPT", 63)
-    np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), wanted)
+    monkeypatch.setattr(pipeline.cache.denoisers, "largest", 63)
+    np.testing.assert_array_equal(np.asarray(pipeline.draw(SMALL)[0]), expected)
     assert first.memory.live - before < 1 << 20, "text embeddings are kept, no graph is"
 
 
-def test_what_cannot_be_is_refused_before_any_work(first: Device) -> None:
+def test_wrong_settings_are_refused_before_any_work(first: Device) -> None:
     picture = picture_on(first)
     wrong = Inpaint(Image.new("L", (32, 32), 255))
     for changes in (
-        {"source": Source(picture, 2.0)},
-        {"source": Source(picture, inpaint=wrong)},
-        {"source": Source(picture), "hires": Hires()},
+        {"init_image": InitImage(picture, 2.0)},
+        {"init_image": InitImage(picture, inpaint=wrong)},
+        {"init_image": InitImage(picture), "hires": Hires()},
         {"hires": Hires(0.5)},
         {"hires": Hires(upscaler="magic")},
         {"hires": Hires(steps=0)},
@@ -203,13 +199,13 @@ def test_clip_skip_matters(first: Device) -> None:
     assert not np.array_equal(pixels(first, replace(SMALL, clip_skip=2)), pixels(first, SMALL))
 
 
-def test_short_ways(first: Device) -> None:
+def test_methods_for_single_pictures(first: Device) -> None:
     pipeline, picture = pipeline_on(first), picture_on(first)
     drawn = pipeline.img2img(picture, SMALL.prompt, strength=0.6, steps=3, guidance=4.0, seed=5)
-    settings = replace(SMALL, negative="", source=Source(picture, 0.6))
+    settings = replace(SMALL, negative="", init_image=InitImage(picture, 0.6))
     np.testing.assert_array_equal(np.asarray(drawn), pixels(first, settings)[0])
     mask = Image.fromarray(MASK)
     drawn = pipeline.inpaint(picture, mask, "a car", strength=0.6, steps=3, guidance=4.0, seed=5)
-    source = Source(picture, 0.6, inpaint=Inpaint(mask))
-    settings = replace(SMALL, prompt="a car", negative="", source=source)
+    init_image = InitImage(picture, 0.6, inpaint=Inpaint(mask))
+    settings = replace(SMALL, prompt="a car", negative="", init_image=init_image)
     np.testing.assert_array_equal(np.asarray(drawn), pixels(first, settings)[0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from diffusion.errors import SettingsError
 from diffusion.pipeline import vae
 from diffusion.pipeline.vae import decode, moments
-from diffusion.tasks.tiling import TILE, Span, in_tiles, spans, tiled
+from diffusion.tasks.tiling import TILE, TileSpan, compute_in_tiles, needs_tiles, tile_spans
 from gpucore import Device
 from gpustd.matmul.conv import Wrap
 from tests.diffusion.golden_models import networks
@@ -22,7 +22,7 @@ from tests.diffusion.golden_models import networks
 
 @given(st.integers(1, 2000), st.integers(1, 128))
 def test_spans_cover_a_ring(extent: int, tile: int) -> None:
-    found = spans(extent, tile, ring=True)
+    found = tile_spans(extent, tile, ring=True)
     assert found[0].start == 0
     starts = [each.start for each in found] + [extent]
     assert all(each.extent == min(tile, extent) for each in found)
@@ -32,15 +32,15 @@ def test_spans_cover_a_ring(extent: int, tile: int) -> None:
             assert each.before
             assert each.after
     for each in found:
-        places = each.place(3)
-        assert len(set(places)) == 3 * each.extent
-        assert places.min() >= 0
-        assert places.max() < 3 * extent
+        indices = each.indices(3)
+        assert len(set(indices)) == 3 * each.extent
+        assert indices.min() >= 0
+        assert indices.max() < 3 * extent
 
 
 @given(st.integers(1, 2000), st.integers(1, 128))
 def test_spans_cover_all(extent: int, tile: int) -> None:
-    found = spans(extent, tile)
+    found = tile_spans(extent, tile)
     assert found[0].start == 0
     assert found[-1].start + found[-1].extent == extent
     for one, next_one in itertools.pairwise(found):
@@ -51,29 +51,29 @@ def test_spans_cover_all(extent: int, tile: int) -> None:
 
 @pytest.mark.parametrize("wrap", get_args(Wrap))
 @pytest.mark.parametrize("factor", [1, 8])
-def test_what_does_not_depend_on_tiles_comes_back(factor: int, wrap: Wrap) -> None:
+def test_an_array_that_does_not_depend_on_its_tiles_is_unchanged(factor: int, wrap: Wrap) -> None:
     size = (TILE + 31, 2 * TILE + 5)
     whole = np.random.default_rng(1).normal(size=(size[0] * factor, size[1] * factor, 2))
 
-    def compute(rows: Span, columns: Span) -> NDArray[np.float32]:
-        part = whole[np.ix_(rows.place(factor), columns.place(factor))]
+    def compute(rows: TileSpan, columns: TileSpan) -> NDArray[np.float32]:
+        part = whole[np.ix_(rows.indices(factor), columns.indices(factor))]
         return part.astype(np.float32)
 
-    found = tiled(compute, size, factor, wrap=wrap)
+    found = compute_in_tiles(compute, size, factor, wrap=wrap)
     np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
 
 
-def test_when_tiles_are_taken() -> None:
-    assert [in_tiles("auto", n) for n in (1024 * 1024, 1024 * 1024 + 64)] == [False, True]
-    assert [in_tiles("auto", n, 64) for n in (64, 65)] == [False, True]
-    assert in_tiles("On", 64)
-    assert not in_tiles("off", 10**9)
+def test_when_tiles_are_needed() -> None:
+    assert [needs_tiles("auto", n) for n in (1024 * 1024, 1024 * 1024 + 64)] == [False, True]
+    assert [needs_tiles("auto", n, 64) for n in (64, 65)] == [False, True]
+    assert needs_tiles("On", 64)
+    assert not needs_tiles("off", 10**9)
     with pytest.raises(SettingsError, match="vae tiling"):
-        in_tiles("maybe", 64)
+        needs_tiles("maybe", 64)
 
 
 def test_tiles_of_a_network(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of 12 latents with 3 in common: near the whole, for normalisation sees a part only."""
+    """Tiles of 12 latents with 3 in common give nearly the same: group norms see one tile only."""
     monkeypatch.setattr(vae, "TILE", 12)
     made = networks(device, "three_levels")
     noise = np.random.default_rng(2).normal(size=(1, 20, 28, 4)).astype(np.float32)
@@ -107,27 +107,27 @@ def test_memory_does_not_grow_with_the_picture() -> None:
 
 @pytest.mark.parametrize("how", ["off", "on"])
 def test_a_decoding_begins_its_reads(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the device decodes, all that the host will want is on its way: one wait."""
+    """All reads begin while the device decodes, so that the host waits once."""
     device = Device.null()
     made = networks(device, "two_levels")
     latents = device.buffer_from_array(np.zeros((2, 4, 4, 4), np.float32))
-    told: list[str] = []
+    calls: list[str] = []
 
     def listen(name: str) -> None:
         call = getattr(device.engine, name)
-        monkeypatch.setattr(device.engine, name, lambda *args: (told.append(name), call(*args))[1])
+        monkeypatch.setattr(device.engine, name, lambda *args: (calls.append(name), call(*args))[1])
 
     listen("read")
     listen("submit")
     device.stream.send = device.engine.submit
     begun = decode(made, latents, how)
     if how == "off":
-        assert told[-3:] == ["submit", "read", "read"]
-        told.clear()
+        assert calls[-3:] == ["submit", "read", "read"]
+        calls.clear()
         next(begun)
-        assert told == []
+        assert calls == []
     next(begun)
-    assert told[-3:] == ["submit", "read", "read"]
+    assert calls[-3:] == ["submit", "read", "read"]
 
 
 def test_a_device_of_small_buffers_takes_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

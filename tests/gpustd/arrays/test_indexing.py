@@ -156,16 +156,16 @@ def test_chosen_elements(
 
 
 def test_refuses(device: Device) -> None:
-    with pytest.raises(ShapeError, match="nonzero: a number without axes"):
+    with pytest.raises(ShapeError, match="nonzero: x must have an axis"):
         arrays.nonzero(device.buffer(f32, ()))
     x, places = device.buffer(f32, (2, 3)), device.buffer(i32, (2, 2))
-    with pytest.raises(DTypeError, match="indices are i32 or u32"):
+    with pytest.raises(DTypeError, match="indices must be i32 or u32"):
         arrays.take(x, x)
-    with pytest.raises(ShapeError, match="nothing to take"):
+    with pytest.raises(ShapeError, match="must have elements to take"):
         arrays.take(device.buffer(f32, 0), places)
-    with pytest.raises(ShapeError, match="may differ in axis 0"):
+    with pytest.raises(ShapeError, match="except along axis 0"):
         arrays.take_along_axis(x, places, 0)
-    with pytest.raises(ShapeError, match="put_along_axis: shapes"):
+    with pytest.raises(ShapeError, match="put_along_axis: extents must be equal or 1"):
         arrays.put_along_axis(x, places, x, 1)
     with pytest.raises(ShapeError, match="put_along_axis: values"):
         arrays.put_along_axis(x, device.buffer(i32, (2, 1)), x, 1)

@@ -1,4 +1,4 @@
-"""Pictures for the tests of `gpustd.image`, and their comparison with float64."""
+"""Images for the tests of `gpustd.image`, and their comparison with float64."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SHAPES = ((13, 17), (6, 20, 3), (2, 5, 7, 4), (2, 3, 9, 1), (1, 1, 2))
 
 
 def draw(shape: tuple[int, ...], dtype: type[Any], seed: int = 1) -> Array:
-    """Values in 0 .. 255 of u8, around 0 of f32."""
+    """Draw values in 0 .. 255 for u8, around 0 for f32."""
     rng = np.random.default_rng(seed)
     if dtype is np.uint8:
         return rng.integers(0, 256, shape).astype(np.uint8)
@@ -59,7 +59,10 @@ def pictures(
     channels: tuple[int, ...] = (1, 2, 3, 4),
     ranks: tuple[int, ...] = (2, 3, 4),
 ) -> Array:
-    """An image of any form, at times empty, or a view that is not contiguous: uploads copy it."""
+    """Draw an image of any form, at times empty, or a view that is not contiguous.
+
+    Uploads copy such a view.
+    """
     rank = pick(st.sampled_from(ranks))
     shape = (pick(_EXTENTS), pick(_EXTENTS), pick(st.sampled_from(channels)))[: min(rank, 3)]
     shape = (*(pick(st.integers(1, 2)),) * (rank == 4), *shape)
@@ -74,24 +77,24 @@ def pictures(
 
 
 def upload(device: Device, array: Array) -> Buffer[Any]:
-    """The array on the device, with the pool poisoned for results of up to four times its size."""
+    """Upload the array, with the pool poisoned for results of up to four times its size."""
     buffer = device.buffer_from_array(array)
     poison_pool(device, array.nbytes, 4 * array.size)
     return buffer
 
 
 def largest(x: Array, value: float = 0.0) -> float:
-    """The greatest size of an element or of what surrounds them; 0 where there are none."""
+    """Return the greatest size of an element or of ``value``; 0 where there are none."""
     return float(np.abs(x.astype(np.float64)).max(initial=abs(value)))
 
 
 def first_axis(x: Array) -> int:
-    """Of height and width, the first."""
+    """Return the axis of the height."""
     return 1 if x.ndim == 4 else 0
 
 
 def per_axis(shape: tuple[int, ...], down: Any, across: Any, rest: Any) -> list[Any]:
-    """A setting for each axis of an array: of its height, of its width, of the others."""
+    """Return a setting for each axis of an array: of its height, of its width, of the others."""
     first = 1 if len(shape) == 4 else 0
     return [down if i == first else across if i == first + 1 else rest for i in range(len(shape))]
 

@@ -36,7 +36,7 @@ def test_flip(device: Device, x: Array, cells: tuple[str, int] | None) -> None:
 def test_flip_of_whole_units(
     device: Device, shape: tuple[int, ...], dtype: type[Any], variant: str
 ) -> None:
-    """Rows of whole words; more units than a workgroup takes."""
+    """Rows are whole words, and there are more units than a workgroup takes."""
     x = draw(shape, dtype)
     picture = upload(device, x)
     first = 1 if len(shape) == 4 else 0
@@ -60,7 +60,7 @@ def test_crop(device: Device, data: st.DataObject, x: Array) -> None:
 @given(x=pictures(), widths=st.tuples(*[st.integers(0, 9)] * 4))
 @settings(max_examples=8, deadline=None)
 def test_pad(device: Device, mode: str, x: Array, widths: tuple[int, ...]) -> None:
-    """What NumPy refuses, to repeat pixels of an axis that has none, is refused."""
+    """NumPy refuses to repeat pixels of an axis that has none; so does pad."""
     down, across = widths[:2], widths[2:]
     given_widths = per_axis(x.shape, down, across, (0, 0))
     extra: dict[str, Any] = {"constant_values": 7} if mode == "constant" else {}

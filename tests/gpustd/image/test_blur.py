@@ -70,8 +70,8 @@ def test_gaussian(device: Device, variant: str, dtype: type[Any], shape: tuple[i
 SIGMAS = st.tuples(*[st.sampled_from((0.0, 0.3, 0.9, 2.0, 6.0))] * 2)
 
 
-def blurred(x: Array, sigmas: tuple[float, float], truncate: float = 4.0, **border: Any) -> Any:
-    """In float64, and what f32 may be off (see the top of this page)."""
+def exact_blur(x: Array, sigmas: tuple[float, float], truncate: float = 4.0, **border: Any) -> Any:
+    """Return the blur in float64, and the allowed error of f32 (see the top of this file)."""
     each = per_axis(x.shape, *sigmas, 0)
     wide = x.astype(np.float64)
     exact = scipy.ndimage.gaussian_filter(wide, each, truncate=truncate, **border)
@@ -95,8 +95,8 @@ def test_gaussian_of_any_picture(
     mode: str,
     cval: float,
 ) -> None:
-    """Also windows that reach beyond the picture several times over."""
-    exact, error = blurred(x, sigmas, truncate, mode=mode, cval=cval)
+    """Windows may reach beyond the picture several times over."""
+    exact, error = exact_blur(x, sigmas, truncate, mode=mode, cval=cval)
     result = image.gaussian_blur(upload(device, x), sigmas, truncate, mode, cval).read()
     check(device, "gaussian_blur", result, exact, error)
 
@@ -127,8 +127,8 @@ def test_box_of_any_picture(device: Device, x: Array, size: Any, mode: str, cval
 def test_unsharp_mask_of_any_picture(
     device: Device, x: Array, sigmas: tuple[float, float], amount: float, threshold: float
 ) -> None:
-    """A difference that rounding may move across the threshold counts in neither case."""
-    exact, error = blurred(x, sigmas)
+    """Rounding may move a difference across the threshold; such a pixel is left out."""
+    exact, error = exact_blur(x, sigmas)
     rest = x - exact
     error = error + EPS * largest(x)
     jumps = (np.abs(np.abs(rest) - threshold) <= error) & (threshold > 0)
@@ -142,7 +142,7 @@ def test_unsharp_mask_of_any_picture(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_meet(device: Device, dtype: type[Any]) -> None:
-    """Several workgroups down and across, and more than one strip of rows."""
+    """There are several workgroups down and across, and more than one strip of rows."""
     x = draw((49, 600), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (2, 5))
     for variant in ("tile", "strip"):
@@ -163,7 +163,7 @@ def test_means_of_levels(device: Device) -> None:
 
 
 def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Software renderers round a product before they add: there, a level may be the next one."""
+    """Software renderers round a product before they add, so a level may be the next one."""
     if not (separable.can_compare_f16_pairs(device) and row_lanes(device)):
         pytest.skip(f"{device!r} has no f16 or no subgroups of known width")
     monkeypatch.setattr(separable, "_has_exact_f16_means", lambda *_: True)
@@ -178,7 +178,7 @@ def test_means_in_f16(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_means_in_f16_are_rounded_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sum of levels less 128, as a GPU rounds it: once, to f16 between 1024 and 2048."""
+    """Check every sum of levels less 128 as a GPU rounds it: once, to f16 between 1024 and 2048."""
     monkeypatch.setattr(separable, "can_compare_f16_pairs", lambda _: True)
     gpus = {
         api: types.SimpleNamespace(is_cpu=False, info=types.SimpleNamespace(api=api))
@@ -189,8 +189,8 @@ def test_means_in_f16_are_rounded_right(monkeypatch: pytest.MonkeyPatch) -> None
     assert not separable._has_exact_f16_means(gpus["dx12"], 3)
     for n in fitting:
         sums = np.arange(-128 * n, 127 * n + 1)
-        made = np.rint(sums * float(np.float16(1 / n)) + 1152)
-        np.testing.assert_array_equal(made, (2 * sums + n) // (2 * n) + 1152)
+        rounded = np.rint(sums * float(np.float16(1 / n)) + 1152)
+        np.testing.assert_array_equal(rounded, (2 * sums + n) // (2 * n) + 1152)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((6, 16, 3), (3, 7)), ((4, 32), (1, 25))], ids=str)
@@ -200,7 +200,7 @@ def test_strips_of_wide_windows(
     shape: tuple[int, ...],
     size: tuple[int, int],
 ) -> None:
-    """Subgroups of 32 lanes take them; fewer must be told to."""
+    """Subgroups of 32 lanes fit these windows; for narrower ones the test forces the variant."""
     if not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
     monkeypatch.setattr(separable, "fits_variant", lambda variant, *_: variant == "strip")
@@ -217,7 +217,7 @@ def test_strips_of_wide_windows(
 def test_long_windows_of_the_width(
     device: Device, dtype: type[Any], shape: tuple[int, ...]
 ) -> None:
-    """Lanes of four cells, or of two, where the row allows no more."""
+    """Lanes take four cells, or two where the row allows no more."""
     if not row_lanes(device):
         pytest.skip(f"{device!r} has no subgroups of known width")
     x = draw(shape, dtype)
@@ -250,7 +250,7 @@ def test_tiles_of_any_window(device: Device, size: tuple[int, int], dtype: type[
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_long_windows(device: Device, dtype: type[Any]) -> None:
-    """In two launches, and in one where the width has one tap; wider ones than lanes reach."""
+    """Some take two launches; where the width has one tap, one launch."""
     for shape, sigmas in (((2, 20, 24, 1), (2, 1.5)), ((20, 16, 3), (1.6, 0)), ((9, 8, 4), (0, 3))):
         x = draw(shape, dtype)
         each = per_axis(shape, *sigmas, 0)
@@ -263,7 +263,7 @@ def test_long_windows(device: Device, dtype: type[Any]) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_several_rows_an_invocation(device: Device, dtype: type[Any]) -> None:
-    """As GPUs make the axis of the height."""
+    """The axis of the height is filtered as on GPUs."""
     x = draw((21, 12), dtype)
     exact = scipy.ndimage.uniform_filter(x.astype(np.float64), (5, 1))
     with force_variant("separable", "axes"), force_variant("cells", "whole", 4):
@@ -272,7 +272,7 @@ def test_several_rows_an_invocation(device: Device, dtype: type[Any]) -> None:
 
 
 def test_unsharp_mask_by_tiles(device: Device) -> None:
-    """Levels that are blurred into f32."""
+    """Levels of u8 are blurred into f32."""
     x = draw((11, 32, 3), np.uint8)
     wide = x.astype(np.float64)
     exact = 2 * wide - scipy.ndimage.gaussian_filter(wide, (0, 0.3, 0))

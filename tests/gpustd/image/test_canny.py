@@ -1,9 +1,9 @@
 """Canny's edges between two float64 computations of scikit-image's steps.
 
-Whether a pixel is an edge is a yes or no, and rounding may turn it where a comparison is close.
-The reference takes each step's worst error, and knows of each pixel whether it is surely a
-candidate, and whether it possibly is. Hysteresis only ever adds where candidates are added, so that
-the result lies between that of the sure ones and that of the possible ones.
+A pixel either is an edge or not, and rounding may turn it where a comparison is close. The
+reference takes each step's worst error, and computes for each pixel whether it surely is a
+candidate and whether it possibly is. More candidates never remove an edge in hysteresis. So the
+result lies between that of the sure candidates and that of the possible ones.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.gpustd.image.image_cases import EPS, MODES, draw, largest, pictures, 
 Array = NDArray[Any]
 
 
-def joined(weak: Array, strong: Array) -> Array:
-    """The components of ``weak`` with a ``strong`` pixel."""
+def connected_components(weak: Array, strong: Array) -> Array:
+    """Return the components of ``weak`` with a ``strong`` pixel."""
     labels, count = scipy.ndimage.label(weak, np.ones((3, 3)))
     kept = np.zeros(count + 1, bool)
     kept[np.unique(labels[strong & weak])] = True
@@ -35,15 +35,16 @@ def joined(weak: Array, strong: Array) -> Array:
     return np.asarray(kept[labels])
 
 
-def smoothed(x: Array, sigma: float, mode: str) -> Array:
+def smooth(x: Array, sigma: float, mode: str) -> Array:
+    """Return the Gaussian of ``x``; with the mode constant, pixels beyond the edge do not count."""
     if mode != "constant":
         return np.asarray(scipy.ndimage.gaussian_filter(x, sigma, mode=mode))
     inside = scipy.ndimage.gaussian_filter(np.ones_like(x), sigma, mode=mode)
     return np.asarray(scipy.ndimage.gaussian_filter(x, sigma, mode=mode) / inside)
 
 
-def beside(m: Array, i: Array, j: Array) -> tuple[Array, Array]:
-    """Lengths of the gradient at both neighbours along it, and what rounding of it changes."""
+def neighbour_lengths(m: Array, i: Array, j: Array) -> tuple[Array, Array]:
+    """Return the gradient's lengths at both neighbours along it, and their change by rounding."""
     same = (i >= 0) & (j >= 0) | (i <= 0) & (j <= 0)
     steep = np.where(same, abs(i) > abs(j), abs(i) >= abs(j))
     larger = np.maximum(np.maximum(abs(i), abs(j)), 1e-30)
@@ -63,22 +64,24 @@ def beside(m: Array, i: Array, j: Array) -> tuple[Array, Array]:
     return np.stack([r[0] for r in results]), np.stack([r[1] for r in results])
 
 
-def bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[Array, Array]:
-    """Edges that must be found, and those that may be."""
-    s = smoothed(x.astype(np.float64), sigma, mode)
+def edge_bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[Array, Array]:
+    """Return edges that must be found, and those that may be."""
+    s = smooth(x.astype(np.float64), sigma, mode)
     i, j = scipy.ndimage.sobel(s, 0), scipy.ndimage.sobel(s, 1)
     m = np.hypot(i, j)
     taps = 2 * int(4 * sigma + 0.5) + 1
     most = largest(x)
     error = 8 * (2 * (taps + 2) * EPS * most) + 6 * EPS * 8 * most
-    near, tilt = beside(m, i, j)
+    near, tilt = neighbour_lengths(m, i, j)
     gap = m - near
     close = 2 * (2 * error) + 4 * error * tilt + 8 * EPS * m
     inner = np.zeros(x.shape, bool)
     inner[1:-1, 1:-1] = True
     sure = inner & (gap > close).all(0) & (m > low + 2 * error) & (m > 8 * error)
     may = inner & (gap > -close).all(0) & (m > low - 2 * error)
-    return joined(sure, m > high + 2 * error), joined(may, m > high - 2 * error)
+    return connected_components(sure, m > high + 2 * error), connected_components(
+        may, m > high - 2 * error
+    )
 
 
 @given(
@@ -91,18 +94,18 @@ def bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> tuple[
 def test_any_picture_lies_between(
     device: Device, x: Array, sigma: float, thresholds: list[float], mode: str
 ) -> None:
-    """Each image of a batch alone; of noise, whose edges are everywhere."""
+    """Each image of a batch is checked alone; noise has edges everywhere."""
     low, high = (t * largest(x) for t in thresholds)
     result = image.canny(upload(device, x), sigma, low, high, mode).read()
     assert result.shape == x.shape
     assert result.dtype == np.uint8
     if x.size:
         shape = (x.shape[0] if x.ndim == 4 else 1, *x.shape[x.ndim == 4 :][:2])
-        for one, made in zip(x.reshape(shape), result.reshape(shape), strict=True):
-            least, most = bounds(one, sigma, low, high, mode)
-            assert set(np.unique(made)) <= {0, 1}
-            assert not np.any(least & (made == 0))
-            assert not np.any(~most & (made == 1))
+        for one, found in zip(x.reshape(shape), result.reshape(shape), strict=True):
+            least, most = edge_bounds(one, sigma, low, high, mode)
+            assert set(np.unique(found)) <= {0, 1}
+            assert not np.any(least & (found == 0))
+            assert not np.any(~most & (found == 1))
 
 
 @pytest.mark.parametrize(
@@ -110,25 +113,28 @@ def test_any_picture_lies_between(
     [(np.uint8, 0.8, "constant"), (np.float32, 2.0, "nearest")],
     ids=str,
 )
-def test_lies_between_what_is_near(
+def test_lies_between_close_bounds(
     device: Device, dtype: type[Any], sigma: float, mode: str
 ) -> None:
-    """Of a picture with few pixels that rounding may turn."""
+    """Rounding may turn only few pixels of this picture."""
     x = scipy.ndimage.gaussian_filter(np.random.default_rng(5).random((61, 47)), 2)
     x = ((x - x.min()) / np.ptp(x) * 255).astype(dtype)
     low, high = 45.0, 120.0
-    least, most = bounds(x, sigma, low, high, mode)
+    least, most = edge_bounds(x, sigma, low, high, mode)
     assert least.sum() > 30
     assert (least != most).mean() < 0.01
-    assert joined(least, least).sum() < joined(*[bounds(x, sigma, low, low, mode)[0]] * 2).sum()
+    assert (
+        connected_components(least, least).sum()
+        < connected_components(*[edge_bounds(x, sigma, low, low, mode)[0]] * 2).sum()
+    )
     result = image.canny(upload(device, x), sigma, low, high, mode).read()
     assert set(np.unique(result)) <= {0, 1}
     assert not np.any(least & (result == 0))
     assert not np.any(~most & (result == 1))
 
 
-def packed(weak: Array, strong: Array) -> Array:
-    """Words of 4 by 4 pixels of (N, H, W), as `connect` takes them."""
+def pack_cells(weak: Array, strong: Array) -> Array:
+    """Return words of 4 by 4 pixels of (N, H, W), as `connect_edges` takes them."""
     images, height, width = weak.shape
     beyond = ((0, 0), (0, -height % 4), (0, -width % 4))
     kept, reached = (
@@ -143,10 +149,10 @@ def packed(weak: Array, strong: Array) -> Array:
     return np.asarray(words)
 
 
-def connected(device: Device, weak: Array, strong: Array) -> Array:
-    """`connect` of (N, H, W)."""
+def run_connect_edges(device: Device, weak: Array, strong: Array) -> Array:
+    """Return the result of `connect_edges` of (N, H, W)."""
     edges = device.buffer(u8, (*weak.shape, 1))
-    connect_edges(upload(device, packed(weak, strong)), edges, image_shape("test", edges))
+    connect_edges(upload(device, pack_cells(weak, strong)), edges, image_shape("test", edges))
     return np.asarray(edges.read()[..., 0])
 
 
@@ -159,19 +165,19 @@ def connected(device: Device, weak: Array, strong: Array) -> Array:
 def test_components(device: Device, shape: tuple[int, int, int], density: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weak, strong = rng.random(shape) < density, rng.random(shape) < 0.01
-    expected = np.stack([joined(*each) for each in zip(weak, strong, strict=True)])
-    np.testing.assert_array_equal(connected(device, weak, strong), expected)
+    expected = np.stack([connected_components(*each) for each in zip(weak, strong, strict=True)])
+    np.testing.assert_array_equal(run_connect_edges(device, weak, strong), expected)
 
 
 def test_a_long_way(device: Device) -> None:
-    """One component as long as the image has room: rows joined at their ends in turn."""
+    """One component is as long as the image has room: rows joined at alternating ends."""
     weak = np.zeros((1, 133, 140), bool)
     weak[:, ::2] = True
     weak[:, 1::4, -1] = weak[:, 3::4, 0] = True
     strong = np.zeros_like(weak)
-    np.testing.assert_array_equal(connected(device, weak, strong), strong)
+    np.testing.assert_array_equal(run_connect_edges(device, weak, strong), strong)
     strong[:, -1, -1] = True
-    np.testing.assert_array_equal(connected(device, weak, strong), weak)
+    np.testing.assert_array_equal(run_connect_edges(device, weak, strong), weak)
 
 
 def test_defaults_and_batches(device: Device) -> None:

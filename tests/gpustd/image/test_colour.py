@@ -35,15 +35,15 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 STEP = 6 / 29
 
 
-def linear(v: Array) -> Array:
+def srgb_to_linear(v: Array) -> Array:
     return np.where(v <= 0.04045, v / 12.92, (np.maximum(v + 0.055, 0) / 1.055) ** 2.4)
 
 
-def encoded(v: Array) -> Array:
+def linear_to_srgb(v: Array) -> Array:
     return np.where(v <= 0.0031308, v * 12.92, 1.055 * np.maximum(v, 0) ** (1 / 2.4) - 0.055)
 
 
-def but_alpha(curve: Callable[[Array], Array], v: Array) -> Array:
+def keep_alpha(curve: Callable[[Array], Array], v: Array) -> Array:
     return np.concatenate([curve(v[..., :3]), v[..., 3:]], -1) if v.shape[-1] == 4 else curve(v)
 
 
@@ -65,7 +65,7 @@ def each_pixel(convert: Callable[..., Any], v: Array) -> Array:
 
 
 def lab(v: Array) -> Array:
-    t = linear(v) @ XYZ.T / WHITE
+    t = srgb_to_linear(v) @ XYZ.T / WHITE
     f = np.where(t > STEP**3, np.cbrt(t), t / (3 * STEP**2) + 4 / 29)
     return np.stack(
         [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1
@@ -76,15 +76,15 @@ def from_lab(v: Array) -> Array:
     y = (v[..., 0] + 16) / 116
     f = np.stack([y + v[..., 1] / 500, y, y - v[..., 2] / 200], -1)
     t = np.where(f > STEP, f**3, 3 * STEP**2 * (f - 4 / 29))
-    return encoded((t * WHITE) @ np.linalg.inv(XYZ).T)
+    return linear_to_srgb((t * WHITE) @ np.linalg.inv(XYZ).T)
 
 
 class Conversion(NamedTuple):
-    """What a function makes of values in 0 .. 1, and what f32 may be off.
+    """A function on values in 0 .. 1, and the allowed error of f32.
 
-    ``channels`` and ``dtypes`` are those it takes; ``span`` that of its f32 operands, wider than
-    0 .. 1 where it does not clamp; ``levels`` whether of u8 it makes levels. ``exact`` takes values
-    and what is the middle of 0 .. 1: of levels 128.
+    ``channels`` and ``dtypes`` are those that it takes. ``span`` is that of its f32 operands, wider
+    than 0 .. 1 where it does not clamp. ``levels`` tells whether it returns levels for u8.
+    ``exact`` takes values and the middle of 0 .. 1, which is 128 for levels.
     """
 
     exact: Callable[[Array, float], Array]
@@ -122,17 +122,19 @@ CONVERSIONS = {
         12.92 * (5.3 * 23 * EPS + 2e-9) + 1.1 * ROOT + 4 * EPS,
         dtypes=FLOATS,
     ),
-    "srgb_to_linear": Conversion(lambda v, _: but_alpha(linear, v), 2 * POWER, ANY, span=WIDE),
+    "srgb_to_linear": Conversion(
+        lambda v, _: keep_alpha(srgb_to_linear, v), 2 * POWER, ANY, span=WIDE
+    ),
     "linear_to_srgb": Conversion(
-        lambda v, _: but_alpha(encoded, v), 1.2 * ROOT + 4 * EPS, ANY, FLOATS, WIDE
+        lambda v, _: keep_alpha(linear_to_srgb, v), 1.2 * ROOT + 4 * EPS, ANY, FLOATS, WIDE
     ),
     "to_float": Conversion(lambda v, _: v, 3 * EPS, ANY, (np.uint8,)),
 }
 
 
 @st.composite
-def coloured(pick: st.DrawFn, taken: Conversion, dtype: type[np.generic]) -> Array:
-    """Values over the whole span, of which many are its ends; or colours next to greys."""
+def colours(pick: st.DrawFn, taken: Conversion, dtype: type[np.generic]) -> Array:
+    """Draw values over the whole span, many at its ends, or colours next to greys."""
     ranks = (3, 4) if taken.channels == (3,) else (2, 3, 4)
     x = pick(pictures((dtype,), taken.channels, ranks))
     if x.dtype == np.float32:
@@ -153,7 +155,7 @@ def test_as_the_formula(
     device: Device, data: st.DataObject, name: str, dtype: type[np.generic], variant: str
 ) -> None:
     taken = CONVERSIONS[name]
-    x = data.draw(coloured(taken, dtype))
+    x = data.draw(colours(taken, dtype))
     if name == "hsv_to_rgb":
         # A hue counts in whole turns.
         x[..., 0] = 5 * x[..., 0] - 2
@@ -179,7 +181,7 @@ def test_as_the_formula(
 @given(x=pictures((np.uint8,), (3,), (3,)), variant=st.sampled_from(VARIANTS))
 @settings(max_examples=15, deadline=None)
 def test_levels_are_pillows(device: Device, x: Array, variant: str) -> None:
-    """Of grey to the bit; Pillow's table of Cb and Cr is rounded."""
+    """Grey is the same to the bit; Pillow's table of Cb and Cr is rounded."""
     with force_variant("pixels", variant):
         grey = image.rgb_to_grey(upload(device, x)).read()
         there = image.rgb_to_ycbcr(upload(device, x))

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 @st.composite
 def pairs(pick: st.DrawFn) -> tuple[Array, Array]:
-    """Two pictures in 0 .. 255 or 0 .. 1, many of whose pixels are clear or opaque."""
+    """Draw two pictures in 0 .. 255 or 0 .. 1, many of whose pixels are clear or opaque."""
     below = pick(pictures(DTYPES, (4,), (3, 4)))
     above = draw(below.shape, below.dtype.type, 2)
     full = 255 if below.dtype == np.uint8 else 1
@@ -34,7 +34,7 @@ def pairs(pick: st.DrawFn) -> tuple[Array, Array]:
 
 
 def over(d: Array, s: Array) -> Array:
-    """Porter and Duff's, of straight alpha."""
+    """Return Porter and Duff's over, with straight alpha."""
     rest = d[..., 3:] * (1 - s[..., 3:])
     alpha = s[..., 3:] + rest
     mixed = (s * s[..., 3:] + d * rest) / np.where(alpha == 0, 1, alpha)

@@ -70,7 +70,7 @@ def test_gradient_by_stencils(
 
 
 def check_gradient(device: Device, name: str, x: NDArray[Any], mode: str, cval: float) -> None:
-    """The constant surrounds the image, whose derivative follows."""
+    """Compare with float64. The constant surrounds the image, and the derivative follows."""
     side, middle = (1, 2) if name == "sobel" else (3, 10)
     wide = x.astype(np.float64)
     if mode == "constant":

@@ -39,7 +39,7 @@ Array = NDArray[Any]
 def test_correlates(
     device: Device, size: tuple[int, int], zeros: float, x: Array, mode: str, cval: float
 ) -> None:
-    """Also by taps that are a view, and by nothing but zeros."""
+    """Taps may be a view, or all zero."""
     rng = np.random.default_rng(3)
     taps = rng.normal(0, 0.3, (size[1], 2 * size[0]))[:, ::-2].T
     taps = taps * (rng.random(size) >= zeros)
@@ -58,7 +58,7 @@ def test_correlates(
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("size", [(3, 2), (4, 5)], ids=str)
 def test_stencils(device: Device, size: tuple[int, int], dtype: type[Any]) -> None:
-    """As GPUs make windows of up to five; the one of four reaches further up than down."""
+    """GPUs run windows of up to five so; the one of four reaches further up than down."""
     x = draw((2, 5, 12, 3), dtype)
     taps = np.random.default_rng(3).normal(0, 0.3, size)
     taps[0, 1] = 0

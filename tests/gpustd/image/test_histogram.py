@@ -23,7 +23,7 @@ VARIANTS = st.sampled_from(("plain", "copies"))
 
 
 def expected(x: Array, bins: int, span: tuple[float, float]) -> Array:
-    """Counts by image and channel."""
+    """Count by image and channel."""
     full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2)).astype(np.float64)
     counts = [
         [
@@ -61,7 +61,7 @@ def test_f32_of_any_picture(
     spoilt: list[float],
     variant: str,
 ) -> None:
-    """NaN is in no bin, nor is what lies outside."""
+    """NaN and values outside are in no bin."""
     x.flat[: min(len(spoilt), x.size)] = spoilt[: x.size]
     with force_variant("histogram", variant):
         result = image.histogram(upload(device, x), bins, span).read()
@@ -82,7 +82,7 @@ def test_f32(device: Device, shape: tuple[int, ...], bins: int, variant: str) ->
 @example(first=8.49578637462562e-228, width=1.0, seed=0)
 @settings(max_examples=15, deadline=None)
 def test_values_on_the_edges(device: Device, first: float, width: float, seed: int) -> None:
-    """A value that rounding moved beyond an edge is counted where float64 counts it."""
+    """A value that rounding moves beyond an edge is counted where float64 counts it."""
     span = (first, first + width)
     edges = np.linspace(*span, 11).astype(np.float32)
     x = np.concatenate([edges, np.nextafter(edges, np.float32(9e9))])[None]
@@ -93,7 +93,7 @@ def test_values_on_the_edges(device: Device, first: float, width: float, seed: i
 
 @pytest.mark.parametrize("span", [(2e-44, 9e-44), (-9e-44, 0.0), (0.0, 1e-43)])
 def test_subnormal_values(device: Device, span: tuple[float, float]) -> None:
-    """A GPU may take them for 0 in arithmetic; -0 is 0."""
+    """A GPU may take subnormal numbers for 0 in arithmetic; -0 is 0."""
     x = np.arange(-70, 70, dtype=np.float32)[None] * np.float32(2.0**-149)
     x[0, :2] = -0.0, 0.0
     result = image.histogram(upload(device, x), 7, span).read()
@@ -118,16 +118,16 @@ def test_equalise(device: Device, shape: tuple[int, ...], variant: str) -> None:
 
 
 def check_equalise(device: Device, x: Array, spread: int, variant: str) -> None:
-    """Pillow's levels, of a picture of ``spread`` levels."""
+    """Compare with Pillow's levels, for a picture of ``spread`` levels."""
     x = (x.astype(int) * spread // 256 + 3 * (spread < 256)).astype(np.uint8)
     full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2))
-    made = np.empty_like(full)
+    expected_levels = np.empty_like(full)
     for n, one in enumerate(full if x.size else ()):
         for c in range(one.shape[-1]):
-            made[n, ..., c] = ImageOps.equalize(Image.fromarray(one[..., c].copy()))
+            expected_levels[n, ..., c] = ImageOps.equalize(Image.fromarray(one[..., c].copy()))
     with force_variant("equalise", variant):
         result = image.equalise(upload(device, x)).read()
-    np.testing.assert_array_equal(result, made.reshape(x.shape))
+    np.testing.assert_array_equal(result, expected_levels.reshape(x.shape))
 
 
 def test_refuses_what_does_not_fit(device: Device) -> None:

@@ -31,7 +31,7 @@ Array = NDArray[Any]
 def test_median_of_any_picture(
     device: Device, x: Array, size: int, variant: str | None, mode: str, cval: float
 ) -> None:
-    """What surrounds levels is a level, as SciPy has it."""
+    """As in SciPy, u8 is surrounded by a level."""
     if x.dtype == np.uint8:
         cval = abs(int(cval)) % 256
     whole = tuple(per_axis(x.shape, size, size, 1))
@@ -80,7 +80,7 @@ def test_median_of_five_by_stencils(
 
 @pytest.mark.slow
 def test_large_networks(device: Device) -> None:
-    """What GPUs take for seven and nine; a software renderer compiles it for seconds."""
+    """GPUs take these networks for seven and nine; software renderers compile them for seconds."""
     x = draw((5, 8), np.float32)
     with force_variant("median", "select"):
         result = image.median(upload(device, x), 7).read()

@@ -61,9 +61,9 @@ def test_windows_of_any_form(
     mode: str,
     cval: int,
 ) -> None:
-    """Rectangles, and footprints of a ``share`` of one.
+    """Windows are rectangles, or footprints of a ``share`` of one.
 
-    SciPy computes levels with signs, so that differences below 0, where levels stop, show.
+    SciPy computes levels with signs, so that differences below 0, where u8 stops, show.
     """
     kept = np.random.default_rng(2).random((2 * window[0], window[1]))[::-2] < (share or 1)
     kept[0, -1] = True
@@ -99,7 +99,7 @@ def test_rectangles(device: Device, variant: str, dtype: type[Any], shape: tuple
 
 @pytest.mark.parametrize("shape", [(11, 128), (2, 5, 16, 3)], ids=str)
 def test_strips_of_one_step(device: Device, shape: tuple[int, ...]) -> None:
-    """All rows of a strip at once; where there is one channel, neighbours share what they fold."""
+    """All rows of a strip are read at once; with one channel, neighbours share what they fold."""
     x = draw(shape, np.uint8)
     for size in ((3, 3), (2, 5)):
         with force_variant("separable", "strip", (1, 2, 3, 3 + size[0] - 1, 4)):

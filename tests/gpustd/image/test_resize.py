@@ -58,11 +58,11 @@ def filter_value(method: str, x: float, antialias: bool) -> float:
     return float(np.sinc(x) * np.sinc(x / 3)) if abs(x) < 3 else 0.0
 
 
-def matrix(method: str, source: int, made: int, antialias: bool) -> Array:
-    """Weights (made, source), written down anew: whole sums over all source pixels."""
-    full = np.zeros((made, source))
-    scale = source / made
-    for p in range(made):
+def weight_matrix(method: str, source: int, target: int, antialias: bool) -> Array:
+    """Return weights (target, source), written independently: whole sums over all source pixels."""
+    full = np.zeros((target, source))
+    scale = source / target
+    for p in range(target):
         if method == "area":
             for q in range(source):
                 full[p, q] = max(0.0, min(q + 1, (p + 1) * scale) - max(q, p * scale))
@@ -91,14 +91,16 @@ EXTENTS = st.sampled_from((1, 2, 5, 8, 13, 31, 40, 0))
 def test_is_the_sum(
     device: Device, x: Array, size: tuple[int, int], method: Method, antialias: bool
 ) -> None:
-    """The height's weights and the width's; levels are rounded once, or as Pillow, in between."""
+    """The height's weights and the width's apply; levels are rounded once, or twice as Pillow."""
     first = first_axis(x)
     source = x.shape[first : first + 2]
     shape = (*x.shape[:first], *size, *x.shape[first + 2 :])
     if not (x.size and np.prod(shape)):
         check_empty(device, x, size, shape, method)
         return
-    down, across = (matrix(method, n, m, antialias) for n, m in zip(source, size, strict=True))
+    down, across = (
+        weight_matrix(method, n, m, antialias) for n, m in zip(source, size, strict=True)
+    )
     most_down, most_across = (float(np.abs(m).sum(axis=1).max()) for m in (down, across))
     taps = sum(int(np.count_nonzero(m, axis=1).max()) + 4 for m in (down, across))
     error = taps * EPS * most_down * most_across * largest(x)
@@ -114,7 +116,7 @@ def test_is_the_sum(
 def check_empty(
     device: Device, x: Array, size: tuple[int, int], shape: tuple[int, ...], method: Method
 ) -> None:
-    """Nothing comes of anything, and only nothing of nothing."""
+    """Check that empty targets are empty, and that empty sources stay so."""
     if np.prod(shape):
         with pytest.raises(ShapeError, match="must have elements"):
             image.resize(upload(device, x), size, method)
@@ -125,9 +127,9 @@ def check_empty(
 @pytest.mark.parametrize("method", list(PILLOW))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_u8_is_pillows_within_a_level(device: Device, channels: int, method: Method) -> None:
-    """A level at ties: Pillow's weights are rounded to 22 bits, ours to 24.
+    """A tie may differ by a level: Pillow's weights are rounded to 22 bits, ours to 24.
 
-    Pillow is asked for one axis at a time, since version 13 chooses which goes first.
+    Pillow gets one axis at a time, since version 13 chooses which goes first.
     """
     x = draw((12, 16, channels), np.uint8)
     for size in SIZES:
@@ -145,10 +147,10 @@ def test_u8_is_pillows_within_a_level(device: Device, channels: int, method: Met
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_whole_pixels(device: Device, dtype: type[Any], channels: int) -> None:
-    """As GPUs make them: more than a workgroup's, and taps that are no multiple of four."""
+    """Run the kernel of GPUs over more than a workgroup, with taps that are no multiple of four."""
     x = draw((2, 11, 13, channels), dtype)
     for method, width in (("bicubic", 36), ("area", 4)):
-        across = matrix(method, 13, width, False)
+        across = weight_matrix(method, 13, width, False)
         exact = np.einsum("nhwc,qw->nhqc", x.astype(np.float64), across)
         with force_variant("resize", "pixel_tiles"):
             result = image.resize(upload(device, x), (11, width), method, antialias=False).read()
@@ -162,10 +164,12 @@ def test_whole_pixels(device: Device, dtype: type[Any], channels: int) -> None:
 def test_u8_by_groups_of_four(
     device: Device, source: tuple[int, int], size: tuple[int, int], channels: int
 ) -> None:
-    """The kernels of GPUs: windows that reach beyond the image, and groups of four that do."""
+    """Run the kernels of GPUs, with windows and groups of four that reach beyond the image."""
     x = draw((2, *source, channels), np.uint8)
     for method in ("bicubic", "area"):
-        down, across = (matrix(method, n, m, False) for n, m in zip(source, size, strict=True))
+        down, across = (
+            weight_matrix(method, n, m, False) for n, m in zip(source, size, strict=True)
+        )
         exact = np.einsum("ph,nhwc->npwc", down, x.astype(np.float64))
         with force_variant("resize", "resize_u8"):
             high = image.resize(upload(device, x), (size[0], source[1]), method, antialias=False)
@@ -182,7 +186,7 @@ def test_u8_by_groups_of_four(
 
 @pytest.fixture
 def fused_launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The kernels that resize both axes in one launch, as they are asked for."""
+    """Record the names of kernels that resize both axes in one launch."""
     names: list[str] = []
 
     def record_name(device: Device, name: str, **spec: Any) -> Any:
@@ -208,8 +212,8 @@ def test_both_axes(
     """
     x = draw(shape, np.float32)
     height, width = shape[1:3] if len(shape) == 4 else shape[:2]
-    down = matrix("bilinear", height, size[0], True)
-    across = matrix("bilinear", width, size[1], True)
+    down = weight_matrix("bilinear", height, size[0], True)
+    across = weight_matrix("bilinear", width, size[1], True)
     full = x.reshape(*shape, *(1,) * (len(shape) == 2)).astype(np.float64)
     exact = np.einsum("ph,...hwc,qw->...pqc", down, full, across)
     with force_variant("resize", "resize_fused", 32):
@@ -221,7 +225,7 @@ def test_both_axes(
 
 
 def test_one_launch_where_both_axes_shrink(fused_launches: list[str]) -> None:
-    """Whichever shrinks more: where a picture is halved, that is a matter of its odd rows."""
+    """Either axis may shrink more: where a picture is halved, its odd rows decide."""
     gpu = Device.null()
     picture = gpu.buffer(f32, (41, 80))
     for size in ((20, 40), (21, 40), (21, 12), (42, 12), (40, 81)):
@@ -250,7 +254,7 @@ def test_nearest_takes_the_pixel_under_the_centre(
 @given(old=st.integers(1, 300), new=st.integers(1, 600))
 @settings(max_examples=60, deadline=None)
 def test_nearest_is_pillows(device: Device, old: int, new: int) -> None:
-    """But where a centre lies on the edge of two pixels, which Pillow's float64 decides."""
+    """They may differ where a centre lies on an edge, which Pillow's float64 decides."""
     x = np.arange(old, dtype=np.float32)[None]
     result = image.resize(upload(device, x), (1, new), "nearest").read()[0]
     centres = [Fraction(2 * i + 1, 2) * old / new for i in range(new)]
@@ -262,7 +266,7 @@ def test_nearest_is_pillows(device: Device, old: int, new: int) -> None:
 
 
 def test_a_centre_on_an_edge_takes_the_later_pixel(device: Device) -> None:
-    """The middle of 2 pixels as 7, of which Pillow takes the former, and of 4 as 6."""
+    """The middle of 2 pixels as 7, where Pillow takes the former, and of 4 as 6."""
     for old, new, expected in ((2, 7, [0, 0, 0, 1, 1, 1, 1]), (4, 6, [0, 1, 1, 2, 3, 3])):
         x = upload(device, np.arange(old, dtype=np.uint8)[None])
         assert image.resize(x, (1, new), "nearest").read()[0].tolist() == expected

@@ -1,10 +1,10 @@
 """Warps against `scipy.ndimage` in float64.
 
 A point is computed in f32 from products: it is off by d = 4 x 2^-24 of the sum of their sizes. A
-linear interpolation changes by at most the range of the values for each pixel of both axes; a
-cubic one by 2 x 9 max |x|, since the filter's coefficients are at most 3 max |x| an axis and the
-slopes of B-splines sum to less than 2. Where a value jumps (the nearest pixel, the edge of the
-mode constant), points within d of the jump are left out.
+linear interpolation changes by at most the range of the values for each pixel of both axes. A cubic
+one changes by 2 x 9 max |x|, since the filter's coefficients are at most 3 max |x| an axis and the
+slopes of B-splines sum to less than 2. Where a value jumps (the nearest pixel, the edge of the mode
+constant), points within d of the jump are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MATRIX = np.array([[0.83171, 0.31193, -1.37131], [-0.42067, 1.21039, 2.29177]])
 
 
 def points(matrix: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Where each pixel comes from, (2, height, width), and what f32 may be off."""
+    """Return the place of each pixel in the source, (2, height, width), and the error of f32."""
     where = np.stack([*np.indices(shape), np.ones(shape)]).astype(np.float64)
     full = np.vstack([matrix, [0, 0, 1]]) if len(matrix) == 2 else matrix
     there = np.einsum("ij,jhw->ihw", full, where)
@@ -40,8 +40,8 @@ def points(matrix: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     return place, error
 
 
-def sampled(x: Array, place: Array, order: int, mode: str, cval: float) -> Array:
-    """Values at the points, of each image and channel."""
+def sample(x: Array, place: Array, order: int, mode: str, cval: float) -> Array:
+    """Return the values at the points, of each image and channel."""
     full = x.reshape((1,) * (x.ndim < 4) + x.shape + (1,) * (x.ndim == 2)).astype(np.float64)
     if order == 3 and mode == "reflect":
         # SciPy begins this spline with a sum cut short, which is off by 1e-3 where rows are short:
@@ -50,20 +50,20 @@ def sampled(x: Array, place: Array, order: int, mode: str, cval: float) -> Array
         widths = [(0, 0), *((32, n + 32) for n in extents), (0, 0)]
         full, mode = np.pad(full, widths, "symmetric"), "mirror"
         place = place % (2 * np.array(extents)[:, None, None]) + 32
-    made = [
+    planes = [
         [
             scipy.ndimage.map_coordinates(full[n, ..., c], place, order=order, mode=mode, cval=cval)
             for c in range(full.shape[-1])
         ]
         for n in range(len(full))
     ]
-    result = np.moveaxis(np.array(made), 1, -1)
+    result = np.moveaxis(np.array(planes), 1, -1)
     return result.reshape(
         *x.shape[: max(x.ndim - 3, 0)], *place.shape[1:], *x.shape[2 + (x.ndim == 4) :]
     )
 
 
-def agree(
+def check_away_from_jumps(
     device: Device,
     name: str,
     result: Array,
@@ -71,10 +71,10 @@ def agree(
     points: tuple[Array, Array],
     how: tuple[int, str, float],
 ) -> None:
-    """Compare, but for points at a jump. ``how``: the order, the mode and the constant."""
+    """Compare, but for points at a jump. ``how`` is the order, the mode and the constant."""
     place, error = points
     order, mode, cval = how
-    exact = sampled(x, place, order, mode, cval)
+    exact = sample(x, place, order, mode, cval)
     first = first_axis(x)
     most = largest(x, cval)
     d = float(error.max())
@@ -99,10 +99,10 @@ def agree(
 
 @st.composite
 def matrices(pick: st.DrawFn, *, tilted: bool) -> Array:
-    """(2, 3), or (3, 3) whose third coordinate stays away from 0 over the result.
+    """Draw a matrix (2, 3), or (3, 3) whose third coordinate stays away from 0 over the result.
 
-    Of random numbers, so that no row of points meets a jump; they turn, shear, mirror, shrink and
-    enlarge, and lead out of the picture.
+    Numbers are random, so that no row of points meets a jump. Matrices turn, shear, mirror, shrink
+    and enlarge, and lead out of the picture.
     """
     rng = np.random.default_rng(pick(st.integers(0, 2**16)))
     scale = pick(st.sampled_from((0.1, 1.0, 3.0)))
@@ -129,17 +129,17 @@ def test_any_picture(
 ) -> None:
     name = "perspective_transform" if tilted else "affine_transform"
     matrix = data.draw(matrices(tilted=tilted))
-    told = dict(zip(("output_shape", "order", "mode", "cval"), (output, *how), strict=True))
+    options = dict(zip(("output_shape", "order", "mode", "cval"), (output, *how), strict=True))
     picture = upload(device, x)
     first = first_axis(x)
     shape = (*x.shape[:first], *output, *x.shape[first + 2 :])
     if np.prod(shape) and not x.size:
         with pytest.raises(ShapeError, match="must have elements"):
-            getattr(image, name)(picture, matrix, **told)
+            getattr(image, name)(picture, matrix, **options)
         return
-    result = getattr(image, name)(picture, matrix, **told).read()
+    result = getattr(image, name)(picture, matrix, **options).read()
     if result.size:
-        agree(device, name, result, x, points(matrix, output), how)
+        check_away_from_jumps(device, name, result, x, points(matrix, output), how)
     assert result.shape == shape
 
 
@@ -148,7 +148,7 @@ def test_any_picture(
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: int) -> None:
-    """As GPUs make them, in more than one workgroup across and down."""
+    """Run the kernel of GPUs in more than one workgroup across and down."""
     x = draw((2, 9, 15, channels), dtype)
     found = points(MATRIX, (11, 36))
     for mode in ("constant", "reflect"):
@@ -156,11 +156,11 @@ def test_whole_pixels(device: Device, dtype: type[Any], order: int, channels: in
             result = image.affine_transform(
                 upload(device, x), MATRIX, output_shape=(11, 36), order=order, mode=mode, cval=3
             ).read()
-        agree(device, "affine_transform", result, x, found, (order, mode, 3))
+        check_away_from_jumps(device, "affine_transform", result, x, found, (order, mode, 3))
 
 
 def test_affine_is_scipys(device: Device) -> None:
-    """The arguments themselves: matrix and offset apart, the shape of the image by default."""
+    """Pass matrix and offset apart, with the shape of the image by default."""
     x = draw((9, 12), np.float32)
     exact = scipy.ndimage.affine_transform(
         x.astype(np.float64), MATRIX[:, :2], MATRIX[:, 2], mode="mirror"
@@ -183,7 +183,7 @@ def test_affine_is_scipys(device: Device) -> None:
 def test_rotate(
     device: Device, x: Array, angle: float, reshape: bool, order: int, mode: str
 ) -> None:
-    """By modes without a jump, whose splines SciPy has exactly; up to 23 pixels across."""
+    """Use modes without a jump, whose splines SciPy has exactly; up to 23 pixels across."""
     if not x.size:
         return
     if order == 3 and mode == "reflect":
@@ -206,7 +206,7 @@ def test_quarter_turns_keep_every_pixel(device: Device, order: int) -> None:
 
 
 def test_opencvs_matrix(device: Device) -> None:
-    """A shift by 2 along x and 1 along y, as OpenCV writes it, converted as the docstring says."""
+    """Shift by 2 along x and 1 along y, as OpenCV writes it, converted as the docstring says."""
     x = draw((5, 6), np.uint8)
     exchange = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]])
     forward = np.array([[1, 0, 2], [0, 1, 1], [0, 0, 1]])

@@ -1,11 +1,11 @@
-"""Matrices that try a factorisation: graded, deficient, with repeated values; and its unit."""
+"""Matrices that are hard to factorise: graded, deficient, with repeated values."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "awkward", "normal", "orthogonal", "with_values"]
+__all__ = ["EPS", "hard_matrices", "normal", "orthogonal", "with_values"]
 
 Array = NDArray[np.float32]
 
@@ -14,24 +14,24 @@ EPS = 2.0**-24
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
-    """Normal numbers."""
+    """Draw normal numbers."""
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
 def orthogonal(n: int, seed: int = 0) -> NDArray[np.float64]:
-    """A random orthogonal matrix (n, n)."""
+    """Draw a random orthogonal matrix (n, n)."""
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
 
 
 def with_values(m: int, values: NDArray[np.float64], seed: int = 0) -> Array:
-    """(m, len(values)) with these singular values, m at least as many, rounded to f32."""
+    """Draw a matrix (m, n) with these n singular values, m at least n, rounded to f32."""
     n = len(values)
     left = orthogonal(m, seed)[:, :n]
     return (left * values @ orthogonal(n, seed + 1)).astype(np.float32)
 
 
-def awkward(n: int) -> dict[str, Array]:
-    """Square matrices by name."""
+def hard_matrices(n: int) -> dict[str, Array]:
+    """Return square matrices by name."""
     ones = np.ones(n, np.float64)
     column = np.zeros((n, n), np.float32)
     column[:, n // 2] = 1

@@ -32,7 +32,7 @@ def normal(shape: Any, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
 
 
 def sum_bound(terms: np.ndarray) -> Any:
-    """n roundings of partial sums at most, each relative to the sum of sizes."""
+    """Return n roundings of partial sums at most, each relative to the sum of sizes."""
     return (terms.shape[-1] + 2) * EPS * np.abs(terms).sum(-1) + 1e-45
 
 
@@ -68,7 +68,7 @@ def test_dot_and_sums(device: Device, shape: tuple[int, ...], variant: str) -> N
 def test_drawn_vectors(
     device: Device, shape: tuple[int, ...], dtype: str, seed: int, scale: complex, layout: str
 ) -> None:
-    """Every function; f16 is rounded once more. Tiny products may count as 0."""
+    """Check every function; f16 is rounded once more. Tiny products may count as 0."""
     dtype = held_by(device, dtype)
     kind = DTYPES[dtype].numpy
     x, y = (laid_out(normal(shape, seed + k, kind), layout) for k in range(2))
@@ -158,7 +158,7 @@ def test_refusals(device: Device) -> None:
 
 
 def test_length_where_sums_meet(device: Device) -> None:
-    """Rows with elements on both sides of 2^52 and of 2^-63, where nrm2 changes its scale."""
+    """Rows have elements on both sides of 2^52 and of 2^-63, where nrm2 changes its scale."""
     for middle in (52, -63):
         for apart in range(14):
             row = 2.0 ** (middle + np.array([1, 0, -1, -1, -2, -apart])) * 0.99

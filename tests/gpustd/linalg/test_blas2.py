@@ -26,7 +26,7 @@ def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
 
 
 def product(a: np.ndarray, x: np.ndarray, rounding: float = EPS) -> tuple[np.ndarray, np.ndarray]:
-    """The exact product and what n + 4 roundings of its terms may change."""
+    """Return the exact product, and the change that n + 4 roundings of its terms may make."""
     wide, other = a.astype(np.float64), x.astype(np.float64)
     exact = (wide @ other[..., None])[..., 0]
     size = (np.abs(wide) @ np.abs(other)[..., None])[..., 0]
@@ -75,7 +75,7 @@ def test_drawn_products(
     scales: tuple[float, float],
     seed: int,
 ) -> None:
-    """gemv and ger, with what is added and without."""
+    """Check gemv and ger, with an addend and without."""
     kind = np.float16 if dtype == "f16" and device.has_f16 else np.float32
     rounding = 2.0**-11 if kind is np.float16 else EPS
     rows, columns = sizes
@@ -121,7 +121,7 @@ def test_drawn_products(
 def test_drawn_triangles(
     device: Device, batch: tuple[int, ...], n: int, lower: bool, trans: Any, unit: bool, beta: float
 ) -> None:
-    """symv and trsv; the other triangle is NaN."""
+    """Check symv and trsv; the other triangle is NaN."""
     a = normal(*batch, n, n) / max(n, 1) + np.eye(n, dtype=np.float32)
     x, y = normal(*batch, n, seed=1), normal(*batch, n, seed=2)
     other = np.full((n, n), np.nan, np.float32)

@@ -38,7 +38,7 @@ def wide(x: np.ndarray) -> np.ndarray:
 
 
 def bound(a: np.ndarray, b: np.ndarray, rounding: float = EPS) -> np.ndarray:
-    """K + 4 roundings of a sum, four times as many in a complex one, and that of the result."""
+    """Return K + 4 roundings of a sum, four times as many if complex, and one of the result."""
     count = (4 if a.dtype.kind == "c" else 1) * (a.shape[-1] + 4)
     sizes = np.abs(wide(a)) @ np.abs(wide(b))
     return np.asarray(count * EPS * sizes + 2 * rounding * sizes + 1e-45)
@@ -103,7 +103,7 @@ def test_gemm_in_f16_is_summed_in_f32(device: Device) -> None:
 def test_the_way_through_matrix_units(
     device: Device, trans: Any, added: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Transposes first, the sum in f32, scales last; gpustd.gemm takes the variant that is here."""
+    """Transposes come first, the sum is f32, scales come last; gpustd.gemm takes its variant."""
     skip_without_f16(device, "f16")
     monkeypatch.setattr("gpustd.linalg.blas3._fits_matrix_units", lambda a, b: True)
     a, b = normal((2, 16, 24), 1, np.float16), normal((24, 32), 2, np.float16)
@@ -127,7 +127,7 @@ def test_the_way_through_matrix_units(
 def test_drawn_products(
     device: Device, batches: Any, sizes: tuple[int, int, int], dtype: str, flips: Any, scales: Any
 ) -> None:
-    """gemm of broadcast batches; K of 0 leaves what is added."""
+    """Check gemm of broadcast batches; K of 0 leaves the addend."""
     m, k, n = sizes
     kind = DTYPES[held_by(device, dtype)].numpy
     alpha, beta = scales if dtype == "c64" else (s.real for s in scales)
@@ -165,7 +165,7 @@ def test_drawn_triangles(
     trans: Any,
     unit: bool,
 ) -> None:
-    """syrk, symm and trsm; of a triangle the other one is NaN."""
+    """Check syrk, symm and trsm; the other triangle of an operand is NaN."""
     keep = np.tril if lower else np.triu
     a, c = normal((*batch, n, k)), normal((n, n), 1)
     x = device.buffer_from_array(np.ascontiguousarray(op(a, trans)))

@@ -26,7 +26,7 @@ def definite(batch: tuple[int, ...], n: int, seed: int = 0) -> np.ndarray:
 
 
 def check(device: Device, factor: np.ndarray, a: np.ndarray) -> None:
-    """|L L^T - A| <= (n + 6) eps |L| |L|^T (Higham 2002, theorem 10.3), through the residual."""
+    """Check |L L^T - A| <= (n + 6) eps |L| |L|^T (Higham 2002, theorem 10.3)."""
     wide = factor.astype(np.float64)
     size = np.abs(wide) @ np.swapaxes(np.abs(wide), -1, -2)
     product = wide @ np.swapaxes(wide, -1, -2)
@@ -69,7 +69,7 @@ def test_with_the_kernels_of_gpus(device: Device) -> None:
 def test_drawn_systems(
     device: Device, batch: tuple[int, ...], n: int, k: int | None, upper: bool, seed: int
 ) -> None:
-    """cholesky reads one triangle; cho_solve takes a lone vector or columns."""
+    """The factorisation reads one triangle; cho_solve takes a lone vector or columns."""
     a = definite(batch, n, seed)
     other = np.full((n, n), np.nan, np.float32)
     operand = device.buffer_from_array(a + (np.tril(other, -1) if upper else np.triu(other, 1)))

@@ -14,7 +14,7 @@ from gpucore import Device, DTypeError, ShapeError, f16
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.eigenvalues import eigh
 from tests.gpustd.compare import compare
-from tests.gpustd.linalg.matrices import EPS, awkward, normal, orthogonal
+from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal, orthogonal
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -27,9 +27,9 @@ def symmetric(a: Array) -> Array:
 def check(device: Device, a: Array) -> None:
     """Fail unless v is orthonormal, v w v^T is ``a``, and w agrees with float64.
 
-    Some log n sweeps turn each row n times, each turn a rounding of random sign, and what is too
-    small to be turned moves values by n EPS / 2 of the norm: 4 n + 32 units are allowed, of the
-    norm (Weyl: values move by no more than the matrix does).
+    Some log n sweeps turn each row n times, each turn a rounding of random sign. Elements too small
+    to be turned move values by n EPS / 2 of the norm. 4 n + 32 units of the norm are allowed (Weyl:
+    values move by no more than the matrix does).
     """
     n = a.shape[-1]
     poison_pool(device, a.nbytes, 4 * n)
@@ -65,16 +65,16 @@ def test_any_shape(device: Device, n: int, ahead: tuple[int, ...], lower: bool) 
     compare(device, "linalg.eigh", w, expected, (4 * n + 32) * EPS * norm)
 
 
-@pytest.mark.parametrize("name", awkward(5))
+@pytest.mark.parametrize("name", hard_matrices(5))
 def test_awkward_small_matrices(device: Device, name: str) -> None:
     for n in (5, 24, 47):
-        check(device, symmetric(awkward(n)[name]))
+        check(device, symmetric(hard_matrices(n)[name]))
 
 
-@pytest.mark.parametrize("name", awkward(5))
+@pytest.mark.parametrize("name", hard_matrices(5))
 def test_awkward_large_matrices(device: Device, name: str) -> None:
     with force_variant("eigh", "large"):
-        check(device, symmetric(awkward(37)[name]))
+        check(device, symmetric(hard_matrices(37)[name]))
 
 
 @pytest.mark.parametrize("shape", [(97, 97), (2, 70, 70)], ids=str)

@@ -24,7 +24,7 @@ def check(device: Device, a: Array, b: Array) -> None:
     """Fail unless the solution is SciPy's to the accuracy that the condition number allows.
 
     x moves by kappa (1 + kappa |r| / (|a| |x|)) times the backward error (Higham 2002, theorem
-    20.1), that of `svd` being (4 (m + n) + 32) EPS.
+    20.1), and that of `svd` is (4 (m + n) + 32) EPS.
     """
     m, n = a.shape[-2:]
     poison_pool(device, 4 * n, b.nbytes)
@@ -98,9 +98,10 @@ def test_batches(device: Device) -> None:
     seed=st.integers(0, 99),
 )
 def test_drawn_matrices(device: Device, m: int, n: int, ahead: tuple[int, ...], seed: int) -> None:
-    """pinv, matrix_rank and cond of a batch whose condition numbers are at most 30.
+    """Check pinv, matrix_rank and cond of a batch whose condition numbers are at most 30.
 
-    An inverse is off by its squared size times that of svd (Wedin 1973), 2-norms by the latter.
+    An inverse is off by its squared size times the error of svd (Wedin 1973), 2-norms by the
+    latter.
     """
     k = min(m, n)
     values = np.linspace(1, 1 / 30, k)

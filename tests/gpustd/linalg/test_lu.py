@@ -34,7 +34,7 @@ def rows_in_order(piv: np.ndarray) -> np.ndarray:
 
 
 def check(device: Device, factor: np.ndarray, piv: np.ndarray, a: np.ndarray) -> None:
-    """|L U - P A| <= (n + 2) eps |L| |U| (Higham 2002, theorem 9.3); |L| <= 1."""
+    """Check |L U - P A| <= (n + 2) eps |L| |U| (Higham 2002, theorem 9.3), and |L| <= 1."""
     n = len(a)
     lower = np.tril(factor.astype(np.float64), -1) + np.eye(n)
     upper = np.triu(factor.astype(np.float64))
@@ -83,7 +83,7 @@ def test_batches_are_their_matrices(device: Device, variant: str, tile: Any) -> 
 
 @pytest.mark.parametrize(("variant", "tile"), VARIANTS)
 def test_singular_matrices(device: Device, variant: str, tile: Any) -> None:
-    """Integers, so that the zeros are exact; ties take the first row."""
+    """Elements are integers, so that the zeros are exact; ties take the first row."""
     a = np.array([[[1, 2, 3], [1, 2, 3], [-1, -2, 5]], np.zeros((3, 3))], np.float32)
     with force_variant("panel", variant, tile):
         factor, piv = (x.read() for x in linalg.lu_factor(device.buffer_from_array(a)))
@@ -120,7 +120,7 @@ def test_solves(device: Device, trans: Any) -> None:
 def test_drawn_systems(
     device: Device, batch: tuple[int, ...], n: int, k: int | None, trans: Any, seed: int
 ) -> None:
-    """lu_factor, lu and lu_solve; a lone vector, or columns for each matrix."""
+    """Check lu_factor, lu and lu_solve, with a lone vector, or columns for each matrix."""
     a = normal(*batch, n, n, seed=seed)
     operand = device.buffer_from_array(a)
     poison_pool(device, a.nbytes, 4 * n)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from gpucore import Device, DTypeError, ShapeError
 from gpustd import linalg
-from gpustd.matmul.product import Product
-from gpustd.matmul.tiles import best_splits
+from gpustd.matmul import dense
+from gpustd.matmul.launching import launch_matmul
+from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_choice import best_splits
 from tests.gpustd.compare import compare
+from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.products import on_variant
 
 module = importlib.import_module("gpustd.linalg.batched_matmul")
 suits = module._fits_matrix_units
@@ -34,7 +36,7 @@ def normal(shape: Any, seed: int, dtype: Any) -> np.ndarray:
 
 @st.composite
 def shapes(make: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two of at least one axis, batches that broadcast."""
+    """Draw two shapes of at least one axis, with batches that broadcast."""
     m, k, n = make(st.tuples(*[st.sampled_from([0, 1, 2, 5, 8, 13])] * 3))
     batch = make(st.lists(st.sampled_from([0, 1, 2, 3]), max_size=2))
     left, right = ([make(st.sampled_from([b, 1])) for b in batch] for _ in range(2))
@@ -45,9 +47,9 @@ def shapes(make: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 @settings(max_examples=25, deadline=None)
 @given(shapes(), st.sampled_from([np.float32, np.float16, np.complex64]))
-def test_drawn_shapes(device: Device, both: Any, dtype: Any) -> None:
+def test_drawn_shapes(device: Device, drawn_shapes: Any, dtype: Any) -> None:
     dtype = np.float32 if dtype is np.float16 and not device.has_f16 else dtype
-    a, b = (np.asarray(normal(s, i, dtype)) for i, s in enumerate(both))
+    a, b = (np.asarray(normal(s, i, dtype)) for i, s in enumerate(drawn_shapes))
     kind = np.complex128 if np.dtype(dtype).kind == "c" else np.float64
     left, right = device.buffer_from_array(a), device.buffer_from_array(b)
     exact = np.asarray(np.matmul(a.astype(kind), b.astype(kind)))
@@ -62,15 +64,14 @@ def test_drawn_shapes(device: Device, both: Any, dtype: Any) -> None:
 def f16_product(
     device: Device, left: Any, right: Any, patch: pytest.MonkeyPatch
 ) -> tuple[np.ndarray, set[Any]]:
-    """A checked product in f16 on matrix units, emulated, and the batches launched there."""
+    """Multiply in f16 on emulated matrix units, check, and return the batches launched."""
     seen = set()
 
-    def launch(self: Product, *operands: Any) -> None:
-        seen.add(self.batch)
-        launched(self, *operands)
+    def launch(matmul: Matmul, *operands: Any, **more: Any) -> None:
+        seen.add(matmul.batch)
+        launch_matmul(matmul, *operands, **more)
 
-    launched = Product.launch
-    patch.setattr(Product, "launch", launch)
+    patch.setattr(dense, "launch_matmul", launch)
     patch.setattr(module, "_fits_matrix_units", lambda a, b: suits(WithUnits(a), b))
     a, b = normal(left, 1, np.float16), normal(right, 2, np.float16)
     batch = np.broadcast_shapes(left[:-2], right[:-2])
@@ -110,7 +111,7 @@ class WithUnits:
 def test_a_batch_in_f16_on_matrix_units(
     device: Device, left: Any, right: Any, launched: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What does not fit takes the other kernel; many products take several launches."""
+    """Matrices that do not fit take the other kernel; many of them take several launches."""
     monkeypatch.setattr(module, "MOST_GROUPS", 4)
     assert f16_product(device, left, right, monkeypatch)[1] == launched
 
@@ -140,7 +141,7 @@ def test_a_shared_matrix_on_matrix_units_has_the_bits_of_each_alone(
 def test_a_batch_on_matrix_units_has_the_bits_of_each_alone(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the sum of a lone product is split."""
+    """The bits are equal also where the sum of a lone matrix product is split."""
     assert best_splits(16, 16, 3840) > 1
     together, _ = f16_product(device, (2, 16, 3840), (2, 3840, 16), monkeypatch)
     a, b = normal((2, 16, 3840), 1, np.float16), normal((2, 3840, 16), 2, np.float16)

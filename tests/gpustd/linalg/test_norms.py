@@ -86,7 +86,7 @@ def test_nan_and_infinity(device: Device) -> None:
 
 
 def test_specials_of_sums(device: Device) -> None:
-    """Where WGSL's pow and comparisons say nothing: NaN, infinities, zeros, negative orders."""
+    """WGSL's pow and comparisons leave open NaN, infinities, zeros and negative orders."""
     rows = [[np.nan, 1, 0], [INF, np.nan, 1], [-INF, INF, 1], [0, 3, 4], [-0.0, 0, 0], [2, -2, 1]]
     x = np.array(rows, np.float32)
     for order in (None, 0, 1, 2, 3, 0.5, -1, -2, INF, -INF):

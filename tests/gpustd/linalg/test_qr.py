@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16
 from gpustd.linalg.decompositions.qr_factors import qr
 from tests.gpustd.compare import compare
-from tests.gpustd.linalg.matrices import EPS, awkward, normal
+from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ def check(device: Device, a: Array, mode: Literal["full", "economic"] = "full") 
     """Fail unless q r is ``a``, q orthonormal and r triangular.
 
     Column j of q r differs from a's by c m n EPS |a_j| at most, and q from an orthogonal matrix by
-    c m n EPS (Higham 2002, theorem 19.4); sums in parts make it less: 8 (m + n) is allowed.
+    c m n EPS (Higham 2002, theorem 19.4). Sums in parts reduce it: 8 (m + n) is allowed.
     """
     m, n = a.shape[-2:]
     poison_pool(device, a.nbytes, 4 * m * min(m, n))
@@ -49,20 +49,20 @@ def test_any_shape(device: Device, m: int, n: int, ahead: tuple[int, ...]) -> No
     check(device, normal(*ahead, m, n))
 
 
-@pytest.mark.parametrize("name", awkward(5))
+@pytest.mark.parametrize("name", hard_matrices(5))
 def test_awkward_matrices(device: Device, name: str) -> None:
     for n in (5, 37):
-        check(device, awkward(n)[name])
+        check(device, hard_matrices(n)[name])
 
 
 @pytest.mark.parametrize("shape", [(1500, 40), (9000, 33), (2, 520, 70)], ids=str)
 def test_tall(device: Device, shape: tuple[int, ...]) -> None:
-    """Panels by inner products, and by a launch a column."""
+    """Panels go by inner products, and by a launch a column."""
     check(device, normal(*shape), "economic")
 
 
 def test_very_tall_and_ill_conditioned(device: Device) -> None:
-    """What inner products are no good for, by a launch a column."""
+    """Inner products fail for these panels, which take a launch a column."""
     a = normal(8300, 35)
     a[:, 7] = a[:, 3] + np.float32(1e-5) * a[:, 7]
     check(device, a, "economic")

@@ -23,13 +23,13 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def growth(a: np.ndarray) -> np.ndarray:
-    """P |L| |U| of the exact factors: what the backward error of LU is measured in."""
+    """Return P |L| |U| of the exact factors, in which the backward error of LU is measured."""
     p, lower, upper = scipy.linalg.lu(a.astype(np.float64))
     return np.asarray(p @ (np.abs(lower) @ np.abs(upper)))
 
 
 def forward_bound(a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """|A^-1| 3 (n + 2) eps |L| |U| |x| (Higham 2002, theorem 9.4), doubled for the second order."""
+    """Return |A^-1| 3 (n + 2) eps |L| |U| |x| (Higham 2002, theorem 9.4), doubled."""
     n = a.shape[-1]
     return np.asarray(
         6 * (n + 4) * EPS * np.abs(np.linalg.inv(a.astype(np.float64))) @ growth(a) @ np.abs(x)
@@ -67,7 +67,7 @@ SIDE = st.sampled_from([0, 1, 2, 3, 5, 13])
 
 
 def bounds(a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """`forward_bound` of each matrix of a batch."""
+    """Return `forward_bound` of each matrix of a batch."""
     allowed = np.zeros(x.shape)
     for i in np.ndindex(*a.shape[:-2]):
         if a.shape[-1]:
@@ -87,7 +87,7 @@ def test_drawn_systems(
     lower: bool,
     seed: int,
 ) -> None:
-    """A lone vector, or columns for each of a batch; of a symmetric matrix one triangle is NaN."""
+    """Solve for a lone vector, or columns for each matrix; one triangle may be NaN."""
     a = normal(*batch, n, n, seed=seed)
     turned = np.swapaxes(a, -1, -2)
     if kind == "pos":
@@ -150,9 +150,9 @@ def test_determinants(device: Device, n: int) -> None:
 
 
 def check_determinants(device: Device, a: np.ndarray) -> None:
-    """log det(A + E) - log det A is trace(A^-1 E) to first order; then n roundings of the product.
+    """Compare determinants: log det(A + E) - log det A is trace(A^-1 E) to first order.
 
-    A sign is told where that is below a half.
+    Then come n roundings of the product. A sign is checked where that is below a half.
     """
     n = a.shape[-1]
     operand = device.buffer_from_array(a)
@@ -171,7 +171,7 @@ def check_determinants(device: Device, a: np.ndarray) -> None:
 
 
 def test_determinants_of_wide_range(device: Device) -> None:
-    """Partial products overflow and vanish; the whole does not, or does as it should."""
+    """Partial products overflow and vanish; the whole product does not, or does as it should."""
     diagonals = np.array([[2.0**100, 2.0**100, 2.0**-100, -(2.0**-90)], [2.0**60] * 4], np.float32)
     singular = np.zeros((1, 4, 4), np.float32)
     a = np.concatenate([np.stack([np.diag(d) for d in diagonals]), singular])

@@ -14,7 +14,7 @@ from gpucore import Device, DTypeError, ShapeError, f16
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
 from tests.gpustd.compare import compare
-from tests.gpustd.linalg.matrices import EPS, awkward, normal, with_values
+from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal, with_values
 from tests.gpustd.poison import poison_pool
 
 Array = NDArray[Any]
@@ -23,8 +23,8 @@ Array = NDArray[Any]
 def check(device: Device, a: Array, *, full: bool = True) -> None:
     """Fail unless u and vh are orthonormal, u s vh is ``a``, and s agrees with float64.
 
-    Each of some log n sweeps turns a row n times, each turn adding a rounding: n log n of them, of
-    random sign, after n products of the QR in front. 4 n + 32 units are allowed, and for values as
+    Each of some log n sweeps turns a row n times, and each turn adds a rounding: n log n of them,
+    of random sign, after n products of the QR before. 4 n + 32 units are allowed, and for values as
     much of the largest one (Weyl: they move by no more than the matrix does).
     """
     m, n = a.shape[-2:]
@@ -62,16 +62,16 @@ def test_any_shape(device: Device, m: int, n: int, ahead: tuple[int, ...], full:
     compare(device, "linalg.svdvals", s, expected, (4 * (m + n) + 32) * EPS * largest)
 
 
-@pytest.mark.parametrize("name", awkward(5))
+@pytest.mark.parametrize("name", hard_matrices(5))
 def test_awkward_small_matrices(device: Device, name: str) -> None:
     for n in (5, 24, 47):
-        check(device, awkward(n)[name])
+        check(device, hard_matrices(n)[name])
 
 
-@pytest.mark.parametrize("name", awkward(5))
+@pytest.mark.parametrize("name", hard_matrices(5))
 def test_awkward_large_matrices(device: Device, name: str) -> None:
     with force_variant("svd", "large"):
-        check(device, awkward(37)[name])
+        check(device, hard_matrices(37)[name])
 
 
 @pytest.mark.parametrize("shape", [(101, 67), (67, 101), (2, 70, 70)], ids=str)
@@ -85,7 +85,7 @@ def test_lanes_without_shuffles(device: Device) -> None:
 
 
 def test_small_values_are_accurate_beside_the_largest(device: Device) -> None:
-    """Values of a known spectrum, some of them repeated."""
+    """The spectrum is known, and some of its values are repeated."""
     values = np.repeat([4.0, 1.0, 0.25, 2.0**-10], 5)
     a = with_values(20, values)
     s = svdvals(device.buffer_from_array(a)).read()

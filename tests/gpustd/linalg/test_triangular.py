@@ -22,21 +22,21 @@ VARIANTS = ("alone", "lanes")
 
 
 def triangles(batch: tuple[int, ...], n: int, seed: int = 0) -> np.ndarray:
-    """Random ones with a heavy diagonal, so that the solution is as good as the backward error."""
+    """Draw triangles with a heavy diagonal: the solution is as good as the backward error."""
     a = np.random.default_rng(seed).uniform(-1, 1, (*batch, n, n))
     a[..., range(n), range(n)] += np.sign(a[..., range(n), range(n)]) * 2
     return (a / max(n, 1) ** 0.5).astype(np.float32)
 
 
 def check(device: Device, name: str, x: np.ndarray, op: np.ndarray, b: np.ndarray) -> None:
-    """|x - exact| <= |A^-1| (n + 6) eps |A| |x| (Higham 2002, theorem 8.5 and section 8.2)."""
+    """Check |x - exact| <= |A^-1| (n + 6) eps |A| |x| (Higham 2002, theorem 8.5, section 8.2)."""
     exact = np.linalg.solve(op, b.astype(np.float64))
     n = op.shape[-1]
     reach = np.abs(np.linalg.inv(op)) @ (np.abs(op) @ np.abs(exact))
     compare(device, name, x, exact, (2 * n + 12) * EPS * reach + 1e-37)
 
 
-def kept(a: np.ndarray, lower: bool, unit: bool, flipped: bool) -> np.ndarray:
+def read_triangle(a: np.ndarray, lower: bool, unit: bool, flipped: bool) -> np.ndarray:
     wide = (np.tril if lower else np.triu)(a.astype(np.float64))
     if unit:
         n = wide.shape[-1]
@@ -56,7 +56,7 @@ def test_solves(device: Device, n: int, k: int, lower: bool, trans: Trans, varia
     poison_pool(device, b.nbytes)
     with force_variant("substitute", variant):
         x = linalg.solve_triangular(*operands, trans, lower, unit).read()
-    check(device, "linalg.solve_triangular", x, kept(a, lower, unit, trans == "T"), b)
+    check(device, "linalg.solve_triangular", x, read_triangle(a, lower, unit, trans == "T"), b)
 
 
 @pytest.mark.parametrize("trans", [0, "T"])
@@ -65,7 +65,7 @@ def test_solves(device: Device, n: int, k: int, lower: bool, trans: Trans, varia
 def test_few_columns(
     device: Device, batch: tuple[int, ...], n: int, k: int, lower: bool, trans: Trans
 ) -> None:
-    """One launch with rows missing, then two; where workgroup memory is small, as the others."""
+    """Rows fill one launch in part, then two; where workgroup memory is small, as the others."""
     a = triangles(batch, n, n)
     a[..., range(n), range(n)] *= 2
     b = np.random.default_rng(1).standard_normal((*batch, n, k)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_few_columns(
     poison_pool(device, b.nbytes)
     with force_variant("substitute", "lanes"):
         x = linalg.solve_triangular(*operands, trans, lower, n == 100).read()
-    check(device, "linalg.solve_triangular", x, kept(a, lower, n == 100, trans == "T"), b)
+    check(device, "linalg.solve_triangular", x, read_triangle(a, lower, n == 100, trans == "T"), b)
 
 
 def test_the_other_triangle_is_not_read(device: Device) -> None:
@@ -83,14 +83,16 @@ def test_the_other_triangle_is_not_read(device: Device) -> None:
     broken = a + np.triu(np.full((40, 40), np.nan, np.float32), 1)
     b = device.buffer_from_array(np.ones((40, 2), np.float32))
     x = linalg.solve_triangular(device.buffer_from_array(broken), b, lower=True).read()
-    check(device, "linalg.solve_triangular", x, kept(a, True, False, False), np.ones((40, 2)))
+    check(
+        device, "linalg.solve_triangular", x, read_triangle(a, True, False, False), np.ones((40, 2))
+    )
 
 
 def test_batches_broadcast_and_vectors_are_vectors(device: Device) -> None:
     a = triangles((2, 1), 9)
     b = np.random.default_rng(2).standard_normal((3, 9, 4)).astype(np.float32)
     x = linalg.solve_triangular(*(device.buffer_from_array(v) for v in (a, b)))
-    check(device, "linalg.solve_triangular", x.read(), kept(a, False, False, False), b)
+    check(device, "linalg.solve_triangular", x.read(), read_triangle(a, False, False, False), b)
     v = b[0, :, 0].copy()
     alone = linalg.solve_triangular(*(device.buffer_from_array(v) for v in (a[0, 0], v))).read()
     exact = scipy.linalg.solve_triangular(a[0, 0].astype(np.float64), v)
@@ -115,7 +117,7 @@ def test_drawn_systems(
     unit: bool,
     trans: Trans,
 ) -> None:
-    """A lone vector or columns; the other triangle, and an assumed diagonal, are NaN."""
+    """Solve for a lone vector or columns; the other triangle, and an assumed diagonal, are NaN."""
     a = triangles(batches[0], n)
     b = np.random.default_rng(1).standard_normal((n,) if k is None else (*batches[1], n, k))
     b = b.astype(np.float32)
@@ -125,7 +127,7 @@ def test_drawn_systems(
     poison_pool(device, b.nbytes)
     x = linalg.solve_triangular(*operands, trans, lower, unit).read()
     columns = b[:, None] if k is None else b
-    op = kept(a, lower, unit, trans not in (0, "N"))
+    op = read_triangle(a, lower, unit, trans not in (0, "N"))
     op = np.broadcast_to(op, (*np.broadcast_shapes(batches[0], columns.shape[:-2]), n, n))
     check(device, "linalg.solve_triangular", x[..., None] if k is None else x, op, columns)
 

@@ -13,11 +13,13 @@ from gpucore import Device, DType, f16, f32
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import Case
 
-__all__ = ["EPS", "cases", "check", "draw", "keywords", "sources"]
+__all__ = ["EPS", "MOST_POISONED", "cases", "check", "draw", "keywords", "sources"]
 
 Array = NDArray[Any]
 
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
+# Elements of memory that a test fills with NaN: a software renderer has 128 MiB for a buffer.
+MOST_POISONED = 2**24
 
 
 def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
@@ -41,7 +43,7 @@ def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array]:
 
 
 def keywords(device: Device, case: Case, operands: dict[str, Array]) -> dict[str, Any]:
-    """Return what a convolution takes beside image, weights and window."""
+    """Return the keyword arguments of a convolution, without its window."""
     up = device.buffer_from_array
     return {
         "bias": up(operands["bias"]),

@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
-    """Result of conv2d into memory that held NaN."""
+    """Return the result of conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, w = up(sources(case, operands)[0]), up(operands["w"])
     more = keywords(device, case, operands)
@@ -190,7 +190,7 @@ def test_matrix_units_take_any_channels_of_one_source_under_a_window(
     assert [record.label.split()[0] for record in profile.records] == [f"gemm/{variant}"]
 
 
-def test_refuses_what_does_not_fit(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     x, w = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (3, 3, 8, 4))
     with pytest.raises(ShapeError, match="channels must add up"):
         conv2d(x, device.buffer(f32, (3, 3, 4, 4)))

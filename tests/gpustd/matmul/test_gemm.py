@@ -38,7 +38,7 @@ EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0*
 
 
 def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array | None]:
-    """Random operands, already rounded to the storage type."""
+    """Return random operands, rounded to the storage type."""
     rng = np.random.default_rng(seed)
     columns = 2 * case.n if case.activation == "geglu" else case.n
 
@@ -54,7 +54,7 @@ def draw(case: Case, dtype: type[DType], seed: int) -> dict[str, Array | None]:
 
 
 def run(device: Device, case: Case, operands: dict[str, Array | None]) -> Array:
-    """Result of gemm into memory that held NaN."""
+    """Return the result of gemm in memory that held NaN."""
     buffers = {
         name: None if array is None else device.buffer_from_array(array)
         for name, array in operands.items()
@@ -107,7 +107,7 @@ DRAWN = st.builds(
 @settings(max_examples=5, deadline=None)
 @given(DRAWN, st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
-    """By the device's own variant; also as few rows, and unrounded."""
+    """By the device's default variant, as few rows, and without rounding to f16."""
     dtype = dtype if device.has_f16 else f32
     operands = draw(case, dtype, seed)
     check(case, operands, run(device, case, operands), EPS[dtype])
@@ -205,15 +205,15 @@ def test_few_rows_do_not_depend_on_their_number(device: Device, variant: str) ->
         np.testing.assert_array_equal(results[0][: len(result)], result)
 
 
-def test_who_takes_the_few_variant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the caller tells and words are whole, whatever the number of rows."""
+def test_few_rows_take_the_few_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the caller says so and extents are whole words, for any number of rows."""
     null, names = Device.null(), []
 
-    def noted(device: Device, name: str, **spec: template.Value) -> Kernel:
+    def note_kernel(device: Device, name: str, **spec: template.Value) -> Kernel:
         names.append(name)
         return template.kernel(device, name, **spec)
 
-    monkeypatch.setattr(launching, "kernel", noted)
+    monkeypatch.setattr(launching, "kernel", note_kernel)
     for rows, k, n in ((1, 24, 40), (100, 24, 40), (2, 20, 40), (2, 24, 36), (2, 24, 8)):
         gemm(null.buffer(f16, (rows, k)), null.buffer(f16, (k, n)), few_rows=True)
     assert names == [
@@ -350,7 +350,7 @@ def test_loaders_make_the_same_sums(
     np.testing.assert_array_equal(results[1][0][0], results[1][1])
 
 
-def test_refuses_what_does_not_fit(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     a, w = device.buffer(f32, (4, 6)), device.buffer(f32, (5, 8))
     with pytest.raises(ShapeError, match=r"\(4, 6\) @ \(5, 8\)"):
         gemm(a, w)

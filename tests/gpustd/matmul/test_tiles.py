@@ -1,4 +1,4 @@
-"""Where K is cut, whatever the batch and the tile: sums must keep their order."""
+"""The split of K and the choice of tiles: sums keep their order for every batch and tile."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def offered(device: Device, matmul: Matmul) -> tuple[tuple[Tile, ...], int]:
 
 @pytest.mark.parametrize("card", [NULL, NVIDIA], ids=["null", "with loaders"])
 @pytest.mark.parametrize(("rows", "n", "channels", "taps"), SIZES, ids=str)
-def test_the_cut_of_k_depends_on_neither_batch_nor_tile(
+def test_the_split_of_k_depends_on_neither_batch_nor_tile(
     rows: int, n: int, channels: tuple[int, ...], taps: int, card: Device
 ) -> None:
     found = set()
@@ -87,8 +87,8 @@ def test_few_tiles_have_teams_and_many_have_none() -> None:
     assert best_teams(256, 1280, 1290) == 1
 
 
-def test_who_has_its_operands_loaded() -> None:
-    """Plain products whose K is whole turns of them, where barriers in two loops meet."""
+def test_loaders_are_offered_for_plain_products() -> None:
+    """K must be whole turns of the loaders, on a card where barriers in two loops meet."""
     tiles, _ = offered(NVIDIA, sized(1024, 10240, (1280,), 1, 2))
     assert tiles[0].loaders
     tiles, _ = offered(NULL, sized(1024, 10240, (1280,), 1, 2))

@@ -15,7 +15,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 from tests.conftest import skip_without_f16
 from tests.gpustd.matmul import convolutions
-from tests.gpustd.matmul.convolutions import EPS, cases, draw
+from tests.gpustd.matmul.convolutions import EPS, MOST_POISONED, cases, draw
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.upsampling_conv import CASES, bound
@@ -24,13 +24,13 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
-    """Result of upsampling_conv2d into memory that held NaN."""
+    """Return the result of upsampling_conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, u = up(x), upsampling_weights(up(operands["w"]))
     bias = up(operands["bias"])
     residual = up(operands["residual"]) if case.residual else None
     more = {"activation": case.activation, "wrap": case.wrap}
-    up(np.full(8 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
+    up(np.full(min(8 * x.size * case.outputs + 4096, MOST_POISONED), np.nan, x.dtype)).release()
     return upsampling_conv2d(first, u, bias=bias, residual=residual, **more).read()
 
 
@@ -76,7 +76,7 @@ def test_an_image_does_not_depend_on_the_batch(device: Device) -> None:
     np.testing.assert_array_equal(together[1:2], alone)
 
 
-def test_mistakes_are_told(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     x, u = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (2, 2, 2, 2, 8, 8))
     with pytest.raises(ShapeError, match="weights must be those of upsampling_weights"):
         upsampling_conv2d(x, device.buffer(f32, (3, 3, 8, 8)))

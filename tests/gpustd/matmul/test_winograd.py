@@ -17,7 +17,7 @@ from gpustd import conv2d, winograd_conv2d, winograd_weights
 from gpustd.matmul import winograd_blocks
 from tests.conftest import skip_without_f16
 from tests.gpustd.matmul import convolutions
-from tests.gpustd.matmul.convolutions import EPS, cases, draw, keywords, sources
+from tests.gpustd.matmul.convolutions import EPS, MOST_POISONED, cases, draw, keywords, sources
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import Case
@@ -27,11 +27,11 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array], block: int = 2) -> Array:
-    """Result of winograd_conv2d into memory that held NaN."""
+    """Return the result of winograd_conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, u = up(sources(case, operands)[0]), winograd_weights(up(operands["w"]), block)
     more = keywords(device, case, operands)
-    up(np.full(4 * x.size * case.outputs + 4096, np.nan, x.dtype)).release()
+    up(np.full(min(4 * x.size * case.outputs + 4096, MOST_POISONED), np.nan, x.dtype)).release()
     return winograd_conv2d(first, u, **more).read()
 
 
@@ -154,7 +154,7 @@ def test_enlarging_takes_nine_products_of_a_block(device: Device) -> None:
     assert np.isnan(winograd_conv2d(up(x), up(u), upsample=(7, 8)).read()).any()
 
 
-def test_mistakes_are_told(device: Device) -> None:
+def test_refuses_wrong_arguments(device: Device) -> None:
     x = device.buffer(f32, (1, 4, 4, 8))
     u = device.buffer(f32, (16, 8, 8))
     with pytest.raises(

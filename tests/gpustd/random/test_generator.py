@@ -51,7 +51,7 @@ def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[An
 
 
 def words(count: int, draw: int = 0, stream: int = 0, seed: int = SEED, attempt: int = 0) -> Words:
-    """(blocks, 4) words that hold ``count``."""
+    """Return words (blocks, 4) that hold ``count``."""
     block = np.arange(-(-count // 4))
     found = philox((block, attempt, draw, stream), (seed & 0xFFFFFFFF, seed >> 32))
     return np.stack(np.broadcast_arrays(*found), axis=-1)
@@ -88,14 +88,14 @@ def real(m: Words, place: Any) -> NDArray[np.float64]:
     return np.ldexp(kept, (drop.astype(np.int64) - np.asarray(place, np.int64)).astype(np.int32))
 
 
-def beyond(w: Words) -> Words:
-    """How much of the distribution lies beyond the number of a word, in 2^-33."""
+def tail_probability(w: Words) -> Words:
+    """Return how much of the distribution lies beyond the number of a word, in 2^-33."""
     return ((w << np.uint64(1)) & MASK) | np.uint64(1)
 
 
 def normals(w: Words) -> NDArray[np.float64]:
-    """A normal number of each word, as `shaders/random/normal.wgsl` makes it."""
-    n = beyond(w)
+    """Return a normal number for each word, as `shaders/random/normal.wgsl` computes it."""
+    n = tail_probability(w)
     zeros = leading_zeros(n)
     m = (n << zeros) & MASK
     value, slope, both, scale = np.moveaxis(
@@ -124,7 +124,7 @@ def run(device: Device, call: str, *arguments: Any, stream: int = 0, draws: int 
 
 
 def test_the_reference_is_philox() -> None:
-    """Known answers of Random123, the authors' own code."""
+    """Known answers come from Random123, the authors' own code."""
     assert [int(w) for w in philox((0, 0, 0, 0), (0, 0))] == [
         0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8,
     ]  # fmt: skip
@@ -148,21 +148,23 @@ def test_fixed_point_is_the_exponential() -> None:
     """The logarithm errs by 2^-29, and its rest by as much of it."""
     first = np.concatenate([EDGES, np.random.default_rng(0).integers(0, 2**32, 100000, np.uint64)])
     logs = exponentials(first)
-    wanted = -np.log((first.astype(np.float64) + 1) * 2.0**-32)
-    assert np.all(np.abs(logs - wanted) <= 2.0**-24 * wanted + 2.0**-25 * (wanted > 0.7) + 2.0**-28)
+    expected = -np.log((first.astype(np.float64) + 1) * 2.0**-32)
+    assert np.all(
+        np.abs(logs - expected) <= 2.0**-24 * expected + 2.0**-25 * (expected > 0.7) + 2.0**-28
+    )
 
 
 def test_fixed_point_is_the_inverse_of_the_distribution() -> None:
     """Rounding takes 2^-24 of the number, cubics 2^-26, products in 16 bits less than 2^-25 of it.
 
-    Near every cubic's ends, and near 0 and the last of the tail.
+    The points lie near every cubic's ends, and near 0 and the last of the tail.
     """
     rng = np.random.default_rng(0)
     ends = np.arange(16, 33, dtype=np.uint64) << np.arange(27, dtype=np.uint64)[:, None]
     near = ends.reshape(-1, 1) + np.arange(-3, 4, dtype=np.int64).astype(np.uint64)
     w = np.concatenate([EDGES, np.arange(64), near.reshape(-1), rng.integers(0, 2**32, 200000)])
     w = w.astype(np.uint64) & MASK
-    exact = -ndtri(beyond(w) * 2.0**-33)
+    exact = -ndtri(tail_probability(w) * 2.0**-33)
     result = normals(w)
     assert np.all(np.abs(np.abs(result) - exact) <= 2.0**-23 * exact + 2.0**-25)
     assert np.abs(np.abs(result) - exact)[exact < 1].max() <= 1.5 * 2.0**-24
@@ -171,7 +173,7 @@ def test_fixed_point_is_the_inverse_of_the_distribution() -> None:
 
 
 def test_the_table_is_the_tools() -> None:
-    """SciPy's last places may differ."""
+    """The last places of SciPy's results may differ."""
     rows = np.array([normal_entry(octave, part) for octave in range(32) for part in range(16)])
     table = normal_table().astype(np.int64)
     np.testing.assert_array_equal(rows[:, 3], table[:, 3])
@@ -189,14 +191,14 @@ def test_the_tail_on_the_device(device: Device) -> None:
 
 
 def test_distributions(device: Device) -> None:
-    """Kolmogorov's and Smirnov's test; the seeds are fixed, so the outcome is too."""
+    """Run the test of Kolmogorov and Smirnov; the seeds are fixed, so the outcome is too."""
     assert stats.kstest(run(device, "random", 50000), "uniform").pvalue > 1e-3
     assert stats.kstest(run(device, "standard_normal", 50000), "norm").pvalue > 1e-3
     assert stats.kstest(run(device, "standard_exponential", 50000), "expon").pvalue > 1e-3
 
 
 def test_moments_and_tails_of_normal_numbers(device: Device) -> None:
-    """Each within 4 standard deviations of what a million independent numbers have."""
+    """Each is within 4 standard deviations of its value for a million independent numbers."""
     count = 2**20
     x = run(device, "standard_normal", count).astype(np.float64)
     for power, (moment, variance) in {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}.items():
@@ -242,7 +244,7 @@ def shape_of(size: Any) -> tuple[int, ...]:
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, WORDS, st.integers(0, 2**32 - 40), SIZE)
 def test_drawn_distributions(device: Device, seed: int, stream: int, draw: int, size: Any) -> None:
-    """The bits of every plain distribution, whatever the seed, the stream and the draw."""
+    """Compare the bits of every plain distribution, whatever the seed, the stream and the draw."""
     shape = shape_of(size)
     count = math.prod(shape)
     plain = {
@@ -264,7 +266,7 @@ def test_drawn_distributions(device: Device, seed: int, stream: int, draw: int, 
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, SIZE, st.floats(-1e6, 1e6, width=32), st.floats(0, 1e6, width=32))
 def test_drawn_scales(device: Device, seed: int, size: Any, shift: float, scale: float) -> None:
-    """A product and a sum, each rounded to half a unit at most; so are the width and numbers."""
+    """A product and a sum are each rounded to half a unit at most; so are the width and numbers."""
     shift, scale = (x if abs(x) > 1e-30 else 0.0 for x in (shift, scale))
     calls = {
         "uniform": ("random", (shift, shift + scale), shift, (shift + scale) - shift),
@@ -292,7 +294,7 @@ def test_drawn_scales(device: Device, seed: int, size: Any, shift: float, scale:
 def test_drawn_integers(
     device: Device, seed: int, dtype: Any, count: int, endpoint: bool, data: st.DataObject
 ) -> None:
-    """Any bounds that the dtype holds; choice takes them too."""
+    """Any bounds that the dtype holds are allowed; choice takes them too."""
     info = np.iinfo(dtype.numpy)
     low = data.draw(st.integers(int(info.min), int(info.max) - 1))
     last = data.draw(st.integers(low, int(info.max)))
@@ -319,7 +321,7 @@ def test_drawn_permutations(
     dtype: str,
     data: st.DataObject,
 ) -> None:
-    """Of numbers and of rows; a choice without replacement is a permutation's beginning."""
+    """Permute numbers and rows; a choice without replacement is a permutation's beginning."""
     order = np.argsort(words(n, seed=seed).reshape(-1)[:n], kind="stable")
     np.testing.assert_array_equal(Generator(device, seed).permutation(n).read(), order)
     x = drawn(dtype, (n, *rest))
@@ -356,7 +358,7 @@ def test_refuses(device: Device) -> None:
 
 
 def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
-    """And a call that is refused takes no draw."""
+    """A call that is refused takes no draw."""
     rng = Generator(device, 3)
     for seed in (1.5, "a", None):
         with pytest.raises(ArgumentError, match=r"Generator: seed .*whole number"):
@@ -394,7 +396,7 @@ def test_numbers_of_the_wrong_kind_are_refused(device: Device) -> None:
 
 
 def test_sizes_as_in_numpy(device: Device) -> None:
-    """One number without a size, any shape with one, the bound itself with ``endpoint``."""
+    """Draw one number without a size, any shape with one, and the bound with ``endpoint``."""
     draws = ("random", "uniform", "standard_normal", "normal", "standard_exponential")
     for name in draws:
         assert getattr(Generator(device, 5), name)().shape == ()

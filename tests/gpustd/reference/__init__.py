@@ -1,7 +1,8 @@
-"""NumPy float64 references of the operations, their case tables and tolerances.
+"""NumPy float64 references of operations, their case tables and tolerances.
 
-Law: knows NumPy only. Each module has `CASES`, `reference` and, where results are rounded, the
-greatest error allowed with the arithmetic behind it.
+Law: a reference knows NumPy only. Each module has `reference`, the table `CASES` and, where results
+are rounded, the greatest error allowed with the arithmetic behind it. The sizes that benchmarks
+time are here, too: those in `SMALL` are also cases.
 """
 
 __all__ = []

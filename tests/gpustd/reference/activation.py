@@ -7,18 +7,24 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
-CASES = (0, 1, 3, 4, 5, 63, 64, 65, 257, 4099)
+SMALL = (2**20,)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (2**26,)
+"""Sizes that are timed on GPUs."""
+
+CASES = (0, 1, 3, 4, 5, 63, 64, 65, 257, 4099, *SMALL)
 """Element counts."""
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def reference(x: Array, name: str) -> Array:
-    """What `gpustd.unary` computes, in float64, without cancellation where x < 0."""
+    """Return an activation in float64, without cancellation where x < 0."""
     if name == "gelu":
         return np.asarray(x * 0.5 * _erfc(-x / math.sqrt(2)))
     if name == "silu":
@@ -39,7 +45,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def bound(x: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     The value is x times a probability. That is off by at most 4 units in the last place for
     x >= 0. For x < 0 it is proportional to exp(-s) with s at most 1.8 |x| + x^2 / 2 + 0.08 |x|^3;

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "Case", "bound", "draw", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "Case", "bound", "draw", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         extra = "-causal" * self.causal + (f"-peak{self.peak:g}" if self.peak != 1 else "")
         return f"{self.batch}x{self.heads}x{self.sq}x{self.sk}x{self.head}{extra}"
 
@@ -36,6 +36,25 @@ class Case:
         """Multiplications and additions of both products."""
         return 4 * self.batch * self.heads * self.sq * self.sk * self.head
 
+
+SMALL = (
+    Case(2, 256, 256, 4, 32),
+    Case(2, 256, 77, 4, 32),
+    Case(2, 64, 64, 4, 48),
+    Case(1, 1024, 1024, 1, 96),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (
+    Case(2, 4096, 4096, 8, 40),
+    Case(2, 4096, 77, 8, 40),
+    Case(2, 1024, 1024, 8, 80),
+    Case(2, 256, 256, 8, 160),
+    Case(1, 4096, 4096, 1, 512),
+    Case(2, 4096, 4096, 10, 64),
+    Case(2, 1024, 1024, 20, 64),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES = (
     Case(1, 1, 1, 1, 4),
@@ -51,11 +70,12 @@ CASES = (
     Case(1, 33, 100, 2, 40, peak=300.0),
     Case(0, 8, 8, 1, 8),
     Case(1, 0, 8, 1, 8),
+    *SMALL,
 )
 
 
 def draw(case: Case, kind: Any, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normal q, k, v, rounded to the storage type ``kind``.
+    """Return normal q, k, v, rounded to the storage type ``kind``.
 
     Later keys lean towards the query's mean direction, so that running maxima keep growing.
     """
@@ -89,7 +109,7 @@ def _weights(q: Array, k: Array, causal: bool) -> Array:
 
 
 def reference(q: Array, k: Array, v: Array, heads: int, causal: bool) -> Array:
-    """What attention computes, in float64."""
+    """Return the result of attention in float64."""
     weights = _weights(_split(q, heads), _split(k, heads), causal)
     return _join(weights @ _split(v, heads))
 
@@ -97,7 +117,7 @@ def reference(q: Array, k: Array, v: Array, heads: int, causal: bool) -> Array:
 def bound(
     q: Array, k: Array, v: Array, heads: int, causal: bool, eps_out: float, eps_weights: float
 ) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     A score, a sum of D products in f32, is off by some eps * sqrt(D) * sum |q||k| / sqrt(D) (four
     times that is allowed, and the same again for the rounding of its scaling and of the exponent),

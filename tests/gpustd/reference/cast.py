@@ -7,9 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[Any]
+
+SMALL: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+    ("f32", "f16", (2**20,)),
+    ("f16", "f32", (2**20,)),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+    ("f32", "f16", (2**26,)),
+    ("f16", "f32", (2**26,)),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("f32", "f16", (0,)),
@@ -34,6 +46,7 @@ CASES: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("u8", "i8", (2, 3, 5)),
     ("f32", "c64", (3, 7)),
     ("i8", "c64", (5,)),
+    *SMALL,
 )
 """Source, target and shape."""
 
@@ -48,7 +61,10 @@ def reference(x: Array, dtype: DTypeLike) -> Array:
 
 
 def bound(result: Array) -> Array:
-    """Greatest error allowed: none but to f16, which WGSL may round to either neighbour (1 ulp)."""
+    """Return the greatest error allowed: none, but 1 ulp to f16.
+
+    WGSL may round to either neighbour there.
+    """
     if result.dtype != np.float16:
         return np.zeros(result.shape)
     return np.asarray(np.spacing(np.abs(result)).astype(np.float64))

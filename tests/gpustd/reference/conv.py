@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tests.gpustd.reference.gemm import activate
 
-__all__ = ["CASES", "Case", "bound", "reference"]
+__all__ = ["AUTOENCODERS", "CASES", "FEW_CHANNELS", "SMALL", "UNET", "Case", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         parts = [
             f"{self.images}x{self.height}x{self.width}x{self.channels}",
             f"to{self.outputs}k{self.kernel}",
@@ -52,6 +52,35 @@ class Case:
 
 
 _NONE = (0, 0, 0, 0)
+
+SMALL = (
+    Case(2, 32, 32, 64, 64),
+    Case(2, 16, 16, 128, 128),
+    Case(1, 256, 256, 32, 32),
+)
+"""Sizes that are timed on every device, and tested."""
+
+UNET = (
+    Case(2, 64, 64, 320, 320),
+    Case(2, 32, 32, 640, 640),
+    Case(2, 16, 16, 1280, 1280),
+    Case(2, 16, 16, 2560, 1280),
+    Case(2, 8, 8, 1280, 1280),
+    Case(2, 8, 8, 2560, 1280),
+)
+AUTOENCODERS = (
+    Case(1, 128, 128, 512, 512),
+    Case(1, 512, 512, 256, 256),
+    Case(1, 512, 512, 256, 128),
+    Case(1, 512, 512, 128, 128),
+)
+FEW_CHANNELS = (
+    Case(2, 64, 64, 4, 320),
+    Case(1, 64, 64, 4, 512),
+    Case(2, 64, 64, 320, 4),
+    Case(1, 512, 512, 128, 3),
+)
+"""Sizes of Stable Diffusion that are timed on GPUs: in the UNet, in autoencoders, at their ends."""
 
 CASES = (
     Case(1, 1, 1, 1, 1),
@@ -74,6 +103,7 @@ CASES = (
     Case(2, 5, 7, 8, 16, wrap="xy"),
     Case(1, 4, 6, 8, 8, stride=2, padding=(0, 1, 0, 1), wrap="x"),
     Case(1, 3, 4, 8, 8, upsample=(6, 7), wrap="y", second=8),
+    *SMALL,
 )
 
 
@@ -85,7 +115,7 @@ def reference(
     per_image: Array | None,
     residual: Array | None,
 ) -> Array:
-    """What conv2d computes, in float64; ``x`` holds both sources."""
+    """Return the result of conv2d in float64; ``x`` holds both sources."""
     result = convolve(case, x, w) + bias
     if per_image is not None:
         result = result + per_image[:, None, None]
@@ -94,7 +124,7 @@ def reference(
 
 
 def convolve(case: Case, x: Array, w: Array) -> Array:
-    """The bare convolution."""
+    """Return the convolution without bias and epilogue."""
     if case.upsample:
         x = x.repeat(2, axis=1).repeat(2, axis=2)[:, : case.upsample[0], : case.upsample[1]]
     top, bottom, left, right = case.padding

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "MANY", "bound", "guided", "reference"]
+__all__ = ["CASES", "MANY", "SMALL", "bound", "guided", "reference"]
 
 Array = NDArray[np.float64]
+
+SMALL: tuple[tuple[int, ...], ...] = (
+    (2**20,),
+    (2, 64, 64, 4),
+)
+"""Sizes that are timed on every device, and tested."""
 
 CASES: tuple[tuple[int, ...], ...] = (
     (0,),
@@ -20,6 +26,7 @@ CASES: tuple[tuple[int, ...], ...] = (
     (2, 5, 13),
     (6, 257),
     (8, 33, 31),
+    *SMALL,
 )
 """Shapes."""
 
@@ -39,7 +46,7 @@ def guided(x: Array, scale: float) -> Array:
 
 
 def bound(magnitude: Array, result: Array, operations: int, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     ``magnitude`` bounds what is summed (absolute values of all products): each of ``operations``
     in f32 rounds by at most half a unit of it, a fused multiply-add by less. Coefficients come

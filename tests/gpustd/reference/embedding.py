@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "reference"]
+
+SMALL: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = (((2000, 128), (2, 32)),)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = (((49408, 768), (2, 77)),)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = (
     ((1, 1), (1,)),
@@ -16,6 +22,7 @@ CASES: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = (
     ((1000, 20), (3, 5, 2)),
     ((4, 4), (0,)),
     ((49, 0), (3,)),
+    *SMALL,
 )
 """Shapes of table and ids."""
 

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "reference"]
+
+SMALL: tuple[tuple[int, ...], ...] = (
+    (1, 64, 64, 4),
+    (1, 1024, 1024, 3),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[int, ...], ...] = ((1, 1024, 1024, 128),)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[int, ...], ...] = (
     (0,),
@@ -18,6 +27,7 @@ CASES: tuple[tuple[int, ...], ...] = (
     (128,),
     (1025,),
     (65536 * 64 * 4 + 5,),
+    *SMALL,
 )
 """Shapes. The last one takes more than 65 535 workgroups of 64 words of f32."""
 

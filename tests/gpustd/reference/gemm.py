@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from tests.gpustd.reference import activation as activations
 
-__all__ = ["CASES", "Case", "activate", "bound", "reference"]
+__all__ = [
+    "CASES",
+    "CUBE",
+    "FEW_ROWS",
+    "SMALL",
+    "UNET",
+    "UNET_XL",
+    "Case",
+    "activate",
+    "bound",
+    "reference",
+]
 
 Array = NDArray[np.float64]
 
@@ -27,11 +38,46 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         fused = [self.activation or "", "bias" * self.bias, "residual" * self.residual]
         extra = "".join(f"-{part}" for part in fused if part)
         return f"{'x'.join(map(str, self.rows))}x{self.n}x{self.k}{extra}"
 
+
+SMALL = (
+    Case((512,), 512, 512),
+    Case((1024,), 512, 512),
+)
+"""Sizes that are timed on every device, and tested."""
+
+CUBE = Case((4096,), 4096, 4096)
+UNET = (
+    Case((8192,), 320, 320),
+    Case((8192,), 320, 2560),
+    Case((8192,), 1280, 320),
+    Case((2048,), 640, 640),
+    Case((2048,), 640, 5120),
+    Case((512,), 1280, 1280),
+    Case((8192,), 320, 960),
+    Case((2048,), 640, 1920),
+    Case((2048,), 2560, 640),
+    Case((512,), 1280, 3840),
+    Case((512,), 1280, 10240),
+    Case((512,), 5120, 1280),
+    Case((128,), 1280, 1280),
+)
+UNET_XL = (
+    Case((8192,), 640, 640),
+    Case((2048,), 1280, 1280),
+    Case((2048,), 1280, 3840),
+    Case((2048,), 1280, 10240),
+    Case((2048,), 5120, 1280),
+)
+FEW_ROWS = (
+    Case((2,), 1280, 1280),
+    Case((2,), 1280, 20160),
+)
+"""Sizes that are timed on GPUs: a cube, and the linear layers of Stable Diffusion's UNets."""
 
 CASES = (
     Case((1,), 1, 1),
@@ -47,6 +93,7 @@ CASES = (
     Case((0,), 8, 8),
     Case((4,), 0, 8, bias=True),
     Case((1,), 1280, 320, bias=True, activation="silu"),
+    *SMALL,
 )
 
 
@@ -57,14 +104,14 @@ def reference(
     activation: str | None,
     residual: Array | None,
 ) -> Array:
-    """What gemm computes, in float64."""
+    """Return the result of gemm in float64."""
     product = a @ w + (0.0 if bias is None else bias)
     result = activate(product, activation)
     return result if residual is None else result + residual
 
 
 def activate(x: Array, name: str | None) -> Array:
-    """Activation by the name that gemm knows; ``geglu`` halves the last axis."""
+    """Return an activation by the name that gemm knows; ``geglu`` halves the last axis."""
     if name is None:
         return x
     if name == "geglu":
@@ -74,7 +121,7 @@ def activate(x: Array, name: str | None) -> Array:
 
 
 def bound(a: Array, w: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     A sum of K products in f32 is off by at most eps * K * sum |a||w|, typically by eps * sqrt(K)
     times it; four times the typical value is allowed. Activations have slopes below 1.13, GEGLU

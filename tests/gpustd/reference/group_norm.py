@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "Case", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "Case", "bound", "reference"]
 
 Array = NDArray[np.float64]
 
@@ -29,12 +29,42 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For test ids and benchmark rows."""
+        """Name in test ids and benchmark rows."""
         size = "x".join(map(str, self.shape))
         extra = [f"with{self.second}" * bool(self.second), "silu" * self.silu]
         offset = f"mean{self.offset:g}" if self.offset else ""
         return "-".join(part for part in (f"{size}g{self.groups}", *extra, offset) if part)
 
+
+SMALL = (
+    Case((2, 16, 16, 128), 32, silu=True),
+    Case((2, 16, 16, 128), 32, second=64, silu=True),
+    Case((1, 128, 128, 32), 32, silu=True),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (
+    Case((2, 64, 64, 320), 32, silu=True),
+    Case((2, 64, 64, 320), 32, second=320, silu=True),
+    Case((2, 64, 64, 320), 32, second=640, silu=True),
+    Case((2, 64, 64, 640), 32, silu=True),
+    Case((2, 64, 64, 640), 32, second=320, silu=True),
+    Case((2, 128, 128, 320), 32, silu=True),
+    Case((2, 32, 32, 640), 32, silu=True),
+    Case((2, 32, 32, 1280), 32, silu=True),
+    Case((2, 32, 32, 1280), 32, second=640, silu=True),
+    Case((2, 16, 16, 1280), 32, silu=True),
+    Case((2, 16, 16, 1280), 32, second=1280, silu=True),
+    Case((2, 8, 8, 1280), 32, silu=True),
+    Case((2, 8, 8, 1280), 32, second=1280, silu=True),
+    Case((1, 512, 512, 128), 32, silu=True),
+    Case((1, 512, 512, 256), 32, silu=True),
+    Case((1, 256, 256, 256), 32, silu=True),
+    Case((1, 256, 256, 512), 32, silu=True),
+    Case((1, 128, 128, 512), 32, silu=True),
+    Case((1, 64, 64, 512), 32, silu=True),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES = (
     Case((1, 1, 1, 1), 1),
@@ -57,6 +87,7 @@ CASES = (
     Case((1, 13, 17, 36), 6, second=18),
     Case((0, 4, 4, 8), 2),
     Case((2, 0, 4, 8), 2),
+    *SMALL,
 )
 
 
@@ -82,7 +113,7 @@ def _normalised(case: Case, x: Array, eps: float) -> Array:
 
 
 def bound(case: Case, x: Array, gamma: Array, beta: Array, eps: float, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     As for layer norm (`layer_norm.bound`): x - mean is off by two units of the
     largest |x| of its group, the factor by 32 (the moments of up to a hundred runs are merged one

@@ -5,9 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[np.float64]
+
+SMALL: tuple[tuple[int, ...], ...] = (
+    (288, 128),
+    (4096, 64),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[int, ...], ...] = (
+    (8192, 320),
+    (2048, 640),
+    (512, 1280),
+    (128, 1280),
+    (154, 768),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[int, ...], ...] = (
     (1, 1),
@@ -22,6 +37,7 @@ CASES: tuple[tuple[int, ...], ...] = (
     (3, 2500),
     (0, 8),
     (8, 0),
+    *SMALL,
 )
 """Shapes."""
 
@@ -35,7 +51,7 @@ def reference(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
 
 
 def bound(x: Array, gamma: Array, beta: Array, eps: float, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     x - mean is off by the mean's and its own rounding, at most two units of the largest |x| of the
     row; the factor 1 / sqrt(variance + eps) by 16 units (sums in trees or of few terms, root and

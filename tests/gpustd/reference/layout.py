@@ -8,9 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "JOINS", "SLICES", "reference"]
+__all__ = ["CASES", "JOINS", "LARGE", "SLICES", "SMALL", "reference"]
 
 Array = NDArray[Any]
+
+SMALL: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((128, 128, 3, 3), (2, 3, 1, 0)),
+    ((512, 512), (1, 0)),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1280, 2560, 3, 3), (2, 3, 1, 0)),
+    ((1280, 5120), (1, 0)),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((5,), (0,)),
@@ -28,6 +40,7 @@ CASES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((2, 3, 4, 5, 7), (4, 3, 2, 1, 0)),
     ((2, 3, 2, 3, 2, 4), (4, 0, 2, 1, 3, 5)),
     ((2, 3, 2, 3, 2, 3), (5, 4, 0, 1, 3, 2)),
+    *SMALL,
 )
 """Shapes and the axes of their transpose."""
 
@@ -56,5 +69,5 @@ SLICES: tuple[tuple[tuple[int, ...], int, int, int], ...] = (
 
 
 def reference(x: Array, axes: Sequence[int]) -> Array:
-    """The transpose."""
+    """Return the transpose."""
     return np.ascontiguousarray(np.transpose(x, axes))

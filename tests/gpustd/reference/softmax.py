@@ -5,9 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[np.float64]
+
+SMALL: tuple[tuple[int, ...], ...] = (
+    (1024, 256),
+    (1024, 77),
+)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[int, ...], ...] = (
+    (16, 4096, 4096),
+    (16, 4096, 77),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[int, ...], ...] = (
     (1, 1),
@@ -20,6 +32,7 @@ CASES: tuple[tuple[int, ...], ...] = (
     (1, 4100),
     (0, 8),
     (8, 0),
+    *SMALL,
 )
 """Shapes."""
 
@@ -33,7 +46,7 @@ def reference(x: Array) -> Array:
 
 
 def bound(x: Array, eps_out: float) -> Array:
-    """Greatest error allowed for each element.
+    """Return the greatest error allowed for each element.
 
     x - max is rounded once, by half a unit of its size, and exp is off by 3 + 2|x| units, so that
     a power is off by 3 + 2.5|x - max| units. In the sum large exponents weigh little: 2.5|x| e^x

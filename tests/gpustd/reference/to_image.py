@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CASES", "TIE", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "TIE", "reference"]
+
+SMALL: tuple[tuple[int, int, int, int], ...] = ((1, 256, 256, 3),)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE: tuple[tuple[int, int, int, int], ...] = (
+    (1, 512, 512, 3),
+    (4, 1024, 1024, 3),
+)
+"""Sizes that are timed on GPUs."""
 
 CASES: tuple[tuple[int, int, int, int], ...] = (
     (0, 4, 4, 3),
@@ -13,6 +22,7 @@ CASES: tuple[tuple[int, int, int, int], ...] = (
     (2, 3, 5, 3),
     (1, 16, 16, 3),
     (3, 7, 11, 3),
+    *SMALL,
 )
 """Shapes."""
 

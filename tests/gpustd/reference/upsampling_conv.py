@@ -8,9 +8,19 @@ from numpy.typing import NDArray
 from tests.gpustd.reference import conv
 from tests.gpustd.reference.conv import Case, reference
 
-__all__ = ["CASES", "bound", "reference"]
+__all__ = ["CASES", "LARGE", "SMALL", "bound", "reference"]
 
 Array = NDArray[np.float64]
+
+SMALL = (Case(1, 64, 64, 64, 64, upsample=(128, 128)),)
+"""Sizes that are timed on every device, and tested."""
+
+LARGE = (
+    Case(1, 256, 256, 256, 256, upsample=(512, 512)),
+    Case(1, 128, 128, 512, 512, upsample=(256, 256)),
+    Case(1, 64, 64, 512, 512, upsample=(128, 128)),
+)
+"""Sizes that are timed on GPUs, in Stable Diffusion's autoencoder."""
 
 CASES = (
     Case(1, 1, 1, 1, 1, upsample=(2, 2)),
@@ -19,11 +29,12 @@ CASES = (
     Case(1, 4, 3, 40, 16, upsample=(8, 6), wrap="xy"),
     Case(2, 9, 7, 8, 72, upsample=(18, 14), wrap="x", residual=True),
     Case(0, 2, 2, 4, 4, upsample=(4, 4)),
+    *SMALL,
 )
 
 
 def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float) -> Array:
-    """Greatest error allowed: the direct form's, and that of sums of weights, rounded once more.
+    """Return the greatest error allowed: the direct form's, and that of rounded sums of weights.
 
     The sums of a window have the variance of its nine weights, and each is off by ``eps_out`` at
     most; seven times the root mean square of their sum is allowed.

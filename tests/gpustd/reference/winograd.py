@@ -8,9 +8,64 @@ from numpy.typing import NDArray
 from tests.gpustd.reference import conv
 from tests.gpustd.reference.conv import Case, reference
 
-__all__ = ["CASES", "bound", "reference", "transforms"]
+__all__ = [
+    "AUTOENCODERS_BY_4",
+    "CASES",
+    "MORE_BY_2",
+    "MORE_BY_4",
+    "SMALL",
+    "UNET_32_BY_4",
+    "UNET_64_BY_4",
+    "UNET_BY_2",
+    "bound",
+    "reference",
+    "transforms",
+]
 
 Array = NDArray[np.float64]
+
+SMALL = (
+    Case(2, 32, 32, 64, 64),
+    Case(2, 16, 16, 256, 128),
+    Case(1, 128, 128, 32, 32),
+)
+"""Sizes that are timed on every device, and tested."""
+
+UNET_64_BY_4 = (
+    Case(2, 64, 64, 320, 320),
+    Case(2, 64, 64, 640, 320),
+    Case(2, 64, 64, 960, 320),
+)
+UNET_32_BY_4 = (
+    Case(2, 32, 32, 320, 640),
+    Case(2, 32, 32, 640, 640),
+    Case(2, 32, 32, 960, 640),
+    Case(2, 32, 32, 1280, 640),
+    Case(2, 32, 32, 1920, 640),
+)
+AUTOENCODERS_BY_4 = (
+    Case(1, 128, 128, 512, 512),
+    Case(1, 256, 256, 512, 256),
+    Case(1, 256, 256, 256, 256),
+    Case(1, 512, 512, 256, 256),
+    Case(1, 512, 512, 256, 128),
+)
+MORE_BY_4 = (
+    Case(1, 64, 64, 512, 512),
+    Case(2, 64, 64, 640, 640),
+    Case(2, 128, 128, 320, 320),
+)
+UNET_BY_2 = (
+    Case(2, 16, 16, 640, 1280),
+    Case(2, 16, 16, 1280, 1280),
+    Case(2, 16, 16, 1920, 1280),
+    Case(2, 16, 16, 2560, 1280),
+)
+MORE_BY_2 = (
+    Case(2, 64, 64, 640, 640),
+    Case(2, 32, 32, 1280, 1280),
+)
+"""Sizes of Stable Diffusion that are timed on GPUs, in blocks of 4 and of 2."""
 
 CASES = (
     Case(1, 1, 1, 1, 1),
@@ -28,6 +83,7 @@ CASES = (
     Case(1, 3, 4, 8, 8, upsample=(6, 7), wrap="y", second=8),
     Case(2, 3, 5, 16, 8, upsample=(6, 10), second=8, residual=True, activation="silu"),
     Case(1, 3, 4, 8, 8, upsample=(6, 8), wrap="xy"),
+    *SMALL,
 )
 
 
@@ -54,7 +110,7 @@ def transforms(block: int) -> tuple[Array, Array, Array]:
 
 
 def bound(case: Case, x: Array, w: Array, result: Array, eps_out: float, block: int = 2) -> Array:
-    """Greatest error allowed: the direct form's, and what rounding transformed numbers adds.
+    """Return the greatest error allowed: the direct form's, and that of rounded transforms.
 
     Of both factors of each product, of a transformed pixel and a transformed weight, each is off by
     ``eps_out`` at most, and so is the products' sum, whose variance is that of all products; the

@@ -1,4 +1,4 @@
-"""The text of each butterfly, read as Python, against NumPy: constants and order, in float64."""
+"""The text of each butterfly, run as Python, against NumPy: constants and order, in float64."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LENGTHS = [n for n in range(1, 33) if is_smooth(n)]
 
 
 def text_of(n: int) -> str:
-    """What the macro makes for variables v0, v1, ..."""
+    """Render the macro for variables v0, v1, ..."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(SHADERS),
         line_statement_prefix="//%",
@@ -28,7 +28,10 @@ def text_of(n: int) -> str:
 
 
 def as_python(text: str) -> str:
-    """WGSL's statements; names of inner blocks never outlive them, so that braces do not count."""
+    """Return WGSL's statements as Python.
+
+    Names of inner blocks never outlive them, so that braces do not count.
+    """
     text = re.sub(r"//.*", "", text)
     text = re.sub(r"[{}]", ";", text).replace("vec2<f32>(", "complex(")
     statements = (" ".join(s.split()) for s in text.split(";"))

@@ -36,7 +36,7 @@ def exact(x: Array) -> Array:
 
 
 def allowed_direct(a: Array, b: Array) -> float:
-    """The rounding of n products and n - 1 sums, twice for complex numbers.
+    """Return the rounding of n products and n - 1 sums, twice for complex numbers.
 
     That is gamma_(2 n) times the sum of the terms' sizes, which Cauchy and Schwarz bound.
     """
@@ -44,11 +44,11 @@ def allowed_direct(a: Array, b: Array) -> float:
 
 
 def allowed_transforms(a: Array, b: Array, length: int) -> float:
-    """The error of each number of a convolution along one axis, or over all.
+    """Return the error of each number of a convolution along one axis, or over all.
 
     By Cauchy and Schwarz, errors of both spectra and of their product (sqrt(5) U) are at most such
-    shares of both operands' norms; the way back adds its share of the result's, which are no larger
-    than those times the root of the shorter one's length.
+    shares of both operands' norms. The way back adds its share of the result's norm, which is no
+    larger than those times the root of the shorter one's length.
     """
     flat = a.ndim != 3
     norms = [np.linalg.norm(x) if flat else np.linalg.norm(x, axis=1).max() for x in (a, b)]
@@ -101,7 +101,7 @@ def test_over_all_axes(
 
 
 def whole_length(a: Array, b: Array) -> int:
-    """A power of two from the number of results of the full convolution on."""
+    """Return the least power of two that holds the results of the full convolution."""
     size = math.prod(2 * (m + n) for m, n in zip(a.shape, b.shape, strict=True))
     return 1 << size.bit_length()
 
@@ -130,9 +130,9 @@ def test_over_some_axes(
     kinds: tuple[bool, bool],
     swapped: bool,
 ) -> None:
-    """Other extents are the same or 1 and repeated; what SciPy refuses is refused.
+    """Other extents are the same or 1 and repeated; arguments that SciPy refuses are refused.
 
-    A long one is convolved by blocks, where it is the only axis that moves.
+    A long operand is convolved by blocks, where that is the only convolved axis.
     """
     rank = len(extents)
     one = st.integers(-rank, rank - 1)
@@ -168,7 +168,7 @@ def test_over_some_axes(
 
 
 def test_automatic_method(device: Device) -> None:
-    """Two long operands go through transforms, a short one by the definition."""
+    """Two long operands go through transforms; a short one takes the definition."""
     for n in (64, 65):
         a, b = numbers((960,)), numbers((n,), seed=1)
         result = signal.convolve(device.buffer_from_array(a), device.buffer_from_array(b))
@@ -179,7 +179,7 @@ def test_automatic_method(device: Device) -> None:
 
 @pytest.mark.parametrize("words", [1, 2])
 def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, words: int) -> None:
-    """What cards do: words of four results, whole ones and those at the ends, any place of taps."""
+    """Run the kernel of GPUs: words of four results, whole and cut ones, and any place of taps."""
     monkeypatch.setattr(convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
     for shape, taps in (((1203,), 21), ((3, 400), 30), ((9,), 5), ((1203,), 1)):
         a, b = numbers(shape), numbers((1,) * (len(shape) - 1) + (taps,), seed=1)
@@ -196,7 +196,10 @@ def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, wor
 def test_two_blocks_as_one_complex_row(
     device: Device, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    """What cards do: there and back in one workgroup; of an odd number of blocks one is alone."""
+    """Run the kernel of GPUs, which transforms forth and back in one workgroup.
+
+    Of an odd number of blocks one is alone.
+    """
     monkeypatch.setattr(convolution, "_MIN_BLOCK", 64)
     for shape, taps, axis in (((2, 400), 17, 1), ((350, 1), 9, 0)):
         a = numbers(shape)
@@ -210,7 +213,7 @@ def test_two_blocks_as_one_complex_row(
 
 
 def test_blocks_longer_than_the_result(device: Device) -> None:
-    """The middle of a long one along a short one is shorter than a block."""
+    """The middle of a long operand along a short one is shorter than a block."""
     a, b = numbers((9,)), numbers((2500,), seed=1)
     expected = scipy.signal.oaconvolve(exact(a), exact(b), "same")
     operands = device.buffer_from_array(a), device.buffer_from_array(b)
@@ -265,7 +268,7 @@ def test_wrong_arguments(device: Device) -> None:
         signal.correlate(x, device.buffer(f32, 4))
     with pytest.raises(ShapeError, match="must agree or be 1"):
         signal.fftconvolve(x, device.buffer(f32, (2, 3)), axes=0)
-    with pytest.raises(ShapeError, match="name one twice"):
+    with pytest.raises(ShapeError, match="axes must differ"):
         signal.fftconvolve(x, x, axes=(0, -2))
     with pytest.raises(ArgumentError, match="must name one at least"):
         signal.oaconvolve(x, x, axes=())

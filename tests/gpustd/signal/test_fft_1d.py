@@ -20,7 +20,7 @@ from gpustd.signal.plan import pairs_mirror_images
 from gpustd.signal.workgroups import Tile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.signal.tolerance import along, check_norms, transform_error
+from tests.gpustd.signal.tolerance import check_norms, error_along, transform_error
 
 Array = NDArray[Any]
 
@@ -49,7 +49,7 @@ def check(
     if name in ("rfft", "ihfft") and n is None:
         length = x.shape[axis]
     error = transform_error(max(length, 1))
-    compare(device, f"signal.{name}", result.read(), expected, along(expected, axis, error))
+    compare(device, f"signal.{name}", result.read(), expected, error_along(expected, axis, error))
     check_norms(result.read(), expected, axis, error)
 
 
@@ -82,7 +82,7 @@ def test_every_length(device: Device, n: int) -> None:
 
 @pytest.mark.parametrize("n", [6, 9, 10, 12, 14, 15, 16])
 def test_long_butterflies(device: Device, n: int) -> None:
-    """Those that a GPU alone takes."""
+    """Only GPUs take these butterflies."""
     with force_variant("fft", "workgroup"):
         check(device, "fft", numbers((2, n, 2), complex_=True), axis=1)
 
@@ -122,7 +122,8 @@ def test_workgroups(
 ) -> None:
     """The plan prefers the most parts, since no memory holds many of these lanes.
 
-    A card takes the fewest where multiprocessors are for one workgroup each: here is but one.
+    A card takes the fewest parts where each workgroup has a multiprocessor of its own: here is only
+    one workgroup.
     """
     monkeypatch.setattr(passes, "_WORKGROUPS", 1)
     taken = set()
@@ -196,7 +197,7 @@ def test_first_roots_as_products(device: Device, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("variant", ["column", "workgroup"])
 def test_a_row_alone_has_the_same_bits(device: Device, variant: str) -> None:
-    """Of many rows several share a workgroup, but sums run in the same order."""
+    """Several of many rows share a workgroup, but sums run in the same order."""
     x = numbers((5, 768), complex_=True)
     with force_variant("fft", variant, 1000):
         together, alone = (signal.fft(device.buffer_from_array(v)).read() for v in (x, x[3:4]))
@@ -220,7 +221,7 @@ def test_roots_from_two_tables(device: Device) -> None:
 def test_shapes_axes_and_norms(
     device: Device, shape: list[int], where: int, n: int | None, name: str, norm: Any, seed: int
 ) -> None:
-    """Operands are views, axes counted from either end; others may be empty."""
+    """Operands are views, axes are counted from either end, and others may be empty."""
     axis = where % len(shape) - (len(shape) if where < 0 else 0)
     shape[axis] = max(shape[axis], 2 if name in ("irfft", "hfft") else 1)
     x = numbers(
@@ -230,7 +231,7 @@ def test_shapes_axes_and_norms(
 
 
 def test_an_impulse_gives_roots_of_unity(device: Device) -> None:
-    """Each root is within one rounding of a table and those of three products."""
+    """Each root is within one rounding of a table and the roundings of three products."""
     x = np.zeros((1, 1001), np.complex64)
     x[0, 1] = 1
     expected = np.exp(-2j * np.pi * np.arange(1001) / 1001)[None]

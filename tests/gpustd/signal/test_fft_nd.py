@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import signal
 from tests.gpustd.compare import compare
-from tests.gpustd.signal.tolerance import along, transform_error
+from tests.gpustd.signal.tolerance import error_along, transform_error
 
 Array = NDArray[Any]
 
@@ -35,7 +35,7 @@ PLANES = ("fft2", "ifft2", "rfft2", "irfft2")
 
 @st.composite
 def calls(draw: st.DrawFn, name: str) -> tuple[list[int], Any, Any]:
-    """A shape, lengths (cut, filled up, or as they are) and the axes they are of."""
+    """Draw a shape, lengths (cut, filled up, or unchanged) and their axes."""
     least = 2 if name in PLANES else 1
     # Half a spectrum of one number is that of none.
     extents = [2, 3, 8] if name.startswith("irfft") else [1, 2, 3, 5, 8]
@@ -71,7 +71,7 @@ def test_any_rank(
     result = getattr(signal, name)(device.buffer_from_array(x), s=s, axes=axes, norm=norm)
     over = range(x.ndim) if axes is None else tuple(a % x.ndim for a in axes)
     error = math.fsum(transform_error(max(expected.shape[a], x.shape[a])) for a in over)
-    allowed = along(expected, tuple(over), error)
+    allowed = error_along(expected, tuple(over), error)
     compare(device, f"signal.{name}", result.read(), expected, allowed)
 
 
@@ -82,7 +82,7 @@ def test_planes_are_the_last_two_axes(device: Device, name: str) -> None:
     expected = getattr(scipy.fft, name)(exact)
     result = getattr(signal, name)(device.buffer_from_array(x)).read()
     error = math.fsum(transform_error(max(expected.shape[a], x.shape[a])) for a in (1, 2))
-    compare(device, f"signal.{name}", result, expected, along(expected, (1, 2), error))
+    compare(device, f"signal.{name}", result, expected, error_along(expected, (1, 2), error))
 
 
 def test_there_and_back(device: Device) -> None:

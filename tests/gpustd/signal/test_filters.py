@@ -24,13 +24,13 @@ Array = NDArray[Any]
 BLOCKS = [None, 7, 2]
 
 
-def rounded(x: Any) -> Array:
-    """Coefficients as the device has them, in float64."""
+def round_coefficients(x: Any) -> Array:
+    """Return coefficients as the device has them, in float64."""
     return np.asarray(x, np.float32).astype(np.float64)
 
 
-BUTTER = tuple(rounded(c) for c in scipy.signal.butter(3, 0.3))
-SECTIONS = rounded(scipy.signal.ellip(5, 1, 40, 0.2, output="sos"))
+BUTTER = tuple(round_coefficients(c) for c in scipy.signal.butter(3, 0.3))
+SECTIONS = round_coefficients(scipy.signal.ellip(5, 1, 40, 0.2, output="sos"))
 
 
 def numbers(shape: tuple[int, ...], *, complex_: bool = False, seed: int = 0) -> Array:
@@ -43,21 +43,21 @@ def exact(x: Array) -> Array:
     return x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
 
 
-def sections_of(b: Array, a: Array) -> Array:
-    """A filter as rows of b and a of one length."""
+def filter_rows(b: Array, a: Array) -> Array:
+    """Return a filter as rows of b and a of one length."""
     order = max(len(a), len(b)) - 1
     pad = [np.pad(c / a[0], (0, order + 1 - len(c))) for c in (b, a)]
     return np.concatenate(pad)[None]
 
 
 def allowed(sections: Array, x: Array, block: int | None, states: Array | None = None) -> float:
-    """Error of a cascade in f32, whose rows are b and a, on signals along the last axis.
+    """Return the error of a cascade in f32 on signals along the last axis.
 
-    A sample rounds a section's result twice and each state four times, on numbers no larger than
-    the sums of their terms; a block's start rounds each state as often as there are states, and
-    once more. A rounding shows in the result as the response to it, through the sections behind.
-    Roundings of random signals are independent, of a deviation of U / sqrt(3) each, so that squares
-    add up; six deviations are allowed.
+    The rows of ``sections`` are b and a. A sample rounds a section's result twice and each state
+    four times, on numbers no larger than the sums of their terms. A block's start rounds each state
+    as often as there are states, and once more. A rounding shows in the result as the response to
+    it, through the later sections. Roundings of random signals are independent, with a deviation of
+    U / sqrt(3) each, so that squares add up; six deviations are allowed.
     """
     taps = sections.shape[1] // 2
     count = (taps - 1) * len(sections)
@@ -65,20 +65,22 @@ def allowed(sections: Array, x: Array, block: int | None, states: Array | None =
     flow, largest, squares = exact(x), float(np.abs(x).max(initial=0)), 0.0
     for k, row in enumerate(sections):
         b, a = np.abs(row[:taps]), np.abs(row[taps:])
-        responses = [respond(row, unit) for unit in np.eye(taps - 1)]
+        responses = [state_response(row, unit) for unit in np.eye(taps - 1)]
         growth = max(1.0, sum(float(np.abs(r).max()) for r in responses))
         flow = scipy.signal.lfilter(row[:taps], row[taps:], flow) if flow.size else flow
         passed = float(np.abs(flow).max(initial=0)) + given * growth
         terms = b * largest + a * passed
-        held = np.append(np.cumsum(terms[:0:-1])[::-1], 0.0)
-        behind = sections[k + 1 :]
-        gains = np.array([square_sum(r, behind) for r in responses])
-        around = square_sum(np.eye(1, RESPONSE)[0], behind) + float(a[1:] ** 2 @ gains)
+        tails = np.append(np.cumsum(terms[:0:-1])[::-1], 0.0)
+        later = sections[k + 1 :]
+        gains = np.array([square_sum(r, later) for r in responses])
+        around = square_sum(np.eye(1, RESPONSE)[0], later) + float(a[1:] ** 2 @ gains)
         starts = (
-            (count + 1) * (held[:-1].max(initial=given) * growth) ** 2 / (block or x.shape[-1] or 1)
+            (count + 1)
+            * (tails[:-1].max(initial=given) * growth) ** 2
+            / (block or x.shape[-1] or 1)
         )
-        squares += 2 * (b[0] * largest + held[0]) ** 2 * around
-        squares += float((4 * (terms[1:] + held[1:]) ** 2 + starts) @ gains)
+        squares += 2 * (b[0] * largest + tails[0]) ** 2 * around
+        squares += float((4 * (terms[1:] + tails[1:]) ** 2 + starts) @ gains)
         largest = passed
     return 6 * U * float(np.sqrt(squares / 3))
 
@@ -86,16 +88,16 @@ def allowed(sections: Array, x: Array, block: int | None, states: Array | None =
 RESPONSE = 1500
 
 
-def respond(row: Array, states: Array) -> Array:
-    """What a section makes of its states alone."""
+def state_response(row: Array, states: Array) -> Array:
+    """Return the output of a section from its states alone."""
     taps = len(row) // 2
     response, _ = scipy.signal.lfilter(row[:taps], row[taps:], np.zeros(RESPONSE), zi=states)
     return np.asarray(response)
 
 
-def square_sum(response: Array, behind: Array) -> float:
-    """Sum of the squares of what sections behind make of a response."""
-    for row in behind:
+def square_sum(response: Array, later: Array) -> float:
+    """Return the sum of squares of a response after it went through the later sections."""
+    for row in later:
         taps = len(row) // 2
         response = scipy.signal.lfilter(row[:taps], row[taps:], response)
     return float((response**2).sum())
@@ -103,20 +105,20 @@ def square_sum(response: Array, behind: Array) -> float:
 
 @st.composite
 def coefficients(draw: st.DrawFn) -> tuple[Array, Array]:
-    """b and a: a filter of three poles, or one pole at most, divided by a0 = 2, which is exact."""
+    """Draw b and a: a filter of three poles, or one pole at most, divided by a0 = 2."""
     if draw(st.booleans()):
         return BUTTER[0], BUTTER[1]
     numerator, poles = (
         draw(st.sampled_from([1, 2, 4])),
         draw(st.lists(st.floats(-0.9, 0.9), max_size=1)),
     )
-    b = rounded(np.random.default_rng(numerator).standard_normal(numerator))
-    return b, rounded(2 * np.poly(poles)) if poles else np.array([2.0])
+    b = round_coefficients(np.random.default_rng(numerator).standard_normal(numerator))
+    return b, round_coefficients(2 * np.poly(poles)) if poles else np.array([2.0])
 
 
 @st.composite
 def signals(draw: st.DrawFn, lengths: tuple[int, ...]) -> tuple[Array, int]:
-    """A signal of any rank, real or complex, a view, and its axis counted from either end."""
+    """Draw a signal of any rank, real or complex, a view, and its axis counted from either end."""
     outer = draw(st.lists(st.sampled_from([1, 2, 3]), max_size=1))
     inner = draw(st.lists(st.sampled_from([1, 3]), max_size=1))
     shape = (*outer, draw(st.sampled_from(lengths)), *inner)
@@ -126,23 +128,23 @@ def signals(draw: st.DrawFn, lengths: tuple[int, ...]) -> tuple[Array, int]:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    both=signals((1, 2, 7, 60, 260, 0)),
+    drawn=signals((1, 2, 7, 60, 260, 0)),
     pair=st.none() | coefficients(),
     begun=st.booleans(),
     block=st.sampled_from(BLOCKS),
 )
 def test_as_scipy(
     device: Device,
-    both: tuple[Array, int],
+    drawn: tuple[Array, int],
     pair: tuple[Array, Array] | None,
     begun: bool,
     block: int | None,
 ) -> None:
-    """lfilter by b and a, sosfilt without; states given at the start are returned at the end."""
-    x, axis = both
+    """Filter with lfilter by b and a, with sosfilt without; given states come back at the end."""
+    x, axis = drawn
     name = "sosfilt" if pair is None else "lfilter"
-    told = (SECTIONS,) if pair is None else pair
-    sections = SECTIONS if pair is None else sections_of(*pair)
+    arguments = (SECTIONS,) if pair is None else pair
+    sections = SECTIONS if pair is None else filter_rows(*pair)
     order = 2 if pair is None else sections.shape[1] // 2 - 1
     shape = list(x.shape)
     shape[axis] = order
@@ -155,21 +157,23 @@ def test_as_scipy(
     poison_pool(device, x.nbytes)
     with force_variant("filter", "filter", block):
         if zi is None:
-            result = getattr(signal, name)(*told, operand, axis).read()
-            want = getattr(scipy.signal, name)(*told, exact(x), axis) if x.size else exact(x)
+            result = getattr(signal, name)(*arguments, operand, axis).read()
+            reference = (
+                getattr(scipy.signal, name)(*arguments, exact(x), axis) if x.size else exact(x)
+            )
         else:
             states = device.buffer_from_array(zi)
-            made = getattr(signal, name)(*told, operand, axis, zi=states)
-            result, ends = (b.read() for b in made)
-            want, last = getattr(scipy.signal, name)(*told, exact(x), axis, zi=exact(zi))
+            filtered = getattr(signal, name)(*arguments, operand, axis, zi=states)
+            result, ends = (b.read() for b in filtered)
+            reference, last = getattr(scipy.signal, name)(*arguments, exact(x), axis, zi=exact(zi))
             compare(device, f"signal.{name}", ends, last, limit)
-    compare(device, f"signal.{name}", result, want, limit)
+    compare(device, f"signal.{name}", result, reference, limit)
 
 
 @pytest.mark.parametrize("taps", [1, 5, 100])
 def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
     x = numbers((2, 2100, 2))
-    h = rounded(np.random.default_rng(5).standard_normal(taps))
+    h = round_coefficients(np.random.default_rng(5).standard_normal(taps))
     expected = scipy.signal.lfilter(h, [1.0], exact(x), 1)
     result = signal.lfilter(h, 1.0, device.buffer_from_array(x), 1).read()
     # Short ones by the definition (2 roundings a term), long ones by transforms of 1024, whose
@@ -181,7 +185,7 @@ def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(
-    both=signals((1, 11, 13, 21, 60, 120)),
+    drawn=signals((1, 11, 13, 21, 60, 120)),
     # SciPy has no state of rest for a factor alone.
     pair=st.none() | coefficients().filter(lambda pair: max(map(len, pair)) > 1),
     padtype=st.sampled_from(["odd", "even", "constant", None]),
@@ -189,24 +193,24 @@ def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
 )
 def test_both_ways(
     device: Device,
-    both: tuple[Array, int],
+    drawn: tuple[Array, int],
     pair: tuple[Array, Array] | None,
     padtype: str | None,
     padlen: int | None,
 ) -> None:
-    """What is too short to go on by padlen is refused."""
-    x, axis = both
+    """A signal too short for padlen is refused."""
+    x, axis = drawn
     name = "sosfiltfilt" if pair is None else "filtfilt"
-    told = (SECTIONS,) if pair is None else pair
-    sections = SECTIONS if pair is None else sections_of(*pair)
+    arguments = (SECTIONS,) if pair is None else pair
+    sections = SECTIONS if pair is None else filter_rows(*pair)
     operand = device.buffer_from_array(x)
     try:
-        expected = getattr(scipy.signal, name)(*told, exact(x), axis, padtype, padlen)
+        expected = getattr(scipy.signal, name)(*arguments, exact(x), axis, padtype, padlen)
     except ValueError:
         with pytest.raises(ShapeError, match="padlen"):
-            getattr(signal, name)(*told, operand, axis, padtype, padlen)
+            getattr(signal, name)(*arguments, operand, axis, padtype, padlen)
         return
-    result = getattr(signal, name)(*told, operand, axis, padtype, padlen).read()
+    result = getattr(signal, name)(*arguments, operand, axis, padtype, padlen).read()
     # The second way passes the first one's error on, by its response's absolute sum, and adds its
     # own; the padded signal is at most three times as large.
     impulse = np.eye(1, 2000)[0]
@@ -222,17 +226,17 @@ def test_both_ways(
 
 @pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
 def test_tiles(device: Device, complex_: bool) -> None:
-    """The variant of GPUs: neighbours go through workgroup memory, where states are added up."""
+    """Run the variant of GPUs: neighbours and states go through workgroup memory."""
     x = numbers((2, 4500), complex_=complex_)
     b, a = BUTTER
     zi = numbers((2, 3), complex_=complex_, seed=1)
-    limit = allowed(sections_of(b, a), x, 32, zi)
+    limit = allowed(filter_rows(b, a), x, 32, zi)
     states = device.buffer_from_array(zi)
     operand = device.buffer_from_array(x)
     with force_variant("filter", "filter_tiles", 32):
         y, zf = signal.lfilter(b, a, operand, zi=states)
-        want, want_states = scipy.signal.lfilter(b, a, exact(x), zi=exact(zi))
-        compare(device, "signal.lfilter", y.read(), want, limit)
+        reference, want_states = scipy.signal.lfilter(b, a, exact(x), zi=exact(zi))
+        compare(device, "signal.lfilter", y.read(), reference, limit)
         compare(device, "signal.lfilter", zf.read(), want_states, limit)
 
 
@@ -240,10 +244,10 @@ def test_tiles_both_ways(device: Device) -> None:
     x = numbers((2, 4500))
     b, a = BUTTER
     with force_variant("filter", "filter_tiles", 32):
-        both = signal.filtfilt(b, a, device.buffer_from_array(x)).read()
+        drawn = signal.filtfilt(b, a, device.buffer_from_array(x)).read()
     gain = 1 + float(np.abs(scipy.signal.lfilter(b, a, np.eye(1, 2000)[0])).sum())
-    limit = 3 * (1 + gain) * allowed(sections_of(b, a), x, 32)
-    compare(device, "signal.filtfilt", both, scipy.signal.filtfilt(b, a, exact(x)), limit)
+    limit = 3 * (1 + gain) * allowed(filter_rows(b, a), x, 32)
+    compare(device, "signal.filtfilt", drawn, scipy.signal.filtfilt(b, a, exact(x)), limit)
 
 
 def test_tiles_of_many_states(device: Device) -> None:
@@ -251,12 +255,12 @@ def test_tiles_of_many_states(device: Device) -> None:
     x = numbers((2, 4500))
     with force_variant("filter", "filter_tiles", 64):
         result = signal.sosfilt(SECTIONS, device.buffer_from_array(x)).read()
-    want = scipy.signal.sosfilt(SECTIONS, exact(x))
-    compare(device, "signal.sosfilt", result, want, allowed(SECTIONS, x, 64))
+    reference = scipy.signal.sosfilt(SECTIONS, exact(x))
+    compare(device, "signal.sosfilt", result, reference, allowed(SECTIONS, x, 64))
 
 
 def test_growing_filters_do_not_overflow_before_they_grow(device: Device) -> None:
-    """1.05^1984, a step over the blocks of a workgroup, is beyond f32; the results are not."""
+    """A step over the blocks of a workgroup, 1.05^1984, is beyond f32; the results are not."""
     x = np.zeros(2016, np.float32)
     x[2000] = 1.0
     with force_variant("filter", "filter_tiles", 32):
@@ -267,14 +271,14 @@ def test_growing_filters_do_not_overflow_before_they_grow(device: Device) -> Non
 
 @pytest.mark.parametrize("pole", [1.01, 1.2, 2.0, 10.0])
 def test_a_late_start_of_what_grows(device: Device, pole: float) -> None:
-    """Steps over what is zero, whose powers f32 does not hold, leave the results alone."""
+    """Steps over zeros, whose powers f32 does not hold, leave the results alone."""
     late = min(100, int(80 / np.log(pole)))
     for length in (1000, 40000):
         x = np.zeros((2, length), np.float32)
         x[1, -late] = 1e-3
         for b, a in (([1.0], [1.0, -pole]), ([1.0, 0.5], [1.0, -pole, pole**2 / 2])):
-            result = signal.lfilter(b, rounded(a), device.buffer_from_array(x)).read()
-            expected = scipy.signal.lfilter(b, rounded(a), x.astype(np.float64))
+            result = signal.lfilter(b, round_coefficients(a), device.buffer_from_array(x)).read()
+            expected = scipy.signal.lfilter(b, round_coefficients(a), x.astype(np.float64))
             limit = 4 * late * U * float(np.abs(expected).max())
             compare(device, "signal.lfilter", result, expected, limit)
 
@@ -289,7 +293,7 @@ def test_a_late_start_of_many_sums(device: Device) -> None:
 
 
 def test_a_running_sum_stays_exact(device: Device) -> None:
-    """A pole at 1: integers below 2^24 add up without rounding, over thousands of blocks."""
+    """With a pole at 1, integers below 2^24 add up without rounding, over thousands of blocks."""
     x = np.random.default_rng(0).integers(-9, 9, 2**15).astype(np.float32)
     with force_variant("filter", "filter", 4):
         result = signal.lfilter([1.0], [1.0, -1.0], device.buffer_from_array(x)).read()
@@ -325,9 +329,9 @@ def test_wrong_arguments(device: Device) -> None:
 @pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
 def test_long_taps_both_ways(device: Device, padtype: str | None, dtype: type) -> None:
-    """More taps than a cascade has states: two convolutions of sums over all taps.
+    """A filter with more taps than a cascade has states is two convolutions over all taps.
 
-    The transforms behind them err by less than 2^-20 of the signal's size here.
+    The transforms in them err by less than 2^-20 of the signal's size here.
     """
     taps = signal.firwin(101, 0.3)
     for shape, axis in (((331,), -1), ((3, 400), 1), ((400, 3), 0)):

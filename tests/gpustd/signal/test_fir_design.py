@@ -1,4 +1,4 @@
-"""Filters' taps against SciPy's, on the host."""
+"""Taps of filters against SciPy's, on the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpustd import signal
 
 @st.composite
 def bands(draw: st.DrawFn) -> tuple[Any, Any, int]:
-    """Edges as shares of half the rate, which bands pass, and a number of taps that allows it."""
+    """Draw edges as shares of half the rate, which bands pass, and a number of taps that fits."""
     places = draw(st.lists(st.integers(1, 19), min_size=1, max_size=4, unique=True).map(sorted))
     edges = [place / 20 for place in places]
     names = ["lowpass", "highpass"] if len(edges) == 1 else ["bandpass", "bandstop"]
@@ -44,14 +44,14 @@ def test_taps_by_the_window_method(
     scale: bool,
     alone: bool,
 ) -> None:
-    """In float64: a few of its roundings are allowed, and those of the gain that divides them.
+    """In float64, a few roundings are allowed, and those of the gain that divides the taps.
 
     Kaiser's rule for a width has three cases: little, some and much attenuation.
     """
     edges, zero, taps = band
     half = (fs or 2.0) / 2
     cutoff = np.array([9.0, *edges, 9.0])[1:-1] * half
-    told: dict[str, Any] = {
+    options: dict[str, Any] = {
         "width": width and width * half,
         "window": window,
         "pass_zero": zero,
@@ -60,16 +60,16 @@ def test_taps_by_the_window_method(
     }
     first = float(cutoff[0]) if alone and len(edges) == 1 else cutoff
     with np.errstate(invalid="ignore", divide="ignore"):
-        expected = scipy.signal.firwin(taps, first, **told)
+        expected = scipy.signal.firwin(taps, first, **options)
     if not np.isfinite(expected).all():
         with pytest.raises(ArgumentError, match="must let some signal pass"):
-            signal.firwin(taps, first, **told)
+            signal.firwin(taps, first, **options)
         return
-    plain = np.abs(scipy.signal.firwin(taps, first, **(told | {"scale": False})))
+    plain = np.abs(scipy.signal.firwin(taps, first, **(options | {"scale": False})))
     largest = np.abs(expected).max()
     share = largest / plain.max() if plain.any() else 1.0
     allowed = share * (1e-14 + largest * (taps + 4) * 2.0**-52 * plain.sum())
-    result = signal.firwin(taps, first, **told)
+    result = signal.firwin(taps, first, **options)
     np.testing.assert_allclose(result, expected, rtol=0, atol=allowed)
 
 

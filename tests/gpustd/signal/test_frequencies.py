@@ -1,4 +1,4 @@
-"""Frequencies, shifts and quick lengths against NumPy and SciPy."""
+"""Frequencies, shifts and fast lengths against NumPy and SciPy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ LENGTHS += [10**6, 44100, 13**5, 2 * 3 * 5 * 7 * 11 * 13]
 
 
 def slots_of(n: int, tile: Tile, layout: Layout, *, rows: bool) -> list[list[int]]:
-    """Slots of each column's numbers, as `Layout` says; of halves those of the first one."""
+    """Return the slots of each column's numbers, as `Layout` says; with halves, of the first."""
     size = n // 2 if tile.parts == 4 else n
     pad = tile.radices[0] if tile.radices[0] % 2 == 0 else n
     apart = layout.slots // tile.group if rows else 1
@@ -41,14 +41,14 @@ def slots_of(n: int, tile: Tile, layout: Layout, *, rows: bool) -> list[list[int
 
 
 def check(tile: Tile | None, n: int, limits: Limits, *, reads: bool, writes: bool) -> None:
-    """The radices make the length, lanes hold it, the workgroup is within its limits.
+    """Check that radices make the length, lanes hold it, and the workgroup is within its limits.
 
-    No two numbers share a slot, and halves are of whole butterflies. ``reads`` and ``writes`` if
-    the pass does so by rows.
+    No two numbers share a slot, and halves hold whole butterflies. ``reads`` and ``writes`` say
+    that the pass does so by rows.
     """
     assert tile is not None
     assert math.prod(tile.radices) == n
-    assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.held <= 32
+    assert max(-(-n // (r * tile.lanes)) * r for r in tile.radices) == tile.per_lane <= 32
     assert tile.lanes * tile.group <= limits.lanes
     layout = choose_layout(n, tile, Ends(reads, writes))
     assert layout.slots * (8 if tile.parts == 1 else 4) <= limits.memory
@@ -175,7 +175,7 @@ def test_columns_leave_room_for_a_second_workgroup(n: int, rows: bool) -> None:
 
 @pytest.mark.parametrize("n", [256, 1024, 4096, 16384])
 def test_rows_meet_no_bank_twice(n: int) -> None:
-    """Of 32, when 32 lanes store what a butterfly of 16 made."""
+    """There are 32 banks, and 32 lanes store the results of a butterfly of 16."""
     tile = row_tile(n, DEVICES[-1], 1)
     assert tile is not None
     layout = choose_layout(n, tile, ROWS)
@@ -185,7 +185,7 @@ def test_rows_meet_no_bank_twice(n: int) -> None:
 
 @pytest.mark.parametrize("n", [128, 256, 512, 1024])
 def test_columns_that_turn_meet_few_banks_twice(n: int) -> None:
-    """When 32 lanes that had a number of each column fetch those of a column or two instead."""
+    """32 lanes that had a number of each column fetch those of a column or two instead."""
     tile = column_tile(n, DEVICES[-1], rows=True)
     assert tile is not None
     layout = choose_layout(n, tile, Ends(False, True))

@@ -17,7 +17,7 @@ from gpustd.launch.variants import force_variant
 from gpustd.signal.windows import window_values
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
-from tests.gpustd.signal.tolerance import U, along, transform_error
+from tests.gpustd.signal.tolerance import U, error_along, transform_error
 
 Array = NDArray[Any]
 
@@ -30,7 +30,7 @@ def numbers(shape: tuple[int, ...], *, complex_: bool) -> Array:
 
 @st.composite
 def cuts(draw: st.DrawFn, n: int) -> dict[str, Any]:
-    """A cut of ``n`` samples as SciPy and the library take it: frames of at most n."""
+    """Draw a cut of ``n`` samples as SciPy and the library take it: frames of at most n."""
     size = min(draw(st.sampled_from([1, 5, 15, 24, 400])), n)
     windows = [("tukey", 0.25), "hann", np.linspace(0.5, 1, 2 * size)[::2]]
     return {
@@ -63,7 +63,7 @@ def test_as_scipy(
     inner: list[int],
     complex_: bool,
 ) -> None:
-    """Any axis, on a slope, so that there is a trend to take out."""
+    """Transform along any axis of a signal on a slope, so that there is a trend to remove."""
     case = data.draw(cuts(n))
     case["return_onesided"] &= not complex_
     x = numbers((*outer, n, *inner), complex_=complex_)
@@ -82,15 +82,15 @@ def test_as_scipy(
 
 
 def allowed_spectra(case: dict[str, Any], axis: int, x: Array, expected: Array) -> Any:
-    """What spectra may be off, and the norm of a frame.
+    """Return the allowed error of spectra, and the norm of a frame.
 
-    Each sample is rounded with its window, whose numbers are rounded too. Of a trend, a share is a
+    Each sample is rounded with its window, whose numbers are rounded too. The share of a trend is a
     sum of a frame's products, at most its norm; it and the rest are rounded. In a spectrum errors
     add up, weighed by a window of at most 1 over its scale.
     """
     size, nfft = case["nperseg"], case["nfft"] or case["nperseg"]
     norm = float(np.sqrt(size) * np.abs(x).max())
-    allowed = along(expected, axis, transform_error(nfft) + 2 * U)
+    allowed = error_along(expected, axis, transform_error(nfft) + 2 * U)
     if not case["detrend"]:
         return allowed, norm
     window = case["window"]
@@ -112,7 +112,7 @@ def allowed_spectra(case: dict[str, Any], axis: int, x: Array, expected: Array) 
     ids=str,
 )
 def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> None:
-    """What cards do: frames are cut where they are transformed, and come back as rows."""
+    """Run the kernels of GPUs, which cut frames in the transform, and write rows back."""
     x = numbers((2, 200), complex_=complex_)
     exact = x.astype(np.complex128 if complex_ else np.float64)
     expected = scipy.signal.stft(exact, **case, return_onesided=not complex_)[2]
@@ -121,10 +121,10 @@ def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> No
         operand = device.buffer_from_array(x)
         poison_pool(device, expected.size * 8)
         spectra = signal.stft(operand, **case)[2]
-        compare(device, "signal.stft", spectra.read(), expected, along(expected, -2, error))
+        compare(device, "signal.stft", spectra.read(), expected, error_along(expected, -2, error))
         if "nfft" not in case:
-            told = {k: v for k, v in case.items() if k != "boundary"}
-            result = signal.istft(spectra, **told, input_onesided=not complex_)[1].read()
+            options = {k: v for k, v in case.items() if k != "boundary"}
+            result = signal.istft(spectra, **options, input_onesided=not complex_)[1].read()
             allowed = 8 * (2 * transform_error(80) + 8 * U) * 80**0.5 * np.abs(x).max()
             compare(device, "signal.istft", result[:, :200], x, allowed)
 
@@ -137,7 +137,7 @@ def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> No
     complex_=st.booleans(),
 )
 def test_there_and_back(device: Device, n: int, size: int, share: float, complex_: bool) -> None:
-    """The window and its square are in both; what is left are two transforms' errors."""
+    """The window and its square are in both; the errors of two transforms are left."""
     size = min(size, n)
     shared = int(share * size)
     window = "boxcar" if shared < size // 2 else "hamming"
@@ -156,7 +156,7 @@ def test_there_and_back(device: Device, n: int, size: int, share: float, complex
 
 @st.composite
 def inverses(draw: st.DrawFn) -> tuple[Array, dict[str, Any]]:
-    """Spectra and what is told of them: any two axes, counted from either end."""
+    """Draw spectra and arguments of the inverse: any two axes, counted from either end."""
     size = draw(st.sampled_from([5, 8, 15]))
     nfft = 15 if size == 15 else 8
     onesided, rank = draw(st.booleans()), draw(st.integers(2, 3))
@@ -179,26 +179,26 @@ def inverses(draw: st.DrawFn) -> tuple[Array, dict[str, Any]]:
 
 
 @settings(max_examples=20, deadline=None)
-@given(both=inverses())
-def test_the_inverse_as_scipy(device: Device, both: tuple[Array, dict[str, Any]]) -> None:
-    """Of spectra that no signal has: the nearest signal."""
-    spectra, told = both
-    size, nfft = told["nperseg"], told["nfft"]
-    expected = scipy.signal.istft(spectra.astype(np.complex128), **told)[1]
+@given(drawn=inverses())
+def test_the_inverse_as_scipy(device: Device, drawn: tuple[Array, dict[str, Any]]) -> None:
+    """These spectra come from no signal; the inverse is the nearest signal."""
+    spectra, options = drawn
+    size, nfft = options["nperseg"], options["nfft"]
+    expected = scipy.signal.istft(spectra.astype(np.complex128), **options)[1]
     operand = device.buffer_from_array(spectra)
     poison_pool(device, expected.size * 4, expected.size * 8)
-    times, result = (b.read() for b in signal.istft(operand, **told))
+    times, result = (b.read() for b in signal.istft(operand, **options))
     # The quotient is the frames' largest number at most, over the least of the window; half a
     # spectrum has a root of a half of the norm of all of it. Each of a sample's frames is added.
     window = window_values("hamming", size, periodic=True)
-    scale = window.sum() if told["scaling"] == "spectrum" else 2 * np.sqrt((window**2).sum())
-    norms = np.linalg.norm(spectra, axis=told["freq_axis"])
+    scale = window.sum() if options["scaling"] == "spectrum" else 2 * np.sqrt((window**2).sum())
+    norms = np.linalg.norm(spectra, axis=options["freq_axis"])
     largest = np.sqrt(2) * norms.max() * scale / nfft**0.5
-    met = -(-size // (size - told["noverlap"]))
+    met = -(-size // (size - options["noverlap"]))
     allowed = (transform_error(nfft) + (6 + met) * U) * largest / window.min()
     compare(device, "signal.istft", result, expected, allowed, unit=float(largest))
-    cut = 2 * (size // 2) if told["boundary"] else 0
-    length = size + (spectra.shape[told["time_axis"]] - 1) * (size - told["noverlap"]) - cut
+    cut = 2 * (size // 2) if options["boundary"] else 0
+    length = size + (spectra.shape[options["time_axis"]] - 1) * (size - options["noverlap"]) - cut
     compare(device, "signal.istft", times, np.arange(length) / 4, 2 * U * np.arange(length))
 
 

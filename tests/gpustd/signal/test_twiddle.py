@@ -22,7 +22,10 @@ def exact(numerators: Array, n: int) -> Array:
 
 
 def powers(steps: Array, radix: int) -> Array:
-    """Roots to 0 to radix - 1 of each column, from their powers 1, 2, 4 ...: (radix, columns)."""
+    """Return roots to 0 to radix - 1 of each column, (radix, columns), from their powers.
+
+    Given are the powers 1, 2, 4 ...
+    """
     of = np.ones((radix, steps.shape[1]), np.complex128)
     for i in range(radix):
         for bit, row in enumerate(steps):

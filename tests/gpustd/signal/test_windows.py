@@ -32,7 +32,7 @@ WINDOWS: st.SearchStrategy[Window] = (
 @given(window=WINDOWS, n=st.integers(1, 70), periodic=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_values(window: Window, n: int, periodic: bool) -> None:
-    """On the host: float64, so that only a few roundings of it are allowed."""
+    """On the host, in float64, only a few of its roundings are allowed."""
     expected = scipy.signal.get_window(window, n, periodic)
     result = window_values(window, n, periodic=periodic)
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-14)

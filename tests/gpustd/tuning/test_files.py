@@ -1,4 +1,4 @@
-"""Tables of tiles on disk: whose they are, hostile ones, kernels that changed, those shipped."""
+"""Tables of tiles on disk: their adapter, hostile files, changed kernels, shipped tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tuning: tables on disk, what a launch takes from them, and the tuner on two small tiles."""
+"""Timing tiles: the tile that a launch takes from a table, and the tuner on small tiles."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_tiles_are_read_once_for_a_device(null: Device) -> None:
 
 
 def with_memory(device: Device, nbytes: int) -> Device:
-    """A null device with so much workgroup memory."""
+    """Return a null device with so much workgroup memory."""
     limits = {**device.limits, "max_compute_workgroup_storage_size": nbytes}
     return Device(NullBackend(replace(device.info, limits=limits)))
 
@@ -97,7 +97,7 @@ def test_memory_of_matrix_tiles_is_what_the_shader_declares(null: Device, tile: 
     assert not fits(with_memory(null, nbytes - 1), "matrix", tile)
 
 
-def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
+def test_a_run_records_its_products(null: Device) -> None:
     a, w = null.buffer(f32, (2, 20, 12)), null.buffer(f32, (12, 24))
     x, image = null.buffer(f32, (1, 6, 6, 4)), null.buffer(f32, (3, 3, 8, 4))
     with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
@@ -113,10 +113,10 @@ def test_what_a_run_looks_up_is_recorded(null: Device) -> None:
     assert seen[KEY].matmul.channels == (12,)
 
 
-def test_tiles_of_another_cut_of_k_are_passed_over(
+def test_tiles_of_another_split_of_k_are_ignored(
     null: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was timed with K whole says nothing of its parts, and the other way round."""
+    """Times with K whole say nothing of its parts, and the other way round."""
     a, w = null.buffer(f32, (2, 20, 96)), null.buffer(f32, (96, 24))
     keys = []
     for splits in (1, 3):
@@ -151,7 +151,7 @@ def outcome_of(tuning: Generator[Standing, None, Outcome]) -> tuple[list[Standin
 
 
 def small_product(device: Device, patch: pytest.MonkeyPatch) -> SeenMatmul:
-    """A product of odd sizes, as a run records it, with two tiles."""
+    """Return a matrix product of odd sizes, as a run records it, with two tiles."""
     patch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     a, w = device.buffer(f32, (2, 21, 20)), device.buffer(f32, (20, 13))
     with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
@@ -228,7 +228,7 @@ fn main() {
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "told"),
+    ("spoilt", "reason"),
     [
         (None, "its result is wrong"),
         ("y[last] + 0.01", "its result is wrong"),
@@ -238,7 +238,7 @@ fn main() {
     ids=["nothing written", "an element", "a NaN", "a bit"],
 )
 def test_a_wrong_tile_is_refused_however_fast(
-    device: Device, monkeypatch: pytest.MonkeyPatch, spoilt: str | None, told: str
+    device: Device, monkeypatch: pytest.MonkeyPatch, spoilt: str | None, reason: str
 ) -> None:
     """Real kernels; the wrong one takes no time, and is neither timed nor taken."""
     seen = small_product(device, monkeypatch)
@@ -247,14 +247,14 @@ def test_a_wrong_tile_is_refused_however_fast(
     assert outcome.tile == LARGE
     assert outcome.seconds.keys() == {LARGE}
     assert outcome.refused.keys() == {SMALL}
-    assert outcome.refused[SMALL].startswith(told)
+    assert outcome.refused[SMALL].startswith(reason)
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["rows", "pixels"])
 def test_all_products_of_a_batch_are_checked(
     device: Device, monkeypatch: pytest.MonkeyPatch, windows: bool
 ) -> None:
-    """The likeliest tile is wrong in the last product alone, and the other is taken."""
+    """The first tile is wrong in the last product alone, and the other is taken."""
     monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     with recorded_matmuls() as recorded, force_variant("matmul", "tiled"):
         if windows:
@@ -371,7 +371,7 @@ def tuned(device: Device, budget: float = 60.0) -> Outcome:
     return outcome_of(tune_matmul(device, seen, budget))[1]
 
 
-def test_of_nearly_equal_tiles_the_likeliest_is_kept(null: Device, pretended: Pretended) -> None:
+def test_the_first_of_nearly_equal_tiles_is_kept(null: Device, pretended: Pretended) -> None:
     pretended.seconds = {LARGE: 1.019, SMALL: 1.0, THREE[2]: 1.0}
     assert tuned(null).tile == LARGE
     pretended.seconds[LARGE] = 1.021
@@ -449,7 +449,7 @@ def test_stopping_gives_all_memory_back(null: Device, steps: int) -> None:
     assert null.memory.live == before
 
 
-def test_the_check_reads_the_first_rows_of_what_takes_long(
+def test_the_check_of_a_long_product_reads_its_first_rows(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of both sources of a convolution too, whose naive variant then makes fewer rows."""

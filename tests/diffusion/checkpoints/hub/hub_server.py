@@ -1,4 +1,4 @@
-"""A server on this machine that answers as the Hugging Face Hub does, as far as a download asks."""
+"""A local server that answers as the Hugging Face Hub does, as far as downloads need."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LARGE = 4096
 
 @dataclass
 class Repository:
-    """Files by name.
+    """A repository with its files by name.
 
-    ``cut_at``: close the connection at this byte of a large file. ``more``: bytes sent after one.
+    ``cut_at``: close the connection at this byte of a large file. ``trailing``: sent after it.
     """
 
     files: dict[str, bytes]
     licence: str = "apache-2.0"
     gated: bool = False
     cut_at: int | None = None
-    more: bytes = b""
+    trailing: bytes = b""
     requests: list[str] = field(default_factory=list)
 
     def entry(self, name: str) -> dict[str, Any]:
@@ -127,8 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         cut = None
         if repository.cut_at is not None and len(content) >= LARGE:
             cut = max(0, repository.cut_at - start)
-        more = repository.more if len(content) >= LARGE else b""
-        self._send(206 if start else 200, content[start:] + more, headers, with_body, cut)
+        trailing = repository.trailing if len(content) >= LARGE else b""
+        self._send(206 if start else 200, content[start:] + trailing, headers, with_body, cut)
 
     def _json(self, tree: object) -> None:
         self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})

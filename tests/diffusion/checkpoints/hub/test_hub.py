@@ -1,4 +1,4 @@
-"""`avila model`: what is downloaded, from a server on this machine that answers as the Hub does."""
+"""`avila model` and its downloads, from a local server that answers as the Hub does."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_stopped_download_goes_on(tmp_path: Path) -> None:
 def test_an_answer_that_does_not_end(tmp_path: Path) -> None:
     """Bytes beyond the size that the Hub named are not written."""
     content = bytes(range(256)) * 2**10
-    repository = Repository({"a.safetensors": content}, more=bytes(30 * 2**20))
+    repository = Repository({"a.safetensors": content}, trailing=bytes(30 * 2**20))
     with run_hub({"some/large": repository}) as server:
         found = avila(server, tmp_path, "model", "pull", "some/large/a.safetensors", "--yes")
     assert found.status == 2

@@ -17,8 +17,8 @@ from gpustd import nn
 from gpustd.launch.variants import force_variant
 from gpustd.nn.attention import masks
 from gpustd.nn.attention.matrix import MatrixTile
+from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
-from tests.gpustd.products import emulated_kernel, need_matrix_units
 
 Array = NDArray[Any]
 

@@ -1,0 +1,162 @@
+"""``avila convert``: a model in another file format."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from diffusion.checkpoints import ModelFile, ModelFolder, SafetensorsFile, open_safetensors
+from diffusion.checkpoints.bundled import bundled_model, named_model
+from diffusion.checkpoints.conversion import save_folder, save_single, save_tensors
+from diffusion.checkpoints.pytorch import SUFFIXES, open_torch
+from diffusion.checkpoints.single_file import Prediction
+from diffusion.checkpoints.verify import check_weights
+from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.options.groups import with_groups
+from diffusion.cli.options.parsing import find_name, find_prediction
+from diffusion.cli.options.shared import DebugOption, PredictionOption, TokenizerOption
+from diffusion.errors import ModelError, OutputError, SettingsError
+
+__all__ = ["convert_model", "write_model"]
+
+EXAMPLES = examples(
+    "avila convert model.ckpt -o model.safetensors",
+    "avila convert model.safetensors -o folder --tokenizer path/to/tokenizer",
+    "avila convert folder -o half.safetensors --dtype f16",
+)
+DTYPES = {
+    "bf16": "BF16",
+    "f16": "F16",
+    "f32": "F32",
+    "f8_e4m3": "F8_E4M3",
+    "f8_e5m2": "F8_E5M2",
+}
+_SINGLE = ".safetensors"
+
+SourceArgument = Annotated[
+    str,
+    Argument(
+        help="A model's folder, a .safetensors file, or a PyTorch file (.ckpt, .pt, .pth, .bin), "
+        "which is read as data in a process of its own and never executed.",
+        show_default=False,
+    ),
+]
+TargetOption = Annotated[
+    Path,
+    Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="NAME.safetensors for a single file, or a new folder in the diffusers layout.",
+    ),
+]
+DTypeOption = Annotated[
+    str | None,
+    Option(
+        "--dtype",
+        metavar="NAME",
+        help=f"Number type of the weights: one of {', '.join(DTYPES)}.",
+        show_default="their own",
+    ),
+]
+
+
+@app.command("convert", epilog=EXAMPLES)
+@with_groups
+def convert_model(
+    context: typer.Context,
+    source: SourceArgument,
+    *,
+    output: TargetOption,
+    dtype: DTypeOption = None,
+    tokenizer: TokenizerOption = None,
+    prediction: PredictionOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a model as a single file or as a folder.
+
+    A file is copied into a single file tensor by tensor, with the same names, whatever kind of
+    model it is. No file is replaced. A model that lacks tensors is refused, and a warning names
+    tensors with infinities or NaN.
+    """
+    with reporting(context, debug):
+        element_type = None if dtype is None else find_name("dtype", dtype, DTYPES)
+        predicted = find_prediction(prediction)
+        if output.exists():
+            raise OutputError(output, "it exists", "give another --output, or remove it first")
+        write_model(
+            named_model(source), output, element_type, tokenizer=tokenizer, prediction=predicted
+        )
+    size = sum(file.stat().st_size for file in [output, *output.rglob("*")] if file.is_file())
+    print(output)
+    print(f"{size / 1e6:.1f} MB", file=sys.stderr)
+
+
+def write_model(
+    source: Path,
+    target: Path,
+    dtype: str | None = None,
+    *,
+    tokenizer: Path | None = None,
+    prediction: Prediction | None = None,
+) -> None:
+    """Write the model ``source`` to ``target``, whose suffix decides the layout.
+
+    Warn of numbers that are not finite. Raises `ModelError`, `OutputError`, and `SettingsError`
+    for options that change nothing.
+    """
+    single = target.suffix.lower() == _SINGLE
+    if source.is_dir() or single:
+        _check_unused(tokenizer=tokenizer, prediction=prediction)
+    if single and not source.is_dir():
+        file = _open_file(source)
+        _warn_of_misfits(file)
+        save_tensors(file, target, dtype)
+    elif single:
+        save_single(_require_all_tensors(ModelFolder(source)), target, dtype)
+    elif source.is_dir():
+        save_folder(_require_all_tensors(ModelFolder(source)), target, dtype)
+    else:
+        model = ModelFile(_open_file(source), tokenizer=tokenizer, prediction=prediction)
+        save_folder(_require_all_tensors(model), target, dtype)
+
+
+def _require_all_tensors(model: ModelFolder) -> ModelFolder:
+    """Return the model if its tensors are the parameters of its networks. Raises `ModelError`."""
+    check_weights(model)
+    return model
+
+
+def _warn_of_misfits(file: SafetensorsFile) -> None:
+    """Warn of a model in one file that lacks tensors; it is copied as it is.
+
+    Other files, such as a LoRA, are not looked at.
+    """
+    try:
+        model = ModelFile(file, tokenizer=bundled_model() / "tokenizer")
+    except ModelError:
+        return
+    try:
+        check_weights(model)
+    except ModelError as error:
+        warnings.warn(f"copied, but no picture can be made: {error}", RuntimeWarning, stacklevel=2)
+
+
+def _check_unused(**options: object) -> None:
+    """Raise `SettingsError` for options that would change nothing."""
+    for name, value in options.items():
+        if value is not None:
+            raise SettingsError(
+                name, str(value), "must only be given for a folder made of a single file"
+            )
+
+
+def _open_file(source: Path) -> SafetensorsFile:
+    """Open a file of safetensors or of PyTorch."""
+    is_torch = source.suffix.lower() in SUFFIXES
+    return open_torch(source) if is_torch else open_safetensors(source)

@@ -1,0 +1,110 @@
+"""``avila upscale``: a picture enlarged, with detail drawn into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import PIL.Image
+import typer
+from typer import Option
+
+from diffusion.catalogue import Catalogue
+from diffusion.checks import MOST_SIDE, check_number
+from diffusion.cli.app import app, examples, reporting
+from diffusion.cli.job import draw
+from diffusion.cli.options.drawing import DrawingOptions
+from diffusion.cli.options.groups import OptionGroup, with_groups
+from diffusion.cli.options.parsing import random_seed
+from diffusion.cli.options.shared import ImageArgument
+from diffusion.errors import SettingsError
+from diffusion.images import MOST_PIXELS, read_image, to_rgb
+from diffusion.infotext.grammar import Infotext, parse_infotext, read_infotext
+from diffusion.infotext.to_settings import seamless_axes
+from diffusion.settings import Settings
+from diffusion.tasks import UPSCALERS, InitImage
+from diffusion.tasks.seamless import resize_seamless
+from gpustd.matmul.conv import Wrap
+
+__all__ = ["draw_larger"]
+
+EXAMPLES = examples(
+    "avila upscale apple.png",
+    'avila upscale photo.jpg --scale 1.5 --prompt "a photo of a cat" --strength 0.2',
+    "avila upscale old.png --scale 4 --vae-tiling on --output large.png",
+    "avila upscale apple.png --strength 0.4 --count 4 --sampler euler_a --eta 0.5",
+)
+FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is not None])
+
+
+@dataclass(frozen=True)
+class UpscaleOptions(OptionGroup):
+    """How the picture is enlarged, and how much of it is drawn anew."""
+
+    scale: Annotated[float, Option(help="How many times as wide and high, 1 to 16.")] = 2.0
+    upscaler: Annotated[str, Option(metavar="NAME", help=f"One of {', '.join(FILTERS.names)}.")] = (
+        "lanczos"
+    )
+    strength: Annotated[
+        float, Option(help="How much is drawn anew: 0.2 sharpens, 0.5 invents.")
+    ] = 0.3
+    prompt: Annotated[
+        str | None,
+        Option(
+            help="What the picture shows. The negative prompt, too, comes from the picture's own "
+            "text where it is not given.",
+            show_default="the prompt in the picture's own text, or none",
+        ),
+    ] = None
+
+
+@app.command("upscale", epilog=EXAMPLES)
+@with_groups
+def draw_larger(
+    context: typer.Context,
+    image: ImageArgument,
+    *,
+    enlarging: UpscaleOptions,
+    drawing: DrawingOptions,
+) -> None:
+    """Enlarge a picture, and draw detail into it.
+
+    The picture is enlarged by --upscaler. Then --strength of it is drawn anew at its new size, as
+    'avila img2img' does. The prompt is the picture's own, if its text has one. Large pictures are
+    encoded and decoded in tiles, so that they need no more memory.
+    """
+    with reporting(context, drawing.run.debug):
+        text = read_own_text(image)
+        prompt = text.prompt if enlarging.prompt is None else enlarging.prompt
+        axes = seamless_axes(text) if drawing.picture.seamless is None else ""
+        settings = drawing.change(
+            Settings(prompt, text.negative, seed=random_seed(), seamless=axes)
+        )
+        picture = to_rgb(read_image(image))
+        larger = enlarge(picture, enlarging.scale, enlarging.upscaler, settings.seamless)
+        draw(replace(settings, init_image=InitImage(larger, enlarging.strength)), drawing, [image])
+
+
+def read_own_text(image: Path) -> Infotext:
+    """Return what a picture's text says; all is empty where it holds no settings."""
+    found = parse_infotext(read_infotext(image) or "")
+    return found if found.settings else Infotext("", "", {})
+
+
+def enlarge(
+    image: PIL.Image.Image, scale: float, upscaler: str, axes: Wrap = ""
+) -> PIL.Image.Image:
+    """Return ``image`` enlarged ``scale`` times, to the nearest multiples of 8.
+
+    Edges meet along ``axes``. Raises `SettingsError`.
+    """
+    check_number("scale", scale, 1, 16)
+    resampling = FILTERS.find(upscaler).filter
+    assert resampling is not None
+    width, height = (max(8, round(side * scale / 8) * 8) for side in image.size)
+    if max(width, height) > MOST_SIDE:
+        raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_SIDE} pixels a side")
+    if width * height > MOST_PIXELS:
+        raise SettingsError("scale", scale, f"{width}x{height} is over {MOST_PIXELS} pixels")
+    return resize_seamless(image, (width, height), resampling, axes)

@@ -1,0 +1,33 @@
+"""The options that all commands share which draw pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from diffusion.cli.options.groups import OptionGroup
+from diffusion.cli.options.model import ModelOptions, RefinerOptions
+from diffusion.cli.options.picture import PictureOptions, VariationOptions
+from diffusion.cli.options.preview import PreviewOptions
+from diffusion.cli.options.run import RunOptions
+from diffusion.cli.options.sampling import SamplingOptions
+from diffusion.settings import Settings
+
+__all__ = ["DrawingOptions"]
+
+
+@dataclass(frozen=True)
+class DrawingOptions(OptionGroup):
+    """All groups of `avila img2img`, `inpaint`, `txt2img` and `upscale`."""
+
+    picture: PictureOptions
+    sampling: SamplingOptions
+    variation: VariationOptions
+    refiner: RefinerOptions
+    model: ModelOptions
+    preview: PreviewOptions
+    run: RunOptions
+
+    def change(self, settings: Settings) -> Settings:
+        """Return ``settings`` with what was typed. Raises `SettingsError`."""
+        changed = self.run.change(self.sampling.change(self.picture.change(settings)))
+        return replace(changed, variation=self.variation.change(settings.variation))

@@ -1,0 +1,88 @@
+"""Options about a second pass at a larger size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from typer import Option
+
+from diffusion.cli.options.groups import OptionGroup, typed_values
+from diffusion.errors import SettingsError
+from diffusion.tasks import UPSCALERS, Hires
+
+__all__ = ["HiresOptions"]
+
+
+@dataclass(frozen=True)
+class HiresOptions(OptionGroup, panel="Second pass", prefix="hires"):
+    """The second pass, whose fields are those of `Hires`."""
+
+    scale: Annotated[
+        float | None,
+        Option(
+            "--hires",
+            metavar="SCALE",
+            help="Enlarge the picture this many times and draw on it again; 1.5 to 2 is usual.",
+            show_default="no second pass",
+        ),
+    ] = None
+    upscaler: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help=f"How the picture is enlarged: one of {', '.join(UPSCALERS.names)}. Those of "
+            "latents need a strength above 0.5.",
+            show_default=Hires.upscaler,
+        ),
+    ] = None
+    strength: Annotated[
+        float | None,
+        Option(
+            help="How much of the picture the second pass draws anew, 0.05 to 1.",
+            show_default=str(Hires.strength),
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        Option(help="Steps of the second pass.", show_default="as many as the first pass"),
+    ] = None
+    sampler: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Sampler of the second pass.",
+            show_default="that of the first pass",
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Noise levels of the second pass.",
+            show_default="those of the first pass",
+        ),
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Option(help="Guidance of the second pass.", show_default="that of the first pass"),
+    ] = None
+    prompt: Annotated[
+        str | None, Option(help="Prompt of the second pass.", show_default="that of the first pass")
+    ] = None
+    negative: Annotated[
+        str | None,
+        Option(help="Negative prompt of the second pass.", show_default="that of the first pass"),
+    ] = None
+
+    def change(self, hires: Hires | None) -> Hires | None:
+        """Return ``hires`` with what was typed, or None where there is no second pass.
+
+        Raises `SettingsError` for an option about a second pass that there is not.
+        """
+        values = typed_values(self)
+        if hires is None and self.scale is None:
+            for name, value in values.items():
+                raise SettingsError(f"hires {name}", value, "needs --hires SCALE")
+            return None
+        return replace(hires or Hires(), **values)

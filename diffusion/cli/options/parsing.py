@@ -1,0 +1,100 @@
+"""Values of options that are typed as text: sizes, seeds, names, and ``--set NAME=VALUE``."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any, Final, TypeVar
+
+from diffusion.checkpoints.single_file import Prediction
+from diffusion.errors import SettingsError
+from diffusion.tasks.sampling_settings import SamplingSettings
+from gpustd.matmul.conv import Wrap
+
+__all__ = [
+    "MAX_DIGITS",
+    "RARE_CHOICES",
+    "change_sampling",
+    "find_name",
+    "find_prediction",
+    "find_seamless_axes",
+    "parse_seed",
+    "parse_size",
+    "random_seed",
+]
+
+T = TypeVar("T")
+
+RARE_CHOICES: Final = tuple(field.name for field in fields(SamplingSettings))
+"""The names that ``--set`` takes."""
+
+MAX_DIGITS: Final = 40
+"""Characters of a number that are read; Python takes long to convert millions of them."""
+
+_SIZE = re.compile(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*")
+_LARGEST_RANDOM_SEED = 2**32 - 1
+_PREDICTIONS: Final[dict[str, Prediction]] = {
+    "epsilon": "epsilon",
+    "v": "v_prediction",
+    "sample": "sample",
+}
+_AXES: Final[dict[str, Wrap]] = {"off": "", "x": "x", "y": "y", "xy": "xy"}
+
+
+def parse_size(text: str, field: str = "size") -> tuple[int, int]:
+    """Return width and height from a text such as ``512x768``. Raises `SettingsError`."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise SettingsError(field, text, "must be WIDTHxHEIGHT, such as 512x768")
+    return int(match[1]), int(match[2])
+
+
+def parse_seed(seed: int, field: str = "seed") -> int:
+    """Return the seed, or a random one for -1. Raises `SettingsError`."""
+    if seed < -1:
+        raise SettingsError(field, seed, "must be a whole number from 0 on, or -1 for a random one")
+    return random_seed() if seed == -1 else seed
+
+
+def random_seed() -> int:
+    """Return a seed of up to ten digits, so that it is easy to type again."""
+    return secrets.randbelow(_LARGEST_RANDOM_SEED)
+
+
+def find_name(field: str, text: str, names: Mapping[str, T]) -> T:
+    """Return the value that ``names`` has for a text. Raises `SettingsError`."""
+    if text not in names:
+        raise SettingsError(field, text, f"must be one of {', '.join(names)}")
+    return names[text]
+
+
+def find_prediction(text: str | None) -> Prediction | None:
+    """Return what ``--prediction`` names. Raises `SettingsError`."""
+    return None if text is None else find_name("prediction", text, _PREDICTIONS)
+
+
+def find_seamless_axes(text: str) -> Wrap:
+    """Return the axes that ``--seamless`` names. Raises `SettingsError`."""
+    return find_name("seamless", text, _AXES)
+
+
+def change_sampling(sampling: SamplingSettings, texts: Iterable[str]) -> SamplingSettings:
+    """Return ``sampling`` changed by each ``NAME=VALUE``; ``NAME=`` brings a default back.
+
+    Raises `SettingsError`.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in RARE_CHOICES:
+            hint = f"must be NAME=VALUE, NAME one of {', '.join(RARE_CHOICES)}"
+            raise SettingsError("set", text, hint)
+        kind, words = (int, "a whole number") if name == "order" else (float, "a number")
+        try:
+            values[name] = kind(value[:MAX_DIGITS]) if value.strip() else None
+        except ValueError:
+            raise SettingsError(name, value, f"must be {words}") from None
+    return replace(sampling, **values)

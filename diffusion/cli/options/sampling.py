@@ -1,0 +1,93 @@
+"""Options about how noise becomes a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from typer import Option
+
+from diffusion.cli.options.groups import OptionGroup, typed_values
+from diffusion.cli.options.parsing import RARE_CHOICES, change_sampling
+from diffusion.noise import NOISES
+from diffusion.samplers import SAMPLERS
+from diffusion.schedules import AUTOMATIC, SCHEDULES
+from diffusion.settings import Settings
+
+__all__ = ["SamplingOptions"]
+
+
+@dataclass(frozen=True)
+class SamplingOptions(OptionGroup, panel="Sampling", first=("steps", "guidance", "sampler")):
+    """The sampler, its steps and its noise."""
+
+    steps: Annotated[
+        int | None, Option(help="Steps of the sampler.", show_default="the model's own")
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Option(
+            help="How closely to follow the prompt. 1 turns guidance off and halves the work.",
+            show_default="the model's own",
+        ),
+    ] = None
+    sampler: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help=f"One of {', '.join(SAMPLERS.names)}. The names of other tools are understood. "
+            "With guidance, give ipndm, plms and lms --set order=2.",
+            show_default="the model's own",
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help=f"Noise levels of the steps: {', '.join((AUTOMATIC, *SCHEDULES.names))}. The "
+            "names of other tools are understood.",
+            show_default="the sampler's or the model's own",
+        ),
+    ] = None
+    eta: Annotated[
+        float | None,
+        Option(
+            help="How much noise ddim or euler_a adds at each step, 0 to 1.",
+            show_default="0 for ddim, 1 for euler_a",
+        ),
+    ] = None
+    rng: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help=f"Which random numbers a seed means: one of {', '.join(NOISES.names)}. cpu is "
+            "PyTorch's on a CPU.",
+            show_default=Settings.rng,
+        ),
+    ] = None
+    rare_choices: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help=f"A rarer choice about sampling: {', '.join(RARE_CHOICES)}. Repeat the option for "
+            "more of them. With --from the picture's other choices stay, and NAME= takes one back.",
+        ),
+    ] = None
+    zero_snr: Annotated[
+        bool | None,
+        Option(
+            "--zero-snr/--no-zero-snr",
+            help="Rescale the model's noise so that its last time step keeps nothing of the "
+            "picture (zero terminal SNR). For models that were trained so and whose file does not "
+            "say it; --schedule trailing is usual beside it.",
+            show_default="no-zero-snr",
+        ),
+    ] = None
+
+    def change(self, settings: Settings) -> Settings:
+        """Return ``settings`` with what was typed. Raises `SettingsError`."""
+        values = typed_values(self)
+        rare_choices = values.pop("rare_choices", ())
+        sampling = change_sampling(settings.sampling, rare_choices)
+        return replace(settings, **values, sampling=sampling)

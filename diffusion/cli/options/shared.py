@@ -1,0 +1,97 @@
+"""Options and arguments that several groups and commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from typer import Argument, Option
+
+__all__ = [
+    "PROMPT_HELP",
+    "DebugOption",
+    "DeviceOption",
+    "ImageArgument",
+    "JsonOption",
+    "ModelOption",
+    "PredictionOption",
+    "PromptArgument",
+    "SizeOption",
+    "StartSizeOption",
+    "TokenizerOption",
+]
+
+PROMPT_HELP: Final = (
+    "What to draw; may be empty. (word) and (word:1.3) give a word more weight, \\[word] gives it "
+    "less. \\[x:y:0.5] is x, then y from half of the steps on. \\[x|y] is x and y in turn. "
+    "x AND y :0.5 draws both, y with half the weight."
+)
+
+PromptArgument = Annotated[str, Argument(help=PROMPT_HELP, show_default=False)]
+ImageArgument = Annotated[
+    Path,
+    Argument(help="The picture to start from: a PNG, JPEG or WebP file.", show_default=False),
+]
+SizeOption = Annotated[
+    str | None,
+    Option(
+        "--size",
+        metavar="WxH",
+        help="Width and height in pixels, multiples of 8, such as 512x768.",
+        show_default="the model's own",
+    ),
+]
+StartSizeOption = Annotated[
+    str | None,
+    Option(
+        "--size",
+        metavar="WxH",
+        help="Width and height to draw at, in pixels, multiples of 8.",
+        show_default="the picture's own",
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A folder in the diffusers layout, a .safetensors file, or a name that "
+        "'avila model list' shows.",
+        show_default="the bundled model",
+    ),
+]
+TokenizerOption = Annotated[
+    Path | None,
+    Option(
+        "--tokenizer",
+        metavar="FOLDER",
+        help="Folder with vocab.json and merges.txt, which a single file does not hold.",
+        show_default="the folder 'tokenizer' beside the file",
+    ),
+]
+PredictionOption = Annotated[
+    str | None,
+    Option(
+        "--prediction",
+        metavar="NAME",
+        help="What the UNet of a single file predicts: epsilon (the noise), v, or sample (the "
+        "picture). Give it where the file does not say. Without it an SD 2.x model counts as v, "
+        "or as epsilon if its name has 'base' or '512' in it.",
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    Option(
+        "--device",
+        "-d",
+        metavar="NAME",
+        help="Where to compute: dawn, wgpu, vulkan, metal, dx12, gl, cpu, or part of a card's "
+        "name. 'avila doctor' lists what is here.",
+        show_default="the best one here",
+    ),
+]
+JsonOption = Annotated[bool, Option("--json", help="Print one JSON object, and no progress.")]
+DebugOption = Annotated[
+    bool, Option("--debug", help="Show tracebacks, and what drivers print to stderr.")
+]

@@ -1,0 +1,197 @@
+"""One pass of a run: a model takes latents down a sigma schedule, at one size, with one prompt.
+
+A base pass comes first. A hires pass draws the enlarged picture anew; a refiner pass goes on with
+the base's latents on another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from diffusion.checks import check_integer
+from diffusion.errors import SettingsError
+from diffusion.noise import NOISES, LatentNoise
+from diffusion.pipeline.init_image import EncodedImage
+from diffusion.pipeline.networks import Networks
+from diffusion.pipeline.run_cache import RunCache
+from diffusion.prompts import EMPHASES, Chunk, Script, chunk_script, read_script
+from diffusion.settings import Settings
+from diffusion.tasks.hires import Hires
+from diffusion.tasks.sigmas import SigmaSchedule, full_schedule, partial_schedule
+from diffusion.text.conditioning import Conditioning, Sizes
+
+__all__ = ["Pass", "base_pass", "hires_pass", "split_passes"]
+
+PassKind = Literal["base", "hires", "refiner"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One pass, ready to sample.
+
+    ``settings``: complete, with those that this pass has for itself. ``prompts``: the texts of each
+    step, the negative prompt's first where ``scale`` is not None; ``chunks``: their chunks, for
+    each variant of the texts. ``scale``: the scale of classifier-free guidance, None without.
+    ``init_image``: the picture that it starts from, or keeps outside of a mask. ``steps_before``:
+    steps that another pass made of the same schedule; noise is numbered on from there.
+    """
+
+    kind: PassKind
+    networks: Networks
+    cache: RunCache
+    settings: Settings
+    schedule: SigmaSchedule
+    prompts: Script
+    chunks: list[list[list[Chunk]]]
+    scale: float | None
+    init_image: EncodedImage | None = None
+    steps_before: int = 0
+    _conditionings: dict[Hashable, Conditioning] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.settings.width or 0, self.settings.height or 0
+
+    def noise(self, seeds: tuple[int, ...]) -> LatentNoise:
+        """Return the noise of images with these seeds."""
+        vae = self.networks.folder.vae
+        width, height = (side // vae.downscale for side in self.size)
+        draw = NOISES.find(self.settings.rng).draw
+        return LatentNoise(seeds, height, width, vae.latent_channels, draw)
+
+    def conditioning(self, step: int = 0) -> Conditioning:
+        """Return the UNet's conditioning of one image at a step of this pass, from 0.
+
+        It has one row, or the negative prompt's row first and one for each part of the prompt.
+        """
+        variant = self.prompts.at(step)
+        width, height = self.size
+        sizes = Sizes.of(height, width)
+        emphasis = EMPHASES.find(self.settings.emphasis)
+        guidance, skip = max(self.settings.guidance or 0.0, 1.0), self.settings.clip_skip - 1
+
+        def encode() -> Conditioning:
+            return self.networks.encode_conditioning(
+                self.chunks[variant], emphasis, sizes, guidance=guidance, skip=skip
+            )
+
+        texts, most_chunks = self.prompts.variants[variant], len(self.chunks[variant][0])
+        key = (texts, most_chunks, emphasis.name, sizes, guidance, skip)
+        if key not in self._conditionings:
+            self._conditionings[key] = self.cache.conditioning(key, encode)
+        return self._conditionings[key]
+
+
+def base_pass(networks: Networks, cache: RunCache, settings: Settings) -> Pass:
+    """Return the first pass of complete settings. Raises `SettingsError`."""
+    networks = replace(networks, seamless=settings.seamless)
+    if settings.zero_snr:
+        networks = replace(networks, noise=networks.noise.with_zero_snr())
+    check_integer("clip_skip", settings.clip_skip, 1, networks.text.most_skipped + 1)
+    schedule = full_schedule(
+        networks.noise,
+        settings.sampler or "",
+        settings.schedule or "automatic",
+        settings.steps or 1,
+        settings.eta,
+        settings.sampling,
+    )
+    encoded = None
+    if settings.init_image is not None:
+        schedule = schedule.for_strength(settings.init_image.strength)
+        prepared = settings.init_image.prepare((settings.width or 0, settings.height or 0))
+        inpaint = settings.init_image.inpaint
+        content = inpaint.content if inpaint else "original"
+        encoded = EncodedImage(networks, prepared, content, settings.vae_tiling)
+    prompts, scale = _read_prompts(networks, settings, schedule)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
+    return Pass("base", networks, cache, settings, schedule, prompts, chunks, scale, encoded)
+
+
+def hires_pass(base: Pass, hires: Hires) -> Pass:
+    """Return the pass that draws the base's enlarged picture anew. Raises `SettingsError`."""
+    networks, base_settings = base.networks, base.settings
+    sampler, schedule_name = hires.sampler_and_schedule(
+        base_settings.sampler or "", base_settings.schedule or "automatic"
+    )
+    steps = hires.steps or base_settings.steps or 1
+    schedule = partial_schedule(
+        networks.noise,
+        sampler,
+        schedule_name,
+        steps,
+        base_settings.eta,
+        hires.strength,
+        base_settings.sampling,
+    )
+    width, height = hires.size(*base.size)
+    settings = replace(
+        base_settings,
+        prompt=base_settings.prompt if hires.prompt is None else hires.prompt,
+        negative=base_settings.negative if hires.negative is None else hires.negative,
+        guidance=base_settings.guidance if hires.guidance is None else hires.guidance,
+        sampler=sampler,
+        schedule=schedule_name,
+        steps=steps,
+        width=width,
+        height=height,
+    )
+    prompts, scale = _read_prompts(networks, settings, schedule, base.schedule.steps_made)
+    chunks = chunk_script(prompts, EMPHASES.find(settings.emphasis), networks.tokenizer)
+    return Pass("hires", networks, base.cache, settings, schedule, prompts, chunks, scale)
+
+
+def split_passes(base: Pass, refiner: Pass, switch: int) -> list[Pass]:
+    """Return the base pass with its first ``switch`` steps, and the refiner's with the rest.
+
+    ``refiner``: a base pass of the refiner, with all steps. A pass without steps is left out.
+    """
+    steps = base.schedule.steps
+    if switch == 0:
+        return [replace(refiner, kind="refiner")]
+    if switch == steps:
+        return [base]
+    variants = refiner.prompts.step_variants
+    return [
+        replace(base, schedule=base.schedule.first_steps(switch)),
+        replace(
+            refiner,
+            kind="refiner",
+            schedule=refiner.schedule.last_steps(steps - switch),
+            prompts=replace(refiner.prompts, step_variants=variants[switch:] or variants[-1:]),
+            steps_before=switch,
+        ),
+    ]
+
+
+def _read_prompts(
+    networks: Networks,
+    settings: Settings,
+    schedule: SigmaSchedule,
+    steps_before: int | None = None,
+) -> tuple[Script, float | None]:
+    """Return the texts of each step and the scale of guidance, which is None without guidance.
+
+    There is none up to 1, as distilled models need it, nor where the UNet reads the guidance.
+    ``steps_before``: of the pass before, if there is one. Raises `SettingsError`.
+    """
+    syntax = EMPHASES.find(settings.emphasis).reads_brackets
+    steps, guidance = schedule.steps_made, settings.guidance or 0.0
+    prompts = read_script(settings.prompt, None, steps, steps_before, reads_syntax=syntax)
+    composed = len(prompts.weights) > 1
+    if networks.embeds_guidance:
+        if composed:
+            hint = "this model composes no prompts with AND"
+            raise SettingsError("prompt", settings.prompt, hint)
+        return prompts, None
+    if not (guidance > 1 or composed or schedule.sampler.splits):
+        return prompts, None
+    prompts = read_script(
+        settings.prompt, settings.negative, steps, steps_before, reads_syntax=syntax
+    )
+    return prompts, guidance * schedule.sampler.guidance_share

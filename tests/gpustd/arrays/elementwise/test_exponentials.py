@@ -1,0 +1,8 @@
+"""Roots, exponentials and logarithms against NumPy float64, over their whole ranges."""
+
+from __future__ import annotations
+
+from gpustd.arrays.elementwise import exponentials
+from tests.gpustd.arrays.elementwise_properties import properties_of
+
+test_equal_shapes, test_broadcasting, test_refusals = properties_of(exponentials.__all__)

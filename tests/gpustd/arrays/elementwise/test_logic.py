@@ -1,0 +1,8 @@
+"""Comparisons, tests and choice against NumPy."""
+
+from __future__ import annotations
+
+from gpustd.arrays.elementwise import logic
+from tests.gpustd.arrays.elementwise_properties import properties_of
+
+test_equal_shapes, test_broadcasting, test_refusals = properties_of(logic.__all__)

@@ -1,8 +1,0 @@
-"""Bits of integers against NumPy."""
-
-from __future__ import annotations
-
-from gpustd.arrays import bits
-from tests.gpustd.arrays.elementwise import properties_of
-
-test_equal_shapes, test_broadcasting, test_refusals = properties_of(bits.__all__)

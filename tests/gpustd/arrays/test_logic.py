@@ -1,8 +1,0 @@
-"""Comparisons, tests and choice against NumPy."""
-
-from __future__ import annotations
-
-from gpustd.arrays import logic
-from tests.gpustd.arrays.elementwise import properties_of
-
-test_equal_shapes, test_broadcasting, test_refusals = properties_of(logic.__all__)
