@@ -86,7 +86,7 @@ class Device(NotCopyable):
         return cls.open(adapters.preferred_adapter(), checks=checks)
 
     @classmethod
-    def named(cls, name: str, *, checks: bool = True) -> Device:
+    def by_name(cls, name: str, *, checks: bool = True) -> Device:
         """Open a device by name (see `gpucore.adapters.choose`). Raises `DeviceNotFoundError`."""
         return cls.open(adapters.choose(name), checks=checks)
 
@@ -125,37 +125,37 @@ class Device(NotCopyable):
     @classmethod
     def wgpu(cls) -> Device:
         """Open the best adapter of wgpu-py."""
-        return cls.named("wgpu")
+        return cls.by_name("wgpu")
 
     @classmethod
     def dawn(cls) -> Device:
         """Open the best adapter of Dawn (wgpudawn)."""
-        return cls.named("dawn")
+        return cls.by_name("dawn")
 
     @classmethod
     def vulkan(cls) -> Device:
         """Open the best Vulkan adapter."""
-        return cls.named("vulkan")
+        return cls.by_name("vulkan")
 
     @classmethod
     def metal(cls) -> Device:
         """Open the best Metal adapter."""
-        return cls.named("metal")
+        return cls.by_name("metal")
 
     @classmethod
     def dx12(cls) -> Device:
         """Open the best Direct3D 12 adapter."""
-        return cls.named("dx12")
+        return cls.by_name("dx12")
 
     @classmethod
     def cpu(cls) -> Device:
         """Open a software renderer on the CPU."""
-        return cls.named("cpu")
+        return cls.by_name("cpu")
 
     @classmethod
     def null(cls) -> Device:
         """Open a device that records commands and computes nothing."""
-        return cls.named("null")
+        return cls.by_name("null")
 
     # Properties --------------------------------------------------------------------------
 

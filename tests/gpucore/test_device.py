@@ -77,7 +77,7 @@ def test_names_choose(wanted: str, found: AdapterInfo) -> None:
 @pytest.mark.parametrize("wanted", ["cuda", "dx12", "dawn:3", "dawn:x", "radiant:-1"])
 def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
     with pytest.raises(DeviceNotFoundError, match=re.escape(repr(wanted))) as caught:
-        Device.named(wanted)
+        Device.by_name(wanted)
     assert "dawn-metal: Thin 2" in str(caught.value)
 
 

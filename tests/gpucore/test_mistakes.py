@@ -320,12 +320,12 @@ def test_a_struct_of_several_types(device: Device, x: Buffer[f32]) -> None:
 
 @pytest.mark.parametrize("name", [None, 0])
 def test_a_name_that_is_none(name: Any) -> None:
-    assert_tells(message_of(ArgumentError, lambda: Device.named(name)), "give a name as text")
+    assert_tells(message_of(ArgumentError, lambda: Device.by_name(name)), "give a name as text")
 
 
 @pytest.mark.parametrize("name", ["null:1", "null:" + "9" * 5000, "null:x"])
 def test_a_number_that_no_device_has(name: str) -> None:
-    assert_tells(message_of(DeviceNotFoundError, lambda: Device.named(name)), "no device fits")
+    assert_tells(message_of(DeviceNotFoundError, lambda: Device.by_name(name)), "no device fits")
 
 
 def test_a_kernel_that_does_not_compile_holds_no_device_open() -> None:
@@ -337,7 +337,7 @@ def test_a_kernel_that_does_not_compile_holds_no_device_open() -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    message = message_of(DeviceNotFoundError, lambda: Device.named("nonsense"))
+    message = message_of(DeviceNotFoundError, lambda: Device.by_name("nonsense"))
     assert_tells(message, "no device fits 'nonsense'", "present:")
 
 

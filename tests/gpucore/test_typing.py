@@ -57,7 +57,7 @@ assert_allclose(floats, np.zeros(4), rtol=1e-6)
 with device.new_stream() as stream:
     event: Event = device.new_event(timing=True).record(stream)
 stream.wait(event)
-seconds: float = event.elapsed(event)
+seconds: float = event.seconds_since(event)
 devices: Devices = Devices.all()
 parts: list[Buffer[f32]] = devices.split_buffer(floats)
 lengths: list[int] = devices.parallel_execute(len, parts)
