@@ -118,6 +118,11 @@ class Device(NotCopyable):
         return Device(backend, checks=self.checks)
 
     @classmethod
+    def from_backend(cls, backend: Backend) -> Device:
+        """Return a device on a backend of your own."""
+        return cls(backend)
+
+    @classmethod
     def list(cls) -> list[AdapterInfo]:
         """Return the adapters present, over all engines, the best first."""
         return adapters.all_adapters()
