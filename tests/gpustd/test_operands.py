@@ -183,7 +183,7 @@ def test_an_array_is_refused_at_the_top() -> None:
     junk: Any = np.ones((1, 4, 4, 3), np.float32)
     calls: tuple[Callable[[], Any], ...] = (
         lambda: gpustd.cast(junk, i32),
-        lambda: gpustd.conv2d(junk, junk),
+        lambda: gpustd.fused_conv2d(junk, junk),
         lambda: gpustd.embedding(junk, junk),
         lambda: gpustd.repeat_batch(junk, 2),
         lambda: gpustd.slice_axis(junk, 0, 0, 1),

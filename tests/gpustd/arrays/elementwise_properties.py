@@ -112,7 +112,7 @@ def spread(device: Device, op: str, dtype: str, whole: list[Any], data: st.DataO
 
 
 def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
-    """A dtype that an operator does not take, two dtypes, shapes, numbers that are not held."""
+    """Check that unsupported dtypes, two dtypes, shapes and numbers beyond the dtype raise."""
     op = data.draw(st.sampled_from(ops))
     rule, call = RULES[op], getattr(arrays, op)
     taken = DTYPES[held_by(device, data.draw(st.sampled_from(rule.takes)))]
@@ -139,7 +139,7 @@ def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> N
 
 
 def properties_of(ops: Sequence[str]) -> tuple[Property, Property, Property]:
-    """Tests of a module's operators: operands of equal shapes, broadcasting, what is refused."""
+    """Return the tests of a module's operators: equal shapes, broadcasting, errors."""
 
     @settings(max_examples=4, deadline=None)
     @given(st.data())

@@ -30,7 +30,7 @@ KIND = st.sampled_from([np.int32, np.uint32])
 
 
 def places_in(n: int, shape: Any, seed: int, kind: Any) -> np.ndarray[Any, Any]:
-    """Indices of an axis of n, some from its end, some beyond it on the far side."""
+    """Return indices of an axis of n, some from its end, some beyond it on the far side."""
     low = 0 if kind is np.uint32 else -n
     return np.random.default_rng(seed).integers(low, n + 2, shape).astype(kind)
 

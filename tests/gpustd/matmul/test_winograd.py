@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
-from gpustd import conv2d, winograd_conv2d, winograd_weights
+from gpustd import fused_conv2d, winograd_conv2d, winograd_weights
 from gpustd.matmul import winograd_blocks
 from tests.conftest import skip_without_f16
 from tests.gpustd.matmul import convolutions
@@ -181,5 +181,7 @@ def test_agrees_with_conv2d(device: Device) -> None:
     operands = draw(case, f32, seed=9)
     up = device.buffer_from_array
     w, x = up(operands["w"]), up(operands["x"])
-    direct = conv2d(x, w, bias=up(operands["bias"]), padding=1, residual=up(operands["residual"]))
+    direct = fused_conv2d(
+        x, w, bias=up(operands["bias"]), padding=1, residual=up(operands["residual"])
+    )
     np.testing.assert_allclose(run(device, case, operands), direct.read(), rtol=1e-4, atol=1e-4)

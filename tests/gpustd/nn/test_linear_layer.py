@@ -10,7 +10,7 @@ from scipy import special
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 
 @given(
@@ -31,9 +31,12 @@ def test_matches_float64(
     bias: bool,
     activation: str | None,
 ) -> None:
-    dtype = reached(device, dtype)
-    x, w = spread(drawn(0, (*lead, depth), dtype)), drawn(1, (columns, depth), dtype).T
-    b = drawn(2, (columns,))
+    dtype = supported_dtype(device, dtype)
+    x, w = (
+        strided_view(draw_normal(0, (*lead, depth), dtype)),
+        draw_normal(1, (columns, depth), dtype).T,
+    )
+    b = draw_normal(2, (columns,))
     held = up(device, x), up(device, w), up(device, b) if bias else None
     result = nn.linear(*held, activation).read()
     wide, weights = x.astype(np.float64), w.astype(np.float64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
-from gpustd.signal import convolution
+from gpustd.signal import convolution, direct_convolution
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
@@ -180,7 +180,7 @@ def test_automatic_method(device: Device) -> None:
 @pytest.mark.parametrize("words", [1, 2])
 def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, words: int) -> None:
     """Run the kernel of GPUs: words of four results, whole and cut ones, and any place of taps."""
-    monkeypatch.setattr(convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
+    monkeypatch.setattr(direct_convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
     for shape, taps in (((1203,), 21), ((3, 400), 30), ((9,), 5), ((1203,), 1)):
         a, b = numbers(shape), numbers((1,) * (len(shape) - 1) + (taps,), seed=1)
         operands = device.buffer_from_array(a), device.buffer_from_array(b)

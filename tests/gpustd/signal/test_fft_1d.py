@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
-from gpustd.signal import passes, plan, twiddle
-from gpustd.signal.plan import pairs_mirror_images
-from gpustd.signal.workgroups import Tile
+from gpustd.signal.fourier import passes, plan, twiddle
+from gpustd.signal.fourier.plan import pairs_mirror_images
+from gpustd.signal.fourier.workgroups import Tile
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import check_norms, error_along, transform_error

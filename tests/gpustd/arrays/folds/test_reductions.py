@@ -28,7 +28,7 @@ ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")
 
 
 def summed(x: Array, axis: Any, keepdims: bool = False) -> Array:
-    """What a sum may err by: 40 (1 + log128(n)) roundings of the sum of sizes, then one to f16."""
+    """Return the allowed error of a sum: 40 (1 + log128(n)) roundings, then one to f16."""
     sizes = np.abs(x.astype(np.complex128)).sum(axis=axis, keepdims=keepdims).real
     passes = 1 + math.log(max(x.size, 2), 128)
     return np.asarray(40 * passes * 2.0**-24 * sizes)
@@ -124,7 +124,7 @@ def test_shapes(
 
 
 def empty_is_fine(x: Array, axis: Any) -> bool:
-    """Whether each of what is compared has a number."""
+    """Tell whether there is a number in each group that is compared."""
     axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     return all(x.shape[a] for a in axes)
 

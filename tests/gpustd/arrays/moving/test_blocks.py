@@ -105,7 +105,7 @@ def test_repeat_batch(
 def test_drawn_shapes(
     device: Device, shape: tuple[int, ...], name: str, count: int, data: st.DataObject
 ) -> None:
-    """What `gpustd` offers of this module; `gpustd.arrays` has the others."""
+    """The functions of this module that only the root of `gpustd` offers."""
     name = held_by(device, name)
     x = drawn(name, shape)
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))

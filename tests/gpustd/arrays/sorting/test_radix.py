@@ -59,7 +59,7 @@ def check(device: Device, x: Array, axis: int = -1) -> None:
 
 @contextmanager
 def variant_of(device: Device, variant: str) -> Iterator[None]:
-    """A variant; digits of four bits where it needs subgroups, whose counts then fit anywhere.
+    """Force a variant; with subgroups, digits of four bits, whose counts fit any memory.
 
     Rows have four numbers a lane, so that many lanes take part.
     """
@@ -159,7 +159,7 @@ def test_axes(device: Device, shape: tuple[int, ...], dtype: str, data: st.DataO
 def test_searchsorted(
     device: Device, dtype: str, n: int, shape: tuple[int, ...], side: str, same: bool
 ) -> None:
-    """Of numbers that are there and not, NaN and infinities among them; all the same ones, too."""
+    """Search for numbers that are there and not, NaN and infinities among them, and all equal."""
     a = np.sort(with_specials(draw(dtype, (n,))))
     v = np.asarray(draw(dtype, shape, 1))
     if v.ndim:

@@ -56,7 +56,7 @@ def test_topk_in_registers(device: Device, dtype: str, n: int, k: int) -> None:
 @settings(max_examples=15, deadline=None)
 @given(SHAPE, REALS, st.integers(1, 99))
 def test_unique(device: Device, shape: tuple[int, ...], dtype: str, different: int) -> None:
-    """Of as many different numbers, or so; NaN once, 0 and -0 are one."""
+    """There are about as many distinct numbers; NaN counts once, 0 and -0 are equal."""
     x = draw(held_by(device, dtype), shape)
     x = with_specials(np.round(x) if x.dtype.kind == "f" else x % different)
     result = arrays.unique(device.buffer_from_array(x)).read()

@@ -38,7 +38,7 @@ named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def run(device: Device, case: Case, operands: tuple[Array, Array, Array]) -> Array:
-    """Result of attention into memory that held NaN."""
+    """Return the result of attention in memory that held NaN."""
     q, k, v = (device.buffer_from_array(x) for x in operands)
     poison_pool(device, q.nbytes)
     return attention(q, k, v, heads=case.heads, causal=case.causal).read()
@@ -201,7 +201,7 @@ NARROW_TILES = (
 
 
 def off(head: int) -> float:
-    """Of a score in f16, a sum for each 16 channels on its way, each of at most 16 + 8 powers."""
+    """Return the relative error of a score in f16: a sum for each 16 channels, each rounded."""
     return -(-head // 16) * 24 * 2.0**-11 * float(np.log(2))
 
 
@@ -351,7 +351,7 @@ def test_matrix_variant_takes_scores_that_f32_tells_apart_by_4(
 def test_matrix_variant_keeps_an_infinity_in_its_channel(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of V, also of the first key, which lies behind the last row of K."""
+    """The infinity is in V, for the first key, whose row follows the last row of K."""
     need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(fused, "kernel", emulated_kernel)

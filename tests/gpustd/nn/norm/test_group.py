@@ -168,7 +168,7 @@ def test_wide_groups_take_larger_workgroups(device: Device) -> None:
 
 
 def test_statistics_survive_an_outlier_at_the_start(device: Device) -> None:
-    """What sums measured from a first value alone would lose."""
+    """Sums of distances from a first value alone would lose these digits."""
     case = Case((1, 64, 65, 8), 2)
     x, _, gamma, beta = draw(case, f32)
     x[0, 0, 0] = 3e4
@@ -209,7 +209,7 @@ def test_the_device_takes_its_own_variant(device: Device) -> None:
 
 
 def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int:
-    """Launches for one image on a card of no maker."""
+    """Return the launches for one image on a card of no maker."""
     device = Device.null()
     gamma = device.buffer(f32, channels + second)
     x = device.buffer(f16, (1, side, side, channels))
