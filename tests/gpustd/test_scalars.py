@@ -64,19 +64,19 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "crop: top must be one whole number, got 1.5": lambda: image.crop(PICTURE, 1.5, 0, 1, 1),  # type: ignore[arg-type]
     "softplus: beta must be one real number, got 'x'": lambda: nn.softplus(X, junk),
     "layer_norm: eps must be one real number, got 'x'": lambda: nn.layer_norm(X, eps=junk),
-    "group_norm: groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
-    "conv2d: stride must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "group_norm: num_groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
+    "fused_conv2d: stride must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, stride=junk
     ),
-    "conv2d: padding (1, 1): wants one, or": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one number or (top": lambda: gpustd.fused_conv2d(
         IMAGES,
         IMAGES,
         padding=(1, 1),  # type: ignore[arg-type]
     ),
-    "conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding={1, 2, 3, 4}
     ),  # type: ignore[arg-type]
-    "conv2d: padding must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding="xxxx"
     ),  # type: ignore[arg-type]
     "attention: heads must be one whole number, got 1.5": lambda: gpustd.attention(
@@ -230,8 +230,8 @@ def test_numbers_of_numpy_do_as_python_s() -> None:
     assert gpustd.self_attention(qkv, heads=small(128)).shape == (1, 2, 128)
     kernel = NULL.buffer(f32, (3, 3, 4, 4))
     for one in (small(1), array(1)):
-        assert gpustd.conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
-    assert gpustd.conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
+        assert gpustd.fused_conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
+    assert gpustd.fused_conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
     assert gpustd.winograd_weights(kernel, array(4)).shape == (36, 4, 4)
     assert arrays.arange(NULL, array(2), array(9), dtype=i32).shape == (7,)
     assert linalg.norm(X, array(2)).shape == ()
