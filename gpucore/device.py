@@ -42,8 +42,6 @@ _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 class Device(NotCopyable):
     """One adapter, opened: ``Device.auto()`` opens the best, `Device.list` shows all.
 
-    ``Device(backend)`` takes a backend object of your own.
-
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
