@@ -92,9 +92,9 @@ class Device(NotCopyable):
     def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
         """Open an adapter that `list` showed.
 
-        With ``checks``, an index beyond a buffer's end or an endless loop does no harm, and
-        workgroup memory is zero when a workgroup starts, as WGSL promises. Without, kernels run
-        faster and are trusted: open it so for tested kernels only, as the diffusion pipeline does.
+        With ``checks``, an index beyond a buffer's end or an endless loop does no harm. Workgroup
+        memory is zero when a workgroup starts, as WGSL promises. Without, kernels run faster and
+        are trusted: open it so for tested kernels only, as the diffusion pipeline does.
         The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides ``checks``.
         """
         checks = is_on("GPUCORE_CHECKS", checks)
