@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -75,7 +76,7 @@ def bounds(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return allowed
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(BATCH, SIDE, st.sampled_from([None, 0, 1, 4]), st.sampled_from(["gen", "pos", "sym"]),
        st.booleans(), st.integers(0, 99))  # fmt: skip
 def test_drawn_systems(
@@ -108,7 +109,7 @@ def test_drawn_systems(
     compare(device, "linalg.solve", x, exact, allowed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(BATCH, SIDE, st.integers(0, 99))
 def test_drawn_inverses_and_determinants(
     device: Device, batch: tuple[int, ...], n: int, seed: int
