@@ -29,7 +29,7 @@ Operands = Sequence[tuple[tuple[int, ...], type[DType]]]
 
 
 def _array(shape: tuple[int, ...], dtype: type[DType], seed: int) -> NDArray[Any]:
-    """Normal floats; integers below 2^31 (of indices: below 2^20)."""
+    """Return normal floats, or integers below 2^31 (of indices: below 2^20)."""
     rng = np.random.default_rng(seed)
     if dtype in (f16, f32):
         return rng.standard_normal(shape, np.float32).astype(dtype.numpy)
@@ -42,14 +42,14 @@ def _arrays(operands: Operands) -> list[NDArray[Any]]:
 
 
 def _called(name: str, **given: object) -> Callable[..., object]:
-    """The function of that name in NumPy and CuPy alike: it gets the module, then its arrays."""
+    """Return a call of ``name`` in NumPy or CuPy: it takes the module, then its arrays."""
     return lambda module, *operands: getattr(module, name)(*operands, **given)
 
 
 def _sorted(name: str) -> Callable[..., object]:
-    """The same of a sort. CuPy's is Thrust's, which waits for its stream: it is not captured.
+    """Return the same for a sort.
 
-    What it would make of a capture is not known, so it is not tried.
+    CuPy's sort is Thrust's, which waits for its stream. So it is not captured.
     """
 
     def call(module: Any, x: Any) -> object:
@@ -149,7 +149,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
 
 
 def reductions(size: int, dtype: type[DType]) -> list[Entry]:
-    """Sums of all, of rows and of columns; extremes."""
+    """Return the entries of sums of all, of rows and of columns, and of extremes."""
     b = dtype.itemsize
     shapes = {None: (size,), 1: (size // 4096, 4096), 0: (4096, size // 4096)}
     sums = [

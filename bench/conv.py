@@ -1,4 +1,4 @@
-"""Benchmark of conv2d at the sizes of Stable Diffusion's UNet and VAE, and of the bundled model."""
+"""Benchmark of fused_conv2d at the sizes of Stable Diffusion and of the bundled model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bench.entry import Entry, Target
 from bench.torch_peer import random
 from gpucore import Buffer, Device, DType, f16, f32
-from gpustd import conv2d
+from gpustd import fused_conv2d
 from tests.gpustd.reference.conv import AUTOENCODERS, FEW_CHANNELS, SMALL, UNET, Case
 
 __all__ = ["ENTRIES", "NEAR_CUDNN", "OF_AUTOENCODERS", "entry", "operands"]
@@ -33,7 +33,7 @@ def entry(
 
     def setup(device: Device) -> Callable[[], object]:
         x, w = operands(device, case, dtype)
-        return lambda: conv2d(x, w, padding=1)
+        return lambda: fused_conv2d(x, w, padding=1)
 
     def in_torch(torch: Any) -> Callable[[], object]:
         last = torch.channels_last

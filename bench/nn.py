@@ -49,7 +49,7 @@ class _Shapes:
 
 @functools.lru_cache(maxsize=1)
 def _arrays(shapes: _Shapes, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-    """Normal operands, vectors in 0.5 .. 1.5."""
+    """Return normal operands, and vectors in 0.5 .. 1.5."""
     rng = np.random.default_rng(0)
     wide = [rng.standard_normal(s, np.float32).astype(dtype) for s in shapes.operands]
     return [*wide, *(rng.random(s, np.float32) + np.float32(0.5) for s in shapes.vectors)]
@@ -107,7 +107,7 @@ def _last(x: Any) -> Any:
 
 
 def activation(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """An activation of that name here and in PyTorch."""
+    """Return the entry of an activation, here and in PyTorch."""
 
     def theirs(torch: Any, x: Any) -> Callable[[], object]:
         return functools.partial(getattr(torch.nn.functional, name), x)

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 
 def gelu(x: Array) -> Array:
-    """The exact form."""
+    """Return the exact form of GELU."""
     return np.asarray(x / 2 * (1 + _special().erf(x / np.float32(math.sqrt(2)))))
 
 
@@ -46,7 +46,7 @@ def pool(kind: str, kernel: int, stride: int, padding: int) -> Callable[[Array],
 
 
 def convolution(groups: int) -> Callable[[Array, Array], Array]:
-    """Padding "same" over the axes of an odd kernel."""
+    """Add the padding "same" over the axes of an odd kernel."""
 
     def call(x: Array, w: Array) -> Array:
         kernel = w.shape[:-2]
@@ -85,12 +85,12 @@ def rms_norm(x: Array) -> Array:
 
 
 def normalize(x: Array) -> Array:
-    """Rows over their length."""
+    """Divide rows by their length."""
     return np.asarray(x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12))
 
 
 def log_softmax(x: Array) -> Array:
-    """Of every row."""
+    """Return the log_softmax of every row."""
     return np.asarray(_special().log_softmax(x, -1))
 
 

@@ -26,12 +26,13 @@ from gpustd.arrays.elementwise.linear_combinations import (
 from gpustd.arrays.folds.nonfinite import count_nonfinite
 from gpustd.arrays.moving.blocks import repeat_batch, slice_axis
 from gpustd.image.quantisation import to_image
-from gpustd.matmul.conv import conv2d
+from gpustd.matmul.conv import fused_conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
 from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
 from gpustd.nn import (
     attention,
+    conv2d,
     embedding,
     group_norm,
     layer_norm,
@@ -47,6 +48,7 @@ __all__ = [
     "conv2d",
     "count_nonfinite",
     "embedding",
+    "fused_conv2d",
     "gemm",
     "group_norm",
     "guidance",

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from diffusion.models.module import Module, Parameter
 from gpucore import Buffer, ShapeError, i32
 from gpustd import (
-    conv2d,
     embedding,
+    fused_conv2d,
     gemm,
     group_norm,
     layer_norm,
@@ -192,7 +192,7 @@ class Conv2d(Module):
                 activation=activation,
                 wrap=_wrap.get(),
             )
-        return conv2d(
+        return fused_conv2d(
             x,
             self.weight.buffer,
             bias=bias,

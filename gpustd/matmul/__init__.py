@@ -23,13 +23,13 @@ How it works:
   epilogue is a loop.
 """
 
-from gpustd.matmul.conv import conv2d
+from gpustd.matmul.conv import fused_conv2d
 from gpustd.matmul.dense import gemm, wide_gemm
 from gpustd.matmul.upsampling import upsampling_conv2d, upsampling_weights
 from gpustd.matmul.winograd import winograd_conv2d, winograd_weights
 
 __all__ = [
-    "conv2d",
+    "fused_conv2d",
     "gemm",
     "upsampling_conv2d",
     "upsampling_weights",

@@ -14,7 +14,7 @@ from gpustd.matmul.epilogue import Epilogue, require_activation, require_epilogu
 from gpustd.matmul.launching import launch_matmul
 from gpustd.matmul.operation import Matmul
 
-__all__ = ["NO_PADDING", "Padding", "Window", "Wrap", "conv2d", "conv_matmul", "result_shape"]
+__all__ = ["NO_PADDING", "Padding", "Window", "Wrap", "conv_matmul", "fused_conv2d", "result_shape"]
 
 Wrap = Literal["", "x", "y", "xy"]
 
@@ -44,7 +44,7 @@ class Window:
     wrap: Wrap = ""
 
 
-def conv2d(
+def fused_conv2d(
     x: Buffer[T],
     w: Buffer[T],
     *,
@@ -80,16 +80,12 @@ def conv2d(
 
     Returns (images, out height, out width, Cout). Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
     >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
-    >>> gpustd.conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
+    >>> gpustd.fused_conv2d(x, w, padding=1).read()[0, :, :, 0].tolist()
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    op = "conv2d"
+    op = "fused_conv2d"
     require_buffers(op, x, w)
     stride = as_int(op, "stride", stride)
     if stride < 1:

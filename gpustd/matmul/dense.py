@@ -38,10 +38,6 @@ def gemm(
 
     Returns (..., N). Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
     >>> w = device.buffer_from_array(np.ones((3, 4), np.float32))
     >>> gpustd.gemm(a, w).read().tolist()
@@ -64,10 +60,6 @@ def wide_gemm(a: Buffer[T], w: Buffer[T]) -> Buffer[f32]:
 
     The operands are those of `gemm`. Returns (..., N). Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> a = device.buffer_from_array(np.full((1, 8), 2, np.float32))
     >>> gpustd.wide_gemm(a, device.buffer_from_array(np.ones((8, 1), np.float32))).read().tolist()
     [[16.0]]

@@ -28,10 +28,7 @@ def upsampling_weights(w: Buffer[T]) -> Buffer[T]:
     ``w``: (3, 3, C, Cout), f16 or f32. Returns (2, 2, 2, 2, C, Cout) of the same dtype: the
     parities of y and x, then the taps. Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> w = Device.auto().buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
+    >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.upsampling_weights(w).read()[0, 0, :, :, 0, 0].tolist()
     [[1.0, 2.0], [2.0, 4.0]]
     """
@@ -48,23 +45,19 @@ def upsampling_conv2d(
     activation: str | None = None,
     wrap: Wrap = "",
 ) -> Buffer[T]:
-    """Return `gpustd.conv2d` with padding 1 of the image enlarged by two by nearest neighbour.
+    """Return `fused_conv2d` with padding 1 of the image enlarged by two by nearest neighbour.
 
     Args:
         x: (images, height, width, C), f16 or f32.
         u: (2, 2, 2, 2, C, Cout), from `upsampling_weights`.
-        bias: as in `conv2d`.
-        residual: as in `conv2d`.
-        activation: as in `conv2d`.
-        wrap: as in `conv2d`.
+        bias: as in `fused_conv2d`.
+        residual: as in `fused_conv2d`.
+        activation: as in `fused_conv2d`.
+        wrap: as in `fused_conv2d`.
 
     Returns (images, 2 height, 2 width, Cout). Sums of weights are rounded to the dtype. Raises
     `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.ones((1, 1, 2, 1), np.float32))
     >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.upsampling_conv2d(x, gpustd.upsampling_weights(w)).read()[0, :, :, 0].tolist()

@@ -38,15 +38,15 @@ def winograd_block(
     *,
     doubles: bool = False,
 ) -> int | None:
-    """Return the side of blocks with which `winograd_conv2d` is quickest, None if `conv2d` is.
+    """Return the side of the fastest blocks of `winograd_conv2d`, None if `fused_conv2d` is faster.
 
     ``channels`` and ``n`` are those of the source and of the result of a 3 x 3 convolution of
     stride 1. ``side`` is the usual side of its images, None where it is not known. ``doubles``: the
     images are enlarged by two. The limits are measured (bench/results). Software renderers gain
     nothing in a whole run, and take seconds more to compile.
 
-    >>> from gpucore import Device, f32
-    >>> print(winograd_block(Device.auto(), f32, 4, 320))
+    >>> from gpustd.matmul.winograd import winograd_block
+    >>> print(winograd_block(device, f32, 4, 320))
     None
     """
     least = min(channels, n)
@@ -74,10 +74,7 @@ def winograd_weights(w: Buffer[T], block: int = 2) -> Buffer[T]:
     ``w``: (3, 3, C, Cout), f16 or f32; ``block``: side of the blocks of results, 2 or 4. Returns
     (16, C, Cout) or (36, C, Cout) of the same dtype. Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> w = Device.auto().buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
+    >>> w = device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32))
     >>> gpustd.winograd_weights(w).read().ravel()[:6].tolist()
     [1.0, 1.5, 1.0, 1.5, 2.25, 1.5]
     """
@@ -103,19 +100,19 @@ def winograd_conv2d(
     activation: str | None = None,
     wrap: Wrap = "",
 ) -> Buffer[T]:
-    """Return `gpustd.conv2d` with stride 1 and padding 1, from transformed 3 x 3 weights.
+    """Return `gpustd.fused_conv2d` with stride 1 and padding 1, from transformed 3 x 3 weights.
 
     Args:
         x: (images, height, width, C1), f16 or f32.
         u: (16 or 36, C1 + C2, Cout), from `winograd_weights`.
-        bias: as in `conv2d`.
-        upsample: as in `conv2d`.
-        second: as in `conv2d`.
-        per_image: as in `conv2d`.
-        per_image_first: as in `conv2d`.
-        residual: as in `conv2d`.
-        activation: as in `conv2d`.
-        wrap: as in `conv2d`.
+        bias: as in `fused_conv2d`.
+        upsample: as in `fused_conv2d`.
+        second: as in `fused_conv2d`.
+        per_image: as in `fused_conv2d`.
+        per_image_first: as in `fused_conv2d`.
+        residual: as in `fused_conv2d`.
+        activation: as in `fused_conv2d`.
+        wrap: as in `fused_conv2d`.
 
     Returns (images, height, width, Cout). Transformed pixels and weights, and the sums of their
     products, are rounded once more to the dtype. With random numbers in f16, the error relative to
@@ -125,10 +122,6 @@ def winograd_conv2d(
     beyond 22 000 in blocks of 4. Sums may overflow where results come near the largest number.
     Results below 2e-3 lose digits. Raises `ShapeError` or `DTypeError`.
 
-    >>> import numpy as np
-    >>> import gpustd
-    >>> from gpucore import Device
-    >>> device = Device.auto()
     >>> x = device.buffer_from_array(np.ones((1, 3, 3, 1), np.float32))
     >>> u = gpustd.winograd_weights(device.buffer_from_array(np.ones((3, 3, 1, 1), np.float32)))
     >>> gpustd.winograd_conv2d(x, u).read()[0, :, :, 0].tolist()

@@ -1,4 +1,4 @@
-"""What no function takes is refused by every function of the packages, in its own name."""
+"""Every function of the packages raises, in its own name, for what is not a buffer."""
 
 from __future__ import annotations
 

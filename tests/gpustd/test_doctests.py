@@ -34,7 +34,7 @@ EXAMPLES = list(find_examples())
 
 @pytest.fixture(scope="module")
 def example_device() -> Iterator[Device]:
-    """The device of every example, also of ``Device.auto()``, so that they share kernels."""
+    """Yield the device of every example, also of ``Device.auto()``: they share kernels."""
     try:
         device = Device.cpu()
     except DeviceNotFoundError:

@@ -62,7 +62,7 @@ Call = tuple[Callable[..., Any], inspect.BoundArguments]
 
 
 def recorded() -> Iterator[tuple[str, Call]]:
-    """The first call of each public function in its own example."""
+    """Yield the first call of each public function in its own example."""
     for package in PACKAGES:
         module = importlib.import_module(f"gpustd.{package}".rstrip("."))
         for name in module.__all__:
@@ -96,7 +96,7 @@ CALLS = dict(recorded())
 
 
 def exchanged(path: str, odd: tuple[Any, ...]) -> Iterator[tuple[str, Call]]:
-    """The call with each of ``odd`` in the place of each argument, and what that is called."""
+    """Yield the call, and its name, with each of ``odd`` in the place of each argument."""
     function, bound = CALLS[path]
     signature = inspect.signature(function)
     for name, parameter in signature.parameters.items():
@@ -109,7 +109,7 @@ def exchanged(path: str, odd: tuple[Any, ...]) -> Iterator[tuple[str, Call]]:
             yield f"{path}({name}={value!r})", (function, changed)
 
 
-def attempt(told: str, call: Call) -> None:
+def attempt(label: str, call: Call) -> None:
     """Make a call, which may fail with an error of the library's own."""
     function, bound = call
     try:
@@ -117,26 +117,26 @@ def attempt(told: str, call: Call) -> None:
     except GpuError:
         pass
     except Exception as error:
-        error.add_note(told)
+        error.add_note(label)
         raise
 
 
 @pytest.mark.parametrize("path", CALLS)
 def test_odd_arguments(path: str) -> None:
-    for told, call in exchanged(path, ODD):
-        attempt(told, call)
+    for label, call in exchanged(path, ODD):
+        attempt(label, call)
 
 
 @pytest.mark.parametrize("path", CALLS)
 def test_vast_arguments(path: str) -> None:
-    for told, call in exchanged(path, VAST):
+    for label, call in exchanged(path, VAST):
         tracemalloc.start()
         try:
-            attempt(told, call)
+            attempt(label, call)
         finally:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-        assert peak < MOST_BYTES, f"{told} takes {peak} bytes"
+        assert peak < MOST_BYTES, f"{label} takes {peak} bytes"
 
 
 def test_most_functions_are_called() -> None:

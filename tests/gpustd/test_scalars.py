@@ -64,19 +64,19 @@ SCALARS: dict[str, Callable[[], Any]] = {
     "crop: top must be one whole number, got 1.5": lambda: image.crop(PICTURE, 1.5, 0, 1, 1),  # type: ignore[arg-type]
     "softplus: beta must be one real number, got 'x'": lambda: nn.softplus(X, junk),
     "layer_norm: eps must be one real number, got 'x'": lambda: nn.layer_norm(X, eps=junk),
-    "group_norm: groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
-    "conv2d: stride must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "group_norm: num_groups must be one whole number, got 'x'": lambda: nn.group_norm(IMAGES, junk),
+    "fused_conv2d: stride must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, stride=junk
     ),
-    "conv2d: padding (1, 1): wants one, or": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one number or (top": lambda: gpustd.fused_conv2d(
         IMAGES,
         IMAGES,
         padding=(1, 1),  # type: ignore[arg-type]
     ),
-    "conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got {1, 2, 3, 4}": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding={1, 2, 3, 4}
     ),  # type: ignore[arg-type]
-    "conv2d: padding must be one whole number, got 'x'": lambda: gpustd.conv2d(
+    "fused_conv2d: padding must be one whole number, got 'x'": lambda: gpustd.fused_conv2d(
         IMAGES, IMAGES, padding="xxxx"
     ),  # type: ignore[arg-type]
     "attention: heads must be one whole number, got 1.5": lambda: gpustd.attention(
@@ -191,10 +191,10 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         (None, "kernel must hold real numbers, got None"),
         ([[1, None]], "must hold real numbers"),
         ([[1, 2], [3]], "must hold real numbers"),
-        ([1, 2, 1], r"kernel of shape \(3,\): wants \(rows, columns\)"),
-        (np.ones((0, 3)), r"kernel of shape \(0, 3\): .* at least one of each"),
-        ([[math.nan]], "kernel holds infinities, NaN or numbers beyond f32"),
-        ([[1e39]], "kernel holds infinities, NaN or numbers beyond f32"),
+        ([1, 2, 1], r"kernel must be \(rows, columns\).*got \(3,\)"),
+        (np.ones((0, 3)), r"kernel must be .*at least one of each, got \(0, 3\)"),
+        ([[math.nan]], "kernel must hold finite numbers of f32"),
+        ([[1e39]], "kernel must hold finite numbers of f32"),
     ],
 )
 def test_kernels_that_filter2d_refuses(kernel: Any, message: str) -> None:
@@ -230,8 +230,8 @@ def test_numbers_of_numpy_do_as_python_s() -> None:
     assert gpustd.self_attention(qkv, heads=small(128)).shape == (1, 2, 128)
     kernel = NULL.buffer(f32, (3, 3, 4, 4))
     for one in (small(1), array(1)):
-        assert gpustd.conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
-    assert gpustd.conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
+        assert gpustd.fused_conv2d(IMAGES, kernel, stride=one, padding=one).shape == (1, 4, 4, 4)
+    assert gpustd.fused_conv2d(IMAGES, kernel, padding=array([1, 0, 1, 0])).shape == (1, 3, 3, 4)
     assert gpustd.winograd_weights(kernel, array(4)).shape == (36, 4, 4)
     assert arrays.arange(NULL, array(2), array(9), dtype=i32).shape == (7,)
     assert linalg.norm(X, array(2)).shape == ()
@@ -263,5 +263,5 @@ def test_lists_are_refused_as_options() -> None:
 
 
 def test_sizes_of_results() -> None:
-    with pytest.raises(ShapeError, match=r"rotate|affine_transform: output_shape 5"):
+    with pytest.raises(ShapeError, match=r"affine_transform: output_shape must be .*got 5"):
         image.affine_transform(PICTURE, np.eye(2), output_shape=5)  # type: ignore[arg-type]

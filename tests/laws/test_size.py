@@ -24,7 +24,7 @@ MAX_FUNCTION_LINES = 60
 MAX_ARGUMENTS = 8
 # Functions whose arguments are one thing each and cannot be grouped without hiding them.
 MORE_ARGUMENTS = {
-    "gpustd/matmul/conv.py conv2d": 12,  # fused: each argument is one operand or its geometry
+    "gpustd/matmul/conv.py fused_conv2d": 12,  # fused: each argument is one operand or its geometry
     "gpustd/matmul/winograd.py winograd_conv2d": 10,  # likewise
     "gpustd/signal/short_time.py stft": 12,  # SciPy's
     "gpustd/signal/short_time.py istft": 11,  # SciPy's

@@ -139,7 +139,7 @@ def _float_as(op: str, value: float, dtype: type[DType]) -> Any:
 
 @dataclass(frozen=True)
 class _AccessPlan:
-    """How the kernel reads its operands: modes, merged extents, strides of each operand."""
+    """The way that a kernel reads its operands: modes, merged extents, strides of each operand."""
 
     modes: list[str]
     extents: list[int]

@@ -143,7 +143,7 @@ class _RadixSort:
         shifts = self._shifts(bits)
         for k, shift in enumerate(shifts):
             move = _Pass(self, variant, bits, tile, k == 0, k == len(shifts) - 1)
-            x, place = move.run(x, place, shift)
+            x, place = move.sort_digit(x, place, shift)
         return place if place is not None else x
 
     def _best_variant(self, n: int) -> str:
@@ -192,7 +192,7 @@ class _Pass:
     first: bool
     last: bool
 
-    def run(
+    def sort_digit(
         self, x: Buffer[Any], place: Buffer[Any] | None, shift: int
     ) -> tuple[Buffer[Any], Buffer[Any] | None]:
         """Return keys (in the last pass the numbers themselves) and places, sorted by the digit."""

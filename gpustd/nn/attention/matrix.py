@@ -16,7 +16,7 @@ _F16_SUMS = ("f16", "f16", 16, 16, 16)
 
 
 class MatrixTile(NamedTuple):
-    """How the matrix variant works: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
+    """A tile of the matrix variant: ``fq`` blocks of 16 rows a subgroup, subgroups, keys of a step.
 
     ``relative``: scores are f16, relative to each row's maximum (32 keys; or 48 where fq is 2).
     ``ahead``: scores are f16, relative to a maximum that is never raised, and computed one step

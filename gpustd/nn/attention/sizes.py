@@ -1,4 +1,4 @@
-"""What all variants of attention share: sizes, uniforms, work and the form of a shader."""
+"""Sizes, uniforms and work of attention, which all its variants share."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from gpucore import Buffer, T, f32
 from gpustd.launch.elements import float_scalar
 from gpustd.launch.template import Value
 from gpustd.launch.variants import forced_variant
-from gpustd.matmul.conv import conv2d as fused_conv2d
+from gpustd.matmul.conv import fused_conv2d
 from gpustd.matmul.epilogue import Epilogue
 from gpustd.matmul.launching import launch_matmul
 from gpustd.nn.conv.blocks import launch_window

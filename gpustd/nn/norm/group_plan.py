@@ -80,7 +80,7 @@ class NormSizes:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one kernel's workgroups lie over an image; it depends on the sizes of one image only.
+    """The layout of a kernel's workgroups over an image; it depends on one image's sizes only.
 
     A word has ``width`` channels. A workgroup has ``lanes``, each of which loads ``depth`` words at
     once; where they are ``held`` in registers, these are all its words. A workgroup takes

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion.prompts import WeightedText, parse_prompt
@@ -162,6 +162,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_nested_brackets_multiply(tree: Node) -> None:
     expected = [(letter, weight) for text, weight in tree.pieces for letter in text]

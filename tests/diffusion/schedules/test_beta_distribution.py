@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion.schedules.beta_distribution import beta_quantiles
@@ -14,6 +14,7 @@ def quantile(share: float, shape: float) -> float:
     return float(beta_quantiles(np.array([share]), shape)[0])
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 1.0))
 def test_the_arcsine_distribution(share: float) -> None:
     """Beta(1/2, 1/2) has the distribution function (2/π) arcsin √x."""
@@ -21,11 +22,13 @@ def test_the_arcsine_distribution(share: float) -> None:
     assert quantile(share, 0.5) == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 1.0))
 def test_the_uniform_distribution(share: float) -> None:
     assert quantile(share, 1.0) == pytest.approx(share, rel=1e-12, abs=1e-300)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 0.5))
 def test_the_halves_mirror_each_other(share: float) -> None:
     mirrored = 1.0 - quantile(1.0 - share, 0.6)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion.errors import SettingsError
@@ -24,6 +24,7 @@ def levels(name: str, steps: int, noise: NoiseSchedule = SHIFTED) -> list[float]
 
 
 @every_schedule
+@settings(deadline=None)
 @given(steps=st.integers(1, 1000), offset=st.integers(0, 1000), alpha_one=st.booleans())
 def test_levels_fall_strictly(schedule: Schedule, steps: int, offset: int, alpha_one: bool) -> None:
     noise = stable_diffusion(offset=offset, alpha_one=alpha_one)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
+from tests.draws import draws
 from tests.gpustd.arrays.operators import held_by, laid_out, mixture, on_device
 from tests.gpustd.arrays.rules import FLAGS, RULES, without_doubt
 from tests.gpustd.compare import compare
@@ -112,7 +113,7 @@ def spread(device: Device, op: str, dtype: str, whole: list[Any], data: st.DataO
 
 
 def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> None:
-    """A dtype that an operator does not take, two dtypes, shapes, numbers that are not held."""
+    """Check that unsupported dtypes, two dtypes, shapes and numbers beyond the dtype raise."""
     op = data.draw(st.sampled_from(ops))
     rule, call = RULES[op], getattr(arrays, op)
     taken = DTYPES[held_by(device, data.draw(st.sampled_from(rule.takes)))]
@@ -139,19 +140,19 @@ def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> N
 
 
 def properties_of(ops: Sequence[str]) -> tuple[Property, Property, Property]:
-    """Tests of a module's operators: operands of equal shapes, broadcasting, what is refused."""
+    """Return the tests of a module's operators: equal shapes, broadcasting, errors."""
 
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=draws(4), deadline=None)
     @given(st.data())
     def test_equal_shapes(device: Device, data: st.DataObject) -> None:
         check_equal_shapes(device, ops, data)
 
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=draws(6), deadline=None)
     @given(st.data())
     def test_broadcasting(device: Device, data: st.DataObject) -> None:
         check_broadcasting(device, ops, data)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=draws(20), deadline=None)
     @given(st.data())
     def test_refusals(device: Device, data: st.DataObject) -> None:
         check_refusals(device, ops, data)

@@ -33,7 +33,7 @@ def held_by(device: Device, dtype: str) -> str:
 
 
 def laid_out(x: Array, layout: str) -> Array:
-    """The same elements, in a view of memory with steps, turned axes or rows that run back."""
+    """Return the same elements as a view with steps, swapped axes or reversed rows."""
     if not x.ndim or layout == "plain":
         return x
     if layout == "turned":

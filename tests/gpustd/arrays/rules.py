@@ -1,4 +1,4 @@
-"""What each elementwise operator is held to: its dtypes, and how far from float64 it may be."""
+"""The rules of each elementwise operator: its dtypes, and how far from float64 it may be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS = (
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
 )
-"""Whose results are u8."""
+"""Operators whose results are u8."""
 
 
 def size(expected: Array, *_: Array) -> Array:
@@ -46,7 +46,7 @@ def one(expected: Array, *_: Array) -> Array:
 
 
 def whole_beyond(expected: Array, *_: Array) -> Array:
-    """A quotient is rounded to a whole number: exact while 3 units are less than a half."""
+    """Return the error of a quotient rounded down: none while 3 units are less than a half."""
     return np.where(np.abs(expected) < 2**20, 0, np.abs(expected))
 
 
@@ -113,7 +113,7 @@ RULES: dict[str, Rule] = {
 
 
 def power_of_integers(x: Array, y: Array) -> Array:
-    """Wrapped; a negative power is 0 but of 1 and -1."""
+    """Return wrapped powers; a negative power is 0, except of 1 and -1."""
     unit = np.where(y % 2 == 0, 1, x)
     return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(np.abs(x) == 1, unit, 0))
 
@@ -140,7 +140,7 @@ def expected_of(op: str, *operands: Array) -> Array:
 def without_doubt(
     op: str, result: Array, operands: list[Array], dtype: str
 ) -> tuple[Array, Array, Array, float | None]:
-    """Result, what is expected, what it may err by, and the unit of `compare`.
+    """Return the result, the expectation, the allowed error, and the unit of `compare`.
 
     Where rounding may go beyond f32 or not, where f16 does not hold the result (the device's own
     overflow), where it lies below the normal numbers, and where a divisor lies beyond what WGSL
@@ -170,6 +170,6 @@ def without_doubt(
         doubt = doubt | (np.abs(exact[-1]) > 2.0**126)
     out = np.broadcast_to(doubt | tiny, expected.shape)
     of = np.max(np.where(np.isfinite(unit) & ~out, unit, 0), initial=0)
-    told = None if rule.of in (size, of_power, whole_beyond) and op != "log" else float(of)
+    compare_unit = None if rule.of in (size, of_power, whole_beyond) and op != "log" else float(of)
     clean = np.where(out, 0, result).astype(result.dtype)
-    return clean, np.where(out, 0, expected), allowed, told
+    return clean, np.where(out, 0, expected), allowed, compare_unit

@@ -1,4 +1,4 @@
-"""conv2d against NumPy float64, on every variant and engine."""
+"""fused_conv2d against NumPy float64, on every variant and engine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpucore import Device, DType, ShapeError, f16, f32
-from gpustd import conv2d
+from gpustd import fused_conv2d
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.matmul.convolutions import EPS, cases, check, draw, keywords, sources
 from tests.gpustd.matmul.small_tiles import (
     SMALL_LOADERS,
@@ -32,13 +33,13 @@ Array = NDArray[Any]
 
 
 def run(device: Device, case: Case, operands: dict[str, Array]) -> Array:
-    """Return the result of conv2d in memory that held NaN."""
+    """Return the result of fused_conv2d in memory that held NaN."""
     x, up = operands["x"], device.buffer_from_array
     first, w = up(sources(case, operands)[0]), up(operands["w"])
     more = keywords(device, case, operands)
     size = oracle.convolve(case, x[:1] * 0, operands["w"]).size * max(case.images, 1)
     up(np.full(size, np.nan, x.dtype)).release()
-    return conv2d(first, w, stride=case.stride, padding=case.padding, **more).read()
+    return fused_conv2d(first, w, stride=case.stride, padding=case.padding, **more).read()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -49,7 +50,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=draws(6), deadline=None)
 @given(cases(), st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
     dtype = dtype if device.has_f16 else f32
@@ -170,7 +171,7 @@ def test_variant_follows_from_the_window_and_the_columns(
     device = Device.null()
     x, w = device.buffer(f32, (1, 8, 8, 4)), device.buffer(f32, (kernel, kernel, 4, outputs))
     with device.profile() as profile:
-        conv2d(x, w, padding=kernel // 2)
+        fused_conv2d(x, w, padding=kernel // 2)
     assert [record.label.split()[0] for record in profile.records] == [f"gemm/{variant}"]
 
 
@@ -186,19 +187,21 @@ def test_matrix_units_take_any_channels_of_one_source_under_a_window(
     x, w = (1, 8, 8, channels), (kernel, kernel, channels + second, 16)
     other = device.buffer(f16, (*x[:3], second)) if second else None
     with device.profile() as profile:
-        conv2d(device.buffer(f16, x), device.buffer(f16, w), second=other, padding=kernel // 2)
+        fused_conv2d(
+            device.buffer(f16, x), device.buffer(f16, w), second=other, padding=kernel // 2
+        )
     assert [record.label.split()[0] for record in profile.records] == [f"gemm/{variant}"]
 
 
 def test_refuses_wrong_arguments(device: Device) -> None:
     x, w = device.buffer(f32, (1, 4, 4, 8)), device.buffer(f32, (3, 3, 8, 4))
     with pytest.raises(ShapeError, match="channels must add up"):
-        conv2d(x, device.buffer(f32, (3, 3, 4, 4)))
+        fused_conv2d(x, device.buffer(f32, (3, 3, 4, 4)))
     with pytest.raises(ShapeError, match="second must have"):
-        conv2d(x, w, second=device.buffer(f32, (1, 4, 5, 8)))
+        fused_conv2d(x, w, second=device.buffer(f32, (1, 4, 5, 8)))
     with pytest.raises(ShapeError, match="leave room for the kernel"):
-        conv2d(device.buffer(f32, (1, 2, 2, 8)), w)
+        fused_conv2d(device.buffer(f32, (1, 2, 2, 8)), w)
     with pytest.raises(ShapeError, match="upsample must be twice"):
-        conv2d(x, w, upsample=(12, 12))
+        fused_conv2d(x, w, upsample=(12, 12))
     with pytest.raises(ShapeError, match="per_image must be"):
-        conv2d(x, w, padding=1, per_image=device.buffer(f32, (2, 4)))
+        fused_conv2d(x, w, padding=1, per_image=device.buffer(f32, (2, 4)))

@@ -22,12 +22,12 @@ __all__ = [
     "case_name",
     "check",
     "convolution",
-    "drawn",
+    "draw_normal",
     "pooling",
-    "reached",
-    "scattered",
-    "spread",
+    "scatter_windows",
     "stored",
+    "strided_view",
+    "supported_dtype",
     "taps_of",
     "up",
 ]
@@ -40,22 +40,22 @@ DTYPES = pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 
 
 def case_name(value: object) -> str:
-    """A parameter in a test's name: a dtype's own, else as it prints."""
+    """Return a parameter's text in a test's name: a dtype's own, else as it prints."""
     return str(getattr(value, "name", value))
 
 
-def drawn(seed: int, shape: Sequence[int], dtype: type[DType] = f32) -> Array:
-    """Normal numbers in the storage type."""
+def draw_normal(seed: int, shape: Sequence[int], dtype: type[DType] = f32) -> Array:
+    """Draw normal numbers in the storage type."""
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype.numpy)
 
 
-def reached(device: Device, dtype: type[DType]) -> type[DType]:
-    """The drawn dtype, or f32 on a device that has no f16."""
+def supported_dtype(device: Device, dtype: type[DType]) -> type[DType]:
+    """Return the drawn dtype, or f32 on a device that has no f16."""
     return f32 if dtype is f16 and not device.has_f16 else dtype
 
 
-def spread(x: Array) -> Array:
-    """The same numbers as a view that is not contiguous: every other one, backwards."""
+def strided_view(x: Array) -> Array:
+    """Return the same numbers as a view that is not contiguous: every other one, backwards."""
     wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
     view = wide[..., ::-2]
     view[...] = x
@@ -132,7 +132,7 @@ def convolution(
     return np.asarray(y.reshape(*y.shape[:-2], -1))
 
 
-def scattered(
+def scatter_windows(
     x: Array,
     w: Array,
     *,

@@ -14,7 +14,8 @@ from scipy import special
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, f16, f32, i32
 from gpustd import nn
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
 Pair = tuple[Callable[..., Buffer[Any]], Callable[..., Array], tuple[tuple[float, ...], ...]]
@@ -23,7 +24,7 @@ SELU = (1.0507009873554804934, 1.6732632423543772848)
 
 
 def gelu_tanh(x: Array) -> Array:
-    """The definition, as x sigmoid(2 y) so that it does not cancel for x < 0."""
+    """Return the definition, as x sigmoid(2 y) so that it does not cancel for x < 0."""
     near = np.clip(x, -100, 100)
     return np.asarray(x * special.expit(np.sqrt(8 / np.pi) * (near + 0.044715 * near**3)))
 
@@ -57,8 +58,8 @@ PAIRS: dict[str, Pair] = {
 NAMES = pytest.mark.parametrize("name", PAIRS)
 
 
-def bound(x: Array, expected: Array, name: str, told: tuple[float, ...]) -> Array:
-    """Some fourteen roundings, and for x < 0, where the result is about exp(-s), that of s.
+def bound(x: Array, expected: Array, name: str, parameters: tuple[float, ...]) -> Array:
+    """Return some fourteen roundings; for x < 0, where the result is about exp(-s), that of s.
 
     WGSL's exp turns it into 2.5 s units; for x > 0 that times exp(-s) is below one. A sum with 3 is
     off by roundings of x itself. At a threshold, rounding may choose either side.
@@ -68,7 +69,7 @@ def bound(x: Array, expected: Array, name: str, told: tuple[float, ...]) -> Arra
     flushed = (np.abs(x) + 1) * 2.0**-126
     extra = EPS * 4.0 * (1 + np.abs(x)) if name.startswith("hard") else 0.0
     if name == "softplus":
-        beta, threshold = told
+        beta, threshold = parameters
         s = beta * s
         flushed = flushed / beta
         z = beta * np.abs(x)
@@ -84,7 +85,7 @@ def bound(x: Array, expected: Array, name: str, told: tuple[float, ...]) -> Arra
     dtype=st.sampled_from([f32, f16]),
     special_values=st.lists(st.sampled_from([0.0, -0.0, np.nan, 1.0, -3.0, 3.0]), max_size=3),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 def test_matches_float64(
     device: Device,
     name: str,
@@ -97,35 +98,35 @@ def test_matches_float64(
     if np.prod(shape) > 4000:
         shape = shape[:1]
     ours, oracle, parameters = PAIRS[name]
-    told = data.draw(st.sampled_from(parameters))
-    x = np.asarray(drawn(0, shape) * scale, reached(device, dtype).numpy)
+    chosen = data.draw(st.sampled_from(parameters))
+    x = np.asarray(draw_normal(0, shape) * scale, supported_dtype(device, dtype).numpy)
     x.reshape(-1)[: len(special_values)] = special_values[: x.size]
-    x = spread(x) if shape else x
-    result = ours(up(device, x), *told).read()
+    x = strided_view(x) if shape else x
+    result = ours(up(device, x), *chosen).read()
     wide = x.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        expected = oracle(wide, *told)
-    allowed = bound(np.nan_to_num(wide), np.nan_to_num(expected), name, told)
+        expected = oracle(wide, *chosen)
+    allowed = bound(np.nan_to_num(wide), np.nan_to_num(expected), name, chosen)
     check(device, name.split(maxsplit=1)[0], result, expected, allowed)
 
 
 @NAMES
 def test_limits_of_f16(device: Device, name: str) -> None:
-    ours, oracle, (told, *_) = PAIRS[name]
+    ours, oracle, (parameters, *_) = PAIRS[name]
     x = np.array([6e4, -6e4, 90, -90, np.nan, 1, -np.nan], np.float16)
-    result = ours(up(device, x), *told).read()
+    result = ours(up(device, x), *parameters).read()
     with np.errstate(over="ignore", invalid="ignore"):
-        expected = oracle(x.astype(np.float64), *told).astype(np.float16)
+        expected = oracle(x.astype(np.float64), *parameters).astype(np.float16)
     np.testing.assert_allclose(result, expected, rtol=2e-3, atol=1e-7)
 
 
 @NAMES
 def test_limits_and_nan(device: Device, name: str) -> None:
-    ours, oracle, (told, *_) = PAIRS[name]
+    ours, oracle, (parameters, *_) = PAIRS[name]
     x = np.array([3e38, -3e38, 1e4, -1e4, 90, -90, np.nan, -np.nan], np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        expected = oracle(x.astype(np.float64), *told)
-    result = ours(up(device, x), *told).read()
+        expected = oracle(x.astype(np.float64), *parameters)
+    result = ours(up(device, x), *parameters).read()
     np.testing.assert_array_equal(np.isnan(result), np.isnan(x))
     np.testing.assert_allclose(result[:6], expected[:6], rtol=1e-5, atol=1e-6)
 

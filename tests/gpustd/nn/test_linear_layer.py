@@ -10,7 +10,8 @@ from scipy import special
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 
 @given(
@@ -21,7 +22,7 @@ from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
     bias=st.booleans(),
     activation=st.sampled_from([None, "relu", "silu"]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_matches_float64(
     device: Device,
     lead: list[int],
@@ -31,9 +32,12 @@ def test_matches_float64(
     bias: bool,
     activation: str | None,
 ) -> None:
-    dtype = reached(device, dtype)
-    x, w = spread(drawn(0, (*lead, depth), dtype)), drawn(1, (columns, depth), dtype).T
-    b = drawn(2, (columns,))
+    dtype = supported_dtype(device, dtype)
+    x, w = (
+        strided_view(draw_normal(0, (*lead, depth), dtype)),
+        draw_normal(1, (columns, depth), dtype).T,
+    )
+    b = draw_normal(2, (columns,))
     held = up(device, x), up(device, w), up(device, b) if bias else None
     result = nn.linear(*held, activation).read()
     wide, weights = x.astype(np.float64), w.astype(np.float64)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32, u32
 from gpustd import nn
-from tests.gpustd.nn.oracle import reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import strided_view, supported_dtype, up
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 # The most elements that a mode has beyond an axis of so many.
@@ -43,7 +44,7 @@ def check_pad(device: Device, x: Any, pairs: list[tuple[int, int]], mode: Any) -
     channels=st.sampled_from([1, 4, 5]),
     dtype=st.sampled_from([f32, f16, i32, u32]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_numpy(
     device: Device,
     extents: list[int],
@@ -52,15 +53,15 @@ def test_matches_numpy(
     channels: int,
     dtype: type[DType],
 ) -> None:
-    """What a mode has no elements for is refused."""
+    """Padding beyond the elements that a mode can take raises."""
     pairs = [data.draw(PAIRS) for _ in extents]
     shape = (2, *extents, channels)
-    numbers = np.arange(np.prod(shape)).reshape(shape).astype(reached(device, dtype).numpy)
+    numbers = np.arange(np.prod(shape)).reshape(shape).astype(supported_dtype(device, dtype).numpy)
     if any(max(pair) > MOST[mode](n) for pair, n in zip(pairs, extents, strict=True)):
         with pytest.raises(ArgumentError, match="padding must be at most"):
             nn.pad(up(device, numbers), pairs, mode)  # type: ignore[arg-type]
         return
-    check_pad(device, spread(numbers), pairs, mode)
+    check_pad(device, strided_view(numbers), pairs, mode)
 
 
 def test_refuses(device: Device) -> None:

@@ -14,7 +14,8 @@ from scipy import special
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
 from gpustd.launch.variants import force_variant
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
 
@@ -54,17 +55,17 @@ SHAPES = st.lists(st.sampled_from([1, 2, 3, 4, 7, 8, 33, 37]), min_size=1, max_s
     seed=st.integers(0, 9),
     never=st.sampled_from([0.0, 0.3]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_matches_scipy(
     device: Device, shape: list[int], axis: int, dtype: type[DType], seed: int, never: float
 ) -> None:
     """Also where a share of the elements is minus infinity, but none is alone with them."""
     axis = axis % len(shape)
-    x = drawn(seed, shape, reached(device, dtype)) * 5
+    x = draw_normal(seed, shape, supported_dtype(device, dtype)) * 5
     hidden = np.random.default_rng(seed).random(shape) < never
     hidden[(slice(None),) * axis + (0,)] = False
     x[hidden] = -np.inf
-    check_both(device, spread(x), axis)
+    check_both(device, strided_view(x), axis)
 
 
 @pytest.mark.parametrize("variant", ["naive", "workgroup", "subgroup"])
@@ -73,7 +74,7 @@ def test_variants_of_rows(device: Device, variant: str) -> None:
         pytest.skip(f"{device!r} has no subgroups")
     with force_variant("nn.rows", variant):
         for shape in ((5, 1), (3, 130), (9, 64)):
-            x = drawn(2, shape)
+            x = draw_normal(2, shape)
             wide = x.astype(np.float64)
             result = nn.log_softmax(up(device, x)).read()
             expected = special.log_softmax(wide, axis=-1)

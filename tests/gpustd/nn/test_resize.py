@@ -25,7 +25,16 @@ from gpucore import (
     u32,
 )
 from gpustd import nn
-from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import (
+    DTYPES,
+    EPS,
+    check,
+    draw_normal,
+    strided_view,
+    supported_dtype,
+    up,
+)
 
 Array = NDArray[Any]
 
@@ -65,7 +74,7 @@ def check_bilinear(device: Device, x: Array, size: tuple[int, int], align: bool)
     dtype=DRAWN,
     align=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_sizes(
     device: Device,
     images: int,
@@ -75,7 +84,7 @@ def test_sizes(
     dtype: type[DType],
     align: bool,
 ) -> None:
-    x = spread(drawn(0, (images, *old, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(0, (images, *old, channels), supported_dtype(device, dtype)))
     check_bilinear(device, x, size, align)
     rows, columns = (np.arange(n) * o // n for n, o in zip(size, old, strict=True))
     expected = x[:, rows][:, :, columns]
@@ -85,9 +94,9 @@ def test_sizes(
 @given(old=st.integers(2**16, 2**19), new=st.integers(2**16, 2**19))
 @example(old=70000, new=140000)
 @example(old=2**16 + 1, new=2**16)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 def test_nearest_of_many_pixels(device: Device, old: int, new: int) -> None:
-    """Whose places times extents go beyond 32 bits."""
+    """Places times extents need more than 32 bits."""
     x = np.arange(old, dtype=np.float32).reshape(1, 1, old, 1)
     result = nn.interpolate(up(device, x), (1, new)).read().ravel()
     np.testing.assert_array_equal(result, np.arange(new) * old // new)
@@ -105,12 +114,12 @@ def test_nearest_of_too_many_pixels() -> None:
     channels=st.sampled_from([1, 4, 6]),
     dtype=DRAWN,
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_scale_factor(
     device: Device, old: tuple[int, int], factor: Any, channels: int, dtype: type[DType]
 ) -> None:
     """The factor, not the quotient of the extents, is the distance of pixels."""
-    x = spread(drawn(2, (1, *old, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(2, (1, *old, channels), supported_dtype(device, dtype)))
     factors = factor if isinstance(factor, tuple) else (factor, factor)
     size = [int(n * f) for n, f in zip(old, factors, strict=True)]
     if not all(size):
@@ -137,9 +146,9 @@ def test_scale_factor(
 def test_whole_factors(
     device: Device, factors: tuple[int, int], channels: int, dtype: type[DType]
 ) -> None:
-    """What lies between four pixels is made at once."""
+    """The results between four pixels are computed at once."""
     for old in ((5, 6), (1, 1), (2, 7)):
-        x = drawn(3, (2, *old, channels), dtype)
+        x = draw_normal(3, (2, *old, channels), dtype)
         check_bilinear(device, x, (old[0] * factors[0], old[1] * factors[1]), False)
 
 
@@ -148,15 +157,15 @@ def test_whole_factors(
     r=st.sampled_from([1, 2, 3]),
     dtype=st.sampled_from([f32, f16, i32, u32, u8, c64]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_channels_as_pixels(
     device: Device, shape: tuple[int, ...], r: int, dtype: type[DType]
 ) -> None:
     """pixel_shuffle, its inverse, and pixels repeated, which are of WGSL's own dtypes."""
     images, height, width, channels = shape
     full = (images, height, width, channels * r * r)
-    numbers = np.arange(np.prod(full)).astype(reached(device, dtype).numpy).reshape(full)
-    x = spread(numbers)
+    numbers = np.arange(np.prod(full)).astype(supported_dtype(device, dtype).numpy).reshape(full)
+    x = strided_view(numbers)
     y = nn.pixel_shuffle(up(device, x), r)
     expected = np.empty((images, height * r, width * r, channels), x.dtype)
     for i, j in np.ndindex(r, r):

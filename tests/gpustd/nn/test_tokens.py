@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
-from tests.gpustd.nn.oracle import drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
 
@@ -24,7 +25,7 @@ def some_ids(shape: list[int], count: int) -> Array:
     """Numbers from 0 to ``count`` - 1, of which many are the ends, and some that lie outside."""
     outside = [-1, count, 2**31 - 1, -(2**31)]
     choice = [*range(count), 0, count - 1, *outside]
-    return spread(np.random.default_rng(0).choice(choice, shape).astype(np.int32))
+    return strided_view(np.random.default_rng(0).choice(choice, shape).astype(np.int32))
 
 
 @given(
@@ -33,12 +34,15 @@ def some_ids(shape: list[int], count: int) -> Array:
     width=st.sampled_from([1, 3, 4, 5, 8]),
     dtype=st.sampled_from([f32, f16]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_embedding(
     device: Device, shape: list[int], rows: int, width: int, dtype: type[DType]
 ) -> None:
     """Rows of the table as they are; an id that it has not gives NaN."""
-    table, ids = spread(drawn(0, (rows, width), reached(device, dtype))), some_ids(shape, rows)
+    table, ids = (
+        strided_view(draw_normal(0, (rows, width), supported_dtype(device, dtype))),
+        some_ids(shape, rows),
+    )
     expected = table[ids.clip(0, rows - 1)]
     expected[(ids < 0) | (ids >= rows)] = np.nan
     result = nn.embedding(up(device, ids, poison=expected.nbytes), up(device, table)).read()
@@ -46,7 +50,7 @@ def test_embedding(
 
 
 @given(shape=IDS, classes=st.sampled_from([1, 4, 7]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_one_hot(device: Device, shape: list[int], classes: int) -> None:
     ids = some_ids(shape, classes)
     result = nn.one_hot(up(device, ids, poison=4 * classes * ids.size), classes).read()

@@ -1,4 +1,4 @@
-"""Reference, cases and tolerance of conv2d."""
+"""Reference, cases and tolerance of fused_conv2d."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def reference(
     per_image: Array | None,
     residual: Array | None,
 ) -> Array:
-    """Return the result of conv2d in float64; ``x`` holds both sources."""
+    """Return the result of fused_conv2d in float64; ``x`` holds both sources."""
     result = convolve(case, x, w) + bias
     if per_image is not None:
         result = result + per_image[:, None, None]

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from gpucore import Device, DeviceLostError, LimitError, f16, f32
 from gpucore.backends.null import NullBackend
-from gpustd import conv2d, gemm, upsampling_conv2d, upsampling_weights, wide_gemm, winograd_conv2d
+from gpustd import (
+    fused_conv2d,
+    gemm,
+    upsampling_conv2d,
+    upsampling_weights,
+    wide_gemm,
+    winograd_conv2d,
+)
 from gpustd.launch.template import Value, render
 from gpustd.launch.variants import force_variant
 from gpustd.matmul import launching, tile_choice
@@ -103,7 +110,7 @@ def test_a_run_records_its_products(null: Device) -> None:
     with recorded_matmuls() as seen, force_variant("matmul", "tiled"):
         gemm(a, w, activation="silu")
         gemm(a, w, activation="silu")
-        conv2d(x, image, second=x, stride=2, padding=1)
+        fused_conv2d(x, image, second=x, stride=2, padding=1)
     gemm(a, w)
     assert {key: each.count for key, each in seen.items()} == {
         KEY: 2,
@@ -455,7 +462,7 @@ def test_the_check_of_a_long_product_reads_its_first_rows(
     """Of both sources of a convolution too, whose naive variant then makes fewer rows."""
     x, w = device.buffer(f32, (1, 5, 4, 4)), device.buffer(f32, (3, 3, 8, 4))
     with recorded_matmuls() as recorded, force_variant("matmul", "tiled"):
-        conv2d(x, w, second=x, padding=1)
+        fused_conv2d(x, w, second=x, padding=1)
     (seen,) = recorded.values()
     operands = check.TrialOperands(device, seen)
     whole = operands.expected_result()

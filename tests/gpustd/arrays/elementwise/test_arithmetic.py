@@ -43,7 +43,7 @@ def test_special_powers(device: Device) -> None:
 
 
 def test_complex_functions(device: Device) -> None:
-    """Of infinities, NaN and sizes that overflow on the way."""
+    """Infinities, NaN, and numbers whose squares overflow."""
     special = np.array(
         [np.inf, 1, np.nan, 2j, complex(1, np.nan), complex(0, -np.inf)], np.complex64
     )
@@ -78,7 +78,7 @@ def test_absolute_of_large_complex_numbers(device: Device) -> None:
 
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 def test_sums_and_products_are_rounded_once(device: Device, dtype: str) -> None:
-    """What networks add and multiply: the bits of one f32 operation, of NumPy's too."""
+    """Sums and products of f32 have the bits of NumPy's."""
     skip_without_f16(device, dtype)
     x, y = draw(dtype, (4, 33, 5)), draw(dtype, (4, 33, 5), 1)
     a, b = x.astype(np.float32), y.astype(np.float32)
@@ -93,7 +93,7 @@ def test_clip_with_one_side(device: Device) -> None:
 
 
 def test_powers_beyond_the_range(device: Device) -> None:
-    """Whatever the exponent, the two parts of a power's logarithm must not cut each other off."""
+    """For any exponent, both parts of a power's logarithm keep their digits."""
     bases = [3, 7, 0.1, 1e30, 1 + 2.0**-23, 1 - 2.0**-24, -3, -2]
     exponents = [1e10, 3e38, -1e10, -3e38, 123456, 1e4, 200, -200, 2**24 - 1]
     x, y = np.meshgrid(np.array(bases, np.float32), np.array(exponents, np.float32))

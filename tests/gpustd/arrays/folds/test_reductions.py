@@ -18,6 +18,7 @@ from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS
 from gpustd.arrays.folds import scratch_words
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
@@ -28,7 +29,7 @@ ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")
 
 
 def summed(x: Array, axis: Any, keepdims: bool = False) -> Array:
-    """What a sum may err by: 40 (1 + log128(n)) roundings of the sum of sizes, then one to f16."""
+    """Return the allowed error of a sum: 40 (1 + log128(n)) roundings, then one to f16."""
     sizes = np.abs(x.astype(np.complex128)).sum(axis=axis, keepdims=keepdims).real
     passes = 1 + math.log(max(x.size, 2), 128)
     return np.asarray(40 * passes * 2.0**-24 * sizes)
@@ -90,7 +91,7 @@ def check(
 TAKES = {"sum": ALL, "prod": REALS, "mean": NUMBERS, "var": FLOATS, "std": FLOATS}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 5, 16, 33]), max_size=4).map(tuple),
     st.sampled_from(ALL),
@@ -124,7 +125,7 @@ def test_shapes(
 
 
 def empty_is_fine(x: Array, axis: Any) -> bool:
-    """Whether each of what is compared has a number."""
+    """Tell whether there is a number in each group that is compared."""
     axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     return all(x.shape[a] for a in axes)
 

@@ -24,6 +24,7 @@ from gpustd.nn.attention.sizes import AttentionSizes
 from gpustd.nn.attention.variants import FlashTile
 from gpustd.nn.attention.wide_head import attention_by_products
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd import emulated_units
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.matrix_emulator import emulate
@@ -38,7 +39,7 @@ named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def run(device: Device, case: Case, operands: tuple[Array, Array, Array]) -> Array:
-    """Result of attention into memory that held NaN."""
+    """Return the result of attention in memory that held NaN."""
     q, k, v = (device.buffer_from_array(x) for x in operands)
     poison_pool(device, q.nbytes)
     return attention(q, k, v, heads=case.heads, causal=case.causal).read()
@@ -69,7 +70,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), weights=stored)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     st.integers(0, 2),
     st.sampled_from([0, 1, 2, 7, 33]),
@@ -201,7 +202,7 @@ NARROW_TILES = (
 
 
 def off(head: int) -> float:
-    """Of a score in f16, a sum for each 16 channels on its way, each of at most 16 + 8 powers."""
+    """Return the relative error of a score in f16: a sum for each 16 channels, each rounded."""
     return -(-head // 16) * 24 * 2.0**-11 * float(np.log(2))
 
 
@@ -351,7 +352,7 @@ def test_matrix_variant_takes_scores_that_f32_tells_apart_by_4(
 def test_matrix_variant_keeps_an_infinity_in_its_channel(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of V, also of the first key, which lies behind the last row of K."""
+    """The infinity is in V, for the first key, whose row follows the last row of K."""
     need_matrix_units(device)
     if not device.has_matrix_units:
         monkeypatch.setattr(fused, "kernel", emulated_kernel)

@@ -17,8 +17,9 @@ from gpustd import nn
 from gpustd.launch.variants import force_variant
 from gpustd.nn.attention import masks
 from gpustd.nn.attention.matrix import MatrixTile
+from tests.draws import draws
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
-from tests.gpustd.nn.oracle import EPS, check, drawn, reached, spread, up
+from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
 
@@ -84,9 +85,11 @@ def operands(draw: st.DrawFn, device: Device) -> tuple[Array, Array, Array]:
     batch, rows, keys = (draw(st.sampled_from(s)) for s in ([1, 2, 3], [1, 5, 19], [1, 2, 7, 19]))
     shared, share = draw(st.sampled_from([(1, 1), (1, 3), (3, 1), (2, 2)]))
     depth, width = draw(st.sampled_from([(8, 8), (1, 1), (8, 5), (3, 4)]))
-    dtype = reached(device, draw(st.sampled_from([f32, f32, f16])))
+    dtype = supported_dtype(device, draw(st.sampled_from([f32, f32, f16])))
     shapes = (rows, shared * share, depth), (keys, shared, depth), (keys, shared, width)
-    q, k, v = (spread(drawn(i, (batch, *shape), dtype)) for i, shape in enumerate(shapes))
+    q, k, v = (
+        strided_view(draw_normal(i, (batch, *shape), dtype)) for i, shape in enumerate(shapes)
+    )
     return q, k, v
 
 
@@ -96,7 +99,7 @@ def operands(draw: st.DrawFn, device: Device) -> tuple[Array, Array, Array]:
     variant=st.sampled_from([None, "plain", "tiled"]),
     scale=st.sampled_from([None, 0.7, -0.3, 0.0]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device, data: st.DataObject, kind: str, variant: str | None, scale: float | None
 ) -> None:
@@ -107,12 +110,12 @@ def test_matches_float64(
     shape = (*lead[data.draw(st.integers(0, 2)) :], full[3])
     mask: Array | None = None
     if kind == "added":
-        dtype = data.draw(st.sampled_from([f32, reached(device, f16)]))
-        mask = spread(drawn(3, shape, dtype))
+        dtype = data.draw(st.sampled_from([f32, supported_dtype(device, f16)]))
+        mask = strided_view(draw_normal(3, shape, dtype))
         mask[np.random.default_rng(5).random(shape) < 0.2] = -np.inf
     if kind == "hidden":
         dtype = data.draw(st.sampled_from([np.int32, np.uint32]))
-        mask = spread(np.random.default_rng(4).integers(0, 2, shape).astype(dtype))
+        mask = strided_view(np.random.default_rng(4).integers(0, 2, shape).astype(dtype))
         mask[..., :1, :] *= data.draw(st.sampled_from([0, 1]))
     run(device, (q, k, v), variant, mask=mask, causal=kind == "causal", scale=scale)
 
@@ -120,8 +123,8 @@ def test_matches_float64(
 @pytest.mark.parametrize("variant", ["plain", "tiled"])
 @pytest.mark.parametrize("dtype", [f32, f16], ids=lambda d: d.name)
 def test_more_rows_than_a_tile_has(device: Device, variant: str, dtype: type[DType]) -> None:
-    q, k, v = (drawn(i, (2, n, 3, 8), dtype) for i, n in enumerate((70, 19, 19)))
-    run(device, (q, k, v), variant, mask=drawn(3, (2, 3, 70, 19), dtype))
+    q, k, v = (draw_normal(i, (2, n, 3, 8), dtype) for i, n in enumerate((70, 19, 19)))
+    run(device, (q, k, v), variant, mask=draw_normal(3, (2, 3, 70, 19), dtype))
     run(device, (q, k, v), variant, causal=True)
 
 
@@ -132,12 +135,12 @@ def test_more_rows_than_a_tile_has(device: Device, variant: str, dtype: type[DTy
     depth=st.sampled_from([1, 4, 8]),
     causal=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_attention_of_rows_side_by_side(
     device: Device, batch: int, rows: int, heads: int, depth: int, causal: bool
 ) -> None:
     """`attention` and `self_attention`, whose heads lie in one axis."""
-    x = drawn(0, (batch, rows, 3 * heads * depth))
+    x = draw_normal(0, (batch, rows, 3 * heads * depth))
     q, k, v = (part.reshape(batch, rows, heads, depth) for part in np.split(x, 3, axis=-1))
     expected, limit = reference((q, k, v), causal=causal)
     one = (batch, rows, heads * depth)
@@ -161,14 +164,14 @@ def on_matrix_units(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("keys", [19, 36, 40])
 def test_masks_on_matrix_units(device: Device, keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
     on_matrix_units(device, monkeypatch)
-    q, k, v = (drawn(i, (2, n, 2, 24), f16) for i, n in enumerate((35, keys, keys)))
+    q, k, v = (draw_normal(i, (2, n, 2, 24), f16) for i, n in enumerate((35, keys, keys)))
     for lead in ((2, 2), (1,), (2, 1)):
-        run(device, (q, k, v), mask=drawn(3, (*lead, 35, keys)))
+        run(device, (q, k, v), mask=draw_normal(3, (*lead, 35, keys)))
     keep = np.random.default_rng(4).integers(0, 2, (2, 35, keys)).astype(np.int32)
     keep[:, 5] = 0  # sees nothing
     keep[:, 6, :-1] = 0
     run(device, (q, k, v), mask=keep, scale=0.7)
-    added = drawn(5, (35, keys), f16)
+    added = draw_normal(5, (35, keys), f16)
     added[4], added[6, 1:] = -np.inf, -np.inf
     added[7, :18] = np.float16(-65504)
     run(device, (q, k, v), mask=added)
@@ -178,25 +181,25 @@ def test_masks_on_matrix_units(device: Device, keys: int, monkeypatch: pytest.Mo
 def test_masks_ahead(device: Device, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that see none of the first keys, nothing at all, or only keys far from them."""
     on_matrix_units(device, monkeypatch)
-    q, k, v = (drawn(i, (2, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
-    mask = drawn(3, (2, 35, 200), f16)
+    q, k, v = (draw_normal(i, (2, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
+    mask = draw_normal(3, (2, 35, 200), f16)
     mask[:, 3, :40], mask[:, 4], mask[:, 5, 1:] = -np.inf, -np.inf, -np.inf
     off = 24 * 2.0**-11 * float(np.log(2))
     tile = MatrixTile(1, 2, 16, ahead=True, lean=kind == "i32")
     with force_variant("attention", "matrix", tile):
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
         mask[:, 4] = 0
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
         # All rows see the first keys but one, whose keys have scores of -45.
         mask[:] = -np.inf
         mask[..., :40] = 0
         mask[:, 7, :40], mask[:, 7, 40:] = -np.inf, 0
         q[0, 7], k[0, 40:] = np.sign(k[0, 0]), -16 * np.sign(k[0, 0])
-        run(device, (q, k, v), mask=as_told(mask, kind), off=off)
+        run(device, (q, k, v), mask=visible_keys(mask, kind), off=off)
 
 
-def as_told(mask: Array, kind: str) -> Array:
-    """A mask that is added, or what it lets see."""
+def visible_keys(mask: Array, kind: str) -> Array:
+    """Return a mask that is added, or its visible keys."""
     return mask if kind == "f16" else np.isfinite(mask).astype(np.int32)
 
 
@@ -204,7 +207,7 @@ def as_told(mask: Array, kind: str) -> Array:
 def test_scales_ahead(device: Device, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Products of -96000, which f16 lacks, count where the scale is small: no allowance for it."""
     on_matrix_units(device, monkeypatch)
-    q, k, v = (drawn(i, (1, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
+    q, k, v = (draw_normal(i, (1, n, 2, 8), f16) for i, n in enumerate((35, 200, 200)))
     if scale == 1e-6:
         q[:], k[:, 96:] = 100, -120
     with force_variant("attention", "matrix", MatrixTile(1, 2, 16, ahead=True)):
@@ -215,7 +218,9 @@ def test_scales_and_shared_heads_on_matrix_units(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_matrix_units(device, monkeypatch)
-    q, k, v = (drawn(i, (2, n, h, 8), f16) for i, (n, h) in enumerate(((70, 6), (70, 3), (70, 3))))
+    q, k, v = (
+        draw_normal(i, (2, n, h, 8), f16) for i, (n, h) in enumerate(((70, 6), (70, 3), (70, 3)))
+    )
     run(device, (q, k, v), causal=True)
     run(device, (q, k, v), scale=-0.3)
     least = np.full((1, 70), np.finfo(np.float32).min)  # all alike: every key counts as much

@@ -29,6 +29,7 @@ from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import grouped, winograd_slices
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
+from tests.draws import draws
 from tests.gpustd.emulated_units import need_matrix_units
 from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.matrix_emulator import emulate
@@ -38,8 +39,8 @@ from tests.gpustd.nn.oracle import (
     case_name,
     check,
     convolution,
-    drawn,
-    spread,
+    draw_normal,
+    strided_view,
     up,
 )
 from tests.gpustd.null_validator import assert_accepted
@@ -70,11 +71,14 @@ def run(
     """
     rank, (groups, inputs, outputs) = len(shape) - 1, widths
     stride, padding, dilation = numbers
-    x = drawn(0, (*shape, inputs), dtype)
+    x = draw_normal(0, (*shape, inputs), dtype)
     if spoilt:
         x.reshape(-1)[[inputs + 1, -3]] = np.inf, np.nan
-    x, w = spread(x), spread(drawn(1, (*kernel, inputs // groups, outputs), dtype))
-    b = drawn(2, (outputs,)) if bias else np.zeros(outputs, np.float32)
+    x, w = (
+        strided_view(x),
+        strided_view(draw_normal(1, (*kernel, inputs // groups, outputs), dtype)),
+    )
+    b = draw_normal(2, (outputs,)) if bias else np.zeros(outputs, np.float32)
     operands = up(device, x), up(device, w), up(device, b) if bias else None
     result = CALLS[rank](*operands, stride, padding, dilation, groups).read()
     steps = [n if isinstance(n, tuple) else (n,) * rank for n in (stride, dilation)]
@@ -123,7 +127,7 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[An
     widths=st.sampled_from(WIDTHS),
     bias=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int], bias: bool
 ) -> None:
@@ -173,10 +177,10 @@ def test_products_over_three_axes(
 def run_in_blocks(
     device: Device, shape: tuple[int, ...], outputs: int, block: int, dtype: type[DType]
 ) -> Array:
-    """A 3 x 3 x 3 convolution of padding "same" in blocks of results, checked and returned."""
+    """Check and return a 3 x 3 x 3 convolution of padding "same" in blocks of results."""
     channels = shape[-1]
-    x, w = drawn(0, shape, dtype), drawn(1, (3, 3, 3, channels, outputs), dtype)
-    b = drawn(2, (outputs,))
+    x, w = draw_normal(0, shape, dtype), draw_normal(1, (3, 3, 3, channels, outputs), dtype)
+    b = draw_normal(2, (outputs,))
     operands = up(device, x), up(device, w), up(device, b)
     with force_variant("nn.winograd", "blocks", block):
         result = nn.conv3d(*operands, padding="same").read()
@@ -238,7 +242,7 @@ def test_blocks_are_for_windows_of_stride_1_and_padding_1(device: Device) -> Non
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_unfolding(device: Device, rank: int) -> None:
-    """What GPUs do where the window has more taps than a mask has bits."""
+    """GPUs take this form where the window has more taps than a mask has bits."""
     with force_variant("nn.conv", "unfold"):
         run(device, (2, *EXTENTS[rank]), (2,) * rank, (1, 3, 4), numbers=(2, 1, 2))
 
@@ -256,7 +260,7 @@ def test_unfolding(device: Device, rank: int) -> None:
     ids=str,
 )
 def test_blocks_of_depthwise(device: Device, block: Block) -> None:
-    """What GPUs run: a block of results an invocation."""
+    """GPUs compute a block of results an invocation."""
     with force_variant("nn.depthwise", "block", block):
         run(device, (1, 9, 7), (3, 2), (3, 3, 3), f32, (2, 2, 1), bias=False)
         run(device, (1, 3, 9, 7), (2, 2, 1), (4, 4, 4), f32, (1, 2, 2))
@@ -321,7 +325,7 @@ def test_dawn_accepts_groups_on_matrix_units() -> None:
 
 @pytest.mark.parametrize("groups", [1, 2, 8])
 def test_result_does_not_depend_on_the_batch(device: Device, groups: int) -> None:
-    x, w = drawn(0, (3, 4, 5, 6, 8)), drawn(1, (2, 2, 2, 8 // groups, 8))
+    x, w = draw_normal(0, (3, 4, 5, 6, 8)), draw_normal(1, (2, 2, 2, 8 // groups, 8))
     weights = up(device, w)
     together = nn.conv3d(up(device, x), weights, groups=groups).read()
     for image in range(3):

@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.matmul.small_tiles import on_variant
-from tests.gpustd.nn.oracle import EPS, case_name, check, drawn, scattered, spread, up
+from tests.gpustd.nn.oracle import (
+    EPS,
+    case_name,
+    check,
+    draw_normal,
+    scatter_windows,
+    strided_view,
+    up,
+)
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {
     1: nn.conv_transpose1d,
@@ -36,17 +45,17 @@ def run(
 ) -> None:
     """``numbers`` are stride, padding, output padding and dilation."""
     rank, (groups, inputs, outputs) = len(shape) - 1, widths
-    x = spread(drawn(0, (*shape, inputs), dtype))
-    w = spread(drawn(1, (*kernel, inputs // groups, outputs), dtype))
-    b = drawn(2, (outputs,))
+    x = strided_view(draw_normal(0, (*shape, inputs), dtype))
+    w = strided_view(draw_normal(1, (*kernel, inputs // groups, outputs), dtype))
+    b = draw_normal(2, (outputs,))
     stride, padding, more, dilation = numbers
     operands = up(device, x), up(device, w), up(device, b)
     result = CALLS[rank](*operands, stride, padding, more, groups, dilation).read()
     named: dict[str, Any] = {"stride": stride, "padding": padding, "more": more}
     named |= {"dilation": dilation, "groups": groups}
     wide = x.astype(np.float64), w.astype(np.float64)
-    expected = scattered(*wide, **named) + b
-    size = scattered(np.abs(wide[0]), np.abs(wide[1]), **named) + np.abs(b)
+    expected = scatter_windows(*wide, **named) + b
+    size = scatter_windows(np.abs(wide[0]), np.abs(wide[1]), **named) + np.abs(b)
     # A product and a sum for each term, in any order, and the bias.
     allowed = EPS * (np.prod(w.shape[:-1]) + 2) * size
     check(device, f"conv_transpose{rank}d", result, expected, allowed)
@@ -64,7 +73,7 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], Numbers]
 
 
 @given(drawn_windows=windows(), images=st.sampled_from([1, 2]), widths=st.sampled_from(WIDTHS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_matches_its_definition(
     device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int]
 ) -> None:
@@ -109,9 +118,9 @@ def test_doubling_on_variants(
 
 
 def test_results_that_no_tap_meets_are_the_bias(device: Device) -> None:
-    x, w = up(device, drawn(0, (1, 3, 4))), up(device, drawn(1, (2, 4, 4)))
-    y = nn.conv_transpose1d(x, w, up(device, drawn(2, (4,))), stride=4).read()
-    np.testing.assert_array_equal(y[0, 2::4], np.broadcast_to(drawn(2, (4,)), (2, 4)))
+    x, w = up(device, draw_normal(0, (1, 3, 4))), up(device, draw_normal(1, (2, 4, 4)))
+    y = nn.conv_transpose1d(x, w, up(device, draw_normal(2, (4,))), stride=4).read()
+    np.testing.assert_array_equal(y[0, 2::4], np.broadcast_to(draw_normal(2, (4,)), (2, 4)))
 
 
 def test_undoes_the_extents_of_a_convolution(device: Device) -> None:

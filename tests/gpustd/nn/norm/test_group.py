@@ -15,6 +15,7 @@ from gpustd import group_norm
 from gpustd.launch.variants import force_variant
 from gpustd.nn.norm.group_plan import NormSizes, Plan
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import group_norm as oracle
 from tests.gpustd.reference.group_norm import CASES, Case
@@ -87,7 +88,7 @@ def test_matches_float64(device: Device, variant: str, dtype: type[DType], case:
     check(case, operands, run(device, variant, case, operands), EPS[dtype])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.integers(0, 2),
     st.lists(st.sampled_from([0, 1, 2, 5, 13]), min_size=0, max_size=3),
@@ -168,7 +169,7 @@ def test_wide_groups_take_larger_workgroups(device: Device) -> None:
 
 
 def test_statistics_survive_an_outlier_at_the_start(device: Device) -> None:
-    """What sums measured from a first value alone would lose."""
+    """Sums of distances from a first value alone would lose these digits."""
     case = Case((1, 64, 65, 8), 2)
     x, _, gamma, beta = draw(case, f32)
     x[0, 0, 0] = 3e4
@@ -209,7 +210,7 @@ def test_the_device_takes_its_own_variant(device: Device) -> None:
 
 
 def launches(side: int, channels: int, second: int = 0, groups: int = 32) -> int:
-    """Launches for one image on a card of no maker."""
+    """Return the launches for one image on a card of no maker."""
     device = Device.null()
     gamma = device.buffer(f32, channels + second)
     x = device.buffer(f16, (1, side, side, channels))

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
 from gpustd.launch.variants import force_variant
-from tests.gpustd.nn.oracle import DTYPES, EPS, check, drawn, reached, spread, up
+from tests.draws import draws
+from tests.gpustd.nn.oracle import (
+    DTYPES,
+    EPS,
+    check,
+    draw_normal,
+    strided_view,
+    supported_dtype,
+    up,
+)
 
 Array = NDArray[Any]
 
@@ -36,7 +45,7 @@ def standard(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, weight=st.booleans(), bias=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_batch_norm(
     device: Device,
     pixels: list[int],
@@ -45,21 +54,21 @@ def test_batch_norm(
     weight: bool,
     bias: bool,
 ) -> None:
-    x = drawn(0, (*pixels, channels), reached(device, dtype))
-    check_batch_norm(device, spread(x), weight, bias)
+    x = draw_normal(0, (*pixels, channels), supported_dtype(device, dtype))
+    check_batch_norm(device, strided_view(x), weight, bias)
 
 
 @DTYPES
 @pytest.mark.parametrize("words", [None, 8])
 def test_batch_norm_of_many_words(device: Device, dtype: type[DType], words: int | None) -> None:
     with force_variant("nn.channels", "", words):
-        check_batch_norm(device, drawn(1, (3, 7, 5, 12), dtype), True, True)
+        check_batch_norm(device, draw_normal(1, (3, 7, 5, 12), dtype), True, True)
 
 
 def check_batch_norm(device: Device, x: Array, weight: bool, bias: bool) -> None:
     channels = x.shape[-1]
-    mean, w, b = (drawn(n, (channels,)) for n in (2, 3, 4))
-    var = np.square(drawn(5, (channels,))) + np.float32(0.1)
+    mean, w, b = (draw_normal(n, (channels,)) for n in (2, 3, 4))
+    var = np.square(draw_normal(5, (channels,))) + np.float32(0.1)
     buffers = [up(device, a) for a in (mean, var)]
     extras = [up(device, a) if on else None for a, on in ((w, weight), (b, bias))]
     result = nn.batch_norm(up(device, x), buffers[0], buffers[1], *extras, eps=1e-3).read()
@@ -72,26 +81,26 @@ def check_batch_norm(device: Device, x: Array, weight: bool, bias: bool) -> None
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, single=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_prelu(
     device: Device, pixels: list[int], channels: int, dtype: type[DType], single: bool
 ) -> None:
     """A NaN stays one."""
-    x = spread(drawn(0, (*pixels, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(0, (*pixels, channels), supported_dtype(device, dtype)))
     x[(..., *(slice(1),) * x.ndim)] = np.nan
-    w = drawn(1, (1 if single else channels,))
+    w = draw_normal(1, (1 if single else channels,))
     expected = np.where(x > 0, x, x.astype(np.float64) * w)
     result = nn.prelu(up(device, x), up(device, w)).read()
     check(device, "prelu", result, expected, EPS * np.abs(np.nan_to_num(expected)))
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, weighted=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_rms_norm_and_normalize(
     device: Device, pixels: list[int], channels: int, dtype: type[DType], weighted: bool
 ) -> None:
     """A row of zeros stays one."""
-    x = spread(drawn(0, (*pixels, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(0, (*pixels, channels), supported_dtype(device, dtype)))
     x[:1] = 0
     check_rows(device, x, weighted)
 
@@ -102,13 +111,13 @@ def test_variants_of_rows(device: Device, variant: str, dtype: type[DType]) -> N
     if variant == "subgroup" and "subgroups" not in device.features:
         pytest.skip(f"{device!r} has no subgroups")
     with force_variant("nn.rows", variant):
-        check_rows(device, drawn(1, (5, 260), dtype), True)
-        check_rows(device, drawn(1, (3, 2052), dtype), False)
+        check_rows(device, draw_normal(1, (5, 260), dtype), True)
+        check_rows(device, draw_normal(1, (3, 2052), dtype), False)
 
 
 def check_rows(device: Device, x: Array, weighted: bool) -> None:
-    """A sum of n squares, a root of 4 ulp, a quotient and two products."""
-    wide, w = x.astype(np.float64), drawn(2, (x.shape[-1],))
+    """Return the allowed error: a sum of n squares, a root of 4 ulp, a quotient, two products."""
+    wide, w = x.astype(np.float64), draw_normal(2, (x.shape[-1],))
     squares = np.square(wide).sum(axis=-1, keepdims=True)
     rounding = EPS * (x.shape[-1] / 2 + 12)
     expected = wide / np.sqrt(squares / x.shape[-1] + 1e-5) * (w if weighted else 1)
@@ -128,7 +137,7 @@ def check_rows(device: Device, x: Array, weighted: bool) -> None:
     affine=st.tuples(st.booleans(), st.booleans()),
     eps=st.sampled_from([1e-5, 1e-3]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_norms_of_gpustd(
     device: Device,
     images: int,
@@ -140,8 +149,8 @@ def test_norms_of_gpustd(
     eps: float,
 ) -> None:
     shape = (images, *pixels, groups * each)
-    x = spread(drawn(0, shape, reached(device, dtype)))
-    w, b = drawn(1, shape[-1:]), drawn(2, shape[-1:])
+    x = strided_view(draw_normal(0, shape, supported_dtype(device, dtype)))
+    w, b = draw_normal(1, shape[-1:]), draw_normal(2, shape[-1:])
     extras = [up(device, a) if on else None for a, on in zip((w, b), affine, strict=True)]
     wide = x.astype(np.float64)
     parts = wide.reshape(images, *pixels, groups, each)

@@ -18,15 +18,16 @@ from gpustd.launch.template import kernel
 from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import blocks
 from gpustd.nn.conv.blocks import Block
+from tests.draws import draws
 from tests.gpustd.nn.oracle import (
     DTYPES,
     EPS,
     case_name,
     check,
-    drawn,
+    draw_normal,
     pooling,
-    reached,
-    spread,
+    strided_view,
+    supported_dtype,
     up,
 )
 
@@ -70,7 +71,7 @@ def run_mean(device: Device, x: Array, numbers: dict[str, Any], counted: bool) -
 
 
 def each(rank: int, numbers: dict[str, Any]) -> dict[str, Any]:
-    """A number for every axis, and the kernel as stride where there is none."""
+    """Return a number for every axis, and the kernel as stride where there is none."""
     full = {**numbers, "stride": numbers["stride"] or numbers["kernel"]}
     return {k: v if isinstance(v, bool) else (v,) * rank for k, v in full.items()}
 
@@ -105,7 +106,7 @@ def holds_windows(extent: int, numbers: dict[str, Any], dilation: int) -> bool:
     dtype=DRAWN,
     counted=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device,
     extents: list[int],
@@ -116,7 +117,9 @@ def test_matches_float64(
     counted: bool,
 ) -> None:
     """A NaN wins; images that hold no window are refused."""
-    x = spread(drawn(len(extents), (images, *extents, channels), reached(device, dtype)))
+    x = strided_view(
+        draw_normal(len(extents), (images, *extents, channels), supported_dtype(device, dtype))
+    )
     x[(..., *(slice(1),) * x.ndim)] = np.nan
     for run, extra, dilation in (
         (run_max, (), numbers["dilation"]),
@@ -146,9 +149,9 @@ def test_matches_float64(
     ids=case_name,
 )
 def test_blocks(device: Device, block: Block, dtype: type[DType]) -> None:
-    """What GPUs run: a block of results an invocation."""
+    """GPUs compute a block of results an invocation."""
     numbers = {"kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
-    x = drawn(0, (2, 7, 9, 16), dtype)
+    x = draw_normal(0, (2, 7, 9, 16), dtype)
     x[0, 3, 3, 5], x[1, 0, 0, 0], x[1, 4, 4, 7], x[1, 5, 5, 8] = np.nan, -np.inf, np.inf, -np.nan
     with force_variant("nn.pool", "block", block):
         run_max(device, x, numbers)
@@ -182,7 +185,7 @@ def test_sums_that_tell_of_nan_of_f32_may_be_nan(device: Device, channels: int) 
 def test_sizes_may_be_constants(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_MANY_WORDS", 1)
     numbers = {"kernel": 3, "stride": 2, "padding": 1, "dilation": 1, "ceil_mode": True}
-    x = drawn(0, (2, 7, 9, 4))
+    x = draw_normal(0, (2, 7, 9, 4))
     x[0, 3, 3, 2], x[1, 0, 0, 0] = np.nan, -np.inf
     with force_variant("nn.pool", "block", Block(2, 1, lines=2)):
         run_max(device, x, numbers)
@@ -203,7 +206,7 @@ def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch
     numbers = {"kernel": 2, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": False}
     with force_variant("nn.pool", "block", Block(3, 1, lines=2)):
         for rows in (3, 4, 5, 3, 6):
-            run_max(device, drawn(0, (1, rows, 5, 4)), numbers)
+            run_max(device, draw_normal(0, (1, rows, 5, 4)), numbers)
     assert [bool(sizes) for sizes in written] == [True, True, False, True, False]
 
 
@@ -213,7 +216,7 @@ def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch
     channels=CHANNELS,
     dtype=DRAWN,
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_adaptive(
     device: Device,
     extents: tuple[int, int],
@@ -221,7 +224,7 @@ def test_adaptive(
     channels: int,
     dtype: type[DType],
 ) -> None:
-    x = spread(drawn(1, (2, *extents, channels), reached(device, dtype)))
+    x = strided_view(draw_normal(1, (2, *extents, channels), supported_dtype(device, dtype)))
     wide = x.astype(np.float64)
     mean, most = (np.empty((2, *size, channels)) for _ in range(2))
     for i, j in np.ndindex(size):
@@ -240,11 +243,14 @@ def test_adaptive(
 
 
 @given(extents=EXTENTS, images=st.sampled_from([1, 2, 0]), channels=CHANNELS, dtype=DRAWN)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_global_of_any_extents(
     device: Device, extents: list[int], images: int, channels: int, dtype: type[DType]
 ) -> None:
-    check_global(device, spread(drawn(2, (images, *extents, channels), reached(device, dtype))))
+    check_global(
+        device,
+        strided_view(draw_normal(2, (images, *extents, channels), supported_dtype(device, dtype))),
+    )
 
 
 @DTYPES
@@ -254,7 +260,7 @@ def test_global_of_many_words(
     device: Device, shape: tuple[int, ...], variant: str | None, dtype: type[DType]
 ) -> None:
     with force_variant("nn.mean", variant) if variant else nullcontext():
-        check_global(device, drawn(2, shape, dtype))
+        check_global(device, draw_normal(2, shape, dtype))
 
 
 def check_global(device: Device, x: Array) -> None:
@@ -307,9 +313,9 @@ def test_refuses(device: Device) -> None:
 @given(old=st.integers(2**16, 2**18), new=st.integers(2**16, 2**18))
 @example(old=70000, new=140000)
 @example(old=2**16 + 1, new=2**16)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 def test_adaptive_pooling_of_many_pixels(device: Device, old: int, new: int) -> None:
-    """Whose places times extents go beyond 32 bits."""
+    """Places times extents need more than 32 bits."""
     x = up(device, np.arange(old, dtype=np.float32).reshape(1, 1, old, 1))
     last = -(-np.arange(1, new + 1) * old // new) - 1
     result = nn.adaptive_max_pool2d(x, (1, new)).read().ravel()
