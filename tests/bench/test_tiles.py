@@ -41,7 +41,7 @@ class Network:
 def network(device: Device, monkeypatch: pytest.MonkeyPatch) -> Network:
     if "timestamps" not in device.features:
         pytest.skip(f"{device.info.backend} has no timestamps here")
-    for name, value in (("_PROFILES", 1), ("_BUSY_S", 0.0), ("_ROUNDS", 1), ("_REPLAYS", 1)):
+    for name, value in (("_PROFILES", 1), ("_WARM_UP_S", 0.0), ("_ROUNDS", 1), ("_REPLAYS", 1)):
         monkeypatch.setattr(tiles, name, value)
     monkeypatch.setattr(tile_choice, "TILED_TILES", (LARGE, SMALL))
     return Network(device)
@@ -53,14 +53,14 @@ def test_products_are_timed_where_they_stand(
     """Each graph has the tiles of its rank, and each product its launches' time."""
     heights: list[list[int]] = []
     seen: list[Mapping[str, float]] = []
-    real = tiles._profiled
+    real = tiles._profile
 
     def profiled(device: Device, graph: Graph) -> dict[str, float]:
         heights.append([c.grid[1] * c.grid[0] for c in graph._list.commands])  # type: ignore[union-attr]
         seen.append(real(device, graph))
         return dict(seen[-1])
 
-    monkeypatch.setattr(tiles, "_profiled", profiled)
+    monkeypatch.setattr(tiles, "_profile", profiled)
     found = find_tiles(network.device, network, {FIRST: tile_size(SMALL)}, ranks=2)
     assert heights == [[3, 2], [2, 2], [3, 3]]
     assert all(times.keys() == {FIRST, SECOND} for times in seen)
