@@ -63,7 +63,7 @@ NO_PEERS = Peers()
 
 def open_device(name: str) -> Device:
     """The device of a name, the best for an empty one; its kernels are trusted, as in pipelines."""
-    return Device.named(name, checks=False) if name else Device.auto(checks=False)
+    return Device.by_name(name, checks=False) if name else Device.auto(checks=False)
 
 
 def measure(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS) -> Row:

@@ -15,7 +15,7 @@ MOST_SIDE = 16384
 def check_text(name: str, value: object) -> None:
     """Check a text and its length."""
     if not isinstance(value, str):
-        raise SettingsError(name, value, "give text")
+        raise SettingsError(name, value, "must be text")
     if len(value) > MOST_PROMPT:
         raise SettingsError(name, f"{len(value)} characters", f"at most {MOST_PROMPT} are read")
 
@@ -25,7 +25,7 @@ def check_side(name: str, value: object) -> None:
     check_integer(name, value, 8, MOST_SIDE)
     if isinstance(value, int) and value % 8:
         near = max(8, round(value / 8) * 8)
-        raise SettingsError(name, value, f"give a multiple of 8, such as {near}")
+        raise SettingsError(name, value, f"must be a multiple of 8, such as {near}")
 
 
 def check_integer(name: str, value: object, least: int, most: int) -> None:
@@ -33,7 +33,7 @@ def check_integer(name: str, value: object, least: int, most: int) -> None:
     if value is None:
         return
     if type(value) is not int or not least <= value <= most:
-        raise SettingsError(name, value, f"give a whole number from {least} to {most}")
+        raise SettingsError(name, value, f"must be a whole number from {least} to {most}")
 
 
 def check_number(name: str, value: object, least: float, most: float) -> None:
@@ -41,6 +41,6 @@ def check_number(name: str, value: object, least: float, most: float) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(name, value, "give a number")
+        raise SettingsError(name, value, "must be a number")
     if not (math.isfinite(value) and least <= value <= most):
-        raise SettingsError(name, value, f"give a number from {least} to {most}")
+        raise SettingsError(name, value, f"must be a number from {least} to {most}")

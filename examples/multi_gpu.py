@@ -14,7 +14,7 @@ def all_devices() -> Devices:
     """All GPUs; where there is none, up to two software adapters."""
     present = Device.list()
     if all(info.kind == "cpu" for info in present):
-        return Devices.named(*[f"cpu:{i}" for i in range(min(len(present), 2))])
+        return Devices.by_name(*[f"cpu:{i}" for i in range(min(len(present), 2))])
     return Devices.all()
 
 

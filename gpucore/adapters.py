@@ -20,7 +20,7 @@ __all__ = [
     "find_by_name",
     "install_hint",
     "open_backend",
-    "preferred",
+    "preferred_adapter",
 ]
 
 DEVICE_VARIABLE = "GPUCORE_DEVICE"
@@ -58,7 +58,7 @@ def _rank(info: AdapterInfo) -> tuple[int, bool, bool, bool, int]:
     )
 
 
-def preferred() -> AdapterInfo:
+def preferred_adapter() -> AdapterInfo:
     """Return the adapter that the environment variable names, else the best one."""
     name = os.environ.get(DEVICE_VARIABLE, "")
     try:

@@ -62,7 +62,7 @@ class Device(NotCopyable):
 
     Attributes:
         engine: the backend. stream: the one recorded into now. pool: its memory. checks: as opened.
-        kept: the values that modules keep for it, see `PerDevice`.
+        kept_values: those that modules keep for it, see `PerDevice`.
     """
 
     _INSTEAD = "hand on device.info, and open it there with Device.open(info)"
@@ -72,7 +72,7 @@ class Device(NotCopyable):
         self.checks = checks
         self.stream = Stream(backend)
         self.pool = Pool(backend, self.stream.flush_all, memory_limit())
-        self.kept: dict[PerDevice[Any], Any] = {}
+        self.kept_values: dict[PerDevice[Any], Any] = {}
         self._main = self.stream
         self._streams = [weakref.ref(self.stream)]
         self._constants: dict[bytes, Any] = {}
@@ -83,10 +83,10 @@ class Device(NotCopyable):
     @classmethod
     def auto(cls, *, checks: bool = True) -> Device:
         """Open the device that ``GPUCORE_DEVICE`` names, else the best one present."""
-        return cls.open(adapters.preferred(), checks=checks)
+        return cls.open(adapters.preferred_adapter(), checks=checks)
 
     @classmethod
-    def named(cls, name: str, *, checks: bool = True) -> Device:
+    def by_name(cls, name: str, *, checks: bool = True) -> Device:
         """Open a device by name (see `gpucore.adapters.choose`). Raises `DeviceNotFoundError`."""
         return cls.open(adapters.choose(name), checks=checks)
 
@@ -118,6 +118,11 @@ class Device(NotCopyable):
         return Device(backend, checks=self.checks)
 
     @classmethod
+    def from_backend(cls, backend: Backend) -> Device:
+        """Return a device on a backend of your own."""
+        return cls(backend)
+
+    @classmethod
     def list(cls) -> list[AdapterInfo]:
         """Return the adapters present, over all engines, the best first."""
         return adapters.all_adapters()
@@ -125,37 +130,37 @@ class Device(NotCopyable):
     @classmethod
     def wgpu(cls) -> Device:
         """Open the best adapter of wgpu-py."""
-        return cls.named("wgpu")
+        return cls.by_name("wgpu")
 
     @classmethod
     def dawn(cls) -> Device:
         """Open the best adapter of Dawn (wgpudawn)."""
-        return cls.named("dawn")
+        return cls.by_name("dawn")
 
     @classmethod
     def vulkan(cls) -> Device:
         """Open the best Vulkan adapter."""
-        return cls.named("vulkan")
+        return cls.by_name("vulkan")
 
     @classmethod
     def metal(cls) -> Device:
         """Open the best Metal adapter."""
-        return cls.named("metal")
+        return cls.by_name("metal")
 
     @classmethod
     def dx12(cls) -> Device:
         """Open the best Direct3D 12 adapter."""
-        return cls.named("dx12")
+        return cls.by_name("dx12")
 
     @classmethod
     def cpu(cls) -> Device:
         """Open a software renderer on the CPU."""
-        return cls.named("cpu")
+        return cls.by_name("cpu")
 
     @classmethod
     def null(cls) -> Device:
         """Open a device that records commands and computes nothing."""
-        return cls.named("null")
+        return cls.by_name("null")
 
     # Properties --------------------------------------------------------------------------
 
@@ -439,7 +444,7 @@ class Device(NotCopyable):
             with suppress(DeviceLostError):
                 self.synchronize()
         finally:
-            self.kept.clear()
+            self.kept_values.clear()
             self._groups.clear()
             self._constants.clear()
             self.engine.close()

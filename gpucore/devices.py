@@ -47,7 +47,7 @@ class Devices(Sequence[Device]):
         """Open every card of the machine, with the engine and API that see the most of them.
 
         A card that two engines see is opened once. Software adapters count only where there is no
-        card; `named` opens them beside one. Raises `DeviceNotFoundError`.
+        card; `by_name` opens them beside one. Raises `DeviceNotFoundError`.
         """
         present = adapters.all_adapters()
         if not present:
@@ -58,9 +58,9 @@ class Devices(Sequence[Device]):
         return cls([Device.open(info, checks=checks) for info in cards if info.backend == best])
 
     @classmethod
-    def named(cls, *names: str, checks: bool = True) -> Devices:
+    def by_name(cls, *names: str, checks: bool = True) -> Devices:
         """Open devices by name, such as ``dawn-vulkan:0``; see `gpucore.adapters.choose`."""
-        return cls([Device.named(name, checks=checks) for name in names])
+        return cls([Device.by_name(name, checks=checks) for name in names])
 
     def __len__(self) -> int:
         return len(self._devices)

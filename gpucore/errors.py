@@ -1,9 +1,11 @@
-"""Every error that gpucore and gpustd raise, in one tree.
+"""The errors that gpucore and gpustd raise, in one tree.
+
+The interpreter adds its own below the root, see `gpucore.interpreter.errors`.
 
 ::
 
     GpuError
-    ├── DeviceNotFoundError     no adapter, or none of the asked kind
+    ├── DeviceNotFoundError     no adapter, or none that was asked for
     ├── DeviceLostError         the driver took the device away, or it was closed
     ├── OutOfMemoryError        the device, or the limit set, has no room for an allocation
     ├── LimitError              a size is over a limit of the device
@@ -39,7 +41,7 @@ class GpuError(Exception):
 
 
 class DeviceNotFoundError(GpuError):
-    """No adapter of the asked kind is present; the text says what to install."""
+    """No adapter is present that was asked for; the message says what to install."""
 
 
 class DeviceLostError(GpuError):
@@ -63,15 +65,15 @@ class ArgumentError(GpuError):
 
 
 class CaptureError(GpuError):
-    """Something that cannot be captured in a graph, or a graph used after its release."""
+    """Something cannot be captured in a graph, or a graph was used after its release."""
 
 
 class ShapeError(GpuError):
-    """Shapes of an operation's arguments do not fit together."""
+    """The shapes of an operation's arguments do not fit together."""
 
 
 class DTypeError(GpuError):
-    """A dtype that an operation or a buffer does not take."""
+    """An operation or a buffer does not take the dtype."""
 
 
 class ReleasedBufferError(GpuError):
@@ -79,7 +81,7 @@ class ReleasedBufferError(GpuError):
 
 
 class KernelCompileError(GpuError):
-    """WGSL that does not parse or compile; shows the place in the source.
+    """WGSL does not parse or compile; the message shows the place in the source.
 
     Attributes:
         message: what is wrong, without the place.

@@ -77,7 +77,7 @@ class Kernel(NotCopyable):
                 "its number with float(buffer)"
             )
         values, bindings = validate_source(
-            source, entry, constants, device.limits, whole=device.checks
+            source, entry, constants, device.limits, parses_bodies=device.checks
         )
         program = device.engine.compile(source, entry, values, binding_specs(bindings))
         program.label = label

@@ -13,7 +13,7 @@ V = TypeVar("V")
 class _Keeper(Protocol):
     """The part of a `Device` that holds the values."""
 
-    kept: dict[PerDevice[Any], Any]
+    kept_values: dict[PerDevice[Any], Any]
 
 
 class PerDevice(Generic[V]):
@@ -21,7 +21,7 @@ class PerDevice(Generic[V]):
 
     Values may refer to their device, as buffers and kernels do. The device holds them, so that they
     are dropped together with it. (A weak table of devices would never lose one: its own values
-    would hold its keys.) `Device.close` drops them; a reopened device begins anew.
+    would hold its keys.) `Device.close` drops them; a reopened device begins with none.
 
     >>> buffers: PerDevice[list[object]] = PerDevice(lambda device: [])
     >>> buffers.of(device).append(device.buffer(f32, 4))
@@ -34,15 +34,15 @@ class PerDevice(Generic[V]):
 
     def of(self, device: _Keeper) -> V:
         """Return the device's value; make it where there is none yet."""
-        if self not in device.kept:
-            device.kept[self] = self._make(device)
-        value: V = device.kept[self]
+        if self not in device.kept_values:
+            device.kept_values[self] = self._make(device)
+        value: V = device.kept_values[self]
         return value
 
     def put(self, device: _Keeper, value: V) -> None:
         """Keep another value from now on."""
-        device.kept[self] = value
+        device.kept_values[self] = value
 
     def forget(self, device: _Keeper) -> None:
         """Drop the value: `of` makes it again."""
-        device.kept.pop(self, None)
+        device.kept_values.pop(self, None)

@@ -3,7 +3,7 @@
     @on_all_devices
     def test_double(device):
         x = random_array((1000,), np.float32)
-        with guarded(device, f32, 1000) as y:
+        with guarded_buffer(device, f32, 1000) as y:
             device.compile_kernel(DOUBLE)(device.buffer_from_array(x), y.buffer, grid=16)
             assert_allclose(y.read(), 2 * x, rtol=1e-6)
 
@@ -29,18 +29,18 @@ from gpucore.dtypes import T
 from gpucore.errors import GpuError, ShapeError
 
 __all__ = [
-    "Guarded",
+    "GuardedBuffer",
     "all_devices",
     "assert_allclose",
-    "guarded",
+    "guarded_buffer",
     "on_all_devices",
-    "poisoned",
+    "poisoned_buffer",
     "random_array",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CANARIES = 256  # elements behind a guarded buffer's own
+_CANARIES = 256  # elements after a guarded buffer's own
 
 
 @functools.cache
@@ -132,12 +132,12 @@ def _element_text(
     )
 
 
-def poisoned(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
+def poisoned_buffer(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
     """Return a buffer full of values that no result should have: NaN, or bytes 0xA5 in integers.
 
     They show an element that a kernel forgets to write.
 
-    >>> poisoned(device, f32, 3).read()
+    >>> poisoned_buffer(device, f32, 3).read()
     array([nan, nan, nan], dtype=float32)
     """
     buffer = device.buffer(dtype, shape)
@@ -170,21 +170,21 @@ def random_array(
     return np.asarray(rng.integers(span.min, span.max, shape, kind, endpoint=True))
 
 
-class Guarded(Generic[T]):
-    """A poisoned buffer with canaries behind its own elements, made by `guarded`.
+class GuardedBuffer(Generic[T]):
+    """A poisoned buffer with canaries after its own elements, made by `guarded_buffer`.
 
     Attributes:
         buffer: the kernel's argument: one dimension, own elements and canaries. shape: of the part
             that the kernel may write.
 
-    >>> guarded(device, f32, 3).buffer.shape
+    >>> guarded_buffer(device, f32, 3).buffer.shape
     (259,)
     """
 
     def __init__(self, device: Device, dtype: type[T], shape: tuple[int, ...]) -> None:
         self.shape = shape
         self._size = math.prod(shape)
-        self.buffer: Buffer[T] = poisoned(device, dtype, self._size + _CANARIES)
+        self.buffer: Buffer[T] = poisoned_buffer(device, dtype, self._size + _CANARIES)
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +203,7 @@ class Guarded(Generic[T]):
         return self.buffer.read()[: self._size].reshape(self.shape)
 
     def check(self) -> None:
-        """Raise `AssertionError` if a kernel has written behind its part."""
+        """Raise `AssertionError` if a kernel has written past its part."""
         found = self.buffer.read()[self._size :]
         expected = _poison(self.buffer.dtype, found.shape)
         size = self.buffer.dtype.itemsize
@@ -219,21 +219,23 @@ class Guarded(Generic[T]):
             )
 
 
-def guarded(device: Device, dtype: type[T], shape: int | tuple[int, ...]) -> Guarded[T]:
+def guarded_buffer(
+    device: Device, dtype: type[T], shape: int | tuple[int, ...]
+) -> GuardedBuffer[T]:
     """Return a buffer that detects writes past its own part; ``with`` checks it at the end.
 
     It is for kernels that get their element count as a uniform or an override. A kernel that uses
     ``arrayLength`` counts the canaries, too, and engines' checks stop it at the buffer's end.
     Raises `ShapeError`, and at the end `AssertionError`.
 
-    >>> with guarded(device, f32, (2, 3)) as result:
-    ...     result.buffer.shape, result.read().shape        # canaries stand behind the six
+    >>> with guarded_buffer(device, f32, (2, 3)) as result:
+    ...     result.buffer.shape, result.read().shape        # canaries follow the six
     ((262,), (2, 3))
     """
     sizes = extents(shape)
     if min(sizes, default=0) < 0:
         raise ShapeError(
-            f"guarded: shape must not be negative, got {sizes}; give the number of elements along "
-            "each axis"
+            f"guarded_buffer: shape must not be negative, got {sizes}; give the number of "
+            "elements along each axis"
         )
-    return Guarded(device, dtype, sizes)
+    return GuardedBuffer(device, dtype, sizes)

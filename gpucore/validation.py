@@ -23,13 +23,18 @@ Constants = Mapping[str, int | float | bool]
 
 
 def validate_source(
-    source: str, entry: str, constants: Constants, limits: Mapping[str, int], *, whole: bool = True
+    source: str,
+    entry: str,
+    constants: Constants,
+    limits: Mapping[str, int],
+    *,
+    parses_bodies: bool = True,
 ) -> tuple[dict[str, float], tuple[Binding, ...]]:
     """Return the values of the overrides as engines take them, and the entry point's bindings.
 
-    ``limits`` are the device's. Without ``whole``, the bodies of functions are left to the engine,
-    which is several times quicker. Raises `KernelCompileError`; `ArgumentError` where ``source`` is
-    no WGSL text, and for constants that it does not declare.
+    ``limits`` are the device's. Without ``parses_bodies``, the bodies of functions are left to the
+    engine, which is several times quicker. Raises `KernelCompileError`; `ArgumentError` where
+    ``source`` is no WGSL text, and for constants that it does not declare.
     """
     if not _is_wgsl_text(source):
         raise ArgumentError(
@@ -43,7 +48,7 @@ def validate_source(
             f"compile_kernel: the WGSL must be valid Unicode, got {error}; read the file as UTF-8"
         ) from None
     try:
-        reflection = reflect(parse(source)) if whole else reflect_outline(source)
+        reflection = reflect(parse(source)) if parses_bodies else reflect_outline(source)
     except (WgslSyntaxError, WgslLayoutError) as error:
         raise KernelCompileError(
             f"WGSL does not parse: {error.message}", source, error.line, error.column

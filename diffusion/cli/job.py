@@ -91,7 +91,7 @@ def draw(
 
 def open_device(name: str | None) -> Device:
     """Return the device that ``--device`` names, or the best. Our kernels are trusted on it."""
-    return Device.named(name, checks=False) if name else Device.auto(checks=False)
+    return Device.by_name(name, checks=False) if name else Device.auto(checks=False)
 
 
 def check_settings(settings: Settings) -> None:

@@ -70,9 +70,9 @@ def philox_normal(seed: int, stream: int, shape: Sequence[int]) -> NDArray[np.fl
     ±6.8, since the radius comes from 32 bits.
     """
     if not 0 <= seed <= MAX_SEED:
-        raise SettingsError("seed", seed, "give a whole number from 0 to 2**64 - 1")
+        raise SettingsError("seed", seed, "must be a whole number from 0 to 2**64 - 1")
     if not 0 <= stream <= MAX_STREAM:
-        raise SettingsError("stream", stream, "give a whole number from 0 to 2**32 - 1")
+        raise SettingsError("stream", stream, "must be a whole number from 0 to 2**32 - 1")
     key = Key(seed & 0xFFFFFFFF, seed >> 32)
     flat = np.empty(math.prod(shape), dtype=np.float32)
     for start in range(0, len(flat), BLOCK):

@@ -117,7 +117,7 @@ def torch_normal(seed: int, stream: int, shape: Sequence[int]) -> NDArray[np.flo
     0 to 2⁶⁴ - 1.
     """
     if not 0 <= seed <= MAX_SEED:
-        raise SettingsError("seed", seed, "give a whole number from 0 to 2**64 - 1")
+        raise SettingsError("seed", seed, "must be a whole number from 0 to 2**64 - 1")
     count = math.prod(shape)
     if stream >= MAX_DRAWS:
         return TorchGenerator(seed + stream * 0x9E3779B1).normal(count).reshape(shape)

@@ -41,15 +41,17 @@ class SamplerOptions:
 
     def __post_init__(self) -> None:
         if self.eta is not None and not 0.0 <= self.eta <= 1.0:
-            raise SettingsError("eta", self.eta, "give a number from 0 to 1")
+            raise SettingsError("eta", self.eta, "must be a number from 0 to 1")
         for field in ("s_churn", "s_tmin", "s_noise"):
             value = getattr(self, field)
             if not 0.0 <= value < math.inf:
-                raise SettingsError(field, value, "give a number from 0 up")
+                raise SettingsError(field, value, "must be a number from 0 up")
         if not self.s_tmax >= self.s_tmin:
             raise SettingsError("s_tmax", self.s_tmax, f"give at least s_tmin, {self.s_tmin}")
         if self.order is not None and not 1 <= self.order <= MAX_ORDER:
-            raise SettingsError("order", self.order, f"give a whole number from 1 to {MAX_ORDER}")
+            raise SettingsError(
+                "order", self.order, f"must be a whole number from 1 to {MAX_ORDER}"
+            )
 
     def order_or(self, default: int, highest: int) -> int:
         """Return ``order``, at most ``highest``, or ``default`` where none was chosen."""

@@ -211,7 +211,7 @@ class NoiseSchedule:
 def _require_choice(field: str, value: str, choices: Sequence[str]) -> None:
     """Raise ``SettingsError`` unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise SettingsError(field, value, f"give one of {', '.join(choices)}")
+        raise SettingsError(field, value, f"must be one of {', '.join(choices)}")
 
 
 def rescale_to_zero_snr(alphas_cumprod: Levels) -> Levels:

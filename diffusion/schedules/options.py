@@ -33,7 +33,7 @@ class ScheduleOptions:
         for name, value in self.chosen_values().items():
             lowest = MIN_RHO if name == "rho" else MIN_LEVEL
             if not lowest <= value < math.inf:
-                raise SettingsError(name, value, f"give a number from {lowest:g} on")
+                raise SettingsError(name, value, f"must be a number from {lowest:g} on")
 
     def chosen_values(self) -> dict[str, float]:
         """Return the options that were chosen, by name."""

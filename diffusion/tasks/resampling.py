@@ -112,7 +112,7 @@ KERNELS: Final = {
 def weights(kernel: str, source: int, target: int) -> Matrix:
     """Return each new pixel's weights of the old ones: (target, source). Raises `SettingsError`."""
     if kernel not in KERNELS:
-        raise SettingsError("kernel", kernel, f"give one of {', '.join(KERNELS)}")
+        raise SettingsError("kernel", kernel, f"must be one of {', '.join(KERNELS)}")
     return KERNELS[kernel](source, target)
 
 

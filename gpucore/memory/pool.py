@@ -106,13 +106,13 @@ def memory_limit(text: str | None = None) -> int | None:
 class Arena:
     """The owner of storages' handles: the pool itself, or one captured graph.
 
-    ``made`` holds what was allocated in a capture, ``share`` the scratch memory of the graph.
+    ``allocations`` were made in a capture; ``share`` is the scratch memory of the graph.
     """
 
     def __init__(self) -> None:
         self.free: FreeList[Any] = FreeList()
         self.parent: Arena | None = None
-        self.made: list[tuple[PlannedHandle, weakref.ref[Storage]]] = []
+        self.allocations: list[tuple[PlannedHandle, weakref.ref[Storage]]] = []
         self.share = Share([])
 
     def close(self, parent: Arena) -> None:
@@ -212,7 +212,7 @@ class Pool:
             self._check_size(size)
             planned = PlannedHandle(size)
             storage = Storage(self, arena, planned, size)
-            arena.made.append((planned, weakref.ref(storage)))
+            arena.allocations.append((planned, weakref.ref(storage)))
         self._live += size
         self._buffers += 1
         self._peak = max(self._peak, self._live)
@@ -332,8 +332,8 @@ class Pool:
         others: persistent buffers that have no memory then stay without it.
         """
         self._apply_releases()
-        made, arena.made = arena.made, []
-        pairs = [(planned, ref()) for planned, ref in made]
+        allocations, arena.allocations = arena.allocations, []
+        pairs = [(planned, ref()) for planned, ref in allocations]
         persistent = [(planned, storage) for planned, storage in pairs if storage is not None]
         others = [planned for planned, storage in pairs if storage is None and temporary]
         arena.share = Share(assign_slots(others))
@@ -352,7 +352,7 @@ class Pool:
             raise
 
     def place_scratch(self, share: Share) -> None:
-        """Place a graph's slots anew where other graphs have moved the scratch memory.
+        """Place a graph's slots again where other graphs have moved the scratch memory.
 
         Raises `OutOfMemoryError`.
         """

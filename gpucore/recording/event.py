@@ -18,8 +18,8 @@ class Event(NotCopyable):
     """A point in a stream, made by `Device.new_event` and set by `record`.
 
     WebGPU tells of whole submissions only, so recording an event submits the stream. With
-    ``timing``, the device also writes a timestamp there, for `elapsed`; `FeatureError` where it
-    cannot.
+    ``timing``, the device also writes a timestamp there, for `seconds_since`; `FeatureError` where
+    it cannot.
 
     >>> event = device.new_event().record()
     >>> event.wait()                        # or, where other tasks run: await event
@@ -87,7 +87,7 @@ class Event(NotCopyable):
         await wait_async(fence)
         fence.wait()
 
-    def elapsed(self, since: Event) -> float:
+    def seconds_since(self, since: Event) -> float:
         """Return the device's seconds from ``since`` to this event; block until both are reached.
 
         Raises `FeatureError` if one of them was made without ``timing``, `ArgumentError` if one was

@@ -83,7 +83,7 @@ class Graph(NotCopyable):
         self.release()
 
     def _bind(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
-        """Return the recordings to submit, as one and in parts; make them anew if memory moved."""
+        """Return the recordings to submit, as one and in parts; bind them again if memory moved."""
         self._device.pool.place_scratch(arena.share)
         if arena.share.bound is None:
             self._list.bind()

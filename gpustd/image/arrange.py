@@ -111,8 +111,8 @@ def _fits_mirror_kernel(image: Buffer[Any], shape: ImageShape) -> bool:
     `gather` moves pixels of 4, 8 or 16 bytes as whole words.
     """
     pixel = shape.channels * image.dtype.itemsize
-    whole = shape.width % pixels_per_invocation(image) == 0 and shape.size > 0
-    return whole and pixel not in {4, 8, 16} and forced_variant("cells") is None
+    whole_units = shape.width % pixels_per_invocation(image) == 0 and shape.size > 0
+    return whole_units and pixel not in {4, 8, 16} and forced_variant("cells") is None
 
 
 def _mirror(image: Buffer[T], shape: ImageShape, *, upside_down: bool) -> Buffer[T]:

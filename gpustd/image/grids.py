@@ -31,8 +31,8 @@ def fits_pixel_tiles(op: str, target: ImageShape, result: Buffer[Any]) -> bool:
     """
     variant = forced_variant(op) or ("cells" if result.device.is_cpu else "pixel_tiles")
     groups = target.images, target.height // _TILE[1], target.width // _TILE[0]
-    whole = target.row % (4 // int(result.dtype.itemsize)) == 0
-    return variant == "pixel_tiles" and whole and max(groups) < MOST_GROUPS
+    whole_words = target.row % (4 // int(result.dtype.itemsize)) == 0
+    return variant == "pixel_tiles" and whole_words and max(groups) < MOST_GROUPS
 
 
 def pixel_tile_grid(target: ImageShape) -> tuple[int, int, int]:

@@ -45,20 +45,20 @@ def launch_words(
     source, result = buffers[0], buffers[-1]
     elements = 4 if wide else elements_per_word(result)
     words = ceil_div(target.size, elements)
-    whole = _fits_three_dimensions(target, elements)
+    three_dimensions = _fits_three_dimensions(target, elements)
     steps = rows_per_invocation(result) if light else 1
     full: dict[str, Value] = {
         "source": source.dtype.name,
         "target": result.dtype.name,
         "channels": target.channels,
-        "whole": whole,
+        "whole": three_dimensions,
         "wide": wide,
         "steps": steps,
         **spec,
     }
     uniform: Any = {"elements": target.size, "rows": target.height, "row": target.row, **sizes}
     grid = flat_grid(words, _FLAT)
-    if whole:
+    if three_dimensions:
         across = target.row // elements
         grid = (ceil_div(across, _COLUMNS), ceil_div(target.height, _ROWS * steps), target.images)
     kernel(result.device, f"image/{name}", **full)(*buffers, uniform, grid=grid)

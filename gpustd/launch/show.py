@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu, null")
     chosen = parser.parse_intermixed_args(arguments)
     try:
-        device = Device.named(chosen.device) if chosen.device else Device.auto()
+        device = Device.by_name(chosen.device) if chosen.device else Device.auto()
         texts = show_kernels(chosen.operation, chosen.arguments, device)
     except (GpuError, TypeError, ValueError) as error:
         print(error, file=sys.stderr)

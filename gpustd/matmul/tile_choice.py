@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from gpucore import Device, ShapeError
+from gpucore import Device, PerDevice, ShapeError
 from gpucore.integers import ceil_div
 from gpustd.launch.grid import CORES
 from gpustd.launch.variants import forced_tile
@@ -25,6 +26,16 @@ _MOST_SPLITS = 8
 _MOST_SPLITS_OF_A_ROW = 13
 
 
+class _Fitting(NamedTuple):
+    """Tiles of a variant, and those of them that fit a device."""
+
+    known: tuple[Tile, ...]
+    tiles: list[Tile]
+
+
+_fitting: PerDevice[dict[str, _Fitting]] = PerDevice(lambda device: {})
+
+
 def choose_tile(
     matmul: Matmul, device: Device, variant: str, scalar: str, *, splittable: bool
 ) -> tuple[Tile, int]:
@@ -34,14 +45,23 @@ def choose_tile(
     loaders cannot do the product.
     """
     splittable = splittable and matmul.batch is None and not matmul.few_rows
-    known = MATRIX_TILES if variant == "matrix" else TILED_TILES
-    tiles = [tile for tile in known if fits(device, variant, tile)]
+    tiles = _fitting_tiles(device, variant)
     splits = _default_splits(matmul, tiles) if splittable else 1
     forced = forced_tile("matmul")
     if isinstance(forced, Tile):
         return forced, _splits_of(forced, matmul, splits, splittable=splittable)
     offered = _offered_tiles(matmul, tiles, splits)
     return tuned_tile(device, matmul, variant, scalar, offered, splits), splits
+
+
+def _fitting_tiles(device: Device, variant: str) -> list[Tile]:
+    """Return the tiles of a variant that fit the device, found once for each device."""
+    known = MATRIX_TILES if variant == "matrix" else TILED_TILES
+    found = _fitting.of(device)
+    if variant not in found or found[variant].known is not known:
+        tiles = [tile for tile in known if fits(device, variant, tile)]
+        found[variant] = _Fitting(known, tiles)
+    return found[variant].tiles
 
 
 def _offered_tiles(matmul: Matmul, tiles: Sequence[Tile], splits: int) -> list[Tile]:

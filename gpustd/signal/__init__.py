@@ -20,11 +20,11 @@ How it works:
 """
 
 from gpustd.signal.convolution import convolve, correlate, fftconvolve, oaconvolve
-from gpustd.signal.fft_1d import fft, hfft, ifft, ihfft, irfft, rfft
-from gpustd.signal.fft_nd import fft2, fftn, ifft2, ifftn, irfft2, irfftn, rfft2, rfftn
 from gpustd.signal.filters import filtfilt, lfilter, sosfilt, sosfiltfilt
 from gpustd.signal.fir_design import firwin
-from gpustd.signal.frequencies import fftfreq, fftshift, ifftshift, next_fast_len, rfftfreq
+from gpustd.signal.fourier.fft_1d import fft, hfft, ifft, ihfft, irfft, rfft
+from gpustd.signal.fourier.fft_nd import fft2, fftn, ifft2, ifftn, irfft2, irfftn, rfft2, rfftn
+from gpustd.signal.fourier.frequencies import fftfreq, fftshift, ifftshift, next_fast_len, rfftfreq
 from gpustd.signal.short_time import istft, stft
 from gpustd.signal.windows import get_window
 

@@ -11,7 +11,6 @@ enough for f32 to hold their matrices. So nothing overflows before the result do
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
 from gpustd.signal.arguments import element_type, inner_size, outer_size
 
-__all__ = ["MAX_STATES", "Cascade", "CascadeRun"]
+__all__ = ["MAX_STATES", "Cascade"]
 
 MAX_STATES = 32
 """States of a cascade that an invocation holds."""
@@ -45,15 +44,6 @@ _MANY, _CPU_MANY = 2**16, 64
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class CascadeRun:
-    """The axis and direction of a run, and whether it returns the states at its end."""
-
-    axis: int
-    backward: bool = False
-    ended: bool = False
-
-
 class Cascade:
     """Filters one behind the other, each of the same order.
 
@@ -68,14 +58,20 @@ class Cascade:
         self._key = (numerators.shape, numerators.tobytes(), denominators.tobytes())
 
     def run(
-        self, x: Buffer[T], how: CascadeRun, starts: Buffer[T] | None
+        self,
+        x: Buffer[T],
+        axis: int,
+        starts: Buffer[T] | None = None,
+        *,
+        backward: bool = False,
+        return_states: bool = False,
     ) -> tuple[Buffer[T], Buffer[T] | None]:
-        """Return filtered ``x``, and the states at the end if ``how`` asks for them.
+        """Filter ``x`` along ``axis``; with ``return_states``, also return the states at the end.
 
         ``starts`` are states (sections, outer, order, inner), zeros if None.
         """
-        device, length = x.device, x.shape[how.axis]
-        outer, inner = outer_size(x.shape, how.axis), inner_size(x.shape, how.axis)
+        device, length = x.device, x.shape[axis]
+        outer, inner = outer_size(x.shape, axis), inner_size(x.shape, axis)
         block = self._block(x, length, outer * inner, inner)
         blocks = max(1, ceil_div(length, block))
         sizes: dict[str, int | float] = {
@@ -84,7 +80,7 @@ class Cascade:
             "length": length,
             "block": block,
             "blocks": blocks,
-            "backward": int(how.backward),
+            "backward": int(backward),
         }
         shares: list[Buffer[Any]] = []
         if blocks > 1 and x.size:
@@ -94,14 +90,14 @@ class Cascade:
         spec = self._spec(x) | {
             "started": starts is not None,
             "filtered": True,
-            "ended": how.ended,
+            "ended": return_states,
         }
         buffers: list[Buffer[Any]] = [x, self._coefficients(x)]
         buffers += [starts] if starts is not None else []
         buffers += shares
-        buffers += [y, ends] if how.ended else [y]
+        buffers += [y, ends] if return_states else [y]
         self._launch(spec, buffers, sizes)
-        return y, ends if how.ended else None
+        return y, ends if return_states else None
 
     def _launch(
         self, spec: dict[str, Value], buffers: list[Buffer[Any]], sizes: dict[str, int | float]
@@ -123,8 +119,8 @@ class Cascade:
         """Tell whether a workgroup takes 64 blocks of a signal."""
         tiled = not x.device.is_cpu and sizes["blocks"] >= _WORKGROUP
         forced = forced_variant("filter") or ("filter_tiles" if tiled else "filter")
-        own = self._own_block(x)
-        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == own
+        tile_block = self._tile_block(x)
+        return forced == "filter_tiles" and sizes["inner"] == 1 and sizes["block"] == tile_block
 
     def _adds_states(self, x: Buffer[Any], sizes: dict[str, int | float]) -> bool:
         """Tell whether a workgroup adds up the states of its blocks itself."""
@@ -140,7 +136,7 @@ class Cascade:
         """True if a workgroup can add up its blocks' states."""
         return bool(self.sections * self.order <= _MAX_TILE_STATES)
 
-    def _own_block(self, x: Buffer[Any]) -> int:
+    def _tile_block(self, x: Buffer[Any]) -> int:
         """Return the samples of a block where a workgroup takes 64 of them."""
         return _BLOCK if self._has_few_states or x.dtype is not f32 else _LONG_BLOCK
 
@@ -155,12 +151,12 @@ class Cascade:
         forced = forced_tile("filter")
         if isinstance(forced, int):
             return forced
-        own = self._own_block(x)
+        tile_block = self._tile_block(x)
         many, block = (_CPU_MANY, _CPU_BLOCK) if x.device.is_cpu else (_MANY, _LONG_BLOCK)
         # On a GPU, lanes read neighbouring samples: of other signals, or of one signal through
         # workgroup memory.
-        if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * own:
-            block = own
+        if not x.device.is_cpu and inner == 1 and length >= _WORKGROUP * tile_block:
+            block = tile_block
         elif signals >= many:
             return max(length, 1)
         while block > 1 and not self._holds(block):
@@ -231,7 +227,7 @@ class Cascade:
         y = device.buffer(ends.dtype, shape)
         spec = self._spec(ends) | {"started": starts is not None, "prefixes": prefixes}
         step = table(device, f32, ("step", samples, self._key), lambda: self._power(samples))
-        given = () if starts is None else (starts,)
+        operands = () if starts is None else (starts,)
         count = outer * runs * inner
         sizes: dict[str, int | float] = {
             "count": count,
@@ -242,7 +238,7 @@ class Cascade:
             "runs": runs,
         }
         launch = kernel(device, "signal/states.wgsl", **spec)
-        launch(ends, step, *given, y, sizes, grid=flat_grid(count, _WORKGROUP))
+        launch(ends, step, *operands, y, sizes, grid=flat_grid(count, _WORKGROUP))
         return y
 
     def _power(self, samples: int) -> Array:

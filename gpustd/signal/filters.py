@@ -27,7 +27,7 @@ from gpustd.signal.arguments import (
     require_float_or_complex,
     with_extent,
 )
-from gpustd.signal.cascade import MAX_STATES, Cascade, CascadeRun
+from gpustd.signal.cascade import MAX_STATES, Cascade
 from gpustd.signal.convolution import convolve, oaconvolve
 from gpustd.signal.frames import Framing, cut_frames
 from gpustd.signal.regions import extract_region
@@ -73,11 +73,11 @@ def lfilter(
         return _convolve(numerator, x, axis)
     cascade = _one_section("lfilter", numerator, denominator, max(order, 1))
     if zi is None or order == 0:
-        y, _ = cascade.run(x, CascadeRun(axis), None)
+        y, _ = cascade.run(x, axis)
         return y if zi is None else (y, zi)
     outer, inner = outer_size(x.shape, axis), inner_size(x.shape, axis)
     starts = zi.view((1, outer, order, inner))
-    y, ends = cascade.run(x, CascadeRun(axis, ended=True), starts)
+    y, ends = cascade.run(x, axis, starts, return_states=True)
     assert ends is not None
     return y, ends.view(zi.shape)
 
@@ -104,11 +104,11 @@ def sosfilt(
     axis = axis_of("sosfilt", axis, x)
     cascade = _as_sections("sosfilt", sos)
     if zi is None:
-        return cascade.run(x, CascadeRun(axis), None)[0]
+        return cascade.run(x, axis)[0]
     _require_states("sosfilt", x, zi, (cascade.sections, *with_extent(x.shape, axis, 2)))
     outer, inner = outer_size(x.shape, axis), inner_size(x.shape, axis)
     starts = zi.view((cascade.sections, outer, 2, inner))
-    y, ends = cascade.run(x, CascadeRun(axis, ended=True), starts)
+    y, ends = cascade.run(x, axis, starts, return_states=True)
     assert ends is not None
     return y, ends.view(zi.shape)
 
@@ -191,7 +191,7 @@ def _filter_both_ways(
 def _run_settled(op: str, cascade: Cascade, x: Buffer[T], axis: int, backward: bool) -> Buffer[T]:
     """Run a cascade that begins as if the first sample had always been there."""
     starts = _settled_states(op, cascade, x, axis, backward=backward)
-    return cascade.run(x, CascadeRun(axis, backward), starts)[0]
+    return cascade.run(x, axis, starts, backward=backward)[0]
 
 
 def _run_fir(taps: Array, x: Buffer[T], axis: int, backward: bool) -> Buffer[T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Buffer, Device, ShapeError, T, c64, f32
 from gpustd.arrays.axes import axis_of
 from gpustd.arrays.creation import linspace
-from gpustd.arrays.elementwise.arithmetic import multiply, subtract
-from gpustd.arrays.folds.reductions import sum as sum_over
+from gpustd.arrays.elementwise.arithmetic import multiply
 from gpustd.arrays.moving.transposing import transpose
-from gpustd.launch.checks import as_float, as_floats, as_int
+from gpustd.launch.checks import as_float, as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import array_table, table_copy
 from gpustd.launch.template import Value
@@ -27,18 +25,18 @@ from gpustd.signal.arguments import (
     require_float_or_complex,
     with_extent,
 )
-from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
+from gpustd.signal.fourier.fft_1d import fft, ifft, irfft, rfft
+from gpustd.signal.fourier.frequencies import fftfreq, rfftfreq
+from gpustd.signal.fourier.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.fourier.transforms import can_turn, transform
 from gpustd.signal.frames import Framing, cut_frames
-from gpustd.signal.frequencies import fftfreq, rfftfreq
-from gpustd.signal.pass_ends import Line, PassInput, PassOutput
-from gpustd.signal.transforms import can_turn, transform
-from gpustd.signal.windows import Window, window_values
+from gpustd.signal.stft_frames import StftFrames, as_column, remove_trends, trend_columns
+from gpustd.signal.windows import Window
 
 __all__ = ["istft", "stft"]
 
 Array = NDArray[np.float64]
 _BOUNDARIES = ("constant", "even", "odd", "zeros")
-_MIN_NORM = 1e-10
 
 
 def stft(
@@ -95,7 +93,7 @@ def stft(
             f"stft: boundary must be one of {', '.join(_BOUNDARIES)} or None, got {boundary!r}"
         )
     nperseg = min(as_int("stft", "nperseg", nperseg), n)
-    cut = _Frames.from_arguments("stft", window, nperseg, noverlap, nfft)
+    cut = StftFrames.from_arguments("stft", window, nperseg, noverlap, nfft)
     reach = cut.size // 2 if boundary else 0
     length = n + 2 * reach
     if padded:
@@ -104,7 +102,7 @@ def stft(
     framing = Framing(cut.size, cut.hop, frames, reach, boundary or "zeros", reach)
     window = cut.window / cut.scale("stft", scaling, fs)
     onesided = return_onesided and x.dtype is f32
-    trends = _trend_columns(detrend, cut.size)
+    trends = trend_columns(detrend, cut.size)
     spectra = _spectra(x, axis, framing, window, trends, cut.nfft, onesided=onesided)
     frequencies = (rfftfreq if onesided else fftfreq)(cut.nfft, 1 / fs, device=x.device)
     times = _frame_times(x.device, frames, 0.0 if boundary else cut.size / 2, cut.hop, fs)
@@ -153,7 +151,7 @@ def istft(
         raise ShapeError(
             f"istft: nfft must be the length of the transforms of {count} frequencies, got {nfft}"
         )
-    cut = _Frames.from_arguments("istft", window, nperseg, noverlap, nfft)
+    cut = StftFrames.from_arguments("istft", window, nperseg, noverlap, nfft)
     cut.require_invertible()
     parts, frames_last = _parts(Zxx, cut.nfft, onesided=input_onesided)
     frames = Zxx.shape[-1]
@@ -222,7 +220,7 @@ def _spectra(
     if weights is None or not plain or odd or not can_turn(x.device, n, mirrored=onesided):
         parts = cut_frames(x, axis, framing, weights, last=True)
         if trends:
-            parts = multiply(_remove_trends(parts, axis, trends), _column(parts, axis, window))
+            parts = multiply(remove_trends(parts, axis, trends), as_column(parts, axis, window))
         return (rfft if onesided else fft)(parts, nfft, axis)
     extent = n + 1 if onesided else n
     y = x.device.buffer(c64, (*with_extent(x.shape, axis, extent), framing.frames))
@@ -252,35 +250,6 @@ def _parts(spectra: Buffer[c64], nfft: int, *, onesided: bool) -> tuple[Buffer[A
     return y, False
 
 
-def _trend_columns(detrend: str | bool, size: int) -> list[Array]:
-    """Return the trends that frames must not hold: orthonormal columns (size,).
-
-    Raises `ArgumentError`.
-    """
-    if detrend is False:
-        return []
-    if detrend not in ("constant", "linear"):
-        raise ArgumentError(f"stft: detrend must be 'constant', 'linear' or False, got {detrend!r}")
-    line = np.arange(size) - (size - 1) / 2
-    columns = [np.ones(size), line] if detrend == "linear" and size > 1 else [np.ones(size)]
-    return [column / np.linalg.norm(column) for column in columns]
-
-
-def _remove_trends(parts: Buffer[Any], axis: int, trends: list[Array]) -> Buffer[Any]:
-    """Return frames (..., size, ..., frames) less their trends; ``axis`` has the samples."""
-    for trend in trends:
-        column = _column(parts, axis, trend)
-        share = sum_over(multiply(parts, column), axis=axis, keepdims=True)
-        parts = subtract(parts, multiply(share, column))
-    return parts
-
-
-def _column(parts: Buffer[Any], axis: int, values: Array) -> Buffer[Any]:
-    """Return numbers (size,) along ``axis``, in the frames' dtype."""
-    column = array_table(parts.device, values, parts.dtype)
-    return column.view((len(values), *(1,) * (len(parts.shape) - axis - 1)))
-
-
 def _as_rate(op: str, fs: float) -> float:
     """Return the rate as a float. Raises `ArgumentError` unless it is finite and not 0."""
     rate = as_float(op, "fs", fs)
@@ -296,57 +265,3 @@ def _frame_times(device: Device, count: int, first: float, hop: int, fs: float) 
         return np.asarray((first + hop * np.arange(count)) / fs)
 
     return table_copy(device, f32, ("times", count, first, hop, fs), make)
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """The frames of a signal: the window's numbers, a frame's size, the hop to the next, nfft."""
-
-    window: Array
-    size: int
-    hop: int
-    nfft: int
-
-    @classmethod
-    def from_arguments(
-        cls,
-        op: str,
-        window: Window | Array | list[float],
-        size: int,
-        noverlap: int | None,
-        nfft: int | None,
-    ) -> _Frames:
-        """Return the frames of `stft`'s arguments. Raises `ArgumentError`, `ShapeError`."""
-        size = as_int(op, "nperseg", size)
-        if size < 1:
-            raise ArgumentError(f"{op}: nperseg must be >= 1, got {size}")
-        shared = size // 2 if noverlap is None else as_int(op, "noverlap", noverlap)
-        length = size if nfft is None else as_int(op, "nfft", nfft)
-        if not 0 <= shared < size:
-            raise ArgumentError(f"{op}: noverlap must be from 0 to {size - 1}, got {shared}")
-        if length < size:
-            raise ArgumentError(f"{op}: nfft must be at least nperseg {size}, got {length}")
-        if isinstance(window, np.ndarray | list):
-            values = as_floats(op, "window", window)
-            if values.shape != (size,):
-                raise ShapeError(f"{op}: window must be ({size},), as nperseg, got {values.shape}")
-        else:
-            values = window_values(window, size, periodic=True)
-        return cls(values, size, size - shared, length)
-
-    def scale(self, op: str, scaling: str, fs: float) -> float:
-        """Return the divisor of transforms. Raises `ArgumentError`."""
-        if scaling == "spectrum":
-            return float(self.window.sum())
-        if scaling != "psd":
-            raise ArgumentError(f"{op}: scaling must be 'spectrum' or 'psd', got {scaling!r}")
-        return float(np.sqrt(abs(fs) * (self.window**2).sum()))
-
-    def require_invertible(self) -> None:
-        """Raise `ArgumentError` where no frame's window reaches some sample."""
-        padded = np.pad(self.window**2, (0, -self.size % self.hop))
-        if padded.reshape(-1, self.hop).sum(axis=0).min() <= _MIN_NORM:
-            raise ArgumentError(
-                "istft: squared windows must add up to more than zero at each sample, got zero; "
-                "use more overlap"
-            )

@@ -1,5 +1,5 @@
-// Where an index beyond an axis of n elements lies inside, by mode: 0 reflect (b a | a b), 1 mirror
-// (c b | a b), 2 nearest (a a | a b), 3 wrap (a b | a b), 4 constant: -1, outside. Any distance.
+// The index inside an axis of n elements for one beyond it, by mode: 0 reflect (b a | a b), 1 mirror
+// (c b | a b), 2 nearest (a a | a b), 3 wrap (a b | a b), 4 constant: -1. It may be at any distance.
 
 fn inside(i: i32, n: i32, mode: u32) -> i32 {
     if (u32(i) < u32(n)) { return i; }

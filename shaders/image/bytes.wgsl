@@ -1,4 +1,4 @@
-// Moving elements by maps: element (r, c) of the result is element (rows[r], columns[c]) of the
+// Moves elements by maps: element (r, c) of the result is element (rows[r], columns[c]) of the
 // source, or the fill where one is -1. For u8 pixels that are not whole words (else: items.wgsl).
 
 struct Params { elements: u32, rows: u32, row: u32, x_rows: u32, x_row: u32, fill: f32 }

@@ -1,4 +1,4 @@
-// What walks down a strip of rows have in common, as text of WGSL: `steps` rows of `cells` cells at a time, n0_c and
+// WGSL text that all walks down a strip of rows share: `steps` rows of `cells` cells at a time, n0_c and
 // further, the last rows of the time before in r0_c and further.
 //% import "image/fold.wgsl" as fold_of with context
 //% macro weighted()

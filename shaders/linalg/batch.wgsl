@@ -1,4 +1,4 @@
-// Where the matrices of a batch begin, for each of `views`; included by kernels over gpustd.linalg.views.
+// The starts of the matrices of a batch, for each of `views`; included by kernels over gpustd.linalg.views.
 //
 // Memory: element (i, j) of a view is at start + i * row + j * column, plus a step an axis of the batch;
 // all in 32-bit words that wrap round, so that steps may be negative. Limits: 2^32 elements.

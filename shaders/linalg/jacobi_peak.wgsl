@@ -1,6 +1,6 @@
-// Of each matrix the largest element, as the bits of its absolute value, and what is too small to count:
-// 2^-25 / sqrt(n) of its Frobenius norm once the largest element is 1 to 2, so that all such elements
-// together change no eigenvalue by n 2^-25 of the norm. And the counts of its sweeps set to zero. One
+// The largest element of each matrix, as the bits of its absolute value, and the size below which elements
+// do not count: 2^-25 / sqrt(n) of its Frobenius norm once the largest element is 1 to 2, so that all such elements
+// together change no eigenvalue by n 2^-25 of the norm. The counts of its sweeps are set to zero. One
 // workgroup a matrix.
 //
 // Memory: a (batch, n, n), of which triangle 1 is the lower, 2 the upper, 0 all; peaks, leasts (batch);

@@ -1,4 +1,4 @@
-// One Jacobi rotation, and who meets whom in a round.
+// One Jacobi rotation, and the pairs of rows in a round.
 //
 // x' = x - s (y + h x), y' = y + s (x - h y) with h = s / (1 + c): the cosine is 1 less a small number,
 // so that rounding does not add up over many small rotations (Rutishauser 1966, Numer. Math. 9).

@@ -1,4 +1,4 @@
-// What rows are sorted by, one row a workgroup: their norms over the first n columns, or their diagonal
+// The sort keys of rows, one row a workgroup: their norms over the first n columns, or their diagonal
 // elements.
 //
 // Memory: x (batch, rows, pitch); y (batch, n), of the first n rows.

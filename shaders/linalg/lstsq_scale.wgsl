@@ -1,5 +1,5 @@
-// How many singular values are above `cond` of the largest, the rank; and rows of x divided by those, the
-// others becoming zero.
+// Counts the singular values above `cond` of the largest, which is the rank, and divides rows of x by them;
+// other rows become zero.
 //
 // Memory: s (batch, k) descending, x and y (batch, k, columns), rank (batch); one workgroup a matrix.
 // Limits: f32.

@@ -1,4 +1,4 @@
-// What the kernels that factorise a panel share: the reflector of a column, and T.
+// The text that kernels of panels share: the reflector of a column, and T.
 //
 // Columns lie in v as they are; 32 lanes are a row's columns. Each column is scaled by a power of two that
 // brings its largest element to [1, 2), so that squares neither overflow nor vanish.

@@ -1,4 +1,4 @@
-// How a signal goes on at its ends: `reach` samples as its boundary says ({{ boundary }}), then zeros.
+// A signal extended at its ends: `reach` samples by its boundary ({{ boundary }}), then zeros.
 // Memory: `sample` and the type W are the includer's. Limits: 2^31 samples; `reach` is less than
 // their number where they are mirrored.
 

@@ -1,4 +1,4 @@
-// A box cut out of an array, or an array in a box of zeros: what lies outside of x is zero.
+// A region of an array, which may reach beyond it: elements outside of x are zero.
 // Memory: x and y are rows of elements; starts may be negative. Limits: 2^31 elements an axis.
 //% include "arrays/combination/each.wgsl"
 

@@ -1,5 +1,5 @@
-// An array begun at another place of each axis, going round at the ends: what moves the zero
-// frequency to the middle.
+// An array rolled along each axis: it begins at another place and wraps round at the ends. So the zero
+// frequency moves to the middle.
 // Memory: x and y are rows of elements. Limits: 2^32 - 2^11 elements.
 //% if scalar == "f16"
 enable f16;

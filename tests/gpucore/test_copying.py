@@ -11,7 +11,7 @@ import pytest
 from gpucore import Device, DeviceLostError, DType, ReleasedBufferError, c64, copying, f16, f32, u8
 from gpucore.backends import Copy, Launch
 from gpucore.backends.null import NullBackend, adapters
-from gpucore.testing import poisoned, random_array
+from gpucore.testing import poisoned_buffer, random_array
 from tests.gpucore.kernels import INCREMENT
 
 GROUP = 16 << 10  # bytes of a workgroup
@@ -41,7 +41,7 @@ def test_every_byte_is_copied_and_no_other_buffer_s(
 ) -> None:
     array = random_array(size, dtype.numpy, seed=size)
     source = device.buffer_from_array(array)
-    before, target, behind = (poisoned(device, dtype, size) for _ in range(3))
+    before, target, behind = (poisoned_buffer(device, dtype, size) for _ in range(3))
     poison = before.read().tobytes()
     target.copy_from(source)
     assert target.read().tobytes() == array.tobytes()
@@ -55,7 +55,7 @@ def test_workgroups_go_on_in_a_second_dimension(
     monkeypatch.setattr(copying, "prefers_kernel", lambda device, nbytes: True)
     monkeypatch.setattr(copying, "copy_grid", functools.partial(copying.copy_grid, limit=3))
     array = random_array(7 * GROUP + 21, np.uint8)
-    target = poisoned(device, u8, array.shape)
+    target = poisoned_buffer(device, u8, array.shape)
     target.copy_from(device.buffer_from_array(array))
     assert (target.read() == array).all()
 
@@ -63,7 +63,7 @@ def test_workgroups_go_on_in_a_second_dimension(
 def test_shapes_may_differ_and_views_are_their_memory(device: Device, by_kernel: bool) -> None:
     array = random_array((5, 7, 3), np.float16)
     source = device.buffer_from_array(array).view((15, 7))
-    target = poisoned(device, f16, 105)
+    target = poisoned_buffer(device, f16, 105)
     with device.capture() as graph:
         target.view((21, 5)).copy_from(source)
         target.copy_from(target.view((3, 35)))
@@ -101,7 +101,7 @@ def test_streams_order_copies_as_launches(device: Device) -> None:
     device.stream.wait(done)
     kept.copy_from(x)
     x.release()
-    others = [poisoned(device, f32, 5000) for _ in range(4)]
+    others = [poisoned_buffer(device, f32, 5000) for _ in range(4)]
     assert (kept.read() == 1).all()
     assert len(others) == 4
 

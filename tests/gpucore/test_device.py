@@ -77,14 +77,14 @@ def test_names_choose(wanted: str, found: AdapterInfo) -> None:
 @pytest.mark.parametrize("wanted", ["cuda", "dx12", "dawn:3", "dawn:x", "radiant:-1"])
 def test_a_name_that_fits_nothing_lists_what_is_present(wanted: str) -> None:
     with pytest.raises(DeviceNotFoundError, match=re.escape(repr(wanted))) as caught:
-        Device.named(wanted)
+        Device.by_name(wanted)
     assert "dawn-metal: Thin 2" in str(caught.value)
 
 
 @pytest.mark.usefixtures("five_adapters")
 def test_the_environment_variable_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUCORE_DEVICE", "metal")
-    assert adapters.preferred() is LAPTOP
+    assert adapters.preferred_adapter() is LAPTOP
     monkeypatch.setenv("GPUCORE_DEVICE", "null")
     assert Device.auto().info.engine == "null"
     monkeypatch.setenv("GPUCORE_DEVICE", "cuda")
@@ -171,8 +171,8 @@ def test_a_backend_of_ones_own() -> None:
 def test_an_engine_that_cannot_matter_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(adapters.wgpu_native, "adapters", lambda: asked.append("wgpu") or [PLAIN])
-    for wanted in ("", "dawn", "dawn-metal", "dawn:1", "discrete"):
-        adapters.choose(wanted)
+    for name in ("", "dawn", "dawn-metal", "dawn:1", "discrete"):
+        adapters.choose(name)
     assert asked == []
     monkeypatch.setattr(adapters.dawn, "adapters", lambda: asked.append("dawn") or [SOFTWARE])
     assert adapters.choose("wgpu") is PLAIN
@@ -181,10 +181,10 @@ def test_an_engine_that_cannot_matter_is_not_asked(monkeypatch: pytest.MonkeyPat
     assert asked == ["wgpu", "dawn", "wgpu"]
 
 
-@pytest.mark.parametrize(("told", "checks"), [("1", True), ("0", False), ("false", False)])
+@pytest.mark.parametrize(("value", "checks"), [("1", True), ("0", False), ("false", False)])
 def test_the_environment_decides_on_checks(
-    told: str, checks: bool, monkeypatch: pytest.MonkeyPatch
+    value: str, checks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GPUCORE_CHECKS", told)
+    monkeypatch.setenv("GPUCORE_CHECKS", value)
     info = Device.null().info
     assert [Device.open(info, checks=each).checks for each in (True, False)] == [checks] * 2

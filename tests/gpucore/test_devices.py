@@ -104,7 +104,7 @@ def test_devices_are_a_sequence() -> None:
 
 def test_named_devices_are_opened_and_closed() -> None:
     engine = next(iter(present()))
-    with Devices.named(engine, "null") as devices:
+    with Devices.by_name(engine, "null") as devices:
         assert [device.backend for device in devices] == [engine, "null-null"]
 
 

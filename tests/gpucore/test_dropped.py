@@ -75,7 +75,7 @@ def test_a_closed_device_goes(device: Device) -> None:
         own = Device.open(device.info)
         use(own)
         own.close()
-        assert not own.kept
+        assert not own.kept_values
         return weakref.ref(own)
 
     gone = closed()
@@ -105,7 +105,7 @@ def test_a_reopened_device_begins_anew(device: Device) -> None:
     use(lost)
     lost.engine._device.destroy()
     again = lost.reopen()
-    assert not again.kept
+    assert not again.kept_values
     use(again)
     again.close()
     lost.close()
@@ -142,4 +142,4 @@ def test_per_device_keeps_nothing_that_could_not_be_made() -> None:
     device = Device.null()
     with pytest.raises(ValueError, match="null device"):
         refused.of(device)
-    assert not device.kept
+    assert not device.kept_values

@@ -284,16 +284,29 @@ BINDINGS = {
 }
 
 
+def test_more_workgroup_memory_than_there_is(device: Device) -> None:
+    limit = device.limits["max_compute_workgroup_storage_size"]
+    source = """override count: u32;
+        var<workgroup> words: array<u32, count>;
+        @compute @workgroup_size(1) fn main() { words[0] = 1u; }"""
+    device.compile_kernel(source, constants={"count": limit // 4})
+    message = message_of(
+        KernelCompileError, lambda: device.compile_kernel(source, constants={"count": limit})
+    )
+    expected = f"'main' has {4 * limit} bytes of var<workgroup>"
+    assert_tells(message, expected, f"limit of {limit}", "make its arrays smaller")
+
+
 @pytest.mark.parametrize("kind", BINDINGS)
 def test_what_cannot_be_bound(device: Device, kind: str) -> None:
-    declaration, value, told = BINDINGS[kind]
+    declaration, value, expected = BINDINGS[kind]
     group, number = (1, 1) if kind == "a group" else (0, int(kind == "one number"))
     source = f"""struct Many {{ a: array<vec4f, 5000> }}
         @group({group}) @binding({number}) {declaration};
         @group(0) @binding(1) var<storage, read_write> y: array<f32>;
         @compute @workgroup_size(1) fn main() {{ y[0] = {value}; }}"""
     message = message_of(KernelCompileError, lambda: device.compile_kernel(source))
-    assert_tells(message, told)
+    assert_tells(message, expected)
 
 
 def test_a_struct_of_several_types(device: Device, x: Buffer[f32]) -> None:
@@ -307,12 +320,12 @@ def test_a_struct_of_several_types(device: Device, x: Buffer[f32]) -> None:
 
 @pytest.mark.parametrize("name", [None, 0])
 def test_a_name_that_is_none(name: Any) -> None:
-    assert_tells(message_of(ArgumentError, lambda: Device.named(name)), "give a name as text")
+    assert_tells(message_of(ArgumentError, lambda: Device.by_name(name)), "give a name as text")
 
 
 @pytest.mark.parametrize("name", ["null:1", "null:" + "9" * 5000, "null:x"])
 def test_a_number_that_no_device_has(name: str) -> None:
-    assert_tells(message_of(DeviceNotFoundError, lambda: Device.named(name)), "no device fits")
+    assert_tells(message_of(DeviceNotFoundError, lambda: Device.by_name(name)), "no device fits")
 
 
 def test_a_kernel_that_does_not_compile_holds_no_device_open() -> None:
@@ -324,7 +337,7 @@ def test_a_kernel_that_does_not_compile_holds_no_device_open() -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    message = message_of(DeviceNotFoundError, lambda: Device.named("nonsense"))
+    message = message_of(DeviceNotFoundError, lambda: Device.by_name("nonsense"))
     assert_tells(message, "no device fits 'nonsense'", "present:")
 
 

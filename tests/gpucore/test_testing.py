@@ -13,8 +13,8 @@ from gpucore import Device, ShapeError, c64, f16, f32, i32, u8
 from gpucore.testing import (
     all_devices,
     assert_allclose,
-    guarded,
-    poisoned,
+    guarded_buffer,
+    poisoned_buffer,
     random_array,
 )
 from tests.conftest import present, trouble
@@ -62,9 +62,9 @@ def test_what_is_close_and_what_is_not() -> None:
 
 def test_poison_is_what_no_result_is(device: Device) -> None:
     for dtype in (f32, f16, c64):
-        assert np.isnan(poisoned(device, dtype, (3, 5)).read()).all()
-    assert (poisoned(device, i32, 7).read() == -0x5A5A5A5B).all()
-    assert (poisoned(device, u8, 7).read() == 0xA5).all()
+        assert np.isnan(poisoned_buffer(device, dtype, (3, 5)).read()).all()
+    assert (poisoned_buffer(device, i32, 7).read() == -0x5A5A5A5B).all()
+    assert (poisoned_buffer(device, u8, 7).read() == 0xA5).all()
 
 
 def test_random_arrays_repeat() -> None:
@@ -80,7 +80,7 @@ def test_random_arrays_repeat() -> None:
 def test_a_kernel_past_its_part_is_found(device: Device, too_many: int) -> None:
     kernel = device.compile_kernel(AFFINE)
     x = device.buffer_from_array(random_array(COUNT + 256))
-    y = guarded(device, f32, (4, COUNT // 4))
+    y = guarded_buffer(device, f32, (4, COUNT // 4))
     parameters = {"count": COUNT + too_many, "factor": 2, "shift": 0}
     kernel(x, y.buffer, parameters, grid=6)
     assert_allclose(y.read(), 2 * x.read()[:COUNT].reshape(4, -1))
@@ -95,7 +95,7 @@ def test_a_kernel_past_its_part_is_found(device: Device, too_many: int) -> None:
 
 def test_another_failure_is_not_covered_by_the_guard() -> None:
     def fail() -> None:
-        with guarded(Device.null(), u8, 3) as y:
+        with guarded_buffer(Device.null(), u8, 3) as y:
             y.buffer.write(np.zeros_like(y.buffer.read()))
             raise ZeroDivisionError
 
@@ -115,11 +115,11 @@ def test_all_devices_are_those_of_the_machine() -> None:
 USER_TEST = """
 import numpy as np
 from gpucore import f32
-from gpucore.testing import assert_allclose, guarded, on_all_devices
+from gpucore.testing import assert_allclose, guarded_buffer, on_all_devices
 
 @on_all_devices
 def test_zeros(device):
-    with guarded(device, f32, 5) as y:
+    with guarded_buffer(device, f32, 5) as y:
         y.buffer.write_slice(0, np.zeros(5, np.float32))
         assert_allclose(y.read(), np.zeros(5))
 """
@@ -145,7 +145,7 @@ def test_pytest_is_not_imported() -> None:
 def test_shapes_of_a_guard() -> None:
     device = Device.null()
     for given, shape in ((np.int64(4), (4,)), ([2, 3], (2, 3)), ((0, 3), (0, 3)), ((), ())):
-        assert guarded(device, f32, given).read().shape == shape  # type: ignore[arg-type]
+        assert guarded_buffer(device, f32, given).read().shape == shape  # type: ignore[arg-type]
     for wrong in (-4, (2, -1), 1.5):
         with pytest.raises(ShapeError):
-            guarded(device, f32, wrong)  # type: ignore[arg-type]
+            guarded_buffer(device, f32, wrong)  # type: ignore[arg-type]

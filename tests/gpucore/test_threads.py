@@ -17,7 +17,7 @@ from gpucore import Device
 found = []
 
 def work():
-    device = Device.named(sys.argv[1])
+    device = Device.by_name(sys.argv[1])
     buffer = device.buffer_from_array(np.arange(5, dtype=np.float32))
     found.append([buffer.read().tolist() for _ in range(20)])
 

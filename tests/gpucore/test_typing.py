@@ -42,21 +42,22 @@ RIGHT = """\
 import numpy as np
 from numpy.typing import NDArray
 from gpucore import Devices, Event, Kernel, Stream
-from gpucore.testing import Guarded, assert_allclose, guarded, on_all_devices, poisoned
+from gpucore.testing import GuardedBuffer, assert_allclose, guarded_buffer
+from gpucore.testing import on_all_devices, poisoned_buffer
 
 wants_integers(integers)
 wants_floats(floats.view((2, 2)))
 wants_floats(floats.to(device))
 wants_floats(device.buffer_from_array(np.zeros(3, np.float32)))
 wants_integers(device.buffer_from_array([1, 2], i32))
-wants_floats(poisoned(device, f32, 3))
-guard: Guarded[i32] = guarded(device, i32, 3)
+wants_floats(poisoned_buffer(device, f32, 3))
+guard: GuardedBuffer[i32] = guarded_buffer(device, i32, 3)
 wants_integers(guard.buffer)
 assert_allclose(floats, np.zeros(4), rtol=1e-6)
 with device.new_stream() as stream:
     event: Event = device.new_event(timing=True).record(stream)
 stream.wait(event)
-seconds: float = event.elapsed(event)
+seconds: float = event.seconds_since(event)
 devices: Devices = Devices.all()
 parts: list[Buffer[f32]] = devices.split_buffer(floats)
 lengths: list[int] = devices.parallel_execute(len, parts)
@@ -88,8 +89,8 @@ def test_right_dtypes_pass(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         ("floats.copy_from(integers)", "i32", "f32"),
         ("wants_integers(floats.to(device))", "f32", "i32"),
         ("wants_integers(Devices.all().split_buffer(floats)[0])", "f32", "i32"),
-        ("poison = poisoned(device, f32, 3)\nwants_integers(poison)", "f32", "i32"),
-        ("guard = guarded(device, i32, 3)\nwants_floats(guard.buffer)", "i32", "f32"),
+        ("poison = poisoned_buffer(device, f32, 3)\nwants_integers(poison)", "f32", "i32"),
+        ("guard = guarded_buffer(device, i32, 3)\nwants_floats(guard.buffer)", "i32", "f32"),
     ],
 )
 def test_wrong_dtypes_are_rejected(
@@ -100,6 +101,8 @@ def test_wrong_dtypes_are_rejected(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    imports = "from gpucore import Devices\nfrom gpucore.testing import guarded, poisoned\n"
+    imports = (
+        "from gpucore import Devices\nfrom gpucore.testing import guarded_buffer, poisoned_buffer\n"
+    )
     output = check(f"{imports}{snippet}\n", tmp_path, cache, monkeypatch)
     assert f'has incompatible type "Buffer[{given}]"; expected "Buffer[{wanted}]"' in output, output

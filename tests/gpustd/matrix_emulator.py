@@ -1,15 +1,14 @@
-"""Runs subgroup-matrix shaders where there are no matrix units: the built-ins become functions.
+"""Emulation of matrix units: subgroup-matrix functions in WGSL become plain functions.
 
-A matrix of the emulated subgroup of 32 is spread over its invocations as real units do: each
-holds a run of one row of the result, that row of the left operand, and those columns of the right
-one. So a load sees what memory holds then, a store writes each element once, and a missing barrier
-shows wherever invocations run apart.
+A matrix of the emulated subgroup of 32 is distributed over its invocations, as on real units. Each
+invocation has some columns of one row of the result, that row of the left operand, and those
+columns of the right one. So a load reads what memory holds then, a store writes each element once,
+and a missing barrier shows wherever invocations do not run in step.
 
 The 32 invocations are consecutive local indices; ``subgroup_id`` and ``subgroup_invocation_id`` are
-computed from those. One kind of operands a shader; results may be f32 and f16, told apart by the
-names of their variables. Of the other subgroup built-ins,
-``subgroupShuffleXor`` is left to the adapter, whose smaller subgroups are right for neighbours, and
-the rest refused.
+computed from those. A shader may have one type of operands. Results may be f32 and f16; the names
+of their variables tell which. ``subgroupShuffleXor`` is left to the adapter, whose smaller
+subgroups are correct for neighbours. Other subgroup functions are refused.
 """
 
 from __future__ import annotations
@@ -21,12 +20,16 @@ __all__ = ["EmulationError", "emulate"]
 
 LANES = 32
 
-_DROPPED = {"chromium_experimental_subgroup_matrix", "subgroups", "subgroup_size_control"}
+_REMOVED_EXTENSIONS = {
+    "chromium_experimental_subgroup_matrix",
+    "subgroups",
+    "subgroup_size_control",
+}
 _TYPE = re.compile(
     r"subgroup_matrix_(left|right|result)\s*<\s*(\w+)\s*,\s*(\d+)u?\s*,\s*(\d+)u?\s*,?\s*>"
 )
 _VARIABLE = re.compile(r"var\s*<\s*(?:workgroup|storage)[^>]*>\s*(\w+)\s*:\s*array\s*<")
-_FOREIGN = re.compile(r"\bsubgroup(?!Matrix|ShuffleXor)[A-Z]\w*|\bquad[A-Z]\w*")
+_UNKNOWN_FUNCTION = re.compile(r"\bsubgroup(?!Matrix|ShuffleXor)[A-Z]\w*|\bquad[A-Z]\w*")
 _SCALAR = re.compile(r"subgroupMatrixScalar(Add|Subtract|Multiply)\b")
 
 
@@ -36,7 +39,7 @@ class EmulationError(ValueError):
 
 @dataclass(frozen=True)
 class _Matrix:
-    """A matrix type: ``side`` left, right or result; columns before rows, as WGSL has them."""
+    """A matrix type: ``side`` is left, right or result; columns come before rows, as in WGSL."""
 
     side: str
     component: str
@@ -50,14 +53,14 @@ class _Matrix:
 
 @dataclass(frozen=True)
 class _Memory:
-    """A module variable that is an array: its elements are ``width`` words of ``word``."""
+    """A module variable that is an array, whose elements are ``width`` words of type ``word``."""
 
     name: str
     word: str
     width: int
 
     def per_element(self, component: str) -> int:
-        """Matrix components in one array element."""
+        """Return the number of matrix components in one array element."""
         return self.width * (2 if self.packs(component) else 1)
 
     def packs(self, component: str) -> bool:
@@ -65,22 +68,22 @@ class _Memory:
         return self.word == "u32" and component == "f16"
 
     def at(self, scalar: str) -> str:
-        """WGSL place of word number ``scalar``."""
+        """Return a WGSL expression for the word with number ``scalar``."""
         if self.width == 1:
             return f"{self.name}[{scalar}]"
         return f"{self.name}[({scalar}) / {self.width}u][({scalar}) % {self.width}u]"
 
 
 def emulate(source: str) -> str:
-    """WGSL with the subgroup-matrix built-ins of ``source`` replaced by plain functions.
+    """Replace the subgroup-matrix functions of rendered WGSL by plain functions.
 
-    ``source`` is rendered WGSL; the result needs ``shader-f16`` where ``source`` enables f16, and
-    nothing else. Raises `EmulationError` on what is not emulated.
+    The result needs ``shader-f16`` where ``source`` enables f16, and no other feature. Raises
+    `EmulationError` for WGSL that is not emulated.
     """
     text = _without_comments(source)
-    foreign = _FOREIGN.search(text)
-    if foreign:
-        raise EmulationError(f"{foreign[0]} is not emulated: only matrix built-ins are")
+    unknown = _UNKNOWN_FUNCTION.search(text)
+    if unknown:
+        raise EmulationError(f"{unknown[0]} is not emulated: only matrix built-ins are")
     text = _without_directives(text)
     matrices, text = _replace_types(text)
     aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", text))
@@ -89,8 +92,8 @@ def emulate(source: str) -> str:
             matrices[alias] = matrices[target.strip()]
     functions: dict[str, str] = {}
     text = _replace_calls(text, matrices, _memories(text, aliases), functions)
-    text = _wire_entry_points(text)
-    return "\n".join([text, _structures(matrices), *functions.values()])
+    text = _set_lanes(text)
+    return "\n".join([text, _structure_texts(matrices), *functions.values()])
 
 
 def _without_comments(text: str) -> str:
@@ -102,7 +105,11 @@ def _without_directives(text: str) -> str:
 
     def keep(match: re.Match[str]) -> str:
         names = [n.strip() for n in match[1].split(",")]
-        kept = [n for n in names if n and (n not in _DROPPED or (shuffles and n == "subgroups"))]
+        kept = [
+            n
+            for n in names
+            if n and (n not in _REMOVED_EXTENSIONS or (shuffles and n == "subgroups"))
+        ]
         return f"enable {', '.join(kept)};" if kept else ""
 
     text = re.sub(r"\benable\s+([^;]+);", keep, text)
@@ -111,7 +118,7 @@ def _without_directives(text: str) -> str:
 
 
 def _replace_types(text: str) -> tuple[dict[str, _Matrix], str]:
-    """Matrix types become structure names; a type called with an argument becomes a splat."""
+    """Turn matrix types into structure names, and a type called with an argument into a splat."""
     found: dict[str, _Matrix] = {}
 
     def rename(match: re.Match[str]) -> str:
@@ -120,16 +127,16 @@ def _replace_types(text: str) -> tuple[dict[str, _Matrix], str]:
         return matrix.name
 
     text = _TYPE.sub(rename, text)
-    left_over = re.search(r"subgroup_matrix_\w+\s*<[^>]*>", text)
-    if left_over:
-        raise EmulationError(f"write the extents of {left_over[0]} as numbers")
+    unknown = re.search(r"subgroup_matrix_\w+\s*<[^>]*>", text)
+    if unknown:
+        raise EmulationError(f"write the extents of {unknown[0]} as numbers")
     return found, re.sub(r"\b(Emulated_\w+)\s*\((?!\s*\))", r"\1_splat(", text)
 
 
 def _memories(text: str, aliases: dict[str, str]) -> dict[str, _Memory]:
     found = {}
     for match in _VARIABLE.finditer(text):
-        inside = text[match.end() : _closing(text, match.end() - 1, "<>")]
+        inside = text[match.end() : _closing_bracket(text, match.end() - 1, "<>")]
         element = _split(inside)[0]
         while element in aliases:
             element = aliases[element].strip()
@@ -161,21 +168,21 @@ def _replace_calls(
         template: list[str] = []
         if text[at:].lstrip().startswith("<"):
             at = text.index("<", at)
-            end = _closing(text, at, "<>")
+            end = _closing_bracket(text, at, "<>")
             template = _split(text[at + 1 : end])
             at = end + 1
         at = text.index("(", at)
-        end = _closing(text, at, "()")
+        end = _closing_bracket(text, at, "()")
         arguments = _split(text[at + 1 : end], "([", ")]")
         scalar = _SCALAR.fullmatch(name[0])
         if name[0] == "subgroupMatrixLoad":
-            call = _load(matrices, memories, functions, template, arguments)
+            call = _emulate_load(matrices, memories, functions, template, arguments)
         elif name[0] == "subgroupMatrixStore":
-            call = _store(results, memories, functions, template, arguments)
+            call = _emulate_store(results, memories, functions, template, arguments)
         elif name[0] == "subgroupMatrixMultiplyAccumulate":
-            call = _multiply(sides, results, functions, arguments)
+            call = _emulate_multiply(sides, results, functions, arguments)
         elif scalar:
-            call = _scalar(results, functions, scalar[1], arguments)
+            call = _emulate_scalar(results, functions, scalar[1], arguments)
         else:
             raise EmulationError(f"{name[0]} is not emulated")
         text = text[:start] + call + text[end + 1 :]
@@ -183,7 +190,7 @@ def _replace_calls(
 
 
 def _sides(matrices: dict[str, _Matrix]) -> dict[str, _Matrix]:
-    """Return the left and the right operand."""
+    """Return the types of the left and the right operand."""
     operands = {m for m in matrices.values() if m.side != "result"}
     sides = {m.side: m for m in operands}
     if len(operands) != len(sides):
@@ -192,10 +199,10 @@ def _sides(matrices: dict[str, _Matrix]) -> dict[str, _Matrix]:
 
 
 class _Results(dict[str, _Matrix]):
-    """Types of the variables that are results."""
+    """The types of variables that are results."""
 
     def of(self, expression: str) -> _Matrix:
-        """Type of a variable, or of a call of a type."""
+        """Return the type of a variable, or of a call of a type."""
         kinds = set(self.values())
         name = re.match(r"\w*", expression.strip())
         assert name is not None
@@ -208,7 +215,7 @@ class _Results(dict[str, _Matrix]):
 
 
 def _results(text: str, matrices: dict[str, _Matrix]) -> _Results:
-    """Return names of results: declared as one, loaded or copied from one, or summed onto one."""
+    """Find the variables that are declared, loaded, copied or summed as results."""
     kinds = {name: m for name, m in matrices.items() if m.side == "result"}
     found = _Results(kinds)
     load = r"subgroupMatrixLoad\s*<\s*"
@@ -221,22 +228,22 @@ def _results(text: str, matrices: dict[str, _Matrix]) -> _Results:
     return found
 
 
-def _place(memories: dict[str, _Memory], pointer: str) -> _Memory:
+def _memory_of(memories: dict[str, _Memory], pointer: str) -> _Memory:
     memory = memories.get(pointer.removeprefix("&").strip())
     if memory is None:
         raise EmulationError(f"{pointer} is not the address of a module variable that is an array")
     return memory
 
 
-def _layout(template: list[str], position: int) -> bool:
-    """Tell whether a load or store is column-major."""
+def _is_column_major(template: list[str], position: int) -> bool:
+    """Tell whether a template says column-major."""
     if len(template) <= position or template[position] not in ("row_major", "col_major"):
         raise EmulationError(f"template <{', '.join(template)}> lacks row_major or col_major")
     return template[position] == "col_major"
 
 
-def _element(memory: _Memory, component: str) -> str:
-    """WGSL expression of component number ``s`` as f32."""
+def _component_value(memory: _Memory, component: str) -> str:
+    """Return a WGSL expression for component number ``s`` as f32."""
     if memory.packs(component):
         word = memory.at("(s / 2u)")
         return f"unpack2x16float({word})[s & 1u]"
@@ -245,21 +252,21 @@ def _element(memory: _Memory, component: str) -> str:
     return f"f32({memory.at('s')})"
 
 
-def _load(
+def _emulate_load(
     matrices: dict[str, _Matrix],
     memories: dict[str, _Memory],
     functions: dict[str, str],
     template: list[str],
     arguments: list[str],
 ) -> str:
-    matrix, memory = matrices[template[0]], _place(memories, arguments[0])
-    by_column = _layout(template, 1)
+    matrix, memory = matrices[template[0]], _memory_of(memories, arguments[0])
+    by_column = _is_column_major(template, 1)
     name = f"{matrix.name}_load_{memory.name}_{'columns' if by_column else 'rows'}"
     per = memory.per_element(matrix.component)
-    run = _run(matrix)
+    run = _columns_per_lane(matrix)
     i = {"left": "i", "right": f"(i / {run}u)", "result": "0u"}[matrix.side]
     j = {"left": "0u", "right": f"(i % {run}u)", "result": "i"}[matrix.side]
-    row, column = _position(matrix)
+    row, column = _row_and_column(matrix)
     if matrix.side == "left":
         place = (row, i)
     elif matrix.side == "right":
@@ -270,45 +277,47 @@ def _load(
     functions[name] = f"""
 fn {name}(offset: u32, stride: u32) -> {matrix.name} {{
     var m: {matrix.name};
-    for (var i = 0u; i < {_held(matrix)}u * emulated_one; i++) {{
+    for (var i = 0u; i < {_component_count(matrix)}u * emulated_one; i++) {{
         let s = (offset + {major} * stride) * {per}u + {minor};
-        m.e[i] = {_element(memory, matrix.component)};
+        m.e[i] = {_component_value(memory, matrix.component)};
     }}
     return m;
 }}"""
     return f"{name}({', '.join(arguments[1:])})"
 
 
-def _store(
+def _emulate_store(
     results: _Results,
     memories: dict[str, _Memory],
     functions: dict[str, str],
     template: list[str],
     arguments: list[str],
 ) -> str:
-    matrix, memory = results.of(arguments[2]), _place(memories, arguments[0])
-    by_column = _layout(template, 0)
+    matrix, memory = results.of(arguments[2]), _memory_of(memories, arguments[0])
+    by_column = _is_column_major(template, 0)
     name = f"{matrix.name}_store_{memory.name}_{'columns' if by_column else 'rows'}"
     per = memory.per_element(matrix.component)
-    row, column = _position(matrix)
+    row, column = _row_and_column(matrix)
     if by_column and per > 1:
         raise EmulationError(f"column-major store into {memory.name}, whose elements hold {per}")
-    if not by_column and _run(matrix) % per:
-        raise EmulationError(f"elements of {memory.name} hold more than one lane's {_run(matrix)}")
+    if not by_column and _columns_per_lane(matrix) % per:
+        raise EmulationError(
+            f"elements of {memory.name} hold more than one lane's {_columns_per_lane(matrix)}"
+        )
     major, minor = (f"({column} + i)", row) if by_column else (row, f"({column} + i)")
     functions[name] = f"""
 fn {name}(offset: u32, given: {matrix.name}, stride: u32) {{
     var m = given;
-    for (var i = 0u; i < {_run(matrix)}u * emulated_one; i += {per}u) {{
+    for (var i = 0u; i < {_columns_per_lane(matrix)}u * emulated_one; i += {per}u) {{
         let s = (offset + {major} * stride) * {per}u + {minor};
-        {memory.name}[s / {per}u] = {_packed(memory, matrix.component)};
+        {memory.name}[s / {per}u] = {_element_value(memory, matrix.component)};
     }}
 }}"""
     return f"{name}({', '.join(arguments[1:])})"
 
 
-def _packed(memory: _Memory, component: str) -> str:
-    """WGSL value of one array element made of the components from ``m.e[i]`` on."""
+def _element_value(memory: _Memory, component: str) -> str:
+    """Return a WGSL expression for an array element of the components from ``m.e[i]`` on."""
     if memory.packs(component):
         words = [
             f"pack2x16float(vec2<f32>(m.e[i + {2 * w}u], m.e[i + {2 * w + 1}u]))"
@@ -323,7 +332,7 @@ def _packed(memory: _Memory, component: str) -> str:
     return f"vec{memory.width}<{memory.word}>({', '.join(words)})"
 
 
-def _multiply(
+def _emulate_multiply(
     sides: dict[str, _Matrix],
     results: _Results,
     functions: dict[str, str],
@@ -332,7 +341,7 @@ def _multiply(
     left, right, result = sides["left"], sides["right"], results.of(arguments[2])
     if (left.rows, right.columns) != (result.rows, result.columns) or left.columns != right.rows:
         raise EmulationError(f"{left.name} times {right.name} does not make {result.name}")
-    run = _run(result)
+    run = _columns_per_lane(result)
     stored = "c.e[i]"
     if result.component == "f16":
         stored = "unpack2x16float(pack2x16float(vec2<f32>(c.e[i])))[0]"
@@ -353,14 +362,16 @@ fn {name}(left: {left.name}, right: {right.name}, sum: {result.name}) -> {result
     return f"{name}({', '.join(arguments)})"
 
 
-def _scalar(results: _Results, functions: dict[str, str], kind: str, arguments: list[str]) -> str:
+def _emulate_scalar(
+    results: _Results, functions: dict[str, str], kind: str, arguments: list[str]
+) -> str:
     result = results.of(arguments[0])
     sign = {"Add": "+", "Subtract": "-", "Multiply": "*"}[kind]
     name = f"emulated_scalar_{kind}_{result.component}"
     functions[name] = f"""
 fn {name}(given: {result.name}, scalar: {result.component}) -> {result.name} {{
     var m = given;
-    for (var i = 0u; i < {_run(result)}u * emulated_one; i++) {{
+    for (var i = 0u; i < {_columns_per_lane(result)}u * emulated_one; i++) {{
         m.e[i] = m.e[i] {sign} f32(scalar);
     }}
     return m;
@@ -368,30 +379,30 @@ fn {name}(given: {result.name}, scalar: {result.component}) -> {result.name} {{
     return f"{name}({', '.join(arguments)})"
 
 
-def _run(matrix: _Matrix) -> int:
-    """Consecutive columns of one row that an invocation holds of the result."""
+def _columns_per_lane(matrix: _Matrix) -> int:
+    """Return how many consecutive columns of one row of the result an invocation has."""
     if matrix.side == "right":
         return matrix.columns * 16 // LANES
     return matrix.rows * matrix.columns // LANES
 
 
-def _held(matrix: _Matrix) -> int:
-    """Components of a matrix that an invocation holds."""
+def _component_count(matrix: _Matrix) -> int:
+    """Return how many components of a matrix an invocation has."""
     return {
         "left": matrix.columns,
-        "right": matrix.rows * _run(matrix),
-        "result": _run(matrix),
+        "right": matrix.rows * _columns_per_lane(matrix),
+        "result": _columns_per_lane(matrix),
     }[matrix.side]
 
 
-def _position(matrix: _Matrix) -> tuple[str, str]:
-    """WGSL expressions of an invocation's row, and of the first of its columns."""
+def _row_and_column(matrix: _Matrix) -> tuple[str, str]:
+    """Return WGSL expressions for an invocation's row, and for its first column."""
     lanes_a_row = LANES // 16
     run = matrix.columns // lanes_a_row
     return f"(emulated_lane / {lanes_a_row}u)", f"(emulated_lane % {lanes_a_row}u * {run}u)"
 
 
-def _structures(matrices: dict[str, _Matrix]) -> str:
+def _structure_texts(matrices: dict[str, _Matrix]) -> str:
     lines = [
         "var<private> emulated_lane: u32;",
         "// 1, though the compiler cannot know: keeps it from unrolling the loops.",
@@ -400,22 +411,22 @@ def _structures(matrices: dict[str, _Matrix]) -> str:
     for matrix in {m.name: m for m in matrices.values()}.values():
         if matrix.side != "right" and matrix.rows != 16:
             raise EmulationError(f"{matrix.name}: only 16 rows are emulated")
-        held = _held(matrix)
-        lines.append(f"struct {matrix.name} {{ e: array<f32, {held}> }}")
+        count = _component_count(matrix)
+        lines.append(f"struct {matrix.name} {{ e: array<f32, {count}> }}")
         lines.append(
             f"fn {matrix.name}_splat(v: {matrix.component}) -> {matrix.name} {{\n"
             f"    var m: {matrix.name};\n"
-            f"    for (var i = 0u; i < {held}u * emulated_one; i++) {{ m.e[i] = f32(v); }}\n"
+            f"    for (var i = 0u; i < {count}u * emulated_one; i++) {{ m.e[i] = f32(v); }}\n"
             f"    return m;\n}}"
         )
     return "\n".join(lines)
 
 
-def _wire_entry_points(text: str) -> str:
-    """Every compute entry point sets the lane before its first statement."""
+def _set_lanes(text: str) -> str:
+    """Make every compute entry point set the lane before its first statement."""
     for point in reversed(list(re.finditer(r"@compute\b[^;{]*?\bfn\s+\w+\s*\(", text))):
         start = point.end() - 1
-        end = _closing(text, start, "()")
+        end = _closing_bracket(text, start, "()")
         kept, opening = _parameters(_split(text[start + 1 : end], "([", ")]"))
         body = text.index("{", end) + 1
         text = f"{text[: start + 1]}{', '.join(kept)}{text[end:body]}{opening}{text[body:]}"
@@ -423,7 +434,7 @@ def _wire_entry_points(text: str) -> str:
 
 
 def _parameters(given: list[str]) -> tuple[list[str], str]:
-    """Parameters left, and the statements that replace the subgroup's."""
+    """Return the parameters to keep, and the statements that replace the subgroup's."""
     named = {}
     kept = []
     for parameter in given:
@@ -449,8 +460,8 @@ def _parameters(given: list[str]) -> tuple[list[str], str]:
     return kept, "\n    " + "\n    ".join(lines)
 
 
-def _closing(text: str, start: int, pair: str) -> int:
-    """Index of the bracket that closes the one at ``start``."""
+def _closing_bracket(text: str, start: int, pair: str) -> int:
+    """Return the index of the bracket that closes the one at ``start``."""
     depth = 0
     for i in range(start, len(text)):
         depth += (text[i] == pair[0]) - (text[i] == pair[1])
@@ -460,7 +471,7 @@ def _closing(text: str, start: int, pair: str) -> int:
 
 
 def _split(text: str, opening: str = "(<[", closing: str = ")>]") -> list[str]:
-    """Parts between the commas that no bracket holds."""
+    """Split at the commas that are in no bracket."""
     parts, depth, last = [], 0, 0
     for i, c in enumerate(text):
         depth += (c in opening) - (c in closing)

@@ -16,6 +16,7 @@ import gpustd
 from gpucore import ArgumentError, Buffer, Device, DTypeError, ShapeError, f16, f32, i32
 from gpucore.dtypes import DTYPES
 from gpustd import arrays, nn, signal
+from tests.draws import draws
 
 PACKAGES = ("arrays", "image", "linalg", "nn", "signal")
 # What other parameters without a default take, by their annotations.
@@ -101,7 +102,7 @@ ALONG_AXES = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(
     st.sampled_from(ALONG_AXES),
     st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
@@ -132,7 +133,7 @@ def test_axes_that_are_not_there(
 OF_ANY_DTYPE = ("linalg.copy", "linalg.swap")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(
     st.sampled_from([p for p in TAKERS if p.startswith("linalg.") and p not in OF_ANY_DTYPE]),
     st.sampled_from(["i8", "i32", "u8", "u32"]),

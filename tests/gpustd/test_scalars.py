@@ -191,8 +191,8 @@ def test_arange_of_the_wrong_sign_is_empty(device: Device) -> None:
         (None, "kernel must hold real numbers, got None"),
         ([[1, None]], "must hold real numbers"),
         ([[1, 2], [3]], "must hold real numbers"),
-        ([1, 2, 1], r"kernel must be \(rows, columns\), .* got \(3,\)"),
-        (np.ones((0, 3)), r"kernel must be .* at least one of each, got \(0, 3\)"),
+        ([1, 2, 1], r"kernel must be \(rows, columns\).*got \(3,\)"),
+        (np.ones((0, 3)), r"kernel must be .*at least one of each, got \(0, 3\)"),
         ([[math.nan]], "kernel must hold finite numbers of f32"),
         ([[1e39]], "kernel must hold finite numbers of f32"),
     ],
@@ -241,7 +241,7 @@ def test_numbers_of_numpy_do_as_python_s() -> None:
 
 
 def test_an_array_is_no_activation() -> None:
-    with pytest.raises(ShapeError, match="gemm: activation must be"):
+    with pytest.raises(ShapeError, match="gemm: unknown activation"):
         gpustd.gemm(X, X, activation=array(["relu", "silu"]))
 
 
@@ -263,5 +263,5 @@ def test_lists_are_refused_as_options() -> None:
 
 
 def test_sizes_of_results() -> None:
-    with pytest.raises(ShapeError, match=r"affine_transform: output_shape must be .* got 5"):
+    with pytest.raises(ShapeError, match=r"affine_transform: output_shape must be .*got 5"):
         image.affine_transform(PICTURE, np.eye(2), output_shape=5)  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ def test_those_at_the_top_show_an_example_and_name_an_error() -> None:
 
 def test_what_gpucore_offers_shows_an_example() -> None:
     found = {name: inspect.getdoc(member) or "" for name, member in helpers().items()}
-    assert {"gpucore.Buffer", "gpucore.Device", "testing.poisoned"} <= found.keys()
+    assert {"gpucore.Buffer", "gpucore.Device", "testing.poisoned_buffer"} <= found.keys()
     assert [name for name, text in found.items() if ">>>" not in text] == []
 
 

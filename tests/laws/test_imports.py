@@ -13,6 +13,7 @@ from tests.laws.sources import PACKAGES, ROOT, imports_of, is_within, name_of, p
 # folder or file: what nothing in it may import
 FORBIDDEN = {
     "gpucore": ["gpustd", "diffusion"],
+    "gpucore/interpreter": ["gpucore.backends", "gpucore.buffer", "gpucore.device"],
     "gpucore/wgsl": ["gpucore.backends", "gpucore.device", "gpucore.kernel", "numpy"],
     "gpustd": ["diffusion"],
     "tests/gpustd/reference": ["gpucore"],

@@ -59,7 +59,7 @@ def fetch_offer(name: str, revision: str = "main", variant: str | None = None) -
     """
     repository, file = split_model_name(name)
     if variant not in (None, *VARIANTS):
-        raise SettingsError("variant", variant, f"give one of {', '.join(VARIANTS)}")
+        raise SettingsError("variant", variant, f"must be one of {', '.join(VARIANTS)}")
     with translate_client_errors(name):
         info = huggingface_hub.HfApi().model_info(
             repository, revision=revision, files_metadata=True, timeout=30

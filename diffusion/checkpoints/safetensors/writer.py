@@ -33,7 +33,7 @@ def save_safetensors(
     for name, array in arrays.items():
         if array.dtype not in NAMES:
             types = ", ".join(sorted(str(dtype) for dtype in NAMES))
-            raise SettingsError(f"tensor {name!r}", str(array.dtype), f"give one of {types}")
+            raise SettingsError(f"tensor {name!r}", str(array.dtype), f"must be one of {types}")
     kinds = {name: (NAMES[array.dtype], array.shape) for name, array in arrays.items()}
     write_safetensors(path, kinds, arrays.__getitem__, metadata)
 

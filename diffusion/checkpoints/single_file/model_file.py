@@ -53,7 +53,7 @@ class ModelFile(ModelFolder):
         prediction: Prediction | None = None,
     ) -> None:
         if prediction is not None and prediction not in get_args(Prediction):
-            hint = f"give one of {', '.join(get_args(Prediction))}"
+            hint = f"must be one of {', '.join(get_args(Prediction))}"
             raise SettingsError("prediction", prediction, hint)
         self.file = source if isinstance(source, SafetensorsFile) else open_safetensors(source)
         self.path = self.file.path

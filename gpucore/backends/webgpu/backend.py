@@ -255,7 +255,7 @@ class WebGpuBackend:
         if not launches:
             self.submit(commands)
             return None
-        return self._timed(
+        return self._submit_queries(
             launches, lambda encoder, queries: self._encode_timed(encoder, commands, queries)
         )
 
@@ -266,11 +266,11 @@ class WebGpuBackend:
             encoder.begin_compute_pass(timestamp_writes=_timestamp_writes(queries, 0)).end()
 
         try:
-            return WebGpuTimes([self._timed(1, encode)], self._timestamp_period())
+            return WebGpuTimes([self._submit_queries(1, encode)], self._timestamp_period())
         except self.errors as error:
             raise self.failure("writing a timestamp", error) from None
 
-    def _timed(self, pairs: int, encode: Callable[[Any, Any], None]) -> WebGpuRead:
+    def _submit_queries(self, pairs: int, encode: Callable[[Any, Any], None]) -> WebGpuRead:
         """Submit the commands that ``encode`` encodes, with queries for ``pairs`` of times."""
         usage = self._module.BufferUsage
         nbytes = 16 * pairs

@@ -49,7 +49,7 @@ class Compilers:
             _run_build(*task)
         return future.result()
 
-    def done(self, future: Future[Any]) -> bool:
+    def is_done(self, future: Future[Any]) -> bool:
         """Tell whether `result` no longer blocks; build it if no thread is left to do so."""
         if not future.done() and not threading.main_thread().is_alive():
             self.result(future)

@@ -25,55 +25,55 @@ class DawnPipeline:
     ) -> None:
         from wgpudawn.backends.dawn import lib
 
-        native, kept = device._internal, list[Any]()
-        described = _module_descriptor(source, kept)
+        native, keep_alive = device._internal, list[Any]()
+        described = _module_descriptor(source, keep_alive)
         make_module = partial(lib.wgpuDeviceCreateShaderModule, native, described)
         module = _make_in_scopes(native, _MODULE_ERRORS, make_module, lib.wgpuShaderModuleRelease)
-        described = _pipeline_descriptor(module, entry, constants, layout._internal, kept)
+        described = _pipeline_descriptor(module, entry, constants, layout._internal, keep_alive)
         make_pipeline = partial(lib.wgpuDeviceCreateComputePipeline, native, described)
         self._internal = _make_in_scopes(
             native, _PIPELINE_ERRORS, make_pipeline, lib.wgpuComputePipelineRelease
         )
 
 
-def _module_descriptor(source: str, kept: list[Any]) -> Any:
-    """Return a shader module's descriptor; it points at the objects in ``kept``."""
+def _module_descriptor(source: str, keep_alive: list[Any]) -> Any:
+    """Return a shader module's descriptor; it points at the objects in ``keep_alive``."""
     from wgpudawn.backends.dawn import ffi, lib
 
     wgsl = ffi.new("WGPUShaderSourceWGSL *")
     wgsl.chain.sType = lib.WGPUSType_ShaderSourceWGSL
-    _set_text(wgsl.code, source, kept)
+    _set_text(wgsl.code, source, keep_alive)
     descriptor = ffi.new("WGPUShaderModuleDescriptor *")
     descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", wgsl)
-    kept.append(wgsl)
+    keep_alive.append(wgsl)
     return descriptor
 
 
 def _pipeline_descriptor(
-    module: Any, entry: str, constants: Mapping[str, float], layout: Any, kept: list[Any]
+    module: Any, entry: str, constants: Mapping[str, float], layout: Any, keep_alive: list[Any]
 ) -> Any:
-    """Return a pipeline's descriptor; it points at the objects in ``kept``."""
+    """Return a pipeline's descriptor; it points at the objects in ``keep_alive``."""
     from wgpudawn.backends.dawn import ffi
 
     values = ffi.new("WGPUConstantEntry[]", len(constants))
-    kept.append(values)
+    keep_alive.append(values)
     for each, (name, value) in zip(values, constants.items(), strict=True):
-        _set_text(each.key, name, kept)
+        _set_text(each.key, name, keep_alive)
         each.value = value
     descriptor = ffi.new("WGPUComputePipelineDescriptor *")
     descriptor.layout, descriptor.compute.module = layout, module
-    _set_text(descriptor.compute.entryPoint, entry, kept)
+    _set_text(descriptor.compute.entryPoint, entry, keep_alive)
     descriptor.compute.constantCount, descriptor.compute.constants = len(constants), values
     return descriptor
 
 
-def _set_text(view: Any, text: str, kept: list[Any]) -> None:
+def _set_text(view: Any, text: str, keep_alive: list[Any]) -> None:
     """Make a ``WGPUStringView`` point at ``text``."""
     from wgpudawn.backends.dawn import ffi
 
     encoded = text.encode()
-    kept.append(ffi.new("char[]", encoded))
-    view.data, view.length = kept[-1], len(encoded)
+    keep_alive.append(ffi.new("char[]", encoded))
+    view.data, view.length = keep_alive[-1], len(encoded)
 
 
 def _make_in_scopes(

@@ -115,8 +115,8 @@ def native_dispatch(launch: Launch) -> _Dispatch:
 def _plan(commands: Sequence[Command]) -> list[Copy | list[_Dispatch]]:
     """Return copies, and runs of launches as the native calls take them; a recording keeps it."""
     if isinstance(commands, Recording) and commands.plan is not None:
-        kept: list[Copy | list[_Dispatch]] = commands.plan
-        return kept
+        stored: list[Copy | list[_Dispatch]] = commands.plan
+        return stored
     plan: list[Copy | list[_Dispatch]] = []
     for command in commands:
         if isinstance(command, Copy):

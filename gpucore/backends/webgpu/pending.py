@@ -43,9 +43,9 @@ class PendingPipeline:
         self._future = future
         self._source = source
 
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Tell whether `result` no longer blocks."""
-        return self._backend.compilers.done(self._future)
+        return self._backend.compilers.is_done(self._future)
 
     def result(self) -> Any:
         """Wait for the engine's pipeline. Raises `KernelCompileError`, `DeviceLostError`."""
@@ -75,7 +75,7 @@ class WebGpuProgram:
 
     @property
     def done(self) -> bool:
-        return self._pipeline is not None or self._pending.done()
+        return self._pipeline is not None or self._pending.is_done()
 
     def wait(self) -> None:
         """Block until it is compiled. Raises `KernelCompileError`."""

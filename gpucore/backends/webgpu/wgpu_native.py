@@ -101,8 +101,8 @@ class WgpuBackend(WebGpuBackend):
         text = code.encode()
         source = ffi.new("WGPUShaderSourceWGSL *")
         source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
-        kept = ffi.new("char[]", text)
-        source.code.data, source.code.length = kept, len(text)
+        characters = ffi.new("char[]", text)
+        source.code.data, source.code.length = characters, len(text)
         descriptor = ffi.new("WGPUShaderModuleDescriptor *")
         descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
         make = self._raising.wgpuDeviceCreateShaderModuleTrusted

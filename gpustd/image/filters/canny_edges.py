@@ -154,9 +154,9 @@ def connect_edges(cells: Buffer[u32], edges: Buffer[u8], shape: ImageShape) -> N
     tiles = (ceil_div(across, _TILE), ceil_div(down, _TILE), shape.images)
     for step in ("tiles", "seams"):
         kernel(device, "image/hysteresis.wgsl", step=step)(cells, labels, sizes, grid=tiles)
-    whole = shape.width % 4 == 0 and down <= 4 * MOST_GROUPS
+    whole_words = shape.width % 4 == 0 and down <= 4 * MOST_GROUPS
     grid = (ceil_div(across, 32), ceil_div(down, 4), shape.images)
-    if not whole:
+    if not whole_words:
         grid = flat_grid(ceil_div(shape.size, 4), 64)
-    finish = kernel(device, "image/hysteresis.wgsl", step="finish", whole=whole)
+    finish = kernel(device, "image/hysteresis.wgsl", step="finish", whole=whole_words)
     finish(cells, labels, edges, sizes, grid=grid)

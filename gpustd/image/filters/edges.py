@@ -36,7 +36,7 @@ def sobel(
     >>> image.sobel(picture, 1).read().tolist()
     [[0.0, 40.0, 40.0, 0.0]]
     """
-    return _gradient("sobel", image, axis, as_border("sobel", mode, cval), (1, 2))
+    return _gradient("sobel", image, axis, as_border("sobel", mode, cval), 1, 2)
 
 
 def scharr(
@@ -50,7 +50,7 @@ def scharr(
     >>> image.scharr(picture, 0).read().tolist()
     [[16.0], [16.0], [0.0]]
     """
-    return _gradient("scharr", image, axis, as_border("scharr", mode, cval), (3, 10))
+    return _gradient("scharr", image, axis, as_border("scharr", mode, cval), 3, 10)
 
 
 def laplacian(image: Buffer[Any], mode: str = "reflect", cval: float = 0.0) -> Buffer[f32]:
@@ -73,16 +73,16 @@ def _gradient(
     image: Buffer[Any],
     axis: int | None,
     border: Border,
-    smoothing: tuple[int, int],
+    side: int,
+    middle: int,
 ) -> Buffer[f32]:
     """Return differences of the neighbours along ``axis``, or the gradient's length (None).
 
-    ``smoothing`` is (side, middle): the weights across the axis are side, middle, side.
+    The weights across the axis are ``side``, ``middle``, ``side``.
     """
     shape = image_shape(op, image)
     axis = choice(op, "axis", axis, _ALONG)
     result = image.device.buffer(f32, shape.buffer_shape)
-    side, middle = smoothing
     spec: dict[str, Value] = {"along": _ALONG[axis], "side": side, "middle": middle}
     stencil = spec["stencil"] = fits_stencil(image, shape)
     if stencil:

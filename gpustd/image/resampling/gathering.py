@@ -147,15 +147,15 @@ def _launch_items(
     across = target.row // elements
     count = target.images * target.height * across
     fits = across <= 32 * MOST_GROUPS and target.height <= 4 * MOST_GROUPS
-    whole = fits and target.images <= MOST_GROUPS and forced_variant("cells") != "flat"
+    three_dimensions = fits and target.images <= MOST_GROUPS and forced_variant("cells") != "flat"
     steps = rows_per_invocation(result) if item < 16 else 1
     grid = flat_grid(count, 128)
-    if whole:
+    if three_dimensions:
         grid = (ceil_div(across, 32), ceil_div(target.height, 4 * steps), target.images)
     full: dict[str, Value] = {
         "scalar": result.dtype.name,
         "bytes": item,
-        "whole": whole,
+        "whole": three_dimensions,
         "steps": steps,
         **spec,
     }

@@ -65,8 +65,8 @@ def try_resize_u8(
 
 def _fits_grid(source: ImageShape, target: ImageShape, *, vertical: bool) -> bool:
     """Tell whether rows are whole words, or whole groups of four pixels, and the grid has room."""
-    whole = target.row % 4 == 0 if vertical else target.width % 4 == source.width % 4 == 0
-    return whole and max(target.images, target.height // 4, target.row // 128) < MOST_GROUPS
+    whole_words = target.row % 4 == 0 if vertical else target.width % 4 == source.width % 4 == 0
+    return whole_words and max(target.images, target.height // 4, target.row // 128) < MOST_GROUPS
 
 
 def _windows_of_four(taps: Taps, align: int) -> tuple[int, NDArray[np.uint32], NDArray[np.float32]]:

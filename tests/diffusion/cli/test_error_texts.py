@@ -88,6 +88,6 @@ def test_texts_that_stay_as_they_are() -> None:
     assert warning_text(typed, "the settings are too long") == "the settings are too long"
     assert warning_text(typed, "negative: weights are cut") == "--negative: weights are cut"
     assert warning_text(typed, "hires_negative changes") == "--hires-negative changes"
-    wrong_prompt = SettingsError("prompt", 1, "give text")
-    assert error_text(typed, wrong_prompt) == "prompt cannot be 1; give text"
+    wrong_prompt = SettingsError("prompt", 1, "must be text")
+    assert error_text(typed, wrong_prompt) == "prompt must be text; got 1"
     assert set(OPTIONS_OF_PARTS) & {each.name for each in dataclasses.fields(Hires)} == set()

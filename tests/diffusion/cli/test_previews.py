@@ -116,7 +116,7 @@ def test_many_pictures_lie_in_a_grid_of_bounded_size(tmp_path: Path) -> None:
 REFUSED = [
     (["--preview-every", "2"], "--preview-every needs --preview FILE; got 2"),
     (["--preview-vae", "tiny"], "--preview-vae needs --preview FILE; got 'tiny'"),
-    (["--preview", "p.png", "--preview-every", "0"], "--preview-every cannot be 0; give a whole"),
+    (["--preview", "p.png", "--preview-every", "0"], "--preview-every must be a whole number"),
     (["--preview", "p.gif"], "p.gif: cannot be written: its name is not that of a picture"),
     (["--preview", "p"], "p: cannot be written: its name is not that of a picture"),
     (["--preview", "folder.png"], "its name is not that of a picture"),

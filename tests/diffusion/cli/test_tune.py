@@ -245,7 +245,7 @@ def test_wrong_input(tuner: FakeTuner, tmp_path: Path, monkeypatch: pytest.Monke
         done = run(*arguments)
         assert done.exit_code == 2, arguments
         assert len(done.stderr.strip().splitlines()) == 1
-    assert "--batch cannot be 0" in run("--batch", "0").stderr
+    assert "--batch must be a whole number from 1 to 64; got 0" in run("--batch", "0").stderr
     monkeypatch.setenv(TUNING_VARIABLE, "off")
     done = run()
     assert done.exit_code == 2

@@ -19,7 +19,7 @@ SETTINGS = Settings("a red apple", "blurry", width=64, height=64, steps=4, guida
 class CountingBackend(null.NullBackend):
     """A device that is always busy, and counts its calls.
 
-    An idle one gets long graphs as two submissions (tests/gpucore/test_graph.py).
+    An idle one gets long graphs as two submissions (tests/gpucore/recording/test_graph.py).
     """
 
     under_way = 1 << 30

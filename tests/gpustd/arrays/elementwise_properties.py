@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
+from tests.draws import draws
 from tests.gpustd.arrays.operators import held_by, laid_out, mixture, on_device
 from tests.gpustd.arrays.rules import FLAGS, RULES, without_doubt
 from tests.gpustd.compare import compare
@@ -141,17 +142,17 @@ def check_refusals(device: Device, ops: Sequence[str], data: st.DataObject) -> N
 def properties_of(ops: Sequence[str]) -> tuple[Property, Property, Property]:
     """Return the tests of a module's operators: equal shapes, broadcasting, errors."""
 
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=draws(4), deadline=None)
     @given(st.data())
     def test_equal_shapes(device: Device, data: st.DataObject) -> None:
         check_equal_shapes(device, ops, data)
 
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=draws(6), deadline=None)
     @given(st.data())
     def test_broadcasting(device: Device, data: st.DataObject) -> None:
         check_broadcasting(device, ops, data)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=draws(20), deadline=None)
     @given(st.data())
     def test_refusals(device: Device, data: st.DataObject) -> None:
         check_refusals(device, ops, data)

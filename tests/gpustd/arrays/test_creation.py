@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32, i8, i32, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
+from tests.draws import draws
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -20,7 +21,7 @@ SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=3).map(tuple)
 DTYPE = st.sampled_from(list(DTYPES))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SHAPE, DTYPE, st.integers(-(2**31), 2**32 - 1), st.floats(-6e4, 6e4), st.floats(-9, 9))
 def test_full(
     device: Device, shape: tuple[int, ...], dtype: str, whole: int, real: float, imaginary: float
@@ -44,7 +45,7 @@ def test_full(
         np.testing.assert_array_equal(call(device, shape, marker).read(), expected, strict=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.sampled_from(["i32", "i8", "u32", "u8", "f32", "f16"]),
     st.integers(-100, 100),
@@ -65,7 +66,7 @@ def test_arange(device: Device, dtype: str, start: int, stop: int, step: int) ->
     np.testing.assert_array_equal(result, np.arange(stop, dtype=kind), strict=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.floats(-100, 100),
     st.floats(-100, 100),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpucore import Device, DTypeError, ShapeError, f32, i32
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, mixture
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -40,7 +41,7 @@ def clipped(places: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
     return np.minimum(places.astype(np.int64), n - 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SHAPE, DTYPE, KIND, SEED, st.data())
 def test_take(
     device: Device, shape: tuple[int, ...], dtype: str, kind: Any, seed: int, data: st.DataObject
@@ -54,7 +55,7 @@ def test_take(
     np.testing.assert_array_equal(result, np.take(x, clipped(places, n), axis), strict=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SHAPE, DTYPE, KIND, SEED, st.data())
 def test_along_axis(
     device: Device, shape: tuple[int, ...], dtype: str, kind: Any, seed: int, data: st.DataObject
@@ -87,7 +88,7 @@ def test_along_the_flattened_array(device: Device) -> None:
     np.testing.assert_array_equal(result, np.take_along_axis(x[:1], places[:3, None, None] * 0, 0))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     SHAPE, st.sampled_from(["c64", "f32", "f16", "i32", "u32"]), KIND,
     st.sampled_from([0, 1, 4, 40]), SEED, st.data(),
@@ -131,7 +132,7 @@ def test_scatter_add_of_many(device: Device) -> None:
     np.testing.assert_array_equal(run(device, arrays.scatter_add, x, places, values), expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 5, 37]), min_size=1, max_size=3).map(tuple),
     st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"]),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import DTYPES, draw, first_axis, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -21,7 +22,7 @@ PADS = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
 @given(x=pictures(), cells=st.sampled_from((None, ("whole", 1), ("whole", 4), ("flat", 1))))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_flip(device: Device, x: Array, cells: tuple[str, int] | None) -> None:
     picture = upload(device, x)
     first = first_axis(x)
@@ -46,7 +47,7 @@ def test_flip_of_whole_units(
 
 
 @given(data=st.data(), x=pictures())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_crop(device: Device, data: st.DataObject, x: Array) -> None:
     rows, columns = x.shape[first_axis(x) :][:2]
     top, bottom = sorted(data.draw(st.tuples(*[st.integers(0, rows)] * 2)))
@@ -58,7 +59,7 @@ def test_crop(device: Device, data: st.DataObject, x: Array) -> None:
 
 @pytest.mark.parametrize("mode", PADS)
 @given(x=pictures(), widths=st.tuples(*[st.integers(0, 9)] * 4))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 def test_pad(device: Device, mode: str, x: Array, widths: tuple[int, ...]) -> None:
     """NumPy refuses to repeat pixels of an axis that has none; so does pad."""
     down, across = widths[:2], widths[2:]

@@ -23,6 +23,7 @@ from gpustd.image.filters.stencil import fits_stencil
 from gpustd.image.shapes import image_shape
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import (
     DTYPES,
     EPS,
@@ -86,7 +87,7 @@ def exact_blur(x: Array, sigmas: tuple[float, float], truncate: float = 4.0, **b
     mode=st.sampled_from((*MODES, "grid-mirror", "grid-wrap", "grid-constant")),
     cval=VALUES,
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_gaussian_of_any_picture(
     device: Device,
     x: Array,
@@ -107,7 +108,7 @@ def test_gaussian_of_any_picture(
     mode=st.sampled_from(MODES),
     cval=VALUES,
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_box_of_any_picture(device: Device, x: Array, size: Any, mode: str, cval: float) -> None:
     pair = size if isinstance(size, tuple) else (size, size)
     whole = per_axis(x.shape, *pair, 1)
@@ -123,7 +124,7 @@ def test_box_of_any_picture(device: Device, x: Array, size: Any, mode: str, cval
     amount=st.sampled_from((1.0, 1.5, -0.5)),
     threshold=st.sampled_from((0.0, 0.2, 20.0)),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_unsharp_mask_of_any_picture(
     device: Device, x: Array, sigmas: tuple[float, float], amount: float, threshold: float
 ) -> None:

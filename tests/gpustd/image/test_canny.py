@@ -21,6 +21,7 @@ from gpucore import ArgumentError, Device, LimitError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.image.filters.canny_edges import connect_edges
 from gpustd.image.shapes import image_shape
+from tests.draws import draws
 from tests.gpustd.image.image_cases import EPS, MODES, draw, largest, pictures, upload
 
 Array = NDArray[Any]
@@ -90,7 +91,7 @@ def edge_bounds(x: Array, sigma: float, low: float, high: float, mode: str) -> t
     thresholds=st.tuples(*[st.floats(0, 1.5)] * 2).map(sorted),
     mode=st.sampled_from(MODES),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_any_picture_lies_between(
     device: Device, x: Array, sigma: float, thresholds: list[float], mode: str
 ) -> None:
@@ -161,7 +162,7 @@ def run_connect_edges(device: Device, weak: Array, strong: Array) -> Array:
     density=st.sampled_from((0.3, 0.45, 0.6)),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_components(device: Device, shape: tuple[int, int, int], density: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weak, strong = rng.random(shape) < density, rng.random(shape) < 0.01

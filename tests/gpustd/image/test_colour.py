@@ -22,6 +22,7 @@ from PIL import Image
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import DTYPES, EPS, check, pictures, upload
 
 Array = NDArray[Any]
@@ -150,7 +151,7 @@ def colours(pick: st.DrawFn, taken: Conversion, dtype: type[np.generic]) -> Arra
     ("name", "dtype"), [(name, d) for name in sorted(CONVERSIONS) for d in CONVERSIONS[name].dtypes]
 )
 @given(data=st.data(), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=draws(5), deadline=None)
 def test_as_the_formula(
     device: Device, data: st.DataObject, name: str, dtype: type[np.generic], variant: str
 ) -> None:
@@ -179,7 +180,7 @@ def test_as_the_formula(
 
 
 @given(x=pictures((np.uint8,), (3,), (3,)), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_levels_are_pillows(device: Device, x: Array, variant: str) -> None:
     """Grey is the same to the bit; Pillow's table of Cb and Cr is rounded."""
     with force_variant("pixels", variant):
@@ -196,7 +197,7 @@ def test_levels_are_pillows(device: Device, x: Array, variant: str) -> None:
 
 
 @given(x=pictures((np.uint8,)), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_levels_there_and_back(device: Device, x: Array, variant: str) -> None:
     with force_variant("pixels", variant):
         back = image.to_u8(image.to_float(upload(device, x))).read()

@@ -14,6 +14,7 @@ from PIL import Image
 from gpucore import Device, DTypeError, ShapeError, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import DTYPES, EPS, check, draw, pictures, upload
 
 Array = NDArray[Any]
@@ -42,7 +43,7 @@ def over(d: Array, s: Array) -> Array:
 
 
 @given(both=pairs(), premultiplied=st.booleans(), variant=st.sampled_from(("integers", "floats")))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_over(device: Device, both: tuple[Array, Array], premultiplied: bool, variant: str) -> None:
     full = 255.0 if both[0].dtype == np.uint8 else 1.0
     d, s = (x.astype(np.float64) / full for x in both)

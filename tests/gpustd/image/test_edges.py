@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import (
     EPS,
     MODES,
@@ -52,7 +53,7 @@ def exact_gradient(x: NDArray[Any], side: int, middle: int, mode: str) -> list[N
     mode=st.sampled_from(MODES),
     cval=VALUES,
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_gradient_of_any_picture(
     device: Device, name: str, x: NDArray[Any], mode: str, cval: float
 ) -> None:
@@ -93,7 +94,7 @@ def check_gradient(device: Device, name: str, x: NDArray[Any], mode: str, cval: 
 
 
 @given(x=pictures(), mode=st.sampled_from(MODES), cval=VALUES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_laplacian_of_any_picture(device: Device, x: NDArray[Any], mode: str, cval: float) -> None:
     check_laplacian(device, x, mode, cval)
 

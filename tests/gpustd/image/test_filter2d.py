@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import (
     EPS,
     MODES,
@@ -35,7 +36,7 @@ Array = NDArray[Any]
     mode=st.sampled_from(MODES),
     cval=VALUES,
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_correlates(
     device: Device, size: tuple[int, int], zeros: float, x: Array, mode: str, cval: float
 ) -> None:

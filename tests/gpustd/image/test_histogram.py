@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from gpucore import ArgumentError, Device, DTypeError, f32, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import draw, pictures, upload
 
 Array = NDArray[Any]
@@ -37,7 +38,7 @@ def expected(x: Array, bins: int, span: tuple[float, float]) -> Array:
 
 
 @given(x=pictures((np.uint8,)), bins=st.sampled_from((1, 32, 256)), variant=VARIANTS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_u8(device: Device, x: Array, bins: int, variant: str) -> None:
     with force_variant("histogram", variant):
         result = image.histogram(upload(device, x), bins).read()
@@ -52,7 +53,7 @@ def test_u8(device: Device, x: Array, bins: int, variant: str) -> None:
     spoilt=st.lists(st.sampled_from((np.nan, np.inf, -np.inf, -0.0, 0.1, 3.0)), max_size=4),
     variant=VARIANTS,
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_f32_of_any_picture(
     device: Device,
     x: Array,
@@ -80,7 +81,7 @@ def test_f32(device: Device, shape: tuple[int, ...], bins: int, variant: str) ->
 
 @given(first=st.floats(-1e3, 1e3), width=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
 @example(first=8.49578637462562e-228, width=1.0, seed=0)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_values_on_the_edges(device: Device, first: float, width: float, seed: int) -> None:
     """A value that rounding moves beyond an edge is counted where float64 counts it."""
     span = (first, first + width)
@@ -101,7 +102,7 @@ def test_subnormal_values(device: Device, span: tuple[float, float]) -> None:
 
 
 @given(x=pictures((np.uint8,)), spread=st.sampled_from((256, 40, 2, 1)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_equalise_of_any_picture(device: Device, x: Array, spread: int) -> None:
     check_equalise(device, x, spread, "cells")
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import MODES, VALUES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ Array = NDArray[Any]
     mode=st.sampled_from(MODES),
     cval=VALUES,
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_median_of_any_picture(
     device: Device, x: Array, size: int, variant: str | None, mode: str, cval: float
 ) -> None:

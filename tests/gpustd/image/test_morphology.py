@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import MODES, draw, per_axis, pictures, upload
 
 Array = NDArray[Any]
@@ -51,7 +52,7 @@ WINDOWS = st.tuples(st.integers(1, 5), st.integers(1, 5))
     mode=st.sampled_from(MODES),
     cval=st.sampled_from((0, 3, 255)),
 )
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=draws(6), deadline=None)
 def test_windows_of_any_form(
     device: Device,
     name: str,

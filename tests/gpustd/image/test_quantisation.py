@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import to_image
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import to_image as oracle
@@ -30,7 +31,7 @@ def test_matches_float64(device: Device, dtype: type[DType], shape: tuple[int, .
     assert np.all(np.abs(result - exact) <= 0.5 + TIE)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     st.tuples(*[st.sampled_from([0, 1, 2, 3, 5, 13])] * 3),
     st.sampled_from([f32, f16]),

@@ -23,6 +23,7 @@ from gpustd.image.resampling import fused_axes
 from gpustd.image.resampling.resizing import Method
 from gpustd.launch.template import kernel
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import (
     DTYPES,
     EPS,
@@ -87,7 +88,7 @@ EXTENTS = st.sampled_from((1, 2, 5, 8, 13, 31, 40, 0))
     method=st.sampled_from(("bilinear", "bicubic", "lanczos", "area")),
     antialias=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_is_the_sum(
     device: Device, x: Array, size: tuple[int, int], method: Method, antialias: bool
 ) -> None:
@@ -234,7 +235,7 @@ def test_one_launch_where_both_axes_shrink(fused_launches: list[str]) -> None:
 
 
 @given(x=pictures(), size=st.tuples(EXTENTS, EXTENTS))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_nearest_takes_the_pixel_under_the_centre(
     device: Device, x: Array, size: tuple[int, int]
 ) -> None:
@@ -252,7 +253,7 @@ def test_nearest_takes_the_pixel_under_the_centre(
 
 
 @given(old=st.integers(1, 300), new=st.integers(1, 600))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(60), deadline=None)
 def test_nearest_is_pillows(device: Device, old: int, new: int) -> None:
     """They may differ where a centre lies on an edge, which Pillow's float64 decides."""
     x = np.arange(old, dtype=np.float32)[None]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, ShapeError, u8
 from gpustd import image
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.image.image_cases import EPS, check, draw, first_axis, largest, pictures, upload
 
 Array = NDArray[Any]
@@ -118,7 +119,7 @@ OUTPUT = st.tuples(*[st.sampled_from((1, 5, 8, 13, 16, 0))] * 2)
 
 
 @given(data=st.data(), x=pictures(), output=OUTPUT, tilted=st.booleans(), how=HOW)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=draws(50), deadline=None)
 def test_any_picture(
     device: Device,
     data: st.DataObject,
@@ -179,7 +180,7 @@ def test_affine_is_scipys(device: Device) -> None:
     order=st.sampled_from((1, 3)),
     mode=st.sampled_from(MODES[1:]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_rotate(
     device: Device, x: Array, angle: float, reshape: bool, order: int, mode: str
 ) -> None:

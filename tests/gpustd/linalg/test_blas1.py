@@ -14,6 +14,7 @@ from gpucore.dtypes import DTYPES
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import held_by, laid_out
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -57,7 +58,7 @@ def test_dot_and_sums(device: Device, shape: tuple[int, ...], variant: str) -> N
             np.testing.assert_array_equal(found, np.abs(x).argmax(-1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 7, 33, 130]), min_size=1, max_size=3).map(tuple),
     st.sampled_from(["f32", "f16", "c64"]),
@@ -118,7 +119,7 @@ def test_f16_is_summed_in_f32(device: Device) -> None:
     spread=st.sampled_from([0, 8, 60]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 def test_length_of_huge_and_tiny_vectors(
     device: Device, n: int, exponent: int, spread: int, seed: int
 ) -> None:

@@ -15,6 +15,7 @@ from gpustd import linalg
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.view_matmul import BlockTile
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -116,7 +117,7 @@ def test_the_way_through_matrix_units(
     compare(device, "linalg.gemm", y, exact, 2 * bound(a, b, 2.0**-11) + 2.0**-11 * np.abs(c))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     batches=st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), (1,))]),
     sizes=st.tuples(*[st.sampled_from([0, 1, 2, 5, 8, 17])] * 3),
@@ -145,7 +146,7 @@ def test_drawn_products(
     compare(device, "linalg.gemm", y, exact, allowed, max(1.0, np.abs(exact).max(initial=0)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.sampled_from([(), (2,), (0,)]),
     st.sampled_from([0, 1, 2, 5, 17]),

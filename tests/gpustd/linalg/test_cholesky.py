@@ -13,6 +13,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.view_matmul import BlockTile
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -58,7 +59,7 @@ def test_with_the_kernels_of_gpus(device: Device) -> None:
         check(device, linalg.cholesky(device.buffer_from_array(a)).read(), a)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.sampled_from([(), (1,), (3,), (2, 2), (0,)]),
     st.sampled_from([0, 1, 2, 3, 8, 13, 33]),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, f16
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.eigenvalues import eigh
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal, orthogonal
 from tests.gpustd.poison import poison_pool
@@ -46,7 +47,7 @@ def check(device: Device, a: Array) -> None:
     compare(device, "linalg.eigh", product, exact, slack * norm[..., None] + 1e-44)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(
     n=st.sampled_from([0, 1, 2, 3, 8, 13, 16, 31]),
     ahead=st.sampled_from([(), (3,), (2, 2), (0,)]),

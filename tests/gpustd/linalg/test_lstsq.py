@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16
 from gpustd.linalg.least_squares import cond, lstsq, matrix_rank, pinv
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, normal, with_values
 from tests.gpustd.poison import poison_pool
@@ -45,7 +46,7 @@ def check(device: Device, a: Array, b: Array) -> None:
     assert int(rank) == min(m, n)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(
     m=st.sampled_from([1, 2, 7, 31, 40]),
     n=st.sampled_from([1, 3, 13, 20]),
@@ -90,7 +91,7 @@ def test_batches(device: Device) -> None:
         np.testing.assert_array_equal(x.read()[i, j], alone[0].read())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     m=st.sampled_from([1, 2, 5, 13]),
     n=st.sampled_from([1, 3, 8]),

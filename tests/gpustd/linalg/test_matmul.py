@@ -18,6 +18,7 @@ from gpustd.matmul import dense
 from gpustd.matmul.launching import launch_matmul
 from gpustd.matmul.operation import Matmul
 from gpustd.matmul.tile_choice import best_splits
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.poison import poison_pool
@@ -45,7 +46,7 @@ def shapes(make: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return a, make(st.sampled_from([(k,), (*right, k, n)]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 @given(shapes(), st.sampled_from([np.float32, np.float16, np.complex64]))
 def test_drawn_shapes(device: Device, drawn_shapes: Any, dtype: Any) -> None:
     dtype = np.float32 if dtype is np.float16 and not device.has_f16 else dtype

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32
 from gpustd import linalg
+from tests.draws import draws
 from tests.gpustd.compare import compare
 
 EPS = 2.0**-24
@@ -30,7 +31,7 @@ def check(device: Device, x: np.ndarray, arguments: tuple[Any, ...], keepdims: b
     compare(device, "linalg.norm", result, exact, allowed + rounded)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 @given(
     st.lists(st.sampled_from([1, 2, 3, 7, 33]), min_size=1, max_size=3).map(tuple),
     st.sampled_from([np.float32, np.float16]),

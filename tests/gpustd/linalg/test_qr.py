@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16
 from gpustd.linalg.decompositions.qr_factors import qr
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal
 from tests.gpustd.poison import poison_pool
@@ -39,7 +40,7 @@ def check(device: Device, a: Array, mode: Literal["full", "economic"] = "full") 
     assert not np.any(np.tril(r, -1))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     m=st.sampled_from([0, 1, 2, 7, 31, 32, 33, 65, 97]),
     n=st.sampled_from([0, 1, 3, 13, 32, 33, 64, 71]),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DTypeError, ShapeError, f16
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.decompositions.singular_values import svd, svdvals
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.linalg.matrices import EPS, hard_matrices, normal, with_values
 from tests.gpustd.poison import poison_pool
@@ -46,7 +47,7 @@ def check(device: Device, a: Array, *, full: bool = True) -> None:
     compare(device, "linalg.svd", product, exact, slack * norm[..., None] + 1e-44)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 @given(
     m=st.sampled_from([0, 1, 2, 7, 16, 31]),
     n=st.sampled_from([0, 1, 3, 13, 32]),

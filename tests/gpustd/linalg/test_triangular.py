@@ -14,6 +14,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError
 from gpustd import linalg
 from gpustd.launch.variants import force_variant
 from gpustd.linalg.triangular import Trans
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 
@@ -99,7 +100,7 @@ def test_batches_broadcast_and_vectors_are_vectors(device: Device) -> None:
     np.testing.assert_allclose(alone, exact, rtol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.sampled_from([((), ()), ((3,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), (1,))]),
     st.sampled_from([0, 1, 2, 5, 8, 33]),

@@ -17,6 +17,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import fused_conv2d
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.matmul.convolutions import EPS, cases, check, draw, keywords, sources
 from tests.gpustd.matmul.small_tiles import (
     SMALL_LOADERS,
@@ -49,7 +50,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=draws(6), deadline=None)
 @given(cases(), st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
     dtype = dtype if device.has_f16 else f32

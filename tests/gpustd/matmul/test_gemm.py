@@ -21,6 +21,7 @@ from gpustd.matmul import launching
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.tiles import Tile
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.matmul.small_tiles import (
     SMALL_LOADERS,
     SMALL_MATRIX,
@@ -104,7 +105,7 @@ DRAWN = st.builds(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=draws(5), deadline=None)
 @given(DRAWN, st.sampled_from([f32, f16]), st.integers(0, 99))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType], seed: int) -> None:
     """By the device's default variant, as few rows, and without rounding to f16."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsampling_conv2d, upsampling_weights
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.matmul import convolutions
 from tests.gpustd.matmul.convolutions import EPS, MOST_POISONED, cases, draw
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
@@ -46,7 +47,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), EPS[dtype])
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=draws(3), deadline=None)
 @given(cases(), st.sampled_from([f32, f16]))
 def test_drawn_cases(device: Device, case: Case, dtype: type[DType]) -> None:
     dtype = dtype if device.has_f16 else f32

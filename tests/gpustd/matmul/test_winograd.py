@@ -16,6 +16,7 @@ from gpucore import Device, DType, DTypeError, ShapeError, f16, f32
 from gpustd import fused_conv2d, winograd_conv2d, winograd_weights
 from gpustd.matmul import winograd_blocks
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.matmul import convolutions
 from tests.gpustd.matmul.convolutions import EPS, MOST_POISONED, cases, draw, keywords, sources
 from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_variant
@@ -53,7 +54,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType], block: 
     check(case, operands, run(device, case, operands, block), EPS[dtype], block)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=draws(3), deadline=None)
 @given(cases(), st.sampled_from([2, 4]), st.sampled_from([f32, f16]))
 def test_drawn_cases(device: Device, case: Case, block: int, dtype: type[DType]) -> None:
     dtype = dtype if device.has_f16 else f32

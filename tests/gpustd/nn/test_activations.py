@@ -14,6 +14,7 @@ from scipy import special
 
 from gpucore import ArgumentError, Buffer, Device, DType, DTypeError, f16, f32, i32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ def bound(x: Array, expected: Array, name: str, parameters: tuple[float, ...]) -
     dtype=st.sampled_from([f32, f16]),
     special_values=st.lists(st.sampled_from([0.0, -0.0, np.nan, 1.0, -3.0, 3.0]), max_size=3),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 def test_matches_float64(
     device: Device,
     name: str,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import embedding
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import embedding as oracle
 from tests.gpustd.reference.embedding import CASES
@@ -30,7 +31,7 @@ def test_matches_numpy(
     np.testing.assert_array_equal(result, oracle.reference(rows, numbers))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.tuples(st.integers(1, 97), st.sampled_from([0, 1, 3, 4, 8, 13, 20])),
     st.lists(st.sampled_from([0, 1, 2, 3, 7]), max_size=3).map(tuple),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import Buffer, Device, DType, DTypeError, f16, f32, i32
 from gpustd import nn
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import activation as oracle
 
@@ -55,7 +56,7 @@ def test_matches_float64(device: Device, name: str, dtype: type[DType]) -> None:
     check(x, run(device, x, name), name, EPS[dtype])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=4).map(tuple),
     st.sampled_from([f32, f16]),

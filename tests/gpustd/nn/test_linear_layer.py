@@ -10,6 +10,7 @@ from scipy import special
 
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 
@@ -21,7 +22,7 @@ from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, suppor
     bias=st.booleans(),
     activation=st.sampled_from([None, "relu", "silu"]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_matches_float64(
     device: Device,
     lead: list[int],

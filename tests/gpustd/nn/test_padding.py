@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, ShapeError, f16, f32, i32, u32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.nn.oracle import strided_view, supported_dtype, up
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -43,7 +44,7 @@ def check_pad(device: Device, x: Any, pairs: list[tuple[int, int]], mode: Any) -
     channels=st.sampled_from([1, 4, 5]),
     dtype=st.sampled_from([f32, f16, i32, u32]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_numpy(
     device: Device,
     extents: list[int],

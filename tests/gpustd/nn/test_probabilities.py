@@ -14,6 +14,7 @@ from scipy import special
 from gpucore import Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
@@ -54,7 +55,7 @@ SHAPES = st.lists(st.sampled_from([1, 2, 3, 4, 7, 8, 33, 37]), min_size=1, max_s
     seed=st.integers(0, 9),
     never=st.sampled_from([0.0, 0.3]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_matches_scipy(
     device: Device, shape: list[int], axis: int, dtype: type[DType], seed: int, never: float
 ) -> None:

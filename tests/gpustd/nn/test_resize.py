@@ -25,6 +25,7 @@ from gpucore import (
     u32,
 )
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.nn.oracle import (
     DTYPES,
     EPS,
@@ -73,7 +74,7 @@ def check_bilinear(device: Device, x: Array, size: tuple[int, int], align: bool)
     dtype=DRAWN,
     align=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_sizes(
     device: Device,
     images: int,
@@ -93,7 +94,7 @@ def test_sizes(
 @given(old=st.integers(2**16, 2**19), new=st.integers(2**16, 2**19))
 @example(old=70000, new=140000)
 @example(old=2**16 + 1, new=2**16)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 def test_nearest_of_many_pixels(device: Device, old: int, new: int) -> None:
     """Places times extents need more than 32 bits."""
     x = np.arange(old, dtype=np.float32).reshape(1, 1, old, 1)
@@ -113,7 +114,7 @@ def test_nearest_of_too_many_pixels() -> None:
     channels=st.sampled_from([1, 4, 6]),
     dtype=DRAWN,
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_scale_factor(
     device: Device, old: tuple[int, int], factor: Any, channels: int, dtype: type[DType]
 ) -> None:
@@ -156,7 +157,7 @@ def test_whole_factors(
     r=st.sampled_from([1, 2, 3]),
     dtype=st.sampled_from([f32, f16, i32, u32, u8, c64]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_channels_as_pixels(
     device: Device, shape: tuple[int, ...], r: int, dtype: type[DType]
 ) -> None:

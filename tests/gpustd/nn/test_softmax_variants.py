@@ -14,6 +14,7 @@ from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd.launch.variants import force_variant
 from gpustd.nn import softmax
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import softmax as oracle
 from tests.gpustd.reference.softmax import CASES
@@ -53,7 +54,7 @@ def test_matches_float64(
     check(x, run(device, x, variant), dtype)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 5, 31, 64, 131]), min_size=1, max_size=3).map(tuple),
     st.sampled_from([f32, f16]),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.nn.oracle import draw_normal, strided_view, supported_dtype, up
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ def some_ids(shape: list[int], count: int) -> Array:
     width=st.sampled_from([1, 3, 4, 5, 8]),
     dtype=st.sampled_from([f32, f16]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_embedding(
     device: Device, shape: list[int], rows: int, width: int, dtype: type[DType]
 ) -> None:
@@ -49,7 +50,7 @@ def test_embedding(
 
 
 @given(shape=IDS, classes=st.sampled_from([1, 4, 7]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_one_hot(device: Device, shape: list[int], classes: int) -> None:
     ids = some_ids(shape, classes)
     result = nn.one_hot(up(device, ids, poison=4 * classes * ids.size), classes).read()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpucore import Device, DType, ShapeError, f16, f32
 from gpustd import upsample_nearest
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import upsample_nearest as oracle
@@ -29,7 +30,7 @@ def test_matches_numpy(
     np.testing.assert_array_equal(result, oracle.reference(x, factor))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.tuples(*[st.sampled_from([0, 1, 2, 3, 5])] * 3, st.sampled_from([0, 1, 3, 4, 8, 13])),
     st.integers(1, 4),

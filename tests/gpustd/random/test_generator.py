@@ -17,6 +17,7 @@ from scipy.special import ndtri
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, i32, u8, u32
 from gpustd.random import Generator
 from gpustd.random.normal_quantiles import normal_table
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -241,7 +242,7 @@ def shape_of(size: Any) -> tuple[int, ...]:
     return () if size is None else (size,) if isinstance(size, int) else tuple(size)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SEEDS, WORDS, st.integers(0, 2**32 - 40), SIZE)
 def test_drawn_distributions(device: Device, seed: int, stream: int, draw: int, size: Any) -> None:
     """Compare the bits of every plain distribution, whatever the seed, the stream and the draw."""
@@ -263,7 +264,7 @@ def test_drawn_distributions(device: Device, seed: int, stream: int, draw: int, 
     assert rng.draws == draw + 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SEEDS, SIZE, st.floats(-1e6, 1e6, width=32), st.floats(0, 1e6, width=32))
 def test_drawn_scales(device: Device, seed: int, size: Any, shift: float, scale: float) -> None:
     """A product and a sum are each rounded to half a unit at most; so are the width and numbers."""
@@ -283,7 +284,7 @@ def test_drawn_scales(device: Device, seed: int, size: Any, shift: float, scale:
         compare(device, f"random.Generator.{name}", result, expected, allowed, unit)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 @given(
     SEEDS,
     st.sampled_from([i8, i32, u8, u32]),
@@ -310,7 +311,7 @@ def test_drawn_integers(
     np.testing.assert_array_equal(chosen, integers(0, n, count, seed))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SEEDS, st.sampled_from([0, 1, 2, 5, 64, 301]), st.sampled_from([(), (0,), (1,), (3, 2)]),
        st.sampled_from(["f32", "i8", "u8", "c64"]), st.data())  # fmt: skip
 def test_drawn_permutations(

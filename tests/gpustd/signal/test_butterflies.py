@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpustd.launch.template import SHADERS
-from gpustd.signal.factors import is_smooth
+from gpustd.signal.fourier.factors import is_smooth
 
 LENGTHS = [n for n in range(1, 33) if is_smooth(n)]
 

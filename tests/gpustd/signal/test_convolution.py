@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
-from gpustd.signal import convolution
+from gpustd.signal import convolution, direct_convolution
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, transform_error
@@ -60,7 +61,7 @@ def allowed_transforms(a: Array, b: Array, length: int) -> float:
 KINDS = st.sampled_from([(False, False), (True, False), (False, True), (True, True)])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(
     first=st.lists(st.sampled_from([1, 2, 5, 11]), min_size=1, max_size=3),
     second=st.lists(st.sampled_from([1, 3, 4]), min_size=3, max_size=3),
@@ -106,7 +107,7 @@ def whole_length(a: Array, b: Array) -> int:
     return 1 << size.bit_length()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 @given(
     extents=st.lists(
         st.tuples(st.sampled_from([1, 2, 5, 18, 40]), st.sampled_from([1, 3, 7])),
@@ -180,7 +181,7 @@ def test_automatic_method(device: Device) -> None:
 @pytest.mark.parametrize("words", [1, 2])
 def test_rows_by_definition(device: Device, monkeypatch: pytest.MonkeyPatch, words: int) -> None:
     """Run the kernel of GPUs: words of four results, whole and cut ones, and any place of taps."""
-    monkeypatch.setattr(convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
+    monkeypatch.setattr(direct_convolution, "_MANY_WORDS", 1 if words == 2 else 2**20)
     for shape, taps in (((1203,), 21), ((3, 400), 30), ((9,), 5), ((1203,), 1)):
         a, b = numbers(shape), numbers((1,) * (len(shape) - 1) + (taps,), seed=1)
         operands = device.buffer_from_array(a), device.buffer_from_array(b)

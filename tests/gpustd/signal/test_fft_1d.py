@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
-from gpustd.signal import passes, plan, twiddle
-from gpustd.signal.plan import pairs_mirror_images
-from gpustd.signal.workgroups import Tile
+from gpustd.signal.fourier import passes, plan, twiddle
+from gpustd.signal.fourier.plan import pairs_mirror_images
+from gpustd.signal.fourier.workgroups import Tile
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import check_norms, error_along, transform_error
@@ -209,7 +210,7 @@ def test_roots_from_two_tables(device: Device) -> None:
     check(device, "fft", numbers((32768,), complex_=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(
     shape=st.lists(st.sampled_from([0, 1, 2, 3, 11, 12]), min_size=1, max_size=3),
     where=st.integers(-3, 2),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f32
 from gpustd import signal
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.signal.tolerance import error_along, transform_error
 
@@ -51,7 +52,7 @@ def calls(draw: st.DrawFn, name: str) -> tuple[list[int], Any, Any]:
 
 
 @pytest.mark.parametrize("name", ALL + PLANES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=draws(5), deadline=None)
 @given(
     data=st.data(),
     norm=st.sampled_from([None, "backward", "ortho", "forward"]),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DTypeError, ShapeError, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U
@@ -126,7 +127,7 @@ def signals(draw: st.DrawFn, lengths: tuple[int, ...]) -> tuple[Array, int]:
     return x, draw(st.sampled_from([len(outer), len(outer) - len(shape)]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 @given(
     drawn=signals((1, 2, 7, 60, 260, 0)),
     pair=st.none() | coefficients(),
@@ -183,7 +184,7 @@ def test_finite_responses_are_convolutions(device: Device, taps: int) -> None:
     compare(device, "signal.lfilter", result, expected, limit)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     drawn=signals((1, 11, 13, 21, 60, 120)),
     # SciPy has no state of rest for a factor alone.

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, ShapeError, c64
 from gpustd import signal
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(n=st.integers(1, 70), d=st.sampled_from([1.0, 0.3, 100.0, -2.0]))
 def test_frequencies(device: Device, n: int, d: float) -> None:
     for name in ("fftfreq", "rfftfreq"):
@@ -32,7 +33,7 @@ def test_frequencies_are_the_callers_own(device: Device) -> None:
     np.testing.assert_array_equal(signal.fftfreq(4, device=device).read(), np.fft.fftfreq(4))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     shape=st.lists(st.sampled_from([0, 1, 2, 5, 7]), min_size=1, max_size=4),
     data=st.data(),

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from gpustd.signal.factors import is_smooth, next_smooth
-from gpustd.signal.plan import (
+from gpustd.signal.fourier.factors import is_smooth, next_smooth
+from gpustd.signal.fourier.plan import (
     column_tile,
     max_columns,
     pairs_mirror_images,
@@ -17,7 +17,7 @@ from gpustd.signal.plan import (
     row_tile,
     turning_tile,
 )
-from gpustd.signal.workgroups import ROWS, Ends, Layout, Limits, Tile, choose_layout
+from gpustd.signal.fourier.workgroups import ROWS, Ends, Layout, Limits, Tile, choose_layout
 
 # The least that WebGPU grants, a common desktop card, a large one.
 DEVICES = [

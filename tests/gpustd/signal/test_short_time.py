@@ -15,6 +15,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError, c64, f16, f32
 from gpustd import signal
 from gpustd.launch.variants import force_variant
 from gpustd.signal.windows import window_values
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import U, error_along, transform_error
@@ -47,7 +48,7 @@ def cuts(draw: st.DrawFn, n: int) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     data=st.data(),
     n=st.integers(1, 90),
@@ -129,7 +130,7 @@ def test_in_one_pass(device: Device, complex_: bool, case: dict[str, Any]) -> No
             compare(device, "signal.istft", result[:, :200], x, allowed)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 @given(
     n=st.integers(1, 90),
     size=st.sampled_from([5, 16, 24]),
@@ -178,7 +179,7 @@ def inverses(draw: st.DrawFn) -> tuple[Array, dict[str, Any]]:
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(drawn=inverses())
 def test_the_inverse_as_scipy(device: Device, drawn: tuple[Array, dict[str, Any]]) -> None:
     """These spectra come from no signal; the inverse is the nearest signal."""

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpucore import Device
-from gpustd.signal import twiddle
+from gpustd.signal.fourier import twiddle
 
 Array = NDArray[Any]
 

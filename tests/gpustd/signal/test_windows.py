@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gpucore import ArgumentError, Device, ShapeError
 from gpustd import signal
 from gpustd.signal.windows import Window, window_values
+from tests.draws import draws
 from tests.gpustd.compare import compare
 from tests.gpustd.signal.tolerance import U
 
@@ -39,7 +40,7 @@ def test_values(window: Window, n: int, periodic: bool) -> None:
 
 
 @given(window=WINDOWS, n=st.integers(1, 70), fftbins=st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_on_the_device(device: Device, window: Window, n: int, fftbins: bool) -> None:
     result = signal.get_window(window, n, fftbins, device=device)
     expected = scipy.signal.get_window(window, n, fftbins)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpustd.signal.factors import is_smooth, next_smooth
+from gpustd.signal.fourier.factors import is_smooth, next_smooth
 
 __all__ = ["U", "check_norms", "error_along", "transform_error"]
 

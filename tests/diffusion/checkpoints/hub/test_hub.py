@@ -215,7 +215,7 @@ def test_offline(remote: Hub, tmp_path: Path) -> None:
         (["some/model/none.safetensors"], "no such file"),
         (["model"], "give owner/name"),
         (["../etc/passwd"], "give owner/name"),
-        (["some/model", "--variant", "ema"], "give one of plain, fp16"),
+        (["some/model", "--variant", "ema"], "must be one of plain, fp16"),
     ],
 )
 def test_what_cannot_be_pulled(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpucore import Device, DTypeError, c64, f32
 from gpucore.dtypes import DTYPES
 from gpustd import cast
+from tests.draws import draws
 from tests.gpustd.arrays.operators import mixture
 from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
@@ -36,7 +37,7 @@ REAL = ("f16", "f32", "i8", "i32", "u8", "u32")
 SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 7, 13, 31]), max_size=4).map(tuple)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 @given(st.sampled_from(REAL), st.sampled_from([*REAL, "c64"]), SHAPE, st.integers(0, 10**6))
 def test_any_two_dtypes(
     device: Device, source: str, target: str, shape: tuple[int, ...], seed: int

@@ -16,6 +16,7 @@ from gpustd import add, guidance, linear_combination, multiply
 from gpustd.arrays.elementwise.linear_combinations import combine_into
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import elementwise as oracle
 from tests.gpustd.reference.elementwise import CASES, MANY
@@ -127,7 +128,7 @@ def test_guidance_with_a_step(device: Device, dtype: type[DType], shape: tuple[i
     check(result, expected, allowed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 4, 7, 13, 31]), min_size=1, max_size=4).map(tuple),
     st.sampled_from([f32, f16]),
@@ -167,7 +168,7 @@ def test_drawn_combinations(
     check(y.read(), repeated, oracle.bound(sizes, repeated, count, EPS[target]) + tiny)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([1, 2, 3, 4, 7, 31]), max_size=3).map(tuple),
     st.integers(0, 5),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpucore import Device
 from gpustd import arrays
 from gpustd.arrays.elementwise import rounding
+from tests.draws import draws
 from tests.gpustd.arrays.elementwise_properties import properties_of
 from tests.gpustd.arrays.operators import held_by, on_device
 from tests.gpustd.compare import compare
@@ -16,7 +17,7 @@ from tests.gpustd.compare import compare
 test_equal_shapes, test_broadcasting, test_refusals = properties_of(rounding.__all__)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 @given(
     st.sampled_from([(), (0,), (1,), (3, 7), (131,)]),
     st.sampled_from(["f32", "f16"]),

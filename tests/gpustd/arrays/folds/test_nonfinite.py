@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32, u32
 from gpustd import count_nonfinite
+from tests.draws import draws
 from tests.gpustd.arrays.operators import mixture
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import finite as oracle
@@ -28,7 +29,7 @@ def test_matches_numpy(device: Device, dtype: type[DType], shape: tuple[int, ...
     assert counts.read().tolist() == [7, oracle.reference(x), 9]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 7, 31]), max_size=4).map(tuple),
     st.sampled_from(["f32", "f16"]),

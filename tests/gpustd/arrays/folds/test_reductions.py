@@ -18,6 +18,7 @@ from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS
 from gpustd.arrays.folds import scratch_words
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
@@ -90,7 +91,7 @@ def check(
 TAKES = {"sum": ALL, "prod": REALS, "mean": NUMBERS, "var": FLOATS, "std": FLOATS}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 5, 16, 33]), max_size=4).map(tuple),
     st.sampled_from(ALL),

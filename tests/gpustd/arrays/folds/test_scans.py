@@ -23,6 +23,7 @@ from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.template import render
 from gpustd.launch.variants import force_variant, forced_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
@@ -75,7 +76,7 @@ def test_long_rows(device: Device) -> None:
     check(device, "cumsum", draw("f32", (20011,)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 5, 129, 260]), max_size=3).map(tuple),
     st.sampled_from(ALL),
@@ -133,7 +134,7 @@ def test_rows_in_subgroups(device: Device, dtype: str, shape: tuple[int, ...]) -
         check(device, "cumsum", draw(dtype, shape), 1)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=draws(10), deadline=None)
 @given(st.integers(1, 3), st.integers(257, 4096))
 def test_rows_of_any_length_in_subgroups(device: Device, rows: int, n: int) -> None:
     with forced(device, "subgroups"):

@@ -15,6 +15,7 @@ from gpustd.arrays.moving.blocks import concat, repeat_batch, slice_axis
 from gpustd.arrays.moving.transposing import merged_strides, transpose
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw as drawn
 from tests.gpustd.arrays.operators import held_by
 from tests.gpustd.poison import poison_pool
@@ -95,7 +96,7 @@ def test_repeat_batch(
     np.testing.assert_array_equal(repeat_batch(buffer, count).read(), expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3, 4, 8, 13]), min_size=1, max_size=4).map(tuple),
     st.sampled_from(["f32", "f16", "i32", "u32"]),

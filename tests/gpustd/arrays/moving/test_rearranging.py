@@ -13,6 +13,7 @@ from gpucore import ArgumentError, Device, DTypeError, ShapeError, f32, i8, u8
 from gpucore.dtypes import DTYPES
 from gpustd import arrays
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 
 
@@ -25,7 +26,7 @@ SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 7, 8, 9]), min_size=1, max_size
 DTYPE = st.sampled_from(list(DTYPES))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 @given(SHAPE, DTYPE, st.data())
 def test_shapes(device: Device, shape: tuple[int, ...], dtype: str, data: st.DataObject) -> None:
     x = draw(held_by(device, dtype), shape)
@@ -45,7 +46,7 @@ def test_shapes(device: Device, shape: tuple[int, ...], dtype: str, data: st.Dat
     same(device, "broadcast_to", one, wide)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(SHAPE, DTYPE, st.lists(st.integers(0, 5), min_size=1, max_size=9), st.data())
 def test_concat_and_stack(
     device: Device, shape: tuple[int, ...], dtype: str, extents: list[int], data: st.DataObject

@@ -17,6 +17,7 @@ from gpustd import arrays
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 from tests.gpustd.null_validator import assert_accepted
 
@@ -129,7 +130,7 @@ for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 7, 40]), min_size=1, max_size=3).map(tuple),
     st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"]),
@@ -148,7 +149,7 @@ def test_axes(device: Device, shape: tuple[int, ...], dtype: str, data: st.DataO
         )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.sampled_from(["f32", "i32", "u32"]),
     st.sampled_from([0, 1, 2, 63, 100]),

@@ -12,6 +12,7 @@ from gpustd import arrays
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by
 from tests.gpustd.arrays.sorting.test_radix import falling, with_specials
 
@@ -19,7 +20,7 @@ SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 16, 37]), min_size=1, max_size=3).
 REALS = st.sampled_from(["f32", "f16", "i32", "u32", "i8", "u8"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(SHAPE, REALS, st.booleans(), st.data())
 def test_topk(
     device: Device, shape: tuple[int, ...], dtype: str, largest: bool, data: st.DataObject
@@ -53,7 +54,7 @@ def test_topk_in_registers(device: Device, dtype: str, n: int, k: int) -> None:
         np.testing.assert_array_equal(values.read(), np.take_along_axis(x, places, -1))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(SHAPE, REALS, st.integers(1, 99))
 def test_unique(device: Device, shape: tuple[int, ...], dtype: str, different: int) -> None:
     """There are about as many distinct numbers; NaN counts once, 0 and -0 are equal."""

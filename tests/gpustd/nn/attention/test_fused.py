@@ -24,6 +24,7 @@ from gpustd.nn.attention.sizes import AttentionSizes
 from gpustd.nn.attention.variants import FlashTile
 from gpustd.nn.attention.wide_head import attention_by_products
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd import emulated_units
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.matrix_emulator import emulate
@@ -69,7 +70,7 @@ def test_matches_float64(device: Device, case: Case, dtype: type[DType]) -> None
     check(case, operands, run(device, case, operands), weights=stored)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=draws(12), deadline=None)
 @given(
     st.integers(0, 2),
     st.sampled_from([0, 1, 2, 7, 33]),

@@ -17,6 +17,7 @@ from gpustd import nn
 from gpustd.launch.variants import force_variant
 from gpustd.nn.attention import masks
 from gpustd.nn.attention.matrix import MatrixTile
+from tests.draws import draws
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
@@ -98,7 +99,7 @@ def operands(draw: st.DrawFn, device: Device) -> tuple[Array, Array, Array]:
     variant=st.sampled_from([None, "plain", "tiled"]),
     scale=st.sampled_from([None, 0.7, -0.3, 0.0]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device, data: st.DataObject, kind: str, variant: str | None, scale: float | None
 ) -> None:
@@ -134,7 +135,7 @@ def test_more_rows_than_a_tile_has(device: Device, variant: str, dtype: type[DTy
     depth=st.sampled_from([1, 4, 8]),
     causal=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_attention_of_rows_side_by_side(
     device: Device, batch: int, rows: int, heads: int, depth: int, causal: bool
 ) -> None:

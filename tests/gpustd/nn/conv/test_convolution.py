@@ -29,6 +29,7 @@ from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import grouped, winograd_slices
 from gpustd.nn.conv.blocks import Block
 from gpustd.nn.conv.grouped import GroupTile
+from tests.draws import draws
 from tests.gpustd.emulated_units import need_matrix_units
 from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.matrix_emulator import emulate
@@ -126,7 +127,7 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[An
     widths=st.sampled_from(WIDTHS),
     bias=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int], bias: bool
 ) -> None:

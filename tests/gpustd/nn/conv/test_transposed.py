@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpucore import ArgumentError, Buffer, Device, DType, ShapeError, f16, f32
 from gpustd import nn
+from tests.draws import draws
 from tests.gpustd.matmul.small_tiles import on_variant
 from tests.gpustd.nn.oracle import (
     EPS,
@@ -72,7 +73,7 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], Numbers]
 
 
 @given(drawn_windows=windows(), images=st.sampled_from([1, 2]), widths=st.sampled_from(WIDTHS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_matches_its_definition(
     device: Device, drawn_windows: Any, images: int, widths: tuple[int, int, int]
 ) -> None:

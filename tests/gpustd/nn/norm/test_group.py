@@ -15,6 +15,7 @@ from gpustd import group_norm
 from gpustd.launch.variants import force_variant
 from gpustd.nn.norm.group_plan import NormSizes, Plan
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import group_norm as oracle
 from tests.gpustd.reference.group_norm import CASES, Case
@@ -87,7 +88,7 @@ def test_matches_float64(device: Device, variant: str, dtype: type[DType], case:
     check(case, operands, run(device, variant, case, operands), EPS[dtype])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.integers(0, 2),
     st.lists(st.sampled_from([0, 1, 2, 5, 13]), min_size=0, max_size=3),

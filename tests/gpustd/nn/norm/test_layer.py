@@ -15,6 +15,7 @@ from gpustd import layer_norm
 from gpustd.launch.subgroups import row_lanes
 from gpustd.launch.variants import force_variant
 from tests.conftest import skip_without_f16
+from tests.draws import draws
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import layer_norm as oracle
 from tests.gpustd.reference.layer_norm import CASES
@@ -68,7 +69,7 @@ def test_matches_float64(
     check(arrays, run(device, variant, *arrays), EPS[dtype])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 5, 31, 64, 131]), min_size=1, max_size=3).map(tuple),
     st.sampled_from([f32, f16]),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32
 from gpustd import nn
 from gpustd.launch.variants import force_variant
+from tests.draws import draws
 from tests.gpustd.nn.oracle import (
     DTYPES,
     EPS,
@@ -44,7 +45,7 @@ def standard(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, weight=st.booleans(), bias=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_batch_norm(
     device: Device,
     pixels: list[int],
@@ -80,7 +81,7 @@ def check_batch_norm(device: Device, x: Array, weight: bool, bias: bool) -> None
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, single=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_prelu(
     device: Device, pixels: list[int], channels: int, dtype: type[DType], single: bool
 ) -> None:
@@ -94,7 +95,7 @@ def test_prelu(
 
 
 @given(pixels=PIXELS, channels=CHANNELS, dtype=DRAWN, weighted=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_rms_norm_and_normalize(
     device: Device, pixels: list[int], channels: int, dtype: type[DType], weighted: bool
 ) -> None:
@@ -136,7 +137,7 @@ def check_rows(device: Device, x: Array, weighted: bool) -> None:
     affine=st.tuples(st.booleans(), st.booleans()),
     eps=st.sampled_from([1e-5, 1e-3]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_norms_of_gpustd(
     device: Device,
     images: int,

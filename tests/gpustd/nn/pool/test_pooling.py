@@ -18,6 +18,7 @@ from gpustd.launch.template import kernel
 from gpustd.launch.variants import force_variant
 from gpustd.nn.conv import blocks
 from gpustd.nn.conv.blocks import Block
+from tests.draws import draws
 from tests.gpustd.nn.oracle import (
     DTYPES,
     EPS,
@@ -105,7 +106,7 @@ def holds_windows(extent: int, numbers: dict[str, Any], dilation: int) -> bool:
     dtype=DRAWN,
     counted=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 def test_matches_float64(
     device: Device,
     extents: list[int],
@@ -215,7 +216,7 @@ def test_few_sizes_are_constants(device: Device, monkeypatch: pytest.MonkeyPatch
     channels=CHANNELS,
     dtype=DRAWN,
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=draws(20), deadline=None)
 def test_adaptive(
     device: Device,
     extents: tuple[int, int],
@@ -242,7 +243,7 @@ def test_adaptive(
 
 
 @given(extents=EXTENTS, images=st.sampled_from([1, 2, 0]), channels=CHANNELS, dtype=DRAWN)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 def test_global_of_any_extents(
     device: Device, extents: list[int], images: int, channels: int, dtype: type[DType]
 ) -> None:
@@ -312,7 +313,7 @@ def test_refuses(device: Device) -> None:
 @given(old=st.integers(2**16, 2**18), new=st.integers(2**16, 2**18))
 @example(old=70000, new=140000)
 @example(old=2**16 + 1, new=2**16)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=draws(8), deadline=None)
 def test_adaptive_pooling_of_many_pixels(device: Device, old: int, new: int) -> None:
     """Places times extents need more than 32 bits."""
     x = up(device, np.arange(old, dtype=np.float32).reshape(1, 1, old, 1))

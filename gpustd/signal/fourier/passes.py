@@ -19,16 +19,16 @@ from gpucore.integers import ceil_div
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import Value, kernel
 from gpustd.launch.variants import forced_tile, forced_variant
-from gpustd.signal import twiddle
-from gpustd.signal.pass_ends import Line, PassInput, PassOutput
-from gpustd.signal.plan import (
+from gpustd.signal.fourier import twiddle
+from gpustd.signal.fourier.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.fourier.plan import (
     column_tile,
     max_columns,
     pairs_mirror_images,
     row_tile,
     turning_tile,
 )
-from gpustd.signal.workgroups import ROWS, Ends, Limits, Tile, choose_layout
+from gpustd.signal.fourier.workgroups import ROWS, Ends, Limits, Tile, choose_layout
 
 __all__ = ["MAX_ROW", "SMALL", "WORKGROUP", "Pass", "device_limits"]
 
@@ -185,7 +185,7 @@ class Pass:
             tables.append(twiddle.roots(device, 2 * pairs))
             halves = twiddle.root_levels(2 * pairs)
         is_cpu = device_limits(device).is_cpu
-        whole = source.kind not in ("complex", "real") or source.count == n
+        uncropped = source.kind not in ("complex", "real") or source.count == n
         spec: dict[str, Value] = {
             "source": source.kind,
             "target": "complex" if target.kind == "spectrum" else target.kind,
@@ -193,7 +193,7 @@ class Pass:
             "joined_target": target.as_pairs,
             "load_by": source.factors is not None,
             "store_by": target.factors is not None,
-            "cropped_source": is_cpu or not whole,
+            "cropped_source": is_cpu or not uncropped,
             "cropped_target": is_cpu or target.count < n,
             "rows_target": target.rows,
             "framed": source.framing is not None,

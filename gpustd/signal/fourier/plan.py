@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gpucore.integers import ceil_div
-from gpustd.signal.factors import divisors, is_smooth, radix_products, split_factors
-from gpustd.signal.workgroups import (
+from gpustd.signal.fourier.factors import divisors, is_smooth, radix_products, split_factors
+from gpustd.signal.fourier.workgroups import (
     COLUMNS,
     ROWS,
     Ends,
@@ -104,22 +104,22 @@ def _fits_pass(length: int, limits: Limits) -> bool:
 def row_tile(
     n: int,
     limits: Limits,
-    most: int = _ROW_LANES,
+    max_group: int = _ROW_LANES,
     *,
     mirrored: bool = False,
     few: bool = False,
 ) -> Tile | None:
     """Return the tile of whole transforms of rows of ``n`` numbers; None where none fits.
 
-    A workgroup takes ``most`` rows at most. With ``mirrored`` it needs each number's mirror image.
-    With ``few``, each workgroup has a multiprocessor of its own.
+    A workgroup takes at most ``max_group`` rows. With ``mirrored`` it needs each number's mirror
+    image. With ``few``, each workgroup has a multiprocessor of its own.
     """
     best = _row_shape(n, mirrored=mirrored)
     if best is None or best.lanes > min(_MAX_LANES, limits.lanes):
         return None
     size = _workgroup_bytes(best, choose_layout(n, best, ROWS))
     share = limits.memory // _ROW_WORKGROUPS
-    rows = max(1, min(_ROW_LANES // best.lanes, share // size, most))
+    rows = max(1, min(_ROW_LANES // best.lanes, share // size, max_group))
     group = 1 << (rows.bit_length() - 1)
     parts = _parts(n, best, quarters=not mirrored or pairs_mirror_images(n, best))
     tiles = [replace(best, group=group, parts=p) for p in parts]
@@ -131,7 +131,7 @@ def row_tile(
 def column_tile(
     n: int,
     limits: Limits,
-    most: int = 32,
+    max_group: int = 32,
     *,
     rows: bool,
     quarters: bool = True,
@@ -139,19 +139,19 @@ def column_tile(
 ) -> Tile | None:
     """Return the tile of columns of ``n`` numbers side by side; None where none fits.
 
-    A workgroup takes ``most`` columns at most, but 4 if it can. With ``rows`` it writes rows. With
-    ``quarters`` it may exchange 4 parts. ``few`` is that of `row_tile`.
+    A workgroup takes at most ``max_group`` columns, but 4 if it can. With ``rows`` it writes rows.
+    With ``quarters`` it may exchange 4 parts. ``few`` is that of `row_tile`.
     """
     best = _column_shape(n, _RADICES, _PER_LANE)
     if best is None:
         return None
     ends = Ends(reads_rows=False, writes_rows=rows)
-    return _side_by_side(n, best, limits, most, ends, quarters=quarters, few=few)
+    return _side_by_side(n, best, limits, max_group, ends, quarters=quarters, few=few)
 
 
 @functools.cache
 def turning_tile(
-    n: int, limits: Limits, most: int = 32, *, mirrored: bool = False, few: bool = False
+    n: int, limits: Limits, max_group: int = 32, *, mirrored: bool = False, few: bool = False
 ) -> Tile | None:
     """Return the tile that reads rows and writes columns; None where none fits.
 
@@ -162,21 +162,21 @@ def turning_tile(
         return None
     quarters = not mirrored or pairs_mirror_images(n, best)
     ends = Ends(reads_rows=True, writes_rows=False)
-    return _side_by_side(n, best, limits, most, ends, quarters=quarters, few=few)
+    return _side_by_side(n, best, limits, max_group, ends, quarters=quarters, few=few)
 
 
 def _side_by_side(
     n: int,
     best: Tile,
     limits: Limits,
-    most: int,
+    max_group: int,
     ends: Ends,
     *,
     quarters: bool,
     few: bool,
 ) -> Tile | None:
     """Return the best tile of the shape ``best`` for columns side by side, if any fits."""
-    widest = min(max(most, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
+    widest = min(max(max_group, 4), min(_COLUMN_LANES, limits.lanes) // best.lanes)
     parts = _parts(n, best, quarters=quarters)
     tiles = [replace(best, group=g, parts=p) for g, p in _GROUPS if g <= widest and p in parts]
     workgroups = 1 if few else _COLUMN_WORKGROUPS
@@ -238,7 +238,7 @@ def _row_shape(n: int, *, mirrored: bool) -> Tile | None:
 
 @functools.cache
 def _column_shape(
-    n: int, factors: tuple[int, ...], most: int, *, mirrored: bool = False
+    n: int, factors: tuple[int, ...], max_per_lane: int, *, mirrored: bool = False
 ) -> Tile | None:
     """Return radices and lanes of a column: few exchanges, few idle lanes, small butterflies."""
     if n > _MAX_LANES * _PER_LANE or not is_smooth(n):
@@ -250,7 +250,7 @@ def _column_shape(
         )
         return _lane_cost(n, tile) + mirroring, max(tile.radices), tile.per_lane
 
-    tiles = list(_tiles(n, factors, most))
+    tiles = list(_tiles(n, factors, max_per_lane))
     least = min(map(cost, tiles))
     equal = [tile for tile in tiles if cost(tile) == least]
     return min(equal, key=lambda t: (_row_turns(n, t), sum(t.radices)))
@@ -268,12 +268,12 @@ def _row_turns(n: int, tile: Tile) -> int:
     return bank_turns(n, replace(tile, parts=2), layout, COLUMNS)
 
 
-def _tiles(n: int, factors: Sequence[int], most: int) -> Iterator[Tile]:
-    """Yield tiles of radices from ``factors``, of which a lane holds ``most`` numbers at most."""
+def _tiles(n: int, factors: Sequence[int], max_per_lane: int) -> Iterator[Tile]:
+    """Yield tiles of radices from ``factors`` that hold up to ``max_per_lane`` numbers a lane."""
     for radices in radix_products(n, factors):
-        for lanes in {ceil_div(n, r * k) for r in radices for k in range(1, most // r + 1)}:
+        for lanes in {ceil_div(n, r * k) for r in radices for k in range(1, max_per_lane // r + 1)}:
             per_lane = max(ceil_div(n, r * lanes) * r for r in radices)
-            if per_lane <= most:
+            if per_lane <= max_per_lane:
                 yield Tile(radices, lanes, per_lane)
 
 

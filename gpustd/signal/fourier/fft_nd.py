@@ -9,7 +9,7 @@ from gpucore import ArgumentError, Buffer, ShapeError, c64, f32
 from gpustd.arrays.axes import axis_of
 from gpustd.launch.checks import as_int, require_buffer_fits
 from gpustd.signal.arguments import Norm, require_dtype, require_norm
-from gpustd.signal.fft_1d import fft, ifft, irfft, rfft
+from gpustd.signal.fourier.fft_1d import fft, ifft, irfft, rfft
 
 __all__ = ["fft2", "fftn", "ifft2", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"]
 
@@ -169,19 +169,19 @@ def _axis_lengths(
         raise ShapeError(f"{op}: s must have at most {ndim} lengths, got {tuple(s)} for {x!r}")
     if axes is None:
         axes = range(ndim) if s is None else range(ndim - len(s), ndim)
-    found = [axis_of(op, axis, x) for axis in axes]
-    if not found or len(set(found)) < len(found):
+    chosen = [axis_of(op, axis, x) for axis in axes]
+    if not chosen or len(set(chosen)) < len(chosen):
         raise ArgumentError(
             f"{op}: axes must name each axis once, and at least one, got {tuple(axes)} of {x!r}"
         )
-    lengths = [x.shape[axis] for axis in found] if s is None else [as_int(op, "s", n) for n in s]
+    lengths = [x.shape[axis] for axis in chosen] if s is None else [as_int(op, "s", n) for n in s]
     if s is not None and min(lengths, default=1) < 1:
         raise ShapeError(f"{op}: lengths s must be >= 1, got {tuple(lengths)} for {x!r}")
-    if len(lengths) != len(found):
+    if len(lengths) != len(chosen):
         raise ShapeError(
             f"{op}: s must have one length for each axis, got {tuple(lengths)} for axes "
             f"{tuple(axes)}"
         )
-    shape = dict(enumerate(x.shape)) | dict(zip(found, lengths, strict=True))
+    shape = dict(enumerate(x.shape)) | dict(zip(chosen, lengths, strict=True))
     require_buffer_fits(op, x.device, f32, tuple(shape.values()))
-    return list(zip(found, lengths, strict=True))
+    return list(zip(chosen, lengths, strict=True))

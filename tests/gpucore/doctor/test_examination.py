@@ -18,7 +18,7 @@ from gpucore.doctor.examination import problems
 from gpucore.doctor.report import AdapterReport, EngineReport, Machine, Report
 from gpucore.doctor.selftest import Check, adapter_record, run_checks
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RIGHT = (Check("f32 arithmetic", True, "right"),)
 BOTH = (EngineReport("dawn", "0.32.0", adapters=1), EngineReport("wgpu", "0.32.0", adapters=1))
 LINUX = Machine("Linux", "Debian GNU/Linux 12 (bookworm)", environment={"XDG_RUNTIME_DIR": "/run"})

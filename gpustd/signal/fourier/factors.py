@@ -43,12 +43,12 @@ def next_smooth(n: int, primes: tuple[int, ...]) -> int:
 
 def split_factors(n: int, radices: tuple[int, ...]) -> tuple[int, ...]:
     """Return the radices whose product is ``n``, each as often as it divides what is left."""
-    found = []
+    factors = []
     for radix in radices:
         while n % radix == 0:
-            found.append(radix)
+            factors.append(radix)
             n //= radix
-    return tuple(found)
+    return tuple(factors)
 
 
 def divisors(n: int) -> Iterator[int]:

@@ -12,11 +12,11 @@ from typing import Any
 from gpucore import Buffer, Device, c64
 from gpustd.launch.grid import flat_grid
 from gpustd.launch.template import kernel
-from gpustd.signal import twiddle
-from gpustd.signal.factors import is_smooth, next_smooth
-from gpustd.signal.pass_ends import Line, PassInput, PassOutput
-from gpustd.signal.passes import MAX_ROW, SMALL, WORKGROUP, Pass, device_limits
-from gpustd.signal.plan import column_tile, pass_lengths, row_tile, turning_tile
+from gpustd.signal.fourier import twiddle
+from gpustd.signal.fourier.factors import is_smooth, next_smooth
+from gpustd.signal.fourier.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.fourier.passes import MAX_ROW, SMALL, WORKGROUP, Pass, device_limits
+from gpustd.signal.fourier.plan import column_tile, pass_lengths, row_tile, turning_tile
 
 __all__ = ["can_convolve", "can_turn", "convolve_rows", "transform"]
 
@@ -34,7 +34,7 @@ def transform(
         _transform_pairs(x, y, line, source, target)
         return
     if not is_smooth(line.n):
-        _transform_by_chirp(x, y, line, source, target)
+        _transform_bluestein(x, y, line, source, target)
         return
     mirrored = target.kind == "spectrum"
     lengths = pass_lengths(line.n, line.inner, device_limits(x.device), mirrored=mirrored)
@@ -42,9 +42,8 @@ def transform(
     for i, length in enumerate(lengths):
         last = i == len(lengths) - 1
         into: Buffer[Any] = y if last else x.device.buffer(c64, (line.outer, line.n, line.inner))
-        whole = line.n
-        reads = source if i == 0 else PassInput("complex", whole, whole)
-        writes = target if last else PassOutput("complex", whole, whole)
+        reads = source if i == 0 else PassInput("complex", line.n, line.n)
+        writes = target if last else PassOutput("complex", line.n, line.n)
         Pass(line, length, done, reads, writes).record(x, into)
         x = into
         done *= length
@@ -113,7 +112,7 @@ def _transform_pairs(
     launch(between, roots, y, sizes, grid=flat_grid(count, WORKGROUP))
 
 
-def _transform_by_chirp(
+def _transform_bluestein(
     x: Buffer[Any], y: Buffer[Any], line: Line, source: PassInput, target: PassOutput
 ) -> None:
     """Record a circular convolution of a smooth length (Bluestein, IEEE Trans. AU 18, 1970).

@@ -149,6 +149,6 @@ def test_large_hostile_sources_end_soon(source: str) -> None:
 
 
 def test_other_languages_are_refused() -> None:
-    for path in (Path(__file__), Path(__file__).with_name("test_wgsl_layout.py")):
+    for path in (Path(__file__), Path(__file__).with_name("test_layout.py")):
         with pytest.raises(WgslError):
             parse(path.read_text())

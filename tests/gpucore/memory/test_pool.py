@@ -217,7 +217,7 @@ def test_a_limit_holds(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OutOfMemoryError) as caught:
         own.buffer(f32, 4097)
     message = str(caught.value)
-    for told in (
+    for part in (
         "no room for a buffer of 16.25 KiB",
         f"on {own.name} ({own.backend})",
         "live 48 KiB in 2 buffers",
@@ -226,7 +226,7 @@ def test_a_limit_holds(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
         "buffer.release()",
         "device.trim()",
     ):
-        assert told in message, told
+        assert part in message, part
     kept.release()
     assert own.buffer(f32, 4097).read().shape == (4097,)
     assert own.memory.buffers == 1

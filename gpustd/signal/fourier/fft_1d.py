@@ -24,8 +24,8 @@ from gpustd.signal.arguments import (
     require_dtype,
     with_extent,
 )
-from gpustd.signal.pass_ends import Line, PassInput, PassOutput
-from gpustd.signal.transforms import transform
+from gpustd.signal.fourier.pass_ends import Line, PassInput, PassOutput
+from gpustd.signal.fourier.transforms import transform
 
 __all__ = ["fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
 

@@ -13,7 +13,7 @@ from gpustd.launch.elements import common_scalar, launch_each
 from gpustd.launch.tables import table_copy
 from gpustd.launch.template import Value
 from gpustd.signal.arguments import require_few_axes
-from gpustd.signal.factors import next_smooth
+from gpustd.signal.fourier.factors import next_smooth
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "next_fast_len", "rfftfreq"]
 
