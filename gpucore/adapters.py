@@ -73,10 +73,15 @@ def preferred_adapter() -> AdapterInfo:
 def choose(name: str) -> AdapterInfo:
     """Return the first adapter that matches ``name``.
 
-    ``name`` is an engine with an API as in `AdapterInfo.backend` (``dawn-vulkan``), an engine
-    (``dawn``, ``wgpu``, ``null``), an API (``vulkan``, ``metal``, ``dx12``, ``gl``), ``cpu``, or
-    part of the card's name. ``:2`` at its end takes the third that matches. Empty takes the best.
-    Raises `DeviceNotFoundError`, and `ArgumentError` where ``name`` is no text.
+    ``name`` is one of these:
+
+    - an engine with an API, as in `AdapterInfo.backend`: ``dawn-vulkan``;
+    - an engine: ``dawn``, ``wgpu``, ``null``;
+    - an API: ``vulkan``, ``metal``, ``dx12``, ``gl``;
+    - ``cpu``, or part of the card's name.
+
+    ``:2`` at its end takes the third that matches. Empty takes the best. Raises
+    `DeviceNotFoundError`, and `ArgumentError` where ``name`` is no text.
     """
     if not isinstance(name, str):
         raise ArgumentError(

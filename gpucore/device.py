@@ -42,8 +42,6 @@ _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 class Device(NotCopyable):
     """One adapter, opened: ``Device.auto()`` opens the best, `Device.list` shows all.
 
-    ``Device(backend)`` takes a backend object of your own.
-
     The environment variable ``GPUCORE_DEVICE`` overrides `auto` with a name that
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
@@ -94,9 +92,9 @@ class Device(NotCopyable):
     def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
         """Open an adapter that `list` showed.
 
-        With ``checks``, an index beyond a buffer's end or an endless loop does no harm, and
-        workgroup memory is zero when a workgroup starts, as WGSL promises. Without, kernels run
-        faster and are trusted: open it so for tested kernels only, as the diffusion pipeline does.
+        With ``checks``, an index beyond a buffer's end or an endless loop does no harm. Workgroup
+        memory is zero when a workgroup starts, as WGSL promises. Without, kernels run faster and
+        are trusted: open it so for tested kernels only, as the diffusion pipeline does.
         The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides ``checks``.
         """
         checks = is_on("GPUCORE_CHECKS", checks)

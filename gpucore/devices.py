@@ -202,8 +202,8 @@ class Devices(Sequence[Device]):
         """Call ``work(*items)`` once for each device and return the results, in their order.
 
         Each of ``split`` has one item for each device, as `split_buffer` and `compile_kernel`
-        return them. The commands of a call are submitted as soon as it returns, so the devices run
-        at the same time as long as ``work`` does not read or synchronize. Nothing is waited for.
+        return them. The commands of a call are submitted as soon as it returns, and nothing is
+        waited for. So the devices run at the same time, unless ``work`` reads or synchronizes.
         Raises `ArgumentError` where a list has another length.
         """
         for items in split:

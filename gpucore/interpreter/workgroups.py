@@ -41,9 +41,10 @@ def run_workgroups(source: str, arrays: Sequence[Array], grid: Sequence[int]) ->
     along x, y and z. Raises `ArgumentError`, `UnsupportedWgslError`, and a `WorkgroupError` where
 
     - some invocations of a workgroup come to a barrier and others to the end (`BarrierError`);
-    - without a barrier in between, two invocations write one element of workgroup memory, or one
-      reads what another writes (`RaceError`), or an element is read that nobody wrote
-      (`UninitializedError`). A matrix may be loaded early, as long as nobody multiplies by it;
+    - two invocations write one element of workgroup memory without a barrier in between, or one
+      reads what another writes (`RaceError`);
+    - an element of workgroup memory is read before it is written (`UninitializedError`); the faults
+      of a matrix load count only where the matrix is used;
     - memory is accessed past its end (`OutOfBoundsError`);
     - an element of a ``read_write`` array is written twice, or never (`ResultError`);
     - lanes of a subgroup make different calls of matrix functions (`SubgroupError`).

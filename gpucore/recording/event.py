@@ -90,9 +90,9 @@ class Event(NotCopyable):
     def seconds_since(self, since: Event) -> float:
         """Return the device's seconds from ``since`` to this event; block until both are reached.
 
-        Raises `FeatureError` if one of them was made without ``timing``, `ArgumentError` if one was
-        never recorded or belongs to another device, `GpuError` where the device wrote no valid
-        times.
+        Raises `FeatureError` if one of them was made without ``timing``. Raises `ArgumentError` if
+        one was never recorded or belongs to another device. Raises `GpuError` where the device
+        wrote no valid times.
         """
         if since.device is not self.device:
             raise ArgumentError(

@@ -46,13 +46,18 @@ def find_operation(name: str) -> Callable[..., Any]:
 
 
 def _operations() -> dict[str, str]:
-    """Return the module of every operation, by its name as users write it."""
-    modules = {"": "gpustd"} | {f"{each}.": f"gpustd.{each}" for each in PACKAGES}
-    return {
-        f"{prefix}{name}": module
-        for prefix, module in modules.items()
+    """Return the module of every operation, by its name with and without the package.
+
+    A name that stands at the top of gpustd means that function.
+    """
+    modules = {f"{each}.": f"gpustd.{each}" for each in PACKAGES}
+    offered = {
+        (prefix, name): module
+        for prefix, module in {"": "gpustd", **modules}.items()
         for name in importlib.import_module(module).__all__
     }
+    full = {f"{prefix}{name}": module for (prefix, name), module in offered.items()}
+    return {name: module for (_, name), module in reversed(offered.items())} | full
 
 
 def parse_argument(text: str, device: Device) -> tuple[str | None, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import ArgumentError, Buffer, ShapeError, T, f32
 from gpustd.arrays.axes import axis_of
-from gpustd.launch.checks import as_floats, as_int, require_buffers
+from gpustd.launch.checks import as_int
 from gpustd.launch.elements import launch_each
 from gpustd.launch.tables import array_table
 from gpustd.signal.arguments import (
@@ -29,6 +29,7 @@ from gpustd.signal.arguments import (
 )
 from gpustd.signal.cascade import MAX_STATES, Cascade
 from gpustd.signal.convolution import convolve, oaconvolve
+from gpustd.signal.filter_arguments import as_sections, normalise, one_section, require_states
 from gpustd.signal.frames import Framing, cut_frames
 from gpustd.signal.regions import extract_region
 
@@ -65,13 +66,13 @@ def lfilter(
     """
     require_float_or_complex("lfilter", x)
     axis = axis_of("lfilter", axis, x)
-    numerator, denominator = _normalise("lfilter", b, a)
+    numerator, denominator = normalise("lfilter", b, a)
     order = max(len(numerator), len(denominator)) - 1
     if zi is not None:
-        _require_states("lfilter", x, zi, with_extent(x.shape, axis, order))
+        require_states("lfilter", x, zi, with_extent(x.shape, axis, order))
     if zi is None and len(denominator) == 1:
         return _convolve(numerator, x, axis)
-    cascade = _one_section("lfilter", numerator, denominator, max(order, 1))
+    cascade = one_section("lfilter", numerator, denominator, max(order, 1))
     if zi is None or order == 0:
         y, _ = cascade.run(x, axis)
         return y if zi is None else (y, zi)
@@ -102,10 +103,10 @@ def sosfilt(
     """
     require_float_or_complex("sosfilt", x)
     axis = axis_of("sosfilt", axis, x)
-    cascade = _as_sections("sosfilt", sos)
+    cascade = as_sections("sosfilt", sos)
     if zi is None:
         return cascade.run(x, axis)[0]
-    _require_states("sosfilt", x, zi, (cascade.sections, *with_extent(x.shape, axis, 2)))
+    require_states("sosfilt", x, zi, (cascade.sections, *with_extent(x.shape, axis, 2)))
     outer, inner = outer_size(x.shape, axis), inner_size(x.shape, axis)
     starts = zi.view((cascade.sections, outer, 2, inner))
     y, ends = cascade.run(x, axis, starts, return_states=True)
@@ -132,13 +133,13 @@ def filtfilt(
     [0. 1. 2. 1. 0.]
     """
     require_float_or_complex("filtfilt", x)
-    numerator, denominator = _normalise("filtfilt", b, a)
+    numerator, denominator = normalise("filtfilt", b, a)
     taps = max(len(numerator), len(denominator))
     length = 3 * taps if padlen is None else padlen
     if len(denominator) == 1 and taps - 1 > MAX_STATES:
         step: _Step[T] = partial(_run_fir, numerator)
     else:
-        cascade = _one_section("filtfilt", numerator, denominator, max(taps - 1, 1))
+        cascade = one_section("filtfilt", numerator, denominator, max(taps - 1, 1))
         step = partial(_run_settled, "filtfilt", cascade)
     return _filter_both_ways("filtfilt", step, x, axis, padtype, length)
 
@@ -157,7 +158,7 @@ def sosfiltfilt(
     [2. 2. 2. 2.]
     """
     require_float_or_complex("sosfiltfilt", x)
-    cascade = _as_sections("sosfiltfilt", sos)
+    cascade = as_sections("sosfiltfilt", sos)
     idle = min(int((cascade.b[:, 2] == 0).sum()), int((cascade.a[:, 2] == 0).sum()))
     length = 3 * (2 * cascade.sections + 1 - idle) if padlen is None else padlen
     step: _Step[T] = partial(_run_settled, "sosfiltfilt", cascade)
@@ -245,57 +246,3 @@ def _convolve(taps: Array, x: Buffer[T], axis: int) -> Buffer[T]:
 def _fir_kernel(taps: Array, x: Buffer[Any]) -> Buffer[f32]:
     """Return taps (1, taps, 1) for a convolution along the middle axis."""
     return array_table(x.device, taps, f32).view((1, len(taps), 1))
-
-
-def _one_section(op: str, numerator: Array, denominator: Array, order: int) -> Cascade:
-    """Return a filter as a cascade of one section. Raises `ArgumentError` for too high an order."""
-    if order > MAX_STATES:
-        advice = "leave zi out" if len(denominator) == 1 else "use sections (sosfilt)"
-        raise ArgumentError(f"{op}: the order must be at most {MAX_STATES}, got {order}; {advice}")
-    b, a = (np.pad(each, (0, order + 1 - len(each))) for each in (numerator, denominator))
-    return Cascade(b[None], a[None])
-
-
-def _as_sections(op: str, sos: ArrayLike) -> Cascade:
-    """Return rows of sections as a cascade. Raises `ShapeError`, `ArgumentError`."""
-    rows = _as_coefficients(op, sos)
-    if rows.ndim != 2 or rows.shape[1] != 6 or not len(rows):
-        raise ShapeError(f"{op}: sos must be (sections, 6), got shape {rows.shape}")
-    if 2 * len(rows) > MAX_STATES:
-        raise ArgumentError(
-            f"{op}: sos must have at most {MAX_STATES // 2} sections, got {len(rows)}; filter by "
-            "some of them at a time"
-        )
-    if np.any(rows[:, 3] != 1):
-        raise ArgumentError(f"{op}: sos[:, 3], the a0 of sections, must be 1, got {rows[:, 3]}")
-    return Cascade(rows[:, :3].copy(), rows[:, 3:].copy())
-
-
-def _normalise(op: str, b: ArrayLike, a: ArrayLike) -> tuple[Array, Array]:
-    """Return b and a divided by a0. Raises `ArgumentError`, `ShapeError`."""
-    numerator, denominator = (np.atleast_1d(_as_coefficients(op, each)) for each in (b, a))
-    if numerator.ndim > 1 or denominator.ndim > 1 or not numerator.size or not denominator.size:
-        raise ShapeError(
-            f"{op}: b and a must have one axis each and elements, got shapes {numerator.shape} and "
-            f"{denominator.shape}"
-        )
-    if denominator[0] == 0:
-        raise ArgumentError(f"{op}: a[0] must not be zero, got {denominator}")
-    with np.errstate(over="ignore"):
-        numerator, denominator = numerator / denominator[0], denominator / denominator[0]
-    return _as_coefficients(op, numerator), _as_coefficients(op, denominator)
-
-
-def _as_coefficients(op: str, values: ArrayLike) -> Array:
-    """Return coefficients in float64. Raises `ArgumentError`."""
-    numbers = as_floats(op, "coefficients", values)
-    if not (np.abs(numbers) <= np.finfo(np.float32).max).all():
-        raise ArgumentError(f"{op}: coefficients must be finite numbers of f32, got {values!r}")
-    return numbers
-
-
-def _require_states(op: str, x: Buffer[T], zi: Buffer[T], shape: tuple[int, ...]) -> None:
-    """Raise `ShapeError` unless ``zi`` has this shape and the dtype of ``x``."""
-    require_buffers(op, zi)
-    if zi.shape != shape or zi.dtype is not x.dtype:
-        raise ShapeError(f"{op}: zi must be {x.dtype.name} of shape {shape}, got {zi!r} for {x!r}")

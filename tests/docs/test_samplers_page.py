@@ -28,5 +28,5 @@ def test_every_sampler_is_listed_with_its_schedule_and_eta() -> None:
 
 
 def test_every_schedule_is_listed_with_its_options() -> None:
-    expected = [[each.name, each.label, ", ".join(each.takes)] for each in SCHEDULES]
+    expected = [[each.name, each.label, ", ".join(each.option_names)] for each in SCHEDULES]
     assert rows("Schedules") == expected

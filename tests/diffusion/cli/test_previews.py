@@ -33,7 +33,7 @@ Shown = list[list[Image.Image]]
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """The pictures of each preview, which are also written."""
+    """Return the pictures of each preview. They are also written."""
     found: Shown = []
     show = Preview.show
 

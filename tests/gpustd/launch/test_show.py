@@ -9,7 +9,7 @@ import pytest
 
 from gpucore import Device, f16, f32
 from gpustd.launch.show import find_operation, main, parse_argument
-from gpustd.nn import softmax
+from gpustd.nn import conv2d, softmax
 from tests.processes import environment
 
 
@@ -49,6 +49,7 @@ def test_arguments_are_shapes_or_literals() -> None:
 
 def test_operations_are_found_at_the_top_and_in_packages() -> None:
     assert find_operation("nn.softmax") is softmax
+    assert find_operation("conv2d") is conv2d
     with pytest.raises(ValueError, match=r"must be one of gpustd's, got sofmax: try softmax"):
         find_operation("sofmax")
 
