@@ -82,7 +82,7 @@ def engines() -> tuple[str, ...]:
 
 
 def usable(engine: str) -> Device:
-    """The device of an engine; without one the test is skipped by name, or fails on CI."""
+    """Return the device of an engine; if there is none, skip the test, or fail on CI."""
     message = trouble(engine)
     if message and os.environ.get("CI"):
         pytest.fail(message)
@@ -123,7 +123,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> Device:
-    """A device of each engine in turn."""
+    """Return a device of each engine in turn."""
     return usable(request.param)
 
 

@@ -15,7 +15,7 @@ import pytest
 from bench.cold_start import ColdStart, cold_starts, first_step
 from bench.command import command_seconds
 from bench.entry import Row
-from bench.full_size import Run, channels_last, distance, main, measure_image
+from bench.full_size import Run, channels_last, main, measure_image, relative_l2
 from bench.models import (
     GOALS,
     cold_row,
@@ -37,7 +37,7 @@ EMOJI = Path(__file__).parents[2] / "models" / "emoji"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The bundled model with times of a peer beside it."""
+    """Return a folder with the bundled model and times of a peer."""
     made = tmp_path / "model"
     made.mkdir()
     for part in EMOJI.iterdir():
@@ -136,7 +136,7 @@ def test_cold_starts_are_medians_of_what_loading_leaves(monkeypatch: pytest.Monk
         (cache / "kernel").touch()
         return times[cached].pop(0)
 
-    monkeypatch.setattr("bench.cold_start._timed", timed)
+    monkeypatch.setattr("bench.cold_start._time_process", timed)
     assert cold_starts(EMOJI, "null", 64) == {False: (9.0, 4.0), True: (2.0, 1.0)}
     assert seen[::2] == seen[1::2]
     assert len(set(seen)) == 3
@@ -192,6 +192,6 @@ def test_goals_belong_to_engines() -> None:
 
 def test_the_distance_is_relative() -> None:
     expected = np.full((2, 3), 2.0)
-    assert distance(expected, expected) == 0
-    assert distance(expected + 0.5, expected) == pytest.approx(0.25)
+    assert relative_l2(expected, expected) == 0
+    assert relative_l2(expected + 0.5, expected) == pytest.approx(0.25)
     assert channels_last(np.zeros((1, 4, 2, 3))).shape == (1, 2, 3, 4)

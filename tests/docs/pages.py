@@ -54,7 +54,7 @@ def blocks(page: str) -> tuple[Block, ...]:
 
 
 def program(page: str) -> str:
-    """The blocks that run, each at its own line and behind a mark that it prints."""
+    """Return the blocks that run as one program, each at its own line, after printing a mark."""
     lines: list[str] = []
     for block in blocks(page):
         if block.reason is None:
@@ -65,7 +65,7 @@ def program(page: str) -> str:
 
 
 def run_page(page: str) -> tuple[str, ...]:
-    """What each block that runs prints, in a fresh process and an empty folder."""
+    """Run a page in a fresh process and an empty folder; return the output of each block."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{page}.py"
         file.write_text(program(page), encoding="utf-8")
@@ -76,11 +76,11 @@ def run_page(page: str) -> tuple[str, ...]:
 
 @functools.cache
 def printed(page: str) -> tuple[str, ...]:
-    """`run_page`, once for all tests."""
+    """Return the result of `run_page`, which runs once for all tests."""
     return run_page(page)
 
 
 def fits(shown: str, output: str) -> bool:
-    """Whether the output is what is shown, where ``...`` stands for anything within a line."""
+    """Tell whether the output is what is shown; ``...`` stands for any text within a line."""
     pattern = "[^\n]*".join(re.escape(part) for part in shown.rstrip().split("..."))
     return re.fullmatch(pattern, output.rstrip()) is not None

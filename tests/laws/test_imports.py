@@ -62,7 +62,7 @@ def test_only_the_backends_touch_a_gpu_interface() -> None:
 
 
 def dependencies() -> list[str]:
-    """The plain install's distributions, by name."""
+    """Return the names of the distributions that a plain install needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [re.split(r"[<>=~!\[; ]", entry, maxsplit=1)[0] for entry in project["dependencies"]]
 
