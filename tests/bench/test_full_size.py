@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bench.cold_start import ColdStart, cold_starts, first_step
+from bench.cold_start import ColdStart, cold_starts, run_first_step
 from bench.command import command_seconds
 from bench.entry import Row
 from bench.full_size import Run, channels_last, main, measure_image, relative_l2
@@ -76,8 +76,8 @@ def test_processes_have_rows_and_without_an_image_nothing_is_said_of_memory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "result.json"
-    monkeypatch.setattr("bench.full_size.cold_starts", lambda *told: {False: ColdStart(5.0, 2.0)})
-    monkeypatch.setattr("bench.full_size.command_seconds", lambda *told: {(12, True): 4.0})
+    monkeypatch.setattr("bench.full_size.cold_starts", lambda *_: {False: ColdStart(5.0, 2.0)})
+    monkeypatch.setattr("bench.full_size.command_seconds", lambda *_: {(12, True): 4.0})
     options = "--device null --model small --size 64 --no-image --cold --command".split()
     main([str(folder), *options, "--json", str(file)])
     result = json.loads(file.read_text())
@@ -178,7 +178,7 @@ def test_a_cold_start_that_fails_says_why(tmp_path: Path) -> None:
 
 
 def test_the_first_step_is_made() -> None:
-    assert first_step(EMOJI, Device.null(), 64) > 0
+    assert run_first_step(EMOJI, Device.null(), 64) > 0
 
 
 def test_goals_belong_to_engines() -> None:
