@@ -23,7 +23,7 @@ FOUND = [e for e in entries(PACKAGES, Device.null()) if e.cpu and e.cupy is not 
 
 
 class Stream:
-    """Records calls as long as it graph_cache; an open capture refuses to wait."""
+    """A stream that records calls during a capture; an open capture refuses to wait."""
 
     def __init__(self, log: list[str], *, refuses: bool) -> None:
         self.log, self.refuses, self.open = log, refuses, False
@@ -49,7 +49,7 @@ class Stream:
 
 
 class Cupy:
-    """NumPy's functions, and what `CupyPeer` asks of CuPy besides."""
+    """NumPy's functions, and the other parts of CuPy that `CupyPeer` uses."""
 
     __name__ = "numpy"
 
@@ -109,9 +109,9 @@ def test_what_cupy_gets_is_what_numpy_computes(
 
 
 def test_goals_beside_cupy_have_it() -> None:
-    wanted = {"sort", "argsort", "cumsum", "fft", "svd", "qr", "cholesky", "gemv", "dot", "add"}
+    expected = {"sort", "argsort", "cumsum", "fft", "svd", "qr", "cholesky", "gemv", "dot", "add"}
     names = {e.name.split()[0] for e in entries(PACKAGES, Device.null()) if e.cupy and e.target}
-    assert names >= wanted
+    assert names >= expected
 
 
 def time_calls(cupy: Cupy, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:

@@ -21,7 +21,7 @@ FIRST, SECOND = "tiled f32 m42/2 n13 k20", "tiled f32 m42/2 n7 k13 silu"
 
 
 class Network:
-    """Two products, one behind the other; the variant of GPUs."""
+    """Two matrix products, one after the other, in the variant of GPUs."""
 
     def __init__(self, device: Device) -> None:
         self.device = device

@@ -1,9 +1,9 @@
-"""Pages of the documentation as programs: their Python blocks, and what each shows as printed.
+"""Pages of the documentation as programs: their Python blocks and the output of each.
 
 A page is one program: every fenced ``python`` block in order, in one namespace, at its own line, so
-that a traceback names the page's lines. A ``text`` block right behind a ``python`` block is what
-that block prints, with ``...`` for what differs from machine to machine. A block under the comment
-``<!-- not run: REASON -->`` is left out.
+that a traceback names the page's lines. A ``text`` block right after a ``python`` block is its
+output, with ``...`` for text that differs between machines. A block under the comment
+``<!-- not run: REASON -->`` does not run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its first line in the page, its code, what the page says it prints."""
+    """A fenced block: its first line in the page, its code and the output in the page."""
 
     line: int
     code: str
@@ -43,7 +43,7 @@ class Block:
 
 @functools.cache
 def blocks(page: str) -> tuple[Block, ...]:
-    """All Python blocks of ``docs/PAGE.md``."""
+    """Return all Python blocks of ``docs/PAGE.md``."""
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(text):

@@ -31,7 +31,7 @@ MODULES = {"pillow": "PIL"}
 
 
 def violations(folder: str, packages: list[str]) -> list[str]:
-    """Each import under `folder` that reaches into one of `packages`, as file:line: module."""
+    """Return imports under `folder` of one of `packages`, as file:line: module."""
     return [
         f"{name_of(file)}:{line}: {module}"
         for file in python_files(folder)
@@ -68,7 +68,7 @@ def dependencies() -> list[str]:
 
 
 def third_party_imports() -> dict[str, str]:
-    """Each top-level module from outside that the packages import: where it is imported."""
+    """Return each outside module that the packages import, with its place."""
     return {
         module.split(".")[0]: f"{name_of(file)}:{line}"
         for file in python_files(*PACKAGES)
