@@ -1,6 +1,6 @@
-"""Benchmarks of gpustd: one file an operation, each with its `ENTRIES`.
+"""Benchmarks of gpustd: one file for each operation, with its `ENTRIES`.
 
-Law: a number stands beside a peer's and as a share of the card's roof, both taken in the same run.
+Law: a result is shown beside a peer's and as a share of the card's roof, all from the same run.
 """
 
 __all__: list[str] = []

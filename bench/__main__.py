@@ -3,12 +3,13 @@
     python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
 
 Without operations, all of them are timed. Each line shows the median time of an entry, its rate,
-its share of the roof measured in the same run, and its speed relative to its quickest peer. Peers
-are NumPy for small entries, and PyTorch and CuPy on the same NVIDIA card where they are installed.
+its share of the roof of the same run, and its speed relative to its fastest peer. Peers are
+NumPy for small entries, and PyTorch and CuPy on the same NVIDIA card if they are installed.
 ``python -m bench.full_size`` times models.
 
-An existing FILE keeps the rows that this run does not measure. Entries that it lacks come first,
-goals before the rest, and nothing is begun after SECONDS. The same command continues such a run.
+An existing FILE keeps the rows that this run does not measure. Entries that are not in FILE yet are
+measured first, those with a goal before the others. After SECONDS no new entry is started. The same
+command continues such a run.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.entry import Entry, Row
-from bench.measure import Peers, measure, open_device
-from bench.report import HEAD, line, merged, read_earlier, report
+from bench.measure import Peers, measure_entry, open_device
+from bench.report import HEAD, line, make_report, merge_reports, read_earlier
 from bench.roofs import Roofs
 from gpucore import Device, DeviceNotFoundError, GpuError
 
@@ -88,12 +89,12 @@ def run(
     todo = sort_entries(entries(stems, device), [row["name"] for row in earlier.get("rows", ())])
     for entry in todo:
         if time.monotonic() > end:
-            print(f"the time is up: {len(rows)} of {len(todo)} entries")
+            print(f"time limit reached: {len(rows)} of {len(todo)} entries measured")
             break
         try:
-            rows.append(measure(device, entry, roofs, peers))
+            rows.append(measure_entry(device, entry, roofs, peers))
         except KeyboardInterrupt:
-            print(f"stopped: {len(rows)} of {len(todo)} entries")
+            print(f"stopped: {len(rows)} of {len(todo)} entries measured")
             break
         except (GpuError, RuntimeError, TypeError, ValueError, ImportError, MemoryError) as error:
             print(f"{entry.name} failed: {error}", file=sys.stderr)
@@ -103,8 +104,8 @@ def run(
     print(f"roof: copies {_rates(roofs.copies, 1e9)} GB/s")
     for dtype, rates in roofs.products.items():
         print(f"roof: {dtype} products {_rates(rates, 1e12)} TFLOP/s")
-    later = report(device, rows, copies=roofs.copies, products=roofs.products, failed=failed)
-    return merged(earlier, later) if earlier else later
+    later = make_report(device, rows, copies=roofs.copies, products=roofs.products, failed=failed)
+    return merge_reports(earlier, later) if earlier else later
 
 
 def _rates(rates: dict[str, float], unit: float) -> str:
@@ -120,19 +121,26 @@ def main() -> int:
     )
     parser.add_argument("operations", nargs="*", metavar="OPERATION", help=", ".join(OPERATIONS))
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file, or add them")
-    parser.add_argument("--limit", type=float, default=math.inf, help="seconds (no limit)")
+    parser.add_argument(
+        "--json", type=Path, help="write the results to this file, or add them to it"
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=math.inf,
+        help="start no entry after so many seconds (default: no limit)",
+    )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.operations if name not in OPERATIONS]
     if unknown:
-        parser.error(f"no benchmark of {', '.join(unknown)}; there are {', '.join(OPERATIONS)}")
+        parser.error(f"OPERATION must be one of {', '.join(OPERATIONS)}, got {', '.join(unknown)}")
     try:
         device = open_device(chosen.device)
         earlier = read_earlier(chosen.json, device) if chosen.json else {}
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is measured is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
     result = run(device, chosen.operations or OPERATIONS, earlier, chosen.limit)
     if chosen.json:
         part = chosen.json.with_name(f"{chosen.json.name}.part")

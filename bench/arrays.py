@@ -1,8 +1,8 @@
-"""Arrays: what only moves bytes against the rate of copies, sorting against CUB's and Thrust's.
+"""Arrays: operations that only move bytes, against copies; sorts, against CUB and Thrust.
 
-PyTorch sorts by the one, CuPy by the other. Floors: an elementwise operation and a scan read their
-operands and write their result once; a sum reads once; a radix sort of 32-bit keys reads and writes
-them once a pass of 8 bits and counts them once more, 48 bytes a key.
+PyTorch sorts with CUB, CuPy with Thrust. Floors: an elementwise operation and a scan read their
+operands and write their result once. A sum reads once. A radix sort of 32-bit keys reads and writes
+them once for each pass of 8 bits and counts them once more, 48 bytes for a key.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def _arrays(operands: Operands) -> list[NDArray[Any]]:
     return [_array(shape, dtype, seed) for seed, (shape, dtype) in enumerate(operands)]
 
 
-def _called(name: str, **given: object) -> Callable[..., object]:
+def _call_by_name(name: str, **given: object) -> Callable[..., object]:
     """Return a call of ``name`` in NumPy or CuPy: it takes the module, then its arrays."""
     return lambda module, *operands: getattr(module, name)(*operands, **given)
 
 
-def _sorted(name: str) -> Callable[..., object]:
-    """Return the same for a sort.
+def _sort_by_name(name: str) -> Callable[..., object]:
+    """Return a call of the sort ``name``: it takes the module, then its array.
 
-    CuPy's sort is Thrust's, which waits for its stream. So it is not captured.
+    CuPy sorts with Thrust, which waits for its stream, so that the call cannot be captured.
     """
 
     def call(module: Any, x: Any) -> object:
@@ -68,9 +68,10 @@ def entry(
     peers: tuple[Callable[..., object] | None, Callable[..., Any] | None] = (None, None),
     target: Target | None = None,
 ) -> Entry:
-    """``ours`` over buffers; ``peers`` the same in NumPy and CuPy, and in PyTorch.
+    """Return an entry that times ``ours`` on buffers.
 
-    Both get their module and its arrays.
+    ``peers`` are the same computation for NumPy and CuPy, and for PyTorch. Both get their module
+    and its arrays.
     """
     in_numpy, in_torch = peers
     size = max(math.prod(shape) for shape, _ in operands)
@@ -106,7 +107,7 @@ def entry(
 
 
 def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
-    """Flat, broadcast and transcendental operators."""
+    """Return the entries of flat, broadcast and transcendental operators."""
     b = dtype.itemsize
     rows = (size // 1024, 1024)
     return [
@@ -115,7 +116,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.add,
             [((size,), dtype)] * 2,
             3.0 * b * size,
-            (_called("add"), lambda _, x, y: x + y),
+            (_call_by_name("add"), lambda _, x, y: x + y),
             _NEAR_COPIES,
         ),
         entry(
@@ -123,7 +124,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.add,
             [(rows, dtype), ((1024,), dtype)],
             2.0 * b * size,
-            (_called("add"), lambda _, x, y: x + y),
+            (_call_by_name("add"), lambda _, x, y: x + y),
             _NEAR_COPIES,
         ),
         entry(
@@ -131,7 +132,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
             arrays.multiply,
             [(rows, dtype), ((rows[0], 1), dtype)],
             2.0 * b * size,
-            (_called("multiply"), lambda _, x, y: x * y),
+            (_call_by_name("multiply"), lambda _, x, y: x * y),
             _NEAR_COPIES,
         ),
         *(
@@ -140,7 +141,7 @@ def elementwise(size: int, dtype: type[DType]) -> list[Entry]:
                 getattr(arrays, name),
                 [((size,), dtype)],
                 2.0 * b * size,
-                (_called(name), lambda torch, x, name=name: getattr(torch, name)(x)),
+                (_call_by_name(name), lambda torch, x, name=name: getattr(torch, name)(x)),
                 _NEAR_COPIES,
             )
             for name in ("exp", "sin", "tanh")
@@ -158,7 +159,7 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
             functools.partial(arrays.sum, axis=axis),
             [(shape, dtype)],
             float(b * size),
-            (_called("sum", axis=axis), lambda _, x, axis=axis: x.sum(axis)),
+            (_call_by_name("sum", axis=axis), lambda _, x, axis=axis: x.sum(axis)),
             _NEAR_COPIES,
         )
         for axis, shape in shapes.items()
@@ -168,7 +169,7 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
         arrays.max,
         [((size,), dtype)],
         float(b * size),
-        (_called("max"), lambda _, x: x.max()),
+        (_call_by_name("max"), lambda _, x: x.max()),
         _NEAR_COPIES,
     )
     place = entry(
@@ -176,13 +177,16 @@ def reductions(size: int, dtype: type[DType]) -> list[Entry]:
         arrays.argmax,
         [((size,), dtype)],
         float(b * size),
-        (_called("argmax"), lambda _, x: x.argmax()),
+        (_call_by_name("argmax"), lambda _, x: x.argmax()),
     )
     return [*sums, largest, place]
 
 
 def scans(size: int) -> list[Entry]:
-    """cumsum of one row, of many, and down columns; CuPy's of CUB is that without an axis."""
+    """Return the entries of cumsum over one row, over many rows, and over columns.
+
+    CuPy uses CUB only without an axis, so that the long row has none.
+    """
     shapes = {-1: (size,), 1: (size // 8192, 8192), 0: (8192, size // 8192)}
     return [
         entry(
@@ -191,7 +195,7 @@ def scans(size: int) -> list[Entry]:
             [(shape, f32)],
             8.0 * size,
             (
-                _called("cumsum", axis=None if axis < 0 else axis),
+                _call_by_name("cumsum", axis=None if axis < 0 else axis),
                 lambda _, x, axis=axis: x.cumsum(axis),
             ),
             _NEAR_COPIES,
@@ -201,7 +205,7 @@ def scans(size: int) -> list[Entry]:
 
 
 def sorts(size: int) -> list[Entry]:
-    """Sorts of one long row, of short ones, with places, and the largest of rows."""
+    """Return the entries of sort, argsort and topk, on one long row and on short rows."""
     short = (size // 512, 512)
     return [
         *(
@@ -210,7 +214,7 @@ def sorts(size: int) -> list[Entry]:
                 arrays.sort,
                 [((size,), dtype)],
                 48.0 * size,
-                (_sorted("sort"), lambda _, x: x.sort()[0]),
+                (_sort_by_name("sort"), lambda _, x: x.sort()[0]),
                 _HALF_OF_PEER,
             )
             for dtype in (f32, i32)
@@ -220,7 +224,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.argsort,
             [((size,), f32)],
             80.0 * size,
-            (_sorted("argsort"), lambda _, x: x.argsort(stable=True)),
+            (_sort_by_name("argsort"), lambda _, x: x.argsort(stable=True)),
             _HALF_OF_PEER,
         ),
         entry(
@@ -228,7 +232,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.sort,
             [(short, f32)],
             8.0 * size,
-            (_sorted("sort"), lambda _, x: x.sort(-1)[0]),
+            (_sort_by_name("sort"), lambda _, x: x.sort(-1)[0]),
             _HALF_OF_PEER,
         ),
         entry(
@@ -236,7 +240,7 @@ def sorts(size: int) -> list[Entry]:
             arrays.argsort,
             [(short, f32)],
             8.0 * size,
-            (_sorted("argsort"), lambda _, x: x.argsort(stable=True, dim=-1)),
+            (_sort_by_name("argsort"), lambda _, x: x.argsort(stable=True, dim=-1)),
         ),
         *(
             entry(
@@ -252,7 +256,7 @@ def sorts(size: int) -> list[Entry]:
 
 
 def moves(size: int) -> list[Entry]:
-    """Gathers and scatters."""
+    """Return the entries of gathers, scatters and a transpose."""
     rows = (size // 256, 256)
     picked = size // 256
     return [

@@ -1,4 +1,4 @@
-"""attention at the sizes of Stable Diffusion and of the bundled model."""
+"""Benchmark of attention at the sizes of Stable Diffusion and of the bundled model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _operands(case: Case) -> tuple[Array, Array, Array]:
 
 
 def _plain(case: Case, q: Array, k: Array, v: Array) -> Array:
-    """Attention in NumPy f32, with the matrix of scores."""
+    """Compute attention in NumPy f32, with the whole matrix of scores."""
 
     def split(x: Array) -> Array:
         return x.reshape(case.batch, -1, case.heads, case.head).transpose(0, 2, 1, 3)
@@ -43,7 +43,7 @@ def _plain(case: Case, q: Array, k: Array, v: Array) -> Array:
 def entry(
     case: Case, dtype: type[DType], *, target: Target | None = None, cpu: bool = False
 ) -> Entry:
-    """One attention; small ones beside NumPy."""
+    """Return one attention, beside NumPy if it is small."""
 
     def setup(device: Device) -> Callable[[], object]:
         q, k, v = (device.buffer_from_array(x, dtype) for x in _operands(case))

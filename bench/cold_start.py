@@ -2,8 +2,8 @@
 
     python -m bench.cold_start FOLDER [--device NAME] [--size 512]
 
-Prints one JSON object: ``load_s``, the seconds of reading and uploading the weights. Whoever
-started the process has its clock: see `cold_starts`.
+Prints one JSON object: ``load_s``, the seconds for reading and uploading the weights. The caller
+measures the time of the whole process: see `cold_starts`.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from gpucore import Device
 
 __all__ = ["ColdStart", "cold_starts", "empty_caches"]
 
-# Where NVIDIA's driver, Mesa, and all that keeps to the XDG folders cache what they compiled.
+# Folders where NVIDIA's driver, Mesa and programs that follow XDG cache compiled kernels.
 _CACHES = ("__GL_SHADER_DISK_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")
 
 _ROUNDS = 3
 
 
 class ColdStart(NamedTuple):
-    """Seconds to the first step in fresh processes, without those of the weights, and those."""
+    """Seconds to the first step of a fresh process, without loading, and seconds of loading."""
 
     first_step: float
     load: float
 
 
 def cold_starts(folder: Path, device: str, size: int) -> dict[bool, ColdStart]:
-    """What fresh processes take, by whether the pipelines were cached: medians of three.
+    """Measure the start of fresh processes, without cached pipelines and with them.
 
-    A process with empty caches, of the driver too, is followed by one that finds what it left,
-    three times over, each time with other caches. What loading takes is taken off in each process.
-    Raises `RuntimeError` with what a process said.
+    Return medians of three, by whether pipelines were cached. In each round a first process has
+    empty caches, also those of the driver, and a second one uses what the first has cached. The
+    time of loading is subtracted. Raises `RuntimeError` with the error output of a process.
     """
     arguments = [str(folder), "--device", device, "--size", str(size)]
     command = [sys.executable, "-m", "bench.cold_start", *arguments]
     found: dict[bool, list[ColdStart]] = {False: [], True: []}
     for environment in empty_caches():
         for starts in found.values():
-            seconds, load = _timed(command, environment)
+            seconds, load = _time_process(command, environment)
             starts.append(ColdStart(seconds - load, load))
     return {
         cached: ColdStart(*map(statistics.median, zip(*starts, strict=True)))
@@ -60,14 +60,14 @@ def cold_starts(folder: Path, device: str, size: int) -> dict[bool, ColdStart]:
 
 
 def empty_caches() -> Iterator[dict[str, str]]:
-    """Three environments for processes, one after the other, each with caches of its own."""
+    """Yield three environments for processes, each with empty caches of its own."""
     for _ in range(_ROUNDS):
         with tempfile.TemporaryDirectory() as caches:
             yield os.environ | dict.fromkeys(_CACHES, caches)
 
 
-def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds until the process tells of its first step, and those of its loading."""
+def _time_process(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Return the seconds until a process reports its first step, and its seconds of loading."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -81,8 +81,8 @@ def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, floa
     return seconds, float(json.loads(first)["load_s"])
 
 
-def first_step(folder: Path, device: Device, size: int) -> float:
-    """Make the first step of an image; returns the seconds of loading."""
+def run_first_step(folder: Path, device: Device, size: int) -> float:
+    """Make the first step of an image; return the seconds of loading."""
     start = time.perf_counter()
     pipeline = Pipeline.load(folder, device)
     device.synchronize()
@@ -92,18 +92,18 @@ def first_step(folder: Path, device: Device, size: int) -> float:
         if isinstance(event, Step):
             event.wait()
             return loaded
-    raise AssertionError("generate yields steps")
+    raise AssertionError("generate must yield a step")
 
 
 def main() -> None:
-    """Run one process's part."""
+    """Run the part of one fresh process."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="")
     parser.add_argument("--size", type=int, default=512)
     chosen = parser.parse_args()
     device = open_device(chosen.device)
-    print(json.dumps({"load_s": first_step(chosen.folder, device, chosen.size)}), flush=True)
+    print(json.dumps({"load_s": run_first_step(chosen.folder, device, chosen.size)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m bench.compare BEFORE.json AFTER.json [--limit 5%]
 
-Prints seconds before and after of each entry that both files have, and their ratio. Exit status 1
-when an entry takes longer than before by more than the limit, or is no longer there (allowed by
---other-selection); 2 for files that cannot be compared, such as those of different adapters,
-backends or drivers (allowed by --other-machine).
+Prints the seconds of each entry in both files, and their ratio. The exit status is 1 if an entry is
+slower by more than the limit, or is missing in AFTER (--other-selection allows that). It is 2 if
+the files cannot be compared, for example if adapters, backends or drivers differ (--other-machine
+allows that).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Result", "Speed", "compare", "main", "read_result"]
+__all__ = ["Result", "Speed", "compare_results", "main", "read_result"]
 
 _MACHINE = ("adapter", "backend", "driver")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A result file: what it was measured on, and the seconds of each entry."""
+    """A result file: its machine, and the seconds of each entry."""
 
     machine: Mapping[str, str]
     seconds: Mapping[str, float]
@@ -42,19 +42,19 @@ class Speed:
 
     @property
     def ratio(self) -> float:
-        """After over before: above 1 is slower."""
+        """Return seconds after divided by seconds before: above 1 is slower."""
         return self.after / self.before
 
 
 def read_result(file: Path) -> Result:
-    """Read a result file. Raises `ValueError` with what is wrong, `OSError`."""
+    """Read a result file. Raises `ValueError` for a wrong file, `OSError`."""
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file}: no JSON: {error}") from None
+        raise ValueError(f"{file}: must be JSON: {error}") from None
     rows = data.get("rows") if isinstance(data, dict) else None
     if not isinstance(rows, list):
-        raise ValueError(f"{file}: has no rows: give what `python -m bench --json` wrote")
+        raise ValueError(f"{file}: has no rows: give a file that `python -m bench --json` wrote")
     seconds: dict[str, float] = {}
     for row in rows:
         name, value = _row(file, row)
@@ -65,30 +65,30 @@ def read_result(file: Path) -> Result:
 
 
 def _row(file: Path, row: Any) -> tuple[str, float]:
-    """Name and seconds of a row; seconds are a positive number, else nothing was measured."""
+    """Return name and seconds of a row. Raises `ValueError` unless seconds are positive."""
     try:
         name, value = str(row["name"]), float(row["seconds"])
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{file}: a row without name or seconds: {str(row)[:80]}") from None
+        raise ValueError(f"{file}: a row must have name and seconds, got {str(row)[:80]}") from None
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{file}: {name!r} took {value} seconds, which is no measurement")
+        raise ValueError(f"{file}: {name!r}: seconds must be a positive number, got {value}")
     return name, value
 
 
-def compare(before: Result, after: Result) -> list[Speed]:
-    """Entries that both results have, in the order of the first. Raises `ValueError` for none."""
-    both = [
+def compare_results(before: Result, after: Result) -> list[Speed]:
+    """Return the entries of both results, in order. Raises `ValueError` if there are none."""
+    speeds = [
         Speed(name, seconds, after.seconds[name])
         for name, seconds in before.seconds.items()
         if name in after.seconds
     ]
-    if not both:
+    if not speeds:
         raise ValueError("the two files have no entry in common")
-    return both
+    return speeds
 
 
 def table(speeds: Sequence[Speed], limit: float) -> str:
-    """A row for each entry, with a mark where the limit is passed."""
+    """Return a table with a row for each entry, marked where it is slower than the limit."""
     lines = [f"{'':<52}{'before':>13}{'after':>13}{'ratio':>9}"]
     for speed in speeds:
         mark = "  slower" if speed.ratio > limit else ""
@@ -97,8 +97,8 @@ def table(speeds: Sequence[Speed], limit: float) -> str:
     return "\n".join(lines)
 
 
-def other_machine(before: Result, after: Result) -> list[str]:
-    """In what the machines of the two differ."""
+def machine_differences(before: Result, after: Result) -> list[str]:
+    """Return a line of text for each difference between the two machines."""
     return [
         f"other {key}: {before.machine[key]!r} before, {after.machine[key]!r} after"
         for key in _MACHINE
@@ -106,17 +106,17 @@ def other_machine(before: Result, after: Result) -> list[str]:
     ]
 
 
-def vanished(before: Result, after: Result) -> list[str]:
-    """Entries that only the first has."""
+def missing_entries(before: Result, after: Result) -> list[str]:
+    """Return the names of entries that only the first result has."""
     return [name for name in before.seconds if name not in after.seconds]
 
 
 def _limit(text: str) -> float:
-    """The ratio allowed, from ``5%``."""
+    """Return the greatest allowed ratio, from a text such as ``5%``."""
     number, percent, rest = text.partition("%")
     value = float(number)
     if not percent or rest or not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"{text} is no share such as 5%")
+        raise argparse.ArgumentTypeError(f"must be a percentage such as 5%, got {text}")
     return 1 + value / 100
 
 
@@ -127,38 +127,45 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("before", type=Path, help="result to compare with")
-    parser.add_argument("after", type=Path, help="result that may not be slower")
-    parser.add_argument("--limit", type=_limit, default=1.1, help="slower by so much (10%%)")
+    parser.add_argument("after", type=Path, help="result that must not be slower")
+    parser.add_argument("--limit", type=_limit, default=1.1, help="greatest slowdown (10%%)")
     parser.add_argument(
-        "--other-machine", action="store_true", help="of another adapter, backend or driver, too"
+        "--other-machine",
+        action="store_true",
+        help="compare results of different adapters, backends or drivers",
     )
     parser.add_argument(
-        "--other-selection", action="store_true", help="AFTER need not have all entries of BEFORE"
+        "--other-selection",
+        action="store_true",
+        help="allow entries of BEFORE to be missing in AFTER",
     )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare the files that the command line names; returns the exit status."""
+    """Compare the files named on the command line; return the exit status."""
     chosen = _parser().parse_args(arguments)
     try:
         before, after = read_result(chosen.before), read_result(chosen.after)
-        speeds = compare(before, after)
+        speeds = compare_results(before, after)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    machine, gone = other_machine(before, after), vanished(before, after)
+    machine, missing = machine_differences(before, after), missing_entries(before, after)
     if machine and not chosen.other_machine:
         print("\n".join([*machine, "give --other-machine to compare them"]), file=sys.stderr)
         return 2
-    remarks = [*machine, *(f"only before: {name}" for name in gone)]
-    remarks += [f"only after: {name}" for name in vanished(after, before)]
+    remarks = [*machine, *(f"only before: {name}" for name in missing)]
+    remarks += [f"only after: {name}" for name in missing_entries(after, before)]
     print("\n".join([table(speeds, chosen.limit), *remarks]))
     slower = sum(speed.ratio > chosen.limit for speed in speeds)
     percent = 100 * (chosen.limit - 1)
     print(f"{slower} of {len(speeds)} entries are more than {percent:.3g}% slower")
-    if gone and not chosen.other_selection:
-        print(f"{len(gone)} are gone: give --other-selection if that is meant", file=sys.stderr)
+    if missing and not chosen.other_selection:
+        print(
+            f"{len(missing)} entries are missing: give --other-selection to allow that",
+            file=sys.stderr,
+        )
         return 1
     return 1 if slower else 0
 

@@ -1,4 +1,4 @@
-"""What peers on the same card have in common: how their calls are timed, on CUDA's own clock."""
+"""The common part of peers on the same card: timing of their calls with CUDA's events."""
 
 from __future__ import annotations
 
@@ -24,63 +24,67 @@ Call = Callable[[], object]
 class CudaPeer(ABC):
     """A library that drives the card through CUDA."""
 
-    def timed(self, make: Callable[[Any], Call]) -> tuple[float, bool]:
-        """Median seconds of a call over 20 samples, and whether a graph replayed them.
+    def time_calls(self, make: Callable[[Any], Call]) -> tuple[float, bool]:
+        """Return the median seconds of a call over 20 samples, and whether a graph replayed it.
 
-        ``make`` gets the library's module. A sample is a CUDA graph of calls, as our own calls are
-        replayed from a graph: neither counts its host's time. What cannot be captured is called
-        as it is, one call behind the other. The card is kept busy for a while before. Nothing of
-        it runs or holds memory afterwards, so that it is alone on the card as we are.
+        ``make`` gets the library's module and returns the call. A sample is a CUDA graph of calls:
+        our own calls are replayed from a graph, too, so that no side counts the host's time. A call
+        that cannot be captured is made directly, several times in a row. The card is kept busy
+        before the samples. Afterwards the peer's memory is freed, so that the next measurement has
+        the card for itself.
         """
         try:
             with self._scope():
-                return self._measured(make(self._module))
+                return self._measure(make(self._module))
         finally:
             self._free()
 
     def seconds(self, make: Callable[[Any], Call]) -> float:
-        """The median alone."""
-        return self.timed(make)[0]
+        """Return the median seconds of a call."""
+        return self.time_calls(make)[0]
 
-    def _measured(self, call: Call) -> tuple[float, bool]:
-        once = self._warmed(call)
+    def _measure(self, call: Call) -> tuple[float, bool]:
+        once = self._warm_up(call)
         count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))
 
         def row() -> None:
             for _ in range(count):
                 call()
 
-        replay = self._captured(row)
+        replay = self._capture(row)
         run = replay or row
         end = time.perf_counter() + _BUSY_S
         while time.perf_counter() < end:
-            self._elapsed(run)
-        samples = [self._elapsed(run) for _ in range(_SAMPLES)]
+            self._time_call(run)
+        samples = [self._time_call(run) for _ in range(_SAMPLES)]
         return statistics.median(samples) / count, replay is not None
 
-    def _warmed(self, call: Call) -> float:
-        """Seconds of a call that has been made before, where capturing wants it."""
+    def _warm_up(self, call: Call) -> float:
+        """Make some first calls, which a capture needs; return the seconds of one call."""
         for _ in range(_WARM_CALLS):
-            self._elapsed(call)
-        return min(self._elapsed(call) for _ in range(3))
+            self._time_call(call)
+        return min(self._time_call(call) for _ in range(3))
 
     @property
     @abstractmethod
     def _module(self) -> Any:
-        """What entries get to make their operands and calls with."""
+        """The library's module, which entries use for operands and calls."""
 
     @abstractmethod
     def _scope(self) -> AbstractContextManager[object]:
-        """What all calls are made in."""
+        """Return the context in which all calls are made."""
 
     @abstractmethod
-    def _captured(self, row: Call) -> Call | None:
-        """Replays of a row; None for what reads back (a solver's status) or refuses capture."""
+    def _capture(self, row: Call) -> Call | None:
+        """Return a call that replays ``row`` from a graph, or None where it cannot be captured.
+
+        A solver that reads its status back to the host cannot be captured.
+        """
 
     @abstractmethod
-    def _elapsed(self, call: Call) -> float:
-        """Seconds between two events around what is called."""
+    def _time_call(self, call: Call) -> float:
+        """Return the seconds between an event before the call and one after it."""
 
     @abstractmethod
     def _free(self) -> None:
-        """Give back the card's memory."""
+        """Free the card's memory."""

@@ -1,7 +1,7 @@
-"""CuPy as a peer on the same card: cuFFT with plans, cuSOLVER, CUB and Thrust, where it is there.
+"""CuPy as a peer on the same card: cuFFT with plans, cuSOLVER, CUB and Thrust, if it is installed.
 
-Its functions have the names of NumPy's and SciPy's, so an entry that is written for both modules
-runs in either; `scipy_part` finds what stands beside the module.
+Its functions have the names of NumPy and SciPy, so that one function of an entry serves both.
+`scipy_part` returns the matching part of SciPy.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from bench.cuda_peer import Call, CudaPeer
 from gpucore import Device
 
-__all__ = ["CupyPeer", "cupy_peer", "scipy_part"]
+__all__ = ["CupyPeer", "find_cupy", "scipy_part"]
 
 
-def cupy_peer(device: Device) -> CupyPeer | None:
-    """The peer that drives the same card through CUDA; None where there is none."""
+def find_cupy(device: Device) -> CupyPeer | None:
+    """Return CuPy as a peer on the device's card; None where it is not available."""
     if device.is_cpu or importlib.util.find_spec("cupy") is None:
         return None
     cupy = importlib.import_module("cupy")
@@ -30,9 +30,9 @@ def cupy_peer(device: Device) -> CupyPeer | None:
 
 
 def scipy_part(module: Any, name: str) -> Any:
-    """SciPy's part of a name, or CuPy's for CuPy: it is loaded where it is first needed."""
-    of = "cupyx.scipy" if module.__name__ == "cupy" else "scipy"
-    return importlib.import_module(f"{of}.{name}")
+    """Import ``scipy.NAME``, or ``cupyx.scipy.NAME`` where the module is CuPy."""
+    package = "cupyx.scipy" if module.__name__ == "cupy" else "scipy"
+    return importlib.import_module(f"{package}.{name}")
 
 
 class CupyPeer(CudaPeer):
@@ -50,8 +50,8 @@ class CupyPeer(CudaPeer):
         scope: AbstractContextManager[object] = self._stream
         return scope
 
-    def _captured(self, row: Call) -> Call | None:
-        """None for cuBLAS and cuSOLVER, too, whose capture CuPy refuses."""
+    def _capture(self, row: Call) -> Call | None:
+        """Return None for cuBLAS and cuSOLVER, too, since CuPy cannot capture them."""
         stream = self._stream
         stream.begin_capture()
         try:
@@ -63,7 +63,7 @@ class CupyPeer(CudaPeer):
             return None
         return partial(graph.launch, stream)
 
-    def _elapsed(self, call: Call) -> float:
+    def _time_call(self, call: Call) -> float:
         cuda, stream = self._cupy.cuda, self._stream
         begin, end = cuda.Event(), cuda.Event()
         begin.record(stream)

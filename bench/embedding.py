@@ -19,7 +19,7 @@ __all__ = ["ENTRIES"]
 def entry(
     table: tuple[int, int], ids: tuple[int, ...], dtype: type[DType], *, cpu: bool = False
 ) -> Entry:
-    """Rows of a random table."""
+    """Return a look-up of ``ids`` in a random table."""
 
     @functools.cache
     def arrays() -> tuple[NDArray[np.float32], NDArray[np.int32]]:

@@ -17,7 +17,7 @@ _Kind = Literal["tflops", "of peer", "of copy rate", "seconds"]
 class Target:
     """A goal: a least number of ``tflops``, a least share, or a greatest number of ``seconds``.
 
-    A share is one of the quickest peer's rate, or of the rate of copies on the card.
+    A share is relative to the fastest peer's rate, or to the rate of copies on the card.
     """
 
     kind: _Kind
@@ -53,12 +53,12 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Our rate divided by the quickest peer's: above 1 we are quicker."""
+        """Return our rate divided by the fastest peer's: above 1 we are faster."""
         return min(self.peers.values()) / self.seconds if self.peers else None
 
     @property
     def grade(self) -> float | None:
-        """The rate divided by the target's; None without a target or without a peer."""
+        """Return the rate divided by the target's; None without a target or without a peer."""
         if self.target is None:
             return None
         kind, value = self.target.kind, self.target.value
@@ -71,7 +71,7 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """True where the target is reached; None without one, or where the peer is missing."""
+        """Return true where the target is reached; None without a target or without a peer."""
         return None if self.grade is None else self.grade >= 1
 
     @classmethod
@@ -93,9 +93,9 @@ class Entry:
         numpy: the same computation in NumPy on the host, or None. It is called several times, and
             makes its operands at the first call.
         torch: takes PyTorch, makes the operands on its default device, and returns a call that
-            launches the same computation. None where there is no such peer.
-        cupy: the same with CuPy. Where NumPy has the same call, one function serves both.
-        torch_name: name of that peer where its times are shown.
+            launches the same computation; or None.
+        cupy: the same as ``torch``, with CuPy.
+        torch_name: the name under which PyTorch's times are shown.
         target: goal on one NVIDIA H200.
         f16: true where the entry needs a device with f16; it is left out elsewhere.
         cpu: true where the entry is small enough for a software renderer.

@@ -1,4 +1,4 @@
-"""The watch for overflow: bytes only."""
+"""Benchmark of count_nonfinite, which finds overflow: bytes only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ENTRIES"]
 
 
 def entry(name: str, shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """Finite numbers, as they nearly always are."""
+    """Return a count over finite numbers, the usual case."""
 
     @functools.cache
     def operand() -> NDArray[Any]:

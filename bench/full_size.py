@@ -4,14 +4,18 @@
     python -m bench.full_size FOLDER --device dawn --json bench/results/NAME.json
     python -m bench.full_size models/emoji --model bundled --size 256 --device cpu --command
 
-Times one captured UNet call for an image with guidance (batch 2; and as pictures are made, of one
-latent), the host's part of it, a decoding (one of twice the size, too, up to 1024), and an image of
-20 steps; counts bytes. Fresh processes with empty and with filled caches, the driver's own among
-them, are timed up to the first step with --cold, and with --command as ``avila txt2img`` of 12 and
-20 steps, from start to end. Medians of 20 (7 on software renderers), the device kept busy, images
-of a new prompt each time; of 3 processes. Where the folder has ``reference.npz``, the UNet and the
-VAE are compared with diffusers in fp32; where it has ``peer.json``, its times stand beside ours.
-With --profile, the UNet's layers and kernels are shown.
+Measures:
+
+- one captured UNet call for an image with guidance: at batch 2, and of one latent, as in pictures
+- the host's time for that call
+- a decoding, and one of twice the size up to 1024
+- an image of 20 steps, with a new prompt each time, and its memory
+- with --cold, fresh processes up to the first step, with empty and with filled caches
+- with --command, ``avila txt2img`` of 12 and 20 steps, from start to end
+
+Times are medians of 20 (7 on software renderers) on a busy device, or of 3 processes. If the folder
+has ``reference.npz``, the UNet and the VAE are compared with diffusers in fp32. If it has
+``peer.json``, its times are shown beside ours. --profile shows the UNet's layers and kernels.
 """
 
 from __future__ import annotations
@@ -43,9 +47,9 @@ from bench.models import (
     unet_row,
     vae_row,
 )
-from bench.report import HEAD, line, report
+from bench.report import HEAD, line, make_report
 from bench.roofs import Roofs
-from bench.torch_peer import torch_peer
+from bench.torch_peer import find_torch
 from diffusion import Pipeline, Result, Settings, Step
 from diffusion.checkpoints import ModelFolder
 from diffusion.models.layers import Activations
@@ -62,9 +66,9 @@ TIMESTEP = 500.0
 
 @dataclass
 class Run:
-    """What is measured, of which model at which size, and what came out.
+    """A measurement of one model at one size, with its results.
 
-    ``named``: the device as the command line has it, for processes that open it anew.
+    ``device_name`` is the device on the command line, for processes that open it themselves.
     """
 
     folder: Path
@@ -73,12 +77,12 @@ class Run:
     size: int
     steps: int
     peers: dict[str, dict[str, float]]
-    named: str = ""
+    device_name: str = ""
     rows: list[Row] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
 
     def add(self, name: str, seconds: float, graph: Graph | None, roof: Roof | None) -> None:
-        """Keep a row, with the work of a graph, and show it."""
+        """Add a row, with the work of a graph, and print it."""
         works = graph.works if graph else []
         least = sum(map(roof.seconds, works)) if roof else 0.0
         goal = goal_of(name, self.device.info.engine)
@@ -96,18 +100,18 @@ class Run:
 
 
 def channels_last(array: Array) -> Array:
-    """(n, channels, height, width) as (n, height, width, channels)."""
+    """Move the axes of (n, channels, height, width) to (n, height, width, channels)."""
     return np.ascontiguousarray(np.moveaxis(array, 1, -1))
 
 
-def distance(actual: Array, expected: Array) -> float:
-    """Relative L2."""
+def relative_l2(actual: Array, expected: Array) -> float:
+    """Return the relative L2 error."""
     wide = expected.astype(np.float64)
     return float(np.linalg.norm(actual - wide) / np.linalg.norm(wide))
 
 
 def inputs(networks: Networks, size: int) -> dict[str, Array]:
-    """Random inputs of one call, under the names and in the shapes of ``reference.npz``."""
+    """Return random inputs of one call, under the names and in the shapes of ``reference.npz``."""
     unet, rng = networks.folder.unet, np.random.default_rng(7)
     side = size // networks.folder.vae.downscale
     shapes = {
@@ -120,23 +124,28 @@ def inputs(networks: Networks, size: int) -> dict[str, Array]:
 
 
 def pooled_width(networks: Networks) -> int:
-    """Width of the pooled text; 0 for models that take none."""
+    """Return the width of the pooled text; 0 for models without it."""
     unet = networks.folder.unet
     added = unet.projection_class_embeddings_input_dim
-    return added - told_sizes(networks) * (unet.addition_time_embed_dim or 0) if added else 0
+    return (
+        added - added_number_count(networks) * (unet.addition_time_embed_dim or 0) if added else 0
+    )
 
 
-def told_sizes(networks: Networks) -> int:
-    """Numbers beside the pooled text: the refiner, with one text encoder, is told a score."""
+def added_number_count(networks: Networks) -> int:
+    """Return the count of numbers beside the pooled text.
+
+    SDXL has six sizes; the refiner, which has one text encoder, has four sizes and a score.
+    """
     return 6 if len(networks.text.encoders) > 1 else 5
 
 
 def added_embedding(networks: Networks, pooled: Array, size: int) -> Activations | None:
-    """What SDXL is told beside the prompt: pooled text, and the size three times over."""
+    """Embed the added conditioning of SDXL: pooled text, and the numbers beside it."""
     if not pooled_width(networks):
         return None
-    told = (size, size, 0, 0, size, size) if told_sizes(networks) == 6 else (size, size, 0, 0, 6.0)
-    sizes = size_features(told, networks.folder.unet)
+    last = (size, size) if added_number_count(networks) == 6 else (6.0,)
+    sizes = size_features((size, size, 0, 0, *last), networks.folder.unet)
     vectors = np.concatenate([pooled, np.tile(sizes, (2, 1))], axis=1)
     on_device = networks.device.buffer_from_array(vectors, networks.dtype)
     return networks.unet.embed_added(on_device)
@@ -145,7 +154,7 @@ def added_embedding(networks: Networks, pooled: Array, size: int) -> Activations
 def unet_graph(
     networks: Networks, arrays: dict[str, Array], size: int, parts: int = 1
 ) -> tuple[Graph, Any]:
-    """One captured UNet call at batch 2, or of one latent in two parts, and its output."""
+    """Capture a UNet call at batch 2, or of one latent in two parts; return graph and output."""
     device, dtype, images = networks.device, networks.dtype, 2 // parts
     latents = device.buffer_from_array(channels_last(arrays["latents"][:images]), dtype)
     features = time_features([TIMESTEP] * images, networks.folder.unet)
@@ -158,7 +167,7 @@ def unet_graph(
 
 
 def vae_graph(networks: Networks, code: Array) -> tuple[Graph, Any]:
-    """One captured decoding of (1, channels, h, w), and its image."""
+    """Capture a decoding of (1, channels, h, w); return the graph and its image."""
     latents = networks.device.buffer_from_array(channels_last(code), networks.vae_dtype)
     with networks.device.capture() as graph, networks.device.region("vae"):
         image = networks.vae.decode(latents)
@@ -166,31 +175,31 @@ def vae_graph(networks: Networks, code: Array) -> tuple[Graph, Any]:
     return graph, image
 
 
-def text_distances(networks: Networks, arrays: dict[str, Array]) -> dict[str, float]:
-    """Relative L2 of each text encoder's states, and of the pooled text."""
+def text_errors(networks: Networks, arrays: dict[str, Array]) -> dict[str, float]:
+    """Return the relative L2 error of each text encoder's states, and of the pooled text."""
     found = {}
     names = [n for n in ("text_encoder", "text_encoder_2") if f"{n}_states" in arrays]
     for name, encoder in zip(names, networks.text.encoders, strict=True):
         states, pooled = encoder.encode(arrays["ids"].astype(int).tolist(), 0)
-        found[f"{name}_relative_l2"] = distance(states.read(), arrays[f"{name}_states"])
+        found[f"{name}_relative_l2"] = relative_l2(states.read(), arrays[f"{name}_states"])
         if pooled is not None:
-            found["pooled_text_relative_l2"] = distance(pooled.read(), arrays["pooled_text"])
+            found["pooled_text_relative_l2"] = relative_l2(pooled.read(), arrays["pooled_text"])
     return found
 
 
 def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool) -> None:
-    """The UNet, its host time and the VAE at two sizes."""
+    """Measure the UNet, its host time and the VAE at two sizes."""
     device, size = run.device, run.size
     file = run.folder / "reference.npz"
     arrays = inputs(networks, size)
     if file.is_file():
         arrays |= dict(np.load(file))
     if "ids" in arrays:
-        run.facts |= text_distances(networks, arrays)
+        run.facts |= text_errors(networks, arrays)
     graph, output = unet_graph(networks, arrays, size)
     graph.replay()
     if "unet" in arrays:
-        run.facts["unet_relative_l2"] = distance(output.read(), channels_last(arrays["unet"]))
+        run.facts["unet_relative_l2"] = relative_l2(output.read(), channels_last(arrays["unet"]))
     run.facts["unet_launches"] = len(graph)
     run.add(unet_row(run.model, size), replay_seconds(device, graph), graph, roof)
     run.add(host_row(run.model), host_seconds(device, graph), None, None)
@@ -207,15 +216,15 @@ def measure_networks(run: Run, networks: Networks, roof: Roof, *, profile: bool)
         graph, image = vae_graph(networks, np.tile(arrays["code"], (1, 1, times, times)))
         graph.replay()
         if side == size and "image" in arrays:
-            run.facts["vae_relative_l2"] = distance(image.read(), channels_last(arrays["image"]))
+            run.facts["vae_relative_l2"] = relative_l2(image.read(), channels_last(arrays["image"]))
         run.add(vae_row(run.model, side), replay_seconds(device, graph), graph, roof)
         graph.release()
 
 
 def measure_image(run: Run, networks: Networks) -> None:
-    """A whole image: once to see that each step is finite, then for its time, of new prompts.
+    """Measure whole images: one to check that each step is finite, then others for the time.
 
-    Its peak of memory is kept, too: that of the networks alone would say nothing of pictures.
+    Each image has a new prompt. The peak of memory is recorded, too.
     """
     run.device.trim()
     run.device.pool.reset_peak()
@@ -229,9 +238,9 @@ def measure_image(run: Run, networks: Networks) -> None:
             finite &= bool(np.isfinite(event.latents()).all())
     times = []
     for number in range(7 if run.device.is_cpu else 20):
-        told = replace(settings, prompt=f"{settings.prompt}, number {number}")
+        renamed = replace(settings, prompt=f"{settings.prompt}, number {number}")
         start = time.perf_counter()
-        ended = [isinstance(event, Result) for event in pipeline.generate(told)]
+        ended = [isinstance(event, Result) for event in pipeline.generate(renamed)]
         times.append(time.perf_counter() - start)
         assert ended[-1]
     run.facts["image_finite"] = finite
@@ -240,22 +249,22 @@ def measure_image(run: Run, networks: Networks) -> None:
 
 
 def measure_cold(run: Run) -> None:
-    """Fresh processes up to the first step, less the time of the weights."""
-    for cached, start in cold_starts(run.folder, run.named, run.size).items():
+    """Measure fresh processes up to the first step, without the time of loading."""
+    for cached, start in cold_starts(run.folder, run.device_name, run.size).items():
         run.add(cold_row(run.model, cached=cached), start.first_step, None, None)
         run.facts["cold_load_s" if not cached else "cached_load_s"] = start.load
 
 
 def measure_command(run: Run) -> None:
-    """Fresh processes of the command, from start to end."""
-    for (steps, cached), seconds in command_seconds(run.folder, run.named, run.size).items():
+    """Measure fresh processes of the command, from start to end."""
+    for (steps, cached), seconds in command_seconds(run.folder, run.device_name, run.size).items():
         run.add(command_row(run.model, run.size, steps, cached=cached), seconds, None, None)
 
 
 def measure(run: Run, *, image: bool, cold: bool, command: bool, profile: bool) -> dict[str, Any]:
-    """All numbers of one device, as the JSON file holds them."""
+    """Measure everything on one device; return the contents of the JSON file."""
     device = run.device
-    roofs = Roofs(device, torch_peer(device))
+    roofs = Roofs(device, find_torch(device))
     start = time.perf_counter()
     networks = load_networks(ModelFolder(run.folder), device)
     device.synchronize()
@@ -271,11 +280,11 @@ def measure(run: Run, *, image: bool, cold: bool, command: bool, profile: bool) 
     if command:
         measure_command(run)
     rates = {"copies": roofs.copies, "products": roofs.products}
-    return report(device, run.rows, model=run.model, **rates, facts=run.facts)
+    return make_report(device, run.rows, model=run.model, **rates, facts=run.facts)
 
 
 def read_peers(folder: Path) -> dict[str, dict[str, float]]:
-    """Seconds of each row by others, from ``peer.json``; empty where there is none."""
+    """Read the seconds of peers by row from ``peer.json``; empty where there is no file."""
     file = folder / "peer.json"
     rows = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.is_file() else {}
     return {str(name): dict(seconds) for name, seconds in rows.items()}
@@ -291,12 +300,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan, cpu")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
-    parser.add_argument("--model", default=SD15, help=f"what rows call it ({SD15})")
+    parser.add_argument("--model", default=SD15, help=f"name of the model in rows ({SD15})")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (512)")
-    parser.add_argument("--steps", type=int, default=20, help="of the image (20)")
-    parser.add_argument("--no-image", action="store_true", help="leave the image out")
-    parser.add_argument("--cold", action="store_true", help="start fresh processes too")
-    parser.add_argument("--command", action="store_true", help="time avila txt2img as well")
+    parser.add_argument("--steps", type=int, default=20, help="steps of the image (20)")
+    parser.add_argument("--no-image", action="store_true", help="do not measure the image")
+    parser.add_argument(
+        "--cold", action="store_true", help="also time fresh processes up to the first step"
+    )
+    parser.add_argument("--command", action="store_true", help="also time avila txt2img")
     parser.add_argument("--profile", action="store_true", help="show the UNet's layers and kernels")
     chosen = parser.parse_args(arguments)
     device = open_device(chosen.device)

@@ -24,7 +24,7 @@ def entry(
     cpu: bool = False,
     few_rows: bool = False,
 ) -> Entry:
-    """Return one product (m, k) @ (k, n)."""
+    """Return one matrix product (m, k) @ (k, n)."""
     (m,), k, n = case.rows, case.k, case.n
 
     def setup(device: Device) -> Callable[[], object]:

@@ -1,10 +1,10 @@
-"""Images: the least time is that of reading and writing each element once, as copies do.
+"""Images: the least time is that of a copy, which reads and writes each element once.
 
-A filter with little arithmetic in its windows should reach that rate too: on an H200 some 57
+A filter with little arithmetic in its windows should reach that rate too: on an H200 about 57
 instructions fit between two words of four bytes. `gaussian_blur` and `box_blur` of small windows
-are one launch. Longer ones, and `resize`, write and read the middle between their axes, which is
-not counted in the bytes here. Pictures are batches of 3840 x 2160. `canny` has no peer: PyTorch has
-nothing that follows its edges.
+are one launch. Larger windows and `resize` take a launch for each axis; the bytes here do not count
+the result between them. Pictures are batches of 3840 x 2160. `canny` has no peer, since PyTorch has
+no such function.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def entry(
 ) -> Entry:
     """Return an entry that times ``call`` on a picture.
 
-    ``flops`` are those of an element. ``torch`` gets (torch, picture). ``numpy`` gets (NumPy,
-    picture) of a small one, and (CuPy, picture).
+    ``flops`` are operations for each element. ``torch`` gets PyTorch and the picture. ``numpy``
+    gets CuPy and the picture, or NumPy and a small one.
     """
     operand = functools.partial(_picture, shape, dtype)
 

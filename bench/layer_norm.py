@@ -18,7 +18,7 @@ __all__ = ["ENTRIES"]
 
 
 def entry(rows: int, channels: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """``rows`` tokens."""
+    """Return the norm of ``rows`` tokens."""
     shape = (rows, channels)
 
     def setup(device: Device) -> Callable[[], object]:

@@ -17,10 +17,10 @@ from tests.gpustd.reference.layout import LARGE, SMALL
 __all__ = ["ENTRIES"]
 
 
-def transposed(
+def transpose_entry(
     shape: tuple[int, ...], axes: tuple[int, ...], dtype: type[DType], *, cpu: bool = False
 ) -> Entry:
-    """``transpose``, as weights are laid out."""
+    """Return a ``transpose``, as in the layout of weights."""
     size = int(np.prod(shape))
 
     def setup(device: Device) -> Callable[[], object]:
@@ -45,8 +45,10 @@ def transposed(
     )
 
 
-def joined(side: int, widths: tuple[int, int], dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """``concat`` of the channels of two square images."""
+def concat_entry(
+    side: int, widths: tuple[int, int], dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """Return a ``concat`` of the channels of two square images."""
 
     def setup(device: Device) -> Callable[[], object]:
         rng = np.random.default_rng(0)
@@ -67,8 +69,8 @@ def joined(side: int, widths: tuple[int, int], dtype: type[DType], *, cpu: bool 
 
 
 ENTRIES = [
-    *(transposed(shape, axes, f32, cpu=True) for shape, axes in SMALL),
-    joined(16, (128, 64), f32, cpu=True),
-    *(transposed(shape, axes, f16) for shape, axes in LARGE),
-    joined(64, (320, 320), f16),
+    *(transpose_entry(shape, axes, f32, cpu=True) for shape, axes in SMALL),
+    concat_entry(16, (128, 64), f32, cpu=True),
+    *(transpose_entry(shape, axes, f16) for shape, axes in LARGE),
+    concat_entry(64, (320, 320), f16),
 ]

@@ -1,4 +1,4 @@
-"""Linear algebra: matrix products, solutions and factorisations beside cuBLAS and cuSOLVER."""
+"""Linear algebra: matrix products, solvers and factorisations beside cuBLAS and cuSOLVER."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result was measured on: card, engine, driver, clocks, versions, commit, date."""
+"""The machine of a measurement: card, engine, driver, clocks, versions, commit, date."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DISTRIBUTIONS = ("numpy", "wgpu", "wgpudawn", "torch", "cupy-cuda12x", "cupy-cu
 
 
 def description(device: Device) -> dict[str, object]:
-    """What every result file opens with; ``commit`` only in a checkout with git."""
+    """Return the head of a result file; it has ``commit`` only in a checkout with git."""
     now = time.localtime()
     checkout = commit(_ROOT)
     return {
@@ -49,37 +49,37 @@ def description(device: Device) -> dict[str, object]:
 
 
 def commit(root: Path) -> str | None:
-    """The short id of a checkout's commit, with "-dirty" where tracked files differ from it.
+    """Return the short id of a checkout's commit, with "-dirty" where tracked files differ.
 
-    None where ``root`` is no checkout, or git is not installed or fails.
+    Return None where ``root`` is no checkout, or git is not installed or fails.
     """
     program = shutil.which("git")
     if program is None or not (root / ".git").exists():
         return None
     command = [program, "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
-    return _printed(command) or None
+    return _output_of(command) or None
 
 
 def clocks() -> list[dict[str, str]]:
-    """What ``nvidia-smi`` says of each card's clocks (MHz), power (W) and memory (MiB) just now.
+    """Ask ``nvidia-smi`` for each card's present clocks (MHz), power (W) and memory (MiB).
 
-    Empty where it is not installed or fails.
+    Return nothing where it is not installed or fails.
     """
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     command = [program, f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
-    return clocks_of(_printed(command))
+    return clocks_of(_output_of(command))
 
 
 def clocks_of(text: str) -> list[dict[str, str]]:
-    """Fields of each line that ``nvidia-smi`` printed."""
+    """Return the fields of each line that ``nvidia-smi`` printed."""
     lines = [line.split(", ") for line in text.splitlines() if line.strip()]
     return [dict(zip(_QUERY, values, strict=True)) for values in lines]
 
 
-def _printed(command: list[str]) -> str:
-    """What a program prints; nothing where it fails."""
+def _output_of(command: list[str]) -> str:
+    """Run a program; return its output, empty where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -98,7 +98,7 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The CPU's name, from Linux where it tells."""
+    """Return the CPU's name, from ``/proc/cpuinfo`` on Linux."""
     file = Path("/proc/cpuinfo")
     if file.is_file():
         for line in file.read_text(encoding="utf-8").splitlines():

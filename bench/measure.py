@@ -1,4 +1,4 @@
-"""Timing of entries: the device kept busy before, calls replayed from a graph, medians."""
+"""Timing of entries: medians of calls that a graph replays on a busy device."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.cuda_peer import CudaPeer
-from bench.cupy_peer import cupy_peer
+from bench.cupy_peer import find_cupy
 from bench.entry import Entry, Row
 from bench.roofs import Roofs
-from bench.torch_peer import TorchPeer, torch_peer
+from bench.torch_peer import TorchPeer, find_torch
 from gpucore import Device, Event, Graph, Work, f16, f32
 
 __all__ = [
     "NO_PEERS",
     "Peers",
     "host_seconds",
-    "measure",
+    "measure_entry",
     "open_device",
     "replay_seconds",
     "seconds_of",
@@ -31,10 +31,10 @@ _BUSY_S = 0.1
 _SAMPLE_S = 0.005
 _MOST_CALLS = 200
 _FIRST_CALLS = 20
-# Of a row.
+# Replays in a row.
 _REPLAYS = 4
 _PEER_SAMPLES = 5
-# Of a library that is not ours: one that lacks a function, too.
+# Errors of other libraries, also where one lacks a function.
 _PEER_FAULTS = (
     AttributeError,
     ImportError,
@@ -47,27 +47,27 @@ _PEER_FAULTS = (
 
 @dataclass(frozen=True)
 class Peers:
-    """Who else is timed on the same card; None where it is not there."""
+    """Libraries that are timed on the same card; None where one is not installed."""
 
     torch: TorchPeer | None = None
     cupy: CudaPeer | None = None
 
     @classmethod
     def of(cls, device: Device) -> Peers:
-        """Those that are installed and drive the device's card."""
-        return cls(torch_peer(device), cupy_peer(device))
+        """Return the installed libraries that drive the device's card."""
+        return cls(find_torch(device), find_cupy(device))
 
 
 NO_PEERS = Peers()
 
 
 def open_device(name: str) -> Device:
-    """The device of a name, the best for an empty one; its kernels are trusted, as in pipelines."""
+    """Open the device of a name, or the best one, without checks of kernels, as pipelines do."""
     return Device.by_name(name, checks=False) if name else Device.auto(checks=False)
 
 
-def measure(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS) -> Row:
-    """Time one entry, then its peers: one after the other, since they share the card."""
+def measure_entry(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS) -> Row:
+    """Time one entry, then its peers, one by one, since they share the card."""
     roof = roofs.of(f16 if entry.f16 else f32)
     seconds = seconds_of(device, entry.setup(device))
     device.trim()
@@ -84,14 +84,14 @@ def measure(device: Device, entry: Entry, roofs: Roofs, peers: Peers = NO_PEERS)
 
 
 def _peer_seconds(entry: Entry, peers: Peers) -> dict[str, float]:
-    """By name; a peer that fails is told of, and does not cost our own time."""
+    """Return the seconds of peers by name; print the error of a peer that fails."""
     found = {}
-    asked = ((entry.torch_name, peers.torch, entry.torch), ("CuPy", peers.cupy, entry.cupy))
-    for name, peer, make in asked:
+    candidates = ((entry.torch_name, peers.torch, entry.torch), ("CuPy", peers.cupy, entry.cupy))
+    for name, peer, make in candidates:
         if peer is None or make is None:
             continue
         try:
-            seconds, replayed = peer.timed(make)
+            seconds, replayed = peer.time_calls(make)
             found[name if replayed else f"{name} eager"] = seconds
         except _PEER_FAULTS as error:
             print(f"{entry.name}: {name} failed: {error}", file=sys.stderr)
@@ -101,27 +101,28 @@ def _peer_seconds(entry: Entry, peers: Peers) -> dict[str, float]:
 
 
 def seconds_of(device: Device, call: Callable[[], object]) -> float:
-    """Median seconds of what ``call`` records, over 20 samples (7 on a software renderer).
+    """Return the median seconds of the commands that ``call`` records.
 
-    A sample is a captured run of calls, long enough that waiting for the device does not count.
+    There are 20 samples (7 on a software renderer). A sample is a captured row of calls, so long
+    that the time of waiting for the device is negligible.
     """
     call()
     device.synchronize()
-    once = _least(device, call)
+    once = _shortest_of_three(device, call)
     if once < _SAMPLE_S:
-        graph = _captured(device, call, _FIRST_CALLS)
+        graph = _capture(device, call, _FIRST_CALLS)
         graph.replay()
         device.synchronize()
-        once = _least(device, graph.replay) / _FIRST_CALLS
+        once = _shortest_of_three(device, graph.replay) / _FIRST_CALLS
         graph.release()
     count = max(1, min(_MOST_CALLS, math.ceil(_SAMPLE_S / once)))
-    graph = _captured(device, call, count)
+    graph = _capture(device, call, count)
     seconds = replay_seconds(device, graph) / count
     graph.release()
     return seconds
 
 
-def _captured(device: Device, call: Callable[[], object], count: int) -> Graph:
+def _capture(device: Device, call: Callable[[], object], count: int) -> Graph:
     with device.capture() as graph:
         for _ in range(count):
             call()
@@ -129,11 +130,11 @@ def _captured(device: Device, call: Callable[[], object], count: int) -> Graph:
 
 
 def replay_seconds(device: Device, graph: Graph) -> float:
-    """Median seconds of a replay over 20 samples of some in a row, the device busy throughout.
+    """Return the median seconds of a replay over 20 samples on a busy device.
 
-    A sample is the time between the ends of two rows; while one runs the next is recorded, as the
-    steps of an image are. On software renderers (7 samples of one replay each) rows are waited for
-    one by one.
+    A sample is the time between the ends of two rows of replays. While one row runs, the next is
+    recorded, as for the steps of an image. Software renderers take 7 samples of one replay each,
+    and each is waited for.
     """
     replays, count = (1, 7) if device.is_cpu else (_REPLAYS, 20)
 
@@ -145,7 +146,7 @@ def replay_seconds(device: Device, graph: Graph) -> float:
     if device.is_cpu:
         graph.replay()
         device.synchronize()
-        return statistics.median(_elapsed(device, row) for _ in range(count)) / replays
+        return statistics.median(_time_call(device, row) for _ in range(count)) / replays
     begin = time.perf_counter() + _BUSY_S
     ends: list[float] = []
     running = row()
@@ -161,9 +162,9 @@ def replay_seconds(device: Device, graph: Graph) -> float:
 
 
 def host_seconds(device: Device, graph: Graph) -> float:
-    """Median seconds, over 20, that a replay takes of the host before it is submitted.
+    """Return the median seconds, over 20 samples, that the host takes to submit a replay.
 
-    Each is waited for, and the next one encoded meanwhile, as far as that can be done ahead.
+    Each replay is waited for. Meanwhile the next one is encoded as far as possible.
     """
     samples = []
     for _ in range(20):
@@ -174,12 +175,15 @@ def host_seconds(device: Device, graph: Graph) -> float:
     return statistics.median(samples)
 
 
-def _least(device: Device, call: Callable[[], object]) -> float:
-    """Of three: a late one would make samples of single calls, and those time submissions."""
-    return min(_elapsed(device, call) for _ in range(3))
+def _shortest_of_three(device: Device, call: Callable[[], object]) -> float:
+    """Return the shortest of three times of a call.
+
+    One slow call would lead to samples of a single call, which time the submission.
+    """
+    return min(_time_call(device, call) for _ in range(3))
 
 
-def _elapsed(device: Device, call: Callable[[], object]) -> float:
+def _time_call(device: Device, call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     device.synchronize()

@@ -1,8 +1,8 @@
-"""gpustd.nn: what is bound by memory as a share of copies, products beside PyTorch's.
+"""gpustd.nn: operations bound by memory, against copies; matrix products, against PyTorch.
 
-An activation, a normalisation by channels and a resize move each element once in and once out;
-pooling and depthwise convolution read the image once and write the result. Windows that overlap
-are read from caches, and a block of results an invocation keeps that to some 1.5 times the image.
+An activation, a normalisation by channels and a resize read and write each element once. Pooling
+and depthwise convolution read the image once and write the result. Windows that overlap are read
+from caches. Each invocation computes a block of results, so that some 1.5 times the image is read.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Theirs = Callable[..., Callable[[], object]]
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Operands in the dtype of the entry, vectors in f32, result, operations; sizes in elements."""
+    """Shapes of operands in the dtype of the entry, of vectors in f32, and of the result."""
 
     operands: tuple[tuple[int, ...], ...]
     vectors: tuple[tuple[int, ...], ...]
@@ -66,9 +66,10 @@ def entry(
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
-    """One call; ``theirs`` makes it for PyTorch from its module and the operands as ours.
+    """Return an entry for one call.
 
-    ``numpy`` gets the operands; only small ones.
+    ``theirs`` gets PyTorch and the operands, and returns the same call. ``numpy`` gets the
+    operands, for small entries only.
     """
 
     def setup(device: Device) -> Callable[[], object]:
@@ -97,12 +98,12 @@ def entry(
     )
 
 
-def _first(x: Any) -> Any:
-    """PyTorch's shape of the same memory: channels-last, in its words."""
+def _channels_first(x: Any) -> Any:
+    """Return a view with PyTorch's order of axes; its memory stays channels-last."""
     return x.movedim(-1, 1)
 
 
-def _last(x: Any) -> Any:
+def _channels_last(x: Any) -> Any:
     return x.movedim(1, -1)
 
 
@@ -123,7 +124,7 @@ def activation(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False
 def pool(
     kind: str, window: tuple[int, int], shape: Shape, dtype: type[DType], *, cpu: bool = False
 ) -> Entry:
-    """``max`` or ``avg`` over square windows (side, stride), padded by half where they overlap."""
+    """Return ``max`` or ``avg`` over square windows (side, stride); padded where they overlap."""
     kernel, stride = window
     padding = kernel // 2 if kernel > stride else 0
     sides = [(n + 2 * padding - kernel) // stride + 1 for n in shape[1:3]]
@@ -131,7 +132,7 @@ def pool(
 
     def theirs(torch: Any, x: Any) -> Callable[[], object]:
         function = getattr(torch.nn.functional, f"{kind}_pool2d")
-        return lambda: _last(function(_first(x), kernel, stride, padding))
+        return lambda: _channels_last(function(_channels_first(x), kernel, stride, padding))
 
     return entry(
         f"{kind}_pool2d {kernel}/{stride}",
@@ -155,7 +156,7 @@ def convolution(
     target: Target | None = None,
     cpu: bool = False,
 ) -> Entry:
-    """One convolution with padding "same" over the axes of ``kernel``."""
+    """Return one convolution with padding "same" over the axes of ``kernel``."""
     rank, inputs = len(kernel), shape[-1]
     ours: Ours = getattr(nn, f"conv{rank}d")
     weights = (*kernel, inputs // groups, outputs)
@@ -165,10 +166,10 @@ def convolution(
         # PyTorch keeps one axis channels-first.
         last = {2: torch.channels_last, 3: torch.channels_last_3d}
         form = last.get(rank, torch.contiguous_format)
-        x = _first(x).contiguous(memory_format=form)
+        x = _channels_first(x).contiguous(memory_format=form)
         w = w.permute(rank + 1, rank, *range(rank)).contiguous(memory_format=form)
         function = getattr(torch.nn.functional, f"conv{rank}d")
-        return lambda: _last(function(x, w, padding="same", groups=groups))
+        return lambda: _channels_last(function(x, w, padding="same", groups=groups))
 
     window = "x".join(map(str, kernel))
     flops = 2.0 * float(np.prod(result)) * float(np.prod(weights[:-1]))
@@ -184,14 +185,16 @@ def convolution(
     )
 
 
-def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """Twice the size by a kernel of 4 x 4 with stride 2."""
+def transposed_convolution(
+    shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = False
+) -> Entry:
+    """Return a transposed convolution that doubles the size: kernel 4 x 4, stride 2."""
     images, height, width, inputs = shape
 
     def theirs(torch: Any, x: Any, w: Any) -> Callable[[], object]:
         w = w.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
         function = torch.nn.functional.conv_transpose2d
-        return lambda: _last(function(_first(x), w, stride=2, padding=1))
+        return lambda: _channels_last(function(_channels_first(x), w, stride=2, padding=1))
 
     pixels, result = images * height * width, (images, 2 * height, 2 * width, outputs)
     return entry(
@@ -200,17 +203,17 @@ def transposed(shape: Shape, outputs: int, dtype: type[DType], *, cpu: bool = Fa
         theirs,
         _Shapes((shape, (4, 4, inputs, outputs)), (), result, 2.0 * pixels * 16 * inputs * outputs),
         dtype,
-        numpy=host.transposed,
+        numpy=host.transposed_convolution,
         target=None if cpu else _NEAR_TORCH,
         cpu=cpu,
     )
 
 
 def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """``batch_norm`` with weight and bias."""
+    """Return a ``batch_norm`` with weight and bias."""
 
     def theirs(torch: Any, x: Any, *vectors: Any) -> Callable[[], object]:
-        return lambda: _last(torch.nn.functional.batch_norm(_first(x), *vectors))
+        return lambda: _channels_last(torch.nn.functional.batch_norm(_channels_first(x), *vectors))
 
     shapes = _Shapes((shape,), ((shape[3],),) * 4, shape)
     target = None if cpu else _NEAR_COPIES
@@ -227,7 +230,7 @@ def batch_norm(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
 
 
 def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """``rms_norm``, ``normalize`` or ``log_softmax`` of every row."""
+    """Return ``rms_norm``, ``normalize`` or ``log_softmax`` of every row."""
 
     def theirs(torch: Any, x: Any) -> Callable[[], object]:
         functions = torch.nn.functional
@@ -246,12 +249,12 @@ def rows(name: str, shape: Shape, dtype: type[DType], *, cpu: bool = False) -> E
 
 
 def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """Twice the size."""
+    """Return a bilinear resize to twice the size."""
     images, height, width, channels = shape
 
     def theirs(torch: Any, x: Any) -> Callable[[], object]:
         function = torch.nn.functional.interpolate
-        return lambda: _last(function(_first(x), scale_factor=2, mode="bilinear"))
+        return lambda: _channels_last(function(_channels_first(x), scale_factor=2, mode="bilinear"))
 
     return entry(
         "interpolate bilinear x2",
@@ -268,7 +271,7 @@ def bilinear(shape: Shape, dtype: type[DType], *, cpu: bool = False) -> Entry:
 def masked_attention(
     batch: int, rows: int, heads: int, dtype: type[DType], *, cpu: bool = False
 ) -> Entry:
-    """Attention over (batch, rows, heads, 64) with a mask that is added."""
+    """Return attention over (batch, rows, heads, 64) with a mask that is added."""
     shape = (batch, rows, heads, 64)
 
     def theirs(torch: Any, q: Any, k: Any, v: Any, mask: Any) -> Callable[[], object]:
@@ -294,7 +297,7 @@ ENTRIES = [
     convolution(_SMALL, (3, 3), 32, f32, groups=32, cpu=True),
     convolution((1, 8, 16, 16, 16), (3, 3, 3), 16, f32, cpu=True),
     convolution((2, 256, 32), (3,), 32, f32, cpu=True),
-    transposed(_SMALL, 32, f32, cpu=True),
+    transposed_convolution(_SMALL, 32, f32, cpu=True),
     batch_norm(_SMALL, f32, cpu=True),
     *(rows(n, (1024, 256), f32, cpu=True) for n in ("rms_norm", "normalize", "log_softmax")),
     bilinear(_SMALL, f32, cpu=True),
@@ -311,7 +314,7 @@ ENTRIES = [
     convolution((2, 16, 64, 64, 128), (3, 3, 3), 128, f16, target=_NEAR_TORCH),
     convolution((8, 16384, 256), (3,), 256, f16, target=_NEAR_TORCH),
     convolution((32, 224, 224, 8), (7, 7), 64, f16, target=_NEAR_TORCH),
-    transposed((8, 64, 64, 256), 128, f16),
+    transposed_convolution((8, 64, 64, 256), 128, f16),
     *(batch_norm(_MAPS, dtype) for dtype in (f16, f32)),
     *(rows(name, (65536, 1024), f16) for name in ("rms_norm", "normalize", "log_softmax")),
     bilinear((8, 128, 128, 128), f16),

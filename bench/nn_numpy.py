@@ -1,4 +1,4 @@
-"""gpustd.nn's operations in NumPy and SciPy, as their users write them; shapes are ours."""
+"""Operations of gpustd.nn in NumPy and SciPy, as users write them, with our shapes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
     "normalize",
     "pool",
     "rms_norm",
-    "transposed",
+    "transposed_convolution",
 ]
 
 Array = NDArray[Any]
@@ -33,7 +33,7 @@ def gelu(x: Array) -> Array:
 
 
 def pool(kind: str, kernel: int, stride: int, padding: int) -> Callable[[Array], Array]:
-    """Greatest or mean of square windows; padding counts as zeros in a mean."""
+    """Return a function for the maximum or mean of square windows; a mean counts padding as 0."""
     fill = -math.inf if kind == "max" else 0.0
 
     def call(x: Array) -> Array:
@@ -46,7 +46,7 @@ def pool(kind: str, kernel: int, stride: int, padding: int) -> Callable[[Array],
 
 
 def convolution(groups: int) -> Callable[[Array, Array], Array]:
-    """Add the padding "same" over the axes of an odd kernel."""
+    """Return a convolution with padding "same" and an odd kernel."""
 
     def call(x: Array, w: Array) -> Array:
         kernel = w.shape[:-2]
@@ -64,8 +64,8 @@ def convolution(groups: int) -> Callable[[Array, Array], Array]:
     return call
 
 
-def transposed(x: Array, w: Array) -> Array:
-    """Twice the size by a kernel of 4 x 4 with stride 2 and padding 1."""
+def transposed_convolution(x: Array, w: Array) -> Array:
+    """Double the size by a transposed convolution: kernel 4 x 4, stride 2, padding 1."""
     images, height, width, _ = x.shape
     y = np.zeros((images, 2 * height + 2, 2 * width + 2, w.shape[-1]), x.dtype)
     for i, j in np.ndindex(4, 4):
@@ -74,12 +74,12 @@ def transposed(x: Array, w: Array) -> Array:
 
 
 def batch_norm(x: Array, mean: Array, variance: Array, weight: Array, bias: Array) -> Array:
-    """With given statistics."""
+    """Normalise channels with given statistics."""
     return np.asarray((x - mean) / np.sqrt(variance + np.float32(1e-5)) * weight + bias)
 
 
 def rms_norm(x: Array) -> Array:
-    """Rows over the root of their mean square."""
+    """Divide rows by the root of their mean square."""
     eps = np.finfo(np.float32).eps
     return np.asarray(x / np.sqrt((x * x).mean(-1, keepdims=True) + eps))
 
@@ -95,13 +95,13 @@ def log_softmax(x: Array) -> Array:
 
 
 def bilinear(x: Array) -> Array:
-    """Twice the size; centres of pixels stay where they are."""
+    """Double the size by linear interpolation between the centres of pixels."""
     zoom = importlib.import_module("scipy.ndimage").zoom
     return np.asarray(zoom(x, (1, 2, 2, 1), order=1, mode="nearest", grid_mode=True))
 
 
 def attention(q: Array, k: Array, v: Array, mask: Array) -> Array:
-    """Scores in memory, the mask added."""
+    """Compute attention with all scores in memory, and add the mask to them."""
     scores = np.einsum("bqhd,bkhd->bhqk", q, k) / np.float32(math.sqrt(q.shape[-1])) + mask
     return np.asarray(np.einsum("bhqk,bkhd->bqhd", _special().softmax(scores, -1), v))
 

@@ -1,4 +1,4 @@
-"""Notes on goals that are missed: what was tried, and what limits (see bench/results/README.md)."""
+"""Notes on missed goals: attempts, and the limit of each (see bench/results/README.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["NOTES", "Note", "note_of"]
 
 @dataclass(frozen=True)
 class Note:
-    """What is known of the goals whose names match ``pattern``, with ``*`` as in file names."""
+    """A note on the goals whose names match ``pattern``, with ``*`` as in file names."""
 
     pattern: str
     subject: str
@@ -21,7 +21,7 @@ class Note:
 
 _UNKNOWN = Note("*", "Others", "not looked into", "not looked into")
 
-# The first that fits counts.
+# The first note that matches is used.
 NOTES = (
     Note(
         "*: host time of a replayed UNet (wgpu)",
@@ -126,5 +126,5 @@ NOTES = (
 
 
 def note_of(name: str, notes: Iterable[Note] = NOTES) -> Note:
-    """Return the first note whose pattern matches a goal's name, or one that knows nothing."""
+    """Return the first note whose pattern matches a goal's name, or an empty note."""
     return next((note for note in notes if fnmatchcase(name, note.pattern)), _UNKNOWN)

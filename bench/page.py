@@ -2,7 +2,7 @@
 
     python -m bench.page
 
-Of several results for a row the newest counts. A goal that no result has says "not measured".
+The newest result of a row is used. A goal without a result is shown as "not measured".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.entry import Row
 from bench.goals import CARD, Line, Result, library_lines, network_lines, read_results
 from bench.models import SD15, SDXL, image_row, unet_row, vae_row
 from bench.notes import Note, note_of
-from bench.plot import Bar, plot
+from bench.plot import Bar, draw_plot
 from bench.tables import (
     format_percent,
     format_time,
@@ -34,7 +34,7 @@ RESULTS = ROOT / "bench" / "results"
 DOCS = ROOT / "docs"
 PLOT = DOCS / "images" / "performance.svg"
 
-# What people ask for first, in this order.
+# The most important rows, in the order of the page.
 HEADLINE = (
     image_row(SD15, 512, 20),
     unet_row(SD15, 512),
@@ -139,7 +139,7 @@ def _count_missed(lines: Sequence[Line]) -> int:
 
 
 def missed_list(lines: Sequence[Line]) -> str:
-    """Return one line for each note on missed goals: how many, by how much, and what limits."""
+    """Return one line for each note on missed goals: their count, their grades and the limit."""
     missed = sorted((line for line in lines if line.state == "missed"), key=_note_key)
     parts = []
     for note, group in groupby(missed, lambda line: note_of(line.title)):
@@ -156,7 +156,7 @@ def _note_key(line: Line) -> str:
 
 
 def _limit(note: Note) -> str:
-    """Return what limits as a sentence."""
+    """Return the limit of a note as a sentence."""
     return f"{note.limit[:1].upper()}{note.limit[1:]}."
 
 
@@ -176,7 +176,7 @@ def result_page(result: Result) -> str:
 
 
 def bars(lines: Sequence[Line]) -> list[Bar]:
-    """Return what the plot shows: measured rows with a floor."""
+    """Return the bars of the plot: measured rows with a floor."""
     found = []
     for line in lines:
         if line.row is not None and line.floor is not None:
@@ -188,7 +188,7 @@ def bars(lines: Sequence[Line]) -> list[Bar]:
 def pages(results: Sequence[Result]) -> Iterator[tuple[Path, str]]:
     """Yield path and text of every file that the results make."""
     yield DOCS / "performance.md", overview(results)
-    yield PLOT, plot(bars(network_lines(results)))
+    yield PLOT, draw_plot(bars(network_lines(results)))
     yield DOCS / "measurements" / "goals.md", goal_page(results)
     for result in results:
         yield DOCS / "measurements" / f"{Path(result.file).stem}.md", result_page(result)

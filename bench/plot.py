@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Bar", "plot"]
+__all__ = ["Bar", "draw_plot"]
 
 _LEFT, _WIDTH, _RIGHT = 320, 420, 60
 _STEP, _KEY_STEP, _MARGIN = 22, 18, 12
-# Of a letter at 12 px, seldom wider.
+# Width of a letter at 12 px; few letters are wider.
 _LETTER = 7
 _OURS, _LINES = "#3b6fb6", "#8a8a8a"
 _OUR_HUE = 0.6
@@ -19,15 +19,15 @@ _OUR_HUE = 0.6
 
 @dataclass(frozen=True)
 class Bar:
-    """Our share of the floor, 1 being the best possible, and those of peers by name."""
+    """Our share of the floor, where 1 is the best possible, and those of peers by name."""
 
     name: str
     share: float
     peers: Mapping[str, float]
 
 
-def plot(bars: Sequence[Bar]) -> str:
-    """A bar for each row, with a tick for each peer. Shares above 1 are drawn at 1."""
+def draw_plot(bars: Sequence[Bar]) -> str:
+    """Draw a bar for each row, with a tick for each peer; shares above 1 are drawn at 1."""
     colours = _colours(name for bar in bars for name in bar.peers)
     key, top = _key({"Avila": _OURS, **colours})
     top += 22
@@ -43,7 +43,7 @@ def plot(bars: Sequence[Bar]) -> str:
 
 
 def _colours(peers: Iterable[str]) -> dict[str, str]:
-    """A hue of its own for each peer, as far from ours and each other's as can be."""
+    """Return a colour for each peer, with hues as different from each other as possible."""
     names = list(dict.fromkeys(peers))
     hues = (_OUR_HUE + (i + 1) / (len(names) + 1) for i in range(len(names)))
     rgbs = [colorsys.hls_to_rgb(hue % 1, 0.45, 0.6) for hue in hues]
@@ -52,7 +52,7 @@ def _colours(peers: Iterable[str]) -> dict[str, str]:
 
 
 def _key(colours: Mapping[str, str]) -> tuple[str, int]:
-    """The names beside their colours, in as many lines as they need, and where they end."""
+    """Return the key of names and colours in SVG, and the y at which it ends."""
     x, y, parts = _MARGIN, 8, []
     for name, colour in colours.items():
         width = 30 + _LETTER * len(name)

@@ -1,4 +1,4 @@
-"""Random numbers: bytes written, against PyTorch's generator (Philox too) on the same card.
+"""Random numbers: bytes that are written, against PyTorch's generator, which is Philox, too.
 
 The least time is that of 4 bytes a number. Philox without 64-bit multiplications takes about 30
 integer operations a number, and normal numbers in fixed point about 40 more.

@@ -1,4 +1,4 @@
-"""How results are shown: a line of text for a row, and what a result file holds."""
+"""The output of results: a line of text for a row, and the contents of a result file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.entry import Row
 from bench.machine import clocks, description
 from gpucore import Device
 
-__all__ = ["HEAD", "line", "merged", "read_earlier", "report"]
+__all__ = ["HEAD", "line", "make_report", "merge_reports", "read_earlier"]
 
 HEAD = f"{'':<44}{'time':>13}{'rate':>17}{'roof':>8}{'peer':>14}{'':>19}{'ratio':>6}"
 _MACHINE = ("adapter", "backend", "driver")
@@ -20,7 +20,7 @@ _MARKS = {True: "reached", False: "missed", None: "unknown"}
 
 
 def line(row: Row) -> str:
-    """One row of the table: its peer is the quickest one."""
+    """Return one row of the table, with the fastest peer."""
     rate = ""
     if row.flops:
         rate = f"{row.flops / row.seconds / 1e12:.4g} TFLOP/s"
@@ -36,40 +36,42 @@ def line(row: Row) -> str:
     return f"{text:<121}  {row.target}: {_MARKS[row.reached]}"
 
 
-def report(device: Device, rows: Sequence[Row], **more: object) -> dict[str, Any]:
-    """What a JSON file holds: seconds, FLOP, bytes, shares; the clocks are those just now."""
+def make_report(device: Device, rows: Sequence[Row], **more: object) -> dict[str, Any]:
+    """Return the contents of a JSON file: the machine with its present clocks, and all rows."""
     machine = {**description(device), "clocks": clocks()}
     return {**machine, **more, "rows": [asdict(row) for row in rows]}
 
 
 def read_earlier(file: Path, device: Device) -> dict[str, Any]:
-    """The report that a file holds; empty where there is none.
+    """Read the report of a file; empty where there is no file.
 
-    Raises `ValueError` for one of another machine, or what is no report.
+    Raises `ValueError` for a report of another machine, or for other contents.
     """
     if not file.exists():
         return {}
     data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if not _is_report(data):
-        raise ValueError(f"{file}: no report of operations: give a new file")
+        raise ValueError(f"{file}: must be a report of `python -m bench`: give a new file")
     here = description(device)
     for key in _MACHINE:
         if data.get(key) != here[key]:
-            raise ValueError(f"{file}: {key} {data.get(key)!r}, not {here[key]!r}: give a new file")
+            raise ValueError(
+                f"{file}: {key} must be {here[key]!r}, got {data.get(key)!r}: give a new file"
+            )
     return data
 
 
 def _is_report(data: object) -> bool:
-    """Tell whether it is what `report` makes of operations, and not of a whole model."""
+    """Tell whether ``data`` is a report of operations, and not one of a whole model."""
     if not isinstance(data, dict) or "model" in data or not isinstance(data.get("rows"), list):
         return False
     return all(isinstance(data.get(key), dict) for key in ("copies", "products"))
 
 
-def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """``later`` with the rows and rates of ``earlier`` for which it has no newer ones.
+def merge_reports(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``later`` with the rows and rates of ``earlier`` that it does not have itself.
 
-    A row is of one run, its peers too. Those that are kept say of which day they are.
+    A row with its peers comes from one run. A kept row gets the date of its run.
     """
     kept = [{**row, "date": row.get("date") or earlier["date"]} for row in earlier["rows"]]
     rows = {row["name"]: row for row in (*kept, *later["rows"])}

@@ -28,7 +28,7 @@ class Roofs:
 
     @property
     def copy_rate(self) -> float:
-        """The best rate of copies."""
+        """Return the best rate of copies, in bytes a second."""
         if not self.copies:
             self.copies["Avila"] = copy_rate(self._device, f32)
             self._device.trim()

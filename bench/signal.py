@@ -1,7 +1,7 @@
-"""Fourier transforms beside cuFFT (of PyTorch, and of CuPy with a plan), convolution and filters.
+"""Fourier transforms beside cuFFT (in PyTorch, and in CuPy with a plan), convolution, filters.
 
 The least time of a transform is that of its bytes, each number read and written once. Lengths above
-some thousand take two passes in any library, so half the rate of copies is the best they reach.
+a few thousand take two passes in any library, so half the rate of copies is their best.
 FLOP are counted as 5 n log2(n), as is usual.
 """
 
@@ -46,8 +46,8 @@ def transform(
 ) -> Entry:
     """Return an entry for a transform, by the name that all libraries share.
 
-    CuPy gets a plan made before. One back to real numbers may overwrite its spectrum, which saves a
-    copy.
+    CuPy's plan is made before the clock starts. A transform back to real numbers may overwrite its
+    spectrum, which saves a copy.
     """
     real = name.startswith("rfft")
     n = math.prod(shape) if name.endswith("2") else shape[axis]

@@ -1,4 +1,4 @@
-"""softmax over rows of attention's lengths."""
+"""Benchmark of softmax over rows of the lengths that attention has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _plain(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def entry(shape: tuple[int, ...], dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """One softmax; only bytes matter."""
+    """Return one softmax; only bytes matter."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(_operand(shape), dtype)

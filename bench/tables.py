@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.entry import Row
-from bench.goals import Line, Result, spare_bytes
+from bench.goals import Line, Result, bytes_beyond_weights
 from bench.notes import note_of
 
 __all__ = [
@@ -29,7 +29,7 @@ def goal_table(lines: Sequence[Line]) -> str:
         peers = _peers(line.row) if line.row else ""
         share = format_percent(line.share)
         body.append(
-            (line.name, line.engine, floor, peers, _ours(line), line.wanted, share, line.state)
+            (line.name, line.engine, floor, peers, _ours(line), line.goal, share, line.state)
         )
     return table(head, body)
 
@@ -42,16 +42,16 @@ def missed_table(lines: Sequence[Line]) -> list[str]:
         if line.state == "missed":
             note = note_of(line.title)
             ours, gap = f"{_ours(line)}{_reached_share(line)}", _gap(line)
-            body.append((line.title, ours, line.wanted, gap, note.tried, note.limit))
+            body.append((line.title, ours, line.goal, gap, note.tried, note.limit))
     return ["### Missed\n", table(head, body)] if body else []
 
 
 def _ours(line: Line) -> str:
-    return _measured(line.row) if line.row else line.ours or "not measured"
+    return _time_and_rate(line.row) if line.row else line.ours or "not measured"
 
 
 def _reached_share(line: Line) -> str:
-    """Return the share that is reached where a goal is a share."""
+    """Return the reached share as text, where the goal is a share."""
     target = line.row.target if line.row else None
     if target is None or line.grade is None or not target.kind.startswith("of "):
         return ""
@@ -59,24 +59,24 @@ def _reached_share(line: Line) -> str:
 
 
 def _gap(line: Line) -> str:
-    """Return by how much of itself a goal is missed."""
+    """Return the distance from a missed goal, as a share of the goal."""
     assert line.grade is not None
-    if line.wanted.startswith("≥"):
+    if line.goal.startswith("≥"):
         return f"{1 - line.grade:.1%} below"
     return f"{1 / line.grade - 1:.1%} above"
 
 
 def memory_lines(results: Sequence[Result]) -> list[str]:
-    """Return what an image takes beyond the weights, as a heading and a list, or nothing."""
+    """Return the memory of images beyond the weights, as a heading and a list, or nothing."""
     lines = []
     for result in results:
-        spare = spare_bytes(result)
-        if result.is_of_card and spare is not None:
+        beyond = bytes_beyond_weights(result)
+        if result.is_of_card and beyond is not None:
             weights = result.facts["weights_bytes"]
             lines.append(
                 f"- {result.data['model']} on {result.data['engine']}: weights "
-                f"{weights / 1e9:.2f} GB, peak {(weights + spare) / 1e9:.2f} GB, "
-                f"{spare / 1e9:.2f} GB beyond the weights\n"
+                f"{weights / 1e9:.2f} GB, peak {(weights + beyond) / 1e9:.2f} GB, "
+                f"{beyond / 1e9:.2f} GB beyond the weights\n"
             )
     if not lines:
         return []
@@ -85,7 +85,7 @@ def memory_lines(results: Sequence[Result]) -> list[str]:
 
 
 def machine_text(result: Result) -> str:
-    """Return what a result was measured on, in one paragraph."""
+    """Return a paragraph about the machine of a result."""
     data = result.data
     facts = [f"{data['adapter']}, {data['backend']}, driver {data['driver']}, {data['date']}"]
     facts += [f"{name} {number}" for name, number in data.get("versions", {}).items()]
@@ -126,13 +126,13 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *body))
 
 
-def _measured(row: Row) -> str:
+def _time_and_rate(row: Row) -> str:
     rate = _rate(row)
     return f"{format_time(row.seconds)}, {rate}" if rate else format_time(row.seconds)
 
 
 def format_time(seconds: float) -> str:
-    """Return a time in the unit that suits its size."""
+    """Return a time in s, ms or µs, according to its size."""
     if seconds >= 1:
         return f"{seconds:.3g} s"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"

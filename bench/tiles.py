@@ -2,12 +2,12 @@
 
     python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/matmul/tile_tables/CARD.json
 
-``avila tune`` times a matrix product alone. Between other launches, the order of tiles that are
-nearly equal may change. Here one UNet call with guidance and one decoding are captured with each
-product's likely quickest tile, with its second, and so on. Timestamps give the time of each
-product's launches. Tiles that are quicker by 3 % are checked against the naive variant. Then the
-model with them and the one without are timed in turns, and their results compared bit by bit. FILE
-gets the tiles of those parts that are quicker as a whole.
+``avila tune`` times a matrix product alone. Inside a model, another tile may be the fastest. So one
+UNet call with guidance and one decoding are captured several times: with the tile that is probably
+the fastest for each matrix product, with the second, and so on. Timestamps give the time of each
+product's launches. A tile that is faster by 3 % is compared with the naive variant. Then the model
+is timed with and without these tiles, in turns, and the results are compared bit by bit. FILE gets
+the tiles of each part (UNet, VAE) that is faster as a whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, key_of_region, recorded_matmuls, use_tiles
 from gpustd.tuning.timing import refusals
 
-__all__ = ["Found", "find_tiles", "main"]
+__all__ = ["SearchResult", "find_tiles", "main"]
 
 Make = Callable[[], tuple[Graph, Buffer[Any]]]
 """Captures a network, and returns the graph and its output."""
@@ -46,7 +46,7 @@ _QUICKER = 0.97
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The result of `find_tiles`.
 
     Attributes:
@@ -75,7 +75,7 @@ class Found:
 
 def find_tiles(
     device: Device, make: Make, table: Mapping[str, TileSize], ranks: int = _RANKS
-) -> Found:
+) -> SearchResult:
     """Return the tiles that are quicker inside a network than those of ``table``.
 
     Raises `FeatureError` where the device has no timestamps.
@@ -99,7 +99,7 @@ def find_tiles(
         bits.append(output.read())
     same = bool(np.array_equal(bits[0], bits[1], equal_nan=True))
     before, after = _seconds_in_turns(device, [graph for graph, _ in pair])
-    return Found(sizes, gains, refused, before, after, same, len(now))
+    return SearchResult(sizes, gains, refused, before, after, same, len(now))
 
 
 def _capture_ranks(
@@ -195,7 +195,7 @@ def _seconds_in_turns(device: Device, graphs: Sequence[Graph]) -> list[float]:
     return [statistics.median(each) for each in samples]
 
 
-def format_found(name: str, found: Found) -> str:
+def format_result(name: str, found: SearchResult) -> str:
     """Return lines of text about a part of a model."""
     times = f"{found.before * 1e3:.3f} ms before, {found.after * 1e3:.3f} ms with them"
     lines = [
@@ -219,7 +219,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="", help="such as dawn, wgpu-vulkan")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (512)")
-    parser.add_argument("--json", type=Path, help="the table: read, and written with more")
+    parser.add_argument(
+        "--json", type=Path, help="the table of tiles: read, then written with new tiles"
+    )
     chosen = parser.parse_args(arguments)
     device = open_device(chosen.device)
     table = {}
@@ -233,7 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     for name, make in parts.items():
         found = find_tiles(device, make, table)
-        print(format_found(name, found), flush=True)
+        print(format_result(name, found), flush=True)
         if found.is_quicker:
             table = {**table, **found.tiles}
             if chosen.json:

@@ -1,4 +1,4 @@
-"""The conversion to grey levels: bytes only."""
+"""The conversion to u8 pixels: bytes only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ENTRIES"]
 
 
 def entry(images: int, side: int, dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """Square images of ``side`` pixels."""
+    """Return the conversion of square images of ``side`` pixels."""
     shape = (images, side, side, 3)
 
     def setup(device: Device) -> Callable[[], object]:

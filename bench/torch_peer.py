@@ -1,4 +1,4 @@
-"""PyTorch as a peer on the same card: cuBLAS, cuDNN and its attention, where it is installed."""
+"""PyTorch as a peer on the same card: cuBLAS, cuDNN and its attention, if it is installed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from bench.cuda_peer import Call, CudaPeer
 from gpucore import Device, DType, f16
 
-__all__ = ["TorchPeer", "random", "torch_peer"]
+__all__ = ["TorchPeer", "find_torch", "random"]
 
 _COPIED = 2**27
 _SIDE = 8192
 
 
-def torch_peer(device: Device) -> TorchPeer | None:
-    """The peer that drives the same card through CUDA; None where there is none."""
+def find_torch(device: Device) -> TorchPeer | None:
+    """Return PyTorch as a peer on the device's card; None where it is not available."""
     if device.is_cpu or importlib.util.find_spec("torch") is None:
         return None
     torch = importlib.import_module("torch")
@@ -32,12 +32,12 @@ def torch_peer(device: Device) -> TorchPeer | None:
 
 
 def random(torch: Any, shape: tuple[int, ...], dtype: type[DType]) -> Any:
-    """Normal numbers, f16 or f32."""
+    """Return normal numbers in f16 or f32."""
     return torch.randn(shape, dtype=torch.float16 if dtype is f16 else torch.float32)
 
 
 class TorchPeer(CudaPeer):
-    """PyTorch with a CUDA device; TF32 is off, cuDNN looks for its quickest convolution."""
+    """PyTorch with a CUDA device; TF32 is off, cuDNN searches for its fastest convolution."""
 
     def __init__(self, torch: Any) -> None:
         self._torch = torch
@@ -51,7 +51,7 @@ class TorchPeer(CudaPeer):
         with self._torch.no_grad(), self._torch.device("cuda"):
             yield
 
-    def _captured(self, row: Call) -> Call | None:
+    def _capture(self, row: Call) -> Call | None:
         torch = self._torch
         graph = torch.cuda.CUDAGraph()
         try:
@@ -63,8 +63,8 @@ class TorchPeer(CudaPeer):
         replay: Call = graph.replay
         return replay
 
-    def _warmed(self, call: Call) -> float:
-        """On a side stream first, as capturing wants it."""
+    def _warm_up(self, call: Call) -> float:
+        """Make the first calls on another stream, which a capture in PyTorch needs."""
         torch = self._torch
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
@@ -72,9 +72,9 @@ class TorchPeer(CudaPeer):
             for _ in range(3):
                 call()
         torch.cuda.current_stream().wait_stream(side)
-        return super()._warmed(call)
+        return super()._warm_up(call)
 
-    def _elapsed(self, call: Call) -> float:
+    def _time_call(self, call: Call) -> float:
         begin, end = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         call()
@@ -86,7 +86,7 @@ class TorchPeer(CudaPeer):
         self._torch.cuda.empty_cache()
 
     def copy_rate(self) -> float:
-        """Bytes read and written a second by copies of 256 MiB."""
+        """Return the bytes read and written a second by copies of 256 MiB."""
 
         def make(torch: Any) -> Call:
             source = random(torch, (_COPIED,), f16)
@@ -95,7 +95,7 @@ class TorchPeer(CudaPeer):
         return 4 * _COPIED / self.seconds(make)
 
     def product_rate(self, dtype: type[DType]) -> float:
-        """FLOP/s of a product of 8192 cubed, in f16 or f32."""
+        """Return the FLOP/s of a matrix product of 8192 cubed, in f16 or f32."""
 
         def make(torch: Any) -> Call:
             a, b = (random(torch, (_SIDE, _SIDE), dtype) for _ in range(2))

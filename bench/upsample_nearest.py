@@ -18,7 +18,7 @@ __all__ = ["ENTRIES"]
 
 
 def entry(shape: tuple[int, int, int, int], dtype: type[DType], *, cpu: bool = False) -> Entry:
-    """Images of ``shape`` to twice their sides."""
+    """Return the enlargement of images of ``shape`` to twice their sides."""
 
     def setup(device: Device) -> Callable[[], object]:
         x = device.buffer_from_array(np.random.default_rng(0).standard_normal(shape), dtype)

@@ -1,4 +1,4 @@
-"""Find the tones in a noisy signal, and take the noise away: a Fourier transform and back."""
+"""Find the tones in a noisy signal and remove the noise, by a Fourier transform and back."""
 
 import numpy as np
 
@@ -10,17 +10,19 @@ TONES = (440, 1250)  # Hz
 
 
 def main() -> None:
-    """Find both tones in a second of sound, keep them alone, and compare with NumPy."""
+    """Find both tones in a second of sound, keep only them, and compare with NumPy."""
     device = Device.auto()
     time = np.arange(RATE) / RATE
     clean = sum(np.sin(2 * np.pi * tone * time) for tone in TONES)
     noisy = (clean + np.random.default_rng(0).normal(size=RATE)).astype(np.float32)
 
     x = device.buffer_from_array(noisy)
-    spectrum = signal.rfft(x)  # c64; as numpy.fft.rfft, computed on the device
+    spectrum = signal.rfft(x)  # c64, like numpy.fft.rfft
     loudness = absolute(spectrum)
     _, loudest = topk(loudness, 2)
-    found = sorted(loudest.read().tolist())  # one bin a hertz: a second was transformed
+    found = sorted(
+        loudest.read().tolist()
+    )  # one bin for each Hz, since the signal is one second long
     print("tones at", " and ".join(f"{tone} Hz" for tone in found))
     assert tuple(found) == TONES
 

@@ -1,4 +1,4 @@
-"""Conway's Game of Life on a torus: one kernel, two buffers in turn, a graph that is replayed.
+"""Conway's Game of Life on a torus: one kernel, two buffers in turn, and a graph.
 
 python examples/game_of_life.py [RESULT] [GENERATIONS]
 """
@@ -34,13 +34,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
 
 def step(cells: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """One generation with NumPy."""
+    """Compute one generation with NumPy."""
     living = sum(np.roll(cells, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
     return np.asarray((living == 3) | ((living == 4) & (cells == 1)), np.uint32)
 
 
 def main(result: str = "game_of_life.png", generations: str = "100") -> None:
-    """Let a random start live, compare with NumPy, and write the last generation."""
+    """Run from a random start, compare with NumPy, and write the last generation."""
     device = Device.auto()
     cells = (np.random.default_rng(1).random((SIDE, SIDE)) < 0.3).astype(np.uint32)
     a, b = device.buffer_from_array(cells), device.buffer(u32, cells.shape)

@@ -15,8 +15,8 @@ from gpustd import concat, image, multiply, stack
 SIDE = 128
 
 
-def drawn(side: int = SIDE) -> NDArray[np.uint8]:
-    """A disc on stripes over a ramp of colour: something with edges, flat parts and detail."""
+def draw_picture(side: int = SIDE) -> NDArray[np.uint8]:
+    """Draw a disc on stripes over a ramp of colours: edges, flat parts and details."""
     y, x = np.mgrid[0:side, 0:side] / side
     picture = np.stack([x, y, 1 - x], -1) * 0.6
     picture[np.sin(60 * (x + y)) > 0.6] *= 0.7
@@ -26,9 +26,9 @@ def drawn(side: int = SIDE) -> NDArray[np.uint8]:
 
 
 def main(source: str = "", result: str = "image_filter.png") -> None:
-    """Filter a picture file, or the one drawn above."""
+    """Filter a picture file, or a drawn picture."""
     device = Device.auto()
-    array = np.asarray(Image.open(source).convert("RGB")) if source else drawn()
+    array = np.asarray(Image.open(source).convert("RGB")) if source else draw_picture()
     picture = device.buffer_from_array(array)  # (H, W, 3), u8
 
     soft = image.gaussian_blur(picture, 3.0)

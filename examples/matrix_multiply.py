@@ -1,12 +1,12 @@
-"""Multiply matrices twice: with a kernel written here, and with gpustd.gemm, tuned and checked."""
+"""Multiply matrices twice: with the kernel below, and with gpustd.gemm, which is tuned."""
 
 import numpy as np
 
 from gpucore import Device, f32
 from gpustd import gemm
 
-# Each workgroup makes a 16x16 block of c from strips of a and b that it shares in fast memory.
-# Reads past the edge are safe in WGSL and give any number: `select` puts zero in its place.
+# Each workgroup computes a 16x16 block of c. It loads parts of a and b into fast shared memory.
+# In WGSL, reads past the edge are safe but return any number: `select` replaces it by zero.
 MULTIPLY = """
 struct Sizes { m: u32, n: u32, k: u32 }
 @group(0) @binding(0) var<storage, read> a: array<f32>;        // m x k
@@ -48,7 +48,7 @@ def main(m: int = 250, n: int = 190, k: int = 130) -> None:
     multiply(a, b, c, {"m": m, "n": n, "k": k}, grid=(-(-n // 16), -(-m // 16)))
 
     exact = x.astype(np.float64) @ y.astype(np.float64)
-    for name, product in (("the kernel above", c), ("gpustd.matmul.dense", gemm(a, b))):
+    for name, product in (("the kernel above", c), ("gpustd.gemm", gemm(a, b))):
         error = np.linalg.norm(product.read() - exact) / np.linalg.norm(exact)
         assert error < 1e-5
         print(f"{name} on {device.name}: relative error {error:.1e}")

@@ -1,7 +1,7 @@
 """Use every GPU of the machine: split rows, compute at the same time, gather the result.
 
-Devices share no memory, so that data goes through the host. On a machine without a GPU, software
-adapters stand in, to show how it works rather than to gain speed.
+Devices share no memory, so data goes through the host. A machine without a GPU uses software
+adapters, which show how it works but gain no speed.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from gpustd import gemm
 
 
 def all_devices() -> Devices:
-    """All GPUs; where there is none, up to two software adapters."""
+    """Open all GPUs or, where there is none, up to two software adapters."""
     present = Device.list()
     if all(info.kind == "cpu" for info in present):
         return Devices.by_name(*[f"cpu:{i}" for i in range(min(len(present), 2))])
@@ -19,7 +19,7 @@ def all_devices() -> Devices:
 
 
 def main(rows: int = 515, columns: int = 64, inner: int = 96) -> None:
-    """Multiply a tall matrix, a part of its rows on each device."""
+    """Multiply a tall matrix; each device computes a part of its rows."""
     rng = np.random.default_rng(0)
     tall, small = rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns))
     with all_devices() as devices:

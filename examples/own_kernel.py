@@ -1,7 +1,7 @@
-"""Write a kernel with everything one usually needs: a histogram in workgroup memory.
+"""Write a kernel of your own: a histogram with uniforms, overrides, workgroup memory and atomics.
 
-Each workgroup counts in fast memory of its own, then adds its counts to the result: one slow
-atomic addition for each bin and workgroup, instead of one for each value.
+Each workgroup counts in its own fast memory, then adds its counts to the result. So there is one
+slow atomic addition for each bin and workgroup, instead of one for each value.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from gpucore import Device
 from gpucore.testing import random_array
 
 BINS = 64
-VALUES_EACH = 32  # values that one invocation looks at
+VALUES_EACH = 32  # values that one invocation counts
 
 HISTOGRAM = """
 struct Sizes { count: u32, low: f32, width: f32 }

@@ -1,7 +1,7 @@
-"""Overlap the host's work with the device's: streams, events, and reads that are awaited.
+"""Overlap the host's work with the device's: streams, events, and asynchronous reads.
 
-A device runs one list of commands after the other, so that streams do not make it do two things
-at once. What they give is order: lists recorded side by side, and events that tell how far it is.
+A device runs one list of commands after the other, so streams do not make it do two things at once.
+They keep the lists of several tasks apart, and events tell when a part of the work is done.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 """
 
 
-def smoothed(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the kernel computes, with NumPy."""
+def smooth_on_host(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute with NumPy what the kernel computes."""
     wide = np.pad(x, 1, mode="edge")
     return (wide[:-2] + wide[1:-1] + wide[2:]) / np.float32(3)
 
 
 async def main(parts: int = 4, count: int = 50_000) -> None:
-    """Smooth several parts, each on a stream of its own, while the host makes the next."""
+    """Smooth several parts, each on its own stream, while the host prepares the next."""
     device = Device.auto()
     smooth = await device.compile_kernel(SMOOTH, wait=False)  # other tasks run meanwhile
     rng = np.random.default_rng(0)
@@ -41,12 +41,12 @@ async def main(parts: int = 4, count: int = 50_000) -> None:
             a, b = device.buffer_from_array(x), device.buffer(f32, count)
             smooth(a, b, grid=-(-count // 64))
             smooth(b, a, grid=-(-count // 64))
-            done = device.new_event().record()  # submits the stream; nothing waits
+            done = device.new_event().record()  # submits the stream and does not wait
         waiting.append((x, a, done))
     for i, (x, a, done) in enumerate(waiting):
         await done
         result = await a.read_async()
-        assert np.allclose(result, smoothed(smoothed(x)), atol=1e-6)
+        assert np.allclose(result, smooth_on_host(smooth_on_host(x)), atol=1e-6)
         print(f"part {i}: {count} values smoothed twice, equal to NumPy's")
 
 

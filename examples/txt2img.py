@@ -1,4 +1,4 @@
-"""A prompt becomes a picture, step by step: progress, preview and stopping belong to the caller.
+"""Draw a picture from a prompt, step by step, with progress and a preview.
 
 python examples/txt2img.py ["a red apple"] [apple.png] [steps] [side in pixels]
 """
@@ -12,7 +12,7 @@ from diffusion import Pipeline, Result, Settings, Stage, Step
 def main(
     prompt: str = "a red apple", file: str = "apple.png", steps: str = "8", side: str = "256"
 ) -> None:
-    """Draw ``prompt`` into ``file``, with a preview of it half-way."""
+    """Draw ``prompt`` into ``file``, with a preview half-way."""
     pipeline = Pipeline.load()  # the bundled model on the best device; or load("path/to/folder")
     pixels = int(side)
     settings = Settings(prompt, width=pixels, height=pixels, steps=int(steps), seed=1)

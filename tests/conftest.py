@@ -11,10 +11,10 @@ import pytest
 
 from gpucore import AdapterInfo, Device
 
-# Mesa warns where it is missing; it is read when an engine is first asked for adapters.
+# Mesa warns if it is not set. It is read when an engine first lists its adapters.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
-# The first one that works is tested by itself: Dawn, which has the most features.
+# The first one that works is the default: Dawn, which has the most features.
 ENGINES = ("dawn-vulkan", "dawn-metal", "wgpu-vulkan", "wgpu-metal", "wgpu-dx12", "wgpu-gl")
 # Engines that continuous integration must have; elsewhere a missing one is a named skip.
 REQUIRED = ("wgpu-vulkan", "wgpu-gl", "dawn-vulkan")
@@ -27,8 +27,8 @@ PROBE = """
 
 
 @functools.cache
-def present() -> dict[str, AdapterInfo]:
-    """First adapter of each engine."""
+def adapters_by_engine() -> dict[str, AdapterInfo]:
+    """Return the first adapter of each engine."""
     found: dict[str, AdapterInfo] = {}
     for info in Device.list():
         found.setdefault(info.backend, info)
@@ -36,22 +36,22 @@ def present() -> dict[str, AdapterInfo]:
 
 
 @functools.cache
-def opened(engine: str) -> Device:
-    """One device an engine for the whole run: opening takes time, and kernels are cached in it."""
-    return Device.open(present()[engine])
+def open_engine(engine: str) -> Device:
+    """Open the device of an engine, once for the whole run, since it caches kernels."""
+    return Device.open(adapters_by_engine()[engine])
 
 
 @functools.cache
-def trouble(engine: str) -> str:
-    """Why an engine cannot be tested here; empty where it can.
+def engine_problem(engine: str) -> str:
+    """Return why an engine cannot be tested here; empty where it can.
 
-    A driver may show an adapter and then lose its device (NVIDIA's OpenGL does under wgpu): the
-    doctor tells of that, and the tests pass it by.
+    A driver may show an adapter and then lose its device, such as NVIDIA's OpenGL under wgpu. The
+    doctor reports that, and the tests skip the engine.
     """
-    if engine not in present():
+    if engine not in adapters_by_engine():
         return f"engine {engine} is not present: run `avila doctor` for what to install"
     try:
-        device = opened(engine)
+        device = open_engine(engine)
         numbers = device.buffer_from_array(np.arange(4, dtype=np.uint32))
         device.compile_kernel(PROBE)(numbers, grid=1)
         works = numbers.read().tolist() == [1, 2, 3, 4]
@@ -62,15 +62,15 @@ def trouble(engine: str) -> str:
 
 def present_engines() -> list[str]:
     """Return the engines that this machine has, and those that it must have."""
-    return [each for each in ENGINES if each in present() or each in REQUIRED]
+    return [each for each in ENGINES if each in adapters_by_engine() or each in REQUIRED]
 
 
 @functools.cache
 def engines() -> tuple[str, ...]:
     """Return the engines that tests of a device run on.
 
-    ``AVILA_TEST_ENGINES`` names them, separated by commas, or says ``all``. Without it the first
-    one that works here is enough: what differs between engines is tested by ``make test-all``.
+    ``AVILA_TEST_ENGINES`` names them, separated by commas, or is ``all``. Without it the first
+    one that works here is used; ``make test-all`` tests all engines.
     """
     chosen = os.environ.get("AVILA_TEST_ENGINES", "")
     if chosen == "all":
@@ -78,17 +78,17 @@ def engines() -> tuple[str, ...]:
     if chosen:
         return tuple(chosen.split(","))
     named = present_engines()
-    return (next((each for each in named if not trouble(each)), named[0]),)
+    return (next((each for each in named if not engine_problem(each)), named[0]),)
 
 
-def usable(engine: str) -> Device:
-    """The device of an engine; without one the test is skipped by name, or fails on CI."""
-    message = trouble(engine)
+def require_engine(engine: str) -> Device:
+    """Return the device of an engine; if there is none, skip the test, or fail on CI."""
+    message = engine_problem(engine)
     if message and os.environ.get("CI"):
         pytest.fail(message)
     if message:
         pytest.skip(message)
-    return opened(engine)
+    return open_engine(engine)
 
 
 def skip_without_f16(device: Device, *dtypes: str) -> None:
@@ -98,13 +98,13 @@ def skip_without_f16(device: Device, *dtypes: str) -> None:
 
 
 def first_device() -> Device:
-    """Return the device of the first engine that works: for what is the same on all."""
+    """Return the device of the first engine that works: for tests that need only one."""
     named = engines()
-    return usable(next((each for each in named if not trouble(each)), named[0]))
+    return require_engine(next((each for each in named if not engine_problem(each)), named[0]))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what does not depend on an engine where ``AVILA_TEST_ONLY_DEVICES`` is set.
+    """Deselect tests that do not depend on an engine where ``AVILA_TEST_ONLY_DEVICES`` is set.
 
     ``make test-all`` sets it for its second run, which follows one with all tests.
     """
@@ -123,11 +123,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> Device:
-    """A device of each engine in turn."""
-    return usable(request.param)
+    """Return a device of each engine in turn."""
+    return require_engine(request.param)
 
 
 @pytest.fixture(scope="session")
 def first() -> Device:
-    """`first_device`."""
+    """Return the device of `first_device`."""
     return first_device()

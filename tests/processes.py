@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(*before: Path, **changes: str) -> dict[str, str]:
-    """The variables here and ``changes``; modules are found in ``before``, then in this checkout.
+    """Return the environment with ``changes``, whose modules are found in this checkout.
 
-    What was on ``PYTHONPATH`` comes after them: an installation may have its packages there alone.
+    The folders ``before`` come before it on ``PYTHONPATH``, and the old contents after it: an
+    installation may have its packages only there.
     """
     found = [*map(str, before), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(found), **changes}

@@ -60,7 +60,7 @@ def test_vector_add(tmp_path: Path) -> None:
 
 def test_matrix_multiply(tmp_path: Path) -> None:
     lines = run("matrix_multiply.py", tmp_path).splitlines()
-    assert [line.split(" on ")[0] for line in lines] == ["the kernel above", "gpustd.matmul.dense"]
+    assert [line.split(" on ")[0] for line in lines] == ["the kernel above", "gpustd.gemm"]
 
 
 def test_own_kernel(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_fft(tmp_path: Path) -> None:
 
 
 def test_streams(tmp_path: Path) -> None:
-    told = run("streams.py", tmp_path).splitlines()
-    assert told == [f"part {i}: 50000 values smoothed twice, equal to NumPy's" for i in range(4)]
+    output = run("streams.py", tmp_path).splitlines()
+    assert output == [f"part {i}: 50000 values smoothed twice, equal to NumPy's" for i in range(4)]
 
 
 def test_multi_gpu(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def picture_in(file: Path) -> NDArray[np.float64]:
 
 
 def test_image_filter(tmp_path: Path) -> None:
-    told = run("image_filter.py", tmp_path)
-    assert "4 times 128x128" in told
+    output = run("image_filter.py", tmp_path)
+    assert "4 times 128x128" in output
     strip = picture_in(tmp_path / "image_filter.png")
     assert strip.shape == (128, 512, 3)
     drawn, soft, sharp, edges = np.split(strip, 4, 1)
@@ -108,29 +108,29 @@ def test_image_filter(tmp_path: Path) -> None:
 
 
 def test_svd_compression(tmp_path: Path) -> None:
-    told = run("svd_compression.py", tmp_path, "", "ranks.png").splitlines()
+    output = run("svd_compression.py", tmp_path, "", "ranks.png").splitlines()
     strip = picture_in(tmp_path / "ranks.png")
     assert strip.shape == (64, 256, 3)
     *shown, drawn = np.split(strip, 4, 1)
     u, s, vh = np.linalg.svd(np.moveaxis(drawn, 2, 0), full_matrices=False)
-    for rank, line, picture in zip((1, 4, 16), told, shown, strict=True):
+    for rank, line, picture in zip((1, 4, 16), output, shown, strict=True):
         nearest = np.moveaxis((u[..., :rank] * s[:, None, :rank]) @ vh[:, :rank], 0, 2)
         assert line.startswith(f"rank {rank:2}: ")
         assert np.abs(picture - nearest.clip(0, 255)).max() <= 1  # rounded to a level
 
 
 def test_game_of_life(tmp_path: Path) -> None:
-    told = run("game_of_life.py", tmp_path, "life.png", "20")
+    output = run("game_of_life.py", tmp_path, "life.png", "20")
     picture = picture_in(tmp_path / "life.png")
     assert picture.shape == (480, 480)
     cells = picture[::4, ::4]
     assert np.array_equal(picture, np.kron(cells, np.ones((4, 4))))
-    assert told == f"{int(cells.sum()) // 255} cells live after 20 generations: life.png\n"
+    assert output == f"{int(cells.sum()) // 255} cells live after 20 generations: life.png\n"
 
 
 def test_txt2img(tmp_path: Path) -> None:
-    told = run("txt2img.py", tmp_path, "a blue fish", "fish.png", "2", "64")
-    assert "step 2 of 2" in told
+    output = run("txt2img.py", tmp_path, "a blue fish", "fish.png", "2", "64")
+    assert "step 2 of 2" in output
     for name in ("fish.png", "fish-preview.png"):
         with Image.open(tmp_path / name) as image:
             assert image.size == (64, 64)

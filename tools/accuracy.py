@@ -29,12 +29,11 @@ TARGET = ROOT / "docs" / "accuracy.md"
 HEAD = """# Accuracy
 
 The greatest error that the tests saw of each function, against NumPy and SciPy in float64 on the
-same operands, in units of the largest element of that result (of an operand, where the result
-cancels to nothing). Integers are exact (0); rounding to levels of u8 counts. What each test allows
-is derived beside it, in `tests/gpustd`. Operands are small: 3 x 3 convolutions of large images in
-f16 go by Winograd's blocks on matrix units, which err by some 2e-3, as those of volumes here. The
-operations at the top of `gpustd` that networks are made of are those of `nn`. Made by `python -m
-tools.accuracy`.
+same operands. The unit is the largest element of that result, or of an operand where the result
+is near zero. Integers are exact (0); rounding to u8 counts as an error. Each test derives its
+tolerance in `tests/gpustd`. Operands are small: large 3 x 3 convolutions in f16 use Winograd's
+blocks on matrix units, with an error of some 2e-3, as those of volumes have here. See `nn` for the
+operations of networks at the top level of `gpustd`. Made by `python -m tools.accuracy`.
 """
 
 WITHOUT_ROW = """Without a row: what moves, chooses, compares or counts, whose tests ask for equal

@@ -1,4 +1,4 @@
-"""What the tests of benchmarks share."""
+"""Fixtures of the tests of benchmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def small_roof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The null device copies on the host: little is enough."""
+    """Measure roofs with small arrays, since the null device copies on the host."""
     monkeypatch.setattr("gpustd.tuning.roof._ELEMENTS", {True: 1024, False: 1024})
     monkeypatch.setattr("gpustd.tuning.roof._SIDE", {True: 64, False: 64})
     monkeypatch.setattr("gpustd.tuning.roof._QUIET_S", {True: 0.01, False: 0.01})

@@ -17,13 +17,13 @@ import pytest
 from bench.__main__ import OPERATIONS, entries, main, sort_entries
 from bench.entry import Entry, Row, Target
 from bench.machine import clocks_of, commit, description
-from bench.measure import Peers, measure
-from bench.report import line, merged
+from bench.measure import Peers, measure_entry
+from bench.report import line, merge_reports
 from bench.roofs import Roofs
-from bench.torch_peer import TorchPeer, torch_peer
+from bench.torch_peer import TorchPeer, find_torch
 from gpucore import Device, f16, f32
 
-# What the goals on one NVIDIA H200 speak of.
+# Some goals on one NVIDIA H200.
 GOALS = {
     "gemm 4096x4096x4096 f16": "≥ 400 TFLOP/s",
     "gemm 4096x4096x4096 f32": "≥ 43 TFLOP/s",
@@ -49,14 +49,14 @@ class FixedRoofs(Roofs):
 class FixedPeer(TorchPeer):
     """A peer that takes two seconds for whatever it is given."""
 
-    def timed(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
+    def time_calls(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
         return 2.0, True
 
 
 class FailingPeer(TorchPeer):
     """A peer that has no result."""
 
-    def timed(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
+    def time_calls(self, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
         raise RuntimeError("no result")
 
 
@@ -66,8 +66,8 @@ def test_entries_say_what_they_are(stem: str) -> None:
     assert len({entry.name for entry in found}) == len(found)
     assert any(entry.cpu and not entry.f16 for entry in found), "one that runs everywhere"
     assert all(entry.bytes > 0 and entry.flops >= 0 for entry in found)
-    wanting = [e for e in found if e.target is not None and e.target.kind == "of peer"]
-    assert all(entry.torch is not None for entry in wanting)
+    with_peer_goal = [e for e in found if e.target is not None and e.target.kind == "of peer"]
+    assert all(entry.torch is not None for entry in with_peer_goal)
 
 
 def test_the_goals_have_entries() -> None:
@@ -79,7 +79,7 @@ def test_the_goals_have_entries() -> None:
 def test_an_entry_is_measured_with_its_peers() -> None:
     device = Device.null()
     entry = next(e for e in entries(["gemm"], device) if e.cpu)
-    row = measure(device, entry, FixedRoofs(), Peers(FixedPeer(None)))
+    row = measure_entry(device, entry, FixedRoofs(), Peers(FixedPeer(None)))
     assert row.seconds > 0
     least = max(entry.flops / 1e12, entry.bytes / 1e9)
     assert row.roof == pytest.approx(least / row.seconds)
@@ -133,7 +133,7 @@ def test_roofs_are_measured_once_and_take_the_best() -> None:
 
 
 def test_there_is_no_cuda_peer_of_a_device_that_is_no_cuda_card() -> None:
-    assert torch_peer(Device.null()) is None
+    assert find_torch(Device.null()) is None
 
 
 def test_what_nvidia_smi_prints_is_read() -> None:
@@ -147,7 +147,7 @@ def test_what_nvidia_smi_prints_is_read() -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints; commits are by nobody."""
+    """Run git without a user's settings; return its output."""
     command = [
         "git",
         "-c",
@@ -161,8 +161,8 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="wants git")
-def test_the_commit_of_a_checkout_is_told_and_whether_files_differ(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_of_a_checkout_is_read_and_tells_whether_files_differ(tmp_path: Path) -> None:
     git(tmp_path, "init")
     assert commit(tmp_path) is None, "no commit yet"
     (tmp_path / "file").write_text("1")
@@ -189,8 +189,8 @@ def test_rows_that_are_kept_say_when_they_were_measured_and_peers_are_of_the_row
         return {"date": date, "rows": [asdict(r) for r in rows], "copies": rates, "products": {}}
 
     first = result("2026-01-01", Row("a", 3.0), Row("b", 3.0, peers={"PyTorch": 1.0}))
-    second = merged(first, result("2026-01-02", Row("c", 2.0)))
-    third = merged(second, result("2026-01-03", Row("b", 1.0)))
+    second = merge_reports(first, result("2026-01-02", Row("c", 2.0)))
+    third = merge_reports(second, result("2026-01-03", Row("b", 1.0)))
     rows = {row["name"]: Row.of_json(row) for row in third["rows"]}
     dates = {name: row.date for name, row in rows.items()}
     assert dates == {"a": "2026-01-01", "b": None, "c": "2026-01-02"}
@@ -199,9 +199,9 @@ def test_rows_that_are_kept_say_when_they_were_measured_and_peers_are_of_the_row
 
 
 def test_rows_of_before_have_no_date() -> None:
-    told = asdict(Row("a", 3.0))
-    del told["date"]
-    assert Row.of_json(told) == Row("a", 3.0)
+    data = asdict(Row("a", 3.0))
+    del data["date"]
+    assert Row.of_json(data) == Row("a", 3.0)
 
 
 def test_the_command_writes_json(
@@ -225,7 +225,7 @@ def test_the_command_goes_on_where_it_stopped(
     arguments = ["bench", "embedding", "--device", "null", "--json", str(file)]
     monkeypatch.setattr(sys, "argv", [*arguments, "--limit", "0"])
     assert main() == 0
-    assert "the time is up: 0 of " in capsys.readouterr().out
+    assert "time limit reached: 0 of " in capsys.readouterr().out
     result = json.loads(file.read_text())
     assert result["rows"] == []
     first = next(entries(["embedding"], Device.null())).name
@@ -255,7 +255,7 @@ def test_an_entry_that_fails_does_not_cost_the_others(
         return Row(entry.name, 1.0)
 
     file = tmp_path / "bench.json"
-    monkeypatch.setattr("bench.__main__.measure", measured)
+    monkeypatch.setattr("bench.__main__.measure_entry", measured)
     arguments = ["bench", "embedding", "--device", "null", "--json", str(file)]
     monkeypatch.setattr(sys, "argv", arguments)
     assert main() == 1
@@ -268,7 +268,7 @@ def test_an_entry_that_fails_does_not_cost_the_others(
 def test_a_peer_that_fails_does_not_cost_our_own_time(capsys: pytest.CaptureFixture[str]) -> None:
     device = Device.null()
     entry = next(e for e in entries(["elementwise"], device) if e.torch is not None)
-    row = measure(device, entry, FixedRoofs(), Peers(FailingPeer(None)))
+    row = measure_entry(device, entry, FixedRoofs(), Peers(FailingPeer(None)))
     assert row.seconds > 0
     assert entry.torch_name not in row.peers
     assert f"{entry.name}: {entry.torch_name} failed: no result" in capsys.readouterr().err
@@ -279,8 +279,8 @@ def test_what_a_result_lacks_comes_first_and_goals_before_the_rest() -> None:
     known = [entry.name for entry in found if entry.target][:2]
     order = sort_entries(found, known)
     assert [entry.name for entry in order[-2:]] == known
-    wanted = [entry.target is not None for entry in order[:-2]]
-    assert wanted == sorted(wanted, reverse=True)
+    has_goal = [entry.target is not None for entry in order[:-2]]
+    assert has_goal == sorted(has_goal, reverse=True)
 
 
 def test_the_library_has_peers_but_where_pytorch_has_nothing_alike() -> None:

@@ -10,22 +10,22 @@ import pytest
 
 from bench.compare import main
 from bench.entry import Row
-from bench.report import report
+from bench.report import make_report
 from gpucore import Device
 
 BEFORE = {"gemm": 0.002, "cast": 0.004}
 
 
-def written(file: Path, seconds: dict[str, Any], **machine: str) -> str:
-    """A file as the benchmarks write it."""
+def write_result(file: Path, seconds: dict[str, Any], **machine: str) -> str:
+    """Write a result file as the benchmarks do; return its path."""
     rows = [Row(name, value) for name, value in seconds.items()]
-    file.write_text(json.dumps(report(Device.null(), rows) | machine))
+    file.write_text(json.dumps(make_report(Device.null(), rows) | machine))
     return str(file)
 
 
 @pytest.fixture
 def before(tmp_path: Path) -> str:
-    return written(tmp_path / "before.json", BEFORE)
+    return write_result(tmp_path / "before.json", BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def before(tmp_path: Path) -> str:
 def test_an_entry_past_the_limit_fails(
     cast: float, limit: str, status: int, before: str, tmp_path: Path
 ) -> None:
-    after = written(tmp_path / "after.json", BEFORE | {"cast": cast})
+    after = write_result(tmp_path / "after.json", BEFORE | {"cast": cast})
     assert main([before, after, "--limit", limit]) == status
 
 
 def test_the_table_shows_both_times_and_who_is_slower(
     before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    after = written(tmp_path / "after.json", {"cast": 0.008, "gemm": 0.002})
+    after = write_result(tmp_path / "after.json", {"cast": 0.008, "gemm": 0.002})
     assert main([before, after]) == 1
     gemm, cast = capsys.readouterr().out.splitlines()[1:3]
     assert gemm.split() == ["gemm", "2.0000", "ms", "2.0000", "ms", "1.000"]
@@ -59,7 +59,7 @@ def test_the_table_shows_both_times_and_who_is_slower(
 def test_what_differs_otherwise_is_told(
     before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    after = written(tmp_path / "after.json", {"gemm": 0.002, "conv": 1.0}, adapter="Card")
+    after = write_result(tmp_path / "after.json", {"gemm": 0.002, "conv": 1.0}, adapter="Card")
     assert main([before, after, "--other-machine", "--other-selection"]) == 0
     out = capsys.readouterr().out
     for part in (
@@ -75,7 +75,7 @@ def test_what_differs_otherwise_is_told(
 def test_other_machines_are_compared_only_when_told(
     key: str, before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    after = written(tmp_path / "after.json", BEFORE, **{key: "other"})
+    after = write_result(tmp_path / "after.json", BEFORE, **{key: "other"})
     assert main([before, after]) == 2
     out, err = capsys.readouterr()
     assert not out
@@ -87,14 +87,14 @@ def test_other_machines_are_compared_only_when_told(
 def test_an_entry_that_is_gone_fails_and_a_new_one_does_not(
     before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    after = written(tmp_path / "after.json", {"gemm": 0.002})
+    after = write_result(tmp_path / "after.json", {"gemm": 0.002})
     assert main([before, after]) == 1
     out, err = capsys.readouterr()
     assert "only before: cast" in out
     assert "1 are gone: give --other-selection" in err
     assert main([before, after, "--other-selection"]) == 0
     assert main([after, before]) == 0
-    slow = written(tmp_path / "slow.json", {"gemm": 1.0})
+    slow = write_result(tmp_path / "slow.json", {"gemm": 1.0})
     assert main([before, slow, "--other-selection"]) == 1
 
 

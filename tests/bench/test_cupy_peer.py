@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bench.__main__ import entries
-from bench.cupy_peer import CupyPeer, cupy_peer, scipy_part
+from bench.cupy_peer import CupyPeer, find_cupy, scipy_part
 from bench.entry import Entry
-from bench.measure import Peers, measure
+from bench.measure import Peers, measure_entry
 from bench.roofs import Roofs
 from gpucore import Device
 
@@ -23,7 +23,7 @@ FOUND = [e for e in entries(PACKAGES, Device.null()) if e.cpu and e.cupy is not 
 
 
 class Stream:
-    """Records calls as long as it graph_cache; an open capture refuses to wait."""
+    """A stream that records calls during a capture; an open capture refuses to wait."""
 
     def __init__(self, log: list[str], *, refuses: bool) -> None:
         self.log, self.refuses, self.open = log, refuses, False
@@ -49,7 +49,7 @@ class Stream:
 
 
 class Cupy:
-    """NumPy's functions, and what `CupyPeer` asks of CuPy besides."""
+    """NumPy's functions, and the other parts of CuPy that `CupyPeer` uses."""
 
     __name__ = "numpy"
 
@@ -88,7 +88,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def flat(result: Any) -> list[Any]:
-    """The arrays of a result, of a named tuple's or a list's."""
+    """Return the arrays of a result, which may be a tuple or a list."""
     if isinstance(result, (tuple, list)):
         return list(itertools.chain.from_iterable(map(flat, result)))
     return [np.asarray(result)]
@@ -109,18 +109,18 @@ def test_what_cupy_gets_is_what_numpy_computes(
 
 
 def test_goals_beside_cupy_have_it() -> None:
-    wanted = {"sort", "argsort", "cumsum", "fft", "svd", "qr", "cholesky", "gemv", "dot", "add"}
+    expected = {"sort", "argsort", "cumsum", "fft", "svd", "qr", "cholesky", "gemv", "dot", "add"}
     names = {e.name.split()[0] for e in entries(PACKAGES, Device.null()) if e.cupy and e.target}
-    assert names >= wanted
+    assert names >= expected
 
 
-def timed(cupy: Cupy, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
-    return CupyPeer(cupy).timed(make)
+def time_calls(cupy: Cupy, make: Callable[[Any], Callable[[], object]]) -> tuple[float, bool]:
+    return CupyPeer(cupy).time_calls(make)
 
 
 def test_a_graph_of_calls_is_replayed_and_memory_given_back() -> None:
     cupy, calls = Cupy(), itertools.count()
-    seconds, replayed = timed(cupy, lambda module: lambda: next(calls))
+    seconds, replayed = time_calls(cupy, lambda module: lambda: next(calls))
     # Of 3 ms a call, 2 make a sample of 5 ms.
     assert (seconds, replayed) == (pytest.approx(MILLISECONDS / 2e3), True)
     assert next(calls) == 3 + 3 + 2
@@ -136,7 +136,7 @@ def test_what_refuses_capture_is_called_as_it_is() -> None:
         if cupy.stream.open:
             raise NotImplementedError("no capture")
 
-    seconds, replayed = timed(cupy, lambda module: call)
+    seconds, replayed = time_calls(cupy, lambda module: call)
     assert (seconds, replayed) == (pytest.approx(MILLISECONDS / 2e3), False)
     assert cupy.log.count("launched") == 0
     assert "ended" in cupy.log
@@ -147,7 +147,7 @@ def test_what_refuses_capture_is_called_as_it_is() -> None:
 def test_a_row_names_the_peer_and_how_it_was_called(refuses: bool, name: str) -> None:
     device = Device.null()
     entry = next(e for e in FOUND if e.name.startswith("dot"))
-    row = measure(device, entry, FixedRoofs(), Peers(cupy=CupyPeer(Cupy(refuses=refuses))))
+    row = measure_entry(device, entry, FixedRoofs(), Peers(cupy=CupyPeer(Cupy(refuses=refuses))))
     assert row.peers.keys() == {name, "NumPy"}
     assert row.ratio == min(row.peers.values()) / row.seconds
 
@@ -157,11 +157,11 @@ def test_sorts_that_wait_are_not_captured() -> None:
     assert len(sorts) >= 4
     for entry in sorts:
         assert entry.cupy is not None
-        assert not timed(Cupy(), entry.cupy)[1]
+        assert not time_calls(Cupy(), entry.cupy)[1]
 
 
 def test_there_is_no_cupy_for_a_device_that_is_no_cuda_card() -> None:
-    assert cupy_peer(Device.null()) is None
+    assert find_cupy(Device.null()) is None
 
 
 def test_scipy_stands_beside_the_module() -> None:

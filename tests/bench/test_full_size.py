@@ -12,10 +12,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bench.cold_start import ColdStart, cold_starts, first_step
+from bench.cold_start import ColdStart, cold_starts, run_first_step
 from bench.command import command_seconds
 from bench.entry import Row
-from bench.full_size import Run, channels_last, distance, main, measure_image
+from bench.full_size import Run, channels_last, main, measure_image, relative_l2
 from bench.models import (
     GOALS,
     cold_row,
@@ -37,7 +37,7 @@ EMOJI = Path(__file__).parents[2] / "models" / "emoji"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The bundled model with times of a peer beside it."""
+    """Return a folder with the bundled model and times of a peer."""
     made = tmp_path / "model"
     made.mkdir()
     for part in EMOJI.iterdir():
@@ -76,8 +76,8 @@ def test_processes_have_rows_and_without_an_image_nothing_is_said_of_memory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "result.json"
-    monkeypatch.setattr("bench.full_size.cold_starts", lambda *told: {False: ColdStart(5.0, 2.0)})
-    monkeypatch.setattr("bench.full_size.command_seconds", lambda *told: {(12, True): 4.0})
+    monkeypatch.setattr("bench.full_size.cold_starts", lambda *_: {False: ColdStart(5.0, 2.0)})
+    monkeypatch.setattr("bench.full_size.command_seconds", lambda *_: {(12, True): 4.0})
     options = "--device null --model small --size 64 --no-image --cold --command".split()
     main([str(folder), *options, "--json", str(file)])
     result = json.loads(file.read_text())
@@ -136,7 +136,7 @@ def test_cold_starts_are_medians_of_what_loading_leaves(monkeypatch: pytest.Monk
         (cache / "kernel").touch()
         return times[cached].pop(0)
 
-    monkeypatch.setattr("bench.cold_start._timed", timed)
+    monkeypatch.setattr("bench.cold_start._time_process", timed)
     assert cold_starts(EMOJI, "null", 64) == {False: (9.0, 4.0), True: (2.0, 1.0)}
     assert seen[::2] == seen[1::2]
     assert len(set(seen)) == 3
@@ -178,7 +178,7 @@ def test_a_cold_start_that_fails_says_why(tmp_path: Path) -> None:
 
 
 def test_the_first_step_is_made() -> None:
-    assert first_step(EMOJI, Device.null(), 64) > 0
+    assert run_first_step(EMOJI, Device.null(), 64) > 0
 
 
 def test_goals_belong_to_engines() -> None:
@@ -192,6 +192,6 @@ def test_goals_belong_to_engines() -> None:
 
 def test_the_distance_is_relative() -> None:
     expected = np.full((2, 3), 2.0)
-    assert distance(expected, expected) == 0
-    assert distance(expected + 0.5, expected) == pytest.approx(0.25)
+    assert relative_l2(expected, expected) == 0
+    assert relative_l2(expected + 0.5, expected) == pytest.approx(0.25)
     assert channels_last(np.zeros((1, 4, 2, 3))).shape == (1, 2, 3, 4)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.entry import Row, Target
-from bench.goals import OTHER_ENGINES, library_lines, network_lines, read_results, taken
+from bench.goals import OTHER_ENGINES, best_form, library_lines, network_lines, read_results
 from bench.notes import NOTES, Note, note_of
 from bench.page import RESULTS
 
@@ -56,7 +56,7 @@ def test_only_the_form_of_a_convolution_that_networks_take_is_a_goal() -> None:
 )
 def test_where_a_form_is_taken(name: str, names: list[str], form: str | None) -> None:
     sizes = name.rpartition(" 3x3 ")[2]
-    found = taken(name, [f"{n} 3x3 {sizes}" for n in names])
+    found = best_form(name, [f"{n} 3x3 {sizes}" for n in names])
     assert found == (form and f"{form} 3x3 {sizes}")
 
 

@@ -13,7 +13,7 @@ from bench.entry import Row
 from bench.goals import library_lines, network_lines, read_results
 from bench.models import GOALS, SD15, SDXL, image_row, unet_row, vae_row
 from bench.page import DOCS, RESULTS, bars, goal_page, headline_table, overview, pages
-from bench.report import report
+from bench.report import make_report
 from gpucore import Device
 
 GEMM = "gemm 8192x320x320 f16"
@@ -22,7 +22,7 @@ GEMM = "gemm 8192x320x320 f16"
 def write_result(folder: Path, name: str, rows: list[Row], **more: Any) -> None:
     """Write a result file of the card."""
     machine = {"adapter": "NVIDIA H200", "engine": "dawn"}
-    (folder / name).write_text(json.dumps({**report(Device.null(), rows), **machine, **more}))
+    (folder / name).write_text(json.dumps({**make_report(Device.null(), rows), **machine, **more}))
 
 
 def cells(text: str, name: str, engine: str = "dawn") -> list[str]:

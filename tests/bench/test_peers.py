@@ -31,7 +31,7 @@ def small() -> Iterator[Entry]:
 
 
 def arrays(result: Any) -> list[NDArray[Any]]:
-    """The numbers of a buffer, a tensor, or several."""
+    """Return the numbers of a buffer, a tensor, or several of them."""
     if isinstance(result, tuple):
         return [array for each in result for array in arrays(each)]
     return [result.read() if isinstance(result, Buffer) else result.numpy()]

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from bench.page import PLOT
-from bench.plot import Bar, plot
+from bench.plot import Bar, draw_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 # A generous width of a letter at 12 px.
@@ -25,7 +25,7 @@ def edges(text: ET.Element) -> tuple[float, float]:
 @pytest.mark.parametrize("count", [0, 3])
 def test_the_plot_is_an_image_with_a_bar_for_each_row(count: int) -> None:
     drawn = [Bar(f"a < {i}", 0.5 * i, {"PyTorch": 0.5, "other": 2.0}) for i in range(count)]
-    root = ET.fromstring(plot(drawn))
+    root = ET.fromstring(draw_plot(drawn))
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert [f"a < {i}" for i in range(count)] == [t for t in texts if t and t.startswith("a <")]
     widths = [float(r.get("width", 0)) for r in root.iter(f"{SVG}rect")]
@@ -34,7 +34,7 @@ def test_the_plot_is_an_image_with_a_bar_for_each_row(count: int) -> None:
 
 def test_many_peers_have_colours_of_their_own_and_a_key_in_lines() -> None:
     names = [f"some other peer, of number {number}" for number in range(9)]
-    root = ET.fromstring(plot([Bar("row", 0.5, dict.fromkeys(names, 0.25))]))
+    root = ET.fromstring(draw_plot([Bar("row", 0.5, dict.fromkeys(names, 0.25))]))
     key = [r for r in root.iter(f"{SVG}rect") if r.get("width") == "10"]
     assert len({r.get("fill") for r in key}) == len(key) == 1 + len(names)
     lines = sorted({float(r.get("y", 0)) for r in key})

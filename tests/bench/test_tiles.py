@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import tiles
-from bench.tiles import Found, find_tiles, format_found
+from bench.tiles import SearchResult, find_tiles, format_result
 from gpucore import Buffer, Device, Graph, f32
 from gpustd import gemm
 from gpustd.launch.variants import force_variant
@@ -21,7 +21,7 @@ FIRST, SECOND = "tiled f32 m42/2 n13 k20", "tiled f32 m42/2 n7 k13 silu"
 
 
 class Network:
-    """Two products, one behind the other; the variant of GPUs."""
+    """Two matrix products, one after the other, in the variant of GPUs."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -86,7 +86,7 @@ def test_what_is_quicker_is_found_with_the_same_results(network: Network) -> Non
     assert found.tiles == {FIRST: tile_size(SMALL)}
     assert found.gains == {FIRST: (1.0, 0.5)}
     assert (found.refused, found.same, found.is_quicker) == ({}, True, True)
-    assert "16x32x8x4x4" in format_found("UNet", found)
+    assert "16x32x8x4x4" in format_result("UNet", found)
 
 
 @pytest.mark.usefixtures("pretended")
@@ -101,13 +101,13 @@ def test_a_wrong_tile_is_not_taken(network: Network, monkeypatch: pytest.MonkeyP
     assert found.tiles == {}
     assert found.refused == {FIRST: "its result is wrong"}
     assert not found.is_quicker
-    assert "its result is wrong" in format_found("UNet", found)
+    assert "its result is wrong" in format_result("UNet", found)
 
 
 def test_what_gains_nothing_as_a_whole_is_not_kept() -> None:
     one: dict[str, Any] = {"tiles": {FIRST: (1,) * 5}, "gains": {}, "refused": {}, "products": 1}
-    assert Found(**one, before=2.0, after=1.0, same=True).is_quicker
-    assert not Found(**one, before=1.0, after=1.0, same=True).is_quicker
-    other = Found(**one, before=2.0, after=1.0, same=False)
+    assert SearchResult(**one, before=2.0, after=1.0, same=True).is_quicker
+    assert not SearchResult(**one, before=1.0, after=1.0, same=True).is_quicker
+    other = SearchResult(**one, before=2.0, after=1.0, same=False)
     assert not other.is_quicker
-    assert "other bits" in format_found("VAE", other)
+    assert "other bits" in format_result("VAE", other)

@@ -1,9 +1,9 @@
-"""Pages of the documentation as programs: their Python blocks, and what each shows as printed.
+"""Pages of the documentation as programs: their Python blocks and the output of each.
 
 A page is one program: every fenced ``python`` block in order, in one namespace, at its own line, so
-that a traceback names the page's lines. A ``text`` block right behind a ``python`` block is what
-that block prints, with ``...`` for what differs from machine to machine. A block under the comment
-``<!-- not run: REASON -->`` is left out.
+that a traceback names the page's lines. A ``text`` block right after a ``python`` block is its
+output, with ``...`` for text that differs between machines. A block under the comment
+``<!-- not run: REASON -->`` does not run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its first line in the page, its code, what the page says it prints."""
+    """A fenced block: its first line in the page, its code and the output in the page."""
 
     line: int
     code: str
@@ -43,7 +43,7 @@ class Block:
 
 @functools.cache
 def blocks(page: str) -> tuple[Block, ...]:
-    """All Python blocks of ``docs/PAGE.md``."""
+    """Return all Python blocks of ``docs/PAGE.md``."""
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(text):
@@ -54,7 +54,7 @@ def blocks(page: str) -> tuple[Block, ...]:
 
 
 def program(page: str) -> str:
-    """The blocks that run, each at its own line and behind a mark that it prints."""
+    """Return the blocks that run as one program, each at its own line, after printing a mark."""
     lines: list[str] = []
     for block in blocks(page):
         if block.reason is None:
@@ -65,7 +65,7 @@ def program(page: str) -> str:
 
 
 def run_page(page: str) -> tuple[str, ...]:
-    """What each block that runs prints, in a fresh process and an empty folder."""
+    """Run a page in a fresh process and an empty folder; return the output of each block."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{page}.py"
         file.write_text(program(page), encoding="utf-8")
@@ -76,11 +76,11 @@ def run_page(page: str) -> tuple[str, ...]:
 
 @functools.cache
 def printed(page: str) -> tuple[str, ...]:
-    """`run_page`, once for all tests."""
+    """Return the result of `run_page`, which runs once for all tests."""
     return run_page(page)
 
 
 def fits(shown: str, output: str) -> bool:
-    """Whether the output is what is shown, where ``...`` stands for anything within a line."""
+    """Tell whether the output is what is shown; ``...`` stands for any text within a line."""
     pattern = "[^\n]*".join(re.escape(part) for part in shown.rstrip().split("..."))
     return re.fullmatch(pattern, output.rstrip()) is not None

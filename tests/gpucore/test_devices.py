@@ -22,7 +22,7 @@ from gpucore import (
     f32,
     i32,
 )
-from tests.conftest import opened, present, trouble
+from tests.conftest import adapters_by_engine, engine_problem, open_engine
 from tests.gpucore.kernels import INCREMENT
 
 PAIR = ("wgpu-vulkan", "dawn-vulkan")
@@ -32,9 +32,9 @@ PAIR = ("wgpu-vulkan", "dawn-vulkan")
 def pair() -> Devices:
     """Two adapters: one card or renderer, seen by two engines."""
     for engine in PAIR:
-        if message := trouble(engine):
+        if message := engine_problem(engine):
             pytest.skip(message)
-    return Devices([opened(engine) for engine in PAIR])
+    return Devices([open_engine(engine) for engine in PAIR])
 
 
 def test_work_is_split_over_two_devices(pair: Devices) -> None:
@@ -103,7 +103,7 @@ def test_devices_are_a_sequence() -> None:
 
 
 def test_named_devices_are_opened_and_closed() -> None:
-    engine = next(iter(present()))
+    engine = next(iter(adapters_by_engine()))
     with Devices.by_name(engine, "null") as devices:
         assert [device.backend for device in devices] == [engine, "null-null"]
 

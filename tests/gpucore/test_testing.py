@@ -17,7 +17,7 @@ from gpucore.testing import (
     poisoned_buffer,
     random_array,
 )
-from tests.conftest import present, trouble
+from tests.conftest import adapters_by_engine, engine_problem
 from tests.gpucore.kernels import AFFINE
 from tests.processes import environment
 
@@ -108,7 +108,7 @@ def test_all_devices_are_those_of_the_machine() -> None:
     names = [device.backend for device in all_devices()]
     listed = list(dict.fromkeys(info.backend for info in Device.list()))
     assert names == [each for each in listed if each in names]
-    assert {each for each in present() if not trouble(each)} <= set(names)
+    assert {each for each in adapters_by_engine() if not engine_problem(each)} <= set(names)
     assert all_devices() is all_devices()
 
 

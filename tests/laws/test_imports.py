@@ -31,7 +31,7 @@ MODULES = {"pillow": "PIL"}
 
 
 def violations(folder: str, packages: list[str]) -> list[str]:
-    """Each import under `folder` that reaches into one of `packages`, as file:line: module."""
+    """Return imports under `folder` of one of `packages`, as file:line: module."""
     return [
         f"{name_of(file)}:{line}: {module}"
         for file in python_files(folder)
@@ -62,13 +62,13 @@ def test_only_the_backends_touch_a_gpu_interface() -> None:
 
 
 def dependencies() -> list[str]:
-    """The plain install's distributions, by name."""
+    """Return the names of the distributions that a plain install needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [re.split(r"[<>=~!\[; ]", entry, maxsplit=1)[0] for entry in project["dependencies"]]
 
 
 def third_party_imports() -> dict[str, str]:
-    """Each top-level module from outside that the packages import: where it is imported."""
+    """Return each outside module that the packages import, with its place."""
     return {
         module.split(".")[0]: f"{name_of(file)}:{line}"
         for file in python_files(*PACKAGES)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.laws.sources import PACKAGES, functions_of, name_of, python_files, tree_of
 
-FILES = python_files(*PACKAGES)
+FILES = python_files(*PACKAGES, "bench", "examples")
 # Openings that make a reader look for the subject.
 OPENINGS = re.compile(r"(What|Whether|That which|Of|How|Whose|Who|Those)\b")
 MOST_WORDS = 30

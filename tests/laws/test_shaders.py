@@ -40,7 +40,7 @@ def test_only_wgsl_lies_there() -> None:
 
 
 def with_includes(file: Path) -> list[Path]:
-    """The file and what its template includes, which its reader sees as one text."""
+    """Return the file and all files that its template includes."""
     text = file.read_text(encoding="utf-8")
     named = re.findall(r"^//%-?\s*(?:include|import|from)\s+\"([^\"]+)\"", text, re.MULTILINE)
     return [file, *(each for name in named for each in with_includes(ROOT / "shaders" / name))]

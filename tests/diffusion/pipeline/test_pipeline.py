@@ -20,7 +20,7 @@ from diffusion.tasks import Hires
 from diffusion.tasks.sampling_settings import SamplingSettings
 from diffusion.text.conditioning import Conditioning
 from gpucore import Device, f32
-from tests.conftest import engines, opened, trouble
+from tests.conftest import engine_problem, engines, open_engine
 from tests.diffusion.bundled_model import pipeline_on, pixels
 from tests.diffusion.recorded_steps import record_steps
 
@@ -57,9 +57,9 @@ def test_engines_agree() -> None:
     """
     settings = dataclasses.replace(SMALL, width=128, height=128, steps=6)
     images = [
-        pixels(pipeline_on(opened(engine), f32), settings)
+        pixels(pipeline_on(open_engine(engine), f32), settings)
         for engine in engines()
-        if not trouble(engine)
+        if not engine_problem(engine)
     ]
     for image in images[1:]:
         assert np.abs(image.astype(int) - images[0].astype(int)).max() <= 2
