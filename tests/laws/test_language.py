@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.laws.sources import PACKAGES, functions_of, name_of, python_files, tree_of
 
 FILES = python_files(*PACKAGES, "bench", "examples")
@@ -52,14 +50,19 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?;:])\s", plain)[0]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_docstrings_open_plainly_and_are_short(file: Path) -> None:
-    riddles = [place for place, text in docstrings(file) if OPENINGS.match(text)]
-    assert riddles == []
-    long = [
-        place for place, text in docstrings(file) if len(first_sentence(text).split()) > MOST_WORDS
+def test_docstrings_open_plainly() -> None:
+    found = [place for file in FILES for place, text in docstrings(file) if OPENINGS.match(text)]
+    assert found == []
+
+
+def test_first_sentences_are_short() -> None:
+    found = [
+        place
+        for file in FILES
+        for place, text in docstrings(file)
+        if len(first_sentence(text).split()) > MOST_WORDS
     ]
-    assert long == []
+    assert found == []
 
 
 def defined_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -71,21 +74,21 @@ def defined_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.arg
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_names_use_the_words_of_the_field(file: Path) -> None:
+def test_names_use_the_words_of_the_field() -> None:
     found = [
         f"{name_of(file)}:{line} {name}"
+        for file in FILES
         for line, name in defined_names(tree_of(file))
         if BANNED & set(re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower()))
     ]
     assert found == []
-    assert file.stem not in BANNED
+    assert [name_of(file) for file in FILES if file.stem in BANNED] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_no_function_is_a_bare_participle(file: Path) -> None:
+def test_no_function_is_a_bare_participle() -> None:
     found = [
         f"{name_of(file)}:{function.lineno} {function.name}"
+        for file in FILES
         for function in functions_of(file)
         if is_participle(function.name.strip("_")) and not is_property(function)
     ]
@@ -102,22 +105,23 @@ def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any("property" in ast.unparse(each) for each in function.decorator_list)
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_no_module_has_the_name_of_its_function(file: Path) -> None:
+def test_no_module_has_the_name_of_its_function() -> None:
     """Such a function hides its module in the package, or the module the function."""
-    names = {
-        node.name
+    found = [
+        name_of(file)
+        for file in FILES
         for node in tree_of(file).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    assert file.stem not in names
+        and node.name == file.stem
+    ]
+    assert found == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_errors_say_what_must_be(file: Path) -> None:
+def test_errors_say_what_must_be() -> None:
     """An error reads "width must be a multiple of 8, got 500", and never "wants"."""
     found = [
         f"{name_of(file)}:{node.lineno}"
+        for file in FILES
         for node in ast.walk(tree_of(file))
         if isinstance(node, ast.Raise) and re.search(r"\bwants\b", ast.unparse(node))
     ]
