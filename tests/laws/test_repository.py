@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 24 * 1024 * 1024
 @functools.cache
 def read(file: Path) -> str:
     """Return the text of a file."""
-    return file.read_text(encoding="utf-8")
+    return file.read_bytes().decode()
 
 
 def project() -> dict[str, object]:
