@@ -59,7 +59,7 @@ def read_result(file: Path) -> Result:
     for row in rows:
         name, value = _row(file, row)
         if name in seconds:
-            raise ValueError(f"{file}: has {name!r} twice")
+            raise ValueError(f"{file}: names of rows must be unique, got {name!r} twice")
         seconds[name] = value
     return Result({key: str(data.get(key, "")) for key in _MACHINE}, seconds)
 
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{slower} of {len(speeds)} entries are more than {percent:.3g}% slower")
     if missing and not chosen.other_selection:
         print(
-            f"{len(missing)} entries are missing: give --other-selection to allow that",
+            f"entries missing in AFTER: {len(missing)}; give --other-selection to allow that",
             file=sys.stderr,
         )
         return 1
