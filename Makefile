@@ -16,7 +16,7 @@ ARGS ?=
 # Mesa's software driver compiles a kernel that a test runs once for longer than it runs: it is
 # quicker without optimisation and for four lanes at a time. Networks run often: there it is not.
 QUICK_COMPILES := GALLIVM_PERF=$${GALLIVM_PERF:-nopt} LP_NATIVE_VECTOR_WIDTH=$${LP_NATIVE_VECTOR_WIDTH:-128}
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
+PYTEST := $(PYTHON) -m pytest -n 2 --dist worksteal
 
 TYPED := gpucore gpustd diffusion examples bench tools/setup tests/laws tests/setup
 SETUP := pyproject.toml tools/setup/venv.sh tools/setup/apt.sh

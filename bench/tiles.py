@@ -1,6 +1,6 @@
-"""Time tiles of matrix products inside a model, for the tables in ``gpustd/tuning/tables``.
+"""Time tiles of matrix products inside a model, for the tables in ``gpustd/matmul/tile_tables``.
 
-    python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/tuning/tables/CARD.json
+    python -m bench.tiles FOLDER [--size PIXELS] --json gpustd/matmul/tile_tables/CARD.json
 
 ``avila tune`` times a matrix product alone. Inside a model, another tile may be the fastest. So one
 UNet call with guidance and one decoding are captured several times: with the tile that is probably
@@ -27,9 +27,9 @@ from bench.measure import open_device
 from diffusion.checkpoints import ModelFolder
 from diffusion.pipeline.loading import load_networks
 from gpucore import Buffer, Device, Graph
+from gpustd.matmul.tile_files import TileSize, read_tiles, write_tiles
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, key_of_region, recorded_matmuls, use_tiles
-from gpustd.tuning.files import TileSize, read_tiles, write_tiles
 from gpustd.tuning.timing import refusals
 
 __all__ = ["SearchResult", "find_tiles", "main"]

@@ -12,7 +12,7 @@
     └── OutputError                a result cannot be written
 
 Every message is one line that says what is wrong, where, and what to do. Text from a file passes
-through :func:`quoted`, and a path through :func:`printable`, so that neither can forge a line or
+through :func:`quote`, and a path through :func:`escape`, so that neither can forge a line or
 steer a terminal. Each class keeps its constructor's arguments as attributes and can be pickled.
 """
 
@@ -26,14 +26,14 @@ NAMED_KEYS = 5
 """Keys of one kind that a message names; the others are counted."""
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     """Escape all invisible characters of ``text``: line ends, escapes, lone surrogates."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
 
 
-def quoted(text: object, limit: int = 60) -> str:
+def quote(text: object, limit: int = 60) -> str:
     """Quote and escape text from outside, and cut it after ``limit`` characters."""
     if not isinstance(text, str):
         text = repr(text)
@@ -67,7 +67,7 @@ class ModelNotFoundError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _join_parts(f"{printable(self.path)}: {self.reason}", self.hint)
+        return _join_parts(f"{escape(self.path)}: {self.reason}", self.hint)
 
 
 class ModelFormatError(ModelError):
@@ -85,7 +85,7 @@ class ModelFormatError(ModelError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return _join_parts(f"{printable(self.file)}: {self.field}: {self.reason}", self.hint)
+        return _join_parts(f"{escape(self.file)}: {self.field}: {self.reason}", self.hint)
 
 
 class ModelMismatchError(ModelError):
@@ -116,17 +116,17 @@ class ModelMismatchError(ModelError):
 
     def __str__(self) -> str:
         shapes = [
-            f"{quoted(name)} is {list(found)}, not {list(expected)}"
+            f"{quote(name)} is {list(found)}, not {list(expected)}"
             for name, expected, found in self.misshapen
         ]
-        types = [f"{quoted(name)} is {quoted(dtype)}" for name, dtype in self.mistyped]
+        types = [f"{quote(name)} is {quote(dtype)}" for name, dtype in self.mistyped]
         reasons = _join_parts(
-            list_items("lacks", [quoted(name) for name in self.missing]),
-            list_items("has unknown", [quoted(name) for name in self.extra]),
+            list_items("lacks", [quote(name) for name in self.missing]),
+            list_items("has unknown", [quote(name) for name in self.extra]),
             list_items("wrong shape:", shapes),
             list_items("wrong type:", types),
         )
-        file = printable(self.file)
+        file = escape(self.file)
         return _join_parts(f"{file}: does not fit this model: {reasons}", self.hint)
 
 
@@ -156,8 +156,8 @@ class SettingsError(DiffusionError):
         if self.value is None:
             return _join_parts(f"{self.field} is missing", self.hint)
         if self.hint.startswith(("must ", "needs ")):
-            return _join_parts(f"{self.field} {self.hint}", f"got {quoted(self.value)}")
-        return _join_parts(f"{self.field} cannot be {quoted(self.value)}", self.hint)
+            return _join_parts(f"{self.field} {self.hint}", f"got {quote(self.value)}")
+        return _join_parts(f"{self.field} cannot be {quote(self.value)}", self.hint)
 
 
 class NotFiniteError(DiffusionError):
@@ -189,5 +189,5 @@ class OutputError(DiffusionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        path = printable(self.path)
+        path = escape(self.path)
         return _join_parts(f"{path}: cannot be written: {self.reason}", self.hint)

@@ -4,6 +4,7 @@ Law: knows no operation, and only `gpucore.backends` touches a GPU API.
 """
 
 from gpucore.backends import AdapterInfo, StagingStats
+from gpucore.backends.work import Roof, Work
 from gpucore.buffer import Buffer
 from gpucore.device import Device
 from gpucore.devices import Devices
@@ -29,7 +30,6 @@ from gpucore.recording.event import Event
 from gpucore.recording.graph import Graph
 from gpucore.recording.profile import Profile, Timing
 from gpucore.recording.stream import Stream
-from gpucore.recording.work import Roof, Work
 
 __all__ = [
     "AdapterInfo",

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpucore import adapters, interchange
 from gpucore.backends import AdapterInfo, Backend, BindingSpec, StagingStats
+from gpucore.backends.work import Roof
 from gpucore.buffer import Buffer, extents
 from gpucore.display import facts_html
 from gpucore.dtypes import DTYPES, DType, T, dtype_of, f16, f32, i32, is_marker, u8, u32
@@ -29,7 +30,6 @@ from gpucore.recording.event import Event
 from gpucore.recording.graph import Graph
 from gpucore.recording.profile import Profile
 from gpucore.recording.stream import Stream
-from gpucore.recording.work import Roof
 from gpucore.reload import SourceFile, is_reload_on
 from gpucore.waiting import wait_async
 

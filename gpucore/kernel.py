@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpucore.backends import BindingSpec, Program
+from gpucore.backends.work import Work
 from gpucore.buffer import Buffer
 from gpucore.dtypes import DTYPES
 from gpucore.errors import ArgumentError, GpuError, KernelCompileError, LimitError
@@ -16,7 +17,6 @@ from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
-from gpucore.recording.work import Work
 from gpucore.reload import SourceFile
 from gpucore.validation import Constants, validate_source
 from gpucore.waiting import wait_async

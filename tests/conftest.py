@@ -104,15 +104,25 @@ def first_device() -> Device:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests that do not depend on an engine where ``AVILA_TEST_ONLY_DEVICES`` is set.
+    """Deselect what belongs to the other run of ``make test`` and ``make test-all``.
 
-    ``make test-all`` sets it for its second run, which follows one with all tests.
+    Slow tests run where ``AVILA_TEST_ENGINES`` is set. With ``AVILA_TEST_ONLY_DEVICES``, as in the
+    second run of ``make test-all``, tests that depend on no engine have run before.
     """
-    if not os.environ.get("AVILA_TEST_ONLY_DEVICES"):
+    if os.environ.get("AVILA_TEST_ONLY_DEVICES"):
+        kept = [each for each in items if takes_device(each) or each.get_closest_marker("slow")]
+    elif os.environ.get("AVILA_TEST_ENGINES"):
         return
-    kept = [each for each in items if "device" in getattr(each, "fixturenames", ())]
-    config.hook.pytest_deselected(items=[each for each in items if each not in set(kept)])
+    else:
+        kept = [each for each in items if not each.get_closest_marker("slow")]
+    selected = set(kept)
+    config.hook.pytest_deselected(items=[each for each in items if each not in selected])
     items[:] = kept
+
+
+def takes_device(item: pytest.Item) -> bool:
+    """Tell whether a test runs once on each engine."""
+    return "device" in getattr(item, "fixturenames", ())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -32,7 +32,7 @@ from diffusion.checkpoints.single_file.module_names import is_vae_projection, un
 from diffusion.checkpoints.single_file.name_pairs import NamePairs
 from diffusion.checkpoints.single_file.open_clip import open_clip_name, open_clip_names
 from diffusion.checkpoints.weights import Weights
-from diffusion.errors import ModelFormatError, OutputError, Shape, quoted
+from diffusion.errors import ModelFormatError, OutputError, Shape, quote
 
 SingleFileName = Callable[[str], tuple[str, int | None] | None]
 """Takes a parameter's name; returns its name in a single file, and its third of that tensor.
@@ -105,7 +105,7 @@ def _single_tensors(model: ModelFolder) -> dict[str, list[Parameter]]:
             if found is None:
                 reason = "must have a name in single files, got none"
                 hint = "only whole Stable Diffusion models can be one file"
-                raise ModelFormatError(weights.path, quoted(name), reason, hint)
+                raise ModelFormatError(weights.path, quote(name), reason, hint)
             parts.setdefault(prefix + found[0], {})[found[1] or 0] = Parameter(weights, name)
     return {name: [thirds[i] for i in sorted(thirds)] for name, thirds in parts.items()}
 

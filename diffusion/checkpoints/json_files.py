@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN, PROBE_BYTES, recognise_file
-from diffusion.errors import ModelFormatError, ModelNotFoundError, quoted
+from diffusion.errors import ModelFormatError, ModelNotFoundError, quote
 
 CONFIG_LIMIT: Final = 2**20
 INDEX_LIMIT: Final = 8 * 2**20
@@ -67,7 +67,7 @@ def _check_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {quoted(key)} must be unique, got it twice in one object")
+            raise ValueError(f"the key {quote(key)} must be unique, got it twice in one object")
         found[key] = value
     return found
 

@@ -40,7 +40,7 @@ from diffusion.checkpoints.part_files import (
     find_weights,
 )
 from diffusion.checkpoints.weights import Weights, open_weights
-from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError, quoted
+from diffusion.errors import ModelFormatError, ModelNotFoundError, SettingsError, quote
 from diffusion.models.config import ClipTextConfig, SchedulerConfig, VaeConfig
 from diffusion.models.unet_config import UNetConfig
 
@@ -163,7 +163,7 @@ class ModelFolder:
     def _check_family(self, pipeline: str, file: Path) -> None:
         """Refuse a pipeline or text encoders of another family than the UNet's."""
         if (pipeline in XL_PIPELINES) is not self.is_xl:
-            reason = f"must be of the UNet's family, got {quoted(pipeline)}"
+            reason = f"must be of the UNet's family, got {quote(pipeline)}"
             raise ModelFormatError(file, "_class_name", reason, DOWNLOAD_AGAIN)
         if "text_encoder" not in self.text_encoders and not self.is_xl:
             raise ModelFormatError(file, "text_encoder", "is missing", OTHER_FAMILY)

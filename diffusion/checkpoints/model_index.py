@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
-from diffusion.errors import ModelFormatError, quoted
+from diffusion.errors import ModelFormatError, quote
 
 Encoder = Literal["text_encoder", "text_encoder_2"]
 
@@ -53,27 +53,27 @@ def check_index(index: Mapping[str, object], file: Path) -> None:
     """Refuse a pipeline, a part or a class that is not supported. Raises ``ModelFormatError``."""
     found = index.get("_class_name")
     if found not in _PIPELINES:
-        reason = f"must be {_PIPELINES[0]} or a relative, got {quoted(found)}"
+        reason = f"must be {_PIPELINES[0]} or a relative, got {quote(found)}"
         raise ModelFormatError(file, "_class_name", reason, OTHER_FAMILY)
     for part, value in index.items():
         if part.startswith("_") or part in _UNUSED_PARTS:
             continue
         if part in _FLAGS:
             if not isinstance(value, bool):
-                reason = f"must be true or false, got {quoted(value)}"
+                reason = f"must be true or false, got {quote(value)}"
                 raise ModelFormatError(file, part, reason, DOWNLOAD_AGAIN)
         elif part in _CLASSES:
             may_be_absent = part in ENCODERS.keys() | ENCODERS.values()
             if not (may_be_absent and part_class(value) is None):
                 check_class(part, part_class(value), file, part)
         elif part != "scheduler" and part_class(value) is not None:
-            raise ModelFormatError(file, quoted(part), "must be a known part", OTHER_FAMILY)
+            raise ModelFormatError(file, quote(part), "must be a known part", OTHER_FAMILY)
 
 
 def check_class(part: str, found: object, file: Path, field: str) -> None:
     """Refuse a class that is not one of a part's. Raises ``ModelFormatError`` naming ``field``."""
     if part in _CLASSES and found not in _CLASSES[part]:
-        reason = f"must be {_CLASSES[part][0]}, got {quoted(found)}"
+        reason = f"must be {_CLASSES[part][0]}, got {quote(found)}"
         raise ModelFormatError(file, field, reason, OTHER_FAMILY)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion.checkpoints.safetensors.element_types import decode
-from diffusion.errors import list_items, printable, quoted
+from diffusion.errors import escape, list_items, quote
 
 __all__ = ["NonFiniteCounter", "count_nonfinite"]
 
@@ -39,9 +39,9 @@ class NonFiniteCounter:
     def _warn_of(self, counts: dict[str, int], reason: str, hint: str) -> None:
         """Warn of one kind, naming the tensors."""
         if counts:
-            path, total = printable(str(self._path)), sum(counts.values())
+            path, total = escape(str(self._path)), sum(counts.values())
             title = f"{path}: numbers {reason}: {total}, in"
-            tensors = [f"{quoted(name)} ({count})" for name, count in counts.items()]
+            tensors = [f"{quote(name)} ({count})" for name, count in counts.items()]
             warnings.warn(f"{list_items(title, tensors)}; {hint}", RuntimeWarning, stacklevel=4)
 
 

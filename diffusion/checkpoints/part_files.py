@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from diffusion.checkpoints.file_kinds import CONVERT, DOWNLOAD_AGAIN
-from diffusion.errors import ModelFormatError, ModelNotFoundError, quoted
+from diffusion.errors import ModelFormatError, ModelNotFoundError, quote
 
 DEFAULT_VARIANTS: Final = ("", "fp16")
 """Variants of weights in the order of preference; the empty one has plain file names."""
@@ -44,7 +44,7 @@ def find_weights(folder: Path, stem: str, variants: tuple[str, ...] = DEFAULT_VA
             raise ModelFormatError(file, "file", reason, CONVERT)
     expected = f"{stem}{'.' + variants[0] if variants[0] else ''}.safetensors"
     others = sorted(file.name for file in folder.glob("*.safetensors"))
-    hint = f"the folder has {quoted(others[0])}" if others else INCOMPLETE
+    hint = f"the folder has {quote(others[0])}" if others else INCOMPLETE
     raise ModelNotFoundError(folder / expected, "the weights are missing", hint)
 
 

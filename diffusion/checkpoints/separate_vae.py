@@ -16,7 +16,7 @@ from diffusion.checkpoints.safetensors import SafetensorsFile, open_safetensors
 from diffusion.checkpoints.single_file.families import VAE_PREFIX
 from diffusion.checkpoints.single_file.module_names import is_vae_projection, vae_names
 from diffusion.checkpoints.weights import ParameterSource, Weights, open_weights
-from diffusion.errors import ModelFormatError, ModelNotFoundError, printable, quoted
+from diffusion.errors import ModelFormatError, ModelNotFoundError, escape, quote
 from diffusion.models.config import TinyVaeConfig, VaeConfig
 
 __all__ = ["SeparateVae", "open_vae"]
@@ -62,7 +62,7 @@ def _open_folder(folder: Path) -> SeparateVae:
     file = folder / "config.json"
     if not file.exists():
         inner = folder / "vae"
-        hint = f"name the model's VAE: {printable(str(inner))}" if inner.is_dir() else _HINT
+        hint = f"name the model's VAE: {escape(str(inner))}" if inner.is_dir() else _HINT
         raise ModelNotFoundError(file, "there is no such file", hint)
     mapping = read_json_object(file)
     name = mapping.get("_class_name")
@@ -72,7 +72,7 @@ def _open_folder(folder: Path) -> SeparateVae:
     elif name == "AutoencoderTiny":
         config = TinyVaeConfig.from_json(mapping, file)
     else:
-        reason = f"must be AutoencoderKL or AutoencoderTiny, got {quoted(name)}"
+        reason = f"must be AutoencoderKL or AutoencoderTiny, got {quote(name)}"
         raise ModelFormatError(file, "_class_name", reason, _HINT)
     return SeparateVae(config, open_weights(find_weights(folder, _STEM), VAE_NAMES))
 

@@ -12,7 +12,7 @@ from diffusion.checkpoints.json_files import INDEX_LIMIT, read_json_object
 from diffusion.checkpoints.parameter_names import NameTable, translate_name
 from diffusion.checkpoints.parameters import check_parameters
 from diffusion.checkpoints.safetensors import SafetensorsFile, TensorEntry, open_safetensors
-from diffusion.errors import ModelFormatError, Shape, quoted
+from diffusion.errors import ModelFormatError, Shape, quote
 
 MAX_SHARDS = 256
 """How many files the weights of one part may be split into."""
@@ -38,10 +38,8 @@ class Weights:
         self._sources: dict[str, ParameterSource] = {}
         for source in sources:
             if source.name in self._sources:
-                reason = (
-                    f"must hold {quoted(source.name)} once, got it under two spellings or files"
-                )
-                where = f"tensor {quoted(source.stored_name)}"
+                reason = f"must hold {quote(source.name)} once, got it under two spellings or files"
+                where = f"tensor {quote(source.stored_name)}"
                 raise ModelFormatError(source.file.path, where, reason, DOWNLOAD_AGAIN)
             self._sources[source.name] = source
         self.entries: Mapping[str, TensorEntry] = MappingProxyType(
@@ -89,7 +87,7 @@ def _open_shards(index: Path) -> list[SafetensorsFile]:
         file = open_safetensors(index.parent / shard)
         if expected != set(file.names):
             odd = min(expected.symmetric_difference(file.names))
-            reason = f"must have the tensors that {index.name} lists; they differ in {quoted(odd)}"
+            reason = f"must have the tensors that {index.name} lists; they differ in {quote(odd)}"
             raise ModelFormatError(file.path, "names", reason, DOWNLOAD_AGAIN)
         files.append(file)
     return files
@@ -98,9 +96,9 @@ def _open_shards(index: Path) -> list[SafetensorsFile]:
 def _check_file_name(shard: object, index: Path) -> str:
     """Return a file name that an index holds, which must lie in the index's own folder."""
     if not isinstance(shard, str) or not shard.endswith(".safetensors") or len(shard) > 255:
-        reason = f"must name .safetensors files, got {quoted(shard)}"
+        reason = f"must name .safetensors files, got {quote(shard)}"
         raise ModelFormatError(index, "weight_map", reason, DOWNLOAD_AGAIN)
     if shard.startswith(".") or any(c in '/\\:*?"<>|' or not c.isprintable() for c in shard):
-        reason = f"must name files in the index's own folder, got {quoted(shard)}"
+        reason = f"must name files in the index's own folder, got {quote(shard)}"
         raise ModelFormatError(index, "weight_map", reason, "do not use this model")
     return shard

@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 from diffusion.cli.error_texts import error_text, warning_text
-from diffusion.errors import DiffusionError, printable
+from diffusion.errors import DiffusionError, escape
 from gpucore import GpuError
 
 __all__ = [
@@ -82,7 +82,7 @@ def examples(*lines: str) -> str:
 
 def escape_lines(text: str) -> str:
     """Return ``text`` with what could steer a terminal escaped; line ends stay."""
-    return "\n".join(map(printable, text.split("\n")))
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def complain(message: str) -> None:

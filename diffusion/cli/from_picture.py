@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diffusion.cli.app import complain
 from diffusion.cli.options.parsing import MAX_DIGITS
-from diffusion.errors import SettingsError, quoted
+from diffusion.errors import SettingsError, quote
 from diffusion.infotext.grammar import parse_infotext, read_infotext
 from diffusion.infotext.to_settings import DTYPE
 
@@ -54,6 +54,6 @@ def report_other_networks(text: str, provenance: Mapping[str, Mapping[str, str]]
     ):
         loaded = provenance.get(part.lower())
         if expected_hash is not None and (loaded is None or loaded["hash"] != expected_hash):
-            named = f"{quoted(name)} ({quoted(expected_hash, 20)})"
+            named = f"{quote(name)} ({quote(expected_hash, 20)})"
             drawn_by = "{name} ({hash})".format(**loaded) if loaded else without
             complain(f"the picture names another {part}, {named}; drawn by {drawn_by}")

@@ -25,9 +25,9 @@ from diffusion.cli.options.model import ModelOptions
 from diffusion.errors import OutputError, SettingsError
 from diffusion.settings import Settings
 from gpucore import Device
+from gpustd.matmul.tile_files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, recorded_matmuls
-from gpustd.tuning.files import TUNING_VARIABLE, TileSize, read_tiles, user_file, write_tiles
 from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
 __all__ = ["Tuning", "find_matmuls", "table_file"]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, get_type_hints
 
-from diffusion.errors import FilePath, ModelFormatError, quoted
+from diffusion.errors import FilePath, ModelFormatError, quote
 
 MAX_BLOCKS: Final = 8
 MAX_LAYERS: Final = 128
@@ -57,7 +57,7 @@ class Integer(Rule):
             or not self.low <= value <= self.high
         ):
             span = f"{self.low} to {self.high}"
-            fields.fail(key, f"must be a whole number from {span}, got {quoted(value)}")
+            fields.fail(key, f"must be a whole number from {span}, got {quote(value)}")
         return value
 
 
@@ -75,7 +75,7 @@ class Number(Rule):
             or not self.low <= value <= self.high
         ):
             span = f"{self.low:g} to {self.high:g}"
-            fields.fail(key, f"must be a number from {span}, got {quoted(value)}")
+            fields.fail(key, f"must be a number from {span}, got {quote(value)}")
         return float(value)
 
 
@@ -85,7 +85,7 @@ class Flag(Rule):
 
     def read(self, fields: "Fields", key: str, value: object) -> bool:
         if not isinstance(value, bool):
-            fields.fail(key, f"must be true or false, got {quoted(value)}")
+            fields.fail(key, f"must be true or false, got {quote(value)}")
         return value
 
 
@@ -98,7 +98,7 @@ class Word(Rule):
     def read(self, fields: "Fields", key: str, value: object) -> str:
         if not isinstance(value, str) or value not in self.allowed:
             expected = " or ".join(self.allowed)
-            fields.fail(key, f"must be {expected}, got {quoted(value)}", _UNSUPPORTED)
+            fields.fail(key, f"must be {expected}, got {quote(value)}", _UNSUPPORTED)
         return value
 
 
@@ -133,7 +133,7 @@ class PerLevel(Rule):
             items = items * levels
         if len(items) != levels or not (self.repeat or isinstance(value, list)):
             expected = f"a list of {levels}, one for each level"
-            fields.fail(key, f"must be {expected}, got {quoted(value)}")
+            fields.fail(key, f"must be {expected}, got {quote(value)}")
         return tuple(self.rule.read(fields, key, item) for item in items)
 
 
@@ -176,8 +176,8 @@ class Fields:
             allowed = neutral if isinstance(neutral, tuple) else (neutral,)
             value = self._left.pop(key, allowed[0])
             if not any(_same(value, item) for item in allowed):
-                expected = " or ".join(quoted(item) for item in allowed)
-                self.fail(key, f"must be {expected}, got {quoted(value)}", _UNSUPPORTED)
+                expected = " or ".join(quote(item) for item in allowed)
+                self.fail(key, f"must be {expected}, got {quote(value)}", _UNSUPPORTED)
 
     def ignore(self, keys: Iterable[str]) -> None:
         """Skip keys that no computation here depends on, whatever they hold."""
@@ -188,8 +188,8 @@ class Fields:
         """Refuse the keys that were not taken, except options that are off (null or false)."""
         for key, value in self._left.items():
             if value is not None and value is not False:
-                reason = f"must be absent, null or false as an unknown key, got {quoted(value)}"
-                self.fail(quoted(key), reason, _UNSUPPORTED)
+                reason = f"must be absent, null or false as an unknown key, got {quote(value)}"
+                self.fail(quote(key), reason, _UNSUPPORTED)
 
     def fail(self, key: str, reason: str, hint: str = _DAMAGED) -> NoReturn:
         """Raise ``ModelFormatError`` for one key of the file."""

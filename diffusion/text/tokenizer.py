@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from diffusion.checkpoints.json_files import read_json_object
-from diffusion.errors import ModelError, ModelFormatError, quoted
+from diffusion.errors import ModelError, ModelFormatError, quote
 
 __all__ = ["ClipTokenizer"]
 
@@ -149,7 +149,7 @@ def _check_merges(
     ]
     if missing:
         count = f"tokens of vocab.json that no merge makes: {len(missing)}"
-        reason = f"{count}, {quoted(missing[0])} the first; the file was cut"
+        reason = f"{count}, {quote(missing[0])} the first; the file was cut"
         raise ModelFormatError(path, "merges", reason, _AGAIN)
 
 

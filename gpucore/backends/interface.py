@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from gpucore.recording.work import Work
+from gpucore.backends.work import Work
 
 __all__ = [
     "AdapterInfo",

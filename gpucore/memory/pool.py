@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpucore.backends import Backend
+from gpucore.backends.free_list import FreeList
 from gpucore.errors import ArgumentError, LimitError, OutOfMemoryError
 from gpucore.integers import ceil_div
-from gpucore.memory.free_list import FreeList
 from gpucore.memory.sharing import PlannedHandle, Scratch, Share, Slot, assign_slots
 from gpucore.not_copyable import NotCopyable
 

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Self
 
 from gpucore.backends import Command, Launch, Recording
+from gpucore.backends.work import Work
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Arena
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.command_list import CommandList
 from gpucore.recording.stream import RecordingDevice, Stream
-from gpucore.recording.work import Work
 
 __all__ = ["Graph"]
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from gpucore.backends import Command, Launch, PendingTimes
+from gpucore.backends.work import Roof, Work
 from gpucore.errors import CaptureError, FeatureError
 from gpucore.recording.stream import RecordingDevice
-from gpucore.recording.work import Roof, Work
 
 __all__ = ["Group", "Profile", "Timing"]
 

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch
+from gpucore.backends.work import Work
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Pool, Storage
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.command_list import CommandList
-from gpucore.recording.work import Work
 
 __all__ = ["RecordingDevice", "Stream", "StreamEvent"]
 

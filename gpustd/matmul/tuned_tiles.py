@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from gpucore import Device, PerDevice
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_files import TileSize, load_tiles
 from gpustd.matmul.tiles import Tile, fits, tile_size
-from gpustd.tuning.files import TileSize, load_tiles
 
 __all__ = [
     "SeenMatmul",

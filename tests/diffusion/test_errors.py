@@ -13,7 +13,7 @@ from diffusion.errors import (
     ModelNotFoundError,
     OutputError,
     SettingsError,
-    quoted,
+    quote,
 )
 
 EXAMPLES: list[tuple[DiffusionError, str]] = [
@@ -57,4 +57,4 @@ def test_errors_travel_between_processes(error: DiffusionError) -> None:
     ],
 )
 def test_quoted(text: object, shown: str) -> None:
-    assert quoted(text) == shown
+    assert quote(text) == shown

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gpucore import Device
-from gpustd.tuning import files
-from gpustd.tuning.files import TUNING_VARIABLE
+from gpustd.matmul import tile_files as files
+from gpustd.matmul.tile_files import TUNING_VARIABLE
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from diffusion.checkpoints.hub.model_names import (
     repository_folder,
     split_model_name,
 )
-from diffusion.errors import ModelNotFoundError, quoted
+from diffusion.errors import ModelNotFoundError, quote
 
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([\w.-]{1,60})", re.MULTILINE)
 
@@ -63,7 +63,7 @@ def find_model(text: str | Path) -> Path:
         path = Path(text).expanduser()
         exists = path.exists()
     except (OSError, RuntimeError) as error:  # too long, or the home folder of an unknown user
-        raise ModelNotFoundError(quoted(name), "cannot be a path", "check the path") from error
+        raise ModelNotFoundError(quote(name), "cannot be a path", "check the path") from error
     if exists or not is_model_name(name):
         return path
     found = cached_model(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from diffusion.errors import ModelNotFoundError, quoted
+from diffusion.errors import ModelNotFoundError, quote
 
 
 @contextmanager
@@ -29,4 +29,4 @@ def translate_client_errors(name: str) -> Iterator[None]:
     except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]
         line = str(error).strip().partition("\n")[0]
         hint = "check the connection and try again; a download goes on where it stopped"
-        raise ModelNotFoundError(name, f"the Hub failed: {quoted(line, 200)}", hint) from error
+        raise ModelNotFoundError(name, f"the Hub failed: {quote(line, 200)}", hint) from error

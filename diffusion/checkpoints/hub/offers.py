@@ -17,7 +17,7 @@ from diffusion.checkpoints.hub.model_names import (
     split_model_name,
 )
 from diffusion.checkpoints.hub.repository_files import VARIANTS, choose_files, is_weight_file
-from diffusion.errors import ModelNotFoundError, SettingsError, quoted
+from diffusion.errors import ModelNotFoundError, SettingsError, quote
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def fetch_offer(name: str, revision: str = "main", variant: str | None = None) -
     missing = sum(each.size - bytes_on_disk(folder, commit, each) for each in files)
     named = (getattr(info.card_data, key, None) for key in ("license_name", "license"))
     licence = next((str(each) for each in named if each), "unknown")
-    return Offer(name, revision, commit, quoted(licence)[1:-1], bool(info.gated), files, missing)
+    return Offer(name, revision, commit, quote(licence)[1:-1], bool(info.gated), files, missing)
 
 
 def _check_chosen(name: str, file: str | None, remote: Iterable[str], chosen: list[str]) -> None:
@@ -89,7 +89,7 @@ def _check_chosen(name: str, file: str | None, remote: Iterable[str], chosen: li
         hint = f"name one of its files: {name}/{singles[0]}" if singles else "check the name"
         raise ModelNotFoundError(name, "is no model in the diffusers folder layout", hint)
     if file is not None and file not in singles:
-        hint = f"it has {', '.join(map(quoted, singles[:5]))}" if singles else "check the name"
+        hint = f"it has {', '.join(map(quote, singles[:5]))}" if singles else "check the name"
         raise ModelNotFoundError(name, "the repository has no such file", hint)
     if file is None and not any(is_weight_file(each) for each in chosen):
         reason = "has no weights as safetensors; pickles can run code and are not downloaded"

@@ -21,7 +21,7 @@ from diffusion.checkpoints.safetensors import Header, SafetensorsFile, TensorEnt
 from diffusion.checkpoints.safetensors.element_types import STORED
 from diffusion.checkpoints.safetensors.header import MAX_ELEMENTS, MAX_NAME_BYTES, MAX_RANK
 from diffusion.checkpoints.safetensors.regular_file import identity_of, open_regular
-from diffusion.errors import ModelFormatError, printable, quoted
+from diffusion.errors import ModelFormatError, escape, quote
 
 SUFFIXES: Final = (".bin", ".ckpt", ".pt", ".pth")
 _SCRIPT: Final = Path(reader_process.__file__).with_name("__main__.py")
@@ -35,7 +35,7 @@ def wrong_file_error(path: Path, expected: str, hint: str) -> ModelFormatError:
     """Return the error for a file that is not safetensors; for PyTorch's it names the converter."""
     if path.suffix.lower() in SUFFIXES:
         target = path.with_suffix(".safetensors").name
-        hint = f"convert it: avila convert {printable(f'{path} -o {target}')}"
+        hint = f"convert it: avila convert {escape(f'{path} -o {target}')}"
     return ModelFormatError(path, "file", f"must be {expected} or a .safetensors file", hint)
 
 
@@ -130,7 +130,7 @@ def _check_entry(name: str, found: object, path: Path, size: int) -> TensorEntry
             )
             if is_valid:
                 return TensorEntry(dtype, tuple(shape), offset, nbytes, order)
-    where = f"tensor {quoted(name)}"
+    where = f"tensor {quote(name)}"
     raise ModelFormatError(path, where, "must be of a kind that models hold", DOWNLOAD_AGAIN)
 
 

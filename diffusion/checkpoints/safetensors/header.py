@@ -15,7 +15,7 @@ from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
 from diffusion.checkpoints.safetensors.element_types import STORED
 from diffusion.checkpoints.safetensors.entries import Header, TensorEntry
 from diffusion.checkpoints.safetensors.scanner import Scanner
-from diffusion.errors import FilePath, ModelFormatError, quoted
+from diffusion.errors import FilePath, ModelFormatError, quote
 
 MAX_TENSORS = 100_000
 MAX_METADATA = 10_000
@@ -48,7 +48,7 @@ def parse_header(text: bytes, file: FilePath, data_start: int, data_bytes: int) 
             metadata = _read_metadata(scanner)
             continue
         _check_name(scanner, name)
-        scanner.where = f"tensor {quoted(name)}"
+        scanner.where = f"tensor {quote(name)}"
         tensors[name] = _read_entry(scanner, data_start, data_bytes)
         scanner.where = "header"
         if len(tensors) > MAX_TENSORS:
@@ -63,7 +63,7 @@ def _read_metadata(scanner: Scanner) -> dict[str, str]:
     scanner.where = "__metadata__"
     found: dict[str, str] = {}
     for key in scanner.members("metadata"):
-        found[key] = scanner.read_string(quoted(key))
+        found[key] = scanner.read_string(quote(key))
         if len(found) > MAX_METADATA:
             scanner.fail(f"must have at most {MAX_METADATA} entries, got more", _RESAVE)
     scanner.where = "header"
@@ -76,7 +76,7 @@ def _check_name(scanner: Scanner, name: str) -> None:
         reason = f"a tensor's name must be at most {MAX_NAME_BYTES} bytes long, got a longer one"
         scanner.fail(reason, _RESAVE)
     if _CONTROL.search(name):
-        reason = f"a tensor's name must hold no control characters, got {quoted(name)}"
+        reason = f"a tensor's name must hold no control characters, got {quote(name)}"
         scanner.fail(reason, _RESAVE)
 
 
@@ -93,7 +93,7 @@ def _read_entry(scanner: Scanner, data_start: int, data_bytes: int) -> TensorEnt
         elif field == "data_offsets":
             span = scanner.read_integers(field, 2)
         else:
-            scanner.skip_scalar(quoted(field))
+            scanner.skip_scalar(quote(field))
     if dtype is None or shape is None or span is None:
         lacks = "dtype" if dtype is None else "shape" if shape is None else "data_offsets"
         scanner.fail("is missing", field=lacks)
@@ -115,8 +115,8 @@ def _read_dtype(scanner: Scanner) -> str:
         if known == found:
             return known
     if _NOT_READ.fullmatch(found):
-        scanner.fail(f"must be a supported type, got {quoted(found)}", _RESAVE, field="dtype")
-    return scanner.fail(f"must be a type of the format, got {quoted(found)}", field="dtype")
+        scanner.fail(f"must be a supported type, got {quote(found)}", _RESAVE, field="dtype")
+    return scanner.fail(f"must be a type of the format, got {quote(found)}", field="dtype")
 
 
 def _read_shape(scanner: Scanner) -> tuple[int, ...]:
@@ -136,7 +136,7 @@ def _check_layout(
         if entry.offset != end:
             fault = "an overlap" if entry.offset < end else "a hole"
             reason = f"must begin where the tensor before it ends, got {fault}"
-            where = f"tensor {quoted(name)}: data_offsets"
+            where = f"tensor {quote(name)}: data_offsets"
             raise ModelFormatError(file, where, reason, DOWNLOAD_AGAIN)
         end += entry.nbytes
     rest = data_start + data_bytes - end

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from diffusion.checkpoints.file_kinds import DOWNLOAD_AGAIN
-from diffusion.errors import FilePath, ModelFormatError, quoted
+from diffusion.errors import FilePath, ModelFormatError, quote
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"')
@@ -43,7 +43,7 @@ class Scanner:
         """Step over ``token``, which must come next."""
         if not self.take(token):
             found = self._text[self._at : self._at + 8]
-            found_text = quoted(found.decode("latin-1")) if found else "its end"
+            found_text = quote(found.decode("latin-1")) if found else "its end"
             reason = f"must have '{token.decode()}' at byte {self._at}, got {found_text}"
             self.fail(reason, field=field)
 
@@ -95,7 +95,7 @@ class Scanner:
         while True:
             key = self.read_string()
             if key in seen:
-                self.fail(f"names in the {where} must be unique, got {quoted(key)} twice")
+                self.fail(f"names in the {where} must be unique, got {quote(key)} twice")
             seen.add(key)
             self.expect(b":")
             yield key

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from diffusion.checkpoints.parameter_names import model_kind
-from diffusion.errors import FilePath, ModelFormatError, Shape, quoted
+from diffusion.errors import FilePath, ModelFormatError, Shape, quote
 
 Shapes = Mapping[str, Shape]
 
@@ -131,7 +131,7 @@ def _check_complete(family: Family, shapes: Shapes, file: FilePath) -> None:
     required[(f"{VAE_PREFIX}decoder.conv_in.weight",)] = "VAE"
     for names, part in required.items():
         if not any(name in shapes for name in names):
-            name = quoted(names[0], 120)
+            name = quote(names[0], 120)
             reason = f"must have the {part} of {family.title}; {name} is missing"
             raise ModelFormatError(file, "names", reason, COMPLETE_HINT)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpucore.backends.free_list import FreeList
 from gpucore.backends.interface import StagingStats
 from gpucore.integers import ceil_div
-from gpucore.memory.free_list import FreeList
 
 __all__ = ["StagingBuffer", "StagingPool"]
 

@@ -19,9 +19,9 @@ from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.adapters import DEVICE_VARIABLE
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_files import TUNING_VARIABLE, read_tiles, write_tiles
 from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, matmul_key
-from gpustd.tuning.files import TUNING_VARIABLE, read_tiles, write_tiles
 from gpustd.tuning.timing import Outcome, Standing
 from tests.diffusion.cli import fake_pipeline
 

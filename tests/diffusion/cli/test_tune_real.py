@@ -20,10 +20,11 @@ from diffusion.settings import Settings
 from gpucore import Device
 from gpucore.backends import null
 from gpustd.matmul import tile_choice
+from gpustd.matmul import tile_files as files
+from gpustd.matmul.tile_files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
 from gpustd.matmul.tiles import Tile, tile_size
 from gpustd.matmul.tuned_tiles import SeenMatmul, tuned_tile, use_tiles
-from gpustd.tuning import files, timing
-from gpustd.tuning.files import TUNING_VARIABLE, kernel_hash, read_tiles, user_file
+from gpustd.tuning import timing
 from gpustd.tuning.timing import Outcome, Standing
 from tests.diffusion.cli import fake_pipeline
 

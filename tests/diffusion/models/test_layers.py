@@ -36,6 +36,12 @@ def first_cases() -> list[UNetCase]:
     return list({case.model: case for case in reversed(UNET_CASES)}.values())
 
 
+WINOGRAD_CASES = [
+    case if case.model == "two_levels" else pytest.param(case, marks=pytest.mark.slow)
+    for case in first_cases()
+]
+
+
 def unet_error(device: Device, case: UNetCase, dtype: type[DType]) -> float:
     """Return the error of a newly loaded UNet."""
     folder: ModelFolder = networks(device, case.model, dtype).folder
@@ -48,7 +54,7 @@ def unet_error(device: Device, case: UNetCase, dtype: type[DType]) -> float:
 
 
 @DTYPES
-@pytest.mark.parametrize("case", first_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", WINOGRAD_CASES, ids=lambda case: case.name)
 def test_unets_by_winograd(
     device: Device, case: UNetCase, dtype: type[DType], monkeypatch: pytest.MonkeyPatch
 ) -> None:

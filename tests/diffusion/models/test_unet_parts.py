@@ -26,7 +26,13 @@ def unet_and_config(device: Device, model: str) -> tuple[UNet, UNetConfig]:
     return unet_on(device, model, f32)
 
 
-@pytest.mark.parametrize("model", [*MODELS, *WITH_UNET])
+@pytest.mark.parametrize(
+    "model",
+    [
+        model if model == "two_levels" else pytest.param(model, marks=pytest.mark.slow)
+        for model in [*MODELS, *WITH_UNET]
+    ],
+)
 def test_parts_see_the_same_images(device: Device, model: str) -> None:
     unet, config = unet_and_config(device, model)
     rng = np.random.default_rng(11)

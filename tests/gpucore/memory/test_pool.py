@@ -21,7 +21,7 @@ from gpucore import (
     f32,
     u8,
 )
-from gpucore.memory.free_list import FreeList
+from gpucore.backends.free_list import FreeList
 from gpucore.memory.pool import memory_limit
 from tests.gpucore.kernels import AFFINE, INCREMENT
 

@@ -15,10 +15,8 @@ import pytest
 from gpucore import Device, f32
 from gpustd import gemm
 from gpustd.launch.template import SHADERS
-from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, tile_size
-from gpustd.matmul.tuned_tiles import recorded_matmuls
-from gpustd.tuning import files
-from gpustd.tuning.files import (
+from gpustd.matmul import tile_files as files
+from gpustd.matmul.tile_files import (
     TUNING_VARIABLE,
     kernel_hash,
     load_tiles,
@@ -27,6 +25,8 @@ from gpustd.tuning.files import (
     user_file,
     write_tiles,
 )
+from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, tile_size
+from gpustd.matmul.tuned_tiles import recorded_matmuls
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"

@@ -28,6 +28,7 @@ from gpustd.launch.variants import force_variant
 from gpustd.matmul import launching, tile_choice
 from gpustd.matmul.dense import multiply_batch
 from gpustd.matmul.operation import Matmul
+from gpustd.matmul.tile_files import shipped_file, write_tiles
 from gpustd.matmul.tiles import MATRIX_TILES, TILED_TILES, Tile, fits, tile_size
 from gpustd.matmul.tuned_tiles import (
     SeenMatmul,
@@ -38,7 +39,6 @@ from gpustd.matmul.tuned_tiles import (
     use_tiles,
 )
 from gpustd.tuning import check, timing
-from gpustd.tuning.files import shipped_file, write_tiles
 from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)

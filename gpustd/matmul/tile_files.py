@@ -42,7 +42,7 @@ TileSize = tuple[int, ...]
 TUNING_VARIABLE = "GPUCORE_TUNING"
 """Environment variable: a file to use in place of the user's table, or ``off`` for no tables."""
 
-_SHIPPED = Path(__file__).parent / "tables"
+_SHIPPED = Path(__file__).parent / "tile_tables"
 _SCHEMA = 1
 _MOST_BYTES = 4 << 20
 _MOST_EXTENT = 4096
