@@ -2,9 +2,9 @@
 
     python -m bench [OPERATION ...] [--device NAME] [--json FILE] [--limit SECONDS]
 
-Without operations, all of them are timed. Each line shows the median time of an entry, its rate,
-its share of the roof of the same run, and its speed relative to its fastest peer. Peers are
-NumPy for small entries, and PyTorch and CuPy on the same NVIDIA card if they are installed.
+Without operations, all of them are timed. Each line shows the median time of an entry, its rate and
+its share of the roof in the same run, then its speed relative to its fastest peer. Peers are NumPy
+for small entries, and PyTorch and CuPy on the same NVIDIA card if they are installed.
 ``python -m bench.full_size`` times models.
 
 An existing FILE keeps the rows that this run does not measure. Entries that are not in FILE yet are
@@ -130,22 +130,22 @@ def main() -> int:
         default=math.inf,
         help="start no entry after so many seconds (default: no limit)",
     )
-    chosen = parser.parse_args()
-    unknown = [name for name in chosen.operations if name not in OPERATIONS]
+    options = parser.parse_args()
+    unknown = [name for name in options.operations if name not in OPERATIONS]
     if unknown:
         parser.error(f"OPERATION must be one of {', '.join(OPERATIONS)}, got {', '.join(unknown)}")
     try:
-        device = open_device(chosen.device)
-        earlier = read_earlier(chosen.json, device) if chosen.json else {}
+        device = open_device(options.device)
+        earlier = read_earlier(options.json, device) if options.json else {}
     except (DeviceNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that results are kept
-    result = run(device, chosen.operations or OPERATIONS, earlier, chosen.limit)
-    if chosen.json:
-        part = chosen.json.with_name(f"{chosen.json.name}.part")
+    result = run(device, options.operations or OPERATIONS, earlier, options.limit)
+    if options.json:
+        part = options.json.with_name(f"{options.json.name}.part")
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        part.replace(chosen.json)
+        part.replace(options.json)
     return 1 if result["failed"] else 0
 
 

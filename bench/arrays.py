@@ -1,8 +1,8 @@
 """Arrays: operations that only move bytes, against copies; sorts, against CUB and Thrust.
 
 PyTorch sorts with CUB, CuPy with Thrust. Floors: an elementwise operation and a scan read their
-operands and write their result once. A sum reads once. A radix sort of 32-bit keys reads and writes
-them once for each pass of 8 bits and counts them once more, 48 bytes for a key.
+operands and write their result once. A sum reads once. A radix sort of 32-bit keys has passes of 8
+bits. Each pass reads, counts and writes the keys, 48 bytes for a key in all.
 """
 
 from __future__ import annotations

@@ -101,9 +101,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="")
     parser.add_argument("--size", type=int, default=512)
-    chosen = parser.parse_args()
-    device = open_device(chosen.device)
-    print(json.dumps({"load_s": run_first_step(chosen.folder, device, chosen.size)}), flush=True)
+    options = parser.parse_args()
+    device = open_device(options.device)
+    print(json.dumps({"load_s": run_first_step(options.folder, device, options.size)}), flush=True)
 
 
 if __name__ == "__main__":

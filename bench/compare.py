@@ -59,7 +59,7 @@ def read_result(file: Path) -> Result:
     for row in rows:
         name, value = _row(file, row)
         if name in seconds:
-            raise ValueError(f"{file}: has {name!r} twice")
+            raise ValueError(f"{file}: names of rows must be unique, got {name!r} twice")
         seconds[name] = value
     return Result({key: str(data.get(key, "")) for key in _MACHINE}, seconds)
 
@@ -144,26 +144,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the files named on the command line; return the exit status."""
-    chosen = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        before, after = read_result(chosen.before), read_result(chosen.after)
+        before, after = read_result(options.before), read_result(options.after)
         speeds = compare_results(before, after)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     machine, missing = machine_differences(before, after), missing_entries(before, after)
-    if machine and not chosen.other_machine:
+    if machine and not options.other_machine:
         print("\n".join([*machine, "give --other-machine to compare them"]), file=sys.stderr)
         return 2
     remarks = [*machine, *(f"only before: {name}" for name in missing)]
     remarks += [f"only after: {name}" for name in missing_entries(after, before)]
-    print("\n".join([table(speeds, chosen.limit), *remarks]))
-    slower = sum(speed.ratio > chosen.limit for speed in speeds)
-    percent = 100 * (chosen.limit - 1)
+    print("\n".join([table(speeds, options.limit), *remarks]))
+    slower = sum(speed.ratio > options.limit for speed in speeds)
+    percent = 100 * (options.limit - 1)
     print(f"{slower} of {len(speeds)} entries are more than {percent:.3g}% slower")
-    if missing and not chosen.other_selection:
+    if missing and not options.other_selection:
         print(
-            f"{len(missing)} entries are missing: give --other-selection to allow that",
+            f"entries missing in AFTER: {len(missing)}; give --other-selection to allow that",
             file=sys.stderr,
         )
         return 1

@@ -309,22 +309,22 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--command", action="store_true", help="also time avila txt2img")
     parser.add_argument("--profile", action="store_true", help="show the UNet's layers and kernels")
-    chosen = parser.parse_args(arguments)
-    device = open_device(chosen.device)
-    peers = read_peers(chosen.folder)
-    sizes = (chosen.size, chosen.steps)
-    run = Run(chosen.folder, device, chosen.model, *sizes, peers, chosen.device)
+    options = parser.parse_args(arguments)
+    device = open_device(options.device)
+    peers = read_peers(options.folder)
+    sizes = (options.size, options.steps)
+    run = Run(options.folder, device, options.model, *sizes, peers, options.device)
     results = measure(
         run,
-        image=not chosen.no_image,
-        cold=chosen.cold,
-        command=chosen.command,
-        profile=chosen.profile,
+        image=not options.no_image,
+        cold=options.cold,
+        command=options.command,
+        profile=options.profile,
     )
     for name, value in run.facts.items():
         print(f"{name}: {value}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

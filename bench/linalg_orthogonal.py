@@ -1,8 +1,8 @@
 """QR, singular values, symmetric eigenvalues and least squares.
 
-qr with q is measured by 4 M N² - 4 N³ / 3 operations (M >= N) at the rate of f32, Jacobi methods
-only by their operands' bytes. PyTorch and CuPy call cuSOLVER: geqrf and orgqr, gesvdj (batched up
-to 32 by 32; CuPy gesvd for one matrix), syevd or syevj.
+The roof of qr with q is 4 M N² - 4 N³ / 3 operations (M >= N) at the rate of f32. That of Jacobi
+methods is only the bytes of their operands. PyTorch and CuPy call cuSOLVER: geqrf and orgqr, gesvdj
+(batched up to 32 by 32; CuPy gesvd for one matrix), syevd or syevj.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rows of whole models: their names, and their goals on one NVIDIA H200.
 
-A floor is the time that the arithmetic takes at 790 TFLOP/s or the bytes at 4.3 TB/s, whichever is
-longer, operation by operation (activations in f16, batch 2 for guidance, keys and values of the
-prompt made once).
+A floor is a sum over all operations: the time of the arithmetic at 790 TFLOP/s or that of the bytes
+at 4.3 TB/s, whichever is longer. Activations are f16, the batch is 2 for guidance, and keys and
+values of the prompt are computed once.
 """
 
 from __future__ import annotations

@@ -152,14 +152,14 @@ def _profile(device: Device, graph: Graph) -> dict[str, float]:
 def _better_tiles(
     seen: Mapping[str, SeenMatmul], now: Mapping[str, float], tried: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, Tile], dict[str, tuple[float, float]]]:
-    """Return the tiles that are quicker than those taken now, and the seconds of both."""
+    """Return the tiles that are faster than those in use now, and the seconds of both."""
     tiles, gains = {}, {}
     for key, before in now.items():
-        offered = seen[key].tiles
-        times = [each[key] for each in tried[: len(offered)]]
+        candidates = seen[key].tiles
+        times = [each[key] for each in tried[: len(candidates)]]
         best = min(times, default=before)
         if best < _QUICKER * before:
-            tiles[key] = offered[times.index(best)]
+            tiles[key] = candidates[times.index(best)]
             gains[key] = before, best
     return tiles, gains
 
@@ -167,7 +167,7 @@ def _better_tiles(
 def _refusal_reasons(
     device: Device, seen: Mapping[str, SeenMatmul], tiles: Mapping[str, Tile]
 ) -> dict[str, str]:
-    """Return why tiles must not be taken: wrong results, or other bits than the first tile's."""
+    """Return why tiles must not be used: wrong results, or other bits than the first tile's."""
     found = {}
     for key, tile in tiles.items():
         first = seen[key].tiles[0]
@@ -184,13 +184,13 @@ def _seconds_in_turns(device: Device, graphs: Sequence[Graph]) -> list[float]:
     for _ in range(_ROUNDS):
         for graph, each in zip(graphs, samples, strict=True):
             graph.replay()
-            begun = device.new_event().record()
+            start_event = device.new_event().record()
             for _ in range(_REPLAYS):
                 graph.replay()
-            ended = device.new_event().record()
-            begun.wait()
+            end_event = device.new_event().record()
+            start_event.wait()
             start = time.perf_counter()
-            ended.wait()
+            end_event.wait()
             each.append((time.perf_counter() - start) / _REPLAYS)
     return [statistics.median(each) for each in samples]
 
@@ -222,15 +222,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--json", type=Path, help="the table of tiles: read, then written with new tiles"
     )
-    chosen = parser.parse_args(arguments)
-    device = open_device(chosen.device)
+    options = parser.parse_args(arguments)
+    device = open_device(options.device)
     table = {}
-    if chosen.json and chosen.json.exists():
-        table = read_tiles(chosen.json, device.info, shipped=True)
-    networks = load_networks(ModelFolder(chosen.folder), device)
-    arrays = inputs(networks, chosen.size)
+    if options.json and options.json.exists():
+        table = read_tiles(options.json, device.info, shipped=True)
+    networks = load_networks(ModelFolder(options.folder), device)
+    arrays = inputs(networks, options.size)
     parts: dict[str, Make] = {
-        "UNet": lambda: unet_graph(networks, arrays, chosen.size, parts=2),
+        "UNet": lambda: unet_graph(networks, arrays, options.size, parts=2),
         "VAE": lambda: vae_graph(networks, arrays["code"]),
     }
     for name, make in parts.items():
@@ -238,8 +238,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(format_result(name, found), flush=True)
         if found.is_quicker:
             table = {**table, **found.tiles}
-            if chosen.json:
-                write_tiles(chosen.json, device.info, table)
+            if options.json:
+                write_tiles(options.json, device.info, table)
 
 
 if __name__ == "__main__":

@@ -249,13 +249,13 @@ def test_an_entry_that_fails_does_not_cost_the_others(
 ) -> None:
     first = next(entries(["embedding"], Device.null())).name
 
-    def measured(device: Device, entry: Entry, *rest: object) -> Row:
+    def measure_or_fail(device: Device, entry: Entry, *rest: object) -> Row:
         if entry.name == first:
             raise RuntimeError("no room")
         return Row(entry.name, 1.0)
 
     file = tmp_path / "bench.json"
-    monkeypatch.setattr("bench.__main__.measure_entry", measured)
+    monkeypatch.setattr("bench.__main__.measure_entry", measure_or_fail)
     arguments = ["bench", "embedding", "--device", "null", "--json", str(file)]
     monkeypatch.setattr(sys, "argv", arguments)
     assert main() == 1

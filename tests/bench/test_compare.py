@@ -91,7 +91,7 @@ def test_an_entry_that_is_gone_fails_and_a_new_one_does_not(
     assert main([before, after]) == 1
     out, err = capsys.readouterr()
     assert "only before: cast" in out
-    assert "1 are gone: give --other-selection" in err
+    assert "entries missing in AFTER: 1; give --other-selection" in err
     assert main([before, after, "--other-selection"]) == 0
     assert main([after, before]) == 0
     slow = write_result(tmp_path / "slow.json", {"gemm": 1.0})
@@ -101,13 +101,13 @@ def test_an_entry_that_is_gone_fails_and_a_new_one_does_not(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "must be JSON"),
         ("[]", "has no rows"),
-        ('{"rows": [{"name": "gemm"}]}', "without name or seconds"),
-        ('{"rows": [{"name": "gemm", "seconds": null}]}', "without name or seconds"),
-        ('{"rows": [{"name": "gemm", "seconds": NaN}]}', "no measurement"),
-        ('{"rows": [{"name": "gemm", "seconds": 0}]}', "no measurement"),
-        ('{"rows": [{"name": "gemm", "seconds": -1}]}', "no measurement"),
+        ('{"rows": [{"name": "gemm"}]}', "must have name and seconds"),
+        ('{"rows": [{"name": "gemm", "seconds": null}]}', "must have name and seconds"),
+        ('{"rows": [{"name": "gemm", "seconds": NaN}]}', "seconds must be a positive number"),
+        ('{"rows": [{"name": "gemm", "seconds": 0}]}', "seconds must be a positive number"),
+        ('{"rows": [{"name": "gemm", "seconds": -1}]}', "seconds must be a positive number"),
         ('{"rows": [{"name": "a", "seconds": 1}, {"name": "a", "seconds": 2}]}', "'a' twice"),
         ('{"rows": [{"name": "other", "seconds": 1}]}', "no entry in common"),
     ],

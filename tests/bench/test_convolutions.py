@@ -31,24 +31,24 @@ def test_each_convolution_has_an_entry(
     part: str, images: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for those of images that are upsampled, which read other addresses."""
-    made: set[tuple[int, int, int]] = set()
+    sizes: set[tuple[int, int, int]] = set()
 
-    def recorded(inputs: int, outputs: int, kernel: int, **options: Any) -> Conv2d:
+    def record_size(inputs: int, outputs: int, kernel: int, **options: Any) -> Conv2d:
         if kernel == 3 and not options.get("upsampling") and options.get("stride", 1) == 1:
-            made.add((options["side"], inputs, outputs))
+            sizes.add((options["side"], inputs, outputs))
         return Conv2d(inputs, outputs, kernel, **options)
 
-    monkeypatch.setattr("diffusion.models.resnet.Conv2d", recorded)
+    monkeypatch.setattr("diffusion.models.resnet.Conv2d", record_size)
     config = MODELS["sd15"].parts[part]
     if part == "unet":
         UNet(UNetConfig.from_json({**BLOCKS, **config}, NOWHERE))
     else:
         Decoder(VaeConfig.from_json(config, NOWHERE))
-    assert len(made) > 5
+    assert len(sizes) > 5
     timed = {entry.name for entry in (*conv.ENTRIES, *winograd.ENTRIES)}
     # The null device has matrix units, as the card has.
     device, missing = Device.null(), []
-    for side, inputs, outputs in sorted(made):
+    for side, inputs, outputs in sorted(sizes):
         block = winograd_block(device, f16, inputs, outputs, side)
         form = f"winograd by {block}" if block else "conv"
         name = f"{form} 3x3 {images}x{side}x{side}x{inputs}->{outputs} f16"

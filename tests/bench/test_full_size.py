@@ -38,13 +38,13 @@ EMOJI = Path(__file__).parents[2] / "models" / "emoji"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with the bundled model and times of a peer."""
-    made = tmp_path / "model"
-    made.mkdir()
+    model = tmp_path / "model"
+    model.mkdir()
     for part in EMOJI.iterdir():
-        (made / part.name).symlink_to(part, target_is_directory=part.is_dir())
+        (model / part.name).symlink_to(part, target_is_directory=part.is_dir())
     rows = {unet_row("small", 64): {"PyTorch eager": 0.5}}
-    (made / "peer.json").write_text(json.dumps({"rows": rows}))
-    return made
+    (model / "peer.json").write_text(json.dumps({"rows": rows}))
+    return model
 
 
 def test_a_model_is_measured(
@@ -96,7 +96,7 @@ def test_so_many_images_are_timed(
     prompts: list[str] = []
 
     class Drawing:
-        """Takes as many seconds as it has made pictures."""
+        """A pipeline that takes as many seconds as it has made pictures."""
 
         def __init__(self, networks: object) -> None:
             pass
@@ -129,14 +129,14 @@ def test_cold_starts_are_medians_of_what_loading_leaves(monkeypatch: pytest.Monk
     times = {False: [(10.0, 1.0), (12.0, 8.0), (15.0, 4.0)], True: [(3.0, 1.0)] * 3}
     seen: list[Path] = []
 
-    def timed(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    def time_process(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
         (cache,) = {Path(environment[name]) for name in CACHES}
         seen.append(cache)
         cached = any(cache.iterdir())
         (cache / "kernel").touch()
         return times[cached].pop(0)
 
-    monkeypatch.setattr("bench.cold_start._time_process", timed)
+    monkeypatch.setattr("bench.cold_start._time_process", time_process)
     assert cold_starts(EMOJI, "null", 64) == {False: (9.0, 4.0), True: (2.0, 1.0)}
     assert seen[::2] == seen[1::2]
     assert len(set(seen)) == 3

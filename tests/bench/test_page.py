@@ -37,9 +37,9 @@ def split(text: str) -> list[list[str]]:
 
 def test_the_pages_in_the_repository_are_those_of_its_results() -> None:
     """Where this fails: run `python -m bench.page`."""
-    made = dict(pages(read_results(RESULTS)))
-    assert {path.name for path, text in made.items() if path.read_text("utf-8") != text} == set()
-    assert {path for path in (DOCS / "measurements").iterdir() if path not in made} == set()
+    texts = dict(pages(read_results(RESULTS)))
+    assert {path.name for path, text in texts.items() if path.read_text("utf-8") != text} == set()
+    assert {path for path in (DOCS / "measurements").iterdir() if path not in texts} == set()
 
 
 def test_the_overview_shows_headlines_and_what_is_missed(tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_what_is_missed_is_told_with_the_gap_and_its_text(tmp_path: Path) -> Non
     ]
     write_result(tmp_path, "a.json", rows)
     networks, library = goal_page(read_results(tmp_path)).split("## Goals of the array library")
-    told = {row[0]: row[1:] for row in split(networks.split("### Missed")[1]) if len(row) == 6}
+    missed = {row[0]: row[1:] for row in split(networks.split("### Missed")[1]) if len(row) == 6}
     unknown = ["not looked into", "not looked into"]
-    assert told[unet_row(SD15, 512)] == ["15 ms", "≤ 10 ms", "50.0% above", *unknown]
+    assert missed[unet_row(SD15, 512)] == ["15 ms", "≤ 10 ms", "50.0% above", *unknown]
     gemm = ["20 µs, 85 TFLOP/s: 68% of peer", "≥ 85% of peer", "20.0% below"]
-    assert told[GEMM][:3] == gemm
-    assert "teams" in told[GEMM][3]
-    assert told["gemm 4096x4096x4096 f16"][2] == "25.0% below"
-    assert told.keys() == {"", "---", unet_row(SD15, 512), GEMM, "gemm 4096x4096x4096 f16"}
+    assert missed[GEMM][:3] == gemm
+    assert "teams" in missed[GEMM][3]
+    assert missed["gemm 4096x4096x4096 f16"][2] == "25.0% below"
+    assert missed.keys() == {"", "---", unet_row(SD15, 512), GEMM, "gemm 4096x4096x4096 f16"}
     gap = "100 µs, 1e+04 GB/s: 45% of copy rate | ≥ 90% of copy rate | 50.0% below"
     assert f"| nn.gelu 67108864 f32 | {gap} | not looked into |" in library
 
@@ -129,7 +129,7 @@ def test_memory_counts_where_an_image_was_made(tmp_path: Path, model: str, size:
     name, facts = "SD 1.5: memory beyond the weights", {"weights_bytes": 2_140_000_000}
     peak = {**facts, "peak_bytes": 2_640_000_000}
     image = [Row(image_row(model, size, 20), 0.2)]
-    told = f"- {model} on dawn: weights 2.14 GB, peak 2.64 GB, 0.50 GB beyond the weights"
+    line = f"- {model} on dawn: weights 2.14 GB, peak 2.64 GB, 0.50 GB beyond the weights"
     for rows, said in (([], peak), (image, facts)):
         write_result(tmp_path, "a.json", rows, model=model, facts=said)
         text = goal_page(read_results(tmp_path))
@@ -137,7 +137,7 @@ def test_memory_counts_where_an_image_was_made(tmp_path: Path, model: str, size:
         assert "peak" not in text
     write_result(tmp_path, "a.json", image, model=model, facts=peak)
     text = goal_page(read_results(tmp_path))
-    assert told in text.splitlines()
+    assert line in text.splitlines()
     measured = ["0.50 GB", "≤ 0.6 GB", "", "reached"]
     absent = ["not measured", "≤ 0.6 GB", "", ""]
     assert cells(text, name)[2:] == (measured if model == SD15 else absent)
@@ -150,8 +150,8 @@ def test_errors_are_held_against_their_goal(
 ) -> None:
     write_result(tmp_path, "a.json", [], model=model, facts={"unet_relative_l2": error})
     text = goal_page(read_results(tmp_path))
-    told = cells(text, f"{model}: UNet's relative L2 error against fp32")
-    assert told[2:] == [f"{error * 1e3:.2g}e-3", "≤ 5e-3", "", state]
+    row = cells(text, f"{model}: UNet's relative L2 error against fp32")
+    assert row[2:] == [f"{error * 1e3:.2g}e-3", "≤ 5e-3", "", state]
     assert ("| 2.0% above |" in text) == (state == "missed")
 
 

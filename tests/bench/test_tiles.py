@@ -55,12 +55,12 @@ def test_products_are_timed_where_they_stand(
     seen: list[Mapping[str, float]] = []
     real = tiles._profile
 
-    def profiled(device: Device, graph: Graph) -> dict[str, float]:
+    def profile_and_log(device: Device, graph: Graph) -> dict[str, float]:
         heights.append([c.grid[1] * c.grid[0] for c in graph._list.commands])  # type: ignore[union-attr]
         seen.append(real(device, graph))
         return dict(seen[-1])
 
-    monkeypatch.setattr(tiles, "_profile", profiled)
+    monkeypatch.setattr(tiles, "_profile", profile_and_log)
     found = find_tiles(network.device, network, {FIRST: tile_size(SMALL)}, ranks=2)
     assert heights == [[3, 2], [2, 2], [3, 3]]
     assert all(times.keys() == {FIRST, SECOND} for times in seen)
@@ -72,7 +72,7 @@ def test_products_are_timed_where_they_stand(
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
+def fixed_times(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     """Seconds now, with the first tiles and with the second ones."""
     times = [{FIRST: 1.0, SECOND: 1.0}, {FIRST: 1.0, SECOND: 1.0}, {FIRST: 0.5, SECOND: 0.98}]
     monkeypatch.setattr(tiles, "_seconds_inside", lambda *_: times)
@@ -80,7 +80,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     return times
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fixed_times")
 def test_what_is_quicker_is_found_with_the_same_results(network: Network) -> None:
     found = find_tiles(network.device, network, {}, ranks=2)
     assert found.tiles == {FIRST: tile_size(SMALL)}
@@ -89,7 +89,7 @@ def test_what_is_quicker_is_found_with_the_same_results(network: Network) -> Non
     assert "16x32x8x4x4" in format_result("UNet", found)
 
 
-@pytest.mark.usefixtures("pretended")
+@pytest.mark.usefixtures("fixed_times")
 def test_a_wrong_tile_is_not_taken(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     real = launching.kernel
 

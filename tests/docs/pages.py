@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.laws.sources import ROOT
 from tests.laws.test_readme import run_python
 
-__all__ = ["DOCS", "PAGES", "Block", "blocks", "fits", "printed", "program", "run_page"]
+__all__ = ["DOCS", "PAGES", "Block", "blocks", "cached_outputs", "fits", "program", "run_page"]
 
 DOCS = ROOT / "docs"
 # guide.md's commands and code have a test of their own, tests/diffusion/test_guide.py.
@@ -75,7 +75,7 @@ def run_page(page: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def printed(page: str) -> tuple[str, ...]:
+def cached_outputs(page: str) -> tuple[str, ...]:
     """Return the result of `run_page`, which runs once for all tests."""
     return run_page(page)
 

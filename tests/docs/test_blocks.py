@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gpucore import Buffer, Device, Kernel
-from tests.docs.pages import DOCS, PAGES, blocks, fits, printed, program
+from tests.docs.pages import DOCS, PAGES, blocks, cached_outputs, fits, program
 from tests.laws.sources import LIBRARY
 
 WITH_CODE = [page for page in PAGES if blocks(page)]
@@ -27,7 +27,7 @@ OWNERS: dict[str, tuple[object, ...]] = {
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_blocks_print_what_the_page_shows(page: str) -> None:
     run = [block for block in blocks(page) if block.reason is None]
-    for block, output in zip(run, printed(page), strict=True):
+    for block, output in zip(run, cached_outputs(page), strict=True):
         place = f"docs/{page}.md:{block.line} prints:\n{output}"
         assert fits(block.shown or "", output), place
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gpucore import errors
-from tests.docs.pages import DOCS, blocks, printed
+from tests.docs.pages import DOCS, blocks, cached_outputs
 
 PAGE = (DOCS / "errors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -33,7 +33,7 @@ def test_each_shows_its_message_and_says_what_to_do(name: str) -> None:
     assert all(line.startswith((f"{name}: ", " ")) for line in shown[1].splitlines())
     outputs = [
         output
-        for block, output in zip(blocks("errors"), printed("errors"), strict=True)
+        for block, output in zip(blocks("errors"), cached_outputs("errors"), strict=True)
         if f"```python\n{block.code}```" in text
     ]
     assert f"{name}: " in "".join(outputs)

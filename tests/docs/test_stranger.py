@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gpucore import Device
-from tests.docs.pages import DOCS, blocks, fits, printed, run_page
+from tests.docs.pages import DOCS, blocks, cached_outputs, fits, run_page
 
 # What a stranger gets wrong in a kernel: what the message must name, and the way out it must show.
 MISTAKES = {
@@ -33,13 +33,13 @@ def test_the_tutorial_on_every_engine(device: Device, monkeypatch: pytest.Monkey
 def test_mistakes_say_what_to_do(mistake: str) -> None:
     """The messages as the page on kernels provokes them, read back."""
     name, *parts = MISTAKES[mistake]
-    (message,) = [text for text in printed("kernels") if name in text and parts[0] in text]
+    (message,) = [text for text in cached_outputs("kernels") if name in text and parts[0] in text]
     assert [part for part in parts if part not in message] == []
 
 
 def test_mistakes_leave_the_device_usable() -> None:
     """The page goes on after its mistakes, with the same device: its last block is right."""
-    assert fits("Graph(2 launches, ... 3.375", printed("kernels")[-1])
+    assert fits("Graph(2 launches, ... 3.375", cached_outputs("kernels")[-1])
 
 
 def test_each_page_leads_on() -> None:

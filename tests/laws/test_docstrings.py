@@ -41,17 +41,17 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 def top() -> dict[str, Callable[..., Any]]:
     """Return the functions that are offered at the top of gpustd alone."""
-    offered = {f"gpustd.{name}": getattr(gpustd, name) for name in gpustd.__all__}
+    members = {f"gpustd.{name}": getattr(gpustd, name) for name in gpustd.__all__}
     known = {id(function) for function in functions().values()}
-    return {name: f for name, f in offered.items() if inspect.isfunction(f) and id(f) not in known}
+    return {name: f for name, f in members.items() if inspect.isfunction(f) and id(f) not in known}
 
 
 def helpers() -> dict[str, Any]:
     """Return gpucore's functions, and its classes that are no errors, dtypes or plain records."""
-    offered = {f"gpucore.{name}": getattr(gpucore, name) for name in gpucore.__all__}
-    offered |= {f"testing.{name}": getattr(testing, name) for name in testing.__all__}
+    members = {f"gpucore.{name}": getattr(gpucore, name) for name in gpucore.__all__}
+    members |= {f"testing.{name}": getattr(testing, name) for name in testing.__all__}
     found = {}
-    for name, member in offered.items():
+    for name, member in members.items():
         plain = inspect.isclass(member) and (issubclass(member, Exception) or is_dataclass(member))
         if callable(member) and not plain and (inspect.isfunction(member) or methods(member)):
             found[name] = member

@@ -20,7 +20,7 @@ REFERENCES = sorted(
 )
 
 
-def offered() -> list[str]:
+def public_functions() -> list[str]:
     """Return every public function as ``package.name``."""
     found = set()
     for module in (f"gpustd.{package}" for package in LIBRARY):
@@ -70,12 +70,14 @@ def tables_used_in(folder: str) -> dict[str, set[str]]:
 def test_every_package_is_known() -> None:
     folders = {path.parent.name for path in GPUSTD.glob("*/__init__.py")}
     assert folders == {*LIBRARY, *MACHINERY}
-    assert {"matmul.gemm", "nn.softmax", "image.resize", "linalg.svd"} <= set(offered())
+    assert {"matmul.gemm", "nn.softmax", "image.resize", "linalg.svd"} <= set(public_functions())
 
 
 @pytest.mark.parametrize("package", LIBRARY)
 def test_each_function_is_named_in_the_tests_of_its_package(package: str) -> None:
-    names = [path.partition(".")[2] for path in offered() if path.startswith(f"{package}.")]
+    names = [
+        path.partition(".")[2] for path in public_functions() if path.startswith(f"{package}.")
+    ]
     assert sorted(set(names) - names_in_tests(package)) == []
 
 

@@ -14,7 +14,7 @@ from tests.laws.sources import PACKAGES, ROOT, module_of, name_of, python_files,
 INITS = [file for file in python_files(*PACKAGES) if file.name == "__init__.py"]
 
 
-def exported(tree: ast.Module) -> list[str] | None:
+def export_list(tree: ast.Module) -> list[str] | None:
     """Return the literal list that a module assigns to __all__, or None."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
@@ -45,7 +45,7 @@ def test_every_folder_of_code_is_a_package(package: str) -> None:
 def test_package_states_its_law_and_its_names(init: Path) -> None:
     tree = tree_of(init)
     assert len((ast.get_docstring(tree) or "").split()) >= 5, "the docstring states the law"
-    names = exported(tree)
+    names = export_list(tree)
     assert names is not None, "a package has one __all__"
     assert names == sorted(names, key=sort_key)
     assert len(names) == len(set(names))
@@ -56,7 +56,7 @@ def test_package_states_its_law_and_its_names(init: Path) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_keep_their_exports_sorted(package: str) -> None:
     for file in python_files(package):
-        names = exported(tree_of(file)) or []
+        names = export_list(tree_of(file)) or []
         assert names == sorted(names, key=sort_key), name_of(file)
 
 

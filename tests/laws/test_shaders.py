@@ -55,9 +55,9 @@ def test_shader_opens_with_its_idea(file: Path) -> None:
 @pytest.mark.parametrize("file", [f for f in SHADERS if "@compute" in f.read_text()], ids=name_of)
 def test_kernel_tells_its_memory_layout_and_limits(file: Path) -> None:
     parts = [opening(part.read_text(encoding="utf-8")) for part in with_includes(file)]
-    told = "\n".join(parts).lower()
-    assert re.search(r"\b(memory|layout):", told), "no line 'Memory:' in the opening comment"
-    assert "limits:" in told, "no line 'Limits:' in the opening comment"
+    head = "\n".join(parts).lower()
+    assert re.search(r"\b(memory|layout):", head), "no line 'Memory:' in the opening comment"
+    assert "limits:" in head, "no line 'Limits:' in the opening comment"
 
 
 def test_templates_choose_by_line_statements() -> None:
