@@ -50,11 +50,11 @@ else
 	$(PYTEST) $(ARGS)
 endif
 
-# Tests that take no device depend on no engine, and have run in `make test`.
-EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_ONLY_DEVICES=1
+# What `make test` has run before is left out.
+EVERY_ENGINE := AVILA_TEST_ENGINES=all AVILA_TEST_REST=1
 
 .PHONY: test-all
-test-all: test ## the tests, then those of devices on every engine, with every drawn case
+test-all: test ## the tests on every engine, with slow ones and all cases
 	$(EVERY_ENGINE) $(QUICK_COMPILES) $(PYTEST) --ignore=tests/diffusion
 	$(EVERY_ENGINE) $(PYTEST) tests/diffusion
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -106,23 +107,42 @@ def first_device() -> Device:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what belongs to the other run of ``make test`` and ``make test-all``.
 
-    Slow tests run where ``AVILA_TEST_ENGINES`` is set. With ``AVILA_TEST_ONLY_DEVICES``, as in the
-    second run of ``make test-all``, tests that depend on no engine have run before.
+    Slow tests, and all cases of sampled ones, run where ``AVILA_TEST_ENGINES`` is set. With
+    ``AVILA_TEST_REST``, as in the second run of ``make test-all``, tests that depend on no engine,
+    and those of the first engine, have run before.
     """
-    if os.environ.get("AVILA_TEST_ONLY_DEVICES"):
-        kept = [each for each in items if takes_device(each) or each.get_closest_marker("slow")]
+    if os.environ.get("AVILA_TEST_REST"):
+        kept = [each for each in items if takes_another_engine(each) or is_for_test_all(each)]
     elif os.environ.get("AVILA_TEST_ENGINES"):
         return
     else:
-        kept = [each for each in items if not each.get_closest_marker("slow")]
+        kept = every_fourth([each for each in items if not each.get_closest_marker("slow")])
     selected = set(kept)
     config.hook.pytest_deselected(items=[each for each in items if each not in selected])
     items[:] = kept
 
 
-def takes_device(item: pytest.Item) -> bool:
-    """Tell whether a test runs once on each engine."""
-    return "device" in getattr(item, "fixturenames", ())
+def every_fourth(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Leave out three of four cases of each function that is marked as sampled."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for each in items:
+        function = each.nodeid.partition("[")[0]
+        if not each.get_closest_marker("sampled") or seen[function] % 4 == 0:
+            kept.append(each)
+        seen[function] += 1
+    return kept
+
+
+def is_for_test_all(item: pytest.Item) -> bool:
+    """Tell whether ``make test`` leaves a test out, or some of its cases."""
+    return any(item.get_closest_marker(name) for name in ("slow", "sampled"))
+
+
+def takes_another_engine(item: pytest.Item) -> bool:
+    """Tell whether a test runs on an engine, and not on the first one."""
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("device", engines()[0]) != engines()[0]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 import gpustd
 from gpucore import Buffer, Device, DType, f16, f32, i32, u32
 from gpucore.backends.null import NullBackend, adapters
@@ -176,6 +178,7 @@ def included(name: str) -> set[str]:
     return {name}.union(*(included(n) for n in names))
 
 
+@pytest.mark.slow
 def test_every_shader_parses_prints_and_reflects() -> None:
     shaders = {short_name(p): p.relative_to(SHADERS).as_posix() for p in SHADERS.rglob("*.wgsl")}
     seen: set[str] = set()

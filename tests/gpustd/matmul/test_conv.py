@@ -29,6 +29,9 @@ from tests.gpustd.matmul.small_tiles import (
 from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import CASES, Case
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 

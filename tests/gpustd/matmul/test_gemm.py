@@ -33,6 +33,9 @@ from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.reference import gemm as oracle
 from tests.gpustd.reference.gemm import CASES, Case
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}

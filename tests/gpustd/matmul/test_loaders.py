@@ -35,6 +35,9 @@ from gpustd.matmul.tiles import MATRIX_TILES, Tile
 from tests.gpustd.matmul.small_tiles import SMALL_LOADERS, SMALL_MATRIX, SMALL_TEAMS
 from tests.gpustd.reference.gemm import reference
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 Change = Callable[[str], str]
 

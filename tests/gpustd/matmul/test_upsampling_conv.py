@@ -21,6 +21,9 @@ from tests.gpustd.matmul.small_tiles import SMALL_MATRIX, SMALL_TILED, on_varian
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.upsampling_conv import CASES, bound
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 

@@ -24,6 +24,9 @@ from tests.gpustd.reference import conv as oracle
 from tests.gpustd.reference.conv import Case
 from tests.gpustd.reference.winograd import CASES, bound, transforms
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 

@@ -23,6 +23,9 @@ from tests.gpustd.compare import compare
 from tests.gpustd.poison import poison_pool
 from tests.gpustd.signal.tolerance import check_norms, error_along, transform_error
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 OF_REAL = ("fft", "ifft", "rfft", "ihfft")

@@ -41,6 +41,9 @@ from gpustd.matmul.tuned_tiles import (
 from gpustd.tuning import check, timing
 from gpustd.tuning.timing import Outcome, Standing, tune_matmul
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 LARGE, SMALL = Tile(32, 32, 8, 4, 4), Tile(16, 32, 8, 4, 4)
 KEY = "tiled f32 m40/2 n24 k12 silu"
 SIZES = {"m": 40, "n": 24, "k": 12, "rows": 20}

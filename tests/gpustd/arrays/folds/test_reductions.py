@@ -23,6 +23,9 @@ from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 DTYPE_OF = {"argmin": "i4", "argmax": "i4", "any": "u1", "all": "u1", "count_nonzero": "i4"}
 ORDER = ("min", "max", "argmin", "argmax", "any", "all", "count_nonzero")

@@ -28,6 +28,9 @@ from tests.gpustd.arrays.operators import draw, held_by, mixture, on_device
 from tests.gpustd.compare import compare
 from tests.gpustd.null_validator import assert_accepted
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 EXACT = {"cummax": np.maximum, "cummin": np.minimum}
 # Most roundings on the way to a sum in tiles. Subgroups of 4: 3 in a word, 15 between rows of

@@ -21,6 +21,9 @@ from tests.draws import draws
 from tests.gpustd.arrays.operators import draw, held_by, on_device
 from tests.gpustd.null_validator import assert_accepted
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 

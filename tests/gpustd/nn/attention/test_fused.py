@@ -33,6 +33,9 @@ from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import attention as oracle
 from tests.gpustd.reference.attention import CASES, Case
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 named = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -21,6 +21,9 @@ from tests.draws import draws
 from tests.gpustd.emulated_units import emulated_kernel, need_matrix_units
 from tests.gpustd.nn.oracle import EPS, check, draw_normal, strided_view, supported_dtype, up
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 

@@ -46,6 +46,9 @@ from tests.gpustd.nn.oracle import (
 from tests.gpustd.null_validator import assert_accepted
 from tests.gpustd.reference.winograd import transforms
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 
 CALLS: dict[int, Callable[..., Buffer[Any]]] = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}

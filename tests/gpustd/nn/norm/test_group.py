@@ -20,6 +20,9 @@ from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import group_norm as oracle
 from tests.gpustd.reference.group_norm import CASES, Case
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 Operands = tuple[Array, Array | None, Array, Array]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}

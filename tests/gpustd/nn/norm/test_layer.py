@@ -20,6 +20,9 @@ from tests.gpustd.poison import poison_pool
 from tests.gpustd.reference import layer_norm as oracle
 from tests.gpustd.reference.layer_norm import CASES
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 EPS: dict[type[DType], float] = {f32: float(np.finfo(np.float32).eps), f16: 2.0**-10}
 VARIANTS = ("naive", "workgroup", "subgroup")

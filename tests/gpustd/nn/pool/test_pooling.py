@@ -31,6 +31,9 @@ from tests.gpustd.nn.oracle import (
     up,
 )
 
+# Cases are sizes, dtypes, tiles and variants.
+pytestmark = pytest.mark.sampled
+
 Array = NDArray[Any]
 Call = Callable[..., Buffer[Any]]
 
