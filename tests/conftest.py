@@ -116,19 +116,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif os.environ.get("AVILA_TEST_ENGINES"):
         return
     else:
-        kept = every_fourth([each for each in items if not each.get_closest_marker("slow")])
+        kept = every_sixth([each for each in items if not each.get_closest_marker("slow")])
     selected = set(kept)
     config.hook.pytest_deselected(items=[each for each in items if each not in selected])
     items[:] = kept
 
 
-def every_fourth(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Leave out three of four cases of each function that is marked as sampled."""
+def every_sixth(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Leave out five of six cases of each function that is marked as sampled."""
     seen: Counter[str] = Counter()
     kept = []
     for each in items:
         function = each.nodeid.partition("[")[0]
-        if not each.get_closest_marker("sampled") or seen[function] % 4 == 0:
+        if not each.get_closest_marker("sampled") or seen[function] % 6 == 0:
             kept.append(each)
         seen[function] += 1
     return kept

@@ -48,7 +48,14 @@ def test_every_sampler_draws(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dpm_adaptive", "dpm_fast", "dpmpp_2s_a_cfg_pp", "sa_solver", "dpmpp_2m_sde"]
+    "name",
+    [
+        pytest.param("dpm_adaptive", marks=pytest.mark.slow),
+        "dpm_fast",
+        "dpmpp_2s_a_cfg_pp",
+        "sa_solver",
+        "dpmpp_2m_sde",
+    ],
 )
 def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
     two = dataclasses.replace(SMALL, sampler=name, count=2, rng="cpu", steps=3)

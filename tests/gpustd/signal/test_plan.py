@@ -19,6 +19,9 @@ from gpustd.signal.fourier.plan import (
 )
 from gpustd.signal.fourier.workgroups import ROWS, Ends, Layout, Limits, Tile, choose_layout
 
+# Cases are lengths and tiles.
+pytestmark = pytest.mark.sampled
+
 # The least that WebGPU grants, a common desktop card, a large one.
 DEVICES = [
     Limits(16384, 256, 256, False),
