@@ -29,7 +29,7 @@ EXAMPLES = examples(
 
 @dataclass(frozen=True)
 class StartOptions(OptionGroup, panel="The picture to start from", first=("strength", "size")):
-    """How much of the picture is drawn anew, and at which size."""
+    """Strength and size: how far the new picture may leave the first one."""
 
     strength: Annotated[
         float,

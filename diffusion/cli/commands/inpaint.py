@@ -86,7 +86,7 @@ class MaskOptions(OptionGroup, panel="The part that is drawn", first=("mask", "s
 
 @dataclass(frozen=True)
 class ExtensionOptions(OptionGroup, panel="Extending the picture"):
-    """How many pixels are added at each side of the picture."""
+    """Pixels to add at each side of the picture."""
 
     left: Annotated[int, Option(help="Pixels to add at the left.")] = 0
     top: Annotated[int, Option(help="Pixels to add at the top.")] = 0

@@ -40,7 +40,7 @@ FILTERS = Catalogue("upscaler", [each for each in UPSCALERS if each.filter is no
 
 @dataclass(frozen=True)
 class UpscaleOptions(OptionGroup):
-    """How the picture is enlarged, and how much of it is drawn anew."""
+    """Scale, upscaler, strength and prompt of a picture that is enlarged."""
 
     scale: Annotated[float, Option(help="How many times as wide and high, 1 to 16.")] = 2.0
     upscaler: Annotated[str, Option(metavar="NAME", help=f"One of {', '.join(FILTERS.names)}.")] = (

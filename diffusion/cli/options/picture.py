@@ -19,7 +19,7 @@ __all__ = ["PictureOptions", "VariationOptions"]
 
 @dataclass(frozen=True)
 class PictureOptions(OptionGroup, panel="Prompt and picture", first=("negative", "seed", "count")):
-    """What is drawn, and how many pictures."""
+    """Negative prompt, seed and number of pictures, seams, and the reading of prompts."""
 
     negative: Annotated[
         str | None,
@@ -77,7 +77,7 @@ class PictureOptions(OptionGroup, panel="Prompt and picture", first=("negative",
 
 @dataclass(frozen=True)
 class VariationOptions(OptionGroup, panel="Variations of a seed", prefix="variation"):
-    """How the first noise differs from that of the seed."""
+    """Changes to the first noise of a seed."""
 
     strength: Annotated[
         float | None,

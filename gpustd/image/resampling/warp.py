@@ -40,7 +40,7 @@ _MARGIN = 12
 
 
 class _Sampling(NamedTuple):
-    """How the image is read between its pixels (spline order) and beyond its edge."""
+    """Reading of an image: spline order between its pixels, border rule beyond its edge."""
 
     order: int
     mode: str

@@ -47,7 +47,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Ends:
-    """Whether neighbouring lanes read, and write, numbers of a row, or a number of each column."""
+    """Access of neighbouring lanes: along a row where true, else one number of each column."""
 
     reads_rows: bool
     writes_rows: bool
