@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from gpucore.backends import AdapterInfo, Backend, null
 from gpucore.backends.webgpu import dawn, wgpu_native
 from gpucore.errors import ArgumentError, DeviceNotFoundError
+from gpucore.processes import watch
+from gpucore.waiting import Lock
 
 __all__ = [
     "DEVICE_VARIABLE",
@@ -29,8 +31,22 @@ _KIND_RANK = {"discrete": 0, "integrated": 1, "virtual": 2, "unknown": 3, "cpu":
 _BACKEND_RANK = {"dawn": 0, "wgpu": 1}
 _BEST_RANK = (0, False, False, False, 0)
 
-# Engines do not start in two threads at once.
-_STARTING = threading.RLock()
+
+class _Starting:
+    """Lets engines start, list and open in one thread at a time, and in no forked child."""
+
+    def __init__(self) -> None:
+        self.lock: Lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        watch(self)
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+
+
+_STARTING = _Starting()
 
 
 def all_adapters() -> list[AdapterInfo]:
@@ -88,8 +104,7 @@ def choose(name: str) -> AdapterInfo:
             f"device must be text, got {name!r}: give a name as text, such as 'dawn' or 'cpu'"
         )
     word, _, number = name.strip().lower().partition(":")
-    with _STARTING:
-        present = _candidates(word, number)
+    present = null.adapters() if word == "null" else _candidates(word, number)
     found = find_by_name(name, present)
     if found is None:
         raise DeviceNotFoundError(
@@ -110,16 +125,15 @@ def find_by_name(name: str, present: Sequence[AdapterInfo]) -> AdapterInfo | Non
 
 def _candidates(word: str, number: str) -> list[AdapterInfo]:
     """Return the adapters to choose from, the best first, without starting needless engines."""
-    if word == "null":
-        return null.adapters()
     engine = word.partition("-")[0]
-    if engine == "wgpu":
-        return sorted(wgpu_native.adapters(), key=_rank)
-    found = sorted(dawn.adapters(), key=_rank)
-    first = next((info for info in found if _is_called(info, word)), None)
-    if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
-        return found
-    return sorted([*found, *wgpu_native.adapters()], key=_rank)
+    with _STARTING:
+        if engine == "wgpu":
+            return sorted(wgpu_native.adapters(), key=_rank)
+        found = sorted(dawn.adapters(), key=_rank)
+        first = next((info for info in found if _is_called(info, word)), None)
+        if engine == "dawn" or (not number and first is not None and _rank(first) == _BEST_RANK):
+            return found
+        return sorted([*found, *wgpu_native.adapters()], key=_rank)
 
 
 def _is_called(info: AdapterInfo, word: str) -> bool:

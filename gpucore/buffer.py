@@ -7,23 +7,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import interchange
+from gpucore.algebra.methods import BufferMethods
+from gpucore.algebra.operators import BufferOperators
 from gpucore.copying import copy_words
 from gpucore.display import buffer_html
-from gpucore.dtypes import T, u32
+from gpucore.dtypes import T, conversion_text, u32
 from gpucore.errors import ArgumentError, DTypeError, ReleasedBufferError, ShapeError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage
 from gpucore.not_copyable import NotCopyable
-from gpucore.waiting import wait_async
+from gpucore.processes import kept_if_ended
+from gpucore.waiting import start_async, wait_async
 
 if TYPE_CHECKING:
-    from gpucore.backends import Backend
     from gpucore.device import Device
 
 __all__ = ["Buffer"]
@@ -31,7 +33,7 @@ __all__ = ["Buffer"]
 _MAX_AXES = 64
 
 
-class Buffer(NotCopyable, Generic[T]):
+class Buffer(NotCopyable, BufferOperators[T], BufferMethods[T]):
     """An array on a device, made by `Device.buffer` or `Device.buffer_from_array`.
 
     Its memory returns to the device's pool when the last reference goes (views count), on
@@ -82,6 +84,13 @@ class Buffer(NotCopyable, Generic[T]):
             raise TypeError("len() of a buffer without dimensions")
         return self.shape[0]
 
+    def __bool__(self) -> bool:
+        """Tell whether the only element is other than 0; wait for it.
+
+        Raises `ShapeError` for more elements or none, as NumPy raises ValueError.
+        """
+        return bool(self._single_element("bool", "x.any() or x.all()"))
+
     def __int__(self) -> int:
         """Return the only element; wait for it. Raises `ShapeError` for more elements or none."""
         return int(self._single_element("int"))
@@ -90,12 +99,26 @@ class Buffer(NotCopyable, Generic[T]):
         """Return the only element; wait for it. Raises `ShapeError` for more elements or none."""
         return float(self._single_element("float"))
 
-    def _single_element(self, conversion: str) -> Any:
+    def __complex__(self) -> complex:
+        """Return the only element; wait for it. Raises `ShapeError` for more elements or none."""
+        return complex(self._single_element("complex"))
+
+    def item(self) -> Any:
+        """Return the only element as a Python number; wait for it. Raises `ShapeError`."""
+        return self._single_element("item")
+
+    def tolist(self) -> Any:
+        """Return the contents as nested lists of Python numbers; wait for them."""
+        return self.read().tolist()
+
+    def _single_element(self, conversion: str, reduction: str = "x.sum()") -> Any:
         if self.size != 1:
             raise ShapeError(
                 f"{conversion} of {self!r}: it must have one element, got {self.size}; reduce it "
-                "to one, as gpustd.sum does, or read it"
+                f"to one, as {reduction} does, or read it"
             )
+        if self.dtype.numpy.names:
+            raise DTypeError(f"{conversion} of {self!r}: it holds structs; read it")
         return self.read().item()
 
     def __repr__(self) -> str:
@@ -120,6 +143,15 @@ class Buffer(NotCopyable, Generic[T]):
         ``copy=False`` raises ValueError, as NumPy 2 requires where a copy cannot be avoided.
         """
         return interchange.numpy_array(self.read, dtype, copy)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """Let NumPy's functions (``np.sum(buffer)``) compute on the host, with a read copy.
+
+        The buffer's own methods and gpustd's functions compute on the device.
+        """
+        return interchange.call_on_host(Buffer, function, args, kwargs)
 
     def __dlpack__(
         self,
@@ -180,11 +212,11 @@ class Buffer(NotCopyable, Generic[T]):
         """Await `read` (asyncio or trio); other tasks run meanwhile.
 
         It reads the contents after everything recorded when the call begins. A task that is
-        cancelled leaves ``out`` as it was, and the device usable.
+        cancelled leaves ``out`` as it was, and the device usable: what it was waiting for goes on.
         """
         target = self._read_target(out)
         if self.size:
-            await self._start_read(0, self.nbytes).finish_async(target)
+            await self._read_bytes_async(0, self.nbytes, target)
         return target
 
     def read_slice(self, start: int, stop: int) -> NDArray[Any]:
@@ -203,7 +235,7 @@ class Buffer(NotCopyable, Generic[T]):
         first, nbytes = self._row_bytes(start, stop)
         target = np.empty((stop - start, *self.shape[1:]), self.dtype.numpy)
         if nbytes:
-            await self._start_read(first, nbytes).finish_async(target)
+            await self._read_bytes_async(first, nbytes, target)
         return target
 
     def _read_target(self, out: NDArray[Any] | None) -> NDArray[Any]:
@@ -232,8 +264,20 @@ class Buffer(NotCopyable, Generic[T]):
         return out
 
     def _start_read(self, first: int, nbytes: int) -> PendingArray:
-        self.device.submit()
-        return PendingArray(self.device.engine, self.storage, first, nbytes)
+        device = self.device
+        with device.lock, device.engine.one_submission():
+            device.submit()
+            return PendingArray(device, self.storage, first, nbytes)
+
+    async def _read_bytes_async(self, first: int, nbytes: int, target: NDArray[Any]) -> None:
+        device = self.device
+
+        def start() -> PendingArray | None:
+            return self._start_read(first, nbytes) if device.engine.is_ready else None
+
+        with kept_if_ended(device):
+            pending = await start_async(start, device.lock)
+            await pending.finish_async(target)
 
     def _row_bytes(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first byte of a range of rows, and the number of bytes."""
@@ -261,8 +305,7 @@ class Buffer(NotCopyable, Generic[T]):
             )
         if self.size == 0:
             return
-        self.device.stream.submit_before_write(self.storage, self.nbytes)
-        self.device.engine.write(self.storage.handle, _padded_bytes(data))
+        self._write_bytes(data, 0)
 
     def write_slice(self, start: int, array: ArrayLike) -> None:
         """Replace rows (along the first axis) from ``start`` on, as many as ``array`` has.
@@ -285,18 +328,19 @@ class Buffer(NotCopyable, Generic[T]):
                 f"write of bytes {first} to {first + nbytes} of {self!r}: a part must begin and "
                 "end at multiples of 4 bytes; write more rows, or the whole buffer"
             )
-        self.device.stream.submit_before_write(self.storage, nbytes)
-        self.device.engine.write(self.storage.handle, _padded_bytes(data), first)
+        self._write_bytes(data, first)
+
+    def _write_bytes(self, data: NDArray[Any], first: int) -> None:
+        with self.device.lock:
+            self.device.stream.submit_before_write(self.storage, data.nbytes)
+            self.device.engine.write(self.storage.handle, _padded_bytes(data), first)
 
     def _as_writable(self, array: ArrayLike) -> NDArray[Any]:
         """Return ``array``, contiguous. Raises `DTypeError` where it has another dtype."""
         self._require_memory()
         data = np.ascontiguousarray(array)
         if data.dtype != self.dtype.numpy:
-            raise DTypeError(
-                f"write of {data.dtype} into {self!r}: convert it first, "
-                f"array.astype(np.{self.dtype.numpy})"
-            )
+            raise DTypeError(f"write of {data.dtype} into {self!r}: {conversion_text(self.dtype)}")
         return data
 
     def copy_from(self, other: Buffer[T]) -> None:
@@ -322,7 +366,8 @@ class Buffer(NotCopyable, Generic[T]):
                 "copies through the host"
             )
         if self.size and other.storage is not self.storage:
-            copy_words(_as_words(other), _as_words(self))
+            with self.device.lock:
+                copy_words(_as_words(other), _as_words(self))
 
     def to(self, device: Device) -> Buffer[T]:
         """Return the buffer itself where it is on ``device`` already, else a copy there.
@@ -398,28 +443,35 @@ def _as_words(buffer: Buffer[Any]) -> Buffer[u32]:
 class PendingArray:
     """A read of a storage's bytes that has begun; it must be finished once."""
 
-    def __init__(self, engine: Backend, storage: Storage, first: int, nbytes: int) -> None:
+    def __init__(self, device: Device, storage: Storage, first: int, nbytes: int) -> None:
         # WebGPU copies units of 4 bytes. Storages are larger, so rounding up stays inside.
         self._skip = first % 4
         self._nbytes = nbytes
         size = ceil_div(self._skip + nbytes, 4) * 4
-        self._pending = engine.read(storage.handle, size, first - self._skip)
+        self._device = device
+        self._pending = device.engine.read(storage.handle, size, first - self._skip)
 
     def finish(self, target: NDArray[Any]) -> NDArray[Any]:
         """Wait for the bytes, fill ``target`` with them, and return it."""
         try:
-            data = self._pending.wait()[self._skip : self._skip + self._nbytes]
-            np.copyto(target, np.frombuffer(data, target.dtype).reshape(target.shape))
+            self._device.wait_for(self._pending)
+            with self._device.lock:
+                data = self._pending.wait()[self._skip : self._skip + self._nbytes]
+                np.copyto(target, np.frombuffer(data, target.dtype).reshape(target.shape))
         finally:
-            self._pending.release()
+            self._release()
         return target
+
+    def _release(self) -> None:
+        with self._device.lock:
+            self._pending.release()
 
     async def finish_async(self, target: NDArray[Any]) -> None:
         """Await the bytes, and fill ``target`` with them."""
         try:
-            await wait_async(self._pending)
+            await wait_async(self._pending, self._device.lock)
         except BaseException:
-            self._pending.release()
+            self._release()
             raise
         self.finish(target)
 

@@ -8,34 +8,36 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock, get_ident
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpucore import adapters, interchange
-from gpucore.backends import AdapterInfo, Backend, BindingSpec, StagingStats
+from gpucore.backends import AdapterInfo, Backend, Pending, PendingRead, StagingStats
 from gpucore.backends.work import Roof
 from gpucore.buffer import Buffer, extents
 from gpucore.display import facts_html
-from gpucore.dtypes import DTYPES, DType, T, dtype_of, f16, f32, i32, is_marker, u8, u32
+from gpucore.dtypes import DType, T, dtype_of, f16, f32, i32, marker_of, u8, u32
 from gpucore.environment import is_on
-from gpucore.errors import DeviceLostError, DeviceNotFoundError, DTypeError, ShapeError
+from gpucore.errors import DeviceLostError, DeviceNotFoundError, ShapeError
 from gpucore.interchange import DLPackProducer
 from gpucore.kernel import Argument, Grid, Kernel, ReloadingKernel
 from gpucore.memory.pool import MemoryStats, Pool, memory_limit
 from gpucore.not_copyable import NotCopyable
 from gpucore.per_device import PerDevice
+from gpucore.processes import kept_if_ended, watch
+from gpucore.recording.bindings import Bindings
 from gpucore.recording.event import Event
 from gpucore.recording.graph import Graph
 from gpucore.recording.profile import Profile
 from gpucore.recording.stream import Stream
 from gpucore.reload import SourceFile, is_reload_on
-from gpucore.waiting import wait_async
+from gpucore.waiting import Lock, start_async, under_lock, wait_async, wait_in_turns
 
 __all__ = ["Device"]
 
-_MAX_CACHED = 8192
 _MATRIX_SHAPE = ("f16", "f32", 16, 16, 16)
 
 
@@ -46,9 +48,12 @@ class Device(NotCopyable):
     `gpucore.adapters.choose` understands: ``dawn``, ``wgpu-vulkan``, ``gl``, ``cpu`` and so on.
     ``GPUCORE_MEMORY_LIMIT`` (such as 2GiB) is the most memory that its buffers may take.
 
-    A device is for one thread at a time: if two use it at once, launches may be lost or run twice.
-    Each thread may have a device of its own, except on OpenGL. A process that has opened a device
-    must not fork (`multiprocessing` may spawn).
+    Several threads may use a device and all that is made from it. Each call takes its `lock`, which
+    is re-entrant; ``with device.lock:`` makes several calls one unit. A capture has it from begin
+    to end; a wait for the device does not. Streams and regions are each thread's own. On OpenGL,
+    one thread opens all devices. In a child of ``os.fork()`` each call raises `GpuError`
+    (`multiprocessing` may spawn).
+
     Launches and copies are recorded; reading, `synchronize` and `submit` submit them. Recording
     does not touch the device, so a lost device raises `DeviceLostError` only there.
 
@@ -59,8 +64,8 @@ class Device(NotCopyable):
     >>> device.close()
 
     Attributes:
-        engine: the backend. stream: the one recorded into now. pool: its memory. checks: as opened.
-        kept_values: those that modules keep for it, see `PerDevice`.
+        engine: the backend. pool: its memory. checks: as opened. lock: of all its calls.
+        bindings: what its kernels use again. kept_values: those of modules, see `PerDevice`.
     """
 
     _INSTEAD = "hand on device.info, and open it there with Device.open(info)"
@@ -68,13 +73,15 @@ class Device(NotCopyable):
     def __init__(self, backend: Backend, *, checks: bool = True) -> None:
         self.engine = backend
         self.checks = checks
-        self.stream = Stream(backend)
-        self.pool = Pool(backend, self.stream.flush_all, memory_limit())
+        self.lock: Lock = RLock()
         self.kept_values: dict[PerDevice[Any], Any] = {}
-        self._main = self.stream
-        self._streams = [weakref.ref(self.stream)]
-        self._constants: dict[bytes, Any] = {}
-        self._groups: dict[tuple[Any, ...], Any] = {}
+        self._main = Stream(backend, self.lock)
+        self._entered: dict[int, Stream] = {}  # by each thread that is in another than the main one
+        self._streams = [weakref.ref(self._main)]
+        self.pool = Pool(backend, self._main.flush_all, memory_limit())
+        self.bindings = Bindings(backend)
+        if backend.info.kind != "null":
+            watch(self)
 
     # Selection ---------------------------------------------------------------------------
 
@@ -92,9 +99,10 @@ class Device(NotCopyable):
     def open(cls, info: AdapterInfo, *, checks: bool = True) -> Device:
         """Open an adapter that `list` showed.
 
-        With ``checks``, an index beyond a buffer's end or an endless loop does no harm. Workgroup
-        memory is zero when a workgroup starts, as WGSL promises. Without, kernels run faster and
-        are trusted: open it so for tested kernels only, as the diffusion pipeline does.
+        With ``checks``, an index beyond a buffer's end does no harm, and workgroup memory is zero
+        when a workgroup starts, as WGSL promises. Nothing ends an endless loop. Without, kernels
+        run faster and are trusted: open it so for tested kernels only, as the diffusion pipeline
+        does.
         The environment variable ``GPUCORE_CHECKS`` (1 or 0) overrides ``checks``.
         """
         checks = is_on("GPUCORE_CHECKS", checks)
@@ -230,6 +238,7 @@ class Device(NotCopyable):
         return self.info.subgroup_size
 
     @property
+    @under_lock
     def memory(self) -> MemoryStats:
         """Bytes in use and reserved, and their peaks."""
         return self.pool.stats
@@ -255,10 +264,18 @@ class Device(NotCopyable):
 
     # Buffers -----------------------------------------------------------------------------
 
-    def buffer(self, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]:
+    @overload
+    def buffer(self, dtype: type[T], shape: int | tuple[int, ...]) -> Buffer[T]: ...
+    @overload
+    def buffer(self, dtype: np.dtype[np.void], shape: int | tuple[int, ...]) -> Buffer[Any]: ...
+
+    def buffer(
+        self, dtype: type[DType] | np.dtype[np.void], shape: int | tuple[int, ...]
+    ) -> Buffer[Any]:
         """Return a new buffer; its contents are undefined.
 
-        Raises `ShapeError`, `DTypeError`, `LimitError`, `OutOfMemoryError`.
+        ``dtype`` is a marker, or a structured dtype of NumPy (`Kernel.struct_dtype`). Raises
+        `ShapeError`, `DTypeError`, `LimitError`, `OutOfMemoryError`.
         """
         sizes = extents(shape)
         if min(sizes, default=0) < 0:
@@ -266,13 +283,9 @@ class Device(NotCopyable):
                 f"buffer: shape must not be negative, got {sizes}; give the number of elements "
                 "along each axis"
             )
-        if not is_marker(dtype):
-            names = ", ".join(DTYPES)
-            raise DTypeError(
-                f"buffer: dtype must be a marker, got {dtype!r}; give a marker of gpucore's, one "
-                f"of {names} (from gpucore import f32)"
-            )
-        return Buffer(self, dtype, sizes, self.pool.allocate(math.prod(sizes) * dtype.itemsize))
+        kind = marker_of(dtype)
+        with self.lock:
+            return Buffer(self, kind, sizes, self.pool.allocate(math.prod(sizes) * kind.itemsize))
 
     @overload
     def buffer_from_array(self, array: ArrayLike, dtype: type[T]) -> Buffer[T]: ...
@@ -292,8 +305,8 @@ class Device(NotCopyable):
     def buffer_from_array(self, array: ArrayLike, dtype: type[DType] | None = None) -> Buffer[Any]:
         """Return a buffer with a copy of ``array``, converted to ``dtype`` if one is given.
 
-        ``array`` may be anything that NumPy takes, or a DLPack producer on the CPU. Raises
-        `DTypeError` where the array's own dtype has no marker.
+        ``array`` may be anything that NumPy takes, structured arrays too, or a DLPack producer on
+        the CPU. Raises `DTypeError` where the array's own dtype has no marker.
         """
         is_plain = hasattr(array, "__array__") or not hasattr(array, "__dlpack__")
         data = np.asarray(array) if is_plain else interchange.as_array(array)
@@ -377,16 +390,29 @@ class Device(NotCopyable):
 
         Regions nest: ``mid`` inside ``unet`` makes ``unet/mid``.
         """
-        stream = self.stream
-        outer = stream.region
-        stream.region = f"{outer}/{name}" if outer else name
+        main = self._main  # a thread's region is that of all streams
+        outer = main.region
+        main.region = f"{outer}/{name}" if outer else name
         try:
             yield
         finally:
-            stream.region = outer
+            main.region = outer
 
     # Order and waiting -------------------------------------------------------------------
 
+    @property
+    def stream(self) -> Stream:
+        """The stream that this thread records into."""
+        return self._entered.get(get_ident(), self._main) if self._entered else self._main
+
+    @stream.setter
+    def stream(self, stream: Stream) -> None:
+        if stream is self._main:
+            self._entered.pop(get_ident(), None)
+        else:
+            self._entered[get_ident()] = stream
+
+    @under_lock
     def new_stream(self, name: str = "") -> Stream:
         """Return another list of commands, recorded beside the main one; see `Stream`.
 
@@ -415,20 +441,40 @@ class Device(NotCopyable):
 
     def synchronize(self) -> None:
         """Submit what is recorded, on every stream, and wait until the device is done."""
-        self.submit()
-        self.engine.synchronize()
+        with self.lock:
+            self.submit()
+            fence = self.engine.fence()
+        self.wait_for(fence)
 
     async def synchronize_async(self) -> None:
         """Await `synchronize` (asyncio or trio); other tasks run meanwhile."""
-        self.submit()
-        fence = self.engine.fence()
-        await wait_async(fence)
-        fence.wait()
 
+        def start() -> Pending | None:
+            if not self.engine.is_ready:
+                return None
+            self.submit()
+            return self.engine.fence()
+
+        with kept_if_ended(self):
+            fence = await start_async(start, self.lock)
+            await wait_async(fence, self.lock)
+        self.wait_for(fence)
+
+    def wait_for(self, pending: Pending | PendingRead) -> None:
+        """Block until work is done, while other threads use the device; Ctrl-C ends the wait.
+
+        Raises `DeviceLostError` where it never will be done.
+        """
+        with kept_if_ended(self):
+            wait_in_turns(pending, self.lock, self.engine.encode_ahead)
+        with self.lock:
+            pending.wait()
+
+    @under_lock
     def trim(self) -> int:
         """Give idle memory back to the device, staging memory too; return the buffers' bytes."""
         self.submit()
-        self._groups.clear()
+        self.bindings.clear_groups()
         self.engine.trim()
         return self.pool.trim()
 
@@ -436,40 +482,19 @@ class Device(NotCopyable):
         """Release the device; its buffers, kernels and graphs raise `DeviceLostError` from here on.
 
         A lost device may be closed, too. Work under way is waited for. If that fails, as with a
-        kernel that does not compile, the error is raised once the device is closed.
+        kernel that does not compile, the error is raised once the device is closed. Where Ctrl-C
+        ends the wait, the device stays open.
         """
         try:
             with suppress(DeviceLostError):
                 self.synchronize()
-        finally:
-            self.kept_values.clear()
-            self._groups.clear()
-            self._constants.clear()
-            self.engine.close()
+        except Exception:
+            self._close_now()
+            raise
+        self._close_now()
 
-    # Caches that kernels use -------------------------------------------------------------
-
-    def constant(self, data: bytes) -> Any:
-        """Return the handle of an immutable uniform buffer with these bytes, made once."""
-        handle = self._constants.get(data)
-        if handle is None:
-            if len(self._constants) >= _MAX_CACHED:
-                self._constants.clear()
-                self._groups.clear()
-            padded = data + bytes(-len(data) % 16)
-            handle = self.engine.allocate(len(padded))
-            self.engine.write(handle, memoryview(padded))
-            self._constants[data] = handle
-        return handle
-
-    def bind_group(
-        self, specs: tuple[BindingSpec, ...], buffers: tuple[tuple[Any, int], ...]
-    ) -> Any:
-        """Return the bind group of these buffers, made once."""
-        key = (specs, buffers)
-        group = self._groups.get(key)
-        if group is None:
-            if len(self._groups) >= _MAX_CACHED:
-                self._groups.clear()
-            group = self._groups[key] = self.engine.bind(specs, buffers)
-        return group
+    @under_lock
+    def _close_now(self) -> None:
+        self.kept_values.clear()
+        self.bindings.clear()
+        self.engine.close()

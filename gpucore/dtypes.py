@@ -1,11 +1,12 @@
 """Element types of buffers: classes used as markers, so that ``Buffer[f32]`` is a type.
 
-The table is open: a new dtype is one more subclass of `DType`.
+The table is open: a new dtype is one more subclass of `DType`. A structured dtype of NumPy gets its
+marker when it is first used.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,12 +18,14 @@ __all__ = [
     "DType",
     "T",
     "c64",
+    "conversion_text",
     "dtype_of",
     "f16",
     "f32",
     "i8",
     "i32",
     "is_marker",
+    "marker_of",
     "u8",
     "u32",
 ]
@@ -80,18 +83,61 @@ DTYPES: dict[str, type[DType]] = {d.name: d for d in (c64, f16, f32, i32, i8, u3
 _BY_NUMPY = {d.numpy: d for d in DTYPES.values()}
 
 
+_RECORDS: dict[np.dtype[Any], type[DType]] = {}
+
+
 def is_marker(dtype: object) -> bool:
     """Tell whether ``dtype`` is a subclass of `DType`, and not `DType` itself."""
     return isinstance(dtype, type) and issubclass(dtype, DType) and dtype is not DType
 
 
+def marker_of(dtype: object) -> type[DType]:
+    """Return ``dtype`` where it is a marker, or the marker of a structured dtype of NumPy.
+
+    Raises `DTypeError` for anything else.
+    """
+    if isinstance(dtype, type) and issubclass(dtype, DType) and dtype is not DType:
+        return dtype
+    if isinstance(dtype, np.dtype) and dtype.names:
+        return dtype_of(dtype)
+    raise DTypeError(
+        f"buffer: dtype must be a marker, got {dtype!r}; give a marker of gpucore's, one of "
+        f"{', '.join(DTYPES)} (from gpucore import f32), or a structured dtype of NumPy"
+    )
+
+
 def dtype_of(numpy_dtype: DTypeLike) -> type[DType]:
     """Return the marker of a NumPy dtype. Raises `DTypeError` where there is none."""
-    found = _BY_NUMPY.get(np.dtype(numpy_dtype))
+    kind: np.dtype[Any] = np.dtype(numpy_dtype)
+    found = _BY_NUMPY.get(kind) or _RECORDS.get(kind)
+    if found is None and kind.names:
+        found = _RECORDS[kind] = _record_marker(kind)
     if found is None:
         names = ", ".join(str(d.numpy) for d in DTYPES.values())
         raise DTypeError(
-            f"no buffer dtype for NumPy {np.dtype(numpy_dtype)}: convert the array to one of "
-            f"{names} first (array.astype(...))"
+            f"no buffer dtype for NumPy {kind}: convert the array to one of {names} first "
+            "(array.astype(...))"
         )
     return found
+
+
+def conversion_text(dtype: type[DType]) -> str:
+    """Return how to give an array this dtype, as advice in an error."""
+    if dtype.numpy.names:
+        return "make the array with this dtype, np.zeros(count, buffer.dtype.numpy)"
+    return f"convert it first, array.astype(np.{dtype.numpy})"
+
+
+def _record_marker(kind: np.dtype[Any]) -> type[DType]:
+    """Return a new marker for arrays of structs. Raises `DTypeError` for fields without numbers."""
+    for name, (field, *_) in (kind.fields or {}).items():
+        base = field.base
+        if base.names:
+            _record_marker(base)
+        elif base.kind not in "fiuc" or not base.isnative:
+            raise DTypeError(
+                f"field {name!r} is {base}: fields of a struct must be numbers in native byte "
+                "order, or structs of these"
+            )
+    name = f"{{{', '.join(kind.names or ())}}}"
+    return type(name, (DType,), {"__doc__": "A struct."}, like=kind, wgsl=None)

@@ -15,7 +15,8 @@ The interpreter adds its own below the root, see `gpucore.interpreter.errors`.
     ├── CaptureError            host access or a second capture while a graph is captured
     ├── ShapeError              an operation's shapes do not fit
     ├── DTypeError              an operation or a buffer has the wrong dtype
-    └── ReleasedBufferError     a buffer was used after its release
+    ├── ReleasedBufferError     a buffer was used after its release
+    └── OperationsNotFoundError no installed package has the operators of buffers (an ImportError)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "GpuError",
     "KernelCompileError",
     "LimitError",
+    "OperationsNotFoundError",
     "OutOfMemoryError",
     "ReleasedBufferError",
     "ShapeError",
@@ -101,3 +103,7 @@ class KernelCompileError(GpuError):
         caret = " " * (max(self.column, 1) - 1) + "^"
         number = f"{self.line:5d} | "
         return f"{message}\n{number}{text}\n{' ' * len(number)}{caret}"
+
+
+class OperationsNotFoundError(GpuError, ImportError):
+    """No package offers the operators and methods of buffers; the message says what to install."""

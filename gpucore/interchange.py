@@ -6,7 +6,7 @@ the buffer, or a write into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpucore.errors import ArgumentError
 
-__all__ = ["CPU", "DLPackProducer", "as_array", "dlpack_capsule", "numpy_array"]
+__all__ = ["CPU", "DLPackProducer", "as_array", "call_on_host", "dlpack_capsule", "numpy_array"]
 
 # kDLCPU in dlpack.h, and the number of the only CPU device.
 CPU = (1, 0)
@@ -31,6 +31,15 @@ class DLPackProducer(Protocol):
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
+class HostReadable(Protocol):
+    """The part of a `Buffer` that NumPy's functions use."""
+
+    shape: tuple[int, ...]
+
+    def read(self) -> NDArray[Any]:
+        """Return the contents."""
+
+
 def numpy_array(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
     """Return the result of ``__array__`` from a new ``read``; ``copy`` is as NumPy 2 passes it."""
     if copy is False:
@@ -40,6 +49,30 @@ def numpy_array(read: Read, dtype: Any, copy: bool | None) -> NDArray[Any]:
         )
     data = read()
     return data if dtype is None else data.astype(dtype, copy=False)
+
+
+def call_on_host(
+    buffer: type[HostReadable],
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Call a function of NumPy with read copies in place of the buffers, in lists too.
+
+    The shape alone is asked for without a read.
+    """
+    only_shape = function in (np.shape, np.ndim, np.size)
+
+    def on_host(value: Any) -> Any:
+        if isinstance(value, buffer):
+            if only_shape:
+                return np.broadcast_to(np.zeros((), np.uint8), value.shape)
+            return value.read()
+        if type(value) in (list, tuple):
+            return type(value)(map(on_host, value))
+        return value
+
+    return function(*map(on_host, args), **{name: on_host(each) for name, each in kwargs.items()})
 
 
 def dlpack_capsule(

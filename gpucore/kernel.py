@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
-from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gpucore.arguments.grids import (
+    Grid,
+    Groups,
+    groups_of_elements,
+    groups_of_grid,
+    require_groups,
+)
+from gpucore.arguments.structs import (
+    element_layout,
+    layout_text,
+    nested_structs,
+    record_text,
+    struct_dtype,
+    struct_fault,
+)
+from gpucore.arguments.validation import Constants, Interface, validate_source
 from gpucore.backends import BindingSpec, Program
 from gpucore.backends.work import Work
 from gpucore.buffer import Buffer
-from gpucore.dtypes import DTYPES
-from gpucore.errors import ArgumentError, GpuError, KernelCompileError, LimitError
+from gpucore.dtypes import DTYPES, DType
+from gpucore.errors import ArgumentError, GpuError, KernelCompileError
 from gpucore.integers import ceil_div
 from gpucore.memory.pool import Storage, storage_size
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.reload import SourceFile
-from gpucore.validation import Constants, validate_source
 from gpucore.waiting import wait_async
 from gpucore.wgsl import Binding, pack_struct
+from gpucore.wgsl.layout import Record
 
 if TYPE_CHECKING:
     from gpucore.device import Device
 
 __all__ = ["Argument", "Grid", "Kernel", "ReloadingKernel"]
 
-Value = int | float | bool
-Argument = Buffer[Any] | Mapping[str, Value]
-Grid = int | tuple[int, ...]
+Number = int | float | bool
+Values = Number | Sequence[Any] | NDArray[Any] | np.void
+Argument = Buffer[Any] | Mapping[str, Any] | Values
 
 _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 
@@ -37,13 +55,15 @@ _GROUP_LIMIT = "max_compute_workgroups_per_dimension"
 class Kernel(NotCopyable):
     """A compute entry point of a WGSL module, made by `Device.compile_kernel`.
 
-    Call it with one argument for each ``@group(0) @binding(n)`` in the order of n: a `Buffer` for
-    ``var<storage>``, a mapping of field names to numbers for ``var<uniform>``; and ``grid``, the
-    number of workgroups as (x, y, z). The launch is recorded; nothing waits.
+    Call it with one argument for each ``@group(0) @binding(n)`` in the order of n, or by name: a
+    `Buffer` for ``var<storage>``, a mapping of field names to numbers for ``var<uniform>`` (a
+    number where it has one field). ``grid`` is the number of workgroups as (x, y, z);
+    ``elements`` instead is that of invocations. The launch is recorded; nothing waits.
 
     >>> kernel = device.compile_kernel(AFFINE)
     >>> x, y = device.buffer(f32, 1000), device.buffer(f32, 1000)
     >>> kernel(x, y, {"count": 1000, "factor": 2, "shift": 0}, grid=(1000 + 63) // 64)
+    >>> kernel(x, y, p={"count": 1000, "factor": 2, "shift": 0}, elements=1000)
     """
 
     _INSTEAD = "hand on its WGSL, and compile it again with device.compile_kernel(source)"
@@ -52,13 +72,16 @@ class Kernel(NotCopyable):
         self,
         device: Device,
         program: Program,
-        bindings: tuple[Binding, ...],
+        interface: Interface,
         entry: str,
     ) -> None:
         self.device = device
         self.entry = entry
-        self.bindings = bindings
+        self.bindings = bindings = interface.bindings
+        self.workgroup_size = interface.workgroup_size
+        self._interface = interface
         self._program = program
+        self._fitting: set[tuple[int, type[DType]]] = set()
         self._specs = binding_specs(bindings)
         self._max_groups = device.limits.get(_GROUP_LIMIT, 65535)
 
@@ -76,12 +99,19 @@ class Kernel(NotCopyable):
                 f"constants {', '.join(buffers)}: values must be numbers, got a Buffer; wait for "
                 "its number with float(buffer)"
             )
-        values, bindings = validate_source(
-            source, entry, constants, device.limits, parses_bodies=device.checks
+        interface = validate_source(
+            source,
+            entry,
+            constants,
+            device.limits,
+            api=device.info.api,
+            parses_bodies=device.checks,
         )
-        program = device.engine.compile(source, entry, values, binding_specs(bindings))
+        specs = binding_specs(interface.bindings)
+        with device.lock:
+            program = device.engine.compile(source, entry, interface.constants, specs)
         program.label = label
-        return cls(device, program, bindings, entry)
+        return cls(device, program, interface, entry)
 
     def wait(self) -> None:
         """Block until it is compiled. Raises `KernelCompileError`."""
@@ -92,7 +122,7 @@ class Kernel(NotCopyable):
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Kernel:
-        await wait_async(self._program)
+        await wait_async(self._program, self.device.lock)
         self._program.wait()
         return self
 
@@ -114,64 +144,110 @@ class Kernel(NotCopyable):
         """The entry point with its bindings as WGSL declares them."""
         return f"{self.entry}({', '.join(b.declaration.strip() for b in self.bindings)})"
 
-    def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
-        """Record a launch over ``grid`` workgroups; a grid with a zero does nothing.
+    def struct_dtype(self, name: str) -> np.dtype[np.void]:
+        """Return the NumPy dtype of a struct that a binding holds: offsets, itemsize, padding.
 
-        Profiles make rates from ``work``. Where it is None, a launch counts no arithmetic, and the
-        bytes of each bound buffer once.
+        >>> device.compile_kernel(AFFINE).struct_dtype("Sizes").names
+        ('count', 'factor', 'shift')
+
+        The columns of a matrix with 3 rows, and 3-vectors in an array, have 4 numbers. Raises
+        `ArgumentError` for a struct that is not there.
+        """
+        found = {record.name: record for b in self.bindings for record in nested_structs(b.layout)}
+        if name not in found:
+            raise ArgumentError(
+                f"kernel {self._name} binds no struct {name!r}; there are: "
+                f"{', '.join(found) or 'none'}"
+            )
+        return struct_dtype(found[name])
+
+    def __call__(
+        self,
+        *arguments: Argument,
+        grid: Grid | None = None,
+        elements: Grid | None = None,
+        work: Work | None = None,
+        **named: Argument,
+    ) -> None:
+        """Record a launch over ``grid`` workgroups, or over as many as ``elements`` need.
+
+        A grid with a zero does nothing. ``named`` arguments have the names of bindings. Profiles
+        make rates from ``work``. Where it is None, a launch counts no arithmetic, and the bytes of
+        each bound buffer once.
 
         Raises `ArgumentError` with both declarations where an argument does not fit, `LimitError`
         where the grid is too large.
         """
+        arguments = self._in_order(arguments, named)
         if len(arguments) != len(self.bindings):
             raise ArgumentError(
                 f"kernel {self._name} takes {len(self.bindings)} arguments, got "
                 f"{len(arguments)}: give one for each binding, in the order of their numbers: "
                 f"{self.signature}"
             )
-        sizes = self._grid_sizes(grid)
+        sizes = self._groups(grid, elements)
         buffers: list[tuple[Any, int]] = []
         storages: list[Storage] = []
         moved = 0
-        for binding, argument in zip(self.bindings, arguments, strict=True):
-            handle, nbytes, storage = self._bind(binding, argument)
-            buffers.append((handle, nbytes))
-            if storage is not None:
-                storages.append(storage)
-                moved += nbytes
-        self._forbid_aliases(arguments)
-        if 0 in sizes:
-            return
-        if work is None:
-            work = Work(0, moved)
-        bind = partial(self._bind_group, buffers)
-        self.device.stream.launch(self._program, bind, sizes, tuple(storages), work)
+        with self.device.lock:
+            for binding, argument in zip(self.bindings, arguments, strict=True):
+                handle, nbytes, storage = self._bind(binding, argument)
+                buffers.append((handle, nbytes))
+                if storage is not None:
+                    storages.append(storage)
+                    moved += nbytes
+            self._forbid_aliases(arguments)
+            if 0 in sizes:
+                return
+            if work is None:
+                work = Work(0, moved)
+            bind = partial(self._bind_group, buffers)
+            self.device.stream.launch(self._program, bind, sizes, tuple(storages), work)
+
+    def _in_order(
+        self, arguments: tuple[Argument, ...], named: Mapping[str, Argument]
+    ) -> tuple[Argument, ...]:
+        """Return all arguments in the order of the bindings. Raises `ArgumentError`."""
+        if not named:
+            return arguments
+        names = [binding.name for binding in self.bindings]
+        if unknown := [name for name in named if name not in names]:
+            raise ArgumentError(
+                f"kernel {self._name} has no argument {', '.join(unknown)}; there are: "
+                f"{', '.join(names) or 'none'}"
+            )
+        if twice := [name for name in names[: len(arguments)] if name in named]:
+            raise ArgumentError(
+                f"kernel {self._name}: {', '.join(twice)} must be given once, got both by place "
+                "and by name"
+            )
+        if missing := [name for name in names[len(arguments) :] if name not in named]:
+            raise ArgumentError(
+                f"kernel {self._name}: {', '.join(missing)} is missing; give one argument for each "
+                f"binding: {self.signature}"
+            )
+        return (*arguments, *(named[name] for name in names[len(arguments) :]))
+
+    def _groups(self, grid: Grid | None, elements: Grid | None) -> Groups:
+        """Return the workgroups along x, y and z. Raises `ArgumentError`, `LimitError`."""
+        if elements is None:
+            sizes = groups_of_grid(self._name, grid)
+            given = f"grid {grid}"
+        elif grid is None:
+            sizes = groups_of_elements(self._name, elements, self.workgroup_size)
+            given = f"grid {sizes} of {elements} elements"
+        else:
+            raise ArgumentError(
+                f"kernel {self._name} takes grid (workgroups) or elements (invocations), got grid "
+                f"{grid!r} and elements {elements!r}; give one"
+            )
+        require_groups(self._name, sizes, self._max_groups, given)
+        return sizes
 
     def _bind_group(self, buffers: list[tuple[Any, int]]) -> Any:
         """Return the bind group of these handles, with the bytes bound of each."""
         bound = tuple((resolve_handle(handle), nbytes) for handle, nbytes in buffers)
-        return self.device.bind_group(self._specs, bound)
-
-    def _grid_sizes(self, grid: Grid) -> tuple[int, int, int]:
-        """Return the workgroups along x, y and z. Raises `ArgumentError`, `LimitError`."""
-        try:
-            sizes = tuple(map(index, grid)) if isinstance(grid, tuple | list) else (index(grid),)
-        except TypeError:
-            sizes = ()
-        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
-            raise ArgumentError(
-                f"kernel {self._name}: grid must be 1 to 3 sizes >= 0, got {grid!r}; it is the "
-                "number of workgroups as whole numbers, such as (count + 63) // 64 for "
-                "@workgroup_size(64)"
-            )
-        if max(sizes) > self._max_groups:
-            raise LimitError(
-                f"kernel {self._name}: grid {grid} has more than {self._max_groups} workgroups "
-                "in one dimension; spread it over two (x, y) or use larger workgroups, or let each "
-                "invocation do several elements"
-            )
-        x, y, z = (*sizes, 1, 1)[:3]
-        return x, y, z
+        return self.device.bindings.group(self._specs, bound)
 
     def _bind(self, binding: Binding, argument: Argument) -> tuple[Any, int, Storage | None]:
         if binding.address_space == "uniform":
@@ -185,8 +261,11 @@ class Kernel(NotCopyable):
             advice = f"the kernel's is {self.device!r}: buffer.to(device) copies it there"
             raise self._mismatch(binding, problem, advice)
         if argument.dtype.name != binding.scalar:
-            problem = f"got {argument!r} of dtype {argument.dtype.name}"
-            raise self._mismatch(binding, problem, _dtype_advice(binding, argument))
+            if (binding.binding, argument.dtype) not in self._fitting:
+                self._require_element(binding, argument)
+                self._fitting.add((binding.binding, argument.dtype))
+            if _is_sized(binding):
+                return self._bind_whole(binding, argument)
         unit = max(binding.stride or 4, 4)
         nbytes = max(ceil_div(argument.nbytes, unit) * unit, unit)
         if binding.stride is None and argument.nbytes < binding.min_size:
@@ -202,7 +281,35 @@ class Kernel(NotCopyable):
             )
         return argument.storage.handle, nbytes, argument.storage
 
+    def _require_element(self, binding: Binding, buffer: Buffer[Any]) -> None:
+        """Raise `ArgumentError` unless a buffer's elements are the binding's structs."""
+        record, kind = element_layout(binding.layout), buffer.dtype.numpy
+        if not kind.names or record is None:
+            problem = f"got {buffer!r} of dtype {buffer.dtype.name}"
+            raise self._mismatch(binding, problem, _dtype_advice(binding, buffer))
+        if (fault := struct_fault(record, kind)) is not None:
+            raise self._mismatch(
+                binding,
+                f"got structs of another layout: {fault}; WGSL's is {layout_text(record)}, "
+                f"NumPy's {record_text(kind)}",
+                f"make the array with dtype=kernel.struct_dtype({record.name!r})",
+            )
+
+    def _bind_whole(self, binding: Binding, buffer: Buffer[Any]) -> tuple[Any, int, Storage | None]:
+        """Bind a buffer of one struct that ends in a runtime-sized array."""
+        if buffer.size != 1:
+            raise self._mismatch(
+                binding,
+                f"got {buffer!r}; a struct with an array of any size at its end is one element",
+                "give a buffer of shape ()",
+            )
+        return buffer.storage.handle, ceil_div(buffer.nbytes, 4) * 4, buffer.storage
+
     def _bind_uniform(self, binding: Binding, argument: Argument) -> tuple[Any, int, None]:
+        if isinstance(argument, np.void | np.ndarray) and argument.dtype.names:
+            return self._bind_uniform_struct(binding, np.asarray(argument))
+        if not isinstance(argument, Mapping | Buffer) and len(binding.fields) == 1:
+            argument = {binding.fields[0].name: argument}
         if not isinstance(argument, Mapping):
             fields = ", ".join(f.name for f in binding.fields)
             values = ", ".join(f"{f.name!r}: ..." for f in binding.fields)
@@ -211,9 +318,7 @@ class Kernel(NotCopyable):
                 f"got {argument!r}, not a mapping of its fields {fields}",
                 f"give a dict, {{{values}}}",
             )
-        numbers: Mapping[str, object] = argument
-        if Buffer in map(type, numbers.values()):  # packing would wait for the device unasked
-            given = {name: value for name, value in numbers.items() if isinstance(value, Buffer)}
+        if given := dict(_buffers(argument)):  # packing would wait for the device unasked
             raise self._mismatch(
                 binding,
                 f"got {given!r}, where numbers belong",
@@ -223,7 +328,22 @@ class Kernel(NotCopyable):
             data = pack_struct(binding, argument)
         except (KeyError, TypeError, ValueError) as error:
             raise self._mismatch(binding, str(error)) from None
-        return self.device.constant(data), len(data), None
+        return self.device.bindings.constant(data), len(data), None
+
+    def _bind_uniform_struct(self, binding: Binding, array: NDArray[Any]) -> tuple[Any, int, None]:
+        """Bind structs of NumPy: as many as the uniform holds, most often one."""
+        record = element_layout(binding.layout)
+        fault = "it holds no struct" if record is None else struct_fault(record, array.dtype)
+        if record is None or fault is not None or array.nbytes != binding.size:
+            wanted = "" if record is None else f"; WGSL's is {layout_text(record)}"
+            raise self._mismatch(
+                binding,
+                f"got {array.size} structs {record_text(array.dtype)}: "
+                f"{fault or f'it must have {binding.size} bytes, got {array.nbytes}'}{wanted}",
+                f"make it with dtype=kernel.struct_dtype({record.name!r})" if record else "",
+            )
+        data = array.tobytes()
+        return self.device.bindings.constant(data), len(data), None
 
     def _forbid_aliases(self, arguments: tuple[Argument, ...]) -> None:
         """Raise `ArgumentError` where a buffer is bound for writing and bound a second time.
@@ -261,7 +381,7 @@ class ReloadingKernel(Kernel):
         self._replace(file.compile())
 
     def _replace(self, kernel: Kernel) -> None:
-        super().__init__(kernel.device, kernel._program, kernel.bindings, kernel.entry)
+        super().__init__(kernel.device, kernel._program, kernel._interface, kernel.entry)
 
     @property
     def path(self) -> Path:
@@ -273,10 +393,12 @@ class ReloadingKernel(Kernel):
         """The reason why the file's present text is not what runs; None where it is."""
         return self._file.fault
 
-    def __call__(self, *arguments: Argument, grid: Grid, work: Work | None = None) -> None:
-        """Launch the file's present text, as `Kernel` does."""
-        self.refresh()
-        super().__call__(*arguments, grid=grid, work=work)
+    def _in_order(
+        self, arguments: tuple[Argument, ...], named: Mapping[str, Argument]
+    ) -> tuple[Argument, ...]:
+        with self.device.lock:
+            self.refresh()
+        return super()._in_order(arguments, named)
 
     def refresh(self) -> bool:
         """Compile the file if its text has changed; return True where a new kernel runs now."""
@@ -287,10 +409,28 @@ class ReloadingKernel(Kernel):
         return True
 
 
+def _is_sized(binding: Binding) -> bool:
+    """Tell whether it is a struct that ends in a runtime-sized array."""
+    return isinstance(binding.layout, Record) and binding.stride is not None
+
+
+def _buffers(values: Mapping[str, Any]) -> Iterator[tuple[str, Buffer[Any]]]:
+    """Yield the buffers among the values of a uniform, with their names."""
+    for name, value in values.items():
+        if isinstance(value, Buffer):
+            yield name, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", one) for inner, one in _buffers(value))
+
+
 def _dtype_advice(binding: Binding, buffer: Buffer[Any]) -> str:
     """Return what to do about a buffer whose dtype is not the binding's."""
-    if binding.scalar is None and binding.fields:
-        return "structs of several types are var<uniform>, given as a dict; buffers hold one type"
+    record = element_layout(binding.layout)
+    if binding.scalar is None and record is not None:
+        return (
+            f"upload a structured array, np.zeros(count, kernel.struct_dtype({record.name!r})): "
+            f"{layout_text(record)}"
+        )
     dtype = DTYPES.get(binding.scalar or "")
     declare = buffer.dtype.wgsl or f"an alias of a word, such as {buffer.dtype.name}x4 = u32"
     if dtype is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
+from gpucore.waiting import Lock
+
 __all__ = ["PerDevice"]
 
 V = TypeVar("V")
@@ -14,6 +16,7 @@ class _Keeper(Protocol):
     """The part of a `Device` that holds the values."""
 
     kept_values: dict[PerDevice[Any], Any]
+    lock: Lock
 
 
 class PerDevice(Generic[V]):
@@ -34,9 +37,14 @@ class PerDevice(Generic[V]):
 
     def of(self, device: _Keeper) -> V:
         """Return the device's value; make it where there is none yet."""
-        if self not in device.kept_values:
-            device.kept_values[self] = self._make(device)
-        value: V = device.kept_values[self]
+        value: V
+        try:
+            value = device.kept_values[self]
+        except KeyError:
+            with device.lock:
+                if self not in device.kept_values:
+                    device.kept_values[self] = self._make(device)
+                value = device.kept_values[self]
         return value
 
     def put(self, device: _Keeper, value: V) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -164,6 +165,8 @@ class PendingTimes(Protocol):
 class Backend(Protocol):
     """An opened adapter. Calls are ordered as on one queue; only pending work can block.
 
+    The caller makes one call at a time, from any thread. What is dropped may end in another thread.
+
     Every call raises `DeviceLostError` once the device is lost or closed.
     """
 
@@ -172,6 +175,16 @@ class Backend(Protocol):
     @property
     def under_way(self) -> int:
         """The number of submitted commands that are not known to be done."""
+
+    @property
+    def is_ready(self) -> bool:
+        """False while a submission would block until an earlier one is done."""
+
+    def one_submission(self) -> AbstractContextManager[object]:
+        """Return a context in which the last call is `read`: it and what is submitted are one."""
+
+    def encode_ahead(self) -> None:
+        """Prepare the next submissions, while the host has to wait."""
 
     def allocate(self, nbytes: int) -> Handle:
         """Return a new buffer of ``nbytes`` (a multiple of 4); its contents are undefined.

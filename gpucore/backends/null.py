@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from gpucore.backends.interface import (
     AdapterInfo,
@@ -83,6 +84,7 @@ class NullBackend:
     """Records the submitted commands in ``submitted``, a list for each submission."""
 
     under_way = 0
+    is_ready = True
 
     def __init__(self, info: AdapterInfo) -> None:
         self.info = info
@@ -128,6 +130,12 @@ class NullBackend:
 
     def timestamp(self) -> NullTimes:
         return NullTimes(1)
+
+    def one_submission(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def encode_ahead(self) -> None:
+        """Do nothing: there is no wait."""
 
     def fence(self) -> NullPending:
         return NullPending()

@@ -107,12 +107,10 @@ def _test_adapter(record: Mapping[str, Any], time_limit: float) -> AdapterReport
 
 def _run_selftest(arguments: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str]:
     """Run `gpucore.doctor.selftest`; return its answer, and how it failed, if it did."""
-    here = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "gpucore.doctor.selftest", *arguments],
-            env={**os.environ, "PYTHONPATH": path},
+            [sys.executable, "-P", "-m", "gpucore.doctor.selftest", *arguments],
+            env={**os.environ, "PYTHONPATH": _import_path()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -122,13 +120,29 @@ def _run_selftest(arguments: list[str], time_limit: float) -> tuple[list[dict[st
         )
     except subprocess.TimeoutExpired:
         return [], f"gave no answer within {time_limit:g} s"
+    except OSError as error:
+        return [], f"cannot be tested: {sys.executable}: {error.strerror}"
     if done.returncode < 0:
         return [], f"crashed (signal {-done.returncode})"
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["without a message"]
         return [], f"failed: {last[0]}"
-    answer: list[dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    try:
+        answer: list[dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        return [], "failed: its self-test printed no result"
     return answer, ""
+
+
+def _import_path() -> str:
+    """Return ``PYTHONPATH`` for the self-test: this package's folder, then the caller's entries.
+
+    The current folder is no part of it: that may be a download, and a ``numpy.py`` in it would run.
+    Hence ``-P`` beside it, and no relative entry (an empty one is the current folder, too).
+    """
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    here = str(Path(__file__).parents[2])
+    return os.pathsep.join([here, *(each for each in inherited if Path(each).is_absolute())])
 
 
 def problems(

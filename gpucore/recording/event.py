@@ -46,7 +46,7 @@ class Event(NotCopyable):
         if self._fence is None:
             state = "not recorded"
         else:
-            state = "complete" if self._fence.done else "not reached yet"
+            state = "complete" if self.is_complete else "not reached yet"
         return f"Event({state}{', timed' if self.timing else ''}, on {self.device.name})"
 
     def record(self, stream: Stream | None = None) -> Self:
@@ -60,23 +60,25 @@ class Event(NotCopyable):
                 f"{self!r} cannot be recorded in {target!r}, which is no stream of this device: "
                 "make the event with the stream's own device"
             )
-        target.submit()
-        self._nanoseconds = None
-        self._times = self.device.engine.timestamp() if self.timing else None
-        self._fence = self.device.engine.fence()
+        with self.device.lock:
+            target.submit()
+            self._nanoseconds = None
+            self._times = self.device.engine.timestamp() if self.timing else None
+            self._fence = self.device.engine.fence()
         return self
 
     @property
     def is_complete(self) -> bool:
         """Tell whether the device has reached it, without waiting; False before `record`."""
-        return self._fence is not None and self._fence.done
+        with self.device.lock:
+            return self._fence is not None and self._fence.done
 
     def wait(self) -> None:
         """Block until the device has reached it (`Stream.wait` orders streams, without blocking).
 
         Raises `ArgumentError` if it was never recorded, `DeviceLostError`.
         """
-        self._require_fence().wait()
+        self.device.wait_for(self._require_fence())
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Wait for it while other tasks run (asyncio or trio)."""
@@ -84,8 +86,8 @@ class Event(NotCopyable):
 
     async def _wait_async(self) -> None:
         fence = self._require_fence()
-        await wait_async(fence)
-        fence.wait()
+        await wait_async(fence, self.device.lock)
+        self.device.wait_for(fence)
 
     def seconds_since(self, since: Event) -> float:
         """Return the device's seconds from ``since`` to this event; block until both are reached.
@@ -103,9 +105,9 @@ class Event(NotCopyable):
 
     def order_before(self, backend: Backend) -> None:
         """Make what ``backend`` is given from here on run after the event; see `Stream.wait`."""
-        fence = self._require_fence()
+        self._require_fence()
         if backend is not self.device.engine:
-            fence.wait()
+            self.wait()
 
     def _require_fence(self) -> Pending:
         if self._fence is None:
@@ -119,7 +121,9 @@ class Event(NotCopyable):
             raise FeatureError(f"{self!r} has no time: make it with device.new_event(timing=True)")
         if self._nanoseconds is None:
             assert self._times is not None
-            self._nanoseconds = self._times.wait()[0]
+            self.wait()
+            with self.device.lock:
+                self._nanoseconds = self._times.wait()[0]
         begin, end = self._nanoseconds
         if not 0 < begin <= end:
             raise GpuError(

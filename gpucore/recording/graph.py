@@ -33,6 +33,9 @@ class Graph(NotCopyable):
     each replay. The others share memory, which they get when the capture ends. All graphs of a
     device share it, so that its contents are gone when another graph has run.
 
+    A ``with`` block belongs to the thread that opened it: calls of other threads to the device wait
+    until it ends. Inside, do not wait for a thread that uses the device.
+
     >>> x, y = (device.buffer(f32, 64) for _ in range(2))
     >>> with device.capture() as graph:
     ...     y.copy_from(x)
@@ -51,12 +54,17 @@ class Graph(NotCopyable):
         self._stream: Stream = device.stream
 
     def __enter__(self) -> Self:
-        self._stream = self._device.stream
-        captured = self._stream.begin_capture()
-        self.release()  # of an earlier capture
-        self._list = captured
-        self._list.arena = self._arena = self._device.pool.open_arena()
-        self._capturing = True
+        self._device.lock.acquire()  # until the block ends: other threads wait
+        try:
+            self._stream = self._device.stream
+            captured = self._stream.begin_capture()
+            self.release()  # of an earlier capture
+            self._list = captured
+            self._list.arena = self._arena = self._device.pool.open_arena()
+            self._capturing = True
+        except BaseException:
+            self._device.lock.release()
+            raise
         return self
 
     def __exit__(
@@ -65,6 +73,13 @@ class Graph(NotCopyable):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._end(error)
+        finally:
+            self._device.lock.release()
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the capture, after which the graph has memory, or is released after an error."""
         pool = self._device.pool
         pool.leave_arena()
         self._stream.end_capture()
@@ -78,9 +93,9 @@ class Graph(NotCopyable):
             with suppress(GpuError):
                 pool.assign_memory(self._arena, temporary=False)
         except BaseException:
-            self.release()
+            self._drop()
             raise
-        self.release()
+        self._drop()
 
     def _bind(self, arena: Arena) -> tuple[list[Recording], list[Recording]]:
         """Return the recordings to submit, as one and in parts; bind them again if memory moved."""
@@ -115,21 +130,31 @@ class Graph(NotCopyable):
         Raises `CaptureError` once released, `OutOfMemoryError` if its memory moved and there is no
         room for it.
         """
-        if self._arena is None:
-            raise CaptureError("replay of a graph that was released or never captured: capture it")
-        single, parts = self._bind(self._arena)
-        first, *rest = parts if self._device.engine.under_way < len(self) else single
-        self._device.stream.submit(first)
-        for part in rest:
-            self._device.stream.send(part)
+        with self._device.lock:
+            if self._arena is None:
+                raise CaptureError(
+                    "replay of a graph that was released or never captured: capture it"
+                )
+            single, parts = self._bind(self._arena)
+            first, *rest = parts if self._device.engine.under_way < len(self) else single
+            self._device.stream.submit(first)
+            for part in rest:
+                self._device.stream.send(part)
 
     def release(self) -> None:
         """Unpin the buffers; the graph can no longer be replayed.
 
         Raises `CaptureError` inside its own capture.
         """
-        if self._capturing:
-            raise CaptureError("release of a graph inside its own capture: end the capture first")
+        with self._device.lock:
+            if self._capturing:
+                raise CaptureError(
+                    "release of a graph inside its own capture: end the capture first"
+                )
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop commands and memory; it takes no lock, since the collector calls it anywhere."""
         self._list = CommandList()
         if self._arena is not None:
             self._arena.share.bound = None
@@ -140,7 +165,7 @@ class Graph(NotCopyable):
         if self._capturing:  # dropped inside its own capture, which ends with it
             self.__exit__(CaptureError, CaptureError("the graph was dropped"), None)
         else:
-            self.release()
+            self._drop()
 
 
 def _recordings(commands: Sequence[Command]) -> tuple[list[Recording], list[Recording]]:

@@ -70,11 +70,11 @@ class Group:
 class Profile:
     """The times of launches, made by ``with device.profile() as profile:``.
 
-    It times what is submitted inside the ``with`` block, also replays of graphs that were captured
-    before. Each launch runs in a compute pass of its own between two timestamps, so that everything
-    takes longer than without a profile. Copies are timed where a kernel does them (see
-    `gpucore.copying`). The records are there after the block; there are none if it ends with an
-    error.
+    It times what is submitted inside the ``with`` block, by any thread, also replays of graphs that
+    were captured before. Each launch runs in a compute pass of its own between two timestamps, so
+    that everything takes longer than without a profile. Copies are timed where a kernel does them
+    (see `gpucore.copying`). The records are there after the block; there are none if it ends with
+    an error.
 
     Drivers that compile at a program's first launch (Mesa) do so before it is timed. This time is
     part of `span_ns` alone.
@@ -107,12 +107,13 @@ class Profile:
         self._pending: list[tuple[list[Launch], PendingTimes]] = []
 
     def __enter__(self) -> Self:
-        stream = self._device.stream
-        if stream.send != self._device.engine.submit:
-            raise CaptureError("a profile is already under way on this device: end it first")
-        stream.submit_all()
-        self.records, self._pending = [], []
-        self._redirect(self._send)
+        with self._device.lock:
+            stream = self._device.stream
+            if stream.send != self._device.engine.submit:
+                raise CaptureError("a profile is already under way on this device: end it first")
+            stream.submit_all()
+            self.records, self._pending = [], []
+            self._redirect(self._send)
         return self
 
     def __exit__(
@@ -121,13 +122,14 @@ class Profile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                self._device.submit()
-                self.records = list(_records(self._pending))
-        finally:
-            self._pending = []
-            self._redirect(self._device.engine.submit)
+        with self._device.lock:
+            try:
+                if error is None:
+                    self._device.submit()
+                    self.records = list(_records(self._pending))
+            finally:
+                self._pending = []
+                self._redirect(self._device.engine.submit)
 
     def _redirect(self, send: Callable[..., object]) -> None:
         for stream in self._device.streams:
@@ -218,7 +220,19 @@ class Profile:
         ]
         about = {"driver": info.driver, "launches": len(self.records), "untimed": self.untimed}
         trace = {"traceEvents": events, "displayTimeUnit": "ns", "otherData": about}
-        Path(path).write_text(json.dumps(trace) + "\n", encoding="utf-8")
+        _replace_text(Path(path), json.dumps(trace) + "\n")
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all: it is renamed over ``path`` once it is complete."""
+    path = path.resolve()
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _records(submissions: list[tuple[list[Launch], PendingTimes]]) -> Iterator[Timing]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch
+from gpucore.backends import AdapterInfo, Backend, Command, Copy, Launch, Pending
 from gpucore.backends.work import Work
 from gpucore.errors import CaptureError, GpuError
 from gpucore.memory.pool import Pool, Storage
 from gpucore.memory.sharing import resolve_handle
 from gpucore.not_copyable import NotCopyable
 from gpucore.recording.command_list import CommandList
+from gpucore.waiting import Lock, under_lock, wait_in_turns
 
 __all__ = ["RecordingDevice", "Stream", "StreamEvent"]
 
@@ -28,6 +30,7 @@ class RecordingDevice(Protocol):
     engine: Backend
     pool: Pool
     stream: Stream
+    lock: Lock
 
     @property
     def info(self) -> AdapterInfo:
@@ -47,6 +50,9 @@ class RecordingDevice(Protocol):
 
     def submit(self) -> None:
         """Submit every stream."""
+
+    def wait_for(self, pending: Pending) -> None:
+        """Block until work is done, while other threads use the device."""
 
 
 class StreamEvent(Protocol):
@@ -69,9 +75,9 @@ class Stream(NotCopyable):
     unless an `Event` is recorded after it or the stream is submitted. Reads, writes and
     `Device.synchronize` submit every stream first, in the order in which they began to record.
 
-    ``with stream:`` records into it what is called inside. It is a setting of the device, so a task
-    of an event loop must not await inside: leaving raises `GpuError` where another stream came
-    between. Like a device, a stream is for one thread.
+    ``with stream:`` records into it what this thread calls inside. Other threads go on recording
+    into their own stream. A task of an event loop must not await inside: leaving raises `GpuError`
+    where another stream came between.
 
     >>> increment, x = device.compile_kernel(INCREMENT), device.buffer(f32, 64)
     >>> side = device.new_stream("side")
@@ -81,11 +87,14 @@ class Stream(NotCopyable):
     Stream('side', 1 commands not submitted)
 
     ``send`` takes all lists that are submitted, also those of graphs: the backend's ``submit``, or
-    a profile's. ``region`` is the region of the launches that are recorded (see `Device.region`).
+    a profile's. ``region`` is the region of the launches that this thread records (see
+    `Device.region`). ``lock`` is the device's.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, lock: Lock) -> None:
+        self.lock = lock
         self._backend = backend
+        self._regions: dict[int, str] = {}  # of each thread that is in one, for all streams
         self._commands: list[Command] = []
         self._used_handles: set[Any] = set()  # those that the commands use
         self._written = 0  # bytes, since anything was submitted
@@ -96,9 +105,8 @@ class Stream(NotCopyable):
         self._unsubmitted: dict[Stream, None] = {}
         self._siblings: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._device: weakref.ref[RecordingDevice] | None = None
-        self._outer: list[Stream] = []
+        self._outer: dict[int, list[Stream]] = {}  # of each thread that entered it
         self.name = "main"
-        self.region = ""
         self.send: Callable[..., object] = backend.submit
 
     def new_sibling(self, device: RecordingDevice, name: str) -> Stream:
@@ -107,17 +115,35 @@ class Stream(NotCopyable):
             self.flush()
             self._pinned = []
             self._device = weakref.ref(device)
-        other = Stream(self._backend)
+        other = Stream(self._backend, self.lock)
         other._pinned, other._unsubmitted, other._device = [], self._unsubmitted, self._device
+        other._regions = self._regions
         other.name, other.send = name, self.send
         other._siblings.add(self)
         self._siblings.add(other)
         return other
 
+    @property
+    def is_capturing(self) -> bool:
+        """True inside ``device.capture()``."""
+        return self._captured is not None
+
+    @property
+    def region(self) -> str:
+        return self._regions.get(get_ident(), "") if self._regions else ""
+
+    @region.setter
+    def region(self, name: str) -> None:
+        if name:
+            self._regions[get_ident()] = name
+        else:
+            self._regions.pop(get_ident(), None)
+
     def __repr__(self) -> str:
         state = "capturing a graph, " if self._captured is not None else ""
         return f"Stream({self.name!r}, {state}{len(self._commands)} commands not submitted)"
 
+    @under_lock
     def __enter__(self) -> Self:
         device = self._device() if self._device is not None else None
         if device is None:
@@ -127,11 +153,11 @@ class Stream(NotCopyable):
                 "another stream inside device.capture(): a graph is captured on one stream; enter "
                 "the stream first and capture inside"
             )
-        self._outer.append(device.stream)
-        self.region = device.stream.region
+        self._outer.setdefault(get_ident(), []).append(device.stream)
         device.stream = self
         return self
 
+    @under_lock
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -139,9 +165,12 @@ class Stream(NotCopyable):
         trace: TracebackType | None,
     ) -> None:
         device = self._device() if self._device is not None else None
-        if device is None or not self._outer:
+        mine = self._outer.get(get_ident())
+        if device is None or not mine:
             return
-        inner, outer = device.stream, self._outer.pop()
+        inner, outer = device.stream, mine.pop()
+        if not mine:
+            del self._outer[get_ident()]
         device.stream = outer if inner is self else device.streams[0]
         if inner is not self and error is None:
             raise GpuError(
@@ -161,9 +190,9 @@ class Stream(NotCopyable):
         """Record a launch with the bind group that ``bind`` makes.
 
         While a graph is captured, ``storages`` are pinned, and ``bind`` is called when the capture
-        ends.
+        ends. The caller has the lock.
         """
-        region = self.region
+        region = self._regions.get(get_ident(), "") if self._regions else ""  # as `region`, quicker
         self._record(lambda: Launch(program, bind(), grid, region, work), storages)
 
     def copy(self, source: Storage, target: Storage, nbytes: int) -> None:
@@ -186,6 +215,7 @@ class Stream(NotCopyable):
         if len(self._commands) >= _MAX_RECORDED:
             self.submit()
 
+    @under_lock
     def submit(self, *more: Sequence[Command]) -> None:
         """Submit everything recorded, and the lists ``more`` after it; do not wait.
 
@@ -225,6 +255,7 @@ class Stream(NotCopyable):
         if self._pinned is not None and not self._siblings:
             self._pinned = None  # the only stream again
 
+    @under_lock
     def submit_all(self) -> None:
         """Call `submit` for every stream of the device."""
         if self._captured is not None:
@@ -242,8 +273,12 @@ class Stream(NotCopyable):
 
     def synchronize(self) -> None:
         """Submit, and block until the device has done the submitted work of every stream."""
-        self.submit()
-        self._backend.synchronize()
+        with self.lock:
+            self.submit()
+            fence = self._backend.fence()
+        wait_in_turns(fence, self.lock, self._backend.encode_ahead)
+        with self.lock:
+            fence.wait()
 
     def begin_capture(self) -> CommandList:
         """Record into a new list, unsubmitted, until `end_capture`; return the list."""

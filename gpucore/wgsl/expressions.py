@@ -26,6 +26,12 @@ from gpucore.wgsl.syntax import (
 MAX_NESTING: Final = 127
 """The deepest nesting of brackets, prefix operators and blocks: the specification's for blocks."""
 
+MAX_ELEMENTS: Final = 2047
+MAX_MEMBERS: Final = 1023
+MAX_PARAMETERS: Final = 255
+MAX_SELECTORS: Final = 1023
+"""Limits of the specification (section 2.4). Beyond them engines may take seconds, or crash."""
+
 MAX_CHAIN: Final = 512
 """The most operators or accessors of one chain; Dawn accepts trees this deep."""
 
@@ -234,8 +240,18 @@ class ExpressionParser:
 
     def arguments(self) -> tuple[Expression, ...]:
         """Parse ``( expression, ... )``."""
+        start = self.i
         self.expect("(", "before the arguments")
-        return self.expression_list(")", "the arguments")
+        values = self.expression_list(")", "the arguments")
+        self.require_count(len(values), MAX_ELEMENTS, "a value or call takes", "arguments", start)
+        return values
+
+    def require_count(self, count: int, most: int, owner: str, parts: str, start: int) -> None:
+        """Raise an error at token ``start`` for more parts than WGSL promises."""
+        if count > most:
+            raise self.error(
+                f"{owner} at most {most} {parts} (a limit of WGSL), got {count}", start
+            )
 
     def expression_list(self, close: str, what: str) -> tuple[Expression, ...]:
         """Parse expressions separated by commas up to ``close``; a last comma is allowed."""

@@ -50,6 +50,15 @@ _SHORT = {"f": "f32", "h": "f16", "i": "i32", "u": "u32"}
 _VECTOR = re.compile(r"vec([234])([fhiu])?\Z")
 _MATRIX = re.compile(r"mat([234])x([234])([fh])?\Z")
 _WORD = re.compile(r"([a-z]+[0-9]+)x([0-9]+)\Z")
+_FOREIGN: Final[Mapping[str, str]] = (
+    {"float": "f32", "double": "f32 (there is no f64)", "half": "f16", "float16_t": "f16"}
+    | {"int": "i32", "uint": "u32", "unsigned": "u32", "size_t": "u32", "long": "i32"}
+    | {f"{name}{n}": f"vec{n}{name[0]}" for name in ("float", "int", "uint") for n in (2, 3, 4)}
+    | {f"{short}vec{n}": f"vec{n}{short}" for short in "iu" for n in (2, 3, 4)}
+    | {f"mat{n}": f"mat{n}x{n}f" for n in (2, 3, 4)}
+    | dict.fromkeys(("char", "uchar", "u8", "i8", "uint8_t", "int8_t"), "an alias, u8x4 = u32")
+)
+"""Types of other languages, and what WGSL has for them."""
 _MAX_DEPTH: Final = 64
 _MAX_SIZE: Final = 2**40
 _SPEC_ALIGN: Final = 16
@@ -230,6 +239,8 @@ class Layouts:
         if name == "buffer":
             size = self._constants.count(type_.arguments[0], "size") if type_.arguments else 0
             return Bytes(size, _SPEC_ALIGN)
+        if (meant := _FOREIGN.get(name)) is not None:
+            raise self._error(f"'{name}' is no type of WGSL: write {meant}", type_)
         raise self._error(f"type '{name}' has no layout in memory", type_)
 
     def _component(self, type_: Name, short: str | None) -> Scalar:

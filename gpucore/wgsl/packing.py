@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gpucore.wgsl.errors import PackError
 from gpucore.wgsl.layout import (
@@ -25,7 +25,8 @@ from gpucore.wgsl.layout import (
 from gpucore.wgsl.printer import print_expression
 
 Number = int | float | bool
-Value = Number | Sequence["Value"]
+Value = Any
+"""A number, a (nested) sequence or array of numbers, or a mapping of these for a nested struct."""
 
 FORMATS: Final[Mapping[str, str]] = {
     "f32": "f",
@@ -91,6 +92,8 @@ class Packer:
                 return self._struct.pack(*self._flat(values))
             except (KeyError, TypeError, ValueError, OverflowError, struct.error):
                 pass
+        if (flat := dict(_leaves("", values))).keys() != values.keys():
+            return self.pack(flat)
         raise PackError(self._fault(values))
 
     def _flat(self, values: Mapping[str, Value]) -> list[object]:
@@ -203,12 +206,24 @@ def _format(fields: Sequence[Field], size: int) -> str:
     return "".join(parts)
 
 
+def _leaves(prefix: str, values: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
+    """Yield values with the joined names of fields, out of nested mappings and lists of them."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _leaves(f"{name}.", value)
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            yield from _leaves(f"{name}.", {str(i): one for i, one in enumerate(value)})
+        else:
+            yield name, value
+
+
 def _numbers(value: object) -> Iterator[object]:
     """Yield the numbers of a (nested) sequence; NumPy arrays are read with ``tolist``."""
     if isinstance(value, int | float):
         yield value
         return
-    listed = getattr(value, "tolist", None)
+    listed = getattr(value, "tolist", None) if _is_on_host(value) else None
     plain = listed() if callable(listed) else value
     if isinstance(plain, str | bytes | Mapping):
         raise TypeError
@@ -221,6 +236,18 @@ def _numbers(value: object) -> Iterator[object]:
         raise TypeError
 
 
+def _is_on_host(value: Any) -> bool:
+    """Tell whether other code may look at the value's memory, as at that of NumPy's arrays.
+
+    A device's buffers have a ``tolist``, too, which would wait for the device.
+    """
+    try:
+        memoryview(value)
+    except (BufferError, TypeError, ValueError):
+        return False
+    return True
+
+
 def _field_fault(field: Field, value: object) -> str | None:
     """Describe why ``value`` does not fit ``field``; ``None`` if it does."""
     try:
@@ -229,8 +256,25 @@ def _field_fault(field: Field, value: object) -> str | None:
         return f"{field.name} of type {field.type_text} got {value!r}"
     if len(numbers) != field.count:
         return f"{field.name} of type {field.type_text} takes {field.count} numbers, got {value!r}"
+    fault = next((one for one in numbers if not _fits(field.scalar, one)), None)
+    if fault is None:
+        return None
+    shown = f"{value!r}" if field.count == 1 else f"{fault!r} in {value!r}"
+    return f"{field.name} of type {field.type_text} got {shown}, not {_range_text(field.scalar)}"
+
+
+def _fits(scalar: str, number: object) -> bool:
     try:
-        struct.pack(f"<{field.count}{FORMATS[field.scalar]}", *numbers)
-    except (struct.error, OverflowError, TypeError, ValueError) as error:
-        return f"{field.name} of type {field.type_text} got {value!r}: {error}"
-    return None
+        struct.pack(f"<{FORMATS[scalar]}", number)
+    except (struct.error, OverflowError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _range_text(scalar: str) -> str:
+    """Return what a scalar type holds, for an error."""
+    if scalar[0] == "f":
+        return f"a number that {scalar} holds"
+    bits = int(scalar[1:])
+    low, high = (0, 2**bits - 1) if scalar[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return f"a whole number from {low} to {high}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from gpucore.wgsl.expressions import MAX_MEMBERS, MAX_PARAMETERS
 from gpucore.wgsl.statements import StatementParser
 from gpucore.wgsl.syntax import (
     Alias,
@@ -85,7 +86,8 @@ class Parser(StatementParser):
         return Alias(name, type_, at=at)
 
     def _struct(self) -> Struct:
-        at = self.offsets[self.i]
+        start = self.i
+        at = self.offsets[start]
         self.i += 1
         name = self.identifier("a name after 'struct'")
         self.expect("{", f"to open struct '{name}'")
@@ -96,6 +98,7 @@ class Parser(StatementParser):
                 raise self.missing(
                     f"expected ',' or '}}' in struct '{name}', found {self.describe_token()}"
                 )
+        self.require_count(len(members), MAX_MEMBERS, "a struct has", "members", start)
         if not members:
             raise self.error(f"struct '{name}' needs at least one member")
         self.i += 1
@@ -109,7 +112,8 @@ class Parser(StatementParser):
         return StructMember(name, self.type(f"member '{name}'"), attributes, at=at)
 
     def _function(self, attributes: tuple[Attribute, ...]) -> Function:
-        at = attributes[0].at if attributes else self.offsets[self.i]
+        start = self.i
+        at = attributes[0].at if attributes else self.offsets[start]
         self.i += 1
         name = self.identifier("a name after 'fn'")
         self.mentions, self.declares = [], []
@@ -120,6 +124,7 @@ class Parser(StatementParser):
             if not self.accept(",") and self.kinds[self.i] != ")":
                 expected = f"expected ',' or ')' in the parameters of '{name}'"
                 raise self.missing(f"{expected}, found {self.describe_token()}")
+        self.require_count(len(parameters), MAX_PARAMETERS, "a function has", "parameters", start)
         result_attributes: tuple[Attribute, ...] = ()
         result = None
         if self.accept("->"):

@@ -80,6 +80,7 @@ class Binding:
     declaration: str
     line: int
     packer: Packer | None = field(default=None, compare=False, repr=False)
+    layout: Layout | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,7 @@ class _Scope:
             declaration=self._text(variable),
             line=bisect_right(self._starts, variable.at) if self.source else 0,
             packer=_packer(variable.name, fields, size),
+            layout=layout,
         )
 
     def _number(self, variable: Variable, name: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from gpucore.wgsl.errors import locate
-from gpucore.wgsl.expressions import ExpressionParser
+from gpucore.wgsl.expressions import MAX_SELECTORS, ExpressionParser
 from gpucore.wgsl.syntax import (
     Assign,
     Attribute,
@@ -218,7 +218,8 @@ class StatementParser(ExpressionParser):
         return If(tuple(clauses), otherwise, attributes, at=at)
 
     def _switch(self, attributes: tuple[Attribute, ...]) -> Switch:
-        at = self.offsets[self.i]
+        start = self.i
+        at = self.offsets[start]
         self.i += 1
         selector = self.expression()
         body_attributes = self.attributes()
@@ -226,6 +227,8 @@ class StatementParser(ExpressionParser):
         clauses: list[CaseClause] = []
         while not self.accept("}"):
             clauses.append(self._clause())
+        count = sum(len(clause.selectors) for clause in clauses)
+        self.require_count(count, MAX_SELECTORS, "a switch has", "case selectors", start)
         return Switch(selector, tuple(clauses), attributes, body_attributes, at=at)
 
     def _clause(self) -> CaseClause:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gpucore import ArgumentError, Device, DType, DTypeError, ShapeError, f16, f32, i32, u8
+from gpucore import (
+    ArgumentError,
+    Device,
+    DType,
+    DTypeError,
+    GpuError,
+    ShapeError,
+    f16,
+    f32,
+    i32,
+    u8,
+)
 from tests.gpucore.kernels import INCREMENT
 
 
@@ -41,6 +52,18 @@ def test_arrays_that_do_not_fit_are_refused(device: Device) -> None:
         buffer.read(out=np.zeros((3, 2), np.float32))
     with pytest.raises(ArgumentError, match="read-only"):
         buffer.read(out=frozen)
+
+
+def test_what_a_failed_read_was_to_wait_for_runs(device: Device) -> None:
+    """The read and the launch before it would have been one submission."""
+    x = device.buffer_from_array(np.zeros(64, np.float32))
+    handle = x.storage.handle
+    device.compile_kernel(INCREMENT)(x, grid=1)
+    with device.lock, device.engine.one_submission():
+        device.submit()
+        with pytest.raises(GpuError, match=r"reading \d+ bytes"):
+            device.engine.read(handle, handle.nbytes + 4)
+    assert x.read().tolist() == [1] * 64
 
 
 @pytest.mark.parametrize("dtype", [u8, f16, i32], ids=lambda d: d.name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,10 +92,7 @@ def test_what_is_pending_ends(own_device: Device) -> None:
 
 
 def test_a_compile_that_begins_after_the_loss_ends(own_device: Device) -> None:
-    """It reports the loss and never hangs. `Device.close` waits for compiles that have begun.
-
-    Destroyed during a compile of another thread, Dawn's device crashes now and then.
-    """
+    """It reports the loss and never hangs."""
     gone = threading.Event()
     if own_device.info.api != "gl":  # which compiles at once
         own_device.engine.compilers = Compilers(1)
@@ -104,6 +103,56 @@ def test_a_compile_that_begins_after_the_loss_ends(own_device: Device) -> None:
     with suppress(DeviceLostError):
         kernel.wait()
     assert_lost(own_device, lambda: own_device.compile_kernel(AFFINE, wait=False).wait())
+
+
+DESTROY_WHILE_COMPILING = """
+import sys, time
+from gpucore import Device, DeviceLostError
+from tests.gpucore.kernels import HASH
+
+device = Device.by_name(sys.argv[1])
+sources = [HASH.replace("15u", f"{i % 30 + 1}u").replace("2246822519u", f"{i}u") for i in range(40)]
+kernels = [device.compile_kernel(source, wait=False) for source in sources]
+time.sleep(float(sys.argv[2]))
+device.engine._device.destroy()
+for kernel in kernels:
+    try:
+        kernel.wait()
+    except DeviceLostError as error:
+        lost = error
+assert "lost" in str(lost)
+device.close()
+"""
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.02", "0.05"])
+def test_a_device_is_destroyed_while_kernels_compile(device: Device, seconds: str) -> None:
+    """Dawn ended the process where its device went during a compile of another thread."""
+    command = [sys.executable, "-c", DESTROY_WHILE_COMPILING, device.info.backend, seconds]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_closing_waits_for_a_compile_in_another_thread(own_device: Device) -> None:
+    """A thread that waits for a kernel may build it itself."""
+    begun, let_go = threading.Event(), threading.Event()
+    compilers = own_device.engine.compilers = Compilers(0)
+
+    def build() -> None:
+        begun.set()
+        let_go.wait(10)
+
+    building = threading.Thread(target=lambda: compilers.submit(build))
+    building.start()
+    assert begun.wait(10)
+    closing = threading.Thread(target=own_device.close)
+    closing.start()
+    closing.join(0.1)
+    assert closing.is_alive()
+    let_go.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    building.join(10)
 
 
 def test_a_new_device_works(own_device: Device) -> None:

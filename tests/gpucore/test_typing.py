@@ -63,6 +63,26 @@ parts: list[Buffer[f32]] = devices.split_buffer(floats)
 lengths: list[int] = devices.parallel_execute(len, parts)
 whole: NDArray[np.float32] = devices.gather(parts)
 
+wants_floats(floats + floats)
+wants_floats(1 - floats * 2 ** floats // 3)
+wants_floats(floats + 0.5)
+wants_floats(floats / 2.5)
+wants_floats(-floats[1:])
+wants_floats(floats.reshape(2, -1).T.ravel())
+wants_floats(floats[floats > 0.5])
+wants_floats(floats + np.ones(4, np.float32))
+wants_floats(np.float32(2) * floats)
+wants_floats(integers.astype(f32))
+wants_floats(integers / 2)
+wants_integers(integers & 3 | integers << 1)
+wants_integers(floats.argmax(axis=0))
+total: float = float(floats.sum(axis=0, keepdims=True))
+floats += 1
+floats[1:] = floats[:-1]
+floats[...] = 0.5
+same: bool = bool((floats == floats).all())
+rows: list[Buffer[f32]] = list(floats)
+
 async def waits(kernel: Kernel) -> Kernel:
     await event
     await device.synchronize_async()
@@ -87,6 +107,12 @@ def test_right_dtypes_pass(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         ("wants_floats(integers)", "i32", "f32"),
         ("wants_integers(floats.view((4,)))", "f32", "i32"),
         ("floats.copy_from(integers)", "i32", "f32"),
+        ("wants_integers(floats + floats)", "f32", "i32"),
+        ("wants_floats(integers[1:])", "i32", "f32"),
+        ("wants_floats(1 + integers)", "i32", "f32"),
+        ("wants_floats(integers.T)", "i32", "f32"),
+        ("wants_integers(floats > 1)", "u8", "i32"),
+        ("same = floats.astype(f32)\nwants_integers(same)", "f32", "i32"),
         ("wants_integers(floats.to(device))", "f32", "i32"),
         ("wants_integers(Devices.all().split_buffer(floats)[0])", "f32", "i32"),
         ("poison = poisoned_buffer(device, f32, 3)\nwants_integers(poison)", "f32", "i32"),

@@ -23,7 +23,7 @@ print("\\n" + json.dumps([{**adapter.info} for adapter in adapters]))
 def adapters_of(engine: str) -> list[dict[str, str]]:
     """Describe the adapters of one engine, asked in a process of its own: a driver may crash."""
     done = subprocess.run(
-        [sys.executable, "-c", LIST_ADAPTERS, engine],
+        [sys.executable, "-P", "-c", LIST_ADAPTERS, engine],
         capture_output=True,
         text=True,
         timeout=120,

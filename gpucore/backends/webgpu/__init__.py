@@ -8,7 +8,8 @@ What the engines do differently:
   Dawn synchronizes its calls for that; an error scope belongs to a thread.
 - A graph that was replayed is encoded for the next time while the host waits for Dawn. wgpu-native
   never gives back a command buffer that is not submitted, so nothing is encoded ahead there.
-- On wgpu a wait names its submission, since polling without one waits for all.
+- Waits poll both, since a wait inside an engine holds up other threads and Ctrl-C. Mesa's Vulkan on
+  the CPU blocks in wgpu-native's submissions, so each waits for the one before in Python first.
 - Dawn ignores calls once a device is lost, and wgpu-native reports it to nobody: each wait asks.
 - wgpu-native does not zero workgroup memory. With checks, `gpucore.wgsl.zeroing` makes the kernel
   do it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,8 @@ class WebGpuBackend:
         self._ffi = ffi
         self._null = ffi.NULL
         self._closed = False
+        self._held: list[Any] | None = None
+        self._doomed: list[Any] = []
         self.sent = self._reached = 0
         self._encoding = Encoding(device, native, raising, ffi)
         self._layouts: dict[tuple[BindingSpec, ...], tuple[Any, Any]] = {}
@@ -90,7 +93,7 @@ class WebGpuBackend:
             raise self.failure(f"allocating {nbytes} bytes", error) from None
 
     def free(self, handle: WebGpuBuffer) -> None:
-        handle.raw.destroy()
+        self._destroy(handle.raw)
 
     def write(self, handle: WebGpuBuffer, data: memoryview, offset: int = 0) -> None:
         self.require_open("writing")
@@ -103,12 +106,45 @@ class WebGpuBackend:
         self.require_open("reading")
         try:
             staging = self._staging.take(nbytes)
-            encoder = self._encoding.begin()
-            self._encoding.copy(encoder, handle, staging, nbytes, offset)
-            self._submit_native([self._encoding.finish(encoder)])
+            try:  # where this fails, what is held stays held
+                encoder = self._encoding.begin()
+                self._encoding.copy(encoder, handle, staging, nbytes, offset)
+                copy = self._encoding.finish(encoder)
+            except self.errors:
+                self._staging.give(staging)
+                raise
+            self._submit_native([*self._take_held(), copy])
             return WebGpuRead(self, staging, nbytes, self._map(staging, nbytes))
         except self.errors as error:
             raise self.failure(f"reading {nbytes} bytes", error) from None
+
+    @contextmanager
+    def one_submission(self) -> Iterator[None]:
+        self._held = []
+        try:
+            yield
+        finally:
+            try:
+                if buffers := self._take_held():  # there was no read
+                    self._submit_native(buffers)
+            except self.errors as error:
+                raise self.failure("submitting commands", error) from None
+            finally:
+                doomed, self._doomed = self._doomed, []
+                for raw in doomed:
+                    raw.destroy()
+
+    def _take_held(self) -> list[Any]:
+        """Return what is held back for a read, and hold nothing back from here on."""
+        held, self._held = self._held, None
+        return held or []
+
+    def _destroy(self, raw: Any) -> None:
+        """Destroy what submitted commands may use; what is held back, too, is submitted first."""
+        if self._held is None:
+            raw.destroy()
+        else:
+            self._doomed.append(raw)
 
     def _map(self, staging: StagingBuffer, nbytes: int) -> Pending:
         """Begin mapping; ``wait`` of the result raises the errors of `failure`."""
@@ -132,6 +168,10 @@ class WebGpuBackend:
             self._staging.give(staging)
         else:
             self._staging.drop(staging)
+
+    def abandon_staging(self, staging: StagingBuffer) -> None:
+        """Note that a read was dropped; the collector calls it at any time, in any thread."""
+        self._staging.abandon(staging)
 
     @property
     def staging(self) -> StagingStats:
@@ -211,12 +251,22 @@ class WebGpuBackend:
         """Note that the first ``count`` commands sent are done."""
         self._reached = max(self._reached, count)
 
+    @property
+    def is_ready(self) -> bool:
+        return True
+
     def encode_ahead(self) -> None:
         """Encode recordings that were submitted again for their next time, while the host waits."""
         self._encoding.encode_ahead()
 
     def _submit_native(self, buffers: Sequence[Any]) -> None:
-        """Submit native command buffers."""
+        """Submit native command buffers, or hold them back for a read."""
+        if self._held is not None:
+            self._held += buffers
+            return
+        self._submit_now(buffers)
+
+    def _submit_now(self, buffers: Sequence[Any]) -> None:
         array = self._ffi.new("WGPUCommandBuffer[]", buffers)
         self._raising.wgpuQueueSubmit(self._device.queue._internal, len(buffers), array)
 
@@ -245,7 +295,7 @@ class WebGpuBackend:
         grid = self._device.create_buffer(size=12, usage=usage.INDIRECT | usage.COPY_DST)
         self._device.queue.write_buffer(grid, 0, bytes(12))
         self._submit_native([self._encoding.empty_launches(cold.values(), grid._internal)])
-        grid.destroy()
+        self._destroy(grid)
         for program in cold:
             program.is_warm = True
 
@@ -282,8 +332,8 @@ class WebGpuBackend:
         encoder.resolve_query_set(queries, 0, 2 * pairs, times.raw, 0)
         self._submit_native([self._encoding.finish(encoder._internal)])
         read = self.read(times, nbytes)
-        times.raw.destroy()
-        queries.destroy()
+        self._destroy(times.raw)
+        self._destroy(queries)
         return read
 
     def _encode_timed(self, encoder: Any, commands: Sequence[Command], queries: Any) -> None:

@@ -25,13 +25,14 @@ class Compilers:
         self._max_threads = min(max_threads, os.cpu_count() or 1)
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
-        self._lock = threading.Lock()
+        self._building = 0  # callers and threads
+        self._lock = threading.Condition(threading.Lock())
 
     def submit(self, build: Callable[[], Any]) -> Future[Any]:
         """Queue ``build()`` and return its future result."""
         future: Future[Any] = Future()
         if not self._max_threads:
-            _run_build(future, build)
+            self._run_build(future, build)
             return future
         with self._lock:
             self._waiting.append((future, build))
@@ -45,8 +46,9 @@ class Compilers:
             task = next((each for each in self._waiting if each[0] is future), None)
             if task is not None:
                 self._waiting.remove(task)
+            self._building += task is not None
         if task is not None:
-            _run_build(*task)
+            self._run_build(*task, is_counted=True)
         return future.result()
 
     def is_done(self, future: Future[Any]) -> bool:
@@ -69,24 +71,34 @@ class Compilers:
                     self._threads.discard(threading.current_thread())
                     return
                 task = self._waiting.popleft()
-            _run_build(*task)
+                self._building += 1
+            self._run_build(*task, is_counted=True)
 
     def stop(self) -> None:
-        """Cancel the tasks that wait, and wait for those that have begun."""
+        """Cancel the tasks that wait, and wait for those that have begun, in any thread."""
         with self._lock:
-            waiting, threads = list(self._waiting), list(self._threads)
+            waiting = list(self._waiting)
             self._waiting.clear()
         for future, _ in waiting:
             future.cancel()
-        for thread in threads:
-            thread.join()
+        with self._lock:
+            while self._building:
+                self._lock.wait(0.1)  # so that Ctrl-C comes through on Windows, too
 
-
-def _run_build(future: Future[Any], build: Callable[[], Any]) -> None:
-    """Set the result of a future to ``build()``, or to the error that it raises."""
-    try:
-        future.set_result(build())
-    except BaseException as error:  # the caller of `result` gets it
-        future.set_exception(error)
-        if not isinstance(error, Exception):
-            raise
+    def _run_build(
+        self, future: Future[Any], build: Callable[[], Any], *, is_counted: bool = False
+    ) -> None:
+        """Set the result of a future to ``build()``, or to the error that it raises."""
+        if not is_counted:
+            with self._lock:
+                self._building += 1
+        try:
+            future.set_result(build())
+        except BaseException as error:  # the caller of `result` gets it
+            future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            with self._lock:
+                self._building -= 1
+                self._lock.notify_all()

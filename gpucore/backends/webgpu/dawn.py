@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu.backend import WebGpuBackend
 from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.dawn_pipelines import DawnPipeline
+from gpucore.backends.webgpu.native_messages import drop_native_lines
 from gpucore.backends.webgpu.staging import StagingBuffer
+from gpucore.waiting import wait_in_turns
 
 __all__ = ["adapters", "find_adapters", "open_adapter"]
 
@@ -29,6 +32,8 @@ _FEATURES = {
     "subgroup-size-control": "subgroup-size-control",
     "timestamp-query": "timestamps",
 }
+# Dawn reduces these two limits on every adapter that has high ones, and says so at every start.
+_NOISE = (b"Warning: maxDynamicUniformBuffers", b"Warning: maxDynamicStorageBuffers")
 # f16 is hidden on NVIDIA's Vulkan driver, and matrix units everywhere, without these two.
 _TOGGLES = ("allow_unsafe_apis", "vulkan_enable_f16_on_nvidia")
 _ENABLE = ("disable_polyfills_on_integer_div_and_mod",)
@@ -45,8 +50,8 @@ _DISABLE_UNCHECKED = (
 class DawnBackend(WebGpuBackend):
     """A Dawn device; pipelines compile in threads.
 
-    Dawn synchronizes its calls for these threads, where it can. Nothing else is called in another
-    thread: this one polls a pending operation (which lets Dawn run its callbacks), or waits for it.
+    Dawn synchronizes its calls for these threads, where it can. All else is called by one thread at
+    a time. Polling a pending operation lets Dawn run its callbacks.
     """
 
     def build(
@@ -103,8 +108,7 @@ class _PendingPromise:
 
     def wait(self) -> None:
         try:
-            if not self.done:
-                self._backend.encode_ahead()
+            wait_in_turns(self, meanwhile=self._backend.encode_ahead)
             self._promise.sync_wait()
         except (RuntimeError, self._backend.errors) as error:
             raise self._backend.failure(self._action, error) from None
@@ -126,7 +130,8 @@ def _raw_adapters() -> list[Any]:
     import wgpudawn
 
     _prepare()
-    found: list[Any] = wgpudawn.gpu.enumerate_adapters_sync()
+    with drop_native_lines(_NOISE):
+        found: list[Any] = wgpudawn.gpu.enumerate_adapters_sync()
     return found
 
 
@@ -199,4 +204,18 @@ def open_adapter(info: AdapterInfo, *, checks: bool = True) -> DawnBackend:
         disable_toggles=_DISABLE if checks else _DISABLE_UNCHECKED,
     )
     compilers = Compilers(_MAX_COMPILERS if _SYNCHRONIZED in features else 0)
+    _destroy_after_compiling(device, compilers)
     return DawnBackend(info, device, wgpudawn, lib, libf, ffi, compilers)
+
+
+def _destroy_after_compiling(device: Any, compilers: Compilers) -> None:
+    """Make ``device.destroy()`` wait for compiles, in which Dawn crashes if its device goes."""
+    destroy, known = type(device).destroy, weakref.ref(device)
+
+    def destroy_after_compiling() -> None:
+        compilers.stop()
+        alive = known()
+        if alive is not None:
+            destroy(alive)
+
+    device.destroy = destroy_after_compiling

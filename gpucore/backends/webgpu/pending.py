@@ -34,6 +34,9 @@ class PendingOwner(Protocol):
     def return_staging(self, staging: StagingBuffer, *, is_mapped: bool) -> None:
         """Take a read's staging buffer back."""
 
+    def abandon_staging(self, staging: StagingBuffer) -> None:
+        """Note that a read was dropped."""
+
 
 class PendingPipeline:
     """A pipeline of ``source`` that a thread makes; ``future`` is its result."""
@@ -121,7 +124,7 @@ class WebGpuRead:
 
     def __del__(self) -> None:
         if self._staging is not None:
-            self._backend.return_staging(self._staging, is_mapped=False)
+            self._backend.abandon_staging(self._staging)
 
 
 class WebGpuTimes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -33,15 +34,18 @@ class StagingPool:
     def __init__(self, create: Callable[[int], Any]) -> None:
         self._create = create
         self._idle: FreeList[StagingBuffer] = FreeList(slack=2)
+        self._abandoned: deque[StagingBuffer] = deque()
         self._nbytes = self._made = self._reused = 0
 
     @property
     def stats(self) -> StagingStats:
         """Bytes in use now, and counts since the start."""
+        self._drop_abandoned()
         return StagingStats(self._nbytes, self._idle.nbytes, self._made, self._reused)
 
     def take(self, nbytes: int) -> StagingBuffer:
         """Return an unmapped buffer of at least ``nbytes``."""
+        self._drop_abandoned()
         found = self._idle.take(nbytes)
         if found is not None:
             self._reused += 1
@@ -64,8 +68,17 @@ class StagingPool:
         self._nbytes -= buffer.nbytes
         buffer.raw.destroy()
 
+    def abandon(self, buffer: StagingBuffer) -> None:
+        """Drop a buffer at the next call."""
+        self._abandoned.append(buffer)
+
+    def _drop_abandoned(self) -> None:
+        while self._abandoned:
+            self.drop(self._abandoned.popleft())
+
     def trim(self) -> None:
         """Destroy the idle buffers."""
+        self._drop_abandoned()
         for buffer in self._idle.drain():
             self.drop(buffer)
 

@@ -13,6 +13,7 @@ from gpucore.backends.interface import AdapterInfo, Kind
 from gpucore.backends.webgpu.backend import WebGpuBackend
 from gpucore.backends.webgpu.compilers import Compilers
 from gpucore.backends.webgpu.staging import StagingBuffer
+from gpucore.waiting import wait_in_turns
 from gpucore.wgsl.lexer import blank_comments
 from gpucore.wgsl.zeroing import zero_workgroup_memory
 
@@ -33,13 +34,13 @@ _FEATURES = {
 }
 
 
-# wgpu-native 29 always has subgroups, and refuses the directive that WGSL requires for them.
+# wgpu-native 29 always has subgroups, and refuses the directives that WGSL has for them.
 _DIRECTIVE = re.compile(r"\s*(enable|requires|diagnostic)\b([^;]*);|\s*;")
 
 
 def _without_subgroups(source: str) -> str:
-    """Remove subgroups from ``enable`` directives; lines keep their numbers."""
-    if "subgroups" not in source:
+    """Remove subgroups and their diagnostics from directives; lines keep their numbers."""
+    if "subgroup" not in source:
         return source
     text, parts, at = blank_comments(source), [], 0
     while match := _DIRECTIVE.match(text, at):
@@ -47,6 +48,8 @@ def _without_subgroups(source: str) -> str:
         if match[1] == "enable" and "subgroups" in (names := re.findall(r"\w+", match[2])):
             kept = ", ".join(name for name in names if name != "subgroups")
             piece = "\n" * piece.count("\n") + (f"enable {kept};" if kept else "")
+        elif match[1] == "diagnostic" and "subgroup_uniformity" in match[2]:
+            piece = "\n" * piece.count("\n")
         parts.append(piece)
         at = match.end()
     return "".join(parts) + source[at:]
@@ -72,7 +75,10 @@ class WgpuBackend(WebGpuBackend):
         compilers: Compilers,
     ) -> None:
         super().__init__(info, device, module, native, raising, ffi, compilers)
-        self.submitted = ffi.NULL
+        # Mesa's Vulkan on the CPU blocks in a submission until the one before is done. There, wait
+        # for that before, where the wait can be ended.
+        self._submits_block = info.kind == "cpu" and info.api == "vulkan"
+        self._latest: _Signal | None = None
         # Made here, since one thread at a time opens devices.
         self._map_callback, self._done_callback = _callbacks()
         self._probe = device.create_buffer(size=4, usage=module.BufferUsage.COPY_DST)
@@ -133,7 +139,11 @@ class WgpuBackend(WebGpuBackend):
 
     def fence(self) -> _Signal:
         self.require_alive("waiting for it")
-        signal = _Signal(self, "waiting for it")
+        return self._signal_done("waiting for it")
+
+    def _signal_done(self, action: str) -> _Signal:
+        """Return what is done once everything submitted so far is."""
+        signal = _Signal(self, action)
         info = self._ffi.new("WGPUQueueWorkDoneCallbackInfo *")
         info.mode = self._native.WGPUCallbackMode_AllowProcessEvents
         info.callback = self._done_callback
@@ -141,10 +151,16 @@ class WgpuBackend(WebGpuBackend):
         self._native.wgpuQueueOnSubmittedWorkDone(self._device.queue._internal, info[0])
         return signal
 
-    def _submit_native(self, buffers: Sequence[Any]) -> None:
-        queue, array = self._device.queue._internal, self._ffi.new("WGPUCommandBuffer[]", buffers)
-        index = self._raising.wgpuQueueSubmitForIndex(queue, len(buffers), array)
-        self.submitted = self._ffi.new("WGPUSubmissionIndex *", index)
+    @property
+    def is_ready(self) -> bool:
+        return self._latest is None or self._latest.done
+
+    def _submit_now(self, buffers: Sequence[Any]) -> None:
+        if self._latest is not None:
+            wait_in_turns(self._latest)
+        super()._submit_now(buffers)
+        if self._submits_block:
+            self._latest = self._signal_done("submitting commands")
 
     def encode_ahead(self) -> None:
         """Do nothing: wgpu-native never frees a command buffer that is not submitted."""
@@ -152,10 +168,6 @@ class WgpuBackend(WebGpuBackend):
     def poll(self) -> None:
         """Let wgpu-native run its callbacks."""
         self._native.wgpuDevicePoll(self._device._internal, False, self._null)
-
-    def poll_until(self, submission: Any) -> None:
-        """Wait for a submission, one of ``submitted``, and let wgpu-native run its callbacks."""
-        self._native.wgpuDevicePoll(self._device._internal, True, submission)
 
     def lost_reason(self) -> str:
         # No call tells whether a device is lost; a write of no bytes is refused if it is.
@@ -175,7 +187,7 @@ class _Signal:
         self.number = next(_NUMBERS)
         self.status: int | None = None
         self._backend = backend
-        self._submission, self._sent = backend.submitted, backend.sent
+        self._sent = backend.sent
         self._action = action
         _AWAITED[self.number] = self
 
@@ -186,10 +198,7 @@ class _Signal:
         return self.status is not None or bool(self._backend.lost_reason())
 
     def wait(self) -> None:
-        if not self.done:
-            self._backend.encode_ahead()
-        while not self.done:
-            self._backend.poll_until(self._submission)
+        wait_in_turns(self, meanwhile=self._backend.encode_ahead)
         self._backend.note_done(self._sent)
         # wgpu-native reports success for pending work when a device is destroyed.
         if reason := self._backend.lost_reason():

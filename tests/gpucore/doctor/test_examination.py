@@ -180,6 +180,8 @@ def fake_python(folder: Path, body: str) -> str:
         ("exec sleep 30", "gave no answer within 0.5 s"),
         ("echo 'RuntimeError: lost' >&2; exit 1", "failed: RuntimeError: lost"),
         ("exit 3", "failed: without a message"),
+        ("exit 0", "failed: its self-test printed no result"),
+        ("echo [1", "failed: its self-test printed no result"),
     ],
 )
 def test_a_driver_that_fails_becomes_a_line(
@@ -190,6 +192,32 @@ def test_a_driver_that_fails_becomes_a_line(
     assert {engine.fault for engine in report.engines} == {fault}
     assert report.status == 2
     assert fault in "\n".join(lines(report))
+
+
+def test_a_python_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination.sys, "executable", "/no/such/python")
+    report = examination.examine(time_limit=0.5)
+    assert {engine.fault for engine in report.engines} == {
+        "cannot be tested: /no/such/python: No such file or directory"
+    }
+
+
+@pytest.mark.parametrize("path", [None, "", ".", "{root}:", ":{root}"])
+def test_nothing_in_the_current_folder_runs(
+    path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of downloads may hold a file with the name of a module (CWE-427)."""
+    canary = tmp_path / "executed"
+    for name in ("numpy", "json", "wgpu", "gpucore", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(canary)!r}, 'w')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    if path is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", path.format(root=ROOT))
+    _, fault = examination._run_selftest(["no_such_engine"], 60)
+    assert not canary.exists()
+    assert "no_such_engine" in fault, "it ran as far as our own code"
 
 
 def test_every_check_passes(device: Device) -> None:

@@ -100,6 +100,20 @@ def test_every_launch_inside_is_timed_and_none_outside(timed: Device, increment:
     assert [float(value) for value in x.read()[[0, 511, 999]]] == [5, 3, 2]
 
 
+def test_a_read_inside_takes_kernels_that_never_ran(timed: Device, increment: Kernel) -> None:
+    """Such kernels are launched once more first, with a buffer that goes when they are submitted.
+
+    The read and what it waits for are one submission: the buffer must not go before it.
+    """
+    new = timed.compile_kernel(SPIN, constants={"rounds": 0}, label="new")
+    x = timed.buffer_from_array(np.zeros(COUNT, np.float32))
+    with timed.profile() as profile:
+        increment(x, grid=16)
+        new(x, grid=16)
+        assert x.read().tolist() == [1] * COUNT
+    assert [record.label for record in profile.records] == ["increment", "new"]
+
+
 def test_times_are_sane(timed: Device) -> None:
     """Times are in order, within the host's time, and grow with the work."""
     short, long = (timed.compile_kernel(SPIN, constants={"rounds": n}) for n in (10, 100_000))
@@ -352,3 +366,24 @@ def test_without_a_profile_the_backend_gets_the_lists_itself() -> None:
     with device.profile():
         assert device.stream.send != device.engine.submit
     assert device.stream.send == device.engine.submit
+
+
+def test_a_full_disk_leaves_no_half_trace(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trace of an earlier run stays as it was."""
+    with device.profile() as profile:
+        pass
+    earlier = tmp_path / "trace.json"
+    earlier.write_text("earlier", encoding="utf-8")
+    write = Path.write_text
+
+    def write_half(path: Path, text: str, encoding: str) -> None:
+        write(path, text[: len(text) // 2], encoding)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        profile.write_trace(earlier)
+    assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]
+    assert earlier.read_text(encoding="utf-8") == "earlier"
