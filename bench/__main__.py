@@ -39,6 +39,7 @@ OPERATIONS = (
     "conv",
     "elementwise",
     "embedding",
+    "expression",
     "finite",
     "gemm",
     "group_norm",

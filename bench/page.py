@@ -57,14 +57,28 @@ whichever is longer. The bars are shares of it; a tick is a peer.
 
 ![Share of the floor](images/{plot})
 
+Of {networks} goals of the networks and their kernels {networks_missed} are missed, of {library}
+goals of the array library {library_missed}. [The list of goals](measurements/goals.md) has each,
+with what was tried and what limits it, and how times are measured.
+
+Each file of [bench/results](../bench/results/README.md) has a page: {links}.
+"""
+
+_GOALS = """\
+# Goals
+
+Made by `python -m bench.page`. "Of peer" is a share of the quickest peer's rate. Shares of 101 to
+105 % are no error: the roof of bytes is a copy's rate, and reading alone is quicker than copying.
+TFLOP/s of Winograd's convolutions count the multiplications of the direct form, of which they make
+fewer. "Through f32" is PyTorch that converts u8 and back, since it has no such operation on u8.
+Peers move from run to run, some by a fifth, and goals that are shares of theirs with them.
+
 ## What is missed
 
-Of {networks} goals of the networks and their kernels {networks_missed} are missed, of {library}
-goals of the array library {library_missed}. Of the networks' these are:
+Of the networks' goals these are:
 
 {missed}
-Each goal, what was tried and what limits it is in [the list of goals](measurements/goals.md). The
-reasons are explained in [the lab notebook](../bench/results/README.md).
+The reasons are explained in [the lab notebook](../../bench/results/README.md).
 
 ## How it is measured
 
@@ -82,20 +96,6 @@ python -m bench.full_size FOLDER --device dawn --cold --json bench/results/NAME.
 python -m bench.compare BEFORE.json AFTER.json --limit 5%
 python -m bench.page
 ```
-
-## All measurements
-
-Each file of [bench/results](../bench/results/README.md) has a page: {links}.
-"""
-
-_GOALS = """\
-# Goals
-
-Made by `python -m bench.page`. "Of peer" is a share of the quickest peer's rate. Shares of 101 to
-105 % are no error: the roof of bytes is a copy's rate, and reading alone is quicker than copying.
-TFLOP/s of Winograd's convolutions count the multiplications of the direct form, of which they make
-fewer. "Through f32" is PyTorch that converts u8 and back, since it has no such operation on u8.
-Peers move from run to run, some by a fifth, and goals that are shares of theirs with them.
 """
 
 
@@ -112,7 +112,6 @@ def overview(results: Sequence[Result]) -> str:
         networks_missed=_count_missed(networks),
         library=len(library),
         library_missed=_count_missed(library),
-        missed=missed_list(networks),
         links=", ".join(f"[{stem}](measurements/{stem}.md)" for stem in stems) or "none",
     )
 
@@ -163,7 +162,8 @@ def _limit(note: Note) -> str:
 def goal_page(results: Sequence[Result]) -> str:
     """Return the text of docs/measurements/goals.md."""
     networks, library = network_lines(results), library_lines(results)
-    parts = [_GOALS, f"## Goals of the networks on one NVIDIA {CARD}\n", goal_table(networks)]
+    head = _GOALS.format(missed=missed_list(networks))
+    parts = [head, f"## Goals of the networks on one NVIDIA {CARD}\n", goal_table(networks)]
     parts += [*missed_table(networks), *memory_lines(results)]
     parts += [f"## Goals of the array library on one NVIDIA {CARD}\n", goal_table(library)]
     return "\n".join([*parts, *missed_table(library)])

@@ -15,6 +15,7 @@ The examples in docstrings assume NumPy as ``np``, ``gpustd`` and its packages, 
 and the dtypes of ``gpucore``. ``device`` is any device, such as ``Device.auto()``.
 """
 
+from gpucore.algebra.provider import register
 from gpustd import arrays
 from gpustd.arrays import *
 from gpustd.arrays.elementwise.conversion import cast
@@ -40,6 +41,7 @@ from gpustd.nn import (
     softmax,
     upsample_nearest,
 )
+from gpustd.operators import OPERATIONS
 
 __all__ = [
     "attention",
@@ -67,3 +69,6 @@ __all__ = [
     "winograd_weights",
 ]
 __all__ += arrays.__all__
+
+# Buffers ask gpucore for their operators, which knows none of its own.
+register(OPERATIONS)

@@ -81,6 +81,9 @@ from gpustd.arrays.elementwise.trigonometry import (
     tan,
     tanh,
 )
+from gpustd.arrays.expressions.elementwise_kernels import ElementwiseKernel
+from gpustd.arrays.expressions.reduction_kernels import ReductionKernel
+from gpustd.arrays.expressions.scan_kernels import ScanKernel
 from gpustd.arrays.folds.reductions import (
     all,
     any,
@@ -111,6 +114,9 @@ from gpustd.arrays.sorting.radix import argsort, searchsorted, sort
 from gpustd.arrays.sorting.selection import topk, unique
 
 __all__ = [
+    "ElementwiseKernel",
+    "ReductionKernel",
+    "ScanKernel",
     "absolute",
     "acos",
     "acosh",

@@ -25,6 +25,7 @@ from gpustd.launch.elements import launch_each, launch_flat, require_f16_support
 from gpustd.launch.template import Value
 
 __all__ = [
+    "clip_indices",
     "compress",
     "nonzero",
     "put_along_axis",
@@ -145,7 +146,7 @@ def scatter_add(x: Buffer[T], indices: Buffer[Any], values: Buffer[T], axis: int
             sizes["size"] = values.size
             launch_flat("arrays/scatter_add.wgsl", spec, (values, indices, y), count, sizes)
         return y
-    places = _clip_indices(indices, n)
+    places = clip_indices(indices, n)
     order = argsort(places)
     buffers = (x, values, take(places, order), order, y)
     last = {"last": x.size - 1}
@@ -269,7 +270,7 @@ def _take(
     return y
 
 
-def _clip_indices(indices: Buffer[Any], n: int) -> Buffer[i32]:
+def clip_indices(indices: Buffer[Any], n: int) -> Buffer[i32]:
     """Return indices as i32 from 0 to n - 1."""
     if indices.dtype is not i32:
         return cast(clip(indices, 0, n - 1), i32)

@@ -29,14 +29,15 @@ def table(
     Raises `CaptureError` where the table must be made inside ``device.capture()``; call the
     function once before.
     """
-    kept = _tables.of(device)
-    found = kept.get((dtype, key))
-    if found is None:
-        found = kept[dtype, key] = device.buffer_from_array(make(), dtype)
-        while len(kept) > _MOST_TABLES or (len(kept) > 1 and _nbytes(kept) > _MOST_BYTES):
-            kept.popitem(last=False)
-    kept.move_to_end((dtype, key))
-    return found
+    with device.lock:
+        kept = _tables.of(device)
+        found = kept.get((dtype, key))
+        if found is None:
+            found = kept[dtype, key] = device.buffer_from_array(make(), dtype)
+            while len(kept) > _MOST_TABLES or (len(kept) > 1 and _nbytes(kept) > _MOST_BYTES):
+                kept.popitem(last=False)
+        kept.move_to_end((dtype, key))
+        return found
 
 
 def _nbytes(kept: OrderedDict[object, Buffer[Any]]) -> int:

@@ -64,11 +64,14 @@ def kernel(device: Device, name: str, **spec: Value) -> Kernel:
         values: dict[str, Any] = spec
         wrong = {k: v for k, v in values.items() if not isinstance(v, Value)}
         raise ArgumentError(f"{name}: options must be bool, str or numbers, got {wrong}") from None
-    if found is None:
-        found = cache[key] = device.compile_kernel(
-            render(name, spec), wait=False, label=label_of(name, spec)
-        )
-    return found
+    if found is not None:
+        return found
+    with device.lock:
+        if key not in cache:
+            cache[key] = device.compile_kernel(
+                render(name, spec), wait=False, label=label_of(name, spec)
+            )
+        return cache[key]
 
 
 def constants(sizes: Mapping[str, int]) -> str:
@@ -82,8 +85,11 @@ def constants(sizes: Mapping[str, int]) -> str:
 def label_of(name: str, spec: Mapping[str, Value]) -> str:
     """Return a kernel's name in profiles, such as ``gemm/tiled f16 bias bm64``.
 
-    A file is named with its last folder alone. Variables that are off are left out.
+    A file is named with its last folder alone. Variables that are off are left out. The variable
+    ``label`` is the whole name.
     """
+    if "label" in spec:
+        return str(spec["label"])
     words = [_short_name(name)]
     for key, value in spec.items():
         if key == "sizes":

@@ -45,7 +45,6 @@ def row_plan(device: Device) -> RowPlan:
         "lanes": lanes,
         "threads": threads,
         "subgroups": variant == "subgroup",
-        "enable_subgroups": variant == "subgroup" and device.info.engine == "dawn",
     }
     return RowPlan(lanes, threads, spec)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from gpucore import ArgumentError, Buffer, DTypeError, ShapeError, T, f32, i32
 from gpustd.launch.checks import as_int, require_buffers
@@ -12,10 +14,11 @@ from gpustd.launch.template import Value
 __all__ = ["embedding", "one_hot"]
 
 
-def embedding(ids: Buffer[i32], weight: Buffer[T]) -> Buffer[T]:
+def embedding(ids: Buffer[i32], weight: Buffer[T] | list[Buffer[T]]) -> Buffer[T]:
     """Return the rows of ``weight`` (V, C), f16 or f32, for ``ids`` (...,), as (..., C).
 
-    An id outside of 0 .. V - 1 gives a row of NaN: ids live on the device, where nothing can be
+    A list of buffers is one table in parts, by rows: for tables larger than one buffer may be. An
+    id outside of 0 .. V - 1 gives a row of NaN: ids live on the device, where nothing can be
     raised, and NaN shows in every result that uses it. Raises `ShapeError`, `DTypeError`.
 
         >>> up = device.buffer_from_array
@@ -23,17 +26,31 @@ def embedding(ids: Buffer[i32], weight: Buffer[T]) -> Buffer[T]:
         >>> nn.embedding(up(np.array([2, 0], np.int32)), table).read().tolist()
         [[5.0, 6.0], [1.0, 2.0]]
     """
-    require_buffers("embedding", ids, weight)
-    if len(weight.shape) != 2:
-        raise ShapeError(f"embedding: weight must be (rows, channels), got {weight.shape}")
+    parts = list(weight) if isinstance(weight, list) else [weight]
+    require_buffers("embedding", ids, *parts)
+    channels = _require_table(parts)
     _require_i32("embedding", ids)
-    rows, channels = weight.shape
-    y = weight.device.buffer(weight.dtype, (*ids.shape, channels))
+    y = parts[0].device.buffer(parts[0].dtype, (*ids.shape, channels))
     width = width_of(channels)
-    spec: dict[str, Value] = {"scalar": float_scalar("embedding", weight), "width": width}
-    sizes = {"rows": rows, "channels": channels // width, "invalid": math.nan}
-    launch_flat("nn/embedding/naive.wgsl", spec, (weight, ids, y), y.size // width, sizes)
+    spec: dict[str, Value] = {"scalar": float_scalar("embedding", *parts), "width": width}
+    sizes = {"channels": channels // width, "invalid": math.nan}
+    first = 0
+    for part in parts:
+        rows = {"first": first, "rows": part.shape[0]}
+        launch_flat("nn/embedding/naive.wgsl", spec, (part, ids, y), y.size // width, rows | sizes)
+        first += part.shape[0]
     return y
+
+
+def _require_table(parts: Sequence[Buffer[Any]]) -> int:
+    """Return the channels of a table's parts. Raises `ShapeError` unless they fit each other."""
+    shapes = [part.shape for part in parts]
+    if not parts or any(len(shape) != 2 or shape[1] != shapes[0][1] for shape in shapes):
+        found = shapes[0] if len(shapes) == 1 else shapes
+        raise ShapeError(f"embedding: weight must be (rows, channels), got {found}")
+    if any(not shape[0] for shape in shapes[:-1]):
+        raise ShapeError(f"embedding: parts of weight must have rows, got {shapes}")
+    return shapes[0][1]
 
 
 def one_hot(ids: Buffer[i32], num_classes: int) -> Buffer[f32]:

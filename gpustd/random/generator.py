@@ -185,6 +185,16 @@ class Generator:
             )
         return slice_axis(self.permutation(n), 0, 0, count).view(shape)
 
+    def _next_draw(self) -> int:
+        """Count a draw, and return its number: each thread that draws gets another."""
+        with self.device.lock:
+            if self.draws >= 2**32:
+                raise ArgumentError(
+                    f"Generator: draws must be below 2**32, got {self!r}; take another stream"
+                )
+            self.draws += 1
+            return self.draws - 1
+
     def _draw(
         self,
         draw: str,
@@ -194,15 +204,10 @@ class Generator:
         bounds: dict[str, int] | None = None,
     ) -> Buffer[Any]:
         """Return the next draw; ``affine`` is shift and scale. Raises `ArgumentError`."""
-        if self.draws >= 2**32:
-            raise ArgumentError(
-                f"Generator: draws must be below 2**32, got {self!r}; take another stream"
-            )
         y: Buffer[Any] = self.device.buffer(dtype, () if size is None else size)
         shift, scale = (_round_to_f32(draw, number) for number in affine or (0.0, 1.0))
-        sizes: dict[str, Any] = {"draw": self.draws, "stream": self.stream}
+        sizes: dict[str, Any] = {"draw": self._next_draw(), "stream": self.stream}
         sizes |= {"seed": [self.seed % 2**32, self.seed >> 32], "shift": shift, "scale": scale}
-        self.draws += 1
         if y.size and draw == "normal":
             _launch_normal(y, sizes, affine is not None)
         elif y.size:

@@ -7,10 +7,16 @@ fn power_of_two(n: vec4<i32>) -> vec4<f32> {
     return bitcast<vec4<f32>>((clamp(n, vec4<i32>(-126), vec4<i32>(127)) + 127) << vec4<u32>(23u));
 }
 
-// v 2^n for |n| <= 252, rounded once.
+// v 2^n of v from 1/2 to 2, rounded once. The exponent is added as an integer: a compiler may take
+// the factors of a product in another order (WGSL, 15.7.5), and 2^128 alone is no f32.
 fn scaled(v: vec4<f32>, n: vec4<i32>) -> vec4<f32> {
-    let half = n >> vec4<u32>(1u);
-    return v * power_of_two(half) * power_of_two(n - half);
+    let bits = bitcast<vec4<i32>>(v);
+    let exponent = (bits >> vec4<u32>(23u)) + n;
+    let small = exponent < vec4<i32>(1);
+    let held = clamp(exponent + select(vec4<i32>(0), vec4<i32>(64), small), vec4<i32>(1), vec4<i32>(254));
+    let y = bitcast<vec4<f32>>((bits & vec4<i32>(0x007fffff)) | (held << vec4<u32>(23u)));
+    // 2^-64; of what is smaller still, 2^-190 is left, which is 0.
+    return select(select(y, y * 5.421010862427522e-20, small), infinity(), exponent > vec4<i32>(254));
 }
 
 // exp(r) - 1 for |r| <= 0.35: what is left out is below r^9 / 9! < 2^-31.
@@ -46,13 +52,13 @@ fn exp2_of(x: vec4<f32>) -> vec4<f32> {
     return select(scaled(1.0 + r, vec4<i32>(n)), x, is_nan(x));
 }
 
-// (2^n - 1) + 2^n (exp(r) - 1), both halved until the end, since 2^128 is no f32; beyond x = 89 half
-// of it is none either.
+// (2^n - 1) + 2^n (exp(r) - 1). From x = 25 on the 1 is below a tenth of a unit in the last place.
 fn expm1_of(x: vec4<f32>) -> vec4<f32> {
-    let n = exponent_of(x);
-    let half = power_of_two(vec4<i32>(max(n, vec4<f32>(-100.0))) - 1);
-    let y = 2.0 * (half * small_expm1(rest_of(x, n)) + (half - 0.5));
-    let whole = select(y, infinity(), x > vec4<f32>(89.0));
+    let low = min(x, vec4<f32>(25.0));
+    let n = exponent_of(low);
+    let power = power_of_two(vec4<i32>(max(n, vec4<f32>(-100.0))));
+    let y = power * small_expm1(rest_of(low, n)) + (power - 1.0);
+    let whole = select(y, exp_of(x), x > vec4<f32>(25.0));
     return select(whole, x, is_nan(x) | (abs(x) < vec4<f32>(1e-7)));
 }
 
@@ -119,19 +125,23 @@ fn log1p_of(x: vec4<f32>) -> vec4<f32> {
     return select(y, x, x == vec4<f32>(0.0));
 }
 
+// exp(x) / 2, which is finite up to log(2^129), where exp(x) is not.
+fn half_exp_of(x: vec4<f32>) -> vec4<f32> {
+    let n = exponent_of(x);
+    return scaled(1.0 + small_expm1(rest_of(x, n)), vec4<i32>(n) - 1);
+}
+
 fn sinh_of(x: vec4<f32>) -> vec4<f32> {
     let a = abs(x);
     let t = expm1_of(min(a, vec4<f32>(20.0)));
-    let w = exp_of(0.5 * a);
-    let y = select(0.5 * (t + t / (t + 1.0)), (0.5 * w) * w, a > vec4<f32>(15.0));
+    let y = select(0.5 * (t + t / (t + 1.0)), half_exp_of(a), a > vec4<f32>(15.0));
     return select(with_sign(y, x), x, is_nan(x));
 }
 
 fn cosh_of(x: vec4<f32>) -> vec4<f32> {
     let a = abs(x);
-    let w = exp_of(0.5 * a);
     let e = exp_of(min(a, vec4<f32>(20.0)));
-    let y = select(0.5 * e + 0.5 / e, (0.5 * w) * w, a > vec4<f32>(15.0));
+    let y = select(0.5 * e + 0.5 / e, half_exp_of(a), a > vec4<f32>(15.0));
     return select(y, x, is_nan(x));
 }
 

@@ -10,7 +10,7 @@
 //% else
 // Workgroup memory: 1 KiB. Limits: 2^32 elements; a row of 65535 workgroups, then the next.
 //% endif
-//% if enable_subgroups
+//% if subgroup
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //% endif

@@ -4,10 +4,8 @@
 // memory, whose two halves take turns, so that a step has one barrier. Nothing is looked up elsewhere.
 //
 // Workgroup memory: {{ 32 * workgroup // lanes * across / 1024 }} KiB. Limits: 2^32 elements.
-//% if enable_subgroups
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
-//% endif
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
 //% set steps = (1, 2, 4, 8, 16, 32, 64)

@@ -6,10 +6,8 @@
 // subgroups meet in workgroup memory. Scanned numbers stand in registers until what is before is known.
 //
 // Workgroup memory: less than 1 KiB. Limits: 2^32 elements.
-//% if enable_subgroups
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
-//% endif
 //% import "arrays/words.wgsl" as typed
 //% set neutral = {"add": "0", "mul": "1", "max": "0"}[combine]
 //% set bits = {4: 2, 8: 3, 16: 4, 32: 5, 64: 6}[lanes]

@@ -19,7 +19,7 @@
 //% endif
 //% set across = side // each
 //% set shared = across > lanes
-//% if lanes > 1 and enable_subgroups
+//% if lanes > 1
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //% endif

@@ -6,9 +6,7 @@
 // Workgroup memory: {{ (4 * ([groups * 2 ** bits, tile] | max) + 8 * 2 ** bits) // 1024 }} KiB, so little that a GPU with 48 takes two workgroups at once.
 // Limits: 2^32 keys; a row of 65535 workgroups, then the next.
 //% set each = tile // workgroup
-//% if enable_subgroups
 enable subgroups;
-//% endif
 //% include "arrays/sort.wgsl"
 //% include "arrays/sort_operands.wgsl"
 

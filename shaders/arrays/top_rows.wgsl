@@ -4,10 +4,8 @@
 //
 // Memory: x is (row, n) in words of four (arrays/words.wgsl), places are (row, piece, k), within the row.
 // Limits: 2^32 elements; a row of 65535 workgroups, then the next.
-//% if enable_subgroups
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
-//% endif
 //% import "arrays/words.wgsl" as typed
 //% import "arrays/keys.wgsl" as keys
 {{ typed.head([kind]) }}

@@ -21,10 +21,8 @@
 //% if halves or centred
 enable f16;
 //% endif
-//% if enable_subgroups
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
-//% endif
 //% set pairs = halves or fold == "mean"
 //% set wide = true
 //% set bytes = "u8x%d" % (4 * cells)

@@ -19,7 +19,7 @@
 //% set quads = sub // 4
 //% set views = ["a"]
 //% from "linalg/batch.wgsl" import fields, starts with context
-//% if enable_subgroups
+//% if lanes
 enable subgroups;
 //% endif
 

@@ -10,7 +10,7 @@
 // Limits: f32, finite; n of 1 to {{ capacity }}.
 //% set pitch = capacity + lanes if capacity % 16 == 0 else capacity
 //% set threads = capacity // 2 * lanes
-//% if subgroups and enable_subgroups
+//% if subgroups
 enable subgroups;
 //% endif
 //% include "linalg/jacobi_rotation.wgsl"

@@ -3,7 +3,7 @@
 // A key that a row must not see counts as -infinity; a row that sees none becomes zeros.
 // Memory: x is (batch, heads, queries, keys) in f32; the mask {{ mask }}, read with a pitch of its own
 // for batch, head and row, so that it may be shared. Limits: 2^32 elements.
-//% if enable_subgroups
+//% if subgroups
 enable subgroups;
 //% endif
 //% if mask == "f16"

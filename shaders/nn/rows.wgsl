@@ -18,7 +18,7 @@
 //% else
 // Limits: 2^32 words.
 //% endif
-//% if enable_subgroups
+//% if subgroups
 enable subgroups;
 //% endif
 //% include "arrays/combination/flat.wgsl"

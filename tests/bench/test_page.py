@@ -52,7 +52,7 @@ def test_the_overview_shows_headlines_and_what_is_missed(tmp_path: Path) -> None
     assert unet[1:] == ["8.4 ms", "20 ms", "10.1 ms", "", "25%"]
     (image,) = [row for row in table if row[0] == image_row(SD15, 512, 20)]
     assert image[1] == "not measured"
-    text = overview(results)
+    text = overview(results) + goal_page(results)
     assert "- Matrix products in f16 at the UNet's sizes: 80% of the goal. Loads" in text
     assert "[a](measurements/a.md)" in text
 

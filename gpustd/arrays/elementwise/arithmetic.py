@@ -9,7 +9,6 @@ in the last place (WGSL, 15.7.4).
 
 from __future__ import annotations
 
-from numbers import Complex
 from typing import Any, overload
 
 from gpucore import Buffer, T, c64, f32
@@ -17,6 +16,7 @@ from gpustd.arrays.elementwise.operands import (
     ALL,
     NUMBERS,
     REALS,
+    Numeric,
     Operand,
     common_dtype,
     elementwise,
@@ -117,7 +117,7 @@ def power(x: Operand[T], y: Operand[T]) -> Buffer[T]:
     >>> print(arrays.power(x, 3).read())
     [ 1  8 27]
     """
-    if isinstance(x, Buffer) and isinstance(y, Complex) and y == 2:
+    if isinstance(x, Buffer) and isinstance(y, Numeric) and y == 2:
         return square(x)
     return elementwise("power", [x, y], REALS)
 

@@ -1,12 +1,13 @@
 """Comparisons, tests and choice, element by element, broadcast as NumPy does.
 
-Truth values are 0 and 1 in u8: there is no buffer of booleans. A Python number takes the buffer's
+Truth values are 0 and 1 in u8, in a `gpustd.arrays.masks.Mask`. A Python number takes the buffer's
 dtype. All raise `ShapeError`, `DTypeError`, `ArgumentError` as
 `gpustd.arrays.elementwise.arithmetic` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpucore import Buffer, T, u8
@@ -19,6 +20,7 @@ from gpustd.arrays.elementwise.operands import (
     common_dtype,
     elementwise,
 )
+from gpustd.arrays.masks import as_mask
 
 __all__ = [
     "equal",
@@ -45,7 +47,7 @@ def equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.equal(x, 3).read())
     [0 0 1]
     """
-    return elementwise("equal", [x, y], ALL, u8)
+    return _flags("equal", [x, y], ALL)
 
 
 def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -55,7 +57,7 @@ def not_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.not_equal(x, 3).read())
     [1 1 0]
     """
-    return elementwise("not_equal", [x, y], ALL, u8)
+    return _flags("not_equal", [x, y], ALL)
 
 
 def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -65,7 +67,7 @@ def less(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> arrays.less(x, 4).read()
     array([1, 0, 1], dtype=uint8)
     """
-    return elementwise("less", [x, y], REALS, u8)
+    return _flags("less", [x, y], REALS)
 
 
 def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -75,7 +77,7 @@ def less_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.less_equal(x, 3).read())
     [1 0 1]
     """
-    return elementwise("less_equal", [x, y], REALS, u8)
+    return _flags("less_equal", [x, y], REALS)
 
 
 def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -85,7 +87,7 @@ def greater(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.greater(x, 3).read())
     [0 1 0]
     """
-    return elementwise("greater", [x, y], REALS, u8)
+    return _flags("greater", [x, y], REALS)
 
 
 def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -95,7 +97,7 @@ def greater_equal(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.greater_equal(x, 3).read())
     [0 1 1]
     """
-    return elementwise("greater_equal", [x, y], REALS, u8)
+    return _flags("greater_equal", [x, y], REALS)
 
 
 def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -105,7 +107,7 @@ def logical_and(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.logical_and(x, 1).read())
     [0 1 1]
     """
-    return elementwise("logical_and", [x, y], REALS, u8)
+    return _flags("logical_and", [x, y], REALS)
 
 
 def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -115,7 +117,7 @@ def logical_or(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.logical_or(x, 1).read())
     [1 1 1]
     """
-    return elementwise("logical_or", [x, y], REALS, u8)
+    return _flags("logical_or", [x, y], REALS)
 
 
 def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
@@ -125,7 +127,7 @@ def logical_xor(x: Operand[T], y: Operand[T]) -> Buffer[u8]:
     >>> print(arrays.logical_xor(x, 1).read())
     [1 0 0]
     """
-    return elementwise("logical_xor", [x, y], REALS, u8)
+    return _flags("logical_xor", [x, y], REALS)
 
 
 def logical_not(x: Buffer[T]) -> Buffer[u8]:
@@ -135,7 +137,7 @@ def logical_not(x: Buffer[T]) -> Buffer[u8]:
     >>> print(arrays.logical_not(x).read())
     [1 0 0]
     """
-    return elementwise("logical_not", [x], REALS, u8)
+    return _flags("logical_not", [x], REALS)
 
 
 def isnan(x: Buffer[T]) -> Buffer[u8]:
@@ -145,7 +147,7 @@ def isnan(x: Buffer[T]) -> Buffer[u8]:
     >>> print(arrays.isnan(x).read())
     [0 0 1]
     """
-    return elementwise("isnan", [x], NUMBERS, u8)
+    return _flags("isnan", [x], NUMBERS)
 
 
 def isinf(x: Buffer[T]) -> Buffer[u8]:
@@ -155,7 +157,7 @@ def isinf(x: Buffer[T]) -> Buffer[u8]:
     >>> print(arrays.isinf(x).read())
     [0 1 0]
     """
-    return elementwise("isinf", [x], NUMBERS, u8)
+    return _flags("isinf", [x], NUMBERS)
 
 
 def isfinite(x: Buffer[T]) -> Buffer[u8]:
@@ -165,7 +167,12 @@ def isfinite(x: Buffer[T]) -> Buffer[u8]:
     >>> print(arrays.isfinite(x).read())
     [1 0 0]
     """
-    return elementwise("isfinite", [x], NUMBERS, u8)
+    return _flags("isfinite", [x], NUMBERS)
+
+
+def _flags(op: str, operands: Sequence[Operand[Any]], dtypes: tuple[str, ...]) -> Buffer[u8]:
+    """Return the truth values of ``op``, as a `Mask`."""
+    return as_mask(elementwise(op, operands, dtypes, u8))
 
 
 def where(condition: Buffer[Any], x: Operand[T], y: Operand[T]) -> Buffer[T]:

@@ -25,8 +25,11 @@ __all__ = [
     "INTEGERS",
     "NUMBERS",
     "REALS",
+    "AccessPlan",
     "Number",
+    "Numeric",
     "Operand",
+    "access_plan",
     "apply",
     "broadcast_shape",
     "broadcast_strides",
@@ -34,6 +37,7 @@ __all__ = [
     "elementwise",
     "merge_axes",
     "number_as",
+    "operand_sizes",
 ]
 
 Number = complex
@@ -138,7 +142,7 @@ def _float_as(op: str, value: float, dtype: type[DType]) -> Any:
 
 
 @dataclass(frozen=True)
-class _AccessPlan:
+class AccessPlan:
     """The way that a kernel reads its operands: modes, merged extents, strides of each operand."""
 
     modes: list[str]
@@ -158,14 +162,8 @@ def apply(
     y: Buffer[Any] = buffers[0].device.buffer(result, shape)
     if not y.size:
         return y
-    plan = _access_plan(operands, shape)
-    sizes: dict[str, Any] = {"last": y.size - 1}
-    sizes |= {f"extent{i}": n for i, n in enumerate(plan.extents)}
-    for k, (operand, mode) in enumerate(zip(operands, plan.modes, strict=True)):
-        if mode == "number" and not isinstance(operand, Buffer):
-            sizes[f"number{k}"] = number_as(op, operand, dtypes[k])
-        elif mode in ("row", "column", "each"):
-            sizes |= {f"stride{k}_{i}": n for i, n in enumerate(plan.strides[k])}
+    plan = access_plan(operands, shape)
+    sizes = operand_sizes(op, operands, dtypes, plan) | {"last": y.size - 1}
     spec: dict[str, Value] = {
         "op": op,
         "kinds": " ".join(d.name for d in (*dtypes, result)),
@@ -174,6 +172,19 @@ def apply(
     }
     launch_each("arrays/elementwise.wgsl", spec, (*buffers, y), words_of(y.size), sizes)
     return y
+
+
+def operand_sizes(
+    op: str, operands: Sequence[Operand[Any]], dtypes: Sequence[type[DType]], plan: AccessPlan
+) -> dict[str, Any]:
+    """Return the uniform's fields for operands: extents, numbers of their dtypes, strides."""
+    sizes: dict[str, Any] = {f"extent{i}": n for i, n in enumerate(plan.extents)}
+    for k, (operand, mode) in enumerate(zip(operands, plan.modes, strict=True)):
+        if mode == "number" and not isinstance(operand, Buffer):
+            sizes[f"number{k}"] = number_as(op, operand, dtypes[k])
+        elif mode in ("row", "column", "each"):
+            sizes |= {f"stride{k}_{i}": n for i, n in enumerate(plan.strides[k])}
+    return sizes
 
 
 def broadcast_shape(op: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -193,7 +204,7 @@ def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> list[int]:
     return [0 if full[i] == 1 else math.prod(full[i + 1 :]) for i in range(len(to))]
 
 
-def _access_plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _AccessPlan:
+def access_plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> AccessPlan:
     """Return how operands are read for a result of ``shape``."""
     modes = [_simple_mode(each, shape) for each in operands]
     strides: list[list[int]] = [
@@ -201,7 +212,7 @@ def _access_plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _A
         for each, mode in zip(operands, modes, strict=True)
     ]
     if all(modes):
-        return _AccessPlan(modes, [], strides)
+        return AccessPlan(modes, [], strides)
     extents, merged = merge_axes(shape, [s for s in strides if s])
     waiting = iter(merged)
     strides = [next(waiting) if s else [] for s in strides]
@@ -215,7 +226,7 @@ def _access_plan(operands: Sequence[Operand[Any]], shape: tuple[int, ...]) -> _A
             strides[k] = [*(n // 4 for n in strides[k][:-1]), 1]
     if words:
         extents[-1] //= 4
-    return _AccessPlan(modes, extents, strides)
+    return AccessPlan(modes, extents, strides)
 
 
 def _simple_mode(operand: Operand[Any], shape: tuple[int, ...]) -> str:

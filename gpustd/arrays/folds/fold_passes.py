@@ -244,7 +244,6 @@ class Fold:
         subgroup = subgroup_lanes(device, "fold", _MOST_LANES)
         spec |= {"lanes": lanes, "quads": quads, "ahead": _ROW_AHEAD, "subgroup": subgroup}
         spec["ragged"] = ragged
-        spec["enable_subgroups"] = subgroup > 0 and device.info.engine == "dawn"
         count = int(sizes["outer"] * sizes["chunks"])
         grid = flat_grid(count, _ROWS_WORKGROUP // lanes)
         launch = kernel(device, "arrays/fold_rows.wgsl", **spec)

@@ -21,6 +21,7 @@ from gpustd.arrays.elementwise.conversion import cast
 from gpustd.arrays.elementwise.exponentials import sqrt
 from gpustd.arrays.elementwise.operands import ALL, FLOATS, NUMBERS, REALS, common_dtype
 from gpustd.arrays.folds.fold_passes import Fold, accumulator, wide_dtype
+from gpustd.arrays.masks import as_mask
 from gpustd.launch.checks import as_float
 
 __all__ = [
@@ -164,7 +165,7 @@ def any(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[
     >>> print(arrays.any(x, axis=1).read())
     [0 1]
     """
-    return _reduce("any", x, axis, keepdims, REALS)
+    return as_mask(_reduce("any", x, axis, keepdims, REALS))
 
 
 def all(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[u8]:  # noqa: A001
@@ -174,7 +175,7 @@ def all(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[
     >>> print(arrays.all(x, axis=1).read())
     [0 1]
     """
-    return _reduce("all", x, axis, keepdims, REALS)
+    return as_mask(_reduce("all", x, axis, keepdims, REALS))
 
 
 def count_nonzero(x: Buffer[Any], axis: Axes = None, *, keepdims: bool = False) -> Buffer[i32]:

@@ -247,7 +247,6 @@ class Tiles:
         spec |= {"lanes": lanes, "quads": quads, "groups": groups, "many": tiles > 1}
         per_lane = max(1, lanes // _LANES_PER_LOOK)
         spec |= {"windows": _WINDOWS, "per_lane": per_lane}
-        spec["enable_subgroups"] = x.device.info.engine == "dawn"
         sizes = {"n": n, "tiles": tiles, "count": outer * tiles}
         sizes["groups"] = ceil_div(tiles, per_lane * lanes)
         halves = 1 if spec["acc"] == "f32" else 2
@@ -265,7 +264,7 @@ class Tiles:
         most = min(_STRIP_LANES, x.device.limits["max_compute_invocations_per_workgroup"])
         workgroup = min(most, max(64, across * down))
         spec = {**spec, "lanes": lanes, "across": across, "rows": _STRIP_ROWS}
-        spec |= {"workgroup": workgroup, "enable_subgroups": x.device.info.engine == "dawn"}
+        spec["workgroup"] = workgroup
         count = outer * ceil_div(beside, across)
         sizes = {"n": n, "beside": beside, "count": count}
         return cls("arrays/scan_strips.wgsl", spec, sizes, 0)

@@ -224,7 +224,6 @@ class _Pass:
             most = device.limits["max_compute_invocations_per_workgroup"]
             workgroup = min(_LANES, most, _MOST_GROUPS * lanes, self.tile)
             spec |= {"lanes": lanes, "groups": workgroup // lanes, "workgroup": workgroup}
-            spec["enable_subgroups"] = device.info.engine == "dawn"
         name = "subgroups" if self.variant == "subgroups" else "plain"
         move = kernel(device, f"arrays/sort_{name}.wgsl", **spec)
         move(*operands, sizes, grid=grid)

@@ -51,7 +51,6 @@ def sort_rows(x: Buffer[Any], *, places: bool, descending: bool) -> Buffer[Any]:
         "each": each,
         "workgroup": workgroup,
         "lanes": lanes,
-        "enable_subgroups": x.device.info.engine == "dawn",
     }
     y: Buffer[Any] = x.device.buffer(i32 if places else x.dtype, x.shape)
     launch = kernel(x.device, "arrays/sort_rows.wgsl", **spec)

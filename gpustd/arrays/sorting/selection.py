@@ -102,7 +102,6 @@ def _first_places(x: Buffer[Any], k: int, *, descending: bool) -> Buffer[i32]:
         "words": ceil_div(unit * (each + (more > 0)), 4 * lanes),
         "workgroup": _WORKGROUP,
         "lanes": lanes,
-        "enable_subgroups": x.device.info.engine == "dawn",
     }
     y = x.device.buffer(i32, (rows, pieces * k))
     launch = kernel(x.device, "arrays/top_rows.wgsl", **spec)

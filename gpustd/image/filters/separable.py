@@ -114,7 +114,7 @@ def _launch(
     units_across = plan.across
     if variant == "strip":
         lanes = row_lanes(device)
-        spec |= {"lanes": lanes, "enable_subgroups": device.info.engine == "dawn"}
+        spec["lanes"] = lanes
         spec["once"] = plan.steps == plan.strip + down.taps - 1
         exact = means and down.taps <= 4 and _has_exact_f16_means(device, down.taps * across.taps)
         spec["centred"] = exact

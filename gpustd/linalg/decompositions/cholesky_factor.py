@@ -71,13 +71,13 @@ def cho_solve(c_and_lower: tuple[Buffer[f32], bool], b: Buffer[f32]) -> Buffer[f
     >>> print(linalg.cho_solve((linalg.cholesky(a), True), b).read().round(4))
     [1. 1.]
     """
-    try:
-        factor, lower = c_and_lower
-    except (TypeError, ValueError):
+    pair: object = c_and_lower
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ArgumentError(
             "cho_solve: c_and_lower must be a pair (c, lower), such as (cholesky(a), True), got "
-            f"{c_and_lower!r}"
-        ) from None
+            f"{pair!r}"
+        )
+    factor, lower = c_and_lower
     columns = as_columns("cho_solve", factor, b)
     batch = broadcast_batch("cho_solve", factor.shape[:-2], columns.shape[:-2])
     x = copy_batch(columns, batch)

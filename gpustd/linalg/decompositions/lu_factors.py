@@ -76,12 +76,12 @@ def lu_solve(
     >>> print(linalg.lu_solve(linalg.lu_factor(a), b).read())
     [1. 2.]
     """
-    try:
-        factor, piv = lu_and_piv
-    except (TypeError, ValueError):
+    pair: object = lu_and_piv
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ArgumentError(
-            f"lu_solve: lu_and_piv must be the pair (lu, piv) of lu_factor, got {lu_and_piv!r}"
-        ) from None
+            f"lu_solve: lu_and_piv must be the pair (lu, piv) of lu_factor, got {pair!r}"
+        )
+    factor, piv = lu_and_piv
     flipped = is_transposed("lu_solve", trans)
     columns = as_columns("lu_solve", factor, b)
     require_buffers("lu_solve", piv)

@@ -109,8 +109,7 @@ def _launch_panel(
         lanes = row_lanes(device)
         lanes = lanes if lanes and threads % lanes == 0 else 0
         spec |= {"rows": rows_held, "sub": 8 if rows_held < _MAX_ROWS else 4}
-        spec |= {"unit": 4 if words else 1}
-        spec |= {"lanes": lanes, "enable_subgroups": lanes > 0 and device.info.engine == "dawn"}
+        spec |= {"unit": 4 if words else 1, "lanes": lanes}
         launch = kernel(device, "linalg/panel_registers.wgsl", **spec)
     else:
         launch = kernel(device, "linalg/panel.wgsl", **spec, alone=variant == "alone")

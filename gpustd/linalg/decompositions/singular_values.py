@@ -138,7 +138,6 @@ def _decompose_small(a: Buffer[f32], *, vectors: bool) -> tuple[Buffer[f32], ...
         "sweeps": _SWEEPS,
         "vectors": vectors,
         "subgroups": _can_shuffle(device),
-        "enable_subgroups": device.info.engine == "dawn",
     }
     s = device.buffer(f32, (batch, n))
     results = [device.buffer(f32, a.shape) for _ in range(2 * vectors)]

@@ -53,7 +53,6 @@ def plan_lanes(matmul: Matmul, operands: Operands) -> list[Launch]:
         "lanes": width,
         "rows": rows,
         "quads": quads,
-        "enable_subgroups": device.info.engine == "dawn",
     }
     return [_flexible_launch(matmul, operands, "lanes", variables, flat_grid(blocks, 1))]
 

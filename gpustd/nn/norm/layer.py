@@ -56,7 +56,7 @@ def layer_norm(
         grid = flat_grid(rows, _NAIVE_ROWS)
     else:
         lanes = row_lanes(x.device) if variant == "subgroup" else _WORKGROUP_LANES
-        spec = _lanes_spec(x, lanes, variant)
+        spec = _lanes_spec(x, lanes)
         grid = flat_grid(rows, _ROWS)
     launch = kernel(x.device, f"nn/layer_norm/{variant}.wgsl", scalar=scalar, **spec)
     sizes = {"rows": rows, "units": channels // int(spec["width"] or 1), "eps": eps}
@@ -71,12 +71,9 @@ def _best_variant(device: Device) -> str:
     return "subgroup" if row_lanes(device) else "workgroup"
 
 
-def _lanes_spec(x: Buffer[Any], lanes: int, variant: str) -> dict[str, Value]:
+def _lanes_spec(x: Buffer[Any], lanes: int) -> dict[str, Value]:
     """Return the template variables of ``lanes`` lanes a row; ``depth`` 0: too long to keep."""
     width = widest_word(x.dtype.itemsize, x.shape[-1])
     depth = ceil_div(x.shape[-1], width * lanes)
     kept = depth * width <= _KEPT_ELEMENTS and depth <= _KEPT_WORDS
-    spec: dict[str, Value] = {"width": width, "lanes": lanes, "depth": depth if kept else 0}
-    if variant == "subgroup":
-        spec["enable_subgroups"] = x.device.info.engine == "dawn"
-    return spec
+    return {"width": width, "lanes": lanes, "depth": depth if kept else 0}

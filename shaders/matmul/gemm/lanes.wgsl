@@ -8,9 +8,7 @@
 // columns, against 13.5 of cpu.wgsl, where each lane loads all that it multiplies.
 //
 // Limits: N a multiple of 4; workgroups of one subgroup ({{ lanes }}). GEGLU: 4 value columns and their gates.
-//% if enable_subgroups
 enable subgroups;
-//% endif
 //% include "matmul/gemm/operands.wgsl"
 
 const LANES = {{ lanes }}u;

@@ -1,9 +1,7 @@
 // For GPUs whose subgroups all have {{ lanes }} lanes: a row is a subgroup's, which adds up by itself.
 //
 // Limits: invocations {{ lanes }} i to {{ lanes }} i + {{ lanes - 1 }} of a workgroup are its subgroup i.
-//% if enable_subgroups
 enable subgroups;
-//% endif
 //% include "nn/layer_norm/lanes.wgsl"
 
 // Sum over the lanes of a row.

@@ -59,9 +59,29 @@ def test_an_id_out_of_range_gives_nan(device: Device) -> None:
     assert np.isnan(result[[1, 3, 4, 5]]).all()
 
 
+@pytest.mark.parametrize("channels", [3, 8])
+@pytest.mark.parametrize("lengths", [(4,), (1, 3), (3, 1), (2, 1, 1), (4, 0)], ids=str)
+def test_a_table_in_parts_is_one_table(
+    device: Device, lengths: tuple[int, ...], channels: int
+) -> None:
+    """Also for ids at the edges of parts, and ids of no part, which wrap around."""
+    rows = np.arange(4 * channels, dtype=np.float32).reshape(4, channels)
+    ids = np.array([[0, 1, 2, 3, 4], [-1, 3, 2**31 - 1, -(2**31), 0]], np.int32)
+    parts = np.split(rows, np.cumsum(lengths)[:-1])
+    tables = [device.buffer_from_array(part) for part in parts]
+    on_device = device.buffer_from_array(ids)
+    poison_pool(device, ids.size * channels * 4)
+    np.testing.assert_array_equal(embedding(on_device, tables).read(), oracle.reference(rows, ids))
+
+
 def test_refuses_what_does_not_fit(device: Device) -> None:
     ids = device.buffer(i32, 3)
     with pytest.raises(ShapeError, match=r"weight must be .* got \(4,\)"):
         embedding(ids, device.buffer(f32, 4))
     with pytest.raises(DTypeError, match="ids must be i32"):
         embedding(device.buffer(f32, 3), device.buffer(f32, (4, 4)))  # type: ignore[arg-type]
+    for shapes in ([(4, 4), (4, 3)], [(4, 4), (4,)], []):
+        with pytest.raises(ShapeError, match=r"weight must be \(rows, channels\), got \["):
+            embedding(ids, [device.buffer(f32, shape) for shape in shapes])
+    with pytest.raises(ShapeError, match="parts of weight must have rows"):
+        embedding(ids, [device.buffer(f32, (0, 4)), device.buffer(f32, (4, 4))])

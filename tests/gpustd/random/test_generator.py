@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -332,6 +334,19 @@ def test_drawn_permutations(
         count = data.draw(st.integers(0, n))
         few = Generator(device, seed).choice(n, count, replace=False).read()
         np.testing.assert_array_equal(few, order[:count])
+
+
+def test_threads_never_get_the_same_draw() -> None:
+    rng = Generator(Device.null())
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            numbers = list(pool.map(lambda _: rng._next_draw(), range(20000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(numbers) == list(range(20000))
+    assert rng.draws == 20000
 
 
 def test_draws_and_streams_are_independent(device: Device) -> None:

@@ -304,7 +304,7 @@ for dtype in (f16, f32, i8, u8, i32, u32):
         spec |= dict(of_runs=op == "where_max", meets=k % 4 == 3)
         spec |= dict(stored="f16" if target.name == "f32" and k % 2 else target.name)
         spec |= dict(lanes=(32, 64, 128, 256)[k % 4], quads=(0, 1, 4 // dtype.itemsize)[k % 3])
-        spec |= dict(subgroup=(32, 64)[k // 4 % 2], enable_subgroups=True)
+        spec |= dict(subgroup=(32, 64)[k // 4 % 2])
         spec |= dict(ragged=spec["acc"] == "f32" and spec["quads"] > 0 and k % 2 == 1)
         sources.append(render("arrays/fold_rows.wgsl", spec))
 """

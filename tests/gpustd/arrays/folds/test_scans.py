@@ -300,7 +300,7 @@ for k, (kind, words) in enumerate(kinds):
             spec = dict(op=op, combine=combine, kind=kind, acc=acc, target=wide, first=True)
             spec |= dict(exclusive=many, words=words, aligned=k % 2 == many, many=many)
             spec |= dict(lanes=32, quads=(18 if words > 1 else 16) if many else 4)
-            spec |= dict(groups=8 - many, windows=2, per_lane=8, enable_subgroups=True)
+            spec |= dict(groups=8 - many, windows=2, per_lane=8)
             sources.append(render("arrays/scan_subgroups.wgsl", spec))
             spec |= dict(across=16, rows=8, workgroup=(64, 128, 256, 512)[k % 4])
             sources.append(render("arrays/scan_strips.wgsl", spec))

@@ -126,9 +126,9 @@ for k, kind in enumerate(("f32", "f16", "i32", "u32", "i8", "u8")):
             mode = "keys" if not places else "packed" if kind in ("f16", "i8", "u8") else "pairs"
             spec = dict(kind=kind, mode=mode, descending=k % 2 == places, aligned=aligned)
             spec |= dict(side=side, each=each, workgroup=max(128, side // each), lanes=32)
-            sources.append(render("arrays/sort_rows.wgsl", spec | dict(enable_subgroups=True)))
+            sources.append(render("arrays/sort_rows.wgsl", spec))
         spec = dict(kind=kind, descending=places, aligned=k % 2 == 0, words=8, workgroup=128)
-        sources.append(render("arrays/top_rows.wgsl", spec | dict(lanes=32, enable_subgroups=True)))
+        sources.append(render("arrays/top_rows.wgsl", spec | dict(lanes=32)))
 """
     )
 
